@@ -1,0 +1,1 @@
+//! Token issue (OAuth 2.0) and verification (JWT, JWKS).

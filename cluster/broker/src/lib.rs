@@ -1,0 +1,1 @@
+//! The embedded broker: durable queues, confirms, redelivery, dead letters.

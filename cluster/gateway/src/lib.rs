@@ -1,0 +1,1 @@
+//! The WebSocket and REST front of the cluster: sessions, subscriptions, backpressure, drain.

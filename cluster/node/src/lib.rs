@@ -1,0 +1,1 @@
+//! Composition: chooses real adapters and wires the roles of a cluster together.

@@ -1,0 +1,1 @@
+//! Push notifications for offline members: retry, backoff, circuit breaker, dead letters.

@@ -1,0 +1,1 @@
+//! The storage engine under an owner: redb on a disk, PostgreSQL.

@@ -1,0 +1,141 @@
+//! Design choices: named options of the cluster, each with its sound default.
+//!
+//! An engineer compares them, a student breaks one, and the judge must notice each bad one. The
+//! numbers in the variants' documentation are the rows of the catalogue in `docs/design-choices.md`.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! choice {
+    ($(#[$doc:meta])* $name:ident { $(#[$first_doc:meta])* $first:ident, $($(#[$rest_doc:meta])* $rest:ident),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name {
+            $(#[$first_doc])*
+            #[default]
+            $first,
+            $($(#[$rest_doc])* $rest),+
+        }
+    };
+}
+
+choice!(
+    /// When the sender is told `accepted`.
+    Accept {
+        /// After the entry is durable.
+        AfterPersist,
+        /// Row 1: before; a power loss right after loses an accepted message.
+        BeforePersist,
+    }
+);
+choice!(
+    /// When a node forces its writes to the disk.
+    Fsync {
+        /// In every group commit.
+        Always,
+        /// Row 2: never; a power loss of the whole cluster loses accepted messages.
+        Never,
+    }
+);
+choice!(
+    /// How an owner recognises a message that was sent again.
+    Deduplication {
+        /// By a key that is stored in the same write as the entry.
+        Durable,
+        /// Row 4: by memory only; a restarted owner sequences a resend a second time.
+        Memory,
+        /// Not at all.
+        Off,
+    }
+);
+choice!(
+    /// How a gateway joins a conversation's stream.
+    Attach {
+        /// Subscription and backlog are one step at the owner.
+        Atomic,
+        /// Row 10: backlog first, subscription later; what is sent in between is never delivered.
+        BacklogFirst,
+    }
+);
+choice!(
+    /// Where unacknowledged deliveries go when their consumer is lost.
+    Requeue {
+        /// To the front, in their order.
+        Front,
+        /// Row 13: to the back, behind newer ones.
+        Back,
+    }
+);
+choice!(
+    /// Whether both ends of a client session notice silence.
+    ClientHeartbeat {
+        /// Yes.
+        On,
+        /// Row 24: no; a half-open connection looks alive for ever.
+        Off,
+    }
+);
+choice!(
+    /// What happens to a session that reads too slowly.
+    SlowSession {
+        /// It is told to resync and disconnected; nothing is dropped.
+        Disconnect,
+        /// Row 14: its queue grows without bound.
+        Unbounded,
+        /// Row 15: the oldest frames are dropped in silence.
+        DropOldest,
+    }
+);
+choice!(
+    /// How clients spread their reconnects.
+    ReconnectJitter {
+        /// Full jitter over an exponential backoff.
+        On,
+        /// Row 16: everybody at the same moment.
+        Off,
+    }
+);
+choice!(
+    /// What becomes of a message that cannot be processed.
+    Poison {
+        /// It goes to the dead letters with its reason.
+        DeadLetter,
+        /// Row 21: it is dropped.
+        Drop,
+    }
+);
+choice!(
+    /// How a receipt changes a cursor.
+    Receipts {
+        /// To the maximum.
+        Maximum,
+        /// Row 20: the last to arrive wins.
+        Overwrite,
+    }
+);
+
+/// All choices of one cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Design {
+    /// When the sender is told `accepted`.
+    pub accept: Accept,
+    /// When a node forces its writes to the disk.
+    pub fsync: Fsync,
+    /// How an owner recognises a message that was sent again.
+    pub deduplication: Deduplication,
+    /// How a gateway joins a conversation's stream.
+    pub attach: Attach,
+    /// Where unacknowledged deliveries go when their consumer is lost.
+    pub requeue: Requeue,
+    /// Whether both ends of a client session notice silence.
+    pub client_heartbeat: ClientHeartbeat,
+    /// What happens to a session that reads too slowly.
+    pub slow_session: SlowSession,
+    /// How clients spread their reconnects.
+    pub reconnect_jitter: ReconnectJitter,
+    /// What becomes of a message that cannot be processed.
+    pub poison: Poison,
+    /// How a receipt changes a cursor.
+    pub receipts: Receipts,
+}

@@ -1,0 +1,25 @@
+//! The words of the cluster: ids, frames, records between nodes, limits, close codes, design choices.
+//!
+//! Nothing here does I/O, reads a clock, draws randomness or knows a runtime.
+
+pub mod close;
+pub mod codec;
+pub mod design;
+pub mod entry;
+pub mod frames;
+pub mod ids;
+pub mod limits;
+pub mod partition;
+pub mod records;
+pub mod reject;
+pub mod store_calls;
+
+pub use close::CloseCode;
+pub use design::Design;
+pub use entry::{Content, Entry};
+pub use frames::{ClientFrame, ServerFrame};
+pub use ids::{
+    ClientMessageId, ConversationId, DeviceId, Epoch, GatewayId, Incarnation, NodeNumber,
+    Partition, Sequence, SessionId, UserId,
+};
+pub use reject::RejectReason;

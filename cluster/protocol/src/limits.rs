@@ -1,0 +1,52 @@
+//! Every limit of the cluster, in one place, with its reason.
+
+use std::time::Duration;
+
+/// Longest text of a message: long enough for a page of prose, short enough for a thousand in flight.
+pub const MAX_BODY_BYTES: usize = 16 * 1024;
+/// Largest WebSocket message of one session; four bodies, so that escaped JSON fits.
+pub const MAX_FRAME_BYTES: usize = 64 * 1024;
+/// Largest WebSocket message of a trunk, which carries many sessions.
+pub const MAX_TRUNK_FRAME_BYTES: usize = 1024 * 1024;
+/// Most sessions on one trunk connection.
+pub const MAX_TRUNK_SESSIONS: usize = 100_000;
+/// Most cursors in one `hello`: 4,000 of 10 bytes stay below `MAX_FRAME_BYTES` in binary.
+pub const MAX_CURSORS: usize = 4_000;
+/// Most entries in one backlog page.
+pub const MAX_PAGE: u32 = 200;
+/// Most members of one conversation.
+pub const MAX_MEMBERS: usize = 10_000;
+/// Frames waiting for one session before it counts as slow.
+pub const SESSION_QUEUE_FRAMES: usize = 4_096;
+/// Bytes waiting for one session before it counts as slow.
+pub const SESSION_QUEUE_BYTES: usize = 1024 * 1024;
+/// Sends, edits and deletions per second and user (refill of the token bucket).
+pub const RATE_PER_SECOND: u32 = 50;
+/// Burst of the same token bucket.
+pub const RATE_BURST: u32 = 200;
+/// Rate-limited frames in a row after which the session is closed.
+pub const RATE_STRIKES: u32 = 1_000;
+/// How long a fresh connection may take to say `hello`.
+pub const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a gateway pings a session in which nothing was heard.
+pub const CLIENT_HEARTBEAT: Duration = Duration::from_secs(5);
+/// Silence after which either side gives a session up: two heartbeats and a half.
+pub const CLIENT_IDLE_TIMEOUT: Duration = Duration::from_millis(12_500);
+/// How often two nodes ping each other.
+pub const LINK_HEARTBEAT: Duration = Duration::from_millis(500);
+/// Silence after which a node gives a link up.
+pub const LINK_IDLE_TIMEOUT: Duration = Duration::from_millis(2_500);
+/// How long a node tries to connect before it tries anew (a connect through a stalled link hangs).
+pub const LINK_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Largest frame between two nodes.
+pub const MAX_LINK_FRAME_BYTES: usize = 16 * 1024 * 1024;
+/// Deadline of one call between two nodes.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+/// Deliveries that a partition's owner holds unacknowledged.
+pub const INBOUND_PREFETCH: u32 = 1_024;
+/// Attempts at one delivery before it goes to the dead letters.
+pub const DELIVERY_LIMIT: u32 = 5;
+/// Messages waiting in one gateway queue before it overflows (the gateway then repairs from the store).
+pub const GATEWAY_QUEUE_MESSAGES: usize = 65_536;
+/// Messages waiting in one durable queue before publishers are told to wait.
+pub const DURABLE_QUEUE_MESSAGES: usize = 1_000_000;

@@ -1,0 +1,40 @@
+//! Which partition a conversation belongs to: the same function in every adapter and every node.
+
+use crate::ids::{ConversationId, NodeNumber, Partition};
+
+/// The partition of a conversation among `partitions` of them (at least 1).
+///
+/// The conversation id goes through the finaliser of splitmix64 (Steele, Lea, Flood, OOPSLA 2014)
+/// first, so that consecutive ids spread evenly.
+pub const fn partition_of(conversation: ConversationId, partitions: u16) -> Partition {
+    let mut x = conversation.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^= x >> 31;
+    Partition((x % partitions as u64) as u16)
+}
+
+/// The store node that a partition lives on, of `stores` nodes numbered from 1.
+pub const fn home_of(partition: Partition, stores: u16) -> NodeNumber {
+    NodeNumber(partition.0 % stores + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conversations_spread_over_partitions() {
+        let mut counts = [0_u32; 16];
+        for id in 0..16_000 {
+            counts[partition_of(ConversationId(id), 16).0 as usize] += 1;
+        }
+        assert!(counts.iter().all(|&n| (850..1150).contains(&n)), "{counts:?}");
+    }
+
+    #[test]
+    fn every_store_has_a_share() {
+        let homes: Vec<u16> = (0..6).map(|p| home_of(Partition(p), 3).0).collect();
+        assert_eq!(homes, [1, 2, 3, 1, 2, 3]);
+    }
+}

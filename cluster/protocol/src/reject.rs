@@ -1,0 +1,35 @@
+//! Why a send, edit or deletion was not accepted.
+
+use serde::{Deserialize, Serialize};
+
+/// The reason of a `rejected` frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RejectReason {
+    /// The sender is not a member of the conversation (or there is none: the two look alike to
+    /// somebody outside).
+    NotMember,
+    /// The body is empty or longer than `limits::MAX_BODY_BYTES`.
+    BodySize,
+    /// The client message id is zero or above 2^53 - 1.
+    BadMessageId,
+    /// `target` or `reply_to` names no message of this conversation.
+    NoSuchMessage,
+    /// Only the author may edit or delete a message.
+    NotAuthor,
+    /// Too many frames per second; send again after `retry_after_ms`.
+    RateLimited,
+    /// The cluster cannot take the message now and has not stored it; send the same id again.
+    Unavailable,
+    /// The owner could not process the message, repeatedly; it is in the dead-letter queue.
+    DeadLettered,
+    /// The token was revoked or ran out.
+    Unauthorised,
+}
+
+impl RejectReason {
+    /// Whether sending the same id again cannot help.
+    pub const fn is_final(self) -> bool {
+        !matches!(self, Self::RateLimited | Self::Unavailable)
+    }
+}

@@ -1,0 +1,173 @@
+//! What gateways ask the owners directly (not through the broker): attach, backlog, membership, receipts.
+
+use crate::entry::Entry;
+use crate::ids::{ConversationId, Epoch, NodeNumber, Partition, Sequence, UserId};
+use serde::{Deserialize, Serialize};
+
+/// A user on this gateway wants a conversation's stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttachItem {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// The member.
+    pub user: UserId,
+    /// The stream starts behind this sequence; `None`: at the head.
+    pub after: Option<Sequence>,
+    /// Whether this user wants presence and typing.
+    pub presence: bool,
+}
+
+/// The answer to one `AttachItem`, from the same instant as the subscription.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttachedItem {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// The member.
+    pub user: UserId,
+    /// Or why not.
+    pub outcome: Result<AttachedAt, AttachRefusal>,
+}
+
+/// Where a stream starts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttachedAt {
+    /// The stream starts behind this sequence (later than asked for if the member joined later or
+    /// retention has removed entries).
+    pub from: Sequence,
+    /// The newest sequence; live entries start behind it.
+    pub head: Sequence,
+    /// Entries behind `from`, contiguous, as many as fit; the rest through `range`.
+    pub entries: Vec<Entry>,
+    /// The epoch of the owner.
+    pub epoch: Epoch,
+}
+
+/// Why a conversation cannot be attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AttachRefusal {
+    /// Not a member, or no such conversation.
+    NotMember,
+}
+
+/// Asks for stored entries, oldest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RangeQuery {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// Filter by this user's membership intervals; `None`: everything (services only).
+    pub user: Option<UserId>,
+    /// Entries behind this sequence.
+    pub after: Sequence,
+    /// At most this many.
+    pub limit: u32,
+}
+
+/// Stored entries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RangePage {
+    /// The entries, contiguous unless membership filters some.
+    pub entries: Vec<Entry>,
+    /// The oldest stored sequence.
+    pub first: Sequence,
+    /// The newest stored sequence.
+    pub head: Sequence,
+}
+
+/// Direct conversations have exactly two members for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConversationKind {
+    /// Two members.
+    Direct,
+    /// Any number of members, who come and go.
+    Group,
+}
+
+/// A conversation as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConversationInfo {
+    /// Its id.
+    pub conversation: ConversationId,
+    /// Its kind.
+    pub kind: ConversationKind,
+    /// The newest sequence.
+    pub head: Sequence,
+    /// The oldest stored sequence.
+    pub first: Sequence,
+    /// Membership, with intervals.
+    pub members: Vec<Membership>,
+}
+
+/// A user is a member for `joined <= sequence < left`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Membership {
+    /// The user.
+    pub user: UserId,
+    /// From this sequence on.
+    pub joined: Sequence,
+    /// Up to before this sequence; `None`: still a member.
+    pub left: Option<Sequence>,
+}
+
+/// One of a user's conversations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserConversation {
+    /// The user.
+    pub user: UserId,
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// When the user became a member.
+    pub joined: Sequence,
+}
+
+/// Makes a conversation; the same request again changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateConversation {
+    /// Its id.
+    pub conversation: ConversationId,
+    /// Its kind.
+    pub kind: ConversationKind,
+    /// Who makes it.
+    pub creator: UserId,
+    /// Its first members, in this order: each gets a `Join` entry.
+    pub members: Vec<UserId>,
+}
+
+/// A member is added or removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeMember {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// Who does it; must be a member unless it is a service (`None`).
+    pub by: Option<UserId>,
+    /// Who is added or removed.
+    pub user: UserId,
+    /// Added (true) or removed (false).
+    pub add: bool,
+}
+
+/// A member's cursors rise to at least these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptItem {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// The member.
+    pub user: UserId,
+    /// Shown on one of the member's devices.
+    pub delivered: Sequence,
+    /// Read by the member.
+    pub read: Sequence,
+}
+
+/// What one store node says of one of its partitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionStatus {
+    /// The partition.
+    pub partition: Partition,
+    /// The node.
+    pub owner: NodeNumber,
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// Conversations in it.
+    pub conversations: u64,
+}

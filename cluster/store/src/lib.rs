@@ -1,0 +1,1 @@
+//! Conversation owners: sequence, de-duplicate, persist, attach, backlog.

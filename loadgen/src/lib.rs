@@ -1,0 +1,1 @@
+//! Virtual users: arrivals, sessions, measuring, and real runs over sockets.

@@ -1,0 +1,1 @@
+//! A run's verdict and measurements as JSON, Markdown, JUnit and HTML.

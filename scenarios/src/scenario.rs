@@ -1,0 +1,354 @@
+//! A validated scenario. `parse` makes one from TOML; everything else trusts its values.
+
+use protocol::{ConversationId, Design, UserId};
+use std::time::Duration;
+
+/// One run to make.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scenario {
+    /// The file's name without `.toml`.
+    pub name: String,
+    /// What the run answers.
+    pub question: String,
+    /// What a reader learns.
+    pub lesson: String,
+    /// What to try with `--set`.
+    pub try_out: Vec<String>,
+    /// The cluster.
+    pub cluster: ClusterShape,
+    /// Design choices; what is left out is the sound default.
+    pub design: Design,
+    /// Who uses it.
+    pub users: Users,
+    /// What they do.
+    pub load: Load,
+    /// The simulated network, when nothing is wrong.
+    pub network: NetworkShape,
+    /// What goes wrong by schedule.
+    pub faults: Vec<Fault>,
+    /// What goes wrong at random, by seed.
+    pub random_faults: Option<RandomFaults>,
+    /// What must come out.
+    pub expect: Expect,
+    /// How long each phase may take.
+    pub phases: PhaseLengths,
+}
+
+/// How many of each role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClusterShape {
+    /// Gateways, from 1.
+    pub gateways: u16,
+    /// Brokers; 1 in this version.
+    pub brokers: u16,
+    /// Store nodes, from 1.
+    pub stores: u16,
+    /// Partitions, at least as many as stores.
+    pub partitions: u16,
+    /// Copies of a partition; 1 in this version.
+    pub replication: u16,
+}
+
+/// Who uses the cluster. Users are 1 to `count`; conversations are 1 to `direct + groups`, direct
+/// ones first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Users {
+    /// Users.
+    pub count: u32,
+    /// Devices of each user that are connected, from 1.
+    pub devices: u32,
+    /// Direct conversations.
+    pub direct: u32,
+    /// Group conversations.
+    pub groups: u32,
+    /// Members of a group.
+    pub group_size: Size,
+    /// Users of which no device connects before the judge phase (they get pushes): the last ones.
+    pub offline: u32,
+    /// How long connecting everybody takes.
+    pub connect_over: Duration,
+    /// How sessions are carried.
+    pub transport: Transport,
+    /// How frames are written.
+    pub codec: CodecChoice,
+}
+
+/// A distribution of whole numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Size {
+    /// Always this.
+    Fixed(u32),
+    /// Uniform in the range, both ends included.
+    Uniform(u32, u32),
+    /// Zipf-distributed ranks over the range, both ends included; larger exponents favour small.
+    Zipf(u32, u32, f64),
+}
+
+/// How sessions are carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// A WebSocket each.
+    Socket,
+    /// Many sessions on one WebSocket per gateway.
+    Trunk,
+}
+
+/// How frames are written on sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodecChoice {
+    /// JSON text.
+    Json,
+    /// postcard.
+    Binary,
+}
+
+/// What users do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Load {
+    /// How operations are spread in time; always open loop.
+    pub arrivals: Arrivals,
+    /// One after another.
+    pub phases: Vec<LoadPhase>,
+    /// Shares of the operations; they sum up to 1.
+    pub mix: Mix,
+    /// Length of the bodies, in bytes.
+    pub body: Size,
+    /// Sends of an unknown format (poison), evenly over the load.
+    pub poison: u32,
+    /// How many users read slowly, and how slowly.
+    pub slow_readers: Option<SlowReaders>,
+    /// How often each device reports its cursors.
+    pub receipts_every: Duration,
+}
+
+/// How operations are spread in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrivals {
+    /// Exponential gaps.
+    Poisson,
+    /// Equal gaps.
+    Constant,
+}
+
+/// A rate for a while.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LoadPhase {
+    /// How long.
+    pub lasts: Duration,
+    /// Operations per second over all users.
+    pub rate: f64,
+}
+
+/// Shares of the operations.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Mix {
+    /// New messages.
+    pub send: f64,
+    /// Messages that answer the newest one that the device has shown.
+    pub reply: f64,
+    /// Edits of an own, accepted message.
+    pub edit: f64,
+    /// Deletions of an own, accepted message.
+    pub delete: f64,
+    /// Backlog pages.
+    pub read_history: f64,
+    /// A member leaves a group, or somebody joins it.
+    pub join_leave: f64,
+    /// A device disconnects and comes back.
+    pub reconnect: f64,
+    /// A user starts typing.
+    pub typing: f64,
+}
+
+/// Devices that stop reading for a while, again and again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlowReaders {
+    /// How many users (the first ones).
+    pub users: u32,
+    /// They do not read for this long,
+    pub stall: Duration,
+    /// then read for this long.
+    pub read: Duration,
+}
+
+/// The simulated network at rest.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NetworkShape {
+    /// Shortest latency of a link.
+    pub latency_min: Duration,
+    /// Longest latency of a link.
+    pub latency_max: Duration,
+    /// The simulator's time step.
+    pub tick: Duration,
+    /// Latency of a forced write.
+    pub disk_sync: Duration,
+}
+
+/// A fault by schedule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fault {
+    /// When it begins, counted from the beginning of the load.
+    pub at: Duration,
+    /// Repeats with this distance, until the load ends.
+    pub every: Option<Duration>,
+    /// How long it lasts (for `kill` and `power_loss`: until the restart).
+    pub lasts: Duration,
+    /// What it is.
+    pub kind: FaultKind,
+    /// Where its TOML table begins: line, from 1.
+    pub line: u32,
+}
+
+/// The vocabulary of faults.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the fields are the words of the scenario file")]
+pub enum FaultKind {
+    /// Links stall, then heal; nothing is lost.
+    Blip { between: Sides },
+    /// A partition.
+    Cut { between: Sides, one_way: bool },
+    /// A partition again and again: down, up, down...
+    Flap { between: Sides, down: Duration, up: Duration },
+    /// Links with more latency.
+    SlowLink { between: Sides, latency_min: Duration, latency_max: Duration },
+    /// The process dies and is restarted.
+    Kill { target: Target },
+    /// As `Kill`, and unsynced writes are lost or torn.
+    PowerLoss { target: Target },
+    /// The process stops for a while and goes on, unaware.
+    Pause { target: Target },
+    /// The wall clock is off.
+    Skew { target: Target, offset_ms: i64, drift_ppm: i64 },
+}
+
+impl FaultKind {
+    /// Its word in a scenario file.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Blip { .. } => "blip",
+            Self::Cut { .. } => "cut",
+            Self::Flap { .. } => "flap",
+            Self::SlowLink { .. } => "slow_link",
+            Self::Kill { .. } => "kill",
+            Self::PowerLoss { .. } => "power_loss",
+            Self::Pause { .. } => "pause",
+            Self::Skew { .. } => "skew",
+        }
+    }
+}
+
+/// Two sets of nodes: all links between them. One way: from the first to the second is cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sides {
+    /// From.
+    pub from: Vec<Target>,
+    /// To; empty: all others.
+    pub to: Vec<Target>,
+}
+
+/// Which nodes. Resolved when the fault begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// `store-1`.
+    Node(String),
+    /// `owner(conversation=3)`: the store node that owns it.
+    Owner(ConversationId),
+    /// `gateway(user=7)`: the gateway of the user's first device.
+    GatewayOf(UserId),
+    /// `clients(user=7)`: the client host that carries the user.
+    ClientOf(UserId),
+    /// `any store`: one, by seed.
+    Any(Role),
+    /// `every store`: all of them.
+    Every(Role),
+}
+
+/// The roles of nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// `gateway-N`.
+    Gateway,
+    /// `broker-N`.
+    Broker,
+    /// `store-N`.
+    Store,
+    /// `notifier-N`.
+    Notifier,
+    /// `auth-N`.
+    Auth,
+    /// `clients-N`: hosts that carry users, not part of the cluster.
+    Clients,
+}
+
+impl Role {
+    /// All roles.
+    pub const ALL: [Self; 6] =
+        [Self::Gateway, Self::Broker, Self::Store, Self::Notifier, Self::Auth, Self::Clients];
+
+    /// Its word: the part of a node's name before the number.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::Broker => "broker",
+            Self::Store => "store",
+            Self::Notifier => "notifier",
+            Self::Auth => "auth",
+            Self::Clients => "clients",
+        }
+    }
+}
+
+/// Fault episodes at random, by seed (swarm: each seed enables some of the kinds).
+#[derive(Clone, Debug, PartialEq)]
+pub struct RandomFaults {
+    /// Mean time between the beginnings of two episodes.
+    pub every: Duration,
+    /// Shortest episode.
+    pub lasts_min: Duration,
+    /// Longest episode.
+    pub lasts_max: Duration,
+    /// Words of the kinds to draw from.
+    pub kinds: Vec<String>,
+}
+
+/// What must come out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expect {
+    /// The expected outcome.
+    pub outcome: ExpectedOutcome,
+    /// Deadline of `delivered_after_heal`.
+    pub delivered_after_heal: Duration,
+    /// Deadline of `no_stuck_session`.
+    pub no_stuck_session: Duration,
+    /// Deadline of `recovers_to_baseline`.
+    pub recovers_within: Duration,
+    /// How long after a revocation a token may still be honoured.
+    pub revocation_within: Duration,
+    /// Upper bound of the 99th percentile from the intended send to `accepted`.
+    pub accept_p99: Option<Duration>,
+    /// Upper bound of the 99th percentile from the intended send to shown.
+    pub deliver_p99: Option<Duration>,
+    /// Invariants that may judge nothing here without making the verdict unknown, for example
+    /// `edits_converge` where nobody edits.
+    pub may_be_idle: Vec<String>,
+}
+
+/// The expected outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExpectedOutcome {
+    /// Verdict valid.
+    Valid,
+    /// Verdict violated, by exactly or at least these invariants.
+    Violates(Vec<String>),
+}
+
+/// How long each phase takes (load: the sum of its phases).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PhaseLengths {
+    /// From the start until everybody is connected, at most.
+    pub warm_up: Duration,
+    /// After the heal, with load going on at the last rate.
+    pub heal: Duration,
+    /// Without load.
+    pub settle: Duration,
+}

@@ -1,0 +1,1 @@
+//! The simulated world on turmoil: hosts, faults, phases, one seed.

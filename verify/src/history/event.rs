@@ -1,0 +1,262 @@
+//! One event of a history, as it stands in memory and, by serde, in `history.jsonl`.
+//!
+//! Everything is from the users' side of the sockets, except `Gauge`, `Owner`, `Fault*` and `Phase`.
+//! Users, devices and conversations are the cluster's own ids; in a scenario they are dense from 1,
+//! so that checks can use arrays.
+
+use protocol::{
+    ClientMessageId, ConversationId, DeviceId, Epoch, GatewayId, Incarnation, NodeNumber,
+    Partition, RejectReason, Sequence, SessionId, UserId,
+};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// The format of `history.jsonl`; readers refuse a newer one.
+pub const FORMAT: u32 = 1;
+
+/// The first line of a history: what the judge needs to know beforehand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// `FORMAT`.
+    pub format: u32,
+    /// The scenario's name.
+    pub scenario: String,
+    /// The seed.
+    pub seed: u64,
+    /// Where it ran.
+    pub engine: Engine,
+    /// Users are 1 to this.
+    pub users: u32,
+    /// Devices of each user are 1 to this.
+    pub devices_per_user: u32,
+    /// Conversations are 1 to this.
+    pub conversations: u32,
+    /// Partitions of the cluster.
+    pub partitions: u16,
+    /// Deadlines that the judge applies.
+    pub deadlines: Deadlines,
+}
+
+/// Deadlines of the liveness invariants, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deadlines {
+    /// `delivered_after_heal`: from max(accepted, healed) to shown.
+    pub delivered_us: u64,
+    /// `no_stuck_session`: the longest time without progress or an error while something is due.
+    pub stuck_us: u64,
+    /// `recovers_to_baseline`: from the heal on.
+    pub recovered_us: u64,
+    /// How long after a revocation a token may still be honoured.
+    pub revocation_us: u64,
+}
+
+/// Where a run took place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Engine {
+    /// In the simulator: times are simulated.
+    Simulated,
+    /// On real sockets.
+    Real,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Microseconds since the run began; never falls from one event to the next.
+    pub at: u64,
+    /// What happened.
+    pub is: What,
+}
+
+/// A device of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Device {
+    /// The user.
+    pub user: UserId,
+    /// The device.
+    pub device: DeviceId,
+}
+
+/// Content as the judge sees it: hashes instead of texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Said {
+    /// A message.
+    Message {
+        /// 64-bit hash of the text.
+        hash: u64,
+        /// The message that it answers.
+        parent: Option<Sequence>,
+    },
+    /// A new text.
+    Edit {
+        /// The message.
+        target: Sequence,
+        /// 64-bit hash of the new text.
+        hash: u64,
+    },
+    /// A withdrawal.
+    Delete {
+        /// The message.
+        target: Sequence,
+    },
+    /// A member came.
+    Join {
+        /// Who.
+        user: UserId,
+    },
+    /// A member left.
+    Leave {
+        /// Who.
+        user: UserId,
+    },
+}
+
+/// An entry as somebody saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// Its position.
+    pub sequence: Sequence,
+    /// The epoch of the owner that sequenced it.
+    pub epoch: Epoch,
+    /// The store node that sequenced it.
+    pub owner: NodeNumber,
+    /// Who caused it.
+    pub author: UserId,
+    /// The author's id for it (the counter of the definitions).
+    pub message: ClientMessageId,
+    /// What it says.
+    pub said: Said,
+}
+
+/// What happened. Field names speak for themselves; the variants say what each event means.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the fields of an event are the words of the glossary")]
+pub enum What {
+    /// A phase of the run begins.
+    Phase(Phase),
+    /// A session was welcomed.
+    Opened { device: Device, gateway: GatewayId, incarnation: Incarnation, session: SessionId },
+    /// A session ended: a close code, or 0 for a lost connection.
+    Closed { device: Device, code: u16 },
+    /// A connection attempt failed.
+    ConnectFailed { device: Device },
+    /// The stream of a conversation begins on a device, behind `from`.
+    Attached { device: Device, conversation: ConversationId, from: Sequence, head: Sequence },
+    /// The stream of a conversation ends on a device.
+    Detached { device: Device, conversation: ConversationId },
+    /// A send, edit or deletion was invoked (first time). `intended` is when the open-loop schedule
+    /// wanted it, in the clock of `at`.
+    Sent {
+        device: Device,
+        conversation: ConversationId,
+        message: ClientMessageId,
+        said: Said,
+        intended: u64,
+    },
+    /// The same again, after a reconnect or a retryable rejection.
+    Resent { device: Device, conversation: ConversationId, message: ClientMessageId },
+    /// It is durable, says the cluster.
+    Accepted {
+        device: Device,
+        conversation: ConversationId,
+        message: ClientMessageId,
+        sequence: Sequence,
+        epoch: Epoch,
+        owner: NodeNumber,
+    },
+    /// It was refused.
+    Rejected {
+        device: Device,
+        conversation: ConversationId,
+        message: ClientMessageId,
+        reason: RejectReason,
+    },
+    /// The run ended before an answer: indefinite.
+    Unanswered { device: Device, conversation: ConversationId, message: ClientMessageId },
+    /// A device showed an entry.
+    Shown { device: Device, entry: Seen },
+    /// A device asked for stored entries behind `after`.
+    ReadBegan { device: Device, request: u32, conversation: ConversationId, after: Sequence },
+    /// One entry of the answer.
+    Read { device: Device, request: u32, entry: Seen },
+    /// The answer is complete; `head` as the cluster said.
+    ReadEnded {
+        device: Device,
+        request: u32,
+        conversation: ConversationId,
+        head: Sequence,
+        whole: bool,
+    },
+    /// A device reported its cursors.
+    ReceiptSent {
+        device: Device,
+        conversation: ConversationId,
+        delivered: Sequence,
+        read: Sequence,
+    },
+    /// A device learned another member's cursors.
+    ReceiptSeen {
+        device: Device,
+        conversation: ConversationId,
+        user: UserId,
+        delivered: Sequence,
+        read: Sequence,
+    },
+    /// Somebody asked to add or remove a member.
+    MemberAsked { conversation: ConversationId, user: UserId, add: bool },
+    /// It was done, in the entry of this sequence.
+    MemberChanged { conversation: ConversationId, user: UserId, add: bool, sequence: Sequence },
+    /// A user's tokens were revoked, says the auth service.
+    Revoked { user: UserId },
+    /// At the end: one stored entry, read with a service token.
+    Stored { entry: Seen },
+    /// At the end: all of a conversation was read (`whole`), or the store did not answer.
+    StoredAll { conversation: ConversationId, first: Sequence, head: Sequence, whole: bool },
+    /// At the end: a member's stored cursors.
+    StoredCursor { conversation: ConversationId, user: UserId, delivered: Sequence, read: Sequence },
+    /// At the end: a dead letter. `author` and `message` as far as the record could be read.
+    DeadLetter {
+        queue: Arc<str>,
+        reason: Arc<str>,
+        author: Option<UserId>,
+        message: Option<ClientMessageId>,
+        conversation: Option<ConversationId>,
+    },
+    /// The push provider took a notification.
+    Pushed { user: UserId, conversation: ConversationId, sequence: Sequence },
+    /// At the end: messages still in the durable queues.
+    InFlight { queue: Arc<str>, messages: u64 },
+    /// A node's level and its limit.
+    Gauge { node: Arc<str>, name: Arc<str>, value: u64, limit: u64 },
+    /// A store node says that it owns a partition.
+    Owner { partition: Partition, owner: NodeNumber, epoch: Epoch },
+    /// A fault begins.
+    FaultBegan { fault: u32, kind: Arc<str>, target: Arc<str> },
+    /// A fault ended; `effect` counts what it did (packets held or dropped, writes lost, ...).
+    FaultEnded { fault: u32, effect: u64 },
+}
+
+/// The phases of a run, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Conversations are made.
+    SetUp,
+    /// Users connect; no faults yet.
+    WarmUp,
+    /// Load under faults.
+    Load,
+    /// All faults have ended (H of the definitions).
+    Heal,
+    /// No new load; what is under way arrives.
+    Settle,
+    /// The final reads.
+    Judge,
+    /// The last event.
+    End,
+}
