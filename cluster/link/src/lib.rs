@@ -7,6 +7,9 @@
 pub mod calls;
 mod frame;
 pub mod http;
+pub mod http_server;
+#[cfg(any(test, feature = "memory"))]
+pub mod memory;
 mod pump;
 
 pub use calls::{CallLost, Calls};

@@ -1,0 +1,229 @@
+//! An HTTP/1.1 server over the network port: the accept loop of the gateway and of the auth service.
+//!
+//! It knows no routes: the service (an axum `Router`, any tower service) comes from the caller. Every
+//! connection is a task of the machine, the number of connections is bounded, a client that sends its
+//! headers too slowly is cut off, and upgrades (WebSocket) leave the accounting when they are made:
+//! whoever takes the upgraded stream limits those.
+
+use hyper::body::{Body, Incoming};
+use hyper::server::conn::http1;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use ports::{Listener, Machine, Shutdown, Stream};
+use std::convert::Infallible;
+use std::error::Error;
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+use tower_service::Service;
+
+/// The bounds of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HttpOptions {
+    /// Most connections at a time (upgraded ones do not count); the next ones wait in the backlog of
+    /// the listener.
+    pub connections_max: usize,
+    /// How long a client may take for the headers of a request, and how long a kept-alive connection
+    /// may idle between two.
+    pub header_timeout: Duration,
+    /// How long responses that are under way at a shutdown may take.
+    pub drain: Duration,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        Self {
+            connections_max: 16_384,
+            header_timeout: Duration::from_secs(30),
+            drain: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Serves every connection of a listener until the shutdown; then no connection is accepted any more,
+/// idle ones close at once, and responses under way are finished within `options.drain`.
+///
+/// Returns an error only if the listener itself is broken; a peer's mistake ends its own connection.
+pub async fn serve_http<S, B>(
+    machine: &Machine,
+    listener: Box<dyn Listener>,
+    service: S,
+    options: HttpOptions,
+    shutdown: Shutdown,
+) -> io::Result<()>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send + 'static,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let most = u32::try_from(options.connections_max).unwrap_or(u32::MAX).max(1);
+    let places = Arc::new(Semaphore::new(most as usize));
+    let outcome = loop {
+        let next = async {
+            let place = Arc::clone(&places).acquire_owned().await.expect("never closed");
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            biased;
+            () = shutdown.requested() => break Ok(()),
+            next = next => next,
+        };
+        match accepted {
+            Ok((stream, _peer)) => {
+                let connection = connection(stream, service.clone(), options, shutdown.clone());
+                machine.spawn("http connection", async move {
+                    connection.await;
+                    drop(place);
+                });
+            }
+            Err(error) if is_transient(&error) => {
+                tracing::warn!(%error, "accepting failed, going on");
+                sleep(ACCEPT_PAUSE).await;
+            }
+            Err(error) => break Err(error),
+        }
+    };
+    // Every place is free again when every connection has ended, each after its own drain at most.
+    let _ = timeout(options.drain + ACCEPT_PAUSE, places.acquire_many(most)).await;
+    outcome
+}
+
+/// A pause after a failed accept: without one, a process that is out of file descriptors would spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Whether accepting may succeed later: the peer went away, or descriptors ran out for now.
+fn is_transient(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    matches!(
+        error.kind(),
+        Kind::ConnectionAborted
+            | Kind::ConnectionReset
+            | Kind::ConnectionRefused
+            | Kind::Interrupted
+    ) || matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
+}
+
+fn connection<S, B>(
+    stream: Box<dyn Stream>,
+    service: S,
+    options: HttpOptions,
+    shutdown: Shutdown,
+) -> impl Future<Output = ()> + Send
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send + 'static,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let mut builder = http1::Builder::new();
+    // The date would come from the system's clock, not from the machine's; and 8 KiB of headers are
+    // plenty, while hyper's default of 400 KiB is a way to fill the memory.
+    builder
+        .auto_date_header(false)
+        .max_buf_size(8 * 1024)
+        .timer(TokioTimer::new())
+        .header_read_timeout(options.header_timeout);
+    async move {
+        let served = builder
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+            .with_upgrades();
+        let mut served = pin!(served);
+        let ended = tokio::select! {
+            biased;
+            ended = served.as_mut() => ended,
+            () = shutdown.requested() => {
+                served.as_mut().graceful_shutdown();
+                // Dropping it after the drain cuts the connection.
+                timeout(options.drain, served.as_mut()).await.unwrap_or(Ok(()))
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "http connection ended");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{http, memory::Memory};
+    use http_body_util::Full;
+    use hyper::body::Bytes;
+
+    async fn slow_hello(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+        sleep(Duration::from_secs(1)).await;
+        Ok(Response::new(Full::from("hello")))
+    }
+
+    async fn ask(machine: &Machine) -> Result<Bytes, http::HttpError> {
+        let request = Request::get("/").body(Full::default()).unwrap();
+        let response =
+            http::exchange(machine, "server:80", request, Duration::from_secs(60)).await?;
+        Ok(response.into_body())
+    }
+
+    async fn start(memory: &Memory, options: HttpOptions) -> ports::ShutdownTrigger {
+        let machine = memory.machine("server");
+        let listener = machine.network.bind("server:80").await.unwrap();
+        let (trigger, shutdown) = Shutdown::new();
+        let serving = machine.clone();
+        machine.spawn("server", async move {
+            let service = tower::service_fn(slow_hello);
+            serve_http(&serving, listener, service, options, shutdown).await.unwrap();
+            serving.telemetry.count("ended", 1);
+        });
+        trigger
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_response_under_way_survives_a_shutdown() {
+        let memory = Memory::default();
+        let trigger = start(&memory, HttpOptions::default()).await;
+        let client = memory.machine("client");
+        let (answer, ()) = tokio::join!(ask(&client), async {
+            sleep(Duration::from_millis(500)).await;
+            trigger.request();
+        });
+        assert_eq!(answer.unwrap(), "hello");
+        sleep(Duration::from_millis(10)).await;
+        assert_eq!(memory.telemetry.counted("ended"), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn connections_over_the_limit_wait() {
+        let memory = Memory::default();
+        let options = HttpOptions { connections_max: 1, ..HttpOptions::default() };
+        let _trigger = start(&memory, options).await;
+        let client = memory.machine("client");
+        let begun = tokio::time::Instant::now();
+        let (first, second) = tokio::join!(ask(&client), ask(&client));
+        assert_eq!((first.unwrap(), second.unwrap()), ("hello".into(), "hello".into()));
+        assert_eq!(begun.elapsed().as_secs(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_sends_no_headers_is_cut_off() {
+        let memory = Memory::default();
+        let _trigger = start(&memory, HttpOptions::default()).await;
+        let mut stream = memory.machine("client").network.connect("server:80").await.unwrap();
+        let mut nothing = Vec::new();
+        tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut nothing).await.unwrap();
+        assert!(nothing.is_empty() || nothing.starts_with(b"HTTP/1.1 408"), "{nothing:?}");
+    }
+}
