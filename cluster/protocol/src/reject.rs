@@ -29,6 +29,10 @@ pub enum RejectReason {
 
 impl RejectReason {
     /// Whether sending the same id again cannot help.
+    ///
+    /// A reason that is not final holds a session's conversation: the gateway refuses every higher
+    /// id of the same session and conversation, with the same reason, until the refused one comes
+    /// again. Otherwise a pipelining sender's messages would be sequenced out of its order.
     pub const fn is_final(self) -> bool {
         !matches!(self, Self::RateLimited | Self::Unavailable)
     }

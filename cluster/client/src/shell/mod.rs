@@ -1,0 +1,11 @@
+//! Carries sessions over the network port: a WebSocket each, or many on one trunk.
+//!
+//! Nothing here decides anything about a session: frames in, frames out, and the close code.
+
+mod client;
+mod socket;
+mod trunk;
+mod wire;
+
+pub use client::{Client, Dialer};
+pub use wire::{Carrier, ConnectError, Wire, WireEvent};

@@ -1,0 +1,195 @@
+//! A WebSocket of its own for a session.
+
+use super::wire::{CONNECT_TIMEOUT, ConnectError, WireEvent};
+use bytes::Bytes;
+use futures_util::{Sink, Stream as _};
+use ports::{Machine, Stream};
+use protocol::codec::{Codec, DecodeError};
+use protocol::frames::subprotocol;
+use protocol::{ClientFrame, CloseCode};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+/// The default of 128 KiB would dominate the memory of a virtual user.
+const READ_BUFFER: usize = 2 * 1024;
+/// Largest message that is taken from a server: a page of `limits::MAX_PAGE` long bodies fits.
+const MAX_MESSAGE: usize = 16 * 1024 * 1024;
+/// How long saying goodbye may take.
+const GOODBYE: Duration = Duration::from_millis(200);
+
+pub type WebSocket = WebSocketStream<Box<dyn Stream>>;
+
+/// Connects and upgrades, within `CONNECT_TIMEOUT`.
+pub async fn upgrade(
+    machine: &Machine,
+    to: &str,
+    subprotocol: &'static str,
+    read_buffer: usize,
+) -> Result<WebSocket, ConnectError> {
+    timeout(CONNECT_TIMEOUT, upgrade_without_deadline(machine, to, subprotocol, read_buffer))
+        .await
+        .map_err(|_| ConnectError::Timeout { to: to.to_owned() })?
+}
+
+async fn upgrade_without_deadline(
+    machine: &Machine,
+    to: &str,
+    subprotocol: &'static str,
+    read_buffer: usize,
+) -> Result<WebSocket, ConnectError> {
+    let handshake =
+        |source: Error| ConnectError::Handshake { to: to.to_owned(), source: source.into() };
+    let mut request = format!("ws://{to}/v1/ws").into_client_request().map_err(handshake)?;
+    request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static(subprotocol));
+    let stream = machine
+        .network
+        .connect(to)
+        .await
+        .map_err(|source| ConnectError::Connect { to: to.to_owned(), source })?;
+    let config = WebSocketConfig::default()
+        .read_buffer_size(read_buffer)
+        // Several frames of one wake-up share a write; `poll_flush` sends them off.
+        .write_buffer_size(read_buffer)
+        .max_message_size(Some(MAX_MESSAGE))
+        .max_frame_size(Some(MAX_MESSAGE));
+    let (socket, _) = tokio_tungstenite::client_async_with_config(request, stream, Some(config))
+        .await
+        .map_err(handshake)?;
+    Ok(socket)
+}
+
+pub async fn connect(
+    machine: &Machine,
+    to: &str,
+    codec: Codec,
+) -> Result<SocketWire, ConnectError> {
+    let name = match codec {
+        Codec::Json => subprotocol::JSON,
+        Codec::Binary => subprotocol::BINARY,
+    };
+    let socket = upgrade(machine, to, name, READ_BUFFER).await?;
+    Ok(SocketWire { socket: Pump::new(socket), codec })
+}
+
+/// A session's WebSocket.
+pub struct SocketWire {
+    socket: Pump,
+    codec: Codec,
+}
+
+impl SocketWire {
+    pub fn send(&mut self, frame: &ClientFrame) {
+        let bytes = self.codec.encode_client(frame);
+        self.socket.send(match self.codec {
+            Codec::Binary => Message::Binary(bytes.into()),
+            Codec::Json => {
+                Message::Text(Bytes::from(bytes).try_into().expect("JSON is written as UTF-8"))
+            }
+        });
+    }
+
+    pub async fn next(&mut self, reading: bool) -> WireEvent {
+        loop {
+            let payload = match poll_fn(|cx| self.socket.poll_next(cx, reading)).await {
+                Ok(payload) => payload,
+                Err(code) => return WireEvent::Closed(code),
+            };
+            match self.codec.decode_server(&payload) {
+                Ok(frame) => return WireEvent::Frame(frame),
+                // A newer server may say things that are not for us.
+                Err(DecodeError::UnknownFrame(kind)) => tracing::debug!(kind, "unknown frame"),
+                Err(DecodeError::Malformed(error)) => {
+                    tracing::warn!(error, "malformed frame");
+                    return WireEvent::Closed(0);
+                }
+            }
+        }
+    }
+
+    pub async fn close(mut self) {
+        // Whoever does not take a goodbye gets none.
+        let _ = timeout(GOODBYE, self.socket.close()).await;
+    }
+}
+
+/// Writes and reads one WebSocket from one task, so that neither waits for the other.
+pub struct Pump {
+    socket: WebSocket,
+    waiting: VecDeque<Message>,
+    unflushed: bool,
+}
+
+impl Pump {
+    pub const fn new(socket: WebSocket) -> Self {
+        Self { socket, waiting: VecDeque::new(), unflushed: false }
+    }
+
+    pub fn send(&mut self, message: Message) {
+        self.waiting.push_back(message);
+    }
+
+    /// The next payload, or the close code once the connection is over.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>, reading: bool) -> Poll<Result<Bytes, u16>> {
+        if self.poll_write(cx).is_err() {
+            // What the server said before may still be there, a close code above all.
+            self.waiting.clear();
+            self.unflushed = false;
+            if !reading {
+                return Poll::Ready(Err(0));
+            }
+        }
+        if !reading {
+            return Poll::Pending;
+        }
+        loop {
+            match Pin::new(&mut self.socket).poll_next(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Some(Ok(Message::Binary(bytes)))) => return Poll::Ready(Ok(bytes)),
+                Poll::Ready(Some(Ok(Message::Text(text)))) => return Poll::Ready(Ok(text.into())),
+                Poll::Ready(Some(Ok(Message::Close(frame)))) => {
+                    let code = frame.map_or(CloseCode::Normal.code(), |frame| frame.code.into());
+                    return Poll::Ready(Err(code));
+                }
+                // tungstenite answers pings by itself.
+                Poll::Ready(Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)))) => {}
+                Poll::Ready(Some(Err(error))) => {
+                    tracing::trace!(%error, "socket lost");
+                    return Poll::Ready(Err(0));
+                }
+                Poll::Ready(None) => return Poll::Ready(Err(0)),
+            }
+        }
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
+        let mut socket = Pin::new(&mut self.socket);
+        while !self.waiting.is_empty() {
+            match socket.as_mut().poll_ready(cx)? {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(()) => {
+                    let message = self.waiting.pop_front().expect("it is not empty");
+                    self.unflushed = true;
+                    socket.as_mut().start_send(message)?;
+                }
+            }
+        }
+        if self.unflushed && socket.poll_flush(cx)?.is_ready() {
+            self.unflushed = false;
+        }
+        Ok(())
+    }
+
+    async fn close(&mut self) -> Result<(), Error> {
+        poll_fn(|cx| Poll::Ready(self.poll_write(cx))).await?;
+        self.socket.close(None).await
+    }
+}

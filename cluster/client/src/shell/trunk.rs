@@ -1,0 +1,226 @@
+//! Many sessions on one WebSocket per gateway, in batched frames.
+//!
+//! A session that does not take its frames is cut off alone: nobody else on the trunk waits for it.
+
+use super::socket::{self, Pump};
+use super::wire::{ConnectError, WireEvent};
+use bytes::Bytes;
+use ports::Machine;
+use protocol::codec::Codec;
+use protocol::frames::subprotocol;
+use protocol::frames::trunk::{ClientBatch, ClientTrunk, ServerBatch, ServerTrunk};
+use protocol::{ClientFrame, limits};
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Message;
+
+/// One buffer serves thousands of sessions, so it may be large.
+const READ_BUFFER: usize = 64 * 1024;
+/// A batch is closed when it holds this many bytes.
+const BATCH_BYTES: usize = limits::MAX_TRUNK_FRAME_BYTES / 4;
+
+/// The trunks of one carrier, one per gateway.
+#[derive(Default)]
+pub struct Trunks(Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<Shared>>>>);
+
+#[derive(Default)]
+struct Shared {
+    trunk: Option<mpsc::UnboundedSender<Command>>,
+    next_slot: u32,
+    /// Attempts so far: those who waited for a failed attempt of another session share its failure.
+    attempts: u64,
+}
+
+enum Command {
+    Open { slot: u32, session: mpsc::Sender<WireEvent> },
+    Frame { slot: u32, frame: Bytes },
+    Close { slot: u32 },
+}
+
+/// A session's slot.
+pub struct TrunkWire {
+    slot: u32,
+    trunk: mpsc::UnboundedSender<Command>,
+    events: mpsc::Receiver<WireEvent>,
+}
+
+impl Trunks {
+    pub async fn open(&self, machine: &Machine, to: &str) -> Result<TrunkWire, ConnectError> {
+        let shared = {
+            let mut trunks = self.0.lock().expect("no holder panics");
+            trunks.entry(to.to_owned()).or_default().clone()
+        };
+        let began = shared.try_lock().map_or(None, |shared| Some(shared.attempts));
+        let mut shared = shared.lock().await;
+        let trunk = match shared.trunk.clone().filter(|trunk| !trunk.is_closed()) {
+            Some(trunk) => trunk,
+            // Somebody else was connecting while we waited, in vain.
+            None if began.is_none_or(|began| began != shared.attempts) && shared.attempts > 0 => {
+                return Err(ConnectError::NoTrunk { to: to.to_owned() });
+            }
+            None => {
+                shared.attempts += 1;
+                let socket = socket::upgrade(machine, to, subprotocol::TRUNK, READ_BUFFER).await?;
+                let (trunk, commands) = mpsc::unbounded_channel();
+                machine.spawn("trunk", Trunk::new(socket, commands).run());
+                shared.trunk = Some(trunk.clone());
+                trunk
+            }
+        };
+        // Slots are never used twice, so a late frame cannot reach a later session.
+        shared.next_slot = shared.next_slot.wrapping_add(1);
+        let slot = shared.next_slot;
+        let (session, events) = mpsc::channel(limits::SESSION_QUEUE_FRAMES);
+        if trunk.send(Command::Open { slot, session }).is_err() {
+            return Err(ConnectError::NoTrunk { to: to.to_owned() });
+        }
+        Ok(TrunkWire { slot, trunk, events })
+    }
+}
+
+impl TrunkWire {
+    pub fn send(&mut self, frame: &ClientFrame) {
+        let frame = Codec::Binary.encode_client(frame).into();
+        // If the trunk is gone, the events end, and that is how the session learns of it.
+        let _ = self.trunk.send(Command::Frame { slot: self.slot, frame });
+    }
+
+    pub async fn next(&mut self, reading: bool) -> WireEvent {
+        if !reading {
+            std::future::pending::<()>().await;
+        }
+        self.events.recv().await.unwrap_or(WireEvent::Closed(0))
+    }
+}
+
+impl Drop for TrunkWire {
+    fn drop(&mut self) {
+        let _ = self.trunk.send(Command::Close { slot: self.slot });
+    }
+}
+
+/// The task of one trunk.
+struct Trunk {
+    socket: Pump,
+    commands: mpsc::UnboundedReceiver<Command>,
+    sessions: BTreeMap<u32, mpsc::Sender<WireEvent>>,
+    heard: Instant,
+}
+
+impl Trunk {
+    fn new(socket: socket::WebSocket, commands: mpsc::UnboundedReceiver<Command>) -> Self {
+        let socket = Pump::new(socket);
+        Self { socket, commands, sessions: BTreeMap::new(), heard: Instant::now() }
+    }
+
+    /// Ends with the connection; every session learns of it by the end of its channel.
+    async fn run(mut self) {
+        let mut alive = tokio::time::interval(limits::CLIENT_HEARTBEAT);
+        loop {
+            tokio::select! {
+                biased;
+                payload = poll_fn(|cx| self.socket.poll_next(cx, true)) => {
+                    let Ok(payload) = payload else { return };
+                    self.heard = Instant::now();
+                    if !self.received(&payload) {
+                        return;
+                    }
+                }
+                command = self.commands.recv() => {
+                    let Some(first) = command else { return };
+                    self.forward(first);
+                }
+                _ = alive.tick() => {
+                    if self.heard.elapsed() >= limits::CLIENT_IDLE_TIMEOUT {
+                        return;
+                    }
+                    self.write(&vec![ClientTrunk::Alive]);
+                }
+            }
+        }
+    }
+
+    /// Everything that the sessions have said since the last write, in few messages.
+    fn forward(&mut self, first: Command) {
+        let mut next = Some(first);
+        while next.is_some() {
+            let (mut batch, mut bytes) = (ClientBatch::new(), 0);
+            while let Some(command) = next.take() {
+                self.note(command, &mut batch, &mut bytes);
+                if bytes < BATCH_BYTES {
+                    next = self.commands.try_recv().ok();
+                }
+            }
+            if !batch.is_empty() {
+                self.write(&batch);
+            }
+            next = self.commands.try_recv().ok();
+        }
+    }
+
+    fn note(&mut self, command: Command, batch: &mut ClientBatch, bytes: &mut usize) {
+        match command {
+            Command::Open { slot, session } => {
+                // Too many for one trunk: the session's channel ends at once.
+                if self.sessions.len() < limits::MAX_TRUNK_SESSIONS {
+                    self.sessions.insert(slot, session);
+                    batch.push(ClientTrunk::Open { slot });
+                }
+            }
+            Command::Frame { slot, frame } => {
+                if self.sessions.contains_key(&slot) {
+                    *bytes += frame.len() + 8;
+                    batch.push(ClientTrunk::Frame { slot, frame });
+                }
+            }
+            Command::Close { slot } => {
+                if self.sessions.remove(&slot).is_some() {
+                    batch.push(ClientTrunk::Close { slot });
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, batch: &ClientBatch) {
+        let bytes = postcard::to_stdvec(batch).expect("batches have known lengths");
+        self.socket.send(Message::Binary(bytes.into()));
+    }
+
+    /// Hands out a batch; false if it was none.
+    fn received(&mut self, payload: &[u8]) -> bool {
+        let Ok(batch) = postcard::from_bytes::<ServerBatch>(payload) else {
+            tracing::warn!("malformed trunk batch");
+            return false;
+        };
+        let mut overrun = ClientBatch::new();
+        for item in batch {
+            let (slot, event) = match item {
+                ServerTrunk::Frame { slot, frame } => match Codec::Binary.decode_server(&frame) {
+                    Ok(frame) => (slot, WireEvent::Frame(frame)),
+                    Err(error) => {
+                        tracing::debug!(%error, "undecodable frame on a trunk");
+                        continue;
+                    }
+                },
+                ServerTrunk::Closed { slot, code } => (slot, WireEvent::Closed(code)),
+                ServerTrunk::Alive => continue,
+            };
+            let closed = matches!(event, WireEvent::Closed(_));
+            let Some(session) = self.sessions.get(&slot) else { continue };
+            let taken = session.try_send(event).is_ok();
+            if !taken && !closed {
+                overrun.push(ClientTrunk::Close { slot });
+            }
+            if !taken || closed {
+                self.sessions.remove(&slot);
+            }
+        }
+        if !overrun.is_empty() {
+            self.write(&overrun);
+        }
+        true
+    }
+}
