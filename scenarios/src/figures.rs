@@ -1,0 +1,62 @@
+//! Figures that follow from a validated scenario: nodes of a role, lengths, sums, bounds.
+
+use crate::scenario::{ClusterShape, Load, Mix, Role, Scenario, Size};
+use std::time::Duration;
+
+/// Hosts that carry the users of a simulated run: enough for a fault that strikes some users only,
+/// few enough for the simulator, whose cost grows with the cube of the hosts.
+pub const CLIENT_HOSTS: u16 = 2;
+
+impl ClusterShape {
+    /// How many nodes of a role there are, numbered from 1.
+    pub const fn nodes(&self, role: Role) -> u16 {
+        match role {
+            Role::Gateway => self.gateways,
+            Role::Broker => self.brokers,
+            Role::Store => self.stores,
+            Role::Notifier | Role::Auth => 1,
+            Role::Clients => CLIENT_HOSTS,
+        }
+    }
+}
+
+impl Size {
+    /// The smallest number that it can give.
+    pub const fn smallest(&self) -> u32 {
+        match *self {
+            Self::Fixed(number) => number,
+            Self::Uniform(from, _) | Self::Zipf(from, _, _) => from,
+        }
+    }
+
+    /// The largest number that it can give.
+    pub const fn largest(&self) -> u32 {
+        match *self {
+            Self::Fixed(number) => number,
+            Self::Uniform(_, to) | Self::Zipf(_, to, _) => to,
+        }
+    }
+}
+
+impl Load {
+    /// From the first to the last operation.
+    pub fn lasts(&self) -> Duration {
+        self.phases.iter().map(|phase| phase.lasts).sum()
+    }
+}
+
+impl Mix {
+    /// All shares together: 1 in a valid scenario.
+    pub fn sum(&self) -> f64 {
+        let Self { send, reply, edit, delete, read_history, join_leave, reconnect, typing } = *self;
+        [send, reply, edit, delete, read_history, join_leave, reconnect, typing].iter().sum()
+    }
+}
+
+impl Scenario {
+    /// Simulated time of a run, at most: all phases together.
+    pub fn lasts(&self) -> Duration {
+        let phases = &self.phases;
+        phases.warm_up + self.load.lasts() + phases.heal + phases.settle
+    }
+}

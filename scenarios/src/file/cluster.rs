@@ -1,0 +1,55 @@
+//! `[cluster]`: how many of each role.
+
+use crate::mistake::Mistakes;
+use crate::scenario::ClusterShape;
+use crate::section::{Field, section};
+use crate::value::number::Whole;
+
+section! {
+    /// How many of each role.
+    Cluster {
+        /// Gateways.
+        gateways: Whole<u16, 1, 64> = Whole(3),
+        /// Brokers; one in this version.
+        brokers: Whole<u16, 1, 1> = Whole(1),
+        /// Store nodes.
+        stores: Whole<u16, 1, 64> = Whole(3),
+        /// Partitions; at least as many as stores, so that each has a share.
+        partitions: Whole<u16, 1, 4096> = Whole(16),
+        /// Copies of each partition; one in this version.
+        replication: Whole<u16, 1, 1> = Whole(1),
+    }
+}
+
+impl Cluster {
+    /// The validated section.
+    pub fn validated(&self, mistakes: &mut Mistakes) -> Option<ClusterShape> {
+        if let (Some(partitions), Some(stores)) = (self.partitions.get(), self.stores.get())
+            && partitions.0 < stores.0
+        {
+            let (partitions, stores) = (partitions.0, stores.0);
+            let what = format!("{partitions} partitions do not reach for {stores} stores");
+            self.partitions.conflict(mistakes, what);
+            return None;
+        }
+        Some(ClusterShape {
+            gateways: self.gateways.get()?.0,
+            brokers: self.brokers.get()?.0,
+            stores: self.stores.get()?.0,
+            partitions: self.partitions.get()?.0,
+            replication: self.replication.get()?.0,
+        })
+    }
+}
+
+impl From<&ClusterShape> for Cluster {
+    fn from(shape: &ClusterShape) -> Self {
+        Self {
+            gateways: Field::of(Whole(shape.gateways)),
+            brokers: Field::of(Whole(shape.brokers)),
+            stores: Field::of(Whole(shape.stores)),
+            partitions: Field::of(Whole(shape.partitions)),
+            replication: Field::of(Whole(shape.replication)),
+        }
+    }
+}

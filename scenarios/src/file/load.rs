@@ -1,0 +1,230 @@
+//! `[load]`: what the users do, how often, in which shares.
+
+use crate::mistake::Mistakes;
+use crate::scenario::{self, Arrivals, Size};
+use crate::section::{Field, by_default, section};
+use crate::value::number::{Share, Whole};
+use crate::value::time::Rate;
+use protocol::limits;
+use std::time::Duration;
+
+section! {
+    /// What the users do: an open loop, so that a slow answer never delays the next operation.
+    Load {
+        /// How operations are spread in time.
+        arrivals: Arrivals = Arrivals::Poisson,
+        /// Rates, one after another.
+        phases: Vec<LoadPhase>,
+        /// Shares of the operations.
+        mix: Mix = only_sends(),
+        /// Length of the bodies, in bytes.
+        body: Size = Size::Uniform(20, 200),
+        /// Messages of an unknown format, which no owner can process, evenly over the load.
+        poison: Whole<u32, 0, 1_000_000> = Whole(0),
+        /// Users who stop reading for a while, again and again.
+        slow_readers: Option<SlowReaders> = None,
+        /// How often each device reports its cursors.
+        receipts_every: Duration = Duration::from_secs(1),
+    }
+}
+
+section! {
+    /// A rate for a while.
+    LoadPhase {
+        /// How long.
+        r#for: Duration,
+        /// Operations, over all users.
+        rate: Rate,
+    }
+}
+
+section! {
+    /// Shares of the operations; they sum up to 1.
+    Mix {
+        /// New messages.
+        send: Share = Share(0.0),
+        /// Answers to the newest message that the device has shown.
+        reply: Share = Share(0.0),
+        /// Edits of an own message.
+        edit: Share = Share(0.0),
+        /// Deletions of an own message.
+        delete: Share = Share(0.0),
+        /// Backlog pages.
+        read_history: Share = Share(0.0),
+        /// A member leaves a group, or somebody joins it.
+        join_leave: Share = Share(0.0),
+        /// A device disconnects and comes back.
+        reconnect: Share = Share(0.0),
+        /// A user starts typing.
+        typing: Share = Share(0.0),
+    }
+}
+
+section! {
+    /// Devices that stop reading for a while, again and again.
+    SlowReaders {
+        /// How many users; the first ones.
+        users: Whole<u32, 1, 10_000_000>,
+        /// They do not read for this long,
+        stall: Duration,
+        /// then read for this long.
+        read: Duration,
+    }
+}
+
+fn only_sends() -> Mix {
+    Mix { send: Field::of(Share(1.0)), ..by_default() }
+}
+
+impl Load {
+    /// The validated section. Without `users`, what depends on them is not checked.
+    pub fn validated(
+        &self,
+        users: Option<&scenario::Users>,
+        mistakes: &mut Mistakes,
+    ) -> Option<scenario::Load> {
+        let phases = self.valid_phases(mistakes);
+        let mix = self.mix.get().and_then(|mix| mix.validated(&self.mix, users, mistakes));
+        let slow_readers = match self.slow_readers.get() {
+            Some(Some(section)) => section.validated(users, mistakes).map(Some),
+            Some(None) => Some(None),
+            None => None,
+        };
+        let body = self.body.get().filter(|body| {
+            let fits = body.largest() as usize <= limits::MAX_BODY_BYTES;
+            if !fits {
+                let most = limits::MAX_BODY_BYTES;
+                self.body.conflict(mistakes, format!("a body has at most {most} bytes"));
+            }
+            fits
+        });
+        let receipts_every =
+            self.receipts_every.get().filter(|_| positive(&self.receipts_every, mistakes));
+        Some(scenario::Load {
+            arrivals: self.arrivals.get()?,
+            phases: phases?,
+            mix: mix?,
+            body: body?,
+            poison: self.poison.get()?.0,
+            slow_readers: slow_readers?,
+            receipts_every: receipts_every?,
+        })
+    }
+
+    fn valid_phases(&self, mistakes: &mut Mistakes) -> Option<Vec<scenario::LoadPhase>> {
+        let phases = self.phases.get()?;
+        if phases.is_empty() {
+            self.phases.conflict(mistakes, "there must be at least one phase".into());
+            return None;
+        }
+        let valid: Vec<Option<scenario::LoadPhase>> = phases
+            .iter()
+            .map(|phase| {
+                positive(&phase.r#for, mistakes).then_some(())?;
+                Some(scenario::LoadPhase { lasts: phase.r#for.get()?, rate: phase.rate.get()?.0 })
+            })
+            .collect();
+        valid.into_iter().collect()
+    }
+}
+
+impl Mix {
+    fn shares(&self) -> Option<scenario::Mix> {
+        Some(scenario::Mix {
+            send: self.send.get()?.0,
+            reply: self.reply.get()?.0,
+            edit: self.edit.get()?.0,
+            delete: self.delete.get()?.0,
+            read_history: self.read_history.get()?.0,
+            join_leave: self.join_leave.get()?.0,
+            reconnect: self.reconnect.get()?.0,
+            typing: self.typing.get()?.0,
+        })
+    }
+
+    fn validated(
+        &self,
+        whole: &Field<Self>,
+        users: Option<&scenario::Users>,
+        mistakes: &mut Mistakes,
+    ) -> Option<scenario::Mix> {
+        let mix = self.shares()?;
+        let sum = mix.sum();
+        if (sum - 1.0).abs() > 1e-6 {
+            // Six digits: more would show how binary fractions round.
+            whole.conflict(mistakes, format!("the shares must sum up to 1, not {}", (sum * 1e6).round() / 1e6));
+            return None;
+        }
+        if mix.join_leave > 0.0 && users.is_some_and(|users| users.groups == 0) {
+            self.join_leave.conflict(mistakes, "only groups change their members: there is none".into());
+            return None;
+        }
+        Some(mix)
+    }
+}
+
+impl SlowReaders {
+    fn validated(
+        &self,
+        users: Option<&scenario::Users>,
+        mistakes: &mut Mistakes,
+    ) -> Option<scenario::SlowReaders> {
+        let (stall_fits, read_fits) =
+            (positive(&self.stall, mistakes), positive(&self.read, mistakes));
+        let slow = self.users.get()?.0;
+        let online = users.map_or(u32::MAX, |users| users.count - users.offline);
+        if slow > online {
+            self.users.conflict(mistakes, format!("{slow} of {online} users who are online"));
+            return None;
+        }
+        let (stall, read) = (self.stall.get()?, self.read.get()?);
+        (stall_fits && read_fits).then_some(scenario::SlowReaders { users: slow, stall, read })
+    }
+}
+
+/// Notes a duration of nothing. A mistake that was noted already is not noted again.
+pub(crate) fn positive(field: &Field<Duration>, mistakes: &mut Mistakes) -> bool {
+    let zero = field.get().is_some_and(|duration| duration.is_zero());
+    if zero {
+        field.conflict(mistakes, "must be longer than nothing".into());
+    }
+    !zero
+}
+
+impl From<&scenario::Load> for Load {
+    fn from(load: &scenario::Load) -> Self {
+        let phases = load.phases.iter().map(|phase| LoadPhase {
+            r#for: Field::of(phase.lasts),
+            rate: Field::of(Rate(phase.rate)),
+        });
+        let slow_readers = load.slow_readers.map(|slow| SlowReaders {
+            users: Field::of(Whole(slow.users)),
+            stall: Field::of(slow.stall),
+            read: Field::of(slow.read),
+        });
+        Self {
+            arrivals: Field::of(load.arrivals),
+            phases: Field::of(phases.collect()),
+            mix: Field::of((&load.mix).into()),
+            body: Field::of(load.body),
+            poison: Field::of(Whole(load.poison)),
+            slow_readers: Field::of(slow_readers),
+            receipts_every: Field::of(load.receipts_every),
+        }
+    }
+}
+
+impl From<&scenario::Mix> for Mix {
+    fn from(mix: &scenario::Mix) -> Self {
+        Self {
+            send: Field::of(Share(mix.send)),
+            reply: Field::of(Share(mix.reply)),
+            edit: Field::of(Share(mix.edit)),
+            delete: Field::of(Share(mix.delete)),
+            read_history: Field::of(Share(mix.read_history)),
+            join_leave: Field::of(Share(mix.join_leave)),
+            reconnect: Field::of(Share(mix.reconnect)),
+            typing: Field::of(Share(mix.typing)),
+        }
+    }
+}

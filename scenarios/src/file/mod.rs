@@ -1,0 +1,95 @@
+//! The sections of a scenario file, and how each becomes its validated type.
+//!
+//! A section checks what concerns it alone, and takes as arguments what it must fit to.
+
+pub mod cluster;
+pub mod expect;
+pub mod fault;
+pub mod load;
+pub mod network;
+pub mod phases;
+pub mod random_faults;
+pub mod targets;
+pub mod users;
+
+use crate::mistake::Mistakes;
+use crate::scenario::Scenario;
+use crate::section::{by_default, section};
+use crate::value::design::Choices;
+
+section! {
+    /// What a scenario file holds.
+    File {
+        /// The scenario's name; without it, the name of the file.
+        name: Option<String> = None,
+        /// The question that the run answers.
+        question: String,
+        /// What a reader learns.
+        lesson: String,
+        /// What to try with `--set`.
+        r#try: Vec<String> = Vec::new(),
+        /// How many of each role.
+        cluster: cluster::Cluster = by_default(),
+        /// Design choices; what is left out is the sound default.
+        design: Choices = Choices::default(),
+        /// Who uses the cluster.
+        users: users::Users,
+        /// What the users do.
+        load: load::Load,
+        /// The simulated network, when nothing is wrong.
+        network: network::Network = by_default(),
+        /// How long each phase takes, apart from the load.
+        phases: phases::Phases = by_default(),
+        /// What goes wrong, by schedule.
+        fault: Vec<fault::Fault> = Vec::new(),
+        /// What goes wrong at random, by seed.
+        random_faults: Option<random_faults::RandomFaults> = None,
+        /// What must come out.
+        expect: expect::Expect = by_default(),
+    }
+}
+
+impl File {
+    /// Checks every section, alone and against the others. `None` if there was any mistake.
+    pub fn validated(&self, file_stem: &str, mistakes: &mut Mistakes) -> Option<Scenario> {
+        // Every section is looked at before the first `?`, so that all mistakes are found.
+        let cluster = self.cluster.get().and_then(|section| section.validated(mistakes));
+        let users = self.users.get().and_then(|section| section.validated(mistakes));
+        let load = self.load.get().and_then(|section| section.validated(users.as_ref(), mistakes));
+        let network = self.network.get().and_then(|section| section.validated(mistakes));
+        let phases = self.phases.get().and_then(|section| section.validated(mistakes));
+        let surroundings = fault::Surroundings {
+            cluster: cluster.as_ref(),
+            users: users.as_ref(),
+            load: load.as_ref(),
+        };
+        let faults: Vec<Option<_>> = self
+            .fault
+            .get()
+            .unwrap_or_default()
+            .iter()
+            .map(|fault| fault.validated(&surroundings, mistakes))
+            .collect();
+        let random_faults = match self.random_faults.get() {
+            Some(Some(section)) => section.validated(load.as_ref(), mistakes).map(Some),
+            Some(None) => Some(None),
+            None => None,
+        };
+        let expect = self.expect.get().and_then(|section| section.validated(mistakes));
+        Some(Scenario {
+            name: self.name.get()?.unwrap_or_else(|| file_stem.to_owned()),
+            question: self.question.get()?,
+            lesson: self.lesson.get()?,
+            try_out: self.r#try.get()?,
+            cluster: cluster?,
+            design: self.design.get()?.0,
+            users: users?,
+            load: load?,
+            network: network?,
+            faults: faults.into_iter().collect::<Option<_>>()?,
+            random_faults: random_faults?,
+            expect: expect?,
+            phases: phases?,
+        })
+    }
+}

@@ -1,0 +1,42 @@
+//! `[phases]`: how long a run takes beside its load.
+
+use super::load::positive;
+use crate::mistake::Mistakes;
+use crate::scenario::PhaseLengths;
+use crate::section::{Field, section};
+use std::time::Duration;
+
+section! {
+    /// How long each phase takes; the load takes as long as its own phases.
+    Phases {
+        /// From the start until everybody is connected, at most.
+        warm_up: Duration = Duration::from_secs(10),
+        /// After the last fault, with the load going on at its last rate.
+        heal: Duration = Duration::from_secs(3),
+        /// Without new load: what is under way arrives.
+        settle: Duration = Duration::from_secs(10),
+    }
+}
+
+impl Phases {
+    /// The validated section.
+    pub fn validated(&self, mistakes: &mut Mistakes) -> Option<PhaseLengths> {
+        let fit = [&self.warm_up, &self.heal, &self.settle].map(|phase| positive(phase, mistakes));
+        let phases = PhaseLengths {
+            warm_up: self.warm_up.get()?,
+            heal: self.heal.get()?,
+            settle: self.settle.get()?,
+        };
+        (fit == [true; 3]).then_some(phases)
+    }
+}
+
+impl From<&PhaseLengths> for Phases {
+    fn from(phases: &PhaseLengths) -> Self {
+        Self {
+            warm_up: Field::of(phases.warm_up),
+            heal: Field::of(phases.heal),
+            settle: Field::of(phases.settle),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The library: all scenario files below a directory, each with its question and what it takes.
+
+use crate::mistake::Mistakes;
+use crate::parse;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A scenario file.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    /// Its path, as reached from the directory that was given.
+    pub path: PathBuf,
+    /// The folder: `safety`.
+    pub folder: String,
+    /// What it holds, or its mistakes.
+    pub about: Result<About, Mistakes>,
+}
+
+/// What a scenario is about, and what it takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    /// Its name.
+    pub name: String,
+    /// The question that it answers.
+    pub question: String,
+    /// Its users.
+    pub users: u32,
+    /// Simulated time, at most.
+    pub simulated: Duration,
+    /// Faults by schedule.
+    pub faults: usize,
+    /// Whether there are random faults too.
+    pub random_faults: bool,
+}
+
+/// Lists `dir/FOLDER/*.toml`, by folder and name.
+pub fn library(dir: &Path) -> io::Result<Vec<Listing>> {
+    let mut listings = Vec::new();
+    for folder in sorted(dir)?.into_iter().filter(|path| path.is_dir()) {
+        let files = sorted(&folder)?;
+        let word = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        for path in files.into_iter().filter(|path| path.extension().is_some_and(|e| e == "toml")) {
+            let about = about(&path, &std::fs::read_to_string(&path)?);
+            listings.push(Listing { path, folder: word.clone(), about });
+        }
+    }
+    Ok(listings)
+}
+
+fn about(path: &Path, text: &str) -> Result<About, Mistakes> {
+    let scenario = parse(text, &path.display().to_string(), &[])?;
+    Ok(About {
+        simulated: scenario.lasts(),
+        users: scenario.users.count,
+        faults: scenario.faults.len(),
+        random_faults: scenario.random_faults.is_some(),
+        name: scenario.name,
+        question: scenario.question,
+    })
+}
+
+fn sorted(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = std::fs::read_dir(dir)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<io::Result<Vec<_>>>()?;
+    paths.sort();
+    Ok(paths)
+}

@@ -1,0 +1,206 @@
+//! The mistakes of a scenario file: all of them at once, each with its place and its remedy.
+
+use crate::overrides::Override;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Where a key or a value was written.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// In the file: from and to this byte.
+    File(usize, usize),
+    /// In a `--set`, as it was given.
+    Set(Arc<str>),
+}
+
+impl From<Range<usize>> for Origin {
+    fn from(span: Range<usize>) -> Self {
+        Self::File(span.start, span.end)
+    }
+}
+
+/// What is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// Not TOML.
+    #[error("not TOML: {0}")]
+    Syntax(String),
+    /// A key that the section does not have.
+    #[error("unknown key \"{key}\" in {section}; {}", hint(nearest.as_deref(), known))]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// The section, with its brackets.
+        section: String,
+        /// The nearest key that it has.
+        nearest: Option<String>,
+        /// All keys that it has.
+        known: Vec<String>,
+    },
+    /// A key that must be there.
+    #[error("{section} needs \"{key}\": {expected}")]
+    Missing {
+        /// The key.
+        key: String,
+        /// The section, with its brackets.
+        section: String,
+        /// What it takes.
+        expected: String,
+    },
+    /// A value of the wrong type, form or range.
+    #[error("{key}: expected {expected}, found {found}{}", did_you_mean(nearest.as_deref()))]
+    Value {
+        /// The key.
+        key: String,
+        /// What it takes.
+        expected: String,
+        /// What stands there.
+        found: String,
+        /// The nearest word that it takes.
+        nearest: Option<String>,
+    },
+    /// A value that is good by itself, but not together with the others.
+    #[error("{key}: {what}")]
+    Conflict {
+        /// The key.
+        key: String,
+        /// What does not fit, with the values.
+        what: String,
+    },
+}
+
+/// One mistake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// Where it stands.
+    pub origin: Origin,
+    /// Its line in the file, from 1; 0 for a `--set`.
+    pub line: usize,
+    /// Its column, in characters, from 1; 0 for a `--set`.
+    pub column: usize,
+    /// What is wrong.
+    pub problem: Problem,
+}
+
+/// All mistakes of a file (and of the overrides that were given with it), by position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistakes {
+    name: String,
+    text: String,
+    list: Vec<Mistake>,
+}
+
+impl Mistakes {
+    pub(crate) fn new(name: &str, text: &str) -> Self {
+        Self { name: name.into(), text: text.into(), list: Vec::new() }
+    }
+
+    /// The mistakes, by position; those of `--set` come last.
+    pub fn list(&self) -> &[Mistake] {
+        &self.list
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Notes a mistake, unless the same one is there already.
+    pub(crate) fn note(&mut self, origin: &Origin, problem: Problem) {
+        let (line, column) = match origin {
+            Origin::File(from, _) => self.line_and_column(*from),
+            Origin::Set(_) => (0, 0),
+        };
+        let mistake = Mistake { origin: origin.clone(), line, column, problem };
+        if !self.list.contains(&mistake) {
+            self.list.push(mistake);
+        }
+    }
+
+    pub(crate) fn sort(&mut self) {
+        self.list.sort_by(|a, b| a.origin.cmp(&b.origin));
+    }
+
+    /// The line on which a byte of the file stands, from 1.
+    pub(crate) fn line_of(&self, byte: usize) -> usize {
+        self.line_and_column(byte).0
+    }
+
+    fn line_and_column(&self, byte: usize) -> (usize, usize) {
+        let before = self.text.get(..byte).unwrap_or(&self.text);
+        let line_begins = before.rfind('\n').map_or(0, |newline| newline + 1);
+        (before.matches('\n').count() + 1, before[line_begins..].chars().count() + 1)
+    }
+
+    fn fmt_one(&self, mistake: &Mistake, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (from, to) = match &mistake.origin {
+            Origin::Set(given) => return write!(f, "--set {given}: {}", mistake.problem),
+            Origin::File(from, to) => (*from, *to),
+        };
+        let (line, column) = (mistake.line, mistake.column);
+        writeln!(f, "{}:{line}:{column}: {}", self.name, mistake.problem)?;
+        let source = self.text.lines().nth(line - 1).unwrap_or_default();
+        let margin = line.to_string().len();
+        let rest_of_line = source.chars().count().saturating_sub(column - 1);
+        let marked = self.text.get(from..to).map_or(0, |span| span.chars().count());
+        // A tab in the source must be a tab above the caret too, or the caret stands elsewhere.
+        let indent: String =
+            source.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        writeln!(f, "  {line} | {source}")?;
+        let carets = "^".repeat(marked.clamp(1, rest_of_line.max(1)));
+        write!(f, "  {:margin$} | {indent}{carets}", "")
+    }
+}
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (nth, mistake) in self.list.iter().enumerate() {
+            if nth > 0 {
+                writeln!(f)?;
+            }
+            self.fmt_one(mistake, f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Mistakes {}
+
+/// An argument of `--set` that cannot be understood even without a file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("--set {given}: {what}; write --set KEY=VALUE, for example --set cluster.gateways=2")]
+pub struct BadOverride {
+    /// What was given.
+    pub given: String,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl Override {
+    /// Where the override was written, for messages.
+    pub(crate) fn origin(&self) -> Origin {
+        Origin::Set(self.to_string().into())
+    }
+}
+
+/// The nearest of some words, if it is near enough to be meant: at most a third of its letters
+/// (and two letters at least) differ.
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    known
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= (candidate.len() / 3).max(2))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate.to_owned())
+}
+
+fn hint(nearest: Option<&str>, known: &[String]) -> String {
+    match nearest {
+        Some(word) => format!("did you mean \"{word}\"?"),
+        None => format!("it has {}", known.join(", ")),
+    }
+}
+
+fn did_you_mean(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |word| format!("; did you mean \"{word}\"?"))
+}

@@ -1,0 +1,81 @@
+//! The keys of the scenario file as Markdown: the generated part of `docs/scenarios.md`.
+
+use crate::file::{File, cluster, expect, fault, load, network, phases, random_faults, users};
+use crate::section::{KeyInfo, Section};
+use crate::value::design;
+use std::fmt::Write;
+
+/// A table of keys for each section, in the order of the file.
+pub fn reference() -> String {
+    let mut page = String::new();
+    for part in [
+        part::<File>("At the top"),
+        part::<cluster::Cluster>("`[cluster]`"),
+        design_part(),
+        part::<users::Users>("`[users]`"),
+        part::<users::Conversations>("`[users]` `conversations = { .. }`"),
+        part::<users::Connect>("`[users]` `connect = { .. }`"),
+        part::<load::Load>("`[load]`"),
+        part::<load::LoadPhase>("`[load]` `phases = [ { .. } ]`"),
+        part::<load::Mix>("`[load]` `mix = { .. }`"),
+        part::<load::SlowReaders>("`[load]` `slow_readers = { .. }`"),
+        part::<network::Network>("`[network]`"),
+        part::<phases::Phases>("`[phases]`"),
+        part::<fault::Fault>("`[[fault]]`"),
+        part::<random_faults::RandomFaults>("`[random_faults]`"),
+        part::<expect::Expect>("`[expect]`"),
+    ] {
+        page.push_str(&part);
+    }
+    page
+}
+
+fn part<S: Section>(title: &str) -> String {
+    let mut page = format!(
+        "### {title}\n\n{}\n\n| key | takes | default | meaning |\n| --- | --- | --- | --- |\n",
+        S::meaning()
+    );
+    for key in S::keys() {
+        let (name, takes) = (key.name, cell(&takes(&key)));
+        let default = default_of(&key);
+        let meaning = cell(&key.meaning);
+        writeln!(page, "| `{name}` | {takes} | {default} | {meaning} |").expect("text takes all text");
+    }
+    page.push('\n');
+    page
+}
+
+/// What a key takes; a section inside of a section has a table of its own.
+fn takes(key: &KeyInfo) -> String {
+    let holds_table = |schema: &serde_json::Value| schema["type"] == "object";
+    match &key.schema {
+        schema if holds_table(schema) => "a table, see below".into(),
+        schema if holds_table(&schema["items"]) => "a list of tables, see below".into(),
+        _ => key.takes.clone(),
+    }
+}
+
+fn default_of(key: &KeyInfo) -> String {
+    match &key.default {
+        Some(value) => format!("`{}`", cell(&value.to_string())),
+        None if key.required => "must be there".into(),
+        None if key.schema["type"] == "object" => "its defaults".into(),
+        None => "none".into(),
+    }
+}
+
+fn design_part() -> String {
+    let mut page = "### `[design]`\n\nDesign choices; docs/design-choices.md explains each. The first \
+                    option is the sound one and the default.\n\n| key | options |\n| --- | --- |\n"
+        .to_owned();
+    for name in design::names() {
+        let options = design::options(name).join("`, `");
+        writeln!(page, "| `{name}` | `{options}` |").expect("text takes all text");
+    }
+    page.push('\n');
+    page
+}
+
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}

@@ -1,0 +1,73 @@
+//! Targets: nodes by name, by what they do at the moment, by chance, or all of a role.
+
+use super::TextForm;
+use crate::mistake::nearest;
+use crate::scenario::{Role, Target};
+use protocol::{ConversationId, UserId};
+
+impl TextForm for Target {
+    fn expected() -> String {
+        "a target: \"store-1\", \"owner(conversation=3)\", \"gateway(user=7)\", \"clients(user=7)\", \
+         \"any store\" or \"every store\""
+            .into()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if let Some(role) = text.strip_prefix("any ") {
+            return role_of(role.trim()).map(Self::Any);
+        }
+        if let Some(role) = text.strip_prefix("every ") {
+            return role_of(role.trim()).map(Self::Every);
+        }
+        if let Some((call, argument)) = text.strip_suffix(')').and_then(|t| t.split_once('(')) {
+            let (name, number) = argument.split_once('=')?;
+            let number = number.trim().replace('_', "").parse().ok()?;
+            return match (call.trim(), name.trim()) {
+                ("owner", "conversation") => Some(Self::Owner(ConversationId(number))),
+                ("gateway", "user") => Some(Self::GatewayOf(UserId(number))),
+                ("clients", "user") => Some(Self::ClientOf(UserId(number))),
+                _ => None,
+            };
+        }
+        let (role, number) = parts_of(text)?;
+        Some(Self::Node(format!("{}-{number}", role.word())))
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Node(name) => name.clone(),
+            Self::Owner(conversation) => format!("owner(conversation={conversation})"),
+            Self::GatewayOf(user) => format!("gateway(user={user})"),
+            Self::ClientOf(user) => format!("clients(user={user})"),
+            Self::Any(role) => format!("any {}", role.word()),
+            Self::Every(role) => format!("every {}", role.word()),
+        }
+    }
+
+    fn nearest(text: &str) -> Option<String> {
+        let roles = Role::ALL.map(Role::word);
+        let mut candidates: Vec<String> =
+            roles.iter().flat_map(|role| [format!("any {role}"), format!("every {role}")]).collect();
+        if let Some((_, number)) = text.rsplit_once('-') {
+            candidates.extend(roles.iter().map(|role| format!("{role}-{number}")));
+        }
+        if let Some((_, number)) = text.rsplit_once('=') {
+            candidates.extend(
+                ["owner(conversation=", "gateway(user=", "clients(user="]
+                    .map(|call| format!("{call}{number}")),
+            );
+        }
+        nearest(text, candidates.iter().map(String::as_str))
+    }
+}
+
+/// The role and the number of a node's name.
+pub(crate) fn parts_of(name: &str) -> Option<(Role, u16)> {
+    let (role, number) = name.rsplit_once('-')?;
+    Some((role_of(role)?, number.parse().ok()?))
+}
+
+fn role_of(word: &str) -> Option<Role> {
+    Role::ALL.into_iter().find(|role| role.word() == word)
+}

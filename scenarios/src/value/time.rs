@@ -1,0 +1,166 @@
+//! Times: durations, ranges and bounds of them, clock offsets, and rates.
+
+use super::{TextForm, Value, wrong};
+use crate::duration;
+use crate::mistake::Mistakes;
+use crate::tree::{Is, Node};
+use std::time::Duration;
+
+impl TextForm for Duration {
+    fn expected() -> String {
+        "a duration up to a day, such as \"250ms\", \"6s\" or \"10m\"".into()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        duration::parse(text)
+    }
+
+    fn text(&self) -> String {
+        duration::text(*self)
+    }
+
+    fn pattern() -> Option<&'static str> {
+        Some(r"^[0-9][0-9_]*(\.[0-9]+)?\s*(us|ms|s|m|h)$")
+    }
+}
+
+/// From the shorter to the longer, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DurationRange(pub Duration, pub Duration);
+
+impl TextForm for DurationRange {
+    fn expected() -> String {
+        "a duration or a range of them, such as \"2ms\" or \"1ms..5ms\"".into()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        let (from, to) = text.split_once("..").unwrap_or((text, text));
+        let (from, to) = (duration::parse(from)?, duration::parse(to)?);
+        (from <= to).then_some(Self(from, to))
+    }
+
+    fn text(&self) -> String {
+        if self.0 == self.1 {
+            return duration::text(self.0);
+        }
+        format!("{}..{}", duration::text(self.0), duration::text(self.1))
+    }
+
+    fn pattern() -> Option<&'static str> {
+        Some(r"^[0-9][0-9_.]*(us|ms|s|m|h)(\.\.[0-9][0-9_.]*(us|ms|s|m|h))?$")
+    }
+}
+
+/// An upper bound: `< 250ms`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Below(pub Duration);
+
+impl TextForm for Below {
+    fn expected() -> String {
+        "an upper bound such as \"< 250ms\"".into()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        let bound = duration::parse(text.trim().strip_prefix('<')?)?;
+        (!bound.is_zero()).then_some(Self(bound))
+    }
+
+    fn text(&self) -> String {
+        format!("< {}", duration::text(self.0))
+    }
+
+    fn pattern() -> Option<&'static str> {
+        Some(r"^<\s*[0-9][0-9_.]*(us|ms|s|m|h)$")
+    }
+}
+
+/// How far a clock is off, in milliseconds: `2s`, `-500ms`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockOffset(pub i64);
+
+impl TextForm for ClockOffset {
+    fn expected() -> String {
+        "how far the clock is ahead (or, with a minus, behind) in whole milliseconds, such as \"2s\" \
+         or \"-500ms\""
+            .into()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        let (sign, size) = text.trim().strip_prefix('-').map_or((1, text), |size| (-1, size));
+        let size = duration::parse(size)?;
+        let whole = size.subsec_micros() % 1_000 == 0;
+        whole.then_some(Self(sign * size.as_millis() as i64))
+    }
+
+    fn text(&self) -> String {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        format!("{sign}{}", duration::text(Duration::from_millis(self.0.unsigned_abs())))
+    }
+
+    fn pattern() -> Option<&'static str> {
+        Some(r"^-?[0-9][0-9_.]*(ms|s|m|h)$")
+    }
+}
+
+/// How much too fast a clock goes, in millionths: `200ppm`, `-50ppm`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockDrift(pub i64);
+
+/// A clock that runs backwards or at double speed is no drift any more.
+const FASTEST_DRIFT_PPM: i64 = 500_000;
+
+impl TextForm for ClockDrift {
+    fn expected() -> String {
+        format!("a drift in millionths up to {FASTEST_DRIFT_PPM}, such as \"200ppm\" or \"-50ppm\"")
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        let ppm = text.trim().strip_suffix("ppm")?.trim().replace('_', "").parse().ok()?;
+        (-FASTEST_DRIFT_PPM..=FASTEST_DRIFT_PPM).contains(&ppm).then_some(Self(ppm))
+    }
+
+    fn text(&self) -> String {
+        format!("{}ppm", self.0)
+    }
+
+    fn pattern() -> Option<&'static str> {
+        Some(r"^-?[0-9][0-9_]*\s*ppm$")
+    }
+}
+
+/// Operations per second, above 0 and up to ten million.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rate(pub f64);
+
+const FASTEST_RATE: f64 = 10_000_000.0;
+
+impl Value for Rate {
+    fn expected() -> String {
+        "a rate above 0, such as \"500/s\", \"30/min\", or a number per second".into()
+    }
+
+    fn read(node: &Node, mistakes: &mut Mistakes) -> Option<Self> {
+        let rate = match &node.is {
+            Is::Text(text) => duration::parse_rate(text).unwrap_or(0.0),
+            Is::Whole(number) => *number as f64,
+            Is::Real(number) => *number,
+            _ => 0.0,
+        };
+        if rate > 0.0 && rate <= FASTEST_RATE {
+            return Some(Self(rate));
+        }
+        wrong(node, Self::expected(), mistakes);
+        None
+    }
+
+    fn write(&self) -> Option<toml::Value> {
+        Some(toml::Value::String(duration::rate_text(self.0)))
+    }
+
+    fn schema() -> serde_json::Value {
+        serde_json::json!({ "anyOf": [
+            { "type": "string", "pattern": r"^[0-9][0-9_.]*\s*/\s*(s|sec|m|min|h|hour)$" },
+            { "type": "number", "exclusiveMinimum": 0 },
+        ]})
+    }
+}

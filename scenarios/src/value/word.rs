@@ -1,0 +1,82 @@
+//! Words: types with a few values, each with a name of its own.
+
+use super::TextForm;
+use crate::scenario::{Arrivals, CodecChoice, Transport};
+
+/// Implements `TextForm` for a plain enum.
+macro_rules! words {
+    ($type:ty { $($word:literal => $value:expr),+ $(,)? }) => {
+        impl TextForm for $type {
+            fn expected() -> String {
+                let quoted: Vec<String> =
+                    Self::words().iter().map(|word| format!("\"{word}\"")).collect();
+                match quoted.split_last() {
+                    Some((last, [])) => last.clone(),
+                    Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+                    None => String::new(),
+                }
+            }
+
+            fn from_text(text: &str) -> Option<Self> {
+                match text {
+                    $($word => Some($value),)+
+                    _ => None,
+                }
+            }
+
+            fn text(&self) -> String {
+                [$(($word, $value)),+]
+                    .into_iter()
+                    .find(|(_, value)| value == self)
+                    .map(|(word, _)| word.to_owned())
+                    .expect("every value has its word")
+            }
+
+            fn words() -> Vec<&'static str> {
+                vec![$($word),+]
+            }
+        }
+    };
+}
+
+words!(Transport { "socket" => Self::Socket, "trunk" => Self::Trunk });
+words!(CodecChoice { "json" => Self::Json, "binary" => Self::Binary });
+words!(Arrivals { "poisson" => Self::Poisson, "constant" => Self::Constant });
+
+/// `verdict = "valid"`; what is violated is named by `violates`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ValidVerdict;
+
+words!(ValidVerdict { "valid" => Self });
+
+/// The word of a kind of fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FaultWord {
+    /// Links stall, then heal.
+    Blip,
+    /// A partition.
+    Cut,
+    /// A partition again and again.
+    Flap,
+    /// Links with more latency.
+    SlowLink,
+    /// The process dies and is restarted.
+    Kill,
+    /// As kill, and unsynced writes are lost.
+    PowerLoss,
+    /// The process stops for a while.
+    Pause,
+    /// The wall clock is off.
+    Skew,
+}
+
+words!(FaultWord {
+    "blip" => Self::Blip,
+    "cut" => Self::Cut,
+    "flap" => Self::Flap,
+    "slow_link" => Self::SlowLink,
+    "kill" => Self::Kill,
+    "power_loss" => Self::PowerLoss,
+    "pause" => Self::Pause,
+    "skew" => Self::Skew,
+});

@@ -1,0 +1,59 @@
+//! `--set` changes any key, and its mistakes are told as those of the file are.
+
+use crate::fixtures::SMALL;
+use expect_test::expect;
+use protocol::design::Accept;
+use scenarios::scenario::Size;
+use scenarios::{Override, Scenario, parse};
+use std::time::Duration;
+
+fn with(overrides: &[&str]) -> Result<Scenario, String> {
+    let overrides: Vec<Override> =
+        overrides.iter().map(|given| Override::parse(given).expect("a good override")).collect();
+    parse(SMALL, "smoke.toml", &overrides).map_err(|mistakes| mistakes.to_string())
+}
+
+#[test]
+fn any_key_can_be_set() {
+    let scenario = with(&[
+        "cluster.gateways=2",
+        "design.accept=before_persist",
+        "users.conversations.group_size=uniform(2..4)",
+        "load.phases.1.rate=7/s",
+        "phases.settle=3s",
+        "question=\"Why?\"",
+    ])
+    .expect("all of them are good");
+    assert_eq!(scenario.cluster.gateways, 2);
+    assert_eq!(scenario.design.accept, Accept::BeforePersist);
+    assert_eq!(scenario.users.group_size, Size::Uniform(2, 4));
+    assert!((scenario.load.phases[0].rate - 7.0).abs() < f64::EPSILON);
+    assert_eq!(scenario.phases.settle, Duration::from_secs(3));
+    assert_eq!(scenario.question, "Why?");
+}
+
+#[test]
+fn the_last_of_several_for_one_key_counts() {
+    let scenario = with(&["cluster.gateways=2", "cluster.gateways=5"]).expect("both are good");
+    assert_eq!(scenario.cluster.gateways, 5);
+}
+
+#[test]
+fn mistakes_say_set_instead_of_a_line() {
+    let told = with(&[
+        "cluster.gatways=2",
+        "cluster.stores=none",
+        "design.acept=x",
+        "load.phases.2.rate=5/s",
+        "users.count.x=1",
+        "cluster.partitions=16,32",
+    ])
+    .expect_err("all of them are bad");
+    expect![[r#"
+        --set cluster.gatways=2: unknown key "gatways" in [cluster]; did you mean "gateways"?
+        --set cluster.partitions=16,32: cluster.partitions: several values make a sweep; one run takes one of them
+        --set cluster.stores=none: cluster.stores: expected a whole number from 1 to 64, found "none"
+        --set design.acept=x: unknown key "acept" in [design]; did you mean "accept"?
+        --set load.phases.2.rate=5/s: load.phases.2: a list of 1: name one by its number, from 1
+        --set users.count.x=1: users.count.x: nothing is inside of a plain value"#]].assert_eq(&told);
+}

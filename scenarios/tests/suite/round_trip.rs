@@ -1,0 +1,214 @@
+//! A validated scenario, written as TOML, is read as the same scenario.
+
+use proptest::prelude::*;
+use protocol::design::{Accept, Deduplication, Requeue};
+use protocol::{ConversationId, Design, UserId};
+use scenarios::scenario::*;
+use scenarios::{Scenario, effective_toml, parse};
+use std::time::Duration;
+
+const INVARIANTS: [&str; 3] = ["no_gap_in_sequence", "edits_converge", "no_duplicate_delivery"];
+
+fn time(from_ms: u64, to_ms: u64) -> impl Strategy<Value = Duration> {
+    (from_ms * 1_000..to_ms * 1_000).prop_map(Duration::from_micros)
+}
+
+fn text() -> impl Strategy<Value = String> {
+    "[a-z\"\\\\é\n]{0,20}x"
+}
+
+fn size(from: u32, to: u32) -> impl Strategy<Value = Size> {
+    let range = (from..to, from..to).prop_map(|(a, b)| (a.min(b), a.max(b)));
+    prop_oneof![
+        (from..to).prop_map(Size::Fixed),
+        range.clone().prop_map(|(a, b)| Size::Uniform(a, b)),
+        (range, 0.01..5.0_f64).prop_map(|((a, b), exponent)| Size::Zipf(a, b, exponent)),
+    ]
+}
+
+fn target() -> impl Strategy<Value = Target> {
+    prop_oneof![
+        (1..4_u16).prop_map(|n| Target::Node(format!("store-{n}"))),
+        (1..20_u64).prop_map(|n| Target::Owner(ConversationId(n))),
+        (1..20_u64).prop_map(|n| Target::GatewayOf(UserId(n))),
+        (1..20_u64).prop_map(|n| Target::ClientOf(UserId(n))),
+        (0..6_usize).prop_map(|n| Target::Any(Role::ALL[n])),
+        (0..6_usize).prop_map(|n| Target::Every(Role::ALL[n])),
+    ]
+}
+
+fn sides() -> impl Strategy<Value = Sides> {
+    (prop::collection::vec(target(), 1..3), prop::collection::vec(target(), 0..3))
+        .prop_map(|(from, to)| Sides { from, to })
+}
+
+fn kind() -> impl Strategy<Value = FaultKind> {
+    let latencies = (time(0, 50), time(50, 100));
+    prop_oneof![
+        sides().prop_map(|between| FaultKind::Blip { between }),
+        (sides(), any::<bool>()).prop_map(|(between, one_way)| FaultKind::Cut { between, one_way }),
+        (sides(), time(1, 100), time(1, 100))
+            .prop_map(|(between, down, up)| FaultKind::Flap { between, down, up }),
+        (sides(), latencies).prop_map(|(between, (latency_min, latency_max))| {
+            FaultKind::SlowLink { between, latency_min, latency_max }
+        }),
+        target().prop_map(|target| FaultKind::Kill { target }),
+        target().prop_map(|target| FaultKind::PowerLoss { target }),
+        target().prop_map(|target| FaultKind::Pause { target }),
+        (target(), 1..10_000_i64, -500..500_i64).prop_map(|(target, offset_ms, drift_ppm)| {
+            FaultKind::Skew { target, offset_ms: -offset_ms, drift_ppm }
+        }),
+    ]
+}
+
+fn fault() -> impl Strategy<Value = Fault> {
+    (time(0, 5_000), prop::option::of(time(3_000, 9_000)), time(200, 3_000), kind())
+        .prop_map(|(at, every, lasts, kind)| Fault { at, every, lasts, kind, line: 0 })
+}
+
+fn random_faults() -> impl Strategy<Value = RandomFaults> {
+    let kinds = prop::sample::subsequence(vec!["blip", "kill", "skew"], 1..3);
+    (time(1, 9_000), time(1, 100), time(100, 2_000), kinds).prop_map(
+        |(every, lasts_min, lasts_max, kinds)| RandomFaults {
+            every,
+            lasts_min,
+            lasts_max,
+            kinds: kinds.into_iter().map(Into::into).collect(),
+        },
+    )
+}
+
+fn cluster() -> impl Strategy<Value = ClusterShape> {
+    (1..9_u16, 3..9_u16, 9..99_u16).prop_map(|(gateways, stores, partitions)| ClusterShape {
+        gateways,
+        brokers: 1,
+        stores,
+        partitions,
+        replication: 1,
+    })
+}
+
+fn design() -> impl Strategy<Value = Design> {
+    (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(accept, keys, requeue)| Design {
+        accept: if accept { Accept::BeforePersist } else { Accept::AfterPersist },
+        deduplication: if keys { Deduplication::Memory } else { Deduplication::Durable },
+        requeue: if requeue { Requeue::Back } else { Requeue::Front },
+        ..Design::default()
+    })
+}
+
+fn users() -> impl Strategy<Value = Users> {
+    let carried = (any::<bool>(), any::<bool>(), time(0, 9_000));
+    (30..99_u32, 1..4_u32, 20..99_u32, 0..9_u32, size(2, 30), 0..5_u32, carried).prop_map(
+        |(count, devices, direct, groups, group_size, offline, (trunk, json, connect_over))| Users {
+            count,
+            devices,
+            direct,
+            groups,
+            group_size,
+            offline,
+            connect_over,
+            transport: if trunk { Transport::Trunk } else { Transport::Socket },
+            codec: if json { CodecChoice::Json } else { CodecChoice::Binary },
+        },
+    )
+}
+
+fn load() -> impl Strategy<Value = Load> {
+    let phase = (time(9_000, 19_000), 0.01..1e6_f64).prop_map(|(lasts, rate)| LoadPhase { lasts, rate });
+    let slow = (1..9_u32, time(1, 999), time(1, 999));
+    let slow = slow.prop_map(|(users, stall, read)| SlowReaders { users, stall, read });
+    let phases = prop::collection::vec(phase, 1..4);
+    let rest = (size(1, 999), 0..9_u32, prop::option::of(slow), time(1, 9_000));
+    (any::<bool>(), phases, 0.0..1.0_f64, rest).prop_map(
+        |(poisson, phases, reply, (body, poison, slow_readers, receipts_every))| Load {
+            arrivals: if poisson { Arrivals::Poisson } else { Arrivals::Constant },
+            phases,
+            mix: Mix {
+                send: 1.0 - reply,
+                reply,
+                edit: 0.0,
+                delete: 0.0,
+                read_history: 0.0,
+                join_leave: 0.0,
+                reconnect: 0.0,
+                typing: 0.0,
+            },
+            body,
+            poison,
+            slow_readers,
+            receipts_every,
+        },
+    )
+}
+
+fn expectation() -> impl Strategy<Value = Expect> {
+    let claims = || prop::sample::subsequence(INVARIANTS.to_vec(), 0..3);
+    let deadlines = [time(1, 9_000), time(1, 9_000), time(1, 9_000), time(1, 9_000)];
+    let bounds = (prop::option::of(time(1, 999)), prop::option::of(time(1, 999)));
+    (claims(), claims(), deadlines, bounds).prop_map(
+        |(violated, idle, [delivered, stuck, recovers, revoked], (accept_p99, deliver_p99))| {
+            let owned = |names: Vec<&str>| names.into_iter().map(Into::into).collect::<Vec<String>>();
+            Expect {
+                outcome: match owned(violated) {
+                    none if none.is_empty() => ExpectedOutcome::Valid,
+                    some => ExpectedOutcome::Violates(some),
+                },
+                delivered_after_heal: delivered,
+                no_stuck_session: stuck,
+                recovers_within: recovers,
+                revocation_within: revoked,
+                accept_p99,
+                deliver_p99,
+                may_be_idle: owned(idle),
+            }
+        },
+    )
+}
+
+fn surroundings() -> impl Strategy<Value = (NetworkShape, PhaseLengths)> {
+    (time(0, 5), time(5, 9), time(1, 99), time(0, 9), [time(1, 99), time(1, 99), time(1, 99)]).prop_map(
+        |(latency_min, latency_max, tick, disk_sync, [warm_up, heal, settle])| {
+            let network = NetworkShape { latency_min, latency_max, tick, disk_sync };
+            (network, PhaseLengths { warm_up, heal, settle })
+        },
+    )
+}
+
+prop_compose! {
+    fn scenario()(
+        (name, question, lesson) in ("[a-z-]{1,12}", text(), text()),
+        try_out in prop::collection::vec(text(), 0..3),
+        (cluster, design, users, load) in (cluster(), design(), users(), load()),
+        (network, phases) in surroundings(),
+        faults in prop::collection::vec(fault(), 0..4),
+        random_faults in prop::option::of(random_faults()),
+        expect in expectation(),
+    ) -> Scenario {
+        Scenario {
+            name, question, lesson, try_out, cluster, design, users, load, network, faults,
+            random_faults, expect, phases,
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn an_effective_scenario_is_read_as_the_same(scenario in scenario()) {
+        let text = effective_toml(&scenario);
+        let mut read = parse(&text, "other.toml", &[])
+            .unwrap_or_else(|mistakes| panic!("{mistakes}\n{text}"));
+        for fault in &mut read.faults {
+            prop_assert!(fault.line > 0);
+            fault.line = 0;
+        }
+        prop_assert_eq!(read, scenario);
+    }
+
+    #[test]
+    fn no_text_makes_the_reader_panic(text in "[\\[\\]{}a-z=\"\n.0-9, ]{0,80}") {
+        let _ = parse(&text, "any.toml", &[]);
+        let known = text.replace('a', "users").replace('b', "load").replace('c', "fault");
+        let _ = parse(&known, "any.toml", &[]).map_err(|mistakes| mistakes.to_string());
+    }
+}

@@ -1,0 +1,51 @@
+//! What is shipped beside the crate is in step with it: the library, the schema, the documentation.
+
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Compares a committed file with what the code says, or writes it if `UPDATE_EXPECT` is set (as
+/// for the snapshots of expect-test).
+fn check_in_step(path: &Path, expected: &str) {
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        std::fs::write(path, expected).expect("the file can be written");
+    }
+    let committed = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        committed == expected,
+        "{} is out of step: run UPDATE_EXPECT=1 cargo test -p scenarios",
+        path.display()
+    );
+}
+
+#[test]
+fn every_scenario_of_the_library_is_valid_and_called_after_its_file() {
+    let library = scenarios::library(&root().join("scenarios")).expect("the library can be read");
+    assert!(library.len() >= 10, "{} scenarios", library.len());
+    for listing in library {
+        let about = listing.about.unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        let stem = listing.path.file_stem().expect("a file has a name").to_string_lossy();
+        assert_eq!(about.name, stem);
+        let text = std::fs::read_to_string(&listing.path).expect("it was read before");
+        assert!(text.starts_with("#:schema ../schema.json\n"), "{stem} must name its schema");
+    }
+}
+
+#[test]
+fn the_committed_schema_is_in_step() {
+    let schema = serde_json::to_string_pretty(&scenarios::schema()).expect("JSON is text") + "\n";
+    check_in_step(&root().join("scenarios/schema.json"), &schema);
+}
+
+#[test]
+fn the_documented_keys_are_in_step() {
+    const BEGIN: &str = "<!-- keys: generated from the code by cargo test -p scenarios -->\n\n";
+    const END: &str = "<!-- end of keys -->\n";
+    let path = root().join("docs/scenarios.md");
+    let page = std::fs::read_to_string(&path).expect("the page can be read");
+    let (before, rest) = page.split_once(BEGIN).expect("the page marks where its keys begin");
+    let (_, after) = rest.split_once(END).expect("the page marks where its keys end");
+    check_in_step(&path, &format!("{before}{BEGIN}{}{END}{after}", scenarios::reference()));
+}
