@@ -9,7 +9,7 @@ const UNITS: [(&str, u64); 5] =
     [("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000), ("ms", 1_000), ("us", 1)];
 
 /// The longest duration that a scenario may name: a day.
-pub const LONGEST: Duration = Duration::from_secs(24 * 3_600);
+pub const LONGEST: Duration = Duration::from_hours(24);
 
 /// Reads a number with a unit, to the microsecond: `1.5s`, `10_000ms`. `None` if it is none, or is
 /// longer than [`LONGEST`].
@@ -83,7 +83,9 @@ mod tests {
         ] {
             assert_eq!(parse(text), Some(Duration::from_micros(micros)), "{text}");
         }
-        for text in ["", "6", "s", "-1s", "6 parsecs", "6S", "1e3s", "_1s", "1__s_", "25h", "1.2.3s"] {
+        for text in
+            ["", "6", "s", "-1s", "6 parsecs", "6S", "1e3s", "_1s", "1__s_", "25h", "1.2.3s"]
+        {
             assert_eq!(parse(text), None, "{text}");
         }
     }

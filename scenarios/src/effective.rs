@@ -31,7 +31,8 @@ pub fn effective_toml(scenario: &Scenario) -> String {
 }
 
 fn lines(table: &toml::Table) -> String {
-    table.iter().map(|(key, value)| format!("{key} = {value}\n")).collect()
+    let lines: Vec<String> = table.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+    lines.join("\n") + "\n"
 }
 
 impl From<&Scenario> for File {

@@ -38,10 +38,16 @@ use value::Value;
 pub fn parse(text: &str, name: &str, overrides: &[Override]) -> Result<Scenario, Mistakes> {
     let mut mistakes = Mistakes::new(name, text);
     let mut root = tree::read(text, &mut mistakes);
+    if !mistakes.is_empty() {
+        // What broken TOML means is a guess; complaints about guesses would only hide the cause.
+        mistakes.sort();
+        return Err(mistakes);
+    }
     for given in overrides {
         tree::lay_over(&mut root, given, &mut mistakes);
     }
-    let stem = Path::new(name).file_stem().map_or_else(|| name.into(), |stem| stem.to_string_lossy());
+    let stem =
+        Path::new(name).file_stem().map_or_else(|| name.into(), |stem| stem.to_string_lossy());
     let file = file::File::read(&root, &mut mistakes);
     let scenario = file.and_then(|file| file.validated(&stem, &mut mistakes));
     if mistakes.is_empty() {

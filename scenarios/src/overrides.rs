@@ -101,7 +101,10 @@ mod tests {
     #[test]
     fn a_value_may_hold_an_equals_sign() {
         let fault = parsed("fault.1.target=owner(conversation=3)");
-        assert_eq!((fault.key(), fault.values()), ("fault.1.target", &["owner(conversation=3)".into()][..]));
+        assert_eq!(
+            (fault.key(), fault.values()),
+            ("fault.1.target", &["owner(conversation=3)".into()][..])
+        );
     }
 
     #[test]

@@ -39,7 +39,8 @@ fn part<S: Section>(title: &str) -> String {
         let (name, takes) = (key.name, cell(&takes(&key)));
         let default = default_of(&key);
         let meaning = cell(&key.meaning);
-        writeln!(page, "| `{name}` | {takes} | {default} | {meaning} |").expect("text takes all text");
+        writeln!(page, "| `{name}` | {takes} | {default} | {meaning} |")
+            .expect("text takes all text");
     }
     page.push('\n');
     page
@@ -57,17 +58,18 @@ fn takes(key: &KeyInfo) -> String {
 
 fn default_of(key: &KeyInfo) -> String {
     match &key.default {
+        Some(toml::Value::Table(_)) => "its defaults".into(),
         Some(value) => format!("`{}`", cell(&value.to_string())),
         None if key.required => "must be there".into(),
-        None if key.schema["type"] == "object" => "its defaults".into(),
         None => "none".into(),
     }
 }
 
 fn design_part() -> String {
-    let mut page = "### `[design]`\n\nDesign choices; docs/design-choices.md explains each. The first \
+    let mut page =
+        "### `[design]`\n\nDesign choices; docs/design-choices.md explains each. The first \
                     option is the sound one and the default.\n\n| key | options |\n| --- | --- |\n"
-        .to_owned();
+            .to_owned();
     for name in design::names() {
         let options = design::options(name).join("`, `");
         writeln!(page, "| `{name}` | `{options}` |").expect("text takes all text");

@@ -48,7 +48,7 @@ pub struct KeyInfo {
     pub schema: serde_json::Value,
     /// Whether it must be there.
     pub required: bool,
-    /// Its default; `None` if there is none, or it is itself a section.
+    /// Its default; `None` if without the key there is nothing.
     pub default: Option<toml::Value>,
 }
 
@@ -65,7 +65,8 @@ pub trait Section: Value {
 /// A section with nothing but its defaults. Only for sections that need no key.
 pub fn by_default<S: Section>() -> S {
     let mut mistakes = Mistakes::new("", "");
-    let nothing = Node { is: Is::Table(Vec::new()), origin: Origin::File(0, 0), key: String::new() };
+    let nothing =
+        Node { is: Is::Table(Vec::new()), origin: Origin::File(0, 0), key: String::new() };
     S::read(&nothing, &mut mistakes).expect("a section of which every key has a default")
 }
 
@@ -102,7 +103,8 @@ pub fn field<T: Value>(
     }
     if default.is_none() {
         let section_name = bracketed(&section.key);
-        let problem = Problem::Missing { key: name.into(), section: section_name, expected: T::expected() };
+        let problem =
+            Problem::Missing { key: name.into(), section: section_name, expected: T::expected() };
         mistakes.note(&section.origin, problem);
     }
     Field { value: default, origin: section.origin.clone(), key }
@@ -125,7 +127,8 @@ pub fn schema_of<S: Section>() -> serde_json::Value {
         let mut schema = key.schema;
         let object = schema.as_object_mut().expect("every schema is an object");
         object.insert("description".into(), key.meaning.into());
-        if let Some(default) = key.default {
+        // A section's defaults stand at its own keys.
+        if let Some(default) = key.default.filter(|value| !value.is_table()) {
             let default = serde_json::to_value(default).expect("TOML values exist in JSON");
             object.insert("default".into(), default);
         }
@@ -178,10 +181,7 @@ macro_rules! section {
                         takes: <$type as $crate::value::Value>::expected(),
                         schema: <$type as $crate::value::Value>::schema(),
                         required: default.is_none(),
-                        default: default
-                            .as_ref()
-                            .and_then($crate::value::Value::write)
-                            .filter(|value| !value.is_table()),
+                        default: default.as_ref().and_then($crate::value::Value::write),
                     }
                 }),+]
             }

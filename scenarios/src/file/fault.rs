@@ -88,7 +88,8 @@ impl Fault {
             && at + lasts > load.lasts()
         {
             let [at, lasts, load] = [at, lasts, load.lasts()].map(|time| time.text());
-            let what = format!("from {at} for {lasts} is not within the load, which ends at {load}");
+            let what =
+                format!("from {at} for {lasts} is not within the load, which ends at {load}");
             self.at.conflict(mistakes, what);
             fits = false;
         }
@@ -232,7 +233,8 @@ impl Fault {
         match (between, from, to) {
             (Some(mut lists), None, None) => {
                 if one_way {
-                    let what = "with one_way, say \"from\" and \"to\" instead of \"between\"".into();
+                    let what =
+                        "with one_way, say \"from\" and \"to\" instead of \"between\"".into();
                     self.between.conflict(mistakes, what);
                     return None;
                 }

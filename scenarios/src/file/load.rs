@@ -152,11 +152,15 @@ impl Mix {
         let sum = mix.sum();
         if (sum - 1.0).abs() > 1e-6 {
             // Six digits: more would show how binary fractions round.
-            whole.conflict(mistakes, format!("the shares must sum up to 1, not {}", (sum * 1e6).round() / 1e6));
+            whole.conflict(
+                mistakes,
+                format!("the shares must sum up to 1, not {}", (sum * 1e6).round() / 1e6),
+            );
             return None;
         }
         if mix.join_leave > 0.0 && users.is_some_and(|users| users.groups == 0) {
-            self.join_leave.conflict(mistakes, "only groups change their members: there is none".into());
+            self.join_leave
+                .conflict(mistakes, "only groups change their members: there is none".into());
             return None;
         }
         Some(mix)

@@ -33,7 +33,12 @@ impl Network {
             tick <= COARSEST_TICK
         });
         let DurationRange(latency_min, latency_max) = self.latency.get()?;
-        Some(NetworkShape { latency_min, latency_max, tick: tick?, disk_sync: self.disk_sync.get()? })
+        Some(NetworkShape {
+            latency_min,
+            latency_max,
+            tick: tick?,
+            disk_sync: self.disk_sync.get()?,
+        })
     }
 }
 

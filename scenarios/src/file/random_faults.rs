@@ -54,7 +54,8 @@ impl RandomFaults {
         let load = load.map_or(Duration::MAX, scenario::Load::lasts);
         let fits = !lasts.0.is_zero() && lasts.1 <= load;
         if !fits {
-            let what = "an episode lasts longer than nothing and at most as long as the load".into();
+            let what =
+                "an episode lasts longer than nothing and at most as long as the load".into();
             self.r#for.conflict(mistakes, what);
         }
         fits

@@ -105,12 +105,7 @@ pub(crate) fn wrong(node: &Node, expected: String, mistakes: &mut Mistakes) {
     wrong_but_near(node, expected, None, mistakes);
 }
 
-fn wrong_but_near(
-    node: &Node,
-    expected: String,
-    nearest: Option<String>,
-    mistakes: &mut Mistakes,
-) {
+fn wrong_but_near(node: &Node, expected: String, nearest: Option<String>, mistakes: &mut Mistakes) {
     let (key, found) = (node.key.clone(), node.described());
     mistakes.note(&node.origin, Problem::Value { key, expected, found, nearest });
 }

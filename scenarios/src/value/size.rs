@@ -20,7 +20,8 @@ impl Value for Size {
             Is::Text(text) => from_text(text),
             _ => None,
         };
-        let size = size.filter(|size| (1..=LARGEST).contains(&size.smallest()) && size.largest() <= LARGEST);
+        let size = size
+            .filter(|size| (1..=LARGEST).contains(&size.smallest()) && size.largest() <= LARGEST);
         if size.is_none() {
             wrong(node, <Self as Value>::expected(), mistakes);
         }

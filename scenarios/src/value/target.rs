@@ -47,8 +47,10 @@ impl TextForm for Target {
 
     fn nearest(text: &str) -> Option<String> {
         let roles = Role::ALL.map(Role::word);
-        let mut candidates: Vec<String> =
-            roles.iter().flat_map(|role| [format!("any {role}"), format!("every {role}")]).collect();
+        let mut candidates: Vec<String> = roles
+            .iter()
+            .flat_map(|role| [format!("any {role}"), format!("every {role}")])
+            .collect();
         if let Some((_, number)) = text.rsplit_once('-') {
             candidates.extend(roles.iter().map(|role| format!("{role}-{number}")));
         }

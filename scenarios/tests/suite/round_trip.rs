@@ -47,8 +47,11 @@ fn kind() -> impl Strategy<Value = FaultKind> {
     prop_oneof![
         sides().prop_map(|between| FaultKind::Blip { between }),
         (sides(), any::<bool>()).prop_map(|(between, one_way)| FaultKind::Cut { between, one_way }),
-        (sides(), time(1, 100), time(1, 100))
-            .prop_map(|(between, down, up)| FaultKind::Flap { between, down, up }),
+        (sides(), time(1, 100), time(1, 100)).prop_map(|(between, down, up)| FaultKind::Flap {
+            between,
+            down,
+            up
+        }),
         (sides(), latencies).prop_map(|(between, (latency_min, latency_max))| {
             FaultKind::SlowLink { between, latency_min, latency_max }
         }),
@@ -100,22 +103,25 @@ fn design() -> impl Strategy<Value = Design> {
 fn users() -> impl Strategy<Value = Users> {
     let carried = (any::<bool>(), any::<bool>(), time(0, 9_000));
     (30..99_u32, 1..4_u32, 20..99_u32, 0..9_u32, size(2, 30), 0..5_u32, carried).prop_map(
-        |(count, devices, direct, groups, group_size, offline, (trunk, json, connect_over))| Users {
-            count,
-            devices,
-            direct,
-            groups,
-            group_size,
-            offline,
-            connect_over,
-            transport: if trunk { Transport::Trunk } else { Transport::Socket },
-            codec: if json { CodecChoice::Json } else { CodecChoice::Binary },
+        |(count, devices, direct, groups, group_size, offline, (trunk, json, connect_over))| {
+            Users {
+                count,
+                devices,
+                direct,
+                groups,
+                group_size,
+                offline,
+                connect_over,
+                transport: if trunk { Transport::Trunk } else { Transport::Socket },
+                codec: if json { CodecChoice::Json } else { CodecChoice::Binary },
+            }
         },
     )
 }
 
 fn load() -> impl Strategy<Value = Load> {
-    let phase = (time(9_000, 19_000), 0.01..1e6_f64).prop_map(|(lasts, rate)| LoadPhase { lasts, rate });
+    let phase =
+        (time(9_000, 19_000), 0.01..1e6_f64).prop_map(|(lasts, rate)| LoadPhase { lasts, rate });
     let slow = (1..9_u32, time(1, 999), time(1, 999));
     let slow = slow.prop_map(|(users, stall, read)| SlowReaders { users, stall, read });
     let phases = prop::collection::vec(phase, 1..4);
@@ -148,7 +154,8 @@ fn expectation() -> impl Strategy<Value = Expect> {
     let bounds = (prop::option::of(time(1, 999)), prop::option::of(time(1, 999)));
     (claims(), claims(), deadlines, bounds).prop_map(
         |(violated, idle, [delivered, stuck, recovers, revoked], (accept_p99, deliver_p99))| {
-            let owned = |names: Vec<&str>| names.into_iter().map(Into::into).collect::<Vec<String>>();
+            let owned =
+                |names: Vec<&str>| names.into_iter().map(Into::into).collect::<Vec<String>>();
             Expect {
                 outcome: match owned(violated) {
                     none if none.is_empty() => ExpectedOutcome::Valid,
@@ -167,12 +174,11 @@ fn expectation() -> impl Strategy<Value = Expect> {
 }
 
 fn surroundings() -> impl Strategy<Value = (NetworkShape, PhaseLengths)> {
-    (time(0, 5), time(5, 9), time(1, 99), time(0, 9), [time(1, 99), time(1, 99), time(1, 99)]).prop_map(
-        |(latency_min, latency_max, tick, disk_sync, [warm_up, heal, settle])| {
+    (time(0, 5), time(5, 9), time(1, 99), time(0, 9), [time(1, 99), time(1, 99), time(1, 99)])
+        .prop_map(|(latency_min, latency_max, tick, disk_sync, [warm_up, heal, settle])| {
             let network = NetworkShape { latency_min, latency_max, tick, disk_sync };
             (network, PhaseLengths { warm_up, heal, settle })
-        },
-    )
+        })
 }
 
 prop_compose! {
