@@ -1,1 +1,13 @@
 //! Token issue (OAuth 2.0) and verification (JWT, JWKS).
+//!
+//! `core` decides: who gets which token, when a refresh token is spent, what a token says. `shell`
+//! keeps those decisions on the disk port, answers HTTP, and carries keys and revocations to the
+//! gateways. There are no sign-up, no profiles and no third-party login: users are the development
+//! users of one shared password, services are listed in the configuration.
+
+pub mod core;
+mod shell;
+
+pub use core::settings::{DevelopmentUsers, ServiceClient};
+pub use shell::remote_verifier::RemoteVerifier;
+pub use shell::serve::{AuthConfig, ServeError, serve};

@@ -174,7 +174,7 @@ mod tests {
     async fn ask(machine: &Machine) -> Result<Bytes, http::HttpError> {
         let request = Request::get("/").body(Full::default()).unwrap();
         let response =
-            http::exchange(machine, "server:80", request, Duration::from_secs(60)).await?;
+            http::exchange(machine, "server:80", request, Duration::from_mins(1)).await?;
         Ok(response.into_body())
     }
 

@@ -188,7 +188,8 @@ impl MemoryDisk {
     pub fn lose_power(&self) {
         for file in lock(&self.files).values() {
             let mut bytes = lock(file);
-            bytes.written = bytes.synced.clone();
+            let bytes = &mut *bytes;
+            bytes.written.clone_from(&bytes.synced);
         }
     }
 
@@ -241,7 +242,8 @@ impl DiskFile for MemoryFile {
     }
     fn sync_data(&self) -> io::Result<()> {
         let mut bytes = lock(&self.0);
-        bytes.synced = bytes.written.clone();
+        let bytes = &mut *bytes;
+        bytes.synced.clone_from(&bytes.written);
         Ok(())
     }
     fn len(&self) -> io::Result<u64> {

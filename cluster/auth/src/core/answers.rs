@@ -1,0 +1,45 @@
+//! The successful answers of the service, as they travel in JSON.
+
+use protocol::UserId;
+use serde::{Deserialize, Serialize};
+
+/// A successful answer of the token endpoint (RFC 6749 section 5.1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenResponse {
+    /// A JWT.
+    pub access_token: String,
+    /// `Bearer`.
+    pub token_type: String,
+    /// Seconds until the access token runs out.
+    pub expires_in: u64,
+    /// Granted scopes, separated by spaces.
+    pub scope: String,
+    /// For the password and refresh grants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<String>,
+}
+
+/// What verifiers poll.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevocationPage {
+    /// The `iss` of tokens.
+    pub issuer: String,
+    /// The name of the current key, and so of this history of revocations: an issuer that has lost
+    /// its disk makes a new key and counts from the beginning.
+    pub key: String,
+    /// The changes of this page, oldest first.
+    pub revocations: Vec<UserRevocation>,
+    /// Ask again behind this change.
+    pub next: u64,
+    /// Whether there is more behind `next` already.
+    pub more: bool,
+}
+
+/// Tokens of a user of an earlier epoch are revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserRevocation {
+    /// The user.
+    pub user: UserId,
+    /// The current epoch.
+    pub epoch: u64,
+}

@@ -1,0 +1,342 @@
+//! The authorization server's decisions (RFC 6749): who gets which tokens.
+//!
+//! Every decision comes with the records that must be durable before its answer leaves the node.
+
+use crate::core::answers::{RevocationPage, TokenResponse, UserRevocation};
+use crate::core::key::{Jwk, JwkSet, KeyPair};
+use crate::core::oauth_error::{ErrorCode, OAuthError};
+use crate::core::refresh_token::{FamilyId, RefreshToken};
+use crate::core::request::{ClientSecret, Grant, RevocationRequest, TokenRequest};
+use crate::core::secret;
+use crate::core::settings::{ServiceClient, Settings};
+use crate::core::state::{Family, Record, Snapshot, State};
+use crate::core::token::{self, AUDIENCE, Payload};
+use ports::{Claims, TokenError};
+use protocol::UserId;
+
+/// What a user may do, and gets if nothing else is asked for.
+pub const USER_SCOPE: &str = "chat";
+/// The scope of services that may change anything.
+pub const ADMIN_SCOPE: &str = "admin";
+/// Most revocations in one answer.
+pub const REVOCATIONS_PAGE: usize = 1_000;
+
+/// Fresh random bytes for one decision.
+#[derive(Clone, Copy, Debug)]
+pub struct Random {
+    /// Names an access token.
+    pub token_id: [u8; 16],
+    /// Names a family.
+    pub family: [u8; 16],
+    /// The next secret of a family.
+    pub secret: [u8; 16],
+}
+
+/// An answer, and what must be durable before it is given.
+pub type Decision<T> = (T, Vec<Record>);
+
+/// The authorization server without its network, disk, clock and dice.
+pub struct Issuer {
+    settings: Settings,
+    key: KeyPair,
+    state: State,
+}
+
+impl Issuer {
+    /// An issuer that goes on from a state.
+    pub fn new(settings: Settings, state: State) -> Self {
+        let key = KeyPair::from_seed(state.seed());
+        Self { settings, key, state }
+    }
+
+    /// Everything to remember.
+    pub fn snapshot(&self, now_ms: u64) -> Snapshot {
+        self.state.to_snapshot(now_ms)
+    }
+
+    /// How many refresh families live.
+    pub fn families(&self) -> usize {
+        self.state.families()
+    }
+
+    /// The public keys.
+    pub fn keys(&self) -> JwkSet {
+        JwkSet { keys: vec![self.public_key().clone()] }
+    }
+
+    fn public_key(&self) -> &Jwk {
+        self.key.public()
+    }
+
+    /// The identifier of the issuer.
+    pub fn identifier(&self) -> &str {
+        &self.settings.issuer
+    }
+
+    /// Answers the token endpoint. An error may come with records too: a reused refresh token ends
+    /// its family.
+    pub fn grant(
+        &mut self,
+        request: &TokenRequest,
+        now_ms: u64,
+        random: &Random,
+    ) -> Decision<Result<TokenResponse, OAuthError>> {
+        let mut records = Vec::new();
+        let response = self
+            .authenticate(request.client.as_ref())
+            .and_then(|service| self.decide(request, service, now_ms, random, &mut records));
+        for record in &records {
+            self.state.apply(record);
+        }
+        (response, records)
+    }
+
+    fn decide(
+        &self,
+        request: &TokenRequest,
+        service: Option<&ServiceClient>,
+        now_ms: u64,
+        random: &Random,
+        records: &mut Vec<Record>,
+    ) -> Result<TokenResponse, OAuthError> {
+        let wanted = request.scopes.as_deref();
+        match &request.grant {
+            Grant::Password { username, password } => {
+                let user = self.user(username, password)?;
+                let scopes = granted(wanted, &[USER_SCOPE.to_owned()])?;
+                let ended = self.state.giving_way(user, now_ms).into_iter();
+                records.extend(ended.map(Record::FamilyEnded));
+                let id = FamilyId(random.family);
+                Ok(self.user_tokens(user, id, &scopes, &scopes, now_ms, random, records))
+            }
+            Grant::ClientCredentials => {
+                let service = service.ok_or(OAuthError::new(
+                    ErrorCode::InvalidClient,
+                    "the client_credentials grant needs a client id and secret",
+                ))?;
+                let scopes = granted(wanted, &service.scopes)?;
+                Ok(self.access_token(None, &service.id, &scopes, now_ms, random))
+            }
+            Grant::RefreshToken { token } => {
+                let (id, family) = self.unspent(token, now_ms, records)?;
+                let scopes = granted(wanted, &family.scopes)?;
+                let (user, all) = (family.user, family.scopes.clone());
+                Ok(self.user_tokens(user, id, &scopes, &all, now_ms, random, records))
+            }
+        }
+    }
+
+    /// The family of a refresh token that may be exchanged. A spent one ends its family: either the
+    /// thief or the owner shows it second, and nobody can tell which (RFC 9700 section 4.14.2). A
+    /// client whose answer got lost logs in again.
+    fn unspent(
+        &self,
+        token: &str,
+        now_ms: u64,
+        records: &mut Vec<Record>,
+    ) -> Result<(FamilyId, &Family), OAuthError> {
+        let wrong = OAuthError::new(
+            ErrorCode::InvalidGrant,
+            "the refresh token is unknown, spent, expired or revoked",
+        );
+        let token = RefreshToken::from_text(token).ok_or(wrong.clone())?;
+        let family = self.state.family(token.family).ok_or(wrong.clone())?;
+        let current = secret::has_fingerprint(&token.secret, &family.secret);
+        if !current || now_ms >= family.expires_ms {
+            records.push(Record::FamilyEnded(token.family));
+            return Err(wrong);
+        }
+        Ok((token.family, family))
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "one call of two, each names what it passes")]
+    fn user_tokens(
+        &self,
+        user: UserId,
+        family: FamilyId,
+        scopes: &[String],
+        family_scopes: &[String],
+        now_ms: u64,
+        random: &Random,
+        records: &mut Vec<Record>,
+    ) -> TokenResponse {
+        let lifetime_ms = self.settings.refresh_token_lifetime.as_millis() as u64;
+        records.push(Record::Family(
+            family,
+            Family {
+                user,
+                scopes: family_scopes.to_vec(),
+                secret: secret::fingerprint(&random.secret),
+                expires_ms: now_ms.saturating_add(lifetime_ms),
+            },
+        ));
+        let refresh = RefreshToken { family, secret: random.secret };
+        let access = self.access_token(Some(user), &format!("user-{user}"), scopes, now_ms, random);
+        TokenResponse { refresh_token: Some(refresh.to_text()), ..access }
+    }
+
+    fn access_token(
+        &self,
+        user: Option<UserId>,
+        subject: &str,
+        scopes: &[String],
+        now_ms: u64,
+        random: &Random,
+    ) -> TokenResponse {
+        let lifetime_ms = self.settings.access_token_lifetime.as_millis() as u64;
+        // Whole seconds, rounded up: a lifetime below a second is still one.
+        let exp = now_ms.saturating_add(lifetime_ms).div_ceil(1_000);
+        let scope = scopes.join(" ");
+        let payload = Payload {
+            iss: self.settings.issuer.clone(),
+            aud: AUDIENCE.into(),
+            sub: subject.into(),
+            client_id: if user.is_some() { "public".into() } else { subject.into() },
+            exp,
+            iat: now_ms / 1_000,
+            jti: hex(&random.token_id),
+            scope: scope.clone(),
+            uid: user.map(|user| user.0),
+            rev: user.map_or(0, |user| self.state.epoch(user)),
+        };
+        TokenResponse {
+            access_token: token::issue(&payload, &self.key),
+            token_type: "Bearer".into(),
+            expires_in: exp.saturating_mul(1_000).saturating_sub(now_ms) / 1_000,
+            scope,
+            refresh_token: None,
+        }
+    }
+
+    /// The service that a shown id and secret belong to; an error if they are wrong.
+    fn authenticate(
+        &self,
+        client: Option<&ClientSecret>,
+    ) -> Result<Option<&ServiceClient>, OAuthError> {
+        let Some(client) = client else { return Ok(None) };
+        let service = self.settings.services.iter().find(|service| service.id == client.id);
+        // An unknown id takes as long as a wrong secret.
+        let expected = service.map_or("", |service| &service.secret);
+        let same = secret::same(client.secret.as_bytes(), expected.as_bytes());
+        match service {
+            Some(service) if same && !service.secret.is_empty() => Ok(Some(service)),
+            _ => Err(OAuthError::new(
+                ErrorCode::InvalidClient,
+                "the client id or the client secret is wrong",
+            )),
+        }
+    }
+
+    /// The user of a name and password.
+    fn user(&self, username: &str, password: &str) -> Result<UserId, OAuthError> {
+        let users = self.settings.development_users.as_ref().ok_or(OAuthError::new(
+            ErrorCode::UnsupportedGrantType,
+            "the password grant is off: there are no development users",
+        ))?;
+        let same = secret::same(password.as_bytes(), users.password.as_bytes());
+        user_number(username)
+            .filter(|number| (1..=users.count).contains(number) && same)
+            .map(UserId)
+            .ok_or(OAuthError::new(
+                ErrorCode::InvalidGrant,
+                "the user name or the password is wrong",
+            ))
+    }
+
+    /// Answers the revocation endpoint (RFC 7009): a refresh token and with it its family. An unknown
+    /// token is no error: it is as good as revoked.
+    pub fn revoke(&mut self, request: &RevocationRequest) -> Decision<Result<(), OAuthError>> {
+        if let Err(error) = self.authenticate(request.client.as_ref()) {
+            return (Err(error), Vec::new());
+        }
+        if token::claimed_key(&request.token).is_some() {
+            let error = OAuthError::new(
+                ErrorCode::UnsupportedTokenType,
+                "access tokens are not revoked one by one: revoke the user, or wait for the expiry",
+            );
+            return (Err(error), Vec::new());
+        }
+        let family = RefreshToken::from_text(&request.token)
+            .map(|token| token.family)
+            .filter(|family| self.state.family(*family).is_some());
+        let records: Vec<Record> = family.map(Record::FamilyEnded).into_iter().collect();
+        for record in &records {
+            self.state.apply(record);
+        }
+        (Ok(()), records)
+    }
+
+    /// Revokes all tokens of a user; the new epoch, or `None` if there is no such user.
+    pub fn revoke_user(&mut self, user: UserId) -> Decision<Option<u64>> {
+        let users = self.settings.development_users.as_ref().map_or(0, |users| users.count);
+        if !(1..=users).contains(&user.0) {
+            return (None, Vec::new());
+        }
+        let record = Record::UserRevoked(user, self.state.next_revocation(user));
+        self.state.apply(&record);
+        (Some(self.state.epoch(user)), vec![record])
+    }
+
+    /// What an access token of this issuer says.
+    pub fn verify(&self, token: &str, now_ms: u64) -> Result<Claims, TokenError> {
+        let key = self.public_key();
+        let verifying = key.verifying().ok_or(TokenError::Invalid)?;
+        let named = |name: &str| (name == key.kid).then_some(&verifying);
+        let claims = token::open(token, &self.settings.issuer, now_ms, named)?;
+        match claims.user {
+            Some(user) if claims.revocation_epoch < self.state.epoch(user) => {
+                Err(TokenError::Revoked)
+            }
+            _ => Ok(claims),
+        }
+    }
+
+    /// Revocations behind a change.
+    pub fn revocations(&self, after: u64) -> RevocationPage {
+        let mut rest = self.state.revocations_after(after);
+        let mut next = after.min(self.state.changes());
+        let mut revocations = Vec::new();
+        for (user, revocation) in rest.by_ref().take(REVOCATIONS_PAGE) {
+            revocations.push(UserRevocation { user, epoch: revocation.epoch });
+            next = revocation.change;
+        }
+        RevocationPage {
+            issuer: self.settings.issuer.clone(),
+            key: self.public_key().kid.clone(),
+            revocations,
+            next,
+            more: rest.next().is_some(),
+        }
+    }
+}
+
+/// `user-7` and `7` are user 7; `07`, `+7` and `user-` are nobody.
+fn user_number(username: &str) -> Option<u64> {
+    let digits = username.strip_prefix("user-").unwrap_or(username);
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
+    digits.parse().ok().filter(|_| plain)
+}
+
+/// The wanted scopes, if all of them may be had; all that may be had, if none were named.
+fn granted(wanted: Option<&[String]>, available: &[String]) -> Result<Vec<String>, OAuthError> {
+    let Some(wanted) = wanted.filter(|wanted| !wanted.is_empty()) else {
+        return Ok(available.to_vec());
+    };
+    if wanted.iter().all(|scope| available.contains(scope)) {
+        // In the order of the available ones, each once.
+        Ok(available.iter().filter(|scope| wanted.contains(scope)).cloned().collect())
+    } else {
+        Err(OAuthError::new(ErrorCode::InvalidScope, "a scope is unknown or may not be granted"))
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("strings take everything");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,243 @@
+//! The issuer's decisions, by tables and against a simple model of refresh families.
+
+use super::*;
+use crate::core::settings::DevelopmentUsers;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const NOW: u64 = 1_000_000;
+
+fn settings() -> Settings {
+    Settings {
+        issuer: "https://auth".into(),
+        development_users: Some(DevelopmentUsers { count: 9, password: "secret".into() }),
+        services: vec![ServiceClient {
+            id: "ops".into(),
+            secret: "s3".into(),
+            scopes: vec!["admin".into(), "audit".into()],
+        }],
+        access_token_lifetime: Duration::from_mins(1),
+        refresh_token_lifetime: Duration::from_mins(10),
+    }
+}
+
+fn issuer() -> Issuer {
+    Issuer::new(settings(), State::new([3; 32]))
+}
+
+fn random(n: u64) -> Random {
+    let bytes = u128::from(n + 1).to_le_bytes();
+    Random { token_id: bytes, family: bytes, secret: bytes }
+}
+
+fn login(username: &str, password: &str, scope: Option<&str>) -> TokenRequest {
+    TokenRequest {
+        client: None,
+        grant: Grant::Password { username: username.into(), password: password.into() },
+        scopes: scope.map(|scope| vec![scope.into()]),
+    }
+}
+
+fn refresh(token: &str) -> TokenRequest {
+    let grant = Grant::RefreshToken { token: token.into() };
+    TokenRequest { client: None, grant, scopes: None }
+}
+
+fn service(id: &str, secret: &str, scope: Option<&str>) -> TokenRequest {
+    TokenRequest {
+        client: Some(ClientSecret { id: id.into(), secret: secret.into() }),
+        grant: Grant::ClientCredentials,
+        scopes: scope.map(|scope| vec![scope.into()]),
+    }
+}
+
+#[test]
+fn requests_get_what_they_may_have() {
+    let table = [
+        (login("user-7", "secret", None), Ok("chat")),
+        (login("7", "secret", Some("chat")), Ok("chat")),
+        (login("7", "wrong", None), Err(ErrorCode::InvalidGrant)),
+        (login("7", "", None), Err(ErrorCode::InvalidGrant)),
+        (login("0", "secret", None), Err(ErrorCode::InvalidGrant)),
+        (login("10", "secret", None), Err(ErrorCode::InvalidGrant)),
+        (login("+7", "secret", None), Err(ErrorCode::InvalidGrant)),
+        (login("07", "secret", None), Err(ErrorCode::InvalidGrant)),
+        (login("user-", "secret", None), Err(ErrorCode::InvalidGrant)),
+        (login("7", "secret", Some("admin")), Err(ErrorCode::InvalidScope)),
+        (service("ops", "s3", None), Ok("admin audit")),
+        (service("ops", "s3", Some("audit")), Ok("audit")),
+        (service("ops", "s3", Some("chat")), Err(ErrorCode::InvalidScope)),
+        (service("ops", "s4", None), Err(ErrorCode::InvalidClient)),
+        (service("nobody", "", None), Err(ErrorCode::InvalidClient)),
+        (TokenRequest { client: None, ..service("", "", None) }, Err(ErrorCode::InvalidClient)),
+        (refresh("rubbish"), Err(ErrorCode::InvalidGrant)),
+    ];
+    for (request, expected) in table {
+        let (response, records) = issuer().grant(&request, NOW, &random(0));
+        assert_eq!(
+            records.is_empty(),
+            !matches!(request.grant, Grant::Password { .. }) || expected.is_err()
+        );
+        let scope = response.as_ref().map(|response| response.scope.as_str());
+        assert_eq!(scope.map_err(|error| error.error), expected, "{request:?}");
+    }
+}
+
+#[test]
+fn only_users_get_refresh_tokens() {
+    let user = issuer().grant(&login("7", "secret", None), NOW, &random(0)).0.unwrap();
+    let service = issuer().grant(&service("ops", "s3", None), NOW, &random(0)).0.unwrap();
+    assert!(user.refresh_token.is_some());
+    assert_eq!(service.refresh_token, None);
+    assert_eq!((user.expires_in, user.token_type.as_str()), (60, "Bearer"));
+}
+
+#[test]
+fn without_development_users_there_is_no_password_grant() {
+    let settings = Settings { development_users: None, ..settings() };
+    let mut issuer = Issuer::new(settings, State::new([3; 32]));
+    let (response, _) = issuer.grant(&login("7", "", None), NOW, &random(0));
+    assert_eq!(response.unwrap_err().error, ErrorCode::UnsupportedGrantType);
+}
+
+#[test]
+fn a_token_ends_with_its_lifetime_or_its_user() {
+    let mut issuer = issuer();
+    let token = issuer.grant(&login("7", "secret", None), NOW, &random(0)).0.unwrap().access_token;
+    assert_eq!(issuer.verify(&token, NOW).unwrap().user, Some(UserId(7)));
+    assert_eq!(issuer.verify(&token, NOW + 60_000), Err(TokenError::Expired));
+    assert_eq!(issuer.revoke_user(UserId(10)).0, None);
+    assert_eq!(issuer.revoke_user(UserId(7)).0, Some(1));
+    assert_eq!(issuer.verify(&token, NOW), Err(TokenError::Revoked));
+    let again = issuer.grant(&login("7", "secret", None), NOW, &random(1)).0.unwrap().access_token;
+    assert_eq!(issuer.verify(&again, NOW).unwrap().revocation_epoch, 1);
+}
+
+#[test]
+fn a_spent_refresh_token_ends_its_family() {
+    let mut issuer = issuer();
+    let first = issuer.grant(&login("7", "secret", None), NOW, &random(0)).0.unwrap();
+    let first = first.refresh_token.unwrap();
+    let second = issuer.grant(&refresh(&first), NOW, &random(1)).0.unwrap().refresh_token.unwrap();
+    assert_ne!(first, second);
+    let (reused, records) = issuer.grant(&refresh(&first), NOW, &random(2));
+    assert_eq!(reused.unwrap_err().error, ErrorCode::InvalidGrant);
+    assert!(matches!(records[..], [Record::FamilyEnded(_)]));
+    let (innocent, _) = issuer.grant(&refresh(&second), NOW, &random(3));
+    assert_eq!(innocent.unwrap_err().error, ErrorCode::InvalidGrant);
+}
+
+#[test]
+fn a_revoked_refresh_token_is_spent_and_access_tokens_are_refused() {
+    let mut issuer = issuer();
+    let tokens = issuer.grant(&login("7", "secret", None), NOW, &random(0)).0.unwrap();
+    let revoke = |token: &str| RevocationRequest { client: None, token: token.into() };
+    let (refused, _) = issuer.revoke(&revoke(&tokens.access_token));
+    assert_eq!(refused.unwrap_err().error, ErrorCode::UnsupportedTokenType);
+    let token = tokens.refresh_token.unwrap();
+    assert_eq!(issuer.revoke(&revoke(&token)).1.len(), 1);
+    assert_eq!(issuer.revoke(&revoke(&token)), (Ok(()), vec![]));
+    assert!(issuer.grant(&refresh(&token), NOW, &random(1)).0.is_err());
+}
+
+#[test]
+fn revocations_are_told_in_pages() {
+    let users = DevelopmentUsers { count: 5_000, password: "secret".into() };
+    let settings = Settings { development_users: Some(users), ..settings() };
+    let mut issuer = Issuer::new(settings, State::new([3; 32]));
+    for user in (1..=1_500).chain([1]) {
+        issuer.revoke_user(UserId(user));
+    }
+    let first = issuer.revocations(0);
+    let second = issuer.revocations(first.next);
+    assert_eq!((first.revocations.len(), first.more), (REVOCATIONS_PAGE, true));
+    assert_eq!((second.revocations.len(), second.more, second.next), (500, false, 1_501));
+    assert_eq!(second.revocations.last(), Some(&UserRevocation { user: UserId(1), epoch: 2 }));
+    // A verifier that is ahead (the issuer lost its disk) is brought back.
+    assert_eq!(issuer.revocations(9_999).next, 1_501);
+}
+
+/// What may happen to refresh tokens.
+#[derive(Clone, Debug)]
+enum Step {
+    Login(u64),
+    /// Shows one of all tokens ever issued.
+    Refresh(prop::sample::Index),
+    RevokeUser(u64),
+    RevokeToken(prop::sample::Index),
+    Wait(u64),
+    Restart,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        3 => (1..4_u64).prop_map(Step::Login),
+        6 => any::<prop::sample::Index>().prop_map(Step::Refresh),
+        1 => (1..4_u64).prop_map(Step::RevokeUser),
+        1 => any::<prop::sample::Index>().prop_map(Step::RevokeToken),
+        1 => (0..400_000_u64).prop_map(Step::Wait),
+        1 => Just(Step::Restart),
+    ];
+    prop::collection::vec(step, 0..60)
+}
+
+/// Per family: the user, the newest token (an index into all), when it runs out.
+type Model = BTreeMap<usize, (u64, usize, u64)>;
+
+proptest! {
+    /// A refresh token is honoured exactly if it is the newest of a living family, whatever was lost
+    /// of the issuer's memory in between.
+    #[test]
+    fn only_the_newest_token_of_a_living_family_is_honoured(steps in steps()) {
+        let mut issuer = issuer();
+        let mut journal = vec![Record::Snapshot(issuer.snapshot(0))];
+        let (mut now, mut tokens, mut model) = (NOW, Vec::<(usize, String)>::new(), Model::new());
+        for (n, step) in steps.into_iter().enumerate() {
+            match step {
+                Step::Login(user) => {
+                    let mut own: Vec<usize> = model.iter()
+                        .filter(|(_, f)| f.0 == user && f.2 > now).map(|(id, _)| *id).collect();
+                    own.truncate((own.len() + 1).saturating_sub(crate::core::state::FAMILIES_PER_USER));
+                    for family in own { model.remove(&family); }
+                    let request = login(&user.to_string(), "secret", None);
+                    let (response, records) = issuer.grant(&request, now, &random(n as u64));
+                    journal.extend(records);
+                    model.insert(n, (user, tokens.len(), now + 600_000));
+                    tokens.push((n, response.unwrap().refresh_token.unwrap()));
+                }
+                Step::Refresh(which) if !tokens.is_empty() => {
+                    let which = which.index(tokens.len());
+                    let (family, token) = tokens[which].clone();
+                    let honoured = model.get(&family).is_some_and(|f| f.1 == which && f.2 > now);
+                    let (response, records) = issuer.grant(&refresh(&token), now, &random(n as u64));
+                    journal.extend(records);
+                    prop_assert_eq!(response.is_ok(), honoured);
+                    if let Ok(response) = response {
+                        let user = model[&family].0;
+                        model.insert(family, (user, tokens.len(), now + 600_000));
+                        tokens.push((family, response.refresh_token.unwrap()));
+                    } else {
+                        model.remove(&family);
+                    }
+                }
+                Step::RevokeUser(user) => {
+                    journal.extend(issuer.revoke_user(UserId(user)).1);
+                    model.retain(|_, f| f.0 != user);
+                }
+                Step::RevokeToken(which) if !tokens.is_empty() => {
+                    let (family, token) = tokens[which.index(tokens.len())].clone();
+                    journal.extend(issuer.revoke(&RevocationRequest { client: None, token }).1);
+                    model.remove(&family);
+                }
+                Step::Wait(ms) => now += ms,
+                Step::Restart => {
+                    let mut state = State::new([0; 32]);
+                    for record in &journal { state.apply(record); }
+                    issuer = Issuer::new(settings(), state);
+                }
+                Step::Refresh(_) | Step::RevokeToken(_) => {}
+            }
+        }
+    }
+}

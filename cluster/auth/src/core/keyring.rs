@@ -1,0 +1,227 @@
+//! What a verifier knows of its issuer: keys and revocations.
+
+use crate::core::answers::RevocationPage;
+use crate::core::key::{JwkSet, PublicKey};
+use crate::core::token;
+use ports::{Claims, TokenError};
+use protocol::UserId;
+use std::collections::BTreeMap;
+
+/// Keys and revocations of one history of an issuer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Keyring {
+    issuer: String,
+    /// The name of the issuer's current key: names the history of revocations.
+    history: String,
+    keys: BTreeMap<String, PublicKey>,
+    revoked: BTreeMap<UserId, u64>,
+    next: u64,
+    complete: bool,
+}
+
+/// How much a keyring knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    issuer: String,
+    history: String,
+    next: u64,
+}
+
+/// What to ask the issuer next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Learned {
+    /// Nothing, until the next poll.
+    Everything,
+    /// The next page.
+    MoreRevocations,
+    /// The keys: the issuer has a key that is not known.
+    KeysMissing,
+}
+
+impl Keyring {
+    /// Where to go on asking for revocations.
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Takes keys in. Earlier ones of the same history stay: tokens signed with them may live.
+    pub fn learn_keys(&mut self, set: &JwkSet) {
+        for key in &set.keys {
+            if let Some(verifying) = key.verifying() {
+                self.keys.insert(key.kid.clone(), verifying);
+            }
+        }
+    }
+
+    /// Takes a page in. A page of another history (the issuer has lost its disk) starts a keyring
+    /// afresh: epochs of the two histories cannot be compared, and its keys are new anyway.
+    pub fn learn_revocations(&mut self, page: &RevocationPage) -> Learned {
+        if page.key != self.history {
+            // The page was asked for behind a change of the old history, so the new one is read from
+            // its beginning, and `self` counts as complete only when that is done.
+            *self =
+                Self { issuer: page.issuer.clone(), history: page.key.clone(), ..Self::default() };
+            return Learned::KeysMissing;
+        }
+        for revocation in &page.revocations {
+            let epoch = self.revoked.entry(revocation.user).or_default();
+            *epoch = revocation.epoch.max(*epoch);
+        }
+        self.issuer.clone_from(&page.issuer);
+        self.next = page.next;
+        if !self.keys.contains_key(&page.key) {
+            Learned::KeysMissing
+        } else if page.more {
+            Learned::MoreRevocations
+        } else {
+            self.complete = true;
+            Learned::Everything
+        }
+    }
+
+    /// Whether tokens can be judged.
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// Changes whenever something was learned.
+    pub fn version(&self) -> Version {
+        Version { issuer: self.issuer.clone(), history: self.history.clone(), next: self.next }
+    }
+
+    /// What a token says, if it is to be honoured now.
+    pub fn verify(&self, text: &str, now_ms: u64) -> Result<Claims, TokenError> {
+        if !self.complete {
+            return Err(TokenError::NotReady);
+        }
+        let claims = token::open(text, &self.issuer, now_ms, |name| self.keys.get(name))?;
+        self.not_revoked(&claims)?;
+        Ok(claims)
+    }
+
+    /// Whether claims that were verified earlier are still to be honoured.
+    pub fn still_valid(&self, claims: &Claims, now_ms: u64) -> Result<(), TokenError> {
+        if now_ms >= claims.expires_ms {
+            return Err(TokenError::Expired);
+        }
+        self.not_revoked(claims)
+    }
+
+    fn not_revoked(&self, claims: &Claims) -> Result<(), TokenError> {
+        let epoch = claims.user.and_then(|user| self.revoked.get(&user)).copied().unwrap_or(0);
+        if claims.revocation_epoch < epoch { Err(TokenError::Revoked) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::answers::UserRevocation;
+    use crate::core::key::KeyPair;
+    use crate::core::token::{AUDIENCE, Payload};
+
+    fn page(key: &KeyPair, revoked: &[(u64, u64)], next: u64, more: bool) -> RevocationPage {
+        RevocationPage {
+            issuer: "https://auth".into(),
+            key: key.public().kid.clone(),
+            revocations: revoked
+                .iter()
+                .map(|&(user, epoch)| UserRevocation { user: UserId(user), epoch })
+                .collect(),
+            next,
+            more,
+        }
+    }
+
+    fn keys(key: &KeyPair) -> JwkSet {
+        JwkSet { keys: vec![key.public().clone()] }
+    }
+
+    fn token(key: &KeyPair, user: Option<u64>, rev: u64) -> String {
+        let payload = Payload {
+            iss: "https://auth".into(),
+            aud: AUDIENCE.into(),
+            sub: "s".into(),
+            client_id: "c".into(),
+            exp: 100,
+            iat: 0,
+            jti: "j".into(),
+            scope: "chat".into(),
+            uid: user,
+            rev,
+        };
+        token::issue(&payload, key)
+    }
+
+    fn complete(key: &KeyPair, revoked: &[(u64, u64)]) -> Keyring {
+        let mut ring = Keyring::default();
+        assert_eq!(ring.learn_revocations(&page(key, &[], 0, false)), Learned::KeysMissing);
+        ring.learn_keys(&keys(key));
+        assert_eq!(ring.learn_revocations(&page(key, revoked, 9, false)), Learned::Everything);
+        ring
+    }
+
+    #[test]
+    fn nothing_is_honoured_before_all_revocations_are_known() {
+        let key = KeyPair::from_seed(&[1; 32]);
+        let mut ring = Keyring::default();
+        let token = token(&key, Some(1), 0);
+        assert_eq!(ring.verify(&token, 0), Err(TokenError::NotReady));
+        ring.learn_revocations(&page(&key, &[], 0, true));
+        ring.learn_keys(&keys(&key));
+        assert_eq!(
+            ring.learn_revocations(&page(&key, &[(2, 1)], 1, true)),
+            Learned::MoreRevocations
+        );
+        assert_eq!(ring.verify(&token, 0), Err(TokenError::NotReady));
+        ring.learn_revocations(&page(&key, &[(1, 1)], 2, false));
+        assert_eq!(ring.verify(&token, 0), Err(TokenError::Revoked));
+    }
+
+    #[test]
+    fn tokens_of_earlier_epochs_are_revoked() {
+        let key = KeyPair::from_seed(&[1; 32]);
+        let ring = complete(&key, &[(1, 2)]);
+        for (user, rev, expected) in [
+            (Some(1), 1, Err(TokenError::Revoked)),
+            (Some(1), 2, Ok(())),
+            (Some(1), 3, Ok(())),
+            (Some(2), 0, Ok(())),
+            (None, 0, Ok(())),
+        ] {
+            let verified = ring.verify(&token(&key, user, rev), 0);
+            assert_eq!(verified.map(|_| ()), expected, "{user:?} {rev}");
+        }
+    }
+
+    #[test]
+    fn claims_are_checked_again_during_a_session() {
+        let key = KeyPair::from_seed(&[1; 32]);
+        let mut ring = complete(&key, &[]);
+        let claims = ring.verify(&token(&key, Some(1), 0), 0).unwrap();
+        assert_eq!(ring.still_valid(&claims, 99_999), Ok(()));
+        assert_eq!(ring.still_valid(&claims, 100_000), Err(TokenError::Expired));
+        ring.learn_revocations(&page(&key, &[(1, 1)], 10, false));
+        assert_eq!(ring.still_valid(&claims, 0), Err(TokenError::Revoked));
+    }
+
+    #[test]
+    fn an_issuer_that_lost_its_disk_starts_a_new_history() {
+        let (old, new) = (KeyPair::from_seed(&[1; 32]), KeyPair::from_seed(&[2; 32]));
+        let mut ring = complete(&old, &[(1, 5)]);
+        assert_eq!(ring.learn_revocations(&page(&new, &[], 0, false)), Learned::KeysMissing);
+        assert_eq!(ring.next(), 0);
+        ring.learn_keys(&keys(&new));
+        ring.learn_revocations(&page(&new, &[], 0, false));
+        assert_eq!(ring.verify(&token(&new, Some(1), 0), 0).unwrap().user, Some(UserId(1)));
+        assert_eq!(ring.verify(&token(&old, Some(1), 5), 0), Err(TokenError::Invalid));
+    }
+
+    #[test]
+    fn an_answer_of_an_overtaken_poll_lowers_no_epoch() {
+        let key = KeyPair::from_seed(&[1; 32]);
+        let mut ring = complete(&key, &[(1, 2)]);
+        ring.learn_revocations(&page(&key, &[(1, 1)], 9, false));
+        assert_eq!(ring.verify(&token(&key, Some(1), 1), 0), Err(TokenError::Revoked));
+    }
+}

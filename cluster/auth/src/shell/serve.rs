@@ -1,0 +1,73 @@
+//! One life of the auth service: recover, serve, drain.
+
+use crate::core::issuer::Issuer;
+use crate::core::settings::{DevelopmentUsers, ServiceClient, Settings};
+use crate::shell::journal::{Commits, Journal, JournalError};
+use crate::shell::routes::router;
+use crate::shell::service::Service;
+use link::http_server::{HttpOptions, serve_http};
+use ports::{Listener, Machine, Shutdown};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What the service is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthConfig {
+    /// The issuer's identifier: the URL under which clients reach it (RFC 8414 section 2).
+    pub issuer: String,
+    /// Users 1 to `count`, if the password grant is on.
+    pub development_users: Option<DevelopmentUsers>,
+    /// Services, for the client credentials grant.
+    pub services: Vec<ServiceClient>,
+    /// How long an access token lives. A user's revocation takes effect within a poll of the
+    /// verifiers; everything else waits for this.
+    pub access_token_lifetime: Duration,
+    /// How long a refresh token lives, from its own issue on.
+    pub refresh_token_lifetime: Duration,
+}
+
+/// Why the service ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The listener is broken.
+    #[error("accepting connections")]
+    Accept(#[source] io::Error),
+    /// The journal cannot be read or written.
+    #[error("the journal")]
+    Journal(#[from] JournalError),
+}
+
+/// Serves until the shutdown; then finishes what is under way and returns.
+pub async fn serve(
+    machine: Machine,
+    listener: Box<dyn Listener>,
+    config: AuthConfig,
+    shutdown: Shutdown,
+) -> Result<(), ServeError> {
+    let mut seed = [0; 32];
+    machine.entropy.fill(&mut seed);
+    let worker = machine.tasks.worker("auth journal");
+    let (journal, state) = Journal::open(Arc::clone(&machine.disk), worker, seed).await?;
+    let users = config.development_users.as_ref().map_or(0, |users| users.count);
+    let settings = Settings {
+        issuer: config.issuer,
+        development_users: config.development_users,
+        services: config.services,
+        access_token_lifetime: config.access_token_lifetime,
+        refresh_token_lifetime: config.refresh_token_lifetime,
+    };
+    let (commits, line) = Commits::new();
+    let issuer = Issuer::new(settings, state);
+    let service = Arc::new(Service::new(machine.clone(), issuer, commits, users));
+    let snapshot_of = Arc::clone(&service);
+    let writing = journal.run(line, move || snapshot_of.snapshot());
+    let options = HttpOptions::default();
+    let serving = serve_http(&machine, listener, router(service), options, shutdown);
+    // The server ends by itself; the writer only by a failure, and then nothing may be answered.
+    tokio::select! {
+        biased;
+        failed = writing => failed.map_err(ServeError::Journal),
+        served = serving => served.map_err(ServeError::Accept),
+    }
+}

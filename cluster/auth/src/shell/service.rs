@@ -1,0 +1,79 @@
+//! The issuer with its clock, its dice and its journal: what the routes talk to.
+
+use crate::core::issuer::{Decision, Issuer, Random};
+use crate::core::state::{FAMILIES_PER_USER, Snapshot};
+use crate::shell::journal::Commits;
+use ports::Machine;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Shared by all connections.
+pub struct Service {
+    machine: Machine,
+    issuer: Mutex<Issuer>,
+    commits: Commits,
+    /// For the gauge of refresh families.
+    families_max: u64,
+}
+
+/// The decision could not be made durable, so nobody may learn of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the journal cannot be written")]
+pub struct NotDurable;
+
+impl Service {
+    /// A service over an issuer that goes on from the journal's state.
+    pub fn new(machine: Machine, issuer: Issuer, commits: Commits, users: u64) -> Self {
+        let families_max = users.saturating_mul(FAMILIES_PER_USER as u64);
+        Self { machine, issuer: Mutex::new(issuer), commits, families_max }
+    }
+
+    /// Decides, and returns when the decision and all earlier ones are durable: an answer never tells
+    /// of something that a power loss could take back.
+    pub async fn decide<T>(
+        &self,
+        decision: impl FnOnce(&mut Issuer, u64, &Random) -> Decision<T>,
+    ) -> Result<T, NotDurable> {
+        let now_ms = self.machine.clock.now_ms();
+        let random = self.random();
+        let (answer, confirm) = {
+            let mut issuer = self.lock();
+            let (answer, records) = decision(&mut issuer, now_ms, &random);
+            self.machine.telemetry.gauge(
+                "auth_refresh_families",
+                issuer.families() as u64,
+                self.families_max,
+            );
+            // In line before the lock is given up: the journal has the order of the decisions.
+            (answer, self.commits.put(records))
+        };
+        confirm.await.map_err(|_| NotDurable)?;
+        Ok(answer)
+    }
+
+    /// Reads, of what is durable.
+    pub async fn read<T>(&self, read: impl FnOnce(&Issuer, u64) -> T) -> Result<T, NotDurable> {
+        self.decide(|issuer, now_ms, _| (read(issuer, now_ms), Vec::new())).await
+    }
+
+    /// Everything, for a compaction.
+    pub fn snapshot(&self) -> Snapshot {
+        self.lock().snapshot(self.machine.clock.now_ms())
+    }
+
+    /// Counts something.
+    pub fn count(&self, name: &'static str) {
+        self.machine.telemetry.count(name, 1);
+    }
+
+    fn random(&self) -> Random {
+        let mut random = Random { token_id: [0; 16], family: [0; 16], secret: [0; 16] };
+        self.machine.entropy.fill(&mut random.token_id);
+        self.machine.entropy.fill(&mut random.family);
+        self.machine.entropy.fill(&mut random.secret);
+        random
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Issuer> {
+        self.issuer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
