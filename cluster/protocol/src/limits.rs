@@ -50,3 +50,27 @@ pub const DELIVERY_LIMIT: u32 = 5;
 pub const GATEWAY_QUEUE_MESSAGES: usize = 65_536;
 /// Messages waiting in one durable queue before publishers are told to wait.
 pub const DURABLE_QUEUE_MESSAGES: usize = 1_000_000;
+/// Members that a newly attached watcher is told are online, at most.
+pub const MAX_PRESENCE_NOTICES: usize = 64;
+/// Most attachments that an owner answers between two commits, so that a storm of them does not hold
+/// up the messages.
+pub const ATTACH_BATCH: usize = 1_024;
+/// Batches of an owner whose publications may be unconfirmed at a time.
+pub const OWNER_WINDOW: usize = 8;
+/// Largest single publication: far above any record, far below a link frame.
+pub const MAX_PUBLICATION_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes waiting in one gateway queue before it overflows: 65,536 short messages, or fewer long ones.
+pub const GATEWAY_QUEUE_BYTES: u64 = 128 * 1024 * 1024;
+/// Bytes of all durable messages (they are in memory too) before publishers are told to wait.
+pub const BROKER_DURABLE_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+/// About the size of a segment of the broker's log: small enough to be written again in a moment.
+pub const BROKER_SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
+/// Bytes of messages in one frame between the broker and its clients, a larger message excepted.
+pub const BROKER_FRAME_BYTES: u64 = 64 * 1024;
+/// Delivery frames under way on one link to the broker, shared fairly by its subscriptions.
+pub const BROKER_FRAMES_UNDER_WAY: usize = 32;
+/// Subscriptions of one link to the broker: a node consumes a few queues.
+pub const MAX_LINK_SUBSCRIPTIONS: usize = 4_096;
+/// Requests, cursors and attachments that wait in front of an owner, each; beyond it callers are told
+/// to come back, and cursors are dropped.
+pub const OWNER_BACKLOG: usize = 16_384;

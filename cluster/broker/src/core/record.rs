@@ -1,0 +1,98 @@
+//! What is written to the log: the changes to the set of durable messages.
+//!
+//! Replaying any prefix of the records gives a sound state: each record is one atomic step, and a
+//! record about a message that is not there changes nothing.
+
+use super::message::Due;
+use bytes::Bytes;
+use ports::broker::{DeadLetter, Queue};
+use protocol::Epoch;
+use serde::{Deserialize, Serialize};
+
+/// One step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Record {
+    /// A message was published.
+    Stored {
+        /// Its number.
+        id: u64,
+        /// Where to.
+        queue: Queue,
+        /// When it becomes visible; `None`: at once.
+        due: Option<Due>,
+        /// The record.
+        message: Bytes,
+    },
+    /// Messages are done.
+    Settled {
+        /// Their numbers.
+        ids: Vec<u64>,
+    },
+    /// A consumer gave a message back.
+    Returned {
+        /// Its number.
+        id: u64,
+        /// How often that has happened.
+        attempts: u32,
+        /// When it comes again; `None`: at once.
+        due: Option<Due>,
+    },
+    /// A message became a dead letter.
+    Died {
+        /// Its number as a message.
+        id: u64,
+        /// Its number as a dead letter.
+        letter: u64,
+        /// Why.
+        reason: String,
+        /// How often it was tried.
+        attempts: u32,
+        /// When, in milliseconds since the Unix epoch.
+        at_ms: u64,
+    },
+    /// A dead letter became a message again, at the end of the queue that it came from.
+    Requeued {
+        /// Its number as a dead letter.
+        letter: u64,
+        /// Its number as a message.
+        id: u64,
+    },
+    /// Every undelayed message of a queue up to this number was handed out at least once.
+    HandedOut {
+        /// The queue.
+        queue: Queue,
+        /// The number.
+        through: u64,
+    },
+    /// A consumer of this epoch was seen.
+    Seen {
+        /// The queue.
+        queue: Queue,
+        /// Its epoch.
+        epoch: Epoch,
+    },
+    /// A message in full, whatever earlier records say of it.
+    Kept {
+        /// Its number.
+        id: u64,
+        /// Its queue.
+        queue: Queue,
+        /// When it becomes visible; `None`: at once.
+        due: Option<Due>,
+        /// How often it was handed out.
+        handed: u32,
+        /// How often it was given back.
+        attempts: u32,
+        /// The record.
+        message: Bytes,
+    },
+    /// A dead letter in full, whatever earlier records say of it.
+    Letter(DeadLetter),
+    /// All that is needed of the segments up to `through` was written again before this record.
+    Checkpoint {
+        /// The last segment that is not needed any more.
+        through: u32,
+        /// Numbers below this one were given out.
+        next_id: u64,
+    },
+}

@@ -1,0 +1,133 @@
+//! How much of each log segment is still needed, and which segments to give up next.
+//!
+//! Segments are given up from the oldest only: a record that settles a message may lie in a later
+//! segment than the message, and must not go before it. What is still needed of them is written
+//! again at the end of the log first, so a slow queue cannot pin the whole log: it stays below
+//! `2 * live + 5 * segment_bytes`, plus one group commit, as soon as the writer has caught up.
+
+use std::collections::BTreeMap;
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Segment {
+    bytes: u64,
+    live: u64,
+}
+
+/// The accounts of all segments.
+#[derive(Debug)]
+pub struct Usage {
+    segments: BTreeMap<u32, Segment>,
+    segment_bytes: u64,
+    total: u64,
+    live: u64,
+}
+
+impl Usage {
+    /// Nothing yet; segments are closed at about this size.
+    pub fn new(segment_bytes: u64) -> Self {
+        Self { segments: BTreeMap::new(), segment_bytes, total: 0, live: 0 }
+    }
+
+    /// A segment has this length now.
+    pub fn set_length(&mut self, segment: u32, bytes: u64) {
+        let account = self.segments.entry(segment).or_default();
+        self.total = self.total - account.bytes + bytes;
+        account.bytes = bytes;
+    }
+
+    /// A message of this weight needs the segment.
+    pub fn add(&mut self, segment: u32, weight: u64) {
+        if segment != 0 {
+            self.segments.entry(segment).or_default().live += weight;
+            self.live += weight;
+        }
+    }
+
+    /// It does not any more.
+    pub fn remove(&mut self, segment: u32, weight: u64) {
+        if let Some(account) = self.segments.get_mut(&segment) {
+            account.live -= weight;
+            self.live -= weight;
+        }
+    }
+
+    /// Everything needed of the segments up to `through` lies in `now` from now on.
+    pub fn relocate(&mut self, through: u32, now: u32) {
+        let kept = self.segments.split_off(&(through + 1));
+        let gone = std::mem::replace(&mut self.segments, kept);
+        let live = gone.values().map(|account| account.live).sum::<u64>();
+        self.total -= gone.values().map(|account| account.bytes).sum::<u64>();
+        self.segments.entry(now).or_default().live += live;
+    }
+
+    /// The last of the segments to give up now; the newest stays.
+    pub fn worth_compacting(&self) -> Option<u32> {
+        let (newest, _) = self.segments.last_key_value()?;
+        let oldest_is_dead = self.segments.values().next().is_some_and(|oldest| oldest.live == 0);
+        let too_long = self.total > 2 * self.live + 4 * self.segment_bytes;
+        if !oldest_is_dead && !too_long {
+            return None;
+        }
+        let mut rewritten = 0;
+        let mut through = None;
+        for (number, account) in &self.segments {
+            rewritten += account.live;
+            if number == newest || (through.is_some() && rewritten > self.segment_bytes) {
+                break;
+            }
+            through = Some(*number);
+        }
+        through
+    }
+
+    /// Bytes of all segments.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Bytes of all messages in them.
+    pub fn live(&self) -> u64 {
+        self.live
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_segment_is_never_given_up() {
+        let mut usage = Usage::new(100);
+        usage.set_length(1, 100);
+        assert_eq!(usage.worth_compacting(), None);
+    }
+
+    #[test]
+    fn dead_segments_are_given_up_from_the_oldest() {
+        let mut usage = Usage::new(100);
+        for segment in 1..=4 {
+            usage.set_length(segment, 100);
+        }
+        usage.add(3, 90);
+        usage.add(4, 90);
+        assert_eq!(usage.worth_compacting(), Some(3));
+        usage.add(2, 90);
+        assert_eq!(usage.worth_compacting(), Some(2));
+        usage.add(1, 90);
+        assert_eq!(usage.worth_compacting(), None);
+    }
+
+    #[test]
+    fn a_remnant_does_not_pin_the_log() {
+        let mut usage = Usage::new(100);
+        usage.add(1, 10);
+        for segment in 1..=8 {
+            usage.set_length(segment, 100);
+        }
+        assert_eq!(usage.worth_compacting(), Some(7));
+        usage.relocate(7, 8);
+        assert_eq!((usage.total(), usage.live()), (100, 10));
+        usage.remove(8, 10);
+        assert_eq!(usage.live(), 0);
+    }
+}

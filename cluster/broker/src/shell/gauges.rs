@@ -1,0 +1,38 @@
+//! The levels of a broker, each with its limit.
+
+use super::hub::Hub;
+use ports::broker::Queue;
+use protocol::limits;
+
+/// Reports them.
+pub fn report(hub: &Hub) {
+    let mut deepest_durable = 0;
+    let mut deepest_gateway = 0;
+    let (mut unsettled, mut window) = (0, 0);
+    let (limits, letters, log_bytes) = hub.read(|queues| {
+        for (name, queue) in queues.each() {
+            match name {
+                // The limit of a gateway queue counts what waits.
+                Queue::Gateway(..) => deepest_gateway = queue.ready().max(deepest_gateway),
+                _ => deepest_durable = queue.len().max(deepest_durable),
+            }
+            unsettled += queue.unsettled();
+            window += queue.prefetch();
+        }
+        (queues.limits(), queues.dead(), queues.log_bytes())
+    });
+    let telemetry = &hub.machine.telemetry;
+    let gauge =
+        |name, value: usize, limit: usize| telemetry.gauge(name, value as u64, limit as u64);
+    gauge("broker_queue_messages", deepest_durable, limits.durable_queue_messages);
+    gauge("broker_gateway_queue_messages", deepest_gateway, limits.gateway_queue_messages);
+    gauge("broker_unsettled_messages", unsettled, window);
+    gauge("broker_dead_letters", letters, limits.durable_queue_messages);
+    telemetry.gauge("broker_log_bytes", log_bytes, log_limit(limits.segment_bytes));
+}
+
+/// What the log may take on the disk: see `core::usage`, with room for the group that is being
+/// written while old segments are being removed.
+fn log_limit(segment_bytes: u64) -> u64 {
+    4 * limits::BROKER_DURABLE_BYTES + 8 * segment_bytes
+}

@@ -1,0 +1,309 @@
+//! The core behind a mutex, and what wakes whom when it changes.
+
+use crate::core::{Changes, ConsumerId, Placed, Queues, Record};
+use ports::Machine;
+use ports::broker::{
+    Confirms, DeadLetter, Delivery, Publication, PublishError, Queue, Settlement, SubscribeError,
+    SubscribeOptions, SubscriptionLost,
+};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+/// The state of a broker, shared by its tasks, subscriptions and links.
+pub struct Hub {
+    pub machine: Machine,
+    state: Mutex<State>,
+    /// There is something to write.
+    pub to_write: Notify,
+    /// Something may be due earlier than before.
+    pub to_time: Notify,
+    opened: Instant,
+    opened_ms: u64,
+}
+
+struct State {
+    queues: Queues,
+    /// Records that the next group will write.
+    pending: Vec<Record>,
+    /// Somebody waits for them.
+    urgent: bool,
+    /// Who: told whether the group became durable.
+    waiting: Vec<oneshot::Sender<bool>>,
+    consumers: BTreeMap<ConsumerId, Arc<Notify>>,
+    /// The writer is gone, and nothing can become durable any more.
+    closed: bool,
+}
+
+/// Records that are written together.
+pub struct Group {
+    pub records: Vec<Record>,
+    pub waiting: Vec<oneshot::Sender<bool>>,
+}
+
+/// Whether and when the writer should write.
+pub enum Work {
+    Now,
+    Soon,
+    Nothing,
+}
+
+impl Hub {
+    pub fn new(machine: Machine, queues: Queues) -> Self {
+        let opened_ms = machine.clock.now_ms();
+        let state = State {
+            queues,
+            pending: Vec::new(),
+            urgent: false,
+            waiting: Vec::new(),
+            consumers: BTreeMap::new(),
+            closed: false,
+        };
+        Self {
+            machine,
+            state: Mutex::new(state),
+            to_write: Notify::new(),
+            to_time: Notify::new(),
+            opened: Instant::now(),
+            opened_ms,
+        }
+    }
+
+    /// Milliseconds since the Unix epoch by the wall clock at the start, and since then by the
+    /// monotonic clock: a wall clock that jumps moves no timer.
+    pub fn now_ms(&self) -> u64 {
+        self.opened_ms.saturating_add(self.opened.elapsed().as_millis() as u64)
+    }
+
+    /// The instant of such a time.
+    pub fn instant(&self, at_ms: u64) -> Instant {
+        // Far enough for every timer, near enough for every clock.
+        const FAR_MS: u64 = 365 * 24 * 60 * 60 * 1000;
+        let after = at_ms.saturating_sub(self.opened_ms);
+        self.opened + Duration::from_millis(after.min(FAR_MS))
+    }
+
+    /// Puts a batch in line; the confirms, where `Unknown` means "when the group is durable".
+    pub fn publish(&self, batch: Vec<Publication>) -> (Confirms, Option<oneshot::Receiver<bool>>) {
+        let now_ms = self.now_ms();
+        let mut state = self.lock();
+        let mut durable = false;
+        let confirms = batch
+            .into_iter()
+            .map(|publication| match state.queues.publish(publication, now_ms) {
+                Placed::Done => Ok(()),
+                Placed::Refused(error) => Err(error),
+                Placed::Pending => {
+                    durable = true;
+                    Err(PublishError::Unknown)
+                }
+            })
+            .collect();
+        let group = durable.then(|| state.wait_for_group());
+        self.follow(state);
+        (confirms, group)
+    }
+
+    pub fn subscribe(
+        &self,
+        queue: Queue,
+        options: SubscribeOptions,
+    ) -> Result<(ConsumerId, Arc<Notify>), SubscribeError> {
+        let mut state = self.lock();
+        let id = state.queues.subscribe(queue, options)?;
+        let wake = Arc::new(Notify::new());
+        state.consumers.insert(id, Arc::clone(&wake));
+        self.follow(state);
+        Ok((id, wake))
+    }
+
+    pub fn take(&self, id: ConsumerId, max_bytes: u64) -> Result<Vec<Delivery>, SubscriptionLost> {
+        let mut state = self.lock();
+        let deliveries = state.queues.take(id, max_bytes).ok_or(SubscriptionLost)?;
+        self.follow(state);
+        Ok(deliveries)
+    }
+
+    pub fn hungry(&self, id: ConsumerId) -> Result<bool, SubscriptionLost> {
+        self.lock().queues.hungry(id).ok_or(SubscriptionLost)
+    }
+
+    pub fn settle(&self, id: ConsumerId, settlements: Vec<Settlement>) {
+        let now_ms = self.now_ms();
+        let mut state = self.lock();
+        state.queues.settle(id, settlements, now_ms);
+        self.follow(state);
+    }
+
+    pub fn lose(&self, id: ConsumerId) {
+        let mut state = self.lock();
+        state.queues.lose(id);
+        self.follow(state);
+    }
+
+    pub fn tick(&self) {
+        let now_ms = self.now_ms();
+        let mut state = self.lock();
+        state.queues.tick(now_ms);
+        self.follow(state);
+    }
+
+    pub fn next_due(&self) -> Option<u64> {
+        self.lock().queues.next_due()
+    }
+
+    pub fn dead_letters(&self, after: u64, limit: u32) -> Vec<DeadLetter> {
+        self.lock().queues.dead_letters(after, limit)
+    }
+
+    /// False if there is no such letter; else whether it has gone back, when the group is written.
+    pub fn requeue_dead_letter(&self, id: u64) -> Option<oneshot::Receiver<bool>> {
+        let mut state = self.lock();
+        let group = state.queues.requeue_dead_letter(id).then(|| state.wait_for_group());
+        self.follow(state);
+        group
+    }
+
+    pub fn depths(&self) -> Vec<(Queue, u64)> {
+        self.lock().queues.depths()
+    }
+
+    /// Looks at the queues.
+    pub fn read<T>(&self, look: impl FnOnce(&Queues) -> T) -> T {
+        look(&self.lock().queues)
+    }
+
+    /// Everything that was said so far is to be written now.
+    pub fn flush(&self) -> oneshot::Receiver<bool> {
+        let mut state = self.lock();
+        state.urgent = true;
+        let group = state.wait_for_group();
+        drop(state);
+        self.to_write.notify_one();
+        group
+    }
+
+    pub fn work(&self) -> Work {
+        let state = self.lock();
+        if state.urgent {
+            Work::Now
+        } else if !state.pending.is_empty() || state.queues.has_marks() {
+            Work::Soon
+        } else if state.queues.wants_compaction() {
+            Work::Now
+        } else {
+            Work::Nothing
+        }
+    }
+
+    /// The next group, of everything that is pending.
+    pub fn take_group(&self) -> Group {
+        let mut state = self.lock();
+        state.queues.complete_group();
+        let state = &mut *state;
+        state.pending.append(&mut state.queues.changes().records);
+        state.urgent = false;
+        Group {
+            records: std::mem::take(&mut state.pending),
+            waiting: std::mem::take(&mut state.waiting),
+        }
+    }
+
+    /// A group is durable; the last segment that is not needed any more, if that has changed.
+    pub fn commit(&self, records: Vec<Record>, segment: u32, length: u64) -> Option<u32> {
+        let mut state = self.lock();
+        let given_up = state.queues.commit(records, segment, length);
+        self.follow(state);
+        given_up
+    }
+
+    /// A group could not be written.
+    pub fn abandon(&self, records: Vec<Record>) {
+        let mut state = self.lock();
+        let mut again = state.queues.abandon(records);
+        again.append(&mut state.pending);
+        state.pending = again;
+    }
+
+    /// Nothing becomes durable from now on, and every subscription is lost.
+    pub fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.waiting.clear();
+        let consumers: Vec<ConsumerId> = state.consumers.keys().copied().collect();
+        for id in consumers {
+            state.queues.lose(id);
+        }
+        self.follow(state);
+    }
+
+    /// Does what the core asks for after a change.
+    fn follow(&self, mut state: MutexGuard<'_, State>) {
+        let State { queues, pending, urgent, consumers, .. } = &mut *state;
+        let changes = queues.changes();
+        // Notifying is cheap and idempotent: a task that is awake already takes no harm.
+        let records = !changes.records.is_empty() || changes.urgent;
+        pending.append(&mut changes.records);
+        *urgent |= std::mem::take(&mut changes.urgent);
+        for id in changes.wake.drain(..) {
+            if let Some(consumer) = consumers.get(&id) {
+                consumer.notify_one();
+            }
+        }
+        for id in changes.lost.drain(..) {
+            if let Some(consumer) = consumers.remove(&id) {
+                consumer.notify_one();
+            }
+        }
+        let timer = std::mem::take(&mut changes.timer);
+        let counts = Counts::take(changes);
+        let write = records || queues.has_marks();
+        drop(state);
+        if write {
+            self.to_write.notify_one();
+        }
+        if timer {
+            self.to_time.notify_one();
+        }
+        counts.report(&self.machine);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn wait_for_group(&mut self) -> oneshot::Receiver<bool> {
+        let (sender, receiver) = oneshot::channel();
+        if !self.closed {
+            self.waiting.push(sender);
+        }
+        receiver
+    }
+}
+
+/// What has been counted since the last report.
+struct Counts([(&'static str, u64); 4]);
+
+impl Counts {
+    fn take(changes: &mut Changes) -> Self {
+        let take = std::mem::take::<u64>;
+        Self([
+            ("broker_published_messages", take(&mut changes.published)),
+            ("broker_redelivered_messages", take(&mut changes.redelivered)),
+            ("broker_dead_lettered_messages", take(&mut changes.dead_lettered)),
+            ("broker_dropped_messages", take(&mut changes.dropped)),
+        ])
+    }
+
+    fn report(self, machine: &Machine) {
+        for (name, by) in self.0 {
+            if by > 0 {
+                machine.telemetry.count(name, by);
+            }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Where a remote subscription's deliveries arrive.
+
+use ports::broker::{Delivery, SubscriptionLost};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+
+/// Filled by the link, emptied by the subscription; the prefetch window bounds it.
+#[derive(Debug, Default)]
+pub struct Mailbox {
+    content: Mutex<Content>,
+    arrived: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Content {
+    deliveries: Vec<Delivery>,
+    lost: bool,
+}
+
+impl Mailbox {
+    pub fn put(&self, mut deliveries: Vec<Delivery>) {
+        self.lock().deliveries.append(&mut deliveries);
+        self.arrived.notify_one();
+    }
+
+    /// The subscription is lost. What has arrived and was not taken belongs to its next consumer.
+    pub fn lose(&self) {
+        let mut content = self.lock();
+        content.lost = true;
+        content.deliveries.clear();
+        drop(content);
+        self.arrived.notify_one();
+    }
+
+    pub fn is_lost(&self) -> bool {
+        self.lock().lost
+    }
+
+    pub async fn next(&self) -> Result<Vec<Delivery>, SubscriptionLost> {
+        loop {
+            let arrived = {
+                let mut content = self.lock();
+                if content.lost {
+                    return Err(SubscriptionLost);
+                }
+                std::mem::take(&mut content.deliveries)
+            };
+            if !arrived.is_empty() {
+                return Ok(arrived);
+            }
+            self.arrived.notified().await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Content> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
