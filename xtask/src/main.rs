@@ -1,2 +1,47 @@
-//! placeholder
-fn main() {}
+//! Developer commands: `cargo xtask check` and `cargo xtask tidy`.
+
+mod check;
+mod repository;
+mod tidy;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask check [--skip STEP]... [--only STEP]...
+       cargo xtask tidy
+
+check runs every step that a change must pass; CI runs the same.
+tidy checks the rules of STYLE.md that no other tool knows.
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match arguments.as_slice() {
+        ["tidy"] => tidy::run(),
+        ["check", options @ ..] => match check::selection(options) {
+            Ok(selection) => check::run(&selection),
+            Err(what) => return usage(&what),
+        },
+        _ => return usage(""),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn usage(what: &str) -> ExitCode {
+    say(&format!("{what}{}{USAGE}", if what.is_empty() { "" } else { "\n\n" }));
+    ExitCode::from(64)
+}
+
+/// Writes a line for the developer. A closed pipe is no reason to fail.
+fn say(line: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout().lock(), "{}", line.trim_end());
+}

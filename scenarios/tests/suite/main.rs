@@ -1,5 +1,7 @@
 //! What the crate promises, seen from outside: one test binary, one module per claim.
 
+#![allow(clippy::needless_raw_string_hashes, reason = "expect-test writes its snapshots so")]
+
 mod fixtures;
 mod mistakes;
 mod overrides;

@@ -3,12 +3,12 @@
 use crate::fixtures::{SMALL, told};
 use expect_test::{Expect, expect};
 
-fn check(text: &str, expected: Expect) {
+fn check(text: &str, expected: &Expect) {
     expected.assert_eq(&told(text));
 }
 
 /// The small scenario with something behind it.
-fn check_tail(tail: &str, expected: Expect) {
+fn check_tail(tail: &str, expected: &Expect) {
     check(&format!("{SMALL}{tail}"), expected);
 }
 
@@ -36,7 +36,7 @@ for = "1s"
 kind = "kil"
 target = "store-1"
 "#,
-        expect![[r#"
+        &expect![[r#"
             smoke.toml:5:1: unknown key "gatways" in [cluster]; did you mean "gateways"?
               5 | gatways = 3
                 | ^^^^^^^
@@ -59,7 +59,7 @@ target = "store-1"
 fn broken_syntax_is_told_with_its_place() {
     check(
         "question = \n[users\n",
-        expect![[r#"
+        &expect![[r#"
             smoke.toml:1:12: not TOML: string values must be quoted, expected literal string
               1 | question = 
                 |            ^
@@ -73,7 +73,7 @@ fn broken_syntax_is_told_with_its_place() {
 fn what_must_be_there_is_named() {
     check(
         "[load]\n",
-        expect![[r#"
+        &expect![[r#"
         smoke.toml:1:1: the scenario needs "question": text in quotes
           1 | [load]
             | ^
@@ -93,7 +93,7 @@ fn what_must_be_there_is_named() {
 fn design_choices_are_checked_by_name_and_option() {
     check_tail(
         "[design]\nfencng = \"none\"\nacept = \"x\"\naccept = \"before_persists\"\n",
-        expect![[r#"
+        &expect![[r#"
         smoke.toml:11:1: unknown key "fencng" in [design]; it has accept, fsync, deduplication, attach, requeue, client_heartbeat, slow_session, reconnect_jitter, poison, receipts
           11 | fencng = "none"
              | ^^^^^^
@@ -111,7 +111,7 @@ fn values_must_fit_together() {
     check_tail(
         "mix = { send = 0.5, reply = 0.4 }\nslow_readers = { users = 11, stall = \"0s\", read = \"1s\" }\n\
          [cluster]\nstores = 4\npartitions = 3\nreplication = 3\n",
-        expect![[r#"
+        &expect![[r#"
             smoke.toml:10:7: load.mix: the shares must sum up to 1, not 0.9
               10 | mix = { send = 0.5, reply = 0.4 }
                  |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^
@@ -130,35 +130,35 @@ fn values_must_fit_together() {
     );
     check(
         &SMALL.replace("direct = 3", "direct = 46"),
-        expect![[r#"
+        &expect![[r#"
         smoke.toml:6:28: users.conversations.direct: 10 users make 45 pairs, not 46
           6 | conversations = { direct = 46, groups = 2 }
             |                            ^^"#]],
     );
     check(
         &SMALL.replace("groups = 2", "groups = 2, group_size = \"uniform(5..20)\""),
-        expect![[r#"
+        &expect![[r#"
             smoke.toml:6:56: users.conversations.group_size: a group has 2 to 10 members here, not 5 to 20
               6 | conversations = { direct = 3, groups = 2, group_size = "uniform(5..20)" }
                 |                                                        ^^^^^^^^^^^^^^^^"#]],
     );
     check(
         &SMALL.replace("count = 10", "count = 10\noffline = 9"),
-        expect![[r#"
+        &expect![[r#"
         smoke.toml:6:11: users.offline: 9 of 10 users: at least two must be online
           6 | offline = 9
             |           ^"#]],
     );
     check(
         &SMALL.replace("[ { for = \"10s\", rate = \"5/s\" } ]", "[]"),
-        expect![[r#"
+        &expect![[r#"
         smoke.toml:9:10: load.phases: there must be at least one phase
           9 | phases = []
             |          ^^"#]],
     );
     check(
         &SMALL.replace("\"5/s\"", "0"),
-        expect![[r#"
+        &expect![[r#"
         smoke.toml:9:34: load.phases.1.rate: expected a rate above 0, such as "500/s", "30/min", or a number per second, found 0
           9 | phases = [ { for = "10s", rate = 0 } ]
             |                                  ^"#]],
@@ -197,7 +197,7 @@ kind = "flap"
 from = "store-1"
 down = "1s"
 "#,
-        expect![[r#"
+        &expect![[r#"
             smoke.toml:12:6: fault.1.at: from 9s for 2s is not within the load, which ends at 10s
               12 | at = "9s"
                  |      ^^^^
@@ -227,7 +227,7 @@ fn expectations_name_invariants_of_the_judge() {
     check_tail(
         "[expect]\nverdict = \"valid\"\nviolates = [\"no_gap_in_sequence\", \"no_gaps_in_sequence\"]\n\
          may_be_idle = \"edits_converge\"\naccept_p99 = \"250ms\"\n",
-        expect![[r#"
+        &expect![[r#"
             smoke.toml:12:35: expect.violates.2: expected the name of an invariant, such as "accepted_message_survives", found "no_gaps_in_sequence"; did you mean "no_gap_in_sequence"?
               12 | violates = ["no_gap_in_sequence", "no_gaps_in_sequence"]
                  |                                   ^^^^^^^^^^^^^^^^^^^^^
@@ -237,7 +237,7 @@ fn expectations_name_invariants_of_the_judge() {
     );
     check_tail(
         "[expect]\nverdict = \"valid\"\nviolates = [\"no_gap_in_sequence\"]\n",
-        expect![[r#"
+        &expect![[r#"
             smoke.toml:12:12: expect.violates: say either verdict = "valid" or what is violated, not both
               12 | violates = ["no_gap_in_sequence"]
                  |            ^^^^^^^^^^^^^^^^^^^^^^"#]],
@@ -248,7 +248,7 @@ fn expectations_name_invariants_of_the_judge() {
 fn a_caret_stands_below_what_is_meant_behind_tabs_and_wide_letters() {
     check_tail(
         "\t# größer\n\tarivals = \"poisson\" # é\n",
-        expect![[r#"
+        &expect![[r#"
         smoke.toml:11:2: unknown key "arivals" in [load]; did you mean "arrivals"?
           11 | 	arivals = "poisson" # é
              | 	^^^^^^^"#]],

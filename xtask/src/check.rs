@@ -1,0 +1,162 @@
+//! Every step that a change must pass, in the order in which it fails fastest.
+
+use crate::repository::root;
+use crate::{say, tidy};
+use anyhow::Context;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+/// Seeds of each safety scenario: a few, so that a change gets its answer soon.
+const SEEDS: &str = "3";
+
+/// What a step does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Action {
+    /// Runs cargo.
+    Cargo(&'static [&'static str]),
+    /// Runs cargo with warnings of the documentation as errors.
+    CargoDoc(&'static [&'static str]),
+    /// Checks the rules of the house.
+    Tidy,
+    /// Runs every safety scenario with a few seeds.
+    Safety,
+}
+
+const SMOKE: &str = "scenarios/safety/smoke.toml";
+
+const STEPS: [(&str, Action); 8] = [
+    ("fmt", Action::Cargo(&["fmt", "--all", "--check"])),
+    ("tidy", Action::Tidy),
+    ("clippy", Action::Cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
+    ("tests", Action::Cargo(&["test", "--workspace"])),
+    ("docs", Action::CargoDoc(&["doc", "--workspace", "--no-deps"])),
+    ("build", Action::Cargo(&["build", "--release"])),
+    ("twin", Action::Cargo(&["run", "--release", "--quiet", "--", "twin", SMOKE, "--seed", "1"])),
+    ("safety", Action::Safety),
+];
+
+/// Which steps to run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    only: Vec<String>,
+    skip: Vec<String>,
+}
+
+impl Selection {
+    fn has(&self, step: &str) -> bool {
+        let named = |steps: &[String]| steps.iter().any(|name| name == step);
+        (self.only.is_empty() || named(&self.only)) && !named(&self.skip)
+    }
+}
+
+/// Reads `--only STEP` and `--skip STEP`.
+pub fn selection(options: &[&str]) -> Result<Selection, String> {
+    let mut selection = Selection::default();
+    for pair in options.chunks(2) {
+        let steps = match pair {
+            ["--only", _] => &mut selection.only,
+            ["--skip", _] => &mut selection.skip,
+            _ => return Err(format!("not understood: {}", pair.join(" "))),
+        };
+        let step = pair[1];
+        if !STEPS.iter().any(|(name, _)| *name == step) {
+            let names: Vec<&str> = STEPS.iter().map(|(name, _)| *name).collect();
+            return Err(format!("there is no step {step}, only {}", names.join(", ")));
+        }
+        steps.push(step.to_owned());
+    }
+    Ok(selection)
+}
+
+/// Runs the steps up to the first that fails; true if none does.
+pub fn run(selection: &Selection) -> anyhow::Result<bool> {
+    let mut passed = Vec::new();
+    for (name, action) in STEPS.iter().filter(|(name, _)| selection.has(name)) {
+        say(&format!("== {name}"));
+        let (took, good) = timed(|| act(*action))?;
+        if !good {
+            say(&format!("== {name} failed; again: cargo xtask check --only {name}"));
+            return Ok(false);
+        }
+        passed.push(format!("{name} {:.0}s", took.as_secs_f64()));
+    }
+    say(&format!("== passed: {}", passed.join(", ")));
+    Ok(true)
+}
+
+#[expect(clippy::disallowed_types, reason = "a developer waits in real time")]
+fn timed<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<(Duration, T)> {
+    let began = std::time::Instant::now();
+    let done = work()?;
+    Ok((began.elapsed(), done))
+}
+
+fn act(action: Action) -> anyhow::Result<bool> {
+    match action {
+        Action::Tidy => tidy::run(),
+        Action::Cargo(arguments) => cargo(arguments.iter().copied(), None),
+        Action::CargoDoc(arguments) => {
+            cargo(arguments.iter().copied(), Some(("RUSTDOCFLAGS", "-Dwarnings")))
+        }
+        Action::Safety => {
+            let scenarios = safety_scenarios()?;
+            let scenarios = scenarios.iter().filter_map(|path| path.to_str());
+            let explore = ["run", "--release", "--quiet", "--", "explore"];
+            cargo(explore.into_iter().chain(scenarios).chain(["--seeds", SEEDS]), None)
+        }
+    }
+}
+
+fn cargo<'a>(
+    arguments: impl IntoIterator<Item = &'a str>,
+    variable: Option<(&str, &str)>,
+) -> anyhow::Result<bool> {
+    let status = Command::new(env!("CARGO"))
+        .args(arguments)
+        .envs(variable)
+        .current_dir(root())
+        .status()
+        .context("running cargo")?;
+    Ok(status.success())
+}
+
+fn safety_scenarios() -> anyhow::Result<Vec<PathBuf>> {
+    let folder = PathBuf::from("scenarios/safety");
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(root().join(&folder)).context("reading scenarios/safety")? {
+        paths.push(folder.join(entry?.file_name()));
+    }
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    anyhow::ensure!(!paths.is_empty(), "there is no safety scenario");
+    paths.sort();
+    Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_selected_by_name() {
+        let all = selection(&[]).expect("nothing is a good selection");
+        assert!(STEPS.iter().all(|(name, _)| all.has(name)));
+        let skip = selection(&["--skip", "tests"]).expect("there is such a step");
+        assert!(skip.has("fmt") && !skip.has("tests"));
+        let only = selection(&["--only", "fmt", "--only", "tidy"]).expect("there are such steps");
+        assert!(only.has("fmt") && only.has("tidy") && !only.has("clippy"));
+    }
+
+    #[test]
+    fn what_is_no_step_is_refused() {
+        for options in [&["--skip", "test"][..], &["--skip"], &["fmt"], &["--without", "fmt"]] {
+            assert!(selection(options).is_err(), "{options:?}");
+        }
+    }
+
+    #[test]
+    fn every_safety_scenario_is_run() {
+        let scenarios = safety_scenarios().expect("they are there");
+        assert!(scenarios.iter().any(|path| path.ends_with("smoke.toml")) && scenarios.len() >= 10);
+    }
+}

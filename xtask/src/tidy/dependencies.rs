@@ -1,0 +1,162 @@
+//! Who may depend on whom: the table of ARCHITECTURE.md, checked against cargo's own view.
+
+use super::Finding;
+use anyhow::Context;
+use serde_json::Value;
+
+/// Each crate with the crates of this workspace that it may depend on.
+const MAY_DEPEND_ON: [(&str, &[&str]); 18] = [
+    ("protocol", &[]),
+    ("ports", &["protocol"]),
+    ("link", &["protocol", "ports"]),
+    ("client", &["protocol", "ports"]),
+    ("gateway", &["protocol", "ports", "link"]),
+    ("broker", &["protocol", "ports", "link"]),
+    ("store", &["protocol", "ports", "link"]),
+    ("notifier", &["protocol", "ports", "link"]),
+    ("auth", &["protocol", "ports", "link"]),
+    ("node", &["protocol", "ports", "link", "gateway", "broker", "store", "notifier", "auth"]),
+    ("scenarios", &["protocol", "verify"]),
+    ("verify", &["protocol"]),
+    ("report", &["protocol", "scenarios", "verify"]),
+    ("loadgen", &["protocol", "ports", "link", "client", "scenarios", "verify"]),
+    ("sim", &["protocol", "ports", "link", "node", "client", "loadgen", "scenarios", "verify"]),
+    (
+        "fracas",
+        &[
+            "protocol",
+            "ports",
+            "link",
+            "client",
+            "gateway",
+            "broker",
+            "store",
+            "notifier",
+            "auth",
+            "node",
+            "scenarios",
+            "verify",
+            "report",
+            "loadgen",
+            "sim",
+        ],
+    ),
+    (
+        "benches",
+        &[
+            "protocol",
+            "ports",
+            "link",
+            "client",
+            "gateway",
+            "broker",
+            "store",
+            "notifier",
+            "auth",
+            "node",
+            "scenarios",
+            "verify",
+            "report",
+            "loadgen",
+            "sim",
+        ],
+    ),
+    ("xtask", &["scenarios"]),
+];
+
+/// Outside crates that belong to certain crates only.
+const BELONGS_TO: [(&str, &[&str]); 6] = [
+    ("turmoil", &["sim"]),
+    ("lapin", &["broker"]),
+    ("tokio-postgres", &["store"]),
+    ("sqlx", &["store"]),
+    ("axum", &["gateway", "auth", "node"]),
+    ("libc", &["sim", "node", "loadgen", "fracas"]),
+];
+
+/// Checks the output of `cargo metadata --no-deps`.
+pub fn check(metadata: &Value) -> anyhow::Result<Vec<Finding>> {
+    let packages = list(metadata, "packages")?;
+    let ours: Vec<&str> = packages.iter().filter_map(|package| package["name"].as_str()).collect();
+    let root = metadata["workspace_root"].as_str().context("no workspace root")?;
+    let mut findings = Vec::new();
+    for package in packages {
+        let name = package["name"].as_str().context("a package without a name")?;
+        let manifest = package["manifest_path"].as_str().context("a package without a manifest")?;
+        let manifest = manifest.trim_start_matches(root).trim_start_matches('/');
+        for dependency in list(package, "dependencies")? {
+            let on = dependency["name"].as_str().context("a dependency without a name")?;
+            if let Some((what, remedy)) = wrong(name, on, &ours) {
+                findings.push(Finding::new(manifest, 1, what, remedy));
+            }
+        }
+    }
+    Ok(findings)
+}
+
+fn list<'a>(value: &'a Value, key: &str) -> anyhow::Result<&'a Vec<Value>> {
+    value[key].as_array().with_context(|| format!("cargo metadata has no {key}"))
+}
+
+/// What is wrong with a dependency, and the remedy.
+fn wrong(name: &str, on: &str, ours: &[&str]) -> Option<(String, String)> {
+    if let Some((_, owners)) = BELONGS_TO.iter().find(|(outside, _)| *outside == on)
+        && !owners.contains(&name)
+    {
+        let remedy = format!("only {} may: go through a port", owners.join(", "));
+        return Some((format!("{name} depends on {on}"), remedy));
+    }
+    if !ours.contains(&on) {
+        return None;
+    }
+    let Some((_, allowed)) = MAY_DEPEND_ON.iter().find(|(known, _)| *known == name) else {
+        let remedy = "say in xtask/src/tidy/dependencies.rs what it may depend on";
+        return Some((format!("the crate {name} has no place in the house"), remedy.into()));
+    };
+    (!allowed.contains(&on)).then(|| {
+        let remedy = format!("it may depend on: {}", allowed.join(", "));
+        (format!("{name} depends on {on}"), remedy)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn told(packages: &[(&str, &[&str])]) -> Vec<String> {
+        let packages: Vec<Value> = packages
+            .iter()
+            .map(|(name, on)| {
+                let on: Vec<Value> = on.iter().map(|name| json!({ "name": name })).collect();
+                json!({ "name": name, "manifest_path": format!("/r/{name}/Cargo.toml"), "dependencies": on })
+            })
+            .collect();
+        let metadata = json!({ "workspace_root": "/r", "packages": packages });
+        check(&metadata).expect("good metadata").into_iter().map(|f| f.what).collect()
+    }
+
+    #[test]
+    fn roles_that_know_each_other_are_found() {
+        let house: [(&str, &[&str]); 4] = [
+            ("gateway", &["protocol", "store", "axum", "serde"]),
+            ("store", &["protocol"]),
+            ("protocol", &[]),
+            ("loadgen", &["protocol", "gateway"]),
+        ];
+        assert_eq!(told(&house), ["gateway depends on store", "loadgen depends on gateway"]);
+    }
+
+    #[test]
+    fn outside_crates_in_the_wrong_place_are_found() {
+        let house: [(&str, &[&str]); 3] =
+            [("store", &["turmoil"]), ("sim", &["turmoil"]), ("report", &["axum"])];
+        assert_eq!(told(&house), ["store depends on turmoil", "report depends on axum"]);
+    }
+
+    #[test]
+    fn a_crate_without_a_place_is_found() {
+        let house: [(&str, &[&str]); 2] = [("shed", &["protocol"]), ("protocol", &[])];
+        assert_eq!(told(&house), ["the crate shed has no place in the house"]);
+    }
+}
