@@ -1,1 +1,8 @@
 //! The WebSocket and REST front of the cluster: sessions, subscriptions, backpressure, drain.
+
+pub mod core;
+pub mod rest;
+mod shell;
+
+pub use crate::core::RateLimits;
+pub use shell::{GatewayConfig, ServeError, serve};

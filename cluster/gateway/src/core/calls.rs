@@ -1,0 +1,139 @@
+//! What the hub asks of its surroundings. Each call but the last three is answered to the hub.
+
+use bytes::Bytes;
+use ports::broker::Publication;
+use protocol::store_calls::{AttachItem, RangeQuery, ReceiptItem};
+use protocol::{ClientMessageId, ConversationId, SessionId, UserId};
+
+/// One call, to be carried out in the order in which the hub made them.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Call {
+    /// Publish; answered by `Hub::published`.
+    Publish(PublishCall),
+    /// Which conversations do these users have? Answered by `Hub::looked_up`.
+    OfUsers(LookupCall),
+    /// Attach; answered by `Hub::attached`.
+    Attach(AttachCall),
+    /// Read; answered by `Hub::ranged`.
+    Range(RangeCall),
+    /// Detach, without an answer.
+    Detach(Vec<(ConversationId, UserId)>),
+    /// Raise cursors, without an answer.
+    Receipts(Vec<ReceiptItem>),
+    /// Tell the other members, without an answer.
+    Typing(ConversationId, UserId),
+}
+
+/// A publication and who waits for its confirm.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PublishCall {
+    /// Whose it is.
+    pub of: PublishRef,
+    /// What is published.
+    pub publication: Publication,
+}
+
+/// Names a publication.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PublishRef {
+    /// The sender's session.
+    pub session: SessionId,
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// The sender's id.
+    pub message: ClientMessageId,
+}
+
+/// Conversations of some users, for the sessions that said hello.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LookupCall {
+    /// Who waits.
+    pub sessions: Vec<SessionId>,
+    /// Their users, each once.
+    pub users: Vec<UserId>,
+}
+
+/// A batch of attachments; no (conversation, user) pair comes twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttachCall {
+    /// Why, item by item.
+    pub wishes: Vec<AttachWish>,
+}
+
+impl AttachCall {
+    /// What is asked.
+    pub fn items(&self) -> Vec<AttachItem> {
+        self.wishes.iter().map(|wish| wish.item).collect()
+    }
+}
+
+/// One attachment that is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttachWish {
+    /// What.
+    pub item: AttachItem,
+    /// For a session whose stream begins; `None`: a user's attachment is made again, at the head.
+    pub session: Option<SessionId>,
+}
+
+/// A read and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RangeCall {
+    /// What is read.
+    pub query: RangeQuery,
+    /// Why.
+    pub purpose: RangePurpose,
+}
+
+/// Why something is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RangePurpose {
+    /// A session is behind its conversation's stream.
+    CatchUp(SessionId),
+    /// A conversation's stream on this gateway has a gap.
+    Repair,
+    /// A client asked, under this number of ours.
+    Backlog(u64),
+}
+
+/// Bytes of a publication that may have to be sent again.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// The sender's id.
+    pub message: ClientMessageId,
+    /// The record.
+    pub record: Bytes,
+    /// How far it has got.
+    pub progress: Progress,
+    /// How often it was published.
+    pub tries: u32,
+}
+
+/// How far a publication has got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// An earlier one of the same conversation is not confirmed yet.
+    Waiting,
+    /// The broker was asked.
+    Asked,
+    /// The broker did not say; to be asked again at this time.
+    Unknown(u64),
+    /// The broker has it; if the owner has not answered by this time, it is published again.
+    Confirmed(u64),
+}
+
+/// A page that a client asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct BacklogRequest {
+    /// The session.
+    pub session: SessionId,
+    /// The client's number.
+    pub request: u32,
+    /// The query.
+    pub query: RangeQuery,
+    /// Attempts so far.
+    pub tries: u32,
+}
+

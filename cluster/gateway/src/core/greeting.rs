@@ -1,0 +1,426 @@
+//! Hello, and what follows: the user's conversations, welcome, attachments.
+//!
+//! Lookups and attachments of many sessions travel together: a thousand users who reconnect at once
+//! cost a few calls.
+
+use super::calls::{AttachCall, AttachWish, Call, LookupCall};
+use super::hub::{Hub, Now};
+use super::limits::TokenBucket;
+use super::session::{Greeting, State, User};
+use super::stream::{Phase, Stream};
+use super::timers::Timer;
+use ports::{CallError, Claims, TokenError};
+use protocol::design::{Attach, ClientHeartbeat};
+use protocol::frames::client::Hello;
+use protocol::frames::server::{Attached, Welcome};
+use protocol::store_calls::{
+    AttachItem, AttachRefusal, AttachedAt, AttachedItem, UserConversation,
+};
+use protocol::{CloseCode, ConversationId, Sequence, ServerFrame, SessionId, UserId, limits};
+use std::collections::BTreeSet;
+
+/// Users in one lookup.
+const LOOKUP_USERS: usize = 500;
+/// Lookups at a time; what comes meanwhile goes into the next one.
+const LOOKUPS: usize = 2;
+/// Items in one attachment call.
+const ATTACH_ITEMS: usize = 500;
+/// Attachment calls at a time.
+const ATTACHES: usize = 4;
+/// Before a failed call is made again, milliseconds.
+pub const RETRY_MS: u64 = 500;
+
+impl Hub {
+    /// The first frame of a session, with what its token says.
+    pub fn hello(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        hello: Hello,
+        claims: Result<Claims, TokenError>,
+    ) {
+        self.greet(now, id, hello, claims);
+        self.settle(now);
+    }
+
+    fn greet(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        mut hello: Hello,
+        claims: Result<Claims, TokenError>,
+    ) {
+        self.counts.frames_in += 1;
+        let Some(session) = self.outlets.sessions.get_mut(id) else { return };
+        if session.state != State::Greeting {
+            return self.close(now, id, CloseCode::OutOfOrder);
+        }
+        let claims = match claims {
+            Ok(claims) => claims,
+            Err(TokenError::NotReady) => return self.close(now, id, CloseCode::Unavailable),
+            Err(TokenError::Invalid | TokenError::Expired | TokenError::Revoked) => {
+                return self.close(now, id, CloseCode::Unauthenticated);
+            }
+        };
+        let Some(user) = claims.user.filter(|_| claims.has("chat")) else {
+            return self.close(now, id, CloseCode::Unauthenticated);
+        };
+        if hello.cursors.len() > limits::MAX_CURSORS {
+            return self.close(now, id, CloseCode::TooBig);
+        }
+        // The highest cursor of a conversation counts if it is named twice.
+        hello.cursors.sort_by_key(|cursor| (cursor.conversation, std::cmp::Reverse(cursor.sequence)));
+        hello.cursors.dedup_by_key(|cursor| cursor.conversation);
+        session.heard_ms = now.ms;
+        session.state = State::Lookup;
+        session.user = user;
+        session.device = hello.device;
+        session.presence = hello.presence;
+        session.claims = Some(Box::new(claims));
+        let greeting = Greeting { cursors: hello.cursors, joins: Vec::new(), since_ms: now.ms };
+        session.greeting = Some(Box::new(greeting));
+        self.replace(now, id, user);
+        self.lookups.push(id);
+    }
+
+    /// The new session takes the place of an earlier one of the same device.
+    fn replace(&mut self, now: Now, id: SessionId, user: UserId) {
+        let device = self.outlets.sessions.get(id).map(|session| session.device);
+        let sends = TokenBucket::full(now.ms);
+        let known = self.users.entry(user).or_insert_with(|| User {
+            sessions: Vec::new(),
+            sends,
+            lingering: Vec::new(),
+        });
+        // In line before the earlier one goes, so that nothing is detached in between.
+        known.sessions.push(id);
+        let earlier: Vec<SessionId> = known
+            .sessions
+            .iter()
+            .copied()
+            .filter(|other| *other != id)
+            .filter(|other| self.outlets.sessions.get(*other).map(|s| s.device) == device)
+            .collect();
+        for other in earlier {
+            self.close(now, other, CloseCode::Replaced);
+        }
+    }
+
+    /// The conversations of the users of some sessions, or why they are not known.
+    pub fn looked_up(
+        &mut self,
+        now: Now,
+        call: &LookupCall,
+        found: Result<Vec<UserConversation>, CallError>,
+    ) {
+        self.lookups_under_way -= 1;
+        match found {
+            Ok(mut found) => {
+                found.sort_by_key(|item| (item.user, item.conversation));
+                for id in &call.sessions {
+                    self.welcome(*id, &found);
+                }
+            }
+            Err(_) => {
+                for id in &call.sessions {
+                    self.look_up_later(now, *id);
+                }
+            }
+        }
+        self.settle(now);
+    }
+
+    fn look_up_later(&mut self, now: Now, id: SessionId) {
+        let Some(session) = self.outlets.sessions.get(id) else { return };
+        let since_ms = session.greeting.as_ref().map_or(0, |greeting| greeting.since_ms);
+        if now.ms >= since_ms + limits::HELLO_TIMEOUT.as_millis() as u64 {
+            self.close(now, id, CloseCode::Unavailable);
+        } else {
+            self.timers.set(now.ms + RETRY_MS, Timer::Lookup(id));
+        }
+    }
+
+    /// `found` is sorted by user and holds other users' conversations too.
+    fn welcome(&mut self, id: SessionId, found: &[UserConversation]) {
+        let Some(session) = self.outlets.sessions.get_mut(id) else { return };
+        let Some(greeting) = session.greeting.take() else { return };
+        session.state = State::Open;
+        let (user, device) = (session.user, session.device);
+        let from = found.partition_point(|item| item.user < user);
+        let mut conversations: Vec<(ConversationId, Option<Sequence>)> = found[from..]
+            .iter()
+            .take_while(|item| item.user == user)
+            .map(|item| {
+                let cursor =
+                    greeting.cursors.binary_search_by_key(&item.conversation, |c| c.conversation);
+                (item.conversation, cursor.ok().map(|index| greeting.cursors[index].sequence))
+            })
+            .collect();
+        for join in &greeting.joins {
+            if conversations.iter().all(|(known, _)| *known != join.conversation) {
+                conversations.push((join.conversation, Some(before(join.joined))));
+            }
+        }
+        conversations.dedup_by_key(|(conversation, _)| *conversation);
+        let beats = self.config.design.client_heartbeat == ClientHeartbeat::On;
+        let millis = |ms: u64| if beats { ms as u32 } else { 0 };
+        let welcome = Welcome {
+            session: id,
+            user,
+            device,
+            gateway: self.config.gateway,
+            incarnation: self.config.incarnation,
+            heartbeat_ms: millis(self.config.heartbeat_ms),
+            idle_timeout_ms: millis(self.config.idle_timeout_ms),
+            conversations: conversations.len() as u32,
+        };
+        self.outlets.say(id, ServerFrame::Welcome(welcome));
+        let lingering = self.users.get_mut(&user).map(|user| std::mem::take(&mut user.lingering));
+        for (conversation, after) in conversations {
+            self.enter(id, conversation, after);
+        }
+        self.detach_unused(user, lingering.unwrap_or_default());
+    }
+
+    /// Detaches those of a user's conversations in which none of the user's sessions has a place.
+    pub(super) fn detach_unused(&mut self, user: UserId, mut conversations: Vec<ConversationId>) {
+        conversations.sort_unstable();
+        conversations.dedup();
+        conversations.retain(|conversation| {
+            self.streams
+                .get(conversation)
+                .is_none_or(|stream| stream.places.iter().all(|place| place.user != user))
+        });
+        for conversation in &conversations {
+            self.refreshes.remove(&(*conversation, user));
+        }
+        if !conversations.is_empty() {
+            let items = conversations.into_iter().map(|conversation| (conversation, user));
+            self.calls.push_back(Call::Detach(items.collect()));
+        }
+    }
+
+    /// Gives a session a place in a conversation, to be attached behind `after`.
+    pub(super) fn enter(
+        &mut self,
+        id: SessionId,
+        conversation: ConversationId,
+        after: Option<Sequence>,
+    ) {
+        let Some(session) = self.outlets.sessions.get_mut(id) else { return };
+        let stream =
+            self.streams.entry(conversation).or_insert_with(|| Stream::new(conversation));
+        let atomic = self.config.design.attach == Attach::Atomic;
+        let phase = if atomic {
+            Phase::Attaching { after, again: None }
+        } else {
+            Phase::BacklogFirst { told: false }
+        };
+        if !stream.add(id, session.user, phase) {
+            return;
+        }
+        session.conversations.push(conversation);
+        if atomic {
+            self.wish(id, conversation, after);
+        } else {
+            if let Some(place) = stream.place_mut(id) {
+                // From the head: a page behind everything has no entries, but tells the head.
+                place.at = after.unwrap_or(Sequence(u64::MAX - 1));
+            }
+            self.catch_up(id, conversation);
+        }
+    }
+
+    pub(super) fn wish(
+        &mut self,
+        id: SessionId,
+        conversation: ConversationId,
+        after: Option<Sequence>,
+    ) {
+        let Some(user) = self.outlets.sessions.get(id).map(|session| session.user) else { return };
+        let item = AttachItem { conversation, user, after, presence: false };
+        self.wishes.push_back(AttachWish { item, session: Some(id) });
+    }
+
+    /// Asks again for an attachment that was not answered.
+    pub(super) fn attach_again(&mut self, id: SessionId, conversation: ConversationId) {
+        let place = self.streams.get(&conversation).and_then(|stream| stream.place(id));
+        match place.map(|place| place.phase) {
+            Some(Phase::Attaching { after, .. }) => self.wish(id, conversation, after),
+            Some(Phase::SubscribingLate) => self.wish(id, conversation, None),
+            Some(Phase::BacklogFirst { .. } | Phase::Streaming) | None => {}
+        }
+    }
+
+    /// Whether a wish is still one: its session waits for it.
+    fn is_wanted(&self, wish: &AttachWish) -> bool {
+        wish.session.is_none_or(|id| {
+            let stream = self.streams.get(&wish.item.conversation);
+            stream.and_then(|stream| stream.place(id)).is_some_and(|place| {
+                matches!(place.phase, Phase::Attaching { .. } | Phase::SubscribingLate)
+            })
+        })
+    }
+
+    /// Whether `cut_calls` may find something.
+    pub(super) fn could_cut(&self) -> bool {
+        (self.lookups_under_way < LOOKUPS && !self.lookups.is_empty())
+            || (self.attaches_under_way < ATTACHES
+                && !(self.wishes.is_empty() && self.refreshes.is_empty()))
+    }
+
+    /// Makes calls of what waits, as far as they may be under way.
+    pub(super) fn cut_calls(&mut self) {
+        while self.lookups_under_way < LOOKUPS && !self.lookups.is_empty() {
+            let count = self.lookups.len().min(LOOKUP_USERS);
+            let sessions: Vec<SessionId> = self.lookups.drain(..count).collect();
+            let alive = |id: &SessionId| self.outlets.sessions.get(*id).map(|s| (*id, s.user));
+            let (sessions, users): (Vec<_>, BTreeSet<_>) = sessions.iter().filter_map(alive).unzip();
+            if !sessions.is_empty() {
+                self.lookups_under_way += 1;
+                let users = users.into_iter().collect();
+                self.calls.push_back(Call::OfUsers(LookupCall { sessions, users }));
+            }
+        }
+        while self.attaches_under_way < ATTACHES {
+            let wishes = self.cut_wishes();
+            if wishes.is_empty() {
+                break;
+            }
+            self.attaches_under_way += 1;
+            self.calls.push_back(Call::Attach(AttachCall { wishes }));
+        }
+    }
+
+    /// The next batch: no pair twice, since answers are told apart by their pairs.
+    fn cut_wishes(&mut self) -> Vec<AttachWish> {
+        let mut pairs = BTreeSet::new();
+        let mut cut: Vec<AttachWish> = Vec::new();
+        let mut later = Vec::new();
+        while cut.len() < ATTACH_ITEMS
+            && let Some(mut wish) = self.wishes.pop_front()
+        {
+            if !self.is_wanted(&wish) {
+                continue;
+            }
+            if !pairs.insert((wish.item.conversation, wish.item.user)) {
+                later.push(wish);
+                continue;
+            }
+            wish.item.presence = self.wants_presence(wish.item.user);
+            cut.push(wish);
+        }
+        for wish in later.into_iter().rev() {
+            self.wishes.push_front(wish);
+        }
+        while cut.len() < ATTACH_ITEMS
+            && let Some((conversation, user)) = self.refreshes.pop_first()
+        {
+            if pairs.insert((conversation, user)) {
+                let presence = self.wants_presence(user);
+                let item = AttachItem { conversation, user, after: None, presence };
+                cut.push(AttachWish { item, session: None });
+            }
+            // A fresh attachment in the same batch refreshes as well.
+        }
+        cut
+    }
+
+    fn wants_presence(&self, user: UserId) -> bool {
+        self.users.get(&user).is_some_and(|user| {
+            let mut sessions = user.sessions.iter();
+            sessions.any(|id| self.outlets.sessions.get(*id).is_some_and(|s| s.presence))
+        })
+    }
+
+    /// The answers to a batch of attachments; missing ones are asked for again later.
+    pub fn attached(&mut self, now: Now, call: AttachCall, answers: Vec<AttachedItem>) {
+        self.attaches_under_way -= 1;
+        let mut answers = answers.into_iter().peekable();
+        for AttachWish { item, session } in call.wishes {
+            let answer = answers.next_if(|answer| {
+                (answer.conversation, answer.user) == (item.conversation, item.user)
+            });
+            match (answer, session) {
+                (Some(answer), Some(id)) => {
+                    self.attached_session(now, id, item.conversation, answer.outcome);
+                }
+                (Some(answer), None) => {
+                    self.refreshed(now, item.conversation, item.user, answer.outcome);
+                }
+                (None, Some(id)) => {
+                    let timer = Timer::Attach(id, item.conversation);
+                    self.timers.set(now.ms + RETRY_MS, timer);
+                }
+                (None, None) => {
+                    let timer = Timer::Refresh(item.conversation, item.user);
+                    self.timers.set(now.ms + RETRY_MS, timer);
+                }
+            }
+        }
+        self.settle(now);
+    }
+
+    fn attached_session(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        conversation: ConversationId,
+        outcome: Result<AttachedAt, AttachRefusal>,
+    ) {
+        let Some(stream) = self.streams.get_mut(&conversation) else { return };
+        let Some(place) = stream.place_mut(id) else { return };
+        let (late, again) = match place.phase {
+            Phase::Attaching { again, .. } => (false, again),
+            Phase::SubscribingLate => (true, None),
+            Phase::BacklogFirst { .. } | Phase::Streaming => return,
+        };
+        let at = match (outcome, again) {
+            (Ok(at), _) => at,
+            // The answer is from before the user joined.
+            (Err(AttachRefusal::NotMember), Some(joined)) => {
+                place.phase = Phase::Attaching { after: Some(joined), again: None };
+                return self.wish(id, conversation, Some(joined));
+            }
+            (Err(AttachRefusal::NotMember), None) => return self.leave_quietly(id, conversation),
+        };
+        place.phase = Phase::Streaming;
+        let mut follow = Vec::new();
+        if late {
+            // What was stored since the last page is behind the place, and nobody will notice.
+            place.at = at.head;
+            stream.begin(at.head, &mut self.outlets, &mut follow);
+        } else {
+            let from = at.from.min(at.head);
+            place.at = from;
+            let attached = Attached { conversation, from, head: at.head };
+            self.outlets.say(id, ServerFrame::Attached(attached));
+            stream.begin(at.head, &mut self.outlets, &mut follow);
+            let first = from.next();
+            stream.feed(id, at.entries, first, &mut self.outlets, &mut follow);
+        }
+        if stream.live.is_some_and(|live| live < stream.known) {
+            self.timers.set(now.ms + super::delivering::PATIENCE_MS, Timer::Repair(conversation));
+        }
+        self.follow(now, conversation, follow);
+    }
+
+    /// A session's place goes without a word: it was never told that it has one, or was told already
+    /// that it has it no more.
+    pub(super) fn leave_quietly(&mut self, id: SessionId, conversation: ConversationId) {
+        if let Some(session) = self.outlets.sessions.get_mut(id) {
+            session.conversations.retain(|other| *other != conversation);
+        }
+        if let Some(stream) = self.streams.get_mut(&conversation) {
+            stream.remove(id);
+            if stream.places.is_empty() {
+                self.streams.remove(&conversation);
+            }
+        }
+    }
+}
+
+/// The sequence before one.
+pub fn before(sequence: Sequence) -> Sequence {
+    Sequence(sequence.0.saturating_sub(1))
+}

@@ -1,0 +1,27 @@
+//! What a gateway decides, without sockets, clocks or tasks: `Hub` and what it is made of.
+//!
+//! Time comes in as an argument (`Now`), frames go out into mailboxes, and everything that the
+//! surroundings must do comes out as a `Call` whose answer is put in again.
+
+pub mod calls;
+mod catching_up;
+mod delivering;
+mod encoded;
+mod greeting;
+pub mod hub;
+pub mod limits;
+pub mod mailbox;
+mod notices;
+mod outlets;
+mod sending;
+mod session;
+mod slab;
+mod stream;
+mod timers;
+pub mod trunk;
+mod upkeep;
+
+pub use calls::Call;
+pub use hub::{Hub, HubConfig, Now};
+pub use limits::RateLimits;
+pub use mailbox::{Mailbox, Ready};

@@ -1,0 +1,334 @@
+//! One conversation's stream on this gateway: how far it is contiguous, and where each session is.
+//!
+//! `live` is the highest sequence up to which everything was handed out here. A session's place `at`
+//! is the highest sequence that it has (or may not see). `at == live`: it gets the next entry as it
+//! comes. `at < live`: it catches up from the ring of recent entries and from the store. `at > live`:
+//! its backlog was newer than the stream; entries up to `at` are dropped.
+//! Nothing here asks anybody: what must be asked comes back as `Follow`.
+
+use super::encoded::Encoded;
+use super::outlets::Outlets;
+use protocol::frames::server::Attached;
+use protocol::{Content, ConversationId, Entry, Sequence, ServerFrame, SessionId, UserId};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Entries kept for sessions that are about to catch up.
+const RECENT: usize = 256;
+/// Entries kept behind a gap.
+const PENDING: usize = 256;
+
+/// A conversation on this gateway.
+#[derive(Debug)]
+pub struct Stream {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// Everything up to here was handed out; `None` until the first attachment is answered.
+    pub live: Option<Sequence>,
+    /// The highest sequence that is known to exist.
+    pub known: Sequence,
+    /// Whether a repair is under way.
+    pub repairing: bool,
+    /// Sessions, sorted by id.
+    pub places: Vec<Place>,
+    pending: BTreeMap<Sequence, Entry>,
+    recent: VecDeque<Entry>,
+}
+
+/// A session in a stream.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// The session.
+    pub session: SessionId,
+    /// Whose it is.
+    pub user: UserId,
+    /// See the module.
+    pub at: Sequence,
+    /// The user left at this sequence: it and what follows is not for this session.
+    pub left: Option<Sequence>,
+    /// What it waits for.
+    pub phase: Phase,
+    /// A page is under way.
+    pub reading: bool,
+    /// The owner says that the user is no longer a member; the `Leave` is still to come.
+    pub expelled: bool,
+}
+
+/// What a place waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// For the owner's answer to an attachment behind this sequence (`None`: at the head). `again`:
+    /// the user joined at this sequence meanwhile.
+    Attaching { after: Option<Sequence>, again: Option<Sequence> },
+    /// Design choice `backlog_first`: reads without being subscribed.
+    BacklogFirst { told: bool },
+    /// Design choice `backlog_first`: subscribes, believing that nothing was missed.
+    SubscribingLate,
+    /// Nothing but entries.
+    Streaming,
+}
+
+/// What the hub has to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Follow {
+    /// The user of this session left behind `at`: tell it, and see whether the user is back already.
+    Left { session: SessionId, at: Sequence },
+    /// A user became a member, as an entry says.
+    Joined { user: UserId, at: Sequence },
+    /// This session is behind.
+    CatchUp { session: SessionId },
+    /// The stream has a gap.
+    Repair,
+}
+
+impl Stream {
+    /// A conversation of which nothing is known yet.
+    pub fn new(conversation: ConversationId) -> Self {
+        Self {
+            conversation,
+            live: None,
+            known: Sequence::START,
+            repairing: false,
+            places: Vec::new(),
+            pending: BTreeMap::new(),
+            recent: VecDeque::new(),
+        }
+    }
+
+    /// A session's place.
+    pub fn place(&self, session: SessionId) -> Option<&Place> {
+        self.find(session).ok().map(|index| &self.places[index])
+    }
+
+    /// A session's place, to change.
+    pub fn place_mut(&mut self, session: SessionId) -> Option<&mut Place> {
+        self.find(session).ok().map(|index| &mut self.places[index])
+    }
+
+    /// Adds a place unless the session has one.
+    pub fn add(&mut self, session: SessionId, user: UserId, phase: Phase) -> bool {
+        let Err(index) = self.find(session) else { return false };
+        let at = Sequence::START;
+        let place =
+            Place { session, user, at, left: None, phase, reading: false, expelled: false };
+        self.places.insert(index, place);
+        true
+    }
+
+    /// Takes a place away.
+    pub fn remove(&mut self, session: SessionId) -> Option<Place> {
+        self.find(session).ok().map(|index| self.places.remove(index))
+    }
+
+    fn find(&self, session: SessionId) -> Result<usize, usize> {
+        self.places.binary_search_by_key(&session, |place| place.session)
+    }
+
+    /// An entry came from the owner through the broker.
+    pub fn arrived(&mut self, entry: Entry, outlets: &mut Outlets, follow: &mut Vec<Follow>) {
+        self.known = self.known.max(entry.sequence);
+        match self.live {
+            Some(live) if entry.sequence <= live => {}
+            Some(live) if entry.sequence == live.next() => {
+                self.hand_out(entry, outlets, follow);
+                self.hand_out_pending(outlets, follow);
+            }
+            _ => {
+                // Without a live position an attachment is under way, whose answer sets it.
+                self.pending.insert(entry.sequence, entry);
+                if self.pending.len() > PENDING {
+                    // The far end goes: the repair brings it, from the near end on.
+                    self.pending.pop_last();
+                }
+                if self.live.is_some() {
+                    follow.push(Follow::Repair);
+                }
+            }
+        }
+    }
+
+    /// The owner said where the stream is; counts only for a stream that has not begun.
+    pub fn begin(&mut self, head: Sequence, outlets: &mut Outlets, follow: &mut Vec<Follow>) {
+        self.known = self.known.max(head);
+        if self.live.is_none() {
+            self.live = Some(head);
+            self.hand_out_pending(outlets, follow);
+            if !self.pending.is_empty() {
+                follow.push(Follow::Repair);
+            }
+        }
+    }
+
+    /// A page of stored entries behind `live`. Returns whether it brought the stream forward.
+    pub fn repaired(
+        &mut self,
+        entries: Vec<Entry>,
+        first: Sequence,
+        outlets: &mut Outlets,
+        follow: &mut Vec<Follow>,
+    ) -> bool {
+        let Some(before) = self.live else { return false };
+        for entry in entries {
+            let live = self.live.unwrap_or(before);
+            if entry.sequence <= live {
+                continue;
+            }
+            if entry.sequence != live.next() {
+                // Only retention may have removed entries, and then it says so.
+                if first <= live.next() || entry.sequence != first {
+                    break;
+                }
+                self.skip_removed(first, outlets);
+            }
+            self.hand_out(entry, outlets, follow);
+        }
+        self.hand_out_pending(outlets, follow);
+        self.live > Some(before)
+    }
+
+    /// Entries before `first` are no longer stored: sessions at the front go on behind them, and are
+    /// told so.
+    fn skip_removed(&mut self, first: Sequence, outlets: &mut Outlets) {
+        let from = Sequence(first.0 - 1);
+        let attached = Attached { conversation: self.conversation, from, head: self.known };
+        let mut told = Encoded::from(ServerFrame::Attached(attached));
+        for place in &mut self.places {
+            if place.phase == Phase::Streaming && Some(place.at) == self.live {
+                place.at = from;
+                outlets.post(place.session, &mut told);
+            }
+        }
+        self.live = Some(from);
+        self.recent.clear();
+    }
+
+    fn hand_out_pending(&mut self, outlets: &mut Outlets, follow: &mut Vec<Follow>) {
+        while let Some(live) = self.live
+            && let Some(first) = self.pending.first_entry()
+            && *first.key() <= live.next()
+        {
+            let entry = first.remove();
+            if entry.sequence > live {
+                self.hand_out(entry, outlets, follow);
+            }
+        }
+    }
+
+    /// Hands out the entry behind `live`.
+    fn hand_out(&mut self, entry: Entry, outlets: &mut Outlets, follow: &mut Vec<Follow>) {
+        let sequence = entry.sequence;
+        let before = self.live;
+        self.live = Some(sequence);
+        self.known = self.known.max(sequence);
+        let leaver = leaver(&entry);
+        if let Content::Join { user } = entry.content {
+            follow.push(Follow::Joined { user, at: sequence });
+        }
+        let mut needed = false;
+        let mut frame = Encoded::from(ServerFrame::Entry(entry.clone()));
+        for place in &mut self.places {
+            if place.phase != Phase::Streaming {
+                needed = true;
+            } else if Some(place.at) == before {
+                if leaver == Some(place.user) {
+                    follow.push(Follow::Left { session: place.session, at: place.at });
+                    place.left = Some(sequence);
+                } else if place.left.is_none() {
+                    outlets.post(place.session, &mut frame);
+                    place.at = sequence;
+                }
+            } else if place.at < sequence {
+                needed = true;
+                if leaver == Some(place.user) && place.left.is_none() {
+                    place.left = Some(sequence);
+                }
+            }
+        }
+        if needed {
+            self.recent.push_back(entry);
+            if self.recent.len() > RECENT {
+                self.recent.pop_front();
+            }
+        } else {
+            self.recent.clear();
+        }
+    }
+
+    /// Brings a session forward with stored entries of its user, then with recent ones. `first` and
+    /// `whole` are the page's: the oldest stored sequence, and whether an entry that is missing in it
+    /// is none of the user's (a hole in the membership).
+    pub fn feed(
+        &mut self,
+        session: SessionId,
+        page: Vec<Entry>,
+        first: Sequence,
+        outlets: &mut Outlets,
+        follow: &mut Vec<Follow>,
+    ) {
+        let (conversation, head) = (self.conversation, self.known);
+        let Some(place) = self.find(session).ok().map(|index| &mut self.places[index]) else {
+            return;
+        };
+        for entry in page {
+            if entry.sequence <= place.at {
+                continue;
+            }
+            if entry.sequence != place.at.next() {
+                if first > place.at.next() && entry.sequence == first {
+                    // Retention removed what is between, and the session is told so.
+                    place.at = Sequence(first.0 - 1);
+                    let attached = Attached { conversation, from: place.at, head };
+                    outlets.say(session, ServerFrame::Attached(attached));
+                } else {
+                    // A hole in the membership: the user left here, and joined again later.
+                    follow.push(Follow::Left { session, at: place.at });
+                    return;
+                }
+            }
+            if !give(place, &entry, outlets, follow) {
+                return;
+            }
+        }
+        if place.phase != Phase::Streaming {
+            return;
+        }
+        for entry in &self.recent {
+            if entry.sequence == place.at.next() && !give(place, entry, outlets, follow) {
+                return;
+            }
+        }
+        if self.live.is_some_and(|live| place.at < live) {
+            follow.push(Follow::CatchUp { session });
+        }
+    }
+}
+
+/// Gives an entry to a session that is catching up; whether it may get more.
+fn give(
+    place: &mut Place,
+    entry: &Entry,
+    outlets: &mut Outlets,
+    follow: &mut Vec<Follow>,
+) -> bool {
+    if place.left == Some(entry.sequence) || leaver(entry) == Some(place.user) {
+        follow.push(Follow::Left { session: place.session, at: place.at });
+        return false;
+    }
+    if !outlets.has_room(place.session) {
+        follow.push(Follow::CatchUp { session: place.session });
+        return false;
+    }
+    outlets.say(place.session, ServerFrame::Entry(entry.clone()));
+    place.at = entry.sequence;
+    if place.left == Some(place.at.next()) {
+        follow.push(Follow::Left { session: place.session, at: place.at });
+        return false;
+    }
+    true
+}
+
+fn leaver(entry: &Entry) -> Option<UserId> {
+    match entry.content {
+        Content::Leave { user } => Some(user),
+        _ => None,
+    }
+}

@@ -1,0 +1,60 @@
+//! The slots of one trunk connection: which session is behind which number, and what goes wrong.
+
+use protocol::frames::trunk::ClientBatch;
+use protocol::{SessionId, limits};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::mailbox::Mailbox;
+
+/// A slot in use.
+#[derive(Debug)]
+pub struct Slot {
+    /// The session; `None`: it was closed, and what still waits is being written.
+    pub session: Option<SessionId>,
+    /// Its mailbox.
+    pub mailbox: Arc<Mailbox>,
+}
+
+/// The slots of one connection.
+#[derive(Debug, Default)]
+pub struct Slots {
+    /// By number.
+    pub by_number: BTreeMap<u32, Slot>,
+}
+
+/// The bytes are no batch. Nobody can tell whose frames they were, so the whole connection is closed;
+/// every other mistake harms the session in its slot only.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("malformed batch")]
+pub struct Malformed;
+
+/// The batch of some bytes.
+pub fn decode(bytes: &[u8]) -> Result<ClientBatch, Malformed> {
+    postcard::from_bytes(bytes).map_err(|_| Malformed)
+}
+
+impl Slots {
+    /// Whether there is room for another slot.
+    pub fn has_room(&self) -> bool {
+        self.by_number.len() < limits::MAX_TRUNK_SESSIONS
+    }
+
+    /// The session in a slot, if it is still open.
+    pub fn session(&self, slot: u32) -> Option<SessionId> {
+        self.by_number.get(&slot).and_then(|slot| slot.session)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::frames::ClientTrunk;
+
+    #[test]
+    fn garbage_is_no_batch() {
+        assert_eq!(decode(&[3, 0xff, 0xff]), Err(Malformed));
+        let batch = vec![ClientTrunk::Open { slot: 1 }, ClientTrunk::Alive];
+        assert_eq!(decode(&postcard::to_stdvec(&batch).unwrap()), Ok(batch));
+    }
+}

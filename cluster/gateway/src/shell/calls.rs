@@ -1,0 +1,108 @@
+//! Makes the hub's calls, in the order in which the hub decided on them, and brings the answers back.
+
+use super::front::Front;
+use crate::core::Call;
+use crate::core::calls::{AttachCall, LookupCall, PublishRef, RangeCall};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use ports::broker::{Confirms, Publication};
+use ports::{BoxFuture, Broker, CallError, Conversations, PublishError};
+use protocol::store_calls::{AttachedItem, RangePage, UserConversation};
+use std::sync::Arc;
+
+/// Publications in one batch.
+const BATCH: usize = 256;
+
+enum Answer {
+    Published(Vec<PublishRef>, Confirms),
+    LookedUp(LookupCall, Result<Vec<UserConversation>, CallError>),
+    Attached(AttachCall, Vec<AttachedItem>),
+    Ranged(RangeCall, Result<RangePage, CallError>),
+}
+
+/// The one task that talks to the broker's publishing side and to the owners.
+pub struct Caller {
+    front: Arc<Front>,
+    broker: Arc<dyn Broker>,
+    conversations: Arc<dyn Conversations>,
+    under_way: FuturesUnordered<BoxFuture<'static, Answer>>,
+}
+
+impl Caller {
+    /// A caller.
+    pub fn new(
+        front: Arc<Front>,
+        broker: Arc<dyn Broker>,
+        conversations: Arc<dyn Conversations>,
+    ) -> Self {
+        Self { front, broker, conversations, under_way: FuturesUnordered::new() }
+    }
+
+    /// Runs for ever.
+    pub async fn run(mut self) {
+        let front = self.front.clone();
+        loop {
+            tokio::select! {
+                biased;
+                Some(answer) = self.under_way.next() => self.bring(answer),
+                calls = front.calls() => self.make(calls),
+            }
+        }
+    }
+
+    fn make(&mut self, calls: Vec<Call>) {
+        let mut batch: (Vec<PublishRef>, Vec<Publication>) = Default::default();
+        for call in calls {
+            match call {
+                Call::Publish(call) => {
+                    batch.0.push(call.of);
+                    batch.1.push(call.publication);
+                    if batch.0.len() >= BATCH {
+                        self.publish(std::mem::take(&mut batch));
+                    }
+                }
+                Call::OfUsers(call) => {
+                    let answer = self.conversations.of_users(call.users.clone());
+                    self.expect(async move { Answer::LookedUp(call, answer.await) });
+                }
+                Call::Attach(call) => {
+                    let answer = self.conversations.attach(call.items());
+                    self.expect(async move { Answer::Attached(call, answer.await) });
+                }
+                Call::Range(call) => {
+                    let answer = self.conversations.range(call.query);
+                    self.expect(async move { Answer::Ranged(call, answer.await) });
+                }
+                Call::Detach(items) => self.conversations.detach(items),
+                Call::Receipts(items) => self.conversations.receipts(items),
+                Call::Typing(conversation, user) => self.conversations.typing(conversation, user),
+            }
+        }
+        self.publish(batch);
+    }
+
+    fn publish(&mut self, (refs, publications): (Vec<PublishRef>, Vec<Publication>)) {
+        if !refs.is_empty() {
+            let confirms = self.broker.publish(publications);
+            self.expect(async move { Answer::Published(refs, confirms.await) });
+        }
+    }
+
+    fn expect(&mut self, answer: impl Future<Output = Answer> + Send + 'static) {
+        self.under_way.push(Box::pin(answer));
+    }
+
+    fn bring(&self, answer: Answer) {
+        self.front.with(|hub, now| match answer {
+            Answer::Published(refs, confirms) => {
+                // A confirm that is missing says nothing.
+                let missing = std::iter::repeat(Err(PublishError::Unknown));
+                for (of, confirm) in refs.into_iter().zip(confirms.into_iter().chain(missing)) {
+                    hub.published(now, of, confirm);
+                }
+            }
+            Answer::LookedUp(call, found) => hub.looked_up(now, &call, found),
+            Answer::Attached(call, answers) => hub.attached(now, call, answers),
+            Answer::Ranged(call, page) => hub.ranged(now, &call, page),
+        });
+    }
+}

@@ -1,0 +1,124 @@
+//! The hub as everybody in a gateway shares it: behind a mutex that is never held across an await.
+//!
+//! A mutex rather than an actor: a client's frame is then handled by the task that has read it,
+//! without a queue, an allocation and two wake-ups in between, and a burst of frames of one socket
+//! costs one task switch. The work under the lock is some microseconds per frame; decoding, token
+//! signatures and all writing happen outside.
+
+use crate::core::{Call, Hub, Now};
+use ports::{Machine, TokenVerifier};
+use protocol::SessionId;
+use protocol::codec::Codec;
+use protocol::{ClientFrame, frames::client::Hello};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// See the module.
+pub struct Front {
+    hub: Mutex<Hub>,
+    work: Notify,
+    began: Instant,
+    /// What the gateway runs on.
+    pub machine: Machine,
+    /// How often a silent trunk is pinged; zero: never.
+    pub trunk_heartbeat: Duration,
+    /// Silence after which a trunk is given up; zero: never.
+    pub trunk_idle_timeout: Duration,
+    /// Most sessions.
+    pub sessions_max: usize,
+    tokens: Arc<dyn TokenVerifier>,
+    subscribed: AtomicBool,
+    draining: AtomicBool,
+}
+
+impl Front {
+    /// A front for a hub.
+    pub fn new(
+        hub: Hub,
+        machine: Machine,
+        tokens: Arc<dyn TokenVerifier>,
+        trunk_heartbeat: Duration,
+        trunk_idle_timeout: Duration,
+    ) -> Self {
+        Self {
+            sessions_max: hub.sessions_max(),
+            hub: Mutex::new(hub),
+            work: Notify::new(),
+            began: Instant::now(),
+            machine,
+            trunk_heartbeat,
+            trunk_idle_timeout,
+            tokens,
+            subscribed: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// Does something with the hub, now.
+    pub fn with<R>(&self, act: impl FnOnce(&mut Hub, Now) -> R) -> R {
+        let now = self.now();
+        let mut hub = self.hub.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = act(&mut hub, now);
+        let work = hub.has_calls();
+        drop(hub);
+        if work {
+            self.work.notify_one();
+        }
+        result
+    }
+
+    /// The calls that the hub wants made, in order; waits until there are some.
+    pub async fn calls(&self) -> Vec<Call> {
+        loop {
+            let calls = self.hub.lock().unwrap_or_else(PoisonError::into_inner).take_calls();
+            if !calls.is_empty() {
+                return calls;
+            }
+            self.work.notified().await;
+        }
+    }
+
+    /// Bytes of a session.
+    pub fn received(&self, session: SessionId, codec: Codec, bytes: &[u8]) {
+        match codec.decode_client(bytes) {
+            Ok(ClientFrame::Hello(hello)) => self.hello(session, hello),
+            Ok(frame) => self.with(|hub, now| hub.frame(now, session, frame)),
+            Err(error) => self.with(|hub, now| hub.undecodable(now, session, &error)),
+        }
+    }
+
+    fn hello(&self, session: SessionId, hello: Hello) {
+        // Checking a signature takes longer than anything else: before the lock.
+        let claims = self.tokens.verify(&hello.token, self.now().wall_ms);
+        self.with(|hub, now| hub.hello(now, session, hello, claims));
+    }
+
+    fn now(&self) -> Now {
+        let ms = self.began.elapsed().as_millis() as u64;
+        Now { ms, wall_ms: self.machine.clock.now_ms() }
+    }
+
+    /// Whether users should be sent here.
+    pub fn is_ready(&self) -> bool {
+        self.subscribed.load(Ordering::Relaxed) && !self.is_draining()
+    }
+
+    /// Whether the end has begun.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Whether the gateway's queue is subscribed to.
+    pub fn set_subscribed(&self, subscribed: bool) {
+        self.subscribed.store(subscribed, Ordering::Relaxed);
+    }
+
+    /// Begins the end.
+    pub fn drain(&self, over: Duration) {
+        self.draining.store(true, Ordering::Relaxed);
+        self.with(|hub, now| hub.drain(now, over.as_millis() as u64));
+    }
+}

@@ -1,0 +1,12 @@
+//! Sockets, tasks and ports around the hub.
+
+mod calls;
+mod deliveries;
+mod front;
+mod incarnation;
+mod serve;
+mod socket;
+mod trunk;
+mod upgrade;
+
+pub use serve::{GatewayConfig, ServeError, serve};

@@ -1,0 +1,293 @@
+//! A gateway from its start to the end of its drain.
+
+use super::calls::Caller;
+use super::deliveries::{consume, listen};
+use super::front::Front;
+use super::{incarnation, upgrade};
+use crate::core::mailbox::Level;
+use crate::core::{Hub, HubConfig, RateLimits};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use ports::{Broker, Conversations, Listener, Machine, Shutdown, Stream, TokenVerifier};
+use protocol::design::{ClientHeartbeat, Design};
+use protocol::{CloseCode, GatewayId, limits};
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+
+/// What a gateway is told once.
+#[derive(Clone, Debug)]
+pub struct GatewayConfig {
+    /// Its number.
+    pub id: GatewayId,
+    /// Partitions of the cluster.
+    pub partitions_total: u16,
+    /// Design choices.
+    pub design: Design,
+    /// Where the auth service is reached, `host:port`.
+    pub auth_address: String,
+    /// How often a silent session is pinged; zero: never.
+    pub heartbeat: Duration,
+    /// Silence after which a session is given up; zero: never.
+    pub idle_timeout: Duration,
+    /// Most sessions.
+    pub sessions_max: usize,
+    /// Rate limits.
+    pub rate: RateLimits,
+    /// Over how long the sessions are told to go at a shutdown.
+    pub drain_over: Duration,
+    /// Frames that may wait for one session.
+    pub queue_frames: usize,
+    /// Bytes that may wait for one session.
+    pub queue_bytes: usize,
+}
+
+/// Why a gateway ended without being asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The listener is broken.
+    #[error("accepting connections")]
+    Accept(#[source] io::Error),
+}
+
+/// The hub's sense of time.
+const TICK: Duration = Duration::from_millis(100);
+/// Ticks between two looks at the numbers.
+const FIGURES_EVERY: u32 = 10;
+/// Failures of `accept` in a row that make the listener broken: two seconds of them.
+const ACCEPT_FAILURES: u32 = 40;
+/// Before accepting again after a failure (too many open files, mostly).
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+/// How long a request's head may take.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// hyper's smallest buffer.
+const HTTP_BUFFER: usize = 8 * 1024;
+
+/// Serves WebSockets and REST on a listener; returns after the drain.
+#[expect(clippy::too_many_arguments, reason = "the seams of a gateway, each of another kind")]
+pub async fn serve(
+    machine: Machine,
+    listener: Box<dyn Listener>,
+    config: GatewayConfig,
+    broker: Arc<dyn Broker>,
+    conversations: Arc<dyn Conversations>,
+    tokens: Arc<dyn TokenVerifier>,
+    metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    shutdown: Shutdown,
+) -> Result<(), ServeError> {
+    let incarnation = incarnation::begin(&machine).await;
+    let hub = Hub::new(hub_config(&config, incarnation), tokens.clone());
+    let beats = config.design.client_heartbeat == ClientHeartbeat::On;
+    let of = |time: Duration| if beats { time } else { Duration::ZERO };
+    let (heartbeat, idle_timeout) = (of(config.heartbeat), of(config.idle_timeout));
+    let front =
+        Arc::new(Front::new(hub, machine.clone(), tokens.clone(), heartbeat, idle_timeout));
+    let events = conversations.announce(config.id, incarnation);
+    let caller = Caller::new(front.clone(), broker.clone(), conversations.clone());
+    let consumer = consume(front.clone(), broker.clone(), config.id, incarnation);
+    let tasks = Aborted(vec![
+        machine.spawn("gateway calls", caller.run()),
+        machine.spawn("gateway deliveries", consumer),
+        machine.spawn("gateway events", listen(front.clone(), events)),
+        machine.spawn("gateway time", keep_time(front.clone(), config.queue_frames as u64)),
+    ]);
+    let router = router(&front, &config, broker, conversations, tokens, metrics);
+    let (over, is_over) = Shutdown::new();
+    let (broken, mut is_broken) = oneshot::channel();
+    let accepting = accept(machine.clone(), listener, router, is_over, broken);
+    let accepting = Aborted(vec![machine.spawn("gateway accept", accepting)]);
+    tokio::select! {
+        biased;
+        () = shutdown.requested() => {}
+        Ok(error) = &mut is_broken => return Err(ServeError::Accept(error)),
+    }
+    drain(&front, config.drain_over).await;
+    over.request();
+    drop((accepting, tasks));
+    Ok(())
+}
+
+/// Tasks that end with the gateway.
+struct Aborted(Vec<AbortHandle>);
+
+impl Drop for Aborted {
+    fn drop(&mut self) {
+        for task in &self.0 {
+            task.abort();
+        }
+    }
+}
+
+fn hub_config(config: &GatewayConfig, incarnation: protocol::Incarnation) -> HubConfig {
+    HubConfig {
+        gateway: config.id,
+        incarnation,
+        partitions: config.partitions_total,
+        design: config.design,
+        heartbeat_ms: config.heartbeat.as_millis() as u64,
+        idle_timeout_ms: config.idle_timeout.as_millis() as u64,
+        sessions_max: config.sessions_max,
+        rate: config.rate,
+        queue: Level { frames: config.queue_frames, bytes: config.queue_bytes },
+    }
+}
+
+fn router(
+    front: &Arc<Front>,
+    config: &GatewayConfig,
+    broker: Arc<dyn Broker>,
+    conversations: Arc<dyn Conversations>,
+    tokens: Arc<dyn TokenVerifier>,
+    metrics: Arc<dyn Fn() -> String + Send + Sync>,
+) -> axum::Router {
+    let readiness = front.clone();
+    let rest = crate::rest::router(crate::rest::RestState {
+        machine: front.machine.clone(),
+        broker,
+        conversations,
+        tokens,
+        metrics,
+        ready: Arc::new(move || readiness.is_ready()),
+        auth_address: config.auth_address.clone(),
+    });
+    axum::Router::new()
+        .route("/v1/ws", axum::routing::any(upgrade::upgrade))
+        .with_state(front.clone())
+        .merge(rest)
+}
+
+async fn accept(
+    machine: Machine,
+    listener: Box<dyn Listener>,
+    router: axum::Router,
+    over: Shutdown,
+    broken: oneshot::Sender<io::Error>,
+) {
+    let mut failures = 0;
+    loop {
+        match listener.accept().await {
+            Ok((stream, _peer)) => {
+                failures = 0;
+                let connection = connection(stream, router.clone(), over.clone());
+                machine.spawn("gateway connection", connection);
+            }
+            Err(error) => {
+                failures += 1;
+                if failures >= ACCEPT_FAILURES {
+                    // Nobody listens only when the gateway ends anyway.
+                    let _ = broken.send(error);
+                    return;
+                }
+                sleep(ACCEPT_RETRY).await;
+            }
+        }
+    }
+}
+
+/// HTTP on one connection, until it ends or becomes a WebSocket.
+async fn connection(stream: Box<dyn Stream>, router: axum::Router, over: Shutdown) {
+    let connection = http1::Builder::new()
+        .auto_date_header(false)
+        .max_buf_size(HTTP_BUFFER)
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    // Its error is the client's going away, or its bad request, which hyper has answered.
+    tokio::select! {
+        biased;
+        _ = connection.as_mut() => {}
+        () = over.requested() => {
+            connection.as_mut().graceful_shutdown();
+            let _ = tokio::time::timeout(HEAD_TIMEOUT, connection).await;
+        }
+    }
+}
+
+async fn keep_time(front: Arc<Front>, queue_limit: u64) {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut count = 0;
+    loop {
+        ticks.tick().await;
+        front.with(|hub, now| hub.tick(now));
+        count += 1;
+        if count % FIGURES_EVERY == 0 {
+            report(&front, queue_limit);
+        }
+    }
+}
+
+fn report(front: &Front, queue_limit: u64) {
+    let figures = front.with(|hub, _| hub.take_figures());
+    let telemetry = &front.machine.telemetry;
+    telemetry.gauge("gateway_sessions", figures.sessions, front.sessions_max as u64);
+    telemetry.gauge("gateway_session_queue_frames", figures.queue_frames_max, queue_limit);
+    telemetry.count("gateway_frames_out", figures.frames_out);
+    telemetry.count("gateway_frames_in", figures.counts.frames_in);
+    telemetry.count("gateway_rejections", figures.counts.rejections);
+    telemetry.count("gateway_repairs", figures.counts.repairs);
+    for (code, count) in CloseCode::ALL.into_iter().zip(figures.counts.closes) {
+        if count > 0 {
+            telemetry.count(closes_name(code), count);
+        }
+    }
+}
+
+const fn closes_name(code: CloseCode) -> &'static str {
+    match code {
+        CloseCode::Normal => "gateway_closes_normal",
+        CloseCode::TooBig => "gateway_closes_too_big",
+        CloseCode::Malformed => "gateway_closes_malformed",
+        CloseCode::Unauthenticated => "gateway_closes_unauthenticated",
+        CloseCode::OutOfOrder => "gateway_closes_out_of_order",
+        CloseCode::HelloTimeout => "gateway_closes_hello_timeout",
+        CloseCode::IdleTimeout => "gateway_closes_idle_timeout",
+        CloseCode::Replaced => "gateway_closes_replaced",
+        CloseCode::SlowConsumer => "gateway_closes_slow_consumer",
+        CloseCode::RateLimited => "gateway_closes_rate_limited",
+        CloseCode::Draining => "gateway_closes_draining",
+        CloseCode::Full => "gateway_closes_full",
+        CloseCode::Unavailable => "gateway_closes_unavailable",
+    }
+}
+
+/// Tells everybody to go, spread over a time, and waits until they are gone, but not for ever.
+async fn drain(front: &Front, over: Duration) {
+    front.drain(over);
+    let linger = Duration::from_millis(crate::core::hub::LINGER_MS);
+    let deadline = Instant::now() + over + linger;
+    while Instant::now() < deadline && !front.with(|hub, _| hub.is_empty()) {
+        sleep(TICK).await;
+    }
+    front.with(|hub, now| hub.close_all(now, CloseCode::Draining));
+    let deadline = Instant::now() + linger + TICK;
+    while Instant::now() < deadline && !front.with(|hub, _| hub.is_empty()) {
+        sleep(TICK).await;
+    }
+}
+
+/// The heartbeat of clients by the cluster's limits.
+impl Default for GatewayConfig {
+    fn default() -> Self {
+        Self {
+            id: GatewayId(1),
+            partitions_total: 16,
+            design: Design::default(),
+            auth_address: String::new(),
+            heartbeat: limits::CLIENT_HEARTBEAT,
+            idle_timeout: limits::CLIENT_IDLE_TIMEOUT,
+            sessions_max: 1_000_000,
+            rate: RateLimits::default(),
+            drain_over: Duration::from_secs(5),
+            queue_frames: limits::SESSION_QUEUE_FRAMES,
+            queue_bytes: limits::SESSION_QUEUE_BYTES,
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! One session on a WebSocket of its own: one task, one state, no channels.
+//!
+//! The future is written by hand: reading and writing then share the socket without splitting it, and
+//! an idle session costs its fields and nothing else. Whatever waits in the mailbox is written with
+//! one flush per wake-up.
+
+use super::front::Front;
+use crate::core::Mailbox;
+use crate::core::mailbox::Taken;
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
+use futures_util::{Sink, Stream};
+use protocol::codec::Codec;
+use protocol::{CloseCode, SessionId};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio_tungstenite::tungstenite;
+
+/// Messages that are read in one go before other tasks get their turn.
+const TURNS: usize = 32;
+
+/// See the module.
+pub struct Socket {
+    front: Arc<Front>,
+    socket: WebSocket,
+    mailbox: Arc<Mailbox>,
+    session: Option<SessionId>,
+    codec: Codec,
+    /// The close frame was handed to the socket.
+    closing: bool,
+    /// Nothing more can be read.
+    deaf: bool,
+}
+
+/// The connection is of no more use.
+pub struct Over;
+
+impl Socket {
+    /// Opens a session (or is refused one) on a fresh socket.
+    pub fn new(front: Arc<Front>, socket: WebSocket, codec: Codec) -> Self {
+        let mailbox = Mailbox::new();
+        let session = front.with(|hub, now| hub.open(now, codec, mailbox.clone(), false));
+        Self { front, socket, mailbox, session, codec, closing: false, deaf: false }
+    }
+
+    /// Writes what waits. `Ready` when everything is flushed.
+    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Over>> {
+        loop {
+            match Pin::new(&mut self.socket).poll_ready(context) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return Poll::Ready(Err(Over)),
+                Poll::Pending => {
+                    // A stalled socket must still hear that it is given up.
+                    return if self.mailbox.is_abandoned(context) {
+                        Poll::Ready(Err(Over))
+                    } else {
+                        Poll::Pending
+                    };
+                }
+            }
+            let message = match self.mailbox.take(context) {
+                Taken::Frame(frame) => match self.codec {
+                    Codec::Binary => Message::Binary(frame),
+                    Codec::Json => match Utf8Bytes::try_from(frame) {
+                        Ok(text) => Message::Text(text),
+                        Err(_) => return Poll::Ready(Err(Over)),
+                    },
+                },
+                Taken::End(code) if !self.closing => {
+                    self.closing = true;
+                    close_message(code)
+                }
+                Taken::Abandoned => return Poll::Ready(Err(Over)),
+                Taken::Empty { hungry: true } => {
+                    if let Some(session) = self.session {
+                        self.front.with(|hub, now| hub.room(now, session));
+                    }
+                    continue;
+                }
+                Taken::End(_) | Taken::Empty { hungry: false } => {
+                    let flushed = Pin::new(&mut self.socket).poll_flush(context);
+                    return flushed.map_err(|_| Over);
+                }
+            };
+            if Pin::new(&mut self.socket).start_send(message).is_err() {
+                return Poll::Ready(Err(Over));
+            }
+        }
+    }
+
+    /// Reads one message. `Ready(Ok)`: there may be more.
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Over>> {
+        if self.deaf {
+            return Poll::Pending;
+        }
+        let received = std::task::ready!(Pin::new(&mut self.socket).poll_next(context));
+        match (received, self.session) {
+            (Some(Ok(message)), Some(session)) if !self.closing => self.receive(session, message),
+            // Behind our close frame we only wait for theirs.
+            (Some(Ok(_)), _) => {}
+            (Some(Err(error)), Some(session)) if !self.closing => {
+                let code = breach(error).ok_or(Over)?;
+                self.deaf = true;
+                self.front.with(|hub, now| hub.breach(now, session, code));
+            }
+            (Some(Err(_)) | None, _) => return Poll::Ready(Err(Over)),
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn receive(&mut self, session: SessionId, message: Message) {
+        match (message, self.codec) {
+            (Message::Text(text), Codec::Json) => {
+                self.front.received(session, Codec::Json, text.as_str().as_bytes());
+            }
+            (Message::Binary(bytes), Codec::Binary) => {
+                self.front.received(session, Codec::Binary, &bytes);
+            }
+            (Message::Text(_) | Message::Binary(_), _) => {
+                self.front.with(|hub, now| hub.breach(now, session, CloseCode::Malformed));
+            }
+            (Message::Ping(_) | Message::Pong(_), _) => {
+                self.front.with(|hub, now| hub.heard(now, session));
+            }
+            (Message::Close(_), _) => {
+                // The answer to it is written by the socket itself; reading on ends with `None`.
+                self.front.with(|hub, now| hub.gone(now, session));
+            }
+        }
+    }
+}
+
+impl Future for Socket {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let mut read_all = false;
+        for _ in 0..TURNS {
+            match self.poll_read(context) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(Over)) => return Poll::Ready(()),
+                Poll::Pending => {
+                    read_all = true;
+                    break;
+                }
+            }
+        }
+        if let Poll::Ready(Err(Over)) = self.poll_write(context) {
+            return Poll::Ready(());
+        }
+        if !read_all {
+            context.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.mailbox.finish();
+        if let Some(session) = self.session {
+            self.front.with(|hub, now| hub.gone(now, session));
+        }
+    }
+}
+
+/// A close frame with a code.
+pub fn close_message(code: CloseCode) -> Message {
+    let reason = Utf8Bytes::from(format!("{code:?}"));
+    Message::Close(Some(CloseFrame { code: code.code(), reason }))
+}
+
+/// What a client did wrong below the level of frames; `None`: nothing, it is just gone.
+pub fn breach(error: axum::Error) -> Option<CloseCode> {
+    match error.into_inner().downcast_ref::<tungstenite::Error>()? {
+        tungstenite::Error::Capacity(_) => Some(CloseCode::TooBig),
+        tungstenite::Error::Utf8(_) => Some(CloseCode::Malformed),
+        tungstenite::Error::Protocol(
+            tungstenite::error::ProtocolError::ResetWithoutClosingHandshake,
+        ) => None,
+        tungstenite::Error::Protocol(_) => Some(CloseCode::Malformed),
+        _ => None,
+    }
+}
