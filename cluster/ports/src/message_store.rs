@@ -1,1 +1,173 @@
-//! The storage engine under an owner: redb on a disk, PostgreSQL.
+//! The storage engine under the owners: redb on a disk, PostgreSQL.
+//!
+//! An engine keeps rows and fences stale owners; it decides nothing. All calls block: make them on a
+//! `Worker`. Which rows belong together is said by one `WriteBatch`, which becomes durable as a whole
+//! or not at all.
+
+use protocol::store_calls::{ConversationKind, Membership, ReceiptItem, UserConversation};
+use protocol::{
+    ClientMessageId, ConversationId, Entry, Epoch, NodeNumber, Partition, Sequence, UserId,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The right to write to a partition, until somebody acquires it under a higher epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Lease {
+    /// The partition.
+    pub partition: Partition,
+    /// The fencing number.
+    pub epoch: Epoch,
+}
+
+/// Why the engine did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Certainly not done: somebody acquired the partition under a higher epoch.
+    #[error("partition {partition} is owned under epoch {current} by now")]
+    Fenced {
+        /// Which of the leases.
+        partition: Partition,
+        /// The epoch that the engine holds.
+        current: Epoch,
+    },
+    /// Certainly not done: the engine cannot be reached or has no room. Try again.
+    #[error("the engine cannot work now: {0}")]
+    Unavailable(String),
+    /// Maybe done. Commit the same batch under the same leases again: it brings the same rows.
+    #[error("the engine did not say whether it was done: {0}")]
+    Unknown(String),
+    /// The engine's data is damaged. Trying again will not help.
+    #[error("the stored data is damaged: {0}")]
+    Corrupt(String),
+}
+
+/// What is stored of a conversation besides its entries, members and cursors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConversationRow {
+    /// Its kind.
+    pub kind: ConversationKind,
+    /// The newest sequence.
+    pub head: Sequence,
+    /// The oldest stored sequence.
+    pub first: Sequence,
+    /// How many members it was made with: their `Join` entries have the sequences 1 to this.
+    pub founders: u32,
+}
+
+/// Under which sequence a client's message was stored, and by whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcceptedRow {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// Its sequence there.
+    pub sequence: Sequence,
+    /// The epoch of the owner that sequenced it.
+    pub epoch: Epoch,
+    /// The store node that sequenced it.
+    pub owner: NodeNumber,
+}
+
+/// How far a member has got.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursors {
+    /// Shown on one of the member's devices.
+    pub delivered: Sequence,
+    /// Read by the member.
+    pub read: Sequence,
+}
+
+/// Rows that become durable together. Maps, so that an engine inserts in the order of its keys and
+/// a row that changes several times is written once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WriteBatch {
+    /// New or changed conversations.
+    pub conversations: BTreeMap<(Partition, ConversationId), ConversationRow>,
+    /// New entries.
+    pub entries: BTreeMap<(ConversationId, Sequence), Arc<Entry>>,
+    /// New de-duplication keys.
+    pub accepted: BTreeMap<(Partition, UserId, ClientMessageId), AcceptedRow>,
+    /// Memberships by (conversation, user, joined): the sequence of the `Leave` entry, if any.
+    pub members: BTreeMap<(ConversationId, UserId, Sequence), Option<Sequence>>,
+    /// Cursors.
+    pub cursors: BTreeMap<(ConversationId, UserId), Cursors>,
+    /// Entries before this sequence are removed.
+    pub trims: BTreeMap<ConversationId, Sequence>,
+}
+
+impl WriteBatch {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.conversations.is_empty()
+            && self.entries.is_empty()
+            && self.accepted.is_empty()
+            && self.members.is_empty()
+            && self.cursors.is_empty()
+            && self.trims.is_empty()
+    }
+}
+
+/// An engine, shared by the workers of a node.
+pub trait MessageStore: Send + Sync {
+    /// Takes a partition under an epoch above the stored one and above `above` (an epoch that was
+    /// seen elsewhere, after the engine lost its memory of it). Durable on `Ok`.
+    fn acquire(&self, partition: Partition, above: Epoch) -> Result<Lease, StoreError>;
+    /// Writes a batch, atomic, and durable on `Ok`, if every lease is still the newest.
+    fn commit(&self, leases: &[Lease], batch: &WriteBatch) -> Result<(), StoreError>;
+    /// What is stored, as of now. Keep it for the length of one job: it may hold up writers.
+    fn view(&self) -> Result<Box<dyn StoreView + '_>, StoreError>;
+    /// Makes everything durable and gives the engine's resources back; the last call.
+    fn close(&self) -> Result<(), StoreError>;
+}
+
+/// What was stored at one instant.
+pub trait StoreView {
+    /// A conversation.
+    fn conversation(
+        &self,
+        partition: Partition,
+        conversation: ConversationId,
+    ) -> Result<Option<ConversationRow>, StoreError>;
+    /// Its members, former ones too, by (user, joined).
+    fn members(&self, conversation: ConversationId) -> Result<Vec<Membership>, StoreError>;
+    /// A user's memberships in a conversation, by `joined`.
+    fn memberships(
+        &self,
+        conversation: ConversationId,
+        user: UserId,
+    ) -> Result<Vec<Membership>, StoreError>;
+    /// A de-duplication key.
+    fn accepted(
+        &self,
+        partition: Partition,
+        author: UserId,
+        message: ClientMessageId,
+    ) -> Result<Option<AcceptedRow>, StoreError>;
+    /// One entry.
+    fn entry(
+        &self,
+        conversation: ConversationId,
+        sequence: Sequence,
+    ) -> Result<Option<Entry>, StoreError>;
+    /// Entries with `after < sequence < before`, oldest first, at most `limit`.
+    fn entries(
+        &self,
+        conversation: ConversationId,
+        after: Sequence,
+        before: Sequence,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError>;
+    /// The conversations that a user is a member of now.
+    fn conversations_of(&self, user: UserId) -> Result<Vec<UserConversation>, StoreError>;
+    /// A member's cursors.
+    fn cursor(
+        &self,
+        conversation: ConversationId,
+        user: UserId,
+    ) -> Result<Option<Cursors>, StoreError>;
+    /// The cursors of a conversation, by user.
+    fn cursors(&self, conversation: ConversationId) -> Result<Vec<ReceiptItem>, StoreError>;
+    /// How many conversations a partition has; reads them all.
+    fn count(&self, partition: Partition) -> Result<u64, StoreError>;
+}

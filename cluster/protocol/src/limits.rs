@@ -74,3 +74,9 @@ pub const MAX_LINK_SUBSCRIPTIONS: usize = 4_096;
 /// Requests, cursors and attachments that wait in front of an owner, each; beyond it callers are told
 /// to come back, and cursors are dropped.
 pub const OWNER_BACKLOG: usize = 16_384;
+/// Largest body of a REST request: a group with `MAX_MEMBERS` members, 18 bytes each, fits.
+pub const MAX_REST_BODY_BYTES: usize = 256 * 1024;
+/// REST requests per second and user (refill of the token bucket).
+pub const REST_PER_SECOND: u32 = 50;
+/// Burst of the same token bucket.
+pub const REST_BURST: u32 = 200;

@@ -1,1 +1,22 @@
 //! Conversation owners: sequence, de-duplicate, persist, attach, backlog.
+//!
+//! - `core` decides: a partition is a deterministic state machine fed by an ordered log of commands.
+//! - `engine` keeps rows: redb on the node's disk.
+//! - `shell` runs a store node: `serve`.
+//! - `client` asks the owners from elsewhere: `RemoteConversations`.
+//!
+//! Gateways' queues, their gaps and their repair are the gateways' business; nothing durable depends
+//! on what is published to them.
+
+mod client;
+mod config;
+pub mod core;
+mod engine;
+mod shell;
+mod tasks;
+mod wire;
+
+pub use client::RemoteConversations;
+pub use config::{ServeError, StoreConfig};
+pub use engine::RedbStore;
+pub use shell::{serve, serve_engine};

@@ -1,0 +1,6 @@
+//! The other end of the links: how gateways and services ask the owners.
+
+mod node;
+mod remote;
+
+pub use remote::RemoteConversations;

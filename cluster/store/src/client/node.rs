@@ -1,0 +1,162 @@
+//! One store node, as a caller sees it: the current link, and the calls under way on it.
+
+use crate::wire::{Answer, Call, FromStore, ToStore};
+use link::{Calls, LinkSender, LinkTiming};
+use ports::{CallError, Machine, StoreEvent};
+use protocol::{GatewayId, Incarnation, NodeNumber, limits};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
+
+/// The first pause before connecting again; doubles up to the longest.
+const PAUSE: Duration = Duration::from_millis(50);
+/// The longest pause. Short: gateways wait for the node, and there are few of them.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// What all nodes share: this gateway life, once it was announced.
+pub type Announcement = Arc<Mutex<Option<Announced>>>;
+
+/// A gateway life and where its events go.
+pub struct Announced {
+    /// The gateway.
+    pub gateway: GatewayId,
+    /// Its life.
+    pub incarnation: Incarnation,
+    /// `StoreEvent`s.
+    pub events: mpsc::UnboundedSender<StoreEvent>,
+}
+
+/// A store node.
+pub struct Node {
+    number: NodeNumber,
+    address: String,
+    link: Mutex<Option<LinkSender<ToStore>>>,
+    calls: Calls<Answer>,
+}
+
+/// A call whose question is on its way.
+pub struct Asked {
+    node: Arc<Node>,
+    number: u64,
+    answer: oneshot::Receiver<Answer>,
+    deadline: Instant,
+}
+
+impl Node {
+    /// A node that is not connected yet.
+    pub fn new(number: NodeNumber, address: String) -> Self {
+        Self { number, address, link: Mutex::new(None), calls: Calls::default() }
+    }
+
+    /// Sends without an answer; lost if the node is not linked.
+    pub fn tell(&self, message: &ToStore) {
+        if let Some(link) = &*lock(&self.link) {
+            let _ = link.send(message);
+        }
+    }
+
+    /// Sends a question; the answer is waited for by `Asked::answered`.
+    pub fn ask(self: &Arc<Self>, call: Call) -> Result<Asked, CallError> {
+        let link = lock(&self.link).clone().ok_or(CallError::Unavailable)?;
+        let (number, answer) = self.calls.begin();
+        if link.send(&ToStore::Call(number, call)).is_err() {
+            self.calls.give_up(number);
+            return Err(CallError::Unavailable);
+        }
+        let deadline = Instant::now() + limits::CALL_TIMEOUT;
+        Ok(Asked { node: Arc::clone(self), number, answer, deadline })
+    }
+
+    /// Keeps the node linked, for ever.
+    pub async fn supervise(
+        self: Arc<Self>,
+        machine: Machine,
+        timing: LinkTiming,
+        announcement: Announcement,
+    ) {
+        let mut pause = PAUSE;
+        loop {
+            if self.linked(&machine, timing, &announcement).await {
+                pause = PAUSE;
+            }
+            let jitter = machine.entropy.below(pause.as_millis() as u64 + 1);
+            tokio::time::sleep(pause / 2 + Duration::from_millis(jitter / 2)).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    /// One life of a link; whether there was one.
+    async fn linked(
+        &self,
+        machine: &Machine,
+        timing: LinkTiming,
+        announcement: &Announcement,
+    ) -> bool {
+        let connected = link::connect::<ToStore, FromStore>(machine, &self.address, timing).await;
+        let Ok(link::Link { sender, mut receiver }) = connected else { return false };
+        // A connection alone says little: only a node that speaks is there.
+        let welcome = tokio::time::timeout(timing.connect_timeout, receiver.recv()).await;
+        match welcome {
+            Ok(Some(FromStore::Welcome(number))) if number == self.number => {}
+            Ok(Some(FromStore::Welcome(number))) => {
+                tracing::warn!(wanted = %self.number, found = %number, at = %self.address,
+                    "another store node answers at this address");
+                return false;
+            }
+            Ok(_) | Err(_) => return false,
+        }
+        self.up(sender, announcement);
+        while let Some(message) = receiver.recv().await {
+            match message {
+                FromStore::Answer(number, answer) => self.calls.answer(number, answer),
+                FromStore::Joined(joined) => notify(announcement, StoreEvent::Joined(joined)),
+                FromStore::Welcome(_) => {}
+            }
+        }
+        *lock(&self.link) = None;
+        self.calls.lose_all();
+        notify(announcement, StoreEvent::Lost(self.number));
+        true
+    }
+
+    fn up(&self, sender: LinkSender<ToStore>, announcement: &Announcement) {
+        // Held over both steps, so that an announcement made meanwhile is not missed.
+        let announced = lock(announcement);
+        if let Some(Announced { gateway, incarnation, events }) = &*announced {
+            // A link that is lost already is noticed by its reader.
+            let _ = sender.send(&ToStore::Announce(*gateway, *incarnation));
+            *lock(&self.link) = Some(sender);
+            let _ = events.send(StoreEvent::Back(self.number));
+        } else {
+            *lock(&self.link) = Some(sender);
+        }
+    }
+}
+
+impl Asked {
+    /// The answer. A lost link or a passed deadline leaves it unknown.
+    pub async fn answered(self) -> Result<Answer, CallError> {
+        match timeout_at(self.deadline, self.answer).await {
+            Ok(Ok(Answer::Failed(error))) => Err(error),
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_lost)) => Err(CallError::Unknown),
+            Err(_late) => {
+                self.node.calls.give_up(self.number);
+                Err(CallError::Unknown)
+            }
+        }
+    }
+}
+
+fn notify(announcement: &Announcement, event: StoreEvent) {
+    if let Some(announced) = &*lock(announcement) {
+        // A gateway that does not listen any more is on its way out.
+        let _ = announced.events.send(event);
+    }
+}
+
+/// Locks, whatever happened to an earlier holder: every change under these locks is one step.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,222 @@
+//! Who is listening: which users of which gateway life have which conversation attached.
+//!
+//! In memory only, and tied to the gateway's link: a lost link takes its attachments along, and the
+//! gateway attaches everything again when it is back.
+
+use protocol::records::SessionRef;
+use protocol::{ConversationId, GatewayId, Incarnation, SessionId, UserId};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One connection of a gateway; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LinkId(pub u64);
+
+/// One life of a gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GatewayLife {
+    /// The gateway.
+    pub gateway: GatewayId,
+    /// Its life.
+    pub incarnation: Incarnation,
+}
+
+impl From<SessionRef> for GatewayLife {
+    fn from(SessionRef { gateway, incarnation, session: SessionId(_) }: SessionRef) -> Self {
+        Self { gateway, incarnation }
+    }
+}
+
+/// A user came to a conversation or went from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// The user.
+    pub user: UserId,
+    /// Came (first session anywhere) or went (last session anywhere).
+    pub online: bool,
+}
+
+/// All attachments of a store node.
+#[derive(Debug, Default)]
+pub struct Attachments {
+    links: BTreeMap<LinkId, Linked>,
+    audiences: BTreeMap<ConversationId, Audience>,
+}
+
+#[derive(Debug)]
+struct Linked {
+    life: GatewayLife,
+    attached: BTreeSet<(ConversationId, UserId)>,
+}
+
+/// The listeners of one conversation: by link, the users and whether they want presence.
+#[derive(Debug, Default)]
+struct Audience {
+    links: BTreeMap<LinkId, BTreeMap<UserId, bool>>,
+    /// On how many links each user is attached.
+    online: BTreeMap<UserId, u32>,
+}
+
+impl Attachments {
+    /// A gateway's link is there. The link that it announces twice under one life replaces the
+    /// earlier one, which is as good as lost. The conversations' users that went by this.
+    pub fn announce(&mut self, link: LinkId, life: GatewayLife) -> Vec<Turn> {
+        let same = |(old, linked): (&LinkId, &Linked)| {
+            (linked.life == life || *old == link).then_some(*old)
+        };
+        let stale: Vec<LinkId> = self.links.iter().filter_map(same).collect();
+        let turns = stale.into_iter().flat_map(|old| self.lose(old)).collect();
+        self.links.insert(link, Linked { life, attached: BTreeSet::new() });
+        turns
+    }
+
+    /// Whether a gateway has announced itself on this link and the link is not lost.
+    pub fn is_linked(&self, link: LinkId) -> bool {
+        self.links.contains_key(&link)
+    }
+
+    /// All linked gateways.
+    pub fn links(&self) -> impl Iterator<Item = LinkId> + '_ {
+        self.links.keys().copied()
+    }
+
+    /// Which gateway a link leads to.
+    pub fn life(&self, link: LinkId) -> Option<GatewayLife> {
+        self.links.get(&link).map(|linked| linked.life)
+    }
+
+    /// A user attaches a conversation. Again changes nothing but that presence may be wanted now.
+    pub fn attach(
+        &mut self,
+        link: LinkId,
+        conversation: ConversationId,
+        user: UserId,
+        presence: bool,
+    ) -> Option<Turn> {
+        let linked = self.links.get_mut(&link)?;
+        let audience = self.audiences.entry(conversation).or_default();
+        let wanted = audience.links.entry(link).or_default().entry(user).or_default();
+        *wanted |= presence;
+        if !linked.attached.insert((conversation, user)) {
+            return None;
+        }
+        let links = audience.online.entry(user).or_default();
+        *links += 1;
+        (*links == 1).then_some(Turn { conversation, user, online: true })
+    }
+
+    /// A user's attachment on one link ends.
+    pub fn detach(
+        &mut self,
+        link: LinkId,
+        conversation: ConversationId,
+        user: UserId,
+    ) -> Option<Turn> {
+        if !self.links.get_mut(&link)?.attached.remove(&(conversation, user)) {
+            return None;
+        }
+        let audience = self.audiences.get_mut(&conversation)?;
+        if let Some(users) = audience.links.get_mut(&link) {
+            users.remove(&user);
+            if users.is_empty() {
+                audience.links.remove(&link);
+            }
+        }
+        let links = audience.online.get_mut(&user)?;
+        *links -= 1;
+        let went = *links == 0;
+        if went {
+            audience.online.remove(&user);
+        }
+        if audience.links.is_empty() {
+            self.audiences.remove(&conversation);
+        }
+        went.then_some(Turn { conversation, user, online: false })
+    }
+
+    /// A user is no longer a member: every attachment of theirs ends.
+    pub fn expel(&mut self, conversation: ConversationId, user: UserId) {
+        let Some(audience) = self.audiences.get(&conversation) else { return };
+        let links: Vec<LinkId> = audience.links.keys().copied().collect();
+        for link in links {
+            self.detach(link, conversation, user);
+        }
+    }
+
+    /// A link is lost, with everything on it.
+    pub fn lose(&mut self, link: LinkId) -> Vec<Turn> {
+        let attached: Vec<_> = match self.links.get(&link) {
+            Some(linked) => linked.attached.iter().copied().collect(),
+            None => return Vec::new(),
+        };
+        let turns = attached
+            .into_iter()
+            .filter_map(|(conversation, user)| self.detach(link, conversation, user))
+            .collect();
+        self.links.remove(&link);
+        turns
+    }
+
+    /// Whether a user has the conversation attached on any gateway.
+    pub fn is_online(&self, conversation: ConversationId, user: UserId) -> bool {
+        self.audiences.get(&conversation).is_some_and(|a| a.online.contains_key(&user))
+    }
+
+    /// Whether a user has the conversation attached on this link.
+    pub fn is_attached(&self, link: LinkId, conversation: ConversationId, user: UserId) -> bool {
+        self.links.get(&link).is_some_and(|linked| linked.attached.contains(&(conversation, user)))
+    }
+
+    /// Every gateway that listens to a conversation.
+    pub fn listeners(
+        &self,
+        conversation: ConversationId,
+    ) -> impl Iterator<Item = GatewayLife> + '_ {
+        self.of(conversation).map(|(link, _)| self.links[link].life)
+    }
+
+    /// Every gateway on which another member than `user` listens.
+    pub fn listeners_besides(
+        &self,
+        conversation: ConversationId,
+        user: UserId,
+    ) -> impl Iterator<Item = GatewayLife> + '_ {
+        self.of(conversation)
+            .filter(move |(_, users)| users.keys().any(|other| *other != user))
+            .map(|(link, _)| self.links[link].life)
+    }
+
+    /// Every gateway on which another member than `user` wants presence.
+    pub fn watchers(
+        &self,
+        conversation: ConversationId,
+        user: UserId,
+    ) -> impl Iterator<Item = GatewayLife> + '_ {
+        self.of(conversation)
+            .filter(move |(_, users)| users.iter().any(|(other, wants)| *wants && *other != user))
+            .map(|(link, _)| self.links[link].life)
+    }
+
+    /// Who has the conversation attached, besides a user.
+    pub fn online_besides(
+        &self,
+        conversation: ConversationId,
+        user: UserId,
+    ) -> impl Iterator<Item = UserId> + '_ {
+        let audience = self.audiences.get(&conversation).into_iter();
+        audience.flat_map(|a| a.online.keys().copied()).filter(move |other| *other != user)
+    }
+
+    /// How many (conversation, user) pairs are attached.
+    pub fn len(&self) -> usize {
+        self.links.values().map(|linked| linked.attached.len()).sum()
+    }
+
+    fn of(
+        &self,
+        conversation: ConversationId,
+    ) -> impl Iterator<Item = (&LinkId, &BTreeMap<UserId, bool>)> + '_ {
+        self.audiences.get(&conversation).into_iter().flat_map(|audience| audience.links.iter())
+    }
+}

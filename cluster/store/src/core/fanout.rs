@@ -1,0 +1,161 @@
+//! From effects to publications: who must hear of what.
+
+use super::attachments::{Attachments, GatewayLife, LinkId, Turn};
+use super::command::Effect;
+use bytes::Bytes;
+use ports::broker::{Publication, Queue};
+use protocol::frames::server::{Presence, TypingNotice};
+use protocol::records::{self, PushJob, ToGateway};
+use protocol::store_calls::UserConversation;
+use protocol::{Content, ConversationId, Entry, UserId, limits};
+use std::sync::Arc;
+
+/// Bytes of text that a push notification shows at most.
+const PREVIEW_BYTES: usize = 100;
+
+/// What follows from the effects of a batch.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Fanout {
+    /// For the broker, in this order.
+    pub publications: Vec<Publication>,
+    /// For every linked gateway, directly.
+    pub joined: Vec<UserConversation>,
+}
+
+/// Turns the effects of a committed batch into publications, in their order. A `Leave` ends the
+/// member's attachments, after the gateways of those attachments are among its addressees.
+pub fn fan_out(effects: Vec<Effect>, attachments: &mut Attachments, notify_queues: u16) -> Fanout {
+    let mut fanout = Fanout::default();
+    for effect in effects {
+        match effect {
+            Effect::Entry { entry, members } => {
+                fanout.entry(&entry, &members, attachments, notify_queues);
+            }
+            Effect::Accepted(to, accepted) => {
+                let message = records::encode(&ToGateway::Accepted(to.session, accepted));
+                fanout.tell(to.into(), message);
+            }
+            Effect::Rejected(to, rejected) => {
+                let message = records::encode(&ToGateway::Rejected(to.session, rejected));
+                fanout.tell(to.into(), message);
+            }
+            Effect::Receipts(receipts) => {
+                let message = records::encode(&ToGateway::Receipts(receipts));
+                let to = attachments.listeners_besides(receipts.conversation, receipts.user);
+                fanout.tell_all(to, &message);
+            }
+        }
+    }
+    fanout
+}
+
+/// Tells the watchers that a user came or went.
+pub fn presence(turn: Turn, attachments: &Attachments) -> Vec<Publication> {
+    let Turn { conversation, user, online } = turn;
+    let mut fanout = Fanout::default();
+    let message = records::encode(&ToGateway::Presence(Presence { conversation, user, online }));
+    fanout.tell_all(attachments.watchers(conversation, user), &message);
+    fanout.publications
+}
+
+/// Tells a watcher who has just attached who is there, up to a limit: presence is best effort.
+pub fn present(
+    link: LinkId,
+    conversation: ConversationId,
+    watcher: UserId,
+    attachments: &Attachments,
+) -> Vec<Publication> {
+    let mut fanout = Fanout::default();
+    let Some(life) = attachments.life(link) else { return Vec::new() };
+    let others = attachments.online_besides(conversation, watcher);
+    for user in others.take(limits::MAX_PRESENCE_NOTICES) {
+        let presence = Presence { conversation, user, online: true };
+        fanout.tell(life, records::encode(&ToGateway::Presence(presence)));
+    }
+    fanout.publications
+}
+
+/// Tells the watchers that a user is typing.
+pub fn typing(
+    conversation: ConversationId,
+    user: UserId,
+    attachments: &Attachments,
+) -> Vec<Publication> {
+    let mut fanout = Fanout::default();
+    let message = records::encode(&ToGateway::Typing(TypingNotice { conversation, user }));
+    fanout.tell_all(attachments.watchers(conversation, user), &message);
+    fanout.publications
+}
+
+impl Fanout {
+    fn entry(
+        &mut self,
+        entry: &Arc<Entry>,
+        members: &[UserId],
+        attachments: &mut Attachments,
+        notify_queues: u16,
+    ) {
+        let conversation = entry.conversation;
+        // Encoded once; every gateway shares the bytes.
+        let mut encoded = None;
+        for life in attachments.listeners(conversation) {
+            let message = encoded.get_or_insert_with(|| entry_record(entry));
+            self.publications.push(to_gateway(life, message.clone()));
+        }
+        match &entry.content {
+            Content::Message { body, .. } => {
+                for user in members {
+                    if *user != entry.author && !attachments.is_online(conversation, *user) {
+                        self.push_job(*user, entry, body, notify_queues);
+                    }
+                }
+            }
+            Content::Join { user } => self.joined.push(UserConversation {
+                user: *user,
+                conversation,
+                joined: entry.sequence,
+            }),
+            // An old `Leave` that is published again must not end a newer membership.
+            Content::Leave { user } if members.binary_search(user).is_err() => {
+                attachments.expel(conversation, *user);
+            }
+            Content::Leave { .. } | Content::Edit { .. } | Content::Delete { .. } => {}
+        }
+    }
+
+    fn push_job(&mut self, user: UserId, entry: &Entry, body: &str, notify_queues: u16) {
+        let job = PushJob {
+            user,
+            conversation: entry.conversation,
+            sequence: entry.sequence,
+            author: entry.author,
+            preview: preview(body).to_owned(),
+            at_ms: entry.at_ms,
+        };
+        let queue = Queue::Notify((user.0 % u64::from(notify_queues.max(1))) as u16);
+        self.publications.push(Publication { to: queue.into(), message: records::encode(&job) });
+    }
+
+    fn tell(&mut self, life: GatewayLife, message: Bytes) {
+        self.publications.push(to_gateway(life, message));
+    }
+
+    fn tell_all(&mut self, lives: impl Iterator<Item = GatewayLife>, message: &Bytes) {
+        self.publications.extend(lives.map(|life| to_gateway(life, message.clone())));
+    }
+}
+
+/// `ToGateway::Entry`, without owning the entry.
+fn entry_record(entry: &Arc<Entry>) -> Bytes {
+    records::encode(&ToGateway::Entry(Entry::clone(entry)))
+}
+
+fn to_gateway(life: GatewayLife, message: Bytes) -> Publication {
+    Publication { to: Queue::Gateway(life.gateway, life.incarnation).into(), message }
+}
+
+/// The beginning of a text, cut between characters.
+fn preview(body: &str) -> &str {
+    let end = (0..=PREVIEW_BYTES.min(body.len())).rev().find(|at| body.is_char_boundary(*at));
+    &body[..end.unwrap_or(0)]
+}

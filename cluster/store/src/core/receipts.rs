@@ -1,0 +1,40 @@
+//! How far members have got. Cursors only rise (unless the design says otherwise), and
+//! `read <= delivered <= head` always holds.
+
+use super::command::Effect;
+use super::conversation::Conversation;
+use super::step::Step;
+use ports::message_store::{Cursors, StoreError};
+use protocol::design;
+use protocol::frames::server::Receipts;
+use protocol::store_calls::ReceiptItem;
+
+/// Applies a member's report; anybody else's is ignored.
+pub fn apply(
+    step: &mut Step<'_, '_>,
+    conversation: Option<&mut Conversation>,
+    item: ReceiptItem,
+    choice: design::Receipts,
+) -> Result<(), StoreError> {
+    let ReceiptItem { conversation: id, user, .. } = item;
+    let Some(conversation) = conversation else { return Ok(()) };
+    if conversation.joined(user).is_none() {
+        return Ok(());
+    }
+    let old = step.overlay.cursor(id, user)?;
+    let delivered = item.delivered.min(conversation.row.head);
+    let reported = Cursors { delivered, read: item.read.min(delivered) };
+    let new = match choice {
+        design::Receipts::Maximum => Cursors {
+            delivered: old.delivered.max(reported.delivered),
+            read: old.read.max(reported.read),
+        },
+        design::Receipts::Overwrite => reported,
+    };
+    if new != old {
+        step.overlay.batch.cursors.insert((id, user), new);
+        let Cursors { delivered, read } = new;
+        step.effects.push(Effect::Receipts(Receipts { conversation: id, user, delivered, read }));
+    }
+    Ok(())
+}

@@ -1,0 +1,153 @@
+//! Sends, edits and deletions: recognised, validated, sequenced, answered.
+//!
+//! The duplicate lookup comes before every validation: a message that was accepted stays accepted,
+//! also for a resend by somebody who has left meanwhile.
+
+use super::command::Effect;
+use super::conversation::Conversation;
+use super::step::{Draft, Step};
+use ports::message_store::{AcceptedRow, StoreError};
+use protocol::frames::server::{Accepted, Rejected};
+use protocol::ids::MAX_CLIENT_CHOSEN_ID;
+use protocol::records::{Action, Inbound};
+use protocol::{Content, ConversationId, Entry, RejectReason, Sequence, UserId, limits};
+use std::sync::Arc;
+
+/// Sequences an inbound action, or says why not. `known`: it was sequenced before.
+pub fn apply(
+    step: &mut Step<'_, '_>,
+    conversation: Option<&mut Conversation>,
+    inbound: Inbound,
+    known: Option<AcceptedRow>,
+    replay: bool,
+) -> Result<(), StoreError> {
+    if let Some(row) = known {
+        return again(step, conversation.as_deref(), &inbound, row, replay);
+    }
+    let verdict = match &conversation {
+        Some(conversation) => check(step, conversation, &inbound)?,
+        None => Err(RejectReason::NotMember),
+    };
+    match (verdict, conversation) {
+        (Ok(()), Some(conversation)) => accept(step, conversation, inbound),
+        (Err(reason), _) => reject(step, &inbound, reason),
+        (Ok(()), None) => unreachable!("a missing conversation is never fine"),
+    }
+    Ok(())
+}
+
+/// The same answer as the first time. The entry itself is published again only if the first time
+/// may have ended before its publication: when the delivery is a repeated one, or when the entry is
+/// from an earlier epoch, whose owner may have died.
+fn again(
+    step: &mut Step<'_, '_>,
+    conversation: Option<&Conversation>,
+    inbound: &Inbound,
+    row: AcceptedRow,
+    replay: bool,
+) -> Result<(), StoreError> {
+    if row.conversation != inbound.conversation {
+        // The id was used before, elsewhere: ids are never used twice by the same user.
+        reject(step, inbound, RejectReason::BadMessageId);
+        return Ok(());
+    }
+    if let Some(conversation) = conversation
+        && (replay || row.epoch != step.owned.epoch)
+    {
+        step.publish_again(row.conversation, row.sequence, conversation)?;
+    }
+    let accepted = Accepted {
+        client_message_id: inbound.client_message_id,
+        conversation: row.conversation,
+        sequence: row.sequence,
+        epoch: row.epoch,
+        owner: row.owner,
+    };
+    step.effects.push(Effect::Accepted(inbound.from, accepted));
+    Ok(())
+}
+
+fn check(
+    step: &Step<'_, '_>,
+    conversation: &Conversation,
+    inbound: &Inbound,
+) -> Result<Result<(), RejectReason>, StoreError> {
+    let author = inbound.author;
+    if !(1..=MAX_CLIENT_CHOSEN_ID).contains(&inbound.client_message_id.0) {
+        return Ok(Err(RejectReason::BadMessageId));
+    }
+    if conversation.joined(author).is_none() {
+        return Ok(Err(RejectReason::NotMember));
+    }
+    let fits = |body: &str| (1..=limits::MAX_BODY_BYTES).contains(&body.len());
+    match &inbound.action {
+        Action::Send { body, .. } | Action::Edit { body, .. } if !fits(body) => {
+            Ok(Err(RejectReason::BodySize))
+        }
+        Action::Send { reply_to: None, .. } => Ok(Ok(())),
+        Action::Send { reply_to: Some(target), .. } => {
+            Ok(message(step, conversation, inbound.conversation, *target)?.map(|_| ()))
+        }
+        Action::Edit { target, .. } | Action::Delete { target } => {
+            let found = message(step, conversation, inbound.conversation, *target)?;
+            Ok(found.and_then(|message| own(&message, author)))
+        }
+    }
+}
+
+/// The message of a sequence, if it is stored and a message.
+fn message(
+    step: &Step<'_, '_>,
+    conversation: &Conversation,
+    id: ConversationId,
+    target: Sequence,
+) -> Result<Result<Arc<Entry>, RejectReason>, StoreError> {
+    if target < conversation.row.first || target > conversation.row.head {
+        return Ok(Err(RejectReason::NoSuchMessage));
+    }
+    let entry = step.overlay.entry(id, target)?;
+    let is_message = |entry: &Arc<Entry>| matches!(entry.content, Content::Message { .. });
+    Ok(entry.filter(is_message).ok_or(RejectReason::NoSuchMessage))
+}
+
+fn own(message: &Entry, author: UserId) -> Result<(), RejectReason> {
+    if message.author == author { Ok(()) } else { Err(RejectReason::NotAuthor) }
+}
+
+fn accept(step: &mut Step<'_, '_>, conversation: &mut Conversation, inbound: Inbound) {
+    let Inbound { from, author, conversation: id, client_message_id, action } = inbound;
+    let content = match action {
+        Action::Send { body, reply_to, format: _ } => Content::Message { body, reply_to },
+        Action::Edit { target, body } => Content::Edit { target, body },
+        Action::Delete { target } => Content::Delete { target },
+    };
+    let entry =
+        step.append(id, conversation, Draft { author, message: client_message_id, content });
+    let row = AcceptedRow {
+        conversation: id,
+        sequence: entry.sequence,
+        epoch: entry.epoch,
+        owner: entry.owner,
+    };
+    let key = (step.owned.partition, author, client_message_id);
+    step.overlay.batch.accepted.insert(key, row);
+    let accepted = Accepted {
+        client_message_id,
+        conversation: id,
+        sequence: entry.sequence,
+        epoch: entry.epoch,
+        owner: entry.owner,
+    };
+    step.publish(entry, conversation);
+    step.effects.push(Effect::Accepted(from, accepted));
+}
+
+fn reject(step: &mut Step<'_, '_>, inbound: &Inbound, reason: RejectReason) {
+    let rejected = Rejected {
+        client_message_id: inbound.client_message_id,
+        conversation: inbound.conversation,
+        reason,
+        retry_after_ms: 0,
+    };
+    step.effects.push(Effect::Rejected(inbound.from, rejected));
+}

@@ -1,0 +1,172 @@
+//! No power loss, at whatever change to the disk, costs a committed row or leaves half a batch.
+
+use super::RedbStore;
+use super::crash_disk::CrashDisk;
+use ports::message_store::{
+    AcceptedRow, ConversationRow, Cursors, Lease, MessageStore, StoreError, WriteBatch,
+};
+use protocol::design::Fsync;
+use protocol::store_calls::ConversationKind;
+use protocol::{
+    ClientMessageId, Content, ConversationId, Entry, Epoch, NodeNumber, Partition, Sequence, UserId,
+};
+use std::sync::Arc;
+
+const PARTITION: Partition = Partition(3);
+const CONVERSATION: ConversationId = ConversationId(9);
+const AUTHOR: UserId = UserId(5);
+const BATCHES: u64 = 12;
+/// Entries of one batch: enough text to touch several pages.
+const ENTRIES: u64 = 7;
+
+/// splitmix64, so that every run draws the same fates.
+fn stream(seed: u64) -> impl FnMut() -> u64 {
+    let mut state = seed;
+    move || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut x = state;
+        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        x ^ (x >> 31)
+    }
+}
+
+/// Batch `n` brings the sequences `n * ENTRIES + 1 ..= (n + 1) * ENTRIES` and everything about them.
+fn batch(n: u64, epoch: Epoch) -> WriteBatch {
+    let mut batch = WriteBatch::default();
+    let head = Sequence((n + 1) * ENTRIES);
+    for sequence in (n * ENTRIES + 1..=head.0).map(Sequence) {
+        let entry = Entry {
+            conversation: CONVERSATION,
+            sequence,
+            epoch,
+            owner: NodeNumber(1),
+            author: AUTHOR,
+            client_message_id: ClientMessageId(sequence.0),
+            at_ms: 0,
+            content: Content::Message { body: "x".repeat(900), reply_to: None },
+        };
+        batch.entries.insert((CONVERSATION, sequence), Arc::new(entry));
+        let row = AcceptedRow { conversation: CONVERSATION, sequence, epoch, owner: NodeNumber(1) };
+        batch.accepted.insert((PARTITION, AUTHOR, ClientMessageId(sequence.0)), row);
+    }
+    let row =
+        ConversationRow { kind: ConversationKind::Group, head, first: Sequence(1), founders: 1 };
+    batch.conversations.insert((PARTITION, CONVERSATION), row);
+    batch.cursors.insert((CONVERSATION, AUTHOR), Cursors { delivered: head, read: head });
+    batch
+}
+
+/// How many batches were committed before the power failed, and the newest epoch.
+fn work(disk: &CrashDisk, fsync: Fsync) -> Result<(u64, Epoch), (u64, Epoch)> {
+    let (mut committed, mut epoch) = (0, Epoch(0));
+    let run = |committed: &mut u64, epoch: &mut Epoch| -> Result<(), StoreError> {
+        let store = RedbStore::open(Arc::new(disk.clone()), fsync)?;
+        let lease = store.acquire(PARTITION, Epoch(0))?;
+        *epoch = lease.epoch;
+        for n in 0..BATCHES {
+            store.commit(&[lease], &batch(n, lease.epoch))?;
+            *committed = n + 1;
+        }
+        Ok(())
+    };
+    match run(&mut committed, &mut epoch) {
+        Ok(()) => Ok((committed, epoch)),
+        Err(_) => Err((committed, epoch)),
+    }
+}
+
+/// Opens what is left and counts the batches in it; every one is there as a whole.
+fn recovered(disk: &CrashDisk, acquired: Epoch) -> u64 {
+    let store = RedbStore::open(Arc::new(disk.clone()), Fsync::Always).expect("it opens again");
+    let head = {
+        let view = store.view().expect("a view");
+        let row = view.conversation(PARTITION, CONVERSATION).expect("readable");
+        let head = row.map_or(Sequence(0), |row| row.head);
+        let entries = view.entries(CONVERSATION, Sequence(0), Sequence(u64::MAX), 10_000);
+        let entries = entries.expect("readable");
+        let sequences: Vec<u64> = entries.iter().map(|entry| entry.sequence.0).collect();
+        assert_eq!(sequences, (1..=head.0).collect::<Vec<_>>(), "gapless up to the head");
+        for entry in &entries {
+            let key = entry.client_message_id;
+            let accepted = view.accepted(PARTITION, AUTHOR, key).expect("readable").expect("there");
+            assert_eq!(accepted.sequence, entry.sequence);
+        }
+        let cursor = view.cursor(CONVERSATION, AUTHOR).expect("readable").unwrap_or_default();
+        assert_eq!(cursor.delivered, head);
+        head
+    };
+    let lease = store.acquire(PARTITION, Epoch(0)).expect("acquired");
+    assert!(lease.epoch > acquired, "{lease:?} after {acquired}");
+    let stale = Lease { partition: PARTITION, epoch: acquired };
+    let fenced = store.commit(&[stale], &batch(head.0 / ENTRIES, acquired));
+    assert!(matches!(fenced, Err(StoreError::Fenced { .. })), "{fenced:?}");
+    store.commit(&[lease], &batch(head.0 / ENTRIES, lease.epoch)).expect("it goes on");
+    assert_eq!(head.0 % ENTRIES, 0, "half a batch");
+    head.0 / ENTRIES
+}
+
+#[test]
+fn a_power_loss_at_any_change_loses_no_committed_row() {
+    let whole = CrashDisk::default();
+    assert_eq!(work(&whole, Fsync::Always), Ok((BATCHES, Epoch(1))));
+    let (mut lost_work, mut kept_work) = (0, 0);
+    for fuse in 0..whole.changes() {
+        let disk = CrashDisk::default();
+        disk.set_fuse(fuse);
+        // Closing may still fail after the last commit: then everything was committed.
+        let (committed, epoch) = work(&disk, Fsync::Always).unwrap_or_else(|early| early);
+        let left = disk.after_power_loss(stream(fuse));
+        let found = recovered(&left, epoch);
+        assert!(found >= committed, "fuse {fuse}: {committed} committed, {found} found");
+        assert!(found <= committed + 1, "fuse {fuse}: {found} found of {committed}");
+        lost_work += u32::from(committed < BATCHES);
+        kept_work += u32::from(committed > 0);
+    }
+    assert!(lost_work > 50 && kept_work > 50, "the fuse hit {lost_work} and {kept_work} times");
+}
+
+#[test]
+fn two_power_losses_in_a_row_lose_no_committed_row() {
+    for fuse in 0..60 {
+        let disk = CrashDisk::default();
+        disk.set_fuse(100 + fuse);
+        let (committed, epoch) = work(&disk, Fsync::Always).unwrap_or_else(|early| early);
+        let left = disk.after_power_loss(stream(fuse));
+        left.set_fuse(fuse);
+        // The recovery itself is cut off.
+        drop(RedbStore::open(Arc::new(left.clone()), Fsync::Always));
+        let again = left.after_power_loss(stream(fuse + 1_000));
+        assert!(recovered(&again, epoch) >= committed, "fuse {fuse}");
+    }
+}
+
+#[test]
+fn without_forced_writes_a_power_loss_costs_accepted_rows() {
+    let disk = CrashDisk::default();
+    let store = RedbStore::open(Arc::new(disk.clone()), Fsync::Never).unwrap();
+    let lease = store.acquire(PARTITION, Epoch(0)).unwrap();
+    for n in 0..BATCHES {
+        store.commit(&[lease], &batch(n, lease.epoch)).unwrap();
+    }
+    let left = disk.after_power_loss(stream(1));
+    assert!(recovered(&left, lease.epoch) < BATCHES);
+    // An orderly end keeps everything all the same.
+    store.close().unwrap();
+    assert_eq!(recovered(&disk.after_power_loss(stream(1)), lease.epoch), BATCHES);
+}
+
+#[test]
+fn the_engine_works_again_after_an_io_error() {
+    let disk = CrashDisk::default();
+    let store = RedbStore::open(Arc::new(disk.clone()), Fsync::Always).unwrap();
+    let lease = store.acquire(PARTITION, Epoch(0)).unwrap();
+    store.commit(&[lease], &batch(0, lease.epoch)).unwrap();
+    disk.set_fuse(1);
+    let error = store.commit(&[lease], &batch(1, lease.epoch)).unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_) | StoreError::Unknown(_)), "{error:?}");
+    disk.set_fuse(u64::MAX);
+    store.commit(&[lease], &batch(1, lease.epoch)).unwrap();
+    drop(store);
+    assert_eq!(recovered(&disk, lease.epoch), 2);
+}

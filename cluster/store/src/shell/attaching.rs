@@ -1,0 +1,45 @@
+//! What follows from an answered attach, and from users who come and go.
+
+use super::writer::AttachAnswer;
+use crate::core::attachments::{Attachments, Turn};
+use crate::core::fanout;
+use crate::wire::Answer;
+use ports::broker::Publication;
+
+/// Registers the attachments of an answer and sends it (step 2 of the owner's order). A link that was
+/// lost, or never announced, gets an empty answer and no attachments.
+pub fn register(
+    answer: AttachAnswer,
+    attachments: &mut Attachments,
+    whispers: &mut Vec<Publication>,
+) {
+    let AttachAnswer { link, reply, items, answers } = answer;
+    if !attachments.is_linked(link) {
+        reply.send(Answer::Attached(Vec::new()));
+        return;
+    }
+    // Items of other nodes are missing among the answers; otherwise the two are in one order.
+    let mut asked = items.iter();
+    for answered in &answers {
+        let item = asked
+            .find(|item| (item.conversation, item.user) == (answered.conversation, answered.user));
+        let (Some(item), Ok(_)) = (item, &answered.outcome) else { continue };
+        let turn = attachments.attach(link, item.conversation, item.user, item.presence);
+        tell(turn, attachments, whispers);
+        if item.presence {
+            whispers.extend(fanout::present(link, item.conversation, item.user, attachments));
+        }
+    }
+    reply.send(Answer::Attached(answers));
+}
+
+/// Tells the watchers of users who came or went.
+pub fn tell(
+    turns: impl IntoIterator<Item = Turn>,
+    attachments: &Attachments,
+    whispers: &mut Vec<Publication>,
+) {
+    for turn in turns {
+        whispers.extend(fanout::presence(turn, attachments));
+    }
+}

@@ -1,0 +1,15 @@
+//! Tasks, links and workers around the core.
+
+mod attaching;
+mod input;
+mod owner;
+mod pending;
+mod publisher;
+mod reads;
+mod round;
+mod serve;
+mod server;
+mod subscriber;
+mod writer;
+
+pub use serve::{serve, serve_engine};

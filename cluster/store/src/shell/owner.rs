@@ -1,0 +1,317 @@
+//! The owner of a node's partitions: one task that decides the order of everything.
+//!
+//! # The serial order
+//! The owner runs rounds, one at a time. A round applies all waiting commands and commits them in one
+//! write; right after that write, from one view of the engine, it answers waiting attaches. When the
+//! round comes back, the owner, without waiting for anything in between,
+//! 1. turns the round's effects into publications with the attachments as they stand (a `Leave` ends
+//!    its member's attachments behind its own publication), and puts them in the publisher's line;
+//! 2. registers the attachments that the round answered, and sends the answers.
+//!
+//! # Why nothing falls between backlog and stream
+//! Let an attach be answered in round `k` with the head `h`. `h` is the durable head after round
+//! `k`'s commit, so every entry up to `h` was committed in a round `<= k` and can be read: it belongs
+//! to the backlog. Every entry behind `h` is committed in a round `> k`, whose effects are turned
+//! into publications after step 2 of round `k`: it is published to the gateway. There is no third
+//! kind. Entries up to `h` may still be on their way to the gateway if another of its users had the
+//! conversation attached before, or if a publication is repeated; the gateway drops them by their
+//! sequence. The membership is read in the same instant: a `Leave` in a round `<= k` refuses the
+//! attach, one in a later round finds the attachment and ends it.
+//!
+//! With `accept = before_persist` effects are published before the commit, but step 2 still comes
+//! after it, so the argument holds.
+//!
+//! # Order of publications
+//! Rounds are serial and the publisher has one line, so the entries of a conversation are published
+//! in the order of their sequences. The next round runs while the previous ones wait for confirms,
+//! up to `OWNER_WINDOW` of them.
+
+use super::attaching;
+use super::input::{Input, Tail};
+use super::pending::Pending;
+use super::publisher::Post;
+use super::round::{self, Progress, Round};
+use super::writer::{Applied, Work, Writer};
+use crate::config::{ServeError, StoreConfig};
+use crate::core::attachments::{Attachments, LinkId};
+use crate::core::fanout;
+use crate::wire::FromStore;
+use link::LinkSender;
+use ports::broker::Publication;
+use ports::message_store::Lease;
+use ports::{BoxFuture, Shutdown};
+use protocol::store_calls::{PartitionStatus, UserConversation};
+use protocol::{Epoch, Partition, limits};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+/// Cursors alone do not hurry: they wait this long for messages to share a commit with.
+const RECEIPTS_PAUSE: Duration = Duration::from_millis(50);
+/// Presence and typing notices that may wait; beyond it they are dropped.
+const WHISPERS: usize = 16_384;
+/// How long the last confirms may take after a shutdown was asked for; what is unconfirmed by then
+/// is delivered again to the next life.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
+
+/// The owner's belongings.
+pub struct Owner {
+    /// Shared with the rounds.
+    pub desk: round::Desk,
+    /// The node's configuration.
+    pub config: StoreConfig,
+    /// Everything that happens.
+    pub inbox: mpsc::UnboundedReceiver<Input>,
+    /// The publisher.
+    pub posts: mpsc::UnboundedSender<Post>,
+    /// The subscribers' epochs.
+    pub epochs: BTreeMap<Partition, watch::Sender<Epoch>>,
+    /// For `status` calls.
+    pub board: Arc<Mutex<Vec<PartitionStatus>>>,
+    /// What waits for a round.
+    pub pending: Pending,
+    /// Who listens.
+    pub attachments: Attachments,
+    /// The links of announced gateways.
+    pub links: BTreeMap<LinkId, LinkSender<FromStore>>,
+    /// Presence and typing notices for the next post.
+    pub whispers: Vec<Publication>,
+    /// Partitions to acquire in the next round.
+    pub acquire: Vec<(Partition, Epoch)>,
+    /// Posts that are not confirmed.
+    pub unconfirmed: usize,
+    /// The writer, while no round has it.
+    pub writer: Option<Writer>,
+    /// When cursors began to wait.
+    pub receipts_since: Option<Instant>,
+}
+
+impl Owner {
+    /// Runs until the shutdown is asked for, then ends in good order; or until the engine fails.
+    pub async fn run(mut self, shutdown: Shutdown) -> Result<(), ServeError> {
+        let mut round: Option<BoxFuture<'static, Progress>> = None;
+        let mut asked = Box::pin(shutdown.requested());
+        let mut deadline = None;
+        loop {
+            if round.is_none() {
+                round = self.next_round(deadline.is_some());
+            }
+            if deadline.is_some() && round.is_none() && self.unconfirmed == 0 {
+                return Ok(());
+            }
+            self.whisper();
+            let open = self.unconfirmed < limits::OWNER_WINDOW;
+            let receipts_due = self.receipts_since.map(|since| since + RECEIPTS_PAUSE);
+            tokio::select! {
+                biased;
+                () = &mut asked, if deadline.is_none() => {
+                    deadline = Some(Instant::now() + SHUTDOWN_GRACE);
+                }
+                () = until(deadline) => return Ok(()),
+                progress = finished(&mut round) => {
+                    round = self.progressed(progress)?;
+                }
+                input = self.inbox.recv() => match input {
+                    Some(input) => self.take(input),
+                    None => return Ok(()),
+                },
+                () = until(receipts_due), if round.is_none() && open && deadline.is_none() => {}
+            }
+        }
+    }
+
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::Deliveries(from, deliveries) => self.pending.deliveries(from, deliveries),
+            Input::Fenced(partition, current) => self.acquire.push((partition, current)),
+            Input::Request(partition, request, reply) => {
+                self.pending.request(partition, request, reply);
+            }
+            Input::Receipts(items) => {
+                self.pending.receipts(items);
+                if self.pending.has_receipts() {
+                    self.receipts_since.get_or_insert_with(Instant::now);
+                }
+            }
+            Input::Tail(tail) => self.pending.tail(tail),
+            Input::Confirmed => self.unconfirmed = self.unconfirmed.saturating_sub(1),
+        }
+    }
+
+    /// The next round, if there is something to do for it. During a shutdown nothing new is begun.
+    fn next_round(&mut self, ending: bool) -> Option<BoxFuture<'static, Progress>> {
+        while let Some(tail) = self.pending.take_other_tail() {
+            self.other_tail(tail);
+        }
+        if ending {
+            return None;
+        }
+        let mut work = Work::default();
+        let receipts_due = self.receipts_since.is_some_and(|at| at.elapsed() >= RECEIPTS_PAUSE);
+        let open = self.unconfirmed < limits::OWNER_WINDOW;
+        if open && (self.pending.has_lines() || receipts_due) {
+            work.lines = self.pending.take_lines(self.config.group_commit_max.max(1));
+            work.receipts = self.pending.take_receipts();
+            self.receipts_since = None;
+        }
+        let attaches = self.pending.take_attaches(limits::ATTACH_BATCH);
+        let idle = work.lines.is_empty() && work.receipts.is_empty() && attaches.is_empty();
+        if idle && self.acquire.is_empty() {
+            return None;
+        }
+        let writer = self.writer.take()?;
+        let acquire = std::mem::take(&mut self.acquire);
+        let telemetry = &self.desk.machine.telemetry;
+        let limit = u64::from(limits::INBOUND_PREFETCH) * self.epochs.len() as u64
+            + limits::OWNER_BACKLOG as u64;
+        telemetry.gauge("store_commands_waiting", self.pending.waiting() as u64, limit);
+        let round = Round {
+            writer,
+            work,
+            attaches,
+            acquire,
+            applied: Applied::default(),
+            acquired: Vec::new(),
+            attached: Vec::new(),
+            published: false,
+        };
+        Some(Box::pin(round::begin(self.desk.clone(), Box::new(round))))
+    }
+
+    fn progressed(
+        &mut self,
+        progress: Progress,
+    ) -> Result<Option<BoxFuture<'static, Progress>>, ServeError> {
+        match progress {
+            Progress::Failed(error) => Err(ServeError::Engine(error)),
+            Progress::Gone => Err(ServeError::WorkerGone),
+            Progress::Early(mut round) => {
+                // The bad choice: told before it is durable.
+                self.publish(&mut round, BTreeMap::new());
+                round.published = true;
+                Ok(Some(Box::pin(round::commit(self.desk.clone(), round))))
+            }
+            Progress::Done(round) => {
+                self.finish(*round);
+                Ok(None)
+            }
+        }
+    }
+
+    fn finish(&mut self, mut round: Round) {
+        for Lease { partition, epoch } in std::mem::take(&mut round.acquired) {
+            self.pending.reacquired(partition, epoch);
+            if let Some(sender) = self.epochs.get(&partition) {
+                sender.send_replace(epoch);
+            }
+        }
+        let settlements = round::settlements(&round.work, self.config.design.poison);
+        self.publish(&mut round, settlements);
+        for (reply, outcome) in std::mem::take(&mut round.applied.outcomes) {
+            reply.outcome(outcome);
+        }
+        for answer in std::mem::take(&mut round.attached) {
+            attaching::register(answer, &mut self.attachments, &mut self.whispers);
+        }
+        *self.board.lock().unwrap_or_else(PoisonError::into_inner) = round.writer.status();
+        self.desk.machine.telemetry.count("store_commands", round.work.lines.len() as u64);
+        self.writer = Some(round.writer);
+    }
+
+    /// Step 1 of the module's order.
+    fn publish(
+        &mut self,
+        round: &mut Round,
+        settlements: BTreeMap<super::input::Subscribed, Vec<ports::Settlement>>,
+    ) {
+        let effects = std::mem::take(&mut round.applied.effects);
+        if effects.is_empty() && settlements.is_empty() {
+            return;
+        }
+        let fanned = fanout::fan_out(effects, &mut self.attachments, self.config.notify_queues);
+        for joined in fanned.joined {
+            self.tell_joined(joined);
+        }
+        self.post(fanned.publications, settlements);
+    }
+
+    fn tell_joined(&self, joined: UserConversation) {
+        for sender in self.links.values() {
+            // A lost link is noticed by its own task.
+            let _ = sender.send(&FromStore::Joined(joined));
+        }
+    }
+
+    fn post(
+        &mut self,
+        publications: Vec<Publication>,
+        settlements: BTreeMap<super::input::Subscribed, Vec<ports::Settlement>>,
+    ) {
+        self.unconfirmed += 1;
+        // The publisher lives as long as the owner.
+        let _ = self.posts.send(Post { publications, settlements });
+    }
+
+    /// Publishes presence and typing notices, while the broker keeps up.
+    fn whisper(&mut self) {
+        if self.whispers.is_empty() {
+            return;
+        }
+        if self.unconfirmed < limits::OWNER_WINDOW {
+            let whispers = std::mem::take(&mut self.whispers);
+            self.post(whispers, BTreeMap::new());
+        } else if self.whispers.len() > WHISPERS {
+            self.whispers.clear();
+        }
+    }
+
+    fn other_tail(&mut self, tail: Tail) {
+        match tail {
+            Tail::Linked(link, life, sender) => {
+                let turns = self.attachments.announce(link, life);
+                self.links.retain(|link, _| self.attachments.is_linked(*link));
+                self.links.insert(link, sender);
+                attaching::tell(turns, &self.attachments, &mut self.whispers);
+            }
+            Tail::Unlinked(link) => {
+                self.links.remove(&link);
+                let turns = self.attachments.lose(link);
+                attaching::tell(turns, &self.attachments, &mut self.whispers);
+            }
+            Tail::Detach(link, items) => {
+                let turns: Vec<_> = items
+                    .into_iter()
+                    .filter_map(|(id, user)| self.attachments.detach(link, id, user))
+                    .collect();
+                attaching::tell(turns, &self.attachments, &mut self.whispers);
+            }
+            Tail::Typing(link, conversation, user) => {
+                // Attached implies member, so nothing has to be read.
+                if self.attachments.is_attached(link, conversation, user) {
+                    self.whispers.extend(fanout::typing(conversation, user, &self.attachments));
+                }
+            }
+            Tail::Attach(..) => unreachable!("an attach is taken by a round"),
+        }
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn finished(round: &mut Option<BoxFuture<'static, Progress>>) -> Progress {
+    match round {
+        Some(running) => {
+            let progress = running.await;
+            *round = None;
+            progress
+        }
+        None => std::future::pending().await,
+    }
+}

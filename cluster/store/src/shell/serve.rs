@@ -1,0 +1,168 @@
+//! Starts a store node, and ends it in good order.
+
+use super::owner::Owner;
+use super::pending::Pending;
+use super::publisher::Publisher;
+use super::subscriber::Subscriber;
+use super::writer::Writer;
+use super::{round, server};
+use crate::config::{ServeError, StoreConfig};
+use crate::core::attachments::Attachments;
+use crate::engine::RedbStore;
+use crate::tasks::TaskSet;
+use ports::message_store::{MessageStore, StoreError};
+use ports::{Broker, Listener, Machine, Shutdown, Worker, tasks};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+
+/// Pause before the engine is opened again.
+const OPEN_PAUSE: Duration = Duration::from_millis(500);
+
+/// How long the last settlements may take at the end.
+const SETTLE_GRACE: Duration = Duration::from_millis(500);
+
+/// Runs a store node on its own disk until the shutdown is asked for. Deliveries whose publications
+/// are unconfirmed at the end are delivered again to the next life.
+pub async fn serve(
+    machine: Machine,
+    listener: Box<dyn Listener>,
+    config: StoreConfig,
+    broker: Arc<dyn Broker>,
+    shutdown: Shutdown,
+) -> Result<(), ServeError> {
+    let worker = machine.tasks.worker("store");
+    let (disk, fsync) = (Arc::clone(&machine.disk), config.design.fsync);
+    let open = move || RedbStore::open(Arc::clone(&disk), fsync);
+    let store = until_available(&*worker, &shutdown, open).await?;
+    match store {
+        Some(store) => {
+            serve_engine(machine, listener, config, broker, shutdown, Arc::new(store)).await
+        }
+        None => Ok(()),
+    }
+}
+
+/// The same on an engine that is open already.
+pub async fn serve_engine(
+    machine: Machine,
+    listener: Box<dyn Listener>,
+    config: StoreConfig,
+    broker: Arc<dyn Broker>,
+    shutdown: Shutdown,
+    store: Arc<dyn MessageStore>,
+) -> Result<(), ServeError> {
+    let worker = machine.tasks.worker("store");
+    let (engine, wanted) = (Arc::clone(&store), config.clone());
+    let open = move || Writer::open(Arc::clone(&engine), wanted.clone());
+    let Some(writer) = until_available(&*worker, &shutdown, open).await? else { return Ok(()) };
+    let ended = run(&machine, listener, config, broker, shutdown, &store, writer, &worker).await;
+    // After the tasks, so that nobody reads any more. What is committed is durable already.
+    let closed = tasks::run_on(&*worker, move || store.close()).await;
+    match (ended, closed) {
+        (Err(error), _) => Err(error),
+        (Ok(()), Some(Err(error))) => Err(ServeError::Engine(error)),
+        (Ok(()), Some(Ok(())) | None) => Ok(()),
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "the belongings of a node, assembled in one place")]
+async fn run(
+    machine: &Machine,
+    listener: Box<dyn Listener>,
+    config: StoreConfig,
+    broker: Arc<dyn Broker>,
+    shutdown: Shutdown,
+    store: &Arc<dyn MessageStore>,
+    writer: Writer,
+    worker: &Arc<dyn Worker>,
+) -> Result<(), ServeError> {
+    let (to_owner, inbox) = mpsc::unbounded_channel();
+    let (posts, to_publish) = mpsc::unbounded_channel();
+    let board = Arc::new(Mutex::new(writer.status()));
+    let mut tasks = TaskSet::default();
+    let (ended, mut all_ended) = mpsc::channel(1);
+    let (mut epochs, mut settle) = (BTreeMap::new(), BTreeMap::new());
+    for status in writer.status() {
+        let (epoch_sender, epoch) = watch::channel(status.epoch);
+        let (settle_sender, orders) = mpsc::unbounded_channel();
+        epochs.insert(status.partition, epoch_sender);
+        settle.insert(status.partition, settle_sender);
+        let subscriber = Subscriber {
+            machine: machine.clone(),
+            broker: Arc::clone(&broker),
+            partition: status.partition,
+            epoch,
+            settle: orders,
+            owner: to_owner.clone(),
+            ended: ended.clone(),
+        };
+        tasks.add(machine.spawn("store subscriber", subscriber.run()));
+    }
+    let publisher = Publisher {
+        machine: machine.clone(),
+        broker,
+        posts: to_publish,
+        settle,
+        owner: to_owner.clone(),
+    };
+    tasks.add(machine.spawn("store publisher", publisher.run()));
+    let links = server::Desk {
+        machine: machine.clone(),
+        config: config.clone(),
+        store: Arc::clone(store),
+        reads: machine.tasks.worker("store reads"),
+        owner: to_owner,
+        board: Arc::clone(&board),
+    };
+    let desk =
+        round::Desk { machine: machine.clone(), worker: Arc::clone(worker), design: config.design };
+    let owner = Owner {
+        desk,
+        inbox,
+        posts,
+        epochs,
+        board,
+        pending: Pending::new(config.design.receipts),
+        attachments: Attachments::default(),
+        links: BTreeMap::new(),
+        whispers: Vec::new(),
+        acquire: Vec::new(),
+        unconfirmed: 0,
+        writer: Some(writer),
+        receipts_since: None,
+        config,
+    };
+    drop(ended);
+    tokio::select! {
+        biased;
+        ended = owner.run(shutdown) => ended?,
+        error = server::accept(Arc::new(links), listener) => return Err(ServeError::Accept(error)),
+    }
+    // Without the owner the publisher ends, and without the publisher the subscribers, once they have
+    // made the last settlements. Longer than this only a subscribe call can take.
+    let _ = tokio::time::timeout(SETTLE_GRACE, all_ended.recv()).await;
+    Ok(())
+}
+
+/// Tries until the engine can work; `None`: the shutdown was asked for meanwhile.
+async fn until_available<T: Send + 'static>(
+    worker: &dyn Worker,
+    shutdown: &Shutdown,
+    open: impl Fn() -> Result<T, StoreError> + Clone + Send + 'static,
+) -> Result<Option<T>, ServeError> {
+    while !shutdown.is_requested() {
+        match tasks::run_on(worker, open.clone()).await.ok_or(ServeError::WorkerGone)? {
+            Ok(opened) => return Ok(Some(opened)),
+            Err(StoreError::Corrupt(why)) => {
+                return Err(ServeError::Engine(StoreError::Corrupt(why)));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the engine does not open; trying again");
+                tokio::time::sleep(OPEN_PAUSE).await;
+            }
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,153 @@
+//! The links of gateways and services: decodes, checks, hands on, answers.
+
+use super::input::{Input, ReplyTo, Request, Tail};
+use super::reads;
+use crate::config::StoreConfig;
+use crate::core::attachments::{GatewayLife, LinkId};
+use crate::tasks::TaskSet;
+use crate::wire::{Answer, Call, FromStore, ToStore};
+use link::{Link, LinkSender};
+use ports::message_store::MessageStore;
+use ports::{CallError, Listener, Machine, Stream, Worker, tasks};
+use protocol::store_calls::PartitionStatus;
+use protocol::{ConversationId, Partition, partition};
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Accept errors in a row after which the listener counts as gone. Single ones are the peers' doing
+/// (a connection that was reset before it was accepted).
+const ACCEPT_ERRORS: u32 = 100;
+/// Pause after an accept error.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What all links of a node share.
+pub struct Desk {
+    /// The node's machine.
+    pub machine: Machine,
+    /// The node's configuration.
+    pub config: StoreConfig,
+    /// The engine, for reads.
+    pub store: Arc<dyn MessageStore>,
+    /// The worker for reads.
+    pub reads: Arc<dyn Worker>,
+    /// The owner.
+    pub owner: mpsc::UnboundedSender<Input>,
+    /// Epochs and counts, as the owner last wrote them.
+    pub board: Arc<Mutex<Vec<PartitionStatus>>>,
+}
+
+/// Accepts links until the listener fails for good.
+pub async fn accept(desk: Arc<Desk>, listener: Box<dyn Listener>) -> io::Error {
+    let mut links = TaskSet::default();
+    let mut errors = 0;
+    let mut next = 1;
+    loop {
+        match listener.accept().await {
+            Ok((stream, _peer)) => {
+                errors = 0;
+                let link = LinkId(next);
+                next += 1;
+                links.add(desk.machine.spawn("store link", serve(Arc::clone(&desk), stream, link)));
+            }
+            Err(error) => {
+                errors += 1;
+                if errors >= ACCEPT_ERRORS {
+                    return error;
+                }
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn serve(desk: Arc<Desk>, stream: Box<dyn Stream>, id: LinkId) {
+    let Link { sender, mut receiver }: Link<FromStore, ToStore> =
+        link::over(&desk.machine, stream, desk.config.timing);
+    if sender.send(&FromStore::Welcome(desk.config.number)).is_err() {
+        return;
+    }
+    while let Some(message) = receiver.recv().await {
+        if desk.handle(id, &sender, message).await.is_err() {
+            break;
+        }
+    }
+    // The owner ends before its links: then there is nothing to forget.
+    let _ = desk.owner.send(Input::Tail(Tail::Unlinked(id)));
+}
+
+/// The owner is gone.
+struct OwnerGone;
+
+impl Desk {
+    async fn handle(
+        &self,
+        id: LinkId,
+        sender: &LinkSender<FromStore>,
+        message: ToStore,
+    ) -> Result<(), OwnerGone> {
+        let input = match message {
+            ToStore::Announce(gateway, incarnation) => {
+                let life = GatewayLife { gateway, incarnation };
+                Input::Tail(Tail::Linked(id, life, sender.clone()))
+            }
+            ToStore::Detach(items) => Input::Tail(Tail::Detach(id, items)),
+            ToStore::Receipts(mut items) => {
+                items.retain(|item| self.home(item.conversation).is_some());
+                Input::Receipts(items)
+            }
+            ToStore::Typing(conversation, user) => {
+                Input::Tail(Tail::Typing(id, conversation, user))
+            }
+            ToStore::Call(number, call) => {
+                let reply = ReplyTo { sender: sender.clone(), number };
+                match self.call(id, call, reply).await {
+                    Some(input) => input,
+                    None => return Ok(()),
+                }
+            }
+        };
+        self.owner.send(input).map_err(|_| OwnerGone)
+    }
+
+    /// Answers a call, or says what the owner is to do.
+    async fn call(&self, id: LinkId, call: Call, reply: ReplyTo) -> Option<Input> {
+        let (conversation, request) = match call {
+            Call::Attach(items) => return Some(Input::Tail(Tail::Attach(id, items, reply))),
+            Call::Create(request) => (request.conversation, Request::Create(request)),
+            Call::ChangeMember(request) => (request.conversation, Request::ChangeMember(request)),
+            Call::Status => {
+                let board = self.board.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                reply.send(Answer::Status(board));
+                return None;
+            }
+            read @ (Call::OfUsers(_) | Call::Range(_) | Call::Info(..) | Call::Cursors(..)) => {
+                reply.send(self.read(read).await);
+                return None;
+            }
+        };
+        match self.home(conversation) {
+            Some(partition) => Some(Input::Request(partition, request, reply)),
+            None => {
+                // Asked the wrong node: the two disagree about the topology.
+                reply.send(Answer::Failed(CallError::Unavailable));
+                None
+            }
+        }
+    }
+
+    async fn read(&self, call: Call) -> Answer {
+        let (store, config) = (Arc::clone(&self.store), self.config.clone());
+        tasks::run_on(&*self.reads, move || reads::answer(&*store, &config, &call))
+            .await
+            .unwrap_or(Answer::Failed(CallError::Unavailable))
+    }
+
+    /// The partition of a conversation, if it lives on this node.
+    fn home(&self, conversation: ConversationId) -> Option<Partition> {
+        let StoreConfig { partitions_total, stores_total, number, .. } = self.config;
+        let partition = partition::partition_of(conversation, partitions_total);
+        (partition::home_of(partition, stores_total) == number).then_some(partition)
+    }
+}

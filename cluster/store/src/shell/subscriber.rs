@@ -1,0 +1,93 @@
+//! The exclusive consumer of one partition's inbound queue.
+
+use super::input::{Input, Subscribed};
+use super::publisher::SettleOrder;
+use ports::broker::{SubscribeError, SubscribeOptions};
+use ports::{Broker, Machine, Queue, Subscription};
+use protocol::{Epoch, Partition, limits};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+
+/// The first pause before subscribing again; doubles up to the longest.
+const PAUSE: Duration = Duration::from_millis(50);
+/// The longest pause.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// The task's belongings.
+pub struct Subscriber {
+    /// The node's machine.
+    pub machine: Machine,
+    /// Where the queue is.
+    pub broker: Arc<dyn Broker>,
+    /// Which queue.
+    pub partition: Partition,
+    /// The epoch to consume under; a new one means a new subscription.
+    pub epoch: watch::Receiver<Epoch>,
+    /// What the publisher says of the deliveries.
+    pub settle: mpsc::UnboundedReceiver<SettleOrder>,
+    /// Where the deliveries go.
+    pub owner: mpsc::UnboundedSender<Input>,
+    /// Dropped at the end, so that somebody can wait for it.
+    #[expect(dead_code, reason = "its drop is what it is for")]
+    pub ended: mpsc::Sender<()>,
+}
+
+impl Subscriber {
+    /// Runs until the publisher is gone and its last settlements are made.
+    pub async fn run(mut self) {
+        let mut pause = PAUSE;
+        for subscription in 1.. {
+            let epoch = *self.epoch.borrow_and_update();
+            let options = SubscribeOptions { prefetch: limits::INBOUND_PREFETCH, epoch };
+            let subscribed = Subscribed { partition: self.partition, epoch, subscription };
+            let queue = Queue::Inbound(self.partition);
+            match self.broker.subscribe(queue, options).await {
+                Ok(consumer) => {
+                    pause = PAUSE;
+                    if !self.consume(consumer, subscribed).await {
+                        return;
+                    }
+                }
+                Err(SubscribeError::Fenced { current }) => {
+                    tracing::warn!(partition = %self.partition, %current, "the queue is fenced");
+                    if self.owner.send(Input::Fenced(self.partition, current)).is_err()
+                        || self.epoch.changed().await.is_err()
+                    {
+                        return;
+                    }
+                }
+                Err(SubscribeError::Unavailable) => {}
+            }
+            let jitter = self.machine.entropy.below(pause.as_millis() as u64 + 1);
+            tokio::time::sleep(pause / 2 + Duration::from_millis(jitter / 2)).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    /// Consumes until the subscription is lost or the epoch changes; whether to subscribe again.
+    async fn consume(
+        &mut self,
+        mut consumer: Box<dyn Subscription>,
+        subscribed: Subscribed,
+    ) -> bool {
+        loop {
+            tokio::select! {
+                biased;
+                order = self.settle.recv() => match order {
+                    // Tags of an earlier subscription mean other deliveries now.
+                    Some((of, settlements)) if of == subscribed => consumer.settle(settlements),
+                    Some(_) => {}
+                    None => return false,
+                },
+                changed = self.epoch.changed() => return changed.is_ok(),
+                deliveries = consumer.next() => {
+                    let Ok(deliveries) = deliveries else { return true };
+                    if self.owner.send(Input::Deliveries(subscribed, deliveries)).is_err() {
+                        return false;
+                    }
+                }
+            }
+        }
+    }
+}

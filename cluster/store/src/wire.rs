@@ -1,0 +1,77 @@
+//! What travels over the link between a gateway (or a service) and a store node.
+
+use ports::CallError;
+use protocol::store_calls::{
+    AttachItem, AttachedItem, ChangeMember, ConversationInfo, CreateConversation, PartitionStatus,
+    RangePage, RangeQuery, ReceiptItem, UserConversation,
+};
+use protocol::{ConversationId, GatewayId, Incarnation, NodeNumber, Sequence, UserId};
+use serde::{Deserialize, Serialize};
+
+/// To a store node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ToStore {
+    /// The first message of a gateway; services do not announce themselves.
+    Announce(GatewayId, Incarnation),
+    /// Answered by `FromStore::Answer` with the same number.
+    Call(u64, Call),
+    /// Without an answer.
+    Detach(Vec<(ConversationId, UserId)>),
+    /// Without an answer.
+    Receipts(Vec<ReceiptItem>),
+    /// Without an answer.
+    Typing(ConversationId, UserId),
+}
+
+/// A question.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Call {
+    /// Answered by `Answer::OfUsers`.
+    OfUsers(Vec<UserId>),
+    /// Answered by `Answer::Attached`.
+    Attach(Vec<AttachItem>),
+    /// Answered by `Answer::Page`.
+    Range(RangeQuery),
+    /// Answered by `Answer::Info`.
+    Info(ConversationId, Option<UserId>),
+    /// Answered by `Answer::Info`.
+    Create(CreateConversation),
+    /// Answered by `Answer::Changed`.
+    ChangeMember(ChangeMember),
+    /// Answered by `Answer::Cursors`.
+    Cursors(ConversationId, Option<UserId>),
+    /// Answered by `Answer::Status`.
+    Status,
+}
+
+/// From a store node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum FromStore {
+    /// The first message: this node answers, and has acquired its partitions.
+    Welcome(NodeNumber),
+    /// The answer to a call.
+    Answer(u64, Answer),
+    /// Somebody became a member; to every announced gateway.
+    Joined(UserConversation),
+}
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Answer {
+    /// Of this node's conversations.
+    OfUsers(Vec<UserConversation>),
+    /// In the order of the items.
+    Attached(Vec<AttachedItem>),
+    /// Stored entries.
+    Page(RangePage),
+    /// A conversation.
+    Info(ConversationInfo),
+    /// The sequence of the `Join` or `Leave` entry.
+    Changed(Sequence),
+    /// The members' cursors.
+    Cursors(Vec<ReceiptItem>),
+    /// This node's partitions.
+    Status(Vec<PartitionStatus>),
+    /// It was not done.
+    Failed(CallError),
+}
