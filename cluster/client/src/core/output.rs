@@ -97,6 +97,8 @@ pub enum Event {
         /// The number.
         code: u16,
     },
+    /// No connection came about.
+    ConnectFailed,
     /// A connection ended before `welcome`: a close code, or 0.
     NotWelcomed {
         /// The number.

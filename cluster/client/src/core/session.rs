@@ -87,6 +87,7 @@ impl Session {
 
     /// No connection came about.
     pub fn connect_failed(&mut self, out: &mut Vec<Output>) {
+        out.push(Output::Event(Event::ConnectFailed));
         self.connect_again(0, false, out);
     }
 
