@@ -1,6 +1,8 @@
 //! The broker as a node of its own, and nodes that reach it: the conformance suite over pipes, and
 //! what happens when a link is lost.
 
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+
 mod support;
 
 use broker::{BrokerConfig, EmbeddedBroker, RemoteBroker, serve};

@@ -12,7 +12,7 @@ impl Queues {
     /// is still needed of segments that are to be given up.
     pub fn complete_group(&mut self) {
         for name in std::mem::take(&mut self.marks) {
-            if let Some(queue) = self.queues.get(&name) {
+            if let Some(queue) = self.by_name.get(&name) {
                 let through = queue.handed_through();
                 self.changes.records.push(Record::HandedOut { queue: name, through });
             }
@@ -37,7 +37,7 @@ impl Queues {
 
     fn keep(&mut self, through: u32) {
         let records = &mut self.changes.records;
-        for (name, queue) in &self.queues {
+        for (name, queue) in &self.by_name {
             if matches!(name, Name::Gateway(..)) {
                 continue;
             }
@@ -90,7 +90,7 @@ impl Queues {
                     self.unpropose(name, weight(&message));
                     self.usage.add(segment, weight(&message));
                     let message = Message::new(id, segment, message);
-                    let queue = self.queues.entry(name).or_default();
+                    let queue = self.by_name.entry(name).or_default();
                     match due {
                         None => queue.push(message),
                         Some(due) => {
@@ -144,7 +144,7 @@ impl Queues {
                 self.letters.list(Letter { letter: DeadLetter { id, ..letter }, segment });
             }
             name => {
-                let queue = self.queues.entry(name).or_default();
+                let queue = self.by_name.entry(name).or_default();
                 queue.push(Message::new(id, segment, letter.message));
                 wake(&mut self.changes, queue);
             }
@@ -152,7 +152,7 @@ impl Queues {
     }
 
     fn relocate(&mut self, through: u32, segment: u32) {
-        for queue in self.queues.values_mut() {
+        for queue in self.by_name.values_mut() {
             for message in queue.messages_mut().filter(|message| is_in(message.segment, through)) {
                 message.segment = segment;
             }

@@ -74,7 +74,7 @@ pub struct Changes {
 #[derive(Debug)]
 pub struct Queues {
     pub(super) limits: Limits,
-    pub(super) queues: BTreeMap<Name, Queue>,
+    pub(super) by_name: BTreeMap<Name, Queue>,
     pub(super) consumers: BTreeMap<ConsumerId, Name>,
     pub(super) letters: Letters,
     pub(super) usage: Usage,
@@ -94,7 +94,7 @@ impl Queues {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
-            queues: BTreeMap::new(),
+            by_name: BTreeMap::new(),
             consumers: BTreeMap::new(),
             letters: Letters::default(),
             usage: Usage::new(limits.segment_bytes),
@@ -126,7 +126,7 @@ impl Queues {
         let proposed = self.proposed.entry(to.queue).or_default();
         let held = match to.queue {
             Name::Dead => self.letters.len(),
-            _ => self.queues.get(&to.queue).map_or(0, Queue::len),
+            _ => self.by_name.get(&to.queue).map_or(0, Queue::len),
         };
         let bytes = self.usage.live() + self.proposed_bytes;
         if held + *proposed >= self.limits.durable_queue_messages
@@ -160,7 +160,7 @@ impl Queues {
     }
 
     pub(super) fn publish_in_memory(&mut self, name: Name, message: bytes::Bytes) -> Placed {
-        let Some(queue) = self.queues.get_mut(&name) else {
+        let Some(queue) = self.by_name.get_mut(&name) else {
             return Placed::Refused(PublishError::Unroutable);
         };
         // Only what waits counts, so that a full queue always has a next delivery to tell the loss.
@@ -190,7 +190,7 @@ impl Queues {
         }
         let id = ConsumerId(self.next_consumer);
         let durable = !matches!(name, Name::Gateway(..));
-        if let (Name::Gateway(gateway, _), Some(queue)) = (name, self.queues.get(&name)) {
+        if let (Name::Gateway(gateway, _), Some(queue)) = (name, self.by_name.get(&name)) {
             if options.epoch < queue.seen() {
                 return Err(SubscribeError::Fenced { current: queue.seen() });
             }
@@ -198,7 +198,7 @@ impl Queues {
         } else if let Name::Gateway(gateway, _) = name {
             self.remove_gateway(gateway);
         }
-        let queue = self.queues.entry(name).or_default();
+        let queue = self.by_name.entry(name).or_default();
         let seen = queue.seen();
         match queue.subscribe(id, options, requeue) {
             Err(current) => return Err(SubscribeError::Fenced { current }),
@@ -221,9 +221,9 @@ impl Queues {
     fn remove_gateway(&mut self, gateway: GatewayId) {
         let lives =
             Name::Gateway(gateway, Incarnation(0))..=Name::Gateway(gateway, Incarnation(u64::MAX));
-        let names: Vec<Name> = self.queues.range(lives).map(|(name, _)| *name).collect();
+        let names: Vec<Name> = self.by_name.range(lives).map(|(name, _)| *name).collect();
         for name in names {
-            let consumer = self.queues.remove(&name).and_then(|queue| queue.consumer());
+            let consumer = self.by_name.remove(&name).and_then(|queue| queue.consumer());
             if let Some(consumer) = consumer {
                 self.consumers.remove(&consumer);
                 self.changes.lost.push(consumer);
@@ -235,8 +235,8 @@ impl Queues {
     pub fn lose(&mut self, id: ConsumerId) {
         let Some(name) = self.consumers.remove(&id) else { return };
         if let Name::Gateway(..) = name {
-            self.queues.remove(&name);
-        } else if let Some(queue) = self.queues.get_mut(&name) {
+            self.by_name.remove(&name);
+        } else if let Some(queue) = self.by_name.get_mut(&name) {
             queue.lose(id, self.limits.requeue);
         }
         self.changes.lost.push(id);
@@ -245,7 +245,7 @@ impl Queues {
     /// Hands out what a consumer may have now; `None` if it lost its queue.
     pub fn take(&mut self, id: ConsumerId, max_bytes: u64) -> Option<Vec<Delivery>> {
         let name = *self.consumers.get(&id)?;
-        let queue = self.queues.get_mut(&name)?;
+        let queue = self.by_name.get_mut(&name)?;
         let handed = queue.handed_through();
         let deliveries = queue.take(id, max_bytes)?;
         if queue.handed_through() > handed {
@@ -259,13 +259,13 @@ impl Queues {
     /// Whether a consumer could take something now; `None` if it lost its queue.
     pub fn hungry(&self, id: ConsumerId) -> Option<bool> {
         let name = self.consumers.get(&id)?;
-        Some(self.queues.get(name)?.hungry() == Some(id))
+        Some(self.by_name.get(name)?.hungry() == Some(id))
     }
 
     /// A consumer settles.
     pub fn settle(&mut self, id: ConsumerId, settlements: Vec<Settlement>, now_ms: u64) {
         let Some(name) = self.consumers.get(&id).copied() else { return };
-        let Some(queue) = self.queues.get_mut(&name) else { return };
+        let Some(queue) = self.by_name.get_mut(&name) else { return };
         let mut outcomes = std::mem::take(&mut self.outcomes);
         let limit = self.limits.delivery_limit.max(1);
         for settlement in settlements {
@@ -295,7 +295,7 @@ impl Queues {
         if !done.is_empty() {
             self.changes.records.push(Record::Settled { ids: done });
         }
-        if let Some(queue) = self.queues.get(&name) {
+        if let Some(queue) = self.by_name.get(&name) {
             wake(&mut self.changes, queue);
         }
     }
@@ -304,7 +304,7 @@ impl Queues {
         if self.letters.len() >= self.limits.durable_queue_messages {
             let due = Due::after(now_ms, FULL_LETTERS_RETRY);
             let Message { id, attempts, .. } = message;
-            if let Some(queue) = self.queues.get_mut(&name) {
+            if let Some(queue) = self.by_name.get_mut(&name) {
                 queue.push_later(due.at_ms(), due, message);
             }
             if id != 0 {
@@ -340,7 +340,7 @@ impl Queues {
 
     /// Time has passed.
     pub fn tick(&mut self, now_ms: u64) {
-        for queue in self.queues.values_mut() {
+        for queue in self.by_name.values_mut() {
             if queue.next_due().is_some_and(|due| due <= now_ms) {
                 queue.tick(now_ms);
                 wake(&mut self.changes, queue);
@@ -350,7 +350,7 @@ impl Queues {
 
     /// When `tick` has something to do next.
     pub fn next_due(&self) -> Option<u64> {
-        self.queues.values().filter_map(Queue::next_due).min()
+        self.by_name.values().filter_map(Queue::next_due).min()
     }
 
     /// Dead letters behind an id, oldest first.
@@ -363,7 +363,7 @@ impl Queues {
     pub fn requeue_dead_letter(&mut self, letter: u64) -> bool {
         let Some(found) = self.letters.get(letter) else { return false };
         let name = found.letter.queue;
-        if matches!(name, Name::Gateway(..)) && !self.queues.contains_key(&name) {
+        if matches!(name, Name::Gateway(..)) && !self.by_name.contains_key(&name) {
             return false;
         }
         let id = self.next_id;
@@ -376,14 +376,14 @@ impl Queues {
 
     /// Messages by queue, for queues that have any.
     pub fn depths(&self) -> Vec<(Name, u64)> {
-        let queues = self.queues.iter().map(|(name, queue)| (*name, queue.len() as u64));
+        let queues = self.by_name.iter().map(|(name, queue)| (*name, queue.len() as u64));
         let letters = (Name::Dead, self.letters.len() as u64);
         queues.chain([letters]).filter(|(_, depth)| *depth > 0).collect()
     }
 
     /// The queues themselves, for gauges.
     pub fn each(&self) -> impl Iterator<Item = (&Name, &Queue)> {
-        self.queues.iter()
+        self.by_name.iter()
     }
 
     /// How many dead letters there are.

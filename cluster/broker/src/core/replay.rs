@@ -5,7 +5,6 @@
 
 use super::letters::{Letter, Letters};
 use super::message::{Due, Message, weight};
-use super::queue::Queue;
 use super::queues::{Limits, Queues};
 use super::record::Record;
 use ports::broker::{DeadLetter, Queue as Name};
@@ -118,20 +117,19 @@ impl Replay {
             queues.usage.set_length(segment, bytes);
         }
         for (name, epoch) in self.epochs {
-            queues.queues.entry(name).or_insert_with(Queue::default).restore_seen(epoch);
+            queues.by_name.entry(name).or_default().restore_seen(epoch);
         }
         for Held { queue: name, due, mut message } in self.messages.into_values() {
             queues.usage.add(message.segment, message.weight());
-            let queue = queues.queues.entry(name).or_insert_with(Queue::default);
-            match due {
-                Some(due) => queue.push_later(due.at_ms_seen_from(now_ms), due, message),
-                None => {
-                    if self.handed.get(&name).is_some_and(|through| message.id <= *through) {
-                        message.handed = message.handed.max(1);
-                    }
-                    queue.push(message);
-                }
+            let queue = queues.by_name.entry(name).or_default();
+            if let Some(due) = due {
+                queue.push_later(due.at_ms_seen_from(now_ms), due, message);
+                continue;
             }
+            if self.handed.get(&name).is_some_and(|through| message.id <= *through) {
+                message.handed = message.handed.max(1);
+            }
+            queue.push(message);
         }
         let mut letters = Letters::default();
         for letter in self.letters.into_values() {

@@ -37,8 +37,8 @@ pub struct RemoteBroker {
 impl RemoteBroker {
     /// Connects to `host:port` in the background, again and again.
     pub fn start(machine: Machine, address: String, timing: LinkTiming) -> Arc<Self> {
-        let uplink = Arc::new(Uplink::new(machine.clone(), address, timing));
-        let supervisor = machine.spawn("broker link", Arc::clone(&uplink).supervise());
+        let uplink = Arc::new(Uplink::new(machine, address, timing));
+        let supervisor = uplink.machine.spawn("broker link", Arc::clone(&uplink).supervise());
         Arc::new(Self { uplink, supervisor })
     }
 }

@@ -36,7 +36,7 @@ pub async fn run(hub: Arc<Hub>, worker: Arc<dyn Worker>, mut log: Log) {
             break;
         };
         log = back;
-        let committed = matches!(appended, Ok(_));
+        let committed = appended.is_ok();
         match appended {
             Ok(None) => {}
             Ok(Some(Appended { segment, length })) => {

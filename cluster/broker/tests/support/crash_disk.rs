@@ -21,6 +21,8 @@ struct State {
     /// Opened before a crash: such a file handle is dead.
     generation: u64,
     fail: Option<Failure>,
+    /// Changes until the power goes off, with the crash yet to come.
+    power_off_after: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +53,7 @@ impl CrashDisk {
         let mut state = self.lock();
         state.generation += 1;
         state.fail = None;
+        state.power_off_after = None;
         for content in &mut state.files {
             for change in std::mem::take(&mut content.unsynced) {
                 match change {
@@ -81,6 +84,11 @@ impl CrashDisk {
         self.lock().fail = failure;
     }
 
+    /// After this many more changes every change fails, until the crash.
+    pub fn power_off_after(&self, changes: u64) {
+        self.lock().power_off_after = Some(changes);
+    }
+
     /// Bytes in all files.
     pub fn size(&self) -> usize {
         let state = self.lock();
@@ -97,6 +105,20 @@ impl CrashDisk {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap()
+    }
+}
+
+impl State {
+    /// One change is about to be made.
+    fn change(&mut self) -> io::Result<()> {
+        match &mut self.power_off_after {
+            None => Ok(()),
+            Some(0) => Err(io::Error::other("the power is off")),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+        }
     }
 }
 
@@ -131,6 +153,7 @@ impl Disk for CrashDisk {
         let file = if let Some(file) = state.names.get(name) {
             *file
         } else {
+            state.change()?;
             if state.fail == Some(Failure::Write) {
                 return Err(io::ErrorKind::StorageFull.into());
             }
@@ -140,7 +163,7 @@ impl Disk for CrashDisk {
             file
         };
         let generation = state.generation;
-        Ok(Box::new(File { disk: Arc::clone(&self.0), file, generation }))
+        Ok(Box::new(File { disk: Arc::clone(&self.0), index: file, generation }))
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
@@ -148,11 +171,14 @@ impl Disk for CrashDisk {
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        self.lock().names.remove(name).map(drop).ok_or_else(|| io::ErrorKind::NotFound.into())
+        let mut state = self.lock();
+        state.change()?;
+        state.names.remove(name).map(drop).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn sync_dir(&self) -> io::Result<()> {
         let mut state = self.lock();
+        state.change()?;
         match state.fail {
             Some(Failure::Sync) => return Err(io::Error::other("no sync")),
             Some(Failure::Lies) => {}
@@ -164,11 +190,19 @@ impl Disk for CrashDisk {
 
 struct File {
     disk: Arc<Mutex<State>>,
-    file: usize,
+    index: usize,
     generation: u64,
 }
 
 impl File {
+    fn change<T>(
+        &self,
+        act: impl FnOnce(&mut Content, Option<Failure>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        self.disk.lock().unwrap().change()?;
+        self.with(act)
+    }
+
     fn with<T>(
         &self,
         act: impl FnOnce(&mut Content, Option<Failure>) -> io::Result<T>,
@@ -178,7 +212,7 @@ impl File {
             return Err(io::Error::other("opened before the crash"));
         }
         let fail = state.fail;
-        act(&mut state.files[self.file], fail)
+        act(&mut state.files[self.index], fail)
     }
 }
 
@@ -193,7 +227,7 @@ impl DiskFile for File {
     }
 
     fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.with(|content, fail| {
+        self.change(|content, fail| {
             let (offset, data) = (offset as usize, data.to_vec());
             if fail == Some(Failure::Write) {
                 // A full disk takes a part.
@@ -209,7 +243,7 @@ impl DiskFile for File {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.with(|content, fail| match fail {
+        self.change(|content, fail| match fail {
             Some(Failure::Sync) => Err(io::Error::other("no sync")),
             Some(Failure::Lies) => Ok(()),
             _ => {
@@ -225,7 +259,7 @@ impl DiskFile for File {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.with(|content, _| {
+        self.change(|content, _| {
             content.now.resize(len as usize, 0);
             content.unsynced.push(Change::Length(len as usize));
             Ok(())

@@ -1,0 +1,363 @@
+//! Power losses at any moment, torn and reordered writes, and restarts in between: nothing confirmed
+//! is lost, nothing comes twice, nothing changes its order.
+
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+mod support;
+
+use broker::{BrokerConfig, EmbeddedBroker};
+use ports::Broker;
+use ports::broker::{Confirms, Delivery, Queue, Settlement, SubscribeOptions, Subscription};
+use proptest::prelude::*;
+use protocol::{Epoch, Partition};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use support::conformance::{batch, numbers};
+use support::crash_disk::CrashDisk;
+use support::{Numbers, machine_with};
+use tokio::time::{sleep, timeout};
+
+const QUEUES: [Queue; 2] = [Queue::Inbound(Partition(0)), Queue::Notify(3)];
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// Publishes and waits for the confirms.
+    Publish { queue: usize, count: u32 },
+    /// Publishes and does not wait.
+    Begin { queue: usize, count: u32 },
+    /// Takes what is there and settles some of it.
+    Consume { queue: usize, settle: Vec<u8> },
+    /// The consumer of a queue is lost.
+    Lose { queue: usize },
+    /// The oldest dead letter goes back.
+    RequeueLetter,
+    /// Time passes.
+    Pass { ms: u64 },
+    /// After some more changes to the disk everything fails.
+    PowerOff { after: u64 },
+    /// The power is lost, and comes back; opening may be interrupted as well.
+    Crash { seed: u64, again_after: Option<u64> },
+    /// The process is killed, and nothing on the disk is lost.
+    Kill,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let queue = 0..QUEUES.len();
+    let count = 1_u32..6;
+    let step = prop_oneof![
+        6 => (queue.clone(), count.clone()).prop_map(|(queue, count)| Step::Publish { queue, count }),
+        2 => (queue.clone(), count).prop_map(|(queue, count)| Step::Begin { queue, count }),
+        6 => (queue.clone(), prop::collection::vec(0_u8..10, 0..8))
+            .prop_map(|(queue, settle)| Step::Consume { queue, settle }),
+        1 => queue.prop_map(|queue| Step::Lose { queue }),
+        1 => Just(Step::RequeueLetter),
+        2 => (0_u64..200).prop_map(|ms| Step::Pass { ms }),
+        1 => (0_u64..12).prop_map(|after| Step::PowerOff { after }),
+        2 => (any::<u64>(), prop::option::weighted(0.2, 0_u64..6))
+            .prop_map(|(seed, again_after)| Step::Crash { seed, again_after }),
+        1 => Just(Step::Kill),
+    ];
+    prop::collection::vec(step, 1..80)
+}
+
+/// What is known of one message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    /// Published; no confirm was seen.
+    Maybe,
+    /// Confirmed or delivered, and not settled.
+    Held,
+    /// Settled; whether that is durable is not known.
+    Settled,
+    /// Settled, and something later was confirmed.
+    Gone,
+}
+
+struct Consumer {
+    subscription: Box<dyn Subscription>,
+    held: Vec<Delivery>,
+}
+
+struct World {
+    disk: Arc<CrashDisk>,
+    /// None while the power is off.
+    broker: Option<Arc<EmbeddedBroker>>,
+    consumers: [Option<Consumer>; 2],
+    begun: Vec<(Vec<u32>, ports::BoxFuture<'static, Confirms>)>,
+    known: [BTreeMap<u32, Known>; 2],
+    /// Messages that may have lost their place: delayed by a retry, or dead letters that went back.
+    moved: BTreeSet<u32>,
+    listed: BTreeMap<u64, u32>,
+    next: u32,
+    epoch: u64,
+}
+
+fn config() -> BrokerConfig {
+    // Small segments: every run crosses many and compacts some.
+    BrokerConfig { segment_bytes: 300, delivery_limit: 3, ..BrokerConfig::default() }
+}
+
+fn random(seed: u64) -> impl FnMut(u64) -> u64 {
+    let mut state = seed | 1;
+    move |bound| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 11) % bound
+    }
+}
+
+impl World {
+    async fn new() -> Self {
+        let disk = Arc::new(CrashDisk::default());
+        let machine = machine_with(&Arc::new(Numbers::default()), &disk);
+        let broker = EmbeddedBroker::open(machine, config()).await.unwrap();
+        Self {
+            disk,
+            broker: Some(broker),
+            consumers: [None, None],
+            begun: Vec::new(),
+            known: [BTreeMap::new(), BTreeMap::new()],
+            moved: BTreeSet::new(),
+            listed: BTreeMap::new(),
+            next: 0,
+            epoch: 1,
+        }
+    }
+
+    fn broker(&self) -> Arc<EmbeddedBroker> {
+        Arc::clone(self.broker.as_ref().expect("the power is on"))
+    }
+
+    async fn step(&mut self, step: Step) {
+        match step {
+            Step::Publish { queue, count } => {
+                let settled = self.settled();
+                let (messages, confirms) = self.publish(queue, count);
+                let confirms = confirms.await;
+                if confirms[0].is_ok() {
+                    self.are_gone(&settled);
+                }
+                self.confirmed(&messages, &confirms);
+            }
+            Step::Begin { queue, count } => {
+                let begun = self.publish(queue, count);
+                self.begun.push(begun);
+            }
+            Step::Consume { queue, settle } => self.consume(queue, &settle).await,
+            Step::Lose { queue } => self.consumers[queue] = None,
+            Step::RequeueLetter => self.requeue_letter().await,
+            Step::Pass { ms } => sleep(Duration::from_millis(ms)).await,
+            Step::PowerOff { after } => self.disk.power_off_after(after),
+            Step::Crash { seed, again_after } => self.crash(seed, again_after).await,
+            Step::Kill => {
+                self.stop().await;
+                self.disk.kill();
+                // Where the power is off already, only a crash brings it back.
+                if self.open().await.is_err() {
+                    self.disk.crash(|_| 0);
+                    self.open().await.unwrap();
+                }
+                self.judge().await;
+            }
+        }
+    }
+
+    fn publish(
+        &mut self,
+        queue: usize,
+        count: u32,
+    ) -> (Vec<u32>, ports::BoxFuture<'static, Confirms>) {
+        let messages: Vec<u32> = (self.next..self.next + count).collect();
+        self.next += count;
+        self.known[queue].extend(messages.iter().map(|message| (*message, Known::Maybe)));
+        let confirms = self.broker().publish(batch(QUEUES[queue], messages.iter().copied()));
+        (messages, confirms)
+    }
+
+    fn confirmed(&mut self, messages: &[u32], confirms: &Confirms) {
+        for (message, _) in messages.iter().zip(confirms).filter(|(_, confirm)| confirm.is_ok()) {
+            for known in &mut self.known {
+                if let Some(known) = known.get_mut(message).filter(|known| **known == Known::Maybe)
+                {
+                    *known = Known::Held;
+                }
+            }
+        }
+    }
+
+    fn settled(&self) -> Vec<u32> {
+        let all = self.known.iter().flatten();
+        all.filter(|(_, known)| **known == Known::Settled).map(|(message, _)| *message).collect()
+    }
+
+    fn are_gone(&mut self, messages: &[u32]) {
+        for message in messages {
+            for known in &mut self.known {
+                known.entry(*message).and_modify(|known| *known = Known::Gone);
+            }
+        }
+    }
+
+    async fn consume(&mut self, queue: usize, settle: &[u8]) {
+        if self.consumers[queue].is_none() {
+            let options = SubscribeOptions { prefetch: 8, epoch: Epoch(self.epoch) };
+            let subscription = self.broker().subscribe(QUEUES[queue], options).await.unwrap();
+            self.consumers[queue] = Some(Consumer { subscription, held: Vec::new() });
+        }
+        let Some(consumer) = &mut self.consumers[queue] else { return };
+        let next = timeout(Duration::from_millis(5), consumer.subscription.next()).await;
+        if let Ok(deliveries) = next {
+            consumer.held.extend(deliveries.unwrap());
+        }
+        for delivery in &consumer.held {
+            let message = numbers(std::slice::from_ref(delivery))[0];
+            let known = self.known[queue].get_mut(&message).unwrap();
+            assert_ne!(*known, Known::Gone, "{message} was settled for good");
+            // Visible is durable.
+            *known = Known::Held;
+        }
+        let mut settlements = Vec::new();
+        for kind in settle {
+            if consumer.held.is_empty() {
+                break;
+            }
+            let delivery = consumer.held.remove(*kind as usize % consumer.held.len().min(2));
+            let message = numbers(std::slice::from_ref(&delivery))[0];
+            let tag = delivery.tag;
+            settlements.push(match kind {
+                0 => Settlement::DeadLetter { tag, reason: "poison".to_owned() },
+                1 => Settlement::Requeue(tag),
+                2 => {
+                    self.moved.insert(message);
+                    Settlement::Retry { tag, after: Duration::from_millis(30) }
+                }
+                _ => {
+                    self.known[queue].insert(message, Known::Settled);
+                    Settlement::Ack(tag)
+                }
+            });
+        }
+        consumer.subscription.settle(settlements);
+    }
+
+    async fn requeue_letter(&mut self) {
+        let letters = self.broker().dead_letters(0, 1).await.unwrap();
+        let Some(letter) = letters.first() else { return };
+        let message: u32 = std::str::from_utf8(&letter.message).unwrap().parse().unwrap();
+        self.moved.insert(message);
+        // Whether it happened is not known without an answer.
+        self.listed.remove(&letter.id);
+        if let Ok(requeued) = self.broker().requeue_dead_letter(letter.id).await {
+            assert!(requeued);
+            let again = self.broker().dead_letters(0, 1).await.unwrap();
+            assert_ne!(again.first().map(|again| again.id), Some(letter.id));
+        }
+    }
+
+    async fn stop(&mut self) {
+        let begun = std::mem::take(&mut self.begun);
+        for (messages, mut confirms) in begun {
+            // What has not been confirmed by now may still become durable, or not.
+            if let Ok(confirms) = timeout(Duration::ZERO, &mut confirms).await {
+                self.confirmed(&messages, &confirms);
+            }
+        }
+        for letter in self.broker().dead_letters(0, 1_000).await.unwrap() {
+            self.listed.insert(letter.id, number_of(&letter.message));
+        }
+        self.consumers = [None, None];
+        self.broker = None;
+        // The tasks of the old life are gone once the runtime has had a turn.
+        tokio::task::yield_now().await;
+    }
+
+    async fn crash(&mut self, seed: u64, again_after: Option<u64>) {
+        self.stop().await;
+        let mut random = random(seed);
+        self.disk.crash(&mut random);
+        if let Some(after) = again_after {
+            self.disk.power_off_after(after);
+            // Whether it opens or not, the power goes again.
+            let _ = self.open().await;
+            self.broker = None;
+            tokio::task::yield_now().await;
+            self.disk.crash(&mut random);
+        }
+        self.open().await.unwrap();
+        self.judge().await;
+    }
+
+    async fn open(&mut self) -> Result<(), broker::OpenError> {
+        let machine = machine_with(&Arc::new(Numbers::default()), &self.disk);
+        self.broker = Some(EmbeddedBroker::open(machine, config()).await?);
+        Ok(())
+    }
+
+    /// Looks at everything, and gives it back.
+    async fn judge(&mut self) {
+        let mut letters = BTreeMap::new();
+        for letter in self.broker().dead_letters(0, 1_000).await.unwrap() {
+            letters.insert(letter.id, number_of(&letter.message));
+        }
+        for (id, message) in &self.listed {
+            assert_eq!(letters.get(id), Some(message), "letter {id} has changed or gone");
+        }
+        let dead: BTreeSet<u32> = letters.values().copied().collect();
+        assert_eq!(dead.len(), letters.len(), "a message died twice");
+        // Delayed retries are due.
+        sleep(Duration::from_millis(50)).await;
+        for (queue, name) in QUEUES.into_iter().enumerate() {
+            let options = SubscribeOptions { prefetch: 100_000, epoch: Epoch(self.epoch) };
+            let mut subscription = self.broker().subscribe(name, options).await.unwrap();
+            let next = timeout(Duration::from_millis(20), subscription.next()).await;
+            let found = next.map_or_else(|_| Vec::new(), |next| numbers(&next.unwrap()));
+            drop(subscription);
+            self.judge_queue(queue, &found, &dead);
+        }
+    }
+
+    fn judge_queue(&mut self, queue: usize, found: &[u32], dead: &BTreeSet<u32>) {
+        let placed: Vec<u32> =
+            found.iter().copied().filter(|message| !self.moved.contains(message)).collect();
+        assert!(placed.is_sorted(), "out of order: {placed:?}");
+        let set: BTreeSet<u32> = found.iter().copied().collect();
+        assert_eq!(set.len(), found.len(), "twice: {found:?}");
+        assert!(set.is_disjoint(dead), "dead and alive: {found:?}, {dead:?}");
+        for message in &set {
+            let known = self.known[queue].get(message).copied();
+            assert!(known.is_some_and(|known| known != Known::Gone), "{message}: {known:?}");
+        }
+        for (message, known) in &mut self.known[queue] {
+            let there = set.contains(message) || dead.contains(message);
+            assert!(there || *known != Known::Held, "{message} is lost");
+            // The lost are lost for good, and the found stay.
+            *known = if there { Known::Held } else { Known::Gone };
+        }
+    }
+}
+
+fn number_of(message: &[u8]) -> u32 {
+    std::str::from_utf8(message).unwrap().parse().unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn confirmed_messages_survive_once_and_in_order(steps in steps()) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let mut world = World::new().await;
+            for step in steps {
+                world.step(step).await;
+            }
+            world.step(Step::Crash { seed: 1, again_after: None }).await;
+        });
+    }
+}
