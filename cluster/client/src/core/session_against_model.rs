@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 const CONVERSATIONS: u64 = 2;
 const IDLE_TIMEOUT_MS: u64 = 12_500;
-/// Longer than the idle timeout: whatever was sent before the client learned of a refusal has arrived
-/// by then, or its connection is gone.
-const HOLD_MS: u64 = 15_000;
+/// Twice the idle timeout and a little: so long may a client go on without learning of a refusal, and
+/// so long may the last frame that it sent in ignorance be under way.
+const HOLD_MS: u64 = 2 * IDLE_TIMEOUT_MS + 1;
 
 /// One thing that happens.
 #[derive(Clone, Copy, Debug)]
