@@ -1,1 +1,28 @@
-//! A run's verdict and measurements as JSON, Markdown, JUnit and HTML.
+//! What a run leaves behind for people and machines: measurements, and one report in several forms.
+//!
+//! Everything is derived from the stream of history events and the judgement, so that a simulated
+//! run and a run on real sockets get the same report. This crate judges nothing: whether an
+//! invariant holds is for `verify` to say. It reads no clock and opens nothing but the files of the
+//! report.
+
+mod claim;
+pub mod expectation;
+mod html;
+pub mod measure;
+pub mod measured;
+mod number;
+pub mod run;
+#[cfg(test)]
+mod sample;
+mod text;
+pub mod verdict_file;
+mod write;
+
+pub use expectation::{Expectation, expectations};
+pub use measure::Measurements;
+pub use measured::Measured;
+pub use run::{Run, Took};
+pub use text::progress::progress;
+pub use text::terminal::terminal;
+pub use verdict_file::VerdictFile;
+pub use write::{ReportError, write};

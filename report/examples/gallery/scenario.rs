@@ -1,0 +1,116 @@
+//! A scenario for the gallery.
+
+use protocol::Design;
+use scenarios::Scenario;
+use scenarios::scenario::{
+    Arrivals, ClusterShape, CodecChoice, Expect, ExpectedOutcome, Load, LoadPhase, Mix,
+    NetworkShape, PhaseLengths, Size, Transport, Users,
+};
+use std::time::Duration;
+use verify::verdict::Verdict;
+
+/// Shown as the scenario in effect; the angle brackets are there to see them escaped.
+pub(crate) const TOML: &str = r#"name     = "owner-paused"
+question = "Does a store node that wakes up from a long pause corrupt a conversation?"
+lesson   = "A lease is not a lock: only a fencing number, checked by the storage itself, stops a stale owner."
+
+[cluster]
+gateways = 3
+brokers  = 1
+stores   = 3
+partitions = 16
+
+[users]
+count = 60          # <script>alert("escaped")</script>
+conversations = { direct = 8, groups = 12, group_size = "uniform(3..12)" }
+
+[load]
+phases = [ { for = "18s", rate = "400/s" } ]
+
+[[fault]]
+at = "5s"
+kind = "pause"
+target = "owner(conversation=3)"
+for = "4s"
+
+[expect]
+verdict = "valid"
+accept_p99 = "< 5s"
+"#;
+
+/// The scenario of a show.
+pub(crate) fn scenario(name: &str, verdict: Verdict) -> Scenario {
+    let ms = Duration::from_millis;
+    let mut mix = Mix {
+        send: 0.9,
+        reply: 0.05,
+        edit: 0.02,
+        delete: 0.01,
+        read_history: 0.0,
+        join_leave: 0.0,
+        reconnect: 0.02,
+        typing: 0.0,
+    };
+    if verdict == Verdict::Unknown {
+        mix.send = 1.0;
+    }
+    Scenario {
+        name: name.to_owned(),
+        question: "Does a store node that wakes up from a long pause corrupt a conversation?"
+            .to_owned(),
+        lesson: "A lease is not a lock: only a fencing number, checked by the storage itself, \
+                 stops a stale owner."
+            .to_owned(),
+        try_out: vec![
+            "--set design.accept=before_persist".to_owned(),
+            "--set cluster.stores=5".to_owned(),
+        ],
+        cluster: ClusterShape {
+            gateways: 3,
+            brokers: 1,
+            stores: 3,
+            partitions: 16,
+            replication: 1,
+        },
+        design: Design::default(),
+        users: Users {
+            count: 60,
+            devices: 1,
+            direct: 8,
+            groups: 12,
+            group_size: Size::Uniform(3, 12),
+            offline: 0,
+            connect_over: ms(2_000),
+            transport: Transport::Socket,
+            codec: CodecChoice::Binary,
+        },
+        load: Load {
+            arrivals: Arrivals::Poisson,
+            phases: vec![LoadPhase { lasts: ms(18_000), rate: 400.0 }],
+            mix,
+            body: Size::Fixed(64),
+            poison: 0,
+            slow_readers: None,
+            receipts_every: ms(1_000),
+        },
+        network: NetworkShape {
+            latency_min: ms(1),
+            latency_max: ms(5),
+            tick: ms(1),
+            disk_sync: ms(2),
+        },
+        faults: Vec::new(),
+        random_faults: None,
+        expect: Expect {
+            outcome: ExpectedOutcome::Valid,
+            delivered_after_heal: ms(10_000),
+            no_stuck_session: ms(15_000),
+            recovers_within: ms(20_000),
+            revocation_within: ms(1_000),
+            accept_p99: Some(ms(5_000)),
+            deliver_p99: Some(ms(6_000)),
+            may_be_idle: vec!["receipts_only_rise".to_owned()],
+        },
+        phases: PhaseLengths { warm_up: ms(3_000), heal: ms(3_000), settle: ms(3_000) },
+    }
+}

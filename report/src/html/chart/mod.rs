@@ -1,0 +1,9 @@
+//! Charts as SVG, drawn here, so that a page needs no script and no network to be read.
+
+pub(crate) mod bins;
+pub(crate) mod distribution;
+mod lanes;
+mod line;
+mod panel;
+mod scale;
+pub(crate) mod timeline;

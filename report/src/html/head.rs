@@ -1,0 +1,57 @@
+//! The head of the page: the verdict, what was asked, and how to make the run again.
+
+use crate::run::Run;
+use maud::{Markup, html};
+use verify::verdict::Verdict;
+
+pub(super) fn head(run: &Run) -> Markup {
+    html! {
+        header {
+            p.eyebrow {
+                span { "Fracas" }
+                span { (run.engine()) }
+                span { "seed " (run.header.seed) }
+            }
+            h1 { (run.header.scenario) }
+            div.verdict {
+                (sign(run.judgement.verdict))
+                div {
+                    p.word { (run.verdict_word()) }
+                    p.agreement { (run.agreement()) }
+                }
+                p.sentence { (run.verdict_sentence()) }
+            }
+            @if !run.scenario.question.is_empty() || !run.scenario.lesson.is_empty() {
+                dl.story {
+                    @if !run.scenario.question.is_empty() {
+                        dt { "Question" } dd { (run.scenario.question) }
+                    }
+                    @if !run.scenario.lesson.is_empty() {
+                        dt { "Lesson" } dd { (run.scenario.lesson) }
+                    }
+                }
+            }
+            div.command {
+                code { (run.reproduce) }
+                button type="button" data-copy=(run.reproduce) { "Copy" }
+            }
+        }
+    }
+}
+
+/// A tick, a cross or a question mark: the verdict without words or colours.
+fn sign(verdict: Verdict) -> Markup {
+    html! {
+        svg.sign viewBox="0 0 48 48" aria-hidden="true" {
+            circle cx="24" cy="24" r="24" {}
+            @match verdict {
+                Verdict::Valid => path d="M13.5 25l7 7.5L34.5 17" {},
+                Verdict::Violated => path d="M16 16l16 16M32 16L16 32" {},
+                Verdict::Unknown => {
+                    path d="M17.5 19a6.5 6.5 0 1 1 9.6 5.7c-2 1.1-3.1 2.3-3.1 4.6" {}
+                    path d="M24 35.2v.3" {}
+                },
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! `report.html`: the run on one page that needs nothing else, on a screen and on paper.
+//!
+//! All text goes through maud, which escapes it. The page loads nothing: its policy forbids it.
+//! Without scripts everything can be read; the script adds a cursor on the chart and copying.
+
+mod chart;
+mod evidence;
+mod figures;
+mod head;
+mod tables;
+
+use crate::run::Run;
+use chart::bins::Bins;
+use chart::{distribution::distribution, timeline::timeline};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use verify::verdict::Verdict;
+
+const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("page.js");
+/// The page may run its own script and styles and load nothing from anywhere.
+const POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
+
+/// The page of a run.
+pub(crate) fn page(run: &Run) -> String {
+    let bins = Bins::of(&run.measured.seconds, run.measured.ended_us);
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" class=(tone(run)) {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="generator" content={ "fracas " (run.version) };
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                title { (run.header.scenario) ": " (run.verdict_word()) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                main {
+                    (head::head(run))
+                    (figures::figures(run))
+                    (tables::doubts(run))
+                    (tables::expectations(run))
+                    (tables::invariants(run))
+                    (evidence::violations(run))
+                    (over_time(run, &bins))
+                    (latency(run))
+                    (tables::faults(run))
+                    (tables::counts(run))
+                    (scenario(run))
+                    (foot(run))
+                }
+                script { (PreEscaped(SCRIPT)) }
+            }
+        }
+    };
+    page.into_string()
+}
+
+/// The class that colours the verdict.
+fn tone(run: &Run) -> &'static str {
+    match run.judgement.verdict {
+        Verdict::Valid => "good",
+        Verdict::Violated => "bad",
+        Verdict::Unknown => "doubt",
+    }
+}
+
+fn over_time(run: &Run, bins: &Bins) -> Markup {
+    let findings = &run.judgement.findings;
+    let violated_at: Vec<u64> =
+        findings.iter().flat_map(|found| &found.evidence).map(|shown| shown.at).collect();
+    html! {
+        section {
+            h2 { "Over time" }
+            figure.scroll data-bins=(figures::data(bins)) {
+                (timeline(run.measured, bins, &violated_at))
+                div.tip hidden {}
+            }
+            p.note {
+                "Each point is "
+                @if bins.seconds == 1 { "one second" } @else {
+                    (bins.seconds) " seconds: rates are their average, latencies their highest"
+                }
+                ", at the time of the answer. Where a line stops, nothing was answered. "
+                @if !run.measured.faults.is_empty() { "Shaded: fault episodes. " }
+                @if !violated_at.is_empty() { "Triangles: violations with evidence below. " }
+            }
+        }
+    }
+}
+
+fn latency(run: &Run) -> Markup {
+    html! {
+        section {
+            h2 { "Latency" }
+            (tables::latency(run))
+            figure.scroll { (distribution(run.measured)) }
+            p.note {
+                "Latency counts from the intended time, the moment at which the open-loop schedule \
+                 wanted the operation, so that a stall cannot hide the operations that it delayed \
+                 (coordinated omission). Percentiles are exact to 0.1 %, and nothing is sampled."
+            }
+        }
+    }
+}
+
+fn scenario(run: &Run) -> Markup {
+    html! {
+        section {
+            h2 { "Scenario" }
+            @if !run.scenario.try_out.is_empty() {
+                p { "To try next:" }
+                ul.plain {
+                    @for hint in &run.scenario.try_out { li { code { (hint) } } }
+                }
+            }
+            details {
+                summary { "The scenario as it took effect" }
+                pre { (run.scenario_toml) }
+            }
+        }
+    }
+}
+
+fn foot(run: &Run) -> Markup {
+    html! {
+        section {
+            h2 { "This run" }
+            (tables::environment(run))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,280 @@
+//! The tables of the page.
+
+use crate::claim;
+use crate::measured::{Band, Latency, Percentiles};
+use crate::number;
+use crate::run::{Run, Status};
+use crate::text::totals::totals;
+use maud::{Markup, html};
+use verify::verdict::Finding;
+
+/// Fault episodes in the table; the chart draws all.
+const FAULTS_MAX: usize = 200;
+/// So many rows are shown at once; more are folded away.
+const ROWS_OPEN: usize = 12;
+
+pub(super) fn doubts(run: &Run) -> Markup {
+    html! {
+        @if !run.judgement.doubts.is_empty() {
+            section.doubts {
+                h2 { "Why the verdict is in doubt" }
+                ul { @for doubt in &run.judgement.doubts { li { (doubt) } } }
+            }
+        }
+    }
+}
+
+pub(super) fn expectations(run: &Run) -> Markup {
+    html! {
+        section {
+            h2 { "Expectations" }
+            div.scroll { table {
+                thead { tr { th.sign {} th { "what" } th { "wanted" } th { "got" } } }
+                tbody {
+                    @for expectation in run.expectations {
+                        @let (class, sign) = match expectation.met {
+                            Some(true) => ("held", "✓"),
+                            Some(false) => ("violated", "✗"),
+                            None => ("unknown", "?"),
+                        };
+                        tr class=(class) {
+                            td.sign { (sign) }
+                            td { code { (expectation.what) } }
+                            td { (expectation.wanted) }
+                            td { (expectation.got) }
+                        }
+                    }
+                }
+            } }
+        }
+    }
+}
+
+pub(super) fn invariants(run: &Run) -> Markup {
+    html! {
+        section {
+            h2 { "Invariants" }
+            @if run.judgement.findings.is_empty() {
+                p.note { "No invariant was judged." }
+            } @else {
+                div.scroll { table.invariants {
+                    thead { tr {
+                        th.sign {} th { "invariant" } th.number { "judged" } th.unit {}
+                        th.number { "violations" }
+                    } }
+                    tbody { @for found in &run.judgement.findings { (invariant(run, found)) } }
+                } }
+            }
+        }
+    }
+}
+
+fn invariant(run: &Run, found: &Finding) -> Markup {
+    let status = run.status(found);
+    html! {
+        tr class=(class(status)) {
+            td.sign title=(status.word()) { (status.sign()) }
+            td {
+                @if found.evidence.is_empty() { code { (found.invariant) } } @else {
+                    a href={ "#" (found.invariant) } { code { (found.invariant) } }
+                }
+                @if let Some(claim) = claim::of(&found.invariant) { p.claim { (claim) } }
+                @if matches!(status, Status::Idle | Status::Unknown) {
+                    p.claim.why { (status.word()) }
+                }
+            }
+            td.number { (number::count(found.judged)) }
+            td.unit { (found.unit) }
+            td.number.violations {
+                @if found.violations == 0 { "–" } @else { (number::count(found.violations)) }
+            }
+        }
+    }
+}
+
+const fn class(status: Status) -> &'static str {
+    match status {
+        Status::Held => "held",
+        Status::Violated | Status::ViolatedAsWanted => "violated",
+        Status::Idle => "idle",
+        Status::Unknown => "unknown",
+    }
+}
+
+pub(super) fn latency(run: &Run) -> Markup {
+    let measured = run.measured;
+    html! {
+        div.scroll { table.latency {
+            thead { tr {
+                th {} @for name in ["p50", "p90", "p99", "p99.9", "max", "count"] {
+                    th.number { (name) }
+                }
+            } }
+            tbody {
+                (latency_rows("until accepted", "accept", &measured.accept))
+                (latency_rows("until shown elsewhere", "deliver", &measured.deliver))
+                (percentiles("generator's lateness", "late", &measured.lateness))
+            }
+        } }
+    }
+}
+
+fn latency_rows(name: &str, class: &str, latency: &Latency) -> Markup {
+    let Latency { all, calm, under_fault, .. } = latency;
+    html! {
+        (percentiles(name, class, all))
+        @if under_fault.count > 0 {
+            (percentiles("calm", "part", calm))
+            (percentiles("under faults", "part", under_fault))
+        }
+    }
+}
+
+fn percentiles(name: &str, class: &str, percentiles: &Percentiles) -> Markup {
+    let Percentiles { count, p50_us, p90_us, p99_us, p999_us, max_us } = *percentiles;
+    html! {
+        tr class=(class) {
+            th scope="row" { (name) }
+            @for value in [p50_us, p90_us, p99_us, p999_us, max_us] {
+                td.number { (number::latency_or_dash(value)) }
+            }
+            td.number.soft { (number::count(count)) }
+        }
+    }
+}
+
+pub(super) fn faults(run: &Run) -> Markup {
+    let bands = &run.measured.faults;
+    let table = html! {
+        div.scroll { table {
+            thead { tr {
+                th { "fault" } th { "target" } th.number { "from" } th.number { "to" }
+                th.number { "effect" }
+            } }
+            tbody { @for band in bands.iter().take(FAULTS_MAX) { (fault(band)) } }
+        } }
+        @if bands.len() > FAULTS_MAX {
+            p.note { "and " (number::count((bands.len() - FAULTS_MAX) as u64)) " more" }
+        }
+    };
+    html! {
+        @if !bands.is_empty() {
+            section {
+                h2 { "Faults" }
+                @if bands.len() > ROWS_OPEN {
+                    details {
+                        summary { (number::count(bands.len() as u64)) " episodes" }
+                        (table)
+                    }
+                } @else { (table) }
+            }
+        }
+    }
+}
+
+fn fault(band: &Band) -> Markup {
+    html! {
+        tr {
+            td { code { (band.kind) } }
+            td { (band.target) }
+            td.number { (number::moment(band.from_us)) }
+            td.number {
+                @match band.to_us {
+                    Some(to) => (number::moment(to)),
+                    None => "not ended",
+                }
+            }
+            td.number { (band.effect.map_or_else(|| "–".to_owned(), number::count)) }
+        }
+    }
+}
+
+pub(super) fn counts(run: &Run) -> Markup {
+    let levels = &run.measured.levels;
+    html! {
+        section {
+            h2 { "Counts" }
+            dl.counts {
+                @for (name, value) in totals(run.measured) {
+                    div { dt { (name) } dd { (number::count(value)) } }
+                }
+            }
+            @if !levels.is_empty() {
+                details {
+                    summary { "Highest levels of queues and resources" }
+                    div.scroll { table {
+                        thead { tr {
+                            th { "node" } th { "level" } th.number { "highest" }
+                            th.number { "limit" } th.number { "share" }
+                        } }
+                        tbody {
+                            @for level in levels {
+                                tr class=[(level.highest > level.limit).then_some("violated")] {
+                                    td { (level.node) }
+                                    td { code { (level.name) } }
+                                    td.number { (number::count(level.highest)) }
+                                    td.number { (number::count(level.limit)) }
+                                    td.number { (share(level.highest, level.limit)) }
+                                }
+                            }
+                        }
+                    } }
+                }
+            }
+        }
+    }
+}
+
+fn share(part: u64, whole: u64) -> String {
+    if whole == 0 {
+        return "–".to_owned();
+    }
+    format!("{:.1} %", part as f64 / whole as f64 * 100.0)
+}
+
+pub(super) fn environment(run: &Run) -> Markup {
+    let (header, cluster) = (run.header, &run.scenario.cluster);
+    let span = |duration| number::span(number::micros(duration));
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let machine = format!(
+        "{} {}, {}",
+        std::env::consts::OS,
+        std::env::consts::ARCH,
+        number::counted(processors as u64, "processors", number::NARROW)
+    );
+    let nodes = format!(
+        "{}, {}, {}",
+        number::counted(cluster.gateways.into(), "gateways", number::NARROW),
+        number::counted(cluster.brokers.into(), "brokers", number::NARROW),
+        number::counted(cluster.stores.into(), "stores", number::NARROW),
+    );
+    let users = format!(
+        "{} with {} each",
+        number::counted(header.users.into(), "users", number::NARROW),
+        number::counted(header.devices_per_user.into(), "devices", number::NARROW),
+    );
+    let took = match run.speed() {
+        Some(speed) => format!(
+            "{} for {} of simulated time; {} of CPU, {speed:.1} simulated s per CPU s",
+            span(run.took.wall),
+            span(run.took.simulated),
+            span(run.took.cpu)
+        ),
+        None => format!("{}; {} of CPU", span(run.took.wall), span(run.took.cpu)),
+    };
+    let rows = [
+        ("engine", run.engine().to_owned()),
+        ("seed", header.seed.to_string()),
+        ("cluster", nodes),
+        ("partitions", number::count(header.partitions.into())),
+        ("users", users),
+        ("conversations", number::count(header.conversations.into())),
+        ("took", took),
+        ("machine", machine),
+        ("version", format!("Fracas {}", run.version)),
+        ("history", run.history_file.to_owned()),
+    ];
+    html! {
+        dl.environment { @for (name, value) in rows { dt { (name) } dd { (value) } } }
+    }
+}

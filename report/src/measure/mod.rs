@@ -1,0 +1,253 @@
+//! Measures a run from its events, as they come.
+//!
+//! **Latency counts from the intended time**, the moment at which the open-loop schedule wanted the
+//! operation, never from the moment at which it was really sent. A generator that is held up by the
+//! very stall it should measure would otherwise leave the worst values out: "coordinated omission"
+//! (Gil Tene, "How NOT to Measure Latency", Strange Loop 2015; HdrHistogram's documentation).
+//! Operations that are accepted or shown much later than intended, because a fault, a reconnect or
+//! a slow reader was in between, count in full. Only a device that had no session at all yet when
+//! an operation was intended has no latency for it (`Totals::caught_up`).
+//!
+//! Nothing is sampled: every operation and every delivery is recorded, as long as fewer than
+//! `window::REMEMBERED` operations come between an operation and its last delivery; what is beyond
+//! that is counted in `Totals::untimed`. Memory is bounded, whatever the length of the run.
+
+mod faults;
+mod latency;
+mod seconds;
+mod window;
+
+use crate::measured::{Level, Measured, PhaseMark, Totals};
+use faults::Faults;
+use latency::{Distribution, Recorder};
+use seconds::Seconds;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use verify::history::event::{Device, Event, Header, Said, Seen, What};
+use window::{Acceptance, Window};
+
+/// Gauges that are followed: a few per node, of at most some hundred nodes.
+const LEVELS_MAX: usize = 4_096;
+/// Phases that are noted; a run has seven.
+const PHASES_MAX: usize = 32;
+
+/// Measures a run; feed it every event, in order.
+pub struct Measurements {
+    window: Window,
+    accept: Recorder,
+    deliver: Recorder,
+    lateness: Distribution,
+    seconds: Seconds,
+    faults: Faults,
+    /// By slot.
+    presence: Vec<Presence>,
+    connected: u32,
+    levels: BTreeMap<(Arc<str>, Arc<str>), (u64, u64)>,
+    phases: Vec<PhaseMark>,
+    totals: Totals,
+    now: u64,
+}
+
+/// Whether a device is connected, and since when it takes part.
+#[derive(Clone, Copy)]
+struct Presence {
+    first_opened_us: u64,
+    connected: bool,
+}
+
+impl Measurements {
+    /// Ready for the first event.
+    pub fn new(header: &Header) -> Self {
+        Self::with_window(header, window::REMEMBERED)
+    }
+
+    fn with_window(header: &Header, remembered_max: usize) -> Self {
+        let window = Window::new(header, remembered_max);
+        let absent = Presence { first_opened_us: u64::MAX, connected: false };
+        Self {
+            presence: vec![absent; window.slots()],
+            window,
+            accept: Recorder::new(),
+            deliver: Recorder::new(),
+            lateness: Distribution::new(),
+            seconds: Seconds::new(),
+            faults: Faults::default(),
+            connected: 0,
+            levels: BTreeMap::new(),
+            phases: Vec::new(),
+            totals: Totals::default(),
+            now: 0,
+        }
+    }
+
+    /// Takes the next event.
+    pub fn observe(&mut self, event: &Event) {
+        self.totals.events += 1;
+        self.now = self.now.max(event.at);
+        self.seconds.advance(self.now, &mut self.accept, &mut self.deliver);
+        match &event.is {
+            What::Shown { device, entry } => self.shown(*device, entry),
+            What::Sent { device, message, said, intended, .. } => {
+                self.window.sent(*device, *message, *intended);
+                self.sent(*said, *intended);
+            }
+            What::Accepted { device, message, .. } => {
+                let acceptance = self.window.accepted(*device, *message);
+                self.accepted(&acceptance);
+            }
+            What::Resent { .. } => {
+                self.totals.resent += 1;
+                self.seconds.now().resent += 1;
+            }
+            What::Opened { device, .. } => self.opened(*device),
+            What::Closed { device, code } => self.closed(*device, *code),
+            other => self.observe_rare(other),
+        }
+    }
+
+    fn observe_rare(&mut self, what: &What) {
+        let totals = &mut self.totals;
+        match what {
+            What::ConnectFailed { .. } => totals.connects_failed += 1,
+            What::Rejected { reason, .. } => {
+                *totals.rejected.entry(word(reason)).or_default() += 1;
+            }
+            What::Unanswered { .. } => totals.unanswered += 1,
+            What::ReadEnded { .. } => totals.pages_read += 1,
+            What::ReceiptSent { .. } => totals.receipts_sent += 1,
+            What::ReceiptSeen { .. } => totals.receipts_seen += 1,
+            What::MemberChanged { .. } => totals.members_changed += 1,
+            What::Pushed { .. } => totals.pushed += 1,
+            What::DeadLetter { .. } => totals.dead_letters += 1,
+            What::Stored { .. } => totals.stored += 1,
+            What::Owner { .. } => totals.owners += 1,
+            What::FaultBegan { fault, kind, target } => {
+                totals.faults += 1;
+                self.faults.began(self.now, *fault, kind, target);
+            }
+            What::FaultEnded { fault, effect } => self.faults.ended(self.now, *fault, *effect),
+            What::Phase(phase) if self.phases.len() < PHASES_MAX => {
+                self.phases.push(PhaseMark { phase: *phase, at_us: self.now });
+            }
+            What::Gauge { node, name, value, limit } => self.gauge(node, name, *value, *limit),
+            _ => {}
+        }
+    }
+
+    fn sent(&mut self, said: Said, intended: u64) {
+        match said {
+            Said::Message { .. } => self.totals.messages += 1,
+            Said::Edit { .. } => self.totals.edits += 1,
+            Said::Delete { .. } => self.totals.deletes += 1,
+            // Joins and leaves are asked for by `MemberAsked`.
+            Said::Join { .. } | Said::Leave { .. } => return,
+        }
+        self.lateness.record(self.now.saturating_sub(intended));
+        self.seconds.now().sent += 1;
+    }
+
+    fn accepted(&mut self, acceptance: &Acceptance) {
+        match acceptance {
+            Acceptance::Again => {
+                self.totals.accepted_again += 1;
+                return;
+            }
+            Acceptance::Unknown => self.totals.untimed += 1,
+            Acceptance::First(intended) => {
+                let under_fault = self.faults.overlapped(*intended);
+                let latency = self.now.saturating_sub(*intended);
+                self.totals.clipped += u64::from(self.accept.record(latency, under_fault));
+            }
+        }
+        self.totals.accepted += 1;
+        self.seconds.now().accepted += 1;
+    }
+
+    fn shown(&mut self, device: Device, entry: &Seen) {
+        if matches!(entry.said, Said::Join { .. } | Said::Leave { .. }) {
+            return;
+        }
+        let sender = Window::sender(entry.message);
+        if entry.author == device.user && sender == u64::from(device.device.0) {
+            self.totals.echoed += 1;
+            return;
+        }
+        self.totals.delivered += 1;
+        self.seconds.now().delivered += 1;
+        let Some(intended) = self.window.intended(entry.author, entry.message) else {
+            self.totals.untimed += 1;
+            return;
+        };
+        let there = self.window.slot(device).map(|slot| self.presence[slot].first_opened_us);
+        if there.is_none_or(|since| since > intended) {
+            self.totals.caught_up += 1;
+            return;
+        }
+        let under_fault = self.faults.overlapped(intended);
+        let latency = self.now.saturating_sub(intended);
+        self.totals.clipped += u64::from(self.deliver.record(latency, under_fault));
+    }
+
+    fn opened(&mut self, device: Device) {
+        self.totals.opened += 1;
+        let Some(slot) = self.window.slot(device) else { return };
+        let presence = &mut self.presence[slot];
+        presence.first_opened_us = presence.first_opened_us.min(self.now);
+        if !presence.connected {
+            presence.connected = true;
+            self.connected += 1;
+            self.totals.connected_max = self.totals.connected_max.max(self.connected.into());
+            self.seconds.now().connected = self.connected;
+        }
+    }
+
+    fn closed(&mut self, device: Device, code: u16) {
+        *self.totals.closed.entry(code).or_default() += 1;
+        self.seconds.now().closed += 1;
+        let Some(slot) = self.window.slot(device) else { return };
+        if self.presence[slot].connected {
+            self.presence[slot].connected = false;
+            self.connected -= 1;
+            self.seconds.now().connected = self.connected;
+        }
+    }
+
+    fn gauge(&mut self, node: &Arc<str>, name: &Arc<str>, value: u64, limit: u64) {
+        let key = (node.clone(), name.clone());
+        if let Some(level) = self.levels.get_mut(&key) {
+            if value > level.0 {
+                *level = (value, limit);
+            }
+        } else if self.levels.len() < LEVELS_MAX {
+            self.levels.insert(key, (value, limit));
+        }
+    }
+
+    /// What was measured.
+    pub fn finish(mut self) -> Measured {
+        let seconds = self.seconds.finish(self.now, &mut self.accept, &mut self.deliver);
+        let level = |((node, name), (highest, limit))| Level { node, name, highest, limit };
+        Measured {
+            ended_us: self.now,
+            accept: self.accept.finish(),
+            deliver: self.deliver.finish(),
+            lateness: self.lateness.percentiles(),
+            seconds,
+            phases: self.phases,
+            faults: self.faults.finish(),
+            levels: self.levels.into_iter().map(level).collect(),
+            totals: self.totals,
+        }
+    }
+}
+
+/// A unit variant's word in a history: `not_member`.
+fn word(value: &impl serde::Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => "other".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,64 @@
+//! The row of the second that is under way, and the rows of those that are over.
+
+use crate::measure::latency::Recorder;
+use crate::measured::Second;
+
+/// Rows that are kept: two days. A longer run goes on without further rows.
+pub(crate) const SECONDS_MAX: usize = 172_800;
+const SECOND_US: u64 = 1_000_000;
+
+/// The series of a run.
+#[derive(Default)]
+pub(crate) struct Seconds {
+    over: Vec<Second>,
+    now: Second,
+    now_ends_us: u64,
+}
+
+impl Seconds {
+    pub(crate) fn new() -> Self {
+        Self { now_ends_us: SECOND_US, ..Self::default() }
+    }
+
+    /// The row to count in.
+    pub(crate) fn now(&mut self) -> &mut Second {
+        &mut self.now
+    }
+
+    /// Ends all seconds before `at`.
+    pub(crate) fn advance(&mut self, at: u64, accept: &mut Recorder, deliver: &mut Recorder) {
+        while at >= self.now_ends_us {
+            if self.over.len() < SECONDS_MAX {
+                self.end(accept, deliver);
+            } else {
+                self.now = Second { connected: self.now.connected, ..Second::default() };
+                self.now_ends_us = (at / SECOND_US + 1) * SECOND_US;
+            }
+        }
+    }
+
+    fn end(&mut self, accept: &mut Recorder, deliver: &mut Recorder) {
+        (self.now.accept_p50_us, self.now.accept_p99_us) = accept.end_second();
+        (self.now.deliver_p50_us, self.now.deliver_p99_us) = deliver.end_second();
+        let connected = self.now.connected;
+        self.over.push(std::mem::take(&mut self.now));
+        self.now.connected = connected;
+        self.now_ends_us += SECOND_US;
+    }
+
+    /// All rows; the last second counts if the run lasted into it.
+    pub(crate) fn finish(
+        mut self,
+        ended_us: u64,
+        accept: &mut Recorder,
+        deliver: &mut Recorder,
+    ) -> Vec<Second> {
+        self.advance(ended_us, accept, deliver);
+        let began_us = self.now_ends_us - SECOND_US;
+        let anything = self.now != Second { connected: self.now.connected, ..Second::default() };
+        if self.over.len() < SECONDS_MAX && (ended_us > began_us || anything) {
+            self.end(accept, deliver);
+        }
+        self.over
+    }
+}

@@ -1,0 +1,198 @@
+//! The intended times of the latest operations, to be looked up when they are accepted or shown.
+//!
+//! A device numbers its operations densely, so that a ring per device replaces a map: eight bytes
+//! per operation, one index computation per look-up. All rings share one bound; the oldest
+//! operation of the whole run makes room for the newest.
+
+use protocol::{ClientMessageId, UserId};
+use std::collections::VecDeque;
+use verify::history::Header;
+use verify::history::event::Device;
+
+/// A client message id is `device << COUNTER_BITS | counter`.
+const COUNTER_BITS: u32 = 40;
+/// Set in an intended time once the operation is accepted; times stay far below (292,000 years).
+const ACCEPTED: u64 = 1 << 63;
+/// Stands for an operation that was skipped in a device's numbering.
+const UNKNOWN: u64 = ACCEPTED - 1;
+/// Most numbers that a device may skip; a sender that skips more is not dense and is not followed.
+const SKIP_MAX: u64 = 1_024;
+/// Operations that are remembered: 12 bytes each, and at 10,000/s a quarter of an hour.
+pub(crate) const REMEMBERED: usize = 8 * 1024 * 1024;
+
+/// The intended times of the latest operations of all devices.
+pub(crate) struct Window {
+    devices_per_user: u64,
+    lanes: Vec<Lane>,
+    /// The lane of each remembered operation, oldest first.
+    order: VecDeque<u32>,
+    remembered_max: usize,
+}
+
+/// The operations of one device: consecutive counters from `first` on.
+#[derive(Clone, Default)]
+struct Lane {
+    first: u64,
+    intended: VecDeque<u64>,
+}
+
+/// What an `accepted` meant.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Acceptance {
+    /// The first for an operation that was intended then.
+    First(u64),
+    /// Another one.
+    Again,
+    /// The operation is not remembered.
+    Unknown,
+}
+
+impl Window {
+    pub(crate) fn new(header: &Header, remembered_max: usize) -> Self {
+        let lanes = u64::from(header.users) * u64::from(header.devices_per_user);
+        Self {
+            devices_per_user: u64::from(header.devices_per_user),
+            lanes: vec![Lane::default(); lanes as usize],
+            order: VecDeque::new(),
+            remembered_max,
+        }
+    }
+
+    /// The dense number of a device, if the header knows it.
+    pub(crate) fn slot(&self, device: Device) -> Option<usize> {
+        let user = device.user.0.checked_sub(1)?;
+        let device = u64::from(device.device.0).checked_sub(1)?;
+        if device >= self.devices_per_user {
+            return None;
+        }
+        let slot = usize::try_from(user.checked_mul(self.devices_per_user)? + device).ok()?;
+        (slot < self.lanes.len()).then_some(slot)
+    }
+
+    /// The number of devices.
+    pub(crate) fn slots(&self) -> usize {
+        self.lanes.len()
+    }
+
+    /// Which device sent this.
+    pub(crate) fn sender(message: ClientMessageId) -> u64 {
+        message.0 >> COUNTER_BITS
+    }
+
+    /// Remembers an operation.
+    pub(crate) fn sent(&mut self, device: Device, message: ClientMessageId, intended: u64) {
+        let Some(slot) = self.slot(device) else { return };
+        let counter = message.0 & ((1 << COUNTER_BITS) - 1);
+        let lane = &mut self.lanes[slot];
+        if lane.intended.is_empty() {
+            lane.first = counter;
+        }
+        let next = lane.first + lane.intended.len() as u64;
+        if counter < next || counter - next > SKIP_MAX {
+            return;
+        }
+        for skipped in next..=counter {
+            let value = if skipped == counter { intended.min(UNKNOWN - 1) } else { UNKNOWN };
+            self.lanes[slot].intended.push_back(value);
+            self.order.push_back(slot as u32);
+        }
+        while self.order.len() > self.remembered_max {
+            self.retire();
+        }
+    }
+
+    /// Notes that an operation is accepted.
+    pub(crate) fn accepted(&mut self, device: Device, message: ClientMessageId) -> Acceptance {
+        let Some(intended) = self.entry(device.user, message) else { return Acceptance::Unknown };
+        if *intended & ACCEPTED != 0 {
+            return Acceptance::Again;
+        }
+        if *intended == UNKNOWN {
+            return Acceptance::Unknown;
+        }
+        let first = *intended;
+        *intended |= ACCEPTED;
+        Acceptance::First(first)
+    }
+
+    /// When an operation was intended, if it is remembered.
+    pub(crate) fn intended(&mut self, author: UserId, message: ClientMessageId) -> Option<u64> {
+        let intended = *self.entry(author, message)? & !ACCEPTED;
+        (intended != UNKNOWN).then_some(intended)
+    }
+
+    fn entry(&mut self, author: UserId, message: ClientMessageId) -> Option<&mut u64> {
+        let device = u32::try_from(Self::sender(message)).ok()?;
+        let device = Device { user: author, device: protocol::DeviceId(device) };
+        let slot = self.slot(device)?;
+        let lane = &mut self.lanes[slot];
+        let place = (message.0 & ((1 << COUNTER_BITS) - 1)).checked_sub(lane.first)?;
+        lane.intended.get_mut(usize::try_from(place).ok()?)
+    }
+
+    fn retire(&mut self) {
+        if let Some(slot) = self.order.pop_front() {
+            let lane = &mut self.lanes[slot as usize];
+            lane.intended.pop_front();
+            lane.first += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Acceptance, COUNTER_BITS, Window};
+    use crate::sample::header;
+    use protocol::{ClientMessageId, DeviceId, UserId};
+    use verify::history::event::Device;
+
+    const ADA: Device = Device { user: UserId(2), device: DeviceId(1) };
+    const BOB: Device = Device { user: UserId(3), device: DeviceId(2) };
+
+    fn id(device: Device, counter: u64) -> ClientMessageId {
+        ClientMessageId((u64::from(device.device.0) << COUNTER_BITS) | counter)
+    }
+
+    #[test]
+    fn an_operation_is_accepted_first_once() {
+        let mut window = Window::new(&header(3, 2), 10);
+        window.sent(ADA, id(ADA, 1), 500);
+        assert_eq!(window.accepted(ADA, id(ADA, 1)), Acceptance::First(500));
+        assert_eq!(window.accepted(ADA, id(ADA, 1)), Acceptance::Again);
+        assert_eq!(window.intended(ADA.user, id(ADA, 1)), Some(500));
+        assert_eq!(window.accepted(ADA, id(ADA, 2)), Acceptance::Unknown);
+    }
+
+    #[test]
+    fn a_full_window_forgets_the_oldest_operation_of_all_devices() {
+        let mut window = Window::new(&header(3, 2), 3);
+        window.sent(ADA, id(ADA, 1), 1);
+        window.sent(BOB, id(BOB, 7), 2);
+        window.sent(BOB, id(BOB, 8), 3);
+        window.sent(ADA, id(ADA, 2), 4);
+        assert_eq!(window.intended(ADA.user, id(ADA, 1)), None);
+        assert_eq!(window.intended(ADA.user, id(ADA, 2)), Some(4));
+        assert_eq!(window.intended(BOB.user, id(BOB, 7)), Some(2));
+        assert_eq!(window.intended(BOB.user, id(BOB, 8)), Some(3));
+    }
+
+    #[test]
+    fn a_skipped_number_has_no_intended_time() {
+        let mut window = Window::new(&header(3, 2), 10);
+        window.sent(ADA, id(ADA, 1), 1);
+        window.sent(ADA, id(ADA, 3), 3);
+        assert_eq!(window.intended(ADA.user, id(ADA, 2)), None);
+        assert_eq!(window.accepted(ADA, id(ADA, 2)), Acceptance::Unknown);
+        assert_eq!(window.intended(ADA.user, id(ADA, 3)), Some(3));
+    }
+
+    #[test]
+    fn a_stranger_is_not_remembered() {
+        let mut window = Window::new(&header(3, 2), 10);
+        for stranger in [(0, 1), (4, 1), (1, 0), (1, 3), (u64::MAX, 2)] {
+            let device = Device { user: UserId(stranger.0), device: DeviceId(stranger.1) };
+            window.sent(device, id(device, 1), 1);
+            assert_eq!(window.intended(device.user, id(device, 1)), None, "{device:?}");
+        }
+    }
+}

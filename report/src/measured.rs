@@ -1,0 +1,212 @@
+//! What was measured in a run, ready to be written or compared. `measure` makes it from events.
+//!
+//! All times are microseconds in the clock of the history; missing values are `None`, never zero.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use verify::history::event::Phase;
+
+/// Everything that was measured in a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// Time of the last event.
+    pub ended_us: u64,
+    /// From the intended time of an operation until its sender was told `accepted`.
+    pub accept: Latency,
+    /// From the intended time of an operation until another device showed its entry; one value per
+    /// device that showed it.
+    pub deliver: Latency,
+    /// How late the load generator invoked its operations: from the intended time to the first send.
+    pub lateness: Percentiles,
+    /// One row per second of the run, from second zero, without holes.
+    pub seconds: Vec<Second>,
+    /// When each phase began, in order.
+    pub phases: Vec<PhaseMark>,
+    /// The fault episodes, in the order in which they began.
+    pub faults: Vec<Band>,
+    /// Nodes' levels at their highest.
+    pub levels: Vec<Level>,
+    /// Counts over the whole run.
+    pub totals: Totals,
+}
+
+/// The latency of one kind of operation.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Latency {
+    /// Over the whole run.
+    pub all: Percentiles,
+    /// Of the operations that no fault overlapped between the intended time and the end.
+    pub calm: Percentiles,
+    /// Of the operations that some fault overlapped.
+    pub under_fault: Percentiles,
+    /// The distribution over the whole run, for a chart: rising quantiles, with the value of each.
+    pub distribution: Vec<Point>,
+}
+
+/// Percentiles of a distribution, each at most 0.1 % above the exact value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Percentiles {
+    /// How many values there were.
+    pub count: u64,
+    /// Half of the values are at most this.
+    pub p50_us: Option<u64>,
+    /// 90 % of the values are at most this.
+    pub p90_us: Option<u64>,
+    /// 99 % of the values are at most this.
+    pub p99_us: Option<u64>,
+    /// 99.9 % of the values are at most this.
+    pub p999_us: Option<u64>,
+    /// The highest value, exact.
+    pub max_us: Option<u64>,
+}
+
+/// A point of a distribution.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Point {
+    /// The share of the values that are at most `value_us`; 1 is the highest value.
+    pub quantile: f64,
+    /// The value.
+    pub value_us: u64,
+}
+
+/// What happened within one second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Second {
+    /// Operations that were sent for the first time.
+    pub sent: u32,
+    /// Operations of which the sender was told `accepted`, for the first time.
+    pub accepted: u32,
+    /// Entries that were shown on devices other than the sender's.
+    pub delivered: u32,
+    /// Operations that were sent again.
+    pub resent: u32,
+    /// Sessions that ended.
+    pub closed: u32,
+    /// Devices that were connected when the second ended.
+    pub connected: u32,
+    /// Median latency of what was accepted in this second.
+    pub accept_p50_us: Option<u64>,
+    /// 99th percentile of the same.
+    pub accept_p99_us: Option<u64>,
+    /// Median latency of what was delivered in this second.
+    pub deliver_p50_us: Option<u64>,
+    /// 99th percentile of the same.
+    pub deliver_p99_us: Option<u64>,
+}
+
+/// The beginning of a phase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhaseMark {
+    /// Which.
+    pub phase: Phase,
+    /// When.
+    pub at_us: u64,
+}
+
+/// A fault episode.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Band {
+    /// Its number in the run.
+    pub fault: u32,
+    /// Its word: `pause`.
+    pub kind: Arc<str>,
+    /// What it hit: `store-1`.
+    pub target: Arc<str>,
+    /// When it began.
+    pub from_us: u64,
+    /// When it ended; `None` if it had not by the end of the run.
+    pub to_us: Option<u64>,
+    /// What it did (packets held, writes lost, ...); `None` if it had not ended.
+    pub effect: Option<u64>,
+}
+
+/// The highest level of a node's gauge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Level {
+    /// The node: `gateway-1`.
+    pub node: Arc<str>,
+    /// The gauge.
+    pub name: Arc<str>,
+    /// Its highest value.
+    pub highest: u64,
+    /// The limit that stood when it was highest.
+    pub limit: u64,
+}
+
+/// Counts over a whole run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Events of the history.
+    pub events: u64,
+    /// New messages that were sent.
+    pub messages: u64,
+    /// Edits that were sent.
+    pub edits: u64,
+    /// Deletions that were sent.
+    pub deletes: u64,
+    /// Operations that were sent again.
+    pub resent: u64,
+    /// Operations that were accepted, each counted once.
+    pub accepted: u64,
+    /// Further `accepted` for an operation that already was.
+    pub accepted_again: u64,
+    /// Operations that were refused, by reason.
+    pub rejected: BTreeMap<String, u64>,
+    /// Operations without an answer at the end of the run.
+    pub unanswered: u64,
+    /// Entries that were shown on devices other than the sender's.
+    pub delivered: u64,
+    /// Of these, entries that are older than the device's first session: shown, but without a
+    /// latency, because a device that has never been there cannot be late.
+    pub caught_up: u64,
+    /// Entries that were shown on the sender's own device.
+    pub echoed: u64,
+    /// Accepts and deliveries without a latency, because their intended time was not known any more.
+    pub untimed: u64,
+    /// Latencies above ten minutes, which count as ten minutes in the percentiles.
+    pub clipped: u64,
+    /// Sessions that were opened.
+    pub opened: u64,
+    /// Sessions that ended, by close code; 0 is a lost connection.
+    pub closed: BTreeMap<u16, u64>,
+    /// Connection attempts that failed.
+    pub connects_failed: u64,
+    /// Most devices connected at once.
+    pub connected_max: u64,
+    /// Pages of stored entries that were read.
+    pub pages_read: u64,
+    /// Cursor reports that were sent.
+    pub receipts_sent: u64,
+    /// Cursor reports of others that were seen.
+    pub receipts_seen: u64,
+    /// Members who joined or left.
+    pub members_changed: u64,
+    /// Notifications that the push provider took.
+    pub pushed: u64,
+    /// Entries in the dead letters at the end.
+    pub dead_letters: u64,
+    /// Entries in the store at the end.
+    pub stored: u64,
+    /// Announcements of a partition's owner.
+    pub owners: u64,
+    /// Faults that began.
+    pub faults: u64,
+}
+
+impl Totals {
+    /// Operations that were sent, each counted once.
+    pub fn sent(&self) -> u64 {
+        self.messages + self.edits + self.deletes
+    }
+
+    /// Operations that were refused, for whatever reason.
+    pub fn rejected_in_all(&self) -> u64 {
+        self.rejected.values().sum()
+    }
+
+    /// Sessions that ended, for whatever reason.
+    pub fn closed_in_all(&self) -> u64 {
+        self.closed.values().sum()
+    }
+}

@@ -1,0 +1,121 @@
+//! How numbers and times are written, the same way in every form of a report.
+
+/// Between groups of three digits on a page: a narrow space that does not break.
+pub(crate) const NARROW: char = '\u{202f}';
+/// Between groups of three digits in a terminal, whose fonts often lack the narrow space.
+pub(crate) const COMMA: char = ',';
+
+/// 1234567 as "1 234 567".
+pub(crate) fn grouped(number: u64, separator: char) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3 * separator.len_utf8());
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            out.push(separator);
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// For a page.
+pub(crate) fn count(number: u64) -> String {
+    grouped(number, NARROW)
+}
+
+/// A number and its unit: "1 message", "2 messages" for the unit "messages".
+pub(crate) fn counted(number: u64, unit: &str, separator: char) -> String {
+    let one = unit.strip_suffix('s').filter(|_| number == 1).unwrap_or(unit);
+    format!("{} {one}", grouped(number, separator))
+}
+
+/// Three significant digits: 0.842, 1.24, 12.4, 842, 1 240.
+pub(crate) fn three_digits(value: f64) -> String {
+    let decimals = match value.abs() {
+        v if v == 0.0 || v >= 99.95 => 0,
+        v if v >= 9.995 => 1,
+        _ => 2,
+    };
+    if decimals == 0 { count(value.round() as u64) } else { format!("{value:.decimals$}") }
+}
+
+/// A latency: "842 µs", "1.24 ms", "12.4 s"; from two minutes on as `span`.
+pub(crate) fn latency(us: u64) -> String {
+    match us {
+        0..1_000 => format!("{us} µs"),
+        // What would round up to 1000 ms is written as seconds.
+        1_000..999_500 => format!("{} ms", three_digits(us as f64 / 1e3)),
+        999_500..120_000_000 => format!("{} s", three_digits(us as f64 / 1e6)),
+        _ => span(us),
+    }
+}
+
+/// A latency, or a dash where there is none.
+pub(crate) fn latency_or_dash(us: Option<u64>) -> String {
+    us.map_or_else(|| "–".to_owned(), latency)
+}
+
+/// A length of time that people wait: "12.3 s", "2 min 05 s", "1 h 02 min".
+pub(crate) fn span(us: u64) -> String {
+    let seconds = (us + 500_000) / 1_000_000;
+    match seconds {
+        0..120 => format!("{:.1} s", us as f64 / 1e6),
+        120..7_200 => format!("{} min {:02} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {:02} min", seconds / 3_600, seconds / 60 % 60),
+    }
+}
+
+/// A moment of a run, to the millisecond: "12.345 s".
+pub(crate) fn moment(us: u64) -> String {
+    format!("{}.{:03} s", us / 1_000_000, us / 1_000 % 1_000)
+}
+
+/// A duration as microseconds, as far as they fit.
+pub(crate) fn micros(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{COMMA, counted, grouped, latency, moment, span};
+
+    #[test]
+    fn digits_are_grouped_from_the_right() {
+        for (number, want) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(grouped(number, COMMA), want);
+        }
+        assert_eq!(counted(1, "accepted messages", COMMA), "1 accepted message");
+        assert_eq!(counted(0, "accepted messages", COMMA), "0 accepted messages");
+    }
+
+    #[test]
+    fn latencies_have_three_digits() {
+        for (us, want) in [
+            (0, "0 µs"),
+            (999, "999 µs"),
+            (1_000, "1.00 ms"),
+            (12_345, "12.3 ms"),
+            (99_960, "100 ms"),
+            (999_499, "999 ms"),
+            (999_500, "1.00 s"),
+            (61_250_000, "61.2 s"),
+            (125_000_000, "2 min 05 s"),
+        ] {
+            assert_eq!(latency(us), want, "{us}");
+        }
+    }
+
+    #[test]
+    fn spans_change_their_units() {
+        for (us, want) in [
+            (0, "0.0 s"),
+            (28_040_000, "28.0 s"),
+            (119_600_000, "2 min 00 s"),
+            (3_725_000_000, "62 min 05 s"),
+            (28_800_000_000, "8 h 00 min"),
+        ] {
+            assert_eq!(span(us), want, "{us}");
+        }
+        assert_eq!(moment(12_345_678), "12.345 s");
+    }
+}

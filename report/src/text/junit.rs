@@ -1,0 +1,159 @@
+//! `junit.xml`: one suite per run, one case per invariant and per expectation, for CI systems.
+//!
+//! The form is the one that Jenkins, GitLab and GitHub's reporters read (the schema of Ant's JUnit
+//! task). A violation that the scenario wants is no failure: CI must be red exactly when
+//! somebody has to look.
+
+use crate::expectation::Expectation;
+use crate::number::{self, COMMA};
+use crate::run::{Run, Status};
+use std::fmt::Write as _;
+use verify::verdict::{Evidence, Finding};
+
+/// What became of one case.
+enum Outcome {
+    Passed,
+    Failed { kind: &'static str, message: String, text: String },
+    Skipped(String),
+}
+
+struct Case {
+    class: &'static str,
+    name: String,
+    outcome: Outcome,
+    said: String,
+}
+
+/// The file of a run.
+pub(crate) fn junit(run: &Run) -> String {
+    let cases: Vec<Case> = run
+        .expectations
+        .iter()
+        .map(expectation)
+        .chain(run.judgement.findings.iter().map(|found| invariant(run, found)))
+        .collect();
+    let count = |wanted: fn(&Outcome) -> bool| cases.iter().filter(|c| wanted(&c.outcome)).count();
+    let failures = count(|outcome| matches!(outcome, Outcome::Failed { .. }));
+    let skipped = count(|outcome| matches!(outcome, Outcome::Skipped(_)));
+    let (tests, time) = (cases.len(), run.took.wall.as_secs_f64());
+    let sums = format!(
+        "tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\" \
+         time=\"{time:.3}\""
+    );
+    let name = escape(&run.header.scenario);
+    let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    let _ = writeln!(out, "<testsuites name=\"fracas\" {sums}>");
+    let _ = writeln!(out, "  <testsuite name=\"{name}\" {sums}>");
+    properties(run, &mut out);
+    for case in &cases {
+        write_case(case, &name, &mut out);
+    }
+    out.push_str("  </testsuite>\n</testsuites>\n");
+    out
+}
+
+fn properties(run: &Run, out: &mut String) {
+    out.push_str("    <properties>\n");
+    for (name, value) in [
+        ("verdict", run.verdict_word()),
+        ("engine", run.engine()),
+        ("seed", &run.header.seed.to_string()),
+        ("version", run.version),
+        ("reproduce", run.reproduce),
+    ] {
+        let value = escape(value);
+        let _ = writeln!(out, "      <property name=\"{name}\" value=\"{value}\"/>");
+    }
+    out.push_str("    </properties>\n");
+}
+
+fn expectation(expectation: &Expectation) -> Case {
+    let Expectation { what, wanted, got, met } = expectation;
+    let said = format!("wanted {wanted}; got {got}");
+    let outcome = match met {
+        Some(true) => Outcome::Passed,
+        Some(false) => {
+            Outcome::Failed { kind: "unmet", message: said.clone(), text: String::new() }
+        }
+        None => Outcome::Skipped(said.clone()),
+    };
+    Case { class: "expectation", name: what.clone(), outcome, said }
+}
+
+fn invariant(run: &Run, found: &Finding) -> Case {
+    let judged = number::counted(found.judged, &found.unit, COMMA);
+    let outcome = match run.status(found) {
+        Status::Held | Status::ViolatedAsWanted => Outcome::Passed,
+        Status::Violated => Outcome::Failed {
+            kind: "violated",
+            message: found.evidence.first().map_or_else(String::new, |shown| shown.what.clone()),
+            text: found.evidence.iter().map(evidence).collect::<Vec<_>>().join("\n"),
+        },
+        Status::Idle => Outcome::Skipped("idle here, as the scenario allows".to_owned()),
+        Status::Unknown => Outcome::Skipped(if found.judged == 0 {
+            "unknown: nothing was judged".to_owned()
+        } else {
+            "unknown: what was judged allows no verdict".to_owned()
+        }),
+    };
+    let said = format!(
+        "{}; judged {judged}; {}",
+        run.status(found).word(),
+        number::counted(found.violations, "violations", COMMA)
+    );
+    Case { class: "invariant", name: found.invariant.clone(), outcome, said }
+}
+
+fn evidence(shown: &Evidence) -> String {
+    let mut text = format!("{}: {}\n", number::moment(shown.at), shown.what);
+    for fault in &shown.faults {
+        let _ = writeln!(text, "  fault: {fault}");
+    }
+    for line in &shown.history {
+        let _ = writeln!(text, "  {line}");
+    }
+    text
+}
+
+fn write_case(case: &Case, suite: &str, out: &mut String) {
+    let (class, name) = (case.class, escape(&case.name));
+    let _ =
+        writeln!(out, "    <testcase classname=\"{suite}.{class}\" name=\"{name}\" time=\"0\">");
+    match &case.outcome {
+        Outcome::Passed => {}
+        Outcome::Failed { kind, message, text } => {
+            let (message, text) = (escape(message), escape(text));
+            let _ = writeln!(
+                out,
+                "      <failure type=\"{kind}\" message=\"{message}\">{text}</failure>"
+            );
+        }
+        Outcome::Skipped(why) => {
+            let _ = writeln!(out, "      <skipped message=\"{}\"/>", escape(why));
+        }
+    }
+    let _ = writeln!(out, "      <system-out>{}</system-out>", escape(&case.said));
+    out.push_str("    </testcase>\n");
+}
+
+/// Text for XML 1.0, in which most control characters may not even be written as references.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\t' | '\n' => out.push(character),
+            '\u{0}'..'\u{20}' | '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}' => {
+                out.extend(character.escape_unicode());
+            }
+            _ => out.push(character),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,235 @@
+//! `report.md`: the report for people who read diffs and the summaries of CI runs.
+//!
+//! GitHub-flavoured; the same order as the page: verdict, expectations, invariants, latency,
+//! faults, violations, counts, how to make the run again.
+
+use crate::claim;
+use crate::measured::{Band, Latency, Percentiles};
+use crate::number;
+use crate::run::Run;
+use crate::text::totals::totals;
+use std::fmt::Write as _;
+use verify::verdict::Evidence;
+
+/// Fault episodes that are listed; a random run can have hundreds, and the page draws them all.
+const FAULTS_MAX: usize = 50;
+
+/// The report of a run.
+pub(crate) fn markdown(run: &Run) -> String {
+    let mut out = String::new();
+    head(run, &mut out);
+    expectations(run, &mut out);
+    invariants(run, &mut out);
+    latency(run, &mut out);
+    faults(run, &mut out);
+    violations(run, &mut out);
+    counts(run, &mut out);
+    again(run, &mut out);
+    out
+}
+
+fn head(run: &Run, out: &mut String) {
+    let word = run.verdict_word();
+    let _ = writeln!(out, "# {}: {word}\n", text(&run.header.scenario));
+    let (seed, engine, version) = (run.header.seed, run.engine(), text(run.version));
+    let _ = writeln!(
+        out,
+        "**{word}**, {}. Seed {seed}, {engine}, Fracas {version}.\n",
+        run.agreement()
+    );
+    let _ = writeln!(out, "{}\n", text(&run.verdict_sentence()));
+    if !run.scenario.question.is_empty() {
+        let _ = writeln!(out, "> {}\n", text(&run.scenario.question));
+    }
+    if !run.scenario.lesson.is_empty() {
+        let _ = writeln!(out, "Lesson: {}\n", text(&run.scenario.lesson));
+    }
+    for doubt in &run.judgement.doubts {
+        let _ = writeln!(out, "- Unknown, because {}", text(doubt));
+    }
+    if !run.judgement.doubts.is_empty() {
+        out.push('\n');
+    }
+}
+
+fn expectations(run: &Run, out: &mut String) {
+    out.push_str("## Expectations\n\n| | what | wanted | got |\n| --- | --- | --- | --- |\n");
+    for expectation in run.expectations {
+        let sign = match expectation.met {
+            Some(true) => "✓",
+            Some(false) => "✗",
+            None => "?",
+        };
+        let [what, wanted, got] =
+            [&expectation.what, &expectation.wanted, &expectation.got].map(|cell| text(cell));
+        let _ = writeln!(out, "| {sign} | {what} | {wanted} | {got} |");
+    }
+    out.push('\n');
+}
+
+fn invariants(run: &Run, out: &mut String) {
+    out.push_str("## Invariants\n\n");
+    out.push_str(
+        "| | invariant | claim | judged | violations |\n| --- | --- | --- | --: | --: |\n",
+    );
+    for found in &run.judgement.findings {
+        let status = run.status(found);
+        let judged = number::counted(found.judged, &found.unit, number::NARROW);
+        let claim = claim::of(&found.invariant).unwrap_or_default();
+        let _ = writeln!(
+            out,
+            "| {} | `{}` | {} | {} | {} |",
+            status.sign(),
+            code(&found.invariant),
+            text(claim),
+            text(&judged),
+            number::count(found.violations)
+        );
+    }
+    out.push('\n');
+}
+
+fn latency(run: &Run, out: &mut String) {
+    let measured = run.measured;
+    out.push_str("## Latency, from the intended time\n\n");
+    out.push_str("| | p50 | p90 | p99 | p99.9 | max | count |\n");
+    out.push_str("| --- | --: | --: | --: | --: | --: | --: |\n");
+    for (name, latency) in
+        [("until accepted", &measured.accept), ("until shown elsewhere", &measured.deliver)]
+    {
+        let Latency { all, calm, under_fault, .. } = latency;
+        percentiles(name, all, out);
+        if under_fault.count > 0 {
+            percentiles("&emsp;calm", calm, out);
+            percentiles("&emsp;under faults", under_fault, out);
+        }
+    }
+    percentiles("generator's lateness", &measured.lateness, out);
+    out.push('\n');
+}
+
+fn percentiles(name: &str, percentiles: &Percentiles, out: &mut String) {
+    let Percentiles { count, p50_us, p90_us, p99_us, p999_us, max_us } = *percentiles;
+    let _ = write!(out, "| {name} |");
+    for value in [p50_us, p90_us, p99_us, p999_us, max_us] {
+        let _ = write!(out, " {} |", number::latency_or_dash(value));
+    }
+    let _ = writeln!(out, " {} |", number::count(count));
+}
+
+fn faults(run: &Run, out: &mut String) {
+    let bands = &run.measured.faults;
+    if bands.is_empty() {
+        return;
+    }
+    out.push_str("## Faults\n\n| fault | target | from | to | effect |\n");
+    out.push_str("| --- | --- | --: | --: | --: |\n");
+    for Band { kind, target, from_us, to_us, effect, .. } in bands.iter().take(FAULTS_MAX) {
+        let dash = || "–".to_owned();
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {} | {} |",
+            text(kind),
+            text(target),
+            number::moment(*from_us),
+            to_us.map_or_else(dash, number::moment),
+            effect.map_or_else(dash, number::count)
+        );
+    }
+    if bands.len() > FAULTS_MAX {
+        let _ = writeln!(out, "\nand {} more.", number::count((bands.len() - FAULTS_MAX) as u64));
+    }
+    out.push('\n');
+}
+
+fn violations(run: &Run, out: &mut String) {
+    if run.violations() == 0 {
+        return;
+    }
+    out.push_str("## Violations\n\n");
+    for found in run.judgement.findings.iter().filter(|found| found.violations > 0) {
+        let times = number::counted(found.violations, "violations", number::NARROW);
+        let _ = writeln!(out, "### `{}`: {times}\n", code(&found.invariant));
+        for shown in &found.evidence {
+            evidence(shown, out);
+        }
+    }
+}
+
+fn evidence(shown: &Evidence, out: &mut String) {
+    let _ = writeln!(out, "**{}** {}\n", number::moment(shown.at), text(&shown.what));
+    for fault in &shown.faults {
+        let _ = writeln!(out, "- during {}", text(fault));
+    }
+    if !shown.faults.is_empty() {
+        out.push('\n');
+    }
+    if !shown.history.is_empty() {
+        out.push_str("<details><summary>history</summary>\n\n");
+        block("json", &shown.history.join("\n"), out);
+        out.push_str("\n</details>\n\n");
+    }
+}
+
+fn counts(run: &Run, out: &mut String) {
+    out.push_str("## Counts\n\n| | |\n| --- | --: |\n");
+    for (name, value) in totals(run.measured) {
+        let _ = writeln!(out, "| {} | {} |", text(&name), number::count(value));
+    }
+    out.push('\n');
+}
+
+fn again(run: &Run, out: &mut String) {
+    out.push_str("## Make it again\n\n");
+    block("sh", run.reproduce, out);
+    let span = |duration| number::span(number::micros(duration));
+    let _ = writeln!(
+        out,
+        "\nIt took {} ({} of CPU). The history is in `{}`.\n",
+        span(run.took.wall),
+        span(run.took.cpu),
+        code(run.history_file)
+    );
+    out.push_str("<details><summary>the scenario in effect</summary>\n\n");
+    block("toml", run.scenario_toml, out);
+    out.push_str("\n</details>\n");
+}
+
+/// A fenced block; the fence is longer than every run of backticks within.
+fn block(language: &str, content: &str, out: &mut String) {
+    let mut longest = 0;
+    let mut run = 0;
+    for character in content.chars() {
+        run = if character == '`' { run + 1 } else { 0 };
+        longest = longest.max(run);
+    }
+    let fence = "`".repeat(3.max(longest + 1));
+    let _ = writeln!(out, "{fence}{language}\n{}\n{fence}", content.trim_end());
+}
+
+/// Content of a code span in a table's cell.
+fn code(content: &str) -> String {
+    content.replace('`', "'").replace('|', "\\|").replace(['\n', '\r'], " ")
+}
+
+/// Text that means nothing but itself.
+fn text(content: &str) -> String {
+    let mut out = String::with_capacity(content.len());
+    for character in content.chars() {
+        match character {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '\\' | '|' | '`' | '*' | '_' | '[' | ']' | '#' | '~' => {
+                out.push('\\');
+                out.push(character);
+            }
+            '\n' | '\r' => out.push(' '),
+            _ => out.push(character),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;

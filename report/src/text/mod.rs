@@ -1,0 +1,7 @@
+//! The forms of a report that are text: for a terminal, for people who read diffs, for CI.
+
+pub(crate) mod junit;
+pub(crate) mod markdown;
+pub(crate) mod progress;
+pub(crate) mod terminal;
+pub(crate) mod totals;
