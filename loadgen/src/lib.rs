@@ -1,1 +1,23 @@
-//! Virtual users: arrivals, sessions, measuring, and real runs over sockets.
+//! Virtual users: what they will do, doing it, measuring it, and real runs over sockets.
+//!
+//! The users of the simulator and of real runs are the same code: everything that they touch comes
+//! from `ports::Machine`, everything that happens to them goes to a `Recorder`. Judging is left to
+//! `verify`.
+
+pub mod body;
+pub mod crew;
+pub mod final_reads;
+pub mod measure;
+pub mod plan;
+pub mod recorder;
+pub mod rest;
+mod seen;
+pub mod set_up;
+pub mod targets;
+
+pub use crew::{CrewReport, run_crew};
+pub use final_reads::final_reads;
+pub use plan::Plan;
+pub use recorder::Recorder;
+pub use set_up::set_up;
+pub use targets::{Service, Targets};

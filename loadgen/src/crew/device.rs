@@ -1,0 +1,384 @@
+//! One device of one user: acts when it is told to, and records everything that happens to it.
+
+use super::dialer::CrewDialer;
+use super::history_read::{Ended, HistoryReads, Next};
+use super::notebook::Notebook;
+use super::receipts::Receipts;
+use super::slowness::Slowness;
+use super::{Crew, membership};
+use crate::body::{self, Body};
+use crate::plan::{Kind, Operation};
+use crate::seen;
+use client::{Action, ActionKind, Client, Event, Session};
+use protocol::frames::client::plain_text;
+use protocol::frames::server::Page;
+use protocol::{ConversationId, DeviceId, Sequence, UserId};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+use verify::history::event::{self, Phase, Said, What};
+
+/// A format that no owner knows.
+const POISON_FORMAT: u16 = 99;
+/// Most reads begin at most this far behind the cursor.
+const RECENT: u64 = 100;
+/// One read in this many begins at the first entry.
+const WHOLE_ONE_IN: u64 = 16;
+
+/// What a device is told.
+pub enum Command {
+    /// An operation is due.
+    Do {
+        /// Which.
+        operation: Operation,
+        /// Its intended time in the recorder's clock.
+        intended_us: u64,
+    },
+    /// The load begins.
+    Load,
+    /// The run is over.
+    Stop,
+}
+
+pub struct Device {
+    crew: Arc<Crew>,
+    who: event::Device,
+    commands: mpsc::UnboundedReceiver<Command>,
+    client: Client<CrewDialer>,
+    notebook: Notebook,
+    receipts: Receipts,
+    receipts_at: Instant,
+    reads: HistoryReads,
+    slowness: Option<Slowness>,
+}
+
+impl Device {
+    pub fn new(
+        crew: Arc<Crew>,
+        user: UserId,
+        device: DeviceId,
+        commands: mpsc::UnboundedReceiver<Command>,
+    ) -> Self {
+        let seed = crew.plan.device_seed("session", user, device);
+        let session = Session::new(crew.settings.clone(), device, seed);
+        let dialer = CrewDialer::new(crew.clone(), user, device);
+        // The first report comes after a part of the period, so that reports are spread.
+        let period = crew.plan.load().receipts_every;
+        let part = crew.plan.device_seed("receipts", user, device) as f64 / u64::MAX as f64;
+        Self {
+            who: event::Device { user, device },
+            commands,
+            client: Client::new(session, dialer),
+            notebook: Notebook::new(device),
+            receipts: Receipts::default(),
+            receipts_at: Instant::now() + period.mul_f64(part),
+            reads: HistoryReads::default(),
+            slowness: None,
+            crew,
+        }
+    }
+
+    pub async fn run(mut self) {
+        let mut events = Vec::new();
+        loop {
+            let due = self.due();
+            tokio::select! {
+                biased;
+                command = self.commands.recv() => match command {
+                    Some(Command::Do { operation, intended_us }) => {
+                        self.operate(operation, intended_us);
+                    }
+                    Some(Command::Load) => self.begin_slowness(),
+                    Some(Command::Stop) | None => break,
+                },
+                () = self.client.next(&mut events) => {
+                    for event in events.drain(..) {
+                        self.happened(event);
+                    }
+                }
+                () = sleep_until(due) => self.look_at_the_clock(),
+            }
+        }
+        self.stop().await;
+    }
+
+    async fn stop(mut self) {
+        self.give_up_reads(true);
+        for (conversation, message) in self.client.session().unanswered() {
+            self.record(What::Unanswered { device: self.who, conversation, message });
+        }
+        let (crew, device) = (self.crew, self.who);
+        let mut events = Vec::new();
+        self.client.stop(&mut events).await;
+        for event in events {
+            if let Event::Closed { code } = event {
+                crew.recorder.record(What::Closed { device, code });
+            }
+        }
+    }
+
+    fn due(&self) -> Instant {
+        let slow = self.slowness.as_ref().map(Slowness::until);
+        let receipts = self.reports_receipts().then_some(self.receipts_at);
+        // Without anything to do it looks up once an hour.
+        let idle = Instant::now() + Duration::from_secs(3_600);
+        [slow, receipts, self.reads.due()].into_iter().flatten().min().unwrap_or(idle)
+    }
+
+    fn reports_receipts(&self) -> bool {
+        !self.crew.plan.load().receipts_every.is_zero()
+    }
+
+    fn look_at_the_clock(&mut self) {
+        let now = Instant::now();
+        self.give_up_reads(false);
+        if let Some(slowness) = &mut self.slowness
+            && slowness.until() <= now
+        {
+            slowness.turn();
+            self.client.set_reading(slowness.reads());
+        }
+        if self.reports_receipts() && self.receipts_at <= now {
+            self.receipts_at = now + self.crew.plan.load().receipts_every;
+            // The final reads compare the stored cursors with what was reported before them.
+            if *self.crew.phase.borrow() < Phase::Judge {
+                self.report_receipts();
+            }
+        }
+    }
+
+    fn report_receipts(&mut self) {
+        if !self.client.session().is_open() {
+            return;
+        }
+        let due: Vec<_> = self
+            .client
+            .session()
+            .cursors()
+            .filter_map(|(conversation, cursor)| self.receipts.due(conversation, cursor))
+            .collect();
+        for receipt in due {
+            if self.client.act(|session, _, out| session.receipt(receipt, out)) {
+                self.receipts.sent(receipt);
+                let (conversation, device) = (receipt.conversation, self.who);
+                let (delivered, read) = (receipt.delivered, receipt.read);
+                self.record(What::ReceiptSent { device, conversation, delivered, read });
+            }
+        }
+    }
+
+    fn operate(&mut self, operation: Operation, intended_us: u64) {
+        let conversation = operation.conversation;
+        match operation.kind {
+            Kind::Send => self.send(operation, intended_us, None, plain_text()),
+            Kind::Poison => self.send(operation, intended_us, None, POISON_FORMAT),
+            Kind::Reply => {
+                let parent = self.notebook.newest_message(conversation);
+                self.send(operation, intended_us, parent, plain_text());
+            }
+            Kind::Edit | Kind::Delete => {
+                let delete = operation.kind == Kind::Delete;
+                match self.notebook.own_message(operation.pick, delete) {
+                    Some((conversation, target)) => {
+                        self.change(operation, intended_us, conversation, target);
+                    }
+                    None => self.send(operation, intended_us, None, plain_text()),
+                }
+            }
+            Kind::ReadHistory => self.read(operation),
+            Kind::JoinLeave => {
+                membership::change(&self.crew, conversation, self.who.user);
+            }
+            Kind::Reconnect => self.client.act(|session, _, out| session.reconnect(out)),
+            Kind::Typing => {
+                self.client.act(|session, _, out| session.typing(conversation, out));
+            }
+        }
+    }
+
+    fn begin_slowness(&mut self) {
+        if self.slowness.is_none()
+            && let Some(slow) = self.crew.plan.slow_reader(self.who.user)
+        {
+            self.slowness = Some(Slowness::new(slow));
+            self.client.set_reading(false);
+        }
+    }
+
+    fn send(
+        &mut self,
+        operation: Operation,
+        intended_us: u64,
+        parent: Option<Sequence>,
+        format: u16,
+    ) {
+        let conversation = operation.conversation;
+        let id = self.notebook.next_id();
+        self.notebook.asked(id);
+        let body = self.text(id, conversation, parent, operation.size);
+        let said = Said::Message { hash: body::hash(&body), parent };
+        let kind = ActionKind::Send { body, reply_to: parent, format };
+        self.submit(Action { conversation, id, kind }, said, intended_us);
+    }
+
+    fn change(
+        &mut self,
+        operation: Operation,
+        intended_us: u64,
+        conversation: ConversationId,
+        target: Sequence,
+    ) {
+        let id = self.notebook.next_id();
+        let (kind, said) = if operation.kind == Kind::Delete {
+            (ActionKind::Delete { target }, Said::Delete { target })
+        } else {
+            let body = self.text(id, conversation, Some(target), operation.size);
+            let said = Said::Edit { target, hash: body::hash(&body) };
+            (ActionKind::Edit { target, body }, said)
+        };
+        self.submit(Action { conversation, id, kind }, said, intended_us);
+    }
+
+    fn text(
+        &self,
+        counter: protocol::ClientMessageId,
+        conversation: ConversationId,
+        parent: Option<Sequence>,
+        size: u32,
+    ) -> String {
+        let epoch = self.notebook.membership(conversation);
+        let user = self.who.user;
+        Body { user, counter, conversation, parent, epoch }.text(size as usize)
+    }
+
+    fn submit(&mut self, action: Action, said: Said, intended: u64) {
+        let (conversation, message) = (action.conversation, action.id);
+        // Recorded first: nobody may see the message before it was invoked.
+        let device = self.who;
+        self.record(What::Sent { device, conversation, message, said, intended });
+        let taken = self.client.act(|session, now_ms, out| session.submit(now_ms, action, out));
+        if taken.is_err() {
+            // It never left the device. An indefinite outcome is a true, if weak, statement.
+            self.record(What::Unanswered { device, conversation, message });
+        }
+    }
+
+    fn read(&mut self, operation: Operation) {
+        let conversation = operation.conversation;
+        let Some(cursor) = self.client.session().cursor(conversation) else { return };
+        let after = if operation.pick.is_multiple_of(WHOLE_ONE_IN) {
+            Sequence::START
+        } else {
+            Sequence(cursor.0.saturating_sub(operation.pick / WHOLE_ONE_IN % RECENT))
+        };
+        if !self.client.session().is_open() {
+            return;
+        }
+        let Some(backlog) = self.reads.begin(conversation, after) else { return };
+        let (device, request) = (self.who, backlog.request);
+        self.record(What::ReadBegan { device, request, conversation, after });
+        self.client.act(|session, _, out| session.backlog(backlog, out));
+    }
+
+    fn page(&mut self, page: &Page) {
+        let (device, request) = (self.who, page.request);
+        match self.reads.page(page) {
+            Next::Nothing => {}
+            Next::Ask(backlog) => {
+                self.read_entries(page);
+                self.client.act(|session, _, out| session.backlog(backlog, out));
+            }
+            Next::Ended(Ended { conversation, head, whole, .. }) => {
+                self.read_entries(page);
+                self.record(What::ReadEnded { device, request, conversation, head, whole });
+            }
+        }
+    }
+
+    fn read_entries(&self, page: &Page) {
+        let (device, request) = (self.who, page.request);
+        for entry in &page.entries {
+            self.record(What::Read { device, request, entry: seen::seen(entry) });
+        }
+    }
+
+    fn give_up_reads(&mut self, all: bool) {
+        let device = self.who;
+        for Ended { request, conversation, head, whole } in self.reads.give_up(all) {
+            self.record(What::ReadEnded { device, request, conversation, head, whole });
+        }
+    }
+
+    fn happened(&mut self, event: Event) {
+        let device = self.who;
+        match event {
+            Event::Opened(welcome) => self.record(What::Opened {
+                device,
+                gateway: welcome.gateway,
+                incarnation: welcome.incarnation,
+                session: welcome.session,
+            }),
+            Event::Closed { code } => {
+                self.give_up_reads(true);
+                self.receipts.lost();
+                self.record(What::Closed { device, code });
+            }
+            Event::ConnectFailed | Event::NotWelcomed { .. } => {
+                self.record(What::ConnectFailed { device });
+            }
+            Event::Attached(attached) => self.record(What::Attached {
+                device,
+                conversation: attached.conversation,
+                from: attached.from,
+                head: attached.head,
+            }),
+            Event::Detached(conversation) => {
+                self.receipts.forget(conversation);
+                self.record(What::Detached { device, conversation });
+            }
+            Event::Accepted(accepted) => {
+                self.notebook.accepted(&accepted);
+                self.record(What::Accepted {
+                    device,
+                    conversation: accepted.conversation,
+                    message: accepted.client_message_id,
+                    sequence: accepted.sequence,
+                    epoch: accepted.epoch,
+                    owner: accepted.owner,
+                });
+            }
+            Event::Rejected(rejected) => {
+                self.notebook.rejected(&rejected);
+                self.record(What::Rejected {
+                    device,
+                    conversation: rejected.conversation,
+                    message: rejected.client_message_id,
+                    reason: rejected.reason,
+                });
+            }
+            Event::Resent { conversation, id } => {
+                self.record(What::Resent { device, conversation, message: id });
+            }
+            Event::Shown(entry) => {
+                self.notebook.shown(&entry);
+                self.record(What::Shown { device, entry: seen::seen(&entry) });
+            }
+            Event::Receipts(receipts) => self.record(What::ReceiptSeen {
+                device,
+                conversation: receipts.conversation,
+                user: receipts.user,
+                delivered: receipts.delivered,
+                read: receipts.read,
+            }),
+            Event::Page(page) => self.page(&page),
+            Event::Refused(notice) => tracing::debug!(?notice, ?device, "refused"),
+            // Nothing that a history has a word for.
+            Event::Typing(_) | Event::Presence(_) => {}
+        }
+    }
+
+    fn record(&self, what: What) {
+        self.crew.recorder.record(what);
+    }
+}

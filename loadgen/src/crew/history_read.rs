@@ -1,0 +1,110 @@
+//! Reads of stored entries over a session, page by page up to the head.
+
+use protocol::frames::client::Backlog;
+use protocol::frames::server::Page;
+use protocol::{ConversationId, Sequence, limits};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Pages of one read at most; a longer one ends as not whole.
+const PAGES_MAX: u32 = 20;
+/// How long one page may take: an error notice does not name its request.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Reads of one device under way at once; more are not begun.
+const AT_ONCE: usize = 4;
+
+/// One read under way.
+#[derive(Debug)]
+struct Read {
+    request: u32,
+    conversation: ConversationId,
+    pages: u32,
+    head: Sequence,
+    until: Instant,
+}
+
+/// The reads of one device.
+#[derive(Debug, Default)]
+pub struct HistoryReads {
+    next_request: u32,
+    reads: Vec<Read>,
+}
+
+/// A read that is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    pub request: u32,
+    pub conversation: ConversationId,
+    pub head: Sequence,
+    pub whole: bool,
+}
+
+/// What follows a page.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next {
+    /// It was not asked for.
+    Nothing,
+    /// The next page is to be asked for.
+    Ask(Backlog),
+    /// The read is over.
+    Ended(Ended),
+}
+
+impl HistoryReads {
+    /// A new read; `None` if too many are under way.
+    pub fn begin(&mut self, conversation: ConversationId, after: Sequence) -> Option<Backlog> {
+        if self.reads.len() >= AT_ONCE {
+            return None;
+        }
+        self.next_request += 1;
+        let request = self.next_request;
+        let until = Instant::now() + PATIENCE;
+        self.reads.push(Read { request, conversation, pages: 0, head: Sequence::START, until });
+        Some(Backlog { request, conversation, after, limit: limits::MAX_PAGE })
+    }
+
+    /// A page came.
+    pub fn page(&mut self, page: &Page) -> Next {
+        let Some(at) = self.reads.iter().position(|read| read.request == page.request) else {
+            return Next::Nothing;
+        };
+        let read = &mut self.reads[at];
+        read.pages += 1;
+        read.head = page.head;
+        read.until = Instant::now() + PATIENCE;
+        let last = page.entries.last().map(|entry| entry.sequence);
+        let (request, conversation) = (read.request, read.conversation);
+        match last {
+            Some(after) if after < page.head && read.pages < PAGES_MAX => {
+                Next::Ask(Backlog { request, conversation, after, limit: limits::MAX_PAGE })
+            }
+            // An empty page says that the rest is not for this user.
+            _ => {
+                let whole = last.is_none_or(|last| last >= page.head);
+                self.reads.swap_remove(at);
+                Next::Ended(Ended { request, conversation, head: page.head, whole })
+            }
+        }
+    }
+
+    /// When the next read loses its patience.
+    pub fn due(&self) -> Option<Instant> {
+        self.reads.iter().map(|read| read.until).min()
+    }
+
+    /// The reads that took too long, or all of them when the connection is gone.
+    pub fn give_up(&mut self, all: bool) -> Vec<Ended> {
+        let now = Instant::now();
+        let (over, kept): (Vec<Read>, Vec<Read>) =
+            self.reads.drain(..).partition(|read| all || read.until <= now);
+        self.reads = kept;
+        over.into_iter()
+            .map(|read| Ended {
+                request: read.request,
+                conversation: read.conversation,
+                head: read.head,
+                whole: false,
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,208 @@
+//! Reads, at the end, what the cluster has stored: the truth that everything else is compared with.
+
+use crate::plan::Plan;
+use crate::recorder::Recorder;
+use crate::rest::{Api, RestError, api};
+use crate::seen;
+use crate::targets::Targets;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ports::Machine;
+use protocol::records::{Inbound, PushJob, decode};
+use protocol::{ClientMessageId, ConversationId, Sequence, UserId, limits};
+use serde_json::Value;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use verify::history::What;
+
+/// Conversations that are read at once.
+const AT_ONCE: u32 = 16;
+/// How long one answer is asked for again and again.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Reads every conversation whole, its cursors, the dead letters, the queues and the owners.
+/// Whatever does not answer is recorded as such where a history has a word for it, and returned as
+/// one sentence each.
+pub async fn final_reads(
+    machine: Machine,
+    plan: Arc<Plan>,
+    targets: Targets,
+    recorder: Arc<dyn Recorder>,
+) -> Vec<String> {
+    let api = Api::new(machine.clone(), Arc::new(targets));
+    let next = Arc::new(AtomicU32::new(1));
+    let (doubt, mut doubts) = mpsc::channel(64);
+    for _ in 0..AT_ONCE.min(plan.conversations()) {
+        let (api, plan, recorder) = (api.clone(), plan.clone(), recorder.clone());
+        let (next, doubt) = (next.clone(), doubt.clone());
+        machine.spawn("final reads", async move {
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number > plan.conversations() {
+                    return;
+                }
+                let conversation = ConversationId(u64::from(number));
+                if plan.conversation(conversation).members.is_empty() {
+                    continue;
+                }
+                let failed = read_conversation(&api, recorder.as_ref(), conversation).await.err();
+                if let Some(error) = failed
+                    && doubt.send(format!("conversation {conversation}: {error}")).await.is_err()
+                {
+                    return;
+                }
+            }
+        });
+    }
+    drop(doubt);
+    let mut all = Vec::new();
+    while let Some(doubt) = doubts.recv().await {
+        all.push(doubt);
+    }
+    for (what, outcome) in [
+        ("dead letters", read_dead_letters(&api, recorder.as_ref()).await),
+        ("queues", read_queues(&api, recorder.as_ref()).await),
+        ("partitions", read_partitions(&api, recorder.as_ref()).await),
+    ] {
+        if let Err(error) = outcome {
+            all.push(format!("{what}: {error}"));
+        }
+    }
+    all
+}
+
+async fn read_conversation(
+    api: &Api,
+    recorder: &dyn Recorder,
+    conversation: ConversationId,
+) -> Result<(), RestError> {
+    let (mut first, mut head, mut after) = (Sequence::START, Sequence::START, Sequence::START);
+    let outcome = loop {
+        let page = match api.entries(conversation, after, limits::MAX_PAGE, PATIENCE).await {
+            Ok(page) => page,
+            Err(error) => break Err(error),
+        };
+        (first, head) = (page.first, page.head);
+        for entry in &page.entries {
+            recorder.record(What::Stored { entry: seen::seen(entry) });
+        }
+        match page.entries.last() {
+            Some(last) if last.sequence < head => after = last.sequence,
+            // The oldest entries may have been removed by retention between two pages.
+            None if after < first && first <= head => after = Sequence(first.0.max(1) - 1),
+            last => {
+                // An empty page before the head is a hole in the store: not everything was read.
+                let whole = last.map_or(after, |last| last.sequence) >= head;
+                break Ok(whole);
+            }
+        }
+        if page.entries.is_empty() && after.next() != first {
+            break Ok(false);
+        }
+    };
+    let whole = *outcome.as_ref().unwrap_or(&false);
+    recorder.record(What::StoredAll { conversation, first, head, whole });
+    outcome?;
+    for item in api.receipts(conversation, PATIENCE).await? {
+        let (user, delivered, read) = (item.user, item.delivered, item.read);
+        recorder.record(What::StoredCursor { conversation, user, delivered, read });
+    }
+    Ok(())
+}
+
+async fn read_dead_letters(api: &Api, recorder: &dyn Recorder) -> Result<(), RestError> {
+    let mut after = 0;
+    loop {
+        let letters = api.dead_letters(after, limits::MAX_PAGE, PATIENCE).await?;
+        let Some(last) = letters.last() else { return Ok(()) };
+        // Ids rise; anything else would go round in circles.
+        if last.id <= after {
+            return Ok(());
+        }
+        after = last.id;
+        for letter in &letters {
+            let about = about(letter);
+            recorder.record(What::DeadLetter {
+                queue: plain(&letter.queue).into(),
+                reason: letter.reason.as_str().into(),
+                author: about.author,
+                message: about.message,
+                conversation: about.conversation,
+            });
+        }
+    }
+}
+
+async fn read_queues(api: &Api, recorder: &dyn Recorder) -> Result<(), RestError> {
+    for queue in api.queues(PATIENCE).await? {
+        let name = plain(&queue.queue).into();
+        recorder.record(What::InFlight { queue: name, messages: queue.messages });
+    }
+    Ok(())
+}
+
+async fn read_partitions(api: &Api, recorder: &dyn Recorder) -> Result<(), RestError> {
+    for status in api.partitions(PATIENCE).await? {
+        let (partition, owner, epoch) = (status.partition, status.owner, status.epoch);
+        recorder.record(What::Owner { partition, owner, epoch });
+    }
+    Ok(())
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct About {
+    author: Option<UserId>,
+    message: Option<ClientMessageId>,
+    conversation: Option<ConversationId>,
+}
+
+/// What a dead letter was about, as far as its record can be read.
+fn about(letter: &api::DeadLetter) -> About {
+    if let Some(record) = letter.record.as_ref().filter(|record| record.is_object()) {
+        let number = |name: &str| record.get(name).and_then(Value::as_u64);
+        return About {
+            author: number("author").map(UserId),
+            message: number("client_message_id").map(ClientMessageId),
+            conversation: number("conversation").map(ConversationId),
+        };
+    }
+    let Some(bytes) = letter.message.as_ref().and_then(bytes) else { return About::default() };
+    if plain(&letter.queue).to_ascii_lowercase().contains("notify") {
+        // A push job names a sequence instead of the author's id.
+        return decode::<PushJob>(&bytes).map_or_else(
+            |_| About::default(),
+            |job| About {
+                author: Some(job.author),
+                message: None,
+                conversation: Some(job.conversation),
+            },
+        );
+    }
+    decode::<Inbound>(&bytes).map_or_else(
+        |_| About::default(),
+        |inbound| About {
+            author: Some(inbound.author),
+            message: Some(inbound.client_message_id),
+            conversation: Some(inbound.conversation),
+        },
+    )
+}
+
+/// Bytes in JSON: Base64 or an array of numbers.
+fn bytes(value: &Value) -> Option<Vec<u8>> {
+    match value {
+        Value::String(text) => STANDARD.decode(text).ok(),
+        Value::Array(items) => items
+            .iter()
+            .map(|item| item.as_u64().and_then(|byte| u8::try_from(byte).ok()))
+            .collect(),
+        _ => None,
+    }
+}
+
+/// A name, without the quotes of JSON if it is a plain one.
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}

@@ -1,0 +1,101 @@
+//! One thing that a user does, as it is planned.
+
+use super::{Plan, random};
+use protocol::{ConversationId, DeviceId, UserId};
+use rand::Rng;
+use rand::rngs::SmallRng;
+use scenarios::scenario::Mix;
+use std::time::Duration;
+
+/// One thing that a user does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// When it is intended, counted from the beginning of the load.
+    pub at: Duration,
+    /// Who.
+    pub user: UserId,
+    /// With which device.
+    pub device: DeviceId,
+    /// What.
+    pub kind: Kind,
+    /// Where: a conversation of the user (a group for `JoinLeave`).
+    pub conversation: ConversationId,
+    /// Bytes of the text, if there is one.
+    pub size: u32,
+    /// A random number, for choices that depend on what has happened by then.
+    pub pick: u64,
+}
+
+/// The kinds of operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A new message.
+    Send,
+    /// A message in a format that nobody knows.
+    Poison,
+    /// An answer to the newest message that the device has shown; a message if there is none.
+    Reply,
+    /// A new text for an own accepted message; a message if there is none.
+    Edit,
+    /// An own accepted message is withdrawn; a message if there is none.
+    Delete,
+    /// A backlog page.
+    ReadHistory,
+    /// The user leaves a group or comes back to it.
+    JoinLeave,
+    /// The device disconnects and comes back.
+    Reconnect,
+    /// The user starts typing.
+    Typing,
+}
+
+/// The operation of one arrival; `None` if its user has no conversation.
+pub fn draw(plan: &Plan, at: Duration, number: u64, poison: bool) -> Option<Operation> {
+    let name = if poison { "poison" } else { "operation" };
+    let mut random = random::stream(plan.seed, name, number);
+    if plan.online() == 0 {
+        return None;
+    }
+    let user = UserId(random.random_range(1..=u64::from(plan.online())));
+    let device = DeviceId(random.random_range(1..=plan.devices));
+    let mut kind = kind(&plan.load.mix, &mut random);
+    if poison {
+        kind = Kind::Poison;
+    }
+    let size = random::size(plan.load.body, &mut random);
+    let all = plan.conversations_of(user);
+    // Direct conversations have the lower numbers.
+    let groups = &all[all.partition_point(|id| !plan.people.is_group(*id))..];
+    if kind == Kind::JoinLeave && groups.is_empty() {
+        kind = Kind::Send;
+    }
+    let choice = if kind == Kind::JoinLeave { groups } else { all };
+    if choice.is_empty() {
+        return None;
+    }
+    let conversation = choice[random.random_range(0..choice.len())];
+    Some(Operation { at, user, device, kind, conversation, size, pick: random.random() })
+}
+
+fn kind(mix: &Mix, random: &mut SmallRng) -> Kind {
+    let shares = [
+        (mix.send, Kind::Send),
+        (mix.reply, Kind::Reply),
+        (mix.edit, Kind::Edit),
+        (mix.delete, Kind::Delete),
+        (mix.read_history, Kind::ReadHistory),
+        (mix.join_leave, Kind::JoinLeave),
+        (mix.reconnect, Kind::Reconnect),
+        (mix.typing, Kind::Typing),
+    ];
+    let sum: f64 = shares.iter().map(|(share, _)| share).sum();
+    let mut at = random.random::<f64>() * sum;
+    for (share, kind) in shares {
+        if at < share {
+            return kind;
+        }
+        at -= share;
+    }
+    // Rounding may leave a hair over.
+    Kind::Send
+}

@@ -1,0 +1,248 @@
+//! Paths and documents: what a run asks of the REST interface.
+//!
+//! Answers are read leniently: fields that are not needed here may come and go.
+
+use super::{Http, RestError, Tokens};
+use crate::targets::Targets;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
+use hyper::{Method, Request, Response, StatusCode};
+use ports::Machine;
+use protocol::store_calls::{ConversationInfo, PartitionStatus, RangePage, ReceiptItem};
+use protocol::{ConversationId, Sequence, UserId};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The token endpoint.
+pub const TOKEN: &str = "/oauth2/token";
+/// Between two attempts at a call.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+/// As the attempts go on.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// Calls with a service's token, to any gateway.
+#[derive(Clone)]
+pub struct Api {
+    machine: Machine,
+    targets: Arc<Targets>,
+    http: Arc<Http>,
+    tokens: Arc<Tokens>,
+}
+
+/// Messages in a durable queue.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct QueueDepth {
+    /// Its name.
+    pub queue: serde_json::Value,
+    /// How many.
+    #[serde(alias = "depth", alias = "count")]
+    pub messages: u64,
+}
+
+/// A dead letter, as far as it concerns a run.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct DeadLetter {
+    /// Names it for ever.
+    pub id: u64,
+    /// The queue that it came from.
+    pub queue: serde_json::Value,
+    /// Why.
+    pub reason: String,
+    /// The record, decoded by the gateway as far as it could.
+    #[serde(default)]
+    pub record: Option<serde_json::Value>,
+    /// The record's bytes.
+    #[serde(default)]
+    pub message: Option<serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+struct Changed {
+    sequence: Sequence,
+}
+
+/// A list, bare or under a name.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Listed<T> {
+    Bare(Vec<T>),
+    #[serde(rename_all = "snake_case")]
+    Named {
+        #[serde(
+            alias = "dead_letters",
+            alias = "queues",
+            alias = "partitions",
+            alias = "receipts"
+        )]
+        items: Vec<T>,
+    },
+}
+
+impl<T> Listed<T> {
+    fn items(self) -> Vec<T> {
+        match self {
+            Self::Bare(items) | Self::Named { items } => items,
+        }
+    }
+}
+
+impl Api {
+    /// Calls to these gateways from this machine.
+    pub fn new(machine: Machine, targets: Arc<Targets>) -> Self {
+        let http = Arc::new(Http::new(machine.clone()));
+        let tokens = Arc::new(Tokens::new(http.clone(), targets.clone()));
+        Self { machine, targets, http, tokens }
+    }
+
+    /// The tokens that it uses, for users as well.
+    pub const fn tokens(&self) -> &Arc<Tokens> {
+        &self.tokens
+    }
+
+    /// Makes a conversation; again changes nothing.
+    pub async fn create(
+        &self,
+        planned: crate::plan::PlannedConversation<'_>,
+        patience: Duration,
+    ) -> Result<ConversationInfo, RestError> {
+        let document = serde_json::json!({
+            "kind": planned.kind,
+            "creator": planned.members.first(),
+            "members": planned.members,
+        });
+        let path = format!("/v1/conversations/{}", planned.id);
+        self.patiently(Method::PUT, &path, Some(document), patience).await
+    }
+
+    /// Adds or removes a member; the sequence of the entry.
+    pub async fn change_member(
+        &self,
+        conversation: ConversationId,
+        user: UserId,
+        add: bool,
+        patience: Duration,
+    ) -> Result<Sequence, RestError> {
+        let path = format!("/v1/conversations/{conversation}/members/{user}");
+        let method = if add { Method::PUT } else { Method::DELETE };
+        let changed: Changed = self.patiently(method, &path, None, patience).await?;
+        Ok(changed.sequence)
+    }
+
+    /// Stored entries behind a sequence.
+    pub async fn entries(
+        &self,
+        conversation: ConversationId,
+        after: Sequence,
+        limit: u32,
+        patience: Duration,
+    ) -> Result<RangePage, RestError> {
+        let path = format!("/v1/conversations/{conversation}/entries?after={after}&limit={limit}");
+        self.patiently(Method::GET, &path, None, patience).await
+    }
+
+    /// The stored cursors of a conversation's members.
+    pub async fn receipts(
+        &self,
+        conversation: ConversationId,
+        patience: Duration,
+    ) -> Result<Vec<ReceiptItem>, RestError> {
+        let path = format!("/v1/conversations/{conversation}/receipts");
+        self.patiently(Method::GET, &path, None, patience).await.map(Listed::items)
+    }
+
+    /// Dead letters behind an id.
+    pub async fn dead_letters(
+        &self,
+        after: u64,
+        limit: u32,
+        patience: Duration,
+    ) -> Result<Vec<DeadLetter>, RestError> {
+        let path = format!("/v1/dead-letters?after={after}&limit={limit}");
+        self.patiently(Method::GET, &path, None, patience).await.map(Listed::items)
+    }
+
+    /// The depths of the queues.
+    pub async fn queues(&self, patience: Duration) -> Result<Vec<QueueDepth>, RestError> {
+        self.patiently(Method::GET, "/v1/queues", None, patience).await.map(Listed::items)
+    }
+
+    /// Who owns which partition.
+    pub async fn partitions(&self, patience: Duration) -> Result<Vec<PartitionStatus>, RestError> {
+        self.patiently(Method::GET, "/v1/partitions", None, patience).await.map(Listed::items)
+    }
+
+    /// The same call again, to one gateway after another, until there is an answer or `patience` is
+    /// used up. A 401 is answered with a fresh token.
+    async fn patiently<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        document: Option<serde_json::Value>,
+        patience: Duration,
+    ) -> Result<T, RestError> {
+        let body = document.map(|document| Bytes::from(document.to_string()));
+        let deadline = tokio::time::Instant::now() + patience;
+        let mut gateway = self.machine.entropy.below(self.targets.gateways.len() as u64) as usize;
+        let (mut fresh, mut refused_tokens) = (false, 0);
+        let mut pause = PAUSE_MIN;
+        loop {
+            let host = &self.targets.gateways[gateway];
+            let error = match self.call(&method, path, body.clone(), host, fresh).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            fresh = matches!(
+                &error,
+                RestError::Refused { status, .. } if *status == StatusCode::UNAUTHORIZED
+            );
+            refused_tokens += u32::from(fresh);
+            let hopeless = !(error.may_retry() || fresh && refused_tokens < 3);
+            if hopeless || tokio::time::Instant::now() + pause >= deadline {
+                return Err(error);
+            }
+            tracing::debug!(%error, path, "calling again");
+            let jitter = self.machine.entropy.below(pause.as_millis() as u64);
+            tokio::time::sleep(pause / 2 + Duration::from_millis(jitter / 2)).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+            gateway = (gateway + 1) % self.targets.gateways.len();
+        }
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<Bytes>,
+        host: &str,
+        fresh: bool,
+    ) -> Result<T, RestError> {
+        let token = self.tokens.of_service(fresh, host).await?;
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(AUTHORIZATION, format!("Bearer {token}"))
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::new(body.unwrap_or_default()))
+            .expect("its parts are valid");
+        document(path, &self.http.exchange(host, request).await?)
+    }
+}
+
+/// The document of an answer.
+pub fn document<T: DeserializeOwned>(path: &str, answer: &Response<Bytes>) -> Result<T, RestError> {
+    let (status, path) = (answer.status(), path.to_owned());
+    if status.is_success() {
+        return serde_json::from_slice(answer.body())
+            .map_err(|source| RestError::Document { path, source });
+    }
+    if status.is_server_error()
+        || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
+    {
+        return Err(RestError::Unavailable { path, status });
+    }
+    let text = String::from_utf8_lossy(answer.body());
+    Err(RestError::Refused { path, status, detail: text.chars().take(300).collect() })
+}

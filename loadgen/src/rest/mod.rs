@@ -1,0 +1,55 @@
+//! The cluster's REST interface, as users and services of a run use it.
+//!
+//! `http` keeps connections, `tokens` gets and keeps access tokens, `api` knows paths and documents.
+
+pub mod api;
+mod http;
+mod tokens;
+
+pub use api::Api;
+pub use http::{Http, HttpFailure};
+pub use tokens::Tokens;
+
+use hyper::StatusCode;
+
+/// Why a call has no good answer.
+#[derive(Debug, thiserror::Error)]
+pub enum RestError {
+    /// No answer: maybe done.
+    #[error(transparent)]
+    Http(#[from] HttpFailure),
+    /// The cluster cannot answer now.
+    #[error("{path} answered {status}")]
+    Unavailable {
+        /// The request's path.
+        path: String,
+        /// The status.
+        status: StatusCode,
+    },
+    /// The cluster refused, and will again.
+    #[error("{path} answered {status}: {detail}")]
+    Refused {
+        /// The request's path.
+        path: String,
+        /// The status.
+        status: StatusCode,
+        /// The beginning of the answer.
+        detail: String,
+    },
+    /// The answer is not what was agreed on.
+    #[error("{path} answered with an unknown document")]
+    Document {
+        /// The request's path.
+        path: String,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+impl RestError {
+    /// Whether the same call may succeed later. All calls of this crate are idempotent.
+    pub const fn may_retry(&self) -> bool {
+        matches!(self, Self::Http(_) | Self::Unavailable { .. })
+    }
+}

@@ -1,0 +1,131 @@
+//! Access tokens, got by the grants of RFC 6749 and kept until shortly before they run out.
+
+use super::http::Http;
+use super::{RestError, api};
+use crate::targets::Targets;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::Request;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
+use protocol::UserId;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+/// Grants under way at once: a full house that comes back must not flood the token endpoint.
+const AT_ONCE: usize = 32;
+
+/// Tokens by user; number 0 is the service.
+pub struct Tokens {
+    http: Arc<Http>,
+    targets: Arc<Targets>,
+    kept: Mutex<BTreeMap<u64, Kept>>,
+    at_once: Semaphore,
+}
+
+#[derive(Clone)]
+struct Kept {
+    token: Arc<str>,
+    until: Instant,
+}
+
+#[derive(Deserialize)]
+struct Granted {
+    access_token: String,
+    expires_in: u64,
+}
+
+impl Tokens {
+    /// Without any token so far.
+    pub fn new(http: Arc<Http>, targets: Arc<Targets>) -> Self {
+        Self { http, targets, kept: Mutex::default(), at_once: Semaphore::new(AT_ONCE) }
+    }
+
+    /// A user's token, from the gateway if there is none or `fresh` is wanted.
+    pub async fn of_user(
+        &self,
+        user: UserId,
+        fresh: bool,
+        gateway: &str,
+    ) -> Result<Arc<str>, RestError> {
+        let form = format!(
+            "grant_type=password&username={user}&password={}&scope=chat",
+            escaped(&self.targets.password)
+        );
+        self.get(user.0, fresh, gateway, form, None).await
+    }
+
+    /// The service's token.
+    pub async fn of_service(&self, fresh: bool, gateway: &str) -> Result<Arc<str>, RestError> {
+        let service = &self.targets.service;
+        let pair = format!("{}:{}", escaped(&service.id), escaped(&service.secret));
+        let basic = format!("Basic {}", STANDARD.encode(pair));
+        let form = "grant_type=client_credentials&scope=admin+audit".to_owned();
+        self.get(0, fresh, gateway, form, Some(basic)).await
+    }
+
+    async fn get(
+        &self,
+        key: u64,
+        fresh: bool,
+        gateway: &str,
+        form: String,
+        authorization: Option<String>,
+    ) -> Result<Arc<str>, RestError> {
+        if !fresh && let Some(token) = self.kept(key) {
+            return Ok(token);
+        }
+        let _permit = self.at_once.acquire().await.expect("it is never closed");
+        // Another device of the user may have got one in the meantime.
+        if !fresh && let Some(token) = self.kept(key) {
+            return Ok(token);
+        }
+        let mut request =
+            Request::post(api::TOKEN).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        if let Some(authorization) = authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        let request = request.body(Full::new(Bytes::from(form))).expect("its parts are valid");
+        let answer = self.http.exchange(gateway, request).await?;
+        let granted: Granted = api::document(api::TOKEN, &answer)?;
+        // Left alone for the last tenth of its life, so that no session begins with a stale one.
+        let until = Instant::now() + Duration::from_secs(granted.expires_in) * 9 / 10;
+        let token: Arc<str> = granted.access_token.into();
+        let kept = Kept { token: token.clone(), until };
+        self.kept.lock().expect("no holder panics").insert(key, kept);
+        Ok(token)
+    }
+
+    fn kept(&self, key: u64) -> Option<Arc<str>> {
+        let kept = self.kept.lock().expect("no holder panics");
+        kept.get(&key).filter(|kept| kept.until > Instant::now()).map(|kept| kept.token.clone())
+    }
+}
+
+/// Percent-encoding of everything that is not unreserved (RFC 3986 section 2.3).
+fn escaped(text: &str) -> String {
+    use std::fmt::Write;
+    text.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            write!(out, "%{byte:02X}").expect("a String takes everything");
+        }
+        out
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_escaped_in_forms() {
+        assert_eq!(escaped("a b&c=d:é"), "a%20b%26c%3Dd%3A%C3%A9");
+    }
+}

@@ -1,0 +1,95 @@
+//! Makes the plan's conversations, before anybody connects.
+
+use crate::plan::Plan;
+use crate::recorder::Recorder;
+use crate::rest::{Api, RestError};
+use crate::targets::Targets;
+use ports::Machine;
+use protocol::{ConversationId, UserId};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use verify::history::What;
+
+/// Requests under way at once.
+const AT_ONCE: u32 = 32;
+/// How long one conversation is asked for again and again: a fresh cluster takes a while to be ready.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A conversation could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("conversation {conversation} was not made")]
+pub struct SetUpError {
+    /// Which.
+    pub conversation: ConversationId,
+    /// Why.
+    #[source]
+    pub source: RestError,
+}
+
+/// Makes every conversation of the plan, and records each first member as asked for and added.
+pub async fn set_up(
+    machine: Machine,
+    plan: Arc<Plan>,
+    targets: Targets,
+    recorder: Arc<dyn Recorder>,
+) -> Result<(), SetUpError> {
+    let api = Api::new(machine.clone(), Arc::new(targets));
+    let next = Arc::new(AtomicU32::new(1));
+    let (report, mut reports) = mpsc::channel(1);
+    for _ in 0..AT_ONCE.min(plan.conversations()) {
+        let (api, plan, recorder) = (api.clone(), plan.clone(), recorder.clone());
+        let (next, report) = (next.clone(), report.clone());
+        machine.spawn("set up", async move {
+            let made = make_in_turn(&api, &plan, recorder.as_ref(), &next).await;
+            // If nobody waits for the report, nobody waits for the conversations either.
+            let _ = report.send(made).await;
+        });
+    }
+    drop(report);
+    while let Some(made) = reports.recv().await {
+        made?;
+    }
+    Ok(())
+}
+
+async fn make_in_turn(
+    api: &Api,
+    plan: &Plan,
+    recorder: &dyn Recorder,
+    next: &AtomicU32,
+) -> Result<(), SetUpError> {
+    loop {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        if number > plan.conversations() {
+            return Ok(());
+        }
+        let conversation = ConversationId(u64::from(number));
+        make(api, plan, recorder, conversation)
+            .await
+            .map_err(|source| SetUpError { conversation, source })?;
+    }
+}
+
+async fn make(
+    api: &Api,
+    plan: &Plan,
+    recorder: &dyn Recorder,
+    conversation: ConversationId,
+) -> Result<(), RestError> {
+    let planned = plan.conversation(conversation);
+    if planned.members.is_empty() {
+        return Ok(());
+    }
+    let asked = |user: UserId| What::MemberAsked { conversation, user, add: true };
+    for user in planned.members {
+        recorder.record(asked(*user));
+    }
+    let info = api.create(planned, PATIENCE).await?;
+    for member in info.members.iter().filter(|member| member.left.is_none()) {
+        let (user, sequence) = (member.user, member.joined);
+        recorder.record(What::MemberChanged { conversation, user, add: true, sequence });
+    }
+    Ok(())
+}

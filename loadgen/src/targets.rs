@@ -1,0 +1,37 @@
+//! Where the cluster is, and how users and services identify themselves to it.
+
+use protocol::development;
+
+/// The service whose token makes conversations and reads everything at the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Its OAuth 2.0 client id.
+    pub id: String,
+    /// Its secret.
+    pub secret: String,
+}
+
+/// A cluster to talk to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Targets {
+    /// `host:port` of each gateway.
+    pub gateways: Vec<String>,
+    /// The password that the development users share.
+    pub password: String,
+    /// A service with the scopes `admin` and `audit`.
+    pub service: Service,
+}
+
+impl Targets {
+    /// A cluster in its development configuration.
+    pub fn development(gateways: Vec<String>) -> Self {
+        Self {
+            gateways,
+            password: development::PASSWORD.to_owned(),
+            service: Service {
+                id: development::SERVICE_ID.to_owned(),
+                secret: development::SERVICE_SECRET.to_owned(),
+            },
+        }
+    }
+}
