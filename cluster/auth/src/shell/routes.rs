@@ -127,7 +127,9 @@ fn metadata_of(issuer: &Issuer) -> serde_json::Value {
 /// Who may revoke others (RFC 6750 section 3).
 async fn admin(service: &Service, headers: &HeaderMap) -> Result<(), Response> {
     let bearer = |status: StatusCode, challenge: &'static str, description: &str| {
-        let body = json!({ "error": "invalid_token", "error_description": description });
+        let allowed = status != StatusCode::FORBIDDEN;
+        let error = if allowed { "invalid_token" } else { "insufficient_scope" };
+        let body = json!({ "error": error, "error_description": description });
         let challenge = HeaderValue::from_static(challenge);
         (status, [(header::WWW_AUTHENTICATE, challenge)], Json(body)).into_response()
     };

@@ -1,0 +1,106 @@
+//! Who makes a request: the bearer token (RFC 6750), checked without a call, and what it allows.
+
+use super::Rest;
+use super::problem::{Kind, Problem};
+use axum::extract::FromRequestParts;
+use axum::http::header;
+use axum::http::request::Parts;
+use ports::{Claims, TokenError};
+use protocol::UserId;
+use std::sync::{Arc, PoisonError};
+
+/// What users may do.
+pub const CHAT: &str = "chat";
+/// What services need to change things.
+pub const ADMIN: &str = "admin";
+/// What services need to read what they are no members of.
+pub const AUDIT: &str = "audit";
+
+/// An authenticated caller within its allowance.
+pub struct Caller(Claims);
+
+/// As whom something is read or changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A user, who sees own conversations.
+    User(UserId),
+    /// A service, which is no member of anything.
+    Service,
+}
+
+impl Role {
+    /// For the owners: `None` is a service.
+    pub fn user(self) -> Option<UserId> {
+        match self {
+            Self::User(user) => Some(user),
+            Self::Service => None,
+        }
+    }
+}
+
+impl Caller {
+    /// A user with the scope `chat`.
+    pub fn user(&self) -> Result<UserId, Problem> {
+        let user = self.0.user.ok_or_else(|| {
+            Problem::new(Kind::Forbidden, "this is for users: a service has no conversations")
+        })?;
+        if self.0.has(CHAT) { Ok(user) } else { Err(Problem::lacks_scope(CHAT)) }
+    }
+
+    /// A user with the scope `chat`, or a service with one of these scopes.
+    pub fn user_or_service(&self, scopes: &[&str]) -> Result<Role, Problem> {
+        if self.0.user.is_some() {
+            return self.user().map(Role::User);
+        }
+        self.service(scopes).map(|()| Role::Service)
+    }
+
+    /// A service with one of these scopes. Users never have them, whatever their token says.
+    pub fn service(&self, scopes: &[&str]) -> Result<(), Problem> {
+        let allowed = self.0.user.is_none() && scopes.iter().any(|scope| self.0.has(scope));
+        if allowed { Ok(()) } else { Err(Problem::lacks_scope(&scopes.join(" "))) }
+    }
+}
+
+impl FromRequestParts<Arc<Rest>> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, rest: &Arc<Rest>) -> Result<Self, Problem> {
+        let token = parts
+            .headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok()?.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, token)| token.trim())
+            .ok_or_else(|| {
+                Problem::new(Kind::Unauthenticated, "there is no bearer token")
+                    .challenge("Bearer realm=\"fracas\"")
+            })?;
+        let now_ms = rest.state.machine.clock.now_ms();
+        let claims = rest.state.tokens.verify(token, now_ms).map_err(refused)?;
+        // Services prepare whole runs; they are trusted not to flood.
+        if let Some(user) = claims.user {
+            within_allowance(rest, user)?;
+        }
+        Ok(Self(claims))
+    }
+}
+
+fn refused(error: TokenError) -> Problem {
+    let detail = error.to_string();
+    match error {
+        TokenError::NotReady => Problem::new(Kind::Unavailable, detail),
+        TokenError::Invalid | TokenError::Expired | TokenError::Revoked => {
+            Problem::new(Kind::Unauthenticated, detail)
+                .challenge("Bearer realm=\"fracas\", error=\"invalid_token\"")
+        }
+    }
+}
+
+fn within_allowance(rest: &Rest, user: UserId) -> Result<(), Problem> {
+    let now_ms = rest.started.elapsed().as_millis() as u64;
+    let mut allowances = rest.allowances.lock().unwrap_or_else(PoisonError::into_inner);
+    allowances.take(user, now_ms).map_err(|seconds| {
+        Problem::new(Kind::TooManyRequests, "too many requests of this user").retry_after(seconds)
+    })
+}

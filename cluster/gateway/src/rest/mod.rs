@@ -1,0 +1,65 @@
+//! The REST face of the cluster: conversations, membership, backlog, receipts, dead letters,
+//! operations, and a window to the auth service, so that a client needs one base URL.
+//!
+//! `routes` is the one table of routes: it builds the router, and a test holds it against
+//! `openapi.json`, both ways. Errors are problem details (RFC 9457). Messages are not sent here: that
+//! is the WebSocket's business, and so are sessions.
+
+mod allowance;
+mod caller;
+mod conversations;
+mod dead_letters;
+mod entries;
+mod input;
+mod members;
+mod operations;
+mod problem;
+mod proxy;
+mod receipts;
+mod routes;
+#[cfg(test)]
+mod tests;
+
+use allowance::Allowances;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use ports::{Broker, Conversations, Machine, TokenVerifier};
+use protocol::limits;
+use std::sync::{Arc, Mutex};
+use tokio::time::Instant;
+
+/// What the routes stand on.
+#[derive(Clone)]
+pub struct RestState {
+    /// The node's machine: randomness for ids, the wall clock for tokens, the network for the proxy.
+    pub machine: Machine,
+    /// Dead letters and queues.
+    pub broker: Arc<dyn Broker>,
+    /// The owners of conversations.
+    pub conversations: Arc<dyn Conversations>,
+    /// Who somebody is.
+    pub tokens: Arc<dyn TokenVerifier>,
+    /// The node's numbers as Prometheus text.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Whether the node can do its work now.
+    pub ready: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// The auth service, `host:port`.
+    pub auth_address: String,
+}
+
+/// What the handlers share: the state and the callers' allowances.
+struct Rest {
+    state: RestState,
+    allowances: Mutex<Allowances>,
+    started: Instant,
+}
+
+/// All REST routes. It has a fallback; merge it with routers that have none.
+pub fn router(state: RestState) -> Router {
+    let rest = Rest { state, allowances: Mutex::default(), started: Instant::now() };
+    routes::router()
+        .fallback(routes::no_such_route)
+        .method_not_allowed_fallback(routes::no_such_method)
+        .layer(DefaultBodyLimit::max(limits::MAX_REST_BODY_BYTES))
+        .with_state(Arc::new(rest))
+}

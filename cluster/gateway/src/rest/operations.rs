@@ -1,0 +1,90 @@
+//! For operators: queues, partitions, health, readiness, metrics, and the description of all routes.
+
+use super::Rest;
+use super::caller::{ADMIN, AUDIT, Caller};
+use super::dead_letters::queue_name;
+use super::problem::{Kind, Problem};
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Json as Answer};
+use protocol::limits;
+use protocol::store_calls::PartitionStatus;
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::future::Future;
+use std::sync::Arc;
+
+/// The OpenAPI description, kept by hand.
+pub const OPENAPI: &str = include_str!("openapi.json");
+
+/// Ends with a problem if the broker does not answer within the deadline of a call.
+pub async fn in_time<T>(call: impl Future<Output = T>) -> Result<T, Problem> {
+    tokio::time::timeout(limits::CALL_TIMEOUT, call)
+        .await
+        .map_err(|_| Problem::new(Kind::OutcomeUnknown, "the broker did not answer in time"))
+}
+
+/// How many messages wait where.
+#[derive(Serialize)]
+pub struct Queues {
+    queues: Vec<Depth>,
+}
+
+#[derive(Serialize)]
+struct Depth {
+    queue: String,
+    messages: u64,
+}
+
+/// `GET /v1/queues`
+pub async fn queues(
+    State(rest): State<Arc<Rest>>,
+    caller: Caller,
+) -> Result<Answer<Queues>, Problem> {
+    caller.service(&[ADMIN, AUDIT])?;
+    let depths = in_time(rest.state.broker.depths()).await??;
+    let depth = |(queue, messages)| Depth { queue: queue_name(queue), messages };
+    Ok(Answer(Queues { queues: depths.into_iter().map(depth).collect() }))
+}
+
+/// Who sequences what.
+#[derive(Serialize)]
+pub struct Partitions {
+    partitions: Vec<PartitionStatus>,
+}
+
+/// `GET /v1/partitions`
+pub async fn partitions(
+    State(rest): State<Arc<Rest>>,
+    caller: Caller,
+) -> Result<Answer<Partitions>, Problem> {
+    caller.service(&[ADMIN, AUDIT])?;
+    let mut partitions = in_time(rest.state.conversations.status()).await?;
+    partitions.sort_by_key(|status| status.partition);
+    Ok(Answer(Partitions { partitions }))
+}
+
+/// `GET /health`: the process lives. It says nothing about the nodes behind it: restarting this one
+/// would not help them.
+pub async fn health() -> Answer<Value> {
+    Answer(json!({ "status": "pass" }))
+}
+
+/// `GET /ready`: the node can do its work.
+pub async fn ready(State(rest): State<Arc<Rest>>) -> Result<Answer<Value>, Problem> {
+    if (rest.state.ready)() {
+        Ok(Answer(json!({ "status": "pass" })))
+    } else {
+        Err(Problem::new(Kind::Unavailable, "the node does not reach what it needs, or drains"))
+    }
+}
+
+/// `GET /metrics`
+pub async fn metrics(State(rest): State<Arc<Rest>>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], (rest.state.metrics)())
+}
+
+/// `GET /openapi.json`
+pub async fn openapi() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI)
+}

@@ -1,0 +1,68 @@
+//! A window to the auth service: the request goes there and its answer comes back, so that a client
+//! needs one base URL. What verifiers poll is not behind it.
+
+use super::Rest;
+use super::problem::{Kind, Problem};
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, Request as HttpRequest, Response, header};
+use http_body_util::{BodyExt, Full, Limited};
+use link::http::{HttpError, exchange};
+use protocol::limits;
+use std::sync::Arc;
+
+/// Request headers that the auth service may see.
+const FORWARDED: [HeaderName; 3] = [header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT];
+/// Response headers that the client may see. Hop-by-hop ones are not among them.
+const RETURNED: [HeaderName; 5] = [
+    header::CONTENT_TYPE,
+    header::CACHE_CONTROL,
+    header::PRAGMA,
+    header::WWW_AUTHENTICATE,
+    header::RETRY_AFTER,
+];
+/// Largest body that is passed on: the auth service takes no more.
+const MAX_BODY_BYTES: usize = 8 * 1024;
+
+/// Everything of the auth service that clients and operators use.
+pub async fn auth(
+    State(rest): State<Arc<Rest>>,
+    request: Request,
+) -> Result<Response<Body>, Problem> {
+    let (head, body) = request.into_parts();
+    let body = Limited::new(body, MAX_BODY_BYTES).collect().await.map_err(|_| {
+        Problem::new(Kind::TooLarge, format!("at most {MAX_BODY_BYTES} bytes, and all of them"))
+    })?;
+    let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+    let mut forwarded = HttpRequest::builder().method(head.method).uri(path);
+    for name in FORWARDED {
+        for value in head.headers.get_all(&name) {
+            forwarded = forwarded.header(&name, value);
+        }
+    }
+    let forwarded = forwarded
+        .body(Full::<Bytes>::new(body.to_bytes()))
+        .map_err(|_| Problem::new(Kind::Malformed, "the path cannot be passed on"))?;
+    let address = &rest.state.auth_address;
+    let answer = exchange(&rest.state.machine, address, forwarded, limits::CALL_TIMEOUT);
+    let (head, body) = answer.await.map_err(|error| unanswered(&error))?.into_parts();
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = head.status;
+    for name in RETURNED {
+        for value in head.headers.get_all(&name) {
+            response.headers_mut().append(&name, value.clone());
+        }
+    }
+    Ok(response)
+}
+
+fn unanswered(error: &HttpError) -> Problem {
+    match error {
+        HttpError::Connect { .. } => {
+            Problem::new(Kind::Unavailable, "the auth service cannot be reached")
+        }
+        HttpError::Timeout(_) | HttpError::Broken(_) => {
+            Problem::new(Kind::OutcomeUnknown, "the auth service did not answer")
+        }
+    }
+}

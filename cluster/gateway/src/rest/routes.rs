@@ -1,0 +1,70 @@
+//! The one table of routes.
+
+use super::problem::{Kind, Problem};
+use super::{Rest, conversations, dead_letters, entries, members, operations, proxy, receipts};
+use axum::Router;
+use axum::http::Uri;
+use axum::routing::{MethodRouter, delete, get, post, put};
+use std::sync::Arc;
+
+/// A method on a path.
+pub struct Route {
+    /// In lower case, as OpenAPI has it.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "read where the table is held against openapi.json")
+    )]
+    pub method: &'static str,
+    /// With `{parameters}`, as both OpenAPI and the router have them.
+    pub path: &'static str,
+    handler: fn() -> MethodRouter<Arc<Rest>>,
+}
+
+macro_rules! routes {
+    ($($method:ident $path:literal => $handler:path,)*) => {
+        &[$(Route { method: stringify!($method), path: $path, handler: || $method($handler) },)*]
+    };
+}
+
+/// Every route there is.
+pub const ROUTES: &[Route] = routes![
+    post "/v1/conversations" => conversations::create,
+    get "/v1/conversations" => conversations::list,
+    put "/v1/conversations/{id}" => conversations::create_with_id,
+    get "/v1/conversations/{id}" => conversations::show,
+    put "/v1/conversations/{id}/members/{user}" => members::add,
+    delete "/v1/conversations/{id}/members/{user}" => members::remove,
+    get "/v1/conversations/{id}/entries" => entries::list,
+    put "/v1/conversations/{id}/receipts" => receipts::put,
+    get "/v1/conversations/{id}/receipts" => receipts::list,
+    get "/v1/dead-letters" => dead_letters::list,
+    get "/v1/dead-letters/{id}" => dead_letters::show,
+    post "/v1/dead-letters/{id}/requeue" => dead_letters::requeue,
+    get "/v1/queues" => operations::queues,
+    get "/v1/partitions" => operations::partitions,
+    get "/health" => operations::health,
+    get "/ready" => operations::ready,
+    get "/metrics" => operations::metrics,
+    get "/openapi.json" => operations::openapi,
+    post "/oauth2/token" => proxy::auth,
+    post "/oauth2/revoke" => proxy::auth,
+    post "/oauth2/users/{id}/revoke" => proxy::auth,
+    get "/oauth2/jwks" => proxy::auth,
+    get "/.well-known/oauth-authorization-server" => proxy::auth,
+];
+
+/// The router of the table, without its state.
+pub fn router() -> Router<Arc<Rest>> {
+    ROUTES.iter().fold(Router::new(), |router, route| router.route(route.path, (route.handler)()))
+}
+
+/// Answers a path that is not in the table.
+pub async fn no_such_route(uri: Uri) -> Problem {
+    Problem::new(Kind::NotFound, "no such path; /openapi.json lists all of them")
+        .nearest(uri.path(), ROUTES.iter().map(|route| route.path))
+}
+
+/// Answers a method that its path does not have.
+pub async fn no_such_method(uri: Uri) -> Problem {
+    Problem::new(Kind::MethodNotAllowed, format!("{} has other methods", uri.path()))
+}

@@ -1,0 +1,97 @@
+//! The window to the auth service, against a scripted one.
+
+use super::World;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request as AxumRequest;
+use axum::http::{Request, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt;
+use link::http_server::{HttpOptions, serve_http};
+use ports::Shutdown;
+
+/// Answers with what it was asked, in the members that the document knows.
+async fn mirror(request: AxumRequest) -> Response {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    let credentials = head.headers.get(header::AUTHORIZATION).map_or("", |v| v.to_str().unwrap());
+    let cookie = head.headers.contains_key(header::COOKIE);
+    let said = format!("{} {} {credentials} {cookie} {body:?}", head.method, head.uri);
+    let answer = serde_json::json!({ "error": "mirror", "error_description": said });
+    let headers = [
+        (header::WWW_AUTHENTICATE, "Basic realm=\"fracas\""),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::SET_COOKIE, "a=b"),
+    ];
+    (StatusCode::UNAUTHORIZED, headers, axum::Json(answer)).into_response()
+}
+
+async fn world_with_auth() -> World {
+    let world = World::new();
+    let machine = world.memory.machine("auth-1");
+    let listener = machine.network.bind("auth:80").await.unwrap();
+    let serving = machine.clone();
+    machine.spawn("auth", async move {
+        let (_trigger, shutdown) = Shutdown::new();
+        let router = Router::new().fallback(mirror);
+        serve_http(&serving, listener, router, HttpOptions::default(), shutdown).await.unwrap();
+    });
+    world
+}
+
+fn token_request(body: String) -> Request<Body> {
+    Request::post("/oauth2/token?x=1")
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .header(header::AUTHORIZATION, "Basic b3BzOnM=")
+        .header(header::COOKIE, "secret")
+        .body(Body::from(body))
+        .unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_goes_to_the_auth_service_and_its_answer_comes_back() {
+    let reply = world_with_auth().await.send(token_request("grant_type=x".into())).await;
+    assert_eq!(reply.status, 401);
+    assert_eq!(
+        reply.body["error_description"],
+        "POST /oauth2/token?x=1 Basic b3BzOnM= false b\"grant_type=x\""
+    );
+    assert_eq!(reply.headers[header::WWW_AUTHENTICATE], "Basic realm=\"fracas\"");
+    assert_eq!(reply.headers[header::CACHE_CONTROL], "no-store");
+    assert!(!reply.headers.contains_key(header::SET_COOKIE));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_auth_service_that_is_away_is_unavailable() {
+    let world = World::new();
+    for (method, path) in [
+        ("POST", "/oauth2/token"),
+        ("POST", "/oauth2/revoke"),
+        ("POST", "/oauth2/users/7/revoke"),
+        ("GET", "/oauth2/jwks"),
+        ("GET", "/.well-known/oauth-authorization-server"),
+    ] {
+        let reply = world.ask(method, path, "", "").await;
+        assert_eq!(reply.status, 503, "{method} {path}");
+        assert_eq!(reply.headers[header::RETRY_AFTER], "1");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_auth_service_that_is_silent_leaves_the_outcome_open() {
+    let world = World::new();
+    let _listener = world.memory.machine("auth-1").network.bind("auth:80").await.unwrap();
+    assert_eq!(world.send(token_request(String::new())).await.status, 504);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_form_is_not_passed_on() {
+    let world = world_with_auth().await;
+    assert_eq!(world.send(token_request("x".repeat(9_000))).await.status, 413);
+    assert_eq!(world.memory.network.connections(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_verifiers_poll_is_not_behind_the_window() {
+    assert_eq!(world_with_auth().await.ask("GET", "/oauth2/revocations", "", "").await.status, 404);
+}
