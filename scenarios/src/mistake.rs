@@ -8,6 +8,8 @@ use std::sync::Arc;
 /// Where a key or a value was written.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
+    /// Nowhere: it is missing from the file, or a default.
+    Whole,
     /// In the file: from and to this byte.
     File(usize, usize),
     /// In a `--set`, as it was given.
@@ -75,7 +77,7 @@ pub enum Problem {
 pub struct Mistake {
     /// Where it stands.
     pub origin: Origin,
-    /// Its line in the file, from 1; 0 for a `--set`.
+    /// Its line in the file, from 1 (also for what is missing from it); 0 for a `--set`.
     pub line: usize,
     /// Its column, in characters, from 1; 0 for a `--set`.
     pub column: usize,
@@ -108,6 +110,7 @@ impl Mistakes {
     /// Notes a mistake, unless the same one is there already.
     pub(crate) fn note(&mut self, origin: &Origin, problem: Problem) {
         let (line, column) = match origin {
+            Origin::Whole => (1, 1),
             Origin::File(from, _) => self.line_and_column(*from),
             Origin::Set(_) => (0, 0),
         };
@@ -135,6 +138,7 @@ impl Mistakes {
     fn fmt_one(&self, mistake: &Mistake, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (from, to) = match &mistake.origin {
             Origin::Set(given) => return write!(f, "--set {given}: {}", mistake.problem),
+            Origin::Whole => return write!(f, "{}:1:1: {}", self.name, mistake.problem),
             Origin::File(from, to) => (*from, *to),
         };
         let (line, column) = (mistake.line, mistake.column);

@@ -345,7 +345,7 @@ pub enum ExpectedOutcome {
 /// How long each phase takes (load: the sum of its phases).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PhaseLengths {
-    /// From the start until everybody is connected, at most.
+    /// Everybody connects.
     pub warm_up: Duration,
     /// After the heal, with load going on at the last rate.
     pub heal: Duration,

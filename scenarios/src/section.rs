@@ -26,7 +26,7 @@ impl<T: Clone> Field<T> {
 
     /// A value that was not read from a file.
     pub fn of(value: T) -> Self {
-        Self { value: Some(value), origin: Origin::File(0, 0), key: String::new() }
+        Self { value: Some(value), origin: Origin::Whole, key: String::new() }
     }
 
     /// Notes that the value does not go together with others.
@@ -65,8 +65,7 @@ pub trait Section: Value {
 /// A section with nothing but its defaults. Only for sections that need no key.
 pub fn by_default<S: Section>() -> S {
     let mut mistakes = Mistakes::new("", "");
-    let nothing =
-        Node { is: Is::Table(Vec::new()), origin: Origin::File(0, 0), key: String::new() };
+    let nothing = Node { is: Is::Table(Vec::new()), origin: Origin::Whole, key: String::new() };
     S::read(&nothing, &mut mistakes).expect("a section of which every key has a default")
 }
 
@@ -107,7 +106,8 @@ pub fn field<T: Value>(
             Problem::Missing { key: name.into(), section: section_name, expected: T::expected() };
         mistakes.note(&section.origin, problem);
     }
-    Field { value: default, origin: section.origin.clone(), key }
+    let value = default.map(|value| value.standing_in(&key, &section.origin));
+    Field { value, origin: section.origin.clone(), key }
 }
 
 /// A section's name as it stands in the file: `[cluster]`, `[[fault]]`.
@@ -230,6 +230,14 @@ macro_rules! section {
 
             fn schema() -> serde_json::Value {
                 $crate::section::schema_of::<Self>()
+            }
+
+            fn standing_in(mut self, key: &str, origin: &$crate::mistake::Origin) -> Self {
+                $(
+                    self.$key.key = format!("{key}.{}", $crate::section::key_name(stringify!($key)));
+                    self.$key.origin = origin.clone();
+                )+
+                self
             }
         }
     };

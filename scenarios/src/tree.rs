@@ -79,8 +79,7 @@ pub fn read(text: &str, mistakes: &mut Mistakes) -> Node {
         let span = error.span().unwrap_or(0..0);
         mistakes.note(&span.into(), Problem::Syntax(error.message().to_owned()));
     }
-    let span = table.span();
-    table_node(table.into_inner(), span.into(), String::new(), &mut |span| span.into())
+    table_node(table.into_inner(), Origin::Whole, String::new(), &mut |span| span.into())
 }
 
 /// Reads one value as it stands behind `--set KEY=`: TOML if it is, else a word.

@@ -19,9 +19,9 @@ section! {
         /// Deadline of `delivered_after_heal`, from the acceptance or the heal on.
         delivered_after_heal: Duration = Duration::from_secs(10),
         /// Deadline of `no_stuck_session`.
-        no_stuck_session: Duration = Duration::from_secs(30),
+        no_stuck_session: Duration = Duration::from_secs(15),
         /// Deadline of `recovers_to_baseline`, from the heal on.
-        recovers_within: Duration = Duration::from_secs(10),
+        recovers_within: Duration = Duration::from_secs(5),
         /// How long after a revocation a token may still be honoured.
         revocation_within: Duration = Duration::from_secs(5),
         /// 99th percentile from the intended send to `accepted`.

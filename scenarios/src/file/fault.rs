@@ -73,7 +73,7 @@ impl Fault {
             kind: kind?,
             line: match &self.kind.origin {
                 Origin::File(from, _) => mistakes.line_of(*from) as u32,
-                Origin::Set(_) => 0,
+                Origin::Set(_) | Origin::Whole => 0,
             },
         };
         (in_time && no_strangers && targets_exist).then_some(fault)

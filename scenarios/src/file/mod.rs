@@ -10,6 +10,7 @@ pub mod network;
 pub mod phases;
 pub mod random_faults;
 pub mod targets;
+pub mod timing;
 pub mod users;
 
 use crate::mistake::Mistakes;
@@ -75,7 +76,14 @@ impl File {
             Some(None) => Some(None),
             None => None,
         };
-        let expect = self.expect.get().and_then(|section| section.validated(mistakes));
+        let expectation = self.expect.get();
+        let expect = expectation.as_ref().and_then(|section| section.validated(mistakes));
+        let crowd = self.users.get();
+        let in_time = phases.as_ref().is_some_and(|phases| {
+            let users = crowd.as_ref().zip(users.as_ref());
+            timing::fits(phases, users, expectation.as_ref().zip(expect.as_ref()), mistakes)
+        });
+        in_time.then_some(())?;
         Some(Scenario {
             name: self.name.get()?.unwrap_or_else(|| file_stem.to_owned()),
             question: self.question.get()?,

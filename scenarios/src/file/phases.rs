@@ -9,12 +9,12 @@ use std::time::Duration;
 section! {
     /// How long each phase takes; the load takes as long as its own phases.
     Phases {
-        /// From the start until everybody is connected, at most.
-        warm_up: Duration = Duration::from_secs(10),
+        /// Everybody connects; nothing else.
+        warm_up: Duration = Duration::from_secs(3),
         /// After the last fault, with the load going on at its last rate.
-        heal: Duration = Duration::from_secs(3),
+        heal: Duration = Duration::from_secs(8),
         /// Without new load: what is under way arrives.
-        settle: Duration = Duration::from_secs(10),
+        settle: Duration = Duration::from_secs(8),
     }
 }
 

@@ -13,7 +13,7 @@ pub mod target;
 pub mod time;
 pub mod word;
 
-use crate::mistake::{Mistakes, Problem, nearest};
+use crate::mistake::{Mistakes, Origin, Problem, nearest};
 use crate::tree::{Is, Node};
 
 /// A type that a key can have.
@@ -26,6 +26,10 @@ pub trait Value: Sized + Clone {
     fn write(&self) -> Option<toml::Value>;
     /// Its JSON Schema.
     fn schema() -> serde_json::Value;
+    /// A default, told for which key it stands in: messages about it then name the key.
+    fn standing_in(self, _key: &str, _origin: &Origin) -> Self {
+        self
+    }
 }
 
 /// A type that is written as text.

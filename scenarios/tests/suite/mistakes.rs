@@ -74,18 +74,12 @@ fn what_must_be_there_is_named() {
     check(
         "[load]\n",
         &expect![[r#"
-        smoke.toml:1:1: the scenario needs "question": text in quotes
-          1 | [load]
-            | ^
-        smoke.toml:1:1: the scenario needs "lesson": text in quotes
-          1 | [load]
-            | ^
-        smoke.toml:1:1: the scenario needs "users": a table with count, devices, offline, conversations, connect, codec
-          1 | [load]
-            | ^
-        smoke.toml:1:1: [load] needs "phases": a list; each element: a table with for, rate
-          1 | [load]
-            | ^^^^^^"#]],
+            smoke.toml:1:1: the scenario needs "question": text in quotes
+            smoke.toml:1:1: the scenario needs "lesson": text in quotes
+            smoke.toml:1:1: the scenario needs "users": a table with count, devices, offline, conversations, connect, codec
+            smoke.toml:1:1: [load] needs "phases": a list; each element: a table with for, rate
+              1 | [load]
+                | ^^^^^^"#]],
     );
 }
 
@@ -252,5 +246,23 @@ fn a_caret_stands_below_what_is_meant_behind_tabs_and_wide_letters() {
         smoke.toml:11:2: unknown key "arivals" in [load]; did you mean "arrivals"?
           11 | 	arivals = "poisson" # é
              | 	^^^^^^^"#]],
+    );
+}
+
+#[test]
+fn deadlines_that_cannot_be_missed_are_refused() {
+    check_tail(
+        "[users.connect]\nover = \"4s\"\n[phases]\nwarm_up = \"3s\"\nheal = \"2s\"\nsettle = \"5s\"\n\
+         [expect]\ndelivered_after_heal = \"7s\"\nno_stuck_session = \"6s\"\nrecovers_within = \"2s\"\n",
+        &expect![[r#"
+            smoke.toml:10:1: users.connect: connecting takes 4s, but phases.warm_up only 3s
+              10 | [users.connect]
+                 | ^^^^^^^^^^^^^^^
+            smoke.toml:17:24: expect.delivered_after_heal: a deadline of 7s cannot be missed: phases.heal and phases.settle end after 7s
+              17 | delivered_after_heal = "7s"
+                 |                        ^^^^
+            smoke.toml:19:19: expect.recovers_within: nobody sends any more when the recovery is judged: 2s after the heal, and phases.heal takes 2s
+              19 | recovers_within = "2s"
+                 |                   ^^^^"#]],
     );
 }

@@ -20,7 +20,7 @@ fn any_key_can_be_set() {
         "design.accept=before_persist",
         "users.conversations.group_size=uniform(2..4)",
         "load.phases.1.rate=7/s",
-        "phases.settle=3s",
+        "phases.settle=30s",
         "question=\"Why?\"",
     ])
     .expect("all of them are good");
@@ -28,7 +28,7 @@ fn any_key_can_be_set() {
     assert_eq!(scenario.design.accept, Accept::BeforePersist);
     assert_eq!(scenario.users.group_size, Size::Uniform(2, 4));
     assert!((scenario.load.phases[0].rate - 7.0).abs() < f64::EPSILON);
-    assert_eq!(scenario.phases.settle, Duration::from_secs(3));
+    assert_eq!(scenario.phases.settle, Duration::from_secs(30));
     assert_eq!(scenario.question, "Why?");
 }
 
@@ -36,6 +36,12 @@ fn any_key_can_be_set() {
 fn the_last_of_several_for_one_key_counts() {
     let scenario = with(&["cluster.gateways=2", "cluster.gateways=5"]).expect("both are good");
     assert_eq!(scenario.cluster.gateways, 5);
+}
+
+#[test]
+fn a_default_that_does_not_fit_any_more_is_named() {
+    let told = with(&["phases.settle=3s"]).expect_err("the default deadline is longer");
+    expect!["smoke.toml:1:1: expect.no_stuck_session: a deadline of 15s cannot be missed: phases.heal and phases.settle end after 11s"].assert_eq(&told);
 }
 
 #[test]

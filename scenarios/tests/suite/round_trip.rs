@@ -150,7 +150,7 @@ fn load() -> impl Strategy<Value = Load> {
 
 fn expectation() -> impl Strategy<Value = Expect> {
     let claims = || prop::sample::subsequence(INVARIANTS.to_vec(), 0..3);
-    let deadlines = [time(1, 9_000), time(1, 9_000), time(1, 9_000), time(1, 9_000)];
+    let deadlines = [time(1, 10_000), time(1, 10_000), time(1, 9_000), time(1, 9_000)];
     let bounds = (prop::option::of(time(1, 999)), prop::option::of(time(1, 999)));
     (claims(), claims(), deadlines, bounds).prop_map(
         |(violated, idle, [delivered, stuck, recovers, revoked], (accept_p99, deliver_p99))| {
@@ -174,7 +174,13 @@ fn expectation() -> impl Strategy<Value = Expect> {
 }
 
 fn surroundings() -> impl Strategy<Value = (NetworkShape, PhaseLengths)> {
-    (time(0, 5), time(5, 9), time(1, 99), time(0, 9), [time(1, 99), time(1, 99), time(1, 99)])
+    (
+        time(0, 5),
+        time(5, 9),
+        time(1, 99),
+        time(0, 9),
+        [time(9_000, 19_000), time(9_000, 19_000), time(1_000, 9_000)],
+    )
         .prop_map(|(latency_min, latency_max, tick, disk_sync, [warm_up, heal, settle])| {
             let network = NetworkShape { latency_min, latency_max, tick, disk_sync };
             (network, PhaseLengths { warm_up, heal, settle })

@@ -1,0 +1,52 @@
+//! Whether the phases are long enough for what is expected of them. A deadline behind the end of the
+//! run would never be missed, and a check that cannot fail is none.
+
+use super::expect::Expect;
+use super::users::Users;
+use crate::mistake::Mistakes;
+use crate::scenario::{self, PhaseLengths};
+use crate::value::TextForm;
+
+/// Notes every deadline that the phases leave no room for; true if there is none.
+pub fn fits(
+    phases: &PhaseLengths,
+    users: Option<(&Users, &scenario::Users)>,
+    expect: Option<(&Expect, &scenario::Expect)>,
+    mistakes: &mut Mistakes,
+) -> bool {
+    let mut all_fit = true;
+    if let Some((section, users)) = users
+        && users.connect_over > phases.warm_up
+    {
+        let (over, warm_up) = (users.connect_over.text(), phases.warm_up.text());
+        let what = format!("connecting takes {over}, but phases.warm_up only {warm_up}");
+        section.connect.conflict(mistakes, what);
+        all_fit = false;
+    }
+    let Some((section, expect)) = expect else { return all_fit };
+    let calm = phases.heal + phases.settle;
+    for (field, deadline) in [
+        (&section.delivered_after_heal, expect.delivered_after_heal),
+        (&section.no_stuck_session, expect.no_stuck_session),
+    ] {
+        if deadline >= calm {
+            let (deadline, calm) = (deadline.text(), calm.text());
+            let what = format!(
+                "a deadline of {deadline} cannot be missed: phases.heal and phases.settle end after {calm}"
+            );
+            field.conflict(mistakes, what);
+            all_fit = false;
+        }
+    }
+    let is_judged = expect.may_be_idle.iter().all(|claim| claim != "recovers_to_baseline");
+    if is_judged && expect.recovers_within >= phases.heal {
+        let (within, heal) = (expect.recovers_within.text(), phases.heal.text());
+        let what = format!(
+            "nobody sends any more when the recovery is judged: {within} after the heal, and phases.heal \
+             takes {heal}"
+        );
+        section.recovers_within.conflict(mistakes, what);
+        all_fit = false;
+    }
+    all_fit
+}
