@@ -1,6 +1,18 @@
 //! How a run is judged: history in, verdict out.
 //!
 //! The judge reads the history only; it does not know whether a simulator or real sockets made it.
+//! `Judge` takes events as they come, in bounded memory; `offline` judges a small history by brute
+//! force and exists to keep the first one honest.
 
+mod ground;
 pub mod history;
+pub mod invariants;
+mod judge;
+pub mod offline;
+mod suspicions;
+mod tally;
 pub mod verdict;
+
+pub use invariants::{CATALOGUE, Claim};
+pub use judge::{Judge, JudgeOptions};
+pub use verdict::{Evidence, Finding, Judgement, Verdict};

@@ -184,7 +184,8 @@ pub enum What {
     ReadBegan { device: Device, request: u32, conversation: ConversationId, after: Sequence },
     /// One entry of the answer.
     Read { device: Device, request: u32, entry: Seen },
-    /// The answer is complete; `head` as the cluster said.
+    /// The answer is complete; `head` as the cluster said. `whole`: the page limit cut nothing off, so
+    /// every entry behind `after` up to `head` that the user may read is in the answer.
     ReadEnded {
         device: Device,
         request: u32,
@@ -213,6 +214,10 @@ pub enum What {
     MemberChanged { conversation: ConversationId, user: UserId, add: bool, sequence: Sequence },
     /// A user's tokens were revoked, says the auth service.
     Revoked { user: UserId },
+    /// The user got a new token after a revocation: it may send again.
+    Granted { user: UserId },
+    /// A dead letter was put back into its queue by hand: it may appear now.
+    Requeued { author: UserId, message: ClientMessageId },
     /// At the end: one stored entry, read with a service token.
     Stored { entry: Seen },
     /// At the end: all of a conversation was read (`whole`), or the store did not answer.

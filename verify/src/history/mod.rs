@@ -1,5 +1,12 @@
 //! The operations that a run recorded. `reports/README.md` documents the file format.
+//!
+//! A history is a header and then events in the order of time. Nothing here judges anything.
 
+pub mod builder;
 pub mod event;
+pub mod reader;
+pub mod writer;
 
 pub use event::{Event, Header, What};
+pub use reader::{ReadError, Reader};
+pub use writer::Writer;

@@ -1,0 +1,105 @@
+//! What is known of each conversation's log: a fingerprint per sequence and who said so.
+
+use std::collections::BTreeMap;
+
+/// One sequence of a log. Fingerprints; 0: nothing yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LogEntry {
+    /// As it was first seen on a device, in a read or in the store.
+    pub seen: u32,
+    /// As its author was told first.
+    pub acked: u32,
+    /// As it is in the store at the end.
+    pub stored: u32,
+    /// When its author was told first.
+    pub acked_at: u64,
+}
+
+/// One conversation.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    entries: Vec<LogEntry>,
+    /// Sequences far ahead of the rest: only a broken cluster makes them, and they must not make
+    /// the dense part huge.
+    far: BTreeMap<u32, LogEntry>,
+    /// The highest accepted sequence.
+    pub acked_head: u32,
+    /// The oldest stored sequence, by the final read.
+    pub first: u32,
+    /// The newest stored sequence, by the final read.
+    pub head: u32,
+    /// Whether the final read got everything; `None`: there was none.
+    pub whole: Option<bool>,
+    /// The newest event about this conversation (see `recent`).
+    pub recent: u64,
+}
+
+/// How far the dense part may grow at once.
+const LEAP: usize = 1 << 16;
+
+impl Log {
+    /// What is known of a sequence.
+    pub fn get(&self, sequence: u32) -> LogEntry {
+        match self.entries.get(sequence as usize) {
+            Some(entry) => *entry,
+            None => self.far.get(&sequence).copied().unwrap_or_default(),
+        }
+    }
+
+    /// The highest sequence of the dense part.
+    pub fn reach(&self) -> u32 {
+        (self.entries.len() as u32).saturating_sub(1)
+    }
+
+    /// Sequences far ahead of the rest.
+    pub fn far(&self) -> impl Iterator<Item = u32> {
+        self.far.keys().copied()
+    }
+
+    /// The same, to be changed.
+    pub fn get_mut(&mut self, sequence: u32) -> &mut LogEntry {
+        let at = sequence as usize;
+        if at >= self.entries.len() {
+            if at > self.entries.len() + LEAP {
+                return self.far.entry(sequence).or_default();
+            }
+            let old = self.entries.len();
+            self.entries.resize(at + 1, LogEntry::default());
+            if !self.far.is_empty() {
+                let far = self.far.split_off(&(old as u32));
+                for (sequence, entry) in far {
+                    if let Some(slot) = self.entries.get_mut(sequence as usize) {
+                        *slot = entry;
+                    } else {
+                        self.far.insert(sequence, entry);
+                    }
+                }
+            }
+        }
+        &mut self.entries[at]
+    }
+
+    /// Whether the final read covers the conversation from its first entry.
+    pub fn is_known_from_start(&self) -> bool {
+        self.whole == Some(true) && self.first <= 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leap_is_kept_aside_and_found_again() {
+        let mut log = Log::default();
+        log.get_mut(4_000_000_000).seen = 7;
+        log.get_mut(100_000).seen = 8;
+        log.get_mut(1).seen = 9;
+        assert_eq!(log.entries.len(), 2);
+        for to in [60_000, 110_000] {
+            log.get_mut(to).seen = 1;
+        }
+        assert_eq!([1, 100_000, 4_000_000_000].map(|s| log.get(s).seen), [9, 8, 7]);
+        assert!(log.entries.len() < 200_000);
+    }
+}

@@ -1,0 +1,120 @@
+//! A set of sequences as disjoint intervals. In a sound run a device's set is one interval, so the
+//! common case is two numbers and no allocation.
+
+/// The set. `current` is the interval that grew last; the others are sorted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Intervals {
+    low: u32,
+    /// Below `low`: empty.
+    high: u32,
+    rest: Option<Box<Vec<(u32, u32)>>>,
+}
+
+impl Intervals {
+    /// Adds a sequence (from 1).
+    pub fn insert(&mut self, sequence: u32) {
+        if self.low == 0 {
+            (self.low, self.high) = (sequence, sequence);
+            return;
+        }
+        if sequence == self.high + 1 {
+            self.high = sequence;
+            if self.rest.is_some() {
+                self.join();
+            }
+        } else if !self.contains(sequence) {
+            let rest = self.rest.get_or_insert_default();
+            let at = rest.partition_point(|&(low, _)| low < self.low);
+            rest.insert(at, (self.low, self.high));
+            (self.low, self.high) = (sequence, sequence);
+            self.join();
+        }
+    }
+
+    /// Merges the current interval with the others that it touches.
+    fn join(&mut self) {
+        let Some(rest) = self.rest.as_mut() else { return };
+        let (mut low, mut high) = (self.low, self.high);
+        let above = rest.partition_point(|&(other, _)| other <= high);
+        if rest.get(above).is_some_and(|&(other, _)| other == high + 1) {
+            high = rest.remove(above).1;
+        }
+        if above > 0 && rest[above - 1].1 + 1 == low {
+            low = rest.remove(above - 1).0;
+        }
+        (self.low, self.high) = (low, high);
+    }
+
+    /// Whether a sequence is in the set.
+    pub fn contains(&self, sequence: u32) -> bool {
+        if self.low == 0 {
+            return false;
+        }
+        if (self.low..=self.high).contains(&sequence) {
+            return true;
+        }
+        self.rest.as_ref().is_some_and(|rest| {
+            let above = rest.partition_point(|&(low, _)| low <= sequence);
+            above > 0 && rest[above - 1].1 >= sequence
+        })
+    }
+
+    /// All intervals, in order.
+    pub fn all(&self) -> Vec<(u32, u32)> {
+        let mut all: Vec<(u32, u32)> =
+            self.rest.as_ref().map_or_else(Vec::new, |rest| rest.to_vec());
+        if self.low > 0 {
+            all.push((self.low, self.high));
+        }
+        all.sort_unstable();
+        all
+    }
+
+    /// Calls for every sequence of `low..=high` that is not in the set.
+    pub fn for_each_hole(&self, low: u32, high: u32, mut each: impl FnMut(u32)) {
+        if self.low != 0 && self.low <= low && high <= self.high {
+            return;
+        }
+        let mut next = low;
+        for (from, to) in self.all() {
+            while next < from && next <= high {
+                each(next);
+                next += 1;
+            }
+            next = next.max(to.saturating_add(1));
+        }
+        while next <= high {
+            each(next);
+            next += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #[test]
+        fn behaves_like_a_set(inserted in prop::collection::vec(1_u32..40, 0..60)) {
+            let mut intervals = Intervals::default();
+            let mut model = BTreeSet::new();
+            for sequence in inserted {
+                intervals.insert(sequence);
+                model.insert(sequence);
+            }
+            for sequence in 1..45 {
+                prop_assert_eq!(intervals.contains(sequence), model.contains(&sequence));
+            }
+            let mut holes = Vec::new();
+            intervals.for_each_hole(3, 42, |hole| holes.push(hole));
+            let expected: Vec<u32> = (3..=42).filter(|s| !model.contains(s)).collect();
+            prop_assert_eq!(holes, expected);
+            for pair in intervals.all().windows(2) {
+                prop_assert!(pair[0].1 + 1 < pair[1].0, "intervals that touch are one");
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Every send, edit and deletion that was invoked, and what became of it: 32 bytes each.
+//!
+//! Each device has a lane of records, ordered by message id. Ids rise by an even step in practice,
+//! so that the first guess of a look-up is right; otherwise it is a binary search.
+
+use protocol::{ClientMessageId, UserId};
+
+/// What became of a send: bits.
+pub(crate) mod fate {
+    /// Told to be durable.
+    pub const ACCEPTED: u32 = 1;
+    /// Refused for good at the first attempt: it must never appear.
+    pub const REFUSED: u32 = 2;
+    /// Refused for good, at any attempt.
+    pub const FINAL: u32 = 4;
+    /// Refused for now, at least once: its place in the order is open.
+    pub const DEFERRED: u32 = 8;
+    /// Sent more than once.
+    pub const RESENT: u32 = 16;
+    /// Refused because it is a dead letter.
+    pub const DEAD: u32 = 32;
+    /// Found among the dead letters.
+    pub const LETTER: u32 = 64;
+    /// Invoked after the user's tokens were revoked, and the grace time.
+    pub const LATE: u32 = 128;
+    /// Put back from the dead letters.
+    pub const REQUEUED: u32 = 256;
+}
+
+/// One send.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub id: u64,
+    /// Fingerprint of the entry that it becomes.
+    pub print: u32,
+    /// Index of the conversation.
+    pub conversation: u32,
+    /// The sequence that the sender was told first; 0: none.
+    pub acked: u32,
+    /// The sequence under which it was first seen; 0: nowhere.
+    pub seen: u32,
+    /// Bits of `fate`.
+    pub fate: u32,
+}
+
+impl Record {
+    pub const fn is(&self, bits: u32) -> bool {
+        self.fate & bits != 0
+    }
+}
+
+/// Where a record is. Stays valid until the lane gets a record out of order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub lane: u32,
+    pub index: u32,
+}
+
+/// All lanes.
+pub(crate) struct Ledger {
+    lanes: Vec<Vec<Record>>,
+    devices: u32,
+}
+
+impl Ledger {
+    pub fn new(lanes: usize, devices: u32) -> Self {
+        Self { lanes: vec![Vec::new(); lanes], devices }
+    }
+
+    /// Notes a send; false if the device has used the id before.
+    pub fn add(&mut self, lane: usize, record: Record) -> bool {
+        let records = &mut self.lanes[lane];
+        if records.last().is_none_or(|last| last.id < record.id) {
+            records.push(record);
+            return true;
+        }
+        let at = records.partition_point(|r| r.id < record.id);
+        if records[at].id == record.id {
+            return false;
+        }
+        records.insert(at, record);
+        true
+    }
+
+    /// The send of an author and id, on whichever device.
+    pub fn find(&self, author: UserId, message: ClientMessageId) -> Option<Place> {
+        let first = (author.0 as usize).checked_sub(1)?.checked_mul(self.devices as usize)?;
+        let lanes = self.lanes.get(first..first + self.devices as usize)?;
+        lanes.iter().enumerate().find_map(|(device, records)| {
+            position(records, message.0)
+                .map(|index| Place { lane: (first + device) as u32, index: index as u32 })
+        })
+    }
+
+    pub fn get(&self, place: Place) -> &Record {
+        &self.lanes[place.lane as usize][place.index as usize]
+    }
+
+    pub fn get_mut(&mut self, place: Place) -> &mut Record {
+        &mut self.lanes[place.lane as usize][place.index as usize]
+    }
+
+    /// The records of one device.
+    pub fn lane(&self, lane: usize) -> &[Record] {
+        &self.lanes[lane]
+    }
+
+    /// All records: (lane, records in the order of their ids).
+    pub fn lanes(&self) -> impl Iterator<Item = (usize, &[Record])> {
+        self.lanes.iter().map(Vec::as_slice).enumerate()
+    }
+
+    /// The records of all devices of a user (index from 0).
+    pub fn of_user(&self, user: u32) -> impl Iterator<Item = &Record> {
+        let first = (user * self.devices) as usize;
+        self.lanes[first..first + self.devices as usize].iter().flatten()
+    }
+}
+
+fn position(records: &[Record], id: u64) -> Option<usize> {
+    let (first, last) = (records.first()?.id, records.last()?.id);
+    if id < first || id > last {
+        return None;
+    }
+    let steps = records.len() as u64 - 1;
+    if steps > 0 {
+        let guess = ((id - first) / ((last - first) / steps).max(1)).min(steps) as usize;
+        if records[guess].id == id {
+            return Some(guess);
+        }
+    }
+    records.binary_search_by_key(&id, |record| record.id).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_pattern_of_ids_is_found() {
+        for ids in
+            [vec![1, 2, 3, 4], vec![10, 20, 30], vec![1, 2, 900, 901], vec![5], vec![7, 3, 9]]
+        {
+            let mut ledger = Ledger::new(4, 2);
+            for &id in &ids {
+                assert!(ledger.add(3, Record { id, ..Record::default() }));
+                assert!(!ledger.add(3, Record { id, ..Record::default() }), "used before");
+            }
+            for id in 0..1_000 {
+                let found = ledger.find(UserId(2), ClientMessageId(id));
+                assert_eq!(
+                    found.map(|place| ledger.get(place).id == id).is_some(),
+                    ids.contains(&id)
+                );
+            }
+            assert_eq!(ledger.find(UserId(1), ClientMessageId(ids[0])), None);
+            assert_eq!(ledger.find(UserId(0), ClientMessageId(ids[0])), None);
+            assert_eq!(ledger.find(UserId(u64::MAX), ClientMessageId(ids[0])), None);
+        }
+    }
+}

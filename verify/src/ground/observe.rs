@@ -1,0 +1,318 @@
+//! Takes one event in: updates what is known and returns what the invariants compare with.
+
+use super::devices::OpenSend;
+use super::ledger::{Record, fate};
+use super::print::print;
+use super::reads::FinishedRead;
+use super::{Ground, NONE, Step, range, short};
+use crate::history::event::{Device, Event, Phase, Said, Seen, What};
+use protocol::{ClientMessageId, CloseCode, ConversationId, UserId};
+
+/// Where an entry was seen.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sighting {
+    Shown,
+    Read(u32),
+    Stored,
+}
+
+impl Ground {
+    /// Takes an event in that is in range.
+    pub fn observe(&mut self, event: &Event) -> Step {
+        let mut step = self.step(&event.is);
+        match &event.is {
+            What::Opened { .. } => self.opened(&step),
+            What::Closed { code, .. } => self.closed(&step, *code),
+            What::ConnectFailed { .. } => {
+                let now = self.now;
+                let device = self.progress(&step);
+                device.down_since = device.down_since.or(Some(now));
+            }
+            What::Attached { from, .. } => self.attached(&step, short(*from)),
+            What::Detached { .. } => {
+                self.progress(&step);
+                let stream = &mut self.pairs.pair_mut(step.pair).stream;
+                (stream.session, stream.left) = (0, true);
+            }
+            What::Sent { device, conversation, message, said, intended } => {
+                self.sent(&mut step, *device, *conversation, *message, said, *intended);
+            }
+            What::Resent { device, message, .. } => {
+                self.mark(&mut step, device.user, *message, fate::RESENT);
+            }
+            What::Accepted { device, message, sequence, .. } => {
+                self.accepted(&mut step, *device, *message, short(*sequence));
+            }
+            What::Rejected { device, message, reason, .. } => {
+                self.rejected(&mut step, *device, *message, *reason);
+            }
+            What::Shown { entry, .. } => self.entry(&mut step, entry, Sighting::Shown),
+            What::Read { request, entry, .. } => {
+                self.entry(&mut step, entry, Sighting::Read(*request));
+            }
+            What::Stored { entry } => self.entry(&mut step, entry, Sighting::Stored),
+            What::ReadBegan { request, after, .. } => {
+                let who = &self.pairs.whos[step.who as usize];
+                let read = FinishedRead {
+                    request: *request,
+                    conversation: who.conversation,
+                    after: short(*after),
+                    floor: who.floor,
+                    own: who.own,
+                    ..FinishedRead::default()
+                };
+                self.reads.begin(step.device, read);
+            }
+            What::ReadEnded { request, head, .. } => {
+                self.progress(&step);
+                step.read = self.reads.end(step.device, *request);
+                self.raise_floor(step.who, short(*head));
+            }
+            other => self.observe_rare(&mut step, other),
+        }
+        step
+    }
+
+    /// Events that are few in any run.
+    fn observe_rare(&mut self, step: &mut Step, what: &What) {
+        let now = self.now;
+        match what {
+            What::Phase(phase) => self.run.phase(*phase, now),
+            What::FaultBegan { fault, kind, target } => {
+                self.run.fault_began(*fault, kind, target, now);
+            }
+            What::FaultEnded { fault, effect } => self.run.fault_ended(*fault, *effect, now),
+            What::MemberChanged { conversation, user, add, sequence } => {
+                self.member_changed(*conversation, *user, *add, short(*sequence));
+            }
+            What::Revoked { user } => self.revoked[user.0 as usize - 1] = now,
+            What::Granted { user } => self.revoked[user.0 as usize - 1] = u64::MAX,
+            What::Requeued { author, message } => {
+                self.mark(step, *author, *message, fate::REQUEUED);
+            }
+            What::DeadLetter { author: Some(author), message: Some(message), .. } => {
+                self.mark(step, *author, *message, fate::LETTER);
+            }
+            What::StoredAll { first, head, whole, .. } => {
+                let log = &mut self.logs[step.conversation];
+                (log.first, log.head) = (short(*first), short(*head));
+                log.whole = Some(*whole && log.whole.unwrap_or(true));
+            }
+            _ => {}
+        }
+    }
+
+    /// The slots of an event, and the values before it.
+    fn step(&mut self, what: &What) -> Step {
+        let mut step = Step { who: NONE, pair: NONE, ..Step::default() };
+        let (device, conversation) = range::places(what);
+        if let Some(conversation) = conversation {
+            step.conversation = conversation.0 as usize - 1;
+        }
+        if let Some(device) = device {
+            step.device = self.device_slot(device);
+            step.progress_at = self.devices[step.device].progress_at;
+            step.down_since = self.devices[step.device].down_since;
+            if conversation.is_some() {
+                step.who = self.pairs.who(device.user.0 as u32 - 1, step.conversation as u32);
+                step.pair = self.pairs.pair_of(step.who, device.device.0 - 1);
+                step.before = self.pairs.pair(step.pair).stream;
+            }
+        }
+        step
+    }
+
+    fn progress(&mut self, step: &Step) -> &mut super::devices::DeviceState {
+        let device = &mut self.devices[step.device];
+        device.progress_at = self.now;
+        device
+    }
+
+    fn opened(&mut self, step: &Step) {
+        let now = self.now;
+        let device = self.progress(step);
+        device.open = true;
+        device.session += 1;
+        device.opened_at = now;
+        device.down_since = None;
+        self.reads.forget(step.device);
+    }
+
+    /// Sessions that end while the final reads are made belong to the end of the run, not to it.
+    fn closed(&mut self, step: &Step, code: u16) {
+        let judging = self.run.phase >= Some(Phase::Judge);
+        let now = self.now;
+        self.reads.forget(step.device);
+        let device = self.progress(step);
+        if judging {
+            return;
+        }
+        device.open = false;
+        let known = CloseCode::from_code(code);
+        let comes_back =
+            known.is_none_or(|known| known != CloseCode::Normal && known.may_reconnect());
+        device.down_since = comes_back.then_some(device.down_since.unwrap_or(now));
+    }
+
+    fn attached(&mut self, step: &Step, from: u32) {
+        let now = self.now;
+        let session = self.progress(step).session;
+        let stream = &mut self.pairs.pair_mut(step.pair).stream;
+        if !stream.known {
+            (stream.known, stream.base) = (true, from);
+        }
+        stream.last = stream.last.max(from);
+        (stream.attached_at, stream.session, stream.left) = (now, session, false);
+    }
+
+    fn sent(
+        &mut self,
+        step: &mut Step,
+        device: Device,
+        conversation: ConversationId,
+        message: ClientMessageId,
+        said: &Said,
+        intended: u64,
+    ) {
+        step.print = print(device.user, message, said);
+        let revoked = self.revoked[device.user.0 as usize - 1];
+        let late = self.now > revoked.saturating_add(self.header.deadlines.revocation_us);
+        let record = Record {
+            id: message.0,
+            print: step.print,
+            conversation: conversation.0 as u32 - 1,
+            acked: 0,
+            seen: 0,
+            fate: if late { fate::LATE } else { 0 },
+        };
+        if self.ledger.add(step.device, record) {
+            let open = OpenSend { id: message.0, since: self.now, intended };
+            self.devices[step.device].open_sends.push(open);
+        } else {
+            let name = self.device_name(step.device);
+            self.run.doubt(format!("{name} used message id {message} for two sends"));
+        }
+    }
+
+    /// Adds to a send's fate, and gives its record before that.
+    fn mark(&mut self, step: &mut Step, user: UserId, message: ClientMessageId, bits: u32) {
+        let Some(place) = self.ledger.find(user, message) else { return };
+        let record = self.ledger.get_mut(place);
+        step.send = Some((place, *record));
+        record.fate |= bits;
+    }
+
+    fn accepted(&mut self, step: &mut Step, device: Device, message: ClientMessageId, at: u32) {
+        self.progress(step);
+        step.sequence = at;
+        step.log = self.logs[step.conversation].get(at);
+        self.mark(step, device.user, message, fate::ACCEPTED);
+        step.answered = self.devices[step.device].answer(message.0);
+        let Some((place, before)) = step.send else { return };
+        step.print = before.print;
+        if before.conversation as usize == step.conversation {
+            if before.acked == 0 {
+                self.ledger.get_mut(place).acked = at;
+            }
+            let log = &mut self.logs[step.conversation];
+            log.acked_head = log.acked_head.max(at);
+            let entry = log.get_mut(at);
+            if entry.acked == 0 {
+                (entry.acked, entry.acked_at) = (before.print, self.now);
+            }
+        }
+        let who = &mut self.pairs.whos[step.who as usize];
+        (who.own, who.floor) = (who.own.max(at), who.floor.max(at));
+        let devices = self.header.devices_per_user as usize;
+        let first = step.device - step.device % devices;
+        for device in first..first + devices {
+            self.reads.accepted(device, step.conversation as u32, at);
+        }
+    }
+
+    fn rejected(
+        &mut self,
+        step: &mut Step,
+        device: Device,
+        message: ClientMessageId,
+        reason: protocol::RejectReason,
+    ) {
+        self.progress(step);
+        if !reason.is_final() {
+            self.mark(step, device.user, message, fate::DEFERRED);
+            return;
+        }
+        let mut bits = fate::FINAL;
+        if reason == protocol::RejectReason::DeadLettered {
+            bits |= fate::DEAD;
+        }
+        self.mark(step, device.user, message, bits);
+        if let Some((place, before)) = step.send
+            && !before.is(fate::RESENT)
+        {
+            self.ledger.get_mut(place).fate |= fate::REFUSED;
+        }
+        step.answered = self.devices[step.device].answer(message.0);
+    }
+
+    fn entry(&mut self, step: &mut Step, entry: &Seen, sighting: Sighting) {
+        let at = short(entry.sequence);
+        step.sequence = at;
+        step.print = print(entry.author, entry.message, &entry.said);
+        step.log = self.logs[step.conversation].get(at);
+        let logged = self.logs[step.conversation].get_mut(at);
+        if logged.seen == 0 {
+            logged.seen = step.print;
+        }
+        if sighting == Sighting::Stored && logged.stored == 0 {
+            logged.stored = step.print;
+        }
+        match entry.said {
+            Said::Join { user } => self.member_changed(entry.conversation, user, true, at),
+            Said::Leave { user } => self.member_changed(entry.conversation, user, false, at),
+            Said::Message { .. } | Said::Edit { .. } | Said::Delete { .. } => {
+                self.mark(step, entry.author, entry.message, 0);
+                if let Some((place, before)) = step.send
+                    && before.seen == 0
+                    && before.conversation as usize == step.conversation
+                {
+                    self.ledger.get_mut(place).seen = at;
+                }
+            }
+        }
+        match sighting {
+            Sighting::Shown => {
+                self.progress(step);
+                let pair = self.pairs.pair_mut(step.pair);
+                step.was_shown = pair.shown.contains(at);
+                pair.shown.insert(at);
+                if !pair.stream.known {
+                    (pair.stream.known, pair.stream.base) = (true, at.saturating_sub(1));
+                }
+                pair.stream.last = pair.stream.last.max(at);
+                self.raise_floor(step.who, at);
+            }
+            Sighting::Read(request) => {
+                self.pairs.whos[step.who as usize].read.insert(at);
+                self.raise_floor(step.who, at);
+                if let Some(read) = self.reads.get(step.device, request) {
+                    read.entries.insert(at);
+                    read.last = read.last.max(at);
+                }
+            }
+            Sighting::Stored => {}
+        }
+    }
+
+    fn raise_floor(&mut self, who: u32, to: u32) {
+        let who = &mut self.pairs.whos[who as usize];
+        who.floor = who.floor.max(to);
+    }
+
+    fn member_changed(&mut self, conversation: ConversationId, user: UserId, add: bool, at: u32) {
+        if self.has_user(user) {
+            let who = self.pairs.who(user.0 as u32 - 1, conversation.0 as u32 - 1);
+            self.pairs.whos[who as usize].change(at, add);
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Slots for (user, conversation) and (device, conversation), given out when first mentioned.
+//!
+//! One open-addressing table with a fixed hash finds the (user, conversation); the user's devices
+//! follow each other from there, so that one look-up serves both.
+
+use super::NONE;
+use super::intervals::Intervals;
+use super::print::mix;
+
+/// How far a device's stream of a conversation has got.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Stream {
+    /// When the stream began last.
+    pub attached_at: u64,
+    /// The device's session in which it began; 0: it ended.
+    pub session: u32,
+    /// The highest sequence that was shown, or behind which a stream began.
+    pub last: u32,
+    /// Behind which the first stream began: nothing up to here is owed to the device.
+    pub base: u32,
+    /// Whether a stream ever began or anything was shown.
+    pub known: bool,
+    /// Whether a stream ended by `Detached` since `last` was set.
+    pub left: bool,
+}
+
+/// What is known of a device in a conversation.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pair {
+    pub stream: Stream,
+    /// Everything that was shown.
+    pub shown: Intervals,
+}
+
+/// What is known of a user in a conversation.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Who {
+    /// Index of the user, from 0.
+    pub user: u32,
+    /// Index of the conversation, from 0.
+    pub conversation: u32,
+    /// The highest sequence that any device of the user has seen or was told of.
+    pub floor: u32,
+    /// The highest sequence of an own accepted send.
+    pub own: u32,
+    /// Joins (true) and departures by sequence.
+    changes: Vec<(u32, bool)>,
+    /// Sequences that were in the answer to a read.
+    pub read: Intervals,
+}
+
+/// Whether a user is a member at a sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Member,
+    Outside,
+    /// No join or departure around there is known, and the log was not read from its start.
+    Unknown,
+}
+
+impl Who {
+    /// A join or departure is at a sequence. The first one learned of a sequence counts.
+    pub fn change(&mut self, sequence: u32, joined: bool) {
+        let at = self.changes.partition_point(|&(s, _)| s < sequence);
+        if self.changes.get(at).is_none_or(|&(s, _)| s != sequence) {
+            self.changes.insert(at, (sequence, joined));
+        }
+    }
+
+    /// How many of `low..=high` lie outside the membership, and the first of them.
+    pub fn outside(&self, low: u32, high: u32, complete: bool) -> Option<(u32, u64)> {
+        let mut found: Option<(u32, u64)> = None;
+        let mut from = low;
+        while from <= high {
+            let next = self.changes.partition_point(|&(s, _)| s <= from);
+            let to = self.changes.get(next).map_or(high, |&(s, _)| (s - 1).min(high));
+            if self.standing(from, complete) == Standing::Outside {
+                let (first, count) = found.unwrap_or((from, 0));
+                found = Some((first, count + u64::from(to - from) + 1));
+            }
+            from = to + 1;
+        }
+        found
+    }
+
+    /// Whether the user may be a member after all that is known.
+    pub fn may_be_member_now(&self) -> bool {
+        self.changes.last().is_none_or(|&(_, joined)| joined)
+    }
+
+    /// See `Ground::standing`.
+    pub fn standing(&self, sequence: u32, complete: bool) -> Standing {
+        let after = self.changes.partition_point(|&(s, _)| s <= sequence);
+        match (after.checked_sub(1).map(|i| self.changes[i].1), self.changes.get(after)) {
+            (Some(true), _) | (None, Some((_, false))) => Standing::Member,
+            (Some(false), _) => Standing::Outside,
+            (None, _) if complete => Standing::Outside,
+            (None, _) => Standing::Unknown,
+        }
+    }
+}
+
+/// All slots.
+pub(crate) struct Pairs {
+    devices: u32,
+    table: Vec<(u64, u32)>,
+    pub whos: Vec<Who>,
+    pairs: Vec<Pair>,
+}
+
+/// No key: users and conversations are below this.
+const EMPTY: u64 = u64::MAX;
+
+impl Pairs {
+    pub fn new(devices: u32) -> Self {
+        Self { devices, table: vec![(EMPTY, NONE); 1024], whos: Vec::new(), pairs: Vec::new() }
+    }
+
+    /// The slot of a (user, conversation), both from 0; made if it is new.
+    pub fn who(&mut self, user: u32, conversation: u32) -> u32 {
+        let key = (u64::from(user) << 32) | u64::from(conversation);
+        let mask = self.table.len() - 1;
+        let mut at = mix(key) as usize & mask;
+        loop {
+            let (found, slot) = self.table[at];
+            if found == key {
+                return slot;
+            }
+            if found == EMPTY {
+                break;
+            }
+            at = (at + 1) & mask;
+        }
+        let slot = self.whos.len() as u32;
+        self.table[at] = (key, slot);
+        self.whos.push(Who { user, conversation, ..Who::default() });
+        self.pairs.resize_with(self.whos.len() * self.devices as usize, Pair::default);
+        // Half full at most, so that a search ends after one or two steps.
+        if self.whos.len() * 2 > self.table.len() {
+            self.grow();
+        }
+        slot
+    }
+
+    /// The slot of a (user, conversation), if it has one.
+    pub fn find(&self, user: u32, conversation: u32) -> Option<u32> {
+        let key = (u64::from(user) << 32) | u64::from(conversation);
+        let mask = self.table.len() - 1;
+        let mut at = mix(key) as usize & mask;
+        loop {
+            match self.table[at] {
+                (found, slot) if found == key => return Some(slot),
+                (EMPTY, _) => return None,
+                _ => at = (at + 1) & mask,
+            }
+        }
+    }
+
+    fn grow(&mut self) {
+        let mut table = vec![(EMPTY, NONE); self.table.len() * 2];
+        let mask = table.len() - 1;
+        for &(key, slot) in self.table.iter().filter(|(key, _)| *key != EMPTY) {
+            let mut at = mix(key) as usize & mask;
+            while table[at].0 != EMPTY {
+                at = (at + 1) & mask;
+            }
+            table[at] = (key, slot);
+        }
+        self.table = table;
+    }
+
+    /// The slot of a device of it, from 0.
+    pub const fn pair_of(&self, who: u32, device: u32) -> u32 {
+        who * self.devices + device
+    }
+
+    pub fn pair(&self, pair: u32) -> &Pair {
+        &self.pairs[pair as usize]
+    }
+
+    pub fn pair_mut(&mut self, pair: u32) -> &mut Pair {
+        &mut self.pairs[pair as usize]
+    }
+
+    /// Every (device, conversation) in which a stream ever began, with its slot.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &Pair)> {
+        (0..).zip(&self.pairs).filter(|(_, pair)| pair.stream.known)
+    }
+
+    /// The highest sequence that any device of the user has in its stream; `None`: no device has one.
+    pub fn last_of(&self, who: u32) -> Option<u32> {
+        let first = (who * self.devices) as usize;
+        let devices = &self.pairs[first..first + self.devices as usize];
+        devices.iter().filter(|pair| pair.stream.known).map(|pair| pair.stream.last).max()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_pair_keeps_its_slot_while_the_table_grows() {
+        let mut pairs = Pairs::new(2);
+        let slots: Vec<u32> = (0..5_000).map(|n| pairs.who(n % 70, n / 70)).collect();
+        assert_eq!(slots, (0..5_000).collect::<Vec<u32>>());
+        assert_eq!(pairs.who(4_321 % 70, 4_321 / 70), 4_321);
+        assert_eq!(pairs.pair_of(3, 1), 7);
+    }
+
+    #[test]
+    fn a_member_is_one_from_the_join_to_before_the_departure() {
+        let mut who = Who::default();
+        assert_eq!(who.standing(5, false), Standing::Unknown);
+        assert_eq!(who.standing(5, true), Standing::Outside);
+        who.change(10, false);
+        assert_eq!(who.standing(9, false), Standing::Member, "whoever leaves was there");
+        who.change(3, true);
+        for (sequence, expected) in [(2, Standing::Unknown), (3, Standing::Member)] {
+            assert_eq!(who.standing(sequence, false), expected);
+        }
+        assert_eq!(who.standing(10, false), Standing::Outside);
+        who.change(12, true);
+        assert_eq!(who.standing(11, true), Standing::Outside);
+        assert_eq!(who.standing(12, true), Standing::Member);
+    }
+}

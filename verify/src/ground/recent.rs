@@ -1,0 +1,203 @@
+//! The newest events, for evidence: one ring of all, threaded per device and per conversation.
+//!
+//! Keeping an event costs one copy into memory that is written in order; each device and each
+//! conversation adds 8 bytes, not a ring of its own.
+
+use super::Ground;
+use crate::history::event::{Device, Event, Seen, What};
+use crate::verdict::Evidence;
+use protocol::{ClientMessageId, ConversationId, Sequence};
+
+/// Events in the ring: at about 130 bytes each it stays within 4 MiB.
+const RING: usize = 1 << 15;
+/// How far back a search goes along one thread.
+const MOST_STEPS: usize = 2_000;
+/// Lines of evidence, at most.
+const MOST_LINES: usize = 12;
+
+struct Kept {
+    event: Event,
+    /// Number of the previous event of the same device, and of the same conversation; 0: none.
+    before_on_device: u64,
+    before_in_conversation: u64,
+}
+
+/// The ring. Events are numbered from 1.
+pub(crate) struct Recent {
+    ring: Vec<Kept>,
+    pub events: u64,
+}
+
+/// What a violation is about: which of the recent events belong to its evidence.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct About {
+    /// Slot of a device: its sessions and streams belong to the story.
+    pub device: Option<usize>,
+    /// Index of a conversation.
+    pub conversation: Option<usize>,
+    /// A sequence of the conversation.
+    pub sequence: Option<u32>,
+    /// A second one.
+    pub other: Option<u32>,
+    /// A message.
+    pub message: Option<u64>,
+}
+
+impl Recent {
+    pub fn new() -> Self {
+        Self { ring: Vec::with_capacity(RING), events: 0 }
+    }
+
+    fn get(&self, number: u64) -> Option<&Kept> {
+        if number == 0 || number + RING as u64 <= self.events {
+            return None;
+        }
+        self.ring.get((number - 1) as usize % RING)
+    }
+}
+
+impl Ground {
+    /// Keeps an event; `device` and `conversation` are its slots, if it has any.
+    pub fn keep(&mut self, event: &Event, device: Option<usize>, conversation: Option<usize>) {
+        self.recent.events += 1;
+        let number = self.recent.events;
+        let thread = |newest: &mut u64| std::mem::replace(newest, number);
+        let before_on_device = device.map_or(0, |slot| thread(&mut self.devices[slot].recent));
+        let before_in_conversation =
+            conversation.map_or(0, |index| thread(&mut self.logs[index].recent));
+        let kept = Kept { event: event.clone(), before_on_device, before_in_conversation };
+        let at = (number - 1) as usize % RING;
+        if at < self.recent.ring.len() {
+            self.recent.ring[at] = kept;
+        } else {
+            self.recent.ring.push(kept);
+        }
+    }
+
+    /// The evidence for a violation that shows now.
+    pub fn evidence(&self, what: String, about: About) -> Evidence {
+        let mut numbers = Vec::new();
+        if let Some(slot) = about.device {
+            self.walk(self.devices[slot].recent, |kept| kept.before_on_device, about, &mut numbers);
+        }
+        if let Some(index) = about.conversation {
+            let newest = self.logs[index].recent;
+            self.walk(newest, |kept| kept.before_in_conversation, about, &mut numbers);
+        }
+        numbers.sort_unstable();
+        numbers.dedup();
+        let newest = numbers.len().saturating_sub(MOST_LINES);
+        let history = numbers[newest..]
+            .iter()
+            .filter_map(|&number| self.recent.get(number))
+            .map(|kept| serde_json::to_string(&kept.event).expect("events have string keys only"))
+            .collect();
+        Evidence { at: self.now, what, faults: self.run.faults_around(self.now), history }
+    }
+
+    fn walk(
+        &self,
+        newest: u64,
+        before: impl Fn(&Kept) -> u64,
+        about: About,
+        numbers: &mut Vec<u64>,
+    ) {
+        let (mut number, mut found) = (newest, 0);
+        for _ in 0..MOST_STEPS {
+            let Some(kept) = self.recent.get(number) else { return };
+            if self.belongs(&kept.event, about) {
+                numbers.push(number);
+                found += 1;
+                if found == MOST_LINES {
+                    return;
+                }
+            }
+            number = before(kept);
+        }
+    }
+
+    fn belongs(&self, event: &Event, about: About) -> bool {
+        let mentions = Mentions::of(&event.is);
+        let same_conversation = mentions
+            .conversation
+            .is_none_or(|c| about.conversation.is_none_or(|index| c.0 as usize == index + 1));
+        if !same_conversation {
+            return false;
+        }
+        let same_device = about.device.is_some_and(|slot| {
+            mentions.device.is_some_and(|device| self.device_slot(device) == slot)
+        });
+        let life = matches!(
+            event.is,
+            What::Opened { .. }
+                | What::Closed { .. }
+                | What::ConnectFailed { .. }
+                | What::Attached { .. }
+                | What::Detached { .. }
+        );
+        if life {
+            return same_device;
+        }
+        let pointed =
+            |wanted: Option<u32>| wanted.is_some() && mentions.sequence.map(super::short) == wanted;
+        let named = about.message.is_some() && mentions.message.map(|m| m.0) == about.message;
+        pointed(about.sequence)
+            || pointed(about.other)
+            || named
+            || (about.sequence.is_none() && about.message.is_none())
+    }
+}
+
+/// What an event mentions.
+#[derive(Default)]
+struct Mentions {
+    device: Option<Device>,
+    conversation: Option<ConversationId>,
+    sequence: Option<Sequence>,
+    message: Option<ClientMessageId>,
+}
+
+impl Mentions {
+    fn of(what: &What) -> Self {
+        let entry = |device: Option<Device>, entry: &Seen| Self {
+            device,
+            conversation: Some(entry.conversation),
+            sequence: Some(entry.sequence),
+            message: Some(entry.message),
+        };
+        match what {
+            What::Shown { device, entry: seen } | What::Read { device, entry: seen, .. } => {
+                entry(Some(*device), seen)
+            }
+            What::Stored { entry: seen } => entry(None, seen),
+            What::Accepted { device, conversation, message, sequence, .. } => Self {
+                device: Some(*device),
+                conversation: Some(*conversation),
+                sequence: Some(*sequence),
+                message: Some(*message),
+            },
+            What::Sent { device, conversation, message, .. }
+            | What::Resent { device, conversation, message }
+            | What::Rejected { device, conversation, message, .. }
+            | What::Unanswered { device, conversation, message } => Self {
+                device: Some(*device),
+                conversation: Some(*conversation),
+                message: Some(*message),
+                sequence: None,
+            },
+            What::MemberChanged { conversation, sequence, .. } => Self {
+                conversation: Some(*conversation),
+                sequence: Some(*sequence),
+                ..Self::default()
+            },
+            What::Attached { device, conversation, .. }
+            | What::Detached { device, conversation } => {
+                Self { device: Some(*device), conversation: Some(*conversation), ..Self::default() }
+            }
+            other => {
+                let (device, conversation) = super::range::places(other);
+                Self { device, conversation, ..Self::default() }
+            }
+        }
+    }
+}

@@ -1,0 +1,435 @@
+//! Builds small histories by hand, for tests: a model of a sound cluster writes the events, and a
+//! test then breaks what it wants broken.
+//!
+//! The model keeps each conversation's log, so that `show` and the final reads need numbers only.
+
+use super::event::{Deadlines, Device, Engine, Event, FORMAT, Header, Phase, Said, Seen, What};
+use protocol::partition::partition_of;
+use protocol::{
+    ClientMessageId, ConversationId, DeviceId, Epoch, GatewayId, Incarnation, NodeNumber, Sequence,
+    SessionId, UserId,
+};
+
+/// A whole history in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct History {
+    /// The first line.
+    pub header: Header,
+    /// All others.
+    pub events: Vec<Event>,
+}
+
+impl History {
+    /// The same history after a change by hand.
+    pub fn tampered(mut self, change: impl FnOnce(&mut Vec<Event>)) -> Self {
+        change(&mut self.events);
+        self
+    }
+}
+
+/// A history under construction. Events are a millisecond apart unless `wait` says more.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    header: Header,
+    events: Vec<Event>,
+    at: u64,
+    logs: Vec<Vec<Seen>>,
+    /// Highest shown per (device slot, conversation); `None`: never attached.
+    cursors: Vec<Vec<Option<u64>>>,
+    open: Vec<bool>,
+    next_message: Vec<u64>,
+    sessions: u64,
+    epoch: u64,
+}
+
+/// Between two events.
+const STEP_US: u64 = 1_000;
+
+impl Builder {
+    /// Users and conversations from 1 on, one device each; the phases `set_up` is begun.
+    pub fn new(users: u32, conversations: u32) -> Self {
+        Self::with_devices(users, 1, conversations)
+    }
+
+    /// As `new`, with several devices per user.
+    pub fn with_devices(users: u32, devices: u32, conversations: u32) -> Self {
+        let header = Header {
+            format: FORMAT,
+            scenario: "built".to_owned(),
+            seed: 1,
+            engine: Engine::Simulated,
+            users,
+            devices_per_user: devices,
+            conversations,
+            partitions: 4,
+            deadlines: Deadlines {
+                delivered_us: 1_000_000,
+                stuck_us: 1_500_000,
+                recovered_us: 500_000,
+                revocation_us: 200_000,
+            },
+        };
+        let slots = (users * devices) as usize;
+        let this = Self {
+            header,
+            events: Vec::new(),
+            at: 0,
+            logs: vec![Vec::new(); conversations as usize],
+            cursors: vec![vec![None; conversations as usize]; slots],
+            open: vec![false; slots],
+            next_message: vec![1; users as usize],
+            sessions: 0,
+            epoch: 1,
+        };
+        this.phase(Phase::SetUp)
+    }
+
+    /// Lets time pass.
+    pub fn wait(mut self, microseconds: u64) -> Self {
+        self.at += microseconds;
+        self
+    }
+
+    /// Any event, now.
+    pub fn push(mut self, is: What) -> Self {
+        self.at += STEP_US;
+        self.events.push(Event { at: self.at, is });
+        self
+    }
+
+    /// A phase begins.
+    pub fn phase(self, phase: Phase) -> Self {
+        self.push(What::Phase(phase))
+    }
+
+    /// The owners of all partitions change: later entries carry the next epoch.
+    pub fn next_epoch(mut self) -> Self {
+        self.epoch += 1;
+        self
+    }
+
+    /// A conversation is made, with a join of each member.
+    pub fn group(mut self, conversation: u64, members: &[u64]) -> Self {
+        for &user in members {
+            self = self.change_member(conversation, user, true);
+        }
+        self
+    }
+
+    /// A member is added or removed through REST.
+    pub fn change_member(mut self, conversation: u64, user: u64, add: bool) -> Self {
+        let (conversation, user) = (ConversationId(conversation), UserId(user));
+        self = self.push(What::MemberAsked { conversation, user, add });
+        let said = if add { Said::Join { user } } else { Said::Leave { user } };
+        let sequence = self.sequence(user.0, conversation.0, 0, said);
+        self.push(What::MemberChanged { conversation, user, add, sequence: Sequence(sequence) })
+    }
+
+    /// Every device of every user connects and attaches every conversation that the user is a
+    /// member of; then the load begins.
+    pub fn connect_all(mut self) -> Self {
+        self = self.phase(Phase::WarmUp);
+        for user in 1..=u64::from(self.header.users) {
+            for device in 1..=self.header.devices_per_user {
+                self = self.connect(user, device);
+            }
+        }
+        self.phase(Phase::Load)
+    }
+
+    /// A device connects and attaches everything.
+    pub fn connect(mut self, user: u64, device: u32) -> Self {
+        self.sessions += 1;
+        let session = SessionId(self.sessions);
+        let who = self.device(user, device);
+        let slot = self.slot(who);
+        self.open[slot] = true;
+        let session = SessionId(self.sessions);
+        self = self.push(What::Opened {
+            device: who,
+            gateway: GatewayId(1),
+            incarnation: Incarnation(1),
+            session,
+        });
+        for conversation in 1..=u64::from(self.header.conversations) {
+            if self.is_member(user, conversation) {
+                self = self.attach(user, device, conversation);
+            }
+        }
+        self
+    }
+
+    /// A conversation's stream begins behind the device's cursor, or at the head.
+    pub fn attach(mut self, user: u64, device: u32, conversation: u64) -> Self {
+        let who = self.device(user, device);
+        let slot = self.slot(who);
+        let head = self.head(conversation);
+        let from = *self.cursors[slot][conversation as usize - 1].get_or_insert(head);
+        let conversation = ConversationId(conversation);
+        self.push(What::Attached {
+            device: who,
+            conversation,
+            from: Sequence(from),
+            head: Sequence(head),
+        })
+    }
+
+    /// A device's connection is lost.
+    pub fn lose(mut self, user: u64, device: u32) -> Self {
+        let device = self.device(user, device);
+        let slot = self.slot(device);
+        self.open[slot] = false;
+        self.push(What::Closed { device, code: 0 })
+    }
+
+    /// A member sends a message; returns through `last_message` what its id was.
+    pub fn send(self, user: u64, conversation: u64) -> Self {
+        self.send_said(user, 1, conversation, |id| Said::Message { hash: id * 31, parent: None })
+    }
+
+    /// Any send of a device; the content may depend on the message id.
+    pub fn send_said(
+        mut self,
+        user: u64,
+        device: u32,
+        conversation: u64,
+        said: impl FnOnce(u64) -> Said,
+    ) -> Self {
+        let id = self.next_message[user as usize - 1];
+        self.next_message[user as usize - 1] += 1;
+        let intended = self.at + STEP_US;
+        let device = self.device(user, device);
+        self.push(What::Sent {
+            device,
+            conversation: ConversationId(conversation),
+            message: ClientMessageId(id),
+            said: said(id),
+            intended,
+        })
+    }
+
+    /// The id of the user's newest message.
+    pub fn last_message(&self, user: u64) -> u64 {
+        self.next_message[user as usize - 1] - 1
+    }
+
+    /// The user's newest send is sequenced (not yet told to anybody).
+    pub fn commit(self, user: u64) -> Self {
+        let id = self.last_message(user);
+        self.commit_message(user, id)
+    }
+
+    /// A send is sequenced (not yet told to anybody).
+    pub fn commit_message(mut self, user: u64, id: u64) -> Self {
+        let (conversation, said) = self.sent(user, id);
+        self.sequence(user, conversation, id, said);
+        self
+    }
+
+    /// The newest entry of the user is told to the device that sent it.
+    pub fn accept(self, user: u64) -> Self {
+        let id = self.last_message(user);
+        self.accept_message(user, id)
+    }
+
+    /// A sequenced send is told to the device that sent it.
+    pub fn accept_message(self, user: u64, id: u64) -> Self {
+        let (conversation, _) = self.sent(user, id);
+        let entry = self.logs[conversation as usize - 1]
+            .iter()
+            .find(|e| e.author.0 == user && e.message.0 == id)
+            .copied()
+            .expect("the message was committed");
+        let device = self.sender(user, id);
+        self.push(What::Accepted {
+            device,
+            conversation: entry.conversation,
+            message: entry.message,
+            sequence: entry.sequence,
+            epoch: entry.epoch,
+            owner: entry.owner,
+        })
+    }
+
+    /// A device shows the entry of a sequence.
+    pub fn show(mut self, user: u64, device: u32, conversation: u64, sequence: u64) -> Self {
+        let entry = self.logs[conversation as usize - 1][sequence as usize - 1];
+        let device = self.device(user, device);
+        let slot = self.slot(device);
+        let cursor = &mut self.cursors[slot][conversation as usize - 1];
+        *cursor = Some(cursor.unwrap_or(0).max(sequence));
+        self.push(What::Shown { device, entry })
+    }
+
+    /// Every connected device shows what it has not shown yet of a conversation.
+    pub fn deliver(mut self, conversation: u64) -> Self {
+        for user in 1..=u64::from(self.header.users) {
+            for device in 1..=self.header.devices_per_user {
+                self = self.deliver_to(user, device, conversation);
+            }
+        }
+        self
+    }
+
+    /// One device, if it is connected, shows what it has not shown yet and may see.
+    pub fn deliver_to(mut self, user: u64, device: u32, conversation: u64) -> Self {
+        let slot = self.slot(self.device(user, device));
+        let Some(cursor) = self.cursors[slot][conversation as usize - 1] else { return self };
+        if self.open[slot] {
+            for sequence in cursor + 1..=self.head(conversation) {
+                if self.was_member(user, conversation, sequence) {
+                    self = self.show(user, device, conversation, sequence);
+                }
+            }
+        }
+        self
+    }
+
+    /// A member says something and everybody sees it: send, commit, accept, deliver.
+    pub fn say(self, user: u64, conversation: u64) -> Self {
+        self.send(user, conversation).commit(user).accept(user).deliver(conversation)
+    }
+
+    /// As `say`, with any content.
+    pub fn say_said(self, user: u64, conversation: u64, said: Said) -> Self {
+        self.send_said(user, 1, conversation, |_| said)
+            .commit(user)
+            .accept(user)
+            .deliver(conversation)
+    }
+
+    /// A device reads everything behind `after`.
+    pub fn read(mut self, user: u64, device: u32, conversation: u64, after: u64) -> Self {
+        let who = self.device(user, device);
+        let request = self.events.len() as u32;
+        let (head, id) = (self.head(conversation), ConversationId(conversation));
+        self = self.push(What::ReadBegan {
+            device: who,
+            request,
+            conversation: id,
+            after: Sequence(after),
+        });
+        for sequence in after + 1..=head {
+            if self.was_member(user, conversation, sequence) {
+                let entry = self.logs[conversation as usize - 1][sequence as usize - 1];
+                self = self.push(What::Read { device: who, request, entry });
+            }
+        }
+        self.push(What::ReadEnded {
+            device: who,
+            request,
+            conversation: id,
+            head: Sequence(head),
+            whole: true,
+        })
+    }
+
+    /// A fault that did something, from now on for some time.
+    pub fn fault(self, fault: u32, kind: &str, target: &str, lasts: u64) -> Self {
+        self.push(What::FaultBegan { fault, kind: kind.into(), target: target.into() })
+            .wait(lasts)
+            .push(What::FaultEnded { fault, effect: 1 })
+    }
+
+    /// All faults have ended.
+    pub fn heal(self) -> Self {
+        self.phase(Phase::Heal)
+    }
+
+    /// The rest of a sound run: heal (if that has not been yet), settle, the final reads, the end.
+    pub fn finish(mut self) -> History {
+        if !self.events.iter().any(|e| e.is == What::Phase(Phase::Heal)) {
+            self = self.heal();
+        }
+        self = self.phase(Phase::Settle).wait(5_000_000).phase(Phase::Judge);
+        for conversation in 1..=u64::from(self.header.conversations) {
+            for entry in self.logs[conversation as usize - 1].clone() {
+                self = self.push(What::Stored { entry });
+            }
+            let head = Sequence(self.head(conversation));
+            let conversation = ConversationId(conversation);
+            let first = Sequence(1);
+            self = self.push(What::StoredAll { conversation, first, head, whole: true });
+        }
+        self = self.phase(Phase::End);
+        History { header: self.header, events: self.events }
+    }
+
+    /// The newest sequence of a conversation.
+    pub fn head(&self, conversation: u64) -> u64 {
+        self.logs[conversation as usize - 1].len() as u64
+    }
+
+    /// The log of a conversation.
+    pub fn log(&self, conversation: u64) -> &[Seen] {
+        &self.logs[conversation as usize - 1]
+    }
+
+    /// Whether the device has a session.
+    pub fn is_open(&self, user: u64, device: u32) -> bool {
+        self.open[self.slot(self.device(user, device))]
+    }
+
+    /// Whether the user is a member now.
+    pub fn is_member(&self, user: u64, conversation: u64) -> bool {
+        self.was_member(user, conversation, self.head(conversation))
+    }
+
+    /// The device of these numbers.
+    #[expect(clippy::unused_self, reason = "reads as a word of the builder")]
+    pub const fn device(&self, user: u64, device: u32) -> Device {
+        Device { user: UserId(user), device: DeviceId(device) }
+    }
+
+    fn was_member(&self, user: u64, conversation: u64, sequence: u64) -> bool {
+        self.logs[conversation as usize - 1].iter().take(sequence as usize).fold(
+            false,
+            |member, entry| match entry.said {
+                Said::Join { user: who } if who.0 == user => true,
+                Said::Leave { user: who } if who.0 == user => false,
+                _ => member,
+            },
+        )
+    }
+
+    fn sequence(&mut self, author: u64, conversation: u64, message: u64, said: Said) -> u64 {
+        let sequence = self.head(conversation) + 1;
+        let partition = partition_of(ConversationId(conversation), self.header.partitions);
+        let entry = Seen {
+            conversation: ConversationId(conversation),
+            sequence: Sequence(sequence),
+            epoch: Epoch(self.epoch),
+            owner: NodeNumber((u64::from(partition.0) + self.epoch) as u16 % 3 + 1),
+            author: UserId(author),
+            message: ClientMessageId(message),
+            said,
+        };
+        self.logs[conversation as usize - 1].push(entry);
+        sequence
+    }
+
+    fn sent(&self, user: u64, id: u64) -> (u64, Said) {
+        self.find_sent(user, id).map(|(_, conversation, said)| (conversation, said)).expect("sent")
+    }
+
+    fn sender(&self, user: u64, id: u64) -> Device {
+        self.find_sent(user, id).map(|(device, ..)| device).expect("sent")
+    }
+
+    fn find_sent(&self, user: u64, id: u64) -> Option<(Device, u64, Said)> {
+        self.events.iter().rev().find_map(|event| match event.is {
+            What::Sent { device, conversation, message, said, .. }
+                if device.user.0 == user && message.0 == id =>
+            {
+                Some((device, conversation.0, said))
+            }
+            _ => None,
+        })
+    }
+
+    const fn slot(&self, device: Device) -> usize {
+        (device.user.0 as usize - 1) * self.header.devices_per_user as usize
+            + device.device.0 as usize
+            - 1
+    }
+}

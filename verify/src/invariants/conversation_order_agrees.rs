@@ -1,0 +1,66 @@
+//! **Everybody sees the same order.** The same (conversation, sequence) is the same entry (author, id
+//! and content) on every device, in every read and in the store.
+//!
+//! Streaming: the first sighting of each sequence leaves a 32-bit fingerprint in the log; every
+//! later one is compared with it. 4 bytes per sequenced entry, and nothing is sampled.
+
+use super::{Check, about_entry};
+use crate::ground::{Ground, Step};
+use crate::history::event::Event;
+use crate::tally::Tally;
+
+#[derive(Default)]
+pub(crate) struct Invariant;
+
+impl Check for Invariant {
+    fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, tally: &mut Tally) {
+        let Some(entry) = super::entry_of(&event.is) else { return };
+        tally.judged += 1;
+        if step.log.seen != 0 && step.log.seen != step.print {
+            tally.violated(ground, about_entry(step, entry), || {
+                format!(
+                    "sequence {} of conversation {} is message {} of user {} here, and was \
+                     something else before",
+                    entry.sequence, entry.conversation, entry.message, entry.author
+                )
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::history::What;
+    use crate::history::builder::Builder;
+    use crate::invariants::tests::{clean, violated};
+
+    const NAME: &str = "conversation_order_agrees";
+
+    fn talk() -> Builder {
+        Builder::new(2, 1).group(1, &[1, 2]).connect_all().say(1, 1).say(2, 1).read(1, 1, 1, 0)
+    }
+
+    #[test]
+    fn one_order_for_all_is_clean() {
+        assert_eq!(clean(NAME, &talk().finish()).judged, 4 + 4 + 4);
+    }
+
+    #[test]
+    fn two_orders_are_noticed_on_a_device_and_in_the_store() {
+        for in_store in [false, true] {
+            let swapped = talk().finish().tampered(|events| {
+                for event in events {
+                    let entry = match &mut event.is {
+                        What::Stored { entry } if in_store => entry,
+                        What::Shown { device, entry } if !in_store && device.user.0 == 2 => entry,
+                        _ => continue,
+                    };
+                    if entry.sequence.0 >= 3 {
+                        entry.sequence.0 = 7 - entry.sequence.0;
+                    }
+                }
+            });
+            violated(NAME, &swapped);
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! **Edits converge.** Let v(d, t) be the sequence of the edit or deletion of message t that device d
+//! showed last. It never falls; nothing follows a deletion but deletions; and at the end v(d, t) = V,
+//! the highest sequence of an edit or deletion of t that was seen anywhere, on every attached device
+//! that must see V and had `delivered_us` for it after it was first seen.
+//!
+//! Streaming: one small record per edited message and per (device, edited message); messages that
+//! nobody edits cost nothing.
+
+use super::Check;
+use crate::ground::pairs::Standing;
+use crate::ground::recent::About;
+use crate::ground::{Ground, Step, short};
+use crate::history::event::{Event, Said, What};
+use crate::tally::Tally;
+use std::collections::BTreeMap;
+
+/// The newest version of an edited message.
+#[derive(Clone, Copy)]
+struct Newest {
+    sequence: u32,
+    first_seen_at: u64,
+}
+
+/// What a device has applied.
+#[derive(Clone, Copy, Default)]
+struct Applied {
+    version: u32,
+    deleted: bool,
+}
+
+#[derive(Default)]
+pub(crate) struct Invariant {
+    /// By (conversation, target).
+    newest: BTreeMap<(usize, u32), Newest>,
+    /// By (device and conversation, target).
+    applied: BTreeMap<(u32, u32), Applied>,
+}
+
+impl Check for Invariant {
+    fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, tally: &mut Tally) {
+        let Some(entry) = super::entry_of(&event.is) else { return };
+        let (target, deletes) = match entry.said {
+            Said::Edit { target, .. } => (short(target), false),
+            Said::Delete { target } => (short(target), true),
+            _ => return,
+        };
+        let newest = self
+            .newest
+            .entry((step.conversation, target))
+            .or_insert(Newest { sequence: 0, first_seen_at: 0 });
+        if step.sequence > newest.sequence {
+            *newest = Newest { sequence: step.sequence, first_seen_at: ground.now };
+        }
+        if !matches!(event.is, What::Shown { .. }) {
+            return;
+        }
+        tally.judged += 1;
+        let applied = self.applied.entry((step.pair, target)).or_default();
+        let fault = if step.sequence < applied.version {
+            "an older one than it had"
+        } else if applied.deleted && !deletes {
+            "after its deletion"
+        } else {
+            ""
+        };
+        if !fault.is_empty() {
+            let mut about = super::about_entry(step, entry);
+            about.other = Some(applied.version);
+            tally.violated(ground, about, || {
+                format!(
+                    "{} applied version {} of message {target} of conversation {}, {fault}",
+                    ground.device_name(step.device),
+                    entry.sequence,
+                    entry.conversation
+                )
+            });
+        }
+        *applied = Applied { version: step.sequence, deleted: applied.deleted || deletes };
+    }
+
+    fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
+        let (Some(ended), false) = (ground.run.ended_at, self.newest.is_empty()) else { return };
+        let allowed = ground.header.deadlines.delivered_us;
+        for (number, pair) in ground.pairs.iter().filter(|(number, _)| ground.is_attached(*number))
+        {
+            let who = number / ground.header.devices_per_user;
+            let conversation = ground.pairs.whos[who as usize].conversation as usize;
+            let of_conversation = (conversation, 0)..=(conversation, u32::MAX);
+            for (&(_, target), newest) in self.newest.range(of_conversation) {
+                let stream = &pair.stream;
+                let due = ground.deadline(newest.first_seen_at, stream.attached_at, allowed);
+                if newest.sequence <= stream.base
+                    || due.is_none_or(|due| due > ended)
+                    || ground.is_removed(conversation, newest.sequence)
+                    || ground.standing(who, newest.sequence) == Standing::Outside
+                {
+                    continue;
+                }
+                tally.judged += 1;
+                let version = self.applied.get(&(number, target)).map_or(0, |a| a.version);
+                if version != newest.sequence {
+                    let device = ground.device_of_pair(number);
+                    let about = About {
+                        device: Some(device),
+                        conversation: Some(conversation),
+                        sequence: Some(newest.sequence),
+                        other: Some(version),
+                        ..About::default()
+                    };
+                    tally.violated(ground, about, || {
+                        format!(
+                            "{} ends with version {version} of message {target} of conversation \
+                             {}, and the newest is {}",
+                            ground.device_name(device),
+                            conversation + 1,
+                            newest.sequence
+                        )
+                    });
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::history::What;
+    use crate::history::builder::Builder;
+    use crate::history::event::Said;
+    use crate::invariants::tests::{clean, violated};
+    use protocol::Sequence;
+
+    const NAME: &str = "edits_converge";
+
+    const fn edit(hash: u64) -> Said {
+        Said::Edit { target: Sequence(3), hash }
+    }
+
+    fn talk() -> Builder {
+        Builder::new(2, 1).group(1, &[1, 2]).connect_all().say(1, 1)
+    }
+
+    #[test]
+    fn edits_in_their_order_are_clean() {
+        let edited = talk().say_said(1, 1, edit(1)).say_said(1, 1, edit(2)).say_said(
+            1,
+            1,
+            Said::Delete { target: Sequence(3) },
+        );
+        assert_eq!(clean(NAME, &edited.finish()).judged, 6 + 2);
+    }
+
+    #[test]
+    fn an_older_edit_that_arrives_last_is_noticed() {
+        let twice = talk()
+            .send_said(1, 1, 1, |_| edit(1))
+            .commit(1)
+            .accept(1)
+            .send_said(1, 1, 1, |_| edit(2))
+            .commit(1)
+            .accept(1)
+            .deliver_to(1, 1, 1);
+        violated(NAME, &twice.show(2, 1, 1, 5).show(2, 1, 1, 4).finish());
+    }
+
+    #[test]
+    fn a_device_that_missed_the_last_edit_is_noticed() {
+        let missed = talk().say_said(1, 1, edit(1)).finish().tampered(|events| {
+            events.retain(|e| {
+                !matches!(&e.is, What::Shown { device, entry }
+                    if device.user.0 == 2 && entry.sequence.0 == 4)
+            });
+        });
+        violated(NAME, &missed);
+    }
+
+    #[test]
+    fn a_deleted_message_must_not_come_back() {
+        let back =
+            talk().say_said(1, 1, Said::Delete { target: Sequence(3) }).say_said(1, 1, edit(1));
+        violated(NAME, &back.finish());
+    }
+}

@@ -1,0 +1,205 @@
+//! **Every message is accounted for.** Each send ends in one way: accepted, refused for good, or a dead
+//! letter with a reason. At the end nothing is left in the durable queues; a send without an end is
+//! excused only while its device was away, or had less than `stuck_us` for it since the heal, since
+//! its session began, and since it was sent.
+//!
+//! A send that was refused as a dead letter must be among the dead letters (a letter that could not
+//! be read stands for any). Nobody is told of the acceptance of what was not sent; whoever was refused
+//! at the only attempt is not accepted later, nor the other way round. The queue of the dead letters
+//! itself (`dead`) may be filled. Streaming: the ledger's bits, exact counters.
+
+use super::Check;
+use crate::ground::ledger::fate;
+use crate::ground::recent::About;
+use crate::ground::{Ground, Step};
+use crate::history::event::{Event, Phase, What};
+use crate::tally::Tally;
+
+#[derive(Default)]
+pub(crate) struct Invariant {
+    unreadable_letters: u64,
+}
+
+impl Check for Invariant {
+    fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, tally: &mut Tally) {
+        let fault = match &event.is {
+            What::Sent { .. } => {
+                tally.judged += 1;
+                return;
+            }
+            What::Accepted { .. } => match step.send {
+                None => "accepted, and nobody sent it".to_owned(),
+                Some((_, r)) if r.is(fate::REFUSED) && !r.is(fate::REQUEUED) => {
+                    "accepted, and was refused for good before".to_owned()
+                }
+                Some(_) => return,
+            },
+            What::Rejected { reason, .. } if reason.is_final() => match step.send {
+                Some((_, r)) if r.is(fate::ACCEPTED) && !r.is(fate::RESENT) => {
+                    "refused, and was accepted before".to_owned()
+                }
+                _ => return,
+            },
+            What::DeadLetter { queue, reason, author, message, .. } => {
+                self.unreadable_letters += u64::from(author.is_none() || message.is_none());
+                if !reason.trim().is_empty() {
+                    return;
+                }
+                format!("a dead letter of queue {queue} without a reason")
+            }
+            What::InFlight { queue, messages } if *messages > 0 && &**queue != "dead" => {
+                format!("{messages} messages left in queue {queue} at the end")
+            }
+            _ => return,
+        };
+        let about = About {
+            device: step.send.map(|(place, _)| place.lane as usize),
+            message: step.send.map(|(_, record)| record.id),
+            ..About::default()
+        };
+        tally.violated(ground, about, || {
+            step.send.map_or_else(
+                || fault.clone(),
+                |(place, record)| {
+                    let device = ground.device_name(place.lane as usize);
+                    format!("message {} of {device} was {fault}", record.id)
+                },
+            )
+        });
+    }
+
+    fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
+        self.find_missing_letters(ground, tally);
+        let Some(ended) = ground.run.ended_at else { return };
+        let allowed = ground.header.deadlines.stuck_us;
+        let mut away = 0;
+        for (lane, records) in ground.ledger.lanes() {
+            let device = &ground.devices[lane];
+            for open in &device.open_sends {
+                let settled = records
+                    .binary_search_by_key(&open.id, |record| record.id)
+                    .is_ok_and(|at| records[at].is(fate::ACCEPTED | fate::FINAL | fate::LETTER));
+                if settled {
+                    continue;
+                }
+                if !device.open {
+                    away += 1;
+                    continue;
+                }
+                let due = ground.deadline(open.since, device.opened_at, allowed);
+                if due.is_some_and(|due| due < ended) {
+                    let about =
+                        About { device: Some(lane), message: Some(open.id), ..About::default() };
+                    tally.violated(ground, about, || {
+                        format!(
+                            "message {} of {} was neither accepted nor refused, and is no dead \
+                             letter",
+                            open.id,
+                            ground.device_name(lane)
+                        )
+                    });
+                }
+            }
+        }
+        if away > 0 {
+            tally.note = Some(format!("{away} open on devices that were away, not judged"));
+        }
+    }
+}
+
+impl Invariant {
+    fn find_missing_letters(&self, ground: &Ground, tally: &mut Tally) {
+        if ground.run.phase < Some(Phase::Judge) {
+            return;
+        }
+        let mut unreadable = self.unreadable_letters;
+        for (lane, records) in ground.ledger.lanes() {
+            for record in records {
+                if !record.is(fate::DEAD) || record.is(fate::LETTER | fate::REQUEUED) {
+                    continue;
+                }
+                if unreadable > 0 {
+                    unreadable -= 1;
+                    continue;
+                }
+                let about =
+                    About { device: Some(lane), message: Some(record.id), ..About::default() };
+                tally.violated(ground, about, || {
+                    let device = ground.device_name(lane);
+                    format!("message {} of {device} should be a dead letter and is none", record.id)
+                });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::history::What;
+    use crate::history::builder::Builder;
+    use crate::invariants::tests::{clean, violated};
+    use protocol::{ClientMessageId, ConversationId, RejectReason, UserId};
+
+    const NAME: &str = "every_message_accounted";
+
+    fn talk() -> Builder {
+        Builder::new(2, 1).group(1, &[1, 2]).connect_all().say(1, 1)
+    }
+
+    fn refused(builder: Builder) -> Builder {
+        let device = builder.device(1, 1);
+        let message = ClientMessageId(builder.last_message(1));
+        let reason = RejectReason::DeadLettered;
+        builder.push(What::Rejected { device, conversation: ConversationId(1), message, reason })
+    }
+
+    fn letter(builder: Builder, reason: &str) -> Builder {
+        let message = Some(ClientMessageId(builder.last_message(1)));
+        builder.push(What::DeadLetter {
+            queue: "dead".into(),
+            reason: reason.into(),
+            author: Some(UserId(1)),
+            message,
+            conversation: Some(ConversationId(1)),
+        })
+    }
+
+    #[test]
+    fn accepted_and_dead_letters_are_accounted_for() {
+        let poisoned = letter(refused(talk().send(1, 1)), "unknown format 99");
+        assert_eq!(clean(NAME, &poisoned.finish()).judged, 2);
+        clean(NAME, &letter(talk().send(1, 1), "unknown format 99").finish());
+    }
+
+    #[test]
+    fn a_message_that_vanished_is_noticed() {
+        violated(NAME, &talk().send(1, 1).finish());
+    }
+
+    #[test]
+    fn a_message_of_a_device_that_is_away_is_not_judged() {
+        clean(NAME, &talk().send(1, 1).lose(1, 1).finish());
+    }
+
+    #[test]
+    fn a_dead_letter_that_is_missing_or_has_no_reason_is_noticed() {
+        violated(NAME, &refused(talk().send(1, 1)).finish());
+        violated(NAME, &letter(refused(talk().send(1, 1)), "").finish());
+    }
+
+    #[test]
+    fn what_is_left_in_a_queue_is_noticed() {
+        let left = |queue: &str, messages| {
+            talk().push(What::InFlight { queue: queue.into(), messages }).finish()
+        };
+        violated(NAME, &left("inbound.3", 2));
+        clean(NAME, &left("inbound.3", 0));
+        clean(NAME, &left("dead", 2));
+    }
+
+    #[test]
+    fn two_ends_of_one_message_are_noticed() {
+        violated(NAME, &letter(refused(talk().send(1, 1)), "x").commit(1).accept(1).finish());
+        violated(NAME, &letter(refused(talk()), "x").finish());
+    }
+}

@@ -1,0 +1,284 @@
+//! The catalogue of invariants: one file each, named by its claim.
+//!
+//! A check reads the events and the ground; it draws no randomness and knows nothing of the cluster.
+//! The table below is what documents, tests and `cargo xtask tidy` go by.
+
+pub mod accepted_message_survives;
+pub mod conversation_order_agrees;
+pub mod delivered_after_heal;
+pub mod edits_converge;
+pub mod every_message_accounted;
+pub mod no_duplicate_delivery;
+pub mod no_gap_in_sequence;
+pub mod no_phantom_message;
+pub mod no_stuck_session;
+pub mod one_owner_per_partition;
+pub mod only_authorised_accepted;
+pub mod only_members_receive;
+pub mod own_message_visible;
+pub mod queues_stay_bounded;
+pub mod reads_never_go_back;
+pub mod receipts_only_rise;
+pub mod recovers_to_baseline;
+pub mod reply_after_parent;
+pub mod sender_order_kept;
+pub mod sequence_agrees_with_ack;
+
+use crate::ground::recent::About;
+use crate::ground::{Ground, Step};
+use crate::history::event::{Event, Said, Seen, What};
+use crate::tally::Tally;
+
+/// One row of the catalogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The name: `accepted_message_survives`.
+    pub name: &'static str,
+    /// One sentence.
+    pub claim: &'static str,
+    /// What is counted in `judged`.
+    pub unit: &'static str,
+    /// Where the definition and its check are.
+    pub source: &'static str,
+    /// Bad design choices that it catches, as `key=value` of the `[design]` table.
+    pub catches: &'static [&'static str],
+}
+
+/// What a check does. `observe` sees each event after the ground has taken it in; `finish` comes once,
+/// after the last event.
+pub(crate) trait Check: Default {
+    fn observe(&mut self, _: &Ground, _: &Step, _: &Event, _: &mut Tally) {}
+    fn finish(&mut self, _: &Ground, _: &mut Tally) {}
+}
+
+macro_rules! catalogue {
+    ($($name:ident: $claim:literal, $unit:literal, [$($catches:literal),*];)*) => {
+        /// Every invariant, in the order of the report.
+        pub const CATALOGUE: &[Claim] = &[$(Claim {
+            name: stringify!($name),
+            claim: $claim,
+            unit: $unit,
+            source: concat!("verify/src/invariants/", stringify!($name), ".rs"),
+            catches: &[$($catches),*],
+        }),*];
+
+        /// All checks with their tallies. They are fields and not trait objects, so that the
+        /// compiler sees through the twenty calls of each event.
+        pub(crate) struct Checks {
+            $($name: ($name::Invariant, Tally)),*
+        }
+
+        impl Checks {
+            pub fn new(evidence_max: usize) -> Self {
+                Self { $($name: ($name::Invariant::default(), Tally::new(evidence_max))),* }
+            }
+
+            #[inline]
+            pub fn observe(&mut self, ground: &Ground, step: &Step, event: &Event) {
+                $(self.$name.0.observe(ground, step, event, &mut self.$name.1);)*
+            }
+
+            pub fn violations(&self) -> u64 {
+                0 $(+ self.$name.1.violations)*
+            }
+
+            /// The tallies, in the order of the catalogue.
+            pub fn finish(mut self, ground: &Ground) -> Vec<Tally> {
+                $(self.$name.0.finish(ground, &mut self.$name.1);)*
+                vec![$(self.$name.1),*]
+            }
+        }
+    };
+}
+
+catalogue! {
+    accepted_message_survives:
+        "What was accepted is in the store at the end, and on every device that must see it.",
+        "accepted messages",
+        ["accept=before_persist", "fsync=never"];
+    no_phantom_message:
+        "Whatever appears was sent before, by that author and with that content.",
+        "sightings of messages",
+        [];
+    no_duplicate_delivery:
+        "A device shows each entry once, and each message has one sequence.",
+        "entries shown",
+        ["deduplication=memory", "deduplication=off"];
+    conversation_order_agrees:
+        "The same sequence is the same entry on every device and in the store.",
+        "sightings of entries",
+        ["accept=before_persist", "fsync=never"];
+    no_gap_in_sequence:
+        "A device shows every entry of its memberships, one after the other.",
+        "entries shown",
+        ["attach=backlog_first", "slow_session=drop_oldest"];
+    sender_order_kept:
+        "What one device sends in one conversation keeps its order.",
+        "sends with a sequence",
+        ["requeue=back"];
+    reply_after_parent:
+        "A reply is shown only after what it answers.",
+        "replies shown",
+        [];
+    own_message_visible:
+        "Whoever was told that a message is accepted finds it in every later read.",
+        "reads after an own message",
+        ["accept=before_persist"];
+    reads_never_go_back:
+        "What a user has seen is in every later read and in the store at the end.",
+        "reads",
+        ["fsync=never"];
+    only_members_receive:
+        "Nobody receives an entry from outside of the own membership.",
+        "entries received",
+        [];
+    edits_converge:
+        "Every device ends with the same version of a message, and a deleted one stays deleted.",
+        "versions on devices",
+        [];
+    receipts_only_rise:
+        "The cursors of a member never fall, and never exceed what was shown.",
+        "receipts",
+        ["receipts=overwrite"];
+    every_message_accounted:
+        "Every send ends as accepted, refused or a dead letter with its reason.",
+        "sends",
+        ["poison=drop", "slow_session=drop_oldest"];
+    only_authorised_accepted:
+        "Only members with a valid token are accepted.",
+        "answers",
+        [];
+    one_owner_per_partition:
+        "Epochs rise in every log, and each epoch has one owner.",
+        "epochs named",
+        [];
+    sequence_agrees_with_ack:
+        "The sequence that a sender is told, at every retry, is the one that everybody sees.",
+        "answers and sightings",
+        ["accept=before_persist", "deduplication=memory", "deduplication=off"];
+    delivered_after_heal:
+        "After the faults, everything accepted is shown on every attached device in time.",
+        "deliveries after the heal",
+        ["attach=backlog_first", "client_heartbeat=off"];
+    no_stuck_session:
+        "No device waits without progress or an error.",
+        "waits after the heal",
+        ["client_heartbeat=off"];
+    recovers_to_baseline:
+        "After the faults, latency, resends and reconnects are as before.",
+        "answered sends after the recovery",
+        ["reconnect_jitter=off"];
+    queues_stay_bounded:
+        "No queue, memory or file descriptor level exceeds its limit.",
+        "readings with a limit",
+        ["slow_session=unbounded"];
+}
+
+/// The row of a name.
+pub fn claim_of(name: &str) -> Option<&'static Claim> {
+    CATALOGUE.iter().find(|claim| claim.name == name)
+}
+
+/// The entry that an event shows, wherever it was seen.
+const fn entry_of(what: &What) -> Option<&Seen> {
+    match what {
+        What::Shown { entry, .. } | What::Read { entry, .. } | What::Stored { entry } => {
+            Some(entry)
+        }
+        _ => None,
+    }
+}
+
+/// Whether an entry comes from a send (and not from a change of membership).
+const fn is_sent(entry: &Seen) -> bool {
+    matches!(entry.said, Said::Message { .. } | Said::Edit { .. } | Said::Delete { .. })
+}
+
+/// The story of an entry that was seen.
+const fn about_entry(step: &Step, entry: &Seen) -> About {
+    About {
+        device: if step.who == crate::ground::NONE { None } else { Some(step.device) },
+        conversation: Some(step.conversation),
+        sequence: Some(step.sequence),
+        other: None,
+        message: if entry.message.0 == 0 { None } else { Some(entry.message.0) },
+    }
+}
+
+/// The names that a scenario may list as idle, checked against the catalogue.
+pub(crate) fn unknown_names(names: &[String]) -> Vec<String> {
+    names.iter().filter(|name| claim_of(name).is_none()).cloned().collect()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::history::builder::History;
+    use crate::verdict::{Finding, Judgement, Verdict};
+    use crate::{Judge, JudgeOptions, offline};
+
+    /// The judgement of a history in memory; every invariant may be idle.
+    pub fn judge(history: &History) -> Judgement {
+        let may_be_idle = CATALOGUE.iter().map(|claim| claim.name.to_owned()).collect();
+        let options = JudgeOptions { may_be_idle, evidence_max: 3 };
+        let mut judge = Judge::new(&history.header, options);
+        history.events.iter().for_each(|event| judge.observe(event));
+        judge.finish()
+    }
+
+    /// What was found of one invariant; the offline judge must say the same.
+    pub fn finding(name: &str, history: &History) -> Finding {
+        let found = judge(history)
+            .findings
+            .into_iter()
+            .find(|finding| finding.invariant == name)
+            .expect("the name is in the catalogue");
+        let offline = offline::violated(name, &history.header, &history.events);
+        assert_eq!(found.violations > 0, offline, "offline disagrees: {found:#?}");
+        found
+    }
+
+    /// The invariant judged something and found no fault.
+    pub fn clean(name: &str, history: &History) -> Finding {
+        let found = finding(name, history);
+        assert_eq!(found.verdict, Verdict::Valid, "{found:#?}");
+        found
+    }
+
+    /// The invariant was violated, with evidence.
+    pub fn violated(name: &str, history: &History) -> Finding {
+        let found = finding(name, history);
+        assert_eq!(found.verdict, Verdict::Violated, "{found:#?}");
+        assert!(!found.evidence.is_empty());
+        found
+    }
+
+    #[test]
+    fn every_row_has_its_file_with_tests() {
+        for claim in CATALOGUE {
+            let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+                .parent()
+                .expect("the crate lies in the workspace")
+                .join(claim.source);
+            let text = std::fs::read_to_string(&path).expect(claim.source);
+            assert!(text.starts_with("//! **"), "{} states its claim first", claim.name);
+            for needed in ["clean(NAME", "violated(NAME"] {
+                assert!(text.contains(needed), "{} has no {needed}", claim.name);
+            }
+        }
+        assert_eq!(CATALOGUE.len(), 20);
+    }
+
+    #[test]
+    fn every_choice_that_is_caught_is_a_choice() {
+        let design = serde_json::to_value(protocol::Design::default()).unwrap();
+        for choice in CATALOGUE.iter().flat_map(|claim| claim.catches) {
+            let (key, value) = choice.split_once('=').expect(choice);
+            let mut changed = design.clone();
+            assert!(changed.get(key).is_some(), "{choice}");
+            changed[key] = value.into();
+            let parsed: protocol::Design = serde_json::from_value(changed).expect(choice);
+            assert_ne!(parsed, protocol::Design::default(), "{choice} is the sound default");
+        }
+    }
+}

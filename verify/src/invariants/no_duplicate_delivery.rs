@@ -1,0 +1,74 @@
+//! **Nothing is delivered twice.** A device shows each (conversation, sequence) at most once, and no
+//! message (author, id) is seen under two sequences.
+//!
+//! Streaming: what a device has shown is a set of intervals (one interval, 16 bytes, in a sound run);
+//! the ledger holds the sequence under which each send was first seen.
+
+use super::{Check, about_entry};
+use crate::ground::{Ground, Step};
+use crate::history::event::{Event, What};
+use crate::tally::Tally;
+
+#[derive(Default)]
+pub(crate) struct Invariant;
+
+impl Check for Invariant {
+    fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, tally: &mut Tally) {
+        let Some(entry) = super::entry_of(&event.is) else { return };
+        let shown = matches!(event.is, What::Shown { .. });
+        tally.judged += u64::from(shown);
+        if shown && step.was_shown {
+            tally.violated(ground, about_entry(step, entry), || {
+                format!(
+                    "{} showed sequence {} of conversation {} a second time",
+                    ground.device_name(step.device),
+                    entry.sequence,
+                    entry.conversation
+                )
+            });
+        } else if let Some((_, record)) = step.send
+            && record.conversation as usize == step.conversation
+            && record.seen != 0
+            && record.seen != step.sequence
+        {
+            let mut about = about_entry(step, entry);
+            about.other = Some(record.seen);
+            tally.violated(ground, about, || {
+                format!(
+                    "message {} of user {} is sequence {} and sequence {} of conversation {}",
+                    entry.message, entry.author, record.seen, entry.sequence, entry.conversation
+                )
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::history::builder::Builder;
+    use crate::invariants::tests::{clean, violated};
+
+    const NAME: &str = "no_duplicate_delivery";
+
+    fn talk() -> Builder {
+        Builder::new(2, 1).group(1, &[1, 2]).connect_all().say(1, 1)
+    }
+
+    #[test]
+    fn each_once_is_clean() {
+        assert_eq!(clean(NAME, &talk().say(2, 1).finish()).judged, 4);
+    }
+
+    #[test]
+    fn a_sequence_shown_twice_is_noticed_also_after_a_reconnect() {
+        violated(NAME, &talk().show(2, 1, 1, 3).finish());
+        violated(NAME, &talk().say(1, 1).lose(2, 1).connect(2, 1).show(2, 1, 1, 3).finish());
+    }
+
+    #[test]
+    fn a_resend_that_is_sequenced_a_second_time_is_noticed() {
+        let twice = talk().commit(1).deliver(1).finish();
+        let finding = violated(NAME, &twice);
+        assert!(finding.evidence[0].what.contains("sequence 3 and sequence 4"), "{finding:?}");
+    }
+}

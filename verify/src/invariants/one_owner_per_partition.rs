@@ -1,0 +1,190 @@
+//! **One owner per partition.** Epochs never fall with rising sequence in a conversation, and one epoch
+//! of a partition names one owner only, in everything that names both: entries, answers, `Owner`.
+//!
+//! Streaming: per conversation the range of sequences of each epoch, and per partition the owner of
+//! each epoch: both grow with changes of ownership, not with messages.
+
+use super::Check;
+use crate::ground::recent::About;
+use crate::ground::{Ground, Step};
+use crate::history::event::{Event, What};
+use crate::tally::Tally;
+use protocol::partition::partition_of;
+use protocol::{ConversationId, Epoch, NodeNumber, Partition};
+
+/// The sequences of one epoch in a conversation.
+#[derive(Clone, Copy)]
+struct Reign {
+    epoch: u64,
+    low: u32,
+    high: u32,
+}
+
+#[derive(Default)]
+pub(crate) struct Invariant {
+    /// Per conversation, by epoch.
+    reigns: Vec<Vec<Reign>>,
+    /// Per partition: owners by epoch.
+    owners: Vec<Vec<(u64, u16)>>,
+    /// Partition of each conversation: its hash is not worked out for every event.
+    partitions: Vec<u16>,
+}
+
+impl Check for Invariant {
+    fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, tally: &mut Tally) {
+        let (epoch, owner) = match &event.is {
+            What::Shown { entry, .. } | What::Read { entry, .. } | What::Stored { entry } => {
+                (entry.epoch, entry.owner)
+            }
+            What::Accepted { epoch, owner, .. } => (*epoch, *owner),
+            What::Owner { partition, owner, epoch } => {
+                tally.judged += 1;
+                self.size(ground);
+                self.owner(ground, None, *partition, *epoch, *owner, tally);
+                return;
+            }
+            _ => return,
+        };
+        tally.judged += 1;
+        if self.reigns.is_empty() {
+            self.size(ground);
+        }
+        let partition = Partition(self.partitions[step.conversation]);
+        self.owner(ground, Some(step), partition, epoch, owner, tally);
+        if let Some(other) = self.reign(step.conversation, epoch.0, step.sequence) {
+            let about = About {
+                conversation: Some(step.conversation),
+                sequence: Some(step.sequence),
+                other: Some(if other.epoch < epoch.0 { other.high } else { other.low }),
+                ..About::default()
+            };
+            tally.violated(ground, about, || {
+                format!(
+                    "sequence {} of conversation {} is of epoch {epoch}, and epoch {} has {} to {}",
+                    step.sequence,
+                    step.conversation + 1,
+                    other.epoch,
+                    other.low,
+                    other.high
+                )
+            });
+        }
+    }
+}
+
+impl Invariant {
+    fn size(&mut self, ground: &Ground) {
+        let (conversations, partitions) = (ground.header.conversations, ground.header.partitions);
+        self.reigns.resize(conversations as usize, Vec::new());
+        if self.owners.len() < partitions as usize {
+            self.owners.resize(partitions as usize, Vec::new());
+        }
+        self.partitions = (1..=u64::from(conversations))
+            .map(|c| partition_of(ConversationId(c), partitions.max(1)).0)
+            .collect();
+    }
+
+    /// Notes a sequence of an epoch; returns an epoch that contradicts it.
+    fn reign(&mut self, conversation: usize, epoch: u64, sequence: u32) -> Option<Reign> {
+        let reigns = &mut self.reigns[conversation];
+        let at = match reigns.last() {
+            Some(last) if last.epoch == epoch => reigns.len() - 1,
+            _ => reigns.partition_point(|reign| reign.epoch < epoch),
+        };
+        match reigns.get_mut(at) {
+            Some(reign) if reign.epoch == epoch => {
+                if (reign.low..=reign.high).contains(&sequence) {
+                    return None;
+                }
+                reign.low = reign.low.min(sequence);
+                reign.high = reign.high.max(sequence);
+            }
+            _ => reigns.insert(at, Reign { epoch, low: sequence, high: sequence }),
+        }
+        let older = at.checked_sub(1).map(|i| reigns[i]).filter(|older| older.high >= sequence);
+        older.or_else(|| reigns.get(at + 1).copied().filter(|newer| newer.low <= sequence))
+    }
+
+    fn owner(
+        &mut self,
+        ground: &Ground,
+        step: Option<&Step>,
+        partition: Partition,
+        epoch: Epoch,
+        owner: NodeNumber,
+        tally: &mut Tally,
+    ) {
+        if partition.0 as usize >= self.owners.len() {
+            self.owners.resize(partition.0 as usize + 1, Vec::new());
+        }
+        let owners = &mut self.owners[partition.0 as usize];
+        let known = match owners.last() {
+            Some(last) if last.0 == epoch.0 => Ok(owners.len() - 1),
+            _ => owners.binary_search_by_key(&epoch.0, |known| known.0),
+        };
+        match known {
+            Err(at) => owners.insert(at, (epoch.0, owner.0)),
+            Ok(at) if owners[at].1 != owner.0 => {
+                let other = owners[at].1;
+                let about = About {
+                    conversation: step.map(|step| step.conversation),
+                    sequence: step.map(|step| step.sequence),
+                    ..About::default()
+                };
+                tally.violated(ground, about, || {
+                    format!(
+                        "epoch {epoch} of partition {partition} has two owners: store-{other} and \
+                         store-{owner}"
+                    )
+                });
+            }
+            Ok(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::history::What;
+    use crate::history::builder::Builder;
+    use crate::invariants::tests::{clean, violated};
+    use protocol::{Epoch, NodeNumber, Partition};
+
+    const NAME: &str = "one_owner_per_partition";
+
+    fn talk() -> Builder {
+        let talk = Builder::new(2, 1).group(1, &[1, 2]).connect_all().say(1, 1).say(2, 1);
+        talk.next_epoch().say(1, 1).say(2, 1)
+    }
+
+    #[test]
+    fn epochs_that_rise_are_clean() {
+        assert!(clean(NAME, &talk().finish()).judged > 8);
+    }
+
+    #[test]
+    fn an_epoch_that_falls_is_noticed() {
+        let stale = talk().finish().tampered(|events| {
+            for event in events {
+                if let What::Stored { entry } = &mut event.is
+                    && entry.sequence.0 == 6
+                {
+                    entry.epoch = Epoch(1);
+                    entry.owner = NodeNumber(entry.owner.0 % 3 + 1);
+                }
+            }
+        });
+        violated(NAME, &stale);
+    }
+
+    #[test]
+    fn two_owners_of_one_epoch_are_noticed() {
+        let owner = |node| What::Owner {
+            partition: Partition(2),
+            owner: NodeNumber(node),
+            epoch: Epoch(9),
+        };
+        violated(NAME, &talk().push(owner(1)).push(owner(2)).finish());
+        clean(NAME, &talk().push(owner(1)).push(owner(1)).finish());
+    }
+}

@@ -1,0 +1,114 @@
+//! **Only members receive.** D(d, m, q), or an answer to a read that contains q => the user of d is a
+//! member at q: joined <= q < left.
+//!
+//! Joins and departures are learned from entries and from `MemberChanged`, often later than what
+//! they forbid; so all is judged at the end. Where the log was not read from its start and no join is
+//! known, a sequence is not judged. Streaming: the intervals that each device has shown, 16 bytes.
+
+use super::{Check, about_entry};
+use crate::ground::intervals::Intervals;
+use crate::ground::pairs::Standing;
+use crate::ground::recent::About;
+use crate::ground::{Ground, Step};
+use crate::history::event::{Event, What};
+use crate::tally::Tally;
+use crate::verdict::Evidence;
+use std::collections::BTreeMap;
+
+/// Early evidence that is kept.
+const MOST_EARLY: usize = 64;
+
+#[derive(Default)]
+pub(crate) struct Invariant {
+    early: BTreeMap<(u32, u32), Evidence>,
+}
+
+impl Check for Invariant {
+    fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, _: &mut Tally) {
+        let (What::Shown { entry, .. } | What::Read { entry, .. }) = &event.is else { return };
+        if ground.standing(step.who, step.sequence) == Standing::Outside
+            && self.early.len() < MOST_EARLY
+        {
+            let what = sentence(ground, step.who, step.sequence);
+            let evidence = ground.evidence(what, about_entry(step, entry));
+            self.early.insert((step.who, step.sequence), evidence);
+        }
+    }
+
+    fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
+        for (pair, state) in ground.pairs.iter() {
+            self.judge(ground, pair / ground.header.devices_per_user, &state.shown, tally);
+        }
+        for (who, state) in (0..).zip(&ground.pairs.whos) {
+            self.judge(ground, who, &state.read, tally);
+        }
+    }
+}
+
+impl Invariant {
+    fn judge(&mut self, ground: &Ground, who: u32, received: &Intervals, tally: &mut Tally) {
+        let state = &ground.pairs.whos[who as usize];
+        let conversation = state.conversation as usize;
+        let complete = ground.logs[conversation].is_known_from_start();
+        for (low, high) in received.all() {
+            tally.judged += u64::from(high - low) + 1;
+            let Some((first, count)) = state.outside(low, high, complete) else { continue };
+            let early = self.early.remove(&(who, first));
+            tally.confirmed(|| {
+                early.unwrap_or_else(|| {
+                    let about = About {
+                        conversation: Some(conversation),
+                        sequence: Some(first),
+                        ..About::default()
+                    };
+                    ground.evidence(sentence(ground, who, first), about)
+                })
+            });
+            tally.violations += count - 1;
+        }
+    }
+}
+
+fn sentence(ground: &Ground, who: u32, sequence: u32) -> String {
+    let state = &ground.pairs.whos[who as usize];
+    format!(
+        "user {} received sequence {sequence} of conversation {} and was no member there",
+        state.user + 1,
+        state.conversation + 1
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::history::builder::Builder;
+    use crate::invariants::tests::{clean, violated};
+
+    const NAME: &str = "only_members_receive";
+
+    fn left() -> Builder {
+        Builder::new(3, 1)
+            .group(1, &[1, 2, 3])
+            .connect_all()
+            .say(1, 1)
+            .change_member(1, 3, false)
+            .say(1, 1)
+    }
+
+    #[test]
+    fn members_only_is_clean() {
+        assert!(clean(NAME, &left().finish()).judged >= 7);
+        clean(NAME, &left().read(3, 1, 1, 0).finish());
+    }
+
+    #[test]
+    fn an_entry_after_the_departure_is_noticed() {
+        let finding = violated(NAME, &left().show(3, 1, 1, 6).finish());
+        assert!(finding.evidence[0].what.contains("user 3 received sequence 6"), "{finding:?}");
+    }
+
+    #[test]
+    fn an_entry_for_somebody_who_never_joined_is_noticed() {
+        let talk = Builder::new(3, 1).group(1, &[1, 2]).connect_all().say(1, 1);
+        violated(NAME, &talk.show(3, 1, 1, 3).finish());
+    }
+}

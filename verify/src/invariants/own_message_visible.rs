@@ -1,0 +1,114 @@
+//! **Own messages are visible.** After A(m, q), a read of the conversation that a device of the same
+//! user begins names a head of at least q, and contains m if it covers q (unless retention removed
+//! it).
+//!
+//! A read covers what lies behind `after` up to its last entry, or up to the head if it is whole.
+//! Streaming: the highest own accepted sequence per (user, conversation) is taken along with each
+//! read; only if entries are missing the ledger is searched.
+
+use super::Check;
+use crate::ground::recent::About;
+use crate::ground::{Ground, Step, short};
+use crate::history::event::{Event, What};
+use crate::suspicions::Suspicions;
+use crate::tally::Tally;
+
+#[derive(Default)]
+pub(crate) struct Invariant {
+    missing: Suspicions,
+}
+
+impl Check for Invariant {
+    fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, tally: &mut Tally) {
+        let What::ReadEnded { conversation, head, whole, .. } = &event.is else { return };
+        let Some(read) = step.read.as_ref().filter(|read| read.own > 0) else { return };
+        tally.judged += 1;
+        let head = short(*head);
+        let about = |sequence| About {
+            device: Some(step.device),
+            conversation: Some(step.conversation),
+            sequence: Some(sequence),
+            ..About::default()
+        };
+        let name = || ground.device_name(step.device);
+        if head < read.own {
+            tally.violated(ground, about(read.own), || {
+                format!(
+                    "{} read conversation {conversation} with head {head}, after an own message was \
+                     accepted as {}",
+                    name(),
+                    read.own
+                )
+            });
+        }
+        let high = read.covers(head, *whole).min(read.own);
+        let user = ground.pairs.whos[step.who as usize].user;
+        read.entries.for_each_hole(read.after + 1, high, |hole| {
+            let own = !read.accepted_since.contains(&hole)
+                && ground.ledger.of_user(user).any(|record| {
+                    record.acked == hole && record.conversation as usize == step.conversation
+                });
+            if own {
+                self.missing.add(ground, step.who, (hole, hole), false, about(hole), || {
+                    format!("{} read conversation {conversation} without its own {hole}", name())
+                });
+            }
+        });
+    }
+
+    fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
+        self.missing.resolve(ground, tally);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::history::What;
+    use crate::history::builder::Builder;
+    use crate::invariants::tests::{clean, violated};
+
+    const NAME: &str = "own_message_visible";
+
+    fn talk() -> Builder {
+        Builder::new(2, 1).group(1, &[1, 2]).connect_all().say(1, 1).say(2, 1).read(1, 1, 1, 0)
+    }
+
+    #[test]
+    fn a_read_with_all_own_messages_is_clean() {
+        assert_eq!(clean(NAME, &talk().finish()).judged, 1);
+    }
+
+    #[test]
+    fn a_stale_read_is_noticed() {
+        let stale = talk().finish().tampered(|events| {
+            events.retain(|e| !matches!(&e.is, What::Read { entry, .. } if entry.sequence.0 > 2));
+            for event in events {
+                if let What::ReadEnded { head, .. } = &mut event.is {
+                    head.0 = 2;
+                }
+            }
+        });
+        violated(NAME, &stale);
+    }
+
+    #[test]
+    fn a_read_that_leaves_an_own_message_out_is_noticed() {
+        let hole = talk().finish().tampered(|events| {
+            events.retain(|e| !matches!(&e.is, What::Read { entry, .. } if entry.sequence.0 == 3));
+        });
+        violated(NAME, &hole);
+    }
+
+    #[test]
+    fn a_page_that_ends_before_the_own_message_is_excused() {
+        let page = talk().finish().tampered(|events| {
+            events.retain(|e| !matches!(&e.is, What::Read { entry, .. } if entry.sequence.0 > 2));
+            for event in events {
+                if let What::ReadEnded { whole, .. } = &mut event.is {
+                    *whole = false;
+                }
+            }
+        });
+        clean(NAME, &page);
+    }
+}

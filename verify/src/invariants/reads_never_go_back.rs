@@ -1,0 +1,148 @@
+//! **Reads never go back.** Let f be the highest sequence of a conversation that any device of a user
+//! has shown, read, or was told of (as an answer to an own send, or as a head). A read that begins
+//! then names a head of at least f, and contains every entry up to f that it covers and that the user
+//! may see. The store's head at the end is not below f either.
+//!
+//! `Attached.head` is not judged: a gateway may attach a second device to a stream that lags behind,
+//! and the device loses nothing by that (what it shows is judged by `no_gap_in_sequence`).
+//! Streaming: 4 bytes per (user, conversation), and one set of intervals per read under way.
+
+use super::Check;
+use crate::ground::intervals::Intervals;
+use crate::ground::recent::About;
+use crate::ground::{Ground, Step, short};
+use crate::history::event::{Event, What};
+use crate::suspicions::Suspicions;
+use crate::tally::Tally;
+
+#[derive(Default)]
+pub(crate) struct Invariant {
+    missing: Suspicions,
+}
+
+impl Check for Invariant {
+    fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, tally: &mut Tally) {
+        let What::ReadEnded { conversation, head, whole, .. } = &event.is else { return };
+        let Some(read) = step.read.as_ref() else { return };
+        tally.judged += 1;
+        let head = short(*head);
+        let about = |sequence| About {
+            device: Some(step.device),
+            conversation: Some(step.conversation),
+            sequence: Some(sequence),
+            ..About::default()
+        };
+        if head < read.floor {
+            tally.violated(ground, about(read.floor), || {
+                format!(
+                    "{} read conversation {conversation} with head {head}, and its user had seen {}",
+                    ground.device_name(step.device),
+                    read.floor
+                )
+            });
+        }
+        let high = read.covers(head, *whole).min(read.floor);
+        let mut holes = Intervals::default();
+        read.entries.for_each_hole(read.after + 1, high, |hole| holes.insert(hole));
+        for span in holes.all() {
+            self.missing.add(ground, step.who, span, false, about(span.0), || {
+                format!(
+                    "{} read conversation {conversation} without {}, and its user had seen {}",
+                    ground.device_name(step.device),
+                    span.0,
+                    read.floor
+                )
+            });
+        }
+    }
+
+    fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
+        self.missing.resolve(ground, tally);
+        for who in ground.pairs.whos.iter().filter(|who| who.floor > 0) {
+            let log = &ground.logs[who.conversation as usize];
+            if log.whole != Some(true) {
+                continue;
+            }
+            tally.judged += 1;
+            if log.head < who.floor {
+                let about = About {
+                    conversation: Some(who.conversation as usize),
+                    sequence: Some(who.floor),
+                    ..About::default()
+                };
+                tally.violated(ground, about, || {
+                    format!(
+                        "conversation {} ends at {} in the store, and user {} had seen {}",
+                        who.conversation + 1,
+                        log.head,
+                        who.user + 1,
+                        who.floor
+                    )
+                });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::history::What;
+    use crate::history::builder::Builder;
+    use crate::invariants::tests::{clean, violated};
+    use protocol::Sequence;
+
+    const NAME: &str = "reads_never_go_back";
+
+    fn talk() -> Builder {
+        Builder::with_devices(2, 2, 1)
+            .group(1, &[1, 2])
+            .connect_all()
+            .say(1, 1)
+            .say(2, 1)
+            .lose(1, 2)
+            .connect(1, 2)
+            .read(1, 2, 1, 0)
+    }
+
+    #[test]
+    fn a_read_of_everything_seen_is_clean() {
+        assert_eq!(clean(NAME, &talk().finish()).judged, 3);
+    }
+
+    #[test]
+    fn a_head_that_fell_is_noticed_in_a_read_and_in_the_store() {
+        for in_store in [false, true] {
+            let fallen = talk().finish().tampered(|events| {
+                for event in events {
+                    match &mut event.is {
+                        What::ReadEnded { head, .. } if !in_store => *head = Sequence(3),
+                        What::StoredAll { head, .. } if in_store => *head = Sequence(3),
+                        _ => {}
+                    }
+                }
+            });
+            violated(NAME, &fallen);
+        }
+    }
+
+    #[test]
+    fn a_read_that_lacks_what_another_device_showed_is_noticed() {
+        let hole = talk().finish().tampered(|events| {
+            events.retain(|e| !matches!(&e.is, What::Read { entry, .. } if entry.sequence.0 == 3));
+        });
+        violated(NAME, &hole);
+    }
+
+    #[test]
+    fn what_lies_outside_the_membership_may_be_missing() {
+        let back = Builder::new(2, 1)
+            .group(1, &[1, 2])
+            .connect_all()
+            .change_member(1, 2, false)
+            .say(1, 1)
+            .change_member(1, 2, true)
+            .say(1, 1)
+            .read(2, 1, 1, 0);
+        clean(NAME, &back.finish());
+    }
+}

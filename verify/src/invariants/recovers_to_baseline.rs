@@ -1,0 +1,197 @@
+//! **The cluster recovers.** For sends that were intended after H + `recovered_us`, compared with those
+//! before the first fault: the 90th percentile of the time from the intended send to the answer is at
+//! most 3 times as long plus 50 ms; resends per send are at most twice as many plus 5 %; and
+//! connection attempts per second are at most twice as many, plus one attempt of 5 % of the devices.
+//!
+//! Judged if both sides have at least 20 answered sends; otherwise this check is idle. Factor and
+//! allowance leave room for chance in small samples: what this is to catch (a retry storm, a queue
+//! that never drains) is a matter of orders of magnitude. Streaming: two histograms.
+
+use super::Check;
+use crate::ground::recent::About;
+use crate::ground::{Ground, Step};
+use crate::history::event::{Event, Phase, What};
+use crate::tally::Tally;
+use hdrhistogram::Histogram;
+
+/// Fewest answered sends on either side.
+const FEWEST: u64 = 20;
+/// Longer latencies count as this: an hour.
+const LONGEST_US: u64 = 3_600_000_000;
+/// Added to three times the baseline's percentile, in microseconds.
+const ALLOWANCE_US: u64 = 50_000;
+
+/// One side of the comparison.
+struct Side {
+    latency_us: Histogram<u64>,
+    sends: u64,
+    resends: u64,
+    attempts: u64,
+    lasted_us: u64,
+}
+
+impl Default for Side {
+    fn default() -> Self {
+        Self {
+            latency_us: Histogram::new_with_bounds(1, LONGEST_US, 3)
+                .expect("the bounds are in order and 3 digits are possible"),
+            sends: 0,
+            resends: 0,
+            attempts: 0,
+            lasted_us: 0,
+        }
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Invariant {
+    before: Side,
+    after: Side,
+    load_began_at: Option<u64>,
+    after_until: Option<u64>,
+}
+
+impl Check for Invariant {
+    fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, _: &mut Tally) {
+        match &event.is {
+            What::Accepted { .. } => {
+                let Some(open) = step.answered else { return };
+                if let Some(side) = self.side(ground, open.intended) {
+                    let latency = ground.now.saturating_sub(open.intended);
+                    side.latency_us.saturating_record(latency.max(1));
+                }
+            }
+            What::Sent { intended, .. } => {
+                if let Some(side) = self.side(ground, *intended) {
+                    side.sends += 1;
+                }
+            }
+            What::Resent { .. } => {
+                if let Some(side) = self.side(ground, ground.now) {
+                    side.resends += 1;
+                }
+            }
+            What::Opened { .. } | What::ConnectFailed { .. } => {
+                if let Some(side) = self.side(ground, ground.now) {
+                    side.attempts += 1;
+                }
+            }
+            What::Phase(Phase::Load) => self.load_began_at = Some(ground.now),
+            What::Phase(Phase::Settle) => self.after_until = Some(ground.now),
+            _ => {}
+        }
+    }
+
+    fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
+        let (Some(began), Some(healed)) = (self.load_began_at, ground.run.healed_at) else {
+            return;
+        };
+        let faults_began = ground.run.first_fault_at.unwrap_or(healed).min(healed);
+        let recovered = healed.saturating_add(ground.header.deadlines.recovered_us);
+        self.before.lasted_us = faults_began.saturating_sub(began);
+        self.after.lasted_us = self.after_until.unwrap_or(ground.now).saturating_sub(recovered);
+        let (before, after) = (&self.before, &self.after);
+        if before.latency_us.len() < FEWEST || after.latency_us.len() < FEWEST {
+            return;
+        }
+        tally.judged = after.latency_us.len();
+        let p90 = |side: &Side| side.latency_us.value_at_quantile(0.9);
+        let faults = [
+            (p90(after) > 3 * p90(before) + ALLOWANCE_US).then(|| {
+                format!("accepted within {} us (p90), before {} us", p90(after), p90(before))
+            }),
+            (after.resend_rate() > 2.0 * before.resend_rate() + 0.05).then(|| {
+                let (after, before) = (after.resend_rate(), before.resend_rate());
+                format!("{after:.2} resends per send, before {before:.2}")
+            }),
+            (after.attempts as f64
+                > 2.0 * before.attempt_rate() * after.lasted_us as f64
+                    + 1.0
+                    + ground.devices.len() as f64 / 20.0)
+                .then(|| {
+                    format!("{} connection attempts, before {}", after.attempts, before.attempts)
+                }),
+        ];
+        for fault in faults.into_iter().flatten() {
+            tally.violated(ground, About::default(), || format!("after the heal: {fault}"));
+        }
+    }
+}
+
+impl Side {
+    fn resend_rate(&self) -> f64 {
+        self.resends as f64 / self.sends.max(1) as f64
+    }
+
+    fn attempt_rate(&self) -> f64 {
+        self.attempts as f64 / self.lasted_us.max(1) as f64
+    }
+}
+
+impl Invariant {
+    /// The side that a time belongs to.
+    fn side(&mut self, ground: &Ground, at: u64) -> Option<&mut Side> {
+        let recovered = ground.header.deadlines.recovered_us;
+        match ground.run.healed_at {
+            None => (self.load_began_at.is_some_and(|began| at >= began)
+                && ground.run.first_fault_at.is_none())
+            .then_some(&mut self.before),
+            Some(healed) => (self.after_until.is_none_or(|until| at <= until)
+                && at > healed.saturating_add(recovered))
+            .then_some(&mut self.after),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::history::What;
+    use crate::history::builder::Builder;
+    use crate::invariants::tests::{clean, finding, violated};
+    use crate::verdict::Verdict;
+
+    const NAME: &str = "recovers_to_baseline";
+
+    fn storm(sends_after: usize, slow_us: u64, reconnects: usize) -> Builder {
+        let mut run = Builder::new(2, 1).group(1, &[1, 2]).connect_all();
+        for _ in 0..30 {
+            run = run.wait(10_000).say(1, 1);
+        }
+        run = run.fault(1, "blip", "store-1", 100_000).heal().wait(600_000);
+        for _ in 0..sends_after {
+            run = run.wait(10_000).send(1, 1).wait(slow_us).commit(1).accept(1).deliver(1);
+        }
+        for _ in 0..reconnects {
+            run = run.lose(2, 1).connect(2, 1);
+        }
+        run
+    }
+
+    #[test]
+    fn the_same_as_before_is_clean() {
+        assert_eq!(clean(NAME, &storm(25, 0, 0).finish()).judged, 25);
+    }
+
+    #[test]
+    fn slow_answers_and_reconnects_without_end_are_noticed() {
+        violated(NAME, &storm(25, 300_000, 0).finish());
+        violated(NAME, &storm(25, 0, 12).finish());
+    }
+
+    #[test]
+    fn resends_without_end_are_noticed() {
+        let mut run = storm(25, 0, 0);
+        for message in 1..10 {
+            let device = run.device(1, 1);
+            let conversation = protocol::ConversationId(1);
+            let message = protocol::ClientMessageId(message);
+            run = run.push(What::Resent { device, conversation, message });
+        }
+        violated(NAME, &run.finish());
+    }
+
+    #[test]
+    fn too_few_sends_judge_nothing() {
+        assert_eq!(finding(NAME, &storm(5, 300_000, 0).finish()).verdict, Verdict::Unknown);
+    }
+}

@@ -1,0 +1,140 @@
+//! **A sender's order is kept.** For sends m and m' of one device in one conversation with
+//! id(m) < id(m'), and sequences q and q': q < q'.
+//!
+//! A send that was refused for now gave up its place: it is left out. Streaming: the ledger is in the
+//! order of the ids and holds every sequence; one pass at the end compares neighbours. What looks
+//! wrong at the first sighting leaves its evidence then.
+
+use super::{Check, about_entry, is_sent};
+use crate::ground::ledger::{Place, Record, fate};
+use crate::ground::recent::About;
+use crate::ground::{Ground, Step};
+use crate::history::event::Event;
+use crate::tally::Tally;
+use crate::verdict::Evidence;
+use std::collections::BTreeMap;
+
+/// Records behind a send that are compared with it at once.
+const NEAR: u32 = 8;
+/// Early evidence that is kept.
+const MOST_EARLY: usize = 64;
+
+#[derive(Default)]
+pub(crate) struct Invariant {
+    early: BTreeMap<(usize, u64), Evidence>,
+}
+
+impl Check for Invariant {
+    fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, _: &mut Tally) {
+        let Some((place, record)) = step.send.filter(|(_, record)| record.seen == 0) else {
+            return;
+        };
+        let Some(entry) = super::entry_of(&event.is).filter(|entry| is_sent(entry)) else { return };
+        let lane = place.lane as usize;
+        let records = ground.ledger.lane(lane).len() as u32;
+        for index in place.index + 1..records.min(place.index + 1 + NEAR) {
+            let later = ground.ledger.get(Place { lane: place.lane, index });
+            let overtaken = later.conversation == record.conversation
+                && later.seen != 0
+                && later.seen < step.sequence
+                && self.early.len() < MOST_EARLY;
+            if overtaken {
+                let mut about = about_entry(step, entry);
+                about.other = Some(later.seen);
+                let what =
+                    sentence(ground, lane, (record.id, step.sequence), (later.id, later.seen));
+                self.early.insert((lane, later.id), ground.evidence(what, about));
+            }
+        }
+    }
+
+    fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
+        let mut highest: BTreeMap<u32, (u64, u32)> = BTreeMap::new();
+        for (lane, records) in ground.ledger.lanes() {
+            highest.clear();
+            for record in records.iter().filter(|r| sequence(r) != 0 && !r.is(fate::DEFERRED)) {
+                tally.judged += 1;
+                let at = sequence(record);
+                let (before, high) = highest.entry(record.conversation).or_default();
+                if *high <= at {
+                    (*before, *high) = (record.id, at);
+                    continue;
+                }
+                let about = About {
+                    device: Some(lane),
+                    conversation: Some(record.conversation as usize),
+                    sequence: Some(at),
+                    other: Some(*high),
+                    message: Some(record.id),
+                };
+                let early = self.early.remove(&(lane, record.id));
+                tally.confirmed(|| {
+                    early.unwrap_or_else(|| {
+                        let what = sentence(ground, lane, (*before, *high), (record.id, at));
+                        ground.evidence(what, about)
+                    })
+                });
+            }
+        }
+    }
+}
+
+/// Where a send ended up: as it was seen, or else as its sender was told.
+const fn sequence(record: &Record) -> u32 {
+    if record.seen == 0 { record.acked } else { record.seen }
+}
+
+fn sentence(ground: &Ground, lane: usize, first: (u64, u32), second: (u64, u32)) -> String {
+    format!(
+        "{} sent message {} before message {}, and they became sequences {} and {}",
+        ground.device_name(lane),
+        first.0,
+        second.0,
+        first.1,
+        second.1
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::history::What;
+    use crate::history::builder::Builder;
+    use crate::invariants::tests::{clean, violated};
+    use protocol::{ClientMessageId, ConversationId, RejectReason};
+
+    const NAME: &str = "sender_order_kept";
+
+    fn overtaken(between: impl FnOnce(Builder) -> Builder) -> Builder {
+        let sent = Builder::new(2, 1).group(1, &[1, 2]).connect_all().send(1, 1).send(1, 1);
+        between(sent)
+            .commit_message(1, 2)
+            .commit_message(1, 1)
+            .accept_message(1, 2)
+            .accept_message(1, 1)
+            .deliver(1)
+    }
+
+    #[test]
+    fn sends_in_their_order_are_clean() {
+        let talk = Builder::new(2, 1).group(1, &[1, 2]).connect_all().say(1, 1).say(2, 1).say(1, 1);
+        assert_eq!(clean(NAME, &talk.finish()).judged, 3);
+    }
+
+    #[test]
+    fn a_later_message_that_overtakes_is_noticed() {
+        let finding = violated(NAME, &overtaken(|b| b).finish());
+        assert!(finding.evidence[0].what.contains("sequences 4 and 3"), "{finding:?}");
+        assert!(!finding.evidence[0].history.is_empty());
+    }
+
+    #[test]
+    fn a_message_that_was_refused_for_now_has_given_up_its_place() {
+        let deferred = overtaken(|builder| {
+            let device = builder.device(1, 1);
+            let (conversation, message) = (ConversationId(1), ClientMessageId(1));
+            let reason = RejectReason::RateLimited;
+            builder.push(What::Rejected { device, conversation, message, reason })
+        });
+        clean(NAME, &deferred.finish());
+    }
+}

@@ -1,0 +1,230 @@
+//! The streaming judge: one event after the other, and a judgement at the end.
+//!
+//! It checks the form of the history (ranges, time, phases, faults, final reads) itself and leaves
+//! everything else to the invariants. What is wrong with the form makes the verdict unknown.
+
+use crate::ground::{Ground, range};
+use crate::history::event::{Event, Header};
+use crate::invariants::{CATALOGUE, Checks, unknown_names};
+use crate::tally::Tally;
+use crate::verdict::{Finding, Judgement, Verdict};
+
+/// How to judge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JudgeOptions {
+    /// Invariants that may judge nothing without making the verdict unknown.
+    pub may_be_idle: Vec<String>,
+    /// Evidence that is kept per invariant: the first so many violations.
+    pub evidence_max: usize,
+}
+
+impl Default for JudgeOptions {
+    fn default() -> Self {
+        Self { may_be_idle: Vec::new(), evidence_max: 5 }
+    }
+}
+
+/// A run that is being judged.
+pub struct Judge {
+    options: JudgeOptions,
+    ground: Ground,
+    checks: Checks,
+    /// Events that could not be judged: they name what the header does not have.
+    misplaced: u64,
+    /// Events that were earlier than the one before.
+    backwards: u64,
+}
+
+impl Judge {
+    /// Nothing is known but the header.
+    pub fn new(header: &Header, options: JudgeOptions) -> Self {
+        let checks = Checks::new(options.evidence_max);
+        Self { options, ground: Ground::new(header), checks, misplaced: 0, backwards: 0 }
+    }
+
+    /// Takes in the next event of the history.
+    pub fn observe(&mut self, event: &Event) {
+        if event.at < self.ground.now {
+            self.go_back(event);
+        }
+        self.ground.now = self.ground.now.max(event.at);
+        if let Some(what) = self.ground.out_of_range(&event.is) {
+            self.misplace(event, &what);
+            return;
+        }
+        let step = self.ground.observe(event);
+        let (device, conversation) = range::places(&event.is);
+        self.ground.keep(
+            event,
+            device.is_some().then_some(step.device),
+            conversation.is_some().then_some(step.conversation),
+        );
+        self.checks.observe(&self.ground, &step, event);
+    }
+
+    /// Violations that are certain already. Some invariants judge only at the end.
+    pub fn violations_so_far(&self) -> u64 {
+        self.checks.violations()
+    }
+
+    /// The judgement: the history is complete.
+    pub fn finish(mut self) -> Judgement {
+        let events = self.ground.recent.events + self.misplaced;
+        let tallies = self.checks.finish(&self.ground);
+        let mut doubts = self.ground.run.take_doubts();
+        if self.misplaced > 1 {
+            doubts.push(format!("{} events name what the header does not have", self.misplaced));
+        }
+        if self.backwards > 1 {
+            doubts.push(format!("time went backwards {} times", self.backwards));
+        }
+        doubts.extend(unread(&self.ground));
+        for name in unknown_names(&self.options.may_be_idle) {
+            doubts.push(format!("{name} may be idle, but there is no such invariant"));
+        }
+        let mut findings = Vec::with_capacity(CATALOGUE.len());
+        for (claim, mut tally) in CATALOGUE.iter().zip(tallies) {
+            let idle = tally.judged == 0 && tally.violations == 0;
+            if idle && !self.options.may_be_idle.iter().any(|name| name == claim.name) {
+                doubts.push(format!("{} judged nothing", claim.name));
+            }
+            doubts.extend(tally.doubts.drain(..).map(|why| format!("{}: {why}", claim.name)));
+            findings.push(finding(claim.name, claim.unit, tally));
+        }
+        let violated = findings.iter().any(|finding| finding.verdict == Verdict::Violated);
+        let verdict = match (violated, doubts.is_empty()) {
+            (true, _) => Verdict::Violated,
+            (false, false) => Verdict::Unknown,
+            (false, true) => Verdict::Valid,
+        };
+        Judgement { verdict, doubts, findings, events }
+    }
+
+    #[cold]
+    fn go_back(&mut self, event: &Event) {
+        self.backwards += 1;
+        if self.backwards == 1 {
+            let now = self.ground.now;
+            self.ground.run.doubt(format!("time went backwards, from {now} to {} us", event.at));
+        }
+    }
+
+    #[cold]
+    fn misplace(&mut self, event: &Event, what: &str) {
+        self.misplaced += 1;
+        if self.misplaced == 1 {
+            let at = event.at;
+            self.ground
+                .run
+                .doubt(format!("an event at {at} us names {what}, which the header does not have"));
+        }
+    }
+}
+
+/// Conversations of which the final read is missing.
+fn unread(ground: &Ground) -> Option<String> {
+    let mut unread = ground.logs.iter().enumerate().filter(|(_, log)| log.whole != Some(true));
+    let (first, _) = unread.next()?;
+    let count = unread.count() + 1;
+    Some(format!(
+        "the final read of {count} conversations is missing or incomplete, the first is {}",
+        first + 1
+    ))
+}
+
+fn finding(name: &str, unit: &str, tally: Tally) -> Finding {
+    let verdict = match (tally.violations, tally.judged) {
+        (1.., _) => Verdict::Violated,
+        (0, 0) => Verdict::Unknown,
+        _ => Verdict::Valid,
+    };
+    let unit = tally.note.map_or_else(|| unit.to_owned(), |note| format!("{unit} ({note})"));
+    Finding {
+        invariant: name.to_owned(),
+        verdict,
+        judged: tally.judged,
+        unit,
+        violations: tally.violations,
+        evidence: tally.evidence,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::What;
+    use crate::history::builder::{Builder, History};
+    use crate::history::event::Phase;
+    use crate::invariants::tests::judge;
+
+    fn talk() -> Builder {
+        Builder::new(2, 1).group(1, &[1, 2]).connect_all().say(1, 1)
+    }
+
+    fn doubts(history: &History) -> Vec<String> {
+        let judgement = judge(history);
+        assert_eq!(judgement.verdict, Verdict::Unknown, "{judgement:#?}");
+        judgement.doubts
+    }
+
+    #[test]
+    fn a_sound_run_is_valid() {
+        let history = talk().fault(1, "pause", "store-1", 5_000).finish();
+        let judgement = judge(&history);
+        assert_eq!((judgement.verdict, judgement.doubts), (Verdict::Valid, Vec::new()));
+        assert_eq!(judgement.events, history.events.len() as u64);
+        let order: Vec<&str> = judgement.findings.iter().map(|f| f.invariant.as_str()).collect();
+        assert_eq!(order, CATALOGUE.iter().map(|claim| claim.name).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_judged_nothing_and_may_not_be_idle_makes_the_verdict_unknown() {
+        let history = talk().finish();
+        let mut judge = Judge::new(&history.header, JudgeOptions::default());
+        history.events.iter().for_each(|event| judge.observe(event));
+        let judgement = judge.finish();
+        assert_eq!(judgement.verdict, Verdict::Unknown);
+        assert!(judgement.doubts.contains(&"edits_converge judged nothing".to_owned()));
+    }
+
+    #[test]
+    fn a_fault_without_effect_or_end_is_doubtful() {
+        let began = What::FaultBegan { fault: 1, kind: "cut".into(), target: "store-1".into() };
+        let idle = talk().push(began.clone()).push(What::FaultEnded { fault: 1, effect: 0 });
+        assert_eq!(doubts(&idle.finish()), ["fault 1 (cut on store-1) had no effect"]);
+        assert_eq!(doubts(&talk().push(began).finish()), ["fault 1 (cut on store-1) never ended"]);
+    }
+
+    #[test]
+    fn missing_phases_and_final_reads_are_doubtful() {
+        let mut cut = talk().finish();
+        cut.events.retain(|e| e.is != What::Phase(Phase::End));
+        assert_eq!(doubts(&cut), ["the history has no phase End"]);
+        let mut unread = talk().finish();
+        unread.events.retain(|e| !matches!(e.is, What::StoredAll { .. }));
+        assert_eq!(
+            doubts(&unread),
+            ["the final read of 1 conversations is missing or incomplete, the first is 1"]
+        );
+    }
+
+    #[test]
+    fn time_that_goes_back_and_ids_out_of_range_are_doubtful() {
+        let mut back = talk().finish();
+        back.events[5].at = 0;
+        assert!(doubts(&back)[0].starts_with("time went backwards"));
+        let device = Builder::new(9, 1).device(9, 1);
+        let strange = talk().push(What::ConnectFailed { device }).finish();
+        assert!(doubts(&strange)[0].contains("names device 9/1"));
+    }
+
+    #[test]
+    fn a_violation_names_the_faults_of_that_time() {
+        let history = talk().fault(7, "pause", "store-2", 5_000).show(2, 1, 1, 3).finish();
+        let judgement = judge(&history);
+        assert_eq!(judgement.verdict, Verdict::Violated);
+        let evidence: Vec<_> = judgement.findings.iter().flat_map(|f| &f.evidence).collect();
+        assert!(evidence[0].faults[0].starts_with("fault 7: pause on store-2"), "{evidence:?}");
+        assert!(evidence[0].history.len() >= 2, "both sightings belong to it: {evidence:?}");
+    }
+}

@@ -1,0 +1,507 @@
+//! Questions about a history that are answered by reading all of it.
+
+use crate::history::event::{Device, Event, Header, Phase, Said, Seen, What};
+use protocol::{ClientMessageId, CloseCode, ConversationId, RejectReason, UserId};
+
+/// A history in memory.
+pub(super) struct Facts<'a> {
+    pub header: &'a Header,
+    /// Time and what happened; events that name what the header does not have are left out.
+    pub events: Vec<(u64, &'a What)>,
+}
+
+/// Where an entry was seen.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Where {
+    Shown(Device),
+    Read(Device, u32),
+    Stored,
+}
+
+/// A first invocation.
+#[derive(Clone, Copy)]
+pub(super) struct Send {
+    pub index: usize,
+    pub at: u64,
+    pub device: Device,
+    pub conversation: u64,
+    pub id: u64,
+    pub said: Said,
+    pub intended: u64,
+}
+
+/// An answer "accepted" to something that had been sent.
+#[derive(Clone, Copy)]
+pub(super) struct Answer {
+    pub index: usize,
+    pub at: u64,
+    pub conversation: u64,
+    pub sequence: u64,
+    pub send: Send,
+}
+
+/// A device at some point of the history.
+#[derive(Clone, Copy, Default)]
+pub(super) struct DeviceThen {
+    pub open: bool,
+    pub session: u32,
+    pub opened_at: u64,
+    pub progress_at: u64,
+    pub down_since: Option<u64>,
+}
+
+/// A device's stream of a conversation at some point of the history.
+#[derive(Clone, Copy, Default)]
+pub(super) struct StreamThen {
+    pub known: bool,
+    pub base: u64,
+    pub last: u64,
+    pub left: bool,
+    pub attached_at: u64,
+    pub session: u32,
+}
+
+impl<'a> Facts<'a> {
+    pub fn new(header: &'a Header, events: &'a [Event]) -> Self {
+        let mut now = 0;
+        let in_range = events.iter().filter_map(|event| {
+            now = now.max(event.at);
+            is_in_range(header, &event.is).then_some((now, &event.is))
+        });
+        Self { header, events: in_range.collect() }
+    }
+
+    pub fn conversations(&self) -> impl Iterator<Item = u64> + use<> {
+        1..=u64::from(self.header.conversations)
+    }
+
+    pub fn users(&self) -> impl Iterator<Item = u64> + use<> {
+        1..=u64::from(self.header.users)
+    }
+
+    pub fn devices(&self) -> Vec<Device> {
+        let of_user = |user| {
+            (1..=self.header.devices_per_user).map(move |device| Device {
+                user: UserId(user),
+                device: protocol::DeviceId(device),
+            })
+        };
+        self.users().flat_map(of_user).collect()
+    }
+
+    pub fn healed(&self) -> Option<u64> {
+        self.events.iter().find(|(_, is)| **is == What::Phase(Phase::Heal)).map(|(at, _)| *at)
+    }
+
+    pub fn ended(&self) -> Option<u64> {
+        self.events.iter().rfind(|(_, is)| **is == What::Phase(Phase::End)).map(|(at, _)| *at)
+    }
+
+    pub fn is_judging(&self, index: usize) -> bool {
+        self.events[..index]
+            .iter()
+            .any(|(_, is)| matches!(is, What::Phase(Phase::Judge | Phase::End)))
+    }
+
+    /// Every sighting of an entry: index, time, where, what.
+    pub fn sightings(&self) -> impl Iterator<Item = (usize, u64, Where, &'a Seen)> + '_ {
+        self.events.iter().enumerate().filter_map(|(index, (at, is))| match is {
+            What::Shown { device, entry } => Some((index, *at, Where::Shown(*device), entry)),
+            What::Read { device, request, entry } => {
+                Some((index, *at, Where::Read(*device, *request), entry))
+            }
+            What::Stored { entry } => Some((index, *at, Where::Stored, entry)),
+            _ => None,
+        })
+    }
+
+    /// Every send, the first of each device and id.
+    pub fn sends(&self) -> Vec<Send> {
+        let mut sends: Vec<Send> = Vec::new();
+        for (index, (at, is)) in self.events.iter().enumerate() {
+            if let What::Sent { device, conversation, message, said, intended } = is
+                && !sends.iter().any(|s| s.device == *device && s.id == message.0)
+            {
+                sends.push(Send {
+                    index,
+                    at: *at,
+                    device: *device,
+                    conversation: conversation.0,
+                    id: message.0,
+                    said: *said,
+                    intended: *intended,
+                });
+            }
+        }
+        sends
+    }
+
+    /// The send of an author and id before an event; the lowest device if there are several.
+    pub fn send_before(
+        &self,
+        index: usize,
+        author: UserId,
+        message: ClientMessageId,
+    ) -> Option<Send> {
+        self.sends()
+            .into_iter()
+            .filter(|s| s.index < index && s.device.user == author && s.id == message.0)
+            .min_by_key(|s| s.device)
+    }
+
+    /// Every answer "accepted" to something that had been sent.
+    pub fn answers(&self) -> Vec<Answer> {
+        let answers = self.events.iter().enumerate().filter_map(|(index, (at, is))| match is {
+            What::Accepted { device, conversation, message, sequence, .. } => {
+                let send = self.send_before(index, device.user, *message)?;
+                let (conversation, sequence) = (conversation.0, sequence.0);
+                Some(Answer { index, at: *at, conversation, sequence, send })
+            }
+            _ => None,
+        });
+        answers.collect()
+    }
+
+    /// The first answer to each send that names its conversation.
+    pub fn first_answers(&self) -> Vec<Answer> {
+        let mut first: Vec<Answer> = Vec::new();
+        for answer in self.answers().into_iter().filter(|a| a.conversation == a.send.conversation) {
+            if !first.iter().any(|other| other.send.index == answer.send.index) {
+                first.push(answer);
+            }
+        }
+        first
+    }
+
+    /// What was promised first for a sequence.
+    pub fn promise(&self, conversation: u64, sequence: u64) -> Option<Answer> {
+        self.answers().into_iter().find(|a| {
+            a.send.conversation == conversation
+                && a.conversation == conversation
+                && a.sequence == sequence
+        })
+    }
+
+    /// Whether a send was answered or marked in some way before an event.
+    pub fn happened(
+        &self,
+        send: &Send,
+        before: usize,
+        is: impl Fn(&What) -> bool,
+    ) -> Option<usize> {
+        (send.index + 1..before).find(|&index| {
+            let what = self.events[index].1;
+            names(what, send.device.user, send.id) && is(what)
+        })
+    }
+
+    /// Whether a send was refused for good at its only attempt, before an event, and not put back.
+    pub fn is_refused(&self, send: &Send, before: usize) -> bool {
+        let requeued = self.happened(send, before, |is| matches!(is, What::Requeued { .. }));
+        let refused = (send.index + 1..before).any(|index| {
+            names(self.events[index].1, send.device.user, send.id)
+                && is_final(self.events[index].1)
+                && self.happened(send, index, |is| matches!(is, What::Resent { .. })).is_none()
+        });
+        refused && requeued.is_none()
+    }
+
+    /// Whether the final read of a conversation got everything; first and newest sequence.
+    pub fn final_read(&self, conversation: u64) -> (bool, u64, u64) {
+        let mut result: Option<(bool, u64, u64)> = None;
+        for (_, is) in &self.events {
+            if let What::StoredAll { conversation: c, first, head, whole } = is
+                && c.0 == conversation
+            {
+                let whole_before = result.is_none_or(|(whole, ..)| whole);
+                result = Some((whole_before && *whole, first.0, head.0));
+            }
+        }
+        result.unwrap_or((false, 0, 0))
+    }
+
+    pub fn is_removed(&self, conversation: u64, sequence: u64) -> bool {
+        sequence < self.final_read(conversation).1
+    }
+
+    /// Whether a user is a member at a sequence; `None`: it cannot be known.
+    pub fn is_member(&self, user: u64, conversation: u64, sequence: u64) -> Option<bool> {
+        let changes = self.changes(user, conversation);
+        let before = changes.iter().filter(|(s, _)| *s <= sequence).max_by_key(|(s, _)| *s);
+        let after = changes.iter().filter(|(s, _)| *s > sequence).min_by_key(|(s, _)| *s);
+        match (before, after) {
+            (Some((_, joined)), _) => Some(*joined),
+            (None, Some((_, false))) => Some(true),
+            (None, _) => {
+                let (whole, first, _) = self.final_read(conversation);
+                (whole && first <= 1).then_some(false)
+            }
+        }
+    }
+
+    pub fn may_be_member_now(&self, user: u64, conversation: u64) -> bool {
+        let changes = self.changes(user, conversation);
+        changes.iter().max_by_key(|(s, _)| *s).is_none_or(|(_, joined)| *joined)
+    }
+
+    fn changes(&self, user: u64, conversation: u64) -> Vec<(u64, bool)> {
+        let mut changes: Vec<(u64, bool)> = Vec::new();
+        for (_, is) in &self.events {
+            let (c, sequence, who, joined) = match is {
+                What::MemberChanged { conversation, user, add, sequence } => {
+                    (conversation.0, sequence.0, user.0, *add)
+                }
+                What::Shown { entry, .. } | What::Read { entry, .. } | What::Stored { entry } => {
+                    match entry.said {
+                        Said::Join { user } => {
+                            (entry.conversation.0, entry.sequence.0, user.0, true)
+                        }
+                        Said::Leave { user } => {
+                            (entry.conversation.0, entry.sequence.0, user.0, false)
+                        }
+                        _ => continue,
+                    }
+                }
+                _ => continue,
+            };
+            let known = changes.iter().any(|(s, _)| *s == sequence);
+            if c == conversation && who == user && !known {
+                changes.push((sequence, joined));
+            }
+        }
+        changes
+    }
+
+    /// A device before an event.
+    pub fn device(&self, device: Device, before: usize) -> DeviceThen {
+        let mut then = DeviceThen::default();
+        for (index, (at, is)) in self.events[..before].iter().enumerate() {
+            if device_of(is) != Some(device) {
+                continue;
+            }
+            match is {
+                What::Opened { .. } => {
+                    then.open = true;
+                    then.session += 1;
+                    then.opened_at = *at;
+                    then.down_since = None;
+                }
+                What::Closed { code, .. } if !self.is_judging(index) => {
+                    then.open = false;
+                    let goodbye = CloseCode::from_code(*code)
+                        .is_some_and(|c| c == CloseCode::Normal || !c.may_reconnect());
+                    then.down_since =
+                        if goodbye { None } else { Some(then.down_since.unwrap_or(*at)) };
+                }
+                What::ConnectFailed { .. } => {
+                    then.down_since = Some(then.down_since.unwrap_or(*at));
+                }
+                _ => {}
+            }
+            if is_progress(is) {
+                then.progress_at = *at;
+            }
+        }
+        then
+    }
+
+    /// A device's stream before an event.
+    pub fn stream(&self, device: Device, conversation: u64, before: usize) -> StreamThen {
+        let mut then = StreamThen::default();
+        let mut session = 0;
+        for (at, is) in &self.events[..before] {
+            match is {
+                What::Opened { device: d, .. } if *d == device => session += 1,
+                What::Attached { device: d, conversation: c, from, .. }
+                    if *d == device && c.0 == conversation =>
+                {
+                    if !then.known {
+                        then.base = from.0;
+                    }
+                    then.known = true;
+                    then.last = then.last.max(from.0);
+                    then.left = false;
+                    (then.attached_at, then.session) = (*at, session);
+                }
+                What::Detached { device: d, conversation: c }
+                    if *d == device && c.0 == conversation =>
+                {
+                    then.left = true;
+                    then.session = 0;
+                }
+                What::Shown { device: d, entry }
+                    if *d == device && entry.conversation.0 == conversation =>
+                {
+                    if !then.known {
+                        then.base = entry.sequence.0.saturating_sub(1);
+                    }
+                    then.known = true;
+                    then.last = then.last.max(entry.sequence.0);
+                }
+                _ => {}
+            }
+        }
+        then
+    }
+
+    /// Whether a device showed a sequence before an event.
+    pub fn was_shown(
+        &self,
+        device: Device,
+        conversation: u64,
+        sequence: u64,
+        before: usize,
+    ) -> bool {
+        self.events[..before].iter().any(|(_, is)| {
+            matches!(is, What::Shown { device: d, entry }
+                if *d == device
+                    && entry.conversation.0 == conversation
+                    && entry.sequence.0 == sequence)
+        })
+    }
+
+    /// Whether a device is attached at the end.
+    pub fn is_attached(&self, device: Device, conversation: u64) -> bool {
+        let end = self.events.len();
+        let then = self.device(device, end);
+        then.open && self.stream(device, conversation, end).session == then.session
+    }
+
+    /// Everything accepted that a device with a stream has not shown and that is owed to it: with
+    /// the time of the acceptance.
+    pub fn owed(&self, device: Device, conversation: u64) -> Vec<(u64, u64)> {
+        let end = self.events.len();
+        let stream = self.stream(device, conversation, end);
+        let mut owed: Vec<(u64, u64)> = Vec::new();
+        for answer in self.answers() {
+            let sequence = answer.sequence;
+            if stream.known
+                && answer.conversation == conversation
+                && answer.send.conversation == conversation
+                && sequence > stream.base
+                && !owed.iter().any(|(s, _)| *s == sequence)
+                && !self.was_shown(device, conversation, sequence, end)
+                && !self.is_removed(conversation, sequence)
+                && self.is_member(device.user.0, conversation, sequence) != Some(false)
+            {
+                owed.push((sequence, answer.at));
+            }
+        }
+        owed
+    }
+}
+
+/// The same author, id and content.
+pub(super) fn is_same(entry: &Seen, other: &Seen) -> bool {
+    (entry.author, entry.message, entry.said) == (other.author, other.message, other.said)
+}
+
+/// Whether an entry is what a send became.
+pub(super) fn is_of(entry: &Seen, send: &Send) -> bool {
+    entry.author == send.device.user && entry.message.0 == send.id && entry.said == send.said
+}
+
+pub(super) const fn is_sent(entry: &Seen) -> bool {
+    matches!(entry.said, Said::Message { .. } | Said::Edit { .. } | Said::Delete { .. })
+}
+
+/// Whether an event refuses a send for good.
+pub(super) fn is_final(is: &What) -> bool {
+    matches!(is, What::Rejected { reason, .. }
+        if !matches!(reason, RejectReason::RateLimited | RejectReason::Unavailable))
+}
+
+/// Whether an event says something about a send of an author.
+fn names(is: &What, author: UserId, id: u64) -> bool {
+    match is {
+        What::Resent { device, message, .. }
+        | What::Accepted { device, message, .. }
+        | What::Rejected { device, message, .. } => device.user == author && message.0 == id,
+        What::Requeued { author: a, message } => *a == author && message.0 == id,
+        What::DeadLetter { author: Some(a), message: Some(message), .. } => {
+            *a == author && message.0 == id
+        }
+        _ => false,
+    }
+}
+
+const fn is_progress(is: &What) -> bool {
+    matches!(
+        is,
+        What::Opened { .. }
+            | What::Closed { .. }
+            | What::ConnectFailed { .. }
+            | What::Attached { .. }
+            | What::Detached { .. }
+            | What::Shown { .. }
+            | What::Accepted { .. }
+            | What::Rejected { .. }
+            | What::ReadEnded { .. }
+    )
+}
+
+/// The device of an event.
+pub(super) const fn device_of(is: &What) -> Option<Device> {
+    match is {
+        What::Opened { device, .. }
+        | What::Closed { device, .. }
+        | What::ConnectFailed { device }
+        | What::Attached { device, .. }
+        | What::Detached { device, .. }
+        | What::Sent { device, .. }
+        | What::Resent { device, .. }
+        | What::Accepted { device, .. }
+        | What::Rejected { device, .. }
+        | What::Unanswered { device, .. }
+        | What::Shown { device, .. }
+        | What::ReadBegan { device, .. }
+        | What::Read { device, .. }
+        | What::ReadEnded { device, .. }
+        | What::ReceiptSent { device, .. }
+        | What::ReceiptSeen { device, .. } => Some(*device),
+        _ => None,
+    }
+}
+
+fn conversation_of(is: &What) -> Option<ConversationId> {
+    match is {
+        What::Shown { entry, .. } | What::Read { entry, .. } | What::Stored { entry } => {
+            Some(entry.conversation)
+        }
+        What::Attached { conversation, .. }
+        | What::Detached { conversation, .. }
+        | What::Sent { conversation, .. }
+        | What::Resent { conversation, .. }
+        | What::Accepted { conversation, .. }
+        | What::Rejected { conversation, .. }
+        | What::Unanswered { conversation, .. }
+        | What::ReadBegan { conversation, .. }
+        | What::ReadEnded { conversation, .. }
+        | What::ReceiptSent { conversation, .. }
+        | What::ReceiptSeen { conversation, .. }
+        | What::MemberAsked { conversation, .. }
+        | What::MemberChanged { conversation, .. }
+        | What::StoredAll { conversation, .. }
+        | What::StoredCursor { conversation, .. }
+        | What::Pushed { conversation, .. } => Some(*conversation),
+        _ => None,
+    }
+}
+
+fn is_in_range(header: &Header, is: &What) -> bool {
+    let user = |user: UserId| (1..=u64::from(header.users)).contains(&user.0);
+    let other = match is {
+        What::ReceiptSeen { user, .. }
+        | What::MemberAsked { user, .. }
+        | What::MemberChanged { user, .. }
+        | What::Revoked { user }
+        | What::Granted { user }
+        | What::StoredCursor { user, .. }
+        | What::Pushed { user, .. } => Some(*user),
+        _ => None,
+    };
+    device_of(is)
+        .is_none_or(|d| user(d.user) && (1..=header.devices_per_user).contains(&d.device.0))
+        && conversation_of(is).is_none_or(|c| (1..=u64::from(header.conversations)).contains(&c.0))
+        && other.is_none_or(user)
+}

@@ -1,0 +1,95 @@
+//! What looks wrong but may turn out to be explained, once memberships and retention are known.
+//!
+//! A suspicion names a span of sequences of one (user, conversation). The evidence of the first few
+//! is kept from the moment when it was fresh.
+
+use crate::ground::Ground;
+use crate::ground::pairs::Standing;
+use crate::ground::recent::About;
+use crate::tally::Tally;
+use crate::verdict::Evidence;
+
+/// Suspicions that are kept: 24 MiB. A sound run has one for each time that a member comes back.
+const MOST: usize = 1 << 20;
+/// Suspicions with evidence from the moment.
+const MOST_WITH_EVIDENCE: usize = 64;
+
+/// Sequences of one span that are looked at: a span that is longer than any log is no rejoin.
+const LONGEST: usize = 1 << 20;
+
+struct Suspicion {
+    who: u32,
+    low: u32,
+    high: u32,
+    /// Whether the stream had ended in between: an unknown departure may explain it.
+    left: bool,
+    evidence: Option<Box<Evidence>>,
+}
+
+/// All suspicions of one invariant.
+#[derive(Default)]
+pub(crate) struct Suspicions {
+    kept: Vec<Suspicion>,
+    with_evidence: usize,
+    forgotten: u64,
+}
+
+impl Suspicions {
+    /// The sequences `low..=high` should have been there.
+    #[cold]
+    pub fn add(
+        &mut self,
+        ground: &Ground,
+        who: u32,
+        (low, high): (u32, u32),
+        left: bool,
+        about: About,
+        what: impl FnOnce() -> String,
+    ) {
+        if self.kept.len() == MOST {
+            self.forgotten += 1;
+            return;
+        }
+        let evidence = (self.with_evidence < MOST_WITH_EVIDENCE)
+            .then(|| Box::new(ground.evidence(what(), about)));
+        self.with_evidence += usize::from(evidence.is_some());
+        self.kept.push(Suspicion { who, low, high, left, evidence });
+    }
+
+    /// Confirms every suspicion of which a sequence was owed to a member and not removed since.
+    pub fn resolve(&mut self, ground: &Ground, tally: &mut Tally) {
+        for suspicion in self.kept.drain(..) {
+            let who = &ground.pairs.whos[suspicion.who as usize];
+            let conversation = who.conversation as usize;
+            let owed = (suspicion.low..=suspicion.high).take(LONGEST).find(|&sequence| {
+                let standing = match ground.standing(suspicion.who, sequence) {
+                    Standing::Unknown => !suspicion.left,
+                    known => known == Standing::Member,
+                };
+                standing && !ground.is_removed(conversation, sequence)
+            });
+            let Some(sequence) = owed else { continue };
+            let (user, conversation) = (who.user + 1, who.conversation + 1);
+            tally.confirmed(|| {
+                suspicion.evidence.map_or_else(
+                    || {
+                        let what = format!(
+                            "user {user} of conversation {conversation} misses sequence {sequence}"
+                        );
+                        let about = About {
+                            conversation: Some(conversation as usize - 1),
+                            sequence: Some(sequence),
+                            ..About::default()
+                        };
+                        ground.evidence(what, about)
+                    },
+                    |evidence| *evidence,
+                )
+            });
+        }
+        if self.forgotten > 0 {
+            let forgotten = self.forgotten;
+            tally.doubts.push(format!("{forgotten} suspicions were more than can be kept"));
+        }
+    }
+}
