@@ -11,10 +11,14 @@
 mod client;
 mod config;
 pub mod core;
+#[cfg(test)]
+mod end_to_end;
 mod engine;
 mod shell;
 mod tasks;
 mod wire;
+#[cfg(test)]
+mod world;
 
 pub use client::RemoteConversations;
 pub use config::{ServeError, StoreConfig};
