@@ -6,6 +6,8 @@ pub mod conversation;
 pub mod fanout;
 pub mod intake;
 mod membership;
+#[cfg(test)]
+mod model;
 pub mod overlay;
 pub mod pages;
 pub mod partition;

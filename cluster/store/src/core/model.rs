@@ -1,0 +1,484 @@
+//! The partition against the simplest thing that could be right: a list per conversation.
+//!
+//! Random commands in random batches; some batches are not committed and applied again, the owner
+//! changes now and then. Duplicates, order, membership, cursors and retention must come out the same.
+
+use super::command::{Command, Effect, Outcome};
+use super::overlay::Overlay;
+use super::partition::{Choices, Partition};
+use crate::engine::memory::MemoryStore;
+use ports::conversations::Refusal;
+use ports::message_store::{Lease, MessageStore};
+use proptest::prelude::*;
+use protocol::records::{Action, Inbound, SessionRef};
+use protocol::store_calls::{ChangeMember, ConversationKind, CreateConversation, ReceiptItem};
+use protocol::{
+    ClientMessageId, Content, ConversationId, Entry, Epoch, GatewayId, Incarnation, NodeNumber,
+    Partition as PartitionId, RejectReason, Sequence, SessionId, UserId,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+const PARTITION: PartitionId = PartitionId(2);
+
+#[derive(Clone, Debug)]
+enum Step {
+    Send { user: u64, conversation: u64, id: u64, reply_to: Option<u64>, body: usize },
+    Edit { user: u64, conversation: u64, id: u64, target: u64 },
+    Delete { user: u64, conversation: u64, id: u64, target: u64 },
+    Create { conversation: u64, direct: bool, members: Vec<u64> },
+    Change { conversation: u64, by: Option<u64>, user: u64, add: bool },
+    Receipt { conversation: u64, user: u64, delivered: u64, read: u64 },
+    Retain { conversation: u64, keep: u64 },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let (c, u, id) = (1_u64..4, 1_u64..5, 0_u64..12);
+    let at = 0_u64..12;
+    prop_oneof![
+        6 => (u.clone(), c.clone(), id.clone(), prop::option::of(at.clone()), 0_usize..3).prop_map(
+            |(user, conversation, id, reply_to, body)| Step::Send {
+                user, conversation, id, reply_to, body
+            }
+        ),
+        2 => (u.clone(), c.clone(), id.clone(), at.clone()).prop_map(
+            |(user, conversation, id, target)| Step::Edit { user, conversation, id, target }
+        ),
+        1 => (u.clone(), c.clone(), id, at.clone()).prop_map(
+            |(user, conversation, id, target)| Step::Delete { user, conversation, id, target }
+        ),
+        2 => (c.clone(), any::<bool>(), prop::collection::vec(u.clone(), 0..4)).prop_map(
+            |(conversation, direct, members)| Step::Create { conversation, direct, members }
+        ),
+        2 => (c.clone(), prop::option::of(u.clone()), u.clone(), any::<bool>()).prop_map(
+            |(conversation, by, user, add)| Step::Change { conversation, by, user, add }
+        ),
+        2 => (c.clone(), u, at.clone(), at).prop_map(
+            |(conversation, user, delivered, read)| Step::Receipt {
+                conversation, user, delivered, read
+            }
+        ),
+        1 => (c, 1_u64..6).prop_map(|(conversation, keep)| Step::Retain { conversation, keep }),
+    ]
+}
+
+#[derive(Clone, Debug, Default)]
+struct Model {
+    conversations: BTreeMap<u64, Log>,
+    /// (author, id) -> (conversation, sequence, epoch)
+    accepted: BTreeMap<(u64, u64), (u64, u64, u64)>,
+}
+
+#[derive(Clone, Debug)]
+struct Log {
+    direct: bool,
+    founders: BTreeSet<u64>,
+    entries: Vec<Entry>,
+    removed: u64,
+    cursors: BTreeMap<u64, (u64, u64)>,
+}
+
+/// What the model expects to be told.
+#[derive(Debug, PartialEq, Eq)]
+enum Told {
+    Accepted(u64, u64),
+    Rejected(RejectReason),
+    Head(u64),
+    Changed(u64),
+    Refused(Refusal),
+    Nothing,
+}
+
+impl Log {
+    /// By reading the log: was the user a member at its end?
+    fn is_member(&self, user: u64) -> bool {
+        self.last_change(user).is_some_and(|(joined, _)| joined)
+    }
+
+    fn last_change(&self, user: u64) -> Option<(bool, u64)> {
+        self.entries.iter().rev().find_map(|entry| match entry.content {
+            Content::Join { user: who } if who.0 == user => Some((true, entry.sequence.0)),
+            Content::Leave { user: who } if who.0 == user => Some((false, entry.sequence.0)),
+            _ => None,
+        })
+    }
+
+    fn members(&self) -> usize {
+        (1..5).filter(|user| self.is_member(*user)).count()
+    }
+
+    fn push(
+        &mut self,
+        conversation: u64,
+        author: u64,
+        id: u64,
+        epoch: u64,
+        content: Content,
+    ) -> u64 {
+        let sequence = self.entries.len() as u64 + 1;
+        self.entries.push(Entry {
+            conversation: ConversationId(conversation),
+            sequence: Sequence(sequence),
+            epoch: Epoch(epoch),
+            owner: NodeNumber(1),
+            author: UserId(author),
+            client_message_id: ClientMessageId(id),
+            at_ms: 0,
+            content,
+        });
+        sequence
+    }
+
+    fn message(&self, target: u64) -> Result<&Entry, RejectReason> {
+        let entry = self.entries.iter().find(|entry| entry.sequence.0 == target);
+        entry
+            .filter(|entry| entry.sequence.0 > self.removed)
+            .filter(|entry| matches!(entry.content, Content::Message { .. }))
+            .ok_or(RejectReason::NoSuchMessage)
+    }
+}
+
+fn body(size: usize) -> String {
+    match size {
+        0 => String::new(),
+        1 => "b".to_owned(),
+        _ => "x".repeat(protocol::limits::MAX_BODY_BYTES + 1),
+    }
+}
+
+fn action(step: &Step) -> Option<(u64, u64, u64, Action)> {
+    match step.clone() {
+        Step::Send { user, conversation, id, reply_to, body: size } => {
+            // Mostly a good body: the bad ones are told apart by every tenth id.
+            let body = body(if id % 10 == 9 { size } else { 1 });
+            let reply_to = reply_to.map(Sequence);
+            Some((user, conversation, id, Action::Send { body, reply_to, format: 1 }))
+        }
+        Step::Edit { user, conversation, id, target } => {
+            let (target, body) = (Sequence(target), "edited".to_owned());
+            Some((user, conversation, id, Action::Edit { target, body }))
+        }
+        Step::Delete { user, conversation, id, target } => {
+            Some((user, conversation, id, Action::Delete { target: Sequence(target) }))
+        }
+        _ => None,
+    }
+}
+
+impl Model {
+    fn apply(&mut self, step: &Step, epoch: u64) -> Told {
+        if let Some((user, conversation, id, action)) = action(step) {
+            return match self.sequence(user, conversation, id, action, epoch) {
+                Ok((sequence, epoch)) => Told::Accepted(sequence, epoch),
+                Err(reason) => Told::Rejected(reason),
+            };
+        }
+        match step.clone() {
+            Step::Create { conversation, direct, members } => {
+                self.create(conversation, direct, &members, epoch)
+            }
+            Step::Change { conversation, by, user, add } => {
+                self.change(conversation, by, user, add, epoch)
+            }
+            Step::Receipt { conversation, user, delivered, read } => {
+                if let Some(log) = self.conversations.get_mut(&conversation)
+                    && log.is_member(user)
+                {
+                    let delivered = delivered.min(log.entries.len() as u64);
+                    let cursor = log.cursors.entry(user).or_default();
+                    *cursor = (cursor.0.max(delivered), cursor.1.max(read.min(delivered)));
+                }
+                Told::Nothing
+            }
+            Step::Retain { conversation, keep } => {
+                if let Some(log) = self.conversations.get_mut(&conversation) {
+                    log.removed = log.removed.max((log.entries.len() as u64).saturating_sub(keep));
+                }
+                Told::Nothing
+            }
+            Step::Send { .. } | Step::Edit { .. } | Step::Delete { .. } => Told::Nothing,
+        }
+    }
+
+    fn sequence(
+        &mut self,
+        user: u64,
+        conversation: u64,
+        id: u64,
+        action: Action,
+        epoch: u64,
+    ) -> Result<(u64, u64), RejectReason> {
+        match self.accepted.get(&(user, id)) {
+            Some((of, sequence, epoch)) if *of == conversation => return Ok((*sequence, *epoch)),
+            Some(_) => return Err(RejectReason::BadMessageId),
+            None => {}
+        }
+        let log = self.conversations.get_mut(&conversation).ok_or(RejectReason::NotMember)?;
+        if id == 0 {
+            return Err(RejectReason::BadMessageId);
+        }
+        if !log.is_member(user) {
+            return Err(RejectReason::NotMember);
+        }
+        let content = match action {
+            Action::Send { body, reply_to, .. } => {
+                if body.is_empty() || body.len() > protocol::limits::MAX_BODY_BYTES {
+                    return Err(RejectReason::BodySize);
+                }
+                if let Some(target) = reply_to {
+                    log.message(target.0)?;
+                }
+                Content::Message { body, reply_to }
+            }
+            Action::Edit { target, body } => {
+                if log.message(target.0)?.author.0 != user {
+                    return Err(RejectReason::NotAuthor);
+                }
+                Content::Edit { target, body }
+            }
+            Action::Delete { target } => {
+                if log.message(target.0)?.author.0 != user {
+                    return Err(RejectReason::NotAuthor);
+                }
+                Content::Delete { target }
+            }
+        };
+        let sequence = log.push(conversation, user, id, epoch, content);
+        self.accepted.insert((user, id), (conversation, sequence, epoch));
+        Ok((sequence, epoch))
+    }
+
+    fn create(&mut self, conversation: u64, direct: bool, members: &[u64], epoch: u64) -> Told {
+        let founders: BTreeSet<u64> = members.iter().copied().collect();
+        if let Some(log) = self.conversations.get(&conversation) {
+            return if log.direct == direct && log.founders == founders {
+                Told::Head(log.entries.len() as u64)
+            } else {
+                Told::Refused(Refusal::Conflict)
+            };
+        }
+        if founders.is_empty() || (direct && founders.len() != 2) {
+            return Told::Refused(Refusal::MembershipFixed);
+        }
+        let mut log =
+            Log { direct, founders, entries: Vec::new(), removed: 0, cursors: BTreeMap::new() };
+        for user in members {
+            if !log.is_member(*user) {
+                log.push(conversation, 1, 0, epoch, Content::Join { user: UserId(*user) });
+            }
+        }
+        let head = log.entries.len() as u64;
+        self.conversations.insert(conversation, log);
+        Told::Head(head)
+    }
+
+    fn change(
+        &mut self,
+        conversation: u64,
+        by: Option<u64>,
+        user: u64,
+        add: bool,
+        epoch: u64,
+    ) -> Told {
+        let Some(log) = self.conversations.get_mut(&conversation) else {
+            return Told::Refused(Refusal::NoSuchConversation);
+        };
+        if let Some(by) = by
+            && !log.is_member(by)
+        {
+            return match log.last_change(by) {
+                None => Told::Refused(Refusal::NoSuchConversation),
+                Some((_, left)) if by == user && !add => Told::Changed(left),
+                Some(_) => Told::Refused(Refusal::NotMember),
+            };
+        }
+        if log.direct {
+            return Told::Refused(Refusal::MembershipFixed);
+        }
+        match log.last_change(user) {
+            Some((joined, at)) if joined == add => Told::Changed(at),
+            None if !add => Told::Refused(Refusal::NotMember),
+            _ => {
+                assert!(log.members() <= 4);
+                let content = if add {
+                    Content::Join { user: UserId(user) }
+                } else {
+                    Content::Leave { user: UserId(user) }
+                };
+                Told::Changed(log.push(conversation, by.unwrap_or(user), 0, epoch, content))
+            }
+        }
+    }
+}
+
+fn command(step: &Step) -> Command {
+    if let Some((user, conversation, id, action)) = action(step) {
+        let from = SessionRef {
+            gateway: GatewayId(1),
+            incarnation: Incarnation(1),
+            session: SessionId(user),
+        };
+        let inbound = Inbound {
+            from,
+            author: UserId(user),
+            conversation: ConversationId(conversation),
+            client_message_id: ClientMessageId(id),
+            action,
+        };
+        return Command::Sequence { inbound, at_ms: 0, replay: false };
+    }
+    match step.clone() {
+        Step::Create { conversation, direct, members } => {
+            let kind = if direct { ConversationKind::Direct } else { ConversationKind::Group };
+            let request = CreateConversation {
+                conversation: ConversationId(conversation),
+                kind,
+                creator: UserId(1),
+                members: members.into_iter().map(UserId).collect(),
+            };
+            Command::Create { request, at_ms: 0 }
+        }
+        Step::Change { conversation, by, user, add } => {
+            let conversation = ConversationId(conversation);
+            let (by, user) = (by.map(UserId), UserId(user));
+            Command::ChangeMember {
+                request: ChangeMember { conversation, by, user, add },
+                at_ms: 0,
+            }
+        }
+        Step::Receipt { conversation, user, delivered, read } => Command::Receipt(ReceiptItem {
+            conversation: ConversationId(conversation),
+            user: UserId(user),
+            delivered: Sequence(delivered),
+            read: Sequence(read),
+        }),
+        Step::Retain { conversation, keep } => {
+            Command::Retain { conversation: ConversationId(conversation), keep }
+        }
+        Step::Send { .. } | Step::Edit { .. } | Step::Delete { .. } => unreachable!("above"),
+    }
+}
+
+fn told(outcome: Outcome, effects: &[Effect]) -> Told {
+    let answer = effects.iter().find_map(|effect| match effect {
+        Effect::Accepted(_, accepted) => {
+            Some(Told::Accepted(accepted.sequence.0, accepted.epoch.0))
+        }
+        Effect::Rejected(_, rejected) => Some(Told::Rejected(rejected.reason)),
+        Effect::Entry { .. } | Effect::Receipts(_) => None,
+    });
+    match outcome {
+        Outcome::Done => answer.unwrap_or(Told::Nothing),
+        Outcome::Info(info) => Told::Head(info.head.0),
+        Outcome::Changed(sequence) => Told::Changed(sequence.0),
+        Outcome::Refused(refusal) => Told::Refused(refusal),
+    }
+}
+
+/// New entries are published once, in the order of their sequences.
+fn published(effects: &[Effect]) -> Vec<Arc<Entry>> {
+    let entry = |effect: &Effect| match effect {
+        Effect::Entry { entry, .. } => Some(Arc::clone(entry)),
+        _ => None,
+    };
+    effects.iter().filter_map(entry).collect()
+}
+
+fn agrees(store: &MemoryStore, model: &Model) -> Result<(), TestCaseError> {
+    let view = store.view().unwrap();
+    for (id, log) in &model.conversations {
+        let conversation = ConversationId(*id);
+        let row = view.conversation(PARTITION, conversation).unwrap().expect("stored");
+        prop_assert_eq!(row.head.0, log.entries.len() as u64);
+        prop_assert_eq!(row.first.0, log.removed + 1);
+        let stored = view.entries(conversation, Sequence(0), Sequence(u64::MAX), 10_000).unwrap();
+        prop_assert_eq!(&stored[..], &log.entries[log.removed as usize..]);
+        for user in 1..5 {
+            let cursor = view.cursor(conversation, UserId(user)).unwrap().unwrap_or_default();
+            let expected = log.cursors.get(&user).copied().unwrap_or_default();
+            prop_assert_eq!((cursor.delivered.0, cursor.read.0), expected);
+            let here = view.conversations_of(UserId(user)).unwrap();
+            let member = here.iter().any(|found| found.conversation == conversation);
+            prop_assert_eq!(member, log.is_member(user), "user {} of {}", user, id);
+        }
+    }
+    prop_assert_eq!(view.count(PARTITION).unwrap(), model.conversations.len() as u64);
+    Ok(())
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fate {
+    Committed,
+    /// The engine failed before it was written: forgotten and applied again.
+    Failed,
+    /// As committed, and then another owner takes over.
+    TakenOver,
+}
+
+fn fate() -> impl Strategy<Value = Fate> {
+    prop_oneof![
+        6 => Just(Fate::Committed),
+        2 => Just(Fate::Failed),
+        1 => Just(Fate::TakenOver),
+    ]
+}
+
+fn owner(store: &MemoryStore) -> (Partition, Lease) {
+    let lease = store.acquire(PARTITION, Epoch(0)).unwrap();
+    let mut partition = Partition::new(PARTITION, Choices::default());
+    let view = store.view().unwrap();
+    let acquire = Command::Acquire { epoch: lease.epoch, owner: NodeNumber(1) };
+    partition.apply(acquire, &mut Overlay::new(&*view), &mut Vec::new()).unwrap();
+    drop(view);
+    (partition, lease)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #[test]
+    fn a_partition_is_a_list_per_conversation(
+        batches in prop::collection::vec((prop::collection::vec(step(), 1..8), fate()), 1..25)
+    ) {
+        let store = MemoryStore::default();
+        let mut model = Model::default();
+        let (mut partition, mut lease) = owner(&store);
+        for (steps, fate) in &batches {
+            let attempts = if *fate == Fate::Failed { 2 } else { 1 };
+            for attempt in 1..=attempts {
+                let before = model.clone();
+                let view = store.view().unwrap();
+                let mut overlay = Overlay::new(&*view);
+                for step in steps {
+                    let heads: BTreeMap<u64, usize> =
+                        model.conversations.iter().map(|(id, l)| (*id, l.entries.len())).collect();
+                    let mut effects = Vec::new();
+                    let outcome =
+                        partition.apply(command(step), &mut overlay, &mut effects).unwrap();
+                    let expected = model.apply(step, lease.epoch.0);
+                    prop_assert_eq!(told(outcome, &effects), expected, "{:?}", step);
+                    let new: Vec<Entry> = model.conversations.iter().flat_map(|(id, log)| {
+                        log.entries[heads.get(id).copied().unwrap_or(0)..].to_vec()
+                    }).collect();
+                    let is: Vec<Entry> =
+                        published(&effects).iter().map(|entry| Entry::clone(entry)).collect();
+                    let again = is.first().is_some_and(|entry| entry.epoch != lease.epoch);
+                    prop_assert!(is == new || (again && new.is_empty()), "{is:?} != {new:?}");
+                }
+                let batch = overlay.batch;
+                drop(view);
+                if attempt < attempts {
+                    partition.forget();
+                    model = before;
+                } else {
+                    store.commit(&[lease], &batch).unwrap();
+                    let withheld = super::partition::Withheld::default();
+                    partition.committed(&withheld);
+                }
+            }
+            if *fate == Fate::TakenOver {
+                (partition, lease) = owner(&store);
+            }
+            agrees(&store, &model)?;
+        }
+    }
+}
