@@ -2,15 +2,11 @@
 
 use crate::plan::Plan;
 use crate::recorder::Recorder;
-use crate::rest::{Api, RestError, api};
+use crate::rest::{Api, RestError};
 use crate::seen;
 use crate::targets::Targets;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use ports::Machine;
-use protocol::records::{Inbound, PushJob, decode};
-use protocol::{ClientMessageId, ConversationId, Sequence, UserId, limits};
-use serde_json::Value;
+use protocol::{ConversationId, Sequence, limits};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -123,12 +119,12 @@ async fn read_dead_letters(api: &Api, recorder: &dyn Recorder) -> Result<(), Res
         }
         after = last.id;
         for letter in &letters {
-            let about = about(letter);
+            let about = letter.record.unwrap_or_default();
             recorder.record(What::DeadLetter {
-                queue: plain(&letter.queue).into(),
+                queue: letter.queue.as_str().into(),
                 reason: letter.reason.as_str().into(),
                 author: about.author,
-                message: about.message,
+                message: about.client_message_id,
                 conversation: about.conversation,
             });
         }
@@ -137,7 +133,7 @@ async fn read_dead_letters(api: &Api, recorder: &dyn Recorder) -> Result<(), Res
 
 async fn read_queues(api: &Api, recorder: &dyn Recorder) -> Result<(), RestError> {
     for queue in api.queues(PATIENCE).await? {
-        let name = plain(&queue.queue).into();
+        let name = queue.queue.into();
         recorder.record(What::InFlight { queue: name, messages: queue.messages });
     }
     Ok(())
@@ -149,60 +145,4 @@ async fn read_partitions(api: &Api, recorder: &dyn Recorder) -> Result<(), RestE
         recorder.record(What::Owner { partition, owner, epoch });
     }
     Ok(())
-}
-
-#[derive(Debug, Default, PartialEq, Eq)]
-struct About {
-    author: Option<UserId>,
-    message: Option<ClientMessageId>,
-    conversation: Option<ConversationId>,
-}
-
-/// What a dead letter was about, as far as its record can be read.
-fn about(letter: &api::DeadLetter) -> About {
-    if let Some(record) = letter.record.as_ref().filter(|record| record.is_object()) {
-        let number = |name: &str| record.get(name).and_then(Value::as_u64);
-        return About {
-            author: number("author").map(UserId),
-            message: number("client_message_id").map(ClientMessageId),
-            conversation: number("conversation").map(ConversationId),
-        };
-    }
-    let Some(bytes) = letter.message.as_ref().and_then(bytes) else { return About::default() };
-    if plain(&letter.queue).to_ascii_lowercase().contains("notify") {
-        // A push job names a sequence instead of the author's id.
-        return decode::<PushJob>(&bytes).map_or_else(
-            |_| About::default(),
-            |job| About {
-                author: Some(job.author),
-                message: None,
-                conversation: Some(job.conversation),
-            },
-        );
-    }
-    decode::<Inbound>(&bytes).map_or_else(
-        |_| About::default(),
-        |inbound| About {
-            author: Some(inbound.author),
-            message: Some(inbound.client_message_id),
-            conversation: Some(inbound.conversation),
-        },
-    )
-}
-
-/// Bytes in JSON: Base64 or an array of numbers.
-fn bytes(value: &Value) -> Option<Vec<u8>> {
-    match value {
-        Value::String(text) => STANDARD.decode(text).ok(),
-        Value::Array(items) => items
-            .iter()
-            .map(|item| item.as_u64().and_then(|byte| u8::try_from(byte).ok()))
-            .collect(),
-        _ => None,
-    }
-}
-
-/// A name, without the quotes of JSON if it is a plain one.
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -7,8 +7,10 @@
 pub mod body;
 pub mod crew;
 pub mod final_reads;
+mod header;
 pub mod measure;
 pub mod plan;
+pub mod provider;
 pub mod recorder;
 pub mod rest;
 mod seen;
@@ -17,6 +19,7 @@ pub mod targets;
 
 pub use crew::{CrewReport, run_crew};
 pub use final_reads::final_reads;
+pub use header::header;
 pub use plan::Plan;
 pub use recorder::Recorder;
 pub use set_up::set_up;

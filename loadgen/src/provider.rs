@@ -52,7 +52,9 @@ pub async fn serve(machine: Machine, address: String, recorder: Arc<dyn Recorder
     });
     // Nobody asks a provider to end: it ends with the run.
     let (_trigger, shutdown) = Shutdown::new();
-    if let Err(error) = serve_http(&machine, listener, service, HttpOptions::default(), shutdown).await {
+    if let Err(error) =
+        serve_http(&machine, listener, service, HttpOptions::default(), shutdown).await
+    {
         tracing::error!(%error, "the push provider ended");
     }
 }

@@ -15,7 +15,7 @@ use verify::history::What;
 /// Requests under way at once.
 const AT_ONCE: u32 = 32;
 /// How long one conversation is asked for again and again: a fresh cluster takes a while to be ready.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A conversation could not be made.
 #[derive(Debug, thiserror::Error)]

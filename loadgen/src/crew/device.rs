@@ -103,26 +103,19 @@ impl Device {
         self.stop().await;
     }
 
-    async fn stop(mut self) {
-        self.give_up_reads(true);
+    async fn stop(self) {
         for (conversation, message) in self.client.session().unanswered() {
             self.record(What::Unanswered { device: self.who, conversation, message });
         }
-        let (crew, device) = (self.crew, self.who);
-        let mut events = Vec::new();
-        self.client.stop(&mut events).await;
-        for event in events {
-            if let Event::Closed { code } = event {
-                crew.recorder.record(What::Closed { device, code });
-            }
-        }
+        // This goodbye is no event of the run: what a device is due is judged until its end.
+        self.client.stop(&mut Vec::new()).await;
     }
 
     fn due(&self) -> Instant {
         let slow = self.slowness.as_ref().map(Slowness::until);
         let receipts = self.reports_receipts().then_some(self.receipts_at);
         // Without anything to do it looks up once an hour.
-        let idle = Instant::now() + Duration::from_secs(3_600);
+        let idle = Instant::now() + Duration::from_hours(1);
         [slow, receipts, self.reads.due()].into_iter().flatten().min().unwrap_or(idle)
     }
 
@@ -132,7 +125,7 @@ impl Device {
 
     fn look_at_the_clock(&mut self) {
         let now = Instant::now();
-        self.give_up_reads(false);
+        self.reads.give_up(false);
         if let Some(slowness) = &mut self.slowness
             && slowness.until() <= now
         {
@@ -303,13 +296,6 @@ impl Device {
         }
     }
 
-    fn give_up_reads(&mut self, all: bool) {
-        let device = self.who;
-        for Ended { request, conversation, head, whole } in self.reads.give_up(all) {
-            self.record(What::ReadEnded { device, request, conversation, head, whole });
-        }
-    }
-
     fn happened(&mut self, event: Event) {
         let device = self.who;
         match event {
@@ -320,7 +306,7 @@ impl Device {
                 session: welcome.session,
             }),
             Event::Closed { code } => {
-                self.give_up_reads(true);
+                self.reads.give_up(true);
                 self.receipts.lost();
                 self.record(What::Closed { device, code });
             }

@@ -92,19 +92,10 @@ impl HistoryReads {
         self.reads.iter().map(|read| read.until).min()
     }
 
-    /// The reads that took too long, or all of them when the connection is gone.
-    pub fn give_up(&mut self, all: bool) -> Vec<Ended> {
+    /// Forgets the reads that took too long, or all of them when the connection is gone. They have
+    /// no answer, and so no end in the history.
+    pub fn give_up(&mut self, all: bool) {
         let now = Instant::now();
-        let (over, kept): (Vec<Read>, Vec<Read>) =
-            self.reads.drain(..).partition(|read| all || read.until <= now);
-        self.reads = kept;
-        over.into_iter()
-            .map(|read| Ended {
-                request: read.request,
-                conversation: read.conversation,
-                head: read.head,
-                whole: false,
-            })
-            .collect()
+        self.reads.retain(|read| !all && read.until > now);
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use verify::history::event::{Phase, What};
 
 /// How long one change is asked for again and again.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// Changes under way at once.
 const AT_ONCE: usize = 256;
 

@@ -28,18 +28,17 @@ impl<'a> Schedule<'a> {
             .then(|| self.plan.load_for().mul_f64((f64::from(self.poison) + 0.5) / f64::from(all)))
     }
 
-    /// The next operation of anybody.
-    fn draw(&mut self) -> Option<Option<Operation>> {
+    /// When the next operation of anybody is due, its number, and whether it is poison.
+    fn due(&mut self) -> Option<(Duration, u64, bool)> {
         let arrival = self.arrivals.peek().copied();
         if let Some(at) = self.poison_at()
             && arrival.is_none_or(|(_, arrival)| at <= arrival)
         {
-            let number = u64::from(self.poison);
             self.poison += 1;
-            return Some(operation::draw(self.plan, at, number, true));
+            return Some((at, u64::from(self.poison), true));
         }
         let (number, at) = self.arrivals.next()?;
-        Some(operation::draw(self.plan, at, number as u64, false))
+        Some((at, number as u64, false))
     }
 }
 
@@ -50,7 +49,8 @@ impl Iterator for Schedule<'_> {
         loop {
             // Every crew draws every operation: the draw is a few dozen nanoseconds, and only so does
             // the plan not depend on the slices.
-            if let Some(operation) = self.draw()?
+            let (at, number, poison) = self.due()?;
+            if let Some(operation) = operation::draw(self.plan, at, number, poison)
                 && self.users.contains(&(operation.user.0 as u32))
             {
                 return Some(operation);

@@ -9,8 +9,8 @@ use http_body_util::Full;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
 use hyper::{Method, Request, Response, StatusCode};
 use ports::Machine;
-use protocol::store_calls::{ConversationInfo, PartitionStatus, RangePage, ReceiptItem};
-use protocol::{ConversationId, Sequence, UserId};
+use protocol::store_calls::{Membership, PartitionStatus, RangePage};
+use protocol::{ClientMessageId, ConversationId, Sequence, UserId};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -36,27 +36,51 @@ pub struct Api {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct QueueDepth {
     /// Its name.
-    pub queue: serde_json::Value,
+    pub queue: String,
     /// How many.
-    #[serde(alias = "depth", alias = "count")]
     pub messages: u64,
 }
 
 /// A dead letter, as far as it concerns a run.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct DeadLetter {
     /// Names it for ever.
     pub id: u64,
     /// The queue that it came from.
-    pub queue: serde_json::Value,
+    pub queue: String,
     /// Why.
     pub reason: String,
-    /// The record, decoded by the gateway as far as it could.
-    #[serde(default)]
-    pub record: Option<serde_json::Value>,
-    /// The record's bytes.
-    #[serde(default)]
-    pub message: Option<serde_json::Value>,
+    /// What its record says, if the gateway could read it.
+    pub record: Option<LetterRecord>,
+}
+
+/// The record of a dead letter. Push jobs have no client message id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct LetterRecord {
+    /// Who sent it.
+    pub author: Option<UserId>,
+    /// The author's id for it.
+    pub client_message_id: Option<ClientMessageId>,
+    /// Where.
+    pub conversation: Option<ConversationId>,
+}
+
+/// A conversation that was made.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Made {
+    /// Its members, with intervals.
+    pub members: Vec<Membership>,
+}
+
+/// A member's stored cursors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Cursor {
+    /// The member.
+    pub user: UserId,
+    /// Shown on one of the member's devices.
+    pub delivered: Sequence,
+    /// Read by the member.
+    pub read: Sequence,
 }
 
 #[derive(Deserialize)]
@@ -64,29 +88,24 @@ struct Changed {
     sequence: Sequence,
 }
 
-/// A list, bare or under a name.
 #[derive(Deserialize)]
-#[serde(untagged)]
-enum Listed<T> {
-    Bare(Vec<T>),
-    #[serde(rename_all = "snake_case")]
-    Named {
-        #[serde(
-            alias = "dead_letters",
-            alias = "queues",
-            alias = "partitions",
-            alias = "receipts"
-        )]
-        items: Vec<T>,
-    },
+struct Receipts {
+    receipts: Vec<Cursor>,
 }
 
-impl<T> Listed<T> {
-    fn items(self) -> Vec<T> {
-        match self {
-            Self::Bare(items) | Self::Named { items } => items,
-        }
-    }
+#[derive(Deserialize)]
+struct DeadLetters {
+    dead_letters: Vec<DeadLetter>,
+}
+
+#[derive(Deserialize)]
+struct Queues {
+    queues: Vec<QueueDepth>,
+}
+
+#[derive(Deserialize)]
+struct Partitions {
+    partitions: Vec<PartitionStatus>,
 }
 
 impl Api {
@@ -107,7 +126,7 @@ impl Api {
         &self,
         planned: crate::plan::PlannedConversation<'_>,
         patience: Duration,
-    ) -> Result<ConversationInfo, RestError> {
+    ) -> Result<Made, RestError> {
         let document = serde_json::json!({
             "kind": planned.kind,
             "creator": planned.members.first(),
@@ -148,9 +167,10 @@ impl Api {
         &self,
         conversation: ConversationId,
         patience: Duration,
-    ) -> Result<Vec<ReceiptItem>, RestError> {
+    ) -> Result<Vec<Cursor>, RestError> {
         let path = format!("/v1/conversations/{conversation}/receipts");
-        self.patiently(Method::GET, &path, None, patience).await.map(Listed::items)
+        let document: Receipts = self.patiently(Method::GET, &path, None, patience).await?;
+        Ok(document.receipts)
     }
 
     /// Dead letters behind an id.
@@ -161,17 +181,21 @@ impl Api {
         patience: Duration,
     ) -> Result<Vec<DeadLetter>, RestError> {
         let path = format!("/v1/dead-letters?after={after}&limit={limit}");
-        self.patiently(Method::GET, &path, None, patience).await.map(Listed::items)
+        let document: DeadLetters = self.patiently(Method::GET, &path, None, patience).await?;
+        Ok(document.dead_letters)
     }
 
     /// The depths of the queues.
     pub async fn queues(&self, patience: Duration) -> Result<Vec<QueueDepth>, RestError> {
-        self.patiently(Method::GET, "/v1/queues", None, patience).await.map(Listed::items)
+        let document: Queues = self.patiently(Method::GET, "/v1/queues", None, patience).await?;
+        Ok(document.queues)
     }
 
     /// Who owns which partition.
     pub async fn partitions(&self, patience: Duration) -> Result<Vec<PartitionStatus>, RestError> {
-        self.patiently(Method::GET, "/v1/partitions", None, patience).await.map(Listed::items)
+        let path = "/v1/partitions";
+        let document: Partitions = self.patiently(Method::GET, path, None, patience).await?;
+        Ok(document.partitions)
     }
 
     /// The same call again, to one gateway after another, until there is an answer or `patience` is

@@ -78,8 +78,8 @@ mod tests {
         let mut cursors = Cursors::default();
         cursors.attached(CONVERSATION, Sequence(4));
         let verdicts = [5, 5, 4, 6, 9, 7].map(|q| cursors.entry(CONVERSATION, Sequence(q)));
-        use Verdict::{Drop, Show};
-        assert_eq!(verdicts, [Show, Drop, Drop, Show, Show, Drop]);
+        let (show, drop) = (Verdict::Show, Verdict::Drop);
+        assert_eq!(verdicts, [show, drop, drop, show, show, drop]);
         assert_eq!(cursors.get(CONVERSATION), Some(Sequence(9)));
     }
 

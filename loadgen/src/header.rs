@@ -1,0 +1,30 @@
+//! What the judge of a run needs to know beforehand.
+
+use scenarios::scenario::Scenario;
+use std::time::Duration;
+use verify::history::event::{Deadlines, Engine, FORMAT, Header};
+
+/// The header of a run's history.
+pub fn header(scenario: &Scenario, seed: u64, engine: Engine) -> Header {
+    let expect = &scenario.expect;
+    Header {
+        format: FORMAT,
+        scenario: scenario.name.clone(),
+        seed,
+        engine,
+        users: scenario.users.count,
+        devices_per_user: scenario.users.devices.max(1),
+        conversations: scenario.users.direct + scenario.users.groups,
+        partitions: scenario.cluster.partitions,
+        deadlines: Deadlines {
+            delivered_us: microseconds(expect.delivered_after_heal),
+            stuck_us: microseconds(expect.no_stuck_session),
+            recovered_us: microseconds(expect.recovers_within),
+            revocation_us: microseconds(expect.revocation_within),
+        },
+    }
+}
+
+fn microseconds(duration: Duration) -> u64 {
+    duration.as_micros().try_into().unwrap_or(u64::MAX)
+}
