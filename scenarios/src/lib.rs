@@ -24,6 +24,7 @@ pub use overrides::{Override, sweep};
 pub use reference::reference;
 pub use scenario::Scenario;
 pub use schema::schema;
+pub use value::design::{names as design_choices, options as design_options};
 
 use std::path::Path;
 use value::Value;

@@ -1,7 +1,7 @@
 //! Every step that a change must pass, in the order in which it fails fastest.
 
 use crate::repository::root;
-use crate::{say, tidy};
+use crate::{cargo_program, say, tidy};
 use anyhow::Context;
 use std::path::PathBuf;
 use std::process::Command;
@@ -112,7 +112,7 @@ fn cargo<'a>(
     arguments: impl IntoIterator<Item = &'a str>,
     variable: Option<(&str, &str)>,
 ) -> anyhow::Result<bool> {
-    let status = Command::new(env!("CARGO"))
+    let status = Command::new(cargo_program())
         .args(arguments)
         .envs(variable)
         .current_dir(root())

@@ -40,6 +40,11 @@ fn usage(what: &str) -> ExitCode {
     ExitCode::from(64)
 }
 
+/// The cargo that runs us, or else the one of the path.
+fn cargo_program() -> std::ffi::OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
 /// Writes a line for the developer. A closed pipe is no reason to fail.
 fn say(line: &str) {
     use std::io::Write;

@@ -20,30 +20,6 @@ impl TextForm for InvariantName {
     }
 
     fn words() -> Vec<&'static str> {
-        CATALOGUE.to_vec()
+        verify::CATALOGUE.iter().map(|claim| claim.name).collect()
     }
 }
-
-/// The invariants of the judge.
-const CATALOGUE: [&str; 20] = [
-    "accepted_message_survives",
-    "no_phantom_message",
-    "no_duplicate_delivery",
-    "conversation_order_agrees",
-    "no_gap_in_sequence",
-    "sender_order_kept",
-    "reply_after_parent",
-    "own_message_visible",
-    "reads_never_go_back",
-    "only_members_receive",
-    "edits_converge",
-    "receipts_only_rise",
-    "every_message_accounted",
-    "only_authorised_accepted",
-    "one_owner_per_partition",
-    "sequence_agrees_with_ack",
-    "delivered_after_heal",
-    "no_stuck_session",
-    "recovers_to_baseline",
-    "queues_stay_bounded",
-];

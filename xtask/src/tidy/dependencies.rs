@@ -61,7 +61,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 18] = [
             "sim",
         ],
     ),
-    ("xtask", &["scenarios"]),
+    ("xtask", &["scenarios", "verify"]),
 ];
 
 /// Outside crates that belong to certain crates only.

@@ -15,7 +15,7 @@ mod scenario_files;
 mod unsafe_code;
 
 use crate::repository::{Repository, root};
-use crate::say;
+use crate::{cargo_program, say};
 use anyhow::Context;
 use std::fmt;
 use std::process::Command;
@@ -83,7 +83,7 @@ pub fn run() -> anyhow::Result<bool> {
 
 /// What cargo knows of the workspace.
 fn metadata() -> anyhow::Result<serde_json::Value> {
-    let output = Command::new(env!("CARGO"))
+    let output = Command::new(cargo_program())
         .args(["metadata", "--no-deps", "--format-version", "1"])
         .current_dir(root())
         .output()

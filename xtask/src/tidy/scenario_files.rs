@@ -2,7 +2,6 @@
 
 use super::Finding;
 use crate::repository::Repository;
-use scenarios::Origin;
 
 pub fn check(repository: &Repository) -> Vec<Finding> {
     repository
@@ -14,10 +13,8 @@ pub fn check(repository: &Repository) -> Vec<Finding> {
         .filter_map(|file| scenarios::parse(&file.text, &file.path, &[]).err().map(|e| (file, e)))
         .flat_map(|(file, mistakes)| {
             let finding = |mistake: &scenarios::Mistake| {
-                let line =
-                    if matches!(mistake.origin, Origin::File(..)) { mistake.line } else { 1 };
                 let remedy = "see docs/scenarios.md";
-                Finding::new(&file.path, line, mistake.problem.to_string(), remedy)
+                Finding::new(&file.path, mistake.line, mistake.problem.to_string(), remedy)
             };
             mistakes.list().iter().map(finding).collect::<Vec<_>>()
         })

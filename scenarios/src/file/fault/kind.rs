@@ -1,0 +1,127 @@
+//! From a kind's word and the keys that go with it to the kind, with nothing missing.
+
+use super::Fault;
+use crate::mistake::Mistakes;
+use crate::scenario::{FaultKind, Sides, Target};
+use crate::section::Field;
+use crate::value::word::FaultWord;
+use crate::value::{TextForm, Value};
+use std::time::Duration;
+
+/// The keys that go with a kind, beside at, every, for and kind.
+pub(super) fn keys_of(kind: FaultWord) -> &'static [&'static str] {
+    match kind {
+        FaultWord::Blip => &["between", "from", "to"],
+        FaultWord::Cut => &["between", "from", "to", "one_way"],
+        FaultWord::Flap => &["between", "from", "to", "down", "up"],
+        FaultWord::SlowLink => &["between", "from", "to", "latency"],
+        FaultWord::Kill | FaultWord::PowerLoss | FaultWord::Pause => &["target"],
+        FaultWord::Skew => &["target", "offset", "drift"],
+    }
+}
+
+impl Fault {
+    pub(super) fn valid_kind(&self, kind: FaultWord, mistakes: &mut Mistakes) -> Option<FaultKind> {
+        Some(match kind {
+            FaultWord::Blip => FaultKind::Blip { between: self.sides(mistakes)? },
+            FaultWord::Cut => FaultKind::Cut {
+                between: self.sides(mistakes)?,
+                one_way: self.one_way.get()?.unwrap_or(false),
+            },
+            FaultWord::Flap => {
+                let between = self.sides(mistakes);
+                let down = self.needed(&self.down, "down", mistakes);
+                let up = self.needed(&self.up, "up", mistakes);
+                self.flap(between?, down?, up?, mistakes)?
+            }
+            FaultWord::SlowLink => {
+                let between = self.sides(mistakes);
+                let latency = self.needed(&self.latency, "latency", mistakes)?;
+                FaultKind::SlowLink {
+                    between: between?,
+                    latency_min: latency.0,
+                    latency_max: latency.1,
+                }
+            }
+            FaultWord::Kill => FaultKind::Kill { target: self.one_target(mistakes)? },
+            FaultWord::PowerLoss => FaultKind::PowerLoss { target: self.one_target(mistakes)? },
+            FaultWord::Pause => FaultKind::Pause { target: self.one_target(mistakes)? },
+            FaultWord::Skew => {
+                let target = self.one_target(mistakes)?;
+                let offset_ms = self.offset.get()?.map_or(0, |offset| offset.0);
+                let drift_ppm = self.drift.get()?.map_or(0, |drift| drift.0);
+                if offset_ms == 0 && drift_ppm == 0 {
+                    self.kind.conflict(mistakes, "a skew needs an offset or a drift".into());
+                    return None;
+                }
+                FaultKind::Skew { target, offset_ms, drift_ppm }
+            }
+        })
+    }
+
+    fn flap(
+        &self,
+        between: Sides,
+        down: Duration,
+        up: Duration,
+        mistakes: &mut Mistakes,
+    ) -> Option<FaultKind> {
+        let lasts = self.r#for.get()?;
+        if down.is_zero() || up.is_zero() || down + up > lasts {
+            let [down, up, lasts] = [down, up, lasts].map(|time| time.text());
+            let what = format!("down {down} and up {up} must both be there within {lasts}");
+            self.kind.conflict(mistakes, what);
+            return None;
+        }
+        Some(FaultKind::Flap { between, down, up })
+    }
+
+    fn needed<T: Value>(
+        &self,
+        field: &Field<Option<T>>,
+        name: &str,
+        mistakes: &mut Mistakes,
+    ) -> Option<T> {
+        let value = field.get()?;
+        if value.is_none() {
+            let kind = self.kind.get()?.text();
+            self.kind.conflict(mistakes, format!("a {kind} needs \"{name}\": {}", T::expected()));
+        }
+        value
+    }
+
+    fn one_target(&self, mistakes: &mut Mistakes) -> Option<Target> {
+        self.needed(&self.target, "target", mistakes)
+    }
+
+    fn sides(&self, mistakes: &mut Mistakes) -> Option<Sides> {
+        let (between, from, to) = (self.between.get()?, self.from.get()?, self.to.get()?);
+        let one_way = self.one_way.get()?.unwrap_or(false);
+        match (between, from, to) {
+            (Some(mut lists), None, None) => {
+                if one_way {
+                    let what =
+                        "with one_way, say \"from\" and \"to\" instead of \"between\"".into();
+                    self.between.conflict(mistakes, what);
+                    return None;
+                }
+                if lists.is_empty() || lists.len() > 2 || lists.iter().any(Vec::is_empty) {
+                    let what = "expected one or two lists of targets, none of them empty".into();
+                    self.between.conflict(mistakes, what);
+                    return None;
+                }
+                let to = if lists.len() == 2 { lists.remove(1) } else { Vec::new() };
+                Some(Sides { from: lists.remove(0), to })
+            }
+            (None, Some(from), to) if !from.is_empty() => {
+                Some(Sides { from, to: to.unwrap_or_default() })
+            }
+            _ => {
+                let kind = self.kind.get()?.text();
+                let what = format!("a {kind} needs \"between\", or \"from\" (and \"to\")");
+                self.kind.conflict(mistakes, what);
+                None
+            }
+        }
+    }
+}
