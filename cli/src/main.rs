@@ -1,2 +1,47 @@
-//! placeholder
-fn main() {}
+//! The `fracas` command: reads the command line, hands over to one file per subcommand.
+//!
+//! Exit status: 0 valid, 1 violated, 2 unknown, 64 wrong usage or a wrong scenario file (BSD's
+//! `EX_USAGE`).
+
+mod commands;
+mod console;
+mod observation;
+mod opening;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use commands::Command;
+use std::process::ExitCode;
+
+/// `EX_USAGE` of sysexits.h.
+const USAGE: u8 = 64;
+
+/// Simulates, load-tests and judges a chat cluster.
+#[derive(Debug, Parser)]
+#[command(name = "fracas", version, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(answer) => {
+            // The terminal may be gone; there is nobody to tell then.
+            let _ = answer.print();
+            let is_help =
+                matches!(answer.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            return ExitCode::from(if is_help { 0 } else { USAGE });
+        }
+    };
+    console::start_logging();
+    match arguments.command.execute() {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            let status = if error.is::<opening::WrongUse>() { USAGE } else { 2 };
+            console::error(&format!("{error:#}"));
+            ExitCode::from(status)
+        }
+    }
+}

@@ -1,1 +1,14 @@
-//! The simulated world on turmoil: hosts, faults, phases, one seed.
+//! The simulated world on turmoil: one seed decides every packet, crash, clock and random choice.
+//!
+//! It runs node's own composition, and loadgen's own users: nothing of the cluster or of the workload
+//! is mirrored here. It does not judge; it hands out the history.
+
+pub mod faults;
+pub mod hooks;
+pub mod journal;
+pub mod machine;
+pub mod run;
+pub mod seed;
+pub mod world;
+
+pub use run::{Ended, Progress, run};

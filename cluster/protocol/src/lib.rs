@@ -5,6 +5,7 @@
 pub mod close;
 pub mod codec;
 pub mod design;
+pub mod development;
 pub mod entry;
 pub mod frames;
 pub mod ids;

@@ -1,0 +1,136 @@
+//! `fracas cluster`: a whole cluster on this machine.
+
+use crate::console;
+use crate::opening::WrongUse;
+use anyhow::Context;
+use clap::Args;
+use node::{ClusterConfig, embedded};
+use ports::Shutdown;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Run a whole cluster on this machine, on loopback.
+#[derive(Debug, Args)]
+pub struct Cluster {
+    /// Where it keeps its data; started again on the same folder, it has lost nothing.
+    #[arg(long, value_name = "DIR", default_value = "fracas-data")]
+    data: PathBuf,
+    /// The port of the first gateway; the other nodes follow.
+    #[arg(long, default_value_t = 7800)]
+    port: u16,
+    /// Gateways.
+    #[arg(long, default_value_t = 1)]
+    gateways: u16,
+    /// Store nodes; must stay the same for a data folder.
+    #[arg(long, default_value_t = 1)]
+    stores: u16,
+    /// Partitions; must stay the same for a data folder.
+    #[arg(long, default_value_t = 16)]
+    partitions: u16,
+    /// Development users `user-1` to `user-N`, password `fracas`.
+    #[arg(long, default_value_t = 1_000)]
+    users: u64,
+    /// Sends per second and user.
+    #[arg(long)]
+    rate: Option<u32>,
+    /// The push provider; without one, notifications go nowhere and say so in the log.
+    #[arg(long, value_name = "HOST:PORT")]
+    push: Option<String>,
+    /// A design choice: `accept=before_persist`.
+    #[arg(long = "design", value_name = "CHOICE=OPTION")]
+    design: Vec<String>,
+    /// The addresses as one line of JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Cluster {
+    /// Runs until it is told to end.
+    pub fn execute(self) -> anyhow::Result<u8> {
+        let config = self.config()?;
+        let mistakes = config.mistakes();
+        if !mistakes.is_empty() {
+            return Err(WrongUse(mistakes.join("\n")).into());
+        }
+        let prometheus = node::real::telemetry::install().context("metrics")?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(async {
+            if self.push.is_none() {
+                let machine =
+                    node::real::machine("push-provider", &self.data.join("push-provider"))
+                        .context("the data folder")?;
+                let address = config.topology.push_provider.clone();
+                let log = Arc::new(loadgen::provider::Log);
+                let provider = machine.clone();
+                machine.spawn("push provider", loadgen::provider::serve(provider, address, log));
+            }
+            self.announce(&config);
+            let (trigger, shutdown) = Shutdown::new();
+            let metrics = Arc::new(move || prometheus.render());
+            let config = Arc::new(config);
+            let cluster = embedded::run_all(config, &self.data, metrics, shutdown);
+            let mut cluster = std::pin::pin!(cluster);
+            tokio::select! {
+                biased;
+                ended = &mut cluster => ended?,
+                asked = node::real::asked_to_end() => {
+                    asked?;
+                    console::note("draining");
+                    trigger.request();
+                    cluster.await?;
+                }
+            }
+            Ok(0)
+        })
+    }
+
+    fn config(&self) -> anyhow::Result<ClusterConfig> {
+        let nodes = self.gateways.saturating_add(self.stores).saturating_add(3);
+        if self.port.checked_add(nodes).is_none() {
+            return Err(WrongUse(format!("--port {}: no room for {nodes} ports", self.port)).into());
+        }
+        let provider = format!("127.0.0.1:{}", self.port + nodes - 1);
+        let provider = self.push.clone().unwrap_or(provider);
+        let topology = embedded::topology(self.port, self.gateways, self.stores, provider);
+        Ok(ClusterConfig {
+            partitions: self.partitions,
+            rate_per_second: self.rate,
+            design: design(&self.design)?,
+            ..ClusterConfig::development(topology, self.users)
+        })
+    }
+
+    fn announce(&self, config: &ClusterConfig) {
+        let topology = &config.topology;
+        if self.json {
+            if let Ok(line) = serde_json::to_string(topology) {
+                console::result(&line);
+            }
+            return;
+        }
+        let mut text = format!("fracas cluster, data in {}\n", self.data.display());
+        for gateway in &topology.gateways {
+            text.push_str(&format!(
+                "  gateway  ws://{gateway}/v1/ws   http://{gateway}/openapi.json\n"
+            ));
+        }
+        text.push_str(&format!("  tokens   http://{}/oauth2/token   ", topology.gateways[0]));
+        text.push_str(&format!("user-1 to user-{}, password {}\n", self.users, config.development_password));
+        text.push_str("Ctrl-C drains and ends it.");
+        console::result(&text);
+    }
+}
+
+/// Reads `choice=option` words into design choices.
+fn design(words: &[String]) -> anyhow::Result<protocol::Design> {
+    let lines: Vec<String> = words
+        .iter()
+        .map(|word| {
+            let (choice, option) = word
+                .split_once('=')
+                .ok_or_else(|| WrongUse(format!("--design {word}: expected CHOICE=OPTION")))?;
+            Ok(format!("{} = {:?}\n", choice.trim(), option.trim()))
+        })
+        .collect::<Result<_, WrongUse>>()?;
+    toml::from_str(&lines.concat()).map_err(|error| WrongUse(format!("--design: {error}")).into())
+}

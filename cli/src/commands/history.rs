@@ -1,0 +1,49 @@
+//! `fracas history`: the history of a simulated run on standard output, for `twin` and for pipes.
+
+use crate::opening::Opening;
+use clap::Args;
+use std::io::{BufWriter, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+use verify::history::Writer;
+use verify::history::event::Engine;
+
+/// Print the history of a simulated run.
+#[derive(Debug, Args)]
+pub struct PrintHistory {
+    #[command(flatten)]
+    opening: Opening,
+    /// The seed.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+impl PrintHistory {
+    /// Prints it. A reader that goes away ends the process, as it would any other filter.
+    pub fn execute(self) -> anyhow::Result<u8> {
+        let scenario = Arc::new(self.opening.open_one()?.scenario);
+        let header = loadgen::header(&scenario, self.seed, Engine::Simulated);
+        let output = BufWriter::with_capacity(1 << 16, std::io::stdout());
+        let writer = Arc::new(Mutex::new(Writer::plain(output, &header)?));
+        let sink = writer.clone();
+        let (progress, thread) = sim::run(
+            scenario,
+            self.seed,
+            Box::new(move |event| {
+                let mut writer = sink.lock().unwrap_or_else(PoisonError::into_inner);
+                if writer.write(event).is_err() {
+                    std::process::exit(0);
+                }
+            }),
+        );
+        drop(progress);
+        let ended = thread.join().map_err(|_| anyhow::anyhow!("the simulating thread is gone"))?;
+        let writer = Arc::into_inner(writer).and_then(|writer| writer.into_inner().ok());
+        if let Some(writer) = writer {
+            writer.finish()?.flush()?;
+        }
+        for doubt in &ended.doubts {
+            crate::console::error(doubt);
+        }
+        Ok(if ended.doubts.is_empty() { 0 } else { 2 })
+    }
+}

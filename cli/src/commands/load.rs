@@ -1,0 +1,1 @@
+//! `fracas load`: a scenario on real sockets.

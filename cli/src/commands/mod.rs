@@ -1,0 +1,58 @@
+//! The subcommands, one file each.
+
+mod cluster;
+mod explore;
+mod history;
+mod judge;
+mod load;
+mod node;
+mod run;
+mod scenarios;
+mod schema;
+mod twin;
+
+use clap::Subcommand;
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Simulate a scenario with one seed, judge it, report.
+    Run(run::Run),
+    /// Simulate scenarios with many seeds, one process each.
+    Explore(explore::Explore),
+    /// Simulate the same seed in two processes and stop at the first difference.
+    Twin(twin::Twin),
+    /// Run a scenario on real sockets against a real cluster, with the same checks.
+    Load(load::Load),
+    /// Run a whole cluster on this machine.
+    Cluster(cluster::Cluster),
+    /// Run one node of a cluster.
+    Node(node::Node),
+    /// Judge a recorded history again.
+    Judge(judge::JudgeHistory),
+    /// List the scenarios of a folder.
+    Scenarios(scenarios::Scenarios),
+    /// Print the JSON Schema of scenario files.
+    Schema(schema::Schema),
+    /// Print the history of a simulated run, line by line.
+    #[command(hide = true)]
+    History(history::PrintHistory),
+}
+
+impl Command {
+    /// Does it; the exit status.
+    pub fn execute(self) -> anyhow::Result<u8> {
+        match self {
+            Self::Run(command) => command.execute(),
+            Self::Explore(command) => command.execute(),
+            Self::Twin(command) => command.execute(),
+            Self::Load(command) => command.execute(),
+            Self::Cluster(command) => command.execute(),
+            Self::Node(command) => command.execute(),
+            Self::Judge(command) => command.execute(),
+            Self::Scenarios(command) => command.execute(),
+            Self::Schema(command) => command.execute(),
+            Self::History(command) => command.execute(),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! `fracas run`: one simulated run, judged and reported.
+
+use crate::console::{self, ProgressLine};
+use crate::observation::{Circumstances, Concluded, Shared};
+use crate::opening::{Opened, Opening};
+use clap::Args;
+use report::Took;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use verify::history::event::Engine;
+
+/// Simulate a scenario with one seed.
+#[derive(Debug, Args)]
+pub struct Run {
+    #[command(flatten)]
+    opening: Opening,
+    /// Decides every packet, crash, clock and random choice.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The folder for the report and the history; nothing is written without it.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// No progress line.
+    #[arg(long)]
+    quiet: bool,
+    /// The verdict as JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Run {
+    /// Runs every combination of the overrides; the status of the worst.
+    pub fn execute(self) -> anyhow::Result<u8> {
+        let opened = self.opening.open()?;
+        let sweep = opened.len() > 1;
+        let mut worst = 0;
+        for (index, one) in opened.iter().enumerate() {
+            let out = self
+                .out
+                .as_ref()
+                .map(|out| if sweep { out.join(format!("{}", index + 1)) } else { out.clone() });
+            if sweep && !self.json {
+                console::result(&format!("{}\n", one.overrides.join(" ")));
+            }
+            let concluded = self.one(one, out.as_deref())?;
+            console::result(&if self.json {
+                format!("{:#}", concluded.json)
+            } else {
+                concluded.text
+            });
+            worst = worst.max(severity(concluded.judgement.verdict.exit_code()));
+        }
+        Ok(status(worst))
+    }
+
+    fn one(&self, opened: &Opened, out: Option<&Path>) -> anyhow::Result<Concluded> {
+        let scenario = Arc::new(opened.scenario.clone());
+        let reproduce = self.reproduce(opened);
+        if !self.quiet && !self.json {
+            let version = env!("CARGO_PKG_VERSION");
+            console::note(&format!("fracas {version} · {} · seed {}", scenario.name, self.seed));
+        }
+        let header = loadgen::header(&scenario, self.seed, Engine::Simulated);
+        let observation = Shared::begin(header, &scenario, out)?;
+        let started = tokio::time::Instant::now();
+        let cpu = node::real::cpu_time();
+        let (progress, thread) = sim::run(scenario.clone(), self.seed, observation.sink());
+        let mut line = ProgressLine::new(self.quiet || self.json);
+        for at in progress {
+            let wall = started.elapsed().as_secs_f64().max(0.001);
+            line.show(&report::progress(
+                at.simulated.as_secs_f64(),
+                at.total.as_secs_f64(),
+                at.events,
+                observation.violations(),
+                at.simulated.as_secs_f64() / wall,
+            ));
+        }
+        line.finish();
+        let ended = thread.join().map_err(|_| anyhow::anyhow!("the simulating thread is gone"))?;
+        observation.conclude(Circumstances {
+            scenario: &scenario,
+            reproduce: &reproduce,
+            doubts: ended.doubts,
+            took: Took {
+                wall: started.elapsed(),
+                cpu: node::real::cpu_time().saturating_sub(cpu),
+                simulated: Some(ended.simulated),
+            },
+        })
+    }
+
+    fn reproduce(&self, opened: &Opened) -> String {
+        reproduce("run", &self.opening, self.seed, &opened.overrides)
+    }
+}
+
+/// One command that makes the same run again.
+pub fn reproduce(command: &str, opening: &Opening, seed: u64, overrides: &[String]) -> String {
+    let sets: String = overrides.iter().map(|set| format!(" --set '{set}'")).collect();
+    format!("fracas {command} {} --seed {seed}{sets}", opening.scenario.display())
+}
+
+/// Violated is worse than unknown, unknown worse than valid.
+fn severity(status: u8) -> u8 {
+    match status {
+        0 => 0,
+        1 => 2,
+        _ => 1,
+    }
+}
+
+fn status(severity: u8) -> u8 {
+    match severity {
+        0 => 0,
+        1 => 2,
+        _ => 1,
+    }
+}

@@ -1,0 +1,92 @@
+//! The only place that prints: results to standard output, everything else to standard error.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what this file is for")]
+
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+use tracing_subscriber::EnvFilter;
+
+/// Warnings and worse to standard error; `RUST_LOG` asks for more.
+pub fn start_logging() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second call (in tests) finds the first one's subscriber and leaves it.
+    let _ = subscriber.without_time().try_init();
+}
+
+/// A result, on standard output. A closed pipe is no error.
+pub fn result(text: &str) {
+    let mut output = std::io::stdout().lock();
+    let _ = output.write_all(text.as_bytes());
+    if !text.ends_with('\n') {
+        let _ = output.write_all(b"\n");
+    }
+    let _ = output.flush();
+}
+
+/// A note for people, on standard error.
+pub fn note(text: &str) {
+    eprintln!("{text}");
+}
+
+/// What went wrong.
+pub fn error(text: &str) {
+    eprintln!("error: {text}");
+}
+
+/// Whether standard output is a terminal that wants colour.
+pub fn wants_colour() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+/// The width of tables.
+pub fn width() -> u16 {
+    std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).unwrap_or(100).clamp(60, 160)
+}
+
+/// A line that shows how far long work has got: redrawn on a terminal, printed now and then elsewhere.
+pub struct ProgressLine {
+    bar: Option<ProgressBar>,
+    every: Duration,
+    last: Option<tokio::time::Instant>,
+    quiet: bool,
+}
+
+impl ProgressLine {
+    /// A progress line; `quiet` shows nothing.
+    pub fn new(quiet: bool) -> Self {
+        let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
+            let bar = ProgressBar::new_spinner();
+            bar.set_style(
+                ProgressStyle::with_template("{spinner} {msg}")
+                    .unwrap_or_else(|_| ProgressStyle::default_spinner()),
+            );
+            bar
+        });
+        Self { bar, every: Duration::from_secs(5), last: None, quiet }
+    }
+
+    /// How far it is now.
+    pub fn show(&mut self, text: &str) {
+        if self.quiet {
+            return;
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_message(text.to_owned());
+            bar.tick();
+            return;
+        }
+        let now = tokio::time::Instant::now();
+        if self.last.is_none_or(|last| now.duration_since(last) >= self.every) {
+            self.last = Some(now);
+            note(text);
+        }
+    }
+
+    /// Nothing more to show.
+    pub fn finish(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

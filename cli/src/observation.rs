@@ -1,0 +1,153 @@
+//! What every run does with its events: write them down, judge them, measure them; then report.
+
+use anyhow::Context;
+use report::{Measurements, Run, Took};
+use scenarios::Scenario;
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use verify::history::{Event, Header, Writer};
+use verify::verdict::{Judgement, Verdict};
+use verify::{Judge, JudgeOptions};
+
+/// Pieces of evidence per invariant.
+const EVIDENCE_MAX: usize = 5;
+
+/// The name of the history in a run's folder.
+pub const HISTORY: &str = "history.jsonl";
+
+/// Watches one run.
+pub struct Observation {
+    header: Header,
+    judge: Judge,
+    measurements: Measurements,
+    writer: Option<Writer<BufWriter<File>>>,
+    out: Option<PathBuf>,
+    failure: Option<String>,
+}
+
+/// An observation that is shared with the thread of the run.
+#[derive(Clone)]
+pub struct Shared(Arc<Mutex<Option<Observation>>>);
+
+/// What a finished run says.
+pub struct Concluded {
+    /// The judgement, with the run's doubts.
+    pub judgement: Judgement,
+    /// The text for the terminal.
+    pub text: String,
+    /// Whether everything that the scenario expects was met.
+    pub as_expected: bool,
+    /// What the command line `--json` prints.
+    pub json: serde_json::Value,
+}
+
+/// What is known of a run beyond its events.
+pub struct Circumstances<'a> {
+    /// The scenario.
+    pub scenario: &'a Scenario,
+    /// One command that makes the same run again.
+    pub reproduce: &'a str,
+    /// Why the run says less than it should.
+    pub doubts: Vec<String>,
+    /// How long it took.
+    pub took: Took,
+}
+
+impl Shared {
+    /// Begins to watch a run, whose folder (if any) is made.
+    pub fn begin(header: Header, scenario: &Scenario, out: Option<&Path>) -> anyhow::Result<Self> {
+        let writer = out.map(|out| open_history(out, &header)).transpose()?;
+        let options = JudgeOptions {
+            may_be_idle: scenario.expect.may_be_idle.clone(),
+            evidence_max: EVIDENCE_MAX,
+        };
+        Ok(Self(Arc::new(Mutex::new(Some(Observation {
+            judge: Judge::new(&header, options),
+            measurements: Measurements::new(&header),
+            header,
+            writer,
+            out: out.map(Path::to_owned),
+            failure: None,
+        })))))
+    }
+
+    /// Takes the events of the run.
+    pub fn sink(&self) -> Box<dyn FnMut(&Event) + Send> {
+        let shared = self.clone();
+        Box::new(move |event| {
+            let mut observation = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(observation) = observation.as_mut() {
+                observation.observe(event);
+            }
+        })
+    }
+
+    /// Violations so far.
+    pub fn violations(&self) -> u64 {
+        let observation = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        observation.as_ref().map_or(0, |observation| observation.judge.violations_so_far())
+    }
+
+    /// The run is over: judges, and writes the report into its folder.
+    pub fn conclude(&self, circumstances: Circumstances<'_>) -> anyhow::Result<Concluded> {
+        let observation = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        observation.context("a run is concluded once")?.conclude(circumstances)
+    }
+}
+
+fn open_history(out: &Path, header: &Header) -> anyhow::Result<Writer<BufWriter<File>>> {
+    std::fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
+    let path = out.join(HISTORY);
+    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    Writer::plain(BufWriter::with_capacity(1 << 20, file), header)
+        .context("cannot write the history")
+}
+
+impl Observation {
+    fn observe(&mut self, event: &Event) {
+        if let Some(writer) = &mut self.writer
+            && let Err(error) = writer.write(event)
+        {
+            self.failure = Some(format!("the history could not be written: {error}"));
+            self.writer = None;
+        }
+        self.judge.observe(event);
+        self.measurements.observe(event);
+    }
+
+    fn conclude(mut self, circumstances: Circumstances<'_>) -> anyhow::Result<Concluded> {
+        if let Some(writer) = self.writer.take() {
+            writer.finish().context("cannot write the history")?;
+        }
+        let mut judgement = self.judge.finish();
+        judgement.doubts.extend(circumstances.doubts);
+        judgement.doubts.extend(self.failure);
+        if !judgement.doubts.is_empty() && judgement.verdict == Verdict::Valid {
+            judgement.verdict = Verdict::Unknown;
+        }
+        let measured = self.measurements.finish();
+        let expectations = report::expectations(circumstances.scenario, &judgement, &measured);
+        let scenario_toml = scenarios::effective_toml(circumstances.scenario);
+        let run = Run {
+            scenario: circumstances.scenario,
+            scenario_toml: &scenario_toml,
+            header: &self.header,
+            judgement: &judgement,
+            measured: &measured,
+            expectations: &expectations,
+            reproduce: circumstances.reproduce,
+            version: env!("CARGO_PKG_VERSION"),
+            history_file: HISTORY,
+            took: circumstances.took,
+        };
+        if let Some(out) = &self.out {
+            report::write(out, &run).context("cannot write the report")?;
+        }
+        let text = report::terminal(&run, crate::console::wants_colour(), crate::console::width());
+        let as_expected = expectations.iter().all(|expectation| expectation.met == Some(true));
+        let json = report::verdict_json(&run);
+        Ok(Concluded { text, as_expected, json, judgement })
+    }
+}

@@ -1,0 +1,73 @@
+//! A whole cluster in one process on loopback, with one data directory.
+
+use crate::config::ClusterConfig;
+use crate::real;
+use crate::role::{NodeError, Process, run};
+use crate::topology::{Role, Topology};
+use ports::Shutdown;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::task::JoinSet;
+
+/// A topology on loopback: gateways from `port` on, then the other roles behind them.
+pub fn topology(port: u16, gateways: u16, stores: u16, push_provider: String) -> Topology {
+    let mut next = port;
+    let mut take = |count: u16| -> Vec<String> {
+        let addresses = (next..next + count).map(|port| format!("127.0.0.1:{port}")).collect();
+        next += count;
+        addresses
+    };
+    Topology {
+        gateways: take(gateways),
+        brokers: take(1),
+        stores: take(stores),
+        notifiers: 1,
+        auth: take(1).remove(0),
+        push_provider,
+    }
+}
+
+/// Runs all nodes until the shutdown is asked for: gateways drain first, then the others end. The
+/// first node that fails ends the cluster.
+pub async fn run_all(
+    config: Arc<ClusterConfig>,
+    data: &Path,
+    metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    shutdown: Shutdown,
+) -> Result<(), NodeError> {
+    let (stop_servers, servers_stop) = Shutdown::new();
+    let mut servers = JoinSet::new();
+    let mut gateways = JoinSet::new();
+    for (role, number) in config.topology.nodes() {
+        let name = Topology::name(role, number);
+        let machine = real::machine(&name, &data.join(&name))
+            .map_err(|source| NodeError::Failed { node: name.clone(), source: Box::new(source) })?;
+        let config = config.clone();
+        let is_gateway = role == Role::Gateway;
+        let shutdown = if is_gateway { shutdown.clone() } else { servers_stop.clone() };
+        let process = Process { metrics: metrics.clone(), shutdown };
+        let nodes = if is_gateway { &mut gateways } else { &mut servers };
+        nodes.spawn(async move { run(role, number, &config, machine, process).await });
+    }
+    loop {
+        tokio::select! {
+            biased;
+            Some(ended) = servers.join_next() => flatten(ended)?,
+            ended = gateways.join_next() => match ended {
+                Some(ended) => flatten(ended)?,
+                None => break,
+            },
+        }
+    }
+    stop_servers.request();
+    while let Some(ended) = servers.join_next().await {
+        flatten(ended)?;
+    }
+    Ok(())
+}
+
+fn flatten(ended: Result<Result<(), NodeError>, tokio::task::JoinError>) -> Result<(), NodeError> {
+    ended.unwrap_or_else(|panic| {
+        Err(NodeError::Failed { node: "a node".to_owned(), source: Box::new(panic) })
+    })
+}

@@ -1,0 +1,74 @@
+//! A real machine: sockets, a directory, threads, the system's clock and randomness.
+
+pub mod disk;
+pub mod network;
+pub mod tasks;
+pub mod telemetry;
+
+use ports::{Entropy, Machine, WallClock};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The machine of a node that keeps its files in `directory` (made if it is missing).
+pub fn machine(name: &str, directory: &Path) -> io::Result<Machine> {
+    let name: Arc<str> = name.into();
+    Ok(Machine {
+        network: Arc::new(network::TcpNetwork),
+        disk: Arc::new(disk::DirectoryDisk::open(directory)?),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        tasks: Arc::new(tasks::TokioTasks),
+        telemetry: Arc::new(telemetry::PrometheusTelemetry::new(name.clone())),
+        name,
+    })
+}
+
+/// The operating system's wall clock.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemClock;
+
+impl WallClock for SystemClock {
+    #[expect(clippy::disallowed_types, reason = "this is the adapter")]
+    fn now_ms(&self) -> u64 {
+        std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |since| since.as_millis() as u64)
+    }
+}
+
+/// The operating system's randomness.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    fn next_u64(&self) -> u64 {
+        let mut bytes = [0; 8];
+        getrandom::fill(&mut bytes).expect("the operating system gives randomness");
+        u64::from_le_bytes(bytes)
+    }
+}
+
+/// CPU time of this process so far, user and system.
+pub fn cpu_time() -> std::time::Duration {
+    nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF)
+        .map(|usage| {
+            let micros = |time: nix::sys::time::TimeVal| {
+                (time.tv_sec() * 1_000_000 + time.tv_usec()).unsigned_abs()
+            };
+            std::time::Duration::from_micros(
+                micros(usage.user_time()) + micros(usage.system_time()),
+            )
+        })
+        .unwrap_or_default()
+}
+
+/// Ends when the process is asked to end: Ctrl-C or SIGTERM.
+pub async fn asked_to_end() -> io::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        biased;
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminate.recv() => Ok(()),
+    }
+}

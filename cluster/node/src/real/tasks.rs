@@ -1,0 +1,53 @@
+//! tokio's tasks, and a thread per worker for what blocks.
+
+use ports::tasks::Job;
+use ports::{BoxFuture, Tasks, Worker};
+use std::sync::{Arc, mpsc};
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
+
+/// Tasks on the current tokio runtime.
+#[derive(Clone, Copy, Debug)]
+pub struct TokioTasks;
+
+impl Tasks for TokioTasks {
+    fn spawn(&self, _name: &'static str, task: BoxFuture<'static, ()>) -> AbortHandle {
+        #[expect(clippy::disallowed_methods, reason = "this is the adapter")]
+        let handle = tokio::spawn(task);
+        handle.abort_handle()
+    }
+
+    fn wrap(&self, task: BoxFuture<'static, ()>) -> BoxFuture<'static, ()> {
+        task
+    }
+
+    fn worker(&self, name: &'static str) -> Arc<dyn Worker> {
+        let (sender, jobs) = mpsc::channel::<(Job, oneshot::Sender<()>)>();
+        let thread = std::thread::Builder::new().name(name.to_owned());
+        let started = thread.spawn(move || {
+            for (job, done) in jobs {
+                job();
+                // The caller may have stopped waiting.
+                let _ = done.send(());
+            }
+        });
+        // Without the thread the worker is gone from the start, and its callers are told so.
+        if let Err(error) = started {
+            tracing::error!(%error, name, "no thread for a worker");
+        }
+        Arc::new(ThreadWorker(sender))
+    }
+}
+
+struct ThreadWorker(mpsc::Sender<(Job, oneshot::Sender<()>)>);
+
+impl Worker for ThreadWorker {
+    fn run(&self, job: Job) -> BoxFuture<'static, ()> {
+        let (done, finished) = oneshot::channel();
+        // A closed channel is a worker that is gone: the future below then ends at once.
+        let _ = self.0.send((job, done));
+        Box::pin(async move {
+            let _ = finished.await;
+        })
+    }
+}

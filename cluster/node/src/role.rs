@@ -1,0 +1,219 @@
+//! One role on one machine: the wiring that production and the simulator share.
+
+use crate::config::ClusterConfig;
+use crate::topology::{Role, Topology};
+use link::LinkTiming;
+use ports::{Broker, Conversations, Listener, Machine, Shutdown, TokenVerifier};
+use protocol::{Epoch, GatewayId, NodeNumber, limits};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How many queues push jobs are spread over.
+pub const NOTIFY_QUEUES: u16 = 1;
+
+/// How often a verifier asks for keys and revocations: a revoked token is honoured at most this long,
+/// and a little.
+pub const REVOCATION_POLL: Duration = Duration::from_secs(1);
+
+/// Why a node could not run.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The configuration is wrong.
+    #[error("the configuration is wrong:\n  {}", .0.join("\n  "))]
+    Configuration(Vec<String>),
+    /// There is no such node in the topology.
+    #[error("there is no {role}-{number} in the topology, which has {count} of this role")]
+    NoSuchNode {
+        /// The role.
+        role: Role,
+        /// The number that was asked for.
+        number: u16,
+        /// How many there are.
+        count: u16,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// `host:port`.
+        address: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The role ended with an error.
+    #[error("{node} failed")]
+    Failed {
+        /// The node.
+        node: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// What a process adds to the wiring.
+pub struct Process {
+    /// Prometheus text of this process, for `GET /metrics`.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Asks the node to end in good order.
+    pub shutdown: Shutdown,
+}
+
+/// Runs one node until the shutdown is asked for.
+pub async fn run(
+    role: Role,
+    number: u16,
+    config: &ClusterConfig,
+    machine: Machine,
+    process: Process,
+) -> Result<(), NodeError> {
+    let mistakes = config.mistakes();
+    if !mistakes.is_empty() {
+        return Err(NodeError::Configuration(mistakes));
+    }
+    let count = config.topology.count(role);
+    if number == 0 || number > count {
+        return Err(NodeError::NoSuchNode { role, number, count });
+    }
+    let wiring = Wiring { config, machine, process, number };
+    let ended = match role {
+        Role::Auth => wiring.auth().await,
+        Role::Broker => wiring.broker().await,
+        Role::Store => wiring.store().await,
+        Role::Notifier => wiring.notifier().await,
+        Role::Gateway => wiring.gateway().await,
+    };
+    ended.map_err(|failure| match failure {
+        Failure::Bind(address, source) => NodeError::Bind { address, source },
+        Failure::Role(source) => NodeError::Failed { node: Topology::name(role, number), source },
+    })
+}
+
+enum Failure {
+    Bind(String, std::io::Error),
+    Role(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl<E: std::error::Error + Send + Sync + 'static> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Role(Box::new(error))
+    }
+}
+
+struct Wiring<'a> {
+    config: &'a ClusterConfig,
+    machine: Machine,
+    process: Process,
+    number: u16,
+}
+
+impl Wiring<'_> {
+    async fn auth(self) -> Result<(), Failure> {
+        let listener = self.listen(Role::Auth).await?;
+        let config = auth::AuthConfig {
+            issuer: "fracas".to_owned(),
+            development_users: (self.config.development_users > 0).then(|| {
+                auth::DevelopmentUsers {
+                    count: self.config.development_users,
+                    password: self.config.development_password.clone(),
+                }
+            }),
+            services: self
+                .config
+                .services
+                .iter()
+                .map(|service| auth::ServiceClient {
+                    id: service.id.clone(),
+                    secret: service.secret.clone(),
+                    scopes: service.scopes.clone(),
+                })
+                .collect(),
+            access_token_lifetime: Duration::from_secs(self.config.access_token_seconds),
+            refresh_token_lifetime: Duration::from_secs(self.config.access_token_seconds * 24),
+        };
+        Ok(auth::serve(self.machine, listener, config, self.process.shutdown).await?)
+    }
+
+    async fn broker(self) -> Result<(), Failure> {
+        let listener = self.listen(Role::Broker).await?;
+        let config =
+            broker::BrokerConfig { design: self.config.design, ..broker::BrokerConfig::default() };
+        let embedded = broker::EmbeddedBroker::open(self.machine.clone(), config).await?;
+        Ok(broker::serve(self.machine, listener, embedded, self.process.shutdown).await?)
+    }
+
+    async fn store(self) -> Result<(), Failure> {
+        let listener = self.listen(Role::Store).await?;
+        let config = store::StoreConfig {
+            number: NodeNumber(self.number),
+            partitions_total: self.config.partitions,
+            stores_total: self.config.topology.count(Role::Store),
+            notify_queues: NOTIFY_QUEUES,
+            design: self.config.design,
+            timing: LinkTiming::default(),
+            retention: self.config.retention,
+            group_commit_max: 1_024,
+        };
+        let broker = self.remote_broker();
+        Ok(store::serve(self.machine, listener, config, broker, self.process.shutdown).await?)
+    }
+
+    async fn notifier(self) -> Result<(), Failure> {
+        self.process.shutdown.requested().await;
+        Ok(())
+    }
+
+    async fn gateway(self) -> Result<(), Failure> {
+        let listener = self.listen(Role::Gateway).await?;
+        let config = gateway::GatewayConfig {
+            id: GatewayId(self.number),
+            partitions_total: self.config.partitions,
+            design: self.config.design,
+            auth_address: self.config.topology.auth.clone(),
+            rate: gateway::RateLimits {
+                per_second: self.config.rate(),
+                burst: self.config.rate() * limits::RATE_BURST / limits::RATE_PER_SECOND,
+                ..gateway::RateLimits::default()
+            },
+            ..gateway::GatewayConfig::default()
+        };
+        let conversations: Arc<dyn Conversations> = store::RemoteConversations::start(
+            self.machine.clone(),
+            self.config.topology.stores.clone(),
+            self.config.partitions,
+            LinkTiming::default(),
+        );
+        let tokens: Arc<dyn TokenVerifier> = auth::RemoteVerifier::start(
+            self.machine.clone(),
+            self.config.topology.auth.clone(),
+            REVOCATION_POLL,
+        );
+        let broker = self.remote_broker();
+        let Process { metrics, shutdown } = self.process;
+        Ok(gateway::serve(
+            self.machine,
+            listener,
+            config,
+            broker,
+            conversations,
+            tokens,
+            metrics,
+            shutdown,
+        )
+        .await?)
+    }
+
+    async fn listen(&self, role: Role) -> Result<Box<dyn Listener>, Failure> {
+        let address =
+            self.config.topology.address(role, self.number).unwrap_or_default().to_owned();
+        match self.machine.network.bind(&address).await {
+            Ok(listener) => Ok(listener),
+            Err(error) => Err(Failure::Bind(address, error)),
+        }
+    }
+
+    fn remote_broker(&self) -> Arc<dyn Broker> {
+        let address = self.config.topology.brokers[0].clone();
+        broker::RemoteBroker::start(self.machine.clone(), address, LinkTiming::default())
+    }
+}

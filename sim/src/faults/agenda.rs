@@ -1,0 +1,146 @@
+//! When each fault begins and ends: the schedule of one run, worked off as simulated time passes.
+
+use super::target::Directory;
+use super::{Active, Stage};
+use scenarios::scenario::{Fault, FaultKind};
+use std::sync::Arc;
+use std::time::Duration;
+use verify::history::What;
+
+/// The faults of one run.
+pub struct Agenda {
+    /// Not begun, the next one last.
+    waiting: Vec<Fault>,
+    active: Vec<Running>,
+    next_number: u32,
+}
+
+struct Running {
+    fault: Active,
+    begun: Duration,
+    ends: Duration,
+    next_change: Option<Duration>,
+}
+
+impl Agenda {
+    /// The occurrences of all faults within a load of this length.
+    pub fn new(faults: impl IntoIterator<Item = Fault>, load: Duration) -> Self {
+        let mut waiting: Vec<Fault> = faults
+            .into_iter()
+            .flat_map(|fault| {
+                let every = fault.every.filter(|every| !every.is_zero()).unwrap_or(load);
+                let times = std::iter::successors(Some(fault.at), move |at| Some(*at + every));
+                let (lasts, repeats) = (fault.lasts, fault.every.is_some());
+                times
+                    .take_while(move |at| *at + lasts <= load || *at == fault.at)
+                    .take(if repeats { usize::MAX } else { 1 })
+                    .map(move |at| Fault { at, ..fault.clone() })
+            })
+            .collect();
+        waiting.sort_by_key(|fault| std::cmp::Reverse(fault.at));
+        Self { waiting, active: Vec::new(), next_number: 1 }
+    }
+
+    /// Whether nothing is left.
+    pub fn is_done(&self) -> bool {
+        self.waiting.is_empty() && self.active.is_empty()
+    }
+
+    /// Works off what is due. `loaded` is how long the load has been going on.
+    pub fn advance(
+        &mut self,
+        stage: &mut Stage<'_, '_>,
+        directory: &Directory<'_>,
+        loaded: Duration,
+        record: &dyn Fn(What),
+    ) {
+        self.change(stage, loaded);
+        self.end(stage, loaded, record);
+        while self.waiting.last().is_some_and(|fault| fault.at <= loaded) {
+            if let Some(fault) = self.waiting.pop() {
+                self.begin(fault, stage, directory, loaded, record);
+            }
+        }
+    }
+
+    /// The load is over: what is active ends now, what is waiting never begins.
+    pub fn end_all(&mut self, stage: &mut Stage<'_, '_>, record: &dyn Fn(What)) {
+        self.waiting.clear();
+        self.end(stage, Duration::MAX, record);
+    }
+
+    fn begin(
+        &mut self,
+        fault: Fault,
+        stage: &mut Stage<'_, '_>,
+        directory: &Directory<'_>,
+        loaded: Duration,
+        record: &dyn Fn(What),
+    ) {
+        let number = self.next_number;
+        self.next_number += 1;
+        let (mut hosts, pairs) = resolve(&fault.kind, stage, directory);
+        if matches!(fault.kind, FaultKind::Kill { .. } | FaultKind::PowerLoss { .. }) {
+            hosts.retain(|host| stage.sim.is_host_running(&**host));
+        } else {
+            hosts.retain(|host| !stage.hosts.get(host).gate.is_closed());
+        }
+        // An episode drawn at random may meet a host that is down already: then it does not happen.
+        if fault.line == 0 && hosts.is_empty() && pairs.is_empty() {
+            return;
+        }
+        let mut active = Active { number, kind: fault.kind, hosts, pairs, effect: 0 };
+        record(What::FaultBegan {
+            fault: number,
+            kind: active.kind.word().into(),
+            target: active.description().into(),
+        });
+        active.begin(stage);
+        let next_change = active.next_change(loaded, loaded);
+        let ends = loaded + fault.lasts;
+        self.active.push(Running { fault: active, begun: loaded, ends, next_change });
+    }
+
+    fn change(&mut self, stage: &mut Stage<'_, '_>, loaded: Duration) {
+        // A flapping link counts in the time of the load.
+        let now = std::mem::replace(&mut stage.now, loaded);
+        for running in &mut self.active {
+            if running.next_change.is_some_and(|at| at <= loaded && loaded < running.ends) {
+                running.fault.change(stage, running.begun);
+                running.next_change = running.fault.next_change(running.begun, loaded);
+            }
+        }
+        stage.now = now;
+    }
+
+    fn end(&mut self, stage: &mut Stage<'_, '_>, loaded: Duration, record: &dyn Fn(What)) {
+        let (over, active) = std::mem::take(&mut self.active)
+            .into_iter()
+            .partition(|running: &Running| running.ends <= loaded);
+        self.active = active;
+        for mut running in over {
+            running.fault.end(stage);
+            let Active { number: fault, effect, .. } = running.fault;
+            record(What::FaultEnded { fault, effect });
+        }
+    }
+}
+
+fn resolve(
+    kind: &FaultKind,
+    stage: &mut Stage<'_, '_>,
+    directory: &Directory<'_>,
+) -> (Vec<Arc<str>>, Vec<super::links::Pair>) {
+    match kind {
+        FaultKind::Blip { between }
+        | FaultKind::Cut { between, .. }
+        | FaultKind::Flap { between, .. }
+        | FaultKind::SlowLink { between, .. } => {
+            (Vec::new(), directory.pairs(between, stage.random))
+        }
+        FaultKind::Kill { target }
+        | FaultKind::PowerLoss { target }
+        | FaultKind::Pause { target }
+        | FaultKind::Skew { target, .. } => (directory.resolve(target, stage.random), Vec::new()),
+    }
+}

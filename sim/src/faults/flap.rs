@@ -1,0 +1,44 @@
+//! `flap`: links are cut and healed again and again.
+
+use super::links::Claim;
+use super::{Active, Stage};
+use std::time::Duration;
+
+/// The links go down.
+pub fn down(fault: &Active, stage: &mut Stage<'_, '_>) {
+    let back = fault.pairs.iter().map(|(from, to)| (to.clone(), from.clone()));
+    let pairs: Vec<_> = fault.pairs.iter().cloned().chain(back).collect();
+    stage.board.lay(stage.sim, fault.number, Claim::Cut, pairs);
+}
+
+/// Whether the links are down at a time.
+pub fn is_down(begun: Duration, now: Duration, down: Duration, up: Duration) -> bool {
+    position(begun, now, down, up) < down
+}
+
+/// When the state changes next.
+pub fn next_change(begun: Duration, now: Duration, down: Duration, up: Duration) -> Duration {
+    let position = position(begun, now, down, up);
+    now + if position < down { down - position } else { down + up - position }
+}
+
+/// How far into its period the fault is.
+fn position(begun: Duration, now: Duration, down: Duration, up: Duration) -> Duration {
+    let period = (down + up).as_nanos().max(1);
+    let since = now.saturating_sub(begun).as_nanos();
+    Duration::from_nanos(u64::try_from(since % period).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_down_then_up_then_down() {
+        let [begun, down, up] = [10, 2, 3].map(Duration::from_secs);
+        let at = |seconds| is_down(begun, Duration::from_secs(seconds), down, up);
+        assert_eq!([10, 11, 12, 14, 15, 17].map(at), [true, true, false, false, true, false]);
+        assert_eq!(next_change(begun, begun, down, up), Duration::from_secs(12));
+        assert_eq!(next_change(begun, Duration::from_secs(13), down, up), Duration::from_secs(15));
+    }
+}

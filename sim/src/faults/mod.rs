@@ -1,0 +1,124 @@
+//! What goes wrong: one file per word of the vocabulary.
+//!
+//! A fault is begun once and ended once; ending it says how much it really did. A fault that did
+//! nothing makes the verdict unknown: a partition that dropped no packet has tested nothing.
+
+pub mod agenda;
+mod blip;
+mod cut;
+mod flap;
+mod kill;
+pub mod links;
+mod pause;
+mod power_loss;
+pub mod random;
+mod skew;
+mod slow_link;
+pub mod target;
+
+use crate::world::Hosts;
+use links::{LinkBoard, Pair};
+use rand_chacha::ChaCha8Rng;
+use scenarios::scenario::{FaultKind, NetworkShape};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a fault works on.
+pub struct Stage<'a, 'sim> {
+    /// The simulation.
+    pub sim: &'a mut turmoil::Sim<'sim>,
+    /// All links.
+    pub board: &'a LinkBoard,
+    /// All hosts.
+    pub hosts: &'a Hosts,
+    /// The network at rest.
+    pub network: NetworkShape,
+    /// The stream of the faults' own draws.
+    pub random: &'a mut ChaCha8Rng,
+    /// The simulated time.
+    pub now: Duration,
+}
+
+/// A fault that has begun, with its targets resolved.
+#[derive(Clone, Debug)]
+pub struct Active {
+    /// Its number in the run.
+    pub number: u32,
+    /// What it is.
+    pub kind: FaultKind,
+    /// The hosts that it works on, for faults of processes and clocks.
+    pub hosts: Vec<Arc<str>>,
+    /// The directed pairs that it works on, for faults of links.
+    pub pairs: Vec<Pair>,
+    /// What it did so far.
+    pub effect: u64,
+}
+
+impl Active {
+    /// The targets, for people.
+    pub fn description(&self) -> String {
+        if self.pairs.is_empty() {
+            return self.hosts.join(", ");
+        }
+        let mut from: Vec<&str> = self.pairs.iter().map(|(from, _)| &**from).collect();
+        let mut to: Vec<&str> = self.pairs.iter().map(|(_, to)| &**to).collect();
+        for side in [&mut from, &mut to] {
+            side.sort_unstable();
+            side.dedup();
+        }
+        let one_way = matches!(self.kind, FaultKind::Cut { one_way: true, .. });
+        let arrow = if one_way { "->" } else { "<->" };
+        format!("{} {arrow} {}", from.join(", "), to.join(", "))
+    }
+
+    /// The fault begins.
+    pub fn begin(&mut self, stage: &mut Stage<'_, '_>) {
+        match self.kind.clone() {
+            FaultKind::Blip { .. } => blip::begin(self, stage),
+            FaultKind::Cut { one_way, .. } => cut::begin(self, stage, one_way),
+            FaultKind::Flap { .. } => flap::down(self, stage),
+            FaultKind::SlowLink { latency_min, latency_max, .. } => {
+                slow_link::begin(self, stage, latency_min, latency_max);
+            }
+            FaultKind::Kill { .. } => kill::begin(self, stage),
+            FaultKind::PowerLoss { .. } => power_loss::begin(self, stage),
+            FaultKind::Pause { .. } => pause::begin(self, stage),
+            FaultKind::Skew { offset_ms, drift_ppm, .. } => {
+                skew::begin(self, stage, offset_ms, drift_ppm);
+            }
+        }
+    }
+
+    /// Between its beginning and its end, a flapping link changes its state; when next, if at all.
+    pub fn next_change(&self, begun: Duration, now: Duration) -> Option<Duration> {
+        match self.kind {
+            FaultKind::Flap { down, up, .. } => Some(flap::next_change(begun, now, down, up)),
+            _ => None,
+        }
+    }
+
+    /// A flapping link changes its state.
+    pub fn change(&mut self, stage: &mut Stage<'_, '_>, begun: Duration) {
+        if let FaultKind::Flap { down, up, .. } = self.kind {
+            if flap::is_down(begun, stage.now, down, up) {
+                flap::down(self, stage);
+            } else {
+                self.effect += stage.board.lift(stage.sim, self.number);
+            }
+        }
+    }
+
+    /// The fault ends; what it did is in `effect`.
+    pub fn end(&mut self, stage: &mut Stage<'_, '_>) {
+        match self.kind.clone() {
+            FaultKind::Blip { .. } | FaultKind::Cut { .. } | FaultKind::Flap { .. } => {
+                self.effect += stage.board.lift(stage.sim, self.number);
+            }
+            FaultKind::SlowLink { .. } => slow_link::end(self, stage),
+            FaultKind::Kill { .. } => kill::end(self, stage),
+            FaultKind::PowerLoss { .. } => power_loss::end(self, stage),
+            FaultKind::Pause { .. } => pause::end(self, stage),
+            FaultKind::Skew { .. } => skew::end(self, stage),
+        }
+    }
+}

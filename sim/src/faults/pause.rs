@@ -1,0 +1,17 @@
+//! `pause`: a process stops for a while and goes on, unaware: the classic stale owner.
+
+use super::{Active, Stage};
+
+/// The processes stop.
+pub fn begin(fault: &Active, stage: &mut Stage<'_, '_>) {
+    for name in &fault.hosts {
+        stage.hosts.get(name).gate.close();
+    }
+}
+
+/// The processes go on.
+pub fn end(fault: &mut Active, stage: &mut Stage<'_, '_>) {
+    for name in &fault.hosts {
+        fault.effect += stage.hosts.get(name).gate.open();
+    }
+}

@@ -1,0 +1,30 @@
+//! `power_loss`: a machine goes dark. Its peers hear nothing (no end of the connections), and what was
+//! not forced to the disk is lost or torn.
+
+use super::links::{Claim, Pair};
+use super::{Active, Stage};
+
+/// The machines go dark: first their cables, so that no goodbye escapes.
+pub fn begin(fault: &mut Active, stage: &mut Stage<'_, '_>) {
+    let dark: Vec<_> =
+        fault.hosts.iter().filter(|name| stage.sim.is_host_running(&***name)).cloned().collect();
+    let mut pairs: Vec<Pair> = Vec::new();
+    for name in &dark {
+        for other in stage.hosts.names().filter(|other| *other != name) {
+            pairs.push((name.clone(), other.clone()));
+            pairs.push((other.clone(), name.clone()));
+        }
+    }
+    stage.board.lay(stage.sim, fault.number, Claim::Cut, pairs);
+    for name in &dark {
+        stage.sim.crash(&**name);
+        let losses = stage.hosts.get(name).disk.power_loss(stage.random);
+        fault.effect += 1 + losses.lost + losses.torn + losses.cut;
+    }
+}
+
+/// The power is back: the cables, then the processes.
+pub fn end(fault: &mut Active, stage: &mut Stage<'_, '_>) {
+    stage.board.lift(stage.sim, fault.number);
+    super::kill::end(fault, stage);
+}

@@ -1,0 +1,107 @@
+//! Where everything that happens in a run is written down, in the order in which it happened.
+
+use loadgen::Recorder;
+use protocol::{GatewayId, UserId};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use verify::history::{Event, What};
+
+/// Takes the events of a run.
+pub type Sink = Box<dyn FnMut(&Event) + Send>;
+
+/// The journal of one run; clones are the same journal.
+#[derive(Clone)]
+pub struct Journal(Arc<Mutex<State>>);
+
+struct State {
+    sink: Sink,
+    last_us: u64,
+    world_us: u64,
+    events: u64,
+    gateways: Vec<Option<GatewayId>>,
+    failures: Vec<String>,
+}
+
+impl Journal {
+    /// An empty journal for this many users.
+    pub fn new(users: u32, sink: Sink) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            sink,
+            last_us: 0,
+            world_us: 0,
+            events: 0,
+            gateways: vec![None; users as usize + 1],
+            failures: Vec::new(),
+        })))
+    }
+
+    /// The simulated time outside of hosts.
+    pub fn set_world_time(&self, now: Duration) {
+        self.lock().world_us = now.as_micros() as u64;
+    }
+
+    /// Something that the world did.
+    pub fn record_world(&self, what: What) {
+        let mut state = self.lock();
+        let now = state.world_us;
+        state.write(now, what);
+    }
+
+    /// A process ended in a way that it should not.
+    pub fn failed(&self, what: String) {
+        self.lock().failures.push(what);
+    }
+
+    /// What failed so far.
+    pub fn failures(&self) -> Vec<String> {
+        self.lock().failures.clone()
+    }
+
+    /// How many events were written.
+    pub fn events(&self) -> u64 {
+        self.lock().events
+    }
+
+    /// The gateway of a user's newest session.
+    pub fn gateway_of(&self, user: UserId) -> Option<GatewayId> {
+        self.lock().gateways.get(user.0 as usize).copied().flatten()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Hosts run one after another within a step, so their clocks overlap by up to one tick: an event
+    /// never gets an earlier time than the one before it.
+    fn write(&mut self, now_us: u64, is: What) {
+        match &is {
+            What::Opened { device, gateway, .. } => {
+                if let Some(known) = self.gateways.get_mut(device.user.0 as usize) {
+                    *known = Some(*gateway);
+                }
+            }
+            What::Closed { device, .. } => {
+                if let Some(known) = self.gateways.get_mut(device.user.0 as usize) {
+                    *known = None;
+                }
+            }
+            _ => {}
+        }
+        self.last_us = self.last_us.max(now_us);
+        self.events += 1;
+        (self.sink)(&Event { at: self.last_us, is });
+    }
+}
+
+impl Recorder for Journal {
+    fn record(&self, what: What) {
+        let now = self.now_us();
+        self.lock().write(now, what);
+    }
+
+    fn now_us(&self) -> u64 {
+        turmoil::sim_elapsed().map_or_else(|| self.lock().world_us, |now| now.as_micros() as u64)
+    }
+}

@@ -1,0 +1,83 @@
+//! A simulated machine: every port of a host, backed by the simulation.
+
+pub mod clock;
+pub mod disk;
+pub mod gate;
+pub mod network;
+pub mod tasks;
+pub mod telemetry;
+
+use crate::faults::links::LinkBoard;
+use crate::seed::SeededEntropy;
+use clock::Skew;
+use disk::SimDisk;
+use gate::Gate;
+use loadgen::Recorder;
+use network::SimNetwork;
+use ports::Machine;
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Duration;
+use tasks::SimTasks;
+use telemetry::SimTelemetry;
+
+/// What stays of a host when its process dies: its disk, its clock, its cables.
+pub struct HostHardware {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its disk.
+    pub disk: SimDisk,
+    /// Its wall clock's error.
+    pub skew: Skew,
+    /// The gate of its tasks.
+    pub gate: Gate,
+    board: LinkBoard,
+    recorder: Arc<dyn Recorder>,
+    seed: u64,
+    disk_sync: Duration,
+    lives: Cell<u32>,
+}
+
+impl HostHardware {
+    /// New hardware.
+    pub fn new(
+        name: &str,
+        board: LinkBoard,
+        recorder: Arc<dyn Recorder>,
+        seed: u64,
+        disk_sync: Duration,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            disk: SimDisk::default(),
+            skew: Skew::default(),
+            gate: Gate::default(),
+            board,
+            recorder,
+            seed,
+            disk_sync,
+            lives: Cell::new(0),
+        }
+    }
+
+    /// The machine of a process that starts now.
+    pub fn start(&self) -> Machine {
+        let life = self.lives.get();
+        self.lives.set(life + 1);
+        let entropy = Arc::new(SeededEntropy::new(self.seed, &self.name, life));
+        Machine {
+            name: self.name.clone(),
+            network: Arc::new(SimNetwork { host: self.name.clone(), board: self.board.clone() }),
+            disk: Arc::new(self.disk.clone()),
+            clock: Arc::new(self.skew.clone()),
+            entropy: entropy.clone(),
+            tasks: Arc::new(SimTasks {
+                gate: self.gate.clone(),
+                disk: self.disk.clone(),
+                entropy,
+                disk_sync: self.disk_sync,
+            }),
+            telemetry: Arc::new(SimTelemetry::new(self.name.clone(), self.recorder.clone())),
+        }
+    }
+}

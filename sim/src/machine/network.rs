@@ -1,0 +1,114 @@
+//! A simulated host's network: turmoil's, with every stream watched by the link board.
+//!
+//! turmoil decides what is delivered when; the decorator counts what a fault really did to a stream,
+//! and turns "refused at once" (what turmoil says through a partition) into the silence that a real
+//! partition answers a connect with.
+
+use crate::faults::links::LinkBoard;
+use ports::{BoxFuture, Listener, Network, Stream};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use turmoil::net::{TcpListener, TcpStream};
+
+/// The network of one host.
+#[derive(Clone)]
+pub struct SimNetwork {
+    /// The host's name.
+    pub host: Arc<str>,
+    /// What is known of all links.
+    pub board: LinkBoard,
+}
+
+impl Network for SimNetwork {
+    fn bind<'a>(&'a self, at: &'a str) -> BoxFuture<'a, io::Result<Box<dyn Listener>>> {
+        Box::pin(async move {
+            let port = at.rsplit_once(':').map_or(at, |(_, port)| port);
+            let port: u16 = port.parse().map_err(|_| {
+                io::Error::new(io::ErrorKind::InvalidInput, format!("no port in {at:?}"))
+            })?;
+            let listener = TcpListener::bind(("0.0.0.0", port)).await?;
+            let listener = SimListener { listener, network: self.clone() };
+            Ok(Box::new(listener) as Box<dyn Listener>)
+        })
+    }
+
+    fn connect<'a>(&'a self, to: &'a str) -> BoxFuture<'a, io::Result<Box<dyn Stream>>> {
+        Box::pin(async move {
+            let peer: Arc<str> = to.rsplit_once(':').map_or(to, |(host, _)| host).into();
+            if self.board.is_cut_either_way(&self.host, &peer) {
+                self.board.affected(&self.host, &peer);
+                std::future::pending::<()>().await;
+            }
+            let stream = TcpStream::connect(to).await?;
+            Ok(Box::new(self.watch(stream, peer)) as Box<dyn Stream>)
+        })
+    }
+}
+
+impl SimNetwork {
+    fn watch(&self, stream: TcpStream, peer: Arc<str>) -> WatchedStream {
+        WatchedStream { stream, host: self.host.clone(), peer, board: self.board.clone() }
+    }
+}
+
+struct SimListener {
+    listener: TcpListener,
+    network: SimNetwork,
+}
+
+impl Listener for SimListener {
+    fn accept(&self) -> BoxFuture<'_, io::Result<(Box<dyn Stream>, SocketAddr)>> {
+        Box::pin(async move {
+            let (stream, address) = self.listener.accept().await?;
+            let peer = self.network.board.name_of(address.ip());
+            Ok((Box::new(self.network.watch(stream, peer)) as Box<dyn Stream>, address))
+        })
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+struct WatchedStream {
+    stream: TcpStream,
+    host: Arc<str>,
+    peer: Arc<str>,
+    board: LinkBoard,
+}
+
+impl AsyncRead for WatchedStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for WatchedStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, data);
+        if written.is_ready() && self.board.is_disturbed() {
+            self.board.affected(&self.host, &self.peer);
+        }
+        written
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,40 @@
+//! Streams of randomness, all derived from one seed by hashing, never by adding.
+
+use ports::Entropy;
+use rand::{RngCore, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::sync::{Mutex, PoisonError};
+
+/// The seed of the stream `name`: FNV-1a over the name and the seed, finished by splitmix64. Two names
+/// give unrelated streams; one more stream disturbs no other.
+pub fn derive(seed: u64, name: &str) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in name.bytes().chain(seed.to_le_bytes()) {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    hash ^ (hash >> 31)
+}
+
+/// One named stream.
+pub fn stream(seed: u64, name: &str) -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(derive(seed, name))
+}
+
+/// A host's source of randomness.
+#[derive(Debug)]
+pub struct SeededEntropy(Mutex<ChaCha8Rng>);
+
+impl SeededEntropy {
+    /// The entropy of one life of a host.
+    pub fn new(seed: u64, host: &str, life: u32) -> Self {
+        Self(Mutex::new(stream(seed, &format!("entropy/{host}/{life}"))))
+    }
+}
+
+impl Entropy for SeededEntropy {
+    fn next_u64(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).next_u64()
+    }
+}

@@ -1,0 +1,263 @@
+//! The hosts of a run: the cluster by node's own composition, and the hosts that carry its users.
+
+use crate::faults::links::LinkBoard;
+use crate::journal::Journal;
+use crate::machine::HostHardware;
+use loadgen::{Plan, Targets};
+use node::role::Process;
+use node::{ClusterConfig, Role, Topology};
+use ports::Shutdown;
+use scenarios::{CLIENT_HOSTS, Scenario};
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
+use verify::history::event::Phase;
+
+/// The port of every node; hosts have names of their own.
+const PORT: u16 = 7000;
+
+/// All hosts, by name.
+#[derive(Default)]
+pub struct Hosts {
+    names: Vec<Arc<str>>,
+    hardware: Vec<Rc<HostHardware>>,
+}
+
+impl Hosts {
+    /// The names, in the order of their registration.
+    pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.names.iter()
+    }
+
+    /// The names as a slice.
+    pub fn list(&self) -> &[Arc<str>] {
+        &self.names
+    }
+
+    /// A host by its name, which must exist.
+    pub fn get(&self, name: &str) -> &HostHardware {
+        let index = self.names.iter().position(|known| **known == *name);
+        &self.hardware[index.unwrap_or_else(|| panic!("no host {name}"))]
+    }
+}
+
+/// The signals between the run and its hosts.
+#[derive(Clone)]
+pub struct Signals {
+    /// The phase that has begun.
+    pub phase: watch::Receiver<Phase>,
+    /// The conversations exist.
+    pub is_set_up: Arc<AtomicBool>,
+    /// The final reads are done.
+    pub is_read: Arc<AtomicBool>,
+}
+
+/// Makes the hosts of a scenario.
+pub struct Builder<'a> {
+    /// The scenario.
+    pub scenario: &'a Scenario,
+    /// The seed.
+    pub seed: u64,
+    /// What the users do.
+    pub plan: Arc<Plan>,
+    /// Where events go.
+    pub journal: Journal,
+    /// The links.
+    pub board: LinkBoard,
+    /// The signals.
+    pub signals: Signals,
+}
+
+impl Builder<'_> {
+    /// Registers every host with the simulation.
+    pub fn build(&self, sim: &mut turmoil::Sim<'static>) -> Hosts {
+        let mut hosts = Hosts::default();
+        let config = Arc::new(self.config());
+        for (role, number) in config.topology.nodes() {
+            let config = config.clone();
+            let journal = self.journal.clone();
+            self.host(sim, &mut hosts, &Topology::name(role, number), move |hardware| {
+                Box::pin(serve(role, number, config.clone(), hardware, journal.clone()))
+            });
+        }
+        let targets = Targets::development(config.topology.gateways.clone());
+        for index in 0..u32::from(CLIENT_HOSTS) {
+            let crew = Crew {
+                index,
+                plan: self.plan.clone(),
+                targets: targets.clone(),
+                journal: self.journal.clone(),
+                signals: self.signals.clone(),
+                users: users_of(self.scenario, index),
+            };
+            self.host(sim, &mut hosts, &format!("clients-{}", index + 1), move |hardware| {
+                Box::pin(crew.clone().work(hardware))
+            });
+        }
+        hosts
+    }
+
+    /// One host: its hardware outlives its processes.
+    fn host(
+        &self,
+        sim: &mut turmoil::Sim<'static>,
+        hosts: &mut Hosts,
+        name: &str,
+        software: impl Fn(Rc<HostHardware>) -> Software + 'static,
+    ) {
+        let hardware = Rc::new(HostHardware::new(
+            name,
+            self.board.clone(),
+            Arc::new(self.journal.clone()),
+            self.seed,
+            self.scenario.network.disk_sync,
+        ));
+        hosts.names.push(hardware.name.clone());
+        hosts.hardware.push(hardware.clone());
+        sim.host(name, move || software(hardware.clone()));
+        self.board.register(sim.lookup(name), name);
+    }
+
+    fn config(&self) -> ClusterConfig {
+        let shape = self.scenario.cluster;
+        let addresses = |role: Role, count: u16| -> Vec<String> {
+            (1..=count).map(|n| format!("{}:{PORT}", Topology::name(role, n))).collect()
+        };
+        let topology = Topology {
+            gateways: addresses(Role::Gateway, shape.gateways),
+            brokers: addresses(Role::Broker, shape.brokers),
+            stores: addresses(Role::Store, shape.stores),
+            notifiers: 1,
+            auth: format!("auth-1:{PORT}"),
+            push_provider: format!("clients-1:{}", loadgen::provider::PORT),
+        };
+        ClusterConfig {
+            partitions: shape.partitions,
+            design: self.scenario.design,
+            ..ClusterConfig::development(topology, u64::from(self.scenario.users.count))
+        }
+    }
+}
+
+type Software = Pin<Box<dyn Future<Output = turmoil::Result>>>;
+
+/// The users of one host: a block of the user numbers each.
+fn users_of(scenario: &Scenario, index: u32) -> std::ops::Range<u32> {
+    let (count, hosts) = (scenario.users.count, u32::from(CLIENT_HOSTS));
+    let from = |index: u32| 1 + (u64::from(count) * u64::from(index) / u64::from(hosts)) as u32;
+    from(index)..from(index + 1)
+}
+
+/// The host that carries a user.
+pub fn client_host_of(scenario: &Scenario, user: protocol::UserId) -> Arc<str> {
+    let index = (0..u32::from(CLIENT_HOSTS))
+        .find(|index| users_of(scenario, *index).contains(&(user.0 as u32)))
+        .unwrap_or(0);
+    format!("clients-{}", index + 1).into()
+}
+
+/// One node's process.
+async fn serve(
+    role: Role,
+    number: u16,
+    config: Arc<ClusterConfig>,
+    hardware: Rc<HostHardware>,
+    journal: Journal,
+) -> turmoil::Result {
+    let machine = hardware.start();
+    // Nobody asks a simulated node to end in good order: faults and the end of the run kill it.
+    let (_trigger, shutdown) = Shutdown::new();
+    let process = Process { metrics: Arc::new(String::new), shutdown };
+    let name = machine.name.clone();
+    let node = Box::pin(async move {
+        let Err(error) = node::run(role, number, &config, machine, process).await else {
+            return journal.failed(format!("{name} ended by itself"));
+        };
+        let mut text = format!("{name} ended: {error}");
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            text.push_str(&format!(": {cause}"));
+            source = cause.source();
+        }
+        journal.failed(text);
+    });
+    hardware.gate.wrap(node).await;
+    // A process that has ended stays ended, but its host stays up: peers are refused.
+    std::future::pending().await
+}
+
+/// The users of one host, and on the first one what frames the run.
+#[derive(Clone)]
+struct Crew {
+    index: u32,
+    plan: Arc<Plan>,
+    targets: Targets,
+    journal: Journal,
+    signals: Signals,
+    users: std::ops::Range<u32>,
+}
+
+impl Crew {
+    async fn work(self, hardware: Rc<HostHardware>) -> turmoil::Result {
+        let machine = hardware.start();
+        let recorder: Arc<dyn loadgen::Recorder> = Arc::new(self.journal.clone());
+        let mut phase = self.signals.phase.clone();
+        if self.index == 0 {
+            let provider = machine.clone();
+            let pushes = recorder.clone();
+            let address = format!("clients-1:{}", loadgen::provider::PORT);
+            machine.spawn("push provider", async move {
+                loadgen::provider::serve(provider, address, pushes).await;
+            });
+            let (plan, targets) = (self.plan.clone(), self.targets.clone());
+            match loadgen::set_up(machine.clone(), plan, targets, recorder.clone()).await {
+                Ok(()) => self.signals.is_set_up.store(true, Ordering::Relaxed),
+                Err(error) => self.journal.failed(format!("the set-up failed: {error}")),
+            }
+        }
+        phase.wait_for(|phase| *phase >= Phase::WarmUp).await?;
+        let crew = loadgen::run_crew(
+            machine.clone(),
+            self.plan.clone(),
+            self.users,
+            self.targets.clone(),
+            recorder.clone(),
+            phase.clone(),
+        );
+        let journal = self.journal.clone();
+        machine.spawn("crew", async move {
+            // Simulated users are never late by themselves, but their schedule may be impossible.
+            if let Some(doubt) = crew.await.lateness.doubt() {
+                journal.failed(doubt);
+            }
+        });
+        phase.wait_for(|phase| *phase >= Phase::Judge).await?;
+        if self.index == 0 {
+            for doubt in loadgen::final_reads(machine, self.plan, self.targets, recorder).await {
+                self.journal.failed(doubt);
+            }
+            self.signals.is_read.store(true, Ordering::Relaxed);
+        }
+        std::future::pending().await
+    }
+}
+
+/// turmoil's settings for a scenario.
+pub fn simulation(scenario: &Scenario, seed: u64, limit: Duration) -> turmoil::Sim<'static> {
+    let epoch = std::time::Duration::from_secs(crate::hooks::EPOCH_SECONDS);
+    turmoil::Builder::new()
+        .epoch(std::time::UNIX_EPOCH + epoch)
+        .simulation_duration(limit)
+        .tick_duration(scenario.network.tick)
+        .min_message_latency(scenario.network.latency_min)
+        .max_message_latency(scenario.network.latency_max)
+        // Also the SYN backlog: its overflow would panic the simulation.
+        .tcp_capacity(100_000)
+        .ephemeral_ports(1_024..=65_535)
+        .rng_seed(crate::seed::derive(seed, "turmoil"))
+        .build()
+}
