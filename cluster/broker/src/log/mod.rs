@@ -80,7 +80,7 @@ impl Log {
         segment.damaged = false;
         segment.length += self.buffer.len() as u64;
         segment.chain = chain;
-        if self.buffer.capacity() > BUFFER_KEPT {
+        if self.buffer.capacity() > BUFFER_KEPT_BYTES {
             self.buffer = Vec::new();
         }
         Ok(Appended { segment: segment.number, length: segment.length })
@@ -141,7 +141,7 @@ impl Log {
 }
 
 /// A larger buffer of a rare large group is not kept.
-const BUFFER_KEPT: usize = 4 * 1024 * 1024;
+const BUFFER_KEPT_BYTES: usize = 4 * 1024 * 1024;
 
 fn file_name(segment: u32) -> String {
     format!("broker-{segment:010}.log")

@@ -1,0 +1,182 @@
+//! Restarts: what the log brings back, what a bad design choice loses, and what is refused.
+
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+mod support;
+
+use broker::{BrokerConfig, EmbeddedBroker, OpenError};
+use ports::broker::{Queue, Settlement};
+use ports::{Broker, Disk};
+use protocol::design::{Fsync, Requeue};
+use protocol::{Design, Partition};
+use std::sync::Arc;
+use std::time::Duration;
+use support::conformance::{QUEUE, batch, consume, numbers, publish, silence, take};
+use support::crash_disk::{CrashDisk, Failure};
+use support::{Numbers, machine_with};
+use tokio::time::Instant;
+
+async fn try_open(
+    disk: &Arc<CrashDisk>,
+    config: BrokerConfig,
+    telemetry: &Arc<Numbers>,
+) -> Result<Arc<EmbeddedBroker>, OpenError> {
+    EmbeddedBroker::open(machine_with(telemetry, disk), config).await
+}
+
+async fn open(disk: &Arc<CrashDisk>, config: BrokerConfig) -> Arc<EmbeddedBroker> {
+    try_open(disk, config, &Arc::default()).await.unwrap()
+}
+
+/// Loses the power, with everything unsynced gone.
+async fn lose_power(disk: &CrashDisk, broker: Arc<EmbeddedBroker>) {
+    drop(broker);
+    tokio::task::yield_now().await;
+    disk.crash(|bound| bound.min(2) - 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_fsync_a_power_loss_loses_confirmed_messages() {
+    for (fsync, left) in [(Fsync::Always, 10), (Fsync::Never, 0)] {
+        let disk = Arc::new(CrashDisk::default());
+        let design = Design { fsync, ..Design::default() };
+        let config = BrokerConfig { design, ..BrokerConfig::default() };
+        let broker = open(&disk, config).await;
+        publish(&*broker, QUEUE, 0..10).await;
+        lose_power(&disk, broker).await;
+        let broker = open(&disk, config).await;
+        let mut consumer = consume(&*broker, QUEUE, 100, 1).await;
+        take(&mut *consumer, left).await;
+        silence(&mut *consumer).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn requeue_at_the_back_changes_the_order() {
+    for (requeue, order) in [(Requeue::Front, [0, 1, 2, 3]), (Requeue::Back, [2, 3, 0, 1])] {
+        let design = Design { requeue, ..Design::default() };
+        let config = BrokerConfig { design, ..BrokerConfig::default() };
+        let broker = open(&Arc::default(), config).await;
+        publish(&*broker, QUEUE, 0..4).await;
+        let mut consumer = consume(&*broker, QUEUE, 2, 1).await;
+        take(&mut *consumer, 2).await;
+        drop(consumer);
+        let mut consumer = consume(&*broker, QUEUE, 100, 1).await;
+        assert_eq!(numbers(&take(&mut *consumer, 4).await), order);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn settlements_are_written_soon_without_anybody_waiting() {
+    let disk = Arc::new(CrashDisk::default());
+    let broker = open(&disk, BrokerConfig::default()).await;
+    publish(&*broker, QUEUE, 0..5).await;
+    let mut consumer = consume(&*broker, QUEUE, 4, 1).await;
+    let deliveries = take(&mut *consumer, 4).await;
+    consumer.settle(vec![Settlement::AckThrough(deliveries[1].tag)]);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    drop(consumer);
+    lose_power(&disk, broker).await;
+    let broker = open(&disk, BrokerConfig::default()).await;
+    let mut consumer = consume(&*broker, QUEUE, 100, 1).await;
+    let again = take(&mut *consumer, 3).await;
+    assert_eq!(numbers(&again), [2, 3, 4]);
+    let redelivered: Vec<u32> = again.iter().map(|delivery| delivery.redelivered).collect();
+    assert_eq!(redelivered, [1, 1, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delay_goes_on_over_a_restart() {
+    let disk = Arc::new(CrashDisk::default());
+    let broker = open(&disk, BrokerConfig::default()).await;
+    let began = Instant::now();
+    let mut messages = batch(QUEUE, 0..2);
+    messages[0].to.delay = Some(Duration::from_secs(10));
+    messages[1].to.delay = Some(Duration::from_secs(3));
+    assert_eq!(broker.publish(messages).await, [Ok(()), Ok(())]);
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    lose_power(&disk, broker).await;
+    let broker = open(&disk, BrokerConfig::default()).await;
+    let mut consumer = consume(&*broker, QUEUE, 100, 1).await;
+    assert_eq!(numbers(&take(&mut *consumer, 1).await), [1]);
+    assert!(began.elapsed() < Duration::from_secs(5));
+    assert_eq!(numbers(&take(&mut *consumer, 1).await), [0]);
+    let late = began.elapsed().checked_sub(Duration::from_secs(10)).expect("not too early");
+    assert!(late < Duration::from_millis(100), "{late:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_shrinks_when_its_messages_are_settled() {
+    let disk = Arc::new(CrashDisk::default());
+    let config = BrokerConfig { segment_bytes: 4_000, ..BrokerConfig::default() };
+    let broker = open(&disk, config).await;
+    publish(&*broker, Queue::Inbound(Partition(9)), 0..1).await;
+    for round in 0..100 {
+        publish(&*broker, QUEUE, round * 100..(round + 1) * 100).await;
+    }
+    let full = disk.size();
+    let mut consumer = consume(&*broker, QUEUE, 100_000, 1).await;
+    let deliveries = take(&mut *consumer, 10_000).await;
+    consumer.settle(vec![Settlement::AckThrough(deliveries[9_999].tag)]);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let mut last = 10_000;
+    for _ in 0..4 {
+        publish(&*broker, QUEUE, last..last + 1).await;
+        last += 1;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    // The settlements themselves fill one large group.
+    assert!(disk.size() < full / 5, "{} of {full} bytes", disk.size());
+    drop(consumer);
+    lose_power(&disk, broker).await;
+    let broker = open(&disk, config).await;
+    let depths = vec![(QUEUE, 4), (Queue::Inbound(Partition(9)), 1)];
+    assert_eq!(broker.depths().await, Ok(depths));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rotten_segment_costs_its_rest_and_is_reported() {
+    let disk = Arc::new(CrashDisk::default());
+    let config = BrokerConfig { segment_bytes: 200, ..BrokerConfig::default() };
+    let broker = open(&disk, config).await;
+    for n in 0..60 {
+        publish(&*broker, QUEUE, n..n + 1).await;
+    }
+    lose_power(&disk, broker).await;
+    let names = disk.list().unwrap();
+    assert!(names.len() >= 3, "{names:?}");
+    disk.rot(&names[1], 60);
+    let telemetry = Arc::new(Numbers::default());
+    let broker = try_open(&disk, config, &telemetry).await.unwrap();
+    assert_eq!(telemetry.count_of("broker_damaged_segments"), 1);
+    let mut consumer = consume(&*broker, QUEUE, 100, 1).await;
+    let left = consumer.next().await.unwrap();
+    let left = numbers(&left);
+    assert!(left.is_sorted() && left.contains(&0) && left.contains(&59));
+    assert!((40..60).contains(&left.len()), "{left:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_of_another_version_is_left_alone() {
+    let disk = Arc::new(CrashDisk::default());
+    let file = disk.open("broker-0000000001.log").unwrap();
+    file.write_at(0, b"FRACASB9 and what follows").unwrap();
+    file.sync_data().unwrap();
+    disk.sync_dir().unwrap();
+    let before = disk.size();
+    let refused = try_open(&disk, BrokerConfig::default(), &Arc::default()).await.err();
+    assert!(matches!(refused, Some(OpenError::Log(_))), "{refused:?}");
+    assert_eq!(disk.size(), before);
+}
+
+/// The proof that the disk of these tests has teeth: a disk that lies about syncs loses messages.
+#[tokio::test(start_paused = true)]
+async fn a_lying_disk_is_beyond_help() {
+    let disk = Arc::new(CrashDisk::default());
+    let broker = open(&disk, BrokerConfig::default()).await;
+    disk.fail(Some(Failure::Lies));
+    publish(&*broker, QUEUE, 0..3).await;
+    lose_power(&disk, broker).await;
+    let broker = open(&disk, BrokerConfig::default()).await;
+    assert_eq!(broker.depths().await, Ok(Vec::new()));
+}
