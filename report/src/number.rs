@@ -25,8 +25,12 @@ pub(crate) fn count(number: u64) -> String {
 
 /// A number and its unit: "1 message", "2 messages" for the unit "messages".
 pub(crate) fn counted(number: u64, unit: &str, separator: char) -> String {
-    let one = unit.strip_suffix('s').filter(|_| number == 1).unwrap_or(unit);
-    format!("{} {one}", grouped(number, separator))
+    let number_told = grouped(number, separator);
+    match (number, unit.strip_suffix("ies"), unit.strip_suffix('s')) {
+        (1, Some(entr), _) => format!("{number_told} {entr}y"),
+        (1, None, Some(one)) => format!("{number_told} {one}"),
+        _ => format!("{number_told} {unit}"),
+    }
 }
 
 /// Three significant digits: 0.842, 1.24, 12.4, 842, 1 240.
@@ -85,6 +89,7 @@ mod tests {
             assert_eq!(grouped(number, COMMA), want);
         }
         assert_eq!(counted(1, "accepted messages", COMMA), "1 accepted message");
+        assert_eq!(counted(1, "shown entries", COMMA), "1 shown entry");
         assert_eq!(counted(0, "accepted messages", COMMA), "0 accepted messages");
     }
 

@@ -111,6 +111,7 @@ impl Run<'_> {
     /// The verdict as a sentence's end: "as the scenario expects".
     pub(crate) fn agreement(&self) -> &'static str {
         match self.expectations.first().and_then(|outcome| outcome.met) {
+            Some(true) if self.failed() => "as expected, but not all else is",
             Some(true) => "as the scenario expects",
             Some(false) => "not what the scenario expects",
             None => "the scenario's expectation stays open",

@@ -1,63 +1,42 @@
-//! Made-up judgements: the names and units of the catalogue, with counts that fit the stream.
+//! Made-up judgements: the names and units of the catalogue, with counts that fit the stream. Only a
+//! stream in which nothing happens goes to the real judge, who can tell such streams apart.
 
+use verify::history::Header;
 use verify::history::event::{Event, What};
 use verify::verdict::{Evidence, Finding, Judgement, Verdict};
-
-const INVARIANTS: [(&str, &str); 20] = [
-    ("accepted_message_survives", "accepted messages"),
-    ("no_phantom_message", "shown entries"),
-    ("no_duplicate_delivery", "shown entries"),
-    ("conversation_order_agrees", "shown entries"),
-    ("no_gap_in_sequence", "shown entries"),
-    ("sender_order_kept", "shown entries"),
-    ("reply_after_parent", "replies"),
-    ("own_message_visible", "reads"),
-    ("reads_never_go_back", "reads"),
-    ("only_members_receive", "shown entries"),
-    ("edits_converge", "edited messages"),
-    ("receipts_only_rise", "receipts"),
-    ("every_message_accounted", "accepted messages"),
-    ("only_authorised_accepted", "accepted messages"),
-    ("one_owner_per_partition", "announcements"),
-    ("sequence_agrees_with_ack", "accepted messages"),
-    ("delivered_after_heal", "accepted messages"),
-    ("no_stuck_session", "sessions"),
-    ("recovers_to_baseline", "seconds"),
-    ("queues_stay_bounded", "gauges"),
-];
+use verify::{CATALOGUE, Claim, Judge, JudgeOptions};
 
 /// A judgement that fits the events, or the lack of them.
-pub(crate) fn judgement(verdict: Verdict, events: &[Event]) -> Judgement {
+pub(crate) fn judgement(verdict: Verdict, header: &Header, events: &[Event]) -> Judgement {
+    if verdict == Verdict::Unknown {
+        let mut judge = Judge::new(header, JudgeOptions::default());
+        for event in events {
+            judge.observe(event);
+        }
+        return judge.finish();
+    }
     let count = |wanted: fn(&What) -> bool| events.iter().filter(|e| wanted(&e.is)).count() as u64;
     let accepted = count(|what| matches!(what, What::Accepted { .. }));
     let shown = count(|what| matches!(what, What::Shown { .. }));
-    let finding = |(name, unit): (&str, &str)| {
-        let judged = match (verdict, unit) {
-            (Verdict::Unknown, "sessions" | "announcements") => 60,
-            (Verdict::Unknown, _) | (_, "receipts") => 0,
-            (_, "shown entries") => shown,
-            (_, "accepted messages") => accepted,
+    let finding = |claim: &Claim| {
+        let judged = match claim.name {
+            "receipts_only_rise" => 0,
+            _ if claim.unit.contains("shown") => shown,
+            _ if claim.unit.contains("accepted") => accepted,
             _ => accepted / 17 + 3,
         };
         let own = if judged == 0 { Verdict::Unknown } else { Verdict::Valid };
-        let (invariant, unit) = (name.to_owned(), unit.to_owned());
+        let (invariant, unit) = (claim.name.to_owned(), claim.unit.to_owned());
         Finding { invariant, verdict: own, judged, unit, violations: 0, evidence: Vec::new() }
     };
     let mut judgement = Judgement {
         verdict,
         doubts: Vec::new(),
-        findings: INVARIANTS.into_iter().map(finding).collect(),
+        findings: CATALOGUE.iter().map(finding).collect(),
         events: events.len() as u64,
     };
-    match verdict {
-        Verdict::Violated => violate(&mut judgement, events),
-        Verdict::Unknown => {
-            judgement.doubts = vec![
-                "no message was accepted, so that nothing could be lost".to_owned(),
-                "18 of 20 invariants judged nothing".to_owned(),
-            ]
-        }
-        Verdict::Valid => {}
+    if verdict == Verdict::Violated {
+        violate(&mut judgement, events);
     }
     judgement
 }

@@ -45,7 +45,7 @@ fn show(
         measurements.observe(event);
     }
     let measured = measurements.finish();
-    let judgement = judgement::judgement(verdict, &events);
+    let judgement = judgement::judgement(verdict, &header, &events);
     let expectations = expectations(&scenario, &judgement, &measured);
     let reproduce = format!("fracas run scenarios/safety/{name}.toml --seed {}", header.seed);
     let run = Run {

@@ -101,16 +101,21 @@ pub(crate) fn scenario(name: &str, verdict: Verdict) -> Scenario {
         },
         faults: Vec::new(),
         random_faults: None,
-        expect: Expect {
-            outcome: ExpectedOutcome::Valid,
-            delivered_after_heal: ms(10_000),
-            no_stuck_session: ms(15_000),
-            recovers_within: ms(20_000),
-            revocation_within: ms(1_000),
-            accept_p99: Some(ms(5_000)),
-            deliver_p99: Some(ms(6_000)),
-            may_be_idle: vec!["receipts_only_rise".to_owned()],
-        },
+        expect: expect(),
         phases: PhaseLengths { warm_up: ms(3_000), heal: ms(3_000), settle: ms(3_000) },
+    }
+}
+
+fn expect() -> Expect {
+    let ms = Duration::from_millis;
+    Expect {
+        outcome: ExpectedOutcome::Valid,
+        delivered_after_heal: ms(10_000),
+        no_stuck_session: ms(15_000),
+        recovers_within: ms(20_000),
+        revocation_within: ms(1_000),
+        accept_p99: Some(ms(5_000)),
+        deliver_p99: Some(ms(6_000)),
+        may_be_idle: vec!["receipts_only_rise".to_owned()],
     }
 }

@@ -52,7 +52,7 @@ impl Shape {
 
     /// Less than two seconds.
     pub(crate) fn short() -> Self {
-        Self { load_s: (0, 1), end_s: 1, faults: Vec::new(), rate: 50, ..Self::faults() }
+        Self { load_s: (0, 1), end_s: 2, faults: Vec::new(), rate: 50, ..Self::faults() }
     }
 
     /// An hour with random faults everywhere.

@@ -62,12 +62,10 @@ fn evidence(shown: &Evidence) -> Markup {
 
 /// A line of the history, told shortly; what is no event is shown as it is.
 fn history(line: &str) -> Markup {
-    match told(line) {
-        Some((at, word, rest)) => html! {
-            span.at { (format!("{:>12}", format!("{}.{:06} s", at / 1_000_000, at % 1_000_000))) }
-            "  " b { (word) } " " (rest)
-        },
-        None => html! { (line) },
+    let Some((at, word, rest)) = told(line) else { return html! { (line) } };
+    let at = format!("{}.{:06} s", at / 1_000_000, at % 1_000_000);
+    html! {
+        span.at { (format!("{at:>12}")) } "  " b { (word) } " " (rest)
     }
 }
 

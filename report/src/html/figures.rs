@@ -57,9 +57,10 @@ fn kinds(run: &Run) -> String {
 /// The bins for the script's cursor: numbers only, columns in a fixed order.
 pub(super) fn data(bins: &Bins) -> String {
     let tenth = |value: f64| (value * 10.0).round() / 10.0;
+    let hundredth = |value: f64| (value * 100.0).round() / 100.0;
     let row = |bin: &Bin| -> Value {
         json!([
-            tenth(bin.middle_s),
+            hundredth(bin.middle_s()),
             tenth(bin.sent),
             tenth(bin.accepted),
             tenth(bin.delivered),

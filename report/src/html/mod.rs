@@ -79,7 +79,7 @@ fn over_time(run: &Run, bins: &Bins) -> Markup {
                 div.tip hidden {}
             }
             p.note {
-                "Each point is "
+                "Each step and each point is "
                 @if bins.seconds == 1 { "one second" } @else {
                     (bins.seconds) " seconds: rates are their average, latencies their highest"
                 }

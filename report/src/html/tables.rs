@@ -80,7 +80,10 @@ fn invariant(run: &Run, found: &Finding) -> Markup {
                 }
                 @if let Some(claim) = claim::of(&found.invariant) { p.claim { (claim) } }
                 @if matches!(status, Status::Idle | Status::Unknown) {
-                    p.claim.why { (status.word()) }
+                    p.claim.why {
+                        @if status == Status::Unknown && found.judged == 0 { "nothing was judged" }
+                        @else { (status.word()) }
+                    }
                 }
             }
             td.number { (number::count(found.judged)) }

@@ -48,6 +48,10 @@ pub(crate) fn junit(run: &Run) -> String {
     for case in &cases {
         write_case(case, &name, &mut out);
     }
+    if !run.judgement.doubts.is_empty() {
+        let doubts = run.judgement.doubts.join("\n");
+        let _ = writeln!(out, "    <system-out>{}</system-out>", escape(&doubts));
+    }
     out.push_str("  </testsuite>\n</testsuites>\n");
     out
 }
@@ -81,7 +85,7 @@ fn expectation(expectation: &Expectation) -> Case {
 }
 
 fn invariant(run: &Run, found: &Finding) -> Case {
-    let judged = number::counted(found.judged, &found.unit, COMMA);
+    let judged = format!("{} {}", number::grouped(found.judged, COMMA), found.unit);
     let outcome = match run.status(found) {
         Status::Held | Status::ViolatedAsWanted => Outcome::Passed,
         Status::Violated => Outcome::Failed {

@@ -74,7 +74,7 @@ fn invariants(run: &Run, out: &mut String) {
     );
     for found in &run.judgement.findings {
         let status = run.status(found);
-        let judged = number::counted(found.judged, &found.unit, number::NARROW);
+        let judged = format!("{} {}", number::count(found.judged), found.unit);
         let claim = claim::of(&found.invariant).unwrap_or_default();
         let _ = writeln!(
             out,

@@ -1,6 +1,7 @@
 //! One line while a run is under way.
 
 use crate::number::{self, COMMA};
+use std::fmt::Write as _;
 
 /// A progress line, without a line end: simulated (in a real run: elapsed) seconds so far and in
 /// all, events and violations so far, and the rate in simulated seconds per second of wall time.
@@ -14,7 +15,8 @@ pub fn progress(simulated_s: f64, total_s: f64, events: u64, violations: u64, ra
     );
     if rate.is_finite() && rate > 0.0 {
         let left_s = (total_s - simulated_s).max(0.0) / rate;
-        line += &format!("  {rate:.1}x  {} left", number::span((left_s * 1e6) as u64));
+        let left = number::span((left_s * 1e6) as u64);
+        let _ = write!(line, "  {rate:.1}x  {left} left");
     }
     line
 }

@@ -11,6 +11,8 @@ use verify::verdict::Verdict;
 const WIDTH_MIN: u16 = 40;
 /// Wider ones get no wider table: a line must stay easy to follow.
 const WIDTH_MAX: u16 = 120;
+/// Doubts that are told here; all of them stand in the other forms of the report.
+const DOUBTS_MAX: usize = 6;
 
 /// The verdict, what was judged, the first evidence of each violation, and the latencies, in lines
 /// of at most `width` columns, the first and the last one excepted. The last line of a failed run is the command that reproduces it.
@@ -22,9 +24,9 @@ pub fn terminal(run: &Run, colour: bool, width: u16) -> String {
     parts.push(page.latencies());
     parts.push(page.expectations());
     parts.push(wrapped(&page.footer(), page.width));
-    let mut text: String =
-        parts.iter().filter(|part| !part.is_empty()).map(|part| format!("{part}\n\n")).collect();
-    text.pop();
+    parts.retain(|part| !part.is_empty());
+    let mut text = parts.join("\n\n");
+    text.push('\n');
     if run.failed() {
         // Alone on its line and last, so that it is found and copied without a search.
         text.push('\n');
@@ -74,13 +76,11 @@ impl Page<'_> {
                 0 => "–".to_owned(),
                 some => number::grouped(some, COMMA),
             };
-            let unit = number::counted(found.judged, &found.unit, COMMA);
-            let unit = unit.split_once(' ').map_or("", |(_, unit)| unit);
             table.add_row([
                 self.paint(Cell::new(status.sign()), status),
                 self.alarm(Cell::new(&found.invariant), status),
                 right(&number::grouped(found.judged, COMMA)),
-                Cell::new(unit),
+                Cell::new(&found.unit),
                 self.alarm(right(&violations), status),
             ]);
         }
@@ -111,8 +111,12 @@ impl Page<'_> {
             return None;
         }
         let mut table = self.table();
-        for doubt in doubts {
+        for doubt in doubts.iter().take(DOUBTS_MAX) {
             table.add_row(["?", &printable(doubt)]);
+        }
+        if doubts.len() > DOUBTS_MAX {
+            let more = number::grouped((doubts.len() - DOUBTS_MAX) as u64, COMMA);
+            table.add_row(["", &format!("and {more} more doubts")]);
         }
         Some(lines(&table))
     }

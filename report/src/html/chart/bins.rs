@@ -16,8 +16,10 @@ pub(crate) struct Bins {
 /// Some seconds as one point.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Bin {
-    /// The middle of its seconds, in seconds.
-    pub(crate) middle_s: f64,
+    /// Where it begins, in seconds.
+    pub(crate) from_s: f64,
+    /// Where it ends, in seconds.
+    pub(crate) to_s: f64,
     /// Per second, on average.
     pub(crate) sent: f64,
     /// Per second, on average.
@@ -52,6 +54,10 @@ impl Bins {
 }
 
 impl Bin {
+    pub(crate) fn middle_s(&self) -> f64 {
+        f64::midpoint(self.from_s, self.to_s)
+    }
+
     fn of(first_second: usize, seconds: &[Second], ended_us: u64) -> Self {
         // The last second may be a part of one only.
         let from = first_second as f64;
@@ -63,7 +69,8 @@ impl Bin {
         };
         let highest = |value: fn(&Second) -> Option<u64>| seconds.iter().filter_map(value).max();
         Self {
-            middle_s: f64::midpoint(from, to.max(from)),
+            from_s: from,
+            to_s: to.max(from),
             sent: per_second(|second| second.sent),
             accepted: per_second(|second| second.accepted),
             delivered: per_second(|second| second.delivered),
@@ -101,7 +108,7 @@ mod tests {
         let seconds = [Second { sent: 100, ..Second::default() }; 2];
         let bins = Bins::of(&seconds, 1_500_000);
         assert!((bins.rows[1].sent - 200.0).abs() < 1e-9);
-        assert!((bins.rows[1].middle_s - 1.25).abs() < 1e-9);
+        assert!((bins.rows[1].middle_s() - 1.25).abs() < 1e-9);
         assert!(Bins::of(&[], 0).rows.is_empty());
     }
 }

@@ -1,12 +1,18 @@
 //! Where the fault episodes are drawn, so that neither bars nor labels cover one another.
+//!
+//! A few episodes get a label each; many share one lane per kind, named once at its left end.
 
 use super::scale::Scale;
 use crate::measured::Band;
 
-/// Lanes of labelled bars above the panels.
-pub(crate) const LANES_MAX: usize = 6;
+/// Lanes above the panels.
+const LANES_MAX: usize = 8;
+/// Lanes for labelled bars.
+const LABELLED_LANES_MAX: usize = 6;
+/// More episodes than this cannot be labelled one by one in a way that anybody would read.
+const LABELLED_MAX: usize = 20;
 /// Width of a letter of a label, on average, in the chart's units.
-const LETTER: f64 = 6.1;
+const LETTER: f64 = 6.3;
 /// Between a bar and its label, and between a label and the next bar.
 const SPACE: f64 = 5.0;
 /// The shortest episode is still seen.
@@ -28,56 +34,90 @@ impl Bar<'_> {
     pub(crate) fn text(&self) -> String {
         format!("{} {}", self.band.kind, self.band.target)
     }
+
+    fn letters(&self) -> f64 {
+        self.text().chars().count() as f64 * LETTER
+    }
 }
 
-/// Lays the episodes out, in the order in which they began.
-pub(crate) fn lay_out<'a>(
-    bands: &'a [Band],
-    time: &Scale,
-    ended_us: u64,
-    right: f64,
-) -> Vec<Bar<'a>> {
-    let mut free_from = [f64::NEG_INFINITY; LANES_MAX];
-    let mut bars = Vec::with_capacity(bands.len());
-    for band in bands {
-        let x = time.at(band.from_us as f64 / 1e6);
-        let end = time.at(band.to_us.unwrap_or(ended_us) as f64 / 1e6);
-        let width = (end - x).max(BAR_MIN);
-        let mut bar = Bar { band, x, width, lane: None, label: None };
-        let letters = bar.text().chars().count() as f64 * LETTER;
+/// All episodes on the chart.
+pub(crate) struct Lanes<'a> {
+    pub(crate) bars: Vec<Bar<'a>>,
+    /// How many lanes there are.
+    pub(crate) count: usize,
+    /// The name of each lane, where lanes have names.
+    pub(crate) names: Vec<String>,
+}
+
+impl<'a> Lanes<'a> {
+    /// Lays the episodes out, which come in the order in which they began.
+    pub(crate) fn of(bands: &'a [Band], time: &Scale, ended_us: u64, right: f64) -> Self {
+        let bar = |band: &'a Band| {
+            let x = time.at(band.from_us as f64 / 1e6);
+            let end = time.at(band.to_us.unwrap_or(ended_us) as f64 / 1e6);
+            Bar { band, x, width: (end - x).max(BAR_MIN), lane: None, label: None }
+        };
+        let mut bars: Vec<Bar> = bands.iter().map(bar).collect();
+        let names =
+            if bars.len() > LABELLED_MAX { by_kind(&mut bars) } else { labelled(&mut bars, right) };
+        let count = bars.iter().filter_map(|bar| bar.lane).max().map_or(0, |lane| lane + 1);
+        Self { bars, count, names }
+    }
+}
+
+/// One lane per kind, in which bars may overlap; says their names.
+fn by_kind(bars: &mut [Bar]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for bar in bars {
+        let kind = &*bar.band.kind;
+        let lane = names.iter().position(|name| name == kind).unwrap_or_else(|| {
+            names.push(kind.to_owned());
+            names.len() - 1
+        });
+        bar.lane = (lane < LANES_MAX).then_some(lane);
+    }
+    names.truncate(LANES_MAX);
+    names
+}
+
+/// A label for each bar, in the first lane with room for both.
+fn labelled(bars: &mut [Bar], right: f64) -> Vec<String> {
+    let mut free_from = [f64::NEG_INFINITY; LABELLED_LANES_MAX];
+    for bar in bars {
+        let (letters, end) = (bar.letters(), bar.x + bar.width);
         // The label stands in the bar if it fits, otherwise to its right, otherwise to its left.
-        let inside = letters + 2.0 * SPACE <= width;
-        let right_of = x + width + SPACE + letters <= right;
-        let (label, from, to) = if inside {
-            (x + SPACE, x, x + width)
-        } else if right_of {
-            (x + width + SPACE, x, x + width + SPACE + letters)
+        let (label, from, to) = if letters + 2.0 * SPACE <= bar.width {
+            (bar.x + SPACE, bar.x, end)
+        } else if end + SPACE + letters <= right {
+            (end + SPACE, bar.x, end + SPACE + letters)
         } else {
-            (x - SPACE - letters, x - SPACE - letters, x + width)
+            (bar.x - SPACE - letters, bar.x - SPACE - letters, end)
         };
         if let Some(lane) = free_from.iter().position(|free| *free + SPACE <= from) {
             free_from[lane] = to;
             (bar.lane, bar.label) = (Some(lane), Some(label));
-        } else if let Some(lane) = free_from.iter().position(|free| *free + 1.0 <= x) {
-            free_from[lane] = x + width;
+        } else if let Some(lane) = free_from.iter().position(|free| *free + 1.0 <= bar.x) {
+            free_from[lane] = end;
             bar.lane = Some(lane);
         }
-        bars.push(bar);
     }
-    bars
+    Vec::new()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{LANES_MAX, lay_out};
+    use super::{LABELLED_MAX, LANES_MAX, Lanes};
     use crate::html::chart::scale::Scale;
     use crate::measured::Band;
     use proptest::prelude::*;
 
+    const RIGHT: f64 = 1000.0;
+
     fn band(from_us: u64, length_us: u64) -> Band {
+        let kind = ["pause", "cut", "kill"][from_us as usize % 3];
         Band {
             fault: 0,
-            kind: "pause".into(),
+            kind: kind.into(),
             target: "store-1".into(),
             from_us,
             to_us: Some(from_us + length_us),
@@ -85,30 +125,46 @@ mod tests {
         }
     }
 
+    fn time() -> Scale {
+        Scale::linear((0.0, 70.0), (60.0, RIGHT))
+    }
+
     proptest! {
         #[test]
-        fn bars_and_labels_never_overlap(
-            mut episodes in prop::collection::vec((0_u64..60_000_000, 0_u64..9_000_000), 0..80)
+        fn labelled_bars_never_overlap(
+            mut episodes in
+                prop::collection::vec((0_u64..60_000_000, 0_u64..9_000_000), 0..=LABELLED_MAX)
         ) {
             episodes.sort_unstable();
             let bands: Vec<Band> = episodes.iter().map(|(from, long)| band(*from, *long)).collect();
-            let time = Scale::linear((0.0, 70.0), (60.0, 1000.0));
-            let bars = lay_out(&bands, &time, 70_000_000, 1000.0);
-            prop_assert_eq!(bars.len(), bands.len());
+            let lanes = Lanes::of(&bands, &time(), 70_000_000, RIGHT);
+            prop_assert_eq!(lanes.bars.len(), bands.len());
             for lane in 0..LANES_MAX {
                 let mut taken: Vec<(f64, f64)> = Vec::new();
-                for bar in bars.iter().filter(|bar| bar.lane == Some(lane)) {
-                    let letters = bar.text().chars().count() as f64 * super::LETTER;
-                    let (from, to) = bar.label.map_or((bar.x, bar.x + bar.width), |label| {
-                        (bar.x.min(label), (bar.x + bar.width).max(label + letters))
+                for bar in lanes.bars.iter().filter(|bar| bar.lane == Some(lane)) {
+                    let end = bar.x + bar.width;
+                    let (from, to) = bar.label.map_or((bar.x, end), |label| {
+                        (bar.x.min(label), end.max(label + bar.letters()))
                     });
-                    prop_assert!(to <= 1000.0 + 1e-6);
+                    prop_assert!(to <= RIGHT + 1e-6);
                     for (other_from, other_to) in &taken {
                         prop_assert!(from >= *other_to || to <= *other_from);
                     }
                     taken.push((from, to));
                 }
             }
+        }
+    }
+
+    #[test]
+    fn many_episodes_share_a_lane_per_kind() {
+        let bands: Vec<Band> = (0..60).map(|n| band(n * 1_000_001, 900_000)).collect();
+        let lanes = Lanes::of(&bands, &time(), 70_000_000, RIGHT);
+        assert_eq!((lanes.count, lanes.names.len()), (3, 3));
+        for bar in &lanes.bars {
+            let lane = bar.lane.expect("there are few kinds");
+            assert_eq!(lanes.names[lane], *bar.band.kind);
+            assert!(bar.label.is_none());
         }
     }
 }

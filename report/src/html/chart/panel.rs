@@ -7,7 +7,7 @@ use maud::{Markup, html};
 /// Height of a panel's head.
 pub(crate) const HEAD: f64 = 40.0;
 /// Width of a letter of a legend, on average.
-const LETTER: f64 = 6.6;
+const LETTER: f64 = 6.9;
 
 /// Where a panel's plot lies.
 #[derive(Clone, Copy)]

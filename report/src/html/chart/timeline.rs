@@ -2,7 +2,7 @@
 //! them, so that the eye finds what a fault did.
 
 use super::bins::{Bin, Bins};
-use super::lanes::{self, Bar};
+use super::lanes::{Bar, Lanes};
 use super::line::{Place, between, line, tenth, under};
 use super::panel::{Entry, Frame, HEAD, grid, head, nothing};
 use super::scale::{Scale, count_axis, latency_axis, time_ticks};
@@ -49,21 +49,19 @@ struct Chart<'a> {
     measured: &'a Measured,
     bins: &'a Bins,
     time: Scale,
-    bars: Vec<Bar<'a>>,
-    lanes: usize,
+    lanes: Lanes<'a>,
 }
 
 impl<'a> Chart<'a> {
     fn new(measured: &'a Measured, bins: &'a Bins) -> Self {
         let to = (measured.ended_us as f64 / 1e6).max(0.1);
         let time = Scale::linear((0.0, to), (LEFT, RIGHT));
-        let bars = lanes::lay_out(&measured.faults, &time, measured.ended_us, RIGHT);
-        let lanes = bars.iter().filter_map(|bar| bar.lane).max().map_or(0, |lane| lane + 1);
-        Self { measured, bins, time, bars, lanes }
+        let lanes = Lanes::of(&measured.faults, &time, measured.ended_us, RIGHT);
+        Self { measured, bins, time, lanes }
     }
 
     fn panels_top(&self) -> f64 {
-        PHASES + self.lanes as f64 * LANE + if self.lanes > 0 { 6.0 } else { 0.0 }
+        PHASES + self.lanes.count as f64 * LANE + if self.lanes.count > 0 { 6.0 } else { 0.0 }
     }
 
     /// All panels, and where the last one ends.
@@ -113,9 +111,13 @@ impl<'a> Chart<'a> {
         let highest = values.iter().map(|value| self.bins.highest(value)).fold(0.0, f64::max);
         let (to, ticks) = count_axis(highest, if frame.bottom - frame.top > 80.0 { 4 } else { 2 });
         let scale = Scale::linear((0.0, to), frame.upwards());
+        // Steps, because a count belongs to all of its second; slopes would invent moments.
         let places = |value: &Value| -> Vec<Place> {
-            let rows = self.bins.rows.iter();
-            rows.map(|bin| Some((self.time.at(bin.middle_s), scale.at(value(bin))))).collect()
+            let ends = |bin: &Bin| {
+                let y = scale.at(value(bin));
+                [bin.from_s, bin.to_s].map(|seconds| Some((self.time.at(seconds), y)))
+            };
+            self.bins.rows.iter().flat_map(ends).collect()
         };
         html! {
             (grid(frame, &scale, &ticks))
@@ -145,8 +147,9 @@ impl<'a> Chart<'a> {
             latency_axis(all().fold(f64::INFINITY, f64::min).min(1e9), all().fold(1.0, f64::max));
         let scale = Scale::logarithmic((from, to), frame.upwards());
         let places = |value: &Latency| -> Vec<Place> {
-            let place =
-                |bin: &Bin| value(bin).map(|us| (self.time.at(bin.middle_s), scale.at(us as f64)));
+            let place = |bin: &Bin| {
+                value(bin).map(|us| (self.time.at(bin.middle_s()), scale.at(us as f64)))
+            };
             self.bins.rows.iter().map(place).collect()
         };
         let empty = all().next().is_none();
@@ -186,7 +189,11 @@ impl<'a> Chart<'a> {
 
     fn bands(&self, top: f64, bottom: f64) -> Markup {
         html! {
-            @for bar in &self.bars {
+            @for (lane, name) in self.lanes.names.iter().enumerate() {
+                text class="fault name" x=(tenth(LEFT - 8.0))
+                    y=(tenth(PHASES + lane as f64 * LANE + LANE - 7.5)) { (name) }
+            }
+            @for bar in &self.lanes.bars {
                 g.fault {
                     title { (told(bar)) }
                     rect.band x=(tenth(bar.x)) width=(tenth(bar.width)) y=(tenth(top))
@@ -195,8 +202,8 @@ impl<'a> Chart<'a> {
                         @let y = PHASES + lane as f64 * LANE;
                         rect.bar x=(tenth(bar.x)) width=(tenth(bar.width)) y=(tenth(y))
                             height=(tenth(LANE - 4.0)) rx="2.5" {}
-                        line.drop x1=(tenth(bar.x)) x2=(tenth(bar.x))
-                            y1=(tenth(y + LANE - 4.0)) y2=(tenth(top)) {}
+                        @if bar.label.is_some() { line.drop x1=(tenth(bar.x)) x2=(tenth(bar.x))
+                            y1=(tenth(y + LANE - 4.0)) y2=(tenth(top)) {} }
                         @if let Some(label) = bar.label {
                             @let inside = label > bar.x && label < bar.x + bar.width;
                             text class=(if inside { "fault inside" } else { "fault" })
@@ -224,12 +231,18 @@ impl<'a> Chart<'a> {
     fn axis(&self, bottom: f64) -> Markup {
         html! {
             @for (seconds, label) in time_ticks(self.time.to(), 10) {
-                @let x = tenth(self.time.at(seconds));
+                @let place = self.time.at(seconds);
+                @let x = tenth(place);
                 line.base x1=(x) x2=(x) y1=(tenth(bottom)) y2=(tenth(bottom + 5.0)) {}
-                text class="tick x" x=(x) y=(tenth(bottom + 18.0)) { (label) }
+                text class=(tick_class(place)) x=(x) y=(tenth(bottom + 18.0)) { (label) }
             }
         }
     }
+}
+
+/// A label at the right end must not be cut off.
+fn tick_class(x: f64) -> &'static str {
+    if x > RIGHT - 12.0 { "tick x last" } else { "tick x" }
 }
 
 /// What a reader sees when resting on a band.

@@ -1,5 +1,7 @@
 //! Claims about the JUnit file.
 
+#![allow(clippy::needless_raw_string_hashes, reason = "expect-test writes them")]
+
 use super::{escape, junit};
 use crate::sample::{self, Stage};
 use expect_test::expect;
@@ -47,6 +49,7 @@ fn unknown_is_skipped() {
     let text = junit(&Stage::of(Verdict::Unknown).run());
     assert!(text.contains("failures=\"0\" errors=\"0\" skipped=\"2\""), "{text}");
     assert!(text.contains("<skipped message=\"unknown: nothing was judged\"/>"), "{text}");
+    assert!(text.contains("<system-out>fault 0 (pause of store-1) had no effect</system-out>"));
 }
 
 #[test]

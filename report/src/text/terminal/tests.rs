@@ -1,5 +1,7 @@
 //! Claims about the table in the terminal.
 
+#![allow(clippy::needless_raw_string_hashes, reason = "expect-test writes them")]
+
 use super::terminal;
 use crate::sample::Stage;
 use expect_test::expect;
