@@ -121,9 +121,13 @@ impl Judge {
     }
 }
 
-/// Conversations of which the final read is missing.
+/// Conversations of which the final read is missing. Those that nobody ever mentioned do not count.
 fn unread(ground: &Ground) -> Option<String> {
-    let mut unread = ground.logs.iter().enumerate().filter(|(_, log)| log.whole != Some(true));
+    let mut unread = ground
+        .logs
+        .iter()
+        .enumerate()
+        .filter(|(_, log)| log.recent != 0 && log.whole != Some(true));
     let (first, _) = unread.next()?;
     let count = unread.count() + 1;
     Some(format!(

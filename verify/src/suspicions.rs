@@ -1,6 +1,7 @@
 //! What looks wrong but may turn out to be explained, once memberships and retention are known.
 //!
-//! A suspicion names a span of sequences of one (user, conversation). The evidence of the first few
+//! Where no join or departure is known the user counts as a member: a stream was attached on both
+//! sides of what is missing. A suspicion names a span of sequences of one (user, conversation). The evidence of the first few
 //! is kept from the moment when it was fresh.
 
 use crate::ground::Ground;
@@ -21,8 +22,8 @@ struct Suspicion {
     who: u32,
     low: u32,
     high: u32,
-    /// Whether the stream had ended in between: an unknown departure may explain it.
-    left: bool,
+    /// A departure up to here excuses what is missing before it; 0: nothing does.
+    excused_to: u32,
     evidence: Option<Box<Evidence>>,
 }
 
@@ -42,7 +43,7 @@ impl Suspicions {
         ground: &Ground,
         who: u32,
         (low, high): (u32, u32),
-        left: bool,
+        excused_to: u32,
         about: About,
         what: impl FnOnce() -> String,
     ) {
@@ -53,7 +54,7 @@ impl Suspicions {
         let evidence = (self.with_evidence < MOST_WITH_EVIDENCE)
             .then(|| Box::new(ground.evidence(what(), about)));
         self.with_evidence += usize::from(evidence.is_some());
-        self.kept.push(Suspicion { who, low, high, left, evidence });
+        self.kept.push(Suspicion { who, low, high, excused_to, evidence });
     }
 
     /// Confirms every suspicion of which a sequence was owed to a member and not removed since.
@@ -62,11 +63,9 @@ impl Suspicions {
             let who = &ground.pairs.whos[suspicion.who as usize];
             let conversation = who.conversation as usize;
             let owed = (suspicion.low..=suspicion.high).take(LONGEST).find(|&sequence| {
-                let standing = match ground.standing(suspicion.who, sequence) {
-                    Standing::Unknown => !suspicion.left,
-                    known => known == Standing::Member,
-                };
-                standing && !ground.is_removed(conversation, sequence)
+                ground.standing(suspicion.who, sequence) != Standing::Outside
+                    && !who.departs(sequence, suspicion.excused_to)
+                    && !ground.is_removed(conversation, sequence)
             });
             let Some(sequence) = owed else { continue };
             let (user, conversation) = (who.user + 1, who.conversation + 1);

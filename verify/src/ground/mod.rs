@@ -127,6 +127,15 @@ impl Ground {
         who.standing(sequence, self.logs[who.conversation as usize].is_known_from_start())
     }
 
+    /// Whether an entry is owed to a user for good: a member there, and ever since. What came before a
+    /// departure may be shown no more when the user comes back.
+    pub fn is_owed(&self, who: u32, sequence: u32) -> bool {
+        let state = &self.pairs.whos[who as usize];
+        self.standing(who, sequence) != Standing::Outside
+            && !state.departs(sequence, u32::MAX)
+            && !self.is_removed(state.conversation as usize, sequence)
+    }
+
     /// Whether retention has removed a sequence.
     pub fn is_removed(&self, conversation: usize, sequence: u32) -> bool {
         sequence < self.logs[conversation].first
@@ -146,10 +155,7 @@ impl Ground {
         let mut oldest: Option<u64> = None;
         let mut consider = |sequence| {
             let entry = log.get(sequence);
-            if entry.acked != 0
-                && !self.is_removed(conversation, sequence)
-                && self.standing(who, sequence) != Standing::Outside
-            {
+            if entry.acked != 0 && self.is_owed(who, sequence) {
                 oldest = Some(oldest.map_or(entry.acked_at, |at| at.min(entry.acked_at)));
             }
         };
@@ -172,10 +178,7 @@ impl Ground {
             let attached = self.is_attached(number);
             let mut consider = |sequence| {
                 let entry = log.get(sequence);
-                if entry.acked == 0
-                    || self.is_removed(conversation, sequence)
-                    || self.standing(who, sequence) == Standing::Outside
-                {
+                if entry.acked == 0 || !self.is_owed(who, sequence) {
                     return;
                 }
                 if !attached {

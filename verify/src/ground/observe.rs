@@ -37,6 +37,12 @@ impl Ground {
             What::Sent { device, conversation, message, said, intended } => {
                 self.sent(&mut step, *device, *conversation, *message, said, *intended);
             }
+            What::Unanswered { message, .. } => {
+                // Before the load has ended it says that the device gave up, or never sent it.
+                if self.run.phase < Some(Phase::Settle) {
+                    self.devices[step.device].answer(message.0);
+                }
+            }
             What::Resent { device, message, .. } => {
                 self.mark(&mut step, device.user, *message, fate::RESENT);
             }
@@ -158,8 +164,9 @@ impl Ground {
         let now = self.now;
         let session = self.progress(step).session;
         let stream = &mut self.pairs.pair_mut(step.pair).stream;
-        if !stream.known {
-            (stream.known, stream.base) = (true, from);
+        // Whoever was detached has no cursor any more: the next stream is a first one again.
+        if !stream.known || stream.left {
+            (stream.known, stream.base) = (true, stream.base.max(from));
         }
         stream.last = stream.last.max(from);
         (stream.attached_at, stream.session, stream.left) = (now, session, false);

@@ -83,6 +83,11 @@ impl Who {
         found
     }
 
+    /// Whether the user departed behind a sequence, up to another one.
+    pub fn departs(&self, behind: u32, up_to: u32) -> bool {
+        self.changes.iter().any(|&(s, joined)| !joined && s > behind && s <= up_to)
+    }
+
     /// Whether the user may be a member after all that is known.
     pub fn may_be_member_now(&self) -> bool {
         self.changes.last().is_none_or(|&(_, joined)| joined)

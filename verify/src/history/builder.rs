@@ -144,7 +144,6 @@ impl Builder {
         let who = self.device(user, device);
         let slot = self.slot(who);
         self.open[slot] = true;
-        let session = SessionId(self.sessions);
         self = self.push(What::Opened {
             device: who,
             gateway: GatewayId(1),

@@ -167,7 +167,7 @@ mod tests {
             Writer::plain(Vec::new(), &history.header).unwrap()
         };
         for event in &history.events {
-            writer.event(event).unwrap();
+            writer.write(event).unwrap();
         }
         writer.finish().unwrap()
     }

@@ -42,7 +42,7 @@ impl<W: Write> Writer<W> {
     }
 
     /// Appends one event.
-    pub fn event(&mut self, event: &Event) -> io::Result<()> {
+    pub fn write(&mut self, event: &Event) -> io::Result<()> {
         self.events += 1;
         self.sink.line(event)
     }

@@ -1,8 +1,8 @@
 //! **What was accepted survives.** A(m, q) => at the end m is in the store at q, and for every device
 //! d that must see it D(d, m, q).
 //!
-//! A device must see q if its first stream began behind some `from < q`, its user is a member at q,
-//! it is attached at the end, and max(A, H, attached) + `delivered_us` lies before the end. Devices
+//! A device must see q if its first stream began behind some `from < q`, its user is a member at q and ever
+//! since, it is attached at the end, and max(A, H, attached) + `delivered_us` lies before the end. Devices
 //! that are away at the end are counted, not judged. Entries below `StoredAll.first` were removed by
 //! retention; a conversation whose final read is not whole is not judged in the store.
 //!

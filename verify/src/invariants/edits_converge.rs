@@ -7,7 +7,6 @@
 //! nobody edits cost nothing.
 
 use super::Check;
-use crate::ground::pairs::Standing;
 use crate::ground::recent::About;
 use crate::ground::{Ground, Step, short};
 use crate::history::event::{Event, Said, What};
@@ -91,8 +90,7 @@ impl Check for Invariant {
                 let due = ground.deadline(newest.first_seen_at, stream.attached_at, allowed);
                 if newest.sequence <= stream.base
                     || due.is_none_or(|due| due > ended)
-                    || ground.is_removed(conversation, newest.sequence)
-                    || ground.standing(who, newest.sequence) == Standing::Outside
+                    || !ground.is_owed(who, newest.sequence)
                 {
                     continue;
                 }

@@ -1,7 +1,8 @@
 //! **Every message is accounted for.** Each send ends in one way: accepted, refused for good, or a dead
 //! letter with a reason. At the end nothing is left in the durable queues; a send without an end is
 //! excused only while its device was away, or had less than `stuck_us` for it since the heal, since
-//! its session began, and since it was sent.
+//! its session began, and since it was sent; or if the device gave it up before the load ended
+//! (`Unanswered` before the phase `settle`: its outbox was full).
 //!
 //! A send that was refused as a dead letter must be among the dead letters (a letter that could not
 //! be read stands for any). Nobody is told of the acceptance of what was not sent; whoever was refused

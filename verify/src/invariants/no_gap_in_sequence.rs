@@ -1,9 +1,10 @@
 //! **No gap.** After a device has got to sequence n of a conversation (shown it, or its first stream
 //! began behind n) the next it shows is n + 1, and a stream that begins anew does not begin behind
 //! more than n; unless every sequence that was jumped over is explained: the user was not a member
-//! there, or retention removed it.
+//! there, or departed between it and what follows the jump, or retention removed it.
 //!
-//! A stream may begin anew below n: the client drops what it has shown. Streaming: 4 bytes per
+//! A stream may begin anew below n: the client drops what it has shown. Behind a `Detached` the
+//! device has no cursor any more, and its next stream is a first one again. Streaming: 4 bytes per
 //! (device, conversation); each jump is kept until the end, when memberships and retention are known.
 
 use super::{Check, about_entry};
@@ -24,11 +25,11 @@ impl Check for Invariant {
         match &event.is {
             What::Shown { entry, .. } => {
                 tally.judged += 1;
-                if before.known && step.sequence > before.last + 1 {
+                if before.known && !before.left && step.sequence > before.last + 1 {
                     let span = (before.last + 1, step.sequence - 1);
                     let mut about = about_entry(step, entry);
                     about.other = Some(before.last);
-                    self.jumps.add(ground, step.who, span, before.left, about, || {
+                    self.jumps.add(ground, step.who, span, step.sequence, about, || {
                         format!(
                             "{} showed sequence {} of conversation {} after {}",
                             ground.device_name(step.device),
@@ -41,7 +42,7 @@ impl Check for Invariant {
             }
             What::Attached { conversation, from, .. } => {
                 let from = short(*from);
-                if before.known && from > before.last {
+                if before.known && !before.left && from > before.last {
                     let about = About {
                         device: Some(step.device),
                         conversation: Some(step.conversation),
@@ -50,7 +51,7 @@ impl Check for Invariant {
                         ..About::default()
                     };
                     let span = (before.last + 1, from);
-                    self.jumps.add(ground, step.who, span, before.left, about, || {
+                    self.jumps.add(ground, step.who, span, from + 1, about, || {
                         format!(
                             "the stream of conversation {conversation} began anew behind {from} on \
                              {}, which had got to {}",
@@ -116,6 +117,18 @@ mod tests {
             .say(1, 1)
             .change_member(1, 2, true);
         clean(NAME, &attached_behind(back, 6).deliver(1).say(1, 1).finish());
+    }
+
+    #[test]
+    fn a_departure_while_away_excuses_what_came_before_it() {
+        let back = talk()
+            .lose(2, 1)
+            .say(1, 1)
+            .change_member(1, 2, false)
+            .say(1, 1)
+            .change_member(1, 2, true)
+            .connect(3, 1);
+        clean(NAME, &attached_behind(back, 7).say(1, 1).finish());
     }
 
     #[test]

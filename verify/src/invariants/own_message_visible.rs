@@ -49,7 +49,7 @@ impl Check for Invariant {
                     record.acked == hole && record.conversation as usize == step.conversation
                 });
             if own {
-                self.missing.add(ground, step.who, (hole, hole), false, about(hole), || {
+                self.missing.add(ground, step.who, (hole, hole), 0, about(hole), || {
                     format!("{} read conversation {conversation} without its own {hole}", name())
                 });
             }

@@ -45,7 +45,7 @@ impl Check for Invariant {
         let mut holes = Intervals::default();
         read.entries.for_each_hole(read.after + 1, high, |hole| holes.insert(hole));
         for span in holes.all() {
-            self.missing.add(ground, step.who, span, false, about(span.0), || {
+            self.missing.add(ground, step.who, span, 0, about(span.0), || {
                 format!(
                     "{} read conversation {conversation} without {}, and its user had seen {}",
                     ground.device_name(step.device),

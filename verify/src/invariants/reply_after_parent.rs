@@ -1,6 +1,6 @@
 //! **A reply comes after what it answers.** A reply at q to the parent p is shown on a device => p < q,
 //! and the device has shown p before; unless p lies before the device's first stream, the user was
-//! not a member at p, or retention removed p.
+//! not a member at p or departed between p and q, or retention removed p.
 //!
 //! Streaming: one look into the device's shown intervals, O(1) in a sound run.
 
@@ -35,7 +35,7 @@ impl Check for Invariant {
         if at >= step.sequence {
             tally.violated(ground, about, what);
         } else if at > pair.stream.base && !pair.shown.contains(at) {
-            self.orphans.add(ground, step.who, (at, at), step.before.left, about, what);
+            self.orphans.add(ground, step.who, (at, at), step.sequence, about, what);
         }
     }
 

@@ -97,6 +97,12 @@ impl<'a> Facts<'a> {
         self.events.iter().rfind(|(_, is)| **is == What::Phase(Phase::End)).map(|(at, _)| *at)
     }
 
+    pub fn is_settling(&self, index: usize) -> bool {
+        self.events[..index]
+            .iter()
+            .any(|(_, is)| matches!(is, What::Phase(Phase::Settle | Phase::Judge | Phase::End)))
+    }
+
     pub fn is_judging(&self, index: usize) -> bool {
         self.events[..index]
             .iter()
@@ -244,6 +250,13 @@ impl<'a> Facts<'a> {
         changes.iter().max_by_key(|(s, _)| *s).is_none_or(|(_, joined)| *joined)
     }
 
+    /// Whether a user departed behind a sequence, up to another one.
+    pub fn departs(&self, user: u64, conversation: u64, behind: u64, up_to: u64) -> bool {
+        self.changes(user, conversation)
+            .iter()
+            .any(|(s, joined)| !joined && *s > behind && *s <= up_to)
+    }
+
     fn changes(&self, user: u64, conversation: u64) -> Vec<(u64, bool)> {
         let mut changes: Vec<(u64, bool)> = Vec::new();
         for (_, is) in &self.events {
@@ -315,8 +328,8 @@ impl<'a> Facts<'a> {
                 What::Attached { device: d, conversation: c, from, .. }
                     if *d == device && c.0 == conversation =>
                 {
-                    if !then.known {
-                        then.base = from.0;
+                    if !then.known || then.left {
+                        then.base = then.base.max(from.0);
                     }
                     then.known = true;
                     then.last = then.last.max(from.0);
@@ -383,6 +396,7 @@ impl<'a> Facts<'a> {
                 && !self.was_shown(device, conversation, sequence, end)
                 && !self.is_removed(conversation, sequence)
                 && self.is_member(device.user.0, conversation, sequence) != Some(false)
+                && !self.departs(device.user.0, conversation, sequence, u64::MAX)
             {
                 owed.push((sequence, answer.at));
             }

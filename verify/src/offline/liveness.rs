@@ -42,8 +42,13 @@ pub(super) fn delivers_too_late(facts: &Facts<'_>) -> bool {
 fn is_open(facts: &Facts<'_>, send: &super::facts::Send, before: usize) -> bool {
     (send.index + 1..before).all(|index| {
         let is = facts.events[index].1;
-        let answers = matches!(is, What::Accepted { .. }) || is_final(is);
-        let (What::Accepted { device, message, .. } | What::Rejected { device, message, .. }) = is
+        let answers = match is {
+            What::Unanswered { .. } => !facts.is_settling(index),
+            is => matches!(is, What::Accepted { .. }) || is_final(is),
+        };
+        let (What::Accepted { device, message, .. }
+        | What::Rejected { device, message, .. }
+        | What::Unanswered { device, message, .. }) = is
         else {
             return true;
         };
@@ -166,7 +171,7 @@ fn is_unaccounted(facts: &Facts<'_>, send: &super::facts::Send) -> bool {
     let settled = facts.happened(send, end, |is| {
         matches!(is, What::Accepted { .. } | What::DeadLetter { .. }) || is_final(is)
     });
-    device.open && due < ended && settled.is_none()
+    device.open && due < ended && settled.is_none() && is_open(facts, send, end)
 }
 
 pub(super) fn does_not_recover(facts: &Facts<'_>) -> bool {

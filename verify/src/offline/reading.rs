@@ -87,7 +87,7 @@ pub(super) fn hides_an_own_message(facts: &Facts<'_>) -> bool {
                 a.sequence <= highest
                     && read.misses(a.sequence)
                     && !since.contains(&a.sequence)
-                    && is_owed(facts, (user.0, a.conversation), a.sequence..=a.sequence, false)
+                    && is_owed(facts, (user.0, a.conversation), a.sequence..=a.sequence, 0)
             });
         highest > 0 && (read.head < highest || missing)
     })
@@ -125,7 +125,7 @@ pub(super) fn goes_back(facts: &Facts<'_>) -> bool {
         read.head < floor
             || (1..=floor).any(|sequence| {
                 read.misses(sequence)
-                    && is_owed(facts, (user, read.conversation), sequence..=sequence, false)
+                    && is_owed(facts, (user, read.conversation), sequence..=sequence, 0)
             })
     });
     in_a_read
@@ -179,6 +179,7 @@ pub(super) fn leaves_versions_apart(facts: &Facts<'_>) -> bool {
                 && due <= ended
                 && !facts.is_removed(conversation, newest)
                 && facts.is_member(device.user.0, conversation, newest) != Some(false)
+                && !facts.departs(device.user.0, conversation, newest, u64::MAX)
                 && version != newest
         })
     });

@@ -69,10 +69,11 @@ pub(super) fn is_owed(
     facts: &Facts<'_>,
     (user, conversation): (u64, u64),
     mut span: std::ops::RangeInclusive<u64>,
-    left: bool,
+    excused_to: u64,
 ) -> bool {
     span.any(|sequence| {
-        facts.is_member(user, conversation, sequence).unwrap_or(!left)
+        facts.is_member(user, conversation, sequence) != Some(false)
+            && !facts.departs(user, conversation, sequence, excused_to)
             && !facts.is_removed(conversation, sequence)
     })
 }
@@ -88,7 +89,7 @@ pub(super) fn has_a_gap(facts: &Facts<'_>) -> bool {
         };
         let before = facts.stream(device, conversation, index);
         let who = (device.user.0, conversation);
-        before.known && is_owed(facts, who, before.last + 1..=to, before.left)
+        before.known && !before.left && is_owed(facts, who, before.last + 1..=to, to + 1)
     })
 }
 
@@ -136,11 +137,15 @@ pub(super) fn shows_a_reply_early(facts: &Facts<'_>) -> bool {
         let Said::Message { parent: Some(parent), .. } = entry.said else { return false };
         let conversation = entry.conversation.0;
         let base = facts.stream(device, conversation, index + 1).base;
-        let left = facts.stream(device, conversation, index).left;
         parent >= entry.sequence
             || (parent.0 > base
                 && !facts.was_shown(device, conversation, parent.0, index)
-                && is_owed(facts, (device.user.0, conversation), parent.0..=parent.0, left))
+                && is_owed(
+                    facts,
+                    (device.user.0, conversation),
+                    parent.0..=parent.0,
+                    entry.sequence.0,
+                ))
     })
 }
 
