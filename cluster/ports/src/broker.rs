@@ -180,7 +180,8 @@ pub trait Broker: Send + Sync {
 
 /// An active consumer. Dropping it gives the queue up; unsettled deliveries go back.
 pub trait Subscription: Send {
-    /// The next deliveries, at least one, as many as are there.
+    /// The next deliveries, at least one, as many as are there. Cancel safe: dropping the future loses
+    /// no delivery.
     fn next(&mut self) -> BoxFuture<'_, Result<Vec<Delivery>, SubscriptionLost>>;
     /// Settles; in line when it returns, without waiting.
     fn settle(&mut self, settlements: Vec<Settlement>);

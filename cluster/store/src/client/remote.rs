@@ -29,6 +29,7 @@ pub struct RemoteConversations {
 
 impl RemoteConversations {
     /// Connects to the store nodes, `host:port` of store-1 first, and keeps connecting.
+    #[expect(clippy::needless_pass_by_value, reason = "a machine is handed over everywhere")]
     pub fn start(
         machine: Machine,
         stores: Vec<String>,

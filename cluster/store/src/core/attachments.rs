@@ -208,11 +208,6 @@ impl Attachments {
         audience.flat_map(|a| a.online.keys().copied()).filter(move |other| *other != user)
     }
 
-    /// How many (conversation, user) pairs are attached.
-    pub fn len(&self) -> usize {
-        self.links.values().map(|linked| linked.attached.len()).sum()
-    }
-
     fn of(
         &self,
         conversation: ConversationId,

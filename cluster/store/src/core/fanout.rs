@@ -145,9 +145,13 @@ impl Fanout {
     }
 }
 
-/// `ToGateway::Entry`, without owning the entry.
-fn entry_record(entry: &Arc<Entry>) -> Bytes {
-    records::encode(&ToGateway::Entry(Entry::clone(entry)))
+/// `ToGateway::Entry` without a copy of the entry: in postcard a variant is its number, then its field.
+fn entry_record(entry: &Entry) -> Bytes {
+    const ENTRY_VARIANT: u8 = 0;
+    let room = entry.content.body_bytes() + 64;
+    let mut record = Vec::with_capacity(room);
+    record.push(ENTRY_VARIANT);
+    postcard::to_extend(entry, record).expect("entries have known lengths").into()
 }
 
 fn to_gateway(life: GatewayLife, message: Bytes) -> Publication {
@@ -158,4 +162,34 @@ fn to_gateway(life: GatewayLife, message: Bytes) -> Publication {
 fn preview(body: &str) -> &str {
     let end = (0..=PREVIEW_BYTES.min(body.len())).rev().find(|at| body.is_char_boundary(*at));
     &body[..end.unwrap_or(0)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::{ClientMessageId, Epoch, NodeNumber, Sequence};
+
+    #[test]
+    fn an_entry_record_is_the_record_of_its_variant() {
+        let entry = Entry {
+            conversation: ConversationId(300),
+            sequence: Sequence(70_000),
+            epoch: Epoch(2),
+            owner: NodeNumber(1),
+            author: UserId(9),
+            client_message_id: ClientMessageId(12),
+            at_ms: 1 << 40,
+            content: Content::Message { body: "hello".to_owned(), reply_to: Some(Sequence(3)) },
+        };
+        let record = entry_record(&entry);
+        assert_eq!(records::decode::<ToGateway>(&record), Ok(ToGateway::Entry(entry)));
+    }
+
+    #[test]
+    fn a_preview_is_cut_between_characters() {
+        assert_eq!(preview("short"), "short");
+        let long = "ä".repeat(80);
+        assert_eq!(preview(&format!("a{long}")).len(), 99);
+        assert_eq!(preview(&long).len(), 100);
+    }
 }

@@ -73,12 +73,14 @@ pub struct Budget {
     left: usize,
 }
 
-impl Budget {
+impl Default for Budget {
     /// A quarter of the largest frame between nodes: the rest is room for everything else.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self { left: limits::MAX_LINK_FRAME_BYTES / 4 }
     }
+}
 
+impl Budget {
     /// As many of the entries as fit; what follows the first that does not fit is left out too.
     fn take(&mut self, mut entries: Vec<Entry>) -> Vec<Entry> {
         let mut fit = 0;

@@ -12,6 +12,7 @@ use protocol::store_calls::ConversationKind;
 use protocol::{
     ClientMessageId, Content, ConversationId, Entry, Epoch, NodeNumber, Partition, Sequence, UserId,
 };
+use std::fmt::Write;
 use std::sync::Arc;
 
 fn redb() -> RedbStore {
@@ -98,7 +99,7 @@ fn add(batch: &mut WriteBatch, change: &Change) {
 fn shown(store: &dyn MessageStore) -> String {
     let view = store.view().unwrap();
     let mut shown = String::new();
-    let mut show = |what: &dyn std::fmt::Debug| shown.push_str(&format!("{what:?}\n"));
+    let mut show = |what: &dyn std::fmt::Debug| writeln!(shown, "{what:?}").unwrap();
     for c in (0..4).map(ConversationId) {
         for p in (0..2).map(Partition) {
             show(&view.conversation(p, c).unwrap());
@@ -199,7 +200,9 @@ fn a_user_has_the_conversations_of_the_present() {
         };
         let commit = |changes: &[Change]| {
             let mut batch = WriteBatch::default();
-            changes.iter().for_each(|change| add(&mut batch, change));
+            for change in changes {
+                add(&mut batch, change);
+            }
             store.commit(&[lease], &batch).unwrap();
         };
         commit(&[Change::Member(1, 1, 1, 0), Change::Member(2, 1, 3, 0)]);

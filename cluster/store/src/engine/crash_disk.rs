@@ -54,7 +54,7 @@ impl CrashDisk {
         let mut new = State { next_inode: old.next_inode, ..State::default() };
         for (name, file) in &old.files {
             let named = old.durable_names.get(name) == Some(&file.inode);
-            if !named && draw() % 2 == 0 {
+            if !named && draw().is_multiple_of(2) {
                 continue;
             }
             let mut bytes = file.synced.clone();

@@ -1,7 +1,10 @@
 //! What the redb engine held at one instant.
 
 use super::redb_store::RedbStore;
-use super::tables::{self, ACCEPTED, CONVERSATIONS, CURSORS, ENTRIES, MEMBERS, MEMBERSHIPS};
+use super::tables::{
+    self, ACCEPTED, AcceptedKey, AcceptedValue, CONVERSATIONS, CURSORS, ENTRIES, MEMBERS,
+    MEMBERSHIPS,
+};
 use ports::message_store::{AcceptedRow, ConversationRow, Cursors, StoreError, StoreView};
 use protocol::store_calls::{Membership, ReceiptItem, UserConversation};
 use protocol::{ClientMessageId, ConversationId, Entry, Partition, Sequence, UserId};
@@ -13,7 +16,7 @@ pub struct RedbView<'a> {
     store: &'a RedbStore,
     conversations: ReadOnlyTable<(u16, u64), (u8, u64, u64, u32)>,
     entries: ReadOnlyTable<(u64, u64), &'static [u8]>,
-    accepted: ReadOnlyTable<(u16, u64, u64), (u64, u64, u64, u16)>,
+    accepted: ReadOnlyTable<AcceptedKey, AcceptedValue>,
     members: ReadOnlyTable<(u64, u64, u64), u64>,
     memberships: ReadOnlyTable<(u64, u64), u64>,
     cursors: ReadOnlyTable<(u64, u64), (u64, u64)>,

@@ -8,6 +8,11 @@ use protocol::store_calls::ConversationKind;
 use protocol::{ConversationId, Epoch, NodeNumber, Sequence};
 use redb::TableDefinition;
 
+/// The key of `ACCEPTED`.
+pub type AcceptedKey = (u16, u64, u64);
+/// The value of `ACCEPTED`.
+pub type AcceptedValue = (u64, u64, u64, u16);
+
 /// partition -> epoch
 pub const LEASES: TableDefinition<u16, u64> = TableDefinition::new("leases");
 /// (partition, conversation) -> (kind, head, first, founders)
@@ -16,8 +21,7 @@ pub const CONVERSATIONS: TableDefinition<(u16, u64), (u8, u64, u64, u32)> =
 /// (conversation, sequence) -> the entry in postcard
 pub const ENTRIES: TableDefinition<(u64, u64), &[u8]> = TableDefinition::new("entries");
 /// (partition, author, client message id) -> (conversation, sequence, epoch, owner)
-pub const ACCEPTED: TableDefinition<(u16, u64, u64), (u64, u64, u64, u16)> =
-    TableDefinition::new("accepted");
+pub const ACCEPTED: TableDefinition<AcceptedKey, AcceptedValue> = TableDefinition::new("accepted");
 /// (conversation, user, joined) -> left, 0 while a member
 pub const MEMBERS: TableDefinition<(u64, u64, u64), u64> = TableDefinition::new("members");
 /// (user, conversation) -> joined, of current members
@@ -41,12 +45,12 @@ pub fn conversation_row((kind, head, first, founders): (u8, u64, u64, u32)) -> C
 }
 
 /// A row of `ACCEPTED`.
-pub fn accepted_value(row: &AcceptedRow) -> (u64, u64, u64, u16) {
+pub fn accepted_value(row: &AcceptedRow) -> AcceptedValue {
     (row.conversation.0, row.sequence.0, row.epoch.0, row.owner.0)
 }
 
 /// The same back.
-pub fn accepted_row((conversation, sequence, epoch, owner): (u64, u64, u64, u16)) -> AcceptedRow {
+pub fn accepted_row((conversation, sequence, epoch, owner): AcceptedValue) -> AcceptedRow {
     AcceptedRow {
         conversation: ConversationId(conversation),
         sequence: Sequence(sequence),

@@ -14,6 +14,8 @@ use std::collections::{BTreeMap, VecDeque};
 /// The queues in front of a round.
 pub struct Pending {
     lines: VecDeque<Line>,
+    /// The newest subscription of each partition.
+    subscriptions: BTreeMap<Partition, u64>,
     requests: usize,
     receipts: BTreeMap<(ConversationId, UserId), ReceiptItem>,
     tails: VecDeque<Tail>,
@@ -24,17 +26,19 @@ impl Pending {
     /// Nothing waits.
     pub fn new(choice: design::Receipts) -> Self {
         let (lines, tails) = (VecDeque::new(), VecDeque::new());
-        Self { lines, requests: 0, receipts: BTreeMap::new(), tails, choice }
+        let (subscriptions, receipts) = (BTreeMap::new(), BTreeMap::new());
+        Self { lines, subscriptions, requests: 0, receipts, tails, choice }
     }
 
     /// Deliveries. What still waits of an earlier subscription comes again with this one.
     pub fn deliveries(&mut self, from: Subscribed, deliveries: Vec<Delivery>) {
-        self.lines.retain(|line| match line {
-            Line::Delivery(old) => {
-                old.from.partition != from.partition || old.from.subscription >= from.subscription
-            }
-            Line::Request(..) => true,
-        });
+        let newest = self.subscriptions.insert(from.partition, from.subscription);
+        if newest != Some(from.subscription) {
+            self.lines.retain(|line| match line {
+                Line::Delivery(old) => old.from.partition != from.partition,
+                Line::Request(..) => true,
+            });
+        }
         self.lines.extend(deliveries.into_iter().map(|delivery| {
             let Delivery { tag, redelivered, message, lossy: _ } = delivery;
             let (inbound, poison) = (None, None);

@@ -63,7 +63,7 @@ impl Publisher {
                     }
                 } => {
                     let Some(UnderWay { mut post, .. }) = under_way.pop_front() else { continue };
-                    keep_unconfirmed(&mut post.publications, &confirms);
+                    self.keep_unconfirmed(&mut post.publications, &confirms);
                     if post.publications.is_empty() {
                         self.done(post.settlements);
                     } else {
@@ -91,7 +91,7 @@ impl Publisher {
     async fn repeat(&self, first: Post, under_way: &mut VecDeque<UnderWay>) {
         let mut posts = vec![first];
         for UnderWay { mut post, confirms } in under_way.drain(..) {
-            keep_unconfirmed(&mut post.publications, &confirms.await);
+            self.keep_unconfirmed(&mut post.publications, &confirms.await);
             posts.push(post);
         }
         let mut unconfirmed = Vec::new();
@@ -107,7 +107,7 @@ impl Publisher {
             tokio::time::sleep(pause / 2 + Duration::from_millis(jitter / 2)).await;
             pause = (pause * 2).min(PAUSE_MAX);
             let confirms = self.broker.publish(unconfirmed.clone()).await;
-            keep_unconfirmed(&mut unconfirmed, &confirms);
+            self.keep_unconfirmed(&mut unconfirmed, &confirms);
         }
         for settlements in settlements {
             self.done(settlements);
@@ -123,16 +123,29 @@ impl Publisher {
         }
         let _ = self.owner.send(Input::Confirmed);
     }
-}
 
-/// Keeps what must be repeated. A gateway's queue that is gone or full is the gateway's to repair; a
-/// full durable queue is waited for.
-fn keep_unconfirmed(publications: &mut Vec<Publication>, confirms: &Confirms) {
-    let mut confirms = confirms.iter();
-    publications.retain(|publication| match confirms.next() {
-        Some(Ok(()) | Err(PublishError::Unroutable)) => false,
-        Some(Err(PublishError::Full)) => !matches!(publication.to.queue, Queue::Gateway(..)),
-        // A broker that confirms too few has confirmed nothing of the rest.
-        Some(Err(PublishError::Unknown)) | None => true,
-    });
+    /// Keeps what must be repeated. A gateway's queue that is gone or full is the gateway's to repair;
+    /// a full durable queue is waited for.
+    fn keep_unconfirmed(&self, publications: &mut Vec<Publication>, confirms: &Confirms) {
+        let mut confirms = confirms.iter();
+        let mut nowhere = 0;
+        publications.retain(|publication| {
+            let to_gateway = matches!(publication.to.queue, Queue::Gateway(..));
+            match confirms.next() {
+                Some(Ok(())) => false,
+                Some(Err(PublishError::Unroutable)) => {
+                    nowhere += u64::from(!to_gateway);
+                    false
+                }
+                Some(Err(PublishError::Full)) => !to_gateway,
+                // A broker that confirms too few has confirmed nothing of the rest.
+                Some(Err(PublishError::Unknown)) | None => true,
+            }
+        });
+        if nowhere > 0 {
+            // Durable queues are made with the cluster: this is a fault of its configuration.
+            tracing::error!(publications = nowhere, "no such durable queue");
+            self.machine.telemetry.count("store_publications_unroutable", nowhere);
+        }
+    }
 }

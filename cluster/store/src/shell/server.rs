@@ -127,14 +127,12 @@ impl Desk {
                 return None;
             }
         };
-        match self.home(conversation) {
-            Some(partition) => Some(Input::Request(partition, request, reply)),
-            None => {
-                // Asked the wrong node: the two disagree about the topology.
-                reply.send(Answer::Failed(CallError::Unavailable));
-                None
-            }
-        }
+        let Some(partition) = self.home(conversation) else {
+            // Asked the wrong node: the two disagree about the topology.
+            reply.send(Answer::Failed(CallError::Unavailable));
+            return None;
+        };
+        Some(Input::Request(partition, request, reply))
     }
 
     async fn read(&self, call: Call) -> Answer {

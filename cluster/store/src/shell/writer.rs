@@ -85,6 +85,8 @@ impl Writer {
     pub fn acquire(&mut self, id: PartitionId, above: Epoch) -> Result<Lease, StoreError> {
         let lease = self.store.acquire(id, above)?;
         let view = self.store.view()?;
+        // Everything that can fail comes before the partition is taken out of its seat.
+        let conversations = view.count(id)?;
         let choices = Choices {
             deduplication: self.config.design.deduplication,
             receipts: self.config.design.receipts,
@@ -98,7 +100,6 @@ impl Writer {
         };
         let command = Command::Acquire { epoch: lease.epoch, owner: self.config.number };
         machine.apply(command, &mut Overlay::new(&*view), &mut Vec::new())?;
-        let conversations = view.count(id)?;
         drop(view);
         self.partitions.insert(id, Seat { machine, lease, conversations });
         Ok(lease)
@@ -132,7 +133,7 @@ impl Writer {
         let mut applied = Applied::default();
         let mut written = BTreeSet::new();
         for line in &mut work.lines {
-            let Some(seat) = self.partitions.get_mut(&line.partition()) else { continue };
+            let seat = self.partitions.get_mut(&line.partition()).expect("lines of this node only");
             if written.insert(line.partition()) {
                 applied.leases.push(seat.lease);
             }
@@ -213,7 +214,7 @@ impl Writer {
         let mut answers = Vec::with_capacity(tails.len());
         for tail in tails {
             let Tail::Attach(link, items, reply) = tail else { continue };
-            let mut budget = Budget::new();
+            let mut budget = Budget::default();
             let answered: Result<_, _> = items
                 .iter()
                 .filter_map(|item| self.attach_one(&*view, item, &mut budget).transpose())

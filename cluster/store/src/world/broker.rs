@@ -149,7 +149,7 @@ impl Broker for FakeBroker {
     ) -> BoxFuture<'static, Result<Box<dyn Subscription>, SubscribeError>> {
         let broker = self.clone();
         Box::pin(async move {
-            let consumer = {
+            let number = {
                 let mut state = broker.state();
                 let waiting = state.queues.entry(queue).or_default();
                 if waiting.epoch > options.epoch {
@@ -160,7 +160,7 @@ impl Broker for FakeBroker {
                 waiting.consumer
             };
             let prefetch = options.prefetch as usize;
-            Ok(Box::new(Consumer { broker, queue, consumer, prefetch }) as Box<dyn Subscription>)
+            Ok(Box::new(Consumer { broker, queue, number, prefetch }) as Box<dyn Subscription>)
         })
     }
 
@@ -184,7 +184,7 @@ impl Broker for FakeBroker {
 struct Consumer {
     broker: FakeBroker,
     queue: Queue,
-    consumer: u64,
+    number: u64,
     prefetch: usize,
 }
 
@@ -196,7 +196,7 @@ impl Subscription for Consumer {
                 {
                     let mut state = self.broker.state();
                     let waiting = state.queues.get_mut(&self.queue).expect("subscribed");
-                    if waiting.consumer != self.consumer {
+                    if waiting.consumer != self.number {
                         return Err(SubscriptionLost);
                     }
                     let mut deliveries = Vec::new();
@@ -222,7 +222,7 @@ impl Subscription for Consumer {
             let mut state = self.broker.state();
             let State { queues, dead, .. } = &mut *state;
             let waiting = queues.get_mut(&self.queue).expect("subscribed");
-            if waiting.consumer != self.consumer {
+            if waiting.consumer != self.number {
                 return;
             }
             for settlement in settlements {
