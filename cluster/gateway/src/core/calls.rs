@@ -58,6 +58,8 @@ pub struct LookupCall {
 pub struct AttachCall {
     /// Why, item by item.
     pub wishes: Vec<AttachWish>,
+    /// How often something was lost before the call was made.
+    pub losses: u64,
 }
 
 impl AttachCall {
@@ -136,4 +138,3 @@ pub struct BacklogRequest {
     /// Attempts so far.
     pub tries: u32,
 }
-

@@ -31,18 +31,22 @@ impl Hub {
         let Some(stream) = self.streams.get_mut(&conversation) else { return };
         let live = stream.live;
         let Some(place) = stream.place_mut(id) else { return };
-        let limit = match place.phase {
-            Phase::Streaming if live.is_some_and(|live| place.at < live) => CATCH_UP_PAGE,
-            Phase::BacklogFirst { .. } => CATCH_UP_PAGE,
-            _ => return,
+        let behind = match place.phase {
+            Phase::Streaming => !place.told || live.is_some_and(|live| place.at < live),
+            Phase::BacklogFirst => true,
+            Phase::Attaching { .. } | Phase::SubscribingLate => false,
         };
         let Some(session) = self.outlets.sessions.get(id) else { return };
-        if place.reading || session.pages >= CATCH_UP_PAGES || !self.outlets.wants_page(id) {
+        if !behind
+            || place.reading
+            || session.pages >= CATCH_UP_PAGES
+            || !self.outlets.wants_page(id)
+        {
             return;
         }
         place.reading = true;
         let (user, after) = (Some(place.user), place.at);
-        let query = RangeQuery { conversation, user, after, limit };
+        let query = RangeQuery { conversation, user, after, limit: CATCH_UP_PAGE };
         let purpose = RangePurpose::CatchUp(id);
         self.calls.push_back(Call::Range(RangeCall { query, purpose }));
         if let Some(session) = self.outlets.sessions.get_mut(id) {
@@ -106,7 +110,7 @@ impl Hub {
         let at = place.at;
         let page = match page {
             Ok(page) => page,
-            Err(CallError::Refused(_)) if matches!(place.phase, Phase::BacklogFirst { .. }) => {
+            Err(CallError::Refused(_)) if place.phase == Phase::BacklogFirst => {
                 return self.leave_quietly(id, conversation);
             }
             Err(CallError::Refused(_)) => {
@@ -116,8 +120,8 @@ impl Hub {
                 return self.timers.set(now.ms + RETRY_MS, Timer::Page(id, conversation));
             }
         };
-        if let Phase::BacklogFirst { told } = place.phase {
-            return self.read_first(now, id, conversation, told, page);
+        if place.phase == Phase::BacklogFirst {
+            return self.read_first(now, id, conversation, page);
         }
         let mut follow = Vec::new();
         if !page.entries.is_empty() {
@@ -125,6 +129,7 @@ impl Hub {
         } else if page.first > at.next() {
             // Everything behind the place was removed by retention.
             place.at = Sequence(page.first.0 - 1);
+            place.told = true;
             let attached = Attached { conversation, from: place.at, head: page.head };
             self.outlets.say(id, ServerFrame::Attached(attached));
             follow.push(Follow::CatchUp { session: id });
@@ -144,15 +149,13 @@ impl Hub {
         now: Now,
         id: SessionId,
         conversation: ConversationId,
-        told: bool,
         page: RangePage,
     ) {
         let Some(stream) = self.streams.get_mut(&conversation) else { return };
         let Some(place) = stream.place_mut(id) else { return };
-        if !told {
+        if !std::mem::replace(&mut place.told, true) {
             let from = place.at.min(page.head).max(super::greeting::before(page.first));
             place.at = from;
-            place.phase = Phase::BacklogFirst { told: true };
             let attached = Attached { conversation, from, head: page.head };
             self.outlets.say(id, ServerFrame::Attached(attached));
         }
@@ -207,9 +210,7 @@ impl Hub {
                 } else {
                     // The stream is complete, and still the owner says that these are no members.
                     let expelled = stream.places.iter().filter(|place| place.expelled);
-                    follow.extend(
-                        expelled.map(|p| Follow::Left { session: p.session, at: p.at }),
-                    );
+                    follow.extend(expelled.map(|p| Follow::Left { session: p.session, at: p.at }));
                 }
             }
             Err(_) => self.timers.set(now.ms + RETRY_MS, Timer::Repair(conversation)),
@@ -235,10 +236,8 @@ impl Hub {
         let number = self.backlogs_asked;
         let request = BacklogRequest { session: id, request: asked.request, query, tries: 1 };
         self.backlogs.insert(number, request);
-        self.calls.push_back(Call::Range(RangeCall {
-            query,
-            purpose: RangePurpose::Backlog(number),
-        }));
+        self.calls
+            .push_back(Call::Range(RangeCall { query, purpose: RangePurpose::Backlog(number) }));
     }
 
     pub(super) fn backlog_again(&mut self, number: u64) {

@@ -69,8 +69,7 @@ impl Hub {
         for place in &stream.places {
             let told = place.user != about
                 && place.phase == Phase::Streaming
-                && (!asked
-                    || self.outlets.sessions.get(place.session).is_some_and(|s| s.presence));
+                && (!asked || self.outlets.sessions.get(place.session).is_some_and(|s| s.presence));
             if told {
                 self.outlets.post(place.session, frame);
             }
@@ -96,16 +95,20 @@ impl Hub {
     fn left(&mut self, id: SessionId, conversation: ConversationId, at: Sequence) {
         let Some(stream) = self.streams.get_mut(&conversation) else { return };
         let Some(place) = stream.place_mut(id) else { return };
-        if place.phase == Phase::SubscribingLate
-            || matches!(place.phase, Phase::Attaching { .. })
-        {
+        if place.phase == Phase::SubscribingLate || matches!(place.phase, Phase::Attaching { .. }) {
             return;
         }
         place.phase = Phase::Attaching { after: Some(at), again: None };
         place.left = None;
         place.reading = false;
         place.expelled = false;
-        self.outlets.say(id, ServerFrame::Detached(Detached { conversation }));
+        if let Some(session) = self.outlets.sessions.get_mut(id) {
+            session.left.retain(|(other, _)| *other != conversation);
+            session.left.push((conversation, at));
+        }
+        if std::mem::replace(&mut place.told, false) {
+            self.outlets.say(id, ServerFrame::Detached(Detached { conversation }));
+        }
         self.wish(id, conversation, Some(at));
     }
 
@@ -116,7 +119,11 @@ impl Hub {
             // Its conversations wait until it is back; attachments that fail are tried again.
             StoreEvent::Lost(_) => {}
             // Which conversations are its own is not known here, and may change: all of them.
-            StoreEvent::Back(_) => self.refresh_all(now),
+            // The node may also have told of new members in vain: users are looked up again.
+            StoreEvent::Back(_) => {
+                self.refresh_all(now);
+                self.look_up_all();
+            }
         }
         self.settle(now);
     }
@@ -150,7 +157,7 @@ impl Hub {
                         self.timers.set(now.ms + PATIENCE_MS, Timer::Repair(conversation));
                     }
                 }
-                Phase::BacklogFirst { .. } | Phase::SubscribingLate => {}
+                Phase::BacklogFirst | Phase::SubscribingLate => {}
             }
         }
     }
@@ -165,11 +172,13 @@ impl Hub {
     pub fn lossy(&mut self, now: Now) {
         // Under overload this happens again and again; one round covers all of it.
         let due = now.ms + REFRESH_EVERY_MS;
+        self.losses += 1;
         self.refresh_due_ms.get_or_insert(due);
     }
 
     pub(super) fn refresh_all(&mut self, now: Now) {
         self.refresh_due_ms = None;
+        self.losses += 1;
         for (conversation, stream) in &self.streams {
             for place in &stream.places {
                 if matches!(place.phase, Phase::Streaming) {
@@ -193,6 +202,16 @@ impl Hub {
         for id in waiting {
             self.publish_due(now, id);
         }
+    }
+
+    fn look_up_all(&mut self) {
+        let all = self.outlets.sessions.keys_between(0, self.outlets.sessions.width());
+        let known = |id: &SessionId| {
+            self.outlets.sessions.get(*id).is_some_and(|session| session.state != State::Greeting)
+        };
+        self.lookups.extend(all.into_iter().filter(known));
+        self.lookups.sort_unstable();
+        self.lookups.dedup();
     }
 
     /// Asks again for an attachment that was not made again, if somebody still needs it.

@@ -7,7 +7,7 @@ use super::calls::{AttachCall, AttachWish, Call, LookupCall};
 use super::hub::{Hub, Now};
 use super::limits::TokenBucket;
 use super::session::{Greeting, State, User};
-use super::stream::{Phase, Stream};
+use super::stream::{Follow, Phase, Stream};
 use super::timers::Timer;
 use ports::{CallError, Claims, TokenError};
 use protocol::design::{Attach, ClientHeartbeat};
@@ -69,7 +69,9 @@ impl Hub {
             return self.close(now, id, CloseCode::TooBig);
         }
         // The highest cursor of a conversation counts if it is named twice.
-        hello.cursors.sort_by_key(|cursor| (cursor.conversation, std::cmp::Reverse(cursor.sequence)));
+        hello
+            .cursors
+            .sort_by_key(|cursor| (cursor.conversation, std::cmp::Reverse(cursor.sequence)));
         hello.cursors.dedup_by_key(|cursor| cursor.conversation);
         session.heard_ms = now.ms;
         session.state = State::Lookup;
@@ -118,7 +120,7 @@ impl Hub {
             Ok(mut found) => {
                 found.sort_by_key(|item| (item.user, item.conversation));
                 for id in &call.sessions {
-                    self.welcome(*id, &found);
+                    self.learn(*id, &found);
                 }
             }
             Err(_) => {
@@ -132,15 +134,30 @@ impl Hub {
 
     fn look_up_later(&mut self, now: Now, id: SessionId) {
         let Some(session) = self.outlets.sessions.get(id) else { return };
-        let since_ms = session.greeting.as_ref().map_or(0, |greeting| greeting.since_ms);
-        if now.ms >= since_ms + limits::HELLO_TIMEOUT.as_millis() as u64 {
+        let since_ms = session.greeting.as_ref().map(|greeting| greeting.since_ms);
+        let timeout = limits::HELLO_TIMEOUT.as_millis() as u64;
+        if since_ms.is_some_and(|since| now.ms >= since + timeout) {
             self.close(now, id, CloseCode::Unavailable);
         } else {
             self.timers.set(now.ms + RETRY_MS, Timer::Lookup(id));
         }
     }
 
+    /// What a lookup found, for a session that waits for it or one that may have missed something.
     /// `found` is sorted by user and holds other users' conversations too.
+    fn learn(&mut self, id: SessionId, found: &[UserConversation]) {
+        let Some(session) = self.outlets.sessions.get(id) else { return };
+        if session.state != State::Open {
+            return self.welcome(id, found);
+        }
+        let user = session.user;
+        let from = found.partition_point(|item| item.user < user);
+        for item in found[from..].iter().take_while(|item| item.user == user) {
+            // Where it has a place already, this changes nothing.
+            self.enter(id, item.conversation, Some(before(item.joined)));
+        }
+    }
+
     fn welcome(&mut self, id: SessionId, found: &[UserConversation]) {
         let Some(session) = self.outlets.sessions.get_mut(id) else { return };
         let Some(greeting) = session.greeting.take() else { return };
@@ -156,6 +173,14 @@ impl Hub {
                 (item.conversation, cursor.ok().map(|index| greeting.cursors[index].sequence))
             })
             .collect();
+        // Cursors of conversations that the user has left: should the user join again, the stream does
+        // not begin before them.
+        for cursor in &greeting.cursors {
+            let found = conversations.binary_search_by_key(&cursor.conversation, |item| item.0);
+            if found.is_err() {
+                session.left.push((cursor.conversation, cursor.sequence));
+            }
+        }
         for join in &greeting.joins {
             if conversations.iter().all(|(known, _)| *known != join.conversation) {
                 conversations.push((join.conversation, Some(before(join.joined))));
@@ -208,14 +233,12 @@ impl Hub {
         after: Option<Sequence>,
     ) {
         let Some(session) = self.outlets.sessions.get_mut(id) else { return };
-        let stream =
-            self.streams.entry(conversation).or_insert_with(|| Stream::new(conversation));
+        let mut left = session.left.iter().filter(|(other, _)| *other == conversation);
+        let after = after.max(left.next().map(|(_, at)| *at));
+        let stream = self.streams.entry(conversation).or_insert_with(|| Stream::new(conversation));
         let atomic = self.config.design.attach == Attach::Atomic;
-        let phase = if atomic {
-            Phase::Attaching { after, again: None }
-        } else {
-            Phase::BacklogFirst { told: false }
-        };
+        let phase =
+            if atomic { Phase::Attaching { after, again: None } } else { Phase::BacklogFirst };
         if !stream.add(id, session.user, phase) {
             return;
         }
@@ -248,7 +271,7 @@ impl Hub {
         match place.map(|place| place.phase) {
             Some(Phase::Attaching { after, .. }) => self.wish(id, conversation, after),
             Some(Phase::SubscribingLate) => self.wish(id, conversation, None),
-            Some(Phase::BacklogFirst { .. } | Phase::Streaming) | None => {}
+            Some(Phase::BacklogFirst | Phase::Streaming) | None => {}
         }
     }
 
@@ -275,7 +298,8 @@ impl Hub {
             let count = self.lookups.len().min(LOOKUP_USERS);
             let sessions: Vec<SessionId> = self.lookups.drain(..count).collect();
             let alive = |id: &SessionId| self.outlets.sessions.get(*id).map(|s| (*id, s.user));
-            let (sessions, users): (Vec<_>, BTreeSet<_>) = sessions.iter().filter_map(alive).unzip();
+            let (sessions, users): (Vec<_>, BTreeSet<_>) =
+                sessions.iter().filter_map(alive).unzip();
             if !sessions.is_empty() {
                 self.lookups_under_way += 1;
                 let users = users.into_iter().collect();
@@ -288,7 +312,7 @@ impl Hub {
                 break;
             }
             self.attaches_under_way += 1;
-            self.calls.push_back(Call::Attach(AttachCall { wishes }));
+            self.calls.push_back(Call::Attach(AttachCall { wishes, losses: self.losses }));
         }
     }
 
@@ -336,6 +360,8 @@ impl Hub {
     /// The answers to a batch of attachments; missing ones are asked for again later.
     pub fn attached(&mut self, now: Now, call: AttachCall, answers: Vec<AttachedItem>) {
         self.attaches_under_way -= 1;
+        // Entries behind such an answer may have been lost while it was on its way.
+        let doubtful = call.losses != self.losses;
         let mut answers = answers.into_iter().peekable();
         for AttachWish { item, session } in call.wishes {
             let answer = answers.next_if(|answer| {
@@ -344,6 +370,9 @@ impl Hub {
             match (answer, session) {
                 (Some(answer), Some(id)) => {
                     self.attached_session(now, id, item.conversation, answer.outcome);
+                    if doubtful {
+                        self.refresh(item.conversation, item.user);
+                    }
                 }
                 (Some(answer), None) => {
                     self.refreshed(now, item.conversation, item.user, answer.outcome);
@@ -370,17 +399,18 @@ impl Hub {
     ) {
         let Some(stream) = self.streams.get_mut(&conversation) else { return };
         let Some(place) = stream.place_mut(id) else { return };
-        let (late, again) = match place.phase {
-            Phase::Attaching { again, .. } => (false, again),
-            Phase::SubscribingLate => (true, None),
-            Phase::BacklogFirst { .. } | Phase::Streaming => return,
+        let (late, after, again) = match place.phase {
+            Phase::Attaching { after, again } => (false, after, again),
+            Phase::SubscribingLate => (true, None, None),
+            Phase::BacklogFirst | Phase::Streaming => return,
         };
         let at = match (outcome, again) {
             (Ok(at), _) => at,
             // The answer is from before the user joined.
             (Err(AttachRefusal::NotMember), Some(joined)) => {
-                place.phase = Phase::Attaching { after: Some(joined), again: None };
-                return self.wish(id, conversation, Some(joined));
+                let after = after.max(Some(joined));
+                place.phase = Phase::Attaching { after, again: None };
+                return self.wish(id, conversation, after);
             }
             (Err(AttachRefusal::NotMember), None) => return self.leave_quietly(id, conversation),
         };
@@ -390,9 +420,16 @@ impl Hub {
             // What was stored since the last page is behind the place, and nobody will notice.
             place.at = at.head;
             stream.begin(at.head, &mut self.outlets, &mut follow);
+        } else if let Some(after) = after.filter(|after| *after < at.from) {
+            // The user joined later, or again, or retention removed something: what is for this
+            // session between its cursor and there, only a page can tell.
+            place.at = after;
+            stream.begin(at.head, &mut self.outlets, &mut follow);
+            follow.push(Follow::CatchUp { session: id });
         } else {
             let from = at.from.min(at.head);
             place.at = from;
+            place.told = true;
             let attached = Attached { conversation, from, head: at.head };
             self.outlets.say(id, ServerFrame::Attached(attached));
             stream.begin(at.head, &mut self.outlets, &mut follow);

@@ -87,6 +87,7 @@ pub struct Hub {
     pub(super) wishes: VecDeque<AttachWish>,
     pub(super) refreshes: BTreeSet<(ConversationId, UserId)>,
     pub(super) refresh_due_ms: Option<u64>,
+    pub(super) losses: u64,
     pub(super) attaches_under_way: usize,
     pub(super) backlogs: BTreeMap<u64, BacklogRequest>,
     pub(super) backlogs_asked: u64,
@@ -123,6 +124,7 @@ impl Hub {
             wishes: VecDeque::new(),
             refreshes: BTreeSet::new(),
             refresh_due_ms: None,
+            losses: 0,
             attaches_under_way: 0,
             backlogs: BTreeMap::new(),
             backlogs_asked: 0,
@@ -284,7 +286,10 @@ impl Hub {
     /// Closes what was found to be slow. Posting to others cannot make anybody slow here, so one
     /// round is enough.
     pub(super) fn settle(&mut self, now: Now) {
-        debug_assert!(self.config.design.slow_session == SlowSession::Disconnect || self.outlets.slow.is_empty());
+        debug_assert!(
+            self.config.design.slow_session == SlowSession::Disconnect
+                || self.outlets.slow.is_empty()
+        );
         for id in std::mem::take(&mut self.outlets.slow) {
             let Some(session) = self.forget(now, id) else { continue };
             let waiting = session.mailbox.level().frames as u32;

@@ -9,6 +9,8 @@ mod delivering;
 mod encoded;
 mod greeting;
 pub mod hub;
+#[cfg(test)]
+mod hub_model;
 pub mod limits;
 pub mod mailbox;
 mod notices;

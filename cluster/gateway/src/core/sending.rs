@@ -9,8 +9,8 @@ use super::hub::{Hub, Now};
 use super::session::HeldBack;
 use super::timers::Timer;
 use bytes::Bytes;
-use ports::broker::{Publication, PublishError, Queue};
 use ports::TokenError;
+use ports::broker::{Publication, PublishError, Queue};
 use protocol::frames::server::Rejected;
 use protocol::ids::MAX_CLIENT_CHOSEN_ID;
 use protocol::partition::partition_of;
@@ -132,8 +132,7 @@ impl Hub {
             let until_ms = now.ms + HELD_BACK_MS + u64::from(retry_after_ms);
             session.held_back.push(HeldBack { conversation, message, until_ms });
         }
-        let reason =
-            if limited { RejectReason::RateLimited } else { RejectReason::Unavailable };
+        let reason = if limited { RejectReason::RateLimited } else { RejectReason::Unavailable };
         self.refuse(id, conversation, message, reason, retry_after_ms.max(1));
     }
 
@@ -289,11 +288,9 @@ fn flaw(frame: &ClientFrame) -> Option<RejectReason> {
 
 fn action(frame: ClientFrame) -> Option<Action> {
     match frame {
-        ClientFrame::Send(send) => Some(Action::Send {
-            body: send.body,
-            reply_to: send.reply_to,
-            format: send.format,
-        }),
+        ClientFrame::Send(send) => {
+            Some(Action::Send { body: send.body, reply_to: send.reply_to, format: send.format })
+        }
         ClientFrame::Edit(edit) => Some(Action::Edit { target: edit.target, body: edit.body }),
         ClientFrame::Delete(delete) => Some(Action::Delete { target: delete.target }),
         _ => None,

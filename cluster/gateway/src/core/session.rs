@@ -7,7 +7,7 @@ use ports::Claims;
 use protocol::codec::Codec;
 use protocol::frames::client::Cursor;
 use protocol::store_calls::UserConversation;
-use protocol::{ClientMessageId, ConversationId, DeviceId, SessionId, UserId};
+use protocol::{ClientMessageId, ConversationId, DeviceId, Sequence, SessionId, UserId};
 use std::sync::Arc;
 
 /// One device's connection.
@@ -41,6 +41,9 @@ pub struct Session {
     pub claims: Option<Box<Claims>>,
     /// Conversations in whose streams it has a place.
     pub conversations: Vec<ConversationId>,
+    /// Where streams of this session ended because the user left: a stream that begins again does not
+    /// go back behind that, however old the news of the joining is.
+    pub left: Vec<(ConversationId, Sequence)>,
     /// Only while the user's conversations are looked up.
     pub greeting: Option<Box<Greeting>>,
     /// Pages of backlog under way for it.
@@ -104,6 +107,7 @@ impl Session {
             presence: false,
             claims: None,
             conversations: Vec::new(),
+            left: Vec::new(),
             greeting: None,
             pages: 0,
             requests: 0,

@@ -8,7 +8,7 @@
 
 use super::encoded::Encoded;
 use super::outlets::Outlets;
-use protocol::frames::server::Attached;
+use protocol::frames::server::{Attached, Detached};
 use protocol::{Content, ConversationId, Entry, Sequence, ServerFrame, SessionId, UserId};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -47,10 +47,20 @@ pub struct Place {
     pub left: Option<Sequence>,
     /// What it waits for.
     pub phase: Phase,
+    /// The session knows that it is attached, and where. Not so while it is open whether the user was
+    /// a member all the time since its cursor: the pages of its backlog will tell.
+    pub told: bool,
     /// A page is under way.
     pub reading: bool,
     /// The owner says that the user is no longer a member; the `Leave` is still to come.
     pub expelled: bool,
+}
+
+impl Place {
+    /// Whether it gets the entry behind `live` as it comes.
+    fn is_live(&self, live: Option<Sequence>) -> bool {
+        self.told && self.phase == Phase::Streaming && Some(self.at) == live
+    }
 }
 
 /// What a place waits for.
@@ -60,7 +70,7 @@ pub enum Phase {
     /// the user joined at this sequence meanwhile.
     Attaching { after: Option<Sequence>, again: Option<Sequence> },
     /// Design choice `backlog_first`: reads without being subscribed.
-    BacklogFirst { told: bool },
+    BacklogFirst,
     /// Design choice `backlog_first`: subscribes, believing that nothing was missed.
     SubscribingLate,
     /// Nothing but entries.
@@ -108,8 +118,8 @@ impl Stream {
     pub fn add(&mut self, session: SessionId, user: UserId, phase: Phase) -> bool {
         let Err(index) = self.find(session) else { return false };
         let at = Sequence::START;
-        let place =
-            Place { session, user, at, left: None, phase, reading: false, expelled: false };
+        let (left, told, reading, expelled) = (None, false, false, false);
+        let place = Place { session, user, at, left, phase, told, reading, expelled };
         self.places.insert(index, place);
         true
     }
@@ -192,7 +202,7 @@ impl Stream {
         let attached = Attached { conversation: self.conversation, from, head: self.known };
         let mut told = Encoded::from(ServerFrame::Attached(attached));
         for place in &mut self.places {
-            if place.phase == Phase::Streaming && Some(place.at) == self.live {
+            if place.is_live(self.live) {
                 place.at = from;
                 outlets.post(place.session, &mut told);
             }
@@ -226,9 +236,7 @@ impl Stream {
         let mut needed = false;
         let mut frame = Encoded::from(ServerFrame::Entry(entry.clone()));
         for place in &mut self.places {
-            if place.phase != Phase::Streaming {
-                needed = true;
-            } else if Some(place.at) == before {
+            if place.is_live(before) {
                 if leaver == Some(place.user) {
                     follow.push(Follow::Left { session: place.session, at: place.at });
                     place.left = Some(sequence);
@@ -236,6 +244,8 @@ impl Stream {
                     outlets.post(place.session, &mut frame);
                     place.at = sequence;
                 }
+            } else if place.phase != Phase::Streaming {
+                needed = true;
             } else if place.at < sequence {
                 needed = true;
                 if leaver == Some(place.user) && place.left.is_none() {
@@ -253,9 +263,9 @@ impl Stream {
         }
     }
 
-    /// Brings a session forward with stored entries of its user, then with recent ones. `first` and
-    /// `whole` are the page's: the oldest stored sequence, and whether an entry that is missing in it
-    /// is none of the user's (a hole in the membership).
+    /// Brings a session forward with stored entries of its user, then with recent ones. What is missing
+    /// in such a page is not for the user: either it is older than `first`, the oldest that is still
+    /// stored, or the user was no member there.
     pub fn feed(
         &mut self,
         session: SessionId,
@@ -272,17 +282,18 @@ impl Stream {
             if entry.sequence <= place.at {
                 continue;
             }
-            if entry.sequence != place.at.next() {
-                if first > place.at.next() && entry.sequence == first {
-                    // Retention removed what is between, and the session is told so.
-                    place.at = Sequence(first.0 - 1);
-                    let attached = Attached { conversation, from: place.at, head };
-                    outlets.say(session, ServerFrame::Attached(attached));
-                } else {
-                    // A hole in the membership: the user left here, and joined again later.
-                    follow.push(Follow::Left { session, at: place.at });
-                    return;
+            if place.left.is_some_and(|left| entry.sequence > left) {
+                follow.push(Follow::Left { session, at: place.at });
+                return;
+            }
+            if entry.sequence != place.at.next() || !place.told {
+                let removed = first > place.at.next();
+                if std::mem::replace(&mut place.told, true) && !removed {
+                    outlets.say(session, ServerFrame::Detached(Detached { conversation }));
                 }
+                place.at = Sequence(entry.sequence.0 - 1);
+                let attached = Attached { conversation, from: place.at, head };
+                outlets.say(session, ServerFrame::Attached(attached));
             }
             if !give(place, &entry, outlets, follow) {
                 return;
@@ -292,23 +303,21 @@ impl Stream {
             return;
         }
         for entry in &self.recent {
-            if entry.sequence == place.at.next() && !give(place, entry, outlets, follow) {
+            if place.told
+                && entry.sequence == place.at.next()
+                && !give(place, entry, outlets, follow)
+            {
                 return;
             }
         }
-        if self.live.is_some_and(|live| place.at < live) {
+        if !place.told || self.live.is_some_and(|live| place.at < live) {
             follow.push(Follow::CatchUp { session });
         }
     }
 }
 
 /// Gives an entry to a session that is catching up; whether it may get more.
-fn give(
-    place: &mut Place,
-    entry: &Entry,
-    outlets: &mut Outlets,
-    follow: &mut Vec<Follow>,
-) -> bool {
+fn give(place: &mut Place, entry: &Entry, outlets: &mut Outlets, follow: &mut Vec<Follow>) -> bool {
     if place.left == Some(entry.sequence) || leaver(entry) == Some(place.user) {
         follow.push(Follow::Left { session: place.session, at: place.at });
         return false;

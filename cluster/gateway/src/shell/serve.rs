@@ -85,8 +85,7 @@ pub async fn serve(
     let beats = config.design.client_heartbeat == ClientHeartbeat::On;
     let of = |time: Duration| if beats { time } else { Duration::ZERO };
     let (heartbeat, idle_timeout) = (of(config.heartbeat), of(config.idle_timeout));
-    let front =
-        Arc::new(Front::new(hub, machine.clone(), tokens.clone(), heartbeat, idle_timeout));
+    let front = Arc::new(Front::new(hub, machine.clone(), tokens.clone(), heartbeat, idle_timeout));
     let events = conversations.announce(config.id, incarnation);
     let caller = Caller::new(front.clone(), broker.clone(), conversations.clone());
     let consumer = consume(front.clone(), broker.clone(), config.id, incarnation);

@@ -229,10 +229,7 @@ impl Trunk {
         let (heartbeat, timeout) = (self.front.trunk_heartbeat, self.front.trunk_idle_timeout);
         if !timeout.is_zero() && silence >= timeout {
             self.close(CloseCode::IdleTimeout);
-        } else if !heartbeat.is_zero()
-            && silence >= heartbeat
-            && now >= self.pinged + heartbeat
-        {
+        } else if !heartbeat.is_zero() && silence >= heartbeat && now >= self.pinged + heartbeat {
             self.pinged = now;
             self.ping = true;
             self.items.push(ServerTrunk::Alive);

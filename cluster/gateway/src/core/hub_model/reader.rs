@@ -1,0 +1,166 @@
+//! A client of the model: reads its frames and checks each of them against the owner's logs.
+
+use super::world::{Log, World};
+use crate::core::Mailbox;
+use crate::core::mailbox::Taken;
+use protocol::codec::Codec;
+use protocol::frames::client::Cursor;
+use protocol::{
+    ClientMessageId, CloseCode, Content, ConversationId, DeviceId, Sequence, ServerFrame,
+    SessionId, UserId,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::task::{Context, Waker};
+
+/// One device.
+#[derive(Debug)]
+pub struct Reader {
+    pub user: UserId,
+    pub device: DeviceId,
+    pub session: Option<(SessionId, Arc<Mailbox>)>,
+    pub welcomed: bool,
+    /// What it has shown, over all its sessions.
+    pub cursors: BTreeMap<ConversationId, Sequence>,
+    /// Streams of this session.
+    pub streams: BTreeMap<ConversationId, Sequence>,
+    /// Messages without an answer, and what was sent in this session.
+    pub unanswered: BTreeSet<(ConversationId, ClientMessageId)>,
+    pub accepted: BTreeMap<ClientMessageId, Sequence>,
+    pub shown: u64,
+}
+
+/// What came of reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    More,
+    Hungry,
+    Nothing,
+    Ended(CloseCode),
+}
+
+impl Reader {
+    pub fn new(user: u64, device: u32) -> Self {
+        Self {
+            user: UserId(user),
+            device: DeviceId(device),
+            session: None,
+            welcomed: false,
+            cursors: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            unanswered: BTreeSet::new(),
+            accepted: BTreeMap::new(),
+            shown: 0,
+        }
+    }
+
+    pub fn hello_cursors(&self) -> Vec<Cursor> {
+        let cursor = |(conversation, sequence): (&ConversationId, &Sequence)| Cursor {
+            conversation: *conversation,
+            sequence: *sequence,
+        };
+        self.cursors.iter().map(cursor).collect()
+    }
+
+    pub fn disconnect(&mut self) {
+        self.session = None;
+        self.welcomed = false;
+        self.streams.clear();
+        self.unanswered.clear();
+    }
+
+    /// Reads one frame.
+    pub fn read(&mut self, world: &World) -> Outcome {
+        let Some((_, mailbox)) = &self.session else { return Outcome::Nothing };
+        let frame = match mailbox.take(&Context::from_waker(Waker::noop())) {
+            Taken::Frame(frame) => frame,
+            Taken::End(code) => {
+                mailbox.finish();
+                self.disconnect();
+                return Outcome::Ended(code);
+            }
+            Taken::Abandoned => {
+                self.disconnect();
+                return Outcome::Ended(CloseCode::SlowConsumer);
+            }
+            Taken::Empty { hungry } => {
+                return if hungry { Outcome::Hungry } else { Outcome::Nothing };
+            }
+        };
+        self.check(world, Codec::Binary.decode_server(&frame).expect("our own frame"));
+        Outcome::More
+    }
+
+    fn check(&mut self, world: &World, frame: ServerFrame) {
+        let user = self.user;
+        match frame {
+            ServerFrame::Welcome(welcome) => {
+                assert!(!std::mem::replace(&mut self.welcomed, true), "welcomed twice");
+                assert_eq!(welcome.user, user);
+            }
+            ServerFrame::Attached(attached) => {
+                let log = &world.logs[&attached.conversation];
+                let known = self.streams.insert(attached.conversation, attached.from);
+                let before = known.or_else(|| self.cursors.get(&attached.conversation).copied());
+                if let Some(before) = before {
+                    assert!(attached.from >= before, "a stream went back: {attached:?}");
+                    self.check_skipped(log, before, attached.from);
+                }
+            }
+            ServerFrame::Detached(detached) => {
+                let at = self.streams.remove(&detached.conversation).expect("attached before");
+                let log = &world.logs[&detached.conversation];
+                let next = log.entry(at.next());
+                assert!(
+                    next.is_some_and(|entry| entry.content == Content::Leave { user }),
+                    "{user:?} detached at {at:?}, but next is {next:?}"
+                );
+            }
+            ServerFrame::Entry(entry) => {
+                let at = self.streams.get_mut(&entry.conversation).expect("attached before");
+                assert_eq!(entry.sequence, at.next(), "{user:?} in {:?}", entry.conversation);
+                *at = entry.sequence;
+                let log = &world.logs[&entry.conversation];
+                assert_eq!(Some(&entry), log.entry(entry.sequence));
+                assert!(log.is_member(user, entry.sequence), "{user:?} got {entry:?}");
+                self.cursors.insert(entry.conversation, entry.sequence);
+                self.shown += 1;
+            }
+            ServerFrame::Accepted(accepted) => {
+                let message = accepted.client_message_id;
+                let entry = world.logs[&accepted.conversation].entry(accepted.sequence);
+                assert!(
+                    entry.is_some_and(|e| e.author == user && e.client_message_id == message),
+                    "{accepted:?} is {entry:?}"
+                );
+                let earlier = self.accepted.insert(message, accepted.sequence);
+                assert!(earlier.is_none_or(|sequence| sequence == accepted.sequence));
+                self.unanswered.remove(&(accepted.conversation, message));
+            }
+            ServerFrame::Rejected(rejected) => {
+                assert!(!rejected.reason.is_final(), "{rejected:?}");
+                let message = rejected.client_message_id;
+                assert!(
+                    world.logs[&rejected.conversation].entries.iter().all(|entry| {
+                        (entry.author, entry.client_message_id) != (user, message)
+                    }),
+                    "refused, but stored: {rejected:?}"
+                );
+                self.unanswered.remove(&(rejected.conversation, message));
+            }
+            ServerFrame::Resync(_) | ServerFrame::Ping(_) => {}
+            other => panic!("unexpected {other:?}"),
+        }
+    }
+
+    /// Nothing between may be missing: the user was no member there, or it is no longer stored.
+    fn check_skipped(&self, log: &Log, before: Sequence, from: Sequence) {
+        for skipped in before.0 + 1..=from.0 {
+            assert!(
+                skipped <= log.removed || !log.is_member(self.user, Sequence(skipped)),
+                "{:?} was a member at {skipped}, skipped from {before:?} to {from:?}",
+                self.user
+            );
+        }
+    }
+}
