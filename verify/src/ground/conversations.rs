@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 pub(crate) struct LogEntry {
     /// As it was first seen on a device, in a read or in the store.
     pub seen: u32,
+    /// Whether it was seen as two different entries.
+    pub disputed: bool,
     /// As its author was told first.
     pub acked: u32,
     /// As it is in the store at the end.

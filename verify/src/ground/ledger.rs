@@ -23,6 +23,8 @@ pub(crate) mod fate {
     pub const LETTER: u32 = 64;
     /// Invoked after the user's tokens were revoked, and the grace time.
     pub const LATE: u32 = 128;
+    /// Seen under two sequences.
+    pub const TWICE: u32 = 512;
     /// Put back from the dead letters.
     pub const REQUEUED: u32 = 256;
 }

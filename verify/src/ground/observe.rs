@@ -271,6 +271,7 @@ impl Ground {
         if logged.seen == 0 {
             logged.seen = step.print;
         }
+        logged.disputed |= logged.seen != step.print;
         if sighting == Sighting::Stored && logged.stored == 0 {
             logged.stored = step.print;
         }
@@ -280,10 +281,15 @@ impl Ground {
             Said::Message { .. } | Said::Edit { .. } | Said::Delete { .. } => {
                 self.mark(step, entry.author, entry.message, 0);
                 if let Some((place, before)) = step.send
-                    && before.seen == 0
+                    && before.seen != at
                     && before.conversation as usize == step.conversation
                 {
-                    self.ledger.get_mut(place).seen = at;
+                    let record = self.ledger.get_mut(place);
+                    if before.seen == 0 {
+                        record.seen = at;
+                    } else {
+                        record.fate |= fate::TWICE;
+                    }
                 }
             }
         }

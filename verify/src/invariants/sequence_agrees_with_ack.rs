@@ -5,6 +5,7 @@
 //! fingerprint of what was promised for each sequence (4 bytes): whichever comes second is compared.
 
 use super::Check;
+use crate::ground::ledger::fate;
 use crate::ground::recent::About;
 use crate::ground::{Ground, Step};
 use crate::history::event::{Event, What};
@@ -25,7 +26,10 @@ impl Check for Invariant {
                     format!("it was accepted as sequence {} before", record.acked)
                 } else if record.seen != 0 && record.seen != step.sequence {
                     format!("it was seen as sequence {}", record.seen)
-                } else if step.log.seen != 0 && step.log.seen != record.print {
+                } else if record.is(fate::TWICE) {
+                    "it was seen under other sequences, too".to_owned()
+                } else if step.log.disputed || (step.log.seen != 0 && step.log.seen != record.print)
+                {
                     "another entry was seen there".to_owned()
                 } else if step.log.acked != 0 && step.log.acked != record.print {
                     "another send was told the same".to_owned()
