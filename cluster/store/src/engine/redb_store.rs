@@ -25,7 +25,7 @@ const DATA: &str = "store.redb";
 const READY: &str = "store.ready";
 /// redb's page cache. Modest: a simulation runs several store nodes in one process, and what the
 /// owners need most (heads, members) they cache themselves.
-const CACHE_BYTES: usize = 16 * 1024 * 1024;
+const CACHE_BYTES: usize = 32 * 1024 * 1024;
 /// With `fsync = never` every so many commits are forced all the same: redb frees the pages of
 /// unforced commits only then, and the file would grow without end.
 const UNFORCED_COMMITS: u32 = 1_000;
