@@ -12,7 +12,9 @@ use verify::history::event::Phase;
 pub struct Measured {
     /// Time of the last event.
     pub ended_us: u64,
-    /// From the intended time of an operation until its sender was told `accepted`.
+    /// From the intended time of an operation until its sender was told `accepted`. What was not
+    /// answered by the end of the run (`Totals::unanswered`) counts as if it had been answered
+    /// then: a lower bound, because leaving it out would make a cluster that loses answers look fast.
     pub accept: Latency,
     /// From the intended time of an operation until another device showed its entry; one value per
     /// device that showed it.

@@ -57,3 +57,39 @@ pub fn write(dir: &Path, run: &Run) -> Result<Vec<PathBuf>, ReportError> {
     }
     Ok(paths)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{ReportError, write};
+    use crate::sample::Stage;
+    use std::fs;
+    use verify::verdict::Verdict;
+
+    #[test]
+    fn all_forms_are_written() {
+        let dir = std::env::temp_dir().join(format!("fracas-report-{}", std::process::id()));
+        let stage = Stage::of(Verdict::Violated);
+        let paths = write(&dir.join("deep/run"), &stage.run()).expect("a temporary directory");
+        let names: Vec<_> = paths.iter().filter_map(|path| path.file_name()?.to_str()).collect();
+        let want =
+            ["scenario.toml", "verdict.json", "report.md", "report.html", "junit.xml", "repro.txt"];
+        assert_eq!(names, want);
+        for path in &paths {
+            let content = fs::read_to_string(path).expect("what was just written");
+            assert!(content.ends_with('\n') || content.ends_with("</html>"), "{path:?}");
+        }
+        let repro = fs::read_to_string(&paths[5]).expect("what was just written");
+        assert_eq!(repro.trim_end(), stage.run().reproduce);
+        fs::remove_dir_all(&dir).expect("our own directory");
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_made_is_named() {
+        let file = std::env::temp_dir().join(format!("fracas-report-file-{}", std::process::id()));
+        fs::write(&file, "in the way").expect("a temporary directory");
+        let stage = Stage::of(Verdict::Valid);
+        let error = write(&file.join("run"), &stage.run()).expect_err("a file is in the way");
+        assert!(matches!(&error, ReportError::Directory { path, .. } if *path == file.join("run")));
+        fs::remove_file(&file).expect("our own file");
+    }
+}

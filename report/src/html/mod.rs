@@ -10,6 +10,7 @@ mod head;
 mod tables;
 
 use crate::run::Run;
+use crate::text::notes::latency_notes;
 use chart::bins::Bins;
 use chart::{distribution::distribution, timeline::timeline};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -97,11 +98,7 @@ fn latency(run: &Run) -> Markup {
             h2 { "Latency" }
             (tables::latency(run))
             figure.scroll { (distribution(run.measured)) }
-            p.note {
-                "Latency counts from the intended time, the moment at which the open-loop schedule \
-                 wanted the operation, so that a stall cannot hide the operations that it delayed \
-                 (coordinated omission). Percentiles are exact to 0.1 %, and nothing is sampled."
-            }
+            @for note in latency_notes(run.measured) { p.note { (note) } }
         }
     }
 }

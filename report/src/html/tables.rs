@@ -6,7 +6,7 @@ use crate::number;
 use crate::run::{Run, Status};
 use crate::text::totals::totals;
 use maud::{Markup, html};
-use verify::verdict::Finding;
+use verify::verdict::{Finding, Verdict};
 
 /// Fault episodes in the table; the chart draws all.
 const FAULTS_MAX: usize = 200;
@@ -17,7 +17,10 @@ pub(super) fn doubts(run: &Run) -> Markup {
     html! {
         @if !run.judgement.doubts.is_empty() {
             section.doubts {
-                h2 { "Why the verdict is in doubt" }
+                h2 {
+                    @if run.judgement.verdict == Verdict::Unknown { "Why the verdict is unknown" }
+                    @else { "What is in doubt besides" }
+                }
                 ul { @for doubt in &run.judgement.doubts { li { (doubt) } } }
             }
         }

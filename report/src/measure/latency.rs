@@ -91,6 +91,11 @@ impl Recorder {
     /// Records a latency; true if it had to be clipped.
     pub(crate) fn record(&mut self, us: u64, under_fault: bool) -> bool {
         self.second.record(us);
+        self.record_unanswered(us, under_fault)
+    }
+
+    /// Records how long something has waited in vain: it belongs to the run, but to no second.
+    pub(crate) fn record_unanswered(&mut self, us: u64, under_fault: bool) -> bool {
         if under_fault { self.under_fault.record(us) } else { self.calm.record(us) }
     }
 

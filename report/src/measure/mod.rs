@@ -6,7 +6,8 @@
 //! (Gil Tene, "How NOT to Measure Latency", Strange Loop 2015; HdrHistogram's documentation).
 //! Operations that are accepted or shown much later than intended, because a fault, a reconnect or
 //! a slow reader was in between, count in full. Only a device that had no session at all yet when
-//! an operation was intended has no latency for it (`Totals::caught_up`).
+//! an operation was intended has no latency for it (`Totals::caught_up`). Operations that were never
+//! answered count with the time that they waited.
 //!
 //! Nothing is sampled: every operation and every delivery is recorded, as long as fewer than
 //! `window::REMEMBERED` operations come between an operation and its last delivery; what is beyond
@@ -20,6 +21,7 @@ mod window;
 use crate::measured::{Level, Measured, PhaseMark, Totals};
 use faults::Faults;
 use latency::{Distribution, Recorder};
+use protocol::ClientMessageId;
 use seconds::Seconds;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -106,6 +108,9 @@ impl Measurements {
     }
 
     fn observe_rare(&mut self, what: &What) {
+        if let What::Unanswered { device, message, .. } = what {
+            self.unanswered(*device, *message);
+        }
         let totals = &mut self.totals;
         match what {
             What::ConnectFailed { .. } => totals.connects_failed += 1,
@@ -161,6 +166,15 @@ impl Measurements {
         }
         self.totals.accepted += 1;
         self.seconds.now().accepted += 1;
+    }
+
+    fn unanswered(&mut self, device: Device, message: ClientMessageId) {
+        if let Acceptance::First(intended) = self.window.accepted(device, message) {
+            let under_fault = self.faults.overlapped(intended);
+            let waited = self.now.saturating_sub(intended);
+            let clipped = self.accept.record_unanswered(waited, under_fault);
+            self.totals.clipped += u64::from(clipped);
+        }
     }
 
     fn shown(&mut self, device: Device, entry: &Seen) {

@@ -112,6 +112,27 @@ fn only_the_first_accepted_counts() {
 }
 
 #[test]
+fn an_unanswered_operation_counts_with_the_time_it_waited() {
+    let ada = device(1, 1);
+    let unanswered = |counter| What::Unanswered {
+        device: ada,
+        conversation: CONVERSATION,
+        message: id(ada, counter),
+    };
+    let measured = measure([
+        (0, opened(ada)),
+        (10, sent(ada, 1, 10)),
+        (20, accepted(ada, 1)),
+        (30, sent(ada, 2, 30)),
+        (9_030, unanswered(2)),
+    ]);
+    assert_eq!(measured.accept.all.count, 2);
+    assert_eq!(measured.accept.all.max_us, Some(9_000));
+    assert_eq!((measured.totals.accepted, measured.totals.unanswered), (1, 1));
+    assert_eq!(measured.seconds[0].accept_p99_us, Some(10), "nothing was answered then");
+}
+
+#[test]
 fn a_device_that_was_not_there_yet_is_not_late() {
     let (ada, bob) = (device(1, 1), device(2, 1));
     let measured = measure([

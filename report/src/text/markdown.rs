@@ -7,6 +7,7 @@ use crate::claim;
 use crate::measured::{Band, Latency, Percentiles};
 use crate::number;
 use crate::run::Run;
+use crate::text::notes::latency_notes;
 use crate::text::totals::totals;
 use std::fmt::Write as _;
 use verify::verdict::Evidence;
@@ -45,7 +46,7 @@ fn head(run: &Run, out: &mut String) {
         let _ = writeln!(out, "Lesson: {}\n", text(&run.scenario.lesson));
     }
     for doubt in &run.judgement.doubts {
-        let _ = writeln!(out, "- Unknown, because {}", text(doubt));
+        let _ = writeln!(out, "- In doubt: {}", text(doubt));
     }
     if !run.judgement.doubts.is_empty() {
         out.push('\n');
@@ -105,6 +106,9 @@ fn latency(run: &Run, out: &mut String) {
         }
     }
     percentiles("generator's lateness", &measured.lateness, out);
+    for note in latency_notes(measured) {
+        let _ = write!(out, "\n{}\n", text(&note));
+    }
     out.push('\n');
 }
 

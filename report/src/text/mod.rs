@@ -2,6 +2,7 @@
 
 pub(crate) mod junit;
 pub(crate) mod markdown;
+pub(crate) mod notes;
 pub(crate) mod progress;
 pub(crate) mod terminal;
 pub(crate) mod totals;

@@ -1,0 +1,33 @@
+//! What a reader must know to trust the latencies, and what is special in this run.
+
+use crate::measured::Measured;
+use crate::number;
+
+/// Sentences for below the table of latencies.
+pub(crate) fn latency_notes(measured: &Measured) -> Vec<String> {
+    let totals = &measured.totals;
+    let mut notes = vec![
+        "Latency counts from the intended time, the moment at which the open-loop schedule wanted \
+         the operation, so that a stall cannot hide the operations that it delayed (coordinated \
+         omission). Percentiles are exact to 0.1\u{a0}%, and nothing is sampled."
+            .to_owned(),
+    ];
+    let mut special = |count: u64, sentence: &str| {
+        if count > 0 {
+            notes.push(format!("{} {sentence}", number::count(count)));
+        }
+    };
+    special(
+        totals.unanswered,
+        "operations had no answer at the end of the run; they count with the time that they had \
+         waited until then, which is too short.",
+    );
+    special(
+        totals.caught_up,
+        "deliveries went to devices that connected for the first time after the message was \
+         intended; they have no latency.",
+    );
+    special(totals.untimed, "answers came so late that their intended time was forgotten.");
+    special(totals.clipped, "latencies above ten minutes count as ten minutes in percentiles.");
+    notes
+}
