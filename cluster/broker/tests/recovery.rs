@@ -119,10 +119,8 @@ async fn the_log_shrinks_when_its_messages_are_settled() {
     let deliveries = take(&mut *consumer, 10_000).await;
     consumer.settle(vec![Settlement::AckThrough(deliveries[9_999].tag)]);
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let mut last = 10_000;
-    for _ in 0..4 {
-        publish(&*broker, QUEUE, last..last + 1).await;
-        last += 1;
+    for last in 10_000..10_004 {
+        publish(&*broker, QUEUE, [last]).await;
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     // The settlements themselves fill one large group.
@@ -140,7 +138,7 @@ async fn a_rotten_segment_costs_its_rest_and_is_reported() {
     let config = BrokerConfig { segment_bytes: 200, ..BrokerConfig::default() };
     let broker = open(&disk, config).await;
     for n in 0..60 {
-        publish(&*broker, QUEUE, n..n + 1).await;
+        publish(&*broker, QUEUE, [n]).await;
     }
     lose_power(&disk, broker).await;
     let names = disk.list().unwrap();

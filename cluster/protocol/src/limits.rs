@@ -80,3 +80,5 @@ pub const MAX_REST_BODY_BYTES: usize = 256 * 1024;
 pub const REST_PER_SECOND: u32 = 50;
 /// Burst of the same token bucket.
 pub const REST_BURST: u32 = 200;
+/// Longest reason of a dead letter; a longer one is cut.
+pub const MAX_REASON_BYTES: usize = 1_024;

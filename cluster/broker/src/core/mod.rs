@@ -8,6 +8,7 @@
 //! Settlements take effect at once and their records follow lazily: a lost one is a redelivery,
 //! which consumers recognise.
 
+mod changes;
 mod commit;
 mod letters;
 mod message;
@@ -22,7 +23,8 @@ mod queue_tests;
 #[cfg(test)]
 mod queues_tests;
 
+pub use changes::{Changes, Limits, Placed};
 pub use message::ConsumerId;
-pub use queues::{Changes, Limits, Placed, Queues};
+pub use queues::Queues;
 pub use record::Record;
 pub use replay::Replay;

@@ -2,6 +2,7 @@
 //!
 //! What is durable waits for its commit: see `commit`.
 
+use super::changes::{Changes, Limits, Placed};
 use super::letters::{Letter, Letters};
 use super::message::{ConsumerId, Due, Message, weight};
 use super::queue::{Outcome, Queue};
@@ -11,64 +12,13 @@ use ports::broker::{
     DeadLetter, Delivery, Publication, PublishError, Queue as Name, Settlement, SubscribeError,
     SubscribeOptions,
 };
-use protocol::design::{Poison, Requeue};
+use protocol::design::Poison;
 use protocol::{GatewayId, Incarnation, limits};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How long a message waits that should die while the dead letters are full: it is never dropped.
 const FULL_LETTERS_RETRY: Duration = Duration::from_secs(1);
-
-/// What is fixed for the life of a broker.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// How often a consumer may give a message back.
-    pub delivery_limit: u32,
-    /// Messages waiting in one gateway queue.
-    pub gateway_queue_messages: usize,
-    /// Messages held by one durable queue, and dead letters.
-    pub durable_queue_messages: usize,
-    /// About the size of a log segment.
-    pub segment_bytes: u64,
-    /// Where the messages of a lost consumer go.
-    pub requeue: Requeue,
-    /// What becomes of a message that cannot be processed.
-    pub poison: Poison,
-}
-
-/// What became of a publication.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Placed {
-    /// It is in its queue.
-    Done,
-    /// It will be when its record is committed.
-    Pending,
-    /// It was refused.
-    Refused(PublishError),
-}
-
-/// What the shell must do after calls.
-#[derive(Debug, Default)]
-pub struct Changes {
-    /// To be written, in this order.
-    pub records: Vec<Record>,
-    /// Somebody waits for the records.
-    pub urgent: bool,
-    /// Consumers that can take something.
-    pub wake: Vec<ConsumerId>,
-    /// Consumers that lost their queue.
-    pub lost: Vec<ConsumerId>,
-    /// Something may be due earlier than before.
-    pub timer: bool,
-    /// Messages published.
-    pub published: u64,
-    /// Deliveries that were not the first.
-    pub redelivered: u64,
-    /// Messages that became dead letters.
-    pub dead_lettered: u64,
-    /// Messages that a full gateway queue refused.
-    pub dropped: u64,
-}
 
 /// All queues.
 #[derive(Debug)]
@@ -300,7 +250,8 @@ impl Queues {
         }
     }
 
-    fn die(&mut self, name: Name, message: Message, reason: String, now_ms: u64) {
+    fn die(&mut self, name: Name, message: Message, mut reason: String, now_ms: u64) {
+        reason.truncate(reason.floor_char_boundary(limits::MAX_REASON_BYTES));
         if self.letters.len() >= self.limits.durable_queue_messages {
             let due = Due::after(now_ms, FULL_LETTERS_RETRY);
             let Message { id, attempts, .. } = message;

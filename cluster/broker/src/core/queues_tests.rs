@@ -1,7 +1,8 @@
 //! All queues together, with a log that is a list of records.
 
+use super::changes::{Limits, Placed};
 use super::message::ConsumerId;
-use super::queues::{Limits, Placed, Queues};
+use super::queues::Queues;
 use super::record::Record;
 use super::replay::Replay;
 use bytes::Bytes;
@@ -87,7 +88,9 @@ impl World {
     fn restart(&mut self) {
         let mut replay = Replay::default();
         for (segment, records) in &self.log {
-            records.iter().for_each(|record| replay.apply(record.clone(), *segment));
+            for record in records {
+                replay.apply(record.clone(), *segment);
+            }
             let length = records.iter().map(|r| postcard::to_stdvec(r).unwrap().len() as u64).sum();
             replay.set_length(*segment, length);
         }

@@ -3,9 +3,10 @@
 //! Messages come back in the order of their numbers, which is the order of their publication; a
 //! delayed one goes to the end when it is due, as it would have done.
 
+use super::changes::Limits;
 use super::letters::{Letter, Letters};
 use super::message::{Due, Message, weight};
-use super::queues::{Limits, Queues};
+use super::queues::Queues;
 use super::record::Record;
 use ports::broker::{DeadLetter, Queue as Name};
 use protocol::Epoch;

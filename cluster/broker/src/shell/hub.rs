@@ -89,6 +89,9 @@ impl Hub {
     pub fn publish(&self, batch: Vec<Publication>) -> (Confirms, Option<oneshot::Receiver<bool>>) {
         let now_ms = self.now_ms();
         let mut state = self.lock();
+        if state.closed {
+            return (vec![Err(PublishError::Unknown); batch.len()], None);
+        }
         let mut durable = false;
         let confirms = batch
             .into_iter()
@@ -112,6 +115,9 @@ impl Hub {
         options: SubscribeOptions,
     ) -> Result<(ConsumerId, Arc<Notify>), SubscribeError> {
         let mut state = self.lock();
+        if state.closed {
+            return Err(SubscribeError::Unavailable);
+        }
         let id = state.queues.subscribe(queue, options)?;
         let wake = Arc::new(Notify::new());
         state.consumers.insert(id, Arc::clone(&wake));
