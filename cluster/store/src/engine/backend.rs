@@ -3,9 +3,29 @@
 use ports::DiskFile;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Once set, nothing is written any more. A database that is dropped writes a last time, to say that
+/// it was closed in good order; a node that dies says nothing.
+pub type Dead = Arc<AtomicBool>;
 
 /// A thin shim: redb decides when to write and when to sync.
-pub struct DiskBackend(pub Box<dyn DiskFile>);
+pub struct DiskBackend {
+    /// The database file.
+    pub file: Box<dyn DiskFile>,
+    /// Whether the node has died.
+    pub dead: Dead,
+}
+
+impl DiskBackend {
+    fn alive(&self) -> Result<&dyn DiskFile, io::Error> {
+        if self.dead.load(Ordering::Acquire) {
+            return Err(io::Error::other("the engine was dropped without being closed"));
+        }
+        Ok(&*self.file)
+    }
+}
 
 impl fmt::Debug for DiskBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -15,22 +35,22 @@ impl fmt::Debug for DiskBackend {
 
 impl redb::StorageBackend for DiskBackend {
     fn len(&self) -> Result<u64, io::Error> {
-        self.0.len()
+        self.file.len()
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
-        self.0.read_at(offset, out)
+        self.file.read_at(offset, out)
     }
 
     fn set_len(&self, len: u64) -> Result<(), io::Error> {
-        self.0.set_len(len)
+        self.alive()?.set_len(len)
     }
 
     fn sync_data(&self) -> Result<(), io::Error> {
-        self.0.sync_data()
+        self.alive()?.sync_data()
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
-        self.0.write_at(offset, data)
+        self.alive()?.write_at(offset, data)
     }
 }

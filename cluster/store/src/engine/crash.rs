@@ -170,3 +170,15 @@ fn the_engine_works_again_after_an_io_error() {
     drop(store);
     assert_eq!(recovered(&disk, lease.epoch), 2);
 }
+
+#[test]
+fn an_engine_that_is_dropped_writes_no_farewell() {
+    let disk = CrashDisk::default();
+    let store = RedbStore::open(Arc::new(disk.clone()), Fsync::Always).unwrap();
+    let lease = store.acquire(PARTITION, Epoch(0)).unwrap();
+    store.commit(&[lease], &batch(0, lease.epoch)).unwrap();
+    let before = disk.changes();
+    drop(store);
+    assert_eq!(disk.changes(), before);
+    assert_eq!(recovered(&disk, lease.epoch), 1);
+}

@@ -5,7 +5,7 @@
 //! half-made database file is indistinguishable from a damaged one; and reopening, because redb
 //! refuses all work after an I/O error.
 
-use super::backend::DiskBackend;
+use super::backend::{Dead, DiskBackend};
 use super::redb_view::RedbView;
 use super::tables::{
     self, ACCEPTED, CONVERSATIONS, CURSORS, ENTRIES, LEASES, MEMBERS, MEMBERSHIPS,
@@ -30,11 +30,12 @@ const CACHE_BYTES: usize = 32 * 1024 * 1024;
 /// unforced commits only then, and the file would grow without end.
 const UNFORCED_COMMITS: u32 = 1_000;
 
-/// A redb database on a disk.
+/// A redb database on a disk. Dropped without `close`, it leaves the disk as a killed process would.
 pub struct RedbStore {
     disk: Arc<dyn Disk>,
     fsync: Fsync,
     database: RwLock<Option<Database>>,
+    dead: Dead,
     broken: AtomicBool,
     unforced: AtomicU32,
 }
@@ -42,10 +43,12 @@ pub struct RedbStore {
 impl RedbStore {
     /// Opens the database of a disk, or makes it.
     pub fn open(disk: Arc<dyn Disk>, fsync: Fsync) -> Result<Self, StoreError> {
-        let database = open(&*disk).map_err(|error| opening(&error))?;
+        let dead = Dead::default();
+        let database = open(&*disk, &dead).map_err(|error| opening(&error))?;
         Ok(Self {
             disk,
             fsync,
+            dead,
             database: RwLock::new(Some(database)),
             broken: AtomicBool::new(false),
             unforced: AtomicU32::new(0),
@@ -59,7 +62,7 @@ impl RedbStore {
             let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
             if self.broken.load(Ordering::Acquire) {
                 drop(slot.take());
-                *slot = Some(open(&*self.disk).map_err(|error| opening(&error))?);
+                *slot = Some(open(&*self.disk, &self.dead).map_err(|error| opening(&error))?);
                 self.broken.store(false, Ordering::Release);
             }
         }
@@ -160,6 +163,13 @@ impl MessageStore for RedbStore {
     }
 }
 
+impl Drop for RedbStore {
+    fn drop(&mut self) {
+        // After `close` there is no database left that could write.
+        self.dead.store(true, Ordering::Release);
+    }
+}
+
 /// Why a transaction is not committed.
 enum Abort {
     Store(StoreError),
@@ -228,13 +238,13 @@ fn write_rows(transaction: &WriteTransaction, batch: &WriteBatch) -> Result<(), 
     Ok(())
 }
 
-fn open(disk: &dyn Disk) -> Result<Database, Opening> {
+fn open(disk: &dyn Disk, dead: &Dead) -> Result<Database, Opening> {
     let files = disk.list()?;
     let ready = files.iter().any(|name| name == READY);
     if !ready && files.iter().any(|name| name == DATA) {
         disk.remove(DATA)?;
     }
-    let backend = DiskBackend(disk.open(DATA)?);
+    let backend = DiskBackend { file: disk.open(DATA)?, dead: Arc::clone(dead) };
     let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend)?;
     if !ready {
         make_tables(&database)?;
