@@ -6,6 +6,7 @@
 
 pub mod body;
 pub mod crew;
+pub mod drive;
 pub mod final_reads;
 mod header;
 pub mod measure;

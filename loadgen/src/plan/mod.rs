@@ -182,4 +182,4 @@ const fn device_key(user: UserId, device: DeviceId) -> u64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

@@ -1,0 +1,90 @@
+//! Real runs: the users of a scenario on real sockets against a cluster in another process.
+//!
+//! The run takes place on a thread with a runtime of its own; its events go to a sink on yet another
+//! thread, so that judging and writing never delay the users. The cluster is a child process that is
+//! killed, stopped and started as the scenario asks; what cannot be done to a process is said, not
+//! left out in silence.
+
+mod cluster;
+mod faults;
+mod journal;
+mod machine;
+mod metrics;
+mod network;
+mod story;
+
+pub use cluster::{ClusterError, command_line};
+pub use journal::Sink;
+
+use scenarios::scenario::Scenario;
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use verify::history::event::Phase;
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct RealRun {
+    /// The scenario.
+    pub scenario: Arc<Scenario>,
+    /// Decides what the users do and when.
+    pub seed: u64,
+    /// Gateways of a cluster that is there already, `host:port` each; `None`: a cluster is started.
+    pub target: Option<Vec<String>>,
+    /// The program whose `cluster` command starts one.
+    pub cluster_binary: PathBuf,
+    /// Where the started cluster keeps its data and its log; made if missing, and better empty.
+    pub data: PathBuf,
+}
+
+/// How far a run has got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// The phase.
+    pub phase: Phase,
+    /// Time since the run began.
+    pub elapsed: Duration,
+    /// Time of the whole run, about.
+    pub total: Duration,
+    /// Events so far.
+    pub events: u64,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RealEnded {
+    /// How long it took.
+    pub wall: Duration,
+    /// Why the run says less than it should: the verdict cannot be better than unknown.
+    pub doubts: Vec<String>,
+    /// What a real run does not do, such as link faults. For the report; the verdict stands.
+    pub notes: Vec<String>,
+}
+
+/// Starts a run. Events go to `sink`, one after another; progress comes out of the channel, which
+/// closes with the run.
+pub fn run(run: RealRun, sink: Sink) -> (mpsc::Receiver<Progress>, JoinHandle<RealEnded>) {
+    let (progress, receiver) = mpsc::channel();
+    let handle = thread("real run", move || {
+        // A worker per processor: the users and the cluster share them anyway.
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        match runtime {
+            Ok(runtime) => runtime.block_on(story::tell(run, sink, progress)),
+            Err(error) => {
+                RealEnded { doubts: vec![format!("no runtime: {error}")], ..RealEnded::default() }
+            }
+        }
+    });
+    (receiver, handle)
+}
+
+fn thread<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> JoinHandle<T> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .expect("the operating system has a thread for us")
+}

@@ -1,0 +1,276 @@
+//! A real run from beginning to end: set up, warm up, load under faults, heal, settle, judge.
+
+use super::cluster::Cluster;
+use super::faults;
+use super::journal::{Journal, Sink};
+use super::machine::machine;
+use super::metrics;
+use super::{Progress, RealEnded, RealRun};
+use crate::measure::Lateness;
+use crate::plan::Plan;
+use crate::provider;
+use crate::recorder::Recorder;
+use crate::rest::Http;
+use crate::targets::Targets;
+use crate::{final_reads, run_crew, set_up};
+use ports::Machine;
+use std::ops::Range;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+use verify::history::What;
+use verify::history::event::Phase;
+
+/// How long conversations may take to be made, and final reads to be done.
+const PATIENCE: Duration = Duration::from_mins(5);
+/// How long crews may take to end.
+const GOODBYE: Duration = Duration::from_secs(10);
+/// Crews: more than processors, so that no schedule of a crew is a bottleneck.
+const CREWS: u32 = 4;
+/// Between two looks at how far the run has got.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// Tells the whole story.
+pub async fn tell(run: RealRun, sink: Sink, progress: mpsc::Sender<Progress>) -> RealEnded {
+    let (journal, thread) = Journal::new(sink);
+    let story = Story::new(run, journal.clone(), progress);
+    let began = journal.began();
+    let mut ended = story.run().await;
+    journal.close();
+    if tokio::task::block_in_place(|| thread.join()).is_err() {
+        ended.doubts.push("the judging thread is gone".to_owned());
+    }
+    ended.wall = began.elapsed();
+    ended
+}
+
+struct Story {
+    run: RealRun,
+    plan: Arc<Plan>,
+    machine: Machine,
+    http: Arc<Http>,
+    journal: Arc<Journal>,
+    phase: watch::Sender<Phase>,
+    ended: RealEnded,
+}
+
+impl Story {
+    fn new(run: RealRun, journal: Arc<Journal>, progress: mpsc::Sender<Progress>) -> Self {
+        let machine = machine("clients", run.seed);
+        let (phase, phases) = watch::channel(Phase::SetUp);
+        let total = {
+            let lengths = run.scenario.phases;
+            run.scenario.load.phases.iter().map(|phase| phase.lasts).sum::<Duration>()
+                + lengths.warm_up
+                + lengths.heal
+                + lengths.settle
+        };
+        machine.spawn("progress", report(journal.clone(), phases, total, progress));
+        Self {
+            plan: Arc::new(Plan::new(&run.scenario, run.seed)),
+            http: Arc::new(Http::new(machine.clone())),
+            run,
+            machine,
+            journal,
+            phase,
+            ended: RealEnded::default(),
+        }
+    }
+
+    async fn run(mut self) -> RealEnded {
+        self.enter(Phase::SetUp);
+        if let Err(why) = self.tell().await {
+            self.ended.doubts.push(why);
+            // Whoever still waits for a phase is let go.
+            self.phase.send_replace(Phase::End);
+            self.journal.record(What::Phase(Phase::End));
+        }
+        self.ended
+    }
+
+    async fn tell(&mut self) -> Result<(), String> {
+        let mut cluster = match self.run.target {
+            Some(_) => None,
+            None => Some(self.start().await?),
+        };
+        let gateways = match (&self.run.target, &cluster) {
+            (Some(gateways), _) => gateways.clone(),
+            (None, Some(cluster)) => cluster.gateways().to_vec(),
+            (None, None) => Vec::new(),
+        };
+        let Some(first) = gateways.first().cloned() else {
+            return Err("there is no gateway to connect to".to_owned());
+        };
+        let targets = Targets::development(gateways);
+        let recorder: Arc<dyn Recorder> = self.journal.clone();
+        let (machine, plan) = (self.machine.clone(), self.plan.clone());
+        timeout(PATIENCE, set_up(machine, plan, targets.clone(), recorder.clone()))
+            .await
+            .map_err(|_| "the conversations were not made in time".to_owned())?
+            .map_err(|error| chain(&error))?;
+        let http = Http::new(self.machine.clone());
+        let polling = self.machine.spawn("metrics", metrics::poll(http, first, recorder.clone()));
+
+        self.enter(Phase::WarmUp);
+        let crews = self.crews(&targets);
+        self.warm_up().await;
+        cluster = self.load(cluster).await;
+        self.enter(Phase::Heal);
+        sleep(self.run.scenario.phases.heal).await;
+        self.enter(Phase::Settle);
+        sleep(self.run.scenario.phases.settle).await;
+        polling.abort();
+        if let Some(status) = cluster.as_mut().and_then(Cluster::ended) {
+            self.ended.doubts.push(format!("the cluster ended by itself: {status}"));
+        }
+        self.enter(Phase::Judge);
+        let (machine, plan) = (self.machine.clone(), self.plan.clone());
+        match timeout(PATIENCE, final_reads(machine, plan, targets, recorder)).await {
+            Ok(doubts) => self.ended.doubts.extend(doubts),
+            Err(_) => self.ended.doubts.push("the final reads did not end in time".to_owned()),
+        }
+        self.dismiss(crews).await;
+        if let Some(cluster) = cluster {
+            match cluster.end().await {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.ended.notes.push("the cluster did not drain in good order".to_owned());
+                }
+                Err(error) => self.ended.doubts.push(chain(&error)),
+            }
+        }
+        Ok(())
+    }
+
+    async fn start(&self) -> Result<Cluster, String> {
+        let recorder: Arc<dyn Recorder> = self.journal.clone();
+        let push =
+            free_address().map_err(|error| format!("no port for the push provider: {error}"))?;
+        let serve = provider::serve(self.machine.clone(), push.clone(), recorder);
+        self.machine.spawn("push provider", serve);
+        let RealRun { cluster_binary, scenario, data, .. } = &self.run;
+        Cluster::start(cluster_binary, scenario, data, &push, &self.http)
+            .await
+            .map_err(|error| chain(&error))
+    }
+
+    /// Starts the crews; each takes a slice of the users.
+    fn crews(&self, targets: &Targets) -> Vec<JoinHandle<Lateness>> {
+        slices(self.plan.users(), CREWS)
+            .enumerate()
+            .map(|(number, slice)| {
+                let crew = run_crew(
+                    machine(&format!("clients-{}", number + 1), self.run.seed),
+                    self.plan.clone(),
+                    slice,
+                    targets.clone(),
+                    self.journal.clone(),
+                    self.phase.subscribe(),
+                );
+                tokio::runtime::Handle::current().spawn(async move { crew.await.lateness })
+            })
+            .collect()
+    }
+
+    /// Until everybody is connected, or until the time for it is over.
+    async fn warm_up(&self) {
+        let deadline = Instant::now() + self.run.scenario.phases.warm_up;
+        let opened = || self.journal.counts().opened.load(Ordering::Relaxed);
+        while opened() < self.plan.sessions() && Instant::now() < deadline {
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    async fn load(&mut self, cluster: Option<Cluster>) -> Option<Cluster> {
+        let (planned, notes) = faults::plan(&self.run.scenario, cluster.is_some());
+        self.ended.notes.extend(notes);
+        self.enter(Phase::Load);
+        let began = Instant::now();
+        let load = self.plan.load_for();
+        let Some(cluster) = cluster else {
+            sleep(load).await;
+            return None;
+        };
+        let (journal, http) = (self.journal.clone(), self.http.clone());
+        let (cluster, doubts) = faults::inflict(cluster, planned, began, journal, http).await;
+        self.ended.doubts.extend(doubts);
+        // The last fault may have ended after the load: then the heal begins with its end.
+        tokio::time::sleep_until(began + load).await;
+        Some(cluster)
+    }
+
+    async fn dismiss(&mut self, crews: Vec<JoinHandle<Lateness>>) {
+        // Crews write down what is still unanswered; only then comes the last event.
+        self.phase.send_replace(Phase::End);
+        let mut lateness = Lateness::default();
+        for crew in crews {
+            match timeout(GOODBYE, crew).await {
+                Ok(Ok(theirs)) => lateness.merge(&theirs),
+                Ok(Err(error)) => self.ended.doubts.push(format!("a crew failed: {error}")),
+                Err(_) => self.ended.doubts.push("a crew did not end in time".to_owned()),
+            }
+        }
+        self.ended.doubts.extend(lateness.doubt());
+        self.journal.record(What::Phase(Phase::End));
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.journal.record(What::Phase(phase));
+        self.phase.send_replace(phase);
+    }
+}
+
+async fn report(
+    journal: Arc<Journal>,
+    phases: watch::Receiver<Phase>,
+    total: Duration,
+    progress: mpsc::Sender<Progress>,
+) {
+    loop {
+        sleep(LOOK_AGAIN).await;
+        let at = Progress {
+            phase: *phases.borrow(),
+            elapsed: journal.began().elapsed(),
+            total,
+            events: journal.counts().events.load(Ordering::Relaxed),
+        };
+        // Nobody looks any more, or the run is over.
+        if progress.send(at).is_err() || phases.has_changed().is_err() {
+            return;
+        }
+    }
+}
+
+/// The users in so many parts of about the same size.
+fn slices(users: Range<u32>, parts: u32) -> impl Iterator<Item = Range<u32>> {
+    let count = u64::from(users.end - users.start);
+    let bound = move |part: u32| users.start + (count * u64::from(part) / u64::from(parts)) as u32;
+    (0..parts).map(move |part| bound(part)..bound(part + 1)).filter(|slice| !slice.is_empty())
+}
+
+fn free_address() -> std::io::Result<String> {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+    Ok(listener.local_addr()?.to_string())
+}
+
+/// An error with all its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_cover_everybody_once() {
+        for users in [1, 2, 3, 4, 5, 30, 1_001] {
+            let all: Vec<u32> = slices(1..users + 1, CREWS).flatten().collect();
+            assert_eq!(all, (1..=users).collect::<Vec<_>>());
+        }
+    }
+}
