@@ -58,17 +58,25 @@ async fn exchange_without_deadline(
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| HttpError::Broken(error.into()))?;
-    let driver = machine.spawn("http client", async {
+    // Also when the deadline drops this future in the middle: a connection to a silent peer would
+    // otherwise stay.
+    let _driver = AbortOnDrop(machine.spawn("http client", async {
         // Its error reaches us through the response as well.
         let _ = connection.await;
-    });
-    let response = async {
+    }));
+    async {
         let (head, body) = sender.send_request(request).await?.into_parts();
         let body = Limited::new(body, MAX_RESPONSE).collect().await?.to_bytes();
         Ok(Response::from_parts(head, body))
     }
     .await
-    .map_err(HttpError::Broken);
-    driver.abort();
-    response
+    .map_err(HttpError::Broken)
+}
+
+struct AbortOnDrop(tokio::task::AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }

@@ -1,0 +1,102 @@
+//! What an attempt came to, by the provider's answer.
+
+use std::time::Duration;
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// 2xx: the provider has it.
+    Delivered,
+    /// The provider will never take it.
+    Refused {
+        /// A 4xx other than 408 and 429.
+        status: u16,
+    },
+    /// It may work later.
+    Failed {
+        /// For the reason of a dead letter: `status 503`, `no response in 2s`.
+        why: String,
+        /// When the provider wants to be asked again.
+        retry_after: Option<Duration>,
+    },
+}
+
+impl Outcome {
+    /// The outcome of an answer with this status.
+    pub fn of_status(status: u16, retry_after: Option<Duration>) -> Self {
+        match status {
+            200..=299 => Self::Delivered,
+            // 408: the request was too slow; 429: too many of them. Neither is about the message.
+            400..=499 if status != 408 && status != 429 => Self::Refused { status },
+            _ => Self::Failed { why: format!("status {status}"), retry_after },
+        }
+    }
+
+    /// Whether the provider did its work, for the breaker. A refusal is work.
+    pub fn is_healthy(&self) -> bool {
+        !matches!(self, Self::Failed { .. })
+    }
+}
+
+/// The delay of a `Retry-After` header (RFC 9110 section 10.2.3): seconds, or a date, which is
+/// compared with `now_ms`, milliseconds since the Unix epoch. `None` if it is neither.
+pub fn retry_after(value: &str, now_ms: u64) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    let at = date.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some(at.saturating_sub(Duration::from_millis(now_ms)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_done_refused_or_worth_another_try() {
+        for (status, expected) in [
+            (200, "done"),
+            (202, "done"),
+            (204, "done"),
+            (301, "again"),
+            (400, "refused"),
+            (404, "refused"),
+            (408, "again"),
+            (410, "refused"),
+            (429, "again"),
+            (500, "again"),
+            (503, "again"),
+            (599, "again"),
+        ] {
+            let outcome = Outcome::of_status(status, None);
+            let kind = match outcome {
+                Outcome::Delivered => "done",
+                Outcome::Refused { .. } => "refused",
+                Outcome::Failed { .. } => "again",
+            };
+            assert_eq!(kind, expected, "{status}");
+            assert_eq!(outcome.is_healthy(), expected != "again", "{status}");
+        }
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        // 784111777 s after the epoch.
+        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+        let at_ms = 784_111_777_000;
+        for (value, now_ms, expected) in [
+            ("7", 0, Some(7_000)),
+            (" 0 ", 0, Some(0)),
+            (date, at_ms - 1_500, Some(1_500)),
+            (date, at_ms + 1, Some(0)),
+            ("soon", 0, None),
+            ("-1", 0, None),
+            ("", 0, None),
+        ] {
+            let delay = retry_after(value, now_ms);
+            assert_eq!(delay, expected.map(Duration::from_millis), "{value}");
+        }
+    }
+}

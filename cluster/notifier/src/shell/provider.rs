@@ -1,0 +1,164 @@
+//! The push provider: a webhook behind a circuit breaker that all queues share.
+
+use crate::core::breaker::{Blame, Breaker, BreakerConfig, Permit, Wait};
+use crate::core::outcome::{Outcome, retry_after};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{Request, header};
+use link::http::{HttpError, exchange};
+use ports::Machine;
+use protocol::records::PushJob;
+use serde::Serialize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+use tokio::time::Instant;
+
+/// Where pushes go.
+pub struct Provider {
+    machine: Machine,
+    address: String,
+    path: String,
+    timeout: Duration,
+    breaker: Mutex<Breaker>,
+    changed: Notify,
+    started: Instant,
+}
+
+/// What is posted. `idempotency_key` is in the header, too.
+#[derive(Serialize)]
+struct Webhook<'a> {
+    idempotency_key: &'a str,
+    user: u64,
+    conversation: u64,
+    sequence: u64,
+    author: u64,
+    preview: &'a str,
+    at_ms: u64,
+}
+
+/// The header that lets a provider recognise a push that it has already taken. A push is made again
+/// when its answer or its settlement got lost.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// There is no leave now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AskAgain {
+    /// Or earlier, if `changed` ends.
+    At(Instant),
+    /// When `changed` ends.
+    AfterProbe,
+}
+
+/// Leave to make one attempt. Dropped without an outcome, the attempt says nothing.
+pub struct Attempt {
+    provider: Arc<Provider>,
+    permit: Option<Permit>,
+}
+
+impl Provider {
+    /// A provider that is taken for healthy.
+    pub fn new(
+        machine: Machine,
+        address: String,
+        path: String,
+        timeout: Duration,
+        breaker: BreakerConfig,
+    ) -> Self {
+        let (breaker, changed) = (Mutex::new(Breaker::new(breaker)), Notify::new());
+        Self { machine, address, path, timeout, breaker, changed, started: Instant::now() }
+    }
+
+    /// Leave to make an attempt, or when to ask again.
+    pub fn attempt(self: &Arc<Self>) -> Result<Attempt, AskAgain> {
+        match self.lock().permit(self.now_ms()) {
+            Ok(permit) => Ok(Attempt { provider: Arc::clone(self), permit: Some(permit) }),
+            Err(Wait { until_ms: None }) => Err(AskAgain::AfterProbe),
+            Err(Wait { until_ms: Some(ms) }) => {
+                Err(AskAgain::At(self.started + Duration::from_millis(ms)))
+            }
+        }
+    }
+
+    /// Ends at the next outcome that is recorded after this call.
+    pub fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
+    }
+
+    async fn post(&self, job: &PushJob) -> Outcome {
+        let begun = Instant::now();
+        let request = self.request(job);
+        let answer = exchange(&self.machine, &self.address, request, self.timeout).await;
+        self.machine.telemetry.time("notifier_provider_seconds", begun.elapsed());
+        match answer {
+            Ok(response) => {
+                let wanted = response.headers().get(header::RETRY_AFTER);
+                let wanted = wanted.and_then(|value| {
+                    retry_after(value.to_str().ok()?, self.machine.clock.now_ms())
+                });
+                Outcome::of_status(response.status().as_u16(), wanted)
+            }
+            Err(
+                error @ (HttpError::Connect { .. } | HttpError::Timeout(_) | HttpError::Broken(_)),
+            ) => Outcome::Failed { why: error.to_string(), retry_after: None },
+        }
+    }
+
+    fn request(&self, job: &PushJob) -> Request<Full<Bytes>> {
+        let key = format!("{}-{}-{}", job.user, job.conversation, job.sequence);
+        let webhook = Webhook {
+            idempotency_key: &key,
+            user: job.user.0,
+            conversation: job.conversation.0,
+            sequence: job.sequence.0,
+            author: job.author.0,
+            preview: &job.preview,
+            at_ms: job.at_ms,
+        };
+        let body = serde_json::to_vec(&webhook).expect("plain fields");
+        Request::post(&self.path)
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(IDEMPOTENCY_KEY, &key)
+            .body(Full::from(body))
+            .expect("the path was checked at the start, and the key is digits")
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.started.elapsed().as_millis() as u64
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Attempt {
+    /// Makes the attempt; how it ended, and whose fault that was.
+    pub async fn make(mut self, job: &PushJob) -> (Outcome, Blame) {
+        let outcome = self.provider.post(job).await;
+        let permit = self.permit.take().expect("taken here or in drop");
+        let now_ms = self.provider.now_ms();
+        let (blame, opened) = {
+            let mut breaker = self.provider.lock();
+            let closed = breaker.is_closed();
+            let blame = breaker.record(permit, outcome.is_healthy(), now_ms);
+            (blame, closed && !breaker.is_closed())
+        };
+        if opened {
+            tracing::warn!(provider = %self.provider.address, ?outcome, "circuit breaker opened");
+            self.provider.machine.telemetry.count("notifier_breaker_opened_total", 1);
+        }
+        self.provider.changed.notify_waiters();
+        (outcome, blame)
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            self.provider.lock().abandon(permit);
+            self.provider.changed.notify_waiters();
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! One life of a notifier: consume its queues until the shutdown.
+
+use crate::core::breaker::BreakerConfig;
+use crate::core::retry::Policy;
+use crate::shell::consumer::Consumer;
+use crate::shell::provider::Provider;
+use futures_util::future::try_join_all;
+use ports::{Broker, Machine, Shutdown};
+use protocol::Epoch;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a notifier is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotifierConfig {
+    /// The numbers of its queues.
+    pub queues: Vec<u16>,
+    /// The push provider, `host:port`.
+    pub provider: String,
+    /// The path of its webhook, from the slash on.
+    pub path: String,
+    /// How long the provider may take to answer.
+    pub timeout: Duration,
+    /// Most attempts at one push; never more than `limits::DELIVERY_LIMIT` are made.
+    pub attempts_max: u32,
+    /// Upper end of the delay before the second attempt; it doubles with each one.
+    pub backoff_base: Duration,
+    /// Upper end of every delay.
+    pub backoff_max: Duration,
+    /// When the provider is given a rest.
+    pub breaker: BreakerConfig,
+    /// Most pushes under way, shared out equally among the queues, at least one each.
+    pub concurrency: usize,
+    /// The fencing number of this life.
+    pub epoch: Epoch,
+}
+
+/// Why a notifier ended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ServeError {
+    /// The path cannot stand in a request.
+    #[error("the path of the webhook is {path:?}: it must begin with / and hold no white space")]
+    Path {
+        /// The path.
+        path: String,
+    },
+    /// Another notifier with a higher epoch consumes a queue.
+    #[error("queue {queue} belongs to epoch {current}")]
+    Fenced {
+        /// The number of the queue.
+        queue: u16,
+        /// The epoch that was seen.
+        current: Epoch,
+    },
+}
+
+/// Consumes until the shutdown; then gives back what was not begun, finishes what was, and returns.
+pub async fn serve(
+    machine: Machine,
+    config: NotifierConfig,
+    broker: Arc<dyn Broker>,
+    shutdown: Shutdown,
+) -> Result<(), ServeError> {
+    if !config.path.starts_with('/') || config.path.parse::<hyper::Uri>().is_err() {
+        return Err(ServeError::Path { path: config.path });
+    }
+    let provider = Arc::new(Provider::new(
+        machine.clone(),
+        config.provider,
+        config.path,
+        config.timeout,
+        config.breaker,
+    ));
+    let policy = Policy {
+        attempts_max: config.attempts_max,
+        backoff_base: config.backoff_base,
+        backoff_max: config.backoff_max,
+    };
+    // A share each, not one pool: whoever is asked first would take all of a pool, every time.
+    let share = config.concurrency.div_ceil(config.queues.len().max(1)).max(1);
+    try_join_all(config.queues.iter().map(|&queue| {
+        let consumer = Consumer {
+            machine: machine.clone(),
+            broker: Arc::clone(&broker),
+            provider: Arc::clone(&provider),
+            policy,
+            queue,
+            epoch: config.epoch,
+            concurrency: share,
+            drain: config.timeout,
+            shutdown: shutdown.clone(),
+        };
+        consumer.run()
+    }))
+    .await?;
+    Ok(())
+}

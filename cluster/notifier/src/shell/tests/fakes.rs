@@ -1,0 +1,329 @@
+//! A queue in memory with the broker's manners, and a provider that answers by script.
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::{Request, Response, StatusCode};
+use link::http_server::{HttpOptions, serve_http};
+use link::memory::Memory;
+use ports::broker::{
+    BrokerUnavailable, Confirms, DeadLetter, Publication, SubscribeError, SubscribeOptions,
+    SubscriptionLost,
+};
+use ports::{BoxFuture, Broker, Delivery, Queue, Settlement, Shutdown, Subscription};
+use protocol::{Epoch, limits};
+use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
+use std::future::ready;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// A message of the queue.
+#[derive(Clone)]
+struct Message {
+    id: u64,
+    bytes: Bytes,
+    redelivered: u32,
+    visible: Instant,
+}
+
+/// One queue.
+#[derive(Default)]
+pub struct FakeBroker {
+    inner: Arc<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    queue: Mutex<VecDeque<Message>>,
+    unsettled: Mutex<BTreeMap<u64, Message>>,
+    pub dead: Mutex<Vec<(u64, String)>>,
+    done: Mutex<Vec<u64>>,
+    epoch: Mutex<Epoch>,
+    /// Rises when the connection is lost: earlier subscriptions are dead.
+    life: Mutex<u64>,
+    away: Mutex<bool>,
+    changed: Notify,
+}
+
+impl FakeBroker {
+    pub fn put(&self, id: u64, bytes: Bytes) {
+        let message = Message { id, bytes, redelivered: 0, visible: Instant::now() };
+        self.inner.queue.lock().unwrap().push_back(message);
+        self.inner.changed.notify_waiters();
+    }
+
+    /// The connection is lost: what was unsettled goes back.
+    pub fn lose_connection(&self) {
+        *self.inner.life.lock().unwrap() += 1;
+        self.inner.give_back();
+        self.inner.changed.notify_waiters();
+    }
+
+    pub fn be_away(&self, away: bool) {
+        *self.inner.away.lock().unwrap() = away;
+    }
+
+    pub fn fence(&self, epoch: Epoch) {
+        *self.inner.epoch.lock().unwrap() = epoch;
+        self.lose_connection();
+    }
+
+    pub fn done(&self) -> Vec<u64> {
+        self.inner.done.lock().unwrap().clone()
+    }
+
+    pub fn dead(&self) -> Vec<(u64, String)> {
+        self.inner.dead.lock().unwrap().clone()
+    }
+
+    /// How often each message that is still there was handed out, without the last time.
+    pub fn redelivered(&self) -> Vec<u32> {
+        let queue = self.inner.queue.lock().unwrap();
+        let unsettled = self.inner.unsettled.lock().unwrap();
+        unsettled.values().chain(queue.iter()).map(|message| message.redelivered).collect()
+    }
+
+    /// Messages that are neither handed out nor settled.
+    pub fn waiting(&self) -> usize {
+        self.inner.queue.lock().unwrap().len()
+    }
+}
+
+impl Inner {
+    fn give_back(&self) {
+        let unsettled = std::mem::take(&mut *self.unsettled.lock().unwrap());
+        let mut queue = self.queue.lock().unwrap();
+        for (_, message) in unsettled.into_iter().rev() {
+            queue.push_front(Message { redelivered: message.redelivered + 1, ..message });
+        }
+    }
+
+    fn settle(&self, settlement: Settlement) {
+        let take = |tag: u64| self.unsettled.lock().unwrap().remove(&tag).expect("settled once");
+        match settlement {
+            Settlement::Ack(tag) => {
+                let message = take(tag);
+                self.done.lock().unwrap().push(message.id);
+            }
+            Settlement::Requeue(tag) => {
+                let message = take(tag);
+                self.queue.lock().unwrap().push_front(message);
+            }
+            Settlement::Retry { tag, after } => {
+                let message = take(tag);
+                let redelivered = message.redelivered + 1;
+                if redelivered >= limits::DELIVERY_LIMIT {
+                    self.dead.lock().unwrap().push((message.id, "delivery limit".into()));
+                } else {
+                    let visible = Instant::now() + after;
+                    let message = Message { redelivered, visible, ..message };
+                    self.queue.lock().unwrap().push_back(message);
+                }
+            }
+            Settlement::DeadLetter { tag, reason } => {
+                let message = take(tag);
+                self.dead.lock().unwrap().push((message.id, reason));
+            }
+            Settlement::AckThrough(_) => unreachable!("pushes end in any order"),
+        }
+    }
+}
+
+struct FakeSubscription {
+    inner: Arc<Inner>,
+    life: u64,
+    prefetch: usize,
+    next_tag: u64,
+}
+
+impl FakeSubscription {
+    fn ready(&mut self) -> Vec<Delivery> {
+        let now = Instant::now();
+        let mut queue = self.inner.queue.lock().unwrap();
+        let mut unsettled = self.inner.unsettled.lock().unwrap();
+        let mut deliveries = Vec::new();
+        while unsettled.len() < self.prefetch {
+            let Some(place) = queue.iter().position(|message| message.visible <= now) else {
+                break;
+            };
+            let message = queue.remove(place).unwrap();
+            self.next_tag += 1;
+            deliveries.push(Delivery {
+                tag: self.next_tag,
+                redelivered: message.redelivered,
+                lossy: false,
+                message: message.bytes.clone(),
+            });
+            unsettled.insert(self.next_tag, message);
+        }
+        deliveries
+    }
+}
+
+impl Subscription for FakeSubscription {
+    fn next(&mut self) -> BoxFuture<'_, Result<Vec<Delivery>, SubscriptionLost>> {
+        Box::pin(async move {
+            let inner = Arc::clone(&self.inner);
+            loop {
+                let changed = inner.changed.notified();
+                if *inner.life.lock().unwrap() != self.life {
+                    return Err(SubscriptionLost);
+                }
+                let ready = self.ready();
+                if !ready.is_empty() {
+                    return Ok(ready);
+                }
+                let later = inner.queue.lock().unwrap().iter().map(|message| message.visible).min();
+                let later = later.unwrap_or_else(|| Instant::now() + Duration::from_hours(9));
+                // A full prefetch is not woken by a message that is visible, but by a settlement.
+                let later = later.max(Instant::now() + Duration::from_millis(1));
+                tokio::select! {
+                    biased;
+                    () = changed => {}
+                    () = sleep_until(later) => {}
+                }
+            }
+        })
+    }
+    fn settle(&mut self, settlements: Vec<Settlement>) {
+        assert_eq!(*self.inner.life.lock().unwrap(), self.life, "settled on a lost subscription");
+        for settlement in settlements {
+            self.inner.settle(settlement);
+        }
+        self.inner.changed.notify_waiters();
+    }
+}
+
+impl Drop for FakeSubscription {
+    fn drop(&mut self) {
+        if *self.inner.life.lock().unwrap() == self.life {
+            self.inner.give_back();
+        }
+    }
+}
+
+impl Broker for FakeBroker {
+    fn publish(&self, _: Vec<Publication>) -> BoxFuture<'static, Confirms> {
+        unreachable!("a notifier publishes nothing")
+    }
+    fn subscribe(
+        &self,
+        queue: Queue,
+        options: SubscribeOptions,
+    ) -> BoxFuture<'static, Result<Box<dyn Subscription>, SubscribeError>> {
+        assert_eq!(queue, Queue::Notify(4));
+        let inner = Arc::clone(&self.inner);
+        let current = *inner.epoch.lock().unwrap();
+        if *inner.away.lock().unwrap() {
+            return Box::pin(ready(Err(SubscribeError::Unavailable)));
+        }
+        if options.epoch < current {
+            return Box::pin(ready(Err(SubscribeError::Fenced { current })));
+        }
+        let life = *inner.life.lock().unwrap();
+        let prefetch = options.prefetch as usize;
+        let subscription = FakeSubscription { inner, life, prefetch, next_tag: life * 1_000 };
+        Box::pin(ready(Ok(Box::new(subscription) as Box<dyn Subscription>)))
+    }
+    fn dead_letters(
+        &self,
+        _: u64,
+        _: u32,
+    ) -> BoxFuture<'static, Result<Vec<DeadLetter>, BrokerUnavailable>> {
+        unreachable!("a notifier does not read dead letters")
+    }
+    fn requeue_dead_letter(&self, _: u64) -> BoxFuture<'static, Result<bool, BrokerUnavailable>> {
+        unreachable!("a notifier does not read dead letters")
+    }
+    fn depths(&self) -> BoxFuture<'static, Result<Vec<(Queue, u64)>, BrokerUnavailable>> {
+        unreachable!("a notifier does not read depths")
+    }
+}
+
+/// What the provider does with a request.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    Status(u16),
+    /// A status, with `Retry-After` in seconds.
+    Later(u16, u64),
+    /// Nothing, ever.
+    Silence,
+    /// 204 after this long.
+    Slow(Duration),
+}
+
+/// A provider; without a script it takes everything.
+#[derive(Clone, Default)]
+pub struct FakeProvider {
+    pub script: Arc<Mutex<VecDeque<Answer>>>,
+    /// What users' pushes get, whatever the script says.
+    pub by_user: Arc<Mutex<BTreeMap<u64, Answer>>>,
+    /// When, and the idempotency key.
+    pub asked: Arc<Mutex<Vec<(Instant, String)>>>,
+    pub most_at_once: Arc<Mutex<(usize, usize)>>,
+}
+
+impl FakeProvider {
+    pub async fn start(memory: &Memory) -> Self {
+        let provider = Self::default();
+        provider.listen(memory).await;
+        provider
+    }
+
+    pub async fn listen(&self, memory: &Memory) {
+        let machine = memory.machine("provider");
+        let listener = machine.network.bind("provider:80").await.unwrap();
+        let (provider, serving) = (self.clone(), machine.clone());
+        machine.spawn("provider", async move {
+            let service = tower::service_fn(move |request| provider.clone().answer(request));
+            let (_trigger, shutdown) = Shutdown::new();
+            let options = HttpOptions::default();
+            serve_http(&serving, listener, service, options, shutdown).await.unwrap();
+        });
+    }
+
+    pub fn keys(&self) -> Vec<String> {
+        self.asked.lock().unwrap().iter().map(|(_, key)| key.clone()).collect()
+    }
+
+    async fn answer(self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+        let (head, body) = request.into_parts();
+        let body: serde_json::Value =
+            serde_json::from_slice(&body.collect().await.unwrap().to_bytes()).unwrap();
+        assert_eq!((head.method.as_str(), head.uri.path()), ("POST", "/push"));
+        let key = head.headers["idempotency-key"].to_str().unwrap().to_owned();
+        assert_eq!(body["idempotency_key"], key.as_str());
+        let (user, conversation, sequence) =
+            (&body["user"], &body["conversation"], &body["sequence"]);
+        assert_eq!(format!("{user}-{conversation}-{sequence}"), key);
+        self.asked.lock().unwrap().push((Instant::now(), key));
+        let for_user = self.by_user.lock().unwrap().get(&user.as_u64().unwrap()).cloned();
+        let scripted = for_user.or_else(|| self.script.lock().unwrap().pop_front());
+        let mut response = Response::new(Full::default());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        match scripted.unwrap_or(Answer::Status(204)) {
+            Answer::Status(status) => {
+                *response.status_mut() = StatusCode::from_u16(status).unwrap();
+            }
+            Answer::Later(status, seconds) => {
+                *response.status_mut() = StatusCode::from_u16(status).unwrap();
+                response.headers_mut().insert("retry-after", seconds.into());
+            }
+            Answer::Silence => std::future::pending().await,
+            Answer::Slow(time) => {
+                self.count_in();
+                sleep(time).await;
+                self.most_at_once.lock().unwrap().0 -= 1;
+            }
+        }
+        Ok(response)
+    }
+
+    fn count_in(&self) {
+        let mut at_once = self.most_at_once.lock().unwrap();
+        at_once.0 += 1;
+        at_once.1 = at_once.1.max(at_once.0);
+    }
+}

@@ -1,0 +1,292 @@
+//! A notifier between a queue in memory and a scripted provider, on tokio's paused clock.
+
+mod fakes;
+
+use super::serve::{NotifierConfig, ServeError, serve};
+use crate::core::breaker::BreakerConfig;
+use bytes::Bytes;
+use fakes::{Answer, FakeBroker, FakeProvider};
+use link::memory::Memory;
+use ports::{Shutdown, ShutdownTrigger};
+use protocol::records::{self, PushJob};
+use protocol::{ConversationId, Epoch, Sequence, UserId};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep};
+
+struct World {
+    memory: Memory,
+    broker: Arc<FakeBroker>,
+    provider: FakeProvider,
+    trigger: ShutdownTrigger,
+    ended: oneshot::Receiver<Result<(), ServeError>>,
+}
+
+fn config() -> NotifierConfig {
+    NotifierConfig {
+        queues: vec![4],
+        provider: "provider:80".into(),
+        path: "/push".into(),
+        timeout: Duration::from_secs(2),
+        attempts_max: 3,
+        backoff_base: Duration::from_millis(100),
+        backoff_max: Duration::from_secs(1),
+        breaker: BreakerConfig {
+            failures_to_open: 20,
+            open_for: Duration::from_secs(1),
+            open_for_max: Duration::from_secs(4),
+        },
+        concurrency: 4,
+        epoch: Epoch(2),
+    }
+}
+
+/// A breaker that opens at the third failure in a row.
+fn touchy() -> NotifierConfig {
+    let breaker = BreakerConfig { failures_to_open: 3, ..config().breaker };
+    NotifierConfig { breaker, ..config() }
+}
+
+async fn world(config: NotifierConfig) -> World {
+    let memory = Memory::default();
+    let provider = FakeProvider::start(&memory).await;
+    let broker = Arc::new(FakeBroker::default());
+    let machine = memory.machine("notifier-1");
+    let (trigger, shutdown) = Shutdown::new();
+    let (report, ended) = oneshot::channel();
+    let consumed = broker.clone();
+    machine.clone().spawn("notifier", async move {
+        let _ = report.send(serve(machine, config, consumed, shutdown).await);
+    });
+    World { memory, broker, provider, trigger, ended }
+}
+
+impl World {
+    /// Users `from..=to` are to be told of something.
+    fn put(&self, users: std::ops::RangeInclusive<u64>) {
+        for user in users {
+            self.broker.put(user, job(user));
+        }
+    }
+
+    fn script(&self, answers: impl IntoIterator<Item = Answer>) {
+        self.provider.script.lock().unwrap().extend(answers);
+    }
+
+    fn asked(&self) -> usize {
+        self.provider.asked.lock().unwrap().len()
+    }
+}
+
+fn job(user: u64) -> Bytes {
+    records::encode(&PushJob {
+        user: UserId(user),
+        conversation: ConversationId(7),
+        sequence: Sequence(3),
+        author: UserId(1),
+        preview: "hello".into(),
+        at_ms: 9,
+    })
+}
+
+const LONG: Duration = Duration::from_mins(1);
+
+#[tokio::test(start_paused = true)]
+async fn a_taken_push_is_done() {
+    let world = world(config()).await;
+    world.put(1..=3);
+    sleep(LONG).await;
+    assert_eq!(world.broker.done(), [1, 2, 3]);
+    assert_eq!(world.provider.keys(), ["1-7-3", "2-7-3", "3-7-3"]);
+    assert_eq!(world.memory.telemetry.counted("notifier_pushed_total"), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_push_is_tried_again_until_it_is_taken() {
+    let world = world(config()).await;
+    world.script([Answer::Status(503), Answer::Silence]);
+    world.put(1..=1);
+    sleep(LONG).await;
+    assert_eq!(world.broker.done(), [1]);
+    assert_eq!(world.provider.keys(), ["1-7-3", "1-7-3", "1-7-3"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_push_that_fails_too_often_becomes_a_dead_letter() {
+    let world = world(config()).await;
+    world.provider.by_user.lock().unwrap().insert(1, Answer::Status(500));
+    world.put(1..=2);
+    sleep(LONG).await;
+    assert_eq!(world.broker.done(), [2]);
+    assert_eq!(world.broker.dead(), [(1, "3 attempts, the last one: status 500".into())]);
+    assert_eq!(world.asked(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_notifier_gives_up_before_the_broker_does() {
+    let world = world(NotifierConfig { attempts_max: 100, ..config() }).await;
+    world.provider.by_user.lock().unwrap().insert(1, Answer::Status(500));
+    world.put(1..=1);
+    sleep(LONG).await;
+    assert_eq!(world.broker.dead(), [(1, "5 attempts, the last one: status 500".into())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_or_unreadable_push_is_a_dead_letter_at_once() {
+    let world = world(config()).await;
+    world.script([Answer::Status(410)]);
+    world.put(1..=1);
+    world.broker.put(2, Bytes::from_static(&[255]));
+    world.put(3..=3);
+    sleep(LONG).await;
+    let mut dead = world.broker.dead();
+    dead.sort();
+    assert_eq!(dead[0], (1, "the push provider refused it: status 410".into()));
+    assert!(dead[1].0 == 2 && dead[1].1.starts_with("no push job: "), "{dead:?}");
+    assert_eq!(world.broker.done(), [3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_provider_says_when_to_come_back() {
+    let world = world(config()).await;
+    world.script([Answer::Later(429, 30)]);
+    world.put(1..=1);
+    sleep(LONG).await;
+    let asked = world.provider.asked.lock().unwrap();
+    let waited = asked[1].0 - asked[0].0;
+    assert!((30..=31).contains(&waited.as_secs()), "{waited:?}");
+    assert_eq!(world.broker.done(), [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_provider_is_probed_and_uses_no_attempts_up() {
+    let world = world(touchy()).await;
+    world.memory.network.close("provider:80");
+    world.put(1..=20);
+    sleep(Duration::from_mins(10)).await;
+    assert_eq!((world.broker.done().len(), world.broker.dead().len()), (0, 0));
+    // The three failures that opened the breaker are all that was counted against anybody.
+    assert_eq!(world.broker.redelivered().iter().sum::<u32>(), 3);
+    assert_eq!(world.memory.telemetry.counted("notifier_breaker_opened_total"), 1);
+
+    world.provider.listen(&world.memory).await;
+    sleep(Duration::from_secs(10)).await;
+    let mut done = world.broker.done();
+    done.sort_unstable();
+    assert_eq!(done, (1..=20).collect::<Vec<_>>());
+    assert_eq!(world.broker.dead(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_open_breaker_lets_one_probe_through_at_a_time() {
+    let world = world(touchy()).await;
+    world.script((0..3).map(|_| Answer::Status(500)));
+    world.script((0..40).map(|_| Answer::Silence));
+    world.put(1..=20);
+    let begun = Instant::now();
+    sleep(LONG).await;
+    // Up to four were under way when it opened; then each probe lasts the timeout of 2 s, and the
+    // waits in between are 1, 2, 4, 4, ... s.
+    let asked = world.provider.asked.lock().unwrap();
+    let late: Vec<_> =
+        asked.iter().map(|(at, _)| *at - begun).filter(|at| at.as_secs() >= 4).collect();
+    assert!((7..=11).contains(&late.len()), "{late:?}");
+    let alone = |pair: &[Duration]| pair[1].abs_diff(pair[0]) >= Duration::from_secs(2);
+    assert!(late.windows(2).all(alone), "{late:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_push_does_not_keep_the_breaker_open_for_the_others() {
+    let world = world(touchy()).await;
+    world.provider.by_user.lock().unwrap().insert(1, Answer::Status(500));
+    world.put(1..=1);
+    sleep(LONG).await;
+    world.put(2..=9);
+    sleep(LONG).await;
+    let mut done = world.broker.done();
+    done.sort_unstable();
+    assert_eq!(done, (2..=9).collect::<Vec<_>>());
+    assert_eq!(world.broker.dead().len(), 1, "the bad one has used its attempts up");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_pushes_are_under_way_than_configured() {
+    let world = world(config()).await;
+    world.script((0..30).map(|_| Answer::Slow(Duration::from_secs(1))));
+    world.put(1..=30);
+    sleep(LONG).await;
+    assert_eq!(world.broker.done().len(), 30);
+    assert_eq!(world.provider.most_at_once.lock().unwrap().1, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_broker_loses_no_push() {
+    let world = world(config()).await;
+    world.script((0..4).map(|_| Answer::Slow(Duration::from_secs(1))));
+    world.put(1..=6);
+    sleep(Duration::from_millis(500)).await;
+    world.broker.be_away(true);
+    world.broker.lose_connection();
+    sleep(Duration::from_secs(5)).await;
+    world.broker.be_away(false);
+    sleep(LONG).await;
+    let mut done = world.broker.done();
+    done.sort_unstable();
+    assert_eq!(done, [1, 2, 3, 4, 5, 6]);
+    assert!(world.memory.telemetry.counted("notifier_subscribe_failed_total") > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_broker_leaves_no_probe_behind() {
+    let world = world(touchy()).await;
+    world.script([500, 500, 500].map(Answer::Status));
+    world.script([Answer::Silence]);
+    world.put(1..=3);
+    // The breaker has opened at once; the probe after a second is silent, and lost with the broker.
+    sleep(Duration::from_millis(1_500)).await;
+    world.broker.lose_connection();
+    sleep(LONG).await;
+    assert_eq!(world.broker.done().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fenced_notifier_ends() {
+    let world = world(config()).await;
+    sleep(LONG).await;
+    world.broker.fence(Epoch(3));
+    let ended = world.ended.await.unwrap();
+    assert_eq!(ended, Err(ServeError::Fenced { queue: 4, current: Epoch(3) }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_finishes_what_is_under_way_and_gives_the_rest_back() {
+    let world = world(config()).await;
+    world.script((0..4).map(|_| Answer::Slow(Duration::from_secs(1))));
+    world.put(1..=20);
+    sleep(Duration::from_millis(500)).await;
+    world.trigger.request();
+    let begun = Instant::now();
+    assert_eq!(world.ended.await.unwrap(), Ok(()));
+    assert!(begun.elapsed() < Duration::from_secs(1));
+    assert_eq!(world.broker.done(), [1, 2, 3, 4]);
+    assert_eq!((world.broker.waiting(), world.broker.redelivered().iter().sum::<u32>()), (16, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_does_not_wait_for_a_silent_provider() {
+    let world = world(config()).await;
+    world.script((0..4).map(|_| Answer::Silence));
+    world.put(1..=4);
+    sleep(Duration::from_millis(500)).await;
+    world.trigger.request();
+    let begun = Instant::now();
+    assert_eq!(world.ended.await.unwrap(), Ok(()));
+    assert!(begun.elapsed() <= config().timeout);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_path_that_is_none_is_refused_at_the_start() {
+    let world = world(NotifierConfig { path: "pu sh".into(), ..config() }).await;
+    assert_eq!(world.ended.await.unwrap(), Err(ServeError::Path { path: "pu sh".into() }));
+}
