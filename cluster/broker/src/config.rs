@@ -11,8 +11,8 @@ pub struct BrokerConfig {
     pub design: Design,
     /// Heartbeats and deadlines of the links to its clients.
     pub timing: LinkTiming,
-    /// How often a consumer may give a message back (`Requeue`, `Retry`) before it becomes a dead
-    /// letter; at least 1. The loss of a consumer does not count.
+    /// Failed attempts (`Retry`) at a message that make it a dead letter; at least 1. Neither `Requeue`
+    /// nor the loss of a consumer counts.
     pub delivery_limit: u32,
     /// Messages waiting in one gateway queue before it overflows.
     pub gateway_queue_messages: usize,

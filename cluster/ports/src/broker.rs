@@ -78,7 +78,7 @@ pub enum Settlement {
     AckThrough(u64),
     /// This one is done.
     Ack(u64),
-    /// This one goes back to where it was.
+    /// This one goes back to where it was; that is no attempt at it.
     Requeue(u64),
     /// This one comes again after a delay; its delivery count rises, and at the delivery limit it
     /// becomes a dead letter.

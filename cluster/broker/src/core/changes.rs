@@ -8,7 +8,7 @@ use protocol::design::{Poison, Requeue};
 /// What is fixed for the life of a broker.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// How often a consumer may give a message back.
+    /// Failed attempts at one message.
     pub delivery_limit: u32,
     /// Messages waiting in one gateway queue.
     pub gateway_queue_messages: usize,

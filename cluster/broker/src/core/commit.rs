@@ -108,7 +108,7 @@ impl Queues {
                     given_up = Some(through);
                 }
                 Record::Settled { .. }
-                | Record::Returned { .. }
+                | Record::Delayed { .. }
                 | Record::HandedOut { .. }
                 | Record::Seen { .. }
                 | Record::Kept { .. } => {}

@@ -18,7 +18,7 @@ pub struct Message {
     pub segment: u32,
     /// How often it was handed out.
     pub handed: u32,
-    /// How often a consumer gave it back as not done: what the delivery limit counts.
+    /// Attempts that have failed, as consumers say: what the delivery limit counts.
     pub attempts: u32,
     /// The record.
     pub bytes: Bytes,

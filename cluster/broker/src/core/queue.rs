@@ -3,10 +3,11 @@
 //! The order is FIFO by position. A message keeps its position while it is handed out and goes back
 //! to it when its consumer is lost. A delayed message takes its position when it is due.
 //!
-//! The delivery limit counts what a consumer itself gave back (`Requeue`, `Retry`), never the loss
-//! of a consumer: a consumer that crashes ten times with a thousand messages prefetched must not
-//! turn a thousand innocent messages into dead letters (which RabbitMQ's `x-delivery-limit` does). A
-//! message that kills its consumers shows by `redelivered`, and the consumer decides.
+//! The delivery limit counts failed attempts that a consumer has reported (`Retry`), as AMQP 1.0
+//! does: its outcome `modified` counts, `released` (our `Requeue`) does not, and nor does the loss of a
+//! consumer. A consumer that crashes or drains ten times with a thousand messages prefetched must not
+//! turn a thousand innocent messages into dead letters. A message that kills its consumers shows by
+//! `redelivered`, which counts every time that it was handed out, and the consumer decides.
 
 use super::message::{ConsumerId, Due, Message};
 use ports::broker::{Delivery, Settlement, SubscribeOptions};
@@ -14,7 +15,7 @@ use protocol::Epoch;
 use protocol::design::Requeue;
 use std::collections::{BTreeMap, VecDeque};
 
-/// Why messages die when consumers give them back again and again.
+/// Why messages die whose attempts fail again and again.
 pub const DELIVERY_LIMIT_REASON: &str = "delivery limit";
 
 /// What a settlement did to one message.
@@ -22,14 +23,14 @@ pub const DELIVERY_LIMIT_REASON: &str = "delivery limit";
 pub enum Outcome {
     /// It is gone.
     Done(Message),
-    /// It is back.
-    Returned {
+    /// It comes again later.
+    Delayed {
         /// Its number.
         id: u64,
-        /// How often that has happened.
+        /// Attempts that have failed.
         attempts: u32,
-        /// When it comes again; `None`: at once.
-        due: Option<Due>,
+        /// When it comes again.
+        due: Due,
     },
     /// It left the queue for the dead letters.
     Died(Message, String),
@@ -186,29 +187,26 @@ impl Queue {
             }
             Settlement::Requeue(tag) => {
                 if let Some(message) = unsettled.remove(&tag) {
-                    outcomes.push(self.give_back(message, None, delivery_limit));
+                    self.put_back(message);
                 }
             }
             Settlement::Retry { tag, after } => {
                 if let Some(message) = unsettled.remove(&tag) {
                     let due = Due::after(now_ms, after);
-                    outcomes.push(self.give_back(message, Some(due), delivery_limit));
+                    outcomes.push(self.retry(message, due, delivery_limit));
                 }
             }
         }
     }
 
-    fn give_back(&mut self, mut message: Message, due: Option<Due>, limit: u32) -> Outcome {
+    fn retry(&mut self, mut message: Message, due: Due, limit: u32) -> Outcome {
         message.attempts = message.attempts.saturating_add(1);
         if message.attempts >= limit {
             return Outcome::Died(message, DELIVERY_LIMIT_REASON.to_owned());
         }
         let (id, attempts) = (message.id, message.attempts);
-        match due {
-            None => self.put_back(message),
-            Some(due) => self.push_later(due.at_ms(), due, message),
-        }
-        Outcome::Returned { id, attempts, due }
+        self.push_later(due.at_ms(), due, message);
+        Outcome::Delayed { id, attempts, due }
     }
 
     fn put_back(&mut self, message: Message) {

@@ -102,19 +102,16 @@ impl Model {
         taken
     }
 
-    /// Gives one back; whether it died.
-    fn give_back(&mut self, at: usize, due: Option<u64>) -> bool {
+    /// An attempt failed; whether that was the last one.
+    fn retry(&mut self, at: usize, due: u64) -> bool {
         let mut entry = self.line.remove(at);
         entry.attempts += 1;
         entry.tag = None;
-        if entry.attempts >= LIMIT {
-            return true;
+        let dead = entry.attempts >= LIMIT;
+        if !dead {
+            self.delayed.push((due, entry));
         }
-        match due {
-            None => self.line.insert(at, entry),
-            Some(due) => self.delayed.push((due, entry)),
-        }
-        false
+        dead
     }
 
     fn tick(&mut self) {
@@ -191,12 +188,12 @@ fn settle(queue: &mut Queue, model: &mut Model, step: &Step) {
             Settlement::AckThrough(tag)
         }
         Step::Requeue { .. } => {
-            died.extend(model.give_back(at, None).then_some(message));
+            model.line[at].tag = None;
             Settlement::Requeue(tag)
         }
         Step::Retry { after_ms, .. } => {
             let due = model.now_ms + after_ms;
-            died.extend(model.give_back(at, Some(due)).then_some(message));
+            died.extend(model.retry(at, due).then_some(message));
             Settlement::Retry { tag, after: Duration::from_millis(after_ms) }
         }
         Step::DeadLetter { .. } => {
@@ -217,7 +214,7 @@ fn settle(queue: &mut Queue, model: &mut Model, step: &Step) {
         match outcome {
             Outcome::Done(message) => now_done.push(message.id),
             Outcome::Died(message, _) => now_dead.push(message.id),
-            Outcome::Returned { id, attempts, .. } => {
+            Outcome::Delayed { id, attempts, .. } => {
                 assert!(id == message && attempts < LIMIT);
             }
         }

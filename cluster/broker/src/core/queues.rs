@@ -233,11 +233,11 @@ impl Queues {
                         done.push(message.id);
                     }
                 }
-                Outcome::Returned { id, attempts, due } => {
+                Outcome::Delayed { id, attempts, due } => {
                     if id != 0 {
-                        self.changes.records.push(Record::Returned { id, attempts, due });
+                        self.changes.records.push(Record::Delayed { id, attempts, due });
                     }
-                    self.changes.timer |= due.is_some();
+                    self.changes.timer = true;
                 }
             }
         }
@@ -259,7 +259,7 @@ impl Queues {
                 queue.push_later(due.at_ms(), due, message);
             }
             if id != 0 {
-                self.changes.records.push(Record::Returned { id, attempts, due: Some(due) });
+                self.changes.records.push(Record::Delayed { id, attempts, due });
             }
             self.changes.timer = true;
             return;

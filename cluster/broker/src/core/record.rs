@@ -28,14 +28,14 @@ pub enum Record {
         /// Their numbers.
         ids: Vec<u64>,
     },
-    /// A consumer gave a message back.
-    Returned {
+    /// An attempt at a message failed, and it comes again later.
+    Delayed {
         /// Its number.
         id: u64,
-        /// How often that has happened.
+        /// Attempts that have failed.
         attempts: u32,
-        /// When it comes again; `None`: at once.
-        due: Option<Due>,
+        /// When it comes again.
+        due: Due,
     },
     /// A message became a dead letter.
     Died {
@@ -81,7 +81,7 @@ pub enum Record {
         due: Option<Due>,
         /// How often it was handed out.
         handed: u32,
-        /// How often it was given back.
+        /// Attempts that have failed.
         attempts: u32,
         /// The record.
         message: Bytes,

@@ -49,11 +49,11 @@ impl Replay {
                     self.messages.remove(&id);
                 }
             }
-            Record::Returned { id, attempts, due } => {
+            Record::Delayed { id, attempts, due } => {
                 if let Some(held) = self.messages.get_mut(&id) {
                     held.message.attempts = attempts;
                     held.message.handed = held.message.handed.max(attempts);
-                    held.due = due;
+                    held.due = Some(due);
                 }
             }
             Record::Died { id, letter, reason, attempts, at_ms } => {

@@ -204,7 +204,7 @@ pub async fn a_delayed_message_is_invisible_until_it_is_due(stage: Stage) {
 }
 
 pub async fn the_delivery_limit_makes_a_dead_letter(stage: Stage) {
-    publish(&*stage.broker, QUEUE, 7..9).await;
+    publish(&*stage.broker, QUEUE, [7]).await;
     let mut consumer = consume(&*stage.broker, QUEUE, 1, 1).await;
     for attempt in 0..limits::DELIVERY_LIMIT {
         let delivery = take(&mut *consumer, 1).await.remove(0);
@@ -212,9 +212,9 @@ pub async fn the_delivery_limit_makes_a_dead_letter(stage: Stage) {
             (numbers(std::slice::from_ref(&delivery)), delivery.redelivered),
             (vec![7], attempt)
         );
-        consumer.settle(vec![Settlement::Requeue(delivery.tag)]);
+        let after = Duration::from_millis(100);
+        consumer.settle(vec![Settlement::Retry { tag: delivery.tag, after }]);
     }
-    assert_eq!(numbers(&take(&mut *consumer, 1).await), [8]);
     let letters = letters(&*stage.broker, 1).await;
     assert_eq!(letters[0].reason, "delivery limit");
     assert_eq!((letters[0].attempts, letters[0].queue), (limits::DELIVERY_LIMIT, QUEUE));
@@ -225,7 +225,10 @@ pub async fn lost_consumers_do_not_use_up_the_delivery_limit(stage: Stage) {
     publish(&*stage.broker, QUEUE, 0..3).await;
     for _ in 0..limits::DELIVERY_LIMIT * 3 {
         let mut consumer = consume(&*stage.broker, QUEUE, 10, 1).await;
-        assert_eq!(numbers(&take(&mut *consumer, 3).await), [0, 1, 2]);
+        let deliveries = take(&mut *consumer, 3).await;
+        assert_eq!(numbers(&deliveries), [0, 1, 2]);
+        // Nor does what a consumer gives back that drains.
+        consumer.settle(vec![Settlement::Requeue(deliveries[1].tag)]);
     }
     assert_eq!(stage.broker.dead_letters(0, 10).await, Ok(Vec::new()));
 }
