@@ -81,6 +81,8 @@ pub struct Second {
     pub accepted: u32,
     /// Entries that were shown on devices other than the sender's.
     pub delivered: u32,
+    /// Operations that were refused, for whatever reason.
+    pub rejected: u32,
     /// Operations that were sent again.
     pub resent: u32,
     /// Sessions that ended.

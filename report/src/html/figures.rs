@@ -9,12 +9,14 @@ use serde_json::{Value, json};
 pub(super) fn figures(run: &Run) -> Markup {
     let (totals, measured) = (&run.measured.totals, run.measured);
     let us = number::latency_or_dash;
+    let sent = match totals.rejected_in_all() {
+        0 => format!("of {} sent", number::count(totals.sent())),
+        some => {
+            format!("of {} sent; {} refused", number::count(totals.sent()), number::count(some))
+        }
+    };
     let figures = [
-        (
-            "accepted",
-            number::count(totals.accepted),
-            format!("of {} sent", number::count(totals.sent())),
-        ),
+        ("accepted", number::count(totals.accepted), sent),
         ("delivered", number::count(totals.delivered), "to other devices".to_owned()),
         ("accept p99", us(measured.accept.all.p99_us), median(measured.accept.all.p50_us)),
         ("deliver p99", us(measured.deliver.all.p99_us), median(measured.deliver.all.p50_us)),
@@ -69,6 +71,7 @@ pub(super) fn data(bins: &Bins) -> String {
             bin.deliver_p50_us,
             bin.deliver_p99_us,
             bin.connected,
+            tenth(bin.rejected),
             tenth(bin.resent),
             tenth(bin.closed),
         ])

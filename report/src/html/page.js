@@ -42,7 +42,8 @@
     ["sent", (b) => count(b[1])], ["accepted", (b) => count(b[2])], ["delivered", (b) => count(b[3])],
     ["accept p50 / p99", (b) => latency(b[4]) + " / " + latency(b[5])],
     ["deliver p50 / p99", (b) => latency(b[6]) + " / " + latency(b[7])],
-    ["connected", (b) => count(b[8])], ["resent", (b) => count(b[9])], ["ended", (b) => count(b[10])],
+    ["connected", (b) => count(b[8])], ["refused", (b) => count(b[9])],
+    ["sent again", (b) => count(b[10])], ["sessions ended", (b) => count(b[11])],
   ];
   const hide = () => { tip.hidden = true; cursor.setAttribute("visibility", "hidden"); };
   chart.addEventListener("pointerleave", hide);

@@ -116,6 +116,7 @@ impl Measurements {
             What::ConnectFailed { .. } => totals.connects_failed += 1,
             What::Rejected { reason, .. } => {
                 *totals.rejected.entry(word(reason)).or_default() += 1;
+                self.seconds.now().rejected += 1;
             }
             What::Unanswered { .. } => totals.unanswered += 1,
             What::ReadEnded { .. } => totals.pages_read += 1,

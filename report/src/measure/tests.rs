@@ -232,6 +232,7 @@ fn rejections_are_counted_by_reason() {
     let rejected = What::Rejected { device: ada, conversation: CONVERSATION, message, reason };
     let measured = measure([(1, rejected.clone()), (2, rejected)]);
     assert_eq!(measured.totals.rejected.get("rate_limited"), Some(&2));
+    assert_eq!(measured.seconds[0].rejected, 2);
 }
 
 #[test]

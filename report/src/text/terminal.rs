@@ -23,7 +23,7 @@ pub fn terminal(run: &Run, colour: bool, width: u16) -> String {
     parts.extend(page.doubts());
     parts.push(page.latencies());
     parts.push(page.expectations());
-    parts.push(wrapped(&page.footer(), page.width));
+    parts.push(wrapped(&page.counts(), page.width) + "\n" + &wrapped(&page.footer(), page.width));
     parts.retain(|part| !part.is_empty());
     let mut text = parts.join("\n\n");
     text.push('\n');
@@ -162,6 +162,19 @@ impl Page<'_> {
             ]);
         }
         lines(&table)
+    }
+
+    fn counts(&self) -> String {
+        let totals = &self.run.measured.totals;
+        [
+            (totals.sent(), "sent"),
+            (totals.accepted, "accepted"),
+            (totals.rejected_in_all(), "refused"),
+            (totals.unanswered, "unanswered"),
+            (totals.delivered, "delivered to other devices"),
+        ]
+        .map(|(count, what)| format!("{} {what}", number::grouped(count, COMMA)))
+        .join(", ")
     }
 
     fn footer(&self) -> String {

@@ -27,6 +27,8 @@ pub(crate) struct Bin {
     /// Per second, on average.
     pub(crate) delivered: f64,
     /// Per second, on average.
+    pub(crate) rejected: f64,
+    /// Per second, on average.
     pub(crate) resent: f64,
     /// Per second, on average.
     pub(crate) closed: f64,
@@ -74,6 +76,7 @@ impl Bin {
             sent: per_second(|second| second.sent),
             accepted: per_second(|second| second.accepted),
             delivered: per_second(|second| second.delivered),
+            rejected: per_second(|second| second.rejected),
             resent: per_second(|second| second.resent),
             closed: per_second(|second| second.closed),
             connected: seconds.last().map_or(0.0, |second| f64::from(second.connected)),

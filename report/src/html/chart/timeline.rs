@@ -92,7 +92,7 @@ impl<'a> Chart<'a> {
             &[("connected", "connected")],
             &[|bin| bin.connected],
         );
-        let trouble: [Value; 2] = [|bin| bin.resent, |bin| bin.closed];
+        let trouble: [Value; 3] = [|bin| bin.rejected, |bin| bin.resent, |bin| bin.closed];
         let quiet = trouble.iter().all(|value| self.bins.highest(value) == 0.0);
         let trouble = if quiet {
             html! {}
@@ -100,7 +100,7 @@ impl<'a> Chart<'a> {
             self.counts(
                 &next(56.0),
                 "Trouble per second",
-                &[("resent", "resent"), ("sessions ended", "closed")],
+                &[("refused", "rejected"), ("sent again", "resent"), ("sessions ended", "closed")],
                 &trouble,
             )
         };
@@ -125,8 +125,8 @@ impl<'a> Chart<'a> {
             @if highest == 0.0 { (nothing(frame, "none in this run")) }
             @for ((_, class), value) in legend.iter().zip(values) {
                 @let places = places(value);
-                // Dashes are drawn over an area of their own; only full lines get one.
-                @if *class != "sent" { (under(&places, frame.bottom, class)) }
+                // Only full lines get an area: below dashes it would belong to nothing.
+                @if !matches!(*class, "sent" | "resent") { (under(&places, frame.bottom, class)) }
                 (line(&places, class))
             }
         }

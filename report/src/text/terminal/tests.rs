@@ -27,6 +27,7 @@ fn a_valid_run_fits_on_a_screen() {
          ✓  outcome     wanted valid; got valid
          ✓  accept_p99  wanted at most 250 ms; got 40.0 ms (1,234 measured)
 
+        1,240 sent, 1,234 accepted, 0 refused, 6 unanswered, 6,170 delivered to other devices
         5,555 events, 4.4 s simulated, 0.8 s of CPU (5.5 simulated s per CPU s), 1.2 s in all
     "#]]
     .assert_eq(&terminal(&Stage::of(Verdict::Valid).run(), false, 100));
@@ -56,6 +57,8 @@ fn a_violated_run_shows_its_evidence_and_ends_with_the_command() {
          ✗  outcome     wanted valid; got violated: accepted_message_survives
          ✓  accept_p99  wanted at most 250 ms; got 40.0 ms (1,234 measured)
 
+        1,240 sent, 1,234 accepted, 0 refused, 6 unanswered, 6,170 delivered to other
+        devices
         5,555 events, 4.4 s simulated, 0.8 s of CPU (5.5 simulated s per CPU s), 1.2 s
         in all
 
