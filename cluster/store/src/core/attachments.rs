@@ -215,3 +215,115 @@ impl Attachments {
         self.audiences.get(&conversation).into_iter().flat_map(|audience| audience.links.iter())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const LINKS: u64 = 4;
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        Announce(u64, u64),
+        Attach(u64, u64, u64, bool),
+        Detach(u64, u64, u64),
+        Expel(u64, u64),
+        Lose(u64),
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        let (link, small) = (0..LINKS, 0_u64..3);
+        prop_oneof![
+            2 => (link.clone(), 0_u64..3).prop_map(|(l, life)| Op::Announce(l, life)),
+            6 => (link.clone(), small.clone(), small.clone(), any::<bool>())
+                .prop_map(|(l, c, u, p)| Op::Attach(l, c, u, p)),
+            3 => (link.clone(), small.clone(), small.clone())
+                .prop_map(|(l, c, u)| Op::Detach(l, c, u)),
+            1 => (small.clone(), small).prop_map(|(c, u)| Op::Expel(c, u)),
+            1 => link.prop_map(Op::Lose),
+        ]
+    }
+
+    fn life(number: u64) -> GatewayLife {
+        GatewayLife { gateway: GatewayId(number as u16), incarnation: Incarnation(1) }
+    }
+
+    proptest! {
+        /// Against a plain set of (link, conversation, user) with a flag.
+        #[test]
+        fn attachments_are_a_set(ops in prop::collection::vec(op(), 1..60)) {
+            let mut attachments = Attachments::default();
+            let mut lives: BTreeMap<u64, u64> = BTreeMap::new();
+            let mut set: BTreeMap<(u64, u64, u64), bool> = BTreeMap::new();
+            let mut online: BTreeSet<(u64, u64)> = BTreeSet::new();
+            for op in ops {
+                let id = ConversationId;
+                let turns = match op {
+                    Op::Announce(l, n) => {
+                        let stale: Vec<u64> = lives.iter()
+                            .filter(|(link, life)| **life == n || **link == l)
+                            .map(|(link, _)| *link).collect();
+                        for old in stale {
+                            lives.remove(&old);
+                            set.retain(|(link, ..), _| *link != old);
+                        }
+                        lives.insert(l, n);
+                        attachments.announce(LinkId(l), life(n))
+                    }
+                    Op::Attach(l, c, u, p) => {
+                        if lives.contains_key(&l) {
+                            *set.entry((l, c, u)).or_default() |= p;
+                        }
+                        attachments.attach(LinkId(l), id(c), UserId(u), p).into_iter().collect()
+                    }
+                    Op::Detach(l, c, u) => {
+                        set.remove(&(l, c, u));
+                        attachments.detach(LinkId(l), id(c), UserId(u)).into_iter().collect()
+                    }
+                    Op::Expel(c, u) => {
+                        set.retain(|(_, of, who), _| (*of, *who) != (c, u));
+                        online.remove(&(c, u));
+                        attachments.expel(id(c), UserId(u));
+                        Vec::new()
+                    }
+                    Op::Lose(l) => {
+                        lives.remove(&l);
+                        set.retain(|(link, ..), _| *link != l);
+                        attachments.lose(LinkId(l))
+                    }
+                };
+                for turn in turns {
+                    let key = (turn.conversation.0, turn.user.0);
+                    let changed = if turn.online { online.insert(key) } else { online.remove(&key) };
+                    prop_assert!(changed, "told twice: {turn:?}");
+                }
+                let expected: BTreeSet<_> = set.keys().map(|(_, c, u)| (*c, *u)).collect();
+                prop_assert_eq!(&online, &expected);
+                for c in 0..3 {
+                    let of = |wanted: &dyn Fn(u64, bool) -> bool| -> BTreeSet<GatewayLife> {
+                        set.iter().filter(|((_, of, u), p)| *of == c && wanted(*u, **p))
+                            .map(|((l, ..), _)| life(lives[l])).collect()
+                    };
+                    let all: Vec<_> = attachments.listeners(id(c)).collect();
+                    prop_assert_eq!(all.len(), of(&|_, _| true).len(), "one copy per gateway");
+                    prop_assert_eq!(all.into_iter().collect::<BTreeSet<_>>(), of(&|_, _| true));
+                    for u in 0..3 {
+                        prop_assert_eq!(
+                            attachments.is_online(id(c), UserId(u)), online.contains(&(c, u)));
+                        let besides: BTreeSet<_> =
+                            attachments.listeners_besides(id(c), UserId(u)).collect();
+                        prop_assert_eq!(besides, of(&|other, _| other != u));
+                        let watchers: BTreeSet<_> = attachments.watchers(id(c), UserId(u)).collect();
+                        prop_assert_eq!(watchers, of(&|other, wants| wants && other != u));
+                        for l in 0..LINKS {
+                            prop_assert_eq!(
+                                attachments.is_attached(LinkId(l), id(c), UserId(u)),
+                                set.contains_key(&(l, c, u)));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -175,7 +175,6 @@ impl Owner {
             applied: Applied::default(),
             acquired: Vec::new(),
             attached: Vec::new(),
-            published: false,
         };
         Some(Box::pin(round::begin(self.desk.clone(), Box::new(round))))
     }
@@ -190,7 +189,6 @@ impl Owner {
             Progress::Early(mut round) => {
                 // The bad choice: told before it is durable.
                 self.publish(&mut round, BTreeMap::new());
-                round.published = true;
                 Ok(Some(Box::pin(round::commit(self.desk.clone(), round))))
             }
             Progress::Done(round) => {

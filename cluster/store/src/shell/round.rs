@@ -11,6 +11,7 @@ use protocol::{Design, Epoch, Partition, limits};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// The first pause before a poisoned delivery is tried again; doubles. Short, because everything
 /// behind it waits: all poisoned deliveries of a round share the same pauses.
@@ -47,8 +48,6 @@ pub struct Round {
     pub acquired: Vec<Lease>,
     /// Answers to `attaches`.
     pub attached: Vec<AttachAnswer>,
-    /// Whether the effects were published before the commit (the bad choice).
-    pub published: bool,
 }
 
 /// How far a round got.
@@ -96,11 +95,13 @@ pub async fn begin(desk: Desk, mut round: Box<Round>) -> Progress {
 pub async fn commit(desk: Desk, mut round: Box<Round>) -> Progress {
     let mut pause = Pause::new();
     loop {
+        let began = Instant::now();
         let (returned, result) = match on_worker(&desk, round, commit_and_attach).await {
             Ok(done) => done,
             Err(stop) => return stop.into(),
         };
         round = returned;
+        desk.machine.telemetry.time("store_commit", began.elapsed());
         match result {
             Ok(()) => return Progress::Done(round),
             Err(StoreError::Fenced { partition, current }) => {

@@ -48,6 +48,13 @@ impl World {
         Self { wires, broker, disk: CrashDisk::default(), config, node: None }
     }
 
+    /// The world of another store node of the same cluster, with a disk of its own.
+    pub fn neighbour(&self, number: u16) -> Self {
+        let config = StoreConfig { number: NodeNumber(number), ..self.config.clone() };
+        let (wires, broker) = (Arc::clone(&self.wires), Arc::clone(&self.broker));
+        Self { wires, broker, disk: CrashDisk::default(), config, node: None }
+    }
+
     pub fn machine(&self, name: &str) -> Machine {
         Machine {
             name: Arc::from(name),
@@ -62,8 +69,9 @@ impl World {
 
     /// Starts the node, on what is left on its disk.
     pub async fn start(&mut self) {
-        let machine = self.machine("store-1");
-        let listener = machine.network.bind("store-1:1").await.unwrap();
+        let number = self.config.number;
+        let machine = self.machine(&format!("store-{number}"));
+        let listener = machine.network.bind(&format!("store-{}:1", number.0)).await.unwrap();
         let (trigger, shutdown) = Shutdown::new();
         let broker: Arc<dyn ports::Broker> = Arc::clone(&self.broker) as _;
         let node = serve(machine.clone(), listener, self.config.clone(), broker, shutdown);
@@ -97,7 +105,7 @@ impl World {
     }
 
     pub fn conversations(&self) -> Arc<RemoteConversations> {
-        let stores = vec!["store-1:1".to_owned()];
+        let stores = (1..=self.config.stores_total).map(|n| format!("store-{n}:1")).collect();
         let machine = self.machine("gateway-1");
         RemoteConversations::start(machine, stores, PARTITIONS, LinkTiming::default())
     }

@@ -1,0 +1,185 @@
+//! What failures cost: nothing, or what a bad design choice gives away.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_before_the_confirm_is_replayed_under_the_same_sequence() {
+    let mut world = World::new(Design::default());
+    world.start().await;
+    let mut gateway = Gateway::new(&world).await;
+    gateway.create(&[1, 2]).await;
+    settle().await;
+    world.broker.told(GATEWAY);
+    gateway.events();
+    world.broker.withhold(u32::MAX, false);
+    world.say(1, CONVERSATION, 5);
+    settle().await;
+    assert_eq!(world.broker.depth(inbound()), 1, "not acknowledged before the confirm");
+    world.kill().await;
+    world.broker.withhold(0, false);
+    world.start().await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let one = NodeNumber(1);
+    assert_eq!(gateway.events(), [StoreEvent::Lost(one), StoreEvent::Back(one)]);
+    let told = world.broker.told(GATEWAY);
+    assert_eq!(accepted(&told), [(5, 3, 1)], "the epoch of the one who sequenced it");
+    assert_eq!(pushes(&world), [(2, 3)]);
+    assert_eq!(world.broker.depth(inbound()), 0);
+    assert_eq!(gateway.stored().await, [1, 2, 3]);
+    let epochs: Vec<_> = gateway.conversations.status().await.iter().map(|s| s.epoch).collect();
+    assert_eq!(epochs, [Epoch(2); 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn unconfirmed_publications_are_repeated_in_their_order() {
+    for stored in [false, true] {
+        let mut world = World::new(Design::default());
+        world.start().await;
+        let gateway = Gateway::new(&world).await;
+        gateway.create(&[1, 2]).await;
+        gateway.attach(2, None).await;
+        settle().await;
+        world.broker.told(GATEWAY);
+        world.broker.withhold(3, stored);
+        for message in 1..=4 {
+            world.say(1, CONVERSATION, message);
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        settle().await;
+        let mut seen = entries(&world.broker.told(GATEWAY));
+        if stored {
+            assert!(seen.len() > 4, "repeated: {seen:?}");
+            // Dropped by sequence, as receivers do, they are in order.
+            let mut newest = 0;
+            seen.retain(|sequence| {
+                let new = *sequence == newest.max(2) + 1;
+                newest = newest.max(*sequence);
+                new
+            });
+        }
+        assert_eq!(seen, [3, 4, 5, 6]);
+        assert_eq!(world.broker.depth(inbound()), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fenced_owner_acquires_its_partition_again() {
+    let mut world = World::new(Design::default());
+    world.start().await;
+    let gateway = Gateway::new(&world).await;
+    gateway.create(&[1, 2]).await;
+    world.broker.fence(inbound(), Epoch(8));
+    world.say(1, CONVERSATION, 9);
+    settle().await;
+    assert_eq!(world.broker.depth(inbound()), 0);
+    assert_eq!(accepted(&world.broker.told(GATEWAY)), [(9, 3, 9)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_orderly_end_leaves_nothing_to_repeat() {
+    let mut world = World::new(Design::default());
+    world.start().await;
+    let gateway = Gateway::new(&world).await;
+    gateway.create(&[1, 2]).await;
+    for message in 1..=50 {
+        world.say(1, CONVERSATION, message);
+    }
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    world.stop().await;
+    let done = accepted(&world.broker.told(GATEWAY)).len();
+    assert_eq!(world.broker.depth(inbound()), 50 - done, "what was told is acknowledged");
+    world.start().await;
+    settle().await;
+    let rest = accepted(&world.broker.told(GATEWAY));
+    assert_eq!(rest.len(), 50 - done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn early_answers_are_lost_with_the_power() {
+    let design = Design { accept: design::Accept::BeforePersist, ..Design::default() };
+    let mut world = World::new(design);
+    world.start().await;
+    let gateway = Gateway::new(&world).await;
+    gateway.create(&[1, 2]).await;
+    world.broker.told(GATEWAY);
+    world.disk.set_fuse(0);
+    world.say(1, CONVERSATION, 9);
+    settle().await;
+    assert_eq!(accepted(&world.broker.told(GATEWAY)), [(9, 3, 1)], "told without a disk");
+    world.disk.set_fuse(u64::MAX);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(gateway.stored().await, [1, 2, 3], "made up for, as the node lived on");
+}
+
+/// Two messages, the second one sent again to the next life of the owner.
+async fn entries_after_a_resend_to_the_next_life(deduplication: design::Deduplication) -> Vec<u64> {
+    let mut world = World::new(Design { deduplication, ..Design::default() });
+    world.start().await;
+    let gateway = Gateway::new(&world).await;
+    gateway.create(&[1, 2]).await;
+    world.say(1, CONVERSATION, 5);
+    settle().await;
+    world.say(1, CONVERSATION, 5);
+    settle().await;
+    world.kill().await;
+    world.start().await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    world.say(1, CONVERSATION, 5);
+    settle().await;
+    gateway.stored().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_durable_keys_recognise_a_resend_in_the_next_life() {
+    use design::Deduplication;
+    let stored = entries_after_a_resend_to_the_next_life;
+    assert_eq!(stored(Deduplication::Durable).await, [1, 2, 3]);
+    assert_eq!(stored(Deduplication::Memory).await, [1, 2, 3, 4]);
+    assert_eq!(stored(Deduplication::Off).await, [1, 2, 3, 4, 5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_node_leaves_the_others_at_work() {
+    let mut first = World::new(Design::default());
+    first.config.stores_total = 2;
+    let mut second = first.neighbour(2);
+    first.start().await;
+    second.start().await;
+    let gateway = Gateway::new(&first).await;
+    let ids: Vec<ConversationId> = (1..=12).map(ConversationId).collect();
+    for conversation in &ids {
+        let request = CreateConversation {
+            conversation: *conversation,
+            kind: ConversationKind::Direct,
+            creator: UserId(1),
+            members: vec![UserId(1), UserId(2)],
+        };
+        gateway.conversations.create(request).await.expect("made");
+    }
+    let mine = gateway.conversations.of_users(vec![UserId(1)]).await.expect("both answer");
+    assert_eq!(mine.len(), ids.len());
+    let items: Vec<AttachItem> = ids
+        .iter()
+        .map(|conversation| AttachItem {
+            conversation: *conversation,
+            user: UserId(1),
+            after: None,
+            presence: false,
+        })
+        .collect();
+    let order = |answers: Vec<protocol::store_calls::AttachedItem>| -> Vec<ConversationId> {
+        answers.iter().map(|answer| answer.conversation).collect()
+    };
+    assert_eq!(order(gateway.conversations.attach(items.clone()).await), ids);
+    second.kill().await;
+    settle().await;
+    let home = |id: &ConversationId| {
+        partition::home_of(partition::partition_of(*id, crate::world::PARTITIONS), 2)
+    };
+    let left: Vec<_> = ids.iter().copied().filter(|id| home(id) == NodeNumber(1)).collect();
+    assert!(!left.is_empty() && left.len() < ids.len());
+    assert_eq!(order(gateway.conversations.attach(items).await), left, "the others are missing");
+    let lost = gateway.conversations.of_users(vec![UserId(1)]).await;
+    assert_eq!(lost, Err(ports::CallError::Unavailable), "half an answer is none");
+    assert_eq!(gateway.conversations.status().await.len(), 2);
+}

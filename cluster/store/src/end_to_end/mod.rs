@@ -1,0 +1,107 @@
+//! A whole store node between a client and a broker, on simulated time.
+
+mod failures;
+mod listening;
+mod messages;
+
+use crate::world::World;
+use ports::{Conversations, Queue, StoreEvent};
+use protocol::records::{Action, PushJob, ToGateway};
+use protocol::store_calls::{
+    AttachItem, AttachedAt, ChangeMember, ConversationKind, CreateConversation, RangeQuery,
+    ReceiptItem,
+};
+use protocol::{
+    Content, ConversationId, Design, Epoch, GatewayId, Incarnation, NodeNumber, RejectReason,
+    Sequence, UserId, design, partition,
+};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+const CONVERSATION: ConversationId = ConversationId(11);
+const GATEWAY: Queue = Queue::Gateway(GatewayId(1), Incarnation(1));
+
+async fn settle() {
+    tokio::time::sleep(Duration::from_millis(300)).await;
+}
+
+fn inbound() -> Queue {
+    Queue::Inbound(partition::partition_of(CONVERSATION, crate::world::PARTITIONS))
+}
+
+/// A gateway with its queue and its link.
+struct Gateway {
+    conversations: Arc<crate::RemoteConversations>,
+    events: UnboundedReceiver<StoreEvent>,
+}
+
+impl Gateway {
+    async fn new(world: &World) -> Self {
+        world.broker.make(GATEWAY);
+        let conversations = world.conversations();
+        let events = conversations.announce(GatewayId(1), Incarnation(1));
+        settle().await;
+        Self { conversations, events }
+    }
+
+    fn events(&mut self) -> Vec<StoreEvent> {
+        std::iter::from_fn(|| self.events.try_recv().ok()).collect()
+    }
+
+    async fn create(&self, members: &[u64]) {
+        let request = CreateConversation {
+            conversation: CONVERSATION,
+            kind: ConversationKind::Group,
+            creator: UserId(members[0]),
+            members: members.iter().copied().map(UserId).collect(),
+        };
+        let info = self.conversations.create(request.clone()).await.expect("made");
+        assert_eq!(self.conversations.create(request).await, Ok(info), "the same again");
+    }
+
+    async fn attach(&self, user: u64, after: Option<u64>) -> AttachedAt {
+        let after = after.map(Sequence);
+        let user = UserId(user);
+        let item = AttachItem { conversation: CONVERSATION, user, after, presence: true };
+        let mut answers = self.conversations.attach(vec![item]).await;
+        answers.remove(0).outcome.expect("attached")
+    }
+
+    async fn stored(&self) -> Vec<u64> {
+        let query =
+            RangeQuery { conversation: CONVERSATION, user: None, after: Sequence(0), limit: 200 };
+        let page = self.conversations.range(query).await.expect("a page");
+        page.entries.iter().map(|entry| entry.sequence.0).collect()
+    }
+
+    async fn change(&self, user: u64, add: bool) -> Sequence {
+        let request =
+            ChangeMember { conversation: CONVERSATION, by: None, user: UserId(user), add };
+        self.conversations.change_member(request).await.expect("changed")
+    }
+}
+
+fn entries(told: &[ToGateway]) -> Vec<u64> {
+    let sequence = |told: &ToGateway| match told {
+        ToGateway::Entry(entry) => Some(entry.sequence.0),
+        _ => None,
+    };
+    told.iter().filter_map(sequence).collect()
+}
+
+fn accepted(told: &[ToGateway]) -> Vec<(u64, u64, u64)> {
+    let row = |told: &ToGateway| match told {
+        ToGateway::Accepted(_, a) => Some((a.client_message_id.0, a.sequence.0, a.epoch.0)),
+        _ => None,
+    };
+    told.iter().filter_map(row).collect()
+}
+
+fn pushes(world: &World) -> Vec<(u64, u64)> {
+    let queues = [0, 1].map(Queue::Notify);
+    let known = queues.into_iter().filter(|queue| world.broker.depth(*queue) > 0);
+    let jobs = known.flat_map(|queue| world.broker.take(queue));
+    let decode = |job: bytes::Bytes| protocol::records::decode::<PushJob>(&job).unwrap();
+    jobs.map(decode).map(|job| (job.user.0, job.sequence.0)).collect()
+}
