@@ -68,6 +68,7 @@ where
 {
     let most = u32::try_from(options.connections_max).unwrap_or(u32::MAX).max(1);
     let places = Arc::new(Semaphore::new(most as usize));
+    let mut failures = 0;
     let outcome = loop {
         let next = async {
             let place = Arc::clone(&places).acquire_owned().await.expect("never closed");
@@ -80,17 +81,21 @@ where
         };
         match accepted {
             Ok((stream, _peer)) => {
+                failures = 0;
                 let connection = connection(stream, service.clone(), options, shutdown.clone());
                 machine.spawn("http connection", async move {
                     connection.await;
                     drop(place);
                 });
             }
-            Err(error) if is_transient(&error) => {
+            Err(error) => {
+                failures += 1;
+                if failures >= ACCEPT_FAILURES {
+                    break Err(error);
+                }
                 tracing::warn!(%error, "accepting failed, going on");
                 sleep(ACCEPT_PAUSE).await;
             }
-            Err(error) => break Err(error),
         }
     };
     // Every place is free again when every connection has ended, each after its own drain at most.
@@ -101,19 +106,9 @@ where
 /// A pause after a failed accept: without one, a process that is out of file descriptors would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Whether accepting may succeed later: the peer went away, or descriptors ran out for now.
-fn is_transient(error: &io::Error) -> bool {
-    use io::ErrorKind as Kind;
-    const ENFILE: i32 = 23;
-    const EMFILE: i32 = 24;
-    matches!(
-        error.kind(),
-        Kind::ConnectionAborted
-            | Kind::ConnectionReset
-            | Kind::ConnectionRefused
-            | Kind::Interrupted
-    ) || matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
-}
+/// Failures in a row after which the listener counts as broken: five seconds of them. Single ones are
+/// the peer's doing (it went away before it was accepted), or pass with a shortage of descriptors.
+const ACCEPT_FAILURES: u32 = 100;
 
 fn connection<S, B>(
     stream: Box<dyn Stream>,

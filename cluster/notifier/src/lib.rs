@@ -3,11 +3,12 @@
 //! Consumes push jobs from the broker and posts each to one HTTP provider, at least once, with an
 //! idempotency key. Who gets a push is the owner's decision; how it reaches a phone is the provider's.
 //!
-//! Two limits end a job. The broker hands a delivery out at most `limits::DELIVERY_LIMIT` times and
+//! Two limits end a job. The broker takes a delivery back at most `limits::DELIVERY_LIMIT` times and
 //! then makes a dead letter of it, with a reason of its own that knows nothing of the provider. So the
-//! notifier gives up first: after `attempts_max` attempts, and never later than with the broker's last
-//! delivery. Attempts are counted by `Delivery::redelivered`, which also rises when a connection to
-//! the broker is lost: after losses a job may get fewer attempts, but always at least one.
+//! notifier gives up first: after `attempts_max` attempts, and never later than the broker would.
+//! Attempts are remembered per job, bounded by `Delivery::redelivered`, which alone would also count
+//! deliveries that were lost with a connection. A notifier that has forgotten a job (it was restarted)
+//! may try it more often than `attempts_max`; the broker's limit still holds, for it is durable.
 //!
 //! The circuit breaker keeps a dead provider from using attempts up: while it is open, deliveries are
 //! held, unsettled, and a failed probe is not counted against the job that it was made with.

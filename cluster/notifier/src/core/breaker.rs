@@ -41,6 +41,18 @@ pub struct Wait {
     pub until_ms: Option<u64>,
 }
 
+/// What an attempt says of the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// It did its work.
+    Well,
+    /// It failed to.
+    Ill {
+        /// For how long it wants to be left alone; zero if it did not say.
+        rest: Duration,
+    },
+}
+
 /// Whose fault a failure is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blame {
@@ -90,7 +102,11 @@ impl Breaker {
     }
 
     /// An attempt has ended: the provider did its work, or it failed to.
-    pub fn record(&mut self, permit: Permit, healthy: bool, now_ms: u64) -> Blame {
+    pub fn record(&mut self, permit: Permit, health: Health, now_ms: u64) -> Blame {
+        let (healthy, rest) = match health {
+            Health::Well => (true, Duration::ZERO),
+            Health::Ill { rest } => (false, rest),
+        };
         if permit.generation != self.generation {
             return Blame::Provider;
         }
@@ -98,7 +114,7 @@ impl Breaker {
             (State::Closed { .. }, true) => self.state = State::Closed { failures: 0 },
             (State::Closed { failures }, false) => {
                 if failures + 1 >= self.config.failures_to_open {
-                    self.open(now_ms);
+                    self.open(now_ms, rest);
                 } else {
                     self.state = State::Closed { failures: failures + 1 };
                 }
@@ -108,7 +124,7 @@ impl Breaker {
                 self.open_for = self.config.open_for;
                 self.enter(State::Closed { failures: 0 });
             }
-            (State::HalfOpen { .. }, false) => self.open(now_ms),
+            (State::HalfOpen { .. }, false) => self.open(now_ms, rest),
             // No permit has the generation of an open breaker.
             (State::Open { .. }, _) => {}
         }
@@ -127,8 +143,8 @@ impl Breaker {
         matches!(self.state, State::Closed { .. })
     }
 
-    fn open(&mut self, now_ms: u64) {
-        let until_ms = now_ms.saturating_add(self.open_for.as_millis() as u64);
+    fn open(&mut self, now_ms: u64, rest: Duration) {
+        let until_ms = now_ms.saturating_add(self.open_for.max(rest).as_millis() as u64);
         self.open_for = (self.open_for * 2).min(self.config.open_for_max);
         self.enter(State::Open { until_ms });
     }
@@ -144,6 +160,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const ILL: Health = Health::Ill { rest: Duration::ZERO };
+
+    fn health(well: bool) -> Health {
+        if well { Health::Well } else { ILL }
+    }
+
     fn breaker() -> Breaker {
         Breaker::new(BreakerConfig {
             failures_to_open: 3,
@@ -157,7 +179,7 @@ mod tests {
         let mut breaker = breaker();
         for _ in 0..3 {
             let permit = breaker.permit(0).unwrap();
-            assert_eq!(breaker.record(permit, false, 0), Blame::Message);
+            assert_eq!(breaker.record(permit, ILL, 0), Blame::Message);
         }
         breaker
     }
@@ -167,7 +189,7 @@ mod tests {
         let mut scattered = breaker();
         for n in 0..20 {
             let permit = scattered.permit(0).unwrap();
-            scattered.record(permit, n % 3 == 2, 0);
+            scattered.record(permit, health(n % 3 == 2), 0);
         }
         assert!(scattered.is_closed());
         assert_eq!(open().permit(99), Err(Wait { until_ms: Some(100) }));
@@ -178,7 +200,7 @@ mod tests {
         let mut breaker = open();
         let probe = breaker.permit(100).unwrap();
         assert_eq!(breaker.permit(100), Err(Wait { until_ms: None }));
-        assert_eq!(breaker.record(probe, true, 150), Blame::Provider);
+        assert_eq!(breaker.record(probe, Health::Well, 150), Blame::Provider);
         assert!(breaker.is_closed());
         assert!(breaker.permit(150).is_ok() && breaker.permit(150).is_ok());
     }
@@ -189,15 +211,15 @@ mod tests {
         let mut now = 100;
         for wait in [200, 400, 400] {
             let probe = breaker.permit(now).unwrap();
-            assert_eq!(breaker.record(probe, false, now), Blame::Provider);
+            assert_eq!(breaker.record(probe, ILL, now), Blame::Provider);
             assert_eq!(breaker.permit(now), Err(Wait { until_ms: Some(now + wait) }));
             now += wait;
         }
         let probe = breaker.permit(now).unwrap();
-        breaker.record(probe, true, now);
+        breaker.record(probe, Health::Well, now);
         for _ in 0..3 {
             let permit = breaker.permit(now).unwrap();
-            breaker.record(permit, false, now);
+            breaker.record(permit, ILL, now);
         }
         assert_eq!(breaker.permit(now), Err(Wait { until_ms: Some(now + 100) }));
     }
@@ -206,11 +228,19 @@ mod tests {
     fn an_answer_from_before_the_opening_changes_nothing() {
         let mut breaker = breaker();
         let early: Vec<_> = (0..5).map(|_| breaker.permit(0).unwrap()).collect();
-        let blames: Vec<_> = early.iter().map(|p| breaker.record(*p, false, 0)).collect();
+        let blames: Vec<_> = early.iter().map(|p| breaker.record(*p, ILL, 0)).collect();
         assert_eq!(blames[..3], [Blame::Message; 3]);
         assert_eq!(blames[3..], [Blame::Provider; 2]);
-        breaker.record(early[0], true, 0);
+        breaker.record(early[0], Health::Well, 0);
         assert_eq!(breaker.permit(50), Err(Wait { until_ms: Some(100) }));
+    }
+
+    #[test]
+    fn a_provider_that_asks_for_rest_gets_it() {
+        let mut breaker = open();
+        let probe = breaker.permit(100).unwrap();
+        breaker.record(probe, Health::Ill { rest: Duration::from_secs(9) }, 100);
+        assert_eq!(breaker.permit(9_000), Err(Wait { until_ms: Some(9_100) }));
     }
 
     #[test]
@@ -269,7 +299,7 @@ mod tests {
                     Step::Answer(which, healthy) if !permits.is_empty() => {
                         let permit = permits.swap_remove(which.index(permits.len()));
                         let closed = breaker.is_closed() && permit.generation == breaker.generation;
-                        let blame = breaker.record(permit, healthy, now);
+                        let blame = breaker.record(permit, health(healthy), now);
                         prop_assert_eq!(blame == Blame::Message, closed && !healthy);
                         blamed_in_a_row = match (closed, healthy) {
                             (true, false) => blamed_in_a_row + 1,

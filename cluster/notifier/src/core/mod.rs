@@ -1,5 +1,6 @@
 //! The decisions: no I/O, no clock, no randomness. Times and random numbers come in as arguments.
 
+pub mod attempts;
 pub mod breaker;
 pub mod outcome;
 pub mod retry;

@@ -1,6 +1,11 @@
 //! What an attempt came to, by the provider's answer.
 
+use crate::core::breaker::Health;
 use std::time::Duration;
+
+/// A provider that wants to be left alone for longer is asked again after this all the same: a delay
+/// without a bound would hide a job for ever.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
 
 /// How an attempt ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,9 +37,14 @@ impl Outcome {
         }
     }
 
-    /// Whether the provider did its work, for the breaker. A refusal is work.
-    pub fn is_healthy(&self) -> bool {
-        !matches!(self, Self::Failed { .. })
+    /// What it says of the provider, for the breaker. A refusal is work.
+    pub fn health(&self) -> Health {
+        match self {
+            Self::Delivered | Self::Refused { .. } => Health::Well,
+            Self::Failed { retry_after, .. } => {
+                Health::Ill { rest: retry_after.unwrap_or_default().min(RETRY_AFTER_MAX) }
+            }
+        }
     }
 }
 
@@ -77,7 +87,7 @@ mod tests {
                 Outcome::Failed { .. } => "again",
             };
             assert_eq!(kind, expected, "{status}");
-            assert_eq!(outcome.is_healthy(), expected != "again", "{status}");
+            assert_eq!(outcome.health() == Health::Well, expected != "again", "{status}");
         }
     }
 

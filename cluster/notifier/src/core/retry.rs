@@ -1,13 +1,9 @@
 //! What becomes of a job after an attempt: done, again later, held, or a dead letter.
 
 use crate::core::breaker::Blame;
-use crate::core::outcome::Outcome;
+use crate::core::outcome::{Outcome, RETRY_AFTER_MAX};
 use protocol::limits;
 use std::time::Duration;
-
-/// A provider that wants to be left alone for longer is asked again after this all the same: a delay
-/// without a bound would hide a job for ever.
-pub const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
 
 /// How often and how soon a job is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! Consumes one queue of push jobs: subscribe, hold, attempt, settle, again after a loss.
 
+use crate::core::attempts::Attempts;
 use crate::core::retry::{Decision, Policy};
 use crate::shell::provider::{AskAgain, Attempt, Provider};
 use crate::shell::serve::ServeError;
@@ -37,7 +38,7 @@ struct Held {
     job: PushJob,
 }
 
-/// What is known while one subscription lasts.
+/// What is in hand while one subscription lasts.
 struct Work {
     subscription: Box<dyn Subscription>,
     held: VecDeque<Held>,
@@ -51,6 +52,7 @@ const SUBSCRIBE_PAUSE: Duration = Duration::from_millis(200);
 impl Consumer {
     /// Consumes until the shutdown, or until another consumer with a higher epoch has the queue.
     pub async fn run(self) -> Result<(), ServeError> {
+        let mut attempts = Attempts::default();
         let queue = Queue::Notify(self.queue);
         let options = SubscribeOptions { prefetch: self.prefetch(), epoch: self.epoch };
         while !self.shutdown.is_requested() {
@@ -58,7 +60,7 @@ impl Consumer {
             let subscribed =
                 timeout(limits::CALL_TIMEOUT, self.broker.subscribe(queue, options)).await;
             match subscribed.unwrap_or(Err(SubscribeError::Unavailable)) {
-                Ok(subscription) => self.consume(subscription).await,
+                Ok(subscription) => self.consume(subscription, &mut attempts).await,
                 Err(SubscribeError::Fenced { current }) => {
                     return Err(ServeError::Fenced { queue: self.queue, current });
                 }
@@ -81,7 +83,7 @@ impl Consumer {
 
     /// Until the subscription is lost or the shutdown is through. What is unsettled then goes back
     /// with the subscription and comes again, to us or to the next consumer.
-    async fn consume(&self, subscription: Box<dyn Subscription>) {
+    async fn consume(&self, subscription: Box<dyn Subscription>, attempts: &mut Attempts) {
         let (held, under_way) = (VecDeque::new(), FuturesUnordered::new());
         let mut work = Work { subscription, held, under_way };
         loop {
@@ -97,14 +99,18 @@ impl Consumer {
             };
             tokio::select! {
                 biased;
-                () = self.shutdown.requested() => return self.drain(work).await,
+                () = self.shutdown.requested() => return self.drain(work, attempts).await,
                 Some((held, decision)) = work.under_way.next() => {
-                    self.settle(&mut work, held, decision);
+                    self.settle(&mut work, attempts, held, decision);
                 }
                 () = ask_again => {}
                 () = changed, if blocked.is_some() => {}
                 next = work.subscription.next() => match next {
-                    Ok(deliveries) => deliveries.into_iter().for_each(|one| self.take(&mut work, one)),
+                    Ok(deliveries) => {
+                        for delivery in deliveries {
+                            self.take(&mut work, attempts, delivery);
+                        }
+                    }
                     Err(lost) => {
                         tracing::info!(queue = self.queue, %lost, "subscribing again");
                         return;
@@ -115,11 +121,12 @@ impl Consumer {
     }
 
     /// Takes a delivery in hand.
-    fn take(&self, work: &mut Work, delivery: Delivery) {
+    fn take(&self, work: &mut Work, attempts: &Attempts, delivery: Delivery) {
         let Delivery { tag, redelivered, message, .. } = delivery;
         match records::decode(&message) {
             Ok(job) => {
-                work.held.push_back(Held { tag, attempt: redelivered.saturating_add(1), job });
+                let attempt = attempts.next(&job, redelivered);
+                work.held.push_back(Held { tag, attempt, job });
             }
             Err(error) => {
                 self.count("notifier_undecodable_total");
@@ -144,19 +151,22 @@ impl Consumer {
         None
     }
 
-    fn settle(&self, work: &mut Work, held: Held, decision: Decision) {
+    fn settle(&self, work: &mut Work, attempts: &mut Attempts, held: Held, decision: Decision) {
         let tag = held.tag;
         let settlement = match decision {
             Decision::Done => {
                 self.count("notifier_pushed_total");
+                attempts.ended(&held.job);
                 Settlement::Ack(tag)
             }
             Decision::Again(after) => {
                 self.count("notifier_retried_total");
+                attempts.failed(&held.job, held.attempt);
                 Settlement::Retry { tag, after }
             }
             Decision::DeadLetter(reason) => {
                 self.count("notifier_dead_lettered_total");
+                attempts.ended(&held.job);
                 tracing::info!(user = %held.job.user, %reason, "a push became a dead letter");
                 Settlement::DeadLetter { tag, reason }
             }
@@ -170,20 +180,17 @@ impl Consumer {
         work.subscription.settle(vec![settlement]);
     }
 
-    /// Gives back what was not begun, and finishes what was.
-    async fn drain(&self, mut work: Work) {
-        let back = work.held.drain(..).rev().map(|held| Settlement::Requeue(held.tag)).collect();
-        work.subscription.settle(back);
+    /// Finishes what was begun. What was not goes back with the subscription: a `Requeue` would count
+    /// against the job at the broker, and a shutdown is not its fault.
+    async fn drain(&self, mut work: Work, attempts: &mut Attempts) {
         let finish = async {
             while let Some((held, decision)) = work.under_way.next().await {
-                self.settle(&mut work, held, decision);
+                self.settle(&mut work, attempts, held, decision);
             }
         };
         if timeout(self.drain, finish).await.is_err() {
             tracing::warn!(queue = self.queue, "attempts were cut off by the shutdown");
         }
-        let held = work.held.drain(..).map(|held| Settlement::Requeue(held.tag)).collect();
-        work.subscription.settle(held);
     }
 
     fn gauge(&self, work: &Work) {

@@ -142,7 +142,7 @@ impl Attempt {
         let (blame, opened) = {
             let mut breaker = self.provider.lock();
             let closed = breaker.is_closed();
-            let blame = breaker.record(permit, outcome.is_healthy(), now_ms);
+            let blame = breaker.record(permit, outcome.health(), now_ms);
             (blame, closed && !breaker.is_closed())
         };
         if opened {

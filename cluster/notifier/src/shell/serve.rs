@@ -54,7 +54,7 @@ pub enum ServeError {
     },
 }
 
-/// Consumes until the shutdown; then gives back what was not begun, finishes what was, and returns.
+/// Consumes until the shutdown; then finishes what was begun, gives the rest back, and returns.
 pub async fn serve(
     machine: Machine,
     config: NotifierConfig,

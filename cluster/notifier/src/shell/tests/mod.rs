@@ -167,7 +167,7 @@ async fn a_dead_provider_is_probed_and_uses_no_attempts_up() {
     sleep(Duration::from_mins(10)).await;
     assert_eq!((world.broker.done().len(), world.broker.dead().len()), (0, 0));
     // The three failures that opened the breaker are all that was counted against anybody.
-    assert_eq!(world.broker.redelivered().iter().sum::<u32>(), 3);
+    assert_eq!(world.broker.attempts().iter().sum::<u32>(), 3);
     assert_eq!(world.memory.telemetry.counted("notifier_breaker_opened_total"), 1);
 
     world.provider.listen(&world.memory).await;
@@ -238,6 +238,33 @@ async fn a_lost_broker_loses_no_push() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn lost_connections_to_the_broker_use_no_attempts_up() {
+    let world = world(touchy()).await;
+    world.memory.network.close("provider:80");
+    world.put(1..=8);
+    for _ in 0..10 {
+        sleep(Duration::from_secs(5)).await;
+        world.broker.lose_connection();
+    }
+    world.provider.listen(&world.memory).await;
+    world.script([Answer::Status(204), Answer::Status(500), Answer::Status(500)]);
+    sleep(LONG).await;
+    assert_eq!((world.broker.done().len(), world.broker.dead()), (8, vec![]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_asks_for_rest_is_left_alone() {
+    let world = world(touchy()).await;
+    world.script((0..4).map(|_| Answer::Later(503, 40)));
+    world.put(1..=20);
+    sleep(Duration::from_secs(39)).await;
+    let before = world.asked();
+    assert!(before <= 6, "{before}");
+    sleep(LONG).await;
+    assert_eq!(world.broker.done().len(), 20);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lost_broker_leaves_no_probe_behind() {
     let world = world(touchy()).await;
     world.script([500, 500, 500].map(Answer::Status));
@@ -270,7 +297,7 @@ async fn a_shutdown_finishes_what_is_under_way_and_gives_the_rest_back() {
     assert_eq!(world.ended.await.unwrap(), Ok(()));
     assert!(begun.elapsed() < Duration::from_secs(1));
     assert_eq!(world.broker.done(), [1, 2, 3, 4]);
-    assert_eq!((world.broker.waiting(), world.broker.redelivered().iter().sum::<u32>()), (16, 0));
+    assert_eq!((world.broker.waiting(), world.broker.attempts().iter().sum::<u32>()), (16, 0));
 }
 
 #[tokio::test(start_paused = true)]
