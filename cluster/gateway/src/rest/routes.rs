@@ -58,10 +58,13 @@ pub fn router() -> Router<Arc<Rest>> {
     ROUTES.iter().fold(Router::new(), |router, route| router.route(route.path, (route.handler)()))
 }
 
+/// Not one of ours, but perhaps what somebody meant.
+const WEBSOCKET: &str = "/v1/ws";
+
 /// Answers a path that is not in the table.
 pub async fn no_such_route(uri: Uri) -> Problem {
     Problem::new(Kind::NotFound, "no such path; /openapi.json lists all of them")
-        .nearest(uri.path(), ROUTES.iter().map(|route| route.path))
+        .nearest(uri.path(), ROUTES.iter().map(|route| route.path).chain([WEBSOCKET]))
 }
 
 /// Answers a method that its path does not have.

@@ -161,6 +161,7 @@ async fn a_mistake_is_told_the_nearest_valid_word() {
         ("GET", "/v1/conversations?aftr=1", "", json!("after")),
         ("POST", "/v1/conversations", r#"{"kind":"gruop","members":[2]}"#, json!("group")),
         ("POST", "/v1/conversations", r#"{"kind":"group","membres":[2]}"#, json!("members")),
+        ("GET", "/v1/wss", "", json!("/v1/ws")),
         ("GET", "/zzz", "", Value::Null),
     ] {
         let reply = world.ask(method, path, "user-1", body).await;
