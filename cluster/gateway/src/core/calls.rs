@@ -58,6 +58,8 @@ pub struct LookupCall {
 pub struct AttachCall {
     /// Why, item by item.
     pub wishes: Vec<AttachWish>,
+    /// Calls are numbered in the order in which they reach an owner.
+    pub number: u64,
     /// How often something was lost before the call was made.
     pub losses: u64,
 }

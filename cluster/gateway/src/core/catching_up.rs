@@ -126,9 +126,9 @@ impl Hub {
         let mut follow = Vec::new();
         if !page.entries.is_empty() {
             stream.feed(id, page.entries, page.first, &mut self.outlets, &mut follow);
-        } else if page.first > at.next() {
+        } else if page.first > page.head && page.head > at {
             // Everything behind the place was removed by retention.
-            place.at = Sequence(page.first.0 - 1);
+            place.at = page.head;
             place.told = true;
             let attached = Attached { conversation, from: place.at, head: page.head };
             self.outlets.say(id, ServerFrame::Attached(attached));
@@ -208,8 +208,13 @@ impl Hub {
                 } else if behind {
                     self.timers.set(now.ms + RETRY_MS, Timer::Repair(conversation));
                 } else {
-                    // The stream is complete, and still the owner says that these are no members.
-                    let expelled = stream.places.iter().filter(|place| place.expelled);
+                    // The stream is complete, and still the owner says that these are no members. Those
+                    // that are behind will see from their pages.
+                    let live = stream.live;
+                    let expelled = stream
+                        .places
+                        .iter()
+                        .filter(|place| place.expelled && Some(place.at) == live);
                     follow.extend(expelled.map(|p| Follow::Left { session: p.session, at: p.at }));
                 }
             }

@@ -230,6 +230,7 @@ impl Hub {
         now: Now,
         conversation: ConversationId,
         user: UserId,
+        number: u64,
         outcome: Result<AttachedAt, AttachRefusal>,
     ) {
         let Some(stream) = self.streams.get_mut(&conversation) else { return };
@@ -246,7 +247,8 @@ impl Hub {
                 // The user left meanwhile. The stream will come to that entry; if it does not,
                 // the place goes when the stream is complete.
                 for place in stream.places.iter_mut().filter(|place| place.user == user) {
-                    place.expelled = place.phase == Phase::Streaming;
+                    // An attachment that was made later knows better.
+                    place.expelled = place.phase == Phase::Streaming && place.attached_by < number;
                 }
                 self.repair(conversation);
             }

@@ -234,7 +234,8 @@ impl Hub {
     ) {
         let Some(session) = self.outlets.sessions.get_mut(id) else { return };
         let mut left = session.left.iter().filter(|(other, _)| *other == conversation);
-        let after = after.max(left.next().map(|(_, at)| *at));
+        // The pages behind that place tell what is for the user, be there several memberships between.
+        let after = left.next().map(|(_, at)| *at).or(after);
         let stream = self.streams.entry(conversation).or_insert_with(|| Stream::new(conversation));
         let atomic = self.config.design.attach == Attach::Atomic;
         let phase =
@@ -312,7 +313,12 @@ impl Hub {
                 break;
             }
             self.attaches_under_way += 1;
-            self.calls.push_back(Call::Attach(AttachCall { wishes, losses: self.losses }));
+            self.attaches += 1;
+            self.calls.push_back(Call::Attach(AttachCall {
+                wishes,
+                number: self.attaches,
+                losses: self.losses,
+            }));
         }
     }
 
@@ -369,13 +375,13 @@ impl Hub {
             });
             match (answer, session) {
                 (Some(answer), Some(id)) => {
-                    self.attached_session(now, id, item.conversation, answer.outcome);
+                    self.attached_session(now, id, item.conversation, call.number, answer.outcome);
                     if doubtful {
                         self.refresh(item.conversation, item.user);
                     }
                 }
                 (Some(answer), None) => {
-                    self.refreshed(now, item.conversation, item.user, answer.outcome);
+                    self.refreshed(now, item.conversation, item.user, call.number, answer.outcome);
                 }
                 (None, Some(id)) => {
                     let timer = Timer::Attach(id, item.conversation);
@@ -395,6 +401,7 @@ impl Hub {
         now: Now,
         id: SessionId,
         conversation: ConversationId,
+        number: u64,
         outcome: Result<AttachedAt, AttachRefusal>,
     ) {
         let Some(stream) = self.streams.get_mut(&conversation) else { return };
@@ -408,13 +415,14 @@ impl Hub {
             (Ok(at), _) => at,
             // The answer is from before the user joined.
             (Err(AttachRefusal::NotMember), Some(joined)) => {
-                let after = after.max(Some(joined));
+                let after = after.or(Some(joined));
                 place.phase = Phase::Attaching { after, again: None };
                 return self.wish(id, conversation, after);
             }
             (Err(AttachRefusal::NotMember), None) => return self.leave_quietly(id, conversation),
         };
         place.phase = Phase::Streaming;
+        place.attached_by = number;
         let mut follow = Vec::new();
         if late {
             // What was stored since the last page is behind the place, and nobody will notice.

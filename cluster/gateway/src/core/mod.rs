@@ -6,6 +6,8 @@
 pub mod calls;
 mod catching_up;
 mod delivering;
+#[cfg(test)]
+mod documented;
 mod encoded;
 mod greeting;
 pub mod hub;

@@ -8,7 +8,7 @@
 
 use super::encoded::Encoded;
 use super::outlets::Outlets;
-use protocol::frames::server::{Attached, Detached};
+use protocol::frames::server::Attached;
 use protocol::{Content, ConversationId, Entry, Sequence, ServerFrame, SessionId, UserId};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -52,6 +52,8 @@ pub struct Place {
     pub told: bool,
     /// A page is under way.
     pub reading: bool,
+    /// The number of the call that attached it.
+    pub attached_by: u64,
     /// The owner says that the user is no longer a member; the `Leave` is still to come.
     pub expelled: bool,
 }
@@ -119,7 +121,8 @@ impl Stream {
         let Err(index) = self.find(session) else { return false };
         let at = Sequence::START;
         let (left, told, reading, expelled) = (None, false, false, false);
-        let place = Place { session, user, at, left, phase, told, reading, expelled };
+        let place =
+            Place { session, user, at, left, phase, told, reading, attached_by: 0, expelled };
         self.places.insert(index, place);
         true
     }
@@ -187,7 +190,7 @@ impl Stream {
                 if first <= live.next() || entry.sequence != first {
                     break;
                 }
-                self.skip_removed(first, outlets);
+                self.skip_removed(first, follow);
             }
             self.hand_out(entry, outlets, follow);
         }
@@ -195,19 +198,13 @@ impl Stream {
         self.live > Some(before)
     }
 
-    /// Entries before `first` are no longer stored: sessions at the front go on behind them, and are
-    /// told so.
-    fn skip_removed(&mut self, first: Sequence, outlets: &mut Outlets) {
-        let from = Sequence(first.0 - 1);
-        let attached = Attached { conversation: self.conversation, from, head: self.known };
-        let mut told = Encoded::from(ServerFrame::Attached(attached));
-        for place in &mut self.places {
-            if place.is_live(self.live) {
-                place.at = from;
-                outlets.post(place.session, &mut told);
-            }
-        }
-        self.live = Some(from);
+    /// Entries before `first` are no longer stored. A session at the front may have lost its membership
+    /// in one of them, so each reads on for itself.
+    fn skip_removed(&mut self, first: Sequence, follow: &mut Vec<Follow>) {
+        let before = self.live;
+        let at_front = self.places.iter().filter(|place| place.is_live(before));
+        follow.extend(at_front.map(|place| Follow::CatchUp { session: place.session }));
+        self.live = Some(Sequence(first.0 - 1));
         self.recent.clear();
     }
 
@@ -248,7 +245,8 @@ impl Stream {
                 needed = true;
             } else if place.at < sequence {
                 needed = true;
-                if leaver == Some(place.user) && place.left.is_none() {
+                // For a session that is not told yet this may be the end of an earlier membership.
+                if leaver == Some(place.user) && place.told && place.left.is_none() {
                     place.left = Some(sequence);
                 }
             }
@@ -282,15 +280,15 @@ impl Stream {
             if entry.sequence <= place.at {
                 continue;
             }
-            if place.left.is_some_and(|left| entry.sequence > left) {
+            let next = place.at.next();
+            let hole = entry.sequence != next && first <= next;
+            if place.told && (hole || place.left.is_some_and(|left| entry.sequence > left)) {
+                // The user left, and joined again later: that needs another attachment.
                 follow.push(Follow::Left { session, at: place.at });
                 return;
             }
-            if entry.sequence != place.at.next() || !place.told {
-                let removed = first > place.at.next();
-                if std::mem::replace(&mut place.told, true) && !removed {
-                    outlets.say(session, ServerFrame::Detached(Detached { conversation }));
-                }
+            if entry.sequence != next || !place.told {
+                place.told = true;
                 place.at = Sequence(entry.sequence.0 - 1);
                 let attached = Attached { conversation, from: place.at, head };
                 outlets.say(session, ServerFrame::Attached(attached));
