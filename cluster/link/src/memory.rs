@@ -39,7 +39,7 @@ impl Memory {
             network: self.network.clone(),
             disk: self.disk.clone(),
             clock: Arc::new(RuntimeClock { start: Instant::now(), start_ms: START_MS }),
-            entropy: Arc::new(Counter(AtomicU64::new(name.len() as u64))),
+            entropy: Arc::new(Counter(AtomicU64::new(u64::from(crc32fast::hash(name.as_bytes()))))),
             tasks: Arc::new(RuntimeTasks),
             telemetry: self.telemetry.clone(),
         }
