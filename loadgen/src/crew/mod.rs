@@ -11,8 +11,6 @@ mod membership;
 mod notebook;
 mod receipts;
 mod slowness;
-#[cfg(test)]
-mod tests;
 
 use crate::measure::Lateness;
 use crate::plan::{Operation, Plan};

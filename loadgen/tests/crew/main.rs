@@ -1,0 +1,199 @@
+//! Crews against a small cluster in memory, on simulated time, judged like any run.
+
+mod fake_cluster;
+
+use fake_cluster::FakeCluster;
+use link::memory::Memory;
+use loadgen::{Plan, Recorder, Targets, final_reads, run_crew, set_up};
+use scenarios::scenario::{Scenario, Transport};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+use verify::history::event::{Engine, Phase};
+use verify::history::{Event, What};
+use verify::{Judge, JudgeOptions, Verdict};
+
+/// Everything in one list.
+struct Notes {
+    began: Instant,
+    events: Mutex<Vec<Event>>,
+}
+
+impl Recorder for Notes {
+    fn record(&self, what: What) {
+        let event = Event { at: self.now_us(), is: what };
+        self.events.lock().expect("no holder panics").push(event);
+    }
+
+    fn now_us(&self) -> u64 {
+        self.began.elapsed().as_micros() as u64
+    }
+}
+
+const SCENARIO: &str = r#"
+name = "crew"
+question = "Do crews keep their side of the promises?"
+lesson = "They do."
+
+[cluster]
+gateways = 2
+stores = 1
+partitions = 4
+
+[users]
+count = 20
+devices = 2
+offline = 2
+conversations = { direct = 12, groups = 3, group_size = "uniform(3..6)" }
+connect = { over = "1s" }
+
+[load]
+phases = [{ for = "10s", rate = "50/s" }]
+mix = { send = 0.6, reply = 0.1, edit = 0.05, delete = 0.05, read_history = 0.05, join_leave = 0.05, reconnect = 0.05, typing = 0.05 }
+receipts_every = "500ms"
+
+[expect]
+verdict = "valid"
+"#;
+
+fn scenario() -> Scenario {
+    scenarios::parse(SCENARIO, "crew.toml", &[]).expect("it is a valid scenario")
+}
+
+/// Runs a scenario and returns its history.
+async fn run(scenario: &Scenario, seed: u64, faults: bool) -> Vec<Event> {
+    let memory = Memory::default();
+    let gateways = ["gateway-1:80", "gateway-2:80"].map(str::to_owned);
+    let cluster = FakeCluster::start(&memory, &gateways, faults).await;
+    let targets = Targets::development(gateways.into());
+    let plan = Arc::new(Plan::new(scenario, seed));
+    let notes = Arc::new(Notes { began: Instant::now(), events: Mutex::default() });
+    let recorder: Arc<dyn Recorder> = notes.clone();
+    let (phase, phases) = watch::channel(Phase::SetUp);
+    let enter = |now: Phase| {
+        notes.record(What::Phase(now));
+        phase.send_replace(now);
+    };
+
+    enter(Phase::SetUp);
+    let machine = memory.machine("clients-1");
+    set_up(machine.clone(), plan.clone(), targets.clone(), recorder.clone())
+        .await
+        .expect("the cluster takes every conversation");
+    enter(Phase::WarmUp);
+    let mut crews = tokio::task::JoinSet::new();
+    for (host, slice) in [("clients-1", 1..9), ("clients-2", 9..21)] {
+        crews.spawn(run_crew(
+            memory.machine(host),
+            plan.clone(),
+            slice,
+            targets.clone(),
+            recorder.clone(),
+            phases.clone(),
+        ));
+    }
+    sleep(Duration::from_secs(3)).await;
+    enter(Phase::Load);
+    sleep(plan.load_for()).await;
+    cluster.calm();
+    enter(Phase::Heal);
+    sleep(Duration::from_secs(2)).await;
+    enter(Phase::Settle);
+    sleep(Duration::from_secs(20)).await;
+    enter(Phase::Judge);
+    let doubts = final_reads(machine, plan, targets, recorder).await;
+    assert!(doubts.is_empty(), "{doubts:?}");
+    phase.send_replace(Phase::End);
+    while let Some(crew) = crews.join_next().await {
+        assert_eq!(crew.expect("it ends well").lateness.doubt(), None);
+    }
+    notes.record(What::Phase(Phase::End));
+    std::mem::take(&mut *notes.events.lock().expect("no holder panics"))
+}
+
+/// What a cluster in memory has nothing to show for, and what a short heal leaves no time for.
+const IDLE: [&str; 3] = ["queues_stay_bounded", "one_owner_per_partition", "recovers_to_baseline"];
+
+fn assert_valid(scenario: &Scenario, seed: u64, events: &[Event]) {
+    let header = loadgen::header(scenario, seed, Engine::Simulated);
+    let may_be_idle = IDLE.map(str::to_owned).into();
+    let mut judge = Judge::new(&header, JudgeOptions { may_be_idle, evidence_max: 2 });
+    for event in events {
+        judge.observe(event);
+    }
+    let judgement = judge.finish();
+    let bad: Vec<_> =
+        judgement.findings.iter().filter(|f| f.verdict == Verdict::Violated).collect();
+    assert!(bad.is_empty(), "{bad:#?}");
+    assert_eq!(judgement.verdict, Verdict::Valid, "{:?}", judgement.doubts);
+}
+
+fn count(events: &[Event], is: impl Fn(&What) -> bool) -> usize {
+    events.iter().filter(|event| is(&event.is)).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_run_is_valid_and_everything_is_answered() {
+    let scenario = scenario();
+    let events = run(&scenario, 1, false).await;
+    assert_valid(&scenario, 1, &events);
+    let sent = count(&events, |what| matches!(what, What::Sent { .. }));
+    assert!(sent > 300, "{sent}");
+    assert_eq!(count(&events, |what| matches!(what, What::Unanswered { .. })), 0);
+    for expected in [
+        count(&events, |what| matches!(what, What::ReadEnded { whole: true, .. })),
+        count(&events, |what| matches!(what, What::ReceiptSeen { .. })),
+        count(&events, |what| matches!(what, What::MemberChanged { add: false, .. })),
+        count(&events, |what| matches!(what, What::Closed { code: 1000, .. })),
+        count(&events, |what| matches!(what, What::StoredCursor { .. })),
+    ] {
+        assert!(expected > 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn lost_answers_and_refusals_are_survived_over_sockets() {
+    let scenario = scenario();
+    let events = run(&scenario, 2, true).await;
+    assert_valid(&scenario, 2, &events);
+    assert!(count(&events, |what| matches!(what, What::Resent { .. })) > 10);
+    assert!(count(&events, |what| matches!(what, What::Closed { code: 0, .. })) > 5);
+    assert_eq!(count(&events, |what| matches!(what, What::Unanswered { .. })), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn lost_answers_and_refusals_are_survived_over_trunks() {
+    let mut scenario = scenario();
+    scenario.users.transport = Transport::Trunk;
+    let events = run(&scenario, 3, true).await;
+    assert_valid(&scenario, 3, &events);
+    assert!(count(&events, |what| matches!(what, What::Resent { .. })) > 10);
+    assert_eq!(count(&events, |what| matches!(what, What::Unanswered { .. })), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_are_sent_when_they_are_due_whatever_the_answers() {
+    let events = run(&scenario(), 4, true).await;
+    for event in &events {
+        if let What::Sent { intended, .. } = event.is {
+            assert!(event.at >= intended && event.at - intended < 5_000, "{event:?}");
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_makes_the_same_history() {
+    let history = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .expect("a runtime")
+            .block_on(run(&scenario(), 5, true))
+    };
+    let (first, second) = (history(), history());
+    let differs = first.iter().zip(&second).find(|(first, second)| first != second);
+    assert_eq!(differs, None);
+    assert_eq!(first.len(), second.len());
+}
