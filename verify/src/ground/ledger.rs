@@ -124,12 +124,11 @@ fn position(records: &[Record], id: u64) -> Option<usize> {
     if id < first || id > last {
         return None;
     }
-    let steps = records.len() as u64 - 1;
-    if steps > 0 {
-        let guess = ((id - first) / ((last - first) / steps).max(1)).min(steps) as usize;
-        if records[guess].id == id {
-            return Some(guess);
-        }
+    let steps = (records.len() as u64 - 1).max(1);
+    let step = ((last - first) / steps).max(1);
+    let guess = ((id - first) / step) as usize;
+    if records.get(guess).is_some_and(|record| record.id == id) {
+        return Some(guess);
     }
     records.binary_search_by_key(&id, |record| record.id).ok()
 }

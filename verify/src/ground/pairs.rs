@@ -110,7 +110,7 @@ pub(crate) struct Pairs {
     devices: u32,
     table: Vec<(u64, u32)>,
     pub whos: Vec<Who>,
-    pairs: Vec<Pair>,
+    slots: Vec<Pair>,
 }
 
 /// No key: users and conversations are below this.
@@ -118,7 +118,7 @@ const EMPTY: u64 = u64::MAX;
 
 impl Pairs {
     pub fn new(devices: u32) -> Self {
-        Self { devices, table: vec![(EMPTY, NONE); 1024], whos: Vec::new(), pairs: Vec::new() }
+        Self { devices, table: vec![(EMPTY, NONE); 1024], whos: Vec::new(), slots: Vec::new() }
     }
 
     /// The slot of a (user, conversation), both from 0; made if it is new.
@@ -139,7 +139,7 @@ impl Pairs {
         let slot = self.whos.len() as u32;
         self.table[at] = (key, slot);
         self.whos.push(Who { user, conversation, ..Who::default() });
-        self.pairs.resize_with(self.whos.len() * self.devices as usize, Pair::default);
+        self.slots.resize_with(self.whos.len() * self.devices as usize, Pair::default);
         // Half full at most, so that a search ends after one or two steps.
         if self.whos.len() * 2 > self.table.len() {
             self.grow();
@@ -180,22 +180,22 @@ impl Pairs {
     }
 
     pub fn pair(&self, pair: u32) -> &Pair {
-        &self.pairs[pair as usize]
+        &self.slots[pair as usize]
     }
 
     pub fn pair_mut(&mut self, pair: u32) -> &mut Pair {
-        &mut self.pairs[pair as usize]
+        &mut self.slots[pair as usize]
     }
 
     /// Every (device, conversation) in which a stream ever began, with its slot.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &Pair)> {
-        (0..).zip(&self.pairs).filter(|(_, pair)| pair.stream.known)
+        (0..).zip(&self.slots).filter(|(_, pair)| pair.stream.known)
     }
 
     /// The highest sequence that any device of the user has in its stream; `None`: no device has one.
     pub fn last_of(&self, who: u32) -> Option<u32> {
         let first = (who * self.devices) as usize;
-        let devices = &self.pairs[first..first + self.devices as usize];
+        let devices = &self.slots[first..first + self.devices as usize];
         devices.iter().filter(|pair| pair.stream.known).map(|pair| pair.stream.last).max()
     }
 }

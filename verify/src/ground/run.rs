@@ -128,7 +128,9 @@ impl Run {
             .filter(|fault| fault.ended.is_none())
             .map(|f| format!("fault {} ({} on {}) never ended", f.number, f.kind, f.target))
             .collect();
-        unended.into_iter().for_each(|doubt| self.doubt(doubt));
+        for doubt in unended {
+            self.doubt(doubt);
+        }
         let mut doubts = std::mem::take(&mut self.doubts);
         if self.further_doubts > 0 {
             doubts.push(format!("and {} more", self.further_doubts));

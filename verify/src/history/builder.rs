@@ -30,20 +30,20 @@ impl History {
 /// A history under construction. Events are a millisecond apart unless `wait` says more.
 #[derive(Clone, Debug)]
 pub struct Builder {
-    header: Header,
-    events: Vec<Event>,
-    at: u64,
-    logs: Vec<Vec<Seen>>,
+    pub(super) header: Header,
+    pub(super) events: Vec<Event>,
+    pub(super) at: u64,
+    pub(super) logs: Vec<Vec<Seen>>,
     /// Highest shown per (device slot, conversation); `None`: never attached.
-    cursors: Vec<Vec<Option<u64>>>,
-    open: Vec<bool>,
-    next_message: Vec<u64>,
-    sessions: u64,
-    epoch: u64,
+    pub(super) cursors: Vec<Vec<Option<u64>>>,
+    pub(super) open: Vec<bool>,
+    pub(super) next_message: Vec<u64>,
+    pub(super) sessions: u64,
+    pub(super) epoch: u64,
 }
 
 /// Between two events.
-const STEP_US: u64 = 1_000;
+pub(super) const STEP_US: u64 = 1_000;
 
 impl Builder {
     /// Users and conversations from 1 on, one device each; the phases `set_up` is begun.
@@ -181,148 +181,6 @@ impl Builder {
         self.push(What::Closed { device, code: 0 })
     }
 
-    /// A member sends a message; returns through `last_message` what its id was.
-    pub fn send(self, user: u64, conversation: u64) -> Self {
-        self.send_said(user, 1, conversation, |id| Said::Message { hash: id * 31, parent: None })
-    }
-
-    /// Any send of a device; the content may depend on the message id.
-    pub fn send_said(
-        mut self,
-        user: u64,
-        device: u32,
-        conversation: u64,
-        said: impl FnOnce(u64) -> Said,
-    ) -> Self {
-        let id = self.next_message[user as usize - 1];
-        self.next_message[user as usize - 1] += 1;
-        let intended = self.at + STEP_US;
-        let device = self.device(user, device);
-        self.push(What::Sent {
-            device,
-            conversation: ConversationId(conversation),
-            message: ClientMessageId(id),
-            said: said(id),
-            intended,
-        })
-    }
-
-    /// The id of the user's newest message.
-    pub fn last_message(&self, user: u64) -> u64 {
-        self.next_message[user as usize - 1] - 1
-    }
-
-    /// The user's newest send is sequenced (not yet told to anybody).
-    pub fn commit(self, user: u64) -> Self {
-        let id = self.last_message(user);
-        self.commit_message(user, id)
-    }
-
-    /// A send is sequenced (not yet told to anybody).
-    pub fn commit_message(mut self, user: u64, id: u64) -> Self {
-        let (conversation, said) = self.sent(user, id);
-        self.sequence(user, conversation, id, said);
-        self
-    }
-
-    /// The newest entry of the user is told to the device that sent it.
-    pub fn accept(self, user: u64) -> Self {
-        let id = self.last_message(user);
-        self.accept_message(user, id)
-    }
-
-    /// A sequenced send is told to the device that sent it.
-    pub fn accept_message(self, user: u64, id: u64) -> Self {
-        let (conversation, _) = self.sent(user, id);
-        let entry = self.logs[conversation as usize - 1]
-            .iter()
-            .find(|e| e.author.0 == user && e.message.0 == id)
-            .copied()
-            .expect("the message was committed");
-        let device = self.sender(user, id);
-        self.push(What::Accepted {
-            device,
-            conversation: entry.conversation,
-            message: entry.message,
-            sequence: entry.sequence,
-            epoch: entry.epoch,
-            owner: entry.owner,
-        })
-    }
-
-    /// A device shows the entry of a sequence.
-    pub fn show(mut self, user: u64, device: u32, conversation: u64, sequence: u64) -> Self {
-        let entry = self.logs[conversation as usize - 1][sequence as usize - 1];
-        let device = self.device(user, device);
-        let slot = self.slot(device);
-        let cursor = &mut self.cursors[slot][conversation as usize - 1];
-        *cursor = Some(cursor.unwrap_or(0).max(sequence));
-        self.push(What::Shown { device, entry })
-    }
-
-    /// Every connected device shows what it has not shown yet of a conversation.
-    pub fn deliver(mut self, conversation: u64) -> Self {
-        for user in 1..=u64::from(self.header.users) {
-            for device in 1..=self.header.devices_per_user {
-                self = self.deliver_to(user, device, conversation);
-            }
-        }
-        self
-    }
-
-    /// One device, if it is connected, shows what it has not shown yet and may see.
-    pub fn deliver_to(mut self, user: u64, device: u32, conversation: u64) -> Self {
-        let slot = self.slot(self.device(user, device));
-        let Some(cursor) = self.cursors[slot][conversation as usize - 1] else { return self };
-        if self.open[slot] {
-            for sequence in cursor + 1..=self.head(conversation) {
-                if self.was_member(user, conversation, sequence) {
-                    self = self.show(user, device, conversation, sequence);
-                }
-            }
-        }
-        self
-    }
-
-    /// A member says something and everybody sees it: send, commit, accept, deliver.
-    pub fn say(self, user: u64, conversation: u64) -> Self {
-        self.send(user, conversation).commit(user).accept(user).deliver(conversation)
-    }
-
-    /// As `say`, with any content.
-    pub fn say_said(self, user: u64, conversation: u64, said: Said) -> Self {
-        self.send_said(user, 1, conversation, |_| said)
-            .commit(user)
-            .accept(user)
-            .deliver(conversation)
-    }
-
-    /// A device reads everything behind `after`.
-    pub fn read(mut self, user: u64, device: u32, conversation: u64, after: u64) -> Self {
-        let who = self.device(user, device);
-        let request = self.events.len() as u32;
-        let (head, id) = (self.head(conversation), ConversationId(conversation));
-        self = self.push(What::ReadBegan {
-            device: who,
-            request,
-            conversation: id,
-            after: Sequence(after),
-        });
-        for sequence in after + 1..=head {
-            if self.was_member(user, conversation, sequence) {
-                let entry = self.logs[conversation as usize - 1][sequence as usize - 1];
-                self = self.push(What::Read { device: who, request, entry });
-            }
-        }
-        self.push(What::ReadEnded {
-            device: who,
-            request,
-            conversation: id,
-            head: Sequence(head),
-            whole: true,
-        })
-    }
-
     /// A fault that did something, from now on for some time.
     pub fn fault(self, fault: u32, kind: &str, target: &str, lasts: u64) -> Self {
         self.push(What::FaultBegan { fault, kind: kind.into(), target: target.into() })
@@ -375,12 +233,11 @@ impl Builder {
     }
 
     /// The device of these numbers.
-    #[expect(clippy::unused_self, reason = "reads as a word of the builder")]
     pub const fn device(&self, user: u64, device: u32) -> Device {
         Device { user: UserId(user), device: DeviceId(device) }
     }
 
-    fn was_member(&self, user: u64, conversation: u64, sequence: u64) -> bool {
+    pub(super) fn was_member(&self, user: u64, conversation: u64, sequence: u64) -> bool {
         self.logs[conversation as usize - 1].iter().take(sequence as usize).fold(
             false,
             |member, entry| match entry.said {
@@ -391,7 +248,13 @@ impl Builder {
         )
     }
 
-    fn sequence(&mut self, author: u64, conversation: u64, message: u64, said: Said) -> u64 {
+    pub(super) fn sequence(
+        &mut self,
+        author: u64,
+        conversation: u64,
+        message: u64,
+        said: Said,
+    ) -> u64 {
         let sequence = self.head(conversation) + 1;
         let partition = partition_of(ConversationId(conversation), self.header.partitions);
         let entry = Seen {
@@ -407,11 +270,11 @@ impl Builder {
         sequence
     }
 
-    fn sent(&self, user: u64, id: u64) -> (u64, Said) {
+    pub(super) fn sent(&self, user: u64, id: u64) -> (u64, Said) {
         self.find_sent(user, id).map(|(_, conversation, said)| (conversation, said)).expect("sent")
     }
 
-    fn sender(&self, user: u64, id: u64) -> Device {
+    pub(super) fn sender(&self, user: u64, id: u64) -> Device {
         self.find_sent(user, id).map(|(device, ..)| device).expect("sent")
     }
 
@@ -426,7 +289,7 @@ impl Builder {
         })
     }
 
-    const fn slot(&self, device: Device) -> usize {
+    pub(super) const fn slot(&self, device: Device) -> usize {
         (device.user.0 as usize - 1) * self.header.devices_per_user as usize
             + device.device.0 as usize
             - 1

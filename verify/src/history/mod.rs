@@ -5,6 +5,7 @@
 pub mod builder;
 pub mod event;
 pub mod reader;
+mod talk;
 pub mod writer;
 
 pub use event::{Event, Header, What};

@@ -175,7 +175,7 @@ mod tests {
     fn refusal(bytes: &[u8]) -> String {
         match Reader::new(io::Cursor::new(bytes.to_vec())) {
             Err(error) => error.to_string(),
-            Ok(reader) => reader.filter_map(Result::err).next().expect("an error").to_string(),
+            Ok(reader) => { reader }.find_map(Result::err).expect("an error").to_string(),
         }
     }
 

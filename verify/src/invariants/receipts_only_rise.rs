@@ -85,13 +85,12 @@ impl Invariant {
         if read > delivered {
             return Some("more was read than delivered".to_owned());
         }
-        let last = match event.is {
-            What::ReceiptSent { .. } => step.before.known.then_some(step.before.last),
-            _ => {
-                let who = ground.pairs.find(member, step.conversation as u32)?;
-                ground.pairs.last_of(who)
-            }
-        }?;
+        let last = if matches!(event.is, What::ReceiptSent { .. }) {
+            step.before.known.then_some(step.before.last)?
+        } else {
+            let who = ground.pairs.find(member, step.conversation as u32)?;
+            ground.pairs.last_of(who)?
+        };
         (short(delivered) > last).then(|| format!("no more than {last} was shown"))
     }
 

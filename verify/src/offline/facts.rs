@@ -1,7 +1,9 @@
 //! Questions about a history that are answered by reading all of it.
 
 use crate::history::event::{Device, Event, Header, Phase, Said, Seen, What};
-use protocol::{ClientMessageId, CloseCode, ConversationId, RejectReason, UserId};
+use protocol::{ClientMessageId, UserId};
+
+use super::words::{is_final, is_in_range, names};
 
 /// A history in memory.
 pub(super) struct Facts<'a> {
@@ -38,27 +40,6 @@ pub(super) struct Answer {
     pub conversation: u64,
     pub sequence: u64,
     pub send: Send,
-}
-
-/// A device at some point of the history.
-#[derive(Clone, Copy, Default)]
-pub(super) struct DeviceThen {
-    pub open: bool,
-    pub session: u32,
-    pub opened_at: u64,
-    pub progress_at: u64,
-    pub down_since: Option<u64>,
-}
-
-/// A device's stream of a conversation at some point of the history.
-#[derive(Clone, Copy, Default)]
-pub(super) struct StreamThen {
-    pub known: bool,
-    pub base: u64,
-    pub last: u64,
-    pub left: bool,
-    pub attached_at: u64,
-    pub session: u32,
 }
 
 impl<'a> Facts<'a> {
@@ -285,94 +266,6 @@ impl<'a> Facts<'a> {
         changes
     }
 
-    /// A device before an event.
-    pub fn device(&self, device: Device, before: usize) -> DeviceThen {
-        let mut then = DeviceThen::default();
-        for (index, (at, is)) in self.events[..before].iter().enumerate() {
-            if device_of(is) != Some(device) {
-                continue;
-            }
-            match is {
-                What::Opened { .. } => {
-                    then.open = true;
-                    then.session += 1;
-                    then.opened_at = *at;
-                    then.down_since = None;
-                }
-                What::Closed { code, .. } if !self.is_judging(index) => {
-                    then.open = false;
-                    let goodbye = CloseCode::from_code(*code)
-                        .is_some_and(|c| c == CloseCode::Normal || !c.may_reconnect());
-                    then.down_since =
-                        if goodbye { None } else { Some(then.down_since.unwrap_or(*at)) };
-                }
-                What::ConnectFailed { .. } => {
-                    then.down_since = Some(then.down_since.unwrap_or(*at));
-                }
-                _ => {}
-            }
-            if is_progress(is) {
-                then.progress_at = *at;
-            }
-        }
-        then
-    }
-
-    /// A device's stream before an event.
-    pub fn stream(&self, device: Device, conversation: u64, before: usize) -> StreamThen {
-        let mut then = StreamThen::default();
-        let mut session = 0;
-        for (at, is) in &self.events[..before] {
-            match is {
-                What::Opened { device: d, .. } if *d == device => session += 1,
-                What::Attached { device: d, conversation: c, from, .. }
-                    if *d == device && c.0 == conversation =>
-                {
-                    if !then.known || then.left {
-                        then.base = then.base.max(from.0);
-                    }
-                    then.known = true;
-                    then.last = then.last.max(from.0);
-                    then.left = false;
-                    (then.attached_at, then.session) = (*at, session);
-                }
-                What::Detached { device: d, conversation: c }
-                    if *d == device && c.0 == conversation =>
-                {
-                    then.left = true;
-                    then.session = 0;
-                }
-                What::Shown { device: d, entry }
-                    if *d == device && entry.conversation.0 == conversation =>
-                {
-                    if !then.known {
-                        then.base = entry.sequence.0.saturating_sub(1);
-                    }
-                    then.known = true;
-                    then.last = then.last.max(entry.sequence.0);
-                }
-                _ => {}
-            }
-        }
-        then
-    }
-
-    /// Whether a device showed a sequence before an event.
-    pub fn was_shown(
-        &self,
-        device: Device,
-        conversation: u64,
-        sequence: u64,
-        before: usize,
-    ) -> bool {
-        self.events[..before].iter().any(|(_, is)| {
-            matches!(is, What::Shown { device: d, entry }
-                if *d == device
-                    && entry.conversation.0 == conversation
-                    && entry.sequence.0 == sequence)
-        })
-    }
-
     /// Whether a device is attached at the end.
     pub fn is_attached(&self, device: Device, conversation: u64) -> bool {
         let end = self.events.len();
@@ -403,119 +296,4 @@ impl<'a> Facts<'a> {
         }
         owed
     }
-}
-
-/// The same author, id and content.
-pub(super) fn is_same(entry: &Seen, other: &Seen) -> bool {
-    (entry.author, entry.message, entry.said) == (other.author, other.message, other.said)
-}
-
-/// Whether an entry is what a send became.
-pub(super) fn is_of(entry: &Seen, send: &Send) -> bool {
-    entry.author == send.device.user && entry.message.0 == send.id && entry.said == send.said
-}
-
-pub(super) const fn is_sent(entry: &Seen) -> bool {
-    matches!(entry.said, Said::Message { .. } | Said::Edit { .. } | Said::Delete { .. })
-}
-
-/// Whether an event refuses a send for good.
-pub(super) fn is_final(is: &What) -> bool {
-    matches!(is, What::Rejected { reason, .. }
-        if !matches!(reason, RejectReason::RateLimited | RejectReason::Unavailable))
-}
-
-/// Whether an event says something about a send of an author.
-fn names(is: &What, author: UserId, id: u64) -> bool {
-    match is {
-        What::Resent { device, message, .. }
-        | What::Accepted { device, message, .. }
-        | What::Rejected { device, message, .. } => device.user == author && message.0 == id,
-        What::Requeued { author: a, message } => *a == author && message.0 == id,
-        What::DeadLetter { author: Some(a), message: Some(message), .. } => {
-            *a == author && message.0 == id
-        }
-        _ => false,
-    }
-}
-
-const fn is_progress(is: &What) -> bool {
-    matches!(
-        is,
-        What::Opened { .. }
-            | What::Closed { .. }
-            | What::ConnectFailed { .. }
-            | What::Attached { .. }
-            | What::Detached { .. }
-            | What::Shown { .. }
-            | What::Accepted { .. }
-            | What::Rejected { .. }
-            | What::ReadEnded { .. }
-    )
-}
-
-/// The device of an event.
-pub(super) const fn device_of(is: &What) -> Option<Device> {
-    match is {
-        What::Opened { device, .. }
-        | What::Closed { device, .. }
-        | What::ConnectFailed { device }
-        | What::Attached { device, .. }
-        | What::Detached { device, .. }
-        | What::Sent { device, .. }
-        | What::Resent { device, .. }
-        | What::Accepted { device, .. }
-        | What::Rejected { device, .. }
-        | What::Unanswered { device, .. }
-        | What::Shown { device, .. }
-        | What::ReadBegan { device, .. }
-        | What::Read { device, .. }
-        | What::ReadEnded { device, .. }
-        | What::ReceiptSent { device, .. }
-        | What::ReceiptSeen { device, .. } => Some(*device),
-        _ => None,
-    }
-}
-
-fn conversation_of(is: &What) -> Option<ConversationId> {
-    match is {
-        What::Shown { entry, .. } | What::Read { entry, .. } | What::Stored { entry } => {
-            Some(entry.conversation)
-        }
-        What::Attached { conversation, .. }
-        | What::Detached { conversation, .. }
-        | What::Sent { conversation, .. }
-        | What::Resent { conversation, .. }
-        | What::Accepted { conversation, .. }
-        | What::Rejected { conversation, .. }
-        | What::Unanswered { conversation, .. }
-        | What::ReadBegan { conversation, .. }
-        | What::ReadEnded { conversation, .. }
-        | What::ReceiptSent { conversation, .. }
-        | What::ReceiptSeen { conversation, .. }
-        | What::MemberAsked { conversation, .. }
-        | What::MemberChanged { conversation, .. }
-        | What::StoredAll { conversation, .. }
-        | What::StoredCursor { conversation, .. }
-        | What::Pushed { conversation, .. } => Some(*conversation),
-        _ => None,
-    }
-}
-
-fn is_in_range(header: &Header, is: &What) -> bool {
-    let user = |user: UserId| (1..=u64::from(header.users)).contains(&user.0);
-    let other = match is {
-        What::ReceiptSeen { user, .. }
-        | What::MemberAsked { user, .. }
-        | What::MemberChanged { user, .. }
-        | What::Revoked { user }
-        | What::Granted { user }
-        | What::StoredCursor { user, .. }
-        | What::Pushed { user, .. } => Some(*user),
-        _ => None,
-    };
-    device_of(is)
-        .is_none_or(|d| user(d.user) && (1..=header.devices_per_user).contains(&d.device.0))
-        && conversation_of(is).is_none_or(|c| (1..=u64::from(header.conversations)).contains(&c.0))
-        && other.is_none_or(user)
 }

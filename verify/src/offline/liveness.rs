@@ -1,6 +1,7 @@
 //! The liveness invariants by brute force. True: violated.
 
-use super::facts::{Facts, is_final};
+use super::facts::Facts;
+use super::words::is_final;
 use crate::history::event::{Phase, What};
 
 /// Whether an attached device never showed something that was due before the end.
@@ -39,7 +40,7 @@ pub(super) fn delivers_too_late(facts: &Facts<'_>) -> bool {
 }
 
 /// Sends of a device that had no answer before an event: the first answer closes a send.
-fn is_open(facts: &Facts<'_>, send: &super::facts::Send, before: usize) -> bool {
+pub(super) fn is_open(facts: &Facts<'_>, send: &super::facts::Send, before: usize) -> bool {
     (send.index + 1..before).all(|index| {
         let is = facts.events[index].1;
         let answers = match is {
@@ -172,83 +173,4 @@ fn is_unaccounted(facts: &Facts<'_>, send: &super::facts::Send) -> bool {
         matches!(is, What::Accepted { .. } | What::DeadLetter { .. }) || is_final(is)
     });
     device.open && due < ended && settled.is_none() && is_open(facts, send, end)
-}
-
-pub(super) fn does_not_recover(facts: &Facts<'_>) -> bool {
-    let at_phase = |phase| facts.events.iter().find(|(_, is)| **is == What::Phase(phase));
-    let (Some((began, _)), Some(healed)) = (at_phase(Phase::Load), facts.healed()) else {
-        return false;
-    };
-    let end = facts.events.len();
-    let index_of = |wanted: fn(&What) -> bool| facts.events.iter().position(|(_, is)| wanted(is));
-    let healed_index = index_of(|is| *is == What::Phase(Phase::Heal)).unwrap_or(end);
-    let load_index = index_of(|is| *is == What::Phase(Phase::Load)).unwrap_or(end);
-    let settle_index = index_of(|is| *is == What::Phase(Phase::Settle)).unwrap_or(end);
-    let fault_index = index_of(|is| matches!(is, What::FaultBegan { .. })).unwrap_or(end);
-    let before_until = fault_index.min(healed_index);
-    let recovered = healed + facts.header.deadlines.recovered_us;
-    let settled = at_phase(Phase::Settle).map(|(at, _)| *at);
-    // 0: before the faults, 1: after the recovery.
-    let side = |index: usize, at: u64| {
-        if index >= load_index && index < before_until && at >= *began {
-            Some(0)
-        } else if index > healed_index
-            && at > recovered
-            && (index < settle_index || settled.is_none_or(|until| at <= until))
-        {
-            Some(1)
-        } else {
-            None
-        }
-    };
-    let (mut latency, mut sent, mut resent, mut attempts) =
-        ([Vec::new(), Vec::new()], [0_u64; 2], [0_u64; 2], [0_u64; 2]);
-    for (index, (now, is)) in facts.events.iter().enumerate() {
-        match is {
-            What::Accepted { device, message, .. } => {
-                let send = facts
-                    .sends()
-                    .into_iter()
-                    .find(|s| s.index < index && s.device == *device && s.id == message.0);
-                if let Some(send) = send.filter(|send| is_open(facts, send, index))
-                    && let Some(side) = side(index, send.intended)
-                {
-                    latency[side].push(now.saturating_sub(send.intended).max(1));
-                }
-            }
-            What::Sent { intended, .. } => {
-                if let Some(side) = side(index, *intended) {
-                    sent[side] += 1;
-                }
-            }
-            What::Resent { .. } => {
-                if let Some(side) = side(index, *now) {
-                    resent[side] += 1;
-                }
-            }
-            What::Opened { .. } | What::ConnectFailed { .. } => {
-                if let Some(side) = side(index, *now) {
-                    attempts[side] += 1;
-                }
-            }
-            _ => {}
-        }
-    }
-    if latency.iter().any(|side| side.len() < 20) {
-        return false;
-    }
-    let p90 = latency.map(|mut side| {
-        side.sort_unstable();
-        side[(side.len() * 9).div_ceil(10) - 1]
-    });
-    let last = facts.events.last().map_or(0, |(at, _)| *at);
-    let before_us = facts.events.get(fault_index).map_or(healed, |(at, _)| *at).min(healed) - began;
-    let after_us = settled.unwrap_or(last).saturating_sub(recovered);
-    let resends = [0, 1].map(|side: usize| resent[side] as f64 / sent[side].max(1) as f64);
-    let allowed_attempts = 2.0 * attempts[0] as f64 * after_us as f64 / before_us.max(1) as f64
-        + 1.0
-        + facts.devices().len() as f64 / 20.0;
-    p90[1] > 3 * p90[0] + 50_000
-        || resends[1] > 2.0 * resends[0] + 0.05
-        || attempts[1] as f64 > allowed_attempts
 }

@@ -7,7 +7,10 @@
 mod facts;
 mod liveness;
 mod reading;
+mod recovery;
 mod safety;
+mod states;
+mod words;
 
 use crate::history::event::{Event, Header};
 use facts::Facts;
@@ -52,6 +55,6 @@ const JUDGES: [(&str, Offline); 20] = [
     ("sequence_agrees_with_ack", safety::contradicts_an_answer),
     ("delivered_after_heal", liveness::delivers_too_late),
     ("no_stuck_session", liveness::is_stuck),
-    ("recovers_to_baseline", liveness::does_not_recover),
+    ("recovers_to_baseline", recovery::does_not_recover),
     ("queues_stay_bounded", safety::overflows),
 ];

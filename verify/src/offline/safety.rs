@@ -1,6 +1,7 @@
 //! The safety invariants by brute force. Each function is true if the invariant is violated.
 
-use super::facts::{Facts, Where, is_of, is_same, is_sent};
+use super::facts::{Facts, Where};
+use super::words::{is_of, is_same, is_sent};
 use crate::history::event::{Device, Said, What};
 use protocol::RejectReason;
 use protocol::partition::partition_of;
