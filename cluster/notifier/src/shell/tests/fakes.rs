@@ -95,6 +95,15 @@ impl FakeBroker {
 }
 
 impl Inner {
+    /// When the next delayed message is due. What is visible already waits for room, and room is made
+    /// by a settlement.
+    fn next_due(&self) -> Instant {
+        let now = Instant::now();
+        let queue = self.queue.lock().unwrap();
+        let due = queue.iter().map(|message| message.visible).filter(|due| *due > now).min();
+        due.unwrap_or_else(|| now + Duration::from_hours(9))
+    }
+
     fn give_back(&self) {
         let unsettled = std::mem::take(&mut *self.unsettled.lock().unwrap());
         let mut queue = self.queue.lock().unwrap();
@@ -176,10 +185,7 @@ impl Subscription for FakeSubscription {
                 if !ready.is_empty() {
                     return Ok(ready);
                 }
-                let later = inner.queue.lock().unwrap().iter().map(|message| message.visible).min();
-                let later = later.unwrap_or_else(|| Instant::now() + Duration::from_hours(9));
-                // A full prefetch is not woken by a message that is visible, but by a settlement.
-                let later = later.max(Instant::now() + Duration::from_millis(1));
+                let later = inner.next_due();
                 tokio::select! {
                     biased;
                     () = changed => {}
