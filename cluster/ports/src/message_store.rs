@@ -6,7 +6,8 @@
 
 use protocol::store_calls::{ConversationKind, Membership, ReceiptItem, UserConversation};
 use protocol::{
-    ClientMessageId, ConversationId, Entry, Epoch, NodeNumber, Partition, Sequence, UserId,
+    ClientMessageId, ConversationId, Entry, Epoch, NodeNumber, Partition, RejectReason, Sequence,
+    UserId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -56,16 +57,17 @@ pub struct ConversationRow {
     pub founders: u32,
 }
 
-/// Under which sequence a client's message was stored, and by whom.
+/// What became of a client's message. Decided once: a copy of the message that comes later, when the
+/// membership may have changed, gets the same answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AcceptedRow {
+pub struct DecisionRow {
     /// The conversation.
     pub conversation: ConversationId,
-    /// Its sequence there.
-    pub sequence: Sequence,
-    /// The epoch of the owner that sequenced it.
+    /// Its sequence there, or why it was refused for good.
+    pub decision: Result<Sequence, RejectReason>,
+    /// The epoch of the owner that decided.
     pub epoch: Epoch,
-    /// The store node that sequenced it.
+    /// The store node that decided.
     pub owner: NodeNumber,
 }
 
@@ -87,7 +89,7 @@ pub struct WriteBatch {
     /// New entries.
     pub entries: BTreeMap<(ConversationId, Sequence), Arc<Entry>>,
     /// New de-duplication keys.
-    pub accepted: BTreeMap<(Partition, UserId, ClientMessageId), AcceptedRow>,
+    pub decisions: BTreeMap<(Partition, UserId, ClientMessageId), DecisionRow>,
     /// Memberships by (conversation, user, joined): the sequence of the `Leave` entry, if any.
     pub members: BTreeMap<(ConversationId, UserId, Sequence), Option<Sequence>>,
     /// Cursors.
@@ -101,7 +103,7 @@ impl WriteBatch {
     pub fn is_empty(&self) -> bool {
         self.conversations.is_empty()
             && self.entries.is_empty()
-            && self.accepted.is_empty()
+            && self.decisions.is_empty()
             && self.members.is_empty()
             && self.cursors.is_empty()
             && self.trims.is_empty()
@@ -138,12 +140,12 @@ pub trait StoreView {
         user: UserId,
     ) -> Result<Vec<Membership>, StoreError>;
     /// A de-duplication key.
-    fn accepted(
+    fn decision(
         &self,
         partition: Partition,
         author: UserId,
         message: ClientMessageId,
-    ) -> Result<Option<AcceptedRow>, StoreError>;
+    ) -> Result<Option<DecisionRow>, StoreError>;
     /// One entry.
     fn entry(
         &self,

@@ -1,6 +1,6 @@
 //! The stored rows as a batch sees them: its own uncommitted writes lie over what the engine holds.
 
-use ports::message_store::{AcceptedRow, Cursors, StoreError, StoreView, WriteBatch};
+use ports::message_store::{Cursors, DecisionRow, StoreError, StoreView, WriteBatch};
 use protocol::{ClientMessageId, ConversationId, Entry, Partition, Sequence, UserId};
 use std::sync::Arc;
 
@@ -19,17 +19,17 @@ impl<'a> Overlay<'a> {
     }
 
     /// A de-duplication key of this batch or (unless `batch_only`) of the engine.
-    pub fn accepted(
+    pub fn decision(
         &self,
         partition: Partition,
         author: UserId,
         message: ClientMessageId,
         batch_only: bool,
-    ) -> Result<Option<AcceptedRow>, StoreError> {
-        match self.batch.accepted.get(&(partition, author, message)) {
+    ) -> Result<Option<DecisionRow>, StoreError> {
+        match self.batch.decisions.get(&(partition, author, message)) {
             Some(row) => Ok(Some(*row)),
             None if batch_only => Ok(None),
-            None => self.view.accepted(partition, author, message),
+            None => self.view.decision(partition, author, message),
         }
     }
 

@@ -66,9 +66,9 @@ impl Partition {
             Command::Sequence { inbound, at_ms, replay } => {
                 step.at_ms = at_ms;
                 let known = match self.choices.deduplication {
-                    Deduplication::Durable => step.stored_before(&inbound, false)?,
+                    Deduplication::Durable => step.decided_before(&inbound, false)?,
                     Deduplication::Memory => step
-                        .stored_before(&inbound, true)?
+                        .decided_before(&inbound, true)?
                         .or_else(|| self.remembered.get(inbound.author, inbound.client_message_id)),
                     Deduplication::Off => None,
                 };
@@ -119,7 +119,7 @@ impl Partition {
     /// Takes the de-duplication keys out of a batch if this design does not store them.
     pub fn withhold(&self, batch: &mut WriteBatch) -> Withheld {
         let stored = self.choices.deduplication == Deduplication::Durable;
-        Withheld(if stored { BTreeMap::new() } else { std::mem::take(&mut batch.accepted) })
+        Withheld(if stored { BTreeMap::new() } else { std::mem::take(&mut batch.decisions) })
     }
 
     /// The batch is durable.
@@ -145,7 +145,7 @@ impl Partition {
 pub struct Withheld(
     BTreeMap<
         (PartitionId, protocol::UserId, protocol::ClientMessageId),
-        ports::message_store::AcceptedRow,
+        ports::message_store::DecisionRow,
     >,
 );
 

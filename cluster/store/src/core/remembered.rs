@@ -1,6 +1,6 @@
 //! De-duplication keys in memory: the bad design choice `deduplication = memory`.
 
-use ports::message_store::AcceptedRow;
+use ports::message_store::DecisionRow;
 use protocol::{ClientMessageId, UserId};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -10,18 +10,18 @@ const CAPACITY: usize = 100_000;
 /// The newest keys of this life of the owner.
 #[derive(Debug, Default)]
 pub struct Remembered {
-    rows: BTreeMap<(UserId, ClientMessageId), AcceptedRow>,
+    rows: BTreeMap<(UserId, ClientMessageId), DecisionRow>,
     order: VecDeque<(UserId, ClientMessageId)>,
 }
 
 impl Remembered {
     /// What was stored under a key.
-    pub fn get(&self, author: UserId, message: ClientMessageId) -> Option<AcceptedRow> {
+    pub fn get(&self, author: UserId, message: ClientMessageId) -> Option<DecisionRow> {
         self.rows.get(&(author, message)).copied()
     }
 
     /// A key was stored.
-    pub fn insert(&mut self, author: UserId, message: ClientMessageId, row: AcceptedRow) {
+    pub fn insert(&mut self, author: UserId, message: ClientMessageId, row: DecisionRow) {
         if self.rows.insert((author, message), row).is_none() {
             self.order.push_back((author, message));
         }

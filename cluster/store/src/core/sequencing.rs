@@ -1,24 +1,25 @@
 //! Sends, edits and deletions: recognised, validated, sequenced, answered.
 //!
 //! The duplicate lookup comes before every validation: a message that was accepted stays accepted,
-//! also for a resend by somebody who has left meanwhile.
+//! also for a resend by somebody who has left meanwhile. Likewise a refused message stays refused, even
+//! if a copy of it comes behind the sender's admission: the sender was told, and has moved on.
 
 use super::command::Effect;
 use super::conversation::Conversation;
 use super::step::{Draft, Step};
-use ports::message_store::{AcceptedRow, StoreError};
+use ports::message_store::{DecisionRow, StoreError};
 use protocol::frames::server::{Accepted, Rejected};
 use protocol::ids::MAX_CLIENT_CHOSEN_ID;
 use protocol::records::{Action, Inbound};
 use protocol::{Content, ConversationId, Entry, RejectReason, Sequence, UserId, limits};
 use std::sync::Arc;
 
-/// Sequences an inbound action, or says why not. `known`: it was sequenced before.
+/// Sequences an inbound action, or says why not. `known`: it was decided before.
 pub fn apply(
     step: &mut Step<'_, '_>,
     conversation: Option<&mut Conversation>,
     inbound: Inbound,
-    known: Option<AcceptedRow>,
+    known: Option<DecisionRow>,
     replay: bool,
 ) -> Result<(), StoreError> {
     if let Some(row) = known {
@@ -26,11 +27,12 @@ pub fn apply(
     }
     let verdict = match &conversation {
         Some(conversation) => check(step, conversation, &inbound)?,
+        None if !is_id(&inbound) => Err(RejectReason::BadMessageId),
         None => Err(RejectReason::NotMember),
     };
     match (verdict, conversation) {
         (Ok(()), Some(conversation)) => accept(step, conversation, inbound),
-        (Err(reason), _) => reject(step, &inbound, reason),
+        (Err(reason), _) => refuse(step, &inbound, reason),
         (Ok(()), None) => unreachable!("a missing conversation is never fine"),
     }
     Ok(())
@@ -43,7 +45,7 @@ fn again(
     step: &mut Step<'_, '_>,
     conversation: Option<&Conversation>,
     inbound: &Inbound,
-    row: AcceptedRow,
+    row: DecisionRow,
     replay: bool,
 ) -> Result<(), StoreError> {
     if row.conversation != inbound.conversation {
@@ -51,15 +53,22 @@ fn again(
         reject(step, inbound, RejectReason::BadMessageId);
         return Ok(());
     }
+    let sequence = match row.decision {
+        Ok(sequence) => sequence,
+        Err(reason) => {
+            reject(step, inbound, reason);
+            return Ok(());
+        }
+    };
     if let Some(conversation) = conversation
         && (replay || row.epoch != step.owned.epoch)
     {
-        step.publish_again(row.conversation, row.sequence, conversation)?;
+        step.publish_again(row.conversation, sequence, conversation)?;
     }
     let accepted = Accepted {
         client_message_id: inbound.client_message_id,
         conversation: row.conversation,
-        sequence: row.sequence,
+        sequence,
         epoch: row.epoch,
         owner: row.owner,
     };
@@ -73,7 +82,7 @@ fn check(
     inbound: &Inbound,
 ) -> Result<Result<(), RejectReason>, StoreError> {
     let author = inbound.author;
-    if !(1..=MAX_CLIENT_CHOSEN_ID).contains(&inbound.client_message_id.0) {
+    if !is_id(inbound) {
         return Ok(Err(RejectReason::BadMessageId));
     }
     if conversation.joined(author).is_none() {
@@ -114,6 +123,10 @@ fn own(message: &Entry, author: UserId) -> Result<(), RejectReason> {
     if message.author == author { Ok(()) } else { Err(RejectReason::NotAuthor) }
 }
 
+fn is_id(inbound: &Inbound) -> bool {
+    (1..=MAX_CLIENT_CHOSEN_ID).contains(&inbound.client_message_id.0)
+}
+
 fn accept(step: &mut Step<'_, '_>, conversation: &mut Conversation, inbound: Inbound) {
     let Inbound { from, author, conversation: id, client_message_id, action } = inbound;
     let content = match action {
@@ -123,14 +136,14 @@ fn accept(step: &mut Step<'_, '_>, conversation: &mut Conversation, inbound: Inb
     };
     let entry =
         step.append(id, conversation, Draft { author, message: client_message_id, content });
-    let row = AcceptedRow {
+    let row = DecisionRow {
         conversation: id,
-        sequence: entry.sequence,
+        decision: Ok(entry.sequence),
         epoch: entry.epoch,
         owner: entry.owner,
     };
     let key = (step.owned.partition, author, client_message_id);
-    step.overlay.batch.accepted.insert(key, row);
+    step.overlay.batch.decisions.insert(key, row);
     let accepted = Accepted {
         client_message_id,
         conversation: id,
@@ -140,6 +153,21 @@ fn accept(step: &mut Step<'_, '_>, conversation: &mut Conversation, inbound: Inb
     };
     step.publish(entry, conversation);
     step.effects.push(Effect::Accepted(from, accepted));
+}
+
+/// Refuses for good, and keeps the decision, unless the id cannot name one.
+fn refuse(step: &mut Step<'_, '_>, inbound: &Inbound, reason: RejectReason) {
+    if reason != RejectReason::BadMessageId {
+        let row = DecisionRow {
+            conversation: inbound.conversation,
+            decision: Err(reason),
+            epoch: step.owned.epoch,
+            owner: step.owned.owner,
+        };
+        let key = (step.owned.partition, inbound.author, inbound.client_message_id);
+        step.overlay.batch.decisions.insert(key, row);
+    }
+    reject(step, inbound, reason);
 }
 
 fn reject(step: &mut Step<'_, '_>, inbound: &Inbound, reason: RejectReason) {

@@ -3,7 +3,7 @@
 use super::command::Effect;
 use super::conversation::Conversation;
 use super::overlay::Overlay;
-use ports::message_store::{AcceptedRow, StoreError};
+use ports::message_store::{DecisionRow, StoreError};
 use protocol::records::Inbound;
 use protocol::{
     ClientMessageId, Content, ConversationId, Entry, Epoch, NodeNumber, Partition, Sequence, UserId,
@@ -44,14 +44,14 @@ pub struct Draft {
 }
 
 impl Step<'_, '_> {
-    /// Whether the engine or this batch has sequenced this message before.
-    pub fn stored_before(
+    /// What the engine or this batch has decided about this message before.
+    pub fn decided_before(
         &self,
         inbound: &Inbound,
         batch_only: bool,
-    ) -> Result<Option<AcceptedRow>, StoreError> {
+    ) -> Result<Option<DecisionRow>, StoreError> {
         let partition = self.owned.partition;
-        self.overlay.accepted(partition, inbound.author, inbound.client_message_id, batch_only)
+        self.overlay.decision(partition, inbound.author, inbound.client_message_id, batch_only)
     }
 
     /// Gives an entry the next sequence of its conversation. The caller tells the effect, after the

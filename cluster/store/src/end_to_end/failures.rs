@@ -183,3 +183,22 @@ async fn a_dead_node_leaves_the_others_at_work() {
     assert_eq!(lost, Err(ports::CallError::Unavailable), "half an answer is none");
     assert_eq!(gateway.conversations.status().await.len(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_message_stays_refused_behind_an_admission() {
+    let mut world = World::new(Design::default());
+    world.start().await;
+    let gateway = Gateway::new(&world).await;
+    gateway.create(&[1, 2]).await;
+    world.say(3, CONVERSATION, 5);
+    settle().await;
+    gateway.change(3, true).await;
+    // A second copy: its gateway did not see the confirm of the first.
+    world.say(3, CONVERSATION, 5);
+    world.say(3, CONVERSATION, 6);
+    settle().await;
+    let told = world.broker.told(GATEWAY);
+    let refused = told.iter().filter(|told| matches!(told, ToGateway::Rejected(..))).count();
+    assert_eq!(refused, 2);
+    assert_eq!(accepted(&told), [(6, 4, 1)]);
+}

@@ -4,13 +4,14 @@ use super::RedbStore;
 use super::crash_disk::CrashDisk;
 use super::memory::MemoryStore;
 use ports::message_store::{
-    AcceptedRow, ConversationRow, Cursors, Lease, MessageStore, StoreError, WriteBatch,
+    ConversationRow, Cursors, DecisionRow, Lease, MessageStore, StoreError, WriteBatch,
 };
 use proptest::prelude::*;
 use protocol::design::Fsync;
 use protocol::store_calls::ConversationKind;
 use protocol::{
-    ClientMessageId, Content, ConversationId, Entry, Epoch, NodeNumber, Partition, Sequence, UserId,
+    ClientMessageId, Content, ConversationId, Entry, Epoch, NodeNumber, Partition, RejectReason,
+    Sequence, UserId,
 };
 use std::fmt::Write;
 use std::sync::Arc;
@@ -72,13 +73,13 @@ fn add(batch: &mut WriteBatch, change: &Change) {
             batch.conversations.insert((Partition(p), id(c)), row);
         }
         Change::Accepted(p, u, m) => {
-            let row = AcceptedRow {
+            let row = DecisionRow {
                 conversation: id(u),
-                sequence: Sequence(m),
+                decision: if m == 4 { Err(RejectReason::NotAuthor) } else { Ok(Sequence(m)) },
                 epoch: Epoch(1),
                 owner: NodeNumber(2),
             };
-            batch.accepted.insert((Partition(p), UserId(u), ClientMessageId(m)), row);
+            batch.decisions.insert((Partition(p), UserId(u), ClientMessageId(m)), row);
         }
         Change::Member(c, u, joined, left) => {
             let left = (left > 0).then_some(Sequence(joined + left));
@@ -117,7 +118,7 @@ fn shown(store: &dyn MessageStore) -> String {
         show(&view.count(p).unwrap());
         for u in (1..4).map(UserId) {
             for m in (1..5).map(ClientMessageId) {
-                show(&view.accepted(p, u, m).unwrap());
+                show(&view.decision(p, u, m).unwrap());
             }
         }
     }

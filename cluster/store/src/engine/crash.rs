@@ -3,7 +3,7 @@
 use super::RedbStore;
 use super::crash_disk::CrashDisk;
 use ports::message_store::{
-    AcceptedRow, ConversationRow, Cursors, Lease, MessageStore, StoreError, WriteBatch,
+    ConversationRow, Cursors, DecisionRow, Lease, MessageStore, StoreError, WriteBatch,
 };
 use protocol::design::Fsync;
 use protocol::store_calls::ConversationKind;
@@ -47,8 +47,9 @@ fn batch(n: u64, epoch: Epoch) -> WriteBatch {
             content: Content::Message { body: "x".repeat(900), reply_to: None },
         };
         batch.entries.insert((CONVERSATION, sequence), Arc::new(entry));
-        let row = AcceptedRow { conversation: CONVERSATION, sequence, epoch, owner: NodeNumber(1) };
-        batch.accepted.insert((PARTITION, AUTHOR, ClientMessageId(sequence.0)), row);
+        let (conversation, decision) = (CONVERSATION, Ok(sequence));
+        let row = DecisionRow { conversation, decision, epoch, owner: NodeNumber(1) };
+        batch.decisions.insert((PARTITION, AUTHOR, ClientMessageId(sequence.0)), row);
     }
     let row =
         ConversationRow { kind: ConversationKind::Group, head, first: Sequence(1), founders: 1 };
@@ -89,8 +90,8 @@ fn recovered(disk: &CrashDisk, acquired: Epoch) -> u64 {
         assert_eq!(sequences, (1..=head.0).collect::<Vec<_>>(), "gapless up to the head");
         for entry in &entries {
             let key = entry.client_message_id;
-            let accepted = view.accepted(PARTITION, AUTHOR, key).expect("readable").expect("there");
-            assert_eq!(accepted.sequence, entry.sequence);
+            let accepted = view.decision(PARTITION, AUTHOR, key).expect("readable").expect("there");
+            assert_eq!(accepted.decision, Ok(entry.sequence));
         }
         let cursor = view.cursor(CONVERSATION, AUTHOR).expect("readable").unwrap_or_default();
         assert_eq!(cursor.delivered, head);
@@ -142,7 +143,7 @@ fn two_power_losses_in_a_row_lose_no_committed_row() {
 }
 
 #[test]
-fn without_forced_writes_a_power_loss_costs_accepted_rows() {
+fn without_forced_writes_a_power_loss_costs_decision_rows() {
     let disk = CrashDisk::default();
     let store = RedbStore::open(Arc::new(disk.clone()), Fsync::Never).unwrap();
     let lease = store.acquire(PARTITION, Epoch(0)).unwrap();

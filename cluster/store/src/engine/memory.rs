@@ -1,7 +1,7 @@
 //! An engine in memory: the simplest thing that keeps the port's promises, for tests.
 
 use ports::message_store::{
-    AcceptedRow, ConversationRow, Cursors, Lease, MessageStore, StoreError, StoreView, WriteBatch,
+    ConversationRow, Cursors, DecisionRow, Lease, MessageStore, StoreError, StoreView, WriteBatch,
 };
 use protocol::store_calls::{Membership, ReceiptItem, UserConversation};
 use protocol::{ClientMessageId, ConversationId, Entry, Epoch, Partition, Sequence, UserId};
@@ -44,7 +44,7 @@ impl MessageStore for MemoryStore {
         let new = batch.clone();
         all.conversations.extend(new.conversations);
         all.entries.extend(new.entries);
-        all.accepted.extend(new.accepted);
+        all.decisions.extend(new.decisions);
         all.members.extend(new.members);
         all.cursors.extend(new.cursors);
         for (conversation, first) in new.trims {
@@ -94,13 +94,13 @@ impl StoreView for MemoryView {
         Ok(all)
     }
 
-    fn accepted(
+    fn decision(
         &self,
         partition: Partition,
         author: UserId,
         message: ClientMessageId,
-    ) -> Result<Option<AcceptedRow>, StoreError> {
-        Ok(self.0.accepted.get(&(partition, author, message)).copied())
+    ) -> Result<Option<DecisionRow>, StoreError> {
+        Ok(self.0.decisions.get(&(partition, author, message)).copied())
     }
 
     fn entry(

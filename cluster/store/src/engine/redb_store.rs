@@ -8,7 +8,7 @@
 use super::backend::{Dead, DiskBackend};
 use super::redb_view::RedbView;
 use super::tables::{
-    self, ACCEPTED, CONVERSATIONS, CURSORS, ENTRIES, LEASES, MEMBERS, MEMBERSHIPS,
+    self, CONVERSATIONS, CURSORS, DECISIONS, ENTRIES, LEASES, MEMBERS, MEMBERSHIPS,
 };
 use ports::Disk;
 use ports::message_store::{Lease, MessageStore, StoreError, StoreView, WriteBatch};
@@ -211,10 +211,10 @@ fn write_rows(transaction: &WriteTransaction, batch: &WriteBatch) -> Result<(), 
             table.retain_in((conversation.0, 0)..(conversation.0, first.0), |_, _| false)?;
         }
     }
-    if !batch.accepted.is_empty() {
-        let mut table = transaction.open_table(ACCEPTED)?;
-        for ((partition, author, message), row) in &batch.accepted {
-            table.insert((partition.0, author.0, message.0), tables::accepted_value(row))?;
+    if !batch.decisions.is_empty() {
+        let mut table = transaction.open_table(DECISIONS)?;
+        for ((partition, author, message), row) in &batch.decisions {
+            table.insert((partition.0, author.0, message.0), tables::decision_value(row))?;
         }
     }
     if !batch.members.is_empty() {
@@ -260,7 +260,7 @@ fn make_tables(database: &Database) -> Result<(), redb::Error> {
     transaction.open_table(LEASES)?;
     transaction.open_table(CONVERSATIONS)?;
     transaction.open_table(ENTRIES)?;
-    transaction.open_table(ACCEPTED)?;
+    transaction.open_table(DECISIONS)?;
     transaction.open_table(MEMBERS)?;
     transaction.open_table(MEMBERSHIPS)?;
     transaction.open_table(CURSORS)?;

@@ -2,10 +2,10 @@
 
 use super::redb_store::RedbStore;
 use super::tables::{
-    self, ACCEPTED, AcceptedKey, AcceptedValue, CONVERSATIONS, CURSORS, ENTRIES, MEMBERS,
+    self, CONVERSATIONS, CURSORS, DECISIONS, DecisionKey, DecisionValue, ENTRIES, MEMBERS,
     MEMBERSHIPS,
 };
-use ports::message_store::{AcceptedRow, ConversationRow, Cursors, StoreError, StoreView};
+use ports::message_store::{ConversationRow, Cursors, DecisionRow, StoreError, StoreView};
 use protocol::store_calls::{Membership, ReceiptItem, UserConversation};
 use protocol::{ClientMessageId, ConversationId, Entry, Partition, Sequence, UserId};
 use redb::{Database, ReadOnlyTable, ReadTransaction};
@@ -16,7 +16,7 @@ pub struct RedbView<'a> {
     store: &'a RedbStore,
     conversations: ReadOnlyTable<(u16, u64), (u8, u64, u64, u32)>,
     entries: ReadOnlyTable<(u64, u64), &'static [u8]>,
-    accepted: ReadOnlyTable<AcceptedKey, AcceptedValue>,
+    decisions: ReadOnlyTable<DecisionKey, DecisionValue>,
     members: ReadOnlyTable<(u64, u64, u64), u64>,
     memberships: ReadOnlyTable<(u64, u64), u64>,
     cursors: ReadOnlyTable<(u64, u64), (u64, u64)>,
@@ -34,7 +34,7 @@ impl<'a> RedbView<'a> {
             store,
             conversations: transaction.open_table(CONVERSATIONS)?,
             entries: transaction.open_table(ENTRIES)?,
-            accepted: transaction.open_table(ACCEPTED)?,
+            decisions: transaction.open_table(DECISIONS)?,
             members: transaction.open_table(MEMBERS)?,
             memberships: transaction.open_table(MEMBERSHIPS)?,
             cursors: transaction.open_table(CURSORS)?,
@@ -86,14 +86,14 @@ impl StoreView for RedbView<'_> {
         self.intervals(conversation, user.0, user.0)
     }
 
-    fn accepted(
+    fn decision(
         &self,
         partition: Partition,
         author: UserId,
         message: ClientMessageId,
-    ) -> Result<Option<AcceptedRow>, StoreError> {
-        let row = self.accepted.get((partition.0, author.0, message.0)).map_err(self.failed())?;
-        Ok(row.map(|row| tables::accepted_row(row.value())))
+    ) -> Result<Option<DecisionRow>, StoreError> {
+        let row = self.decisions.get((partition.0, author.0, message.0)).map_err(self.failed())?;
+        Ok(row.map(|row| tables::decision_row(row.value())))
     }
 
     fn entry(

@@ -3,15 +3,15 @@
 //! Keys are tuples of plain numbers in the order in which they are read: all entries of a
 //! conversation lie side by side.
 
-use ports::message_store::{AcceptedRow, ConversationRow, Cursors};
+use ports::message_store::{ConversationRow, Cursors, DecisionRow};
 use protocol::store_calls::ConversationKind;
-use protocol::{ConversationId, Epoch, NodeNumber, Sequence};
+use protocol::{ConversationId, Epoch, NodeNumber, RejectReason, Sequence};
 use redb::TableDefinition;
 
-/// The key of `ACCEPTED`.
-pub type AcceptedKey = (u16, u64, u64);
-/// The value of `ACCEPTED`.
-pub type AcceptedValue = (u64, u64, u64, u16);
+/// The key of `DECISIONS`.
+pub type DecisionKey = (u16, u64, u64);
+/// The value of `DECISIONS`.
+pub type DecisionValue = (u64, u64, u64, u16, u8);
 
 /// partition -> epoch
 pub const LEASES: TableDefinition<u16, u64> = TableDefinition::new("leases");
@@ -20,8 +20,9 @@ pub const CONVERSATIONS: TableDefinition<(u16, u64), (u8, u64, u64, u32)> =
     TableDefinition::new("conversations");
 /// (conversation, sequence) -> the entry in postcard
 pub const ENTRIES: TableDefinition<(u64, u64), &[u8]> = TableDefinition::new("entries");
-/// (partition, author, client message id) -> (conversation, sequence, epoch, owner)
-pub const ACCEPTED: TableDefinition<AcceptedKey, AcceptedValue> = TableDefinition::new("accepted");
+/// (partition, author, client message id) -> (conversation, sequence, epoch, owner, refusal)
+pub const DECISIONS: TableDefinition<DecisionKey, DecisionValue> =
+    TableDefinition::new("decisions");
 /// (conversation, user, joined) -> left, 0 while a member
 pub const MEMBERS: TableDefinition<(u64, u64, u64), u64> = TableDefinition::new("members");
 /// (user, conversation) -> joined, of current members
@@ -44,18 +45,50 @@ pub fn conversation_row((kind, head, first, founders): (u8, u64, u64, u32)) -> C
     ConversationRow { kind, head: Sequence(head), first: Sequence(first), founders }
 }
 
-/// A row of `ACCEPTED`.
-pub fn accepted_value(row: &AcceptedRow) -> AcceptedValue {
-    (row.conversation.0, row.sequence.0, row.epoch.0, row.owner.0)
+/// A row of `DECISIONS`: no entry has the sequence 0, and no reason the number 0.
+pub fn decision_value(row: &DecisionRow) -> DecisionValue {
+    let (sequence, refusal) = match row.decision {
+        Ok(sequence) => (sequence.0, 0),
+        Err(reason) => (0, refusal_number(reason)),
+    };
+    (row.conversation.0, sequence, row.epoch.0, row.owner.0, refusal)
 }
 
 /// The same back.
-pub fn accepted_row((conversation, sequence, epoch, owner): AcceptedValue) -> AcceptedRow {
-    AcceptedRow {
+pub fn decision_row((conversation, sequence, epoch, owner, refusal): DecisionValue) -> DecisionRow {
+    let reason = REFUSALS.iter().find(|reason| refusal_number(**reason) == refusal);
+    DecisionRow {
         conversation: ConversationId(conversation),
-        sequence: Sequence(sequence),
+        decision: reason.map_or(Ok(Sequence(sequence)), |reason| Err(*reason)),
         epoch: Epoch(epoch),
         owner: NodeNumber(owner),
+    }
+}
+
+/// Every reason. Their numbers are stored: they stay as they are.
+const REFUSALS: [RejectReason; 9] = [
+    RejectReason::NotMember,
+    RejectReason::BodySize,
+    RejectReason::BadMessageId,
+    RejectReason::NoSuchMessage,
+    RejectReason::NotAuthor,
+    RejectReason::RateLimited,
+    RejectReason::Unavailable,
+    RejectReason::DeadLettered,
+    RejectReason::Unauthorised,
+];
+
+const fn refusal_number(reason: RejectReason) -> u8 {
+    match reason {
+        RejectReason::NotMember => 1,
+        RejectReason::BodySize => 2,
+        RejectReason::BadMessageId => 3,
+        RejectReason::NoSuchMessage => 4,
+        RejectReason::NotAuthor => 5,
+        RejectReason::RateLimited => 6,
+        RejectReason::Unavailable => 7,
+        RejectReason::DeadLettered => 8,
+        RejectReason::Unauthorised => 9,
     }
 }
 

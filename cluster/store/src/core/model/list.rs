@@ -12,9 +12,12 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Debug, Default)]
 pub struct Model {
     pub conversations: BTreeMap<u64, Log>,
-    /// (author, id) -> (conversation, sequence, epoch)
-    accepted: BTreeMap<(u64, u64), (u64, u64, u64)>,
+    /// (author, id) -> (conversation, what was decided first)
+    decided: BTreeMap<(u64, u64), (u64, Decision)>,
 }
+
+/// (sequence, epoch), or why not.
+type Decision = Result<(u64, u64), RejectReason>;
 
 #[derive(Clone, Debug)]
 pub struct Log {
@@ -88,7 +91,7 @@ impl Log {
 impl Model {
     pub fn apply(&mut self, step: &Step, epoch: u64) -> Told {
         if let Some((user, conversation, id, action)) = action(step) {
-            return match self.sequence(user, conversation, id, action, epoch) {
+            return match self.decide(user, conversation, id, action, epoch) {
                 Ok((sequence, epoch)) => Told::Accepted(sequence, epoch),
                 Err(reason) => Told::Rejected(reason),
             };
@@ -120,6 +123,25 @@ impl Model {
         }
     }
 
+    fn decide(
+        &mut self,
+        user: u64,
+        conversation: u64,
+        id: u64,
+        action: Action,
+        epoch: u64,
+    ) -> Decision {
+        match self.decided.get(&(user, id)) {
+            Some((of, decision)) if *of == conversation => return *decision,
+            Some(_) => return Err(RejectReason::BadMessageId),
+            None if id == 0 => return Err(RejectReason::BadMessageId),
+            None => {}
+        }
+        let decision = self.sequence(user, conversation, id, action, epoch);
+        self.decided.insert((user, id), (conversation, decision));
+        decision
+    }
+
     fn sequence(
         &mut self,
         user: u64,
@@ -127,16 +149,8 @@ impl Model {
         id: u64,
         action: Action,
         epoch: u64,
-    ) -> Result<(u64, u64), RejectReason> {
-        match self.accepted.get(&(user, id)) {
-            Some((of, sequence, epoch)) if *of == conversation => return Ok((*sequence, *epoch)),
-            Some(_) => return Err(RejectReason::BadMessageId),
-            None => {}
-        }
+    ) -> Decision {
         let log = self.conversations.get_mut(&conversation).ok_or(RejectReason::NotMember)?;
-        if id == 0 {
-            return Err(RejectReason::BadMessageId);
-        }
         if !log.is_member(user) {
             return Err(RejectReason::NotMember);
         }
@@ -164,7 +178,6 @@ impl Model {
             }
         };
         let sequence = log.push(conversation, user, id, epoch, content);
-        self.accepted.insert((user, id), (conversation, sequence, epoch));
         Ok((sequence, epoch))
     }
 
