@@ -12,7 +12,7 @@ use ports::CallError;
 use protocol::frames::client::Backlog;
 use protocol::frames::server::{Attached, ErrorCode, Page};
 use protocol::store_calls::{RangePage, RangeQuery};
-use protocol::{ConversationId, Sequence, ServerFrame, SessionId, limits};
+use protocol::{ConversationId, ServerFrame, SessionId, limits};
 
 /// Entries in a page of a session's backlog.
 const CATCH_UP_PAGE: u32 = 100;

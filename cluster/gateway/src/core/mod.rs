@@ -12,7 +12,7 @@ mod encoded;
 mod greeting;
 pub mod hub;
 #[cfg(test)]
-mod hub_model;
+pub(crate) mod hub_model;
 pub mod limits;
 pub mod mailbox;
 mod notices;

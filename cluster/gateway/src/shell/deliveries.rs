@@ -1,6 +1,7 @@
 //! The gateway's own queue, and the owners' events.
 
 use super::front::Front;
+use crate::core::Hub;
 use ports::broker::{Settlement, SubscribeOptions};
 use ports::{Broker, Delivery, Queue, StoreEvent, Subscription};
 use protocol::records::{ToGateway, decode};
@@ -31,7 +32,7 @@ pub async fn consume(
     loop {
         if let Ok(Ok(subscription)) = timeout(DEADLINE, broker.subscribe(queue, options)).await {
             front.set_subscribed(true);
-            front.with(|hub, now| hub.subscribed(now));
+            front.with(Hub::subscribed);
             deliver(&front, subscription).await;
             front.set_subscribed(false);
             tracing::warn!(node = %front.machine.name, "subscription lost, subscribing again");

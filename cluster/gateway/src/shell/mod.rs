@@ -6,6 +6,8 @@ mod front;
 mod incarnation;
 mod serve;
 mod socket;
+#[cfg(test)]
+mod tests;
 mod trunk;
 mod upgrade;
 

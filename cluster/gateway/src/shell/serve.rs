@@ -215,7 +215,7 @@ async fn keep_time(front: Arc<Front>, queue_limit: u64) {
     let mut count = 0;
     loop {
         ticks.tick().await;
-        front.with(|hub, now| hub.tick(now));
+        front.with(Hub::tick);
         count += 1;
         if count % FIGURES_EVERY == 0 {
             report(&front, queue_limit);

@@ -22,7 +22,7 @@ const TURNS: usize = 32;
 /// See the module.
 pub struct Socket {
     front: Arc<Front>,
-    socket: WebSocket,
+    stream: WebSocket,
     mailbox: Arc<Mailbox>,
     session: Option<SessionId>,
     codec: Codec,
@@ -37,16 +37,16 @@ pub struct Over;
 
 impl Socket {
     /// Opens a session (or is refused one) on a fresh socket.
-    pub fn new(front: Arc<Front>, socket: WebSocket, codec: Codec) -> Self {
+    pub fn new(front: Arc<Front>, stream: WebSocket, codec: Codec) -> Self {
         let mailbox = Mailbox::new();
         let session = front.with(|hub, now| hub.open(now, codec, mailbox.clone(), false));
-        Self { front, socket, mailbox, session, codec, closing: false, deaf: false }
+        Self { front, stream, mailbox, session, codec, closing: false, deaf: false }
     }
 
     /// Writes what waits. `Ready` when everything is flushed.
     fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Over>> {
         loop {
-            match Pin::new(&mut self.socket).poll_ready(context) {
+            match Pin::new(&mut self.stream).poll_ready(context) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => return Poll::Ready(Err(Over)),
                 Poll::Pending => {
@@ -78,11 +78,11 @@ impl Socket {
                     continue;
                 }
                 Taken::End(_) | Taken::Empty { hungry: false } => {
-                    let flushed = Pin::new(&mut self.socket).poll_flush(context);
+                    let flushed = Pin::new(&mut self.stream).poll_flush(context);
                     return flushed.map_err(|_| Over);
                 }
             };
-            if Pin::new(&mut self.socket).start_send(message).is_err() {
+            if Pin::new(&mut self.stream).start_send(message).is_err() {
                 return Poll::Ready(Err(Over));
             }
         }
@@ -93,7 +93,7 @@ impl Socket {
         if self.deaf {
             return Poll::Pending;
         }
-        let received = std::task::ready!(Pin::new(&mut self.socket).poll_next(context));
+        let received = std::task::ready!(Pin::new(&mut self.stream).poll_next(context));
         match (received, self.session) {
             (Some(Ok(message)), Some(session)) if !self.closing => self.receive(session, message),
             // Behind our close frame we only wait for theirs.
@@ -172,13 +172,11 @@ pub fn close_message(code: CloseCode) -> Message {
 
 /// What a client did wrong below the level of frames; `None`: nothing, it is just gone.
 pub fn breach(error: axum::Error) -> Option<CloseCode> {
+    use tungstenite::error::ProtocolError::ResetWithoutClosingHandshake;
     match error.into_inner().downcast_ref::<tungstenite::Error>()? {
         tungstenite::Error::Capacity(_) => Some(CloseCode::TooBig),
-        tungstenite::Error::Utf8(_) => Some(CloseCode::Malformed),
-        tungstenite::Error::Protocol(
-            tungstenite::error::ProtocolError::ResetWithoutClosingHandshake,
-        ) => None,
-        tungstenite::Error::Protocol(_) => Some(CloseCode::Malformed),
+        tungstenite::Error::Protocol(ResetWithoutClosingHandshake) => None,
+        tungstenite::Error::Utf8(_) | tungstenite::Error::Protocol(_) => Some(CloseCode::Malformed),
         _ => None,
     }
 }

@@ -3,7 +3,7 @@
 //! surroundings work again, everybody gets everything.
 
 mod reader;
-mod world;
+pub mod world;
 
 use super::calls::Call;
 use super::hub::{Hub, HubConfig, Now};

@@ -210,7 +210,7 @@ impl World {
         }
     }
 
-    fn of_users(&self, users: &[UserId]) -> Vec<UserConversation> {
+    pub fn of_users(&self, users: &[UserId]) -> Vec<UserConversation> {
         let mut found = Vec::new();
         for (conversation, log) in &self.logs {
             for user in users {
@@ -223,7 +223,7 @@ impl World {
         found
     }
 
-    fn attach(&mut self, item: &AttachItem) -> AttachedItem {
+    pub fn attach(&mut self, item: &AttachItem) -> AttachedItem {
         let AttachItem { conversation, user, after, .. } = *item;
         let log = self.logs.entry(conversation).or_default();
         let outcome = match log.joined(user) {
@@ -241,7 +241,7 @@ impl World {
         AttachedItem { conversation, user, outcome }
     }
 
-    fn range(&mut self, query: &RangeQuery) -> RangePage {
+    pub fn range(&mut self, query: &RangeQuery) -> RangePage {
         let log = self.logs.entry(query.conversation).or_default();
         let entries = log.entries.iter().filter(|entry| {
             entry.sequence > query.after
@@ -255,7 +255,7 @@ impl World {
         }
     }
 
-    fn sequence(&mut self, record: Inbound) {
+    pub fn sequence(&mut self, record: Inbound) {
         let Inbound { from, author, conversation, client_message_id, action } = record;
         let log = self.logs.entry(conversation).or_default();
         let stored = |log: &Log| {

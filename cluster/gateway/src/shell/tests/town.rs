@@ -1,0 +1,253 @@
+//! A whole gateway over a network in memory, with the model's owner behind it, and clients.
+
+use crate::core::hub_model::Trusting;
+use crate::core::hub_model::world::World;
+use crate::{GatewayConfig, serve};
+use futures_util::{SinkExt, StreamExt};
+use link::memory::Memory;
+use ports::broker::{
+    BrokerUnavailable, Confirms, DeadLetter, Publication, Settlement, SubscribeError,
+    SubscribeOptions, SubscriptionLost,
+};
+use ports::{
+    BoxFuture, Broker, CallError, Conversations, Delivery, Queue, Shutdown, ShutdownTrigger,
+    StoreEvent, Stream, Subscription,
+};
+use protocol::codec::Codec;
+use protocol::frames::subprotocol;
+use protocol::records::{decode, encode};
+use protocol::store_calls::{
+    AttachItem, AttachedItem, ChangeMember, ConversationInfo, CreateConversation, PartitionStatus,
+    RangePage, RangeQuery, ReceiptItem, UserConversation,
+};
+use protocol::{
+    ClientFrame, ClientMessageId, Content, ConversationId, GatewayId, Incarnation, Sequence,
+    ServerFrame, UserId,
+};
+use std::future::ready;
+use std::sync::{Arc, Mutex};
+use tokio::sync::{Notify, mpsc};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+/// The owner and the broker's queue.
+#[derive(Default)]
+pub struct Behind {
+    pub world: Mutex<World>,
+    filled: Notify,
+}
+
+/// The port for both.
+#[derive(Clone)]
+pub struct Port(pub Arc<Behind>);
+
+impl Conversations for Port {
+    fn announce(&self, _: GatewayId, _: Incarnation) -> mpsc::UnboundedReceiver<StoreEvent> {
+        mpsc::unbounded_channel().1
+    }
+    fn of_users(
+        &self,
+        users: Vec<UserId>,
+    ) -> BoxFuture<'static, Result<Vec<UserConversation>, CallError>> {
+        Box::pin(ready(Ok(self.0.world.lock().unwrap().of_users(&users))))
+    }
+    fn attach(&self, items: Vec<AttachItem>) -> BoxFuture<'static, Vec<AttachedItem>> {
+        let mut world = self.0.world.lock().unwrap();
+        let answers = items.iter().map(|item| world.attach(item)).collect();
+        Box::pin(ready(answers))
+    }
+    fn detach(&self, _: Vec<(ConversationId, UserId)>) {}
+    fn range(&self, query: RangeQuery) -> BoxFuture<'static, Result<RangePage, CallError>> {
+        Box::pin(ready(Ok(self.0.world.lock().unwrap().range(&query))))
+    }
+    fn info(
+        &self,
+        _: ConversationId,
+        _: Option<UserId>,
+    ) -> BoxFuture<'static, Result<ConversationInfo, CallError>> {
+        Box::pin(ready(Err(CallError::Unavailable)))
+    }
+    fn create(
+        &self,
+        _: CreateConversation,
+    ) -> BoxFuture<'static, Result<ConversationInfo, CallError>> {
+        Box::pin(ready(Err(CallError::Unavailable)))
+    }
+    fn change_member(&self, _: ChangeMember) -> BoxFuture<'static, Result<Sequence, CallError>> {
+        Box::pin(ready(Err(CallError::Unavailable)))
+    }
+    fn receipts(&self, _: Vec<ReceiptItem>) {}
+    fn cursors(
+        &self,
+        _: ConversationId,
+        _: Option<UserId>,
+    ) -> BoxFuture<'static, Result<Vec<ReceiptItem>, CallError>> {
+        Box::pin(ready(Err(CallError::Unavailable)))
+    }
+    fn typing(&self, _: ConversationId, _: UserId) {}
+    fn status(&self) -> BoxFuture<'static, Vec<PartitionStatus>> {
+        Box::pin(ready(Vec::new()))
+    }
+}
+
+impl Broker for Port {
+    fn publish(&self, batch: Vec<Publication>) -> BoxFuture<'static, Confirms> {
+        let mut world = self.0.world.lock().unwrap();
+        let confirms = batch.iter().map(|publication| {
+            world.sequence(decode(&publication.message).unwrap());
+            Ok(())
+        });
+        let confirms = confirms.collect();
+        self.0.filled.notify_one();
+        Box::pin(ready(confirms))
+    }
+    fn subscribe(
+        &self,
+        _: Queue,
+        _: SubscribeOptions,
+    ) -> BoxFuture<'static, Result<Box<dyn Subscription>, SubscribeError>> {
+        self.0.world.lock().unwrap().subscribed = true;
+        let subscription: Box<dyn Subscription> = Box::new(Consumer(self.0.clone()));
+        Box::pin(ready(Ok(subscription)))
+    }
+    fn dead_letters(
+        &self,
+        _: u64,
+        _: u32,
+    ) -> BoxFuture<'static, Result<Vec<DeadLetter>, BrokerUnavailable>> {
+        Box::pin(ready(Err(BrokerUnavailable)))
+    }
+    fn requeue_dead_letter(&self, _: u64) -> BoxFuture<'static, Result<bool, BrokerUnavailable>> {
+        Box::pin(ready(Err(BrokerUnavailable)))
+    }
+    fn depths(&self) -> BoxFuture<'static, Result<Vec<(Queue, u64)>, BrokerUnavailable>> {
+        Box::pin(ready(Err(BrokerUnavailable)))
+    }
+}
+
+struct Consumer(Arc<Behind>);
+
+impl Subscription for Consumer {
+    fn next(&mut self) -> BoxFuture<'_, Result<Vec<Delivery>, SubscriptionLost>> {
+        Box::pin(async {
+            loop {
+                let records: Vec<_> = self.0.world.lock().unwrap().queue.drain(..).collect();
+                if !records.is_empty() {
+                    let delivery = |(tag, record)| Delivery {
+                        tag,
+                        redelivered: 0,
+                        lossy: false,
+                        message: encode(&record),
+                    };
+                    return Ok((1_u64..).zip(records).map(delivery).collect());
+                }
+                self.0.filled.notified().await;
+            }
+        })
+    }
+    fn settle(&mut self, _: Vec<Settlement>) {}
+}
+
+/// A running gateway.
+pub struct Town {
+    pub memory: Memory,
+    pub shutdown: ShutdownTrigger,
+    pub ended: tokio::sync::oneshot::Receiver<()>,
+}
+
+const AT: &str = "gateway-1:80";
+
+impl Town {
+    /// Conversation 7 has members 1 and 2.
+    pub async fn open(config: GatewayConfig) -> Self {
+        let behind = Arc::new(Behind::default());
+        behind.world.lock().unwrap().linked = true;
+        for user in [UserId(1), UserId(2)] {
+            let mut world = behind.world.lock().unwrap();
+            let join = Content::Join { user };
+            world.append(ConversationId(7), user, ClientMessageId(0), join);
+        }
+        let memory = Memory::default();
+        let machine = memory.machine("gateway-1");
+        let listener = machine.network.bind(AT).await.unwrap();
+        let (shutdown, requested) = Shutdown::new();
+        let (end, ended) = tokio::sync::oneshot::channel();
+        let port = Arc::new(Port(behind));
+        let (broker, owners) = (port.clone(), port);
+        let serving = machine.clone();
+        machine.spawn("gateway", async move {
+            let metrics = Arc::new(String::new);
+            let tokens = Arc::new(Trusting);
+            let served =
+                serve(serving, listener, config, broker, owners, tokens, metrics, requested);
+            served.await.unwrap();
+            let _ = end.send(());
+        });
+        Self { memory, shutdown, ended }
+    }
+
+    /// A socket with a subprotocol; the status if it is refused.
+    pub async fn connect(&self, protocol: Option<&str>) -> Result<Client, u16> {
+        let stream = self.memory.machine("client").network.connect(AT).await.unwrap();
+        let mut request = format!("ws://{AT}/v1/ws").into_client_request().unwrap();
+        if let Some(protocol) = protocol {
+            let name = protocol.parse().unwrap();
+            request.headers_mut().insert("sec-websocket-protocol", name);
+        }
+        match tokio_tungstenite::client_async(request, stream).await {
+            Ok((socket, _)) => {
+                let codec = match protocol {
+                    Some(subprotocol::JSON) => Codec::Json,
+                    _ => Codec::Binary,
+                };
+                Ok(Client { socket, codec })
+            }
+            Err(Error::Http(response)) => Err(response.status().as_u16()),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// One socket.
+pub struct Client {
+    pub socket: WebSocketStream<Box<dyn Stream>>,
+    pub codec: Codec,
+}
+
+impl Client {
+    pub async fn say(&mut self, frame: ClientFrame) {
+        let bytes = self.codec.encode_client(&frame);
+        let message = match self.codec {
+            Codec::Json => Message::text(String::from_utf8(bytes).unwrap()),
+            Codec::Binary => Message::binary(bytes),
+        };
+        self.socket.send(message).await.unwrap();
+    }
+
+    /// The next frame, or the close code.
+    pub async fn hear(&mut self) -> Result<ServerFrame, u16> {
+        loop {
+            match self.socket.next().await {
+                Some(Ok(Message::Close(frame))) => return Err(frame.unwrap().code.into()),
+                Some(Ok(Message::Text(text))) => {
+                    return Ok(Codec::Json.decode_server(text.as_bytes()).unwrap());
+                }
+                Some(Ok(Message::Binary(bytes))) => {
+                    return Ok(Codec::Binary.decode_server(&bytes).unwrap());
+                }
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return Err(0),
+            }
+        }
+    }
+
+    /// The close code, whatever comes before.
+    pub async fn hear_end(&mut self) -> u16 {
+        loop {
+            if let Err(code) = self.hear().await {
+                return code;
+            }
+        }
+    }
+}
