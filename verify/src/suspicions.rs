@@ -33,6 +33,7 @@ pub(crate) struct Suspicions {
     kept: Vec<Suspicion>,
     with_evidence: usize,
     forgotten: u64,
+    is_full: bool,
 }
 
 impl Suspicions {
@@ -47,6 +48,9 @@ impl Suspicions {
         about: About,
         what: impl FnOnce() -> String,
     ) {
+        if self.kept.len() == MOST && !self.is_full {
+            self.make_room(ground);
+        }
         if self.kept.len() == MOST {
             self.forgotten += 1;
             return;
@@ -60,35 +64,48 @@ impl Suspicions {
     /// Confirms every suspicion of which a sequence was owed to a member and not removed since.
     pub fn resolve(&mut self, ground: &Ground, tally: &mut Tally) {
         for suspicion in self.kept.drain(..) {
-            let who = &ground.pairs.whos[suspicion.who as usize];
-            let conversation = who.conversation as usize;
-            let owed = (suspicion.low..=suspicion.high).take(LONGEST).find(|&sequence| {
-                ground.standing(suspicion.who, sequence) != Standing::Outside
-                    && !who.departs(sequence, suspicion.excused_to)
-                    && !ground.is_removed(conversation, sequence)
-            });
-            let Some(sequence) = owed else { continue };
-            let (user, conversation) = (who.user + 1, who.conversation + 1);
-            tally.confirmed(|| {
-                suspicion.evidence.map_or_else(
-                    || {
-                        let what = format!(
-                            "user {user} of conversation {conversation} misses sequence {sequence}"
-                        );
-                        let about = About {
-                            conversation: Some(conversation as usize - 1),
-                            sequence: Some(sequence),
-                            ..About::default()
-                        };
-                        ground.evidence(what, about)
-                    },
-                    |evidence| *evidence,
-                )
+            let Some(sequence) = suspicion.owed(ground) else { continue };
+            tally.confirmed(|| match suspicion.evidence {
+                Some(evidence) => *evidence,
+                None => suspicion.late_evidence(ground, sequence),
             });
         }
         if self.forgotten > 0 {
             let forgotten = self.forgotten;
             tally.doubts.push(format!("{forgotten} suspicions were more than can be kept"));
         }
+    }
+
+    /// Makes room: drops what is explained by what is known already. A join that is learned later
+    /// could take such an explanation back, so this is done only when there is no other way.
+    #[cold]
+    fn make_room(&mut self, ground: &Ground) {
+        self.kept.retain(|suspicion| suspicion.owed(ground).is_some());
+        // Otherwise the next ones would go through all of them again for little.
+        self.is_full = self.kept.len() > MOST / 2;
+    }
+}
+
+impl Suspicion {
+    /// A sequence that was owed, if there is one.
+    fn owed(&self, ground: &Ground) -> Option<u32> {
+        let who = &ground.pairs.whos[self.who as usize];
+        (self.low..=self.high).take(LONGEST).find(|&sequence| {
+            ground.standing(self.who, sequence) != Standing::Outside
+                && !who.departs(sequence, self.excused_to)
+                && !ground.is_removed(who.conversation as usize, sequence)
+        })
+    }
+
+    fn late_evidence(&self, ground: &Ground, sequence: u32) -> Evidence {
+        let who = &ground.pairs.whos[self.who as usize];
+        let (user, conversation) = (who.user + 1, who.conversation + 1);
+        let about = About {
+            conversation: Some(who.conversation as usize),
+            sequence: Some(sequence),
+            ..About::default()
+        };
+        let what = format!("user {user} of conversation {conversation} misses sequence {sequence}");
+        ground.evidence(what, about)
     }
 }

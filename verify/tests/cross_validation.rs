@@ -122,6 +122,13 @@ fn do_it(run: Builder, deed: &Deed) -> Builder {
                 conversation: Some(ConversationId(c)),
             })
         }
+        _ => do_other(run, deed),
+    }
+}
+
+/// What is no first attempt at a send.
+fn do_other(run: Builder, deed: &Deed) -> Builder {
+    match *deed {
         Deed::AcceptAgain(u) if run.is_open(u, 1) => {
             let id = run.last_message(u);
             let known = (1..=CONVERSATIONS)

@@ -39,7 +39,9 @@ impl Check for Invariant {
             What::Accepted { epoch, owner, .. } => (*epoch, *owner),
             What::Owner { partition, owner, epoch } => {
                 tally.judged += 1;
-                self.size(ground);
+                if self.reigns.is_empty() {
+                    self.size(ground);
+                }
                 self.owner(ground, None, *partition, *epoch, *owner, tally);
                 return;
             }
