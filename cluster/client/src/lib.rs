@@ -8,4 +8,4 @@ pub mod core;
 pub mod shell;
 
 pub use crate::core::{Action, ActionKind, Event, OutboxFull, Output, Session, Settings};
-pub use shell::{Carrier, Client, ConnectError, Dialer, Wire, WireEvent};
+pub use shell::{Alarm, Carrier, Client, ConnectError, Dialer, Wire, WireEvent};

@@ -9,14 +9,13 @@ use super::{Crew, membership};
 use crate::body::{self, Body};
 use crate::plan::{Kind, Operation};
 use crate::seen;
-use client::{Action, ActionKind, Client, Event, Session};
+use client::{Action, ActionKind, Alarm, Client, Event, Session};
 use protocol::frames::client::plain_text;
 use protocol::frames::server::Page;
 use protocol::{ConversationId, DeviceId, Sequence, UserId};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 use verify::history::event::{self, Phase, Said, What};
 
 /// A format that no owner knows.
@@ -51,6 +50,7 @@ pub struct Device {
     receipts_at: Instant,
     reads: HistoryReads,
     slowness: Option<Slowness>,
+    alarm: Alarm,
 }
 
 impl Device {
@@ -75,6 +75,7 @@ impl Device {
             receipts_at: Instant::now() + period.mul_f64(part),
             reads: HistoryReads::default(),
             slowness: None,
+            alarm: Alarm::default(),
             crew,
         }
     }
@@ -97,7 +98,7 @@ impl Device {
                         self.happened(event);
                     }
                 }
-                () = sleep_until(due) => self.look_at_the_clock(),
+                () = self.alarm.at(due) => self.look_at_the_clock(),
             }
         }
         self.stop().await;
@@ -111,12 +112,10 @@ impl Device {
         self.client.stop(&mut Vec::new()).await;
     }
 
-    fn due(&self) -> Instant {
+    fn due(&self) -> Option<Instant> {
         let slow = self.slowness.as_ref().map(Slowness::until);
         let receipts = self.reports_receipts().then_some(self.receipts_at);
-        // Without anything to do it looks up once an hour.
-        let idle = Instant::now() + Duration::from_hours(1);
-        [slow, receipts, self.reads.due()].into_iter().flatten().min().unwrap_or(idle)
+        [slow, receipts, self.reads.due()].into_iter().flatten().min()
     }
 
     fn reports_receipts(&self) -> bool {

@@ -1,11 +1,12 @@
 //! A session together with its connection: the loop that an application awaits.
 
+use super::alarm::Alarm;
 use super::wire::{ConnectError, Wire, WireEvent};
 use crate::core::{Event, Output, Session};
 use futures_util::FutureExt;
 use ports::BoxFuture;
 use std::time::Duration;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 /// Frames that are taken in one go before the application gets its turn.
 const BURST: usize = 64;
@@ -32,6 +33,7 @@ pub struct Client<D> {
     origin: Instant,
     attempts: u32,
     reading: bool,
+    alarm: Alarm,
     outputs: Vec<Output>,
     events: Vec<Event>,
 }
@@ -61,6 +63,7 @@ impl<D: Dialer> Client<D> {
             origin: now,
             attempts: 0,
             reading: true,
+            alarm: Alarm::default(),
             outputs: Vec::new(),
             events: Vec::new(),
         }
@@ -117,12 +120,7 @@ impl<D: Dialer> Client<D> {
             Link::Waiting { until, .. } => Some(*until),
             _ => self.session.due_ms().map(|due_ms| self.origin + Duration::from_millis(due_ms)),
         };
-        let timer = async {
-            match due {
-                Some(due) => sleep_until(due).await,
-                None => std::future::pending().await,
-            }
-        };
+        let timer = self.alarm.at(due);
         let reading = self.reading;
         match &mut self.link {
             Link::None | Link::Waiting { .. } => {

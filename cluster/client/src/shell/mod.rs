@@ -2,10 +2,12 @@
 //!
 //! Nothing here decides anything about a session: frames in, frames out, and the close code.
 
+mod alarm;
 mod client;
 mod socket;
 mod trunk;
 mod wire;
 
+pub use alarm::Alarm;
 pub use client::{Client, Dialer};
 pub use wire::{Carrier, ConnectError, Wire, WireEvent};

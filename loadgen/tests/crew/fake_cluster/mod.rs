@@ -1,0 +1,257 @@
+//! A whole chat cluster in one lock: correct, in memory, and rude on demand.
+//!
+//! It knows nothing of nodes, queues and disks. It stands in for the cluster where the behaviour of
+//! its clients is tested, over the real WebSocket and HTTP stack. `owners` decides, this file talks.
+
+mod owners;
+
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::{Method, Request, Response, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use link::http_server::{HttpOptions, serve_http};
+use link::memory::Memory;
+use owners::{Outgoing, State};
+use ports::{Machine, Shutdown};
+use protocol::codec::Codec;
+use protocol::frames::subprotocol;
+use protocol::frames::trunk::{ClientBatch, ClientTrunk, ServerTrunk};
+use protocol::{ClientFrame, ConversationId, Entry, SessionId, UserId};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard};
+use tokio::sync::mpsc;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::{Message, Role};
+
+/// The cluster; clones are the same one.
+#[derive(Clone)]
+pub struct FakeCluster {
+    state: Arc<Mutex<State>>,
+    machine: Machine,
+}
+
+impl FakeCluster {
+    /// Serves at these addresses, until the runtime ends.
+    pub async fn start(memory: &Memory, gateways: &[String], faults: bool) -> Self {
+        let state = State { faults, ..State::default() };
+        let cluster =
+            Self { state: Arc::new(Mutex::new(state)), machine: memory.machine("cluster") };
+        for gateway in gateways {
+            let listener = cluster.machine.network.bind(gateway).await.expect("it is free");
+            let (theirs, machine) = (cluster.clone(), cluster.machine.clone());
+            let service = tower::service_fn(move |request| {
+                let cluster = theirs.clone();
+                async move { Ok::<_, Infallible>(cluster.answer(request).await) }
+            });
+            cluster.machine.spawn("gateway", async move {
+                let (_trigger, shutdown) = Shutdown::new();
+                serve_http(&machine, listener, service, HttpOptions::default(), shutdown)
+                    .await
+                    .expect("the listener stands");
+            });
+        }
+        cluster
+    }
+
+    /// No more faults.
+    pub fn calm(&self) {
+        self.state().faults = false;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no holder panics")
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        if request.uri().path() == "/v1/ws" {
+            return self.upgrade(request);
+        }
+        let (head, body) = request.into_parts();
+        let body = body.collect().await.expect("it comes whole").to_bytes();
+        let path: Vec<&str> = head.uri.path().split('/').skip(1).collect();
+        let document = match (&head.method, path.as_slice()) {
+            (&Method::POST, ["oauth2", "token"]) => token(&body),
+            (&Method::PUT, ["v1", "conversations", id]) => self.create(number(id), &body),
+            (method, ["v1", "conversations", id, "members", user]) => {
+                self.change(number(id), UserId(number(user)), *method == Method::PUT)
+            }
+            (&Method::GET, ["v1", "conversations", id, "entries"]) => {
+                let query = head.uri.query().unwrap_or("");
+                let after = query.split('&').find_map(|pair| pair.strip_prefix("after="));
+                self.entries(number(id), number(after.unwrap_or("0")))
+            }
+            (&Method::GET, ["v1", "conversations", id, "receipts"]) => self.receipts(number(id)),
+            (&Method::GET, ["v1", "dead-letters"]) => json!({ "dead_letters": [] }),
+            (&Method::GET, ["v1", "queues"]) => json!({ "queues": [] }),
+            (&Method::GET, ["v1", "partitions"]) => json!({ "partitions": [] }),
+            _ => Value::Null,
+        };
+        let mut response = Response::new(Full::from(document.to_string()));
+        if document.is_null() {
+            *response.status_mut() = StatusCode::NOT_FOUND;
+        }
+        response
+    }
+
+    fn create(&self, id: u64, body: &[u8]) -> Value {
+        let new: Value = serde_json::from_slice(body).expect("it is JSON");
+        let members: Vec<UserId> =
+            serde_json::from_value(new["members"].clone()).expect("they are users");
+        let mut state = self.state();
+        for user in members {
+            if !state.conversations.entry(ConversationId(id)).or_default().is_member(user) {
+                state.change_member(ConversationId(id), user, true);
+            }
+        }
+        let members: Vec<Value> = state.conversations[&ConversationId(id)]
+            .members
+            .iter()
+            .filter_map(|(user, intervals)| Some((user, intervals.last()?)))
+            .map(|(user, (joined, left))| json!({ "user": user, "joined": joined, "left": left }))
+            .collect();
+        json!({ "id": id, "members": members })
+    }
+
+    fn change(&self, id: u64, user: UserId, add: bool) -> Value {
+        let sequence = self.state().change_member(ConversationId(id), user, add);
+        json!({ "sequence": sequence })
+    }
+
+    fn entries(&self, id: u64, after: u64) -> Value {
+        let state = self.state();
+        let conversation = &state.conversations[&ConversationId(id)];
+        let entries: Vec<&Entry> =
+            conversation.entries.iter().skip(after as usize).take(50).collect();
+        json!({ "entries": entries, "first": 1, "head": conversation.head() })
+    }
+
+    fn receipts(&self, id: u64) -> Value {
+        let state = self.state();
+        let cursors = &state.conversations[&ConversationId(id)].cursors;
+        let receipts: Vec<Value> = cursors
+            .iter()
+            .map(|(user, (delivered, read))| {
+                json!({ "user": user, "delivered": delivered, "read": read })
+            })
+            .collect();
+        json!({ "receipts": receipts })
+    }
+
+    fn upgrade(&self, mut request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let headers = request.headers();
+        let key = headers[header::SEC_WEBSOCKET_KEY].as_bytes();
+        let protocol = headers[header::SEC_WEBSOCKET_PROTOCOL].clone();
+        let response = Response::builder()
+            .status(StatusCode::SWITCHING_PROTOCOLS)
+            .header(header::CONNECTION, "upgrade")
+            .header(header::UPGRADE, "websocket")
+            .header(header::SEC_WEBSOCKET_ACCEPT, derive_accept_key(key))
+            .header(header::SEC_WEBSOCKET_PROTOCOL, &protocol)
+            .body(Full::default())
+            .expect("its parts are valid");
+        let cluster = self.clone();
+        let upgrade = hyper::upgrade::on(&mut request);
+        self.machine.spawn("connection", async move {
+            let Ok(upgraded) = upgrade.await else { return };
+            let io = TokioIo::new(upgraded);
+            let socket = WebSocketStream::from_raw_socket(io, Role::Server, None).await;
+            let trunk = protocol.as_bytes() == subprotocol::TRUNK.as_bytes();
+            cluster.serve(socket, trunk).await;
+        });
+        response
+    }
+
+    async fn serve<S>(&self, mut socket: WebSocketStream<S>, trunk: bool)
+    where
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    {
+        let (outgoing, mut to_send) = mpsc::unbounded_channel::<Outgoing>();
+        let mut slots: BTreeMap<u32, SessionId> = BTreeMap::new();
+        loop {
+            tokio::select! {
+                biased;
+                message = socket.next() => {
+                    let Some(Ok(Message::Binary(bytes))) = message else { break };
+                    let batch: ClientBatch = if trunk {
+                        postcard::from_bytes(&bytes).expect("it is a batch")
+                    } else {
+                        vec![ClientTrunk::Frame { slot: 0, frame: bytes }]
+                    };
+                    for item in batch {
+                        self.take(item, &mut slots, &outgoing);
+                    }
+                }
+                Some((slot, frame)) = to_send.recv() => {
+                    let ended = frame.is_none();
+                    let frame = frame.map(|frame| Bytes::from(Codec::Binary.encode_server(&frame)));
+                    let message = match (trunk, frame) {
+                        (false, None) => break,
+                        (false, Some(frame)) => frame,
+                        (true, frame) => {
+                            let item = match frame {
+                                Some(frame) => ServerTrunk::Frame { slot, frame },
+                                None => ServerTrunk::Closed { slot, code: 0 },
+                            };
+                            postcard::to_stdvec(&vec![item]).expect("lengths are known").into()
+                        }
+                    };
+                    if ended {
+                        slots.remove(&slot);
+                    }
+                    if socket.send(Message::Binary(message)).await.is_err() {
+                        break;
+                    }
+                }
+            }
+        }
+        let mut state = self.state();
+        for session in slots.values() {
+            state.sessions.remove(session);
+        }
+    }
+
+    fn take(
+        &self,
+        item: ClientTrunk,
+        slots: &mut BTreeMap<u32, SessionId>,
+        outgoing: &mpsc::UnboundedSender<Outgoing>,
+    ) {
+        match item {
+            ClientTrunk::Frame { slot, frame } => {
+                let frame = Codec::Binary.decode_client(&frame).expect("clients speak well");
+                match (slots.get(&slot), frame) {
+                    (None, ClientFrame::Hello(hello)) => {
+                        let session = self.state().hello(&hello, slot, outgoing.clone());
+                        slots.insert(slot, session);
+                    }
+                    // The session was ended while this was on its way.
+                    (None, _) => {}
+                    (Some(session), frame) => self.state().frame(*session, frame),
+                }
+            }
+            ClientTrunk::Close { slot } => {
+                if let Some(session) = slots.remove(&slot) {
+                    self.state().sessions.remove(&session);
+                }
+            }
+            // The frames of the sessions keep the connection alive in these tests.
+            ClientTrunk::Alive | ClientTrunk::Open { .. } => {}
+        }
+    }
+}
+
+fn number(text: &str) -> u64 {
+    text.parse().expect("it is a number")
+}
+
+/// The access token of a user is the user's number.
+fn token(form: &[u8]) -> Value {
+    let form = String::from_utf8_lossy(form);
+    let user = form.split('&').find_map(|pair| pair.strip_prefix("username="));
+    json!({ "access_token": user.unwrap_or("service"), "expires_in": 3_600 })
+}
