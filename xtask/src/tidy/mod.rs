@@ -72,10 +72,11 @@ pub fn run() -> anyhow::Result<bool> {
     }
     let long = lengths::long_files(&repository);
     say(&format!(
-        "tidy: {} files, {} checks, {} findings; {long} Rust files are longer than {} lines",
+        "tidy: {} files, {} checks, findings: {}; {long} of {} Rust files are longer than {} lines",
         repository.files.len(),
         CHECKS.len() + 1,
         findings.len(),
+        repository.rust().count(),
         lengths::LONG,
     ));
     Ok(findings.is_empty())
