@@ -111,7 +111,7 @@ impl Wiring<'_> {
     async fn auth(self) -> Result<(), Failure> {
         let listener = self.listen(Role::Auth).await?;
         let config = auth::AuthConfig {
-            issuer: "fracas".to_owned(),
+            issuer: format!("http://{}", self.config.topology.gateways[0]),
             development_users: (self.config.development_users > 0).then(|| {
                 auth::DevelopmentUsers {
                     count: self.config.development_users,
@@ -159,8 +159,23 @@ impl Wiring<'_> {
     }
 
     async fn notifier(self) -> Result<(), Failure> {
-        self.process.shutdown.requested().await;
-        Ok(())
+        let config = notifier::NotifierConfig {
+            queues: (0..NOTIFY_QUEUES)
+                .filter(|queue| queue % self.config.topology.notifiers == self.number - 1)
+                .collect(),
+            provider: self.config.topology.push_provider.clone(),
+            path: "/push".to_owned(),
+            // A later life takes the queues from an earlier one whose connection still looks alive.
+            epoch: Epoch(self.machine.clock.now_ms()),
+            timeout: Duration::from_secs(5),
+            attempts_max: limits::DELIVERY_LIMIT,
+            backoff_base: Duration::from_millis(500),
+            backoff_max: Duration::from_secs(30),
+            breaker: notifier::BreakerConfig::default(),
+            concurrency: 64,
+        };
+        let broker = self.remote_broker();
+        Ok(notifier::serve(self.machine, config, broker, self.process.shutdown).await?)
     }
 
     async fn gateway(self) -> Result<(), Failure> {
