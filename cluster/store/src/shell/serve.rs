@@ -32,34 +32,32 @@ pub async fn serve(
     broker: Arc<dyn Broker>,
     shutdown: Shutdown,
 ) -> Result<(), ServeError> {
-    let worker = machine.tasks.worker("store");
     let (disk, fsync) = (Arc::clone(&machine.disk), config.design.fsync);
-    let open = move || RedbStore::open(Arc::clone(&disk), fsync);
-    let store = until_available(&*worker, &shutdown, open).await?;
-    match store {
-        Some(store) => {
-            serve_engine(machine, listener, config, broker, shutdown, Arc::new(store)).await
-        }
-        None => Ok(()),
-    }
+    let open = move || -> Result<Arc<dyn MessageStore>, StoreError> {
+        Ok(Arc::new(RedbStore::open(Arc::clone(&disk), fsync)?))
+    };
+    serve_engine(machine, listener, config, broker, shutdown, open).await
 }
 
-/// The same on an engine that is open already.
+/// The same on another engine: `open` is called on the worker, again and again while the engine is
+/// unavailable.
 pub async fn serve_engine(
     machine: Machine,
     listener: Box<dyn Listener>,
     config: StoreConfig,
     broker: Arc<dyn Broker>,
     shutdown: Shutdown,
-    store: Arc<dyn MessageStore>,
+    open: impl Fn() -> Result<Arc<dyn MessageStore>, StoreError> + Clone + Send + 'static,
 ) -> Result<(), ServeError> {
     let worker = machine.tasks.worker("store");
+    let Some(store) = until_available(&*worker, &shutdown, open).await? else { return Ok(()) };
     let (engine, wanted) = (Arc::clone(&store), config.clone());
-    let open = move || Writer::open(Arc::clone(&engine), wanted.clone());
-    let Some(writer) = until_available(&*worker, &shutdown, open).await? else { return Ok(()) };
-    let ended = run(&machine, listener, config, broker, shutdown, &store, writer, &worker).await;
+    let acquire = move || Writer::open(Arc::clone(&engine), wanted.clone());
+    let Some(writer) = until_available(&*worker, &shutdown, acquire).await? else { return Ok(()) };
+    let node = Node { machine, config, broker, store: Arc::clone(&store), worker };
+    let ended = node.run(writer, listener, shutdown).await;
     // After the tasks, so that nobody reads any more. What is committed is durable already.
-    let closed = tasks::run_on(&*worker, move || store.close()).await;
+    let closed = tasks::run_on(&*node.worker, move || store.close()).await;
     match (ended, closed) {
         (Err(error), _) => Err(error),
         (Ok(()), Some(Err(error))) => Err(ServeError::Engine(error)),
@@ -67,83 +65,93 @@ pub async fn serve_engine(
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "the belongings of a node, assembled in one place")]
-async fn run(
-    machine: &Machine,
-    listener: Box<dyn Listener>,
+/// A store node whose engine is open.
+struct Node {
+    machine: Machine,
     config: StoreConfig,
     broker: Arc<dyn Broker>,
-    shutdown: Shutdown,
-    store: &Arc<dyn MessageStore>,
-    writer: Writer,
-    worker: &Arc<dyn Worker>,
-) -> Result<(), ServeError> {
-    let (to_owner, inbox) = mpsc::unbounded_channel();
-    let (posts, to_publish) = mpsc::unbounded_channel();
-    let board = Arc::new(Mutex::new(writer.status()));
-    let mut tasks = TaskSet::default();
-    let (ended, mut all_ended) = mpsc::channel(1);
-    let (mut epochs, mut settle) = (BTreeMap::new(), BTreeMap::new());
-    for status in writer.status() {
-        let (epoch_sender, epoch) = watch::channel(status.epoch);
-        let (settle_sender, orders) = mpsc::unbounded_channel();
-        epochs.insert(status.partition, epoch_sender);
-        settle.insert(status.partition, settle_sender);
-        let subscriber = Subscriber {
+    store: Arc<dyn MessageStore>,
+    worker: Arc<dyn Worker>,
+}
+
+impl Node {
+    async fn run(
+        &self,
+        writer: Writer,
+        listener: Box<dyn Listener>,
+        shutdown: Shutdown,
+    ) -> Result<(), ServeError> {
+        let Self { machine, config, broker, store, worker } = self;
+        let (to_owner, inbox) = mpsc::unbounded_channel();
+        let (posts, to_publish) = mpsc::unbounded_channel();
+        let board = Arc::new(Mutex::new(writer.status()));
+        let mut tasks = TaskSet::default();
+        let (ended, mut all_ended) = mpsc::channel(1);
+        let (mut epochs, mut settle) = (BTreeMap::new(), BTreeMap::new());
+        for status in writer.status() {
+            let (epoch_sender, epoch) = watch::channel(status.epoch);
+            let (settle_sender, orders) = mpsc::unbounded_channel();
+            epochs.insert(status.partition, epoch_sender);
+            settle.insert(status.partition, settle_sender);
+            let subscriber = Subscriber {
+                machine: machine.clone(),
+                broker: Arc::clone(broker),
+                partition: status.partition,
+                epoch,
+                settle: orders,
+                owner: to_owner.clone(),
+                ended: ended.clone(),
+            };
+            tasks.add(machine.spawn("store subscriber", subscriber.run()));
+        }
+        let publisher = Publisher {
             machine: machine.clone(),
-            broker: Arc::clone(&broker),
-            partition: status.partition,
-            epoch,
-            settle: orders,
+            broker: Arc::clone(broker),
+            posts: to_publish,
+            settle,
             owner: to_owner.clone(),
-            ended: ended.clone(),
         };
-        tasks.add(machine.spawn("store subscriber", subscriber.run()));
+        tasks.add(machine.spawn("store publisher", publisher.run()));
+        let links = server::Desk {
+            machine: machine.clone(),
+            config: config.clone(),
+            store: Arc::clone(store),
+            reads: machine.tasks.worker("store reads"),
+            owner: to_owner,
+            board: Arc::clone(&board),
+        };
+        let desk = round::Desk {
+            machine: machine.clone(),
+            worker: Arc::clone(worker),
+            design: config.design,
+        };
+        let owner = Owner {
+            desk,
+            inbox,
+            posts,
+            epochs,
+            board,
+            pending: Pending::new(config.design.receipts),
+            attachments: Attachments::default(),
+            links: BTreeMap::new(),
+            whispers: Vec::new(),
+            acquire: Vec::new(),
+            unconfirmed: 0,
+            writer: Some(writer),
+            receipts_since: None,
+            config: config.clone(),
+        };
+        drop(ended);
+        tokio::select! {
+            biased;
+            ended = owner.run(shutdown) => ended?,
+            error = server::accept(Arc::new(links), listener) => return Err(ServeError::Accept(error)),
+        }
+        // Without the owner the publisher ends, and without the publisher the subscribers, once they
+        // have made the last settlements. Longer than this only a subscribe call can take.
+        let _ = tokio::time::timeout(SETTLE_GRACE, all_ended.recv()).await;
+        Ok(())
     }
-    let publisher = Publisher {
-        machine: machine.clone(),
-        broker,
-        posts: to_publish,
-        settle,
-        owner: to_owner.clone(),
-    };
-    tasks.add(machine.spawn("store publisher", publisher.run()));
-    let links = server::Desk {
-        machine: machine.clone(),
-        config: config.clone(),
-        store: Arc::clone(store),
-        reads: machine.tasks.worker("store reads"),
-        owner: to_owner,
-        board: Arc::clone(&board),
-    };
-    let desk =
-        round::Desk { machine: machine.clone(), worker: Arc::clone(worker), design: config.design };
-    let owner = Owner {
-        desk,
-        inbox,
-        posts,
-        epochs,
-        board,
-        pending: Pending::new(config.design.receipts),
-        attachments: Attachments::default(),
-        links: BTreeMap::new(),
-        whispers: Vec::new(),
-        acquire: Vec::new(),
-        unconfirmed: 0,
-        writer: Some(writer),
-        receipts_since: None,
-        config,
-    };
-    drop(ended);
-    tokio::select! {
-        biased;
-        ended = owner.run(shutdown) => ended?,
-        error = server::accept(Arc::new(links), listener) => return Err(ServeError::Accept(error)),
-    }
-    // Without the owner the publisher ends, and without the publisher the subscribers, once they have
-    // made the last settlements. Longer than this only a subscribe call can take.
-    let _ = tokio::time::timeout(SETTLE_GRACE, all_ended.recv()).await;
-    Ok(())
 }
 
 /// Tries until the engine can work; `None`: the shutdown was asked for meanwhile.
