@@ -119,24 +119,25 @@ impl Queues {
 
     fn commit_letter(&mut self, letter: Letter) {
         let id = letter.letter.id;
-        let weight = weight(&letter.letter.message);
         if !self.letters.knows(id) {
             // Published to the dead letters: a kept letter is known already.
-            self.unpropose(Name::Dead, weight);
-            self.usage.add(letter.segment, weight);
+            self.unpropose(Name::Dead, weight(&letter.letter.message));
+            self.usage.add(letter.segment, letter.weight());
             self.letters.list(letter);
         } else if self.letters.is_dying_in_memory(id) {
-            self.usage.add(letter.segment, weight);
+            self.usage.add(letter.segment, letter.weight());
             self.letters.set_segment(id, letter.segment);
             self.letters.died(id);
         }
     }
 
     fn commit_requeue(&mut self, letter: u64, id: u64) {
-        let Some(Letter { letter, segment }) = self.letters.left(letter) else { return };
+        let Some(left) = self.letters.left(letter) else { return };
+        let (weight, reason_weight) = (left.weight(), left.reason_weight());
+        let Letter { letter, segment } = left;
         match letter.queue {
             Name::Gateway(..) => {
-                self.usage.remove(segment, weight(&letter.message));
+                self.usage.remove(segment, weight);
                 // Its gateway may be gone by now, with everything that was in its queue.
                 let _ = self.publish_in_memory(letter.queue, letter.message);
             }
@@ -144,6 +145,7 @@ impl Queues {
                 self.letters.list(Letter { letter: DeadLetter { id, ..letter }, segment });
             }
             name => {
+                self.usage.remove(segment, reason_weight);
                 let queue = self.by_name.entry(name).or_default();
                 queue.push(Message::new(id, segment, letter.message));
                 wake(&mut self.changes, queue);

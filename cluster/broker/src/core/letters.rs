@@ -4,6 +4,7 @@
 //! Letters are numbered in the order of their deaths, and a letter is listed only once its number is
 //! durable: an id that somebody has seen names the same letter for ever.
 
+use super::message::weight;
 use ports::broker::DeadLetter;
 use std::collections::BTreeMap;
 
@@ -14,6 +15,18 @@ pub struct Letter {
     pub letter: DeadLetter,
     /// The oldest log segment that is needed to restore it.
     pub segment: u32,
+}
+
+impl Letter {
+    /// What it weighs in the log: the message, and the reason that is stored beside it.
+    pub fn weight(&self) -> u64 {
+        weight(&self.letter.message) + self.reason_weight()
+    }
+
+    /// What it weighs more than its message.
+    pub fn reason_weight(&self) -> u64 {
+        self.letter.reason.len() as u64
+    }
 }
 
 /// All dead letters.

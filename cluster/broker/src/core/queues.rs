@@ -284,7 +284,9 @@ impl Queues {
                 at_ms: now_ms,
             },
         });
-        self.letters.die(Letter { letter, segment: message.segment });
+        let letter = Letter { letter, segment: message.segment };
+        self.usage.add(letter.segment, letter.reason_weight());
+        self.letters.die(letter);
         self.changes.urgent = true;
         self.changes.dead_lettered += 1;
     }
@@ -345,6 +347,12 @@ impl Queues {
     /// The length of the log.
     pub fn log_bytes(&self) -> u64 {
         self.usage.total()
+    }
+
+    /// What of it is needed.
+    #[cfg(test)]
+    pub fn live_bytes(&self) -> u64 {
+        self.usage.live()
     }
 
     /// The limits.

@@ -123,6 +123,44 @@ fn a_slow_queue_does_not_pin_the_log() {
     assert!(world.texts(busy).len() <= 1, "the last settlement was not written");
 }
 
+/// A broker whose live data alone looked like a log that is too long would rewrite it for ever.
+#[test]
+fn rewriting_comes_to_an_end() {
+    let mut world = World::new(limits());
+    let consumer = world.subscribe(QUEUE);
+    for round in 0..90 {
+        world.publish(QUEUE, "");
+        world.write();
+        let tag = world.take(consumer)[0].0;
+        let settlement = match round % 3 {
+            0 => Settlement::Retry { tag, after: Duration::from_secs(1_000_000) },
+            _ => Settlement::DeadLetter { tag, reason: "r".repeat(2_000) },
+        };
+        world.queues.settle(consumer, vec![settlement], 1_780_000_000_000);
+        world.write();
+    }
+    let mut rewritten = 0;
+    while world.queues.wants_compaction() {
+        world.write();
+        rewritten += 1;
+        assert!(rewritten < 200, "no end");
+    }
+    let live: u64 = world.queues.live_bytes();
+    for letter in world.queues.dead_letters(0, 100) {
+        assert_eq!(letter.reason.len(), protocol::limits::MAX_REASON_BYTES);
+        assert!(world.queues.requeue_dead_letter(letter.id));
+        world.write();
+    }
+    assert!(world.queues.live_bytes() < live / 10);
+    world.restart();
+    let restored = world.queues.live_bytes();
+    let again = world.subscribe(QUEUE);
+    let last = world.take(again).last().unwrap().0;
+    world.queues.settle(again, vec![Settlement::AckThrough(last)], 0);
+    // The delayed third is left.
+    assert_eq!((restored, world.queues.live_bytes()), (90 * 32, 30 * 32));
+}
+
 #[test]
 fn numbers_are_not_used_again_when_the_log_is_empty() {
     let mut world = World::new(limits());

@@ -5,7 +5,7 @@
 
 use super::changes::Limits;
 use super::letters::{Letter, Letters};
-use super::message::{Due, Message, weight};
+use super::message::{Due, Message};
 use super::queues::Queues;
 use super::record::Record;
 use ports::broker::{DeadLetter, Queue as Name};
@@ -134,7 +134,7 @@ impl Replay {
         }
         let mut letters = Letters::default();
         for letter in self.letters.into_values() {
-            queues.usage.add(letter.segment, weight(&letter.letter.message));
+            queues.usage.add(letter.segment, letter.weight());
             letters.list(letter);
         }
         queues.letters = letters;

@@ -4,6 +4,9 @@
 //! segment than the message, and must not go before it. What is still needed of them is written
 //! again at the end of the log first, so a slow queue cannot pin the whole log: it stays below
 //! `2 * live + 5 * segment_bytes`, plus one group commit, as soon as the writer has caught up.
+//!
+//! That rewriting ends rests on the weights: what is written for a message (or letter) is less than
+//! twice its weight, so a log of nothing but live messages is never too long.
 
 use std::collections::BTreeMap;
 
