@@ -1,0 +1,102 @@
+//! The streaming judge against the brute-force one, on small random histories.
+//!
+//! A model of a sound cluster makes a history; then something in it is broken. Both judges must agree
+//! on every invariant, whatever was broken; and on an unbroken history none may raise an alarm.
+
+mod breakage;
+mod deeds;
+
+use breakage::{apply, breakage};
+use deeds::{deed, sound};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use verify::history::builder::History;
+use verify::history::event::Event;
+use verify::{CATALOGUE, Judge, JudgeOptions, offline};
+
+fn streamed(history: &History) -> Vec<(&'static str, bool)> {
+    let options = JudgeOptions { may_be_idle: Vec::new(), evidence_max: 2 };
+    let mut judge = Judge::new(&history.header, options);
+    history.events.iter().for_each(|event| judge.observe(event));
+    let findings = judge.finish().findings;
+    let names = CATALOGUE.iter().map(|claim| claim.name);
+    names.zip(findings).map(|(name, finding)| (name, finding.violations > 0)).collect()
+}
+
+fn lines(history: &History) -> String {
+    let line = |event: &Event| serde_json::to_string(event).expect("an event");
+    history.events.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn disagreements(history: &History) -> Vec<String> {
+    let brute: Vec<_> = offline::judge(&history.header, &history.events);
+    streamed(history)
+        .into_iter()
+        .filter_map(|(name, stream)| {
+            let (_, brute) = brute.iter().find(|(other, _)| *other == name).expect("judged");
+            (stream != *brute).then(|| format!("{name}: streaming {stream}, brute force {brute}"))
+        })
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 256,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn a_sound_cluster_raises_no_alarm(
+        deeds in prop::collection::vec(deed(), 1..40),
+        healed_at in 0_usize..40,
+    ) {
+        let history = sound(&deeds, healed_at, true);
+        let alarms: Vec<_> = streamed(&history).into_iter().filter(|(_, violated)| *violated).collect();
+        prop_assert!(alarms.is_empty(), "{alarms:?}\n{}", lines(&history));
+        prop_assert_eq!(disagreements(&history), Vec::<String>::new(), "{}", lines(&history));
+    }
+
+    #[test]
+    fn both_judges_agree_on_every_invariant(
+        deeds in prop::collection::vec(deed(), 1..30),
+        healed_at in 0_usize..30,
+        breakages in prop::collection::vec(breakage(), 1..4),
+    ) {
+        let mut history = sound(&deeds, healed_at, false);
+        for breakage in &breakages {
+            apply(&mut history.events, breakage);
+        }
+        prop_assert_eq!(disagreements(&history), Vec::<String>::new(), "{}", lines(&history));
+    }
+}
+
+/// Agreement says little about an invariant that no breakage ever violates.
+#[test]
+fn the_breakages_reach_every_invariant() {
+    let mut runner = TestRunner::deterministic();
+    let case = (
+        prop::collection::vec(deed(), 10..30),
+        0_usize..30,
+        prop::collection::vec(breakage(), 1..4),
+    );
+    let mut untouched: Vec<&str> = CATALOGUE.iter().map(|claim| claim.name).collect();
+    // It compares two rates over 20 sends each: its own tests do that.
+    untouched.retain(|name| *name != "recovers_to_baseline");
+    for _ in 0..2_000 {
+        let (deeds, healed_at, breakages) =
+            case.new_tree(&mut runner).expect("the strategies reject nothing").current();
+        let mut history = sound(&deeds, healed_at, false);
+        for breakage in &breakages {
+            apply(&mut history.events, breakage);
+        }
+        let violated: Vec<_> =
+            streamed(&history).into_iter().filter(|(_, violated)| *violated).collect();
+        untouched.retain(|name| !violated.iter().any(|(other, _)| other == name));
+        if untouched.is_empty() {
+            return;
+        }
+    }
+    panic!("no breakage violated {untouched:?}");
+}
