@@ -68,7 +68,7 @@ pub fn change(crew: &Arc<Crew>, conversation: ConversationId, user: UserId) -> b
                 crew.membership.end(conversation, user, add);
                 crew.recorder.record(What::MemberChanged { conversation, user, add, sequence });
             }
-            // Whether it was done stays unknown; the next change of this user will be the other one.
+            // Whether it was done stays unknown: the next change of this user asks for the same again.
             Some(Err(error)) => {
                 tracing::warn!(%error, %conversation, %user, add, "membership not changed");
                 crew.membership.end(conversation, user, !add);
