@@ -113,6 +113,8 @@ pub struct Pending {
     pub progress: Progress,
     /// How often it was published.
     pub tries: u32,
+    /// How often something was lost before it was published.
+    pub losses: u64,
 }
 
 /// How far a publication has got.

@@ -1,6 +1,6 @@
 //! The hub: one state machine that decides everything that a gateway does.
 //!
-//! Its methods are spread over files by subject: `greeting` (hello, lookup, attachment), `delivering`
+//! Its methods are spread over files by subject: `greeting` (hello, lookup), `attaching`, `delivering`
 //! (what owners say), `catching_up` (backlog and repair), `sending`, `notices` (receipts, typing,
 //! presence) and `upkeep` (time, drain). Each public method ends with `settle`, which closes sessions
 //! that were found to be slow.

@@ -3,6 +3,7 @@
 //! Time comes in as an argument (`Now`), frames go out into mailboxes, and everything that the
 //! surroundings must do comes out as a `Call` whose answer is put in again.
 
+mod attaching;
 pub mod calls;
 mod catching_up;
 mod delivering;
@@ -13,6 +14,8 @@ mod greeting;
 pub mod hub;
 #[cfg(test)]
 pub(crate) mod hub_model;
+#[cfg(test)]
+mod hub_tests;
 pub mod limits;
 pub mod mailbox;
 mod notices;

@@ -89,7 +89,14 @@ impl Hub {
         let progress = Progress::Waiting;
         let Some(session) = self.outlets.sessions.get_mut(id) else { return };
         session.strikes = 0;
-        session.pending.push(Pending { conversation, message, record, progress, tries: 0 });
+        session.pending.push(Pending {
+            conversation,
+            message,
+            record,
+            progress,
+            tries: 0,
+            losses: 0,
+        });
         self.publish_next(id, conversation);
     }
 
@@ -147,6 +154,7 @@ impl Hub {
                 Progress::Waiting => {
                     pending.progress = Progress::Asked;
                     pending.tries += 1;
+                    pending.losses = self.losses;
                     let of = PublishRef { session: id, conversation, message: pending.message };
                     let to = Queue::Inbound(partition).into();
                     let publication = Publication { to, message: pending.record.clone() };
@@ -170,6 +178,10 @@ impl Hub {
         {
             let backoff = ANSWER_MS << (pending.tries - 1).min(4);
             match result {
+                // Its answer may have been lost before its confirm came.
+                Ok(()) if pending.losses != self.losses => {
+                    pending.progress = Progress::Confirmed(now.ms);
+                }
                 Ok(()) => pending.progress = Progress::Confirmed(now.ms + backoff),
                 Err(PublishError::Full | PublishError::Unroutable) if pending.tries == 1 => {
                     self.refuse_from(now, id, conversation, message);
@@ -236,6 +248,7 @@ impl Hub {
             };
             if due {
                 pending.tries += 1;
+                pending.losses = self.losses;
                 let conversation = pending.conversation;
                 let of = PublishRef { session: id, conversation, message: pending.message };
                 let to = Queue::Inbound(partition_of(conversation, partitions)).into();

@@ -1,0 +1,398 @@
+//! The hub's decisions one by one: limits, slow sessions, design choices, tokens, time, drain.
+
+use super::calls::{Call, RangePurpose};
+use super::hub::{Hub, HubConfig, Now};
+use super::hub_model::world::{Answer, Mishap, World};
+use super::hub_model::{Trusting, config};
+use super::mailbox::{Mailbox, Taken};
+use ports::broker::PublishError;
+use ports::{Claims, TokenError, TokenVerifier};
+use protocol::codec::Codec;
+use protocol::design::{Attach, ClientHeartbeat, SlowSession};
+use protocol::frames::client::{Hello, Receipt, Send, Typing, plain_text};
+use protocol::frames::server::ErrorCode;
+use protocol::{
+    ClientFrame, ClientMessageId, CloseCode, Content, ConversationId, DeviceId, RejectReason,
+    Sequence, ServerFrame, SessionId, UserId,
+};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Waker};
+
+const CONVERSATION: ConversationId = ConversationId(1);
+
+/// A hub with an owner at hand.
+struct Bench {
+    hub: Hub,
+    world: World,
+    now_ms: u64,
+}
+
+#[derive(Clone)]
+struct Client {
+    id: SessionId,
+    mailbox: Arc<Mailbox>,
+}
+
+impl Bench {
+    /// Users 1 and 2 are members.
+    fn new(config: HubConfig) -> Self {
+        Self::with_tokens(config, Arc::new(Trusting))
+    }
+
+    fn with_tokens(config: HubConfig, tokens: Arc<dyn TokenVerifier>) -> Self {
+        let mut world = World { subscribed: true, linked: true, ..World::default() };
+        for user in [UserId(1), UserId(2)] {
+            world.append(CONVERSATION, user, ClientMessageId(0), Content::Join { user });
+        }
+        Self { hub: Hub::new(config, tokens), world, now_ms: 0 }
+    }
+
+    fn now(&self) -> Now {
+        Now { ms: self.now_ms, wall_ms: self.now_ms }
+    }
+
+    fn connect(&mut self, user: u64) -> Client {
+        let mailbox = Mailbox::new();
+        let id = self.hub.open(self.now(), Codec::Binary, mailbox.clone(), false).unwrap();
+        let (token, cursors) = (user.to_string(), Vec::new());
+        let claims = Trusting.verify(&token, 0);
+        let hello = Hello { token, device: DeviceId(1), cursors, presence: false };
+        self.hub.hello(self.now(), id, hello, claims);
+        self.work();
+        Client { id, mailbox }
+    }
+
+    /// Everything that is due happens.
+    fn work(&mut self) {
+        loop {
+            self.world.calls.extend(self.hub.take_calls());
+            let answered = self.world.answers.is_empty();
+            if answered && self.world.calls.is_empty() && self.world.queue.is_empty() {
+                return;
+            }
+            self.world.execute(Mishap::None);
+            let now = self.now();
+            for answer in std::mem::take(&mut self.world.answers) {
+                match answer {
+                    Answer::LookedUp(call, found) => self.hub.looked_up(now, &call, found),
+                    Answer::Attached(call, answers) => self.hub.attached(now, call, answers),
+                    Answer::Ranged(call, page) => self.hub.ranged(now, &call, page),
+                    Answer::Published(of, confirm) => self.hub.published(now, of, confirm),
+                }
+            }
+            for record in std::mem::take(&mut self.world.queue) {
+                self.hub.delivery(now, record);
+            }
+        }
+    }
+
+    fn pass(&mut self, ms: u64) {
+        for _ in 0..ms.div_ceil(100) {
+            self.now_ms += 100;
+            self.hub.tick(self.now());
+            self.work();
+        }
+    }
+
+    fn say(&mut self, from: &Client, frame: ClientFrame) {
+        self.hub.frame(self.now(), from.id, frame);
+    }
+
+    fn send(&mut self, from: &Client, message: u64) {
+        self.say(
+            from,
+            ClientFrame::Send(Send {
+                conversation: CONVERSATION,
+                client_message_id: ClientMessageId(message),
+                body: format!("message {message}"),
+                reply_to: None,
+                format: plain_text(),
+            }),
+        );
+    }
+}
+
+impl Client {
+    fn hear(&self) -> (Vec<ServerFrame>, Option<CloseCode>) {
+        let mut frames = Vec::new();
+        loop {
+            match self.mailbox.take(&Context::from_waker(Waker::noop())) {
+                Taken::Frame(frame) => frames.push(Codec::Binary.decode_server(&frame).unwrap()),
+                Taken::End(code) => return (frames, Some(code)),
+                Taken::Abandoned | Taken::Empty { .. } => return (frames, None),
+            }
+        }
+    }
+
+    fn entries(&self) -> Vec<u64> {
+        let entry = |frame: &ServerFrame| match frame {
+            ServerFrame::Entry(entry) => Some(entry.sequence.0),
+            _ => None,
+        };
+        self.hear().0.iter().filter_map(entry).collect()
+    }
+
+    fn rejections(&self) -> Vec<(u64, RejectReason)> {
+        let rejection = |frame: &ServerFrame| match frame {
+            ServerFrame::Rejected(r) => Some((r.client_message_id.0, r.reason)),
+            _ => None,
+        };
+        self.hear().0.iter().filter_map(rejection).collect()
+    }
+}
+
+#[test]
+fn a_user_beyond_the_rate_is_refused_and_order_is_kept() {
+    let mut bench = Bench::new(config(1_000));
+    bench.hub.config.rate.burst = 2;
+    bench.hub.config.rate.per_second = 1;
+    let client = bench.connect(1);
+    client.hear();
+    for message in 1..=3 {
+        bench.send(&client, message);
+    }
+    assert_eq!(client.rejections(), [(3, RejectReason::RateLimited)]);
+    // There is a token again, but 3 has not come again: 4 must not overtake it.
+    bench.pass(1_000);
+    bench.send(&client, 4);
+    assert_eq!(client.rejections(), [(4, RejectReason::Unavailable)]);
+    bench.send(&client, 3);
+    bench.work();
+    assert_eq!(client.entries(), [5]);
+    let stored: Vec<u64> =
+        bench.world.logs[&CONVERSATION].entries.iter().map(|e| e.client_message_id.0).collect();
+    assert_eq!(stored, [0, 0, 1, 2, 3]);
+}
+
+#[test]
+fn a_flood_ends_its_session_only() {
+    let mut bench = Bench::new(config(1_000));
+    bench.hub.config.rate.burst = 1;
+    bench.hub.config.rate.per_second = 1;
+    let (flooder, other) = (bench.connect(1), bench.connect(2));
+    for message in 1..=100 {
+        bench.send(&flooder, message);
+    }
+    assert_eq!(flooder.hear().1, Some(CloseCode::RateLimited));
+    assert_eq!(other.hear().1, None);
+}
+
+#[test]
+fn a_full_queue_refuses_the_message_and_those_behind_it() {
+    let mut bench = Bench::new(config(1_000));
+    let client = bench.connect(1);
+    client.hear();
+    bench.send(&client, 1);
+    bench.send(&client, 2);
+    let calls = bench.hub.take_calls();
+    let [Call::Publish(call)] = calls.as_slice() else { panic!("one at a time: {calls:?}") };
+    bench.hub.published(bench.now(), call.of, Err(PublishError::Full));
+    let refused = [(1, RejectReason::Unavailable), (2, RejectReason::Unavailable)];
+    assert_eq!(client.rejections(), refused);
+}
+
+#[test]
+fn an_unknown_fate_is_published_again_and_never_refused() {
+    let mut bench = Bench::new(config(1_000));
+    let client = bench.connect(1);
+    client.hear();
+    bench.send(&client, 1);
+    let calls = bench.hub.take_calls();
+    let [Call::Publish(call)] = calls.as_slice() else { panic!("{calls:?}") };
+    bench.hub.published(bench.now(), call.of, Err(PublishError::Unknown));
+    assert_eq!(client.hear(), (Vec::new(), None));
+    bench.pass(400);
+    assert_eq!(client.entries(), [3]);
+}
+
+#[test]
+fn a_lost_answer_is_asked_for_again() {
+    let mut bench = Bench::new(config(1_000));
+    let client = bench.connect(1);
+    bench.send(&client, 1);
+    bench.world.calls.extend(bench.hub.take_calls());
+    bench.world.execute(Mishap::None);
+    bench.world.lose_queue();
+    bench.work();
+    bench.world.subscribed = true;
+    client.hear();
+    bench.hub.subscribed(bench.now());
+    bench.pass(1_100);
+    let frames = client.hear().0;
+    assert!(frames.iter().any(|frame| matches!(frame, ServerFrame::Accepted(_))), "{frames:?}");
+    assert!(frames.iter().any(|frame| matches!(frame, ServerFrame::Entry(_))), "{frames:?}");
+}
+
+#[test]
+fn each_policy_for_slow_sessions_does_what_it_says() {
+    for (policy, code, kept) in [
+        (SlowSession::Disconnect, Some(CloseCode::SlowConsumer), 1),
+        (SlowSession::Unbounded, None, 30),
+        (SlowSession::DropOldest, None, 10),
+    ] {
+        let mut config = config(10);
+        config.design.slow_session = policy;
+        let mut bench = Bench::new(config);
+        let (slow, sender) = (bench.connect(2), bench.connect(1));
+        slow.hear();
+        for message in 1..=30 {
+            bench.send(&sender, message);
+            bench.work();
+            sender.hear();
+        }
+        let (frames, end) = slow.hear();
+        assert_eq!((frames.len(), end), (kept, code), "{policy:?}");
+        let resync = matches!(frames[0], ServerFrame::Resync(_));
+        assert_eq!(resync, policy == SlowSession::Disconnect);
+    }
+}
+
+#[test]
+fn a_backlog_read_first_misses_what_is_sent_before_the_subscription() {
+    for (choice, shown) in [(Attach::Atomic, vec![3, 4]), (Attach::BacklogFirst, vec![4])] {
+        let mut config = config(1_000);
+        config.design.attach = choice;
+        let mut bench = Bench::new(config);
+        let client = bench.connect(1);
+        // Before the next tick, in which the bad choice subscribes.
+        let content = Content::Message { body: "between".to_owned(), reply_to: None };
+        bench.world.append(CONVERSATION, UserId(2), ClientMessageId(1), content);
+        bench.work();
+        bench.pass(200);
+        let content = Content::Message { body: "after".to_owned(), reply_to: None };
+        bench.world.append(CONVERSATION, UserId(2), ClientMessageId(2), content);
+        bench.work();
+        assert_eq!(client.entries(), shown, "{choice:?}");
+    }
+}
+
+#[test]
+fn receipts_are_coalesced_and_checked() {
+    let mut bench = Bench::new(config(1_000));
+    let client = bench.connect(1);
+    client.hear();
+    let receipt = |delivered, read| {
+        let (delivered, read) = (Sequence(delivered), Sequence(read));
+        ClientFrame::Receipt(Receipt { conversation: CONVERSATION, delivered, read })
+    };
+    for (delivered, read) in [(1, 1), (2, 1), (1, 0)] {
+        bench.say(&client, receipt(delivered, read));
+    }
+    bench.now_ms += 300;
+    bench.hub.tick(bench.now());
+    let calls = bench.hub.take_calls();
+    let [Call::Receipts(items)] = calls.as_slice() else { panic!("{calls:?}") };
+    assert_eq!((items.len(), items[0].delivered, items[0].read), (1, Sequence(2), Sequence(1)));
+    for wrong in [receipt(1, 2), receipt(3, 1)] {
+        bench.say(&client, wrong);
+        let (frames, _) = client.hear();
+        assert!(matches!(&frames[0], ServerFrame::Error(e) if e.code == ErrorCode::BadValue));
+    }
+    bench.say(&client, ClientFrame::Typing(Typing { conversation: ConversationId(99) }));
+    let (frames, _) = client.hear();
+    assert!(matches!(&frames[0], ServerFrame::Error(e) if e.code == ErrorCode::NotAttached));
+}
+
+#[test]
+fn typing_is_throttled() {
+    let mut bench = Bench::new(config(1_000));
+    let client = bench.connect(1);
+    let typing = || ClientFrame::Typing(Typing { conversation: CONVERSATION });
+    bench.say(&client, typing());
+    bench.say(&client, typing());
+    assert_eq!(bench.hub.take_calls(), [Call::Typing(CONVERSATION, UserId(1))]);
+}
+
+/// Honours tokens until told otherwise.
+struct Revoking(AtomicBool);
+
+impl TokenVerifier for Revoking {
+    fn verify(&self, token: &str, now_ms: u64) -> Result<Claims, TokenError> {
+        Trusting.verify(token, now_ms)
+    }
+    fn still_valid(&self, _: &Claims, _: u64) -> Result<(), TokenError> {
+        if self.0.load(Ordering::Relaxed) { Err(TokenError::Revoked) } else { Ok(()) }
+    }
+}
+
+#[test]
+fn a_revoked_token_ends_the_session_at_the_next_send_or_look() {
+    let tokens = Arc::new(Revoking(AtomicBool::new(false)));
+    let mut bench = Bench::with_tokens(config(1_000), tokens.clone());
+    let (sender, idle) = (bench.connect(1), bench.connect(2));
+    sender.hear();
+    tokens.0.store(true, Ordering::Relaxed);
+    bench.send(&sender, 1);
+    let (frames, end) = sender.hear();
+    assert!(
+        matches!(&frames[0], ServerFrame::Rejected(r) if r.reason == RejectReason::Unauthorised)
+    );
+    assert_eq!(end, Some(CloseCode::Unauthenticated));
+    bench.pass(1_100);
+    assert_eq!(idle.hear().1, Some(CloseCode::Unauthenticated));
+}
+
+#[test]
+fn without_heartbeats_silence_is_never_noticed() {
+    for (choice, end) in
+        [(ClientHeartbeat::On, Some(CloseCode::IdleTimeout)), (ClientHeartbeat::Off, None)]
+    {
+        let mut config = config(1_000);
+        (config.heartbeat_ms, config.idle_timeout_ms) = (1_000, 2_500);
+        config.design.client_heartbeat = choice;
+        let mut bench = Bench::new(config);
+        let client = bench.connect(1);
+        bench.pass(4_000);
+        let (frames, code) = client.hear();
+        assert_eq!(code, end, "{choice:?}");
+        let pings = frames.iter().filter(|frame| matches!(frame, ServerFrame::Ping(_))).count();
+        assert_eq!(pings > 0, choice == ClientHeartbeat::On);
+        let ServerFrame::Welcome(welcome) = &frames[0] else { panic!("{frames:?}") };
+        assert_eq!(welcome.heartbeat_ms == 0, choice == ClientHeartbeat::Off);
+    }
+}
+
+#[test]
+fn a_drain_is_spread_and_refuses_newcomers() {
+    let mut bench = Bench::new(config(1_000));
+    let clients = [bench.connect(1), bench.connect(2)];
+    clients.iter().for_each(|client| {
+        client.hear();
+    });
+    bench.hub.drain(bench.now(), 4_000);
+    let told = clients.clone().map(|client| match client.hear().0.as_slice() {
+        [ServerFrame::Drain(drain)] => drain.reconnect_after_ms,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(told, [0, 2_000]);
+    let late = Mailbox::new();
+    assert_eq!(bench.hub.open(bench.now(), Codec::Json, late.clone(), false), None);
+    let late = Client { id: SessionId(0), mailbox: late };
+    assert_eq!(late.hear().1, Some(CloseCode::Draining));
+    for client in &clients {
+        bench.pass(2_000);
+        assert_eq!(client.hear().1, Some(CloseCode::Draining));
+        client.mailbox.finish();
+    }
+    late.mailbox.finish();
+    assert!(bench.hub.is_empty());
+}
+
+#[test]
+fn a_thousand_users_who_return_at_once_cost_a_few_calls() {
+    let mut bench = Bench::new(HubConfig { sessions_max: 2_000, ..config(1_000) });
+    let mut lookups = 0;
+    for user in 1..=1_000_u64 {
+        let id = bench.hub.open(bench.now(), Codec::Binary, Mailbox::new(), false).unwrap();
+        let (token, cursors) = (user.to_string(), Vec::new());
+        let claims = Trusting.verify(&token, 0);
+        let hello = Hello { token, device: DeviceId(1), cursors, presence: false };
+        bench.hub.hello(bench.now(), id, hello, claims);
+    }
+    for call in bench.hub.take_calls() {
+        lookups += usize::from(matches!(call, Call::OfUsers(_)));
+        assert!(!matches!(&call, Call::Range(range) if range.purpose == RangePurpose::Repair));
+    }
+    assert!((1..=4).contains(&lookups), "{lookups}");
+}
