@@ -26,9 +26,10 @@ const READY: &str = "store.ready";
 /// redb's page cache. Modest: a simulation runs several store nodes in one process, and what the
 /// owners need most (heads, members) they cache themselves.
 const CACHE_BYTES: usize = 32 * 1024 * 1024;
-/// With `fsync = never` every so many commits are forced all the same: redb frees the pages of
-/// unforced commits only then, and the file would grow without end.
-const UNFORCED_COMMITS: u32 = 1_000;
+/// With `fsync = never` every so many commits are forced all the same, as an operating system writes
+/// back on its own after a while: redb frees the pages of unforced commits only then, and the file
+/// would grow without end.
+const UNFORCED_COMMITS: u32 = 64;
 
 /// A redb database on a disk. Dropped without `close`, it leaves the disk as a killed process would.
 pub struct RedbStore {

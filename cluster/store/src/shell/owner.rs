@@ -175,6 +175,7 @@ impl Owner {
             applied: Applied::default(),
             acquired: Vec::new(),
             attached: Vec::new(),
+            settled: false,
         };
         Some(Box::pin(round::begin(self.desk.clone(), Box::new(round))))
     }
@@ -187,9 +188,11 @@ impl Owner {
             Progress::Failed(error) => Err(ServeError::Engine(error)),
             Progress::Gone => Err(ServeError::WorkerGone),
             Progress::Early(mut round) => {
-                // The bad choice: told before it is durable.
-                self.publish(&mut round, BTreeMap::new());
-                Ok(Some(Box::pin(round::commit(self.desk.clone(), round))))
+                // The bad choice: told, and done with, before it is durable.
+                let settlements = round::settlements(&round.work, self.config.design.poison);
+                self.publish(&mut round, settlements);
+                round.settled = true;
+                Ok(Some(Box::pin(round::write_behind(self.desk.clone(), round))))
             }
             Progress::Done(round) => {
                 self.finish(*round);
@@ -205,7 +208,11 @@ impl Owner {
                 sender.send_replace(epoch);
             }
         }
-        let settlements = round::settlements(&round.work, self.config.design.poison);
+        let settlements = if round.settled {
+            BTreeMap::new()
+        } else {
+            round::settlements(&round.work, self.config.design.poison)
+        };
         self.publish(&mut round, settlements);
         for (reply, outcome) in std::mem::take(&mut round.applied.outcomes) {
             reply.outcome(outcome);

@@ -21,6 +21,10 @@ const ENGINE_PAUSE: Duration = Duration::from_millis(20);
 /// The longest pause between two attempts at the engine.
 const ENGINE_PAUSE_MAX: Duration = Duration::from_secs(1);
 
+/// How long `accept = before_persist` holds a commit back: whoever answers before writing does so to
+/// write later, and more at a time.
+const WRITE_BEHIND: Duration = Duration::from_millis(50);
+
 /// What rounds share.
 #[derive(Clone)]
 pub struct Desk {
@@ -48,13 +52,15 @@ pub struct Round {
     pub acquired: Vec<Lease>,
     /// Answers to `attaches`.
     pub attached: Vec<AttachAnswer>,
+    /// Whether the deliveries were settled before the commit (the bad choice).
+    pub settled: bool,
 }
 
 /// How far a round got.
 pub enum Progress {
     /// Everything is durable.
     Done(Box<Round>),
-    /// Applied; the bad design wants the effects published now, then `commit`.
+    /// Applied; the bad design wants the effects published now, then `write_behind`.
     Early(Box<Round>),
     /// The engine's data is damaged.
     Failed(StoreError),
@@ -91,8 +97,14 @@ pub async fn begin(desk: Desk, mut round: Box<Round>) -> Progress {
     commit(desk, round).await
 }
 
+/// Commits what was published already, later.
+pub async fn write_behind(desk: Desk, round: Box<Round>) -> Progress {
+    tokio::time::sleep(WRITE_BEHIND).await;
+    commit(desk, round).await
+}
+
 /// Commits what was applied, and answers the attaches.
-pub async fn commit(desk: Desk, mut round: Box<Round>) -> Progress {
+async fn commit(desk: Desk, mut round: Box<Round>) -> Progress {
     let mut pause = Pause::new();
     loop {
         let began = Instant::now();
