@@ -17,6 +17,8 @@ use std::collections::BTreeSet;
 
 /// Items in one attachment call.
 const ATTACH_ITEMS: usize = 500;
+/// What may be added to the time before a failed attachment is tried again, milliseconds.
+const MORE_RETRY_MS: u64 = 4_000;
 
 impl Hub {
     /// Gives a session a place in a conversation, to be attached behind `after`.
@@ -126,6 +128,8 @@ impl Hub {
         self.attaches_under_way -= 1;
         // Entries behind such an answer may have been lost while it was on its way.
         let doubtful = call.losses != self.losses;
+        // While an owner is away, what waits for it is asked for the less often the more it is.
+        let again_ms = now.ms + RETRY_MS + (self.timers.len() as u64 / 20).min(MORE_RETRY_MS);
         let mut answers = answers.into_iter().peekable();
         for AttachWish { item, session } in call.wishes {
             let answer = answers.next_if(|answer| {
@@ -143,11 +147,11 @@ impl Hub {
                 }
                 (None, Some(id)) => {
                     let timer = Timer::Attach(id, item.conversation);
-                    self.timers.set(now.ms + RETRY_MS, timer);
+                    self.timers.set(again_ms, timer);
                 }
                 (None, None) => {
                     let timer = Timer::Refresh(item.conversation, item.user);
-                    self.timers.set(now.ms + RETRY_MS, timer);
+                    self.timers.set(again_ms, timer);
                 }
             }
         }

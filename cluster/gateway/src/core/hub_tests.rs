@@ -357,9 +357,9 @@ fn without_heartbeats_silence_is_never_noticed() {
 fn a_drain_is_spread_and_refuses_newcomers() {
     let mut bench = Bench::new(config(1_000));
     let clients = [bench.connect(1), bench.connect(2)];
-    clients.iter().for_each(|client| {
+    for client in &clients {
         client.hear();
-    });
+    }
     bench.hub.drain(bench.now(), 4_000);
     let told = clients.clone().map(|client| match client.hear().0.as_slice() {
         [ServerFrame::Drain(drain)] => drain.reconnect_after_ms,

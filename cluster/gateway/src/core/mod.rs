@@ -32,3 +32,6 @@ pub use calls::Call;
 pub use hub::{Hub, HubConfig, Now};
 pub use limits::RateLimits;
 pub use mailbox::{Mailbox, Ready};
+
+/// What the hub knows of one session, without its conversations and what waits.
+pub const SESSION_BYTES: usize = size_of::<session::Session>();

@@ -290,7 +290,8 @@ impl Stream {
             if entry.sequence != next || !place.told {
                 place.told = true;
                 place.at = Sequence(entry.sequence.0 - 1);
-                let attached = Attached { conversation, from: place.at, head };
+                let attached =
+                    Attached { conversation, from: place.at, head: head.max(entry.sequence) };
                 outlets.say(session, ServerFrame::Attached(attached));
             }
             if !give(place, &entry, outlets, follow) {

@@ -38,6 +38,11 @@ impl Timers {
         self.due.insert((at_ms, timer));
     }
 
+    /// How many are set.
+    pub fn len(&self) -> usize {
+        self.due.len()
+    }
+
     /// Takes the next one that is due.
     pub fn pop(&mut self, now_ms: u64) -> Option<Timer> {
         let &(at_ms, _) = self.due.first()?;

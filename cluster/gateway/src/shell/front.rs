@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 /// See the module.
 pub struct Front {
-    hub: Mutex<Hub>,
+    hub: Mutex<(Hub, Now)>,
     work: Notify,
     began: Instant,
     /// What the gateway runs on.
@@ -45,7 +45,7 @@ impl Front {
     ) -> Self {
         Self {
             sessions_max: hub.sessions_max(),
-            hub: Mutex::new(hub),
+            hub: Mutex::new((hub, Now { ms: 0, wall_ms: 0 })),
             work: Notify::new(),
             began: Instant::now(),
             machine,
@@ -60,20 +60,32 @@ impl Front {
     /// Does something with the hub, now.
     pub fn with<R>(&self, act: impl FnOnce(&mut Hub, Now) -> R) -> R {
         let now = self.now();
-        let mut hub = self.hub.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = act(&mut hub, now);
+        let mut held = self.hub.lock().unwrap_or_else(PoisonError::into_inner);
+        let (hub, last) = &mut *held;
+        *last = now;
+        let result = act(hub, now);
         let work = hub.has_calls();
-        drop(hub);
+        drop(held);
         if work {
             self.work.notify_one();
         }
         result
     }
 
+    /// A session's connection is gone. Also called while a node is torn down, where there may be no
+    /// clock any more: the time of the last event does.
+    pub fn gone(&self, session: SessionId) {
+        let mut held = self.hub.lock().unwrap_or_else(PoisonError::into_inner);
+        let (hub, last) = &mut *held;
+        hub.gone(*last, session);
+        drop(held);
+        self.work.notify_one();
+    }
+
     /// The calls that the hub wants made, in order; waits until there are some.
     pub async fn calls(&self) -> Vec<Call> {
         loop {
-            let calls = self.hub.lock().unwrap_or_else(PoisonError::into_inner).take_calls();
+            let calls = self.hub.lock().unwrap_or_else(PoisonError::into_inner).0.take_calls();
             if !calls.is_empty() {
                 return calls;
             }

@@ -124,7 +124,7 @@ impl Socket {
             }
             (Message::Close(_), _) => {
                 // The answer to it is written by the socket itself; reading on ends with `None`.
-                self.front.with(|hub, now| hub.gone(now, session));
+                self.front.gone(session);
             }
         }
     }
@@ -159,7 +159,7 @@ impl Drop for Socket {
     fn drop(&mut self) {
         self.mailbox.finish();
         if let Some(session) = self.session {
-            self.front.with(|hub, now| hub.gone(now, session));
+            self.front.gone(session);
         }
     }
 }
@@ -178,5 +178,17 @@ pub fn breach(error: axum::Error) -> Option<CloseCode> {
         tungstenite::Error::Protocol(ResetWithoutClosingHandshake) => None,
         tungstenite::Error::Utf8(_) | tungstenite::Error::Protocol(_) => Some(CloseCode::Malformed),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_session_has_little_state() {
+        // Buffers (512 bytes for reading), the boxed stream and tokio's task come on top.
+        let state = size_of::<Socket>() + size_of::<Mailbox>() + crate::core::SESSION_BYTES;
+        assert!(state <= 1_536, "{state} bytes");
     }
 }

@@ -203,7 +203,7 @@ impl Trunk {
         if let Some(slot) = self.slots.by_number.remove(&number) {
             slot.mailbox.finish();
             if let Some(session) = slot.session {
-                self.front.with(|hub, now| hub.gone(now, session));
+                self.front.gone(session);
             }
         }
     }
@@ -276,7 +276,7 @@ impl Drop for Trunk {
         for (_, slot) in std::mem::take(&mut self.slots.by_number) {
             slot.mailbox.finish();
             if let Some(session) = slot.session {
-                self.front.with(|hub, now| hub.gone(now, session));
+                self.front.gone(session);
             }
         }
     }
