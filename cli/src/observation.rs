@@ -8,8 +8,7 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use verify::history::{Event, Header, Writer};
-use verify::verdict::{Judgement, Verdict};
-use verify::{Judge, JudgeOptions};
+use verify::{Judge, JudgeOptions, Verdict};
 
 /// Pieces of evidence per invariant.
 const EVIDENCE_MAX: usize = 5;
@@ -33,14 +32,20 @@ pub struct Shared(Arc<Mutex<Option<Observation>>>);
 
 /// What a finished run says.
 pub struct Concluded {
-    /// The judgement, with the run's doubts.
-    pub judgement: Judgement,
     /// The text for the terminal.
     pub text: String,
-    /// Whether everything that the scenario expects was met.
-    pub as_expected: bool,
     /// What the command line `--json` prints.
     pub json: serde_json::Value,
+    /// The exit status: 0 if everything came out as the scenario expects, 1 if it did not, 2 if that
+    /// is unknown.
+    pub status: u8,
+}
+
+impl Concluded {
+    /// Prints the result.
+    pub fn print(&self, json: bool) {
+        crate::console::result(&if json { format!("{:#}", self.json) } else { self.text.clone() });
+    }
 }
 
 /// What is known of a run beyond its events.
@@ -51,6 +56,8 @@ pub struct Circumstances<'a> {
     pub reproduce: &'a str,
     /// Why the run says less than it should.
     pub doubts: Vec<String>,
+    /// What a reader should know, and the verdict need not.
+    pub notes: Vec<String>,
     /// How long it took.
     pub took: Took,
 }
@@ -140,14 +147,19 @@ impl Observation {
             reproduce: circumstances.reproduce,
             version: env!("CARGO_PKG_VERSION"),
             history_file: HISTORY,
+            notes: &circumstances.notes,
             took: circumstances.took,
         };
         if let Some(out) = &self.out {
             report::write(out, &run).context("cannot write the report")?;
         }
         let text = report::terminal(&run, crate::console::wants_colour(), crate::console::width());
-        let as_expected = expectations.iter().all(|expectation| expectation.met == Some(true));
-        let json = report::verdict_json(&run);
-        Ok(Concluded { text, as_expected, json, judgement })
+        let json = serde_json::to_value(report::VerdictFile::of(&run))?;
+        let status = match judgement.verdict {
+            Verdict::Unknown => Verdict::Unknown.exit_code(),
+            _ if run.failed() => Verdict::Violated.exit_code(),
+            _ => Verdict::Valid.exit_code(),
+        };
+        Ok(Concluded { text, json, status })
     }
 }

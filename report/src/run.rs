@@ -29,6 +29,9 @@ pub struct Run<'a> {
     pub version: &'a str,
     /// The name of the history's file, beside the report.
     pub history_file: &'a str,
+    /// What a reader should know, and the verdict need not: parts of the scenario that this engine
+    /// does not do.
+    pub notes: &'a [String],
     /// What the run took.
     pub took: Took,
 }

@@ -238,6 +238,7 @@ impl Stage {
             reproduce: "fracas run scenarios/safety/owner-paused.toml --seed 7",
             version: "0.1.0",
             history_file: "history.jsonl",
+            notes: &[],
             took: Took { wall: ms(1_200), cpu: ms(800), simulated: ms(4_400) },
         }
     }

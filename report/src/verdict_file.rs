@@ -10,6 +10,7 @@
 //! | `verdict` | `valid`, `violated` or `unknown` |
 //! | `as_expected` | whether every expectation was met |
 //! | `doubts` | why the verdict is unknown, if it is: one sentence each |
+//! | `notes` | what the verdict need not know: parts of the scenario that the engine does not do |
 //! | `expectations` | what the scenario wants: `what`, `wanted`, `got`, `met` (null: the run does not tell) |
 //! | `findings` | one per invariant: `invariant`, `verdict`, `judged`, `unit`, `violations`, `evidence` |
 //! | `findings[].evidence` | the first few violations: `at` (µs), `what`, `faults`, `history` (lines) |
@@ -41,6 +42,7 @@ pub struct VerdictFile {
     pub verdict: Verdict,
     pub as_expected: bool,
     pub doubts: Vec<String>,
+    pub notes: Vec<String>,
     pub expectations: Vec<Expectation>,
     pub findings: Vec<Finding>,
     pub events: u64,
@@ -71,6 +73,7 @@ impl VerdictFile {
             verdict: run.judgement.verdict,
             as_expected: !run.failed(),
             doubts: run.judgement.doubts.clone(),
+            notes: run.notes.to_vec(),
             expectations: run.expectations.to_vec(),
             findings: run.judgement.findings.clone(),
             events: run.judgement.events,

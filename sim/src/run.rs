@@ -5,6 +5,7 @@ use crate::faults::links::LinkBoard;
 use crate::faults::target::Directory;
 use crate::faults::{Stage, random};
 use crate::journal::{Journal, Sink};
+use crate::machine::flow::Flows;
 use crate::world::{self, Builder, Hosts, Signals};
 use crate::{hooks, seed};
 use loadgen::Plan;
@@ -129,6 +130,7 @@ impl<'a> Run<'a> {
             plan: Arc::new(Plan::new(scenario, seed)),
             journal: journal.clone(),
             board: board.clone(),
+            flows: Flows::default(),
             signals: signals.clone(),
         };
         let hosts = builder.build(&mut sim);

@@ -3,6 +3,8 @@
 use crate::faults::links::LinkBoard;
 use crate::journal::Journal;
 use crate::machine::HostHardware;
+use crate::machine::flow::Flows;
+use crate::machine::network::SimNetwork;
 use loadgen::{Plan, Targets};
 use node::role::Process;
 use node::{ClusterConfig, Role, Topology};
@@ -68,6 +70,8 @@ pub struct Builder<'a> {
     pub journal: Journal,
     /// The links.
     pub board: LinkBoard,
+    /// The windows of all streams.
+    pub flows: Flows,
     /// The signals.
     pub signals: Signals,
 }
@@ -109,9 +113,10 @@ impl Builder<'_> {
         name: &str,
         software: impl Fn(Rc<HostHardware>) -> Software + 'static,
     ) {
+        let network =
+            SimNetwork { host: name.into(), board: self.board.clone(), flows: self.flows.clone() };
         let hardware = Rc::new(HostHardware::new(
-            name,
-            self.board.clone(),
+            network,
             Arc::new(self.journal.clone()),
             self.seed,
             self.scenario.network.disk_sync,

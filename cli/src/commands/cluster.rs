@@ -115,7 +115,10 @@ impl Cluster {
             ));
         }
         text.push_str(&format!("  tokens   http://{}/oauth2/token   ", topology.gateways[0]));
-        text.push_str(&format!("user-1 to user-{}, password {}\n", self.users, config.development_password));
+        text.push_str(&format!(
+            "user-1 to user-{}, password {}\n",
+            self.users, config.development_password
+        ));
         text.push_str("Ctrl-C drains and ends it.");
         console::result(&text);
     }

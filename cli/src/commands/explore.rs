@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
+use verify::Verdict;
 
 /// Simulate scenarios with many seeds.
 #[derive(Debug, Args)]
@@ -140,13 +141,11 @@ impl Explore {
         };
         finished.status =
             output.status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(2);
-        let verdict: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-        let judgement = verdict.get("judgement").unwrap_or(&verdict);
-        finished.doubts = texts(judgement.get("doubts"));
-        for finding in judgement["findings"].as_array().into_iter().flatten() {
-            if finding["verdict"] == "violated" {
-                finished.violated.extend(finding["invariant"].as_str().map(str::to_owned));
-            }
+        if let Ok(verdict) = serde_json::from_slice::<report::VerdictFile>(&output.stdout) {
+            let violated =
+                verdict.findings.into_iter().filter(|one| one.verdict == Verdict::Violated);
+            finished.violated.extend(violated.map(|finding| finding.invariant));
+            finished.doubts = verdict.doubts;
         }
         if finished.status != 0 && finished.violated.is_empty() && finished.doubts.is_empty() {
             finished.doubts.push(String::from_utf8_lossy(&output.stderr).trim().to_owned());
@@ -185,9 +184,4 @@ impl Explore {
         }
         table.to_string()
     }
-}
-
-fn texts(value: Option<&serde_json::Value>) -> Vec<String> {
-    let texts = value.and_then(serde_json::Value::as_array).into_iter().flatten();
-    texts.filter_map(|text| text.as_str().map(str::to_owned)).collect()
 }

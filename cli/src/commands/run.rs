@@ -43,14 +43,10 @@ impl Run {
                 console::result(&format!("{}\n", one.overrides.join(" ")));
             }
             let concluded = self.one(one, out.as_deref())?;
-            console::result(&if self.json {
-                format!("{:#}", concluded.json)
-            } else {
-                concluded.text
-            });
-            worst = worst.max(severity(concluded.judgement.verdict.exit_code()));
+            concluded.print(self.json);
+            worst = worst.max(severity(concluded.status));
         }
-        Ok(status(worst))
+        Ok(BY_SEVERITY[worst])
     }
 
     fn one(&self, opened: &Opened, out: Option<&Path>) -> anyhow::Result<Concluded> {
@@ -82,10 +78,11 @@ impl Run {
             scenario: &scenario,
             reproduce: &reproduce,
             doubts: ended.doubts,
+            notes: Vec::new(),
             took: Took {
                 wall: started.elapsed(),
                 cpu: node::real::cpu_time().saturating_sub(cpu),
-                simulated: Some(ended.simulated),
+                simulated: ended.simulated,
             },
         })
     }
@@ -101,19 +98,9 @@ pub fn reproduce(command: &str, opening: &Opening, seed: u64, overrides: &[Strin
     format!("fracas {command} {} --seed {seed}{sets}", opening.scenario.display())
 }
 
-/// Violated is worse than unknown, unknown worse than valid.
-fn severity(status: u8) -> u8 {
-    match status {
-        0 => 0,
-        1 => 2,
-        _ => 1,
-    }
-}
+/// Violated (1) is worse than unknown (2), unknown worse than valid (0).
+const BY_SEVERITY: [u8; 3] = [0, 2, 1];
 
-fn status(severity: u8) -> u8 {
-    match severity {
-        0 => 0,
-        1 => 2,
-        _ => 1,
-    }
+fn severity(status: u8) -> usize {
+    BY_SEVERITY.iter().position(|known| *known == status).unwrap_or(1)
 }

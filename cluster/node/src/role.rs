@@ -165,8 +165,9 @@ impl Wiring<'_> {
                 .collect(),
             provider: self.config.topology.push_provider.clone(),
             path: "/push".to_owned(),
-            // A later life takes the queues from an earlier one whose connection still looks alive.
-            epoch: Epoch(self.machine.clock.now_ms()),
+            // The same in every life: an equal epoch takes the queues from an earlier connection that
+            // still looks alive, and a wall clock that was set back cannot fence a new life.
+            epoch: Epoch(1),
             timeout: Duration::from_secs(5),
             attempts_max: limits::DELIVERY_LIMIT,
             backoff_base: Duration::from_millis(500),

@@ -58,6 +58,7 @@ fn show(
         reproduce: &reproduce,
         version: env!("CARGO_PKG_VERSION"),
         history_file: "history.jsonl",
+        notes: &[],
         took: Took {
             wall: Duration::from_millis(2_310),
             cpu: Duration::from_millis(1_870),

@@ -42,6 +42,7 @@ pub(crate) fn page(run: &Run) -> String {
                     (head::head(run))
                     (figures::figures(run))
                     (tables::doubts(run))
+                    (tables::notes(run))
                     (tables::expectations(run))
                     (tables::invariants(run))
                     (evidence::violations(run))

@@ -27,6 +27,17 @@ pub(super) fn doubts(run: &Run) -> Markup {
     }
 }
 
+pub(super) fn notes(run: &Run) -> Markup {
+    html! {
+        @if !run.notes.is_empty() {
+            section {
+                h2 { "Not part of this run" }
+                ul { @for note in run.notes { li { (note) } } }
+            }
+        }
+    }
+}
+
 pub(super) fn expectations(run: &Run) -> Markup {
     html! {
         section {

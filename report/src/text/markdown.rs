@@ -48,7 +48,10 @@ fn head(run: &Run, out: &mut String) {
     for doubt in &run.judgement.doubts {
         let _ = writeln!(out, "- In doubt: {}", text(doubt));
     }
-    if !run.judgement.doubts.is_empty() {
+    for note in run.notes {
+        let _ = writeln!(out, "- Note: {}", text(note));
+    }
+    if !run.judgement.doubts.is_empty() || !run.notes.is_empty() {
         out.push('\n');
     }
 }

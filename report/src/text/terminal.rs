@@ -21,6 +21,7 @@ pub fn terminal(run: &Run, colour: bool, width: u16) -> String {
     let mut parts = vec![page.headline(), page.invariants()];
     parts.extend(page.violations());
     parts.extend(page.doubts());
+    parts.extend(page.notes());
     parts.push(page.latencies());
     parts.push(page.expectations());
     parts.push(wrapped(&page.counts(), page.width) + "\n" + &wrapped(&page.footer(), page.width));
@@ -119,6 +120,14 @@ impl Page<'_> {
             table.add_row(["", &format!("and {more} more doubts")]);
         }
         Some(lines(&table))
+    }
+
+    fn notes(&self) -> Option<String> {
+        let mut table = self.table();
+        for note in self.run.notes {
+            table.add_row(["·", &printable(note)]);
+        }
+        (!self.run.notes.is_empty()).then(|| lines(&table))
     }
 
     fn latencies(&self) -> String {

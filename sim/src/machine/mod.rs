@@ -2,12 +2,12 @@
 
 pub mod clock;
 pub mod disk;
+pub mod flow;
 pub mod gate;
 pub mod network;
 pub mod tasks;
 pub mod telemetry;
 
-use crate::faults::links::LinkBoard;
 use crate::seed::SeededEntropy;
 use clock::Skew;
 use disk::SimDisk;
@@ -31,7 +31,7 @@ pub struct HostHardware {
     pub skew: Skew,
     /// The gate of its tasks.
     pub gate: Gate,
-    board: LinkBoard,
+    network: SimNetwork,
     recorder: Arc<dyn Recorder>,
     seed: u64,
     disk_sync: Duration,
@@ -41,18 +41,17 @@ pub struct HostHardware {
 impl HostHardware {
     /// New hardware.
     pub fn new(
-        name: &str,
-        board: LinkBoard,
+        network: SimNetwork,
         recorder: Arc<dyn Recorder>,
         seed: u64,
         disk_sync: Duration,
     ) -> Self {
         Self {
-            name: name.into(),
+            name: network.host.clone(),
             disk: SimDisk::default(),
             skew: Skew::default(),
             gate: Gate::default(),
-            board,
+            network,
             recorder,
             seed,
             disk_sync,
@@ -67,7 +66,7 @@ impl HostHardware {
         let entropy = Arc::new(SeededEntropy::new(self.seed, &self.name, life));
         Machine {
             name: self.name.clone(),
-            network: Arc::new(SimNetwork { host: self.name.clone(), board: self.board.clone() }),
+            network: Arc::new(self.network.clone()),
             disk: Arc::new(self.disk.clone()),
             clock: Arc::new(self.skew.clone()),
             entropy: entropy.clone(),

@@ -1,16 +1,17 @@
 //! A simulated host's network: turmoil's, with every stream watched by the link board.
 //!
-//! turmoil decides what is delivered when; the decorator counts what a fault really did to a stream,
+//! turmoil decides what is delivered when; the decorator adds TCP's window, counts what a fault really did to a stream,
 //! and turns "refused at once" (what turmoil says through a partition) into the silence that a real
 //! partition answers a connect with.
 
+use super::flow::{Flow, Flows};
 use crate::faults::links::LinkBoard;
 use ports::{BoxFuture, Listener, Network, Stream};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use turmoil::net::{TcpListener, TcpStream};
 
@@ -21,6 +22,8 @@ pub struct SimNetwork {
     pub host: Arc<str>,
     /// What is known of all links.
     pub board: LinkBoard,
+    /// The windows of all streams.
+    pub flows: Flows,
 }
 
 impl Network for SimNetwork {
@@ -44,14 +47,22 @@ impl Network for SimNetwork {
                 std::future::pending::<()>().await;
             }
             let stream = TcpStream::connect(to).await?;
-            Ok(Box::new(self.watch(stream, peer)) as Box<dyn Stream>)
+            Ok(Box::new(self.watch(stream, peer)?) as Box<dyn Stream>)
         })
     }
 }
 
 impl SimNetwork {
-    fn watch(&self, stream: TcpStream, peer: Arc<str>) -> WatchedStream {
-        WatchedStream { stream, host: self.host.clone(), peer, board: self.board.clone() }
+    fn watch(&self, stream: TcpStream, peer: Arc<str>) -> io::Result<WatchedStream> {
+        let (here, there) = (stream.local_addr()?, stream.peer_addr()?);
+        Ok(WatchedStream {
+            stream,
+            host: self.host.clone(),
+            peer,
+            board: self.board.clone(),
+            outgoing: self.flows.between(here, there),
+            incoming: self.flows.between(there, here),
+        })
     }
 }
 
@@ -65,7 +76,7 @@ impl Listener for SimListener {
         Box::pin(async move {
             let (stream, address) = self.listener.accept().await?;
             let peer = self.network.board.name_of(address.ip());
-            Ok((Box::new(self.network.watch(stream, peer)) as Box<dyn Stream>, address))
+            Ok((Box::new(self.network.watch(stream, peer)?) as Box<dyn Stream>, address))
         })
     }
 
@@ -79,6 +90,14 @@ struct WatchedStream {
     host: Arc<str>,
     peer: Arc<str>,
     board: LinkBoard,
+    outgoing: Arc<Flow>,
+    incoming: Arc<Flow>,
+}
+
+impl Drop for WatchedStream {
+    fn drop(&mut self) {
+        self.incoming.reader_is_gone();
+    }
 }
 
 impl AsyncRead for WatchedStream {
@@ -87,7 +106,10 @@ impl AsyncRead for WatchedStream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        self.incoming.read(buffer.filled().len() - before);
+        read
     }
 }
 
@@ -97,7 +119,12 @@ impl AsyncWrite for WatchedStream {
         context: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
+        let room = ready!(self.outgoing.poll_room(context));
+        let data = &data[..data.len().min(room)];
         let written = Pin::new(&mut self.stream).poll_write(context, data);
+        if let Poll::Ready(Ok(bytes)) = &written {
+            self.outgoing.wrote(*bytes);
+        }
         if written.is_ready() && self.board.is_disturbed() {
             self.board.affected(&self.host, &self.peer);
         }

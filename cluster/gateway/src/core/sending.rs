@@ -22,8 +22,9 @@ use protocol::{
 
 /// Publications of one session that were not answered yet.
 const PENDING: usize = 256;
-/// How long later messages wait for one that was refused for now, milliseconds.
-const HELD_BACK_MS: u64 = 10_000;
+/// How long later messages wait for one that was refused for now, milliseconds: twice the time after
+/// which a client gives a silent connection up and comes again with the refused one.
+const HELD_BACK_MS: u64 = 25_000;
 /// When a sender is to try again if the cluster could not take a message, milliseconds.
 const RETRY_AFTER_MS: u32 = 500;
 /// Before a publication whose fate is unknown is published again, milliseconds.

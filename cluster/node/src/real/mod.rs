@@ -51,7 +51,16 @@ impl Entropy for SystemEntropy {
 
 /// CPU time of this process so far, user and system.
 pub fn cpu_time() -> std::time::Duration {
-    nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF)
+    cpu_time_of(nix::sys::resource::UsageWho::RUSAGE_SELF)
+}
+
+/// CPU time of the child processes that have ended and were waited for.
+pub fn children_cpu_time() -> std::time::Duration {
+    cpu_time_of(nix::sys::resource::UsageWho::RUSAGE_CHILDREN)
+}
+
+fn cpu_time_of(who: nix::sys::resource::UsageWho) -> std::time::Duration {
+    nix::sys::resource::getrusage(who)
         .map(|usage| {
             let micros = |time: nix::sys::time::TimeVal| {
                 (time.tv_sec() * 1_000_000 + time.tv_usec()).unsigned_abs()

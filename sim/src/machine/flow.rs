@@ -1,0 +1,117 @@
+//! Flow control of simulated streams: a sender stops when the receiver does not read.
+//!
+//! turmoil delivers whatever was written, however slowly it is read. TCP does not: beyond the
+//! receiver's window a write waits. Without that, a slow reader would cost nobody anything, and a
+//! half-open connection would swallow writes for ever. Both ends of a stream share two counters.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll, Waker};
+
+/// Bytes that may be under way or unread: Linux's default for a send buffer and a receive window
+/// together is of this order.
+pub const WINDOW: u64 = 256 * 1024;
+
+/// One direction of a stream.
+#[derive(Debug, Default)]
+pub struct Flow(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    written: u64,
+    read: u64,
+    reader_is_gone: bool,
+    writer: Option<Waker>,
+}
+
+impl Flow {
+    /// How many bytes may be written now; at none, the writer is woken when some have been read.
+    pub fn poll_room(&self, context: &mut Context<'_>) -> Poll<usize> {
+        let mut state = self.lock();
+        let room = WINDOW.saturating_sub(state.written - state.read);
+        if state.reader_is_gone {
+            // The stream itself says what that means: an error, or silence.
+            return Poll::Ready(usize::MAX);
+        }
+        if room == 0 {
+            state.writer = Some(context.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(room as usize)
+    }
+
+    /// Bytes were written.
+    pub fn wrote(&self, bytes: usize) {
+        self.lock().written += bytes as u64;
+    }
+
+    /// The receiver's end is closed: a waiting writer finds out.
+    pub fn reader_is_gone(&self) {
+        let writer = {
+            let mut state = self.lock();
+            state.reader_is_gone = true;
+            state.writer.take()
+        };
+        if let Some(writer) = writer {
+            writer.wake();
+        }
+    }
+
+    /// Bytes were read: a waiting writer goes on.
+    pub fn read(&self, bytes: usize) {
+        let writer = {
+            let mut state = self.lock();
+            // Bytes that a healed one-way cut let through again are never counted twice.
+            state.read = (state.read + bytes as u64).min(state.written);
+            state.writer.take()
+        };
+        if let Some(writer) = writer {
+            writer.wake();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The flows of all streams, by where they come from and where they go; clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct Flows(Arc<Mutex<BTreeMap<(SocketAddr, SocketAddr), Weak<Flow>>>>);
+
+impl Flows {
+    /// The flow from one address to another: whichever end asks first makes it.
+    pub fn between(&self, from: SocketAddr, to: SocketAddr) -> Arc<Flow> {
+        let mut flows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(flow) = flows.get(&(from, to)).and_then(Weak::upgrade) {
+            return flow;
+        }
+        let flow = Arc::new(Flow::default());
+        flows.insert((from, to), Arc::downgrade(&flow));
+        if flows.len().is_multiple_of(4_096) {
+            flows.retain(|_, flow| flow.strong_count() > 0);
+        }
+        flow
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_writer_waits_for_its_reader() {
+        let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let flows = Flows::default();
+        let (sender, receiver) =
+            (flows.between(address(1), address(2)), flows.between(address(1), address(2)));
+        let mut context = Context::from_waker(Waker::noop());
+        sender.wrote(WINDOW as usize - 1);
+        assert_eq!(sender.poll_room(&mut context), Poll::Ready(1));
+        sender.wrote(1);
+        assert!(sender.poll_room(&mut context).is_pending());
+        receiver.read(10);
+        assert_eq!(sender.poll_room(&mut context), Poll::Ready(10));
+    }
+}
