@@ -10,7 +10,7 @@ use protocol::{
     UserId,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The right to write to a partition, until somebody acquires it under a higher epoch.
@@ -88,13 +88,15 @@ pub struct WriteBatch {
     pub conversations: BTreeMap<(Partition, ConversationId), ConversationRow>,
     /// New entries.
     pub entries: BTreeMap<(ConversationId, Sequence), Arc<Entry>>,
+    /// Messages that are deleted by now, by their own sequences. Their entries stay in the log.
+    pub deletions: BTreeSet<(ConversationId, Sequence)>,
     /// New de-duplication keys.
     pub decisions: BTreeMap<(Partition, UserId, ClientMessageId), DecisionRow>,
     /// Memberships by (conversation, user, joined): the sequence of the `Leave` entry, if any.
     pub members: BTreeMap<(ConversationId, UserId, Sequence), Option<Sequence>>,
     /// Cursors.
     pub cursors: BTreeMap<(ConversationId, UserId), Cursors>,
-    /// Entries before this sequence are removed.
+    /// Entries and deletions of messages before this sequence are removed.
     pub trims: BTreeMap<ConversationId, Sequence>,
 }
 
@@ -103,6 +105,7 @@ impl WriteBatch {
     pub fn is_empty(&self) -> bool {
         self.conversations.is_empty()
             && self.entries.is_empty()
+            && self.deletions.is_empty()
             && self.decisions.is_empty()
             && self.members.is_empty()
             && self.cursors.is_empty()
@@ -152,6 +155,12 @@ pub trait StoreView {
         conversation: ConversationId,
         sequence: Sequence,
     ) -> Result<Option<Entry>, StoreError>;
+    /// Whether the message of a sequence was deleted.
+    fn is_deleted(
+        &self,
+        conversation: ConversationId,
+        sequence: Sequence,
+    ) -> Result<bool, StoreError>;
     /// Entries with `after < sequence < before`, oldest first, at most `limit`.
     fn entries(
         &self,

@@ -13,7 +13,7 @@ pub enum RejectReason {
     BodySize,
     /// The client message id is zero or above 2^53 - 1.
     BadMessageId,
-    /// `target` or `reply_to` names no message of this conversation.
+    /// `target` or `reply_to` names no message of this conversation, or `target` a deleted one.
     NoSuchMessage,
     /// Only the author may edit or delete a message.
     NotAuthor,

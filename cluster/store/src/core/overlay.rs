@@ -45,6 +45,18 @@ impl<'a> Overlay<'a> {
         }
     }
 
+    /// Whether a message was deleted.
+    pub fn is_deleted(
+        &self,
+        conversation: ConversationId,
+        sequence: Sequence,
+    ) -> Result<bool, StoreError> {
+        if self.batch.deletions.contains(&(conversation, sequence)) {
+            return Ok(true);
+        }
+        self.view.is_deleted(conversation, sequence)
+    }
+
     /// A member's cursors.
     pub fn cursor(
         &self,

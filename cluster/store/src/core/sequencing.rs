@@ -1,5 +1,8 @@
 //! Sends, edits and deletions: recognised, validated, sequenced, answered.
 //!
+//! A deleted message never comes back: to an edit or a second deletion it does not exist. It may
+//! still be replied to, because whoever replies need not have seen the deletion.
+//!
 //! The duplicate lookup comes before every validation: a message that was accepted stays accepted,
 //! also for a resend by somebody who has left meanwhile. Likewise a refused message stays refused, even
 //! if a copy of it comes behind the sender's admission: the sender was told, and has moved on.
@@ -99,7 +102,12 @@ fn check(
         }
         Action::Edit { target, .. } | Action::Delete { target } => {
             let found = message(step, conversation, inbound.conversation, *target)?;
-            Ok(found.and_then(|message| own(&message, author)))
+            let owned = found.and_then(|message| own(&message, author));
+            // Looked up last: most targets are fine up to here, and a stranger learns nothing more.
+            if owned.is_ok() && step.overlay.is_deleted(inbound.conversation, *target)? {
+                return Ok(Err(RejectReason::NoSuchMessage));
+            }
+            Ok(owned)
         }
     }
 }
@@ -132,7 +140,10 @@ fn accept(step: &mut Step<'_, '_>, conversation: &mut Conversation, inbound: Inb
     let content = match action {
         Action::Send { body, reply_to, format: _ } => Content::Message { body, reply_to },
         Action::Edit { target, body } => Content::Edit { target, body },
-        Action::Delete { target } => Content::Delete { target },
+        Action::Delete { target } => {
+            step.overlay.batch.deletions.insert((id, target));
+            Content::Delete { target }
+        }
     };
     let entry =
         step.append(id, conversation, Draft { author, message: client_message_id, content });

@@ -191,6 +191,51 @@ async fn a_dead_node_leaves_the_others_at_work() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_deleted_message_stays_deleted_in_the_next_life() {
+    let mut world = World::new(Design::default());
+    world.start().await;
+    let gateway = Gateway::new(&world).await;
+    gateway.create(&[1, 2]).await;
+    let target = Sequence(3);
+    let edit = |world: &World, message| {
+        let body = "back again".to_owned();
+        world.send(1, CONVERSATION, message, Action::Edit { target, body });
+    };
+    let delete = |world: &World, message| {
+        world.send(1, CONVERSATION, message, Action::Delete { target });
+    };
+    // In one batch: the owner has not written the deletion yet when the rest comes.
+    world.say(1, CONVERSATION, 1);
+    edit(&world, 2);
+    delete(&world, 3);
+    edit(&world, 4);
+    delete(&world, 5);
+    // The same deletion again is no second one.
+    delete(&world, 3);
+    settle().await;
+    let told = world.broker.told(GATEWAY);
+    assert_eq!(accepted(&told), [(1, 3, 1), (2, 4, 1), (3, 5, 1), (3, 5, 1)]);
+    assert_eq!(
+        refused(&told),
+        [(4, RejectReason::NoSuchMessage), (5, RejectReason::NoSuchMessage)]
+    );
+    world.kill().await;
+    world.start().await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    world.broker.told(GATEWAY);
+    edit(&world, 6);
+    delete(&world, 7);
+    settle().await;
+    let told = world.broker.told(GATEWAY);
+    assert_eq!(accepted(&told), []);
+    assert_eq!(
+        refused(&told),
+        [(6, RejectReason::NoSuchMessage), (7, RejectReason::NoSuchMessage)]
+    );
+    assert_eq!(gateway.stored().await, [1, 2, 3, 4, 5]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refused_message_stays_refused_behind_an_admission() {
     let mut world = World::new(Design::default());
     world.start().await;

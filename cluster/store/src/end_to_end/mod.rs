@@ -98,6 +98,14 @@ fn accepted(told: &[ToGateway]) -> Vec<(u64, u64, u64)> {
     told.iter().filter_map(row).collect()
 }
 
+fn refused(told: &[ToGateway]) -> Vec<(u64, RejectReason)> {
+    let row = |told: &ToGateway| match told {
+        ToGateway::Rejected(_, r) => Some((r.client_message_id.0, r.reason)),
+        _ => None,
+    };
+    told.iter().filter_map(row).collect()
+}
+
 fn pushes(world: &World) -> Vec<(u64, u64)> {
     let queues = [0, 1].map(Queue::Notify);
     let known = queues.into_iter().filter(|queue| world.broker.depth(*queue) > 0);

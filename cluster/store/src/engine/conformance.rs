@@ -29,6 +29,7 @@ fn both(check: impl Fn(&dyn MessageStore)) {
 #[derive(Clone, Debug)]
 enum Change {
     Entry(u64, u64),
+    Deletion(u64, u64),
     Conversation(u16, u64, u64, u64),
     Accepted(u16, u64, u64),
     Member(u64, u64, u64, u64),
@@ -40,6 +41,7 @@ fn change() -> impl Strategy<Value = Change> {
     let (small, user) = (0_u64..4, 1_u64..4);
     prop_oneof![
         (small.clone(), 1_u64..9).prop_map(|(c, q)| Change::Entry(c, q)),
+        (small.clone(), 1_u64..9).prop_map(|(c, q)| Change::Deletion(c, q)),
         (0_u16..2, small.clone(), 0_u64..9, 1_u64..9)
             .prop_map(|(p, c, head, first)| Change::Conversation(p, c, head, first)),
         (0_u16..2, user.clone(), 1_u64..5).prop_map(|(p, u, m)| Change::Accepted(p, u, m)),
@@ -65,6 +67,9 @@ fn add(batch: &mut WriteBatch, change: &Change) {
                 content: Content::Message { body: format!("{c}/{q}"), reply_to: None },
             };
             batch.entries.insert((id(c), Sequence(q)), Arc::new(entry));
+        }
+        Change::Deletion(c, q) => {
+            batch.deletions.insert((id(c), Sequence(q)));
         }
         Change::Conversation(p, c, head, first) => {
             let (head, first) = (Sequence(head), Sequence(first));
@@ -110,6 +115,9 @@ fn shown(store: &dyn MessageStore) -> String {
         show(&view.cursors(c).unwrap());
         show(&view.cursor(c, UserId(1)).unwrap());
         show(&view.entry(c, Sequence(3)).unwrap());
+        for q in (1..9).map(Sequence) {
+            show(&view.is_deleted(c, q).unwrap());
+        }
         show(&view.entries(c, Sequence(0), Sequence(u64::MAX), 100).unwrap());
         show(&view.entries(c, Sequence(2), Sequence(7), 3).unwrap());
         show(&view.entries(c, Sequence(7), Sequence(2), 3).unwrap());

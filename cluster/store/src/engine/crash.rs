@@ -31,7 +31,8 @@ fn stream(seed: u64) -> impl FnMut() -> u64 {
     }
 }
 
-/// Batch `n` brings the sequences `n * ENTRIES + 1 ..= (n + 1) * ENTRIES` and everything about them.
+/// Batch `n` brings the sequences `n * ENTRIES + 1 ..= (n + 1) * ENTRIES` and everything about them;
+/// the last one is deleted at once.
 fn batch(n: u64, epoch: Epoch) -> WriteBatch {
     let mut batch = WriteBatch::default();
     let head = Sequence((n + 1) * ENTRIES);
@@ -51,6 +52,7 @@ fn batch(n: u64, epoch: Epoch) -> WriteBatch {
         let row = DecisionRow { conversation, decision, epoch, owner: NodeNumber(1) };
         batch.decisions.insert((PARTITION, AUTHOR, ClientMessageId(sequence.0)), row);
     }
+    batch.deletions.insert((CONVERSATION, head));
     let row =
         ConversationRow { kind: ConversationKind::Group, head, first: Sequence(1), founders: 1 };
     batch.conversations.insert((PARTITION, CONVERSATION), row);
@@ -92,6 +94,8 @@ fn recovered(disk: &CrashDisk, acquired: Epoch) -> u64 {
             let key = entry.client_message_id;
             let accepted = view.decision(PARTITION, AUTHOR, key).expect("readable").expect("there");
             assert_eq!(accepted.decision, Ok(entry.sequence));
+            let deleted = view.is_deleted(CONVERSATION, entry.sequence).expect("readable");
+            assert_eq!(deleted, entry.sequence.0 % ENTRIES == 0, "{}", entry.sequence);
         }
         let cursor = view.cursor(CONVERSATION, AUTHOR).expect("readable").unwrap_or_default();
         assert_eq!(cursor.delivered, head);

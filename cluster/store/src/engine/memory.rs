@@ -44,11 +44,14 @@ impl MessageStore for MemoryStore {
         let new = batch.clone();
         all.conversations.extend(new.conversations);
         all.entries.extend(new.entries);
+        all.deletions.extend(new.deletions);
         all.decisions.extend(new.decisions);
         all.members.extend(new.members);
         all.cursors.extend(new.cursors);
         for (conversation, first) in new.trims {
-            all.entries.retain(|(id, sequence), _| *id != conversation || *sequence >= first);
+            let stays = |id: &ConversationId, at: &Sequence| *id != conversation || *at >= first;
+            all.entries.retain(|(id, sequence), _| stays(id, sequence));
+            all.deletions.retain(|(id, sequence)| stays(id, sequence));
         }
         Ok(())
     }
@@ -109,6 +112,14 @@ impl StoreView for MemoryView {
         sequence: Sequence,
     ) -> Result<Option<Entry>, StoreError> {
         Ok(self.0.entries.get(&(conversation, sequence)).map(|entry| Entry::clone(entry)))
+    }
+
+    fn is_deleted(
+        &self,
+        conversation: ConversationId,
+        sequence: Sequence,
+    ) -> Result<bool, StoreError> {
+        Ok(self.0.deletions.contains(&(conversation, sequence)))
     }
 
     fn entries(

@@ -8,7 +8,7 @@
 use super::backend::{Dead, DiskBackend};
 use super::redb_view::RedbView;
 use super::tables::{
-    self, CONVERSATIONS, CURSORS, DECISIONS, ENTRIES, LEASES, MEMBERS, MEMBERSHIPS,
+    self, CONVERSATIONS, CURSORS, DECISIONS, DELETIONS, ENTRIES, LEASES, MEMBERS, MEMBERSHIPS,
 };
 use ports::Disk;
 use ports::message_store::{Lease, MessageStore, StoreError, StoreView, WriteBatch};
@@ -212,6 +212,15 @@ fn write_rows(transaction: &WriteTransaction, batch: &WriteBatch) -> Result<(), 
             table.retain_in((conversation.0, 0)..(conversation.0, first.0), |_, _| false)?;
         }
     }
+    if !batch.deletions.is_empty() || !batch.trims.is_empty() {
+        let mut table = transaction.open_table(DELETIONS)?;
+        for (conversation, sequence) in &batch.deletions {
+            table.insert((conversation.0, sequence.0), ())?;
+        }
+        for (conversation, first) in &batch.trims {
+            table.retain_in((conversation.0, 0)..(conversation.0, first.0), |_, ()| false)?;
+        }
+    }
     if !batch.decisions.is_empty() {
         let mut table = transaction.open_table(DECISIONS)?;
         for ((partition, author, message), row) in &batch.decisions {
@@ -261,6 +270,7 @@ fn make_tables(database: &Database) -> Result<(), redb::Error> {
     transaction.open_table(LEASES)?;
     transaction.open_table(CONVERSATIONS)?;
     transaction.open_table(ENTRIES)?;
+    transaction.open_table(DELETIONS)?;
     transaction.open_table(DECISIONS)?;
     transaction.open_table(MEMBERS)?;
     transaction.open_table(MEMBERSHIPS)?;

@@ -2,8 +2,8 @@
 
 use super::redb_store::RedbStore;
 use super::tables::{
-    self, CONVERSATIONS, CURSORS, DECISIONS, DecisionKey, DecisionValue, ENTRIES, MEMBERS,
-    MEMBERSHIPS,
+    self, CONVERSATIONS, CURSORS, DECISIONS, DELETIONS, DecisionKey, DecisionValue, ENTRIES,
+    MEMBERS, MEMBERSHIPS,
 };
 use ports::message_store::{ConversationRow, Cursors, DecisionRow, StoreError, StoreView};
 use protocol::store_calls::{Membership, ReceiptItem, UserConversation};
@@ -16,6 +16,7 @@ pub struct RedbView<'a> {
     store: &'a RedbStore,
     conversations: ReadOnlyTable<(u16, u64), (u8, u64, u64, u32)>,
     entries: ReadOnlyTable<(u64, u64), &'static [u8]>,
+    deletions: ReadOnlyTable<(u64, u64), ()>,
     decisions: ReadOnlyTable<DecisionKey, DecisionValue>,
     members: ReadOnlyTable<(u64, u64, u64), u64>,
     memberships: ReadOnlyTable<(u64, u64), u64>,
@@ -34,6 +35,7 @@ impl<'a> RedbView<'a> {
             store,
             conversations: transaction.open_table(CONVERSATIONS)?,
             entries: transaction.open_table(ENTRIES)?,
+            deletions: transaction.open_table(DELETIONS)?,
             decisions: transaction.open_table(DECISIONS)?,
             members: transaction.open_table(MEMBERS)?,
             memberships: transaction.open_table(MEMBERSHIPS)?,
@@ -103,6 +105,15 @@ impl StoreView for RedbView<'_> {
     ) -> Result<Option<Entry>, StoreError> {
         let row = self.entries.get((conversation.0, sequence.0)).map_err(self.failed())?;
         row.map(|row| decode(row.value())).transpose()
+    }
+
+    fn is_deleted(
+        &self,
+        conversation: ConversationId,
+        sequence: Sequence,
+    ) -> Result<bool, StoreError> {
+        let row = self.deletions.get((conversation.0, sequence.0)).map_err(self.failed())?;
+        Ok(row.is_some())
     }
 
     fn entries(

@@ -20,6 +20,8 @@ pub const CONVERSATIONS: TableDefinition<(u16, u64), (u8, u64, u64, u32)> =
     TableDefinition::new("conversations");
 /// (conversation, sequence) -> the entry in postcard
 pub const ENTRIES: TableDefinition<(u64, u64), &[u8]> = TableDefinition::new("entries");
+/// (conversation, sequence) of each deleted message
+pub const DELETIONS: TableDefinition<(u64, u64), ()> = TableDefinition::new("deletions");
 /// (partition, author, client message id) -> (conversation, sequence, epoch, owner, refusal)
 pub const DECISIONS: TableDefinition<DecisionKey, DecisionValue> =
     TableDefinition::new("decisions");

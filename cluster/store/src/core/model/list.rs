@@ -86,6 +86,15 @@ impl Log {
             .filter(|entry| matches!(entry.content, Content::Message { .. }))
             .ok_or(RejectReason::NoSuchMessage)
     }
+
+    /// By reading the log: may the user edit or delete this message at its end?
+    fn changeable(&self, target: u64, user: u64) -> Result<(), RejectReason> {
+        if self.message(target)?.author.0 != user {
+            return Err(RejectReason::NotAuthor);
+        }
+        let deletes = |entry: &Entry| matches!(entry.content, Content::Delete { target: of } if of.0 == target);
+        if self.entries.iter().any(deletes) { Err(RejectReason::NoSuchMessage) } else { Ok(()) }
+    }
 }
 
 impl Model {
@@ -165,15 +174,11 @@ impl Model {
                 Content::Message { body, reply_to }
             }
             Action::Edit { target, body } => {
-                if log.message(target.0)?.author.0 != user {
-                    return Err(RejectReason::NotAuthor);
-                }
+                log.changeable(target.0, user)?;
                 Content::Edit { target, body }
             }
             Action::Delete { target } => {
-                if log.message(target.0)?.author.0 != user {
-                    return Err(RejectReason::NotAuthor);
-                }
+                log.changeable(target.0, user)?;
                 Content::Delete { target }
             }
         };

@@ -35,18 +35,20 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let (c, u, id) = (1_u64..4, 1_u64..5, 0_u64..12);
+    let (c, u, id) = (1_u64..4, 1_u64..5, 0_u64..24);
     let at = 0_u64..12;
+    // Edits and deletions must meet the same few messages to mean something.
+    let target = 0_u64..7;
     prop_oneof![
         6 => (u.clone(), c.clone(), id.clone(), prop::option::of(at.clone()), 0_usize..3).prop_map(
             |(user, conversation, id, reply_to, body)| Step::Send {
                 user, conversation, id, reply_to, body
             }
         ),
-        2 => (u.clone(), c.clone(), id.clone(), at.clone()).prop_map(
+        4 => (u.clone(), c.clone(), id.clone(), target.clone()).prop_map(
             |(user, conversation, id, target)| Step::Edit { user, conversation, id, target }
         ),
-        1 => (u.clone(), c.clone(), id, at.clone()).prop_map(
+        4 => (u.clone(), c.clone(), id, target).prop_map(
             |(user, conversation, id, target)| Step::Delete { user, conversation, id, target }
         ),
         2 => (c.clone(), any::<bool>(), prop::collection::vec(u.clone(), 0..4)).prop_map(
