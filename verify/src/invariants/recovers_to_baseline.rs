@@ -2,6 +2,7 @@
 //! before the first fault: the 90th percentile of the time from the intended send to the answer is at
 //! most 3 times as long plus 50 ms; resends per send are at most twice as many plus 5 %; and
 //! connection attempts per second are at most twice as many, plus one attempt of 5 % of the devices.
+//! The attempt after a device's own goodbye (code 1000) does not count: the scenario wanted it.
 //!
 //! Judged if both sides have at least 20 answered sends; otherwise this check is idle. Factor and
 //! allowance leave room for chance in small samples: what this is to catch (a retry storm, a queue
@@ -13,6 +14,8 @@ use crate::ground::{Ground, Step};
 use crate::history::event::{Event, Phase, What};
 use crate::tally::Tally;
 use hdrhistogram::Histogram;
+use protocol::CloseCode;
+use std::collections::BTreeSet;
 
 /// Fewest answered sends on either side.
 const FEWEST: u64 = 20;
@@ -49,6 +52,8 @@ pub(crate) struct Invariant {
     after: Side,
     load_began_at: Option<u64>,
     after_until: Option<u64>,
+    /// Devices that said goodbye and have not tried to connect since.
+    away: BTreeSet<usize>,
 }
 
 impl Check for Invariant {
@@ -71,7 +76,18 @@ impl Check for Invariant {
                     side.resends += 1;
                 }
             }
+            What::Closed { code, .. } => {
+                if CloseCode::from_code(*code) == Some(CloseCode::Normal) {
+                    self.away.insert(step.device);
+                } else {
+                    self.away.remove(&step.device);
+                }
+            }
             What::Opened { .. } | What::ConnectFailed { .. } => {
+                // Only the first: if that one fails, the ones behind it are the cluster's matter.
+                if self.away.remove(&step.device) {
+                    return;
+                }
                 if let Some(side) = self.side(ground, ground.now) {
                     side.attempts += 1;
                 }
@@ -176,6 +192,27 @@ mod tests {
     fn slow_answers_and_reconnects_without_end_are_noticed() {
         violated(NAME, &storm(25, 300_000, 0).finish());
         violated(NAME, &storm(25, 0, 12).finish());
+    }
+
+    #[test]
+    fn devices_that_go_and_come_back_by_themselves_are_no_storm() {
+        let mut run = storm(25, 0, 0);
+        for _ in 0..12 {
+            let device = run.device(2, 1);
+            run = run.push(What::Closed { device, code: 1000 }).connect(2, 1);
+        }
+        assert_eq!(clean(NAME, &run.finish()).judged, 25);
+    }
+
+    #[test]
+    fn attempts_that_fail_after_a_goodbye_are_noticed() {
+        let mut run = storm(25, 0, 0);
+        let device = run.device(2, 1);
+        run = run.push(What::Closed { device, code: 1000 });
+        for _ in 0..12 {
+            run = run.push(What::ConnectFailed { device });
+        }
+        violated(NAME, &run.finish());
     }
 
     #[test]

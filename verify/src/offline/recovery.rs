@@ -2,7 +2,8 @@
 
 use super::facts::Facts;
 use super::liveness::is_open;
-use crate::history::event::{Phase, What};
+use super::words::device_of;
+use crate::history::event::{Device, Phase, What};
 
 /// Where in the history the two sides of the comparison lie.
 struct Windows {
@@ -105,8 +106,10 @@ fn count(facts: &Facts<'_>, windows: &Windows) -> Counts {
                     counts.resent[side] += 1;
                 }
             }
-            What::Opened { .. } | What::ConnectFailed { .. } => {
-                if let Some(side) = windows.side(index, *now) {
+            What::Opened { device, .. } | What::ConnectFailed { device } => {
+                if let Some(side) =
+                    windows.side(index, *now).filter(|_| !said_goodbye(facts, *device, index))
+                {
                     counts.attempts[side] += 1;
                 }
             }
@@ -114,4 +117,15 @@ fn count(facts: &Facts<'_>, windows: &Windows) -> Counts {
         }
     }
     counts
+}
+
+/// Whether the last that happened to a device's connection is that the device itself ended it.
+fn said_goodbye(facts: &Facts<'_>, device: Device, before: usize) -> bool {
+    let mut earlier = facts.events[..before].iter().rev().map(|(_, is)| *is);
+    let last = earlier.find(|is| {
+        let life =
+            matches!(is, What::Opened { .. } | What::ConnectFailed { .. } | What::Closed { .. });
+        life && device_of(is) == Some(device)
+    });
+    matches!(last, Some(What::Closed { code: 1000, .. }))
 }
