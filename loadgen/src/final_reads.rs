@@ -18,6 +18,17 @@ const AT_ONCE: u32 = 16;
 /// How long one answer is asked for again and again.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Why a final read is in doubt.
+#[derive(Debug, thiserror::Error)]
+enum ReadError {
+    /// It was made before the run, and is not there any more.
+    #[error("the cluster does not know it any more")]
+    Gone,
+    /// It was not read.
+    #[error(transparent)]
+    Rest(#[from] RestError),
+}
+
 /// Reads every conversation whole, its cursors, the dead letters, the queues and the owners.
 /// Whatever does not answer is recorded as such where a history has a word for it, and returned as
 /// one sentence each.
@@ -73,11 +84,18 @@ async fn read_conversation(
     api: &Api,
     recorder: &dyn Recorder,
     conversation: ConversationId,
-) -> Result<(), RestError> {
+) -> Result<(), ReadError> {
     let (mut first, mut head, mut after) = (Sequence::START, Sequence::START, Sequence::START);
     let outcome = loop {
         let page = match api.entries(conversation, after, limits::MAX_PAGE, PATIENCE).await {
             Ok(page) => page,
+            // Only conversations that were made are read, so this one was lost with all that was
+            // accepted in it: an answer, not the lack of one.
+            Err(error) if error.is_not_found() && after == Sequence::START => {
+                let (first, head) = (Sequence::START.next(), Sequence::START);
+                recorder.record(What::StoredAll { conversation, first, head, whole: true });
+                return Err(ReadError::Gone);
+            }
             Err(error) => break Err(error),
         };
         (first, head) = (page.first, page.head);

@@ -52,4 +52,9 @@ impl RestError {
     pub const fn may_retry(&self) -> bool {
         matches!(self, Self::Http(_) | Self::Unavailable { .. })
     }
+
+    /// Whether the cluster says that there is no such thing.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused { status, .. } if *status == StatusCode::NOT_FOUND)
+    }
 }

@@ -5,6 +5,7 @@ mod fake_cluster;
 use fake_cluster::FakeCluster;
 use link::memory::Memory;
 use loadgen::{Plan, Recorder, Targets, final_reads, run_crew, set_up};
+use protocol::{ConversationId, Sequence};
 use scenarios::scenario::{Scenario, Transport};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -180,6 +181,34 @@ async fn messages_are_sent_when_they_are_due_whatever_the_answers() {
             assert!(event.at >= intended && event.at - intended < 5_000, "{event:?}");
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conversation_that_is_gone_is_read_as_empty() {
+    let memory = Memory::default();
+    let gateways = ["gateway-1:80".to_owned()];
+    let cluster = FakeCluster::start(&memory, &gateways, false).await;
+    let targets = Targets::development(gateways.into());
+    let plan = Arc::new(Plan::new(&scenario(), 6));
+    let notes = Arc::new(Notes { began: Instant::now(), events: Mutex::default() });
+    let recorder: Arc<dyn Recorder> = notes.clone();
+    let machine = memory.machine("clients-1");
+    set_up(machine.clone(), plan.clone(), targets.clone(), recorder.clone())
+        .await
+        .expect("the cluster takes every conversation");
+    let lost = ConversationId(3);
+    cluster.lose(lost);
+    let doubts = final_reads(machine, plan, targets, recorder).await;
+    assert_eq!(doubts, ["conversation 3: the cluster does not know it any more"]);
+    let events = notes.events.lock().expect("no holder panics");
+    let empty = |what: &What| {
+        matches!(what, What::StoredAll { first: Sequence(1), head: Sequence(0), whole: true, .. })
+    };
+    let of_lost =
+        |what: &What| matches!(what, What::StoredAll { conversation, .. } if *conversation == lost);
+    assert_eq!(count(&events, |what| of_lost(what) && empty(what)), 1);
+    assert_eq!(count(&events, empty), 1);
+    assert_eq!(count(&events, |what| matches!(what, What::StoredAll { whole: true, .. })), 15);
 }
 
 #[test]

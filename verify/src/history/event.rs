@@ -220,7 +220,8 @@ pub enum What {
     Requeued { author: UserId, message: ClientMessageId },
     /// At the end: one stored entry, read with a service token.
     Stored { entry: Seen },
-    /// At the end: all of a conversation was read (`whole`), or the store did not answer.
+    /// At the end: all of a conversation was read (`whole`), or the store did not answer. Whole with
+    /// the head 0: it was made, and the store has nothing of it any more.
     StoredAll { conversation: ConversationId, first: Sequence, head: Sequence, whole: bool },
     /// At the end: a member's stored cursors.
     StoredCursor { conversation: ConversationId, user: UserId, delivered: Sequence, read: Sequence },

@@ -78,7 +78,9 @@ impl Check for Invariant {
 mod tests {
     use crate::history::What;
     use crate::history::builder::Builder;
-    use crate::invariants::tests::{clean, violated};
+    use crate::invariants::tests::{clean, judge, violated};
+    use crate::verdict::Verdict;
+    use protocol::Sequence;
 
     const NAME: &str = "accepted_message_survives";
 
@@ -99,6 +101,23 @@ mod tests {
         let finding = violated(NAME, &lost);
         assert!(finding.evidence[0].what.contains("accepted as sequence 5"), "{finding:?}");
         assert!(finding.evidence[0].history.iter().any(|line| line.contains("accepted")));
+    }
+
+    #[test]
+    fn a_conversation_that_the_store_lost_as_a_whole_is_noticed() {
+        let lost = talk().finish().tampered(|events| {
+            events.retain(|e| !matches!(e.is, What::Stored { .. }));
+            for event in events {
+                if let What::StoredAll { head, .. } = &mut event.is {
+                    *head = Sequence::START;
+                }
+            }
+        });
+        assert_eq!(violated(NAME, &lost).violations, 3);
+        // What the devices showed tells the same story.
+        violated("reads_never_go_back", &lost);
+        let verdict = judge(&lost).verdict;
+        assert_eq!(verdict, Verdict::Violated);
     }
 
     #[test]

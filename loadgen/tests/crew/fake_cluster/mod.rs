@@ -63,6 +63,11 @@ impl FakeCluster {
         self.state().faults = false;
     }
 
+    /// Loses a conversation with everything in it.
+    pub fn lose(&self, conversation: ConversationId) {
+        self.state().conversations.remove(&conversation);
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no holder panics")
     }
@@ -124,7 +129,9 @@ impl FakeCluster {
 
     fn entries(&self, id: u64, after: u64) -> Value {
         let state = self.state();
-        let conversation = &state.conversations[&ConversationId(id)];
+        let Some(conversation) = state.conversations.get(&ConversationId(id)) else {
+            return Value::Null;
+        };
         let entries: Vec<&Entry> =
             conversation.entries.iter().skip(after as usize).take(50).collect();
         json!({ "entries": entries, "first": 1, "head": conversation.head() })
