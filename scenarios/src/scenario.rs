@@ -63,7 +63,8 @@ pub struct Users {
     pub groups: u32,
     /// Members of a group.
     pub group_size: Size,
-    /// Users of which no device connects before the judge phase (they get pushes): the last ones.
+    /// Users of whom no device ever connects, so that they get pushes: the last ones. A device that
+    /// connected only to be judged would begin at the head and have nothing to show.
     pub offline: u32,
     /// How long connecting everybody takes.
     pub connect_over: Duration,

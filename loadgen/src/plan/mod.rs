@@ -82,7 +82,7 @@ impl Plan {
         (1..=self.devices).map(DeviceId)
     }
 
-    /// Whether no device of a user connects during the load. These are the last users.
+    /// Whether no device of a user ever connects. These are the last users.
     pub fn is_offline(&self, user: UserId) -> bool {
         user.0 > u64::from(self.people.users() - self.offline)
     }

@@ -142,6 +142,10 @@ async fn a_quiet_run_is_valid_and_everything_is_answered() {
     let sent = count(&events, |what| matches!(what, What::Sent { .. }));
     assert!(sent > 300, "{sent}");
     assert_eq!(count(&events, |what| matches!(what, What::Unanswered { .. })), 0);
+    // The last two users are offline, from the beginning to the end.
+    let online = |what: &What, from: u64| matches!(what, What::Opened { device, .. } if device.user.0 >= from);
+    assert!(count(&events, |what| online(what, 18)) > 0);
+    assert_eq!(count(&events, |what| online(what, 19)), 0);
     for expected in [
         count(&events, |what| matches!(what, What::ReadEnded { whole: true, .. })),
         count(&events, |what| matches!(what, What::ReceiptSeen { .. })),

@@ -14,7 +14,7 @@ section! {
         count: Whole<u32, 2, 10_000_000>,
         /// Devices of each user that are connected.
         devices: Whole<u32, 1, 16> = Whole(1),
-        /// Users of whom no device connects before the judge phase: the last ones.
+        /// Users of whom no device ever connects, so that they get pushes: the last ones.
         offline: Whole<u32, 0, 10_000_000> = Whole(0),
         /// Their conversations.
         conversations: Conversations,
