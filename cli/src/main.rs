@@ -13,6 +13,10 @@ use clap::error::ErrorKind;
 use commands::Command;
 use std::process::ExitCode;
 
+/// Small, short-lived buffers are most of what a run allocates.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// `EX_USAGE` of sysexits.h.
 const USAGE: u8 = 64;
 

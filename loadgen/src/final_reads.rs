@@ -2,6 +2,7 @@
 
 use crate::plan::Plan;
 use crate::recorder::Recorder;
+use crate::rest::api::QueueDepth;
 use crate::rest::{Api, RestError};
 use crate::seen;
 use crate::targets::Targets;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
 use verify::history::What;
 
 /// Conversations that are read at once.
@@ -29,7 +31,13 @@ enum ReadError {
     Rest(#[from] RestError),
 }
 
-/// Reads every conversation whole, its cursors, the dead letters, the queues and the owners.
+/// How long the cluster may go on working off what it has taken, after the load.
+const QUIET_PATIENCE: Duration = Duration::from_mins(1);
+/// Between two looks at the queues.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// Waits until no message waits for an owner, then reads every conversation whole, its cursors, the
+/// dead letters, the queues and the owners. Reading earlier would miss what is accepted meanwhile.
 /// Whatever does not answer is recorded as such where a history has a word for it, and returned as
 /// one sentence each.
 pub async fn final_reads(
@@ -39,6 +47,10 @@ pub async fn final_reads(
     recorder: Arc<dyn Recorder>,
 ) -> Vec<String> {
     let api = Api::new(machine.clone(), Arc::new(targets));
+    let mut all = Vec::new();
+    if !is_quiet(&api).await {
+        all.push(format!("messages still wait for their owners {QUIET_PATIENCE:?} after the load"));
+    }
     let next = Arc::new(AtomicU32::new(1));
     let (doubt, mut doubts) = mpsc::channel(64);
     for _ in 0..AT_ONCE.min(plan.conversations()) {
@@ -64,7 +76,6 @@ pub async fn final_reads(
         });
     }
     drop(doubt);
-    let mut all = Vec::new();
     while let Some(doubt) = doubts.recv().await {
         all.push(doubt);
     }
@@ -78,6 +89,21 @@ pub async fn final_reads(
         }
     }
     all
+}
+
+/// Whether the inbound queues run empty in time. An owner settles a message when its entry is stored
+/// and published, so an empty queue has nothing under way behind it.
+async fn is_quiet(api: &Api) -> bool {
+    let deadline = Instant::now() + QUIET_PATIENCE;
+    while Instant::now() < deadline {
+        let Ok(queues) = api.queues(PATIENCE).await else { return false };
+        let waits = |queue: &QueueDepth| queue.queue.starts_with("inbound-") && queue.messages > 0;
+        if !queues.iter().any(waits) {
+            return true;
+        }
+        sleep(LOOK_AGAIN).await;
+    }
+    false
 }
 
 async fn read_conversation(

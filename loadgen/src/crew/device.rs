@@ -160,7 +160,9 @@ impl Device {
         }
     }
 
-    fn operate(&mut self, operation: Operation, intended_us: u64) {
+    fn operate(&mut self, planned: Operation, intended_us: u64) {
+        let own = self.crew.plan.conversations_of(self.who.user);
+        let operation = planned.moved(own, |conversation| self.notebook.is_left(conversation));
         let conversation = operation.conversation;
         match operation.kind {
             Kind::Send => self.send(operation, intended_us, None, plain_text()),
@@ -171,7 +173,7 @@ impl Device {
             }
             Kind::Edit | Kind::Delete => {
                 let delete = operation.kind == Kind::Delete;
-                match self.notebook.own_message(operation.pick, delete) {
+                match self.notebook.own_message(operation.pick, delete, operation.is_stubborn()) {
                     Some((conversation, target)) => {
                         self.change(operation, intended_us, conversation, target);
                     }
@@ -312,14 +314,18 @@ impl Device {
             Event::ConnectFailed | Event::NotWelcomed { .. } => {
                 self.record(What::ConnectFailed { device });
             }
-            Event::Attached(attached) => self.record(What::Attached {
-                device,
-                conversation: attached.conversation,
-                from: attached.from,
-                head: attached.head,
-            }),
+            Event::Attached(attached) => {
+                self.notebook.attached(attached.conversation);
+                self.record(What::Attached {
+                    device,
+                    conversation: attached.conversation,
+                    from: attached.from,
+                    head: attached.head,
+                });
+            }
             Event::Detached(conversation) => {
                 self.receipts.forget(conversation);
+                self.notebook.detached(conversation);
                 self.record(What::Detached { device, conversation });
             }
             Event::Accepted(accepted) => {

@@ -16,6 +16,8 @@ const COUNTER_BITS: u32 = 40;
 pub struct Notebook {
     next_id: u64,
     conversations: BTreeMap<ConversationId, Newest>,
+    /// Conversations that the cluster has said the user is no member of any more.
+    left: BTreeSet<ConversationId>,
     /// Own messages without an answer so far.
     asked: BTreeSet<ClientMessageId>,
     own: VecDeque<(ConversationId, Sequence)>,
@@ -32,6 +34,7 @@ impl Notebook {
         Self {
             next_id: (device.0 as u64) << COUNTER_BITS,
             conversations: BTreeMap::new(),
+            left: BTreeSet::new(),
             asked: BTreeSet::new(),
             own: VecDeque::new(),
         }
@@ -72,6 +75,21 @@ impl Notebook {
         }
     }
 
+    /// The stream of a conversation begins: the user is a member.
+    pub fn attached(&mut self, conversation: ConversationId) {
+        self.left.remove(&conversation);
+    }
+
+    /// The stream of a conversation ends.
+    pub fn detached(&mut self, conversation: ConversationId) {
+        self.left.insert(conversation);
+    }
+
+    /// Whether the user has left a conversation, as far as the device knows.
+    pub fn is_left(&self, conversation: ConversationId) -> bool {
+        self.left.contains(&conversation)
+    }
+
     /// The newest message that was shown, to be answered.
     pub fn newest_message(&self, conversation: ConversationId) -> Option<Sequence> {
         self.conversations
@@ -85,12 +103,21 @@ impl Notebook {
         self.conversations.get(&conversation).map_or(Sequence::START, |newest| newest.membership)
     }
 
-    /// One of the own messages, to be edited; `forget` it when it is withdrawn.
-    pub fn own_message(&mut self, pick: u64, forget: bool) -> Option<(ConversationId, Sequence)> {
-        if self.own.is_empty() {
+    /// One of the own messages, to be edited; `forget` it when it is withdrawn. Those in a left
+    /// conversation are passed over, unless `stubborn`.
+    pub fn own_message(
+        &mut self,
+        pick: u64,
+        forget: bool,
+        stubborn: bool,
+    ) -> Option<(ConversationId, Sequence)> {
+        let fits = |own: &(usize, &(ConversationId, Sequence))| stubborn || !self.is_left(own.1.0);
+        let fitting = || self.own.iter().enumerate().filter(fits);
+        let count = fitting().count();
+        if count == 0 {
             return None;
         }
-        let at = (pick % self.own.len() as u64) as usize;
+        let (at, _) = fitting().nth((pick % count as u64) as usize)?;
         if forget { self.own.remove(at) } else { self.own.get(at).copied() }
     }
 }
@@ -125,8 +152,30 @@ mod tests {
         notebook.asked(message);
         notebook.accepted(&accepted(message, 7));
         notebook.accepted(&accepted(edit, 8));
-        assert_eq!(notebook.own_message(5, false), Some((ConversationId(1), Sequence(7))));
-        assert_eq!(notebook.own_message(5, true), Some((ConversationId(1), Sequence(7))));
-        assert_eq!(notebook.own_message(5, false), None);
+        assert_eq!(notebook.own_message(5, false, false), Some((ConversationId(1), Sequence(7))));
+        assert_eq!(notebook.own_message(5, true, false), Some((ConversationId(1), Sequence(7))));
+        assert_eq!(notebook.own_message(5, false, true), None);
+    }
+
+    fn picks(notebook: &mut Notebook, stubborn: bool) -> [Option<u64>; 2] {
+        [0, 1].map(|pick| notebook.own_message(pick, false, stubborn).map(|(id, _)| id.0))
+    }
+
+    #[test]
+    fn messages_in_a_left_conversation_are_passed_over() {
+        let mut notebook = Notebook::new(DeviceId(1));
+        for conversation in [1, 2].map(ConversationId) {
+            let id = notebook.next_id();
+            notebook.asked(id);
+            notebook.accepted(&Accepted { conversation, ..accepted(id, 7) });
+        }
+        assert_eq!(picks(&mut notebook, false), [Some(1), Some(2)]);
+        notebook.detached(ConversationId(1));
+        assert_eq!(picks(&mut notebook, false), [Some(2), Some(2)]);
+        assert_eq!(picks(&mut notebook, true), [Some(1), Some(2)]);
+        notebook.detached(ConversationId(2));
+        assert_eq!(notebook.own_message(0, true, false), None);
+        notebook.attached(ConversationId(1));
+        assert_eq!(notebook.own_message(0, true, false), Some((ConversationId(1), Sequence(7))));
     }
 }

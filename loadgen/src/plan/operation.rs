@@ -4,8 +4,12 @@ use super::{Plan, random};
 use protocol::{ConversationId, DeviceId, UserId};
 use rand::Rng;
 use rand::rngs::SmallRng;
+use rand::seq::IteratorRandom;
 use scenarios::scenario::Mix;
 use std::time::Duration;
+
+/// Of the operations in a conversation that their device knows to be left, so many are moved.
+const MOVED: f64 = 0.9;
 
 /// One thing that a user does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +22,7 @@ pub struct Operation {
     pub device: DeviceId,
     /// What.
     pub kind: Kind,
-    /// Where: a conversation of the user (a group for `JoinLeave`).
+    /// Where: a conversation of the user's first ones (a group for `JoinLeave`). See `moved`.
     pub conversation: ConversationId,
     /// Bytes of the text, if there is one.
     pub size: u32,
@@ -47,6 +51,26 @@ pub enum Kind {
     Reconnect,
     /// The user starts typing.
     Typing,
+}
+
+impl Operation {
+    /// Whether it happens where it was planned even if the user has left: a small share, so that the
+    /// cluster has something to refuse.
+    pub fn is_stubborn(&self) -> bool {
+        !random::stream(self.pick, "stubborn", 0).random_bool(MOVED)
+    }
+
+    /// The same in another of the user's conversations (`own`), if the device knows that the user has
+    /// left (`is_left`) the planned one, and neither the operation is stubborn nor all are left.
+    pub fn moved(self, own: &[ConversationId], is_left: impl Fn(ConversationId) -> bool) -> Self {
+        // To come back one must name what one has left.
+        if self.kind == Kind::JoinLeave || !is_left(self.conversation) || self.is_stubborn() {
+            return self;
+        }
+        let others = || own.iter().copied().filter(|id| !is_left(*id));
+        let conversation = others().choose(&mut random::stream(self.pick, "elsewhere", 0));
+        Self { conversation: conversation.unwrap_or(self.conversation), ..self }
+    }
 }
 
 /// The operation of one arrival; `None` if its user has no conversation.

@@ -130,6 +130,30 @@ fn offline_users_do_nothing() {
 }
 
 #[test]
+fn operations_in_a_left_group_mostly_move() {
+    let plan = Plan::new(&scenario_of(30, 30, 6, 1_000.0), 3);
+    let (mut stayed, mut moved) = (0, 0);
+    for operation in plan.schedule(plan.users()) {
+        let own = plan.conversations_of(operation.user);
+        assert_eq!(operation.moved(own, |_| false), operation);
+        assert_eq!(operation.moved(own, |_| true), operation, "there is nowhere to go");
+        let left = operation.conversation;
+        let now = operation.moved(own, |id| id == left);
+        assert_eq!(now, operation.moved(own, |id| id == left), "it is no new draw");
+        assert_eq!(Operation { conversation: left, ..now }, operation, "nothing else changes");
+        assert!(own.contains(&now.conversation));
+        if operation.kind == Kind::JoinLeave {
+            assert_eq!(now, operation);
+        } else if own.len() > 1 {
+            assert_eq!(now == operation, operation.is_stubborn());
+            *(if now == operation { &mut stayed } else { &mut moved }) += 1;
+        }
+    }
+    let share = f64::from(moved) / f64::from(moved + stayed);
+    assert!(moved > 1_000 && (0.88..0.92).contains(&share), "{moved} moved, {stayed} stayed");
+}
+
+#[test]
 fn constant_arrivals_are_evenly_spaced() {
     let mut scenario = scenario_of(10, 5, 1, 100.0);
     scenario.load.arrivals = Arrivals::Constant;
