@@ -67,8 +67,8 @@ impl Operation {
         if self.kind == Kind::JoinLeave || !is_left(self.conversation) || self.is_stubborn() {
             return self;
         }
-        let others = || own.iter().copied().filter(|id| !is_left(*id));
-        let conversation = others().choose(&mut random::stream(self.pick, "elsewhere", 0));
+        let others = own.iter().copied().filter(|id| !is_left(*id));
+        let conversation = others.choose(&mut random::stream(self.pick, "elsewhere", 0));
         Self { conversation: conversation.unwrap_or(self.conversation), ..self }
     }
 }

@@ -141,7 +141,6 @@ async fn a_quiet_run_is_valid_and_everything_is_answered() {
     assert_valid(&scenario, 1, &events);
     let sent = count(&events, |what| matches!(what, What::Sent { .. }));
     assert!(sent > 300, "{sent}");
-    eprintln!(count(&events, |w| matches!(w, What::Rejected { .. })));
     assert_eq!(count(&events, |what| matches!(what, What::Unanswered { .. })), 0);
     // The last two users are offline, from the beginning to the end.
     let opened_from = |user: u64| {
