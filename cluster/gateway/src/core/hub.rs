@@ -112,7 +112,7 @@ impl Hub {
                 slow: Vec::new(),
                 policy: config.design.slow_session,
                 limit: config.queue,
-                peak_frames: 0,
+                peak: Level::default(),
                 posted: 0,
             },
             users: BTreeMap::new(),

@@ -18,8 +18,8 @@ pub struct Outlets {
     pub policy: SlowSession,
     /// More than this is slow.
     pub limit: Level,
-    /// The highest level since it was last looked at.
-    pub peak_frames: usize,
+    /// The highest level of a session that was kept, since it was last looked at.
+    pub peak: Level,
     /// Frames posted since it was last looked at.
     pub posted: u64,
 }
@@ -32,12 +32,13 @@ impl Outlets {
         self.posted += 1;
         if level.frames > self.limit.frames || level.bytes > self.limit.bytes {
             match self.policy {
-                SlowSession::Disconnect => self.slow.push(id),
+                SlowSession::Disconnect => return self.slow.push(id),
                 SlowSession::Unbounded => {}
-                SlowSession::DropOldest => session.mailbox.drop_oldest(self.limit),
+                SlowSession::DropOldest => return session.mailbox.drop_oldest(self.limit),
             }
         }
-        self.peak_frames = self.peak_frames.max(level.frames);
+        self.peak.frames = self.peak.frames.max(level.frames);
+        self.peak.bytes = self.peak.bytes.max(level.bytes);
     }
 
     /// Puts a frame that nobody else gets into a session's mailbox.

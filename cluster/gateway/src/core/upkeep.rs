@@ -21,6 +21,8 @@ pub struct Figures {
     pub sessions: u64,
     /// Most frames that waited for one session since the last look.
     pub queue_frames_max: u64,
+    /// Most bytes that waited for one session since the last look.
+    pub queue_bytes_max: u64,
     /// Frames posted to sessions since the last look.
     pub frames_out: u64,
     /// The rest, since the last look.
@@ -167,9 +169,11 @@ impl Hub {
 
     /// What happened since the last look.
     pub fn take_figures(&mut self) -> Figures {
+        let peak = std::mem::take(&mut self.outlets.peak);
         Figures {
             sessions: self.sessions() as u64,
-            queue_frames_max: std::mem::take(&mut self.outlets.peak_frames) as u64,
+            queue_frames_max: peak.frames as u64,
+            queue_bytes_max: peak.bytes as u64,
             frames_out: std::mem::take(&mut self.outlets.posted),
             counts: std::mem::take(&mut self.counts),
         }

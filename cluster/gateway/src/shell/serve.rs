@@ -81,7 +81,9 @@ pub async fn serve(
     shutdown: Shutdown,
 ) -> Result<(), ServeError> {
     let incarnation = incarnation::begin(&machine).await;
-    let hub = Hub::new(hub_config(&config, incarnation), tokens.clone());
+    let hub_config = hub_config(&config, incarnation);
+    let queue = hub_config.queue;
+    let hub = Hub::new(hub_config, tokens.clone());
     let beats = config.design.client_heartbeat == ClientHeartbeat::On;
     let of = |time: Duration| if beats { time } else { Duration::ZERO };
     let (heartbeat, idle_timeout) = (of(config.heartbeat), of(config.idle_timeout));
@@ -93,7 +95,7 @@ pub async fn serve(
         machine.spawn("gateway calls", caller.run()),
         machine.spawn("gateway deliveries", consumer),
         machine.spawn("gateway events", listen(front.clone(), events)),
-        machine.spawn("gateway time", keep_time(front.clone(), config.queue_frames as u64)),
+        machine.spawn("gateway time", keep_time(front.clone(), queue)),
     ]);
     let router = router(&front, &config, broker, conversations, tokens, metrics);
     let (over, is_over) = Shutdown::new();
@@ -209,7 +211,7 @@ async fn connection(stream: Box<dyn Stream>, router: axum::Router, over: Shutdow
     }
 }
 
-async fn keep_time(front: Arc<Front>, queue_limit: u64) {
+async fn keep_time(front: Arc<Front>, queue: Level) {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut count = 0;
@@ -218,16 +220,18 @@ async fn keep_time(front: Arc<Front>, queue_limit: u64) {
         front.with(Hub::tick);
         count += 1;
         if count % FIGURES_EVERY == 0 {
-            report(&front, queue_limit);
+            report(&front, queue);
         }
     }
 }
 
-fn report(front: &Front, queue_limit: u64) {
+fn report(front: &Front, queue: Level) {
     let figures = front.with(|hub, _| hub.take_figures());
     let telemetry = &front.machine.telemetry;
     telemetry.gauge("gateway_sessions", figures.sessions, front.sessions_max as u64);
-    telemetry.gauge("gateway_session_queue_frames", figures.queue_frames_max, queue_limit);
+    let [frames, bytes] = [queue.frames as u64, queue.bytes as u64];
+    telemetry.gauge("gateway_session_queue_frames", figures.queue_frames_max, frames);
+    telemetry.gauge("gateway_session_queue_bytes", figures.queue_bytes_max, bytes);
     telemetry.count("gateway_frames_out", figures.frames_out);
     telemetry.count("gateway_frames_in", figures.counts.frames_in);
     telemetry.count("gateway_rejections", figures.counts.rejections);
