@@ -6,6 +6,7 @@ pub mod builder;
 pub mod event;
 pub mod reader;
 mod talk;
+pub mod town;
 pub mod writer;
 
 pub use event::{Event, Header, What};

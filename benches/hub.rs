@@ -1,0 +1,233 @@
+//! The heart of the gateway, without sockets: an entry to all sessions of its conversation, and a
+//! `send` on its way to the owner.
+
+use benches::cpu_time::{self, CpuTime};
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
+use gateway::core::hub::{Hub, HubConfig, Now};
+use gateway::core::mailbox::{Level, Taken};
+use gateway::core::{Call, Mailbox, RateLimits};
+use ports::{Claims, TokenError, TokenVerifier};
+use protocol::codec::Codec;
+use protocol::frames::client::{Hello, Send, plain_text};
+use protocol::frames::server::Accepted;
+use protocol::records::ToGateway;
+use protocol::store_calls::{AttachedAt, AttachedItem, UserConversation};
+use protocol::{
+    ClientFrame, ClientMessageId, Content, ConversationId, Design, DeviceId, Entry, Epoch,
+    GatewayId, Incarnation, NodeNumber, Sequence, SessionId, UserId, limits,
+};
+use std::sync::Arc;
+use std::task::{Context, Waker};
+
+const CONVERSATION: ConversationId = ConversationId(1);
+const BODY: &str = "shall we meet at the corner at seven? I shall be a little late, as always";
+
+fn main() {
+    let mut criterion = cpu_time::criterion();
+    fan_out(&mut criterion);
+    send(&mut criterion);
+    criterion.final_summary();
+}
+
+/// One live entry into the mailboxes of all sessions (half of them in JSON) and out of them again.
+fn fan_out(criterion: &mut Criterion<CpuTime>) {
+    let mut group = criterion.benchmark_group("hub/fan out");
+    for sessions in [2, 100, 1_000] {
+        let mut town = Town::new(sessions);
+        group.throughput(Throughput::Elements(sessions));
+        group.bench_function(BenchmarkId::from_parameter(sessions), |bencher| {
+            let mut next = town.head;
+            let entries = || {
+                next = next.next();
+                ToGateway::Entry(entry(next))
+            };
+            let deliver = |entry| {
+                town.hub.delivery(town.now, entry);
+                let frames: u64 = town.sessions.iter().map(Member::take_all).sum();
+                assert_eq!(frames, sessions, "every session gets the entry");
+            };
+            bencher.iter_batched(entries, deliver, BatchSize::SmallInput);
+            town.head = next;
+        });
+    }
+}
+
+/// From a decoded frame to the record for the broker, its confirm, and the owner's answer.
+fn send(criterion: &mut Criterion<CpuTime>) {
+    let mut town = Town::new(2);
+    let mut message = 0;
+    let mut group = criterion.benchmark_group("hub");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("send", |bencher| {
+        bencher.iter(|| {
+            message += 1;
+            town.send(ClientMessageId(message));
+        });
+    });
+}
+
+/// A gateway whose sessions are members of one conversation.
+struct Town {
+    hub: Hub,
+    now: Now,
+    sessions: Vec<Member>,
+    head: Sequence,
+}
+
+struct Member {
+    session: SessionId,
+    mailbox: Arc<Mailbox>,
+}
+
+impl Member {
+    /// Takes what waits, as a connection does when it is woken; how many frames it was.
+    fn take_all(&self) -> u64 {
+        let context = Context::from_waker(Waker::noop());
+        let mut frames = 0;
+        while let Taken::Frame(_) = self.mailbox.take(&context) {
+            frames += 1;
+        }
+        frames
+    }
+}
+
+impl Town {
+    fn new(sessions: u64) -> Self {
+        let hub = Hub::new(config(), Arc::new(Trusting));
+        let now = Now { ms: 0, wall_ms: 0 };
+        let mut town = Self { hub, now, sessions: Vec::new(), head: Sequence(sessions) };
+        for user in 1..=sessions {
+            town.connect(user);
+        }
+        town.answer_calls();
+        for member in &town.sessions {
+            assert_eq!(member.take_all(), 2, "welcome and attached");
+        }
+        town
+    }
+
+    fn connect(&mut self, user: u64) {
+        let mailbox = Mailbox::new();
+        let codec = if user.is_multiple_of(2) { Codec::Json } else { Codec::Binary };
+        let opened = self.hub.open(self.now, codec, Arc::clone(&mailbox), false);
+        let session = opened.expect("there is room");
+        let token = user.to_string();
+        let claims = Trusting.verify(&token, 0);
+        let hello = Hello { token, device: DeviceId(1), cursors: Vec::new(), presence: false };
+        self.hub.hello(self.now, session, hello, claims);
+        self.sessions.push(Member { session, mailbox });
+    }
+
+    /// Answers as an owner does, until nothing is asked any more.
+    fn answer_calls(&mut self) {
+        while self.hub.has_calls() {
+            for call in self.hub.take_calls() {
+                match call {
+                    Call::OfUsers(call) => {
+                        let of = |user: &UserId| UserConversation {
+                            user: *user,
+                            conversation: CONVERSATION,
+                            joined: Sequence(user.0),
+                        };
+                        let found = call.users.iter().map(of).collect();
+                        self.hub.looked_up(self.now, &call, Ok(found));
+                    }
+                    Call::Attach(call) => {
+                        let at = AttachedAt {
+                            from: self.head,
+                            head: self.head,
+                            entries: Vec::new(),
+                            epoch: Epoch(1),
+                        };
+                        let items = call.items();
+                        let answers = items.iter().map(|item| AttachedItem {
+                            conversation: item.conversation,
+                            user: item.user,
+                            outcome: Ok(at.clone()),
+                        });
+                        let answers = answers.collect();
+                        self.hub.attached(self.now, call, answers);
+                    }
+                    other => panic!("nobody asked for {other:?}"),
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, message: ClientMessageId) {
+        let from = self.sessions[0].session;
+        // A thousand sends a second, and a look at the timers every hundred, as in a busy gateway.
+        self.now = Now { ms: message.0, wall_ms: message.0 };
+        if message.0.is_multiple_of(100) {
+            self.hub.tick(self.now);
+        }
+        let send = Send {
+            conversation: CONVERSATION,
+            client_message_id: message,
+            body: BODY.to_owned(),
+            reply_to: None,
+            format: plain_text(),
+        };
+        self.hub.frame(self.now, from, ClientFrame::Send(send));
+        let calls = self.hub.take_calls();
+        let [Call::Publish(call)] = calls.as_slice() else { panic!("one publication: {calls:?}") };
+        self.hub.published(self.now, call.of, Ok(()));
+        let accepted = Accepted {
+            client_message_id: message,
+            conversation: CONVERSATION,
+            sequence: Sequence(message.0),
+            epoch: Epoch(1),
+            owner: NodeNumber(1),
+        };
+        self.hub.delivery(self.now, ToGateway::Accepted(from, accepted));
+        assert_eq!(self.sessions[0].take_all(), 1, "accepted");
+    }
+}
+
+fn config() -> HubConfig {
+    HubConfig {
+        gateway: GatewayId(1),
+        incarnation: Incarnation(1),
+        partitions: 16,
+        design: Design::default(),
+        // Nobody pings here; heartbeats are not what is measured.
+        heartbeat_ms: 0,
+        idle_timeout_ms: 0,
+        sessions_max: 10_000,
+        rate: RateLimits { per_second: 1_000_000, burst: 1_000_000, strikes: 10 },
+        queue: Level { frames: limits::SESSION_QUEUE_FRAMES, bytes: limits::SESSION_QUEUE_BYTES },
+    }
+}
+
+fn entry(sequence: Sequence) -> Entry {
+    Entry {
+        conversation: CONVERSATION,
+        sequence,
+        epoch: Epoch(1),
+        owner: NodeNumber(1),
+        author: UserId(1),
+        client_message_id: ClientMessageId(sequence.0),
+        at_ms: 0,
+        content: Content::Message { body: BODY.to_owned(), reply_to: None },
+    }
+}
+
+/// Honours every token, which is a user's number: tokens have a benchmark of their own.
+struct Trusting;
+
+impl TokenVerifier for Trusting {
+    fn verify(&self, token: &str, _now_ms: u64) -> Result<Claims, TokenError> {
+        let user = token.parse().map_err(|_| TokenError::Invalid)?;
+        Ok(Claims {
+            user: Some(UserId(user)),
+            subject: token.to_owned(),
+            scopes: vec!["chat".to_owned()],
+            expires_ms: u64::MAX,
+            revocation_epoch: 0,
+        })
+    }
+
+    fn still_valid(&self, _claims: &Claims, _now_ms: u64) -> Result<(), TokenError> {
+        Ok(())
+    }
+}
