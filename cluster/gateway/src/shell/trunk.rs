@@ -43,6 +43,8 @@ pub struct Trunk {
     ping: bool,
     closing: Option<(CloseCode, Instant)>,
     closed: bool,
+    /// Nothing more can be read; what is to be said still is.
+    deaf: bool,
 }
 
 impl Trunk {
@@ -63,6 +65,7 @@ impl Trunk {
             ping: false,
             closing: None,
             closed: false,
+            deaf: false,
         }
     }
 
@@ -141,14 +144,21 @@ impl Trunk {
     }
 
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Over>> {
+        if self.deaf {
+            return Poll::Pending;
+        }
+        let received = std::task::ready!(Pin::new(&mut self.socket).poll_next(context));
         if self.closing.is_some() {
             // Only the end of the connection matters now.
-            return match std::task::ready!(Pin::new(&mut self.socket).poll_next(context)) {
+            return match received {
                 Some(Ok(_)) => Poll::Ready(Ok(())),
+                Some(Err(_)) if !self.closed => {
+                    self.deaf = true;
+                    Poll::Ready(Ok(()))
+                }
                 Some(Err(_)) | None => Poll::Ready(Err(Over)),
             };
         }
-        let received = std::task::ready!(Pin::new(&mut self.socket).poll_next(context));
         self.heard = Instant::now();
         match received {
             Some(Ok(Message::Binary(bytes))) => match decode(&bytes) {
@@ -157,7 +167,11 @@ impl Trunk {
             },
             Some(Ok(Message::Text(_))) => self.close(CloseCode::Malformed),
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_))) => {}
-            Some(Err(error)) => self.close(breach(error).ok_or(Over)?),
+            Some(Err(error)) => {
+                let code = breach(error).ok_or(Over)?;
+                self.deaf = true;
+                self.close(code);
+            }
             None => return Poll::Ready(Err(Over)),
         }
         Poll::Ready(Ok(()))

@@ -186,10 +186,34 @@ async fn a_trunk_carries_sessions_like_any_other() {
     assert_eq!(closed[0].0, 3);
 
     trunk.socket.send(Message::binary(vec![9, 9, 9])).await.unwrap();
-    let end = loop {
+    assert_eq!(trunk_end(&mut trunk).await, CloseCode::Malformed.code());
+}
+
+/// The code of a trunk's close frame, whatever comes before.
+async fn trunk_end(trunk: &mut Client) -> u16 {
+    loop {
         if let Message::Close(frame) = trunk.socket.next().await.unwrap().unwrap() {
-            break frame.unwrap().code;
+            return frame.unwrap().code.into();
         }
-    };
-    assert_eq!(u16::from(end), CloseCode::Malformed.code());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trunk_is_told_why_it_ends() {
+    let town = Town::open(GatewayConfig::default()).await;
+    let large = vec![0; limits::MAX_TRUNK_FRAME_BYTES + 1];
+    for (messages, code) in [
+        (vec![Message::binary(large.clone())], CloseCode::TooBig),
+        (vec![Message::text("x")], CloseCode::Malformed),
+        // What comes behind a mistake does not hide it.
+        (vec![Message::binary(vec![9, 9, 9]), Message::binary(large)], CloseCode::Malformed),
+    ] {
+        let mut trunk = town.connect(Some(subprotocol::TRUNK)).await.unwrap();
+        for message in messages {
+            // The gateway stops reading in the middle of a large one, so it may not go out.
+            let sent = trunk.socket.send(message);
+            let _ = tokio::time::timeout(Duration::from_millis(100), sent).await;
+        }
+        assert_eq!(trunk_end(&mut trunk).await, code.code());
+    }
 }
