@@ -185,7 +185,7 @@ impl Hub {
 
     /// A frame other than `hello`, which has its own method.
     pub fn frame(&mut self, now: Now, id: SessionId, frame: ClientFrame) {
-        if !self.admit(now, id, &frame) {
+        if !self.admit(now, id, Some(&frame)) {
             return self.settle(now);
         }
         match frame {
@@ -206,7 +206,7 @@ impl Hub {
     pub fn undecodable(&mut self, now: Now, id: SessionId, error: &DecodeError) {
         match error {
             DecodeError::UnknownFrame(kind) => {
-                if self.admit(now, id, &ClientFrame::Pong(Nonce { nonce: 0 })) {
+                if self.admit(now, id, None) {
                     let mut kind: String = kind.chars().take(64).collect();
                     kind.insert_str(0, "unknown frame: ");
                     self.complain(id, ErrorCode::UnknownFrame, kind);
@@ -223,8 +223,8 @@ impl Hub {
         self.settle(now);
     }
 
-    /// Whether a frame may be looked at: after hello, and not too often.
-    fn admit(&mut self, now: Now, id: SessionId, frame: &ClientFrame) -> bool {
+    /// Whether a frame (`None`: of an unknown kind) may be looked at: after hello, and not too often.
+    fn admit(&mut self, now: Now, id: SessionId, frame: Option<&ClientFrame>) -> bool {
         self.counts.frames_in += 1;
         let rate = self.config.rate;
         let Some(session) = self.outlets.sessions.get_mut(id) else { return false };
@@ -234,19 +234,24 @@ impl Hub {
             rate.burst.saturating_mul(FRAMES_PER_SEND),
         );
         let within = session.frames.take(now.ms, per_second, burst);
-        let keeps_alive = matches!(frame, ClientFrame::Ping(_) | ClientFrame::Pong(_));
         if session.state == State::Greeting {
             self.close(now, id, CloseCode::OutOfOrder);
             return false;
         }
         let Err(retry_after_ms) = within else { return true };
         self.strike(now, id);
-        if let Some((conversation, message)) = super::sending::named(frame) {
+        if let Some((conversation, message)) = frame.and_then(super::sending::named) {
             self.refuse_for_now(now, id, conversation, message, true, retry_after_ms);
-        } else if !keeps_alive {
-            let detail = "too many frames per second; this one was dropped".to_owned();
-            self.complain(id, ErrorCode::Unavailable, detail);
+            return false;
         }
+        let dropped = "too many frames per second; this one was dropped";
+        let detail = match frame {
+            // It has kept the session alive, and its sender will ping again.
+            Some(ClientFrame::Ping(_) | ClientFrame::Pong(_)) => return false,
+            Some(ClientFrame::Backlog(asked)) => format!("backlog {}: {dropped}", asked.request),
+            _ => dropped.to_owned(),
+        };
+        self.complain(id, ErrorCode::Unavailable, detail);
         false
     }
 

@@ -1,4 +1,7 @@
-//! The hub's decisions one by one: limits, slow sessions, design choices, tokens, time, drain.
+//! The hub's decisions one by one: slow sessions, design choices, tokens, time, drain; in `rates`, what
+//! is too much.
+
+mod rates;
 
 use super::calls::{Call, RangePurpose};
 use super::hub::{Hub, HubConfig, Now};
@@ -133,6 +136,14 @@ impl Client {
         self.hear().0.iter().filter_map(entry).collect()
     }
 
+    fn errors(&self) -> Vec<(ErrorCode, String)> {
+        let error = |frame| match frame {
+            ServerFrame::Error(error) => Some((error.code, error.detail)),
+            _ => None,
+        };
+        self.hear().0.into_iter().filter_map(error).collect()
+    }
+
     fn rejections(&self) -> Vec<(u64, RejectReason)> {
         let rejection = |frame: &ServerFrame| match frame {
             ServerFrame::Rejected(r) => Some((r.client_message_id.0, r.reason)),
@@ -140,42 +151,6 @@ impl Client {
         };
         self.hear().0.iter().filter_map(rejection).collect()
     }
-}
-
-#[test]
-fn a_user_beyond_the_rate_is_refused_and_order_is_kept() {
-    let mut bench = Bench::new(config(1_000));
-    bench.hub.config.rate.burst = 2;
-    bench.hub.config.rate.per_second = 1;
-    let client = bench.connect(1);
-    client.hear();
-    for message in 1..=3 {
-        bench.send(&client, message);
-    }
-    assert_eq!(client.rejections(), [(3, RejectReason::RateLimited)]);
-    // There is a token again, but 3 has not come again: 4 must not overtake it.
-    bench.pass(1_000);
-    bench.send(&client, 4);
-    assert_eq!(client.rejections(), [(4, RejectReason::Unavailable)]);
-    bench.send(&client, 3);
-    bench.work();
-    assert_eq!(client.entries(), [5]);
-    let stored: Vec<u64> =
-        bench.world.logs[&CONVERSATION].entries.iter().map(|e| e.client_message_id.0).collect();
-    assert_eq!(stored, [0, 0, 1, 2, 3]);
-}
-
-#[test]
-fn a_flood_ends_its_session_only() {
-    let mut bench = Bench::new(config(1_000));
-    bench.hub.config.rate.burst = 1;
-    bench.hub.config.rate.per_second = 1;
-    let (flooder, other) = (bench.connect(1), bench.connect(2));
-    for message in 1..=100 {
-        bench.send(&flooder, message);
-    }
-    assert_eq!(flooder.hear().1, Some(CloseCode::RateLimited));
-    assert_eq!(other.hear().1, None);
 }
 
 #[test]
