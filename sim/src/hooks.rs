@@ -98,8 +98,8 @@ mod linux {
         if let Some(nanos) = simulated {
             // SAFETY: the caller promises that `out` is valid for writing.
             unsafe {
-                (*out).tv_sec = (EPOCH_SECONDS + nanos / 1_000_000_000) as libc::time_t;
-                (*out).tv_nsec = (nanos % 1_000_000_000) as libc::c_long;
+                (*out).tv_sec = (EPOCH_SECONDS + nanos / 1_000_000_000).cast_signed();
+                (*out).tv_nsec = (nanos % 1_000_000_000).cast_signed();
             }
             return 0;
         }
@@ -123,7 +123,7 @@ mod linux {
     ) -> ssize_t {
         // SAFETY: the caller promises that the buffer is valid for `length` bytes.
         if unsafe { fill_simulated(buffer, length) } {
-            return length as ssize_t;
+            return length.cast_signed();
         }
         let function = real(&REAL_RANDOM, c"getrandom");
         if function.is_null() {

@@ -23,7 +23,7 @@ use verify::history::What;
 use verify::history::event::Phase;
 
 /// How long conversations may take to be made, and final reads to be done.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The stack of a simulating thread: debug builds have large frames.
 const STACK: usize = 64 * 1024 * 1024;

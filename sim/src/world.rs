@@ -185,7 +185,8 @@ async fn serve(
         let mut text = format!("{name} ended: {error}");
         let mut source = std::error::Error::source(&error);
         while let Some(cause) = source {
-            text.push_str(&format!(": {cause}"));
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
             source = cause.source();
         }
         journal.failed(text);

@@ -108,19 +108,17 @@ impl Cluster {
             }
             return;
         }
-        let mut text = format!("fracas cluster, data in {}\n", self.data.display());
-        for gateway in &topology.gateways {
-            text.push_str(&format!(
-                "  gateway  ws://{gateway}/v1/ws   http://{gateway}/openapi.json\n"
-            ));
-        }
-        text.push_str(&format!("  tokens   http://{}/oauth2/token   ", topology.gateways[0]));
-        text.push_str(&format!(
-            "user-1 to user-{}, password {}\n",
-            self.users, config.development_password
+        let mut lines = vec![format!("fracas cluster, data in {}", self.data.display())];
+        lines.extend(topology.gateways.iter().map(|gateway| {
+            format!("  gateway  ws://{gateway}/v1/ws   http://{gateway}/openapi.json")
+        }));
+        let (first, users) = (&topology.gateways[0], self.users);
+        let password = &config.development_password;
+        lines.push(format!(
+            "  tokens   http://{first}/oauth2/token   user-1 to user-{users}, password {password}"
         ));
-        text.push_str("Ctrl-C drains and ends it.");
-        console::result(&text);
+        lines.push("Ctrl-C drains and ends it.".to_owned());
+        console::result(&lines.join("\n"));
     }
 }
 

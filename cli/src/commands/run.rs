@@ -94,8 +94,9 @@ impl Run {
 
 /// One command that makes the same run again.
 pub fn reproduce(command: &str, opening: &Opening, seed: u64, overrides: &[String]) -> String {
-    let sets: String = overrides.iter().map(|set| format!(" --set '{set}'")).collect();
-    format!("fracas {command} {} --seed {seed}{sets}", opening.scenario.display())
+    let mut words = vec![format!("fracas {command} {} --seed {seed}", opening.scenario.display())];
+    words.extend(overrides.iter().map(|set| format!("--set '{set}'")));
+    words.join(" ")
 }
 
 /// Violated (1) is worse than unknown (2), unknown worse than valid (0).

@@ -19,7 +19,8 @@ pub fn is_down(begun: Duration, now: Duration, down: Duration, up: Duration) -> 
 /// When the state changes next.
 pub fn next_change(begun: Duration, now: Duration, down: Duration, up: Duration) -> Duration {
     let position = position(begun, now, down, up);
-    now + if position < down { down - position } else { down + up - position }
+    let border = if position < down { down } else { down + up };
+    now + border.saturating_sub(position)
 }
 
 /// How far into its period the fault is.

@@ -78,7 +78,9 @@ impl Flow {
 
 /// The flows of all streams, by where they come from and where they go; clones are the same.
 #[derive(Clone, Debug, Default)]
-pub struct Flows(Arc<Mutex<BTreeMap<(SocketAddr, SocketAddr), Weak<Flow>>>>);
+pub struct Flows(Arc<Mutex<ByEnds>>);
+
+type ByEnds = BTreeMap<(SocketAddr, SocketAddr), Weak<Flow>>;
 
 impl Flows {
     /// The flow from one address to another: whichever end asks first makes it.

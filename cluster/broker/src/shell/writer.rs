@@ -13,6 +13,11 @@ use tokio::time::{Instant, sleep, timeout};
 /// How long records wait that nobody waits for (settlements): a power loss in this time, with nothing
 /// published meanwhile, is what brings settled messages back.
 const LAZY: Duration = Duration::from_millis(50);
+/// After a group of at least so many records the next one gathers for a while: every group costs one
+/// forced write, however many records share it.
+const GATHER_FROM: usize = 16;
+/// How long.
+const GATHER: Duration = Duration::from_millis(3);
 /// Pause after a failed write, doubled up to the longest: the disk may be full for a while.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause.
@@ -21,9 +26,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Runs until the node dies.
 pub async fn run(hub: Arc<Hub>, worker: Arc<dyn Worker>, mut log: Log) {
     let mut pause = FIRST_PAUSE;
+    let mut gathers = false;
     loop {
         wait_for_work(&hub).await;
+        if gathers {
+            sleep(GATHER).await;
+        }
         let Group { records, waiting } = hub.take_group();
+        gathers = records.len() >= GATHER_FROM;
         let began = Instant::now();
         let write = move || {
             let appended = match records.as_slice() {

@@ -19,7 +19,7 @@ pub fn machine(name: &str, directory: &Path) -> io::Result<Machine> {
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         tasks: Arc::new(tasks::TokioTasks),
-        telemetry: Arc::new(telemetry::PrometheusTelemetry::new(name.clone())),
+        telemetry: Arc::new(telemetry::PrometheusTelemetry::new(&name)),
         name,
     })
 }

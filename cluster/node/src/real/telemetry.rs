@@ -3,7 +3,6 @@
 use metrics::{Label, counter, gauge, histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use ports::Telemetry;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// The telemetry of one node.
@@ -14,8 +13,8 @@ pub struct PrometheusTelemetry {
 
 impl PrometheusTelemetry {
     /// Numbers of this node.
-    pub fn new(name: Arc<str>) -> Self {
-        Self { label: Label::new("node", name.to_string()) }
+    pub fn new(name: &str) -> Self {
+        Self { label: Label::new("node", name.to_owned()) }
     }
 
     fn labels(&self) -> Vec<Label> {

@@ -50,6 +50,12 @@ use tokio::time::Instant;
 
 /// Cursors alone do not hurry: they wait this long for messages to share a commit with.
 const RECEIPTS_PAUSE: Duration = Duration::from_millis(50);
+/// After a round of at least so many commands the next one gathers for a while: every commit costs
+/// the same few pages and one forced write, however many share it.
+const GATHER_FROM: usize = 16;
+/// How long. At ten thousand messages a second this makes groups of a hundred instead of thirty, for
+/// half the processor time per message.
+const GATHER: Duration = Duration::from_millis(6);
 /// Presence and typing notices that may wait; beyond it they are dropped.
 const WHISPERS: usize = 16_384;
 /// How long the last confirms may take after a shutdown was asked for; what is unconfirmed by then
@@ -86,6 +92,8 @@ pub struct Owner {
     pub writer: Option<Writer>,
     /// When cursors began to wait.
     pub receipts_since: Option<Instant>,
+    /// Until when the next round gathers commands.
+    pub gather_until: Option<Instant>,
 }
 
 impl Owner {
@@ -117,6 +125,7 @@ impl Owner {
                     Some(input) => self.take(input),
                     None => return Ok(()),
                 },
+                () = until(self.gather_until), if round.is_none() => self.gather_until = None,
                 () = until(receipts_due), if round.is_none() && open && deadline.is_none() => {}
             }
         }
@@ -145,7 +154,7 @@ impl Owner {
         while let Some(tail) = self.pending.take_other_tail() {
             self.other_tail(tail);
         }
-        if ending {
+        if ending || self.is_gathering() {
             return None;
         }
         let mut work = Work::default();
@@ -178,6 +187,12 @@ impl Owner {
             settled: false,
         };
         Some(Box::pin(round::begin(self.desk.clone(), Box::new(round))))
+    }
+
+    /// Whether the next round waits for more to share its commit.
+    fn is_gathering(&self) -> bool {
+        self.gather_until.is_some_and(|until| Instant::now() < until)
+            && self.pending.waiting() < self.config.group_commit_max
     }
 
     fn progressed(
@@ -221,7 +236,9 @@ impl Owner {
             attaching::register(answer, &mut self.attachments, &mut self.whispers);
         }
         *self.board.lock().unwrap_or_else(PoisonError::into_inner) = round.writer.status();
-        self.desk.machine.telemetry.count("store_commands", round.work.lines.len() as u64);
+        let commands = round.work.lines.len();
+        self.desk.machine.telemetry.count("store_commands", commands as u64);
+        self.gather_until = (commands >= GATHER_FROM).then(|| Instant::now() + GATHER);
         self.writer = Some(round.writer);
     }
 

@@ -120,13 +120,9 @@ impl Node {
             owner: to_owner,
             board: Arc::clone(&board),
         };
-        let desk = round::Desk {
-            machine: machine.clone(),
-            worker: Arc::clone(worker),
-            design: config.design,
-        };
+        let (worker, design) = (Arc::clone(worker), config.design);
         let owner = Owner {
-            desk,
+            desk: round::Desk { machine: machine.clone(), worker, design },
             inbox,
             posts,
             epochs,
@@ -139,6 +135,7 @@ impl Node {
             unconfirmed: 0,
             writer: Some(writer),
             receipts_since: None,
+            gather_until: None,
             config: config.clone(),
         };
         drop(ended);
