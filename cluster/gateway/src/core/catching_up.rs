@@ -225,6 +225,11 @@ impl Hub {
 
     /// A client asks for stored entries.
     pub(super) fn backlog(&mut self, id: SessionId, asked: Backlog) {
+        if !(1..=limits::MAX_PAGE).contains(&asked.limit) {
+            let (request, most) = (asked.request, limits::MAX_PAGE);
+            let detail = format!("backlog {request}: limit is a number from 1 to {most}");
+            return self.complain(id, ErrorCode::BadValue, detail);
+        }
         let Some(session) = self.outlets.sessions.get_mut(id) else { return };
         if session.requests >= REQUESTS {
             let detail = format!("backlog {}: at most {REQUESTS} at a time", asked.request);
@@ -235,7 +240,7 @@ impl Hub {
             conversation: asked.conversation,
             user: Some(session.user),
             after: asked.after,
-            limit: asked.limit.clamp(1, limits::MAX_PAGE),
+            limit: asked.limit,
         };
         self.backlogs_asked += 1;
         let number = self.backlogs_asked;

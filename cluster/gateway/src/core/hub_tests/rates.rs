@@ -6,7 +6,7 @@ use crate::core::limits::FRAMES_PER_SEND;
 use protocol::codec::DecodeError;
 use protocol::frames::client::{Backlog, Nonce, Typing};
 use protocol::frames::server::ErrorCode;
-use protocol::{ClientFrame, CloseCode, RejectReason, Sequence};
+use protocol::{ClientFrame, CloseCode, RejectReason, Sequence, ServerFrame, limits};
 
 #[test]
 fn a_user_beyond_the_rate_is_refused_and_order_is_kept() {
@@ -70,4 +70,26 @@ fn a_frame_beyond_the_rate_is_answered_if_it_expects_an_answer() {
 fn backlog(request: u32, limit: u32) -> ClientFrame {
     let (conversation, after) = (CONVERSATION, Sequence(0));
     ClientFrame::Backlog(Backlog { request, conversation, after, limit })
+}
+
+#[test]
+fn a_backlog_of_no_or_too_many_entries_is_a_bad_value() {
+    let mut bench = Bench::new(config(1_000));
+    let client = bench.connect(1);
+    client.hear();
+    let refused = "backlog 5: limit is a number from 1 to 200".to_owned();
+    let refused = vec![(ErrorCode::BadValue, refused)];
+    for (limit, errors, pages) in [
+        (0, refused.clone(), 0),
+        (1, Vec::new(), 1),
+        (limits::MAX_PAGE, Vec::new(), 1),
+        (limits::MAX_PAGE + 1, refused.clone(), 0),
+        (u32::MAX, refused, 0),
+    ] {
+        bench.say(&client, backlog(5, limit));
+        assert_eq!(client.errors(), errors, "{limit}");
+        bench.work();
+        let page = |frame: &&ServerFrame| matches!(frame, ServerFrame::Page(p) if p.request == 5);
+        assert_eq!(client.hear().0.iter().filter(page).count(), pages, "{limit}");
+    }
 }
