@@ -10,7 +10,7 @@ use ports::{Machine, TokenVerifier};
 use protocol::SessionId;
 use protocol::codec::Codec;
 use protocol::{ClientFrame, frames::client::Hello};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -32,6 +32,7 @@ pub struct Front {
     tokens: Arc<dyn TokenVerifier>,
     subscribed: AtomicBool,
     draining: AtomicBool,
+    trunks: AtomicUsize,
 }
 
 impl Front {
@@ -54,6 +55,7 @@ impl Front {
             tokens,
             subscribed: AtomicBool::new(false),
             draining: AtomicBool::new(false),
+            trunks: AtomicUsize::new(0),
         }
     }
 
@@ -126,6 +128,21 @@ impl Front {
     /// Whether the gateway's queue is subscribed to.
     pub fn set_subscribed(&self, subscribed: bool) {
         self.subscribed.store(subscribed, Ordering::Relaxed);
+    }
+
+    /// A trunk has come.
+    pub fn trunk_opened(&self) {
+        self.trunks.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A trunk is gone.
+    pub fn trunk_ended(&self) {
+        self.trunks.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether nobody is left: no session, none that still reads its last frames, and no trunk.
+    pub fn is_empty(&self) -> bool {
+        self.trunks.load(Ordering::Relaxed) == 0 && self.with(|hub, _| hub.is_empty())
     }
 
     /// Begins the end.

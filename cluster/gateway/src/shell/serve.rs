@@ -266,12 +266,13 @@ async fn drain(front: &Front, over: Duration) {
     front.drain(over);
     let linger = Duration::from_millis(crate::core::hub::LINGER_MS);
     let deadline = Instant::now() + over + linger;
-    while Instant::now() < deadline && !front.with(|hub, _| hub.is_empty()) {
+    while Instant::now() < deadline && !front.is_empty() {
         sleep(TICK).await;
     }
     front.with(|hub, now| hub.close_all(now, CloseCode::Draining));
-    let deadline = Instant::now() + linger + TICK;
-    while Instant::now() < deadline && !front.with(|hub, _| hub.is_empty()) {
+    // A trunk sees at its next beat that it has no sessions any more.
+    let deadline = Instant::now() + linger + super::trunk::BEAT + TICK;
+    while Instant::now() < deadline && !front.is_empty() {
         sleep(TICK).await;
     }
 }

@@ -27,7 +27,7 @@ const SLOT_TURN: usize = 16;
 /// Messages that are read in one go before other tasks get their turn.
 const TURNS: usize = 16;
 /// How often a trunk looks at the time.
-const BEAT: Duration = Duration::from_millis(500);
+pub const BEAT: Duration = Duration::from_millis(500);
 
 /// See the module.
 pub struct Trunk {
@@ -53,6 +53,7 @@ impl Trunk {
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let now = Instant::now();
+        front.trunk_opened();
         Self {
             front,
             socket,
@@ -293,5 +294,6 @@ impl Drop for Trunk {
                 self.front.gone(session);
             }
         }
+        self.front.trunk_ended();
     }
 }

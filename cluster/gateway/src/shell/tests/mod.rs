@@ -199,6 +199,28 @@ async fn trunk_end(trunk: &mut Client) -> u16 {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_gateway_ends_after_it_has_closed_its_trunks() {
+    for sessions in [0, 1] {
+        let drain_over = Duration::from_secs(2);
+        let town = Town::open(GatewayConfig { drain_over, ..GatewayConfig::default() }).await;
+        let mut trunk = town.connect(Some(subprotocol::TRUNK)).await.unwrap();
+        let hello = Codec::Binary.encode_client(&hello(1, 1)).into();
+        let batch: ClientBatch =
+            vec![ClientTrunk::Open { slot: 1 }, ClientTrunk::Frame { slot: 1, frame: hello }];
+        let batch = postcard::to_stdvec(&batch[..2 * sessions]).unwrap();
+        trunk.socket.send(Message::binary(batch)).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        town.shutdown.request();
+        let code = tokio::select! {
+            biased;
+            _ = town.ended => panic!("the gateway has left the trunk behind"),
+            code = trunk_end(&mut trunk) => code,
+        };
+        assert_eq!(code, CloseCode::Draining.code());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_trunk_is_told_why_it_ends() {
     let town = Town::open(GatewayConfig::default()).await;
     let large = vec![0; limits::MAX_TRUNK_FRAME_BYTES + 1];
