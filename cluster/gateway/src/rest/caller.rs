@@ -44,7 +44,7 @@ impl Caller {
         let user = self.0.user.ok_or_else(|| {
             Problem::new(Kind::Forbidden, "this is for users: a service has no conversations")
         })?;
-        if self.0.has(CHAT) { Ok(user) } else { Err(Problem::lacks_scope(CHAT)) }
+        if self.0.has(CHAT) { Ok(user) } else { Err(Problem::lacks_scope(&[CHAT])) }
     }
 
     /// A user with the scope `chat`, or a service with one of these scopes.
@@ -58,7 +58,7 @@ impl Caller {
     /// A service with one of these scopes. Users never have them, whatever their token says.
     pub fn service(&self, scopes: &[&str]) -> Result<(), Problem> {
         let allowed = self.0.user.is_none() && scopes.iter().any(|scope| self.0.has(scope));
-        if allowed { Ok(()) } else { Err(Problem::lacks_scope(&scopes.join(" "))) }
+        if allowed { Ok(()) } else { Err(Problem::lacks_scope(scopes)) }
     }
 }
 

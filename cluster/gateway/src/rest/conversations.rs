@@ -102,7 +102,7 @@ impl NewConversation {
         let creator = match (role, self.creator) {
             (Role::User(user), None) => user,
             (Role::User(user), Some(creator)) if creator == user => user,
-            (Role::User(_), Some(_)) => return Err(Problem::lacks_scope(ADMIN)),
+            (Role::User(_), Some(_)) => return Err(Problem::lacks_scope(&[ADMIN])),
             (Role::Service, creator) => creator
                 .or_else(|| members.first().copied())
                 .ok_or_else(|| wrong("members is empty".into()))?,
@@ -150,7 +150,7 @@ pub async fn list(
 ) -> Result<Response, Problem> {
     let user = match (caller.user_or_service(&[ADMIN, AUDIT])?, page.user) {
         (Role::User(user), asked) if asked.is_none_or(|asked| asked == user) => user,
-        (Role::User(_), _) => return Err(Problem::lacks_scope(AUDIT)),
+        (Role::User(_), _) => return Err(Problem::lacks_scope(&[AUDIT])),
         (Role::Service, Some(asked)) => asked,
         (Role::Service, None) => {
             return Err(Problem::new(Kind::Malformed, "a service says whose: user=N"));

@@ -12,7 +12,14 @@ use protocol::ids::MAX_CLIENT_CHOSEN_ID;
 use protocol::{ConversationId, UserId, limits};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Characters of an unknown word that are repeated in the answer.
+const SHOWN: usize = 64;
+/// How long a body may take: the largest one then needs no more than 9 KB a second.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The numbers in the path, in their order.
 pub struct Ids<const N: usize>([u64; N]);
@@ -97,13 +104,19 @@ impl Page {
                     page.user = Some(UserId(user));
                 }
                 unknown => {
-                    return Err(Problem::new(Kind::Malformed, "a query parameter is unknown")
+                    let detail = format!("the query parameter {:?} is unknown", shown(unknown));
+                    return Err(Problem::new(Kind::Malformed, detail)
                         .nearest(unknown, ["after", "limit", "user"]));
                 }
             }
         }
         Ok(page)
     }
+}
+
+/// As much of a word from outside as belongs into a sentence.
+fn shown(word: &str) -> &str {
+    word.char_indices().nth(SHOWN).map_or(word, |(end, _)| &word[..end])
 }
 
 /// A body that is read from JSON.
@@ -124,7 +137,7 @@ impl<T: Fields> FromRequest<Arc<Rest>> for Json<T> {
         if !kind.eq_ignore_ascii_case("application/json") {
             return Err(Problem::new(Kind::UnsupportedMediaType, "send application/json"));
         }
-        let body = Bytes::from_request(request, rest).await.map_err(|rejection| {
+        let body = arriving(Bytes::from_request(request, rest)).await?.map_err(|rejection| {
             if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
                 let most = limits::MAX_REST_BODY_BYTES;
                 Problem::new(Kind::TooLarge, format!("at most {most} bytes"))
@@ -136,6 +149,14 @@ impl<T: Fields> FromRequest<Arc<Rest>> for Json<T> {
     }
 }
 
+/// Reads a body, but not for ever: a client that sends none would keep its connection for nothing.
+pub async fn arriving<T>(body: impl Future<Output = T>) -> Result<T, Problem> {
+    tokio::time::timeout(BODY_TIMEOUT, body).await.map_err(|_| {
+        let seconds = BODY_TIMEOUT.as_secs();
+        Problem::new(Kind::BodyTimeout, format!("the body must arrive within {seconds} s"))
+    })
+}
+
 fn parse<T: Fields>(body: &[u8]) -> Result<T, Problem> {
     let value: Value = serde_json::from_slice(body)
         .map_err(|error| Problem::new(Kind::Malformed, format!("no JSON: {error}")))?;
@@ -143,7 +164,8 @@ fn parse<T: Fields>(body: &[u8]) -> Result<T, Problem> {
         return Err(Problem::new(Kind::Unprocessable, "the body must be a JSON object"));
     };
     if let Some(unknown) = fields.keys().find(|name| !T::FIELDS.contains(&name.as_str())) {
-        let detail = format!("a field is unknown; there are {}", T::FIELDS.join(", "));
+        let fields = T::FIELDS.join(", ");
+        let detail = format!("the field {:?} is unknown; there are {fields}", shown(unknown));
         return Err(
             Problem::new(Kind::Unprocessable, detail).nearest(unknown, T::FIELDS.iter().copied())
         );

@@ -38,7 +38,7 @@ pub async fn remove(
     let role = caller.user_or_service(&[ADMIN])?;
     // Before the owner is asked, so that the answer tells nothing about the conversation.
     if role.user().is_some_and(|user| user != ids.conversation_and_user().1) {
-        return Err(Problem::lacks_scope(ADMIN));
+        return Err(Problem::lacks_scope(&[ADMIN]));
     }
     change(rest, role, ids, false).await
 }

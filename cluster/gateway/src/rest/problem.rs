@@ -21,6 +21,8 @@ pub enum Kind {
     MethodNotAllowed,
     /// The state of the thing does not allow it.
     Conflict,
+    /// The body did not come in time.
+    BodyTimeout,
     /// The body is too large.
     TooLarge,
     /// The body is not JSON by its content type.
@@ -53,6 +55,9 @@ impl Kind {
             ),
             Self::Conflict => {
                 (StatusCode::CONFLICT, "conflict", "The present state does not allow this")
+            }
+            Self::BodyTimeout => {
+                (StatusCode::REQUEST_TIMEOUT, "body-timeout", "The body did not come in time")
             }
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large"),
             Self::UnsupportedMediaType => (
@@ -123,9 +128,14 @@ impl Problem {
         Self::new(Kind::NotFound, "no such conversation")
     }
 
-    /// The token lacks a scope.
-    pub fn lacks_scope(scope: &str) -> Self {
-        Self::new(Kind::Forbidden, format!("the scope {scope} is needed")).challenge(format!(
+    /// The token has none of these scopes.
+    pub fn lacks_scope(scopes: &[&str]) -> Self {
+        let detail = match scopes {
+            [scope] => format!("the scope {scope} is needed"),
+            several => format!("one of the scopes {} is needed", several.join(", ")),
+        };
+        let scope = scopes.join(" ");
+        Self::new(Kind::Forbidden, detail).challenge(format!(
             "Bearer realm=\"fracas\", error=\"insufficient_scope\", scope=\"{scope}\""
         ))
     }

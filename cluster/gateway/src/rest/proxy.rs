@@ -2,6 +2,7 @@
 //! needs one base URL. What verifiers poll is not behind it.
 
 use super::Rest;
+use super::input::arriving;
 use super::problem::{Kind, Problem};
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
@@ -30,7 +31,7 @@ pub async fn auth(
     request: Request,
 ) -> Result<Response<Body>, Problem> {
     let (head, body) = request.into_parts();
-    let body = Limited::new(body, MAX_BODY_BYTES).collect().await.map_err(|_| {
+    let body = arriving(Limited::new(body, MAX_BODY_BYTES).collect()).await?.map_err(|_| {
         Problem::new(Kind::TooLarge, format!("at most {MAX_BODY_BYTES} bytes, and all of them"))
     })?;
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str());

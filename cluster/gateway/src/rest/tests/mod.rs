@@ -2,6 +2,7 @@
 //! `openapi.json`: status, media type and body.
 
 mod fakes;
+mod refusals;
 mod requests;
 mod schema;
 mod window;

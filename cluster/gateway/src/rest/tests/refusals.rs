@@ -1,0 +1,99 @@
+//! Requests that are refused: with which words, and when their body is too large or never comes.
+
+use super::World;
+use super::requests::{word, world};
+use axum::body::Body;
+use axum::http::{Request, header};
+use bytes::Bytes;
+use futures_util::stream;
+use protocol::limits;
+use serde_json::{Value, json};
+use std::convert::Infallible;
+
+#[tokio::test(start_paused = true)]
+async fn a_mistake_is_told_the_nearest_valid_word() {
+    let world = world().await;
+    for (method, path, body, nearest) in [
+        ("GET", "/v1/conversation", "", json!("/v1/conversations")),
+        ("GET", "/v1/conversations?aftr=1", "", json!("after")),
+        ("POST", "/v1/conversations", r#"{"kind":"gruop","members":[2]}"#, json!("group")),
+        ("POST", "/v1/conversations", r#"{"kind":"group","membres":[2]}"#, json!("members")),
+        ("GET", "/v1/wss", "", json!("/v1/ws")),
+        ("GET", "/zzz", "", Value::Null),
+    ] {
+        let reply = world.ask(method, path, "user-1", body).await;
+        assert_eq!(reply.body["nearest"], nearest, "{reply:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_names_what_is_wrong() {
+    let world = world().await;
+    let long = format!(r#"{{"{}":1}}"#, "ä".repeat(1_000));
+    for (method, path, token, body, detail) in [
+        ("GET", "/v1/queues", "user-1", "", "one of the scopes admin, audit is needed"),
+        ("GET", "/v1/dead-letters", "user-1", "", "the scope admin is needed"),
+        ("GET", "/v1/conversations", "mute-1", "", "the scope chat is needed"),
+        (
+            "GET",
+            "/v1/conversations?aftr=1",
+            "user-1",
+            "",
+            "the query parameter \"aftr\" is unknown",
+        ),
+        (
+            "PUT",
+            "/v1/conversations/7/receipts",
+            "user-1",
+            r#"{"delivered":1,"raed":1}"#,
+            "the field \"raed\" is unknown; there are delivered, read",
+        ),
+        (
+            "PUT",
+            "/v1/conversations/7/receipts",
+            "user-1",
+            &long,
+            &format!("the field {:?} is unknown; there are delivered, read", "ä".repeat(64)),
+        ),
+    ] {
+        let reply = world.ask(method, path, token, body).await;
+        assert_eq!(reply.body["detail"], detail, "{reply:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_is_bounded_and_must_be_json() {
+    let world = world().await;
+    let large = format!(r#"{{"kind":"{}"}}"#, "x".repeat(limits::MAX_REST_BODY_BYTES));
+    let reply = world.ask("POST", "/v1/conversations", "user-1", &large).await;
+    assert_eq!((reply.status, word(&reply)), (413, "too-large"));
+    let request = Request::post("/v1/conversations")
+        .header(header::AUTHORIZATION, "bearer user-1")
+        .header(header::CONTENT_TYPE, "text/plain");
+    let reply = world.send(request.body(Body::from("{}")).unwrap()).await;
+    assert_eq!((reply.status, word(&reply)), (415, "unsupported-media-type"));
+    let members: Vec<u64> = (1..=limits::MAX_MEMBERS as u64 + 1).collect();
+    let body = json!({"kind": "group", "members": members}).to_string();
+    let reply = world.ask("POST", "/v1/conversations", "user-1", &body).await;
+    assert_eq!((reply.status, word(&reply)), (422, "unprocessable"));
+    let body = json!({"kind": "group", "members": members[1..]}).to_string();
+    assert_eq!(world.ask("POST", "/v1/conversations", "user-2", &body).await.status, 201);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_never_comes_is_given_up() {
+    let world = World::new();
+    for (path, kind) in [
+        ("/v1/conversations", "application/json"),
+        ("/oauth2/token", "application/x-www-form-urlencoded"),
+    ] {
+        let began = tokio::time::Instant::now();
+        let request = Request::post(path)
+            .header(header::AUTHORIZATION, "bearer user-1")
+            .header(header::CONTENT_TYPE, kind);
+        let silence = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
+        let reply = world.send(request.body(silence).unwrap()).await;
+        assert_eq!((reply.status, word(&reply)), (408, "body-timeout"), "{path}");
+        assert_eq!(began.elapsed().as_secs(), 30, "{path}");
+    }
+}
