@@ -4,10 +4,18 @@ use crate::console;
 use crate::opening::WrongUse;
 use anyhow::Context;
 use clap::Args;
+use loadgen::rest::Http;
 use node::{ClusterConfig, embedded};
 use ports::Shutdown;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// How long the addresses wait for the gateways; whoever waits for the addresses waits longer.
+const READY: Duration = Duration::from_secs(45);
+/// Between two looks.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Run a whole cluster on this machine, on loopback.
 #[derive(Debug, Args)]
@@ -39,7 +47,7 @@ pub struct Cluster {
     /// A design choice: `accept=before_persist`.
     #[arg(long = "design", value_name = "CHOICE=OPTION")]
     design: Vec<String>,
-    /// The addresses as one line of JSON.
+    /// The addresses as one line of JSON, as soon as all gateways are ready.
     #[arg(long)]
     json: bool,
 }
@@ -64,11 +72,15 @@ impl Cluster {
                 let provider = machine.clone();
                 machine.spawn("push provider", loadgen::provider::serve(provider, address, log));
             }
-            self.announce(&config);
+            let machine = node::real::machine("cluster", &self.data).context("the data folder")?;
             let (trigger, shutdown) = Shutdown::new();
             let metrics = Arc::new(move || prometheus.render());
             let config = Arc::new(config);
-            let cluster = embedded::run_all(config, &self.data, metrics, shutdown);
+            let cluster = embedded::run_all(config.clone(), &self.data, metrics, shutdown);
+            let announced = async {
+                self.announce_when_ready(&config, Http::new(machine)).await;
+                std::future::pending::<std::convert::Infallible>().await
+            };
             let mut cluster = std::pin::pin!(cluster);
             tokio::select! {
                 biased;
@@ -79,6 +91,7 @@ impl Cluster {
                     trigger.request();
                     cluster.await?;
                 }
+                never = announced => match never {},
             }
             Ok(0)
         })
@@ -98,6 +111,15 @@ impl Cluster {
             design: design(&self.design)?,
             ..ClusterConfig::development(topology, self.users)
         })
+    }
+
+    /// Gives the addresses out when somebody who uses them finds what they promise.
+    async fn announce_when_ready(&self, config: &ClusterConfig, http: Http) {
+        let gateways = &config.topology.gateways;
+        if !all_ready(gateways, async |gateway| http.is_ready(gateway).await, READY).await {
+            console::note(&format!("the gateways are not ready after {READY:?}; see /ready"));
+        }
+        self.announce(config);
     }
 
     fn announce(&self, config: &ClusterConfig) {
@@ -122,6 +144,24 @@ impl Cluster {
     }
 }
 
+/// Waits until each gateway was seen ready; whether that was in time.
+async fn all_ready(
+    gateways: &[String],
+    is_ready: impl AsyncFn(&str) -> bool,
+    patience: Duration,
+) -> bool {
+    let deadline = Instant::now() + patience;
+    for gateway in gateways {
+        while !is_ready(gateway).await {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+    true
+}
+
 /// Reads `choice=option` words into design choices.
 fn design(words: &[String]) -> anyhow::Result<protocol::Design> {
     let lines: Vec<String> = words
@@ -134,4 +174,23 @@ fn design(words: &[String]) -> anyhow::Result<protocol::Design> {
         })
         .collect::<Result<_, WrongUse>>()?;
     toml::from_str(&lines.concat()).map_err(|error| WrongUse(format!("--design: {error}")).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+
+    #[tokio::test]
+    async fn every_gateway_is_waited_for_but_not_for_ever() {
+        let gateways = ["one".to_owned(), "two".to_owned()];
+        let looks = RefCell::new(Vec::new());
+        let look = async |gateway: &str| {
+            looks.borrow_mut().push(gateway.to_owned());
+            gateway == "one" || looks.borrow().len() > 3
+        };
+        assert!(all_ready(&gateways, look, READY).await);
+        assert_eq!(looks.take(), ["one", "two", "two", "two"]);
+        assert!(!all_ready(&gateways, async |gateway| gateway == "one", LOOK_AGAIN).await);
+    }
 }

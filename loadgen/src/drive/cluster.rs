@@ -4,9 +4,6 @@
 //! child is killed with it.
 
 use crate::rest::Http;
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::Request;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use scenarios::scenario::Scenario;
@@ -145,12 +142,7 @@ impl Cluster {
     async fn ready(&mut self, http: &Http) -> Result<(), ClusterError> {
         let deadline = Instant::now() + READY;
         for gateway in self.gateways.clone() {
-            loop {
-                let request = Request::get("/ready").body(Full::<Bytes>::default());
-                let answer = http.exchange(&gateway, request.expect("its parts are valid")).await;
-                if answer.is_ok_and(|answer| answer.status().is_success()) {
-                    break;
-                }
+            while !http.is_ready(&gateway).await {
                 if Instant::now() >= deadline || self.ended().is_some() {
                     return Err(ClusterError::NotReady { log: self.log.display().to_string() });
                 }

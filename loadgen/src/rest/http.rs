@@ -73,6 +73,13 @@ impl Http {
             .map_err(|_| HttpFailure::Timeout { host: host.to_owned() })?
     }
 
+    /// Whether a gateway says that users may come.
+    pub async fn is_ready(&self, gateway: &str) -> bool {
+        let request = Request::get("/ready").body(Full::<Bytes>::default());
+        let answer = self.exchange(gateway, request.expect("its parts are valid")).await;
+        answer.is_ok_and(|answer| answer.status().is_success())
+    }
+
     async fn exchange_without_deadline(
         &self,
         host: &str,
