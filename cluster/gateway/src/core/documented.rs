@@ -1,9 +1,14 @@
 //! `docs/protocol.md` against the types: every example in it is decoded, and encodes to the same.
 
 use protocol::codec::Codec;
+use protocol::frames::client::{Cursor, Hello, Send, plain_text};
 use protocol::frames::trunk::ClientBatch;
 use protocol::frames::{ClientTrunk, subprotocol};
-use protocol::{ClientFrame, CloseCode, RejectReason, ServerFrame, codec};
+use protocol::ids::MAX_CLIENT_CHOSEN_ID;
+use protocol::{
+    ClientFrame, ClientMessageId, CloseCode, ConversationId, DeviceId, RejectReason, Sequence,
+    ServerFrame, codec, development, limits,
+};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -108,6 +113,15 @@ fn every_close_code_and_reason_and_subprotocol_is_documented() {
 }
 
 #[test]
+fn the_page_tells_how_to_get_into_a_development_cluster() {
+    let user = format!("username=user-7&password={}", development::PASSWORD);
+    let service = format!("{}:{}", development::SERVICE_ID, development::SERVICE_SECRET);
+    for secret in [user, service] {
+        assert!(PAGE.contains(&secret), "{secret}");
+    }
+}
+
+#[test]
 fn a_kind_from_the_future_is_told_from_garbage() {
     let unknown = Codec::Json.decode_client(br#"{"shout":{"conversation":7}}"#);
     assert_eq!(unknown, Err(codec::DecodeError::UnknownFrame("shout".to_owned())));
@@ -119,6 +133,70 @@ fn a_kind_from_the_future_is_told_from_garbage() {
     for garbage in [&b"{"[..], b"{\"typing\":{}}", b"[]", b"\xff"] {
         let decoded = Codec::Json.decode_client(garbage);
         assert!(matches!(decoded, Err(codec::DecodeError::Malformed(_))), "{garbage:?}");
+    }
+}
+
+#[test]
+fn numbers_beyond_their_types_and_null_without_a_none_are_malformed() {
+    let device = |number: u64| format!(r#"{{"hello":{{"token":"t","device":{number}}}}}"#);
+    let send = |format: &str| {
+        format!(
+            r#"{{"send":{{"conversation":7,"client_message_id":1,"body":"hi","reply_to":null,"format":{format}}}}}"#
+        )
+    };
+    let backlog = |limit: u64| {
+        format!(r#"{{"backlog":{{"request":1,"conversation":7,"after":0,"limit":{limit}}}}}"#)
+    };
+    let nonce = |number: &str| format!(r#"{{"ping":{{"nonce":{number}}}}}"#);
+    for (json, fine) in [
+        (device((1 << 32) - 1), true),
+        (device(1 << 32), false),
+        (send("65535"), true),
+        (send("65536"), false),
+        (send("null"), false),
+        (backlog((1 << 32) - 1), true),
+        (backlog(1 << 32), false),
+        (nonce("18446744073709551615"), true),
+        (nonce("18446744073709551616"), false),
+        (nonce("-1"), false),
+        (nonce("1.5"), false),
+    ] {
+        let decoded = Codec::Json.decode_client(json.as_bytes());
+        assert_eq!(decoded.is_ok(), fine, "{json}");
+        assert!(fine || matches!(decoded, Err(codec::DecodeError::Malformed(_))), "{json}");
+    }
+}
+
+#[test]
+fn as_many_cursors_and_as_long_a_text_as_documented_fit_into_a_frame() {
+    let most = Cursor {
+        conversation: ConversationId(MAX_CLIENT_CHOSEN_ID),
+        sequence: Sequence(MAX_CLIENT_CHOSEN_ID),
+    };
+    let hello = |cursors| {
+        let (token, device) = ("x".repeat(1_000), DeviceId(u32::MAX));
+        let cursors = vec![most; cursors];
+        ClientFrame::Hello(Hello { token, device, cursors, presence: true })
+    };
+    let send = |text: &str| {
+        ClientFrame::Send(Send {
+            conversation: most.conversation,
+            client_message_id: ClientMessageId(MAX_CLIENT_CHOSEN_ID),
+            body: text.repeat(limits::MAX_BODY_BYTES),
+            reply_to: None,
+            format: plain_text(),
+        })
+    };
+    for (codec, frame, fits) in [
+        (Codec::Json, hello(1_000), true),
+        (Codec::Json, hello(limits::MAX_CURSORS), false),
+        (Codec::Binary, hello(limits::MAX_CURSORS), true),
+        (Codec::Json, send("\""), true),
+        (Codec::Json, send("\u{1}"), false),
+        (Codec::Binary, send("\u{1}"), true),
+    ] {
+        let bytes = codec.encode_client(&frame).len();
+        assert_eq!(bytes <= limits::MAX_FRAME_BYTES, fits, "{codec:?} {bytes}");
     }
 }
 

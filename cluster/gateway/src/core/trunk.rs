@@ -57,4 +57,12 @@ mod tests {
         let batch = vec![ClientTrunk::Open { slot: 1 }, ClientTrunk::Alive];
         assert_eq!(decode(&postcard::to_stdvec(&batch).unwrap()), Ok(batch));
     }
+
+    #[test]
+    fn a_batch_may_be_empty_or_have_bytes_behind_it_but_no_unknown_items() {
+        assert_eq!(decode(&[0]), Ok(Vec::new()));
+        assert_eq!(decode(&[1, 3, 77, 77]), Ok(vec![ClientTrunk::Alive]));
+        assert_eq!(decode(&[2, 3, 4]), Err(Malformed));
+        assert_eq!(decode(&[]), Err(Malformed));
+    }
 }
