@@ -72,7 +72,8 @@ impl Cluster {
                 let provider = machine.clone();
                 machine.spawn("push provider", loadgen::provider::serve(provider, address, log));
             }
-            let machine = node::real::machine("cluster", &self.data).context("the data folder")?;
+            let machine = node::real::machine("watch", &self.data.join("watch"))
+                .context("the data folder")?;
             let (trigger, shutdown) = Shutdown::new();
             let metrics = Arc::new(move || prometheus.render());
             let config = Arc::new(config);
