@@ -17,8 +17,8 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
-/// One buffer serves thousands of sessions, so it may be large.
-const READ_BUFFER: usize = 64 * 1024;
+/// The WebSocket library zeroes this much before every read: more would cost more than it saves.
+const READ_BUFFER: usize = 8 * 1024;
 /// A batch is closed when it holds this many bytes.
 const BATCH_BYTES: usize = limits::MAX_TRUNK_FRAME_BYTES / 4;
 

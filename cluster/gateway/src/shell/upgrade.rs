@@ -16,7 +16,9 @@ use std::sync::Arc;
 const READ_BUFFER: usize = 512;
 /// Frames are gathered up to this size before they are written.
 const WRITE_BUFFER: usize = 4 * 1024;
-/// The same for a trunk, which carries many sessions.
+/// What a trunk reads at once: the WebSocket library zeroes this much before every read.
+const TRUNK_READ: usize = 8 * 1024;
+/// What a trunk gathers, which carries many sessions.
 const TRUNK_BUFFER: usize = 64 * 1024;
 /// A single frame to a client may be this large: a page of the largest entries, escaped.
 const FRAME_OUT: usize = 8 * 1024 * 1024;
@@ -50,7 +52,7 @@ pub async fn upgrade(
         (TRUNK_BUFFER, limits::MAX_TRUNK_FRAME_BYTES)
     };
     request
-        .read_buffer_size(if codec.is_some() { READ_BUFFER } else { TRUNK_BUFFER })
+        .read_buffer_size(if codec.is_some() { READ_BUFFER } else { TRUNK_READ })
         .write_buffer_size(buffer)
         .max_write_buffer_size(buffer + FRAME_OUT)
         .max_message_size(largest)

@@ -126,7 +126,7 @@ pub struct Backlog {
     pub conversation: ConversationId,
     /// Entries after this sequence.
     pub after: Sequence,
-    /// At most this many; capped at `limits::MAX_PAGE`.
+    /// At most this many, from 1 to `limits::MAX_PAGE`.
     pub limit: u32,
 }
 
