@@ -1,11 +1,10 @@
 //! The embedded broker: durable queues, confirms, redelivery, dead letters.
 //!
-//! `core` decides, `log` keeps, `shell` connects them to a node's machine: in process
+//! `core` decides, the log of `segments` keeps, `shell` connects them to a node's machine: in process
 //! ([`EmbeddedBroker`]), as a node of its own ([`serve`]), and from other nodes ([`RemoteBroker`]).
 
 mod config;
 mod core;
-mod log;
 mod shell;
 
 pub use config::BrokerConfig;

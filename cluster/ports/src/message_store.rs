@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The right to write to a partition, until somebody acquires it under a higher epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Lease {
     /// The partition.
     pub partition: Partition,
@@ -82,7 +82,7 @@ pub struct Cursors {
 
 /// Rows that become durable together. Maps, so that an engine inserts in the order of its keys and
 /// a row that changes several times is written once.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WriteBatch {
     /// New or changed conversations.
     pub conversations: BTreeMap<(Partition, ConversationId), ConversationRow>,
@@ -122,6 +122,14 @@ pub trait MessageStore: Send + Sync {
     fn commit(&self, leases: &[Lease], batch: &WriteBatch) -> Result<(), StoreError>;
     /// What is stored, as of now. Keep it for the length of one job: it may hold up writers.
     fn view(&self) -> Result<Box<dyn StoreView + '_>, StoreError>;
+    /// Whether `checkpoint` should be called soon.
+    fn is_checkpoint_due(&self) -> bool {
+        false
+    }
+    /// Housekeeping beside commits and views: on a worker of its own, one call at a time.
+    fn checkpoint(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
     /// Makes everything durable and gives the engine's resources back; the last call.
     fn close(&self) -> Result<(), StoreError>;
 }

@@ -5,14 +5,15 @@ use anyhow::Context;
 use serde_json::Value;
 
 /// Each crate with the crates of this workspace that it may depend on.
-const MAY_DEPEND_ON: [(&str, &[&str]); 18] = [
+const MAY_DEPEND_ON: [(&str, &[&str]); 19] = [
     ("protocol", &[]),
     ("ports", &["protocol"]),
+    ("segments", &["ports"]),
     ("link", &["protocol", "ports"]),
     ("client", &["protocol", "ports"]),
     ("gateway", &["protocol", "ports", "link"]),
-    ("broker", &["protocol", "ports", "link"]),
-    ("store", &["protocol", "ports", "link"]),
+    ("broker", &["protocol", "ports", "link", "segments"]),
+    ("store", &["protocol", "ports", "link", "segments"]),
     ("notifier", &["protocol", "ports", "link"]),
     ("auth", &["protocol", "ports", "link"]),
     ("node", &["protocol", "ports", "link", "gateway", "broker", "store", "notifier", "auth"]),

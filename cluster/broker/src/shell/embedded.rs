@@ -3,17 +3,20 @@
 use super::hub::Hub;
 use super::{timer, writer};
 use crate::BrokerConfig;
-use crate::core::ConsumerId;
-use crate::log::{self, LogError, Recovered};
+use crate::core::{ConsumerId, Replay};
 use ports::broker::{
     BrokerUnavailable, Confirms, DeadLetter, Delivery, Publication, PublishError, Queue,
     Settlement, SubscribeError, SubscribeOptions, SubscriptionLost,
 };
 use ports::{BoxFuture, Broker, Machine, Subscription, tasks::run_on};
 use protocol::design::Fsync;
+use segments::{Format, LogError, Opened, Options};
 use std::sync::Arc;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
+
+/// The broker's log.
+const FORMAT: Format = Format { prefix: "broker", magic: *b"FRACASB1" };
 
 /// Why a broker cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -38,10 +41,20 @@ impl EmbeddedBroker {
     /// Opens the log and restores the queues.
     pub async fn open(machine: Machine, config: BrokerConfig) -> Result<Arc<Self>, OpenError> {
         let worker = machine.tasks.worker("broker log");
-        let disk = Arc::clone(&machine.disk);
-        let fsync = config.design.fsync == Fsync::Always;
-        let opened = run_on(&*worker, move || log::open(disk, config.segment_bytes, fsync)).await;
-        let Recovered { log, replay, damaged } = opened.ok_or(OpenError::Stopped)??;
+        let options = Options {
+            disk: Arc::clone(&machine.disk),
+            format: FORMAT,
+            segment_bytes: config.segment_bytes,
+            fsync: config.design.fsync == Fsync::Always,
+        };
+        let replayed = move || {
+            let mut replay = Replay::default();
+            let opened = segments::open(options, |record, segment| replay.apply(record, segment))?;
+            opened.lengths.iter().for_each(|(segment, bytes)| replay.set_length(*segment, *bytes));
+            Ok::<_, LogError>((opened, replay))
+        };
+        let (opened, replay) = run_on(&*worker, replayed).await.ok_or(OpenError::Stopped)??;
+        let Opened { log, damaged, .. } = opened;
         let (messages, letters) = replay.len();
         tracing::info!(messages, letters, "broker log replayed");
         if !damaged.is_empty() {

@@ -3,8 +3,8 @@
 
 use super::gauges;
 use super::hub::{Group, Hub, Work};
-use crate::log::{Appended, Log};
 use ports::{Worker, tasks::run_on};
+use segments::{Appended, Log};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,7 +49,7 @@ pub async fn run(hub: Arc<Hub>, worker: Arc<dyn Worker>, mut log: Log) {
         let committed = appended.is_ok();
         match appended {
             Ok(None) => {}
-            Ok(Some(Appended { segment, length })) => {
+            Ok(Some(Appended { segment, length, .. })) => {
                 pause = FIRST_PAUSE;
                 let given_up = hub.commit(records, segment, length);
                 hub.machine.telemetry.time("broker_commit", began.elapsed());

@@ -137,12 +137,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
     #[test]
     fn redb_shows_what_the_engine_in_memory_shows(
-        batches in prop::collection::vec(prop::collection::vec(change(), 1..12), 1..6)
+        batches in prop::collection::vec(
+            (prop::collection::vec(change(), 1..12), any::<bool>(), any::<bool>()), 1..8)
     ) {
         let (model, engine) = (MemoryStore::default(), redb());
+        let mut looking = None;
         let lease = model.acquire(Partition(0), Epoch(0)).unwrap();
         prop_assert_eq!(lease, engine.acquire(Partition(0), Epoch(0)).unwrap());
-        for changes in &batches {
+        for (changes, look, checkpoint) in &batches {
             let mut batch = WriteBatch::default();
             for change in changes {
                 add(&mut batch, change);
@@ -150,7 +152,14 @@ proptest! {
             model.commit(&[lease], &batch).unwrap();
             engine.commit(&[lease], &batch).unwrap();
             prop_assert_eq!(shown(&model), shown(&engine));
+            // A view makes the next commit begin a new layer.
+            looking = look.then(|| engine.view().unwrap());
+            if *checkpoint {
+                engine.checkpoint().unwrap();
+                prop_assert_eq!(shown(&model), shown(&engine));
+            }
         }
+        drop(looking);
     }
 }
 

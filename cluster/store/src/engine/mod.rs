@@ -1,6 +1,8 @@
 //! Storage engines behind `ports::message_store`.
 //!
-//! redb on the node's disk is the embedded one; the engine in memory exists for tests.
+//! The embedded one stands on the node's disk: commits go to a log, one forced write each, and lie as
+//! layers in memory over a tree of redb, which takes them in now and then. The engine in memory exists
+//! for tests.
 
 mod backend;
 #[cfg(test)]
@@ -9,10 +11,13 @@ mod conformance;
 mod crash;
 #[cfg(test)]
 pub(crate) mod crash_disk;
+mod layer;
 #[cfg(test)]
 pub(crate) mod memory;
 mod redb_store;
-mod redb_view;
 mod tables;
+mod tree;
+mod tree_view;
+mod view;
 
 pub use redb_store::RedbStore;

@@ -1,308 +1,256 @@
-//! The embedded engine: one redb database per store node, on the node's disk.
+//! The embedded engine: a log in front of a tree.
 //!
-//! redb writes copy-on-write pages and switches to them by one checksummed header after a sync, so a
-//! power loss leaves the last committed state. Two things are added here: a marker file, because a
-//! half-made database file is indistinguishable from a damaged one; and reopening, because redb
-//! refuses all work after an I/O error.
+//! # Why
+//! A tree commits by writing every page that it touches. A group of messages touches a page or two
+//! for each of its conversations, so that commits of groups cost several kilobytes a message. In the
+//! log a group is one record and one forced write; the tree takes in some thousand messages at a time,
+//! several of each conversation on one page.
+//!
+//! # Order
+//! Groups are numbered without a gap. `Tree::write` says in the same transaction which group is its
+//! last, and only then are the segments before it removed. Opening takes the tree, and from the log
+//! what is behind it, up to the first gap; leases of later groups count all the same, because two
+//! owners under one epoch are worse than a gap in an epoch.
+//!
+//! # Who writes what
+//! Commits and claims write the log only, checkpoints the tree only. So they can go on side by side,
+//! and a crash in the middle of one never touches what the other has made durable.
 
-use super::backend::{Dead, DiskBackend};
-use super::redb_view::RedbView;
-use super::tables::{
-    self, CONVERSATIONS, CURSORS, DECISIONS, DELETIONS, ENTRIES, LEASES, MEMBERS, MEMBERSHIPS,
-};
+use super::layer::Layer;
+use super::tree::Tree;
+use super::view::LayeredView;
 use ports::Disk;
 use ports::message_store::{Lease, MessageStore, StoreError, StoreView, WriteBatch};
 use protocol::design::Fsync;
 use protocol::{Epoch, Partition};
-use redb::{Database, Durability, ReadableDatabase, ReadableTable, WriteTransaction};
+use segments::{Format, Log, LogError, Opened, Options};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The database.
-const DATA: &str = "store.redb";
-/// Exists once the database has been made completely.
-const READY: &str = "store.ready";
-/// redb's page cache. Modest: a simulation runs several store nodes in one process, and what the
-/// owners need most (heads, members) they cache themselves.
-const CACHE_BYTES: usize = 32 * 1024 * 1024;
-/// With `fsync = never` every so many commits are forced all the same, as an operating system writes
-/// back on its own after a while: redb frees the pages of unforced commits only then, and the file
-/// would grow without end.
-const UNFORCED_COMMITS: u32 = 64;
+/// The log.
+const FORMAT: Format = Format { prefix: "store", magic: *b"FRACASS1" };
+/// A checkpoint is due after so many groups: a restart then has little to read again, whatever the
+/// size of the groups.
+const CHECKPOINT_GROUPS: u64 = 256;
+/// Or after so many bytes of the log.
+const CHECKPOINT_BYTES: u64 = 8 * 1024 * 1024;
+/// Commits wait for the checkpoint when so many bytes of the log are not in the tree: all of it is in
+/// memory too.
+const BEHIND_BYTES_MAX: u64 = 32 * CHECKPOINT_BYTES;
 
-/// A redb database on a disk. Dropped without `close`, it leaves the disk as a killed process would.
+/// A record of the log.
+#[derive(Serialize, Deserialize)]
+struct Group<'a> {
+    number: u64,
+    acquired: Option<Lease>,
+    batch: Cow<'a, WriteBatch>,
+}
+
+/// A log and a redb database on a disk. Dropped without `close`, they leave the disk as a killed
+/// process would.
 pub struct RedbStore {
-    disk: Arc<dyn Disk>,
-    fsync: Fsync,
-    database: RwLock<Option<Database>>,
-    dead: Dead,
-    broken: AtomicBool,
-    unforced: AtomicU32,
+    tree: Tree,
+    /// Held from the check of a commit's leases until its rows are in a layer, so that the log and
+    /// the layers have one order.
+    log: Mutex<Log>,
+    state: Mutex<State>,
+}
+
+struct State {
+    epochs: BTreeMap<Partition, Epoch>,
+    /// Oldest first. Only the last one grows, and only while nobody looks at it.
+    layers: Vec<Arc<Layer>>,
+    /// The number of the last group.
+    last: u64,
+    /// The last group in the tree.
+    in_tree: u64,
+    /// Bytes of the log that are not in the tree, and those that a running checkpoint takes in.
+    bytes: u64,
+    /// The log is not needed up to this segment.
+    unneeded: Option<u32>,
 }
 
 impl RedbStore {
-    /// Opens the database of a disk, or makes it.
+    /// Opens what is on the disk, or makes it.
     pub fn open(disk: Arc<dyn Disk>, fsync: Fsync) -> Result<Self, StoreError> {
-        let dead = Dead::default();
-        let database = open(&*disk, &dead).map_err(|error| opening(&error))?;
-        Ok(Self {
-            disk,
-            fsync,
-            dead,
-            database: RwLock::new(Some(database)),
-            broken: AtomicBool::new(false),
-            unforced: AtomicU32::new(0),
-        })
-    }
-
-    /// The database, opened anew if the last I/O failed.
-    pub(super) fn database(&self) -> Result<RwLockReadGuard<'_, Option<Database>>, StoreError> {
-        if self.broken.load(Ordering::Acquire) {
-            // Waits for the views that are in use, so that never two databases share the file.
-            let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
-            if self.broken.load(Ordering::Acquire) {
-                drop(slot.take());
-                *slot = Some(open(&*self.disk, &self.dead).map_err(|error| opening(&error))?);
-                self.broken.store(false, Ordering::Release);
+        let tree = Tree::open(Arc::clone(&disk))?;
+        let (in_tree, epochs) = tree.written()?;
+        let mut state =
+            State { epochs, layers: Vec::new(), last: in_tree, in_tree, bytes: 0, unneeded: None };
+        let (fsync, mut highest) = (fsync == Fsync::Always, in_tree);
+        let options = Options { disk, format: FORMAT, segment_bytes: u64::MAX, fsync };
+        let mut layer = Layer::default();
+        let opened = segments::open(options, |group: Group<'static>, _| {
+            if let Some(lease) = group.acquired {
+                state.lease(&mut layer, lease);
             }
-        }
-        Ok(self.database.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Turns an error of redb into ours, and remembers that the database must be opened anew.
-    pub(super) fn failed(&self, error: impl Into<redb::Error>) -> StoreError {
-        match error.into() {
-            redb::Error::Corrupted(what) => StoreError::Corrupt(what),
-            error => {
-                self.broken.store(true, Ordering::Release);
-                StoreError::Unavailable(error.to_string())
+            highest = group.number.max(highest);
+            if group.number == state.last + 1 {
+                state.last = group.number;
+                layer.merge(&group.batch);
             }
+        });
+        let Opened { log, lengths, damaged } = opened.map_err(|error| match error {
+            LogError::Disk { .. } => unavailable(&error),
+            LogError::Format { .. } => StoreError::Corrupt(error.to_string()),
+        })?;
+        let gap = highest > state.last;
+        if fsync && (gap || !damaged.is_empty()) {
+            let last = state.last;
+            return Err(StoreError::Corrupt(format!(
+                "the store's log ends early, at group {last}"
+            )));
         }
+        state.bytes = lengths.values().sum();
+        state.layers.push(Arc::new(layer));
+        if gap {
+            // Without forced writes a power loss leaves holes. No later group may take the number of
+            // one behind the hole.
+            tree.write(&state.layers, highest)?;
+            state.layers.clear();
+            (state.last, state.in_tree) = (highest, highest);
+        }
+        Ok(Self { tree, log: Mutex::new(log), state: Mutex::new(state) })
     }
 
-    fn write<T>(
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Appends a group and lays its rows over the others.
+    fn append(
         &self,
-        forced: bool,
-        rows: impl FnOnce(&WriteTransaction) -> Result<T, Abort>,
-    ) -> Result<T, StoreError> {
-        let guard = self.database()?;
-        let database = guard.as_ref().ok_or_else(closed)?;
-        let mut transaction = database.begin_write().map_err(|error| self.failed(error))?;
-        if !forced {
-            let durability = Durability::None;
-            transaction.set_durability(durability).map_err(|error| self.failed(error))?;
+        log: &mut Log,
+        acquired: Option<Lease>,
+        batch: &WriteBatch,
+    ) -> Result<(), StoreError> {
+        let number = {
+            let state = self.state();
+            if state.bytes > BEHIND_BYTES_MAX {
+                let why = "the tree is too far behind the log".to_owned();
+                return Err(StoreError::Unavailable(why));
+            }
+            state.last + 1
+        };
+        let group = Group { number, acquired, batch: Cow::Borrowed(batch) };
+        let appended = log.append(&[group], true).map_err(|error| unknown(&error))?;
+        if acquired.is_some() {
+            // Whatever the design says: two owners under one epoch would be another lesson.
+            log.force().map_err(|error| unknown(&error))?;
         }
-        let written = rows(&transaction);
-        match written {
-            Ok(value) => match transaction.commit() {
-                Ok(()) => Ok(value),
-                Err(error) => Err(match self.failed(error) {
-                    StoreError::Unavailable(why) => StoreError::Unknown(why),
-                    other => other,
-                }),
-            },
-            Err(abort) => {
-                // Dropping a transaction aborts it; what matters is why.
-                drop(transaction);
-                Err(match abort {
-                    Abort::Store(error) => error,
-                    Abort::Redb(error) => self.failed(*error),
-                })
+        let mut state = self.state();
+        state.last = number;
+        state.bytes += appended.bytes;
+        state.lay(acquired, batch);
+        if let Some(through) = state.unneeded.take() {
+            drop(state);
+            if let Err(error) = log.remove_through(through) {
+                // It is tried again after the next checkpoint; its groups are in the tree.
+                tracing::warn!(%error, through, "cannot remove old segments of the store's log");
             }
         }
-    }
-
-    fn forced(&self) -> bool {
-        match self.fsync {
-            Fsync::Always => true,
-            Fsync::Never => {
-                self.unforced.fetch_add(1, Ordering::Relaxed) % UNFORCED_COMMITS
-                    == UNFORCED_COMMITS - 1
-            }
-        }
+        Ok(())
     }
 }
 
 impl MessageStore for RedbStore {
     fn acquire(&self, partition: Partition, above: Epoch) -> Result<Lease, StoreError> {
-        // Forced whatever the design says: two owners under one epoch would be another lesson.
-        self.write(true, |transaction| {
-            let mut leases = transaction.open_table(LEASES)?;
-            let stored = leases.get(partition.0)?.map_or(0, |epoch| epoch.value());
-            let epoch = Epoch(stored).max(above).next();
-            leases.insert(partition.0, epoch.0)?;
-            Ok(Lease { partition, epoch })
-        })
+        let mut log = self.log();
+        let stored = self.state().epochs.get(&partition).copied().unwrap_or_default();
+        let lease = Lease { partition, epoch: stored.max(above).next() };
+        self.append(&mut log, Some(lease), &WriteBatch::default())?;
+        Ok(lease)
     }
 
     fn commit(&self, leases: &[Lease], batch: &WriteBatch) -> Result<(), StoreError> {
-        self.write(self.forced(), |transaction| {
-            check(transaction, leases)?;
-            write_rows(transaction, batch)
-        })
+        let mut log = self.log();
+        self.state().check(leases)?;
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.append(&mut log, None, batch)
     }
 
     fn view(&self) -> Result<Box<dyn StoreView + '_>, StoreError> {
-        let guard = self.database()?;
-        let database = guard.as_ref().ok_or_else(closed)?;
-        let transaction = database.begin_read().map_err(|error| self.failed(error))?;
-        RedbView::open(self, guard, &transaction)
-            .map(|view| Box::new(view) as Box<dyn StoreView>)
-            .map_err(|error| self.failed(error))
+        // Under one lock: a checkpoint takes its layers away only once they are in the tree.
+        let state = self.state();
+        let tree = self.tree.view()?;
+        Ok(Box::new(LayeredView { layers: state.layers.clone(), tree }))
+    }
+
+    fn is_checkpoint_due(&self) -> bool {
+        let state = self.state();
+        state.last - state.in_tree >= CHECKPOINT_GROUPS || state.bytes >= CHECKPOINT_BYTES
+    }
+
+    fn checkpoint(&self) -> Result<(), StoreError> {
+        let (segment, layers, through, bytes) = {
+            let mut log = self.log();
+            let state = self.state();
+            (log.rotate(), state.layers.clone(), state.last, state.bytes)
+        };
+        self.tree.write(&layers, through)?;
+        let mut state = self.state();
+        state.layers.drain(..layers.len());
+        state.in_tree = through;
+        state.bytes -= bytes;
+        state.unneeded = Some(segment);
+        Ok(())
     }
 
     fn close(&self) -> Result<(), StoreError> {
-        if !self.broken.load(Ordering::Acquire) {
-            self.write(true, |_| Ok(()))?;
-        }
-        let database = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
-        match database.map(Database::close) {
-            Some(Err(error)) => Err(self.failed(error)),
-            Some(Ok(())) | None => Ok(()),
-        }
+        self.checkpoint()?;
+        self.tree.close()
     }
 }
 
-impl Drop for RedbStore {
-    fn drop(&mut self) {
-        // After `close` there is no database left that could write.
-        self.dead.store(true, Ordering::Release);
+impl State {
+    fn check(&self, leases: &[Lease]) -> Result<(), StoreError> {
+        for Lease { partition, epoch } in leases {
+            let current = self.epochs.get(partition).copied().unwrap_or_default();
+            if current != *epoch {
+                return Err(StoreError::Fenced { partition: *partition, current });
+            }
+        }
+        Ok(())
+    }
+
+    fn lease(&mut self, layer: &mut Layer, lease: Lease) {
+        let epoch = self.epochs.entry(lease.partition).or_default();
+        *epoch = lease.epoch.max(*epoch);
+        layer.lease(lease);
+    }
+
+    /// Adds rows on top: to the last layer, or to a new one if somebody looks at that.
+    fn lay(&mut self, acquired: Option<Lease>, batch: &WriteBatch) {
+        let mut layer = match self.layers.pop().map(Arc::try_unwrap) {
+            Some(Ok(layer)) => layer,
+            Some(Err(looked_at)) => {
+                self.layers.push(looked_at);
+                Layer::default()
+            }
+            None => Layer::default(),
+        };
+        if let Some(lease) = acquired {
+            self.lease(&mut layer, lease);
+        }
+        layer.merge(batch);
+        self.layers.push(Arc::new(layer));
     }
 }
 
-/// Why a transaction is not committed.
-enum Abort {
-    Store(StoreError),
-    Redb(Box<redb::Error>),
+fn unavailable(error: &LogError) -> StoreError {
+    let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    StoreError::Unavailable(format!("{error}: {source}"))
 }
 
-impl<E: Into<redb::Error>> From<E> for Abort {
-    fn from(error: E) -> Self {
-        Self::Redb(Box::new(error.into()))
-    }
-}
-
-fn check(transaction: &WriteTransaction, leases: &[Lease]) -> Result<(), Abort> {
-    let stored = transaction.open_table(LEASES)?;
-    for Lease { partition, epoch } in leases {
-        let current = Epoch(stored.get(partition.0)?.map_or(0, |epoch| epoch.value()));
-        if current != *epoch {
-            return Err(Abort::Store(StoreError::Fenced { partition: *partition, current }));
-        }
-    }
-    Ok(())
-}
-
-fn write_rows(transaction: &WriteTransaction, batch: &WriteBatch) -> Result<(), Abort> {
-    if !batch.conversations.is_empty() {
-        let mut table = transaction.open_table(CONVERSATIONS)?;
-        for ((partition, conversation), row) in &batch.conversations {
-            table.insert((partition.0, conversation.0), tables::conversation_value(row))?;
-        }
-    }
-    if !batch.entries.is_empty() || !batch.trims.is_empty() {
-        let mut table = transaction.open_table(ENTRIES)?;
-        for ((conversation, sequence), entry) in &batch.entries {
-            let bytes = postcard::to_stdvec(&**entry).expect("entries have known lengths");
-            table.insert((conversation.0, sequence.0), bytes.as_slice())?;
-        }
-        // After the inserts: a batch may bring entries that it trims itself.
-        for (conversation, first) in &batch.trims {
-            table.retain_in((conversation.0, 0)..(conversation.0, first.0), |_, _| false)?;
-        }
-    }
-    if !batch.deletions.is_empty() || !batch.trims.is_empty() {
-        let mut table = transaction.open_table(DELETIONS)?;
-        for (conversation, sequence) in &batch.deletions {
-            table.insert((conversation.0, sequence.0), ())?;
-        }
-        for (conversation, first) in &batch.trims {
-            table.retain_in((conversation.0, 0)..(conversation.0, first.0), |_, ()| false)?;
-        }
-    }
-    if !batch.decisions.is_empty() {
-        let mut table = transaction.open_table(DECISIONS)?;
-        for ((partition, author, message), row) in &batch.decisions {
-            table.insert((partition.0, author.0, message.0), tables::decision_value(row))?;
-        }
-    }
-    if !batch.members.is_empty() {
-        let mut members = transaction.open_table(MEMBERS)?;
-        let mut memberships = transaction.open_table(MEMBERSHIPS)?;
-        // In the order of joining per user: the newest interval decides whether one is a member.
-        for ((conversation, user, joined), left) in &batch.members {
-            members.insert((conversation.0, user.0, joined.0), left.map_or(0, |left| left.0))?;
-            match left {
-                None => memberships.insert((user.0, conversation.0), joined.0)?,
-                Some(_) => memberships.remove((user.0, conversation.0))?,
-            };
-        }
-    }
-    if !batch.cursors.is_empty() {
-        let mut table = transaction.open_table(CURSORS)?;
-        for ((conversation, user), cursors) in &batch.cursors {
-            table.insert((conversation.0, user.0), (cursors.delivered.0, cursors.read.0))?;
-        }
-    }
-    Ok(())
-}
-
-fn open(disk: &dyn Disk, dead: &Dead) -> Result<Database, Opening> {
-    let files = disk.list()?;
-    let ready = files.iter().any(|name| name == READY);
-    if !ready && files.iter().any(|name| name == DATA) {
-        disk.remove(DATA)?;
-    }
-    let backend = DiskBackend { file: disk.open(DATA)?, dead: Arc::clone(dead) };
-    let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend)?;
-    if !ready {
-        make_tables(&database)?;
-        disk.sync_dir()?;
-        disk.open(READY)?.sync_data()?;
-        disk.sync_dir()?;
-    }
-    Ok(database)
-}
-
-fn make_tables(database: &Database) -> Result<(), redb::Error> {
-    let transaction = database.begin_write()?;
-    transaction.open_table(LEASES)?;
-    transaction.open_table(CONVERSATIONS)?;
-    transaction.open_table(ENTRIES)?;
-    transaction.open_table(DELETIONS)?;
-    transaction.open_table(DECISIONS)?;
-    transaction.open_table(MEMBERS)?;
-    transaction.open_table(MEMBERSHIPS)?;
-    transaction.open_table(CURSORS)?;
-    transaction.commit()?;
-    Ok(())
-}
-
-#[derive(Debug, thiserror::Error)]
-enum Opening {
-    #[error(transparent)]
-    Disk(#[from] io::Error),
-    #[error(transparent)]
-    Database(#[from] redb::DatabaseError),
-    #[error(transparent)]
-    Tables(#[from] redb::Error),
-}
-
-fn opening(error: &Opening) -> StoreError {
-    match error {
-        Opening::Database(redb::DatabaseError::Storage(redb::StorageError::Corrupted(what))) => {
-            StoreError::Corrupt(what.clone())
-        }
-        Opening::Database(redb::DatabaseError::Storage(redb::StorageError::Io(error)))
-            if error.kind() == io::ErrorKind::InvalidData =>
-        {
-            StoreError::Corrupt(error.to_string())
-        }
-        other => StoreError::Unavailable(other.to_string()),
-    }
-}
-
-fn closed() -> StoreError {
-    StoreError::Unavailable("the engine is closed".to_owned())
+fn unknown(error: &io::Error) -> StoreError {
+    StoreError::Unknown(error.to_string())
 }

@@ -13,6 +13,8 @@ pub type DecisionKey = (u16, u64, u64);
 /// The value of `DECISIONS`.
 pub type DecisionValue = (u64, u64, u64, u16, u8);
 
+/// () -> the last group of the log whose rows are in the tables
+pub const GROUPS: TableDefinition<(), u64> = TableDefinition::new("groups");
 /// partition -> epoch
 pub const LEASES: TableDefinition<u16, u64> = TableDefinition::new("leases");
 /// (partition, conversation) -> (kind, head, first, founders)

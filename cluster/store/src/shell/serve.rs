@@ -16,9 +16,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 /// Pause before the engine is opened again.
 const OPEN_PAUSE: Duration = Duration::from_millis(500);
+
+/// How often somebody looks whether a checkpoint is due.
+const CHECKPOINT_LOOK: Duration = Duration::from_millis(100);
 
 /// How long the last settlements may take at the end.
 const SETTLE_GRACE: Duration = Duration::from_millis(500);
@@ -54,10 +58,12 @@ pub async fn serve_engine(
     let (engine, wanted) = (Arc::clone(&store), config.clone());
     let acquire = move || Writer::open(Arc::clone(&engine), wanted.clone());
     let Some(writer) = until_available(&*worker, &shutdown, acquire).await? else { return Ok(()) };
-    let node = Node { machine, config, broker, store: Arc::clone(&store), worker };
+    let checkpoints = machine.tasks.worker("store checkpoints");
+    let node = Node { machine, config, broker, store: Arc::clone(&store), worker, checkpoints };
     let ended = node.run(writer, listener, shutdown).await;
-    // After the tasks, so that nobody reads any more. What is committed is durable already.
-    let closed = tasks::run_on(&*node.worker, move || store.close()).await;
+    // After the tasks, so that nobody reads any more, and behind the last checkpoint. What is
+    // committed is durable already.
+    let closed = tasks::run_on(&*node.checkpoints, move || store.close()).await;
     match (ended, closed) {
         (Err(error), _) => Err(error),
         (Ok(()), Some(Err(error))) => Err(ServeError::Engine(error)),
@@ -72,6 +78,7 @@ struct Node {
     broker: Arc<dyn Broker>,
     store: Arc<dyn MessageStore>,
     worker: Arc<dyn Worker>,
+    checkpoints: Arc<dyn Worker>,
 }
 
 impl Node {
@@ -81,7 +88,7 @@ impl Node {
         listener: Box<dyn Listener>,
         shutdown: Shutdown,
     ) -> Result<(), ServeError> {
-        let Self { machine, config, broker, store, worker } = self;
+        let Self { machine, config, broker, store, worker, checkpoints } = self;
         let (to_owner, inbox) = mpsc::unbounded_channel();
         let (posts, to_publish) = mpsc::unbounded_channel();
         let board = Arc::new(Mutex::new(writer.status()));
@@ -112,6 +119,8 @@ impl Node {
             owner: to_owner.clone(),
         };
         tasks.add(machine.spawn("store publisher", publisher.run()));
+        let keeper = keep_checkpoints(machine.clone(), Arc::clone(store), Arc::clone(checkpoints));
+        tasks.add(machine.spawn("store checkpoints", keeper));
         let links = server::Desk {
             machine: machine.clone(),
             config: config.clone(),
@@ -148,6 +157,25 @@ impl Node {
         // have made the last settlements. Longer than this only a subscribe call can take.
         let _ = tokio::time::timeout(SETTLE_GRACE, all_ended.recv()).await;
         Ok(())
+    }
+}
+
+/// Makes the engine's checkpoints beside the owner's rounds.
+async fn keep_checkpoints(machine: Machine, store: Arc<dyn MessageStore>, worker: Arc<dyn Worker>) {
+    loop {
+        tokio::time::sleep(CHECKPOINT_LOOK).await;
+        if !store.is_checkpoint_due() {
+            continue;
+        }
+        let (began, engine) = (Instant::now(), Arc::clone(&store));
+        match tasks::run_on(&*worker, move || engine.checkpoint()).await {
+            Some(Ok(())) => machine.telemetry.time("store_checkpoint", began.elapsed()),
+            Some(Err(error)) => {
+                tracing::warn!(%error, "a checkpoint failed; trying again");
+                tokio::time::sleep(OPEN_PAUSE).await;
+            }
+            None => return,
+        }
     }
 }
 

@@ -1,10 +1,10 @@
-//! What the redb engine held at one instant.
+//! What the tree held at one instant.
 
-use super::redb_store::RedbStore;
 use super::tables::{
     self, CONVERSATIONS, CURSORS, DECISIONS, DELETIONS, DecisionKey, DecisionValue, ENTRIES,
     MEMBERS, MEMBERSHIPS,
 };
+use super::tree::Tree;
 use ports::message_store::{ConversationRow, Cursors, DecisionRow, StoreError, StoreView};
 use protocol::store_calls::{Membership, ReceiptItem, UserConversation};
 use protocol::{ClientMessageId, ConversationId, Entry, Partition, Sequence, UserId};
@@ -12,8 +12,8 @@ use redb::{Database, ReadOnlyTable, ReadTransaction};
 use std::sync::RwLockReadGuard;
 
 /// A read transaction and its tables.
-pub struct RedbView<'a> {
-    store: &'a RedbStore,
+pub struct TreeView<'a> {
+    store: &'a Tree,
     conversations: ReadOnlyTable<(u16, u64), (u8, u64, u64, u32)>,
     entries: ReadOnlyTable<(u64, u64), &'static [u8]>,
     deletions: ReadOnlyTable<(u64, u64), ()>,
@@ -25,9 +25,9 @@ pub struct RedbView<'a> {
     _open: RwLockReadGuard<'a, Option<Database>>,
 }
 
-impl<'a> RedbView<'a> {
+impl<'a> TreeView<'a> {
     pub(super) fn open(
-        store: &'a RedbStore,
+        store: &'a Tree,
         open: RwLockReadGuard<'a, Option<Database>>,
         transaction: &ReadTransaction,
     ) -> Result<Self, redb::TableError> {
@@ -66,7 +66,7 @@ impl<'a> RedbView<'a> {
     }
 }
 
-impl StoreView for RedbView<'_> {
+impl StoreView for TreeView<'_> {
     fn conversation(
         &self,
         partition: Partition,

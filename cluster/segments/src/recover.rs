@@ -1,11 +1,10 @@
-//! Opens a log: replays what is there, up to the first bad record of the newest segment.
+//! Opens a log: replays what is there, up to the first bad record of each segment.
 
-use super::{Log, MAGIC, Segment, file_name, frame, segment_of};
-use crate::core::Replay;
+use super::{Format, Log, Options, Segment, frame};
 use ports::Disk;
-use std::collections::BTreeSet;
+use serde::de::DeserializeOwned;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::sync::Arc;
 
 /// Why a log cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -28,31 +27,36 @@ pub enum LogError {
 }
 
 /// A log that was opened.
-pub struct Recovered {
+pub struct Opened {
     /// Ready for appending.
     pub log: Log,
-    /// What it holds.
-    pub replay: Replay,
+    /// The valid bytes of each segment.
+    pub lengths: BTreeMap<u32, u64>,
     /// Closed segments that end in a bad record. A closed segment was complete once, so a disk has
     /// lied or lost something; everything behind the bad record of that segment is missing, the
     /// other segments are not.
     pub damaged: Vec<u32>,
 }
 
-/// Opens the log, or makes one.
-pub fn open(disk: Arc<dyn Disk>, segment_bytes: u64, fsync: bool) -> Result<Recovered, LogError> {
+/// Opens the log, or makes one. Each record is given to `replay` with the number of its segment, in
+/// the order in which they were appended.
+pub fn open<R: DeserializeOwned>(
+    options: Options,
+    mut replay: impl FnMut(R, u32),
+) -> Result<Opened, LogError> {
+    let Options { disk, format, .. } = &options;
     let names = disk.list().map_err(|source| LogError::Disk { file: ".".to_owned(), source })?;
-    let numbers: BTreeSet<u32> = names.iter().filter_map(|name| segment_of(name)).collect();
+    let numbers: BTreeSet<u32> = names.iter().filter_map(|name| format.segment_of(name)).collect();
     let newest = numbers.last().copied().unwrap_or(0);
-    let mut replay = Replay::default();
+    let mut lengths = BTreeMap::new();
     let mut damaged = Vec::new();
     let mut current = None;
     for number in &numbers {
-        let file = file_name(*number);
-        let read = read_segment(&*disk, *number, &mut replay);
+        let file = format.file_name(*number);
+        let read = read_segment(&**disk, *format, *number, &mut replay);
         let read = read.map_err(|source| LogError::Disk { file: file.clone(), source })?;
         let segment = read.ok_or(LogError::Format { file })?;
-        replay.set_length(*number, segment.length);
+        lengths.insert(*number, segment.length);
         if *number == newest {
             current = Some(segment);
         } else if segment.damaged {
@@ -60,30 +64,21 @@ pub fn open(disk: Arc<dyn Disk>, segment_bytes: u64, fsync: bool) -> Result<Reco
         }
     }
     if let Some(segment) = &mut current {
-        let file = file_name(newest);
-        settle(&*disk, segment).map_err(|source| LogError::Disk { file, source })?;
+        let file = format.file_name(newest);
+        settle(&**disk, *format, segment).map_err(|source| LogError::Disk { file, source })?;
     }
     let closed = numbers.into_iter().filter(|number| *number != newest).collect();
-    let log = Log {
-        disk,
-        segment_bytes,
-        fsync,
-        closed,
-        current,
-        newest,
-        given_up: 0,
-        buffer: Vec::new(),
-    };
-    Ok(Recovered { log, replay, damaged })
+    let log = Log { options, closed, current, newest, given_up: 0, buffer: Vec::new() };
+    Ok(Opened { log, lengths, damaged })
 }
 
 /// Makes what was read of the newest segment durable, and nothing else: what was in the cache of a
 /// system whose process was killed is good, but a power loss could still take it.
-fn settle(disk: &dyn Disk, segment: &mut Segment) -> io::Result<()> {
+fn settle(disk: &dyn Disk, format: Format, segment: &mut Segment) -> io::Result<()> {
     if segment.length == 0 {
         segment.file.set_len(0)?;
-        segment.file.write_at(0, &MAGIC)?;
-        segment.length = MAGIC.len() as u64;
+        segment.file.write_at(0, &format.magic)?;
+        segment.length = format.magic.len() as u64;
     } else if segment.damaged {
         segment.file.set_len(segment.length)?;
     }
@@ -94,22 +89,29 @@ fn settle(disk: &dyn Disk, segment: &mut Segment) -> io::Result<()> {
 
 /// Replays a segment; `None` if it is of another format. Its length is 0 if it was torn in its first
 /// bytes.
-fn read_segment(disk: &dyn Disk, number: u32, replay: &mut Replay) -> io::Result<Option<Segment>> {
-    let file = disk.open(&file_name(number))?;
+fn read_segment<R: DeserializeOwned>(
+    disk: &dyn Disk,
+    format: Format,
+    number: u32,
+    replay: &mut impl FnMut(R, u32),
+) -> io::Result<Option<Segment>> {
+    let file = disk.open(&format.file_name(number))?;
     let size = file.len()?;
     let mut bytes = vec![0; usize::try_from(size).map_err(io::Error::other)?];
     file.read_at(0, &mut bytes)?;
-    let magic = &bytes[..bytes.len().min(MAGIC.len())];
-    if magic != MAGIC {
-        let torn = magic.iter().zip(MAGIC).all(|(found, wanted)| *found == wanted || *found == 0);
-        let empty = Segment { number, file, length: 0, chain: number, damaged: true };
-        return Ok(torn.then_some(empty));
+    let segment =
+        |length, chain, damaged| Segment { number, file, length, chain, damaged, full: false };
+    let magic = &bytes[..bytes.len().min(format.magic.len())];
+    if magic != format.magic {
+        let torn =
+            magic.iter().zip(format.magic).all(|(found, wanted)| *found == wanted || *found == 0);
+        return Ok(torn.then(|| segment(0, number, true)));
     }
-    let mut at = MAGIC.len();
+    let mut at = format.magic.len();
     let mut chain = number;
     while let Some(read) = frame::read(&bytes, at, chain) {
-        replay.apply(read.record, number);
+        replay(read.record, number);
         (at, chain) = (read.end, read.chain);
     }
-    Ok(Some(Segment { number, file, length: at as u64, chain, damaged: at < bytes.len() }))
+    Ok(Some(segment(at as u64, chain, at < bytes.len())))
 }

@@ -3,13 +3,14 @@
 //! Each checksum is continued from the one before, the first from the segment's number. So a stale
 //! record behind a cut, or one that survived a hole before it, never looks like the next record.
 
-use crate::core::Record;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 /// Length and checksum.
 const HEADER: usize = 8;
 
 /// Appends a record; the checksum that the next one continues.
-pub fn write(buffer: &mut Vec<u8>, record: &Record, chain: u32) -> u32 {
+pub fn write<R: Serialize>(buffer: &mut Vec<u8>, record: &R, chain: u32) -> u32 {
     let start = buffer.len();
     buffer.extend_from_slice(&[0; HEADER]);
     *buffer =
@@ -22,9 +23,9 @@ pub fn write(buffer: &mut Vec<u8>, record: &Record, chain: u32) -> u32 {
 }
 
 /// A record, where it ends, and the checksum that the next one continues.
-pub struct Read {
+pub struct Read<R> {
     /// The record.
-    pub record: Record,
+    pub record: R,
     /// The offset behind it.
     pub end: usize,
     /// Its checksum.
@@ -32,7 +33,7 @@ pub struct Read {
 }
 
 /// Reads the record at `start`; `None` if there is no good one.
-pub fn read(bytes: &[u8], start: usize, chain: u32) -> Option<Read> {
+pub fn read<R: DeserializeOwned>(bytes: &[u8], start: usize, chain: u32) -> Option<Read<R>> {
     let header = bytes.get(start..start.checked_add(HEADER)?)?;
     let length = u32::from_le_bytes([header[0], header[1], header[2], header[3]]) as usize;
     let checksum = u32::from_le_bytes([header[4], header[5], header[6], header[7]]);

@@ -1,0 +1,240 @@
+//! The rows in the order of their keys: one redb database per store node, on the node's disk.
+//!
+//! redb writes copy-on-write pages and switches to them by one checksummed header after a sync, so a
+//! power loss leaves the last committed state. Two things are added here: a marker file, because a
+//! half-made database file is indistinguishable from a damaged one; and reopening, because redb
+//! refuses all work after an I/O error.
+
+use super::backend::{Dead, DiskBackend};
+use super::layer::Layer;
+use super::tables::{
+    self, CONVERSATIONS, CURSORS, DECISIONS, DELETIONS, ENTRIES, GROUPS, LEASES, MEMBERS,
+    MEMBERSHIPS,
+};
+use super::tree_view::TreeView;
+use ports::Disk;
+use ports::message_store::StoreError;
+use protocol::{Epoch, Partition};
+use redb::{Database, ReadableDatabase, ReadableTable, WriteTransaction};
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+/// The database.
+const DATA: &str = "store.redb";
+/// Exists once the database has been made completely.
+const READY: &str = "store.ready";
+/// redb's page cache. Modest: a simulation runs several store nodes in one process, and what the
+/// owners need most (heads, members) they cache themselves.
+const CACHE_BYTES: usize = 32 * 1024 * 1024;
+
+/// A redb database on a disk. Dropped without `close`, it leaves the disk as a killed process would.
+pub struct Tree {
+    disk: Arc<dyn Disk>,
+    database: RwLock<Option<Database>>,
+    dead: Dead,
+    broken: AtomicBool,
+}
+
+impl Tree {
+    /// Opens the database of a disk, or makes it.
+    pub fn open(disk: Arc<dyn Disk>) -> Result<Self, StoreError> {
+        let dead = Dead::default();
+        let database = open(&*disk, &dead).map_err(|error| opening(&error))?;
+        let database = RwLock::new(Some(database));
+        Ok(Self { disk, dead, database, broken: AtomicBool::new(false) })
+    }
+
+    /// The last group of the log whose rows are here, and the epochs of all partitions.
+    pub fn written(&self) -> Result<(u64, BTreeMap<Partition, Epoch>), StoreError> {
+        let guard = self.database()?;
+        let database = guard.as_ref().ok_or_else(closed)?;
+        let read = || -> Result<_, redb::Error> {
+            let transaction = database.begin_read()?;
+            let through = transaction.open_table(GROUPS)?.get(())?.map_or(0, |row| row.value());
+            let mut epochs = BTreeMap::new();
+            for row in transaction.open_table(LEASES)?.iter()? {
+                let (partition, epoch) = row?;
+                epochs.insert(Partition(partition.value()), Epoch(epoch.value()));
+            }
+            Ok((through, epochs))
+        };
+        read().map_err(|error| self.failed(error))
+    }
+
+    /// Writes the rows of all groups of the log up to `through`, oldest layer first; durable on `Ok`.
+    pub fn write(&self, layers: &[Arc<Layer>], through: u64) -> Result<(), StoreError> {
+        let guard = self.database()?;
+        let database = guard.as_ref().ok_or_else(closed)?;
+        let write = || -> Result<(), redb::Error> {
+            let mut transaction = database.begin_write()?;
+            // The next opening after a crash then need not walk through all pages.
+            transaction.set_quick_repair(true);
+            for layer in layers {
+                write_layer(&transaction, layer)?;
+            }
+            transaction.open_table(GROUPS)?.insert((), through)?;
+            transaction.commit()?;
+            Ok(())
+        };
+        write().map_err(|error| self.failed(error))
+    }
+
+    /// What is here, as of now.
+    pub fn view(&self) -> Result<TreeView<'_>, StoreError> {
+        let guard = self.database()?;
+        let database = guard.as_ref().ok_or_else(closed)?;
+        let transaction = database.begin_read().map_err(|error| self.failed(error))?;
+        TreeView::open(self, guard, &transaction).map_err(|error| self.failed(error))
+    }
+
+    /// Gives redb's resources back; the last call.
+    pub fn close(&self) -> Result<(), StoreError> {
+        let database = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
+        match database.map(Database::close) {
+            Some(Err(error)) => Err(self.failed(error)),
+            Some(Ok(())) | None => Ok(()),
+        }
+    }
+
+    /// The database, opened anew if the last I/O failed.
+    pub(super) fn database(&self) -> Result<RwLockReadGuard<'_, Option<Database>>, StoreError> {
+        if self.broken.load(Ordering::Acquire) {
+            // Waits for the views that are in use, so that never two databases share the file.
+            let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
+            if self.broken.load(Ordering::Acquire) {
+                drop(slot.take());
+                *slot = Some(open(&*self.disk, &self.dead).map_err(|error| opening(&error))?);
+                self.broken.store(false, Ordering::Release);
+            }
+        }
+        Ok(self.database.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Turns an error of redb into ours, and remembers that the database must be opened anew.
+    pub(super) fn failed(&self, error: impl Into<redb::Error>) -> StoreError {
+        match error.into() {
+            redb::Error::Corrupted(what) => StoreError::Corrupt(what),
+            error => {
+                self.broken.store(true, Ordering::Release);
+                StoreError::Unavailable(error.to_string())
+            }
+        }
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        // After `close` there is no database left that could write.
+        self.dead.store(true, Ordering::Release);
+    }
+}
+
+fn write_layer(transaction: &WriteTransaction, layer: &Layer) -> Result<(), redb::Error> {
+    let Layer { rows, memberships, leases } = layer;
+    let mut table = transaction.open_table(LEASES)?;
+    for (partition, epoch) in leases {
+        table.insert(partition.0, epoch.0)?;
+    }
+    let mut table = transaction.open_table(CONVERSATIONS)?;
+    for ((partition, conversation), row) in &rows.conversations {
+        table.insert((partition.0, conversation.0), tables::conversation_value(row))?;
+    }
+    let mut table = transaction.open_table(ENTRIES)?;
+    for (conversation, first) in &rows.trims {
+        table.retain_in((conversation.0, 0)..(conversation.0, first.0), |_, _| false)?;
+    }
+    for ((conversation, sequence), entry) in &rows.entries {
+        let bytes = postcard::to_stdvec(&**entry).expect("entries have known lengths");
+        table.insert((conversation.0, sequence.0), bytes.as_slice())?;
+    }
+    let mut table = transaction.open_table(DELETIONS)?;
+    for (conversation, first) in &rows.trims {
+        table.retain_in((conversation.0, 0)..(conversation.0, first.0), |_, ()| false)?;
+    }
+    for (conversation, sequence) in &rows.deletions {
+        table.insert((conversation.0, sequence.0), ())?;
+    }
+    let mut table = transaction.open_table(DECISIONS)?;
+    for ((partition, author, message), row) in &rows.decisions {
+        table.insert((partition.0, author.0, message.0), tables::decision_value(row))?;
+    }
+    let mut table = transaction.open_table(MEMBERS)?;
+    for ((conversation, user, joined), left) in &rows.members {
+        let left = left.map_or(0, |left| left.0);
+        table.insert((conversation.0, user.0, joined.0), left)?;
+    }
+    let mut table = transaction.open_table(MEMBERSHIPS)?;
+    for ((user, conversation), joined) in memberships {
+        match joined {
+            Some(joined) => table.insert((user.0, conversation.0), joined.0)?,
+            None => table.remove((user.0, conversation.0))?,
+        };
+    }
+    let mut table = transaction.open_table(CURSORS)?;
+    for ((conversation, user), cursors) in &rows.cursors {
+        table.insert((conversation.0, user.0), (cursors.delivered.0, cursors.read.0))?;
+    }
+    Ok(())
+}
+
+fn open(disk: &dyn Disk, dead: &Dead) -> Result<Database, Opening> {
+    let files = disk.list()?;
+    let ready = files.iter().any(|name| name == READY);
+    if !ready && files.iter().any(|name| name == DATA) {
+        disk.remove(DATA)?;
+    }
+    let backend = DiskBackend { file: disk.open(DATA)?, dead: Arc::clone(dead) };
+    let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend)?;
+    if !ready {
+        make_tables(&database)?;
+        disk.sync_dir()?;
+        disk.open(READY)?.sync_data()?;
+        disk.sync_dir()?;
+    }
+    Ok(database)
+}
+
+fn make_tables(database: &Database) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    transaction.open_table(GROUPS)?;
+    transaction.open_table(LEASES)?;
+    transaction.open_table(CONVERSATIONS)?;
+    transaction.open_table(ENTRIES)?;
+    transaction.open_table(DELETIONS)?;
+    transaction.open_table(DECISIONS)?;
+    transaction.open_table(MEMBERS)?;
+    transaction.open_table(MEMBERSHIPS)?;
+    transaction.open_table(CURSORS)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Opening {
+    #[error(transparent)]
+    Disk(#[from] io::Error),
+    #[error(transparent)]
+    Database(#[from] redb::DatabaseError),
+    #[error(transparent)]
+    Tables(#[from] redb::Error),
+}
+
+fn opening(error: &Opening) -> StoreError {
+    match error {
+        Opening::Database(redb::DatabaseError::Storage(redb::StorageError::Corrupted(what))) => {
+            StoreError::Corrupt(what.clone())
+        }
+        Opening::Database(redb::DatabaseError::Storage(redb::StorageError::Io(error)))
+            if error.kind() == io::ErrorKind::InvalidData =>
+        {
+            StoreError::Corrupt(error.to_string())
+        }
+        other => StoreError::Unavailable(other.to_string()),
+    }
+}
+
+fn closed() -> StoreError {
+    StoreError::Unavailable("the engine is closed".to_owned())
+}
