@@ -220,6 +220,31 @@ async fn a_conversation_that_is_gone_is_read_as_empty() {
     assert_eq!(count(&events, |what| matches!(what, What::StoredAll { whole: true, .. })), 15);
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_last_reads_wait_for_the_owners_and_not_for_the_notifier() {
+    let memory = Memory::default();
+    let gateways = ["gateway-1:80".to_owned()];
+    let cluster = FakeCluster::start(&memory, &gateways, false).await;
+    let targets = Targets::development(gateways.into());
+    let plan = Arc::new(Plan::new(&scenario(), 7));
+    let recorder = Arc::new(Notes { began: Instant::now(), events: Mutex::default() });
+    let machine = memory.machine("clients-1");
+    set_up(machine.clone(), plan.clone(), targets.clone(), recorder.clone())
+        .await
+        .expect("the cluster takes every conversation");
+    cluster.wait_for_looks(40);
+    let doubts =
+        final_reads(machine.clone(), plan.clone(), targets.clone(), recorder.clone()).await;
+    assert_eq!(doubts, [""; 0]);
+    assert_eq!(cluster.read_early(), (0, 0));
+
+    // Not for ever: what is still under way then is a doubt, not a verdict.
+    cluster.wait_for_looks(u64::MAX);
+    let doubts = final_reads(machine, plan, targets, recorder).await;
+    assert_eq!(doubts, ["messages still wait for their owners 60s after the load"]);
+    assert!(cluster.read_early().0 > 0);
+}
+
 #[test]
 fn the_same_seed_makes_the_same_history() {
     let history = || {

@@ -68,6 +68,17 @@ impl FakeCluster {
         self.state().conversations.remove(&conversation);
     }
 
+    /// Lets messages wait for an owner, until somebody has looked so often.
+    pub fn wait_for_looks(&self, looks: u64) {
+        self.state().waiting = Some(looks);
+    }
+
+    /// How often entries were read while messages waited, and how many still wait.
+    pub fn read_early(&self) -> (u64, u64) {
+        let state = self.state();
+        (state.read_early, state.waiting.unwrap_or(0))
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no holder panics")
     }
@@ -92,7 +103,7 @@ impl FakeCluster {
             }
             (&Method::GET, ["v1", "conversations", id, "receipts"]) => self.receipts(number(id)),
             (&Method::GET, ["v1", "dead-letters"]) => json!({ "dead_letters": [] }),
-            (&Method::GET, ["v1", "queues"]) => json!({ "queues": [] }),
+            (&Method::GET, ["v1", "queues"]) => self.queues(),
             (&Method::GET, ["v1", "partitions"]) => json!({ "partitions": [] }),
             _ => Value::Null,
         };
@@ -127,8 +138,20 @@ impl FakeCluster {
         json!({ "sequence": sequence })
     }
 
+    fn queues(&self) -> Value {
+        let mut state = self.state();
+        let Some(waiting) = &mut state.waiting else { return json!({ "queues": [] }) };
+        let found = *waiting;
+        *waiting = found.saturating_sub(1);
+        json!({ "queues": [
+            { "queue": "notify-0", "messages": 7 },
+            { "queue": "inbound-2", "messages": found },
+        ] })
+    }
+
     fn entries(&self, id: u64, after: u64) -> Value {
-        let state = self.state();
+        let mut state = self.state();
+        state.read_early += u64::from(state.waiting.unwrap_or(0) > 0);
         let Some(conversation) = state.conversations.get(&ConversationId(id)) else {
             return Value::Null;
         };

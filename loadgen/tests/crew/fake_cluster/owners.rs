@@ -21,6 +21,10 @@ pub struct State {
     pub next_session: u64,
     pub faults: bool,
     pub sends: u64,
+    /// Messages in an owner's queue, if there are queues; each look at them finds one less.
+    pub waiting: Option<u64>,
+    /// Reads of entries while messages waited.
+    pub read_early: u64,
 }
 
 #[derive(Default)]
