@@ -9,6 +9,7 @@ pub mod journal;
 pub mod machine;
 pub mod run;
 pub mod seed;
+pub mod stall;
 pub mod world;
 
 pub use run::{Ended, Progress, run};

@@ -1,7 +1,7 @@
 //! Every step that a change must pass, in the order in which it fails fastest.
 
 use crate::repository::root;
-use crate::{cargo_program, say, tidy};
+use crate::{cargo_program, choices, say, tidy};
 use anyhow::Context;
 use std::path::PathBuf;
 use std::process::Command;
@@ -21,11 +21,13 @@ enum Action {
     Tidy,
     /// Runs every safety scenario with a few seeds.
     Safety,
+    /// Runs every bad design choice until it is caught.
+    Choices,
 }
 
 const SMOKE: &str = "scenarios/safety/smoke.toml";
 
-const STEPS: [(&str, Action); 8] = [
+const STEPS: [(&str, Action); 9] = [
     ("fmt", Action::Cargo(&["fmt", "--all", "--check"])),
     ("tidy", Action::Tidy),
     ("clippy", Action::Cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
@@ -34,6 +36,7 @@ const STEPS: [(&str, Action); 8] = [
     ("build", Action::Cargo(&["build", "--release"])),
     ("twin", Action::Cargo(&["run", "--release", "--quiet", "--", "twin", SMOKE, "--seed", "1"])),
     ("safety", Action::Safety),
+    ("choices", Action::Choices),
 ];
 
 /// Which steps to run.
@@ -95,6 +98,7 @@ fn timed<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<(Duratio
 fn act(action: Action) -> anyhow::Result<bool> {
     match action {
         Action::Tidy => tidy::run(),
+        Action::Choices => choices::run(),
         Action::Cargo(arguments) => cargo(arguments.iter().copied(), None),
         Action::CargoDoc(arguments) => {
             cargo(arguments.iter().copied(), Some(("RUSTDOCFLAGS", "-Dwarnings")))

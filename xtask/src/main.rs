@@ -1,6 +1,7 @@
 //! Developer commands: `cargo xtask check` and `cargo xtask tidy`.
 
 mod check;
+mod choices;
 mod repository;
 mod tidy;
 

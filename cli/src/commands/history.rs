@@ -35,7 +35,10 @@ impl PrintHistory {
                 }
             }),
         );
-        drop(progress);
+        if let Some(doubt) = sim::stall::follow(&progress, sim::stall::PATIENCE, |_| {}) {
+            crate::console::error(&doubt);
+            return Ok(2);
+        }
         let ended = thread.join().map_err(|_| anyhow::anyhow!("the simulating thread is gone"))?;
         let writer = Arc::into_inner(writer).and_then(|writer| writer.into_inner().ok());
         if let Some(writer) = writer {

@@ -5,6 +5,7 @@ use crate::observation::{Circumstances, Concluded, Shared};
 use crate::opening::{Opened, Opening};
 use clap::Args;
 use report::Took;
+use sim::Ended;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use verify::history::event::Engine;
@@ -62,7 +63,7 @@ impl Run {
         let cpu = node::real::cpu_time();
         let (progress, thread) = sim::run(scenario.clone(), self.seed, observation.sink());
         let mut line = ProgressLine::new(self.quiet || self.json);
-        for at in progress {
+        let stall = sim::stall::follow(&progress, sim::stall::PATIENCE, |at| {
             let wall = started.elapsed().as_secs_f64().max(0.001);
             line.show(&report::progress(
                 at.simulated.as_secs_f64(),
@@ -71,9 +72,13 @@ impl Run {
                 observation.violations(),
                 at.simulated.as_secs_f64() / wall,
             ));
-        }
+        });
         line.finish();
-        let ended = thread.join().map_err(|_| anyhow::anyhow!("the simulating thread is gone"))?;
+        let ended = match stall {
+            // Its thread ends with the process.
+            Some(doubt) => Ended { doubts: vec![doubt], ..Ended::default() },
+            None => thread.join().map_err(|_| anyhow::anyhow!("the simulating thread is gone"))?,
+        };
         observation.conclude(Circumstances {
             scenario: &scenario,
             reproduce: &reproduce,

@@ -110,8 +110,7 @@ impl Owner {
                 return Ok(());
             }
             self.whisper();
-            let open = self.unconfirmed < limits::OWNER_WINDOW;
-            let receipts_due = self.receipts_since.map(|since| since + RECEIPTS_PAUSE);
+            let alarm = self.alarm();
             tokio::select! {
                 biased;
                 () = &mut asked, if deadline.is_none() => {
@@ -125,8 +124,7 @@ impl Owner {
                     Some(input) => self.take(input),
                     None => return Ok(()),
                 },
-                () = until(self.gather_until), if round.is_none() => self.gather_until = None,
-                () = until(receipts_due), if round.is_none() && open && deadline.is_none() => {}
+                () = until(alarm), if round.is_none() && deadline.is_none() => self.gather_until = None,
             }
         }
     }
@@ -190,6 +188,14 @@ impl Owner {
     }
 
     /// Whether the next round waits for more to share its commit.
+    /// When the next round may become possible although nothing comes in. While it gathers, cursors
+    /// that are due wait for its end: an alarm that has passed must make a round possible.
+    fn alarm(&self) -> Option<Instant> {
+        let open = self.unconfirmed < limits::OWNER_WINDOW;
+        let receipts_due = self.receipts_since.map(|since| since + RECEIPTS_PAUSE);
+        self.gather_until.or(receipts_due.filter(|_| open))
+    }
+
     fn is_gathering(&self) -> bool {
         self.gather_until.is_some_and(|until| Instant::now() < until)
             && self.pending.waiting() < self.config.group_commit_max
