@@ -4,7 +4,8 @@
 //! connection attempts per second are at most twice as many, plus one attempt of 5 % of the devices.
 //! The attempt after a device's own goodbye (code 1000) does not count: the scenario wanted it.
 //!
-//! Judged if both sides have at least 20 answered sends; otherwise this check is idle. Factor and
+//! Judged if there was a fault and both sides have at least 20 answered sends; otherwise this check is
+//! idle: without a fault there is nothing to recover from. Factor and
 //! allowance leave room for chance in small samples: what this is to catch (a retry storm, a queue
 //! that never drains) is a matter of orders of magnitude. Streaming: two histograms.
 
@@ -99,10 +100,13 @@ impl Check for Invariant {
     }
 
     fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
-        let (Some(began), Some(healed)) = (self.load_began_at, ground.run.healed_at) else {
+        let run = &ground.run;
+        let (Some(began), Some(fault), Some(healed)) =
+            (self.load_began_at, run.first_fault_at, run.healed_at)
+        else {
             return;
         };
-        let faults_began = ground.run.first_fault_at.unwrap_or(healed).min(healed);
+        let faults_began = fault.min(healed);
         let recovered = healed.saturating_add(ground.header.deadlines.recovered_us);
         self.before.lasted_us = faults_began.saturating_sub(began);
         self.after.lasted_us = self.after_until.unwrap_or(ground.now).saturating_sub(recovered);
@@ -225,6 +229,19 @@ mod tests {
             run = run.push(What::Resent { device, conversation, message });
         }
         violated(NAME, &run.finish());
+    }
+
+    #[test]
+    fn without_a_fault_there_is_nothing_to_recover_from() {
+        let mut run = Builder::new(2, 1).group(1, &[1, 2]).connect_all();
+        for _ in 0..30 {
+            run = run.wait(10_000).say(1, 1);
+        }
+        run = run.heal().wait(600_000);
+        for _ in 0..30 {
+            run = run.wait(10_000).send(1, 1).wait(300_000).commit(1).accept(1).deliver(1);
+        }
+        assert_eq!(finding(NAME, &run.finish()).judged, 0);
     }
 
     #[test]

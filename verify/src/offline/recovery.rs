@@ -51,6 +51,9 @@ pub(super) fn does_not_recover(facts: &Facts<'_>) -> bool {
     };
     let healed_index = index_of(|is| *is == What::Phase(Phase::Heal));
     let fault_index = index_of(|is| matches!(is, What::FaultBegan { .. }));
+    if fault_index == end {
+        return false;
+    }
     let windows = Windows {
         load: index_of(|is| *is == What::Phase(Phase::Load)),
         before_until: fault_index.min(healed_index),
@@ -69,7 +72,7 @@ pub(super) fn does_not_recover(facts: &Facts<'_>) -> bool {
         side[(side.len() * 9).div_ceil(10) - 1]
     });
     let last = facts.events.last().map_or(0, |(at, _)| *at);
-    let faults_began = facts.events.get(fault_index).map_or(healed, |(at, _)| *at).min(healed);
+    let faults_began = facts.events[fault_index].0.min(healed);
     let before_us = faults_began.saturating_sub(*began);
     let after_us = windows.settled_at.unwrap_or(last).saturating_sub(windows.recovered_at);
     let resends =
