@@ -11,6 +11,7 @@ use protocol::{
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 /// The right to write to a partition, until somebody acquires it under a higher epoch.
@@ -20,6 +21,25 @@ pub struct Lease {
     pub partition: Partition,
     /// The fencing number.
     pub epoch: Epoch,
+}
+
+/// Whose rows an engine holds. Which partitions live on a store node follows from these numbers, so
+/// under others its conversations would seem to be gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Which store node, from 1.
+    pub number: NodeNumber,
+    /// Of how many.
+    pub stores: u16,
+    /// Partitions of the cluster.
+    pub partitions: u16,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { number, stores, partitions } = self;
+        write!(f, "store {number} of {stores} with {partitions} partitions")
+    }
 }
 
 /// Why the engine did not do what it was asked.
@@ -42,6 +62,18 @@ pub enum StoreError {
     /// The engine's data is damaged. Trying again will not help.
     #[error("the stored data is damaged: {0}")]
     Corrupt(String),
+    /// The engine's data belongs to another place. Trying again will not help.
+    #[error(
+        "the data was made for {made}, and was opened for {asked}; the number of stores and of \
+         partitions never changes for given data: start with {} stores and {} partitions, or with \
+         another data folder", .made.stores, .made.partitions
+    )]
+    OtherPlace {
+        /// As it is stored.
+        made: Place,
+        /// As it was asked for.
+        asked: Place,
+    },
 }
 
 /// What is stored of a conversation besides its entries, members and cursors.

@@ -1,7 +1,7 @@
 //! What a store node is told when it starts, and why it may end.
 
 use link::LinkTiming;
-use ports::message_store::StoreError;
+use ports::message_store::{Place, StoreError};
 use protocol::{Design, NodeNumber, Partition, partition};
 use std::io;
 
@@ -27,6 +27,12 @@ pub struct StoreConfig {
 }
 
 impl StoreConfig {
+    /// What the disk of this node remembers.
+    pub fn place(&self) -> Place {
+        let Self { number, stores_total: stores, partitions_total: partitions, .. } = *self;
+        Place { number, stores, partitions }
+    }
+
     /// The partitions that live on this node.
     pub fn partitions(&self) -> impl Iterator<Item = Partition> + '_ {
         let here = |p: &Partition| partition::home_of(*p, self.stores_total) == self.number;

@@ -3,7 +3,7 @@
 use super::RedbStore;
 use super::crash_disk::CrashDisk;
 use ports::message_store::{
-    ConversationRow, Cursors, DecisionRow, Lease, MessageStore, StoreError, WriteBatch,
+    ConversationRow, Cursors, DecisionRow, Lease, MessageStore, Place, StoreError, WriteBatch,
 };
 use protocol::design::Fsync;
 use protocol::store_calls::ConversationKind;
@@ -12,6 +12,7 @@ use protocol::{
 };
 use std::sync::Arc;
 
+const PLACE: Place = Place { number: NodeNumber(1), stores: 2, partitions: 8 };
 const PARTITION: Partition = Partition(3);
 const CONVERSATION: ConversationId = ConversationId(9);
 const AUTHOR: UserId = UserId(5);
@@ -64,7 +65,7 @@ fn batch(n: u64, epoch: Epoch) -> WriteBatch {
 fn work(disk: &CrashDisk, fsync: Fsync) -> Result<(u64, Epoch), (u64, Epoch)> {
     let (mut committed, mut epoch) = (0, Epoch(0));
     let run = |committed: &mut u64, epoch: &mut Epoch| -> Result<(), StoreError> {
-        let store = RedbStore::open(Arc::new(disk.clone()), fsync)?;
+        let store = RedbStore::open_at(Arc::new(disk.clone()), fsync, PLACE)?;
         let lease = store.acquire(PARTITION, Epoch(0))?;
         *epoch = lease.epoch;
         for n in 0..BATCHES {
@@ -84,7 +85,8 @@ fn work(disk: &CrashDisk, fsync: Fsync) -> Result<(u64, Epoch), (u64, Epoch)> {
 
 /// Opens what is left and counts the batches in it; every one is there as a whole.
 fn recovered(disk: &CrashDisk, acquired: Epoch) -> u64 {
-    let store = RedbStore::open(Arc::new(disk.clone()), Fsync::Always).expect("it opens again");
+    let store = RedbStore::open_at(Arc::new(disk.clone()), Fsync::Always, PLACE);
+    let store = store.expect("it opens again");
     let head = {
         let view = store.view().expect("a view");
         let row = view.conversation(PARTITION, CONVERSATION).expect("readable");

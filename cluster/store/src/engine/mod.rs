@@ -14,6 +14,8 @@ pub(crate) mod crash_disk;
 mod layer;
 #[cfg(test)]
 pub(crate) mod memory;
+#[cfg(test)]
+mod places;
 mod redb_store;
 mod tables;
 mod tree;

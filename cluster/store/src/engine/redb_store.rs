@@ -20,7 +20,7 @@ use super::layer::Layer;
 use super::tree::Tree;
 use super::view::LayeredView;
 use ports::Disk;
-use ports::message_store::{Lease, MessageStore, StoreError, StoreView, WriteBatch};
+use ports::message_store::{Lease, MessageStore, Place, StoreError, StoreView, WriteBatch};
 use protocol::design::Fsync;
 use protocol::{Epoch, Partition};
 use segments::{Format, Log, LogError, Opened, Options};
@@ -74,9 +74,18 @@ struct State {
 }
 
 impl RedbStore {
-    /// Opens what is on the disk, or makes it.
+    /// Opens what is on the disk, or makes it, whosever it is.
     pub fn open(disk: Arc<dyn Disk>, fsync: Fsync) -> Result<Self, StoreError> {
-        let tree = Tree::open(Arc::clone(&disk))?;
+        Self::opened(disk, fsync, None)
+    }
+
+    /// The same for one place: a new disk remembers it, and one of another place is refused.
+    pub fn open_at(disk: Arc<dyn Disk>, fsync: Fsync, place: Place) -> Result<Self, StoreError> {
+        Self::opened(disk, fsync, Some(place))
+    }
+
+    fn opened(disk: Arc<dyn Disk>, fsync: Fsync, place: Option<Place>) -> Result<Self, StoreError> {
+        let tree = Tree::open(Arc::clone(&disk), place)?;
         let (in_tree, epochs) = tree.written()?;
         let mut state =
             State { epochs, layers: Vec::new(), last: in_tree, in_tree, bytes: 0, unneeded: None };

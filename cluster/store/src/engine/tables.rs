@@ -3,7 +3,7 @@
 //! Keys are tuples of plain numbers in the order in which they are read: all entries of a
 //! conversation lie side by side.
 
-use ports::message_store::{ConversationRow, Cursors, DecisionRow};
+use ports::message_store::{ConversationRow, Cursors, DecisionRow, Place};
 use protocol::store_calls::ConversationKind;
 use protocol::{ConversationId, Epoch, NodeNumber, RejectReason, Sequence};
 use redb::TableDefinition;
@@ -13,6 +13,8 @@ pub type DecisionKey = (u16, u64, u64);
 /// The value of `DECISIONS`.
 pub type DecisionValue = (u64, u64, u64, u16, u8);
 
+/// () -> (number, stores, partitions) of the store node that the disk belongs to
+pub const PLACE: TableDefinition<(), (u16, u16, u16)> = TableDefinition::new("place");
 /// () -> the last group of the log whose rows are in the tables
 pub const GROUPS: TableDefinition<(), u64> = TableDefinition::new("groups");
 /// partition -> epoch
@@ -33,6 +35,16 @@ pub const MEMBERS: TableDefinition<(u64, u64, u64), u64> = TableDefinition::new(
 pub const MEMBERSHIPS: TableDefinition<(u64, u64), u64> = TableDefinition::new("memberships");
 /// (conversation, user) -> (delivered, read)
 pub const CURSORS: TableDefinition<(u64, u64), (u64, u64)> = TableDefinition::new("cursors");
+
+/// A row of `PLACE`.
+pub fn place_value(place: Place) -> (u16, u16, u16) {
+    (place.number.0, place.stores, place.partitions)
+}
+
+/// The same back.
+pub fn place_row((number, stores, partitions): (u16, u16, u16)) -> Place {
+    Place { number: NodeNumber(number), stores, partitions }
+}
 
 /// A row of `CONVERSATIONS`.
 pub fn conversation_value(row: &ConversationRow) -> (u8, u64, u64, u32) {

@@ -9,11 +9,11 @@ use super::backend::{Dead, DiskBackend};
 use super::layer::Layer;
 use super::tables::{
     self, CONVERSATIONS, CURSORS, DECISIONS, DELETIONS, ENTRIES, GROUPS, LEASES, MEMBERS,
-    MEMBERSHIPS,
+    MEMBERSHIPS, PLACE,
 };
 use super::tree_view::TreeView;
 use ports::Disk;
-use ports::message_store::StoreError;
+use ports::message_store::{Place, StoreError};
 use protocol::{Epoch, Partition};
 use redb::{Database, ReadableDatabase, ReadableTable, WriteTransaction};
 use std::collections::BTreeMap;
@@ -38,10 +38,17 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Opens the database of a disk, or makes it.
-    pub fn open(disk: Arc<dyn Disk>) -> Result<Self, StoreError> {
+    /// Opens the database of a disk, or makes it. With a place: a disk that knows none yet belongs to
+    /// it from now on, and one of another place is refused.
+    pub fn open(disk: Arc<dyn Disk>, place: Option<Place>) -> Result<Self, StoreError> {
         let dead = Dead::default();
-        let database = open(&*disk, &dead).map_err(|error| opening(&error))?;
+        let database = open(&*disk, &dead, place).map_err(|error| opening(&error))?;
+        if let Some(asked) = place {
+            let made = settle(&database, asked).map_err(|error| opening(&error.into()))?;
+            if made != asked {
+                return Err(StoreError::OtherPlace { made, asked });
+            }
+        }
         let database = RwLock::new(Some(database));
         Ok(Self { disk, dead, database, broken: AtomicBool::new(false) })
     }
@@ -105,7 +112,8 @@ impl Tree {
             let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
             if self.broken.load(Ordering::Acquire) {
                 drop(slot.take());
-                *slot = Some(open(&*self.disk, &self.dead).map_err(|error| opening(&error))?);
+                let opened = open(&*self.disk, &self.dead, None);
+                *slot = Some(opened.map_err(|error| opening(&error))?);
                 self.broken.store(false, Ordering::Release);
             }
         }
@@ -179,7 +187,7 @@ fn write_layer(transaction: &WriteTransaction, layer: &Layer) -> Result<(), redb
     Ok(())
 }
 
-fn open(disk: &dyn Disk, dead: &Dead) -> Result<Database, Opening> {
+fn open(disk: &dyn Disk, dead: &Dead, place: Option<Place>) -> Result<Database, Opening> {
     let files = disk.list()?;
     let ready = files.iter().any(|name| name == READY);
     if !ready && files.iter().any(|name| name == DATA) {
@@ -188,7 +196,7 @@ fn open(disk: &dyn Disk, dead: &Dead) -> Result<Database, Opening> {
     let backend = DiskBackend { file: disk.open(DATA)?, dead: Arc::clone(dead) };
     let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend)?;
     if !ready {
-        make_tables(&database)?;
+        make_tables(&database, place)?;
         disk.sync_dir()?;
         disk.open(READY)?.sync_data()?;
         disk.sync_dir()?;
@@ -196,8 +204,29 @@ fn open(disk: &dyn Disk, dead: &Dead) -> Result<Database, Opening> {
     Ok(database)
 }
 
-fn make_tables(database: &Database) -> Result<(), redb::Error> {
+/// The place of a database: the stored one, or for a database without one this one from now on.
+fn settle(database: &Database, asked: Place) -> Result<Place, redb::Error> {
+    let stored = match database.begin_read()?.open_table(PLACE) {
+        Ok(table) => table.get(())?.map(|row| tables::place_row(row.value())),
+        // Made before places were stored.
+        Err(redb::TableError::TableDoesNotExist(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    if let Some(made) = stored {
+        return Ok(made);
+    }
     let transaction = database.begin_write()?;
+    transaction.open_table(PLACE)?.insert((), tables::place_value(asked))?;
+    transaction.commit()?;
+    Ok(asked)
+}
+
+fn make_tables(database: &Database, place: Option<Place>) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    // In the same transaction: a disk is never complete without its place.
+    if let Some(place) = place {
+        transaction.open_table(PLACE)?.insert((), tables::place_value(place))?;
+    }
     transaction.open_table(GROUPS)?;
     transaction.open_table(LEASES)?;
     transaction.open_table(CONVERSATIONS)?;

@@ -36,9 +36,9 @@ pub async fn serve(
     broker: Arc<dyn Broker>,
     shutdown: Shutdown,
 ) -> Result<(), ServeError> {
-    let (disk, fsync) = (Arc::clone(&machine.disk), config.design.fsync);
+    let (disk, fsync, place) = (Arc::clone(&machine.disk), config.design.fsync, config.place());
     let open = move || -> Result<Arc<dyn MessageStore>, StoreError> {
-        Ok(Arc::new(RedbStore::open(Arc::clone(&disk), fsync)?))
+        Ok(Arc::new(RedbStore::open_at(Arc::clone(&disk), fsync, place)?))
     };
     serve_engine(machine, listener, config, broker, shutdown, open).await
 }
@@ -188,8 +188,8 @@ async fn until_available<T: Send + 'static>(
     while !shutdown.is_requested() {
         match tasks::run_on(worker, open.clone()).await.ok_or(ServeError::WorkerGone)? {
             Ok(opened) => return Ok(Some(opened)),
-            Err(StoreError::Corrupt(why)) => {
-                return Err(ServeError::Engine(StoreError::Corrupt(why)));
+            Err(error @ (StoreError::Corrupt(_) | StoreError::OtherPlace { .. })) => {
+                return Err(ServeError::Engine(error));
             }
             Err(error) => {
                 tracing::warn!(%error, "the engine does not open; trying again");
