@@ -7,6 +7,7 @@ use crate::recorder::Recorder;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::time::Instant;
 use verify::history::{Event, What};
 
@@ -15,6 +16,12 @@ pub type Sink = Box<dyn FnMut(&Event) + Send>;
 
 /// Events that may wait for the sink. Beyond this the users wait for it, and their lateness tells.
 const WAITING_MAX: usize = 1_000_000;
+
+/// The sink's thread wakes up for so many events, or after a while: waking it for each one would cost
+/// the users more than the events themselves.
+const GATHER_EVENTS: usize = 4_096;
+/// How long the first event may wait for others.
+const GATHER: Duration = Duration::from_millis(5);
 
 /// The journal of one run.
 pub struct Journal {
@@ -81,9 +88,14 @@ impl Journal {
         loop {
             {
                 let line = self.line();
-                let mut line = self
+                let line = self
                     .filled
                     .wait_while(line, |line| line.events.is_empty() && !line.closed)
+                    .unwrap_or_else(PoisonError::into_inner);
+                let gathers = |line: &mut Line| line.events.len() < GATHER_EVENTS && !line.closed;
+                let (mut line, _) = self
+                    .filled
+                    .wait_timeout_while(line, GATHER, gathers)
                     .unwrap_or_else(PoisonError::into_inner);
                 if line.events.is_empty() {
                     return;
@@ -117,10 +129,10 @@ impl Recorder for Journal {
         if line.closed {
             return;
         }
-        let first = line.events.is_empty();
         line.events.push(Event { at: self.now_us(), is: what });
+        let count = line.events.len();
         drop(line);
-        if first {
+        if count == 1 || count == GATHER_EVENTS {
             self.filled.notify_one();
         }
     }
