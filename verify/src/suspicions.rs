@@ -1,8 +1,9 @@
 //! What looks wrong but may turn out to be explained, once memberships and retention are known.
 //!
-//! Where no join or departure is known the user counts as a member: a stream was attached on both
-//! sides of what is missing. A suspicion names a span of sequences of one (user, conversation). The evidence of the first few
-//! is kept from the moment when it was fresh.
+//! Only what was certainly owed is a violation: where it stays unknown whether the user was a member,
+//! because the log was never read, the suspicion becomes a doubt. A suspicion names a span of
+//! sequences of one (user, conversation). The evidence of the first few is kept from the moment when
+//! it was fresh.
 
 use crate::ground::Ground;
 use crate::ground::pairs::Standing;
@@ -63,12 +64,21 @@ impl Suspicions {
 
     /// Confirms every suspicion of which a sequence was owed to a member and not removed since.
     pub fn resolve(&mut self, ground: &Ground, tally: &mut Tally) {
+        let mut undecided = 0_u64;
         for suspicion in self.kept.drain(..) {
-            let Some(sequence) = suspicion.owed(ground) else { continue };
+            let Some(sequence) = suspicion.find(ground, Standing::Member) else {
+                undecided += u64::from(suspicion.find(ground, Standing::Unknown).is_some());
+                continue;
+            };
             tally.confirmed(|| match suspicion.evidence {
                 Some(evidence) => *evidence,
                 None => suspicion.late_evidence(ground, sequence),
             });
+        }
+        if undecided > 0 {
+            tally.doubts.push(format!(
+                "{undecided} suspicions stay open: the log does not say whether the users were members"
+            ));
         }
         if self.forgotten > 0 {
             let forgotten = self.forgotten;
@@ -80,18 +90,21 @@ impl Suspicions {
     /// could take such an explanation back, so this is done only when there is no other way.
     #[cold]
     fn make_room(&mut self, ground: &Ground) {
-        self.kept.retain(|suspicion| suspicion.owed(ground).is_some());
+        self.kept.retain(|suspicion| {
+            let may_be = |standing| suspicion.find(ground, standing).is_some();
+            may_be(Standing::Member) || may_be(Standing::Unknown)
+        });
         // Otherwise the next ones would go through all of them again for little.
         self.is_full = self.kept.len() > MOST / 2;
     }
 }
 
 impl Suspicion {
-    /// A sequence that was owed, if there is one.
-    fn owed(&self, ground: &Ground) -> Option<u32> {
+    /// A sequence of the span that nothing excuses and where the user stood like this.
+    fn find(&self, ground: &Ground, standing: Standing) -> Option<u32> {
         let who = &ground.pairs.whos[self.who as usize];
         (self.low..=self.high).take(LONGEST).find(|&sequence| {
-            ground.standing(self.who, sequence) != Standing::Outside
+            ground.standing(self.who, sequence) == standing
                 && !who.departs(sequence, self.excused_to)
                 && !ground.is_removed(who.conversation as usize, sequence)
         })

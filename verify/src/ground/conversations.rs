@@ -81,9 +81,9 @@ impl Log {
         &mut self.entries[at]
     }
 
-    /// Whether the final read covers the conversation from its first entry.
-    pub fn is_known_from_start(&self) -> bool {
-        self.whole == Some(true) && self.first <= 1
+    /// From where on every entry is known by the final read; `None`: it did not get everything.
+    pub fn known_from(&self) -> Option<u32> {
+        (self.whole == Some(true)).then_some(self.first)
     }
 }
 

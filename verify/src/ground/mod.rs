@@ -2,7 +2,7 @@
 //!
 //! One pass keeps them in dense arrays; the invariants read them and never write. Nothing here
 //! decides whether something is a violation. Memory: about 32 bytes per send, 24 per sequenced
-//! entry, 48 per (device, conversation), 72 per (user, conversation), 96 per device.
+//! entry, 48 per (device, conversation), 80 per (user, conversation), 96 per device.
 
 pub(crate) mod conversations;
 pub(crate) mod devices;
@@ -124,19 +124,20 @@ impl Ground {
     /// Whether a user is a member at a sequence, as far as joins and departures are known.
     pub fn standing(&self, who: u32, sequence: u32) -> Standing {
         let who = &self.pairs.whos[who as usize];
-        who.standing(sequence, self.logs[who.conversation as usize].is_known_from_start())
+        who.standing(sequence, self.logs[who.conversation as usize].known_from())
     }
 
-    /// Whether an entry is owed to a user for good: a member there, and ever since. What came before a
-    /// departure may be shown no more when the user comes back.
+    /// Whether an entry is owed to a user for good: certainly a member there, and ever since. What came
+    /// before a departure may be shown no more when the user comes back.
     pub fn is_owed(&self, who: u32, sequence: u32) -> bool {
         let state = &self.pairs.whos[who as usize];
-        self.standing(who, sequence) != Standing::Outside
+        self.standing(who, sequence) == Standing::Member
             && !state.departs(sequence, u32::MAX)
             && !self.is_removed(state.conversation as usize, sequence)
     }
 
-    /// Whether retention has removed a sequence.
+    /// Whether retention has removed a sequence, by the final read. Without one nothing is taken as
+    /// removed: no scenario turns retention on.
     pub fn is_removed(&self, conversation: usize, sequence: u32) -> bool {
         sequence < self.logs[conversation].first
     }

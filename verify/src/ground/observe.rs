@@ -88,8 +88,12 @@ impl Ground {
                 self.run.fault_began(*fault, kind, target, now);
             }
             What::FaultEnded { fault, effect } => self.run.fault_ended(*fault, *effect, now),
+            What::MemberAsked { conversation, user, add } => {
+                self.member_settled(*conversation, *user, *add, 1);
+            }
             What::MemberChanged { conversation, user, add, sequence } => {
                 self.member_changed(*conversation, *user, *add, short(*sequence));
+                self.member_settled(*conversation, *user, *add, -1);
             }
             What::Revoked { user } => self.revoked[user.0 as usize - 1] = now,
             What::Granted { user } => self.revoked[user.0 as usize - 1] = u64::MAX,
@@ -320,6 +324,11 @@ impl Ground {
     fn raise_floor(&mut self, who: u32, to: u32) {
         let who = &mut self.pairs.whos[who as usize];
         who.floor = who.floor.max(to);
+    }
+
+    fn member_settled(&mut self, conversation: ConversationId, user: UserId, add: bool, by: i32) {
+        let who = self.pairs.who(user.0 as u32 - 1, conversation.0 as u32 - 1);
+        self.pairs.whos[who as usize].settle(add, by);
     }
 
     fn member_changed(&mut self, conversation: ConversationId, user: UserId, add: bool, at: u32) {

@@ -45,6 +45,10 @@ pub(crate) struct Who {
     pub own: u32,
     /// Joins (true) and departures by sequence.
     changes: Vec<(u32, bool)>,
+    /// Departures and joins that were asked for, less those that were answered.
+    unsettled: [i32; 2],
+    /// Whether any was answered: then the history tells of those that were asked for.
+    is_told: bool,
     /// Sequences that were in the answer to a read.
     pub read: Intervals,
 }
@@ -54,7 +58,7 @@ pub(crate) struct Who {
 pub(crate) enum Standing {
     Member,
     Outside,
-    /// No join or departure around there is known, and the log was not read from its start.
+    /// The log was not read, and what else is known leaves room for a change that nobody saw.
     Unknown,
 }
 
@@ -67,14 +71,20 @@ impl Who {
         }
     }
 
+    /// A join or departure was asked for, or an answer said that it was done.
+    pub fn settle(&mut self, joined: bool, by: i32) {
+        self.unsettled[usize::from(joined)] += by;
+        self.is_told |= by < 0;
+    }
+
     /// How many of `low..=high` lie outside the membership, and the first of them.
-    pub fn outside(&self, low: u32, high: u32, complete: bool) -> Option<(u32, u64)> {
+    pub fn outside(&self, low: u32, high: u32, known_from: Option<u32>) -> Option<(u32, u64)> {
         let mut found: Option<(u32, u64)> = None;
         let mut from = low;
         while from <= high {
             let next = self.changes.partition_point(|&(s, _)| s <= from);
             let to = self.changes.get(next).map_or(high, |&(s, _)| (s - 1).min(high));
-            if self.standing(from, complete) == Standing::Outside {
+            if self.standing(from, known_from) == Standing::Outside {
                 let (first, count) = found.unwrap_or((from, 0));
                 found = Some((first, count + u64::from(to - from) + 1));
             }
@@ -93,15 +103,31 @@ impl Who {
         self.changes.last().is_none_or(|&(_, joined)| joined)
     }
 
-    /// See `Ground::standing`.
-    pub fn standing(&self, sequence: u32, complete: bool) -> Standing {
+    /// See `Ground::standing`. Every change from `known_from` on is known; `None`: the log was not
+    /// read, and a change that was asked for may have been made without an answer.
+    pub fn standing(&self, sequence: u32, known_from: Option<u32>) -> Standing {
         let after = self.changes.partition_point(|&(s, _)| s <= sequence);
-        match (after.checked_sub(1).map(|i| self.changes[i].1), self.changes.get(after)) {
-            (Some(true), _) | (None, Some((_, false))) => Standing::Member,
-            (Some(false), _) => Standing::Outside,
-            (None, _) if complete => Standing::Outside,
-            (None, _) => Standing::Unknown,
+        let last = after.checked_sub(1).map(|i| self.changes[i]);
+        let next = self.changes.get(after).map(|&(_, joined)| joined);
+        let is_known_after = |s: u32| known_from.is_some_and(|from| from <= s + 1);
+        match (last, next) {
+            (Some((s, joined)), _) if is_known_after(s) || !self.may_hide(joined, next) => {
+                if joined { Standing::Member } else { Standing::Outside }
+            }
+            // Whoever leaves was there.
+            (None, Some(false)) if is_known_after(sequence) => Standing::Member,
+            (None, _) if is_known_after(0) => Standing::Outside,
+            (None, Some(true)) if self.is_told && self.unsettled.iter().all(|&open| open <= 0) => {
+                Standing::Outside
+            }
+            _ => Standing::Unknown,
         }
+    }
+
+    /// Whether a change that nobody saw may lie between a join (or departure) and the next known one:
+    /// one was asked for and never answered, or two of a kind follow each other.
+    fn may_hide(&self, joined: bool, next: Option<bool>) -> bool {
+        self.unsettled[usize::from(!joined)] > 0 || next == Some(joined)
     }
 }
 
@@ -216,17 +242,47 @@ mod tests {
     #[test]
     fn a_member_is_one_from_the_join_to_before_the_departure() {
         let mut who = Who::default();
-        assert_eq!(who.standing(5, false), Standing::Unknown);
-        assert_eq!(who.standing(5, true), Standing::Outside);
+        assert_eq!(who.standing(5, None), Standing::Unknown);
+        assert_eq!(who.standing(5, Some(1)), Standing::Outside);
         who.change(10, false);
-        assert_eq!(who.standing(9, false), Standing::Member, "whoever leaves was there");
+        assert_eq!(who.standing(9, Some(9)), Standing::Member, "whoever leaves was there");
+        assert_eq!(who.standing(9, None), Standing::Unknown, "but nobody knows since when");
         who.change(3, true);
         for (sequence, expected) in [(2, Standing::Unknown), (3, Standing::Member)] {
-            assert_eq!(who.standing(sequence, false), expected);
+            assert_eq!(who.standing(sequence, None), expected);
         }
-        assert_eq!(who.standing(10, false), Standing::Outside);
+        assert_eq!(who.standing(10, None), Standing::Outside);
         who.change(12, true);
-        assert_eq!(who.standing(11, true), Standing::Outside);
-        assert_eq!(who.standing(12, true), Standing::Member);
+        assert_eq!(who.standing(11, Some(1)), Standing::Outside);
+        assert_eq!(who.standing(12, Some(1)), Standing::Member);
+    }
+
+    #[test]
+    fn what_was_asked_for_and_not_answered_may_have_been_done() {
+        let mut who = Who::default();
+        who.settle(true, 1);
+        who.change(3, true);
+        assert_eq!(who.standing(2, None), Standing::Unknown);
+        who.settle(true, -1);
+        assert_eq!(who.standing(2, None), Standing::Outside, "it was the only one");
+        assert_eq!(who.standing(5, None), Standing::Member);
+        who.settle(false, 1);
+        assert_eq!(who.standing(5, None), Standing::Unknown);
+        assert_eq!(who.standing(5, Some(1)), Standing::Member, "the log would show it");
+        who.change(7, false);
+        who.settle(false, -1);
+        assert_eq!(who.standing(5, None), Standing::Member);
+        assert_eq!(who.standing(8, None), Standing::Outside);
+        who.settle(true, 1);
+        assert_eq!(who.standing(8, None), Standing::Unknown);
+    }
+
+    #[test]
+    fn a_second_join_in_a_row_betrays_a_departure_that_nobody_saw() {
+        let mut who = Who::default();
+        who.change(3, true);
+        who.change(9, true);
+        assert_eq!(who.standing(5, None), Standing::Unknown);
+        assert_eq!(who.standing(9, None), Standing::Member);
     }
 }

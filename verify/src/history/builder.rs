@@ -222,6 +222,11 @@ impl Builder {
         &self.logs[conversation as usize - 1]
     }
 
+    /// How many events of a kind there are.
+    pub fn count(&self, is: impl Fn(&What) -> bool) -> u64 {
+        self.events.iter().filter(|event| is(&event.is)).count() as u64
+    }
+
     /// Whether the device has a session.
     pub fn is_open(&self, user: u64, device: u32) -> bool {
         self.open[self.slot(self.device(user, device))]

@@ -3,8 +3,8 @@
 //! sender is a member of the conversation at q.
 //!
 //! Streaming: the time of revocation per user, 8 bytes; membership is judged at the end, when all
-//! joins and departures are known. Where no join is known and the log was not read from its start,
-//! membership is not judged.
+//! joins and departures are known. Where the log was not read and no join is known, or a change
+//! was asked for without an answer, membership is not judged.
 
 use super::Check;
 use crate::ground::ledger::fate;

@@ -2,8 +2,8 @@
 //! member at q: joined <= q < left.
 //!
 //! Joins and departures are learned from entries and from `MemberChanged`, often later than what
-//! they forbid; so all is judged at the end. Where the log was not read from its start and no join is
-//! known, a sequence is not judged. Streaming: the intervals that each device has shown, 16 bytes.
+//! they forbid; so all is judged at the end. Where the log was not read and no join is known, or a
+//! change was asked for without an answer, a sequence is not judged. Streaming: the intervals that each device has shown, 16 bytes.
 
 use super::{Check, about_entry};
 use crate::ground::intervals::Intervals;
@@ -49,10 +49,10 @@ impl Invariant {
     fn judge(&mut self, ground: &Ground, who: u32, received: &Intervals, tally: &mut Tally) {
         let state = &ground.pairs.whos[who as usize];
         let conversation = state.conversation as usize;
-        let complete = ground.logs[conversation].is_known_from_start();
+        let known_from = ground.logs[conversation].known_from();
         for (low, high) in received.all() {
             tally.judged += u64::from(high - low) + 1;
-            let Some((first, count)) = state.outside(low, high, complete) else { continue };
+            let Some((first, count)) = state.outside(low, high, known_from) else { continue };
             let early = self.early.remove(&(who, first));
             tally.confirmed(|| {
                 early.unwrap_or_else(|| {

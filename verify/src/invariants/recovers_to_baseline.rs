@@ -4,8 +4,9 @@
 //! connection attempts per second are at most twice as many, plus one attempt of 5 % of the devices.
 //! The attempt after a device's own goodbye (code 1000) does not count: the scenario wanted it.
 //!
-//! Judged if there was a fault and both sides have at least 20 answered sends; otherwise this check is
-//! idle: without a fault there is nothing to recover from. Factor and
+//! Judged if there was a fault, both sides have at least 20 answered sends, and the load ran to its end
+//! (`settle`): a side that was cut off says nothing about rates. Otherwise this check is idle: without
+//! a fault there is nothing to recover from. Factor and
 //! allowance leave room for chance in small samples: what this is to catch (a retry storm, a queue
 //! that never drains) is a matter of orders of magnitude. Streaming: two histograms.
 
@@ -101,15 +102,15 @@ impl Check for Invariant {
 
     fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
         let run = &ground.run;
-        let (Some(began), Some(fault), Some(healed)) =
-            (self.load_began_at, run.first_fault_at, run.healed_at)
+        let (Some(began), Some(fault), Some(healed), Some(until)) =
+            (self.load_began_at, run.first_fault_at, run.healed_at, self.after_until)
         else {
             return;
         };
         let faults_began = fault.min(healed);
         let recovered = healed.saturating_add(ground.header.deadlines.recovered_us);
         self.before.lasted_us = faults_began.saturating_sub(began);
-        self.after.lasted_us = self.after_until.unwrap_or(ground.now).saturating_sub(recovered);
+        self.after.lasted_us = until.saturating_sub(recovered);
         let (before, after) = (&self.before, &self.after);
         if before.latency_us.len() < FEWEST || after.latency_us.len() < FEWEST {
             return;

@@ -1,7 +1,7 @@
 //! Questions about a history that are answered by reading all of it.
 
 use crate::history::event::{Device, Event, Header, Phase, Said, Seen, What};
-use protocol::{ClientMessageId, UserId};
+use protocol::{ClientMessageId, ConversationId, UserId};
 
 use super::words::{is_final, is_in_range, names};
 
@@ -211,19 +211,48 @@ impl<'a> Facts<'a> {
         sequence < self.final_read(conversation).1
     }
 
-    /// Whether a user is a member at a sequence; `None`: it cannot be known.
+    /// Whether a user is a member at a sequence; `None`: it cannot be known, as a change may lie there
+    /// that neither the final read nor an answer tells of.
     pub fn is_member(&self, user: u64, conversation: u64, sequence: u64) -> Option<bool> {
         let changes = self.changes(user, conversation);
         let before = changes.iter().filter(|(s, _)| *s <= sequence).max_by_key(|(s, _)| *s);
         let after = changes.iter().filter(|(s, _)| *s > sequence).min_by_key(|(s, _)| *s);
+        let (whole, first, _) = self.final_read(conversation);
         match (before, after) {
-            (Some((_, joined)), _) => Some(*joined),
-            (None, Some((_, false))) => Some(true),
-            (None, _) => {
-                let (whole, first, _) = self.final_read(conversation);
-                (whole && first <= 1).then_some(false)
+            (Some((s, joined)), _) if whole && first <= s + 1 => Some(*joined),
+            (Some((_, joined)), Some((_, next))) if joined == next => None,
+            (Some((_, joined)), _) => {
+                (!self.is_unsettled(user, conversation, !joined)).then_some(*joined)
             }
+            (None, Some((_, false))) if whole && first <= sequence + 1 => Some(true),
+            (None, _) if whole && first <= 1 => Some(false),
+            (None, Some((_, true))) => {
+                let settled = |add| !self.is_unsettled(user, conversation, add);
+                let told = self.events.iter().any(|(_, is)| {
+                    matches!(is, What::MemberChanged { conversation: c, user: u, .. }
+                        if (c.0, u.0) == (conversation, user))
+                });
+                (told && settled(true) && settled(false)).then_some(false)
+            }
+            (None, _) => None,
         }
+    }
+
+    /// Whether a join or departure was asked for more often than it was answered.
+    fn is_unsettled(&self, user: u64, conversation: u64, add: bool) -> bool {
+        let this = (ConversationId(conversation), UserId(user), add);
+        let count = |wanted: &dyn Fn(&What) -> bool| {
+            self.events.iter().filter(|(_, is)| wanted(is)).count()
+        };
+        let asked = count(&|is| {
+            matches!(is, What::MemberAsked { conversation, user, add }
+                if (*conversation, *user, *add) == this)
+        });
+        let answered = count(&|is| {
+            matches!(is, What::MemberChanged { conversation, user, add, .. }
+                if (*conversation, *user, *add) == this)
+        });
+        asked > answered
     }
 
     pub fn may_be_member_now(&self, user: u64, conversation: u64) -> bool {
@@ -288,7 +317,7 @@ impl<'a> Facts<'a> {
                 && !owed.iter().any(|(s, _)| *s == sequence)
                 && !self.was_shown(device, conversation, sequence, end)
                 && !self.is_removed(conversation, sequence)
-                && self.is_member(device.user.0, conversation, sequence) != Some(false)
+                && self.is_member(device.user.0, conversation, sequence) == Some(true)
                 && !self.departs(device.user.0, conversation, sequence, u64::MAX)
             {
                 owed.push((sequence, answer.at));

@@ -151,11 +151,13 @@ pub(super) fn leaves_a_send_open(facts: &Facts<'_>) -> bool {
                 if author.is_none() || message.is_none())
         })
         .count();
-    let listed = facts.events.iter().any(|(_, is)| match is {
-        What::DeadLetter { .. } => true,
-        What::InFlight { queue, messages } => &**queue == "dead" && *messages == 0,
-        _ => false,
+    let is_letter = |is: &What| matches!(is, What::DeadLetter { .. });
+    let letters = facts.events.iter().filter(|(_, is)| is_letter(is)).count() as u64;
+    let reported = facts.events.iter().filter_map(|(_, is)| match is {
+        What::InFlight { queue, messages } if &**queue == "dead" => Some(*messages),
+        _ => None,
     });
+    let listed = reported.max().is_some_and(|reported| letters >= reported);
     let missing = sends
         .iter()
         .filter(|send| {

@@ -178,7 +178,7 @@ pub(super) fn leaves_versions_apart(facts: &Facts<'_>) -> bool {
                 && newest > stream.base
                 && due <= ended
                 && !facts.is_removed(conversation, newest)
-                && facts.is_member(device.user.0, conversation, newest) != Some(false)
+                && facts.is_member(device.user.0, conversation, newest) == Some(true)
                 && !facts.departs(device.user.0, conversation, newest, u64::MAX)
                 && version != newest
         })

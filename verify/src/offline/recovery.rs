@@ -13,13 +13,13 @@ struct Windows {
     settle: usize,
     began_at: u64,
     recovered_at: u64,
-    settled_at: Option<u64>,
+    settled_at: u64,
 }
 
 impl Windows {
     /// 0: before the faults, 1: after the recovery.
     fn side(&self, index: usize, at: u64) -> Option<usize> {
-        let in_time = index < self.settle || self.settled_at.is_none_or(|until| at <= until);
+        let in_time = index < self.settle || at <= self.settled_at;
         if index >= self.load && index < self.before_until && at >= self.began_at {
             Some(0)
         } else if index > self.healed && at > self.recovered_at && in_time {
@@ -42,7 +42,9 @@ struct Counts {
 /// True: violated.
 pub(super) fn does_not_recover(facts: &Facts<'_>) -> bool {
     let at_phase = |phase| facts.events.iter().find(|(_, is)| **is == What::Phase(phase));
-    let (Some((began, _)), Some(healed)) = (at_phase(Phase::Load), facts.healed()) else {
+    let (Some((began, _)), Some(healed), Some((settled, _))) =
+        (at_phase(Phase::Load), facts.healed(), at_phase(Phase::Settle))
+    else {
         return false;
     };
     let end = facts.events.len();
@@ -61,7 +63,7 @@ pub(super) fn does_not_recover(facts: &Facts<'_>) -> bool {
         settle: index_of(|is| *is == What::Phase(Phase::Settle)),
         began_at: *began,
         recovered_at: healed + facts.header.deadlines.recovered_us,
-        settled_at: at_phase(Phase::Settle).map(|(at, _)| *at),
+        settled_at: *settled,
     };
     let counts = count(facts, &windows);
     if counts.latency.iter().any(|side| side.len() < 20) {
@@ -71,10 +73,9 @@ pub(super) fn does_not_recover(facts: &Facts<'_>) -> bool {
         side.sort_unstable();
         side[(side.len() * 9).div_ceil(10) - 1]
     });
-    let last = facts.events.last().map_or(0, |(at, _)| *at);
     let faults_began = facts.events[fault_index].0.min(healed);
     let before_us = faults_began.saturating_sub(*began);
-    let after_us = windows.settled_at.unwrap_or(last).saturating_sub(windows.recovered_at);
+    let after_us = windows.settled_at.saturating_sub(windows.recovered_at);
     let resends =
         [0, 1].map(|side: usize| counts.resent[side] as f64 / counts.sent[side].max(1) as f64);
     let rate = counts.attempts[0] as f64 / before_us.max(1) as f64;

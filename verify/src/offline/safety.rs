@@ -73,7 +73,7 @@ pub(super) fn is_owed(
     excused_to: u64,
 ) -> bool {
     span.any(|sequence| {
-        facts.is_member(user, conversation, sequence) != Some(false)
+        facts.is_member(user, conversation, sequence) == Some(true)
             && !facts.departs(user, conversation, sequence, excused_to)
             && !facts.is_removed(conversation, sequence)
     })

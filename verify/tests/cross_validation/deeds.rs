@@ -197,7 +197,9 @@ pub fn sound(deeds: &[Deed], healed_at: usize, prompt: bool) -> History {
         }
         run = do_it(run, deed);
     }
-    everybody_is_there(run).finish()
+    let letters = run.count(|is| matches!(is, What::DeadLetter { .. }));
+    let dead = What::InFlight { queue: "dead".into(), messages: letters };
+    everybody_is_there(run).push(dead).finish()
 }
 
 fn everybody_is_there(mut run: Builder) -> Builder {

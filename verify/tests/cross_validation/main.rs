@@ -1,13 +1,16 @@
 //! The streaming judge against the brute-force one, on small random histories.
 //!
 //! A model of a sound cluster makes a history; then something in it is broken. Both judges must agree
-//! on every invariant, whatever was broken; and on an unbroken history none may raise an alarm.
+//! on every invariant, whatever was broken; and none may raise an alarm on an unbroken history, nor on
+//! one of which a part is missing.
 
 mod breakage;
 mod deeds;
+mod lacks;
 
 use breakage::{apply, breakage};
 use deeds::{deed, sound};
+use lacks::{lack, take};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -55,6 +58,21 @@ proptest! {
         let history = sound(&deeds, healed_at, true);
         let alarms: Vec<_> = streamed(&history).into_iter().filter(|(_, violated)| *violated).collect();
         prop_assert!(alarms.is_empty(), "{alarms:?}\n{}", lines(&history));
+        prop_assert_eq!(disagreements(&history), Vec::<String>::new(), "{}", lines(&history));
+    }
+
+    #[test]
+    fn what_a_sound_history_lacks_makes_it_unknown_and_never_violated(
+        deeds in prop::collection::vec(deed(), 1..40),
+        healed_at in 0_usize..40,
+        lacks in prop::collection::vec(lack(), 1..4),
+    ) {
+        let mut history = sound(&deeds, healed_at, true);
+        for lack in &lacks {
+            take(&mut history.events, lack);
+        }
+        let alarms: Vec<_> = streamed(&history).into_iter().filter(|(_, violated)| *violated).collect();
+        prop_assert!(alarms.is_empty(), "{alarms:?} {lacks:?}\n{}", lines(&history));
         prop_assert_eq!(disagreements(&history), Vec::<String>::new(), "{}", lines(&history));
     }
 
