@@ -187,7 +187,6 @@ impl Owner {
         Some(Box::pin(round::begin(self.desk.clone(), Box::new(round))))
     }
 
-    /// Whether the next round waits for more to share its commit.
     /// When the next round may become possible although nothing comes in. While it gathers, cursors
     /// that are due wait for its end: an alarm that has passed must make a round possible.
     fn alarm(&self) -> Option<Instant> {
@@ -196,6 +195,7 @@ impl Owner {
         self.gather_until.or(receipts_due.filter(|_| open))
     }
 
+    /// Whether the next round waits for more to share its commit.
     fn is_gathering(&self) -> bool {
         self.gather_until.is_some_and(|until| Instant::now() < until)
             && self.pending.waiting() < self.config.group_commit_max
