@@ -16,6 +16,7 @@ pub fn header(scenario: &Scenario, seed: u64, engine: Engine) -> Header {
         devices_per_user: scenario.users.devices.max(1),
         conversations: scenario.users.direct + scenario.users.groups,
         partitions: scenario.cluster.partitions,
+        slow_users: scenario.load.slow_readers.map_or(0, |slow| slow.users),
         deadlines: Deadlines {
             delivered_us: microseconds(expect.delivered_after_heal),
             stuck_us: microseconds(expect.no_stuck_session),

@@ -87,6 +87,7 @@ pub(crate) fn header(users: u32, devices_per_user: u32) -> Header {
         devices_per_user,
         conversations: 1,
         partitions: 4,
+        slow_users: 0,
         deadlines: Deadlines {
             delivered_us: 10_000_000,
             stuck_us: 15_000_000,

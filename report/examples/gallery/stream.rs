@@ -81,6 +81,7 @@ pub(crate) fn header(name: &str, shape: &Shape) -> Header {
         devices_per_user: 1,
         conversations: shape.conversations as u32,
         partitions: 16,
+        slow_users: 0,
         deadlines: Deadlines {
             delivered_us: 10 * SECOND,
             stuck_us: 15 * SECOND,

@@ -62,6 +62,7 @@ impl Builder {
             devices_per_user: devices,
             conversations,
             partitions: 4,
+            slow_users: 0,
             deadlines: Deadlines {
                 delivered_us: 1_000_000,
                 stuck_us: 1_500_000,

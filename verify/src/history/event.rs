@@ -33,8 +33,18 @@ pub struct Header {
     pub conversations: u32,
     /// Partitions of the cluster.
     pub partitions: u16,
+    /// Users 1 to this read slowly because the scenario wants it: what they wait for they delay
+    /// themselves. Left out of the line if there are none.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub slow_users: u32,
     /// Deadlines that the judge applies.
     pub deadlines: Deadlines,
+}
+
+/// Whether there are none; by reference, as serde wants it.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_none(count: &u32) -> bool {
+    *count == 0
 }
 
 /// Deadlines of the liveness invariants, in microseconds.

@@ -149,6 +149,7 @@ fn placeholder() -> Header {
         devices_per_user: 0,
         conversations: 0,
         partitions: 1,
+        slow_users: 0,
         deadlines: Deadlines { delivered_us: 0, stuck_us: 0, recovered_us: 0, revocation_us: 0 },
     }
 }

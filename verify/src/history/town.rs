@@ -25,6 +25,7 @@ pub fn header() -> Header {
         devices_per_user: 1,
         conversations: (DIRECT + GROUPS) as u32,
         partitions: 64,
+        slow_users: 0,
         deadlines: Deadlines {
             delivered_us: 10_000_000,
             stuck_us: 10_000_000,

@@ -2,7 +2,9 @@
 //! before the first fault: the 90th percentile of the time from the intended send to the answer is at
 //! most 3 times as long plus 50 ms; resends per send are at most twice as many plus 5 %; and
 //! connection attempts per second are at most twice as many, plus one attempt of 5 % of the devices.
-//! The attempt after a device's own goodbye (code 1000) does not count: the scenario wanted it.
+//! The attempt after a device's own goodbye (code 1000) does not count: the scenario wanted it. Nor does
+//! anything of the users whom the scenario makes slow: they delay their answers and lose their
+//! sessions by themselves.
 //!
 //! Judged if there was a fault, both sides have at least 20 answered sends, and the load ran to its end
 //! (`settle`): a side that was cut off says nothing about rates. Otherwise this check is idle: without
@@ -60,6 +62,10 @@ pub(crate) struct Invariant {
 
 impl Check for Invariant {
     fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, _: &mut Tally) {
+        // Of the kinds below all but the phases have a device.
+        if !matches!(event.is, What::Phase(_)) && is_slow(ground, step.device) {
+            return;
+        }
         match &event.is {
             What::Accepted { .. } => {
                 let Some(open) = step.answered else { return };
@@ -128,7 +134,7 @@ impl Check for Invariant {
             (after.attempts as f64
                 > 2.0 * before.attempt_rate() * after.lasted_us as f64
                     + 1.0
-                    + ground.devices.len() as f64 / 20.0)
+                    + judged_devices(ground) as f64 / 20.0)
                 .then(|| {
                     format!("{} connection attempts, before {}", after.attempts, before.attempts)
                 }),
@@ -137,6 +143,16 @@ impl Check for Invariant {
             tally.violated(ground, About::default(), || format!("after the heal: {fault}"));
         }
     }
+}
+
+/// Whether the device's user is slow because the scenario wants it.
+const fn is_slow(ground: &Ground, device: usize) -> bool {
+    device < ground.header.slow_users as usize * ground.header.devices_per_user as usize
+}
+
+/// Devices of the users that are not slow.
+fn judged_devices(ground: &Ground) -> usize {
+    (0..ground.devices.len()).filter(|&device| !is_slow(ground, device)).count()
 }
 
 impl Side {
@@ -197,6 +213,23 @@ mod tests {
     fn slow_answers_and_reconnects_without_end_are_noticed() {
         violated(NAME, &storm(25, 300_000, 0).finish());
         violated(NAME, &storm(25, 0, 12).finish());
+    }
+
+    #[test]
+    fn users_whom_the_scenario_makes_slow_do_not_count() {
+        let mut run = Builder::new(2, 1).group(1, &[1, 2]).connect_all();
+        for _ in 0..30 {
+            run = run.wait(10_000).say(1, 1).say(2, 1);
+        }
+        run = run.fault(1, "blip", "store-1", 100_000).heal().wait(600_000);
+        for _ in 0..25 {
+            run = run.send(1, 1).wait(300_000).commit(1).accept(1).deliver(1).say(2, 1);
+            run = run.lose(1, 1).connect(1, 1);
+        }
+        let mut history = run.finish();
+        assert_eq!(violated(NAME, &history).violations, 2);
+        history.header.slow_users = 1;
+        assert_eq!(clean(NAME, &history).judged, 25);
     }
 
     #[test]

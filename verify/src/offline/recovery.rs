@@ -79,7 +79,9 @@ pub(super) fn does_not_recover(facts: &Facts<'_>) -> bool {
     let resends =
         [0, 1].map(|side: usize| counts.resent[side] as f64 / counts.sent[side].max(1) as f64);
     let rate = counts.attempts[0] as f64 / before_us.max(1) as f64;
-    let allowed = 2.0 * rate * after_us as f64 + 1.0 + facts.devices().len() as f64 / 20.0;
+    let slow = u64::from(facts.header.slow_users);
+    let judged = facts.devices().iter().filter(|device| device.user.0 > slow).count();
+    let allowed = 2.0 * rate * after_us as f64 + 1.0 + judged as f64 / 20.0;
     p90[1] > 3 * p90[0] + 50_000
         || resends[1] > 2.0 * resends[0] + 0.05
         || counts.attempts[1] as f64 > allowed
@@ -88,7 +90,9 @@ pub(super) fn does_not_recover(facts: &Facts<'_>) -> bool {
 fn count(facts: &Facts<'_>, windows: &Windows) -> Counts {
     let mut counts = Counts::default();
     let sends = facts.sends();
-    for (index, (now, is)) in facts.events.iter().enumerate() {
+    let is_slow =
+        |is| device_of(is).is_some_and(|d| d.user.0 <= u64::from(facts.header.slow_users));
+    for (index, (now, is)) in facts.events.iter().enumerate().filter(|(_, (_, is))| !is_slow(is)) {
         match is {
             What::Accepted { device, message, .. } => {
                 let send = sends
