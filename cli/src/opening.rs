@@ -18,6 +18,13 @@ impl fmt::Display for WrongUse {
 
 impl std::error::Error for WrongUse {}
 
+/// What to make of a node that did not run.
+pub fn not_run(error: node::NodeError) -> anyhow::Error {
+    let is_wrong_use = error.is_wrong_use();
+    let error = anyhow::Error::from(error);
+    if is_wrong_use { WrongUse(format!("{error:#}")).into() } else { error }
+}
+
 /// A scenario on the command line.
 #[derive(Clone, Debug, Args)]
 pub struct Opening {

@@ -1,7 +1,7 @@
 //! `fracas cluster`: a whole cluster on this machine.
 
 use crate::console;
-use crate::opening::WrongUse;
+use crate::opening::{WrongUse, not_run};
 use anyhow::Context;
 use clap::Args;
 use loadgen::rest::Http;
@@ -85,12 +85,12 @@ impl Cluster {
             let mut cluster = std::pin::pin!(cluster);
             tokio::select! {
                 biased;
-                ended = &mut cluster => ended?,
+                ended = &mut cluster => ended.map_err(not_run)?,
                 asked = node::real::asked_to_end() => {
                     asked?;
                     console::note("draining");
                     trigger.request();
-                    cluster.await?;
+                    cluster.await.map_err(not_run)?;
                 }
                 never = announced => match never {},
             }

@@ -1,7 +1,7 @@
 //! `fracas node`: one role of a cluster over several machines.
 
 use crate::console;
-use crate::opening::WrongUse;
+use crate::opening::{WrongUse, not_run};
 use anyhow::Context;
 use clap::Args;
 use node::role::Process;
@@ -32,12 +32,9 @@ impl Node {
         let path = self.config.display();
         let text = std::fs::read_to_string(&self.config)
             .map_err(|error| WrongUse(format!("cannot read {path}: {error}")))?;
-        let config: ClusterConfig =
-            toml::from_str(&text).map_err(|error| WrongUse(format!("{path}: {error}")))?;
-        let mistakes = config.mistakes();
-        if !mistakes.is_empty() {
-            return Err(WrongUse(format!("{path}:\n  {}", mistakes.join("\n  "))).into());
-        }
+        let config = ClusterConfig::read(&text)
+            .map_err(|mistakes| WrongUse(format!("{path}:\n  {}", mistakes.join("\n  "))))?;
+        node::check(self.role, self.number, &config).map_err(not_run)?;
         let name = Topology::name(self.role, self.number);
         let prometheus = node::real::telemetry::install().context("metrics")?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -46,17 +43,23 @@ impl Node {
                 node::real::machine(&name, &self.data.join(&name)).context("the data folder")?;
             let (trigger, shutdown) = Shutdown::new();
             let process = Process { metrics: Arc::new(move || prometheus.render()), shutdown };
-            console::note(&format!("{name} runs"));
-            let node = node::run(self.role, self.number, &config, machine, process);
+            let announce = || {
+                console::note(&format!("{name} runs"));
+                if self.role == Role::Notifier && config.topology.push_provider.is_empty() {
+                    console::note("there is no push_provider: all notifications are discarded");
+                }
+            };
+            let node =
+                node::run_announced(self.role, self.number, &config, machine, process, announce);
             let mut node = std::pin::pin!(node);
             tokio::select! {
                 biased;
-                ended = &mut node => ended?,
+                ended = &mut node => ended.map_err(not_run)?,
                 asked = node::real::asked_to_end() => {
                     asked?;
                     console::note(&format!("{name} drains"));
                     trigger.request();
-                    node.await?;
+                    node.await.map_err(not_run)?;
                 }
             }
             Ok(0)

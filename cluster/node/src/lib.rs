@@ -10,5 +10,5 @@ pub mod role;
 pub mod topology;
 
 pub use config::ClusterConfig;
-pub use role::{NodeError, run};
+pub use role::{NodeError, check, run, run_announced};
 pub use topology::{Role, Topology};

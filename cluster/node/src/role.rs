@@ -3,6 +3,7 @@
 use crate::config::ClusterConfig;
 use crate::topology::{Role, Topology};
 use link::LinkTiming;
+use ports::message_store::StoreError;
 use ports::{Broker, Conversations, Listener, Machine, Shutdown, TokenVerifier};
 use protocol::{Epoch, GatewayId, NodeNumber, limits};
 use std::sync::Arc;
@@ -40,6 +41,15 @@ pub enum NodeError {
         #[source]
         source: std::io::Error,
     },
+    /// The data folder was made for another shape of the cluster.
+    #[error("{node} cannot use its data folder")]
+    OtherData {
+        /// The node.
+        node: String,
+        /// Both shapes.
+        #[source]
+        source: StoreError,
+    },
     /// The role ended with an error.
     #[error("{node} failed")]
     Failed {
@@ -51,12 +61,39 @@ pub enum NodeError {
     },
 }
 
+impl NodeError {
+    /// Whether it was started in a wrong way: nothing has happened, and nothing will go better before
+    /// the configuration or the command line is another one.
+    pub fn is_wrong_use(&self) -> bool {
+        match self {
+            Self::Configuration(_) | Self::NoSuchNode { .. } | Self::OtherData { .. } => true,
+            Self::Bind { .. } | Self::Failed { .. } => false,
+        }
+    }
+}
+
 /// What a process adds to the wiring.
 pub struct Process {
     /// Prometheus text of this process, for `GET /metrics`.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Asks the node to end in good order.
     pub shutdown: Shutdown,
+}
+
+/// Says whether a node can be run at all. Ask before anything is made for it.
+///
+/// # Errors
+/// `Configuration` or `NoSuchNode`.
+pub fn check(role: Role, number: u16, config: &ClusterConfig) -> Result<(), NodeError> {
+    let mistakes = config.mistakes();
+    if !mistakes.is_empty() {
+        return Err(NodeError::Configuration(mistakes));
+    }
+    let count = config.topology.count(role);
+    if number == 0 || number > count {
+        return Err(NodeError::NoSuchNode { role, number, count });
+    }
+    Ok(())
 }
 
 /// Runs one node until the shutdown is asked for.
@@ -67,38 +104,53 @@ pub async fn run(
     machine: Machine,
     process: Process,
 ) -> Result<(), NodeError> {
-    let mistakes = config.mistakes();
-    if !mistakes.is_empty() {
-        return Err(NodeError::Configuration(mistakes));
-    }
-    let count = config.topology.count(role);
-    if number == 0 || number > count {
-        return Err(NodeError::NoSuchNode { role, number, count });
-    }
-    let wiring = Wiring { config, machine, process, number };
-    let ended = match role {
-        Role::Auth => wiring.auth().await,
-        Role::Broker => wiring.broker().await,
-        Role::Store => wiring.store().await,
-        Role::Notifier => wiring.notifier().await,
-        Role::Gateway => wiring.gateway().await,
+    run_announced(role, number, config, machine, process, || {}).await
+}
+
+/// The same; `announce` is called once the node listens (a notifier: once it begins).
+pub async fn run_announced(
+    role: Role,
+    number: u16,
+    config: &ClusterConfig,
+    machine: Machine,
+    process: Process,
+    announce: impl FnOnce() + Send,
+) -> Result<(), NodeError> {
+    check(role, number, config)?;
+    let listener = match config.topology.address(role, number) {
+        Some(address) => Some(
+            machine
+                .network
+                .bind(address)
+                .await
+                .map_err(|source| NodeError::Bind { address: address.to_owned(), source })?,
+        ),
+        None => None,
     };
-    ended.map_err(|failure| match failure {
-        Failure::Bind(address, source) => NodeError::Bind { address, source },
-        Failure::Role(source) => NodeError::Failed { node: Topology::name(role, number), source },
+    announce();
+    let wiring = Wiring { config, machine, process, number };
+    let ended = match (role, listener) {
+        (Role::Auth, Some(listener)) => wiring.auth(listener).await,
+        (Role::Broker, Some(listener)) => wiring.broker(listener).await,
+        (Role::Store, Some(listener)) => wiring.store(listener).await,
+        (Role::Gateway, Some(listener)) => wiring.gateway(listener).await,
+        // Only notifiers have no address.
+        (Role::Notifier, _) | (_, None) => wiring.notifier().await,
+    };
+    ended.map_err(|source| {
+        let node = Topology::name(role, number);
+        match source.downcast::<store::ServeError>().map(|error| *error) {
+            Ok(store::ServeError::Engine(source @ StoreError::OtherPlace { .. })) => {
+                NodeError::OtherData { node, source }
+            }
+            Ok(source) => NodeError::Failed { node, source: Box::new(source) },
+            Err(source) => NodeError::Failed { node, source },
+        }
     })
 }
 
-enum Failure {
-    Bind(String, std::io::Error),
-    Role(Box<dyn std::error::Error + Send + Sync>),
-}
-
-impl<E: std::error::Error + Send + Sync + 'static> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Self::Role(Box::new(error))
-    }
-}
+/// Why a role ended.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 struct Wiring<'a> {
     config: &'a ClusterConfig,
@@ -108,8 +160,7 @@ struct Wiring<'a> {
 }
 
 impl Wiring<'_> {
-    async fn auth(self) -> Result<(), Failure> {
-        let listener = self.listen(Role::Auth).await?;
+    async fn auth(self, listener: Box<dyn Listener>) -> Result<(), Failure> {
         let config = auth::AuthConfig {
             issuer: format!("http://{}", self.config.topology.gateways[0]),
             development_users: (self.config.development_users > 0).then(|| {
@@ -134,16 +185,14 @@ impl Wiring<'_> {
         Ok(auth::serve(self.machine, listener, config, self.process.shutdown).await?)
     }
 
-    async fn broker(self) -> Result<(), Failure> {
-        let listener = self.listen(Role::Broker).await?;
+    async fn broker(self, listener: Box<dyn Listener>) -> Result<(), Failure> {
         let config =
             broker::BrokerConfig { design: self.config.design, ..broker::BrokerConfig::default() };
         let embedded = broker::EmbeddedBroker::open(self.machine.clone(), config).await?;
         Ok(broker::serve(self.machine, listener, embedded, self.process.shutdown).await?)
     }
 
-    async fn store(self) -> Result<(), Failure> {
-        let listener = self.listen(Role::Store).await?;
+    async fn store(self, listener: Box<dyn Listener>) -> Result<(), Failure> {
         let config = store::StoreConfig {
             number: NodeNumber(self.number),
             partitions_total: self.config.partitions,
@@ -179,8 +228,7 @@ impl Wiring<'_> {
         Ok(notifier::serve(self.machine, config, broker, self.process.shutdown).await?)
     }
 
-    async fn gateway(self) -> Result<(), Failure> {
-        let listener = self.listen(Role::Gateway).await?;
+    async fn gateway(self, listener: Box<dyn Listener>) -> Result<(), Failure> {
         let config = gateway::GatewayConfig {
             id: GatewayId(self.number),
             partitions_total: self.config.partitions,
@@ -188,7 +236,7 @@ impl Wiring<'_> {
             auth_address: self.config.topology.auth.clone(),
             rate: gateway::RateLimits {
                 per_second: self.config.rate(),
-                burst: self.config.rate() * limits::RATE_BURST / limits::RATE_PER_SECOND,
+                burst: self.config.burst(),
                 ..gateway::RateLimits::default()
             },
             ..gateway::GatewayConfig::default()
@@ -217,15 +265,6 @@ impl Wiring<'_> {
             shutdown,
         )
         .await?)
-    }
-
-    async fn listen(&self, role: Role) -> Result<Box<dyn Listener>, Failure> {
-        let address =
-            self.config.topology.address(role, self.number).unwrap_or_default().to_owned();
-        match self.machine.network.bind(&address).await {
-            Ok(listener) => Ok(listener),
-            Err(error) => Err(Failure::Bind(address, error)),
-        }
     }
 
     fn remote_broker(&self) -> Arc<dyn Broker> {

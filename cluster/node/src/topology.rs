@@ -66,11 +66,17 @@ pub struct Topology {
     /// conversation's partition lives on the store that its number says.
     pub stores: Vec<String>,
     /// How many notifiers; they listen nowhere.
+    #[serde(default = "one")]
     pub notifiers: u16,
     /// The auth service.
     pub auth: String,
-    /// The push provider that notifiers call.
+    /// The push provider that notifiers call; empty: nobody is notified.
+    #[serde(default)]
     pub push_provider: String,
+}
+
+const fn one() -> u16 {
+    1
 }
 
 impl Topology {

@@ -10,6 +10,9 @@
 //! deliveries that were lost with a connection. A notifier that has forgotten a job (it was restarted)
 //! may try it more often than `attempts_max`; the broker's limit still holds, for it is durable.
 //!
+//! Without a provider every push is discarded, and counted: left in its queue it would be there for
+//! ever, and a full durable queue stops the owners.
+//!
 //! The circuit breaker keeps a dead provider from using attempts up: while it is open, deliveries are
 //! held, unsettled, and a failed probe is not counted against the job that it was made with.
 

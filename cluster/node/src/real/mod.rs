@@ -1,6 +1,7 @@
 //! A real machine: sockets, a directory, threads, the system's clock and randomness.
 
 pub mod disk;
+pub mod metrics;
 pub mod network;
 pub mod tasks;
 pub mod telemetry;

@@ -124,6 +124,11 @@ impl Consumer {
     fn take(&self, work: &mut Work, attempts: &Attempts, delivery: Delivery) {
         let Delivery { tag, redelivered, message, .. } = delivery;
         match records::decode(&message) {
+            // Left in the queue it would be there for ever, and a full queue stops the owners.
+            Ok(_) if !self.provider.exists() => {
+                self.count("notifier_discarded_total");
+                work.subscription.settle(vec![Settlement::Ack(tag)]);
+            }
             Ok(job) => {
                 let attempt = attempts.next(&job, redelivered);
                 work.held.push_back(Held { tag, attempt, job });

@@ -70,6 +70,11 @@ impl Provider {
         Self { machine, address, path, timeout, breaker, changed, started: Instant::now() }
     }
 
+    /// Whether there is one at all.
+    pub fn exists(&self) -> bool {
+        !self.address.is_empty()
+    }
+
     /// Leave to make an attempt, or when to ask again.
     pub fn attempt(self: &Arc<Self>) -> Result<Attempt, AskAgain> {
         match self.lock().permit(self.now_ms()) {

@@ -15,7 +15,7 @@ use std::time::Duration;
 pub struct NotifierConfig {
     /// The numbers of its queues.
     pub queues: Vec<u16>,
-    /// The push provider, `host:port`.
+    /// The push provider, `host:port`; empty: there is none, and every push is discarded.
     pub provider: String,
     /// The path of its webhook, from the slash on.
     pub path: String,
@@ -63,6 +63,9 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     if !config.path.starts_with('/') || config.path.parse::<hyper::Uri>().is_err() {
         return Err(ServeError::Path { path: config.path });
+    }
+    if config.provider.is_empty() {
+        tracing::warn!("there is no push provider: all notifications are discarded");
     }
     let provider = Arc::new(Provider::new(
         machine.clone(),

@@ -103,6 +103,16 @@ async fn a_taken_push_is_done() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn without_a_provider_pushes_are_discarded_and_counted() {
+    let world = world(NotifierConfig { provider: String::new(), ..config() }).await;
+    world.put(1..=3);
+    sleep(LONG).await;
+    assert_eq!(world.broker.done(), [1, 2, 3]);
+    assert_eq!(world.memory.telemetry.counted("notifier_discarded_total"), 3);
+    assert_eq!(world.memory.telemetry.counted("notifier_pushed_total"), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_push_is_tried_again_until_it_is_taken() {
     let world = world(config()).await;
     world.script([Answer::Status(503), Answer::Silence]);

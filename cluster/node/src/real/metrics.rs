@@ -1,0 +1,163 @@
+//! What every number at `/metrics` means. `docs/running.md` lists the same.
+
+/// A name as roles report it, and its meaning.
+pub type Meaning = (&'static str, &'static str);
+
+/// They only rise; shown with `_total`.
+pub const COUNTERS: &[Meaning] = &[
+    (
+        "auth_polls_failed_total",
+        "Polls of keys and revocations that the auth service did not answer",
+    ),
+    ("auth_requests_refused_total", "Token requests that were refused"),
+    ("auth_tokens_issued_total", "Token requests that were granted"),
+    ("auth_users_revoked_total", "Users whose tokens were revoked as a whole"),
+    ("broker_confirmed_messages", "Messages whose publication was confirmed"),
+    ("broker_damaged_segments", "Segments of the log that were found damaged at the start"),
+    ("broker_dead_lettered_messages", "Messages that became dead letters"),
+    ("broker_dropped_messages", "Messages to gateways that were dropped; the gateways repair"),
+    ("broker_failed_commits", "Writes to the log that failed"),
+    ("broker_links_lost", "Links of other nodes to the broker that were lost"),
+    ("broker_published_messages", "Messages that were taken into a queue"),
+    ("broker_redelivered_messages", "Deliveries that were not the first of their message"),
+    ("gateway_closes_draining", "Sessions closed by a shutdown (4500)"),
+    ("gateway_closes_full", "Sessions closed for want of room (4501)"),
+    ("gateway_closes_hello_timeout", "Sessions closed without a hello (4408)"),
+    ("gateway_closes_idle_timeout", "Sessions closed for silence (4409)"),
+    ("gateway_closes_malformed", "Sessions closed for what could not be decoded (4400)"),
+    ("gateway_closes_normal", "Sessions that said goodbye (1000)"),
+    ("gateway_closes_out_of_order", "Sessions closed for a missing or second hello (4402)"),
+    ("gateway_closes_rate_limited", "Sessions closed for too many frames (4429)"),
+    ("gateway_closes_replaced", "Sessions replaced by another of the same device (4410)"),
+    ("gateway_closes_slow_consumer", "Sessions closed for reading too slowly (4411)"),
+    ("gateway_closes_too_big", "Sessions closed for a message that was too large (1009)"),
+    ("gateway_closes_unauthenticated", "Sessions closed for their token (4401)"),
+    ("gateway_closes_unavailable", "Sessions closed because the cluster did not answer (4503)"),
+    ("gateway_frames_in", "Frames from clients"),
+    ("gateway_frames_out", "Frames to clients"),
+    ("gateway_rejections", "Sends, edits and deletions that were rejected"),
+    ("gateway_repairs", "Reads at the owners that filled a gap in a stream"),
+    ("notifier_breaker_opened_total", "Times that the push provider was given a rest"),
+    ("notifier_dead_lettered_total", "Notifications that became dead letters"),
+    ("notifier_discarded_total", "Notifications that were discarded: there is no push provider"),
+    ("notifier_held_total", "Attempts that failed with the provider, and do not count"),
+    ("notifier_pushed_total", "Notifications that the provider took"),
+    ("notifier_retried_total", "Attempts that failed and will be repeated"),
+    ("notifier_subscribe_failed_total", "Subscriptions that the broker did not answer"),
+    ("notifier_undecodable_total", "Notifications that could not be read"),
+    ("store_commands", "Commands that were applied"),
+    ("store_publications_repeated", "Publications that were made again for want of a confirm"),
+    ("store_publications_unroutable", "Publications to a durable queue that does not exist"),
+];
+
+/// They rise and fall.
+pub const GAUGES: &[Meaning] = &[
+    ("auth_refresh_families", "Logins with a refresh token that can still be used"),
+    ("broker_dead_letters", "Dead letters"),
+    ("broker_gateway_queue_messages", "Messages waiting in the fullest queue of a gateway"),
+    ("broker_log_bytes", "Bytes of the log on the disk"),
+    ("broker_queue_messages", "Messages in the fullest durable queue"),
+    ("broker_unsettled_messages", "Messages that were delivered and not settled"),
+    ("fracas_limit", "The limit of the gauge that the label of names"),
+    ("gateway_session_queue_bytes", "Bytes waiting for the slowest session"),
+    ("gateway_session_queue_frames", "Frames waiting for the slowest session"),
+    ("gateway_sessions", "Open sessions"),
+    ("notifier_jobs_in_hand", "Notifications that were delivered to the notifier and not settled"),
+    ("store_commands_waiting", "Commands waiting for the owner"),
+];
+
+/// Durations: a summary with `_sum` and `_count`; shown with `_seconds`.
+pub const TIMES: &[Meaning] = &[
+    ("broker_commit", "A group commit of the broker's log"),
+    ("notifier_provider_seconds", "An answer of the push provider"),
+    ("store_checkpoint", "A checkpoint of the store's log into its tree"),
+    ("store_commit", "A group commit of the store, with the attaches behind it"),
+];
+
+/// Tells the recorder of this process.
+pub fn describe() {
+    for (name, meaning) in COUNTERS {
+        metrics::describe_counter!(*name, *meaning);
+    }
+    for (name, meaning) in GAUGES {
+        metrics::describe_gauge!(*name, *meaning);
+    }
+    for (name, meaning) in TIMES {
+        metrics::describe_histogram!(*name, metrics::Unit::Seconds, *meaning);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::path::{Path, PathBuf};
+
+    const PAGE: &str = include_str!("../../../../docs/running.md");
+    const ROLES: [&str; 5] = ["auth", "broker", "gateway", "notifier", "store"];
+
+    fn names(meanings: &[Meaning]) -> BTreeSet<String> {
+        meanings.iter().map(|(name, _)| (*name).to_owned()).collect()
+    }
+
+    /// Every Rust file of a role, tests excluded.
+    fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(directory).expect("a source directory") {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if path.is_dir() && name != "tests" {
+                sources(&path, found);
+            } else if path.extension().is_some_and(|kind| kind == "rs") && name != "tests.rs" {
+                found.push(path);
+            }
+        }
+    }
+
+    /// The words in quotation marks of a role's sources that have the form of its numbers.
+    fn reported() -> BTreeSet<String> {
+        let mut files = Vec::new();
+        for role in ROLES {
+            let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+            sources(&manifest.join("..").join(role).join("src"), &mut files);
+        }
+        let mut reported = BTreeSet::new();
+        for file in files {
+            let text = std::fs::read_to_string(file).expect("readable");
+            for word in text.split('"') {
+                let is_name = word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+                let of_a_role = ROLES
+                    .iter()
+                    .any(|role| word.strip_prefix(role).is_some_and(|rest| rest.starts_with('_')));
+                if is_name && of_a_role {
+                    reported.insert(word.to_owned());
+                }
+            }
+        }
+        reported
+    }
+
+    #[test]
+    fn every_number_that_is_reported_has_a_meaning_and_no_other_has_one() {
+        let mut known = names(COUNTERS);
+        known.extend(names(GAUGES));
+        known.extend(names(TIMES));
+        known.remove("fracas_limit");
+        let reported = reported();
+        assert!(reported.len() > 50, "the sources were read: {reported:?}");
+        assert_eq!(reported, known);
+    }
+
+    #[test]
+    fn every_number_stands_on_the_page_as_it_is_shown() {
+        let shown = |name: &str, suffix: &str| {
+            let name = name.strip_suffix(suffix).unwrap_or(name);
+            format!("| `{name}{suffix}` |")
+        };
+        for (meanings, suffix) in [(COUNTERS, "_total"), (GAUGES, ""), (TIMES, "_seconds")] {
+            for (name, meaning) in meanings {
+                let row = format!("{} {meaning} |", shown(name, suffix));
+                assert!(PAGE.contains(&row), "{row}");
+            }
+        }
+    }
+}
