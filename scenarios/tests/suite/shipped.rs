@@ -49,3 +49,19 @@ fn the_documented_keys_are_in_step() {
     let (_, after) = rest.split_once(END).expect("the page marks where its keys end");
     check_in_step(&path, &format!("{before}{BEGIN}{}{END}{after}", scenarios::reference()));
 }
+
+/// Whoever reads the page copies its examples and runs them.
+#[test]
+fn every_scenario_of_the_documentation_can_be_run() {
+    let page = std::fs::read_to_string(root().join("docs/scenarios.md")).expect("it can be read");
+    let after_fence = page.split("```toml\n").skip(1);
+    let examples: Vec<&str> = after_fence.filter_map(|rest| rest.split("```").next()).collect();
+    assert!(!examples.is_empty(), "the page has examples");
+    for example in examples {
+        let scenario = scenarios::parse(example, "example", &[])
+            .unwrap_or_else(|mistakes| panic!("{mistakes}\n{example}"));
+        let idle = |name: &str| scenario.expect.may_be_idle.iter().any(|idle| idle == name);
+        let edits = scenario.load.mix.edit + scenario.load.mix.delete;
+        assert!(edits > 0.0 || idle("edits_converge"), "it comes out unknown:\n{example}");
+    }
+}
