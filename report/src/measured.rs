@@ -161,8 +161,8 @@ pub struct Totals {
     pub unanswered: u64,
     /// Entries that were shown on devices other than the sender's.
     pub delivered: u64,
-    /// Of these, entries that are older than the device's first session: shown, but without a
-    /// latency, because a device that has never been there cannot be late.
+    /// Of these, entries that were intended before the device's first session, or before its user
+    /// joined (again): shown, but without a latency, because nobody owed them to it then.
     pub caught_up: u64,
     /// Entries that were shown on the sender's own device.
     pub echoed: u64,

@@ -6,8 +6,9 @@
 //! (Gil Tene, "How NOT to Measure Latency", Strange Loop 2015; HdrHistogram's documentation).
 //! Operations that are accepted or shown much later than intended, because a fault, a reconnect or
 //! a slow reader was in between, count in full. Only a device that had no session at all yet when
-//! an operation was intended has no latency for it (`Totals::caught_up`). Operations that were never
-//! answered count with the time that they waited.
+//! an operation was intended, or whose user joined (again) after that, has no latency for it
+//! (`Totals::caught_up`): nobody owed it the message then. Operations that were never answered count
+//! with the time that they waited.
 //!
 //! Nothing is sampled: every operation and every delivery is recorded, as long as fewer than
 //! `window::REMEMBERED` operations come between an operation and its last delivery; what is beyond
@@ -15,12 +16,14 @@
 
 mod faults;
 mod latency;
+mod members;
 mod seconds;
 mod window;
 
 use crate::measured::{Level, Measured, PhaseMark, Totals};
 use faults::Faults;
 use latency::{Distribution, Recorder};
+use members::Members;
 use protocol::ClientMessageId;
 use seconds::Seconds;
 use std::collections::BTreeMap;
@@ -44,6 +47,7 @@ pub struct Measurements {
     /// By slot.
     presence: Vec<Presence>,
     connected: u32,
+    members: Members,
     levels: BTreeMap<(Arc<str>, Arc<str>), (u64, u64)>,
     phases: Vec<PhaseMark>,
     totals: Totals,
@@ -75,6 +79,7 @@ impl Measurements {
             seconds: Seconds::new(),
             faults: Faults::default(),
             connected: 0,
+            members: Members::default(),
             levels: BTreeMap::new(),
             phases: Vec::new(),
             totals: Totals::default(),
@@ -110,6 +115,11 @@ impl Measurements {
     fn observe_rare(&mut self, what: &What) {
         if let What::Unanswered { device, message, .. } = what {
             self.unanswered(*device, *message);
+        }
+        if let What::MemberAsked { conversation, user, add } = what
+            && self.totals.sent() > 0
+        {
+            self.members.asked((*user, *conversation), *add, self.now);
         }
         let totals = &mut self.totals;
         match what {
@@ -194,7 +204,8 @@ impl Measurements {
             return;
         };
         let there = self.window.slot(device).map(|slot| self.presence[slot].first_opened_us);
-        if there.is_none_or(|since| since > intended) {
+        let member_since = self.members.since(device.user, entry.conversation);
+        if there.is_none_or(|since| since.max(member_since) > intended) {
             self.totals.caught_up += 1;
             return;
         }

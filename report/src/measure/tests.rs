@@ -146,6 +146,29 @@ fn a_device_that_was_not_there_yet_is_not_late() {
 }
 
 #[test]
+fn whoever_was_no_member_in_between_is_not_late() {
+    let (ada, bob) = (device(1, 1), device(2, 1));
+    let asked = |add| What::MemberAsked { conversation: CONVERSATION, user: bob.user, add };
+    let measured = measure([
+        (0, asked(true)),
+        (0, opened(ada)),
+        (0, opened(bob)),
+        (10, sent(ada, 1, 10)),
+        (20, asked(false)),
+        // Still on its way when the departure was asked for.
+        (25, shown(bob, ada, 1)),
+        (30, sent(ada, 2, 30)),
+        (16_000, asked(true)),
+        (16_005, asked(true)),
+        (16_010, shown(bob, ada, 2)),
+        (16_020, sent(ada, 3, 16_002)),
+        (16_030, shown(bob, ada, 3)),
+    ]);
+    assert_eq!((measured.deliver.all.count, measured.totals.caught_up), (2, 1));
+    assert_eq!(measured.deliver.all.max_us, Some(28));
+}
+
+#[test]
 fn a_device_that_lost_its_connection_is_late() {
     let (ada, bob) = (device(1, 1), device(2, 1));
     let measured = measure([

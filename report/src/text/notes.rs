@@ -24,8 +24,8 @@ pub(crate) fn latency_notes(measured: &Measured) -> Vec<String> {
     );
     special(
         totals.caught_up,
-        "deliveries went to devices that connected for the first time after the message was \
-         intended; they have no latency.",
+        "deliveries went to devices that connected for the first time, or whose users joined, after \
+         the message was intended; they have no latency.",
     );
     special(totals.untimed, "answers came so late that their intended time was forgotten.");
     special(totals.clipped, "latencies above ten minutes count as ten minutes in percentiles.");

@@ -24,7 +24,7 @@ pub(crate) fn totals(measured: &Measured) -> Vec<(String, u64)> {
     let closed = totals.closed.iter().map(|(code, count)| (closed(*code), *count));
     let rare = [
         ("accepted again, after a resend", totals.accepted_again),
-        ("caught up by devices that came later", totals.caught_up),
+        ("caught up by devices or members that came later", totals.caught_up),
         ("connection attempts that failed", totals.connects_failed),
         ("pages of stored entries read", totals.pages_read),
         ("cursor reports sent", totals.receipts_sent),
