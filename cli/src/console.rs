@@ -1,15 +1,21 @@
 //! The only place that prints: results to standard output, everything else to standard error.
-#![expect(clippy::print_stderr, reason = "printing is what this file is for")]
 
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
-/// Warnings and worse to standard error; `RUST_LOG` asks for more.
+/// What logs without `RUST_LOG`: errors, and what a push provider of our own takes (see
+/// `fracas cluster`).
+const FILTER: &str = "error,loadgen::provider=info";
+
+/// Errors to standard error; `RUST_LOG` asks for more.
 pub fn start_logging() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(FILTER));
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
     // A second call (in tests) finds the first one's subscriber and leaves it.
     let _ = subscriber.without_time().try_init();
 }
@@ -26,12 +32,13 @@ pub fn result(text: &str) {
 
 /// A note for people, on standard error.
 pub fn note(text: &str) {
-    eprintln!("{text}");
+    // The terminal may be gone; there is nobody to tell then.
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// What went wrong.
 pub fn error(text: &str) {
-    eprintln!("error: {text}");
+    note(&format!("error: {text}"));
 }
 
 /// Whether standard output is a terminal that wants colour.

@@ -5,6 +5,8 @@
 
 mod commands;
 mod console;
+mod data_folder;
+mod interruption;
 mod observation;
 mod opening;
 
@@ -21,6 +23,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const USAGE: u8 = 64;
 
 /// Simulates, load-tests and judges a chat cluster.
+///
+/// Exit status: 0 valid, 1 violated, 2 unknown or failed, 64 wrong usage or a wrong file.
+///
+/// The log goes to standard error: errors alone, unless RUST_LOG asks for more (RUST_LOG=info) or
+/// less (RUST_LOG=off). The notifications of a `fracas cluster` without --push are in it too.
 #[derive(Debug, Parser)]
 #[command(name = "fracas", version, propagate_version = true)]
 struct Arguments {

@@ -129,8 +129,9 @@ impl Observation {
             writer.finish().context("cannot write the history")?;
         }
         let mut judgement = self.judge.finish();
-        judgement.doubts.extend(circumstances.doubts);
-        judgement.doubts.extend(self.failure);
+        // What happened to the run comes first: most of what the judge misses follows from it.
+        let own = circumstances.doubts.into_iter().chain(self.failure);
+        judgement.doubts.splice(0..0, own);
         if !judgement.doubts.is_empty() && judgement.verdict == Verdict::Valid {
             judgement.verdict = Verdict::Unknown;
         }

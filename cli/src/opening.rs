@@ -36,6 +36,29 @@ pub struct Opening {
     pub overrides: Vec<String>,
 }
 
+/// A scenario on the command line of a command that makes one run.
+#[derive(Clone, Debug, Args)]
+pub struct OpeningOfOne {
+    /// The scenario file.
+    pub scenario: PathBuf,
+    /// Another value for a key of the file: `design.accept=before_persist`. One value per key: only
+    /// `fracas run` makes several runs of several values.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+}
+
+impl OpeningOfOne {
+    /// The only scenario; several values of an override are wrong here.
+    pub fn open(&self) -> anyhow::Result<Opened> {
+        let (scenario, overrides) = (self.scenario.clone(), self.overrides.clone());
+        let mut opened = Opening { scenario, overrides }.open()?;
+        if opened.len() > 1 {
+            return Err(WrongUse("this command takes one value per --set".to_owned()).into());
+        }
+        opened.pop().context("a sweep has at least one run")
+    }
+}
+
 /// A scenario that is ready to run, with the overrides that made it.
 pub struct Opened {
     /// The validated scenario.
@@ -64,15 +87,6 @@ impl Opening {
                 Ok(Opened { scenario, overrides: set.iter().map(ToString::to_string).collect() })
             })
             .collect()
-    }
-
-    /// The only scenario; several values of an override are wrong here.
-    pub fn open_one(&self) -> anyhow::Result<Opened> {
-        let mut opened = self.open()?;
-        if opened.len() > 1 {
-            return Err(WrongUse("this command takes one value per --set".to_owned()).into());
-        }
-        opened.pop().context("a sweep has at least one run")
     }
 
     /// The files beside the one that is missing.

@@ -102,13 +102,15 @@ fn answer(status: StatusCode) -> Response<Full<Bytes>> {
     response
 }
 
-/// A recorder that only logs: for a cluster that nobody judges.
+/// A recorder that only logs what was pushed: for a cluster that nobody judges.
 #[derive(Clone, Copy, Debug)]
 pub struct Log;
 
 impl Recorder for Log {
     fn record(&self, what: What) {
-        tracing::info!(?what, "push provider");
+        if let What::Pushed { user, conversation, sequence } = what {
+            tracing::info!(%user, %conversation, %sequence, "notification taken");
+        }
     }
 
     fn now_us(&self) -> u64 {

@@ -5,7 +5,7 @@ use crate::recorder::Recorder;
 use crate::rest::{Api, RestError};
 use crate::targets::Targets;
 use ports::Machine;
-use protocol::{ConversationId, UserId};
+use protocol::{ConversationId, Sequence, UserId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -19,13 +19,30 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A conversation could not be made.
 #[derive(Debug, thiserror::Error)]
-#[error("conversation {conversation} was not made")]
-pub struct SetUpError {
-    /// Which.
-    pub conversation: ConversationId,
-    /// Why.
-    #[source]
-    pub source: RestError,
+pub enum SetUpError {
+    /// The cluster did not make it.
+    #[error("conversation {conversation} was not made")]
+    Refused {
+        /// Which.
+        conversation: ConversationId,
+        /// Why.
+        #[source]
+        source: RestError,
+    },
+    /// It has a history. Ids of conversations and messages begin at 1 in every run, so the cluster
+    /// would take this run's messages for repetitions, and the judge would see another run's.
+    #[error(
+        "conversation {conversation} has {head} entries already, where a new one has {members}, its \
+         members: the cluster was used before, and a run needs a fresh one (an empty data folder)"
+    )]
+    Used {
+        /// Which.
+        conversation: ConversationId,
+        /// Its last sequence.
+        head: Sequence,
+        /// Its planned members.
+        members: usize,
+    },
 }
 
 /// Makes every conversation of the plan, and records each first member as asked for and added.
@@ -66,9 +83,7 @@ async fn make_in_turn(
             return Ok(());
         }
         let conversation = ConversationId(u64::from(number));
-        make(api, plan, recorder, conversation)
-            .await
-            .map_err(|source| SetUpError { conversation, source })?;
+        make(api, plan, recorder, conversation).await?;
     }
 }
 
@@ -77,7 +92,7 @@ async fn make(
     plan: &Plan,
     recorder: &dyn Recorder,
     conversation: ConversationId,
-) -> Result<(), RestError> {
+) -> Result<(), SetUpError> {
     let planned = plan.conversation(conversation);
     if planned.members.is_empty() {
         return Ok(());
@@ -86,7 +101,13 @@ async fn make(
     for user in planned.members {
         recorder.record(asked(*user));
     }
-    let info = api.create(planned, PATIENCE).await?;
+    let made = api.create(planned, PATIENCE).await;
+    let info = made.map_err(|source| SetUpError::Refused { conversation, source })?;
+    let (head, members) = (info.head, planned.members.len());
+    // The joins of its first members are its first entries.
+    if head.0 > members as u64 {
+        return Err(SetUpError::Used { conversation, head, members });
+    }
     for member in info.members.iter().filter(|member| member.left.is_none()) {
         let (user, sequence) = (member.user, member.joined);
         recorder.record(What::MemberChanged { conversation, user, add: true, sequence });

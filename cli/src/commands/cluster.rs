@@ -41,7 +41,7 @@ pub struct Cluster {
     /// Sends per second and user.
     #[arg(long)]
     rate: Option<u32>,
-    /// The push provider; without one, notifications go nowhere and say so in the log.
+    /// The push provider; without one, notifications go nowhere but to the log.
     #[arg(long, value_name = "HOST:PORT")]
     push: Option<String>,
     /// A design choice: `accept=before_persist`.
@@ -50,6 +50,10 @@ pub struct Cluster {
     /// The addresses as one line of JSON, as soon as all gateways are ready.
     #[arg(long)]
     json: bool,
+    /// End at once when the standard input ends: for a process that starts a cluster for itself, and
+    /// must not leave it behind.
+    #[arg(long, hide = true)]
+    ends_with_stdin: bool,
 }
 
 impl Cluster {
@@ -59,6 +63,9 @@ impl Cluster {
         let mistakes = config.mistakes();
         if !mistakes.is_empty() {
             return Err(WrongUse(mistakes.join("\n")).into());
+        }
+        if self.ends_with_stdin {
+            end_with_stdin()?;
         }
         let prometheus = node::real::telemetry::install().context("metrics")?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -143,6 +150,17 @@ impl Cluster {
         lines.push("Ctrl-C drains and ends it.".to_owned());
         console::result(&lines.join("\n"));
     }
+}
+
+/// Watches the standard input, on a thread that no task can keep from it.
+fn end_with_stdin() -> std::io::Result<()> {
+    let watch = || {
+        // An error is an end as well: there is nobody to say anything any more.
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        console::note("the process that started this cluster is gone");
+        std::process::exit(2);
+    };
+    std::thread::Builder::new().name("standard input".to_owned()).spawn(watch).map(drop)
 }
 
 /// Waits until each gateway was seen ready; whether that was in time.

@@ -2,11 +2,11 @@
 
 use crate::commands::run::reproduce;
 use crate::console::{self, ProgressLine};
-use crate::opening::{Opening, WrongUse};
+use crate::opening::{OpeningOfOne, WrongUse};
 use clap::Args;
 use comfy_table::Table;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
@@ -27,7 +27,7 @@ pub struct Explore {
     /// Processes at a time; by default one per processor.
     #[arg(long)]
     jobs: Option<usize>,
-    /// Another value for a key of the files.
+    /// Another value for a key of the files. One value per key.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
     /// Stop a scenario at its first seed whose verdict is not valid.
@@ -50,29 +50,40 @@ struct Finished {
 impl Explore {
     /// The worst status of all runs.
     pub fn execute(self) -> anyhow::Result<u8> {
-        for scenario in &self.scenarios {
-            self.opening(scenario).open_one()?;
-        }
-        if self.seeds == 0 {
-            return Err(WrongUse("--seeds: expected at least 1".to_owned()).into());
-        }
+        self.check()?;
         let jobs = self.jobs.unwrap_or_else(|| {
             std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
         });
         let finished = self.run_all(jobs.max(1));
         console::result(&self.table(&finished));
         for one in finished.iter().filter(|one| one.status != 0) {
-            let opening = self.opening(&self.scenarios[one.scenario]);
+            let scenario = &self.scenarios[one.scenario];
             let why = if one.violated.is_empty() { &one.doubts } else { &one.violated };
-            let command = reproduce("run", &opening, one.seed, &self.overrides);
+            let command = reproduce("run", scenario, one.seed, &self.overrides);
             console::result(&format!("{}: {command}", why.join("; ")));
         }
         let any = |status| finished.iter().any(|one| one.status == status);
         Ok(if any(1) { 1 } else { u8::from(finished.iter().any(|one| one.status != 0)) * 2 })
     }
 
-    fn opening(&self, scenario: &std::path::Path) -> Opening {
-        Opening { scenario: scenario.to_owned(), overrides: self.overrides.clone() }
+    fn opening(&self, scenario: &Path) -> OpeningOfOne {
+        OpeningOfOne { scenario: scenario.to_owned(), overrides: self.overrides.clone() }
+    }
+
+    /// All mistakes of all files, not the first file's alone.
+    fn check(&self) -> Result<(), WrongUse> {
+        let mut mistakes = Vec::new();
+        if self.seeds == 0 {
+            mistakes.push("--seeds: expected at least 1".to_owned());
+        } else if self.from.checked_add(self.seeds - 1).is_none() {
+            let last = u64::MAX;
+            mistakes
+                .push(format!("--from {} --seeds {}: seeds end at {last}", self.from, self.seeds));
+        }
+        for scenario in &self.scenarios {
+            mistakes.extend(self.opening(scenario).open().err().map(|error| format!("{error:#}")));
+        }
+        if mistakes.is_empty() { Ok(()) } else { Err(WrongUse(mistakes.join("\n"))) }
     }
 
     fn run_all(&self, jobs: usize) -> Vec<Finished> {
@@ -183,5 +194,27 @@ impl Explore {
             ]);
         }
         table.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        explore: Explore,
+    }
+
+    #[test]
+    fn all_mistakes_of_all_files_are_told() {
+        let words = "explore /nope/a.toml /nope/b.toml --from 18446744073709551615 --seeds 3";
+        let explore = Line::try_parse_from(words.split(' ')).map(|line| line.explore).ok().unwrap();
+        let told = explore.check().unwrap_err().0;
+        assert_eq!(told.lines().count(), 3, "{told}");
+        assert!(told.contains("/nope/a.toml") && told.contains("/nope/b.toml"), "{told}");
+        assert!(told.contains("seeds end at"), "{told}");
     }
 }

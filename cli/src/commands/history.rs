@@ -1,6 +1,6 @@
 //! `fracas history`: the history of a simulated run on standard output, for `twin` and for pipes.
 
-use crate::opening::Opening;
+use crate::opening::OpeningOfOne;
 use clap::Args;
 use std::io::{BufWriter, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,7 @@ use verify::history::event::Engine;
 #[derive(Debug, Args)]
 pub struct PrintHistory {
     #[command(flatten)]
-    opening: Opening,
+    opening: OpeningOfOne,
     /// The seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -20,7 +20,7 @@ pub struct PrintHistory {
 impl PrintHistory {
     /// Prints it. A reader that goes away ends the process, as it would any other filter.
     pub fn execute(self) -> anyhow::Result<u8> {
-        let scenario = Arc::new(self.opening.open_one()?.scenario);
+        let scenario = Arc::new(self.opening.open()?.scenario);
         let header = loadgen::header(&scenario, self.seed, Engine::Simulated);
         let output = BufWriter::with_capacity(1 << 16, std::io::stdout());
         let writer = Arc::new(Mutex::new(Writer::plain(output, &header)?));

@@ -1,32 +1,46 @@
 //! `fracas load`: a scenario on real sockets, with the same users, checks and report as in the
 //! simulator.
 
-use crate::commands::run::reproduce;
+use crate::commands::run::{quoted, reproduce};
 use crate::console::{self, ProgressLine};
+use crate::data_folder::DataFolder;
+use crate::interruption;
 use crate::observation::{Circumstances, Shared};
-use crate::opening::Opening;
+use crate::opening::OpeningOfOne;
 use anyhow::Context;
 use clap::Args;
-use loadgen::drive::{self, RealRun};
+use loadgen::drive::{self, Against, RealRun};
 use report::Took;
+use scenarios::Scenario;
 use std::path::PathBuf;
 use std::sync::Arc;
 use verify::history::event::Engine;
 
+/// The invariant that has nothing to judge in a run without faults.
+const RECOVERY: &str = "recovers_to_baseline";
+
 /// Run a scenario on real sockets against a real cluster.
+///
+/// SIGINT, SIGTERM and SIGHUP end the run early: what was seen until then is judged and reported, and
+/// the status is 2 (or 1, if something was violated). A second signal ends it at once.
 #[derive(Debug, Args)]
 pub struct Load {
     #[command(flatten)]
-    opening: Opening,
+    opening: OpeningOfOne,
     /// Decides what the users do and when.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// A gateway of a cluster that runs already, `host:port`; repeat it for several. Without it, a
-    /// cluster is started on this machine and ended after the run.
-    #[arg(long, value_name = "HOST:PORT")]
+    /// A gateway of a cluster that runs already, `host:port`; repeat it for several. It must be fresh:
+    /// nobody may have written into the scenario's conversations yet. No fault is done to it. Without
+    /// this, a cluster is started on this machine and ended after the run.
+    #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
     target: Vec<String>,
-    /// The folder for the report, the history and the data of a started cluster; without it, the data
-    /// goes to a temporary folder and nothing stays.
+    /// The load alone. Without this, a scenario whose faults cannot be done here (to a cluster that
+    /// was given, to links, to clocks) is judged unknown.
+    #[arg(long)]
+    without_faults: bool,
+    /// The folder for the report, the history and (in `cluster`) the data of a started cluster;
+    /// without it, the data goes to a temporary folder and nothing stays.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// No progress line.
@@ -40,23 +54,34 @@ pub struct Load {
 impl Load {
     /// Runs it; the status as for a simulated run.
     pub fn execute(self) -> anyhow::Result<u8> {
-        let opened = self.opening.open_one()?;
-        let scenario = Arc::new(opened.scenario);
+        let opened = self.opening.open()?;
+        let mut scenario = opened.scenario;
+        if self.without_faults {
+            leave_out_faults(&mut scenario);
+        }
+        let scenario = Arc::new(scenario);
+        let stop = interruption::listen()?;
+        // Before the report's folder is touched: its data folder may be refused.
+        let folder =
+            self.target.is_empty().then(|| DataFolder::new(self.out.as_deref())).transpose()?;
+        let against = match &folder {
+            Some(folder) => Against::Started {
+                binary: std::env::current_exe().context("the path of this program")?,
+                data: folder.path().to_owned(),
+            },
+            None => Against::Given(self.target.clone()),
+        };
         let quiet = self.quiet || self.json;
         if !quiet {
             let version = env!("CARGO_PKG_VERSION");
             console::note(&format!("fracas {version} · {} · seed {}", scenario.name, self.seed));
+            for sentence in drive::not_done(&scenario, folder.is_some()) {
+                console::note(&format!("  {sentence}"));
+            }
         }
         let header = loadgen::header(&scenario, self.seed, Engine::Real);
         let observation = Shared::begin(header, &scenario, self.out.as_deref())?;
-        let folder = DataFolder::new(self.out.as_deref())?;
-        let run = RealRun {
-            scenario: scenario.clone(),
-            seed: self.seed,
-            target: (!self.target.is_empty()).then(|| self.target.clone()),
-            cluster_binary: std::env::current_exe().context("the path of this program")?,
-            data: folder.path.clone(),
-        };
+        let run = RealRun { scenario: scenario.clone(), seed: self.seed, against, stop };
         let cpu = node::real::cpu_time();
         let (progress, thread) = drive::run(run, observation.sink());
         let mut line = ProgressLine::new(quiet);
@@ -71,11 +96,15 @@ impl Load {
         }
         line.finish();
         let ended = thread.join().map_err(|_| anyhow::anyhow!("the thread of the run is gone"))?;
+        let mut notes = ended.notes;
+        if self.without_faults {
+            notes.push("without faults, as asked for".to_owned());
+        }
         let concluded = observation.conclude(Circumstances {
             scenario: &scenario,
-            reproduce: &reproduce("load", &self.opening, self.seed, &opened.overrides),
+            reproduce: &self.reproduce(&opened.overrides),
             doubts: ended.doubts,
-            notes: ended.notes,
+            notes,
             took: Took {
                 wall: ended.wall,
                 cpu: (node::real::cpu_time() + node::real::children_cpu_time()).saturating_sub(cpu),
@@ -85,36 +114,87 @@ impl Load {
         concluded.print(self.json);
         Ok(concluded.status)
     }
-}
 
-/// Where a started cluster keeps its data: within the report's folder, or for the time of the run.
-struct DataFolder {
-    path: PathBuf,
-    is_temporary: bool,
-}
-
-impl DataFolder {
-    fn new(out: Option<&std::path::Path>) -> anyhow::Result<Self> {
-        let is_temporary = out.is_none();
-        let path = match out {
-            Some(out) => out.join("cluster"),
-            None => std::env::temp_dir().join(format!("fracas-load-{}", std::process::id())),
-        };
-        if path.exists() {
-            std::fs::remove_dir_all(&path)
-                .with_context(|| format!("cannot empty {}", path.display()))?;
+    fn reproduce(&self, overrides: &[String]) -> String {
+        let mut command = reproduce("load", &self.opening.scenario, self.seed, overrides);
+        for target in &self.target {
+            command.push_str(" --target ");
+            command.push_str(&quoted(target));
         }
-        std::fs::create_dir_all(&path)
-            .with_context(|| format!("cannot make {}", path.display()))?;
-        Ok(Self { path, is_temporary })
+        if self.without_faults {
+            command.push_str(" --without-faults");
+        }
+        command
     }
 }
 
-impl Drop for DataFolder {
-    fn drop(&mut self) {
-        if self.is_temporary {
-            // It is in the system's temporary folder, which is emptied anyway.
-            let _ = std::fs::remove_dir_all(&self.path);
+/// The scenario with its load alone: there is nothing to recover from then.
+fn leave_out_faults(scenario: &mut Scenario) {
+    scenario.faults.clear();
+    scenario.random_faults = None;
+    if !scenario.expect.may_be_idle.iter().any(|name| name == RECOVERY) {
+        scenario.expect.may_be_idle.push(RECOVERY.to_owned());
+    }
+}
+
+/// `host:port`, as sockets take it.
+fn host_and_port(text: &str) -> Result<String, String> {
+    let expected = "expected host:port, such as 127.0.0.1:7800";
+    if text.contains("://") {
+        return Err(format!("{expected}, without a scheme"));
+    }
+    let (host, port) = text.rsplit_once(':').ok_or(expected)?;
+    // An IPv6 address stands in brackets.
+    let is_bracketed = host.starts_with('[') && host.ends_with(']');
+    let is_host = !host.is_empty()
+        && (is_bracketed || !host.contains(':'))
+        && !host.contains(|one: char| one == '/' || one == '@' || one.is_whitespace());
+    let is_port = port.parse::<u16>().is_ok_and(|port| port > 0);
+    if is_host && is_port { Ok(text.to_owned()) } else { Err(expected.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        load: Load,
+    }
+
+    #[test]
+    fn a_target_is_a_host_and_a_port() {
+        for good in ["127.0.0.1:7800", "gateway.example:80", "[::1]:7800"] {
+            assert_eq!(host_and_port(good).as_deref(), Ok(good));
+        }
+        let bad = ["foo", "http://127.0.0.1:7800", ":80", "a:0", "a:65536", "::1:80", "a/b:80", ""];
+        for bad in bad {
+            assert!(host_and_port(bad).is_err_and(|why| why.contains("host:port")), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_command_that_makes_a_run_again_says_against_what() {
+        let words = "load a.toml --seed 3 --target h:1 --target h:2 --without-faults --quiet";
+        let load = Line::try_parse_from(words.split(' ')).map(|line| line.load).ok().unwrap();
+        assert_eq!(
+            load.reproduce(&["users.count=5".to_owned()]),
+            "fracas load a.toml --seed 3 --set 'users.count=5' --target h:1 --target h:2 \
+             --without-faults"
+        );
+    }
+
+    #[test]
+    fn without_faults_every_library_scenario_has_nothing_left_to_do() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios");
+        for listing in scenarios::library(std::path::Path::new(folder)).unwrap() {
+            let text = std::fs::read_to_string(&listing.path).unwrap();
+            let mut scenario =
+                scenarios::parse(&text, &listing.path.display().to_string(), &[]).unwrap();
+            leave_out_faults(&mut scenario);
+            assert_eq!(drive::not_done(&scenario, false), [""; 0], "{}", scenario.name);
         }
     }
 }

@@ -93,15 +93,28 @@ impl Run {
     }
 
     fn reproduce(&self, opened: &Opened) -> String {
-        reproduce("run", &self.opening, self.seed, &opened.overrides)
+        reproduce("run", &self.opening.scenario, self.seed, &opened.overrides)
     }
 }
 
-/// One command that makes the same run again.
-pub fn reproduce(command: &str, opening: &Opening, seed: u64, overrides: &[String]) -> String {
-    let mut words = vec![format!("fracas {command} {} --seed {seed}", opening.scenario.display())];
-    words.extend(overrides.iter().map(|set| format!("--set '{set}'")));
+/// One command that makes the same run again, to be pasted into a shell.
+pub fn reproduce(command: &str, scenario: &Path, seed: u64, overrides: &[String]) -> String {
+    let scenario = quoted(&scenario.display().to_string());
+    let mut words = vec![format!("fracas {command} {scenario} --seed {seed}")];
+    words.extend(overrides.iter().map(|set| format!("--set '{}'", escaped(set))));
     words.join(" ")
+}
+
+/// A word as a shell takes it: in quotes, if it has more than plain characters.
+pub fn quoted(word: &str) -> String {
+    let is_plain = |one: char| one.is_ascii_alphanumeric() || "-_./:=,@%+[]".contains(one);
+    let plain = !word.is_empty() && word.chars().all(is_plain);
+    if plain { word.to_owned() } else { format!("'{}'", escaped(word)) }
+}
+
+/// Between single quotes.
+fn escaped(word: &str) -> String {
+    word.replace('\'', r"'\''")
 }
 
 /// Violated (1) is worse than unknown (2), unknown worse than valid (0).

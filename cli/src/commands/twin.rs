@@ -1,7 +1,7 @@
 //! `fracas twin`: the same seed in two processes, line by line.
 
 use crate::console::{self, ProgressLine};
-use crate::opening::Opening;
+use crate::opening::OpeningOfOne;
 use anyhow::Context;
 use clap::Args;
 use std::io::{BufRead, BufReader};
@@ -11,7 +11,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 #[derive(Debug, Args)]
 pub struct Twin {
     #[command(flatten)]
-    opening: Opening,
+    opening: OpeningOfOne,
     /// The seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -34,7 +34,7 @@ impl Drop for Process {
 impl Twin {
     /// 0: not a byte differs. 1: the first difference is shown. 2: a run failed.
     pub fn execute(self) -> anyhow::Result<u8> {
-        self.opening.open_one()?;
+        self.opening.open()?;
         let (mut first, first_lines) = self.start()?;
         let (mut second, second_lines) = self.start()?;
         let mut progress = ProgressLine::new(self.quiet);

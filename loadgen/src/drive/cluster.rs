@@ -1,19 +1,18 @@
 //! The cluster as a child process.
 //!
-//! It is ended, killed and stopped by its own process id only. Whatever happens to this process, the
-//! child is killed with it.
+//! It is ended, killed and stopped by its own process id only. That it does not outlive this process
+//! is the work of `process`, and of the `cluster` command, which watches its standard input.
 
+use super::process::Process;
 use crate::rest::Http;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use scenarios::scenario::Scenario;
 use serde::Deserialize;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 /// How long a cluster may take until all its gateways are ready.
@@ -22,6 +21,8 @@ const READY: Duration = Duration::from_mins(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// How long it may take to drain.
 const DRAIN: Duration = Duration::from_secs(20);
+/// Characters of its log's last line that are shown.
+const LAST_WORDS: usize = 300;
 /// Where ports are looked for: below the range from which systems take ports of clients.
 const PORTS: std::ops::Range<u16> = 20_000..30_000;
 
@@ -41,12 +42,12 @@ pub enum ClusterError {
     #[error("no {0} free ports in a row")]
     NoPorts(u16),
     /// Its first line is no list of addresses.
-    #[error("the cluster announced {line:?} (its log: {log})")]
+    #[error("the cluster did not start, it said {line:?} ({ended})")]
     Announcement {
         /// What it said.
         line: String,
-        /// Where to look.
-        log: String,
+        /// How it ended.
+        ended: String,
     },
     /// It does not get ready.
     #[error("the cluster was not ready in {READY:?} (its log: {log})")]
@@ -70,13 +71,15 @@ struct Announced {
     gateways: Vec<String>,
 }
 
-/// A cluster that runs.
+/// A cluster, which may run.
 pub struct Cluster {
     binary: PathBuf,
     arguments: Vec<String>,
     log: PathBuf,
-    child: Child,
+    process: Option<Process>,
     gateways: Vec<String>,
+    /// It ended without having been asked to.
+    died: watch::Sender<bool>,
 }
 
 /// The arguments that start the cluster of a scenario: the one place that knows them.
@@ -85,6 +88,7 @@ pub fn command_line(scenario: &Scenario, data: &Path, port: u16, push: &str) -> 
     let mut arguments: Vec<String> = [
         "cluster".to_owned(),
         "--json".to_owned(),
+        "--ends-with-stdin".to_owned(),
         format!("--data={}", data.display()),
         format!("--port={port}"),
         format!("--gateways={}", shape.gateways),
@@ -113,37 +117,70 @@ fn design_words(scenario: &Scenario) -> Vec<String> {
 }
 
 impl Cluster {
-    /// Starts a cluster and waits until it is ready.
-    pub async fn start(
+    /// A cluster that is not started yet; its folder is made.
+    pub fn new(
         binary: &Path,
         scenario: &Scenario,
         data: &Path,
         push: &str,
-        http: &Http,
     ) -> Result<Self, ClusterError> {
         std::fs::create_dir_all(data).map_err(io_error(format!("make {}", data.display())))?;
         // Three more than gateways and stores: broker, auth and push provider.
         let ports = scenario.cluster.gateways + scenario.cluster.stores + 3;
         let port = free_ports(ports).ok_or(ClusterError::NoPorts(ports))?;
-        let arguments = command_line(scenario, data, port, push);
-        let log = data.join("cluster.log");
-        let (child, gateways) = spawn(binary, &arguments, &log).await?;
-        let mut cluster = Self { binary: binary.to_owned(), arguments, log, child, gateways };
-        cluster.ready(http).await?;
-        Ok(cluster)
+        Ok(Self {
+            binary: binary.to_owned(),
+            arguments: command_line(scenario, data, port, push),
+            log: data.join("cluster.log"),
+            process: None,
+            gateways: Vec::new(),
+            died: watch::Sender::new(false),
+        })
     }
 
-    /// `host:port` of its gateways.
+    /// `host:port` of its gateways, once it was started.
     pub fn gateways(&self) -> &[String] {
         &self.gateways
     }
 
+    /// Waits until it ends without having been asked to.
+    pub fn died(&self) -> impl Future<Output = ()> + use<> {
+        let mut died = self.died.subscribe();
+        async move {
+            if died.wait_for(|died| *died).await.is_err() {
+                // The cluster was given up; then nobody cares any more.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Starts it, again on the same data and the same ports, and waits until it is ready.
+    ///
+    /// A caller that loses its patience finds the process in here, and can kill it.
+    pub async fn start(&mut self, http: &Http) -> Result<(), ClusterError> {
+        let Self { binary, arguments, log, .. } = self;
+        let process = Process::start(binary, arguments, log)
+            .map_err(io_error(format!("start {}", binary.display())))?;
+        let process = self.process.insert(process);
+        let line = timeout(READY, process.first_line())
+            .await
+            .map_err(|_| ClusterError::NotReady { log: self.log.display().to_string() })?
+            .map_err(io_error("read what the cluster says"))?;
+        let Ok(announced) = serde_json::from_str::<Announced>(&line) else {
+            let status = process.status().await;
+            return Err(ClusterError::Announcement { line, ended: self.obituary(status) });
+        };
+        process.watch(self.died.clone());
+        self.gateways = announced.gateways;
+        self.ready(http).await
+    }
+
     /// Waits until all gateways are ready.
-    async fn ready(&mut self, http: &Http) -> Result<(), ClusterError> {
+    async fn ready(&self, http: &Http) -> Result<(), ClusterError> {
         let deadline = Instant::now() + READY;
-        for gateway in self.gateways.clone() {
-            while !http.is_ready(&gateway).await {
-                if Instant::now() >= deadline || self.ended().is_some() {
+        for gateway in &self.gateways {
+            while !http.is_ready(gateway).await {
+                if Instant::now() >= deadline || *self.died.borrow() {
                     return Err(ClusterError::NotReady { log: self.log.display().to_string() });
                 }
                 sleep(LOOK_AGAIN).await;
@@ -152,84 +189,53 @@ impl Cluster {
         Ok(())
     }
 
-    /// Whether it has ended by itself.
-    pub fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().ok().flatten()
+    /// How it ended, with the last line of its log.
+    pub async fn cause_of_death(&mut self) -> String {
+        let status = match &mut self.process {
+            Some(process) => process.status().await,
+            None => None,
+        };
+        self.obituary(status)
     }
 
-    /// Kills the process at once, as `kill -9` does, and waits until it is gone.
+    fn obituary(&self, status: Option<ExitStatus>) -> String {
+        let status = status.map_or_else(|| "no status".to_owned(), |status| status.to_string());
+        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let last = log.lines().rev().map(str::trim).find(|line| !line.is_empty());
+        let last: String = last.unwrap_or("(none)").chars().take(LAST_WORDS).collect();
+        format!("{status}; last line of its log: {last}")
+    }
+
+    /// Kills the process at once, as `kill -9` does, even if it is stopped, and waits until it is
+    /// gone.
     pub async fn kill(&mut self) -> Result<(), ClusterError> {
-        self.child.kill().await.map_err(io_error("kill the cluster"))
-    }
-
-    /// Starts it again on the same data and the same ports, and waits until it is ready.
-    pub async fn restart(&mut self, http: &Http) -> Result<(), ClusterError> {
-        (self.child, self.gateways) = spawn(&self.binary, &self.arguments, &self.log).await?;
-        self.ready(http).await
+        let Some(mut process) = self.process.take() else { return Ok(()) };
+        process.kill().await.map_err(io_error("kill the cluster"))
     }
 
     /// Stops the process for a while; how often it was seen stopped in that time.
     pub async fn pause(&mut self, lasts: Duration) -> Result<u64, ClusterError> {
-        let pid = self.pid()?;
-        kill(pid, Signal::SIGSTOP).map_err(ClusterError::Signal)?;
+        let process = self.process.as_ref().ok_or(ClusterError::Signal(nix::Error::ESRCH))?;
+        process.signal(Signal::SIGSTOP).map_err(ClusterError::Signal)?;
         let end = Instant::now() + lasts;
         let mut stopped = 0;
         while Instant::now() < end {
             sleep(LOOK_AGAIN.min(end - Instant::now())).await;
-            stopped += u64::from(is_stopped(pid));
+            stopped += u64::from(process.is_stopped());
         }
-        kill(pid, Signal::SIGCONT).map_err(ClusterError::Signal)?;
+        process.signal(Signal::SIGCONT).map_err(ClusterError::Signal)?;
         Ok(stopped)
     }
 
     /// Lets it drain and end; kills it if it takes too long. Whether it ended well.
-    pub async fn end(mut self) -> Result<bool, ClusterError> {
-        kill(self.pid()?, Signal::SIGTERM).map_err(ClusterError::Signal)?;
-        if let Ok(status) = timeout(DRAIN, self.child.wait()).await {
-            return Ok(status.map_err(io_error("wait for the cluster"))?.success());
+    pub async fn end(&mut self) -> Result<bool, ClusterError> {
+        let Some(process) = &mut self.process else { return Ok(false) };
+        let status = process.end(DRAIN).await.map_err(io_error("end the cluster"))?;
+        if status.is_none() {
+            self.kill().await?;
         }
-        self.kill().await?;
-        Ok(false)
+        Ok(status.is_some_and(|status| status.success()))
     }
-
-    fn pid(&self) -> Result<Pid, ClusterError> {
-        let pid = self.child.id().and_then(|id| i32::try_from(id).ok());
-        pid.map(Pid::from_raw).ok_or(ClusterError::Signal(nix::Error::ESRCH))
-    }
-}
-
-async fn spawn(
-    binary: &Path,
-    arguments: &[String],
-    log: &Path,
-) -> Result<(Child, Vec<String>), ClusterError> {
-    let file = std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(log)
-        .map_err(io_error(format!("open {}", log.display())))?;
-    let mut child = Command::new(binary)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(file)
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(io_error(format!("start {}", binary.display())))?;
-    let mut line = String::new();
-    if let Some(stdout) = child.stdout.take() {
-        let mut lines = BufReader::new(stdout);
-        timeout(READY, lines.read_line(&mut line))
-            .await
-            .map_err(|_| ClusterError::NotReady { log: log.display().to_string() })?
-            .map_err(io_error("read what the cluster says"))?;
-        // The pipe stays open for as long as the child may write; it says nothing more.
-        child.stdout = Some(lines.into_inner());
-    }
-    let announced: Announced = serde_json::from_str(&line).map_err(|_| {
-        ClusterError::Announcement { line: line.clone(), log: log.display().to_string() }
-    })?;
-    Ok((child, announced.gateways))
 }
 
 /// The first of so many free ports in a row. Another process may take one in between; then the
@@ -246,10 +252,4 @@ fn free_ports(count: u16) -> Option<u16> {
 
 fn is_free(port: u16) -> bool {
     std::net::TcpListener::bind(("127.0.0.1", port)).is_ok()
-}
-
-/// Whether the system says that a process is stopped: `T` in `/proc/PID/stat`, see proc(5).
-fn is_stopped(pid: Pid) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat"))
-        .is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')))
 }

@@ -9,7 +9,6 @@ use crate::recorder::Recorder;
 use crate::rest::Http;
 use scenarios::scenario::{Fault, FaultKind, Role, Scenario, Target};
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -33,37 +32,69 @@ pub struct Planned {
     word: &'static str,
 }
 
-/// What can be done, in the order of time, and a sentence for each kind that cannot.
-pub fn plan(scenario: &Scenario, own_cluster: bool) -> (Vec<Planned>, Vec<String>) {
+/// The faults of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FaultPlan {
+    /// What is done, in the order of time.
+    pub faults: Vec<Planned>,
+    /// What is not done, or less than in the simulator: one sentence each.
+    pub notes: Vec<String>,
+    /// The scenario has faults, and none of them is done: what it asks is not answered.
+    pub doubt: Option<String>,
+}
+
+/// What can be done to the cluster of a run.
+pub fn plan(scenario: &Scenario, own_cluster: bool) -> FaultPlan {
     let load: Duration = scenario.load.phases.iter().map(|phase| phase.lasts).sum();
-    let (mut planned, mut notes) = (Vec::new(), BTreeSet::new());
+    let mut plan = FaultPlan::default();
+    let (mut missing, mut notes) = (BTreeSet::new(), BTreeSet::new());
+    let mut done = 0;
     for fault in &scenario.faults {
-        match deed(fault) {
-            Ok(_) if !own_cluster => {
-                notes.insert(format!(
-                    "{}: not done, the cluster was given with --target",
-                    fault.kind.word()
-                ));
-            }
+        let deed =
+            if own_cluster { deed(fault) } else { Err("the cluster was given with --target") };
+        match deed {
             Ok((deed, note)) => {
+                done += 1;
                 notes.extend(note.map(str::to_owned));
-                planned.extend(times(fault, load).map(|at| Planned {
+                plan.faults.extend(times(fault, load).map(|at| Planned {
                     at,
                     lasts: fault.lasts,
                     deed,
                     word: fault.kind.word(),
                 }));
             }
-            Err(note) => {
-                notes.insert(format!("{}: {note}", fault.kind.word()));
+            Err(why) => {
+                missing.insert(format!("{} ({why})", fault.kind.word()));
             }
         }
     }
     if scenario.random_faults.is_some() {
-        notes.insert("random faults: not available on real sockets".to_owned());
+        missing.insert("random faults (not available on real sockets)".to_owned());
     }
-    planned.sort();
-    (planned, notes.into_iter().collect())
+    plan.faults.sort();
+    let all = scenario.faults.len();
+    let missing: Vec<String> = missing.into_iter().collect();
+    match (missing.is_empty(), done) {
+        (true, _) => {}
+        (false, 0) => {
+            plan.doubt = Some(format!(
+                "none of the scenario's faults was done: {}; --without-faults asks for the load alone",
+                missing.join(", ")
+            ));
+        }
+        (false, done) => plan.notes.push(format!(
+            "only {done} of the scenario's {all} faults were done, without {}",
+            missing.join(", ")
+        )),
+    }
+    plan.notes.extend(notes);
+    plan
+}
+
+/// What a run will leave out of a scenario, as sentences: known before it begins.
+pub fn not_done(scenario: &Scenario, own_cluster: bool) -> Vec<String> {
+    let FaultPlan { notes, doubt, .. } = plan(scenario, own_cluster);
+    doubt.into_iter().chain(notes).collect()
 }
 
 /// What a fault is to a process, with a note where it is less or more than in the simulator.
@@ -80,18 +111,18 @@ fn deed(fault: &Fault) -> Result<(Deed, Option<&'static str>), &'static str> {
         | FaultKind::Cut { .. }
         | FaultKind::Flap { .. }
         | FaultKind::SlowLink { .. } => {
-            return Err("not done, link faults are not available on real sockets");
+            return Err("links cannot be broken on real sockets");
         }
         FaultKind::Skew { .. } => {
-            return Err("not done, clocks cannot be skewed on real machines");
+            return Err("clocks cannot be skewed on real machines");
         }
     };
     match target {
         Target::ClientOf(_) | Target::Any(Role::Clients) | Target::Every(Role::Clients) => {
-            Err("not done to clients, they live in the process that watches them")
+            Err("clients live in the process that watches them")
         }
         Target::Node(name) if name.starts_with("clients") => {
-            Err("not done to clients, they live in the process that watches them")
+            Err("clients live in the process that watches them")
         }
         _ => Ok((deed, note)),
     }
@@ -104,15 +135,15 @@ fn times(fault: &Fault, load: Duration) -> impl Iterator<Item = Duration> + use<
         .take_while(move |at| *at < load)
 }
 
-/// Does all of it, one after another; returns the cluster and what went wrong.
+/// Does all of it, one after another. What goes wrong is a reason to end the run: the cluster is not
+/// what it should be then.
 pub async fn inflict(
-    mut cluster: Cluster,
+    cluster: &mut Cluster,
     planned: Vec<Planned>,
     load_began: Instant,
-    journal: Arc<Journal>,
-    http: Arc<Http>,
-) -> (Cluster, Vec<String>) {
-    let mut doubts = Vec::new();
+    journal: &Journal,
+    http: &Http,
+) -> Result<(), String> {
     for (number, fault) in planned.into_iter().enumerate() {
         sleep_until(load_began + fault.at).await;
         let number = number as u32 + 1;
@@ -121,15 +152,18 @@ pub async fn inflict(
             kind: fault.word.into(),
             target: "cluster".into(),
         });
-        match inflict_one(&mut cluster, &fault, &journal, &http).await {
-            Ok(effect) => journal.record(What::FaultEnded { fault: number, effect }),
-            Err(error) => {
-                journal.record(What::FaultEnded { fault: number, effect: 0 });
-                doubts.push(format!("fault {number} ({}): {error}", fault.word));
-            }
+        let effect = inflict_one(cluster, &fault, journal, http).await;
+        let counted = *effect.as_ref().unwrap_or(&0);
+        journal.record(What::FaultEnded { fault: number, effect: counted });
+        if let Err(error) = effect {
+            return Err(format!(
+                "fault {number} ({}): {}",
+                fault.word,
+                super::story::chain(&error)
+            ));
         }
     }
-    (cluster, doubts)
+    Ok(())
 }
 
 /// The effect: sessions that were lost, or looks at which the process stood still.
@@ -145,7 +179,7 @@ async fn inflict_one(
             let before = journal.counts().closed.load(Ordering::Relaxed);
             cluster.kill().await?;
             sleep(fault.lasts).await;
-            cluster.restart(http).await?;
+            cluster.start(http).await?;
             Ok(journal.counts().closed.load(Ordering::Relaxed) - before)
         }
     }
@@ -178,12 +212,26 @@ mod tests {
             fault(2, None, FaultKind::Blip { between }),
             fault(1, None, FaultKind::Kill { target: Target::Every(Role::Clients) }),
         ];
-        let (planned, notes) = plan(&scenario, true);
-        let deeds: Vec<_> = planned.iter().map(|p| (p.at.as_secs(), p.deed)).collect();
+        let own = plan(&scenario, true);
+        let deeds: Vec<_> = own.faults.iter().map(|p| (p.at.as_secs(), p.deed)).collect();
         assert_eq!(deeds, [(1, Deed::Kill), (3, Deed::Kill), (3, Deed::Pause)]);
-        assert_eq!(notes.len(), 2, "{notes:?}");
-        let (planned, notes) = plan(&scenario, false);
-        assert!(planned.is_empty());
-        assert_eq!(notes.len(), 4, "{notes:?}");
+        assert_eq!(own.doubt, None);
+        let [note] = &own.notes[..] else { panic!("{:?}", own.notes) };
+        assert!(note.starts_with("only 2 of the scenario's 5 faults were done, without blip"));
+    }
+
+    #[test]
+    fn a_run_without_any_of_its_faults_is_in_doubt() {
+        let mut scenario = crate::plan::tests::scenario_of(10, 5, 1, 10.0);
+        assert_eq!(plan(&scenario, false), FaultPlan::default(), "it asks for none");
+        let store = || Target::Node("store-1".into());
+        let between = Sides { from: vec![store()], to: Vec::new() };
+        scenario.faults = vec![fault(1, None, FaultKind::Blip { between })];
+        assert!(plan(&scenario, true).doubt.is_some_and(|doubt| doubt.contains("blip (links")));
+        scenario.faults = vec![fault(1, None, FaultKind::Kill { target: store() })];
+        assert_eq!(plan(&scenario, true).doubt, None);
+        let given = plan(&scenario, false);
+        assert!(given.faults.is_empty());
+        assert!(given.doubt.is_some_and(|doubt| doubt.contains("kill (the cluster was given")));
     }
 }

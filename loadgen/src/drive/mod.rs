@@ -11,9 +11,12 @@ mod journal;
 mod machine;
 mod metrics;
 mod network;
+mod process;
+mod reach;
 mod story;
 
 pub use cluster::{ClusterError, command_line};
+pub use faults::not_done;
 pub use journal::Sink;
 
 use scenarios::scenario::Scenario;
@@ -21,6 +24,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use tokio::sync::watch;
 use verify::history::event::Phase;
 
 /// What to run.
@@ -30,12 +34,24 @@ pub struct RealRun {
     pub scenario: Arc<Scenario>,
     /// Decides what the users do and when.
     pub seed: u64,
-    /// Gateways of a cluster that is there already, `host:port` each; `None`: a cluster is started.
-    pub target: Option<Vec<String>>,
-    /// The program whose `cluster` command starts one.
-    pub cluster_binary: PathBuf,
-    /// Where the started cluster keeps its data and its log; made if missing, and better empty.
-    pub data: PathBuf,
+    /// The cluster.
+    pub against: Against,
+    /// As soon as this names somebody who asks, the run ends and says so.
+    pub stop: watch::Receiver<Option<&'static str>>,
+}
+
+/// Which cluster is run against.
+#[derive(Clone, Debug)]
+pub enum Against {
+    /// One that is there already: `host:port` of its gateways.
+    Given(Vec<String>),
+    /// One that is started for the run and ended after it.
+    Started {
+        /// The program whose `cluster` command starts one.
+        binary: PathBuf,
+        /// Where it keeps its data and its log; made if missing, and better empty.
+        data: PathBuf,
+    },
 }
 
 /// How far a run has got.
@@ -56,7 +72,8 @@ pub struct Progress {
 pub struct RealEnded {
     /// How long it took.
     pub wall: Duration,
-    /// Why the run says less than it should: the verdict cannot be better than unknown.
+    /// Why the run says less than it should, the cause first: the verdict cannot be better than
+    /// unknown.
     pub doubts: Vec<String>,
     /// What a real run does not do, such as link faults. For the report; the verdict stands.
     pub notes: Vec<String>,

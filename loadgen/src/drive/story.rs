@@ -5,7 +5,8 @@ use super::faults;
 use super::journal::{Journal, Sink};
 use super::machine::machine;
 use super::metrics;
-use super::{Progress, RealEnded, RealRun};
+use super::reach::reach;
+use super::{Against, Progress, RealEnded, RealRun};
 use crate::measure::Lateness;
 use crate::plan::Plan;
 use crate::provider;
@@ -20,7 +21,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use verify::history::What;
 use verify::history::event::Phase;
 
@@ -45,6 +46,16 @@ pub async fn tell(run: RealRun, sink: Sink, progress: mpsc::Sender<Progress>) ->
     }
     ended.wall = began.elapsed();
     ended
+}
+
+/// Why a run ends before its time.
+enum Early {
+    /// Somebody asked for it.
+    Asked(&'static str),
+    /// The cluster did.
+    Died,
+    /// It cannot go on.
+    Failed(String),
 }
 
 struct Story {
@@ -82,25 +93,76 @@ impl Story {
 
     async fn run(mut self) -> RealEnded {
         self.enter(Phase::SetUp);
-        if let Err(why) = self.tell().await {
-            self.ended.doubts.push(why);
-            // Whoever still waits for a phase is let go.
-            self.phase.send_replace(Phase::End);
-            self.journal.record(What::Phase(Phase::End));
+        let mut cluster = match self.cluster() {
+            Ok(cluster) => cluster,
+            Err(why) => return self.nothing(why),
+        };
+        let mut crews = Vec::new();
+        let mut stop = self.run.stop.clone();
+        let died = cluster.as_ref().map(Cluster::died);
+        // Whoever asks and whatever dies, the process of the cluster stays at hand here.
+        let early = tokio::select! {
+            biased;
+            who = asked(&mut stop) => Some(Early::Asked(who)),
+            () = maybe(died) => Some(Early::Died),
+            told = self.tell(&mut cluster, &mut crews) => told.err().map(Early::Failed),
+        };
+        if let Some(early) = &early {
+            let why = self.why(early, cluster.as_mut()).await;
+            self.ended.doubts.insert(0, why);
+        }
+        self.dismiss(crews).await;
+        if let Some(cluster) = &mut cluster {
+            self.end(cluster, early.is_some()).await;
         }
         self.ended
     }
 
-    async fn tell(&mut self) -> Result<(), String> {
-        let mut cluster = match self.run.target {
-            Some(_) => None,
-            None => Some(self.start().await?),
-        };
-        let gateways = match (&self.run.target, &cluster) {
-            (Some(gateways), _) => gateways.clone(),
-            (None, Some(cluster)) => cluster.gateways().to_vec(),
-            (None, None) => Vec::new(),
-        };
+    fn nothing(mut self, why: String) -> RealEnded {
+        self.ended.doubts.push(why);
+        self.journal.record(What::Phase(Phase::End));
+        self.ended
+    }
+
+    async fn why(&self, early: &Early, cluster: Option<&mut Cluster>) -> String {
+        let seconds = self.journal.began().elapsed().as_secs();
+        let phase = word(*self.phase.borrow());
+        match (early, cluster) {
+            (Early::Asked(who), _) => format!(
+                "{who} ended the run after {seconds} s ({phase}); only what was seen until then is \
+                 judged"
+            ),
+            (Early::Died, Some(cluster)) => format!(
+                "the cluster ended by itself after {seconds} s ({phase}), not by a fault of the \
+                 scenario: {}",
+                cluster.cause_of_death().await
+            ),
+            (Early::Died, None) => "the cluster ended by itself".to_owned(),
+            (Early::Failed(why), _) => why.clone(),
+        }
+    }
+
+    async fn end(&mut self, cluster: &mut Cluster, at_once: bool) {
+        if at_once {
+            // It may be dead already.
+            let _ = cluster.kill().await;
+            return;
+        }
+        match cluster.end().await {
+            Ok(true) => {}
+            Ok(false) => {
+                self.ended.notes.push("the cluster did not drain in good order".to_owned());
+            }
+            Err(error) => self.ended.doubts.push(chain(&error)),
+        }
+    }
+
+    async fn tell(
+        &mut self,
+        cluster: &mut Option<Cluster>,
+        crews: &mut Vec<JoinHandle<Lateness>>,
+    ) -> Result<(), String> {
+        let gateways = self.gateways(cluster.as_mut()).await?;
         let Some(first) = gateways.first().cloned() else {
             return Err("there is no gateway to connect to".to_owned());
         };
@@ -115,46 +177,43 @@ impl Story {
         let polling = self.machine.spawn("metrics", metrics::poll(http, first, recorder.clone()));
 
         self.enter(Phase::WarmUp);
-        let crews = self.crews(&targets);
+        *crews = self.crews(&targets);
         self.warm_up().await;
-        cluster = self.load(cluster).await;
+        self.load(cluster.as_mut()).await?;
         self.enter(Phase::Heal);
         sleep(self.run.scenario.phases.heal).await;
         self.enter(Phase::Settle);
         sleep(self.run.scenario.phases.settle).await;
         polling.abort();
-        if let Some(status) = cluster.as_mut().and_then(Cluster::ended) {
-            self.ended.doubts.push(format!("the cluster ended by itself: {status}"));
-        }
         self.enter(Phase::Judge);
         let (machine, plan) = (self.machine.clone(), self.plan.clone());
         match timeout(PATIENCE, final_reads(machine, plan, targets, recorder)).await {
             Ok(doubts) => self.ended.doubts.extend(doubts),
             Err(_) => self.ended.doubts.push("the final reads did not end in time".to_owned()),
         }
-        self.dismiss(crews).await;
-        if let Some(cluster) = cluster {
-            match cluster.end().await {
-                Ok(true) => {}
-                Ok(false) => {
-                    self.ended.notes.push("the cluster did not drain in good order".to_owned());
-                }
-                Err(error) => self.ended.doubts.push(chain(&error)),
-            }
-        }
         Ok(())
     }
 
-    async fn start(&self) -> Result<Cluster, String> {
-        let recorder: Arc<dyn Recorder> = self.journal.clone();
+    /// The cluster of the run, if it is to be started.
+    fn cluster(&self) -> Result<Option<Cluster>, String> {
+        let Against::Started { binary, data } = &self.run.against else { return Ok(None) };
         let push =
             free_address().map_err(|error| format!("no port for the push provider: {error}"))?;
-        let serve = provider::serve(self.machine.clone(), push.clone(), recorder);
-        self.machine.spawn("push provider", serve);
-        let RealRun { cluster_binary, scenario, data, .. } = &self.run;
-        Cluster::start(cluster_binary, scenario, data, &push, &self.http)
-            .await
-            .map_err(|error| chain(&error))
+        let cluster = Cluster::new(binary, &self.run.scenario, data, &push);
+        let recorder: Arc<dyn Recorder> = self.journal.clone();
+        self.machine.spawn("push provider", provider::serve(self.machine.clone(), push, recorder));
+        cluster.map(Some).map_err(|error| chain(&error))
+    }
+
+    /// The gateways, as soon as they are there.
+    async fn gateways(&self, cluster: Option<&mut Cluster>) -> Result<Vec<String>, String> {
+        if let Some(cluster) = cluster {
+            cluster.start(&self.http).await.map_err(|error| chain(&error))?;
+            return Ok(cluster.gateways().to_vec());
+        }
+        let Against::Given(gateways) = &self.run.against else { return Ok(Vec::new()) };
+        reach(&self.http, gateways).await?;
+        Ok(gateways.clone())
     }
 
     /// Starts the crews; each takes a slice of the users.
@@ -184,30 +243,27 @@ impl Story {
         }
     }
 
-    async fn load(&mut self, cluster: Option<Cluster>) -> Option<Cluster> {
-        let (planned, notes) = faults::plan(&self.run.scenario, cluster.is_some());
-        self.ended.notes.extend(notes);
+    async fn load(&mut self, cluster: Option<&mut Cluster>) -> Result<(), String> {
+        let plan = faults::plan(&self.run.scenario, cluster.is_some());
+        self.ended.notes.extend(plan.notes);
+        self.ended.doubts.extend(plan.doubt);
         self.enter(Phase::Load);
         let began = Instant::now();
-        let load = self.plan.load_for();
-        let Some(cluster) = cluster else {
-            sleep(load).await;
-            return None;
-        };
-        let (journal, http) = (self.journal.clone(), self.http.clone());
-        let (cluster, doubts) = faults::inflict(cluster, planned, began, journal, http).await;
-        self.ended.doubts.extend(doubts);
+        if let Some(cluster) = cluster {
+            faults::inflict(cluster, plan.faults, began, &self.journal, &self.http).await?;
+        }
         // The last fault may have ended after the load: then the heal begins with its end.
-        tokio::time::sleep_until(began + load).await;
-        Some(cluster)
+        sleep_until(began + self.plan.load_for()).await;
+        Ok(())
     }
 
     async fn dismiss(&mut self, crews: Vec<JoinHandle<Lateness>>) {
         // Crews write down what is still unanswered; only then comes the last event.
         self.phase.send_replace(Phase::End);
         let mut lateness = Lateness::default();
+        let deadline = Instant::now() + GOODBYE;
         for crew in crews {
-            match timeout(GOODBYE, crew).await {
+            match timeout_at(deadline, crew).await {
                 Ok(Ok(theirs)) => lateness.merge(&theirs),
                 Ok(Err(error)) => self.ended.doubts.push(format!("a crew failed: {error}")),
                 Err(_) => self.ended.doubts.push("a crew did not end in time".to_owned()),
@@ -256,8 +312,38 @@ fn free_address() -> std::io::Result<String> {
     Ok(listener.local_addr()?.to_string())
 }
 
+/// Waits until somebody asks for the end of the run.
+async fn asked(stop: &mut watch::Receiver<Option<&'static str>>) -> &'static str {
+    let who = stop.wait_for(Option::is_some).await.ok().and_then(|who| *who);
+    match who {
+        Some(who) => who,
+        // Nobody can ask any more.
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for ever if there is nothing to wait for.
+async fn maybe(event: Option<impl Future<Output = ()>>) {
+    match event {
+        Some(event) => event.await,
+        None => std::future::pending().await,
+    }
+}
+
+const fn word(phase: Phase) -> &'static str {
+    match phase {
+        Phase::SetUp => "set up",
+        Phase::WarmUp => "warm up",
+        Phase::Load => "load",
+        Phase::Heal => "heal",
+        Phase::Settle => "settle",
+        Phase::Judge => "judge",
+        Phase::End => "end",
+    }
+}
+
 /// An error with all its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

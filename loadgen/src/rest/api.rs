@@ -68,6 +68,8 @@ pub struct LetterRecord {
 /// A conversation that was made.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Made {
+    /// Its last sequence.
+    pub head: Sequence,
     /// Its members, with intervals.
     pub members: Vec<Membership>,
 }

@@ -4,7 +4,8 @@ mod fake_cluster;
 
 use fake_cluster::FakeCluster;
 use link::memory::Memory;
-use loadgen::{Plan, Recorder, Targets, final_reads, run_crew, set_up};
+use loadgen::set_up::{SetUpError, set_up};
+use loadgen::{Plan, Recorder, Targets, final_reads, run_crew};
 use protocol::{ConversationId, Sequence};
 use scenarios::scenario::{Scenario, Transport};
 use std::sync::{Arc, Mutex};
@@ -218,6 +219,24 @@ async fn a_conversation_that_is_gone_is_read_as_empty() {
     assert_eq!(count(&events, |what| of_lost(what) && empty(what)), 1);
     assert_eq!(count(&events, empty), 1);
     assert_eq!(count(&events, |what| matches!(what, What::StoredAll { whole: true, .. })), 15);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_that_was_used_before_is_refused_and_not_accused() {
+    let memory = Memory::default();
+    let gateways = ["gateway-1:80".to_owned()];
+    let cluster = FakeCluster::start(&memory, &gateways, false).await;
+    let targets = Targets::development(gateways.into());
+    let plan = Arc::new(Plan::new(&scenario(), 8));
+    let recorder = Arc::new(Notes { began: Instant::now(), events: Mutex::default() });
+    let machine = memory.machine("clients-1");
+    let again = || set_up(machine.clone(), plan.clone(), targets.clone(), recorder.clone());
+    again().await.expect("the cluster takes every conversation");
+    again().await.expect("nobody has said anything yet");
+    cluster.use_up(ConversationId(2));
+    let error = again().await.expect_err("one of them has a history");
+    let is_told = matches!(&error, SetUpError::Used { conversation: ConversationId(2), .. });
+    assert!(is_told, "{error}");
 }
 
 #[tokio::test(start_paused = true)]

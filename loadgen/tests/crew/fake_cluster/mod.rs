@@ -68,6 +68,14 @@ impl FakeCluster {
         self.state().conversations.remove(&conversation);
     }
 
+    /// Gives a conversation an entry beyond its first members: one of them leaves.
+    pub fn use_up(&self, conversation: ConversationId) {
+        let mut state = self.state();
+        let member =
+            *state.conversations[&conversation].members.keys().next().expect("it has some");
+        state.change_member(conversation, member, false);
+    }
+
     /// Lets messages wait for an owner, until somebody has looked so often.
     pub fn wait_for_looks(&self, looks: u64) {
         self.state().waiting = Some(looks);
@@ -130,7 +138,8 @@ impl FakeCluster {
             .filter_map(|(user, intervals)| Some((user, intervals.last()?)))
             .map(|(user, (joined, left))| json!({ "user": user, "joined": joined, "left": left }))
             .collect();
-        json!({ "id": id, "members": members })
+        let head = state.conversations[&ConversationId(id)].head();
+        json!({ "id": id, "head": head, "members": members })
     }
 
     fn change(&self, id: u64, user: UserId, add: bool) -> Value {
