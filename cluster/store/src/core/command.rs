@@ -29,6 +29,13 @@ pub enum Command {
         /// The same may have been stored before without its effects having been published.
         replay: bool,
     },
+    /// A send that cannot be processed: its id is decided all the same.
+    Bury {
+        /// What a gateway asked for.
+        inbound: Inbound,
+        /// The same may have been decided before without its effects having been published.
+        replay: bool,
+    },
     /// A new conversation.
     Create {
         /// What was asked.

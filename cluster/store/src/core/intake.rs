@@ -1,7 +1,7 @@
 //! From a delivery to an action, or to the reason why it cannot be processed.
 
+use protocol::frames;
 use protocol::records::{self, Action, Inbound};
-use protocol::{RejectReason, frames};
 
 /// A message that cannot be processed, however often it is tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,32 +10,20 @@ pub struct Poison {
     pub reason: String,
     /// Who asked, if the record could be read that far.
     pub inbound: Option<Inbound>,
-}
-
-impl Poison {
-    /// The sender's answer, if the sender is known.
-    pub fn rejection(&self) -> Option<(protocol::records::SessionRef, frames::server::Rejected)> {
-        self.inbound.as_ref().map(|inbound| {
-            let rejected = frames::server::Rejected {
-                client_message_id: inbound.client_message_id,
-                conversation: inbound.conversation,
-                reason: RejectReason::DeadLettered,
-                retry_after_ms: 0,
-            };
-            (inbound.from, rejected)
-        })
-    }
+    /// Nothing is left to explain: its id has an answer, and if that was a dead letter, there is one.
+    pub is_settled: bool,
 }
 
 /// Reads a record of the inbound queue. Gateways pass every format on; this version knows plain text.
 pub fn read(message: &[u8]) -> Result<Inbound, Box<Poison>> {
     let inbound: Inbound = records::decode(message).map_err(|error| {
-        Box::new(Poison { reason: format!("the record does not decode: {error}"), inbound: None })
+        let reason = format!("the record does not decode: {error}");
+        Box::new(Poison { reason, inbound: None, is_settled: false })
     })?;
     match inbound.action {
         Action::Send { format, .. } if format != frames::client::plain_text() => {
             let reason = format!("unknown format {format}");
-            Err(Box::new(Poison { reason, inbound: Some(inbound) }))
+            Err(Box::new(Poison { reason, inbound: Some(inbound), is_settled: false }))
         }
         _ => Ok(inbound),
     }

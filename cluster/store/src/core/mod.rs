@@ -1,6 +1,7 @@
 //! The decisions of an owner, without I/O, clocks, randomness or tasks.
 
 pub mod attachments;
+pub mod burials;
 pub mod command;
 pub mod conversation;
 pub mod fanout;

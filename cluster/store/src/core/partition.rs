@@ -10,8 +10,9 @@ use super::overlay::Overlay;
 use super::remembered::Remembered;
 use super::step::{Owned, Step};
 use super::{membership, receipts, retention, sequencing};
-use ports::message_store::{StoreError, StoreView, WriteBatch};
+use ports::message_store::{DecisionRow, StoreError, StoreView, WriteBatch};
 use protocol::design::{Deduplication, Receipts};
+use protocol::records::Inbound;
 use protocol::{ConversationId, Epoch, NodeNumber, Partition as PartitionId};
 use std::collections::BTreeMap;
 
@@ -65,19 +66,23 @@ impl Partition {
             }
             Command::Sequence { inbound, at_ms, replay } => {
                 step.at_ms = at_ms;
-                let known = match self.choices.deduplication {
-                    Deduplication::Durable => step.decided_before(&inbound, false)?,
-                    Deduplication::Memory => step
-                        .decided_before(&inbound, true)?
-                        .or_else(|| self.remembered.get(inbound.author, inbound.client_message_id)),
-                    Deduplication::Off => None,
-                };
+                let known = known(&step, &self.remembered, self.choices.deduplication, &inbound)?;
                 let conversation = self.cache.get(
                     step.overlay.view,
                     self.owned.partition,
                     inbound.conversation,
                 )?;
                 sequencing::apply(&mut step, conversation, inbound, known, replay)?;
+                Ok(Outcome::Done)
+            }
+            Command::Bury { inbound, replay } => {
+                let known = known(&step, &self.remembered, self.choices.deduplication, &inbound)?;
+                let conversation = self.cache.get(
+                    step.overlay.view,
+                    self.owned.partition,
+                    inbound.conversation,
+                )?;
+                sequencing::bury(&mut step, conversation.as_deref(), &inbound, known, replay)?;
                 Ok(Outcome::Done)
             }
             Command::Create { request, at_ms } => {
@@ -140,13 +145,26 @@ impl Partition {
     }
 }
 
+/// What was decided about a message before, as far as the design remembers it.
+fn known(
+    step: &Step<'_, '_>,
+    remembered: &Remembered,
+    deduplication: Deduplication,
+    inbound: &Inbound,
+) -> Result<Option<DecisionRow>, StoreError> {
+    Ok(match deduplication {
+        Deduplication::Durable => step.decided_before(inbound, false)?,
+        Deduplication::Memory => step
+            .decided_before(inbound, true)?
+            .or_else(|| remembered.get(inbound.author, inbound.client_message_id)),
+        Deduplication::Off => None,
+    })
+}
+
 /// De-duplication keys that were not stored.
 #[derive(Debug, Default)]
 pub struct Withheld(
-    BTreeMap<
-        (PartitionId, protocol::UserId, protocol::ClientMessageId),
-        ports::message_store::DecisionRow,
-    >,
+    BTreeMap<(PartitionId, protocol::UserId, protocol::ClientMessageId), DecisionRow>,
 );
 
 /// Conversations in memory.

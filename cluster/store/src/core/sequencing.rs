@@ -3,7 +3,7 @@
 //! A deleted message never comes back: to an edit or a second deletion it does not exist. It may
 //! still be replied to, because whoever replies need not have seen the deletion.
 //!
-//! The duplicate lookup comes before every validation: a message that was accepted stays accepted,
+//! The duplicate lookup comes before every validation, also of what cannot be processed at all: a message that was accepted stays accepted,
 //! also for a resend by somebody who has left meanwhile. Likewise a refused message stays refused, even
 //! if a copy of it comes behind the sender's admission: the sender was told, and has moved on.
 
@@ -37,6 +37,21 @@ pub fn apply(
         (Ok(()), Some(conversation)) => accept(step, conversation, inbound),
         (Err(reason), _) => refuse(step, &inbound, reason),
         (Ok(()), None) => unreachable!("a missing conversation is never fine"),
+    }
+    Ok(())
+}
+
+/// Answers what cannot be processed: as the first time, or that it became a dead letter.
+pub fn bury(
+    step: &mut Step<'_, '_>,
+    conversation: Option<&Conversation>,
+    inbound: &Inbound,
+    known: Option<DecisionRow>,
+    replay: bool,
+) -> Result<(), StoreError> {
+    match known {
+        Some(row) => again(step, conversation, inbound, row, replay)?,
+        None => refuse(step, inbound, RejectReason::DeadLettered),
     }
     Ok(())
 }
@@ -168,7 +183,7 @@ fn accept(step: &mut Step<'_, '_>, conversation: &mut Conversation, inbound: Inb
 
 /// Refuses for good, and keeps the decision, unless the id cannot name one.
 fn refuse(step: &mut Step<'_, '_>, inbound: &Inbound, reason: RejectReason) {
-    if reason != RejectReason::BadMessageId {
+    if is_id(inbound) {
         let row = DecisionRow {
             conversation: inbound.conversation,
             decision: Err(reason),

@@ -93,3 +93,76 @@ async fn dropped_poison_leaves_no_trace() {
     assert_eq!(world.broker.dead(), []);
     assert_eq!(world.broker.depth(inbound()), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_id_has_one_answer_also_if_it_was_poison_first() {
+    let mut world = World::new(Design::default());
+    world.start().await;
+    let gateway = Gateway::new(&world).await;
+    gateway.create(&[1, 2]).await;
+    gateway.attach(2, None).await;
+    world.broker.told(GATEWAY);
+    let poison = |id| {
+        let body = "?".to_owned();
+        world.send(1, CONVERSATION, id, Action::Send { body, reply_to: None, format: 9 });
+    };
+    // Twice in one batch, then as a good one, then as it was: a requeued letter is no other case.
+    poison(5);
+    poison(5);
+    settle().await;
+    world.say(1, CONVERSATION, 5);
+    settle().await;
+    poison(5);
+    settle().await;
+    let told = world.broker.told(GATEWAY);
+    let dead = |told: &ToGateway| match told {
+        ToGateway::Rejected(_, r) => {
+            Some((r.client_message_id.0, r.reason == RejectReason::DeadLettered))
+        }
+        _ => None,
+    };
+    assert_eq!(told.iter().map(dead).collect::<Vec<_>>(), [Some((5, true)); 4]);
+    assert_eq!(world.broker.dead().len(), 1, "one letter, however often it came");
+    assert_eq!(gateway.stored().await, [1, 2]);
+    assert_eq!(world.broker.depth(inbound()), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn poison_under_an_accepted_id_gets_the_acceptance_again() {
+    let mut world = World::new(Design::default());
+    world.start().await;
+    let gateway = Gateway::new(&world).await;
+    gateway.create(&[1, 2]).await;
+    gateway.attach(2, None).await;
+    world.broker.told(GATEWAY);
+    world.say(1, CONVERSATION, 5);
+    let body = "?".to_owned();
+    world.send(1, CONVERSATION, 5, Action::Send { body, reply_to: None, format: 9 });
+    settle().await;
+    assert_eq!(accepted(&world.broker.told(GATEWAY)), [(5, 3, 1); 2]);
+    assert_eq!(world.broker.dead(), []);
+    assert_eq!(world.broker.depth(inbound()), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_answer_to_poison_outlives_the_owner() {
+    let mut world = World::new(Design::default());
+    world.start().await;
+    let gateway = Gateway::new(&world).await;
+    gateway.create(&[1, 2]).await;
+    let body = "?".to_owned();
+    world.send(1, CONVERSATION, 5, Action::Send { body, reply_to: None, format: 9 });
+    settle().await;
+    world.kill().await;
+    world.start().await;
+    settle().await;
+    world.broker.told(GATEWAY);
+    world.say(1, CONVERSATION, 5);
+    settle().await;
+    let told = world.broker.told(GATEWAY);
+    assert!(
+        matches!(&told[..], [ToGateway::Rejected(_, r)] if r.reason == RejectReason::DeadLettered),
+        "{told:?}"
+    );
+    assert_eq!(gateway.stored().await, [1, 2]);
+}

@@ -231,6 +231,7 @@ pub fn settlements(
         through.insert(delivery.from, delivery.tag);
         if let Some(poison) = &delivery.poison
             && design == Poison::DeadLetter
+            && !poison.is_settled
         {
             let (tag, reason) = (delivery.tag, poison.reason.clone());
             orders.entry(delivery.from).or_default().push(Settlement::DeadLetter { tag, reason });

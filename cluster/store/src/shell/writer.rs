@@ -3,6 +3,7 @@
 use super::input::{DeliveryLine, Line, ReplyTo, Request, Tail};
 use crate::config::StoreConfig;
 use crate::core::attachments::LinkId;
+use crate::core::burials::Burials;
 use crate::core::command::{Command, Effect, Outcome};
 use crate::core::intake;
 use crate::core::overlay::Overlay;
@@ -10,7 +11,7 @@ use crate::core::pages::{self, Budget};
 use crate::core::partition::{Choices, Partition, Withheld};
 use ports::message_store::{Lease, MessageStore, StoreError, StoreView, WriteBatch};
 use protocol::store_calls::{AttachItem, AttachedItem, PartitionStatus, ReceiptItem};
-use protocol::{Epoch, Partition as PartitionId, partition};
+use protocol::{Epoch, Partition as PartitionId, RejectReason, partition};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ struct Seat {
     machine: Partition,
     lease: Lease,
     conversations: u64,
+    burials: Burials,
 }
 
 /// What a round applies.
@@ -101,7 +103,8 @@ impl Writer {
         let command = Command::Acquire { epoch: lease.epoch, owner: self.config.number };
         machine.apply(command, &mut Overlay::new(&*view), &mut Vec::new())?;
         drop(view);
-        self.partitions.insert(id, Seat { machine, lease, conversations });
+        self.partitions
+            .insert(id, Seat { machine, lease, conversations, burials: Burials::default() });
         Ok(lease)
     }
 
@@ -140,7 +143,7 @@ impl Writer {
             match line {
                 Line::Delivery(delivery) => {
                     let effects = &mut applied.effects;
-                    apply_delivery(&mut seat.machine, delivery, work.at_ms, &mut overlay, effects)?;
+                    apply_delivery(seat, delivery, work.at_ms, &mut overlay, effects)?;
                 }
                 Line::Request(id, request, reply) => {
                     let before = overlay.batch.conversations.len();
@@ -250,14 +253,23 @@ fn command(request: Request, at_ms: u64) -> Command {
 }
 
 fn apply_delivery(
-    machine: &mut Partition,
+    seat: &mut Seat,
     delivery: &mut DeliveryLine,
     at_ms: u64,
     overlay: &mut Overlay<'_>,
     effects: &mut Vec<Effect>,
 ) -> Result<(), StoreError> {
-    if let Some(poison) = &delivery.poison {
-        effects.extend(poison.rejection().map(|(to, why)| Effect::Rejected(to, why)));
+    let replay = delivery.redelivered > 0;
+    if let Some(poison) = &mut delivery.poison {
+        let Some(inbound) = poison.inbound.clone() else { return Ok(()) };
+        let message = (inbound.author, inbound.client_message_id);
+        seat.machine.apply(Command::Bury { inbound, replay }, overlay, effects)?;
+        let is_dead = matches!(
+            effects.last(),
+            Some(Effect::Rejected(_, rejected)) if rejected.reason == RejectReason::DeadLettered
+        );
+        let under = (delivery.from.epoch, delivery.from.subscription);
+        poison.is_settled = !is_dead || !seat.burials.takes(under, message, delivery.tag);
         return Ok(());
     }
     // Decoded when it was taken in; once more if the work is applied again.
@@ -268,7 +280,6 @@ fn apply_delivery(
             Err(_poison) => return Ok(()),
         },
     };
-    let replay = delivery.redelivered > 0;
-    machine.apply(Command::Sequence { inbound, at_ms, replay }, overlay, effects)?;
+    seat.machine.apply(Command::Sequence { inbound, at_ms, replay }, overlay, effects)?;
     Ok(())
 }
