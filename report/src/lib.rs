@@ -6,6 +6,7 @@
 //! report.
 
 mod claim;
+mod doubts;
 pub mod expectation;
 mod html;
 pub mod measure;

@@ -5,7 +5,6 @@ use crate::number;
 use crate::run::Run;
 use maud::{Markup, html};
 use serde_json::{Map, Value};
-use std::fmt::Write as _;
 use verify::verdict::{Evidence, Finding};
 
 pub(super) fn violations(run: &Run) -> Markup {
@@ -76,41 +75,70 @@ fn told(line: &str) -> Option<(u64, String, String)> {
     let (word, rest) = match event.get("is")? {
         Value::String(word) => (word.clone(), String::new()),
         Value::Object(is) if is.len() == 1 => {
-            let (word, fields) = is.iter().next()?;
-            let mut rest = String::new();
-            field("", fields, &mut rest);
-            (word.clone(), rest)
+            let (word, value) = is.iter().next()?;
+            let mut fields = Vec::new();
+            field("", value, &mut fields);
+            fields.sort_by_key(|(name, _)| rank(name));
+            (word.clone(), fields.iter().fold(String::new(), |rest, pair| rest + &told_as(pair)))
         }
         _ => return None,
     };
     Some((at, word, rest))
 }
 
-/// Appends fields as `name=value`; nested ones without the names of what holds them.
-fn field(name: &str, value: &Value, out: &mut String) {
+/// What tells most comes first: the ends of long lines are out of sight.
+const FIRST: [&str; 10] = [
+    "device",
+    "conversation",
+    "sequence",
+    "from",
+    "head",
+    "said",
+    "user",
+    "target",
+    "author",
+    "message",
+];
+/// What is seldom looked at comes last.
+const LAST: [&str; 5] = ["request", "epoch", "owner", "intended", "hash"];
+
+/// The place of a field among the others, which keep their order.
+fn rank(name: &str) -> usize {
+    let place = |names: &[&str]| names.iter().position(|other| *other == name);
+    place(&FIRST).or_else(|| place(&LAST).map(|at| FIRST.len() + 1 + at)).unwrap_or(FIRST.len())
+}
+
+fn told_as((name, value): &(String, String)) -> String {
+    if name.is_empty() { value.clone() } else { format!("{name}={value} ") }
+}
+
+/// Appends fields with their values; nested ones without the names of what holds them.
+fn field(name: &str, value: &Value, out: &mut Vec<(String, String)>) {
+    let mut push = |value: String| out.push((name.to_owned(), value));
     match value {
         Value::Object(fields) => match (fields.get("user"), fields.get("device"), fields.len()) {
-            (Some(user), Some(device), 2) => {
-                let _ = write!(out, "{name}={user}/{device} ");
+            (Some(user), Some(device), 2) => push(format!("{user}/{device}")),
+            _ => {
+                // The kind of what is said is itself a name.
+                if let ("said", Some(kind)) = (name, fields.keys().next()) {
+                    push(kind.clone());
+                }
+                fields.iter().for_each(|(name, value)| field(name, value, out));
             }
-            _ => fields.iter().for_each(|(name, value)| field(name, value, out)),
         },
-        Value::String(text) if name.is_empty() => out.push_str(text),
-        Value::String(text) => {
-            let _ = write!(out, "{name}={text} ");
-        }
+        Value::String(text) => push(text.clone()),
         Value::Null => {}
-        _ => {
-            let _ = write!(out, "{name}={value} ");
-        }
+        _ => push(value.to_string()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::told;
-    use protocol::{ClientMessageId, ConversationId, DeviceId, UserId};
-    use verify::history::event::{Device, Event, Said, What};
+    use protocol::{
+        ClientMessageId, ConversationId, DeviceId, Epoch, NodeNumber, Sequence, UserId,
+    };
+    use verify::history::event::{Device, Event, Said, Seen, What};
 
     #[test]
     fn an_event_is_told_shortly() {
@@ -127,7 +155,27 @@ mod tests {
         let line = serde_json::to_string(&event).expect("a plain structure");
         let (at, word, rest) = told(&line).expect("an event");
         assert_eq!((at, word.as_str()), (1_500, "sent"));
-        assert_eq!(rest.trim(), "conversation=4 device=3/2 intended=1400 message=9 hash=77");
+        let expected = "device=3/2 conversation=4 said=message message=9 intended=1400 hash=77";
+        assert_eq!(rest.trim(), expected);
+    }
+
+    #[test]
+    fn an_entry_begins_with_where_it_is() {
+        let entry = Seen {
+            conversation: ConversationId(4),
+            sequence: Sequence(17),
+            epoch: Epoch(2),
+            owner: NodeNumber(1),
+            author: UserId(3),
+            message: ClientMessageId(9),
+            said: Said::Join { user: UserId(5) },
+        };
+        let device = Device { user: UserId(3), device: DeviceId(2) };
+        let event = Event { at: 1, is: What::Shown { device, entry } };
+        let line = serde_json::to_string(&event).expect("a plain structure");
+        let (.., rest) = told(&line).expect("an event");
+        let expected = "device=3/2 conversation=4 sequence=17 said=join user=5 author=3 message=9";
+        assert!(rest.starts_with(expected), "{rest}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The tables of the page.
 
 use crate::claim;
+use crate::doubts;
 use crate::measured::{Band, Latency, Percentiles};
 use crate::number;
 use crate::run::{Run, Status};
@@ -21,7 +22,7 @@ pub(super) fn doubts(run: &Run) -> Markup {
                     @if run.judgement.verdict == Verdict::Unknown { "Why the verdict is unknown" }
                     @else { "What is in doubt besides" }
                 }
-                ul { @for doubt in &run.judgement.doubts { li { (doubt) } } }
+                ul { @for doubt in doubts::told(&run.judgement.doubts) { li { (doubt) } } }
             }
         }
     }
@@ -42,7 +43,7 @@ pub(super) fn expectations(run: &Run) -> Markup {
     html! {
         section {
             h2 { "Expectations" }
-            div.scroll { table {
+            div.scroll { table.stacked {
                 thead { tr { th.sign {} th { "what" } th { "wanted" } th { "got" } } }
                 tbody {
                     @for expectation in run.expectations {
@@ -54,8 +55,8 @@ pub(super) fn expectations(run: &Run) -> Markup {
                         tr class=(class) {
                             td.sign { (sign) }
                             td { code { (expectation.what) } }
-                            td { (expectation.wanted) }
-                            td { (expectation.got) }
+                            td data-label="wanted" { (expectation.wanted) }
+                            td data-label="got" { (expectation.got) }
                         }
                     }
                 }
@@ -71,7 +72,7 @@ pub(super) fn invariants(run: &Run) -> Markup {
             @if run.judgement.findings.is_empty() {
                 p.note { "No invariant was judged." }
             } @else {
-                div.scroll { table.invariants {
+                div.scroll { table.invariants.stacked {
                     thead { tr {
                         th.sign {} th { "invariant" } th.number { "judged" } th.unit {}
                         th.number { "violations" }
@@ -100,9 +101,9 @@ fn invariant(run: &Run, found: &Finding) -> Markup {
                     }
                 }
             }
-            td.number { (number::count(found.judged)) }
+            td.number data-label="judged" { (number::count(found.judged)) }
             td.unit { (found.unit) }
-            td.number.violations {
+            td.number.violations data-label="violations" {
                 @if found.violations == 0 { "–" } @else { (number::count(found.violations)) }
             }
         }
@@ -163,7 +164,7 @@ fn percentiles(name: &str, class: &str, percentiles: &Percentiles) -> Markup {
 pub(super) fn faults(run: &Run) -> Markup {
     let bands = &run.measured.faults;
     let table = html! {
-        div.scroll { table {
+        div.scroll { table.stacked {
             thead { tr {
                 th { "fault" } th { "target" } th.number { "from" } th.number { "to" }
                 th.number { "effect" }
@@ -194,14 +195,14 @@ fn fault(band: &Band) -> Markup {
         tr {
             td { code { (band.kind) } }
             td { (band.target) }
-            td.number { (number::moment(band.from_us)) }
-            td.number {
+            td.number data-label="from" { (number::moment(band.from_us)) }
+            td.number data-label="to" {
                 @match band.to_us {
                     Some(to) => (number::moment(to)),
                     None => "not ended",
                 }
             }
-            td.number { (band.effect.map_or_else(|| "–".to_owned(), number::count)) }
+            td.number data-label="effect" { (band.effect.map_or_else(|| "–".to_owned(), number::count)) }
         }
     }
 }

@@ -45,8 +45,8 @@ fn head(run: &Run, out: &mut String) {
     if !run.scenario.lesson.is_empty() {
         let _ = writeln!(out, "Lesson: {}\n", text(&run.scenario.lesson));
     }
-    for doubt in &run.judgement.doubts {
-        let _ = writeln!(out, "- In doubt: {}", text(doubt));
+    for doubt in crate::doubts::told(&run.judgement.doubts) {
+        let _ = writeln!(out, "- In doubt: {}", text(&doubt));
     }
     for note in run.notes {
         let _ = writeln!(out, "- Note: {}", text(note));

@@ -1,5 +1,6 @@
 //! The short table at the end of a run.
 
+use crate::doubts;
 use crate::expectation::Expectation;
 use crate::measured::{Latency, Percentiles};
 use crate::number::{self, COMMA};
@@ -107,7 +108,7 @@ impl Page<'_> {
     }
 
     fn doubts(&self) -> Option<String> {
-        let doubts = &self.run.judgement.doubts;
+        let doubts = doubts::told(&self.run.judgement.doubts);
         if doubts.is_empty() {
             return None;
         }
