@@ -116,16 +116,19 @@ fn told_as((name, value): &(String, String)) -> String {
 fn field(name: &str, value: &Value, out: &mut Vec<(String, String)>) {
     let mut push = |value: String| out.push((name.to_owned(), value));
     match value {
-        Value::Object(fields) => match (fields.get("user"), fields.get("device"), fields.len()) {
-            (Some(user), Some(device), 2) => push(format!("{user}/{device}")),
-            _ => {
-                // The kind of what is said is itself a name.
-                if let ("said", Some(kind)) = (name, fields.keys().next()) {
-                    push(kind.clone());
-                }
-                fields.iter().for_each(|(name, value)| field(name, value, out));
+        Value::Object(fields) => {
+            if let (Some(user), Some(device), 2) =
+                (fields.get("user"), fields.get("device"), fields.len())
+            {
+                push(format!("{user}/{device}"));
+                return;
             }
-        },
+            // The kind of what is said is itself a name.
+            if let ("said", Some(kind)) = (name, fields.keys().next()) {
+                push(kind.clone());
+            }
+            fields.iter().for_each(|(name, value)| field(name, value, out));
+        }
         Value::String(text) => push(text.clone()),
         Value::Null => {}
         _ => push(value.to_string()),
