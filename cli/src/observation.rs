@@ -1,5 +1,6 @@
 //! What every run does with its events: write them down, judge them, measure them; then report.
 
+use crate::opening::WrongUse;
 use anyhow::Context;
 use report::{Measurements, Run, Took};
 use scenarios::Scenario;
@@ -105,9 +106,11 @@ impl Shared {
 }
 
 fn open_history(out: &Path, header: &Header) -> anyhow::Result<Writer<BufWriter<File>>> {
-    std::fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
+    std::fs::create_dir_all(out)
+        .map_err(|error| WrongUse(format!("--out: cannot make {}: {error}", out.display())))?;
     let path = out.join(HISTORY);
-    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    let file = File::create(&path)
+        .map_err(|error| WrongUse(format!("--out: cannot write {}: {error}", path.display())))?;
     Writer::plain(BufWriter::with_capacity(1 << 20, file), header)
         .context("cannot write the history")
 }

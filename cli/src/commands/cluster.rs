@@ -5,7 +5,7 @@ use crate::opening::{WrongUse, not_run};
 use anyhow::Context;
 use clap::Args;
 use loadgen::rest::Http;
-use node::{ClusterConfig, embedded};
+use node::{ClusterConfig, Topology, embedded};
 use ports::Shutdown;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub struct Cluster {
     #[arg(long, value_name = "DIR", default_value = "fracas-data")]
     data: PathBuf,
     /// The port of the first gateway; the other nodes follow.
-    #[arg(long, default_value_t = 7800)]
+    #[arg(long, default_value_t = 7800, value_parser = clap::value_parser!(u16).range(1..))]
     port: u16,
     /// Gateways.
     #[arg(long, default_value_t = 1)]
@@ -70,23 +70,22 @@ impl Cluster {
         let prometheus = node::real::telemetry::install().context("metrics")?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {
+            // Held to the end: it keeps others from the data folder.
+            let watch = self.machine("watch")?;
+            self.find_ports_free(&config.topology)?;
             if self.push.is_none() {
-                let machine =
-                    node::real::machine("push-provider", &self.data.join("push-provider"))
-                        .context("the data folder")?;
+                let machine = self.machine("push-provider")?;
                 let address = config.topology.push_provider.clone();
                 let log = Arc::new(loadgen::provider::Log);
                 let provider = machine.clone();
                 machine.spawn("push provider", loadgen::provider::serve(provider, address, log));
             }
-            let machine = node::real::machine("watch", &self.data.join("watch"))
-                .context("the data folder")?;
             let (trigger, shutdown) = Shutdown::new();
             let metrics = Arc::new(move || prometheus.render());
             let config = Arc::new(config);
             let cluster = embedded::run_all(config.clone(), &self.data, metrics, shutdown);
             let announced = async {
-                self.announce_when_ready(&config, Http::new(machine)).await;
+                self.announce_when_ready(&config, Http::new(watch.clone())).await;
                 std::future::pending::<std::convert::Infallible>().await
             };
             let mut cluster = std::pin::pin!(cluster);
@@ -103,6 +102,27 @@ impl Cluster {
             }
             Ok(0)
         })
+    }
+
+    /// A machine beside those of the nodes. The data folder must be there for it, and free: another
+    /// cluster may run on it.
+    fn machine(&self, name: &str) -> Result<ports::Machine, WrongUse> {
+        let data = self.data.display();
+        node::real::machine(name, &self.data.join(name))
+            .map_err(|error| WrongUse(format!("--data {data} cannot be used: {error}")))
+    }
+
+    /// Looks for whoever listens on a port of the cluster. Somebody may come later: then a node says
+    /// that it cannot listen.
+    fn find_ports_free(&self, topology: &Topology) -> Result<(), WrongUse> {
+        let provider = self.push.is_none().then_some(&topology.push_provider);
+        let own = [&topology.gateways, &topology.brokers, &topology.stores].into_iter().flatten();
+        for address in own.chain([&topology.auth]).chain(provider) {
+            std::net::TcpListener::bind(address).map_err(|error| {
+                WrongUse(format!("--port {}: cannot listen on {address}: {error}", self.port))
+            })?;
+        }
+        Ok(())
     }
 
     fn config(&self) -> anyhow::Result<ClusterConfig> {
@@ -199,6 +219,27 @@ fn design(words: &[String]) -> anyhow::Result<protocol::Design> {
 mod tests {
     use super::*;
     use std::cell::RefCell;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        cluster: Cluster,
+    }
+
+    fn line(words: &str) -> Result<Cluster, clap::Error> {
+        clap::Parser::try_parse_from(words.split(' ')).map(|line: Line| line.cluster)
+    }
+
+    #[test]
+    fn a_port_must_be_one_and_free() {
+        assert!(line("cluster --port 0").is_err());
+        let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let cluster = line(&format!("cluster --port {port}")).ok().unwrap();
+        let topology = embedded::topology(port, 1, 0, "127.0.0.1:1".to_owned());
+        let told = cluster.find_ports_free(&topology).unwrap_err().0;
+        assert!(told.starts_with(&format!("--port {port}: cannot listen on")), "{told}");
+    }
 
     #[tokio::test]
     async fn every_gateway_is_waited_for_but_not_for_ever() {

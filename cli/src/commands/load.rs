@@ -19,11 +19,14 @@ use verify::history::event::Engine;
 /// The invariant that has nothing to judge in a run without faults.
 const RECOVERY: &str = "recovers_to_baseline";
 
+/// What a reader of the help may want to know.
+const SIGNALS: &str = "\
+SIGINT (Ctrl-C), SIGTERM and SIGHUP end the run early: what was seen until then is judged and \
+reported, with exit status 2 (or 1, if something was violated). A second signal ends it at once.";
+
 /// Run a scenario on real sockets against a real cluster.
-///
-/// SIGINT, SIGTERM and SIGHUP end the run early: what was seen until then is judged and reported, and
-/// the status is 2 (or 1, if something was violated). A second signal ends it at once.
 #[derive(Debug, Args)]
+#[command(after_help = SIGNALS)]
 pub struct Load {
     #[command(flatten)]
     opening: OpeningOfOne,

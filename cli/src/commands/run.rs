@@ -24,7 +24,7 @@ pub struct Run {
     /// No progress line.
     #[arg(long)]
     quiet: bool,
-    /// The verdict as JSON instead of a table.
+    /// The verdict as JSON instead of a table; of several runs, an array of verdicts.
     #[arg(long)]
     json: bool,
 }
@@ -34,7 +34,7 @@ impl Run {
     pub fn execute(self) -> anyhow::Result<u8> {
         let opened = self.opening.open()?;
         let sweep = opened.len() > 1;
-        let mut worst = 0;
+        let (mut worst, mut verdicts) = (0, Vec::new());
         for (index, one) in opened.iter().enumerate() {
             let out = self
                 .out
@@ -44,8 +44,16 @@ impl Run {
                 console::result(&format!("{}\n", one.overrides.join(" ")));
             }
             let concluded = self.one(one, out.as_deref())?;
-            concluded.print(self.json);
             worst = worst.max(severity(concluded.status));
+            if sweep && self.json {
+                verdicts.push(concluded.json);
+            } else {
+                concluded.print(self.json);
+            }
+        }
+        if sweep && self.json {
+            // One document, whatever the number of runs.
+            console::result(&format!("{:#}", serde_json::Value::from(verdicts)));
         }
         Ok(BY_SEVERITY[worst])
     }

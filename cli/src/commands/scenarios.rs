@@ -1,7 +1,7 @@
 //! `fracas scenarios`: the library, with the question of each file.
 
 use crate::console;
-use anyhow::Context;
+use crate::opening::WrongUse;
 use clap::Args;
 use comfy_table::Table;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ impl Scenarios {
     /// Prints the list; 64 if a file has mistakes.
     pub fn execute(self) -> anyhow::Result<u8> {
         let listings = scenarios::library(&self.folder)
-            .with_context(|| format!("cannot list {}", self.folder.display()))?;
+            .map_err(|error| WrongUse(format!("cannot list {}: {error}", self.folder.display())))?;
         let mut table = Table::new();
         table.load_preset(comfy_table::presets::NOTHING);
         table.set_header(["file", "question", "users", "simulated", "faults"]);
