@@ -10,8 +10,11 @@ use axum::http::header;
 use axum::http::request::Parts;
 use protocol::ids::MAX_CLIENT_CHOSEN_ID;
 use protocol::{ConversationId, UserId, limits};
-use serde::de::DeserializeOwned;
+use serde::Deserializer;
+use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,7 +93,12 @@ impl FromRequestParts<Arc<Rest>> for Page {
 impl Page {
     fn parse(query: &str) -> Result<Self, Problem> {
         let mut page = Self { after: 0, limit: limits::MAX_PAGE, user: None };
+        let mut seen = BTreeSet::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            if !seen.insert(name.clone()) {
+                let detail = format!("the query parameter {:?} stands twice", shown(&name));
+                return Err(Problem::new(Kind::Malformed, detail));
+            }
             let wrong = |what: &str| Problem::new(Kind::Malformed, format!("{name} is {what}"));
             match &*name {
                 "after" => page.after = value.parse().map_err(|_| wrong("a whole number"))?,
@@ -160,6 +168,10 @@ pub async fn arriving<T>(body: impl Future<Output = T>) -> Result<T, Problem> {
 fn parse<T: Fields>(body: &[u8]) -> Result<T, Problem> {
     let value: Value = serde_json::from_slice(body)
         .map_err(|error| Problem::new(Kind::Malformed, format!("no JSON: {error}")))?;
+    if let Some(twice) = repeated(body) {
+        let detail = format!("the field {:?} stands twice", shown(&twice));
+        return Err(Problem::new(Kind::Malformed, detail));
+    }
     let Value::Object(fields) = &value else {
         return Err(Problem::new(Kind::Unprocessable, "the body must be a JSON object"));
     };
@@ -172,6 +184,34 @@ fn parse<T: Fields>(body: &[u8]) -> Result<T, Problem> {
     }
     serde_json::from_value(value)
         .map_err(|error| Problem::new(Kind::Unprocessable, error.to_string()))
+}
+
+/// A name that an object has twice. `Value` keeps the last one without a word, so that two readers
+/// of the same bytes could understand different things.
+fn repeated(body: &[u8]) -> Option<String> {
+    struct Names;
+
+    impl<'de> Visitor<'de> for Names {
+        type Value = Option<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let (mut seen, mut twice) = (BTreeSet::new(), None);
+            while let Some((name, _)) = map.next_entry::<String, IgnoredAny>()? {
+                if seen.contains(&name) {
+                    twice = Some(name);
+                } else {
+                    seen.insert(name);
+                }
+            }
+            Ok(twice)
+        }
+    }
+
+    serde_json::Deserializer::from_slice(body).deserialize_map(Names).ok().flatten()
 }
 
 #[cfg(test)]
@@ -192,9 +232,24 @@ mod tests {
             ("limit=201", None),
             ("user=0", None),
             ("befor=7", None),
+            ("limit=3&limit=3", None),
+            ("after=1&limit=3&after=2", None),
         ];
         for (query, expected) in table {
             assert_eq!(Page::parse(query).ok(), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_stands_twice_is_found() {
+        for (body, expected) in [
+            (r#"{"read":1,"delivered":2}"#, None),
+            (r#"{"read":1,"read":1}"#, Some("read")),
+            (r#"{"read":{"read":1},"\u0072ead":2}"#, Some("read")),
+            ("[1,1]", None),
+            ("{", None),
+        ] {
+            assert_eq!(repeated(body.as_bytes()).as_deref(), expected, "{body}");
         }
     }
 

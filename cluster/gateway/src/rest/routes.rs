@@ -58,12 +58,15 @@ pub fn router() -> Router<Arc<Rest>> {
     ROUTES.iter().fold(Router::new(), |router, route| router.route(route.path, (route.handler)()))
 }
 
+/// What is said of a path that is not in the table.
+const NO_SUCH_PATH: &str =
+    "no such path; /openapi.json lists those of REST, and the WebSocket is at /v1/ws";
 /// Not one of ours, but perhaps what somebody meant.
 const WEBSOCKET: &str = "/v1/ws";
 
 /// Answers a path that is not in the table.
 pub async fn no_such_route(uri: Uri) -> Problem {
-    Problem::new(Kind::NotFound, "no such path; /openapi.json lists all of them")
+    Problem::new(Kind::NotFound, NO_SUCH_PATH)
         .nearest(uri.path(), ROUTES.iter().map(|route| route.path).chain([WEBSOCKET]))
 }
 

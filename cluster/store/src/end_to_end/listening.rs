@@ -167,3 +167,19 @@ async fn retention_removes_entries_and_no_sequences() {
     settle().await;
     assert_eq!(accepted(&world.broker.told(GATEWAY)), [(1, 3, 1)]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_cursor_beyond_the_head_starts_at_the_head() {
+    let mut world = World::new(Design::default());
+    world.start().await;
+    let gateway = Gateway::new(&world).await;
+    gateway.create(&[1, 2]).await;
+    for after in [2, 3, 99_999_999, u64::MAX] {
+        let attached = gateway.attach(2, Some(after)).await;
+        assert_eq!((attached.from, attached.head), (Sequence(2), Sequence(2)), "{after}");
+    }
+    world.broker.told(GATEWAY);
+    world.say(1, CONVERSATION, 5);
+    settle().await;
+    assert_eq!(entries(&world.broker.told(GATEWAY)), [3], "and the stream goes on behind it");
+}

@@ -42,6 +42,27 @@ async fn a_refusal_names_what_is_wrong() {
             "the query parameter \"aftr\" is unknown",
         ),
         (
+            "GET",
+            "/v1/conversations?limit=1&limit=2",
+            "user-1",
+            "",
+            "the query parameter \"limit\" stands twice",
+        ),
+        (
+            "PUT",
+            "/v1/conversations/7/receipts",
+            "user-1",
+            r#"{"delivered":1,"read":1,"read":1}"#,
+            "the field \"read\" stands twice",
+        ),
+        (
+            "GET",
+            "/zzz",
+            "user-1",
+            "",
+            "no such path; /openapi.json lists those of REST, and the WebSocket is at /v1/ws",
+        ),
+        (
             "PUT",
             "/v1/conversations/7/receipts",
             "user-1",
@@ -58,6 +79,15 @@ async fn a_refusal_names_what_is_wrong() {
     ] {
         let reply = world.ask(method, path, token, body).await;
         assert_eq!(reply.body["detail"], detail, "{reply:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_there_is_get_there_is_head() {
+    let world = world().await;
+    for path in ["/health", "/v1/conversations", "/openapi.json"] {
+        let reply = world.ask("HEAD", path, "user-1", "").await;
+        assert_eq!((reply.status, &reply.body), (200, &Value::Null), "{path}");
     }
 }
 
