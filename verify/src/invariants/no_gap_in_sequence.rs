@@ -74,7 +74,7 @@ impl Check for Invariant {
 mod tests {
     use crate::history::What;
     use crate::history::builder::Builder;
-    use crate::invariants::tests::{clean, violated};
+    use crate::invariants::tests::{clean, judge, violated};
     use protocol::{ConversationId, Sequence};
 
     const NAME: &str = "no_gap_in_sequence";
@@ -129,6 +129,26 @@ mod tests {
             .change_member(1, 2, true)
             .connect(3, 1);
         clean(NAME, &attached_behind(back, 7).say(1, 1).finish());
+    }
+
+    #[test]
+    fn a_departure_that_nobody_saw_makes_a_jump_doubtful() {
+        let back = talk()
+            .lose(2, 1)
+            .change_member(1, 2, false)
+            .say(1, 1)
+            .change_member(1, 2, true)
+            .connect(3, 1);
+        let lacks_log = attached_behind(back, 7).say(1, 1).finish().tampered(|events| {
+            events.retain(|e| {
+                let departure = matches!(&e.is, What::MemberChanged { add: false, .. });
+                !departure && !matches!(e.is, What::Stored { .. } | What::StoredAll { .. })
+            });
+        });
+        clean(NAME, &lacks_log);
+        let judgement = judge(&lacks_log);
+        let open = |doubt: &String| doubt.starts_with("no_gap_in_sequence: 1 suspicions stay open");
+        assert!(judgement.doubts.iter().any(open), "{judgement:#?}");
     }
 
     #[test]

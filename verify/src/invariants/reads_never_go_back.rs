@@ -87,8 +87,9 @@ impl Check for Invariant {
 #[cfg(test)]
 mod tests {
     use crate::history::What;
-    use crate::history::builder::Builder;
-    use crate::invariants::tests::{clean, violated};
+    use crate::history::builder::{Builder, History};
+    use crate::invariants::tests::{clean, judge, violated};
+    use crate::verdict::Verdict;
     use protocol::Sequence;
 
     const NAME: &str = "reads_never_go_back";
@@ -128,6 +129,34 @@ mod tests {
     #[test]
     fn a_read_that_lacks_what_another_device_showed_is_noticed() {
         let hole = talk().finish().tampered(|events| {
+            events.retain(|e| !matches!(&e.is, What::Read { entry, .. } if entry.sequence.0 == 3));
+        });
+        violated(NAME, &hole);
+    }
+
+    fn without_final_reads(run: Builder) -> History {
+        run.finish().tampered(|events| {
+            events.retain(|e| !matches!(e.is, What::Stored { .. } | What::StoredAll { .. }));
+        })
+    }
+
+    #[test]
+    fn what_lies_before_a_join_is_not_owed_even_if_the_log_was_never_read() {
+        let joined = || Builder::new(2, 1).group(1, &[1]).connect_all().say(1, 1);
+        let told = without_final_reads(joined().change_member(1, 2, true).read(2, 1, 1, 0));
+        clean(NAME, &told);
+        assert_eq!(judge(&told).verdict, Verdict::Unknown);
+        // The answer to the change is lost as well: it may have been made at any time.
+        let untold = told.tampered(|events| {
+            events.retain(|e| !matches!(&e.is, What::MemberChanged { user, .. } if user.0 == 2));
+        });
+        clean(NAME, &untold);
+        assert_eq!(judge(&untold).verdict, Verdict::Unknown);
+    }
+
+    #[test]
+    fn a_hole_within_a_membership_is_noticed_even_if_the_log_was_never_read() {
+        let hole = without_final_reads(talk()).tampered(|events| {
             events.retain(|e| !matches!(&e.is, What::Read { entry, .. } if entry.sequence.0 == 3));
         });
         violated(NAME, &hole);
