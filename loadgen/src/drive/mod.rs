@@ -6,6 +6,7 @@
 //! left out in silence.
 
 mod cluster;
+mod early;
 mod faults;
 mod journal;
 mod machine;

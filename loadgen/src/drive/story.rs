@@ -1,6 +1,7 @@
 //! A real run from beginning to end: set up, warm up, load under faults, heal, settle, judge.
 
 use super::cluster::Cluster;
+use super::early::{self, Early};
 use super::faults;
 use super::journal::{Journal, Sink};
 use super::machine::machine;
@@ -48,16 +49,6 @@ pub async fn tell(run: RealRun, sink: Sink, progress: mpsc::Sender<Progress>) ->
     ended
 }
 
-/// Why a run ends before its time.
-enum Early {
-    /// Somebody asked for it.
-    Asked(&'static str),
-    /// The cluster did.
-    Died,
-    /// It cannot go on.
-    Failed(String),
-}
-
 struct Story {
     run: RealRun,
     plan: Arc<Plan>,
@@ -103,12 +94,13 @@ impl Story {
         // Whoever asks and whatever dies, the process of the cluster stays at hand here.
         let early = tokio::select! {
             biased;
-            who = asked(&mut stop) => Some(Early::Asked(who)),
-            () = maybe(died) => Some(Early::Died),
+            who = early::asked(&mut stop) => Some(Early::Asked(who)),
+            () = early::maybe(died) => Some(Early::Died),
             told = self.tell(&mut cluster, &mut crews) => told.err().map(Early::Failed),
         };
         if let Some(early) = &early {
-            let why = self.why(early, cluster.as_mut()).await;
+            let (phase, elapsed) = (*self.phase.borrow(), self.journal.began().elapsed());
+            let why = early.told(phase, elapsed, cluster.as_mut()).await;
             self.ended.doubts.insert(0, why);
         }
         self.dismiss(crews).await;
@@ -122,24 +114,6 @@ impl Story {
         self.ended.doubts.push(why);
         self.journal.record(What::Phase(Phase::End));
         self.ended
-    }
-
-    async fn why(&self, early: &Early, cluster: Option<&mut Cluster>) -> String {
-        let seconds = self.journal.began().elapsed().as_secs();
-        let phase = word(*self.phase.borrow());
-        match (early, cluster) {
-            (Early::Asked(who), _) => format!(
-                "{who} ended the run after {seconds} s ({phase}); only what was seen until then is \
-                 judged"
-            ),
-            (Early::Died, Some(cluster)) => format!(
-                "the cluster ended by itself after {seconds} s ({phase}), not by a fault of the \
-                 scenario: {}",
-                cluster.cause_of_death().await
-            ),
-            (Early::Died, None) => "the cluster ended by itself".to_owned(),
-            (Early::Failed(why), _) => why.clone(),
-        }
     }
 
     async fn end(&mut self, cluster: &mut Cluster, at_once: bool) {
@@ -310,36 +284,6 @@ fn slices(users: Range<u32>, parts: u32) -> impl Iterator<Item = Range<u32>> {
 fn free_address() -> std::io::Result<String> {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
     Ok(listener.local_addr()?.to_string())
-}
-
-/// Waits until somebody asks for the end of the run.
-async fn asked(stop: &mut watch::Receiver<Option<&'static str>>) -> &'static str {
-    let who = stop.wait_for(Option::is_some).await.ok().and_then(|who| *who);
-    match who {
-        Some(who) => who,
-        // Nobody can ask any more.
-        None => std::future::pending().await,
-    }
-}
-
-/// Waits for ever if there is nothing to wait for.
-async fn maybe(event: Option<impl Future<Output = ()>>) {
-    match event {
-        Some(event) => event.await,
-        None => std::future::pending().await,
-    }
-}
-
-const fn word(phase: Phase) -> &'static str {
-    match phase {
-        Phase::SetUp => "set up",
-        Phase::WarmUp => "warm up",
-        Phase::Load => "load",
-        Phase::Heal => "heal",
-        Phase::Settle => "settle",
-        Phase::Judge => "judge",
-        Phase::End => "end",
-    }
 }
 
 /// An error with all its causes in one line.
