@@ -1,6 +1,6 @@
 //! The model: a list of entries per conversation, searched from its end for every question.
 
-use super::{Step, action};
+use super::{Step, UNKNOWN_FORMAT, action};
 use ports::conversations::Refusal;
 use protocol::records::Action;
 use protocol::{
@@ -128,7 +128,9 @@ impl Model {
                 }
                 Told::Nothing
             }
-            Step::Send { .. } | Step::Edit { .. } | Step::Delete { .. } => Told::Nothing,
+            Step::Send { .. } | Step::Poison { .. } | Step::Edit { .. } | Step::Delete { .. } => {
+                Told::Nothing
+            }
         }
     }
 
@@ -140,13 +142,19 @@ impl Model {
         action: Action,
         epoch: u64,
     ) -> Decision {
+        let is_poison = matches!(action, Action::Send { format: UNKNOWN_FORMAT, .. });
         match self.decided.get(&(user, id)) {
             Some((of, decision)) if *of == conversation => return *decision,
             Some(_) => return Err(RejectReason::BadMessageId),
+            None if id == 0 && is_poison => return Err(RejectReason::DeadLettered),
             None if id == 0 => return Err(RejectReason::BadMessageId),
             None => {}
         }
-        let decision = self.sequence(user, conversation, id, action, epoch);
+        let decision = if is_poison {
+            Err(RejectReason::DeadLettered)
+        } else {
+            self.sequence(user, conversation, id, action, epoch)
+        };
         self.decided.insert((user, id), (conversation, decision));
         decision
     }

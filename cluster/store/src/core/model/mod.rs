@@ -22,10 +22,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const PARTITION: PartitionId = PartitionId(2);
+/// Of messages that cannot be processed.
+const UNKNOWN_FORMAT: u16 = 9;
 
 #[derive(Clone, Debug)]
 enum Step {
     Send { user: u64, conversation: u64, id: u64, reply_to: Option<u64>, body: usize },
+    Poison { user: u64, conversation: u64, id: u64 },
     Edit { user: u64, conversation: u64, id: u64, target: u64 },
     Delete { user: u64, conversation: u64, id: u64, target: u64 },
     Create { conversation: u64, direct: bool, members: Vec<u64> },
@@ -44,6 +47,9 @@ fn step() -> impl Strategy<Value = Step> {
             |(user, conversation, id, reply_to, body)| Step::Send {
                 user, conversation, id, reply_to, body
             }
+        ),
+        1 => (u.clone(), c.clone(), id.clone()).prop_map(
+            |(user, conversation, id)| Step::Poison { user, conversation, id }
         ),
         4 => (u.clone(), c.clone(), id.clone(), target.clone()).prop_map(
             |(user, conversation, id, target)| Step::Edit { user, conversation, id, target }
@@ -82,6 +88,10 @@ fn action(step: &Step) -> Option<(u64, u64, u64, Action)> {
             let reply_to = reply_to.map(Sequence);
             Some((user, conversation, id, Action::Send { body, reply_to, format: 1 }))
         }
+        Step::Poison { user, conversation, id } => {
+            let (body, reply_to) = (body(1), None);
+            Some((user, conversation, id, Action::Send { body, reply_to, format: UNKNOWN_FORMAT }))
+        }
         Step::Edit { user, conversation, id, target } => {
             let (target, body) = (Sequence(target), "edited".to_owned());
             Some((user, conversation, id, Action::Edit { target, body }))
@@ -107,7 +117,10 @@ fn command(step: &Step) -> Command {
             client_message_id: ClientMessageId(id),
             action,
         };
-        return Command::Sequence { inbound, at_ms: 0, replay: false };
+        return match step {
+            Step::Poison { .. } => Command::Bury { inbound, replay: false },
+            _ => Command::Sequence { inbound, at_ms: 0, replay: false },
+        };
     }
     match step.clone() {
         Step::Create { conversation, direct, members } => {
@@ -137,7 +150,9 @@ fn command(step: &Step) -> Command {
         Step::Retain { conversation, keep } => {
             Command::Retain { conversation: ConversationId(conversation), keep }
         }
-        Step::Send { .. } | Step::Edit { .. } | Step::Delete { .. } => unreachable!("above"),
+        Step::Send { .. } | Step::Poison { .. } | Step::Edit { .. } | Step::Delete { .. } => {
+            unreachable!("above")
+        }
     }
 }
 
