@@ -216,13 +216,14 @@ impl Cluster {
     /// Stops the process for a while; how often it was seen stopped in that time.
     pub async fn pause(&mut self, lasts: Duration) -> Result<u64, ClusterError> {
         let process = self.process.as_ref().ok_or(ClusterError::Signal(nix::Error::ESRCH))?;
-        process.signal(Signal::SIGSTOP).map_err(ClusterError::Signal)?;
+        let guard = process.stop().map_err(io_error("stop the cluster"))?;
         let end = Instant::now() + lasts;
         let mut stopped = 0;
         while Instant::now() < end {
             sleep(LOOK_AGAIN.min(end - Instant::now())).await;
             stopped += u64::from(process.is_stopped());
         }
+        guard.dismiss().await.map_err(io_error("dismiss the guard of the stopped cluster"))?;
         process.signal(Signal::SIGCONT).map_err(ClusterError::Signal)?;
         Ok(stopped)
     }

@@ -1,9 +1,9 @@
 //! A child process that tells when it dies, and that does not outlive this one.
 //!
 //! Its standard input is a pipe that nobody writes to: its end tells the child that this process is
-//! gone, however it went. The child leads a process group of its own: Ctrl-C reaches this process
-//! alone, and if this process dies while the child is stopped, the system wakes the child up with
-//! SIGHUP and SIGCONT (POSIX: an orphaned group with a stopped member).
+//! gone, however it went. A child that is stopped cannot see that; for that time a guard, a shell that
+//! waits for the end of such a pipe, kills it instead. Both lead process groups of their own, so that
+//! Ctrl-C reaches this process alone.
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -28,6 +28,17 @@ pub struct Process {
     watcher: Option<AbortHandle>,
     /// Held apart from the child: waiting for a child closes its input.
     lifeline: Option<ChildStdin>,
+}
+
+/// Kills a stopped process if this process goes. Dropping it ends it without that.
+#[must_use]
+pub struct Guard(Child);
+
+impl Guard {
+    /// The process may go on.
+    pub async fn dismiss(mut self) -> io::Result<()> {
+        self.0.kill().await
+    }
 }
 
 impl Process {
@@ -76,6 +87,23 @@ impl Process {
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) -> nix::Result<()> {
         kill(self.pid()?, signal)
+    }
+
+    /// Stops it, until it gets SIGCONT. For as long as the guard is kept, it is killed if this process
+    /// goes.
+    pub fn stop(&self) -> io::Result<Guard> {
+        let pid = self.pid().map_err(io::Error::from)?;
+        let guard = Command::new("sh")
+            .args(["-c", &format!("read -r _; kill -KILL {pid}")])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()?;
+        // A guard that is dropped by now dies before it sees the end of its input.
+        self.signal(Signal::SIGSTOP).map_err(io::Error::from)?;
+        Ok(Guard(guard))
     }
 
     /// Kills it, even if it is stopped, and waits until it is gone.
@@ -151,10 +179,12 @@ mod tests {
         let mut process = shell("echo ready; exec sleep 60");
         process.first_line().await.unwrap();
         process.watch(sender);
-        process.signal(Signal::SIGSTOP).unwrap();
+        let guard = process.stop().unwrap();
         while !process.is_stopped() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
+        guard.dismiss().await.unwrap();
+        assert!(process.is_stopped());
         process.kill().await.unwrap();
         assert!(!is_told(&mut died, Duration::from_millis(200)).await);
     }
@@ -165,5 +195,14 @@ mod tests {
         process.first_line().await.unwrap();
         process.let_go();
         assert_eq!(process.status().await.and_then(|status| status.code()), Some(7));
+    }
+    #[tokio::test]
+    async fn a_stopped_process_is_killed_by_its_guard_when_its_parent_goes() {
+        let mut process = shell("echo ready; exec sleep 60");
+        process.first_line().await.unwrap();
+        let mut guard = process.stop().unwrap();
+        guard.0.stdin.take();
+        let status = process.status().await.expect("it ends");
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9));
     }
 }
