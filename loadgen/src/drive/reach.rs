@@ -30,6 +30,21 @@ pub async fn reach(http: &Http, gateways: &[String]) -> Result<(), String> {
     Ok(())
 }
 
+/// The same after the load: whether any of them still is, so that the final reads have somebody to ask.
+///
+/// # Errors
+/// One sentence on the last gateway.
+pub async fn reach_any(http: &Http, gateways: &[String]) -> Result<(), String> {
+    let mut outcome = Ok(());
+    for gateway in gateways {
+        outcome = reach(http, std::slice::from_ref(gateway)).await;
+        if outcome.is_ok() {
+            return outcome;
+        }
+    }
+    outcome.map_err(|why| format!("no gateway answers any more after the load: {why}"))
+}
+
 /// Why users cannot come.
 #[derive(Debug, thiserror::Error)]
 enum Obstacle {
@@ -75,6 +90,23 @@ mod tests {
             .unwrap_err();
         assert!(began.elapsed() < PATIENCE + LOOK_AGAIN);
         assert!(why.contains(&address) && why.contains("refused"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn one_gateway_that_is_left_is_enough_after_the_load() {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let left = listener.local_addr().unwrap().to_string();
+        let server = crate::drive::thread("a gateway", move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 1024]).unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
+        });
+        let http = Http::new(machine("clients", 1));
+        let gone = "no-such-host.invalid:1".to_owned();
+        assert_eq!(reach_any(&http, &[gone.clone(), left]).await, Ok(()));
+        let why = reach_any(&http, &[gone]).await.unwrap_err();
+        assert!(why.starts_with("no gateway answers any more"), "{why}");
+        server.join().unwrap();
     }
 
     #[tokio::test]

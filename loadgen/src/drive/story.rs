@@ -6,7 +6,7 @@ use super::faults;
 use super::journal::{Journal, Sink};
 use super::machine::machine;
 use super::metrics;
-use super::reach::reach;
+use super::reach::{reach, reach_any};
 use super::{Against, Progress, RealEnded, RealRun};
 use crate::measure::Lateness;
 use crate::plan::Plan;
@@ -159,6 +159,9 @@ impl Story {
         self.enter(Phase::Settle);
         sleep(self.run.scenario.phases.settle).await;
         polling.abort();
+        if let Against::Given(gateways) = &self.run.against {
+            reach_any(&self.http, gateways).await?;
+        }
         self.enter(Phase::Judge);
         let (machine, plan) = (self.machine.clone(), self.plan.clone());
         match timeout(PATIENCE, final_reads(machine, plan, targets, recorder)).await {
