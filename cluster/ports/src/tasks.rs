@@ -20,6 +20,10 @@ pub trait Tasks: Send + Sync {
     fn wrap(&self, task: BoxFuture<'static, ()>) -> BoxFuture<'static, ()>;
     /// A worker that runs blocking jobs one after another, in the order of the calls.
     fn worker(&self, name: &'static str) -> Arc<dyn Worker>;
+    /// The same for jobs that nobody waits for: they leave the processors to everybody else.
+    fn background_worker(&self, name: &'static str) -> Arc<dyn Worker> {
+        self.worker(name)
+    }
 }
 
 /// Runs blocking jobs in order, away from the async threads.

@@ -21,6 +21,7 @@ pub use faults::not_done;
 pub use journal::Sink;
 
 use scenarios::scenario::Scenario;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
@@ -85,8 +86,10 @@ pub struct RealEnded {
 pub fn run(run: RealRun, sink: Sink) -> (mpsc::Receiver<Progress>, JoinHandle<RealEnded>) {
     let (progress, receiver) = mpsc::channel();
     let handle = thread("real run", move || {
-        // A worker per processor: the users and the cluster share them anyway.
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(workers(&run.against))
+            .enable_all()
+            .build();
         match runtime {
             Ok(runtime) => runtime.block_on(story::tell(run, sink, progress)),
             Err(error) => {
@@ -95,6 +98,16 @@ pub fn run(run: RealRun, sink: Sink) -> (mpsc::Receiver<Progress>, JoinHandle<Re
         }
     });
     (receiver, handle)
+}
+
+/// The users' threads. A cluster of our own needs processors beside them: every thread of ours that
+/// runs is one of its threads that waits.
+fn workers(against: &Against) -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    match against {
+        Against::Given(_) => processors,
+        Against::Started { .. } => processors.div_ceil(2),
+    }
 }
 
 fn thread<T: Send + 'static>(

@@ -22,21 +22,41 @@ impl Tasks for TokioTasks {
     }
 
     fn worker(&self, name: &'static str) -> Arc<dyn Worker> {
-        let (sender, jobs) = mpsc::channel::<(Job, oneshot::Sender<()>)>();
-        let thread = std::thread::Builder::new().name(name.to_owned());
-        let started = thread.spawn(move || {
-            for (job, done) in jobs {
-                job();
-                // The caller may have stopped waiting.
-                let _ = done.send(());
-            }
-        });
-        // Without the thread the worker is gone from the start, and its callers are told so.
-        if let Err(error) = started {
-            tracing::error!(%error, name, "no thread for a worker");
-        }
-        Arc::new(ThreadWorker(sender))
+        start(name, || {})
     }
+
+    fn background_worker(&self, name: &'static str) -> Arc<dyn Worker> {
+        start(name, move || {
+            // On Linux this is the calling thread alone; elsewhere nobody may be slowed down by it.
+            #[cfg(target_os = "linux")]
+            if let Err(error) = rustix::process::nice(NICE) {
+                tracing::warn!(%error, name, "the thread keeps its priority");
+            }
+        })
+    }
+}
+
+/// How much a worker in the background stands back: it gets about a tenth of a processor that others
+/// want, and all of one that nobody wants.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
+
+fn start(name: &'static str, first: impl FnOnce() + Send + 'static) -> Arc<dyn Worker> {
+    let (sender, jobs) = mpsc::channel::<(Job, oneshot::Sender<()>)>();
+    let thread = std::thread::Builder::new().name(name.to_owned());
+    let started = thread.spawn(move || {
+        first();
+        for (job, done) in jobs {
+            job();
+            // The caller may have stopped waiting.
+            let _ = done.send(());
+        }
+    });
+    // Without the thread the worker is gone from the start, and its callers are told so.
+    if let Err(error) = started {
+        tracing::error!(%error, name, "no thread for a worker");
+    }
+    Arc::new(ThreadWorker(sender))
 }
 
 struct ThreadWorker(mpsc::Sender<(Job, oneshot::Sender<()>)>);

@@ -58,7 +58,7 @@ pub async fn serve_engine(
     let (engine, wanted) = (Arc::clone(&store), config.clone());
     let acquire = move || Writer::open(Arc::clone(&engine), wanted.clone());
     let Some(writer) = until_available(&*worker, &shutdown, acquire).await? else { return Ok(()) };
-    let checkpoints = machine.tasks.worker("store checkpoints");
+    let checkpoints = machine.tasks.background_worker("store checkpoints");
     let node = Node { machine, config, broker, store: Arc::clone(&store), worker, checkpoints };
     let ended = node.run(writer, listener, shutdown).await;
     // After the tasks, so that nobody reads any more, and behind the last checkpoint. What is
