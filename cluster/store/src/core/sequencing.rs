@@ -3,9 +3,10 @@
 //! A deleted message never comes back: to an edit or a second deletion it does not exist. It may
 //! still be replied to, because whoever replies need not have seen the deletion.
 //!
-//! The duplicate lookup comes before every validation, also of what cannot be processed at all: a message that was accepted stays accepted,
-//! also for a resend by somebody who has left meanwhile. Likewise a refused message stays refused, even
-//! if a copy of it comes behind the sender's admission: the sender was told, and has moved on.
+//! The duplicate lookup comes before every validation, also of what cannot be processed at all: a
+//! message that was accepted stays accepted, also for a resend by somebody who has left meanwhile.
+//! Likewise a refused message stays refused, even if a copy of it comes behind the sender's admission:
+//! the sender was told, and has moved on.
 
 use super::command::Effect;
 use super::conversation::Conversation;
