@@ -111,6 +111,7 @@ async fn read_conversation(
     recorder: &dyn Recorder,
     conversation: ConversationId,
 ) -> Result<(), ReadError> {
+    recorder.record(What::StoredBegan { conversation });
     let (mut first, mut head, mut after) = (Sequence::START, Sequence::START, Sequence::START);
     let outcome = loop {
         let page = match api.entries(conversation, after, limits::MAX_PAGE, PATIENCE).await {

@@ -17,11 +17,15 @@ pub fn header(scenario: &Scenario, seed: u64, engine: Engine) -> Header {
         conversations: scenario.users.direct + scenario.users.groups,
         partitions: scenario.cluster.partitions,
         slow_users: scenario.load.slow_readers.map_or(0, |slow| slow.users),
+        offline_users: Some(scenario.users.offline.min(scenario.users.count)),
+        // No run turns it on: what a store has removed is lost.
+        retention: None,
         deadlines: Deadlines {
             delivered_us: microseconds(expect.delivered_after_heal),
             stuck_us: microseconds(expect.no_stuck_session),
             recovered_us: microseconds(expect.recovers_within),
             revocation_us: microseconds(expect.revocation_within),
+            pushed_us: Some(microseconds(expect.pushed_within)),
         },
     }
 }

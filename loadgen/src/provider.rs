@@ -3,7 +3,7 @@
 //! It takes every notification, but answers the first attempt at every tenth with 503, so that the
 //! notifier's retries are part of every run. What it took is written into the history.
 
-use crate::Recorder;
+use crate::{Recorder, body};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Request, Response, StatusCode};
@@ -26,8 +26,10 @@ const BODY_MAX: usize = 64 * 1024;
 const REFUSED_MAX: usize = 100_000;
 
 /// What a notification must say at least.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 struct Notification {
+    #[serde(default)]
+    idempotency_key: String,
     user: UserId,
     conversation: ConversationId,
     sequence: Sequence,
@@ -73,12 +75,14 @@ async fn take(
     let Ok(notification) = serde_json::from_slice::<Notification>(&body.to_bytes()) else {
         return answer(StatusCode::BAD_REQUEST);
     };
-    if state.lock().unwrap_or_else(PoisonError::into_inner).refuses(notification) {
-        return answer(StatusCode::SERVICE_UNAVAILABLE);
-    }
-    let Notification { user, conversation, sequence } = notification;
-    recorder.record(What::Pushed { user, conversation, sequence });
-    answer(StatusCode::NO_CONTENT)
+    let Notification { user, conversation, sequence, .. } = notification;
+    let key = match notification.idempotency_key.as_str() {
+        "" => 0,
+        key => body::hash(key).max(1),
+    };
+    let taken = !state.lock().unwrap_or_else(PoisonError::into_inner).refuses(notification);
+    recorder.record(What::Pushed { user, conversation, sequence, key, taken });
+    answer(if taken { StatusCode::NO_CONTENT } else { StatusCode::SERVICE_UNAVAILABLE })
 }
 
 impl State {
@@ -108,7 +112,7 @@ pub struct Log;
 
 impl Recorder for Log {
     fn record(&self, what: What) {
-        if let What::Pushed { user, conversation, sequence } = what {
+        if let What::Pushed { user, conversation, sequence, taken: true, .. } = what {
             tracing::info!(%user, %conversation, %sequence, "notification taken");
         }
     }
@@ -126,6 +130,7 @@ mod tests {
     fn a_refused_notification_is_taken_the_second_time() {
         let mut state = State::default();
         let notification = |n| Notification {
+            idempotency_key: format!("{n}-1-1"),
             user: UserId(n),
             conversation: ConversationId(1),
             sequence: Sequence(1),

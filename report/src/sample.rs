@@ -69,6 +69,7 @@ pub(crate) fn scenario() -> Scenario {
             no_stuck_session: ms(15_000),
             recovers_within: ms(20_000),
             revocation_within: ms(1_000),
+            pushed_within: ms(20_000),
             accept_p99: Some(ms(250)),
             deliver_p99: None,
             may_be_idle: Vec::new(),
@@ -88,11 +89,14 @@ pub(crate) fn header(users: u32, devices_per_user: u32) -> Header {
         conversations: 1,
         partitions: 4,
         slow_users: 0,
+        offline_users: Some(0),
+        retention: None,
         deadlines: Deadlines {
             delivered_us: 10_000_000,
             stuck_us: 15_000_000,
             recovered_us: 20_000_000,
             revocation_us: 1_000_000,
+            pushed_us: None,
         },
     }
 }

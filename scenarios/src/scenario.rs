@@ -325,6 +325,8 @@ pub struct Expect {
     pub recovers_within: Duration,
     /// How long after a revocation a token may still be honoured.
     pub revocation_within: Duration,
+    /// Deadline of `away_member_is_pushed`.
+    pub pushed_within: Duration,
     /// Upper bound of the 99th percentile from the intended send to `accepted`.
     pub accept_p99: Option<Duration>,
     /// Upper bound of the 99th percentile from the intended send to shown.

@@ -65,6 +65,7 @@ pub fn scenario_of(count: u32, direct: u32, groups: u32, rate: f64) -> Scenario 
             no_stuck_session: 20 * second,
             recovers_within: 10 * second,
             revocation_within: second,
+            pushed_within: second,
             accept_p99: None,
             deliver_p99: None,
             may_be_idle: Vec::new(),

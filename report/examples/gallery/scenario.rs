@@ -114,6 +114,7 @@ fn expect() -> Expect {
         no_stuck_session: ms(15_000),
         recovers_within: ms(20_000),
         revocation_within: ms(1_000),
+        pushed_within: Duration::from_secs(20),
         accept_p99: Some(ms(5_000)),
         deliver_p99: Some(ms(6_000)),
         may_be_idle: vec!["receipts_only_rise".to_owned()],

@@ -82,11 +82,14 @@ pub(crate) fn header(name: &str, shape: &Shape) -> Header {
         conversations: shape.conversations as u32,
         partitions: 16,
         slow_users: 0,
+        offline_users: Some(0),
+        retention: None,
         deadlines: Deadlines {
             delivered_us: 10 * SECOND,
             stuck_us: 15 * SECOND,
             recovered_us: 20 * SECOND,
             revocation_us: SECOND,
+            pushed_us: None,
         },
     }
 }

@@ -133,7 +133,7 @@ impl Measurements {
             What::ReceiptSent { .. } => totals.receipts_sent += 1,
             What::ReceiptSeen { .. } => totals.receipts_seen += 1,
             What::MemberChanged { .. } => totals.members_changed += 1,
-            What::Pushed { .. } => totals.pushed += 1,
+            What::Pushed { taken: true, .. } => totals.pushed += 1,
             What::DeadLetter { .. } => totals.dead_letters += 1,
             What::Stored { .. } => totals.stored += 1,
             What::Owner { .. } => totals.owners += 1,

@@ -24,6 +24,8 @@ section! {
         recovers_within: Duration = Duration::from_secs(5),
         /// How long after a revocation a token may still be honoured.
         revocation_within: Duration = Duration::from_secs(5),
+        /// Deadline of `away_member_is_pushed`, from the acceptance or the heal on.
+        pushed_within: Duration = Duration::from_secs(20),
         /// 99th percentile from the intended send to `accepted`.
         accept_p99: Option<Below> = None,
         /// 99th percentile from the intended send to shown.
@@ -42,6 +44,7 @@ impl Expect {
             &self.no_stuck_session,
             &self.recovers_within,
             &self.revocation_within,
+            &self.pushed_within,
         ];
         let fit = deadlines.map(|deadline| positive(deadline, mistakes));
         let expect = scenario::Expect {
@@ -50,11 +53,12 @@ impl Expect {
             no_stuck_session: self.no_stuck_session.get()?,
             recovers_within: self.recovers_within.get()?,
             revocation_within: self.revocation_within.get()?,
+            pushed_within: self.pushed_within.get()?,
             accept_p99: self.accept_p99.get()?.map(|bound| bound.0),
             deliver_p99: self.deliver_p99.get()?.map(|bound| bound.0),
             may_be_idle: names(self.may_be_idle.get()?),
         };
-        (fit == [true; 4]).then_some(expect)
+        (fit == [true; 5]).then_some(expect)
     }
 
     fn outcome(&self, mistakes: &mut Mistakes) -> Option<ExpectedOutcome> {
@@ -94,6 +98,7 @@ impl From<&scenario::Expect> for Expect {
             no_stuck_session: Field::of(expect.no_stuck_session),
             recovers_within: Field::of(expect.recovers_within),
             revocation_within: Field::of(expect.revocation_within),
+            pushed_within: Field::of(expect.pushed_within),
             accept_p99: Field::of(expect.accept_p99.map(Below)),
             deliver_p99: Field::of(expect.deliver_p99.map(Below)),
             may_be_idle: Field::of(claims(&expect.may_be_idle)),

@@ -150,10 +150,16 @@ fn load() -> impl Strategy<Value = Load> {
 
 fn expectation() -> impl Strategy<Value = Expect> {
     let claims = || prop::sample::subsequence(INVARIANTS.to_vec(), 0..3);
-    let deadlines = [time(1, 10_000), time(1, 10_000), time(1, 9_000), time(1, 9_000)];
+    let deadlines =
+        [time(1, 10_000), time(1, 10_000), time(1, 9_000), time(1, 9_000), time(1, 9_000)];
     let bounds = (prop::option::of(time(1, 999)), prop::option::of(time(1, 999)));
     (claims(), claims(), deadlines, bounds).prop_map(
-        |(violated, idle, [delivered, stuck, recovers, revoked], (accept_p99, deliver_p99))| {
+        |(
+            violated,
+            idle,
+            [delivered, stuck, recovers, revoked, pushed],
+            (accept_p99, deliver_p99),
+        )| {
             let owned =
                 |names: Vec<&str>| names.into_iter().map(Into::into).collect::<Vec<String>>();
             Expect {
@@ -165,6 +171,7 @@ fn expectation() -> impl Strategy<Value = Expect> {
                 no_stuck_session: stuck,
                 recovers_within: recovers,
                 revocation_within: revoked,
+                pushed_within: pushed,
                 accept_p99,
                 deliver_p99,
                 may_be_idle: owned(idle),

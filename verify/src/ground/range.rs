@@ -19,14 +19,16 @@ pub(crate) const fn places(what: &What) -> (Option<Device>, Option<ConversationI
         | What::Unanswered { device, conversation, .. }
         | What::ReadBegan { device, conversation, .. }
         | What::ReadEnded { device, conversation, .. }
+        | What::ReadFailed { device, conversation, .. }
         | What::ReceiptSent { device, conversation, .. }
         | What::ReceiptSeen { device, conversation, .. } => (Some(*device), Some(*conversation)),
-        What::Shown { device, entry } | What::Read { device, entry, .. } => {
-            (Some(*device), Some(entry.conversation))
-        }
+        What::Shown { device, entry }
+        | What::Received { device, entry }
+        | What::Read { device, entry, .. } => (Some(*device), Some(entry.conversation)),
         What::Stored { entry } => (None, Some(entry.conversation)),
         What::MemberAsked { conversation, .. }
         | What::MemberChanged { conversation, .. }
+        | What::StoredBegan { conversation }
         | What::StoredAll { conversation, .. }
         | What::StoredCursor { conversation, .. }
         | What::Pushed { conversation, .. } => (None, Some(*conversation)),
@@ -39,7 +41,11 @@ pub(crate) const fn places(what: &What) -> (Option<Device>, Option<ConversationI
         | What::Gauge { .. }
         | What::Owner { .. }
         | What::FaultBegan { .. }
-        | What::FaultEnded { .. } => (None, None),
+        | What::FaultEnded { .. }
+        | What::NodeStarted { .. }
+        | What::NodePanicked { .. }
+        | What::GeneratorLimited { .. }
+        | What::Stopped { .. } => (None, None),
     }
 }
 

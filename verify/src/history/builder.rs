@@ -63,11 +63,14 @@ impl Builder {
             conversations,
             partitions: 4,
             slow_users: 0,
+            offline_users: Some(0),
+            retention: None,
             deadlines: Deadlines {
                 delivered_us: 1_000_000,
                 stuck_us: 1_500_000,
                 recovered_us: 500_000,
                 revocation_us: 200_000,
+                pushed_us: None,
             },
         };
         let slots = (users * devices) as usize;

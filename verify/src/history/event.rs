@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// The format of `history.jsonl`; readers refuse a newer one.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// The first line of a history: what the judge needs to know beforehand.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,12 @@ pub struct Header {
     /// themselves. Left out of the line if there are none.
     #[serde(default, skip_serializing_if = "is_none")]
     pub slow_users: u32,
+    /// Of the last so many users no device ever connects. Not there: the history does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offline_users: Option<u32>,
+    /// Newest entries of each conversation that retention keeps. Not there: it keeps all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<u64>,
     /// Deadlines that the judge applies.
     pub deadlines: Deadlines,
 }
@@ -45,6 +51,22 @@ pub struct Header {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
 const fn is_none(count: &u32) -> bool {
     *count == 0
+}
+
+/// As `is_none`, for keys.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_zero(key: &u64) -> bool {
+    *key == 0
+}
+
+/// What is taken if a history of format 1 does not say.
+const fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_true(flag: &bool) -> bool {
+    *flag
 }
 
 /// Deadlines of the liveness invariants, in microseconds.
@@ -58,6 +80,9 @@ pub struct Deadlines {
     pub recovered_us: u64,
     /// How long after a revocation a token may still be honoured.
     pub revocation_us: u64,
+    /// `away_member_is_pushed`: from max(accepted, healed) to the push. Not there: `stuck_us`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pushed_us: Option<u64>,
 }
 
 /// Where a run took place.
@@ -190,6 +215,9 @@ pub enum What {
     Unanswered { device: Device, conversation: ConversationId, message: ClientMessageId },
     /// A device showed an entry.
     Shown { device: Device, entry: Seen },
+    /// An entry arrived in the stream, and the device, which had got beyond its sequence, did not show
+    /// it (again).
+    Received { device: Device, entry: Seen },
     /// A device asked for stored entries behind `after`.
     ReadBegan { device: Device, request: u32, conversation: ConversationId, after: Sequence },
     /// One entry of the answer.
@@ -203,6 +231,8 @@ pub enum What {
         head: Sequence,
         whole: bool,
     },
+    /// The answer to a read was an error.
+    ReadFailed { device: Device, request: u32, conversation: ConversationId },
     /// A device reported its cursors.
     ReceiptSent {
         device: Device,
@@ -228,6 +258,9 @@ pub enum What {
     Granted { user: UserId },
     /// A dead letter was put back into its queue by hand: it may appear now.
     Requeued { author: UserId, message: ClientMessageId },
+    /// At the end: the final read of a conversation begins. Only what was accepted before can be
+    /// missing in it.
+    StoredBegan { conversation: ConversationId },
     /// At the end: one stored entry, read with a service token.
     Stored { entry: Seen },
     /// At the end: all of a conversation was read (`whole`), or the store did not answer. Whole with
@@ -243,8 +276,17 @@ pub enum What {
         message: Option<ClientMessageId>,
         conversation: Option<ConversationId>,
     },
-    /// The push provider took a notification.
-    Pushed { user: UserId, conversation: ConversationId, sequence: Sequence },
+    /// The push provider was handed a notification, and took it (`taken`) or asked for another try.
+    /// `key` is the hash of its idempotency key; 0: the history does not say.
+    Pushed {
+        user: UserId,
+        conversation: ConversationId,
+        sequence: Sequence,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        key: u64,
+        #[serde(default = "yes", skip_serializing_if = "is_true")]
+        taken: bool,
+    },
     /// At the end: messages still in the durable queues.
     InFlight { queue: Arc<str>, messages: u64 },
     /// A node's level and its limit.
@@ -255,6 +297,15 @@ pub enum What {
     FaultBegan { fault: u32, kind: Arc<str>, target: Arc<str> },
     /// A fault ended; `effect` counts what it did (packets held or dropped, writes lost, ...).
     FaultEnded { fault: u32, effect: u64 },
+    /// A process of the cluster starts, and the observer would notice its panic.
+    NodeStarted { node: Arc<str> },
+    /// A process of the cluster panicked: with which words, and where in its source.
+    NodePanicked { node: Arc<str>, message: Arc<str>, place: Arc<str> },
+    /// The load generator met a limit of its own (`EMFILE`, `lateness`) so many times: what is late or
+    /// missing from now on may be its fault and not the cluster's.
+    GeneratorLimited { limit: Arc<str>, times: u64 },
+    /// The run ends before its time: from here on the users see nothing more.
+    Stopped { why: Arc<str> },
 }
 
 /// The phases of a run, in order.

@@ -150,7 +150,15 @@ fn placeholder() -> Header {
         conversations: 0,
         partitions: 1,
         slow_users: 0,
-        deadlines: Deadlines { delivered_us: 0, stuck_us: 0, recovered_us: 0, revocation_us: 0 },
+        offline_users: None,
+        retention: None,
+        deadlines: Deadlines {
+            delivered_us: 0,
+            stuck_us: 0,
+            recovered_us: 0,
+            revocation_us: 0,
+            pushed_us: None,
+        },
     }
 }
 
@@ -209,7 +217,7 @@ mod tests {
     #[test]
     fn a_newer_format_an_empty_file_and_a_cut_file_are_refused() {
         let newer =
-            String::from_utf8(written(false)).unwrap().replacen("\"format\":1", "\"format\":99", 1);
+            String::from_utf8(written(false)).unwrap().replacen("\"format\":2", "\"format\":99", 1);
         assert!(refusal(newer.as_bytes()).contains("found format 99"));
         assert!(refusal(b"").contains("empty file"));
         let compressed = written(true);

@@ -26,11 +26,14 @@ pub fn header() -> Header {
         conversations: (DIRECT + GROUPS) as u32,
         partitions: 64,
         slow_users: 0,
+        offline_users: Some(0),
+        retention: None,
         deadlines: Deadlines {
             delivered_us: 10_000_000,
             stuck_us: 10_000_000,
             recovered_us: 5_000_000,
             revocation_us: 1_000_000,
+            pushed_us: None,
         },
     }
 }
