@@ -70,7 +70,8 @@ impl Judge {
     /// The judgement: the history is complete.
     pub fn finish(mut self) -> Judgement {
         let events = self.ground.recent.events + self.misplaced;
-        let tallies = self.checks.finish(&self.ground);
+        let mut tallies = self.checks.finish(&self.ground);
+        tallies.iter_mut().for_each(|tally| tally.close(&self.ground));
         let mut doubts = self.ground.run.take_doubts();
         if self.misplaced > 1 {
             doubts.push(format!("{} events name what the header does not have", self.misplaced));
@@ -84,7 +85,9 @@ impl Judge {
         }
         let mut findings = Vec::with_capacity(CATALOGUE.len());
         for (claim, mut tally) in CATALOGUE.iter().zip(tallies) {
-            let idle = tally.judged == 0 && tally.violations == 0;
+            let idle = tally.judged == 0
+                && tally.violations == 0
+                && self.ground.header.format >= claim.since_format;
             if idle && !self.options.may_be_idle.iter().any(|name| name == claim.name) {
                 doubts.push(format!("{} judged nothing", claim.name));
             }
@@ -142,14 +145,17 @@ fn finding(name: &str, unit: &str, tally: Tally) -> Finding {
         (0, 0) => Verdict::Unknown,
         _ => Verdict::Valid,
     };
-    let unit = tally.note.map_or_else(|| unit.to_owned(), |note| format!("{unit} ({note})"));
+    let unit = match tally.excuses() {
+        none if none.is_empty() => unit.to_owned(),
+        excuses => format!("{unit} (not judged: {excuses})"),
+    };
     Finding {
         invariant: name.to_owned(),
         verdict,
         judged: tally.judged,
         unit,
         violations: tally.violations,
-        evidence: tally.evidence,
+        evidence: tally.into_evidence(),
     }
 }
 

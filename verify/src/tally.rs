@@ -5,28 +5,35 @@ use crate::ground::recent::About;
 use crate::history::Event;
 use crate::verdict::Evidence;
 
+/// Of what was to be judged, so much may be excused before the verdict is unknown: one in this many.
+const EXCUSED_ONE_IN: u64 = 20;
+
 /// Counts and evidence of one invariant.
 pub(crate) struct Tally {
     /// How many things were judged.
     pub judged: u64,
     /// How often it was violated.
     pub violations: u64,
-    /// For the first few violations.
-    pub evidence: Vec<Evidence>,
-    /// What the counts do not say: a second denominator, a sampling rate.
-    pub note: Option<String>,
+    /// How many of these are a matter of time: what was late, or too late to be seen. They count only
+    /// if the generator kept its own time.
+    late: u64,
+    /// For the first few violations; whether they are a matter of time.
+    evidence: Vec<(Evidence, bool)>,
+    /// What was not judged, and why.
+    excused: Vec<(&'static str, u64)>,
     /// Why this invariant cannot be trusted fully in this run.
     pub doubts: Vec<String>,
     evidence_max: usize,
 }
 
 impl Tally {
-    pub fn new(evidence_max: usize) -> Self {
+    pub const fn new(evidence_max: usize) -> Self {
         Self {
             judged: 0,
             violations: 0,
+            late: 0,
             evidence: Vec::new(),
-            note: None,
+            excused: Vec::new(),
             doubts: Vec::new(),
             evidence_max,
         }
@@ -35,33 +42,77 @@ impl Tally {
     /// A violation shows now. The sentence is made only if it is kept.
     #[cold]
     pub fn violated(&mut self, ground: &Ground, about: About, what: impl FnOnce() -> String) {
-        self.violations += 1;
-        if self.evidence.len() < self.evidence_max {
-            self.evidence.push(ground.evidence(what(), about));
-        }
+        self.confirmed(|| ground.evidence(what(), about));
+    }
+
+    /// As `violated`, by the passing of time: something is late, or has not come in time.
+    #[cold]
+    pub fn late(&mut self, ground: &Ground, about: About, what: impl FnOnce() -> String) {
+        self.late += 1;
+        self.note(|| ground.evidence(what(), about), true);
     }
 
     /// A violation that one event shows by itself.
     #[cold]
     pub fn violated_by(&mut self, ground: &Ground, event: &Event, what: impl FnOnce() -> String) {
-        self.violations += 1;
-        if self.evidence.len() < self.evidence_max {
-            let line = serde_json::to_string(event).expect("events have string keys only");
-            self.evidence.push(Evidence {
-                at: ground.now,
-                what: what(),
-                faults: ground.run.faults_around(ground.now),
-                history: vec![line],
-            });
-        }
+        self.confirmed(|| Evidence {
+            at: ground.now,
+            what: what(),
+            faults: ground.run.faults_around(ground.now, ground.now),
+            history: vec![serde_json::to_string(event).expect("events have string keys only")],
+        });
     }
 
     /// A violation is confirmed for which evidence may have been kept earlier.
     #[cold]
     pub fn confirmed(&mut self, evidence: impl FnOnce() -> Evidence) {
+        self.note(evidence, false);
+    }
+
+    fn note(&mut self, evidence: impl FnOnce() -> Evidence, is_late: bool) {
         self.violations += 1;
         if self.evidence.len() < self.evidence_max {
-            self.evidence.push(evidence());
+            self.evidence.push((evidence(), is_late));
         }
+    }
+
+    /// So much was not judged, for this reason.
+    pub fn excuse(&mut self, why: &'static str, count: u64) {
+        if count > 0 {
+            match self.excused.iter_mut().find(|(known, _)| *known == why) {
+                Some((_, so_far)) => *so_far += count,
+                None => self.excused.push((why, count)),
+            }
+        }
+    }
+
+    /// The history is complete. If the generator met a limit of its own, what is late may be late by
+    /// its fault: then it is a reason for doubt.
+    pub fn close(&mut self, ground: &Ground) {
+        if ground.run.is_generator_limited() && self.late > 0 {
+            self.violations -= self.late;
+            self.doubts.push(format!(
+                "{} things were late, and the load generator may be the cause",
+                std::mem::take(&mut self.late)
+            ));
+            self.evidence.retain(|(_, is_late)| !is_late);
+        }
+        let excused: u64 = self.excused.iter().map(|(_, count)| count).sum();
+        if excused * EXCUSED_ONE_IN > self.judged + excused {
+            let judged = self.judged;
+            self.doubts.push(format!("{excused} not judged beside {judged}: {}", self.excuses()));
+        }
+    }
+
+    /// What was not judged, for people: "3 away".
+    pub fn excuses(&self) -> String {
+        let excuses: Vec<String> =
+            self.excused.iter().map(|(why, count)| format!("{count} {why}")).collect();
+        excuses.join(", ")
+    }
+
+    /// The evidence.
+    pub fn into_evidence(self) -> Vec<Evidence> {
+        self.evidence.into_iter().map(|(evidence, _)| evidence).collect()
     }
 }

@@ -7,14 +7,29 @@ use std::collections::BTreeMap;
 pub(crate) struct LogEntry {
     /// As it was first seen on a device, in a read or in the store.
     pub seen: u32,
-    /// Whether it was seen as two different entries.
-    pub disputed: bool,
     /// As its author was told first.
     pub acked: u32,
     /// As it is in the store at the end.
     pub stored: u32,
+    /// The user who caused it, by the first sighting or answer; 0: not known.
+    pub author: u32,
     /// When its author was told first.
     pub acked_at: u64,
+    /// How long its author had waited for that since the invocation, in microseconds; `u32::MAX`: not
+    /// known, or longer.
+    pub waited_us: u32,
+    /// Whether it was seen as two different entries.
+    pub disputed: bool,
+    /// Whether it is a message, as far as it was seen or told.
+    pub is_message: bool,
+}
+
+impl LogEntry {
+    /// When it was invoked, if that is known.
+    pub fn sent_at(&self) -> Option<u64> {
+        (self.acked != 0 && self.waited_us != u32::MAX)
+            .then(|| self.acked_at.saturating_sub(u64::from(self.waited_us)))
+    }
 }
 
 /// One conversation.
@@ -26,6 +41,11 @@ pub(crate) struct Log {
     far: BTreeMap<u32, LogEntry>,
     /// The highest accepted sequence.
     pub acked_head: u32,
+    /// The highest sequence that anybody had seen or was told of before the final read began, and the
+    /// user who had.
+    pub floor: (u32, u32),
+    /// When the final read began. Not there in a history of format 1.
+    pub read_began: Option<u64>,
     /// The oldest stored sequence, by the final read.
     pub first: u32,
     /// The newest stored sequence, by the final read.
@@ -40,6 +60,13 @@ pub(crate) struct Log {
 const LEAP: usize = 1 << 16;
 
 impl Log {
+    /// Somebody has seen a sequence, or was told of it.
+    pub fn raise_floor(&mut self, sequence: u32, user: u32) {
+        if sequence > self.floor.0 {
+            self.floor = (sequence, user);
+        }
+    }
+
     /// What is known of a sequence.
     pub fn get(&self, sequence: u32) -> LogEntry {
         match self.entries.get(sequence as usize) {

@@ -1,4 +1,4 @@
-//! What is known of each device: its session, its progress, its unanswered sends.
+//! What is known of each device: its sessions, its progress, its unanswered sends and reads.
 
 /// A send that has no answer yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,25 +9,38 @@ pub(crate) struct OpenSend {
     pub since: u64,
     /// When the schedule wanted it.
     pub intended: u64,
+    /// When it was refused for now the last time, unless it has come again; 0: it was not.
+    pub refused_at: u64,
+    /// When anything was heard of it the last time; 0: never.
+    pub told_at: u64,
+}
+
+impl OpenSend {
+    /// Since when its device waits to hear of it.
+    pub fn waits_since(&self) -> u64 {
+        self.since.max(self.told_at)
+    }
 }
 
 /// One device.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DeviceState {
-    /// Whether it has a session. Sessions that end after the judging began still count as open.
+    /// Whether it has a session.
     pub open: bool,
-    /// The number of its session, from 1.
+    /// The number of its session, from 1; 0: it never had one.
     pub session: u32,
     /// When that session began.
     pub opened_at: u64,
     /// When the device last got on: a welcome, a stream, an entry, an answer, an error, a close.
     pub progress_at: u64,
-    /// Since when it should have a session and has none.
+    /// Since when it has had no session, after it had one or failed to get one.
     pub down_since: Option<u64>,
     /// Sends without an answer, oldest first.
     pub open_sends: Vec<OpenSend>,
     /// The newest event of this device (see `recent`).
     pub recent: u64,
+    /// Sessions that ended after the heal: from when to when.
+    past: Vec<(u64, u64)>,
 }
 
 impl DeviceState {
@@ -35,5 +48,54 @@ impl DeviceState {
     pub fn answer(&mut self, id: u64) -> Option<OpenSend> {
         let at = self.open_sends.iter().position(|open| open.id == id)?;
         Some(self.open_sends.remove(at))
+    }
+
+    /// The open send of an id.
+    pub fn open_send(&mut self, id: u64) -> Option<&mut OpenSend> {
+        self.open_sends.iter_mut().find(|open| open.id == id)
+    }
+
+    /// A session begins.
+    pub fn begin(&mut self, now: u64, healed_at: Option<u64>) {
+        // A session whose end nobody saw ends here.
+        self.end(now, healed_at);
+        (self.open, self.opened_at, self.down_since) = (true, now, None);
+        self.session += 1;
+    }
+
+    /// The session ends, if there is one.
+    pub fn end(&mut self, now: u64, healed_at: Option<u64>) {
+        if std::mem::take(&mut self.open)
+            && let Some(healed) = healed_at
+        {
+            self.past.push((self.opened_at.max(healed), now));
+        }
+    }
+
+    /// For how long it had a session between two times, both of them after the heal.
+    pub fn connected(&self, from: u64, to: u64) -> u64 {
+        let now = self.open.then_some((self.opened_at, u64::MAX));
+        let sessions = self.past.iter().copied().chain(now);
+        sessions.map(|(begin, end)| end.min(to).saturating_sub(begin.max(from))).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connected_time_is_that_of_all_sessions_after_the_heal() {
+        let mut device = DeviceState::default();
+        device.begin(5, None);
+        device.end(8, None);
+        device.begin(9, None);
+        device.end(14, Some(10));
+        device.begin(20, Some(10));
+        assert_eq!(device.connected(10, 18), 4);
+        assert_eq!(device.connected(10, 25), 4 + 5);
+        assert_eq!(device.connected(12, 21), 2 + 1);
+        device.begin(30, Some(10));
+        assert_eq!((device.session, device.connected(10, 31)), (4, 4 + 10 + 1));
     }
 }

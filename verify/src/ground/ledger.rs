@@ -13,18 +13,20 @@ pub(crate) mod fate {
     pub const REFUSED: u32 = 2;
     /// Refused for good, at any attempt.
     pub const FINAL: u32 = 4;
-    /// Refused for now, at least once: its place in the order is open.
-    pub const DEFERRED: u32 = 8;
+    /// Refused for now, and not sent again within the time for which its place was held.
+    pub const LAPSED: u32 = 8;
     /// Sent more than once.
     pub const RESENT: u32 = 16;
     /// Refused because it is a dead letter.
     pub const DEAD: u32 = 32;
     /// Found among the dead letters.
     pub const LETTER: u32 = 64;
-    /// Invoked after the user's tokens were revoked, and the grace time.
+    /// Invoked when the user's tokens had been revoked for longer than they may be honoured.
     pub const LATE: u32 = 128;
     /// Seen under two sequences.
     pub const TWICE: u32 = 512;
+    /// A message, and no edit or deletion.
+    pub const MESSAGE: u32 = 1_024;
     /// Put back from the dead letters.
     pub const REQUEUED: u32 = 256;
 }

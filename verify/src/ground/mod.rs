@@ -23,8 +23,11 @@ use ledger::{Ledger, Place, Record};
 use pairs::{Pair, Pairs, Standing, Stream};
 use protocol::Sequence;
 use reads::{FinishedRead, Reads};
-use recent::Recent;
+use recent::{About, Recent};
 use run::Run;
+
+/// The device stands above this bit of a message's id, in the histories of this project.
+const DEVICE_SHIFT: u32 = 40;
 
 /// Stands for "none" where a number would be a slot.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -73,8 +76,14 @@ pub(crate) struct Step {
     pub send: Option<(Place, Record)>,
     /// The open send that was answered.
     pub answered: Option<OpenSend>,
-    /// The read that was completed.
+    /// The open send of which something was told that is no answer for good.
+    pub told: Option<OpenSend>,
+    /// The read that was completed, or refused.
     pub read: Option<Box<FinishedRead>>,
+    /// The log at the target of an edit or a deletion.
+    pub target: LogEntry,
+    /// Whether the notification had been taken before.
+    pub was_pushed: bool,
 }
 
 impl Ground {
@@ -108,6 +117,38 @@ impl Ground {
         format!("device {}/{}", slot / devices + 1, slot % devices + 1)
     }
 
+    /// A message by its author and id, for people: "4/2 #18" is the 18th of user 4's device 2.
+    pub fn message_name(&self, user: u64, id: u64) -> String {
+        let (device, count) = (id >> DEVICE_SHIFT, id & ((1 << DEVICE_SHIFT) - 1));
+        if (1..=u64::from(self.header.devices_per_user)).contains(&device) {
+            format!("{user}/{device} #{count}")
+        } else {
+            format!("user {user}'s #{id}")
+        }
+    }
+
+    /// The same by the lane of its device.
+    pub fn name_of(&self, lane: usize, id: u64) -> String {
+        self.message_name(lane as u64 / u64::from(self.header.devices_per_user) + 1, id)
+    }
+
+    /// What belongs to the evidence of a send: its own lines, and those at its sequence, from the
+    /// invocation to the answer.
+    pub fn about_send(&self, lane: usize, record: &Record) -> About {
+        let conversation = record.conversation as usize;
+        let user = lane as u64 / u64::from(self.header.devices_per_user) + 1;
+        let sequence = if record.acked > 0 { record.acked } else { record.seen };
+        let entry = self.logs[conversation].get(record.acked);
+        let acked_at = (record.acked > 0 && entry.acked == record.print).then_some(entry.acked_at);
+        About {
+            conversation: Some(conversation),
+            sequence: (sequence > 0).then_some(sequence),
+            message: Some((user, record.id)),
+            life: acked_at.map(|at| (entry.sent_at().unwrap_or(at), at)),
+            ..About::default()
+        }
+    }
+
     /// The slot of the device of a pair.
     pub fn device_of_pair(&self, pair: u32) -> usize {
         let devices = self.header.devices_per_user;
@@ -136,66 +177,92 @@ impl Ground {
             && !self.is_removed(state.conversation as usize, sequence)
     }
 
-    /// Whether retention has removed a sequence, by the final read. Without one nothing is taken as
-    /// removed: no scenario turns retention on.
+    /// Whether retention may have removed a sequence, by the header and the final read.
     pub fn is_removed(&self, conversation: usize, sequence: u32) -> bool {
-        sequence < self.logs[conversation].first
-    }
-
-    /// When something that began at `since` must be done, on a stream that was attached at
-    /// `attached_at`; `None` before the heal.
-    pub fn deadline(&self, since: u64, attached_at: u64, allowed: u64) -> Option<u64> {
-        self.run.healed_at.map(|healed| since.max(healed).max(attached_at).saturating_add(allowed))
-    }
-
-    /// Since when the oldest accepted entry is due that a device has not shown.
-    pub fn oldest_due(&self, who: u32, pair: &Pair) -> Option<u64> {
-        let conversation = self.pairs.whos[who as usize].conversation as usize;
         let log = &self.logs[conversation];
+        let kept = self.header.retention;
+        sequence < log.first
+            && kept.is_some_and(|kept| u64::from(sequence).saturating_add(kept) <= log.head.into())
+    }
+
+    /// When the final read of a conversation began. A history of format 1 says only when the first of
+    /// them did.
+    pub fn read_began(&self, conversation: usize) -> Option<u64> {
+        let began = self.logs[conversation].read_began;
+        if self.header.format >= 2 { began } else { self.run.judged_at }
+    }
+
+    /// For how long a device has been connected since something began to be due to it, up to now or to
+    /// the time until which the users were watched; `None` before the heal.
+    pub fn waited(&self, device: usize, since: u64) -> Option<u64> {
+        let until = self.run.watched_until.map_or(self.now, |until| until.min(self.now));
+        let since = since.max(self.run.healed_at?);
+        Some(self.devices[device].connected(since, until))
+    }
+
+    /// For how long something has been due since it began, whoever was connected; `None` before the
+    /// heal.
+    pub fn passed(&self, since: u64) -> Option<u64> {
+        let until = self.run.watched_until.map_or(self.now, |until| until.min(self.now));
+        Some(until.saturating_sub(since.max(self.run.healed_at?)))
+    }
+
+    /// Whether a device should have sessions: its user is none of those who stay away. A history of
+    /// format 1 does not name these; there it is one of whom another device connected.
+    pub fn is_expected(&self, device: usize) -> bool {
+        let devices = self.header.devices_per_user;
+        let user = device as u32 / devices;
+        match self.header.offline_users {
+            Some(offline) => user < self.header.users.saturating_sub(offline),
+            None => {
+                let first = (user * devices) as usize;
+                self.devices[first..first + devices as usize].iter().any(|d| d.session > 0)
+            }
+        }
+    }
+
+    /// Whether the scenario makes the device's user slow: what it waits for it delays itself.
+    pub const fn is_slow(&self, device: usize) -> bool {
+        device < self.header.slow_users as usize * self.header.devices_per_user as usize
+    }
+
+    /// The accepted entries that are owed to a device and that it has not shown.
+    pub fn for_each_unshown(&self, number: u32, pair: &Pair, mut each: impl FnMut(u32, &LogEntry)) {
+        let who = number / self.header.devices_per_user;
+        let log = &self.logs[self.pairs.whos[who as usize].conversation as usize];
         let base = pair.stream.base;
-        let mut oldest: Option<u64> = None;
         let mut consider = |sequence| {
             let entry = log.get(sequence);
             if entry.acked != 0 && self.is_owed(who, sequence) {
-                oldest = Some(oldest.map_or(entry.acked_at, |at| at.min(entry.acked_at)));
+                each(sequence, &entry);
             }
         };
         pair.shown.for_each_hole(base + 1, log.acked_head.min(log.reach()), &mut consider);
         log.far().filter(|&s| s > base && !pair.shown.contains(s)).for_each(&mut consider);
-        oldest
     }
 
-    /// Every accepted entry that an attached device must see, has not shown, and had time to show:
-    /// `each(pair, sequence, deadline)`. Returns how many were due on devices that are away.
+    /// Every accepted entry that a device must see and has not shown, although it was connected for
+    /// longer than the deadline since: `each(pair, sequence, waited)`. Returns how many others there
+    /// are: for these the time was too short.
     pub fn for_each_overdue(&self, mut each: impl FnMut(u32, u32, u64)) -> u64 {
-        let (Some(ended), allowed) = (self.run.ended_at, self.header.deadlines.delivered_us) else {
-            return 0;
-        };
-        let mut away = 0;
+        let allowed = self.header.deadlines.delivered_us;
+        let mut undue = 0;
         for (number, pair) in self.pairs.iter() {
-            let who = number / self.header.devices_per_user;
-            let conversation = self.pairs.whos[who as usize].conversation as usize;
-            let log = &self.logs[conversation];
-            let attached = self.is_attached(number);
-            let mut consider = |sequence| {
-                let entry = log.get(sequence);
-                if entry.acked == 0 || !self.is_owed(who, sequence) {
-                    return;
+            let device = self.device_of_pair(number);
+            if self.is_slow(device) {
+                continue;
+            }
+            let joined =
+                self.pairs.whos[(number / self.header.devices_per_user) as usize].changed_at;
+            self.for_each_unshown(number, pair, |sequence, entry| {
+                let since = entry.acked_at.max(joined);
+                match self.waited(device, since).filter(|waited| *waited > allowed) {
+                    Some(waited) => each(number, sequence, waited),
+                    None => undue += 1,
                 }
-                if !attached {
-                    away += 1;
-                } else if let Some(deadline) =
-                    self.deadline(entry.acked_at, pair.stream.attached_at, allowed)
-                    && deadline <= ended
-                {
-                    each(number, sequence, deadline);
-                }
-            };
-            let base = pair.stream.base;
-            pair.shown.for_each_hole(base + 1, log.acked_head.min(log.reach()), &mut consider);
-            log.far().filter(|&s| s > base && !pair.shown.contains(s)).for_each(&mut consider);
+            });
         }
-        away
+        undue
     }
 }
 

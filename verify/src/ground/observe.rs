@@ -2,18 +2,29 @@
 
 use super::devices::OpenSend;
 use super::ledger::{Record, fate};
+use super::pairs::Learned;
 use super::print::print;
 use super::reads::FinishedRead;
 use super::{Ground, NONE, Step, range, short};
 use crate::history::event::{Device, Event, Phase, Said, Seen, What};
-use protocol::{ClientMessageId, CloseCode, ConversationId, UserId};
+use protocol::{ClientMessageId, ConversationId, RejectReason, UserId};
 
 /// Where an entry was seen.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sighting {
     Shown,
+    Received,
     Read(u32),
     Stored,
+}
+
+/// How long the place of a message that was refused for now is held, microseconds (docs/protocol.md,
+/// "What a client must do", 3).
+pub(crate) const HELD_BACK_US: u64 = 25_000_000;
+
+/// Whether a refusal decides a send for ever. After `unauthorised` it comes again with a new token.
+pub(crate) const fn is_final(reason: RejectReason) -> bool {
+    reason.is_final() && !matches!(reason, RejectReason::Unauthorised)
 }
 
 impl Ground {
@@ -22,7 +33,7 @@ impl Ground {
         let mut step = self.step(&event.is);
         match &event.is {
             What::Opened { .. } => self.opened(&step),
-            What::Closed { code, .. } => self.closed(&step, *code),
+            What::Closed { .. } => self.closed(&step),
             What::ConnectFailed { .. } => {
                 let now = self.now;
                 let device = self.progress(&step);
@@ -30,9 +41,10 @@ impl Ground {
             }
             What::Attached { from, .. } => self.attached(&step, short(*from)),
             What::Detached { .. } => {
+                let now = self.now;
                 self.progress(&step);
                 let stream = &mut self.pairs.pair_mut(step.pair).stream;
-                (stream.session, stream.left) = (0, true);
+                (stream.session, stream.left, stream.attached_at) = (0, true, now);
             }
             What::Sent { device, conversation, message, said, intended } => {
                 self.sent(&mut step, *device, *conversation, *message, said, *intended);
@@ -40,11 +52,11 @@ impl Ground {
             What::Unanswered { message, .. } => {
                 // Before the load has ended it says that the device gave up, or never sent it.
                 if self.run.phase < Some(Phase::Settle) {
-                    self.devices[step.device].answer(message.0);
+                    step.answered = self.devices[step.device].answer(message.0);
                 }
             }
             What::Resent { device, message, .. } => {
-                self.mark(&mut step, device.user, *message, fate::RESENT);
+                self.resent(&mut step, device.user, *message);
             }
             What::Accepted { device, message, sequence, .. } => {
                 self.accepted(&mut step, *device, *message, short(*sequence));
@@ -56,11 +68,13 @@ impl Ground {
             What::Read { request, entry, .. } => {
                 self.entry(&mut step, entry, Sighting::Read(*request));
             }
+            What::Received { entry, .. } => self.entry(&mut step, entry, Sighting::Received),
             What::Stored { entry } => self.entry(&mut step, entry, Sighting::Stored),
             What::ReadBegan { request, after, .. } => {
                 let who = &self.pairs.whos[step.who as usize];
                 let read = FinishedRead {
                     request: *request,
+                    began_at: self.now,
                     conversation: who.conversation,
                     after: short(*after),
                     floor: who.floor,
@@ -73,6 +87,13 @@ impl Ground {
                 self.progress(&step);
                 step.read = self.reads.end(step.device, *request);
                 self.raise_floor(step.who, short(*head));
+                if let Some(user) = self.user_of(step.who) {
+                    self.raise_log_floor(step.conversation, short(*head), user);
+                }
+            }
+            What::ReadFailed { request, .. } => {
+                self.progress(&step);
+                step.read = self.reads.end(step.device, *request);
             }
             other => self.observe_rare(&mut step, other),
         }
@@ -92,11 +113,21 @@ impl Ground {
                 self.member_settled(*conversation, *user, *add, 1);
             }
             What::MemberChanged { conversation, user, add, sequence } => {
-                self.member_changed(*conversation, *user, *add, short(*sequence));
+                let at = short(*sequence);
+                self.member_changed(*conversation, *user, *add, at, Learned::ByAnswer);
                 self.member_settled(*conversation, *user, *add, -1);
             }
             What::Revoked { user } => self.revoked[user.0 as usize - 1] = now,
             What::Granted { user } => self.revoked[user.0 as usize - 1] = u64::MAX,
+            What::Pushed { user, sequence, taken: true, .. } => {
+                let who = self.pairs.who(user.0 as u32 - 1, step.conversation as u32);
+                let pushed = &mut self.pairs.whos[who as usize].pushed;
+                step.was_pushed = pushed.contains(short(*sequence));
+                pushed.insert(short(*sequence));
+            }
+            What::GeneratorLimited { limit, times } => self.run.generator_limited(limit, *times),
+            What::Stopped { why } => self.run.stopped(why, now),
+            What::StoredBegan { .. } => self.logs[step.conversation].read_began = Some(now),
             What::Requeued { author, message } => {
                 self.mark(step, *author, *message, fate::REQUEUED);
             }
@@ -139,29 +170,21 @@ impl Ground {
     }
 
     fn opened(&mut self, step: &Step) {
-        let now = self.now;
-        let device = self.progress(step);
-        device.open = true;
-        device.session += 1;
-        device.opened_at = now;
-        device.down_since = None;
+        let (now, healed) = (self.now, self.run.healed_at);
+        self.progress(step).begin(now, healed);
         self.reads.forget(step.device);
     }
 
-    /// Sessions that end while the final reads are made belong to the end of the run, not to it.
-    fn closed(&mut self, step: &Step, code: u16) {
-        let judging = self.run.phase >= Some(Phase::Judge);
-        let now = self.now;
-        self.reads.forget(step.device);
-        let device = self.progress(step);
-        if judging {
+    /// Sessions that end after the users were last watched belong to the end of the run, not to it.
+    fn closed(&mut self, step: &Step) {
+        let (now, healed) = (self.now, self.run.healed_at);
+        if self.run.watched_until.is_some() {
             return;
         }
-        device.open = false;
-        let known = CloseCode::from_code(code);
-        let comes_back =
-            known.is_none_or(|known| known != CloseCode::Normal && known.may_reconnect());
-        device.down_since = comes_back.then_some(device.down_since.unwrap_or(now));
+        self.reads.forget(step.device);
+        let device = self.progress(step);
+        device.end(now, healed);
+        device.down_since = Some(device.down_since.unwrap_or(now));
     }
 
     fn attached(&mut self, step: &Step, from: u32) {
@@ -186,23 +209,44 @@ impl Ground {
         intended: u64,
     ) {
         step.print = print(device.user, message, said);
-        let revoked = self.revoked[device.user.0 as usize - 1];
-        let late = self.now > revoked.saturating_add(self.header.deadlines.revocation_us);
+        let late = self.is_revoked(device.user, self.now);
         let record = Record {
             id: message.0,
             print: step.print,
             conversation: conversation.0 as u32 - 1,
             acked: 0,
             seen: 0,
-            fate: if late { fate::LATE } else { 0 },
+            fate: if late { fate::LATE } else { 0 }
+                | if matches!(said, Said::Message { .. }) { fate::MESSAGE } else { 0 },
         };
         if self.ledger.add(step.device, record) {
-            let open = OpenSend { id: message.0, since: self.now, intended };
+            let open =
+                OpenSend { id: message.0, since: self.now, intended, refused_at: 0, told_at: 0 };
             self.devices[step.device].open_sends.push(open);
         } else {
             let name = self.device_name(step.device);
             self.run.doubt(format!("{name} used message id {message} for two sends"));
         }
+    }
+
+    /// Whether the user's tokens have been revoked for longer than they may be honoured. While a fault
+    /// is active the cluster may not have heard of it.
+    pub fn is_revoked(&self, user: UserId, now: u64) -> bool {
+        let revoked = self.revoked[user.0 as usize - 1];
+        revoked <= now && self.run.calm_for(revoked, now) > self.header.deadlines.revocation_us
+    }
+
+    /// A send comes again. Its place in the order was held for some time only.
+    fn resent(&mut self, step: &mut Step, user: UserId, message: ClientMessageId) {
+        let mut bits = fate::RESENT;
+        let now = self.now;
+        if let Some(open) = self.devices[step.device].open_send(message.0) {
+            let refused_at = std::mem::take(&mut open.refused_at);
+            if refused_at > 0 && now - refused_at > HELD_BACK_US {
+                bits |= fate::LAPSED;
+            }
+        }
+        self.mark(step, user, message, bits);
     }
 
     /// Adds to a send's fate, and gives its record before that.
@@ -229,9 +273,16 @@ impl Ground {
             log.acked_head = log.acked_head.max(at);
             let entry = log.get_mut(at);
             if entry.acked == 0 {
+                let waited = step.answered.map_or(u64::MAX, |open| self.now - open.since);
+                entry.waited_us = u32::try_from(waited).unwrap_or(u32::MAX);
                 (entry.acked, entry.acked_at) = (before.print, self.now);
+                entry.is_message |= before.is(fate::MESSAGE);
+                if entry.author == 0 {
+                    entry.author = device.user.0 as u32;
+                }
             }
         }
+        self.raise_log_floor(step.conversation, at, device.user);
         let who = &mut self.pairs.whos[step.who as usize];
         (who.own, who.floor) = (who.own.max(at), who.floor.max(at));
         let devices = self.header.devices_per_user as usize;
@@ -246,15 +297,23 @@ impl Ground {
         step: &mut Step,
         device: Device,
         message: ClientMessageId,
-        reason: protocol::RejectReason,
+        reason: RejectReason,
     ) {
         self.progress(step);
-        if !reason.is_final() {
-            self.mark(step, device.user, message, fate::DEFERRED);
+        if !is_final(reason) {
+            self.mark(step, device.user, message, 0);
+            let now = self.now;
+            if let Some(open) = self.devices[step.device].open_send(message.0) {
+                step.told = Some(*open);
+                open.told_at = now;
+                if open.refused_at == 0 {
+                    open.refused_at = now;
+                }
+            }
             return;
         }
         let mut bits = fate::FINAL;
-        if reason == protocol::RejectReason::DeadLettered {
+        if reason == RejectReason::DeadLettered {
             bits |= fate::DEAD;
         }
         self.mark(step, device.user, message, bits);
@@ -276,12 +335,30 @@ impl Ground {
             logged.seen = step.print;
         }
         logged.disputed |= logged.seen != step.print;
+        logged.is_message |= matches!(entry.said, Said::Message { .. });
+        if logged.author == 0 {
+            logged.author = entry.author.0 as u32;
+        }
         if sighting == Sighting::Stored && logged.stored == 0 {
             logged.stored = step.print;
         }
+        if let Said::Edit { target, .. } | Said::Delete { target } = entry.said {
+            step.target = self.logs[step.conversation].get(short(target));
+        }
+        if sighting != Sighting::Stored
+            && let Some(user) = self.user_of(step.who)
+        {
+            self.raise_log_floor(step.conversation, at, user);
+        }
+        let in_store = sighting == Sighting::Stored;
+        let learned = if in_store { Learned::ByStore } else { Learned::BySight };
         match entry.said {
-            Said::Join { user } => self.member_changed(entry.conversation, user, true, at),
-            Said::Leave { user } => self.member_changed(entry.conversation, user, false, at),
+            Said::Join { user } => {
+                self.member_changed(entry.conversation, user, true, at, learned);
+            }
+            Said::Leave { user } => {
+                self.member_changed(entry.conversation, user, false, at, learned);
+            }
             Said::Message { .. } | Said::Edit { .. } | Said::Delete { .. } => {
                 self.mark(step, entry.author, entry.message, 0);
                 if let Some((place, before)) = step.send
@@ -317,7 +394,21 @@ impl Ground {
                     read.last = read.last.max(at);
                 }
             }
+            Sighting::Received => {
+                self.progress(step);
+            }
             Sighting::Stored => {}
+        }
+    }
+
+    fn user_of(&self, who: u32) -> Option<UserId> {
+        self.pairs.whos.get(who as usize).map(|who| UserId(u64::from(who.user) + 1))
+    }
+
+    /// What is learned while the final read is under way cannot be missing in it.
+    fn raise_log_floor(&mut self, conversation: usize, sequence: u32, user: UserId) {
+        if self.read_began(conversation).is_none() {
+            self.logs[conversation].raise_floor(sequence, user.0 as u32);
         }
     }
 
@@ -331,10 +422,17 @@ impl Ground {
         self.pairs.whos[who as usize].settle(add, by);
     }
 
-    fn member_changed(&mut self, conversation: ConversationId, user: UserId, add: bool, at: u32) {
+    fn member_changed(
+        &mut self,
+        conversation: ConversationId,
+        user: UserId,
+        add: bool,
+        at: u32,
+        learned: Learned,
+    ) {
         if self.has_user(user) {
             let who = self.pairs.who(user.0 as u32 - 1, conversation.0 as u32 - 1);
-            self.pairs.whos[who as usize].change(at, add);
+            self.pairs.whos[who as usize].change(at, add, learned, self.now);
         }
     }
 }

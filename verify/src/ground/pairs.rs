@@ -10,7 +10,7 @@ use super::print::mix;
 /// How far a device's stream of a conversation has got.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Stream {
-    /// When the stream began last.
+    /// When the stream began last, or ended by `Detached`.
     pub attached_at: u64,
     /// The device's session in which it began; 0: it ended.
     pub session: u32,
@@ -32,6 +32,25 @@ pub(crate) struct Pair {
     pub shown: Intervals,
 }
 
+/// A join or a departure.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Change {
+    pub sequence: u32,
+    pub joined: bool,
+    /// When whoever asked for it was told; `u64::MAX`: not yet.
+    pub at: u64,
+    /// Whether it is in the store at the end.
+    pub stored: bool,
+}
+
+/// How a change became known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Learned {
+    ByAnswer,
+    BySight,
+    ByStore,
+}
+
 /// What is known of a user in a conversation.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Who {
@@ -43,14 +62,20 @@ pub(crate) struct Who {
     pub floor: u32,
     /// The highest sequence of an own accepted send.
     pub own: u32,
-    /// Joins (true) and departures by sequence.
-    changes: Vec<(u32, bool)>,
+    /// Joins and departures by sequence.
+    changes: Vec<Change>,
     /// Departures and joins that were asked for, less those that were answered.
     unsettled: [i32; 2],
     /// Whether any was answered: then the history tells of those that were asked for.
     is_told: bool,
+    /// Whether a departure, and a join, was ever asked for.
+    pub asked: [bool; 2],
+    /// When the last of the changes became known.
+    pub changed_at: u64,
     /// Sequences that were in the answer to a read.
     pub read: Intervals,
+    /// Sequences of which a notification was taken.
+    pub pushed: Intervals,
 }
 
 /// Whether a user is a member at a sequence.
@@ -64,16 +89,48 @@ pub(crate) enum Standing {
 
 impl Who {
     /// A join or departure is at a sequence. The first one learned of a sequence counts.
-    pub fn change(&mut self, sequence: u32, joined: bool) {
-        let at = self.changes.partition_point(|&(s, _)| s < sequence);
-        if self.changes.get(at).is_none_or(|&(s, _)| s != sequence) {
-            self.changes.insert(at, (sequence, joined));
+    pub fn change(&mut self, sequence: u32, joined: bool, learned: Learned, now: u64) {
+        let at = self.changes.partition_point(|change| change.sequence < sequence);
+        if self.changes.get(at).is_none_or(|change| change.sequence != sequence) {
+            let new = Change { sequence, joined, at: u64::MAX, stored: false };
+            self.changes.insert(at, new);
+            if at + 1 == self.changes.len() {
+                self.changed_at = now;
+            }
         }
+        let change = &mut self.changes[at];
+        match learned {
+            Learned::ByAnswer => change.at = change.at.min(now),
+            Learned::ByStore => change.stored |= change.joined == joined,
+            Learned::BySight => {}
+        }
+    }
+
+    /// The changes whose request was answered.
+    pub fn answered(&self) -> impl Iterator<Item = &Change> {
+        self.changes.iter().filter(|change| change.at != u64::MAX)
+    }
+
+    /// The first departure behind a sequence.
+    pub fn departure_behind(&self, sequence: u32) -> Option<u32> {
+        let after = self.changes.partition_point(|change| change.sequence <= sequence);
+        self.changes[after..].iter().find(|change| !change.joined).map(|change| change.sequence)
+    }
+
+    /// Whether the user is a member after all that is known: certainly, or as far as one can tell.
+    pub fn is_member_now(&self) -> bool {
+        self.changes.last().is_some_and(|change| change.joined) && self.unsettled[0] <= 0
+    }
+
+    /// Whether the user ever joined, as far as is known.
+    pub fn ever_joined(&self) -> bool {
+        self.changes.iter().any(|change| change.joined)
     }
 
     /// A join or departure was asked for, or an answer said that it was done.
     pub fn settle(&mut self, joined: bool, by: i32) {
         self.unsettled[usize::from(joined)] += by;
+        self.asked[usize::from(joined)] |= by > 0;
         self.is_told |= by < 0;
     }
 
@@ -82,8 +139,8 @@ impl Who {
         let mut found: Option<(u32, u64)> = None;
         let mut from = low;
         while from <= high {
-            let next = self.changes.partition_point(|&(s, _)| s <= from);
-            let to = self.changes.get(next).map_or(high, |&(s, _)| (s - 1).min(high));
+            let next = self.changes.partition_point(|change| change.sequence <= from);
+            let to = self.changes.get(next).map_or(high, |next| (next.sequence - 1).min(high));
             if self.standing(from, known_from) == Standing::Outside {
                 let (first, count) = found.unwrap_or((from, 0));
                 found = Some((first, count + u64::from(to - from) + 1));
@@ -95,20 +152,18 @@ impl Who {
 
     /// Whether the user departed behind a sequence, up to another one.
     pub fn departs(&self, behind: u32, up_to: u32) -> bool {
-        self.changes.iter().any(|&(s, joined)| !joined && s > behind && s <= up_to)
-    }
-
-    /// Whether the user may be a member after all that is known.
-    pub fn may_be_member_now(&self) -> bool {
-        self.changes.last().is_none_or(|&(_, joined)| joined)
+        let departs = |change: &Change| {
+            !change.joined && change.sequence > behind && change.sequence <= up_to
+        };
+        self.changes.iter().any(departs)
     }
 
     /// See `Ground::standing`. Every change from `known_from` on is known; `None`: the log was not
     /// read, and a change that was asked for may have been made without an answer.
     pub fn standing(&self, sequence: u32, known_from: Option<u32>) -> Standing {
-        let after = self.changes.partition_point(|&(s, _)| s <= sequence);
-        let last = after.checked_sub(1).map(|i| self.changes[i]);
-        let next = self.changes.get(after).map(|&(_, joined)| joined);
+        let after = self.changes.partition_point(|change| change.sequence <= sequence);
+        let last = after.checked_sub(1).map(|i| (self.changes[i].sequence, self.changes[i].joined));
+        let next = self.changes.get(after).map(|change| change.joined);
         let is_known_after = |s: u32| known_from.is_some_and(|from| from <= s + 1);
         match (last, next) {
             (Some((s, joined)), _) if is_known_after(s) || !self.may_hide(joined, next) => {
@@ -244,15 +299,15 @@ mod tests {
         let mut who = Who::default();
         assert_eq!(who.standing(5, None), Standing::Unknown);
         assert_eq!(who.standing(5, Some(1)), Standing::Outside);
-        who.change(10, false);
+        who.change(10, false, Learned::BySight, 0);
         assert_eq!(who.standing(9, Some(9)), Standing::Member, "whoever leaves was there");
         assert_eq!(who.standing(9, None), Standing::Unknown, "but nobody knows since when");
-        who.change(3, true);
+        who.change(3, true, Learned::BySight, 0);
         for (sequence, expected) in [(2, Standing::Unknown), (3, Standing::Member)] {
             assert_eq!(who.standing(sequence, None), expected);
         }
         assert_eq!(who.standing(10, None), Standing::Outside);
-        who.change(12, true);
+        who.change(12, true, Learned::BySight, 0);
         assert_eq!(who.standing(11, Some(1)), Standing::Outside);
         assert_eq!(who.standing(12, Some(1)), Standing::Member);
     }
@@ -261,7 +316,7 @@ mod tests {
     fn what_was_asked_for_and_not_answered_may_have_been_done() {
         let mut who = Who::default();
         who.settle(true, 1);
-        who.change(3, true);
+        who.change(3, true, Learned::BySight, 0);
         assert_eq!(who.standing(2, None), Standing::Unknown);
         who.settle(true, -1);
         assert_eq!(who.standing(2, None), Standing::Outside, "it was the only one");
@@ -269,7 +324,7 @@ mod tests {
         who.settle(false, 1);
         assert_eq!(who.standing(5, None), Standing::Unknown);
         assert_eq!(who.standing(5, Some(1)), Standing::Member, "the log would show it");
-        who.change(7, false);
+        who.change(7, false, Learned::BySight, 0);
         who.settle(false, -1);
         assert_eq!(who.standing(5, None), Standing::Member);
         assert_eq!(who.standing(8, None), Standing::Outside);
@@ -280,8 +335,8 @@ mod tests {
     #[test]
     fn a_second_join_in_a_row_betrays_a_departure_that_nobody_saw() {
         let mut who = Who::default();
-        who.change(3, true);
-        who.change(9, true);
+        who.change(3, true, Learned::BySight, 0);
+        who.change(9, true, Learned::BySight, 0);
         assert_eq!(who.standing(5, None), Standing::Unknown);
         assert_eq!(who.standing(9, None), Standing::Member);
     }

@@ -6,6 +6,8 @@ use super::intervals::Intervals;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FinishedRead {
     pub request: u32,
+    /// When it was asked for.
+    pub began_at: u64,
     /// Index of the conversation.
     pub conversation: u32,
     pub after: u32,
@@ -57,6 +59,11 @@ impl Reads {
     pub fn end(&mut self, device: usize, request: u32) -> Option<Box<FinishedRead>> {
         let at = self.open[device].iter().position(|read| read.request == request)?;
         Some(Box::new(self.open[device].remove(at)))
+    }
+
+    /// When the reads of a device that have no answer yet were asked for.
+    pub fn waiting(&self, device: usize) -> impl Iterator<Item = u64> + '_ {
+        self.open[device].iter().map(|read| read.began_at)
     }
 
     /// An own send of the device's user was accepted.

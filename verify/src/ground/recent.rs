@@ -4,9 +4,10 @@
 //! conversation adds 8 bytes, not a ring of its own.
 
 use super::Ground;
+use super::run::SHORTLY_US;
 use crate::history::event::{Device, Event, Seen, What};
 use crate::verdict::Evidence;
-use protocol::{ClientMessageId, ConversationId, Sequence};
+use protocol::{ConversationId, Sequence};
 
 /// Events in the ring: at about 130 bytes each it stays within 4 MiB.
 const RING: usize = 1 << 15;
@@ -39,8 +40,10 @@ pub(crate) struct About {
     pub sequence: Option<u32>,
     /// A second one.
     pub other: Option<u32>,
-    /// A message.
-    pub message: Option<u64>,
+    /// A message: its author and id. With the id alone it would be other users' messages as well.
+    pub message: Option<(u64, u64)>,
+    /// From when to when it went wrong, if that was not now.
+    pub life: Option<(u64, u64)>,
 }
 
 impl Recent {
@@ -92,7 +95,10 @@ impl Ground {
             .filter_map(|&number| self.recent.get(number))
             .map(|kept| serde_json::to_string(&kept.event).expect("events have string keys only"))
             .collect();
-        Evidence { at: self.now, what, faults: self.run.faults_around(self.now), history }
+        let (from, at) = about.life.unwrap_or((self.now, self.now));
+        // What took something away that was there may have begun a moment later.
+        let to = if about.life.is_some() { at + SHORTLY_US } else { at };
+        Evidence { at, what, faults: self.run.faults_around(from, to), history }
     }
 
     fn walk(
@@ -140,7 +146,8 @@ impl Ground {
         }
         let pointed =
             |wanted: Option<u32>| wanted.is_some() && mentions.sequence.map(super::short) == wanted;
-        let named = about.message.is_some() && mentions.message.map(|m| m.0) == about.message;
+        let named = about.message.is_some() && mentions.message == about.message;
+        // A message's own lines are its author's; what others say at its sequence belongs to it, too.
         pointed(about.sequence)
             || pointed(about.other)
             || named
@@ -154,7 +161,8 @@ struct Mentions {
     device: Option<Device>,
     conversation: Option<ConversationId>,
     sequence: Option<Sequence>,
-    message: Option<ClientMessageId>,
+    /// Author and id.
+    message: Option<(u64, u64)>,
 }
 
 impl Mentions {
@@ -163,18 +171,18 @@ impl Mentions {
             device,
             conversation: Some(entry.conversation),
             sequence: Some(entry.sequence),
-            message: Some(entry.message),
+            message: Some((entry.author.0, entry.message.0)),
         };
         match what {
-            What::Shown { device, entry: seen } | What::Read { device, entry: seen, .. } => {
-                entry(Some(*device), seen)
-            }
+            What::Shown { device, entry: seen }
+            | What::Received { device, entry: seen }
+            | What::Read { device, entry: seen, .. } => entry(Some(*device), seen),
             What::Stored { entry: seen } => entry(None, seen),
             What::Accepted { device, conversation, message, sequence, .. } => Self {
                 device: Some(*device),
                 conversation: Some(*conversation),
                 sequence: Some(*sequence),
-                message: Some(*message),
+                message: Some((device.user.0, message.0)),
             },
             What::Sent { device, conversation, message, .. }
             | What::Resent { device, conversation, message }
@@ -182,10 +190,11 @@ impl Mentions {
             | What::Unanswered { device, conversation, message } => Self {
                 device: Some(*device),
                 conversation: Some(*conversation),
-                message: Some(*message),
+                message: Some((device.user.0, message.0)),
                 sequence: None,
             },
-            What::MemberChanged { conversation, sequence, .. } => Self {
+            What::MemberChanged { conversation, sequence, .. }
+            | What::Pushed { conversation, sequence, .. } => Self {
                 conversation: Some(*conversation),
                 sequence: Some(*sequence),
                 ..Self::default()

@@ -1,6 +1,7 @@
 //! The run itself: its phases, its faults, and what makes it doubtful.
 
 use crate::history::event::Phase;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A fault that was injected.
@@ -26,8 +27,9 @@ pub(crate) const PHASES: [Phase; 7] = [
 
 /// Faults of which the details are kept for evidence.
 const MOST_FAULTS: usize = 256;
-/// How long after its end a fault is still named as a possible cause.
-const SHORTLY_US: u64 = 10_000_000;
+/// How long after its end a fault is still named as a possible cause, and how long after something
+/// went wrong one that began then.
+pub(crate) const SHORTLY_US: u64 = 10_000_000;
 
 /// What is known of the run.
 #[derive(Default)]
@@ -35,14 +37,26 @@ pub(crate) struct Run {
     /// The present phase.
     pub phase: Option<Phase>,
     seen: [bool; 7],
+    is_stopped: bool,
     /// H of the definitions.
     pub healed_at: Option<u64>,
-    /// The last event.
-    pub ended_at: Option<u64>,
+    /// From here on nothing is expected of the users: the final reads began, or the run was stopped.
+    pub watched_until: Option<u64>,
+    /// When the final reads began.
+    pub judged_at: Option<u64>,
+    /// When the load began to end: no new operations from here on.
+    pub settled_at: Option<u64>,
+    /// When the users began to connect.
+    pub connects_at: Option<u64>,
     /// When the first fault began.
     pub first_fault_at: Option<u64>,
-    /// Faults that are active or ended lately.
+    /// Faults, of many the ones that are active or ended lately.
     faults: Vec<Fault>,
+    active: u32,
+    /// Since when no fault has been active.
+    calm_since: u64,
+    /// Limits of the load generator, and how often it met them.
+    limits: BTreeMap<Arc<str>, u64>,
     doubts: Vec<String>,
     further_doubts: u64,
 }
@@ -59,14 +73,48 @@ impl Run {
         self.phase = self.phase.max(Some(phase));
         self.seen[phase as usize] = true;
         match phase {
+            Phase::WarmUp => self.connects_at = self.connects_at.or(Some(now)),
             Phase::Heal => self.healed_at = self.healed_at.or(Some(now)),
-            Phase::End => self.ended_at = Some(now),
-            _ => {}
+            Phase::Settle => self.settled_at = self.settled_at.or(Some(now)),
+            Phase::Judge => {
+                self.judged_at = self.judged_at.or(Some(now));
+                self.watched_until = self.watched_until.or(Some(now));
+            }
+            Phase::End => self.watched_until = self.watched_until.or(Some(now)),
+            Phase::SetUp | Phase::Load => {}
         }
+    }
+
+    /// The run ends before its time.
+    pub fn stopped(&mut self, why: &str, now: u64) {
+        self.watched_until = self.watched_until.or(Some(now));
+        self.is_stopped = true;
+        self.doubt(format!("the run was stopped at {:.3} s: {why}", now as f64 / 1e6));
+    }
+
+    /// The generator met a limit of its own; each one is a reason for an unknown verdict.
+    pub fn generator_limited(&mut self, limit: &Arc<str>, times: u64) {
+        *self.limits.entry(limit.clone()).or_default() += times;
+    }
+
+    /// Whether the generator met a limit of its own: then what is late may be its fault.
+    pub fn is_generator_limited(&self) -> bool {
+        !self.limits.is_empty()
+    }
+
+    /// Whether no fault has been active since a time.
+    pub const fn is_calm_since(&self, time: u64) -> bool {
+        self.active == 0 && self.calm_since <= time
+    }
+
+    /// How long no fault has been active, counted from `since` at the earliest.
+    pub fn calm_for(&self, since: u64, now: u64) -> u64 {
+        if self.active > 0 { 0 } else { now.saturating_sub(since.max(self.calm_since)) }
     }
 
     pub fn fault_began(&mut self, number: u32, kind: &Arc<str>, target: &Arc<str>, now: u64) {
         self.first_fault_at = self.first_fault_at.or(Some(now));
+        self.active += 1;
         if self.faults.len() >= MOST_FAULTS {
             let ended = self.faults.iter().position(|fault| fault.ended.is_some());
             self.faults.remove(ended.unwrap_or(0));
@@ -79,6 +127,7 @@ impl Run {
         let found = self.faults.iter_mut().rev().find(|f| f.number == number && f.ended.is_none());
         let name = found.map(|fault| {
             fault.ended = Some(now);
+            (self.active, self.calm_since) = (self.active.saturating_sub(1), now);
             format!("{} on {}", fault.kind, fault.target)
         });
         match name {
@@ -99,11 +148,12 @@ impl Run {
         }
     }
 
-    /// The faults that were active at a time or shortly before.
-    pub fn faults_around(&self, now: u64) -> Vec<String> {
+    /// The faults that were active between two times, or shortly before.
+    pub fn faults_around(&self, from: u64, to: u64) -> Vec<String> {
         self.faults
             .iter()
-            .filter(|f| f.ended.is_none_or(|ended| ended.saturating_add(SHORTLY_US) >= now))
+            .filter(|f| f.ended.is_none_or(|ended| ended.saturating_add(SHORTLY_US) >= from))
+            .filter(|f| f.began <= to)
             .map(|f| {
                 let began = f.began as f64 / 1e6;
                 let state = f.ended.map_or_else(
@@ -117,8 +167,14 @@ impl Run {
 
     /// Everything doubtful, at the end.
     pub fn take_doubts(&mut self) -> Vec<String> {
+        for (limit, times) in std::mem::take(&mut self.limits) {
+            self.doubt(format!(
+                "the load generator met a limit of its own: {limit}, {times} times"
+            ));
+        }
         for phase in PHASES {
-            if !self.seen[phase as usize] {
+            // A run that was stopped says so, and has the other phases not.
+            if !self.seen[phase as usize] && !self.is_stopped {
                 self.doubt(format!("the history has no phase {phase:?}"));
             }
         }

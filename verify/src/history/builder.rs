@@ -204,6 +204,8 @@ impl Builder {
         }
         self = self.phase(Phase::Settle).wait(5_000_000).phase(Phase::Judge);
         for conversation in 1..=u64::from(self.header.conversations) {
+            let id = ConversationId(conversation);
+            self = self.push(What::StoredBegan { conversation: id });
             for entry in self.logs[conversation as usize - 1].clone() {
                 self = self.push(What::Stored { entry });
             }

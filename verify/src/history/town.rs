@@ -99,6 +99,7 @@ impl Town {
                 let entry = self.sequence(at, member, 0, Said::Join { user });
                 log.push(entry);
                 let (conversation, sequence) = (entry.conversation, entry.sequence);
+                self.push(What::MemberAsked { conversation, user, add: true });
                 self.push(What::MemberChanged { conversation, user, add: true, sequence });
             }
         }
@@ -123,6 +124,7 @@ impl Town {
         for log in logs {
             let conversation = log[0].conversation;
             let head = Sequence(log.len() as u64);
+            self.push(What::StoredBegan { conversation });
             for entry in log {
                 self.push(What::Stored { entry });
             }

@@ -1,13 +1,19 @@
-//! **What was accepted survives.** A(m, q) => at the end m is in the store at q, and for every device
-//! d that must see it D(d, m, q).
+//! **What was accepted survives.** A(m, q) before the final read of m's conversation began => m is in
+//! that read, at q and with its content; so is every join and departure that was answered before, at
+//! the sequence of the answer. And A(m, q) => D(d, m, q) for every device d that must see it, before
+//! the users were last watched.
 //!
-//! A device must see q if its first stream began behind some `from < q`, its user is a member at q and ever
-//! since, it is attached at the end, and max(A, H, attached) + `delivered_us` lies before the end. Devices
-//! that are away at the end are counted, not judged. Entries below `StoredAll.first` were removed by
-//! retention; a conversation whose final read is not whole is not judged in the store.
+//! - A device d of user u must see q if q lies behind the beginning of its first stream, u is a member
+//!   at q and never departs later, and the device was connected for more than `delivered_us` since
+//!   max(A, H, u's last join). Users whom the scenario makes slow are left out.
+//! - Judged: accepted messages, and answered joins and departures, of conversations that were read whole.
+//! - Excused: what retention removed: below the first stored sequence, and `retention` or more behind
+//!   the head. Without `retention` in the header nothing is.
+//! - Broken by: a store that lacks the first, the last or any other entry that was accepted before the
+//!   read. Not by: an entry that was accepted while the read was under way.
 //!
-//! Streaming: the ledger holds the fingerprint and the sequence of each accepted send (32 bytes),
-//! the log the stored fingerprint of each sequence (24 bytes); both are compared at the end.
+//! Streaming: the ledger holds the fingerprint and the sequence of each accepted send (32 bytes), the
+//! log the stored fingerprint of each sequence (40 bytes); both are compared at the end.
 
 use super::Check;
 use crate::ground::Ground;
@@ -19,57 +25,94 @@ pub(crate) struct Invariant;
 
 impl Check for Invariant {
     fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
+        self.find_lost_messages(ground, tally);
+        self.find_lost_changes(ground, tally);
+        ground.for_each_overdue(|pair, sequence, waited| {
+            let who = &ground.pairs.whos[(pair / ground.header.devices_per_user) as usize];
+            let (conversation, device) = (who.conversation as usize, ground.device_of_pair(pair));
+            let entry = ground.logs[conversation].get(sequence);
+            let about = About {
+                device: Some(device),
+                conversation: Some(conversation),
+                sequence: Some(sequence),
+                life: Some((entry.sent_at().unwrap_or(entry.acked_at), entry.acked_at)),
+                ..About::default()
+            };
+            tally.late(ground, about, || {
+                format!(
+                    "sequence {sequence} of conversation {} was accepted at {:.3} s, and {} never \
+                     showed it in the {:.3} s for which it was connected since",
+                    conversation + 1,
+                    entry.acked_at as f64 / 1e6,
+                    ground.device_name(device),
+                    waited as f64 / 1e6
+                )
+            });
+        });
+    }
+}
+
+impl Invariant {
+    fn find_lost_messages(&self, ground: &Ground, tally: &mut Tally) {
         for (lane, records) in ground.ledger.lanes() {
             for record in records.iter().filter(|record| record.acked > 0) {
                 let conversation = record.conversation as usize;
                 let log = &ground.logs[conversation];
-                if log.whole != Some(true) {
+                let entry = log.get(record.acked);
+                let began = ground.read_began(conversation);
+                if log.whole != Some(true) || began.is_none_or(|began| entry.acked_at >= began) {
                     continue;
                 }
                 tally.judged += 1;
-                let stored = log.get(record.acked).stored;
-                if stored == record.print || ground.is_removed(conversation, record.acked) {
+                if entry.stored == record.print || ground.is_removed(conversation, record.acked) {
                     continue;
                 }
-                let about = About {
-                    device: Some(lane),
-                    conversation: Some(conversation),
-                    sequence: Some(record.acked),
-                    message: Some(record.id),
-                    ..About::default()
-                };
-                tally.violated(ground, about, || {
-                    let found = if stored == 0 { "nothing" } else { "something else" };
+                tally.violated(ground, ground.about_send(lane, record), || {
+                    let found = if entry.stored == 0 { "nothing" } else { "something else" };
                     format!(
-                        "message {} of {} was accepted as sequence {} of conversation {}, and the \
-                         store has {found} there",
-                        record.id,
-                        ground.device_name(lane),
+                        "message {} was accepted at {:.3} s as sequence {} of conversation {}, and \
+                         the store has {found} there",
+                        ground.name_of(lane, record.id),
+                        entry.acked_at as f64 / 1e6,
                         record.acked,
                         conversation + 1
                     )
                 });
             }
         }
-        let away = ground.for_each_overdue(|pair, sequence, _| {
-            let who = &ground.pairs.whos[(pair / ground.header.devices_per_user) as usize];
-            let device = ground.device_of_pair(pair);
-            let about = About {
-                device: Some(device),
-                conversation: Some(who.conversation as usize),
-                sequence: Some(sequence),
-                ..About::default()
+    }
+
+    fn find_lost_changes(&self, ground: &Ground, tally: &mut Tally) {
+        for who in &ground.pairs.whos {
+            let conversation = who.conversation as usize;
+            let log = &ground.logs[conversation];
+            let Some(began) = ground.read_began(conversation).filter(|_| log.whole == Some(true))
+            else {
+                continue;
             };
-            tally.violated(ground, about, || {
-                format!(
-                    "sequence {sequence} of conversation {} was accepted, and {} never showed it",
-                    who.conversation + 1,
-                    ground.device_name(device)
-                )
-            });
-        });
-        if away > 0 {
-            tally.note = Some(format!("{away} due on devices that were away, not judged"));
+            for change in who.answered().filter(|change| change.at < began) {
+                tally.judged += 1;
+                let sequence = change.sequence;
+                if change.stored || ground.is_removed(conversation, sequence) {
+                    continue;
+                }
+                let about = About {
+                    conversation: Some(conversation),
+                    sequence: Some(sequence),
+                    life: Some((change.at, change.at)),
+                    ..About::default()
+                };
+                tally.violated(ground, about, || {
+                    format!(
+                        "the {} of user {} was answered at {:.3} s as sequence {sequence} of \
+                         conversation {}, and the store does not have it there",
+                        if change.joined { "join" } else { "departure" },
+                        who.user + 1,
+                        change.at as f64 / 1e6,
+                        conversation + 1
+                    )
+                });
+            }
         }
     }
 }
@@ -77,7 +120,7 @@ impl Check for Invariant {
 #[cfg(test)]
 mod tests {
     use crate::history::What;
-    use crate::history::builder::Builder;
+    use crate::history::builder::{Builder, History};
     use crate::invariants::tests::{clean, judge, violated};
     use crate::verdict::Verdict;
     use protocol::Sequence;
@@ -90,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_run_that_keeps_everything_is_clean() {
-        assert_eq!(clean(NAME, &talk().finish()).judged, 3);
+        assert_eq!(clean(NAME, &talk().finish()).judged, 3 + 3, "messages and joins");
     }
 
     #[test]
@@ -99,7 +142,10 @@ mod tests {
             events.retain(|e| !matches!(&e.is, What::Stored { entry } if entry.sequence.0 == 5));
         });
         let finding = violated(NAME, &lost);
-        assert!(finding.evidence[0].what.contains("accepted as sequence 5"), "{finding:?}");
+        let evidence = &finding.evidence[0];
+        assert!(evidence.what.contains("at 0.022 s as sequence 5"), "{finding:?}");
+        assert_eq!(evidence.at, 22_000, "when it was accepted, and not the final read");
+        assert!(evidence.history.iter().all(|line| line.contains("\"message\":1")), "{finding:?}");
         assert!(finding.evidence[0].history.iter().any(|line| line.contains("accepted")));
     }
 
@@ -113,7 +159,7 @@ mod tests {
                 }
             }
         });
-        assert_eq!(violated(NAME, &lost).violations, 3);
+        assert_eq!(violated(NAME, &lost).violations, 3 + 3);
         // What the devices showed tells the same story.
         violated("reads_never_go_back", &lost);
         let verdict = judge(&lost).verdict;
@@ -132,9 +178,64 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_is_away_at_the_end_is_counted_and_not_judged() {
-        let away = talk().lose(3, 1).say(1, 1).finish();
-        let finding = clean(NAME, &away);
-        assert!(finding.unit.contains("1 due on devices that were away"), "{}", finding.unit);
+    fn a_device_that_is_away_at_the_end_is_not_judged() {
+        clean(NAME, &talk().lose(3, 1).say(1, 1).finish());
+    }
+
+    fn lacking(history: History, is: impl Fn(u64) -> bool) -> History {
+        history.tampered(|events| {
+            events.retain(|e| !matches!(&e.is, What::Stored { entry } if is(entry.sequence.0)));
+        })
+    }
+
+    #[test]
+    fn a_lost_prefix_or_departure_is_noticed() {
+        let prefix = lacking(talk().finish(), |sequence| sequence < 5).tampered(|events| {
+            for event in events {
+                if let What::StoredAll { first, .. } = &mut event.is {
+                    *first = Sequence(5);
+                }
+            }
+        });
+        assert_eq!(violated(NAME, &prefix).violations, 3 + 1, "three joins, one message");
+        let mut kept = prefix;
+        kept.header.retention = Some(2);
+        clean(NAME, &kept);
+        let left = talk().change_member(1, 3, false).say(1, 1).finish();
+        let finding = violated(NAME, &lacking(left, |sequence| sequence == 7));
+        assert!(finding.evidence[0].what.contains("departure of user 3"), "{finding:?}");
+    }
+
+    #[test]
+    fn what_is_accepted_while_the_final_read_is_under_way_may_be_missing_in_it() {
+        let late = |read_began_first: bool| {
+            let mut history = lacking(talk().finish(), |sequence| sequence == 6);
+            let at = |history: &History, is: &dyn Fn(&What) -> bool| {
+                history.events.iter().rposition(|event| is(&event.is)).expect("it is there")
+            };
+            let accepted = at(&history, &|is| matches!(is, What::Accepted { .. }));
+            let event = history.events.remove(accepted);
+            // Nobody but its sender hears of it before the end.
+            history
+                .events
+                .retain(|e| !matches!(&e.is, What::Shown { entry, .. } if entry.sequence.0 == 6));
+            let began = at(&history, &|is| matches!(is, What::StoredBegan { .. }));
+            history.events.insert(began + usize::from(read_began_first), event);
+            let mut now = 0;
+            for event in &mut history.events {
+                now = event.at.max(now + 1);
+                event.at = now;
+            }
+            for event in &mut history.events {
+                if let What::StoredAll { head, .. } = &mut event.is {
+                    *head = Sequence(5);
+                }
+            }
+            history
+        };
+        clean(NAME, &late(true));
+        clean("reads_never_go_back", &late(true));
+        violated(NAME, &late(false));
+        violated("reads_never_go_back", &late(false));
     }
 }

@@ -1,5 +1,10 @@
 //! **Everybody sees the same order.** The same (conversation, sequence) is the same entry (author, id
-//! and content) on every device, in every read and in the store.
+//! and content) on every device (shown, or received and dropped), in every read and in the store.
+//!
+//! - Judged: sightings of entries.
+//! - Excused: nothing.
+//! - Broken by: a device that receives, at a sequence that it has shown, another entry. Not by: the same
+//!   entry under a later epoch.
 //!
 //! Streaming: the first sighting of each sequence leaves a 32-bit fingerprint in the log; every
 //! later one is compared with it. 4 bytes per sequenced entry, and nothing is sampled.
@@ -19,9 +24,11 @@ impl Check for Invariant {
         if step.log.seen != 0 && step.log.seen != step.print {
             tally.violated(ground, about_entry(step, entry), || {
                 format!(
-                    "sequence {} of conversation {} is message {} of user {} here, and was \
-                     something else before",
-                    entry.sequence, entry.conversation, entry.message, entry.author
+                    "sequence {} of conversation {} is message {} here, and was something else \
+                     before",
+                    entry.sequence,
+                    entry.conversation,
+                    ground.message_name(entry.author.0, entry.message.0)
                 )
             });
         }

@@ -1,20 +1,27 @@
 //! **Every message is accounted for.** Each send ends in one way: accepted, refused for good, or a dead
-//! letter with a reason. At the end nothing is left in the durable queues; a send without an end is
-//! excused only while its device was away, or had less than `stuck_us` for it since the heal, since
-//! its session began, and since it was sent; or if the device gave it up before the load ended
-//! (`Unanswered` before the phase `settle`: its outbox was full).
+//! letter with a reason; before its device has been connected for more than `stuck_us` since
+//! max(S, H). At the end nothing is left in the durable queues.
 //!
-//! A send that was refused as a dead letter must be among the dead letters (a letter that could not
-//! be read stands for any), if as many were listed as their queue is reported to have. Nobody is told
-//! of the acceptance of what was not sent; whoever was refused at the only attempt is not accepted
-//! later, nor the other way round. The queue of the dead letters itself (`dead`) may be filled, and so
-//! may a gateway's, which is not durable. Streaming: the ledger's bits, exact counters.
+//! - A send that was refused as a dead letter is among the dead letters (a letter that could not be
+//!   read stands for any), if as many were listed as their queue is reported to have. Nobody is told of
+//!   the acceptance of what was not sent; whoever was refused for good at the only attempt is not
+//!   accepted later, nor the other way round. `unauthorised` is no end: the message comes again, with
+//!   a new token. The queue of the dead letters itself (`dead`) may be filled, and so may a gateway's,
+//!   which is not durable.
+//! - Judged: sends.
+//! - Excused: what its device gave up before the load ended (`unanswered` before `settle`: its outbox
+//!   was full), and what had too little time. More than one in twenty is a reason for doubt.
+//! - Broken by: a send without an answer although its device was connected. Not by: a send of a
+//!   device that lost its session right after it, shortly before the end.
+//!
+//! Streaming: the ledger's bits, exact counters.
 
 use super::Check;
-use crate::ground::ledger::fate;
+use crate::ground::ledger::{Record, fate};
+use crate::ground::observe::is_final;
 use crate::ground::recent::About;
 use crate::ground::{Ground, Step};
-use crate::history::event::{Event, Phase, What};
+use crate::history::event::{Event, What};
 use crate::tally::Tally;
 
 #[derive(Default)]
@@ -23,6 +30,7 @@ pub(crate) struct Invariant {
     unreadable_letters: u64,
     /// The most that the queue of the dead letters was reported to have.
     reported: Option<u64>,
+    given_up: u64,
 }
 
 /// Whether what lies in a queue at the end is unfinished work: dead letters lie there by design, and a
@@ -45,12 +53,16 @@ impl Check for Invariant {
                 }
                 Some(_) => return,
             },
-            What::Rejected { reason, .. } if reason.is_final() => match step.send {
+            What::Rejected { reason, .. } if is_final(*reason) => match step.send {
                 Some((_, r)) if r.is(fate::ACCEPTED) && !r.is(fate::RESENT) => {
                     "refused, and was accepted before".to_owned()
                 }
                 _ => return,
             },
+            What::Unanswered { .. } => {
+                self.given_up += u64::from(step.answered.is_some());
+                return;
+            }
             What::DeadLetter { queue, reason, author, message, .. } => {
                 self.letters += 1;
                 self.unreadable_letters += u64::from(author.is_none() || message.is_none());
@@ -70,17 +82,16 @@ impl Check for Invariant {
             }
             _ => return,
         };
-        let about = About {
-            device: step.send.map(|(place, _)| place.lane as usize),
-            message: step.send.map(|(_, record)| record.id),
-            ..About::default()
-        };
+        let about = step.send.map_or_else(About::default, |(place, record)| About {
+            life: None,
+            ..ground.about_send(place.lane as usize, &record)
+        });
         tally.violated(ground, about, || {
             step.send.map_or_else(
                 || fault.clone(),
                 |(place, record)| {
-                    let device = ground.device_name(place.lane as usize);
-                    format!("message {} of {device} was {fault}", record.id)
+                    let name = ground.name_of(place.lane as usize, record.id);
+                    format!("message {name} was {fault}")
                 },
             )
         });
@@ -88,40 +99,36 @@ impl Check for Invariant {
 
     fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
         self.find_missing_letters(ground, tally);
-        let Some(ended) = ground.run.ended_at else { return };
         let allowed = ground.header.deadlines.stuck_us;
-        let mut away = 0;
+        let mut undue = 0;
         for (lane, records) in ground.ledger.lanes() {
-            let device = &ground.devices[lane];
-            for open in &device.open_sends {
-                let settled = records
+            for open in &ground.devices[lane].open_sends {
+                let record = records
                     .binary_search_by_key(&open.id, |record| record.id)
-                    .is_ok_and(|at| records[at].is(fate::ACCEPTED | fate::FINAL | fate::LETTER));
-                if settled {
+                    .map_or_else(|_| Record::default(), |at| records[at]);
+                if record.is(fate::ACCEPTED | fate::FINAL | fate::LETTER) {
                     continue;
                 }
-                if !device.open {
-                    away += 1;
+                let waited = ground.waited(lane, open.since);
+                let Some(waited) = waited.filter(|waited| *waited > allowed) else {
+                    undue += 1;
                     continue;
-                }
-                let due = ground.deadline(open.since, device.opened_at, allowed);
-                if due.is_some_and(|due| due < ended) {
-                    let about =
-                        About { device: Some(lane), message: Some(open.id), ..About::default() };
-                    tally.violated(ground, about, || {
-                        format!(
-                            "message {} of {} was neither accepted nor refused, and is no dead \
-                             letter",
-                            open.id,
-                            ground.device_name(lane)
-                        )
-                    });
-                }
+                };
+                let mut about = ground.about_send(lane, &record);
+                about.life = Some((open.since, open.since));
+                tally.late(ground, about, || {
+                    format!(
+                        "message {} was sent at {:.3} s and is neither accepted nor refused nor a \
+                         dead letter, after {:.3} s with a session",
+                        ground.name_of(lane, open.id),
+                        open.since as f64 / 1e6,
+                        waited as f64 / 1e6
+                    )
+                });
             }
         }
-        if away > 0 {
-            tally.note = Some(format!("{away} open on devices that were away, not judged"));
-        }
+        tally.excuse("had too little time", undue);
+        tally.excuse("given up by their devices", self.given_up);
     }
 }
 
@@ -129,7 +136,7 @@ impl Invariant {
     fn find_missing_letters(&self, ground: &Ground, tally: &mut Tally) {
         // A list that was cut off says nothing about what is not in it.
         let listed = self.reported.is_some_and(|reported| self.letters >= reported);
-        if ground.run.phase < Some(Phase::Judge) || !listed {
+        if ground.run.judged_at.is_none() || !listed {
             let all = ground.ledger.lanes().flat_map(|(_, records)| records);
             let refused = all.filter(|record| record.is(fate::DEAD)).count();
             if refused > 0 {
@@ -149,11 +156,9 @@ impl Invariant {
                     unreadable -= 1;
                     continue;
                 }
-                let about =
-                    About { device: Some(lane), message: Some(record.id), ..About::default() };
-                tally.violated(ground, about, || {
-                    let device = ground.device_name(lane);
-                    format!("message {} of {device} should be a dead letter and is none", record.id)
+                tally.violated(ground, ground.about_send(lane, record), || {
+                    let name = ground.name_of(lane, record.id);
+                    format!("message {name} should be a dead letter and is none")
                 });
             }
         }

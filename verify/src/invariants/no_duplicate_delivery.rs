@@ -1,5 +1,11 @@
-//! **Nothing is delivered twice.** A device shows each (conversation, sequence) at most once, and no
-//! message (author, id) is seen under two sequences.
+//! **Nothing is delivered twice.** A device shows each (conversation, sequence) at most once; within
+//! one stream no sequence arrives that lies behind what has arrived in it or behind which it began; and
+//! no message (author, id) is seen under two sequences.
+//!
+//! - Judged: entries shown, and entries received that were not shown.
+//! - Excused: nothing.
+//! - Broken by: a stream that carries 5, 6, 5. Not by: a device that reads 5 from the backlog after it
+//!   was shown.
 //!
 //! Streaming: what a device has shown is a set of intervals (one interval, 16 bytes, in a sound run);
 //! the ledger holds the sequence under which each send was first seen.
@@ -16,8 +22,19 @@ impl Check for Invariant {
     fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, tally: &mut Tally) {
         let Some(entry) = super::entry_of(&event.is) else { return };
         let shown = matches!(event.is, What::Shown { .. });
-        tally.judged += u64::from(shown);
-        if shown && step.was_shown {
+        let again = matches!(event.is, What::Received { .. });
+        tally.judged += u64::from(shown || again);
+        if again {
+            tally.violated(ground, about_entry(step, entry), || {
+                format!(
+                    "sequence {} of conversation {} arrived in a stream on {} that had got to {}",
+                    entry.sequence,
+                    entry.conversation,
+                    ground.device_name(step.device),
+                    step.before.last
+                )
+            });
+        } else if shown && step.was_shown {
             tally.violated(ground, about_entry(step, entry), || {
                 format!(
                     "{} showed sequence {} of conversation {} a second time",
@@ -35,8 +52,11 @@ impl Check for Invariant {
             about.other = Some(record.seen);
             tally.violated(ground, about, || {
                 format!(
-                    "message {} of user {} is sequence {} and sequence {} of conversation {}",
-                    entry.message, entry.author, record.seen, entry.sequence, entry.conversation
+                    "message {} is sequence {} and sequence {} of conversation {}",
+                    ground.message_name(entry.author.0, entry.message.0),
+                    record.seen,
+                    entry.sequence,
+                    entry.conversation
                 )
             });
         }

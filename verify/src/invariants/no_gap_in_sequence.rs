@@ -1,22 +1,115 @@
 //! **No gap.** After a device has got to sequence n of a conversation (shown it, or its first stream
 //! began behind n) the next it shows is n + 1, and a stream that begins anew does not begin behind
-//! more than n; unless every sequence that was jumped over is explained: the user was not a member
-//! there, or departed between it and what follows the jump, or retention removed it.
+//! more than n; and a stream that ends by `detached` in the session in which it began has shown
+//! everything up to the departure. The stored log of a conversation that was read whole has every
+//! sequence from 1 to its head.
 //!
-//! A stream may begin anew below n: the client drops what it has shown. Behind a `Detached` the
-//! device has no cursor any more, and its next stream is a first one again. Streaming: 4 bytes per
-//! (device, conversation); each jump is kept until the end, when memberships and retention are known.
+//! - Explained: a sequence at which the user was not a member, or that lies before a departure which
+//!   lies before what follows the jump; what retention removed (see `accepted_message_survives`).
+//! - A stream may begin anew below n: the device drops what it has shown. Behind a `detached` the
+//!   device has no cursor any more, and its next stream is a first one again.
+//! - Judged: entries shown, and sequences of the stored logs.
+//! - Excused: nothing. Where the log was not read, and it stays unknown whether the user was a member,
+//!   a jump is a reason for an unknown verdict.
+//! - Broken by: a device that shows 6 after 4; a store whose log lacks a departure. Not by: a device
+//!   that shows 6 after 4, and whose user joined at 6.
+//!
+//! Streaming: 4 bytes per (device, conversation); each jump is kept until the end, when memberships and
+//! retention are known.
 
 use super::{Check, about_entry};
+use crate::ground::intervals::Intervals;
+use crate::ground::pairs::Standing;
 use crate::ground::recent::About;
 use crate::ground::{Ground, Step, short};
 use crate::history::event::{Event, What};
 use crate::suspicions::Suspicions;
 use crate::tally::Tally;
+use crate::verdict::Evidence;
+
+/// Streams that ended before their user's departure was reached: so many are kept. In a sound run
+/// there are none: a stream that ends has shown everything.
+const MOST_DEPARTURES: usize = 1 << 16;
+/// Of these, so many with the evidence of the moment.
+const MOST_WITH_EVIDENCE: usize = 64;
 
 #[derive(Default)]
 pub(crate) struct Invariant {
     jumps: Suspicions,
+    departures: Vec<Departure>,
+}
+
+/// A stream that ended by `detached`: everything up to the departure should have been shown.
+struct Departure {
+    who: u32,
+    last: u32,
+    evidence: Option<Box<Evidence>>,
+}
+
+impl Departure {
+    fn judge(self, ground: &Ground, tally: &mut Tally) {
+        let who = &ground.pairs.whos[self.who as usize];
+        let conversation = who.conversation as usize;
+        let Some(departure) = who.departure_behind(self.last) else { return };
+        let missing = (self.last + 1..departure).find(|&sequence| {
+            ground.standing(self.who, sequence) == Standing::Member
+                && !ground.is_removed(conversation, sequence)
+        });
+        let Some(sequence) = missing else { return };
+        tally.confirmed(|| match self.evidence {
+            Some(evidence) => *evidence,
+            None => {
+                let what = format!(
+                    "user {} of conversation {} left at {departure}, and missed {sequence}",
+                    who.user + 1,
+                    conversation + 1
+                );
+                let (conversation, sequence) = (Some(conversation), Some(sequence));
+                ground.evidence(what, About { conversation, sequence, ..About::default() })
+            }
+        });
+    }
+}
+
+/// The log as it is stored has every sequence up to its head.
+fn judge_stored(ground: &Ground, conversation: usize, tally: &mut Tally) {
+    let log = &ground.logs[conversation];
+    let mut missing = Intervals::default();
+    for sequence in 1..=log.head.min(log.reach()) {
+        tally.judged += 1;
+        if log.get(sequence).stored == 0 && !ground.is_removed(conversation, sequence) {
+            missing.insert(sequence);
+        }
+    }
+    for (low, high) in missing.all() {
+        let life = log.get(low).acked_at;
+        let about = About {
+            conversation: Some(conversation),
+            sequence: Some(low),
+            other: Some(high),
+            life: (life > 0).then_some((life, life)),
+            ..About::default()
+        };
+        tally.violated(ground, about, || {
+            format!(
+                "the store has nothing at sequences {low} to {high} of conversation {}, whose head \
+                 is {}",
+                conversation + 1,
+                log.head
+            )
+        });
+    }
+    if log.head > log.reach() {
+        let about = About { conversation: Some(conversation), ..About::default() };
+        tally.violated(ground, about, || {
+            format!(
+                "the store names {} as the head of conversation {}, and has nothing beyond {}",
+                log.head,
+                conversation + 1,
+                log.reach()
+            )
+        });
+    }
 }
 
 impl Check for Invariant {
@@ -61,12 +154,46 @@ impl Check for Invariant {
                     });
                 }
             }
+            What::Detached { conversation, .. } if self.ends_its_stream(ground, step) => {
+                let about = About {
+                    device: Some(step.device),
+                    conversation: Some(step.conversation),
+                    other: Some(before.last),
+                    ..About::default()
+                };
+                let what = format!(
+                    "{} had shown conversation {conversation} up to {} only when its user had left",
+                    ground.device_name(step.device),
+                    before.last
+                );
+                if self.departures.len() < MOST_DEPARTURES {
+                    let evidence = (self.departures.len() < MOST_WITH_EVIDENCE)
+                        .then(|| Box::new(ground.evidence(what, about)));
+                    self.departures.push(Departure { who: step.who, last: before.last, evidence });
+                }
+            }
             _ => {}
         }
     }
 
     fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
         self.jumps.resolve(ground, tally);
+        for departure in self.departures.drain(..) {
+            departure.judge(ground, tally);
+        }
+        for (conversation, log) in ground.logs.iter().enumerate() {
+            if log.whole == Some(true) {
+                judge_stored(ground, conversation, tally);
+            }
+        }
+    }
+}
+
+impl Invariant {
+    /// Whether the stream that ends now began in this session. Otherwise there was none to show anything.
+    fn ends_its_stream(&self, ground: &Ground, step: &Step) -> bool {
+        let session = ground.devices[step.device].session;
+        step.before.known && step.before.session == session && session > 0
     }
 }
 
@@ -92,7 +219,7 @@ mod tests {
     #[test]
     fn a_resumed_stream_without_a_gap_is_clean() {
         let resumed = talk().lose(2, 1).say(1, 1).say(3, 1).connect(2, 1).deliver(1);
-        assert_eq!(clean(NAME, &resumed.finish()).judged, 9);
+        assert_eq!(clean(NAME, &resumed.finish()).judged, 9 + 6, "shown and stored");
         clean(NAME, &attached_behind(talk().say(1, 1), 4).finish());
     }
 
@@ -152,15 +279,41 @@ mod tests {
     }
 
     #[test]
-    fn retention_explains_a_jump() {
+    fn retention_explains_a_jump_and_a_lost_prefix_does_not() {
         let skipped = talk().lose(2, 1).say(1, 1).say(3, 1);
-        let removed = attached_behind(skipped, 6).say(1, 1).finish().tampered(|events| {
-            for event in events {
+        let mut removed = attached_behind(skipped, 6).say(1, 1).finish().tampered(|events| {
+            for event in events.iter_mut() {
                 if let What::StoredAll { first, .. } = &mut event.is {
                     *first = Sequence(7);
                 }
             }
+            events.retain(|e| !matches!(&e.is, What::Stored { entry } if entry.sequence.0 < 7));
         });
+        violated(NAME, &removed);
+        removed.header.retention = Some(1);
         clean(NAME, &removed);
+    }
+
+    #[test]
+    fn a_stream_that_ends_before_its_departure_is_noticed() {
+        let left = |shown: bool| {
+            let told = talk().send(1, 1).commit(1).accept(1).deliver_to(1, 1, 1);
+            let told = if shown { told.deliver(1) } else { told.deliver_to(3, 1, 1) };
+            let device = told.device(2, 1);
+            let left = told.change_member(1, 2, false);
+            left.push(What::Detached { device, conversation: ConversationId(1) }).finish()
+        };
+        clean(NAME, &left(true));
+        let finding = violated(NAME, &left(false));
+        assert!(finding.evidence[0].what.contains("up to 4 only when"), "{finding:?}");
+    }
+
+    #[test]
+    fn a_hole_in_the_stored_log_is_noticed() {
+        let hole = talk().say(1, 1).finish().tampered(|events| {
+            events.retain(|e| !matches!(&e.is, What::Stored { entry } if entry.sequence.0 == 2));
+        });
+        let finding = violated(NAME, &hole);
+        assert!(finding.evidence[0].what.contains("nothing at sequences 2 to 2"), "{finding:?}");
     }
 }

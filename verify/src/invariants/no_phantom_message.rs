@@ -1,38 +1,75 @@
-//! **Nothing appears that nobody sent.** A message, edit or deletion is seen (shown, read or stored)
-//! => an earlier S(m) by that author with the same id, conversation and content; and m was not
-//! refused for good at its only attempt (unless a dead letter was requeued).
+//! **Nothing appears that nobody sent.** A message, edit or deletion is seen (shown, received, read or
+//! stored) => an earlier S(m) by that author with the same id, conversation and content; and m was not
+//! refused for good at its only attempt (unless a dead letter was requeued). A join or a departure is
+//! seen => somebody asked for it before.
 //!
-//! A final refusal after a resend says nothing about the first attempt, so it excludes nothing.
+//! - Judged: sightings of entries.
+//! - Excused: joins and departures, in a history that tells of nobody who asked for any. A final
+//!   refusal after a resend says nothing about the first attempt, so it excludes nothing.
+//! - Broken by: a message with another text than was sent; a join that nobody asked for. Not by: a
+//!   message that was refused for now and comes later.
+//!
 //! Streaming: a 32-bit fingerprint of (author, id, content) in the ledger, 32 bytes per send in all.
 
 use super::{Check, about_entry, is_sent};
 use crate::ground::ledger::fate;
 use crate::ground::{Ground, Step};
-use crate::history::event::Event;
+use crate::history::event::{Event, Said, Seen, What};
 use crate::tally::Tally;
 
 #[derive(Default)]
-pub(crate) struct Invariant;
+pub(crate) struct Invariant {
+    /// Whether the history tells of those who ask for joins and departures.
+    is_told: bool,
+}
 
 impl Check for Invariant {
     fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, tally: &mut Tally) {
-        let Some(entry) = super::entry_of(&event.is).filter(|entry| is_sent(entry)) else { return };
-        tally.judged += 1;
-        let fault = match step.send {
-            None => "nobody sent it",
-            Some((_, r)) if r.conversation as usize != step.conversation => {
-                "it was sent to another conversation"
-            }
-            Some((_, r)) if r.print != step.print => "it was sent with another content",
-            Some((_, r)) if r.is(fate::REFUSED) && !r.is(fate::REQUEUED) => "it was refused",
-            Some(_) => return,
-        };
+        self.is_told |= matches!(event.is, What::MemberAsked { .. });
+        let Some(entry) = super::entry_of(&event.is) else { return };
+        let fault = if is_sent(entry) { unsent(step) } else { self.unasked(ground, entry) };
+        tally.judged += u64::from(is_sent(entry) || self.is_told);
+        let Some(fault) = fault else { return };
         tally.violated(ground, about_entry(step, entry), || {
+            let name = if is_sent(entry) {
+                format!("message {}", ground.message_name(entry.author.0, entry.message.0))
+            } else {
+                "a change of membership".to_owned()
+            };
             format!(
-                "message {} of user {} is sequence {} of conversation {}, and {fault}",
-                entry.message, entry.author, entry.sequence, entry.conversation
+                "{name} is sequence {} of conversation {}, and {fault}",
+                entry.sequence, entry.conversation
             )
         });
+    }
+}
+
+/// Why a message, edit or deletion should not be there.
+const fn unsent(step: &Step) -> Option<&'static str> {
+    match step.send {
+        None => Some("nobody sent it"),
+        Some((_, r)) if r.conversation as usize != step.conversation => {
+            Some("it was sent to another conversation")
+        }
+        Some((_, r)) if r.print != step.print => Some("it was sent with another content"),
+        Some((_, r)) if r.is(fate::REFUSED) && !r.is(fate::REQUEUED) => Some("it was refused"),
+        Some(_) => None,
+    }
+}
+
+impl Invariant {
+    /// Why a join or departure should not be there.
+    fn unasked(&self, ground: &Ground, entry: &Seen) -> Option<&'static str> {
+        let (user, joins) = match entry.said {
+            Said::Join { user } => (user, true),
+            Said::Leave { user } => (user, false),
+            _ => return None,
+        };
+        let who =
+            ground.pairs.find((user.0 as u32).wrapping_sub(1), entry.conversation.0 as u32 - 1);
+        let asked =
+            who.is_some_and(|who| ground.pairs.whos[who as usize].asked[usize::from(joins)]);
+        (self.is_told && !asked).then_some("nobody asked for it")
     }
 }
 

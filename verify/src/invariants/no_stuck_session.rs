@@ -1,12 +1,27 @@
-//! **No session is stuck.** For each thing that is due to a connected device (an accepted entry that it
-//! has not shown, an own send without an answer), the time from max(last progress, H, due since) until
-//! it is done, or until the end, is at most `stuck_us`. And a device that should have a session (it
-//! lost one, or failed to get one, and did not say goodbye) has one again within `stuck_us` of
-//! max(loss, H).
+//! **No session is stuck.** Whatever a device waits for comes within `stuck_us`, counted from
+//! max(the beginning of the wait, H):
 //!
-//! Progress is a welcome, a stream's beginning or end, an entry, an answer, an error, a close: being
-//! told that something is wrong is not being stuck. Streaming: 8 bytes per device; what is due is
-//! looked up when it is done, or at the end.
+//! - a session: since it lost one, said goodbye, failed to get one, or since the users began to connect;
+//! - a stream of a conversation: since its session began, its user joined, or the stream ended, within
+//!   one session;
+//! - word of a send, edit or deletion: since the invocation or the last word (a refusal for now), with
+//!   time without a session left out;
+//! - the answer to a read (entries or an error), within one session;
+//! - an accepted entry that it must see and has not shown: since the acceptance and the last progress.
+//!   Progress is a welcome, a stream's beginning or end, an entry, an answer, an error, a close: being
+//!   told that something is wrong is not being stuck.
+//!
+//! Devices of the users who stay away (`offline_users`) wait for nothing. Users whom the scenario makes
+//! slow are left out.
+//!
+//! - Judged: waits that ended after the heal, and at the end those that go on.
+//! - Excused: nothing. A wait that began less than `stuck_us` before the users were last watched is not
+//!   judged.
+//! - Broken by: a device that says goodbye and never comes back; a conversation that is attached to
+//!   nobody; a read without an answer. Not by: a device that loses its session every few seconds, and
+//!   gets another one each time.
+//!
+//! Streaming: 8 bytes per device, and what waits; looked up when the wait ends, or at the end.
 
 use super::Check;
 use crate::ground::recent::About;
@@ -19,78 +34,122 @@ pub(crate) struct Invariant;
 
 impl Check for Invariant {
     fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, tally: &mut Tally) {
-        let Some(healed) = ground.run.healed_at else { return };
-        let (since, what) = match &event.is {
+        if ground.run.healed_at.is_none() {
+            return;
+        }
+        let wait = match &event.is {
             What::Shown { .. } if !step.was_shown => {
-                tally.judged += 1;
-                if step.log.acked == 0 {
-                    return;
-                }
-                (step.log.acked_at.max(step.progress_at), "an accepted entry")
+                let since = step.log.acked_at.max(step.progress_at);
+                (step.log.acked != 0).then_some((since, "an accepted entry"))
             }
             What::Accepted { .. } | What::Rejected { .. } => {
-                let Some(open) = step.answered else { return };
-                tally.judged += 1;
-                (open.since.max(step.progress_at), "an answer")
+                let open = step.answered.or(step.told);
+                open.map(|open| (open.waits_since(), "word of a send"))
             }
-            What::Opened { .. } => {
-                let Some(down) = step.down_since else { return };
-                tally.judged += 1;
-                (down, "a session")
+            What::Opened { .. } => step.down_since.map(|down| (down, "a session")),
+            What::ReadEnded { .. } | What::ReadFailed { .. } => {
+                step.read.as_ref().map(|read| (read.began_at, "the answer to a read"))
+            }
+            What::Attached { .. } => {
+                let device = &ground.devices[step.device];
+                let joined = ground.pairs.whos[step.who as usize].changed_at;
+                let mut since = device.opened_at.max(joined);
+                if step.before.left {
+                    since = since.max(step.before.attached_at);
+                }
+                (step.before.session != device.session).then_some((since, "a stream"))
             }
             _ => return,
         };
-        let waited = ground.now - since.max(healed);
-        if waited > ground.header.deadlines.stuck_us {
-            judge_stuck(ground, step.device, waited, what, tally);
-        }
+        let Some((since, what)) = wait else { return };
+        judge(ground, step.device, since, what, tally);
     }
 
     fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
-        let (Some(healed), Some(ended)) = (ground.run.healed_at, ground.run.ended_at) else {
+        if ground.run.healed_at.is_none() {
             return;
-        };
-        let allowed = ground.header.deadlines.stuck_us;
-        let waited = |since: u64| ended.saturating_sub(since.max(healed));
+        }
         for (slot, device) in ground.devices.iter().enumerate() {
-            if let Some(down) = device.down_since {
-                tally.judged += 1;
-                if waited(down) > allowed {
-                    judge_stuck(ground, slot, waited(down), "a session", tally);
+            if !device.open && ground.is_expected(slot) {
+                if let Some(since) = device.down_since.or(ground.run.connects_at) {
+                    judge(ground, slot, since, "a session", tally);
                 }
             }
-            for open in device.open_sends.iter().filter(|_| device.open) {
-                tally.judged += 1;
-                let waited = waited(open.since.max(device.progress_at));
-                if waited > allowed {
-                    judge_stuck(ground, slot, waited, "an answer", tally);
+            for open in &device.open_sends {
+                judge(ground, slot, open.waits_since(), "word of a send", tally);
+            }
+            for since in ground.reads.waiting(slot).filter(|_| device.open) {
+                judge(ground, slot, since, "the answer to a read", tally);
+            }
+        }
+        for (who, state) in (0..).zip(&ground.pairs.whos) {
+            for number in 0..ground.header.devices_per_user {
+                let pair = ground.pairs.pair_of(who, number);
+                let slot = ground.device_of_pair(pair);
+                let device = &ground.devices[slot];
+                let stream = &ground.pairs.pair(pair).stream;
+                if !device.open || !state.is_member_now() || stream.session == device.session {
+                    continue;
                 }
+                let mut since = device.opened_at.max(state.changed_at);
+                if stream.left {
+                    since = since.max(stream.attached_at);
+                }
+                let what = "a stream of a conversation";
+                judge_about(ground, slot, Some(state.conversation), since, what, tally);
             }
         }
         for (number, pair) in ground.pairs.iter() {
             let slot = ground.device_of_pair(number);
             let device = &ground.devices[slot];
-            let who_slot = number / ground.header.devices_per_user;
-            let who = &ground.pairs.whos[who_slot as usize];
-            if !device.open || pair.stream.left || !who.may_be_member_now() {
+            if !device.open || pair.stream.left {
                 continue;
             }
-            let since = ground.oldest_due(who_slot, pair);
-            let Some(since) = since else { continue };
-            tally.judged += 1;
-            let waited = waited(since.max(device.progress_at));
-            if waited > allowed {
-                judge_stuck(ground, slot, waited, "an accepted entry", tally);
+            let mut oldest: Option<u64> = None;
+            ground.for_each_unshown(number, pair, |_, entry| {
+                oldest = Some(oldest.map_or(entry.acked_at, |at| at.min(entry.acked_at)));
+            });
+            if let Some(since) = oldest {
+                let who = &ground.pairs.whos[(number / ground.header.devices_per_user) as usize];
+                let since = since.max(device.progress_at);
+                let conversation = Some(who.conversation);
+                judge_about(ground, slot, conversation, since, "an accepted entry", tally);
             }
         }
     }
 }
 
-fn judge_stuck(ground: &Ground, device: usize, waited: u64, what: &str, tally: &mut Tally) {
-    let about = About { device: Some(device), ..About::default() };
-    tally.violated(ground, about, || {
+fn judge(ground: &Ground, device: usize, since: u64, what: &str, tally: &mut Tally) {
+    judge_about(ground, device, None, since, what, tally);
+}
+
+/// Judges a wait that began at `since` and goes on until now.
+fn judge_about(
+    ground: &Ground,
+    device: usize,
+    conversation: Option<u32>,
+    since: u64,
+    what: &str,
+    tally: &mut Tally,
+) {
+    let allowed = ground.header.deadlines.stuck_us;
+    if ground.is_slow(device) {
+        return;
+    }
+    tally.judged += 1;
+    if ground.passed(since).is_none_or(|passed| passed <= allowed) {
+        return;
+    }
+    // Whoever waits for a session has none; all others wait while they have one.
+    let waited =
+        if what == "a session" { ground.passed(since) } else { ground.waited(device, since) };
+    let Some(waited) = waited.filter(|waited| *waited > allowed) else { return };
+    let conversation = conversation.map(|conversation| conversation as usize);
+    let about = About { device: Some(device), conversation, ..About::default() };
+    tally.late(ground, about, || {
+        let place = conversation.map_or_else(String::new, |at| format!(" {}", at + 1));
         format!(
-            "{} waited {:.3} s for {what} without any progress or error",
+            "{} waited {:.3} s for {what}{place}",
             ground.device_name(device),
             waited as f64 / 1e6
         )
@@ -101,7 +160,8 @@ fn judge_stuck(ground: &Ground, device: usize, waited: u64, what: &str, tally: &
 mod tests {
     use crate::history::What;
     use crate::history::builder::Builder;
-    use crate::invariants::tests::{clean, violated};
+    use crate::invariants::tests::{clean, judge as judge_history, violated};
+    use protocol::{ConversationId, Sequence};
 
     const NAME: &str = "no_stuck_session";
 
@@ -112,7 +172,7 @@ mod tests {
     #[test]
     fn a_session_that_gets_on_is_clean() {
         let after_heal = talk().heal().say(1, 1).lose(2, 1).connect(2, 1).say(1, 1);
-        assert_eq!(clean(NAME, &after_heal.finish()).judged, 7);
+        assert_eq!(clean(NAME, &after_heal.finish()).judged, 8);
     }
 
     #[test]
@@ -130,10 +190,67 @@ mod tests {
     }
 
     #[test]
-    fn whoever_said_goodbye_may_stay_away() {
-        let device = talk().device(2, 1);
-        let gone = talk().push(What::Closed { device, code: 1000 }).heal().say(1, 1);
-        clean(NAME, &gone.finish());
+    fn whoever_said_goodbye_comes_back_unless_the_scenario_keeps_the_user_away() {
+        let gone = || {
+            let device = talk().device(2, 1);
+            talk().push(What::Closed { device, code: 1000 }).heal().say(1, 1).finish()
+        };
+        violated(NAME, &gone());
+        let mut away = gone();
+        away.header.offline_users = Some(1);
+        clean(NAME, &away);
+    }
+
+    #[test]
+    fn a_device_that_never_connects_is_noticed() {
+        let two = || Builder::with_devices(2, 2, 1).group(1, &[1, 2]).connect_all().heal();
+        clean(NAME, &two().say(1, 1).finish());
+        let mut never = two().say(1, 1).finish().tampered(|events| {
+            events.retain(|e| {
+                let (device, _) = crate::ground::range::places(&e.is);
+                device.is_none_or(|device| (device.user.0, device.device.0) != (2, 2))
+            });
+        });
+        violated(NAME, &never);
+        never.header.offline_users = None;
+        violated(NAME, &never);
+        never.header.offline_users = Some(1);
+        clean(NAME, &never);
+    }
+
+    #[test]
+    fn a_read_without_an_answer_is_noticed_and_one_with_an_error_is_not() {
+        let asked = || {
+            let builder = talk().heal();
+            let device = builder.device(2, 1);
+            let (conversation, after) = (ConversationId(1), Sequence(0));
+            builder.push(What::ReadBegan { device, request: 7, conversation, after })
+        };
+        violated(NAME, &asked().finish());
+        let device = asked().device(2, 1);
+        let failed = What::ReadFailed { device, request: 7, conversation: ConversationId(1) };
+        clean(NAME, &asked().push(failed).finish());
+    }
+
+    #[test]
+    fn a_run_that_is_stopped_expects_nothing_more() {
+        let stopped = |after: u64| {
+            let waits = talk().send(1, 1).heal().wait(after);
+            waits.push(What::Stopped { why: "SIGTERM".into() }).wait(9_000_000).finish()
+        };
+        clean(NAME, &stopped(1_000_000));
+        violated(NAME, &stopped(2_000_000));
+    }
+
+    #[test]
+    fn a_generator_at_its_limit_accuses_nobody() {
+        let limited = What::GeneratorLimited { limit: "EMFILE".into(), times: 3 };
+        let history = talk().lose(2, 1).push(limited).finish();
+        let judgement = judge_history(&history);
+        assert_eq!(judgement.verdict, crate::Verdict::Unknown, "{judgement:#?}");
+        let named = |wanted: &str| judgement.doubts.iter().any(|doubt| doubt.contains(wanted));
+        assert!(named("EMFILE, 3 times"), "{judgement:#?}");
+        assert!(named("no_stuck_session: 1 things were late"), "{judgement:#?}");
     }
 
     #[test]

@@ -1,8 +1,17 @@
-//! **One owner per partition.** Epochs never fall with rising sequence in a conversation, and one epoch
-//! of a partition names one owner only, in everything that names both: entries, answers, `Owner`.
+//! **One owner per partition.** Epochs never fall with rising sequence in a conversation; one epoch of
+//! a partition names one owner only, in everything that names both (entries, answers, `owner`); what
+//! was invoked after anything of epoch e was seen in a partition is accepted under e or a later epoch,
+//! in whichever of its conversations; and at the end no store node says that it owns a partition under
+//! an epoch that is older than one seen before the final reads.
+//!
+//! - Judged: epochs named.
+//! - Excused: nothing.
+//! - Broken by: an owner that goes on accepting in one conversation after its successor was seen in
+//!   another of the same partition. Not by: an acceptance under the old epoch of a message that was
+//!   invoked before the new one was seen, however late the answer arrives.
 //!
 //! Streaming: per conversation the range of sequences of each epoch, and per partition the owner of
-//! each epoch: both grow with changes of ownership, not with messages.
+//! each epoch and when it was first seen: they grow with changes of ownership, not with messages.
 
 use super::Check;
 use crate::ground::recent::About;
@@ -20,12 +29,21 @@ struct Reign {
     high: u32,
 }
 
+/// The owner of one epoch of a partition.
+#[derive(Clone, Copy)]
+struct Owner {
+    epoch: u64,
+    node: u16,
+    /// When anything of it was first seen.
+    seen_at: u64,
+}
+
 #[derive(Default)]
 pub(crate) struct Invariant {
     /// Per conversation, by epoch.
     reigns: Vec<Vec<Reign>>,
-    /// Per partition: owners by epoch.
-    owners: Vec<Vec<(u64, u16)>>,
+    /// Per partition, by epoch.
+    owners: Vec<Vec<Owner>>,
     /// Partition of each conversation: its hash is not worked out for every event.
     partitions: Vec<u16>,
 }
@@ -43,6 +61,7 @@ impl Check for Invariant {
                     self.size(ground);
                 }
                 self.owner(ground, None, *partition, *epoch, *owner, tally);
+                self.says_so_too_late(ground, *partition, *epoch, *owner, tally);
                 return;
             }
             _ => return,
@@ -53,6 +72,9 @@ impl Check for Invariant {
         }
         let partition = Partition(self.partitions[step.conversation]);
         self.owner(ground, Some(step), partition, epoch, owner, tally);
+        if matches!(event.is, What::Accepted { .. }) {
+            self.was_succeeded(ground, step, partition, epoch, tally);
+        }
         if let Some(other) = self.reign(step.conversation, epoch.0, step.sequence) {
             let about = About {
                 conversation: Some(step.conversation),
@@ -75,6 +97,62 @@ impl Check for Invariant {
 }
 
 impl Invariant {
+    /// An answer names an epoch whose successor had been seen before the message was invoked.
+    fn was_succeeded(
+        &self,
+        ground: &Ground,
+        step: &Step,
+        partition: Partition,
+        epoch: Epoch,
+        tally: &mut Tally,
+    ) {
+        let (Some(open), Some((place, record))) = (step.answered, step.send) else { return };
+        let later = self.owners[partition.0 as usize]
+            .iter()
+            .rfind(|owner| owner.epoch > epoch.0 && owner.seen_at < open.since);
+        let Some(later) = later else { return };
+        let lane = place.lane as usize;
+        let about = About {
+            sequence: Some(step.sequence),
+            life: Some((later.seen_at, ground.now)),
+            ..ground.about_send(lane, &record)
+        };
+        tally.violated(ground, about, || {
+            format!(
+                "message {} was sent at {:.3} s and accepted under epoch {epoch} of partition \
+                 {partition}, and store-{} had accepted under epoch {} at {:.3} s",
+                ground.name_of(lane, record.id),
+                open.since as f64 / 1e6,
+                later.node,
+                later.epoch,
+                later.seen_at as f64 / 1e6
+            )
+        });
+    }
+
+    /// At the end the owner is the one of the newest epoch.
+    fn says_so_too_late(
+        &self,
+        ground: &Ground,
+        partition: Partition,
+        epoch: Epoch,
+        node: NodeNumber,
+        tally: &mut Tally,
+    ) {
+        let Some(judged_at) = ground.run.judged_at else { return };
+        let newest = self.owners[partition.0 as usize].iter().rfind(|o| o.seen_at < judged_at);
+        let Some(newest) = newest.filter(|newest| newest.epoch > epoch.0) else { return };
+        tally.violated(ground, About::default(), || {
+            format!(
+                "at the end store-{node} owns partition {partition} under epoch {epoch}, and epoch {} \
+                 of store-{} was seen at {:.3} s",
+                newest.epoch,
+                newest.node,
+                newest.seen_at as f64 / 1e6
+            )
+        });
+    }
+
     fn size(&mut self, ground: &Ground) {
         let (conversations, partitions) = (ground.header.conversations, ground.header.partitions);
         self.reigns.resize(conversations as usize, Vec::new());
@@ -121,13 +199,15 @@ impl Invariant {
         }
         let owners = &mut self.owners[partition.0 as usize];
         let known = match owners.last() {
-            Some(last) if last.0 == epoch.0 => Ok(owners.len() - 1),
-            _ => owners.binary_search_by_key(&epoch.0, |known| known.0),
+            Some(last) if last.epoch == epoch.0 => Ok(owners.len() - 1),
+            _ => owners.binary_search_by_key(&epoch.0, |known| known.epoch),
         };
         match known {
-            Err(at) => owners.insert(at, (epoch.0, owner.0)),
-            Ok(at) if owners[at].1 != owner.0 => {
-                let other = owners[at].1;
+            Err(at) => {
+                owners.insert(at, Owner { epoch: epoch.0, node: owner.0, seen_at: ground.now });
+            }
+            Ok(at) if owners[at].node != owner.0 => {
+                let other = owners[at].node;
                 let about = About {
                     conversation: step.map(|step| step.conversation),
                     sequence: step.map(|step| step.sequence),

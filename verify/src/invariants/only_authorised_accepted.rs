@@ -1,39 +1,55 @@
-//! **Only the authorised are accepted.** A(m, q) => the sender's token was valid when m was invoked
-//! (not later than a revocation + `revocation_us`, unless a new token was granted since), and the
-//! sender is a member of the conversation at q.
+//! **Only the authorised are accepted.** A(m, q) => the sender's token was valid when m was invoked,
+//! the sender is a member of the conversation at q, and if m edits or deletes a message, the sender is
+//! that message's author. And a session that began before its user's tokens were revoked shows nothing
+//! that was invoked when they had been revoked for too long.
 //!
-//! Streaming: the time of revocation per user, 8 bytes; membership is judged at the end, when all
-//! joins and departures are known. Where the log was not read and no join is known, or a change
-//! was asked for without an answer, membership is not judged.
+//! - A token is valid until the time without an active fault since the revocation exceeds
+//!   `revocation_us` (while a fault is active the cluster may not have heard of it), and again from the
+//!   moment when the user was granted a new one.
+//! - Judged: answers, edits and deletions seen.
+//! - Excused: where the log was not read and no join is known, or a change was asked for without an
+//!   answer, membership is not judged.
+//! - Broken by: an edit by another member. Not by: a message that was invoked before the revocation and
+//!   accepted after it.
+//!
+//! Streaming: the time of revocation per user, 8 bytes, and the author of each sequence, 4 bytes;
+//! membership is judged at the end, when all joins and departures are known.
 
-use super::Check;
+use super::{Check, about_entry};
 use crate::ground::ledger::fate;
 use crate::ground::pairs::Standing;
 use crate::ground::recent::About;
-use crate::ground::{Ground, Step};
-use crate::history::event::{Event, What};
+use crate::ground::{Ground, Step, short};
+use crate::history::event::{Event, Said, Seen, What};
 use crate::tally::Tally;
+use protocol::UserId;
 
 #[derive(Default)]
 pub(crate) struct Invariant;
 
 impl Check for Invariant {
     fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, tally: &mut Tally) {
-        if !matches!(event.is, What::Accepted { .. }) {
-            return;
-        }
-        tally.judged += 1;
-        let Some((_, record)) = step.send else { return };
-        if record.is(fate::LATE) && !record.is(fate::ACCEPTED) {
-            let about =
-                About { device: Some(step.device), message: Some(record.id), ..About::default() };
-            tally.violated(ground, about, || {
-                format!(
-                    "message {} of {} was accepted, and its token had been revoked before",
-                    record.id,
-                    ground.device_name(step.device)
-                )
-            });
+        match &event.is {
+            What::Accepted { .. } => {
+                tally.judged += 1;
+                let Some((place, record)) = step.send else { return };
+                if record.is(fate::LATE) && !record.is(fate::ACCEPTED) {
+                    let lane = place.lane as usize;
+                    tally.violated(ground, ground.about_send(lane, &record), || {
+                        let name = ground.name_of(lane, record.id);
+                        format!(
+                            "message {name} was accepted, and its token had been revoked before"
+                        )
+                    });
+                }
+            }
+            What::Shown { entry, .. } | What::Read { entry, .. } | What::Stored { entry } => {
+                self.author(ground, step, entry, tally);
+                if matches!(event.is, What::Shown { .. }) {
+                    self.served(ground, step, entry, tally);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -46,24 +62,59 @@ impl Check for Invariant {
                 if ground.standing(who, record.acked) != Standing::Outside {
                     continue;
                 }
-                let about = About {
-                    device: Some(lane),
-                    conversation: Some(record.conversation as usize),
-                    sequence: Some(record.acked),
-                    message: Some(record.id),
-                    ..About::default()
-                };
-                tally.violated(ground, about, || {
+                tally.violated(ground, ground.about_send(lane, record), || {
                     format!(
-                        "message {} of {} was accepted as sequence {} of conversation {}, where \
-                         the user is no member",
-                        record.id,
-                        ground.device_name(lane),
+                        "message {} was accepted as sequence {} of conversation {}, where its \
+                         author is no member",
+                        ground.name_of(lane, record.id),
                         record.acked,
                         record.conversation + 1
                     )
                 });
             }
+        }
+    }
+}
+
+impl Invariant {
+    /// An edit or a deletion is its message's author's.
+    fn author(&self, ground: &Ground, step: &Step, entry: &Seen, tally: &mut Tally) {
+        let (Said::Edit { target, .. } | Said::Delete { target }) = entry.said else { return };
+        if step.target.author == 0 {
+            return;
+        }
+        tally.judged += 1;
+        if u64::from(step.target.author) != entry.author.0 {
+            let about = About { other: Some(short(target)), ..about_entry(step, entry) };
+            tally.violated(ground, about, || {
+                format!(
+                    "user {} changed message {target} of conversation {}, which user {} had written",
+                    entry.author, entry.conversation, step.target.author
+                )
+            });
+        }
+    }
+
+    /// A session whose user's tokens were revoked before ends.
+    fn served(&self, ground: &Ground, step: &Step, entry: &Seen, tally: &mut Tally) {
+        let user = step.device as u64 / u64::from(ground.header.devices_per_user) + 1;
+        let revoked = ground.revoked[user as usize - 1];
+        if revoked == u64::MAX || ground.devices[step.device].opened_at >= revoked {
+            return;
+        }
+        tally.judged += 1;
+        let Some(sent_at) = step.log.sent_at().filter(|sent_at| *sent_at > revoked) else { return };
+        if ground.is_revoked(UserId(user), sent_at) {
+            tally.violated(ground, about_entry(step, entry), || {
+                format!(
+                    "{} showed sequence {} of conversation {}, which was sent {:.3} s after its \
+                     user's tokens were revoked",
+                    ground.device_name(step.device),
+                    entry.sequence,
+                    entry.conversation,
+                    (sent_at - revoked) as f64 / 1e6
+                )
+            });
         }
     }
 }

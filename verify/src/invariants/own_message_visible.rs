@@ -2,7 +2,13 @@
 //! user begins names a head of at least q, and contains m if it covers q (unless retention removed
 //! it).
 //!
-//! A read covers what lies behind `after` up to its last entry, or up to the head if it is whole.
+//! - A read covers what lies behind `after` up to its last entry, or up to the head if it is whole.
+//! - Judged: reads of a user to whom an own message had been accepted.
+//! - Excused: a hole in a read where it stays unknown whether the user was a member is a reason for an
+//!   unknown verdict.
+//! - Broken by: a read that ends before an own message and is whole. Not by: one that ends there because
+//!   its page was full.
+//!
 //! Streaming: the highest own accepted sequence per (user, conversation) is taken along with each
 //! read; only if entries are missing the ledger is searched.
 

@@ -1,6 +1,10 @@
 //! **Queues stay bounded.** Each level that a node reports (queues, memory, file descriptors) is at most
 //! the limit that it reports with it; a limit of 0 means that there is none, and nothing is judged.
 //!
+//! - Judged: readings with a limit.
+//! - Excused: nothing.
+//! - Broken by: a level of 11 with a limit of 10. Not by: a level of 10.
+//!
 //! Streaming: a comparison.
 
 use super::Check;

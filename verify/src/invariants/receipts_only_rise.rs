@@ -1,10 +1,14 @@
-//! **Receipts only rise.** Within one session of an observer, neither cursor of another member falls;
-//! a stored cursor is not below what anybody was told; read <= delivered; and delivered never exceeds
-//! what a device of that member has shown (or behind which its stream began).
+//! **Receipts only rise.** Neither cursor of another member that a device displays ever falls; a stored
+//! cursor is not below what anybody was told; read <= delivered; delivered never exceeds what a device
+//! of that member has shown (or behind which its stream began); and nobody is told of the cursors of a
+//! conversation, nor of a user, who never joined it.
 //!
-//! Across sessions of an observer nothing is promised: receipts are best effort, and two gateways may
-//! be apart. Streaming: 24 bytes per (observing device, conversation, member), up to 4 million; beyond
-//! that a share of the observers is judged, and the unit says which.
+//! - Judged: receipts sent, displayed and stored.
+//! - Excused: in a history of format 1, a fall between two sessions of the observer. Beyond 4 million
+//!   (observer, conversation, member) further ones are judged for their bounds only.
+//! - Broken by: a display that goes back from 7 to 5. Not by: the same receipt displayed twice.
+//!
+//! Streaming: 24 bytes per (observing device, conversation, member).
 
 use super::Check;
 use crate::ground::recent::About;
@@ -12,7 +16,7 @@ use crate::ground::{Ground, Step, short};
 use crate::history::event::{Event, What};
 use crate::tally::Tally;
 use protocol::Sequence;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Observed cursors that are kept.
 const MOST: usize = 1 << 22;
@@ -65,11 +69,32 @@ impl Check for Invariant {
         }
     }
 
-    fn finish(&mut self, _: &Ground, tally: &mut Tally) {
-        if self.unjudged > 0 {
-            let all = tally.judged;
-            tally.note = Some(format!("{} of {all} for their bounds only", self.unjudged));
+    fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
+        let mut strangers = BTreeSet::new();
+        for &(pair, member) in self.observed.keys() {
+            let who = &ground.pairs.whos[(pair / ground.header.devices_per_user) as usize];
+            for user in [who.user, member] {
+                strangers.insert((user, who.conversation));
+            }
         }
+        for (user, conversation) in strangers {
+            let log = &ground.logs[conversation as usize];
+            let who = ground.pairs.find(user, conversation);
+            let joined = who.is_some_and(|who| ground.pairs.whos[who as usize].ever_joined());
+            if joined || log.known_from().is_none_or(|from| from > 1) {
+                continue;
+            }
+            let about = About { conversation: Some(conversation as usize), ..About::default() };
+            tally.violated(ground, about, || {
+                format!(
+                    "receipts of conversation {} were told to or about user {}, who never joined it",
+                    conversation + 1,
+                    user + 1
+                )
+            });
+        }
+        tally.judged -= self.unjudged;
+        tally.excuse("judged for their bounds only", self.unjudged);
     }
 }
 
@@ -114,7 +139,7 @@ impl Invariant {
                 let session = ground.devices[step.device].session;
                 let now = Cursors { session, delivered, read };
                 let before = self.observed.insert(key, now)?;
-                if before.session != session {
+                if before.session != session && ground.header.format < 2 {
                     return None;
                 }
                 before
@@ -167,9 +192,26 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_that_fell_is_noticed_within_a_session() {
+    fn a_display_that_goes_back_is_noticed() {
         violated(NAME, &seen(seen(talk(), 4, 3), 3, 3).finish());
-        clean(NAME, &seen(seen(talk(), 4, 3).lose(1, 1).connect(1, 1), 3, 3).finish());
+        let mut back = seen(seen(talk(), 4, 3).lose(1, 1).connect(1, 1), 3, 3).finish();
+        violated(NAME, &back);
+        back.header.format = 1;
+        clean(NAME, &back);
+    }
+
+    #[test]
+    fn receipts_of_strangers_are_noticed() {
+        let strange = Builder::new(3, 1).group(1, &[1, 2]).connect_all().say(1, 1);
+        let device = strange.device(3, 1);
+        let told = What::ReceiptSeen {
+            device,
+            conversation: ConversationId(1),
+            user: UserId(2),
+            delivered: Sequence(3),
+            read: Sequence(3),
+        };
+        violated(NAME, &strange.push(told).finish());
     }
 
     #[test]

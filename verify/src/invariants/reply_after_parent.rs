@@ -2,6 +2,12 @@
 //! and the device has shown p before; unless p lies before the device's first stream, the user was
 //! not a member at p or departed between p and q, or retention removed p.
 //!
+//! - Judged: replies shown.
+//! - Excused: nothing. Where the log was not read, and it stays unknown whether the user was a member,
+//!   a missing parent is a reason for an unknown verdict.
+//! - Broken by: a reply that is shown before its parent. Not by: a reply to a message from before the
+//!   device's first stream.
+//!
 //! Streaming: one look into the device's shown intervals, O(1) in a sound run.
 
 use super::{Check, about_entry};

@@ -1,9 +1,15 @@
 //! **A sender's order is kept.** For sends m and m' of one device in one conversation with
 //! id(m) < id(m'), and sequences q and q': q < q'.
 //!
-//! A send that was refused for now gave up its place: it is left out. Streaming: the ledger is in the
-//! order of the ids and holds every sequence; one pass at the end compares neighbours. What looks
-//! wrong at the first sighting leaves its evidence then.
+//! - Judged: sends with a sequence.
+//! - Excused: a send that was refused for now (`rate_limited`, `unavailable`, `unauthorised`) and came
+//!   again more than 25 s after the refusal: so long its place is held (docs/protocol.md, "What a
+//!   client must do", 3).
+//! - Broken by: a later message that is sequenced first, also if the earlier one had been refused for
+//!   now and came again in time. Not by: one that came again after 26 s.
+//!
+//! Streaming: the ledger is in the order of the ids and holds every sequence; one pass at the end
+//! compares neighbours. What looks wrong at the first sighting leaves its evidence then.
 
 use super::{Check, about_entry, is_sent};
 use crate::ground::ledger::{Place, Record, fate};
@@ -52,7 +58,11 @@ impl Check for Invariant {
         let mut highest: BTreeMap<u32, (u64, u32)> = BTreeMap::new();
         for (lane, records) in ground.ledger.lanes() {
             highest.clear();
-            for record in records.iter().filter(|r| sequence(r) != 0 && !r.is(fate::DEFERRED)) {
+            for record in records.iter().filter(|r| sequence(r) != 0) {
+                if record.is(fate::LAPSED) {
+                    tally.excuse("came again after its place was given up", 1);
+                    continue;
+                }
                 tally.judged += 1;
                 let at = sequence(record);
                 let (before, high) = highest.entry(record.conversation).or_default();
@@ -60,13 +70,7 @@ impl Check for Invariant {
                     (*before, *high) = (record.id, at);
                     continue;
                 }
-                let about = About {
-                    device: Some(lane),
-                    conversation: Some(record.conversation as usize),
-                    sequence: Some(at),
-                    other: Some(*high),
-                    message: Some(record.id),
-                };
+                let about = About { other: Some(*high), ..ground.about_send(lane, record) };
                 let early = self.early.remove(&(lane, record.id));
                 tally.confirmed(|| {
                     early.unwrap_or_else(|| {
@@ -85,13 +89,10 @@ const fn sequence(record: &Record) -> u32 {
 }
 
 fn sentence(ground: &Ground, lane: usize, first: (u64, u32), second: (u64, u32)) -> String {
+    let [one, other] = [first.0, second.0].map(|id| ground.name_of(lane, id));
     format!(
-        "{} sent message {} before message {}, and they became sequences {} and {}",
-        ground.device_name(lane),
-        first.0,
-        second.0,
-        first.1,
-        second.1
+        "message {one} was sent before {other}, and they are sequences {} and {}",
+        first.1, second.1
     )
 }
 
@@ -127,14 +128,21 @@ mod tests {
         assert!(!finding.evidence[0].history.is_empty());
     }
 
-    #[test]
-    fn a_message_that_was_refused_for_now_has_given_up_its_place() {
-        let deferred = overtaken(|builder| {
+    fn refused_for(waited: u64) -> Builder {
+        overtaken(|builder| {
             let device = builder.device(1, 1);
             let (conversation, message) = (ConversationId(1), ClientMessageId(1));
             let reason = RejectReason::RateLimited;
-            builder.push(What::Rejected { device, conversation, message, reason })
-        });
-        clean(NAME, &deferred.finish());
+            builder
+                .push(What::Rejected { device, conversation, message, reason })
+                .wait(waited)
+                .push(What::Resent { device, conversation, message })
+        })
+    }
+
+    #[test]
+    fn the_place_of_a_message_that_was_refused_for_now_is_held_for_25_s() {
+        clean(NAME, &refused_for(26_000_000).finish());
+        violated(NAME, &refused_for(24_000_000).finish());
     }
 }

@@ -1,6 +1,10 @@
 //! **The answer tells the truth.** Every answer to a send, retries included, names the same sequence q;
 //! and the entry that anybody sees at q is that message, and no other entry is.
 //!
+//! - Judged: answers, and sightings at a sequence that was told.
+//! - Excused: nothing.
+//! - Broken by: a retry that is told another sequence. Not by: the same answer twice.
+//!
 //! Streaming: the ledger holds the sequence that was told first (4 bytes per send), the log the
 //! fingerprint of what was promised for each sequence (4 bytes): whichever comes second is compared.
 
@@ -57,11 +61,19 @@ impl Check for Invariant {
             conversation: Some(step.conversation),
             sequence: Some(step.sequence),
             other: record.map(|r| if r.acked == step.sequence { r.seen } else { r.acked }),
-            message: record.map(|r| r.id),
+            message: step.send.map(|(place, record)| {
+                let devices = u64::from(ground.header.devices_per_user);
+                (u64::from(place.lane) / devices + 1, record.id)
+            }),
+            life: None,
         };
         tally.violated(ground, about, || {
-            let name =
-                record.map_or_else(|| "an entry".to_owned(), |r| format!("message {}", r.id));
+            let name = step.send.map_or_else(
+                || "an entry".to_owned(),
+                |(place, record)| {
+                    format!("message {}", ground.name_of(place.lane as usize, record.id))
+                },
+            );
             let conversation = step.conversation + 1;
             format!(
                 "{name} is sequence {} of conversation {conversation}, and {fault}",

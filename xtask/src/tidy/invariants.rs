@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     fn claim(name: &'static str, catches: &'static [&'static str]) -> Claim {
-        Claim { name, claim: "", unit: "", source: "", catches }
+        Claim { name, claim: "", unit: "", source: "", since_format: 1, catches }
     }
 
     fn told(findings: Vec<Finding>) -> Vec<String> {
