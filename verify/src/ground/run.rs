@@ -102,9 +102,9 @@ impl Run {
         !self.limits.is_empty()
     }
 
-    /// Whether no fault has been active since a time.
-    pub const fn is_calm_since(&self, time: u64) -> bool {
-        self.active == 0 && self.calm_since <= time
+    /// The faults that were active at a time or later.
+    pub fn faults_since(&self, time: u64) -> impl Iterator<Item = &Fault> {
+        self.faults.iter().filter(move |fault| fault.ended.is_none_or(|ended| ended >= time))
     }
 
     /// How long no fault has been active, counted from `since` at the earliest.

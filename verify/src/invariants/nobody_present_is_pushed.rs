@@ -2,12 +2,14 @@
 //! accepted or seen message, u is a member at its sequence and not its author; and not: a device of u had
 //! the conversation's stream in one session from before S(m) until the notification, and showed m in
 //! that session. All notifications of one (u, m) carry one idempotency key; and one that was taken
-//! comes again only if its answer may have been lost: a fault was active since, or within `stuck_us`
-//! before.
+//! comes again only as often as its answer or its job may have been lost: five times (the attempts at
+//! one job) for each fault on a notifier, a broker or a client host (they carry the provider), once for
+//! each other fault, that was active since `stuck_us` before it was taken first.
 //!
 //! - Judged: notifications handed to the provider.
-//! - Excused: a key of a notification that lies more than 65,536 others back. Presence where S(m) is not
-//!   known, since m was accepted after its device had given it up.
+//! - Excused: presence in a history of format 1 (clusters of that time pushed to whoever was there after
+//!   a store's restart), and where S(m) is not known, since m was accepted after its device had given
+//!   it up; a key of a notification that lies more than 65,536 others back.
 //! - Broken by: a notification of a message that no conversation has; the same one five times. Not by: a
 //!   notification to a user who comes back just then.
 //!
@@ -27,6 +29,15 @@ const KEYS: usize = 1 << 16;
 /// run has next to none.
 const SUSPECTS: usize = 1 << 16;
 
+/// Attempts that a notifier makes at one job (docs/running.md).
+const ATTEMPTS: u64 = 5;
+
+/// Whether a fault on these nodes may lose the answers of the push provider, or the settlement of its
+/// jobs.
+fn may_lose_answers(target: &str) -> bool {
+    ["notifier", "broker", "clients"].iter().any(|role| target.contains(role))
+}
+
 /// A (user and conversation, sequence).
 type Target = (u32, u32);
 
@@ -42,8 +53,8 @@ struct Suspect {
 pub(crate) struct Invariant {
     keys: BTreeMap<Target, u64>,
     recent: VecDeque<Target>,
-    /// When each of the last ones was taken.
-    taken: BTreeMap<Target, u64>,
+    /// When each of the last ones was taken first, and how often again.
+    taken: BTreeMap<Target, (u64, u64)>,
     suspects: BTreeMap<Target, Suspect>,
     all: Vec<Target>,
     unkept: u64,
@@ -64,7 +75,9 @@ impl Check for Invariant {
                     return;
                 };
                 self.repeated(ground, event, (who, short(*sequence)), (*key, *taken), tally);
-                self.suspect(ground, (who, short(*sequence)));
+                if ground.header.format >= 2 {
+                    self.suspect(ground, (who, short(*sequence)));
+                }
             }
             What::Shown { .. } if !self.suspects.is_empty() => {
                 let session = ground.devices[step.device].session;
@@ -130,14 +143,6 @@ impl Invariant {
                     format!("{}, under another idempotency key than before", name(ground, target))
                 });
             }
-            let before = self.taken.get(&target);
-            let patience = ground.header.deadlines.stuck_us;
-            let is_calm = |at: u64| ground.run.is_calm_since(at.saturating_sub(patience));
-            if taken && before.is_some_and(|&at| is_calm(at)) {
-                tally.violated_by(ground, event, || {
-                    format!("{} again, and nothing can have lost the answer", name(ground, target))
-                });
-            }
         } else {
             self.keys.insert(target, key);
             self.recent.push_back(target);
@@ -150,7 +155,32 @@ impl Invariant {
             }
         }
         if taken {
-            self.taken.entry(target).or_insert(ground.now);
+            self.again(ground, target, tally);
+        }
+    }
+
+    /// A notification is taken: how often may it be?
+    fn again(&mut self, ground: &Ground, target: Target, tally: &mut Tally) {
+        let Some((first_at, again)) = self.taken.get_mut(&target) else {
+            self.taken.insert(target, (ground.now, 0));
+            return;
+        };
+        *again += 1;
+        let patience = ground.header.deadlines.stuck_us;
+        let allowed: u64 = ground
+            .run
+            .faults_since(first_at.saturating_sub(patience))
+            .map(|fault| if may_lose_answers(&fault.target) { ATTEMPTS } else { 1 })
+            .sum();
+        if *again > allowed {
+            let again = *again;
+            tally.late(ground, about(ground, target), || {
+                format!(
+                    "{}, for the {}. time, and nothing can have lost that many answers",
+                    name(ground, target),
+                    again + 1
+                )
+            });
         }
     }
 
@@ -181,16 +211,19 @@ fn name(ground: &Ground, (who, sequence): Target) -> String {
     format!("user {user} was pushed about sequence {sequence} of conversation {conversation}")
 }
 
-fn report(ground: &Ground, target: Target, tally: &mut Tally, why: &str) {
+fn about(ground: &Ground, target: Target) -> About {
     let conversation = ground.pairs.whos[target.0 as usize].conversation as usize;
     let entry = ground.logs[conversation].get(target.1);
-    let about = About {
+    About {
         conversation: Some(conversation),
         sequence: Some(target.1),
         life: (entry.acked_at > 0).then_some((entry.acked_at, entry.acked_at)),
         ..About::default()
-    };
-    tally.violated(ground, about, || format!("{}, {why}", name(ground, target)));
+    }
+}
+
+fn report(ground: &Ground, target: Target, tally: &mut Tally, why: &str) {
+    tally.violated(ground, about(ground, target), || format!("{}, {why}", name(ground, target)));
 }
 
 #[cfg(test)]
@@ -244,6 +277,11 @@ mod tests {
         violated(NAME, &pushed(pushed(talk(), 3, 4, 7), 3, 4, 7).finish());
         let cut = || talk().fault(1, "cut", "notifier-1", 1_000);
         clean(NAME, &pushed(pushed(cut(), 3, 4, 7), 3, 4, 7).finish());
+        let five = |fault: &str| {
+            let once = talk().fault(1, fault, "store-1", 1_000);
+            (0..5).fold(once, |run, _| pushed(run, 3, 4, 7)).finish()
+        };
+        violated(NAME, &five("kill"));
         let other_key = pushed(pushed(cut(), 3, 4, 7), 3, 4, 8).finish();
         assert_eq!(finding(NAME, &other_key).violations, 1);
     }
