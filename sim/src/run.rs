@@ -138,8 +138,7 @@ impl<'a> Run<'a> {
         let load = scenario.load.lasts();
         let at_random = scenario.random_faults.as_ref();
         let episodes = at_random.map(|wanted| random::episodes(&mut random, wanted, load));
-        let faults = scenario.faults.iter().cloned().chain(episodes.into_iter().flatten());
-        let agenda = Agenda::new(faults, load);
+        let agenda = Agenda::new(&scenario.faults, episodes.unwrap_or_default(), load);
         Self {
             scenario,
             sim,

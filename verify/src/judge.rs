@@ -199,10 +199,26 @@ mod tests {
 
     #[test]
     fn a_fault_without_effect_or_end_is_doubtful() {
-        let began = What::FaultBegan { fault: 1, kind: "cut".into(), target: "store-1".into() };
+        let began = fault_began(1, false);
         let idle = talk().push(began.clone()).push(What::FaultEnded { fault: 1, effect: 0 });
         assert_eq!(doubts(&idle.finish()), ["fault 1 (cut on store-1) had no effect"]);
         assert_eq!(doubts(&talk().push(began).finish()), ["fault 1 (cut on store-1) never ended"]);
+    }
+
+    #[test]
+    fn random_faults_are_doubtful_only_if_none_had_an_effect() {
+        let with = |effects: [u64; 2]| {
+            let drawn = (1..).zip(effects).fold(talk(), |talk, (fault, effect)| {
+                talk.push(fault_began(fault, true)).push(What::FaultEnded { fault, effect })
+            });
+            judge(&drawn.finish()).doubts
+        };
+        assert_eq!(with([0, 7]), Vec::<String>::new());
+        assert_eq!(with([0, 0]), ["none of the 2 random faults had an effect"]);
+    }
+
+    fn fault_began(fault: u32, drawn: bool) -> What {
+        What::FaultBegan { fault, kind: "cut".into(), target: "store-1".into(), drawn }
     }
 
     #[test]

@@ -151,6 +151,7 @@ pub async fn inflict(
             fault: number,
             kind: fault.word.into(),
             target: "cluster".into(),
+            drawn: false,
         });
         let effect = inflict_one(cluster, &fault, journal, http).await;
         let counted = *effect.as_ref().unwrap_or(&0);

@@ -233,8 +233,12 @@ impl Made<'_> {
     fn faults(&mut self) {
         for (number, (kind, target, from, to, effect)) in self.shape.faults.iter().enumerate() {
             let fault = number as u32;
-            let began =
-                What::FaultBegan { fault, kind: (*kind).into(), target: (&**target).into() };
+            let began = What::FaultBegan {
+                fault,
+                kind: (*kind).into(),
+                target: (&**target).into(),
+                drawn: false,
+            };
             self.events.push(Event { at: from * 1_000, is: began });
             let ended = What::FaultEnded { fault, effect: *effect };
             self.events.push(Event { at: to * 1_000, is: ended });

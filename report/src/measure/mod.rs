@@ -137,7 +137,7 @@ impl Measurements {
             What::DeadLetter { .. } => totals.dead_letters += 1,
             What::Stored { .. } => totals.stored += 1,
             What::Owner { .. } => totals.owners += 1,
-            What::FaultBegan { fault, kind, target } => {
+            What::FaultBegan { fault, kind, target, .. } => {
                 totals.faults += 1;
                 self.faults.began(self.now, *fault, kind, target);
             }

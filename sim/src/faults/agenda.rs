@@ -10,9 +10,16 @@ use verify::history::What;
 /// The faults of one run.
 pub struct Agenda {
     /// Not begun, the next one last.
-    waiting: Vec<Fault>,
+    waiting: Vec<Due>,
     active: Vec<Running>,
     next_number: u32,
+}
+
+/// A fault that is to begin.
+struct Due {
+    fault: Fault,
+    /// By lot, not by the scenario's schedule.
+    drawn: bool,
 }
 
 struct Running {
@@ -23,10 +30,10 @@ struct Running {
 }
 
 impl Agenda {
-    /// The occurrences of all faults within a load of this length.
-    pub fn new(faults: impl IntoIterator<Item = Fault>, load: Duration) -> Self {
-        let mut waiting: Vec<Fault> = faults
-            .into_iter()
+    /// The occurrences of all scheduled faults within a load of this length, and the episodes drawn.
+    pub fn new(scheduled: &[Fault], episodes: Vec<Fault>, load: Duration) -> Self {
+        let scheduled = scheduled
+            .iter()
             .flat_map(|fault| {
                 let every = fault.every.filter(|every| !every.is_zero()).unwrap_or(load);
                 let times = std::iter::successors(Some(fault.at), move |at| Some(*at + every));
@@ -36,8 +43,10 @@ impl Agenda {
                     .take(if repeats { usize::MAX } else { 1 })
                     .map(move |at| Fault { at, ..fault.clone() })
             })
-            .collect();
-        waiting.sort_by_key(|fault| std::cmp::Reverse(fault.at));
+            .map(|fault| Due { fault, drawn: false });
+        let drawn = episodes.into_iter().map(|fault| Due { fault, drawn: true });
+        let mut waiting: Vec<Due> = scheduled.chain(drawn).collect();
+        waiting.sort_by_key(|due| std::cmp::Reverse(due.fault.at));
         Self { waiting, active: Vec::new(), next_number: 1 }
     }
 
@@ -56,9 +65,9 @@ impl Agenda {
     ) {
         self.change(stage, loaded);
         self.end(stage, loaded, record);
-        while self.waiting.last().is_some_and(|fault| fault.at <= loaded) {
-            if let Some(fault) = self.waiting.pop() {
-                self.begin(fault, stage, directory, loaded, record);
+        while self.waiting.last().is_some_and(|due| due.fault.at <= loaded) {
+            if let Some(due) = self.waiting.pop() {
+                self.begin(due, stage, directory, loaded, record);
             }
         }
     }
@@ -71,7 +80,7 @@ impl Agenda {
 
     fn begin(
         &mut self,
-        fault: Fault,
+        Due { fault, drawn }: Due,
         stage: &mut Stage<'_, '_>,
         directory: &Directory<'_>,
         loaded: Duration,
@@ -86,7 +95,7 @@ impl Agenda {
             hosts.retain(|host| !stage.hosts.get(host).gate.is_closed());
         }
         // An episode drawn at random may meet a host that is down already: then it does not happen.
-        if fault.line == 0 && hosts.is_empty() && pairs.is_empty() {
+        if drawn && hosts.is_empty() && pairs.is_empty() {
             return;
         }
         let mut active = Active { number, kind: fault.kind, hosts, pairs, effect: 0 };
@@ -94,6 +103,7 @@ impl Agenda {
             fault: number,
             kind: active.kind.word().into(),
             target: active.description().into(),
+            drawn,
         });
         active.begin(stage);
         let next_change = active.next_change(loaded, loaded);

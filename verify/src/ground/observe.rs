@@ -105,8 +105,8 @@ impl Ground {
         let now = self.now;
         match what {
             What::Phase(phase) => self.run.phase(*phase, now),
-            What::FaultBegan { fault, kind, target } => {
-                self.run.fault_began(*fault, kind, target, now);
+            What::FaultBegan { fault, kind, target, drawn } => {
+                self.run.fault_began(*fault, (kind, target), *drawn, now);
             }
             What::FaultEnded { fault, effect } => self.run.fault_ended(*fault, *effect, now),
             What::MemberAsked { conversation, user, add } => {

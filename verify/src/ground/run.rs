@@ -10,6 +10,7 @@ pub(crate) struct Fault {
     pub number: u32,
     pub kind: Arc<str>,
     pub target: Arc<str>,
+    pub drawn: bool,
     pub began: u64,
     pub ended: Option<u64>,
 }
@@ -57,8 +58,17 @@ pub(crate) struct Run {
     calm_since: u64,
     /// Limits of the load generator, and how often it met them.
     limits: BTreeMap<Arc<str>, u64>,
+    drawn: Drawn,
     doubts: Vec<String>,
     further_doubts: u64,
+}
+
+/// Faults that were drawn by lot and have ended. One of them may find nothing to disturb; all of them,
+/// and the run was not what the scenario wanted.
+#[derive(Default)]
+struct Drawn {
+    faults: u64,
+    with_effect: u64,
 }
 
 /// Doubts that are spelled out.
@@ -112,7 +122,13 @@ impl Run {
         if self.active > 0 { 0 } else { now.saturating_sub(since.max(self.calm_since)) }
     }
 
-    pub fn fault_began(&mut self, number: u32, kind: &Arc<str>, target: &Arc<str>, now: u64) {
+    pub fn fault_began(
+        &mut self,
+        number: u32,
+        (kind, target): (&Arc<str>, &Arc<str>),
+        drawn: bool,
+        now: u64,
+    ) {
         self.first_fault_at = self.first_fault_at.or(Some(now));
         self.active += 1;
         if self.faults.len() >= MOST_FAULTS {
@@ -120,22 +136,22 @@ impl Run {
             self.faults.remove(ended.unwrap_or(0));
         }
         let (kind, target) = (kind.clone(), target.clone());
-        self.faults.push(Fault { number, kind, target, began: now, ended: None });
+        self.faults.push(Fault { number, kind, target, drawn, began: now, ended: None });
     }
 
     pub fn fault_ended(&mut self, number: u32, effect: u64, now: u64) {
         let found = self.faults.iter_mut().rev().find(|f| f.number == number && f.ended.is_none());
-        let name = found.map(|fault| {
-            fault.ended = Some(now);
-            (self.active, self.calm_since) = (self.active.saturating_sub(1), now);
-            format!("{} on {}", fault.kind, fault.target)
-        });
-        match name {
-            None => self.doubt(format!("fault {number} ended but never began")),
-            Some(name) if effect == 0 => {
-                self.doubt(format!("fault {number} ({name}) had no effect"));
-            }
-            Some(_) => {}
+        let Some(fault) = found else {
+            return self.doubt(format!("fault {number} ended but never began"));
+        };
+        fault.ended = Some(now);
+        (self.active, self.calm_since) = (self.active.saturating_sub(1), now);
+        if fault.drawn {
+            self.drawn.faults += 1;
+            self.drawn.with_effect += u64::from(effect > 0);
+        } else if effect == 0 {
+            let why = format!("fault {number} ({} on {}) had no effect", fault.kind, fault.target);
+            self.doubt(why);
         }
     }
 
@@ -186,6 +202,9 @@ impl Run {
             .collect();
         for doubt in unended {
             self.doubt(doubt);
+        }
+        if self.drawn.faults > 0 && self.drawn.with_effect == 0 {
+            self.doubt(format!("none of the {} random faults had an effect", self.drawn.faults));
         }
         let mut doubts = std::mem::take(&mut self.doubts);
         if self.further_doubts > 0 {

@@ -187,9 +187,14 @@ impl Builder {
 
     /// A fault that did something, from now on for some time.
     pub fn fault(self, fault: u32, kind: &str, target: &str, lasts: u64) -> Self {
-        self.push(What::FaultBegan { fault, kind: kind.into(), target: target.into() })
-            .wait(lasts)
-            .push(What::FaultEnded { fault, effect: 1 })
+        self.push(What::FaultBegan {
+            fault,
+            kind: kind.into(),
+            target: target.into(),
+            drawn: false,
+        })
+        .wait(lasts)
+        .push(What::FaultEnded { fault, effect: 1 })
     }
 
     /// All faults have ended.

@@ -59,6 +59,11 @@ const fn is_zero(key: &u64) -> bool {
     *key == 0
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
 /// What is taken if a history of format 1 does not say.
 const fn yes() -> bool {
     true
@@ -293,8 +298,14 @@ pub enum What {
     Gauge { node: Arc<str>, name: Arc<str>, value: u64, limit: u64 },
     /// A store node says that it owns a partition.
     Owner { partition: Partition, owner: NodeNumber, epoch: Epoch },
-    /// A fault begins.
-    FaultBegan { fault: u32, kind: Arc<str>, target: Arc<str> },
+    /// A fault begins; `drawn`: by lot (`[random_faults]`), not by the scenario's schedule.
+    FaultBegan {
+        fault: u32,
+        kind: Arc<str>,
+        target: Arc<str>,
+        #[serde(default, skip_serializing_if = "is_false")]
+        drawn: bool,
+    },
     /// A fault ended; `effect` counts what it did (packets held or dropped, writes lost, ...).
     FaultEnded { fault: u32, effect: u64 },
     /// A process of the cluster starts, and the observer would notice its panic.
