@@ -20,6 +20,7 @@ struct State {
     events: u64,
     gateways: Vec<Option<GatewayId>>,
     failures: Vec<String>,
+    notes: Vec<String>,
 }
 
 impl Journal {
@@ -32,6 +33,7 @@ impl Journal {
             events: 0,
             gateways: vec![None; users as usize + 1],
             failures: Vec::new(),
+            notes: Vec::new(),
         })))
     }
 
@@ -55,6 +57,16 @@ impl Journal {
     /// What failed so far.
     pub fn failures(&self) -> Vec<String> {
         self.lock().failures.clone()
+    }
+
+    /// Something that a reader should know, and that makes nothing doubtful.
+    pub fn note(&self, what: String) {
+        self.lock().notes.push(what);
+    }
+
+    /// What was noted so far.
+    pub fn notes(&self) -> Vec<String> {
+        self.lock().notes.clone()
     }
 
     /// How many events were written.

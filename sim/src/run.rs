@@ -1,7 +1,7 @@
 //! One run from beginning to end: set up, warm up, load under faults, heal, settle, judge.
 
 use crate::faults::agenda::Agenda;
-use crate::faults::links::LinkBoard;
+use crate::faults::links::{Latency, LinkBoard};
 use crate::faults::target::Directory;
 use crate::faults::{Stage, random};
 use crate::journal::{Journal, Sink};
@@ -48,6 +48,8 @@ pub struct Ended {
     pub simulated: Duration,
     /// Why the run says less than it should: processes that failed, phases that did not end.
     pub doubts: Vec<String>,
+    /// What a reader should know, and that makes nothing doubtful.
+    pub notes: Vec<String>,
 }
 
 /// Runs a scenario on a thread of its own, in which everything is simulated. Events go to `sink`, on
@@ -82,7 +84,8 @@ fn simulate(
         run.tell();
         run.sim.elapsed()
     }));
-    let mut ended = Ended { doubts: journal.failures(), ..Ended::default() };
+    let mut ended =
+        Ended { doubts: journal.failures(), notes: journal.notes(), ..Ended::default() };
     match story {
         Ok(simulated) => ended.simulated = simulated,
         Err(panic) => ended.doubts.push(format!("the simulation panicked: {}", words(&*panic))),
@@ -122,7 +125,9 @@ impl<'a> Run<'a> {
         let (phase, phases) = watch::channel(Phase::SetUp);
         let [is_set_up, is_read] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
         let signals = Signals { phase: phases, is_set_up, is_read };
-        let board = LinkBoard::default();
+        let network = scenario.network;
+        let at_rest = Latency { max: network.latency_max, min: network.latency_min };
+        let board = LinkBoard::new(at_rest);
         let mut sim = world::simulation(scenario, seed, scenario.lasts() + PATIENCE * 3);
         let builder = Builder {
             scenario,
@@ -226,7 +231,6 @@ impl<'a> Run<'a> {
             sim: &mut self.sim,
             board: &self.board,
             hosts: &self.hosts,
-            network: self.scenario.network,
             random: &mut self.random,
             now,
         };

@@ -234,11 +234,17 @@ impl Crew {
             recorder.clone(),
             phase.clone(),
         );
-        let journal = self.journal.clone();
+        let (journal, gate, name) =
+            (self.journal.clone(), hardware.gate.clone(), machine.name.clone());
         machine.spawn("crew", async move {
-            // Simulated users are never late by themselves, but their schedule may be impossible.
-            if let Some(doubt) = crew.await.lateness.doubt() {
-                journal.failed(doubt);
+            // Simulated users are never late by themselves: a fault has stopped them, which the scenario
+            // wants, or their schedule is impossible, which is a limit of the run.
+            match crew.await.lateness.doubt() {
+                None => {}
+                Some(_) if gate.has_been_closed() => journal.note(format!(
+                    "users of {name} were late because a fault had stopped them, not the generator"
+                )),
+                Some(doubt) => journal.failed(format!("no fault stopped {name}, but {doubt}")),
             }
         });
         phase.wait_for(|phase| *phase >= Phase::Judge).await?;

@@ -91,7 +91,7 @@ impl Run {
             scenario: &scenario,
             reproduce: &reproduce,
             doubts: ended.doubts,
-            notes: Vec::new(),
+            notes: ended.notes,
             took: Took {
                 wall: started.elapsed(),
                 cpu: node::real::cpu_time().saturating_sub(cpu),

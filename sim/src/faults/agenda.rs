@@ -88,13 +88,8 @@ impl Agenda {
     ) {
         let number = self.next_number;
         self.next_number += 1;
-        let (mut hosts, pairs) = resolve(&fault.kind, stage, directory);
-        if matches!(fault.kind, FaultKind::Kill { .. } | FaultKind::PowerLoss { .. }) {
-            hosts.retain(|host| stage.sim.is_host_running(&**host));
-        } else {
-            hosts.retain(|host| !stage.hosts.get(host).gate.is_closed());
-        }
-        // An episode drawn at random may meet a host that is down already: then it does not happen.
+        let (hosts, pairs) = resolve(&fault.kind, stage, directory);
+        // All hosts that an episode may befall may be down already: then it does not happen.
         if drawn && hosts.is_empty() && pairs.is_empty() {
             return;
         }
@@ -148,9 +143,17 @@ fn resolve(
         | FaultKind::SlowLink { between, .. } => {
             (Vec::new(), directory.pairs(between, stage.random))
         }
+        FaultKind::Skew { target, .. } => (directory.resolve(target, stage.random), Vec::new()),
+        // Who is down cannot die or stop: `any` means any of the others.
         FaultKind::Kill { target }
         | FaultKind::PowerLoss { target }
-        | FaultKind::Pause { target }
-        | FaultKind::Skew { target, .. } => (directory.resolve(target, stage.random), Vec::new()),
+        | FaultKind::Pause { target } => {
+            let is_running = |host: &&Arc<str>| stage.sim.is_host_running(&***host);
+            let running: Vec<_> = directory.hosts.iter().filter(is_running).cloned().collect();
+            let directory = Directory { hosts: &running, ..*directory };
+            let mut hosts = directory.resolve(target, stage.random);
+            hosts.retain(|host| running.contains(host));
+            (hosts, Vec::new())
+        }
     }
 }

@@ -1,12 +1,15 @@
 //! `cut`: a partition, two-way or one-way. Packets vanish; streams across it are dead for ever, without
 //! a word, also after it has healed (as when both ends' retransmissions have run out).
 
-use super::links::Claim;
+use super::links::{Claim, both_ways};
 use super::{Active, Stage};
 
 /// Drops all packets of the pairs; of a two-way cut in both directions.
 pub fn begin(fault: &Active, stage: &mut Stage<'_, '_>, one_way: bool) {
-    let back = fault.pairs.iter().filter(|_| !one_way).map(|(from, to)| (to.clone(), from.clone()));
-    let pairs: Vec<_> = fault.pairs.iter().cloned().chain(back).collect();
-    stage.board.lay(stage.sim, fault.number, Claim::Cut, pairs);
+    let (sim, number) = (&*stage.sim, fault.number);
+    if one_way {
+        stage.board.lay(sim, number, Claim::Cut, fault.pairs.iter().cloned());
+    } else {
+        stage.board.lay(sim, number, Claim::Cut, both_ways(&fault.pairs));
+    }
 }

@@ -1,14 +1,12 @@
 //! `flap`: links are cut and healed again and again.
 
-use super::links::Claim;
+use super::links::{Claim, both_ways};
 use super::{Active, Stage};
 use std::time::Duration;
 
 /// The links go down.
 pub fn down(fault: &Active, stage: &mut Stage<'_, '_>) {
-    let back = fault.pairs.iter().map(|(from, to)| (to.clone(), from.clone()));
-    let pairs: Vec<_> = fault.pairs.iter().cloned().chain(back).collect();
-    stage.board.lay(stage.sim, fault.number, Claim::Cut, pairs);
+    stage.board.lay(stage.sim, fault.number, Claim::Cut, both_ways(&fault.pairs));
 }
 
 /// Whether the links are down at a time.

@@ -19,7 +19,7 @@ pub fn begin(fault: &mut Active, stage: &mut Stage<'_, '_>) {
 pub fn end(fault: &mut Active, stage: &mut Stage<'_, '_>) {
     for name in &fault.hosts {
         // A stopped process that was killed is not stopped when it starts again.
-        stage.hosts.get(name).gate.open();
+        stage.hosts.get(name).gate.restart();
         if !stage.sim.is_host_running(&**name) {
             stage.sim.bounce(&**name);
         }

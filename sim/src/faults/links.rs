@@ -1,8 +1,12 @@
 //! The link board: what every fault wants of every link, and what turmoil is told.
 //!
 //! Faults overlap. Each one lays its claim on directed pairs of hosts; the strongest claim counts (cut
-//! before hold), and only changes are told to turmoil, in an order that it supports: a held link is
-//! released and a cut one repaired before it becomes something else.
+//! before hold, the slower latency before the other), and only changes are told to turmoil, in an order
+//! that it supports: a held link is released and a cut one repaired before it becomes something else.
+//!
+//! A claim's effect is what met it: every write onto a stream of the pair, and every connect, which
+//! needs both directions. Both count while a stronger claim stands, too: the packet would not have got
+//! through this one either.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -10,45 +14,59 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// What a fault does to the packets of a directed pair of hosts.
+/// What a fault does to the packets of a directed pair of hosts, the stronger claim last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Claim {
-    /// They arrive late.
-    Slow,
+    /// They arrive late. Both directions.
+    Slow(Latency),
     /// They wait. Both directions.
     Hold,
     /// They vanish.
     Cut,
 }
 
+/// How late packets arrive; the slower latency is the greater one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Latency {
+    /// At the latest.
+    pub max: Duration,
+    /// At the earliest.
+    pub min: Duration,
+}
+
 /// The board; clones are the same board.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct LinkBoard(Arc<Shared>);
 
-#[derive(Default)]
 struct Shared {
     disturbed: AtomicBool,
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
     names: BTreeMap<IpAddr, Arc<str>>,
     claims: Vec<Laid>,
-    told: BTreeMap<(Arc<str>, Arc<str>), Told>,
+    at_rest: Latency,
+    told: BTreeMap<Pair, Told>,
 }
 
 struct Laid {
     fault: u32,
     claim: Claim,
-    pairs: BTreeSet<(Arc<str>, Arc<str>)>,
+    pairs: BTreeSet<Pair>,
     effect: u64,
 }
 
 /// What turmoil was told of an unordered pair (the smaller name first).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Told {
-    #[default]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Told {
+    way: Way,
+    latency: Latency,
+}
+
+/// Whether packets get through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
     Healthy,
     Held,
     Cut,
@@ -59,7 +77,20 @@ enum Told {
 /// A directed pair of hosts.
 pub type Pair = (Arc<str>, Arc<str>);
 
+/// Directed pairs in both directions.
+pub fn both_ways(pairs: &[Pair]) -> impl Iterator<Item = Pair> {
+    let back = pairs.iter().map(|(from, to)| (to.clone(), from.clone()));
+    pairs.iter().cloned().chain(back)
+}
+
 impl LinkBoard {
+    /// A board without claims, of links with this latency.
+    pub fn new(at_rest: Latency) -> Self {
+        let state =
+            State { names: BTreeMap::new(), claims: Vec::new(), at_rest, told: BTreeMap::new() };
+        Self(Arc::new(Shared { disturbed: AtomicBool::new(false), state: Mutex::new(state) }))
+    }
+
     /// Learns the name of an address.
     pub fn register(&self, address: IpAddr, name: &str) {
         self.lock().names.insert(address, name.into());
@@ -101,21 +132,21 @@ impl LinkBoard {
         self.0.disturbed.load(Ordering::Relaxed)
     }
 
-    /// Whether packets vanish in at least one direction.
-    pub fn is_cut_either_way(&self, a: &Arc<str>, b: &Arc<str>) -> bool {
-        self.is_disturbed() && {
-            let state = self.lock();
-            state.claim_on(a, b) == Some(Claim::Cut) || state.claim_on(b, a) == Some(Claim::Cut)
+    /// Somebody writes onto a stream: it meets the claims on that direction.
+    pub fn writes(&self, from: &Arc<str>, to: &Arc<str>) {
+        if self.is_disturbed() {
+            self.lock().meet(&[(from.clone(), to.clone())]);
         }
     }
 
-    /// A packet from one host to another meets the claims on that pair.
-    pub fn affected(&self, from: &Arc<str>, to: &Arc<str>) {
-        let pair = (from.clone(), to.clone());
-        for laid in &mut self.lock().claims {
-            if laid.pairs.contains(&pair) {
-                laid.effect += 1;
-            }
+    /// Somebody connects, which takes packets in both directions: it meets the claims on both. Whether
+    /// any of them vanish.
+    pub fn connects(&self, from: &Arc<str>, to: &Arc<str>) -> bool {
+        self.is_disturbed() && {
+            let mut state = self.lock();
+            state.meet(&[(from.clone(), to.clone()), (to.clone(), from.clone())]);
+            let ways = [state.claim_on(from, to), state.claim_on(to, from)];
+            ways.contains(&Some(Claim::Cut))
         }
     }
 
@@ -130,60 +161,117 @@ impl State {
         self.claims.iter().filter(|laid| laid.pairs.contains(&pair)).map(|laid| laid.claim).max()
     }
 
-    fn wanted(&self, a: &Arc<str>, b: &Arc<str>) -> Told {
-        match (self.claim_on(a, b), self.claim_on(b, a)) {
-            (Some(Claim::Cut), Some(Claim::Cut)) => Told::Cut,
-            (Some(Claim::Cut), _) => Told::CutForth,
-            (_, Some(Claim::Cut)) => Told::CutBack,
-            (Some(Claim::Hold), _) | (_, Some(Claim::Hold)) => Told::Held,
-            _ => Told::Healthy,
+    /// Counts a packet for every claim that stands on one of these directions.
+    fn meet(&mut self, directions: &[Pair]) {
+        for laid in &mut self.claims {
+            laid.effect += u64::from(directions.iter().any(|pair| laid.pairs.contains(pair)));
         }
+    }
+
+    fn wanted(&self, a: &Arc<str>, b: &Arc<str>) -> Told {
+        let way = match (self.claim_on(a, b), self.claim_on(b, a)) {
+            (Some(Claim::Cut), Some(Claim::Cut)) => Way::Cut,
+            (Some(Claim::Cut), _) => Way::CutForth,
+            (_, Some(Claim::Cut)) => Way::CutBack,
+            (Some(Claim::Hold), _) | (_, Some(Claim::Hold)) => Way::Held,
+            _ => Way::Healthy,
+        };
+        let pairs = [(a.clone(), b.clone()), (b.clone(), a.clone())];
+        let slow = self.claims.iter().filter_map(|laid| match laid.claim {
+            Claim::Slow(latency) if pairs.iter().any(|pair| laid.pairs.contains(pair)) => {
+                Some(latency)
+            }
+            _ => None,
+        });
+        Told { way, latency: slow.max().unwrap_or(self.at_rest) }
     }
 
     /// Tells turmoil what changed.
     fn tell(&mut self, sim: &turmoil::Sim<'_>) {
-        let mut pairs: BTreeSet<(Arc<str>, Arc<str>)> = self.told.keys().cloned().collect();
+        let mut pairs: BTreeSet<Pair> = self.told.keys().cloned().collect();
         for (from, to) in self.claims.iter().flat_map(|laid| &laid.pairs) {
             let (a, b) = if from < to { (from, to) } else { (to, from) };
             pairs.insert((a.clone(), b.clone()));
         }
         for (a, b) in pairs {
             let wanted = self.wanted(&a, &b);
-            let told = self.told.entry((a.clone(), b.clone())).or_default();
-            if *told != wanted {
-                change(sim, &a, &b, *told, wanted);
-                *told = wanted;
+            let rest = Told { way: Way::Healthy, latency: self.at_rest };
+            let told = self.told.entry((a.clone(), b.clone())).or_insert(rest);
+            if told.way != wanted.way {
+                change(sim, &a, &b, told.way, wanted.way);
             }
+            if told.latency != wanted.latency {
+                sim.set_link_latency(&*a, &*b, wanted.latency.min);
+                sim.set_link_max_message_latency(&*a, &*b, wanted.latency.max);
+            }
+            *told = wanted;
         }
     }
 }
 
-fn change(sim: &turmoil::Sim<'_>, a: &str, b: &str, told: Told, wanted: Told) {
+fn change(sim: &turmoil::Sim<'_>, a: &str, b: &str, told: Way, wanted: Way) {
     match told {
-        Told::Healthy => {}
-        Told::Held => sim.release(a, b),
-        Told::Cut | Told::CutForth | Told::CutBack => sim.repair(a, b),
+        Way::Healthy => {}
+        Way::Held => sim.release(a, b),
+        Way::Cut | Way::CutForth | Way::CutBack => sim.repair(a, b),
     }
     match wanted {
-        Told::Healthy => {}
-        Told::Held => sim.hold(a, b),
-        Told::Cut => sim.partition(a, b),
-        Told::CutForth => sim.partition_oneway(a, b),
-        Told::CutBack => sim.partition_oneway(b, a),
+        Way::Healthy => {}
+        Way::Held => sim.hold(a, b),
+        Way::Cut => sim.partition(a, b),
+        Way::CutForth => sim.partition_oneway(a, b),
+        Way::CutBack => sim.partition_oneway(b, a),
     }
 }
 
-/// Sets the latency of all links between two sets of hosts.
-pub fn set_latency(
-    sim: &turmoil::Sim<'_>,
-    pairs: impl IntoIterator<Item = Pair>,
-    min: Duration,
-    max: Duration,
-) {
-    for (from, to) in pairs {
-        if from < to {
-            sim.set_link_latency(&*from, &*to, min);
-            sim.set_link_max_message_latency(&*from, &*to, max);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn board() -> (turmoil::Sim<'static>, LinkBoard) {
+        let mut sim = turmoil::Builder::new().build();
+        for host in ["a", "b"] {
+            sim.host(host, || std::future::pending());
         }
+        (sim, LinkBoard::new(Latency { max: ms(2), min: ms(1) }))
+    }
+
+    fn pair(from: &str, to: &str) -> [Pair; 1] {
+        [(from.into(), to.into())]
+    }
+
+    fn latency(board: &LinkBoard) -> Duration {
+        board.lock().told[&pair("a", "b")[0]].latency.max
+    }
+
+    #[test]
+    fn the_second_of_two_overlapping_one_way_cuts_is_met_by_connects_from_either_side() {
+        let (sim, board) = board();
+        let (a, b) = ("a".into(), "b".into());
+        board.lay(&sim, 1, Claim::Cut, pair("a", "b"));
+        board.lay(&sim, 2, Claim::Cut, pair("b", "a"));
+        assert!(board.connects(&a, &b), "nothing passes");
+        board.writes(&a, &b);
+        assert_eq!([1, 2].map(|fault| board.lift(&sim, fault)), [2, 1]);
+        assert!(!board.connects(&a, &b) && !board.is_disturbed());
+    }
+
+    #[test]
+    fn the_slower_of_two_overlapping_latencies_counts_until_its_end() {
+        let (sim, board) = board();
+        let slow = |max| Claim::Slow(Latency { max: ms(max), min: ms(10) });
+        board.lay(&sim, 1, slow(50), pair("a", "b"));
+        board.lay(&sim, 2, slow(200), pair("b", "a"));
+        assert_eq!(latency(&board), ms(200));
+        board.lay(&sim, 3, slow(100), pair("a", "b"));
+        board.lift(&sim, 2);
+        assert_eq!(latency(&board), ms(100), "the end of one does not end the others");
+        board.lift(&sim, 3);
+        board.lift(&sim, 1);
+        assert_eq!(latency(&board), ms(2));
     }
 }

@@ -17,9 +17,9 @@ mod slow_link;
 pub mod target;
 
 use crate::world::Hosts;
-use links::{LinkBoard, Pair};
+use links::{Latency, LinkBoard, Pair};
 use rand_chacha::ChaCha8Rng;
-use scenarios::scenario::{FaultKind, NetworkShape};
+use scenarios::scenario::FaultKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,8 +31,6 @@ pub struct Stage<'a, 'sim> {
     pub board: &'a LinkBoard,
     /// All hosts.
     pub hosts: &'a Hosts,
-    /// The network at rest.
-    pub network: NetworkShape,
     /// The stream of the faults' own draws.
     pub random: &'a mut ChaCha8Rng,
     /// The simulated time.
@@ -78,7 +76,8 @@ impl Active {
             FaultKind::Cut { one_way, .. } => cut::begin(self, stage, one_way),
             FaultKind::Flap { .. } => flap::down(self, stage),
             FaultKind::SlowLink { latency_min, latency_max, .. } => {
-                slow_link::begin(self, stage, latency_min, latency_max);
+                let latency = Latency { max: latency_max, min: latency_min };
+                slow_link::begin(self, stage, latency);
             }
             FaultKind::Kill { .. } => kill::begin(self, stage),
             FaultKind::PowerLoss { .. } => power_loss::begin(self, stage),
@@ -110,11 +109,13 @@ impl Active {
 
     /// The fault ends; what it did is in `effect`.
     pub fn end(&mut self, stage: &mut Stage<'_, '_>) {
-        match self.kind.clone() {
-            FaultKind::Blip { .. } | FaultKind::Cut { .. } | FaultKind::Flap { .. } => {
+        match &self.kind {
+            FaultKind::Blip { .. }
+            | FaultKind::Cut { .. }
+            | FaultKind::Flap { .. }
+            | FaultKind::SlowLink { .. } => {
                 self.effect += stage.board.lift(stage.sim, self.number);
             }
-            FaultKind::SlowLink { .. } => slow_link::end(self, stage),
             FaultKind::Kill { .. } => kill::end(self, stage),
             FaultKind::PowerLoss { .. } => power_loss::end(self, stage),
             FaultKind::Pause { .. } => pause::end(self, stage),

@@ -9,7 +9,7 @@ pub mod tasks;
 pub mod telemetry;
 
 use crate::seed::SeededEntropy;
-use clock::Skew;
+use clock::Clock;
 use disk::SimDisk;
 use gate::Gate;
 use loadgen::Recorder;
@@ -27,8 +27,8 @@ pub struct HostHardware {
     pub name: Arc<str>,
     /// Its disk.
     pub disk: SimDisk,
-    /// Its wall clock's error.
-    pub skew: Skew,
+    /// Its wall clock.
+    pub clock: Clock,
     /// The gate of its tasks.
     pub gate: Gate,
     network: SimNetwork,
@@ -49,7 +49,7 @@ impl HostHardware {
         Self {
             name: network.host.clone(),
             disk: SimDisk::default(),
-            skew: Skew::default(),
+            clock: Clock::default(),
             gate: Gate::default(),
             network,
             recorder,
@@ -68,7 +68,7 @@ impl HostHardware {
             name: self.name.clone(),
             network: Arc::new(self.network.clone()),
             disk: Arc::new(self.disk.clone()),
-            clock: Arc::new(self.skew.clone()),
+            clock: Arc::new(self.clock.clone()),
             entropy: entropy.clone(),
             tasks: Arc::new(SimTasks {
                 gate: self.gate.clone(),

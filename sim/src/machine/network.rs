@@ -42,8 +42,7 @@ impl Network for SimNetwork {
     fn connect<'a>(&'a self, to: &'a str) -> BoxFuture<'a, io::Result<Box<dyn Stream>>> {
         Box::pin(async move {
             let peer: Arc<str> = to.rsplit_once(':').map_or(to, |(host, _)| host).into();
-            if self.board.is_cut_either_way(&self.host, &peer) {
-                self.board.affected(&self.host, &peer);
+            if self.board.connects(&self.host, &peer) {
                 std::future::pending::<()>().await;
             }
             let stream = TcpStream::connect(to).await?;
@@ -119,14 +118,13 @@ impl AsyncWrite for WatchedStream {
         context: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
+        // Also an attempt for which there is no room, because nothing has got through for long.
+        self.board.writes(&self.host, &self.peer);
         let room = ready!(self.outgoing.poll_room(context));
         let data = &data[..data.len().min(room)];
         let written = Pin::new(&mut self.stream).poll_write(context, data);
         if let Poll::Ready(Ok(bytes)) = &written {
             self.outgoing.wrote(*bytes);
-        }
-        if written.is_ready() && self.board.is_disturbed() {
-            self.board.affected(&self.host, &self.peer);
         }
         written
     }
