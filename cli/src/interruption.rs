@@ -5,9 +5,12 @@ use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
+/// Gets the name of the first signal.
+pub type Receiver = watch::Receiver<Option<&'static str>>;
+
 /// Begins to listen, on a thread that lasts as long as the process. The receiver gets the name of the
 /// first signal.
-pub fn listen() -> anyhow::Result<watch::Receiver<Option<&'static str>>> {
+pub fn listen() -> anyhow::Result<Receiver> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let mut signals = {
         // From here on, no signal ends this process by itself.

@@ -48,10 +48,10 @@ pub struct OpeningOfOne {
 }
 
 impl OpeningOfOne {
-    /// The only scenario; several values of an override are wrong here.
-    pub fn open(&self) -> anyhow::Result<Opened> {
+    /// The only scenario, with the draws of a seed; several values of an override are wrong here.
+    pub fn open(&self, seed: u64) -> anyhow::Result<Opened> {
         let (scenario, overrides) = (self.scenario.clone(), self.overrides.clone());
-        let mut opened = Opening { scenario, overrides }.open()?;
+        let mut opened = Opening { scenario, overrides }.open(seed)?;
         if opened.len() > 1 {
             return Err(WrongUse("this command takes one value per --set".to_owned()).into());
         }
@@ -65,11 +65,20 @@ pub struct Opened {
     pub scenario: Scenario,
     /// The overrides, as they are given on a command line.
     pub overrides: Vec<String>,
+    /// What the scenario leaves to the seed, and what it has drawn.
+    lots: Vec<String>,
+}
+
+impl Opened {
+    /// What was drawn, in a sentence; `None` if the scenario leaves nothing to the seed.
+    pub fn drawn(&self) -> Option<String> {
+        (!self.lots.is_empty()).then(|| format!("drawn by this seed: {}", self.lots.join(", ")))
+    }
 }
 
 impl Opening {
-    /// One scenario per combination of the overrides' values.
-    pub fn open(&self) -> anyhow::Result<Vec<Opened>> {
+    /// One scenario per combination of the overrides' values, with the draws of a seed.
+    pub fn open(&self, seed: u64) -> anyhow::Result<Vec<Opened>> {
         let path = self.scenario.display().to_string();
         let text = std::fs::read_to_string(&self.scenario)
             .map_err(|error| WrongUse(format!("cannot read {path}: {error}{}", self.nearest())))?;
@@ -82,9 +91,12 @@ impl Opening {
         scenarios::sweep(&overrides)
             .into_iter()
             .map(|set| {
-                let scenario = scenarios::parse(&text, &path, &set)
-                    .map_err(|mistakes| WrongUse(format!("{path} cannot be run\n{mistakes}")))?;
-                Ok(Opened { scenario, overrides: set.iter().map(ToString::to_string).collect() })
+                let scenarios::Drawn { scenario, lots } =
+                    scenarios::parse_with_seed(&text, &path, &set, seed).map_err(|mistakes| {
+                        WrongUse(format!("{path} cannot be run\n{mistakes}"))
+                    })?;
+                let overrides = set.iter().map(ToString::to_string).collect();
+                Ok(Opened { scenario, overrides, lots })
             })
             .collect()
     }

@@ -8,7 +8,7 @@ use crate::value::design::Choices;
 use std::fmt::Write;
 use toml::Value;
 
-/// The scenario as TOML that `parse` reads as the same scenario (but for the lines of its faults).
+/// The scenario as TOML that `parse` reads as the same scenario.
 pub fn effective_toml(scenario: &Scenario) -> String {
     let mut plain = String::new();
     let mut sections = String::new();

@@ -2,6 +2,7 @@
 //!
 //! A scenario says what to run and what to expect; it knows nothing of simulators or sockets.
 
+mod draw;
 pub mod duration;
 mod effective;
 mod figures;
@@ -16,6 +17,7 @@ mod section;
 mod tree;
 mod value;
 
+use draw::Choice;
 pub use effective::effective_toml;
 pub use figures::CLIENT_HOSTS;
 pub use library::{About, Listing, library};
@@ -27,16 +29,40 @@ pub use schema::schema;
 pub use value::design::{names as design_choices, options as design_options};
 
 use std::path::Path;
+use tree::Node;
 use value::Value;
 
-/// Reads a scenario file with overrides laid over it.
+/// A scenario of which every draw was made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drawn {
+    /// The scenario.
+    pub scenario: Scenario,
+    /// What was drawn: `cluster.gateways = 3`. Nothing, if the file leaves nothing to the seed.
+    pub lots: Vec<String>,
+}
+
+/// Reads a scenario file with overrides laid over it, and makes its draws with the seed 1.
+///
+/// # Errors
+/// As of [`parse_with_seed`].
+pub fn parse(text: &str, name: &str, overrides: &[Override]) -> Result<Scenario, Mistakes> {
+    parse_with_seed(text, name, overrides, 1).map(|drawn| drawn.scenario)
+}
+
+/// Reads a scenario file with overrides laid over it, and makes its draws.
 ///
 /// `name` is the file's path or name: messages begin with it, and the scenario is called after it
 /// unless the file has a `name`. Each override must have one value (see [`sweep`]).
 ///
 /// # Errors
-/// All mistakes of the file and the overrides, by position.
-pub fn parse(text: &str, name: &str, overrides: &[Override]) -> Result<Scenario, Mistakes> {
+/// All mistakes of the file and the overrides, by position; also those of values that this seed does
+/// not draw, and of values that do not go together with others that it draws.
+pub fn parse_with_seed(
+    text: &str,
+    name: &str,
+    overrides: &[Override],
+    seed: u64,
+) -> Result<Drawn, Mistakes> {
     let mut mistakes = Mistakes::new(name, text);
     let mut root = tree::read(text, &mut mistakes);
     if !mistakes.is_empty() {
@@ -49,11 +75,23 @@ pub fn parse(text: &str, name: &str, overrides: &[Override]) -> Result<Scenario,
     }
     let stem =
         Path::new(name).file_stem().map_or_else(|| name.into(), |stem| stem.to_string_lossy());
-    let file = file::File::read(&root, &mut mistakes);
-    let scenario = file.and_then(|file| file.validated(&stem, &mut mistakes));
+    let mut drawn = root.clone();
+    let lots = draw::resolve(&mut drawn, Choice::Seed(seed), &mut mistakes);
+    let scenario = validated(&drawn, &stem, &mut mistakes);
+    // Every value of every draw is looked at, whatever the seed.
+    for nth in 0..lots.longest {
+        let mut other = root.clone();
+        draw::resolve(&mut other, Choice::Nth(nth), &mut mistakes);
+        validated(&other, &stem, &mut mistakes);
+    }
     if mistakes.is_empty() {
-        return Ok(scenario.expect("what could not be validated was noted as a mistake"));
+        let scenario = scenario.expect("what could not be validated was noted as a mistake");
+        return Ok(Drawn { scenario, lots: lots.told });
     }
     mistakes.sort();
     Err(mistakes)
+}
+
+fn validated(root: &Node, stem: &str, mistakes: &mut Mistakes) -> Option<Scenario> {
+    file::File::read(root, mistakes)?.validated(stem, mistakes)
 }

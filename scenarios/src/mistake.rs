@@ -124,11 +124,6 @@ impl Mistakes {
         self.list.sort_by(|a, b| a.origin.cmp(&b.origin));
     }
 
-    /// The line on which a byte of the file stands, from 1.
-    pub(crate) fn line_of(&self, byte: usize) -> usize {
-        self.line_and_column(byte).0
-    }
-
     fn line_and_column(&self, byte: usize) -> (usize, usize) {
         let before = self.text.get(..byte).unwrap_or(&self.text);
         let line_begins = before.rfind('\n').map_or(0, |newline| newline + 1);

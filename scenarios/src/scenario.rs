@@ -196,8 +196,6 @@ pub struct Fault {
     pub lasts: Duration,
     /// What it is.
     pub kind: FaultKind,
-    /// Where its TOML table begins: line, from 1.
-    pub line: u32,
 }
 
 /// The vocabulary of faults.
@@ -302,6 +300,8 @@ impl Role {
 /// Fault episodes at random, by seed (swarm: each seed enables some of the kinds).
 #[derive(Clone, Debug, PartialEq)]
 pub struct RandomFaults {
+    /// None begins within so long from the beginning of the load.
+    pub lead: Duration,
     /// Mean time between the beginnings of two episodes.
     pub every: Duration,
     /// Shortest episode.
@@ -310,6 +310,8 @@ pub struct RandomFaults {
     pub lasts_max: Duration,
     /// Words of the kinds to draw from.
     pub kinds: Vec<String>,
+    /// Roles that they befall.
+    pub roles: Vec<Role>,
 }
 
 /// What must come out.

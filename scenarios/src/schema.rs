@@ -11,5 +11,13 @@ pub fn schema() -> serde_json::Value {
     object.insert("$schema".into(), "http://json-schema.org/draft-07/schema#".into());
     object.insert("title".into(), "A scenario of Fracas".into());
     object.insert("description".into(), File::meaning().into());
+    let draw = serde_json::json!({
+        "description": "One of several values, by seed.",
+        "type": "object",
+        "properties": { "draw": { "type": "array", "minItems": 1 } },
+        "required": ["draw"],
+        "additionalProperties": false,
+    });
+    object.insert("definitions".into(), serde_json::json!({ "draw": draw }));
     schema
 }

@@ -124,9 +124,11 @@ pub fn schema_of<S: Section>() -> serde_json::Value {
     let mut properties = serde_json::Map::new();
     let mut required = Vec::new();
     for key in S::keys() {
-        let mut schema = key.schema;
-        let object = schema.as_object_mut().expect("every schema is an object");
-        object.insert("description".into(), key.meaning.into());
+        let mut schema = serde_json::json!({
+            "description": key.meaning,
+            "anyOf": [key.schema, { "$ref": "#/definitions/draw" }],
+        });
+        let object = schema.as_object_mut().expect("it is an object");
         // A section's defaults stand at its own keys.
         if let Some(default) = key.default.filter(|value| !value.is_table()) {
             let default = serde_json::to_value(default).expect("TOML values exist in JSON");

@@ -66,8 +66,28 @@ impl Node {
             Is::Real(number) => format!("{number:?}"),
             Is::Flag(flag) => flag.to_string(),
             Is::Date(text) => format!("the date {text}"),
+            Is::List(nodes) if nodes.is_empty() => "an empty list".into(),
             Is::List(_) => "a list".into(),
             Is::Table(_) => "a table".into(),
+        }
+    }
+
+    /// The value as it is written in a file.
+    pub fn written(&self) -> String {
+        match &self.is {
+            Is::List(nodes) => {
+                let written: Vec<String> = nodes.iter().map(Self::written).collect();
+                format!("[{}]", written.join(", "))
+            }
+            Is::Table(entries) => {
+                let written: Vec<String> = entries
+                    .iter()
+                    .map(|entry| format!("{} = {}", entry.name, entry.node.written()))
+                    .collect();
+                format!("{{ {} }}", written.join(", "))
+            }
+            Is::Date(text) => text.clone(),
+            Is::Text(_) | Is::Whole(_) | Is::Real(_) | Is::Flag(_) => self.described(),
         }
     }
 }

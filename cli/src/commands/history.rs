@@ -20,7 +20,7 @@ pub struct PrintHistory {
 impl PrintHistory {
     /// Prints it. A reader that goes away ends the process, as it would any other filter.
     pub fn execute(self) -> anyhow::Result<u8> {
-        let scenario = Arc::new(self.opening.open()?.scenario);
+        let scenario = Arc::new(self.opening.open(self.seed)?.scenario);
         let header = loadgen::header(&scenario, self.seed, Engine::Simulated);
         let output = BufWriter::with_capacity(1 << 16, std::io::stdout());
         let writer = Arc::new(Mutex::new(Writer::plain(output, &header)?));

@@ -57,7 +57,8 @@ pub struct Load {
 impl Load {
     /// Runs it; the status as for a simulated run.
     pub fn execute(self) -> anyhow::Result<u8> {
-        let opened = self.opening.open()?;
+        let opened = self.opening.open(self.seed)?;
+        let drawn = opened.drawn();
         let mut scenario = opened.scenario;
         if self.without_faults {
             leave_out_faults(&mut scenario);
@@ -78,7 +79,7 @@ impl Load {
         if !quiet {
             let version = env!("CARGO_PKG_VERSION");
             console::note(&format!("fracas {version} · {} · seed {}", scenario.name, self.seed));
-            for sentence in drive::not_done(&scenario, folder.is_some()) {
+            for sentence in drawn.iter().chain(&drive::not_done(&scenario, folder.is_some())) {
                 console::note(&format!("  {sentence}"));
             }
         }
@@ -100,6 +101,7 @@ impl Load {
         line.finish();
         let ended = thread.join().map_err(|_| anyhow::anyhow!("the thread of the run is gone"))?;
         let mut notes = ended.notes;
+        notes.extend(drawn);
         if self.without_faults {
             notes.push("without faults, as asked for".to_owned());
         }

@@ -32,7 +32,7 @@ pub struct Run {
 impl Run {
     /// Runs every combination of the overrides; the status of the worst.
     pub fn execute(self) -> anyhow::Result<u8> {
-        let opened = self.opening.open()?;
+        let opened = self.opening.open(self.seed)?;
         let sweep = opened.len() > 1;
         let (mut worst, mut verdicts) = (0, Vec::new());
         for (index, one) in opened.iter().enumerate() {
@@ -64,6 +64,7 @@ impl Run {
         if !self.quiet && !self.json {
             let version = env!("CARGO_PKG_VERSION");
             console::note(&format!("fracas {version} · {} · seed {}", scenario.name, self.seed));
+            opened.drawn().iter().for_each(|drawn| console::note(&format!("  {drawn}")));
         }
         let header = loadgen::header(&scenario, self.seed, Engine::Simulated);
         let observation = Shared::begin(header, &scenario, out)?;
@@ -91,7 +92,7 @@ impl Run {
             scenario: &scenario,
             reproduce: &reproduce,
             doubts: ended.doubts,
-            notes: ended.notes,
+            notes: ended.notes.into_iter().chain(opened.drawn()).collect(),
             took: Took {
                 wall: started.elapsed(),
                 cpu: node::real::cpu_time().saturating_sub(cpu),

@@ -34,7 +34,7 @@ impl Drop for Process {
 impl Twin {
     /// 0: not a byte differs. 1: the first difference is shown. 2: a run failed.
     pub fn execute(self) -> anyhow::Result<u8> {
-        self.opening.open()?;
+        self.opening.open(self.seed)?;
         let (mut first, first_lines) = self.start()?;
         let (mut second, second_lines) = self.start()?;
         let mut progress = ProgressLine::new(self.quiet);

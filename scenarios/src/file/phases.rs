@@ -13,8 +13,8 @@ section! {
         warm_up: Duration = Duration::from_secs(3),
         /// After the last fault, with the load going on at its last rate.
         heal: Duration = Duration::from_secs(8),
-        /// Without new load: what is under way arrives.
-        settle: Duration = Duration::from_secs(8),
+        /// Without new load: what is under way arrives. As long as the longest deadline, or longer.
+        settle: Duration = Duration::from_secs(20),
     }
 }
 

@@ -1,8 +1,9 @@
 //! `[random_faults]`: what goes wrong at random, by seed.
 
+use super::fault::CLIENTS_LIVE;
 use super::load::positive;
 use crate::mistake::Mistakes;
-use crate::scenario;
+use crate::scenario::{self, Role};
 use crate::section::{Field, section};
 use crate::value::TextForm;
 use crate::value::time::DurationRange;
@@ -18,6 +19,10 @@ section! {
         r#for: DurationRange,
         /// The kinds to draw from.
         kinds: Vec<FaultWord>,
+        /// The roles that they befall; a fault of links befalls at least one of its sides.
+        roles: Vec<Role> = Role::ALL.to_vec(),
+        /// The load goes on without random faults for so long: what recovers is compared with it.
+        lead: Duration = Duration::from_secs(5),
     }
 }
 
@@ -36,7 +41,10 @@ impl RandomFaults {
             !kinds.is_empty()
         });
         let lasts = self.r#for.get().filter(|lasts| self.lasts_fit(*lasts, load, mistakes));
+        let roles = self.roles.get().filter(|roles| self.roles_fit(roles, mistakes));
         let faults = scenario::RandomFaults {
+            lead: self.lead.get()?,
+            roles: roles?,
             every: self.every.get()?,
             lasts_min: lasts?.0,
             lasts_max: lasts?.1,
@@ -52,13 +60,31 @@ impl RandomFaults {
         mistakes: &mut Mistakes,
     ) -> bool {
         let load = load.map_or(Duration::MAX, scenario::Load::lasts);
-        let fits = !lasts.0.is_zero() && lasts.1 <= load;
+        let lead = self.lead.get().unwrap_or_default();
+        let fits = !lasts.0.is_zero() && lasts.1 <= load.saturating_sub(lead);
         if !fits {
-            let what =
-                "an episode lasts longer than nothing and at most as long as the load".into();
+            let [lead, load] = [lead, load].map(|time| time.text());
+            let what = format!(
+                "an episode lasts longer than nothing and ends with the load: of {load}, lead takes {lead}"
+            );
             self.r#for.conflict(mistakes, what);
         }
         fits
+    }
+
+    fn roles_fit(&self, roles: &[Role], mistakes: &mut Mistakes) -> bool {
+        if roles.is_empty() {
+            self.roles.conflict(mistakes, "there must be at least one role".into());
+        }
+        let mut fit = !roles.is_empty();
+        for kind in self.kinds.get().unwrap_or_default() {
+            if fit && !roles.iter().any(|role| kind.can_befall(*role)) {
+                let what = format!("a {} befalls none of them: {CLIENTS_LIVE}", kind.text());
+                self.roles.conflict(mistakes, what);
+                fit = false;
+            }
+        }
+        fit
     }
 }
 
@@ -69,6 +95,8 @@ impl From<&scenario::RandomFaults> for RandomFaults {
             every: Field::of(faults.every),
             r#for: Field::of(DurationRange(faults.lasts_min, faults.lasts_max)),
             kinds: Field::of(kinds),
+            roles: Field::of(faults.roles.clone()),
+            lead: Field::of(faults.lead),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Whether the phases are long enough for what is expected of them. A deadline behind the end of the
-//! run would never be missed, and a check that cannot fail is none.
+//! Whether the phases are long enough for what is expected of them. Liveness is judged until the final
+//! reads begin: a deadline beyond them would never be missed, and a check that cannot fail is none.
 
 use super::expect::Expect;
 use super::users::Users;
@@ -24,15 +24,16 @@ pub fn fits(
         all_fit = false;
     }
     let Some((section, expect)) = expect else { return all_fit };
-    let calm = phases.heal + phases.settle;
     for (field, deadline) in [
         (&section.delivered_after_heal, expect.delivered_after_heal),
         (&section.no_stuck_session, expect.no_stuck_session),
+        (&section.pushed_within, expect.pushed_within),
     ] {
-        if deadline >= calm {
-            let (deadline, calm) = (deadline.text(), calm.text());
+        if deadline > phases.settle {
+            let (deadline, settle) = (deadline.text(), phases.settle.text());
             let what = format!(
-                "a deadline of {deadline} cannot be missed: phases.heal and phases.settle end after {calm}"
+                "a deadline of {deadline} is not reached before the judgement: phases.settle takes \
+                 {settle} and must take at least {deadline}"
             );
             field.conflict(mistakes, what);
             all_fit = false;
@@ -42,8 +43,8 @@ pub fn fits(
     if is_judged && expect.recovers_within >= phases.heal {
         let (within, heal) = (expect.recovers_within.text(), phases.heal.text());
         let what = format!(
-            "nobody sends any more when the recovery is judged: {within} after the heal, and phases.heal \
-             takes {heal}"
+            "nobody sends any more when the recovery is judged, {within} after the heal: phases.heal \
+             takes {heal} and must take more than {within}"
         );
         section.recovers_within.conflict(mistakes, what);
         all_fit = false;

@@ -64,6 +64,19 @@ impl TextForm for Target {
     }
 }
 
+impl Target {
+    /// The role of the nodes that it may mean.
+    pub(crate) fn role(&self) -> Role {
+        match self {
+            Self::Node(name) => parts_of(name).expect("nodes are named after their role").0,
+            Self::Owner(_) => Role::Store,
+            Self::GatewayOf(_) => Role::Gateway,
+            Self::ClientOf(_) => Role::Clients,
+            Self::Any(role) | Self::Every(role) => *role,
+        }
+    }
+}
+
 /// The role and the number of a node's name.
 pub(crate) fn parts_of(name: &str) -> Option<(Role, u16)> {
     let (role, number) = name.rsplit_once('-')?;

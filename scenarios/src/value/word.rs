@@ -1,7 +1,7 @@
 //! Words: types with a few values, each with a name of its own.
 
 use super::TextForm;
-use crate::scenario::{Arrivals, CodecChoice, Transport};
+use crate::scenario::{Arrivals, CodecChoice, Role, Transport};
 
 /// Implements `TextForm` for a plain enum.
 macro_rules! words {
@@ -43,6 +43,15 @@ words!(Transport { "socket" => Self::Socket, "trunk" => Self::Trunk });
 words!(CodecChoice { "json" => Self::Json, "binary" => Self::Binary });
 words!(Arrivals { "poisson" => Self::Poisson, "constant" => Self::Constant });
 
+words!(Role {
+    "gateway" => Self::Gateway,
+    "broker" => Self::Broker,
+    "store" => Self::Store,
+    "notifier" => Self::Notifier,
+    "auth" => Self::Auth,
+    "clients" => Self::Clients,
+});
+
 /// `verdict = "valid"`; what is violated is named by `violates`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ValidVerdict;
@@ -80,3 +89,10 @@ words!(FaultWord {
     "pause" => Self::Pause,
     "skew" => Self::Skew,
 });
+
+impl FaultWord {
+    /// Whether such a fault can befall hosts of a role. Who observes the run must not die.
+    pub fn can_befall(self, role: Role) -> bool {
+        !(matches!(self, Self::Kill | Self::PowerLoss) && role == Role::Clients)
+    }
+}

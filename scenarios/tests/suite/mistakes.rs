@@ -258,10 +258,16 @@ fn deadlines_that_cannot_be_missed_are_refused() {
             smoke.toml:10:1: users.connect: connecting takes 4s, but phases.warm_up only 3s
               10 | [users.connect]
                  | ^^^^^^^^^^^^^^^
-            smoke.toml:17:24: expect.delivered_after_heal: a deadline of 7s cannot be missed: phases.heal and phases.settle end after 7s
+            smoke.toml:16:1: expect.pushed_within: a deadline of 20s is not reached before the judgement: phases.settle takes 5s and must take at least 20s
+              16 | [expect]
+                 | ^^^^^^^^
+            smoke.toml:17:24: expect.delivered_after_heal: a deadline of 7s is not reached before the judgement: phases.settle takes 5s and must take at least 7s
               17 | delivered_after_heal = "7s"
                  |                        ^^^^
-            smoke.toml:19:19: expect.recovers_within: nobody sends any more when the recovery is judged: 2s after the heal, and phases.heal takes 2s
+            smoke.toml:18:20: expect.no_stuck_session: a deadline of 6s is not reached before the judgement: phases.settle takes 5s and must take at least 6s
+              18 | no_stuck_session = "6s"
+                 |                    ^^^^
+            smoke.toml:19:19: expect.recovers_within: nobody sends any more when the recovery is judged, 2s after the heal: phases.heal takes 2s and must take more than 2s
               19 | recovers_within = "2s"
                  |                   ^^^^"#]],
     );

@@ -10,71 +10,183 @@ use rand_chacha::ChaCha8Rng;
 use scenarios::scenario::{Fault, FaultKind, RandomFaults, Role, Sides, Target};
 use std::time::Duration;
 
-/// The episodes of one seed, all of which end before the load does.
+/// Roles that talk to each other: elsewhere a cut has nothing to drop.
+const TALKING: [(Role, Role); 7] = [
+    (Role::Clients, Role::Gateway),
+    (Role::Gateway, Role::Auth),
+    (Role::Gateway, Role::Broker),
+    (Role::Gateway, Role::Store),
+    (Role::Store, Role::Broker),
+    (Role::Notifier, Role::Broker),
+    (Role::Notifier, Role::Clients),
+];
+
+/// The episodes of one seed: at least one, all of them between the lead and the end of the load.
 pub fn episodes(random: &mut ChaCha8Rng, wanted: &RandomFaults, load: Duration) -> Vec<Fault> {
     let mut kinds = wanted.kinds.clone();
     kinds.shuffle(random);
     kinds.truncate(random.random_range(1..=kinds.len().max(1)));
+    let latest = load.saturating_sub(wanted.lasts_min);
     let mut faults = Vec::new();
-    let mut at = Duration::ZERO;
+    let mut at = wanted.lead;
     loop {
         // Exponential gaps: episodes may overlap, as misfortunes do.
         let gap = -(1.0 - random.random::<f64>()).ln();
         at += wanted.every.mul_f64(gap);
-        let lasts = random.random_range(wanted.lasts_min..=wanted.lasts_max);
-        if at + lasts >= load {
-            return faults;
+        if at > latest {
+            if !faults.is_empty() {
+                return faults;
+            }
+            at = random.random_range(wanted.lead..=latest);
         }
-        if let Some(kind) = kinds.choose(random).and_then(|word| draw(random, word)) {
-            faults.push(Fault { at, every: None, lasts, kind, line: 0 });
+        let lasts = random.random_range(wanted.lasts_min..=wanted.lasts_max).min(load - at);
+        if let Some(kind) = kinds.choose(random).and_then(|word| draw(random, word, &wanted.roles))
+        {
+            faults.push(Fault { at, every: None, lasts, kind });
         }
     }
 }
 
-fn draw(random: &mut ChaCha8Rng, word: &str) -> Option<FaultKind> {
-    const PROCESSES: [Role; 4] = [Role::Gateway, Role::Broker, Role::Store, Role::Notifier];
-    let target = Target::Any(*PROCESSES.choose(random)?);
+fn draw(random: &mut ChaCha8Rng, word: &str, roles: &[Role]) -> Option<FaultKind> {
     Some(match word {
-        "blip" => FaultKind::Blip { between: sides(random) },
-        "cut" => FaultKind::Cut { between: sides(random), one_way: random.random_bool(0.3) },
+        "blip" => FaultKind::Blip { between: sides(random, roles)? },
+        "cut" => {
+            FaultKind::Cut { between: sides(random, roles)?, one_way: random.random_bool(0.3) }
+        }
         "flap" => {
             let [down, up] = [random.random_range(100..2_000), random.random_range(500..3_000)];
             let [down, up] = [down, up].map(Duration::from_millis);
-            FaultKind::Flap { between: sides(random), down, up }
+            FaultKind::Flap { between: sides(random, roles)?, down, up }
         }
         "slow_link" => {
             let latency_min = Duration::from_millis(random.random_range(20..200));
             let latency_max = latency_min * random.random_range(1..5);
-            FaultKind::SlowLink { between: sides(random), latency_min, latency_max }
+            FaultKind::SlowLink { between: sides(random, roles)?, latency_min, latency_max }
         }
-        "kill" => FaultKind::Kill { target },
-        "power_loss" => FaultKind::PowerLoss { target },
-        "pause" => FaultKind::Pause { target },
-        "skew" => {
-            let offset_ms = random.random_range(-600_000..600_000);
-            FaultKind::Skew { target, offset_ms, drift_ppm: random.random_range(-500..500) }
-        }
+        "kill" => FaultKind::Kill { target: mortal(random, roles)? },
+        "power_loss" => FaultKind::PowerLoss { target: mortal(random, roles)? },
+        "pause" => FaultKind::Pause { target: Target::Any(*roles.choose(random)?) },
+        "skew" => FaultKind::Skew {
+            target: Target::Any(*roles.choose(random)?),
+            offset_ms: random.random_range(-600_000..600_000),
+            drift_ppm: random.random_range(-500..500),
+        },
         _ => return None,
     })
 }
 
-/// One node against all others, a whole role against a node of another, or two nodes; only roles that
-/// talk to each other, so that a cut has something to drop.
-fn sides(random: &mut ChaCha8Rng) -> Sides {
-    const TALKING: [(Role, Role); 5] = [
-        (Role::Clients, Role::Gateway),
-        (Role::Gateway, Role::Broker),
-        (Role::Gateway, Role::Store),
-        (Role::Store, Role::Broker),
-        (Role::Notifier, Role::Broker),
-    ];
-    let (mut a, mut b) = TALKING[random.random_range(0..TALKING.len())];
+/// The users observe the run: they do not die.
+fn mortal(random: &mut ChaCha8Rng, roles: &[Role]) -> Option<Target> {
+    let mortal: Vec<Role> = roles.iter().copied().filter(|role| *role != Role::Clients).collect();
+    mortal.choose(random).copied().map(Target::Any)
+}
+
+/// One node against all others, a whole role against a node of another or against all of it, or two
+/// nodes; of roles that talk to each other, at least one of which is wanted.
+fn sides(random: &mut ChaCha8Rng, roles: &[Role]) -> Option<Sides> {
+    let wanted = |(a, b): &&(Role, Role)| roles.contains(a) || roles.contains(b);
+    let talking: Vec<_> = TALKING.iter().filter(wanted).copied().collect();
+    let (mut a, mut b) = *talking.choose(random)?;
     if random.random_bool(0.5) {
         std::mem::swap(&mut a, &mut b);
     }
-    match random.random_range(0..3_u8) {
-        0 => Sides { from: vec![Target::Any(a)], to: Vec::new() },
-        1 => Sides { from: vec![Target::Every(a)], to: vec![Target::Any(b)] },
-        _ => Sides { from: vec![Target::Any(a)], to: vec![Target::Any(b)] },
+    let one = |role: Role, other: Role| match (role, other) {
+        // The push provider is on the first of them.
+        (Role::Clients, Role::Notifier) => Target::Node("clients-1".to_owned()),
+        _ => Target::Any(role),
+    };
+    Some(match random.random_range(0..4_u8) {
+        0 if roles.contains(&a) => Sides { from: vec![Target::Any(a)], to: Vec::new() },
+        1 => Sides { from: vec![Target::Every(a)], to: vec![one(b, a)] },
+        2 => Sides { from: vec![Target::Every(a)], to: vec![Target::Every(b)] },
+        _ => Sides { from: vec![one(a, b)], to: vec![one(b, a)] },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    const KINDS: [&str; 8] =
+        ["blip", "cut", "flap", "slow_link", "kill", "power_loss", "pause", "skew"];
+
+    fn wanted(roles: &[Role], every_ms: u64) -> RandomFaults {
+        RandomFaults {
+            lead: Duration::from_secs(5),
+            every: Duration::from_millis(every_ms),
+            lasts_min: Duration::from_millis(200),
+            lasts_max: Duration::from_secs(8),
+            kinds: KINDS.map(str::to_owned).to_vec(),
+            roles: roles.to_vec(),
+        }
+    }
+
+    fn drawn(roles: &[Role], every_ms: u64) -> Vec<Fault> {
+        let load = Duration::from_secs(25);
+        let of_seed = |seed| {
+            let faults =
+                episodes(&mut crate::seed::stream(seed, "faults"), &wanted(roles, every_ms), load);
+            assert!(!faults.is_empty(), "seed {seed} has no episode");
+            faults
+        };
+        (0..300).flat_map(of_seed).collect()
+    }
+
+    #[test]
+    fn every_kind_befalls_every_role_between_the_lead_and_the_end_of_the_load() {
+        let faults = drawn(&Role::ALL, 2_000);
+        for fault in &faults {
+            assert!(fault.at >= Duration::from_secs(5), "{fault:?}");
+            assert!(fault.at + fault.lasts <= Duration::from_secs(25), "{fault:?}");
+            assert!(fault.lasts >= Duration::from_millis(200), "{fault:?}");
+        }
+        let mut met: BTreeSet<(&str, Role)> = BTreeSet::new();
+        for fault in &faults {
+            match &fault.kind {
+                FaultKind::Kill { target: Target::Any(role) }
+                | FaultKind::PowerLoss { target: Target::Any(role) }
+                | FaultKind::Pause { target: Target::Any(role) }
+                | FaultKind::Skew { target: Target::Any(role), .. } => {
+                    met.insert((fault.kind.word(), *role));
+                }
+                FaultKind::Blip { between }
+                | FaultKind::Cut { between, .. }
+                | FaultKind::Flap { between, .. }
+                | FaultKind::SlowLink { between, .. } => {
+                    for target in between.from.iter().chain(&between.to) {
+                        if let Target::Any(role) | Target::Every(role) = target {
+                            met.insert((fault.kind.word(), *role));
+                        }
+                    }
+                }
+                other => panic!("{other:?} names a node"),
+            }
+        }
+        assert_eq!(met.len(), KINDS.len() * Role::ALL.len() - 2, "clients neither die nor go dark");
+        assert!(!met.contains(&("kill", Role::Clients)));
+    }
+
+    #[test]
+    fn faults_of_one_role_befall_it_alone_however_rare_they_are() {
+        for fault in drawn(&[Role::Notifier], 3_600_000) {
+            let between = match &fault.kind {
+                FaultKind::Blip { between }
+                | FaultKind::Cut { between, .. }
+                | FaultKind::Flap { between, .. }
+                | FaultKind::SlowLink { between, .. } => between.clone(),
+                FaultKind::Kill { target }
+                | FaultKind::PowerLoss { target }
+                | FaultKind::Pause { target }
+                | FaultKind::Skew { target, .. } => {
+                    assert_eq!(*target, Target::Any(Role::Notifier));
+                    continue;
+                }
+            };
+            let is_notifier = |target: &Target| {
+                [Target::Any(Role::Notifier), Target::Every(Role::Notifier)].contains(target)
+            };
+            assert!(between.from.iter().chain(&between.to).any(is_notifier), "{between:?}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! From a kind's word and the keys that go with it to the kind, with nothing missing.
 
-use super::Fault;
+use super::{CLIENTS_LIVE, Fault};
 use crate::mistake::Mistakes;
 use crate::scenario::{FaultKind, Sides, Target};
 use crate::section::Field;
@@ -43,8 +43,8 @@ impl Fault {
                     latency_max: latency.1,
                 }
             }
-            FaultWord::Kill => FaultKind::Kill { target: self.one_target(mistakes)? },
-            FaultWord::PowerLoss => FaultKind::PowerLoss { target: self.one_target(mistakes)? },
+            FaultWord::Kill => FaultKind::Kill { target: self.mortal_target(mistakes)? },
+            FaultWord::PowerLoss => FaultKind::PowerLoss { target: self.mortal_target(mistakes)? },
             FaultWord::Pause => FaultKind::Pause { target: self.one_target(mistakes)? },
             FaultWord::Skew => {
                 let target = self.one_target(mistakes)?;
@@ -92,6 +92,16 @@ impl Fault {
 
     fn one_target(&self, mistakes: &mut Mistakes) -> Option<Target> {
         self.needed(&self.target, "target", mistakes)
+    }
+
+    fn mortal_target(&self, mistakes: &mut Mistakes) -> Option<Target> {
+        let (kind, target) = (self.kind.get()?, self.one_target(mistakes)?);
+        if kind.can_befall(target.role()) {
+            return Some(target);
+        }
+        let what = format!("no {} of {}: {CLIENTS_LIVE}", kind.text(), target.text());
+        self.target.conflict(mistakes, what);
+        None
     }
 
     fn sides(&self, mistakes: &mut Mistakes) -> Option<Sides> {

@@ -48,6 +48,9 @@ section! {
     }
 }
 
+/// Why nothing ends the clients.
+pub(super) const CLIENTS_LIVE: &str = "the users observe the run, and who is dead observes nothing; pause clients, or cut their links";
+
 /// What a fault must fit to; what had mistakes of its own is missing.
 pub struct Surroundings<'a> {
     /// The cluster.
@@ -75,10 +78,6 @@ impl Fault {
             every: self.every.get()?,
             lasts: self.r#for.get()?,
             kind: kind?,
-            line: match &self.kind.origin {
-                Origin::File(from, _) => mistakes.line_of(*from) as u32,
-                Origin::Set(_) | Origin::Whole => 0,
-            },
         };
         (in_time && no_strangers && targets_exist).then_some(fault)
     }

@@ -1,0 +1,238 @@
+//! One run in a process of its own: how it ended, whatever became of the process.
+
+use report::VerdictFile;
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use verify::Verdict;
+
+/// What came out of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// As the scenario expects.
+    Valid,
+    /// Not as it expects; or its process died, which no scenario expects.
+    Violated,
+    /// That could not be judged.
+    Unknown,
+}
+
+/// How the run of one seed ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// The number of its scenario.
+    pub scenario: usize,
+    pub seed: u64,
+    pub outcome: Outcome,
+    /// Invariants that were violated.
+    pub violated: Vec<String>,
+    pub doubts: Vec<String>,
+    /// What the process said when it died, or why there was none.
+    pub died: Option<String>,
+    pub episodes: Vec<Episode>,
+}
+
+/// A fault of a run.
+#[derive(Debug)]
+pub struct Episode {
+    pub kind: String,
+    /// Names of nodes, in words for people.
+    pub target: String,
+    pub had_effect: bool,
+}
+
+impl Finished {
+    /// Why it is not valid.
+    pub fn why(&self) -> String {
+        match (&self.died, self.violated.is_empty()) {
+            (Some(died), _) => died.clone(),
+            (None, false) => self.violated.join("; "),
+            (None, true) => self.doubts.join("; "),
+        }
+    }
+
+    fn of(scenario: usize, seed: u64, status: ExitStatus, output: &[u8], errors: &str) -> Self {
+        let outcome = match status.code() {
+            Some(0) => Outcome::Valid,
+            Some(2) => Outcome::Unknown,
+            _ => Outcome::Violated,
+        };
+        let nothing = || Self {
+            scenario,
+            seed,
+            outcome,
+            violated: Vec::new(),
+            doubts: Vec::new(),
+            died: None,
+            episodes: Vec::new(),
+        };
+        let Ok(file) = serde_json::from_slice::<VerdictFile>(output) else {
+            return Self { died: Some(last_words(status, errors)), ..nothing() };
+        };
+        let episodes = file.measured.faults.into_iter().map(|band| Episode {
+            kind: band.kind.to_string(),
+            target: band.target.to_string(),
+            had_effect: band.effect.is_some_and(|effect| effect > 0),
+        });
+        Self {
+            violated: file
+                .findings
+                .into_iter()
+                .filter(|finding| finding.verdict == Verdict::Violated)
+                .map(|finding| finding.invariant)
+                .collect(),
+            doubts: file.doubts,
+            episodes: episodes.collect(),
+            ..nothing()
+        }
+    }
+}
+
+/// How a process died that left no verdict: with what it said last, which a panic says first.
+fn last_words(status: ExitStatus, errors: &str) -> String {
+    let panic = errors.lines().skip_while(|line| !line.contains("panicked at")).take(2);
+    let said: Vec<&str> = panic.collect();
+    let said = if said.is_empty() { errors.trim().to_owned() } else { said.join(" ") };
+    match (status.signal(), status.code()) {
+        (Some(signal), _) => format!("the process died of signal {signal}: {said}"),
+        (None, code) => format!("no verdict (exit status {}): {said}", code.unwrap_or(-1)),
+    }
+}
+
+/// The processes that run now.
+#[derive(Default)]
+pub struct Children(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    running: BTreeMap<u32, Child>,
+    is_over: bool,
+}
+
+impl Children {
+    /// Runs one seed to its end. `None`: everything was ended meanwhile.
+    pub fn run(
+        &self,
+        path: &Path,
+        scenario: usize,
+        seed: u64,
+        overrides: &[String],
+    ) -> Option<Finished> {
+        let (id, mut output, mut errors) = match self.start(path, seed, overrides) {
+            Ok(started) => started?,
+            Err(error) => {
+                return Some(Finished {
+                    scenario,
+                    seed,
+                    outcome: Outcome::Unknown,
+                    violated: Vec::new(),
+                    doubts: vec![format!("no process: {error}")],
+                    died: None,
+                    episodes: Vec::new(),
+                });
+            }
+        };
+        // Both at once: a process that says much on one of them waits for its reader.
+        let (said, complained) = std::thread::scope(|scope| {
+            let complained = scope.spawn(move || all_of(&mut errors));
+            (all_of(&mut output), complained.join().unwrap_or_default())
+        });
+        let mut child = self.lock().running.remove(&id)?;
+        let status = child.wait().ok()?;
+        if self.lock().is_over {
+            return None;
+        }
+        let complained = String::from_utf8_lossy(&complained);
+        Some(Finished::of(scenario, seed, status, &said, &complained))
+    }
+
+    /// Ends all of them, and starts no more.
+    pub fn end_all(&self) {
+        let mut state = self.lock();
+        state.is_over = true;
+        for child in state.running.values_mut() {
+            // It may have ended already; who reads its output waits for it.
+            let _ = child.kill();
+        }
+    }
+
+    #[expect(clippy::type_complexity, reason = "a process with its two pipes, for `run` alone")]
+    fn start(
+        &self,
+        path: &Path,
+        seed: u64,
+        overrides: &[String],
+    ) -> std::io::Result<Option<(u32, impl Read + Send + use<>, impl Read + Send + use<>)>> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("run").arg(path).args(["--json", "--quiet"]);
+        command.arg("--seed").arg(seed.to_string());
+        for set in overrides {
+            command.arg("--set").arg(set);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // A Ctrl-C is for this process alone, which ends its children: a run that a terminal has ended
+        // must not look like one that died.
+        command.process_group(0);
+        let mut state = self.lock();
+        if state.is_over {
+            return Ok(None);
+        }
+        let mut child = command.spawn()?;
+        let output = child.stdout.take().expect("it is piped");
+        let errors = child.stderr.take().expect("it is piped");
+        let id = child.id();
+        state.running.insert(id, child);
+        Ok(Some((id, output, errors)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn all_of(pipe: &mut impl Read) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // What was read before an error counts.
+    let _ = pipe.read_to_end(&mut bytes);
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(status: i32, errors: &str) -> Finished {
+        Finished::of(0, 7, ExitStatus::from_raw(status), b"", errors)
+    }
+
+    #[test]
+    fn a_process_that_dies_is_violated_with_its_words() {
+        let panic =
+            "noise\nthread 'simulation' panicked at sim/src/run.rs:3:5:\nboth heads are 7\n";
+        let aborted = ended(6, panic);
+        assert_eq!(aborted.outcome, Outcome::Violated);
+        assert_eq!(
+            aborted.why(),
+            "the process died of signal 6: thread 'simulation' panicked at sim/src/run.rs:3:5: both \
+             heads are 7"
+        );
+        let panicked = ended(101 << 8, panic);
+        assert_eq!(panicked.outcome, Outcome::Violated);
+        assert!(panicked.why().starts_with("no verdict (exit status 101): thread"));
+        let killed = ended(9, "");
+        assert_eq!(
+            (killed.outcome, killed.why().as_str()),
+            (Outcome::Violated, "the process died of signal 9: ",)
+        );
+    }
+
+    #[test]
+    fn nothing_starts_after_the_end() {
+        let children = Children::default();
+        children.end_all();
+        assert!(children.run(Path::new("/nope.toml"), 0, 1, &[]).is_none());
+    }
+}

@@ -1,0 +1,98 @@
+//! Values drawn by seed: `{ draw = [1, 2, 4] }` stands for one of its values.
+//!
+//! A draw is resolved in the tree, before anything is read, so that every key takes one and a scenario
+//! has concrete values only. Each draw depends on the seed and on its key alone: one more draw disturbs
+//! no other.
+
+use crate::mistake::{Mistakes, Problem};
+use crate::tree::{Is, Node};
+
+/// The key that makes a table a draw.
+const WORD: &str = "draw";
+
+/// Which value of each draw is taken.
+#[derive(Clone, Copy, Debug)]
+pub enum Choice {
+    /// By this seed.
+    Seed(u64),
+    /// The value of this number, from 0, of every draw; the list begins again at its end.
+    Nth(usize),
+}
+
+/// What was found in a tree.
+#[derive(Debug, Default)]
+pub struct Lots {
+    /// What was drawn: `cluster.gateways = 3`.
+    pub told: Vec<String>,
+    /// The length of the longest draw.
+    pub longest: usize,
+}
+
+/// Replaces every draw by one of its values.
+pub fn resolve(root: &mut Node, choice: Choice, mistakes: &mut Mistakes) -> Lots {
+    let mut lots = Lots::default();
+    visit(root, &root.key.clone(), choice, &mut lots, mistakes);
+    lots
+}
+
+/// `key` is that of the draw, where the node's own names the value that was taken.
+fn visit(node: &mut Node, key: &str, choice: Choice, lots: &mut Lots, mistakes: &mut Mistakes) {
+    if let Some(values) = values_of(node, mistakes) {
+        let index = match choice {
+            Choice::Seed(seed) => (hash(seed, key) % values.len() as u64) as usize,
+            Choice::Nth(nth) => nth % values.len(),
+        };
+        lots.longest = lots.longest.max(values.len());
+        *node = values[index].clone();
+        if values_of(node, mistakes).is_none() {
+            lots.told.push(format!("{key} = {}", node.written()));
+        }
+        return visit(node, key, choice, lots, mistakes);
+    }
+    let inside =
+        |name: &str| if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") };
+    match &mut node.is {
+        Is::Table(entries) => {
+            for entry in entries {
+                visit(&mut entry.node, &inside(&entry.name), choice, lots, mistakes);
+            }
+        }
+        Is::List(nodes) => {
+            for (nth, node) in nodes.iter_mut().enumerate() {
+                visit(node, &inside(&(nth + 1).to_string()), choice, lots, mistakes);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The values of a draw; `None` if the node is none, or one without values, which is noted.
+fn values_of(node: &Node, mistakes: &mut Mistakes) -> Option<Vec<Node>> {
+    let Is::Table(entries) = &node.is else { return None };
+    let [entry] = entries.as_slice() else { return None };
+    (entry.name == WORD).then_some(())?;
+    match &entry.node.is {
+        Is::List(values) if !values.is_empty() => Some(values.clone()),
+        _ => {
+            let problem = Problem::Value {
+                key: entry.node.key.clone(),
+                expected: "a list of the values to draw from".into(),
+                found: entry.node.described(),
+                nearest: None,
+            };
+            mistakes.note(&entry.node.origin, problem);
+            None
+        }
+    }
+}
+
+/// FNV-1a over the key and the seed, finished by splitmix64.
+fn hash(seed: u64, key: &str) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in key.bytes().chain(seed.to_le_bytes()) {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    hash ^ (hash >> 31)
+}
