@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 /// Pages of one read at most; a longer one ends as not whole.
 const PAGES_MAX: u32 = 20;
-/// How long one page may take: an error notice does not name its request.
+/// How long one page may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Reads of one device under way at once; more are not begun.
 const AT_ONCE: usize = 4;
@@ -87,6 +87,16 @@ impl HistoryReads {
         }
     }
 
+    /// An error notice came. If it answers a read (its detail begins with `backlog REQUEST:`), that
+    /// read is over, and named.
+    pub fn refused(&mut self, detail: &str) -> Option<(u32, ConversationId)> {
+        let (request, _) = detail.strip_prefix("backlog ")?.split_once(':')?;
+        let request = request.parse().ok()?;
+        let at = self.reads.iter().position(|read| read.request == request)?;
+        let read = self.reads.swap_remove(at);
+        Some((request, read.conversation))
+    }
+
     /// When the next read loses its patience.
     pub fn due(&self) -> Option<Instant> {
         self.reads.iter().map(|read| read.until).min()
@@ -97,5 +107,25 @@ impl HistoryReads {
     pub fn give_up(&mut self, all: bool) {
         let now = Instant::now();
         self.reads.retain(|read| !all && read.until > now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_error_ends_the_read_that_it_names() {
+        let mut reads = HistoryReads::default();
+        for conversation in [5, 6] {
+            reads.begin(ConversationId(conversation), Sequence::START).expect("there is room");
+        }
+        for other in ["backlog 9: no answer", "backlog 2 no answer", "typing: 2: of 6", ""] {
+            assert_eq!(reads.refused(other), None, "{other}");
+        }
+        let detail = "backlog 2: no answer from the owner";
+        assert_eq!(reads.refused(detail), Some((2, ConversationId(6))));
+        assert_eq!(reads.refused(detail), None, "it is over");
+        assert_eq!(reads.reads.len(), 1);
     }
 }

@@ -170,6 +170,10 @@ async fn lost_answers_and_refusals_are_survived_over_sockets() {
     assert_valid(&scenario, 2, &events);
     assert!(count(&events, |what| matches!(what, What::Resent { .. })) > 10);
     assert!(count(&events, |what| matches!(what, What::Closed { code: 0, .. })) > 5);
+    let began = count(&events, |what| matches!(what, What::ReadBegan { .. }));
+    let ended = count(&events, |what| matches!(what, What::ReadEnded { .. }));
+    let failed = count(&events, |what| matches!(what, What::ReadFailed { .. }));
+    assert!(failed > 3 && ended + failed <= began, "{began} began, {ended} ended, {failed} failed");
     assert_eq!(count(&events, |what| matches!(what, What::Unanswered { .. })), 0);
 }
 

@@ -11,6 +11,8 @@ mod output;
 mod session;
 #[cfg(test)]
 mod session_against_model;
+#[cfg(test)]
+mod session_tests;
 mod settings;
 
 pub use outbox::OutboxFull;

@@ -99,7 +99,7 @@ pub enum Event {
     },
     /// No connection came about.
     ConnectFailed,
-    /// A connection ended before `welcome`: a close code, or 0.
+    /// A connection ended before `welcome`, and not by the own wish: a close code, or 0.
     NotWelcomed {
         /// The number.
         code: u16,
@@ -121,6 +121,8 @@ pub enum Event {
     },
     /// An entry is shown. Each sequence once; in order unless the cluster left a gap.
     Shown(Entry),
+    /// An entry at or below the cursor arrived: it is not shown (again).
+    Dropped(Entry),
     /// Another member's cursors.
     Receipts(Receipts),
     /// Another member types.

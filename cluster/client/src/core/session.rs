@@ -28,7 +28,6 @@ pub struct Session {
     draws: Draws,
     cursors: Cursors,
     outbox: Outbox,
-    dropped: u64,
 }
 
 #[derive(Debug)]
@@ -67,7 +66,6 @@ impl Session {
             draws: Draws::new(seed),
             cursors: Cursors::default(),
             outbox: Outbox::default(),
-            dropped: 0,
         }
     }
 
@@ -81,7 +79,7 @@ impl Session {
         out.push(Output::Frame(ClientFrame::Hello(Hello {
             token,
             device: self.device,
-            cursors: self.cursors.to_report(),
+            cursors: self.cursors.report(),
             presence: self.settings.presence,
         })));
     }
@@ -101,6 +99,8 @@ impl Session {
             State::Open(open) => open.leave_ms,
             _ => None,
         };
+        // Only this side says goodbye: if the other one does, the connection is lost all the same.
+        let code = if code == CloseCode::Normal.code() { 0 } else { code };
         self.end(code, out);
         let refused = code == CloseCode::Unauthenticated.code();
         // A drain notice spreads its crowd itself.
@@ -118,7 +118,7 @@ impl Session {
         match frame {
             ServerFrame::Welcome(welcome) => self.welcomed(now_ms, welcome, out),
             ServerFrame::Attached(attached) => {
-                self.cursors.attached(attached.conversation, attached.from);
+                self.cursors.attached(&attached);
                 out.push(Output::Event(Event::Attached(attached)));
             }
             ServerFrame::Detached(detached) => {
@@ -163,10 +163,7 @@ impl Session {
             State::Open(open) => {
                 let silent_ms = now_ms.saturating_sub(open.heard_ms);
                 if open.leave_ms.is_some_and(|leave_ms| now_ms >= leave_ms) {
-                    out.push(Output::Disconnect);
-                    self.end(CloseCode::Normal.code(), out);
-                    out.push(Output::ConnectAfter { delay_ms: 0, fresh_token: false });
-                    return;
+                    return self.reconnect(out);
                 }
                 if open.idle_timeout_ms > 0 && silent_ms >= open.idle_timeout_ms {
                     out.push(Output::Disconnect);
@@ -234,19 +231,14 @@ impl Session {
 
     /// Leaves this connection and connects anew at once.
     pub fn reconnect(&mut self, out: &mut Vec<Output>) {
-        if matches!(self.state, State::Open(_) | State::Greeting { .. }) {
-            out.push(Output::Disconnect);
-            self.end(CloseCode::Normal.code(), out);
+        if self.leave(out) {
             out.push(Output::ConnectAfter { delay_ms: 0, fresh_token: false });
         }
     }
 
     /// Says goodbye for ever.
     pub fn stop(&mut self, out: &mut Vec<Output>) {
-        if matches!(self.state, State::Open(_) | State::Greeting { .. }) {
-            out.push(Output::Disconnect);
-            self.end(CloseCode::Normal.code(), out);
-        }
+        self.leave(out);
         self.state = State::Stopped;
     }
 
@@ -273,11 +265,6 @@ impl Session {
     /// Actions without an answer, in order within each conversation.
     pub fn unanswered(&self) -> impl Iterator<Item = (ConversationId, ClientMessageId)> {
         self.outbox.unanswered()
-    }
-
-    /// Entries that came again and were not shown.
-    pub const fn dropped(&self) -> u64 {
-        self.dropped
     }
 
     fn welcomed(&mut self, now_ms: u64, welcome: Welcome, out: &mut Vec<Output>) {
@@ -315,7 +302,7 @@ impl Session {
     fn entry(&mut self, entry: Entry, out: &mut Vec<Output>) {
         match self.cursors.entry(entry.conversation, entry.sequence) {
             Verdict::Show => out.push(Output::Event(Event::Shown(entry))),
-            Verdict::Drop => self.dropped += 1,
+            Verdict::Drop => out.push(Output::Event(Event::Dropped(entry))),
         }
     }
 
@@ -333,13 +320,32 @@ impl Session {
         open
     }
 
-    /// The connection is over, whoever ended it.
+    /// Leaves the connection by the own wish; whether there was one. An attempt that is given up before
+    /// `welcome` is not told: nobody refused it.
+    fn leave(&mut self, out: &mut Vec<Output>) -> bool {
+        if matches!(self.state, State::Apart | State::Stopped) {
+            return false;
+        }
+        out.push(Output::Disconnect);
+        if self.is_open() {
+            self.end(CloseCode::Normal.code(), out);
+        } else {
+            self.apart();
+        }
+        true
+    }
+
+    /// The connection is over.
     fn end(&mut self, code: u16, out: &mut Vec<Output>) {
         let was_open = self.is_open();
-        self.state = State::Apart;
-        self.outbox.disconnected();
+        self.apart();
         let event = if was_open { Event::Closed { code } } else { Event::NotWelcomed { code } };
         out.push(Output::Event(event));
+    }
+
+    fn apart(&mut self) {
+        self.state = State::Apart;
+        self.outbox.disconnected();
     }
 
     fn connect_again(&mut self, wait_ms: u64, fresh_token: bool, out: &mut Vec<Output>) {

@@ -266,7 +266,7 @@ impl World {
     }
 }
 
-fn welcome() -> Welcome {
+pub fn welcome() -> Welcome {
     Welcome {
         session: SessionId(1),
         user: UserId(1),
@@ -279,7 +279,7 @@ fn welcome() -> Welcome {
     }
 }
 
-fn entry(conversation: ConversationId, sequence: u64, id: ClientMessageId) -> ServerFrame {
+pub fn entry(conversation: ConversationId, sequence: u64, id: ClientMessageId) -> ServerFrame {
     ServerFrame::Entry(Entry {
         conversation,
         sequence: Sequence(sequence),
@@ -319,55 +319,4 @@ proptest! {
             prop_assert!(shown.windows(2).all(|pair| pair[0] < pair[1]), "{shown:?}");
         }
     }
-}
-
-/// A session that was welcomed at time 0, with these times announced.
-fn open_session(heartbeat_ms: u32, idle_timeout_ms: u32) -> Session {
-    let mut session = Session::new(Arc::new(Settings::default()), DeviceId(1), 1);
-    let mut out = Vec::new();
-    session.connected(0, "token".into(), &mut out);
-    let welcome = Welcome { heartbeat_ms, idle_timeout_ms, ..welcome() };
-    session.frame(0, ServerFrame::Welcome(welcome), &mut out);
-    session
-}
-
-#[test]
-fn silence_is_asked_about_and_then_given_up() {
-    let mut session = open_session(5_000, 12_500);
-    let mut log = Vec::new();
-    while let Some(due_ms) = session.due_ms() {
-        let mut out = Vec::new();
-        session.tick(due_ms, &mut out);
-        log.push((due_ms, out.first().cloned()));
-    }
-    let pings =
-        log.iter().filter(|(_, first)| matches!(first, Some(Output::Frame(ClientFrame::Ping(_)))));
-    assert_eq!(pings.map(|(at_ms, _)| *at_ms).collect::<Vec<_>>(), [5_000, 10_000]);
-    assert_eq!(log.last(), Some(&(12_500, Some(Output::Disconnect))));
-}
-
-#[test]
-fn without_heartbeats_a_session_waits_for_ever() {
-    let session = open_session(0, 0);
-    assert_eq!(session.due_ms(), None);
-}
-
-#[test]
-fn a_drain_notice_moves_the_session_in_its_own_time() {
-    let mut session = open_session(5_000, 12_500);
-    let mut out = Vec::new();
-    let drain = protocol::frames::server::Drain { reconnect_after_ms: 700 };
-    session.frame(100, ServerFrame::Drain(drain), &mut out);
-    assert_eq!(session.due_ms(), Some(800));
-    session.tick(800, &mut out);
-    let again = Output::ConnectAfter { delay_ms: 0, fresh_token: false };
-    assert_eq!(out, [Output::Disconnect, Output::Event(Event::Closed { code: 1000 }), again]);
-}
-
-#[test]
-fn a_refused_token_is_replaced() {
-    let mut session = open_session(5_000, 12_500);
-    let mut out = Vec::new();
-    session.disconnected(10, protocol::CloseCode::Unauthenticated.code(), &mut out);
-    assert!(matches!(out.last(), Some(Output::ConnectAfter { fresh_token: true, .. })), "{out:?}");
 }

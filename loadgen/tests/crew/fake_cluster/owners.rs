@@ -2,7 +2,9 @@
 
 use super::number;
 use protocol::frames::client::Hello;
-use protocol::frames::server::{Accepted, Attached, Detached, Page, Receipts, Rejected, Welcome};
+use protocol::frames::server::{
+    Accepted, Attached, Detached, ErrorCode, ErrorNotice, Page, Receipts, Rejected, Welcome,
+};
 use protocol::{
     ClientFrame, ClientMessageId, Content, ConversationId, Entry, Epoch, GatewayId, Incarnation,
     NodeNumber, RejectReason, Sequence, ServerFrame, SessionId, UserId,
@@ -21,6 +23,7 @@ pub struct State {
     pub next_session: u64,
     pub faults: bool,
     pub sends: u64,
+    pub backlogs: u64,
     /// Messages in an owner's queue, if there are queues; each look at them finds one less.
     pub waiting: Option<u64>,
     /// Reads of entries while messages waited.
@@ -146,6 +149,12 @@ impl State {
                 self.tell(receipt.conversation, Some(user), &ServerFrame::Receipts(receipts));
             }
             ClientFrame::Backlog(backlog) => {
+                self.backlogs += 1;
+                if self.faults && self.backlogs.is_multiple_of(3) {
+                    let detail = format!("backlog {}: no answer from the owner", backlog.request);
+                    let notice = ErrorNotice { code: ErrorCode::Unavailable, detail };
+                    return self.say(id, ServerFrame::Error(notice));
+                }
                 let Some(session) = self.sessions.get(&id) else { return };
                 let log = &self.conversations[&backlog.conversation];
                 let entries = log.visible(session.user, backlog.after);

@@ -1,5 +1,7 @@
 //! One device of one user: acts when it is told to, and records everything that happens to it.
 
+mod happenings;
+
 use super::dialer::CrewDialer;
 use super::history_read::{Ended, HistoryReads, Next};
 use super::notebook::Notebook;
@@ -9,7 +11,7 @@ use super::{Crew, membership};
 use crate::body::{self, Body};
 use crate::plan::{Kind, Operation};
 use crate::seen;
-use client::{Action, ActionKind, Alarm, Client, Event, Session};
+use client::{Action, ActionKind, Alarm, Client, Session};
 use protocol::frames::client::plain_text;
 use protocol::frames::server::Page;
 use protocol::{ConversationId, DeviceId, Sequence, UserId};
@@ -294,78 +296,6 @@ impl Device {
         let (device, request) = (self.who, page.request);
         for entry in &page.entries {
             self.record(What::Read { device, request, entry: seen::seen(entry) });
-        }
-    }
-
-    fn happened(&mut self, event: Event) {
-        let device = self.who;
-        match event {
-            Event::Opened(welcome) => self.record(What::Opened {
-                device,
-                gateway: welcome.gateway,
-                incarnation: welcome.incarnation,
-                session: welcome.session,
-            }),
-            Event::Closed { code } => {
-                self.reads.give_up(true);
-                self.receipts.lost();
-                self.record(What::Closed { device, code });
-            }
-            Event::ConnectFailed | Event::NotWelcomed { .. } => {
-                self.record(What::ConnectFailed { device });
-            }
-            Event::Attached(attached) => {
-                self.notebook.attached(attached.conversation);
-                self.record(What::Attached {
-                    device,
-                    conversation: attached.conversation,
-                    from: attached.from,
-                    head: attached.head,
-                });
-            }
-            Event::Detached(conversation) => {
-                self.receipts.forget(conversation);
-                self.notebook.detached(conversation);
-                self.record(What::Detached { device, conversation });
-            }
-            Event::Accepted(accepted) => {
-                self.notebook.accepted(&accepted);
-                self.record(What::Accepted {
-                    device,
-                    conversation: accepted.conversation,
-                    message: accepted.client_message_id,
-                    sequence: accepted.sequence,
-                    epoch: accepted.epoch,
-                    owner: accepted.owner,
-                });
-            }
-            Event::Rejected(rejected) => {
-                self.notebook.rejected(&rejected);
-                self.record(What::Rejected {
-                    device,
-                    conversation: rejected.conversation,
-                    message: rejected.client_message_id,
-                    reason: rejected.reason,
-                });
-            }
-            Event::Resent { conversation, id } => {
-                self.record(What::Resent { device, conversation, message: id });
-            }
-            Event::Shown(entry) => {
-                self.notebook.shown(&entry);
-                self.record(What::Shown { device, entry: seen::seen(&entry) });
-            }
-            Event::Receipts(receipts) => self.record(What::ReceiptSeen {
-                device,
-                conversation: receipts.conversation,
-                user: receipts.user,
-                delivered: receipts.delivered,
-                read: receipts.read,
-            }),
-            Event::Page(page) => self.page(&page),
-            Event::Refused(notice) => tracing::debug!(?notice, ?device, "refused"),
-            // Nothing that a history has a word for.
-            Event::Typing(_) | Event::Presence(_) => {}
         }
     }
 

@@ -1,0 +1,132 @@
+//! What a session does at single turns of its life.
+
+use super::session_against_model::{entry, welcome};
+use super::{Event, Output, Session, Settings};
+use protocol::frames::server::{Attached, Drain, Welcome};
+use protocol::{
+    ClientFrame, ClientMessageId, CloseCode, ConversationId, DeviceId, Sequence, ServerFrame,
+};
+use std::sync::Arc;
+
+const AT_ONCE: Output = Output::ConnectAfter { delay_ms: 0, fresh_token: false };
+
+/// A session that was welcomed at time 0, with these times announced.
+fn open_session(heartbeat_ms: u32, idle_timeout_ms: u32) -> Session {
+    let mut session = Session::new(Arc::new(Settings::default()), DeviceId(1), 1);
+    let mut out = Vec::new();
+    session.connected(0, "token".into(), &mut out);
+    let welcome = Welcome { heartbeat_ms, idle_timeout_ms, ..welcome() };
+    session.frame(0, ServerFrame::Welcome(welcome), &mut out);
+    session
+}
+
+#[test]
+fn silence_is_asked_about_and_then_given_up() {
+    let mut session = open_session(5_000, 12_500);
+    let mut log = Vec::new();
+    while let Some(due_ms) = session.due_ms() {
+        let mut out = Vec::new();
+        session.tick(due_ms, &mut out);
+        log.push((due_ms, out.first().cloned()));
+    }
+    let pings =
+        log.iter().filter(|(_, first)| matches!(first, Some(Output::Frame(ClientFrame::Ping(_)))));
+    assert_eq!(pings.map(|(at_ms, _)| *at_ms).collect::<Vec<_>>(), [5_000, 10_000]);
+    assert_eq!(log.last(), Some(&(12_500, Some(Output::Disconnect))));
+}
+
+#[test]
+fn without_heartbeats_a_session_waits_for_ever() {
+    let session = open_session(0, 0);
+    assert_eq!(session.due_ms(), None);
+}
+
+#[test]
+fn a_drain_notice_moves_the_session_in_its_own_time() {
+    let mut session = open_session(5_000, 12_500);
+    let mut out = Vec::new();
+    let drain = Drain { reconnect_after_ms: 700 };
+    session.frame(100, ServerFrame::Drain(drain), &mut out);
+    assert_eq!(session.due_ms(), Some(800));
+    session.tick(800, &mut out);
+    assert_eq!(out, [Output::Disconnect, Output::Event(Event::Closed { code: 1000 }), AT_ONCE]);
+}
+
+#[test]
+fn a_refused_token_is_replaced() {
+    let mut session = open_session(5_000, 12_500);
+    let mut out = Vec::new();
+    session.disconnected(10, CloseCode::Unauthenticated.code(), &mut out);
+    assert!(matches!(out.last(), Some(Output::ConnectAfter { fresh_token: true, .. })), "{out:?}");
+}
+
+#[test]
+fn a_goodbye_is_told_once_and_an_attempt_that_is_given_up_is_not() {
+    let mut session = open_session(5_000, 12_500);
+    let mut out = Vec::new();
+    session.reconnect(&mut out);
+    assert_eq!(out, [Output::Disconnect, Output::Event(Event::Closed { code: 1000 }), AT_ONCE]);
+    out.clear();
+    session.reconnect(&mut out);
+    assert_eq!(out, [], "there is nothing to leave");
+
+    session.connected(10, "token".into(), &mut out);
+    out.clear();
+    session.reconnect(&mut out);
+    assert_eq!(out, [Output::Disconnect, AT_ONCE], "nobody refused the attempt");
+    out.clear();
+
+    session.connected(20, "token".into(), &mut out);
+    out.clear();
+    session.disconnected(30, CloseCode::Unavailable.code(), &mut out);
+    assert_eq!(out[0], Output::Event(Event::NotWelcomed { code: 4503 }));
+}
+
+#[test]
+fn the_goodbye_of_the_other_side_is_a_lost_connection() {
+    let mut session = open_session(5_000, 12_500);
+    let mut out = Vec::new();
+    session.disconnected(10, CloseCode::Normal.code(), &mut out);
+    assert_eq!(out[0], Output::Event(Event::Closed { code: 0 }));
+}
+
+#[test]
+fn an_entry_that_comes_again_is_told_and_not_shown() {
+    let mut session = open_session(5_000, 12_500);
+    let conversation = ConversationId(1);
+    let (from, head) = (Sequence(4), Sequence(4));
+    let attached = ServerFrame::Attached(Attached { conversation, from, head });
+    session.frame(1, attached, &mut Vec::new());
+    let mut out = Vec::new();
+    for (sequence, id) in [(5, 50), (5, 51), (4, 40)] {
+        session.frame(2, entry(conversation, sequence, ClientMessageId(id)), &mut out);
+    }
+    let told: Vec<_> = out
+        .iter()
+        .map(|output| match output {
+            Output::Event(Event::Shown(entry)) => ("shown", entry.client_message_id.0),
+            Output::Event(Event::Dropped(entry)) => ("dropped", entry.client_message_id.0),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(told, [("shown", 50), ("dropped", 51), ("dropped", 40)]);
+}
+
+#[test]
+fn a_session_follows_a_cluster_that_has_lost_its_entries() {
+    let mut session = open_session(5_000, 12_500);
+    let conversation = ConversationId(1);
+    let attach = |session: &mut Session, at: u64| {
+        let at = Sequence(at);
+        let attached = Attached { conversation, from: at, head: at };
+        session.frame(1, ServerFrame::Attached(attached), &mut Vec::new());
+    };
+    attach(&mut session, 9);
+    session.reconnect(&mut Vec::new());
+    session.connected(10, "token".into(), &mut Vec::new());
+    session.frame(11, ServerFrame::Welcome(welcome()), &mut Vec::new());
+    attach(&mut session, 7);
+    let mut out = Vec::new();
+    session.frame(12, entry(conversation, 8, ClientMessageId(1)), &mut out);
+    assert!(matches!(&out[..], [Output::Event(Event::Shown(_))]), "{out:?}");
+}
