@@ -67,7 +67,9 @@ pub async fn run_crew(
         Transport::Socket => Carrier::sockets(machine.clone(), plan.codec()),
         Transport::Trunk => Carrier::trunks(machine.clone()),
     };
-    let settings = Settings { jitter: plan.design().reconnect_jitter, ..Settings::default() };
+    let design = plan.design();
+    let (jitter, receipts) = (design.reconnect_jitter, design.receipts);
+    let settings = Settings { jitter, receipts, ..Settings::default() };
     let crew = Arc::new(Crew {
         api: Api::new(machine.clone(), targets.clone()),
         machine,

@@ -245,7 +245,7 @@ pub enum What {
         delivered: Sequence,
         read: Sequence,
     },
-    /// A device learned another member's cursors.
+    /// A device displays another member's cursors from now on. What arrives and is lower is not displayed.
     ReceiptSeen {
         device: Device,
         conversation: ConversationId,

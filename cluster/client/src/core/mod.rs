@@ -8,6 +8,7 @@ mod cursors;
 mod lane;
 mod outbox;
 mod output;
+mod progress;
 mod session;
 #[cfg(test)]
 mod session_against_model;

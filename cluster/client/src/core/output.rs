@@ -123,7 +123,7 @@ pub enum Event {
     Shown(Entry),
     /// An entry at or below the cursor arrived: it is not shown (again).
     Dropped(Entry),
-    /// Another member's cursors.
+    /// Another member's cursors, as they are displayed from now on: they only rise.
     Receipts(Receipts),
     /// Another member types.
     Typing(TypingNotice),

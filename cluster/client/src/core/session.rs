@@ -8,10 +8,12 @@ use super::backoff::{self, Draws};
 use super::cursors::{Cursors, Verdict};
 use super::outbox::{Outbox, OutboxFull};
 use super::output::{Action, Event, Output};
+use super::progress::Progress;
 use protocol::frames::client::{Backlog, Hello, Nonce, Receipt, Typing};
 use protocol::frames::server::{Rejected, Welcome};
 use protocol::{
-    ClientFrame, ClientMessageId, CloseCode, ConversationId, DeviceId, Entry, Sequence, ServerFrame,
+    ClientFrame, ClientMessageId, CloseCode, ConversationId, DeviceId, Entry, Sequence,
+    ServerFrame, design,
 };
 use std::sync::Arc;
 
@@ -28,6 +30,7 @@ pub struct Session {
     draws: Draws,
     cursors: Cursors,
     outbox: Outbox,
+    progress: Progress,
 }
 
 #[derive(Debug)]
@@ -66,6 +69,7 @@ impl Session {
             draws: Draws::new(seed),
             cursors: Cursors::default(),
             outbox: Outbox::default(),
+            progress: Progress::default(),
         }
     }
 
@@ -134,7 +138,13 @@ impl Session {
             }
             ServerFrame::Rejected(rejected) => self.rejected(now_ms, rejected, out),
             ServerFrame::Entry(entry) => self.entry(entry, out),
-            ServerFrame::Receipts(receipts) => out.push(Output::Event(Event::Receipts(receipts))),
+            ServerFrame::Receipts(receipts) => {
+                let displayed = match self.settings.receipts {
+                    design::Receipts::Maximum => self.progress.raise(receipts),
+                    design::Receipts::Overwrite => Some(receipts),
+                };
+                out.extend(displayed.map(|displayed| Output::Event(Event::Receipts(displayed))));
+            }
             ServerFrame::Typing(typing) => out.push(Output::Event(Event::Typing(typing))),
             ServerFrame::Presence(presence) => out.push(Output::Event(Event::Presence(presence))),
             ServerFrame::Page(page) => out.push(Output::Event(Event::Page(page))),

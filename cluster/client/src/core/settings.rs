@@ -1,6 +1,6 @@
 //! The numbers that all sessions of an application share.
 
-use protocol::design::ReconnectJitter;
+use protocol::design::{Receipts, ReconnectJitter};
 use protocol::limits;
 
 /// How a session behaves. Shared by reference: a million sessions keep one copy.
@@ -8,6 +8,8 @@ use protocol::limits;
 pub struct Settings {
     /// Whether reconnects are spread; `Off` is row 16 of the design choices.
     pub jitter: ReconnectJitter,
+    /// Whether members' cursors only rise on the display; `Overwrite` is row 20.
+    pub receipts: Receipts,
     /// The first reconnect comes within this time; each failure doubles it.
     pub backoff_ms_base: u64,
     /// The longest wait before a reconnect.
@@ -28,6 +30,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             jitter: ReconnectJitter::On,
+            receipts: Receipts::Maximum,
             backoff_ms_base: 250,
             // Long enough to spread a full house, short enough to be back soon after a heal.
             backoff_ms_max: 5_000,

@@ -41,10 +41,7 @@ impl Hub {
                 self.outlets.say(id, ServerFrame::Accepted(accepted));
             }
             ToGateway::Rejected(id, rejected) => self.rejected(now, id, rejected),
-            ToGateway::Receipts(receipts) => {
-                let mut frame = Encoded::from(ServerFrame::Receipts(receipts));
-                self.tell_others(receipts.conversation, receipts.user, false, &mut frame);
-            }
+            ToGateway::Receipts(receipts) => self.receipts(receipts),
             ToGateway::Typing(typing) => {
                 let mut frame = Encoded::from(ServerFrame::Typing(typing));
                 self.tell_others(typing.conversation, typing.user, true, &mut frame);
@@ -58,7 +55,7 @@ impl Hub {
     }
 
     /// Tells the sessions of other users; `asked`: only those that asked for presence.
-    fn tell_others(
+    pub(super) fn tell_others(
         &mut self,
         conversation: ConversationId,
         about: UserId,

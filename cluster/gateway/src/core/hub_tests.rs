@@ -1,6 +1,7 @@
-//! The hub's decisions one by one: slow sessions, design choices, tokens, time, drain; in `rates`, what
-//! is too much.
+//! The hub's decisions one by one: slow sessions, design choices, tokens, time, drain; in `notices`,
+//! receipts and typing; in `rates`, what is too much.
 
+mod notices;
 mod rates;
 
 use super::calls::{Call, RangePurpose};
@@ -12,11 +13,11 @@ use ports::broker::PublishError;
 use ports::{Claims, TokenError, TokenVerifier};
 use protocol::codec::Codec;
 use protocol::design::{Attach, ClientHeartbeat, SlowSession};
-use protocol::frames::client::{Hello, Receipt, Send, Typing, plain_text};
+use protocol::frames::client::{Hello, Send, plain_text};
 use protocol::frames::server::ErrorCode;
 use protocol::{
     ClientFrame, ClientMessageId, CloseCode, Content, ConversationId, DeviceId, RejectReason,
-    Sequence, ServerFrame, SessionId, UserId,
+    ServerFrame, SessionId, UserId,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -240,43 +241,6 @@ fn a_backlog_read_first_misses_what_is_sent_before_the_subscription() {
         bench.work();
         assert_eq!(client.entries(), shown, "{choice:?}");
     }
-}
-
-#[test]
-fn receipts_are_coalesced_and_checked() {
-    let mut bench = Bench::new(config(1_000));
-    let client = bench.connect(1);
-    client.hear();
-    let receipt = |delivered, read| {
-        let (delivered, read) = (Sequence(delivered), Sequence(read));
-        ClientFrame::Receipt(Receipt { conversation: CONVERSATION, delivered, read })
-    };
-    for (delivered, read) in [(1, 1), (2, 1), (1, 0)] {
-        bench.say(&client, receipt(delivered, read));
-    }
-    bench.now_ms += 300;
-    bench.hub.tick(bench.now());
-    let calls = bench.hub.take_calls();
-    let [Call::Receipts(items)] = calls.as_slice() else { panic!("{calls:?}") };
-    assert_eq!((items.len(), items[0].delivered, items[0].read), (1, Sequence(2), Sequence(1)));
-    for wrong in [receipt(1, 2), receipt(3, 1)] {
-        bench.say(&client, wrong);
-        let (frames, _) = client.hear();
-        assert!(matches!(&frames[0], ServerFrame::Error(e) if e.code == ErrorCode::BadValue));
-    }
-    bench.say(&client, ClientFrame::Typing(Typing { conversation: ConversationId(99) }));
-    let (frames, _) = client.hear();
-    assert!(matches!(&frames[0], ServerFrame::Error(e) if e.code == ErrorCode::NotAttached));
-}
-
-#[test]
-fn typing_is_throttled() {
-    let mut bench = Bench::new(config(1_000));
-    let client = bench.connect(1);
-    let typing = || ClientFrame::Typing(Typing { conversation: CONVERSATION });
-    bench.say(&client, typing());
-    bench.say(&client, typing());
-    assert_eq!(bench.hub.take_calls(), [Call::Typing(CONVERSATION, UserId(1))]);
 }
 
 /// Honours tokens until told otherwise.

@@ -1,15 +1,18 @@
 //! What is not sequenced: receipts (coalesced), typing (throttled).
 //!
 //! Both are best effort. A receipt that is lost is covered by the next one, since cursors only rise.
+//! Records of an owner may come twice: it publishes again what was not confirmed. So what is told of a
+//! member is kept, and nobody is told less than that.
 
 use super::calls::Call;
+use super::encoded::Encoded;
 use super::hub::{Hub, Now};
 use super::stream::Phase;
 use protocol::design::Receipts;
 use protocol::frames::client::{Receipt, Typing};
-use protocol::frames::server::ErrorCode;
+use protocol::frames::server::{ErrorCode, Receipts as Told};
 use protocol::store_calls::ReceiptItem;
-use protocol::{ConversationId, SessionId, UserId};
+use protocol::{ConversationId, Sequence, ServerFrame, SessionId, UserId};
 use std::collections::BTreeMap;
 
 /// How often receipts go to the owners, milliseconds.
@@ -27,7 +30,41 @@ pub struct Notices {
     typing: BTreeMap<(ConversationId, UserId), u64>,
 }
 
+/// The members of a conversation whose cursors were told here, sorted: 24 bytes each.
+#[derive(Debug, Default)]
+pub struct MemberCursors(Vec<(UserId, Sequence, Sequence)>);
+
+impl MemberCursors {
+    /// Whether a member has got further than was told; what is to be told then.
+    fn raise(&mut self, told: Told) -> Option<Told> {
+        let index = match self.0.binary_search_by_key(&told.user, |(user, ..)| *user) {
+            Ok(index) => index,
+            Err(index) => {
+                self.0.insert(index, (told.user, Sequence::START, Sequence::START));
+                index
+            }
+        };
+        let (_, delivered, read) = &mut self.0[index];
+        let risen = told.delivered > *delivered || told.read > *read;
+        *delivered = told.delivered.max(*delivered);
+        *read = told.read.max(*read);
+        risen.then_some(Told { delivered: *delivered, read: *read, ..told })
+    }
+}
+
 impl Hub {
+    /// How far a member has got, as the owner says.
+    pub(super) fn receipts(&mut self, told: Told) {
+        let Some(stream) = self.streams.get_mut(&told.conversation) else { return };
+        let told = match self.config.design.receipts {
+            Receipts::Maximum => stream.cursors.raise(told),
+            Receipts::Overwrite => Some(told),
+        };
+        let Some(told) = told else { return };
+        let mut frame = Encoded::from(ServerFrame::Receipts(told));
+        self.tell_others(told.conversation, told.user, false, &mut frame);
+    }
+
     /// A device's cursors.
     pub(super) fn receipt(&mut self, id: SessionId, receipt: Receipt) {
         let Receipt { conversation, delivered, read } = receipt;

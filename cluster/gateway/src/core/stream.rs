@@ -7,6 +7,7 @@
 //! Nothing here asks anybody: what must be asked comes back as `Follow`.
 
 use super::encoded::Encoded;
+use super::notices::MemberCursors;
 use super::outlets::Outlets;
 use protocol::frames::server::Attached;
 use protocol::{Content, ConversationId, Entry, Sequence, ServerFrame, SessionId, UserId};
@@ -30,6 +31,8 @@ pub struct Stream {
     pub repairing: bool,
     /// Sessions, sorted by id.
     pub places: Vec<Place>,
+    /// What was told of members' cursors.
+    pub cursors: MemberCursors,
     pending: BTreeMap<Sequence, Entry>,
     recent: VecDeque<Entry>,
 }
@@ -101,6 +104,7 @@ impl Stream {
             known: Sequence::START,
             repairing: false,
             places: Vec::new(),
+            cursors: MemberCursors::default(),
             pending: BTreeMap::new(),
             recent: VecDeque::new(),
         }

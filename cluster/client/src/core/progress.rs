@@ -1,0 +1,47 @@
+//! How far other members have got, as the device displays it.
+//!
+//! Receipts are best effort: another gateway may be behind the last one, and what is told may come
+//! again. The display keeps the maximum, for as long as the session lives.
+
+use protocol::frames::server::Receipts;
+use protocol::{ConversationId, Sequence, UserId};
+use std::collections::BTreeMap;
+
+/// Delivered and read, of each member that was heard of.
+#[derive(Debug, Default)]
+pub struct Progress(BTreeMap<(ConversationId, UserId), (Sequence, Sequence)>);
+
+impl Progress {
+    /// What is displayed from now on; `None` if that is no news.
+    pub fn raise(&mut self, told: Receipts) -> Option<Receipts> {
+        let (delivered, read) = self.0.entry((told.conversation, told.user)).or_default();
+        let risen = told.delivered > *delivered || told.read > *read;
+        *delivered = told.delivered.max(*delivered);
+        *read = told.read.max(*read);
+        risen.then_some(Receipts { delivered: *delivered, read: *read, ..told })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_displayed_only_rises() {
+        let mut progress = Progress::default();
+        let mut displayed = Vec::new();
+        for (user, delivered, read) in
+            [(2, 4, 3), (2, 4, 3), (3, 1, 1), (2, 3, 2), (2, 2, 4), (2, 5, 1), (3, 0, 0)]
+        {
+            let told = Receipts {
+                conversation: ConversationId(1),
+                user: UserId(user),
+                delivered: Sequence(delivered),
+                read: Sequence(read),
+            };
+            let told = progress.raise(told);
+            displayed.extend(told.map(|told| (told.user.0, told.delivered.0, told.read.0)));
+        }
+        assert_eq!(displayed, [(2, 4, 3), (3, 1, 1), (2, 4, 4), (2, 5, 4)]);
+    }
+}
