@@ -68,7 +68,7 @@ pub enum Effect {
     Entry {
         /// The entry.
         entry: Arc<Entry>,
-        /// The members after it.
+        /// The members after it; of an old one, those who have been members ever since.
         members: Arc<[UserId]>,
     },
     /// For the session that asked.

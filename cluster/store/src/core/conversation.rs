@@ -50,6 +50,12 @@ impl Conversation {
         Arc::clone(&self.roster)
     }
 
+    /// The members who were members at this sequence and have not left since, by id.
+    pub fn members_since(&self, sequence: Sequence) -> Arc<[UserId]> {
+        let was = |user: &UserId| self.joined(*user).is_some_and(|joined| joined <= sequence);
+        self.roster.iter().copied().filter(was).collect()
+    }
+
     /// Every interval of a user, oldest first; empty: never a member.
     pub fn intervals(&self, user: UserId) -> &[Interval] {
         self.intervals.get(&user).map_or(&[], Vec::as_slice)

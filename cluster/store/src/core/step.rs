@@ -89,7 +89,8 @@ impl Step<'_, '_> {
         self.effects.push(Effect::Entry { entry, members: conversation.members() });
     }
 
-    /// A stored entry is to be published again, if retention has left it.
+    /// A stored entry is to be published again, if retention has left it: to those who have been members
+    /// ever since. Whoever joined later must not be told of it.
     pub fn publish_again(
         &mut self,
         id: ConversationId,
@@ -97,7 +98,8 @@ impl Step<'_, '_> {
         conversation: &Conversation,
     ) -> Result<(), StoreError> {
         if let Some(entry) = self.overlay.entry(id, sequence)? {
-            self.publish(entry, conversation);
+            self.effects
+                .push(Effect::Entry { entry, members: conversation.members_since(sequence) });
         }
         Ok(())
     }

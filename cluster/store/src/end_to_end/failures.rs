@@ -253,3 +253,25 @@ async fn a_refused_message_stays_refused_behind_an_admission() {
     assert_eq!(refused, 2);
     assert_eq!(accepted(&told), [(6, 4, 1)]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_joins_before_a_replay_is_not_pushed_what_was_said_before() {
+    let mut world = World::new(Design::default());
+    world.start().await;
+    let gateway = Gateway::new(&world).await;
+    gateway.create(&[1, 2]).await;
+    settle().await;
+    world.broker.withhold(u32::MAX, false);
+    world.say(1, CONVERSATION, 5);
+    settle().await;
+    gateway.change(3, true).await;
+    gateway.change(2, false).await;
+    gateway.change(2, true).await;
+    world.kill().await;
+    world.broker.withhold(0, false);
+    pushes(&world);
+    world.start().await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(accepted(&world.broker.told(GATEWAY)), [(5, 3, 1)]);
+    assert_eq!(pushes(&world), [] as [(u64, u64); 0]);
+}

@@ -45,6 +45,11 @@ impl Log {
         self.last_change(user).is_some_and(|(joined, _)| joined)
     }
 
+    /// By reading the log: was the user a member at this sequence, and at every later one?
+    pub fn is_member_since(&self, user: u64, sequence: u64) -> bool {
+        self.last_change(user).is_some_and(|(joined, at)| joined && at <= sequence)
+    }
+
     fn last_change(&self, user: u64) -> Option<(bool, u64)> {
         self.entries.iter().rev().find_map(|entry| match entry.content {
             Content::Join { user: who } if who.0 == user => Some((true, entry.sequence.0)),

@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use protocol::records::{Action, Inbound, SessionRef};
 use protocol::store_calls::{ChangeMember, ConversationKind, CreateConversation, ReceiptItem};
 use protocol::{
-    ClientMessageId, ConversationId, Entry, Epoch, GatewayId, Incarnation, NodeNumber,
+    ClientMessageId, Content, ConversationId, Entry, Epoch, GatewayId, Incarnation, NodeNumber,
     Partition as PartitionId, Sequence, SessionId, UserId,
 };
 use std::collections::BTreeMap;
@@ -181,6 +181,21 @@ fn published(effects: &[Effect]) -> Vec<Arc<Entry>> {
     effects.iter().filter_map(entry).collect()
 }
 
+/// A message, new or published again, is for those who have been members ever since it was sequenced.
+fn told_to_whom(effects: &[Effect], model: &Model) -> Result<(), TestCaseError> {
+    for effect in effects {
+        let Effect::Entry { entry, members } = effect else { continue };
+        if matches!(entry.content, Content::Message { .. }) {
+            let log = &model.conversations[&entry.conversation.0];
+            let expected: Vec<u64> =
+                (1..5).filter(|user| log.is_member_since(*user, entry.sequence.0)).collect();
+            let told: Vec<u64> = members.iter().map(|user| user.0).collect();
+            prop_assert_eq!(told, expected, "{:?}", entry);
+        }
+    }
+    Ok(())
+}
+
 fn agrees(store: &MemoryStore, model: &Model) -> Result<(), TestCaseError> {
     let view = store.view().unwrap();
     for (id, log) in &model.conversations {
@@ -258,6 +273,7 @@ proptest! {
                     }).collect();
                     let is: Vec<Entry> =
                         published(&effects).iter().map(|entry| Entry::clone(entry)).collect();
+                    told_to_whom(&effects, &model)?;
                     let again = is.first().is_some_and(|entry| entry.epoch != lease.epoch);
                     prop_assert!(is == new || (again && new.is_empty()), "{is:?} != {new:?}");
                 }
