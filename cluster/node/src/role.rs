@@ -223,9 +223,10 @@ impl Wiring<'_> {
             backoff_max: Duration::from_secs(30),
             breaker: notifier::BreakerConfig::default(),
             concurrency: 64,
+            design: self.config.design,
         };
-        let broker = self.remote_broker();
-        Ok(notifier::serve(self.machine, config, broker, self.process.shutdown).await?)
+        let (broker, owners) = (self.remote_broker(), self.remote_conversations());
+        Ok(notifier::serve(self.machine, config, broker, owners, self.process.shutdown).await?)
     }
 
     async fn gateway(self, listener: Box<dyn Listener>) -> Result<(), Failure> {
@@ -241,12 +242,7 @@ impl Wiring<'_> {
             },
             ..gateway::GatewayConfig::default()
         };
-        let conversations: Arc<dyn Conversations> = store::RemoteConversations::start(
-            self.machine.clone(),
-            self.config.topology.stores.clone(),
-            self.config.partitions,
-            LinkTiming::default(),
-        );
+        let conversations = self.remote_conversations();
         let tokens: Arc<dyn TokenVerifier> = auth::RemoteVerifier::start(
             self.machine.clone(),
             self.config.topology.auth.clone(),
@@ -265,6 +261,15 @@ impl Wiring<'_> {
             shutdown,
         )
         .await?)
+    }
+
+    fn remote_conversations(&self) -> Arc<dyn Conversations> {
+        store::RemoteConversations::start(
+            self.machine.clone(),
+            self.config.topology.stores.clone(),
+            self.config.partitions,
+            LinkTiming::default(),
+        )
     }
 
     fn remote_broker(&self) -> Arc<dyn Broker> {

@@ -5,8 +5,8 @@
 
 use crate::BoxFuture;
 use protocol::store_calls::{
-    AttachItem, AttachedItem, ChangeMember, ConversationInfo, CreateConversation, PartitionStatus,
-    RangePage, RangeQuery, ReceiptItem, UserConversation,
+    AttachItem, AttachedItem, ChangeMember, ConversationInfo, CreateConversation, DetachItem,
+    PartitionStatus, PushAdvice, PushRef, RangePage, RangeQuery, ReceiptItem, UserConversation,
 };
 use protocol::{ConversationId, GatewayId, Incarnation, NodeNumber, Sequence, UserId};
 use serde::{Deserialize, Serialize};
@@ -72,8 +72,10 @@ pub trait Conversations: Send + Sync {
     /// Subscribes and reads the backlog, in one step per item. The result is in the order of the
     /// items; items of an unreachable owner are missing.
     fn attach(&self, items: Vec<AttachItem>) -> BoxFuture<'static, Vec<AttachedItem>>;
-    /// Ends subscriptions, without an answer.
-    fn detach(&self, items: Vec<(ConversationId, UserId)>);
+    /// Ends subscriptions, without an answer. Told twice, an owner does no more than once.
+    fn detach(&self, items: Vec<DetachItem>);
+    /// Whether pushes are due, as of now; those of an unreachable owner are missing in the answer.
+    fn pushes(&self, pushes: Vec<PushRef>) -> BoxFuture<'static, Vec<(PushRef, PushAdvice)>>;
     /// Stored entries.
     fn range(&self, query: RangeQuery) -> BoxFuture<'static, Result<RangePage, CallError>>;
     /// A conversation's state; `user`: as a member sees it, `None`: a service.

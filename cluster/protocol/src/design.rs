@@ -114,6 +114,35 @@ choice!(
     }
 );
 
+choice!(
+    /// When it is decided that somebody is pushed a message.
+    Push {
+        /// Right before each attempt, by the owner, who knows by then who is there.
+        Reconsidered,
+        /// Row 25: when the message is sequenced, once and for all. To an owner that has just begun
+        /// everybody seems to be away.
+        AtOnce,
+    }
+);
+choice!(
+    /// What becomes of messages that were written to a connection that was dead already.
+    DeadSession {
+        /// They are pushed once the session is given up.
+        Pushed,
+        /// Row 26: nothing: there was a session when they came.
+        Dropped,
+    }
+);
+choice!(
+    /// By what the push provider recognises a push that it has taken before.
+    PushKey {
+        /// By the user and the message.
+        Message,
+        /// Row 27: by the attempt, so not at all.
+        Attempt,
+    }
+);
+
 /// All choices of one cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -138,4 +167,10 @@ pub struct Design {
     pub poison: Poison,
     /// How a receipt changes a cursor.
     pub receipts: Receipts,
+    /// When it is decided that somebody is pushed a message.
+    pub push: Push,
+    /// What becomes of messages that were written to a connection that was dead already.
+    pub dead_session: DeadSession,
+    /// By what the push provider recognises a push that it has taken before.
+    pub push_key: PushKey,
 }

@@ -17,6 +17,18 @@ pub struct AttachItem {
     pub presence: bool,
 }
 
+/// A user's stream on this gateway ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DetachItem {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// The member.
+    pub user: UserId,
+    /// Everything up to here has certainly arrived on one of the user's devices; `None`: nobody knows.
+    /// What was sent beyond it may have been written to a connection that was dead already.
+    pub arrived: Option<Sequence>,
+}
+
 /// The answer to one `AttachItem`, from the same instant as the subscription.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttachedItem {
@@ -157,6 +169,31 @@ pub struct ReceiptItem {
     pub delivered: Sequence,
     /// Read by the member.
     pub read: Sequence,
+}
+
+/// A push that a notifier is about to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PushRef {
+    /// Who is to be told.
+    pub user: UserId,
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// The message.
+    pub sequence: Sequence,
+}
+
+/// What the owner says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PushAdvice {
+    /// The user is away.
+    Now,
+    /// It is not known yet; ask again.
+    Later {
+        /// After this long.
+        after_ms: u32,
+    },
+    /// The user is there, has been shown the message, or is no member any more.
+    Never,
 }
 
 /// What one store node says of one of its partitions.

@@ -2,8 +2,8 @@
 
 use ports::CallError;
 use protocol::store_calls::{
-    AttachItem, AttachedItem, ChangeMember, ConversationInfo, CreateConversation, PartitionStatus,
-    RangePage, RangeQuery, ReceiptItem, UserConversation,
+    AttachItem, AttachedItem, ChangeMember, ConversationInfo, CreateConversation, DetachItem,
+    PartitionStatus, PushAdvice, PushRef, RangePage, RangeQuery, ReceiptItem, UserConversation,
 };
 use protocol::{ConversationId, GatewayId, Incarnation, NodeNumber, Sequence, UserId};
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ pub enum ToStore {
     /// Answered by `FromStore::Answer` with the same number.
     Call(u64, Call),
     /// Without an answer.
-    Detach(Vec<(ConversationId, UserId)>),
+    Detach(Vec<DetachItem>),
     /// Without an answer.
     Receipts(Vec<ReceiptItem>),
     /// Without an answer.
@@ -38,6 +38,8 @@ pub enum Call {
     Create(CreateConversation),
     /// Answered by `Answer::Changed`.
     ChangeMember(ChangeMember),
+    /// Answered by `Answer::Pushes`.
+    Pushes(Vec<PushRef>),
     /// Answered by `Answer::Cursors`.
     Cursors(ConversationId, Option<UserId>),
     /// Answered by `Answer::Status`.
@@ -68,6 +70,8 @@ pub enum Answer {
     Info(ConversationInfo),
     /// The sequence of the `Join` or `Leave` entry.
     Changed(Sequence),
+    /// In the order of the items.
+    Pushes(Vec<PushAdvice>),
     /// The members' cursors.
     Cursors(Vec<ReceiptItem>),
     /// This node's partitions.

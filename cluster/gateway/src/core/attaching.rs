@@ -40,6 +40,7 @@ impl Hub {
             return;
         }
         session.conversations.push(conversation);
+        self.departed.back(session.user, conversation);
         if atomic {
             self.wish(id, conversation, after);
         } else {
@@ -189,6 +190,7 @@ impl Hub {
         if late {
             // What was stored since the last page is behind the place, and nobody will notice.
             place.at = at.head;
+            place.arrived.get_or_insert(at.head);
             stream.begin(at.head, &mut self.outlets, &mut follow);
         } else if let Some(after) = after.filter(|after| *after < at.from) {
             // The user joined later, or again, or retention removed something: what is for this
@@ -199,6 +201,7 @@ impl Hub {
         } else {
             let from = at.from.min(at.head);
             place.at = from;
+            place.arrived.get_or_insert(from);
             place.told = true;
             let attached = Attached { conversation, from, head: at.head };
             self.outlets.say(id, ServerFrame::Attached(attached));

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use ports::broker::Publication;
-use protocol::store_calls::{AttachItem, RangeQuery, ReceiptItem};
+use protocol::store_calls::{AttachItem, DetachItem, RangeQuery, ReceiptItem};
 use protocol::{ClientMessageId, ConversationId, SessionId, UserId};
 
 /// One call, to be carried out in the order in which the hub made them.
@@ -17,7 +17,7 @@ pub enum Call {
     /// Read; answered by `Hub::ranged`.
     Range(RangeCall),
     /// Detach, without an answer.
-    Detach(Vec<(ConversationId, UserId)>),
+    Detach(Vec<DetachItem>),
     /// Raise cursors, without an answer.
     Receipts(Vec<ReceiptItem>),
     /// Tell the other members, without an answer.

@@ -116,10 +116,11 @@ impl Hub {
             // Its conversations wait until it is back; attachments that fail are tried again.
             StoreEvent::Lost(_) => {}
             // Which conversations are its own is not known here, and may change: all of them.
-            // The node may also have told of new members in vain: users are looked up again.
+            // The node may also have told of new members in vain, and not have heard who went.
             StoreEvent::Back(_) => {
                 self.refresh_all(now);
                 self.look_up_all();
+                self.detach_again();
             }
         }
         self.settle(now);

@@ -115,7 +115,7 @@ impl Hub {
             Ok(mut found) => {
                 found.sort_by_key(|item| (item.user, item.conversation));
                 for id in &call.sessions {
-                    self.learn(*id, &found);
+                    self.learn(now, *id, &found);
                 }
             }
             Err(_) => {
@@ -140,10 +140,10 @@ impl Hub {
 
     /// What a lookup found, for a session that waits for it or one that may have missed something.
     /// `found` is sorted by user and holds other users' conversations too.
-    fn learn(&mut self, id: SessionId, found: &[UserConversation]) {
+    fn learn(&mut self, now: Now, id: SessionId, found: &[UserConversation]) {
         let Some(session) = self.outlets.sessions.get(id) else { return };
         if session.state != State::Open {
-            return self.welcome(id, found);
+            return self.welcome(now, id, found);
         }
         let user = session.user;
         let from = found.partition_point(|item| item.user < user);
@@ -153,7 +153,7 @@ impl Hub {
         }
     }
 
-    fn welcome(&mut self, id: SessionId, found: &[UserConversation]) {
+    fn welcome(&mut self, now: Now, id: SessionId, found: &[UserConversation]) {
         let Some(session) = self.outlets.sessions.get_mut(id) else { return };
         let Some(greeting) = session.greeting.take() else { return };
         session.state = State::Open;
@@ -199,25 +199,7 @@ impl Hub {
         for (conversation, after) in conversations {
             self.enter(id, conversation, after);
         }
-        self.detach_unused(user, lingering.unwrap_or_default());
-    }
-
-    /// Detaches those of a user's conversations in which none of the user's sessions has a place.
-    pub(super) fn detach_unused(&mut self, user: UserId, mut conversations: Vec<ConversationId>) {
-        conversations.sort_unstable();
-        conversations.dedup();
-        conversations.retain(|conversation| {
-            self.streams
-                .get(conversation)
-                .is_none_or(|stream| stream.places.iter().all(|place| place.user != user))
-        });
-        for conversation in &conversations {
-            self.refreshes.remove(&(*conversation, user));
-        }
-        if !conversations.is_empty() {
-            let items = conversations.into_iter().map(|conversation| (conversation, user));
-            self.calls.push_back(Call::Detach(items.collect()));
-        }
+        self.detach_unused(now, user, lingering.unwrap_or_default());
     }
 
     /// Whether `cut_calls` may find something.

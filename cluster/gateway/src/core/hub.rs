@@ -6,6 +6,7 @@
 //! that were found to be slow.
 
 use super::calls::{AttachWish, BacklogRequest, Call};
+use super::departed::Departed;
 use super::limits::{FRAMES_PER_SEND, RateLimits};
 use super::mailbox::{Level, Mailbox};
 use super::notices::Notices;
@@ -17,7 +18,6 @@ use super::timers::Timers;
 use ports::TokenVerifier;
 use protocol::codec::{Codec, DecodeError};
 use protocol::design::SlowSession;
-use protocol::frames::client::Nonce;
 use protocol::frames::server::{ErrorCode, ErrorNotice, Resync};
 use protocol::records::SessionRef;
 use protocol::{
@@ -92,6 +92,7 @@ pub struct Hub {
     pub(super) attaches: u64,
     pub(super) backlogs: BTreeMap<u64, BacklogRequest>,
     pub(super) backlogs_asked: u64,
+    pub(super) departed: Departed,
     pub(super) ending: Vec<(u64, Arc<Mailbox>)>,
     pub(super) swept: usize,
     pub(super) swept_ms: u64,
@@ -130,6 +131,7 @@ impl Hub {
             attaches: 0,
             backlogs: BTreeMap::new(),
             backlogs_asked: 0,
+            departed: Departed::default(),
             ending: Vec::new(),
             swept: 0,
             swept_ms: 0,
@@ -197,7 +199,7 @@ impl Hub {
             ClientFrame::Typing(typing) => self.typing(now, id, typing),
             ClientFrame::Backlog(backlog) => self.backlog(id, backlog),
             ClientFrame::Ping(nonce) => self.outlets.say(id, ServerFrame::Pong(nonce)),
-            ClientFrame::Pong(Nonce { .. }) => {}
+            ClientFrame::Pong(nonce) => self.ponged(id, nonce),
         }
         self.settle(now);
     }
@@ -314,22 +316,25 @@ impl Hub {
         if session.state == State::Greeting {
             return Some(session);
         }
+        let mut lingering = Vec::with_capacity(session.conversations.len());
         for conversation in &session.conversations {
             let Some(stream) = self.streams.get_mut(conversation) else { continue };
-            stream.remove(id);
+            if let Some(place) = stream.remove(id) {
+                lingering.push((*conversation, place.arrived));
+            }
             if stream.places.is_empty() {
                 self.streams.remove(conversation);
             }
         }
         let Some(user) = self.users.get_mut(&session.user) else { return Some(session) };
         user.sessions.retain(|other| *other != id);
-        user.lingering.extend_from_slice(&session.conversations);
+        user.lingering.append(&mut lingering);
         if user.sessions.is_empty() {
             // The bucket outlives the sessions: reconnecting does not refill it.
             let full = user.sends.full_in_ms(now.ms, self.config.rate.per_second);
             self.timers.set(now.ms + full, super::timers::Timer::Forget(session.user));
             let lingering = std::mem::take(&mut user.lingering);
-            self.detach_unused(session.user, lingering);
+            self.detach_unused(now, session.user, lingering);
         }
         Some(session)
     }

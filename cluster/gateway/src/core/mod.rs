@@ -7,6 +7,7 @@ mod attaching;
 pub mod calls;
 mod catching_up;
 mod delivering;
+mod departed;
 #[cfg(test)]
 mod documented;
 mod encoded;

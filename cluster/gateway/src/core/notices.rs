@@ -68,7 +68,7 @@ impl Hub {
     /// A device's cursors.
     pub(super) fn receipt(&mut self, id: SessionId, receipt: Receipt) {
         let Receipt { conversation, delivered, read } = receipt;
-        let place = self.streams.get(&conversation).and_then(|stream| stream.place(id)).copied();
+        let place = self.streams.get_mut(&conversation).and_then(|stream| stream.place_mut(id));
         let Some(place) = place.filter(|place| !matches!(place.phase, Phase::Attaching { .. }))
         else {
             let detail = format!("receipt: conversation {conversation} is not attached");
@@ -81,8 +81,10 @@ impl Hub {
             );
             return self.complain(id, ErrorCode::BadValue, detail);
         }
-        let item = ReceiptItem { conversation, user: place.user, delivered, read };
-        let waiting = self.notices.receipts.entry((conversation, place.user)).or_insert(item);
+        place.arrived = place.arrived.max(Some(delivered));
+        let user = place.user;
+        let item = ReceiptItem { conversation, user, delivered, read };
+        let waiting = self.notices.receipts.entry((conversation, user)).or_insert(item);
         *waiting = match self.config.design.receipts {
             Receipts::Maximum => ReceiptItem {
                 delivered: waiting.delivered.max(delivered),

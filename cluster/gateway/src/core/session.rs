@@ -117,6 +117,9 @@ impl Session {
     }
 }
 
+/// A conversation and what has certainly arrived at a session that is gone.
+pub type Lingering = (ConversationId, Option<Sequence>);
+
 /// A user with sessions here (or who had some a moment ago).
 #[derive(Debug)]
 pub struct User {
@@ -124,7 +127,8 @@ pub struct User {
     pub sessions: Vec<SessionId>,
     /// Sends, edits and deletions.
     pub sends: TokenBucket,
-    /// Conversations that may still be attached for sessions that are gone: detached when the last
-    /// session goes, so that a device that reconnects does not look offline in between.
-    pub lingering: Vec<ConversationId>,
+    /// Conversations that may still be attached for sessions that are gone, with what arrived there:
+    /// detached when the last session goes, so that a device that reconnects does not look offline in
+    /// between.
+    pub lingering: Vec<Lingering>,
 }

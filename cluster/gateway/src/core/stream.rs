@@ -46,6 +46,12 @@ pub struct Place {
     pub user: UserId,
     /// See the module.
     pub at: Sequence,
+    /// What has certainly arrived, in earlier sessions of the device too: it reported it, or answered a
+    /// ping that was sent later. The rest may have been written to a connection that was dead already.
+    /// `None`: the stream has not begun, and the device has no cursor.
+    pub arrived: Option<Sequence>,
+    /// Where the place was when the session was pinged.
+    pub pinged: Option<Sequence>,
     /// The user left at this sequence: it and what follows is not for this session.
     pub left: Option<Sequence>,
     /// What it waits for.
@@ -125,8 +131,24 @@ impl Stream {
         let Err(index) = self.find(session) else { return false };
         let at = Sequence::START;
         let (left, told, reading, expelled) = (None, false, false, false);
-        let place =
-            Place { session, user, at, left, phase, told, reading, attached_by: 0, expelled };
+        let arrived = match phase {
+            Phase::Attaching { after, .. } => after,
+            Phase::BacklogFirst | Phase::SubscribingLate | Phase::Streaming => None,
+        };
+        let (pinged, attached_by) = (None, 0);
+        let place = Place {
+            session,
+            user,
+            at,
+            arrived,
+            pinged,
+            left,
+            phase,
+            told,
+            reading,
+            attached_by,
+            expelled,
+        };
         self.places.insert(index, place);
         true
     }

@@ -86,6 +86,9 @@ impl Hub {
         let from = if self.swept >= width { 0 } else { self.swept };
         let to = (from + count).min(width);
         self.swept = to;
+        if to >= width {
+            self.departed.sweep(now.ms);
+        }
         for id in self.outlets.sessions.keys_between(from, to) {
             self.look_at(now, id);
         }
@@ -120,6 +123,7 @@ impl Hub {
             return self.close(now, id, CloseCode::Unauthenticated);
         }
         if ping {
+            self.pinged(id);
             self.outlets.say(id, ServerFrame::Ping(Nonce { nonce: now.ms }));
         }
         if pending {

@@ -2,5 +2,7 @@
 
 pub mod attempts;
 pub mod breaker;
+pub mod hand;
 pub mod outcome;
 pub mod retry;
+pub mod taken;

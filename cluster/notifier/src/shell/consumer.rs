@@ -1,24 +1,34 @@
-//! Consumes one queue of push jobs: subscribe, hold, attempt, settle, again after a loss.
+//! Consumes one queue of push jobs: subscribe, ask the owners, attempt, settle, again after a loss.
 
 use crate::core::attempts::Attempts;
+use crate::core::hand::{self, Hand, Held};
 use crate::core::retry::{Decision, Policy};
+use crate::core::taken::Taken;
 use crate::shell::provider::{AskAgain, Attempt, Provider};
 use crate::shell::serve::ServeError;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use ports::broker::{SubscribeError, SubscribeOptions};
-use ports::{BoxFuture, Broker, Delivery, Machine, Queue, Settlement, Shutdown, Subscription};
-use protocol::records::{self, PushJob};
+use ports::{
+    BoxFuture, Broker, Conversations, Delivery, Machine, Queue, Settlement, Shutdown, Subscription,
+};
+use protocol::design::Push;
+use protocol::records;
+use protocol::store_calls::{PushAdvice, PushRef};
 use protocol::{Epoch, limits};
-use std::collections::VecDeque;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// One queue's consumer.
 pub struct Consumer {
     pub machine: Machine,
     pub broker: Arc<dyn Broker>,
+    /// Who says whether a push is due.
+    pub owners: Arc<dyn Conversations>,
+    pub choice: Push,
+    pub began: Instant,
     pub provider: Arc<Provider>,
     pub policy: Policy,
     pub queue: u16,
@@ -30,20 +40,25 @@ pub struct Consumer {
     pub shutdown: Shutdown,
 }
 
-/// A job in our hands: its delivery is not settled yet.
-struct Held {
-    tag: u64,
-    /// The number of the next attempt at it, from 1.
-    attempt: u32,
-    job: PushJob,
-}
-
 /// What is in hand while one subscription lasts.
 struct Work {
     subscription: Box<dyn Subscription>,
-    held: VecDeque<Held>,
+    hand: Hand,
+    question: Option<BoxFuture<'static, Vec<(PushRef, PushAdvice)>>>,
     under_way: FuturesUnordered<BoxFuture<'static, (Held, Decision)>>,
+    /// The pushes under way.
+    busy: BTreeSet<PushRef>,
 }
+
+/// What is known of jobs beyond their subscription.
+#[derive(Default)]
+struct Memory {
+    attempts: Attempts,
+    taken: Taken,
+}
+
+/// Jobs that may wait for their owner's word without holding up the others.
+const WAITING: u32 = 1_024;
 
 /// The pause before the queue is subscribed to again: short, since a broker is restarted quickly,
 /// and with jitter, since all consumers lose it at once.
@@ -52,7 +67,7 @@ const SUBSCRIBE_PAUSE: Duration = Duration::from_millis(200);
 impl Consumer {
     /// Consumes until the shutdown, or until another consumer with a higher epoch has the queue.
     pub async fn run(self) -> Result<(), ServeError> {
-        let mut attempts = Attempts::default();
+        let mut memory = Memory::default();
         let queue = Queue::Notify(self.queue);
         let options = SubscribeOptions { prefetch: self.prefetch(), epoch: self.epoch };
         while !self.shutdown.is_requested() {
@@ -60,7 +75,7 @@ impl Consumer {
             let subscribed =
                 timeout(limits::CALL_TIMEOUT, self.broker.subscribe(queue, options)).await;
             match subscribed.unwrap_or(Err(SubscribeError::Unavailable)) {
-                Ok(subscription) => self.consume(subscription, &mut attempts).await,
+                Ok(subscription) => self.consume(subscription, &mut memory).await,
                 Err(SubscribeError::Fenced { current }) => {
                     return Err(ServeError::Fenced { queue: self.queue, current });
                 }
@@ -76,39 +91,54 @@ impl Consumer {
         Ok(())
     }
 
-    /// As many again as are under way: the next ones are at hand when an attempt ends.
+    /// As many again as are under way, so that the next ones are at hand when an attempt ends, and those
+    /// that wait.
     fn prefetch(&self) -> u32 {
-        u32::try_from(self.concurrency.saturating_mul(2)).unwrap_or(u32::MAX)
+        u32::try_from(self.concurrency.saturating_mul(2))
+            .unwrap_or(u32::MAX)
+            .saturating_add(WAITING)
     }
 
     /// Until the subscription is lost or the shutdown is through. What is unsettled then goes back
     /// with the subscription and comes again, to us or to the next consumer.
-    async fn consume(&self, subscription: Box<dyn Subscription>, attempts: &mut Attempts) {
-        let (held, under_way) = (VecDeque::new(), FuturesUnordered::new());
-        let mut work = Work { subscription, held, under_way };
+    async fn consume(&self, subscription: Box<dyn Subscription>, memory: &mut Memory) {
+        let mut work = Work {
+            subscription,
+            hand: Hand::default(),
+            question: None,
+            under_way: FuturesUnordered::new(),
+            busy: BTreeSet::new(),
+        };
         loop {
             // Registered before the breaker is asked, so that no change is missed in between.
             let changed = self.provider.changed();
-            let blocked = self.begin(&mut work);
+            let blocked = self.begin(&mut work, memory);
+            self.ask(&mut work);
             self.gauge(&work);
-            let ask_again = async {
-                match blocked {
-                    Some(AskAgain::At(at)) => sleep_until(at).await,
-                    Some(AskAgain::AfterProbe) | None => std::future::pending().await,
-                }
-            };
+            let ask_again = until(match blocked {
+                Some(AskAgain::At(at)) => Some(at),
+                Some(AskAgain::AfterProbe) | None => None,
+            });
+            let due = until(work.hand.due_ms().map(|ms| self.began + Duration::from_millis(ms)));
             tokio::select! {
                 biased;
-                () = self.shutdown.requested() => return self.drain(work, attempts).await,
+                () = self.shutdown.requested() => return self.drain(work, memory).await,
                 Some((held, decision)) = work.under_way.next() => {
-                    self.settle(&mut work, attempts, held, decision);
+                    self.settle(&mut work, memory, held, decision);
+                }
+                answers = answered(&mut work.question) => {
+                    for useless in work.hand.answered(self.now_ms(), &answers) {
+                        self.count("notifier_needless_total");
+                        self.forget(&mut work, memory, &useless);
+                    }
                 }
                 () = ask_again => {}
+                () = due => {}
                 () = changed, if blocked.is_some() => {}
                 next = work.subscription.next() => match next {
                     Ok(deliveries) => {
                         for delivery in deliveries {
-                            self.take(&mut work, attempts, delivery);
+                            self.take(&mut work, memory, delivery);
                         }
                     }
                     Err(lost) => {
@@ -121,7 +151,7 @@ impl Consumer {
     }
 
     /// Takes a delivery in hand.
-    fn take(&self, work: &mut Work, attempts: &Attempts, delivery: Delivery) {
+    fn take(&self, work: &mut Work, memory: &Memory, delivery: Delivery) {
         let Delivery { tag, redelivered, message, .. } = delivery;
         match records::decode(&message) {
             // Left in the queue it would be there for ever, and a full queue stops the owners.
@@ -130,8 +160,8 @@ impl Consumer {
                 work.subscription.settle(vec![Settlement::Ack(tag)]);
             }
             Ok(job) => {
-                let attempt = attempts.next(&job, redelivered);
-                work.held.push_back(Held { tag, attempt, job });
+                let attempt = memory.attempts.next(&job, redelivered);
+                work.hand.take(Held::new(tag, attempt, job));
             }
             Err(error) => {
                 self.count("notifier_undecodable_total");
@@ -142,43 +172,74 @@ impl Consumer {
     }
 
     /// Begins as many attempts as may be; when to ask again, if the breaker forbids the next one.
-    fn begin(&self, work: &mut Work) -> Option<AskAgain> {
-        while work.under_way.len() < self.concurrency && !work.held.is_empty() {
-            match self.provider.attempt() {
-                Ok(attempt) => {
-                    let held = work.held.pop_front()?;
-                    let machine = self.machine.clone();
-                    work.under_way.push(Box::pin(make(attempt, machine, self.policy, held)));
+    fn begin(&self, work: &mut Work, memory: &mut Memory) -> Option<AskAgain> {
+        if self.choice == Push::AtOnce {
+            work.hand.ask_nobody();
+        }
+        while work.under_way.len() < self.concurrency {
+            let held = work.hand.next(self.now_ms())?;
+            let push = hand::push(&held.job);
+            if memory.taken.has(&push) {
+                self.count("notifier_repeated_total");
+                self.forget(work, memory, &held);
+            } else if work.busy.contains(&push) {
+                work.hand.postpone(self.now_ms(), held);
+            } else {
+                match self.provider.attempt() {
+                    Ok(attempt) => {
+                        let machine = self.machine.clone();
+                        work.busy.insert(push);
+                        work.under_way.push(Box::pin(make(attempt, machine, self.policy, held)));
+                    }
+                    Err(ask_again) => {
+                        work.hand.keep(held);
+                        return Some(ask_again);
+                    }
                 }
-                Err(ask_again) => return Some(ask_again),
             }
         }
         None
     }
 
-    fn settle(&self, work: &mut Work, attempts: &mut Attempts, held: Held, decision: Decision) {
+    /// Asks the owners about what is new, one question at a time.
+    fn ask(&self, work: &mut Work) {
+        if let Some(pushes) = work.hand.question(self.now_ms()) {
+            work.question = Some(self.owners.pushes(pushes));
+        }
+    }
+
+    /// A job that needs no attempt (any more).
+    fn forget(&self, work: &mut Work, memory: &mut Memory, held: &Held) {
+        memory.attempts.ended(&held.job);
+        work.subscription.settle(vec![Settlement::Ack(held.tag)]);
+    }
+
+    fn settle(&self, work: &mut Work, memory: &mut Memory, held: Held, decision: Decision) {
         let tag = held.tag;
+        let push = hand::push(&held.job);
+        work.busy.remove(&push);
         let settlement = match decision {
             Decision::Done => {
                 self.count("notifier_pushed_total");
-                attempts.ended(&held.job);
+                memory.attempts.ended(&held.job);
+                memory.taken.insert(push);
                 Settlement::Ack(tag)
             }
             Decision::Again(after) => {
                 self.count("notifier_retried_total");
-                attempts.failed(&held.job, held.attempt);
+                memory.attempts.failed(&held.job, held.attempt);
                 Settlement::Retry { tag, after }
             }
             Decision::DeadLetter(reason) => {
                 self.count("notifier_dead_lettered_total");
-                attempts.ended(&held.job);
+                memory.attempts.ended(&held.job);
                 tracing::info!(user = %held.job.user, %reason, "a push became a dead letter");
                 Settlement::DeadLetter { tag, reason }
             }
             Decision::Hold => {
                 self.count("notifier_held_total");
                 // To the back: if it is this job that makes the provider fail, another one probes next.
-                work.held.push_back(held);
+                work.hand.take(held);
                 return;
             }
         };
@@ -187,10 +248,10 @@ impl Consumer {
 
     /// Finishes what was begun. What was not goes back with the subscription: a `Requeue` would count
     /// against the job at the broker, and a shutdown is not its fault.
-    async fn drain(&self, mut work: Work, attempts: &mut Attempts) {
+    async fn drain(&self, mut work: Work, memory: &mut Memory) {
         let finish = async {
             while let Some((held, decision)) = work.under_way.next().await {
-                self.settle(&mut work, attempts, held, decision);
+                self.settle(&mut work, memory, held, decision);
             }
         };
         if timeout(self.drain, finish).await.is_err() {
@@ -199,9 +260,13 @@ impl Consumer {
     }
 
     fn gauge(&self, work: &Work) {
-        let in_hand = work.held.len() + work.under_way.len();
+        let in_hand = work.hand.len() + work.under_way.len();
         let limit = u64::from(self.prefetch());
         self.machine.telemetry.gauge("notifier_jobs_in_hand", in_hand as u64, limit);
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.began.elapsed().as_millis() as u64
     }
 
     fn count(&self, name: &'static str) {
@@ -211,8 +276,26 @@ impl Consumer {
 
 /// One attempt, and what becomes of its job.
 async fn make(attempt: Attempt, machine: Machine, policy: Policy, held: Held) -> (Held, Decision) {
-    let (outcome, blame) = attempt.make(&held.job).await;
+    let (outcome, blame) = attempt.make(&held.job, held.attempt).await;
     let random = machine.entropy.next_u64();
     let decision = policy.decide(&outcome, held.attempt, blame, random);
     (held, decision)
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn answered<T>(question: &mut Option<BoxFuture<'static, T>>) -> T {
+    match question {
+        Some(asked) => {
+            let answer = asked.await;
+            *question = None;
+            answer
+        }
+        None => std::future::pending().await,
+    }
 }

@@ -7,6 +7,7 @@ use http_body_util::Full;
 use hyper::{Request, header};
 use link::http::{HttpError, exchange};
 use ports::Machine;
+use protocol::design::PushKey;
 use protocol::records::PushJob;
 use serde::Serialize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +22,7 @@ pub struct Provider {
     address: String,
     path: String,
     timeout: Duration,
+    key: PushKey,
     breaker: Mutex<Breaker>,
     changed: Notify,
     started: Instant,
@@ -64,10 +66,11 @@ impl Provider {
         address: String,
         path: String,
         timeout: Duration,
+        key: PushKey,
         breaker: BreakerConfig,
     ) -> Self {
         let (breaker, changed) = (Mutex::new(Breaker::new(breaker)), Notify::new());
-        Self { machine, address, path, timeout, breaker, changed, started: Instant::now() }
+        Self { machine, address, path, timeout, key, breaker, changed, started: Instant::now() }
     }
 
     /// Whether there is one at all.
@@ -91,9 +94,9 @@ impl Provider {
         self.changed.notified()
     }
 
-    async fn post(&self, job: &PushJob) -> Outcome {
+    async fn post(&self, job: &PushJob, attempt: u32) -> Outcome {
         let begun = Instant::now();
-        let request = self.request(job);
+        let request = self.request(job, attempt);
         let answer = exchange(&self.machine, &self.address, request, self.timeout).await;
         self.machine.telemetry.time("notifier_provider_seconds", begun.elapsed());
         match answer {
@@ -110,8 +113,12 @@ impl Provider {
         }
     }
 
-    fn request(&self, job: &PushJob) -> Request<Full<Bytes>> {
+    fn request(&self, job: &PushJob, attempt: u32) -> Request<Full<Bytes>> {
         let key = format!("{}-{}-{}", job.user, job.conversation, job.sequence);
+        let key = match self.key {
+            PushKey::Message => key,
+            PushKey::Attempt => format!("{key}-{attempt}"),
+        };
         let webhook = Webhook {
             idempotency_key: &key,
             user: job.user.0,
@@ -139,9 +146,9 @@ impl Provider {
 }
 
 impl Attempt {
-    /// Makes the attempt; how it ended, and whose fault that was.
-    pub async fn make(mut self, job: &PushJob) -> (Outcome, Blame) {
-        let outcome = self.provider.post(job).await;
+    /// Makes the attempt; how it ended, and whose fault that was. `number`: of the job's attempts.
+    pub async fn make(mut self, job: &PushJob, number: u32) -> (Outcome, Blame) {
+        let outcome = self.provider.post(job, number).await;
         let permit = self.permit.take().expect("taken here or in drop");
         let now_ms = self.provider.now_ms();
         let (blame, opened) = {

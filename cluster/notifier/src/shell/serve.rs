@@ -5,10 +5,11 @@ use crate::core::retry::Policy;
 use crate::shell::consumer::Consumer;
 use crate::shell::provider::Provider;
 use futures_util::future::try_join_all;
-use ports::{Broker, Machine, Shutdown};
-use protocol::Epoch;
+use ports::{Broker, Conversations, Machine, Shutdown};
+use protocol::{Design, Epoch};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// What a notifier is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub struct NotifierConfig {
     pub concurrency: usize,
     /// The fencing number of this life.
     pub epoch: Epoch,
+    /// Design choices.
+    pub design: Design,
 }
 
 /// Why a notifier ended.
@@ -59,6 +62,7 @@ pub async fn serve(
     machine: Machine,
     config: NotifierConfig,
     broker: Arc<dyn Broker>,
+    owners: Arc<dyn Conversations>,
     shutdown: Shutdown,
 ) -> Result<(), ServeError> {
     if !config.path.starts_with('/') || config.path.parse::<hyper::Uri>().is_err() {
@@ -72,6 +76,7 @@ pub async fn serve(
         config.provider,
         config.path,
         config.timeout,
+        config.design.push_key,
         config.breaker,
     ));
     let policy = Policy {
@@ -85,6 +90,9 @@ pub async fn serve(
         let consumer = Consumer {
             machine: machine.clone(),
             broker: Arc::clone(&broker),
+            owners: Arc::clone(&owners),
+            choice: config.design.push,
+            began: Instant::now(),
             provider: Arc::clone(&provider),
             policy,
             queue,

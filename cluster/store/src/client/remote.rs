@@ -6,8 +6,8 @@ use crate::wire::{Answer, Call, ToStore};
 use link::LinkTiming;
 use ports::{BoxFuture, CallError, Conversations, Machine, StoreEvent};
 use protocol::store_calls::{
-    AttachItem, AttachedItem, ChangeMember, ConversationInfo, CreateConversation, PartitionStatus,
-    RangePage, RangeQuery, ReceiptItem, UserConversation,
+    AttachItem, AttachedItem, ChangeMember, ConversationInfo, CreateConversation, DetachItem,
+    PartitionStatus, PushAdvice, PushRef, RangePage, RangeQuery, ReceiptItem, UserConversation,
 };
 use protocol::{
     ConversationId, GatewayId, Incarnation, NodeNumber, Sequence, UserId, limits, partition,
@@ -145,8 +145,8 @@ impl Conversations for RemoteConversations {
         })
     }
 
-    fn detach(&self, items: Vec<(ConversationId, UserId)>) {
-        self.tell_each(items, |item| item.0, ToStore::Detach);
+    fn detach(&self, items: Vec<DetachItem>) {
+        self.tell_each(items, |item| item.conversation, ToStore::Detach);
     }
 
     fn range(&self, query: RangeQuery) -> BoxFuture<'static, Result<RangePage, CallError>> {
@@ -178,6 +178,23 @@ impl Conversations for RemoteConversations {
         self.ask(request.conversation, Call::ChangeMember(request), |answer| match answer {
             Answer::Changed(sequence) => Some(sequence),
             _ => None,
+        })
+    }
+
+    fn pushes(&self, pushes: Vec<PushRef>) -> BoxFuture<'static, Vec<(PushRef, PushAdvice)>> {
+        let mut asked = Vec::new();
+        for (node, items) in self.split(pushes, |push| push.conversation) {
+            let items: Vec<PushRef> = items.into_iter().map(|(_, push)| push).collect();
+            asked.extend(node.ask(Call::Pushes(items.clone())).ok().map(|asked| (items, asked)));
+        }
+        Box::pin(async move {
+            let mut all = Vec::new();
+            for (items, asked) in asked {
+                if let Ok(Answer::Pushes(advice)) = asked.answered().await {
+                    all.extend(items.into_iter().zip(advice));
+                }
+            }
+            all
         })
     }
 

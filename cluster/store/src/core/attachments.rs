@@ -4,8 +4,8 @@
 //! gateway attaches everything again when it is back.
 
 use protocol::records::SessionRef;
-use protocol::{ConversationId, GatewayId, Incarnation, SessionId, UserId};
-use std::collections::{BTreeMap, BTreeSet};
+use protocol::{ConversationId, GatewayId, Incarnation, Sequence, SessionId, UserId};
+use std::collections::BTreeMap;
 
 /// One connection of a gateway; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +35,19 @@ pub struct Turn {
     pub user: UserId,
     /// Came (first session anywhere) or went (last session anywhere).
     pub online: bool,
+    /// Where the stream of this attachment began.
+    pub since: Sequence,
+    /// The newest entry that was sent to the conversation's listeners.
+    pub head: Sequence,
+}
+
+/// Where an attachment's stream begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Begins {
+    /// Behind this sequence.
+    pub from: Sequence,
+    /// The newest sequence.
+    pub head: Sequence,
 }
 
 /// All attachments of a store node.
@@ -47,7 +60,8 @@ pub struct Attachments {
 #[derive(Debug)]
 struct Linked {
     life: GatewayLife,
-    attached: BTreeSet<(ConversationId, UserId)>,
+    /// With the sequence behind which each stream began.
+    attached: BTreeMap<(ConversationId, UserId), Sequence>,
 }
 
 /// The listeners of one conversation: by link, the users and whether they want presence.
@@ -56,6 +70,8 @@ struct Audience {
     links: BTreeMap<LinkId, BTreeMap<UserId, bool>>,
     /// On how many links each user is attached.
     online: BTreeMap<UserId, u32>,
+    /// The newest entry.
+    head: Sequence,
 }
 
 impl Attachments {
@@ -67,7 +83,7 @@ impl Attachments {
         };
         let stale: Vec<LinkId> = self.links.iter().filter_map(same).collect();
         let turns = stale.into_iter().flat_map(|old| self.lose(old)).collect();
-        self.links.insert(link, Linked { life, attached: BTreeSet::new() });
+        self.links.insert(link, Linked { life, attached: BTreeMap::new() });
         turns
     }
 
@@ -93,17 +109,28 @@ impl Attachments {
         conversation: ConversationId,
         user: UserId,
         presence: bool,
+        Begins { from, head }: Begins,
     ) -> Option<Turn> {
         let linked = self.links.get_mut(&link)?;
         let audience = self.audiences.entry(conversation).or_default();
         let wanted = audience.links.entry(link).or_default().entry(user).or_default();
         *wanted |= presence;
-        if !linked.attached.insert((conversation, user)) {
+        audience.head = audience.head.max(head);
+        if linked.attached.contains_key(&(conversation, user)) {
             return None;
         }
+        linked.attached.insert((conversation, user), from);
         let links = audience.online.entry(user).or_default();
         *links += 1;
-        (*links == 1).then_some(Turn { conversation, user, online: true })
+        let turn = Turn { conversation, user, online: true, since: from, head: audience.head };
+        (*links == 1).then_some(turn)
+    }
+
+    /// An entry is sent to the listeners.
+    pub fn sent(&mut self, conversation: ConversationId, sequence: Sequence) {
+        if let Some(audience) = self.audiences.get_mut(&conversation) {
+            audience.head = audience.head.max(sequence);
+        }
     }
 
     /// A user's attachment on one link ends.
@@ -113,9 +140,7 @@ impl Attachments {
         conversation: ConversationId,
         user: UserId,
     ) -> Option<Turn> {
-        if !self.links.get_mut(&link)?.attached.remove(&(conversation, user)) {
-            return None;
-        }
+        let since = self.links.get_mut(&link)?.attached.remove(&(conversation, user))?;
         let audience = self.audiences.get_mut(&conversation)?;
         if let Some(users) = audience.links.get_mut(&link) {
             users.remove(&user);
@@ -129,10 +154,11 @@ impl Attachments {
         if went {
             audience.online.remove(&user);
         }
+        let turn = Turn { conversation, user, online: false, since, head: audience.head };
         if audience.links.is_empty() {
             self.audiences.remove(&conversation);
         }
-        went.then_some(Turn { conversation, user, online: false })
+        went.then_some(turn)
     }
 
     /// A user is no longer a member: every attachment of theirs ends.
@@ -147,7 +173,7 @@ impl Attachments {
     /// A link is lost, with everything on it.
     pub fn lose(&mut self, link: LinkId) -> Vec<Turn> {
         let attached: Vec<_> = match self.links.get(&link) {
-            Some(linked) => linked.attached.iter().copied().collect(),
+            Some(linked) => linked.attached.keys().copied().collect(),
             None => return Vec::new(),
         };
         let turns = attached
@@ -165,7 +191,9 @@ impl Attachments {
 
     /// Whether a user has the conversation attached on this link.
     pub fn is_attached(&self, link: LinkId, conversation: ConversationId, user: UserId) -> bool {
-        self.links.get(&link).is_some_and(|linked| linked.attached.contains(&(conversation, user)))
+        self.links
+            .get(&link)
+            .is_some_and(|linked| linked.attached.contains_key(&(conversation, user)))
     }
 
     /// Every gateway that listens to a conversation.
@@ -220,6 +248,7 @@ impl Attachments {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::collections::BTreeSet;
 
     const LINKS: u64 = 4;
 
@@ -275,7 +304,11 @@ mod tests {
                         if lives.contains_key(&l) {
                             *set.entry((l, c, u)).or_default() |= p;
                         }
-                        attachments.attach(LinkId(l), id(c), UserId(u), p).into_iter().collect()
+                        {
+                            let begins = Begins { from: Sequence(0), head: Sequence(0) };
+                            let turn = attachments.attach(LinkId(l), id(c), UserId(u), p, begins);
+                            turn.into_iter().collect()
+                        }
                     }
                     Op::Detach(l, c, u) => {
                         set.remove(&(l, c, u));

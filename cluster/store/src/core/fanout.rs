@@ -51,7 +51,7 @@ pub fn fan_out(effects: Vec<Effect>, attachments: &mut Attachments, notify_queue
 
 /// Tells the watchers that a user came or went.
 pub fn presence(turn: Turn, attachments: &Attachments) -> Vec<Publication> {
-    let Turn { conversation, user, online } = turn;
+    let Turn { conversation, user, online, .. } = turn;
     let mut fanout = Fanout::default();
     let message = records::encode(&ToGateway::Presence(Presence { conversation, user, online }));
     fanout.tell_all(attachments.watchers(conversation, user), &message);
@@ -96,6 +96,7 @@ impl Fanout {
         notify_queues: u16,
     ) {
         let conversation = entry.conversation;
+        attachments.sent(conversation, entry.sequence);
         // Encoded once; every gateway shares the bytes.
         let mut encoded = None;
         for life in attachments.listeners(conversation) {
@@ -106,7 +107,7 @@ impl Fanout {
             Content::Message { body, .. } => {
                 for user in members {
                     if *user != entry.author && !attachments.is_online(conversation, *user) {
-                        self.push_job(*user, entry, body, notify_queues);
+                        self.publications.push(push(&push_job(*user, entry, body), notify_queues));
                     }
                 }
             }
@@ -123,19 +124,6 @@ impl Fanout {
         }
     }
 
-    fn push_job(&mut self, user: UserId, entry: &Entry, body: &str, notify_queues: u16) {
-        let job = PushJob {
-            user,
-            conversation: entry.conversation,
-            sequence: entry.sequence,
-            author: entry.author,
-            preview: preview(body).to_owned(),
-            at_ms: entry.at_ms,
-        };
-        let queue = Queue::Notify((user.0 % u64::from(notify_queues.max(1))) as u16);
-        self.publications.push(Publication { to: queue.into(), message: records::encode(&job) });
-    }
-
     fn tell(&mut self, life: GatewayLife, message: Bytes) {
         self.publications.push(to_gateway(life, message));
     }
@@ -143,6 +131,24 @@ impl Fanout {
     fn tell_all(&mut self, lives: impl Iterator<Item = GatewayLife>, message: &Bytes) {
         self.publications.extend(lives.map(|life| to_gateway(life, message.clone())));
     }
+}
+
+/// What a notifier is told of a message.
+pub fn push_job(user: UserId, entry: &Entry, body: &str) -> PushJob {
+    PushJob {
+        user,
+        conversation: entry.conversation,
+        sequence: entry.sequence,
+        author: entry.author,
+        preview: preview(body).to_owned(),
+        at_ms: entry.at_ms,
+    }
+}
+
+/// A job on its way to the notifiers. One user's jobs share a queue.
+pub fn push(job: &PushJob, notify_queues: u16) -> Publication {
+    let queue = Queue::Notify((job.user.0 % u64::from(notify_queues.max(1))) as u16);
+    Publication { to: queue.into(), message: records::encode(job) }
 }
 
 /// `ToGateway::Entry` without a copy of the entry: in postcard a variant is its number, then its field.

@@ -1,5 +1,6 @@
 //! The decisions of an owner, without I/O, clocks, randomness or tasks.
 
+pub mod absences;
 pub mod attachments;
 pub mod burials;
 pub mod command;
@@ -7,6 +8,7 @@ pub mod conversation;
 pub mod fanout;
 pub mod intake;
 mod membership;
+pub mod missed;
 #[cfg(test)]
 mod model;
 pub mod overlay;

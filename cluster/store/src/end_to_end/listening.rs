@@ -100,12 +100,7 @@ async fn receipts_rise_and_are_told_to_the_others() {
     gateway.attach(1, None).await;
     settle().await;
     world.broker.told(GATEWAY);
-    let report = |delivered, read| ReceiptItem {
-        conversation: CONVERSATION,
-        user: UserId(2),
-        delivered: Sequence(delivered),
-        read: Sequence(read),
-    };
+    let report = |delivered, read| report(2, delivered, read);
     gateway.conversations.receipts(vec![report(2, 1)]);
     settle().await;
     gateway.conversations.receipts(vec![report(1, 1), report(9, 0)]);
@@ -131,7 +126,11 @@ async fn watchers_learn_who_is_there_and_who_types() {
     gateway.attach(2, None).await;
     gateway.conversations.typing(CONVERSATION, UserId(2));
     gateway.conversations.typing(CONVERSATION, UserId(3));
-    gateway.conversations.detach(vec![(CONVERSATION, UserId(2))]);
+    gateway.conversations.detach(vec![DetachItem {
+        conversation: CONVERSATION,
+        user: UserId(2),
+        arrived: Some(Sequence(2)),
+    }]);
     settle().await;
     let told: Vec<(u64, Option<bool>)> = world
         .broker

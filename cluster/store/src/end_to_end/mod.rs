@@ -3,13 +3,14 @@
 mod failures;
 mod listening;
 mod messages;
+mod pushes;
 
 use crate::world::World;
 use ports::{Conversations, Queue, StoreEvent};
 use protocol::records::{Action, PushJob, ToGateway};
 use protocol::store_calls::{
-    AttachItem, AttachedAt, ChangeMember, ConversationKind, CreateConversation, RangeQuery,
-    ReceiptItem,
+    AttachItem, AttachedAt, ChangeMember, ConversationKind, CreateConversation, DetachItem,
+    PushAdvice, PushRef, RangeQuery, ReceiptItem,
 };
 use protocol::{
     Content, ConversationId, Design, Epoch, GatewayId, Incarnation, NodeNumber, RejectReason,
@@ -104,6 +105,11 @@ fn refused(told: &[ToGateway]) -> Vec<(u64, RejectReason)> {
         _ => None,
     };
     told.iter().filter_map(row).collect()
+}
+
+fn report(user: u64, delivered: u64, read: u64) -> ReceiptItem {
+    let [delivered, read] = [delivered, read].map(Sequence);
+    ReceiptItem { conversation: CONVERSATION, user: UserId(user), delivered, read }
 }
 
 fn pushes(world: &World) -> Vec<(u64, u64)> {

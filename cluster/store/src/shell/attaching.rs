@@ -1,7 +1,8 @@
 //! What follows from an answered attach, and from users who come and go.
 
 use super::writer::AttachAnswer;
-use crate::core::attachments::{Attachments, Turn};
+use crate::core::absences::Absences;
+use crate::core::attachments::{Attachments, Begins, Turn};
 use crate::core::fanout;
 use crate::wire::Answer;
 use ports::broker::Publication;
@@ -11,6 +12,7 @@ use ports::broker::Publication;
 pub fn register(
     answer: AttachAnswer,
     attachments: &mut Attachments,
+    absences: &mut Absences,
     whispers: &mut Vec<Publication>,
 ) {
     let AttachAnswer { link, reply, items, answers } = answer;
@@ -23,8 +25,10 @@ pub fn register(
     for answered in &answers {
         let item = asked
             .find(|item| (item.conversation, item.user) == (answered.conversation, answered.user));
-        let (Some(item), Ok(_)) = (item, &answered.outcome) else { continue };
-        let turn = attachments.attach(link, item.conversation, item.user, item.presence);
+        let (Some(item), Ok(at)) = (item, &answered.outcome) else { continue };
+        let begins = Begins { from: at.from, head: at.head };
+        let turn = attachments.attach(link, item.conversation, item.user, item.presence, begins);
+        absences.came(item.conversation, item.user);
         tell(turn, attachments, whispers);
         if item.presence {
             whispers.extend(fanout::present(link, item.conversation, item.user, attachments));

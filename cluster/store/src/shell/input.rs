@@ -7,7 +7,9 @@ use bytes::Bytes;
 use link::LinkSender;
 use ports::{CallError, Delivery};
 use protocol::records::Inbound;
-use protocol::store_calls::{AttachItem, ChangeMember, CreateConversation, ReceiptItem};
+use protocol::store_calls::{
+    AttachItem, ChangeMember, CreateConversation, DetachItem, PushRef, ReceiptItem,
+};
 use protocol::{ConversationId, Epoch, Partition, UserId};
 
 /// One consumer's life on an inbound queue.
@@ -55,7 +57,9 @@ pub enum Tail {
     /// Subscriptions and backlogs.
     Attach(LinkId, Vec<AttachItem>, ReplyTo),
     /// Ends subscriptions.
-    Detach(LinkId, Vec<(ConversationId, UserId)>),
+    Detach(LinkId, Vec<DetachItem>),
+    /// Which pushes are due; each with whether it is of use at all.
+    Pushes(Vec<(PushRef, bool)>, ReplyTo),
     /// Somebody is typing.
     Typing(LinkId, ConversationId, UserId),
 }

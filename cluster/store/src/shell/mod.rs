@@ -1,6 +1,7 @@
 //! Tasks, links and workers around the core.
 
 mod attaching;
+mod departing;
 mod input;
 mod owner;
 mod pending;

@@ -33,9 +33,10 @@ use super::publisher::Post;
 use super::round::{self, Progress, Round};
 use super::writer::{Applied, Work, Writer};
 use crate::config::{ServeError, StoreConfig};
+use crate::core::absences::Absences;
 use crate::core::attachments::{Attachments, LinkId};
 use crate::core::fanout;
-use crate::wire::FromStore;
+use crate::wire::{Answer, FromStore};
 use link::LinkSender;
 use ports::broker::Publication;
 use ports::message_store::Lease;
@@ -80,6 +81,10 @@ pub struct Owner {
     pub pending: Pending,
     /// Who listens.
     pub attachments: Attachments,
+    /// Who has just gone.
+    pub absences: Absences,
+    /// Since when this life of the owner decides.
+    pub began: Instant,
     /// The links of announced gateways.
     pub links: BTreeMap<LinkId, LinkSender<FromStore>>,
     /// Presence and typing notices for the next post.
@@ -163,12 +168,14 @@ impl Owner {
             work.receipts = self.pending.take_receipts();
             self.receipts_since = None;
         }
+        let departures =
+            if open { self.absences.over(self.now_ms(), limits::ATTACH_BATCH) } else { Vec::new() };
         let attaches = self.pending.take_attaches(limits::ATTACH_BATCH);
         let idle = work.lines.is_empty() && work.receipts.is_empty() && attaches.is_empty();
-        if idle && self.acquire.is_empty() {
+        if idle && departures.is_empty() && self.acquire.is_empty() {
             return None;
         }
-        let writer = self.writer.take()?;
+        let writer = self.writer.take().expect("no round is under way");
         let acquire = std::mem::take(&mut self.acquire);
         let telemetry = &self.desk.machine.telemetry;
         let limit = u64::from(limits::INBOUND_PREFETCH) * self.epochs.len() as u64
@@ -178,21 +185,30 @@ impl Owner {
             writer,
             work,
             attaches,
+            departures,
             acquire,
             applied: Applied::default(),
             acquired: Vec::new(),
             attached: Vec::new(),
+            missed: Vec::new(),
             settled: false,
         };
         Some(Box::pin(round::begin(self.desk.clone(), Box::new(round))))
     }
 
     /// When the next round may become possible although nothing comes in. While it gathers, cursors
-    /// that are due wait for its end: an alarm that has passed must make a round possible.
+    /// and departures that are due wait for its end: an alarm that has passed must make a round possible.
     fn alarm(&self) -> Option<Instant> {
         let open = self.unconfirmed < limits::OWNER_WINDOW;
         let receipts_due = self.receipts_since.map(|since| since + RECEIPTS_PAUSE);
-        self.gather_until.or(receipts_due.filter(|_| open))
+        let over = self.absences.next_ms().map(|ms| self.began + Duration::from_millis(ms));
+        let due = receipts_due.into_iter().chain(over).min();
+        self.gather_until.or(due.filter(|_| open))
+    }
+
+    /// Milliseconds since this life of the owner decides.
+    pub(super) fn now_ms(&self) -> u64 {
+        self.began.elapsed().as_millis() as u64
     }
 
     /// Whether the next round waits for more to share its commit.
@@ -239,7 +255,13 @@ impl Owner {
             reply.outcome(outcome);
         }
         for answer in std::mem::take(&mut round.attached) {
-            attaching::register(answer, &mut self.attachments, &mut self.whispers);
+            let (attachments, absences) = (&mut self.attachments, &mut self.absences);
+            attaching::register(answer, attachments, absences, &mut self.whispers);
+        }
+        if !round.missed.is_empty() {
+            let queues = self.config.notify_queues;
+            let jobs = round.missed.iter().map(|job| fanout::push(job, queues)).collect();
+            self.post(jobs, BTreeMap::new());
         }
         *self.board.lock().unwrap_or_else(PoisonError::into_inner) = round.writer.status();
         let commands = round.work.lines.len();
@@ -299,6 +321,7 @@ impl Owner {
         match tail {
             Tail::Linked(link, life, sender) => {
                 let turns = self.attachments.announce(link, life);
+                self.link_lost(&turns);
                 self.links.retain(|link, _| self.attachments.is_linked(*link));
                 self.links.insert(link, sender);
                 attaching::tell(turns, &self.attachments, &mut self.whispers);
@@ -306,14 +329,17 @@ impl Owner {
             Tail::Unlinked(link) => {
                 self.links.remove(&link);
                 let turns = self.attachments.lose(link);
+                self.link_lost(&turns);
                 attaching::tell(turns, &self.attachments, &mut self.whispers);
             }
             Tail::Detach(link, items) => {
-                let turns: Vec<_> = items
-                    .into_iter()
-                    .filter_map(|(id, user)| self.attachments.detach(link, id, user))
-                    .collect();
+                let turns: Vec<_> =
+                    items.into_iter().filter_map(|item| self.detach(link, item)).collect();
                 attaching::tell(turns, &self.attachments, &mut self.whispers);
+            }
+            Tail::Pushes(pushes, reply) => {
+                let advice = pushes.into_iter().map(|(push, is_open)| self.advice(push, is_open));
+                reply.send(Answer::Pushes(advice.collect()));
             }
             Tail::Typing(link, conversation, user) => {
                 // Attached implies member, so nothing has to be read.

@@ -90,7 +90,9 @@ impl Pending {
             return;
         }
         match tail {
-            Tail::Attach(_, _, reply) => reply.send(Answer::Failed(CallError::Unavailable)),
+            Tail::Attach(_, _, reply) | Tail::Pushes(_, reply) => {
+                reply.send(Answer::Failed(CallError::Unavailable));
+            }
             Tail::Typing(..) => {}
             tail @ (Tail::Linked(..) | Tail::Unlinked(_) | Tail::Detach(..)) => {
                 self.tails.push_back(tail);

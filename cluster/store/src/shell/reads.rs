@@ -4,11 +4,12 @@
 
 use crate::config::StoreConfig;
 use crate::core::conversation::Conversation;
-use crate::core::pages;
+use crate::core::{missed, pages};
 use crate::wire::{Answer, Call};
 use ports::CallError;
 use ports::conversations::Refusal;
 use ports::message_store::{MessageStore, StoreError, StoreView};
+use protocol::store_calls::PushRef;
 use protocol::{ConversationId, Partition, UserId, partition};
 
 /// Answers a call that only reads; blocks.
@@ -48,10 +49,22 @@ fn answer_from(
             Ok(_) => Ok(Ok(Answer::Cursors(view.cursors(*id)?))),
             Err(refusal) => Ok(Err(refusal)),
         },
-        Call::Attach(_) | Call::Create(_) | Call::ChangeMember(_) | Call::Status => {
+        Call::Attach(_)
+        | Call::Create(_)
+        | Call::ChangeMember(_)
+        | Call::Pushes(_)
+        | Call::Status => {
             unreachable!("the link server sends these elsewhere")
         }
     }
+}
+
+/// Which of these pushes are of use; `None`: the engine cannot say now. Blocks.
+pub fn open(store: &dyn MessageStore, pushes: Vec<PushRef>) -> Option<Vec<(PushRef, bool)>> {
+    let answered = store.view().and_then(|view| {
+        pushes.into_iter().map(|push| Ok((push, missed::is_open(&*view, &push)?))).collect()
+    });
+    answered.inspect_err(|error| tracing::warn!(%error, "a read failed")).ok()
 }
 
 /// The conversation, if a service asks or a member. To a stranger there is none; a former member is

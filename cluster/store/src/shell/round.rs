@@ -1,12 +1,14 @@
-//! One round: take in, apply, commit, answer attaches. The engine's failures are retried in place,
+//! One round: take in, apply, commit, look up what was missed, answer attaches. The engine's failures are retried in place,
 //! because whatever comes later must stay behind.
 
 use super::input::{DeliveryLine, Line, Tail};
 use super::writer::{Applied, AttachAnswer, Work, Writer};
+use crate::core::absences::Departure;
 use crate::core::intake;
 use ports::message_store::{Lease, StoreError};
 use ports::{Machine, Settlement, Worker, tasks};
 use protocol::design::{Accept, Poison};
+use protocol::records::PushJob;
 use protocol::{Design, Epoch, Partition, limits};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,6 +46,8 @@ pub struct Round {
     pub work: Work,
     /// Attaches.
     pub attaches: Vec<Tail>,
+    /// Of those who have been gone for too long.
+    pub departures: Vec<Departure>,
     /// Partitions to acquire first, above these epochs.
     pub acquire: Vec<(Partition, Epoch)>,
     /// What was applied.
@@ -52,6 +56,8 @@ pub struct Round {
     pub acquired: Vec<Lease>,
     /// Answers to `attaches`.
     pub attached: Vec<AttachAnswer>,
+    /// What `departures` come to.
+    pub missed: Vec<PushJob>,
     /// Whether the deliveries were settled before the commit (the bad choice).
     pub settled: bool,
 }
@@ -141,6 +147,7 @@ fn commit_and_attach(round: &mut Round) -> Result<(), StoreError> {
     if !round.applied.is_committed() {
         round.writer.commit(&mut round.applied)?;
     }
+    round.missed = round.writer.missed(&round.departures)?;
     round.attached = round.writer.attach(&round.attaches)?;
     Ok(())
 }

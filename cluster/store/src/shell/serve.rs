@@ -7,6 +7,7 @@ use super::subscriber::Subscriber;
 use super::writer::Writer;
 use super::{round, server};
 use crate::config::{ServeError, StoreConfig};
+use crate::core::absences::Absences;
 use crate::core::attachments::Attachments;
 use crate::engine::RedbStore;
 use crate::tasks::TaskSet;
@@ -138,6 +139,8 @@ impl Node {
             board,
             pending: Pending::new(config.design.receipts),
             attachments: Attachments::default(),
+            absences: Absences::default(),
+            began: Instant::now(),
             links: BTreeMap::new(),
             whispers: Vec::new(),
             acquire: Vec::new(),

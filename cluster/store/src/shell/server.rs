@@ -9,7 +9,7 @@ use crate::wire::{Answer, Call, FromStore, ToStore};
 use link::{Link, LinkSender};
 use ports::message_store::MessageStore;
 use ports::{CallError, Listener, Machine, Stream, Worker, tasks};
-use protocol::store_calls::PartitionStatus;
+use protocol::store_calls::{PartitionStatus, PushRef};
 use protocol::{ConversationId, Partition, partition};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -122,6 +122,15 @@ impl Desk {
                 reply.send(Answer::Status(board));
                 return None;
             }
+            Call::Pushes(pushes) => {
+                return match self.open(pushes).await {
+                    Some(pushes) => Some(Input::Tail(Tail::Pushes(pushes, reply))),
+                    None => {
+                        reply.send(Answer::Failed(CallError::Unavailable));
+                        None
+                    }
+                };
+            }
             read @ (Call::OfUsers(_) | Call::Range(_) | Call::Info(..) | Call::Cursors(..)) => {
                 reply.send(self.read(read).await);
                 return None;
@@ -140,6 +149,12 @@ impl Desk {
         tasks::run_on(&*self.reads, move || reads::answer(&*store, &config, &call))
             .await
             .unwrap_or(Answer::Failed(CallError::Unavailable))
+    }
+
+    /// Which of these pushes are of use at all. Whether they are due, the owner knows.
+    async fn open(&self, pushes: Vec<PushRef>) -> Option<Vec<(PushRef, bool)>> {
+        let store = Arc::clone(&self.store);
+        tasks::run_on(&*self.reads, move || reads::open(&*store, pushes)).await?
     }
 
     /// The partition of a conversation, if it lives on this node.

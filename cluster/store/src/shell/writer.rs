@@ -2,14 +2,16 @@
 
 use super::input::{DeliveryLine, Line, ReplyTo, Request, Tail};
 use crate::config::StoreConfig;
+use crate::core::absences::Departure;
 use crate::core::attachments::LinkId;
 use crate::core::burials::Burials;
 use crate::core::command::{Command, Effect, Outcome};
-use crate::core::intake;
 use crate::core::overlay::Overlay;
 use crate::core::pages::{self, Budget};
 use crate::core::partition::{Choices, Partition, Withheld};
+use crate::core::{intake, missed};
 use ports::message_store::{Lease, MessageStore, StoreError, StoreView, WriteBatch};
+use protocol::records::PushJob;
 use protocol::store_calls::{AttachItem, AttachedItem, PartitionStatus, ReceiptItem};
 use protocol::{Epoch, Partition as PartitionId, RejectReason, partition};
 use std::collections::{BTreeMap, BTreeSet};
@@ -226,6 +228,20 @@ impl Writer {
             answers.push(AttachAnswer { link: *link, reply, items, answers: answered? });
         }
         Ok(answers)
+    }
+
+    /// What those who went have missed. On an error nothing has happened.
+    pub fn missed(&mut self, departures: &[Departure]) -> Result<Vec<PushJob>, StoreError> {
+        let store = Arc::clone(&self.store);
+        let view = store.view()?;
+        let mut jobs = Vec::new();
+        for departure in departures {
+            let id = partition::partition_of(departure.conversation, self.config.partitions_total);
+            let Some(seat) = self.partitions.get_mut(&id) else { continue };
+            let found = seat.machine.conversation(&*view, departure.conversation)?;
+            jobs.extend(missed::missed(&*view, found, departure)?);
+        }
+        Ok(jobs)
     }
 
     /// `None`: the conversation does not live here, so that it is missing in the answer.

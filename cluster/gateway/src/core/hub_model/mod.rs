@@ -12,7 +12,8 @@ use super::mailbox::{Level, Mailbox};
 use ports::{Claims, TokenError, TokenVerifier};
 use proptest::prelude::*;
 use protocol::codec::Codec;
-use protocol::frames::client::{Hello, Send, plain_text};
+use protocol::frames::client::{Hello, Receipt, Send, plain_text};
+use protocol::store_calls::DetachItem;
 use protocol::{
     ClientFrame, ClientMessageId, CloseCode, Content, ConversationId, Design, GatewayId,
     Incarnation, Sequence, UserId,
@@ -51,7 +52,7 @@ pub fn config(frames: usize) -> HubConfig {
         incarnation: Incarnation(1),
         partitions: 4,
         design: Design::default(),
-        heartbeat_ms: 0,
+        heartbeat_ms: 400,
         idle_timeout_ms: 0,
         sessions_max: 100,
         rate: RateLimits { per_second: 1_000_000, burst: 1_000_000, strikes: 10 },
@@ -77,6 +78,10 @@ enum Op {
     LoseQueue,
     Resubscribe,
     Read(usize, u8),
+    /// A device answers its pings.
+    Pong(usize),
+    /// A device reports how far it has got.
+    Report(usize),
     Remove(u64),
     Tick(u16),
 }
@@ -101,6 +106,8 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         2 => Just(Op::Relink),
         1 => Just(Op::LoseQueue),
         2 => Just(Op::Resubscribe),
+        2 => readers.clone().prop_map(Op::Pong),
+        2 => readers.clone().prop_map(Op::Report),
         6 => (readers, 1_u8..12).prop_map(|(r, n)| Op::Read(r, n)),
         1 => conversations.prop_map(Op::Remove),
         3 => (1_u16..900).prop_map(Op::Tick),
@@ -189,6 +196,8 @@ impl Model {
                     self.read(reader);
                 }
             }
+            Op::Pong(reader) => self.pong(reader),
+            Op::Report(reader) => self.report(reader),
             Op::Remove(conversation) => {
                 let log = self.world.logs.entry(ConversationId(conversation)).or_default();
                 // Retention keeps the newest few.
@@ -201,6 +210,44 @@ impl Model {
         }
         let calls: Vec<Call> = self.hub.take_calls();
         self.world.calls.extend(calls);
+        for item in std::mem::take(&mut self.world.detached) {
+            self.check_detached(&item);
+        }
+    }
+
+    /// What is said to have arrived was shown on one of the user's devices, was there when one of them
+    /// began, or is not for the user.
+    fn check_detached(&self, item: &DetachItem) {
+        let DetachItem { conversation, user, arrived } = *item;
+        let Some(arrived) = arrived else { return };
+        let devices = self.readers.iter().filter(|reader| reader.user == user);
+        let shown = devices.filter_map(|reader| reader.cursors.get(&conversation).copied());
+        let begun = self.world.begun.get(&(conversation, user)).copied();
+        let shown = shown.chain(begun).max().unwrap_or_default();
+        let log = &self.world.logs[&conversation];
+        for sequence in shown.0 + 1..=arrived.0 {
+            assert!(
+                sequence <= log.removed || !log.is_member(user, Sequence(sequence)),
+                "{user:?} was shown {shown:?} of {conversation:?}, said to have got {arrived:?}"
+            );
+        }
+    }
+
+    fn pong(&mut self, index: usize) {
+        let reader = &mut self.readers[index];
+        let Some((id, _)) = reader.session else { return };
+        for nonce in std::mem::take(&mut reader.pings) {
+            self.hub.frame(self.now(), id, ClientFrame::Pong(nonce));
+        }
+    }
+
+    fn report(&mut self, index: usize) {
+        let reader = &self.readers[index];
+        let Some((id, _)) = reader.session else { return };
+        for (conversation, at) in reader.streams.clone() {
+            let receipt = Receipt { conversation, delivered: at, read: at };
+            self.hub.frame(self.now(), id, ClientFrame::Receipt(receipt));
+        }
     }
 
     fn connect(&mut self, index: usize) {

@@ -4,7 +4,8 @@ use super::world::{Log, World};
 use crate::core::Mailbox;
 use crate::core::mailbox::Taken;
 use protocol::codec::Codec;
-use protocol::frames::client::Cursor;
+use protocol::frames::client::{Cursor, Nonce};
+use protocol::frames::server::ErrorCode;
 use protocol::{
     ClientMessageId, CloseCode, Content, ConversationId, DeviceId, Sequence, ServerFrame,
     SessionId, UserId,
@@ -28,6 +29,8 @@ pub struct Reader {
     pub unanswered: BTreeSet<(ConversationId, ClientMessageId)>,
     pub accepted: BTreeMap<ClientMessageId, Sequence>,
     pub shown: u64,
+    /// Pings that are not answered.
+    pub pings: Vec<Nonce>,
 }
 
 /// What came of reading.
@@ -51,6 +54,7 @@ impl Reader {
             unanswered: BTreeSet::new(),
             accepted: BTreeMap::new(),
             shown: 0,
+            pings: Vec::new(),
         }
     }
 
@@ -66,6 +70,7 @@ impl Reader {
         self.session = None;
         self.welcomed = false;
         self.streams.clear();
+        self.pings.clear();
         self.unanswered.clear();
     }
 
@@ -151,7 +156,10 @@ impl Reader {
                 );
                 self.unanswered.remove(&(rejected.conversation, message));
             }
-            ServerFrame::Resync(_) | ServerFrame::Ping(_) => {}
+            ServerFrame::Ping(nonce) => self.pings.push(nonce),
+            ServerFrame::Resync(_) => {}
+            // A report that crossed the end of its stream.
+            ServerFrame::Error(notice) if notice.code == ErrorCode::NotAttached => {}
             other => panic!("unexpected {other:?}"),
         }
     }

@@ -9,7 +9,8 @@ use ports::{CallError, PublishError, StoreEvent};
 use protocol::frames::server::Accepted;
 use protocol::records::{Action, Inbound, ToGateway, decode};
 use protocol::store_calls::{
-    AttachItem, AttachRefusal, AttachedAt, AttachedItem, RangePage, RangeQuery, UserConversation,
+    AttachItem, AttachRefusal, AttachedAt, AttachedItem, DetachItem, RangePage, RangeQuery,
+    UserConversation,
 };
 use protocol::{
     ClientMessageId, Content, ConversationId, Entry, Epoch, NodeNumber, Sequence, UserId,
@@ -56,6 +57,10 @@ pub struct World {
     pub answers: Vec<Answer>,
     pub events: VecDeque<StoreEvent>,
     pub queue: VecDeque<ToGateway>,
+    /// What was said to have arrived, to be checked.
+    pub detached: Vec<DetachItem>,
+    /// Where streams began at the head, by user.
+    pub begun: BTreeMap<(ConversationId, UserId), Sequence>,
     pub lossy: bool,
     pub subscribed: bool,
     pub linked: bool,
@@ -202,9 +207,11 @@ impl World {
                 self.answers.push(Answer::Published(call.of, confirm));
             }
             Call::Detach(items) => {
-                for (conversation, user) in items {
-                    self.logs.entry(conversation).or_default().attached.remove(&user);
+                for item in &items {
+                    let log = self.logs.entry(item.conversation).or_default();
+                    log.attached.remove(&item.user);
                 }
+                self.detached.extend(items);
             }
             Call::Receipts(_) | Call::Typing(..) => {}
         }
@@ -234,6 +241,10 @@ impl World {
                 let from = after.map_or(head, |after| {
                     Sequence(after.0.max(joined.0 - 1).max(log.removed).min(head.0))
                 });
+                if after.is_none() {
+                    let begun = self.begun.entry((conversation, user)).or_default();
+                    *begun = from.max(*begun);
+                }
                 let entries = log.entries[from.0 as usize..].iter().take(PAGE).cloned().collect();
                 Ok(AttachedAt { from, head, entries, epoch: Epoch(1) })
             }

@@ -10,7 +10,8 @@ use ports::{
 };
 use protocol::store_calls::{
     AttachItem, AttachedItem, ChangeMember, ConversationInfo, ConversationKind, CreateConversation,
-    Membership, PartitionStatus, RangePage, RangeQuery, ReceiptItem, UserConversation,
+    DetachItem, Membership, PartitionStatus, PushAdvice, PushRef, RangePage, RangeQuery,
+    ReceiptItem, UserConversation,
 };
 use protocol::{
     ClientMessageId, Content, ConversationId, Entry, Epoch, GatewayId, Incarnation, NodeNumber,
@@ -127,7 +128,10 @@ impl Conversations for FakeOwner {
     fn attach(&self, _: Vec<AttachItem>) -> BoxFuture<'static, Vec<AttachedItem>> {
         Box::pin(ready(Vec::new()))
     }
-    fn detach(&self, _: Vec<(ConversationId, UserId)>) {}
+    fn detach(&self, _: Vec<DetachItem>) {}
+    fn pushes(&self, _: Vec<PushRef>) -> BoxFuture<'static, Vec<(PushRef, PushAdvice)>> {
+        unreachable!("notifiers ask this")
+    }
     fn range(&self, query: RangeQuery) -> BoxFuture<'static, Result<RangePage, CallError>> {
         self.answer(|| {
             let (_, entries, _) = self.seen(query.conversation, query.user)?;

@@ -17,8 +17,8 @@ use protocol::codec::Codec;
 use protocol::frames::subprotocol;
 use protocol::records::{decode, encode};
 use protocol::store_calls::{
-    AttachItem, AttachedItem, ChangeMember, ConversationInfo, CreateConversation, PartitionStatus,
-    RangePage, RangeQuery, ReceiptItem, UserConversation,
+    AttachItem, AttachedItem, ChangeMember, ConversationInfo, CreateConversation, DetachItem,
+    PartitionStatus, PushAdvice, PushRef, RangePage, RangeQuery, ReceiptItem, UserConversation,
 };
 use protocol::{
     ClientFrame, ClientMessageId, Content, ConversationId, GatewayId, Incarnation, Sequence,
@@ -57,7 +57,10 @@ impl Conversations for Port {
         let answers = items.iter().map(|item| world.attach(item)).collect();
         Box::pin(ready(answers))
     }
-    fn detach(&self, _: Vec<(ConversationId, UserId)>) {}
+    fn detach(&self, _: Vec<DetachItem>) {}
+    fn pushes(&self, _: Vec<PushRef>) -> BoxFuture<'static, Vec<(PushRef, PushAdvice)>> {
+        unreachable!("notifiers ask this")
+    }
     fn range(&self, query: RangeQuery) -> BoxFuture<'static, Result<RangePage, CallError>> {
         Box::pin(ready(Ok(self.0.world.lock().unwrap().range(&query))))
     }

@@ -1,15 +1,16 @@
 //! A notifier between a queue in memory and a scripted provider, on tokio's paused clock.
 
+mod advice;
 mod fakes;
 
 use super::serve::{NotifierConfig, ServeError, serve};
 use crate::core::breaker::BreakerConfig;
 use bytes::Bytes;
-use fakes::{Answer, FakeBroker, FakeProvider};
+use fakes::{Answer, FakeBroker, FakeOwners, FakeProvider};
 use link::memory::Memory;
 use ports::{Shutdown, ShutdownTrigger};
 use protocol::records::{self, PushJob};
-use protocol::{ConversationId, Epoch, Sequence, UserId};
+use protocol::{ConversationId, Design, Epoch, Sequence, UserId};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -19,6 +20,7 @@ struct World {
     memory: Memory,
     broker: Arc<FakeBroker>,
     provider: FakeProvider,
+    owners: Arc<FakeOwners>,
     trigger: ShutdownTrigger,
     ended: oneshot::Receiver<Result<(), ServeError>>,
 }
@@ -39,6 +41,7 @@ fn config() -> NotifierConfig {
         },
         concurrency: 4,
         epoch: Epoch(2),
+        design: Design::default(),
     }
 }
 
@@ -52,14 +55,15 @@ async fn world(config: NotifierConfig) -> World {
     let memory = Memory::default();
     let provider = FakeProvider::start(&memory).await;
     let broker = Arc::new(FakeBroker::default());
+    let owners = Arc::new(FakeOwners::default());
     let machine = memory.machine("notifier-1");
     let (trigger, shutdown) = Shutdown::new();
     let (report, ended) = oneshot::channel();
-    let consumed = broker.clone();
+    let (consumed, asked) = (broker.clone(), owners.clone());
     machine.clone().spawn("notifier", async move {
-        let _ = report.send(serve(machine, config, consumed, shutdown).await);
+        let _ = report.send(serve(machine, config, consumed, asked, shutdown).await);
     });
-    World { memory, broker, provider, trigger, ended }
+    World { memory, broker, provider, owners, trigger, ended }
 }
 
 impl World {

@@ -1,0 +1,226 @@
+//! The jobs in a notifier's hand: asked about, waiting, or ready to be pushed.
+//!
+//! A job says that somebody had no session when a message came. Whether that somebody is away, the
+//! owner knows better a moment later, and after an outage of the provider much better: so it is asked
+//! before every attempt. What the owner cannot say is pushed in the end: a push too many is better than
+//! a message that nobody hears of.
+
+use protocol::records::PushJob;
+use protocol::store_calls::{PushAdvice, PushRef};
+use std::collections::{BTreeMap, VecDeque};
+
+/// How long an advice counts, milliseconds.
+const FRESH_MS: u64 = 2_000;
+/// Before an owner that did not answer is asked again, milliseconds.
+const AGAIN_MS: u64 = 500;
+/// Without an answer for this long, milliseconds, a job is pushed all the same.
+const PATIENCE_MS: u64 = 10_000;
+/// Jobs in one question.
+const QUESTION: usize = 256;
+
+/// A job: its delivery is not settled yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The delivery.
+    pub tag: u64,
+    /// The number of the next attempt at it, from 1.
+    pub attempt: u32,
+    /// What it says.
+    pub job: PushJob,
+    /// Since when nobody answers for it.
+    unanswered_ms: Option<u64>,
+    /// Until when the advice to push it counts.
+    fresh_ms: u64,
+}
+
+/// See the module. Times are milliseconds, and never fall.
+#[derive(Debug, Default)]
+pub struct Hand {
+    new: VecDeque<Held>,
+    asked: Vec<Held>,
+    later: BTreeMap<(u64, u64), Held>,
+    ready: VecDeque<Held>,
+}
+
+impl Held {
+    /// A job that has just come.
+    pub fn new(tag: u64, attempt: u32, job: PushJob) -> Self {
+        Self { tag, attempt, job, unanswered_ms: None, fresh_ms: 0 }
+    }
+
+    fn push(&self) -> PushRef {
+        push(&self.job)
+    }
+}
+
+/// What a job is about.
+pub fn push(job: &PushJob) -> PushRef {
+    let PushJob { user, conversation, sequence, .. } = *job;
+    PushRef { user, conversation, sequence }
+}
+
+impl Hand {
+    /// How many jobs there are.
+    pub fn len(&self) -> usize {
+        self.new.len() + self.asked.len() + self.later.len() + self.ready.len()
+    }
+
+    /// Takes a job; the next one to be asked about comes first.
+    pub fn take(&mut self, held: Held) {
+        self.new.push_back(held);
+    }
+
+    /// What to ask now, unless a question is under way.
+    pub fn question(&mut self, now_ms: u64) -> Option<Vec<PushRef>> {
+        while let Some(first) = self.later.first_entry()
+            && first.key().0 <= now_ms
+        {
+            self.new.push_back(first.remove());
+        }
+        if !self.asked.is_empty() || self.new.is_empty() {
+            return None;
+        }
+        self.asked = self.new.drain(..self.new.len().min(QUESTION)).collect();
+        Some(self.asked.iter().map(Held::push).collect())
+    }
+
+    /// The answer to the question; what is missing in it is not known. The jobs that are of no use.
+    pub fn answered(&mut self, now_ms: u64, answers: &[(PushRef, PushAdvice)]) -> Vec<Held> {
+        let answers: BTreeMap<PushRef, PushAdvice> = answers.iter().copied().collect();
+        let mut useless = Vec::new();
+        for mut held in std::mem::take(&mut self.asked) {
+            let answer = answers.get(&held.push()).copied();
+            let silent_since = *held.unanswered_ms.get_or_insert(now_ms);
+            if answer.is_some() {
+                held.unanswered_ms = None;
+            }
+            match answer {
+                Some(PushAdvice::Never) => useless.push(held),
+                Some(PushAdvice::Later { after_ms }) => {
+                    self.later.insert((now_ms + u64::from(after_ms), held.tag), held);
+                }
+                None if now_ms < silent_since + PATIENCE_MS => {
+                    self.later.insert((now_ms + AGAIN_MS, held.tag), held);
+                }
+                Some(PushAdvice::Now) | None => self.be_ready(now_ms, held),
+            }
+        }
+        useless
+    }
+
+    /// Without anybody to ask: whatever there is, is ready.
+    pub fn ask_nobody(&mut self) {
+        let new = std::mem::take(&mut self.new);
+        self.ready.extend(new.into_iter().map(|held| Held { fresh_ms: u64::MAX, ..held }));
+    }
+
+    fn be_ready(&mut self, now_ms: u64, held: Held) {
+        self.ready.push_back(Held { fresh_ms: now_ms + FRESH_MS, ..held });
+    }
+
+    /// The next job to be pushed. What has waited for too long is asked about again.
+    pub fn next(&mut self, now_ms: u64) -> Option<Held> {
+        while self.ready.front().is_some_and(|held| held.fresh_ms < now_ms) {
+            self.new.extend(self.ready.pop_front());
+        }
+        self.ready.pop_front()
+    }
+
+    /// Not now after all: the provider is given a rest.
+    pub fn keep(&mut self, held: Held) {
+        self.ready.push_front(held);
+    }
+
+    /// Not now after all: the same push is under way.
+    pub fn postpone(&mut self, now_ms: u64, held: Held) {
+        self.later.insert((now_ms + AGAIN_MS, held.tag), held);
+    }
+
+    /// When a job that waits is to be asked about.
+    pub fn due_ms(&self) -> Option<u64> {
+        self.later.first_key_value().map(|((at_ms, _), _)| *at_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::{ConversationId, Sequence, UserId};
+
+    fn held(user: u64) -> Held {
+        let job = PushJob {
+            user: UserId(user),
+            conversation: ConversationId(7),
+            sequence: Sequence(3),
+            author: UserId(1),
+            preview: String::new(),
+            at_ms: 0,
+        };
+        Held::new(user, 1, job)
+    }
+
+    fn hand(users: std::ops::RangeInclusive<u64>) -> Hand {
+        let mut hand = Hand::default();
+        users.for_each(|user| hand.take(held(user)));
+        hand
+    }
+
+    fn next(hand: &mut Hand, now_ms: u64) -> Option<u64> {
+        hand.next(now_ms).map(|held| held.tag)
+    }
+
+    #[test]
+    fn the_owner_says_what_becomes_of_a_job() {
+        let mut hand = hand(1..=3);
+        let asked = hand.question(0).unwrap();
+        assert_eq!(asked.len(), 3);
+        assert_eq!(hand.question(0), None, "one question at a time");
+        let later = PushAdvice::Later { after_ms: 700 };
+        let answers =
+            [(asked[0], PushAdvice::Never), (asked[1], later), (asked[2], PushAdvice::Now)];
+        let useless = hand.answered(100, &answers);
+        assert_eq!(useless.iter().map(|held| held.tag).collect::<Vec<_>>(), [1]);
+        assert_eq!((next(&mut hand, 100), next(&mut hand, 100)), (Some(3), None));
+        assert_eq!(hand.due_ms(), Some(800));
+        assert_eq!(hand.question(799), None);
+        assert_eq!(hand.question(800), Some(vec![asked[1]]));
+    }
+
+    #[test]
+    fn an_advice_gets_stale() {
+        let mut hand = hand(1..=1);
+        let asked = hand.question(0).unwrap();
+        hand.answered(0, &[(asked[0], PushAdvice::Now)]);
+        let kept = hand.next(FRESH_MS).unwrap();
+        hand.keep(kept);
+        assert_eq!(next(&mut hand, FRESH_MS + 1), None);
+        assert_eq!(hand.question(FRESH_MS + 1), Some(asked));
+    }
+
+    #[test]
+    fn what_nobody_answers_for_is_pushed_in_the_end() {
+        let mut hand = hand(1..=1);
+        let mut now_ms = 0;
+        while next(&mut hand, now_ms).is_none() {
+            assert!(now_ms <= PATIENCE_MS, "never pushed");
+            if hand.question(now_ms).is_some() {
+                assert_eq!(hand.answered(now_ms, &[]), []);
+            }
+            now_ms = hand.due_ms().unwrap_or(now_ms);
+        }
+        assert_eq!(now_ms, PATIENCE_MS);
+    }
+
+    #[test]
+    fn an_answer_ends_the_silence() {
+        let mut hand = hand(1..=1);
+        let asked = hand.question(0).unwrap();
+        hand.answered(0, &[]);
+        hand.question(AGAIN_MS).unwrap();
+        hand.answered(AGAIN_MS, &[(asked[0], PushAdvice::Later { after_ms: 20_000 })]);
+        let now_ms = AGAIN_MS + 20_000;
+        hand.question(now_ms).unwrap();
+        hand.answered(now_ms, &[]);
+        assert_eq!((next(&mut hand, now_ms), hand.len()), (None, 1));
+    }
+}

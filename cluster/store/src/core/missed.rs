@@ -1,0 +1,48 @@
+//! Pushes: what somebody who went has missed, and whether a push is still of use.
+
+use super::absences::Departure;
+use super::conversation::Conversation;
+use super::fanout::push_job;
+use ports::message_store::{StoreError, StoreView};
+use protocol::records::PushJob;
+use protocol::store_calls::PushRef;
+use protocol::{Content, Sequence};
+
+/// Messages of one conversation that somebody is pushed after a departure: the newest ones.
+const MISSED_MAX: u64 = 200;
+
+/// The messages that did not arrive before somebody went.
+pub fn missed(
+    view: &dyn StoreView,
+    conversation: Option<&Conversation>,
+    departure: &Departure,
+) -> Result<Vec<PushJob>, StoreError> {
+    let Departure { conversation: id, user, after, upto } = *departure;
+    let member = conversation.and_then(|found| found.joined(user).map(|at| (found, at)));
+    let Some((conversation, joined)) = member else { return Ok(Vec::new()) };
+    let reported = view.cursor(id, user)?.unwrap_or_default().delivered;
+    let upto = upto.unwrap_or(conversation.row.head);
+    let newest = Sequence(upto.0.saturating_sub(MISSED_MAX));
+    // What was there before the user joined is not for the user; neither is the joining itself.
+    let after = after.max(reported).max(joined).max(newest);
+    if after >= upto {
+        return Ok(Vec::new());
+    }
+    let entries = view.entries(id, after, upto.next(), MISSED_MAX as usize)?;
+    let job = |entry: &protocol::Entry| match &entry.content {
+        Content::Message { body, .. } if entry.author != user => Some(push_job(user, entry, body)),
+        _ => None,
+    };
+    Ok(entries.iter().filter_map(job).collect())
+}
+
+/// Whether a message is for a user who has been a member ever since, and has not been shown it.
+pub fn is_open(view: &dyn StoreView, push: &PushRef) -> Result<bool, StoreError> {
+    let PushRef { user, conversation, sequence } = *push;
+    let intervals = view.memberships(conversation, user)?;
+    let ever_since = intervals.last().is_some_and(|i| i.left.is_none() && i.joined <= sequence);
+    if !ever_since {
+        return Ok(false);
+    }
+    Ok(view.cursor(conversation, user)?.unwrap_or_default().delivered < sequence)
+}
