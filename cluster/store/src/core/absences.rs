@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const SESSION_MS: u64 = 3_000;
 /// How long a user may take to be back whose gateway's link was lost, milliseconds: the gateway
 /// connects and attaches again, or its users go to another one.
-pub const LINK_MS: u64 = 10_000;
+pub const LINK_MS: u64 = 15_000;
 /// How long an owner that has just begun takes nobody for away, milliseconds: the gateways announce
 /// themselves and attach their users.
 pub const TAKEOVER_MS: u64 = 10_000;
