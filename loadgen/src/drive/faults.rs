@@ -197,7 +197,6 @@ mod tests {
             every: every.map(Duration::from_secs),
             lasts: Duration::from_secs(1),
             kind,
-            line: 1,
         }
     }
 
