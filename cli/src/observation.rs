@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use verify::history::{Event, Header, Writer};
+use verify::history::{Event, Header, What, Writer};
 use verify::{Judge, JudgeOptions, Verdict};
 
 /// Pieces of evidence per invariant.
@@ -25,6 +25,7 @@ pub struct Observation {
     writer: Option<Writer<BufWriter<File>>>,
     out: Option<PathBuf>,
     failure: Option<String>,
+    last_us: u64,
 }
 
 /// An observation that is shared with the thread of the run.
@@ -78,6 +79,7 @@ impl Shared {
             writer,
             out: out.map(Path::to_owned),
             failure: None,
+            last_us: 0,
         })))))
     }
 
@@ -90,6 +92,15 @@ impl Shared {
                 observation.observe(event);
             }
         })
+    }
+
+    /// The run goes no further: what it has not seen yet, it will not see.
+    pub fn stop(&self, why: &str) {
+        let mut observation = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(observation) = observation.as_mut() {
+            let is = What::Stopped { why: why.into() };
+            observation.observe(&Event { at: observation.last_us, is });
+        }
     }
 
     /// Violations so far.
@@ -117,6 +128,7 @@ fn open_history(out: &Path, header: &Header) -> anyhow::Result<Writer<BufWriter<
 
 impl Observation {
     fn observe(&mut self, event: &Event) {
+        self.last_us = event.at;
         if let Some(writer) = &mut self.writer
             && let Err(error) = writer.write(event)
         {
@@ -133,7 +145,8 @@ impl Observation {
         }
         let mut judgement = self.judge.finish();
         // What happened to the run comes first: most of what the judge misses follows from it.
-        let own = circumstances.doubts.into_iter().chain(self.failure);
+        let own: Vec<String> = circumstances.doubts.into_iter().chain(self.failure).collect();
+        judgement.doubts.retain(|doubt| !own.contains(doubt));
         judgement.doubts.splice(0..0, own);
         if !judgement.doubts.is_empty() && judgement.verdict == Verdict::Valid {
             judgement.verdict = Verdict::Unknown;

@@ -193,6 +193,8 @@ impl<'a> Run<'a> {
 
     fn give_up(&mut self, why: &str) {
         self.journal.failed(why.to_owned());
+        self.journal.set_world_time(self.sim.elapsed());
+        self.journal.record_world(What::Stopped { why: why.into() });
         self.enter(Phase::End);
         self.step_for(Duration::from_millis(100));
     }

@@ -8,6 +8,7 @@ mod ground;
 pub mod history;
 pub mod invariants;
 mod judge;
+pub mod limits;
 pub mod offline;
 mod suspicions;
 mod tally;

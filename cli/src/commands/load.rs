@@ -9,7 +9,7 @@ use crate::observation::{Circumstances, Shared};
 use crate::opening::OpeningOfOne;
 use anyhow::Context;
 use clap::Args;
-use loadgen::drive::{self, Against, RealRun};
+use loadgen::drive::{self, Against, Fit, RealRun};
 use report::Took;
 use scenarios::Scenario;
 use std::path::PathBuf;
@@ -22,7 +22,11 @@ const RECOVERY: &str = "recovers_to_baseline";
 /// What a reader of the help may want to know.
 const SIGNALS: &str = "\
 SIGINT (Ctrl-C), SIGTERM and SIGHUP end the run early: what was seen until then is judged and \
-reported, with exit status 2 (or 1, if something was violated). A second signal ends it at once.";
+reported, with exit status 2 (or 1, if something was violated). A second signal ends it at once.
+
+The soft limit of open files is raised to the hard one. What the generator's machine lacks (files, \
+ports, processors, memory) is never held against the cluster: the run is judged unknown, and says \
+what to set.";
 
 /// Run a scenario on real sockets against a real cluster.
 #[derive(Debug, Args)]
@@ -64,6 +68,7 @@ impl Load {
             leave_out_faults(&mut scenario);
         }
         let scenario = Arc::new(scenario);
+        let fit = self.fit(&scenario)?;
         let stop = interruption::listen()?;
         // Before the report's folder is touched: its data folder may be refused.
         let folder =
@@ -79,7 +84,8 @@ impl Load {
         if !quiet {
             let version = env!("CARGO_PKG_VERSION");
             console::note(&format!("fracas {version} · {} · seed {}", scenario.name, self.seed));
-            for sentence in drawn.iter().chain(&drive::not_done(&scenario, folder.is_some())) {
+            let not_done = drive::not_done(&scenario, folder.is_some());
+            for sentence in [&fit.needs].into_iter().chain(&fit.short).chain(&drawn).chain(&not_done) {
                 console::note(&format!("  {sentence}"));
             }
         }
@@ -102,6 +108,7 @@ impl Load {
         let ended = thread.join().map_err(|_| anyhow::anyhow!("the thread of the run is gone"))?;
         let mut notes = ended.notes;
         notes.extend(drawn);
+        notes.extend(fit.short);
         if self.without_faults {
             notes.push("without faults, as asked for".to_owned());
         }
@@ -118,6 +125,21 @@ impl Load {
         })?;
         concluded.print(self.json);
         Ok(concluded.status)
+    }
+
+    /// Compares what the scenario needs with what this machine has; an error (status 2: nothing can be
+    /// said of any cluster) if it cannot work at all.
+    fn fit(&self, scenario: &Scenario) -> anyhow::Result<Fit> {
+        let gateways = match self.target.len() {
+            0 => usize::from(scenario.cluster.gateways),
+            given => given,
+        };
+        let fit = drive::fit(scenario, gateways, drive::supply());
+        if fit.impossible.is_empty() {
+            return Ok(fit);
+        }
+        let why = fit.impossible.join("\n  ");
+        anyhow::bail!("this machine cannot generate the load of {}:\n  {why}", scenario.name)
     }
 
     fn reproduce(&self, overrides: &[String]) -> String {

@@ -85,7 +85,10 @@ impl Run {
         line.finish();
         let ended = match stall {
             // Its thread ends with the process.
-            Some(doubt) => Ended { doubts: vec![doubt], ..Ended::default() },
+            Some(doubt) => {
+                observation.stop(&doubt);
+                Ended { doubts: vec![doubt], ..Ended::default() }
+            }
             None => thread.join().map_err(|_| anyhow::anyhow!("the simulating thread is gone"))?,
         };
         observation.conclude(Circumstances {

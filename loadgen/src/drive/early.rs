@@ -16,6 +16,15 @@ pub enum Early {
 }
 
 impl Early {
+    /// The cause, in a few words.
+    pub fn why(&self) -> &str {
+        match self {
+            Self::Asked(who) => who,
+            Self::Died => "the cluster ended by itself",
+            Self::Failed(why) => why,
+        }
+    }
+
     /// One sentence, with when it was.
     pub async fn told(
         &self,

@@ -3,6 +3,7 @@
 //! The stamp is taken under the lock that puts the event in line, so that times never go backwards
 //! whichever thread records.
 
+use crate::measure::LATE;
 use crate::recorder::Recorder;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -43,12 +44,19 @@ pub struct Counts {
     pub opened: AtomicU64,
     /// Sessions that ended.
     pub closed: AtomicU64,
+    /// Messages, edits and deletions.
+    pub sent: AtomicU64,
+    /// Of these, recorded later than their schedule wanted it by more than `LATE`: a device invokes
+    /// them whether or not it is connected, so that only the generator delays them.
+    pub late: AtomicU64,
 }
 
 #[derive(Default)]
 struct Line {
     events: Vec<Event>,
     closed: bool,
+    /// The run ends early: what happens to users from now on is of its end, and no event of it.
+    stopped: bool,
 }
 
 impl Journal {
@@ -74,6 +82,19 @@ impl Journal {
     /// When the run began.
     pub const fn began(&self) -> Instant {
         self.began
+    }
+
+    /// The run ends before its time. From here on the journal takes nothing that a user sees.
+    pub fn stop(&self, why: &str) {
+        let mut line = self.line();
+        if !line.stopped {
+            let why = What::Stopped { why: why.into() };
+            self.counts.events.fetch_add(1, Ordering::Relaxed);
+            line.events.push(Event { at: self.now_us(), is: why });
+            line.stopped = true;
+        }
+        drop(line);
+        self.filled.notify_one();
     }
 
     /// No more events: the thread ends when it has handed over the last one.
@@ -126,10 +147,15 @@ impl Recorder for Journal {
             .emptied
             .wait_while(self.line(), |line| line.events.len() >= WAITING_MAX && !line.closed)
             .unwrap_or_else(PoisonError::into_inner);
-        if line.closed {
+        if line.closed || line.stopped && !is_of_the_run(&what) {
             return;
         }
-        line.events.push(Event { at: self.now_us(), is: what });
+        let at = self.now_us();
+        if let What::Sent { intended, .. } = &what {
+            self.counts.sent.fetch_add(1, Ordering::Relaxed);
+            self.counts.late.fetch_add(u64::from(is_late(at, *intended)), Ordering::Relaxed);
+        }
+        line.events.push(Event { at, is: what });
         let count = line.events.len();
         drop(line);
         if count == 1 || count == GATHER_EVENTS {
@@ -142,33 +168,92 @@ impl Recorder for Journal {
     }
 }
 
+const fn is_late(at: u64, intended: u64) -> bool {
+    at.saturating_sub(intended) > LATE.as_micros() as u64
+}
+
+/// What is told after a run was stopped: facts of the run, and which outcomes stay open.
+const fn is_of_the_run(what: &What) -> bool {
+    matches!(
+        what,
+        What::Phase(_)
+            | What::FaultEnded { .. }
+            | What::NodeStarted { .. }
+            | What::NodePanicked { .. }
+            | What::GeneratorLimited { .. }
+            | What::Unanswered { .. }
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protocol::UserId;
+    use protocol::{ClientMessageId, ConversationId, DeviceId, UserId};
+    use verify::history::event::{Device, Phase, Said};
 
-    #[test]
-    fn times_never_go_backwards_and_nothing_is_lost() {
+    /// The events that a journal hands over of what `write` does with it.
+    fn events(write: impl FnOnce(&Arc<Journal>)) -> Vec<Event> {
         let (sender, receiver) = std::sync::mpsc::channel();
         let (journal, thread) = Journal::new(Box::new(move |event| {
             sender.send(event.clone()).expect("somebody listens");
         }));
-        let writers: Vec<_> = (0..4)
-            .map(|user| {
+        write(&journal);
+        journal.close();
+        thread.join().expect("it ends well");
+        receiver.iter().collect()
+    }
+
+    const DEVICE: Device = Device { user: UserId(1), device: DeviceId(1) };
+
+    #[test]
+    fn nothing_that_a_user_sees_follows_the_stop() {
+        let (conversation, message) = (ConversationId(1), ClientMessageId(1));
+        let events = events(|journal| {
+            journal.record(What::Closed { device: DEVICE, code: 0 });
+            journal.stop("SIGTERM");
+            journal.record(What::Closed { device: DEVICE, code: 0 });
+            journal.record(What::Unanswered { device: DEVICE, conversation, message });
+            journal.stop("SIGTERM again");
+            journal.record(What::Phase(Phase::End));
+        });
+        let is: Vec<What> = events.into_iter().map(|event| event.is).collect();
+        let expected = [
+            What::Closed { device: DEVICE, code: 0 },
+            What::Stopped { why: "SIGTERM".into() },
+            What::Unanswered { device: DEVICE, conversation, message },
+            What::Phase(Phase::End),
+        ];
+        assert_eq!(is, expected);
+    }
+
+    #[test]
+    fn sends_after_their_time_are_counted_as_late() {
+        events(|journal| {
+            let (conversation, message) = (ConversationId(1), ClientMessageId(1));
+            let (said, intended) = (Said::Join { user: UserId(1) }, journal.now_us());
+            journal.record(What::Sent { device: DEVICE, conversation, message, said, intended });
+            assert_eq!(journal.counts().sent.load(Ordering::Relaxed), 1);
+        });
+        let late = [(5, 7), (100_000, 0), (100_001, 0)].map(|(at, intended)| is_late(at, intended));
+        assert_eq!(late, [false, false, true]);
+    }
+
+    #[test]
+    fn times_never_go_backwards_and_nothing_is_lost() {
+        let events = events(|journal| {
+            let write = |user| {
                 let journal = journal.clone();
                 super::super::thread("writer", move || {
                     for _ in 0..5_000 {
                         journal.record(What::Revoked { user: UserId(user) });
                     }
                 })
-            })
-            .collect();
-        for writer in writers {
-            writer.join().expect("it ends well");
-        }
-        journal.close();
-        thread.join().expect("it ends well");
-        let events: Vec<Event> = receiver.iter().collect();
+            };
+            let writers: Vec<_> = (0..4).map(write).collect();
+            for writer in writers {
+                writer.join().expect("it ends well");
+            }
+        });
         assert_eq!(events.len(), 20_000);
         assert!(events.is_sorted_by_key(|event| event.at));
     }

@@ -2,6 +2,7 @@
 //!
 //! Users have no disk and send no numbers anywhere.
 
+use super::limits::Limits;
 use super::network::TcpNetwork;
 use ports::tasks::Job;
 use ports::{BoxFuture, Disk, DiskFile, Entropy, Machine, Tasks, Telemetry, WallClock, Worker};
@@ -12,11 +13,11 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-/// A machine on the current runtime.
-pub fn machine(name: &str, seed: u64) -> Machine {
+/// A machine on the current runtime, whose own failures to connect are counted.
+pub fn machine(name: &str, seed: u64, limits: &Arc<Limits>) -> Machine {
     Machine {
         name: name.into(),
-        network: Arc::new(TcpNetwork),
+        network: Arc::new(TcpNetwork(limits.clone())),
         disk: Arc::new(NoDisk),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(Seeded(AtomicU64::new(crate::plan::random::number(seed, name, 0)))),

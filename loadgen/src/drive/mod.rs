@@ -8,17 +8,23 @@
 mod cluster;
 mod early;
 mod faults;
+mod health;
 mod journal;
+mod limits;
 mod machine;
 mod metrics;
+mod needs;
 mod network;
 mod process;
 mod reach;
 mod story;
+mod supply;
 
 pub use cluster::{ClusterError, command_line};
 pub use faults::not_done;
 pub use journal::Sink;
+pub use needs::{Fit, fit};
+pub use supply::{Supply, supply};
 
 use scenarios::scenario::Scenario;
 use std::num::NonZero;

@@ -78,6 +78,7 @@ mod tests {
     use super::*;
     use crate::drive::machine::machine;
     use std::io::{Read, Write};
+    use std::sync::Arc;
 
     #[tokio::test]
     async fn a_port_without_a_listener_is_told_in_seconds_and_by_its_cause() {
@@ -85,9 +86,12 @@ mod tests {
         let address = free.local_addr().unwrap().to_string();
         drop(free);
         let began = Instant::now();
-        let why = reach(&Http::new(machine("clients", 1)), std::slice::from_ref(&address))
-            .await
-            .unwrap_err();
+        let why = reach(
+            &Http::new(machine("clients", 1, &Arc::default())),
+            std::slice::from_ref(&address),
+        )
+        .await
+        .unwrap_err();
         assert!(began.elapsed() < PATIENCE + LOOK_AGAIN);
         assert!(why.contains(&address) && why.contains("refused"), "{why}");
     }
@@ -101,7 +105,7 @@ mod tests {
             let _ = stream.read(&mut [0; 1024]).unwrap();
             stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
         });
-        let http = Http::new(machine("clients", 1));
+        let http = Http::new(machine("clients", 1, &Arc::default()));
         let gone = "127.0.0.1:1".to_owned();
         let (both, nobody) = ([gone.clone(), left], [gone]);
         let (one, none) = tokio::join!(reach_any(&http, &both), reach_any(&http, &nobody));
@@ -121,7 +125,9 @@ mod tests {
             stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").unwrap();
         });
         let began = Instant::now();
-        let why = reach(&Http::new(machine("clients", 1)), &[address]).await.unwrap_err();
+        let why = reach(&Http::new(machine("clients", 1, &Arc::default())), &[address])
+            .await
+            .unwrap_err();
         assert!(began.elapsed() < PATIENCE / 2);
         assert!(why.contains("no gateway of a chat cluster"), "{why}");
         server.join().unwrap();

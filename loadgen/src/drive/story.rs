@@ -3,10 +3,13 @@
 use super::cluster::Cluster;
 use super::early::{self, Early};
 use super::faults;
+use super::health;
 use super::journal::{Journal, Sink};
+use super::limits::Limits;
 use super::machine::machine;
 use super::metrics;
 use super::reach::{reach, reach_any};
+
 use super::{Against, Progress, RealEnded, RealRun};
 use crate::measure::Lateness;
 use crate::plan::Plan;
@@ -14,24 +17,24 @@ use crate::provider;
 use crate::recorder::Recorder;
 use crate::rest::Http;
 use crate::targets::Targets;
-use crate::{final_reads, run_crew, set_up};
+use crate::{final_reads, header, run_crew, set_up};
 use ports::Machine;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use verify::history::What;
-use verify::history::event::Phase;
+use verify::history::event::{Engine, Phase};
 
 /// How long conversations may take to be made, and final reads to be done.
 const PATIENCE: Duration = Duration::from_mins(5);
 /// How long crews may take to end.
 const GOODBYE: Duration = Duration::from_secs(10);
 /// Crews: more than processors, so that no schedule of a crew is a bottleneck.
-const CREWS: u32 = 4;
+pub const CREWS: u32 = 4;
 /// Between two looks at how far the run has got.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
@@ -55,13 +58,15 @@ struct Story {
     machine: Machine,
     http: Arc<Http>,
     journal: Arc<Journal>,
+    limits: Arc<Limits>,
     phase: watch::Sender<Phase>,
     ended: RealEnded,
 }
 
 impl Story {
     fn new(run: RealRun, journal: Arc<Journal>, progress: mpsc::Sender<Progress>) -> Self {
-        let machine = machine("clients", run.seed);
+        let limits = Arc::default();
+        let machine = machine("clients", run.seed, &limits);
         let (phase, phases) = watch::channel(Phase::SetUp);
         let total = {
             let lengths = run.scenario.phases;
@@ -77,6 +82,7 @@ impl Story {
             run,
             machine,
             journal,
+            limits,
             phase,
             ended: RealEnded::default(),
         }
@@ -91,14 +97,20 @@ impl Story {
         let mut crews = Vec::new();
         let mut stop = self.run.stop.clone();
         let died = cluster.as_ref().map(Cluster::died);
+        let (limits, journal, plan) =
+            (self.limits.clone(), self.journal.clone(), self.plan.clone());
+        let lag = self.feel_lag();
         // Whoever asks and whatever dies, the process of the cluster stays at hand here.
         let early = tokio::select! {
             biased;
             who = early::asked(&mut stop) => Some(Early::Asked(who)),
             () = early::maybe(died) => Some(Early::Died),
+            why = health::until_hopeless(&limits, &journal, &plan) => Some(Early::Failed(why)),
             told = self.tell(&mut cluster, &mut crews) => told.err().map(Early::Failed),
         };
+        lag.abort();
         if let Some(early) = &early {
+            self.journal.stop(early.why());
             let (phase, elapsed) = (*self.phase.borrow(), self.journal.began().elapsed());
             let why = early.told(phase, elapsed, cluster.as_mut()).await;
             self.ended.doubts.insert(0, why);
@@ -110,7 +122,15 @@ impl Story {
         self.ended
     }
 
+    /// Whether the tasks of this runtime get their turn.
+    fn feel_lag(&self) -> AbortHandle {
+        let limits = self.limits.clone();
+        let deadlines = header(&self.run.scenario, self.run.seed, Engine::Real).deadlines;
+        self.machine.spawn("lag", async move { health::feel_lag(&limits, deadlines).await })
+    }
+
     fn nothing(mut self, why: String) -> RealEnded {
+        self.journal.stop(&why);
         self.ended.doubts.push(why);
         self.journal.record(What::Phase(Phase::End));
         self.ended
@@ -122,7 +142,22 @@ impl Story {
             let _ = cluster.kill().await;
             return;
         }
-        match cluster.end().await {
+        let mut stop = self.run.stop.clone();
+        let ended = tokio::select! {
+            biased;
+            who = early::asked(&mut stop) => Err(who),
+            ended = cluster.end() => Ok(ended),
+        };
+        let ended = match ended {
+            Ok(ended) => ended,
+            // Everything is judged already, but nobody waits for the cluster any more.
+            Err(who) => {
+                self.ended.notes.push(format!("{who} cut the draining of the cluster short"));
+                let _ = cluster.kill().await;
+                return;
+            }
+        };
+        match ended {
             Ok(true) => {}
             Ok(false) => {
                 self.ended.notes.push("the cluster did not drain in good order".to_owned());
@@ -199,7 +234,7 @@ impl Story {
             .enumerate()
             .map(|(number, slice)| {
                 let crew = run_crew(
-                    machine(&format!("clients-{}", number + 1), self.run.seed),
+                    machine(&format!("clients-{}", number + 1), self.run.seed, &self.limits),
                     self.plan.clone(),
                     slice,
                     targets.clone(),
@@ -246,8 +281,20 @@ impl Story {
                 Err(_) => self.ended.doubts.push("a crew did not end in time".to_owned()),
             }
         }
-        self.ended.doubts.extend(lateness.doubt());
+        self.tell_limits(&lateness);
         self.journal.record(What::Phase(Phase::End));
+    }
+
+    /// All that limited the generator, as the judge will hear it.
+    fn tell_limits(&mut self, lateness: &Lateness) {
+        if let Some(told) = lateness.doubt() {
+            self.limits.raise("lateness", lateness.behind());
+            self.ended.notes.push(told);
+        }
+        health::note_lateness(&self.limits, &self.journal, lateness.operations());
+        self.limits.tell(&*self.journal, true);
+        let told = |(limit, times): (&str, u64)| verify::limits::told(limit, times);
+        self.ended.doubts.extend(self.limits.met().into_iter().map(told));
     }
 
     fn enter(&self, phase: Phase) {

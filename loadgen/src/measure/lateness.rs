@@ -7,6 +7,11 @@ use std::time::Duration;
 pub const LATE: Duration = Duration::from_millis(100);
 /// A run in which more than one operation in this many was late was limited by the generator.
 const LATE_ONE_IN: u64 = 100;
+/// Whether so many late ones of all operations make a generator the bottleneck.
+pub const fn is_late(late: u64, operations: u64) -> bool {
+    late * LATE_ONE_IN > operations
+}
+
 /// Seconds that are kept one by one; later ones count into the last.
 const SECONDS_MAX: usize = 24 * 60 * 60;
 
@@ -71,11 +76,19 @@ impl Lateness {
         self.seconds.iter().map(|second| u64::from(second.operations)).sum()
     }
 
+    /// Operations that were invoked late, or not at all.
+    pub fn behind(&self) -> u64 {
+        self.late() + self.skipped
+    }
+
+    fn late(&self) -> u64 {
+        self.seconds.iter().map(|second| u64::from(second.late)).sum()
+    }
+
     /// One sentence if the generator was the bottleneck.
     pub fn doubt(&self) -> Option<String> {
-        let operations = self.operations();
-        let late: u64 = self.seconds.iter().map(|second| u64::from(second.late)).sum();
-        if self.skipped == 0 && late * LATE_ONE_IN <= operations {
+        let (operations, late) = (self.operations(), self.late());
+        if self.skipped == 0 && !is_late(late, operations) {
             return None;
         }
         let worst = self.seconds.iter().map(|second| second.late_us_max).max().unwrap_or(0);

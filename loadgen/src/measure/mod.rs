@@ -5,4 +5,4 @@
 
 mod lateness;
 
-pub use lateness::{Lateness, Second};
+pub use lateness::{LATE, Lateness, Second, is_late};

@@ -147,6 +147,13 @@ impl Plan {
         self.load_for() + self.heal
     }
 
+    /// About how many operations are scheduled.
+    pub fn operations(&self) -> u64 {
+        let last = self.load.phases.last().map_or(0.0, |phase| phase.rate);
+        let phases = self.load.phases.iter().map(|phase| phase.rate * phase.lasts.as_secs_f64());
+        (phases.sum::<f64>() + last * self.heal.as_secs_f64()) as u64
+    }
+
     /// How long the load lasts.
     pub fn load_for(&self) -> Duration {
         self.load.phases.iter().map(|phase| phase.lasts).sum()

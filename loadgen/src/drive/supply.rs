@@ -1,0 +1,84 @@
+//! What this machine has for a run: descriptors, local ports, memory.
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+/// More descriptors than any run needs: some systems refuse "unlimited".
+const OPEN_FILES_MAX: u64 = 1 << 20;
+/// Beyond this a run is about to be killed by the system.
+const LAST_BYTES: u64 = 64 * 1024 * 1024;
+
+/// What there is; `None`: the system does not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Supply {
+    /// Descriptors of this process, and of those that it starts.
+    pub open_files: Option<u64>,
+    /// Local ports towards one address.
+    pub ports: Option<u64>,
+    /// Free bytes of memory.
+    pub memory: Option<u64>,
+}
+
+/// Raises the soft limit of open files to the hard one, also for processes that are started later,
+/// and tells what there is.
+pub fn supply() -> Supply {
+    Supply { open_files: open_files(), ports: ports(), memory: free_memory() }
+}
+
+fn open_files() -> Option<u64> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+    let wanted = hard.min(OPEN_FILES_MAX.max(soft));
+    if wanted > soft && setrlimit(Resource::RLIMIT_NOFILE, wanted, hard).is_ok() {
+        return Some(wanted);
+    }
+    Some(soft)
+}
+
+/// The size of the range from which ip(7) takes the ports of clients.
+fn ports() -> Option<u64> {
+    range(&std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?)
+}
+
+fn range(text: &str) -> Option<u64> {
+    let mut bounds = text.split_whitespace().map(|bound| bound.parse::<u64>().ok());
+    let (low, high) = (bounds.next()??, bounds.next()??);
+    (high + 1).checked_sub(low)
+}
+
+/// What is free of the machine's memory, or what its control group (version 2) may use at most.
+fn free_memory() -> Option<u64> {
+    let group = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
+    let of_group = group.and_then(|text| text.trim().parse().ok());
+    [available_now(), of_group].into_iter().flatten().min()
+}
+
+fn available_now() -> Option<u64> {
+    available(&std::fs::read_to_string("/proc/meminfo").ok()?)
+}
+
+/// `MemAvailable` of proc(5).
+fn available(text: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+/// Whether the memory is as good as used up.
+pub fn memory_is_gone() -> bool {
+    available_now().is_some_and(|free| free < LAST_BYTES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_says_is_read() {
+        assert_eq!(range("32768\t60999\n"), Some(28_232));
+        assert_eq!(range("5 4"), Some(0));
+        assert_eq!(range("9 4"), None);
+        assert_eq!(range(""), None);
+        let meminfo = "MemTotal:       24000000 kB\nMemAvailable:   22000000 kB\n";
+        assert_eq!(available(meminfo), Some(22_000_000 * 1024));
+        assert!(open_files().is_some_and(|files| files > 0));
+    }
+}
