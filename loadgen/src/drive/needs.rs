@@ -104,16 +104,16 @@ pub fn fit(scenario: &Scenario, gateways: usize, supply: Supply) -> Fit {
 }
 
 fn sentence(needs: &Needs, supply: Supply) -> String {
-    let of = |there: Option<u64>| there.map_or_else(String::new, |there| format!(" of {there}"));
-    let free = supply.memory.map_or_else(String::new, |free| format!(" of {}", bytes(free)));
+    let number =
+        |there: Option<u64>| there.map_or_else(|| "?".to_owned(), |there| there.to_string());
+    let free = supply.memory.map_or_else(|| "?".to_owned(), bytes);
     format!(
-        "{} sessions on {} connections: as many open files on either side{}, {} local ports{}, about \
-         {} of memory{free}",
+        "{} sessions need {} connections (open files: {} on either side; local ports: {} towards each \
+         gateway) and about {} of memory ({free} free)",
         needs.sessions,
         needs.connections,
-        of(supply.open_files),
-        needs.ports,
-        of(supply.ports),
+        number(supply.open_files),
+        number(supply.ports),
         bytes(needs.memory),
     )
 }
@@ -166,8 +166,8 @@ mod tests {
         assert_eq!((fit.short.len(), fit.impossible.len()), (0, 0));
         assert_eq!(
             fit.needs,
-            "100000 sessions on 8 connections: as many open files on either side of 20000, 4 local \
-             ports of 28000, about 1.5 GiB of memory of 7.8 GiB"
+            "100000 sessions need 8 connections (open files: 20000 on either side; local ports: 28000 \
+             towards each gateway) and about 1.5 GiB of memory (7.8 GiB free)"
         );
     }
 }
