@@ -85,7 +85,9 @@ impl Load {
             let version = env!("CARGO_PKG_VERSION");
             console::note(&format!("fracas {version} · {} · seed {}", scenario.name, self.seed));
             let not_done = drive::not_done(&scenario, folder.is_some());
-            for sentence in [&fit.needs].into_iter().chain(&fit.short).chain(&drawn).chain(&not_done) {
+            for sentence in
+                [&fit.needs].into_iter().chain(&fit.short).chain(&drawn).chain(&not_done)
+            {
                 console::note(&format!("  {sentence}"));
             }
         }

@@ -1,7 +1,5 @@
 //! Why a run ends before its time, and how that is told.
 
-use super::cluster::Cluster;
-use std::time::Duration;
 use tokio::sync::watch;
 use verify::history::event::Phase;
 
@@ -16,35 +14,15 @@ pub enum Early {
 }
 
 impl Early {
-    /// The cause, in a few words.
-    pub fn why(&self) -> &str {
+    /// The cause, as the history has it.
+    pub fn why(&self, phase: Phase) -> String {
+        let phase = word(phase);
         match self {
-            Self::Asked(who) => who,
-            Self::Died => "the cluster ended by itself",
-            Self::Failed(why) => why,
-        }
-    }
-
-    /// One sentence, with when it was.
-    pub async fn told(
-        &self,
-        phase: Phase,
-        elapsed: Duration,
-        cluster: Option<&mut Cluster>,
-    ) -> String {
-        let (phase, seconds) = (word(phase), elapsed.as_secs());
-        match (self, cluster) {
-            (Self::Asked(who), _) => format!(
-                "{who} ended the run after {seconds} s ({phase}); only what was seen until then is \
-                 judged"
-            ),
-            (Self::Died, Some(cluster)) => format!(
-                "the cluster ended by itself after {seconds} s ({phase}), not by a fault of the \
-                 scenario: {}",
-                cluster.cause_of_death().await
-            ),
-            (Self::Died, None) => "the cluster ended by itself".to_owned(),
-            (Self::Failed(why), _) => why.clone(),
+            Self::Asked(who) => format!("{who} ({phase})"),
+            Self::Died => {
+                format!("the cluster ended by itself ({phase}), not by a fault of the scenario")
+            }
+            Self::Failed(why) => why.clone(),
         }
     }
 }
@@ -82,6 +60,7 @@ const fn word(phase: Phase) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
     use tokio::time::timeout;
 
     #[tokio::test(start_paused = true)]
@@ -91,8 +70,7 @@ mod tests {
         assert!(timeout(soon, asked(&mut receiver)).await.is_err());
         sender.send_replace(Some("SIGTERM"));
         assert_eq!(timeout(soon, asked(&mut receiver)).await, Ok("SIGTERM"));
-        let told = Early::Asked("SIGTERM").told(Phase::Load, Duration::from_secs(7), None).await;
-        assert!(told.starts_with("SIGTERM ended the run after 7 s (load)"), "{told}");
+        assert_eq!(Early::Asked("SIGTERM").why(Phase::Load), "SIGTERM (load)");
 
         let (sender, mut receiver) = watch::channel(None);
         drop(sender);

@@ -73,6 +73,7 @@ impl Limits {
     }
 
     /// Everything that was met.
+    #[cfg(test)]
     pub fn met(&self) -> Vec<(&'static str, u64)> {
         let met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
         met.iter().map(|(limit, times)| (*limit, times.met)).collect()

@@ -92,7 +92,7 @@ impl Story {
         self.enter(Phase::SetUp);
         let mut cluster = match self.cluster() {
             Ok(cluster) => cluster,
-            Err(why) => return self.nothing(why),
+            Err(why) => return self.nothing(&why),
         };
         let mut crews = Vec::new();
         let mut stop = self.run.stop.clone();
@@ -110,10 +110,12 @@ impl Story {
         };
         lag.abort();
         if let Some(early) = &early {
-            self.journal.stop(early.why());
-            let (phase, elapsed) = (*self.phase.borrow(), self.journal.began().elapsed());
-            let why = early.told(phase, elapsed, cluster.as_mut()).await;
-            self.ended.doubts.insert(0, why);
+            let phase = *self.phase.borrow();
+            self.journal.stop(&early.why(phase));
+            if let (Early::Died, Some(cluster)) = (early, &mut cluster) {
+                let obituary = cluster.cause_of_death().await;
+                self.ended.doubts.insert(0, format!("the cluster ended by itself: {obituary}"));
+            }
         }
         self.dismiss(crews).await;
         if let Some(cluster) = &mut cluster {
@@ -129,9 +131,8 @@ impl Story {
         self.machine.spawn("lag", async move { health::feel_lag(&limits, deadlines).await })
     }
 
-    fn nothing(mut self, why: String) -> RealEnded {
-        self.journal.stop(&why);
-        self.ended.doubts.push(why);
+    fn nothing(self, why: &str) -> RealEnded {
+        self.journal.stop(why);
         self.journal.record(What::Phase(Phase::End));
         self.ended
     }
@@ -293,8 +294,6 @@ impl Story {
         }
         health::note_lateness(&self.limits, &self.journal, lateness.operations());
         self.limits.tell(&*self.journal, true);
-        let told = |(limit, times): (&str, u64)| verify::limits::told(limit, times);
-        self.ended.doubts.extend(self.limits.met().into_iter().map(told));
     }
 
     fn enter(&self, phase: Phase) {

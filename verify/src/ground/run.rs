@@ -184,9 +184,7 @@ impl Run {
     /// Everything doubtful, at the end.
     pub fn take_doubts(&mut self) -> Vec<String> {
         for (limit, times) in std::mem::take(&mut self.limits) {
-            self.doubt(format!(
-                "the load generator met a limit of its own: {limit}, {times} times"
-            ));
+            self.doubt(crate::limits::told(&limit, times));
         }
         for phase in PHASES {
             // A run that was stopped says so, and has the other phases not.
