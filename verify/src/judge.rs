@@ -5,9 +5,12 @@
 
 use crate::ground::{Ground, range};
 use crate::history::event::{Event, Header};
-use crate::invariants::{CATALOGUE, Checks, unknown_names};
+use crate::invariants::{CATALOGUE, Checks, Claim, unknown_names};
 use crate::tally::Tally;
 use crate::verdict::{Finding, Judgement, Verdict};
+
+/// Claims about users of whom no device is connected.
+const OF_THE_AWAY: [&str; 2] = ["away_member_is_pushed", "nobody_present_is_pushed"];
 
 /// How to judge.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,10 +88,8 @@ impl Judge {
         }
         let mut findings = Vec::with_capacity(CATALOGUE.len());
         for (claim, mut tally) in CATALOGUE.iter().zip(tallies) {
-            let idle = tally.judged == 0
-                && tally.violations == 0
-                && self.ground.header.format >= claim.since_format;
-            if idle && !self.options.may_be_idle.iter().any(|name| name == claim.name) {
+            let idle = tally.judged == 0 && tally.violations == 0;
+            if idle && !may_be_idle(&self.options, &self.ground.header, claim) {
                 doubts.push(format!("{} judged nothing", claim.name));
             }
             doubts.extend(tally.doubts.drain(..).map(|why| format!("{}: {why}", claim.name)));
@@ -122,6 +123,14 @@ impl Judge {
                 .doubt(format!("an event at {at} us names {what}, which the header does not have"));
         }
     }
+}
+
+/// Whether a claim may judge nothing: the options say so, the format lacks what it needs, or it is
+/// about users who are away, and the scenario has none.
+fn may_be_idle(options: &JudgeOptions, header: &Header, claim: &Claim) -> bool {
+    options.may_be_idle.iter().any(|name| name == claim.name)
+        || header.format < claim.since_format
+        || (OF_THE_AWAY.contains(&claim.name) && header.offline_users == Some(0))
 }
 
 /// Conversations of which the final read is missing. Those that nobody ever mentioned do not count.

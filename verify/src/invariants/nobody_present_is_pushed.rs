@@ -7,7 +7,8 @@
 //! each other fault, that was active since `stuck_us` before it was taken first.
 //!
 //! - Judged: notifications handed to the provider.
-//! - Excused: presence in a history of format 1 (clusters of that time pushed to whoever was there after
+//! - Excused: presence of users whom the scenario makes slow (their session may have ended before they
+//!   notice), presence in a history of format 1 (clusters of that time pushed to whoever was there after
 //!   a store's restart), and where S(m) is not known, since m was accepted after its device had given
 //!   it up; a key of a notification that lies more than 65,536 others back.
 //! - Broken by: a notification of a message that no conversation has; the same one five times. Not by: a
@@ -190,7 +191,8 @@ impl Invariant {
             .map(|device| ground.pairs.pair_of(who, device))
             .filter(|&pair| ground.is_attached(pair))
             .min_by_key(|&pair| ground.pairs.pair(pair).stream.attached_at);
-        let Some(pair) = streaming else { return };
+        let slow = |pair: &u32| ground.is_slow(ground.device_of_pair(*pair));
+        let Some(pair) = streaming.filter(|pair| !slow(pair)) else { return };
         if self.suspects.len() >= SUSPECTS {
             self.unkept += 1;
             return;
