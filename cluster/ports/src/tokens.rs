@@ -13,6 +13,8 @@ pub struct Claims {
     pub scopes: Vec<String>,
     /// When it runs out, milliseconds since the Unix epoch.
     pub expires_ms: u64,
+    /// The login that it goes back to, which can be revoked by itself; `None` for a service.
+    pub login: Option<u128>,
     /// The user's revocation epoch at the time of issue: a token of an earlier epoch than the current
     /// one is revoked.
     pub revocation_epoch: u64,

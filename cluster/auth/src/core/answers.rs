@@ -1,5 +1,6 @@
 //! The successful answers of the service, as they travel in JSON.
 
+use crate::core::refresh_token::FamilyId;
 use protocol::UserId;
 use serde::{Deserialize, Serialize};
 
@@ -29,10 +30,22 @@ pub struct RevocationPage {
     pub key: String,
     /// The changes of this page, oldest first.
     pub revocations: Vec<UserRevocation>,
+    /// Logins that were revoked by themselves, oldest first.
+    #[serde(default)]
+    pub logins: Vec<LoginRevocation>,
     /// Ask again behind this change.
     pub next: u64,
     /// Whether there is more behind `next` already.
     pub more: bool,
+}
+
+/// All tokens of a login are revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoginRevocation {
+    /// The login: the `sid` of its access tokens.
+    pub login: FamilyId,
+    /// When the last of them has certainly run out, milliseconds since the Unix epoch.
+    pub until_ms: u64,
 }
 
 /// Tokens of a user of an earlier epoch are revoked.

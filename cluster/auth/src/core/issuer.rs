@@ -2,14 +2,14 @@
 //!
 //! Every decision comes with the records that must be durable before its answer leaves the node.
 
-use crate::core::answers::{RevocationPage, TokenResponse, UserRevocation};
+use crate::core::answers::{LoginRevocation, RevocationPage, TokenResponse, UserRevocation};
 use crate::core::key::{Jwk, JwkSet, KeyPair};
 use crate::core::oauth_error::{ErrorCode, OAuthError};
 use crate::core::refresh_token::{FamilyId, RefreshToken};
 use crate::core::request::{ClientSecret, Grant, RevocationRequest, TokenRequest};
 use crate::core::secret;
 use crate::core::settings::{ServiceClient, Settings};
-use crate::core::state::{Family, Record, Snapshot, State};
+use crate::core::state::{EndedLogin, Family, Record, Revocation, Revoked, Snapshot, State};
 use crate::core::token::{self, AUDIENCE, Payload};
 use ports::{Claims, TokenError};
 use protocol::UserId;
@@ -18,6 +18,8 @@ use protocol::UserId;
 pub const USER_SCOPE: &str = "chat";
 /// The scope of services that may change anything.
 pub const ADMIN_SCOPE: &str = "admin";
+/// How far the clocks of verifiers may be behind, milliseconds.
+const CLOCKS_APART_MS: u64 = 300_000;
 /// Most revocations in one answer.
 pub const REVOCATIONS_PAGE: usize = 1_000;
 
@@ -141,8 +143,11 @@ impl Issuer {
         );
         let token = RefreshToken::from_text(token).ok_or(wrong.clone())?;
         let family = self.state.family(token.family).ok_or(wrong.clone())?;
-        let current = secret::has_fingerprint(&token.secret, &family.secret);
-        if !current || now_ms >= family.expires_ms {
+        if !secret::has_fingerprint(&token.secret, &family.secret) {
+            records.push(self.ending(token.family, now_ms));
+            return Err(wrong);
+        }
+        if now_ms >= family.expires_ms {
             records.push(Record::FamilyEnded(token.family));
             return Err(wrong);
         }
@@ -171,13 +176,14 @@ impl Issuer {
             },
         ));
         let refresh = RefreshToken { family, secret: random.secret };
-        let access = self.access_token(Some(user), &format!("user-{user}"), scopes, now_ms, random);
+        let login = Some((user, family));
+        let access = self.access_token(login, &format!("user-{user}"), scopes, now_ms, random);
         TokenResponse { refresh_token: Some(refresh.to_text()), ..access }
     }
 
     fn access_token(
         &self,
-        user: Option<UserId>,
+        login: Option<(UserId, FamilyId)>,
         subject: &str,
         scopes: &[String],
         now_ms: u64,
@@ -187,6 +193,7 @@ impl Issuer {
         // Whole seconds, rounded up: a lifetime below a second is still one.
         let exp = now_ms.saturating_add(lifetime_ms).div_ceil(1_000);
         let scope = scopes.join(" ");
+        let user = login.map(|(user, _)| user);
         let payload = Payload {
             iss: self.settings.issuer.clone(),
             aud: AUDIENCE.into(),
@@ -197,6 +204,7 @@ impl Issuer {
             jti: hex(&random.token_id),
             scope: scope.clone(),
             uid: user.map(|user| user.0),
+            sid: login.map(|(_, family)| family),
             rev: user.map_or(0, |user| self.state.epoch(user)),
         };
         TokenResponse {
@@ -243,27 +251,47 @@ impl Issuer {
             ))
     }
 
-    /// Answers the revocation endpoint (RFC 7009): a refresh token and with it its family. An unknown
-    /// token is no error: it is as good as revoked.
-    pub fn revoke(&mut self, request: &RevocationRequest) -> Decision<Result<(), OAuthError>> {
+    /// Answers the revocation endpoint (RFC 7009): a token of a user, and with it its whole login. An
+    /// unknown token is no error: it is as good as revoked.
+    pub fn revoke(
+        &mut self,
+        request: &RevocationRequest,
+        now_ms: u64,
+    ) -> Decision<Result<(), OAuthError>> {
         if let Err(error) = self.authenticate(request.client.as_ref()) {
             return (Err(error), Vec::new());
         }
-        if token::claimed_key(&request.token).is_some() {
-            let error = OAuthError::new(
-                ErrorCode::UnsupportedTokenType,
-                "access tokens are not revoked one by one: revoke the user, or wait for the expiry",
-            );
-            return (Err(error), Vec::new());
-        }
-        let family = RefreshToken::from_text(&request.token)
-            .map(|token| token.family)
-            .filter(|family| self.state.family(*family).is_some());
-        let records: Vec<Record> = family.map(Record::FamilyEnded).into_iter().collect();
+        self.state.forget_ended(now_ms);
+        let login = if token::claimed_key(&request.token).is_some() {
+            let claims = self.verify(&request.token, now_ms);
+            if claims.as_ref().is_ok_and(|claims| claims.login.is_none()) {
+                let error = OAuthError::new(
+                    ErrorCode::UnsupportedTokenType,
+                    "a service's token is not revoked: it runs out",
+                );
+                return (Err(error), Vec::new());
+            }
+            let number = claims.ok().and_then(|claims| claims.login);
+            number.map(|number| FamilyId(number.to_be_bytes()))
+        } else {
+            RefreshToken::from_text(&request.token)
+                .map(|token| token.family)
+                .filter(|family| self.state.family(*family).is_some())
+        };
+        let records: Vec<Record> =
+            login.map(|login| self.ending(login, now_ms)).into_iter().collect();
         for record in &records {
             self.state.apply(record);
         }
         (Ok(()), records)
+    }
+
+    /// The end of a login. It is remembered until its last access token has run out on every clock
+    /// that is not further off than `CLOCKS_APART_MS`.
+    fn ending(&self, login: FamilyId, now_ms: u64) -> Record {
+        let lifetime_ms = self.settings.access_token_lifetime.as_millis() as u64;
+        let until_ms = now_ms.saturating_add(lifetime_ms).saturating_add(CLOCKS_APART_MS);
+        Record::LoginRevoked(login, self.state.next_ending(until_ms))
     }
 
     /// Revokes all tokens of a user; the new epoch, or `None` if there is no such user.
@@ -287,6 +315,12 @@ impl Issuer {
             Some(user) if claims.revocation_epoch < self.state.epoch(user) => {
                 Err(TokenError::Revoked)
             }
+            _ if claims
+                .login
+                .is_some_and(|login| self.state.is_ended(FamilyId(login.to_be_bytes()))) =>
+            {
+                Err(TokenError::Revoked)
+            }
             _ => Ok(claims),
         }
     }
@@ -295,15 +329,23 @@ impl Issuer {
     pub fn revocations(&self, after: u64) -> RevocationPage {
         let mut rest = self.state.revocations_after(after);
         let mut next = after.min(self.state.changes());
-        let mut revocations = Vec::new();
-        for (user, revocation) in rest.by_ref().take(REVOCATIONS_PAGE) {
-            revocations.push(UserRevocation { user, epoch: revocation.epoch });
-            next = revocation.change;
+        let (mut revocations, mut logins) = (Vec::new(), Vec::new());
+        for (change, revoked) in rest.by_ref().take(REVOCATIONS_PAGE) {
+            match revoked {
+                Revoked::User(user, Revocation { epoch, .. }) => {
+                    revocations.push(UserRevocation { user, epoch });
+                }
+                Revoked::Login(login, EndedLogin { until_ms, .. }) => {
+                    logins.push(LoginRevocation { login, until_ms });
+                }
+            }
+            next = change;
         }
         RevocationPage {
             issuer: self.settings.issuer.clone(),
             key: self.public_key().kid.clone(),
             revocations,
+            logins,
             next,
             more: rest.next().is_some(),
         }

@@ -15,6 +15,8 @@ pub struct Keyring {
     history: String,
     keys: BTreeMap<String, PublicKey>,
     revoked: BTreeMap<UserId, u64>,
+    /// Logins that were revoked by themselves, and when their last token has run out.
+    ended: BTreeMap<u128, u64>,
     next: u64,
     complete: bool,
 }
@@ -55,7 +57,7 @@ impl Keyring {
 
     /// Takes a page in. A page of another history (the issuer has lost its disk) starts a keyring
     /// afresh: epochs of the two histories cannot be compared, and its keys are new anyway.
-    pub fn learn_revocations(&mut self, page: &RevocationPage) -> Learned {
+    pub fn learn_revocations(&mut self, page: &RevocationPage, now_ms: u64) -> Learned {
         if page.key != self.history {
             // The page was asked for behind a change of the old history, so the new one is read from
             // its beginning, and `self` counts as complete only when that is done.
@@ -66,6 +68,12 @@ impl Keyring {
         for revocation in &page.revocations {
             let epoch = self.revoked.entry(revocation.user).or_default();
             *epoch = revocation.epoch.max(*epoch);
+        }
+        for ended in &page.logins {
+            self.ended.insert(ended.login.number(), ended.until_ms);
+        }
+        if !page.logins.is_empty() {
+            self.ended.retain(|_, until_ms| *until_ms > now_ms);
         }
         self.issuer.clone_from(&page.issuer);
         self.next = page.next;
@@ -109,15 +117,18 @@ impl Keyring {
 
     fn not_revoked(&self, claims: &Claims) -> Result<(), TokenError> {
         let epoch = claims.user.and_then(|user| self.revoked.get(&user)).copied().unwrap_or(0);
-        if claims.revocation_epoch < epoch { Err(TokenError::Revoked) } else { Ok(()) }
+        let ended = claims.login.is_some_and(|login| self.ended.contains_key(&login));
+        if claims.revocation_epoch < epoch || ended { Err(TokenError::Revoked) } else { Ok(()) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::answers::LoginRevocation;
     use crate::core::answers::UserRevocation;
     use crate::core::key::KeyPair;
+    use crate::core::refresh_token::FamilyId;
     use crate::core::token::{AUDIENCE, Payload};
 
     fn page(key: &KeyPair, revoked: &[(u64, u64)], next: u64, more: bool) -> RevocationPage {
@@ -128,6 +139,7 @@ mod tests {
                 .iter()
                 .map(|&(user, epoch)| UserRevocation { user: UserId(user), epoch })
                 .collect(),
+            logins: Vec::new(),
             next,
             more,
         }
@@ -148,16 +160,21 @@ mod tests {
             jti: "j".into(),
             scope: "chat".into(),
             uid: user,
+            sid: user.map(login_of),
             rev,
         };
         token::issue(&payload, key)
     }
 
+    const fn login_of(user: u64) -> FamilyId {
+        FamilyId([user as u8; 16])
+    }
+
     fn complete(key: &KeyPair, revoked: &[(u64, u64)]) -> Keyring {
         let mut ring = Keyring::default();
-        assert_eq!(ring.learn_revocations(&page(key, &[], 0, false)), Learned::KeysMissing);
+        assert_eq!(ring.learn_revocations(&page(key, &[], 0, false), 0), Learned::KeysMissing);
         ring.learn_keys(&keys(key));
-        assert_eq!(ring.learn_revocations(&page(key, revoked, 9, false)), Learned::Everything);
+        assert_eq!(ring.learn_revocations(&page(key, revoked, 9, false), 0), Learned::Everything);
         ring
     }
 
@@ -167,14 +184,14 @@ mod tests {
         let mut ring = Keyring::default();
         let token = token(&key, Some(1), 0);
         assert_eq!(ring.verify(&token, 0), Err(TokenError::NotReady));
-        ring.learn_revocations(&page(&key, &[], 0, true));
+        ring.learn_revocations(&page(&key, &[], 0, true), 0);
         ring.learn_keys(&keys(&key));
         assert_eq!(
-            ring.learn_revocations(&page(&key, &[(2, 1)], 1, true)),
+            ring.learn_revocations(&page(&key, &[(2, 1)], 1, true), 0),
             Learned::MoreRevocations
         );
         assert_eq!(ring.verify(&token, 0), Err(TokenError::NotReady));
-        ring.learn_revocations(&page(&key, &[(1, 1)], 2, false));
+        ring.learn_revocations(&page(&key, &[(1, 1)], 2, false), 0);
         assert_eq!(ring.verify(&token, 0), Err(TokenError::Revoked));
     }
 
@@ -201,18 +218,40 @@ mod tests {
         let claims = ring.verify(&token(&key, Some(1), 0), 0).unwrap();
         assert_eq!(ring.still_valid(&claims, 99_999), Ok(()));
         assert_eq!(ring.still_valid(&claims, 100_000), Err(TokenError::Expired));
-        ring.learn_revocations(&page(&key, &[(1, 1)], 10, false));
+        ring.learn_revocations(&page(&key, &[(1, 1)], 10, false), 0);
         assert_eq!(ring.still_valid(&claims, 0), Err(TokenError::Revoked));
+    }
+
+    #[test]
+    fn a_login_that_was_revoked_takes_its_own_tokens_with_it_only() {
+        let key = KeyPair::from_seed(&[1; 32]);
+        let mut ring = complete(&key, &[]);
+        let claims = ring.verify(&token(&key, Some(1), 0), 0).unwrap();
+        let ended = |user, until_ms| LoginRevocation { login: login_of(user), until_ms };
+        let told = |logins, next| RevocationPage { logins, ..page(&key, &[], next, false) };
+        ring.learn_revocations(&told(vec![ended(1, 400)], 10), 0);
+        assert_eq!(ring.still_valid(&claims, 0), Err(TokenError::Revoked));
+        assert_eq!(ring.verify(&token(&key, Some(1), 5), 0), Err(TokenError::Revoked));
+        assert!(ring.verify(&token(&key, Some(2), 0), 0).is_ok());
+        assert!(ring.verify(&token(&key, None, 0), 0).is_ok());
+        // Remembered while a token of it may live, and no longer.
+        ring.learn_revocations(&told(vec![ended(3, 900)], 11), 399);
+        assert_eq!(ring.ended.len(), 2);
+        ring.learn_revocations(&told(vec![ended(4, 900)], 12), 400);
+        assert_eq!(
+            ring.ended.keys().copied().collect::<Vec<_>>(),
+            [3, 4].map(|user| login_of(user).number())
+        );
     }
 
     #[test]
     fn an_issuer_that_lost_its_disk_starts_a_new_history() {
         let (old, new) = (KeyPair::from_seed(&[1; 32]), KeyPair::from_seed(&[2; 32]));
         let mut ring = complete(&old, &[(1, 5)]);
-        assert_eq!(ring.learn_revocations(&page(&new, &[], 0, false)), Learned::KeysMissing);
+        assert_eq!(ring.learn_revocations(&page(&new, &[], 0, false), 0), Learned::KeysMissing);
         assert_eq!(ring.next(), 0);
         ring.learn_keys(&keys(&new));
-        ring.learn_revocations(&page(&new, &[], 0, false));
+        ring.learn_revocations(&page(&new, &[], 0, false), 0);
         assert_eq!(ring.verify(&token(&new, Some(1), 0), 0).unwrap().user, Some(UserId(1)));
         assert_eq!(ring.verify(&token(&old, Some(1), 5), 0), Err(TokenError::Invalid));
     }
@@ -221,7 +260,7 @@ mod tests {
     fn an_answer_of_an_overtaken_poll_lowers_no_epoch() {
         let key = KeyPair::from_seed(&[1; 32]);
         let mut ring = complete(&key, &[(1, 2)]);
-        ring.learn_revocations(&page(&key, &[(1, 1)], 9, false));
+        ring.learn_revocations(&page(&key, &[(1, 1)], 9, false), 0);
         assert_eq!(ring.verify(&token(&key, Some(1), 1), 0), Err(TokenError::Revoked));
     }
 }

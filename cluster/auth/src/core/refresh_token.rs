@@ -5,11 +5,39 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// All refresh tokens that go back to one login.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// All tokens that go back to one login. In text: 32 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FamilyId(pub [u8; 16]);
+
+impl FamilyId {
+    /// The same as a number.
+    pub const fn number(self) -> u128 {
+        u128::from_be_bytes(self.0)
+    }
+}
+
+impl Serialize for FamilyId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.serialize_str(&format!("{:032x}", self.number()))
+        } else {
+            self.0.serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for FamilyId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            return Deserialize::deserialize(deserializer).map(Self);
+        }
+        let text: String = Deserialize::deserialize(deserializer)?;
+        let number = u128::from_str_radix(&text, 16).map_err(serde::de::Error::custom)?;
+        Ok(Self(number.to_be_bytes()))
+    }
+}
 
 /// A refresh token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +65,18 @@ impl RefreshToken {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_family_has_a_name_of_hexadecimal_digits() {
+        let id = FamilyId([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 255]);
+        let text = serde_json::to_string(&id).unwrap();
+        assert_eq!(text, "\"000102030405060708090a0b0c0d0eff\"");
+        assert_eq!(serde_json::from_str::<FamilyId>(&text).unwrap(), id);
+        assert!(serde_json::from_str::<FamilyId>("\"no\"").is_err());
+        let bytes = postcard::to_stdvec(&id).unwrap();
+        assert_eq!(postcard::from_bytes::<FamilyId>(&bytes).unwrap(), id);
+        assert_eq!(bytes.len(), 16);
+    }
 
     #[test]
     fn a_token_comes_back_from_its_text() {

@@ -19,11 +19,13 @@ pub enum Record {
     Snapshot(Snapshot),
     /// A user logged in, or a refresh token was exchanged for the next one of its family.
     Family(FamilyId, Family),
-    /// A family is over: revoked, reused, or its user logged in too often.
+    /// A family is over: it ran out, or its user logged in too often. Its access tokens live on.
     FamilyEnded(FamilyId),
     /// All tokens of a user that were issued before are revoked. Absolute numbers: a record that is
     /// replayed over a snapshot that has it already changes nothing.
     UserRevoked(UserId, Revocation),
+    /// A login is over, with all its tokens: its user logged out, or a spent refresh token was shown.
+    LoginRevoked(FamilyId, EndedLogin),
 }
 
 /// The current generation of a refresh family.
@@ -48,6 +50,24 @@ pub struct Revocation {
     pub change: u64,
 }
 
+/// The revocation of one login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndedLogin {
+    /// When the last of its access tokens has certainly run out: to be remembered until then.
+    pub until_ms: u64,
+    /// As of `Revocation`: one row of numbers.
+    pub change: u64,
+}
+
+/// What was revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revoked {
+    /// All earlier tokens of a user.
+    User(UserId, Revocation),
+    /// All tokens of a login.
+    Login(FamilyId, EndedLogin),
+}
+
 /// Everything, as it is written down.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
@@ -57,6 +77,10 @@ pub struct Snapshot {
     pub families: Vec<(FamilyId, Family)>,
     /// Revocations.
     pub revocations: Vec<(UserId, Revocation)>,
+    /// Logins that were revoked, and of which tokens may live.
+    pub ended: Vec<(FamilyId, EndedLogin)>,
+    /// The number of the newest revocation, be it forgotten or not.
+    pub changes: u64,
 }
 
 /// Everything, as it is looked up.
@@ -67,7 +91,15 @@ pub struct State {
     /// The families of each user, oldest login first.
     logins: BTreeMap<UserId, VecDeque<FamilyId>>,
     revocations: BTreeMap<UserId, Revocation>,
-    by_change: BTreeMap<u64, UserId>,
+    ended: BTreeMap<FamilyId, EndedLogin>,
+    by_change: BTreeMap<u64, Whose>,
+    changes: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    User(UserId),
+    Login(FamilyId),
 }
 
 impl State {
@@ -78,7 +110,9 @@ impl State {
             families: BTreeMap::new(),
             logins: BTreeMap::new(),
             revocations: BTreeMap::new(),
+            ended: BTreeMap::new(),
             by_change: BTreeMap::new(),
+            changes: 0,
         }
     }
 
@@ -90,12 +124,16 @@ impl State {
         }
         for (user, revocation) in snapshot.revocations {
             state.revocations.insert(user, revocation);
-            state.by_change.insert(revocation.change, user);
+            state.by_change.insert(revocation.change, Whose::User(user));
         }
+        for (id, ended) in snapshot.ended {
+            state.end_login(id, ended);
+        }
+        state.changes = snapshot.changes;
         state
     }
 
-    /// Everything, without the families that have run out by now.
+    /// Everything, without the families and the ended logins that have run out by now.
     pub fn to_snapshot(&self, now_ms: u64) -> Snapshot {
         let in_login_order = self.logins.values().flatten();
         Snapshot {
@@ -105,6 +143,13 @@ impl State {
                 .filter(|(_, family)| family.expires_ms > now_ms)
                 .collect(),
             revocations: self.revocations.iter().map(|(user, r)| (*user, *r)).collect(),
+            ended: self
+                .ended
+                .iter()
+                .filter(|(_, ended)| ended.until_ms > now_ms)
+                .map(|(id, ended)| (*id, *ended))
+                .collect(),
+            changes: self.changes,
         }
     }
 
@@ -115,6 +160,7 @@ impl State {
             Record::Family(id, family) => self.put_family(*id, family.clone()),
             Record::FamilyEnded(id) => self.end_family(*id),
             Record::UserRevoked(user, revocation) => self.revoke(*user, *revocation),
+            Record::LoginRevoked(id, ended) => self.end_login(*id, *ended),
         }
     }
 
@@ -156,20 +202,49 @@ impl State {
         self.revocations.get(&user).map_or(0, |revocation| revocation.epoch)
     }
 
+    /// Whether a login was revoked by itself.
+    pub fn is_ended(&self, login: FamilyId) -> bool {
+        self.ended.contains_key(&login)
+    }
+
     /// The next revocation of a user.
     pub fn next_revocation(&self, user: UserId) -> Revocation {
-        Revocation { epoch: self.epoch(user) + 1, change: self.changes() + 1 }
+        Revocation { epoch: self.epoch(user) + 1, change: self.changes + 1 }
+    }
+
+    /// The next revocation of a login, whose tokens have run out at `until_ms`.
+    pub const fn next_ending(&self, until_ms: u64) -> EndedLogin {
+        EndedLogin { until_ms, change: self.changes + 1 }
     }
 
     /// The number of the newest revocation; zero if there was none.
-    pub fn changes(&self) -> u64 {
-        self.by_change.last_key_value().map_or(0, |(change, _)| *change)
+    pub const fn changes(&self) -> u64 {
+        self.changes
     }
 
-    /// Revocations behind a change, oldest first. Of a user only the newest one is left.
-    pub fn revocations_after(&self, after: u64) -> impl Iterator<Item = (UserId, Revocation)> {
+    /// Revocations behind a change with their numbers, oldest first. Of a user only the newest one is
+    /// left, and of logins those of which tokens may live.
+    pub fn revocations_after(&self, after: u64) -> impl Iterator<Item = (u64, Revoked)> {
         let later = (std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded);
-        self.by_change.range(later).map(|(_, user)| (*user, self.revocations[user]))
+        self.by_change.range(later).map(|(change, whose)| {
+            let revoked = match whose {
+                Whose::User(user) => Revoked::User(*user, self.revocations[user]),
+                Whose::Login(id) => Revoked::Login(*id, self.ended[id]),
+            };
+            (*change, revoked)
+        })
+    }
+
+    /// Forgets the ended logins of which no token lives.
+    pub fn forget_ended(&mut self, now_ms: u64) {
+        let by_change = &mut self.by_change;
+        self.ended.retain(|_, ended| {
+            let lives = ended.until_ms > now_ms;
+            if !lives {
+                by_change.remove(&ended.change);
+            }
+            lives
+        });
     }
 
     fn put_family(&mut self, id: FamilyId, family: Family) {
@@ -194,11 +269,22 @@ impl State {
             if let Some(earlier) = self.revocations.insert(user, revocation) {
                 self.by_change.remove(&earlier.change);
             }
-            self.by_change.insert(revocation.change, user);
+            self.by_change.insert(revocation.change, Whose::User(user));
+            self.changes = self.changes.max(revocation.change);
         }
         for id in self.logins.remove(&user).unwrap_or_default() {
             self.families.remove(&id);
         }
+    }
+
+    /// Absolute numbers, as of users: once more changes nothing.
+    fn end_login(&mut self, id: FamilyId, ended: EndedLogin) {
+        self.end_family(id);
+        if let Some(earlier) = self.ended.insert(id, ended) {
+            self.by_change.remove(&earlier.change);
+        }
+        self.by_change.insert(ended.change, Whose::Login(id));
+        self.changes = self.changes.max(ended.change);
     }
 }
 
@@ -237,8 +323,25 @@ mod tests {
         assert_eq!((state.epoch(UserId(1)), state.epoch(UserId(2))), (2, 0));
         assert_eq!((state.family(id(1)), state.families()), (None, 1));
         let page: Vec<_> = state.revocations_after(0).collect();
-        assert_eq!(page, [(UserId(1), Revocation { epoch: 2, change: 2 })]);
+        assert_eq!(page, [(2, Revoked::User(UserId(1), Revocation { epoch: 2, change: 2 }))]);
         assert_eq!(state.revocations_after(2).count(), 0);
+    }
+
+    #[test]
+    fn an_ended_login_is_remembered_while_its_tokens_live_and_its_number_for_ever() {
+        let mut state = State::new([0; 32]);
+        state.apply(&Record::Family(id(1), family(1, 100)));
+        state.apply(&Record::Family(id(2), family(1, 100)));
+        let ended = state.next_ending(50);
+        state.apply(&Record::LoginRevoked(id(1), ended));
+        assert_eq!((state.family(id(1)), state.families()), (None, 1));
+        assert!(state.is_ended(id(1)) && !state.is_ended(id(2)));
+        assert_eq!(state.revocations_after(0).last(), Some((1, Revoked::Login(id(1), ended))));
+        assert_eq!(State::from_snapshot(state.to_snapshot(49)), state);
+        let later = State::from_snapshot(state.to_snapshot(50));
+        state.forget_ended(50);
+        assert_eq!((later.changes(), later.revocations_after(0).count()), (1, 0));
+        assert_eq!(later, state);
     }
 
     fn records() -> impl Strategy<Value = Record> {
@@ -249,6 +352,9 @@ mod tests {
             (1..4_u64).prop_map(|user| {
                 let zero = Revocation { epoch: 0, change: 0 };
                 Record::UserRevoked(UserId(user), zero)
+            }),
+            (0..6_u8, 1..200_u64).prop_map(|(n, until_ms)| {
+                Record::LoginRevoked(id(n), EndedLogin { until_ms, change: 0 })
             }),
         ]
     }
@@ -263,12 +369,16 @@ mod tests {
             let mut state = State::new([9; 32]);
             let (mut replayed, mut done) = (Vec::new(), Vec::new());
             for record in &history {
-                // A family never changes its user: the issuer draws a fresh name for each login.
+                // A family never changes its user, and never comes back from its end: the issuer draws a
+                // fresh name for each login.
                 if let Record::Family(id, family) = record
-                    && *owner_of.entry(*id).or_insert(family.user) != family.user { continue }
+                    && (state.is_ended(*id)
+                        || *owner_of.entry(*id).or_insert(family.user) != family.user) { continue }
                 let record = match record {
                     Record::UserRevoked(user, _) =>
                         Record::UserRevoked(*user, state.next_revocation(*user)),
+                    Record::LoginRevoked(id, ended) =>
+                        Record::LoginRevoked(*id, state.next_ending(ended.until_ms)),
                     other => other.clone(),
                 };
                 state.apply(&record);
@@ -281,6 +391,9 @@ mod tests {
             for record in &replayed { again.apply(record); }
             prop_assert_eq!(&again.families, &state.families);
             prop_assert_eq!(&again.revocations, &state.revocations);
+            prop_assert_eq!(&again.ended, &state.ended);
+            prop_assert_eq!(&again.by_change, &state.by_change);
+            prop_assert_eq!(again.changes, state.changes);
             prop_assert!(state.logins.values().map(VecDeque::len).sum::<usize>() == state.families());
         }
     }

@@ -4,6 +4,7 @@
 //! and bring every algorithm there is. Here there is one algorithm, and the time is an argument.
 
 use crate::core::key::{KeyPair, PublicKey};
+use crate::core::refresh_token::FamilyId;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ports::{Claims, TokenError};
@@ -38,6 +39,9 @@ pub struct Payload {
     /// The user's number; absent for a service, whose id may look like a user name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<u64>,
+    /// The login that it goes back to, in hexadecimal; absent for a service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<FamilyId>,
     /// The user's revocation epoch at the time of issue.
     pub rev: u64,
 }
@@ -87,6 +91,7 @@ pub fn open<'k>(
         subject: payload.sub,
         scopes: payload.scope.split(' ').filter(|s| !s.is_empty()).map(str::to_owned).collect(),
         expires_ms,
+        login: payload.sid.map(FamilyId::number),
         revocation_epoch: payload.rev,
     })
 }
@@ -139,6 +144,7 @@ mod tests {
             jti: "j".into(),
             scope: "chat extra".into(),
             uid: Some(7),
+            sid: Some(FamilyId([5; 16])),
             rev: 3,
         }
     }
@@ -160,6 +166,7 @@ mod tests {
         assert_eq!(claims.scopes, ["chat", "extra"]);
         assert_eq!((claims.expires_ms, claims.revocation_epoch), (1_000_000, 3));
         assert_eq!(claims.subject, "user-7");
+        assert_eq!(claims.login, Some(0x0505_0505_0505_0505_0505_0505_0505_0505));
     }
 
     #[test]

@@ -103,7 +103,8 @@ impl Poller {
         loop {
             let page: RevocationPage =
                 self.get(&format!("/oauth2/revocations?after={}", self.learning.next())).await?;
-            let learned = self.learning.learn_revocations(&page);
+            let now_ms = self.machine.clock.now_ms();
+            let learned = self.learning.learn_revocations(&page, now_ms);
             if learned == Learned::KeysMissing {
                 if asked_for_keys {
                     return Err(PollError::KeyUnpublished);

@@ -64,7 +64,7 @@ async fn revoke(State(service): State<Arc<Service>>, headers: HeaderMap, body: B
         Ok(request) => request,
         Err(refusal) => return refusal.into_response(),
     };
-    match service.decide(|issuer, _, _| issuer.revoke(&request)).await {
+    match service.decide(|issuer, now, _| issuer.revoke(&request, now)).await {
         Ok(Ok(())) => StatusCode::OK.into_response(),
         Ok(Err(error)) => error.into_response(),
         Err(not_durable) => not_durable.into_response(),

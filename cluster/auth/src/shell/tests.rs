@@ -198,8 +198,15 @@ async fn a_verifier_learns_keys_and_revocations_and_outlives_the_service() {
     let claims = verifier.verify(&token, now).unwrap();
     assert_eq!(claims.user, Some(UserId(7)));
 
+    let left = login(&client, 8).await;
+    let left_claims = verifier.verify(&left.access_token, now).unwrap();
+
     revoke_user(&client, 7).await;
+    let logout = format!("token={}", left.refresh_token.unwrap());
+    assert_eq!(send(&client, post("/oauth2/revoke", &logout)).await.status(), 200);
     sleep(poll + Duration::from_millis(10)).await;
+    assert_eq!(verifier.verify(&left.access_token, now), Err(TokenError::Revoked));
+    assert_eq!(verifier.still_valid(&left_claims, now), Err(TokenError::Revoked));
     assert_eq!(verifier.verify(&token, now), Err(TokenError::Revoked));
     assert_eq!(verifier.still_valid(&claims, now), Err(TokenError::Revoked));
 
@@ -221,6 +228,9 @@ async fn a_power_loss_takes_back_nothing_that_was_answered() {
     let refresh = |token: &str| format!("grant_type=refresh_token&refresh_token={token}");
     let current = tokens(&client, &refresh(&spent)).await.refresh_token.unwrap();
     revoke_user(&client, 7).await;
+    let left = login(&client, 9).await.access_token;
+    let logout = send(&client, post("/oauth2/revoke", &format!("token={left}"))).await;
+    assert_eq!(logout.status(), 200);
     memory.disk.lose_power();
     first.request();
 
@@ -229,6 +239,7 @@ async fn a_power_loss_takes_back_nothing_that_was_answered() {
     sleep(Duration::from_secs(1)).await;
     let now = client.clock.now_ms();
     assert_eq!(verifier.verify(&before.access_token, now), Err(TokenError::Revoked));
+    assert_eq!(verifier.verify(&left, now), Err(TokenError::Revoked));
     let refused =
         send(&client, post("/oauth2/token", &refresh(&before.refresh_token.unwrap()))).await;
     assert_eq!(refused.status(), 400);

@@ -123,22 +123,43 @@ fn a_spent_refresh_token_ends_its_family() {
     assert_ne!(first, second);
     let (reused, records) = issuer.grant(&refresh(&first), NOW, &random(2));
     assert_eq!(reused.unwrap_err().error, ErrorCode::InvalidGrant);
-    assert!(matches!(records[..], [Record::FamilyEnded(_)]));
+    assert!(matches!(records[..], [Record::LoginRevoked(..)]));
     let (innocent, _) = issuer.grant(&refresh(&second), NOW, &random(3));
     assert_eq!(innocent.unwrap_err().error, ErrorCode::InvalidGrant);
 }
 
 #[test]
-fn a_revoked_refresh_token_is_spent_and_access_tokens_are_refused() {
-    let mut issuer = issuer();
-    let tokens = issuer.grant(&login("7", "secret", None), NOW, &random(0)).0.unwrap();
+fn whichever_token_is_revoked_its_login_is_over_and_no_other() {
     let revoke = |token: &str| RevocationRequest { client: None, token: token.into() };
-    let (refused, _) = issuer.revoke(&revoke(&tokens.access_token));
+    for by_access in [false, true] {
+        let mut issuer = issuer();
+        let tokens = issuer.grant(&login("7", "secret", None), NOW, &random(0)).0.unwrap();
+        let other = issuer.grant(&login("7", "secret", None), NOW, &random(1)).0.unwrap();
+        let (access, refreshing) = (tokens.access_token, tokens.refresh_token.unwrap());
+        let shown = if by_access { &access } else { &refreshing };
+        assert_eq!(issuer.revoke(&revoke(shown), NOW).1.len(), 1);
+        assert_eq!(issuer.revoke(&revoke(shown), NOW), (Ok(()), vec![]), "it is over");
+        assert_eq!(issuer.verify(&access, NOW), Err(TokenError::Revoked));
+        assert!(issuer.grant(&refresh(&refreshing), NOW, &random(2)).0.is_err());
+        assert!(issuer.verify(&other.access_token, NOW).is_ok());
+        assert!(issuer.grant(&refresh(&other.refresh_token.unwrap()), NOW, &random(3)).0.is_ok());
+        let told = issuer.revocations(0);
+        assert_eq!((told.logins.len(), told.revocations.len(), told.next), (1, 0, 1));
+        // Its last token lives a minute, and clocks may be five apart.
+        assert_eq!(told.logins[0].until_ms, NOW + 60_000 + 300_000);
+    }
+}
+
+#[test]
+fn a_service_is_not_logged_out_and_an_unknown_token_is_as_good_as_revoked() {
+    let revoke = |token: &str| RevocationRequest { client: None, token: token.into() };
+    let mut issuer = issuer();
+    let token = issuer.grant(&service("ops", "s3", None), NOW, &random(0)).0.unwrap().access_token;
+    let (refused, _) = issuer.revoke(&revoke(&token), NOW);
     assert_eq!(refused.unwrap_err().error, ErrorCode::UnsupportedTokenType);
-    let token = tokens.refresh_token.unwrap();
-    assert_eq!(issuer.revoke(&revoke(&token)).1.len(), 1);
-    assert_eq!(issuer.revoke(&revoke(&token)), (Ok(()), vec![]));
-    assert!(issuer.grant(&refresh(&token), NOW, &random(1)).0.is_err());
+    let user = issuer.grant(&login("7", "secret", None), NOW, &random(1)).0.unwrap().access_token;
+    assert_eq!(issuer.revoke(&revoke(&user), NOW + 60_000), (Ok(()), vec![]), "it has run out");
+    assert_eq!(issuer.revoke(&revoke("rubbish"), NOW), (Ok(()), vec![]));
 }
 
 #[test]
@@ -227,7 +248,8 @@ proptest! {
                 }
                 Step::RevokeToken(which) if !tokens.is_empty() => {
                     let (family, token) = tokens[which.index(tokens.len())].clone();
-                    journal.extend(issuer.revoke(&RevocationRequest { client: None, token }).1);
+                    let request = RevocationRequest { client: None, token };
+                    journal.extend(issuer.revoke(&request, now).1);
                     model.remove(&family);
                 }
                 Step::Wait(ms) => now += ms,

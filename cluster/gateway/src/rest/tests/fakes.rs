@@ -270,6 +270,7 @@ impl TokenVerifier for PlainTokens {
             subject: token.into(),
             scopes: vec![scope.into()],
             expires_ms: u64::MAX,
+            login: None,
             revocation_epoch: 0,
         };
         match token.split_once('-') {
