@@ -1,60 +1,83 @@
-//! A second judge, for small histories only: brute force over the definitions.
+//! A second judge, for small histories only: brute force over the definitions of `docs/invariants.md`.
 //!
-//! It keeps the streaming judge honest: it shares the event types with it and nothing else, holds the
-//! whole history in memory and looks everything up by reading all of it again. Slow on purpose: an
-//! evening for a load run, a moment for the histories of a property test.
+//! It keeps the streaming judge honest. It shares the event types with it and nothing else, neither
+//! code nor excuses: it holds the whole history in memory, and answers every question by reading it
+//! again. Slow on purpose: an evening for a load run, a moment for the histories of a property test.
 
-mod facts;
-mod liveness;
+mod access;
+mod book;
+mod content;
+mod deliveries;
+mod fields;
+mod members;
+mod owners;
+mod pushes;
 mod reading;
+mod receipts;
 mod recovery;
-mod safety;
-mod states;
-mod words;
+mod sends;
+mod sessions;
+mod streams;
+mod stuck;
 
-use crate::history::event::{Event, Header};
-use facts::Facts;
+use crate::history::event::{Event, Header, What};
+use book::Book;
 
 /// Whether an invariant of this name is violated by a history.
 ///
 /// # Panics
 /// If there is no such invariant.
 pub fn violated(name: &str, header: &Header, events: &[Event]) -> bool {
-    let facts = Facts::new(header, events);
-    let judge = JUDGES
+    let definition = DEFINITIONS
         .iter()
-        .find(|(judged, _)| *judged == name)
+        .find(|(defined, _)| *defined == name)
         .unwrap_or_else(|| panic!("no invariant is called {name}"));
-    (judge.1)(&facts)
+    (definition.1)(&Book::new(header, events))
 }
 
 /// All invariants: name, and whether it is violated.
 pub fn judge(header: &Header, events: &[Event]) -> Vec<(&'static str, bool)> {
-    let facts = Facts::new(header, events);
-    JUDGES.iter().map(|(name, judge)| (*name, judge(&facts))).collect()
+    let book = Book::new(header, events);
+    DEFINITIONS.iter().map(|(name, is_violated)| (*name, is_violated(&book))).collect()
 }
 
-type Offline = fn(&Facts<'_>) -> bool;
-
-const JUDGES: [(&str, Offline); 20] = [
-    ("accepted_message_survives", safety::loses_an_accepted_message),
-    ("no_phantom_message", safety::shows_a_phantom),
-    ("no_duplicate_delivery", safety::duplicates),
-    ("conversation_order_agrees", safety::disagrees),
-    ("no_gap_in_sequence", safety::has_a_gap),
-    ("sender_order_kept", safety::reorders_a_sender),
-    ("reply_after_parent", safety::shows_a_reply_early),
-    ("own_message_visible", reading::hides_an_own_message),
-    ("reads_never_go_back", reading::goes_back),
-    ("only_members_receive", safety::leaks),
-    ("edits_converge", reading::leaves_versions_apart),
-    ("receipts_only_rise", reading::lowers_a_receipt),
-    ("every_message_accounted", liveness::leaves_a_send_open),
-    ("only_authorised_accepted", safety::accepts_the_unauthorised),
-    ("one_owner_per_partition", safety::has_two_owners),
-    ("sequence_agrees_with_ack", safety::contradicts_an_answer),
-    ("delivered_after_heal", liveness::delivers_too_late),
-    ("no_stuck_session", liveness::is_stuck),
-    ("recovers_to_baseline", recovery::does_not_recover),
-    ("queues_stay_bounded", safety::overflows),
+/// Each claim by the function that says whether it is violated.
+const DEFINITIONS: [(&str, fn(&Book<'_>) -> bool); 23] = [
+    ("accepted_message_survives", deliveries::is_something_lost),
+    ("no_phantom_message", content::is_something_made_up),
+    ("no_duplicate_delivery", content::is_something_there_twice),
+    ("conversation_order_agrees", content::do_sightings_differ),
+    ("no_gap_in_sequence", streams::is_something_left_out),
+    ("sender_order_kept", sends::is_something_overtaken),
+    ("reply_after_parent", streams::is_a_reply_too_early),
+    ("own_message_visible", reading::is_an_own_message_hidden),
+    ("reads_never_go_back", reading::does_a_read_go_back),
+    ("only_members_receive", access::does_an_outsider_receive),
+    ("edits_converge", content::do_versions_differ),
+    ("receipts_only_rise", receipts::does_a_cursor_lie),
+    ("every_message_accounted", sends::is_something_unaccounted),
+    ("only_authorised_accepted", access::is_an_unauthorised_accepted),
+    ("one_owner_per_partition", owners::are_there_two),
+    ("sequence_agrees_with_ack", content::does_an_answer_lie),
+    ("delivered_after_heal", deliveries::is_something_late),
+    ("no_stuck_session", stuck::is_a_device_stuck),
+    ("recovers_to_baseline", recovery::is_it_worse_than_before),
+    ("away_member_is_pushed", pushes::is_somebody_away_not_told),
+    ("nobody_present_is_pushed", pushes::is_a_notification_wrong),
+    ("no_node_panics", |book| book.any(|is| matches!(is, What::NodePanicked { .. }))),
+    ("queues_stay_bounded", |book| {
+        book.any(|is| matches!(is, What::Gauge { value, limit, .. } if *limit > 0 && value > limit))
+    }),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_claim_of_the_catalogue_is_defined() {
+        let defined: Vec<&str> = DEFINITIONS.iter().map(|(name, _)| *name).collect();
+        let claims: Vec<&str> = crate::CATALOGUE.iter().map(|claim| claim.name).collect();
+        assert_eq!(defined, claims);
+    }
+}

@@ -1,28 +1,60 @@
-//! `recovers_to_baseline` by brute force.
+//! Whether the time after the recovery is worse than the time before the faults.
 
-use super::facts::Facts;
-use super::liveness::is_open;
-use super::words::device_of;
+use super::book::Book;
+use super::fields::device_of;
 use crate::history::event::{Device, Phase, What};
+use protocol::CloseCode;
 
-/// Where in the history the two sides of the comparison lie.
-struct Windows {
+/// Fewest sends on either side.
+const FEWEST: usize = 20;
+
+/// The two sides of the comparison.
+struct Sides {
     load: usize,
-    before_until: usize,
+    first_fault: usize,
     healed: usize,
-    settle: usize,
-    began_at: u64,
+    load_at: u64,
+    first_fault_at: u64,
     recovered_at: u64,
     settled_at: u64,
 }
 
-impl Windows {
-    /// 0: before the faults, 1: after the recovery.
-    fn side(&self, index: usize, at: u64) -> Option<usize> {
-        let in_time = index < self.settle || at <= self.settled_at;
-        if index >= self.load && index < self.before_until && at >= self.began_at {
+/// What was counted: before, after.
+#[derive(Default)]
+struct Counts {
+    accepting: [Vec<u64>; 2],
+    showing: [Vec<u64>; 2],
+    sends: [u64; 2],
+    resends: [u64; 2],
+    attempts: [u64; 2],
+}
+
+impl Sides {
+    fn new(book: &Book<'_>) -> Option<Self> {
+        let last = |phase| book.lines.iter().rposition(|line| *line.is == What::Phase(phase));
+        let at = |line: usize| book.lines[line].at;
+        let (load, settled) = (last(Phase::Load)?, last(Phase::Settle)?);
+        let first_fault = book.first(|is| matches!(is, What::FaultBegan { .. }))?;
+        let healed = book.phase(Phase::Heal)?;
+        Some(Self {
+            load,
+            first_fault: first_fault.min(healed),
+            healed,
+            load_at: at(load),
+            first_fault_at: at(first_fault.min(healed)),
+            recovered_at: at(healed) + book.header.deadlines.recovered_us,
+            settled_at: at(settled),
+        })
+    }
+
+    /// The side of what was wanted at a time and happened at a line.
+    fn of(&self, wanted_at: u64, line: usize) -> Option<usize> {
+        if line > self.load && line < self.first_fault && wanted_at >= self.load_at {
             Some(0)
-        } else if index > self.healed && at > self.recovered_at && in_time {
+        } else if line > self.healed
+            && wanted_at > self.recovered_at
+            && wanted_at <= self.settled_at
+        {
             Some(1)
         } else {
             None
@@ -30,96 +62,71 @@ impl Windows {
     }
 }
 
-/// What was counted on the two sides.
-#[derive(Default)]
-struct Counts {
-    latency: [Vec<u64>; 2],
-    sent: [u64; 2],
-    resent: [u64; 2],
-    attempts: [u64; 2],
-}
-
-/// True: violated.
-pub(super) fn does_not_recover(facts: &Facts<'_>) -> bool {
-    let at_phase = |phase| facts.events.iter().find(|(_, is)| **is == What::Phase(phase));
-    let (Some((began, _)), Some(healed), Some((settled, _))) =
-        (at_phase(Phase::Load), facts.healed(), at_phase(Phase::Settle))
-    else {
-        return false;
-    };
-    let end = facts.events.len();
-    let index_of = |wanted: fn(&What) -> bool| {
-        facts.events.iter().position(|(_, is)| wanted(is)).unwrap_or(end)
-    };
-    let healed_index = index_of(|is| *is == What::Phase(Phase::Heal));
-    let fault_index = index_of(|is| matches!(is, What::FaultBegan { .. }));
-    if fault_index == end {
+pub(super) fn is_it_worse_than_before(book: &Book<'_>) -> bool {
+    let Some(sides) = Sides::new(book) else { return false };
+    let counts = count(book, &sides);
+    if book.is_generator_limited() || counts.accepting.iter().any(|side| side.len() < FEWEST) {
         return false;
     }
-    let windows = Windows {
-        load: index_of(|is| *is == What::Phase(Phase::Load)),
-        before_until: fault_index.min(healed_index),
-        healed: healed_index,
-        settle: index_of(|is| *is == What::Phase(Phase::Settle)),
-        began_at: *began,
-        recovered_at: healed + facts.header.deadlines.recovered_us,
-        settled_at: *settled,
+    let slower = |[before, after]: [&Vec<u64>; 2]| {
+        before.len() >= FEWEST && after.len() >= FEWEST && p90(after) > 3 * p90(before) + 50_000
     };
-    let counts = count(facts, &windows);
-    if counts.latency.iter().any(|side| side.len() < 20) {
-        return false;
-    }
-    let p90 = counts.latency.map(|mut side| {
-        side.sort_unstable();
-        side[(side.len() * 9).div_ceil(10) - 1]
-    });
-    let faults_began = facts.events[fault_index].0.min(healed);
-    let before_us = faults_began.saturating_sub(*began);
-    let after_us = windows.settled_at.saturating_sub(windows.recovered_at);
-    let resends =
-        [0, 1].map(|side: usize| counts.resent[side] as f64 / counts.sent[side].max(1) as f64);
-    let rate = counts.attempts[0] as f64 / before_us.max(1) as f64;
-    let slow = u64::from(facts.header.slow_users);
-    let judged = facts.devices().iter().filter(|device| device.user.0 > slow).count();
-    let allowed = 2.0 * rate * after_us as f64 + 1.0 + judged as f64 / 20.0;
-    p90[1] > 3 * p90[0] + 50_000
-        || resends[1] > 2.0 * resends[0] + 0.05
-        || counts.attempts[1] as f64 > allowed
+    let per_send =
+        [0, 1].map(|side: usize| counts.resends[side] as f64 / counts.sends[side].max(1) as f64);
+    let before_us = sides.first_fault_at.saturating_sub(sides.load_at).max(1);
+    let after_us = sides.settled_at.saturating_sub(sides.recovered_at);
+    let devices = book.devices().iter().filter(|device| !book.is_slow(device.user.0)).count();
+    let per_us = counts.attempts[0] as f64 / before_us as f64;
+    slower(counts.accepting.each_ref())
+        || slower(counts.showing.each_ref())
+        || per_send[1] > 2.0 * per_send[0] + 0.05
+        || counts.attempts[1] as f64 > 2.0 * per_us * after_us as f64 + 1.0 + devices as f64 / 20.0
 }
 
-fn count(facts: &Facts<'_>, windows: &Windows) -> Counts {
+/// The smallest value that nine of ten do not exceed.
+fn p90(values: &[u64]) -> u64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable();
+    sorted[(sorted.len() * 9).div_ceil(10) - 1]
+}
+
+fn count(book: &Book<'_>, sides: &Sides) -> Counts {
     let mut counts = Counts::default();
-    let sends = facts.sends();
-    let is_slow =
-        |is| device_of(is).is_some_and(|d| d.user.0 <= u64::from(facts.header.slow_users));
-    for (index, (now, is)) in facts.events.iter().enumerate().filter(|(_, (_, is))| !is_slow(is)) {
-        match is {
-            What::Accepted { device, message, .. } => {
-                let send = sends
-                    .iter()
-                    .find(|s| s.index < index && s.device == *device && s.id == message.0);
-                if let Some(send) = send.filter(|send| is_open(facts, send, index))
-                    && let Some(side) = windows.side(index, send.intended)
+    for send in book.sends.iter().filter(|send| !book.is_slow(send.device.user.0)) {
+        let end = book.told(send).into_iter().find(|(_, is_answer)| *is_answer);
+        let (line, waits_to) = match end {
+            None => (book.lines.len(), book.watched_until()),
+            Some((line, _)) if matches!(book.lines[line].is, What::Accepted { .. }) => {
+                (line, book.lines[line].at)
+            }
+            Some(_) => continue,
+        };
+        if let Some(side) = sides.of(send.intended, line) {
+            counts.accepting[side].push(waits_to.saturating_sub(send.intended).max(1));
+        }
+    }
+    for (number, line) in book.lines.iter().enumerate() {
+        let Some(device) = device_of(line.is).filter(|d| !book.is_slow(d.user.0)) else { continue };
+        let side = |wanted_at| sides.of(wanted_at, number);
+        match line.is {
+            What::Shown { entry, .. } => {
+                let (c, q) = (entry.conversation, entry.sequence.0);
+                let accepted = book.accepted_as(c, q).filter(|a| a.line < number);
+                let began = book.stream(device, c, number).began;
+                if let (Some(a), Some(began)) = (accepted, began)
+                    && book.lines[began].at < a.at
+                    && !book.was_shown(device, c, q, number)
+                    && let Some(side) = side(a.at)
                 {
-                    counts.latency[side].push(now.saturating_sub(send.intended).max(1));
+                    counts.showing[side].push(line.at.saturating_sub(a.at).max(1));
                 }
             }
-            What::Sent { intended, .. } => {
-                if let Some(side) = windows.side(index, *intended) {
-                    counts.sent[side] += 1;
-                }
-            }
-            What::Resent { .. } => {
-                if let Some(side) = windows.side(index, *now) {
-                    counts.resent[side] += 1;
-                }
-            }
-            What::Opened { device, .. } | What::ConnectFailed { device } => {
-                if let Some(side) =
-                    windows.side(index, *now).filter(|_| !said_goodbye(facts, *device, index))
-                {
-                    counts.attempts[side] += 1;
-                }
+            What::Sent { intended, .. } => add(&mut counts.sends, side(*intended)),
+            What::Resent { .. } => add(&mut counts.resends, side(line.at)),
+            What::Opened { .. } | What::ConnectFailed { .. }
+                if !said_goodbye(book, device, number) =>
+            {
+                add(&mut counts.attempts, side(line.at));
             }
             _ => {}
         }
@@ -127,13 +134,21 @@ fn count(facts: &Facts<'_>, windows: &Windows) -> Counts {
     counts
 }
 
-/// Whether the last that happened to a device's connection is that the device itself ended it.
-fn said_goodbye(facts: &Facts<'_>, device: Device, before: usize) -> bool {
-    let mut earlier = facts.events[..before].iter().rev().map(|(_, is)| *is);
-    let last = earlier.find(|is| {
-        let life =
-            matches!(is, What::Opened { .. } | What::ConnectFailed { .. } | What::Closed { .. });
-        life && device_of(is) == Some(device)
+const fn add(counts: &mut [u64; 2], side: Option<usize>) {
+    if let Some(side) = side {
+        counts[side] += 1;
+    }
+}
+
+/// Whether the last that happened to a device's connection is that it said goodbye.
+fn said_goodbye(book: &Book<'_>, device: Device, before: usize) -> bool {
+    let last = book.lines[..before].iter().rev().find(|line| {
+        device_of(line.is) == Some(device)
+            && matches!(
+                line.is,
+                What::Opened { .. } | What::ConnectFailed { .. } | What::Closed { .. }
+            )
     });
-    matches!(last, Some(What::Closed { code: 1000, .. }))
+    matches!(last.map(|line| line.is), Some(What::Closed { code, .. })
+        if CloseCode::from_code(*code) == Some(CloseCode::Normal))
 }

@@ -1,0 +1,95 @@
+//! Who may send and receive.
+
+use super::book::{Book, How, Sighting};
+use super::members::Membership;
+use crate::history::event::{Device, Said, What};
+use protocol::{ConversationId, UserId};
+
+pub(super) fn does_an_outsider_receive(book: &Book<'_>) -> bool {
+    book.sightings.iter().any(|s| match s.how {
+        How::Shown(device) | How::Received(device) | How::Read(device, _) => {
+            let (conversation, sequence) = (s.entry.conversation, s.entry.sequence.0);
+            book.membership(device.user.0, conversation, sequence) == Membership::Outside
+        }
+        How::Stored => false,
+    })
+}
+
+pub(super) fn is_an_unauthorised_accepted(book: &Book<'_>) -> bool {
+    let outsider = book.acceptances.iter().any(|a| {
+        let user = a.send.device.user.0;
+        book.membership(user, a.send.conversation, a.sequence) == Membership::Outside
+    });
+    outsider
+        || is_accepted_without_token(book)
+        || book.sightings.iter().any(|s| changes_anothers(book, s))
+        || book.sightings.iter().any(|s| is_served_without_token(book, s))
+}
+
+/// Whether an edit or deletion was seen that is not by the author of what it changes.
+fn changes_anothers(book: &Book<'_>, s: &Sighting<'_>) -> bool {
+    let (Said::Edit { target, .. } | Said::Delete { target }) = s.entry.said else { return false };
+    book.author(s.entry.conversation, target.0, s.line)
+        .is_some_and(|author| author != s.entry.author)
+}
+
+impl Book<'_> {
+    /// The author of a sequence, by whatever told first of it before a line.
+    pub fn author(
+        &self,
+        conversation: ConversationId,
+        sequence: u64,
+        before: usize,
+    ) -> Option<UserId> {
+        let seen = self.sightings.iter().find(|s| s.is_at(conversation, sequence));
+        let told = self.accepted_as(conversation, sequence);
+        let seen = seen.map(|s| (s.line, s.entry.author));
+        let told = told.map(|a| (a.line, a.send.device.user));
+        let first = seen.into_iter().chain(told).min_by_key(|(line, _)| *line);
+        first.filter(|(line, _)| *line < before).map(|(_, author)| author)
+    }
+
+    /// When a user's tokens were revoked last before a line, unless there is a new one.
+    fn revoked_at(&self, user: UserId, line: usize) -> Option<u64> {
+        let said = self.lines[..line].iter().rfind(|line| {
+            matches!(line.is, What::Revoked { user: u } | What::Granted { user: u } if *u == user)
+        })?;
+        matches!(said.is, What::Revoked { .. }).then_some(said.at)
+    }
+
+    /// Whether something was invoked when its user's tokens had been revoked for too long, as far as is
+    /// known at a line.
+    fn is_too_late(&self, user: UserId, invoked_at: u64, line: usize) -> bool {
+        let (Some(revoked), Some(calm)) = (self.revoked_at(user, line), self.calm_since(line))
+        else {
+            return false;
+        };
+        invoked_at.saturating_sub(revoked.max(calm)) > self.header.deadlines.revocation_us
+    }
+}
+
+fn is_accepted_without_token(book: &Book<'_>) -> bool {
+    book.lines.iter().enumerate().any(|(line, said)| {
+        let What::Accepted { device, message, .. } = said.is else { return false };
+        let send = book.send_of(device.user.0, message.0, line);
+        send.is_some_and(|send| book.is_too_late(send.device.user, send.at, send.line))
+    })
+}
+
+/// Whether a session from before a revocation shows what was invoked too long after it.
+fn is_served_without_token(book: &Book<'_>, s: &Sighting<'_>) -> bool {
+    let How::Shown(device) = s.how else { return false };
+    let (conversation, sequence) = (s.entry.conversation, s.entry.sequence.0);
+    let accepted = book.accepted_as(conversation, sequence).filter(|a| a.line < s.line);
+    let (Some(accepted), Some(revoked)) = (accepted, book.revoked_at(device.user, s.line)) else {
+        return false;
+    };
+    opened_at(book, device, s.line) < revoked
+        && book.is_too_late(device.user, accepted.send.at, s.line)
+}
+
+/// When a device's newest session began; 0: it never had one.
+fn opened_at(book: &Book<'_>, device: Device, line: usize) -> u64 {
+    let mut sessions = book.sessions(device).into_iter();
+    sessions.rfind(|session| session.begins < line).map_or(0, |session| session.from)
+}

@@ -1,0 +1,234 @@
+//! A history with numbered lines, and the words of the definitions in it: sends, answers, sightings.
+
+use super::fields::is_in_range;
+use crate::history::event::{Device, Event, Header, Phase, Said, Seen, What};
+use protocol::{ConversationId, Epoch};
+
+/// A whole history.
+pub(super) struct Book<'a> {
+    pub header: &'a Header,
+    pub lines: Vec<Line<'a>>,
+    /// S: every send, edit and deletion; of two with one id on a device only the first.
+    pub sends: Vec<Send>,
+    /// Every answer "accepted" to a send, in the conversation of the send.
+    pub answers: Vec<Answer>,
+    /// A: the first of these answers to each send.
+    pub acceptances: Vec<Answer>,
+    pub sightings: Vec<Sighting<'a>>,
+}
+
+/// One event. Its number is its place in `Book::lines`.
+#[derive(Clone, Copy)]
+pub(super) struct Line<'a> {
+    /// Time that goes back stands still.
+    pub at: u64,
+    pub is: &'a What,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Send {
+    pub line: usize,
+    pub at: u64,
+    pub device: Device,
+    pub conversation: ConversationId,
+    pub id: u64,
+    pub said: Said,
+    pub intended: u64,
+}
+
+impl Send {
+    /// Whether an entry is what this send became.
+    pub fn is(&self, entry: &Seen) -> bool {
+        (entry.author, entry.message.0, entry.said) == (self.device.user, self.id, self.said)
+    }
+
+    pub const fn is_message(&self) -> bool {
+        matches!(self.said, Said::Message { .. })
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Answer {
+    pub line: usize,
+    pub at: u64,
+    pub sequence: u64,
+    pub epoch: Epoch,
+    pub send: Send,
+}
+
+/// How an entry was seen.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    Shown(Device),
+    Received(Device),
+    Read(Device, u32),
+    Stored,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Sighting<'a> {
+    pub line: usize,
+    pub at: u64,
+    pub how: How,
+    pub entry: &'a Seen,
+}
+
+impl Sighting<'_> {
+    pub const fn is_sent(&self) -> bool {
+        !matches!(self.entry.said, Said::Join { .. } | Said::Leave { .. })
+    }
+
+    pub fn is_at(&self, conversation: ConversationId, sequence: u64) -> bool {
+        (self.entry.conversation, self.entry.sequence.0) == (conversation, sequence)
+    }
+}
+
+impl<'a> Book<'a> {
+    /// Lines that name what the header does not have are no part of it.
+    pub fn new(header: &'a Header, events: &'a [Event]) -> Self {
+        let mut now = 0;
+        let mut lines = Vec::new();
+        for event in events {
+            now = event.at.max(now);
+            if is_in_range(header, &event.is) {
+                lines.push(Line { at: now, is: &event.is });
+            }
+        }
+        let mut book = Self {
+            header,
+            lines,
+            sends: Vec::new(),
+            answers: Vec::new(),
+            acceptances: Vec::new(),
+            sightings: Vec::new(),
+        };
+        book.find_sends();
+        book.find_answers();
+        book.find_sightings();
+        book
+    }
+
+    fn find_sends(&mut self) {
+        for (line, Line { at, is }) in self.lines.iter().enumerate() {
+            let What::Sent { device, conversation, message, said, intended } = is else { continue };
+            if self.sends.iter().any(|send| (send.device, send.id) == (*device, message.0)) {
+                continue;
+            }
+            self.sends.push(Send {
+                line,
+                at: *at,
+                device: *device,
+                conversation: *conversation,
+                id: message.0,
+                said: *said,
+                intended: *intended,
+            });
+        }
+    }
+
+    fn find_answers(&mut self) {
+        for (line, Line { at, is }) in self.lines.iter().enumerate() {
+            let What::Accepted { device, conversation, message, sequence, epoch, .. } = is else {
+                continue;
+            };
+            let send = self.send_of(device.user.0, message.0, line);
+            let Some(send) = send.filter(|send| send.conversation == *conversation) else {
+                continue;
+            };
+            let answer = Answer { line, at: *at, sequence: sequence.0, epoch: *epoch, send };
+            if !self.answers.iter().any(|earlier| earlier.send == send) {
+                self.acceptances.push(answer);
+            }
+            self.answers.push(answer);
+        }
+    }
+
+    fn find_sightings(&mut self) {
+        for (line, Line { at, is }) in self.lines.iter().enumerate() {
+            let (how, entry) = match is {
+                What::Shown { device, entry } => (How::Shown(*device), entry),
+                What::Received { device, entry } => (How::Received(*device), entry),
+                What::Read { device, request, entry } => (How::Read(*device, *request), entry),
+                What::Stored { entry } => (How::Stored, entry),
+                _ => continue,
+            };
+            self.sightings.push(Sighting { line, at: *at, how, entry });
+        }
+    }
+
+    /// The message of an author and id, if it was sent before a line.
+    pub fn send_of(&self, author: u64, id: u64, before: usize) -> Option<Send> {
+        let sent = |send: &&Send| (send.device.user.0, send.id) == (author, id);
+        let sent = self.sends.iter().filter(sent).filter(|send| send.line < before);
+        sent.min_by_key(|send| send.device).copied()
+    }
+
+    /// The message that a sighting shows, if it was sent before, to this conversation.
+    pub fn sent_as(&self, sighting: &Sighting<'_>) -> Option<Send> {
+        let entry = sighting.entry;
+        let send = self.send_of(entry.author.0, entry.message.0, sighting.line)?;
+        (sighting.is_sent() && send.conversation == entry.conversation).then_some(send)
+    }
+
+    /// The first acceptance of a message as this sequence.
+    pub fn accepted_as(&self, conversation: ConversationId, sequence: u64) -> Option<&Answer> {
+        self.acceptances
+            .iter()
+            .find(|a| (a.send.conversation, a.sequence) == (conversation, sequence))
+    }
+
+    /// Whether any line is so.
+    pub fn any(&self, wanted: impl Fn(&What) -> bool) -> bool {
+        self.first(wanted).is_some()
+    }
+
+    /// The first line that is so.
+    pub fn first(&self, wanted: impl Fn(&What) -> bool) -> Option<usize> {
+        self.lines.iter().position(|line| wanted(line.is))
+    }
+
+    /// The line with which a phase begins, the first time.
+    pub fn phase(&self, phase: Phase) -> Option<usize> {
+        self.first(|is| *is == What::Phase(phase))
+    }
+
+    /// The line behind which the users are watched no more.
+    pub fn watched_to(&self) -> usize {
+        let last =
+            |is: &What| matches!(is, What::Stopped { .. } | What::Phase(Phase::Judge | Phase::End));
+        self.first(last).unwrap_or(self.lines.len().saturating_sub(1))
+    }
+
+    /// W: when the users were last watched.
+    pub fn watched_until(&self) -> u64 {
+        self.lines.get(self.watched_to()).map_or(0, |line| line.at)
+    }
+
+    /// Whether the load generator met a limit of its own: then nothing that is late is a violation.
+    pub fn is_generator_limited(&self) -> bool {
+        self.any(|is| matches!(is, What::GeneratorLimited { .. }))
+    }
+
+    pub fn conversations(&self) -> impl Iterator<Item = ConversationId> + use<> {
+        (1..=u64::from(self.header.conversations)).map(ConversationId)
+    }
+
+    pub fn users(&self) -> impl Iterator<Item = u64> + use<> {
+        1..=u64::from(self.header.users)
+    }
+
+    pub fn devices(&self) -> Vec<Device> {
+        self.users().flat_map(|user| self.devices_of(user)).collect()
+    }
+
+    pub fn devices_of(&self, user: u64) -> Vec<Device> {
+        let device =
+            |device| Device { user: protocol::UserId(user), device: protocol::DeviceId(device) };
+        (1..=self.header.devices_per_user).map(device).collect()
+    }
+
+    /// Whether the scenario makes a user slow.
+    pub fn is_slow(&self, user: u64) -> bool {
+        user <= u64::from(self.header.slow_users)
+    }
+}

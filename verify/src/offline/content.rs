@@ -1,0 +1,178 @@
+//! What entries say, wherever they are seen: who sent them, under which sequence, in which version.
+
+use super::book::{Book, How, Sighting};
+use crate::history::event::{Said, What};
+use protocol::{ConversationId, RejectReason};
+
+/// Whether an answer refuses a send for good. After `unauthorised` it comes again with a new token.
+pub(super) const fn is_final(reason: RejectReason) -> bool {
+    !matches!(
+        reason,
+        RejectReason::RateLimited | RejectReason::Unavailable | RejectReason::Unauthorised
+    )
+}
+
+impl Book<'_> {
+    /// Whether a message was refused for good at its only attempt before a line, and not put back.
+    pub fn is_refused(&self, author: u64, id: u64, line: usize) -> bool {
+        let mut is_again = false;
+        let mut is_refused = false;
+        let sent = self.send_of(author, id, line).map_or(line, |send| send.line);
+        for earlier in &self.lines[sent..line] {
+            match earlier.is {
+                What::Resent { device, message, .. }
+                    if (device.user.0, message.0) == (author, id) =>
+                {
+                    is_again = true;
+                }
+                What::Rejected { device, message, reason, .. }
+                    if (device.user.0, message.0) == (author, id) && is_final(*reason) =>
+                {
+                    is_refused |= !is_again;
+                }
+                What::Requeued { author: a, message } if (a.0, message.0) == (author, id) => {
+                    return false;
+                }
+                _ => {}
+            }
+        }
+        is_refused
+    }
+}
+
+pub(super) fn is_something_made_up(book: &Book<'_>) -> bool {
+    book.sightings.iter().any(|sighting| match sighting.entry.said {
+        Said::Join { user } => nobody_asked(book, sighting, user.0, true),
+        Said::Leave { user } => nobody_asked(book, sighting, user.0, false),
+        _ => {
+            let entry = sighting.entry;
+            book.sent_as(sighting).is_none_or(|send| {
+                !send.is(entry) || book.is_refused(entry.author.0, entry.message.0, sighting.line)
+            })
+        }
+    })
+}
+
+fn nobody_asked(book: &Book<'_>, sighting: &Sighting<'_>, user: u64, joins: bool) -> bool {
+    let asked: Vec<_> = book.lines[..sighting.line]
+        .iter()
+        .filter_map(|line| match line.is {
+            What::MemberAsked { conversation, user, add } => Some((*conversation, user.0, *add)),
+            _ => None,
+        })
+        .collect();
+    !asked.is_empty() && !asked.contains(&(sighting.entry.conversation, user, joins))
+}
+
+pub(super) fn is_something_there_twice(book: &Book<'_>) -> bool {
+    let again = book.sightings.iter().any(|sighting| {
+        let (c, q) = (sighting.entry.conversation, sighting.entry.sequence.0);
+        match sighting.how {
+            How::Shown(device) => book.was_shown(device, c, q, sighting.line),
+            How::Received(device) => {
+                let stream = book.stream(device, c, sighting.line);
+                stream.began.is_none() || q <= stream.arrived
+            }
+            _ => false,
+        }
+    });
+    let sequences = |a: &Sighting<'_>, b: &Sighting<'_>| {
+        let [one, other] = [a, b].map(|s| book.sent_as(s).map(|send| send.line));
+        one.is_some() && one == other && a.entry.sequence != b.entry.sequence
+    };
+    again || book.sightings.iter().any(|a| book.sightings.iter().any(|b| sequences(a, b)))
+}
+
+pub(super) fn do_sightings_differ(book: &Book<'_>) -> bool {
+    let says = |s: &Sighting<'_>| (s.entry.author, s.entry.message, s.entry.said);
+    book.sightings.iter().any(|a| {
+        let same = |b: &&Sighting<'_>| b.is_at(a.entry.conversation, a.entry.sequence.0);
+        book.sightings.iter().filter(same).any(|b| says(a) != says(b))
+    })
+}
+
+pub(super) fn does_an_answer_lie(book: &Book<'_>) -> bool {
+    let misplaced = book.lines.iter().enumerate().any(|(number, line)| {
+        let What::Accepted { device, conversation, message, .. } = line.is else { return false };
+        let send = book.send_of(device.user.0, message.0, number);
+        send.is_some_and(|send| send.conversation != *conversation)
+    });
+    let contradicts = |one: &super::book::Answer| {
+        let conversation = one.send.conversation;
+        let other_answer = book.answers.iter().any(|other| {
+            let same_send = other.send == one.send;
+            let same_place =
+                (other.send.conversation, other.sequence) == (conversation, one.sequence);
+            same_send != same_place && (same_send || same_place)
+        });
+        let other_entry = book.sightings.iter().any(|sighting| {
+            let is_there = sighting.is_at(conversation, one.sequence);
+            let is_it = book.sent_as(sighting).is_some_and(|send| send == one.send);
+            (is_there && !one.send.is(sighting.entry)) || (is_it && !is_there)
+        });
+        other_answer || other_entry
+    };
+    misplaced || book.answers.iter().any(contradicts)
+}
+
+/// A sighting of an edit or a deletion.
+#[derive(Clone, Copy)]
+struct Version {
+    line: usize,
+    at: u64,
+    how: How,
+    conversation: ConversationId,
+    target: u64,
+    sequence: u64,
+    deletes: bool,
+}
+
+fn versions(book: &Book<'_>) -> Vec<Version> {
+    let version = |s: &Sighting<'_>| {
+        let (target, deletes) = match s.entry.said {
+            Said::Edit { target, .. } => (target.0, false),
+            Said::Delete { target } => (target.0, true),
+            _ => return None,
+        };
+        let (conversation, sequence) = (s.entry.conversation, s.entry.sequence.0);
+        Some(Version {
+            line: s.line,
+            at: s.at,
+            how: s.how,
+            conversation,
+            target,
+            sequence,
+            deletes,
+        })
+    };
+    book.sightings.iter().filter_map(version).collect()
+}
+
+pub(super) fn do_versions_differ(book: &Book<'_>) -> bool {
+    let versions = versions(book);
+    let of_message =
+        |v: &Version, w: &Version| (v.conversation, v.target) == (w.conversation, w.target);
+    let falls = versions.iter().any(|v| {
+        let earlier = |w: &&Version| w.line < v.line && w.how == v.how && of_message(v, w);
+        let mut before = versions.iter().filter(earlier);
+        matches!(v.how, How::Shown(_))
+            && (before.clone().last().is_some_and(|w| v.sequence < w.sequence)
+                || (!v.deletes && before.any(|w| w.deletes)))
+    });
+    let end = book.lines.len();
+    let apart = |v: &Version| {
+        let newest = versions.iter().filter(|w| of_message(v, w)).map(|w| w.sequence).max();
+        // It is judged once, at its first sighting.
+        let first = versions.iter().find(|w| of_message(v, w) && Some(w.sequence) == newest);
+        first.is_some_and(|first| first.line == v.line)
+            && book.devices().into_iter().any(|device| {
+                let shows = |w: &&Version| w.how == How::Shown(device) && of_message(v, w);
+                let last = versions.iter().rfind(shows).map(|w| w.sequence);
+                let since = v.at.max(book.joined_at(device.user.0, v.conversation, end));
+                book.must_see(device, v.conversation, v.sequence)
+                    && book.is_overdue(device, since, end)
+                    && last != newest
+            })
+    };
+    falls || (!book.is_generator_limited() && versions.iter().any(apart))
+}

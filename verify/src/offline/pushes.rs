@@ -1,0 +1,145 @@
+//! Notifications: those that are missing, and those that should not be.
+
+use super::book::{Answer, Book, How};
+use super::members::Membership;
+use crate::history::event::{Said, What};
+use protocol::{ConversationId, UserId};
+
+/// A notification that the push provider was handed.
+#[derive(Clone, Copy)]
+struct Push {
+    line: usize,
+    at: u64,
+    user: UserId,
+    conversation: ConversationId,
+    sequence: u64,
+    key: u64,
+    taken: bool,
+}
+
+fn pushes(book: &Book<'_>) -> Vec<Push> {
+    let mut pushes = Vec::new();
+    for (line, said) in book.lines.iter().enumerate() {
+        let What::Pushed { user, conversation, sequence, key, taken } = said.is else { continue };
+        pushes.push(Push {
+            line,
+            at: said.at,
+            user: *user,
+            conversation: *conversation,
+            sequence: sequence.0,
+            key: *key,
+            taken: *taken,
+        });
+    }
+    pushes
+}
+
+impl Book<'_> {
+    /// Whether a sequence was seen or told as a message; `None`: nothing was seen or told there.
+    fn is_message(&self, conversation: ConversationId, sequence: u64) -> Option<bool> {
+        let seen = self.sightings.iter().filter(|s| s.is_at(conversation, sequence));
+        let seen = seen.map(|s| matches!(s.entry.said, Said::Message { .. }));
+        let told = self
+            .acceptances
+            .iter()
+            .filter(|a| (a.send.conversation, a.sequence) == (conversation, sequence));
+        seen.chain(told.map(|a| a.send.is_message())).reduce(|a, b| a || b)
+    }
+}
+
+pub(super) fn is_somebody_away_not_told(book: &Book<'_>) -> bool {
+    let letters = book.lines.iter().filter(
+        |line| matches!(line.is, What::DeadLetter { queue, .. } if queue.starts_with("notify")),
+    );
+    let pushes = pushes(book);
+    let mut untold = Vec::new();
+    for accepted in &book.acceptances {
+        for user in book.users() {
+            let (c, q) = (accepted.send.conversation, accepted.sequence);
+            let is_told = pushes
+                .iter()
+                .any(|p| (p.user.0, p.conversation, p.sequence, p.taken) == (user, c, q, true));
+            if is_due(book, accepted, user) && !is_told && !untold.contains(&(user, c, q)) {
+                untold.push((user, c, q));
+            }
+        }
+    }
+    !book.is_generator_limited() && untold.len() > letters.count()
+}
+
+/// Whether a user should have been told of a message by a notification, if not otherwise.
+fn is_due(book: &Book<'_>, accepted: &Answer, user: u64) -> bool {
+    let (conversation, sequence) = (accepted.send.conversation, accepted.sequence);
+    let deadlines = &book.header.deadlines;
+    let allowed = deadlines.pushed_us.unwrap_or(deadlines.stuck_us);
+    let end = book.lines.len();
+    let sees = book.sightings.iter().any(|s| match s.how {
+        How::Shown(device) | How::Read(device, _) => {
+            device.user.0 == user && s.is_at(conversation, sequence)
+        }
+        How::Received(_) | How::Stored => false,
+    });
+    book.is_message(conversation, sequence) == Some(true)
+        && book.author(conversation, sequence, end) != Some(UserId(user))
+        && book.passed_since(accepted.at, end).is_some_and(|passed| passed > allowed)
+        && book.is_due(user, conversation, sequence, u64::MAX)
+        && !sees
+}
+
+pub(super) fn is_a_notification_wrong(book: &Book<'_>) -> bool {
+    let pushes = pushes(book);
+    pushes.iter().any(|push| {
+        let same = |other: &&Push| {
+            (other.user, other.conversation, other.sequence)
+                == (push.user, push.conversation, push.sequence)
+        };
+        let mut others = pushes.iter().filter(same);
+        let other_key =
+            others.clone().any(|other| push.key != 0 && other.key != 0 && other.key != push.key);
+        other_key
+            || others.any(|first| is_needless(book, first, push))
+            || is_to_the_wrong_one(book, push)
+            || was_present(book, push)
+    })
+}
+
+/// Whether a notification comes again although its answer cannot have been lost.
+fn is_needless(book: &Book<'_>, first: &Push, again: &Push) -> bool {
+    let patience = book.header.deadlines.stuck_us;
+    let calm = book.calm_since(again.line);
+    first.line < again.line
+        && first.taken
+        && calm.is_some_and(|calm| calm <= first.at.saturating_sub(patience))
+}
+
+/// Whether a notification is about no message, or not for its user.
+fn is_to_the_wrong_one(book: &Book<'_>, push: &Push) -> bool {
+    let (conversation, sequence) = (push.conversation, push.sequence);
+    let is_message = book.is_message(conversation, sequence);
+    let is_author = is_message == Some(true)
+        && book.author(conversation, sequence, book.lines.len()) == Some(push.user);
+    let is_nothing = is_message.is_none()
+        && book.final_read(conversation).is_some()
+        && !book.is_removed(conversation, sequence);
+    let is_outside = book.membership(push.user.0, conversation, sequence) == Membership::Outside;
+    is_author || is_nothing || is_message == Some(false) || (is_message == Some(true) && is_outside)
+}
+
+/// Whether a device of the user had the stream from before the send until the notification, and showed
+/// the message in that session.
+fn was_present(book: &Book<'_>, push: &Push) -> bool {
+    let Some(accepted) = book.accepted_as(push.conversation, push.sequence) else { return false };
+    book.devices_of(push.user.0).into_iter().any(|device| {
+        let stream = book.stream(device, push.conversation, push.line);
+        let (Some(began), Some(session)) = (stream.began, book.session(device, push.line)) else {
+            return false;
+        };
+        let shows = book.sightings.iter().any(|s| {
+            s.how == How::Shown(device)
+                && s.is_at(push.conversation, push.sequence)
+                && session.begins < s.line
+                && s.line < session.ends
+        });
+        began > session.begins && book.lines[began].at < accepted.send.at && shows
+    })
+}

@@ -1,0 +1,192 @@
+//! What becomes of sends: their order, and their end.
+
+use super::book::{Book, Send};
+use super::content::is_final;
+use crate::history::event::{Phase, What};
+use protocol::RejectReason;
+
+/// How long the place of a message that was refused for now is held (docs/protocol.md, "What a client
+/// must do", 3).
+const HELD_US: u64 = 25_000_000;
+
+/// What a line says about a send.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Resent,
+    Accepted,
+    RefusedForNow,
+    RefusedForGood(RejectReason),
+    GivenUp,
+    Letter,
+    Requeued,
+}
+
+impl Book<'_> {
+    /// Everything that is said about a send, in order: line, and whether its device was told.
+    fn words(&self, send: &Send) -> Vec<(usize, bool, Word)> {
+        let mut words = Vec::new();
+        for (line, said) in self.lines.iter().enumerate().skip(send.line + 1) {
+            let (device, id, word) = match said.is {
+                What::Resent { device, message, .. } => (*device, *message, Word::Resent),
+                What::Accepted { device, message, .. } => (*device, *message, Word::Accepted),
+                What::Rejected { device, message, reason, .. } if is_final(*reason) => {
+                    (*device, *message, Word::RefusedForGood(*reason))
+                }
+                What::Rejected { device, message, .. } => (*device, *message, Word::RefusedForNow),
+                What::Unanswered { device, message, .. } if self.is_loaded(line) => {
+                    (*device, *message, Word::GivenUp)
+                }
+                What::DeadLetter { author: Some(author), message: Some(message), .. } => {
+                    if (*author, message.0) == (send.device.user, send.id) {
+                        words.push((line, false, Word::Letter));
+                    }
+                    continue;
+                }
+                What::Requeued { author, message } => {
+                    if (*author, message.0) == (send.device.user, send.id) {
+                        words.push((line, false, Word::Requeued));
+                    }
+                    continue;
+                }
+                _ => continue,
+            };
+            if (device.user, id.0) == (send.device.user, send.id) {
+                words.push((line, device == send.device, word));
+            }
+        }
+        words
+    }
+
+    /// Whether the load has not begun to end at a line.
+    fn is_loaded(&self, line: usize) -> bool {
+        !self.lines[..line]
+            .iter()
+            .any(|l| matches!(l.is, What::Phase(Phase::Settle | Phase::Judge | Phase::End)))
+    }
+
+    /// Where the device of a send had word of it while it waited for that: line, and whether it waits
+    /// no more.
+    pub fn told(&self, send: &Send) -> Vec<(usize, bool)> {
+        let mut told = Vec::new();
+        for (line, _, word) in self.words(send).into_iter().filter(|(_, own, _)| *own) {
+            match word {
+                Word::RefusedForNow => told.push((line, false)),
+                Word::Accepted | Word::RefusedForGood(_) | Word::GivenUp => {
+                    told.push((line, true));
+                    break;
+                }
+                Word::Resent | Word::Letter | Word::Requeued => {}
+            }
+        }
+        told
+    }
+}
+
+pub(super) fn is_something_overtaken(book: &Book<'_>) -> bool {
+    let end = |send: &Send| {
+        let seen = book.sightings.iter().find(|s| book.sent_as(s) == Some(*send));
+        let told = book.acceptances.iter().find(|a| a.send == *send);
+        seen.map(|s| s.entry.sequence.0).or_else(|| told.map(|a| a.sequence))
+    };
+    let ends: Vec<(&Send, u64)> = book
+        .sends
+        .iter()
+        .filter(|send| !lost_its_place(book, send))
+        .filter_map(|send| end(send).map(|sequence| (send, sequence)))
+        .collect();
+    ends.iter().any(|(first, q)| {
+        ends.iter().any(|(second, p)| {
+            (first.device, first.conversation) == (second.device, second.conversation)
+                && first.id < second.id
+                && q >= p
+        })
+    })
+}
+
+/// Whether a send was refused for now, and came again when its place was no longer held.
+fn lost_its_place(book: &Book<'_>, send: &Send) -> bool {
+    let mut refused_at = None;
+    let mut is_open = true;
+    for (line, own, word) in book.words(send) {
+        let now = book.lines[line].at;
+        match word {
+            Word::RefusedForNow if is_open && own => refused_at = refused_at.or(Some(now)),
+            Word::Resent if own => {
+                if refused_at.take().is_some_and(|at| is_open && now - at > HELD_US) {
+                    return true;
+                }
+            }
+            Word::Accepted | Word::RefusedForGood(_) | Word::GivenUp if own => is_open = false,
+            _ => {}
+        }
+    }
+    false
+}
+
+pub(super) fn is_something_unaccounted(book: &Book<'_>) -> bool {
+    let lies = book.lines.iter().enumerate().any(|(line, said)| match said.is {
+        What::Accepted { device, message, .. } => {
+            book.send_of(device.user.0, message.0, line).is_none()
+                || book.is_refused(device.user.0, message.0, line)
+        }
+        What::DeadLetter { reason, .. } => reason.trim().is_empty(),
+        What::InFlight { queue, messages } => {
+            *messages > 0 && &**queue != "dead" && !queue.starts_with("gateway")
+        }
+        _ => false,
+    });
+    lies || book.sends.iter().any(|send| is_refused_after_all(book, send))
+        || are_letters_missing(book)
+        || (!book.is_generator_limited() && book.sends.iter().any(|send| is_forgotten(book, send)))
+}
+
+/// Whether a send was refused for good after it had been accepted, at its only attempt.
+fn is_refused_after_all(book: &Book<'_>, send: &Send) -> bool {
+    let mut is_accepted = false;
+    for (_, _, word) in book.words(send) {
+        match word {
+            Word::Accepted => is_accepted = true,
+            Word::Resent => return false,
+            Word::RefusedForGood(_) if is_accepted => return true,
+            _ => {}
+        }
+    }
+    false
+}
+
+fn are_letters_missing(book: &Book<'_>) -> bool {
+    let letters: Vec<bool> = book
+        .lines
+        .iter()
+        .filter_map(|line| match line.is {
+            What::DeadLetter { author, message, .. } => Some(author.is_some() && message.is_some()),
+            _ => None,
+        })
+        .collect();
+    let reported = book.lines.iter().filter_map(|line| match line.is {
+        What::InFlight { queue, messages } if &**queue == "dead" => Some(*messages),
+        _ => None,
+    });
+    let is_listed = reported.max().is_some_and(|reported| letters.len() as u64 >= reported);
+    let is_missing = |send: &&Send| {
+        let words = book.words(send);
+        let has = |word| words.iter().any(|(_, _, w)| *w == word);
+        has(Word::RefusedForGood(RejectReason::DeadLettered))
+            && !has(Word::Letter)
+            && !has(Word::Requeued)
+    };
+    let missing = book.sends.iter().filter(is_missing).count();
+    let unreadable = letters.iter().filter(|readable| !**readable).count();
+    is_listed && book.phase(Phase::Judge).is_some() && missing > unreadable
+}
+
+/// Whether a send found no end, although its device was connected for long enough.
+fn is_forgotten(book: &Book<'_>, send: &Send) -> bool {
+    let ended = book.words(send).iter().any(|(_, own, word)| match word {
+        Word::Accepted | Word::RefusedForGood(_) | Word::Letter => true,
+        Word::GivenUp => *own,
+        _ => false,
+    });
+    let connected = book.connected_since(send.device, send.at, book.lines.len());
+    !ended && connected.is_some_and(|time| time > book.header.deadlines.stuck_us)
+}
