@@ -93,23 +93,29 @@ pub(super) fn is_a_notification_wrong(book: &Book<'_>) -> bool {
             (other.user, other.conversation, other.sequence)
                 == (push.user, push.conversation, push.sequence)
         };
-        let mut others = pushes.iter().filter(same);
+        let others = pushes.iter().filter(same);
         let other_key =
             others.clone().any(|other| push.key != 0 && other.key != 0 && other.key != push.key);
         other_key
-            || others.any(|first| is_needless(book, first, push))
             || is_to_the_wrong_one(book, push)
             || was_present(book, push)
+            || is_taken_too_often(book, others.collect())
     })
 }
 
-/// Whether a notification comes again although its answer cannot have been lost.
-fn is_needless(book: &Book<'_>, first: &Push, again: &Push) -> bool {
-    let patience = book.header.deadlines.stuck_us;
-    let calm = book.calm_since(again.line);
-    first.line < again.line
-        && first.taken
-        && calm.is_some_and(|calm| calm <= first.at.saturating_sub(patience))
+/// Whether a notification was taken more often than answers, or jobs, can have been lost.
+fn is_taken_too_often(book: &Book<'_>, same: Vec<&Push>) -> bool {
+    let taken: Vec<&Push> = same.into_iter().filter(|push| push.taken).collect();
+    let Some(first) = taken.first() else { return false };
+    let since = first.at.saturating_sub(book.header.deadlines.stuck_us);
+    let too_often = |(again, push): (usize, &&Push)| {
+        let carries =
+            |target: &str| ["notifier", "broker", "clients"].iter().any(|r| target.contains(r));
+        let lost = |target: &str| if carries(target) { 5 } else { 1 };
+        let faults = book.faults_since(since, push.line);
+        again > faults.into_iter().map(lost).sum()
+    };
+    !book.is_generator_limited() && taken.iter().enumerate().any(too_often)
 }
 
 /// Whether a notification is about no message, or not for its user.
@@ -129,17 +135,20 @@ fn is_to_the_wrong_one(book: &Book<'_>, push: &Push) -> bool {
 /// the message in that session.
 fn was_present(book: &Book<'_>, push: &Push) -> bool {
     let Some(accepted) = book.accepted_as(push.conversation, push.sequence) else { return false };
-    book.devices_of(push.user.0).into_iter().any(|device| {
-        let stream = book.stream(device, push.conversation, push.line);
-        let (Some(began), Some(session)) = (stream.began, book.session(device, push.line)) else {
-            return false;
-        };
-        let shows = book.sightings.iter().any(|s| {
-            s.how == How::Shown(device)
-                && s.is_at(push.conversation, push.sequence)
-                && session.begins < s.line
-                && s.line < session.ends
-        });
-        began > session.begins && book.lines[began].at < accepted.send.at && shows
-    })
+    // Clusters of format 1 pushed to whoever was there after a store's restart.
+    book.header.format >= 2
+        && book.devices_of(push.user.0).into_iter().any(|device| {
+            let stream = book.stream(device, push.conversation, push.line);
+            let (Some(began), Some(session)) = (stream.began, book.session(device, push.line))
+            else {
+                return false;
+            };
+            let shows = book.sightings.iter().any(|s| {
+                s.how == How::Shown(device)
+                    && s.is_at(push.conversation, push.sequence)
+                    && session.begins < s.line
+                    && s.line < session.ends
+            });
+            began > session.begins && book.lines[began].at < accepted.send.at && shows
+        })
 }

@@ -61,23 +61,35 @@ impl Book<'_> {
         Some((since.max(self.lines[healed].at), now.min(self.watched_until())))
     }
 
-    /// The end of the last fault before a line, or 0; `None` if one is active.
-    pub fn calm_since(&self, line: usize) -> Option<u64> {
-        let mut active: Vec<u32> = Vec::new();
-        let mut since = 0;
+    /// The faults that have begun before a line: target, and when each ended if it did.
+    fn faults(&self, line: usize) -> Vec<(&str, Option<u64>)> {
+        let mut faults: Vec<(u32, &str, Option<u64>)> = Vec::new();
         for earlier in &self.lines[..line] {
             match earlier.is {
-                What::FaultBegan { fault, .. } => active.push(*fault),
+                What::FaultBegan { fault, target, .. } => faults.push((*fault, target, None)),
                 What::FaultEnded { fault, .. } => {
-                    if let Some(at) = active.iter().position(|number| number == fault) {
-                        active.remove(at);
-                        since = earlier.at;
+                    let active = |(number, _, ended): &&mut (u32, &str, Option<u64>)| {
+                        number == fault && ended.is_none()
+                    };
+                    if let Some((.., ended)) = faults.iter_mut().rev().find(active) {
+                        *ended = Some(earlier.at);
                     }
                 }
                 _ => {}
             }
         }
-        active.is_empty().then_some(since)
+        faults.into_iter().map(|(_, target, ended)| (target, ended)).collect()
+    }
+
+    /// The end of the last fault before a line, or 0; `None` if one is active.
+    pub fn calm_since(&self, line: usize) -> Option<u64> {
+        self.faults(line).into_iter().try_fold(0, |calm: u64, (_, ended)| Some(calm.max(ended?)))
+    }
+
+    /// The targets of the faults that have begun before a line, and were active at a time or later.
+    pub fn faults_since(&self, time: u64, line: usize) -> Vec<&str> {
+        let faults = self.faults(line).into_iter();
+        faults.filter(|(_, ended)| ended.is_none_or(|at| at >= time)).map(|(on, _)| on).collect()
     }
 
     /// Whether a user's devices should connect: the user is none of those who stay away. A history of

@@ -154,7 +154,7 @@ fn do_other(run: Builder, deed: &Deed) -> Builder {
             run.read(u, d, c, n % (head + 1))
         }
         Deed::Receipts(observer, member, c)
-            if run.is_open(observer, 1) && run.is_open(member, 1) && run.is_member(member, c) =>
+            if [observer, member].iter().all(|&u| run.is_open(u, 1) && run.is_member(u, c)) =>
         {
             let run = run.deliver(c);
             let (delivered, read) = (Sequence(run.head(c)), Sequence(run.head(c) - 1));
