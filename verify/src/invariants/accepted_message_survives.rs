@@ -3,10 +3,12 @@
 //! the sequence of the answer. And A(m, q) => D(d, m, q) for every device d that must see it, before
 //! the users were last watched.
 //!
-//! - A device d of user u must see q if q lies behind the beginning of its first stream, u is a member
-//!   at q and never departs later, and the device was connected for more than `delivered_us` since
-//!   max(A, H, u's last join). Users whom the scenario makes slow are left out.
-//! - Judged: accepted messages, and answered joins and departures, of conversations that were read whole.
+//! - A device d of user u must see q if it ever had a stream of the conversation (or showed anything of
+//!   it), q lies behind the beginning of its first stream, u is a member at q and never departs later,
+//!   and the device was connected for more than `delivered_us` since max(A, H, u's last join). Users
+//!   whom the scenario makes slow are left out.
+//! - Judged: accepted messages, and answered joins and departures, of conversations that were read whole;
+//!   accepted messages on devices.
 //! - Excused: what retention removed: below the first stored sequence, and `retention` or more behind
 //!   the head. Without `retention` in the header nothing is.
 //! - Broken by: a store that lacks the first, the last or any other entry that was accepted before the

@@ -1,6 +1,6 @@
 //! **Whoever is away is told.** A(m, q) of a message => for every member u at q who never departs later,
 //! other than the author: a device of u shows m or a read of u has it, or the push provider takes a
-//! notification (u, m); before `pushed_us` have passed since max(A, H).
+//! notification (u, m). It is due when more than `pushed_us` have passed since max(A, H).
 //!
 //! - It does not matter why nobody showed m: no device of u ever connected, or a session that looked
 //!   alive had swallowed it.
@@ -9,6 +9,7 @@
 //!   of the member had shown.
 //! - Excused: as many as there are dead letters of a notification queue (`notify...`): these were given
 //!   up with a reason. Edits, deletions, joins and departures make no notification.
+//! - No bad choice: a notifier that forgets is a lost job, for which `every_message_accounted` has choices.
 //! - Broken by: a history whose pushes were removed. Not by: a member who comes back and reads.
 //!
 //! Streaming: 16 bytes per (user, conversation) with pushes; judged at the end.

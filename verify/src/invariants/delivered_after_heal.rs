@@ -4,7 +4,8 @@
 //! - Time without a session does not count, but neither does a new session or a new stream begin it
 //!   anew: a device that comes back again and again is late when its sessions together are too long.
 //!   Whether d ever got a stream of the conversation does not matter either.
-//! - d must see q as defined by `accepted_message_survives`.
+//! - d must see q as defined by `accepted_message_survives`; what a device shows is judged when it is
+//!   shown, whether or not it must see it, with u's last join before that.
 //! - Judged: entries shown after the heal, and at the end those that were not shown and are overdue.
 //! - Excused: what was not shown, and had less than that time before the users were last watched.
 //! - Broken by: a device that connects again, gets no stream of one conversation, and shows others.

@@ -3,12 +3,15 @@
 //! sequence of an edit or deletion of t that was seen anywhere, on every device that must see V, before
 //! it has been connected for more than `delivered_us` since max(V first seen, H, its user's last join).
 //!
-//! - d must see V as defined by `accepted_message_survives`.
+//! - d must see V as defined by `accepted_message_survives`. "First seen" is by anybody, in the final read
+//!   at the latest.
 //! - Judged: edits and deletions shown, and at the end the newest version of each edited message on each
 //!   device that had the time.
 //! - Excused: nothing.
 //! - Broken by: an edit that is shown after a later one; a device that never shows the last one. Not by:
 //!   an edit that is shown after a deletion of another message.
+//! - No bad choice: an edit is an entry of the log, so versions part only where logs part, for which
+//!   `conversation_order_agrees` and `no_gap_in_sequence` have choices.
 //!
 //! Streaming: one small record per edited message and per (device, edited message); messages that
 //! nobody edits cost nothing.

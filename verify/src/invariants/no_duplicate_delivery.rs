@@ -1,11 +1,12 @@
 //! **Nothing is delivered twice.** A device shows each (conversation, sequence) at most once; within
-//! one stream no sequence arrives that lies behind what has arrived in it or behind which it began; and
-//! no message (author, id) is seen under two sequences.
+//! one stream nothing arrives at or below a sequence that has arrived in it or behind which it began; and
+//! no message (author, id) is seen under two sequences of its conversation.
 //!
+//! - What was received without being shown has arrived, too; without a stream nothing may arrive.
 //! - Judged: entries shown, and entries received that were not shown.
 //! - Excused: nothing.
-//! - Broken by: a stream that carries 5, 6, 5. Not by: a device that reads 5 from the backlog after it
-//!   was shown.
+//! - Broken by: a stream that carries 5, 6, 5. Not by: a new stream that begins behind 4 on a device
+//!   that has shown 6, and carries 5 and 6 again, which the device drops.
 //!
 //! Streaming: what a device has shown is a set of intervals (one interval, 16 bytes, in a sound run);
 //! the ledger holds the sequence under which each send was first seen.

@@ -3,6 +3,7 @@
 //! - Judged: starts of processes whose panic the observer would notice. In the simulator these are all
 //!   of them; in a real run those of a cluster that was started for it; with `--target` none.
 //! - Excused: nothing: a panic is a bug of the cluster also while a fault is active.
+//! - No bad choice: a choice that panics would be a bug, not a design.
 //! - Broken by: a store node that panics while its disk is full. Not by: a node that is killed.
 //!
 //! Streaming: a counter.

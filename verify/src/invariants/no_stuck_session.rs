@@ -1,21 +1,24 @@
 //! **No session is stuck.** Whatever a device waits for comes within `stuck_us`, counted from
 //! max(the beginning of the wait, H):
 //!
-//! - a session: since it lost one, said goodbye, failed to get one, or since the users began to connect;
-//! - a stream of a conversation: since its session began, its user joined, or the stream ended, within
-//!   one session;
-//! - word of a send, edit or deletion: since the invocation or the last word (a refusal for now), with
-//!   time without a session left out;
+//! - a session: since it lost one, said goodbye, failed to get one, or since the users began to connect
+//!   (`warm_up`);
+//! - a stream of a conversation of which its user is a member after all that is known: since its session
+//!   began, its user last joined, or the stream ended, within one session;
+//! - word of a send, edit or deletion (an answer to the device that sent it): since the invocation or
+//!   the last word (a refusal for now), with time without a session left out; no longer when the device
+//!   gave it up (`unanswered` before `settle`);
 //! - the answer to a read (entries or an error), within one session;
-//! - an accepted entry that it must see and has not shown: since the acceptance and the last progress.
-//!   Progress is a welcome, a stream's beginning or end, an entry, an answer, an error, a close: being
-//!   told that something is wrong is not being stuck.
+//! - an accepted entry that it must see and has not shown: since the acceptance and the device's last
+//!   progress. Progress is a welcome, a failed attempt, a stream's beginning or end, an entry of a
+//!   stream, an answer, an error, a close: being told that something is wrong is not being stuck.
 //!
-//! Devices of the users who stay away (`offline_users`) wait for nothing. Users whom the scenario makes
-//! slow are left out.
+//! For a session all time counts, for everything else the time for which the device is connected. Devices
+//! of the users who stay away (`offline_users`; in a history of format 1, of whom no device ever
+//! connected) wait for nothing. Users whom the scenario makes slow are left out.
 //!
 //! - Judged: waits that ended after the heal, and at the end those that go on.
-//! - Excused: nothing. A wait that began less than `stuck_us` before the users were last watched is not
+//! - Excused: nothing. A user whose departure was asked for without an answer is no certain member. A wait that began less than `stuck_us` before the users were last watched is not
 //!   judged.
 //! - Broken by: a device that says goodbye and never comes back; a conversation that is attached to
 //!   nobody; a read without an answer. Not by: a device that loses its session every few seconds, and

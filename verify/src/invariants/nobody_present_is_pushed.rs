@@ -2,15 +2,18 @@
 //! accepted or seen message, u is a member at its sequence and not its author; and not: a device of u had
 //! the conversation's stream in one session from before S(m) until the notification, and showed m in
 //! that session. All notifications of one (u, m) carry one idempotency key; and one that was taken
-//! comes again only as often as its answer or its job may have been lost: five times (the attempts at
+//! is taken again only as often as its answer or its job may have been lost: five times (the attempts at
 //! one job) for each fault on a notifier, a broker or a client host (they carry the provider), once for
 //! each other fault, that was active since `stuck_us` before it was taken first.
 //!
+//! - That m is no message, or that u is no member, is judged where the log was read whole and retention
+//!   left it; or where m was seen or accepted and is an edit, a deletion or a change of membership.
 //! - Judged: notifications handed to the provider.
 //! - Excused: presence of users whom the scenario makes slow (their session may have ended before they
 //!   notice), presence in a history of format 1 (clusters of that time pushed to whoever was there after
 //!   a store's restart), and where S(m) is not known, since m was accepted after its device had given
 //!   it up; a key of a notification that lies more than 65,536 others back.
+//! - No bad choice: whether somebody is present is asked when a notification is due, and no option skips it.
 //! - Broken by: a notification of a message that no conversation has; the same one five times. Not by: a
 //!   notification to a user who comes back just then.
 //!

@@ -1,14 +1,15 @@
 //! **One owner per partition.** Epochs never fall with rising sequence in a conversation; one epoch of
 //! a partition names one owner only, in everything that names both (entries, answers, `owner`); what
-//! was invoked after anything of epoch e was seen in a partition is accepted under e or a later epoch,
-//! in whichever of its conversations; and at the end no store node says that it owns a partition under
-//! an epoch that is older than one seen before the final reads.
+//! was invoked at a later time than anything of epoch e was seen in a partition is accepted under e or a
+//! later epoch, in whichever of its conversations; and after the phase `judge` began no store node says
+//! that it owns a partition under an epoch that is older than one seen before that time.
 //!
 //! - Judged: epochs named.
 //! - Excused: nothing.
 //! - Broken by: an owner that goes on accepting in one conversation after its successor was seen in
 //!   another of the same partition. Not by: an acceptance under the old epoch of a message that was
 //!   invoked before the new one was seen, however late the answer arrives.
+//! - No bad choice: fencing by epochs is not optional; a store that ignores its epoch is not this store.
 //!
 //! Streaming: per conversation the range of sequences of each epoch, and per partition the owner of
 //! each epoch and when it was first seen: they grow with changes of ownership, not with messages.

@@ -1,16 +1,19 @@
-//! **Only the authorised are accepted.** A(m, q) => the sender's token was valid when m was invoked,
-//! the sender is a member of the conversation at q, and if m edits or deletes a message, the sender is
-//! that message's author. And a session that began before its user's tokens were revoked shows nothing
-//! that was invoked when they had been revoked for too long.
+//! **Only the authorised are accepted.** A message is accepted (by any answer) => its sender's token was
+//! valid when it was invoked. A(m, q) => the sender is a member of the conversation at q. An edit or a
+//! deletion is seen => it is by the author of what it changes. And a session that began before its
+//! user's tokens were revoked shows nothing that was invoked when they had been revoked for too long.
 //!
-//! - A token is valid until the time without an active fault since the revocation exceeds
-//!   `revocation_us` (while a fault is active the cluster may not have heard of it), and again from the
-//!   moment when the user was granted a new one.
-//! - Judged: answers, edits and deletions seen.
+//! - Tokens have been revoked for too long when more than `revocation_us` have passed since the
+//!   revocation and since the end of the last fault, and no fault is active (while one is, the cluster
+//!   may not have heard of it); until the user is granted a new one. What faults are known counts: for
+//!   an answer those before the invocation, for what is shown those before the showing.
+//! - The author of an entry is who was first seen or told as its author, before the change is seen.
+//! - Judged: answers, edits and deletions seen, and entries shown on such sessions.
 //! - Excused: where the log was not read and no join is known, or a change was asked for without an
 //!   answer, membership is not judged.
 //! - Broken by: an edit by another member. Not by: a message that was invoked before the revocation and
 //!   accepted after it.
+//! - No bad choice: no option lets a gateway skip the check of a token, or the owner that of a member.
 //!
 //! Streaming: the time of revocation per user, 8 bytes, and the author of each sequence, 4 bytes;
 //! membership is judged at the end, when all joins and departures are known.

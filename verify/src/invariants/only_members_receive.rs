@@ -1,15 +1,16 @@
 //! **Only members receive.** D(d, m, q), an entry received and dropped, or an answer to a read that
 //! contains q => the user of d is a member at q: joined <= q < left.
 //!
-//! - Judged: entries shown and read.
+//! - Judged: entries shown, received and read.
 //! - Excused: where the log was not read and no join is known, or a change was asked for without an
 //!   answer, a sequence is not judged.
 //! - Broken by: a device that shows what came after its user had left. Not by: one that shows the
 //!   entry of its user's own join.
+//! - No bad choice: membership is an entry of the log that is served, and no option lets a gateway or
+//!   the owner overlook it.
 //!
-//! Joins and departures are learned from entries and from `member_changed`, often later than what
-//! they forbid; so all is judged at the end. Streaming: the intervals that each device has shown, 16
-//! bytes.
+//! Streaming: joins and departures are learned from entries and from `member_changed`, often later than
+//! what they forbid; so all is judged at the end. The intervals that each device has shown, 16 bytes.
 
 use super::{Check, about_entry};
 use crate::ground::intervals::Intervals;

@@ -1,6 +1,6 @@
 //! **Own messages are visible.** After A(m, q), a read of the conversation that a device of the same
-//! user begins names a head of at least q, and contains m if it covers q (unless retention removed
-//! it).
+//! user begins names a head of at least q, and contains an entry at q if it covers q and the user is a
+//! member at q (unless retention removed it).
 //!
 //! - A read covers what lies behind `after` up to its last entry, or up to the head if it is whole.
 //! - Judged: reads of a user to whom an own message had been accepted.

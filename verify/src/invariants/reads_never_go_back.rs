@@ -1,8 +1,10 @@
 //! **Reads never go back.** Let f be the highest sequence of a conversation that any device of a user
-//! has shown, read, or was told of (as an answer to an own send, or as a head). A read that begins
-//! then names a head of at least f, and contains every entry up to f that it covers and that the user
-//! may see. And the head of the final read is not below the highest f of all users when it began.
+//! has shown, received, read, or was told of (in an answer to a send, or as the head of a read). A read
+//! that begins then names a head of at least f, and contains every entry up to f that it covers and at
+//! which the user is a member. And the head of the final read, if it is whole, is not below the highest
+//! f of all users when it began.
 //!
+//! - What a read covers is defined by `own_message_visible`; what retention removed may be missing.
 //! - `attached.head` is not judged: a gateway may attach a second device to a stream that lags behind,
 //!   and the device loses nothing by that (what it shows is judged by `no_gap_in_sequence`).
 //! - Judged: reads, and conversations that were read whole at the end.
