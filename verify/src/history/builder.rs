@@ -36,7 +36,7 @@ pub struct Builder {
     pub(super) logs: Vec<Vec<Seen>>,
     /// Highest shown per (device slot, conversation); `None`: never attached.
     pub(super) cursors: Vec<Vec<Option<u64>>>,
-    pub(super) open: Vec<bool>,
+    pub(super) is_open: Vec<bool>,
     pub(super) next_message: Vec<u64>,
     pub(super) sessions: u64,
     pub(super) epoch: u64,
@@ -80,7 +80,7 @@ impl Builder {
             at: 0,
             logs: vec![Vec::new(); conversations as usize],
             cursors: vec![vec![None; conversations as usize]; slots],
-            open: vec![false; slots],
+            is_open: vec![false; slots],
             next_message: vec![1; users as usize],
             sessions: 0,
             epoch: 1,
@@ -143,23 +143,28 @@ impl Builder {
 
     /// A device connects and attaches everything.
     pub fn connect(mut self, user: u64, device: u32) -> Self {
-        self.sessions += 1;
-        let session = SessionId(self.sessions);
-        let who = self.device(user, device);
-        let slot = self.slot(who);
-        self.open[slot] = true;
-        self = self.push(What::Opened {
-            device: who,
-            gateway: GatewayId(1),
-            incarnation: Incarnation(1),
-            session,
-        });
+        self = self.open(user, device);
         for conversation in 1..=u64::from(self.header.conversations) {
             if self.is_member(user, conversation) {
                 self = self.attach(user, device, conversation);
             }
         }
         self
+    }
+
+    /// A device connects and attaches nothing yet.
+    pub fn open(mut self, user: u64, device: u32) -> Self {
+        self.sessions += 1;
+        let session = SessionId(self.sessions);
+        let who = self.device(user, device);
+        let slot = self.slot(who);
+        self.is_open[slot] = true;
+        self.push(What::Opened {
+            device: who,
+            gateway: GatewayId(1),
+            incarnation: Incarnation(1),
+            session,
+        })
     }
 
     /// A conversation's stream begins behind the device's cursor, or at the head.
@@ -181,7 +186,7 @@ impl Builder {
     pub fn lose(mut self, user: u64, device: u32) -> Self {
         let device = self.device(user, device);
         let slot = self.slot(device);
-        self.open[slot] = false;
+        self.is_open[slot] = false;
         self.push(What::Closed { device, code: 0 })
     }
 
@@ -240,7 +245,7 @@ impl Builder {
 
     /// Whether the device has a session.
     pub fn is_open(&self, user: u64, device: u32) -> bool {
-        self.open[self.slot(self.device(user, device))]
+        self.is_open[self.slot(self.device(user, device))]
     }
 
     /// Whether the user is a member now.

@@ -98,7 +98,7 @@ impl Builder {
     pub fn deliver_to(mut self, user: u64, device: u32, conversation: u64) -> Self {
         let slot = self.slot(self.device(user, device));
         let Some(cursor) = self.cursors[slot][conversation as usize - 1] else { return self };
-        if self.open[slot] {
+        if self.is_open[slot] {
             for sequence in cursor + 1..=self.head(conversation) {
                 if self.was_member(user, conversation, sequence) {
                     self = self.show(user, device, conversation, sequence);

@@ -8,23 +8,39 @@
 //! - Broken by: a stream that carries 5, 6, 5. Not by: a new stream that begins behind 4 on a device
 //!   that has shown 6, and carries 5 and 6 again, which the device drops.
 //!
-//! Streaming: what a device has shown is a set of intervals (one interval, 16 bytes, in a sound run);
-//! the ledger holds the sequence under which each send was first seen.
+//! Streaming: what a device has shown is a set of intervals (one interval, 16 bytes, in a sound run); of a
+//! stream that began further back than the device had got, how far it has come; the ledger holds the sequence under which each send was first seen.
 
 use super::{Check, about_entry};
-use crate::ground::{Ground, Step};
+use crate::ground::{Ground, Step, short};
 use crate::history::event::{Event, What};
 use crate::tally::Tally;
+use std::collections::BTreeMap;
 
 #[derive(Default)]
-pub(crate) struct Invariant;
+pub(crate) struct Invariant {
+    /// How far the present stream of a (device, conversation) has come, where that is not as far as the
+    /// device: it began further back.
+    arrived: BTreeMap<u32, u32>,
+}
 
 impl Check for Invariant {
     fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, tally: &mut Tally) {
+        if let What::Attached { from, .. } = event.is {
+            self.arrived.remove(&step.pair);
+            if short(from) < step.before.last {
+                self.arrived.insert(step.pair, short(from));
+            }
+            return;
+        }
         let Some(entry) = super::entry_of(&event.is) else { return };
         let shown = matches!(event.is, What::Shown { .. });
-        let again = matches!(event.is, What::Received { .. });
-        tally.judged += u64::from(shown || again);
+        let received = matches!(event.is, What::Received { .. });
+        tally.judged += u64::from(shown || received);
+        let again = received && self.was_here(ground, step);
+        if shown || received {
+            self.arrives(step, received);
+        }
         if again {
             tally.violated(ground, about_entry(step, entry), || {
                 format!(
@@ -64,10 +80,30 @@ impl Check for Invariant {
     }
 }
 
+impl Invariant {
+    fn so_far(&self, step: &Step) -> u32 {
+        self.arrived.get(&step.pair).copied().unwrap_or(step.before.last)
+    }
+
+    /// Whether an entry had arrived in its stream before, or lies behind its beginning.
+    fn was_here(&self, ground: &Ground, step: &Step) -> bool {
+        !ground.is_attached(step.pair) || step.sequence <= self.so_far(step)
+    }
+
+    fn arrives(&mut self, step: &Step, received: bool) {
+        if received || self.arrived.contains_key(&step.pair) {
+            let arrived = self.so_far(step).max(step.sequence);
+            self.arrived.insert(step.pair, arrived);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::history::What;
     use crate::history::builder::Builder;
     use crate::invariants::tests::{clean, violated};
+    use protocol::{ConversationId, Sequence};
 
     const NAME: &str = "no_duplicate_delivery";
 
@@ -84,6 +120,27 @@ mod tests {
     fn a_sequence_shown_twice_is_noticed_also_after_a_reconnect() {
         violated(NAME, &talk().show(2, 1, 1, 3).finish());
         violated(NAME, &talk().say(1, 1).lose(2, 1).connect(2, 1).show(2, 1, 1, 3).finish());
+    }
+
+    #[test]
+    fn a_stream_may_begin_further_back_and_carries_nothing_twice() {
+        let entry = |run: &Builder, sequence: usize| run.log(1)[sequence - 1];
+        let device = talk().device(2, 1);
+        let received = |run: Builder, sequence| {
+            let entry = entry(&run, sequence);
+            run.push(What::Received { device, entry })
+        };
+        let back = || {
+            let (conversation, from, head) = (ConversationId(1), Sequence(2), Sequence(4));
+            let again = talk().say(1, 1).lose(2, 1).open(2, 1);
+            again.push(What::Attached { device, conversation, from, head })
+        };
+        clean(NAME, &received(received(back(), 3), 4).say(1, 1).finish());
+        violated(NAME, &received(received(back(), 3), 3).finish());
+        violated(NAME, &received(back(), 2).finish());
+        violated(NAME, &received(talk(), 3).finish());
+        let without_stream = talk().lose(2, 1).open(2, 1);
+        violated(NAME, &received(without_stream, 3).finish());
     }
 
     #[test]

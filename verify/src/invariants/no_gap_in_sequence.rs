@@ -192,8 +192,8 @@ impl Check for Invariant {
 impl Invariant {
     /// Whether the stream that ends now began in this session. Otherwise there was none to show anything.
     fn ends_its_stream(&self, ground: &Ground, step: &Step) -> bool {
-        let session = ground.devices[step.device].session;
-        step.before.known && step.before.session == session && session > 0
+        let device = &ground.devices[step.device];
+        step.before.known && device.open && step.before.session == device.session
     }
 }
 

@@ -94,7 +94,7 @@ impl Check for Invariant {
             }
             What::Shown { .. } if step.log.acked != 0 && !step.was_shown => {
                 let since = step.log.acked_at;
-                if step.before.session == ground.devices[step.device].session
+                if ground.is_attached(step.pair)
                     && step.before.attached_at < since
                     && let Some(side) = self.side(ground, since)
                 {

@@ -31,7 +31,8 @@ impl Book<'_> {
             if device_of(earlier.is) != Some(device) {
                 continue;
             }
-            if matches!(earlier.is, What::Opened { .. }) {
+            let is_closed = matches!(earlier.is, What::Closed { .. }) && number < self.watched_to();
+            if is_closed || matches!(earlier.is, What::Opened { .. }) {
                 stream.began = None;
             }
             if conversation_of(earlier.is) != Some(conversation) {
