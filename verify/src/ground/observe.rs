@@ -119,15 +119,20 @@ impl Ground {
             }
             What::Revoked { user } => self.revoked[user.0 as usize - 1] = now,
             What::Granted { user } => self.revoked[user.0 as usize - 1] = u64::MAX,
-            What::Pushed { user, sequence, taken: true, .. } => {
+            What::Pushed { user, sequence, taken, .. } => {
                 let who = self.pairs.who(user.0 as u32 - 1, step.conversation as u32);
+                if !taken {
+                    return;
+                }
                 let pushed = &mut self.pairs.whos[who as usize].pushed;
                 step.was_pushed = pushed.contains(short(*sequence));
                 pushed.insert(short(*sequence));
             }
             What::GeneratorLimited { limit, times } => self.run.generator_limited(limit, *times),
             What::Stopped { why } => self.run.stopped(why, now),
-            What::StoredBegan { .. } => self.logs[step.conversation].read_began = Some(now),
+            What::StoredBegan { .. } => {
+                self.logs[step.conversation].read_began.get_or_insert(now);
+            }
             What::Requeued { author, message } => {
                 self.mark(step, *author, *message, fate::REQUEUED);
             }
@@ -263,12 +268,13 @@ impl Ground {
         step.log = self.logs[step.conversation].get(at);
         self.mark(step, device.user, message, fate::ACCEPTED);
         step.answered = self.devices[step.device].answer(message.0);
+        self.raise_log_floor(step.conversation, at, device.user);
+        self.raise_floor(step.who, at);
         let Some((place, before)) = step.send else { return };
         step.print = before.print;
-        if before.conversation as usize == step.conversation {
-            if before.acked == 0 {
-                self.ledger.get_mut(place).acked = at;
-            }
+        // A(m, q) is the first answer; another one is a contradiction, which has a claim of its own.
+        if before.conversation as usize == step.conversation && [0, at].contains(&before.acked) {
+            self.ledger.get_mut(place).acked = at;
             let log = &mut self.logs[step.conversation];
             log.acked_head = log.acked_head.max(at);
             let entry = log.get_mut(at);
@@ -281,10 +287,9 @@ impl Ground {
                     entry.author = device.user.0 as u32;
                 }
             }
+            let who = &mut self.pairs.whos[step.who as usize];
+            who.own = who.own.max(at);
         }
-        self.raise_log_floor(step.conversation, at, device.user);
-        let who = &mut self.pairs.whos[step.who as usize];
-        (who.own, who.floor) = (who.own.max(at), who.floor.max(at));
         let devices = self.header.devices_per_user as usize;
         let first = step.device - step.device % devices;
         for device in first..first + devices {
@@ -396,6 +401,7 @@ impl Ground {
             }
             Sighting::Received => {
                 self.progress(step);
+                self.raise_floor(step.who, at);
             }
             Sighting::Stored => {}
         }

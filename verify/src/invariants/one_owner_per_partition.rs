@@ -52,9 +52,10 @@ pub(crate) struct Invariant {
 impl Check for Invariant {
     fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, tally: &mut Tally) {
         let (epoch, owner) = match &event.is {
-            What::Shown { entry, .. } | What::Read { entry, .. } | What::Stored { entry } => {
-                (entry.epoch, entry.owner)
-            }
+            What::Shown { entry, .. }
+            | What::Received { entry, .. }
+            | What::Read { entry, .. }
+            | What::Stored { entry } => (entry.epoch, entry.owner),
             What::Accepted { epoch, owner, .. } => (*epoch, *owner),
             What::Owner { partition, owner, epoch } => {
                 tally.judged += 1;

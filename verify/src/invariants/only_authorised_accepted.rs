@@ -46,7 +46,10 @@ impl Check for Invariant {
                     });
                 }
             }
-            What::Shown { entry, .. } | What::Read { entry, .. } | What::Stored { entry } => {
+            What::Shown { entry, .. }
+            | What::Received { entry, .. }
+            | What::Read { entry, .. }
+            | What::Stored { entry } => {
                 self.author(ground, step, entry, tally);
                 if matches!(event.is, What::Shown { .. }) {
                     self.served(ground, step, entry, tally);

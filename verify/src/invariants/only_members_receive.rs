@@ -27,12 +27,21 @@ const MOST_EARLY: usize = 64;
 
 #[derive(Default)]
 pub(crate) struct Invariant {
+    /// What arrived without being shown, by user and conversation. There is none in most runs.
+    dropped: BTreeMap<u32, Intervals>,
     early: BTreeMap<(u32, u32), Evidence>,
 }
 
 impl Check for Invariant {
     fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, _: &mut Tally) {
-        let (What::Shown { entry, .. } | What::Read { entry, .. }) = &event.is else { return };
+        let (What::Shown { entry, .. } | What::Received { entry, .. } | What::Read { entry, .. }) =
+            &event.is
+        else {
+            return;
+        };
+        if matches!(event.is, What::Received { .. }) {
+            self.dropped.entry(step.who).or_default().insert(step.sequence);
+        }
         if ground.standing(step.who, step.sequence) == Standing::Outside
             && self.early.len() < MOST_EARLY
         {
@@ -48,6 +57,9 @@ impl Check for Invariant {
         }
         for (who, state) in (0..).zip(&ground.pairs.whos) {
             self.judge(ground, who, &state.read, tally);
+        }
+        for (who, dropped) in std::mem::take(&mut self.dropped) {
+            self.judge(ground, who, &dropped, tally);
         }
     }
 }

@@ -66,7 +66,7 @@ impl Check for Invariant {
                 tally.judged += 1;
                 let at = sequence(record);
                 let (before, high) = highest.entry(record.conversation).or_default();
-                if *high <= at {
+                if *high < at {
                     (*before, *high) = (record.id, at);
                     continue;
                 }

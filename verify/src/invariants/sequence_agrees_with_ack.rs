@@ -41,7 +41,10 @@ impl Check for Invariant {
                     return;
                 }
             }
-            What::Shown { .. } | What::Read { .. } | What::Stored { .. } => {
+            What::Shown { .. }
+            | What::Received { .. }
+            | What::Read { .. }
+            | What::Stored { .. } => {
                 let same = |conversation| conversation as usize == step.conversation;
                 let told = step.send.filter(|(_, r)| r.acked != 0 && same(r.conversation));
                 tally.judged += u64::from(step.log.acked != 0 || told.is_some());

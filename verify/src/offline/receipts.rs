@@ -1,7 +1,6 @@
 //! The cursors of members: as devices send and display them, and as the store keeps them.
 
 use super::book::Book;
-use super::members::Membership;
 use crate::history::event::What;
 use protocol::ConversationId;
 
@@ -69,11 +68,9 @@ fn exceeds(
     lasts.max().is_some_and(|last| delivered > last)
 }
 
-/// Whether a user certainly never was a member.
+/// Whether a user certainly never joined.
 fn is_stranger(book: &Book<'_>, user: u64, conversation: ConversationId) -> bool {
     let end = book.lines.len();
     let joined = book.changes(user, conversation, end).iter().any(|change| change.joined);
-    !joined
-        && book.final_read(conversation).is_some_and(|read| read.first <= 1)
-        && book.membership(user, conversation, 0) != Membership::Member
+    !joined && book.final_read(conversation).is_some_and(|read| read.first <= 1)
 }

@@ -16,15 +16,24 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use verify::history::builder::History;
 use verify::history::event::Event;
-use verify::{CATALOGUE, Judge, JudgeOptions, offline};
+use verify::{CATALOGUE, Finding, Judge, JudgeOptions, offline};
 
-fn streamed(history: &History) -> Vec<(&'static str, bool)> {
-    let options = JudgeOptions { may_be_idle: Vec::new(), evidence_max: 2 };
+/// Of each invariant the first piece of evidence, if it is violated.
+fn evidence(history: &History) -> Vec<(&'static str, Option<String>)> {
+    let options = JudgeOptions { may_be_idle: Vec::new(), evidence_max: 1 };
     let mut judge = Judge::new(&history.header, options);
     history.events.iter().for_each(|event| judge.observe(event));
     let findings = judge.finish().findings;
     let names = CATALOGUE.iter().map(|claim| claim.name);
-    names.zip(findings).map(|(name, finding)| (name, finding.violations > 0)).collect()
+    let first = |finding: Finding| {
+        (finding.violations > 0)
+            .then(|| finding.evidence.first().map_or_else(String::new, |first| first.what.clone()))
+    };
+    names.zip(findings).map(|(name, finding)| (name, first(finding))).collect()
+}
+
+fn alarms(history: &History) -> Vec<(&'static str, String)> {
+    evidence(history).into_iter().filter_map(|(name, what)| Some((name, what?))).collect()
 }
 
 fn lines(history: &History) -> String {
@@ -34,11 +43,12 @@ fn lines(history: &History) -> String {
 
 fn disagreements(history: &History) -> Vec<String> {
     let brute: Vec<_> = offline::judge(&history.header, &history.events);
-    streamed(history)
+    evidence(history)
         .into_iter()
         .filter_map(|(name, stream)| {
             let (_, brute) = brute.iter().find(|(other, _)| *other == name).expect("judged");
-            (stream != *brute).then(|| format!("{name}: streaming {stream}, brute force {brute}"))
+            (stream.is_some() != *brute)
+                .then(|| format!("{name}: streaming {stream:?}, brute force {brute}"))
         })
         .collect()
 }
@@ -56,7 +66,7 @@ proptest! {
         healed_at in 0_usize..40,
     ) {
         let history = sound(&deeds, healed_at, true);
-        let alarms: Vec<_> = streamed(&history).into_iter().filter(|(_, violated)| *violated).collect();
+        let alarms = alarms(&history);
         prop_assert!(alarms.is_empty(), "{alarms:?}\n{}", lines(&history));
         prop_assert_eq!(disagreements(&history), Vec::<String>::new(), "{}", lines(&history));
     }
@@ -71,7 +81,7 @@ proptest! {
         for lack in &lacks {
             take(&mut history.events, lack);
         }
-        let alarms: Vec<_> = streamed(&history).into_iter().filter(|(_, violated)| *violated).collect();
+        let alarms = alarms(&history);
         prop_assert!(alarms.is_empty(), "{alarms:?} {lacks:?}\n{}", lines(&history));
         prop_assert_eq!(disagreements(&history), Vec::<String>::new(), "{}", lines(&history));
     }
@@ -109,8 +119,7 @@ fn the_breakages_reach_every_invariant() {
         for breakage in &breakages {
             apply(&mut history.events, breakage);
         }
-        let violated: Vec<_> =
-            streamed(&history).into_iter().filter(|(_, violated)| *violated).collect();
+        let violated = alarms(&history);
         untouched.retain(|name| !violated.iter().any(|(other, _)| other == name));
         if untouched.is_empty() {
             return;
