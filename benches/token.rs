@@ -39,14 +39,15 @@ fn keyring(key: &KeyPair) -> Keyring {
         revocations: (1..=REVOKED)
             .map(|user| UserRevocation { user: UserId(user), epoch: 1 })
             .collect(),
+        logins: Vec::new(),
         next: REVOKED,
         more: false,
     };
     let mut keyring = Keyring::default();
     // The first page only names the key; it is read again when the key is known.
-    assert_eq!(keyring.learn_revocations(&page), Learned::KeysMissing);
+    assert_eq!(keyring.learn_revocations(&page, 0), Learned::KeysMissing);
     keyring.learn_keys(&JwkSet { keys: vec![key.public().clone()] });
-    assert_eq!(keyring.learn_revocations(&page), Learned::Everything);
+    assert_eq!(keyring.learn_revocations(&page, 0), Learned::Everything);
     keyring
 }
 
@@ -59,6 +60,7 @@ fn token(key: &KeyPair) -> String {
         exp: 3_600,
         iat: 0,
         jti: "0123456789abcdef".to_owned(),
+        sid: None,
         scope: "chat".to_owned(),
         uid: Some(4_711),
         rev: 1,

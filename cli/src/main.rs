@@ -47,9 +47,11 @@ fn main() -> ExitCode {
         }
     };
     console::start_logging();
-    match arguments.command.execute() {
-        Ok(status) => ExitCode::from(status),
-        Err(error) => {
+    // The panic has said what it is; whoever reads the status learns that nothing was found out.
+    match std::panic::catch_unwind(|| arguments.command.execute()) {
+        Err(_) => ExitCode::from(2),
+        Ok(Ok(status)) => ExitCode::from(status),
+        Ok(Err(error)) => {
             let status = if error.is::<opening::WrongUse>() { USAGE } else { 2 };
             console::error(&format!("{error:#}"));
             ExitCode::from(status)

@@ -2,13 +2,14 @@
 
 use crate::opening::WrongUse;
 use anyhow::Context;
+use ports::entered;
 use report::{Measurements, Run, Took};
 use scenarios::Scenario;
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use verify::history::{Event, Header, What, Writer};
+use std::sync::{Arc, Mutex};
+use verify::history::{Event, Header, Writer};
 use verify::{Judge, JudgeOptions, Verdict};
 
 /// Pieces of evidence per invariant.
@@ -25,7 +26,6 @@ pub struct Observation {
     writer: Option<Writer<BufWriter<File>>>,
     out: Option<PathBuf>,
     failure: Option<String>,
-    last_us: u64,
 }
 
 /// An observation that is shared with the thread of the run.
@@ -79,7 +79,6 @@ impl Shared {
             writer,
             out: out.map(Path::to_owned),
             failure: None,
-            last_us: 0,
         })))))
     }
 
@@ -87,31 +86,22 @@ impl Shared {
     pub fn sink(&self) -> Box<dyn FnMut(&Event) + Send> {
         let shared = self.clone();
         Box::new(move |event| {
-            let mut observation = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut observation = entered(shared.0.lock());
             if let Some(observation) = observation.as_mut() {
                 observation.observe(event);
             }
         })
     }
 
-    /// The run goes no further: what it has not seen yet, it will not see.
-    pub fn stop(&self, why: &str) {
-        let mut observation = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(observation) = observation.as_mut() {
-            let is = What::Stopped { why: why.into() };
-            observation.observe(&Event { at: observation.last_us, is });
-        }
-    }
-
     /// Violations so far.
     pub fn violations(&self) -> u64 {
-        let observation = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let observation = entered(self.0.lock());
         observation.as_ref().map_or(0, |observation| observation.judge.violations_so_far())
     }
 
     /// The run is over: judges, and writes the report into its folder.
     pub fn conclude(&self, circumstances: Circumstances<'_>) -> anyhow::Result<Concluded> {
-        let observation = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let observation = entered(self.0.lock()).take();
         observation.context("a run is concluded once")?.conclude(circumstances)
     }
 }
@@ -128,7 +118,6 @@ fn open_history(out: &Path, header: &Header) -> anyhow::Result<Writer<BufWriter<
 
 impl Observation {
     fn observe(&mut self, event: &Event) {
-        self.last_us = event.at;
         if let Some(writer) = &mut self.writer
             && let Err(error) = writer.write(event)
         {

@@ -8,12 +8,12 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Request, Response, StatusCode};
 use link::http_server::{HttpOptions, serve_http};
-use ports::{Machine, Shutdown};
+use ports::{Machine, Shutdown, entered};
 use protocol::{ConversationId, Sequence, UserId};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use verify::history::What;
 
 /// Where the provider of a simulated run listens.
@@ -80,7 +80,7 @@ async fn take(
         "" => 0,
         key => body::hash(key).max(1),
     };
-    let taken = !state.lock().unwrap_or_else(PoisonError::into_inner).refuses(notification);
+    let taken = !entered(state.lock()).refuses(notification);
     recorder.record(What::Pushed { user, conversation, sequence, key, taken });
     answer(if taken { StatusCode::NO_CONTENT } else { StatusCode::SERVICE_UNAVAILABLE })
 }

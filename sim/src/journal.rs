@@ -1,13 +1,20 @@
 //! Where everything that happens in a run is written down, in the order in which it happened.
 
+use crate::machine::pulse::Host;
 use loadgen::Recorder;
+use ports::entered;
+use ports::panics::Panicked;
 use protocol::{GatewayId, UserId};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
+use verify::history::event::Phase;
 use verify::history::{Event, What};
 
 /// Takes the events of a run.
 pub type Sink = Box<dyn FnMut(&Event) + Send>;
+
+/// Whose fault it is if what is no part of the cluster panics.
+pub const OWN_BUG: &str = "which is a bug of Fracas and not of the cluster";
 
 /// The journal of one run; clones are the same journal.
 #[derive(Clone)]
@@ -21,6 +28,7 @@ struct State {
     gateways: Vec<Option<GatewayId>>,
     failures: Vec<String>,
     notes: Vec<String>,
+    broken: Option<String>,
 }
 
 impl Journal {
@@ -34,6 +42,7 @@ impl Journal {
             gateways: vec![None; users as usize + 1],
             failures: Vec::new(),
             notes: Vec::new(),
+            broken: None,
         })))
     }
 
@@ -52,6 +61,33 @@ impl Journal {
     /// A process ended in a way that it should not.
     pub fn failed(&self, what: String) {
         self.lock().failures.push(what);
+    }
+
+    /// Nothing of a host runs any more: it panicked, or it spins. That is the cluster's fault, or that
+    /// of Fracas itself; in either case the run ends.
+    pub fn broke(&self, host: &Host, panicked: Panicked) {
+        let Host { name, is_node } = host;
+        let Panicked { message, place } = &panicked;
+        tracing::error!(host = &**name, %place, "panicked: {message}");
+        if *is_node {
+            let (message, place) = (message.as_str().into(), place.as_str().into());
+            self.record(What::NodePanicked { node: name.clone(), message, place });
+        } else {
+            self.failed(format!("{name} panicked, {OWN_BUG}: {message} ({place})"));
+        }
+        self.lock().broken.get_or_insert_with(|| format!("{name} panicked"));
+    }
+
+    /// The last events of a run that cannot write them itself.
+    pub fn end(&self) {
+        let why = self.broken().unwrap_or_default().into();
+        self.record_world(What::Stopped { why });
+        self.record_world(What::Phase(Phase::End));
+    }
+
+    /// Which host broke, if one did.
+    pub fn broken(&self) -> Option<String> {
+        self.lock().broken.clone()
     }
 
     /// What failed so far.
@@ -80,7 +116,7 @@ impl Journal {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        entered(self.0.lock())
     }
 }
 

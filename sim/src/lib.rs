@@ -7,9 +7,11 @@ pub mod faults;
 pub mod hooks;
 pub mod journal;
 pub mod machine;
+pub mod panics;
 pub mod run;
 pub mod seed;
 pub mod stall;
+pub mod story;
 pub mod world;
 
-pub use run::{Ended, Progress, run};
+pub use run::{Ended, Progress, Run, run};

@@ -1,29 +1,16 @@
-//! One run from beginning to end: set up, warm up, load under faults, heal, settle, judge.
+//! One run: a thread of its own for its story, and somebody who follows it from outside.
 
-use crate::faults::agenda::Agenda;
-use crate::faults::links::{Latency, LinkBoard};
-use crate::faults::target::Directory;
-use crate::faults::{Stage, random};
-use crate::journal::{Journal, Sink};
-use crate::machine::flow::Flows;
-use crate::world::{self, Builder, Hosts, Signals};
-use crate::{hooks, seed};
-use loadgen::Plan;
-use protocol::UserId;
-use rand_chacha::ChaCha8Rng;
+use crate::journal::{Journal, OWN_BUG, Sink};
+use crate::machine::pulse::Pulse;
+use crate::stall::{self, Stall};
+use crate::story::Story;
+use crate::{hooks, panics, seed};
+use ports::panics::Panicked;
 use scenarios::Scenario;
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::sync::watch;
-use verify::history::What;
 use verify::history::event::Phase;
-
-/// How long conversations may take to be made, and final reads to be done.
-const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The stack of a simulating thread: debug builds have large frames.
 const STACK: usize = 64 * 1024 * 1024;
@@ -52,227 +39,165 @@ pub struct Ended {
     pub notes: Vec<String>,
 }
 
+/// A run under way.
+pub struct Run {
+    progress: mpsc::Receiver<Progress>,
+    thread: JoinHandle<Ended>,
+    journal: Journal,
+    pulse: Pulse,
+}
+
 /// Runs a scenario on a thread of its own, in which everything is simulated. Events go to `sink`, on
-/// that thread; progress comes out of the channel, which closes with the run.
-pub fn run(
-    scenario: Arc<Scenario>,
-    seed: u64,
-    sink: Sink,
-) -> (mpsc::Receiver<Progress>, std::thread::JoinHandle<Ended>) {
-    let (progress, receiver) = mpsc::channel();
+/// that thread.
+pub fn run(scenario: Arc<Scenario>, seed: u64, sink: Sink) -> Run {
+    let (sender, progress) = mpsc::channel();
+    let (journal, pulse) = (Journal::new(scenario.users.count, sink), Pulse::default());
+    let (theirs, beats) = (journal.clone(), pulse.clone());
     let thread = std::thread::Builder::new().name("simulation".to_owned()).stack_size(STACK);
-    let handle = thread
+    let thread = thread
         .spawn(move || {
             hooks::enter(seed::derive(seed, "hooks"));
-            let ended = simulate(&scenario, seed, sink, &progress);
+            panics::enter();
+            let ended = simulate(&scenario, seed, &theirs, beats, &sender);
             hooks::leave();
             ended
         })
         .expect("the operating system has a thread for us");
-    (receiver, handle)
+    Run { progress, thread, journal, pulse }
+}
+
+impl Run {
+    /// Shows the progress of the run until its end. The thread of a run that stands still ends with
+    /// the process.
+    pub fn follow(self, show: impl FnMut(Progress)) -> Ended {
+        let Self { progress, thread, journal, pulse } = self;
+        let Some(stall) = stall::follow(&progress, &pulse, stall::PATIENCE, show) else {
+            return thread.join().unwrap_or_else(|_| Ended {
+                doubts: vec!["the simulating thread is gone".to_owned()],
+                ..Ended::default()
+            });
+        };
+        let mut ended =
+            Ended { simulated: stall.reached, notes: journal.notes(), ..Ended::default() };
+        ended.doubts.extend(tell_stall(&journal, stall));
+        ended
+    }
+}
+
+/// Records what can be said of a run that stands still; the doubt that remains.
+fn tell_stall(journal: &Journal, stall: Stall) -> Option<String> {
+    let after = stall.reached.as_secs_f64();
+    match stall.moment.running {
+        Some(host) if stall.stuck => {
+            let message = format!(
+                "it hangs: one of its tasks does not give way any more, since {after:.1} simulated s"
+            );
+            journal.broke(&host, Panicked { message, place: "unknown".to_owned() });
+            journal.end();
+            None
+        }
+        _ => Some(format!("the simulation stands still after {after:.1} simulated s, {OWN_BUG}")),
+    }
 }
 
 fn simulate(
     scenario: &Scenario,
     seed: u64,
-    sink: Sink,
+    journal: &Journal,
+    pulse: Pulse,
     progress: &mpsc::Sender<Progress>,
 ) -> Ended {
-    let journal = Journal::new(scenario.users.count, sink);
-    let story = catch_unwind(AssertUnwindSafe(|| {
-        let mut run = Run::new(scenario, seed, journal.clone(), progress.clone());
-        run.tell();
-        run.sim.elapsed()
-    }));
-    let mut ended =
-        Ended { doubts: journal.failures(), notes: journal.notes(), ..Ended::default() };
-    match story {
-        Ok(simulated) => ended.simulated = simulated,
-        Err(panic) => ended.doubts.push(format!("the simulation panicked: {}", words(&*panic))),
+    let told = panics::caught(|| {
+        let mut story = Story::new(scenario, seed, journal.clone(), pulse, progress.clone());
+        story.tell();
+        let elapsed = story.elapsed();
+        if journal.broken().is_some() {
+            // A process that died of a panic runs no destructors, which would find half a mutation.
+            std::mem::forget(story);
+        }
+        elapsed
+    });
+    match told {
+        Ok(simulated) => Ended { simulated, doubts: journal.failures(), notes: journal.notes() },
+        Err(Panicked { message, place }) => Ended {
+            doubts: vec![format!("the simulator panicked, {OWN_BUG}: {message} ({place})")],
+            ..Ended::default()
+        },
     }
-    ended
 }
 
-fn words(panic: &(dyn Any + Send)) -> String {
-    panic
-        .downcast_ref::<String>()
-        .cloned()
-        .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-        .unwrap_or_else(|| "without words".to_owned())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::pulse::Host;
+    use std::sync::Mutex;
+    use verify::history::What;
 
-struct Run<'a> {
-    scenario: &'a Scenario,
-    sim: turmoil::Sim<'static>,
-    hosts: Hosts,
-    board: LinkBoard,
-    journal: Journal,
-    agenda: Agenda,
-    random: ChaCha8Rng,
-    phase: watch::Sender<Phase>,
-    signals: Signals,
-    progress: mpsc::Sender<Progress>,
-    steps: u64,
-}
+    /// The events of a run in which this happens to a host while the conversations are made.
+    fn run_in_which(breaks: &Host, panicked: Panicked) -> (Vec<What>, Ended) {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/safety/smoke.toml");
+        let text = std::fs::read_to_string(file).unwrap();
+        let scenario = scenarios::parse(&text, file, &[]).unwrap();
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let sink = events.clone();
+        let sink: Sink = Box::new(move |event| sink.lock().unwrap().push(event.is.clone()));
+        let journal = Journal::new(scenario.users.count, sink);
+        let (progress, _receiver) = mpsc::channel();
+        panics::enter();
+        journal.broke(breaks, panicked);
+        let ended = simulate(&scenario, 1, &journal, Pulse::default(), &progress);
+        let events = events.lock().unwrap().clone();
+        (events, ended)
+    }
 
-impl<'a> Run<'a> {
-    fn new(
-        scenario: &'a Scenario,
-        seed: u64,
-        journal: Journal,
-        progress: mpsc::Sender<Progress>,
-    ) -> Self {
-        let (phase, phases) = watch::channel(Phase::SetUp);
-        let [is_set_up, is_read] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
-        let signals = Signals { phase: phases, is_set_up, is_read };
-        let network = scenario.network;
-        let at_rest = Latency { max: network.latency_max, min: network.latency_min };
-        let board = LinkBoard::new(at_rest);
-        let mut sim = world::simulation(scenario, seed, scenario.lasts() + PATIENCE * 3);
-        let builder = Builder {
-            scenario,
-            seed,
-            plan: Arc::new(Plan::new(scenario, seed)),
-            journal: journal.clone(),
-            board: board.clone(),
-            flows: Flows::default(),
-            signals: signals.clone(),
+    fn panicked() -> Panicked {
+        Panicked { message: "odd: 3".to_owned(), place: "a.rs:1:2".to_owned() }
+    }
+
+    #[test]
+    fn a_run_ends_in_good_order_when_a_node_panics() {
+        let node: Arc<str> = "store-1".into();
+        let (events, ended) = run_in_which(&Host { name: node.clone(), is_node: true }, panicked());
+        assert_eq!(ended.doubts, [""; 0], "it is the cluster's fault");
+        let told = What::NodePanicked {
+            node: node.clone(),
+            message: "odd: 3".into(),
+            place: "a.rs:1:2".into(),
         };
-        let hosts = builder.build(&mut sim);
-        let mut random = seed::stream(seed, "faults");
-        let load = scenario.load.lasts();
-        let at_random = scenario.random_faults.as_ref();
-        let episodes = at_random.map(|wanted| random::episodes(&mut random, wanted, load));
-        let agenda = Agenda::new(&scenario.faults, episodes.unwrap_or_default(), load);
-        Self {
-            scenario,
-            sim,
-            hosts,
-            board,
-            journal,
-            agenda,
-            random,
-            phase,
-            signals,
-            progress,
-            steps: 0,
-        }
+        assert!(events.contains(&told), "{events:?}");
+        assert!(events.contains(&What::NodeStarted { node }), "{events:?}");
+        assert!(events.contains(&What::Stopped { why: "store-1 panicked".into() }), "{events:?}");
+        assert!(events.contains(&What::Phase(Phase::End)), "{events:?}");
+        assert!(!events.contains(&What::Phase(Phase::WarmUp)), "{events:?}");
     }
 
-    /// The story of a run.
-    fn tell(&mut self) {
-        self.enter(Phase::SetUp);
-        let is_set_up = self.signals.is_set_up.clone();
-        if !self.step_until(PATIENCE, || is_set_up.load(Ordering::Relaxed)) {
-            return self.give_up("the conversations were not made");
-        }
-        self.enter(Phase::WarmUp);
-        self.step_for(self.scenario.phases.warm_up);
-        self.enter(Phase::Load);
-        self.load_under_faults();
-        self.enter(Phase::Heal);
-        self.step_for(self.scenario.phases.heal);
-        self.enter(Phase::Settle);
-        self.step_for(self.scenario.phases.settle);
-        self.enter(Phase::Judge);
-        let is_read = self.signals.is_read.clone();
-        if !self.step_until(PATIENCE, || is_read.load(Ordering::Relaxed)) {
-            return self.give_up("the final reads did not end");
-        }
-        self.enter(Phase::End);
-        // Crews write down what is still unanswered.
-        self.step_for(Duration::from_millis(100));
+    #[test]
+    fn what_the_users_do_wrong_is_no_fault_of_the_cluster() {
+        let users = Host { name: "clients-1".into(), is_node: false };
+        let (events, ended) = run_in_which(&users, panicked());
+        let [doubt] = &ended.doubts[..] else { panic!("{ended:?}") };
+        assert!(doubt.starts_with("clients-1 panicked, which is a bug of Fracas"), "{doubt}");
+        assert!(!events.iter().any(|event| matches!(event, What::NodePanicked { .. })));
     }
 
-    fn enter(&mut self, phase: Phase) {
-        self.journal.set_world_time(self.sim.elapsed());
-        self.journal.record_world(What::Phase(phase));
-        self.phase.send_replace(phase);
-        self.report();
-    }
-
-    fn give_up(&mut self, why: &str) {
-        self.journal.failed(why.to_owned());
-        self.journal.set_world_time(self.sim.elapsed());
-        self.journal.record_world(What::Stopped { why: why.into() });
-        self.enter(Phase::End);
-        self.step_for(Duration::from_millis(100));
-    }
-
-    fn load_under_faults(&mut self) {
-        let begun = self.sim.elapsed();
-        let lasts = self.scenario.load.lasts();
-        while self.sim.elapsed() < begun + lasts {
-            let loaded = self.sim.elapsed().saturating_sub(begun);
-            self.with_agenda(|agenda, stage, directory, record| {
-                agenda.advance(stage, directory, loaded, record);
-            });
-            self.step();
-        }
-        self.with_agenda(|agenda, stage, _, record| agenda.end_all(stage, record));
-    }
-
-    fn with_agenda(
-        &mut self,
-        act: impl FnOnce(&mut Agenda, &mut Stage<'_, 'static>, &Directory<'_>, &dyn Fn(What)),
-    ) {
-        let now = self.sim.elapsed();
-        self.journal.set_world_time(now);
-        let journal = &self.journal;
-        let gateway_of = |user: UserId| -> Option<Arc<str>> {
-            journal.gateway_of(user).map(|gateway| format!("gateway-{gateway}").into())
+    #[test]
+    fn a_node_that_hangs_is_told_and_a_run_that_only_stands_still_is_in_doubt() {
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let sink = events.clone();
+        let journal =
+            Journal::new(1, Box::new(move |event| sink.lock().unwrap().push(event.is.clone())));
+        let mut stall = Stall { reached: Duration::from_secs(7), ..Stall::default() };
+        let doubt = tell_stall(&journal, stall.clone()).expect("nobody is to blame");
+        assert!(doubt.starts_with("the simulation stands still after 7.0 simulated s"), "{doubt}");
+        stall.stuck = true;
+        stall.moment.running = Some(Host { name: "store-1".into(), is_node: true });
+        assert_eq!(tell_stall(&journal, stall), None);
+        let events = events.lock().unwrap();
+        let [What::NodePanicked { message, .. }, What::Stopped { .. }, What::Phase(Phase::End)] =
+            &events[..]
+        else {
+            panic!("{events:?}")
         };
-        let client_of = |user: UserId| world::client_host_of(self.scenario, user);
-        let directory = Directory {
-            hosts: self.hosts.list(),
-            shape: self.scenario.cluster,
-            gateway_of: &gateway_of,
-            client_of: &client_of,
-        };
-        let mut stage = Stage {
-            sim: &mut self.sim,
-            board: &self.board,
-            hosts: &self.hosts,
-            random: &mut self.random,
-            now,
-        };
-        act(&mut self.agenda, &mut stage, &directory, &|what| journal.record_world(what));
-    }
-
-    fn step_for(&mut self, lasts: Duration) {
-        let end = self.sim.elapsed() + lasts;
-        while self.sim.elapsed() < end {
-            self.step();
-        }
-    }
-
-    fn step_until(&mut self, patience: Duration, is_done: impl Fn() -> bool) -> bool {
-        let end = self.sim.elapsed() + patience;
-        while !is_done() && self.sim.elapsed() < end {
-            self.step();
-        }
-        is_done()
-    }
-
-    fn step(&mut self) {
-        hooks::advance_to(self.sim.elapsed());
-        self.journal.set_world_time(self.sim.elapsed());
-        if let Err(error) = self.sim.step() {
-            panic!("a host failed: {error}");
-        }
-        self.steps += 1;
-        if self.steps.is_multiple_of(256) {
-            self.report();
-        }
-    }
-
-    fn report(&self) {
-        // Nobody may be looking.
-        let _ = self.progress.send(Progress {
-            phase: *self.phase.borrow(),
-            simulated: self.sim.elapsed(),
-            total: self.scenario.lasts(),
-            events: self.journal.events(),
-        });
+        assert!(message.starts_with("it hangs"), "{message}");
     }
 }

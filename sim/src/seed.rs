@@ -1,9 +1,9 @@
 //! Streams of randomness, all derived from one seed by hashing, never by adding.
 
-use ports::Entropy;
+use ports::{Entropy, entered};
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 /// The seed of the stream `name`: FNV-1a over the name and the seed, finished by splitmix64. Two names
 /// give unrelated streams; one more stream disturbs no other.
@@ -35,6 +35,6 @@ impl SeededEntropy {
 
 impl Entropy for SeededEntropy {
     fn next_u64(&self) -> u64 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).next_u64()
+        entered(self.0.lock()).next_u64()
     }
 }

@@ -1,9 +1,11 @@
-//! Notices a run that does not get on: somebody in the cluster works without ever waiting for time.
+//! Notices a run that does not get on.
 //!
-//! Such a loop costs a real cluster a processor. In a simulation it stops the world, because time
-//! passes only when everybody waits.
+//! Tasks that keep each other busy without waiting for time are noticed by their host's gate. What is
+//! left is one piece of work that never gives way: an endless loop, or a lock that waits for itself.
+//! That can only be seen from outside, and only in real time.
 
 use crate::Progress;
+use crate::machine::pulse::{Moment, Pulse};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
@@ -11,26 +13,48 @@ use std::time::Duration;
 /// large scenario reports every few seconds.
 pub const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Shows the progress of a run until its end; a doubt, if it stops before.
+/// Looks within the patience. Only looks count: a process that is stopped, or a machine that sleeps,
+/// takes none.
+const LOOKS: u32 = 120;
+
+/// A run that stands still.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stall {
+    /// Simulated time that it had reached.
+    pub reached: Duration,
+    /// In the middle of the same piece of work at every look.
+    pub stuck: bool,
+    /// The last moment.
+    pub moment: Moment,
+}
+
+/// Shows the progress of a run until its end; how it stands still, if it stops before.
 pub fn follow(
     progress: &Receiver<Progress>,
+    pulse: &Pulse,
     patience: Duration,
     mut show: impl FnMut(Progress),
-) -> Option<String> {
+) -> Option<Stall> {
     let mut reached = Duration::ZERO;
+    let (mut looks, mut first) = (0, Moment::default());
     loop {
-        match progress.recv_timeout(patience) {
+        match progress.recv_timeout(patience / LOOKS) {
             Ok(now) => {
+                looks = 0;
                 reached = now.simulated;
                 show(now);
             }
             Err(RecvTimeoutError::Disconnected) => return None,
             Err(RecvTimeoutError::Timeout) => {
-                return Some(format!(
-                    "the simulation stands still after {:.1} simulated s: somebody in the cluster \
-                     spins without waiting for time",
-                    reached.as_secs_f64(),
-                ));
+                let moment = pulse.moment();
+                if looks == 0 {
+                    first = moment.clone();
+                }
+                looks += 1;
+                if looks == LOOKS {
+                    let stuck = moment == first && moment.running.is_some();
+                    return Some(Stall { reached, stuck, moment });
+                }
             }
         }
     }
@@ -39,8 +63,11 @@ pub fn follow(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::pulse::Host;
     use std::sync::mpsc;
     use verify::history::event::Phase;
+
+    const SOON: Duration = Duration::from_millis(120);
 
     fn at(seconds: u64) -> Progress {
         let simulated = Duration::from_secs(seconds);
@@ -48,22 +75,27 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_ends_is_no_doubt() {
+    fn a_run_that_ends_is_no_stall() {
         let (sender, progress) = mpsc::channel();
         sender.send(at(3)).unwrap();
         drop(sender);
         let mut shown = 0;
-        assert_eq!(follow(&progress, PATIENCE, |_| shown += 1), None);
+        assert_eq!(follow(&progress, &Pulse::default(), PATIENCE, |_| shown += 1), None);
         assert_eq!(shown, 1);
     }
 
     #[test]
-    fn a_run_that_stands_still_is_told_with_its_time() {
+    fn a_run_that_stands_still_is_told_with_its_host() {
         let (sender, progress) = mpsc::channel();
         sender.send(at(7)).unwrap();
-        let doubt = follow(&progress, Duration::from_millis(20), |_| {});
-        let told = doubt.expect("nobody sends any more");
-        assert!(told.starts_with("the simulation stands still after 7.0 simulated s"), "{told}");
+        let world = Pulse::default();
+        let store = Host { name: "store-1".into(), is_node: true };
+        let host = world.of(store.clone());
+        let idle = follow(&progress, &world, SOON, |_| {}).expect("nobody sends any more");
+        assert_eq!((idle.stuck, idle.moment.running), (false, None));
+        host.runs();
+        let stall = follow(&progress, &world, SOON, |_| {}).expect("nobody sends any more");
+        assert_eq!((stall.stuck, stall.moment.running), (true, Some(store)));
         drop(sender);
     }
 }

@@ -4,8 +4,10 @@ use crate::faults::links::LinkBoard;
 use crate::journal::Journal;
 use crate::machine::HostHardware;
 use crate::machine::flow::Flows;
+use crate::machine::gate::Gate;
 use crate::machine::network::SimNetwork;
-use loadgen::{Plan, Targets};
+use crate::machine::pulse::{Host, Pulse};
+use loadgen::{Plan, Recorder, Targets};
 use node::role::Process;
 use node::{ClusterConfig, Role, Topology};
 use ports::Shutdown;
@@ -17,6 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
+use verify::history::What;
 use verify::history::event::Phase;
 
 /// The port of every node; hosts have names of their own.
@@ -74,6 +77,8 @@ pub struct Builder<'a> {
     pub flows: Flows,
     /// The signals.
     pub signals: Signals,
+    /// The pulse of the simulation.
+    pub pulse: Pulse,
 }
 
 impl Builder<'_> {
@@ -84,7 +89,8 @@ impl Builder<'_> {
         for (role, number) in config.topology.nodes() {
             let config = config.clone();
             let journal = self.journal.clone();
-            self.host(sim, &mut hosts, &Topology::name(role, number), move |hardware| {
+            let host = Host { name: Topology::name(role, number).into(), is_node: true };
+            self.host(sim, &mut hosts, host, move |hardware| {
                 Box::pin(serve(role, number, config.clone(), hardware, journal.clone()))
             });
         }
@@ -98,7 +104,8 @@ impl Builder<'_> {
                 signals: self.signals.clone(),
                 users: users_of(self.scenario, index),
             };
-            self.host(sim, &mut hosts, &format!("clients-{}", index + 1), move |hardware| {
+            let name = format!("clients-{}", index + 1).into();
+            self.host(sim, &mut hosts, Host { name, is_node: false }, move |hardware| {
                 Box::pin(crew.clone().work(hardware))
             });
         }
@@ -110,21 +117,25 @@ impl Builder<'_> {
         &self,
         sim: &mut turmoil::Sim<'static>,
         hosts: &mut Hosts,
-        name: &str,
+        host: Host,
         software: impl Fn(Rc<HostHardware>) -> Software + 'static,
     ) {
+        let name = host.name.clone();
         let network =
-            SimNetwork { host: name.into(), board: self.board.clone(), flows: self.flows.clone() };
+            SimNetwork { host: name.clone(), board: self.board.clone(), flows: self.flows.clone() };
+        let (pulse, journal) = (self.pulse.of(host.clone()), self.journal.clone());
+        let gate = Gate::new(pulse, Arc::new(move |panicked| journal.broke(&host, panicked)));
         let hardware = Rc::new(HostHardware::new(
             network,
+            gate,
             Arc::new(self.journal.clone()),
             self.seed,
             self.scenario.network.disk_sync,
         ));
-        hosts.names.push(hardware.name.clone());
+        hosts.names.push(name.clone());
         hosts.hardware.push(hardware.clone());
-        sim.host(name, move || software(hardware.clone()));
-        self.board.register(sim.lookup(name), name);
+        sim.host(&*name, move || software(hardware.clone()));
+        self.board.register(sim.lookup(&*name), &name);
     }
 
     fn config(&self) -> ClusterConfig {
@@ -178,6 +189,7 @@ async fn serve(
     let (_trigger, shutdown) = Shutdown::new();
     let process = Process { metrics: Arc::new(String::new), shutdown };
     let name = machine.name.clone();
+    journal.record(What::NodeStarted { node: name.clone() });
     let node = Box::pin(async move {
         let Err(error) = node::run(role, number, &config, machine, process).await else {
             return journal.failed(format!("{name} ended by itself"));
@@ -191,7 +203,7 @@ async fn serve(
         }
         journal.failed(text);
     });
-    hardware.gate.wrap(node).await;
+    hardware.gate.wrap("main", node).await;
     // A process that has ended stays ended, but its host stays up: peers are refused.
     std::future::pending().await
 }

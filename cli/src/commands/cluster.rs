@@ -67,6 +67,7 @@ impl Cluster {
         if self.ends_with_stdin {
             end_with_stdin()?;
         }
+        node::real::panics::abort_on_panic();
         let prometheus = node::real::telemetry::install().context("metrics")?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {

@@ -2,8 +2,9 @@
 
 use crate::opening::OpeningOfOne;
 use clap::Args;
+use ports::entered;
 use std::io::{BufWriter, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use verify::history::Writer;
 use verify::history::event::Engine;
 
@@ -25,21 +26,17 @@ impl PrintHistory {
         let output = BufWriter::with_capacity(1 << 16, std::io::stdout());
         let writer = Arc::new(Mutex::new(Writer::plain(output, &header)?));
         let sink = writer.clone();
-        let (progress, thread) = sim::run(
+        let run = sim::run(
             scenario,
             self.seed,
             Box::new(move |event| {
-                let mut writer = sink.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut writer = entered(sink.lock());
                 if writer.write(event).is_err() {
                     std::process::exit(0);
                 }
             }),
         );
-        if let Some(doubt) = sim::stall::follow(&progress, sim::stall::PATIENCE, |_| {}) {
-            crate::console::error(&doubt);
-            return Ok(2);
-        }
-        let ended = thread.join().map_err(|_| anyhow::anyhow!("the simulating thread is gone"))?;
+        let ended = run.follow(|_| {});
         let writer = Arc::into_inner(writer).and_then(|writer| writer.into_inner().ok());
         if let Some(writer) = writer {
             writer.finish()?.flush()?;

@@ -36,6 +36,7 @@ impl Node {
             .map_err(|mistakes| WrongUse(format!("{path}:\n  {}", mistakes.join("\n  "))))?;
         node::check(self.role, self.number, &config).map_err(not_run)?;
         let name = Topology::name(self.role, self.number);
+        node::real::panics::abort_on_panic();
         let prometheus = node::real::telemetry::install().context("metrics")?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {

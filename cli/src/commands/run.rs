@@ -5,7 +5,6 @@ use crate::observation::{Circumstances, Concluded, Shared};
 use crate::opening::{Opened, Opening};
 use clap::Args;
 use report::Took;
-use sim::Ended;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use verify::history::event::Engine;
@@ -70,9 +69,9 @@ impl Run {
         let observation = Shared::begin(header, &scenario, out)?;
         let started = tokio::time::Instant::now();
         let cpu = node::real::cpu_time();
-        let (progress, thread) = sim::run(scenario.clone(), self.seed, observation.sink());
+        let run = sim::run(scenario.clone(), self.seed, observation.sink());
         let mut line = ProgressLine::new(self.quiet || self.json);
-        let stall = sim::stall::follow(&progress, sim::stall::PATIENCE, |at| {
+        let ended = run.follow(|at| {
             let wall = started.elapsed().as_secs_f64().max(0.001);
             line.show(&report::progress(
                 at.simulated.as_secs_f64(),
@@ -83,14 +82,6 @@ impl Run {
             ));
         });
         line.finish();
-        let ended = match stall {
-            // Its thread ends with the process.
-            Some(doubt) => {
-                observation.stop(&doubt);
-                Ended { doubts: vec![doubt], ..Ended::default() }
-            }
-            None => thread.join().map_err(|_| anyhow::anyhow!("the simulating thread is gone"))?,
-        };
         observation.conclude(Circumstances {
             scenario: &scenario,
             reproduce: &reproduce,

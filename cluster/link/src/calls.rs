@@ -1,7 +1,8 @@
 //! Calls over a link: which answer belongs to which question.
 
+use ports::entered;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 /// The link was lost before the answer: the call may or may not have been carried out.
@@ -57,7 +58,7 @@ impl<Answer> Calls<Answer> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Open<Answer>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        entered(self.open.lock())
     }
 }
 

@@ -7,13 +7,13 @@
 
 use ports::{
     BoxFuture, Disk, DiskFile, Entropy, Listener, Machine, Network, Stream, Tasks, Telemetry,
-    WallClock, Worker, tasks::Job,
+    WallClock, Worker, entered, tasks::Job,
 };
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::io::DuplexStream;
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
@@ -256,5 +256,5 @@ impl DiskFile for MemoryFile {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    entered(mutex.lock())
 }

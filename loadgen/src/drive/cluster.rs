@@ -4,17 +4,23 @@
 //! is the work of `process`, and of the `cluster` command, which watches its standard input.
 
 use super::process::Process;
+use crate::recorder::Recorder;
 use crate::rest::Http;
 use nix::sys::signal::Signal;
+use ports::panics::Panicked;
 use scenarios::scenario::Scenario;
 use serde::Deserialize;
 use std::io;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
+use verify::history::What;
 
+/// The name of the whole cluster, whose nodes are one process here.
+pub const CLUSTER: &str = "cluster";
 /// How long a cluster may take until all its gateways are ready.
 const READY: Duration = Duration::from_mins(1);
 /// Between two looks.
@@ -23,6 +29,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 const DRAIN: Duration = Duration::from_secs(20);
 /// Characters of its log's last line that are shown.
 const LAST_WORDS: usize = 300;
+/// What Rust's runtime says of a thread before it aborts.
+const OVERFLOW: &str = "has overflowed its stack";
 /// Where ports are looked for: below the range from which systems take ports of clients.
 const PORTS: std::ops::Range<u16> = 20_000..30_000;
 
@@ -77,6 +85,10 @@ pub struct Cluster {
     arguments: Vec<String>,
     log: PathBuf,
     process: Option<Process>,
+    /// Where the part of the log begins that the process has written.
+    log_from: u64,
+    /// Panics that were not told yet.
+    panics: Vec<Panicked>,
     gateways: Vec<String>,
     /// It ended without having been asked to.
     died: watch::Sender<bool>,
@@ -133,6 +145,8 @@ impl Cluster {
             arguments: command_line(scenario, data, port, push),
             log: data.join("cluster.log"),
             process: None,
+            log_from: 0,
+            panics: Vec::new(),
             gateways: Vec::new(),
             died: watch::Sender::new(false),
         })
@@ -158,6 +172,8 @@ impl Cluster {
     ///
     /// A caller that loses its patience finds the process in here, and can kill it.
     pub async fn start(&mut self, http: &Http) -> Result<(), ClusterError> {
+        // What another process has written is not this one's.
+        self.log_from = std::fs::metadata(&self.log).map_or(0, |log| log.len());
         let Self { binary, arguments, log, .. } = self;
         let process = Process::start(binary, arguments, log)
             .map_err(io_error(format!("start {}", binary.display())))?;
@@ -168,7 +184,7 @@ impl Cluster {
             .map_err(io_error("read what the cluster says"))?;
         let Ok(announced) = serde_json::from_str::<Announced>(&line) else {
             let status = process.status().await;
-            return Err(ClusterError::Announcement { line, ended: self.obituary(status) });
+            return Err(ClusterError::Announcement { line, ended: self.ended(status) });
         };
         process.watch(self.died.clone());
         self.gateways = announced.gateways;
@@ -195,22 +211,46 @@ impl Cluster {
             Some(process) => process.status().await,
             None => None,
         };
-        self.obituary(status)
+        self.ended(status)
     }
 
-    fn obituary(&self, status: Option<ExitStatus>) -> String {
+    /// Records the panics of its processes.
+    pub fn tell_panics(&mut self, recorder: &dyn Recorder) {
+        for Panicked { message, place } in self.panics.drain(..) {
+            let (message, place) = (message.into(), place.into());
+            recorder.record(What::NodePanicked { node: CLUSTER.into(), message, place });
+        }
+    }
+
+    /// A process has ended: notes a panic; what else can be said of it, with the last line of its log.
+    fn ended(&mut self, status: Option<ExitStatus>) -> String {
+        let log = self.log_of_process();
+        if let Some(panicked) = panic_of(status, &log) {
+            self.panics.push(panicked);
+            // It is told once.
+            self.log_from = u64::MAX;
+        }
         let status = status.map_or_else(|| "no status".to_owned(), |status| status.to_string());
-        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
         let last = log.lines().rev().map(str::trim).find(|line| !line.is_empty());
         let last: String = last.unwrap_or("(none)").chars().take(LAST_WORDS).collect();
         format!("{status}; last line of its log: {last}")
+    }
+
+    fn log_of_process(&self) -> String {
+        let log = std::fs::read(&self.log).unwrap_or_default();
+        let own = log.get(usize::try_from(self.log_from).unwrap_or(usize::MAX)..);
+        String::from_utf8_lossy(own.unwrap_or_default()).into_owned()
     }
 
     /// Kills the process at once, as `kill -9` does, even if it is stopped, and waits until it is
     /// gone.
     pub async fn kill(&mut self) -> Result<(), ClusterError> {
         let Some(mut process) = self.process.take() else { return Ok(()) };
-        process.kill().await.map_err(io_error("kill the cluster"))
+        let killed = process.kill().await;
+        // It may have panicked just before.
+        let status = process.status().await;
+        self.ended(status);
+        killed.map_err(io_error("kill the cluster"))
     }
 
     /// Stops the process for a while; how often it was seen stopped in that time.
@@ -235,8 +275,23 @@ impl Cluster {
         if status.is_none() {
             self.kill().await?;
         }
+        self.ended(status);
         Ok(status.is_some_and(|status| status.success()))
     }
+}
+
+/// A process that panicked says so in its log, and ends by SIGABRT. One that has no stack left can only
+/// do the second, after a line of Rust's runtime.
+fn panic_of(status: Option<ExitStatus>, log: &str) -> Option<Panicked> {
+    let aborted = status.and_then(|status| status.signal()) == Some(Signal::SIGABRT as i32);
+    let overflow = |line: &&str| line.starts_with("thread ") && line.ends_with(OVERFLOW);
+    let read = || {
+        log.lines().find_map(Panicked::read).or_else(|| {
+            let line = log.lines().find(overflow)?;
+            Some(Panicked { message: line.to_owned(), place: "unknown".to_owned() })
+        })
+    };
+    aborted.then(read).flatten()
 }
 
 /// The first of so many free ports in a row. Another process may take one in between; then the
@@ -253,4 +308,83 @@ fn free_ports(count: u16) -> Option<u16> {
 
 fn is_free(port: u16) -> bool {
     std::net::TcpListener::bind(("127.0.0.1", port)).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    #[derive(Default)]
+    struct Events(Mutex<Vec<What>>);
+
+    impl Recorder for Events {
+        fn record(&self, what: What) {
+            self.0.lock().unwrap().push(what);
+        }
+
+        fn now_us(&self) -> u64 {
+            0
+        }
+    }
+
+    /// A cluster whose process is a script, in a folder with the log of an earlier process.
+    fn cluster(name: &str, script: &str) -> (Cluster, PathBuf) {
+        let data = std::env::temp_dir().join(format!("fracas-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&data).unwrap();
+        let log = data.join("cluster.log");
+        std::fs::write(&log, "fracas panicked at old.rs:1:1: an earlier run\n").unwrap();
+        let cluster = Cluster {
+            binary: "/bin/sh".into(),
+            arguments: vec!["-c".to_owned(), script.to_owned()],
+            log,
+            process: None,
+            log_from: 0,
+            panics: Vec::new(),
+            gateways: Vec::new(),
+            died: watch::Sender::new(false),
+        };
+        (cluster, data)
+    }
+
+    async fn told_by(name: &str, script: &str) -> (String, Vec<What>) {
+        let (mut cluster, data) = cluster(name, script);
+        let http = Http::new(super::super::machine::machine("test", 1));
+        cluster.start(&http).await.expect("no gateway is waited for");
+        timeout(Duration::from_secs(5), cluster.died()).await.expect("it dies");
+        let cause = cluster.cause_of_death().await;
+        // It cannot be killed any more.
+        let _ = cluster.kill().await;
+        let events = Events::default();
+        cluster.tell_panics(&events);
+        std::fs::remove_dir_all(data).unwrap();
+        (cause, events.0.into_inner().unwrap())
+    }
+
+    const READY_LINE: &str = r#"echo '{"gateways":[]}'; sleep 0.1; "#;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_panic_is_told_once_with_its_place() {
+        let script = format!(
+            "{READY_LINE} echo 'fracas panicked at cluster/a.rs:1:2: odd: 3' >&2; kill -ABRT $$"
+        );
+        let (cause, events) = told_by("panicked", &script).await;
+        assert!(cause.contains("signal: 6") && cause.ends_with("odd: 3"), "{cause}");
+        let (message, place) = ("odd: 3".into(), "cluster/a.rs:1:2".into());
+        assert_eq!(events, [What::NodePanicked { node: "cluster".into(), message, place }]);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_lost_stack_is_a_panic_and_another_end_is_not() {
+        let script = format!(
+            "{READY_LINE} echo \"thread 'main' (7) has overflowed its stack\" >&2; kill -ABRT $$"
+        );
+        let (_, events) = told_by("overflowed", &script).await;
+        assert!(matches!(&events[..], [What::NodePanicked { .. }]), "{events:?}");
+        for end in ["kill -KILL $$", "kill -ABRT $$", "exit 2"] {
+            let (_, events) = told_by("ended", &format!("{READY_LINE} {end}")).await;
+            assert_eq!(events, [], "{end}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 //! All roles live in one process here, so every target is the whole cluster. Links cannot be cut and
 //! clocks cannot be set from outside: such faults are listed, and the run goes on without them.
 
-use super::cluster::{Cluster, ClusterError};
+use super::cluster::{CLUSTER, Cluster, ClusterError};
 use super::journal::Journal;
 use crate::recorder::Recorder;
 use crate::rest::Http;
@@ -150,7 +150,7 @@ pub async fn inflict(
         journal.record(What::FaultBegan {
             fault: number,
             kind: fault.word.into(),
-            target: "cluster".into(),
+            target: CLUSTER.into(),
             drawn: false,
         });
         let effect = inflict_one(cluster, &fault, journal, http).await;
@@ -178,8 +178,11 @@ async fn inflict_one(
         Deed::Pause => cluster.pause(fault.lasts).await,
         Deed::Kill => {
             let before = journal.counts().closed.load(Ordering::Relaxed);
-            cluster.kill().await?;
+            let killed = cluster.kill().await;
+            cluster.tell_panics(journal);
+            killed?;
             sleep(fault.lasts).await;
+            journal.record(What::NodeStarted { node: CLUSTER.into() });
             cluster.start(http).await?;
             Ok(journal.counts().closed.load(Ordering::Relaxed) - before)
         }

@@ -5,8 +5,9 @@
 
 use crate::measure::LATE;
 use crate::recorder::Recorder;
+use ports::entered;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -109,15 +110,11 @@ impl Journal {
         loop {
             {
                 let line = self.line();
-                let line = self
-                    .filled
-                    .wait_while(line, |line| line.events.is_empty() && !line.closed)
-                    .unwrap_or_else(PoisonError::into_inner);
+                let line = entered(
+                    self.filled.wait_while(line, |line| line.events.is_empty() && !line.closed),
+                );
                 let gathers = |line: &mut Line| line.events.len() < GATHER_EVENTS && !line.closed;
-                let (mut line, _) = self
-                    .filled
-                    .wait_timeout_while(line, GATHER, gathers)
-                    .unwrap_or_else(PoisonError::into_inner);
+                let (mut line, _) = entered(self.filled.wait_timeout_while(line, GATHER, gathers));
                 if line.events.is_empty() {
                     return;
                 }
@@ -131,7 +128,7 @@ impl Journal {
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+        entered(self.line.lock())
     }
 }
 
@@ -143,10 +140,10 @@ impl Recorder for Journal {
             What::Closed { .. } => self.counts.closed.fetch_add(1, Ordering::Relaxed),
             _ => 0,
         };
-        let mut line = self
-            .emptied
-            .wait_while(self.line(), |line| line.events.len() >= WAITING_MAX && !line.closed)
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut line = entered(
+            self.emptied
+                .wait_while(self.line(), |line| line.events.len() >= WAITING_MAX && !line.closed),
+        );
         if line.closed || line.stopped && !is_of_the_run(&what) {
             return;
         }

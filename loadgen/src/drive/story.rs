@@ -1,6 +1,6 @@
 //! A real run from beginning to end: set up, warm up, load under faults, heal, settle, judge.
 
-use super::cluster::Cluster;
+use super::cluster::{CLUSTER, Cluster};
 use super::early::{self, Early};
 use super::faults;
 use super::health;
@@ -116,10 +116,12 @@ impl Story {
                 let obituary = cluster.cause_of_death().await;
                 self.ended.doubts.insert(0, format!("the cluster ended by itself: {obituary}"));
             }
+            self.tell_panics(cluster.as_mut());
         }
         self.dismiss(crews).await;
         if let Some(cluster) = &mut cluster {
             self.end(cluster, early.is_some()).await;
+            self.tell_panics(Some(cluster));
         }
         self.ended
     }
@@ -129,6 +131,12 @@ impl Story {
         let limits = self.limits.clone();
         let deadlines = header(&self.run.scenario, self.run.seed, Engine::Real).deadlines;
         self.machine.spawn("lag", async move { health::feel_lag(&limits, deadlines).await })
+    }
+
+    fn tell_panics(&self, cluster: Option<&mut Cluster>) {
+        if let Some(cluster) = cluster {
+            cluster.tell_panics(&*self.journal);
+        }
     }
 
     fn nothing(self, why: &str) -> RealEnded {
@@ -221,6 +229,7 @@ impl Story {
     /// The gateways, as soon as they are there.
     async fn gateways(&self, cluster: Option<&mut Cluster>) -> Result<Vec<String>, String> {
         if let Some(cluster) = cluster {
+            self.journal.record(What::NodeStarted { node: CLUSTER.into() });
             cluster.start(&self.http).await.map_err(|error| chain(&error))?;
             return Ok(cluster.gateways().to_vec());
         }

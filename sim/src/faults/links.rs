@@ -8,10 +8,11 @@
 //! needs both directions. Both count while a stronger claim stands, too: the packet would not have got
 //! through this one either.
 
+use ports::entered;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 /// What a fault does to the packets of a directed pair of hosts, the stronger claim last.
@@ -151,7 +152,7 @@ impl LinkBoard {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        entered(self.0.state.lock())
     }
 }
 

@@ -2,8 +2,8 @@
 //! follow it.
 
 use crate::hooks::EPOCH_SECONDS;
-use ports::WallClock;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use ports::{WallClock, entered};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 /// The wall clock of one host; clones are the same clock.
@@ -57,7 +57,7 @@ impl Clock {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Standing>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        entered(self.0.lock())
     }
 }
 

@@ -9,11 +9,11 @@
 //! - power loss: unsynced writes are kept, lost or torn at a 512-byte sector, each by a draw of its
 //!   own (so a later write can survive an earlier one that did not).
 
-use ports::{Disk, DiskFile};
+use ports::{Disk, DiskFile, entered};
 use rand::{Rng, RngCore};
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Sectors are written whole.
 const SECTOR: u64 = 512;
@@ -117,7 +117,7 @@ impl SimDisk {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        entered(self.0.lock())
     }
 }
 

@@ -4,9 +4,10 @@
 //! receiver's window a write waits. Without that, a slow reader would cost nobody anything, and a
 //! half-open connection would swallow writes for ever. Both ends of a stream share two counters.
 
+use ports::entered;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::{Context, Poll, Waker};
 
 /// Bytes that may be under way or unread: Linux's default for a send buffer and a receive window
@@ -72,7 +73,7 @@ impl Flow {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        entered(self.0.lock())
     }
 }
 
@@ -85,7 +86,7 @@ type ByEnds = BTreeMap<(SocketAddr, SocketAddr), Weak<Flow>>;
 impl Flows {
     /// The flow from one address to another: whichever end asks first makes it.
     pub fn between(&self, from: SocketAddr, to: SocketAddr) -> Arc<Flow> {
-        let mut flows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut flows = entered(self.0.lock());
         if let Some(flow) = flows.get(&(from, to)).and_then(Weak::upgrade) {
             return flow;
         }

@@ -5,6 +5,7 @@ pub mod disk;
 pub mod flow;
 pub mod gate;
 pub mod network;
+pub mod pulse;
 pub mod tasks;
 pub mod telemetry;
 
@@ -42,6 +43,7 @@ impl HostHardware {
     /// New hardware.
     pub fn new(
         network: SimNetwork,
+        gate: Gate,
         recorder: Arc<dyn Recorder>,
         seed: u64,
         disk_sync: Duration,
@@ -50,7 +52,7 @@ impl HostHardware {
             name: network.host.clone(),
             disk: SimDisk::default(),
             clock: Clock::default(),
-            gate: Gate::default(),
+            gate,
             network,
             recorder,
             seed,

@@ -22,17 +22,17 @@ pub struct SimTasks {
 }
 
 impl Tasks for SimTasks {
-    fn spawn(&self, _name: &'static str, task: BoxFuture<'static, ()>) -> AbortHandle {
+    fn spawn(&self, name: &'static str, task: BoxFuture<'static, ()>) -> AbortHandle {
         #[expect(
             clippy::disallowed_methods,
             reason = "this is the adapter: the gate wraps the task"
         )]
-        let handle = tokio::spawn(self.gate.wrap(task));
+        let handle = tokio::spawn(self.gate.wrap(name, task));
         handle.abort_handle()
     }
 
     fn wrap(&self, task: BoxFuture<'static, ()>) -> BoxFuture<'static, ()> {
-        Box::pin(self.gate.wrap(task))
+        Box::pin(self.gate.wrap("connection", task))
     }
 
     fn worker(&self, name: &'static str) -> Arc<dyn Worker> {

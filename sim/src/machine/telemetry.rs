@@ -1,9 +1,9 @@
 //! A simulated host's numbers: gauges become events of the history when they reach a new high.
 
 use loadgen::Recorder;
-use ports::Telemetry;
+use ports::{Telemetry, entered};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use verify::history::What;
 
@@ -24,7 +24,7 @@ impl SimTelemetry {
 impl Telemetry for SimTelemetry {
     fn gauge(&self, name: &'static str, value: u64, limit: u64) {
         {
-            let mut highs = self.highs.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut highs = entered(self.highs.lock());
             let high = highs.get(name).copied();
             let beyond = limit > 0 && value > limit && high.is_some_and(|high| high <= limit);
             if !beyond && high.is_some_and(|high| value < high.saturating_mul(2).max(1)) {

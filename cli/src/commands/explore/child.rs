@@ -1,12 +1,13 @@
 //! One run in a process of its own: how it ended, whatever became of the process.
 
+use ports::entered;
 use report::VerdictFile;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use verify::Verdict;
 
 /// What came out of a run.
@@ -189,7 +190,7 @@ impl Children {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        entered(self.0.lock())
     }
 }
 

@@ -9,10 +9,11 @@ use crate::interruption;
 use crate::opening::{OpeningOfOne, WrongUse};
 use child::{Children, Finished, Outcome};
 use clap::Args;
+use ports::entered;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -169,7 +170,7 @@ impl Explore {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    entered(mutex.lock())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

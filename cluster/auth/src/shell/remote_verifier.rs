@@ -10,10 +10,10 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Request;
 use link::http::{self, HttpError};
-use ports::{Claims, Machine, TokenError, TokenVerifier};
+use ports::{Claims, Machine, TokenError, TokenVerifier, entered};
 use protocol::limits;
 use serde::de::DeserializeOwned;
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, RwLock, Weak};
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -45,7 +45,7 @@ impl RemoteVerifier {
     }
 
     fn keyring(&self) -> Arc<Keyring> {
-        Arc::clone(&self.keyring.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&*entered(self.keyring.read()))
     }
 }
 
@@ -129,7 +129,7 @@ impl Poller {
             && self.published.as_ref() != Some(&version)
         {
             let keyring = Arc::new(self.learning.clone());
-            *verifier.keyring.write().unwrap_or_else(PoisonError::into_inner) = keyring;
+            *entered(verifier.keyring.write()) = keyring;
             self.published = Some(version);
         }
     }

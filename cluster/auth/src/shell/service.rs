@@ -3,8 +3,8 @@
 use crate::core::issuer::{Decision, Issuer, Random};
 use crate::core::state::{FAMILIES_PER_USER, Snapshot};
 use crate::shell::journal::Commits;
-use ports::Machine;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use ports::{Machine, entered};
+use std::sync::{Mutex, MutexGuard};
 
 /// Shared by all connections.
 pub struct Service {
@@ -74,6 +74,6 @@ impl Service {
     }
 
     fn lock(&self) -> MutexGuard<'_, Issuer> {
-        self.issuer.lock().unwrap_or_else(PoisonError::into_inner)
+        entered(self.issuer.lock())
     }
 }

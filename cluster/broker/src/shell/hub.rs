@@ -1,13 +1,13 @@
 //! The core behind a mutex, and what wakes whom when it changes.
 
 use crate::core::{Changes, ConsumerId, Placed, Queues, Record};
-use ports::Machine;
 use ports::broker::{
     Confirms, DeadLetter, Delivery, Publication, PublishError, Queue, Settlement, SubscribeError,
     SubscribeOptions, SubscriptionLost,
 };
+use ports::{Machine, entered};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
@@ -277,7 +277,7 @@ impl Hub {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        entered(self.state.lock())
     }
 }
 

@@ -1,7 +1,8 @@
 //! Where a remote subscription's deliveries arrive.
 
 use ports::broker::{Delivery, SubscriptionLost};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use ports::entered;
+use std::sync::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 /// Filled by the link, emptied by the subscription; the prefetch window bounds it.
@@ -53,6 +54,6 @@ impl Mailbox {
     }
 
     fn lock(&self) -> MutexGuard<'_, Content> {
-        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+        entered(self.content.lock())
     }
 }

@@ -3,9 +3,9 @@
 use super::mailbox::Mailbox;
 use super::wire::{Answer, FromBroker, ToBroker};
 use link::{Calls, Link, LinkSender, LinkTiming};
-use ports::Machine;
+use ports::{Machine, entered};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep};
@@ -184,7 +184,7 @@ impl Uplink {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        entered(self.state.lock())
     }
 }
 

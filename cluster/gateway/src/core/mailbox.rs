@@ -4,9 +4,10 @@
 //! level after every push.
 
 use bytes::Bytes;
+use ports::entered;
 use protocol::CloseCode;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Waker};
 
 /// How much waits.
@@ -186,7 +187,7 @@ impl Mailbox {
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        entered(self.queue.lock())
     }
 }
 
@@ -211,7 +212,7 @@ struct ReadySlots {
 impl Ready {
     /// The next slot; if there is none, the context is woken by the next one.
     pub fn next(&self, context: &Context<'_>) -> Option<u32> {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = entered(self.slots.lock());
         let next = slots.waiting.pop_front();
         if next.is_none() {
             slots.waker = Some(context.waker().clone());
@@ -221,7 +222,7 @@ impl Ready {
 
     /// A slot goes (back) to the end of the line.
     pub fn announce(&self, slot: u32) {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = entered(self.slots.lock());
         slots.waiting.push_back(slot);
         if let Some(waker) = slots.waker.take() {
             waker.wake();

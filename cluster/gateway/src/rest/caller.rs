@@ -5,9 +5,9 @@ use super::problem::{Kind, Problem};
 use axum::extract::FromRequestParts;
 use axum::http::header;
 use axum::http::request::Parts;
-use ports::{Claims, TokenError};
+use ports::{Claims, TokenError, entered};
 use protocol::UserId;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 /// What users may do.
 pub const CHAT: &str = "chat";
@@ -99,7 +99,7 @@ fn refused(error: TokenError) -> Problem {
 
 fn within_allowance(rest: &Rest, user: UserId) -> Result<(), Problem> {
     let now_ms = rest.started.elapsed().as_millis() as u64;
-    let mut allowances = rest.allowances.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut allowances = entered(rest.allowances.lock());
     allowances.take(user, now_ms).map_err(|seconds| {
         Problem::new(Kind::TooManyRequests, "too many requests of this user").retry_after(seconds)
     })

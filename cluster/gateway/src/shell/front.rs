@@ -6,12 +6,12 @@
 //! signatures and all writing happen outside.
 
 use crate::core::{Call, Hub, Now};
-use ports::{Machine, TokenVerifier};
+use ports::{Machine, TokenVerifier, entered};
 use protocol::SessionId;
 use protocol::codec::Codec;
 use protocol::{ClientFrame, frames::client::Hello};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -62,7 +62,7 @@ impl Front {
     /// Does something with the hub, now.
     pub fn with<R>(&self, act: impl FnOnce(&mut Hub, Now) -> R) -> R {
         let now = self.now();
-        let mut held = self.hub.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = entered(self.hub.lock());
         let (hub, last) = &mut *held;
         *last = now;
         let result = act(hub, now);
@@ -77,7 +77,7 @@ impl Front {
     /// A session's connection is gone. Also called while a node is torn down, where there may be no
     /// clock any more: the time of the last event does.
     pub fn gone(&self, session: SessionId) {
-        let mut held = self.hub.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = entered(self.hub.lock());
         let (hub, last) = &mut *held;
         hub.gone(*last, session);
         drop(held);
@@ -87,7 +87,7 @@ impl Front {
     /// The calls that the hub wants made, in order; waits until there are some.
     pub async fn calls(&self) -> Vec<Call> {
         loop {
-            let calls = self.hub.lock().unwrap_or_else(PoisonError::into_inner).0.take_calls();
+            let calls = entered(self.hub.lock()).0.take_calls();
             if !calls.is_empty() {
                 return calls;
             }

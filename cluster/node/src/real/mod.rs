@@ -3,6 +3,7 @@
 pub mod disk;
 pub mod metrics;
 pub mod network;
+pub mod panics;
 pub mod tasks;
 pub mod telemetry;
 

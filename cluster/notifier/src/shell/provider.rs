@@ -6,11 +6,11 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Request, header};
 use link::http::{HttpError, exchange};
-use ports::Machine;
+use ports::{Machine, entered};
 use protocol::design::PushKey;
 use protocol::records::PushJob;
 use serde::Serialize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
@@ -141,7 +141,7 @@ impl Provider {
     }
 
     fn lock(&self) -> MutexGuard<'_, Breaker> {
-        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+        entered(self.breaker.lock())
     }
 }
 

@@ -2,9 +2,9 @@
 
 use crate::wire::{Answer, Call, FromStore, ToStore};
 use link::{Calls, LinkSender, LinkTiming};
-use ports::{CallError, Machine, StoreEvent};
+use ports::{CallError, Machine, StoreEvent, entered};
 use protocol::{GatewayId, Incarnation, NodeNumber, limits};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
@@ -158,5 +158,5 @@ fn notify(announcement: &Announcement, event: StoreEvent) {
 
 /// Locks, whatever happened to an earlier holder: every change under these locks is one step.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    entered(mutex.lock())
 }

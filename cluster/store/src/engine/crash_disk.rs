@@ -1,9 +1,9 @@
 //! A disk in memory that loses power: what was not synced is lost, kept or torn, sector by sector.
 
-use ports::{Disk, DiskFile};
+use ports::{Disk, DiskFile, entered};
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// What a disk writes atomically.
 const SECTOR: u64 = 512;
@@ -70,7 +70,7 @@ impl CrashDisk {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        entered(self.0.lock())
     }
 
     fn change(&self) -> io::Result<MutexGuard<'_, State>> {

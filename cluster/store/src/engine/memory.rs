@@ -1,12 +1,13 @@
 //! An engine in memory: the simplest thing that keeps the port's promises, for tests.
 
+use ports::entered;
 use ports::message_store::{
     ConversationRow, Cursors, DecisionRow, Lease, MessageStore, StoreError, StoreView, WriteBatch,
 };
 use protocol::store_calls::{Membership, ReceiptItem, UserConversation};
 use protocol::{ClientMessageId, ConversationId, Entry, Epoch, Partition, Sequence, UserId};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 #[derive(Clone, Default)]
 struct Rows {
@@ -20,7 +21,7 @@ pub struct MemoryStore(Mutex<Rows>);
 
 impl MemoryStore {
     fn rows(&self) -> std::sync::MutexGuard<'_, Rows> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        entered(self.0.lock())
     }
 }
 

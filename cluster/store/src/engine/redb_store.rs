@@ -19,8 +19,8 @@
 use super::layer::Layer;
 use super::tree::Tree;
 use super::view::LayeredView;
-use ports::Disk;
 use ports::message_store::{Lease, MessageStore, Place, StoreError, StoreView, WriteBatch};
+use ports::{Disk, entered};
 use protocol::design::Fsync;
 use protocol::{Epoch, Partition};
 use segments::{Format, Log, LogError, Opened, Options};
@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// The log.
 const FORMAT: Format = Format { prefix: "store", magic: *b"FRACASS1" };
@@ -126,11 +126,11 @@ impl RedbStore {
     }
 
     fn log(&self) -> MutexGuard<'_, Log> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+        entered(self.log.lock())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        entered(self.state.lock())
     }
 
     /// Appends a group and lays its rows over the others.

@@ -12,14 +12,14 @@ use super::tables::{
     MEMBERSHIPS, PLACE,
 };
 use super::tree_view::TreeView;
-use ports::Disk;
 use ports::message_store::{Place, StoreError};
+use ports::{Disk, entered};
 use protocol::{Epoch, Partition};
 use redb::{Database, ReadableDatabase, ReadableTable, WriteTransaction};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, RwLock, RwLockReadGuard};
 
 /// The database.
 const DATA: &str = "store.redb";
@@ -98,7 +98,7 @@ impl Tree {
 
     /// Gives redb's resources back; the last call.
     pub fn close(&self) -> Result<(), StoreError> {
-        let database = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
+        let database = entered(self.database.write()).take();
         match database.map(Database::close) {
             Some(Err(error)) => Err(self.failed(error)),
             Some(Ok(())) | None => Ok(()),
@@ -109,7 +109,7 @@ impl Tree {
     pub(super) fn database(&self) -> Result<RwLockReadGuard<'_, Option<Database>>, StoreError> {
         if self.broken.load(Ordering::Acquire) {
             // Waits for the views that are in use, so that never two databases share the file.
-            let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
+            let mut slot = entered(self.database.write());
             if self.broken.load(Ordering::Acquire) {
                 drop(slot.take());
                 let opened = open(&*self.disk, &self.dead, None);
@@ -117,7 +117,7 @@ impl Tree {
                 self.broken.store(false, Ordering::Release);
             }
         }
-        Ok(self.database.read().unwrap_or_else(PoisonError::into_inner))
+        Ok(entered(self.database.read()))
     }
 
     /// Turns an error of redb into ours, and remembers that the database must be opened anew.

@@ -40,11 +40,11 @@ use crate::wire::{Answer, FromStore};
 use link::LinkSender;
 use ports::broker::Publication;
 use ports::message_store::Lease;
-use ports::{BoxFuture, Shutdown};
+use ports::{BoxFuture, Shutdown, entered};
 use protocol::store_calls::{PartitionStatus, UserConversation};
 use protocol::{Epoch, Partition, limits};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -263,7 +263,7 @@ impl Owner {
             let jobs = round.missed.iter().map(|job| fanout::push(job, queues)).collect();
             self.post(jobs, BTreeMap::new());
         }
-        *self.board.lock().unwrap_or_else(PoisonError::into_inner) = round.writer.status();
+        *entered(self.board.lock()) = round.writer.status();
         let commands = round.work.lines.len();
         self.desk.machine.telemetry.count("store_commands", commands as u64);
         self.gather_until = (commands >= GATHER_FROM).then(|| Instant::now() + GATHER);

@@ -8,11 +8,11 @@ use crate::tasks::TaskSet;
 use crate::wire::{Answer, Call, FromStore, ToStore};
 use link::{Link, LinkSender};
 use ports::message_store::MessageStore;
-use ports::{CallError, Listener, Machine, Stream, Worker, tasks};
+use ports::{CallError, Listener, Machine, Stream, Worker, entered, tasks};
 use protocol::store_calls::{PartitionStatus, PushRef};
 use protocol::{ConversationId, Partition, partition};
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -118,7 +118,7 @@ impl Desk {
             Call::Create(request) => (request.conversation, Request::Create(request)),
             Call::ChangeMember(request) => (request.conversation, Request::ChangeMember(request)),
             Call::Status => {
-                let board = self.board.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let board = entered(self.board.lock()).clone();
                 reply.send(Answer::Status(board));
                 return None;
             }
