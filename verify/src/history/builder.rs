@@ -129,11 +129,18 @@ impl Builder {
         self.push(What::MemberChanged { conversation, user, add, sequence: Sequence(sequence) })
     }
 
-    /// Every device of every user connects and attaches every conversation that the user is a
+    /// Of the last so many users no device ever connects.
+    pub const fn offline(mut self, users: u32) -> Self {
+        self.header.offline_users = Some(users);
+        self
+    }
+
+    /// Every device of every user who does not stay away connects and attaches every conversation that the user is a
     /// member of; then the load begins.
     pub fn connect_all(mut self) -> Self {
         self = self.phase(Phase::WarmUp);
-        for user in 1..=u64::from(self.header.users) {
+        let offline = self.header.offline_users.unwrap_or(0);
+        for user in 1..=u64::from(self.header.users - offline) {
             for device in 1..=self.header.devices_per_user {
                 self = self.connect(user, device);
             }
@@ -183,11 +190,20 @@ impl Builder {
     }
 
     /// A device's connection is lost.
-    pub fn lose(mut self, user: u64, device: u32) -> Self {
+    pub fn lose(self, user: u64, device: u32) -> Self {
+        self.close(user, device, 0)
+    }
+
+    /// A device says goodbye.
+    pub fn goodbye(self, user: u64, device: u32) -> Self {
+        self.close(user, device, 1_000)
+    }
+
+    fn close(mut self, user: u64, device: u32, code: u16) -> Self {
         let device = self.device(user, device);
         let slot = self.slot(device);
         self.is_open[slot] = false;
-        self.push(What::Closed { device, code: 0 })
+        self.push(What::Closed { device, code })
     }
 
     /// A fault that did something, from now on for some time.
@@ -258,7 +274,14 @@ impl Builder {
         Device { user: UserId(user), device: DeviceId(device) }
     }
 
-    pub(super) fn was_member(&self, user: u64, conversation: u64, sequence: u64) -> bool {
+    /// Who owns a partition now, and under which epoch.
+    pub fn owner(&self, partition: u16) -> (Epoch, NodeNumber) {
+        let node = (u64::from(partition) + self.epoch) as u16 % 3 + 1;
+        (Epoch(self.epoch), NodeNumber(node))
+    }
+
+    /// Whether the user is a member at a sequence.
+    pub fn was_member(&self, user: u64, conversation: u64, sequence: u64) -> bool {
         self.logs[conversation as usize - 1].iter().take(sequence as usize).fold(
             false,
             |member, entry| match entry.said {
@@ -278,11 +301,12 @@ impl Builder {
     ) -> u64 {
         let sequence = self.head(conversation) + 1;
         let partition = partition_of(ConversationId(conversation), self.header.partitions);
+        let (epoch, owner) = self.owner(partition.0);
         let entry = Seen {
             conversation: ConversationId(conversation),
             sequence: Sequence(sequence),
-            epoch: Epoch(self.epoch),
-            owner: NodeNumber((u64::from(partition.0) + self.epoch) as u16 % 3 + 1),
+            epoch,
+            owner,
             author: UserId(author),
             message: ClientMessageId(message),
             said,

@@ -2,7 +2,7 @@
 
 use super::builder::{Builder, STEP_US};
 use super::event::{Said, What};
-use protocol::{ClientMessageId, ConversationId, Sequence};
+use protocol::{ClientMessageId, ConversationId, Sequence, UserId};
 
 impl Builder {
     /// A member sends a message; returns through `last_message` what its id was.
@@ -119,6 +119,61 @@ impl Builder {
             .commit(user)
             .accept(user)
             .deliver(conversation)
+    }
+
+    /// A device's stream begins so many entries further back than it had got, as far as its user was a
+    /// member; what it has shown it drops.
+    pub fn rewind(mut self, user: u64, device: u32, conversation: u64, by: u64) -> Self {
+        let who = self.device(user, device);
+        let slot = self.slot(who);
+        let Some(cursor) = self.cursors[slot][conversation as usize - 1] else {
+            return self.attach(user, device, conversation);
+        };
+        let mut from = cursor;
+        while cursor - from < by && from > 0 && self.was_member(user, conversation, from) {
+            from -= 1;
+        }
+        let (id, head) = (ConversationId(conversation), Sequence(self.head(conversation)));
+        let from_sequence = Sequence(from);
+        self =
+            self.push(What::Attached { device: who, conversation: id, from: from_sequence, head });
+        for sequence in from + 1..=cursor {
+            let entry = self.logs[conversation as usize - 1][sequence as usize - 1];
+            self = self.push(What::Received { device: who, entry });
+        }
+        self
+    }
+
+    /// The push provider is handed a notification.
+    pub fn pushed(
+        self,
+        user: u64,
+        conversation: u64,
+        sequence: u64,
+        key: u64,
+        taken: bool,
+    ) -> Self {
+        let (user, conversation) = (UserId(user), ConversationId(conversation));
+        self.push(What::Pushed { user, conversation, sequence: Sequence(sequence), key, taken })
+    }
+
+    /// Whether a device of the user showed an entry, or a read had it.
+    pub fn has_seen(&self, user: u64, conversation: u64, sequence: u64) -> bool {
+        self.events.iter().any(|event| match event.is {
+            What::Shown { device, entry } | What::Read { device, entry, .. } => {
+                (device.user.0, entry.conversation.0, entry.sequence.0)
+                    == (user, conversation, sequence)
+            }
+            _ => false,
+        })
+    }
+
+    /// Whether the provider took a notification.
+    pub fn was_told(&self, user: u64, conversation: u64, sequence: u64) -> bool {
+        self.events.iter().any(|event| {
+            matches!(event.is, What::Pushed { user: u, conversation: c, sequence: s, taken: true, .. }
+                if (u.0, c.0, s.0) == (user, conversation, sequence))
+        })
     }
 
     /// A device reads everything behind `after`.

@@ -49,7 +49,11 @@ impl Check for Invariant {
                 let open = step.answered.or(step.told);
                 open.map(|open| (open.waits_since(), "word of a send"))
             }
-            What::Opened { .. } => step.down_since.map(|down| (down, "a session")),
+            What::Opened { .. } => {
+                let is_first = ground.devices[step.device].session == 1;
+                down_since(ground, step.device, is_first, step.down_since)
+                    .map(|since| (since, "a session"))
+            }
             What::ReadEnded { .. } | What::ReadFailed { .. } => {
                 step.read.as_ref().map(|read| (read.began_at, "the answer to a read"))
             }
@@ -74,7 +78,8 @@ impl Check for Invariant {
         }
         for (slot, device) in ground.devices.iter().enumerate() {
             if !device.open && ground.is_expected(slot) {
-                if let Some(since) = device.down_since.or(ground.run.connects_at) {
+                let is_first = device.session == 0;
+                if let Some(since) = down_since(ground, slot, is_first, device.down_since) {
                     judge(ground, slot, since, "a session", tally);
                 }
             }
@@ -122,6 +127,12 @@ impl Check for Invariant {
     }
 }
 
+/// Since when a device has waited for a session: for its first one since the users began to connect.
+fn down_since(ground: &Ground, device: usize, is_first: bool, down: Option<u64>) -> Option<u64> {
+    let begins = ground.run.connects_at.filter(|_| is_first && ground.is_expected(device));
+    begins.into_iter().chain(down).min()
+}
+
 fn judge(ground: &Ground, device: usize, since: u64, what: &str, tally: &mut Tally) {
     judge_about(ground, device, None, since, what, tally);
 }
@@ -163,6 +174,7 @@ fn judge_about(
 mod tests {
     use crate::history::What;
     use crate::history::builder::Builder;
+    use crate::history::event::Phase;
     use crate::invariants::tests::{clean, judge as judge_history, violated};
     use protocol::{ConversationId, Sequence};
 
@@ -217,6 +229,10 @@ mod tests {
         violated(NAME, &never);
         never.header.offline_users = None;
         violated(NAME, &never);
+        let late = Builder::new(2, 1).group(1, &[1, 2]).phase(Phase::WarmUp).connect(1, 1).heal();
+        let soon = late.clone().wait(1_000_000).connect(2, 1).finish();
+        clean(NAME, &soon);
+        violated(NAME, &late.wait(2_000_000).connect(2, 1).finish());
         never.header.offline_users = Some(1);
         clean(NAME, &never);
     }

@@ -27,13 +27,15 @@ impl Book<'_> {
     /// A device's stream of a conversation just before a line.
     pub fn stream(&self, device: Device, conversation: ConversationId, line: usize) -> Stream {
         let mut stream = Stream::default();
+        let mut is_connected = false;
         for (number, earlier) in self.lines[..line].iter().enumerate() {
             if device_of(earlier.is) != Some(device) {
                 continue;
             }
             let is_closed = matches!(earlier.is, What::Closed { .. }) && number < self.watched_to();
-            if is_closed || matches!(earlier.is, What::Opened { .. }) {
-                stream.began = None;
+            let is_opened = matches!(earlier.is, What::Opened { .. });
+            if is_closed || is_opened {
+                (stream.began, is_connected) = (None, is_opened);
             }
             if conversation_of(earlier.is) != Some(conversation) {
                 continue;
@@ -46,7 +48,7 @@ impl Book<'_> {
                     stream.is_known = true;
                     stream.last = stream.last.max(from.0);
                     stream.arrived = from.0;
-                    (stream.began, stream.detached) = (Some(number), None);
+                    (stream.began, stream.detached) = (is_connected.then_some(number), None);
                 }
                 What::Detached { .. } => (stream.began, stream.detached) = (None, Some(number)),
                 What::Shown { entry, .. } => {

@@ -1,11 +1,12 @@
 //! What can be broken in a history.
 
-use crate::deeds::{CONVERSATIONS, USERS};
+use crate::deeds::{CONVERSATIONS, DEVICES, USERS};
 use proptest::prelude::*;
 use protocol::{
-    ClientMessageId, ConversationId, Epoch, NodeNumber, RejectReason, Sequence, UserId,
+    ClientMessageId, ConversationId, DeviceId, Epoch, NodeNumber, Partition, RejectReason,
+    Sequence, UserId,
 };
-use verify::history::event::{Event, Said, Seen, What};
+use verify::history::event::{Device, Event, Said, Seen, What};
 
 /// Something that breaks a history. Numbers are taken modulo what there is.
 #[derive(Clone, Debug)]
@@ -17,6 +18,12 @@ pub enum Breakage {
     Reorder(usize, usize),
     Number(usize, u64, u8),
     Late(usize, u64),
+    /// An event happens on another device, or is about another user.
+    Elsewhere(usize, u64, u32),
+    /// Something is put in behind an event.
+    Insert(usize, u8, u64),
+    /// All of a device's events behind one, or a user's notifications, are gone.
+    Silence(usize, u64, u32),
 }
 
 pub fn breakage() -> impl Strategy<Value = Breakage> {
@@ -29,6 +36,9 @@ pub fn breakage() -> impl Strategy<Value = Breakage> {
         3 => (at(), 1_usize..12).prop_map(|(a, b)| Breakage::Reorder(a, b)),
         8 => (at(), 0_u64..12, 0_u8..8).prop_map(|(a, n, which)| Breakage::Number(a, n, which)),
         2 => (at(), 100_000_u64..3_000_000).prop_map(|(a, us)| Breakage::Late(a, us)),
+        2 => (at(), 1..=USERS + 1, 1..=DEVICES).prop_map(|(a, u, d)| Breakage::Elsewhere(a, u, d)),
+        3 => (at(), 0_u8..14, 0_u64..12).prop_map(|(a, kind, n)| Breakage::Insert(a, kind, n)),
+        1 => (at(), 1..=USERS, 1..=DEVICES).prop_map(|(a, u, d)| Breakage::Silence(a, u, d)),
     ]
 }
 
@@ -57,6 +67,24 @@ pub fn apply(events: &mut Vec<Event>, breakage: &Breakage) {
         Breakage::Swap(a, b) => swap(events, a % length, b % length),
         Breakage::Reorder(at, by) => swap(events, at % length, (at + by) % length),
         Breakage::Number(at, number, which) => change(&mut events[at % length].is, number, which),
+        Breakage::Elsewhere(at, user, device) => {
+            let there = Device { user: UserId(user), device: DeviceId(device) };
+            elsewhere(&mut events[at % length].is, there);
+        }
+        Breakage::Insert(at, kind, number) => {
+            let at = at % length;
+            if let Some(is) = inserted(&events[at].is, kind, number) {
+                events.insert(at + 1, Event { at: events[at].at, is });
+            }
+        }
+        Breakage::Silence(at, user, device) => {
+            let silent = Device { user: UserId(user), device: DeviceId(device) };
+            let mut number = 0;
+            events.retain(|event| {
+                number += 1;
+                number <= at % length || device_of(&event.is) != Some(silent)
+            });
+        }
         Breakage::Late(at, us) => {
             for event in &mut events[at % length..] {
                 event.at += us;
@@ -71,6 +99,102 @@ fn swap(events: &mut [Event], a: usize, b: usize) {
         let first = events[a].is.clone();
         events[a].is = std::mem::replace(&mut events[b].is, first);
     }
+}
+
+const fn device_of(is: &What) -> Option<Device> {
+    match is {
+        What::Opened { device, .. }
+        | What::Closed { device, .. }
+        | What::ConnectFailed { device }
+        | What::Attached { device, .. }
+        | What::Detached { device, .. }
+        | What::Sent { device, .. }
+        | What::Resent { device, .. }
+        | What::Accepted { device, .. }
+        | What::Rejected { device, .. }
+        | What::Unanswered { device, .. }
+        | What::Shown { device, .. }
+        | What::Received { device, .. }
+        | What::ReadBegan { device, .. }
+        | What::Read { device, .. }
+        | What::ReadEnded { device, .. }
+        | What::ReadFailed { device, .. }
+        | What::ReceiptSent { device, .. }
+        | What::ReceiptSeen { device, .. } => Some(*device),
+        _ => None,
+    }
+}
+
+fn elsewhere(is: &mut What, there: Device) {
+    match is {
+        What::Opened { device, .. }
+        | What::Closed { device, .. }
+        | What::ConnectFailed { device }
+        | What::Attached { device, .. }
+        | What::Detached { device, .. }
+        | What::Resent { device, .. }
+        | What::Accepted { device, .. }
+        | What::Rejected { device, .. }
+        | What::Unanswered { device, .. }
+        | What::Shown { device, .. }
+        | What::Received { device, .. }
+        | What::ReadBegan { device, .. }
+        | What::Read { device, .. }
+        | What::ReadEnded { device, .. }
+        | What::ReadFailed { device, .. }
+        | What::ReceiptSent { device, .. }
+        | What::ReceiptSeen { device, .. } => *device = there,
+        What::Pushed { user, .. }
+        | What::MemberAsked { user, .. }
+        | What::MemberChanged { user, .. }
+        | What::Revoked { user }
+        | What::Granted { user } => *user = there.user,
+        _ => {}
+    }
+}
+
+/// Something that may follow an event.
+fn inserted(is: &What, kind: u8, number: u64) -> Option<What> {
+    let device = Device { user: UserId(number % USERS + 1), device: DeviceId(1) };
+    let conversation = ConversationId(number % CONVERSATIONS + 1);
+    let (user, request) = (device.user, number as u32);
+    let message = ClientMessageId(number);
+    Some(match kind {
+        0 => What::NodePanicked { node: "n".into(), message: "m".into(), place: "p".into() },
+        1 => What::GeneratorLimited { limit: "EMFILE".into(), times: 1 },
+        2 => What::Stopped { why: "SIGTERM".into() },
+        3 => What::Closed { device, code: if number % 2 == 0 { 1000 } else { 0 } },
+        4 => What::ConnectFailed { device },
+        5 => What::Detached { device, conversation },
+        6 => What::ReadBegan { device, request, conversation, after: Sequence(number / 3) },
+        7 => What::Revoked { user },
+        8 => What::Resent { device, conversation, message },
+        9 => What::Unanswered { device, conversation, message },
+        10 => What::Pushed {
+            user: UserId(number % (USERS + 1) + 1),
+            conversation,
+            sequence: Sequence(number + 1),
+            key: number / 4,
+            taken: number % 3 > 0,
+        },
+        11 => What::Owner {
+            partition: Partition(number as u16 % 4),
+            owner: NodeNumber(number as u16 % 3 + 1),
+            epoch: Epoch(number % 3),
+        },
+        12 => What::StoredCursor {
+            conversation,
+            user,
+            delivered: Sequence(number),
+            read: Sequence(number / 2),
+        },
+        _ => match is {
+            What::Shown { entry, .. } | What::Stored { entry } | What::Read { entry, .. } => {
+                What::Received { device, entry: *entry }
+            }
+            _ => return None,
+        },
+    })
 }
 
 fn change_entry(entry: &mut Seen, number: u64, which: u8) {
@@ -94,8 +218,30 @@ fn change_entry(entry: &mut Seen, number: u64, which: u8) {
 
 fn change(is: &mut What, number: u64, which: u8) {
     match is {
-        What::Shown { entry, .. } | What::Read { entry, .. } | What::Stored { entry } => {
-            change_entry(entry, number, which);
+        What::Shown { entry, .. }
+        | What::Received { entry, .. }
+        | What::Read { entry, .. }
+        | What::Stored { entry } => change_entry(entry, number, which),
+        What::Sent { conversation, message, said, intended, .. } => match which {
+            0 => *conversation = ConversationId(number % CONVERSATIONS + 1),
+            1 => *message = ClientMessageId(number),
+            2..=4 => *said = Said::Message { hash: number, parent: None },
+            _ => *intended = intended.saturating_sub(number * 100_000),
+        },
+        What::Pushed { sequence, key, taken, conversation, .. } => match which {
+            0..=2 => *sequence = Sequence(number),
+            3 | 4 => *key = number,
+            5 => *conversation = ConversationId(number % CONVERSATIONS + 1),
+            _ => *taken = !*taken,
+        },
+        What::Unanswered { message, .. } | What::Resent { message, .. } => {
+            *message = ClientMessageId(number);
+        }
+        What::FaultEnded { fault, .. } | What::FaultBegan { fault, .. } => *fault = number as u32,
+        What::ReadFailed { request, .. } => *request = number as u32,
+        What::Owner { epoch, .. } => *epoch = Epoch(number % 4),
+        What::StoredBegan { conversation } => {
+            *conversation = ConversationId(number % CONVERSATIONS + 1);
         }
         What::Accepted { sequence, epoch, owner, conversation, message, .. } => match which {
             0..=2 => *sequence = Sequence(number + 1),
@@ -107,6 +253,7 @@ fn change(is: &mut What, number: u64, which: u8) {
         What::Rejected { reason, message, .. } => match which {
             0..=3 => *message = ClientMessageId(number),
             4 => *reason = RejectReason::Unavailable,
+            5 => *reason = RejectReason::Unauthorised,
             _ => *reason = RejectReason::DeadLettered,
         },
         What::Attached { from, .. } => *from = Sequence(number),
@@ -135,7 +282,7 @@ fn change(is: &mut What, number: u64, which: u8) {
             0..=3 => *author = None,
             _ => *reason = "".into(),
         },
-        What::Gauge { value, .. } => *value = number + 15,
+        What::Gauge { value, .. } => *value = number + 20,
         What::InFlight { messages, .. } => *messages = number,
         _ => {}
     }

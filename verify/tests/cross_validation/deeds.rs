@@ -1,12 +1,14 @@
 //! Histories of a sound cluster, made of random deeds.
 
 use proptest::prelude::*;
-use protocol::{ClientMessageId, ConversationId, RejectReason, Sequence, UserId};
+use protocol::{ClientMessageId, ConversationId, Partition, RejectReason, Sequence, UserId};
 use verify::history::builder::{Builder, History};
-use verify::history::event::{Said, What};
+use verify::history::event::{Event, Said, What};
 
+/// Users who connect, and after them one who stays away.
 pub const USERS: u64 = 3;
-const DEVICES: u32 = 2;
+const OFFLINE: u64 = 1;
+pub const DEVICES: u32 = 2;
 pub const CONVERSATIONS: u64 = 2;
 
 /// One thing that happens in a sound cluster. Numbers are taken modulo what there is.
@@ -29,6 +31,41 @@ pub enum Deed {
     Measure(u64),
     NextEpoch,
     Wait(u64),
+    /// A user's devices go, and come back at once or later; by a goodbye or not.
+    Away(u64, bool),
+    /// Somebody is told by a notification of what another user says, once or twice.
+    Push(u64, u64, u64, bool),
+    /// A device connects and its stream begins further back than it had got.
+    Rewind(u64, u32, u64, u64),
+    FailedRead(u64, u32, u64),
+    /// A send that its device gives up.
+    GiveUp(u64, u64),
+    Fault(u64),
+    Owner(u64),
+    Limited,
+}
+
+/// How a run is: the header beside the numbers.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    pub slow_users: u32,
+    pub retention: Option<u64>,
+    pub format: u32,
+    pub healed_at: usize,
+}
+
+pub fn frame() -> impl Strategy<Value = Frame> {
+    let retention = prop_oneof![2 => Just(None), 1 => (1_u64..12).prop_map(Some)];
+    let slow_users = prop_oneof![3 => Just(0), 1 => Just(1_u32)];
+    let format = prop_oneof![4 => Just(2), 1 => Just(1_u32)];
+    (slow_users, retention, format, 0_usize..40).prop_map(
+        |(slow_users, retention, format, healed_at)| Frame {
+            slow_users,
+            retention,
+            format,
+            healed_at,
+        },
+    )
 }
 
 pub fn deed() -> impl Strategy<Value = Deed> {
@@ -48,7 +85,18 @@ pub fn deed() -> impl Strategy<Value = Deed> {
         1 => (u.clone(), c.clone()).prop_map(|(u, c)| Deed::Move(u, c)),
         2 => (u.clone(), d, c.clone(), n.clone()).prop_map(|(u, d, c, n)| Deed::Read(u, d, c, n)),
         1 => (u.clone(), u.clone(), c).prop_map(|(u, m, c)| Deed::Receipts(u, m, c)),
-        1 => u.prop_map(Deed::Revoke),
+        1 => (u.clone(), any::<bool>()).prop_map(|(u, goodbye)| Deed::Away(u, goodbye)),
+        2 => (1..=USERS + OFFLINE, u.clone(), 1..=CONVERSATIONS, any::<bool>())
+            .prop_map(|(u, by, c, again)| Deed::Push(u, by, c, again)),
+        1 => (u.clone(), 1..=DEVICES, 1..=CONVERSATIONS, 0_u64..4)
+            .prop_map(|(u, d, c, n)| Deed::Rewind(u, d, c, n)),
+        1 => (u.clone(), 1..=DEVICES, 1..=CONVERSATIONS)
+            .prop_map(|(u, d, c)| Deed::FailedRead(u, d, c)),
+        1 => (u.clone(), 1..=CONVERSATIONS).prop_map(|(u, c)| Deed::GiveUp(u, c)),
+        1 => (0_u64..3).prop_map(Deed::Fault),
+        1 => (0_u64..4).prop_map(Deed::Owner),
+        1 => (0_u64..30).prop_map(|n| if n == 0 { Deed::Limited } else { Deed::NextEpoch }),
+        1 => u.clone().prop_map(Deed::Revoke),
         1 => n.prop_map(Deed::Measure),
         1 => Just(Deed::NextEpoch),
         1 => (1_000_u64..900_000).prop_map(Deed::Wait),
@@ -177,29 +225,137 @@ fn do_other(run: Builder, deed: &Deed) -> Builder {
         }
         Deed::NextEpoch => run.next_epoch(),
         Deed::Wait(us) => run.wait(us),
+        _ => do_rare(run, deed),
+    }
+}
+
+/// What is about sessions, the run, or the notifier.
+fn do_rare(run: Builder, deed: &Deed) -> Builder {
+    match *deed {
+        Deed::Away(u, goodbye) => (1..=DEVICES).fold(run, |run, d| match run.is_open(u, d) {
+            true if goodbye => run.goodbye(u, d),
+            true => run.lose(u, d),
+            false => run,
+        }),
+        Deed::Push(u, by, c, again)
+            if may_send(&run, by, c)
+                && by != u
+                && run.is_member(u, c)
+                && (1..=DEVICES).all(|d| !run.is_open(u, d)) =>
+        {
+            let run = run.say(by, c);
+            let (sequence, key) = (run.head(c), run.head(c) * 10 + c);
+            let pushed = |run: Builder, taken| run.pushed(u, c, sequence, key, taken);
+            if again { pushed(pushed(run, false), true) } else { pushed(run, true) }
+        }
+        Deed::Rewind(u, d, c, by) if !run.is_open(u, d) && run.is_member(u, c) => {
+            let run = run.open(u, d).rewind(u, d, c, by);
+            let others = (1..=CONVERSATIONS).filter(|other| *other != c);
+            let run = others.fold(run, |run, other| {
+                if run.is_member(u, other) { run.attach(u, d, other) } else { run }
+            });
+            (1..=CONVERSATIONS).fold(run, |run, c| run.deliver_to(u, d, c))
+        }
+        Deed::FailedRead(u, d, c) if run.is_open(u, d) => {
+            let (device, conversation) = (run.device(u, d), ConversationId(c));
+            let (request, after) = (run.head(c) as u32 + 1_000, Sequence(0));
+            run.push(What::ReadBegan { device, request, conversation, after })
+                .push(What::ReadFailed { device, request, conversation })
+        }
+        Deed::GiveUp(u, c) if may_send(&run, u, c) => {
+            let run = run.send(u, c);
+            let (device, message) = (run.device(u, 1), ClientMessageId(run.last_message(u)));
+            run.push(What::Unanswered { device, conversation: ConversationId(c), message })
+        }
+        Deed::Fault(on) => {
+            let target = ["store-1", "notifier-1", "gateway-2"][on as usize % 3];
+            run.fault(2 + on as u32, "cut", target, 2_000)
+        }
+        Deed::Owner(partition) => {
+            let (epoch, owner) = run.owner(partition as u16);
+            run.push(What::Owner { partition: Partition(partition as u16), owner, epoch })
+        }
+        Deed::Limited => run.push(What::GeneratorLimited { limit: "EMFILE".into(), times: 1 }),
         _ => run,
     }
 }
 
 /// A history of these deeds. If it is `prompt`, nobody is kept waiting beyond a deadline.
-pub fn sound(deeds: &[Deed], healed_at: usize, prompt: bool) -> History {
-    let mut run = Builder::with_devices(USERS as u32, DEVICES, CONVERSATIONS as u32)
-        .group(1, &[1, 2, 3])
+pub fn sound(deeds: &[Deed], frame: &Frame, prompt: bool) -> History {
+    let mut run = Builder::with_devices((USERS + OFFLINE) as u32, DEVICES, CONVERSATIONS as u32)
+        .offline(OFFLINE as u32)
+        .group(1, &[1, 2, 3, 4])
         .group(2, &[1, 2])
         .connect_all()
+        .push(What::NodeStarted { node: "store-1".into() })
         .fault(1, "blip", "store-1", 1_000);
     for (at, deed) in deeds.iter().enumerate() {
-        if at == healed_at % deeds.len() {
+        if at == frame.healed_at % deeds.len() {
             run = everybody_is_there(run).heal();
         }
         if prompt && matches!(deed, Deed::Wait(_) | Deed::Revoke(_)) {
-            run = everybody_is_there(run);
+            run = told_of_everything(everybody_is_there(run));
         }
         run = do_it(run, deed);
     }
     let letters = run.count(|is| matches!(is, What::DeadLetter { .. }));
     let dead = What::InFlight { queue: "dead".into(), messages: letters };
-    everybody_is_there(run).push(dead).finish()
+    let mut history = told_of_everything(everybody_is_there(run)).push(dead).finish();
+    history.header.slow_users = frame.slow_users;
+    history.header.format = frame.format;
+    if frame.format < 2 {
+        history.header.offline_users = None;
+        history.events.retain(|event| !matches!(event.is, What::StoredBegan { .. }));
+    }
+    match frame.retention {
+        Some(kept) => retained(history, kept),
+        None => history,
+    }
+}
+
+/// The store keeps the newest entries only.
+fn retained(mut history: History, kept: u64) -> History {
+    history.header.retention = Some(kept);
+    let head = |events: &[Event], wanted: ConversationId| {
+        let heads = events.iter().filter_map(|event| match event.is {
+            What::StoredAll { conversation, head, .. } if conversation == wanted => Some(head.0),
+            _ => None,
+        });
+        heads.max().unwrap_or(0)
+    };
+    let heads: Vec<u64> =
+        (1..=CONVERSATIONS).map(|c| head(&history.events, ConversationId(c))).collect();
+    let first = |c: ConversationId| heads[c.0 as usize - 1].saturating_sub(kept) + 1;
+    history.events.retain_mut(|event| match &mut event.is {
+        What::Stored { entry } => entry.sequence.0 >= first(entry.conversation),
+        What::StoredAll { conversation, first: oldest, .. } => {
+            *oldest = Sequence(first(*conversation));
+            true
+        }
+        _ => true,
+    });
+    history
+}
+
+/// Whoever has not seen a message is told of it by a notification.
+fn told_of_everything(mut run: Builder) -> Builder {
+    let told = run.clone();
+    for conversation in 1..=CONVERSATIONS {
+        for user in 1..=USERS + OFFLINE {
+            for entry in told.log(conversation) {
+                let is_due = matches!(entry.said, Said::Message { .. })
+                    && told.was_member(user, conversation, entry.sequence.0)
+                    && entry.author.0 != user
+                    && !told.has_seen(user, conversation, entry.sequence.0)
+                    && !told.was_told(user, conversation, entry.sequence.0);
+                if is_due {
+                    let (sequence, key) = (entry.sequence.0, entry.sequence.0 * 10 + conversation);
+                    run = run.pushed(user, conversation, sequence, key, true);
+                }
+            }
+        }
+    }
+    run
 }
 
 fn everybody_is_there(mut run: Builder) -> Builder {

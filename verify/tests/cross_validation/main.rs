@@ -9,7 +9,7 @@ mod deeds;
 mod lacks;
 
 use breakage::{apply, breakage};
-use deeds::{deed, sound};
+use deeds::{deed, frame, sound};
 use lacks::{lack, take};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -63,9 +63,9 @@ proptest! {
     #[test]
     fn a_sound_cluster_raises_no_alarm(
         deeds in prop::collection::vec(deed(), 1..40),
-        healed_at in 0_usize..40,
+        frame in frame(),
     ) {
-        let history = sound(&deeds, healed_at, true);
+        let history = sound(&deeds, &frame, true);
         let alarms = alarms(&history);
         prop_assert!(alarms.is_empty(), "{alarms:?}\n{}", lines(&history));
         prop_assert_eq!(disagreements(&history), Vec::<String>::new(), "{}", lines(&history));
@@ -74,10 +74,10 @@ proptest! {
     #[test]
     fn what_a_sound_history_lacks_makes_it_unknown_and_never_violated(
         deeds in prop::collection::vec(deed(), 1..40),
-        healed_at in 0_usize..40,
+        frame in frame(),
         lacks in prop::collection::vec(lack(), 1..4),
     ) {
-        let mut history = sound(&deeds, healed_at, true);
+        let mut history = sound(&deeds, &frame, true);
         for lack in &lacks {
             take(&mut history.events, lack);
         }
@@ -89,10 +89,10 @@ proptest! {
     #[test]
     fn both_judges_agree_on_every_invariant(
         deeds in prop::collection::vec(deed(), 1..30),
-        healed_at in 0_usize..30,
+        frame in frame(),
         breakages in prop::collection::vec(breakage(), 1..4),
     ) {
-        let mut history = sound(&deeds, healed_at, false);
+        let mut history = sound(&deeds, &frame, false);
         for breakage in &breakages {
             apply(&mut history.events, breakage);
         }
@@ -104,18 +104,15 @@ proptest! {
 #[test]
 fn the_breakages_reach_every_invariant() {
     let mut runner = TestRunner::deterministic();
-    let case = (
-        prop::collection::vec(deed(), 10..30),
-        0_usize..30,
-        prop::collection::vec(breakage(), 1..4),
-    );
+    let case =
+        (prop::collection::vec(deed(), 10..30), frame(), prop::collection::vec(breakage(), 1..4));
     let mut untouched: Vec<&str> = CATALOGUE.iter().map(|claim| claim.name).collect();
     // It compares two rates over 20 sends each: its own tests do that.
     untouched.retain(|name| *name != "recovers_to_baseline");
     for _ in 0..2_000 {
-        let (deeds, healed_at, breakages) =
+        let (deeds, frame, breakages) =
             case.new_tree(&mut runner).expect("the strategies reject nothing").current();
-        let mut history = sound(&deeds, healed_at, false);
+        let mut history = sound(&deeds, &frame, false);
         for breakage in &breakages {
             apply(&mut history.events, breakage);
         }
