@@ -156,7 +156,7 @@ pub(super) fn do_versions_differ(book: &Book<'_>) -> bool {
         let earlier = |w: &&Version| w.line < v.line && w.how == v.how && of_message(v, w);
         let mut before = versions.iter().filter(earlier);
         matches!(v.how, How::Shown(_))
-            && (before.clone().last().is_some_and(|w| v.sequence < w.sequence)
+            && (before.clone().next_back().is_some_and(|w| v.sequence < w.sequence)
                 || (!v.deletes && before.any(|w| w.deletes)))
     });
     let end = book.lines.len();

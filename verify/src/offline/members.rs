@@ -50,7 +50,7 @@ impl Book<'_> {
             }
             _ => None,
         });
-        let (first, head, _) = answers.clone().last()?;
+        let (first, head, _) = answers.clone().next_back()?;
         let whole = answers.into_iter().all(|(.., whole)| whole);
         Some((FinalRead { began, first, head }, whole))
     }

@@ -41,8 +41,11 @@ pub fn judge(header: &Header, events: &[Event]) -> Vec<(&'static str, bool)> {
     DEFINITIONS.iter().map(|(name, is_violated)| (*name, is_violated(&book))).collect()
 }
 
+/// Whether a claim is violated.
+type Definition = fn(&Book<'_>) -> bool;
+
 /// Each claim by the function that says whether it is violated.
-const DEFINITIONS: [(&str, fn(&Book<'_>) -> bool); 23] = [
+const DEFINITIONS: [(&str, Definition); 23] = [
     ("accepted_message_survives", deliveries::is_something_lost),
     ("no_phantom_message", content::is_something_made_up),
     ("no_duplicate_delivery", content::is_something_there_twice),

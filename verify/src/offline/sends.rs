@@ -106,21 +106,20 @@ pub(super) fn is_something_overtaken(book: &Book<'_>) -> bool {
 /// Whether a send was refused for now, and came again when its place was no longer held.
 fn lost_its_place(book: &Book<'_>, send: &Send) -> bool {
     let mut refused_at = None;
-    let mut is_open = true;
+    let (mut is_open, mut is_lost) = (true, false);
     for (line, own, word) in book.words(send) {
         let now = book.lines[line].at;
         match word {
             Word::RefusedForNow if is_open && own => refused_at = refused_at.or(Some(now)),
             Word::Resent if own => {
-                if refused_at.take().is_some_and(|at| is_open && now - at > HELD_US) {
-                    return true;
-                }
+                let refused_at = refused_at.take();
+                is_lost |= refused_at.is_some_and(|at| is_open && now - at > HELD_US);
             }
             Word::Accepted | Word::RefusedForGood(_) | Word::GivenUp if own => is_open = false,
             _ => {}
         }
     }
-    false
+    is_lost
 }
 
 pub(super) fn is_something_unaccounted(book: &Book<'_>) -> bool {

@@ -139,9 +139,8 @@ fn for_entries(book: &Book<'_>, device: Device) -> Vec<Wait> {
             .find(|s| s.how == How::Shown(device) && s.is_at(conversation, sequence));
         let to = match shown {
             Some(shown) if shown.line > a.line => shown.line,
-            Some(_) => continue,
             None if is_owed_now(book, device, a) => end,
-            None => continue,
+            _ => continue,
         };
         let since = a.at.max(progress_at(book, device, to));
         waits.push(Wait { since, to, for_session: false });
