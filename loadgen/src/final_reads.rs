@@ -36,7 +36,7 @@ const QUIET_PATIENCE: Duration = Duration::from_mins(1);
 /// Between two looks at the queues.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
-/// Waits until no message waits for an owner, then reads every conversation whole, its cursors, the
+/// Waits until no message waits in a queue, then reads every conversation whole, its cursors, the
 /// dead letters, the queues and the owners. Reading earlier would miss what is accepted meanwhile.
 /// Whatever does not answer is recorded as such where a history has a word for it, and returned as
 /// one sentence each.
@@ -49,7 +49,7 @@ pub async fn final_reads(
     let api = Api::new(machine.clone(), Arc::new(targets));
     let mut all = Vec::new();
     if !is_quiet(&api).await {
-        all.push(format!("messages still wait for their owners {QUIET_PATIENCE:?} after the load"));
+        all.push(format!("messages still wait in queues {QUIET_PATIENCE:?} after the load"));
     }
     let next = Arc::new(AtomicU32::new(1));
     let (doubt, mut doubts) = mpsc::channel(64);
@@ -91,13 +91,15 @@ pub async fn final_reads(
     all
 }
 
-/// Whether the inbound queues run empty in time. An owner settles a message when its entry is stored
-/// and published, so an empty queue has nothing under way behind it.
+/// Whether the queues of owners and notifiers run empty in time. An owner settles a message when its
+/// entry is stored and published, so an empty queue has nothing under way behind it; a notifier keeps a
+/// notification for as long as it is undecided whether its member is away.
 async fn is_quiet(api: &Api) -> bool {
     let deadline = Instant::now() + QUIET_PATIENCE;
     while Instant::now() < deadline {
         let Ok(queues) = api.queues(PATIENCE).await else { return false };
-        let waits = |queue: &QueueDepth| queue.queue.starts_with("inbound-") && queue.messages > 0;
+        let is_worked_off = |name: &str| name.starts_with("inbound-") || name.starts_with("notify-");
+        let waits = |queue: &QueueDepth| is_worked_off(&queue.queue) && queue.messages > 0;
         if !queues.iter().any(waits) {
             return true;
         }
