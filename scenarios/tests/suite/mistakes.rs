@@ -272,3 +272,39 @@ fn deadlines_that_cannot_be_missed_are_refused() {
                  |                   ^^^^"#]],
     );
 }
+
+#[test]
+fn nothing_ends_the_clients_who_observe_the_run() {
+    let text = format!(
+        "{SMALL}{}",
+        r#"[[fault]]
+at = "1s"
+for = "1s"
+kind = "kill"
+target = "any clients"
+[[fault]]
+at = "1s"
+for = "1s"
+kind = "power_loss"
+target = "clients(user=1)"
+[random_faults]
+every = "1s"
+for = "1s..6s"
+kinds = ["pause", "kill"]
+roles = ["clients"]
+"#
+    );
+    expect![[r#"
+        smoke.toml:14:10: fault.1.target: no kill of any clients: the users observe the run, and who is dead observes nothing; pause clients, or cut their links
+          14 | target = "any clients"
+             |          ^^^^^^^^^^^^^
+        smoke.toml:19:10: fault.2.target: no power_loss of clients(user=1): the users observe the run, and who is dead observes nothing; pause clients, or cut their links
+          19 | target = "clients(user=1)"
+             |          ^^^^^^^^^^^^^^^^^
+        smoke.toml:22:7: random_faults.for: an episode lasts longer than nothing and ends with the load: of 10s, lead takes 5s
+          22 | for = "1s..6s"
+             |       ^^^^^^^^
+        smoke.toml:24:9: random_faults.roles: a kill befalls none of them: the users observe the run, and who is dead observes nothing; pause clients, or cut their links
+          24 | roles = ["clients"]
+             |         ^^^^^^^^^^^"#]].assert_eq(&told(&text));
+}

@@ -34,6 +34,39 @@ fn every_scenario_of_the_library_is_valid_and_called_after_its_file() {
 }
 
 #[test]
+fn every_kind_of_fault_has_a_scenario_that_shows_it() {
+    let schema = scenarios::schema();
+    let kind = &schema["properties"]["fault"]["anyOf"][0]["items"]["properties"]["kind"];
+    let words = kind["anyOf"][0]["enum"].as_array().expect("the kinds are words");
+    assert!(words.len() >= 8, "{words:?}");
+    for word in words {
+        let word = word.as_str().expect("a word is text");
+        let path = root().join(format!("scenarios/faults/{}.toml", word.replace('_', "-")));
+        let text = std::fs::read_to_string(&path)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let scenario = scenarios::parse(&text, &path.display().to_string(), &[])
+            .unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        let kinds: Vec<&str> = scenario.faults.iter().map(|fault| fault.kind.word()).collect();
+        assert_eq!(kinds.first(), Some(&word), "{}", path.display());
+    }
+}
+
+#[test]
+fn whatever_the_swarm_draws_can_be_run() {
+    let path = root().join("scenarios/safety/swarm.toml");
+    let text = std::fs::read_to_string(&path).expect("it is there");
+    let mut shapes = std::collections::BTreeSet::new();
+    for seed in 1..200 {
+        let drawn = scenarios::parse_with_seed(&text, "swarm.toml", &[], seed)
+            .unwrap_or_else(|mistakes| panic!("seed {seed}: {mistakes}"));
+        let faults = drawn.scenario.random_faults.expect("it is full of them");
+        assert_eq!((faults.kinds.len(), faults.roles.len()), (8, 6));
+        shapes.insert(drawn.lots);
+    }
+    assert!(shapes.len() > 190, "{} shapes in 199 seeds", shapes.len());
+}
+
+#[test]
 fn the_committed_schema_is_in_step() {
     let schema = serde_json::to_string_pretty(&scenarios::schema()).expect("JSON is text") + "\n";
     check_in_step(&root().join("scenarios/schema.json"), &schema);
