@@ -7,8 +7,13 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-/// Seeds of each safety scenario: a few, so that a change gets its answer soon.
+/// Folders of scenarios that hold for every seed.
+const SAFETY: [&str; 2] = ["scenarios/safety", "scenarios/faults"];
+/// Seeds of each of them: a few, so that a change gets its answer soon.
 const SEEDS: &str = "3";
+/// Of the swarm more: each seed is another cluster, with other faults.
+const SWARM: &str = "scenarios/safety/swarm.toml";
+const SWARM_SEEDS: &str = "40";
 
 /// What a step does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,13 +26,15 @@ enum Action {
     Tidy,
     /// Runs every safety scenario with a few seeds.
     Safety,
+    /// Runs the swarm with more.
+    Swarm,
     /// Runs every bad design choice until it is caught.
     Choices,
 }
 
 const SMOKE: &str = "scenarios/safety/smoke.toml";
 
-const STEPS: [(&str, Action); 9] = [
+const STEPS: [(&str, Action); 10] = [
     ("fmt", Action::Cargo(&["fmt", "--all", "--check"])),
     ("tidy", Action::Tidy),
     ("clippy", Action::Cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
@@ -36,6 +43,7 @@ const STEPS: [(&str, Action); 9] = [
     ("build", Action::Cargo(&["build", "--release"])),
     ("twin", Action::Cargo(&["run", "--release", "--quiet", "--", "twin", SMOKE, "--seed", "1"])),
     ("safety", Action::Safety),
+    ("swarm", Action::Swarm),
     ("choices", Action::Choices),
 ];
 
@@ -106,10 +114,15 @@ fn act(action: Action) -> anyhow::Result<bool> {
         Action::Safety => {
             let scenarios = safety_scenarios()?;
             let scenarios = scenarios.iter().filter_map(|path| path.to_str());
-            let explore = ["run", "--release", "--quiet", "--", "explore"];
-            cargo(explore.into_iter().chain(scenarios).chain(["--seeds", SEEDS]), None)
+            explore(scenarios.chain(["--seeds", SEEDS]))
         }
+        Action::Swarm => explore([SWARM, "--seeds", SWARM_SEEDS]),
     }
+}
+
+fn explore<'a>(arguments: impl IntoIterator<Item = &'a str>) -> anyhow::Result<bool> {
+    let explore = ["run", "--release", "--quiet", "--", "explore"];
+    cargo(explore.into_iter().chain(arguments), None)
 }
 
 fn cargo<'a>(
@@ -126,12 +139,14 @@ fn cargo<'a>(
 }
 
 fn safety_scenarios() -> anyhow::Result<Vec<PathBuf>> {
-    let folder = PathBuf::from("scenarios/safety");
     let mut paths = Vec::new();
-    for entry in std::fs::read_dir(root().join(&folder)).context("reading scenarios/safety")? {
-        paths.push(folder.join(entry?.file_name()));
+    for folder in SAFETY {
+        for entry in std::fs::read_dir(root().join(folder)).context(folder)? {
+            paths.push(PathBuf::from(folder).join(entry?.file_name()));
+        }
     }
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    paths.retain(|path| *path != PathBuf::from(SWARM));
     anyhow::ensure!(!paths.is_empty(), "there is no safety scenario");
     paths.sort();
     Ok(paths)
@@ -161,6 +176,11 @@ mod tests {
     #[test]
     fn every_safety_scenario_is_run() {
         let scenarios = safety_scenarios().expect("they are there");
-        assert!(scenarios.iter().any(|path| path.ends_with("smoke.toml")) && scenarios.len() >= 10);
+        let has = |name: &str| scenarios.iter().any(|path| path.ends_with(name));
+        assert!(has("safety/smoke.toml") && has("faults/pause.toml") && scenarios.len() >= 18);
+        assert!(
+            !has("swarm.toml") && root().join(SWARM).exists(),
+            "the swarm has a step of its own"
+        );
     }
 }
