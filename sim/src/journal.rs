@@ -4,11 +4,14 @@ use crate::machine::pulse::Host;
 use loadgen::Recorder;
 use ports::entered;
 use ports::panics::Panicked;
-use protocol::{GatewayId, UserId};
+use protocol::{DeviceId, GatewayId, UserId};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use verify::history::event::Phase;
 use verify::history::{Event, What};
+
+/// The device that `gateway(user=7)` means.
+const FIRST: DeviceId = DeviceId(1);
 
 /// Takes the events of a run.
 pub type Sink = Box<dyn FnMut(&Event) + Send>;
@@ -110,7 +113,7 @@ impl Journal {
         self.lock().events
     }
 
-    /// The gateway of a user's newest session.
+    /// The gateway of the newest session of a user's first device, which may be over.
     pub fn gateway_of(&self, user: UserId) -> Option<GatewayId> {
         self.lock().gateways.get(user.0 as usize).copied().flatten()
     }
@@ -124,18 +127,11 @@ impl State {
     /// Hosts run one after another within a step, so their clocks overlap by up to one tick: an event
     /// never gets an earlier time than the one before it.
     fn write(&mut self, now_us: u64, is: What) {
-        match &is {
-            What::Opened { device, gateway, .. } => {
-                if let Some(known) = self.gateways.get_mut(device.user.0 as usize) {
-                    *known = Some(*gateway);
-                }
-            }
-            What::Closed { device, .. } => {
-                if let Some(known) = self.gateways.get_mut(device.user.0 as usize) {
-                    *known = None;
-                }
-            }
-            _ => {}
+        if let What::Opened { device, gateway, .. } = &is
+            && device.device == FIRST
+            && let Some(known) = self.gateways.get_mut(device.user.0 as usize)
+        {
+            *known = Some(*gateway);
         }
         self.last_us = self.last_us.max(now_us);
         self.events += 1;

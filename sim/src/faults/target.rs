@@ -12,7 +12,7 @@ pub struct Directory<'a> {
     pub hosts: &'a [Arc<str>],
     /// The cluster.
     pub shape: ClusterShape,
-    /// The gateway of a user's first device now, if it has a session.
+    /// The gateway of the newest session of a user's first device, if it ever had one.
     pub gateway_of: &'a dyn Fn(protocol::UserId) -> Option<Arc<str>>,
     /// The client host that carries a user.
     pub client_of: &'a dyn Fn(protocol::UserId) -> Arc<str>,
