@@ -34,14 +34,15 @@ enum Action {
 
 const SMOKE: &str = "scenarios/safety/smoke.toml";
 
-const STEPS: [(&str, Action); 10] = [
+const STEPS: [(&str, Action); 11] = [
     ("fmt", Action::Cargo(&["fmt", "--all", "--check"])),
     ("tidy", Action::Tidy),
     ("clippy", Action::Cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
     ("tests", Action::Cargo(&["test", "--workspace"])),
     ("docs", Action::CargoDoc(&["doc", "--workspace", "--no-deps"])),
     ("build", Action::Cargo(&["build", "--release"])),
-    ("twin", Action::Cargo(&["run", "--release", "--quiet", "--", "twin", SMOKE, "--seed", "1"])),
+    ("sim", Action::Cargo(&["build", "--profile", "sim"])),
+    ("twin", Action::Cargo(&["run", "--profile", "sim", "--quiet", "--", "twin", SMOKE])),
     ("safety", Action::Safety),
     ("swarm", Action::Swarm),
     ("choices", Action::Choices),
@@ -121,7 +122,8 @@ fn act(action: Action) -> anyhow::Result<bool> {
 }
 
 fn explore<'a>(arguments: impl IntoIterator<Item = &'a str>) -> anyhow::Result<bool> {
-    let explore = ["run", "--release", "--quiet", "--", "explore"];
+    // With every assertion: a state that must not be is found where it begins.
+    let explore = ["run", "--profile", "sim", "--quiet", "--", "explore"];
     cargo(explore.into_iter().chain(arguments), None)
 }
 

@@ -41,7 +41,8 @@ pub fn run() -> anyhow::Result<bool> {
 }
 
 fn is_caught(choice: &Choice) -> anyhow::Result<bool> {
-    let explore = ["run", "--release", "--quiet", "--", "explore", "--quiet", "--until-caught"];
+    let explore =
+        ["run", "--profile", "sim", "--quiet", "--", "explore", "--quiet", "--until-caught"];
     let output = Command::new(cargo_program())
         .args(explore)
         .args(["--seeds", SEEDS, "--set", &format!("design.{}", choice.set), &choice.scenario])
