@@ -6,7 +6,7 @@
 use super::calls::{BacklogRequest, Call, RangeCall, RangePurpose};
 use super::greeting::RETRY_MS;
 use super::hub::{Hub, Now};
-use super::stream::{Follow, Phase};
+use super::stream::{Follow, Phase, Reading};
 use super::timers::Timer;
 use ports::CallError;
 use protocol::frames::client::Backlog;
@@ -38,13 +38,13 @@ impl Hub {
         };
         let Some(session) = self.outlets.sessions.get(id) else { return };
         if !behind
-            || place.reading
+            || place.reading != Reading::Not
             || session.pages >= CATCH_UP_PAGES
             || !self.outlets.wants_page(id)
         {
             return;
         }
-        place.reading = true;
+        place.reading = Reading::UnderWay;
         let (user, after) = (Some(place.user), place.at);
         let query = RangeQuery { conversation, user, after, limit: CATCH_UP_PAGE };
         let purpose = RangePurpose::CatchUp(id);
@@ -103,10 +103,10 @@ impl Hub {
         let Some(stream) = self.streams.get_mut(&conversation) else { return };
         let Some(place) = stream.place_mut(id) else { return };
         // The place may be another one by now: the user left and came back.
-        if !place.reading || place.at != query.after {
+        if place.reading != Reading::UnderWay || place.at != query.after {
             return;
         }
-        place.reading = false;
+        place.reading = Reading::Not;
         let at = place.at;
         let page = match page {
             Ok(page) => page,
@@ -117,6 +117,7 @@ impl Hub {
                 return self.follow(now, conversation, vec![Follow::Left { session: id, at }]);
             }
             Err(CallError::Unavailable | CallError::Unknown) => {
+                place.reading = Reading::Later;
                 return self.timers.set(now.ms + RETRY_MS, Timer::Page(id, conversation));
             }
         };
@@ -137,9 +138,21 @@ impl Hub {
             // There is more, but not for this user.
             follow.push(Follow::Left { session: id, at });
         } else {
+            place.reading = Reading::Later;
             self.timers.set(now.ms + RETRY_MS, Timer::Page(id, conversation));
         }
         self.follow(now, conversation, follow);
+    }
+
+    /// The time of a page that was not to be had has come.
+    pub(super) fn catch_up_again(&mut self, id: SessionId, conversation: ConversationId) {
+        let stream = self.streams.get_mut(&conversation);
+        if let Some(place) = stream.and_then(|stream| stream.place_mut(id))
+            && place.reading == Reading::Later
+        {
+            place.reading = Reading::Not;
+        }
+        self.catch_up(id, conversation);
     }
 
     /// Design choice `backlog_first`: pages first; when they are used up, a subscription, in a later

@@ -9,7 +9,7 @@ use super::encoded::Encoded;
 use super::greeting::before;
 use super::hub::{Hub, Now};
 use super::session::State;
-use super::stream::{Follow, Phase, Stream};
+use super::stream::{Follow, Phase, Reading, Stream};
 use super::timers::Timer;
 use ports::StoreEvent;
 use protocol::frames::server::Detached;
@@ -97,7 +97,7 @@ impl Hub {
         }
         place.phase = Phase::Attaching { after: Some(at), again: None };
         place.left = None;
-        place.reading = false;
+        place.reading = Reading::Not;
         place.expelled = false;
         if let Some(session) = self.outlets.sessions.get_mut(id) {
             session.left.retain(|(other, _)| *other != conversation);

@@ -5,12 +5,13 @@ mod notices;
 mod rates;
 
 use super::calls::{Call, RangePurpose};
+use super::greeting::RETRY_MS;
 use super::hub::{Hub, HubConfig, Now};
 use super::hub_model::world::{Answer, Mishap, World};
 use super::hub_model::{Trusting, config};
 use super::mailbox::{Mailbox, Taken};
 use ports::broker::PublishError;
-use ports::{Claims, TokenError, TokenVerifier};
+use ports::{CallError, Claims, TokenError, TokenVerifier};
 use protocol::codec::Codec;
 use protocol::design::{Attach, ClientHeartbeat, SlowSession};
 use protocol::frames::client::{Hello, Send, plain_text};
@@ -241,6 +242,35 @@ fn a_backlog_read_first_misses_what_is_sent_before_the_subscription() {
         bench.work();
         assert_eq!(client.entries(), shown, "{choice:?}");
     }
+}
+
+#[test]
+fn an_owner_that_is_away_is_not_asked_without_end() {
+    let mut config = config(1_000);
+    config.design.attach = Attach::BacklogFirst;
+    let mut bench = Bench::new(config);
+    let hello =
+        Hello { token: "1".to_owned(), device: DeviceId(1), cursors: Vec::new(), presence: false };
+    let now = bench.now();
+    let id = bench.hub.open(now, Codec::Binary, Mailbox::new(), false).unwrap();
+    bench.hub.hello(now, id, hello, Trusting.verify("1", 0));
+    // The user's conversations are known, then the owner is away.
+    while !bench.world.answers.iter().any(|answer| matches!(answer, Answer::LookedUp(..))) {
+        bench.world.calls.extend(bench.hub.take_calls());
+        bench.world.execute(Mishap::None);
+    }
+    for answer in std::mem::take(&mut bench.world.answers) {
+        let Answer::LookedUp(call, found) = answer else { panic!("only a lookup was asked for") };
+        bench.hub.looked_up(now, &call, found);
+    }
+    let first = bench.hub.take_calls();
+    let [Call::Range(range)] = first[..] else { panic!("{first:?}") };
+    assert_eq!(range.purpose, RangePurpose::CatchUp(id));
+    bench.hub.ranged(now, &range, Err(CallError::Unavailable));
+    assert_eq!(bench.hub.take_calls(), [], "it has said so at once, and would say so again");
+    bench.now_ms += RETRY_MS;
+    bench.hub.tick(bench.now());
+    assert_eq!(bench.hub.take_calls(), first);
 }
 
 /// Honours tokens until told otherwise.

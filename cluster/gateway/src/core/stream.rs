@@ -59,12 +59,24 @@ pub struct Place {
     /// The session knows that it is attached, and where. Not so while it is open whether the user was
     /// a member all the time since its cursor: the pages of its backlog will tell.
     pub told: bool,
-    /// A page is under way.
-    pub reading: bool,
+    /// Whether a page is under way.
+    pub reading: Reading,
     /// The number of the call that attached it.
     pub attached_by: u64,
     /// The owner says that the user is no longer a member; the `Leave` is still to come.
     pub expelled: bool,
+}
+
+/// How far the next page of a place is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// None is asked for.
+    Not,
+    /// The owner was asked.
+    UnderWay,
+    /// It had none to give; it is asked again when a timer fires, and not before: an owner that is away
+    /// says so at once.
+    Later,
 }
 
 impl Place {
@@ -130,7 +142,7 @@ impl Stream {
     pub fn add(&mut self, session: SessionId, user: UserId, phase: Phase) -> bool {
         let Err(index) = self.find(session) else { return false };
         let at = Sequence::START;
-        let (left, told, reading, expelled) = (None, false, false, false);
+        let (left, told, reading, expelled) = (None, false, Reading::Not, false);
         let arrived = match phase {
             Phase::Attaching { after, .. } => after,
             Phase::BacklogFirst | Phase::SubscribingLate | Phase::Streaming => None,

@@ -51,7 +51,7 @@ impl Hub {
 
     fn fire(&mut self, now: Now, timer: Timer) {
         match timer {
-            Timer::Page(id, conversation) => self.catch_up(id, conversation),
+            Timer::Page(id, conversation) => self.catch_up_again(id, conversation),
             Timer::Attach(id, conversation) => self.attach_again(id, conversation),
             Timer::Refresh(conversation, user) => self.refresh(conversation, user),
             Timer::Repair(conversation) => {
