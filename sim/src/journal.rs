@@ -68,9 +68,9 @@ impl Journal {
 
     /// Nothing of a host runs any more: it panicked, or it spins. That is the cluster's fault, or that
     /// of Fracas itself; in either case the run ends.
-    pub fn broke(&self, host: &Host, panicked: Panicked) {
+    pub fn broke(&self, host: &Host, panicked: &Panicked) {
         let Host { name, is_node } = host;
-        let Panicked { message, place } = &panicked;
+        let Panicked { message, place } = panicked;
         tracing::error!(host = &**name, %place, "panicked: {message}");
         if *is_node {
             let (message, place) = (message.as_str().into(), place.as_str().into());
@@ -82,9 +82,8 @@ impl Journal {
     }
 
     /// The last events of a run that cannot write them itself.
-    pub fn end(&self) {
-        let why = self.broken().unwrap_or_default().into();
-        self.record_world(What::Stopped { why });
+    pub fn end(&self, why: &str) {
+        self.record_world(What::Stopped { why: why.into() });
         self.record_world(What::Phase(Phase::End));
     }
 

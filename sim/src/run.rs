@@ -84,20 +84,24 @@ impl Run {
     }
 }
 
-/// Records what can be said of a run that stands still; the doubt that remains.
-fn tell_stall(journal: &Journal, stall: Stall) -> Option<String> {
-    let after = stall.reached.as_secs_f64();
-    match stall.moment.running {
+/// Records what can be said of a run that stands still; the doubts that remain.
+fn tell_stall(journal: &Journal, stall: Stall) -> Vec<String> {
+    let after = format!("{:.1} simulated s", stall.reached.as_secs_f64());
+    let (why, doubt) = match stall.moment.running {
         Some(host) if stall.stuck => {
-            let message = format!(
-                "it hangs: one of its tasks does not give way any more, since {after:.1} simulated s"
-            );
-            journal.broke(&host, Panicked { message, place: "unknown".to_owned() });
-            journal.end();
-            None
+            let message =
+                format!("it hangs: one of its tasks does not give way any more, after {after}");
+            journal.broke(&host, &Panicked { message, place: "unknown".to_owned() });
+            (format!("{} hangs", host.name), None)
         }
-        _ => Some(format!("the simulation stands still after {after:.1} simulated s, {OWN_BUG}")),
-    }
+        _ => {
+            let why = format!("the simulation stands still after {after}");
+            let doubt = format!("{why}, {OWN_BUG}");
+            (why, Some(doubt))
+        }
+    };
+    journal.end(&why);
+    doubt.into_iter().chain(journal.failures()).collect()
 }
 
 fn simulate(
@@ -144,7 +148,7 @@ mod tests {
         let journal = Journal::new(scenario.users.count, sink);
         let (progress, _receiver) = mpsc::channel();
         panics::enter();
-        journal.broke(breaks, panicked);
+        journal.broke(breaks, &panicked);
         let ended = simulate(&scenario, 1, &journal, Pulse::default(), &progress);
         let events = events.lock().unwrap().clone();
         (events, ended)
@@ -187,11 +191,13 @@ mod tests {
         let journal =
             Journal::new(1, Box::new(move |event| sink.lock().unwrap().push(event.is.clone())));
         let mut stall = Stall { reached: Duration::from_secs(7), ..Stall::default() };
-        let doubt = tell_stall(&journal, stall.clone()).expect("nobody is to blame");
+        let doubts = tell_stall(&journal, stall.clone());
+        let [doubt] = &doubts[..] else { panic!("{doubts:?}") };
         assert!(doubt.starts_with("the simulation stands still after 7.0 simulated s"), "{doubt}");
         stall.stuck = true;
         stall.moment.running = Some(Host { name: "store-1".into(), is_node: true });
-        assert_eq!(tell_stall(&journal, stall), None);
+        events.lock().unwrap().clear();
+        assert_eq!(tell_stall(&journal, stall), [""; 0]);
         let events = events.lock().unwrap();
         let [What::NodePanicked { message, .. }, What::Stopped { .. }, What::Phase(Phase::End)] =
             &events[..]

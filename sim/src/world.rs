@@ -124,7 +124,7 @@ impl Builder<'_> {
         let network =
             SimNetwork { host: name.clone(), board: self.board.clone(), flows: self.flows.clone() };
         let (pulse, journal) = (self.pulse.of(host.clone()), self.journal.clone());
-        let gate = Gate::new(pulse, Arc::new(move |panicked| journal.broke(&host, panicked)));
+        let gate = Gate::new(pulse, Arc::new(move |panicked| journal.broke(&host, &panicked)));
         let hardware = Rc::new(HostHardware::new(
             network,
             gate,

@@ -30,7 +30,7 @@ async fn the_process() {
         "worker" => tasks.worker("worker").run(Box::new(|| panic!("in a worker"))).await,
         _ => return,
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 #[test]

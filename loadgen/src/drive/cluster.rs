@@ -313,7 +313,7 @@ fn is_free(port: u16) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Mutex;
+    use std::sync::{Arc, Mutex};
     use std::time::Duration;
 
     #[derive(Default)]
@@ -350,7 +350,7 @@ mod tests {
 
     async fn told_by(name: &str, script: &str) -> (String, Vec<What>) {
         let (mut cluster, data) = cluster(name, script);
-        let http = Http::new(super::super::machine::machine("test", 1));
+        let http = Http::new(super::super::machine::machine("test", 1, &Arc::default()));
         cluster.start(&http).await.expect("no gateway is waited for");
         timeout(Duration::from_secs(5), cluster.died()).await.expect("it dies");
         let cause = cluster.cause_of_death().await;

@@ -6,10 +6,11 @@
 
 use crate::recorder::Recorder;
 use nix::errno::Errno;
+use ports::entered;
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use verify::history::What;
 
 /// A second is bad if more than one attempt in so many failed for a reason of our own.
@@ -67,7 +68,7 @@ impl Limits {
     }
 
     fn change(&self, limit: &'static str, change: impl FnOnce(u64) -> u64) {
-        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut met = entered(self.met.lock());
         let times = met.entry(limit).or_default();
         times.met = change(times.met);
     }
@@ -75,14 +76,14 @@ impl Limits {
     /// Everything that was met.
     #[cfg(test)]
     pub fn met(&self) -> Vec<(&'static str, u64)> {
-        let met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        let met = entered(self.met.lock());
         met.iter().map(|(limit, times)| (*limit, times.met)).collect()
     }
 
     /// Writes into the history what it does not say yet: a limit when it is met first, and again when
     /// it was met ten times as often; at the end (`all`) whatever is missing.
     pub fn tell(&self, recorder: &dyn Recorder, all: bool) {
-        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut met = entered(self.met.lock());
         for (limit, times) in met.iter_mut() {
             if times.met > times.told && (all || times.met >= times.told.saturating_mul(10)) {
                 let more = times.met - times.told;
