@@ -17,7 +17,7 @@ pub fn header(scenario: &Scenario, seed: u64, engine: Engine) -> Header {
         conversations: scenario.users.direct + scenario.users.groups,
         partitions: scenario.cluster.partitions,
         slow_users: scenario.load.slow_readers.map_or(0, |slow| slow.users),
-        offline_users: Some(scenario.users.offline.min(scenario.users.count)),
+        offline_users: Some(stay_away(scenario)),
         // No run turns it on: what a store has removed is lost.
         retention: None,
         deadlines: Deadlines {
@@ -28,6 +28,12 @@ pub fn header(scenario: &Scenario, seed: u64, engine: Engine) -> Header {
             pushed_us: Some(microseconds(expect.pushed_within)),
         },
     }
+}
+
+/// Users who never connect, or go for good. Both are the last ones.
+fn stay_away(scenario: &Scenario) -> u32 {
+    let gone = scenario.load.vanishing.map_or(0, |vanishing| vanishing.users);
+    scenario.users.offline.saturating_add(gone).min(scenario.users.count)
 }
 
 fn microseconds(duration: Duration) -> u64 {

@@ -19,6 +19,7 @@ pub fn reference() -> String {
         part::<load::LoadPhase>("`[load]` `phases = [ { .. } ]`"),
         part::<load::Mix>("`[load]` `mix = { .. }`"),
         part::<load::SlowReaders>("`[load]` `slow_readers = { .. }`"),
+        part::<load::Vanishing>("`[load]` `vanishing = { .. }`"),
         part::<network::Network>("`[network]`"),
         part::<phases::Phases>("`[phases]`"),
         part::<fault::Fault>("`[[fault]]`"),

@@ -118,6 +118,8 @@ pub struct Load {
     pub poison: u32,
     /// How many users read slowly, and how slowly.
     pub slow_readers: Option<SlowReaders>,
+    /// How many users' devices go dead, and when.
+    pub vanishing: Option<Vanishing>,
     /// How often each device reports its cursors.
     pub receipts_every: Duration,
 }
@@ -170,6 +172,15 @@ pub struct SlowReaders {
     pub stall: Duration,
     /// then read for this long.
     pub read: Duration,
+}
+
+/// Devices whose network is gone without a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vanishing {
+    /// How many users (the last ones who are not offline).
+    pub users: u32,
+    /// How long after the beginning of the load.
+    pub after: Duration,
 }
 
 /// The simulated network at rest.

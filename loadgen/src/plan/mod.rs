@@ -97,6 +97,14 @@ impl Plan {
         self.load.slow_readers.filter(|slow| user.0 <= u64::from(slow.users))
     }
 
+    /// When a user's devices go dead, counted from the beginning of the load, if they do.
+    pub fn vanishes(&self, user: UserId) -> Option<Duration> {
+        let last = u64::from(self.people.users() - self.offline);
+        let vanishing = self.load.vanishing?;
+        let gone = user.0 <= last && user.0 > last.saturating_sub(u64::from(vanishing.users));
+        gone.then_some(vanishing.after)
+    }
+
     /// The number of conversations; their ids are 1 to this.
     pub const fn conversations(&self) -> u32 {
         self.people.conversations()

@@ -49,6 +49,7 @@ pub fn scenario_of(count: u32, direct: u32, groups: u32, rate: f64) -> Scenario 
             body: Size::Zipf(20, 400, 1.1),
             poison: 3,
             slow_readers: None,
+            vanishing: None,
             receipts_every: second,
         },
         network: NetworkShape {

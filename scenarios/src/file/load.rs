@@ -23,6 +23,8 @@ section! {
         poison: Whole<u32, 0, 1_000_000> = Whole(0),
         /// Users who stop reading for a while, again and again.
         slow_readers: Option<SlowReaders> = None,
+        /// Users whose devices go dead at some time, and whose connections look alive.
+        vanishing: Option<Vanishing> = None,
         /// How often each device reports its cursors.
         receipts_every: Duration = Duration::from_secs(1),
     }
@@ -72,6 +74,17 @@ section! {
     }
 }
 
+section! {
+    /// Devices whose network is gone without a word: their connections look alive until somebody misses
+    /// an answer. They never come back.
+    Vanishing {
+        /// How many users; the last ones who are not offline.
+        users: Whole<u32, 1, 10_000_000>,
+        /// How long after the beginning of the load.
+        after: Duration,
+    }
+}
+
 fn only_sends() -> Mix {
     Mix { send: Field::of(Share(1.0)), ..by_default() }
 }
@@ -86,6 +99,11 @@ impl Load {
         let phases = self.valid_phases(mistakes);
         let mix = self.mix.get().and_then(|mix| mix.validated(&self.mix, users, mistakes));
         let slow_readers = match self.slow_readers.get() {
+            Some(Some(section)) => section.validated(users, mistakes).map(Some),
+            Some(None) => Some(None),
+            None => None,
+        };
+        let vanishing = match self.vanishing.get() {
             Some(Some(section)) => section.validated(users, mistakes).map(Some),
             Some(None) => Some(None),
             None => None,
@@ -107,6 +125,7 @@ impl Load {
             body: body?,
             poison: self.poison.get()?.0,
             slow_readers: slow_readers?,
+            vanishing: vanishing?,
             receipts_every: receipts_every?,
         })
     }
@@ -186,6 +205,27 @@ impl SlowReaders {
     }
 }
 
+impl Vanishing {
+    fn validated(
+        &self,
+        users: Option<&scenario::Users>,
+        mistakes: &mut Mistakes,
+    ) -> Option<scenario::Vanishing> {
+        let gone = self.users.get()?.0;
+        let online = users.map_or(u32::MAX, |users| users.count - users.offline);
+        if gone.saturating_add(2) > online {
+            let what = format!("{gone} of {online} users who are online: at least two must stay");
+            self.users.conflict(mistakes, what);
+            return None;
+        }
+        if users.is_some_and(|users| users.transport == scenario::Transport::Trunk) {
+            self.users.conflict(mistakes, "a trunk lives and dies with all its sessions".into());
+            return None;
+        }
+        Some(scenario::Vanishing { users: gone, after: self.after.get()? })
+    }
+}
+
 /// Notes a duration of nothing. A mistake that was noted already is not noted again.
 pub(crate) fn positive(field: &Field<Duration>, mistakes: &mut Mistakes) -> bool {
     let zero = field.get().is_some_and(|duration| duration.is_zero());
@@ -206,6 +246,10 @@ impl From<&scenario::Load> for Load {
             stall: Field::of(slow.stall),
             read: Field::of(slow.read),
         });
+        let vanishing = load.vanishing.map(|vanishing| Vanishing {
+            users: Field::of(Whole(vanishing.users)),
+            after: Field::of(vanishing.after),
+        });
         Self {
             arrivals: Field::of(load.arrivals),
             phases: Field::of(phases.collect()),
@@ -213,6 +257,7 @@ impl From<&scenario::Load> for Load {
             body: Field::of(load.body),
             poison: Field::of(Whole(load.poison)),
             slow_readers: Field::of(slow_readers),
+            vanishing: Field::of(vanishing),
             receipts_every: Field::of(load.receipts_every),
         }
     }

@@ -135,9 +135,12 @@ fn load() -> impl Strategy<Value = Load> {
     let slow = (1..9_u32, time(1, 999), time(1, 999));
     let slow = slow.prop_map(|(users, stall, read)| SlowReaders { users, stall, read });
     let phases = prop::collection::vec(phase, 1..4);
-    let rest = (size(1, 999), 0..9_u32, prop::option::of(slow), time(1, 9_000));
+    let vanishing = (1..9_u32, time(0, 9_000));
+    let vanishing = vanishing.prop_map(|(users, after)| Vanishing { users, after });
+    let (slow, vanishing) = (prop::option::of(slow), prop::option::of(vanishing));
+    let rest = (size(1, 999), 0..9_u32, slow, vanishing, time(1, 9_000));
     (any::<bool>(), phases, 0.0..1.0_f64, rest).prop_map(
-        |(poisson, phases, reply, (body, poison, slow_readers, receipts_every))| Load {
+        |(poisson, phases, reply, (body, poison, slow_readers, vanishing, receipts_every))| Load {
             arrivals: if poisson { Arrivals::Poisson } else { Arrivals::Constant },
             phases,
             mix: Mix {
@@ -153,6 +156,7 @@ fn load() -> impl Strategy<Value = Load> {
             body,
             poison,
             slow_readers,
+            vanishing,
             receipts_every,
         },
     )
@@ -214,6 +218,9 @@ prop_compose! {
         random_faults in prop::option::of(random_faults()),
         expect in expectation(),
     ) -> Scenario {
+        // Nobody vanishes from a trunk.
+        let vanishing = load.vanishing.filter(|_| users.transport == Transport::Socket);
+        let load = Load { vanishing, ..load };
         Scenario {
             name, question, lesson, try_out, cluster, design, users, load, network, faults,
             random_faults, expect, phases,

@@ -14,8 +14,9 @@ use crate::seen;
 use client::{Action, ActionKind, Alarm, Client, Session};
 use protocol::frames::client::plain_text;
 use protocol::frames::server::Page;
-use protocol::{ConversationId, DeviceId, Sequence, UserId};
+use protocol::{CloseCode, ConversationId, DeviceId, Sequence, UserId};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use verify::history::event::{self, Phase, Said, What};
@@ -26,6 +27,8 @@ const POISON_FORMAT: u16 = 99;
 const RECENT: u64 = 100;
 /// One read in this many begins at the first entry.
 const WHOLE_ONE_IN: u64 = 16;
+/// Before a device without a session is seen to go dead again.
+const VANISH_AGAIN: Duration = Duration::from_millis(100);
 
 /// What a device is told.
 pub enum Command {
@@ -52,6 +55,8 @@ pub struct Device {
     receipts_at: Instant,
     reads: HistoryReads,
     slowness: Option<Slowness>,
+    /// When its network is gone without a word.
+    vanishes_at: Option<Instant>,
     alarm: Alarm,
 }
 
@@ -77,6 +82,7 @@ impl Device {
             receipts_at: Instant::now() + period.mul_f64(part),
             reads: HistoryReads::default(),
             slowness: None,
+            vanishes_at: None,
             alarm: Alarm::default(),
             crew,
         }
@@ -92,7 +98,7 @@ impl Device {
                     Some(Command::Do { operation, intended_us }) => {
                         self.operate(operation, intended_us);
                     }
-                    Some(Command::Load) => self.begin_slowness(),
+                    Some(Command::Load) => self.load_begins(),
                     Some(Command::Stop) | None => break,
                 },
                 () = self.client.next(&mut events) => {
@@ -102,14 +108,39 @@ impl Device {
                 }
                 () = self.alarm.at(due) => self.look_at_the_clock(),
             }
+            if self.is_gone() {
+                return self.vanish().await;
+            }
         }
         self.stop().await;
     }
 
-    async fn stop(self) {
+    /// Only a session can go dead; whoever has none has it a little later.
+    fn is_gone(&mut self) -> bool {
+        let now = Instant::now();
+        let due = self.vanishes_at.is_some_and(|at| at <= now);
+        if due && !self.client.session().is_open() {
+            self.vanishes_at = Some(now + VANISH_AGAIN);
+        }
+        due && self.client.session().is_open()
+    }
+
+    /// Its connection stays, and nobody reads or answers. To the user this is a goodbye: the session is
+    /// over, and what was unanswered is given up.
+    async fn vanish(mut self) {
+        self.give_up();
+        self.record(What::Closed { device: self.who, code: CloseCode::Normal.code() });
+        while !matches!(self.commands.recv().await, Some(Command::Stop) | None) {}
+    }
+
+    fn give_up(&self) {
         for (conversation, message) in self.client.session().unanswered() {
             self.record(What::Unanswered { device: self.who, conversation, message });
         }
+    }
+
+    async fn stop(self) {
+        self.give_up();
         // This goodbye is no event of the run: what a device is due is judged until its end.
         self.client.stop(&mut Vec::new()).await;
     }
@@ -117,7 +148,7 @@ impl Device {
     fn due(&self) -> Option<Instant> {
         let slow = self.slowness.as_ref().map(Slowness::until);
         let receipts = self.reports_receipts().then_some(self.receipts_at);
-        [slow, receipts, self.reads.due()].into_iter().flatten().min()
+        [slow, receipts, self.reads.due(), self.vanishes_at].into_iter().flatten().min()
     }
 
     fn reports_receipts(&self) -> bool {
@@ -193,7 +224,9 @@ impl Device {
         }
     }
 
-    fn begin_slowness(&mut self) {
+    fn load_begins(&mut self) {
+        let after = self.crew.plan.vanishes(self.who.user);
+        self.vanishes_at = after.map(|after| Instant::now() + after);
         if self.slowness.is_none()
             && let Some(slow) = self.crew.plan.slow_reader(self.who.user)
         {
