@@ -143,6 +143,52 @@ choice!(
     }
 );
 
+choice!(
+    /// Where an owner takes the number of its reign from.
+    Epochs {
+        /// It is one more than the stored one.
+        Counted,
+        /// Row 8: from its wall clock; one that is set back makes it a predecessor of itself.
+        Clock,
+    }
+);
+choice!(
+    /// When a gateway hands an entry to its sessions.
+    Delivery {
+        /// When all earlier ones were handed out.
+        InOrder,
+        /// Row 9: when it arrives.
+        AtArrival,
+    }
+);
+choice!(
+    /// Who decides whether a session may still have a conversation's entries.
+    Membership {
+        /// The log itself: a departure ends the stream.
+        Followed,
+        /// Row 18: the answer to the attachment, for as long as the session lasts.
+        Cached,
+    }
+);
+choice!(
+    /// What an owner makes of an edit of a deleted message.
+    Deletion {
+        /// It refuses it.
+        Final,
+        /// Row 19: the last to arrive wins, and the message comes back.
+        Overwritten,
+    }
+);
+choice!(
+    /// What an owner remembers of a refusal.
+    Refusal {
+        /// It is stored, like a sequence.
+        Decided,
+        /// Row 28: nothing; a copy that comes later, when the sender is a member again, is accepted.
+        Forgotten,
+    }
+);
+
 /// All choices of one cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -173,4 +219,14 @@ pub struct Design {
     pub dead_session: DeadSession,
     /// By what the push provider recognises a push that it has taken before.
     pub push_key: PushKey,
+    /// Where an owner takes the number of its reign from.
+    pub epochs: Epochs,
+    /// When a gateway hands an entry to its sessions.
+    pub delivery: Delivery,
+    /// Who decides whether a session may still have a conversation's entries.
+    pub membership: Membership,
+    /// What an owner makes of an edit of a deleted message.
+    pub deletion: Deletion,
+    /// What an owner remembers of a refusal.
+    pub refusal: Refusal,
 }

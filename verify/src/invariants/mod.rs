@@ -106,7 +106,7 @@ catalogue! {
     no_phantom_message:
         "Whatever appears was sent before, by that author and with that content.",
         "sightings of messages",
-        [];
+        ["refusal=forgotten"];
     no_duplicate_delivery:
         "A device shows each entry once, and each message has one sequence.",
         "entries shown",
@@ -118,7 +118,7 @@ catalogue! {
     no_gap_in_sequence:
         "A device shows every entry of its memberships, one after the other.",
         "entries shown",
-        ["attach=backlog_first", "slow_session=drop_oldest"];
+        ["attach=backlog_first", "delivery=at_arrival", "slow_session=drop_oldest"];
     sender_order_kept:
         "What one device sends in one conversation keeps its order.",
         "sends with a sequence",
@@ -126,7 +126,7 @@ catalogue! {
     reply_after_parent:
         "A reply is shown only after what it answers.",
         "replies shown",
-        [];
+        ["delivery=at_arrival"];
     own_message_visible:
         "Whoever was told that a message is accepted finds it in every later read.",
         "reads after an own message",
@@ -138,11 +138,11 @@ catalogue! {
     only_members_receive:
         "Nobody receives an entry from outside of the own membership.",
         "entries received",
-        [];
+        ["membership=cached"];
     edits_converge:
         "Every device ends with the same version of a message, and a deleted one stays deleted.",
         "versions on devices",
-        [];
+        ["deletion=overwritten"];
     receipts_only_rise:
         "The cursors of a member never fall, and never exceed what was shown.",
         "receipts",
@@ -158,7 +158,7 @@ catalogue! {
     one_owner_per_partition:
         "Epochs rise in every log, and each epoch has one owner.",
         "epochs named",
-        [];
+        ["epochs=clock"];
     sequence_agrees_with_ack:
         "The sequence that a sender is told, at every retry, is the one that everybody sees.",
         "answers and sightings",
@@ -178,11 +178,11 @@ catalogue! {
     away_member_is_pushed since 2:
         "Whoever shows a message on no device in time is told by a notification.",
         "messages to members who did not show them",
-        [];
+        ["dead_session=dropped"];
     nobody_present_is_pushed since 2:
         "Nobody who has the stream all the time, no stranger and no author is notified, and nobody twice.",
         "notifications",
-        [];
+        ["push=at_once", "push_key=attempt"];
     no_node_panics since 2:
         "No process of the cluster panics.",
         "starts of processes",

@@ -32,7 +32,9 @@ impl Hub {
         let mut left = session.left.iter().filter(|(other, _)| *other == conversation);
         // The pages behind that place tell what is for the user, be there several memberships between.
         let after = left.next().map(|(_, at)| *at).or(after);
-        let stream = self.streams.entry(conversation).or_insert_with(|| Stream::new(conversation));
+        let rules = self.config.design.into();
+        let stream = self.streams.entry(conversation);
+        let stream = stream.or_insert_with(|| Stream::new(conversation, rules));
         let atomic = self.config.design.attach == Attach::Atomic;
         let phase =
             if atomic { Phase::Attaching { after, again: None } } else { Phase::BacklogFirst };

@@ -137,8 +137,9 @@ impl Hub {
                 }
                 continue;
             }
-            let stream =
-                self.streams.entry(conversation).or_insert_with(|| Stream::new(conversation));
+            let rules = self.config.design.into();
+            let stream = self.streams.entry(conversation);
+            let stream = stream.or_insert_with(|| Stream::new(conversation, rules));
             let Some(place) = stream.place_mut(id) else {
                 self.enter(id, conversation, Some(before(at)));
                 continue;

@@ -9,6 +9,7 @@
 use super::encoded::Encoded;
 use super::notices::MemberCursors;
 use super::outlets::Outlets;
+use protocol::design::{Delivery, Design, Membership};
 use protocol::frames::server::Attached;
 use protocol::{Content, ConversationId, Entry, Sequence, ServerFrame, SessionId, UserId};
 use std::collections::{BTreeMap, VecDeque};
@@ -17,6 +18,19 @@ use std::collections::{BTreeMap, VecDeque};
 const RECENT: usize = 256;
 /// Entries kept behind a gap.
 const PENDING: usize = 256;
+
+/// The design choices that a stream follows.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    delivery: Delivery,
+    membership: Membership,
+}
+
+impl From<Design> for Rules {
+    fn from(Design { delivery, membership, .. }: Design) -> Self {
+        Self { delivery, membership }
+    }
+}
 
 /// A conversation on this gateway.
 #[derive(Debug)]
@@ -35,6 +49,7 @@ pub struct Stream {
     pub cursors: MemberCursors,
     pending: BTreeMap<Sequence, Entry>,
     recent: VecDeque<Entry>,
+    rules: Rules,
 }
 
 /// A session in a stream.
@@ -115,7 +130,7 @@ pub enum Follow {
 
 impl Stream {
     /// A conversation of which nothing is known yet.
-    pub fn new(conversation: ConversationId) -> Self {
+    pub fn new(conversation: ConversationId, rules: Rules) -> Self {
         Self {
             conversation,
             live: None,
@@ -125,6 +140,7 @@ impl Stream {
             cursors: MemberCursors::default(),
             pending: BTreeMap::new(),
             recent: VecDeque::new(),
+            rules,
         }
     }
 
@@ -182,6 +198,13 @@ impl Stream {
             Some(live) if entry.sequence == live.next() => {
                 self.hand_out(entry, outlets, follow);
                 self.hand_out_pending(outlets, follow);
+            }
+            Some(live) if self.rules.delivery == Delivery::AtArrival => {
+                let before = Sequence(entry.sequence.0 - 1);
+                let at_front = |place: &&mut Place| place.is_live(Some(live));
+                self.places.iter_mut().filter(at_front).for_each(|place| place.at = before);
+                self.live = Some(before);
+                self.hand_out(entry, outlets, follow);
             }
             _ => {
                 // Without a live position an attachment is under way, whose answer sets it.
@@ -264,7 +287,7 @@ impl Stream {
         let before = self.live;
         self.live = Some(sequence);
         self.known = self.known.max(sequence);
-        let leaver = leaver(&entry);
+        let leaver = self.rules.leaver(&entry);
         if let Content::Join { user } = entry.content {
             follow.push(Follow::Joined { user, at: sequence });
         }
@@ -310,7 +333,7 @@ impl Stream {
         outlets: &mut Outlets,
         follow: &mut Vec<Follow>,
     ) {
-        let (conversation, head) = (self.conversation, self.known);
+        let (conversation, head, rules) = (self.conversation, self.known, self.rules);
         let Some(place) = self.find(session).ok().map(|index| &mut self.places[index]) else {
             return;
         };
@@ -332,7 +355,7 @@ impl Stream {
                     Attached { conversation, from: place.at, head: head.max(entry.sequence) };
                 outlets.say(session, ServerFrame::Attached(attached));
             }
-            if !give(place, &entry, outlets, follow) {
+            if !give(place, &entry, rules, outlets, follow) {
                 return;
             }
         }
@@ -342,7 +365,7 @@ impl Stream {
         for entry in &self.recent {
             if place.told
                 && entry.sequence == place.at.next()
-                && !give(place, entry, outlets, follow)
+                && !give(place, entry, rules, outlets, follow)
             {
                 return;
             }
@@ -354,8 +377,14 @@ impl Stream {
 }
 
 /// Gives an entry to a session that is catching up; whether it may get more.
-fn give(place: &mut Place, entry: &Entry, outlets: &mut Outlets, follow: &mut Vec<Follow>) -> bool {
-    if place.left == Some(entry.sequence) || leaver(entry) == Some(place.user) {
+fn give(
+    place: &mut Place,
+    entry: &Entry,
+    rules: Rules,
+    outlets: &mut Outlets,
+    follow: &mut Vec<Follow>,
+) -> bool {
+    if place.left == Some(entry.sequence) || rules.leaver(entry) == Some(place.user) {
         follow.push(Follow::Left { session: place.session, at: place.at });
         return false;
     }
@@ -372,9 +401,12 @@ fn give(place: &mut Place, entry: &Entry, outlets: &mut Outlets, follow: &mut Ve
     true
 }
 
-fn leaver(entry: &Entry) -> Option<UserId> {
-    match entry.content {
-        Content::Leave { user } => Some(user),
-        _ => None,
+impl Rules {
+    /// Whose stream ends with this entry.
+    fn leaver(self, entry: &Entry) -> Option<UserId> {
+        match entry.content {
+            Content::Leave { user } if self.membership == Membership::Followed => Some(user),
+            _ => None,
+        }
     }
 }

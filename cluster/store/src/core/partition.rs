@@ -11,7 +11,7 @@ use super::remembered::Remembered;
 use super::step::{Owned, Step};
 use super::{membership, receipts, retention, sequencing};
 use ports::message_store::{DecisionRow, StoreError, StoreView, WriteBatch};
-use protocol::design::{Deduplication, Receipts};
+use protocol::design::{Deduplication, Deletion, Design, Receipts, Refusal};
 use protocol::records::Inbound;
 use protocol::{ConversationId, Epoch, NodeNumber, Partition as PartitionId};
 use std::collections::BTreeMap;
@@ -26,6 +26,17 @@ pub struct Choices {
     pub deduplication: Deduplication,
     /// How a receipt changes a cursor.
     pub receipts: Receipts,
+    /// What becomes of an edit of a deleted message.
+    pub deletion: Deletion,
+    /// What is remembered of a refusal.
+    pub refusal: Refusal,
+}
+
+impl From<Design> for Choices {
+    fn from(design: Design) -> Self {
+        let Design { deduplication, receipts, deletion, refusal, .. } = design;
+        Self { deduplication, receipts, deletion, refusal }
+    }
 }
 
 /// One partition.
@@ -57,7 +68,8 @@ impl Partition {
         overlay: &mut Overlay<'_>,
         effects: &mut Vec<Effect>,
     ) -> Result<Outcome, StoreError> {
-        let mut step = Step { owned: self.owned, overlay, effects, at_ms: 0 };
+        let (owned, choices) = (self.owned, self.choices);
+        let mut step = Step { owned, choices, overlay, effects, at_ms: 0 };
         match command {
             Command::Acquire { epoch, owner } => {
                 self.owned.epoch = epoch;

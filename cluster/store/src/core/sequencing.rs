@@ -12,6 +12,7 @@ use super::command::Effect;
 use super::conversation::Conversation;
 use super::step::{Draft, Step};
 use ports::message_store::{DecisionRow, StoreError};
+use protocol::design::{Deletion, Refusal};
 use protocol::frames::server::{Accepted, Rejected};
 use protocol::ids::MAX_CLIENT_CHOSEN_ID;
 use protocol::records::{Action, Inbound};
@@ -120,7 +121,11 @@ fn check(
             let found = message(step, conversation, inbound.conversation, *target)?;
             let owned = found.and_then(|message| own(&message, author));
             // Looked up last: most targets are fine up to here, and a stranger learns nothing more.
-            if owned.is_ok() && step.overlay.is_deleted(inbound.conversation, *target)? {
+            let is_final = step.choices.deletion == Deletion::Final;
+            if owned.is_ok()
+                && is_final
+                && step.overlay.is_deleted(inbound.conversation, *target)?
+            {
                 return Ok(Err(RejectReason::NoSuchMessage));
             }
             Ok(owned)
@@ -184,7 +189,7 @@ fn accept(step: &mut Step<'_, '_>, conversation: &mut Conversation, inbound: Inb
 
 /// Refuses for good, and keeps the decision, unless the id cannot name one.
 fn refuse(step: &mut Step<'_, '_>, inbound: &Inbound, reason: RejectReason) {
-    if is_id(inbound) {
+    if is_id(inbound) && step.choices.refusal == Refusal::Decided {
         let row = DecisionRow {
             conversation: inbound.conversation,
             decision: Err(reason),

@@ -3,6 +3,7 @@
 use super::command::Effect;
 use super::conversation::Conversation;
 use super::overlay::Overlay;
+use super::partition::Choices;
 use ports::message_store::{DecisionRow, StoreError};
 use protocol::records::Inbound;
 use protocol::{
@@ -25,6 +26,8 @@ pub struct Owned {
 pub struct Step<'a, 'v> {
     /// Who sequences.
     pub owned: Owned,
+    /// The design choices.
+    pub choices: Choices,
     /// The rows.
     pub overlay: &'a mut Overlay<'v>,
     /// What follows.

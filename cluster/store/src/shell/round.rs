@@ -157,7 +157,8 @@ async fn apply(desk: &Desk, mut round: Box<Round>) -> Result<Box<Round>, Stop> {
     loop {
         let (returned, result) = on_worker(desk, round, |round| {
             while let Some((partition, above)) = round.acquire.last().copied() {
-                round.acquired.push(round.writer.acquire(partition, above)?);
+                let at_ms = round.work.at_ms;
+                round.acquired.push(round.writer.acquire(partition, above, at_ms)?);
                 round.acquire.pop();
             }
             round.applied = round.writer.apply(&mut round.work)?;

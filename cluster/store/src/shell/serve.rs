@@ -57,7 +57,8 @@ pub async fn serve_engine(
     let worker = machine.tasks.worker("store");
     let Some(store) = until_available(&*worker, &shutdown, open).await? else { return Ok(()) };
     let (engine, wanted) = (Arc::clone(&store), config.clone());
-    let acquire = move || Writer::open(Arc::clone(&engine), wanted.clone());
+    let clock = Arc::clone(&machine.clock);
+    let acquire = move || Writer::open(Arc::clone(&engine), wanted.clone(), clock.now_ms());
     let Some(writer) = until_available(&*worker, &shutdown, acquire).await? else { return Ok(()) };
     let checkpoints = machine.tasks.background_worker("store checkpoints");
     let node = Node { machine, config, broker, store: Arc::clone(&store), worker, checkpoints };

@@ -11,6 +11,7 @@ use crate::core::pages::{self, Budget};
 use crate::core::partition::{Choices, Partition, Withheld};
 use crate::core::{intake, missed};
 use ports::message_store::{Lease, MessageStore, StoreError, StoreView, WriteBatch};
+use protocol::design::Epochs;
 use protocol::records::PushJob;
 use protocol::store_calls::{AttachItem, AttachedItem, PartitionStatus, ReceiptItem};
 use protocol::{Epoch, Partition as PartitionId, RejectReason, partition};
@@ -76,33 +77,42 @@ pub struct AttachAnswer {
 }
 
 impl Writer {
-    /// Acquires every partition of the node.
-    pub fn open(store: Arc<dyn MessageStore>, config: StoreConfig) -> Result<Self, StoreError> {
+    /// Acquires every partition of the node. `at_ms`: its wall clock.
+    pub fn open(
+        store: Arc<dyn MessageStore>,
+        config: StoreConfig,
+        at_ms: u64,
+    ) -> Result<Self, StoreError> {
         let mut writer = Self { store, config, partitions: BTreeMap::new() };
         for id in writer.config.partitions().collect::<Vec<_>>() {
-            writer.acquire(id, Epoch(0))?;
+            writer.acquire(id, Epoch(0), at_ms)?;
         }
         Ok(writer)
     }
 
     /// Takes a partition (again) under a new epoch, above `above`.
-    pub fn acquire(&mut self, id: PartitionId, above: Epoch) -> Result<Lease, StoreError> {
+    pub fn acquire(
+        &mut self,
+        id: PartitionId,
+        above: Epoch,
+        at_ms: u64,
+    ) -> Result<Lease, StoreError> {
         let lease = self.store.acquire(id, above)?;
         let view = self.store.view()?;
         // Everything that can fail comes before the partition is taken out of its seat.
         let conversations = view.count(id)?;
-        let choices = Choices {
-            deduplication: self.config.design.deduplication,
-            receipts: self.config.design.receipts,
-        };
         let mut machine = match self.partitions.remove(&id) {
             Some(mut seat) => {
                 seat.machine.forget();
                 seat.machine
             }
-            None => Partition::new(id, choices),
+            None => Partition::new(id, Choices::from(self.config.design)),
         };
-        let command = Command::Acquire { epoch: lease.epoch, owner: self.config.number };
+        let epoch = match self.config.design.epochs {
+            Epochs::Counted => lease.epoch,
+            Epochs::Clock => Epoch(at_ms),
+        };
+        let command = Command::Acquire { epoch, owner: self.config.number };
         machine.apply(command, &mut Overlay::new(&*view), &mut Vec::new())?;
         drop(view);
         self.partitions
@@ -116,7 +126,7 @@ impl Writer {
         let status = |(partition, seat): (&PartitionId, &Seat)| PartitionStatus {
             partition: *partition,
             owner,
-            epoch: seat.lease.epoch,
+            epoch: seat.machine.epoch(),
             conversations: seat.conversations,
         };
         self.partitions.iter().map(status).collect()
