@@ -98,7 +98,8 @@ async fn is_quiet(api: &Api) -> bool {
     let deadline = Instant::now() + QUIET_PATIENCE;
     while Instant::now() < deadline {
         let Ok(queues) = api.queues(PATIENCE).await else { return false };
-        let is_worked_off = |name: &str| name.starts_with("inbound-") || name.starts_with("notify-");
+        let is_worked_off =
+            |name: &str| name.starts_with("inbound-") || name.starts_with("notify-");
         let waits = |queue: &QueueDepth| is_worked_off(&queue.queue) && queue.messages > 0;
         if !queues.iter().any(waits) {
             return true;

@@ -3,13 +3,9 @@
 use protocol::frames::client::Backlog;
 use protocol::frames::server::Page;
 use protocol::{ConversationId, Sequence, limits};
-use std::time::Duration;
-use tokio::time::Instant;
 
 /// Pages of one read at most; a longer one ends as not whole.
 const PAGES_MAX: u32 = 20;
-/// How long one page may take.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// Reads of one device under way at once; more are not begun.
 const AT_ONCE: usize = 4;
 
@@ -20,7 +16,6 @@ struct Read {
     conversation: ConversationId,
     pages: u32,
     head: Sequence,
-    until: Instant,
 }
 
 /// The reads of one device.
@@ -58,8 +53,7 @@ impl HistoryReads {
         }
         self.next_request += 1;
         let request = self.next_request;
-        let until = Instant::now() + PATIENCE;
-        self.reads.push(Read { request, conversation, pages: 0, head: Sequence::START, until });
+        self.reads.push(Read { request, conversation, pages: 0, head: Sequence::START });
         Some(Backlog { request, conversation, after, limit: limits::MAX_PAGE })
     }
 
@@ -71,7 +65,6 @@ impl HistoryReads {
         let read = &mut self.reads[at];
         read.pages += 1;
         read.head = page.head;
-        read.until = Instant::now() + PATIENCE;
         let last = page.entries.last().map(|entry| entry.sequence);
         let (request, conversation) = (read.request, read.conversation);
         match last {
@@ -97,16 +90,10 @@ impl HistoryReads {
         Some((request, read.conversation))
     }
 
-    /// When the next read loses its patience.
-    pub fn due(&self) -> Option<Instant> {
-        self.reads.iter().map(|read| read.until).min()
-    }
-
-    /// Forgets the reads that took too long, or all of them when the connection is gone. They have
-    /// no answer, and so no end in the history.
-    pub fn give_up(&mut self, all: bool) {
-        let now = Instant::now();
-        self.reads.retain(|read| !all && read.until > now);
+    /// The session is gone, and with it the answers. As long as it lives a read waits for its answer:
+    /// one that came later than the device cared to wait would look as if it had never come.
+    pub fn lost(&mut self) {
+        self.reads.clear();
     }
 }
 
@@ -114,8 +101,8 @@ impl HistoryReads {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn an_error_ends_the_read_that_it_names() {
+    #[test]
+    fn an_error_ends_the_read_that_it_names() {
         let mut reads = HistoryReads::default();
         for conversation in [5, 6] {
             reads.begin(ConversationId(conversation), Sequence::START).expect("there is room");

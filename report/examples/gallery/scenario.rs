@@ -91,6 +91,7 @@ pub(crate) fn scenario(name: &str, verdict: Verdict) -> Scenario {
             body: Size::Fixed(64),
             poison: 0,
             slow_readers: None,
+            vanishing: None,
             receipts_every: ms(1_000),
         },
         network: NetworkShape {

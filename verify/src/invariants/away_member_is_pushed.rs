@@ -9,7 +9,6 @@
 //!   of the member had shown.
 //! - Excused: as many as there are dead letters of a notification queue (`notify...`): these were given
 //!   up with a reason. Edits, deletions, joins and departures make no notification.
-//! - No bad choice: a notifier that forgets is a lost job, for which `every_message_accounted` has choices.
 //! - Broken by: a history whose pushes were removed. Not by: a member who comes back and reads.
 //!
 //! Streaming: 16 bytes per (user, conversation) with pushes; judged at the end.

@@ -10,8 +10,6 @@
 //! - Excused: nothing.
 //! - Broken by: an edit that is shown after a later one; a device that never shows the last one. Not by:
 //!   an edit that is shown after a deletion of another message.
-//! - No bad choice: an edit is an entry of the log, so versions part only where logs part, for which
-//!   `conversation_order_agrees` and `no_gap_in_sequence` have choices.
 //!
 //! Streaming: one small record per edited message and per (device, edited message); messages that
 //! nobody edits cost nothing.

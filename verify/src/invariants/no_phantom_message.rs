@@ -8,7 +8,6 @@
 //!   final refusal after a resend says nothing about the first attempt, so it excludes nothing.
 //! - Broken by: a message with another text than was sent; a join that nobody asked for. Not by: a
 //!   message that was refused for now and comes later.
-//! - No bad choice: a cluster makes entries up by corruption or by wrong routing, which no option asks for.
 //!
 //! Streaming: a 32-bit fingerprint of (author, id, content) in the ledger, 32 bytes per send in all.
 

@@ -59,8 +59,12 @@ impl Check for Invariant {
             }
             What::Attached { .. } => {
                 let device = &ground.devices[step.device];
-                let joined = ground.pairs.whos[step.who as usize].changed_at;
-                let mut since = device.opened_at.max(joined);
+                let who = &ground.pairs.whos[step.who as usize];
+                // A stream may be the first to tell of a join: then nobody knows since when it was due.
+                if !who.is_member_now() {
+                    return;
+                }
+                let mut since = device.opened_at.max(who.changed_at);
                 if step.before.left {
                     since = since.max(step.before.attached_at);
                 }

@@ -1,7 +1,8 @@
 //! **Nobody present is pushed.** A notification (u, m) that the push provider is handed => m is an
 //! accepted or seen message, u is a member at its sequence and not its author; and not: a device of u had
-//! the conversation's stream in one session from before S(m) until the notification, and showed m in
-//! that session. All notifications of one (u, m) carry one idempotency key; and one that was taken
+//! the conversation's stream in one session from before S(m) until `stuck_us` after the notification
+//! (or a goodbye), and showed m in that session. A session that ends sooner was dead to its gateway,
+//! which could not know what arrived. All notifications of one (u, m) carry one idempotency key; and one that was taken
 //! is taken again only as often as its answer or its job may have been lost: five times (the attempts at
 //! one job) for each fault on a notifier, a broker or a client host (they carry the provider), once for
 //! each other fault, that was active since `stuck_us` before it was taken first.
@@ -13,7 +14,6 @@
 //!   notice), presence in a history of format 1 (clusters of that time pushed to whoever was there after
 //!   a store's restart), and where S(m) is not known, since m was accepted after its device had given
 //!   it up; a key of a notification that lies more than 65,536 others back.
-//! - No bad choice: whether somebody is present is asked when a notification is due, and no option skips it.
 //! - Broken by: a notification of a message that no conversation has; the same one five times. Not by: a
 //!   notification to a user who comes back just then.
 //!
@@ -42,11 +42,15 @@ fn may_lose_answers(target: &str) -> bool {
     ["notifier", "broker", "clients"].iter().any(|role| target.contains(role))
 }
 
+/// The close code of a device's own goodbye.
+const GOODBYE: u16 = 1000;
+
 /// A (user and conversation, sequence).
 type Target = (u32, u32);
 
 /// A notification to somebody with a stream.
 struct Suspect {
+    at: u64,
     device: usize,
     session: u32,
     attached_at: u64,
@@ -82,6 +86,15 @@ impl Check for Invariant {
                 if ground.header.format >= 2 {
                     self.suspect(ground, (who, short(*sequence)));
                 }
+            }
+            // A session that ends soon was dead to its gateway, which could not know what arrived.
+            What::Closed { code, .. } if *code != GOODBYE && !self.suspects.is_empty() => {
+                let session = ground.devices[step.device].session;
+                let patience = ground.header.deadlines.stuck_us;
+                self.suspects.retain(|_, suspect| {
+                    (suspect.device, suspect.session) != (step.device, session)
+                        || ground.now - suspect.at > patience
+                });
             }
             What::Shown { .. } if !self.suspects.is_empty() => {
                 let session = ground.devices[step.device].session;
@@ -202,6 +215,7 @@ impl Invariant {
         }
         let (device, state) = (ground.device_of_pair(pair), ground.pairs.pair(pair));
         self.suspects.entry((who, sequence)).or_insert(Suspect {
+            at: ground.now,
             device,
             session: ground.devices[device].session,
             attached_at: state.stream.attached_at,

@@ -9,7 +9,6 @@
 //! - Broken by: an owner that goes on accepting in one conversation after its successor was seen in
 //!   another of the same partition. Not by: an acceptance under the old epoch of a message that was
 //!   invoked before the new one was seen, however late the answer arrives.
-//! - No bad choice: fencing by epochs is not optional; a store that ignores its epoch is not this store.
 //!
 //! Streaming: per conversation the range of sequences of each epoch, and per partition the owner of
 //! each epoch and when it was first seen: they grow with changes of ownership, not with messages.

@@ -6,8 +6,6 @@
 //!   answer, a sequence is not judged.
 //! - Broken by: a device that shows what came after its user had left. Not by: one that shows the
 //!   entry of its user's own join.
-//! - No bad choice: membership is an entry of the log that is served, and no option lets a gateway or
-//!   the owner overlook it.
 //!
 //! Streaming: joins and departures are learned from entries and from `member_changed`, often later than
 //! what they forbid; so all is judged at the end. The intervals that each device has shown, 16 bytes.

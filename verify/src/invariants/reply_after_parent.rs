@@ -7,8 +7,6 @@
 //!   a missing parent is a reason for an unknown verdict.
 //! - Broken by: a reply that is shown before its parent. Not by: a reply to a message from before the
 //!   device's first stream.
-//! - No bad choice: a parent is named by its sequence, so a design that shows the reply first leaves a gap,
-//!   and `no_gap_in_sequence` has choices for that.
 //!
 //! Streaming: one look into the device's shown intervals, O(1) in a sound run.
 

@@ -50,8 +50,8 @@ impl Owner {
     /// Who has the conversation attached is shown the message; if the connection turns out to be dead,
     /// that is a departure.
     pub(super) fn advice(&self, push: PushRef, is_open: bool) -> PushAdvice {
-        let PushRef { user, conversation, sequence: _ } = push;
-        if !is_open || self.attachments.is_online(conversation, user) {
+        let PushRef { user, conversation, sequence } = push;
+        if !is_open || self.attachments.covers(conversation, user, sequence) {
             return PushAdvice::Never;
         }
         self.absences.advice(self.now_ms(), conversation, user)

@@ -17,7 +17,7 @@ impl Device {
                 session: welcome.session,
             }),
             Event::Closed { code } => {
-                self.reads.give_up(true);
+                self.reads.lost();
                 self.receipts.lost();
                 self.record(What::Closed { device, code });
             }

@@ -148,7 +148,7 @@ impl Device {
     fn due(&self) -> Option<Instant> {
         let slow = self.slowness.as_ref().map(Slowness::until);
         let receipts = self.reports_receipts().then_some(self.receipts_at);
-        [slow, receipts, self.reads.due(), self.vanishes_at].into_iter().flatten().min()
+        [slow, receipts, self.vanishes_at].into_iter().flatten().min()
     }
 
     fn reports_receipts(&self) -> bool {
@@ -157,7 +157,6 @@ impl Device {
 
     fn look_at_the_clock(&mut self) {
         let now = Instant::now();
-        self.reads.give_up(false);
         if let Some(slowness) = &mut self.slowness
             && slowness.until() <= now
         {
