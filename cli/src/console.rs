@@ -2,6 +2,7 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, Write};
+use std::sync::OnceLock;
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
@@ -14,10 +15,38 @@ pub fn start_logging() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(FILTER));
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| Log)
         .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
     // A second call (in tests) finds the first one's subscriber and leaves it.
     let _ = subscriber.without_time().try_init();
+}
+
+/// Takes pieces of the log, one or more whole lines each.
+pub type LogSink = Box<dyn Fn(&[u8]) + Send + Sync>;
+
+static LOG_SINK: OnceLock<LogSink> = OnceLock::new();
+
+/// From now on the log goes here instead of to standard error.
+pub fn log_to(sink: LogSink) {
+    // The first one stays: a process does one thing.
+    let _ = LOG_SINK.set(sink);
+}
+
+/// Where the log goes.
+struct Log;
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match LOG_SINK.get() {
+            Some(sink) => sink(bytes),
+            None => return std::io::stderr().write(bytes),
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// A result, on standard output. A closed pipe is no error.

@@ -5,7 +5,8 @@
 //! keys, WebSocket masks, a library that reads the time. Everywhere else (and in a real load run of
 //! the same binary) they fall through to the real functions. This is the only `unsafe` code.
 //!
-//! Linux with glibc or musl. Elsewhere the hooks are absent, and `fracas twin` says what diverges.
+//! Linux with glibc or musl. Elsewhere the hooks are absent, and a simulation is refused: it would not
+//! be decided by its seed.
 #![expect(
     unsafe_code,
     reason = "symbols of the C library are replaced; each block says why it is sound"
@@ -50,6 +51,54 @@ pub fn advance_to(elapsed: std::time::Duration) {
         let nanos = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
         world.nanos.set(world.nanos.get().max(nanos));
     });
+}
+
+/// The hooks do not take effect here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "no simulation on this system: {0} of the standard library is not the simulated one, so a seed \
+     would not decide a run. Fracas replaces clock_gettime, getrandom and getentropy of the C library; \
+     that is known to work in a binary for Linux with glibc or musl"
+)]
+pub struct NotSimulated(&'static str);
+
+/// Whether a thread that enters a simulation sees simulated time and randomness through the standard
+/// library.
+pub fn check() -> Result<(), NotSimulated> {
+    // A thread draws the keys of its hash maps once: only a fresh one shows where they come from.
+    let fresh = std::thread::Builder::new().name("hooks".to_owned()).spawn(|| {
+        enter(0);
+        let told = see();
+        leave();
+        told
+    });
+    let told = fresh.map(std::thread::JoinHandle::join);
+    told.ok().and_then(Result::ok).unwrap_or(Err(NotSimulated("no thread")))
+}
+
+#[expect(clippy::disallowed_types, reason = "what reaches past the ports is what is looked at")]
+fn see() -> Result<(), NotSimulated> {
+    let later = std::time::Duration::from_secs(7);
+    let began = std::time::Instant::now();
+    advance_to(later);
+    let date = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    if date.ok() != Some(std::time::Duration::from_secs(EPOCH_SECONDS) + later) {
+        return Err(NotSimulated("the date"));
+    }
+    if began.elapsed() != later {
+        return Err(NotSimulated("the clock"));
+    }
+    let before = draws();
+    std::hint::black_box(std::hash::RandomState::new());
+    if draws() == before {
+        return Err(NotSimulated("the randomness"));
+    }
+    Ok(())
+}
+
+/// A number that changes with every draw from the hooks' stream.
+pub fn draws() -> u64 {
+    WORLD.with(|world| world.random.get())
 }
 
 /// The next number of the hooks' stream: splitmix64 (Steele, Lea, Flood, OOPSLA 2014).
@@ -178,6 +227,42 @@ mod tests {
         let since_epoch = simulated.duration_since(std::time::UNIX_EPOCH).unwrap();
         assert_eq!(since_epoch, Duration::from_secs(super::EPOCH_SECONDS + 5));
         assert!(std::time::SystemTime::now() >= real);
+    }
+
+    #[test]
+    fn the_hooks_take_effect_here() {
+        assert_eq!(super::check(), Ok(()));
+    }
+
+    #[test]
+    fn a_thread_that_is_not_simulated_is_found_out() {
+        super::leave();
+        assert_eq!(super::see(), Err(super::NotSimulated("the date")));
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_types, reason = "the hook is what is tested")]
+    fn a_real_thread_beside_a_simulation_has_real_time_and_randomness() {
+        super::enter(7);
+        #[expect(clippy::disallowed_methods, reason = "a real thread beside the simulated one")]
+        let (keys, draws, elapsed) = std::thread::spawn(|| {
+            let began = std::time::Instant::now();
+            let keys = [(); 2].map(|()| {
+                let mut bytes = [0_u8; 16];
+                // SAFETY: the buffer is valid for its length.
+                let got = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+                assert_eq!(got, 16);
+                bytes
+            });
+            while began.elapsed().is_zero() {}
+            (keys, super::draws(), began.elapsed())
+        })
+        .join()
+        .unwrap();
+        super::leave();
+        assert_ne!(keys[0], keys[1]);
+        assert_eq!(draws, 0, "nothing was drawn from the stream of a simulation");
+        assert!(!elapsed.is_zero());
     }
 
     #[test]

@@ -16,6 +16,9 @@ const FIRST: DeviceId = DeviceId(1);
 /// Takes the events of a run.
 pub type Sink = Box<dyn FnMut(&Event) + Send>;
 
+/// Takes the lines of a trace.
+pub type TraceSink = Box<dyn FnMut(&str) + Send>;
+
 /// Whose fault it is if what is no part of the cluster panics.
 pub const OWN_BUG: &str = "which is a bug of Fracas and not of the cluster";
 

@@ -1,6 +1,7 @@
 //! One run: a thread of its own for its story, and somebody who follows it from outside.
 
-use crate::journal::{Journal, OWN_BUG, Sink};
+use crate::hooks::NotSimulated;
+use crate::journal::{Journal, OWN_BUG, Sink, TraceSink};
 use crate::machine::pulse::Pulse;
 use crate::stall::{self, Stall};
 use crate::story::Story;
@@ -49,21 +50,30 @@ pub struct Run {
 
 /// Runs a scenario on a thread of its own, in which everything is simulated. Events go to `sink`, on
 /// that thread.
-pub fn run(scenario: Arc<Scenario>, seed: u64, sink: Sink) -> Run {
+///
+/// With `traces`, what each host did in each step comes as lines in between.
+pub fn run(
+    scenario: Arc<Scenario>,
+    seed: u64,
+    sink: Sink,
+    traces: Option<TraceSink>,
+) -> Result<Run, NotSimulated> {
+    hooks::check()?;
     let (sender, progress) = mpsc::channel();
-    let (journal, pulse) = (Journal::new(scenario.users.count, sink), Pulse::default());
+    let journal = Journal::new(scenario.users.count, sink);
+    let pulse = Pulse::new(traces.is_some());
     let (theirs, beats) = (journal.clone(), pulse.clone());
     let thread = std::thread::Builder::new().name("simulation".to_owned()).stack_size(STACK);
     let thread = thread
         .spawn(move || {
             hooks::enter(seed::derive(seed, "hooks"));
             panics::enter();
-            let ended = simulate(&scenario, seed, &theirs, beats, &sender);
+            let ended = simulate(&scenario, seed, &theirs, (beats, traces), &sender);
             hooks::leave();
             ended
         })
         .expect("the operating system has a thread for us");
-    Run { progress, thread, journal, pulse }
+    Ok(Run { progress, thread, journal, pulse })
 }
 
 impl Run {
@@ -108,7 +118,7 @@ fn simulate(
     scenario: &Scenario,
     seed: u64,
     journal: &Journal,
-    pulse: Pulse,
+    pulse: (Pulse, Option<TraceSink>),
     progress: &mpsc::Sender<Progress>,
 ) -> Ended {
     let told = panics::caught(|| {
@@ -149,7 +159,7 @@ mod tests {
         let (progress, _receiver) = mpsc::channel();
         panics::enter();
         journal.broke(breaks, &panicked);
-        let ended = simulate(&scenario, 1, &journal, Pulse::default(), &progress);
+        let ended = simulate(&scenario, 1, &journal, (Pulse::default(), None), &progress);
         let events = events.lock().unwrap().clone();
         (events, ended)
     }

@@ -93,7 +93,7 @@ mod tests {
         let host = world.of(store.clone());
         let idle = follow(&progress, &world, SOON, |_| {}).expect("nobody sends any more");
         assert_eq!((idle.stuck, idle.moment.running), (false, None));
-        host.runs();
+        host.runs("task");
         let stall = follow(&progress, &world, SOON, |_| {}).expect("nobody sends any more");
         assert_eq!((stall.stuck, stall.moment.running), (true, Some(store)));
         drop(sender);

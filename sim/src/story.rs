@@ -4,7 +4,7 @@ use crate::faults::agenda::Agenda;
 use crate::faults::links::{Latency, LinkBoard};
 use crate::faults::target::Directory;
 use crate::faults::{Stage, random};
-use crate::journal::{Journal, OWN_BUG};
+use crate::journal::{Journal, OWN_BUG, TraceSink};
 use crate::machine::flow::Flows;
 use crate::machine::pulse::Pulse;
 use crate::run::Progress;
@@ -38,6 +38,8 @@ pub struct Story<'a> {
     signals: Signals,
     progress: mpsc::Sender<Progress>,
     pulse: Pulse,
+    traces: Option<TraceSink>,
+    draws: u64,
     steps: u64,
 }
 
@@ -57,7 +59,7 @@ impl<'a> Story<'a> {
         scenario: &'a Scenario,
         seed: u64,
         journal: Journal,
-        pulse: Pulse,
+        (pulse, traces): (Pulse, Option<TraceSink>),
         progress: mpsc::Sender<Progress>,
     ) -> Self {
         let (phase, phases) = watch::channel(Phase::SetUp);
@@ -95,6 +97,8 @@ impl<'a> Story<'a> {
             signals,
             progress,
             pulse,
+            traces,
+            draws: 0,
             steps: 0,
         }
     }
@@ -223,11 +227,25 @@ impl<'a> Story<'a> {
         self.journal.set_world_time(self.sim.elapsed());
         self.pulse.begin_step();
         self.sim.step().map_err(|error| Early::Failed(error.to_string()))?;
+        self.trace();
         self.steps += 1;
         if self.steps.is_multiple_of(256) {
             self.report();
         }
         self.journal.broken().map_or(Ok(()), |why| Err(Early::Broken(why)))
+    }
+
+    /// What the hosts did in this step, a line each.
+    fn trace(&mut self) {
+        let Some(sink) = &mut self.traces else { return };
+        let at = self.sim.elapsed().as_micros();
+        for news in self.pulse.news() {
+            sink(&format!("trace {at} {news}"));
+        }
+        let draws = hooks::draws();
+        if std::mem::replace(&mut self.draws, draws) != draws {
+            sink(&format!("trace {at} library draws={draws:016x}"));
+        }
     }
 
     fn report(&self) {

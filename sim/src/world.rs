@@ -121,9 +121,13 @@ impl Builder<'_> {
         software: impl Fn(Rc<HostHardware>) -> Software + 'static,
     ) {
         let name = host.name.clone();
-        let network =
-            SimNetwork { host: name.clone(), board: self.board.clone(), flows: self.flows.clone() };
         let (pulse, journal) = (self.pulse.of(host.clone()), self.journal.clone());
+        let network = SimNetwork {
+            host: name.clone(),
+            board: self.board.clone(),
+            flows: self.flows.clone(),
+            trace: pulse.trace().clone(),
+        };
         let gate = Gate::new(pulse, Arc::new(move |panicked| journal.broke(&host, &panicked)));
         let hardware = Rc::new(HostHardware::new(
             network,

@@ -2,7 +2,7 @@
 //! names. The table of `docs/design-choices.md` is what is run, so it cannot say more than is true.
 
 use crate::repository::root;
-use crate::{cargo_program, say};
+use crate::{FRACAS, cargo_program, say};
 use anyhow::Context;
 use std::process::Command;
 
@@ -41,10 +41,9 @@ pub fn run() -> anyhow::Result<bool> {
 }
 
 fn is_caught(choice: &Choice) -> anyhow::Result<bool> {
-    let explore =
-        ["run", "--profile", "sim", "--quiet", "--", "explore", "--quiet", "--until-caught"];
+    let explore = ["explore", "--quiet", "--until-caught"];
     let output = Command::new(cargo_program())
-        .args(explore)
+        .args(FRACAS.into_iter().chain(explore))
         .args(["--seeds", SEEDS, "--set", &format!("design.{}", choice.set), &choice.scenario])
         .current_dir(root())
         .output()

@@ -7,6 +7,9 @@ mod tidy;
 
 use std::process::ExitCode;
 
+/// Runs `fracas` with every assertion in it: what follows is its command line.
+const FRACAS: [&str; 5] = ["run", "--profile", "sim", "--quiet", "--"];
+
 const USAGE: &str = "\
 usage: cargo xtask check [--skip STEP]... [--only STEP]...
        cargo xtask tidy

@@ -1,11 +1,14 @@
-//! `fracas history`: the history of a simulated run on standard output, for `twin` and for pipes.
+//! `fracas history`: the history of a simulated run on standard output, for pipes; with its trace, its
+//! log and its outcome in between, for `twin`.
 
-use crate::opening::OpeningOfOne;
+use crate::console;
+use crate::observation::{Circumstances, Shared};
+use crate::opening::{Opened, OpeningOfOne};
 use clap::Args;
 use ports::entered;
-use std::io::{BufWriter, Write};
+use report::Took;
+use std::io::{BufWriter, Stdout, Write};
 use std::sync::{Arc, Mutex};
-use verify::history::Writer;
 use verify::history::event::Engine;
 
 /// Print the history of a simulated run.
@@ -16,34 +19,96 @@ pub struct PrintHistory {
     /// The seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// What every host did in every step, the log, and the outcome, which is the exit status.
+    #[arg(long)]
+    trace: bool,
+}
+
+/// Standard output, in order whoever writes. A reader that goes away ends the process, as it would any
+/// other filter.
+#[derive(Clone)]
+struct Output(Arc<Mutex<BufWriter<Stdout>>>);
+
+impl Output {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(BufWriter::with_capacity(1 << 16, std::io::stdout()))))
+    }
+
+    fn write(&self, bytes: &[u8]) {
+        let mut out = entered(self.0.lock());
+        if out.write_all(bytes).is_err() {
+            std::process::exit(0);
+        }
+    }
+
+    fn line(&self, text: &str) {
+        self.write(format!("{text}\n").as_bytes());
+    }
+
+    fn json(&self, value: &impl serde::Serialize) {
+        match serde_json::to_string(value) {
+            Ok(text) => self.line(&text),
+            Err(error) => self.line(&format!("not to be written: {error}")),
+        }
+    }
+
+    fn flush(&self) {
+        // As in `write`: nobody reads.
+        let _ = entered(self.0.lock()).flush();
+    }
 }
 
 impl PrintHistory {
-    /// Prints it. A reader that goes away ends the process, as it would any other filter.
+    /// Prints it.
     pub fn execute(self) -> anyhow::Result<u8> {
-        let scenario = Arc::new(self.opening.open(self.seed)?.scenario);
-        let header = loadgen::header(&scenario, self.seed, Engine::Simulated);
-        let output = BufWriter::with_capacity(1 << 16, std::io::stdout());
-        let writer = Arc::new(Mutex::new(Writer::plain(output, &header)?));
-        let sink = writer.clone();
-        let run = sim::run(
-            scenario,
-            self.seed,
-            Box::new(move |event| {
-                let mut writer = entered(sink.lock());
-                if writer.write(event).is_err() {
-                    std::process::exit(0);
-                }
-            }),
-        );
+        let opened = self.opening.open(self.seed)?;
+        let output = Output::new();
+        let status =
+            if self.trace { self.traced(&opened, &output)? } else { self.plain(&opened, &output)? };
+        output.flush();
+        Ok(status)
+    }
+
+    fn plain(&self, opened: &Opened, output: &Output) -> anyhow::Result<u8> {
+        let scenario = Arc::new(opened.scenario.clone());
+        output.json(&loadgen::header(&scenario, self.seed, Engine::Simulated));
+        let out = output.clone();
+        let run = sim::run(scenario, self.seed, Box::new(move |event| out.json(event)), None)?;
         let ended = run.follow(|_| {});
-        let writer = Arc::into_inner(writer).and_then(|writer| writer.into_inner().ok());
-        if let Some(writer) = writer {
-            writer.finish()?.flush()?;
-        }
         for doubt in &ended.doubts {
-            crate::console::error(doubt);
+            console::error(doubt);
         }
         Ok(if ended.doubts.is_empty() { 0 } else { 2 })
     }
+
+    fn traced(&self, opened: &Opened, output: &Output) -> anyhow::Result<u8> {
+        let scenario = Arc::new(opened.scenario.clone());
+        let header = loadgen::header(&scenario, self.seed, Engine::Simulated);
+        output.json(&header);
+        let observation = Shared::begin(header, &scenario, None)?;
+        let [out, traces, log] = [(); 3].map(|()| output.clone());
+        console::log_to(Box::new(move |bytes| log.write(bytes)));
+        let mut observe = observation.sink();
+        let sink = Box::new(move |event: &_| {
+            out.json(event);
+            observe(event);
+        });
+        let traces = Box::new(move |line: &str| traces.line(line));
+        let ended = sim::run(scenario.clone(), self.seed, sink, Some(traces))?.follow(|_| {});
+        for doubt in &ended.doubts {
+            output.line(&format!("doubt {doubt}"));
+        }
+        let concluded = observation.conclude(Circumstances {
+            scenario: &scenario,
+            reproduce: "",
+            doubts: ended.doubts,
+            notes: ended.notes,
+            took: Took { simulated: ended.simulated, ..Took::default() },
+        })?;
+        output.line(&format!("{END}{}", concluded.status));
+        Ok(concluded.status)
+    }
 }
+
+/// How the last line of a traced run begins.
+pub const END: &str = "end with status ";

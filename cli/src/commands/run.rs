@@ -69,7 +69,7 @@ impl Run {
         let observation = Shared::begin(header, &scenario, out)?;
         let started = tokio::time::Instant::now();
         let cpu = node::real::cpu_time();
-        let run = sim::run(scenario.clone(), self.seed, observation.sink());
+        let run = sim::run(scenario.clone(), self.seed, observation.sink(), None)?;
         let mut line = ProgressLine::new(self.quiet || self.json);
         let ended = run.follow(|at| {
             let wall = started.elapsed().as_secs_f64().max(0.001);

@@ -9,6 +9,7 @@
 //! - power loss: unsynced writes are kept, lost or torn at a 512-byte sector, each by a draw of its
 //!   own (so a later write can survive an earlier one that did not).
 
+use super::trace::{Kind, Trace};
 use ports::{Disk, DiskFile, entered};
 use rand::{Rng, RngCore};
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ pub struct SimDisk(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
+    trace: Trace,
     files: Vec<File>,
     names: BTreeMap<String, usize>,
     durable_names: BTreeMap<String, usize>,
@@ -67,6 +69,11 @@ pub struct Losses {
 }
 
 impl SimDisk {
+    /// An empty disk.
+    pub fn new(trace: Trace) -> Self {
+        Self(Arc::new(Mutex::new(State { trace, ..State::default() })))
+    }
+
     /// A worker begins a job: what is written from now on belongs to it.
     pub fn begin_job(&self) -> u64 {
         let mut state = self.lock();
@@ -124,11 +131,32 @@ impl SimDisk {
 impl State {
     /// Notes a step of the running job; outside of jobs it settles at once.
     fn step(&mut self, step: Step) {
+        self.tell(&step);
         let running = self.running;
         match self.jobs.iter_mut().find(|(id, _)| Some(*id) == running) {
             Some((_, steps)) => steps.push(step),
             None => self.settle(step),
         }
+    }
+
+    /// A step, as the host's trace has it.
+    fn tell(&self, step: &Step) {
+        let (word, place, bytes): (u64, u64, &[u8]) = match step {
+            Step::Change { file, change: Change::Write { offset, data }, .. } => {
+                self.trace.number(Kind::Disk, *file as u64);
+                (1, *offset, data)
+            }
+            Step::Change { file, change: Change::SetLen(len), .. } => {
+                (2, *len, &file.to_le_bytes())
+            }
+            Step::Sync { file } => (3, *file as u64, &[]),
+            Step::Create { name } => (4, 0, name.as_bytes()),
+            Step::Remove { name, .. } => (5, 0, name.as_bytes()),
+            Step::SyncDir => (6, 0, &[]),
+        };
+        self.trace.number(Kind::Disk, word);
+        self.trace.number(Kind::Disk, place);
+        self.trace.bytes(Kind::Disk, bytes);
     }
 
     fn settle(&mut self, step: Step) {
@@ -146,6 +174,7 @@ impl State {
         let mut cut = 0;
         for (_, mut steps) in std::mem::take(&mut self.jobs) {
             let keep = random.random_range(0..=steps.len());
+            self.trace.number(Kind::Disk, keep as u64);
             cut += (steps.len() - keep) as u64;
             for step in steps.drain(keep..).rev() {
                 self.take_back(step);

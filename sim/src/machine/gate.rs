@@ -165,7 +165,7 @@ impl Future for Gated {
         if !self.gate.admits(self.name, context) {
             return Poll::Pending;
         }
-        self.gate.0.pulse.runs();
+        self.gate.0.pulse.runs(self.name);
         let polled = panics::caught(|| self.task.as_mut().poll(context));
         self.gate.0.pulse.has_run();
         polled.unwrap_or_else(|panicked| {

@@ -8,6 +8,7 @@ pub mod network;
 pub mod pulse;
 pub mod tasks;
 pub mod telemetry;
+pub mod trace;
 
 use crate::seed::SeededEntropy;
 use clock::Clock;
@@ -50,7 +51,7 @@ impl HostHardware {
     ) -> Self {
         Self {
             name: network.host.clone(),
-            disk: SimDisk::default(),
+            disk: SimDisk::new(network.trace.clone()),
             clock: Clock::default(),
             gate,
             network,
@@ -65,7 +66,8 @@ impl HostHardware {
     pub fn start(&self) -> Machine {
         let life = self.lives.get();
         self.lives.set(life + 1);
-        let entropy = Arc::new(SeededEntropy::new(self.seed, &self.name, life));
+        let entropy =
+            Arc::new(SeededEntropy::new(self.seed, &self.name, life, self.network.trace.clone()));
         Machine {
             name: self.name.clone(),
             network: Arc::new(self.network.clone()),

@@ -5,6 +5,7 @@
 //! partition answers a connect with.
 
 use super::flow::{Flow, Flows};
+use super::trace::{Kind, Trace};
 use crate::faults::links::LinkBoard;
 use ports::{BoxFuture, Listener, Network, Stream};
 use std::io;
@@ -15,6 +16,12 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use turmoil::net::{TcpListener, TcpStream};
 
+/// Words of a trace.
+const OPENED: u64 = 1;
+const READ: u64 = 2;
+const WRITTEN: u64 = 3;
+const FAILED: u64 = 4;
+
 /// The network of one host.
 #[derive(Clone)]
 pub struct SimNetwork {
@@ -24,6 +31,8 @@ pub struct SimNetwork {
     pub board: LinkBoard,
     /// The windows of all streams.
     pub flows: Flows,
+    /// What is told of the host.
+    pub trace: Trace,
 }
 
 impl Network for SimNetwork {
@@ -54,11 +63,16 @@ impl Network for SimNetwork {
 impl SimNetwork {
     fn watch(&self, stream: TcpStream, peer: Arc<str>) -> io::Result<WatchedStream> {
         let (here, there) = (stream.local_addr()?, stream.peer_addr()?);
+        self.trace.number(Kind::Network, OPENED);
+        if self.trace.is_on() {
+            self.trace.bytes(Kind::Network, format!("{here} {there}").as_bytes());
+        }
         Ok(WatchedStream {
             stream,
             host: self.host.clone(),
             peer,
             board: self.board.clone(),
+            trace: self.trace.clone(),
             outgoing: self.flows.between(here, there),
             incoming: self.flows.between(there, here),
         })
@@ -89,6 +103,7 @@ struct WatchedStream {
     host: Arc<str>,
     peer: Arc<str>,
     board: LinkBoard,
+    trace: Trace,
     outgoing: Arc<Flow>,
     incoming: Arc<Flow>,
 }
@@ -107,7 +122,12 @@ impl AsyncRead for WatchedStream {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        self.incoming.read(buffer.filled().len() - before);
+        let new = &buffer.filled()[before..];
+        self.incoming.read(new.len());
+        if let Poll::Ready(ended) = &read {
+            self.trace.number(Kind::Network, if ended.is_ok() { READ } else { FAILED });
+            self.trace.bytes(Kind::Network, new);
+        }
         read
     }
 }
@@ -125,6 +145,8 @@ impl AsyncWrite for WatchedStream {
         let written = Pin::new(&mut self.stream).poll_write(context, data);
         if let Poll::Ready(Ok(bytes)) = &written {
             self.outgoing.wrote(*bytes);
+            self.trace.number(Kind::Network, WRITTEN);
+            self.trace.bytes(Kind::Network, &data[..*bytes]);
         }
         written
     }
