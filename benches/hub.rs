@@ -4,17 +4,18 @@
 use benches::cpu_time::{self, CpuTime};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use gateway::core::hub::{Hub, HubConfig, Now};
-use gateway::core::mailbox::{Level, Taken};
-use gateway::core::{Call, Mailbox, RateLimits};
+use gateway::core::mailbox::Taken;
+use gateway::core::{Call, Mailbox};
 use ports::{Claims, TokenError, TokenVerifier};
 use protocol::codec::Codec;
 use protocol::frames::client::{Hello, Send, plain_text};
 use protocol::frames::server::Accepted;
+use protocol::limits::GatewayLimits;
 use protocol::records::ToGateway;
 use protocol::store_calls::{AttachedAt, AttachedItem, UserConversation};
 use protocol::{
     ClientFrame, ClientMessageId, Content, ConversationId, Design, DeviceId, Entry, Epoch,
-    GatewayId, Incarnation, NodeNumber, Sequence, SessionId, UserId, limits,
+    GatewayId, Incarnation, NodeNumber, Sequence, SessionId, UserId,
 };
 use std::sync::Arc;
 use std::task::{Context, Waker};
@@ -193,9 +194,11 @@ fn config() -> HubConfig {
         // Nobody pings here; heartbeats are not what is measured.
         heartbeat_ms: 0,
         idle_timeout_ms: 0,
-        sessions_max: 10_000,
-        rate: RateLimits { per_second: 1_000_000, burst: 1_000_000, strikes: 10 },
-        queue: Level { frames: limits::SESSION_QUEUE_FRAMES, bytes: limits::SESSION_QUEUE_BYTES },
+        limits: GatewayLimits {
+            rate_per_second: 1_000_000,
+            rate_burst: 1_000_000,
+            ..GatewayLimits::default()
+        },
     }
 }
 

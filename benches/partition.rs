@@ -7,6 +7,7 @@ use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use node::real::disk::DirectoryDisk;
 use ports::message_store::{Lease, MessageStore, WriteBatch};
 use protocol::design::Fsync;
+use protocol::limits::StoreLimits;
 use protocol::records::{Action, Inbound, SessionRef};
 use protocol::store_calls::{ConversationKind, CreateConversation};
 use protocol::{
@@ -71,7 +72,7 @@ impl Owner {
         let disk = DirectoryDisk::open(directory).context("the folder of the database")?;
         let store = RedbStore::open(Arc::new(disk), Fsync::Always)?;
         let lease = store.acquire(PARTITION, Epoch(0))?;
-        let machine = Machine::new(PARTITION, Choices::default());
+        let machine = Machine::new(PARTITION, Choices::default(), StoreLimits::default());
         let mut owner = Self { store, lease, machine };
         let acquire = Command::Acquire { epoch: lease.epoch, owner: OWNER };
         let creations = (1..=CONVERSATIONS).map(|id| Command::Create {

@@ -13,7 +13,8 @@ use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use ports::broker::{Publication, Queue, Settlement, SubscribeOptions};
 use ports::{Broker, Subscription};
-use protocol::{Epoch, GatewayId, Incarnation, Partition, limits};
+use protocol::limits::StoreLimits;
+use protocol::{Epoch, GatewayId, Incarnation, Partition};
 use std::path::Path;
 use std::sync::Arc;
 use tokio::runtime::Runtime;
@@ -48,7 +49,8 @@ fn through(
     queue: Queue,
 ) -> anyhow::Result<()> {
     let mut group = criterion.benchmark_group(name);
-    let options = SubscribeOptions { prefetch: limits::INBOUND_PREFETCH, epoch: Epoch(1) };
+    let options =
+        SubscribeOptions { prefetch: StoreLimits::default().inbound_prefetch, epoch: Epoch(1) };
     let mut consumer = runtime.block_on(broker.subscribe(queue, options)).context("subscribing")?;
     for count in [1, 64, 256] {
         group.throughput(Throughput::Elements(count));

@@ -24,7 +24,14 @@ pub(crate) fn scenario() -> Scenario {
         question: "Does an owner that <script>sleeps</script> corrupt a conversation?".to_owned(),
         lesson: "A lease is not a lock.".to_owned(),
         try_out: vec!["--set design.accept=before_persist".to_owned()],
-        cluster: ClusterShape { gateways: 2, brokers: 1, stores: 2, partitions: 4, replication: 1 },
+        cluster: ClusterShape {
+            gateways: 2,
+            brokers: 1,
+            stores: 2,
+            partitions: 4,
+            replication: 1,
+            limits: protocol::LimitSet::Default,
+        },
         design: Design::default(),
         users: Users {
             count: 3,

@@ -8,6 +8,7 @@ use crate::story::Story;
 use crate::{hooks, panics, seed};
 use ports::panics::Panicked;
 use scenarios::Scenario;
+use std::collections::BTreeMap;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -38,6 +39,8 @@ pub struct Ended {
     pub doubts: Vec<String>,
     /// What a reader should know, and that makes nothing doubtful.
     pub notes: Vec<String>,
+    /// What the nodes have counted, all of them together: the names of `docs/running.md`.
+    pub counters: BTreeMap<&'static str, u64>,
 }
 
 /// A run under way.
@@ -124,15 +127,17 @@ fn simulate(
     let told = panics::caught(|| {
         let mut story = Story::new(scenario, seed, journal.clone(), pulse, progress.clone());
         story.tell();
-        let elapsed = story.elapsed();
+        let ended = (story.elapsed(), story.counters());
         if journal.broken().is_some() {
             // A process that died of a panic runs no destructors, which would find half a mutation.
             std::mem::forget(story);
         }
-        elapsed
+        ended
     });
     match told {
-        Ok(simulated) => Ended { simulated, doubts: journal.failures(), notes: journal.notes() },
+        Ok((simulated, counters)) => {
+            Ended { simulated, doubts: journal.failures(), notes: journal.notes(), counters }
+        }
         Err(Panicked { message, place }) => Ended {
             doubts: vec![format!("the simulator panicked, {OWN_BUG}: {message} ({place})")],
             ..Ended::default()

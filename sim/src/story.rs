@@ -14,6 +14,7 @@ use loadgen::Plan;
 use protocol::UserId;
 use rand_chacha::ChaCha8Rng;
 use scenarios::Scenario;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -114,6 +115,11 @@ impl<'a> Story<'a> {
             // Crews write down what is still unanswered. Nothing depends on this moment.
             let _ = self.step_for(Duration::from_millis(100));
         }
+    }
+
+    /// What the nodes have counted, all of them together.
+    pub fn counters(&self) -> BTreeMap<&'static str, u64> {
+        self.hosts.counters()
     }
 
     /// Simulated time so far.

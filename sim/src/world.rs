@@ -12,6 +12,7 @@ use node::role::Process;
 use node::{ClusterConfig, Role, Topology};
 use ports::Shutdown;
 use scenarios::{CLIENT_HOSTS, Scenario};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -41,6 +42,15 @@ impl Hosts {
     /// The names as a slice.
     pub fn list(&self) -> &[Arc<str>] {
         &self.names
+    }
+
+    /// What the nodes have counted, all of them together.
+    pub fn counters(&self) -> BTreeMap<&'static str, u64> {
+        let mut sums = BTreeMap::new();
+        for (name, by) in self.hardware.iter().flat_map(|host| host.counters.read()) {
+            *sums.entry(name).or_default() += by;
+        }
+        sums
     }
 
     /// A host by its name, which must exist.
@@ -158,6 +168,7 @@ impl Builder<'_> {
         ClusterConfig {
             partitions: shape.partitions,
             design: self.scenario.design,
+            limits: shape.limits,
             ..ClusterConfig::development(topology, u64::from(self.scenario.users.count))
         }
     }

@@ -7,6 +7,7 @@ use clap::Args;
 use loadgen::rest::Http;
 use node::{ClusterConfig, Topology, embedded};
 use ports::Shutdown;
+use protocol::LimitSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +42,9 @@ pub struct Cluster {
     /// Sends per second and user.
     #[arg(long)]
     rate: Option<u32>,
+    /// How much each node holds: `default`, or `tiny` to see every limit reached.
+    #[arg(long, value_name = "SET", default_value = "default")]
+    limits: LimitSet,
     /// The push provider; without one, notifications go nowhere but to the log.
     #[arg(long, value_name = "HOST:PORT")]
     push: Option<String>,
@@ -137,6 +141,7 @@ impl Cluster {
         Ok(ClusterConfig {
             partitions: self.partitions,
             rate_per_second: self.rate,
+            limits: self.limits,
             design: design(&self.design)?,
             ..ClusterConfig::development(topology, self.users)
         })

@@ -9,6 +9,7 @@ use broker::{BrokerConfig, EmbeddedBroker};
 use ports::Broker;
 use ports::broker::{Confirms, Delivery, Queue, Settlement, SubscribeOptions, Subscription};
 use proptest::prelude::*;
+use protocol::limits::BrokerLimits;
 use protocol::{Epoch, Partition};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -95,7 +96,10 @@ struct World {
 
 fn config() -> BrokerConfig {
     // Small segments: every run crosses many and compacts some.
-    BrokerConfig { segment_bytes: 300, delivery_limit: 3, ..BrokerConfig::default() }
+    BrokerConfig {
+        limits: BrokerLimits { segment_bytes: 300, delivery_limit: 3, ..BrokerLimits::default() },
+        ..BrokerConfig::default()
+    }
 }
 
 fn random(seed: u64) -> impl FnMut(u64) -> u64 {

@@ -7,6 +7,7 @@ mod support;
 use broker::{BrokerConfig, EmbeddedBroker};
 use ports::Broker;
 use ports::broker::{PublishError, Queue, Settlement};
+use protocol::limits::BrokerLimits;
 use protocol::{GatewayId, Incarnation};
 use std::sync::Arc;
 use support::conformance::{QUEUE, Stage, batch, consume, numbers, publish, silence, take};
@@ -29,7 +30,10 @@ async fn open(disk: &Arc<CrashDisk>, config: BrokerConfig) -> (Arc<EmbeddedBroke
 
 #[tokio::test(start_paused = true)]
 async fn a_full_durable_queue_refuses() {
-    let config = BrokerConfig { durable_queue_messages: 3, ..BrokerConfig::default() };
+    let config = BrokerConfig {
+        limits: BrokerLimits { durable_queue_messages: 3, ..BrokerLimits::default() },
+        ..BrokerConfig::default()
+    };
     let (broker, _) = open(&Arc::default(), config).await;
     let full = Err(PublishError::Full);
     let confirms = broker.publish(batch(QUEUE, 0..5)).await;
@@ -43,7 +47,10 @@ async fn a_full_durable_queue_refuses() {
 
 #[tokio::test(start_paused = true)]
 async fn a_full_gateway_queue_drops_the_newest_and_says_so() {
-    let config = BrokerConfig { gateway_queue_messages: 2, ..BrokerConfig::default() };
+    let config = BrokerConfig {
+        limits: BrokerLimits { gateway_queue_messages: 2, ..BrokerLimits::default() },
+        ..BrokerConfig::default()
+    };
     let (broker, telemetry) = open(&Arc::default(), config).await;
     let queue = Queue::Gateway(GatewayId(1), Incarnation(1));
     let mut gateway = consume(&*broker, queue, 10, 0).await;

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use link::{Link, LinkTiming};
 use ports::broker::{Delivery, Publication, Queue, SubscribeError, SubscribeOptions};
 use ports::{Broker, Shutdown};
-use protocol::{Epoch, limits};
+use protocol::Epoch;
+use protocol::limits::BrokerLimits;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,7 +103,7 @@ async fn a_peer_that_acknowledges_no_frames_gets_a_bounded_row() {
             }
             Hear::Deliveries { subscription, deliveries } => {
                 let bytes: usize = deliveries.iter().map(|delivery| delivery.message.len()).sum();
-                assert!(bytes as u64 <= limits::BROKER_FRAME_BYTES + 16_000);
+                assert!(bytes as u64 <= BrokerLimits::default().frame_bytes + 16_000);
                 assert_eq!(subscription, 1);
                 messages += deliveries.len();
                 frames += 1;
@@ -110,7 +111,7 @@ async fn a_peer_that_acknowledges_no_frames_gets_a_bounded_row() {
             Hear::Lost { subscription } => panic!("{subscription} was lost"),
         }
     }
-    assert_eq!(frames, limits::BROKER_FRAMES_UNDER_WAY);
+    assert_eq!(frames, BrokerLimits::default().frames_under_way);
     // One acknowledgement, one more frame; and invented ones bring no more than the limit.
     for _ in 0..1_000 {
         peer.sender.send(&Say::Received).unwrap();

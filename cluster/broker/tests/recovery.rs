@@ -8,6 +8,7 @@ use broker::{BrokerConfig, EmbeddedBroker, OpenError};
 use ports::broker::{Queue, Settlement};
 use ports::{Broker, Disk};
 use protocol::design::{Fsync, Requeue};
+use protocol::limits::BrokerLimits;
 use protocol::{Design, Partition};
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,7 +109,10 @@ async fn a_delay_goes_on_over_a_restart() {
 #[tokio::test(start_paused = true)]
 async fn the_log_shrinks_when_its_messages_are_settled() {
     let disk = Arc::new(CrashDisk::default());
-    let config = BrokerConfig { segment_bytes: 4_000, ..BrokerConfig::default() };
+    let config = BrokerConfig {
+        limits: BrokerLimits { segment_bytes: 4_000, ..BrokerLimits::default() },
+        ..BrokerConfig::default()
+    };
     let broker = open(&disk, config).await;
     publish(&*broker, Queue::Inbound(Partition(9)), 0..1).await;
     for round in 0..100 {
@@ -135,7 +139,10 @@ async fn the_log_shrinks_when_its_messages_are_settled() {
 #[tokio::test(start_paused = true)]
 async fn a_rotten_segment_costs_its_rest_and_is_reported() {
     let disk = Arc::new(CrashDisk::default());
-    let config = BrokerConfig { segment_bytes: 200, ..BrokerConfig::default() };
+    let config = BrokerConfig {
+        limits: BrokerLimits { segment_bytes: 200, ..BrokerLimits::default() },
+        ..BrokerConfig::default()
+    };
     let broker = open(&disk, config).await;
     for n in 0..60 {
         publish(&*broker, QUEUE, [n]).await;

@@ -4,5 +4,4 @@ pub mod core;
 pub mod rest;
 mod shell;
 
-pub use crate::core::RateLimits;
 pub use shell::{GatewayConfig, ServeError, serve};

@@ -181,13 +181,17 @@ impl Wiring<'_> {
                 .collect(),
             access_token_lifetime: Duration::from_secs(self.config.access_token_seconds),
             refresh_token_lifetime: Duration::from_secs(self.config.access_token_seconds * 24),
+            limits: self.config.limits().auth,
         };
         Ok(auth::serve(self.machine, listener, config, self.process.shutdown).await?)
     }
 
     async fn broker(self, listener: Box<dyn Listener>) -> Result<(), Failure> {
-        let config =
-            broker::BrokerConfig { design: self.config.design, ..broker::BrokerConfig::default() };
+        let config = broker::BrokerConfig {
+            design: self.config.design,
+            limits: self.config.limits().broker,
+            ..broker::BrokerConfig::default()
+        };
         let embedded = broker::EmbeddedBroker::open(self.machine.clone(), config).await?;
         Ok(broker::serve(self.machine, listener, embedded, self.process.shutdown).await?)
     }
@@ -201,7 +205,7 @@ impl Wiring<'_> {
             design: self.config.design,
             timing: LinkTiming::default(),
             retention: self.config.retention,
-            group_commit_max: 1_024,
+            limits: self.config.limits().store,
         };
         let broker = self.remote_broker();
         Ok(store::serve(self.machine, listener, config, broker, self.process.shutdown).await?)
@@ -222,7 +226,7 @@ impl Wiring<'_> {
             backoff_base: Duration::from_millis(500),
             backoff_max: Duration::from_secs(30),
             breaker: notifier::BreakerConfig::default(),
-            concurrency: 64,
+            limits: self.config.limits().notifier,
             design: self.config.design,
         };
         let (broker, owners) = (self.remote_broker(), self.remote_conversations());
@@ -235,11 +239,7 @@ impl Wiring<'_> {
             partitions_total: self.config.partitions,
             design: self.config.design,
             auth_address: self.config.topology.auth.clone(),
-            rate: gateway::RateLimits {
-                per_second: self.config.rate(),
-                burst: self.config.burst(),
-                ..gateway::RateLimits::default()
-            },
+            limits: self.config.limits().gateway,
             ..gateway::GatewayConfig::default()
         };
         let conversations = self.remote_conversations();
@@ -269,6 +269,7 @@ impl Wiring<'_> {
             self.config.topology.stores.clone(),
             self.config.partitions,
             LinkTiming::default(),
+            self.config.limits().store,
         )
     }
 

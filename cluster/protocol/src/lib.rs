@@ -23,4 +23,5 @@ pub use ids::{
     ClientMessageId, ConversationId, DeviceId, Epoch, GatewayId, Incarnation, NodeNumber,
     Partition, Sequence, SessionId, UserId,
 };
+pub use limits::{LimitSet, Limits};
 pub use reject::RejectReason;

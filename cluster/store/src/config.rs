@@ -2,6 +2,7 @@
 
 use link::LinkTiming;
 use ports::message_store::{Place, StoreError};
+use protocol::limits::StoreLimits;
 use protocol::{Design, NodeNumber, Partition, partition};
 use std::io;
 
@@ -22,8 +23,8 @@ pub struct StoreConfig {
     pub timing: LinkTiming,
     /// The newest entries of each conversation that are kept; `None`: all.
     pub retention: Option<u64>,
-    /// Most commands in one group commit.
-    pub group_commit_max: usize,
+    /// What the node holds, at most.
+    pub limits: StoreLimits,
 }
 
 impl StoreConfig {

@@ -106,6 +106,7 @@ pub fn command_line(scenario: &Scenario, data: &Path, port: u16, push: &str) -> 
         format!("--gateways={}", shape.gateways),
         format!("--stores={}", shape.stores),
         format!("--partitions={}", shape.partitions),
+        format!("--limits={}", shape.limits.word()),
         format!("--users={}", scenario.users.count),
         format!("--push={push}"),
     ]

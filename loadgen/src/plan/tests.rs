@@ -17,7 +17,14 @@ pub fn scenario_of(count: u32, direct: u32, groups: u32, rate: f64) -> Scenario 
         question: String::new(),
         lesson: String::new(),
         try_out: Vec::new(),
-        cluster: ClusterShape { gateways: 2, brokers: 1, stores: 1, partitions: 4, replication: 1 },
+        cluster: ClusterShape {
+            gateways: 2,
+            brokers: 1,
+            stores: 1,
+            partitions: 4,
+            replication: 1,
+            limits: protocol::LimitSet::Default,
+        },
         design: Design::default(),
         users: Users {
             count,

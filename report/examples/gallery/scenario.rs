@@ -71,6 +71,7 @@ pub(crate) fn scenario(name: &str, verdict: Verdict) -> Scenario {
             stores: 3,
             partitions: 16,
             replication: 1,
+            limits: protocol::LimitSet::Default,
         },
         design: Design::default(),
         users: Users {

@@ -1,9 +1,10 @@
-//! `[cluster]`: how many of each role.
+//! `[cluster]`: how many of each role, and how much each holds.
 
 use crate::mistake::Mistakes;
 use crate::scenario::ClusterShape;
 use crate::section::{Field, section};
 use crate::value::number::Whole;
+use protocol::LimitSet;
 
 section! {
     /// How many of each role.
@@ -18,6 +19,8 @@ section! {
         partitions: Whole<u16, 1, 4096> = Whole(16),
         /// Copies of each partition; one in this version.
         replication: Whole<u16, 1, 1> = Whole(1),
+        /// How much each node holds: tiny limits are all reached within half a minute.
+        limits: LimitSet = LimitSet::Default,
     }
 }
 
@@ -38,6 +41,7 @@ impl Cluster {
             stores: self.stores.get()?.0,
             partitions: self.partitions.get()?.0,
             replication: self.replication.get()?.0,
+            limits: self.limits.get()?,
         })
     }
 }
@@ -50,6 +54,7 @@ impl From<&ClusterShape> for Cluster {
             stores: Field::of(Whole(shape.stores)),
             partitions: Field::of(Whole(shape.partitions)),
             replication: Field::of(Whole(shape.replication)),
+            limits: Field::of(shape.limits),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::TextForm;
 use crate::scenario::{Arrivals, CodecChoice, Role, Transport};
+use protocol::LimitSet;
 
 /// Implements `TextForm` for a plain enum.
 macro_rules! words {
@@ -41,6 +42,7 @@ macro_rules! words {
 
 words!(Transport { "socket" => Self::Socket, "trunk" => Self::Trunk });
 words!(CodecChoice { "json" => Self::Json, "binary" => Self::Binary });
+words!(LimitSet { "default" => Self::Default, "tiny" => Self::Tiny });
 words!(Arrivals { "poisson" => Self::Poisson, "constant" => Self::Constant });
 
 words!(Role {

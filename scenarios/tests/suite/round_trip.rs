@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use protocol::design::{Accept, Deduplication, Requeue};
-use protocol::{ConversationId, Design, UserId};
+use protocol::{ConversationId, Design, LimitSet, UserId};
 use scenarios::scenario::*;
 use scenarios::{Scenario, effective_toml, parse};
 use std::time::Duration;
@@ -92,13 +92,16 @@ fn random_faults() -> impl Strategy<Value = RandomFaults> {
 }
 
 fn cluster() -> impl Strategy<Value = ClusterShape> {
-    (1..9_u16, 3..9_u16, 9..99_u16).prop_map(|(gateways, stores, partitions)| ClusterShape {
-        gateways,
-        brokers: 1,
-        stores,
-        partitions,
-        replication: 1,
-    })
+    (1..9_u16, 3..9_u16, 9..99_u16, prop::sample::select(&LimitSet::ALL[..])).prop_map(
+        |(gateways, stores, partitions, limits)| ClusterShape {
+            gateways,
+            brokers: 1,
+            stores,
+            partitions,
+            replication: 1,
+            limits,
+        },
+    )
 }
 
 fn design() -> impl Strategy<Value = Design> {

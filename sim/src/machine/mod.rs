@@ -21,7 +21,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 use tasks::SimTasks;
-use telemetry::SimTelemetry;
+use telemetry::{Counters, SimTelemetry};
 
 /// What stays of a host when its process dies: its disk, its clock, its cables.
 pub struct HostHardware {
@@ -33,6 +33,8 @@ pub struct HostHardware {
     pub clock: Clock,
     /// The gate of its tasks.
     pub gate: Gate,
+    /// What its processes have counted.
+    pub counters: Counters,
     network: SimNetwork,
     recorder: Arc<dyn Recorder>,
     seed: u64,
@@ -54,6 +56,7 @@ impl HostHardware {
             disk: SimDisk::new(network.trace.clone()),
             clock: Clock::default(),
             gate,
+            counters: Counters::default(),
             network,
             recorder,
             seed,
@@ -80,7 +83,11 @@ impl HostHardware {
                 entropy,
                 disk_sync: self.disk_sync,
             }),
-            telemetry: Arc::new(SimTelemetry::new(self.name.clone(), self.recorder.clone())),
+            telemetry: Arc::new(SimTelemetry::new(
+                self.name.clone(),
+                self.recorder.clone(),
+                self.counters.clone(),
+            )),
         }
     }
 }

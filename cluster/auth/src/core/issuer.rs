@@ -20,8 +20,6 @@ pub const USER_SCOPE: &str = "chat";
 pub const ADMIN_SCOPE: &str = "admin";
 /// How far the clocks of verifiers may be behind, milliseconds.
 const CLOCKS_APART_MS: u64 = 300_000;
-/// Most revocations in one answer.
-pub const REVOCATIONS_PAGE: usize = 1_000;
 
 /// Fresh random bytes for one decision.
 #[derive(Clone, Copy, Debug)]
@@ -106,7 +104,8 @@ impl Issuer {
             Grant::Password { username, password } => {
                 let user = self.user(username, password)?;
                 let scopes = granted(wanted, &[USER_SCOPE.to_owned()])?;
-                let ended = self.state.giving_way(user, now_ms).into_iter();
+                let most = self.settings.limits.logins_per_user;
+                let ended = self.state.giving_way(user, most, now_ms).into_iter();
                 records.extend(ended.map(Record::FamilyEnded));
                 let id = FamilyId(random.family);
                 Ok(self.user_tokens(user, id, &scopes, &scopes, now_ms, random, records))
@@ -330,7 +329,7 @@ impl Issuer {
         let mut rest = self.state.revocations_after(after);
         let mut next = after.min(self.state.changes());
         let (mut revocations, mut logins) = (Vec::new(), Vec::new());
-        for (change, revoked) in rest.by_ref().take(REVOCATIONS_PAGE) {
+        for (change, revoked) in rest.by_ref().take(self.settings.limits.revocations_page) {
             match revoked {
                 Revoked::User(user, Revocation { epoch, .. }) => {
                     revocations.push(UserRevocation { user, epoch });

@@ -1,5 +1,6 @@
 //! What the issuer is configured with.
 
+use protocol::limits::AuthLimits;
 use std::time::Duration;
 
 /// Users 1 to `count` with one password: for development, simulation and load tests.
@@ -39,4 +40,6 @@ pub struct Settings {
     pub access_token_lifetime: Duration,
     /// How long a refresh token lives, from its own issue on.
     pub refresh_token_lifetime: Duration,
+    /// What is held for one user, and answered at once.
+    pub limits: AuthLimits,
 }

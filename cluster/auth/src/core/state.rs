@@ -8,10 +8,6 @@ use protocol::UserId;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
-/// Refresh families that one user may have at a time: one for each of a handful of devices. The
-/// oldest gives way.
-pub const FAMILIES_PER_USER: usize = 8;
-
 /// One change. New variants go at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Record {
@@ -180,12 +176,12 @@ impl State {
     }
 
     /// The families that must give way before one more login of this user: those that have run out,
-    /// and the oldest while there are too many.
-    pub fn giving_way(&self, user: UserId, now_ms: u64) -> Vec<FamilyId> {
+    /// and the oldest while there are too many: at most `most` may live.
+    pub fn giving_way(&self, user: UserId, most: usize, now_ms: u64) -> Vec<FamilyId> {
         let Some(logins) = self.logins.get(&user) else { return Vec::new() };
         let expired = |id: &FamilyId| self.families[id].expires_ms <= now_ms;
         let living = logins.iter().filter(|id| !expired(id)).count();
-        let mut too_many = (living + 1).saturating_sub(FAMILIES_PER_USER);
+        let mut too_many = (living + 1).saturating_sub(most);
         logins
             .iter()
             .filter(|id| {
@@ -291,6 +287,8 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const MOST: usize = 8;
     use proptest::prelude::*;
 
     fn family(user: u64, expires_ms: u64) -> Family {
@@ -304,12 +302,12 @@ mod tests {
     #[test]
     fn the_oldest_login_gives_way_and_so_do_expired_ones() {
         let mut state = State::new([0; 32]);
-        for n in 0..FAMILIES_PER_USER as u8 {
+        for n in 0..MOST as u8 {
             state.apply(&Record::Family(id(n), family(1, 100 + u64::from(n == 3))));
         }
-        assert_eq!(state.giving_way(UserId(1), 50), [id(0)]);
-        assert_eq!(state.giving_way(UserId(1), 100).len(), FAMILIES_PER_USER - 1);
-        assert_eq!(state.giving_way(UserId(2), 100), []);
+        assert_eq!(state.giving_way(UserId(1), MOST, 50), [id(0)]);
+        assert_eq!(state.giving_way(UserId(1), MOST, 100).len(), MOST - 1);
+        assert_eq!(state.giving_way(UserId(2), MOST, 100), []);
     }
 
     #[test]

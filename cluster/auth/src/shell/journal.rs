@@ -8,16 +8,10 @@ use crate::core::journal;
 use crate::core::state::{Record, Snapshot, State};
 use ports::tasks::run_on;
 use ports::{Disk, DiskFile, Worker};
+use protocol::limits::AuthLimits;
 use std::io;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
-
-/// A journal below this size is not compacted.
-const COMPACT_BYTES: u64 = 1024 * 1024;
-/// Beyond that, it is compacted when it is this many times as long as its snapshot.
-const COMPACT_FACTOR: u64 = 4;
-/// Commits that share one sync.
-const GROUP: usize = 1_024;
 
 /// Why the journal cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +70,7 @@ pub struct Journal {
     file: Arc<dyn DiskFile>,
     length: u64,
     compact_at: u64,
+    limits: AuthLimits,
 }
 
 struct Files(Arc<dyn Disk>);
@@ -86,13 +81,14 @@ impl Journal {
         disk: Arc<dyn Disk>,
         worker: Arc<dyn Worker>,
         seed: [u8; 32],
+        limits: AuthLimits,
     ) -> Result<(Self, State), JournalError> {
         let files = Arc::new(Files(disk));
         let on_worker = Arc::clone(&files);
         let opened = run_on(&*worker, move || on_worker.open(seed)).await;
         let (generation, file, length, state) = opened.ok_or(JournalError::WorkerGone)??;
-        let compact_at = COMPACT_BYTES;
-        Ok((Self { worker, files, generation, file, length, compact_at }, state))
+        let compact_at = limits.journal_bytes;
+        Ok((Self { worker, files, generation, file, length, compact_at, limits }, state))
     }
 
     /// Writes what comes in line, until the line is gone or the disk fails. A failed write or sync is
@@ -103,7 +99,7 @@ impl Journal {
         snapshot: impl Fn() -> Snapshot,
     ) -> Result<(), JournalError> {
         let mut group = Vec::new();
-        while line.recv_many(&mut group, GROUP).await > 0 {
+        while line.recv_many(&mut group, self.limits.group_commit).await > 0 {
             let mut bytes = Vec::new();
             for commit in &group {
                 for record in &commit.records {
@@ -145,7 +141,7 @@ impl Journal {
         });
         let (file, length) = made.await.ok_or(JournalError::WorkerGone)??;
         (self.generation, self.file, self.length) = (generation + 1, file, length);
-        self.compact_at = COMPACT_BYTES.max(length * COMPACT_FACTOR);
+        self.compact_at = self.limits.journal_bytes.max(length * self.limits.journal_factor);
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ use crate::shell::routes::router;
 use crate::shell::service::Service;
 use link::http_server::{HttpOptions, serve_http};
 use ports::{Listener, Machine, Shutdown};
+use protocol::limits::AuthLimits;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,8 @@ pub struct AuthConfig {
     pub access_token_lifetime: Duration,
     /// How long a refresh token lives, from its own issue on.
     pub refresh_token_lifetime: Duration,
+    /// How much it holds.
+    pub limits: AuthLimits,
 }
 
 /// Why the service ended.
@@ -48,7 +51,8 @@ pub async fn serve(
     let mut seed = [0; 32];
     machine.entropy.fill(&mut seed);
     let worker = machine.tasks.worker("auth journal");
-    let (journal, state) = Journal::open(Arc::clone(&machine.disk), worker, seed).await?;
+    let (journal, state) =
+        Journal::open(Arc::clone(&machine.disk), worker, seed, config.limits).await?;
     let users = config.development_users.as_ref().map_or(0, |users| users.count);
     let settings = Settings {
         issuer: config.issuer,
@@ -56,12 +60,17 @@ pub async fn serve(
         services: config.services,
         access_token_lifetime: config.access_token_lifetime,
         refresh_token_lifetime: config.refresh_token_lifetime,
+        limits: config.limits,
     };
     let (commits, line) = Commits::new();
     let issuer = Issuer::new(settings, state);
-    let service = Arc::new(Service::new(machine.clone(), issuer, commits, users));
+    let families = users.saturating_mul(config.limits.logins_per_user as u64);
+    let service = Arc::new(Service::new(machine.clone(), issuer, commits, families));
     let snapshot_of = Arc::clone(&service);
-    let writing = journal.run(line, move || snapshot_of.snapshot());
+    let writing = journal.run(line, move || {
+        snapshot_of.count("auth_journal_compactions_total");
+        snapshot_of.snapshot()
+    });
     let options = HttpOptions::default();
     let serving = serve_http(&machine, listener, router(service), options, shutdown);
     // The server ends by itself; the writer only by a failure, and then nothing may be answered.

@@ -1,7 +1,7 @@
 //! The issuer with its clock, its dice and its journal: what the routes talk to.
 
 use crate::core::issuer::{Decision, Issuer, Random};
-use crate::core::state::{FAMILIES_PER_USER, Snapshot};
+use crate::core::state::Snapshot;
 use crate::shell::journal::Commits;
 use ports::{Machine, entered};
 use std::sync::{Mutex, MutexGuard};
@@ -21,9 +21,8 @@ pub struct Service {
 pub struct NotDurable;
 
 impl Service {
-    /// A service over an issuer that goes on from the journal's state.
-    pub fn new(machine: Machine, issuer: Issuer, commits: Commits, users: u64) -> Self {
-        let families_max = users.saturating_mul(FAMILIES_PER_USER as u64);
+    /// A service over an issuer that goes on from the journal's state, with so many refresh families at most.
+    pub fn new(machine: Machine, issuer: Issuer, commits: Commits, families_max: u64) -> Self {
         Self { machine, issuer: Mutex::new(issuer), commits, families_max }
     }
 

@@ -15,6 +15,7 @@ use link::http::exchange;
 use link::memory::Memory;
 use ports::{Machine, Shutdown, ShutdownTrigger, TokenError, TokenVerifier};
 use protocol::UserId;
+use protocol::limits::AuthLimits;
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -33,6 +34,7 @@ fn config() -> AuthConfig {
         services: vec![service("ops", "admin"), service("audit", "audit")],
         access_token_lifetime: Duration::from_mins(1),
         refresh_token_lifetime: Duration::from_mins(10),
+        limits: AuthLimits::default(),
     }
 }
 
@@ -280,7 +282,7 @@ async fn a_long_journal_is_compacted_without_losing_anything() {
     let machine = memory.machine("auth-1");
     let open = || {
         let (disk, worker) = (machine.disk.clone(), machine.tasks.worker("journal"));
-        Journal::open(disk, worker, [1; 32])
+        Journal::open(disk, worker, [1; 32], AuthLimits::default())
     };
     let (journal, state) = open().await.unwrap();
     let state = std::sync::Arc::new(std::sync::Mutex::new(state));

@@ -4,18 +4,13 @@ use super::message::ConsumerId;
 use super::record::Record;
 use ports::broker::PublishError;
 use protocol::design::{Poison, Requeue};
+use protocol::limits::BrokerLimits;
 
 /// What is fixed for the life of a broker.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Failed attempts at one message.
-    pub delivery_limit: u32,
-    /// Messages waiting in one gateway queue.
-    pub gateway_queue_messages: usize,
-    /// Messages held by one durable queue, and dead letters.
-    pub durable_queue_messages: usize,
-    /// About the size of a log segment.
-    pub segment_bytes: u64,
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rules {
+    /// What it holds, at most.
+    pub limits: BrokerLimits,
     /// Where the messages of a lost consumer go.
     pub requeue: Requeue,
     /// What becomes of a message that cannot be processed.
@@ -54,4 +49,10 @@ pub struct Changes {
     pub dead_lettered: u64,
     /// Messages that a full gateway queue refused.
     pub dropped: u64,
+    /// Messages that a full durable queue refused.
+    pub refused: u64,
+    /// Segments that were begun behind others.
+    pub rotated: u64,
+    /// Times that old segments were written again and given up.
+    pub compacted: u64,
 }

@@ -82,6 +82,9 @@ impl Queues {
     /// A group of records is durable in this segment, which has this length now. The last segment
     /// that is not needed any more, if that has changed.
     pub fn commit(&mut self, records: Vec<Record>, segment: u32, length: u64) -> Option<u32> {
+        if self.usage.newest().is_some_and(|newest| newest < segment) {
+            self.changes.rotated += 1;
+        }
         self.usage.set_length(segment, length);
         let mut given_up = None;
         for record in records {
@@ -163,6 +166,7 @@ impl Queues {
             letter.segment = segment;
         }
         self.usage.relocate(through, segment);
+        self.changes.compacted += 1;
         self.compacting = false;
     }
 

@@ -23,7 +23,7 @@ mod queue_tests;
 #[cfg(test)]
 mod queues_tests;
 
-pub use changes::{Changes, Limits, Placed};
+pub use changes::{Changes, Placed, Rules};
 pub use message::ConsumerId;
 pub use queues::Queues;
 pub use record::Record;

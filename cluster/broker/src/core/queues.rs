@@ -2,7 +2,7 @@
 //!
 //! What is durable waits for its commit: see `commit`.
 
-use super::changes::{Changes, Limits, Placed};
+use super::changes::{Changes, Placed, Rules};
 use super::letters::{Letter, Letters};
 use super::message::{ConsumerId, Due, Message, weight};
 use super::queue::{Outcome, Queue};
@@ -23,7 +23,7 @@ const FULL_LETTERS_RETRY: Duration = Duration::from_secs(1);
 /// All queues.
 #[derive(Debug)]
 pub struct Queues {
-    pub(super) limits: Limits,
+    pub(super) rules: Rules,
     pub(super) by_name: BTreeMap<Name, Queue>,
     pub(super) consumers: BTreeMap<ConsumerId, Name>,
     pub(super) letters: Letters,
@@ -41,13 +41,13 @@ pub struct Queues {
 
 impl Queues {
     /// A broker without messages.
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(rules: Rules) -> Self {
         Self {
-            limits,
+            rules,
             by_name: BTreeMap::new(),
             consumers: BTreeMap::new(),
             letters: Letters::default(),
-            usage: Usage::new(limits.segment_bytes),
+            usage: Usage::new(rules.limits.segment_bytes),
             next_id: 1,
             next_consumer: 1,
             proposed: BTreeMap::new(),
@@ -74,14 +74,17 @@ impl Queues {
             return self.publish_in_memory(to.queue, message);
         }
         let proposed = self.proposed.entry(to.queue).or_default();
-        let held = match to.queue {
-            Name::Dead => self.letters.len(),
-            _ => self.by_name.get(&to.queue).map_or(0, Queue::len),
+        let limits = self.rules.limits;
+        let (held, most) = match to.queue {
+            Name::Dead => (self.letters.len(), limits.dead_letters),
+            queue => {
+                let held = self.by_name.get(&queue).map_or(0, Queue::len);
+                (held, limits.durable_queue_messages)
+            }
         };
         let bytes = self.usage.live() + self.proposed_bytes;
-        if held + *proposed >= self.limits.durable_queue_messages
-            || bytes >= limits::BROKER_DURABLE_BYTES
-        {
+        if held + *proposed >= most || bytes >= limits.durable_bytes {
+            self.changes.refused += 1;
             return Placed::Refused(PublishError::Full);
         }
         *proposed += 1;
@@ -114,8 +117,8 @@ impl Queues {
             return Placed::Refused(PublishError::Unroutable);
         };
         // Only what waits counts, so that a full queue always has a next delivery to tell the loss.
-        if queue.ready() >= self.limits.gateway_queue_messages.max(1)
-            || queue.ready_bytes() >= limits::GATEWAY_QUEUE_BYTES
+        if queue.ready() >= self.rules.limits.gateway_queue_messages.max(1)
+            || queue.ready_bytes() >= self.rules.limits.gateway_queue_bytes
         {
             queue.drop_newest();
             self.changes.dropped += 1;
@@ -133,7 +136,7 @@ impl Queues {
         name: Name,
         options: SubscribeOptions,
     ) -> Result<ConsumerId, SubscribeError> {
-        let requeue = self.limits.requeue;
+        let requeue = self.rules.requeue;
         if name == Name::Dead {
             // Dead letters are read through `dead_letters`; nobody consumes them.
             return Err(SubscribeError::Unavailable);
@@ -187,7 +190,7 @@ impl Queues {
         if let Name::Gateway(..) = name {
             self.by_name.remove(&name);
         } else if let Some(queue) = self.by_name.get_mut(&name) {
-            queue.lose(id, self.limits.requeue);
+            queue.lose(id, self.rules.requeue);
         }
         self.changes.lost.push(id);
     }
@@ -217,14 +220,14 @@ impl Queues {
         let Some(name) = self.consumers.get(&id).copied() else { return };
         let Some(queue) = self.by_name.get_mut(&name) else { return };
         let mut outcomes = std::mem::take(&mut self.outcomes);
-        let limit = self.limits.delivery_limit.max(1);
+        let limit = self.rules.limits.delivery_limit.max(1);
         for settlement in settlements {
             queue.settle(id, settlement, limit, now_ms, &mut outcomes);
         }
         let mut done = Vec::new();
         for outcome in outcomes.drain(..) {
             match outcome {
-                Outcome::Died(message, reason) if self.limits.poison == Poison::DeadLetter => {
+                Outcome::Died(message, reason) if self.rules.poison == Poison::DeadLetter => {
                     self.die(name, message, reason, now_ms);
                 }
                 Outcome::Done(message) | Outcome::Died(message, _) => {
@@ -252,7 +255,7 @@ impl Queues {
 
     fn die(&mut self, name: Name, message: Message, mut reason: String, now_ms: u64) {
         reason.truncate(reason.floor_char_boundary(limits::MAX_REASON_BYTES));
-        if self.letters.len() >= self.limits.durable_queue_messages {
+        if self.letters.len() >= self.rules.limits.dead_letters {
             let due = Due::after(now_ms, FULL_LETTERS_RETRY);
             let Message { id, attempts, .. } = message;
             if let Some(queue) = self.by_name.get_mut(&name) {
@@ -355,9 +358,9 @@ impl Queues {
         self.usage.live()
     }
 
-    /// The limits.
-    pub fn limits(&self) -> Limits {
-        self.limits
+    /// What was told once.
+    pub fn rules(&self) -> Rules {
+        self.rules
     }
 }
 

@@ -1,28 +1,28 @@
 //! All queues together, with a log that is a list of records.
 
-use super::changes::{Limits, Placed};
+use super::changes::{Placed, Rules};
 use super::message::ConsumerId;
 use super::queues::Queues;
 use super::record::Record;
 use super::replay::Replay;
 use bytes::Bytes;
 use ports::broker::{Publication, PublishError, Queue as Name, Settlement, SubscribeOptions};
-use protocol::design::{Poison, Requeue};
+use protocol::design::Poison;
+use protocol::limits::BrokerLimits;
 use protocol::{Epoch, GatewayId, Incarnation, Partition};
 use std::time::Duration;
 
 const QUEUE: Name = Name::Inbound(Partition(1));
 const FOREVER: u64 = u64::MAX;
 
-fn limits() -> Limits {
-    Limits {
-        delivery_limit: 3,
-        gateway_queue_messages: 100,
-        durable_queue_messages: 100,
-        segment_bytes: 1_000,
-        requeue: Requeue::Front,
-        poison: Poison::DeadLetter,
-    }
+fn rules() -> Rules {
+    with(BrokerLimits::default())
+}
+
+/// Rules with a log that is compacted soon.
+fn with(limits: BrokerLimits) -> Rules {
+    let limits = BrokerLimits { delivery_limit: 3, segment_bytes: 1_000, ..limits };
+    Rules { limits, ..Rules::default() }
 }
 
 /// Queues, and every record that they had written, by segment.
@@ -34,8 +34,8 @@ struct World {
 }
 
 impl World {
-    fn new(limits: Limits) -> Self {
-        Self { queues: Queues::new(limits), log: vec![(1, Vec::new())], length: 0, now_ms: 1_000 }
+    fn new(rules: Rules) -> Self {
+        Self { queues: Queues::new(rules), log: vec![(1, Vec::new())], length: 0, now_ms: 1_000 }
     }
 
     fn publish(&mut self, queue: Name, text: &str) -> Placed {
@@ -94,7 +94,7 @@ impl World {
             let length = records.iter().map(|r| postcard::to_stdvec(r).unwrap().len() as u64).sum();
             replay.set_length(*segment, length);
         }
-        self.queues = replay.finish(self.queues.limits(), self.now_ms);
+        self.queues = replay.finish(self.queues.rules(), self.now_ms);
     }
 
     fn close_segment(&mut self) {
@@ -104,7 +104,7 @@ impl World {
 
 #[test]
 fn a_slow_queue_does_not_pin_the_log() {
-    let mut world = World::new(limits());
+    let mut world = World::new(rules());
     world.publish(Name::Notify(1), "slow");
     let busy = world.subscribe(QUEUE);
     for round in 0..2_000 {
@@ -126,7 +126,7 @@ fn a_slow_queue_does_not_pin_the_log() {
 /// A broker whose live data alone looked like a log that is too long would rewrite it for ever.
 #[test]
 fn rewriting_comes_to_an_end() {
-    let mut world = World::new(limits());
+    let mut world = World::new(rules());
     let consumer = world.subscribe(QUEUE);
     for round in 0..90 {
         world.publish(QUEUE, "");
@@ -163,7 +163,7 @@ fn rewriting_comes_to_an_end() {
 
 #[test]
 fn numbers_are_not_used_again_when_the_log_is_empty() {
-    let mut world = World::new(limits());
+    let mut world = World::new(rules());
     let consumer = world.subscribe(QUEUE);
     world.publish(QUEUE, "poison");
     world.write();
@@ -196,7 +196,7 @@ fn numbers_are_not_used_again_when_the_log_is_empty() {
 /// A letter that is on its way back when its segment is given up must not stay behind.
 #[test]
 fn a_leaving_letter_is_kept_as_a_message() {
-    let mut world = World::new(limits());
+    let mut world = World::new(rules());
     let consumer = world.subscribe(QUEUE);
     world.publish(QUEUE, "poison");
     world.write();
@@ -228,7 +228,7 @@ fn a_leaving_letter_is_kept_as_a_message() {
 
 #[test]
 fn a_dead_letter_is_listed_when_it_is_durable() {
-    let mut world = World::new(limits());
+    let mut world = World::new(rules());
     let consumer = world.subscribe(QUEUE);
     world.publish(QUEUE, "poison");
     world.write();
@@ -247,7 +247,7 @@ fn a_dead_letter_is_listed_when_it_is_durable() {
 
 #[test]
 fn a_message_waits_while_the_dead_letters_are_full() {
-    let mut world = World::new(Limits { durable_queue_messages: 1, ..limits() });
+    let mut world = World::new(with(BrokerLimits { dead_letters: 1, ..BrokerLimits::default() }));
     let consumer = world.subscribe(QUEUE);
     for text in ["first", "second"] {
         world.publish(QUEUE, text);
@@ -267,7 +267,7 @@ fn a_message_waits_while_the_dead_letters_are_full() {
 
 #[test]
 fn a_dropped_poison_message_is_gone() {
-    let mut world = World::new(Limits { poison: Poison::Drop, ..limits() });
+    let mut world = World::new(Rules { poison: Poison::Drop, ..rules() });
     let consumer = world.subscribe(QUEUE);
     world.publish(QUEUE, "poison");
     world.write();
@@ -280,7 +280,7 @@ fn a_dropped_poison_message_is_gone() {
 
 #[test]
 fn a_dead_letter_of_a_gateway_goes_back_while_the_gateway_lives() {
-    let mut world = World::new(limits());
+    let mut world = World::new(rules());
     let name = Name::Gateway(GatewayId(1), Incarnation(7));
     let gateway = world.subscribe(name);
     for text in ["one", "two"] {
@@ -302,7 +302,7 @@ fn a_dead_letter_of_a_gateway_goes_back_while_the_gateway_lives() {
 
 #[test]
 fn what_is_published_to_the_dead_letters_is_one() {
-    let mut world = World::new(Limits { durable_queue_messages: 2, ..limits() });
+    let mut world = World::new(with(BrokerLimits { dead_letters: 2, ..BrokerLimits::default() }));
     assert_eq!(world.publish(Name::Dead, "one"), Placed::Pending);
     assert_eq!(world.publish(Name::Dead, "two"), Placed::Pending);
     assert_eq!(world.publish(Name::Dead, "three"), Placed::Refused(PublishError::Full));
@@ -317,7 +317,7 @@ fn what_is_published_to_the_dead_letters_is_one() {
 
 #[test]
 fn a_clock_that_was_set_back_does_not_stretch_a_delay() {
-    let mut world = World::new(limits());
+    let mut world = World::new(rules());
     world.now_ms = 1_000_000;
     let delay = Some(Duration::from_secs(5));
     let to = ports::Destination { queue: QUEUE, delay };
@@ -334,7 +334,7 @@ fn a_clock_that_was_set_back_does_not_stretch_a_delay() {
 
 #[test]
 fn epochs_are_remembered() {
-    let mut world = World::new(limits());
+    let mut world = World::new(rules());
     let options = |epoch| SubscribeOptions { prefetch: 1, epoch: Epoch(epoch) };
     world.queues.subscribe(QUEUE, options(7)).unwrap();
     world.write();
@@ -346,5 +346,5 @@ fn epochs_are_remembered() {
 #[test]
 fn nobody_consumes_dead_letters() {
     let options = SubscribeOptions { prefetch: 1, epoch: Epoch(1) };
-    assert!(World::new(limits()).queues.subscribe(Name::Dead, options).is_err());
+    assert!(World::new(rules()).queues.subscribe(Name::Dead, options).is_err());
 }

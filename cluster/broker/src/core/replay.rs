@@ -3,7 +3,7 @@
 //! Messages come back in the order of their numbers, which is the order of their publication; a
 //! delayed one goes to the end when it is due, as it would have done.
 
-use super::changes::Limits;
+use super::changes::Rules;
 use super::letters::{Letter, Letters};
 use super::message::{Due, Message};
 use super::queues::Queues;
@@ -111,8 +111,8 @@ impl Replay {
     }
 
     /// The queues.
-    pub fn finish(self, limits: Limits, now_ms: u64) -> Queues {
-        let mut queues = Queues::new(limits);
+    pub fn finish(self, rules: Rules, now_ms: u64) -> Queues {
+        let mut queues = Queues::new(rules);
         queues.next_id = self.next_id.max(1);
         for (segment, bytes) in self.lengths {
             queues.usage.set_length(segment, bytes);

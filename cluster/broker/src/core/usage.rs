@@ -83,6 +83,11 @@ impl Usage {
         through
     }
 
+    /// The newest segment.
+    pub fn newest(&self) -> Option<u32> {
+        self.segments.last_key_value().map(|(number, _)| *number)
+    }
+
     /// Bytes of all segments.
     pub fn total(&self) -> u64 {
         self.total

@@ -44,7 +44,7 @@ impl EmbeddedBroker {
         let options = Options {
             disk: Arc::clone(&machine.disk),
             format: FORMAT,
-            segment_bytes: config.segment_bytes,
+            segment_bytes: config.limits.segment_bytes,
             fsync: config.design.fsync == Fsync::Always,
         };
         let replayed = move || {
@@ -61,7 +61,7 @@ impl EmbeddedBroker {
             machine.telemetry.count("broker_damaged_segments", damaged.len() as u64);
             tracing::error!(?damaged, "closed log segments end in a bad record");
         }
-        let queues = replay.finish(config.limits(), machine.clock.now_ms());
+        let queues = replay.finish(config.rules(), machine.clock.now_ms());
         let hub = Arc::new(Hub::new(machine.clone(), queues));
         let tasks = [
             machine.spawn("broker log", writer::run(Arc::clone(&hub), worker, log)),

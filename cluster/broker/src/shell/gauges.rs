@@ -2,7 +2,7 @@
 
 use super::hub::Hub;
 use ports::broker::Queue;
-use protocol::limits;
+use protocol::limits::BrokerLimits;
 
 /// Reports them.
 pub fn report(hub: &Hub) {
@@ -19,7 +19,7 @@ pub fn report(hub: &Hub) {
             unsettled += queue.unsettled();
             window += queue.prefetch();
         }
-        (queues.limits(), queues.dead(), queues.log_bytes())
+        (queues.rules().limits, queues.dead(), queues.log_bytes())
     });
     let telemetry = &hub.machine.telemetry;
     let gauge =
@@ -27,12 +27,12 @@ pub fn report(hub: &Hub) {
     gauge("broker_queue_messages", deepest_durable, limits.durable_queue_messages);
     gauge("broker_gateway_queue_messages", deepest_gateway, limits.gateway_queue_messages);
     gauge("broker_unsettled_messages", unsettled, window);
-    gauge("broker_dead_letters", letters, limits.durable_queue_messages);
-    telemetry.gauge("broker_log_bytes", log_bytes, log_limit(limits.segment_bytes));
+    gauge("broker_dead_letters", letters, limits.dead_letters);
+    telemetry.gauge("broker_log_bytes", log_bytes, log_limit(limits));
 }
 
 /// What the log may take on the disk: see `core::usage`, with room for the group that is being
 /// written while old segments are being removed.
-fn log_limit(segment_bytes: u64) -> u64 {
-    4 * limits::BROKER_DURABLE_BYTES + 8 * segment_bytes
+fn log_limit(limits: BrokerLimits) -> u64 {
+    4 * limits.durable_bytes + 8 * limits.segment_bytes
 }

@@ -292,7 +292,7 @@ impl State {
 }
 
 /// What has been counted since the last report.
-struct Counts([(&'static str, u64); 4]);
+struct Counts([(&'static str, u64); 7]);
 
 impl Counts {
     fn take(changes: &mut Changes) -> Self {
@@ -302,6 +302,9 @@ impl Counts {
             ("broker_redelivered_messages", take(&mut changes.redelivered)),
             ("broker_dead_lettered_messages", take(&mut changes.dead_lettered)),
             ("broker_dropped_messages", take(&mut changes.dropped)),
+            ("broker_refused_messages", take(&mut changes.refused)),
+            ("broker_rotated_segments", take(&mut changes.rotated)),
+            ("broker_log_compactions", take(&mut changes.compacted)),
         ])
     }
 

@@ -8,7 +8,7 @@ use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use link::{Link, LinkReceiver, LinkSender};
 use ports::BoxFuture;
 use ports::broker::{DeadLetter, Queue, SubscribeError, SubscribeOptions};
-use protocol::limits;
+use protocol::limits::{self, BrokerLimits};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::{Notify, Semaphore};
@@ -19,6 +19,7 @@ type Sender = LinkSender<FromBroker>;
 /// One link.
 pub struct Session {
     hub: Arc<Hub>,
+    limits: BrokerLimits,
     sender: Sender,
     /// Delivery frames that may still be sent; first come, first served among the subscriptions.
     credit: Arc<Semaphore>,
@@ -34,10 +35,12 @@ struct Consumer {
 /// Serves a link until it is lost; its consumers are lost with it.
 pub async fn run(hub: Arc<Hub>, link: Link<FromBroker, ToBroker>) {
     let Link { sender, receiver } = link;
+    let limits = hub.read(|queues| queues.rules().limits);
     let session = Session {
         hub,
+        limits,
         sender,
-        credit: Arc::new(Semaphore::new(limits::BROKER_FRAMES_UNDER_WAY)),
+        credit: Arc::new(Semaphore::new(limits.frames_under_way)),
         consumers: BTreeMap::new(),
         answers: FuturesUnordered::new(),
     };
@@ -83,7 +86,7 @@ impl Session {
                 }
             }
             ToBroker::Received => {
-                if self.credit.available_permits() < limits::BROKER_FRAMES_UNDER_WAY {
+                if self.credit.available_permits() < self.limits.frames_under_way {
                     self.credit.add_permits(1);
                 }
             }
@@ -107,6 +110,7 @@ impl Session {
                 self.answer(call, Answer::Subscribed(Ok(())));
                 let forwarder = Forwarder {
                     hub: Arc::clone(&self.hub),
+                    frame_bytes: self.limits.frame_bytes,
                     sender: self.sender.clone(),
                     credit: Arc::clone(&self.credit),
                     number,
@@ -172,6 +176,7 @@ fn fitting(mut letters: Vec<DeadLetter>) -> Vec<DeadLetter> {
 /// Moves the deliveries of one subscription to the link.
 struct Forwarder {
     hub: Arc<Hub>,
+    frame_bytes: u64,
     sender: Sender,
     credit: Arc<Semaphore>,
     number: u64,
@@ -187,7 +192,7 @@ impl Forwarder {
                 continue;
             }
             let Ok(permit) = self.credit.acquire().await else { return };
-            let Ok(deliveries) = self.hub.take(self.id, limits::BROKER_FRAME_BYTES) else { break };
+            let Ok(deliveries) = self.hub.take(self.id, self.frame_bytes) else { break };
             if deliveries.is_empty() {
                 continue;
             }

@@ -19,6 +19,8 @@ use tokio_tungstenite::tungstenite::Message;
 
 /// The WebSocket library zeroes this much before every read: more would cost more than it saves.
 const READ_BUFFER: usize = 8 * 1024;
+/// Events of a session that may wait for its reader; a session that is slower still ends.
+const EVENTS: usize = 4_096;
 /// A batch is closed when it holds this many bytes.
 const BATCH_BYTES: usize = limits::MAX_TRUNK_FRAME_BYTES / 4;
 
@@ -73,7 +75,7 @@ impl Trunks {
         // Slots are never used twice, so a late frame cannot reach a later session.
         shared.next_slot = shared.next_slot.wrapping_add(1);
         let slot = shared.next_slot;
-        let (session, events) = mpsc::channel(limits::SESSION_QUEUE_FRAMES);
+        let (session, events) = mpsc::channel(EVENTS);
         if trunk.send(Command::Open { slot, session }).is_err() {
             return Err(ConnectError::NoTrunk { to: to.to_owned() });
         }

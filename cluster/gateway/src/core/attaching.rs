@@ -15,8 +15,6 @@ use protocol::store_calls::{AttachItem, AttachRefusal, AttachedAt, AttachedItem}
 use protocol::{ConversationId, Sequence, ServerFrame, SessionId, UserId};
 use std::collections::BTreeSet;
 
-/// Items in one attachment call.
-const ATTACH_ITEMS: usize = 500;
 /// What may be added to the time before a failed attachment is tried again, milliseconds.
 const MORE_RETRY_MS: u64 = 4_000;
 
@@ -32,9 +30,9 @@ impl Hub {
         let mut left = session.left.iter().filter(|(other, _)| *other == conversation);
         // The pages behind that place tell what is for the user, be there several memberships between.
         let after = left.next().map(|(_, at)| *at).or(after);
-        let rules = self.config.design.into();
+        let (rules, limits) = (self.config.design.into(), &self.config.limits);
         let stream = self.streams.entry(conversation);
-        let stream = stream.or_insert_with(|| Stream::new(conversation, rules));
+        let stream = stream.or_insert_with(|| Stream::new(conversation, rules, limits));
         let atomic = self.config.design.attach == Attach::Atomic;
         let phase =
             if atomic { Phase::Attaching { after, again: None } } else { Phase::BacklogFirst };
@@ -90,7 +88,7 @@ impl Hub {
         let mut pairs = BTreeSet::new();
         let mut cut: Vec<AttachWish> = Vec::new();
         let mut later = Vec::new();
-        while cut.len() < ATTACH_ITEMS
+        while cut.len() < self.config.limits.attach_items
             && let Some(mut wish) = self.wishes.pop_front()
         {
             if !self.is_wanted(&wish) {
@@ -106,7 +104,7 @@ impl Hub {
         for wish in later.into_iter().rev() {
             self.wishes.push_front(wish);
         }
-        while cut.len() < ATTACH_ITEMS
+        while cut.len() < self.config.limits.attach_items
             && let Some((conversation, user)) = self.refreshes.pop_first()
         {
             if pairs.insert((conversation, user)) {

@@ -14,16 +14,10 @@ use protocol::frames::server::{Attached, ErrorCode, Page};
 use protocol::store_calls::{RangePage, RangeQuery};
 use protocol::{ConversationId, ServerFrame, SessionId, limits};
 
-/// Entries in a page of a session's backlog.
-const CATCH_UP_PAGE: u32 = 100;
-/// Pages of backlog under way for one session.
-const CATCH_UP_PAGES: u8 = 2;
 /// Pages under way that one session asked for itself.
 const REQUESTS: u8 = 4;
 /// Attempts at a page that a session asked for.
 const REQUEST_TRIES: u32 = 3;
-/// Bytes of text in one `page` frame: half of a queue.
-const PAGE_BYTES: usize = limits::SESSION_QUEUE_BYTES / 2;
 
 impl Hub {
     /// Asks for the next page of a session that is behind, if it may have one now.
@@ -39,14 +33,15 @@ impl Hub {
         let Some(session) = self.outlets.sessions.get(id) else { return };
         if !behind
             || place.reading != Reading::Not
-            || session.pages >= CATCH_UP_PAGES
+            || session.pages >= self.config.limits.catch_up_pages
             || !self.outlets.wants_page(id)
         {
             return;
         }
         place.reading = Reading::UnderWay;
         let (user, after) = (Some(place.user), place.at);
-        let query = RangeQuery { conversation, user, after, limit: CATCH_UP_PAGE };
+        let query =
+            RangeQuery { conversation, user, after, limit: self.config.limits.catch_up_page };
         let purpose = RangePurpose::CatchUp(id);
         self.calls.push_back(Call::Range(RangeCall { query, purpose }));
         if let Some(session) = self.outlets.sessions.get_mut(id) {
@@ -63,13 +58,17 @@ impl Hub {
     /// Asks for pages of whatever this session is behind in.
     fn catch_up_all(&mut self, id: SessionId) {
         let Some(session) = self.outlets.sessions.get(id) else { return };
-        if session.pages >= CATCH_UP_PAGES {
+        if session.pages >= self.config.limits.catch_up_pages {
             return;
         }
         for conversation in session.conversations.clone() {
             self.catch_up(id, conversation);
-            let pages = self.outlets.sessions.get(id).map_or(CATCH_UP_PAGES, |s| s.pages);
-            if pages >= CATCH_UP_PAGES {
+            let pages = self
+                .outlets
+                .sessions
+                .get(id)
+                .map_or(self.config.limits.catch_up_pages, |s| s.pages);
+            if pages >= self.config.limits.catch_up_pages {
                 break;
             }
         }
@@ -283,10 +282,12 @@ impl Hub {
         let (request, conversation) = (asked.request, asked.query.conversation);
         match page {
             Ok(RangePage { mut entries, first, head }) => {
+                // Half of a queue, in bytes of text.
+                let most = self.config.limits.session_queue_bytes / 2;
                 let mut bytes = 0;
                 let fitting = entries.iter().take_while(|entry| {
                     bytes += entry.content.body_bytes();
-                    bytes <= PAGE_BYTES
+                    bytes <= most
                 });
                 let fitting = fitting.count();
                 entries.truncate(fitting);

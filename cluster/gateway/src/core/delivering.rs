@@ -37,7 +37,7 @@ impl Hub {
             }
             ToGateway::Accepted(id, accepted) => {
                 let (conversation, message) = (accepted.conversation, accepted.client_message_id);
-                self.answered(id, conversation, message);
+                self.answered(now, id, conversation, message);
                 self.outlets.say(id, ServerFrame::Accepted(accepted));
             }
             ToGateway::Rejected(id, rejected) => self.rejected(now, id, rejected),
@@ -137,9 +137,9 @@ impl Hub {
                 }
                 continue;
             }
-            let rules = self.config.design.into();
+            let (rules, limits) = (self.config.design.into(), &self.config.limits);
             let stream = self.streams.entry(conversation);
-            let stream = stream.or_insert_with(|| Stream::new(conversation, rules));
+            let stream = stream.or_insert_with(|| Stream::new(conversation, rules, limits));
             let Some(place) = stream.place_mut(id) else {
                 self.enter(id, conversation, Some(before(at)));
                 continue;

@@ -16,12 +16,6 @@ use protocol::store_calls::UserConversation;
 use protocol::{CloseCode, ConversationId, Sequence, ServerFrame, SessionId, UserId, limits};
 use std::collections::BTreeSet;
 
-/// Users in one lookup.
-const LOOKUP_USERS: usize = 500;
-/// Lookups at a time; what comes meanwhile goes into the next one.
-const LOOKUPS: usize = 2;
-/// Attachment calls at a time.
-const ATTACHES: usize = 4;
 /// Before a failed call is made again, milliseconds.
 pub const RETRY_MS: u64 = 500;
 
@@ -204,15 +198,15 @@ impl Hub {
 
     /// Whether `cut_calls` may find something.
     pub(super) fn could_cut(&self) -> bool {
-        (self.lookups_under_way < LOOKUPS && !self.lookups.is_empty())
-            || (self.attaches_under_way < ATTACHES
+        (self.lookups_under_way < self.config.limits.lookup_calls && !self.lookups.is_empty())
+            || (self.attaches_under_way < self.config.limits.attach_calls
                 && !(self.wishes.is_empty() && self.refreshes.is_empty()))
     }
 
     /// Makes calls of what waits, as far as they may be under way.
     pub(super) fn cut_calls(&mut self) {
-        while self.lookups_under_way < LOOKUPS && !self.lookups.is_empty() {
-            let count = self.lookups.len().min(LOOKUP_USERS);
+        while self.lookups_under_way < self.config.limits.lookup_calls && !self.lookups.is_empty() {
+            let count = self.lookups.len().min(self.config.limits.lookup_users);
             let sessions: Vec<SessionId> = self.lookups.drain(..count).collect();
             let alive = |id: &SessionId| self.outlets.sessions.get(*id).map(|s| (*id, s.user));
             let (sessions, users): (Vec<_>, BTreeSet<_>) =
@@ -223,7 +217,7 @@ impl Hub {
                 self.calls.push_back(Call::OfUsers(LookupCall { sessions, users }));
             }
         }
-        while self.attaches_under_way < ATTACHES {
+        while self.attaches_under_way < self.config.limits.attach_calls {
             let wishes = self.cut_wishes();
             if wishes.is_empty() {
                 break;

@@ -7,7 +7,7 @@
 
 use super::calls::{AttachWish, BacklogRequest, Call};
 use super::departed::Departed;
-use super::limits::{FRAMES_PER_SEND, RateLimits};
+use super::limits::FRAMES_PER_SEND;
 use super::mailbox::{Level, Mailbox};
 use super::notices::Notices;
 use super::outlets::Outlets;
@@ -19,6 +19,7 @@ use ports::TokenVerifier;
 use protocol::codec::{Codec, DecodeError};
 use protocol::design::SlowSession;
 use protocol::frames::server::{ErrorCode, ErrorNotice, Resync};
+use protocol::limits::GatewayLimits;
 use protocol::records::SessionRef;
 use protocol::{
     ClientFrame, CloseCode, ConversationId, Design, GatewayId, Incarnation, ServerFrame, SessionId,
@@ -51,12 +52,8 @@ pub struct HubConfig {
     pub heartbeat_ms: u64,
     /// Silence after which a session is given up, milliseconds.
     pub idle_timeout_ms: u64,
-    /// Most sessions.
-    pub sessions_max: usize,
-    /// Rate limits.
-    pub rate: RateLimits,
-    /// What may wait for one session.
-    pub queue: Level,
+    /// What it holds, at most.
+    pub limits: GatewayLimits,
 }
 
 /// What happened since it was last looked at.
@@ -112,9 +109,13 @@ impl Hub {
                 sessions: Slab::default(),
                 slow: Vec::new(),
                 policy: config.design.slow_session,
-                limit: config.queue,
+                limit: Level {
+                    frames: config.limits.session_queue_frames,
+                    bytes: config.limits.session_queue_bytes,
+                },
                 peak: Level::default(),
                 posted: 0,
+                evicted: 0,
             },
             users: BTreeMap::new(),
             streams: BTreeMap::new(),
@@ -148,7 +149,7 @@ impl Hub {
 
     /// Most sessions.
     pub fn sessions_max(&self) -> usize {
-        self.config.sessions_max.min(super::slab::CAPACITY)
+        self.config.limits.sessions.min(super::slab::CAPACITY)
     }
 
     /// A connection (or a slot on a trunk) begins a session. `None`: refused; the mailbox says why.
@@ -228,12 +229,12 @@ impl Hub {
     /// Whether a frame (`None`: of an unknown kind) may be looked at: after hello, and not too often.
     fn admit(&mut self, now: Now, id: SessionId, frame: Option<&ClientFrame>) -> bool {
         self.counts.frames_in += 1;
-        let rate = self.config.rate;
+        let limits = self.config.limits;
         let Some(session) = self.outlets.sessions.get_mut(id) else { return false };
         session.heard_ms = now.ms;
         let (per_second, burst) = (
-            rate.per_second.saturating_mul(FRAMES_PER_SEND),
-            rate.burst.saturating_mul(FRAMES_PER_SEND),
+            limits.rate_per_second.saturating_mul(FRAMES_PER_SEND),
+            limits.rate_burst.saturating_mul(FRAMES_PER_SEND),
         );
         let within = session.frames.take(now.ms, per_second, burst);
         if session.state == State::Greeting {
@@ -259,7 +260,7 @@ impl Hub {
 
     /// A frame was refused because there are too many; whether the session survived.
     pub(super) fn strike(&mut self, now: Now, id: SessionId) -> bool {
-        let limit = self.config.rate.strikes;
+        let limit = self.config.limits.rate_strikes;
         let Some(session) = self.outlets.sessions.get_mut(id) else { return false };
         session.strikes += 1;
         if session.strikes < limit {
@@ -331,7 +332,7 @@ impl Hub {
         user.lingering.append(&mut lingering);
         if user.sessions.is_empty() {
             // The bucket outlives the sessions: reconnecting does not refill it.
-            let full = user.sends.full_in_ms(now.ms, self.config.rate.per_second);
+            let full = user.sends.full_in_ms(now.ms, self.config.limits.rate_per_second);
             self.timers.set(now.ms + full, super::timers::Timer::Forget(session.user));
             let lingering = std::mem::take(&mut user.lingering);
             self.detach_unused(now, session.user, lingering);

@@ -350,7 +350,9 @@ fn a_drain_is_spread_and_refuses_newcomers() {
 
 #[test]
 fn a_thousand_users_who_return_at_once_cost_a_few_calls() {
-    let mut bench = Bench::new(HubConfig { sessions_max: 2_000, ..config(1_000) });
+    let mut config = config(1_000);
+    config.limits.sessions = 2_000;
+    let mut bench = Bench::new(config);
     let mut lookups = 0;
     for user in 1..=1_000_u64 {
         let id = bench.hub.open(bench.now(), Codec::Binary, Mailbox::new(), false).unwrap();

@@ -1,28 +1,5 @@
 //! Token buckets: how much a user may ask per second.
 
-use protocol::limits;
-
-/// The rate limits of a gateway.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RateLimits {
-    /// Sends, edits and deletions per second and user, from 1.
-    pub per_second: u32,
-    /// How many of them may come at once.
-    pub burst: u32,
-    /// Refused frames in a row after which a session is closed.
-    pub strikes: u32,
-}
-
-impl Default for RateLimits {
-    fn default() -> Self {
-        Self {
-            per_second: limits::RATE_PER_SECOND,
-            burst: limits::RATE_BURST,
-            strikes: limits::RATE_STRIKES,
-        }
-    }
-}
-
 /// All frames of a session, of any kind, may be this many times as many as a user's sends.
 pub const FRAMES_PER_SEND: u32 = 20;
 

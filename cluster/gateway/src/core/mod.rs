@@ -31,7 +31,6 @@ mod upkeep;
 
 pub use calls::Call;
 pub use hub::{Hub, HubConfig, Now};
-pub use limits::RateLimits;
 pub use mailbox::{Mailbox, Ready};
 
 /// What the hub knows of one session, without its conversations and what waits.

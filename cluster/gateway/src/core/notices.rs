@@ -17,8 +17,6 @@ use std::collections::BTreeMap;
 
 /// How often receipts go to the owners, milliseconds.
 const RECEIPTS_EVERY_MS: u64 = 250;
-/// Receipts that go to the owners before their time, because there are so many.
-const RECEIPTS: usize = 10_000;
 /// How often one user's typing is passed on in one conversation, milliseconds.
 const TYPING_EVERY_MS: u64 = 2_000;
 
@@ -93,7 +91,7 @@ impl Hub {
             },
             Receipts::Overwrite => item,
         };
-        if self.notices.receipts.len() >= RECEIPTS {
+        if self.notices.receipts.len() >= self.config.limits.receipts {
             self.flush_receipts();
         }
     }

@@ -22,6 +22,8 @@ pub struct Outlets {
     pub peak: Level,
     /// Frames posted since it was last looked at.
     pub posted: u64,
+    /// Entries that streams could not keep, since it was last looked at.
+    pub evicted: u64,
 }
 
 impl Outlets {

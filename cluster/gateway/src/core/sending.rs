@@ -20,11 +20,9 @@ use protocol::{
     limits,
 };
 
-/// Publications of one session that were not answered yet.
-const PENDING: usize = 256;
 /// How long later messages wait for one that was refused for now, milliseconds: twice the time after
 /// which a client gives a silent connection up and comes again with the refused one.
-const HELD_BACK_MS: u64 = 25_000;
+pub const HELD_BACK_MS: u64 = 25_000;
 /// When a sender is to try again if the cluster could not take a message, milliseconds.
 const RETRY_AFTER_MS: u32 = 500;
 /// Before a publication whose fate is unknown is published again, milliseconds.
@@ -71,12 +69,12 @@ impl Hub {
             }
             session.held_back.swap_remove(index);
         }
-        if session.pending.len() >= PENDING {
+        if session.pending.len() >= self.config.limits.unanswered {
             return self.refuse_for_now(now, id, conversation, message, true, RETRY_AFTER_MS);
         }
-        let rate = self.config.rate;
+        let limits = self.config.limits;
         let Some(known) = self.users.get_mut(&user) else { return };
-        if let Err(wait) = known.sends.take(now.ms, rate.per_second, rate.burst) {
+        if let Err(wait) = known.sends.take(now.ms, limits.rate_per_second, limits.rate_burst) {
             if self.strike(now, id) {
                 self.refuse_for_now(now, id, conversation, message, true, wait);
             }
@@ -135,13 +133,35 @@ impl Hub {
         limited: bool,
         retry_after_ms: u32,
     ) {
-        let Some(session) = self.outlets.sessions.get_mut(id) else { return };
-        if session.held_back.iter().all(|held| held.conversation != conversation) {
-            let until_ms = now.ms + HELD_BACK_MS + u64::from(retry_after_ms);
-            session.held_back.push(HeldBack { conversation, message, until_ms });
-        }
+        self.hold_back(now, id, conversation, message, retry_after_ms, false);
         let reason = if limited { RejectReason::RateLimited } else { RejectReason::Unavailable };
         self.refuse(id, conversation, message, reason, retry_after_ms.max(1));
+    }
+
+    /// Later messages of a conversation must not overtake this one. `earliest`: nor must the one that
+    /// holds them back already, which came later. Whether this one holds them back now.
+    fn hold_back(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        conversation: ConversationId,
+        message: ClientMessageId,
+        retry_after_ms: u32,
+        earliest: bool,
+    ) -> bool {
+        let Some(session) = self.outlets.sessions.get_mut(id) else { return false };
+        if session.answered.contains(&message) {
+            // Another copy of it has its answer: the sender may be done with it, and never send it again.
+            return false;
+        }
+        let until_ms = now.ms + HELD_BACK_MS + u64::from(retry_after_ms);
+        let hold = HeldBack { conversation, message, until_ms };
+        match session.held_back.iter_mut().find(|held| held.conversation == conversation) {
+            None => session.held_back.push(hold),
+            Some(later) if earliest => *later = hold,
+            Some(_) => return false,
+        }
+        true
     }
 
     /// Publishes the oldest message of a conversation that waits, if none before it is unconfirmed.
@@ -220,8 +240,13 @@ impl Hub {
             }
             !goes
         });
+        // What waited for an answer came before whatever was refused meanwhile.
+        let mut held = false;
         for message in refused {
-            self.refuse_for_now(now, id, conversation, message, false, RETRY_AFTER_MS);
+            if !held {
+                held = self.hold_back(now, id, conversation, message, RETRY_AFTER_MS, true);
+            }
+            self.refuse(id, conversation, message, RejectReason::Unavailable, RETRY_AFTER_MS);
         }
     }
 
@@ -262,12 +287,19 @@ impl Hub {
     /// The owner has answered.
     pub(super) fn answered(
         &mut self,
+        now: Now,
         id: SessionId,
         conversation: ConversationId,
         message: ClientMessageId,
     ) {
         let Some(session) = self.outlets.sessions.get_mut(id) else { return };
         session.pending.retain(|p| p.message != message || p.conversation != conversation);
+        session.held_back.retain(|h| h.message != message || h.conversation != conversation);
+        session.answered_ms = now.ms;
+        session.answered.push_back(message);
+        if session.answered.len() > self.config.limits.answered {
+            session.answered.pop_front();
+        }
         if session.pending.is_empty() {
             session.pending = Vec::new();
         }
@@ -278,7 +310,7 @@ impl Hub {
     pub(super) fn rejected(&mut self, now: Now, id: SessionId, rejected: Rejected) {
         let Rejected { conversation, client_message_id: message, .. } = rejected;
         if rejected.reason.is_final() {
-            self.answered(id, conversation, message);
+            self.answered(now, id, conversation, message);
             self.counts.rejections += 1;
             return self.outlets.say(id, ServerFrame::Rejected(rejected));
         }

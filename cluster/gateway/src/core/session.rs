@@ -8,6 +8,7 @@ use protocol::codec::Codec;
 use protocol::frames::client::Cursor;
 use protocol::store_calls::UserConversation;
 use protocol::{ClientMessageId, ConversationId, DeviceId, Sequence, SessionId, UserId};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// One device's connection.
@@ -52,6 +53,10 @@ pub struct Session {
     pub requests: u8,
     /// Publications that were not answered yet, oldest first.
     pub pending: Vec<Pending>,
+    /// Messages that were answered last, the newest at the end.
+    pub answered: VecDeque<ClientMessageId>,
+    /// When the last one was.
+    pub answered_ms: u64,
     /// Conversations in which a message was refused for now: later ones must not overtake it.
     pub held_back: Vec<HeldBack>,
 }
@@ -112,6 +117,8 @@ impl Session {
             pages: 0,
             requests: 0,
             pending: Vec::new(),
+            answered: VecDeque::new(),
+            answered_ms: 0,
             held_back: Vec::new(),
         }
     }

@@ -11,13 +11,9 @@ use super::notices::MemberCursors;
 use super::outlets::Outlets;
 use protocol::design::{Delivery, Design, Membership};
 use protocol::frames::server::Attached;
+use protocol::limits::GatewayLimits;
 use protocol::{Content, ConversationId, Entry, Sequence, ServerFrame, SessionId, UserId};
 use std::collections::{BTreeMap, VecDeque};
-
-/// Entries kept for sessions that are about to catch up.
-const RECENT: usize = 256;
-/// Entries kept behind a gap.
-const PENDING: usize = 256;
 
 /// The design choices that a stream follows.
 #[derive(Clone, Copy, Debug)]
@@ -48,8 +44,10 @@ pub struct Stream {
     /// What was told of members' cursors.
     pub cursors: MemberCursors,
     pending: BTreeMap<Sequence, Entry>,
+    pending_max: usize,
     recent: VecDeque<Entry>,
     rules: Rules,
+    recent_max: usize,
 }
 
 /// A session in a stream.
@@ -130,7 +128,7 @@ pub enum Follow {
 
 impl Stream {
     /// A conversation of which nothing is known yet.
-    pub fn new(conversation: ConversationId, rules: Rules) -> Self {
+    pub fn new(conversation: ConversationId, rules: Rules, limits: &GatewayLimits) -> Self {
         Self {
             conversation,
             live: None,
@@ -139,8 +137,10 @@ impl Stream {
             places: Vec::new(),
             cursors: MemberCursors::default(),
             pending: BTreeMap::new(),
+            pending_max: limits.pending_entries,
             recent: VecDeque::new(),
             rules,
+            recent_max: limits.recent_entries,
         }
     }
 
@@ -209,7 +209,8 @@ impl Stream {
             _ => {
                 // Without a live position an attachment is under way, whose answer sets it.
                 self.pending.insert(entry.sequence, entry);
-                if self.pending.len() > PENDING {
+                if self.pending.len() > self.pending_max {
+                    outlets.evicted += 1;
                     // The far end goes: the repair brings it, from the near end on.
                     self.pending.pop_last();
                 }
@@ -314,7 +315,8 @@ impl Stream {
         }
         if needed {
             self.recent.push_back(entry);
-            if self.recent.len() > RECENT {
+            if self.recent.len() > self.recent_max {
+                outlets.evicted += 1;
                 self.recent.pop_front();
             }
         } else {

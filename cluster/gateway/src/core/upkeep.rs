@@ -4,12 +4,14 @@
 
 use super::calls::Call;
 use super::hub::{Counts, Hub, LINGER_MS, Now};
+use super::sending::HELD_BACK_MS;
 use super::session::State;
 use super::timers::Timer;
 use protocol::design::ClientHeartbeat;
 use protocol::frames::client::Nonce;
 use protocol::frames::server::Drain;
 use protocol::{CloseCode, ServerFrame, SessionId, limits};
+use std::collections::VecDeque;
 
 /// Longest time between two looks at a session, milliseconds.
 const SWEEP_MS: u64 = 1_000;
@@ -25,6 +27,8 @@ pub struct Figures {
     pub queue_bytes_max: u64,
     /// Frames posted to sessions since the last look.
     pub frames_out: u64,
+    /// Entries that streams could not keep, since the last look.
+    pub evicted: u64,
     /// The rest, since the last look.
     pub counts: Counts,
 }
@@ -104,6 +108,9 @@ impl Hub {
             }
             return;
         }
+        if now.ms >= session.answered_ms + HELD_BACK_MS {
+            session.answered = VecDeque::new();
+        }
         let beats = self.config.design.client_heartbeat == ClientHeartbeat::On
             && !session.on_trunk
             && self.config.heartbeat_ms > 0;
@@ -179,6 +186,7 @@ impl Hub {
             queue_frames_max: peak.frames as u64,
             queue_bytes_max: peak.bytes as u64,
             frames_out: std::mem::take(&mut self.outlets.posted),
+            evicted: std::mem::take(&mut self.outlets.evicted),
             counts: std::mem::take(&mut self.counts),
         }
     }

@@ -24,7 +24,7 @@ use allowance::Allowances;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use ports::{Broker, Conversations, Machine, TokenVerifier};
-use protocol::limits;
+use protocol::limits::{self, GatewayLimits};
 use std::sync::{Arc, Mutex};
 use tokio::time::Instant;
 
@@ -45,6 +45,8 @@ pub struct RestState {
     pub ready: Arc<dyn Fn() -> bool + Send + Sync>,
     /// The auth service, `host:port`.
     pub auth_address: String,
+    /// How much users may ask.
+    pub limits: GatewayLimits,
 }
 
 /// What the handlers share: the state and the callers' allowances.
@@ -56,7 +58,11 @@ struct Rest {
 
 /// All REST routes. It has a fallback; merge it with routers that have none.
 pub fn router(state: RestState) -> Router {
-    let rest = Rest { state, allowances: Mutex::default(), started: Instant::now() };
+    let rest = Rest {
+        allowances: Mutex::new(Allowances::new(state.limits)),
+        state,
+        started: Instant::now(),
+    };
     routes::router()
         .fallback(routes::no_such_route)
         .method_not_allowed_fallback(routes::no_such_method)

@@ -11,8 +11,6 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
-/// Most unacknowledged deliveries.
-const PREFETCH: u32 = 4_096;
 /// Records that are handed to the hub under one lock.
 const CHUNK: usize = 64;
 /// Before subscribing again.
@@ -26,9 +24,10 @@ pub async fn consume(
     broker: Arc<dyn Broker>,
     gateway: GatewayId,
     incarnation: Incarnation,
+    prefetch: u32,
 ) {
     let queue = Queue::Gateway(gateway, incarnation);
-    let options = SubscribeOptions { prefetch: PREFETCH, epoch: Epoch(incarnation.0) };
+    let options = SubscribeOptions { prefetch, epoch: Epoch(incarnation.0) };
     loop {
         if let Ok(Ok(subscription)) = timeout(DEADLINE, broker.subscribe(queue, options)).await {
             front.set_subscribed(true);

@@ -4,13 +4,13 @@ use super::calls::Caller;
 use super::deliveries::{consume, listen};
 use super::front::Front;
 use super::{incarnation, upgrade};
-use crate::core::mailbox::Level;
-use crate::core::{Hub, HubConfig, RateLimits};
+use crate::core::{Hub, HubConfig};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use ports::{Broker, Conversations, Listener, Machine, Shutdown, Stream, TokenVerifier};
 use protocol::design::{ClientHeartbeat, Design};
+use protocol::limits::GatewayLimits;
 use protocol::{CloseCode, GatewayId, limits};
 use std::io;
 use std::pin::pin;
@@ -35,16 +35,10 @@ pub struct GatewayConfig {
     pub heartbeat: Duration,
     /// Silence after which a session is given up; zero: never.
     pub idle_timeout: Duration,
-    /// Most sessions.
-    pub sessions_max: usize,
-    /// Rate limits.
-    pub rate: RateLimits,
+    /// What it holds, at most.
+    pub limits: GatewayLimits,
     /// Over how long the sessions are told to go at a shutdown.
     pub drain_over: Duration,
-    /// Frames that may wait for one session.
-    pub queue_frames: usize,
-    /// Bytes that may wait for one session.
-    pub queue_bytes: usize,
 }
 
 /// Why a gateway ended without being asked to.
@@ -82,7 +76,6 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let incarnation = incarnation::begin(&machine).await;
     let hub_config = hub_config(&config, incarnation);
-    let queue = hub_config.queue;
     let hub = Hub::new(hub_config, tokens.clone());
     let beats = config.design.client_heartbeat == ClientHeartbeat::On;
     let of = |time: Duration| if beats { time } else { Duration::ZERO };
@@ -90,12 +83,13 @@ pub async fn serve(
     let front = Arc::new(Front::new(hub, machine.clone(), tokens.clone(), heartbeat, idle_timeout));
     let events = conversations.announce(config.id, incarnation);
     let caller = Caller::new(front.clone(), broker.clone(), conversations.clone());
-    let consumer = consume(front.clone(), broker.clone(), config.id, incarnation);
+    let consumer =
+        consume(front.clone(), broker.clone(), config.id, incarnation, config.limits.prefetch);
     let tasks = Aborted(vec![
         machine.spawn("gateway calls", caller.run()),
         machine.spawn("gateway deliveries", consumer),
         machine.spawn("gateway events", listen(front.clone(), events)),
-        machine.spawn("gateway time", keep_time(front.clone(), queue)),
+        machine.spawn("gateway time", keep_time(front.clone(), config.limits)),
     ]);
     let router = router(&front, &config, broker, conversations, tokens, metrics);
     let (over, is_over) = Shutdown::new();
@@ -132,9 +126,7 @@ fn hub_config(config: &GatewayConfig, incarnation: protocol::Incarnation) -> Hub
         design: config.design,
         heartbeat_ms: config.heartbeat.as_millis() as u64,
         idle_timeout_ms: config.idle_timeout.as_millis() as u64,
-        sessions_max: config.sessions_max,
-        rate: config.rate,
-        queue: Level { frames: config.queue_frames, bytes: config.queue_bytes },
+        limits: config.limits,
     }
 }
 
@@ -155,6 +147,7 @@ fn router(
         metrics,
         ready: Arc::new(move || readiness.is_ready()),
         auth_address: config.auth_address.clone(),
+        limits: config.limits,
     });
     axum::Router::new()
         .route("/v1/ws", axum::routing::any(upgrade::upgrade))
@@ -211,7 +204,7 @@ async fn connection(stream: Box<dyn Stream>, router: axum::Router, over: Shutdow
     }
 }
 
-async fn keep_time(front: Arc<Front>, queue: Level) {
+async fn keep_time(front: Arc<Front>, limits: GatewayLimits) {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut count = 0;
@@ -220,22 +213,24 @@ async fn keep_time(front: Arc<Front>, queue: Level) {
         front.with(Hub::tick);
         count += 1;
         if count % FIGURES_EVERY == 0 {
-            report(&front, queue);
+            report(&front, limits);
         }
     }
 }
 
-fn report(front: &Front, queue: Level) {
+fn report(front: &Front, limits: GatewayLimits) {
     let figures = front.with(|hub, _| hub.take_figures());
     let telemetry = &front.machine.telemetry;
     telemetry.gauge("gateway_sessions", figures.sessions, front.sessions_max as u64);
-    let [frames, bytes] = [queue.frames as u64, queue.bytes as u64];
+    let frames = limits.session_queue_frames as u64;
+    let bytes = limits.session_queue_bytes as u64;
     telemetry.gauge("gateway_session_queue_frames", figures.queue_frames_max, frames);
     telemetry.gauge("gateway_session_queue_bytes", figures.queue_bytes_max, bytes);
     telemetry.count("gateway_frames_out", figures.frames_out);
     telemetry.count("gateway_frames_in", figures.counts.frames_in);
     telemetry.count("gateway_rejections", figures.counts.rejections);
     telemetry.count("gateway_repairs", figures.counts.repairs);
+    telemetry.count("gateway_evicted_entries", figures.evicted);
     for (code, count) in CloseCode::ALL.into_iter().zip(figures.counts.closes) {
         if count > 0 {
             telemetry.count(closes_name(code), count);
@@ -287,11 +282,8 @@ impl Default for GatewayConfig {
             auth_address: String::new(),
             heartbeat: limits::CLIENT_HEARTBEAT,
             idle_timeout: limits::CLIENT_IDLE_TIMEOUT,
-            sessions_max: 1_000_000,
-            rate: RateLimits::default(),
+            limits: GatewayLimits::default(),
             drain_over: Duration::from_secs(5),
-            queue_frames: limits::SESSION_QUEUE_FRAMES,
-            queue_bytes: limits::SESSION_QUEUE_BYTES,
         }
     }
 }

@@ -82,6 +82,7 @@ impl File<'_> {
         let password = top.optional(self, "development_password", "a text");
         let token = top.optional(self, "access_token_seconds", "a whole number of seconds");
         let retention = top.optional(self, "retention", "a whole number of entries");
+        let limits = top.optional(self, "limits", "\"default\" or \"tiny\"");
         let rate = top.optional(self, "rate_per_second", "a whole number from 1 to 4294967295");
         top.end(self);
         let plain = ClusterConfig::plain(topology?);
@@ -93,6 +94,7 @@ impl File<'_> {
             services,
             access_token_seconds: token.unwrap_or(plain.access_token_seconds),
             retention,
+            limits: limits.unwrap_or(plain.limits),
             rate_per_second: rate,
             topology: plain.topology,
         })

@@ -5,7 +5,7 @@ mod file;
 mod tests;
 
 use crate::topology::{Role, Topology};
-use protocol::{Design, development, limits};
+use protocol::{Design, LimitSet, Limits, development};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -36,7 +36,10 @@ pub struct ClusterConfig {
     /// Newest entries that are kept per conversation; absent: all.
     #[serde(default)]
     pub retention: Option<u64>,
-    /// Sends, edits and deletions per second and user; absent: the limit of the protocol.
+    /// How much each node holds.
+    #[serde(default)]
+    pub limits: LimitSet,
+    /// Sends, edits and deletions per second and user; absent: as `limits` says.
     #[serde(default)]
     pub rate_per_second: Option<u32>,
 }
@@ -90,6 +93,7 @@ impl ClusterConfig {
             services: Vec::new(),
             access_token_seconds: default_token_seconds(),
             retention: None,
+            limits: LimitSet::default(),
             rate_per_second: None,
         }
     }
@@ -203,15 +207,15 @@ impl ClusterConfig {
         mistakes
     }
 
-    /// Sends, edits and deletions that a user may make at once.
-    pub fn burst(&self) -> u32 {
-        let per_second = u64::from(limits::RATE_PER_SECOND);
-        let burst = u64::from(self.rate()) * u64::from(limits::RATE_BURST) / per_second;
-        u32::try_from(burst).unwrap_or(u32::MAX)
-    }
-
-    /// The rate limit in force.
-    pub fn rate(&self) -> u32 {
-        self.rate_per_second.unwrap_or(limits::RATE_PER_SECOND)
+    /// The limits in force. The burst of a rate grows with it.
+    pub fn limits(&self) -> Limits {
+        let mut limits = self.limits.limits();
+        let (usual, burst) = (limits.gateway.rate_per_second, limits.gateway.rate_burst);
+        if let Some(rate) = self.rate_per_second {
+            let burst = u64::from(rate) * u64::from(burst) / u64::from(usual);
+            limits.gateway.rate_per_second = rate;
+            limits.gateway.rate_burst = u32::try_from(burst).unwrap_or(u32::MAX);
+        }
+        limits
     }
 }

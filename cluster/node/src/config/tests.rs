@@ -48,6 +48,7 @@ fn what_is_written_is_read() {
     let mut config = ClusterConfig::development(topology(), 12);
     (config.retention, config.rate_per_second) = (Some(5), Some(7));
     config.design.fsync = protocol::design::Fsync::Never;
+    config.limits = LimitSet::Tiny;
     let text = toml::to_string(&config).expect("plain values");
     assert_eq!(ClusterConfig::read(&text), Ok(config));
 }
@@ -135,10 +136,25 @@ fn all_mistakes_are_found_at_once() {
 fn a_burst_grows_with_the_rate_and_never_overflows() {
     let burst = |rate| {
         let rate_per_second = rate;
-        ClusterConfig { rate_per_second, ..ClusterConfig::development(topology(), 1) }.burst()
+        ClusterConfig { rate_per_second, ..ClusterConfig::development(topology(), 1) }
+            .limits()
+            .gateway
+            .rate_burst
     };
-    assert_eq!(burst(None), limits::RATE_BURST);
-    assert_eq!(burst(Some(1)), limits::RATE_BURST / limits::RATE_PER_SECOND);
+    assert_eq!(burst(None), 200);
+    assert_eq!(burst(Some(1)), 4);
     assert_eq!(burst(Some(21_474_837)), 85_899_348);
     assert_eq!(burst(Some(u32::MAX)), u32::MAX);
+}
+
+#[test]
+fn every_limit_stands_on_the_page_and_nothing_else_does() {
+    let (_, section) = PAGE.split_once("## Limits\n").expect("a section");
+    let (section, _) = section.split_once("\n## ").expect("and the next one");
+    let found: Vec<&str> = section.lines().filter(|line| line.starts_with("| `")).collect();
+    let row = |row: protocol::limits::Row| {
+        format!("| `{}` | {} | {} | {} |", row.name, row.default, row.tiny, row.meaning)
+    };
+    let expected: Vec<String> = protocol::Limits::table().into_iter().map(row).collect();
+    assert_eq!(found, expected, "should be:\n{}\n", expected.join("\n"));
 }

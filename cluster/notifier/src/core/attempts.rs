@@ -9,19 +9,21 @@ use protocol::records::PushJob;
 use protocol::{ConversationId, Sequence, UserId};
 use std::collections::BTreeMap;
 
-/// Jobs that are remembered. A forgotten one is tried more often than configured, but not more often
-/// than the broker's delivery limit lets it.
-const JOBS_MAX: usize = 16_384;
-
 type Key = (UserId, ConversationId, Sequence);
 
 /// Attempts that counted, by job.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Attempts {
+    remembered: usize,
     made: BTreeMap<Key, u32>,
 }
 
 impl Attempts {
+    /// Remembers so many jobs.
+    pub fn new(remembered: usize) -> Self {
+        Self { remembered, made: BTreeMap::new() }
+    }
+
     /// The number of the next attempt at a job, from 1.
     pub fn next(&self, job: &PushJob, redelivered: u32) -> u32 {
         let made = self.made.get(&key(job)).copied().unwrap_or(0);
@@ -31,7 +33,7 @@ impl Attempts {
     /// Attempt number `attempt` failed and the job will come again.
     pub fn failed(&mut self, job: &PushJob, attempt: u32) {
         self.made.insert(key(job), attempt);
-        if self.made.len() > JOBS_MAX {
+        if self.made.len() > self.remembered {
             self.made.pop_first();
         }
     }
@@ -50,6 +52,8 @@ fn key(job: &PushJob) -> Key {
 mod tests {
     use super::*;
 
+    const JOBS: usize = 64;
+
     fn job(user: u64) -> PushJob {
         PushJob {
             user: UserId(user),
@@ -63,7 +67,7 @@ mod tests {
 
     #[test]
     fn only_attempts_that_failed_count() {
-        let mut attempts = Attempts::default();
+        let mut attempts = Attempts::new(JOBS);
         assert_eq!(attempts.next(&job(1), 0), 1);
         assert_eq!(attempts.next(&job(1), 7), 1, "lost connections are no attempts");
         attempts.failed(&job(1), 1);
@@ -76,17 +80,17 @@ mod tests {
 
     #[test]
     fn a_requeued_dead_letter_starts_afresh() {
-        let mut attempts = Attempts::default();
+        let mut attempts = Attempts::new(JOBS);
         attempts.failed(&job(1), 4);
         assert_eq!(attempts.next(&job(1), 0), 1);
     }
 
     #[test]
     fn the_memory_is_bounded() {
-        let mut attempts = Attempts::default();
-        for user in 0..2 * JOBS_MAX as u64 {
+        let mut attempts = Attempts::new(JOBS);
+        for user in 0..2 * JOBS as u64 {
             attempts.failed(&job(user), 1);
         }
-        assert_eq!(attempts.made.len(), JOBS_MAX);
+        assert_eq!(attempts.made.len(), JOBS);
     }
 }

@@ -13,6 +13,7 @@ use ports::{
     BoxFuture, Broker, Conversations, Delivery, Machine, Queue, Settlement, Shutdown, Subscription,
 };
 use protocol::design::Push;
+use protocol::limits::NotifierLimits;
 use protocol::records;
 use protocol::store_calls::{PushAdvice, PushRef};
 use protocol::{Epoch, limits};
@@ -35,6 +36,8 @@ pub struct Consumer {
     pub epoch: Epoch,
     /// Most attempts under way.
     pub concurrency: usize,
+    /// What the notifier remembers.
+    pub limits: NotifierLimits,
     /// How long attempts that are under way at a shutdown may take.
     pub drain: Duration,
     pub shutdown: Shutdown,
@@ -51,7 +54,6 @@ struct Work {
 }
 
 /// What is known of jobs beyond their subscription.
-#[derive(Default)]
 struct Memory {
     attempts: Attempts,
     taken: Taken,
@@ -67,7 +69,10 @@ const SUBSCRIBE_PAUSE: Duration = Duration::from_millis(200);
 impl Consumer {
     /// Consumes until the shutdown, or until another consumer with a higher epoch has the queue.
     pub async fn run(self) -> Result<(), ServeError> {
-        let mut memory = Memory::default();
+        let mut memory = Memory {
+            attempts: Attempts::new(self.limits.remembered_jobs),
+            taken: Taken::default(),
+        };
         let queue = Queue::Notify(self.queue);
         let options = SubscribeOptions { prefetch: self.prefetch(), epoch: self.epoch };
         while !self.shutdown.is_requested() {

@@ -6,6 +6,7 @@ use crate::shell::consumer::Consumer;
 use crate::shell::provider::Provider;
 use futures_util::future::try_join_all;
 use ports::{Broker, Conversations, Machine, Shutdown};
+use protocol::limits::NotifierLimits;
 use protocol::{Design, Epoch};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,10 +29,10 @@ pub struct NotifierConfig {
     pub backoff_base: Duration,
     /// Upper end of every delay.
     pub backoff_max: Duration,
-    /// When the provider is given a rest.
+    /// For how long the provider is given a rest.
     pub breaker: BreakerConfig,
-    /// Most pushes under way, shared out equally among the queues, at least one each.
-    pub concurrency: usize,
+    /// How much is under way and remembered.
+    pub limits: NotifierLimits,
     /// The fencing number of this life.
     pub epoch: Epoch,
     /// Design choices.
@@ -71,13 +72,14 @@ pub async fn serve(
     if config.provider.is_empty() {
         tracing::warn!("there is no push provider: all notifications are discarded");
     }
+    let limits = config.limits;
     let provider = Arc::new(Provider::new(
         machine.clone(),
         config.provider,
         config.path,
         config.timeout,
         config.design.push_key,
-        config.breaker,
+        BreakerConfig { failures_to_open: limits.failures_to_rest, ..config.breaker },
     ));
     let policy = Policy {
         attempts_max: config.attempts_max,
@@ -85,7 +87,7 @@ pub async fn serve(
         backoff_max: config.backoff_max,
     };
     // A share each, not one pool: whoever is asked first would take all of a pool, every time.
-    let share = config.concurrency.div_ceil(config.queues.len().max(1)).max(1);
+    let share = limits.pushes.div_ceil(config.queues.len().max(1)).max(1);
     try_join_all(config.queues.iter().map(|&queue| {
         let consumer = Consumer {
             machine: machine.clone(),
@@ -98,6 +100,7 @@ pub async fn serve(
             queue,
             epoch: config.epoch,
             concurrency: share,
+            limits,
             drain: config.timeout,
             shutdown: shutdown.clone(),
         };

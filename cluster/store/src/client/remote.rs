@@ -5,25 +5,22 @@ use crate::tasks::TaskSet;
 use crate::wire::{Answer, Call, ToStore};
 use link::LinkTiming;
 use ports::{BoxFuture, CallError, Conversations, Machine, StoreEvent};
+use protocol::limits::StoreLimits;
 use protocol::store_calls::{
     AttachItem, AttachedItem, ChangeMember, ConversationInfo, CreateConversation, DetachItem,
     PartitionStatus, PushAdvice, PushRef, RangePage, RangeQuery, ReceiptItem, UserConversation,
 };
-use protocol::{
-    ConversationId, GatewayId, Incarnation, NodeNumber, Sequence, UserId, limits, partition,
-};
+use protocol::{ConversationId, GatewayId, Incarnation, NodeNumber, Sequence, UserId, partition};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
-
-/// Users in one question, so that the answer stays far below the largest frame.
-const USERS_PER_CALL: usize = 500;
 
 /// The owners of all conversations, at the other end of links. The links end with it.
 pub struct RemoteConversations {
     nodes: Vec<Arc<Node>>,
     partitions_total: u16,
     announcement: Announcement,
+    limits: StoreLimits,
     _links: TaskSet,
 }
 
@@ -35,6 +32,7 @@ impl RemoteConversations {
         stores: Vec<String>,
         partitions_total: u16,
         timing: LinkTiming,
+        limits: StoreLimits,
     ) -> Arc<Self> {
         assert!(!stores.is_empty(), "a cluster has at least one store node");
         let announcement = Announcement::default();
@@ -47,7 +45,7 @@ impl RemoteConversations {
             links.add(machine.spawn("store supervisor", supervise));
             nodes.push(node);
         }
-        Arc::new(Self { nodes, partitions_total, announcement, _links: links })
+        Arc::new(Self { nodes, partitions_total, announcement, limits, _links: links })
     }
 
     /// The index of the node that a conversation lives on.
@@ -112,7 +110,7 @@ impl Conversations for RemoteConversations {
         users: Vec<UserId>,
     ) -> BoxFuture<'static, Result<Vec<UserConversation>, CallError>> {
         let asked: Vec<_> = users
-            .chunks(USERS_PER_CALL)
+            .chunks(self.limits.lookup_users)
             .flat_map(|users| self.nodes.iter().map(|node| node.ask(Call::OfUsers(users.to_vec()))))
             .collect();
         Box::pin(async move {
@@ -130,7 +128,7 @@ impl Conversations for RemoteConversations {
     fn attach(&self, items: Vec<AttachItem>) -> BoxFuture<'static, Vec<AttachedItem>> {
         let mut asked = Vec::new();
         for (node, items) in self.split(items, |item| item.conversation) {
-            for part in items.chunks(limits::ATTACH_BATCH) {
+            for part in items.chunks(self.limits.attach_batch) {
                 let call = Call::Attach(part.iter().map(|(_, item)| *item).collect());
                 asked.extend(node.ask(call).ok().map(|asked| (part.to_vec(), asked)));
             }

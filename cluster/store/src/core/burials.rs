@@ -6,17 +6,20 @@
 use protocol::{ClientMessageId, Epoch, UserId};
 use std::collections::BTreeMap;
 
-/// Letters that are remembered; beyond it all are forgotten, and a resend may get a second letter.
-const CAPACITY: usize = 4_096;
-
 /// The dead letters of one partition under one subscription.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Burials {
+    capacity: usize,
     under: (Epoch, u64),
     tags: BTreeMap<(UserId, ClientMessageId), u64>,
 }
 
 impl Burials {
+    /// Remembers so many letters; beyond it all are forgotten, and a resend may get a second letter.
+    pub fn new(capacity: usize) -> Self {
+        Self { capacity, under: (Epoch(0), 0), tags: BTreeMap::new() }
+    }
+
     /// Whether this delivery becomes the letter of its message: the first one does, however often it
     /// is applied.
     pub fn takes(
@@ -25,7 +28,7 @@ impl Burials {
         message: (UserId, ClientMessageId),
         tag: u64,
     ) -> bool {
-        if self.under != under || self.tags.len() >= CAPACITY {
+        if self.under != under || self.tags.len() >= self.capacity {
             self.under = under;
             self.tags.clear();
         }
@@ -37,9 +40,11 @@ impl Burials {
 mod tests {
     use super::*;
 
+    const CAPACITY: usize = 3;
+
     #[test]
     fn a_message_gets_one_letter_per_subscription() {
-        let mut burials = Burials::default();
+        let mut burials = Burials::new(CAPACITY);
         let (first, second) = ((Epoch(1), 1), (Epoch(1), 2));
         let message = |id| (UserId(1), ClientMessageId(id));
         for (under, id, tag, expected) in [
@@ -59,7 +64,7 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let mut burials = Burials::default();
+        let mut burials = Burials::new(CAPACITY);
         for id in 0..=2 * CAPACITY as u64 {
             assert!(burials.takes((Epoch(1), 1), (UserId(1), ClientMessageId(id)), id));
             assert!(burials.tags.len() <= CAPACITY);

@@ -7,7 +7,7 @@ use ports::broker::{Publication, Queue};
 use protocol::frames::server::{Presence, TypingNotice};
 use protocol::records::{self, PushJob, ToGateway};
 use protocol::store_calls::UserConversation;
-use protocol::{Content, ConversationId, Entry, UserId, limits};
+use protocol::{Content, ConversationId, Entry, UserId};
 use std::sync::Arc;
 
 /// Bytes of text that a push notification shows at most.
@@ -58,7 +58,7 @@ pub fn presence(turn: Turn, attachments: &Attachments) -> Vec<Publication> {
     fanout.publications
 }
 
-/// Tells a watcher who has just attached who is there, up to a limit: presence is best effort.
+/// Tells a watcher who has just attached who is there.
 pub fn present(
     link: LinkId,
     conversation: ConversationId,
@@ -68,7 +68,7 @@ pub fn present(
     let mut fanout = Fanout::default();
     let Some(life) = attachments.life(link) else { return Vec::new() };
     let others = attachments.online_besides(conversation, watcher);
-    for user in others.take(limits::MAX_PRESENCE_NOTICES) {
+    for user in others {
         let presence = Presence { conversation, user, online: true };
         fanout.tell(life, records::encode(&ToGateway::Presence(presence)));
     }

@@ -73,14 +73,12 @@ pub struct Budget {
     left: usize,
 }
 
-impl Default for Budget {
-    /// A quarter of the largest frame between nodes: the rest is room for everything else.
-    fn default() -> Self {
-        Self { left: limits::MAX_LINK_FRAME_BYTES / 4 }
-    }
-}
-
 impl Budget {
+    /// So many.
+    pub const fn new(bytes: usize) -> Self {
+        Self { left: bytes }
+    }
+
     /// As many of the entries as fit; what follows the first that does not fit is left out too.
     fn take(&mut self, mut entries: Vec<Entry>) -> Vec<Entry> {
         let mut fit = 0;

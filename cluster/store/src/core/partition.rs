@@ -12,12 +12,10 @@ use super::step::{Owned, Step};
 use super::{membership, receipts, retention, sequencing};
 use ports::message_store::{DecisionRow, StoreError, StoreView, WriteBatch};
 use protocol::design::{Deduplication, Deletion, Design, Receipts, Refusal};
+use protocol::limits::StoreLimits;
 use protocol::records::Inbound;
 use protocol::{ConversationId, Epoch, NodeNumber, Partition as PartitionId};
 use std::collections::BTreeMap;
-
-/// Conversations that a partition keeps in memory; beyond it, those not used lately are read again.
-const CACHED_CONVERSATIONS: usize = 16_384;
 
 /// The design choices that a partition follows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,15 +42,17 @@ impl From<Design> for Choices {
 pub struct Partition {
     owned: Owned,
     choices: Choices,
+    limits: StoreLimits,
     cache: Cache,
     remembered: Remembered,
 }
 
 impl Partition {
     /// A partition that nobody owns yet: the first command must be `Acquire`.
-    pub fn new(partition: PartitionId, choices: Choices) -> Self {
+    pub fn new(partition: PartitionId, choices: Choices, limits: StoreLimits) -> Self {
         let owned = Owned { partition, epoch: Epoch(0), owner: NodeNumber(0) };
-        Self { owned, choices, cache: Cache::default(), remembered: Remembered::default() }
+        let (cache, remembered) = (Cache::default(), Remembered::default());
+        Self { owned, choices, limits, cache, remembered }
     }
 
     /// The epoch of the last `Acquire`.
@@ -139,8 +139,8 @@ impl Partition {
         Withheld(if stored { BTreeMap::new() } else { std::mem::take(&mut batch.decisions) })
     }
 
-    /// The batch is durable.
-    pub fn committed(&mut self, withheld: &Withheld) {
+    /// The batch is durable. How many conversations were put out of memory for want of room.
+    pub fn committed(&mut self, withheld: &Withheld) -> u64 {
         if self.choices.deduplication == Deduplication::Memory {
             for ((partition, author, message), row) in &withheld.0 {
                 if *partition == self.owned.partition {
@@ -148,7 +148,7 @@ impl Partition {
                 }
             }
         }
-        self.cache.sweep();
+        self.cache.sweep(self.limits.cached_conversations)
     }
 
     /// The batch was not committed: what is in memory may be wrong.
@@ -212,13 +212,16 @@ impl Cache {
         self.conversations.insert(id, Cached { conversation, used: true });
     }
 
+    /// Keeps at most so many; those not used lately go first, and are read again.
     /// Between batches only: within one, an uncommitted conversation exists nowhere else.
-    fn sweep(&mut self) {
-        if self.conversations.len() > CACHED_CONVERSATIONS {
+    fn sweep(&mut self, most: usize) -> u64 {
+        let before = self.conversations.len();
+        if before > most {
             self.conversations.retain(|_, cached| std::mem::take(&mut cached.used));
-            if self.conversations.len() > CACHED_CONVERSATIONS {
+            if self.conversations.len() > most {
                 self.conversations.clear();
             }
         }
+        (before - self.conversations.len()) as u64
     }
 }

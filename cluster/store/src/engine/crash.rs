@@ -6,6 +6,7 @@ use ports::message_store::{
     ConversationRow, Cursors, DecisionRow, Lease, MessageStore, Place, StoreError, WriteBatch,
 };
 use protocol::design::Fsync;
+use protocol::limits::StoreLimits;
 use protocol::store_calls::ConversationKind;
 use protocol::{
     ClientMessageId, Content, ConversationId, Entry, Epoch, NodeNumber, Partition, Sequence, UserId,
@@ -65,7 +66,8 @@ fn batch(n: u64, epoch: Epoch) -> WriteBatch {
 fn work(disk: &CrashDisk, fsync: Fsync) -> Result<(u64, Epoch), (u64, Epoch)> {
     let (mut committed, mut epoch) = (0, Epoch(0));
     let run = |committed: &mut u64, epoch: &mut Epoch| -> Result<(), StoreError> {
-        let store = RedbStore::open_at(Arc::new(disk.clone()), fsync, PLACE)?;
+        let store =
+            RedbStore::open_at(Arc::new(disk.clone()), fsync, PLACE, StoreLimits::default())?;
         let lease = store.acquire(PARTITION, Epoch(0))?;
         *epoch = lease.epoch;
         for n in 0..BATCHES {
@@ -85,7 +87,8 @@ fn work(disk: &CrashDisk, fsync: Fsync) -> Result<(u64, Epoch), (u64, Epoch)> {
 
 /// Opens what is left and counts the batches in it; every one is there as a whole.
 fn recovered(disk: &CrashDisk, acquired: Epoch) -> u64 {
-    let store = RedbStore::open_at(Arc::new(disk.clone()), Fsync::Always, PLACE);
+    let store =
+        RedbStore::open_at(Arc::new(disk.clone()), Fsync::Always, PLACE, StoreLimits::default());
     let store = store.expect("it opens again");
     let head = {
         let view = store.view().expect("a view");

@@ -4,13 +4,14 @@ use super::RedbStore;
 use super::crash_disk::CrashDisk;
 use ports::message_store::{MessageStore, Place, StoreError};
 use protocol::design::Fsync;
+use protocol::limits::StoreLimits;
 use protocol::{Epoch, NodeNumber, Partition};
 use std::sync::Arc;
 
 const MADE: Place = Place { number: NodeNumber(1), stores: 3, partitions: 16 };
 
 fn open(disk: &CrashDisk, place: Place) -> Result<RedbStore, StoreError> {
-    RedbStore::open_at(Arc::new(disk.clone()), Fsync::Always, place)
+    RedbStore::open_at(Arc::new(disk.clone()), Fsync::Always, place, StoreLimits::default())
 }
 
 #[test]

@@ -22,6 +22,7 @@ use super::view::LayeredView;
 use ports::message_store::{Lease, MessageStore, Place, StoreError, StoreView, WriteBatch};
 use ports::{Disk, entered};
 use protocol::design::Fsync;
+use protocol::limits::StoreLimits;
 use protocol::{Epoch, Partition};
 use segments::{Format, Log, LogError, Opened, Options};
 use serde::{Deserialize, Serialize};
@@ -32,15 +33,6 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 /// The log.
 const FORMAT: Format = Format { prefix: "store", magic: *b"FRACASS1" };
-/// A checkpoint is due after so many groups: a restart then has little to read again, whatever the
-/// size of the groups.
-const CHECKPOINT_GROUPS: u64 = 256;
-/// Or after so many bytes of the log.
-const CHECKPOINT_BYTES: u64 = 8 * 1024 * 1024;
-/// Commits wait for the checkpoint when so many bytes of the log are not in the tree: all of it is in
-/// memory too.
-const BEHIND_BYTES_MAX: u64 = 32 * CHECKPOINT_BYTES;
-
 /// A record of the log.
 #[derive(Serialize, Deserialize)]
 struct Group<'a> {
@@ -52,6 +44,7 @@ struct Group<'a> {
 /// A log and a redb database on a disk. Dropped without `close`, they leave the disk as a killed
 /// process would.
 pub struct RedbStore {
+    limits: StoreLimits,
     tree: Tree,
     /// Held from the check of a commit's leases until its rows are in a layer, so that the log and
     /// the layers have one order.
@@ -76,16 +69,26 @@ struct State {
 impl RedbStore {
     /// Opens what is on the disk, or makes it, whosever it is.
     pub fn open(disk: Arc<dyn Disk>, fsync: Fsync) -> Result<Self, StoreError> {
-        Self::opened(disk, fsync, None)
+        Self::opened(disk, fsync, None, StoreLimits::default())
     }
 
     /// The same for one place: a new disk remembers it, and one of another place is refused.
-    pub fn open_at(disk: Arc<dyn Disk>, fsync: Fsync, place: Place) -> Result<Self, StoreError> {
-        Self::opened(disk, fsync, Some(place))
+    pub fn open_at(
+        disk: Arc<dyn Disk>,
+        fsync: Fsync,
+        place: Place,
+        limits: StoreLimits,
+    ) -> Result<Self, StoreError> {
+        Self::opened(disk, fsync, Some(place), limits)
     }
 
-    fn opened(disk: Arc<dyn Disk>, fsync: Fsync, place: Option<Place>) -> Result<Self, StoreError> {
-        let tree = Tree::open(Arc::clone(&disk), place)?;
+    fn opened(
+        disk: Arc<dyn Disk>,
+        fsync: Fsync,
+        place: Option<Place>,
+        limits: StoreLimits,
+    ) -> Result<Self, StoreError> {
+        let tree = Tree::open(Arc::clone(&disk), place, limits.cache_bytes)?;
         let (in_tree, epochs) = tree.written()?;
         let mut state =
             State { epochs, layers: Vec::new(), last: in_tree, in_tree, bytes: 0, unneeded: None };
@@ -122,7 +125,7 @@ impl RedbStore {
             state.layers.clear();
             (state.last, state.in_tree) = (highest, highest);
         }
-        Ok(Self { tree, log: Mutex::new(log), state: Mutex::new(state) })
+        Ok(Self { limits, tree, log: Mutex::new(log), state: Mutex::new(state) })
     }
 
     fn log(&self) -> MutexGuard<'_, Log> {
@@ -142,7 +145,7 @@ impl RedbStore {
     ) -> Result<(), StoreError> {
         let number = {
             let state = self.state();
-            if state.bytes > BEHIND_BYTES_MAX {
+            if state.bytes > self.limits.behind_bytes {
                 let why = "the tree is too far behind the log".to_owned();
                 return Err(StoreError::Unavailable(why));
             }
@@ -196,7 +199,8 @@ impl MessageStore for RedbStore {
 
     fn is_checkpoint_due(&self) -> bool {
         let state = self.state();
-        state.last - state.in_tree >= CHECKPOINT_GROUPS || state.bytes >= CHECKPOINT_BYTES
+        let StoreLimits { checkpoint_groups, checkpoint_bytes, .. } = self.limits;
+        state.last - state.in_tree >= checkpoint_groups || state.bytes >= checkpoint_bytes
     }
 
     fn checkpoint(&self) -> Result<(), StoreError> {

@@ -25,24 +25,25 @@ use std::sync::{Arc, RwLock, RwLockReadGuard};
 const DATA: &str = "store.redb";
 /// Exists once the database has been made completely.
 const READY: &str = "store.ready";
-/// redb's page cache. Modest: a simulation runs several store nodes in one process, and what the
-/// owners need most (heads, members) they cache themselves.
-const CACHE_BYTES: usize = 32 * 1024 * 1024;
-
 /// A redb database on a disk. Dropped without `close`, it leaves the disk as a killed process would.
 pub struct Tree {
     disk: Arc<dyn Disk>,
     database: RwLock<Option<Database>>,
     dead: Dead,
     broken: AtomicBool,
+    cache_bytes: usize,
 }
 
 impl Tree {
-    /// Opens the database of a disk, or makes it. With a place: a disk that knows none yet belongs to
+    /// Opens the database of a disk with a page cache of this size, or makes it. With a place: a disk that knows none yet belongs to
     /// it from now on, and one of another place is refused.
-    pub fn open(disk: Arc<dyn Disk>, place: Option<Place>) -> Result<Self, StoreError> {
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        place: Option<Place>,
+        cache_bytes: usize,
+    ) -> Result<Self, StoreError> {
         let dead = Dead::default();
-        let database = open(&*disk, &dead, place).map_err(|error| opening(&error))?;
+        let database = open(&*disk, &dead, place, cache_bytes).map_err(|error| opening(&error))?;
         if let Some(asked) = place {
             let made = settle(&database, asked).map_err(|error| opening(&error.into()))?;
             if made != asked {
@@ -50,7 +51,7 @@ impl Tree {
             }
         }
         let database = RwLock::new(Some(database));
-        Ok(Self { disk, dead, database, broken: AtomicBool::new(false) })
+        Ok(Self { disk, dead, database, broken: AtomicBool::new(false), cache_bytes })
     }
 
     /// The last group of the log whose rows are here, and the epochs of all partitions.
@@ -112,7 +113,7 @@ impl Tree {
             let mut slot = entered(self.database.write());
             if self.broken.load(Ordering::Acquire) {
                 drop(slot.take());
-                let opened = open(&*self.disk, &self.dead, None);
+                let opened = open(&*self.disk, &self.dead, None, self.cache_bytes);
                 *slot = Some(opened.map_err(|error| opening(&error))?);
                 self.broken.store(false, Ordering::Release);
             }
@@ -187,14 +188,19 @@ fn write_layer(transaction: &WriteTransaction, layer: &Layer) -> Result<(), redb
     Ok(())
 }
 
-fn open(disk: &dyn Disk, dead: &Dead, place: Option<Place>) -> Result<Database, Opening> {
+fn open(
+    disk: &dyn Disk,
+    dead: &Dead,
+    place: Option<Place>,
+    cache_bytes: usize,
+) -> Result<Database, Opening> {
     let files = disk.list()?;
     let ready = files.iter().any(|name| name == READY);
     if !ready && files.iter().any(|name| name == DATA) {
         disk.remove(DATA)?;
     }
     let backend = DiskBackend { file: disk.open(DATA)?, dead: Arc::clone(dead) };
-    let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend)?;
+    let database = Database::builder().set_cache_size(cache_bytes).create_with_backend(backend)?;
     if !ready {
         make_tables(&database, place)?;
         disk.sync_dir()?;

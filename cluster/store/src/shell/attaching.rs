@@ -8,11 +8,13 @@ use crate::wire::Answer;
 use ports::broker::Publication;
 
 /// Registers the attachments of an answer and sends it (step 2 of the owner's order). A link that was
-/// lost, or never announced, gets an empty answer and no attachments.
+/// lost, or never announced, gets an empty answer and no attachments. A watcher is told of so many members
+/// that are online: presence is best effort.
 pub fn register(
     answer: AttachAnswer,
     attachments: &mut Attachments,
     absences: &mut Absences,
+    notices: usize,
     whispers: &mut Vec<Publication>,
 ) {
     let AttachAnswer { link, reply, items, answers } = answer;
@@ -31,7 +33,9 @@ pub fn register(
         absences.came(item.conversation, item.user);
         tell(turn, attachments, whispers);
         if item.presence {
-            whispers.extend(fanout::present(link, item.conversation, item.user, attachments));
+            let (conversation, user) = (item.conversation, item.user);
+            let present = fanout::present(link, conversation, user, attachments);
+            whispers.extend(present.into_iter().take(notices));
         }
     }
     reply.send(Answer::Attached(answers));

@@ -24,7 +24,7 @@
 //! # Order of publications
 //! Rounds are serial and the publisher has one line, so the entries of a conversation are published
 //! in the order of their sequences. The next round runs while the previous ones wait for confirms,
-//! up to `OWNER_WINDOW` of them.
+//! up to `owner_window` of them.
 
 use super::attaching;
 use super::input::{Input, Tail};
@@ -42,7 +42,7 @@ use ports::broker::Publication;
 use ports::message_store::Lease;
 use ports::{BoxFuture, Shutdown, entered};
 use protocol::store_calls::{PartitionStatus, UserConversation};
-use protocol::{Epoch, Partition, limits};
+use protocol::{Epoch, Partition};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -57,8 +57,6 @@ const GATHER_FROM: usize = 16;
 /// How long. At ten thousand messages a second this makes groups of a hundred instead of thirty, for
 /// half the processor time per message.
 const GATHER: Duration = Duration::from_millis(6);
-/// Presence and typing notices that may wait; beyond it they are dropped.
-const WHISPERS: usize = 16_384;
 /// How long the last confirms may take after a shutdown was asked for; what is unconfirmed by then
 /// is delivered again to the next life.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
@@ -162,15 +160,15 @@ impl Owner {
         }
         let mut work = Work::default();
         let receipts_due = self.receipts_since.is_some_and(|at| at.elapsed() >= RECEIPTS_PAUSE);
-        let open = self.unconfirmed < limits::OWNER_WINDOW;
+        let open = self.unconfirmed < self.config.limits.owner_window;
         if open && (self.pending.has_lines() || receipts_due) {
-            work.lines = self.pending.take_lines(self.config.group_commit_max.max(1));
+            work.lines = self.pending.take_lines(self.config.limits.group_commit.max(1));
             work.receipts = self.pending.take_receipts();
             self.receipts_since = None;
         }
-        let departures =
-            if open { self.absences.over(self.now_ms(), limits::ATTACH_BATCH) } else { Vec::new() };
-        let attaches = self.pending.take_attaches(limits::ATTACH_BATCH);
+        let most = self.config.limits.attach_batch;
+        let departures = if open { self.absences.over(self.now_ms(), most) } else { Vec::new() };
+        let attaches = self.pending.take_attaches(most);
         let idle = work.lines.is_empty() && work.receipts.is_empty() && attaches.is_empty();
         if idle && departures.is_empty() && self.acquire.is_empty() {
             return None;
@@ -178,8 +176,8 @@ impl Owner {
         let writer = self.writer.take().expect("no round is under way");
         let acquire = std::mem::take(&mut self.acquire);
         let telemetry = &self.desk.machine.telemetry;
-        let limit = u64::from(limits::INBOUND_PREFETCH) * self.epochs.len() as u64
-            + limits::OWNER_BACKLOG as u64;
+        let limit = u64::from(self.config.limits.inbound_prefetch) * self.epochs.len() as u64
+            + self.config.limits.backlog as u64;
         telemetry.gauge("store_commands_waiting", self.pending.waiting() as u64, limit);
         let round = Round {
             writer,
@@ -199,7 +197,7 @@ impl Owner {
     /// When the next round may become possible although nothing comes in. While it gathers, cursors
     /// and departures that are due wait for its end: an alarm that has passed must make a round possible.
     fn alarm(&self) -> Option<Instant> {
-        let open = self.unconfirmed < limits::OWNER_WINDOW;
+        let open = self.unconfirmed < self.config.limits.owner_window;
         let receipts_due = self.receipts_since.map(|since| since + RECEIPTS_PAUSE);
         let over = self.absences.next_ms().map(|ms| self.began + Duration::from_millis(ms));
         let due = receipts_due.into_iter().chain(over).min();
@@ -214,7 +212,7 @@ impl Owner {
     /// Whether the next round waits for more to share its commit.
     fn is_gathering(&self) -> bool {
         self.gather_until.is_some_and(|until| Instant::now() < until)
-            && self.pending.waiting() < self.config.group_commit_max
+            && self.pending.waiting() < self.config.limits.group_commit
     }
 
     fn progressed(
@@ -254,9 +252,10 @@ impl Owner {
         for (reply, outcome) in std::mem::take(&mut round.applied.outcomes) {
             reply.outcome(outcome);
         }
+        let notices = self.config.limits.presence_notices;
         for answer in std::mem::take(&mut round.attached) {
             let (attachments, absences) = (&mut self.attachments, &mut self.absences);
-            attaching::register(answer, attachments, absences, &mut self.whispers);
+            attaching::register(answer, attachments, absences, notices, &mut self.whispers);
         }
         if !round.missed.is_empty() {
             let queues = self.config.notify_queues;
@@ -265,7 +264,16 @@ impl Owner {
         }
         *entered(self.board.lock()) = round.writer.status();
         let commands = round.work.lines.len();
-        self.desk.machine.telemetry.count("store_commands", commands as u64);
+        let telemetry = &self.desk.machine.telemetry;
+        telemetry.count("store_commands", commands as u64);
+        for (name, by) in [
+            ("store_evicted_conversations", round.writer.take_evicted()),
+            ("store_refused_calls", self.pending.take_refused()),
+        ] {
+            if by > 0 {
+                telemetry.count(name, by);
+            }
+        }
         self.gather_until = (commands >= GATHER_FROM).then(|| Instant::now() + GATHER);
         self.writer = Some(round.writer);
     }
@@ -300,6 +308,9 @@ impl Owner {
         settlements: BTreeMap<super::input::Subscribed, Vec<ports::Settlement>>,
     ) {
         self.unconfirmed += 1;
+        if self.unconfirmed == self.config.limits.owner_window {
+            self.desk.machine.telemetry.count("store_windows_filled", 1);
+        }
         // The publisher lives as long as the owner.
         let _ = self.posts.send(Post { publications, settlements });
     }
@@ -309,10 +320,12 @@ impl Owner {
         if self.whispers.is_empty() {
             return;
         }
-        if self.unconfirmed < limits::OWNER_WINDOW {
+        if self.unconfirmed < self.config.limits.owner_window {
             let whispers = std::mem::take(&mut self.whispers);
             self.post(whispers, BTreeMap::new());
-        } else if self.whispers.len() > WHISPERS {
+        } else if self.whispers.len() > self.config.limits.notices {
+            let dropped = self.whispers.len() as u64;
+            self.desk.machine.telemetry.count("store_dropped_notices", dropped);
             self.whispers.clear();
         }
     }

@@ -1,14 +1,15 @@
 //! What waits for the next round: commands, cursors, and whatever touches the attachments.
 //!
-//! Bounded: deliveries by the prefetch, requests and attachments by `OWNER_BACKLOG` (beyond it the
+//! Bounded: deliveries by the prefetch, requests and attachments by the limit (beyond it the
 //! caller is told to come back), cursors by the same (beyond it they are dropped: the client's next
 //! receipt says more).
 
 use super::input::{DeliveryLine, Line, ReplyTo, Request, Subscribed, Tail};
 use crate::wire::Answer;
 use ports::{CallError, Delivery};
+use protocol::limits::StoreLimits;
 use protocol::store_calls::ReceiptItem;
-use protocol::{ConversationId, Epoch, Partition, UserId, design, limits};
+use protocol::{ConversationId, Epoch, Partition, UserId, design};
 use std::collections::{BTreeMap, VecDeque};
 
 /// The queues in front of a round.
@@ -20,14 +21,17 @@ pub struct Pending {
     receipts: BTreeMap<(ConversationId, UserId), ReceiptItem>,
     tails: VecDeque<Tail>,
     choice: design::Receipts,
+    limits: StoreLimits,
+    /// Requests, cursors and attachments for which there was no room.
+    refused: u64,
 }
 
 impl Pending {
     /// Nothing waits.
-    pub fn new(choice: design::Receipts) -> Self {
+    pub fn new(choice: design::Receipts, limits: StoreLimits) -> Self {
         let (lines, tails) = (VecDeque::new(), VecDeque::new());
         let (subscriptions, receipts) = (BTreeMap::new(), BTreeMap::new());
-        Self { lines, subscriptions, requests: 0, receipts, tails, choice }
+        Self { lines, subscriptions, requests: 0, receipts, tails, choice, limits, refused: 0 }
     }
 
     /// Deliveries. What still waits of an earlier subscription comes again with this one.
@@ -56,7 +60,8 @@ impl Pending {
 
     /// A request, if there is room.
     pub fn request(&mut self, partition: Partition, request: Request, reply: ReplyTo) {
-        if self.requests >= limits::OWNER_BACKLOG {
+        if self.requests >= self.limits.backlog {
+            self.refused += 1;
             reply.send(Answer::Failed(CallError::Unavailable));
             return;
         }
@@ -68,7 +73,7 @@ impl Pending {
     pub fn receipts(&mut self, items: Vec<ReceiptItem>) {
         for item in items {
             let key = (item.conversation, item.user);
-            let room = self.receipts.len() < limits::OWNER_BACKLOG;
+            let room = self.receipts.len() < self.limits.backlog;
             match self.receipts.get_mut(&key) {
                 Some(waiting) if self.choice == design::Receipts::Maximum => {
                     waiting.delivered = waiting.delivered.max(item.delivered);
@@ -78,17 +83,18 @@ impl Pending {
                 None if room => {
                     self.receipts.insert(key, item);
                 }
-                None => {}
+                None => self.refused += 1,
             }
         }
     }
 
     /// Something about attachments. Losing a link is never refused.
     pub fn tail(&mut self, tail: Tail) {
-        if self.tails.len() < limits::OWNER_BACKLOG {
+        if self.tails.len() < self.limits.backlog {
             self.tails.push_back(tail);
             return;
         }
+        self.refused += 1;
         match tail {
             Tail::Attach(_, _, reply) | Tail::Pushes(_, reply) => {
                 reply.send(Answer::Failed(CallError::Unavailable));
@@ -98,6 +104,11 @@ impl Pending {
                 self.tails.push_back(tail);
             }
         }
+    }
+
+    /// For how many there was no room, since it was last asked.
+    pub fn take_refused(&mut self) -> u64 {
+        std::mem::take(&mut self.refused)
     }
 
     /// Whether a round would have commands.

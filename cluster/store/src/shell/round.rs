@@ -138,7 +138,10 @@ async fn commit(desk: Desk, mut round: Box<Round>) -> Progress {
                 };
             }
             Err(StoreError::Corrupt(why)) => return Progress::Failed(StoreError::Corrupt(why)),
-            Err(error) => pause.wait(&error).await,
+            Err(error) => {
+                desk.machine.telemetry.count("store_commits_repeated", 1);
+                pause.wait(&error).await;
+            }
         }
     }
 }

@@ -38,8 +38,9 @@ pub async fn serve(
     shutdown: Shutdown,
 ) -> Result<(), ServeError> {
     let (disk, fsync, place) = (Arc::clone(&machine.disk), config.design.fsync, config.place());
+    let limits = config.limits;
     let open = move || -> Result<Arc<dyn MessageStore>, StoreError> {
-        Ok(Arc::new(RedbStore::open_at(Arc::clone(&disk), fsync, place)?))
+        Ok(Arc::new(RedbStore::open_at(Arc::clone(&disk), fsync, place, limits)?))
     };
     serve_engine(machine, listener, config, broker, shutdown, open).await
 }
@@ -107,6 +108,7 @@ impl Node {
                 broker: Arc::clone(broker),
                 partition: status.partition,
                 epoch,
+                prefetch: config.limits.inbound_prefetch,
                 settle: orders,
                 owner: to_owner.clone(),
                 ended: ended.clone(),
@@ -138,7 +140,7 @@ impl Node {
             posts,
             epochs,
             board,
-            pending: Pending::new(config.design.receipts),
+            pending: Pending::new(config.design.receipts, config.limits),
             attachments: Attachments::default(),
             absences: Absences::default(),
             began: Instant::now(),

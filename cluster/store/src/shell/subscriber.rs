@@ -4,7 +4,7 @@ use super::input::{Input, Subscribed};
 use super::publisher::SettleOrder;
 use ports::broker::{SubscribeError, SubscribeOptions};
 use ports::{Broker, Machine, Queue, Subscription};
-use protocol::{Epoch, Partition, limits};
+use protocol::{Epoch, Partition};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -24,6 +24,8 @@ pub struct Subscriber {
     pub partition: Partition,
     /// The epoch to consume under; a new one means a new subscription.
     pub epoch: watch::Receiver<Epoch>,
+    /// Deliveries that the owner holds unacknowledged.
+    pub prefetch: u32,
     /// What the publisher says of the deliveries.
     pub settle: mpsc::UnboundedReceiver<SettleOrder>,
     /// Where the deliveries go.
@@ -39,7 +41,7 @@ impl Subscriber {
         let mut pause = PAUSE;
         for subscription in 1.. {
             let epoch = *self.epoch.borrow_and_update();
-            let options = SubscribeOptions { prefetch: limits::INBOUND_PREFETCH, epoch };
+            let options = SubscribeOptions { prefetch: self.prefetch, epoch };
             let subscribed = Subscribed { partition: self.partition, epoch, subscription };
             let queue = Queue::Inbound(self.partition);
             match self.broker.subscribe(queue, options).await {

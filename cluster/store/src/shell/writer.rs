@@ -23,6 +23,7 @@ pub struct Writer {
     store: Arc<dyn MessageStore>,
     config: StoreConfig,
     partitions: BTreeMap<PartitionId, Seat>,
+    evicted: u64,
 }
 
 struct Seat {
@@ -83,7 +84,7 @@ impl Writer {
         config: StoreConfig,
         at_ms: u64,
     ) -> Result<Self, StoreError> {
-        let mut writer = Self { store, config, partitions: BTreeMap::new() };
+        let mut writer = Self { store, config, partitions: BTreeMap::new(), evicted: 0 };
         for id in writer.config.partitions().collect::<Vec<_>>() {
             writer.acquire(id, Epoch(0), at_ms)?;
         }
@@ -106,7 +107,7 @@ impl Writer {
                 seat.machine.forget();
                 seat.machine
             }
-            None => Partition::new(id, Choices::from(self.config.design)),
+            None => Partition::new(id, Choices::from(self.config.design), self.config.limits),
         };
         let epoch = match self.config.design.epochs {
             Epochs::Counted => lease.epoch,
@@ -115,9 +116,21 @@ impl Writer {
         let command = Command::Acquire { epoch, owner: self.config.number };
         machine.apply(command, &mut Overlay::new(&*view), &mut Vec::new())?;
         drop(view);
-        self.partitions
-            .insert(id, Seat { machine, lease, conversations, burials: Burials::default() });
+        self.partitions.insert(
+            id,
+            Seat {
+                machine,
+                lease,
+                conversations,
+                burials: Burials::new(self.config.limits.remembered_letters),
+            },
+        );
         Ok(lease)
+    }
+
+    /// How many conversations were put out of memory, since it was last asked.
+    pub fn take_evicted(&mut self) -> u64 {
+        std::mem::take(&mut self.evicted)
     }
 
     /// What this node says of its partitions.
@@ -209,7 +222,7 @@ impl Writer {
         }
         for (id, seat) in &mut self.partitions {
             seat.conversations += applied.created.get(id).copied().unwrap_or_default();
-            seat.machine.committed(&applied.withheld);
+            self.evicted += seat.machine.committed(&applied.withheld);
         }
         applied.committed = true;
         Ok(())
@@ -229,7 +242,7 @@ impl Writer {
         let mut answers = Vec::with_capacity(tails.len());
         for tail in tails {
             let Tail::Attach(link, items, reply) = tail else { continue };
-            let mut budget = Budget::default();
+            let mut budget = Budget::new(self.config.limits.answer_bytes);
             let answered: Result<_, _> = items
                 .iter()
                 .filter_map(|item| self.attach_one(&*view, item, &mut budget).transpose())

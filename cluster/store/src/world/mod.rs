@@ -12,6 +12,7 @@ use network::Wires;
 use ports::tasks::Job;
 use ports::{BoxFuture, Entropy, Machine, Network, Shutdown, ShutdownTrigger};
 use ports::{Tasks, Telemetry, WallClock, Worker};
+use protocol::limits::StoreLimits;
 use protocol::records::{Action, Inbound, SessionRef};
 use protocol::{
     ClientMessageId, ConversationId, Design, GatewayId, Incarnation, NodeNumber, SessionId, UserId,
@@ -42,7 +43,7 @@ impl World {
             design,
             timing: LinkTiming::default(),
             retention: None,
-            group_commit_max: 256,
+            limits: StoreLimits { group_commit: 256, ..StoreLimits::default() },
         };
         let (wires, broker) = (Arc::new(Wires::default()), Arc::new(FakeBroker::default()));
         Self { wires, broker, disk: CrashDisk::default(), config, node: None }
@@ -107,7 +108,13 @@ impl World {
     pub fn conversations(&self) -> Arc<RemoteConversations> {
         let stores = (1..=self.config.stores_total).map(|n| format!("store-{n}:1")).collect();
         let machine = self.machine("gateway-1");
-        RemoteConversations::start(machine, stores, PARTITIONS, LinkTiming::default())
+        RemoteConversations::start(
+            machine,
+            stores,
+            PARTITIONS,
+            LinkTiming::default(),
+            StoreLimits::default(),
+        )
     }
 
     /// A gateway asks the owner to sequence something.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::core::settings::DevelopmentUsers;
 use proptest::prelude::*;
+use protocol::limits::AuthLimits;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ fn settings() -> Settings {
         }],
         access_token_lifetime: Duration::from_mins(1),
         refresh_token_lifetime: Duration::from_mins(10),
+        limits: AuthLimits::default(),
     }
 }
 
@@ -172,7 +174,10 @@ fn revocations_are_told_in_pages() {
     }
     let first = issuer.revocations(0);
     let second = issuer.revocations(first.next);
-    assert_eq!((first.revocations.len(), first.more), (REVOCATIONS_PAGE, true));
+    assert_eq!(
+        (first.revocations.len(), first.more),
+        (AuthLimits::default().revocations_page, true)
+    );
     assert_eq!((second.revocations.len(), second.more, second.next), (500, false, 1_501));
     assert_eq!(second.revocations.last(), Some(&UserRevocation { user: UserId(1), epoch: 2 }));
     // A verifier that is ahead (the issuer lost its disk) is brought back.
@@ -219,7 +224,7 @@ proptest! {
                 Step::Login(user) => {
                     let mut own: Vec<usize> = model.iter()
                         .filter(|(_, f)| f.0 == user && f.2 > now).map(|(id, _)| *id).collect();
-                    own.truncate((own.len() + 1).saturating_sub(crate::core::state::FAMILIES_PER_USER));
+                    own.truncate((own.len() + 1).saturating_sub(AuthLimits::default().logins_per_user));
                     for family in own { model.remove(&family); }
                     let request = login(&user.to_string(), "secret", None);
                     let (response, records) = issuer.grant(&request, now, &random(n as u64));

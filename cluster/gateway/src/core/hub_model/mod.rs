@@ -7,12 +7,12 @@ pub mod world;
 
 use super::calls::Call;
 use super::hub::{Hub, HubConfig, Now};
-use super::limits::RateLimits;
-use super::mailbox::{Level, Mailbox};
+use super::mailbox::Mailbox;
 use ports::{Claims, TokenError, TokenVerifier};
 use proptest::prelude::*;
 use protocol::codec::Codec;
 use protocol::frames::client::{Hello, Receipt, Send, plain_text};
+use protocol::limits::GatewayLimits;
 use protocol::store_calls::DetachItem;
 use protocol::{
     ClientFrame, ClientMessageId, CloseCode, Content, ConversationId, Design, GatewayId,
@@ -55,9 +55,14 @@ pub fn config(frames: usize) -> HubConfig {
         design: Design::default(),
         heartbeat_ms: 400,
         idle_timeout_ms: 0,
-        sessions_max: 100,
-        rate: RateLimits { per_second: 1_000_000, burst: 1_000_000, strikes: 10 },
-        queue: Level { frames, bytes: 1 << 20 },
+        limits: GatewayLimits {
+            sessions: 100,
+            session_queue_frames: frames,
+            rate_per_second: 1_000_000,
+            rate_burst: 1_000_000,
+            rate_strikes: 10,
+            ..GatewayLimits::default()
+        },
     }
 }
 

@@ -1,8 +1,10 @@
 //! Clients that ask too much: refused, in order, with an answer where one is expected.
 
 use super::{Bench, CONVERSATION};
+use crate::core::calls::{Call, PublishRef};
 use crate::core::hub_model::config;
 use crate::core::limits::FRAMES_PER_SEND;
+use ports::broker::PublishError;
 use protocol::codec::DecodeError;
 use protocol::frames::client::{Backlog, Nonce, Typing};
 use protocol::frames::server::ErrorCode;
@@ -11,8 +13,8 @@ use protocol::{ClientFrame, CloseCode, RejectReason, Sequence, ServerFrame, limi
 #[test]
 fn a_user_beyond_the_rate_is_refused_and_order_is_kept() {
     let mut bench = Bench::new(config(1_000));
-    bench.hub.config.rate.burst = 2;
-    bench.hub.config.rate.per_second = 1;
+    bench.hub.config.limits.rate_burst = 2;
+    bench.hub.config.limits.rate_per_second = 1;
     let client = bench.connect(1);
     client.hear();
     for message in 1..=3 {
@@ -34,8 +36,8 @@ fn a_user_beyond_the_rate_is_refused_and_order_is_kept() {
 #[test]
 fn a_flood_ends_its_session_only() {
     let mut bench = Bench::new(config(1_000));
-    bench.hub.config.rate.burst = 1;
-    bench.hub.config.rate.per_second = 1;
+    bench.hub.config.limits.rate_burst = 1;
+    bench.hub.config.limits.rate_per_second = 1;
     let (flooder, other) = (bench.connect(1), bench.connect(2));
     for message in 1..=100 {
         bench.send(&flooder, message);
@@ -47,8 +49,8 @@ fn a_flood_ends_its_session_only() {
 #[test]
 fn a_frame_beyond_the_rate_is_answered_if_it_expects_an_answer() {
     let mut bench = Bench::new(config(1_000));
-    bench.hub.config.rate.burst = 1;
-    bench.hub.config.rate.per_second = 1;
+    bench.hub.config.limits.rate_burst = 1;
+    bench.hub.config.limits.rate_per_second = 1;
     let client = bench.connect(1);
     let ping = || ClientFrame::Ping(Nonce { nonce: 1 });
     for _ in 0..FRAMES_PER_SEND {
@@ -92,4 +94,77 @@ fn a_backlog_of_no_or_too_many_entries_is_a_bad_value() {
         let page = |frame: &&ServerFrame| matches!(frame, ServerFrame::Page(p) if p.request == 5);
         assert_eq!(client.hear().0.iter().filter(page).count(), pages, "{limit}");
     }
+}
+
+/// Publications that wait for their confirm.
+fn asked(bench: &mut Bench) -> Vec<PublishRef> {
+    let calls = bench.hub.take_calls().into_iter();
+    calls
+        .filter_map(|call| match call {
+            Call::Publish(call) => Some(call.of),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn the_earliest_refused_message_holds_the_others_back() {
+    let mut bench = Bench::new(config(1_000));
+    bench.hub.config.limits.rate_burst = 1;
+    bench.hub.config.limits.rate_per_second = 1;
+    let client = bench.connect(1);
+    bench.send(&client, 1);
+    let published = asked(&mut bench);
+    // 2 is refused for its rate while 1 is on its way, and then 1 for want of room.
+    bench.send(&client, 2);
+    bench.hub.published(bench.now(), published[0], Err(PublishError::Full));
+    let refused = [(2, RejectReason::RateLimited), (1, RejectReason::Unavailable)];
+    assert_eq!(client.rejections(), refused);
+    bench.pass(1_000);
+    bench.send(&client, 2);
+    assert_eq!(client.rejections(), [(2, RejectReason::Unavailable)], "1 comes first");
+    bench.send(&client, 1);
+    bench.pass(1_000);
+    bench.send(&client, 2);
+    bench.work();
+    let entries = &bench.world.logs[&CONVERSATION].entries;
+    let stored: Vec<u64> = entries.iter().map(|e| e.client_message_id.0).collect();
+    assert_eq!(stored, [0, 0, 1, 2]);
+}
+
+#[test]
+fn a_refused_copy_of_an_answered_message_holds_nothing_back() {
+    let mut bench = Bench::new(config(1_000));
+    bench.hub.config.limits.rate_burst = 1;
+    bench.hub.config.limits.rate_per_second = 1;
+    let client = bench.connect(1);
+    bench.send(&client, 1);
+    bench.work();
+    // The copy and the answer have crossed: the client will not send 1 a third time.
+    bench.send(&client, 1);
+    assert_eq!(client.rejections(), [(1, RejectReason::RateLimited)]);
+    bench.pass(1_000);
+    bench.send(&client, 2);
+    bench.work();
+    assert_eq!(client.entries(), [4]);
+}
+
+#[test]
+fn an_answer_ends_what_a_refused_copy_holds_back() {
+    let mut bench = Bench::new(config(1_000));
+    bench.hub.config.limits.rate_burst = 1;
+    bench.hub.config.limits.rate_per_second = 1;
+    let client = bench.connect(1);
+    bench.send(&client, 1);
+    // Frames of any kind beyond the rate are dropped before anybody looks whether they are copies.
+    for _ in 0..FRAMES_PER_SEND {
+        bench.send(&client, 1);
+    }
+    assert!(client.rejections().contains(&(1, RejectReason::RateLimited)));
+    bench.work();
+    bench.pass(2_000);
+    client.hear();
+    bench.send(&client, 2);
+    bench.work();
+    assert_eq!(client.entries(), [4]);
 }

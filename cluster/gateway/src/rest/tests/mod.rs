@@ -15,6 +15,7 @@ use axum::http::{HeaderMap, Request, header};
 use fakes::{FakeBroker, FakeOwner, PlainTokens};
 use http_body_util::BodyExt;
 use link::memory::Memory;
+use protocol::limits::GatewayLimits;
 use schema::Document;
 use serde_json::Value;
 use std::sync::Arc;
@@ -53,6 +54,7 @@ impl World {
             metrics: Arc::new(|| "sessions 3\n".into()),
             ready: Arc::new(move || is_ready.load(Ordering::Relaxed)),
             auth_address: "auth:80".into(),
+            limits: GatewayLimits::default(),
         };
         Self { owner, broker, ready, memory, router: router(state), document: Document::load() }
     }

@@ -5,11 +5,12 @@ use axum::http::header;
 use bytes::Bytes;
 use ports::broker::DeadLetter;
 use ports::{CallError, Queue};
+use protocol::limits::GatewayLimits;
 use protocol::records::{self, Action, Inbound, PushJob, SessionRef};
 use protocol::store_calls::ReceiptItem;
 use protocol::{
     ClientMessageId, Content, ConversationId, GatewayId, Incarnation, Partition, Sequence,
-    SessionId, UserId, limits,
+    SessionId, UserId,
 };
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
@@ -248,7 +249,7 @@ async fn lost_owners_and_brokers_are_told_apart_from_slow_ones() {
 async fn a_user_who_asks_too_much_waits_and_harms_nobody() {
     let world = world().await;
     let ask = |token: &'static str| world.ask("GET", "/v1/conversations/7", token, "");
-    for _ in 0..limits::REST_BURST {
+    for _ in 0..GatewayLimits::default().rest_burst {
         assert_eq!(ask("user-1").await.status, 200);
     }
     let refused = ask("user-1").await;

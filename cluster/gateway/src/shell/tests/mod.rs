@@ -8,6 +8,7 @@ use protocol::codec::Codec;
 use protocol::frames::client::{Hello, Nonce, Send, plain_text};
 use protocol::frames::trunk::{ClientBatch, ServerBatch};
 use protocol::frames::{ClientTrunk, ServerTrunk, subprotocol};
+use protocol::limits::GatewayLimits;
 use protocol::{
     ClientFrame, ClientMessageId, CloseCode, ConversationId, DeviceId, ServerFrame, limits,
 };
@@ -105,7 +106,10 @@ async fn the_same_device_replaces_its_earlier_session() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_stalls_is_told_to_resync() {
-    let config = GatewayConfig { queue_frames: 50, ..GatewayConfig::default() };
+    let config = {
+        let limits = GatewayLimits { session_queue_frames: 50, ..GatewayLimits::default() };
+        GatewayConfig { limits, ..GatewayConfig::default() }
+    };
     let town = Town::open(config).await;
     let mut stalled = session(&town, subprotocol::JSON, 2).await;
     let mut sender = session(&town, subprotocol::JSON, 1).await;

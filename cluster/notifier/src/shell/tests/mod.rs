@@ -9,6 +9,7 @@ use bytes::Bytes;
 use fakes::{Answer, FakeBroker, FakeOwners, FakeProvider};
 use link::memory::Memory;
 use ports::{Shutdown, ShutdownTrigger};
+use protocol::limits::NotifierLimits;
 use protocol::records::{self, PushJob};
 use protocol::{ConversationId, Design, Epoch, Sequence, UserId};
 use std::sync::Arc;
@@ -39,7 +40,7 @@ fn config() -> NotifierConfig {
             open_for: Duration::from_secs(1),
             open_for_max: Duration::from_secs(4),
         },
-        concurrency: 4,
+        limits: NotifierLimits { pushes: 4, failures_to_rest: 20, ..NotifierLimits::default() },
         epoch: Epoch(2),
         design: Design::default(),
     }
@@ -47,8 +48,8 @@ fn config() -> NotifierConfig {
 
 /// A breaker that opens at the third failure in a row.
 fn touchy() -> NotifierConfig {
-    let breaker = BreakerConfig { failures_to_open: 3, ..config().breaker };
-    NotifierConfig { breaker, ..config() }
+    let limits = NotifierLimits { failures_to_rest: 3, ..config().limits };
+    NotifierConfig { limits, ..config() }
 }
 
 async fn world(config: NotifierConfig) -> World {

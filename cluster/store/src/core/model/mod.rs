@@ -12,6 +12,7 @@ use crate::engine::memory::MemoryStore;
 use list::{Model, Told};
 use ports::message_store::{Lease, MessageStore};
 use proptest::prelude::*;
+use protocol::limits::StoreLimits;
 use protocol::records::{Action, Inbound, SessionRef};
 use protocol::store_calls::{ChangeMember, ConversationKind, CreateConversation, ReceiptItem};
 use protocol::{
@@ -237,7 +238,7 @@ fn fate() -> impl Strategy<Value = Fate> {
 
 fn owner(store: &MemoryStore) -> (Partition, Lease) {
     let lease = store.acquire(PARTITION, Epoch(0)).unwrap();
-    let mut partition = Partition::new(PARTITION, Choices::default());
+    let mut partition = Partition::new(PARTITION, Choices::default(), StoreLimits::default());
     let view = store.view().unwrap();
     let acquire = Command::Acquire { epoch: lease.epoch, owner: NodeNumber(1) };
     partition.apply(acquire, &mut Overlay::new(&*view), &mut Vec::new()).unwrap();

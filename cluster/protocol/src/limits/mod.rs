@@ -1,0 +1,51 @@
+//! Every limit of the cluster, in one place, with its reason: here those that nobody configures, in
+//! `cluster` those of one cluster.
+
+mod cluster;
+
+pub use cluster::{
+    AuthLimits, BrokerLimits, GatewayLimits, LimitSet, Limits, NotifierLimits, Row, StoreLimits,
+};
+
+use std::time::Duration;
+
+/// Longest text of a message: long enough for a page of prose, short enough for a thousand in flight.
+pub const MAX_BODY_BYTES: usize = 16 * 1024;
+/// Largest WebSocket message of one session; four bodies, so that escaped JSON fits.
+pub const MAX_FRAME_BYTES: usize = 64 * 1024;
+/// Largest WebSocket message of a trunk, which carries many sessions.
+pub const MAX_TRUNK_FRAME_BYTES: usize = 1024 * 1024;
+/// Most sessions on one trunk connection.
+pub const MAX_TRUNK_SESSIONS: usize = 100_000;
+/// Most cursors in one `hello`: 4,000 of 10 bytes stay below `MAX_FRAME_BYTES` in binary.
+pub const MAX_CURSORS: usize = 4_000;
+/// Most entries in one backlog page.
+pub const MAX_PAGE: u32 = 200;
+/// Most members of one conversation.
+pub const MAX_MEMBERS: usize = 10_000;
+/// How long a fresh connection may take to say `hello`.
+pub const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a gateway pings a session in which nothing was heard.
+pub const CLIENT_HEARTBEAT: Duration = Duration::from_secs(5);
+/// Silence after which either side gives a session up: two heartbeats and a half.
+pub const CLIENT_IDLE_TIMEOUT: Duration = Duration::from_millis(12_500);
+/// How often two nodes ping each other.
+pub const LINK_HEARTBEAT: Duration = Duration::from_millis(500);
+/// Silence after which a node gives a link up.
+pub const LINK_IDLE_TIMEOUT: Duration = Duration::from_millis(2_500);
+/// How long a node tries to connect before it tries anew (a connect through a stalled link hangs).
+pub const LINK_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Largest frame between two nodes.
+pub const MAX_LINK_FRAME_BYTES: usize = 16 * 1024 * 1024;
+/// Deadline of one call between two nodes.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+/// Attempts at one delivery before it goes to the dead letters.
+pub const DELIVERY_LIMIT: u32 = 5;
+/// Largest single publication: far above any record, far below a link frame.
+pub const MAX_PUBLICATION_BYTES: usize = 4 * 1024 * 1024;
+/// Subscriptions of one link to the broker: a node consumes a few queues.
+pub const MAX_LINK_SUBSCRIPTIONS: usize = 4_096;
+/// Largest body of a REST request: a group with `MAX_MEMBERS` members, 18 bytes each, fits.
+pub const MAX_REST_BODY_BYTES: usize = 256 * 1024;
+/// Longest reason of a dead letter; a longer one is cut.
+pub const MAX_REASON_BYTES: usize = 1_024;
