@@ -246,6 +246,16 @@ impl Session {
         }
     }
 
+    /// Leaves this connection for so long, and comes back with a token of another login; whether there
+    /// was a connection to leave.
+    pub fn log_out(&mut self, away_ms: u64, out: &mut Vec<Output>) -> bool {
+        let left = self.leave(out);
+        if left {
+            out.push(Output::ConnectAfter { delay_ms: away_ms, fresh_token: true });
+        }
+        left
+    }
+
     /// Says goodbye for ever.
     pub fn stop(&mut self, out: &mut Vec<Output>) {
         self.leave(out);

@@ -1,10 +1,11 @@
 //! What a session does at single turns of its life.
 
 use super::session_against_model::{entry, welcome};
-use super::{Event, Output, Session, Settings};
-use protocol::frames::server::{Attached, Drain, Welcome};
+use super::{Action, ActionKind, Event, Output, Session, Settings};
+use protocol::frames::server::{Accepted, Attached, Drain, Rejected, Welcome};
 use protocol::{
-    ClientFrame, ClientMessageId, CloseCode, ConversationId, DeviceId, Sequence, ServerFrame,
+    ClientFrame, ClientMessageId, CloseCode, ConversationId, DeviceId, Epoch, NodeNumber,
+    RejectReason, Sequence, ServerFrame,
 };
 use std::sync::Arc;
 
@@ -129,4 +130,61 @@ fn a_session_follows_a_cluster_that_has_lost_its_entries() {
     let mut out = Vec::new();
     session.frame(12, entry(conversation, 8, ClientMessageId(1)), &mut out);
     assert!(matches!(&out[..], [Output::Event(Event::Shown(_))]), "{out:?}");
+}
+
+#[test]
+fn a_device_that_logs_out_comes_back_with_another_token() {
+    let mut session = open_session(5_000, 12_500);
+    let mut out = Vec::new();
+    assert!(session.log_out(2_000, &mut out));
+    let later = Output::ConnectAfter { delay_ms: 2_000, fresh_token: true };
+    assert_eq!(out, [Output::Disconnect, Output::Event(Event::Closed { code: 1000 }), later]);
+    out.clear();
+    assert!(!session.log_out(2_000, &mut out), "it is away");
+    session.reconnect(&mut out);
+    assert_eq!(out, []);
+}
+
+/// The ids of the sends among some outputs.
+fn sends(out: &[Output]) -> Vec<u64> {
+    let id = |output: &Output| match output {
+        Output::Frame(ClientFrame::Send(send)) => Some(send.client_message_id.0),
+        _ => None,
+    };
+    out.iter().filter_map(id).collect()
+}
+
+#[test]
+fn what_was_refused_for_its_token_is_sent_again_with_a_new_one_and_in_order() {
+    let mut session = open_session(5_000, 12_500);
+    let conversation = ConversationId(1);
+    let mut out = Vec::new();
+    for id in [1, 2, 3].map(ClientMessageId) {
+        let kind = ActionKind::Send { body: "x".into(), reply_to: None, format: 1 };
+        session.submit(0, Action { conversation, id, kind }, &mut out).unwrap();
+    }
+    assert_eq!(sends(&out), [1, 2, 3]);
+    let reason = RejectReason::Unauthorised;
+    let client_message_id = ClientMessageId(1);
+    let rejected = Rejected { client_message_id, conversation, reason, retry_after_ms: 0 };
+    out.clear();
+    session.frame(10, ServerFrame::Rejected(rejected), &mut out);
+    assert_eq!(out, [Output::Event(Event::Rejected(rejected))], "not with the same token");
+    session.disconnected(20, CloseCode::Unauthenticated.code(), &mut out);
+    assert!(matches!(out.last(), Some(Output::ConnectAfter { fresh_token: true, .. })), "{out:?}");
+
+    session.connected(300, "another token".into(), &mut out);
+    out.clear();
+    session.frame(310, ServerFrame::Welcome(welcome()), &mut out);
+    let mut again = sends(&out);
+    for id in [1, 2, 3] {
+        out.clear();
+        let client_message_id = ClientMessageId(id);
+        let sequence = Sequence(id);
+        let (epoch, owner) = (Epoch(1), NodeNumber(1));
+        let accepted = Accepted { client_message_id, conversation, sequence, epoch, owner };
+        session.frame(320, ServerFrame::Accepted(accepted), &mut out);
+        again.extend(sends(&out));
+    }
+    assert_eq!((again, session.unanswered_len()), (vec![1, 2, 3], 0));
 }
