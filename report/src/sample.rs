@@ -56,6 +56,8 @@ pub(crate) fn scenario() -> Scenario {
                 join_leave: 0.0,
                 reconnect: 0.0,
                 typing: 0.0,
+                revoke: 0.0,
+                log_out: 0.0,
             },
             body: Size::Fixed(64),
             poison: 0,

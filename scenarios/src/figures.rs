@@ -48,8 +48,10 @@ impl Load {
 impl Mix {
     /// All shares together: 1 in a valid scenario.
     pub fn sum(&self) -> f64 {
-        let Self { send, reply, edit, delete, read_history, join_leave, reconnect, typing } = *self;
-        [send, reply, edit, delete, read_history, join_leave, reconnect, typing].iter().sum()
+        let Self { send, reply, edit, delete, read_history, .. } = *self;
+        let Self { join_leave, reconnect, typing, revoke, log_out, .. } = *self;
+        let talk = send + reply + edit + delete + read_history;
+        talk + join_leave + reconnect + typing + revoke + log_out
     }
 }
 

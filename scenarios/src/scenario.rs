@@ -163,6 +163,10 @@ pub struct Mix {
     pub reconnect: f64,
     /// A user starts typing.
     pub typing: f64,
+    /// A user's tokens are revoked, all of them; the user logs in anew a few seconds later.
+    pub revoke: f64,
+    /// A device logs out, and in again a moment later.
+    pub log_out: f64,
 }
 
 /// Devices that stop reading for a while, again and again.

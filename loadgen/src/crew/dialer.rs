@@ -29,12 +29,15 @@ impl Dialer for CrewDialer {
         Box::pin(async move {
             let gateways = &crew.targets.gateways;
             let gateway = &gateways[crew.plan.gateway_of(user, device, attempt, gateways.len())];
+            // While its tokens are revoked, the user waits with logging in.
+            let may_log_in = crew.accounts.enter(user).await;
             let token = crew
                 .api
                 .tokens()
-                .of_user(user, fresh_token, gateway)
+                .of_device(user, device, fresh_token, gateway)
                 .await
                 .map_err(|error| ConnectError::NotReady(error.to_string()))?;
+            drop(may_log_in);
             let wire = crew.carrier.open(gateway).await?;
             Ok((wire, token.as_ref().to_owned()))
         })

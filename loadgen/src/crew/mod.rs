@@ -4,6 +4,7 @@
 //! answered; while a device is not connected its messages wait in its outbox, and their latency
 //! counts from the intended time all the same.
 
+mod accounts;
 mod device;
 mod dialer;
 mod history_read;
@@ -17,6 +18,7 @@ use crate::plan::{Operation, Plan};
 use crate::recorder::Recorder;
 use crate::rest::Api;
 use crate::targets::Targets;
+use accounts::Accounts;
 use client::{Carrier, Settings};
 use device::{Command, Device};
 use membership::Membership;
@@ -43,6 +45,7 @@ struct Crew {
     api: Api,
     settings: Arc<Settings>,
     membership: Membership,
+    accounts: Accounts,
     phase: watch::Receiver<Phase>,
 }
 
@@ -78,6 +81,7 @@ pub async fn run_crew(
         carrier,
         settings: Arc::new(settings),
         membership: Membership::default(),
+        accounts: Accounts::new(plan.load().mix.revoke > 0.0),
         phase: phase.clone(),
         plan,
     });

@@ -51,6 +51,10 @@ pub enum Kind {
     Reconnect,
     /// The user starts typing.
     Typing,
+    /// All tokens of the user are revoked; the user logs in anew later.
+    Revoke,
+    /// The device logs out, and in again later.
+    LogOut,
 }
 
 impl Operation {
@@ -111,6 +115,8 @@ fn kind(mix: &Mix, random: &mut SmallRng) -> Kind {
         (mix.join_leave, Kind::JoinLeave),
         (mix.reconnect, Kind::Reconnect),
         (mix.typing, Kind::Typing),
+        (mix.revoke, Kind::Revoke),
+        (mix.log_out, Kind::LogOut),
     ];
     let sum: f64 = shares.iter().map(|(share, _)| share).sum();
     let mut at = random.random::<f64>() * sum;

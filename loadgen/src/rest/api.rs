@@ -12,12 +12,14 @@ use ports::Machine;
 use protocol::store_calls::{Membership, PartitionStatus, RangePage};
 use protocol::{ClientMessageId, ConversationId, Sequence, UserId};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The token endpoint.
 pub const TOKEN: &str = "/oauth2/token";
+/// The revocation endpoint.
+pub const REVOKE: &str = "/oauth2/revoke";
 /// Between two attempts at a call.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// As the attempts go on.
@@ -200,6 +202,13 @@ impl Api {
         Ok(document.partitions)
     }
 
+    /// Revokes all tokens of a user.
+    pub async fn revoke(&self, user: UserId, patience: Duration) -> Result<(), RestError> {
+        let path = format!("/oauth2/users/{user}/revoke");
+        let _: IgnoredAny = self.patiently(Method::POST, &path, None, patience).await?;
+        Ok(())
+    }
+
     /// The same call again, to one gateway after another, until there is an answer or `patience` is
     /// used up. A 401 is answered with a fresh token.
     async fn patiently<T: DeserializeOwned>(
@@ -259,10 +268,16 @@ impl Api {
 
 /// The document of an answer.
 pub fn document<T: DeserializeOwned>(path: &str, answer: &Response<Bytes>) -> Result<T, RestError> {
+    success(path, answer)?;
+    let document = serde_json::from_slice(answer.body());
+    document.map_err(|source| RestError::Document { path: path.to_owned(), source })
+}
+
+/// Whether the answer is a good one.
+pub fn success(path: &str, answer: &Response<Bytes>) -> Result<(), RestError> {
     let (status, path) = (answer.status(), path.to_owned());
     if status.is_success() {
-        return serde_json::from_slice(answer.body())
-            .map_err(|source| RestError::Document { path, source });
+        return Ok(());
     }
     if status.is_server_error()
         || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)

@@ -1,4 +1,5 @@
-//! Access tokens, got by the grants of RFC 6749 and kept until shortly before they run out.
+//! Access tokens, got by the grants of RFC 6749 and kept until shortly before they run out. Each device
+//! logs in for itself, as people's devices do.
 
 use super::http::Http;
 use super::{RestError, api};
@@ -9,7 +10,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Request;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
-use protocol::UserId;
+use protocol::{DeviceId, UserId};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -20,23 +21,31 @@ use tokio::time::Instant;
 /// Grants under way at once: a full house that comes back must not flood the token endpoint.
 const AT_ONCE: usize = 32;
 
-/// Tokens by user; number 0 is the service.
+/// Whose tokens: a device of a user.
+type Holder = (UserId, DeviceId);
+
+/// The service, which is no user.
+const SERVICE: Holder = (UserId(0), DeviceId(0));
+
+/// Tokens by device.
 pub struct Tokens {
     http: Arc<Http>,
     targets: Arc<Targets>,
-    kept: Mutex<BTreeMap<u64, Kept>>,
+    kept: Mutex<BTreeMap<Holder, Kept>>,
     at_once: Semaphore,
 }
 
 #[derive(Clone)]
 struct Kept {
     token: Arc<str>,
+    refresh: Option<Arc<str>>,
     until: Instant,
 }
 
 #[derive(Deserialize)]
 struct Granted {
     access_token: String,
+    refresh_token: Option<Arc<str>>,
     expires_in: u64,
 }
 
@@ -46,10 +55,11 @@ impl Tokens {
         Self { http, targets, kept: Mutex::default(), at_once: Semaphore::new(AT_ONCE) }
     }
 
-    /// A user's token, from the gateway if there is none or `fresh` is wanted.
-    pub async fn of_user(
+    /// A device's token, from the gateway if there is none or `fresh` is wanted.
+    pub async fn of_device(
         &self,
         user: UserId,
+        device: DeviceId,
         fresh: bool,
         gateway: &str,
     ) -> Result<Arc<str>, RestError> {
@@ -57,7 +67,23 @@ impl Tokens {
             "grant_type=password&username={user}&password={}&scope=chat",
             escaped(&self.targets.password)
         );
-        self.get(user.0, fresh, gateway, form, None).await
+        self.get((user, device), fresh, gateway, form, None).await
+    }
+
+    /// Keeps no token of a device any more. What ends its login: its refresh token, if it has one.
+    pub fn forget(&self, user: UserId, device: DeviceId) -> Option<Arc<str>> {
+        let mut kept = self.kept.lock().expect("no holder panics");
+        kept.remove(&(user, device)).and_then(|kept| kept.refresh)
+    }
+
+    /// Ends a login with all its tokens (RFC 7009); again changes nothing.
+    pub async fn log_out(&self, refresh_token: &str, gateway: &str) -> Result<(), RestError> {
+        let form = format!("token={}&token_type_hint=refresh_token", escaped(refresh_token));
+        let request = Request::post(api::REVOKE)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Full::new(Bytes::from(form)))
+            .expect("its parts are valid");
+        api::success(api::REVOKE, &self.http.exchange(gateway, request).await?)
     }
 
     /// The service's token.
@@ -66,12 +92,12 @@ impl Tokens {
         let pair = format!("{}:{}", escaped(&service.id), escaped(&service.secret));
         let basic = format!("Basic {}", STANDARD.encode(pair));
         let form = "grant_type=client_credentials&scope=admin+audit".to_owned();
-        self.get(0, fresh, gateway, form, Some(basic)).await
+        self.get(SERVICE, fresh, gateway, form, Some(basic)).await
     }
 
     async fn get(
         &self,
-        key: u64,
+        key: Holder,
         fresh: bool,
         gateway: &str,
         form: String,
@@ -81,7 +107,7 @@ impl Tokens {
             return Ok(token);
         }
         let _permit = self.at_once.acquire().await.expect("it is never closed");
-        // Another device of the user may have got one in the meantime.
+        // Another call with the same token may have got one in the meantime.
         if !fresh && let Some(token) = self.kept(key) {
             return Ok(token);
         }
@@ -96,12 +122,12 @@ impl Tokens {
         // Left alone for the last tenth of its life, so that no session begins with a stale one.
         let until = Instant::now() + Duration::from_secs(granted.expires_in) * 9 / 10;
         let token: Arc<str> = granted.access_token.into();
-        let kept = Kept { token: token.clone(), until };
+        let kept = Kept { token: token.clone(), refresh: granted.refresh_token, until };
         self.kept.lock().expect("no holder panics").insert(key, kept);
         Ok(token)
     }
 
-    fn kept(&self, key: u64) -> Option<Arc<str>> {
+    fn kept(&self, key: Holder) -> Option<Arc<str>> {
         let kept = self.kept.lock().expect("no holder panics");
         kept.get(&key).filter(|kept| kept.until > Instant::now()).map(|kept| kept.token.clone())
     }

@@ -50,6 +50,8 @@ pub(crate) fn scenario(name: &str, verdict: Verdict) -> Scenario {
         join_leave: 0.0,
         reconnect: 0.02,
         typing: 0.0,
+        revoke: 0.0,
+        log_out: 0.0,
     };
     if verdict == Verdict::Unknown {
         mix.send = 1.0;

@@ -59,6 +59,10 @@ section! {
         reconnect: Share = Share(0.0),
         /// A user starts typing.
         typing: Share = Share(0.0),
+        /// All tokens of a user are revoked; the user logs in anew after 4 to 6 s.
+        revoke: Share = Share(0.0),
+        /// A device logs out, and in again after 1 to 3 s.
+        log_out: Share = Share(0.0),
     }
 }
 
@@ -158,6 +162,8 @@ impl Mix {
             join_leave: self.join_leave.get()?.0,
             reconnect: self.reconnect.get()?.0,
             typing: self.typing.get()?.0,
+            revoke: self.revoke.get()?.0,
+            log_out: self.log_out.get()?.0,
         })
     }
 
@@ -274,6 +280,8 @@ impl From<&scenario::Mix> for Mix {
             join_leave: Field::of(Share(mix.join_leave)),
             reconnect: Field::of(Share(mix.reconnect)),
             typing: Field::of(Share(mix.typing)),
+            revoke: Field::of(Share(mix.revoke)),
+            log_out: Field::of(Share(mix.log_out)),
         }
     }
 }

@@ -155,6 +155,8 @@ fn load() -> impl Strategy<Value = Load> {
                 join_leave: 0.0,
                 reconnect: 0.0,
                 typing: 0.0,
+                revoke: 0.0,
+                log_out: 0.0,
             },
             body,
             poison,

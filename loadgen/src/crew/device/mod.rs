@@ -7,7 +7,7 @@ use super::history_read::{Ended, HistoryReads, Next};
 use super::notebook::Notebook;
 use super::receipts::Receipts;
 use super::slowness::Slowness;
-use super::{Crew, membership};
+use super::{Crew, accounts, membership};
 use crate::body::{self, Body};
 use crate::plan::{Kind, Operation};
 use crate::seen;
@@ -219,6 +219,13 @@ impl Device {
             Kind::Reconnect => self.client.act(|session, _, out| session.reconnect(out)),
             Kind::Typing => {
                 self.client.act(|session, _, out| session.typing(conversation, out));
+            }
+            Kind::Revoke => accounts::revoke(&self.crew, self.who.user, operation.pick),
+            Kind::LogOut => {
+                let away_ms = accounts::logged_out_for(operation.pick).as_millis() as u64;
+                if self.client.act(|session, _, out| session.log_out(away_ms, out)) {
+                    accounts::log_out(&self.crew, self.who.user, self.who.device);
+                }
             }
         }
     }

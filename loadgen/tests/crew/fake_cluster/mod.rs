@@ -26,7 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::mpsc;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::{Message, Role};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role};
 
 /// The cluster; clones are the same one.
 #[derive(Clone)]
@@ -99,7 +99,18 @@ impl FakeCluster {
         let body = body.collect().await.expect("it comes whole").to_bytes();
         let path: Vec<&str> = head.uri.path().split('/').skip(1).collect();
         let document = match (&head.method, path.as_slice()) {
-            (&Method::POST, ["oauth2", "token"]) => token(&body),
+            (&Method::POST, ["oauth2", "token"]) => self.token(&body),
+            (&Method::POST, ["oauth2", "users", id, "revoke"]) => {
+                let mut state = self.state();
+                let last = state.tokens;
+                state.revoked.insert(UserId(number(id)), last);
+                json!({ "user": number(id), "epoch": 1 })
+            }
+            (&Method::POST, ["oauth2", "revoke"]) => {
+                let token = field(&body, "token").expect("it names one");
+                self.state().logged_out.insert(number(&token));
+                json!({})
+            }
             (&Method::PUT, ["v1", "conversations", id]) => self.create(number(id), &body),
             (method, ["v1", "conversations", id, "members", user]) => {
                 self.change(number(id), UserId(number(user)), *method == Method::PUT)
@@ -181,6 +192,19 @@ impl FakeCluster {
         json!({ "receipts": receipts })
     }
 
+    /// An access token names its user and has a number; the number alone is its refresh token.
+    fn token(&self, form: &[u8]) -> Value {
+        let mut state = self.state();
+        state.tokens += 1;
+        let number = state.tokens;
+        let user = field(form, "username").unwrap_or_else(|| "service".to_owned());
+        json!({
+            "access_token": format!("{user}.{number}"),
+            "refresh_token": number.to_string(),
+            "expires_in": 3_600,
+        })
+    }
+
     fn upgrade(&self, mut request: Request<Incoming>) -> Response<Full<Bytes>> {
         let headers = request.headers();
         let key = headers[header::SEC_WEBSOCKET_KEY].as_bytes();
@@ -226,15 +250,20 @@ impl FakeCluster {
                     }
                 }
                 Some((slot, frame)) = to_send.recv() => {
-                    let ended = frame.is_none();
+                    let ended = frame.is_err();
                     let frame = frame.map(|frame| Bytes::from(Codec::Binary.encode_server(&frame)));
                     let message = match (trunk, frame) {
-                        (false, None) => break,
-                        (false, Some(frame)) => frame,
+                        (false, Err(0)) => break,
+                        (false, Err(code)) => {
+                            let close = CloseFrame { code: code.into(), reason: "".into() };
+                            let _ = socket.close(Some(close)).await;
+                            break;
+                        }
+                        (false, Ok(frame)) => frame,
                         (true, frame) => {
                             let item = match frame {
-                                Some(frame) => ServerTrunk::Frame { slot, frame },
-                                None => ServerTrunk::Closed { slot, code: 0 },
+                                Ok(frame) => ServerTrunk::Frame { slot, frame },
+                                Err(code) => ServerTrunk::Closed { slot, code },
                             };
                             postcard::to_stdvec(&vec![item]).expect("lengths are known").into()
                         }
@@ -288,9 +317,9 @@ fn number(text: &str) -> u64 {
     text.parse().expect("it is a number")
 }
 
-/// The access token of a user is the user's number.
-fn token(form: &[u8]) -> Value {
+/// A field of a form.
+fn field(form: &[u8], name: &str) -> Option<String> {
     let form = String::from_utf8_lossy(form);
-    let user = form.split('&').find_map(|pair| pair.strip_prefix("username="));
-    json!({ "access_token": user.unwrap_or("service"), "expires_in": 3_600 })
+    let pair = form.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    pair.map(str::to_owned)
 }

@@ -9,11 +9,13 @@ use protocol::{
     ClientFrame, ClientMessageId, Content, ConversationId, Entry, Epoch, GatewayId, Incarnation,
     NodeNumber, RejectReason, Sequence, ServerFrame, SessionId, UserId,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::mpsc;
 
-/// To a connection: a frame for a slot, or the end of the slot's session.
-pub type Outgoing = (u32, Option<ServerFrame>);
+/// To a connection: a frame for a slot, or the end of the slot's session with a close code (0: none).
+pub type Outgoing = (u32, Result<ServerFrame, u16>);
+
+const UNAUTHENTICATED: u16 = 4401;
 
 #[derive(Default)]
 pub struct State {
@@ -26,6 +28,12 @@ pub struct State {
     pub backlogs: u64,
     /// Messages in an owner's queue, if there are queues; each look at them finds one less.
     pub waiting: Option<u64>,
+    /// The number of the last access token.
+    pub tokens: u64,
+    /// Up to which number the tokens of a user are revoked.
+    pub revoked: BTreeMap<UserId, u64>,
+    /// Logins that were ended, by the number of their token.
+    pub logged_out: BTreeSet<u64>,
     /// Reads of entries while messages waited.
     pub read_early: u64,
 }
@@ -40,6 +48,7 @@ pub struct Conversation {
 
 pub struct Session {
     pub user: UserId,
+    pub token: u64,
     pub slot: u32,
     pub outgoing: mpsc::UnboundedSender<Outgoing>,
     pub held: BTreeMap<ConversationId, ClientMessageId>,
@@ -76,11 +85,16 @@ impl State {
         slot: u32,
         outgoing: mpsc::UnboundedSender<Outgoing>,
     ) -> SessionId {
-        let (user, device) = (UserId(number(&hello.token)), hello.device);
+        let (user, token) = hello.token.split_once('.').expect("it is a token of ours");
+        let (user, token, device) = (UserId(number(user)), number(token), hello.device);
         self.next_session += 1;
         let id = SessionId(self.next_session);
-        let session = Session { user, slot, outgoing, held: BTreeMap::new() };
+        let session = Session { user, token, slot, outgoing, held: BTreeMap::new() };
         self.sessions.insert(id, session);
+        if self.is_revoked(id) {
+            self.close(id, UNAUTHENTICATED);
+            return id;
+        }
         self.say(
             id,
             ServerFrame::Welcome(Welcome {
@@ -119,7 +133,28 @@ impl State {
         }
     }
 
+    /// Whether the session's token is honoured no more.
+    fn is_revoked(&self, id: SessionId) -> bool {
+        self.sessions.get(&id).is_some_and(|session| {
+            self.logged_out.contains(&session.token)
+                || self.revoked.get(&session.user).is_some_and(|last| session.token <= *last)
+        })
+    }
+
+    fn close(&mut self, id: SessionId, code: u16) {
+        if let Some(session) = self.sessions.remove(&id) {
+            let _ = session.outgoing.send((session.slot, Err(code)));
+        }
+    }
+
     pub fn frame(&mut self, id: SessionId, frame: ClientFrame) {
+        if self.is_revoked(id) {
+            if let ClientFrame::Send(send) = &frame {
+                let (conversation, message) = (send.conversation, send.client_message_id);
+                self.reject(id, conversation, message, RejectReason::Unauthorised, 0);
+            }
+            return self.close(id, UNAUTHENTICATED);
+        }
         match frame {
             ClientFrame::Send(send) => {
                 let content = Content::Message { body: send.body, reply_to: send.reply_to };
@@ -206,9 +241,7 @@ impl State {
         self.known.insert((user, message), accepted);
         if self.faults && self.sends.is_multiple_of(17) {
             // Durable, but the connection is lost before the answer.
-            let session = self.sessions.remove(&id).expect("it was there");
-            let _ = session.outgoing.send((session.slot, None));
-            return;
+            return self.close(id, 0);
         }
         self.say(id, ServerFrame::Accepted(accepted));
     }
@@ -287,14 +320,14 @@ impl State {
         let log = &self.conversations[&conversation];
         for session in self.sessions.values() {
             if log.is_member(session.user) && Some(session.user) != except {
-                let _ = session.outgoing.send((session.slot, Some(frame.clone())));
+                let _ = session.outgoing.send((session.slot, Ok(frame.clone())));
             }
         }
     }
 
     fn say(&self, id: SessionId, frame: ServerFrame) {
         if let Some(session) = self.sessions.get(&id) {
-            let _ = session.outgoing.send((session.slot, Some(frame)));
+            let _ = session.outgoing.send((session.slot, Ok(frame)));
         }
     }
 }
