@@ -188,6 +188,15 @@ choice!(
         Forgotten,
     }
 );
+choice!(
+    /// When a session's token is looked at.
+    Tokens {
+        /// At `hello`, at every send, and about every second.
+        Always,
+        /// Row 29: at `hello` only; a session outlives the revocation of its token.
+        HelloOnly,
+    }
+);
 
 /// All choices of one cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -229,4 +238,6 @@ pub struct Design {
     pub deletion: Deletion,
     /// What an owner remembers of a refusal.
     pub refusal: Refusal,
+    /// When a session's token is looked at.
+    pub tokens: Tokens,
 }

@@ -154,7 +154,7 @@ catalogue! {
     only_authorised_accepted:
         "Only members with a valid token are accepted.",
         "answers",
-        [];
+        ["tokens=hello_only"];
     one_owner_per_partition:
         "Epochs rise in every log, and each epoch has one owner.",
         "epochs named",

@@ -13,7 +13,7 @@ use super::mailbox::{Mailbox, Taken};
 use ports::broker::PublishError;
 use ports::{CallError, Claims, TokenError, TokenVerifier};
 use protocol::codec::Codec;
-use protocol::design::{Attach, ClientHeartbeat, SlowSession};
+use protocol::design::{Attach, ClientHeartbeat, SlowSession, Tokens};
 use protocol::frames::client::{Hello, Send, plain_text};
 use protocol::frames::server::ErrorCode;
 use protocol::{
@@ -300,6 +300,22 @@ fn a_revoked_token_ends_the_session_at_the_next_send_or_look() {
     assert_eq!(end, Some(CloseCode::Unauthenticated));
     bench.pass(1_100);
     assert_eq!(idle.hear().1, Some(CloseCode::Unauthenticated));
+}
+
+#[test]
+fn where_tokens_are_looked_at_once_a_session_outlives_its_token() {
+    let tokens = Arc::new(Revoking(AtomicBool::new(false)));
+    let mut bad = config(1_000);
+    bad.design.tokens = Tokens::HelloOnly;
+    let mut bench = Bench::with_tokens(bad, tokens.clone());
+    let sender = bench.connect(1);
+    sender.hear();
+    tokens.0.store(true, Ordering::Relaxed);
+    bench.send(&sender, 1);
+    bench.pass(1_100);
+    let (frames, end) = sender.hear();
+    assert!(frames.iter().any(|frame| matches!(frame, ServerFrame::Accepted(_))), "{frames:?}");
+    assert_eq!(end, None);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use super::timers::Timer;
 use bytes::Bytes;
 use ports::TokenError;
 use ports::broker::{Publication, PublishError, Queue};
+use protocol::design::Tokens;
 use protocol::frames::server::Rejected;
 use protocol::ids::MAX_CLIENT_CHOSEN_ID;
 use protocol::partition::partition_of;
@@ -101,6 +102,9 @@ impl Hub {
 
     /// Whether the session's token is no longer honoured.
     pub(super) fn token_fails(&self, now: Now, id: SessionId) -> bool {
+        if self.config.design.tokens == Tokens::HelloOnly {
+            return false;
+        }
         let session = self.outlets.sessions.get(id);
         session.and_then(|session| session.claims.as_deref()).is_some_and(|claims| {
             match self.tokens.still_valid(claims, now.wall_ms) {
