@@ -118,7 +118,10 @@ impl Ground {
                 self.member_settled(*conversation, *user, *add, -1);
             }
             What::Revoked { user } => self.revoked[user.0 as usize - 1] = now,
-            What::Granted { user } => self.revoked[user.0 as usize - 1] = u64::MAX,
+            What::Granted { user } => {
+                self.revoked[user.0 as usize - 1] = u64::MAX;
+                self.granted[user.0 as usize - 1] = now;
+            }
             What::Pushed { user, sequence, taken, .. } => {
                 let who = self.pairs.who(user.0 as u32 - 1, step.conversation as u32);
                 if !taken {

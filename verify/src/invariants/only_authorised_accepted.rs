@@ -1,7 +1,8 @@
 //! **Only the authorised are accepted.** A message is accepted (by any answer) => its sender's token was
-//! valid when it was invoked. A(m, q) => the sender is a member of the conversation at q. An edit or a
-//! deletion is seen => it is by the author of what it changes. And a session that began before its
-//! user's tokens were revoked shows nothing that was invoked when they had been revoked for too long.
+//! valid when it was invoked, or a new one was granted until the answer. A(m, q) => the sender is a
+//! member of the conversation at q. An edit or a deletion is seen => it is by the author of what it
+//! changes. And a session that began before its user's tokens were revoked shows nothing that was
+//! invoked when they had been revoked for too long.
 //!
 //! - Tokens have been revoked for too long when more than `revocation_us` have passed since the
 //!   revocation and since the end of the last fault, and no fault is active (while one is, the cluster
@@ -12,8 +13,7 @@
 //! - Excused: where the log was not read and no join is known, or a change was asked for without an
 //!   answer, membership is not judged.
 //! - Broken by: an edit by another member. Not by: a message that was invoked before the revocation and
-//!   accepted after it.
-//! - No bad choice: no option lets a gateway skip the check of a token, or the owner that of a member.
+//!   accepted after it, or one that waited in the outbox for the new token.
 //!
 //! Streaming: the time of revocation per user, 8 bytes, and the author of each sequence, 4 bytes;
 //! membership is judged at the end, when all joins and departures are known.
@@ -36,8 +36,10 @@ impl Check for Invariant {
             What::Accepted { .. } => {
                 tally.judged += 1;
                 let Some((place, record)) = step.send else { return };
-                if record.is(fate::LATE) && !record.is(fate::ACCEPTED) {
-                    let lane = place.lane as usize;
+                let lane = place.lane as usize;
+                let granted = ground.granted[lane / ground.header.devices_per_user as usize];
+                let waited = step.answered.is_some_and(|open| granted >= open.since);
+                if record.is(fate::LATE) && !record.is(fate::ACCEPTED) && !waited {
                     tally.violated(ground, ground.about_send(lane, &record), || {
                         let name = ground.name_of(lane, record.id);
                         format!(
@@ -150,6 +152,15 @@ mod tests {
         violated(NAME, &revoked().wait(300_000).say(1, 1).finish());
         let granted = revoked().wait(300_000).push(What::Granted { user: UserId(1) });
         clean(NAME, &granted.say(1, 1).finish());
+    }
+
+    #[test]
+    fn a_message_may_wait_for_a_new_token() {
+        let waits =
+            || talk().push(What::Revoked { user: UserId(1) }).wait(300_000).send(1, 1).wait(1_000);
+        let granted = |run: Builder| run.push(What::Granted { user: UserId(1) });
+        clean(NAME, &granted(waits()).commit(1).accept(1).deliver(1).finish());
+        violated(NAME, &granted(waits().commit(1).accept(1)).deliver(1).finish());
     }
 
     #[test]

@@ -72,7 +72,12 @@ fn is_accepted_without_token(book: &Book<'_>) -> bool {
     book.lines.iter().enumerate().any(|(line, said)| {
         let What::Accepted { device, message, .. } = said.is else { return false };
         let send = book.send_of(device.user.0, message.0, line);
-        send.is_some_and(|send| book.is_too_late(send.device.user, send.at, send.line))
+        send.is_some_and(|send| {
+            let user = send.device.user;
+            let mut waited = book.lines[send.line..line].iter();
+            book.is_too_late(user, send.at, send.line)
+                && !waited.any(|said| matches!(said.is, What::Granted { user: u } if *u == user))
+        })
     })
 }
 
