@@ -26,7 +26,6 @@ stores = 1
 partitions = 4
 [users]
 count = 20
-offline = 2
 conversations = { direct = 10, groups = 2, group_size = 4 }
 connect = { over = "300ms" }
 [load]
@@ -47,8 +46,10 @@ verdict = "valid"
 delivered_after_heal = "3s"
 no_stuck_session = "3s"
 recovers_within = "1500ms"
-pushed_within = "3s"
-may_be_idle = ["edits_converge", "recovers_to_baseline", "reply_after_parent"]
+may_be_idle = [
+    "edits_converge", "recovers_to_baseline", "reply_after_parent",
+    "away_member_is_pushed", "nobody_present_is_pushed",
+]
 "#;
 
 fn load(playground: &Playground) -> Child {

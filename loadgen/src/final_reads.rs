@@ -31,8 +31,19 @@ enum ReadError {
     Rest(#[from] RestError),
 }
 
+impl ReadError {
+    /// Whether the cluster did not answer in time.
+    const fn is_silence(&self) -> bool {
+        matches!(self, Self::Rest(error) if error.may_retry())
+    }
+}
+
 /// How long the cluster may go on working off what it has taken, after the load.
 const QUIET_PATIENCE: Duration = Duration::from_mins(1);
+/// Queues that have not become shorter for so long are not worked off any more.
+const STUCK: Duration = Duration::from_secs(20);
+/// So many conversations in a row without an answer end the final reads: each one took `PATIENCE`.
+const SILENCE: u32 = 2 * AT_ONCE;
 /// Between two looks at the queues.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
@@ -48,16 +59,18 @@ pub async fn final_reads(
 ) -> Vec<String> {
     let api = Api::new(machine.clone(), Arc::new(targets));
     let mut all = Vec::new();
-    if !is_quiet(&api).await {
+    let quiet = wait_for_quiet(&api).await;
+    if quiet != Quiet::Reached {
         all.push(format!("messages still wait in queues {QUIET_PATIENCE:?} after the load"));
     }
     let next = Arc::new(AtomicU32::new(1));
+    let silence = Arc::new(AtomicU32::new(0));
     let (doubt, mut doubts) = mpsc::channel(64);
     for _ in 0..AT_ONCE.min(plan.conversations()) {
         let (api, plan, recorder) = (api.clone(), plan.clone(), recorder.clone());
-        let (next, doubt) = (next.clone(), doubt.clone());
+        let (next, silence, doubt) = (next.clone(), silence.clone(), doubt.clone());
         machine.spawn("final reads", async move {
-            loop {
+            while silence.load(Ordering::Relaxed) < SILENCE {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 if number > plan.conversations() {
                     return;
@@ -67,6 +80,11 @@ pub async fn final_reads(
                     continue;
                 }
                 let failed = read_conversation(&api, recorder.as_ref(), conversation).await.err();
+                if failed.as_ref().is_some_and(ReadError::is_silence) {
+                    silence.fetch_add(1, Ordering::Relaxed);
+                } else {
+                    silence.store(0, Ordering::Relaxed);
+                }
                 if let Some(error) = failed
                     && doubt.send(format!("conversation {conversation}: {error}")).await.is_err()
                 {
@@ -79,9 +97,12 @@ pub async fn final_reads(
     while let Some(doubt) = doubts.recv().await {
         all.push(doubt);
     }
+    if silence.load(Ordering::Relaxed) >= SILENCE {
+        all.push("the final reads were given up: the cluster does not answer any more".to_owned());
+    }
     for (what, outcome) in [
         ("dead letters", read_dead_letters(&api, recorder.as_ref()).await),
-        ("queues", read_queues(&api, recorder.as_ref()).await),
+        ("queues", read_queues(&api, recorder.as_ref(), quiet).await),
         ("partitions", read_partitions(&api, recorder.as_ref()).await),
     ] {
         if let Err(error) = outcome {
@@ -91,22 +112,42 @@ pub async fn final_reads(
     all
 }
 
-/// Whether the queues of owners and notifiers run empty in time. An owner settles a message when its
-/// entry is stored and published, so an empty queue has nothing under way behind it; a notifier keeps a
+/// How far the queues of owners and notifiers have run empty. An owner settles a message when its entry
+/// is stored and published, so an empty queue has nothing under way behind it; a notifier keeps a
 /// notification for as long as it is undecided whether its member is away.
-async fn is_quiet(api: &Api) -> bool {
-    let deadline = Instant::now() + QUIET_PATIENCE;
-    while Instant::now() < deadline {
-        let Ok(queues) = api.queues(PATIENCE).await else { return false };
-        let is_worked_off =
-            |name: &str| name.starts_with("inbound-") || name.starts_with("notify-");
-        let waits = |queue: &QueueDepth| is_worked_off(&queue.queue) && queue.messages > 0;
-        if !queues.iter().any(waits) {
-            return true;
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Quiet {
+    /// They are empty.
+    Reached,
+    /// They are not, but work goes on, as far as can be seen: how much is left says nothing.
+    Approached,
+    /// Nothing is worked off any more.
+    Stuck,
+}
+
+async fn wait_for_quiet(api: &Api) -> Quiet {
+    let began = Instant::now();
+    let (mut least, mut least_at) = (u64::MAX, began);
+    loop {
+        let Ok(queues) = api.queues(PATIENCE).await else { return Quiet::Approached };
+        let waiting =
+            queues.iter().filter(|queue| is_worked_off(queue)).map(|queue| queue.messages);
+        let waiting: u64 = waiting.sum();
+        if waiting == 0 {
+            return Quiet::Reached;
+        }
+        if waiting < least {
+            (least, least_at) = (waiting, Instant::now());
+        }
+        if began.elapsed() >= QUIET_PATIENCE {
+            return if least_at.elapsed() < STUCK { Quiet::Approached } else { Quiet::Stuck };
         }
         sleep(LOOK_AGAIN).await;
     }
-    false
+}
+
+fn is_worked_off(queue: &QueueDepth) -> bool {
+    ["inbound-", "notify-"].iter().any(|kind| queue.queue.starts_with(kind))
 }
 
 async fn read_conversation(
@@ -179,8 +220,11 @@ async fn read_dead_letters(api: &Api, recorder: &dyn Recorder) -> Result<(), Res
     }
 }
 
-async fn read_queues(api: &Api, recorder: &dyn Recorder) -> Result<(), RestError> {
+async fn read_queues(api: &Api, recorder: &dyn Recorder, quiet: Quiet) -> Result<(), RestError> {
     for queue in api.queues(PATIENCE).await? {
+        if quiet == Quiet::Approached && is_worked_off(&queue) {
+            continue;
+        }
         let name = queue.queue.into();
         recorder.record(What::InFlight { queue: name, messages: queue.messages });
     }

@@ -36,6 +36,10 @@ fn meaning(limit: &str) -> (&'static str, &'static str) {
             "operations were invoked more than 100 ms after their time",
             "lower the rate, or give the generator more processors",
         ),
+        "judging" => (
+            "events waited for the judge, and the users with them",
+            "lower the rate, or give the generator more processors",
+        ),
         "lag" => (
             "its own tasks waited for a processor for longer than a tenth of the shortest deadline",
             "let fewer users connect, lower the rate, or give the generator more processors",

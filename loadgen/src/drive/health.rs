@@ -29,6 +29,10 @@ pub async fn until_hopeless(limits: &Limits, journal: &Journal, plan: &Plan) -> 
             limits.tell(journal, false);
         }
         note_lateness(limits, journal, plan.operations());
+        let waited = journal.counts().waited.load(Ordering::Relaxed);
+        if waited > 0 {
+            limits.raise("judging", waited);
+        }
         if supply::memory_is_gone() {
             limits.add("memory", 1);
             return "the memory of the generator's machine ran out".to_owned();

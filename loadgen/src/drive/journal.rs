@@ -50,6 +50,16 @@ pub struct Counts {
     /// Of these, recorded later than their schedule wanted it by more than `LATE`: a device invokes
     /// them whether or not it is connected, so that only the generator delays them.
     pub late: AtomicU64,
+    /// Events that had to wait, since the sink did not keep up.
+    pub waited: AtomicU64,
+}
+
+impl Counts {
+    /// Sessions that are open.
+    pub fn connected(&self) -> u64 {
+        let closed = self.closed.load(Ordering::Relaxed);
+        self.opened.load(Ordering::Relaxed).saturating_sub(closed)
+    }
 }
 
 #[derive(Default)]
@@ -140,10 +150,12 @@ impl Recorder for Journal {
             What::Closed { .. } => self.counts.closed.fetch_add(1, Ordering::Relaxed),
             _ => 0,
         };
-        let mut line = entered(
-            self.emptied
-                .wait_while(self.line(), |line| line.events.len() >= WAITING_MAX && !line.closed),
-        );
+        let is_full = |line: &mut Line| line.events.len() >= WAITING_MAX && !line.closed;
+        let mut line = self.line();
+        if is_full(&mut line) {
+            self.counts.waited.fetch_add(1, Ordering::Relaxed);
+            line = entered(self.emptied.wait_while(line, is_full));
+        }
         if line.closed || line.stopped && !is_of_the_run(&what) {
             return;
         }

@@ -197,6 +197,12 @@ impl Story {
         self.enter(Phase::WarmUp);
         *crews = self.crews(&targets);
         self.warm_up().await;
+        let (connected, planned) = (self.journal.counts().connected(), self.plan.sessions());
+        if connected < planned {
+            let told =
+                format!("{connected} of {planned} sessions were connected when the load began");
+            self.ended.notes.push(told);
+        }
         self.load(cluster.as_mut()).await?;
         self.enter(Phase::Heal);
         sleep(self.run.scenario.phases.heal).await;
