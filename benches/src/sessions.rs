@@ -68,7 +68,9 @@ impl Sessions {
     /// what a session costs.
     pub async fn grant(&self, users: RangeInclusive<u64>) -> anyhow::Result<()> {
         stream::iter(users)
-            .map(|user| self.api.tokens().of_user(UserId(user), false, &self.gateway))
+            .map(|user| {
+                self.api.tokens().of_device(UserId(user), DeviceId(1), false, &self.gateway)
+            })
             .buffer_unordered(AT_ONCE)
             .try_for_each(|_| std::future::ready(Ok(())))
             .await
@@ -105,7 +107,7 @@ impl Sessions {
     }
 
     async fn open_one(&self, user: UserId) -> anyhow::Result<AbortHandle> {
-        let token = self.api.tokens().of_user(user, false, &self.gateway).await?;
+        let token = self.api.tokens().of_device(user, DeviceId(1), false, &self.gateway).await?;
         let mut wire = self.carrier.open(&self.gateway).await?;
         wire.send(&ClientFrame::Hello(Hello {
             token: token.to_string(),
