@@ -194,7 +194,8 @@ impl Hub {
             return;
         }
         self.counts.repairs += 1;
-        let query = RangeQuery { conversation, user: None, after, limit: limits::MAX_PAGE };
+        let query =
+            RangeQuery { conversation, user: None, after, limit: self.config.limits.repair_page };
         let purpose = RangePurpose::Repair;
         self.calls.push_back(Call::Range(RangeCall { query, purpose }));
     }
@@ -282,12 +283,12 @@ impl Hub {
         let (request, conversation) = (asked.request, asked.query.conversation);
         match page {
             Ok(RangePage { mut entries, first, head }) => {
-                // Half of a queue, in bytes of text.
-                let most = self.config.limits.session_queue_bytes / 2;
+                // All the pages that it may ask for at a time take half of its queue, in bytes of text.
+                let most = self.config.limits.session_queue_bytes / (2 * usize::from(REQUESTS));
                 let mut bytes = 0;
-                let fitting = entries.iter().take_while(|entry| {
+                let fitting = entries.iter().enumerate().take_while(|(index, entry)| {
                     bytes += entry.content.body_bytes();
-                    bytes <= most
+                    *index == 0 || bytes <= most
                 });
                 let fitting = fitting.count();
                 entries.truncate(fitting);

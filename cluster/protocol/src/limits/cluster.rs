@@ -61,9 +61,9 @@ limits!(
         /// Sessions
         sessions: usize = 1_000_000, 1_000;
         /// Frames waiting for one session before it counts as slow
-        session_queue_frames: usize = 4_096, 128;
+        session_queue_frames: usize = 4_096, 64;
         /// Bytes waiting for one session before it counts as slow
-        session_queue_bytes: usize = 1024 * 1024, 256 * 1024;
+        session_queue_bytes: usize = 1024 * 1024, 128 * 1024;
         /// Sends, edits and deletions per second and user
         rate_per_second: u32 = 50, 50;
         /// As many of them may come at once
@@ -76,9 +76,12 @@ limits!(
         /// nothing back
         answered: usize = 64, 16;
         /// Entries of a stream that are kept for sessions which are about to catch up
-        recent_entries: usize = 256, 4;
+        recent_entries: usize = 256, 2;
         /// Entries of a stream that are kept behind a gap
-        pending_entries: usize = 256, 4;
+        pending_entries: usize = 256, 2;
+        /// Entries in one page that fills a gap of a stream; all of them go to the sessions at once, so
+        /// it must be well below their queues
+        repair_page: u32 = super::MAX_PAGE, 8;
         /// Entries in one page for a session that catches up
         catch_up_page: u32 = 100, 4;
         /// Pages for one session under way at a time
@@ -138,7 +141,7 @@ limits!(
         /// Batches of an owner whose publications may be unconfirmed at a time
         owner_window: usize = 8, 2;
         /// Commands in one group commit
-        group_commit: usize = 1_024, 4;
+        group_commit: usize = 1_024, 8;
         /// Groups of the log after which a checkpoint is due: a restart then has little to read again,
         /// whatever the size of the groups
         checkpoint_groups: u64 = 256, 16;

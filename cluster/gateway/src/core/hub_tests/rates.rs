@@ -8,7 +8,10 @@ use ports::broker::PublishError;
 use protocol::codec::DecodeError;
 use protocol::frames::client::{Backlog, Nonce, Typing};
 use protocol::frames::server::ErrorCode;
-use protocol::{ClientFrame, CloseCode, RejectReason, Sequence, ServerFrame, limits};
+use protocol::{
+    ClientFrame, ClientMessageId, CloseCode, Content, RejectReason, Sequence, ServerFrame, UserId,
+    limits,
+};
 
 #[test]
 fn a_user_beyond_the_rate_is_refused_and_order_is_kept() {
@@ -167,4 +170,28 @@ fn an_answer_ends_what_a_refused_copy_holds_back() {
     bench.send(&client, 2);
     bench.work();
     assert_eq!(client.entries(), [4]);
+}
+
+#[test]
+fn all_pages_that_may_be_asked_for_have_room() {
+    let mut bench = Bench::new(config(1_000));
+    bench.hub.config.limits.session_queue_bytes = 128 * 1024;
+    for message in 1..=4 {
+        let body = "x".repeat(limits::MAX_BODY_BYTES);
+        let content = Content::Message { body, reply_to: None };
+        bench.world.append(CONVERSATION, UserId(2), ClientMessageId(message), content);
+    }
+    let client = bench.connect(1);
+    client.hear();
+    for request in 1..=4 {
+        bench.say(&client, backlog(request, 200));
+    }
+    bench.work();
+    let (frames, closed) = client.hear();
+    let pages = frames.iter().filter_map(|frame| match frame {
+        ServerFrame::Page(page) => Some(page.entries.len()),
+        _ => None,
+    });
+    assert!(pages.clone().all(|entries| entries > 0));
+    assert_eq!((pages.count(), closed), (4, None));
 }
