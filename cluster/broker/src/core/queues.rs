@@ -75,12 +75,14 @@ impl Queues {
         }
         let proposed = self.proposed.entry(to.queue).or_default();
         let limits = self.rules.limits;
-        let (held, most) = match to.queue {
-            Name::Dead => (self.letters.len(), limits.dead_letters),
-            queue => {
-                let held = self.by_name.get(&queue).map_or(0, Queue::len);
-                (held, limits.durable_queue_messages)
-            }
+        let most = match to.queue {
+            Name::Dead => limits.dead_letters,
+            Name::Notify(_) => limits.notify_queue_messages,
+            _ => limits.durable_queue_messages,
+        };
+        let held = match to.queue {
+            Name::Dead => self.letters.len(),
+            queue => self.by_name.get(&queue).map_or(0, Queue::len),
         };
         let bytes = self.usage.live() + self.proposed_bytes;
         if held + *proposed >= most || bytes >= limits.durable_bytes {

@@ -8,12 +8,14 @@ use protocol::limits::BrokerLimits;
 pub fn report(hub: &Hub) {
     let mut deepest_durable = 0;
     let mut deepest_gateway = 0;
+    let mut deepest_notify = 0;
     let (mut unsettled, mut window) = (0, 0);
     let (limits, letters, log_bytes) = hub.read(|queues| {
         for (name, queue) in queues.each() {
             match name {
                 // The limit of a gateway queue counts what waits.
                 Queue::Gateway(..) => deepest_gateway = queue.ready().max(deepest_gateway),
+                Queue::Notify(_) => deepest_notify = queue.len().max(deepest_notify),
                 _ => deepest_durable = queue.len().max(deepest_durable),
             }
             unsettled += queue.unsettled();
@@ -25,6 +27,7 @@ pub fn report(hub: &Hub) {
     let gauge =
         |name, value: usize, limit: usize| telemetry.gauge(name, value as u64, limit as u64);
     gauge("broker_queue_messages", deepest_durable, limits.durable_queue_messages);
+    gauge("broker_notify_queue_messages", deepest_notify, limits.notify_queue_messages);
     gauge("broker_gateway_queue_messages", deepest_gateway, limits.gateway_queue_messages);
     gauge("broker_unsettled_messages", unsettled, window);
     gauge("broker_dead_letters", letters, limits.dead_letters);

@@ -119,8 +119,11 @@ limits!(
         segment_bytes: u64 = 16 * 1024 * 1024, 16 * 1024;
         /// Messages waiting in one durable queue before publishers are told to wait
         durable_queue_messages: usize = 1_000_000, 64;
+        /// Notifications in one queue before the stores are told to wait: a notifier holds on to those
+        /// whose users may come back, so it must hold some seconds of them
+        notify_queue_messages: usize = 1_000_000, 8_192;
         /// Bytes of all durable messages (they are in memory too) before publishers are told to wait
-        durable_bytes: u64 = 2 * 1024 * 1024 * 1024, 512 * 1024;
+        durable_bytes: u64 = 2 * 1024 * 1024 * 1024, 4 * 1024 * 1024;
         /// Messages waiting in one gateway's queue before it overflows (the gateway then repairs from
         /// the store)
         gateway_queue_messages: usize = 65_536, 16;
