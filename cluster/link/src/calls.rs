@@ -35,7 +35,8 @@ impl<Answer> Calls<Answer> {
         let mut open = self.lock();
         let number = open.next;
         open.next += 1;
-        open.waiting.insert(number, sender);
+        let other = open.waiting.insert(number, sender);
+        assert!(other.is_none(), "two calls of the number {number}");
         (number, receiver)
     }
 

@@ -92,6 +92,12 @@ impl Log {
             chain = frame::write(&mut self.buffer, record, chain);
         }
         let bytes = self.buffer.len() as u64;
+        let (number, length) = (segment.number, segment.length);
+        debug_assert!(
+            segment.file.len().map_or(true, |on_disk| on_disk == length),
+            "segment {number} has {length} valid bytes, and its file {:?}",
+            segment.file.len()
+        );
         // Damaged until proven otherwise: an error anywhere below leaves the mark.
         segment.damaged = true;
         segment.file.write_at(segment.length, &self.buffer)?;
@@ -127,6 +133,8 @@ impl Log {
     pub fn remove_through(&mut self, through: u32) -> io::Result<()> {
         self.given_up = self.given_up.max(through);
         while let Some(oldest) = self.closed.first().copied().filter(|n| *n <= self.given_up) {
+            let current = self.current.as_ref().map(|segment| segment.number);
+            assert_ne!(Some(oldest), current, "the segment that is written to is closed");
             self.options.disk.remove(&self.options.format.file_name(oldest))?;
             self.options.disk.sync_dir()?;
             self.closed.remove(&oldest);
@@ -149,7 +157,9 @@ impl Log {
             if self.options.fsync {
                 segment.file.sync_data()?;
             }
-            self.closed.insert(segment.number);
+            let (number, last) = (segment.number, self.closed.last().copied());
+            assert!(last < Some(number), "segment {number} is closed after segment {last:?}");
+            self.closed.insert(number);
             self.current = None;
         }
         self.begin_segment()

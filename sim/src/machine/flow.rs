@@ -44,7 +44,10 @@ impl Flow {
 
     /// Bytes were written.
     pub fn wrote(&self, bytes: usize) {
-        self.lock().written += bytes as u64;
+        let mut state = self.lock();
+        state.written += bytes as u64;
+        let (open, unread) = (!state.reader_is_gone, state.written - state.read);
+        assert!(!open || unread <= WINDOW, "{unread} bytes are under way, {WINDOW} may be");
     }
 
     /// The receiver's end is closed: a waiting writer finds out.

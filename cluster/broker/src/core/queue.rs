@@ -76,6 +76,8 @@ impl Queue {
         message.position = self.next_position;
         self.next_position += 1;
         self.ready_bytes += message.weight();
+        let (last, next) = (self.fresh.back().map(|last| last.position), message.position);
+        assert!(last < Some(next), "position {next} is behind {last:?}");
         self.fresh.push_back(message);
     }
 
@@ -155,6 +157,9 @@ impl Queue {
             consumer.unsettled.insert(tag, message);
         }
         self.ready_bytes -= bytes;
+        let (held, window) = (consumer.unsettled.len(), consumer.prefetch);
+        assert!(held <= window, "{held} messages in a window of {window}");
+        debug_assert_eq!(self.ready_bytes, self.counted_bytes());
         Some(deliveries)
     }
 
@@ -211,7 +216,18 @@ impl Queue {
 
     fn put_back(&mut self, message: Message) {
         self.ready_bytes += message.weight();
-        self.returned.insert(message.position, message);
+        let (back, fresh) = (message.position, self.fresh.front().map(|next| next.position));
+        assert!(fresh.is_none_or(|fresh| back < fresh), "{back} comes back, behind {fresh:?}");
+        let other = self.returned.insert(back, message).map(|other| other.id);
+        assert_eq!(other, None, "two messages at position {back}");
+    }
+
+    /// What `ready_bytes` should be: exactly while that is soon done, else what it is.
+    fn counted_bytes(&self) -> u64 {
+        if self.ready() > 256 {
+            return self.ready_bytes;
+        }
+        self.returned.values().chain(&self.fresh).map(Message::weight).sum()
     }
 
     /// Time has passed: what is due goes to the end.

@@ -49,6 +49,11 @@ impl Usage {
     /// It does not any more.
     pub fn remove(&mut self, segment: u32, weight: u64) {
         if let Some(account) = self.segments.get_mut(&segment) {
+            let (live, total) = (account.live, self.live);
+            assert!(
+                weight <= live && live <= total,
+                "segment {segment} gives up {weight} of {live} live bytes, of {total} in all"
+            );
             account.live -= weight;
             self.live -= weight;
         }

@@ -62,6 +62,7 @@ impl Cursors {
             Ok(at) => self.shown[at].1 = sequence,
             Err(at) => self.shown.insert(at, (conversation, sequence)),
         }
+        debug_assert!(self.shown.is_sorted_by_key(|&(id, _)| id), "{:?}", self.shown);
         Verdict::Show
     }
 

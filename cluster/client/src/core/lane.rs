@@ -77,6 +77,10 @@ impl Lane {
 
     /// Sends what may be sent now.
     pub fn fill(&mut self, now_ms: u64, settings: &Settings, out: &mut Vec<Output>) {
+        let (in_flight, waiting) = (self.in_flight as usize, self.queue.len());
+        assert!(in_flight <= waiting, "{in_flight} of {waiting} actions are on the wire");
+        let (window, widest) = (self.window, settings.window);
+        assert!((1..=widest).contains(&window), "a window of {window}, of at most {widest}");
         if now_ms < self.hold_until_ms {
             return;
         }

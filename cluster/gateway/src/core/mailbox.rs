@@ -148,6 +148,8 @@ impl Mailbox {
         }
         if let Some(frame) = queue.frames.pop_front() {
             queue.bytes -= frame.len();
+            let (frames, bytes) = (queue.frames.len(), queue.bytes);
+            assert!(frames > 0 || bytes == 0, "{bytes} bytes in an empty queue");
             return Taken::Frame(frame);
         }
         if queue.frames.capacity() > KEPT_CAPACITY {

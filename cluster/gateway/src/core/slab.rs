@@ -33,6 +33,8 @@ impl<T> Slab<T> {
         assert!((index as usize) < CAPACITY, "more than {CAPACITY} sessions");
         self.born += 1;
         let id = SessionId((self.born << INDEX_BITS) | u64::from(index));
+        let held = self.slots[index as usize].as_ref().map(|held| held.0);
+        assert_eq!(held, None, "slot {index} is free, and not empty");
         self.slots[index as usize] = Some(Box::new((id, value)));
         id
     }
@@ -54,6 +56,10 @@ impl<T> Slab<T> {
     /// Takes a value out.
     pub fn remove(&mut self, id: SessionId) -> Option<T> {
         self.get(id)?;
+        debug_assert!(
+            self.free.len() > 256 || !self.free.contains(&(slot(id) as u32)),
+            "the slot of {id} is taken and free"
+        );
         self.free.push(slot(id) as u32);
         self.slots[slot(id)].take().map(|held| held.1)
     }

@@ -286,6 +286,7 @@ impl Stream {
     fn hand_out(&mut self, entry: Entry, outlets: &mut Outlets, follow: &mut Vec<Follow>) {
         let sequence = entry.sequence;
         let before = self.live;
+        assert_eq!(before.map(Sequence::next), Some(sequence), "a stream goes on without a gap");
         self.live = Some(sequence);
         self.known = self.known.max(sequence);
         let leaver = self.rules.leaver(&entry);
@@ -394,8 +395,10 @@ fn give(
         follow.push(Follow::CatchUp { session: place.session });
         return false;
     }
+    let (at, next) = (place.at, entry.sequence);
+    assert_eq!(at.next(), next, "{} goes on from {at}", place.session);
     outlets.say(place.session, ServerFrame::Entry(entry.clone()));
-    place.at = entry.sequence;
+    place.at = next;
     if place.left == Some(place.at.next()) {
         follow.push(Follow::Left { session: place.session, at: place.at });
         return false;

@@ -68,12 +68,17 @@ impl Conversation {
 
     /// A user becomes a member; call `count_members` after the last one.
     pub fn join(&mut self, user: UserId, at: Sequence) {
-        self.intervals.entry(user).or_default().push(Interval { joined: at, left: None });
+        let intervals = self.intervals.entry(user).or_default();
+        let last = intervals.last().copied();
+        let left = last.map(|last| last.left.unwrap_or(Sequence(u64::MAX)));
+        debug_assert!(left < Some(at), "{user} joins at {at}, after {last:?}");
+        intervals.push(Interval { joined: at, left: None });
     }
 
     /// A member leaves: the interval that ended. Call `count_members` after the last one.
     pub fn leave(&mut self, user: UserId, at: Sequence) -> Option<Interval> {
         let last = self.intervals.get_mut(&user)?.last_mut().filter(|last| last.left.is_none())?;
+        debug_assert!(last.joined < at, "{user} leaves at {at}, after {last:?}");
         last.left = Some(at);
         Some(*last)
     }

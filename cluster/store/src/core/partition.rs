@@ -72,6 +72,8 @@ impl Partition {
         let mut step = Step { owned, choices, overlay, effects, at_ms: 0 };
         match command {
             Command::Acquire { epoch, owner } => {
+                let before = self.owned.epoch;
+                assert!(epoch >= before, "the epoch of a partition falls from {before} to {epoch}");
                 self.owned.epoch = epoch;
                 self.owned.owner = owner;
                 Ok(Outcome::Done)

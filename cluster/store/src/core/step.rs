@@ -65,7 +65,8 @@ impl Step<'_, '_> {
         conversation: &mut Conversation,
         draft: Draft,
     ) -> Arc<Entry> {
-        let sequence = conversation.row.head.next();
+        let (first, sequence) = (conversation.row.first, conversation.row.head.next());
+        debug_assert!(first <= sequence, "{id}: {sequence} is appended, and the first is {first}");
         conversation.row.head = sequence;
         let entry = Arc::new(Entry {
             conversation: id,
@@ -77,7 +78,8 @@ impl Step<'_, '_> {
             at_ms: self.at_ms,
             content: draft.content,
         });
-        self.overlay.batch.entries.insert((id, sequence), Arc::clone(&entry));
+        let other = self.overlay.batch.entries.insert((id, sequence), Arc::clone(&entry));
+        assert!(other.is_none(), "{id}: {entry:?} takes the place of {other:?}");
         self.save(id, conversation);
         entry
     }
