@@ -153,7 +153,7 @@ mod tests {
     use verify::history::What;
 
     /// The events of a run in which this happens to a host while the conversations are made.
-    fn run_in_which(breaks: &Host, panicked: Panicked) -> (Vec<What>, Ended) {
+    fn run_in_which(breaks: &Host, panicked: &Panicked) -> (Vec<What>, Ended) {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/safety/smoke.toml");
         let text = std::fs::read_to_string(file).unwrap();
         let scenario = scenarios::parse(&text, file, &[]).unwrap();
@@ -163,7 +163,7 @@ mod tests {
         let journal = Journal::new(scenario.users.count, sink);
         let (progress, _receiver) = mpsc::channel();
         panics::enter();
-        journal.broke(breaks, &panicked);
+        journal.broke(breaks, panicked);
         let ended = simulate(&scenario, 1, &journal, (Pulse::default(), None), &progress);
         let events = events.lock().unwrap().clone();
         (events, ended)
@@ -176,7 +176,8 @@ mod tests {
     #[test]
     fn a_run_ends_in_good_order_when_a_node_panics() {
         let node: Arc<str> = "store-1".into();
-        let (events, ended) = run_in_which(&Host { name: node.clone(), is_node: true }, panicked());
+        let (events, ended) =
+            run_in_which(&Host { name: node.clone(), is_node: true }, &panicked());
         assert_eq!(ended.doubts, [""; 0], "it is the cluster's fault");
         let told = What::NodePanicked {
             node: node.clone(),
@@ -193,7 +194,7 @@ mod tests {
     #[test]
     fn what_the_users_do_wrong_is_no_fault_of_the_cluster() {
         let users = Host { name: "clients-1".into(), is_node: false };
-        let (events, ended) = run_in_which(&users, panicked());
+        let (events, ended) = run_in_which(&users, &panicked());
         let [doubt] = &ended.doubts[..] else { panic!("{ended:?}") };
         assert!(doubt.starts_with("clients-1 panicked, which is a bug of Fracas"), "{doubt}");
         assert!(!events.iter().any(|event| matches!(event, What::NodePanicked { .. })));

@@ -3,7 +3,7 @@
 use crate::repository::root;
 use crate::{FRACAS, cargo_program, choices, say, tidy};
 use anyhow::Context;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -162,7 +162,7 @@ fn safety_scenarios() -> anyhow::Result<Vec<PathBuf>> {
         }
     }
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
-    paths.retain(|path| *path != PathBuf::from(SWARM));
+    paths.retain(|path| path != Path::new(SWARM));
     anyhow::ensure!(!paths.is_empty(), "there is no safety scenario");
     paths.sort();
     Ok(paths)

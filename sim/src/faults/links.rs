@@ -236,7 +236,7 @@ mod tests {
     fn board() -> (turmoil::Sim<'static>, LinkBoard) {
         let mut sim = turmoil::Builder::new().build();
         for host in ["a", "b"] {
-            sim.host(host, || std::future::pending());
+            sim.host(host, std::future::pending);
         }
         (sim, LinkBoard::new(Latency { max: ms(2), min: ms(1) }))
     }

@@ -39,7 +39,8 @@ pub fn episodes(random: &mut ChaCha8Rng, wanted: &RandomFaults, load: Duration) 
             }
             at = random.random_range(wanted.lead..=latest);
         }
-        let lasts = random.random_range(wanted.lasts_min..=wanted.lasts_max).min(load - at);
+        let lasts =
+            random.random_range(wanted.lasts_min..=wanted.lasts_max).min(load.saturating_sub(at));
         if let Some(kind) = kinds.choose(random).and_then(|word| draw(random, word, &wanted.roles))
         {
             faults.push(Fault { at, every: None, lasts, kind });

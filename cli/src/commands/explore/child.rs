@@ -160,7 +160,6 @@ impl Children {
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "a process with its two pipes, for `run` alone")]
     fn start(
         &self,
         path: &Path,
