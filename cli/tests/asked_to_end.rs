@@ -46,6 +46,7 @@ verdict = "valid"
 delivered_after_heal = "3s"
 no_stuck_session = "3s"
 recovers_within = "1500ms"
+pushed_within = "3s"
 may_be_idle = [
     "edits_converge", "recovers_to_baseline", "reply_after_parent",
     "away_member_is_pushed", "nobody_present_is_pushed",
