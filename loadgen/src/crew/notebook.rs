@@ -104,7 +104,8 @@ impl Notebook {
     }
 
     /// One of the own messages, to be edited; `forget` it when it is withdrawn. Those in a left
-    /// conversation are passed over, unless `stubborn`.
+    /// conversation are passed over, and forgotten is what is withdrawn, unless `stubborn`: somebody
+    /// edits what another device withdrew.
     pub fn own_message(
         &mut self,
         pick: u64,
@@ -118,7 +119,7 @@ impl Notebook {
             return None;
         }
         let (at, _) = fitting().nth((pick % count as u64) as usize)?;
-        if forget { self.own.remove(at) } else { self.own.get(at).copied() }
+        if forget && !stubborn { self.own.remove(at) } else { self.own.get(at).copied() }
     }
 }
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use protocol::Design;
 use scenarios::scenario::{
     Arrivals, ClusterShape, Expect, ExpectedOutcome, LoadPhase, Mix, NetworkShape, PhaseLengths,
-    Size, Users,
+    Size, Users, Vanishing,
 };
 use std::collections::BTreeSet;
 
@@ -190,4 +190,17 @@ fn neighbouring_seeds_plan_different_things() {
     };
     assert_ne!(first(1), first(2));
     assert_eq!(first(1), first(1));
+}
+
+#[test]
+fn the_last_users_who_connect_vanish() {
+    let mut scenario = scenario_of(10, 5, 1, 10.0);
+    scenario.users.offline = 3;
+    let after = Duration::from_secs(4);
+    scenario.load.vanishing = Some(Vanishing { users: 2, after });
+    let plan = Plan::new(&scenario, 1);
+    let vanish: Vec<u32> =
+        plan.users().filter(|user| plan.vanishes(UserId(u64::from(*user))).is_some()).collect();
+    assert_eq!(vanish, [6, 7]);
+    assert_eq!(plan.vanishes(UserId(7)), Some(after));
 }

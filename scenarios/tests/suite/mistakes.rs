@@ -122,6 +122,20 @@ fn values_must_fit_together() {
               15 | replication = 3
                  |               ^"#]],
     );
+    check_tail(
+        "vanishing = { users = 9, after = \"1s\" }\n",
+        &expect![[r#"
+            smoke.toml:10:23: load.vanishing.users: 9 of 10 users who are online: at least two must stay
+              10 | vanishing = { users = 9, after = "1s" }
+                 |                       ^"#]],
+    );
+    check_tail(
+        "vanishing = { users = 1, after = \"1s\" }\n[users.connect]\nby = \"trunk\"\n",
+        &expect![[r#"
+            smoke.toml:10:23: load.vanishing.users: a trunk lives and dies with all its sessions
+              10 | vanishing = { users = 1, after = "1s" }
+                 |                       ^"#]],
+    );
     check(
         &SMALL.replace("direct = 3", "direct = 46"),
         &expect![[r#"

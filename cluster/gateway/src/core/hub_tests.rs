@@ -1,8 +1,9 @@
 //! The hub's decisions one by one: slow sessions, design choices, tokens, time, drain; in `notices`,
-//! receipts and typing; in `rates`, what is too much.
+//! receipts and typing; in `rates`, what is too much; in `streams`, who gets what.
 
 mod notices;
 mod rates;
+mod streams;
 
 use super::calls::{Call, RangePurpose};
 use super::greeting::RETRY_MS;

@@ -275,3 +275,37 @@ async fn who_joins_before_a_replay_is_not_pushed_what_was_said_before() {
     assert_eq!(accepted(&world.broker.told(GATEWAY)), [(5, 3, 1)]);
     assert_eq!(pushes(&world), [] as [(u64, u64); 0]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn bad_choices_take_decisions_back() {
+    let forgotten = Design { refusal: design::Refusal::Forgotten, ..Design::default() };
+    let mut world = World::new(forgotten);
+    world.start().await;
+    let gateway = Gateway::new(&world).await;
+    gateway.create(&[1, 2]).await;
+    world.say(3, CONVERSATION, 5);
+    settle().await;
+    gateway.change(3, true).await;
+    world.say(3, CONVERSATION, 5);
+    settle().await;
+    let told = world.broker.told(GATEWAY);
+    assert_eq!(refused(&told), [(5, RejectReason::NotMember)]);
+    assert_eq!(accepted(&told), [(5, 4, 1)], "the copy, although the sender was refused");
+
+    let overwritten = Design {
+        deletion: design::Deletion::Overwritten,
+        epochs: design::Epochs::Clock,
+        ..Design::default()
+    };
+    let mut world = World::new(overwritten);
+    world.start().await;
+    let gateway = Gateway::new(&world).await;
+    gateway.create(&[1, 2]).await;
+    let target = Sequence(3);
+    world.say(1, CONVERSATION, 1);
+    world.send(1, CONVERSATION, 2, Action::Delete { target });
+    world.send(1, CONVERSATION, 3, Action::Edit { target, body: "back again".to_owned() });
+    settle().await;
+    let told = world.broker.told(GATEWAY);
+    assert_eq!(accepted(&told), [(1, 3, 1_000), (2, 4, 1_000), (3, 5, 1_000)]);
+}

@@ -1,0 +1,97 @@
+//! What the bad choices for streams give away, and what owners hear of those who go.
+
+use super::*;
+use ports::StoreEvent;
+use protocol::design::{Delivery, Design, Membership};
+use protocol::frames::client::Receipt;
+use protocol::store_calls::DetachItem;
+use protocol::{NodeNumber, Sequence};
+
+fn bench(design: Design) -> (Bench, Client) {
+    let mut bench = Bench::new(HubConfig { design, ..config(4_096) });
+    bench.connect(1);
+    let client = bench.connect(2);
+    client.hear();
+    (bench, client)
+}
+
+fn message(bench: &mut Bench, id: u64) {
+    let content = Content::Message { body: format!("message {id}"), reply_to: None };
+    bench.world.append(CONVERSATION, UserId(1), ClientMessageId(id), content);
+}
+
+#[test]
+fn a_lost_entry_is_repaired_unless_entries_are_handed_out_as_they_come() {
+    for (delivery, expected) in
+        [(Delivery::InOrder, &[3, 4, 5][..]), (Delivery::AtArrival, &[4, 5])]
+    {
+        let (mut bench, client) = bench(Design { delivery, ..Design::default() });
+        message(&mut bench, 1);
+        bench.world.queue.clear();
+        message(&mut bench, 2);
+        message(&mut bench, 3);
+        bench.pass(2_000);
+        assert_eq!(client.entries(), expected);
+    }
+}
+
+#[test]
+fn a_departure_ends_the_stream_unless_the_membership_is_cached() {
+    for (membership, expected) in [(Membership::Followed, &[][..]), (Membership::Cached, &[3, 4])] {
+        let (mut bench, client) = bench(Design { membership, ..Design::default() });
+        let content = Content::Leave { user: UserId(2) };
+        bench.world.append(CONVERSATION, UserId(2), ClientMessageId(0), content);
+        message(&mut bench, 1);
+        bench.pass(300);
+        assert_eq!(client.entries(), expected);
+    }
+}
+
+fn detached(bench: &mut Bench) -> Vec<DetachItem> {
+    let items = |call| match call {
+        Call::Detach(items) => items,
+        _ => Vec::new(),
+    };
+    bench.hub.take_calls().into_iter().flat_map(items).collect()
+}
+
+#[test]
+fn owners_hear_what_arrived_also_when_they_come_back() {
+    let (mut bench, client) = bench(Design::default());
+    message(&mut bench, 1);
+    message(&mut bench, 2);
+    bench.work();
+    let (delivered, read) = (Sequence(3), Sequence(0));
+    let receipt = Receipt { conversation: CONVERSATION, delivered, read };
+    bench.say(&client, ClientFrame::Receipt(receipt));
+    bench.work();
+    bench.hub.gone(bench.now(), client.id);
+    let gone =
+        DetachItem { conversation: CONVERSATION, user: UserId(2), arrived: Some(Sequence(3)) };
+    assert_eq!(detached(&mut bench), [gone]);
+    let back = StoreEvent::Back(NodeNumber(1));
+    bench.hub.store_event(bench.now(), back);
+    assert_eq!(detached(&mut bench), [gone], "it may not have heard of it");
+    bench.connect(2);
+    bench.hub.store_event(bench.now(), back);
+    assert_eq!(detached(&mut bench), []);
+}
+
+#[test]
+fn an_answered_ping_says_what_arrived() {
+    let mut bench = Bench::new(HubConfig { heartbeat_ms: 1_000, ..config(4_096) });
+    let client = bench.connect(2);
+    message(&mut bench, 1);
+    bench.pass(1_500);
+    message(&mut bench, 2);
+    bench.work();
+    let (frames, _) = client.hear();
+    let ping = frames.iter().find_map(|frame| match frame {
+        ServerFrame::Ping(nonce) => Some(*nonce),
+        _ => None,
+    });
+    bench.say(&client, ClientFrame::Pong(ping.expect("a silent session is pinged")));
+    bench.hub.gone(bench.now(), client.id);
+    let arrived: Vec<_> = detached(&mut bench).iter().map(|item| item.arrived).collect();
+    assert_eq!(arrived, [Some(Sequence(3))], "the message before the ping, not the one behind it");
+}
