@@ -229,8 +229,11 @@ impl Model {
         let devices = self.readers.iter().filter(|reader| reader.user == user);
         let shown = devices.filter_map(|reader| reader.cursors.get(&conversation).copied());
         let begun = self.world.begun.get(&(conversation, user)).copied();
-        let shown = shown.chain(begun).max().unwrap_or_default();
         let log = &self.world.logs[&conversation];
+        // Only the membership of now counts: an earlier one is over.
+        let Some(joined) = log.joined(user) else { return };
+        let before = Sequence(joined.0 - 1);
+        let shown = shown.chain(begun).max().unwrap_or_default().max(before);
         for sequence in shown.0 + 1..=arrived.0 {
             assert!(
                 sequence <= log.removed || !log.is_member(user, Sequence(sequence)),
