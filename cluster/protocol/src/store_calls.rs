@@ -15,6 +15,9 @@ pub struct AttachItem {
     pub after: Option<Sequence>,
     /// Whether this user wants presence and typing.
     pub presence: bool,
+    /// The attachment is made again: the user's streams on this gateway have everything up to here, and
+    /// go on from there.
+    pub goes_on: Option<Sequence>,
 }
 
 /// A user's stream on this gateway ends.

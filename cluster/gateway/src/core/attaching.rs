@@ -59,7 +59,7 @@ impl Hub {
         after: Option<Sequence>,
     ) {
         let Some(user) = self.outlets.sessions.get(id).map(|session| session.user) else { return };
-        let item = AttachItem { conversation, user, after, presence: false };
+        let item = AttachItem { conversation, user, after, presence: false, goes_on: None };
         self.wishes.push_back(AttachWish { item, session: Some(id) });
     }
 
@@ -109,12 +109,20 @@ impl Hub {
         {
             if pairs.insert((conversation, user)) {
                 let presence = self.wants_presence(user);
-                let item = AttachItem { conversation, user, after: None, presence };
+                let goes_on = self.goes_on(conversation, user);
+                let item = AttachItem { conversation, user, after: None, presence, goes_on };
                 cut.push(AttachWish { item, session: None });
             }
             // A fresh attachment in the same batch refreshes as well.
         }
         cut
+    }
+
+    /// Up to where every stream of a user has everything.
+    fn goes_on(&self, conversation: ConversationId, user: UserId) -> Option<Sequence> {
+        let places = self.streams.get(&conversation)?.places.iter();
+        let streaming = places.filter(|p| p.user == user && p.phase == Phase::Streaming);
+        streaming.map(|place| place.at).min()
     }
 
     fn wants_presence(&self, user: UserId) -> bool {

@@ -70,8 +70,8 @@ async fn an_owner_that_has_just_begun_takes_nobody_for_away() {
     pass(3_000).await;
     assert_eq!(pushes(&world), [(2, 3)], "it seemed to be away");
     assert!(gateway.is_undecided(2, 3).await);
-    gateway.attach(2, None).await;
-    assert_eq!(gateway.advice(2, 3).await, NEVER);
+    gateway.attach_again(2, None, Some(2)).await;
+    assert_eq!(gateway.advice(2, 3).await, NEVER, "its stream goes on, and will show it");
     pass(TAKEOVER_MS).await;
     assert_eq!(gateway.advice(1, 3).await, NOW);
 }

@@ -28,7 +28,9 @@ pub fn register(
         let item = asked
             .find(|item| (item.conversation, item.user) == (answered.conversation, answered.user));
         let (Some(item), Ok(at)) = (item, &answered.outcome) else { continue };
-        let begins = Begins { from: at.from, head: at.head, anew: item.after.is_none() };
+        let anew = item.after.is_none() && item.goes_on.is_none();
+        let from = item.goes_on.unwrap_or(at.from);
+        let begins = Begins { from, head: at.head, anew };
         let turn = attachments.attach(link, item.conversation, item.user, item.presence, begins);
         absences.came(item.conversation, item.user);
         tell(turn, attachments, whispers);

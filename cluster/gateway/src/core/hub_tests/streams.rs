@@ -95,3 +95,21 @@ fn an_answered_ping_says_what_arrived() {
     let arrived: Vec<_> = detached(&mut bench).iter().map(|item| item.arrived).collect();
     assert_eq!(arrived, [Some(Sequence(3))], "the message before the ping, not the one behind it");
 }
+
+#[test]
+fn an_attachment_that_is_made_again_says_where_its_streams_go_on() {
+    let (mut bench, _client) = bench(Design::default());
+    message(&mut bench, 1);
+    bench.work();
+    message(&mut bench, 2);
+    bench.world.queue.clear();
+    bench.hub.subscribed(bench.now());
+    let attach = |call| match call {
+        Call::Attach(call) => call.items(),
+        _ => Vec::new(),
+    };
+    let items: Vec<_> = bench.hub.take_calls().into_iter().flat_map(attach).collect();
+    let goes_on: Vec<_> = items.iter().map(|item| (item.user.0, item.goes_on)).collect();
+    let at = Some(Sequence(3));
+    assert_eq!(goes_on, [(1, at), (2, at)], "the message that was lost comes behind it");
+}
