@@ -21,6 +21,7 @@ pub mod limits;
 pub mod mailbox;
 mod notices;
 mod outlets;
+mod rules;
 mod sending;
 mod session;
 mod slab;

@@ -9,24 +9,12 @@
 use super::encoded::Encoded;
 use super::notices::MemberCursors;
 use super::outlets::Outlets;
-use protocol::design::{Delivery, Design, Membership};
+use super::rules::Rules;
+use protocol::design::Delivery;
 use protocol::frames::server::Attached;
 use protocol::limits::GatewayLimits;
 use protocol::{Content, ConversationId, Entry, Sequence, ServerFrame, SessionId, UserId};
 use std::collections::{BTreeMap, VecDeque};
-
-/// The design choices that a stream follows.
-#[derive(Clone, Copy, Debug)]
-pub struct Rules {
-    delivery: Delivery,
-    membership: Membership,
-}
-
-impl From<Design> for Rules {
-    fn from(Design { delivery, membership, .. }: Design) -> Self {
-        Self { delivery, membership }
-    }
-}
 
 /// A conversation on this gateway.
 #[derive(Debug)]
@@ -404,14 +392,4 @@ fn give(
         return false;
     }
     true
-}
-
-impl Rules {
-    /// Whose stream ends with this entry.
-    fn leaver(self, entry: &Entry) -> Option<UserId> {
-        match entry.content {
-            Content::Leave { user } if self.membership == Membership::Followed => Some(user),
-            _ => None,
-        }
-    }
 }

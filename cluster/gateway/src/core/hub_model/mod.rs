@@ -2,6 +2,7 @@
 //! session gets every entry of its memberships exactly once, in order, and nothing else; and when the
 //! surroundings work again, everybody gets everything.
 
+mod arrivals;
 mod reader;
 pub mod world;
 
@@ -11,9 +12,8 @@ use super::mailbox::Mailbox;
 use ports::{Claims, TokenError, TokenVerifier};
 use proptest::prelude::*;
 use protocol::codec::Codec;
-use protocol::frames::client::{Hello, Receipt, Send, plain_text};
+use protocol::frames::client::{Hello, Send, plain_text};
 use protocol::limits::GatewayLimits;
-use protocol::store_calls::DetachItem;
 use protocol::{
     ClientFrame, ClientMessageId, CloseCode, Content, ConversationId, Design, GatewayId,
     Incarnation, Sequence, UserId,
@@ -218,44 +218,6 @@ impl Model {
         self.world.calls.extend(calls);
         for item in std::mem::take(&mut self.world.detached) {
             self.check_detached(&item);
-        }
-    }
-
-    /// What is said to have arrived was shown on one of the user's devices, was there when one of them
-    /// began, or is not for the user.
-    fn check_detached(&self, item: &DetachItem) {
-        let DetachItem { conversation, user, arrived } = *item;
-        let Some(arrived) = arrived else { return };
-        let devices = self.readers.iter().filter(|reader| reader.user == user);
-        let shown = devices.filter_map(|reader| reader.cursors.get(&conversation).copied());
-        let begun = self.world.begun.get(&(conversation, user)).copied();
-        let log = &self.world.logs[&conversation];
-        // Only the membership of now counts: an earlier one is over.
-        let Some(joined) = log.joined(user) else { return };
-        let before = Sequence(joined.0 - 1);
-        let shown = shown.chain(begun).max().unwrap_or_default().max(before);
-        for sequence in shown.0 + 1..=arrived.0 {
-            assert!(
-                sequence <= log.removed || !log.is_member(user, Sequence(sequence)),
-                "{user:?} was shown {shown:?} of {conversation:?}, said to have got {arrived:?}"
-            );
-        }
-    }
-
-    fn pong(&mut self, index: usize) {
-        let reader = &mut self.readers[index];
-        let Some((id, _)) = reader.session else { return };
-        for nonce in std::mem::take(&mut reader.pings) {
-            self.hub.frame(self.now(), id, ClientFrame::Pong(nonce));
-        }
-    }
-
-    fn report(&mut self, index: usize) {
-        let reader = &self.readers[index];
-        let Some((id, _)) = reader.session else { return };
-        for (conversation, at) in reader.streams.clone() {
-            let receipt = Receipt { conversation, delivered: at, read: at };
-            self.hub.frame(self.now(), id, ClientFrame::Receipt(receipt));
         }
     }
 

@@ -9,21 +9,14 @@ use ports::broker::{
     BrokerUnavailable, Confirms, DeadLetter, Publication, SubscribeError, SubscribeOptions,
     SubscriptionLost,
 };
-use ports::{
-    BoxFuture, Broker, CallError, Conversations, Delivery, Queue, Settlement, Shutdown, StoreEvent,
-    Subscription,
-};
-use protocol::store_calls::{
-    AttachItem, AttachedItem, ChangeMember, ConversationInfo, CreateConversation, DetachItem,
-    PartitionStatus, PushAdvice, PushRef, RangePage, RangeQuery, ReceiptItem, UserConversation,
-};
-use protocol::{ConversationId, Epoch, GatewayId, Incarnation, Sequence, UserId, limits};
+use ports::{BoxFuture, Broker, Delivery, Queue, Settlement, Shutdown, Subscription};
+use protocol::{Epoch, limits};
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::future::ready;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
 /// A message of the queue.
@@ -255,75 +248,6 @@ impl Broker for FakeBroker {
     }
     fn depths(&self) -> BoxFuture<'static, Result<Vec<(Queue, u64)>, BrokerUnavailable>> {
         unreachable!("a notifier does not read depths")
-    }
-}
-
-/// Owners that say what they are told to, and by default that everybody is away.
-#[derive(Default)]
-pub struct FakeOwners {
-    /// What is said of a user; `None`: nothing.
-    pub by_user: Mutex<BTreeMap<u64, Option<PushAdvice>>>,
-    /// How often they were asked.
-    pub questions: Mutex<u64>,
-}
-
-impl Conversations for FakeOwners {
-    fn pushes(&self, pushes: Vec<PushRef>) -> BoxFuture<'static, Vec<(PushRef, PushAdvice)>> {
-        *self.questions.lock().unwrap() += 1;
-        let by_user = self.by_user.lock().unwrap().clone();
-        let advice = |push: &PushRef| *by_user.get(&push.user.0).unwrap_or(&Some(PushAdvice::Now));
-        let said = pushes.into_iter().filter_map(|push| Some((push, advice(&push)?)));
-        Box::pin(ready(said.collect()))
-    }
-    fn announce(&self, _: GatewayId, _: Incarnation) -> mpsc::UnboundedReceiver<StoreEvent> {
-        unreachable!("a notifier is no gateway")
-    }
-    fn of_users(
-        &self,
-        _: Vec<UserId>,
-    ) -> BoxFuture<'static, Result<Vec<UserConversation>, CallError>> {
-        unreachable!("a notifier asks for pushes only")
-    }
-    fn attach(&self, _: Vec<AttachItem>) -> BoxFuture<'static, Vec<AttachedItem>> {
-        unreachable!("a notifier is no gateway")
-    }
-    fn detach(&self, _: Vec<DetachItem>) {
-        unreachable!("a notifier is no gateway")
-    }
-    fn range(&self, _: RangeQuery) -> BoxFuture<'static, Result<RangePage, CallError>> {
-        unreachable!("a notifier asks for pushes only")
-    }
-    fn info(
-        &self,
-        _: ConversationId,
-        _: Option<UserId>,
-    ) -> BoxFuture<'static, Result<ConversationInfo, CallError>> {
-        unreachable!("a notifier asks for pushes only")
-    }
-    fn create(
-        &self,
-        _: CreateConversation,
-    ) -> BoxFuture<'static, Result<ConversationInfo, CallError>> {
-        unreachable!("a notifier changes nothing")
-    }
-    fn change_member(&self, _: ChangeMember) -> BoxFuture<'static, Result<Sequence, CallError>> {
-        unreachable!("a notifier changes nothing")
-    }
-    fn receipts(&self, _: Vec<ReceiptItem>) {
-        unreachable!("a notifier changes nothing")
-    }
-    fn cursors(
-        &self,
-        _: ConversationId,
-        _: Option<UserId>,
-    ) -> BoxFuture<'static, Result<Vec<ReceiptItem>, CallError>> {
-        unreachable!("a notifier asks for pushes only")
-    }
-    fn typing(&self, _: ConversationId, _: UserId) {
-        unreachable!("a notifier is no gateway")
-    }
-    fn status(&self) -> BoxFuture<'static, Vec<PartitionStatus>> {
-        unreachable!("a notifier asks for pushes only")
     }
 }
 

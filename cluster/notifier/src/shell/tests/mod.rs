@@ -2,12 +2,14 @@
 
 mod advice;
 mod fakes;
+mod owners;
 
 use super::serve::{NotifierConfig, ServeError, serve};
 use crate::core::breaker::BreakerConfig;
 use bytes::Bytes;
-use fakes::{Answer, FakeBroker, FakeOwners, FakeProvider};
+use fakes::{Answer, FakeBroker, FakeProvider};
 use link::memory::Memory;
+use owners::FakeOwners;
 use ports::{Shutdown, ShutdownTrigger};
 use protocol::limits::NotifierLimits;
 use protocol::records::{self, PushJob};
