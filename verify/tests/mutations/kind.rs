@@ -1,0 +1,29 @@
+//! A kind of mutation: how a sound history is broken, and what must be said of it.
+
+use crate::case::Case;
+
+/// Breaks a history at a place that is drawn; `None`: it has no place for it.
+pub type Apply = fn(&mut Case<'_>) -> Option<()>;
+
+#[derive(Clone, Copy)]
+pub enum Fate {
+    /// This invariant must be violated.
+    Caught(&'static str),
+    /// Nothing may be violated, for this reason.
+    Allowed(&'static str),
+}
+
+#[derive(Clone, Copy)]
+pub struct Kind {
+    pub name: &'static str,
+    pub fate: Fate,
+    pub apply: Apply,
+}
+
+pub const fn caught(name: &'static str, invariant: &'static str, apply: Apply) -> Kind {
+    Kind { name, fate: Fate::Caught(invariant), apply }
+}
+
+pub const fn allowed(name: &'static str, reason: &'static str, apply: Apply) -> Kind {
+    Kind { name, fate: Fate::Allowed(reason), apply }
+}

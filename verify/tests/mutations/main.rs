@@ -1,0 +1,177 @@
+//! Sound histories are broken in every way that somebody thought of, at places that are drawn: the named
+//! invariant must be violated, or the reason why the mutation is allowed is told.
+//!
+//! `UPDATE_EXPECT=1 cargo test -p verify` writes `docs/mutations.md`. `MUTATION_PLACES=200` breaks
+//! each history at so many places.
+
+mod allowed;
+mod built;
+mod case;
+mod kind;
+mod members;
+mod reads;
+mod run;
+mod sends;
+mod sessions;
+mod shows;
+mod store;
+
+use case::{Case, Truth};
+use kind::{Fate, Kind};
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use verify::history::Reader;
+use verify::history::builder::History;
+use verify::{CATALOGUE, Judge, JudgeOptions, Judgement, Verdict};
+
+/// Kinds by what they break.
+const PARTS: [(&str, &[Kind]); 8] = [
+    ("The store", store::KINDS),
+    ("What devices show", shows::KINDS),
+    ("Sends and answers", sends::KINDS),
+    ("Sessions and streams", sessions::KINDS),
+    ("Reads and cursors", reads::KINDS),
+    ("Members and notifications", members::KINDS),
+    ("The run", run::KINDS),
+    ("Allowed", allowed::KINDS),
+];
+
+const RECORDED: &[u8] = include_bytes!("recorded.jsonl.gz");
+
+fn recorded() -> History {
+    let reader = Reader::new(RECORDED).expect("the recorded history has a header");
+    let header = reader.header().clone();
+    let events = reader.collect::<Result<_, _>>().expect("the recorded history can be read");
+    History { header, events }
+}
+
+fn truths() -> Vec<(&'static str, Truth)> {
+    vec![("built", Truth::new(built::history())), ("recorded", Truth::new(recorded()))]
+}
+
+fn judge(history: &History) -> Judgement {
+    let may_be_idle = CATALOGUE.iter().map(|claim| claim.name.to_owned()).collect();
+    let options = JudgeOptions { may_be_idle, evidence_max: 1 };
+    let mut judge = Judge::new(&history.header, options);
+    for event in &history.events {
+        judge.observe(event);
+    }
+    judge.finish()
+}
+
+fn violated(judgement: &Judgement) -> BTreeSet<&str> {
+    let found = judgement.findings.iter().filter(|finding| finding.violations > 0);
+    found.map(|finding| finding.invariant.as_str()).collect()
+}
+
+/// What is wrong with what was said of a broken history.
+fn objection(kind: &Kind, judgement: &Judgement) -> Option<String> {
+    let violated = violated(judgement);
+    match kind.fate {
+        Fate::Caught(invariant) => (!violated.contains(invariant))
+            .then(|| format!("{invariant} is not violated, but {violated:?}")),
+        Fate::Allowed(_) => (judgement.verdict == Verdict::Violated).then(|| {
+            let what: Vec<&str> = judgement
+                .findings
+                .iter()
+                .flat_map(|finding| finding.evidence.iter().map(|evidence| evidence.what.as_str()))
+                .collect();
+            format!("{violated:?} are violated: {what:?}")
+        }),
+    }
+}
+
+fn kinds() -> impl Iterator<Item = &'static Kind> {
+    PARTS.iter().flat_map(|(_, kinds)| kinds.iter())
+}
+
+#[test]
+fn the_sound_histories_are_sound() {
+    for (name, truth) in truths() {
+        let judgement = judge(&truth.sound);
+        assert_eq!(judgement.verdict, Verdict::Valid, "{name}: {judgement:#?}");
+    }
+}
+
+#[test]
+fn every_mutation_is_caught_by_the_named_invariant_or_allowed() {
+    let places =
+        std::env::var("MUTATION_PLACES").map_or(3, |places| places.parse().expect("a number"));
+    let only = std::env::var("MUTATION").unwrap_or_default();
+    let truths = truths();
+    let mut objections = Vec::new();
+    for kind in kinds().filter(|kind| kind.name.contains(&only)) {
+        let mut broken = 0;
+        for (history, truth) in &truths {
+            for seed in 0..places {
+                let mut case = Case::new(truth, seed);
+                if (kind.apply)(&mut case).is_none() {
+                    continue;
+                }
+                broken += 1;
+                if let Some(objection) = objection(kind, &judge(&case.history)) {
+                    objections.push(format!("{} ({history}, {seed}): {objection}", kind.name));
+                }
+            }
+        }
+        if broken == 0 {
+            objections.push(format!("{}: no history has a place for it", kind.name));
+        }
+    }
+    assert!(objections.is_empty(), "{} objections:\n{}", objections.len(), objections.join("\n"));
+}
+
+#[test]
+fn every_kind_has_a_name_of_its_own_and_every_claim_has_kinds() {
+    let names: BTreeSet<&str> = kinds().map(|kind| kind.name).collect();
+    assert_eq!(names.len(), kinds().count());
+    assert!(names.len() >= 100, "{}", names.len());
+    let caught: BTreeSet<&str> = kinds()
+        .filter_map(|kind| match kind.fate {
+            Fate::Caught(invariant) => Some(invariant),
+            Fate::Allowed(_) => None,
+        })
+        .collect();
+    let claims: BTreeSet<&str> = CATALOGUE.iter().map(|claim| claim.name).collect();
+    assert_eq!(caught, claims);
+}
+
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/mutations.md");
+
+#[test]
+fn the_page_lists_every_kind() {
+    let page = page();
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        std::fs::write(PAGE, page).expect("the page can be written");
+        return;
+    }
+    let found = std::fs::read_to_string(PAGE).expect("the page is there");
+    assert!(found == page, "{PAGE} is out of step: run UPDATE_EXPECT=1 cargo test -p verify");
+}
+
+fn page() -> String {
+    let count = kinds().count();
+    let mut page = format!(
+        "# Mutations\n\n<!-- Written by `UPDATE_EXPECT=1 cargo test -p verify`. -->\n\nSound histories, one \
+         recorded by `fracas run` and one built by hand, are broken in {count} ways, each at several places \
+         that are drawn anew for each seed (`verify/tests/mutations`, in CI). Of each broken history the \
+         named invariant of [invariants.md](invariants.md) must be violated, whatever else is; or nothing \
+         may be violated, for the reason that stands there.\n"
+    );
+    for (part, kinds) in PARTS.iter().filter(|(_, kinds)| !kinds.is_empty()) {
+        let last = if kinds.iter().all(|kind| matches!(kind.fate, Fate::Allowed(_))) {
+            "allowed because"
+        } else {
+            "caught by"
+        };
+        write!(page, "\n## {part}\n\n| mutation | {last} |\n| --- | --- |\n").expect("a string");
+        for kind in *kinds {
+            let fate = match kind.fate {
+                Fate::Caught(invariant) => format!("`{invariant}`"),
+                Fate::Allowed(reason) => reason.to_owned(),
+            };
+            writeln!(page, "| {} | {fate} |", kind.name).expect("a string");
+        }
+    }
+    page
+}

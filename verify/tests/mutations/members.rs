@@ -1,0 +1,319 @@
+//! Changes of membership, and notifications, are not what they should be.
+
+use crate::case::{Case, Place, is_message};
+use crate::kind::{Kind, caught};
+use protocol::{ConversationId, Sequence, UserId};
+use verify::history::event::{Device, Said, Seen, What};
+
+pub const KINDS: &[Kind] = &[
+    caught("a join is answered with another sequence", "accepted_message_survives", |case| {
+        let at = case.event(|is| matches!(is, What::MemberChanged { add: true, .. }))?;
+        move_change(case, at)
+    }),
+    caught("a departure is answered with another sequence", "accepted_message_survives", |case| {
+        let at = case.event(|is| matches!(is, What::MemberChanged { add: false, .. }))?;
+        move_change(case, at)
+    }),
+    caught("a join is answered as a departure", "accepted_message_survives", |case| {
+        let at = case.event(|is| matches!(is, What::MemberChanged { add: true, .. }))?;
+        if let What::MemberChanged { add, .. } = case.is(at) {
+            *add = false;
+        }
+        Some(())
+    }),
+    caught("a change is answered for another user", "accepted_message_survives", |case| {
+        let at = case.event(|is| matches!(is, What::MemberChanged { .. }))?;
+        if let What::MemberChanged { user, .. } = case.is(at) {
+            *user = UserId(user.0 % 4 + 1);
+        }
+        Some(())
+    }),
+    caught("a join happens that nobody asked for", "no_phantom_message", |case| {
+        unasked(case, true)
+    }),
+    caught("a departure happens that nobody asked for", "no_phantom_message", |case| {
+        unasked(case, false)
+    }),
+    caught("no notification is handed to the provider", "away_member_is_pushed", |case| {
+        missed(case)?;
+        case.retain(|_, is| !matches!(is, What::Pushed { .. }));
+        Some(())
+    }),
+    caught("a user who is away is not notified of a message", "away_member_is_pushed", |case| {
+        let (user, (c, q)) = missed(case)?;
+        case.retain(|_, is| {
+            !matches!(is, What::Pushed { user: u, conversation, sequence, .. }
+                if (*u, *conversation, *sequence) == (user, c, q))
+        });
+        Some(())
+    }),
+    caught("a user who is away is notified of nothing", "away_member_is_pushed", |case| {
+        let (user, _) = missed(case)?;
+        case.retain(|_, is| !matches!(is, What::Pushed { user: u, .. } if *u == user));
+        Some(())
+    }),
+    caught("the provider takes no notification", "away_member_is_pushed", |case| {
+        missed(case)?;
+        for event in &mut case.history.events {
+            if let What::Pushed { taken, .. } = &mut event.is {
+                *taken = false;
+            }
+        }
+        Some(())
+    }),
+    caught("a device swallows messages and nobody is notified", "away_member_is_pushed", |case| {
+        let pushed = case.truth.sound.header.deadlines;
+        let allowed = pushed.pushed_us.unwrap_or(pushed.stuck_us);
+        let all: Vec<(UserId, Place)> = case
+            .truth
+            .accepted
+            .iter()
+            .filter(|a| case.truth.stored.get(&a.place).is_some_and(is_message))
+            .filter(|a| case.truth.leaves(a.at, allowed + 1))
+            .flat_map(|a| case.truth.users().map(|user| (user, a.device.user, a.place)))
+            .filter(|(user, author, place)| user != author && case.truth.stays(*user, *place))
+            .map(|(user, _, place)| (user, place))
+            .collect();
+        let (user, (c, q)) = case.one_of(&all)?;
+        case.retain(|_, is| match is {
+            What::Shown { device, entry } | What::Read { device, entry, .. } => {
+                (device.user, entry.conversation, entry.sequence) != (user, c, q)
+            }
+            What::Pushed { user: u, conversation, sequence, .. } => {
+                (*u, *conversation, *sequence) != (user, c, q)
+            }
+            _ => true,
+        });
+        Some(())
+    }),
+    caught("a notification comes five times", "nobody_present_is_pushed", |case| {
+        let at = taken(case)?;
+        let again = case.truth.is(at).clone();
+        let faults = case.truth.all(|is| matches!(is, What::FaultBegan { .. })).len();
+        // As often as faults may have lost its answer, and four times more.
+        for _ in 0..4 + 5 * faults {
+            case.insert(at, again.clone());
+        }
+        Some(())
+    }),
+    caught("a notification comes again without a cause", "nobody_present_is_pushed", |case| {
+        let truth = case.truth;
+        let patience = truth.sound.header.deadlines.stuck_us;
+        let ended = truth.all(|is| matches!(is, What::FaultEnded { .. }));
+        let calm = ended.last().map_or(0, |at| truth.time(*at));
+        let at = case.event_at(|at, is| {
+            matches!(is, What::Pushed { taken: true, .. }) && truth.time(at) > calm + patience + 1
+        })?;
+        let again = case.truth.is(at).clone();
+        case.insert(at, again);
+        Some(())
+    }),
+    caught(
+        "a notification is about a message that there is not",
+        "nobody_present_is_pushed",
+        |case| {
+            let at = taken(case)?;
+            let What::Pushed { conversation, .. } = *case.truth.is(at) else { return None };
+            let beyond = case.truth.head(conversation) + 1 + case.draw(20);
+            change_push(case, at, |_, _, sequence, _| *sequence = Sequence(beyond))
+        },
+    ),
+    caught("a notification is about the beginning of time", "nobody_present_is_pushed", |case| {
+        let at = taken(case)?;
+        change_push(case, at, |_, _, sequence, _| *sequence = Sequence(0))
+    }),
+    caught("a notification is about a join", "nobody_present_is_pushed", |case| {
+        about(case, |entry| matches!(entry.said, Said::Join { .. } | Said::Leave { .. }))
+    }),
+    caught("a notification is about an edit", "nobody_present_is_pushed", |case| {
+        about(case, |entry| matches!(entry.said, Said::Edit { .. } | Said::Delete { .. }))
+    }),
+    caught("a stranger is notified", "nobody_present_is_pushed", |case| {
+        let at = taken(case)?;
+        let What::Pushed { conversation, sequence, .. } = *case.truth.is(at) else { return None };
+        let place = (conversation, sequence);
+        let strangers: Vec<UserId> =
+            case.truth.users().filter(|u| !case.truth.is_member(*u, place)).collect();
+        let user = case.one_of(&strangers)?;
+        insert_push(case, at, user, place, 9)
+    }),
+    caught(
+        "a user is notified of another conversation's message",
+        "nobody_present_is_pushed",
+        |case| {
+            let at = taken(case)?;
+            let What::Pushed { user, .. } = *case.truth.is(at) else { return None };
+            let others: Vec<ConversationId> = case
+                .truth
+                .conversations()
+                .filter(|c| case.truth.changes(user, *c).is_empty())
+                .collect();
+            let other = case.one_of(&others)?;
+            change_push(case, at, |_, conversation, sequence, _| {
+                (*conversation, *sequence) = (other, Sequence(1));
+            })
+        },
+    ),
+    caught("the author is notified", "nobody_present_is_pushed", |case| {
+        let at = taken(case)?;
+        let What::Pushed { conversation, sequence, .. } = *case.truth.is(at) else { return None };
+        let author = case.truth.stored.get(&(conversation, sequence))?.author;
+        change_push(case, at, |user, _, _, _| *user = author)
+    }),
+    caught("a user who has left is notified", "nobody_present_is_pushed", |case| {
+        let left: Vec<(UserId, Place)> = case
+            .truth
+            .stored
+            .iter()
+            .filter(|(_, entry)| is_message(entry))
+            .flat_map(|(place, _)| case.truth.users().map(|user| (user, *place)))
+            .filter(|(user, place)| {
+                let changes = case.truth.changes(*user, place.0);
+                let last = changes.iter().rfind(|(q, _)| *q <= place.1.0);
+                last.is_some_and(|(_, joined)| !joined)
+            })
+            .collect();
+        let (user, place) = case.one_of(&left)?;
+        let at = case.truth.accepted.iter().find(|a| a.place == place)?.at;
+        insert_push(case, at, user, place, 9)
+    }),
+    caught(
+        "somebody who has the stream all the time is notified",
+        "nobody_present_is_pushed",
+        |case| {
+            let (at, device, place) = present(case)?;
+            insert_push(case, at, device.user, place, 9)
+        },
+    ),
+    caught("a retry has another idempotency key", "nobody_present_is_pushed", |case| {
+        let at = taken(case)?;
+        let What::Pushed { user, conversation, sequence, key, .. } = *case.truth.is(at) else {
+            return None;
+        };
+        let retry = What::Pushed { user, conversation, sequence, key: key ^ 1, taken: false };
+        case.insert(at, retry);
+        Some(())
+    }),
+];
+
+/// A change is answered with the next sequence.
+fn move_change(case: &mut Case<'_>, at: usize) -> Option<()> {
+    if let What::MemberChanged { sequence, .. } = case.is(at) {
+        *sequence = Sequence(sequence.0 + 1);
+    }
+    Some(())
+}
+
+/// Nobody asked for a change that is seen.
+fn unasked(case: &mut Case<'_>, joins: bool) -> Option<()> {
+    let asked = |is: &What| matches!(is, What::MemberAsked { add, .. } if *add == joins);
+    let first = case.truth.all(|is| matches!(is, What::MemberAsked { .. })).first().copied()?;
+    let at = case.event_at(|at, is| at > first && asked(is))?;
+    let What::MemberAsked { conversation, user, .. } = *case.truth.is(at) else { return None };
+    case.retain(|_, is| {
+        !matches!(is, What::MemberAsked { conversation: c, user: u, add }
+            if (*c, *u, *add) == (conversation, user, joins))
+    });
+    Some(())
+}
+
+fn taken(case: &mut Case<'_>) -> Option<usize> {
+    case.event(|is| matches!(is, What::Pushed { taken: true, .. }))
+}
+
+/// A message of which a user was told by a notification, and not otherwise.
+fn missed(case: &mut Case<'_>) -> Option<(UserId, Place)> {
+    let truth = case.truth;
+    let deadlines = truth.sound.header.deadlines;
+    let allowed = deadlines.pushed_us.unwrap_or(deadlines.stuck_us);
+    let letters =
+        truth.all(|is| matches!(is, What::DeadLetter { queue, .. } if queue.starts_with("notify")));
+    let sees = |user: UserId, place: Place| {
+        truth.sound.events.iter().any(|event| match event.is {
+            What::Shown { device, entry } | What::Read { device, entry, .. } => {
+                device.user == user && (entry.conversation, entry.sequence) == place
+            }
+            _ => false,
+        })
+    };
+    let all: Vec<(UserId, Place)> = truth
+        .all(|is| matches!(is, What::Pushed { taken: true, .. }))
+        .into_iter()
+        .filter_map(|at| match *truth.is(at) {
+            What::Pushed { user, conversation, sequence, .. } => {
+                Some((user, (conversation, sequence)))
+            }
+            _ => None,
+        })
+        .filter(|(user, place)| {
+            let accepted = truth.accepted.iter().find(|a| a.place == *place);
+            truth.stays(*user, *place)
+                && !sees(*user, *place)
+                && accepted.is_some_and(|a| truth.leaves(a.at, allowed))
+        })
+        .collect();
+    if letters.is_empty() { case.one_of(&all) } else { None }
+}
+
+fn change_push(
+    case: &mut Case<'_>,
+    at: usize,
+    change: impl Fn(&mut UserId, &mut ConversationId, &mut Sequence, &mut u64),
+) -> Option<()> {
+    if let What::Pushed { user, conversation, sequence, key, .. } = case.is(at) {
+        change(user, conversation, sequence, key);
+    }
+    Some(())
+}
+
+fn insert_push(
+    case: &mut Case<'_>,
+    behind: usize,
+    user: UserId,
+    (conversation, sequence): Place,
+    key: u64,
+) -> Option<()> {
+    case.insert(behind, What::Pushed { user, conversation, sequence, key, taken: true });
+    Some(())
+}
+
+/// A member who is away is notified of an entry that is no message.
+fn about(case: &mut Case<'_>, wanted: impl Fn(&Seen) -> bool) -> Option<()> {
+    let at = taken(case)?;
+    let places: Vec<Place> =
+        case.truth.stored.iter().filter(|(_, e)| wanted(e)).map(|(place, _)| *place).collect();
+    let (conversation, sequence) = case.one_of(&places)?;
+    change_push(case, at, |_, c, s, _| (*c, *s) = (conversation, sequence))
+}
+
+/// A message that a device shows in a session that has had the stream since before it was sent: an event
+/// behind the showing, the device, the message.
+fn present(case: &mut Case<'_>) -> Option<(usize, Device, Place)> {
+    let truth = case.truth;
+    let mut all = Vec::new();
+    for a in &truth.accepted {
+        if !truth.stored.get(&a.place).is_some_and(is_message) {
+            continue;
+        }
+        for device in truth.devices.iter().filter(|d| d.user != a.device.user) {
+            let shown = truth.shown(*device, a.place.0);
+            let Some((shown, _)) = shown.iter().copied().find(|(_, q)| *q == a.place.1) else {
+                continue;
+            };
+            let began = (0..shown).rev().find(|n| match *truth.is(*n) {
+                What::Attached { device: d, conversation, .. } => {
+                    (d, conversation) == (*device, a.place.0)
+                }
+                What::Opened { device: d, .. } | What::Closed { device: d, .. } => d == *device,
+                _ => false,
+            });
+            let attached = began.filter(|n| {
+                matches!(truth.is(*n), What::Attached { .. }) && truth.time(*n) < truth.time(a.sent)
+            });
+            if attached.is_some() && shown > a.at {
+                all.push((shown, *device, a.place));
+            }
+        }
+    }
+    case.one_of(&all)
+}

@@ -1,0 +1,444 @@
+//! Sends, their answers and their order are not what they should be.
+
+use crate::case::{Acceptance, Case, Place, entry_mut, is_message};
+use crate::kind::{Kind, caught};
+use crate::shows::rewrite_message;
+use protocol::{
+    ClientMessageId, ConversationId, Epoch, NodeNumber, RejectReason, Sequence, UserId,
+};
+use verify::history::event::{Device, Said, Seen, What};
+
+pub const KINDS: &[Kind] = &[
+    caught("a send is never answered", "every_message_accounted", never_answered),
+    caught("a device waits for word of a send without end", "no_stuck_session", never_answered),
+    caught("no send of a device is answered any more", "every_message_accounted", |case| {
+        let a = waiting(case)?;
+        case.retain(|n, is| {
+            n < a.sent
+                || !matches!(is, What::Accepted { device, .. } | What::Rejected { device, .. }
+                    if *device == a.device)
+        });
+        Some(())
+    }),
+    caught(
+        "a third of the sends after the heal is never answered",
+        "every_message_accounted",
+        |case| {
+            let (_, heal) = (waiting(case)?, case.truth.heal);
+            let third = case.draw(3);
+            let lost = |n: usize, message: &ClientMessageId| n > heal && message.0 % 3 == third;
+            if !case
+                .truth
+                .accepted
+                .iter()
+                .any(|a| a.sent > heal && a.message % 3 == third && is_waiting(case, a))
+            {
+                return None;
+            }
+            case.retain(|n, is| {
+                !matches!(is, What::Accepted { message, .. } | What::Rejected { message, .. }
+                if lost(n, message))
+            });
+            Some(())
+        },
+    ),
+    caught("an answer names another sequence", "sequence_agrees_with_ack", |case| {
+        let at = accepted(case)?.at;
+        let by = case.draw(5) + 1;
+        if let What::Accepted { sequence, .. } = case.is(at) {
+            *sequence = Sequence(sequence.0 + by);
+        }
+        Some(())
+    }),
+    caught("a retry is told another sequence", "sequence_agrees_with_ack", |case| {
+        let at = accepted(case)?.at;
+        let mut again = case.is(at).clone();
+        if let What::Accepted { sequence, .. } = &mut again {
+            *sequence = Sequence(sequence.0 + 1);
+        }
+        case.insert(at, again);
+        Some(())
+    }),
+    caught("an answer names another conversation", "sequence_agrees_with_ack", |case| {
+        let at = accepted(case)?.at;
+        let conversations = u64::from(case.truth.sound.header.conversations);
+        if let What::Accepted { conversation, .. } = case.is(at) {
+            *conversation = ConversationId(conversation.0 % conversations + 1);
+        }
+        Some(())
+    }),
+    caught("two sends are told one sequence", "sequence_agrees_with_ack", |case| {
+        let (one, other) = pair(case, |_, _| true)?;
+        if let What::Accepted { sequence, .. } = case.is(other.at) {
+            *sequence = one.place.1;
+        }
+        Some(())
+    }),
+    caught("what nobody sent is accepted", "every_message_accounted", |case| {
+        let at = accepted(case)?.at;
+        let mut other = case.is(at).clone();
+        if let What::Accepted { message, .. } = &mut other {
+            *message = ClientMessageId(message.0 + 66_000_000);
+        }
+        case.insert(at, other);
+        Some(())
+    }),
+    caught("what was accepted is refused for good", "every_message_accounted", |case| {
+        let a = only_attempt(case)?;
+        let reason = RejectReason::BodySize;
+        refuse(case, a, a.at, reason)
+    }),
+    caught("what was refused for good is accepted", "every_message_accounted", |case| {
+        let a = only_attempt(case)?;
+        refuse(case, a, a.sent, RejectReason::BodySize)
+    }),
+    caught("what was refused for good appears", "no_phantom_message", |case| {
+        let a = only_attempt(case)?;
+        refuse(case, a, a.sent, RejectReason::NotMember)
+    }),
+    caught("a message appears that was never sent", "no_phantom_message", |case| {
+        let sent = accepted(case)?.sent;
+        case.remove(sent);
+        Some(())
+    }),
+    caught("a message is accepted that was never sent", "every_message_accounted", |case| {
+        let sent = accepted(case)?.sent;
+        case.remove(sent);
+        Some(())
+    }),
+    caught("a message appears before it is sent", "no_phantom_message", |case| {
+        let a = accepted(case)?;
+        let sees = |is: &What| matches!(is, What::Shown { entry, .. } if (entry.conversation, entry.sequence) == a.place);
+        let first = (a.sent..case.truth.judge).find(|n| sees(case.truth.is(*n)))?;
+        case.move_behind(a.sent, first);
+        Some(())
+    }),
+    caught("another text appears than was sent", "no_phantom_message", |case| {
+        let a = accepted(case)?;
+        if !case.truth.stored.get(&a.place).is_some_and(is_message) {
+            return None;
+        }
+        if let What::Sent { said: Said::Message { hash, .. }, .. } = case.is(a.sent) {
+            *hash ^= 3;
+        }
+        Some(())
+    }),
+    caught(
+        "a message appears in another conversation than it was sent to",
+        "no_phantom_message",
+        |case| {
+            let a = accepted(case)?;
+            let conversations = u64::from(case.truth.sound.header.conversations);
+            if let What::Sent { conversation, .. } = case.is(a.sent) {
+                *conversation = ConversationId(conversation.0 % conversations + 1);
+            }
+            Some(())
+        },
+    ),
+    caught(
+        "a message appears under another author than its sender",
+        "no_phantom_message",
+        |case| {
+            let a = accepted(case)?;
+            let other = UserId(a.device.user.0 % 4 + 1);
+            case.everywhere(a.place, |entry| entry.author = other);
+            Some(())
+        },
+    ),
+    caught("a later message of a device is sequenced first", "sender_order_kept", |case| {
+        let (one, other) = pair(case, |_, _| true)?;
+        exchange(case, one.place, other.place);
+        Some(())
+    }),
+    caught("a message is overtaken after a refusal for now", "sender_order_kept", |case| {
+        let (one, other) =
+            pair(case, |one, other| other.sent > one.sent && other.sent < one.at + 40)?;
+        exchange(case, one.place, other.place);
+        let (device, conversation) = (one.device, one.place.0);
+        let message = ClientMessageId(one.message);
+        let reason = RejectReason::Unavailable;
+        case.insert(one.sent, What::Rejected { device, conversation, message, reason });
+        case.insert(one.sent + 1, What::Resent { device, conversation, message });
+        Some(())
+    }),
+    caught("an answer names an older epoch than was seen", "one_owner_per_partition", |case| {
+        let at = accepted(case)?.at;
+        if let What::Accepted { epoch, .. } = case.is(at) {
+            *epoch = Epoch(0);
+        }
+        Some(())
+    }),
+    caught("an answer names another owner of the epoch", "one_owner_per_partition", |case| {
+        let at = accepted(case)?.at;
+        if let What::Accepted { owner, .. } = case.is(at) {
+            *owner = NodeNumber(owner.0 + 7);
+        }
+        Some(())
+    }),
+    caught("a dead letter is missing", "every_message_accounted", |case| {
+        let letter = case.event(|is| matches!(is, What::DeadLetter { author: Some(_), .. }))?;
+        let queues =
+            case.truth.all(|is| matches!(is, What::InFlight { queue, .. } if &**queue == "dead"));
+        for at in queues {
+            if let What::InFlight { messages, .. } = case.is(at) {
+                *messages -= 1;
+            }
+        }
+        case.remove(letter);
+        Some(())
+    }),
+    caught("a dead letter has no reason", "every_message_accounted", |case| {
+        let letter = case.event(|is| matches!(is, What::DeadLetter { .. }))?;
+        if let What::DeadLetter { reason, .. } = case.is(letter) {
+            *reason = " ".into();
+        }
+        Some(())
+    }),
+    caught("a durable queue is not empty at the end", "every_message_accounted", |case| {
+        let queue = format!("inbound.{}", case.draw(4)).into();
+        let (end, messages) = (case.truth.sound.events.len() - 2, case.draw(20) + 1);
+        case.insert(end, What::InFlight { queue, messages });
+        Some(())
+    }),
+    caught(
+        "a message is accepted from somebody who is no member",
+        "only_authorised_accepted",
+        |case| {
+            let a = accepted(case)?;
+            let strangers: Vec<Device> = case
+                .truth
+                .devices
+                .iter()
+                .filter(|d| !case.truth.is_member(d.user, a.place))
+                .copied()
+                .collect();
+            let stranger = case.one_of(&strangers)?;
+            give_to(case, a, stranger)
+        },
+    ),
+    caught("an edit is accepted from somebody else", "only_authorised_accepted", |case| {
+        let a = change_of_a_message(case)?;
+        let others: Vec<Device> = case
+            .truth
+            .devices
+            .iter()
+            .filter(|d| d.user != a.device.user && case.truth.is_member(d.user, a.place))
+            .copied()
+            .collect();
+        let other = case.one_of(&others)?;
+        give_to(case, a, other)
+    }),
+    caught("an edit changes what another user had written", "only_authorised_accepted", |case| {
+        let a = change_of_a_message(case)?;
+        let entry = case.truth.stored[&a.place];
+        let others: Vec<Sequence> = case
+            .truth
+            .stored
+            .iter()
+            .filter(|((c, q), e)| {
+                *c == a.place.0 && *q < a.place.1 && is_message(e) && e.author != entry.author
+            })
+            .map(|((_, q), _)| *q)
+            .collect();
+        let other = case.one_of(&others)?;
+        rewrite_message(case, &entry, |said| match said {
+            Said::Edit { target, .. } | Said::Delete { target } => *target = other,
+            _ => {}
+        })
+    }),
+    caught(
+        "a message is accepted long after its sender's tokens were revoked",
+        "only_authorised_accepted",
+        |case| {
+            let allowed = case.truth.sound.header.deadlines.revocation_us;
+            let calm = calm_since(case);
+            let late: Vec<Acceptance> = case
+                .truth
+                .accepted
+                .iter()
+                .filter(|a| case.truth.time(a.sent) > calm + allowed + 2)
+                .filter(|a| !is_granted(case, a.device.user))
+                .copied()
+                .collect();
+            let a = case.one_of(&late)?;
+            case.insert_at(calm, What::Revoked { user: a.device.user });
+            Some(())
+        },
+    ),
+    caught(
+        "a session goes on long after its user's tokens were revoked",
+        "only_authorised_accepted",
+        |case| {
+            let allowed = case.truth.sound.header.deadlines.revocation_us;
+            let calm = calm_since(case);
+            let users: Vec<UserId> = case.truth.users().filter(|u| !is_granted(case, *u)).collect();
+            let served: Vec<(UserId, u64)> = users
+                .into_iter()
+                .flat_map(|user| {
+                    let devices = case.truth.devices.iter().filter(move |d| d.user == user);
+                    devices.filter_map(move |d| Some((*d, user)))
+                })
+                .filter_map(|(device, user)| {
+                    let opened = case.truth.time(case.truth.last_session(device)?);
+                    let revoked = calm.max(opened + 1);
+                    let serves = case.truth.accepted.iter().any(|a| {
+                        case.truth.time(a.sent) > revoked + allowed + 1
+                            && case
+                                .truth
+                                .shown(device, a.place.0)
+                                .iter()
+                                .any(|(_, q)| *q == a.place.1)
+                    });
+                    serves.then_some((user, revoked))
+                })
+                .collect();
+            let (user, revoked) = case.one_of(&served)?;
+            case.insert_at(revoked, What::Revoked { user });
+            Some(())
+        },
+    ),
+];
+
+fn never_answered(case: &mut Case<'_>) -> Option<()> {
+    let a = waiting(case)?;
+    case.retain(|_, is| {
+        !matches!(is, What::Accepted { device, message, .. } | What::Rejected { device, message, .. }
+            if (*device, message.0) == (a.device, a.message))
+    });
+    Some(())
+}
+
+fn accepted(case: &mut Case<'_>) -> Option<Acceptance> {
+    let all = case.truth.accepted.clone();
+    case.one_of(&all)
+}
+
+/// Whether the device of a send has the time in which it must hear of it.
+fn is_waiting(case: &Case<'_>, a: &Acceptance) -> bool {
+    case.truth.is_expected(a.device.user) && case.truth.has_time(a.device, a.place.0, a.sent)
+}
+
+fn waiting(case: &mut Case<'_>) -> Option<Acceptance> {
+    let all: Vec<Acceptance> =
+        case.truth.accepted.iter().filter(|a| is_waiting(case, a)).copied().collect();
+    case.one_of(&all)
+}
+
+/// What was accepted at its only attempt, and refused by nobody.
+fn only_attempt(case: &mut Case<'_>) -> Option<Acceptance> {
+    let again = |a: &Acceptance| {
+        case.truth.sound.events.iter().any(|event| {
+            matches!(event.is, What::Resent { device, message, .. } | What::Rejected { device, message, .. }
+                if (device, message.0) == (a.device, a.message))
+        })
+    };
+    let all: Vec<Acceptance> = case.truth.accepted.iter().filter(|a| !again(a)).copied().collect();
+    case.one_of(&all)
+}
+
+fn refuse(case: &mut Case<'_>, a: Acceptance, behind: usize, reason: RejectReason) -> Option<()> {
+    let (device, conversation) = (a.device, a.place.0);
+    let message = ClientMessageId(a.message);
+    case.insert(behind, What::Rejected { device, conversation, message, reason });
+    Some(())
+}
+
+/// Two accepted sends of one device in one conversation, in their order.
+fn pair(
+    case: &mut Case<'_>,
+    wanted: impl Fn(&Acceptance, &Acceptance) -> bool,
+) -> Option<(Acceptance, Acceptance)> {
+    let all = &case.truth.accepted;
+    let follows = |one: &Acceptance, other: &Acceptance| {
+        (one.device, one.place.0) == (other.device, other.place.0)
+            && one.message < other.message
+            && one.place.1 < other.place.1
+            && wanted(one, other)
+    };
+    let pairs: Vec<(Acceptance, Acceptance)> = all
+        .iter()
+        .filter_map(|one| all.iter().find(|other| follows(one, other)).map(|other| (*one, *other)))
+        .collect();
+    case.one_of(&pairs)
+}
+
+/// Two entries change places wherever they are seen and told.
+fn exchange(case: &mut Case<'_>, one: Place, other: Place) {
+    let [first, second] = [one, other].map(|place| case.truth.stored[&place]);
+    let sequences = [first, second].map(|entry| entry.sequence);
+    for event in &mut case.history.events {
+        if let Some(entry) = entry_mut(&mut event.is) {
+            let place = (entry.conversation, entry.sequence);
+            if place == one {
+                *entry = Seen {
+                    sequence: sequences[0],
+                    epoch: entry.epoch,
+                    owner: entry.owner,
+                    ..second
+                };
+            } else if place == other {
+                *entry = Seen {
+                    sequence: sequences[1],
+                    epoch: entry.epoch,
+                    owner: entry.owner,
+                    ..first
+                };
+            }
+        } else if let What::Accepted { device, message, sequence, .. } = &mut event.is {
+            if (device.user, *message) == (first.author, first.message) {
+                *sequence = sequences[1];
+            } else if (device.user, *message) == (second.author, second.message) {
+                *sequence = sequences[0];
+            }
+        }
+    }
+}
+
+/// An accepted edit or deletion.
+fn change_of_a_message(case: &mut Case<'_>) -> Option<Acceptance> {
+    let changes = |a: &&Acceptance| {
+        case.truth
+            .stored
+            .get(&a.place)
+            .is_some_and(|entry| matches!(entry.said, Said::Edit { .. } | Said::Delete { .. }))
+    };
+    let all: Vec<Acceptance> = case.truth.accepted.iter().filter(changes).copied().collect();
+    case.one_of(&all)
+}
+
+/// A send becomes another device's, with all that is seen of it.
+fn give_to(case: &mut Case<'_>, a: Acceptance, other: Device) -> Option<()> {
+    let message = ClientMessageId(a.message + 44_000_000);
+    for event in &mut case.history.events {
+        match &mut event.is {
+            What::Sent { device, message: id, .. }
+            | What::Resent { device, message: id, .. }
+            | What::Accepted { device, message: id, .. }
+            | What::Rejected { device, message: id, .. }
+                if (*device, id.0) == (a.device, a.message) =>
+            {
+                (*device, *id) = (other, message);
+            }
+            is => {
+                if let Some(entry) = entry_mut(is)
+                    && (entry.conversation, entry.sequence) == a.place
+                {
+                    (entry.author, entry.message) = (other.user, message);
+                }
+            }
+        }
+    }
+    Some(())
+}
+
+/// When the last fault ended.
+fn calm_since(case: &Case<'_>) -> u64 {
+    let ended = case.truth.all(|is| matches!(is, What::FaultEnded { .. }));
+    ended.last().map_or(0, |at| case.truth.time(*at))
+}
+
+/// Whether a user was revoked or granted anything in the sound history.
+fn is_granted(case: &Case<'_>, user: UserId) -> bool {
+    let said = |is: &What| matches!(is, What::Revoked { user: u } | What::Granted { user: u } if *u == user);
+    !case.truth.all(said).is_empty()
+}
