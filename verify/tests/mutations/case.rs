@@ -231,16 +231,14 @@ impl<'a> Case<'a> {
 
     /// One of the events that are so.
     pub fn event(&mut self, wanted: impl Fn(&What) -> bool) -> Option<usize> {
-        let all = self.truth.all(wanted);
-        self.one_of(&all)
+        self.event_at(|_, is| wanted(is))
     }
 
-    /// One of the events that are so, by number and content.
+    /// One of the events that are so, by number and content: the first behind one that is drawn.
     pub fn event_at(&mut self, wanted: impl Fn(usize, &What) -> bool) -> Option<usize> {
-        let truth = self.truth;
-        let all: Vec<usize> =
-            (0..truth.sound.events.len()).filter(|at| wanted(*at, truth.is(*at))).collect();
-        self.one_of(&all)
+        let (truth, count) = (self.truth, self.truth.sound.events.len());
+        let start = self.draw(count as u64) as usize;
+        (start..count).chain(0..start).find(|at| wanted(*at, truth.is(*at)))
     }
 
     /// What an event says, to be changed.

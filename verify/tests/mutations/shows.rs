@@ -298,16 +298,14 @@ pub fn shown(
     case: &mut Case<'_>,
     wanted: impl Fn(&Case<'_>, Device, &Seen, usize) -> bool,
 ) -> Option<Shown> {
-    let all = case.truth.sound.events[..case.truth.judge].iter().enumerate();
-    let all: Vec<Shown> = all
-        .filter_map(|(at, event)| match event.is {
-            What::Shown { device, entry } if wanted(case, device, &entry, at) => {
-                Some((at, device, entry))
-            }
-            _ => None,
-        })
-        .collect();
-    case.one_of(&all)
+    let count = case.truth.judge;
+    let start = case.draw(count as u64) as usize;
+    (start..count).chain(0..start).find_map(|at| match *case.truth.is(at) {
+        What::Shown { device, entry } if wanted(case, device, &entry, at) => {
+            Some((at, device, entry))
+        }
+        _ => None,
+    })
 }
 
 /// A showing of an accepted entry that its device must see, and has the time for.
