@@ -16,7 +16,7 @@ fn main() {
     let judge = || {
         // A history without faults leaves some invariants without anything to judge.
         let may_be_idle = CATALOGUE.iter().map(|claim| claim.name.to_owned()).collect();
-        Judge::new(&header, JudgeOptions { may_be_idle, evidence_max: 5 })
+        Judge::new(&header, JudgeOptions { may_be_idle, evidence_max: 5, keep: None })
     };
     let observe = |mut judge: Judge| {
         for event in &events {

@@ -71,6 +71,7 @@ impl Shared {
         let options = JudgeOptions {
             may_be_idle: scenario.expect.may_be_idle.clone(),
             evidence_max: EVIDENCE_MAX,
+            keep: None,
         };
         Ok(Self(Arc::new(Mutex::new(Some(Observation {
             judge: Judge::new(&header, options),

@@ -15,7 +15,7 @@ fn main() {
     let header = town::header();
     let events = town::events(wanted);
     let may_be_idle = CATALOGUE.iter().map(|claim| claim.name.to_owned()).collect();
-    let options = JudgeOptions { may_be_idle, evidence_max: 5 };
+    let options = JudgeOptions { may_be_idle, evidence_max: 5, keep: None };
     let mut judge = Judge::new(&header, options);
     let began = cpu_seconds();
     for event in &events {

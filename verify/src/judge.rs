@@ -4,7 +4,7 @@
 //! everything else to the invariants. What is wrong with the form makes the verdict unknown.
 
 use crate::ground::{Ground, range};
-use crate::history::event::{Event, Header};
+use crate::history::event::{Event, Header, What};
 use crate::invariants::{CATALOGUE, Checks, Claim, unknown_names};
 use crate::tally::Tally;
 use crate::verdict::{Finding, Judgement, Verdict};
@@ -19,11 +19,14 @@ pub struct JudgeOptions {
     pub may_be_idle: Vec<String>,
     /// Evidence that is kept per invariant: the first so many violations.
     pub evidence_max: usize,
+    /// How many entries of each conversation and sends of each device stay in memory at least, if that
+    /// is not for the judge to choose. The fewer, the sooner is forgotten what everybody has.
+    pub keep: Option<u32>,
 }
 
 impl Default for JudgeOptions {
     fn default() -> Self {
-        Self { may_be_idle: Vec::new(), evidence_max: 5 }
+        Self { may_be_idle: Vec::new(), evidence_max: 5, keep: None }
     }
 }
 
@@ -42,7 +45,8 @@ impl Judge {
     /// Nothing is known but the header.
     pub fn new(header: &Header, options: JudgeOptions) -> Self {
         let checks = Checks::new(options.evidence_max);
-        Self { options, ground: Ground::new(header), checks, misplaced: 0, backwards: 0 }
+        let ground = Ground::new(header, options.keep);
+        Self { options, ground, checks, misplaced: 0, backwards: 0 }
     }
 
     /// Takes in the next event of the history.
@@ -63,6 +67,23 @@ impl Judge {
             conversation.is_some().then_some(step.conversation),
         );
         self.checks.observe(&self.ground, &step, event);
+        if conversation.is_some() && self.ground.is_due(step.conversation) {
+            self.settle(step.conversation);
+        }
+        if matches!(event.is, What::Sent { .. }) && self.ground.is_lane_due(step.device) {
+            let settled = self.ground.settled_records(step.device);
+            self.checks.settle_records(&self.ground, step.device, &settled);
+            self.ground.ledger.settle(step.device, &settled);
+        }
+    }
+
+    /// Forgets what everybody has of a conversation.
+    #[cold]
+    fn settle(&mut self, conversation: usize) {
+        if let Some(to) = self.ground.settles_to(conversation) {
+            self.checks.settle(&self.ground, conversation, to);
+            self.ground.settle(conversation, to);
+        }
     }
 
     /// Violations that are certain already. Some invariants judge only at the end.

@@ -21,6 +21,8 @@ pub(crate) struct Tally {
     evidence: Vec<(Evidence, bool)>,
     /// What was not judged, and why.
     excused: Vec<(&'static str, u64)>,
+    /// What could not be compared any more, since it was settled before.
+    settled: u64,
     /// Why this invariant cannot be trusted fully in this run.
     pub doubts: Vec<String>,
     evidence_max: usize,
@@ -34,6 +36,7 @@ impl Tally {
             late: 0,
             evidence: Vec::new(),
             excused: Vec::new(),
+            settled: 0,
             doubts: Vec::new(),
             evidence_max,
         }
@@ -86,6 +89,12 @@ impl Tally {
         }
     }
 
+    /// So much cannot be compared any more: it was settled before (see `ground::settled`). This is no
+    /// reason for doubt: whoever was owed it has been judged, and this is a repetition.
+    pub const fn settled(&mut self, count: u64) {
+        self.settled += count;
+    }
+
     /// The history is complete. If the generator met a limit of its own, what is late may be late by
     /// its fault: then it is a reason for doubt.
     pub fn close(&mut self, ground: &Ground) {
@@ -106,8 +115,9 @@ impl Tally {
 
     /// What was not judged, for people: "3 away".
     pub fn excuses(&self) -> String {
-        let excuses: Vec<String> =
-            self.excused.iter().map(|(why, count)| format!("{count} {why}")).collect();
+        let settled = (self.settled > 0).then_some(("seen again after it was settled", self.settled));
+        let excused = self.excused.iter().copied().chain(settled);
+        let excuses: Vec<String> = excused.map(|(why, count)| format!("{count} {why}")).collect();
         excuses.join(", ")
     }
 

@@ -31,7 +31,7 @@ impl JudgeHistory {
             .map_err(|error| WrongUse(format!("cannot read {path}: {error}")))?;
         let mut reader = Reader::new(BufReader::new(file))
             .map_err(|error| WrongUse(format!("{path}: {}", told_once(&error))))?;
-        let options = JudgeOptions { may_be_idle: self.may_be_idle, evidence_max: 5 };
+        let options = JudgeOptions { may_be_idle: self.may_be_idle, evidence_max: 5, keep: None };
         let mut judge = Judge::new(reader.header(), options);
         for event in &mut reader {
             let event = event.map_err(|error| anyhow::anyhow!("{path}: {}", told_once(&error)))?;

@@ -129,7 +129,7 @@ const UNDONE: &str = "away_member_is_pushed";
 fn assert_valid(scenario: &Scenario, seed: u64, events: &[Event]) {
     let header = loadgen::header(scenario, seed, Engine::Simulated);
     let may_be_idle = IDLE.map(str::to_owned).into();
-    let mut judge = Judge::new(&header, JudgeOptions { may_be_idle, evidence_max: 2 });
+    let mut judge = Judge::new(&header, JudgeOptions { may_be_idle, evidence_max: 2, keep: None });
     for event in events {
         judge.observe(event);
     }

@@ -1,5 +1,10 @@
 //! What is known of each conversation's log: a fingerprint per sequence and who said so.
+//!
+//! The beginning of a log leaves it when it is settled (see `settled`): of that a sum of fingerprints
+//! stays. What may still change of it is kept aside.
 
+use super::intervals::Intervals;
+use super::print::mix;
 use std::collections::BTreeMap;
 
 /// One sequence of a log. Fingerprints; 0: nothing yet.
@@ -22,9 +27,17 @@ pub(crate) struct LogEntry {
     pub disputed: bool,
     /// Whether it is a message, as far as it was seen or told.
     pub is_message: bool,
+    /// Whether it is a join or a departure, as far as it was seen or told.
+    pub is_change: bool,
 }
 
 impl LogEntry {
+    /// Whether more than its fingerprint may be asked for once it is settled: its sender was never
+    /// told, or a change of membership was told that nobody has seen.
+    pub const fn stays(&self) -> bool {
+        (self.seen != 0 && self.acked == 0 && !self.is_change) || (self.seen == 0 && self.is_change)
+    }
+
     /// When it was invoked, if that is known.
     pub fn sent_at(&self) -> Option<u64> {
         (self.acked != 0 && self.waited_us != u32::MAX)
@@ -36,9 +49,17 @@ impl LogEntry {
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     entries: Vec<LogEntry>,
-    /// Sequences far ahead of the rest: only a broken cluster makes them, and they must not make
-    /// the dense part huge.
+    /// The sequence of the first of them. What is below it is settled.
+    offset: u32,
+    /// Sequences far ahead of the rest (only a broken cluster makes them, and they must not make the
+    /// dense part huge), and those that are kept of the settled ones.
     far: BTreeMap<u32, LogEntry>,
+    /// What is left of the settled ones.
+    pub settled: Settled,
+    /// How many entries there must be before it is worth a try to settle some.
+    pub settle_from: usize,
+    /// Whether the final read of it has begun, by whatever sign. From then on nothing is settled.
+    pub is_read: bool,
     /// The highest accepted sequence.
     pub acked_head: u32,
     /// The highest sequence that anybody had seen or was told of before the final read began, and the
@@ -56,6 +77,43 @@ pub(crate) struct Log {
     pub recent: u64,
 }
 
+/// What is left of the settled entries of a log, and what the final read found in their places.
+#[derive(Debug, Default)]
+pub(crate) struct Settled {
+    /// How many of them are sends; all of these were accepted.
+    pub sends: u64,
+    seen: Sums,
+    /// Their sequences in the final read.
+    pub stored: Intervals,
+    found: Sums,
+}
+
+/// Sums over (sequence, fingerprint): equal for equal entries, whatever their order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Sums {
+    sends: u64,
+    changes: u64,
+}
+
+impl Sums {
+    const fn add(&mut self, sequence: u32, print: u32, is_change: bool) {
+        let sum = if is_change { &mut self.changes } else { &mut self.sends };
+        *sum = sum.wrapping_add(mix(((sequence as u64) << 32) | print as u64));
+    }
+}
+
+impl Settled {
+    /// Whether the final read has every settled send where it was, as it was.
+    pub const fn has_sends(&self) -> bool {
+        self.seen.sends == self.found.sends
+    }
+
+    /// Whether the final read has everything settled where it was, as it was.
+    pub fn has_all(&self) -> bool {
+        self.seen == self.found
+    }
+}
+
 /// How far the dense part may grow at once.
 const LEAP: usize = 1 << 16;
 
@@ -69,7 +127,7 @@ impl Log {
 
     /// What is known of a sequence.
     pub fn get(&self, sequence: u32) -> LogEntry {
-        match self.entries.get(sequence as usize) {
+        match self.entries.get(sequence.wrapping_sub(self.offset) as usize) {
             Some(entry) => *entry,
             None => self.far.get(&sequence).copied().unwrap_or_default(),
         }
@@ -77,7 +135,49 @@ impl Log {
 
     /// The highest sequence of the dense part.
     pub fn reach(&self) -> u32 {
-        (self.entries.len() as u32).saturating_sub(1)
+        (self.offset + self.entries.len() as u32).saturating_sub(1)
+    }
+
+    /// How many entries are kept.
+    pub const fn live(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Up to where the log is settled.
+    pub const fn settled_to(&self) -> u32 {
+        self.offset.saturating_sub(1)
+    }
+
+    /// Whether a sequence is settled, and nothing of its own is left.
+    pub fn is_settled(&self, sequence: u32) -> bool {
+        sequence < self.offset && sequence > 0 && !self.far.contains_key(&sequence)
+    }
+
+    /// The entries up to a sequence are settled.
+    pub fn settle(&mut self, to: u32) {
+        let count = (to + 1 - self.offset) as usize;
+        for (sequence, entry) in (self.offset..).zip(self.entries.drain(..count)) {
+            if entry.stays() {
+                self.far.insert(sequence, entry);
+            } else if sequence > 0 {
+                self.settled.sends += u64::from(!entry.is_change);
+                self.settled.seen.add(sequence, entry.seen, entry.is_change);
+            }
+        }
+        self.offset = to + 1;
+    }
+
+    /// The final read has an entry at a settled sequence. Only the first one of a sequence counts.
+    pub fn found(&mut self, sequence: u32, print: u32, is_change: bool) {
+        if !self.settled.stored.contains(sequence) {
+            self.settled.stored.insert(sequence);
+            self.settled.found.add(sequence, print, is_change);
+        }
+    }
+
+    /// What is known of a sequence, to be changed; `None`: it is settled.
+    pub fn open_mut(&mut self, sequence: u32) -> Option<&mut LogEntry> {
+        if self.is_settled(sequence) { None } else { Some(self.get_mut(sequence)) }
     }
 
     /// Sequences far ahead of the rest.
@@ -85,19 +185,20 @@ impl Log {
         self.far.keys().copied()
     }
 
-    /// The same, to be changed.
-    pub fn get_mut(&mut self, sequence: u32) -> &mut LogEntry {
-        let at = sequence as usize;
+    fn get_mut(&mut self, sequence: u32) -> &mut LogEntry {
+        // What is kept of the settled ones wraps around, far ahead.
+        let at = sequence.wrapping_sub(self.offset) as usize;
         if at >= self.entries.len() {
             if at > self.entries.len() + LEAP {
                 return self.far.entry(sequence).or_default();
             }
-            let old = self.entries.len();
+            let old = self.offset + self.entries.len() as u32;
             self.entries.resize(at + 1, LogEntry::default());
             if !self.far.is_empty() {
-                let far = self.far.split_off(&(old as u32));
+                let far = self.far.split_off(&old);
                 for (sequence, entry) in far {
-                    if let Some(slot) = self.entries.get_mut(sequence as usize) {
+                    let at = sequence.wrapping_sub(self.offset) as usize;
+                    if let Some(slot) = self.entries.get_mut(at) {
                         *slot = entry;
                     } else {
                         self.far.insert(sequence, entry);

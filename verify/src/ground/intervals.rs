@@ -60,6 +60,39 @@ impl Intervals {
         })
     }
 
+    /// The first sequence of `low..=high` that is not in the set and of which `is` holds.
+    pub fn first_hole(&self, low: u32, high: u32, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
+        let mut found = None;
+        // The set has few holes where this is asked: those behind the first one are looked at in vain.
+        self.for_each_hole(low, high, |hole| {
+            if found.is_none() && is(hole) {
+                found = Some(hole);
+            }
+        });
+        found
+    }
+
+    /// How many sequences up to one are in the set.
+    pub fn count(&self, to: u32) -> u64 {
+        let below = |(low, high): (u32, u32)| u64::from((high.min(to) + 1).saturating_sub(low));
+        self.all().into_iter().map(below).sum()
+    }
+
+    /// Takes everything up to a sequence out.
+    pub fn forget(&mut self, to: u32) {
+        let all = self.all();
+        *self = Self::default();
+        for (low, high) in all.into_iter().filter(|&(_, high)| high > to) {
+            let rest = self.rest.get_or_insert_default();
+            rest.push((self.low, self.high));
+            (self.low, self.high) = (low.max(to + 1), high);
+        }
+        if let Some(rest) = &mut self.rest {
+            rest.retain(|&(low, _)| low > 0);
+        }
+        self.rest = self.rest.take().filter(|rest| !rest.is_empty());
+    }
+
     /// All intervals, in order.
     pub fn all(&self) -> Vec<(u32, u32)> {
         let mut all: Vec<(u32, u32)> =

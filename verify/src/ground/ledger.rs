@@ -1,7 +1,8 @@
 //! Every send, edit and deletion that was invoked, and what became of it: 32 bytes each.
 //!
 //! Each device has a lane of records, ordered by message id. Ids rise by an even step in practice,
-//! so that the first guess of a look-up is right; otherwise it is a binary search.
+//! so that the first guess of a look-up is right; otherwise it is a binary search. Settled sends leave
+//! their lane (see `settled`); what is left of them is from which id to which they were.
 
 use protocol::{ClientMessageId, UserId};
 
@@ -64,14 +65,16 @@ pub(crate) struct Place {
 pub(crate) struct Ledger {
     lanes: Vec<Vec<Record>>,
     devices: u32,
+    /// Per lane the lowest and the highest id that left it; (0, 0): none did.
+    gone: Vec<(u64, u64)>,
 }
 
 impl Ledger {
     pub fn new(lanes: usize, devices: u32) -> Self {
-        Self { lanes: vec![Vec::new(); lanes], devices }
+        Self { lanes: vec![Vec::new(); lanes], devices, gone: vec![(0, 0); lanes] }
     }
 
-    /// Notes a send; false if the device has used the id before.
+    /// Notes a send; false if the device has used the id before, or a later one that is settled.
     pub fn add(&mut self, lane: usize, record: Record) -> bool {
         let records = &mut self.lanes[lane];
         if records.last().is_none_or(|last| last.id < record.id) {
@@ -79,7 +82,7 @@ impl Ledger {
             return true;
         }
         let at = records.partition_point(|r| r.id < record.id);
-        if records[at].id == record.id {
+        if records[at].id == record.id || self.gone[lane].1 >= record.id {
             return false;
         }
         records.insert(at, record);
@@ -94,6 +97,33 @@ impl Ledger {
             position(records, message.0)
                 .map(|index| Place { lane: (first + device) as u32, index: index as u32 })
         })
+    }
+
+    /// Whether an id of an author is among those that left a lane: then it is settled, or it was
+    /// never there.
+    pub fn is_gone(&self, author: UserId, message: ClientMessageId) -> bool {
+        let devices = self.devices as usize;
+        let first = (author.0 as usize).checked_sub(1).and_then(|user| user.checked_mul(devices));
+        let lanes = first.and_then(|first| self.gone.get(first..first.saturating_add(devices)));
+        lanes.is_some_and(|lanes| {
+            lanes.iter().any(|&(low, high)| (low..=high).contains(&message.0) && high > 0)
+        })
+    }
+
+    /// The lowest and the highest id that left a lane.
+    pub fn gone(&self, lane: usize) -> (u64, u64) {
+        self.gone[lane]
+    }
+
+    /// Takes settled sends, in the order of their ids, out of a lane.
+    pub fn settle(&mut self, lane: usize, settled: &[Record]) {
+        let mut next = settled.iter().peekable();
+        self.lanes[lane].retain(|record| next.next_if(|settled| settled.id == record.id).is_none());
+        if let (Some(first), Some(last)) = (settled.first(), settled.last()) {
+            let (low, high) = self.gone[lane];
+            let low = if high == 0 { first.id } else { low.min(first.id) };
+            self.gone[lane] = (low, high.max(last.id));
+        }
     }
 
     pub fn get(&self, place: Place) -> &Record {

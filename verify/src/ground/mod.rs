@@ -1,8 +1,9 @@
 //! What the history has said so far: the facts that more than one invariant needs.
 //!
 //! One pass keeps them in dense arrays; the invariants read them and never write. Nothing here
-//! decides whether something is a violation. Memory: about 32 bytes per send, 24 per sequenced
-//! entry, 48 per (device, conversation), 80 per (user, conversation), 96 per device.
+//! decides whether something is a violation. Memory: about 32 bytes per send, 32 per sequenced
+//! entry, 48 per (device, conversation), 84 per (user, conversation), 96 per device; sends and entries
+//! that are settled leave (see `settled`), so that it does not grow with the length of a sound run.
 
 pub(crate) mod conversations;
 pub(crate) mod devices;
@@ -15,6 +16,7 @@ pub(crate) mod range;
 pub(crate) mod reads;
 pub(crate) mod recent;
 pub(crate) mod run;
+pub(crate) mod settled;
 
 use crate::history::event::{Device, Header};
 use conversations::{Log, LogEntry};
@@ -47,6 +49,8 @@ pub(crate) struct Ground {
     pub logs: Vec<Log>,
     pub reads: Reads,
     pub recent: Recent,
+    /// How many entries and sends stay.
+    keep: settled::Keep,
 }
 
 /// What one event changed: the values from before it that the invariants compare with.
@@ -70,6 +74,12 @@ pub(crate) struct Step {
     pub down_since: Option<u64>,
     /// The entry's (or the answer's) sequence.
     pub sequence: u32,
+    /// Whether that is settled: what it was cannot be looked up any more.
+    pub is_settled: bool,
+    /// Whether the send that the event is about is settled, in the same way.
+    pub is_old_send: bool,
+    /// Whether the target of an edit or a deletion is settled.
+    pub is_old_target: bool,
     /// The fingerprint of the entry, or of what was sent.
     pub print: u32,
     /// The log at the sequence, before.
@@ -90,7 +100,7 @@ pub(crate) struct Step {
 
 impl Ground {
     /// Nothing is known yet.
-    pub fn new(header: &Header) -> Self {
+    pub fn new(header: &Header, keep: Option<u32>) -> Self {
         let devices = header.users as usize * header.devices_per_user as usize;
         Self {
             header: header.clone(),
@@ -104,6 +114,7 @@ impl Ground {
             logs: (0..header.conversations).map(|_| Log::default()).collect(),
             reads: Reads::new(devices),
             recent: Recent::new(),
+            keep: settled::Keep::new(header, keep),
         }
     }
 
@@ -240,7 +251,7 @@ impl Ground {
                 each(sequence, &entry);
             }
         };
-        pair.shown.for_each_hole(base + 1, log.acked_head.min(log.reach()), &mut consider);
+        pair.shown.for_each_hole(base.max(log.settled_to()) + 1, log.acked_head.min(log.reach()), &mut consider);
         log.far().filter(|&s| s > base && !pair.shown.contains(s)).for_each(&mut consider);
     }
 

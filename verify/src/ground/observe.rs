@@ -114,6 +114,9 @@ impl Ground {
             }
             What::MemberChanged { conversation, user, add, sequence } => {
                 let at = short(*sequence);
+                if let Some(entry) = self.logs[step.conversation].open_mut(at) {
+                    entry.is_change = true;
+                }
                 self.member_changed(*conversation, *user, *add, at, Learned::ByAnswer);
                 self.member_settled(*conversation, *user, *add, -1);
             }
@@ -134,7 +137,9 @@ impl Ground {
             What::GeneratorLimited { limit, times } => self.run.generator_limited(limit, *times),
             What::Stopped { why } => self.run.stopped(why, now),
             What::StoredBegan { .. } => {
-                self.logs[step.conversation].read_began.get_or_insert(now);
+                let log = &mut self.logs[step.conversation];
+                log.read_began.get_or_insert(now);
+                log.is_read = true;
             }
             What::Requeued { author, message } => {
                 self.mark(step, *author, *message, fate::REQUEUED);
@@ -146,6 +151,7 @@ impl Ground {
                 let log = &mut self.logs[step.conversation];
                 (log.first, log.head) = (short(*first), short(*head));
                 log.whole = Some(*whole && log.whole.unwrap_or(true));
+                log.is_read = true;
             }
             _ => {}
         }
@@ -259,7 +265,10 @@ impl Ground {
 
     /// Adds to a send's fate, and gives its record before that.
     fn mark(&mut self, step: &mut Step, user: UserId, message: ClientMessageId, bits: u32) {
-        let Some(place) = self.ledger.find(user, message) else { return };
+        let Some(place) = self.ledger.find(user, message) else {
+            step.is_old_send = self.ledger.is_gone(user, message);
+            return;
+        };
         let record = self.ledger.get_mut(place);
         step.send = Some((place, *record));
         record.fate |= bits;
@@ -269,6 +278,7 @@ impl Ground {
         self.progress(step);
         step.sequence = at;
         step.log = self.logs[step.conversation].get(at);
+        step.is_settled = self.logs[step.conversation].is_settled(at);
         self.mark(step, device.user, message, fate::ACCEPTED);
         step.answered = self.devices[step.device].answer(message.0);
         self.raise_log_floor(step.conversation, at, device.user);
@@ -280,8 +290,7 @@ impl Ground {
             self.ledger.get_mut(place).acked = at;
             let log = &mut self.logs[step.conversation];
             log.acked_head = log.acked_head.max(at);
-            let entry = log.get_mut(at);
-            if entry.acked == 0 {
+            if let Some(entry) = log.open_mut(at).filter(|entry| entry.acked == 0) {
                 let waited = step.answered.map_or(u64::MAX, |open| self.now - open.since);
                 entry.waited_us = u32::try_from(waited).unwrap_or(u32::MAX);
                 (entry.acked, entry.acked_at) = (before.print, self.now);
@@ -338,20 +347,31 @@ impl Ground {
         step.sequence = at;
         step.print = print(entry.author, entry.message, &entry.said);
         step.log = self.logs[step.conversation].get(at);
-        let logged = self.logs[step.conversation].get_mut(at);
-        if logged.seen == 0 {
-            logged.seen = step.print;
-        }
-        logged.disputed |= logged.seen != step.print;
-        logged.is_message |= matches!(entry.said, Said::Message { .. });
-        if logged.author == 0 {
-            logged.author = entry.author.0 as u32;
-        }
-        if sighting == Sighting::Stored && logged.stored == 0 {
-            logged.stored = step.print;
+        let log = &mut self.logs[step.conversation];
+        log.is_read |= sighting == Sighting::Stored;
+        let is_change = matches!(entry.said, Said::Join { .. } | Said::Leave { .. });
+        if let Some(logged) = log.open_mut(at) {
+            if logged.seen == 0 {
+                logged.seen = step.print;
+            }
+            logged.disputed |= logged.seen != step.print;
+            logged.is_message |= matches!(entry.said, Said::Message { .. });
+            logged.is_change |= is_change;
+            if logged.author == 0 {
+                logged.author = entry.author.0 as u32;
+            }
+            if sighting == Sighting::Stored && logged.stored == 0 {
+                logged.stored = step.print;
+            }
+        } else {
+            step.is_settled = true;
+            if sighting == Sighting::Stored {
+                log.found(at, step.print, is_change);
+            }
         }
         if let Said::Edit { target, .. } | Said::Delete { target } = entry.said {
-            step.target = self.logs[step.conversation].get(short(target));
+            step.target = log.get(short(target));
+            step.is_old_target = log.is_settled(short(target));
         }
         if sighting != Sighting::Stored
             && let Some(user) = self.user_of(step.who)

@@ -150,6 +150,17 @@ impl Who {
         found
     }
 
+    /// Whether the user is a member at a sequence below which every join and departure was seen.
+    pub fn is_in(&self, sequence: u32) -> bool {
+        let after = self.changes.partition_point(|change| change.sequence <= sequence);
+        after.checked_sub(1).is_some_and(|last| self.changes[last].joined)
+    }
+
+    /// Whether the user left at a sequence or before, for good.
+    pub fn is_gone(&self, sequence: u32) -> bool {
+        self.changes.last().is_none_or(|last| !last.joined && last.sequence <= sequence)
+    }
+
     /// Whether the user departed behind a sequence, up to another one.
     pub fn departs(&self, behind: u32, up_to: u32) -> bool {
         let departs = |change: &Change| {
@@ -192,6 +203,8 @@ pub(crate) struct Pairs {
     table: Vec<(u64, u32)>,
     pub whos: Vec<Who>,
     slots: Vec<Pair>,
+    /// The slots of each conversation.
+    of: Vec<Vec<u32>>,
 }
 
 /// No key: users and conversations are below this.
@@ -199,7 +212,8 @@ const EMPTY: u64 = u64::MAX;
 
 impl Pairs {
     pub fn new(devices: u32) -> Self {
-        Self { devices, table: vec![(EMPTY, NONE); 1024], whos: Vec::new(), slots: Vec::new() }
+        let table = vec![(EMPTY, NONE); 1024];
+        Self { devices, table, whos: Vec::new(), slots: Vec::new(), of: Vec::new() }
     }
 
     /// The slot of a (user, conversation), both from 0; made if it is new.
@@ -220,6 +234,10 @@ impl Pairs {
         let slot = self.whos.len() as u32;
         self.table[at] = (key, slot);
         self.whos.push(Who { user, conversation, ..Who::default() });
+        if self.of.len() <= conversation as usize {
+            self.of.resize(conversation as usize + 1, Vec::new());
+        }
+        self.of[conversation as usize].push(slot);
         self.slots.resize_with(self.whos.len() * self.devices as usize, Pair::default);
         // Half full at most, so that a search ends after one or two steps.
         if self.whos.len() * 2 > self.table.len() {
@@ -253,6 +271,11 @@ impl Pairs {
             table[at] = (key, slot);
         }
         self.table = table;
+    }
+
+    /// The slots of a conversation.
+    pub fn of_conversation(&self, conversation: usize) -> &[u32] {
+        self.of.get(conversation).map_or(&[], Vec::as_slice)
     }
 
     /// The slot of a device of it, from 0.

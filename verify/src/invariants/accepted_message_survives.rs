@@ -15,7 +15,8 @@
 //!   read. Not by: an entry that was accepted while the read was under way.
 //!
 //! Streaming: the ledger holds the fingerprint and the sequence of each accepted send (32 bytes), the
-//! log the stored fingerprint of each sequence (40 bytes); both are compared at the end.
+//! log the stored fingerprint of each sequence (32 bytes); both are compared at the end. Of what is
+//! settled (see `ground::settled`) the sum of the fingerprints is compared.
 
 use super::Check;
 use crate::ground::Ground;
@@ -28,6 +29,7 @@ pub(crate) struct Invariant;
 impl Check for Invariant {
     fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
         self.find_lost_messages(ground, tally);
+        self.find_lost_settled(ground, tally);
         self.find_lost_changes(ground, tally);
         ground.for_each_overdue(|pair, sequence, waited| {
             let who = &ground.pairs.whos[(pair / ground.header.devices_per_user) as usize];
@@ -60,6 +62,10 @@ impl Invariant {
             for record in records.iter().filter(|record| record.acked > 0) {
                 let conversation = record.conversation as usize;
                 let log = &ground.logs[conversation];
+                // What is settled is judged as a whole, and whoever was told its place, too, is not there.
+                if log.is_settled(record.acked) && record.seen == record.acked {
+                    continue;
+                }
                 let entry = log.get(record.acked);
                 let began = ground.read_began(conversation);
                 if log.whole != Some(true) || began.is_none_or(|began| entry.acked_at >= began) {
@@ -81,6 +87,33 @@ impl Invariant {
                     )
                 });
             }
+        }
+    }
+
+    /// What everybody had already is compared by its sum.
+    fn find_lost_settled(&self, ground: &Ground, tally: &mut Tally) {
+        for (conversation, log) in ground.logs.iter().enumerate() {
+            let settled_to = log.settled_to();
+            let is_read = log.whole == Some(true) && ground.read_began(conversation).is_some();
+            if settled_to == 0 || !is_read {
+                continue;
+            }
+            tally.judged += log.settled.sends;
+            // Retention took the beginning away: then `no_gap_in_sequence` judges whether the rest is there.
+            if log.settled.has_sends() || ground.is_removed(conversation, 1) {
+                continue;
+            }
+            let about = About {
+                conversation: Some(conversation),
+                sequence: Some(settled_to),
+                ..About::default()
+            };
+            tally.violated(ground, about, || {
+                format!(
+                    "the first {settled_to} entries of conversation {} are not what everybody had shown",
+                    conversation + 1
+                )
+            });
         }
     }
 

@@ -32,12 +32,25 @@ impl Check for Invariant {
         }
     }
 
+    fn settle(&mut self, ground: &Ground, conversation: usize, to: u32, tally: &mut Tally) {
+        // Who did not show it was told: otherwise it would not be settled.
+        for &who in ground.pairs.of_conversation(conversation) {
+            let from = ground.logs[conversation].settled_to();
+            let pushed = &ground.pairs.whos[who as usize].pushed;
+            if pushed.count(to) > 0 {
+                let told = unshown(ground, who, from, to).filter(|&at| pushed.contains(at));
+                tally.judged += told.count() as u64;
+            }
+        }
+    }
+
     fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
         let deadlines = &ground.header.deadlines;
         let allowed = deadlines.pushed_us.unwrap_or(deadlines.stuck_us);
         for (who, state) in (0..).zip(&ground.pairs.whos) {
             let log = &ground.logs[state.conversation as usize];
-            for sequence in unshown(ground, who, log.acked_head.min(log.reach())) {
+            let head = log.acked_head.min(log.reach());
+            for sequence in unshown(ground, who, log.settled_to(), head) {
                 let entry = log.get(sequence);
                 let is_due = entry.acked != 0
                     && entry.is_message
@@ -69,11 +82,11 @@ impl Check for Invariant {
     }
 }
 
-/// The sequences that no device of a user has shown, and no read of the user had.
-fn unshown(ground: &Ground, who: u32, head: u32) -> Vec<u32> {
+/// The sequences behind one that no device of a user has shown, and no read of the user had.
+fn unshown(ground: &Ground, who: u32, from: u32, head: u32) -> impl Iterator<Item = u32> {
     let mut unshown = Vec::new();
     let state = &ground.pairs.whos[who as usize];
-    state.read.for_each_hole(1, head, |sequence| {
+    state.read.for_each_hole(from + 1, head, |sequence| {
         let shown = (0..ground.header.devices_per_user).any(|device| {
             let pair = ground.pairs.pair_of(who, device);
             ground.pairs.pair(pair).shown.contains(sequence)
@@ -82,7 +95,7 @@ fn unshown(ground: &Ground, who: u32, head: u32) -> Vec<u32> {
             unshown.push(sequence);
         }
     });
-    unshown
+    unshown.into_iter()
 }
 
 fn sentence(who: &Who, sequence: u32, acked_at: u64) -> String {

@@ -2,16 +2,19 @@
 //! and content) on every device (shown, or received and dropped), in every read and in the store.
 //!
 //! - Judged: sightings of entries.
-//! - Excused: nothing.
+//! - Not compared: what is seen again on a device or in a read after it was settled (see
+//!   `ground::settled`); in the final read settled entries are compared by their sum, unless retention
+//!   has removed some of them.
 //! - Broken by: a device that receives, at a sequence that it has shown, another entry. Not by: the same
 //!   entry under a later epoch.
 //!
 //! Streaming: the first sighting of each sequence leaves a 32-bit fingerprint in the log; every
-//! later one is compared with it. 4 bytes per sequenced entry, and nothing is sampled.
+//! later one is compared with it. 4 bytes per sequenced entry, until it is settled, and nothing is sampled.
 
 use super::{Check, about_entry};
+use crate::ground::recent::About;
 use crate::ground::{Ground, Step};
-use crate::history::event::Event;
+use crate::history::event::{Event, What};
 use crate::tally::Tally;
 
 #[derive(Default)]
@@ -20,6 +23,10 @@ pub(crate) struct Invariant;
 impl Check for Invariant {
     fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, tally: &mut Tally) {
         let Some(entry) = super::entry_of(&event.is) else { return };
+        if step.is_settled && !matches!(event.is, What::Stored { .. }) {
+            tally.settled(1);
+            return;
+        }
         tally.judged += 1;
         if step.log.seen != 0 && step.log.seen != step.print {
             tally.violated(ground, about_entry(step, entry), || {
@@ -29,6 +36,36 @@ impl Check for Invariant {
                     entry.sequence,
                     entry.conversation,
                     ground.message_name(entry.author.0, entry.message.0)
+                )
+            });
+        }
+    }
+
+    fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
+        for (conversation, log) in ground.logs.iter().enumerate() {
+            // Only what is there can be something else.
+            if log.settled_to() == 0 || log.settled.has_all() || log.whole != Some(true) {
+                continue;
+            }
+            let mut is_whole = true;
+            log.settled.stored.for_each_hole(1, log.settled_to(), |hole| {
+                is_whole &= !log.is_settled(hole);
+            });
+            if !is_whole {
+                tally.settled(1);
+                continue;
+            }
+            let about = About {
+                conversation: Some(conversation),
+                sequence: Some(log.settled_to()),
+                ..About::default()
+            };
+            tally.violated(ground, about, || {
+                format!(
+                    "the first {} entries of conversation {} are others in the store than everybody \
+                     had shown",
+                    log.settled_to(),
+                    conversation + 1
                 )
             });
         }

@@ -29,6 +29,9 @@ impl Check for Invariant {
         if ground.run.healed_at.is_none() || step.was_shown || ground.is_slow(step.device) {
             return;
         }
+        if step.is_settled {
+            return tally.settled(1);
+        }
         tally.judged += 1;
         let allowed = ground.header.deadlines.delivered_us;
         let joined = ground.pairs.whos[step.who as usize].changed_at;

@@ -35,12 +35,17 @@ struct Applied {
     deleted: bool,
 }
 
+/// Settled deletions that are remembered.
+const MOST_DELETED: usize = 1 << 16;
+
 #[derive(Default)]
 pub(crate) struct Invariant {
     /// By (conversation, target).
     newest: BTreeMap<(usize, u32), Newest>,
     /// By (device and conversation, target).
     applied: BTreeMap<(u32, u32), Applied>,
+    /// Where a deletion is that is settled, by (conversation, target).
+    deleted: BTreeMap<(usize, u32), u32>,
 }
 
 impl Check for Invariant {
@@ -51,6 +56,10 @@ impl Check for Invariant {
             Said::Delete { target } => (short(target), true),
             _ => return,
         };
+        if step.is_settled {
+            tally.settled(u64::from(matches!(event.is, What::Shown { .. })));
+            return;
+        }
         let newest = self
             .newest
             .entry((step.conversation, target))
@@ -63,6 +72,9 @@ impl Check for Invariant {
         }
         tally.judged += 1;
         let applied = self.applied.entry((step.pair, target)).or_default();
+        if let Some(&at) = self.deleted.get(&(step.conversation, target)) {
+            applied.deleted |= ground.pairs.pair(step.pair).shown.contains(at);
+        }
         let fault = if step.sequence < applied.version {
             "an older one than it had"
         } else if applied.deleted && !deletes {
@@ -83,6 +95,32 @@ impl Check for Invariant {
             });
         }
         *applied = Applied { version: step.sequence, deleted: applied.deleted || deletes };
+    }
+
+    fn settle(&mut self, ground: &Ground, conversation: usize, to: u32, _: &mut Tally) {
+        // Whoever must have the newest version has shown it.
+        let of_conversation = (conversation, 0)..=(conversation, u32::MAX);
+        let settled: Vec<(u32, u32)> = self
+            .newest
+            .range(of_conversation)
+            .filter(|(_, newest)| newest.sequence <= to)
+            .map(|(&(_, target), newest)| (target, newest.sequence))
+            .collect();
+        for (target, sequence) in settled {
+            self.newest.remove(&(conversation, target));
+            for &who in ground.pairs.of_conversation(conversation) {
+                for device in 0..ground.header.devices_per_user {
+                    let pair = ground.pairs.pair_of(who, device);
+                    let applied = self.applied.remove(&(pair, target));
+                    if applied.is_some_and(|applied| applied.deleted) {
+                        self.deleted.insert((conversation, target), sequence);
+                    }
+                }
+            }
+        }
+        while self.deleted.len() > MOST_DELETED {
+            self.deleted.pop_first();
+        }
     }
 
     fn finish(&mut self, ground: &Ground, tally: &mut Tally) {

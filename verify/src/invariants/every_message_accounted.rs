@@ -47,6 +47,7 @@ impl Check for Invariant {
                 return;
             }
             What::Accepted { .. } => match step.send {
+                None if step.is_old_send => return tally.settled(1),
                 None => "accepted, and nobody sent it".to_owned(),
                 Some((_, r)) if r.is(fate::REFUSED) && !r.is(fate::REQUEUED) => {
                     "accepted, and was refused for good before".to_owned()
@@ -103,9 +104,13 @@ impl Check for Invariant {
         let mut undue = 0;
         for (lane, records) in ground.ledger.lanes() {
             for open in &ground.devices[lane].open_sends {
-                let record = records
-                    .binary_search_by_key(&open.id, |record| record.id)
-                    .map_or_else(|_| Record::default(), |at| records[at]);
+                // Only what was accepted is settled.
+                let (low, high) = ground.ledger.gone(lane);
+                let found = records.binary_search_by_key(&open.id, |record| record.id).ok();
+                if found.is_none() && (low..=high).contains(&open.id) {
+                    continue;
+                }
+                let record = found.map_or_else(Record::default, |at| records[at]);
                 if record.is(fate::ACCEPTED | fate::FINAL | fate::LETTER) {
                     continue;
                 }

@@ -28,6 +28,7 @@ pub mod sender_order_kept;
 pub mod sequence_agrees_with_ack;
 
 use crate::ground::recent::About;
+use crate::ground::ledger::Record;
 use crate::ground::{Ground, Step};
 use crate::history::event::{Event, Said, Seen, What};
 use crate::tally::Tally;
@@ -53,6 +54,10 @@ pub struct Claim {
 /// after the last event.
 pub(crate) trait Check: Default {
     fn observe(&mut self, _: &Ground, _: &Step, _: &Event, _: &mut Tally) {}
+    /// The log of a conversation is about to be settled up to a sequence (see `ground::settled`).
+    fn settle(&mut self, _: &Ground, _conversation: usize, _to: u32, _: &mut Tally) {}
+    /// Sends of a device are about to be forgotten, since they are settled.
+    fn settle_records(&mut self, _: &Ground, _lane: usize, _: &[Record], _: &mut Tally) {}
     fn finish(&mut self, _: &Ground, _: &mut Tally) {}
 }
 
@@ -83,6 +88,16 @@ macro_rules! catalogue {
             #[inline]
             pub fn observe(&mut self, ground: &Ground, step: &Step, event: &Event) {
                 $(self.$name.0.observe(ground, step, event, &mut self.$name.1);)*
+            }
+
+            #[cold]
+            pub fn settle(&mut self, ground: &Ground, conversation: usize, to: u32) {
+                $(self.$name.0.settle(ground, conversation, to, &mut self.$name.1);)*
+            }
+
+            #[cold]
+            pub fn settle_records(&mut self, ground: &Ground, lane: usize, records: &[Record]) {
+                $(self.$name.0.settle_records(ground, lane, records, &mut self.$name.1);)*
             }
 
             pub fn violations(&self) -> u64 {
@@ -241,7 +256,7 @@ pub(crate) mod tests {
     /// The judgement of a history in memory; every invariant may be idle.
     pub fn judge(history: &History) -> Judgement {
         let may_be_idle = CATALOGUE.iter().map(|claim| claim.name.to_owned()).collect();
-        let options = JudgeOptions { may_be_idle, evidence_max: 3 };
+        let options = JudgeOptions { may_be_idle, evidence_max: 3, keep: None };
         let mut judge = Judge::new(&history.header, options);
         history.events.iter().for_each(|event| judge.observe(event));
         judge.finish()

@@ -76,6 +76,16 @@ impl Check for Invariant {
                     entry.conversation
                 )
             });
+        } else if step.is_old_send && !step.is_settled {
+            tally.violated(ground, about_entry(step, entry), || {
+                format!(
+                    "message {} is sequence {} of conversation {}, and was settled under another \
+                     one, or never sent",
+                    ground.message_name(entry.author.0, entry.message.0),
+                    entry.sequence,
+                    entry.conversation
+                )
+            });
         }
     }
 }

@@ -75,12 +75,16 @@ impl Departure {
 fn judge_stored(ground: &Ground, conversation: usize, tally: &mut Tally) {
     let log = &ground.logs[conversation];
     let mut missing = Intervals::default();
-    for sequence in 1..=log.head.min(log.reach()) {
-        tally.judged += 1;
+    let end = log.head.min(log.reach());
+    let settled_to = log.settled_to().min(end);
+    tally.judged += u64::from(end);
+    let mut look = |sequence| {
         if log.get(sequence).stored == 0 && !ground.is_removed(conversation, sequence) {
             missing.insert(sequence);
         }
-    }
+    };
+    log.settled.stored.for_each_hole(1, settled_to, &mut look);
+    (settled_to + 1..=end).for_each(&mut look);
     for (low, high) in missing.all() {
         let life = log.get(low).acked_at;
         let about = About {

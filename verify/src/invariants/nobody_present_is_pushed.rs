@@ -25,7 +25,7 @@ use crate::ground::recent::About;
 use crate::ground::{Ground, Step, short};
 use crate::history::event::{Event, What};
 use crate::tally::Tally;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Notifications whose key is remembered.
 const KEYS: usize = 1 << 16;
@@ -55,6 +55,8 @@ struct Suspect {
     session: u32,
     attached_at: u64,
     shown: bool,
+    /// When the message was sent, if that is known and the message is settled.
+    sent_at: Option<u64>,
 }
 
 #[derive(Default)]
@@ -64,7 +66,10 @@ pub(crate) struct Invariant {
     /// When each of the last ones was taken first, and how often again.
     taken: BTreeMap<Target, (u64, u64)>,
     suspects: BTreeMap<Target, Suspect>,
-    all: Vec<Target>,
+    /// All that were handed over and are not settled.
+    all: BTreeSet<Target>,
+    /// Of the settled ones those to users who are no members as far as one can tell.
+    strangers: Vec<Target>,
     unkept: u64,
 }
 
@@ -108,34 +113,47 @@ impl Check for Invariant {
         }
     }
 
+    fn settle(&mut self, ground: &Ground, conversation: usize, to: u32, tally: &mut Tally) {
+        for &who in ground.pairs.of_conversation(conversation) {
+            let span = (who, 0)..=(who, to);
+            let settled: Vec<Target> = self.all.range(span.clone()).copied().collect();
+            for target in settled {
+                self.all.remove(&target);
+                if let Some(why) = fault(ground, target) {
+                    report(ground, target, tally, why);
+                } else if !ground.pairs.whos[who as usize].is_in(target.1) {
+                    self.strangers.push(target);
+                }
+            }
+            let log = &ground.logs[conversation];
+            for (target, suspect) in self.suspects.range_mut(span) {
+                suspect.sent_at = suspect.sent_at.or(log.get(target.1).sent_at());
+            }
+        }
+        // Whoever has it by now has shown it in another session, or had no stream when it was sent.
+        self.suspects.retain(|&(who, sequence), suspect| {
+            ground.pairs.whos[who as usize].conversation as usize != conversation
+                || sequence > to
+                || (suspect.shown && suspect.was_present(None))
+        });
+    }
+
     fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
         for (&(who, sequence), suspect) in &self.suspects {
             let state = &ground.pairs.whos[who as usize];
             let entry = ground.logs[state.conversation as usize].get(sequence);
-            let was_present = entry.sent_at().is_some_and(|sent_at| suspect.attached_at < sent_at);
-            if suspect.shown && was_present {
+            if suspect.shown && suspect.was_present(entry.sent_at()) {
                 report(ground, (who, sequence), tally, "who had its stream all the time");
             }
         }
-        self.all.sort_unstable();
-        self.all.dedup();
-        for &(who, sequence) in &self.all {
-            let state = &ground.pairs.whos[who as usize];
-            let log = &ground.logs[state.conversation as usize];
-            let entry = log.get(sequence);
-            if entry.author == state.user + 1 && entry.is_message {
-                report(ground, (who, sequence), tally, "its author");
-            } else if entry.seen == 0 && entry.acked == 0 {
-                // Only a log that was read whole says that there is no such message.
-                if log.whole == Some(true)
-                    && !ground.is_removed(state.conversation as usize, sequence)
-                {
-                    report(ground, (who, sequence), tally, "and there is no such message");
-                }
-            } else if !entry.is_message {
-                report(ground, (who, sequence), tally, "and it is no message");
-            } else if ground.standing(who, sequence) == Standing::Outside {
-                report(ground, (who, sequence), tally, "who was no member there");
+        for &target in &self.all {
+            if let Some(why) = fault(ground, target).or_else(|| stranger(ground, target)) {
+                report(ground, target, tally, why);
+            }
+        }
+        for &target in &self.strangers {
+            if let Some(why) = stranger(ground, target) {
+                report(ground, target, tally, why);
             }
         }
         if self.unkept > 0 {
@@ -163,7 +181,14 @@ impl Invariant {
         } else {
             self.keys.insert(target, key);
             self.recent.push_back(target);
-            self.all.push(target);
+            let conversation = ground.pairs.whos[target.0 as usize].conversation as usize;
+            if !ground.logs[conversation].is_settled(target.1) {
+                self.all.insert(target);
+            } else if ground.pairs.whos[target.0 as usize].is_in(target.1) {
+                tally.settled(1);
+            } else {
+                self.strangers.push(target);
+            }
             if self.recent.len() > KEYS
                 && let Some(oldest) = self.recent.pop_front()
             {
@@ -220,6 +245,7 @@ impl Invariant {
             session: ground.devices[device].session,
             attached_at: state.stream.attached_at,
             shown: state.shown.contains(sequence),
+            sent_at: None,
         });
     }
 }
@@ -239,6 +265,41 @@ fn about(ground: &Ground, target: Target) -> About {
         life: (entry.acked_at > 0).then_some((entry.acked_at, entry.acked_at)),
         ..About::default()
     }
+}
+
+impl Suspect {
+    /// Whether the stream had begun when the message was sent.
+    fn was_present(&self, sent_at: Option<u64>) -> bool {
+        self.sent_at.or(sent_at).is_some_and(|sent_at| self.attached_at < sent_at)
+    }
+}
+
+/// Why nobody should have been told of an entry.
+fn fault(ground: &Ground, (who, sequence): Target) -> Option<&'static str> {
+    let state = &ground.pairs.whos[who as usize];
+    let log = &ground.logs[state.conversation as usize];
+    let entry = log.get(sequence);
+    if entry.author == state.user + 1 && entry.is_message {
+        Some("its author")
+    } else if entry.seen == 0 && entry.acked == 0 {
+        // Only a log that was read whole says that there is no such message.
+        let is_removed = ground.is_removed(state.conversation as usize, sequence);
+        (log.whole == Some(true) && !is_removed).then_some("and there is no such message")
+    } else if !entry.is_message {
+        Some("and it is no message")
+    } else {
+        None
+    }
+}
+
+/// Why this user should not have been told, if the entry is a message.
+fn stranger(ground: &Ground, (who, sequence): Target) -> Option<&'static str> {
+    let state = &ground.pairs.whos[who as usize];
+    let log = &ground.logs[state.conversation as usize];
+    let entry = log.get(sequence);
+    let is_message = log.is_settled(sequence) || entry.is_message;
+    (is_message && ground.standing(who, sequence) == Standing::Outside)
+        .then_some("who was no member there")
 }
 
 fn report(ground: &Ground, target: Target, tally: &mut Tally, why: &str) {

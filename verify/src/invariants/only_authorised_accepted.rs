@@ -89,7 +89,7 @@ impl Invariant {
     fn author(&self, ground: &Ground, step: &Step, entry: &Seen, tally: &mut Tally) {
         let (Said::Edit { target, .. } | Said::Delete { target }) = entry.said else { return };
         if step.target.author == 0 {
-            return;
+            return tally.settled(u64::from(step.is_old_target));
         }
         tally.judged += 1;
         if u64::from(step.target.author) != entry.author.0 {
@@ -109,6 +109,9 @@ impl Invariant {
         let revoked = ground.revoked[user as usize - 1];
         if revoked == u64::MAX || ground.devices[step.device].opened_at >= revoked {
             return;
+        }
+        if step.is_settled {
+            return tally.settled(1);
         }
         tally.judged += 1;
         let Some(sent_at) = step.log.sent_at().filter(|sent_at| *sent_at > revoked) else { return };

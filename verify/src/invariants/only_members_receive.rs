@@ -49,6 +49,21 @@ impl Check for Invariant {
         }
     }
 
+    fn settle(&mut self, ground: &Ground, conversation: usize, to: u32, tally: &mut Tally) {
+        for &who in ground.pairs.of_conversation(conversation) {
+            let state = &ground.pairs.whos[who as usize];
+            if ground.is_inside(who, &state.read, to) {
+                tally.judged += state.read.count(to);
+            }
+            if let Some(dropped) = self.dropped.get_mut(&who)
+                && ground.is_inside(who, dropped, to)
+            {
+                tally.judged += dropped.count(to);
+                dropped.forget(to);
+            }
+        }
+    }
+
     fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
         for (pair, state) in ground.pairs.iter() {
             self.judge(ground, pair / ground.header.devices_per_user, &state.shown, tally);

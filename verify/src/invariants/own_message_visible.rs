@@ -49,7 +49,10 @@ impl Check for Invariant {
         }
         let high = read.covers(head, *whole).min(read.own);
         let user = ground.pairs.whos[step.who as usize].user;
+        let log = &ground.logs[step.conversation];
         read.entries.for_each_hole(read.after + 1, high, |hole| {
+            // Whose it was is not known any more; that it is missing is for `reads_never_go_back`.
+            tally.settled(u64::from(log.is_settled(hole)));
             let own = !read.accepted_since.contains(&hole)
                 && ground.ledger.of_user(user).any(|record| {
                     record.acked == hole && record.conversation as usize == step.conversation

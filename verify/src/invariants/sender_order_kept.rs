@@ -9,7 +9,7 @@
 //!   now and came again in time. Not by: one that came again after 26 s.
 //!
 //! Streaming: the ledger is in the order of the ids and holds every sequence; one pass at the end
-//! compares neighbours. What looks wrong at the first sighting leaves its evidence then.
+//! compares neighbours, and of the sends that are settled the highest stay. What looks wrong at the first sighting leaves its evidence then.
 
 use super::{Check, about_entry, is_sent};
 use crate::ground::ledger::{Place, Record, fate};
@@ -28,6 +28,20 @@ const MOST_EARLY: usize = 64;
 #[derive(Default)]
 pub(crate) struct Invariant {
     early: BTreeMap<(usize, u64), Evidence>,
+    /// Of the settled sends, by (device, conversation).
+    settled: BTreeMap<(usize, u32), Settled>,
+}
+
+/// A send: its id and its sequence.
+type Sent = (u64, u32);
+
+/// What is left of the settled sends of a device in a conversation.
+#[derive(Clone, Copy, Default)]
+struct Settled {
+    /// The one with the highest id.
+    last: Sent,
+    /// The one with the highest sequence.
+    highest: Sent,
 }
 
 impl Check for Invariant {
@@ -54,32 +68,71 @@ impl Check for Invariant {
         }
     }
 
+    fn settle_records(&mut self, ground: &Ground, lane: usize, gone: &[Record], tally: &mut Tally) {
+        for record in gone {
+            self.compare(ground, lane, record, None, tally);
+            let sent = (record.id, sequence(record));
+            if !record.is(fate::LAPSED) {
+                let settled = self.settled.entry((lane, record.conversation)).or_default();
+                settled.last = settled.last.max(sent);
+                if sent.1 > settled.highest.1 {
+                    settled.highest = sent;
+                }
+            }
+        }
+    }
+
     fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
-        let mut highest: BTreeMap<u32, (u64, u32)> = BTreeMap::new();
+        let mut highest: BTreeMap<u32, Sent> = BTreeMap::new();
         for (lane, records) in ground.ledger.lanes() {
             highest.clear();
             for record in records.iter().filter(|r| sequence(r) != 0) {
-                if record.is(fate::LAPSED) {
-                    tally.excuse("came again after its place was given up", 1);
-                    continue;
+                let before = highest.entry(record.conversation).or_default();
+                self.compare(ground, lane, record, Some(*before), tally);
+                if before.1 < sequence(record) && !record.is(fate::LAPSED) {
+                    *before = (record.id, sequence(record));
                 }
-                tally.judged += 1;
-                let at = sequence(record);
-                let (before, high) = highest.entry(record.conversation).or_default();
-                if *high < at {
-                    (*before, *high) = (record.id, at);
-                    continue;
-                }
-                let about = About { other: Some(*high), ..ground.about_send(lane, record) };
-                let early = self.early.remove(&(lane, record.id));
-                tally.confirmed(|| {
-                    early.unwrap_or_else(|| {
-                        let what = sentence(ground, lane, (*before, *high), (record.id, at));
-                        ground.evidence(what, about)
-                    })
-                });
             }
         }
+    }
+}
+
+impl Invariant {
+    /// Compares a send with those before it: the highest one that is known of the present ones, and the
+    /// settled ones.
+    fn compare(
+        &mut self,
+        ground: &Ground,
+        lane: usize,
+        record: &Record,
+        present: Option<Sent>,
+        tally: &mut Tally,
+    ) {
+        if record.is(fate::LAPSED) {
+            tally.excuse("came again after its place was given up", 1);
+            return;
+        }
+        tally.judged += 1;
+        let sent = (record.id, sequence(record));
+        let mut pair = present.filter(|before| before.1 >= sent.1).map(|before| (before, sent));
+        if let Some(settled) = self.settled.get(&(lane, record.conversation)) {
+            if sent.0 > settled.last.0 {
+                if settled.highest.1 >= sent.1 {
+                    pair = Some((settled.highest, sent));
+                }
+            } else if settled.last.1 <= sent.1 {
+                // It was sequenced behind a later one that everybody has.
+                pair = Some((sent, settled.last));
+            } else if settled.highest.1 > settled.last.1 {
+                tally.settled(1);
+            }
+        }
+        let Some((first, second)) = pair else { return };
+        let about = About { other: Some(first.1), ..ground.about_send(lane, record) };
+        let early = self.early.remove(&(lane, record.id));
+        tally.confirmed(|| {
+            early.unwrap_or_else(|| ground.evidence(sentence(ground, lane, first, second), about))
+        });
     }
 }
 
@@ -88,7 +141,7 @@ const fn sequence(record: &Record) -> u32 {
     if record.seen == 0 { record.acked } else { record.seen }
 }
 
-fn sentence(ground: &Ground, lane: usize, first: (u64, u32), second: (u64, u32)) -> String {
+fn sentence(ground: &Ground, lane: usize, first: Sent, second: Sent) -> String {
     let [one, other] = [first.0, second.0].map(|id| ground.name_of(lane, id));
     format!(
         "message {one} was sent before {other}, and they are sequences {} and {}",

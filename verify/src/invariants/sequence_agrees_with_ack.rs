@@ -22,7 +22,9 @@ impl Check for Invariant {
     fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, tally: &mut Tally) {
         let fault = match &event.is {
             What::Accepted { .. } => {
-                let Some((_, record)) = step.send else { return };
+                let Some((_, record)) = step.send else {
+                    return tally.settled(u64::from(step.is_old_send));
+                };
                 tally.judged += 1;
                 if record.conversation as usize != step.conversation {
                     "it was sent to another conversation".to_owned()
@@ -32,6 +34,8 @@ impl Check for Invariant {
                     format!("it was seen as sequence {}", record.seen)
                 } else if record.is(fate::TWICE) {
                     "it was seen under other sequences, too".to_owned()
+                } else if step.is_settled && record.seen != step.sequence {
+                    "another entry was settled there".to_owned()
                 } else if step.log.disputed || (step.log.seen != 0 && step.log.seen != record.print)
                 {
                     "another entry was seen there".to_owned()
@@ -47,11 +51,17 @@ impl Check for Invariant {
             | What::Stored { .. } => {
                 let same = |conversation| conversation as usize == step.conversation;
                 let told = step.send.filter(|(_, r)| r.acked != 0 && same(r.conversation));
-                tally.judged += u64::from(step.log.acked != 0 || told.is_some());
+                let is_told = step.log.acked != 0 || told.is_some();
+                tally.judged += u64::from(is_told);
+                // The final read is compared by its sum, under `conversation_order_agrees`.
+                let is_stored = matches!(event.is, What::Stored { .. });
+                tally.settled(u64::from(!is_told && step.is_settled && !is_stored));
                 if step.log.acked != 0 && step.log.acked != step.print {
                     "another send was told that it is there".to_owned()
                 } else if let Some((_, record)) = told.filter(|(_, r)| r.acked != step.sequence) {
                     format!("its sender was told {}", record.acked)
+                } else if step.is_old_send && !step.is_settled {
+                    "it was settled under another one".to_owned()
                 } else {
                     return;
                 }

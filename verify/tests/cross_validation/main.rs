@@ -18,12 +18,17 @@ use verify::history::builder::History;
 use verify::history::event::Event;
 use verify::{CATALOGUE, Finding, Judge, JudgeOptions, offline};
 
-/// Of each invariant the first piece of evidence, if it is violated.
-fn evidence(history: &History) -> Vec<(&'static str, Option<String>)> {
-    let options = JudgeOptions { may_be_idle: Vec::new(), evidence_max: 1 };
+/// What the streaming judge finds, if it keeps so many entries in any case.
+fn findings(history: &History, keep: Option<u32>) -> Vec<Finding> {
+    let options = JudgeOptions { may_be_idle: Vec::new(), evidence_max: 1, keep };
     let mut judge = Judge::new(&history.header, options);
     history.events.iter().for_each(|event| judge.observe(event));
-    let findings = judge.finish().findings;
+    judge.finish().findings
+}
+
+/// Of each invariant the first piece of evidence, if it is violated.
+fn evidence(history: &History) -> Vec<(&'static str, Option<String>)> {
+    let findings = findings(history, None);
     let names = CATALOGUE.iter().map(|claim| claim.name);
     let first = |finding: Finding| {
         (finding.violations > 0)
@@ -53,6 +58,20 @@ fn disagreements(history: &History) -> Vec<String> {
         .collect()
 }
 
+/// What the judge that forgets what is settled says differently, although nothing of it was seen again.
+fn forgotten(history: &History, keep: u32) -> Vec<String> {
+    let all = findings(history, None);
+    let mut wrong = Vec::new();
+    for (some, all) in findings(history, Some(keep)).into_iter().zip(all) {
+        let is_excused = some.unit.contains("after it was settled");
+        let [some_violated, all_violated] = [&some, &all].map(|finding| finding.violations > 0);
+        if some_violated != all_violated && (some_violated || !is_excused) {
+            wrong.push(format!("{}: {some:?}, and with everything {all:?}", some.invariant));
+        }
+    }
+    wrong
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 256,
@@ -68,6 +87,7 @@ proptest! {
         let history = sound(&deeds, &frame, true);
         let alarms = alarms(&history);
         prop_assert!(alarms.is_empty(), "{alarms:?}\n{}", lines(&history));
+        prop_assert_eq!(forgotten(&history, 2), Vec::<String>::new(), "{}", lines(&history));
         prop_assert_eq!(disagreements(&history), Vec::<String>::new(), "{}", lines(&history));
     }
 
@@ -83,6 +103,7 @@ proptest! {
         }
         let alarms = alarms(&history);
         prop_assert!(alarms.is_empty(), "{alarms:?} {lacks:?}\n{}", lines(&history));
+        prop_assert_eq!(forgotten(&history, 2), Vec::<String>::new(), "{}", lines(&history));
         prop_assert_eq!(disagreements(&history), Vec::<String>::new(), "{}", lines(&history));
     }
 
@@ -96,6 +117,7 @@ proptest! {
         for breakage in &breakages {
             apply(&mut history.events, breakage);
         }
+        prop_assert_eq!(forgotten(&history, 2), Vec::<String>::new(), "{}", lines(&history));
         prop_assert_eq!(disagreements(&history), Vec::<String>::new(), "{}", lines(&history));
     }
 }

@@ -1,0 +1,169 @@
+//! What is settled leaves, so that the memory of the judge does not grow with the length of a run.
+//!
+//! A log is settled up to r, the highest sequence that is `keep` or more behind its end and up to which
+//! every entry q is this:
+//!
+//! - it was seen by somebody, always as the same entry, and if it is a send, its author was told q;
+//! - whoever is owed q has it: every device that has a stream of the conversation has shown it, and of
+//!   a member without such a device a read has it, a notification of it was taken, or none is due
+//!   (no message, or the member's own).
+//!
+//! What is not settled stops r: in a sound run little is kept, in a broken one the evidence is. Two
+//! kinds of entries are kept aside instead (`LogEntry::stays`). Of the others a sum of fingerprints
+//! stays, and the final read must come to the same. A send leaves its device's lane when its sequence
+//! is settled. Nothing is settled any more once the final read of a conversation began.
+//!
+//! What is lost: another content at a settled sequence, if it appears in a repetition or a read (not in
+//! the final read); these are counted in the claims concerned. They do not make a verdict unknown: all
+//! who were owed the entry had been judged when they saw it first.
+
+use super::Ground;
+use super::conversations::LogEntry;
+use super::intervals::Intervals;
+use super::ledger::{Record, fate};
+use crate::history::event::Header;
+use std::ops::Range;
+
+/// How many entries of a log and sends of a device stay in any case. When there are twice as many, it
+/// is time to settle.
+pub(crate) struct Keep {
+    entries: u32,
+    records: usize,
+}
+
+/// Entries of all logs, and sends of all devices, that stay in any case: 32 MiB each.
+const ALL: u32 = 1 << 20;
+
+impl Keep {
+    /// For a header; `entries`: so many, as a test wants it.
+    pub fn new(header: &Header, entries: Option<u32>) -> Self {
+        let devices = header.users.saturating_mul(header.devices_per_user);
+        let records = entries.unwrap_or_else(|| (ALL / devices.max(1)).clamp(16, 256));
+        let entries =
+            entries.unwrap_or_else(|| (ALL / header.conversations.max(1)).clamp(64, 4_096));
+        // What retention may have removed is missing in the sum.
+        let retained = header.retention.map_or(0, |kept| u32::try_from(kept).unwrap_or(u32::MAX));
+        Self { entries: entries.max(retained), records: records as usize }
+    }
+}
+
+impl Ground {
+    /// Whether it may be time to settle something of a conversation.
+    pub fn is_due(&self, conversation: usize) -> bool {
+        let log = &self.logs[conversation];
+        log.live() as u64 > 2 * u64::from(self.keep.entries) && log.live() > log.settle_from
+    }
+
+    /// Up to where a conversation can be settled now, if that is more than before.
+    pub fn settles_to(&mut self, conversation: usize) -> Option<u32> {
+        let log = &mut self.logs[conversation];
+        // Not again for every event, if something does not settle.
+        log.settle_from = log.live() + self.keep.entries as usize;
+        if log.is_read || self.run.judged_at.is_some() {
+            return None;
+        }
+        let log = &self.logs[conversation];
+        let low = log.settled_to() + 1;
+        let end = log.reach().saturating_sub(self.keep.entries);
+        let mut high = (low..=end)
+            .find(|&sequence| !is_agreed(&log.get(sequence)))
+            .map_or(end, |first| first - 1);
+        for &who in self.pairs.of_conversation(conversation) {
+            let state = &self.pairs.whos[who as usize];
+            if high < low || state.is_gone(low) {
+                continue;
+            }
+            high = self.missing(who, low..high + 1).map_or(high, |first| first - 1);
+        }
+        (high >= low).then_some(high)
+    }
+
+    /// The first sequence of a range that somebody is owed and does not have.
+    fn missing(&self, who: u32, range: Range<u32>) -> Option<u32> {
+        let (low, high) = (range.start, range.end - 1);
+        let state = &self.pairs.whos[who as usize];
+        let log = &self.logs[state.conversation as usize];
+        let is_owed = |sequence| state.is_in(sequence) && !state.departs(sequence, u32::MAX);
+        let pairs = (0..self.header.devices_per_user).map(|device| self.pairs.pair_of(who, device));
+        let pairs = pairs.map(|pair| self.pairs.pair(pair)).filter(|pair| pair.stream.known);
+        let unshown = pairs.clone().filter_map(|pair| {
+            pair.shown.first_hole(low.max(pair.stream.base + 1), high, is_owed)
+        });
+        let is_unknown = |sequence| {
+            let entry = log.get(sequence);
+            entry.is_message
+                && entry.author != state.user + 1
+                && is_owed(sequence)
+                && !state.read.contains(sequence)
+                && !state.pushed.contains(sequence)
+                && !pairs.clone().any(|pair| pair.shown.contains(sequence))
+        };
+        // One of the sets has next to everything.
+        let fullest = pairs.clone().map(|pair| &pair.shown).next().unwrap_or(&state.pushed);
+        unshown.chain(fullest.first_hole(low, high, is_unknown)).min()
+    }
+
+    /// The log is settled up to a sequence.
+    pub fn settle(&mut self, conversation: usize, to: u32) {
+        let whos = self.pairs.of_conversation(conversation).to_vec();
+        for who in whos {
+            let forgets = self.is_inside(who, &self.pairs.whos[who as usize].read, to);
+            let state = &mut self.pairs.whos[who as usize];
+            // Nobody asks for these any more.
+            state.pushed.forget(to);
+            if forgets {
+                state.read.forget(to);
+            }
+        }
+        let log = &mut self.logs[conversation];
+        log.settle(to);
+        log.settle_from = 0;
+    }
+
+    /// Whether all that a user has received up to a settled sequence lies inside of the own membership:
+    /// then nobody asks for it any more.
+    pub fn is_inside(&self, who: u32, received: &Intervals, to: u32) -> bool {
+        let state = &self.pairs.whos[who as usize];
+        let is_inside = |(low, high): (u32, u32)| {
+            low > to || (state.is_in(low) && !state.departs(low, high.min(to)))
+        };
+        received.all().into_iter().all(is_inside)
+    }
+
+    /// The settled sends of a device that is due, in the order of their ids.
+    pub fn settled_records(&self, lane: usize) -> Vec<Record> {
+        let records = self.ledger.lane(lane);
+        let old = &records[..records.len() - self.keep.records.min(records.len())];
+        old.iter().filter(|record| self.is_settled(lane, record)).copied().collect()
+    }
+
+    /// Whether a device has so many sends that it may be time to settle some.
+    pub fn is_lane_due(&self, lane: usize) -> bool {
+        // Sends that do not settle stay: it is tried once for each so many further ones.
+        let sends = self.ledger.lane(lane).len();
+        sends >= 2 * self.keep.records && sends.is_multiple_of(self.keep.records.max(1))
+    }
+
+    fn is_settled(&self, lane: usize, record: &Record) -> bool {
+        const OTHERWISE: u32 = fate::FINAL | fate::LETTER | fate::REQUEUED | fate::TWICE;
+        let user = lane as u32 / self.header.devices_per_user;
+        record.acked != 0
+            && record.acked == record.seen
+            && record.is(fate::ACCEPTED)
+            && !record.is(OTHERWISE)
+            && self.logs[record.conversation as usize].is_settled(record.acked)
+            && self
+                .pairs
+                .find(user, record.conversation)
+                .is_some_and(|who| self.pairs.whos[who as usize].is_in(record.acked))
+    }
+}
+
+/// Whether everybody who saw an entry, or was told of it, agrees on it.
+const fn is_agreed(entry: &LogEntry) -> bool {
+    if entry.stays() {
+        return !entry.disputed;
+    }
+    let is_told = if entry.is_change { entry.acked == 0 } else { entry.acked == entry.seen };
+    entry.seen != 0 && !entry.disputed && is_told && entry.stored == 0
+}
