@@ -115,7 +115,8 @@ impl Tally {
 
     /// What was not judged, for people: "3 away".
     pub fn excuses(&self) -> String {
-        let settled = (self.settled > 0).then_some(("seen again after it was settled", self.settled));
+        let settled =
+            (self.settled > 0).then_some(("seen again after it was settled", self.settled));
         let excused = self.excused.iter().copied().chain(settled);
         let excuses: Vec<String> = excused.map(|(why, count)| format!("{count} {why}")).collect();
         excuses.join(", ")

@@ -251,7 +251,11 @@ impl Ground {
                 each(sequence, &entry);
             }
         };
-        pair.shown.for_each_hole(base.max(log.settled_to()) + 1, log.acked_head.min(log.reach()), &mut consider);
+        pair.shown.for_each_hole(
+            base.max(log.settled_to()) + 1,
+            log.acked_head.min(log.reach()),
+            &mut consider,
+        );
         log.far().filter(|&s| s > base && !pair.shown.contains(s)).for_each(&mut consider);
     }
 

@@ -86,9 +86,9 @@ impl Ground {
         let is_owed = |sequence| state.is_in(sequence) && !state.departs(sequence, u32::MAX);
         let pairs = (0..self.header.devices_per_user).map(|device| self.pairs.pair_of(who, device));
         let pairs = pairs.map(|pair| self.pairs.pair(pair)).filter(|pair| pair.stream.known);
-        let unshown = pairs.clone().filter_map(|pair| {
-            pair.shown.first_hole(low.max(pair.stream.base + 1), high, is_owed)
-        });
+        let unshown = pairs
+            .clone()
+            .filter_map(|pair| pair.shown.first_hole(low.max(pair.stream.base + 1), high, is_owed));
         let is_unknown = |sequence| {
             let entry = log.get(sequence);
             entry.is_message

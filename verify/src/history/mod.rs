@@ -5,6 +5,7 @@
 pub mod builder;
 pub mod event;
 pub mod reader;
+pub mod soak;
 mod talk;
 pub mod town;
 pub mod writer;

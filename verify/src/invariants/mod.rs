@@ -27,8 +27,8 @@ pub mod reply_after_parent;
 pub mod sender_order_kept;
 pub mod sequence_agrees_with_ack;
 
-use crate::ground::recent::About;
 use crate::ground::ledger::Record;
+use crate::ground::recent::About;
 use crate::ground::{Ground, Step};
 use crate::history::event::{Event, Said, Seen, What};
 use crate::tally::Tally;

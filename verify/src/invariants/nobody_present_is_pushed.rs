@@ -116,7 +116,10 @@ impl Check for Invariant {
     fn settle(&mut self, ground: &Ground, conversation: usize, to: u32, tally: &mut Tally) {
         for &who in ground.pairs.of_conversation(conversation) {
             let span = (who, 0)..=(who, to);
-            let settled: Vec<Target> = self.all.range(span.clone()).copied().collect();
+            let log = &ground.logs[conversation];
+            let span_of_all = self.all.range(span.clone()).copied();
+            // What stays of the log is judged at the end.
+            let settled: Vec<Target> = span_of_all.filter(|at| !log.get(at.1).stays()).collect();
             for target in settled {
                 self.all.remove(&target);
                 if let Some(why) = fault(ground, target) {
@@ -125,7 +128,6 @@ impl Check for Invariant {
                     self.strangers.push(target);
                 }
             }
-            let log = &ground.logs[conversation];
             for (target, suspect) in self.suspects.range_mut(span) {
                 suspect.sent_at = suspect.sent_at.or(log.get(target.1).sent_at());
             }
