@@ -2,7 +2,8 @@
 //!
 //! `cargo run --release -p verify --example judge_soak [MESSAGES]`: 1,080,000 messages unless it is told
 //! otherwise, which are 3 hours at 100 a second. Prints the memory of the process after each tenth of
-//! them, and fails if it grows by more than a tenth after the third one.
+//! them, and fails if it grows by more than a tenth after the sixth one: until then
+//! the logs fill up to what the judge keeps in any case.
 
 #![expect(clippy::print_stdout, reason = "an example prints its result")]
 
@@ -43,7 +44,7 @@ fn main() {
     assert_eq!(judgement.verdict, Verdict::Valid, "the history is clean: {judgement:#?}");
     let judged: u64 = judgement.findings.iter().map(|finding| finding.judged).sum();
     println!("{events} events, {judged} judgements, valid");
-    assert!(resident[9] * 10 <= resident[2] * 11, "the memory grows with the length of the run");
+    assert!(resident[9] * 10 <= resident[5] * 11, "the memory grows with the length of the run");
 }
 
 /// The resident memory of this process.

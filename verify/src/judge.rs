@@ -33,7 +33,7 @@ impl Default for JudgeOptions {
 /// A run that is being judged.
 pub struct Judge {
     options: JudgeOptions,
-    ground: Ground,
+    pub(crate) ground: Ground,
     checks: Checks,
     /// Events that could not be judged: they name what the header does not have.
     misplaced: u64,

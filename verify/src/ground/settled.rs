@@ -167,3 +167,124 @@ const fn is_agreed(entry: &LogEntry) -> bool {
     let is_told = if entry.is_change { entry.acked == 0 } else { entry.acked == entry.seen };
     entry.seen != 0 && !entry.disputed && is_told && entry.stored == 0
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::history::builder::{Builder, History};
+    use crate::history::event::{Event, Said, What};
+    use crate::history::soak::{self, Soak};
+    use crate::invariants::CATALOGUE;
+    use crate::verdict::Finding;
+    use crate::{Judge, JudgeOptions, Judgement, Verdict};
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    const KEEP: u32 = 4;
+
+    fn judge_of(header: &crate::history::Header) -> Judge {
+        let may_be_idle = CATALOGUE.iter().map(|claim| claim.name.to_owned()).collect();
+        Judge::new(header, JudgeOptions { may_be_idle, evidence_max: 1, keep: Some(KEEP) })
+    }
+
+    fn judge(history: &History) -> Judgement {
+        let mut judge = judge_of(&history.header);
+        history.events.iter().for_each(|event| judge.observe(event));
+        judge.finish()
+    }
+
+    fn violated(history: &History) -> Vec<String> {
+        let violated = |finding: &Finding| finding.verdict == Verdict::Violated;
+        let findings = judge(history).findings;
+        findings.into_iter().filter(violated).map(|finding| finding.invariant).collect()
+    }
+
+    /// Thirty messages that everybody has.
+    fn talk() -> Builder {
+        let talk = Builder::new(3, 1).group(1, &[1, 2, 3]).connect_all();
+        (0..30).fold(talk, |talk, nth| talk.say(nth % 3 + 1, 1))
+    }
+
+    #[test]
+    fn little_is_kept_of_a_sound_run_of_any_length() {
+        let judge = Rc::new(RefCell::new(judge_of(&soak::header())));
+        let observer = Rc::clone(&judge);
+        let mut soak = Soak::begin(move |event| observer.borrow_mut().observe(&event));
+        for _ in 0..20 {
+            (0..2_000).for_each(|_| soak.say());
+            let judge = judge.borrow();
+            let most = judge.ground.logs.iter().map(super::super::conversations::Log::live).max();
+            assert!(most <= Some(3 * KEEP as usize), "{most:?} entries");
+            let sends: usize = judge.ground.ledger.lanes().map(|(_, records)| records.len()).sum();
+            assert!(sends <= judge.ground.devices.len() * 16, "{sends} sends");
+            let whos = &judge.ground.pairs.whos;
+            let spans = whos.iter().map(|who| who.pushed.all().len() + who.read.all().len()).max();
+            assert!(spans <= Some(3), "{spans:?} spans");
+        }
+        soak.end();
+        let judge = Rc::into_inner(judge).expect("the observer is gone").into_inner();
+        let judgement = judge.finish();
+        assert_eq!(judgement.verdict, Verdict::Valid, "{judgement:#?}");
+        let names: Vec<_> = judgement.findings.iter().filter(|f| f.judged == 0).collect();
+        assert!(names.len() <= 8, "{names:#?}");
+    }
+
+    #[test]
+    fn what_somebody_misses_is_kept() {
+        let away = talk().lose(3, 1);
+        let history = (0..60).fold(away, |talk, nth| talk.say(nth % 2 + 1, 1)).finish();
+        let mut judge = judge_of(&history.header);
+        let load = history.events.iter().position(|e| matches!(e.is, What::StoredBegan { .. }));
+        let load = load.expect("there is a final read");
+        history.events[..load].iter().for_each(|event| judge.observe(event));
+        let log = &judge.ground.logs[0];
+        assert!(log.settled_to() <= 33 && log.settled_to() >= 20, "{}", log.settled_to());
+        assert!(log.live() >= 60);
+    }
+
+    /// The final read as it is, with one entry of the settled ones changed.
+    fn stored(change: impl Fn(&mut Vec<Event>, usize)) -> Vec<String> {
+        let mut history = talk().finish();
+        let at = |event: &Event| match &event.is {
+            What::Stored { entry } => entry.sequence.0 == 8,
+            _ => false,
+        };
+        let at = history.events.iter().position(at).expect("it is stored");
+        change(&mut history.events, at);
+        violated(&history)
+    }
+
+    #[test]
+    fn the_final_read_of_what_is_settled_is_compared() {
+        assert_eq!(stored(|_, _| {}), Vec::<String>::new());
+        let lost = stored(|events, at| drop(events.remove(at)));
+        assert_eq!(lost, ["accepted_message_survives", "no_gap_in_sequence"]);
+        let other = stored(|events, at| {
+            if let What::Stored { entry } = &mut events[at].is {
+                entry.said = Said::Message { hash: 77, parent: None };
+            }
+        });
+        assert_eq!(other, ["accepted_message_survives", "conversation_order_agrees"]);
+        let swapped = stored(|events, at| {
+            let [one, other] = [events[at].clone(), events[at + 1].clone()];
+            if let (What::Stored { entry: a }, What::Stored { entry: b }) =
+                (&mut events[at].is, &one.is)
+                && let What::Stored { entry: next } = &other.is
+            {
+                (*a, a.sequence) = (*next, b.sequence);
+            }
+        });
+        assert_eq!(swapped, ["accepted_message_survives", "conversation_order_agrees"]);
+    }
+
+    #[test]
+    fn a_settled_message_that_comes_again_is_noticed() {
+        let mut talk = talk();
+        let entry = talk.log(1)[8];
+        talk = talk.say(1, 1);
+        let mut again = entry;
+        again.sequence.0 = talk.head(1) + 1;
+        let device = talk.device(2, 1);
+        let history = talk.push(What::Shown { device, entry: again }).finish();
+        assert!(violated(&history).contains(&"no_duplicate_delivery".to_owned()));
+    }
+}

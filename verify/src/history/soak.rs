@@ -109,12 +109,14 @@ impl Soak {
             });
         }
         for group in 0..GROUPS {
-            let (conversation, from) = (ConversationId(group + 1), Sequence(0));
+            let conversation = ConversationId(group + 1);
             let entries: Vec<Seen> = soak.newest[group as usize].iter().copied().collect();
             let head = entries[entries.len() - 1].sequence;
-            for device in members(group).map(device) {
+            // Everybody begins with the own join.
+            for (nth, device) in (0_usize..).zip(members(group).map(device)) {
+                let from = Sequence(nth as u64);
                 soak.push(What::Attached { device, conversation, from, head });
-                entries.iter().for_each(|&entry| soak.push(What::Shown { device, entry }));
+                entries[nth..].iter().for_each(|&entry| soak.push(What::Shown { device, entry }));
             }
         }
         soak.push(What::Phase(Phase::Load));

@@ -2,9 +2,8 @@
 //! and content) on every device (shown, or received and dropped), in every read and in the store.
 //!
 //! - Judged: sightings of entries.
-//! - Not compared: what is seen again on a device or in a read after it was settled (see
-//!   `ground::settled`); in the final read settled entries are compared by their sum, unless retention
-//!   has removed some of them.
+//! - Excused: what is seen again on a device or in a read after it was settled (see `ground::settled`).
+//!   In the final read settled entries are compared by their sum, unless some of them are missing.
 //! - Broken by: a device that receives, at a sequence that it has shown, another entry. Not by: the same
 //!   entry under a later epoch.
 //!

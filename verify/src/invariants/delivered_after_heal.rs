@@ -7,7 +7,8 @@
 //! - d must see q as defined by `accepted_message_survives`; what a device shows is judged when it is
 //!   shown, whether or not it must see it, with u's last join before that.
 //! - Judged: entries shown after the heal, and at the end those that were not shown and are overdue.
-//! - Excused: what was not shown, and had less than that time before the users were last watched.
+//! - Excused: what was not shown, and had less than that time before the users were last watched;
+//!   what a device shows that had no stream when it was settled (see `ground::settled`).
 //! - Broken by: a device that connects again, gets no stream of one conversation, and shows others.
 //!   Not by: a device that was away, and shows it within the time after its return.
 //!

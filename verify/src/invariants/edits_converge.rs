@@ -7,12 +7,13 @@
 //!   at the latest.
 //! - Judged: edits and deletions shown, and at the end the newest version of each edited message on each
 //!   device that had the time.
-//! - Excused: nothing.
+//! - Excused: what is shown again after it was settled (see `ground::settled`).
 //! - Broken by: an edit that is shown after a later one; a device that never shows the last one. Not by:
 //!   an edit that is shown after a deletion of another message.
 //!
 //! Streaming: one small record per edited message and per (device, edited message); messages that
-//! nobody edits cost nothing.
+//! nobody edits cost nothing, nor do those whose newest version is settled; of these 65,536 deletions are
+//! remembered.
 
 use super::Check;
 use crate::ground::recent::About;

@@ -10,7 +10,8 @@
 //!   which is not durable.
 //! - Judged: sends.
 //! - Excused: what its device gave up before the load ended (`unanswered` before `settle`: its outbox
-//!   was full), and what had too little time.
+//!   was full), what had too little time, and a further answer to a send that was settled (see
+//!   `ground::settled`).
 //! - Broken by: a send without an answer although its device was connected. Not by: a send of a
 //!   device that lost its session right after it, shortly before the end.
 //!

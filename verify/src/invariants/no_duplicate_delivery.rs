@@ -4,7 +4,8 @@
 //!
 //! - What was received without being shown has arrived, too; without a stream nothing may arrive.
 //! - Judged: entries shown, and entries received that were not shown.
-//! - Excused: nothing.
+//! - Excused: nothing. Of a message that was settled (see `ground::settled`) and is seen at a later
+//!   sequence only that is known.
 //! - Broken by: a stream that carries 5, 6, 5. Not by: a new stream that begins behind 4 on a device
 //!   that has shown 6, and carries 5 and 6 again, which the device drops.
 //!

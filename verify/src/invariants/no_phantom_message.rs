@@ -6,6 +6,7 @@
 //! - Judged: sightings of entries.
 //! - Excused: joins and departures that are seen before the history tells of anybody who asked for any. A
 //!   final refusal after a resend says nothing about the first attempt, so it excludes nothing.
+//!   What is seen again after it was settled (see `ground::settled`).
 //! - Broken by: a message with another text than was sent; a join that nobody asked for. Not by: a
 //!   message that was refused for now and comes later.
 //!

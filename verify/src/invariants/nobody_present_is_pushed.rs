@@ -13,7 +13,8 @@
 //! - Excused: presence of users whom the scenario makes slow (their session may have ended before they
 //!   notice), presence in a history of format 1 (clusters of that time pushed to whoever was there after
 //!   a store's restart), and where S(m) is not known, since m was accepted after its device had given
-//!   it up; a key of a notification that lies more than 65,536 others back.
+//!   it up; a key of a notification that lies more than 65,536 others back;
+//!   the first notification of a message that was settled before (see `ground::settled`).
 //! - Broken by: a notification of a message that no conversation has; the same one five times. Not by: a
 //!   notification to a user who comes back just then.
 //!

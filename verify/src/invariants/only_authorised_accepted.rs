@@ -12,6 +12,7 @@
 //! - Judged: answers, edits and deletions seen, and entries shown on such sessions.
 //! - Excused: where the log was not read and no join is known, or a change was asked for without an
 //!   answer, membership is not judged.
+//!   The author of an edit or a deletion of a message that was settled before (see `ground::settled`).
 //! - Broken by: an edit by another member. Not by: a message that was invoked before the revocation and
 //!   accepted after it, or one that waited in the outbox for the new token.
 //!

@@ -5,7 +5,8 @@
 //! - A read covers what lies behind `after` up to its last entry, or up to the head if it is whole.
 //! - Judged: reads of a user to whom an own message had been accepted.
 //! - Excused: a hole in a read where it stays unknown whether the user was a member is a reason for an
-//!   unknown verdict.
+//!   unknown verdict. Whose a hole was that is settled (see `ground::settled`) is not known any more;
+//!   `reads_never_go_back` judges it.
 //! - Broken by: a read that ends before an own message and is whole. Not by: one that ends there because
 //!   its page was full.
 //!

@@ -2,7 +2,8 @@
 //! and the entry that anybody sees at q is that message, and no other entry is.
 //!
 //! - Judged: answers, and sightings at a sequence that was told.
-//! - Excused: nothing.
+//! - Excused: a further answer to a send, and a further sighting of an entry, that were settled (see
+//!   `ground::settled`).
 //! - Broken by: a retry that is told another sequence. Not by: the same answer twice.
 //!
 //! Streaming: the ledger holds the sequence that was told first (4 bytes per send), the log the
