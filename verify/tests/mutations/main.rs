@@ -51,7 +51,7 @@ fn truths() -> Vec<(&'static str, Truth)> {
 
 fn judge(history: &History) -> Judgement {
     let may_be_idle = CATALOGUE.iter().map(|claim| claim.name.to_owned()).collect();
-    let options = JudgeOptions { may_be_idle, evidence_max: 1 };
+    let options = JudgeOptions { may_be_idle, evidence_max: 1, keep: None };
     let mut judge = Judge::new(&history.header, options);
     for event in &history.events {
         judge.observe(event);
