@@ -61,7 +61,7 @@ pub fn push(job: &PushJob) -> PushRef {
 
 impl Hand {
     /// How many jobs there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.new.len() + self.asked.len() + self.later.len() + self.ready.len()
     }
 
@@ -221,6 +221,6 @@ mod tests {
         let now_ms = AGAIN_MS + 20_000;
         hand.question(now_ms).unwrap();
         hand.answered(now_ms, &[]);
-        assert_eq!((next(&mut hand, now_ms), hand.len()), (None, 1));
+        assert_eq!((next(&mut hand, now_ms), hand.count()), (None, 1));
     }
 }

@@ -134,7 +134,7 @@ impl Consumer {
                 answers = answered(&mut work.question) => {
                     for useless in work.hand.answered(self.now_ms(), &answers) {
                         self.count("notifier_needless_total");
-                        self.forget(&mut work, memory, &useless);
+                        Self::forget(&mut work, memory, &useless);
                     }
                 }
                 () = ask_again => {}
@@ -186,7 +186,7 @@ impl Consumer {
             let push = hand::push(&held.job);
             if memory.taken.has(&push) {
                 self.count("notifier_repeated_total");
-                self.forget(work, memory, &held);
+                Self::forget(work, memory, &held);
             } else if work.busy.contains(&push) {
                 work.hand.postpone(self.now_ms(), held);
             } else {
@@ -214,7 +214,7 @@ impl Consumer {
     }
 
     /// A job that needs no attempt (any more).
-    fn forget(&self, work: &mut Work, memory: &mut Memory, held: &Held) {
+    fn forget(work: &mut Work, memory: &mut Memory, held: &Held) {
         memory.attempts.ended(&held.job);
         work.subscription.settle(vec![Settlement::Ack(held.tag)]);
     }
@@ -265,7 +265,7 @@ impl Consumer {
     }
 
     fn gauge(&self, work: &Work) {
-        let in_hand = work.hand.len() + work.under_way.len();
+        let in_hand = work.hand.count() + work.under_way.len();
         let limit = u64::from(self.prefetch());
         self.machine.telemetry.gauge("notifier_jobs_in_hand", in_hand as u64, limit);
     }

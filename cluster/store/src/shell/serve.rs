@@ -1,5 +1,6 @@
 //! Starts a store node, and ends it in good order.
 
+use super::input::Input;
 use super::owner::Owner;
 use super::pending::Pending;
 use super::publisher::Publisher;
@@ -13,6 +14,7 @@ use crate::engine::RedbStore;
 use crate::tasks::TaskSet;
 use ports::message_store::{MessageStore, StoreError};
 use ports::{Broker, Listener, Machine, Shutdown, Worker, tasks};
+use protocol::store_calls::PartitionStatus;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -125,14 +127,7 @@ impl Node {
         tasks.add(machine.spawn("store publisher", publisher.run()));
         let keeper = keep_checkpoints(machine.clone(), Arc::clone(store), Arc::clone(checkpoints));
         tasks.add(machine.spawn("store checkpoints", keeper));
-        let links = server::Desk {
-            machine: machine.clone(),
-            config: config.clone(),
-            store: Arc::clone(store),
-            reads: machine.tasks.worker("store reads"),
-            owner: to_owner,
-            board: Arc::clone(&board),
-        };
+        let links = self.links(to_owner, Arc::clone(&board));
         let (worker, design) = (Arc::clone(worker), config.design);
         let owner = Owner {
             desk: round::Desk { machine: machine.clone(), worker, design },
@@ -163,6 +158,22 @@ impl Node {
         // have made the last settlements. Longer than this only a subscribe call can take.
         let _ = tokio::time::timeout(SETTLE_GRACE, all_ended.recv()).await;
         Ok(())
+    }
+
+    /// What the links of callers share.
+    fn links(
+        &self,
+        owner: mpsc::UnboundedSender<Input>,
+        board: Arc<Mutex<Vec<PartitionStatus>>>,
+    ) -> server::Desk {
+        server::Desk {
+            machine: self.machine.clone(),
+            config: self.config.clone(),
+            store: Arc::clone(&self.store),
+            reads: self.machine.tasks.worker("store reads"),
+            owner,
+            board,
+        }
     }
 }
 

@@ -123,13 +123,11 @@ impl Desk {
                 return None;
             }
             Call::Pushes(pushes) => {
-                return match self.open(pushes).await {
-                    Some(pushes) => Some(Input::Tail(Tail::Pushes(pushes, reply))),
-                    None => {
-                        reply.send(Answer::Failed(CallError::Unavailable));
-                        None
-                    }
-                };
+                if let Some(pushes) = self.open(pushes).await {
+                    return Some(Input::Tail(Tail::Pushes(pushes, reply)));
+                }
+                reply.send(Answer::Failed(CallError::Unavailable));
+                return None;
             }
             read @ (Call::OfUsers(_) | Call::Range(_) | Call::Info(..) | Call::Cursors(..)) => {
                 reply.send(self.read(read).await);
