@@ -1,7 +1,8 @@
 //! What the judge keeps in memory over a long run of constant load.
 //!
-//! `cargo run --release -p verify --example judge_soak [MESSAGES]`: 1,080,000 messages unless it is told
-//! otherwise, which are 3 hours at 100 a second. Prints the memory of the process after each tenth of
+//! `cargo run --release -p verify --example judge_soak [MESSAGES [KEEP]]`: 1,080,000 messages unless it is
+//! told otherwise, which are 3 hours at 100 a second; with KEEP the judge keeps so many entries of each
+//! conversation in any case. Prints the memory of the process after each tenth of
 //! them, and fails if it grows by more than a tenth after the sixth one: until then
 //! the logs fill up to what the judge keeps in any case.
 
@@ -14,8 +15,9 @@ use verify::{CATALOGUE, Judge, JudgeOptions, Verdict};
 
 fn main() {
     let messages: u64 = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(1_080_000);
+    let keep = std::env::args().nth(2).and_then(|n| n.parse().ok());
     let may_be_idle = CATALOGUE.iter().map(|claim| claim.name.to_owned()).collect();
-    let options = JudgeOptions { may_be_idle, evidence_max: 5, keep: None };
+    let options = JudgeOptions { may_be_idle, evidence_max: 5, keep };
     let judge = Rc::new(RefCell::new((Judge::new(&soak::header(), options), 0_u64)));
     let observer = Rc::clone(&judge);
     let mut soak = Soak::begin(move |event| {

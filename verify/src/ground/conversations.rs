@@ -5,6 +5,7 @@
 
 use super::intervals::Intervals;
 use super::print::mix;
+use crate::history::event::{Said, Seen};
 use std::collections::BTreeMap;
 
 /// One sequence of a log. Fingerprints; 0: nothing yet.
@@ -167,8 +168,33 @@ impl Log {
         self.offset = to + 1;
     }
 
+    /// Notes an entry as it was seen, on a device, in a read or in the store; false: it is settled.
+    pub fn see(&mut self, at: u32, print: u32, entry: &Seen, is_stored: bool) -> bool {
+        self.is_read |= is_stored;
+        let is_change = matches!(entry.said, Said::Join { .. } | Said::Leave { .. });
+        let Some(logged) = self.open_mut(at) else {
+            if is_stored {
+                self.found(at, print, is_change);
+            }
+            return false;
+        };
+        if logged.seen == 0 {
+            logged.seen = print;
+        }
+        logged.disputed |= logged.seen != print;
+        logged.is_message |= matches!(entry.said, Said::Message { .. });
+        logged.is_change |= is_change;
+        if logged.author == 0 {
+            logged.author = entry.author.0 as u32;
+        }
+        if is_stored && logged.stored == 0 {
+            logged.stored = print;
+        }
+        true
+    }
+
     /// The final read has an entry at a settled sequence. Only the first one of a sequence counts.
-    pub fn found(&mut self, sequence: u32, print: u32, is_change: bool) {
+    fn found(&mut self, sequence: u32, print: u32, is_change: bool) {
         if !self.settled.stored.contains(sequence) {
             self.settled.stored.insert(sequence);
             self.settled.found.add(sequence, print, is_change);

@@ -347,28 +347,9 @@ impl Ground {
         step.sequence = at;
         step.print = print(entry.author, entry.message, &entry.said);
         step.log = self.logs[step.conversation].get(at);
+        let is_stored = sighting == Sighting::Stored;
         let log = &mut self.logs[step.conversation];
-        log.is_read |= sighting == Sighting::Stored;
-        let is_change = matches!(entry.said, Said::Join { .. } | Said::Leave { .. });
-        if let Some(logged) = log.open_mut(at) {
-            if logged.seen == 0 {
-                logged.seen = step.print;
-            }
-            logged.disputed |= logged.seen != step.print;
-            logged.is_message |= matches!(entry.said, Said::Message { .. });
-            logged.is_change |= is_change;
-            if logged.author == 0 {
-                logged.author = entry.author.0 as u32;
-            }
-            if sighting == Sighting::Stored && logged.stored == 0 {
-                logged.stored = step.print;
-            }
-        } else {
-            step.is_settled = true;
-            if sighting == Sighting::Stored {
-                log.found(at, step.print, is_change);
-            }
-        }
+        step.is_settled = !log.see(at, step.print, entry, is_stored);
         if let Said::Edit { target, .. } | Said::Delete { target } = entry.said {
             step.target = log.get(short(target));
             step.is_old_target = log.is_settled(short(target));

@@ -165,7 +165,7 @@ impl Soak {
             let (user, key) = (UserId(ABSENTEE), self.messages);
             self.push(What::Pushed { user, conversation, sequence, key, taken: true });
         }
-        if round % 4 == 0 {
+        if round.is_multiple_of(4) {
             self.push(What::ReceiptSent {
                 device: sender,
                 conversation,
@@ -173,7 +173,7 @@ impl Soak {
                 read: sequence,
             });
         }
-        if round % 50 == 0 {
+        if round.is_multiple_of(50) {
             self.read(group, author);
         }
     }
@@ -186,7 +186,9 @@ impl Soak {
         let request = self.requests;
         let after = Sequence(first.0 - 1);
         self.push(What::ReadBegan { device, request, conversation, after });
-        entries.iter().for_each(|&entry| self.push(What::Read { device, request, entry }));
+        for entry in entries {
+            self.push(What::Read { device, request, entry });
+        }
         self.push(What::ReadEnded { device, request, conversation, head, whole: true });
     }
 

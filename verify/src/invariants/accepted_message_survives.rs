@@ -28,9 +28,9 @@ pub(crate) struct Invariant;
 
 impl Check for Invariant {
     fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
-        self.find_lost_messages(ground, tally);
-        self.find_lost_settled(ground, tally);
-        self.find_lost_changes(ground, tally);
+        Self::find_lost_messages(ground, tally);
+        Self::find_lost_settled(ground, tally);
+        Self::find_lost_changes(ground, tally);
         ground.for_each_overdue(|pair, sequence, waited| {
             let who = &ground.pairs.whos[(pair / ground.header.devices_per_user) as usize];
             let (conversation, device) = (who.conversation as usize, ground.device_of_pair(pair));
@@ -57,7 +57,7 @@ impl Check for Invariant {
 }
 
 impl Invariant {
-    fn find_lost_messages(&self, ground: &Ground, tally: &mut Tally) {
+    fn find_lost_messages(ground: &Ground, tally: &mut Tally) {
         for (lane, records) in ground.ledger.lanes() {
             for record in records.iter().filter(|record| record.acked > 0) {
                 let conversation = record.conversation as usize;
@@ -91,7 +91,7 @@ impl Invariant {
     }
 
     /// What everybody had already is compared by its sum.
-    fn find_lost_settled(&self, ground: &Ground, tally: &mut Tally) {
+    fn find_lost_settled(ground: &Ground, tally: &mut Tally) {
         for (conversation, log) in ground.logs.iter().enumerate() {
             let settled_to = log.settled_to();
             let is_read = log.whole == Some(true) && ground.read_began(conversation).is_some();
@@ -117,7 +117,7 @@ impl Invariant {
         }
     }
 
-    fn find_lost_changes(&self, ground: &Ground, tally: &mut Tally) {
+    fn find_lost_changes(ground: &Ground, tally: &mut Tally) {
         for who in &ground.pairs.whos {
             let conversation = who.conversation as usize;
             let log = &ground.logs[conversation];
