@@ -95,7 +95,9 @@ impl Judge {
     pub fn finish(mut self) -> Judgement {
         let events = self.ground.recent.events + self.misplaced;
         let mut tallies = self.checks.finish(&self.ground);
-        tallies.iter_mut().for_each(|tally| tally.close(&self.ground));
+        for tally in &mut tallies {
+            tally.close(&self.ground);
+        }
         let mut doubts = self.ground.run.take_doubts();
         if self.misplaced > 1 {
             doubts.push(format!("{} events name what the header does not have", self.misplaced));

@@ -17,6 +17,7 @@ pub(crate) mod reads;
 pub(crate) mod recent;
 pub(crate) mod run;
 pub(crate) mod settled;
+mod sighting;
 
 use crate::history::event::{Device, Header};
 use conversations::{Log, LogEntry};
@@ -226,13 +227,11 @@ impl Ground {
     pub fn is_expected(&self, device: usize) -> bool {
         let devices = self.header.devices_per_user;
         let user = device as u32 / devices;
-        match self.header.offline_users {
-            Some(offline) => user < self.header.users.saturating_sub(offline),
-            None => {
-                let first = (user * devices) as usize;
-                self.devices[first..first + devices as usize].iter().any(|d| d.session > 0)
-            }
-        }
+        let first = (user * devices) as usize;
+        let is_online = |offline: u32| user < self.header.users.saturating_sub(offline);
+        let has_connected =
+            || self.devices[first..first + devices as usize].iter().any(|d| d.session > 0);
+        self.header.offline_users.map_or_else(has_connected, is_online)
     }
 
     /// Whether the scenario makes the device's user slow: what it waits for it delays itself.
@@ -276,7 +275,8 @@ impl Ground {
                 let since = entry.acked_at.max(joined);
                 match self.waited(device, since).filter(|waited| *waited > allowed) {
                     Some(waited) => each(number, sequence, waited),
-                    None => undue += 1,
+                    // Who stays away by the scenario's will has no time for anything.
+                    None => undue += u64::from(self.is_expected(device)),
                 }
             });
         }

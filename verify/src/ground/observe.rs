@@ -5,18 +5,10 @@ use super::ledger::{Record, fate};
 use super::pairs::Learned;
 use super::print::print;
 use super::reads::FinishedRead;
+use super::sighting::Sighting;
 use super::{Ground, NONE, Step, range, short};
-use crate::history::event::{Device, Event, Phase, Said, Seen, What};
+use crate::history::event::{Device, Event, Phase, Said, What};
 use protocol::{ClientMessageId, ConversationId, RejectReason, UserId};
-
-/// Where an entry was seen.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Sighting {
-    Shown,
-    Received,
-    Read(u32),
-    Stored,
-}
 
 /// How long the place of a message that was refused for now is held, microseconds (docs/protocol.md,
 /// "What a client must do", 3).
@@ -117,7 +109,7 @@ impl Ground {
                 if let Some(entry) = self.logs[step.conversation].open_mut(at) {
                     entry.is_change = true;
                 }
-                self.member_changed(*conversation, *user, *add, at, Learned::ByAnswer);
+                self.member_changed(*conversation, *user, *add, at, Learned::Answer);
                 self.member_settled(*conversation, *user, *add, -1);
             }
             What::Revoked { user } => self.revoked[user.0 as usize - 1] = now,
@@ -177,7 +169,7 @@ impl Ground {
         step
     }
 
-    fn progress(&mut self, step: &Step) -> &mut super::devices::DeviceState {
+    pub(super) fn progress(&mut self, step: &Step) -> &mut super::devices::DeviceState {
         let device = &mut self.devices[step.device];
         device.progress_at = self.now;
         device
@@ -264,7 +256,13 @@ impl Ground {
     }
 
     /// Adds to a send's fate, and gives its record before that.
-    fn mark(&mut self, step: &mut Step, user: UserId, message: ClientMessageId, bits: u32) {
+    pub(super) fn mark(
+        &mut self,
+        step: &mut Step,
+        user: UserId,
+        message: ClientMessageId,
+        bits: u32,
+    ) {
         let Some(place) = self.ledger.find(user, message) else {
             step.is_old_send = self.ledger.is_gone(user, message);
             return;
@@ -342,87 +340,18 @@ impl Ground {
         step.answered = self.devices[step.device].answer(message.0);
     }
 
-    fn entry(&mut self, step: &mut Step, entry: &Seen, sighting: Sighting) {
-        let at = short(entry.sequence);
-        step.sequence = at;
-        step.print = print(entry.author, entry.message, &entry.said);
-        step.log = self.logs[step.conversation].get(at);
-        let is_stored = sighting == Sighting::Stored;
-        let log = &mut self.logs[step.conversation];
-        step.is_settled = !log.see(at, step.print, entry, is_stored);
-        if let Said::Edit { target, .. } | Said::Delete { target } = entry.said {
-            step.target = log.get(short(target));
-            step.is_old_target = log.is_settled(short(target));
-        }
-        if sighting != Sighting::Stored
-            && let Some(user) = self.user_of(step.who)
-        {
-            self.raise_log_floor(step.conversation, at, user);
-        }
-        let in_store = sighting == Sighting::Stored;
-        let learned = if in_store { Learned::ByStore } else { Learned::BySight };
-        match entry.said {
-            Said::Join { user } => {
-                self.member_changed(entry.conversation, user, true, at, learned);
-            }
-            Said::Leave { user } => {
-                self.member_changed(entry.conversation, user, false, at, learned);
-            }
-            Said::Message { .. } | Said::Edit { .. } | Said::Delete { .. } => {
-                self.mark(step, entry.author, entry.message, 0);
-                if let Some((place, before)) = step.send
-                    && before.seen != at
-                    && before.conversation as usize == step.conversation
-                {
-                    let record = self.ledger.get_mut(place);
-                    if before.seen == 0 {
-                        record.seen = at;
-                    } else {
-                        record.fate |= fate::TWICE;
-                    }
-                }
-            }
-        }
-        match sighting {
-            Sighting::Shown => {
-                self.progress(step);
-                let pair = self.pairs.pair_mut(step.pair);
-                step.was_shown = pair.shown.contains(at);
-                pair.shown.insert(at);
-                if !pair.stream.known {
-                    (pair.stream.known, pair.stream.base) = (true, at.saturating_sub(1));
-                }
-                pair.stream.last = pair.stream.last.max(at);
-                self.raise_floor(step.who, at);
-            }
-            Sighting::Read(request) => {
-                self.pairs.whos[step.who as usize].read.insert(at);
-                self.raise_floor(step.who, at);
-                if let Some(read) = self.reads.get(step.device, request) {
-                    read.entries.insert(at);
-                    read.last = read.last.max(at);
-                }
-            }
-            Sighting::Received => {
-                self.progress(step);
-                self.raise_floor(step.who, at);
-            }
-            Sighting::Stored => {}
-        }
-    }
-
-    fn user_of(&self, who: u32) -> Option<UserId> {
+    pub(super) fn user_of(&self, who: u32) -> Option<UserId> {
         self.pairs.whos.get(who as usize).map(|who| UserId(u64::from(who.user) + 1))
     }
 
     /// What is learned while the final read is under way cannot be missing in it.
-    fn raise_log_floor(&mut self, conversation: usize, sequence: u32, user: UserId) {
+    pub(super) fn raise_log_floor(&mut self, conversation: usize, sequence: u32, user: UserId) {
         if self.read_began(conversation).is_none() {
             self.logs[conversation].raise_floor(sequence, user.0 as u32);
         }
     }
 
-    fn raise_floor(&mut self, who: u32, to: u32) {
+    pub(super) fn raise_floor(&mut self, who: u32, to: u32) {
         let who = &mut self.pairs.whos[who as usize];
         who.floor = who.floor.max(to);
     }
@@ -432,7 +361,7 @@ impl Ground {
         self.pairs.whos[who as usize].settle(add, by);
     }
 
-    fn member_changed(
+    pub(super) fn member_changed(
         &mut self,
         conversation: ConversationId,
         user: UserId,

@@ -46,9 +46,9 @@ pub(crate) struct Change {
 /// How a change became known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Learned {
-    ByAnswer,
-    BySight,
-    ByStore,
+    Answer,
+    Sight,
+    Store,
 }
 
 /// What is known of a user in a conversation.
@@ -100,9 +100,9 @@ impl Who {
         }
         let change = &mut self.changes[at];
         match learned {
-            Learned::ByAnswer => change.at = change.at.min(now),
-            Learned::ByStore => change.stored |= change.joined == joined,
-            Learned::BySight => {}
+            Learned::Answer => change.at = change.at.min(now),
+            Learned::Store => change.stored |= change.joined == joined,
+            Learned::Sight => {}
         }
     }
 
@@ -322,15 +322,15 @@ mod tests {
         let mut who = Who::default();
         assert_eq!(who.standing(5, None), Standing::Unknown);
         assert_eq!(who.standing(5, Some(1)), Standing::Outside);
-        who.change(10, false, Learned::BySight, 0);
+        who.change(10, false, Learned::Sight, 0);
         assert_eq!(who.standing(9, Some(9)), Standing::Member, "whoever leaves was there");
         assert_eq!(who.standing(9, None), Standing::Unknown, "but nobody knows since when");
-        who.change(3, true, Learned::BySight, 0);
+        who.change(3, true, Learned::Sight, 0);
         for (sequence, expected) in [(2, Standing::Unknown), (3, Standing::Member)] {
             assert_eq!(who.standing(sequence, None), expected);
         }
         assert_eq!(who.standing(10, None), Standing::Outside);
-        who.change(12, true, Learned::BySight, 0);
+        who.change(12, true, Learned::Sight, 0);
         assert_eq!(who.standing(11, Some(1)), Standing::Outside);
         assert_eq!(who.standing(12, Some(1)), Standing::Member);
     }
@@ -339,7 +339,7 @@ mod tests {
     fn what_was_asked_for_and_not_answered_may_have_been_done() {
         let mut who = Who::default();
         who.settle(true, 1);
-        who.change(3, true, Learned::BySight, 0);
+        who.change(3, true, Learned::Sight, 0);
         assert_eq!(who.standing(2, None), Standing::Unknown);
         who.settle(true, -1);
         assert_eq!(who.standing(2, None), Standing::Outside, "it was the only one");
@@ -347,7 +347,7 @@ mod tests {
         who.settle(false, 1);
         assert_eq!(who.standing(5, None), Standing::Unknown);
         assert_eq!(who.standing(5, Some(1)), Standing::Member, "the log would show it");
-        who.change(7, false, Learned::BySight, 0);
+        who.change(7, false, Learned::Sight, 0);
         who.settle(false, -1);
         assert_eq!(who.standing(5, None), Standing::Member);
         assert_eq!(who.standing(8, None), Standing::Outside);
@@ -358,8 +358,8 @@ mod tests {
     #[test]
     fn a_second_join_in_a_row_betrays_a_departure_that_nobody_saw() {
         let mut who = Who::default();
-        who.change(3, true, Learned::BySight, 0);
-        who.change(9, true, Learned::BySight, 0);
+        who.change(3, true, Learned::Sight, 0);
+        who.change(9, true, Learned::Sight, 0);
         assert_eq!(who.standing(5, None), Standing::Unknown);
         assert_eq!(who.standing(9, None), Standing::Member);
     }

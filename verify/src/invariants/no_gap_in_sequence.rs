@@ -56,18 +56,16 @@ impl Departure {
                 && !ground.is_removed(conversation, sequence)
         });
         let Some(sequence) = missing else { return };
-        tally.confirmed(|| match self.evidence {
-            Some(evidence) => *evidence,
-            None => {
-                let what = format!(
-                    "user {} of conversation {} left at {departure}, and missed {sequence}",
-                    who.user + 1,
-                    conversation + 1
-                );
-                let (conversation, sequence) = (Some(conversation), Some(sequence));
-                ground.evidence(what, About { conversation, sequence, ..About::default() })
-            }
-        });
+        let late = || {
+            let what = format!(
+                "user {} of conversation {} left at {departure}, and missed {sequence}",
+                who.user + 1,
+                conversation + 1
+            );
+            let (conversation, sequence) = (Some(conversation), Some(sequence));
+            ground.evidence(what, About { conversation, sequence, ..About::default() })
+        };
+        tally.confirmed(|| self.evidence.map_or_else(late, |evidence| *evidence));
     }
 }
 
@@ -158,7 +156,7 @@ impl Check for Invariant {
                     });
                 }
             }
-            What::Detached { conversation, .. } if self.ends_its_stream(ground, step) => {
+            What::Detached { conversation, .. } if ends_its_stream(ground, step) => {
                 let about = About {
                     device: Some(step.device),
                     conversation: Some(step.conversation),
@@ -193,12 +191,10 @@ impl Check for Invariant {
     }
 }
 
-impl Invariant {
-    /// Whether the stream that ends now began in this session. Otherwise there was none to show anything.
-    fn ends_its_stream(&self, ground: &Ground, step: &Step) -> bool {
-        let device = &ground.devices[step.device];
-        step.before.known && device.open && step.before.session == device.session
-    }
+/// Whether the stream that ends now began in this session. Otherwise there was none to show anything.
+fn ends_its_stream(ground: &Ground, step: &Step) -> bool {
+    let device = &ground.devices[step.device];
+    step.before.known && device.open && step.before.session == device.session
 }
 
 #[cfg(test)]

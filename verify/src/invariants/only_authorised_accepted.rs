@@ -53,9 +53,9 @@ impl Check for Invariant {
             | What::Received { entry, .. }
             | What::Read { entry, .. }
             | What::Stored { entry } => {
-                self.author(ground, step, entry, tally);
+                Self::author(ground, step, entry, tally);
                 if matches!(event.is, What::Shown { .. }) {
-                    self.served(ground, step, entry, tally);
+                    Self::served(ground, step, entry, tally);
                 }
             }
             _ => {}
@@ -87,7 +87,7 @@ impl Check for Invariant {
 
 impl Invariant {
     /// An edit or a deletion is its message's author's.
-    fn author(&self, ground: &Ground, step: &Step, entry: &Seen, tally: &mut Tally) {
+    fn author(ground: &Ground, step: &Step, entry: &Seen, tally: &mut Tally) {
         let (Said::Edit { target, .. } | Said::Delete { target }) = entry.said else { return };
         if step.target.author == 0 {
             return tally.settled(u64::from(step.is_old_target));
@@ -105,7 +105,7 @@ impl Invariant {
     }
 
     /// A session whose user's tokens were revoked before ends.
-    fn served(&self, ground: &Ground, step: &Step, entry: &Seen, tally: &mut Tally) {
+    fn served(ground: &Ground, step: &Step, entry: &Seen, tally: &mut Tally) {
         let user = step.device as u64 / u64::from(ground.header.devices_per_user) + 1;
         let revoked = ground.revoked[user as usize - 1];
         if revoked == u64::MAX || ground.devices[step.device].opened_at >= revoked {

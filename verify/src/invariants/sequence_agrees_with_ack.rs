@@ -22,30 +22,10 @@ pub(crate) struct Invariant;
 impl Check for Invariant {
     fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, tally: &mut Tally) {
         let fault = match &event.is {
-            What::Accepted { .. } => {
-                let Some((_, record)) = step.send else {
-                    return tally.settled(u64::from(step.is_old_send));
-                };
-                tally.judged += 1;
-                if record.conversation as usize != step.conversation {
-                    "it was sent to another conversation".to_owned()
-                } else if record.acked != 0 && record.acked != step.sequence {
-                    format!("it was accepted as sequence {} before", record.acked)
-                } else if record.seen != 0 && record.seen != step.sequence {
-                    format!("it was seen as sequence {}", record.seen)
-                } else if record.is(fate::TWICE) {
-                    "it was seen under other sequences, too".to_owned()
-                } else if step.is_settled && record.seen != step.sequence {
-                    "another entry was settled there".to_owned()
-                } else if step.log.disputed || (step.log.seen != 0 && step.log.seen != record.print)
-                {
-                    "another entry was seen there".to_owned()
-                } else if step.log.acked != 0 && step.log.acked != record.print {
-                    "another send was told the same".to_owned()
-                } else {
-                    return;
-                }
-            }
+            What::Accepted { .. } => match answered(step, tally) {
+                Some(fault) => fault,
+                None => return,
+            },
             What::Shown { .. }
             | What::Received { .. }
             | What::Read { .. }
@@ -95,6 +75,33 @@ impl Check for Invariant {
             )
         });
     }
+}
+
+/// What is wrong with an answer.
+fn answered(step: &Step, tally: &mut Tally) -> Option<String> {
+    let Some((_, record)) = step.send else {
+        tally.settled(u64::from(step.is_old_send));
+        return None;
+    };
+    tally.judged += 1;
+    let fault = if record.conversation as usize != step.conversation {
+        "it was sent to another conversation".to_owned()
+    } else if record.acked != 0 && record.acked != step.sequence {
+        format!("it was accepted as sequence {} before", record.acked)
+    } else if record.seen != 0 && record.seen != step.sequence {
+        format!("it was seen as sequence {}", record.seen)
+    } else if record.is(fate::TWICE) {
+        "it was seen under other sequences, too".to_owned()
+    } else if step.is_settled && record.seen != step.sequence {
+        "another entry was settled there".to_owned()
+    } else if step.log.disputed || (step.log.seen != 0 && step.log.seen != record.print) {
+        "another entry was seen there".to_owned()
+    } else if step.log.acked != 0 && step.log.acked != record.print {
+        "another send was told the same".to_owned()
+    } else {
+        return None;
+    };
+    Some(fault)
 }
 
 #[cfg(test)]

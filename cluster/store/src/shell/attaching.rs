@@ -32,7 +32,10 @@ pub fn register(
         let from = item.goes_on.unwrap_or(at.from);
         let begins = Begins { from, head: at.head, anew };
         let turn = attachments.attach(link, item.conversation, item.user, item.presence, begins);
-        absences.came(item.conversation, item.user);
+        // Whoever comes back without a cursor is not shown what was missed: that is still to be pushed.
+        if !anew {
+            absences.came(item.conversation, item.user);
+        }
         tell(turn, attachments, whispers);
         if item.presence {
             let (conversation, user) = (item.conversation, item.user);

@@ -1,0 +1,98 @@
+//! An entry is seen: on a device, in a read, in the store.
+
+use super::ledger::fate;
+use super::pairs::Learned;
+use super::print::print;
+use super::{Ground, Step, short};
+use crate::history::event::{Said, Seen};
+
+/// Where an entry was seen.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sighting {
+    Shown,
+    Received,
+    Read(u32),
+    Stored,
+}
+
+impl Ground {
+    /// Takes an entry in.
+    pub(super) fn entry(&mut self, step: &mut Step, entry: &Seen, sighting: Sighting) {
+        let at = short(entry.sequence);
+        step.sequence = at;
+        step.print = print(entry.author, entry.message, &entry.said);
+        step.log = self.logs[step.conversation].get(at);
+        let is_stored = sighting == Sighting::Stored;
+        let log = &mut self.logs[step.conversation];
+        step.is_settled = !log.see(at, step.print, entry, is_stored);
+        if let Said::Edit { target, .. } | Said::Delete { target } = entry.said {
+            step.target = log.get(short(target));
+            step.is_old_target = log.is_settled(short(target));
+        }
+        if sighting != Sighting::Stored
+            && let Some(user) = self.user_of(step.who)
+        {
+            self.raise_log_floor(step.conversation, at, user);
+        }
+        let learned = if is_stored { Learned::Store } else { Learned::Sight };
+        self.said(step, entry, learned);
+        self.seen(step, at, sighting);
+    }
+
+    /// What the entry says: a change of membership, or what became of a send.
+    fn said(&mut self, step: &mut Step, entry: &Seen, learned: Learned) {
+        let at = step.sequence;
+        match entry.said {
+            Said::Join { user } => {
+                self.member_changed(entry.conversation, user, true, at, learned);
+            }
+            Said::Leave { user } => {
+                self.member_changed(entry.conversation, user, false, at, learned);
+            }
+            Said::Message { .. } | Said::Edit { .. } | Said::Delete { .. } => {
+                self.mark(step, entry.author, entry.message, 0);
+                if let Some((place, before)) = step.send
+                    && before.seen != at
+                    && before.conversation as usize == step.conversation
+                {
+                    let record = self.ledger.get_mut(place);
+                    if before.seen == 0 {
+                        record.seen = at;
+                    } else {
+                        record.fate |= fate::TWICE;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Where it was seen.
+    fn seen(&mut self, step: &mut Step, at: u32, sighting: Sighting) {
+        match sighting {
+            Sighting::Shown => {
+                self.progress(step);
+                let pair = self.pairs.pair_mut(step.pair);
+                step.was_shown = pair.shown.contains(at);
+                pair.shown.insert(at);
+                if !pair.stream.known {
+                    (pair.stream.known, pair.stream.base) = (true, at.saturating_sub(1));
+                }
+                pair.stream.last = pair.stream.last.max(at);
+                self.raise_floor(step.who, at);
+            }
+            Sighting::Read(request) => {
+                self.pairs.whos[step.who as usize].read.insert(at);
+                self.raise_floor(step.who, at);
+                if let Some(read) = self.reads.get(step.device, request) {
+                    read.entries.insert(at);
+                    read.last = read.last.max(at);
+                }
+            }
+            Sighting::Received => {
+                self.progress(step);
+                self.raise_floor(step.who, at);
+            }
+            Sighting::Stored => {}
+        }
+    }
+}
