@@ -23,7 +23,7 @@ connect = { over = "500ms" }
 phases = [{ for = "60s", rate = "50/s" }]
 mix = { send = 1.0 }
 [phases]
-heal = "5s"
+heal = "6s"
 settle = "5s"
 [expect]
 verdict = "valid"
