@@ -11,7 +11,8 @@
 //!   up with a reason. Edits, deletions, joins and departures make no notification.
 //! - Broken by: a history whose pushes were removed. Not by: a member who comes back and reads.
 //!
-//! Streaming: 16 bytes per (user, conversation) with pushes; judged at the end.
+//! Streaming: 16 bytes per (user, conversation) with pushes; judged at the end, or when it is settled (see
+//! `ground::settled`): a member who did not show it has a notification then.
 
 use super::Check;
 use crate::ground::pairs::Who;
@@ -50,7 +51,11 @@ impl Check for Invariant {
         for (who, state) in (0..).zip(&ground.pairs.whos) {
             let log = &ground.logs[state.conversation as usize];
             let head = log.acked_head.min(log.reach());
-            for sequence in unshown(ground, who, log.settled_to(), head) {
+            // A change of membership that was kept aside turned out to be a message.
+            let settled_to = log.settled_to();
+            let aside = log.far().filter(|&at| at <= settled_to && log.get(at).is_change);
+            let aside = aside.filter(|&at| unshown(ground, who, at - 1, at).next().is_some());
+            for sequence in aside.chain(unshown(ground, who, settled_to, head)) {
                 let entry = log.get(sequence);
                 let is_due = entry.acked != 0
                     && entry.is_message
