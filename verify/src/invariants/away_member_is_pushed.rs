@@ -54,7 +54,8 @@ impl Check for Invariant {
             // A change of membership that was kept aside turned out to be a message.
             let settled_to = log.settled_to();
             let aside = log.far().filter(|&at| at <= settled_to && log.get(at).is_change);
-            let aside = aside.filter(|&at| unshown(ground, who, at - 1, at).next().is_some());
+            let aside =
+                aside.filter(|&at| unshown(ground, who, at.saturating_sub(1), at).next().is_some());
             for sequence in aside.chain(unshown(ground, who, settled_to, head)) {
                 let entry = log.get(sequence);
                 let is_due = entry.acked != 0
