@@ -1,11 +1,12 @@
 //! **Nobody present is pushed.** A notification (u, m) that the push provider is handed => m is an
 //! accepted or seen message, u is a member at its sequence and not its author; and not: a device of u had
 //! the conversation's stream in one session from before S(m) until `stuck_us` after the notification
-//! (or a goodbye), and showed m in that session. A session that ends sooner was dead to its gateway,
-//! which could not know what arrived. All notifications of one (u, m) carry one idempotency key; and one that was taken
-//! is taken again only as often as its answer or its job may have been lost: five times (the attempts at
-//! one job) for each fault on a notifier, a broker or a client host (they carry the provider), once for
-//! each other fault, that was active since `stuck_us` before it was taken first.
+//! (or to a goodbye before that, or to the end of the watch), and showed m in that session. A session
+//! that ends sooner was dead to its gateway, which could not know what arrived. All notifications of one
+//! (u, m) carry one idempotency key; and one that was taken is taken again only as often as its answer or
+//! its job may have been lost: five times (the attempts at one job) for each fault on a notifier, a
+//! broker or a client host (they carry the provider), once for each other fault, that was active since
+//! `stuck_us` before it was taken first.
 //!
 //! - That m is no message, or that u is no member, is judged where the log was read whole and retention
 //!   left it; or where m was seen or accepted and is an edit, a deletion or a change of membership.
@@ -58,6 +59,8 @@ struct Suspect {
     shown: bool,
     /// When the message was sent, if that is known and the message is settled.
     sent_at: Option<u64>,
+    /// Whether the session has ended, and had not been dead.
+    is_over: bool,
 }
 
 #[derive(Default)]
@@ -66,7 +69,8 @@ pub(crate) struct Invariant {
     recent: VecDeque<Target>,
     /// When each of the last ones was taken first, and how often again.
     taken: BTreeMap<Target, (u64, u64)>,
-    suspects: BTreeMap<Target, Suspect>,
+    /// By target and device.
+    suspects: BTreeMap<(u32, u32, usize), Suspect>,
     /// All that were handed over and are not settled.
     all: BTreeSet<Target>,
     /// Of the settled ones those to users who are no members as far as one can tell.
@@ -93,21 +97,23 @@ impl Check for Invariant {
                     self.suspect(ground, (who, short(*sequence)));
                 }
             }
-            // A session that ends soon was dead to its gateway, which could not know what arrived.
-            What::Closed { code, .. } if *code != GOODBYE && !self.suspects.is_empty() => {
+            What::Closed { code, .. }
+                if !self.suspects.is_empty() && ground.run.watched_until.is_none() =>
+            {
                 let session = ground.devices[step.device].session;
-                let patience = ground.header.deadlines.stuck_us;
-                self.suspects.retain(|_, suspect| {
-                    (suspect.device, suspect.session) != (step.device, session)
-                        || ground.now - suspect.at > patience
-                });
+                self.ended(ground, step.device, session, *code == GOODBYE);
+            }
+            // So ends a session whose end nobody saw.
+            What::Opened { .. } if !self.suspects.is_empty() => {
+                let session = ground.devices[step.device].session - 1;
+                self.ended(ground, step.device, session, false);
             }
             What::Shown { .. } if !self.suspects.is_empty() => {
                 let session = ground.devices[step.device].session;
-                if let Some(suspect) = self.suspects.get_mut(&(step.who, step.sequence))
-                    && (suspect.device, suspect.session) == (step.device, session)
+                if let Some(suspect) =
+                    self.suspects.get_mut(&(step.who, step.sequence, step.device))
                 {
-                    suspect.shown = true;
+                    suspect.shown |= suspect.session == session;
                 }
             }
             _ => {}
@@ -118,7 +124,7 @@ impl Check for Invariant {
         for &who in ground.pairs.of_conversation(conversation) {
             let span = (who, 0)..=(who, to);
             let log = &ground.logs[conversation];
-            let span_of_all = self.all.range(span.clone()).copied();
+            let span_of_all = self.all.range(span).copied();
             // What stays of the log is judged at the end.
             let settled: Vec<Target> = span_of_all.filter(|at| !log.get(at.1).stays()).collect();
             for target in settled {
@@ -129,12 +135,13 @@ impl Check for Invariant {
                     self.strangers.push(target);
                 }
             }
-            for (target, suspect) in self.suspects.range_mut(span) {
-                suspect.sent_at = suspect.sent_at.or(log.get(target.1).sent_at());
+            let suspects = (who, 0, 0)..=(who, to, usize::MAX);
+            for (&(_, sequence, _), suspect) in self.suspects.range_mut(suspects) {
+                suspect.sent_at = suspect.sent_at.or(log.get(sequence).sent_at());
             }
         }
         // Whoever has it by now has shown it in another session, or had no stream when it was sent.
-        self.suspects.retain(|&(who, sequence), suspect| {
+        self.suspects.retain(|&(who, sequence, _), suspect| {
             ground.pairs.whos[who as usize].conversation as usize != conversation
                 || sequence > to
                 || (suspect.shown && suspect.was_present(None))
@@ -142,12 +149,16 @@ impl Check for Invariant {
     }
 
     fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
-        for (&(who, sequence), suspect) in &self.suspects {
+        let mut present = BTreeSet::new();
+        for (&(who, sequence, _), suspect) in &self.suspects {
             let state = &ground.pairs.whos[who as usize];
             let entry = ground.logs[state.conversation as usize].get(sequence);
             if suspect.shown && suspect.was_present(entry.sent_at()) {
-                report(ground, (who, sequence), tally, "who had its stream all the time");
+                present.insert((who, sequence));
             }
+        }
+        for target in present {
+            report(ground, target, tally, "who had its stream all the time");
         }
         for &target in &self.all {
             if let Some(why) = fault(ground, target).or_else(|| stranger(ground, target)) {
@@ -175,8 +186,10 @@ impl Invariant {
         (key, taken): (u64, bool),
         tally: &mut Tally,
     ) {
-        if let Some(&known) = self.keys.get(&target) {
-            if key != 0 && known != 0 && known != key {
+        if let Some(known) = self.keys.get_mut(&target) {
+            if *known == 0 {
+                *known = key;
+            } else if key != 0 && *known != key {
                 tally.violated_by(ground, event, || {
                     format!("{}, under another idempotency key than before", name(ground, target))
                 });
@@ -229,26 +242,39 @@ impl Invariant {
         }
     }
 
-    /// Remembers a notification to somebody one of whose devices has the stream.
+    /// Remembers a notification to somebody whose devices have the stream.
     fn suspect(&mut self, ground: &Ground, (who, sequence): Target) {
-        let streaming = (0..ground.header.devices_per_user)
-            .map(|device| ground.pairs.pair_of(who, device))
-            .filter(|&pair| ground.is_attached(pair))
-            .min_by_key(|&pair| ground.pairs.pair(pair).stream.attached_at);
-        let slow = |pair: &u32| ground.is_slow(ground.device_of_pair(*pair));
-        let Some(pair) = streaming.filter(|pair| !slow(pair)) else { return };
-        if self.suspects.len() >= SUSPECTS {
-            self.unkept += 1;
-            return;
+        for number in 0..ground.header.devices_per_user {
+            let pair = ground.pairs.pair_of(who, number);
+            let device = ground.device_of_pair(pair);
+            if !ground.is_attached(pair) || ground.is_slow(device) {
+                continue;
+            }
+            if self.suspects.len() >= SUSPECTS {
+                self.unkept += 1;
+                return;
+            }
+            let state = ground.pairs.pair(pair);
+            self.suspects.entry((who, sequence, device)).or_insert(Suspect {
+                at: ground.now,
+                device,
+                session: ground.devices[device].session,
+                attached_at: state.stream.attached_at,
+                shown: state.shown.contains(sequence),
+                sent_at: None,
+                is_over: false,
+            });
         }
-        let (device, state) = (ground.device_of_pair(pair), ground.pairs.pair(pair));
-        self.suspects.entry((who, sequence)).or_insert(Suspect {
-            at: ground.now,
-            device,
-            session: ground.devices[device].session,
-            attached_at: state.stream.attached_at,
-            shown: state.shown.contains(sequence),
-            sent_at: None,
+    }
+
+    /// A session ends. One that ends soon was dead to its gateway, which could not know what arrived.
+    fn ended(&mut self, ground: &Ground, device: usize, session: u32, by_goodbye: bool) {
+        let patience = ground.header.deadlines.stuck_us;
+        self.suspects.retain(|_, suspect| {
+            let is_this =
+                (suspect.device, suspect.session) == (device, session) && !suspect.is_over;
+            suspect.is_over |= is_this;
+            !is_this || by_goodbye || ground.now - suspect.at > patience
         });
     }
 }

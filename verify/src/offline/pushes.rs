@@ -131,12 +131,13 @@ fn is_to_the_wrong_one(book: &Book<'_>, push: &Push) -> bool {
     is_author || is_nothing || is_message == Some(false) || (is_message == Some(true) && is_outside)
 }
 
-/// Whether a device of the user had the stream from before the send until the notification, and showed
-/// the message in that session.
+/// Whether a device of the user had the stream from before the send until well behind the notification,
+/// and showed the message in that session.
 fn was_present(book: &Book<'_>, push: &Push) -> bool {
     let Some(accepted) = book.accepted_as(push.conversation, push.sequence) else { return false };
     // Clusters of format 1 pushed to whoever was there after a store's restart.
     book.header.format >= 2
+        && !book.is_slow(push.user.0)
         && book.devices_of(push.user.0).into_iter().any(|device| {
             let stream = book.stream(device, push.conversation, push.line);
             let (Some(began), Some(session)) = (stream.began, book.session(device, push.line))
@@ -149,6 +150,14 @@ fn was_present(book: &Book<'_>, push: &Push) -> bool {
                     && session.begins < s.line
                     && s.line < session.ends
             });
-            began > session.begins && book.lines[began].at < accepted.send.at && shows
+            let said_goodbye = book
+                .lines
+                .get(session.ends)
+                .is_some_and(|end| matches!(end.is, What::Closed { code: 1_000, .. }));
+            // A session that ends sooner was dead to its gateway.
+            let lives = session.ends == usize::MAX
+                || said_goodbye
+                || session.to - push.at > book.header.deadlines.stuck_us;
+            lives && began > session.begins && book.lines[began].at < accepted.send.at && shows
         })
 }

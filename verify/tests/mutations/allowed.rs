@@ -144,10 +144,7 @@ pub const KINDS: &[Kind] = &[
         |case| {
             let heal = case.truth.heal;
             let device = *case.truth.devices.first()?;
-            let is_there = |is: &What| {
-                let is_session = matches!(is, What::Opened { .. } | What::Attached { .. });
-                is_display(is) || is_session
-            };
+            let is_there = |is: &What| is_display(is) || matches!(is, What::Opened { .. });
             case.retain(|n, is| n < heal || device_in(is) != Some(device) || !is_there(is));
             case.insert(heal, What::Closed { device, code: 0 });
             case.insert(0, What::GeneratorLimited { limit: "EADDRNOTAVAIL".into(), times: 3 });
@@ -304,6 +301,7 @@ const fn is_display(is: &What) -> bool {
     matches!(
         is,
         What::Shown { .. }
+            | What::Attached { .. }
             | What::Detached { .. }
             | What::ReceiptSent { .. }
             | What::ReceiptSeen { .. }

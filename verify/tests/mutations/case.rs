@@ -191,11 +191,16 @@ impl Truth {
         self.time(self.judge).saturating_sub(since) > time
     }
 
+    /// Whether the scenario makes a user slow.
+    pub fn is_slow(&self, user: UserId) -> bool {
+        user.0 <= u64::from(self.sound.header.slow_users)
+    }
+
     /// Whether a user should have devices.
     pub fn is_expected(&self, user: UserId) -> bool {
         let header = &self.sound.header;
         user.0 + u64::from(header.offline_users.unwrap_or(0)) <= u64::from(header.users)
-            && user.0 > u64::from(header.slow_users)
+            && !self.is_slow(user)
     }
 }
 

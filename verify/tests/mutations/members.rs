@@ -310,10 +310,22 @@ fn present(case: &mut Case<'_>) -> Option<(usize, Device, Place)> {
             let attached = began.filter(|n| {
                 matches!(truth.is(*n), What::Attached { .. }) && truth.time(*n) < truth.time(a.sent)
             });
-            if attached.is_some() && shown > a.at {
+            if attached.is_some() && shown > a.at && lives_on(case, *device, shown) {
                 all.push((shown, *device, a.place));
             }
         }
     }
     case.one_of(&all)
+}
+
+/// Whether the session that a device has at an event lasts until its gateway must have noticed that it was
+/// dead.
+fn lives_on(case: &Case<'_>, device: Device, at: usize) -> bool {
+    let truth = case.truth;
+    let until = truth.time(at) + truth.sound.header.deadlines.stuck_us;
+    let ended = (at..truth.judge).find(|n| {
+        matches!(*truth.is(*n), What::Closed { device: d, .. } | What::Opened { device: d, .. }
+            if d == device)
+    });
+    ended.is_none_or(|n| truth.time(n) > until) && !truth.is_slow(device.user)
 }
