@@ -20,10 +20,10 @@ const REACHED: &[(&str, &[&str])] = &[
 fn a_cluster_with_tiny_limits_reaches_them() {
     let scenario = scenarios::parse(SCENARIO, "tiny-limits.toml", &[]);
     let scenario = scenario.unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    let (progress, thread) = sim::run(Arc::new(scenario), 1, Box::new(|_| {}));
-    let doubt = sim::stall::follow(&progress, sim::stall::PATIENCE, |_| {});
-    assert_eq!(doubt, None);
-    let counters = thread.join().expect("the run ends").counters;
+    let run = sim::run(Arc::new(scenario), 1, Box::new(|_| {}), None).expect("it is simulated");
+    let ended = run.follow(|_| {});
+    assert_eq!(ended.doubts, Vec::<String>::new());
+    let counters = ended.counters;
     let missing: Vec<_> = REACHED
         .iter()
         .flat_map(|(what, names)| names.iter().map(move |name| (*what, *name)))

@@ -23,7 +23,12 @@ impl Owner {
     pub(super) fn detach(&mut self, link: LinkId, item: DetachItem) -> Option<Turn> {
         let DetachItem { conversation, user, arrived } = item;
         let turn = self.attachments.detach(link, conversation, user);
-        if !self.attachments.is_online(conversation, user) {
+        // On another gateway the user may be back without a cursor, and is not shown what went by here.
+        let is_covered = match arrived {
+            Some(after) => self.attachments.covers(conversation, user, after.next()),
+            None => self.attachments.is_online(conversation, user),
+        };
+        if !is_covered {
             let departure = arrived.map(|after| match turn {
                 Some(turn) => Departure::of(turn, after),
                 None => Departure { conversation, user, after, upto: None },
