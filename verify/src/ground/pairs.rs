@@ -37,10 +37,10 @@ pub(crate) struct Pair {
 pub(crate) struct Change {
     pub sequence: u32,
     pub joined: bool,
-    /// When whoever asked for it was told; `u64::MAX`: not yet.
-    pub at: u64,
-    /// Whether it is in the store at the end.
-    pub stored: bool,
+    /// When whoever asked was told that it is a departure, and a join; `u64::MAX`: not yet.
+    at: [u64; 2],
+    /// Whether it is a departure, and a join, in the store at the end.
+    stored: [bool; 2],
 }
 
 /// How a change became known.
@@ -92,7 +92,7 @@ impl Who {
     pub fn change(&mut self, sequence: u32, joined: bool, learned: Learned, now: u64) {
         let at = self.changes.partition_point(|change| change.sequence < sequence);
         if self.changes.get(at).is_none_or(|change| change.sequence != sequence) {
-            let new = Change { sequence, joined, at: u64::MAX, stored: false };
+            let new = Change { sequence, joined, at: [u64::MAX; 2], stored: [false; 2] };
             self.changes.insert(at, new);
             if at + 1 == self.changes.len() {
                 self.changed_at = now;
@@ -100,15 +100,26 @@ impl Who {
         }
         let change = &mut self.changes[at];
         match learned {
-            Learned::Answer => change.at = change.at.min(now),
-            Learned::Store => change.stored |= change.joined == joined,
+            Learned::Answer => {
+                let at = &mut change.at[usize::from(joined)];
+                *at = now.min(*at);
+            }
+            Learned::Store => change.stored[usize::from(joined)] = true,
             Learned::Sight => {}
         }
     }
 
-    /// The changes whose request was answered.
-    pub fn answered(&self) -> impl Iterator<Item = &Change> {
-        self.changes.iter().filter(|change| change.at != u64::MAX)
+    /// The changes that were told to whoever asked for them: sequence, whether it is a join, when it was
+    /// told, and whether the store has it so at the end.
+    pub fn answered(&self) -> impl Iterator<Item = (u32, bool, u64, bool)> {
+        let told = |change: &Change, joined: bool| {
+            let (at, stored) = (change.at[usize::from(joined)], change.stored[usize::from(joined)]);
+            (at != u64::MAX).then_some((change.sequence, joined, at, stored))
+        };
+        self.changes
+            .iter()
+            .flat_map(move |change| [told(change, false), told(change, true)])
+            .flatten()
     }
 
     /// The first departure behind a sequence.

@@ -125,25 +125,24 @@ impl Invariant {
             else {
                 continue;
             };
-            for change in who.answered().filter(|change| change.at < began) {
+            for (sequence, joined, at, stored) in who.answered().filter(|told| told.2 < began) {
                 tally.judged += 1;
-                let sequence = change.sequence;
-                if change.stored || ground.is_removed(conversation, sequence) {
+                if stored || ground.is_removed(conversation, sequence) {
                     continue;
                 }
                 let about = About {
                     conversation: Some(conversation),
                     sequence: Some(sequence),
-                    life: Some((change.at, change.at)),
+                    life: Some((at, at)),
                     ..About::default()
                 };
                 tally.violated(ground, about, || {
                     format!(
                         "the {} of user {} was answered at {:.3} s as sequence {sequence} of \
                          conversation {}, and the store does not have it there",
-                        if change.joined { "join" } else { "departure" },
+                        if joined { "join" } else { "departure" },
                         who.user + 1,
-                        change.at as f64 / 1e6,
+                        at as f64 / 1e6,
                         conversation + 1
                     )
                 });

@@ -3,7 +3,7 @@
 //!
 //! - a session: since it lost one, said goodbye, failed to get one, or since the users began to connect
 //!   (`warm_up`);
-//! - a stream of a conversation of which its user is a member after all that is known: since its session
+//! - a stream of a conversation of which its user is a member after all that is known by then: since its session
 //!   began, its user last joined, or the stream ended, within one session;
 //! - word of a send, edit or deletion (an answer to the device that sent it): since the invocation or
 //!   the last word (a refusal for now), with time without a session left out; no longer when the device
@@ -18,8 +18,9 @@
 //! connected) wait for nothing. Users whom the scenario makes slow are left out.
 //!
 //! - Judged: waits that ended after the heal, and at the end those that go on.
-//! - Excused: nothing. A user whose departure was asked for without an answer is no certain member. A wait that began less than `stuck_us` before the users were last watched is not
-//!   judged.
+//! - Excused: nothing. A user whose departure was asked for without an answer is no certain member, and
+//!   a stream that is the first to tell of a join was not waited for, as far as is known. A wait that
+//!   began less than `stuck_us` before the users were last watched is not judged.
 //! - Broken by: a device that says goodbye and never comes back; a conversation that is attached to
 //!   nobody; a read without an answer. Not by: a device that loses its session every few seconds, and
 //!   gets another one each time.

@@ -134,10 +134,26 @@ impl Book<'_> {
         })
     }
 
+    /// Whether a user is a member after all that is known before a line.
+    pub fn is_member_now(&self, user: u64, conversation: ConversationId, before: usize) -> bool {
+        self.changes(user, conversation, before).last().is_some_and(|newest| newest.joined)
+            && !self.is_open_before(user, conversation, false, before)
+    }
+
     /// Whether a user's joins (departures) were asked for more often than they were answered.
-    pub fn is_open(&self, user: u64, conversation: ConversationId, joins: bool) -> bool {
+    fn is_open(&self, user: u64, conversation: ConversationId, joins: bool) -> bool {
+        self.is_open_before(user, conversation, joins, self.lines.len())
+    }
+
+    fn is_open_before(
+        &self,
+        user: u64,
+        conversation: ConversationId,
+        joins: bool,
+        before: usize,
+    ) -> bool {
         let count = |wanted: &dyn Fn(&What) -> bool| {
-            self.lines.iter().filter(|line| wanted(line.is)).count()
+            self.lines[..before].iter().filter(|line| wanted(line.is)).count()
         };
         let asked = count(&|is| {
             matches!(is, What::MemberAsked { conversation: c, user: u, add }

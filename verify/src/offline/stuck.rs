@@ -75,9 +75,7 @@ fn for_streams(book: &Book<'_>, device: Device) -> Vec<Wait> {
             matches!(book.lines[*number].is, What::Attached { device: d, conversation: c, .. }
                 if (*d, *c) == (device, conversation))
         });
-        let is_member = book.changes(user, conversation, end).last().is_some_and(|c| c.joined)
-            && !book.is_open(user, conversation, false);
-        for to in begins.chain(is_member.then_some(end)) {
+        for to in begins.chain([end]).filter(|to| book.is_member_now(user, conversation, *to)) {
             let stream = book.stream(device, conversation, to);
             let Some(session) = book.session(device, to) else { continue };
             if stream.began.is_some() {
