@@ -37,30 +37,7 @@ pub fn scenario_of(count: u32, direct: u32, groups: u32, rate: f64) -> Scenario 
             transport: Transport::Socket,
             codec: CodecChoice::Binary,
         },
-        load: Load {
-            arrivals: Arrivals::Poisson,
-            phases: vec![
-                LoadPhase { lasts: 2 * second, rate },
-                LoadPhase { lasts: 2 * second, rate: 2.0 * rate },
-            ],
-            mix: Mix {
-                send: 0.6,
-                reply: 0.1,
-                edit: 0.05,
-                delete: 0.05,
-                read_history: 0.05,
-                join_leave: 0.05,
-                reconnect: 0.05,
-                typing: 0.03,
-                revoke: 0.01,
-                log_out: 0.01,
-            },
-            body: Size::Zipf(20, 400, 1.1),
-            poison: 3,
-            slow_readers: None,
-            vanishing: None,
-            receipts_every: second,
-        },
+        load: load(rate),
         network: NetworkShape {
             latency_min: Duration::from_millis(1),
             latency_max: Duration::from_millis(2),
@@ -81,6 +58,34 @@ pub fn scenario_of(count: u32, direct: u32, groups: u32, rate: f64) -> Scenario 
             may_be_idle: Vec::new(),
         },
         phases: PhaseLengths { warm_up: 5 * second, heal: second, settle: 5 * second },
+    }
+}
+
+fn load(rate: f64) -> Load {
+    let second = Duration::from_secs(1);
+    Load {
+        arrivals: Arrivals::Poisson,
+        phases: vec![
+            LoadPhase { lasts: 2 * second, rate },
+            LoadPhase { lasts: 2 * second, rate: 2.0 * rate },
+        ],
+        mix: Mix {
+            send: 0.6,
+            reply: 0.1,
+            edit: 0.05,
+            delete: 0.05,
+            read_history: 0.05,
+            join_leave: 0.05,
+            reconnect: 0.05,
+            typing: 0.03,
+            revoke: 0.01,
+            log_out: 0.01,
+        },
+        body: Size::Zipf(20, 400, 1.1),
+        poison: 3,
+        slow_readers: None,
+        vanishing: None,
+        receipts_every: second,
     }
 }
 

@@ -163,7 +163,7 @@ fn inserted(is: &What, kind: u8, number: u64) -> Option<What> {
         0 => What::NodePanicked { node: "n".into(), message: "m".into(), place: "p".into() },
         1 => What::GeneratorLimited { limit: "EMFILE".into(), times: 1 },
         2 => What::Stopped { why: "SIGTERM".into() },
-        3 => What::Closed { device, code: if number % 2 == 0 { 1000 } else { 0 } },
+        3 => What::Closed { device, code: if number.is_multiple_of(2) { 1000 } else { 0 } },
         4 => What::ConnectFailed { device },
         5 => What::Detached { device, conversation },
         6 => What::ReadBegan { device, request, conversation, after: Sequence(number / 3) },
@@ -175,7 +175,7 @@ fn inserted(is: &What, kind: u8, number: u64) -> Option<What> {
             conversation,
             sequence: Sequence(number + 1),
             key: number / 4,
-            taken: number % 3 > 0,
+            taken: !number.is_multiple_of(3),
         },
         11 => What::Owner {
             partition: Partition(number as u16 % 4),

@@ -277,7 +277,7 @@ pub const KINDS: &[Kind] = &[
         |case| {
             let entry = *case.truth.stored.values().find(|entry| is_sent(entry))?;
             let by = case.draw(1 << 40) + 1;
-            crate::shows::rewrite_message(case, &entry, |said| {
+            crate::sightings::rewrite_message(case, &entry, |said| {
                 if let verify::history::event::Said::Message { hash, .. } = said {
                     *hash ^= by;
                 }

@@ -38,7 +38,7 @@ fn talk(mut run: Builder, round: u64) -> Builder {
         let author = members[round as usize % members.len()];
         run = say(run, author, conversation, None);
         let said = run.head(conversation);
-        if round % 3 == 0 {
+        if round.is_multiple_of(3) {
             let other = members[(round as usize + 1) % members.len()];
             let parent = Some(Sequence(said));
             run = say(run, other, conversation, Some(Said::Message { hash: round * 7, parent }));

@@ -82,7 +82,7 @@ impl Truth {
         let of_user = |user| numbers.clone().map(move |device| device_of(user, device));
         let devices = (1..=u64::from(sound.header.users)).flat_map(of_user).collect();
         let (heal, settle, judge) = (phase(Phase::Heal), phase(Phase::Settle), phase(Phase::Judge));
-        Self { heal, settle, judge, accepted, stored, devices, shown, shown_places, changes, sound }
+        Self { sound, heal, settle, judge, accepted, stored, devices, shown, shown_places, changes }
     }
 
     pub fn is(&self, at: usize) -> &What {

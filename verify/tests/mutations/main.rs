@@ -4,6 +4,12 @@
 //! `UPDATE_EXPECT=1 cargo test -p verify` writes `docs/mutations.md`. `MUTATION_PLACES=200` breaks
 //! each history at so many places.
 
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "a mutation says whether it found a place, also if it always does"
+)]
+
+mod acceptances;
 mod allowed;
 mod built;
 mod case;
@@ -14,6 +20,7 @@ mod run;
 mod sends;
 mod sessions;
 mod shows;
+mod sightings;
 mod store;
 
 use case::{Case, Truth};

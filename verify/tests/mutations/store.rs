@@ -85,11 +85,11 @@ pub const KINDS: &[Kind] = &[
     caught("a stored text is another than was shown", "conversation_order_agrees", |case| {
         let place =
             place(case, |case, place, entry| is_message(entry) && case.truth.is_shown(place))?;
-        rewrite(case, place, |entry, n| text(entry, n))
+        rewrite(case, place, text)
     }),
     caught("a stored text is another than was sent", "no_phantom_message", |case| {
         let place = place(case, |_, _, entry| is_message(entry))?;
-        rewrite(case, place, |entry, n| text(entry, n))
+        rewrite(case, place, text)
     }),
     caught(
         "a stored entry is another than its sender was told",
@@ -123,7 +123,7 @@ pub const KINDS: &[Kind] = &[
         })?;
         rewrite(case, place, |entry, n| match &mut entry.said {
             Said::Edit { target, .. } | Said::Delete { target } => {
-                *target = Sequence(target.0 + 1 + n)
+                *target = Sequence(target.0 + 1 + n);
             }
             _ => {}
         })
