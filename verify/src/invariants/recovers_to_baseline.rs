@@ -2,8 +2,9 @@
 //! (`settle`), compared with what was intended from `load` on, and happened, before the first fault:
 //!
 //! - the 90th percentile of the time from the intended send to its acceptance is at most 3 times as
-//!   long plus 50 ms; a send without an answer after the recovery counts with the time that it had until
-//!   the users were last watched, one that was refused for good or given up does not count;
+//!   long plus 50 ms (on real sockets 500 ms: the machine's other work is in it); a send without an
+//!   answer after the recovery counts with the time that it had until the users were last watched, one
+//!   that was refused for good or given up does not count;
 //! - so is the 90th percentile of the time from the acceptance to the showing, on devices whose stream
 //!   had begun before;
 //! - resends per send are at most twice as many plus 5 %; those in the first session after a device's own
@@ -28,7 +29,7 @@
 use super::Check;
 use crate::ground::recent::About;
 use crate::ground::{Ground, Step};
-use crate::history::event::{Event, Phase, What};
+use crate::history::event::{Engine, Event, Phase, What};
 use crate::tally::Tally;
 use hdrhistogram::Histogram;
 use protocol::CloseCode;
@@ -38,8 +39,14 @@ use std::collections::BTreeSet;
 const FEWEST: u64 = 20;
 /// Longer latencies count as this: an hour.
 const LONGEST_US: u64 = 3_600_000_000;
-/// Added to three times the baseline's percentile, in microseconds.
-const ALLOWANCE_US: u64 = 50_000;
+/// Added to three times the baseline's percentile, in microseconds. On real sockets the machine's other
+/// work is in it: a busy machine gives a process its turn late by hundreds of milliseconds.
+const fn allowance_us(engine: Engine) -> u64 {
+    match engine {
+        Engine::Simulated => 50_000,
+        Engine::Real => 500_000,
+    }
+}
 
 /// One side of the comparison.
 struct Side {
@@ -163,7 +170,7 @@ impl Check for Invariant {
         let slower = |what: &str, before: &Histogram<u64>, after: &Histogram<u64>| {
             let [was, is] = [before, after].map(|side| side.value_at_quantile(0.9));
             let judged = before.len() >= FEWEST && after.len() >= FEWEST;
-            (judged && is > 3 * was + ALLOWANCE_US).then(|| {
+            (judged && is > 3 * was + allowance_us(ground.header.engine)).then(|| {
                 format!("{what} within {} ms (p90), before {} ms", is / 1_000, was / 1_000)
             })
         };

@@ -2,7 +2,7 @@
 
 use super::book::Book;
 use super::fields::device_of;
-use crate::history::event::{Device, Phase, What};
+use crate::history::event::{Device, Engine, Phase, What};
 use protocol::CloseCode;
 
 /// Fewest sends on either side.
@@ -68,8 +68,9 @@ pub(super) fn is_it_worse_than_before(book: &Book<'_>) -> bool {
     if book.is_generator_limited() || counts.accepting.iter().any(|side| side.len() < FEWEST) {
         return false;
     }
+    let allowed = if book.header.engine == Engine::Real { 500_000 } else { 50_000 };
     let slower = |[before, after]: [&Vec<u64>; 2]| {
-        before.len() >= FEWEST && after.len() >= FEWEST && p90(after) > 3 * p90(before) + 50_000
+        before.len() >= FEWEST && after.len() >= FEWEST && p90(after) > 3 * p90(before) + allowed
     };
     let per_send =
         [0, 1].map(|side: usize| counts.resends[side] as f64 / counts.sends[side].max(1) as f64);
