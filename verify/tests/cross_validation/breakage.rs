@@ -224,7 +224,8 @@ fn change(is: &mut What, number: u64, which: u8) {
         | What::Stored { entry } => change_entry(entry, number, which),
         What::Sent { conversation, message, said, intended, .. } => match which {
             0 => *conversation = ConversationId(number % CONVERSATIONS + 1),
-            1 => *message = ClientMessageId(number),
+            // 0 is no id of a send.
+            1 => *message = ClientMessageId(number + 1),
             2..=4 => *said = Said::Message { hash: number, parent: None },
             _ => *intended = intended.saturating_sub(number * 100_000),
         },
