@@ -292,7 +292,7 @@ async fn a_cluster_that_was_used_before_is_refused_and_not_accused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_reads_wait_for_the_owners_and_not_for_the_notifier() {
+async fn the_last_reads_wait_for_what_is_worked_off_and_not_for_dead_letters() {
     let memory = Memory::default();
     let gateways = ["gateway-1:80".to_owned()];
     let cluster = FakeCluster::start(&memory, &gateways, false).await;
@@ -312,7 +312,7 @@ async fn the_last_reads_wait_for_the_owners_and_not_for_the_notifier() {
     // Not for ever: what is still under way then is a doubt, not a verdict.
     cluster.wait_for_looks(u64::MAX);
     let doubts = final_reads(machine, plan, targets, recorder).await;
-    assert_eq!(doubts, ["messages still wait for their owners 60s after the load"]);
+    assert_eq!(doubts, ["messages still wait in queues 60s after the load"]);
     assert!(cluster.read_early().0 > 0);
 }
 

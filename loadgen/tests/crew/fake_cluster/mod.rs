@@ -164,7 +164,7 @@ impl FakeCluster {
         let found = *waiting;
         *waiting = found.saturating_sub(1);
         json!({ "queues": [
-            { "queue": "notify-0", "messages": 7 },
+            { "queue": "dead", "messages": 7 },
             { "queue": "inbound-2", "messages": found },
         ] })
     }

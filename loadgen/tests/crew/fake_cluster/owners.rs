@@ -59,6 +59,16 @@ impl Conversation {
         Sequence(self.entries.len() as u64)
     }
 
+    /// Whether a change is one of a message that was withdrawn before.
+    fn has_withdrawn(&self, content: &Content) -> bool {
+        let (Content::Edit { target, .. } | Content::Delete { target }) = content else {
+            return false;
+        };
+        let withdraws =
+            |entry: &Entry| matches!(entry.content, Content::Delete { target: t } if t == *target);
+        self.entries.iter().any(withdraws)
+    }
+
     pub fn is_member(&self, user: UserId) -> bool {
         self.latest(user).is_some_and(|(_, left)| left.is_none())
     }
@@ -228,6 +238,9 @@ impl State {
             return self.reject(id, conversation, message, RejectReason::NotMember, 0);
         }
         let known = self.known.get(&(user, message)).copied();
+        if known.is_none() && self.conversations[&conversation].has_withdrawn(&content) {
+            return self.reject(id, conversation, message, RejectReason::NoSuchMessage, 0);
+        }
         let accepted = known.unwrap_or_else(|| {
             let sequence = self.append(conversation, user, message, content);
             Accepted {
