@@ -17,7 +17,7 @@ section! {
         /// Instead of a verdict: the invariants that must be found violated.
         violates: Option<Vec<InvariantName>> = None,
         /// Deadline of `delivered_after_heal`, from the acceptance or the heal on.
-        delivered_after_heal: Duration = Duration::from_secs(10),
+        delivered_after_heal: Duration = Duration::from_secs(15),
         /// Deadline of `no_stuck_session`.
         no_stuck_session: Duration = Duration::from_secs(15),
         /// Deadline of `recovers_to_baseline`, from the heal on.

@@ -42,7 +42,7 @@ fn the_last_of_several_for_one_key_counts() {
 fn a_default_that_does_not_fit_any_more_is_named() {
     let told = with(&["phases.settle=3s"]).expect_err("the default deadline is longer");
     expect![[r#"
-        smoke.toml:1:1: expect.delivered_after_heal: a deadline of 10s is not reached before the judgement: phases.settle takes 3s and must take at least 10s
+        smoke.toml:1:1: expect.delivered_after_heal: a deadline of 15s is not reached before the judgement: phases.settle takes 3s and must take at least 15s
         smoke.toml:1:1: expect.no_stuck_session: a deadline of 15s is not reached before the judgement: phases.settle takes 3s and must take at least 15s
         smoke.toml:1:1: expect.pushed_within: a deadline of 20s is not reached before the judgement: phases.settle takes 3s and must take at least 20s"#]].assert_eq(&told);
 }
