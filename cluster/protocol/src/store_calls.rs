@@ -11,13 +11,12 @@ pub struct AttachItem {
     pub conversation: ConversationId,
     /// The member.
     pub user: UserId,
-    /// The stream starts behind this sequence; `None`: at the head.
+    /// The stream starts behind this sequence; `None`: behind what the user has been shown on any device.
     pub after: Option<Sequence>,
     /// Whether this user wants presence and typing.
     pub presence: bool,
-    /// The attachment is made again: the user's streams on this gateway have everything up to here, and
-    /// go on from there.
-    pub goes_on: Option<Sequence>,
+    /// The attachment is made again: streams go on, and only the head is of interest.
+    pub again: bool,
 }
 
 /// A user's stream on this gateway ends.

@@ -59,7 +59,7 @@ impl Hub {
         after: Option<Sequence>,
     ) {
         let Some(user) = self.outlets.sessions.get(id).map(|session| session.user) else { return };
-        let item = AttachItem { conversation, user, after, presence: false, goes_on: None };
+        let item = AttachItem { conversation, user, after, presence: false, again: false };
         self.wishes.push_back(AttachWish { item, session: Some(id) });
     }
 
@@ -109,8 +109,8 @@ impl Hub {
         {
             if pairs.insert((conversation, user)) {
                 let presence = self.wants_presence(user);
-                let goes_on = self.goes_on(conversation, user);
-                let item = AttachItem { conversation, user, after: None, presence, goes_on };
+                let after = self.goes_on(conversation, user);
+                let item = AttachItem { conversation, user, after, presence, again: true };
                 cut.push(AttachWish { item, session: None });
             }
             // A fresh attachment in the same batch refreshes as well.

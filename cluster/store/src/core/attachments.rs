@@ -48,8 +48,6 @@ pub struct Begins {
     pub from: Sequence,
     /// The newest sequence.
     pub head: Sequence,
-    /// Whether it begins there because the device has no cursor: it has shown nothing of what is before.
-    pub anew: bool,
 }
 
 /// All attachments of a store node.
@@ -63,7 +61,7 @@ pub struct Attachments {
 struct Linked {
     life: GatewayLife,
     /// Where each stream began.
-    attached: BTreeMap<(ConversationId, UserId), Begins>,
+    attached: BTreeMap<(ConversationId, UserId), Sequence>,
 }
 
 /// The listeners of one conversation: by link, the users and whether they want presence.
@@ -113,17 +111,16 @@ impl Attachments {
         presence: bool,
         begins: Begins,
     ) -> Option<Turn> {
-        let Begins { from, head, anew } = begins;
+        let Begins { from, head } = begins;
         let linked = self.links.get_mut(&link)?;
         let audience = self.audiences.entry(conversation).or_default();
         let wanted = audience.links.entry(link).or_default().entry(user).or_default();
         *wanted |= presence;
         audience.head = audience.head.max(head);
-        if let Some(known) = linked.attached.get_mut(&(conversation, user)) {
-            known.anew &= anew;
+        if linked.attached.contains_key(&(conversation, user)) {
             return None;
         }
-        linked.attached.insert((conversation, user), begins);
+        linked.attached.insert((conversation, user), from);
         let links = audience.online.entry(user).or_default();
         *links += 1;
         let turn = Turn { conversation, user, online: true, since: from, head: audience.head };
@@ -144,7 +141,7 @@ impl Attachments {
         conversation: ConversationId,
         user: UserId,
     ) -> Option<Turn> {
-        let since = self.links.get_mut(&link)?.attached.remove(&(conversation, user))?.from;
+        let since = self.links.get_mut(&link)?.attached.remove(&(conversation, user))?;
         let audience = self.audiences.get_mut(&conversation)?;
         if let Some(users) = audience.links.get_mut(&link) {
             users.remove(&user);
@@ -191,15 +188,6 @@ impl Attachments {
     /// Whether a user has the conversation attached on any gateway.
     pub fn is_online(&self, conversation: ConversationId, user: UserId) -> bool {
         self.audiences.get(&conversation).is_some_and(|a| a.online.contains_key(&user))
-    }
-
-    /// Whether a stream of the user carries an entry, or goes on behind it on a device that had a cursor.
-    pub fn covers(&self, conversation: ConversationId, user: UserId, sequence: Sequence) -> bool {
-        self.is_online(conversation, user)
-            && self.links.values().any(|linked| {
-                let begins = linked.attached.get(&(conversation, user));
-                begins.is_some_and(|begins| !begins.anew || begins.from < sequence)
-            })
     }
 
     /// Whether a user has the conversation attached on this link.
@@ -291,22 +279,6 @@ mod tests {
         GatewayLife { gateway: GatewayId(number as u16), incarnation: Incarnation(1) }
     }
 
-    #[test]
-    fn a_stream_that_begins_anew_does_not_cover_what_is_before() {
-        let mut attachments = Attachments::default();
-        let (user, conversation) = (UserId(1), ConversationId(1));
-        attachments.announce(LinkId(1), life(1));
-        let begins = |from, anew| Begins { from: Sequence(from), head: Sequence(9), anew };
-        attachments.attach(LinkId(1), conversation, user, false, begins(9, true));
-        let covers = |attachments: &Attachments, sequence| {
-            attachments.covers(conversation, user, Sequence(sequence))
-        };
-        assert_eq!([9, 10].map(|sequence| covers(&attachments, sequence)), [false, true]);
-        // Another device of the user on the same gateway has a cursor.
-        attachments.attach(LinkId(1), conversation, user, false, begins(9, false));
-        assert!(covers(&attachments, 9));
-    }
-
     proptest! {
         /// Against a plain set of (link, conversation, user) with a flag.
         #[test]
@@ -334,7 +306,7 @@ mod tests {
                             *set.entry((l, c, u)).or_default() |= p;
                         }
                         {
-                            let begins = Begins { from: Sequence(0), head: Sequence(0), anew: false };
+                            let begins = Begins { from: Sequence(0), head: Sequence(0) };
                             let turn = attachments.attach(LinkId(l), id(c), UserId(u), p, begins);
                             turn.into_iter().collect()
                         }

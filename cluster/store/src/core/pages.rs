@@ -11,7 +11,8 @@ use protocol::{Entry, Epoch, Partition, Sequence, limits};
 
 /// Where a stream starts for a member, with as many entries as the budget allows. `from` lies behind
 /// what was asked for if the user joined later or retention has removed entries, and never behind
-/// the head: a cursor beyond it is not from here.
+/// the head: a cursor beyond it is not from here. A device without a cursor is shown what none of the
+/// user's devices has been shown, or a receipt from it would speak for what lies before.
 pub fn attach(
     view: &dyn StoreView,
     conversation: Option<&Conversation>,
@@ -23,8 +24,16 @@ pub fn attach(
     let Some((conversation, joined)) = member else { return Ok(Err(AttachRefusal::NotMember)) };
     let row = conversation.row;
     let earliest = Sequence(joined.0.max(row.first.0).saturating_sub(1));
-    let from = item.after.unwrap_or(row.head).max(earliest).min(row.head);
-    let entries = if from < row.head && budget.left > 0 {
+    let after = match item.after {
+        Some(after) => after,
+        None => {
+            let shown = view.cursor(item.conversation, item.user)?.unwrap_or_default().delivered;
+            // Who was there from the beginning needs no entry to know it.
+            shown.max(Sequence(row.founders.into()))
+        }
+    };
+    let from = after.max(earliest).min(row.head);
+    let entries = if from < row.head && budget.left > 0 && !item.again {
         let limit = limits::MAX_PAGE as usize;
         budget.take(view.entries(item.conversation, from, row.head.next(), limit)?)
     } else {

@@ -171,7 +171,7 @@ async fn a_dead_node_leaves_the_others_at_work() {
             user: UserId(1),
             after: None,
             presence: false,
-            goes_on: None,
+            again: false,
         })
         .collect();
     let order = |answers: Vec<protocol::store_calls::AttachedItem>| -> Vec<ConversationId> {

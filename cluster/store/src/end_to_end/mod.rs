@@ -62,18 +62,9 @@ impl Gateway {
     }
 
     async fn attach(&self, user: u64, after: Option<u64>) -> AttachedAt {
-        self.attach_again(user, after, None).await
-    }
-
-    async fn attach_again(
-        &self,
-        user: u64,
-        after: Option<u64>,
-        goes_on: Option<u64>,
-    ) -> AttachedAt {
-        let [after, goes_on] = [after, goes_on].map(|at| at.map(Sequence));
-        let user = UserId(user);
-        let item = AttachItem { conversation: CONVERSATION, user, after, presence: true, goes_on };
+        let (user, after) = (UserId(user), after.map(Sequence));
+        let item =
+            AttachItem { conversation: CONVERSATION, user, after, presence: true, again: false };
         let mut answers = self.conversations.attach(vec![item]).await;
         answers.remove(0).outcome.expect("attached")
     }

@@ -70,7 +70,7 @@ async fn an_owner_that_has_just_begun_takes_nobody_for_away() {
     pass(3_000).await;
     assert_eq!(pushes(&world), [(2, 3)], "it seemed to be away");
     assert!(gateway.is_undecided(2, 3).await);
-    gateway.attach_again(2, None, Some(2)).await;
+    gateway.attach(2, Some(2)).await;
     assert_eq!(gateway.advice(2, 3).await, NEVER, "its stream goes on, and will show it");
     pass(TAKEOVER_MS).await;
     assert_eq!(gateway.advice(1, 3).await, NOW);
@@ -111,6 +111,26 @@ async fn whoever_comes_back_has_missed_nothing() {
     pass(2 * LINK_MS).await;
     assert_eq!(gateway.advice(2, 4).await, NEVER);
     assert_eq!(pushes(&world), [(2, 4)], "the one that came while nobody was there");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_without_a_cursor_is_shown_what_no_other_was() {
+    let (world, gateway) = talk(Design::default()).await;
+    world.say(1, CONVERSATION, 1);
+    settle().await;
+    assert_eq!(gateway.attach(2, None).await.from, Sequence(2), "behind the first members");
+    gateway.detach(2, Some(2));
+    settle().await;
+    let back = gateway.attach(2, None).await;
+    assert_eq!((back.from, back.entries.len()), (Sequence(2), 1), "it did not arrive");
+    gateway.conversations.receipts(vec![report(2, 3, 0)]);
+    settle().await;
+    world.say(1, CONVERSATION, 2);
+    settle().await;
+    assert_eq!(gateway.attach(2, None).await.from, Sequence(3), "behind what was reported");
+    gateway.change(2, false).await;
+    let joined = gateway.change(2, true).await;
+    assert_eq!(gateway.attach(2, None).await.from.next(), joined, "as a new member");
 }
 
 #[tokio::test(start_paused = true)]

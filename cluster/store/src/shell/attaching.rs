@@ -28,14 +28,9 @@ pub fn register(
         let item = asked
             .find(|item| (item.conversation, item.user) == (answered.conversation, answered.user));
         let (Some(item), Ok(at)) = (item, &answered.outcome) else { continue };
-        let anew = item.after.is_none() && item.goes_on.is_none();
-        let from = item.goes_on.unwrap_or(at.from);
-        let begins = Begins { from, head: at.head, anew };
+        let begins = Begins { from: at.from, head: at.head };
         let turn = attachments.attach(link, item.conversation, item.user, item.presence, begins);
-        // Whoever comes back without a cursor is not shown what was missed: that is still to be pushed.
-        if !anew {
-            absences.came(item.conversation, item.user);
-        }
+        absences.came(item.conversation, item.user);
         tell(turn, attachments, whispers);
         if item.presence {
             let (conversation, user) = (item.conversation, item.user);

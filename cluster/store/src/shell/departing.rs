@@ -23,12 +23,7 @@ impl Owner {
     pub(super) fn detach(&mut self, link: LinkId, item: DetachItem) -> Option<Turn> {
         let DetachItem { conversation, user, arrived } = item;
         let turn = self.attachments.detach(link, conversation, user);
-        // On another gateway the user may be back without a cursor, and is not shown what went by here.
-        let is_covered = match arrived {
-            Some(after) => self.attachments.covers(conversation, user, after.next()),
-            None => self.attachments.is_online(conversation, user),
-        };
-        if !is_covered {
+        if !self.attachments.is_online(conversation, user) {
             let departure = arrived.map(|after| match turn {
                 Some(turn) => Departure::of(turn, after),
                 None => Departure { conversation, user, after, upto: None },
@@ -55,8 +50,8 @@ impl Owner {
     /// Who has the conversation attached is shown the message; if the connection turns out to be dead,
     /// that is a departure.
     pub(super) fn advice(&self, push: PushRef, is_open: bool) -> PushAdvice {
-        let PushRef { user, conversation, sequence } = push;
-        if !is_open || self.attachments.covers(conversation, user, sequence) {
+        let PushRef { user, conversation, .. } = push;
+        if !is_open || self.attachments.is_online(conversation, user) {
             return PushAdvice::Never;
         }
         self.absences.advice(self.now_ms(), conversation, user)

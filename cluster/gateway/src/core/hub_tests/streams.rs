@@ -109,7 +109,11 @@ fn an_attachment_that_is_made_again_says_where_its_streams_go_on() {
         _ => Vec::new(),
     };
     let items: Vec<_> = bench.hub.take_calls().into_iter().flat_map(attach).collect();
-    let goes_on: Vec<_> = items.iter().map(|item| (item.user.0, item.goes_on)).collect();
+    let goes_on: Vec<_> = items.iter().map(|item| (item.user.0, item.after, item.again)).collect();
     let at = Some(Sequence(3));
-    assert_eq!(goes_on, [(1, at), (2, at)], "the message that was lost comes behind it");
+    assert_eq!(
+        goes_on,
+        [(1, at, true), (2, at, true)],
+        "the message that was lost comes behind it"
+    );
 }
