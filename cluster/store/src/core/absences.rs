@@ -6,7 +6,7 @@
 //! what was sent before it and never arrived: a connection can be dead long before anybody notices.
 //! In memory only: an owner that has just begun knows nobody, and takes nobody for away for a while.
 
-use super::attachments::Turn;
+use super::attachments::{GatewayLife, Turn};
 use protocol::store_calls::PushAdvice;
 use protocol::{ConversationId, Sequence, UserId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,51 +50,63 @@ pub struct Absences {
     due: BTreeSet<(u64, ConversationId, UserId)>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Default)]
 struct Gone {
-    until_ms: u64,
+    /// Until when each gateway that had the user has time to attach the user again.
+    by: Vec<(GatewayLife, u64)>,
     departure: Option<Departure>,
 }
 
+impl Gone {
+    fn until_ms(&self) -> u64 {
+        self.by.iter().map(|(_, until_ms)| *until_ms).max().unwrap_or(0)
+    }
+}
+
 impl Absences {
-    /// A user went and may be back until then. Told twice, the earlier time counts, and of what has
-    /// arrived the most.
+    /// A user went from a gateway and may be back there until then. Told twice of one gateway, the earlier
+    /// time counts; of several, the latest. Of what has arrived the most counts.
     pub fn went(
         &mut self,
-        until_ms: u64,
+        (life, until_ms): (GatewayLife, u64),
         conversation: ConversationId,
         user: UserId,
         departure: Option<Departure>,
     ) {
-        let key = (conversation, user);
-        let departure = departure.filter(|is| is.upto.is_none_or(|upto| is.after < upto));
-        let mut gone = Gone { until_ms, departure };
-        if let Some(known) = self.gone.get(&key) {
-            self.due.remove(&(known.until_ms, conversation, user));
-            gone.until_ms = until_ms.min(known.until_ms);
-            gone.departure = match (known.departure, departure) {
-                (Some(old), Some(new)) => Some(Departure {
-                    after: old.after.max(new.after),
-                    upto: old.upto.or(new.upto),
-                    ..new
-                }),
-                (old, new) => old.or(new),
-            };
+        let gone = self.gone.entry((conversation, user)).or_default();
+        self.due.remove(&(gone.until_ms(), conversation, user));
+        match gone.by.iter_mut().find(|(known, _)| *known == life) {
+            Some((_, known)) => *known = until_ms.min(*known),
+            None => gone.by.push((life, until_ms)),
         }
-        self.gone.insert(key, gone);
-        self.due.insert((gone.until_ms, conversation, user));
+        let departure = departure.filter(|is| is.upto.is_none_or(|upto| is.after < upto));
+        gone.departure = match (gone.departure, departure) {
+            (Some(old), Some(new)) => Some(Departure {
+                after: old.after.max(new.after),
+                upto: old.upto.or(new.upto),
+                ..new
+            }),
+            (old, new) => old.or(new),
+        };
+        self.due.insert((gone.until_ms(), conversation, user));
     }
 
-    /// A user is back.
-    pub fn came(&mut self, conversation: ConversationId, user: UserId) {
-        if let Some(gone) = self.gone.remove(&(conversation, user)) {
-            self.due.remove(&(gone.until_ms, conversation, user));
+    /// A user is back, on this gateway. Another one that is gone may still have a session of the user.
+    pub fn came(&mut self, life: GatewayLife, conversation: ConversationId, user: UserId) {
+        let Some(gone) = self.gone.get_mut(&(conversation, user)) else { return };
+        self.due.remove(&(gone.until_ms(), conversation, user));
+        gone.departure = None;
+        gone.by.retain(|(known, _)| *known != life);
+        if gone.by.is_empty() {
+            self.gone.remove(&(conversation, user));
+        } else {
+            self.due.insert((gone.until_ms(), conversation, user));
         }
     }
 
     /// Whether somebody who has the conversation attached nowhere is to be pushed.
     pub fn advice(&self, now_ms: u64, conversation: ConversationId, user: UserId) -> PushAdvice {
-        let gone = self.gone.get(&(conversation, user)).map_or(0, |gone| gone.until_ms);
+        let gone = self.gone.get(&(conversation, user)).map_or(0, Gone::until_ms);
         match gone.max(TAKEOVER_MS).saturating_sub(now_ms) {
             0 => PushAdvice::Now,
             left => PushAdvice::Later { after_ms: left as u32 },
@@ -124,9 +136,12 @@ impl Absences {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protocol::{GatewayId, Incarnation};
 
     const CONVERSATION: ConversationId = ConversationId(4);
     const USER: UserId = UserId(2);
+    const A: GatewayLife = GatewayLife { gateway: GatewayId(1), incarnation: Incarnation(1) };
+    const B: GatewayLife = GatewayLife { gateway: GatewayId(2), incarnation: Incarnation(1) };
 
     fn departure(after: u64, upto: Option<u64>) -> Departure {
         let upto = upto.map(Sequence);
@@ -149,9 +164,9 @@ mod tests {
     #[test]
     fn whoever_is_back_in_time_was_never_away() {
         let mut absences = Absences::default();
-        absences.went(30_000, CONVERSATION, USER, Some(departure(3, Some(5))));
+        absences.went((A, 30_000), CONVERSATION, USER, Some(departure(3, Some(5))));
         assert_eq!(advice(&absences, 29_000), PushAdvice::Later { after_ms: 1_000 });
-        absences.came(CONVERSATION, USER);
+        absences.came(A, CONVERSATION, USER);
         assert_eq!(advice(&absences, 29_000), PushAdvice::Now);
         assert_eq!((absences.next_ms(), absences.over(99_000, 9)), (None, vec![]));
     }
@@ -159,9 +174,9 @@ mod tests {
     #[test]
     fn whoever_is_not_has_missed_what_did_not_arrive() {
         let mut absences = Absences::default();
-        absences.went(40_000, CONVERSATION, USER, Some(departure(3, Some(5))));
+        absences.went((A, 40_000), CONVERSATION, USER, Some(departure(3, Some(5))));
         // The gateway is back and knows more, of a session that ended before.
-        absences.went(30_000, CONVERSATION, USER, Some(departure(4, None)));
+        absences.went((A, 30_000), CONVERSATION, USER, Some(departure(4, None)));
         assert_eq!(absences.next_ms(), Some(30_000));
         assert_eq!(absences.over(29_999, 9), []);
         assert_eq!(absences.over(30_000, 9), [departure(4, Some(5))]);
@@ -169,9 +184,27 @@ mod tests {
     }
 
     #[test]
+    fn what_one_gateway_knows_says_nothing_of_another() {
+        let mut absences = Absences::default();
+        let later = |after_ms| PushAdvice::Later { after_ms };
+        // The link of A is lost, and B lets go of a session that ended before.
+        absences.went((A, 40_000), CONVERSATION, USER, Some(departure(3, Some(5))));
+        absences.went((B, 30_000), CONVERSATION, USER, None);
+        assert_eq!(advice(&absences, 29_000), later(11_000));
+        // Whoever is back on B, and goes again, may still have a session on A.
+        absences.came(B, CONVERSATION, USER);
+        assert_eq!(advice(&absences, 29_000), later(11_000));
+        absences.went((B, 33_000), CONVERSATION, USER, Some(departure(4, Some(6))));
+        assert_eq!((absences.over(39_999, 9), absences.next_ms()), (vec![], Some(40_000)));
+        absences.came(A, CONVERSATION, USER);
+        assert_eq!(advice(&absences, 30_000), later(3_000));
+        assert_eq!((absences.over(99_000, 9), absences.next_ms()), (vec![], None));
+    }
+
+    #[test]
     fn whoever_has_got_everything_has_missed_nothing() {
         let mut absences = Absences::default();
-        absences.went(30_000, CONVERSATION, USER, Some(departure(5, Some(5))));
+        absences.went((A, 30_000), CONVERSATION, USER, Some(departure(5, Some(5))));
         assert_eq!(advice(&absences, 29_000), PushAdvice::Later { after_ms: 1_000 });
         assert_eq!((absences.over(30_000, 9), absences.next_ms()), (vec![], None));
     }
@@ -180,7 +213,7 @@ mod tests {
     fn what_is_watched_is_bounded() {
         let mut absences = Absences::default();
         for user in 0..2 * WATCHED as u64 {
-            absences.went(user + 1, CONVERSATION, UserId(user), None);
+            absences.went((A, user + 1), CONVERSATION, UserId(user), None);
             absences.over(0, 9);
         }
         assert_eq!(absences.gone.len(), WATCHED);

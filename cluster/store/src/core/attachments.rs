@@ -41,6 +41,19 @@ pub struct Turn {
     pub head: Sequence,
 }
 
+/// An attachment that ended with its link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// The gateway.
+    pub life: GatewayLife,
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// The user.
+    pub user: UserId,
+    /// The user went, if it was the last one.
+    pub turn: Option<Turn>,
+}
+
 /// Where an attachment's stream begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Begins {
@@ -76,15 +89,15 @@ struct Audience {
 
 impl Attachments {
     /// A gateway's link is there. The link that it announces twice under one life replaces the
-    /// earlier one, which is as good as lost. The conversations' users that went by this.
-    pub fn announce(&mut self, link: LinkId, life: GatewayLife) -> Vec<Turn> {
+    /// earlier one, which is as good as lost.
+    pub fn announce(&mut self, link: LinkId, life: GatewayLife) -> Vec<Loss> {
         let same = |(old, linked): (&LinkId, &Linked)| {
             (linked.life == life || *old == link).then_some(*old)
         };
         let stale: Vec<LinkId> = self.links.iter().filter_map(same).collect();
-        let turns = stale.into_iter().flat_map(|old| self.lose(old)).collect();
+        let losses = stale.into_iter().flat_map(|old| self.lose(old)).collect();
         self.links.insert(link, Linked { life, attached: BTreeMap::new() });
-        turns
+        losses
     }
 
     /// Whether a gateway has announced itself on this link and the link is not lost.
@@ -162,27 +175,33 @@ impl Attachments {
         went.then_some(turn)
     }
 
-    /// A user is no longer a member: every attachment of theirs ends.
-    pub fn expel(&mut self, conversation: ConversationId, user: UserId) {
-        let Some(audience) = self.audiences.get(&conversation) else { return };
-        let links: Vec<LinkId> = audience.links.keys().copied().collect();
-        for link in links {
-            self.detach(link, conversation, user);
+    /// A user is no longer a member: every attachment of theirs ends. The gateways that had one.
+    pub fn expel(&mut self, conversation: ConversationId, user: UserId) -> Vec<GatewayLife> {
+        let Some(audience) = self.audiences.get(&conversation) else { return Vec::new() };
+        let has = |(link, users): (&LinkId, &BTreeMap<UserId, bool>)| {
+            users.contains_key(&user).then_some(*link)
+        };
+        let links: Vec<LinkId> = audience.links.iter().filter_map(has).collect();
+        for link in &links {
+            self.detach(*link, conversation, user);
         }
+        links.iter().map(|link| self.links[link].life).collect()
     }
 
     /// A link is lost, with everything on it.
-    pub fn lose(&mut self, link: LinkId) -> Vec<Turn> {
-        let attached: Vec<_> = match self.links.get(&link) {
-            Some(linked) => linked.attached.keys().copied().collect(),
-            None => return Vec::new(),
+    pub fn lose(&mut self, link: LinkId) -> Vec<Loss> {
+        let Some(linked) = self.links.get(&link) else { return Vec::new() };
+        let life = linked.life;
+        let attached: Vec<_> = linked.attached.keys().copied().collect();
+        let loss = |(conversation, user)| Loss {
+            life,
+            conversation,
+            user,
+            turn: self.detach(link, conversation, user),
         };
-        let turns = attached
-            .into_iter()
-            .filter_map(|(conversation, user)| self.detach(link, conversation, user))
-            .collect();
+        let losses = attached.into_iter().map(loss).collect();
         self.links.remove(&link);
-        turns
+        losses
     }
 
     /// Whether a user has the conversation attached on any gateway.
@@ -279,6 +298,10 @@ mod tests {
         GatewayLife { gateway: GatewayId(number as u16), incarnation: Incarnation(1) }
     }
 
+    fn turns_of(losses: Vec<Loss>) -> Vec<Turn> {
+        losses.into_iter().filter_map(|loss| loss.turn).collect()
+    }
+
     proptest! {
         /// Against a plain set of (link, conversation, user) with a flag.
         #[test]
@@ -289,6 +312,7 @@ mod tests {
             let mut online: BTreeSet<(u64, u64)> = BTreeSet::new();
             for op in ops {
                 let id = ConversationId;
+                let had: Vec<_> = set.keys().copied().collect();
                 let turns = match op {
                     Op::Announce(l, n) => {
                         let stale: Vec<u64> = lives.iter()
@@ -299,7 +323,7 @@ mod tests {
                             set.retain(|(link, ..), _| *link != old);
                         }
                         lives.insert(l, n);
-                        attachments.announce(LinkId(l), life(n))
+                        turns_of(attachments.announce(LinkId(l), life(n)))
                     }
                     Op::Attach(l, c, u, p) => {
                         if lives.contains_key(&l) {
@@ -318,13 +342,15 @@ mod tests {
                     Op::Expel(c, u) => {
                         set.retain(|(_, of, who), _| (*of, *who) != (c, u));
                         online.remove(&(c, u));
-                        attachments.expel(id(c), UserId(u));
+                        let has = |(of, who): (u64, u64)| (of, who) == (c, u);
+                        let expected = had.iter().filter(|(_, of, who)| has((*of, *who))).count();
+                        prop_assert_eq!(attachments.expel(id(c), UserId(u)).len(), expected);
                         Vec::new()
                     }
                     Op::Lose(l) => {
                         lives.remove(&l);
                         set.retain(|(link, ..), _| *link != l);
-                        attachments.lose(LinkId(l))
+                        turns_of(attachments.lose(LinkId(l)))
                     }
                 };
                 for turn in turns {

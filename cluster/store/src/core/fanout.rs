@@ -20,6 +20,8 @@ pub struct Fanout {
     pub publications: Vec<Publication>,
     /// For every linked gateway, directly.
     pub joined: Vec<UserConversation>,
+    /// Whose attachments ended, and on which gateways.
+    pub expelled: Vec<(GatewayLife, ConversationId, UserId)>,
 }
 
 /// Turns the effects of a committed batch into publications, in their order. A `Leave` ends the
@@ -118,7 +120,8 @@ impl Fanout {
             }),
             // An old `Leave` that is published again must not end a newer membership.
             Content::Leave { user } if members.binary_search(user).is_err() => {
-                attachments.expel(conversation, *user);
+                let lives = attachments.expel(conversation, *user).into_iter();
+                self.expelled.extend(lives.map(|life| (life, conversation, *user)));
             }
             Content::Leave { .. } | Content::Edit { .. } | Content::Delete { .. } => {}
         }

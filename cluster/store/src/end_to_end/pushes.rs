@@ -134,6 +134,19 @@ async fn a_device_without_a_cursor_is_shown_what_no_other_was() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_is_removed_and_added_again_has_time_to_be_attached() {
+    let (world, gateway) = talk(Design::default()).await;
+    gateway.attach(2, None).await;
+    gateway.change(2, false).await;
+    let joined = gateway.change(2, true).await;
+    world.say(1, CONVERSATION, 1);
+    settle().await;
+    assert!(gateway.is_undecided(2, joined.0 + 1).await, "its gateway may not have heard of it");
+    pass(LINK_MS).await;
+    assert_eq!(gateway.advice(2, joined.0 + 1).await, NOW);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_departure_may_be_told_again_to_the_next_life_of_the_owner() {
     let (mut world, gateway) = talk(Design::default()).await;
     gateway.attach(2, None).await;

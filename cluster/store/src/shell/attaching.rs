@@ -18,10 +18,10 @@ pub fn register(
     whispers: &mut Vec<Publication>,
 ) {
     let AttachAnswer { link, reply, items, answers } = answer;
-    if !attachments.is_linked(link) {
+    let Some(life) = attachments.life(link) else {
         reply.send(Answer::Attached(Vec::new()));
         return;
-    }
+    };
     // Items of other nodes are missing among the answers; otherwise the two are in one order.
     let mut asked = items.iter();
     for answered in &answers {
@@ -30,7 +30,7 @@ pub fn register(
         let (Some(item), Ok(at)) = (item, &answered.outcome) else { continue };
         let begins = Begins { from: at.from, head: at.head };
         let turn = attachments.attach(link, item.conversation, item.user, item.presence, begins);
-        absences.came(item.conversation, item.user);
+        absences.came(life, item.conversation, item.user);
         tell(turn, attachments, whispers);
         if item.presence {
             let (conversation, user) = (item.conversation, item.user);

@@ -1,8 +1,9 @@
 //! What follows when users go, or seem to.
 
+use super::attaching;
 use super::owner::Owner;
 use crate::core::absences::{self, Departure};
-use crate::core::attachments::{LinkId, Turn};
+use crate::core::attachments::{GatewayLife, LinkId, Loss, Turn};
 use protocol::design::DeadSession;
 use protocol::store_calls::{DetachItem, PushAdvice, PushRef};
 use protocol::{ConversationId, UserId};
@@ -10,11 +11,21 @@ use protocol::{ConversationId, UserId};
 impl Owner {
     /// Users of a link that is lost: their gateway attaches them again, or they go to another one. What
     /// arrived there, nobody says any more: since the streams began, only their cursors.
-    pub(super) fn link_lost(&mut self, turns: &[Turn]) {
+    pub(super) fn lost(&mut self, losses: &[Loss]) {
         let until_ms = self.now_ms() + absences::LINK_MS;
-        for turn in turns {
-            let departure = Departure::of(*turn, turn.since);
-            self.went(until_ms, turn.conversation, turn.user, Some(departure));
+        for Loss { life, conversation, user, turn } in losses {
+            let departure = turn.map(|turn| Departure::of(turn, turn.since));
+            self.went((*life, until_ms), *conversation, *user, departure);
+        }
+        let turns = losses.iter().filter_map(|loss| loss.turn);
+        attaching::tell(turns, &self.attachments, &mut self.whispers);
+    }
+
+    /// Users who were removed. Should they be members again at once, their gateways may hear of both late.
+    pub(super) fn expelled(&mut self, expelled: Vec<(GatewayLife, ConversationId, UserId)>) {
+        let until_ms = self.now_ms() + absences::LINK_MS;
+        for (life, conversation, user) in expelled {
+            self.went((life, until_ms), conversation, user, None);
         }
     }
 
@@ -22,6 +33,7 @@ impl Owner {
     /// that may not have heard of it.
     pub(super) fn detach(&mut self, link: LinkId, item: DetachItem) -> Option<Turn> {
         let DetachItem { conversation, user, arrived } = item;
+        let life = self.attachments.life(link)?;
         let turn = self.attachments.detach(link, conversation, user);
         if !self.attachments.is_online(conversation, user) {
             let departure = arrived.map(|after| match turn {
@@ -30,7 +42,7 @@ impl Owner {
             });
             let until_ms = self.now_ms() + absences::SESSION_MS;
             if turn.is_some() || departure.is_some() {
-                self.went(until_ms, conversation, user, departure);
+                self.went((life, until_ms), conversation, user, departure);
             }
         }
         turn
@@ -38,13 +50,13 @@ impl Owner {
 
     fn went(
         &mut self,
-        until_ms: u64,
+        until: (GatewayLife, u64),
         conversation: ConversationId,
         user: UserId,
         departure: Option<Departure>,
     ) {
         let pushed = self.config.design.dead_session == DeadSession::Pushed;
-        self.absences.went(until_ms, conversation, user, departure.filter(|_| pushed));
+        self.absences.went(until, conversation, user, departure.filter(|_| pushed));
     }
 
     /// Who has the conversation attached is shown the message; if the connection turns out to be dead,

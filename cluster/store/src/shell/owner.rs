@@ -292,6 +292,7 @@ impl Owner {
         for joined in fanned.joined {
             self.tell_joined(joined);
         }
+        self.expelled(fanned.expelled);
         self.post(fanned.publications, settlements);
     }
 
@@ -333,17 +334,15 @@ impl Owner {
     fn other_tail(&mut self, tail: Tail) {
         match tail {
             Tail::Linked(link, life, sender) => {
-                let turns = self.attachments.announce(link, life);
-                self.link_lost(&turns);
+                let losses = self.attachments.announce(link, life);
                 self.links.retain(|link, _| self.attachments.is_linked(*link));
                 self.links.insert(link, sender);
-                attaching::tell(turns, &self.attachments, &mut self.whispers);
+                self.lost(&losses);
             }
             Tail::Unlinked(link) => {
                 self.links.remove(&link);
-                let turns = self.attachments.lose(link);
-                self.link_lost(&turns);
-                attaching::tell(turns, &self.attachments, &mut self.whispers);
+                let losses = self.attachments.lose(link);
+                self.lost(&losses);
             }
             Tail::Detach(link, items) => {
                 let turns: Vec<_> =
