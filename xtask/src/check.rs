@@ -15,10 +15,6 @@ const SEEDS: &str = "3";
 const SWARM: &str = "scenarios/safety/swarm.toml";
 const SWARM_SEEDS: &str = "40";
 
-/// What is known to be violated by rare seeds, and told: notifications around dead sessions and lost links.
-const KNOWN: [&str; 4] =
-    ["--known", "away_member_is_pushed", "--known", "nobody_present_is_pushed"];
-
 /// What a step does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Action {
@@ -135,9 +131,9 @@ fn act(action: Action) -> anyhow::Result<bool> {
         Action::Safety => {
             let scenarios = safety_scenarios()?;
             let scenarios = scenarios.iter().filter_map(|path| path.to_str());
-            explore(scenarios.chain(["--seeds", SEEDS]).chain(KNOWN))
+            explore(scenarios.chain(["--seeds", SEEDS]))
         }
-        Action::Swarm => explore([SWARM, "--seeds", SWARM_SEEDS].into_iter().chain(KNOWN)),
+        Action::Swarm => explore([SWARM, "--seeds", SWARM_SEEDS]),
     }
 }
 

@@ -174,12 +174,20 @@ impl Builder {
         })
     }
 
-    /// A conversation's stream begins behind the device's cursor, or at the head.
+    /// A conversation's stream begins behind the device's cursor, or behind what the user's devices have
+    /// shown, or behind the first members.
     pub fn attach(mut self, user: u64, device: u32, conversation: u64) -> Self {
         let who = self.device(user, device);
         let slot = self.slot(who);
+        let at = conversation as usize - 1;
         let head = self.head(conversation);
-        let from = *self.cursors[slot][conversation as usize - 1].get_or_insert(head);
+        let devices = self.header.devices_per_user as usize;
+        let others = &self.cursors[slot / devices * devices..][..devices];
+        let shown = others.iter().filter_map(|cursors| cursors[at]).max().unwrap_or(0);
+        let founders =
+            self.logs[at].iter().take_while(|entry| matches!(entry.said, Said::Join { .. }));
+        let begin = shown.max(founders.count() as u64);
+        let from = *self.cursors[slot][at].get_or_insert(begin);
         let conversation = ConversationId(conversation);
         self.push(What::Attached {
             device: who,

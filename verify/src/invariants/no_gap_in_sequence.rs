@@ -1,7 +1,9 @@
 //! **No gap.** After a device has got to sequence n of a conversation (shown it, or its first stream
 //! began behind n) the next it shows is n + 1, and a stream that begins anew does not begin behind
 //! more than n; and a stream that ends by `detached` in the session in which it began has shown
-//! everything up to the departure. The stored log of a conversation that was read whole has every
+//! everything up to the departure. Nor does the first stream of a device begin behind anything, from
+//! the first message on, to which no device of the user has got: what a device without a cursor skips,
+//! its receipts would call delivered. The stored log of a conversation that was read whole has every
 //! sequence from 1 to its head.
 //!
 //! - Explained: a sequence at which the user was not a member, or that lies before a departure which
@@ -9,7 +11,9 @@
 //! - A stream may begin anew below n: the device drops what it has shown. Behind a `detached` the
 //!   device has no cursor any more, and its next stream is a first one again.
 //! - Judged: entries shown, and sequences of the stored logs.
-//! - Excused: nothing. Where the log was not read, and it stays unknown whether the user was a member,
+//! - Excused: what the first stream of a device skips, if the message was accepted or seen only later,
+//!   or is settled (see `ground::settled`), or in a history of format 1 (clusters of that time began at
+//!   the head). Nothing else. Where the log was not read, and it stays unknown whether the user was a member,
 //!   a jump is a reason for an unknown verdict.
 //! - Broken by: a device that shows 6 after 4; a store whose log lacks a departure. Not by: a device
 //!   that shows 6 after 4, and whose user joined at 6.
@@ -154,6 +158,20 @@ impl Check for Invariant {
                             before.last
                         )
                     });
+                } else if let Some((first, reached)) = skipped(ground, step, from) {
+                    let about = About {
+                        device: Some(step.device),
+                        conversation: Some(step.conversation),
+                        sequence: Some(first),
+                        ..About::default()
+                    };
+                    self.jumps.add(ground, step.who, (first, from), from + 1, about, || {
+                        format!(
+                            "the first stream of conversation {conversation} on {} began behind \
+                             {from}, and no device of the user had got further than {reached}",
+                            ground.device_name(step.device),
+                        )
+                    });
                 }
             }
             What::Detached { conversation, .. } if ends_its_stream(ground, step) => {
@@ -191,6 +209,22 @@ impl Check for Invariant {
     }
 }
 
+/// What a first stream that begins behind `from` leaves out: the first message that is known by now, and
+/// how far the devices of the user had got.
+fn skipped(ground: &Ground, step: &Step, from: u32) -> Option<(u32, u32)> {
+    let is_first = !step.before.known || step.before.left;
+    if !is_first || ground.header.format < 2 {
+        return None;
+    }
+    let pairs = (0..ground.header.devices_per_user).map(|n| ground.pairs.pair_of(step.who, n));
+    let others = pairs.filter(|pair| *pair != step.pair);
+    let reached = others.map(|pair| ground.pairs.pair(pair).stream.last).max().unwrap_or(0);
+    let reached = reached.max(step.before.last);
+    let log = &ground.logs[step.conversation];
+    let mut span = reached.max(log.settled_to()) + 1..=from.min(log.reach());
+    span.find(|sequence| log.get(*sequence).is_message).map(|first| (first, reached))
+}
+
 /// Whether the stream that ends now began in this session. Otherwise there was none to show anything.
 fn ends_its_stream(ground: &Ground, step: &Step) -> bool {
     let device = &ground.devices[step.device];
@@ -201,6 +235,7 @@ fn ends_its_stream(ground: &Ground, step: &Step) -> bool {
 mod tests {
     use crate::history::What;
     use crate::history::builder::Builder;
+    use crate::history::event::Phase;
     use crate::invariants::tests::{clean, judge, violated};
     use protocol::{ConversationId, Sequence};
 
@@ -234,6 +269,30 @@ mod tests {
     fn a_stream_that_begins_anew_too_far_is_noticed() {
         let skipped = talk().lose(2, 1).say(1, 1).say(3, 1);
         violated(NAME, &attached_behind(skipped, 6).finish());
+    }
+
+    #[test]
+    fn a_first_stream_that_begins_too_far_is_noticed() {
+        let away = || {
+            let met = Builder::with_devices(2, 2, 1).group(1, &[1, 2]).phase(Phase::Load);
+            met.connect(1, 1).say(1, 1).say(1, 1)
+        };
+        let second = |builder: Builder, from| {
+            let device = builder.device(2, 2);
+            let (conversation, head) = (ConversationId(1), Sequence(builder.head(1)));
+            let open = builder.open(2, 2);
+            open.push(What::Attached { device, conversation, from: Sequence(from), head }).finish()
+        };
+        clean(NAME, &second(away(), 2));
+        let finding = violated(NAME, &second(away(), 4));
+        assert!(finding.evidence[0].what.contains("further than 0"), "{finding:?}");
+        // The first device has shown one of the two.
+        let shown = || away().open(2, 1).attach(2, 1, 1).show(2, 1, 1, 3);
+        clean(NAME, &second(shown(), 3));
+        violated(NAME, &second(shown(), 4));
+        let mut old = second(away(), 4);
+        old.header.format = 1;
+        clean(NAME, &old);
     }
 
     #[test]

@@ -37,12 +37,21 @@ fn pushes(book: &Book<'_>) -> Vec<Push> {
 impl Book<'_> {
     /// Whether a sequence was seen or told as a message; `None`: nothing was seen or told there.
     fn is_message(&self, conversation: ConversationId, sequence: u64) -> Option<bool> {
-        let seen = self.sightings.iter().filter(|s| s.is_at(conversation, sequence));
+        self.was_message(conversation, sequence, self.lines.len())
+    }
+
+    /// The same, as far as was known before a line.
+    pub fn was_message(
+        &self,
+        conversation: ConversationId,
+        sequence: u64,
+        before: usize,
+    ) -> Option<bool> {
+        let seen = self.sightings.iter().filter(|s| s.line < before);
+        let seen = seen.filter(|s| s.is_at(conversation, sequence));
         let seen = seen.map(|s| matches!(s.entry.said, Said::Message { .. }));
-        let told = self
-            .acceptances
-            .iter()
-            .filter(|a| (a.send.conversation, a.sequence) == (conversation, sequence));
+        let told = self.acceptances.iter().filter(|a| a.line < before);
+        let told = told.filter(|a| (a.send.conversation, a.sequence) == (conversation, sequence));
         seen.chain(told.map(|a| a.send.is_message())).reduce(|a, b| a || b)
     }
 }

@@ -89,6 +89,7 @@ pub(super) fn is_something_left_out(book: &Book<'_>) -> bool {
         }
         What::Attached { device, conversation, from, .. } => {
             does_jump(book, *device, *conversation, line, from.0)
+                || does_skip(book, *device, *conversation, line, from.0)
         }
         What::Detached { device, conversation } => {
             ends_too_early(book, *device, *conversation, line)
@@ -110,6 +111,27 @@ fn does_jump(
     stream.is_known
         && stream.detached.is_none()
         && (stream.last + 1..=to).any(|q| book.is_due(device.user.0, conversation, q, to + 1))
+}
+
+/// Whether the first stream of a device begins behind something, from the first message on, to which no
+/// device of the user has got.
+fn does_skip(
+    book: &Book<'_>,
+    device: Device,
+    conversation: ConversationId,
+    line: usize,
+    from: u64,
+) -> bool {
+    let stream = book.stream(device, conversation, line);
+    if book.header.format < 2 || (stream.is_known && stream.detached.is_none()) {
+        return false;
+    }
+    let user = device.user.0;
+    let devices = book.devices_of(user).into_iter();
+    let reached = devices.map(|device| book.stream(device, conversation, line).last).max();
+    (reached.unwrap_or(0) + 1..=from)
+        .find(|q| book.was_message(conversation, *q, line) == Some(true))
+        .is_some_and(|first| (first..=from).any(|q| book.is_due(user, conversation, q, from + 1)))
 }
 
 /// Whether a stream ends before all has been shown that lies before the departure.

@@ -24,13 +24,12 @@ pub fn attach(
     let Some((conversation, joined)) = member else { return Ok(Err(AttachRefusal::NotMember)) };
     let row = conversation.row;
     let earliest = Sequence(joined.0.max(row.first.0).saturating_sub(1));
-    let after = match item.after {
-        Some(after) => after,
-        None => {
-            let shown = view.cursor(item.conversation, item.user)?.unwrap_or_default().delivered;
-            // Who was there from the beginning needs no entry to know it.
-            shown.max(Sequence(row.founders.into()))
-        }
+    let after = if let Some(after) = item.after {
+        after
+    } else {
+        let shown = view.cursor(item.conversation, item.user)?.unwrap_or_default().delivered;
+        // Who was there from the beginning needs no entry to know it.
+        shown.max(Sequence(row.founders.into()))
     };
     let from = after.max(earliest).min(row.head);
     let entries = if from < row.head && budget.left > 0 && !item.again {
