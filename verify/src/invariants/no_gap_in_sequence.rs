@@ -141,34 +141,18 @@ impl Check for Invariant {
             }
             What::Attached { conversation, from, .. } => {
                 let from = short(*from);
-                if before.known && !before.left && from > before.last {
+                if let Some((first, reached)) = skipped(ground, step, from) {
                     let about = About {
                         device: Some(step.device),
                         conversation: Some(step.conversation),
                         sequence: Some(from),
-                        other: Some(before.last),
-                        ..About::default()
-                    };
-                    let span = (before.last + 1, from);
-                    self.jumps.add(ground, step.who, span, from + 1, about, || {
-                        format!(
-                            "the stream of conversation {conversation} began anew behind {from} on \
-                             {}, which had got to {}",
-                            ground.device_name(step.device),
-                            before.last
-                        )
-                    });
-                } else if let Some((first, reached)) = skipped(ground, step, from) {
-                    let about = About {
-                        device: Some(step.device),
-                        conversation: Some(step.conversation),
-                        sequence: Some(first),
+                        other: Some(first - 1),
                         ..About::default()
                     };
                     self.jumps.add(ground, step.who, (first, from), from + 1, about, || {
                         format!(
-                            "the first stream of conversation {conversation} on {} began behind \
-                             {from}, and no device of the user had got further than {reached}",
+                            "the stream of conversation {conversation} began behind {from} on {}: \
+                             no device that it goes on from had got further than {reached}",
                             ground.device_name(step.device),
                         )
                     });
@@ -209,11 +193,13 @@ impl Check for Invariant {
     }
 }
 
-/// What a first stream that begins behind `from` leaves out: the first message that is known by now, and
-/// how far the devices of the user had got.
+/// What a stream that begins behind `from` leaves out: from where on, and what it should go on from. For a
+/// first stream this is as far as any device of the user had got; what is no message yet does not count.
 fn skipped(ground: &Ground, step: &Step, from: u32) -> Option<(u32, u32)> {
-    let is_first = !step.before.known || step.before.left;
-    if !is_first || ground.header.format < 2 {
+    if step.before.known && !step.before.left {
+        return (from > step.before.last).then_some((step.before.last + 1, step.before.last));
+    }
+    if ground.header.format < 2 {
         return None;
     }
     let pairs = (0..ground.header.devices_per_user).map(|n| ground.pairs.pair_of(step.who, n));
