@@ -37,7 +37,8 @@ macro_rules! limits {
         }
 
         impl $name {
-            /// So small that each is reached by a small cluster in half a minute.
+            /// So small that each is reached by a small cluster in half a minute. What bounds a rate (windows,
+            /// pages, prefetch) still lets 60 messages a second pass at a round trip of 160 ms.
             pub const fn tiny() -> Self {
                 Self { $($field: $tiny,)+ }
             }
@@ -61,7 +62,7 @@ limits!(
         /// Sessions
         sessions: usize = 1_000_000, 1_000;
         /// Frames waiting for one session before it counts as slow
-        session_queue_frames: usize = 4_096, 64;
+        session_queue_frames: usize = 4_096, 40;
         /// Bytes waiting for one session before it counts as slow
         session_queue_bytes: usize = 1024 * 1024, 128 * 1024;
         /// Sends, edits and deletions per second and user
@@ -81,15 +82,15 @@ limits!(
         pending_entries: usize = 256, 2;
         /// Entries in one page that fills a gap of a stream; all of them go to the sessions at once, so
         /// it must be well below their queues
-        repair_page: u32 = super::MAX_PAGE, 8;
+        repair_page: u32 = super::MAX_PAGE, 16;
         /// Entries in one page for a session that catches up
-        catch_up_page: u32 = 100, 4;
+        catch_up_page: u32 = 100, 16;
         /// Pages for one session under way at a time
         catch_up_pages: u8 = 2, 1;
         /// Attachments in one call of the owners
-        attach_items: usize = 500, 4;
+        attach_items: usize = 500, 16;
         /// Calls for attachments under way at a time
-        attach_calls: usize = 4, 1;
+        attach_calls: usize = 4, 2;
         /// Users whose conversations are looked up in one call
         lookup_users: usize = 500, 4;
         /// Lookups under way at a time; what comes meanwhile goes into the next one
@@ -97,7 +98,7 @@ limits!(
         /// Receipts that go to the owners before their time, because there are so many
         receipts: usize = 10_000, 8;
         /// Deliveries of the gateway's queue that it holds unacknowledged
-        prefetch: u32 = 4_096, 8;
+        prefetch: u32 = 4_096, 64;
         /// REST requests per second and user
         rest_per_second: u32 = 50, 50;
         /// As many of them may come at once
@@ -130,9 +131,9 @@ limits!(
         /// Bytes waiting in one gateway's queue before it overflows
         gateway_queue_bytes: u64 = 128 * 1024 * 1024, 64 * 1024;
         /// Bytes of messages in one frame to a client of the broker, a larger message excepted
-        frame_bytes: u64 = 64 * 1024, 2 * 1024;
+        frame_bytes: u64 = 64 * 1024, 8 * 1024;
         /// Delivery frames under way on one link, shared fairly by its subscriptions
-        frames_under_way: usize = 32, 2;
+        frames_under_way: usize = 32, 4;
     }
 );
 
@@ -140,11 +141,11 @@ limits!(
     /// Of a store node.
     StoreLimits {
         /// Deliveries of a partition that its owner holds unacknowledged
-        inbound_prefetch: u32 = 1_024, 8;
+        inbound_prefetch: u32 = 1_024, 32;
         /// Batches of an owner whose publications may be unconfirmed at a time
-        owner_window: usize = 8, 2;
+        owner_window: usize = 8, 4;
         /// Commands in one group commit
-        group_commit: usize = 1_024, 8;
+        group_commit: usize = 1_024, 16;
         /// Groups of the log after which a checkpoint is due: a restart then has little to read again,
         /// whatever the size of the groups
         checkpoint_groups: u64 = 256, 16;
@@ -163,7 +164,7 @@ limits!(
         backlog: usize = 16_384, 16;
         /// Attachments that an owner answers between two commits, and those in one call: a storm of
         /// them does not hold up the messages
-        attach_batch: usize = 1_024, 4;
+        attach_batch: usize = 1_024, 16;
         /// Users in one question for conversations
         lookup_users: usize = 500, 4;
         /// Bytes of entries in the answer to one call for attachments
@@ -181,7 +182,7 @@ limits!(
     /// Of a notifier.
     NotifierLimits {
         /// Pushes under way, shared out equally among the queues, at least one each
-        pushes: usize = 64, 1;
+        pushes: usize = 64, 32;
         /// Jobs whose failed attempts are remembered; a forgotten one is tried more often than
         /// configured, but not more often than the broker lets it
         remembered_jobs: usize = 16_384, 1;
@@ -222,7 +223,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// So small that each is reached by a small cluster in half a minute.
+    /// So small that each is reached by a small cluster in half a minute. What bounds a rate (windows,
+    /// pages, prefetch) still lets 60 messages a second pass at a round trip of 160 ms.
     pub const fn tiny() -> Self {
         Self {
             gateway: GatewayLimits::tiny(),
