@@ -68,14 +68,14 @@ limits!(
         /// Sends, edits and deletions per second and user
         rate_per_second: u32 = 50, 50;
         /// As many of them may come at once
-        rate_burst: u32 = 200, 4;
+        rate_burst: u32 = 200, 8;
         /// Rate-limited frames in a row after which the session is closed
         rate_strikes: u32 = 1_000, 100;
         /// Unanswered sends, edits and deletions of one session
-        unanswered: usize = 256, 8;
+        unanswered: usize = 256, 16;
         /// Answered messages of one session that are remembered, so that a refused copy of one holds
         /// nothing back
-        answered: usize = 64, 16;
+        answered: usize = 64, 32;
         /// Entries of a stream that are kept for sessions which are about to catch up
         recent_entries: usize = 256, 2;
         /// Entries of a stream that are kept behind a gap
