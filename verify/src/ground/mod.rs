@@ -24,10 +24,11 @@ use conversations::{Log, LogEntry};
 use devices::{DeviceState, OpenSend};
 use ledger::{Ledger, Place, Record};
 use pairs::{Pair, Pairs, Standing, Stream};
-use protocol::Sequence;
+use protocol::{Sequence, UserId};
 use reads::{FinishedRead, Reads};
 use recent::{About, Recent};
 use run::Run;
+use std::ops::Range;
 
 /// The device stands above this bit of a message's id, in the histories of this project.
 const DEVICE_SHIFT: u32 = 40;
@@ -232,6 +233,18 @@ impl Ground {
         let has_connected =
             || self.devices[first..first + devices as usize].iter().any(|d| d.session > 0);
         self.header.offline_users.map_or_else(has_connected, is_online)
+    }
+
+    /// The slots of a user's devices.
+    pub fn devices_of(&self, user: UserId) -> Range<usize> {
+        let devices = self.header.devices_per_user as usize;
+        let first = (user.0 as usize - 1) * devices;
+        first..first + devices
+    }
+
+    /// Whether the tokens of the device's user are revoked, and there are no new ones yet.
+    pub fn lacks_tokens(&self, device: usize) -> bool {
+        self.revoked[device / self.header.devices_per_user as usize] != u64::MAX
     }
 
     /// Whether the scenario makes the device's user slow: what it waits for it delays itself.

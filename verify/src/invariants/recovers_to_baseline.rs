@@ -12,6 +12,10 @@
 //! - connection attempts per second are at most twice as many, plus one attempt of 5 % of the devices.
 //!   The attempt after a device's own goodbye does not count either.
 //!
+//! A device is away by the scenario's wish from its own goodbye, or the revocation of its user's tokens, to
+//! its next session. A send that was intended before the end of such a time and is not answered before
+//! its beginning counts on neither side, and no attempt to connect between a revocation and the next login.
+//!
 //! Nothing counts of the users whom the scenario makes slow: they delay their answers and lose their
 //! sessions by themselves.
 //!
@@ -33,7 +37,7 @@ use crate::history::event::{Engine, Event, Phase, What};
 use crate::tally::Tally;
 use hdrhistogram::Histogram;
 use protocol::CloseCode;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Fewest answered sends on either side.
 const FEWEST: u64 = 20;
@@ -86,18 +90,23 @@ pub(crate) struct Invariant {
     away: BTreeSet<usize>,
     /// Devices whose session is the first after an own goodbye.
     own: BTreeSet<usize>,
+    /// When each device was back last that was away by the scenario's wish; `u64::MAX`: it is away.
+    back_at: BTreeMap<usize, u64>,
 }
 
 impl Check for Invariant {
     fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, _: &mut Tally) {
-        // Of the kinds below all but the phases have a device.
-        if !matches!(event.is, What::Phase(_)) && ground.is_slow(step.device) {
+        // Of the kinds below all but these have a device.
+        let has_device = !matches!(event.is, What::Phase(_) | What::Revoked { .. });
+        if has_device && ground.is_slow(step.device) {
             return;
         }
         match &event.is {
             What::Accepted { .. } => {
                 let Some(open) = step.answered else { return };
-                if let Some(side) = self.side(ground, open.intended) {
+                if !self.was_away(step.device, open.intended)
+                    && let Some(side) = self.side(ground, open.intended)
+                {
                     let latency = ground.now.saturating_sub(open.intended);
                     side.latency_us.saturating_record(latency.max(1));
                 }
@@ -127,12 +136,19 @@ impl Check for Invariant {
             What::Closed { code, .. } => {
                 self.own.remove(&step.device);
                 if CloseCode::from_code(*code) == Some(CloseCode::Normal) {
-                    self.away.insert(step.device);
-                } else {
+                    self.goes(step.device);
+                } else if !ground.lacks_tokens(step.device) {
                     self.away.remove(&step.device);
                 }
             }
+            What::Revoked { user } => ground.devices_of(*user).for_each(|device| self.goes(device)),
+            What::ConnectFailed { .. } if ground.lacks_tokens(step.device) => {}
             What::Opened { .. } | What::ConnectFailed { .. } => {
+                if matches!(event.is, What::Opened { .. })
+                    && let Some(back_at) = self.back_at.get_mut(&step.device)
+                {
+                    *back_at = ground.now.min(*back_at);
+                }
                 // Only the first: if that one fails, the ones behind it are the cluster's matter.
                 if self.away.remove(&step.device) {
                     if matches!(event.is, What::Opened { .. }) {
@@ -211,12 +227,25 @@ impl Side {
 }
 
 impl Invariant {
+    /// A device is away by the scenario's wish from now on.
+    fn goes(&mut self, device: usize) {
+        self.away.insert(device);
+        self.back_at.insert(device, u64::MAX);
+    }
+
+    /// Whether what a device intended then had to wait, as the scenario wants it.
+    fn was_away(&self, device: usize, intended: u64) -> bool {
+        self.back_at.get(&device).is_some_and(|back_at| intended <= *back_at)
+    }
+
     /// What has no answer has waited for it until the users were last watched.
     fn count_unanswered(&mut self, ground: &Ground) {
         let Some(until) = ground.run.watched_until else { return };
         for (slot, device) in ground.devices.iter().enumerate() {
             for open in device.open_sends.iter().filter(|_| !ground.is_slow(slot)) {
-                if let Some(side) = self.side(ground, open.intended) {
+                if !self.was_away(slot, open.intended)
+                    && let Some(side) = self.side(ground, open.intended)
+                {
                     let latency = until.saturating_sub(open.intended);
                     side.latency_us.saturating_record(latency.max(1));
                 }
@@ -298,6 +327,28 @@ mod tests {
             run = run.push(What::Closed { device, code: 1000 }).connect(2, 1);
         }
         assert_eq!(clean(NAME, &run.finish()).judged, 25);
+    }
+
+    #[test]
+    fn what_waits_for_a_login_that_the_scenario_took_away_does_not_count() {
+        let revoked = |is_noted: bool| {
+            let mut run = storm(25, 0, 0);
+            let (device, user) = (run.device(1, 1), protocol::UserId(1));
+            for _ in 0..12 {
+                if is_noted {
+                    run = run.push(What::Revoked { user });
+                }
+                run = run.push(What::Closed { device, code: 4401 }).send(1, 1).wait(400_000);
+                run = run.push(What::ConnectFailed { device });
+                if is_noted {
+                    run = run.push(What::Granted { user });
+                }
+                run = run.connect(1, 1).commit(1).accept(1).deliver(1);
+            }
+            run.finish()
+        };
+        assert_eq!(clean(NAME, &revoked(true)).judged, 25);
+        violated(NAME, &revoked(false));
     }
 
     #[test]

@@ -102,6 +102,9 @@ fn count(book: &Book<'_>, sides: &Sides) -> Counts {
             }
             Some(_) => continue,
         };
+        if wish(book, send.device, line).back_at.is_some_and(|at| send.intended <= at) {
+            continue;
+        }
         if let Some(side) = sides.of(send.intended, line) {
             counts.accepting[side].push(waits_to.saturating_sub(send.intended).max(1));
         }
@@ -123,9 +126,11 @@ fn count(book: &Book<'_>, sides: &Sides) -> Counts {
                 }
             }
             What::Sent { intended, .. } => add(&mut counts.sends, side(*intended)),
-            What::Resent { .. } => add(&mut counts.resends, side(line.at)),
+            What::Resent { .. } if !wish(book, device, number).is_first => {
+                add(&mut counts.resends, side(line.at));
+            }
             What::Opened { .. } | What::ConnectFailed { .. }
-                if !said_goodbye(book, device, number) =>
+                if !wish(book, device, number).is_away =>
             {
                 add(&mut counts.attempts, side(line.at));
             }
@@ -141,15 +146,44 @@ const fn add(counts: &mut [u64; 2], side: Option<usize>) {
     }
 }
 
-/// Whether the last that happened to a device's connection is that it said goodbye.
-fn said_goodbye(book: &Book<'_>, device: Device, before: usize) -> bool {
-    let last = book.lines[..before].iter().rev().find(|line| {
-        device_of(line.is) == Some(device)
-            && matches!(
-                line.is,
-                What::Opened { .. } | What::ConnectFailed { .. } | What::Closed { .. }
-            )
-    });
-    matches!(last.map(|line| line.is), Some(What::Closed { code, .. })
-        if CloseCode::from_code(*code) == Some(CloseCode::Normal))
+/// What the scenario wants of a device's sessions, just before a line.
+#[derive(Default)]
+struct Wish {
+    /// Whether its user's tokens are revoked, and there are no new ones yet.
+    lacks_tokens: bool,
+    /// Whether it is away by the scenario's wish, and has not tried to come back.
+    is_away: bool,
+    /// Whether its session is the first behind such a time.
+    is_first: bool,
+    /// When such a time ended last; the end of all times if it has not.
+    back_at: Option<u64>,
+}
+
+fn wish(book: &Book<'_>, device: Device, before: usize) -> Wish {
+    let mut wish = Wish::default();
+    for line in &book.lines[..before] {
+        match line.is {
+            What::Revoked { user } if *user == device.user => {
+                (wish.lacks_tokens, wish.is_away, wish.back_at) = (true, true, Some(u64::MAX));
+            }
+            What::Granted { user } if *user == device.user => wish.lacks_tokens = false,
+            is if device_of(is) != Some(device) => {}
+            What::Closed { code, .. } => {
+                wish.is_first = false;
+                if CloseCode::from_code(*code) == Some(CloseCode::Normal) {
+                    (wish.is_away, wish.back_at) = (true, Some(u64::MAX));
+                } else {
+                    wish.is_away &= wish.lacks_tokens;
+                }
+            }
+            What::Opened { .. } => {
+                wish.is_first |= wish.is_away;
+                wish.is_away = false;
+                wish.back_at = wish.back_at.map(|at| at.min(line.at));
+            }
+            What::ConnectFailed { .. } => wish.is_away &= wish.lacks_tokens,
+            _ => {}
+        }
+    }
+    wish
 }

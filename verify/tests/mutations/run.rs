@@ -148,7 +148,8 @@ fn recovered_at(case: &Case<'_>) -> u64 {
     case.truth.time(case.truth.heal) + case.truth.sound.header.deadlines.recovered_us
 }
 
-/// What was intended and accepted after the recovery, if the claim has enough of it to judge.
+/// What was intended and accepted after the recovery, if the claim has enough of it to judge: a third more than
+/// it asks for, since it leaves out what waited by the scenario's wish.
 fn recovered(case: &Case<'_>) -> Option<Vec<Acceptance>> {
     let truth = case.truth;
     let intended = |a: &Acceptance| match truth.is(a.sent) {
@@ -166,5 +167,5 @@ fn recovered(case: &Case<'_>) -> Option<Vec<Acceptance>> {
     let fault = truth.all(|is| matches!(is, What::FaultBegan { .. })).first().copied()?;
     let before = truth.accepted.iter().filter(|a| a.at < fault && a.sent > load).count();
     let judged = truth.sound.events[load..].iter().any(|event| device_in(&event.is).is_some());
-    (judged && before >= 20 && after.len() >= 20).then_some(after)
+    (judged && before >= 27 && after.len() >= 27).then_some(after)
 }
