@@ -15,8 +15,6 @@ use std::collections::BTreeMap;
 /// How long a departure may have to be said again, milliseconds: longer than an owner that crashed or
 /// was cut off takes to be noticed and to come back.
 const KEPT_MS: u64 = 60_000;
-/// Departures that are kept; beyond it later ones are said once only.
-const KEPT: usize = 65_536;
 
 /// Who went a short while ago: when, and what had arrived.
 #[derive(Debug, Default)]
@@ -25,10 +23,10 @@ pub struct Departed {
 }
 
 impl Departed {
-    fn keep(&mut self, now_ms: u64, item: &DetachItem) {
+    fn keep(&mut self, now_ms: u64, item: &DetachItem, most: usize) {
         let key = (item.user, item.conversation);
         match item.arrived {
-            Some(arrived) if self.kept.len() < KEPT || self.kept.contains_key(&key) => {
+            Some(arrived) if self.kept.len() < most || self.kept.contains_key(&key) => {
                 self.kept.insert(key, (now_ms, arrived));
             }
             Some(_) | None => {}
@@ -73,7 +71,7 @@ impl Hub {
         for (conversation, arrived) in arrived {
             self.refreshes.remove(&(conversation, user));
             let item = DetachItem { conversation, user, arrived };
-            self.departed.keep(now.ms, &item);
+            self.departed.keep(now.ms, &item, self.config.limits.departures);
             items.push(item);
         }
         if !items.is_empty() {

@@ -15,8 +15,6 @@ const FRESH_MS: u64 = 2_000;
 const AGAIN_MS: u64 = 500;
 /// Without an answer for this long, milliseconds, a job is pushed all the same.
 const PATIENCE_MS: u64 = 10_000;
-/// Jobs in one question.
-const QUESTION: usize = 256;
 
 /// A job: its delivery is not settled yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,8 +32,10 @@ pub struct Held {
 }
 
 /// See the module. Times are milliseconds, and never fall.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Hand {
+    /// Jobs in one question.
+    most: usize,
     new: VecDeque<Held>,
     asked: Vec<Held>,
     later: BTreeMap<(u64, u64), Held>,
@@ -60,6 +60,17 @@ pub fn push(job: &PushJob) -> PushRef {
 }
 
 impl Hand {
+    /// With so many jobs in one question.
+    pub const fn new(most: usize) -> Self {
+        Self {
+            most,
+            new: VecDeque::new(),
+            asked: Vec::new(),
+            later: BTreeMap::new(),
+            ready: VecDeque::new(),
+        }
+    }
+
     /// How many jobs there are.
     pub fn count(&self) -> usize {
         self.new.len() + self.asked.len() + self.later.len() + self.ready.len()
@@ -80,7 +91,7 @@ impl Hand {
         if !self.asked.is_empty() || self.new.is_empty() {
             return None;
         }
-        self.asked = self.new.drain(..self.new.len().min(QUESTION)).collect();
+        self.asked = self.new.drain(..self.new.len().min(self.most)).collect();
         Some(self.asked.iter().map(Held::push).collect())
     }
 
@@ -160,7 +171,7 @@ mod tests {
     }
 
     fn hand(users: std::ops::RangeInclusive<u64>) -> Hand {
-        let mut hand = Hand::default();
+        let mut hand = Hand::new(256);
         users.for_each(|user| hand.take(held(user)));
         hand
     }

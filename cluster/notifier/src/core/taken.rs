@@ -6,18 +6,20 @@
 use protocol::store_calls::PushRef;
 use std::collections::{BTreeSet, VecDeque};
 
-/// Pushes that are remembered; the oldest is forgotten first, and its key lets the provider recognise
-/// it.
-const PUSHES_MAX: usize = 65_536;
-
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Taken {
+    most: usize,
     known: BTreeSet<PushRef>,
     order: VecDeque<PushRef>,
 }
 
 impl Taken {
+    /// So many are remembered; the oldest is forgotten first, and its key lets the provider recognise it.
+    pub const fn new(most: usize) -> Self {
+        Self { most, known: BTreeSet::new(), order: VecDeque::new() }
+    }
+
     /// Whether the provider has taken it.
     pub fn has(&self, push: &PushRef) -> bool {
         self.known.contains(push)
@@ -28,7 +30,7 @@ impl Taken {
         if self.known.insert(push) {
             self.order.push_back(push);
         }
-        if self.order.len() > PUSHES_MAX
+        if self.order.len() > self.most
             && let Some(oldest) = self.order.pop_front()
         {
             self.known.remove(&oldest);
@@ -41,6 +43,8 @@ mod tests {
     use super::*;
     use protocol::{ConversationId, Sequence, UserId};
 
+    const PUSHES_MAX: usize = 64;
+
     #[test]
     fn the_newest_are_remembered() {
         let push = |user| PushRef {
@@ -48,7 +52,7 @@ mod tests {
             conversation: ConversationId(1),
             sequence: Sequence(1),
         };
-        let mut taken = Taken::default();
+        let mut taken = Taken::new(PUSHES_MAX);
         for user in 0..=PUSHES_MAX as u64 {
             taken.insert(push(user));
             taken.insert(push(user));

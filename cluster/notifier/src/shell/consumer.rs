@@ -59,9 +59,6 @@ struct Memory {
     taken: Taken,
 }
 
-/// Jobs that may wait for their owner's word without holding up the others.
-const WAITING: u32 = 1_024;
-
 /// The pause before the queue is subscribed to again: short, since a broker is restarted quickly,
 /// and with jitter, since all consumers lose it at once.
 const SUBSCRIBE_PAUSE: Duration = Duration::from_millis(200);
@@ -71,7 +68,7 @@ impl Consumer {
     pub async fn run(self) -> Result<(), ServeError> {
         let mut memory = Memory {
             attempts: Attempts::new(self.limits.remembered_jobs),
-            taken: Taken::default(),
+            taken: Taken::new(self.limits.taken),
         };
         let queue = Queue::Notify(self.queue);
         let options = SubscribeOptions { prefetch: self.prefetch(), epoch: self.epoch };
@@ -101,7 +98,7 @@ impl Consumer {
     fn prefetch(&self) -> u32 {
         u32::try_from(self.concurrency.saturating_mul(2))
             .unwrap_or(u32::MAX)
-            .saturating_add(WAITING)
+            .saturating_add(self.limits.waiting)
     }
 
     /// Until the subscription is lost or the shutdown is through. What is unsettled then goes back
@@ -109,7 +106,7 @@ impl Consumer {
     async fn consume(&self, subscription: Box<dyn Subscription>, memory: &mut Memory) {
         let mut work = Work {
             subscription,
-            hand: Hand::default(),
+            hand: Hand::new(self.limits.question),
             question: None,
             under_way: FuturesUnordered::new(),
             busy: BTreeSet::new(),

@@ -105,6 +105,8 @@ limits!(
         rest_burst: u32 = 200, 10;
         /// Users whose REST requests are counted
         rest_users: usize = 65_536, 4;
+        /// Departures that are said again to an owner that was away; beyond it later ones are said once
+        departures: usize = 65_536, 1_024;
     }
 );
 
@@ -175,6 +177,11 @@ limits!(
         notices: usize = 16_384, 8;
         /// Dead letters of one partition that are remembered, so that a resend makes no second one
         remembered_letters: usize = 4_096, 1;
+        /// Users who have just gone and may be back, by conversation; beyond it the oldest counts as away
+        absences: usize = 1_048_576, 1_024;
+        /// The newest messages of one conversation that somebody is pushed after a session that had been
+        /// dead
+        missed_messages: u64 = 200, 200;
     }
 );
 
@@ -183,6 +190,12 @@ limits!(
     NotifierLimits {
         /// Pushes under way, shared out equally among the queues, at least one each
         pushes: usize = 64, 32;
+        /// Jobs of one queue that may wait for their owner's word without holding up the others
+        waiting: u32 = 1_024, 64;
+        /// Jobs in one question to the owners
+        question: usize = 256, 4;
+        /// Taken pushes that are remembered, so that a job that comes twice is pushed once
+        taken: usize = 65_536, 1_024;
         /// Jobs whose failed attempts are remembered; a forgotten one is tried more often than
         /// configured, but not more often than the broker lets it
         remembered_jobs: usize = 16_384, 1;

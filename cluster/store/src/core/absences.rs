@@ -19,8 +19,6 @@ pub const LINK_MS: u64 = 15_000;
 /// How long an owner that has just begun takes nobody for away, milliseconds: the gateways announce
 /// themselves and attach their users.
 pub const TAKEOVER_MS: u64 = 10_000;
-/// Absences that are watched; beyond it the oldest ends early.
-const WATCHED: usize = 1_048_576;
 
 /// What somebody who is gone may have missed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +42,9 @@ impl Departure {
 }
 
 /// See the module. Times are milliseconds since the owner began.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Absences {
+    most: usize,
     gone: BTreeMap<(ConversationId, UserId), Gone>,
     due: BTreeSet<(u64, ConversationId, UserId)>,
 }
@@ -64,6 +63,11 @@ impl Gone {
 }
 
 impl Absences {
+    /// So many are watched at most; beyond it the oldest ends early.
+    pub const fn new(most: usize) -> Self {
+        Self { most, gone: BTreeMap::new(), due: BTreeSet::new() }
+    }
+
     /// A user went from a gateway and may be back there until then. Told twice of one gateway, the earlier
     /// time counts; of several, the latest. Of what has arrived the most counts.
     pub fn went(
@@ -123,7 +127,7 @@ impl Absences {
         let mut over = Vec::new();
         while let Some(&(until_ms, conversation, user)) = self.due.first()
             && over.len() < most
-            && (until_ms <= now_ms || self.due.len() > WATCHED)
+            && (until_ms <= now_ms || self.due.len() > self.most)
         {
             self.due.pop_first();
             let gone = self.gone.remove(&(conversation, user));
@@ -140,6 +144,7 @@ mod tests {
 
     const CONVERSATION: ConversationId = ConversationId(4);
     const USER: UserId = UserId(2);
+    const WATCHED: usize = 100;
     const A: GatewayLife = GatewayLife { gateway: GatewayId(1), incarnation: Incarnation(1) };
     const B: GatewayLife = GatewayLife { gateway: GatewayId(2), incarnation: Incarnation(1) };
 
@@ -154,7 +159,7 @@ mod tests {
 
     #[test]
     fn nobody_is_away_right_after_the_takeover() {
-        let absences = Absences::default();
+        let absences = Absences::new(WATCHED);
         let later = |after_ms| PushAdvice::Later { after_ms };
         assert_eq!(advice(&absences, 0), later(TAKEOVER_MS as u32));
         assert_eq!(advice(&absences, TAKEOVER_MS - 1), later(1));
@@ -163,7 +168,7 @@ mod tests {
 
     #[test]
     fn whoever_is_back_in_time_was_never_away() {
-        let mut absences = Absences::default();
+        let mut absences = Absences::new(WATCHED);
         absences.went((A, 30_000), CONVERSATION, USER, Some(departure(3, Some(5))));
         assert_eq!(advice(&absences, 29_000), PushAdvice::Later { after_ms: 1_000 });
         absences.came(A, CONVERSATION, USER);
@@ -173,7 +178,7 @@ mod tests {
 
     #[test]
     fn whoever_is_not_has_missed_what_did_not_arrive() {
-        let mut absences = Absences::default();
+        let mut absences = Absences::new(WATCHED);
         absences.went((A, 40_000), CONVERSATION, USER, Some(departure(3, Some(5))));
         // The gateway is back and knows more, of a session that ended before.
         absences.went((A, 30_000), CONVERSATION, USER, Some(departure(4, None)));
@@ -185,7 +190,7 @@ mod tests {
 
     #[test]
     fn what_one_gateway_knows_says_nothing_of_another() {
-        let mut absences = Absences::default();
+        let mut absences = Absences::new(WATCHED);
         let later = |after_ms| PushAdvice::Later { after_ms };
         // The link of A is lost, and B lets go of a session that ended before.
         absences.went((A, 40_000), CONVERSATION, USER, Some(departure(3, Some(5))));
@@ -203,7 +208,7 @@ mod tests {
 
     #[test]
     fn whoever_has_got_everything_has_missed_nothing() {
-        let mut absences = Absences::default();
+        let mut absences = Absences::new(WATCHED);
         absences.went((A, 30_000), CONVERSATION, USER, Some(departure(5, Some(5))));
         assert_eq!(advice(&absences, 29_000), PushAdvice::Later { after_ms: 1_000 });
         assert_eq!((absences.over(30_000, 9), absences.next_ms()), (vec![], None));
@@ -211,7 +216,7 @@ mod tests {
 
     #[test]
     fn what_is_watched_is_bounded() {
-        let mut absences = Absences::default();
+        let mut absences = Absences::new(WATCHED);
         for user in 0..2 * WATCHED as u64 {
             absences.went((A, user + 1), CONVERSATION, UserId(user), None);
             absences.over(0, 9);

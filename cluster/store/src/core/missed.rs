@@ -8,27 +8,25 @@ use protocol::records::PushJob;
 use protocol::store_calls::PushRef;
 use protocol::{Content, Sequence};
 
-/// Messages of one conversation that somebody is pushed after a departure: the newest ones.
-const MISSED_MAX: u64 = 200;
-
-/// The messages that did not arrive before somebody went.
+/// The messages that did not arrive before somebody went, the newest `most`.
 pub fn missed(
     view: &dyn StoreView,
     conversation: Option<&Conversation>,
     departure: &Departure,
+    most: u64,
 ) -> Result<Vec<PushJob>, StoreError> {
     let Departure { conversation: id, user, after, upto } = *departure;
     let member = conversation.and_then(|found| found.joined(user).map(|at| (found, at)));
     let Some((conversation, joined)) = member else { return Ok(Vec::new()) };
     let reported = view.cursor(id, user)?.unwrap_or_default().delivered;
     let upto = upto.unwrap_or(conversation.row.head);
-    let newest = Sequence(upto.0.saturating_sub(MISSED_MAX));
+    let newest = Sequence(upto.0.saturating_sub(most));
     // What was there before the user joined is not for the user; neither is the joining itself.
     let after = after.max(reported).max(joined).max(newest);
     if after >= upto {
         return Ok(Vec::new());
     }
-    let entries = view.entries(id, after, upto.next(), MISSED_MAX as usize)?;
+    let entries = view.entries(id, after, upto.next(), most as usize)?;
     let job = |entry: &protocol::Entry| match &entry.content {
         Content::Message { body, .. } if entry.author != user => Some(push_job(user, entry, body)),
         _ => None,

@@ -137,7 +137,7 @@ impl Node {
             board,
             pending: Pending::new(config.design.receipts, config.limits),
             attachments: Attachments::default(),
-            absences: Absences::default(),
+            absences: Absences::new(config.limits.absences),
             began: Instant::now(),
             links: BTreeMap::new(),
             whispers: Vec::new(),

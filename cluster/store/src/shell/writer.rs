@@ -262,7 +262,12 @@ impl Writer {
             let id = partition::partition_of(departure.conversation, self.config.partitions_total);
             let Some(seat) = self.partitions.get_mut(&id) else { continue };
             let found = seat.machine.conversation(&*view, departure.conversation)?;
-            jobs.extend(missed::missed(&*view, found, departure)?);
+            jobs.extend(missed::missed(
+                &*view,
+                found,
+                departure,
+                self.config.limits.missed_messages,
+            )?);
         }
         Ok(jobs)
     }
