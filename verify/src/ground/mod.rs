@@ -70,6 +70,8 @@ pub(crate) struct Step {
     pub before: Stream,
     /// Whether the entry's sequence had been shown on the device before.
     pub was_shown: bool,
+    /// Whether a read of the user had it before.
+    pub was_read: bool,
     /// The device's last progress, before.
     pub progress_at: u64,
     /// When the device lost its connection, before; `None`: it had one, or none was due.

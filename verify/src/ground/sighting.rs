@@ -81,7 +81,9 @@ impl Ground {
                 self.raise_floor(step.who, at);
             }
             Sighting::Read(request) => {
-                self.pairs.whos[step.who as usize].read.insert(at);
+                let read = &mut self.pairs.whos[step.who as usize].read;
+                step.was_read = read.contains(at);
+                read.insert(at);
                 self.raise_floor(step.who, at);
                 if let Some(read) = self.reads.get(step.device, request) {
                     read.entries.insert(at);

@@ -1,15 +1,17 @@
 //! **Whoever is away is told.** A(m, q) of a message => for every member u at q who never departs later,
 //! other than the author: a device of u shows m or a read of u has it, or the push provider takes a
-//! notification (u, m). It is due when more than `pushed_us` have passed since max(A, H).
+//! notification (u, m), before more than `pushed_us` have passed since max(A, H).
 //!
-//! - It does not matter why nobody showed m: no device of u ever connected, or a session that looked
-//!   alive had swallowed it.
+//! - It does not matter why nobody showed m: no device of u was connected, or a session that looked
+//!   alive had swallowed it. Nor does it help to show m, or to push it, when that time has passed.
 //! - Without `pushed_us` in the header `stuck_us` counts.
-//! - Judged: (member, message) whose time had passed when the users were last watched, and that no device
-//!   of the member had shown.
+//! - Judged: (member, message) that no device of the member had shown when the users were last watched, and
+//!   whose time had passed; and those that were shown, read or taken too late.
 //! - Excused: as many as there are dead letters of a notification queue (`notify...`): these were given
-//!   up with a reason. Edits, deletions, joins and departures make no notification.
-//! - Broken by: a history whose pushes were removed. Not by: a member who comes back and reads.
+//!   up with a reason. Edits, deletions, joins and departures make no notification. What users whom the
+//!   scenario makes slow show too late.
+//! - Broken by: a history whose pushes were removed; a member who is away for a minute, is not pushed, and
+//!   reads then. Not by: a member who comes back within the time and reads.
 //!
 //! Streaming: 16 bytes per (user, conversation) with pushes; judged at the end, or when it is settled (see
 //! `ground::settled`): a member who did not show it has a notification then.
@@ -17,19 +19,47 @@
 use super::Check;
 use crate::ground::pairs::Who;
 use crate::ground::recent::About;
-use crate::ground::{Ground, Step};
+use crate::ground::{Ground, Step, short};
 use crate::history::event::{Event, What};
 use crate::tally::Tally;
+
+/// What was told too late and is kept until memberships are known. A sound run has none.
+const MOST_LATE: usize = 1 << 16;
 
 #[derive(Default)]
 pub(crate) struct Invariant {
     given_up: u64,
+    late: Vec<Late>,
+    unkept: u64,
+}
+
+/// A message that a member was told too late: told when, and by what.
+struct Late {
+    who: u32,
+    sequence: u32,
+    life: (u64, u64),
+    how: &'static str,
 }
 
 impl Check for Invariant {
-    fn observe(&mut self, _: &Ground, _: &Step, event: &Event, _: &mut Tally) {
-        if let What::DeadLetter { queue, .. } = &event.is {
-            self.given_up += u64::from(queue.starts_with("notify"));
+    fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, _: &mut Tally) {
+        match &event.is {
+            What::DeadLetter { queue, .. } => {
+                self.given_up += u64::from(queue.starts_with("notify"));
+            }
+            What::Shown { .. } if !step.was_shown && !ground.is_slow(step.device) => {
+                self.told(ground, step.who, step.sequence, "shown");
+            }
+            What::Read { .. } if !step.was_read && !ground.is_slow(step.device) => {
+                self.told(ground, step.who, step.sequence, "read");
+            }
+            What::Pushed { user, conversation, sequence, taken: true, .. } if !step.was_pushed => {
+                let who = ground.pairs.find(user.0 as u32 - 1, conversation.0 as u32 - 1);
+                if let Some(who) = who {
+                    self.told(ground, who, short(*sequence), "taken");
+                }
+            }
+            _ => {}
         }
     }
 
@@ -46,8 +76,21 @@ impl Check for Invariant {
     }
 
     fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
-        let deadlines = &ground.header.deadlines;
-        let allowed = deadlines.pushed_us.unwrap_or(deadlines.stuck_us);
+        let allowed = allowed(ground);
+        for late in std::mem::take(&mut self.late) {
+            if ground.is_owed(late.who, late.sequence) {
+                tally.judged += 1;
+                let state = &ground.pairs.whos[late.who as usize];
+                let about = About {
+                    conversation: Some(state.conversation as usize),
+                    sequence: Some(late.sequence),
+                    life: Some(late.life),
+                    ..About::default()
+                };
+                tally.late(ground, about, || late.sentence(state));
+            }
+        }
+        tally.excuse("beyond what can be kept", self.unkept);
         for (who, state) in (0..).zip(&ground.pairs.whos) {
             let log = &ground.logs[state.conversation as usize];
             let head = log.acked_head.min(log.reach());
@@ -88,6 +131,58 @@ impl Check for Invariant {
     }
 }
 
+impl Invariant {
+    /// A member has a message: if nobody told it before, that should not be too late.
+    fn told(&mut self, ground: &Ground, who: u32, sequence: u32, how: &'static str) {
+        let state = &ground.pairs.whos[who as usize];
+        let entry = ground.logs[state.conversation as usize].get(sequence);
+        let is_late = entry.acked != 0
+            && entry.is_message
+            && entry.author != state.user + 1
+            && ground.passed(entry.acked_at).is_some_and(|passed| passed > allowed(ground));
+        if !is_late {
+            return;
+        }
+        let sights = |pair: u32| usize::from(ground.pairs.pair(pair).shown.contains(sequence));
+        let pairs = (0..ground.header.devices_per_user).map(|n| ground.pairs.pair_of(who, n));
+        // What is seen now is among them already.
+        let known = pairs.map(sights).sum::<usize>()
+            + usize::from(state.read.contains(sequence))
+            + usize::from(state.pushed.contains(sequence));
+        if known > 1 {
+            return;
+        }
+        if self.late.len() == MOST_LATE {
+            self.unkept += 1;
+            return;
+        }
+        self.late.push(Late { who, sequence, life: (entry.acked_at, ground.now), how });
+    }
+}
+
+impl Late {
+    fn sentence(&self, who: &Who) -> String {
+        let (user, conversation) = (who.user + 1, who.conversation + 1);
+        let [accepted, told] = [self.life.0, self.life.1].map(|at| at as f64 / 1e6);
+        let what = match self.how {
+            "taken" => "a notification was taken",
+            "read" => "the user read it",
+            _ => "a device of the user showed it",
+        };
+        format!(
+            "sequence {} of conversation {conversation} was accepted at {accepted:.3} s; user {user} \
+             heard nothing of it until {what} at {told:.3} s",
+            self.sequence
+        )
+    }
+}
+
+/// How long the cluster has.
+fn allowed(ground: &Ground) -> u64 {
+    let deadlines = &ground.header.deadlines;
+    deadlines.pushed_us.unwrap_or(deadlines.stuck_us)
+}
+
 /// The sequences behind one that no device of a user has shown, and no read of the user had.
 fn unshown(ground: &Ground, who: u32, from: u32, head: u32) -> impl Iterator<Item = u32> {
     let mut unshown = Vec::new();
@@ -117,7 +212,7 @@ fn sentence(who: &Who, sequence: u32, acked_at: u64) -> String {
 #[cfg(test)]
 mod tests {
     use crate::history::What;
-    use crate::history::builder::Builder;
+    use crate::history::builder::{Builder, History};
     use crate::invariants::tests::{clean, finding, violated};
     use protocol::{ConversationId, Sequence, UserId};
 
@@ -138,6 +233,26 @@ mod tests {
         let back = talk().connect(3, 1).deliver(1).finish();
         assert_eq!(finding(NAME, &back).judged, 0);
         assert_eq!(finding(NAME, &talk().connect(3, 1).read(3, 1, 1, 0).finish()).judged, 0);
+    }
+
+    #[test]
+    fn who_hears_of_it_too_late_should_have_been_pushed() {
+        let late = || talk().heal().wait(2_000_000);
+        let told = |run: &History| finding(NAME, run).evidence.first().map(|e| e.what.clone());
+        let says = |run: Builder, how: &str| {
+            let finding = violated(NAME, &run.finish());
+            assert!(
+                finding.violations == 1 && finding.evidence[0].what.contains(how),
+                "{finding:?}"
+            );
+        };
+        says(late().connect(3, 1).deliver(1), "showed it at");
+        says(late().connect(3, 1).read(3, 1, 1, 0).read(3, 1, 1, 0), "read it at");
+        says(pushed(late(), 3, 4, true), "was taken at");
+        let in_time = pushed(talk().heal(), 3, 4, true).wait(2_000_000);
+        assert_eq!(told(&in_time.connect(3, 1).deliver(1).finish()), None);
+        // Before the heal nothing is too late.
+        assert_eq!(told(&talk().wait(2_000_000).connect(3, 1).deliver(1).finish()), None);
     }
 
     #[test]

@@ -73,14 +73,42 @@ pub(super) fn is_somebody_away_not_told(book: &Book<'_>) -> bool {
             }
         }
     }
-    !book.is_generator_limited() && untold.len() > letters.count()
+    let is_late = |accepted: &Answer| book.users().any(|user| is_told_late(book, accepted, user));
+    !book.is_generator_limited()
+        && (untold.len() > letters.count() || book.acceptances.iter().any(is_late))
+}
+
+/// Whether a user heard of a message, from anybody, only when the time for it had passed.
+fn is_told_late(book: &Book<'_>, accepted: &Answer, user: u64) -> bool {
+    let (conversation, sequence) = (accepted.send.conversation, accepted.sequence);
+    let seen = book.sightings.iter().filter(|s| match s.how {
+        How::Shown(device) | How::Read(device, _) => {
+            device.user.0 == user && s.is_at(conversation, sequence)
+        }
+        How::Received(_) | How::Stored => false,
+    });
+    let taken = pushes(book).into_iter().filter(|p| {
+        (p.user.0, p.conversation, p.sequence, p.taken) == (user, conversation, sequence, true)
+    });
+    let first = seen.map(|s| s.line).chain(taken.map(|p| p.line)).min();
+    first.is_some_and(|line| {
+        line > accepted.line
+            && (!book.is_slow(user) || matches!(book.lines[line].is, What::Pushed { .. }))
+            && book.was_message(conversation, sequence, line + 1) == Some(true)
+            && book.author(conversation, sequence, book.lines.len()) != Some(UserId(user))
+            && book.passed_since(accepted.at, line).is_some_and(|passed| passed > allowed(book))
+            && book.is_due(user, conversation, sequence, u64::MAX)
+    })
+}
+
+fn allowed(book: &Book<'_>) -> u64 {
+    let deadlines = &book.header.deadlines;
+    deadlines.pushed_us.unwrap_or(deadlines.stuck_us)
 }
 
 /// Whether a user should have been told of a message by a notification, if not otherwise.
 fn is_due(book: &Book<'_>, accepted: &Answer, user: u64) -> bool {
     let (conversation, sequence) = (accepted.send.conversation, accepted.sequence);
-    let deadlines = &book.header.deadlines;
-    let allowed = deadlines.pushed_us.unwrap_or(deadlines.stuck_us);
     let end = book.lines.len();
     let sees = book.sightings.iter().any(|s| match s.how {
         How::Shown(device) | How::Read(device, _) => {
@@ -90,7 +118,7 @@ fn is_due(book: &Book<'_>, accepted: &Answer, user: u64) -> bool {
     });
     book.is_message(conversation, sequence) == Some(true)
         && book.author(conversation, sequence, end) != Some(UserId(user))
-        && book.passed_since(accepted.at, end).is_some_and(|passed| passed > allowed)
+        && book.passed_since(accepted.at, end).is_some_and(|passed| passed > allowed(book))
         && book.is_due(user, conversation, sequence, u64::MAX)
         && !sees
 }

@@ -52,6 +52,22 @@ pub const KINDS: &[Kind] = &[
         case.retain(|_, is| !matches!(is, What::Pushed { user: u, .. } if *u == user));
         Some(())
     }),
+    caught("a user who is away is notified too late", "away_member_is_pushed", |case| {
+        let (user, (c, q)) = missed(case)?;
+        let truth = case.truth;
+        let is_it = |is: &What| {
+            matches!(is, What::Pushed { user: u, conversation, sequence, taken: true, .. }
+                if (*u, *conversation, *sequence) == (user, c, q))
+        };
+        let pushed = truth.is(*truth.all(is_it).first()?).clone();
+        let accepted = truth.accepted.iter().find(|a| a.place == (c, q))?;
+        let deadlines = truth.sound.header.deadlines;
+        let allowed = deadlines.pushed_us.unwrap_or(deadlines.stuck_us);
+        let since = truth.time(accepted.at).max(truth.time(truth.heal));
+        case.retain(|_, is| !is_it(is));
+        case.insert_at(since + allowed + 1, pushed);
+        Some(())
+    }),
     caught("the provider takes no notification", "away_member_is_pushed", |case| {
         missed(case)?;
         for event in &mut case.history.events {

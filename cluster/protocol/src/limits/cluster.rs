@@ -191,9 +191,9 @@ limits!(
         /// Pushes under way, shared out equally among the queues, at least one each
         pushes: usize = 64, 32;
         /// Jobs of one queue that may wait for their owner's word without holding up the others
-        waiting: u32 = 1_024, 64;
+        waiting: u32 = 1_024, 512;
         /// Jobs in one question to the owners
-        question: usize = 256, 4;
+        question: usize = 256, 64;
         /// Taken pushes that are remembered, so that a job that comes twice is pushed once
         taken: usize = 65_536, 1_024;
         /// Jobs whose failed attempts are remembered; a forgotten one is tried more often than
