@@ -206,21 +206,22 @@ async fn serve(
     let name = machine.name.clone();
     journal.record(What::NodeStarted { node: name.clone() });
     let node = Box::pin(async move {
-        let Err(error) = node::run(role, number, &config, machine, process).await else {
-            return journal.failed(format!("{name} ended by itself"));
+        let why = match node::run(role, number, &config, machine, process).await {
+            Ok(()) => "without an error".to_owned(),
+            Err(error) => described(&error),
         };
-        let mut text = format!("{name} ended: {error}");
-        let mut source = std::error::Error::source(&error);
-        while let Some(cause) = source {
-            text.push_str(": ");
-            text.push_str(&cause.to_string());
-            source = cause.source();
-        }
-        journal.failed(text);
+        tracing::error!(%why, "{name} ended by itself");
+        journal.record(What::NodeEnded { node: name, why: why.into() });
     });
     hardware.gate.wrap("main", node).await;
     // A process that has ended stays ended, but its host stays up: peers are refused.
     std::future::pending().await
+}
+
+/// An error with its causes.
+fn described(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// The users of one host, and on the first one what frames the run.

@@ -189,6 +189,7 @@ const fn is_of_the_run(what: &What) -> bool {
             | What::FaultEnded { .. }
             | What::NodeStarted { .. }
             | What::NodePanicked { .. }
+            | What::NodeEnded { .. }
             | What::GeneratorLimited { .. }
             | What::Unanswered { .. }
     )

@@ -127,6 +127,10 @@ impl Ground {
                 pushed.insert(short(*sequence));
             }
             What::GeneratorLimited { limit, times } => self.run.generator_limited(limit, *times),
+            What::NodeEnded { node, why } => {
+                let at = now as f64 / 1e6;
+                self.run.doubt(format!("{node} ended by itself at {at:.3} s: {why}"));
+            }
             What::Stopped { why } => self.run.stopped(why, now),
             What::StoredBegan { .. } => {
                 let log = &mut self.logs[step.conversation];

@@ -44,6 +44,7 @@ pub(crate) const fn places(what: &What) -> (Option<Device>, Option<ConversationI
         | What::FaultEnded { .. }
         | What::NodeStarted { .. }
         | What::NodePanicked { .. }
+        | What::NodeEnded { .. }
         | What::GeneratorLimited { .. }
         | What::Stopped { .. } => (None, None),
     }

@@ -312,6 +312,8 @@ pub enum What {
     NodeStarted { node: Arc<str> },
     /// A process of the cluster panicked: with which words, and where in its source.
     NodePanicked { node: Arc<str>, message: Arc<str>, place: Arc<str> },
+    /// A process of the cluster ended that nobody had ended, and said why: it refused to go on.
+    NodeEnded { node: Arc<str>, why: Arc<str> },
     /// The load generator met a limit of its own (`EMFILE`, `lateness`) so many times: what is late or
     /// missing from now on may be its fault and not the cluster's.
     GeneratorLimited { limit: Arc<str>, times: u64 },

@@ -34,7 +34,7 @@ impl Check for Invariant {
 mod tests {
     use crate::history::What;
     use crate::history::builder::Builder;
-    use crate::invariants::tests::{clean, violated};
+    use crate::invariants::tests::{clean, judge, violated};
 
     const NAME: &str = "no_node_panics";
 
@@ -61,5 +61,15 @@ mod tests {
             what,
             "store-1 panicked at cluster/store/src/core/step.rs:12: the head fell from 8 to 7"
         );
+    }
+
+    #[test]
+    fn a_node_that_ends_by_itself_makes_the_verdict_unknown() {
+        let ended = What::NodeEnded { node: "store-1".into(), why: "damaged".into() };
+        let history = started().push(ended).finish();
+        clean(NAME, &history);
+        let judgement = judge(&history);
+        let says = |doubt: &String| doubt.starts_with("store-1 ended by itself at");
+        assert!(judgement.doubts.iter().any(says), "{judgement:#?}");
     }
 }
