@@ -3,7 +3,7 @@
 //! It checks the form of the history (ranges, time, phases, faults, final reads) itself and leaves
 //! everything else to the invariants. What is wrong with the form makes the verdict unknown.
 
-use crate::ground::{Ground, range};
+use crate::ground::Ground;
 use crate::history::event::{Event, Header, What};
 use crate::invariants::{CATALOGUE, Checks, Claim, unknown_names};
 use crate::tally::Tally;
@@ -60,7 +60,7 @@ impl Judge {
             return;
         }
         let step = self.ground.observe(event);
-        let (device, conversation) = range::places(&event.is);
+        let (device, conversation) = event.is.places();
         self.ground.keep(
             event,
             device.is_some().then_some(step.device),

@@ -6,7 +6,7 @@ use super::pairs::Learned;
 use super::print::print;
 use super::reads::FinishedRead;
 use super::sighting::Sighting;
-use super::{Ground, NONE, Step, range, short};
+use super::{Ground, NONE, Step, short};
 use crate::history::event::{Device, Event, Phase, Said, What};
 use protocol::{ClientMessageId, ConversationId, RejectReason, UserId};
 
@@ -156,7 +156,7 @@ impl Ground {
     /// The slots of an event, and the values before it.
     fn step(&mut self, what: &What) -> Step {
         let mut step = Step { who: NONE, pair: NONE, ..Step::default() };
-        let (device, conversation) = range::places(what);
+        let (device, conversation) = what.places();
         if let Some(conversation) = conversation {
             step.conversation = conversation.0 as usize - 1;
         }

@@ -1,54 +1,8 @@
-//! Which device and conversation an event names, and whether the header has them.
+//! Whether the header has what an event names.
 
 use super::Ground;
-use crate::history::event::{Device, What};
-use protocol::{ConversationId, UserId};
-
-/// The device and the conversation that an event is about.
-pub(crate) const fn places(what: &What) -> (Option<Device>, Option<ConversationId>) {
-    match what {
-        What::Opened { device, .. }
-        | What::Closed { device, .. }
-        | What::ConnectFailed { device } => (Some(*device), None),
-        What::Attached { device, conversation, .. }
-        | What::Detached { device, conversation }
-        | What::Sent { device, conversation, .. }
-        | What::Resent { device, conversation, .. }
-        | What::Accepted { device, conversation, .. }
-        | What::Rejected { device, conversation, .. }
-        | What::Unanswered { device, conversation, .. }
-        | What::ReadBegan { device, conversation, .. }
-        | What::ReadEnded { device, conversation, .. }
-        | What::ReadFailed { device, conversation, .. }
-        | What::ReceiptSent { device, conversation, .. }
-        | What::ReceiptSeen { device, conversation, .. } => (Some(*device), Some(*conversation)),
-        What::Shown { device, entry }
-        | What::Received { device, entry }
-        | What::Read { device, entry, .. } => (Some(*device), Some(entry.conversation)),
-        What::Stored { entry } => (None, Some(entry.conversation)),
-        What::MemberAsked { conversation, .. }
-        | What::MemberChanged { conversation, .. }
-        | What::StoredBegan { conversation }
-        | What::StoredAll { conversation, .. }
-        | What::StoredCursor { conversation, .. }
-        | What::Pushed { conversation, .. } => (None, Some(*conversation)),
-        What::Phase(_)
-        | What::Revoked { .. }
-        | What::Granted { .. }
-        | What::Requeued { .. }
-        | What::DeadLetter { .. }
-        | What::InFlight { .. }
-        | What::Gauge { .. }
-        | What::Owner { .. }
-        | What::FaultBegan { .. }
-        | What::FaultEnded { .. }
-        | What::NodeStarted { .. }
-        | What::NodePanicked { .. }
-        | What::NodeEnded { .. }
-        | What::GeneratorLimited { .. }
-        | What::Stopped { .. } => (None, None),
-    }
-}
+use crate::history::event::What;
+use protocol::UserId;
 
 /// The user that an event is about, beside the one of its device.
 const fn user_of(what: &What) -> Option<UserId> {
@@ -72,7 +26,7 @@ impl Ground {
 
     /// What of an event is outside of the header's ranges, for people.
     pub fn out_of_range(&self, what: &What) -> Option<String> {
-        let (device, conversation) = places(what);
+        let (device, conversation) = what.places();
         if let Some(device) = device
             && !(self.has_user(device.user)
                 && device.device.0 >= 1

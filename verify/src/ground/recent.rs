@@ -204,7 +204,7 @@ impl Mentions {
                 Self { device: Some(*device), conversation: Some(*conversation), ..Self::default() }
             }
             other => {
-                let (device, conversation) = super::range::places(other);
+                let (device, conversation) = other.places();
                 Self { device, conversation, ..Self::default() }
             }
         }

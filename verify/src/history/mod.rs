@@ -4,6 +4,7 @@
 
 pub mod builder;
 pub mod event;
+mod places;
 pub mod reader;
 pub mod soak;
 mod talk;

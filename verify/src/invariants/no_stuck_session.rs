@@ -227,7 +227,7 @@ mod tests {
         clean(NAME, &two().say(1, 1).finish());
         let mut never = two().say(1, 1).finish().tampered(|events| {
             events.retain(|e| {
-                let (device, _) = crate::ground::range::places(&e.is);
+                let device = e.is.device();
                 device.is_none_or(|device| (device.user.0, device.device.0) != (2, 2))
             });
         });

@@ -82,7 +82,7 @@ pub fn apply(events: &mut Vec<Event>, breakage: &Breakage) {
             let mut number = 0;
             events.retain(|event| {
                 number += 1;
-                number <= at % length || device_of(&event.is) != Some(silent)
+                number <= at % length || event.is.device() != Some(silent)
             });
         }
         Breakage::Late(at, us) => {
@@ -98,30 +98,6 @@ fn swap(events: &mut [Event], a: usize, b: usize) {
     if movable(&events[a]) && movable(&events[b]) {
         let first = events[a].is.clone();
         events[a].is = std::mem::replace(&mut events[b].is, first);
-    }
-}
-
-const fn device_of(is: &What) -> Option<Device> {
-    match is {
-        What::Opened { device, .. }
-        | What::Closed { device, .. }
-        | What::ConnectFailed { device }
-        | What::Attached { device, .. }
-        | What::Detached { device, .. }
-        | What::Sent { device, .. }
-        | What::Resent { device, .. }
-        | What::Accepted { device, .. }
-        | What::Rejected { device, .. }
-        | What::Unanswered { device, .. }
-        | What::Shown { device, .. }
-        | What::Received { device, .. }
-        | What::ReadBegan { device, .. }
-        | What::Read { device, .. }
-        | What::ReadEnded { device, .. }
-        | What::ReadFailed { device, .. }
-        | What::ReceiptSent { device, .. }
-        | What::ReceiptSeen { device, .. } => Some(*device),
-        _ => None,
     }
 }
 

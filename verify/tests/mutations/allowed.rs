@@ -1,6 +1,6 @@
 //! What looks wrong and is not.
 
-use crate::case::{device_in, is_sent};
+use crate::case::is_sent;
 use crate::kind::{Kind, allowed};
 use protocol::{RejectReason, Sequence};
 use verify::history::event::What;
@@ -145,7 +145,7 @@ pub const KINDS: &[Kind] = &[
             let heal = case.truth.heal;
             let device = *case.truth.devices.first()?;
             let is_there = |is: &What| is_display(is) || matches!(is, What::Opened { .. });
-            case.retain(|n, is| n < heal || device_in(is) != Some(device) || !is_there(is));
+            case.retain(|n, is| n < heal || is.device() != Some(device) || !is_there(is));
             case.insert(heal, What::Closed { device, code: 0 });
             case.insert(0, What::GeneratorLimited { limit: "EADDRNOTAVAIL".into(), times: 3 });
             Some(())
@@ -184,7 +184,7 @@ pub const KINDS: &[Kind] = &[
                 What::ReadBegan { request: r, .. }
                 | What::Read { request: r, .. }
                 | What::ReadEnded { request: r, .. } => {
-                    *r == request && device_in(is) == Some(device)
+                    *r == request && is.device() == Some(device)
                 }
                 _ => false,
             })

@@ -329,28 +329,3 @@ pub const fn is_message(entry: &Seen) -> bool {
 pub const fn is_sent(entry: &Seen) -> bool {
     !matches!(entry.said, Said::Join { .. } | Said::Leave { .. })
 }
-
-/// The device of an event.
-pub const fn device_in(is: &What) -> Option<Device> {
-    match is {
-        What::Opened { device, .. }
-        | What::Closed { device, .. }
-        | What::ConnectFailed { device }
-        | What::Attached { device, .. }
-        | What::Detached { device, .. }
-        | What::Sent { device, .. }
-        | What::Resent { device, .. }
-        | What::Accepted { device, .. }
-        | What::Rejected { device, .. }
-        | What::Unanswered { device, .. }
-        | What::Shown { device, .. }
-        | What::Received { device, .. }
-        | What::ReadBegan { device, .. }
-        | What::Read { device, .. }
-        | What::ReadEnded { device, .. }
-        | What::ReadFailed { device, .. }
-        | What::ReceiptSent { device, .. }
-        | What::ReceiptSeen { device, .. } => Some(*device),
-        _ => None,
-    }
-}

@@ -1,6 +1,6 @@
 //! The run and the cluster's nodes are not what they should be.
 
-use crate::case::{Acceptance, Case, device_in};
+use crate::case::{Acceptance, Case};
 use crate::kind::{Kind, caught};
 use protocol::partition::partition_of;
 use protocol::{ClientMessageId, Epoch, NodeNumber, Partition};
@@ -166,6 +166,6 @@ fn recovered(case: &Case<'_>) -> Option<Vec<Acceptance>> {
     let load = truth.all(|is| *is == What::Phase(Phase::Load)).first().copied()?;
     let fault = truth.all(|is| matches!(is, What::FaultBegan { .. })).first().copied()?;
     let before = truth.accepted.iter().filter(|a| a.at < fault && a.sent > load).count();
-    let judged = truth.sound.events[load..].iter().any(|event| device_in(&event.is).is_some());
+    let judged = truth.sound.events[load..].iter().any(|event| event.is.device().is_some());
     (judged && before >= 27 && after.len() >= 27).then_some(after)
 }

@@ -1,6 +1,6 @@
 //! Devices that get no session, no stream, or nothing in it.
 
-use crate::case::{Case, device_in};
+use crate::case::Case;
 use crate::kind::{Kind, caught};
 use protocol::{ConversationId, GatewayId, Incarnation, Sequence, SessionId};
 use verify::history::event::{Device, Phase, What};
@@ -8,7 +8,7 @@ use verify::history::event::{Device, Phase, What};
 pub const KINDS: &[Kind] = &[
     caught("a device never connects", "no_stuck_session", |case| {
         let device = device(case, |_, _| true)?;
-        case.retain(|_, is| device_in(is) != Some(device));
+        case.retain(|_, is| is.device() != Some(device));
         Some(())
     }),
     caught("a device connects much too late", "no_stuck_session", |case| {
@@ -18,7 +18,7 @@ pub const KINDS: &[Kind] = &[
         if late >= case.truth.time(case.truth.judge) {
             return None;
         }
-        case.retain(|_, is| device_in(is) != Some(device));
+        case.retain(|_, is| is.device() != Some(device));
         case.insert_at(late, opened(device, 1));
         Some(())
     }),
@@ -46,7 +46,7 @@ pub const KINDS: &[Kind] = &[
     caught("a device gets no stream of one conversation", "no_stuck_session", |case| {
         let (device, conversation, opened) = stream(case)?;
         case.retain(|n, is| {
-            let here = conversation_in(is) == Some(conversation) && device_in(is) == Some(device);
+            let here = streamed_in(is) == Some(conversation) && is.device() == Some(device);
             n < opened || !here || !matches!(is, What::Attached { .. } | What::Shown { .. })
         });
         Some(())
@@ -54,7 +54,7 @@ pub const KINDS: &[Kind] = &[
     caught("a conversation is attached to nobody", "no_stuck_session", |case| {
         let (_, conversation, _) = stream(case)?;
         case.retain(|_, is| {
-            conversation_in(is) != Some(conversation)
+            streamed_in(is) != Some(conversation)
                 || !matches!(is, What::Attached { .. } | What::Shown { .. } | What::Detached { .. })
         });
         Some(())
@@ -63,7 +63,7 @@ pub const KINDS: &[Kind] = &[
         let (device, _, opened) = stream(case)?;
         case.retain(|n, is| {
             n < opened
-                || device_in(is) != Some(device)
+                || is.device() != Some(device)
                 || !matches!(is, What::Attached { .. } | What::Shown { .. } | What::Detached { .. })
         });
         Some(())
@@ -152,7 +152,7 @@ pub const KINDS: &[Kind] = &[
             .collect();
         let (at, device, conversation) = case.one_of(&all)?;
         case.retain(|n, is| {
-            let here = conversation_in(is) == Some(conversation) && device_in(is) == Some(device);
+            let here = streamed_in(is) == Some(conversation) && is.device() == Some(device);
             n < at || !here || !matches!(is, What::Attached { .. } | What::Shown { .. })
         });
         Some(())
@@ -198,7 +198,7 @@ fn opened(device: Device, session: u64) -> What {
 
 /// Takes away whatever a device does behind an event.
 fn silence(case: &mut Case<'_>, device: Device, behind: usize) {
-    case.retain(|n, is| n <= behind || device_in(is) != Some(device));
+    case.retain(|n, is| n <= behind || is.device() != Some(device));
 }
 
 /// A session ends with a code, and nothing follows.
@@ -210,7 +210,8 @@ fn ends(case: &mut Case<'_>, code: u16) -> Option<()> {
     Some(())
 }
 
-const fn conversation_in(is: &What) -> Option<ConversationId> {
+/// The conversation of a stream that an event is about.
+const fn streamed_in(is: &What) -> Option<ConversationId> {
     match is {
         What::Shown { entry, .. } | What::Received { entry, .. } => Some(entry.conversation),
         What::Attached { conversation, .. } | What::Detached { conversation, .. } => {
@@ -276,7 +277,7 @@ fn hide(case: &mut Case<'_>, device: Device, conversation: ConversationId) {
     let heal = case.truth.heal;
     case.retain(|n, is| {
         n < heal
-            || device_in(is) != Some(device)
+            || is.device() != Some(device)
             || !matches!(is, What::Shown { entry, .. } if entry.conversation == conversation)
     });
 }

@@ -1,0 +1,59 @@
+//! Which device and conversation an event names.
+
+use super::event::{Device, What};
+use protocol::ConversationId;
+
+impl What {
+    /// The device and the conversation that an event is about.
+    pub const fn places(&self) -> (Option<Device>, Option<ConversationId>) {
+        match self {
+            What::Opened { device, .. }
+            | What::Closed { device, .. }
+            | What::ConnectFailed { device } => (Some(*device), None),
+            What::Attached { device, conversation, .. }
+            | What::Detached { device, conversation }
+            | What::Sent { device, conversation, .. }
+            | What::Resent { device, conversation, .. }
+            | What::Accepted { device, conversation, .. }
+            | What::Rejected { device, conversation, .. }
+            | What::Unanswered { device, conversation, .. }
+            | What::ReadBegan { device, conversation, .. }
+            | What::ReadEnded { device, conversation, .. }
+            | What::ReadFailed { device, conversation, .. }
+            | What::ReceiptSent { device, conversation, .. }
+            | What::ReceiptSeen { device, conversation, .. } => {
+                (Some(*device), Some(*conversation))
+            }
+            What::Shown { device, entry }
+            | What::Received { device, entry }
+            | What::Read { device, entry, .. } => (Some(*device), Some(entry.conversation)),
+            What::Stored { entry } => (None, Some(entry.conversation)),
+            What::MemberAsked { conversation, .. }
+            | What::MemberChanged { conversation, .. }
+            | What::StoredBegan { conversation }
+            | What::StoredAll { conversation, .. }
+            | What::StoredCursor { conversation, .. }
+            | What::Pushed { conversation, .. } => (None, Some(*conversation)),
+            What::Phase(_)
+            | What::Revoked { .. }
+            | What::Granted { .. }
+            | What::Requeued { .. }
+            | What::DeadLetter { .. }
+            | What::InFlight { .. }
+            | What::Gauge { .. }
+            | What::Owner { .. }
+            | What::FaultBegan { .. }
+            | What::FaultEnded { .. }
+            | What::NodeStarted { .. }
+            | What::NodePanicked { .. }
+            | What::NodeEnded { .. }
+            | What::GeneratorLimited { .. }
+            | What::Stopped { .. } => (None, None),
+        }
+    }
+
+    /// The device that an event is about.
+    pub const fn device(&self) -> Option<Device> {
+        self.places().0
+    }
+}
