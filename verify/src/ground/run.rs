@@ -117,6 +117,32 @@ impl Run {
         self.faults.iter().filter(move |fault| fault.ended.is_none_or(|ended| ended >= time))
     }
 
+    /// Whether faults on such targets were active for so long without a gap of so much, until a time or
+    /// later.
+    pub fn is_disturbed(
+        &self,
+        on: impl Fn(&str) -> bool,
+        (long, gap): (u64, u64),
+        until: u64,
+        now: u64,
+    ) -> bool {
+        let on = self.faults.iter().filter(|fault| on(&fault.target));
+        let mut spans: Vec<(u64, u64)> =
+            on.map(|fault| (fault.began, fault.ended.unwrap_or(now))).collect();
+        spans.sort_unstable();
+        let (mut began, mut ended) = spans.first().copied().unwrap_or_default();
+        for (from, to) in spans {
+            if from > ended + gap {
+                began = from;
+            }
+            ended = to.max(ended);
+            if ended >= until && ended - began >= long {
+                return true;
+            }
+        }
+        false
+    }
+
     /// How long no fault has been active, counted from `since` at the earliest.
     pub fn calm_for(&self, since: u64, now: u64) -> u64 {
         if self.active > 0 { 0 } else { now.saturating_sub(since.max(self.calm_since)) }

@@ -5,7 +5,8 @@
 //!   anew: a device that comes back again and again is late when its sessions together are too long.
 //!   Whether d ever got a stream of the conversation does not matter either.
 //! - d must see q as defined by `accepted_message_survives`; what a device shows is judged when it is
-//!   shown, whether or not it must see it, with u's last join before that.
+//!   shown, whether or not it must see it, with u's last join before that; but not if u is known to have
+//!   departed behind q by then: it was not owed any more.
 //! - Judged: entries shown after the heal, and at the end those that were not shown and are overdue.
 //! - Excused: what was not shown, and had less than that time before the users were last watched;
 //!   what a device shows that had no stream when it was settled (see `ground::settled`).
@@ -33,10 +34,13 @@ impl Check for Invariant {
         if step.is_settled {
             return tally.settled(1);
         }
+        let user = &ground.pairs.whos[step.who as usize];
+        if user.departs(step.sequence, u32::MAX) {
+            return;
+        }
         tally.judged += 1;
         let allowed = ground.header.deadlines.delivered_us;
-        let joined = ground.pairs.whos[step.who as usize].changed_at;
-        let since = step.log.acked_at.max(joined);
+        let since = step.log.acked_at.max(user.changed_at);
         // Most of the time so little has passed that sessions need not be looked at.
         if step.log.acked == 0 || ground.passed(since).is_none_or(|passed| passed <= allowed) {
             return;
@@ -113,6 +117,14 @@ mod tests {
     fn what_arrives_too_late_or_never_is_noticed() {
         violated(NAME, &accepted().heal().wait(1_100_000).deliver(1).finish());
         violated(NAME, &accepted().heal().finish());
+    }
+
+    #[test]
+    fn what_a_former_member_gets_at_a_return_is_not_late() {
+        let left = accepted().lose(2, 1).heal().change_member(1, 2, false).connect(2, 1);
+        let late = |run: Builder| run.wait(1_100_000).attach(2, 1, 1).show(2, 1, 1, 3).finish();
+        assert_eq!(finding(NAME, &late(left)).violations, 0);
+        violated(NAME, &late(accepted().heal()));
     }
 
     #[test]

@@ -82,6 +82,7 @@ pub(super) fn is_something_late(book: &Book<'_>) -> bool {
         let accepted = book.accepted_as(conversation, sequence).filter(|a| a.line < s.line);
         !book.is_slow(device.user.0)
             && !book.was_shown(device, conversation, sequence, s.line)
+            && !book.had_departed(device.user.0, conversation, sequence, s.line)
             && accepted.is_some_and(|a| {
                 let joined_at = book.joined_at(device.user.0, conversation, s.line);
                 book.is_overdue(device, a.at.max(joined_at), s.line)

@@ -179,6 +179,18 @@ impl Book<'_> {
             .any(|c| !c.joined && c.sequence > behind && c.sequence <= up_to)
     }
 
+    /// Whether a user was known before a line to have departed behind a sequence.
+    pub fn had_departed(
+        &self,
+        user: u64,
+        conversation: ConversationId,
+        behind: u64,
+        before: usize,
+    ) -> bool {
+        let changes = self.changes(user, conversation, before);
+        changes.iter().any(|change| !change.joined && change.sequence > behind)
+    }
+
     /// Whether a user should have a sequence, unless a departure up to another one lies behind it:
     /// certainly a member there, and retention left it.
     pub fn is_due(

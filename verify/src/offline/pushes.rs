@@ -175,6 +175,7 @@ fn was_present(book: &Book<'_>, push: &Push) -> bool {
     // Clusters of format 1 pushed to whoever was there after a store's restart.
     book.header.format >= 2
         && !book.is_slow(push.user.0)
+        && !was_out_of_reach(book, push)
         && book.devices_of(push.user.0).into_iter().any(|device| {
             let stream = book.stream(device, push.conversation, push.line);
             let (Some(began), Some(session)) = (stream.began, book.session(device, push.line))
@@ -197,4 +198,25 @@ fn was_present(book: &Book<'_>, push: &Push) -> bool {
                 || session.to - push.at > book.header.deadlines.stuck_us;
             lives && began > session.begins && book.lines[began].at < accepted.send.at && shows
         })
+}
+
+/// Whether faults on the nodes that know who is there, less than 5 s apart, had lasted for 10 s, and had not
+/// ended long ago.
+fn was_out_of_reach(book: &Book<'_>, push: &Push) -> bool {
+    let on = |target: &str| {
+        ["gateway", "store", "broker", "notifier"].iter().any(|role| target.contains(role))
+    };
+    let faults = book.faults(push.line).into_iter().filter(|(target, ..)| on(target));
+    let mut spans: Vec<(u64, u64)> =
+        faults.map(|(_, began, ended)| (began, ended.unwrap_or(push.at))).collect();
+    spans.sort_unstable();
+    let mut joined: Vec<(u64, u64)> = Vec::new();
+    for (began, ended) in spans {
+        match joined.last_mut() {
+            Some(last) if began <= last.1 + 5_000_000 => last.1 = last.1.max(ended),
+            _ => joined.push((began, ended)),
+        }
+    }
+    let recently = push.at.saturating_sub(book.header.deadlines.stuck_us);
+    joined.iter().any(|(began, ended)| ended - began >= 10_000_000 && *ended >= recently)
 }

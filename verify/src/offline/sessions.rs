@@ -61,14 +61,16 @@ impl Book<'_> {
         Some((since.max(self.lines[healed].at), now.min(self.watched_until())))
     }
 
-    /// The faults that have begun before a line: target, and when each ended if it did.
-    fn faults(&self, line: usize) -> Vec<(&str, Option<u64>)> {
-        let mut faults: Vec<(u32, &str, Option<u64>)> = Vec::new();
+    /// The faults that have begun before a line: target, when each began, and when it ended if it did.
+    pub fn faults(&self, line: usize) -> Vec<(&str, u64, Option<u64>)> {
+        let mut faults: Vec<(u32, &str, u64, Option<u64>)> = Vec::new();
         for earlier in &self.lines[..line] {
             match earlier.is {
-                What::FaultBegan { fault, target, .. } => faults.push((*fault, target, None)),
+                What::FaultBegan { fault, target, .. } => {
+                    faults.push((*fault, target, earlier.at, None));
+                }
                 What::FaultEnded { fault, .. } => {
-                    let active = |(number, _, ended): &&mut (u32, &str, Option<u64>)| {
+                    let active = |(number, .., ended): &&mut (u32, &str, u64, Option<u64>)| {
                         number == fault && ended.is_none()
                     };
                     if let Some((.., ended)) = faults.iter_mut().rev().find(active) {
@@ -78,18 +80,18 @@ impl Book<'_> {
                 _ => {}
             }
         }
-        faults.into_iter().map(|(_, target, ended)| (target, ended)).collect()
+        faults.into_iter().map(|(_, on, began, ended)| (on, began, ended)).collect()
     }
 
     /// The end of the last fault before a line, or 0; `None` if one is active.
     pub fn calm_since(&self, line: usize) -> Option<u64> {
-        self.faults(line).into_iter().try_fold(0, |calm: u64, (_, ended)| Some(calm.max(ended?)))
+        self.faults(line).into_iter().try_fold(0, |calm: u64, (.., ended)| Some(calm.max(ended?)))
     }
 
     /// The targets of the faults that have begun before a line, and were active at a time or later.
     pub fn faults_since(&self, time: u64, line: usize) -> Vec<&str> {
         let faults = self.faults(line).into_iter();
-        faults.filter(|(_, ended)| ended.is_none_or(|at| at >= time)).map(|(on, _)| on).collect()
+        faults.filter(|(.., ended)| ended.is_none_or(|at| at >= time)).map(|(on, ..)| on).collect()
     }
 
     /// Whether a user's devices should connect: the user is none of those who stay away. A history of
