@@ -100,6 +100,8 @@ pub async fn final_reads(
     if silence.load(Ordering::Relaxed) >= SILENCE {
         all.push("the final reads were given up: the cluster does not answer any more".to_owned());
     }
+    // What came meanwhile from those who were refused for a while is worked off, too.
+    let quiet = wait_for_quiet(&api).await;
     for (what, outcome) in [
         ("dead letters", read_dead_letters(&api, recorder.as_ref()).await),
         ("queues", read_queues(&api, recorder.as_ref(), quiet).await),
@@ -222,11 +224,13 @@ async fn read_dead_letters(api: &Api, recorder: &dyn Recorder) -> Result<(), Res
 
 async fn read_queues(api: &Api, recorder: &dyn Recorder, quiet: Quiet) -> Result<(), RestError> {
     for queue in api.queues(PATIENCE).await? {
-        if quiet == Quiet::Approached && is_worked_off(&queue) {
-            continue;
-        }
-        let name = queue.queue.into();
-        recorder.record(What::InFlight { queue: name, messages: queue.messages });
+        let messages = match quiet {
+            // That it was empty was seen a moment ago.
+            Quiet::Reached if is_worked_off(&queue) => 0,
+            Quiet::Approached if is_worked_off(&queue) => continue,
+            _ => queue.messages,
+        };
+        recorder.record(What::InFlight { queue: queue.queue.into(), messages });
     }
     Ok(())
 }

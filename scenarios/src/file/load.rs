@@ -120,11 +120,14 @@ impl Load {
             }
             fits
         });
+        let phases = phases.zip(mix).zip(users).map(|((phases, mix), users)| {
+            self.within_the_limit(&phases, &mix, users, mistakes).then_some(phases)
+        });
         let receipts_every =
             self.receipts_every.get().filter(|_| positive(&self.receipts_every, mistakes));
         Some(scenario::Load {
             arrivals: self.arrivals.get()?,
-            phases: phases?,
+            phases: phases??,
             mix: mix?,
             body: body?,
             poison: self.poison.get()?.0,
@@ -132,6 +135,34 @@ impl Load {
             vanishing: vanishing?,
             receipts_every: receipts_every?,
         })
+    }
+
+    /// Whether no phase asks for more than gateways take from a user: what is beyond it waits, and is late by
+    /// the scenario's doing.
+    fn within_the_limit(
+        &self,
+        phases: &[scenario::LoadPhase],
+        mix: &scenario::Mix,
+        users: &scenario::Users,
+        mistakes: &mut Mistakes,
+    ) -> bool {
+        let most = f64::from(protocol::Limits::default().gateway.rate_per_second);
+        let online = f64::from((users.count - users.offline).max(1));
+        let sends = mix.send + mix.reply + mix.edit + mix.delete;
+        let sections = self.phases.get().unwrap_or_default();
+        let mut all_fit = true;
+        for (phase, section) in phases.iter().zip(&sections) {
+            let each = phase.rate * sends / online;
+            if each > most {
+                let what = format!(
+                    "{each:.0} messages a second for each user who is online; a gateway takes {most} \
+                     from a user"
+                );
+                section.rate.conflict(mistakes, what);
+                all_fit = false;
+            }
+        }
+        all_fit
     }
 
     fn valid_phases(&self, mistakes: &mut Mistakes) -> Option<Vec<scenario::LoadPhase>> {

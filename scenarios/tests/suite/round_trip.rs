@@ -134,7 +134,7 @@ fn users() -> impl Strategy<Value = Users> {
 
 fn load() -> impl Strategy<Value = Load> {
     let phase =
-        (time(9_000, 19_000), 0.01..1e6_f64).prop_map(|(lasts, rate)| LoadPhase { lasts, rate });
+        (time(9_000, 19_000), 0.01..50.0_f64).prop_map(|(lasts, rate)| LoadPhase { lasts, rate });
     let slow = (1..9_u32, time(1, 999), time(1, 999));
     let slow = slow.prop_map(|(users, stall, read)| SlowReaders { users, stall, read });
     let phases = prop::collection::vec(phase, 1..4);

@@ -1,6 +1,6 @@
 //! **Every message is accounted for.** Each send ends in one way: accepted, refused for good, or a dead
 //! letter with a reason; before its device has been connected for more than `stuck_us` since
-//! max(S, H). At the end nothing is left in the durable queues.
+//! max(S, H). At the end nothing is left in the durable queues, when they are not worked off any more.
 //!
 //! - A send that was refused as a dead letter is among the dead letters (a letter that could not be
 //!   read stands for any), if as many were listed as their queue is reported to have. Nobody is told of
@@ -10,7 +10,8 @@
 //!   which is not durable.
 //! - Judged: sends.
 //! - Excused: what its device gave up before the load ended (`unanswered` before `settle`: its outbox
-//!   was full), what had too little time, and a further answer to a send that was settled (see
+//!   was full), what had too little time, what users whom the scenario makes slow have not heard (they do
+//!   not read their answers), and a further answer to a send that was settled (see
 //!   `ground::settled`).
 //! - Broken by: a send without an answer although its device was connected. Not by: a send of a
 //!   device that lost its session right after it, shortly before the end.
@@ -77,10 +78,12 @@ impl Check for Invariant {
                 if &**queue == "dead" {
                     self.reported = self.reported.max(Some(*messages));
                 }
-                if *messages == 0 || !is_work(queue) {
-                    return;
+                if *messages > 0 && is_work(queue) {
+                    tally.late(ground, About::default(), || {
+                        format!("{messages} messages left in queue {queue} at the end")
+                    });
                 }
-                format!("{messages} messages left in queue {queue} at the end")
+                return;
             }
             _ => return,
         };
@@ -102,7 +105,7 @@ impl Check for Invariant {
     fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
         self.find_missing_letters(ground, tally);
         let allowed = ground.header.deadlines.stuck_us;
-        let mut undue = 0;
+        let (mut undue, mut slow) = (0, 0);
         for (lane, records) in ground.ledger.lanes() {
             for open in &ground.devices[lane].open_sends {
                 // Only what was accepted is settled.
@@ -113,6 +116,10 @@ impl Check for Invariant {
                 }
                 let record = found.map_or_else(Record::default, |at| records[at]);
                 if record.is(fate::ACCEPTED | fate::FINAL | fate::LETTER) {
+                    continue;
+                }
+                if ground.is_slow(lane) {
+                    slow += 1;
                     continue;
                 }
                 let waited = ground.waited(lane, open.since);
@@ -134,6 +141,7 @@ impl Check for Invariant {
             }
         }
         tally.excuse("had too little time", undue);
+        tally.excuse("of slow users", slow);
         tally.excuse("given up by their devices", self.given_up);
     }
 }

@@ -74,7 +74,7 @@ impl Check for Invariant {
             _ => return,
         };
         let Some((since, what)) = wait else { return };
-        judge(ground, step.device, since, what, tally);
+        judge(ground, step.device, Wait::of(since, what), tally);
     }
 
     fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
@@ -85,14 +85,16 @@ impl Check for Invariant {
             if !device.open && ground.is_expected(slot) {
                 let is_first = device.session == 0;
                 if let Some(since) = down_since(ground, slot, is_first, device.down_since) {
-                    judge(ground, slot, since, "a session", tally);
+                    judge(ground, slot, Wait::of(since, "a session"), tally);
                 }
             }
             for open in &device.open_sends {
-                judge(ground, slot, open.waits_since(), "word of a send", tally);
+                let wait =
+                    Wait { message: Some(open.id), ..Wait::of(open.waits_since(), "word of") };
+                judge(ground, slot, wait, tally);
             }
             for since in ground.reads.waiting(slot).filter(|_| device.open) {
-                judge(ground, slot, since, "the answer to a read", tally);
+                judge(ground, slot, Wait::of(since, "the answer to a read"), tally);
             }
         }
         for (who, state) in (0..).zip(&ground.pairs.whos) {
@@ -108,8 +110,9 @@ impl Check for Invariant {
                 if stream.left {
                     since = since.max(stream.attached_at);
                 }
-                let what = "a stream of a conversation";
-                judge_about(ground, slot, Some(state.conversation), since, what, tally);
+                let conversation = Some(state.conversation as usize);
+                let wait = Wait::of(since, "a stream of a conversation");
+                judge(ground, slot, Wait { conversation, ..wait }, tally);
             }
         }
         for (number, pair) in ground.pairs.iter() {
@@ -125,8 +128,9 @@ impl Check for Invariant {
             if let Some(since) = oldest {
                 let who = &ground.pairs.whos[(number / ground.header.devices_per_user) as usize];
                 let since = since.max(device.progress_at);
-                let conversation = Some(who.conversation);
-                judge_about(ground, slot, conversation, since, "an accepted entry", tally);
+                let conversation = Some(who.conversation as usize);
+                let wait = Wait::of(since, "an accepted entry");
+                judge(ground, slot, Wait { conversation, ..wait }, tally);
             }
         }
     }
@@ -138,19 +142,24 @@ fn down_since(ground: &Ground, device: usize, is_first: bool, down: Option<u64>)
     begins.into_iter().chain(down).min()
 }
 
-fn judge(ground: &Ground, device: usize, since: u64, what: &str, tally: &mut Tally) {
-    judge_about(ground, device, None, since, what, tally);
+/// What a device waits for, since when, and what it is about.
+#[derive(Clone, Copy)]
+struct Wait {
+    since: u64,
+    what: &'static str,
+    conversation: Option<usize>,
+    message: Option<u64>,
 }
 
-/// Judges a wait that began at `since` and goes on until now.
-fn judge_about(
-    ground: &Ground,
-    device: usize,
-    conversation: Option<u32>,
-    since: u64,
-    what: &str,
-    tally: &mut Tally,
-) {
+impl Wait {
+    const fn of(since: u64, what: &'static str) -> Self {
+        Self { since, what, conversation: None, message: None }
+    }
+}
+
+/// Judges a wait that goes on until now.
+fn judge(ground: &Ground, device: usize, wait: Wait, tally: &mut Tally) {
+    let Wait { since, what, conversation, message } = wait;
     let allowed = ground.header.deadlines.stuck_us;
     if ground.is_slow(device) {
         return;
@@ -163,12 +172,21 @@ fn judge_about(
     let waited =
         if what == "a session" { ground.passed(since) } else { ground.waited(device, since) };
     let Some(waited) = waited.filter(|waited| *waited > allowed) else { return };
-    let conversation = conversation.map(|conversation| conversation as usize);
-    let about = About { device: Some(device), conversation, ..About::default() };
+    let user = device as u64 / u64::from(ground.header.devices_per_user) + 1;
+    let about = About {
+        device: Some(device),
+        conversation,
+        message: message.map(|id| (user, id)),
+        // The faults at the beginning of the wait, and while it was not over-long, are named.
+        life: Some((since, since.saturating_add(allowed).min(ground.now))),
+        ..About::default()
+    };
     tally.late(ground, about, || {
         let place = conversation.map_or_else(String::new, |at| format!(" {}", at + 1));
+        let name =
+            message.map_or_else(String::new, |id| format!(" {}", ground.name_of(device, id)));
         format!(
-            "{} waited {:.3} s for {what}{place}",
+            "{} waited {:.3} s for {what}{place}{name}",
             ground.device_name(device),
             waited as f64 / 1e6
         )

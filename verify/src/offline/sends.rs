@@ -129,14 +129,17 @@ pub(super) fn is_something_unaccounted(book: &Book<'_>) -> bool {
                 || book.is_refused(device.user.0, message.0, line)
         }
         What::DeadLetter { reason, .. } => reason.trim().is_empty(),
-        What::InFlight { queue, messages } => {
-            *messages > 0 && &**queue != "dead" && !queue.starts_with("gateway")
-        }
         _ => false,
     });
+    let is_left = |queue: &str| queue != "dead" && !queue.starts_with("gateway");
+    let left = book
+        .lines
+        .iter()
+        .any(|line| matches!(line.is, What::InFlight { queue, messages: 1.. } if is_left(queue)));
+    let is_open = |send: &Send| !book.is_slow(send.device.user.0) && is_forgotten(book, send);
     lies || book.sends.iter().any(|send| is_refused_after_all(book, send))
         || are_letters_missing(book)
-        || (!book.is_generator_limited() && book.sends.iter().any(|send| is_forgotten(book, send)))
+        || (!book.is_generator_limited() && (left || book.sends.iter().any(is_open)))
 }
 
 /// Whether a send was refused for good after it had been accepted, at its only attempt.
