@@ -101,6 +101,7 @@ pub(crate) fn header(users: u32, devices_per_user: u32) -> Header {
         slow_users: 0,
         offline_users: Some(0),
         retention: None,
+        unseen: Vec::new(),
         deadlines: Deadlines {
             delivered_us: 10_000_000,
             stuck_us: 15_000_000,

@@ -109,8 +109,14 @@ impl Judge {
         for name in unknown_names(&self.options.may_be_idle) {
             doubts.push(format!("{name} may be idle, but there is no such invariant"));
         }
+        for name in unknown_names(&self.ground.header.unseen) {
+            doubts.push(format!("{name} was not to be seen, but there is no such invariant"));
+        }
         let mut findings = Vec::with_capacity(CATALOGUE.len());
         for (claim, mut tally) in CATALOGUE.iter().zip(tallies) {
+            if is_unseen(&self.ground.header, claim) {
+                tally = Tally::new(0);
+            }
             let idle = tally.judged == 0 && tally.violations == 0;
             if idle && !may_be_idle(&self.options, &self.ground.header, claim) {
                 doubts.push(format!("{} judged nothing", claim.name));
@@ -148,11 +154,17 @@ impl Judge {
     }
 }
 
-/// Whether a claim may judge nothing: the options say so, the format lacks what it needs, or it is
-/// about users who are away, and the scenario has none.
+/// Whether a claim is about what the run could not see.
+fn is_unseen(header: &Header, claim: &Claim) -> bool {
+    header.unseen.iter().any(|name| name == claim.name)
+}
+
+/// Whether a claim may judge nothing: the options say so, the format lacks what it needs, the run could
+/// not see it, or it is about users who are away, and the scenario has none.
 fn may_be_idle(options: &JudgeOptions, header: &Header, claim: &Claim) -> bool {
     options.may_be_idle.iter().any(|name| name == claim.name)
         || header.format < claim.since_format
+        || is_unseen(header, claim)
         || (OF_THE_AWAY.contains(&claim.name) && header.offline_users == Some(0))
 }
 
@@ -227,6 +239,20 @@ mod tests {
         let judgement = judge.finish();
         assert_eq!(judgement.verdict, Verdict::Unknown);
         assert!(judgement.doubts.contains(&"edits_converge judged nothing".to_owned()));
+    }
+
+    #[test]
+    fn what_the_run_could_not_see_is_not_judged() {
+        let mut history =
+            Builder::new(3, 1).offline(1).group(1, &[1, 2, 3]).connect_all().say(1, 1).finish();
+        assert_eq!(judge(&history).verdict, Verdict::Violated, "nobody was pushed");
+        history.header.unseen = vec!["away_member_is_pushed".to_owned()];
+        let judgement = judge(&history);
+        assert_eq!(judgement.verdict, Verdict::Valid, "{judgement:#?}");
+        let judged = judgement.findings.iter().find(|f| f.invariant == "away_member_is_pushed");
+        assert_eq!(judged.map(|finding| finding.judged), Some(0));
+        history.header.unseen.push("pushes".to_owned());
+        assert_eq!(judge(&history).verdict, Verdict::Unknown);
     }
 
     #[test]

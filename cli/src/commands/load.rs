@@ -18,6 +18,10 @@ use verify::history::event::Engine;
 
 /// The invariant that has nothing to judge in a run without faults.
 const RECOVERY: &str = "recovers_to_baseline";
+/// Claims about what a cluster that was not started for the run does not show: it has a push provider of
+/// its own, and its processes are watched by somebody else.
+const UNSEEN_OF_A_TARGET: [&str; 3] =
+    ["away_member_is_pushed", "nobody_present_is_pushed", "no_node_panics"];
 
 /// What a reader of the help may want to know.
 const SIGNALS: &str = "\
@@ -67,6 +71,7 @@ impl Load {
         if self.without_faults {
             leave_out_faults(&mut scenario);
         }
+        scenario.expect.may_be_idle.extend(self.unseen().map(str::to_owned));
         let scenario = Arc::new(scenario);
         let fit = self.fit(&scenario)?;
         let stop = interruption::listen()?;
@@ -91,7 +96,8 @@ impl Load {
                 console::note(&format!("  {sentence}"));
             }
         }
-        let header = loadgen::header(&scenario, self.seed, Engine::Real);
+        let mut header = loadgen::header(&scenario, self.seed, Engine::Real);
+        header.unseen = self.unseen().map(str::to_owned).collect();
         let observation = Shared::begin(header, &scenario, self.out.as_deref())?;
         let run = RealRun { scenario: scenario.clone(), seed: self.seed, against, stop };
         let cpu = node::real::cpu_time();
@@ -111,9 +117,7 @@ impl Load {
         let mut notes = ended.notes;
         notes.extend(drawn);
         notes.extend(fit.short);
-        if self.without_faults {
-            notes.push("without faults, as asked for".to_owned());
-        }
+        notes.extend(self.notes());
         let concluded = observation.conclude(Circumstances {
             scenario: &scenario,
             reproduce: &self.reproduce(&opened.overrides),
@@ -142,6 +146,24 @@ impl Load {
         }
         let why = fit.impossible.join("\n  ");
         anyhow::bail!("this machine cannot generate the load of {}:\n  {why}", scenario.name)
+    }
+
+    /// Claims about what this run cannot see.
+    fn unseen(&self) -> impl Iterator<Item = &'static str> {
+        UNSEEN_OF_A_TARGET.into_iter().filter(|_| !self.target.is_empty())
+    }
+
+    /// What its options make of it.
+    fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if !self.target.is_empty() {
+            let unseen = UNSEEN_OF_A_TARGET.join(", ");
+            notes.push(format!("not judged, since a given cluster does not show it: {unseen}"));
+        }
+        if self.without_faults {
+            notes.push("without faults, as asked for".to_owned());
+        }
+        notes
     }
 
     fn reproduce(&self, overrides: &[String]) -> String {

@@ -84,6 +84,7 @@ pub(crate) fn header(name: &str, shape: &Shape) -> Header {
         slow_users: 0,
         offline_users: Some(0),
         retention: None,
+        unseen: Vec::new(),
         deadlines: Deadlines {
             delivered_us: 10 * SECOND,
             stuck_us: 15 * SECOND,

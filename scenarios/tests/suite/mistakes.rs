@@ -327,8 +327,11 @@ roles = ["clients"]
 fn more_than_a_gateway_takes_from_a_user_is_refused() {
     let fast = SMALL.replace("5/s", "900/s");
     assert_ne!(fast, SMALL);
-    check(&fast, &expect![[r#"
+    check(
+        &fast,
+        &expect![[r#"
         smoke.toml:9:34: load.phases.1.rate: 90 messages a second for each user who is online; a gateway takes 50 from a user
           9 | phases = [ { for = "10s", rate = "900/s" } ]
-            |                                  ^^^^^^^"#]]);
+            |                                  ^^^^^^^"#]],
+    );
 }

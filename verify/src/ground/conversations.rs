@@ -235,9 +235,10 @@ impl Log {
         &mut self.entries[at]
     }
 
-    /// From where on every entry is known by the final read; `None`: it did not get everything.
-    pub fn known_from(&self) -> Option<u32> {
-        (self.whole == Some(true)).then_some(self.first)
+    /// From where on every entry up to a sequence is known by the final read; `None`: it did not get
+    /// everything, or the sequence was given out behind it.
+    pub fn known_from(&self, sequence: u32) -> Option<u32> {
+        (self.whole == Some(true) && sequence <= self.head).then_some(self.first)
     }
 }
 

@@ -183,7 +183,7 @@ impl Ground {
     /// Whether a user is a member at a sequence, as far as joins and departures are known.
     pub fn standing(&self, who: u32, sequence: u32) -> Standing {
         let who = &self.pairs.whos[who as usize];
-        who.standing(sequence, self.logs[who.conversation as usize].known_from())
+        who.standing(sequence, self.logs[who.conversation as usize].known_from(sequence))
     }
 
     /// Whether an entry is owed to a user for good: certainly a member there, and ever since. What came

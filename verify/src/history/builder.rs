@@ -65,6 +65,7 @@ impl Builder {
             slow_users: 0,
             offline_users: Some(0),
             retention: None,
+            unseen: Vec::new(),
             deadlines: Deadlines {
                 delivered_us: 1_000_000,
                 stuck_us: 1_500_000,

@@ -43,6 +43,9 @@ pub struct Header {
     /// Newest entries of each conversation that retention keeps. Not there: it keeps all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<u64>,
+    /// Claims about what this run could not see: they are not judged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unseen: Vec<String>,
     /// Deadlines that the judge applies.
     pub deadlines: Deadlines,
 }

@@ -152,6 +152,7 @@ fn placeholder() -> Header {
         slow_users: 0,
         offline_users: None,
         retention: None,
+        unseen: Vec::new(),
         deadlines: Deadlines {
             delivered_us: 0,
             stuck_us: 0,

@@ -28,6 +28,7 @@ pub fn header() -> Header {
         slow_users: 0,
         offline_users: Some(0),
         retention: None,
+        unseen: Vec::new(),
         deadlines: Deadlines {
             delivered_us: 10_000_000,
             stuck_us: 10_000_000,

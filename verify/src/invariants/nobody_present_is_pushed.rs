@@ -8,8 +8,8 @@
 //! broker or a client host (they carry the provider), once for each other fault, that was active since
 //! `stuck_us` before it was taken first.
 //!
-//! - That m is no message, or that u is no member, is judged where the log was read whole and retention
-//!   left it; or where m was seen or accepted and is an edit, a deletion or a change of membership.
+//! - That m is no message, or that u is no member, is judged where the log was read whole, up to the head
+//!   that was read or before that read began, and retention left it; or where m was seen or accepted and is an edit, a deletion or a change of membership.
 //! - Judged: notifications handed to the provider.
 //! - Excused: presence of users whom the scenario makes slow (their session may have ended before they
 //!   notice), presence if faults on gateways, stores, brokers or notifiers, with less than 5 s between
@@ -83,8 +83,8 @@ pub(crate) struct Invariant {
     taken: BTreeMap<Target, (u64, u64)>,
     /// By target and device.
     suspects: BTreeMap<(u32, u32, usize), Suspect>,
-    /// All that were handed over and are not settled.
-    all: BTreeSet<Target>,
+    /// All that were handed over and are not settled, and when.
+    all: BTreeMap<Target, u64>,
     /// Of the settled ones those to users who are no members as far as one can tell.
     strangers: Vec<Target>,
     unkept: u64,
@@ -136,12 +136,13 @@ impl Check for Invariant {
         for &who in ground.pairs.of_conversation(conversation) {
             let span = (who, 0)..=(who, to);
             let log = &ground.logs[conversation];
-            let span_of_all = self.all.range(span).copied();
+            let span_of_all = self.all.range(span).map(|(target, at)| (*target, *at));
             // What stays of the log is judged at the end.
-            let settled: Vec<Target> = span_of_all.filter(|at| !log.get(at.1).stays()).collect();
-            for target in settled {
+            let settled: Vec<(Target, u64)> =
+                span_of_all.filter(|(target, _)| !log.get(target.1).stays()).collect();
+            for (target, at) in settled {
                 self.all.remove(&target);
-                if let Some(why) = fault(ground, target) {
+                if let Some(why) = fault(ground, target, at) {
                     report(ground, target, tally, why);
                 } else if !ground.pairs.whos[who as usize].is_in(target.1) {
                     self.strangers.push(target);
@@ -174,8 +175,8 @@ impl Check for Invariant {
         for target in present {
             report(ground, target, tally, "who had its stream all the time");
         }
-        for &target in &self.all {
-            if let Some(why) = fault(ground, target).or_else(|| stranger(ground, target)) {
+        for (&target, &at) in &self.all {
+            if let Some(why) = fault(ground, target, at).or_else(|| stranger(ground, target)) {
                 report(ground, target, tally, why);
             }
         }
@@ -213,7 +214,7 @@ impl Invariant {
             self.recent.push_back(target);
             let conversation = ground.pairs.whos[target.0 as usize].conversation as usize;
             if !ground.logs[conversation].is_settled(target.1) {
-                self.all.insert(target);
+                self.all.insert(target, ground.now);
             } else if ground.pairs.whos[target.0 as usize].is_in(target.1) {
                 tally.settled(1);
             } else {
@@ -322,16 +323,21 @@ impl Suspect {
 }
 
 /// Why nobody should have been told of an entry.
-fn fault(ground: &Ground, (who, sequence): Target) -> Option<&'static str> {
+fn fault(ground: &Ground, (who, sequence): Target, pushed_at: u64) -> Option<&'static str> {
     let state = &ground.pairs.whos[who as usize];
     let log = &ground.logs[state.conversation as usize];
     let entry = log.get(sequence);
     if entry.author == state.user + 1 && entry.is_message {
         Some("its author")
     } else if entry.seen == 0 && entry.acked == 0 {
-        // Only a log that was read whole says that there is no such message.
-        let is_removed = ground.is_removed(state.conversation as usize, sequence);
-        (log.whole == Some(true) && !is_removed).then_some("and there is no such message")
+        // Only a log that was read whole says that there is no such message, and nothing of what came
+        // behind it since.
+        let conversation = state.conversation as usize;
+        let is_covered = sequence <= log.head
+            || ground.read_began(conversation).is_some_and(|began| pushed_at < began);
+        let is_known = log.whole == Some(true) && is_covered;
+        (is_known && !ground.is_removed(conversation, sequence))
+            .then_some("and there is no such message")
     } else if !entry.is_message {
         Some("and it is no message")
     } else {
@@ -355,8 +361,8 @@ fn report(ground: &Ground, target: Target, tally: &mut Tally, why: &str) {
 
 #[cfg(test)]
 mod tests {
-    use crate::history::What;
     use crate::history::builder::Builder;
+    use crate::history::{Event, What};
     use crate::invariants::tests::{clean, finding, violated};
     use protocol::{ConversationId, Sequence, UserId};
 
@@ -374,6 +380,29 @@ mod tests {
     #[test]
     fn a_push_to_whoever_is_away_is_clean() {
         assert_eq!(clean(NAME, &pushed(talk(), 3, 4, 7).finish()).judged, 1);
+    }
+
+    #[test]
+    fn what_came_behind_the_final_read_is_unknown() {
+        let pushed_about_5 = |at_the_end: bool| {
+            let history = talk().finish();
+            let is = What::Pushed {
+                user: UserId(3),
+                conversation: ConversationId(1),
+                sequence: Sequence(5),
+                key: 7,
+                taken: true,
+            };
+            history.tampered(|events| {
+                let stored = |e: &Event| matches!(e.is, What::StoredBegan { .. });
+                let began = events.iter().position(stored).expect("a final read");
+                let place = if at_the_end { events.len() - 1 } else { began };
+                let at = events[place - 1].at;
+                events.insert(place, Event { at, is });
+            })
+        };
+        assert_eq!(finding(NAME, &pushed_about_5(true)).violations, 0);
+        violated(NAME, &pushed_about_5(false));
     }
 
     #[test]

@@ -81,10 +81,17 @@ impl Invariant {
     fn judge(&mut self, ground: &Ground, who: u32, received: &Intervals, tally: &mut Tally) {
         let state = &ground.pairs.whos[who as usize];
         let conversation = state.conversation as usize;
-        let known_from = ground.logs[conversation].known_from();
-        for (low, high) in received.all() {
+        let log = &ground.logs[conversation];
+        // The final read says nothing about what came behind its head.
+        let parts = received.all().into_iter().flat_map(|(low, high)| {
+            let known = (low <= log.head).then(|| (low, high.min(log.head)));
+            let behind = (high > log.head).then(|| (low.max(log.head + 1), high));
+            known.into_iter().chain(behind)
+        });
+        for (low, high) in parts {
             tally.judged += u64::from(high - low) + 1;
-            let Some((first, count)) = state.outside(low, high, known_from) else { continue };
+            let outside = state.outside(low, high, log.known_from(high));
+            let Some((first, count)) = outside else { continue };
             let early = self.early.remove(&(who, first));
             tally.confirmed(|| {
                 early.unwrap_or_else(|| {

@@ -81,7 +81,7 @@ impl Check for Invariant {
             let log = &ground.logs[conversation as usize];
             let who = ground.pairs.find(user, conversation);
             let joined = who.is_some_and(|who| ground.pairs.whos[who as usize].ever_joined());
-            if joined || log.known_from().is_none_or(|from| from > 1) {
+            if joined || log.known_from(log.head).is_none_or(|from| from > 1) {
                 continue;
             }
             let about = About { conversation: Some(conversation as usize), ..About::default() };

@@ -103,7 +103,7 @@ impl Book<'_> {
         let changes = self.changes(user, conversation, self.lines.len());
         let before = changes.iter().rfind(|change| change.sequence <= at);
         let after = changes.iter().find(|change| change.sequence > at);
-        let read = self.final_read(conversation);
+        let read = self.final_read(conversation).filter(|read| at <= read.head);
         // Whether the final read shows every change behind a sequence.
         let reaches = |sequence: u64| read.is_some_and(|read| read.first <= sequence + 1);
         let member = |joined| if joined { Membership::Member } else { Membership::Outside };

@@ -32,13 +32,20 @@ pub fn violated(name: &str, header: &Header, events: &[Event]) -> bool {
         .iter()
         .find(|(defined, _)| *defined == name)
         .unwrap_or_else(|| panic!("no invariant is called {name}"));
-    (definition.1)(&Book::new(header, events))
+    is_seen(header, name) && (definition.1)(&Book::new(header, events))
+}
+
+/// Whether the run could see what a claim is about.
+fn is_seen(header: &Header, name: &str) -> bool {
+    header.unseen.iter().all(|unseen| unseen != name)
 }
 
 /// All invariants: name, and whether it is violated.
 pub fn judge(header: &Header, events: &[Event]) -> Vec<(&'static str, bool)> {
     let book = Book::new(header, events);
-    DEFINITIONS.iter().map(|(name, is_violated)| (*name, is_violated(&book))).collect()
+    let is_violated =
+        |(name, is): &(&'static str, Definition)| (*name, is_seen(header, name) && is(&book));
+    DEFINITIONS.iter().map(is_violated).collect()
 }
 
 /// Whether a claim is violated.

@@ -161,9 +161,10 @@ fn is_to_the_wrong_one(book: &Book<'_>, push: &Push) -> bool {
     let is_message = book.is_message(conversation, sequence);
     let is_author = is_message == Some(true)
         && book.author(conversation, sequence, book.lines.len()) == Some(push.user);
-    let is_nothing = is_message.is_none()
-        && book.final_read(conversation).is_some()
-        && !book.is_removed(conversation, sequence);
+    let is_covered = book.final_read(conversation).is_some_and(|read| {
+        sequence <= read.head || read.began.is_some_and(|began| push.line < began)
+    });
+    let is_nothing = is_message.is_none() && is_covered && !book.is_removed(conversation, sequence);
     let is_outside = book.membership(push.user.0, conversation, sequence) == Membership::Outside;
     is_author || is_nothing || is_message == Some(false) || (is_message == Some(true) && is_outside)
 }
