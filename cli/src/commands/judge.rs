@@ -8,7 +8,7 @@ use std::error::Error;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::PathBuf;
-use verify::history::Reader;
+use verify::history::{Event, Reader, What};
 use verify::{CATALOGUE, Judge, JudgeOptions};
 
 /// Judge a recorded history again.
@@ -23,8 +23,9 @@ pub struct JudgeHistory {
 }
 
 impl JudgeHistory {
-    /// Prints the judgement as JSON; its verdict's status. 64 if the file is no history, 2 if it is
-    /// damaged further on.
+    /// Prints the judgement as JSON; its verdict's status. 64 if the file is no history. Where it is torn or
+    /// damaged further on, the run ends for the judge: what stands before is judged, and nothing can be
+    /// valid any more.
     pub fn execute(self) -> anyhow::Result<u8> {
         let path = self.history.display();
         let file = File::open(&self.history)
@@ -33,8 +34,14 @@ impl JudgeHistory {
             .map_err(|error| WrongUse(format!("{path}: {}", told_once(&error))))?;
         let options = JudgeOptions { may_be_idle: self.may_be_idle, evidence_max: 5, keep: None };
         let mut judge = Judge::new(reader.header(), options);
+        let mut at = 0;
         for event in &mut reader {
-            let event = event.map_err(|error| anyhow::anyhow!("{path}: {}", told_once(&error)))?;
+            let event = event.unwrap_or_else(|error| {
+                let why = format!("the history can be read no further: {}", told_once(&error));
+                console::note(&format!("{path}: {why}"));
+                Event { at, is: What::Stopped { why: why.into() } }
+            });
+            at = event.at;
             judge.observe(&event);
         }
         let judgement = judge.finish();
@@ -60,6 +67,8 @@ fn told_once(error: &dyn Error) -> String {
 mod tests {
     use super::*;
     use clap::Parser;
+    use verify::history::Writer;
+    use verify::history::builder::{Builder, History};
 
     #[derive(Parser)]
     struct Line {
@@ -79,5 +88,26 @@ mod tests {
         assert!(told.contains("expected the header of a history"), "{told}");
         assert_eq!(told.matches("at line 1 column").count(), 1, "{told}");
         assert!(Line::try_parse_from(["judge", "a", "--may-be-idle", "nope"]).is_err());
+    }
+
+    #[test]
+    fn what_stands_before_a_torn_line_is_judged() {
+        let status = |history: &History| {
+            let mut writer = Writer::plain(Vec::new(), &history.header).expect("a header");
+            history.events.iter().for_each(|event| writer.write(event).expect("an event"));
+            let mut text = writer.finish().expect("written");
+            text.truncate(text.len() - 7);
+            let name = format!("fracas-torn-{}.jsonl", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            std::fs::write(&path, &text).expect("written");
+            let words = ["judge", path.to_str().expect("a path")];
+            let line = Line::try_parse_from(words);
+            let status = line.ok().and_then(|line| line.judge.execute().ok());
+            std::fs::remove_file(&path).expect("removed");
+            status
+        };
+        let talk = || Builder::new(2, 1).group(1, &[1, 2]).connect_all().say(1, 1);
+        assert_eq!(status(&talk().finish()), Some(2));
+        assert_eq!(status(&talk().show(2, 1, 1, 3).show(2, 1, 1, 3).finish()), Some(1));
     }
 }
