@@ -31,7 +31,9 @@ impl Ground {
                 let device = self.progress(&step);
                 device.down_since = device.down_since.or(Some(now));
             }
-            What::Attached { from, .. } => self.attached(&step, short(*from)),
+            What::Attached { from, head, .. } => {
+                self.attached(&step, short(*from), short(*head));
+            }
             What::Detached { .. } => {
                 let now = self.now;
                 self.progress(&step);
@@ -197,16 +199,18 @@ impl Ground {
         device.down_since = Some(device.down_since.unwrap_or(now));
     }
 
-    fn attached(&mut self, step: &Step, from: u32) {
+    fn attached(&mut self, step: &Step, from: u32, head: u32) {
         let now = self.now;
         let session = self.progress(step).session;
         let stream = &mut self.pairs.pair_mut(step.pair).stream;
         // Whoever was detached has no cursor any more: the next stream is a first one again.
         if !stream.known || stream.left {
-            (stream.known, stream.base) = (true, stream.base.max(from));
+            // What it skips beyond the head is owed to it all the same.
+            (stream.known, stream.base) = (true, stream.base.max(from.min(head)));
         }
         stream.last = stream.last.max(from);
-        (stream.attached_at, stream.session, stream.left) = (now, session, false);
+        (stream.from, stream.attached_at) = (from, now);
+        (stream.session, stream.left) = (session, false);
     }
 
     fn sent(

@@ -16,8 +16,11 @@ pub(crate) struct Stream {
     pub session: u32,
     /// The highest sequence that was shown, or behind which a stream began.
     pub last: u32,
-    /// Behind which the first stream began: nothing up to here is owed to the device.
+    /// Behind which the first stream began, or its head if that was less: nothing up to here is owed to
+    /// the device.
     pub base: u32,
+    /// Behind which the stream began last.
+    pub from: u32,
     /// Whether a stream ever began or anything was shown.
     pub known: bool,
     /// Whether a stream ended by `Detached` since `last` was set.

@@ -1,10 +1,11 @@
 //! **Nothing is delivered twice.** A device shows each (conversation, sequence) at most once; within
 //! one stream nothing arrives at or below a sequence that has arrived in it or behind which it began; and
-//! no message (author, id) is seen under two sequences of its conversation.
+//! no message (author, id) is seen under two sequences of its conversation. A stream that begins again
+//! within its session, without a `detached` in between, does not begin behind less than has arrived in it.
 //!
 //! - What was received without being shown has arrived, too; without a stream nothing may arrive.
 //! - Judged: entries shown, and entries received that were not shown.
-//! - Excused: nothing. Of a message that was settled (see `ground::settled`) and is seen at a later
+//! - Excused: in a history of format 1, a stream that begins again. Of a message that was settled (see `ground::settled`) and is seen at a later
 //!   sequence only that is known.
 //! - Broken by: a stream that carries 5, 6, 5. Not by: a new stream that begins behind 4 on a device
 //!   that has shown 6, and carries 5 and 6 again, which the device drops.
@@ -13,9 +14,11 @@
 //! stream that began further back than the device had got, how far it has come; the ledger holds the sequence under which each send was first seen.
 
 use super::{Check, about_entry};
+use crate::ground::recent::About;
 use crate::ground::{Ground, Step, short};
 use crate::history::event::{Event, What};
 use crate::tally::Tally;
+use protocol::ConversationId;
 use std::collections::BTreeMap;
 
 #[derive(Default)]
@@ -27,7 +30,8 @@ pub(crate) struct Invariant {
 
 impl Check for Invariant {
     fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, tally: &mut Tally) {
-        if let What::Attached { from, .. } = event.is {
+        if let What::Attached { conversation, from, .. } = event.is {
+            self.goes_back(ground, step, conversation, short(from), tally);
             self.arrived.remove(&step.pair);
             if short(from) < step.before.last {
                 self.arrived.insert(step.pair, short(from));
@@ -92,6 +96,36 @@ impl Check for Invariant {
 }
 
 impl Invariant {
+    /// A stream begins: if it was there already, what has arrived in it does not come again.
+    fn goes_back(
+        &self,
+        ground: &Ground,
+        step: &Step,
+        conversation: ConversationId,
+        from: u32,
+        tally: &mut Tally,
+    ) {
+        let device = &ground.devices[step.device];
+        let was_there = device.open && step.before.session == device.session;
+        let arrived = self.so_far(step);
+        if !was_there || from >= arrived || ground.header.format < 2 {
+            return;
+        }
+        let about = About {
+            device: Some(step.device),
+            conversation: Some(step.conversation),
+            sequence: Some(arrived),
+            ..About::default()
+        };
+        tally.violated(ground, about, || {
+            format!(
+                "the stream of conversation {conversation} on {} began again behind {from} in the \
+                 same session, and had got to {arrived}",
+                ground.device_name(step.device)
+            )
+        });
+    }
+
     fn so_far(&self, step: &Step) -> u32 {
         self.arrived.get(&step.pair).copied().unwrap_or(step.before.last)
     }
@@ -152,6 +186,25 @@ mod tests {
         violated(NAME, &received(talk(), 3).finish());
         let without_stream = talk().lose(2, 1).open(2, 1);
         violated(NAME, &received(without_stream, 3).finish());
+    }
+
+    #[test]
+    fn a_stream_begins_again_further_back_only_in_another_session() {
+        let again = |run: Builder, from: u64| {
+            let (device, conversation) = (run.device(2, 1), ConversationId(1));
+            let head = Sequence(run.head(1));
+            run.push(What::Attached { device, conversation, from: Sequence(from), head })
+        };
+        violated(NAME, &again(talk(), 2).finish());
+        clean(NAME, &again(talk(), 3).finish());
+        clean(NAME, &again(talk().lose(2, 1).open(2, 1), 2).finish());
+        // The user is back before the device has heard of the departure.
+        let back = talk().change_member(1, 2, false).change_member(1, 2, true);
+        clean(NAME, &again(back.clone(), 4).deliver(1).finish());
+        violated(NAME, &again(again(back, 4), 3).finish());
+        let mut old = again(talk(), 2).finish();
+        old.header.format = 1;
+        clean(NAME, &old);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! more than n; and a stream that ends by `detached` in the session in which it began has shown
 //! everything up to the departure. Nor does the first stream of a device begin behind anything, from
 //! the first message on, to which no device of the user has got: what a device without a cursor skips,
-//! its receipts would call delivered. The stored log of a conversation that was read whole has every
+//! its receipts would call delivered. No stream begins behind more than the head that is named with it.
+//! The stored log of a conversation that was read whole has every
 //! sequence from 1 to its head.
 //!
 //! - Explained: a sequence at which the user was not a member, or that lies before a departure which
@@ -11,7 +12,7 @@
 //! - A stream may begin anew below n: the device drops what it has shown. Behind a `detached` the
 //!   device has no cursor any more, and its next stream is a first one again.
 //! - Judged: entries shown, and sequences of the stored logs.
-//! - Excused: what the first stream of a device skips, if the message was accepted or seen only later,
+//! - Excused: in a history of format 1, a stream that begins beyond its head. What the first stream of a device skips, if the message was accepted or seen only later,
 //!   or is settled (see `ground::settled`), or in a history of format 1 (clusters of that time began at
 //!   the head). Nothing else. Where the log was not read, and it stays unknown whether the user was a member,
 //!   a jump is a reason for an unknown verdict.
@@ -30,6 +31,7 @@ use crate::history::event::{Event, What};
 use crate::suspicions::Suspicions;
 use crate::tally::Tally;
 use crate::verdict::Evidence;
+use protocol::Sequence;
 
 /// Streams that ended before their user's departure was reached: so many are kept. In a sound run
 /// there are none: a stream that ends has shown everything.
@@ -139,8 +141,11 @@ impl Check for Invariant {
                     });
                 }
             }
-            What::Attached { conversation, from, .. } => {
+            What::Attached { conversation, from, head, .. } => {
                 let from = short(*from);
+                if from > short(*head) && ground.header.format >= 2 {
+                    beyond_head(ground, step, (from, *head), tally);
+                }
                 if let Some((first, reached)) = skipped(ground, step, from) {
                     let about = About {
                         device: Some(step.device),
@@ -191,6 +196,23 @@ impl Check for Invariant {
             }
         }
     }
+}
+
+/// A stream begins behind more than its head.
+fn beyond_head(ground: &Ground, step: &Step, (from, head): (u32, Sequence), tally: &mut Tally) {
+    let about = About {
+        device: Some(step.device),
+        conversation: Some(step.conversation),
+        sequence: Some(from),
+        ..About::default()
+    };
+    tally.violated(ground, about, || {
+        format!(
+            "the stream of conversation {} began behind {from} on {}, which is beyond its head {head}",
+            step.conversation + 1,
+            ground.device_name(step.device)
+        )
+    });
 }
 
 /// What a stream that begins behind `from` leaves out: from where on, and what it should go on from. For a
@@ -279,6 +301,23 @@ mod tests {
         let mut old = second(away(), 4);
         old.header.format = 1;
         clean(NAME, &old);
+    }
+
+    #[test]
+    fn a_stream_that_begins_beyond_its_head_is_noticed_and_owes_what_it_skips() {
+        let ahead = |from: u64, head: u64| {
+            let run = Builder::new(2, 1).group(1, &[1, 2]).phase(Phase::Load).connect(1, 1);
+            let (device, conversation) = (run.device(2, 1), ConversationId(1));
+            let (from, head) = (Sequence(from), Sequence(head));
+            let begun = run.open(2, 1).push(What::Attached { device, conversation, from, head });
+            begun.heal().say(1, 1).finish()
+        };
+        clean(NAME, &ahead(2, 2));
+        let mut history = ahead(3, 2);
+        violated(NAME, &history);
+        violated("delivered_after_heal", &history);
+        history.header.format = 1;
+        clean(NAME, &history);
     }
 
     #[test]

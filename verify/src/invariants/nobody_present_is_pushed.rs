@@ -2,8 +2,9 @@
 //! accepted or seen message, u is a member at its sequence and not its author; and not: a device of u had
 //! the conversation's stream in one session from before S(m) until `stuck_us` after the notification
 //! (or to a goodbye before that, or to the end of the watch), and showed m in that session. A session
-//! that ends sooner was dead to its gateway, which could not know what arrived. All notifications of one
-//! (u, m) carry one idempotency key; and one that was taken is taken again only as often as its answer or
+//! that ends sooner was dead to its gateway, which could not know what arrived. None is handed over before
+//! S(m). All notifications of one (u, m) carry one idempotency key, and those of another one another; and
+//! one that was taken is taken again only as often as its answer or
 //! its job may have been lost: five times (the attempts at one job) for each fault on a notifier, a
 //! broker or a client host (they carry the provider), once for each other fault, that was active since
 //! `stuck_us` before it was taken first.
@@ -15,8 +16,8 @@
 //!   notice), presence if faults on gateways, stores, brokers or notifiers, with less than 5 s between
 //!   them, had lasted for 10 s and not ended `stuck_us` before the notification (docs/running.md: for so
 //!   long a notifier waits for a store's word, and for half as much again a store for a gateway), presence in a history of format 1 (clusters of that time pushed to whoever was there after
-//!   a store's restart), and where S(m) is not known, since m was accepted after its device had given
-//!   it up; a key of a notification that lies more than 65,536 others back;
+//!   a store's restart), and where S(m) is not known, since m was never accepted, or after its device had
+//!   given it up; a key of a notification that lies more than 65,536 others back;
 //!   the first notification of a message that was settled before (see `ground::settled`).
 //! - Broken by: a notification of a message that no conversation has; the same one five times. Not by: a
 //!   notification to a user who comes back just then.
@@ -78,12 +79,14 @@ struct Suspect {
 #[derive(Default)]
 pub(crate) struct Invariant {
     keys: BTreeMap<Target, u64>,
+    /// Whose each of these keys is.
+    owners: BTreeMap<u64, Target>,
     recent: VecDeque<Target>,
     /// When each of the last ones was taken first, and how often again.
     taken: BTreeMap<Target, (u64, u64)>,
     /// By target and device.
     suspects: BTreeMap<(u32, u32, usize), Suspect>,
-    /// All that were handed over and are not settled, and when.
+    /// When all that are not settled were handed over first.
     all: BTreeMap<Target, u64>,
     /// Of the settled ones those to users who are no members as far as one can tell.
     strangers: Vec<Target>,
@@ -136,13 +139,13 @@ impl Check for Invariant {
         for &who in ground.pairs.of_conversation(conversation) {
             let span = (who, 0)..=(who, to);
             let log = &ground.logs[conversation];
-            let span_of_all = self.all.range(span).map(|(target, at)| (*target, *at));
+            let span_of_all = self.all.range(span).map(|(&target, &at)| (target, at));
             // What stays of the log is judged at the end.
             let settled: Vec<(Target, u64)> =
-                span_of_all.filter(|(target, _)| !log.get(target.1).stays()).collect();
+                span_of_all.filter(|((_, at), _)| !log.get(*at).stays()).collect();
             for (target, at) in settled {
                 self.all.remove(&target);
-                if let Some(why) = fault(ground, target, at) {
+                if let Some(why) = fault(ground, target, at).or_else(|| premature(ground, target, at)) {
                     report(ground, target, tally, why);
                 } else if !ground.pairs.whos[who as usize].is_in(target.1) {
                     self.strangers.push(target);
@@ -176,7 +179,8 @@ impl Check for Invariant {
             report(ground, target, tally, "who had its stream all the time");
         }
         for (&target, &at) in &self.all {
-            if let Some(why) = fault(ground, target, at).or_else(|| stranger(ground, target)) {
+            let why = fault(ground, target, at).or_else(|| premature(ground, target, at));
+            if let Some(why) = why.or_else(|| stranger(ground, target)) {
                 report(ground, target, tally, why);
             }
         }
@@ -204,6 +208,7 @@ impl Invariant {
         if let Some(known) = self.keys.get_mut(&target) {
             if *known == 0 {
                 *known = key;
+                self.owned(ground, event, target, key, tally);
             } else if key != 0 && *known != key {
                 tally.violated_by(ground, event, || {
                     format!("{}, under another idempotency key than before", name(ground, target))
@@ -211,10 +216,11 @@ impl Invariant {
             }
         } else {
             self.keys.insert(target, key);
+            self.owned(ground, event, target, key, tally);
             self.recent.push_back(target);
             let conversation = ground.pairs.whos[target.0 as usize].conversation as usize;
             if !ground.logs[conversation].is_settled(target.1) {
-                self.all.insert(target, ground.now);
+                self.all.entry(target).or_insert(ground.now);
             } else if ground.pairs.whos[target.0 as usize].is_in(target.1) {
                 tally.settled(1);
             } else {
@@ -223,12 +229,39 @@ impl Invariant {
             if self.recent.len() > KEYS
                 && let Some(oldest) = self.recent.pop_front()
             {
-                self.keys.remove(&oldest);
+                let key = self.keys.remove(&oldest).unwrap_or(0);
+                if self.owners.get(&key) == Some(&oldest) {
+                    self.owners.remove(&key);
+                }
                 self.taken.remove(&oldest);
             }
         }
         if taken {
             self.again(ground, target, tally);
+        }
+    }
+
+    /// A key is that of one notification, and of no other one.
+    fn owned(
+        &mut self,
+        ground: &Ground,
+        event: &Event,
+        target: Target,
+        key: u64,
+        tally: &mut Tally,
+    ) {
+        if key == 0 {
+            return;
+        }
+        let owner = *self.owners.entry(key).or_insert(target);
+        if owner != target {
+            tally.violated_by(ground, event, || {
+                format!(
+                    "{}, under the idempotency key under which {}",
+                    name(ground, target),
+                    name(ground, owner)
+                )
+            });
         }
     }
 
@@ -345,6 +378,13 @@ fn fault(ground: &Ground, (who, sequence): Target, pushed_at: u64) -> Option<&'s
     }
 }
 
+/// Why nobody should have been told of an entry at a time.
+fn premature(ground: &Ground, (who, sequence): Target, at: u64) -> Option<&'static str> {
+    let conversation = ground.pairs.whos[who as usize].conversation as usize;
+    let sent_at = ground.logs[conversation].get(sequence).sent_at();
+    sent_at.is_some_and(|sent_at| at < sent_at).then_some("before it was sent")
+}
+
 /// Why this user should not have been told, if the entry is a message.
 fn stranger(ground: &Ground, (who, sequence): Target) -> Option<&'static str> {
     let state = &ground.pairs.whos[who as usize];
@@ -440,6 +480,31 @@ mod tests {
         violated(NAME, &pushed(talk(), 1, 4, 7).finish());
         let left = talk().change_member(1, 3, false).say(1, 1);
         violated(NAME, &pushed(left, 3, 6, 7).finish());
+    }
+
+    #[test]
+    fn a_push_before_the_message_is_sent_is_noticed() {
+        let run = || Builder::new(3, 1).group(1, &[1, 2, 3]).connect_all().lose(3, 1);
+        violated(NAME, &pushed(run(), 3, 4, 7).say(1, 1).finish());
+        let sent = pushed(run().send(1, 1), 3, 4, 7);
+        clean(NAME, &sent.commit(1).accept(1).deliver(1).finish());
+        // When it was sent is not known of what nobody was told.
+        let untold = pushed(run(), 3, 4, 7).send(1, 1).commit(1).deliver(1).finish();
+        assert_eq!(finding(NAME, &untold).violations, 0);
+    }
+
+    #[test]
+    fn a_key_belongs_to_one_notification() {
+        let two = |users: [u64; 2], sequences: [u64; 2], keys: [u64; 2]| {
+            let run = Builder::new(4, 1).group(1, &[1, 2, 3]).connect_all();
+            let run = run.lose(2, 1).lose(3, 1).say(1, 1).say(1, 1);
+            let run = pushed(run, users[0], sequences[0], keys[0]);
+            pushed(run, users[1], sequences[1], keys[1]).finish()
+        };
+        clean(NAME, &two([2, 3], [4, 4], [7, 8]));
+        clean(NAME, &two([2, 3], [4, 4], [0, 0]));
+        violated(NAME, &two([2, 3], [4, 4], [7, 7]));
+        violated(NAME, &two([3, 3], [4, 5], [7, 7]));
     }
 
     #[test]

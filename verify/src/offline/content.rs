@@ -64,6 +64,16 @@ fn nobody_asked(book: &Book<'_>, sighting: &Sighting<'_>, user: u64, joins: bool
     !asked.is_empty() && !asked.contains(&(sighting.entry.conversation, user, joins))
 }
 
+/// Whether a stream begins again in its session, behind less than has arrived in it.
+fn does_a_stream_go_back(book: &Book<'_>) -> bool {
+    book.header.format >= 2
+        && book.lines.iter().enumerate().any(|(line, said)| {
+            let What::Attached { device, conversation, from, .. } = said.is else { return false };
+            let stream = book.stream(*device, *conversation, line);
+            stream.began.is_some() && from.0 < stream.arrived
+        })
+}
+
 pub(super) fn is_something_there_twice(book: &Book<'_>) -> bool {
     let again = book.sightings.iter().any(|sighting| {
         let (c, q) = (sighting.entry.conversation, sighting.entry.sequence.0);
@@ -80,7 +90,9 @@ pub(super) fn is_something_there_twice(book: &Book<'_>) -> bool {
         let [one, other] = [a, b].map(|s| book.sent_as(s).map(|send| send.line));
         one.is_some() && one == other && a.entry.sequence != b.entry.sequence
     };
-    again || book.sightings.iter().any(|a| book.sightings.iter().any(|b| sequences(a, b)))
+    again
+        || does_a_stream_go_back(book)
+        || book.sightings.iter().any(|a| book.sightings.iter().any(|b| sequences(a, b)))
 }
 
 pub(super) fn do_sightings_differ(book: &Book<'_>) -> bool {

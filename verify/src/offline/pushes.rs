@@ -133,7 +133,11 @@ pub(super) fn is_a_notification_wrong(book: &Book<'_>) -> bool {
         let others = pushes.iter().filter(same);
         let other_key =
             others.clone().any(|other| push.key != 0 && other.key != 0 && other.key != push.key);
+        let is_shared =
+            pushes.iter().any(|other| !same(&other) && push.key != 0 && other.key == push.key);
         other_key
+            || is_shared
+            || is_before_the_send(book, push)
             || is_to_the_wrong_one(book, push)
             || was_present(book, push)
             || is_taken_too_often(book, others.collect())
@@ -153,6 +157,13 @@ fn is_taken_too_often(book: &Book<'_>, same: Vec<&Push>) -> bool {
         again > faults.into_iter().map(lost).sum()
     };
     !book.is_generator_limited() && taken.iter().enumerate().any(too_often)
+}
+
+/// Whether a notification was handed over before its message was sent. When that was is known of what was
+/// accepted while its device still waited for it.
+fn is_before_the_send(book: &Book<'_>, push: &Push) -> bool {
+    let accepted = book.accepted_as(push.conversation, push.sequence);
+    accepted.is_some_and(|a| push.at < a.send.at && book.told(&a.send).contains(&(a.line, true)))
 }
 
 /// Whether a notification is about no message, or not for its user.

@@ -11,8 +11,10 @@ use protocol::ConversationId;
 pub(super) struct Stream {
     /// Whether one ever began, or anything was shown.
     pub is_known: bool,
-    /// Behind which the first one began.
+    /// Behind which the first one began, or its head if that was less.
     pub base: u64,
+    /// Behind which the present one began, or the last one.
+    pub from: u64,
     /// How far the device has got.
     pub last: u64,
     /// The highest sequence that arrived in the present stream, or behind which it began.
@@ -41,10 +43,11 @@ impl Book<'_> {
                 continue;
             }
             match earlier.is {
-                What::Attached { from, .. } => {
+                What::Attached { from, head, .. } => {
                     if !stream.is_known || stream.detached.is_some() {
-                        stream.base = stream.base.max(from.0);
+                        stream.base = stream.base.max(from.0.min(head.0));
                     }
+                    stream.from = from.0;
                     stream.is_known = true;
                     stream.last = stream.last.max(from.0);
                     stream.arrived = from.0;
@@ -87,8 +90,9 @@ pub(super) fn is_something_left_out(book: &Book<'_>) -> bool {
         What::Shown { device, entry } => {
             does_jump(book, *device, entry.conversation, line, entry.sequence.0 - 1)
         }
-        What::Attached { device, conversation, from, .. } => {
-            does_jump(book, *device, *conversation, line, from.0)
+        What::Attached { device, conversation, from, head } => {
+            (from > head && book.header.format >= 2)
+                || does_jump(book, *device, *conversation, line, from.0)
                 || does_skip(book, *device, *conversation, line, from.0)
         }
         What::Detached { device, conversation } => {

@@ -244,7 +244,8 @@ fn do_rare(run: Builder, deed: &Deed) -> Builder {
                 && (1..=DEVICES).all(|d| !run.is_open(u, d)) =>
         {
             let run = run.say(by, c);
-            let (sequence, key) = (run.head(c), run.head(c) * 10 + c);
+            let sequence = run.head(c);
+            let key = key_of(u, c, sequence);
             let pushed = |run: Builder, taken| run.pushed(u, c, sequence, key, taken);
             if again { pushed(pushed(run, false), true) } else { pushed(run, true) }
         }
@@ -349,7 +350,8 @@ fn told_of_everything(mut run: Builder) -> Builder {
                     && !told.has_seen(user, conversation, entry.sequence.0)
                     && !told.was_told(user, conversation, entry.sequence.0);
                 if is_due {
-                    let (sequence, key) = (entry.sequence.0, entry.sequence.0 * 10 + conversation);
+                    let sequence = entry.sequence.0;
+                    let key = key_of(user, conversation, sequence);
                     run = run.pushed(user, conversation, sequence, key, true);
                 }
             }
@@ -367,4 +369,9 @@ fn everybody_is_there(mut run: Builder) -> Builder {
         }
     }
     (1..=CONVERSATIONS).fold(run, Builder::deliver)
+}
+
+/// The idempotency key of a notification.
+const fn key_of(user: u64, conversation: u64, sequence: u64) -> u64 {
+    (sequence * 10 + conversation) * 10 + user
 }

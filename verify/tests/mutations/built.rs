@@ -76,7 +76,13 @@ fn say(run: Builder, author: u64, conversation: u64, said: Option<Said>) -> Buil
     for user in 1..=USERS {
         let is_away = (1..=2).all(|device| !run.is_open(user, device));
         if is_message && is_away && run.was_member(user, conversation, sequence) {
-            run = run.pushed(user, conversation, sequence, sequence * 10 + conversation, true);
+            run = run.pushed(
+                user,
+                conversation,
+                sequence,
+                (sequence * 10 + conversation) * 10 + user,
+                true,
+            );
         }
     }
     run
@@ -137,7 +143,7 @@ fn refused_for_now(run: Builder, user: u64, conversation: u64) -> Builder {
     let again = What::Resent { device, conversation: id, message };
     let run = run.push(refused).push(again).commit(user).accept(user).deliver(conversation);
     let sequence = run.head(conversation);
-    run.pushed(6, conversation, sequence, sequence * 10 + conversation, true)
+    run.pushed(6, conversation, sequence, (sequence * 10 + conversation) * 10 + 6, true)
 }
 
 fn dead_letter(run: Builder, user: u64) -> Builder {

@@ -3,7 +3,7 @@
 use crate::case::{Case, Place, is_message};
 use crate::kind::{Kind, caught};
 use protocol::{ConversationId, Sequence, UserId};
-use verify::history::event::{Device, Said, Seen, What};
+use verify::history::event::{Device, Phase, Said, Seen, What};
 
 pub const KINDS: &[Kind] = &[
     caught("a join is answered with another sequence", "accepted_message_survives", |case| {
@@ -210,6 +210,26 @@ pub const KINDS: &[Kind] = &[
         case.insert(at, retry);
         Some(())
     }),
+    caught("all notifications have one idempotency key", "nobody_present_is_pushed", |case| {
+        let all = case.truth.all(|is| matches!(is, What::Pushed { .. }));
+        for &at in &all {
+            change_push(case, at, |_, _, _, key| *key = 9)?;
+        }
+        (all.len() > 1).then_some(())
+    }),
+    caught(
+        "a notification is handed over before its message",
+        "nobody_present_is_pushed",
+        |case| {
+            let truth = case.truth;
+            let at = taken(case)?;
+            let What::Pushed { conversation, sequence, .. } = *truth.is(at) else { return None };
+            let accepted = truth.accepted.iter().find(|a| a.place == (conversation, sequence))?;
+            let load = truth.all(|is| *is == What::Phase(Phase::Load)).first().copied()?;
+            let told = truth.is(at).clone();
+            (truth.time(load) < truth.time(accepted.sent)).then(|| case.insert(load, told))
+        },
+    ),
 ];
 
 /// A change is answered with the next sequence.

@@ -157,6 +157,22 @@ pub const KINDS: &[Kind] = &[
         });
         Some(())
     }),
+    caught("a stream begins beyond its head", "no_gap_in_sequence", |case| {
+        let at = case.event(|is| matches!(is, What::Attached { .. }))?;
+        let by = case.draw(9) + 1;
+        if let What::Attached { from, head, .. } = case.is(at) {
+            *from = Sequence(head.0 + by);
+        }
+        Some(())
+    }),
+    caught("a stream begins again further back in its session", "no_duplicate_delivery", |case| {
+        let at = case.event(|is| matches!(is, What::Shown { .. }))?;
+        let What::Shown { device, entry } = *case.truth.is(at) else { return None };
+        let (conversation, head) = (entry.conversation, entry.sequence);
+        let from = Sequence(head.0 - 1);
+        case.insert(at, What::Attached { device, conversation, from, head });
+        Some(())
+    }),
     caught("a stream begins anew too far ahead", "no_gap_in_sequence", |case| {
         let all: Vec<usize> = case
             .truth
