@@ -136,6 +136,13 @@ impl Who {
         self.changes.last().is_some_and(|change| change.joined) && self.unsettled[0] <= 0
     }
 
+    /// Whether the user has certainly left and not come back, after all that is known.
+    pub fn has_left(&self) -> bool {
+        self.changes.last().is_some_and(|change| !change.joined)
+            && self.asked[0]
+            && self.unsettled[1] <= 0
+    }
+
     /// Whether the user ever joined, as far as is known.
     pub fn ever_joined(&self) -> bool {
         self.changes.iter().any(|change| change.joined)

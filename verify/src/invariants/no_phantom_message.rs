@@ -1,32 +1,54 @@
 //! **Nothing appears that nobody sent.** A message, edit or deletion is seen (shown, received, read or
 //! stored) => an earlier S(m) by that author with the same id, conversation and content; and m was not
 //! refused for good at its only attempt (unless a dead letter was requeued). A join or a departure is
-//! seen => somebody asked for it before.
+//! seen => somebody asked for it before. And a stream ends by `detached` while the users are watched =>
+//! somebody asked for a departure of its user before; and where a whole final read begins where the
+//! stream did or before, the log has a departure of the user behind that.
 //!
-//! - Judged: sightings of entries.
-//! - Excused: joins and departures that are seen before the history tells of anybody who asked for any. A
+//! - Judged: sightings of entries, and streams that end by `detached`.
+//! - Excused: joins and departures that are seen before the history tells of anybody who asked for any;
+//!   `detached` in a history of format 1. A
 //!   final refusal after a resend says nothing about the first attempt, so it excludes nothing.
 //!   What is seen again after it was settled (see `ground::settled`).
 //! - Broken by: a message with another text than was sent; a join that nobody asked for. Not by: a
 //!   message that was refused for now and comes later.
 //!
-//! Streaming: a 32-bit fingerprint of (author, id, content) in the ledger, 32 bytes per send in all.
+//! Streaming: a 32-bit fingerprint of (author, id, content) in the ledger, 32 bytes per send in all; streams
+//! that ended before their departure was known.
 
 use super::{Check, about_entry, is_sent};
 use crate::ground::ledger::fate;
+use crate::ground::recent::About;
 use crate::ground::{Ground, Step};
 use crate::history::event::{Event, Said, Seen, What};
 use crate::tally::Tally;
+use crate::verdict::Evidence;
+
+/// Ends of streams that are kept, and of these so many with the evidence of the moment.
+const MOST_ENDED: usize = 1 << 16;
+const MOST_WITH_EVIDENCE: usize = 64;
+
+/// A stream that ended by `detached`.
+struct Ended {
+    who: u32,
+    from: u32,
+    evidence: Option<Box<Evidence>>,
+}
 
 #[derive(Default)]
 pub(crate) struct Invariant {
     /// Whether the history tells of those who ask for joins and departures.
     is_told: bool,
+    /// Streams that ended when no departure was known, by where they began.
+    ended: Vec<Ended>,
 }
 
 impl Check for Invariant {
     fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, tally: &mut Tally) {
         self.is_told |= matches!(event.is, What::MemberAsked { .. });
+        if matches!(event.is, What::Detached { .. }) {
+            return self.ends(ground, step, tally);
+        }
         let Some(entry) = super::entry_of(&event.is) else { return };
         if step.is_old_send {
             // The final read is compared by its sum, under `conversation_order_agrees`.
@@ -50,6 +72,29 @@ impl Check for Invariant {
             )
         });
     }
+
+    fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
+        for Ended { who, from, evidence } in std::mem::take(&mut self.ended) {
+            let state = &ground.pairs.whos[who as usize];
+            let known_from = ground.logs[state.conversation as usize].known_from();
+            let is_known = known_from.is_some_and(|known| known <= from.saturating_add(1));
+            if is_known && state.departure_behind(from).is_none() {
+                tally.confirmed(|| evidence.map_or_else(|| untold(ground, who, from), |e| *e));
+            }
+        }
+    }
+}
+
+/// The evidence of a stream that ended without a departure, at the end.
+fn untold(ground: &Ground, who: u32, from: u32) -> Evidence {
+    let state = &ground.pairs.whos[who as usize];
+    let (user, conversation) = (state.user + 1, state.conversation + 1);
+    let what = format!(
+        "a stream of conversation {conversation} that began behind {from} ended by `detached`, and user \
+         {user} did not depart behind that"
+    );
+    let conversation = Some(state.conversation as usize);
+    ground.evidence(what, About { conversation, ..About::default() })
 }
 
 /// Why a message, edit or deletion should not be there.
@@ -66,6 +111,49 @@ const fn unsent(step: &Step) -> Option<&'static str> {
 }
 
 impl Invariant {
+    /// A stream ends by `detached`: its user departs.
+    fn ends(&mut self, ground: &Ground, step: &Step, tally: &mut Tally) {
+        if ground.header.format < 2 || ground.run.watched_until.is_some() || !self.is_told {
+            return;
+        }
+        tally.judged += 1;
+        let who = &ground.pairs.whos[step.who as usize];
+        let about = About {
+            device: Some(step.device),
+            conversation: Some(step.conversation),
+            other: Some(step.before.from),
+            ..About::default()
+        };
+        if !who.asked[0] {
+            return tally.violated(ground, about, || {
+                format!(
+                    "the stream of conversation {} on {} ended by `detached`, and nobody had asked for \
+                     a departure of its user",
+                    step.conversation + 1,
+                    ground.device_name(step.device)
+                )
+            });
+        }
+        let device = &ground.devices[step.device];
+        let from = step.before.from;
+        if step.before.session == device.session
+            && device.open
+            && who.departure_behind(from).is_none()
+            && self.ended.len() < MOST_ENDED
+        {
+            let evidence = (self.ended.len() < MOST_WITH_EVIDENCE).then(|| {
+                let what = format!(
+                    "the stream of conversation {} on {}, which began behind {from}, ended by \
+                     `detached`, and its user did not depart behind that",
+                    step.conversation + 1,
+                    ground.device_name(step.device)
+                );
+                Box::new(ground.evidence(what, about))
+            });
+            self.ended.push(Ended { who: step.who, from, evidence });
+        }
+    }
+
     /// Why a join or departure should not be there.
     fn unasked(&self, ground: &Ground, entry: &Seen) -> Option<&'static str> {
         let (user, joins) = match entry.said {
@@ -87,7 +175,7 @@ mod tests {
     use crate::history::builder::Builder;
     use crate::history::event::Said;
     use crate::invariants::tests::{clean, violated};
-    use protocol::{ClientMessageId, ConversationId, RejectReason};
+    use protocol::{ClientMessageId, ConversationId, RejectReason, UserId};
 
     const NAME: &str = "no_phantom_message";
 
@@ -104,6 +192,39 @@ mod tests {
     #[test]
     fn what_was_sent_may_appear() {
         assert!(clean(NAME, &talk().say(1, 1).say(2, 1).finish()).judged > 4);
+    }
+
+    #[test]
+    fn a_stream_ends_by_a_departure() {
+        let detached = |run: Builder| {
+            let device = run.device(2, 1);
+            run.push(What::Detached { device, conversation: ConversationId(1) })
+        };
+        let asked = |run: Builder| {
+            let (conversation, user) = (ConversationId(1), UserId(2));
+            run.push(What::MemberAsked { conversation, user, add: false })
+        };
+        violated(NAME, &detached(talk()).finish());
+        clean(NAME, &detached(talk().change_member(1, 2, false)).finish());
+        // It may have been made without an answer, unless the log says that it was not.
+        let without_read = |run: Builder| {
+            run.finish().tampered(|events| {
+                events.retain(|e| !matches!(e.is, What::Stored { .. } | What::StoredAll { .. }));
+            })
+        };
+        clean(NAME, &without_read(detached(asked(talk()))));
+        violated(NAME, &detached(asked(talk())).finish());
+        let again = || talk().change_member(1, 2, false).change_member(1, 2, true).attach(2, 1, 1);
+        let began = |from: u64| {
+            let (device, conversation) = (again().device(2, 1), ConversationId(1));
+            let from = protocol::Sequence(from);
+            again().push(What::Attached { device, conversation, from, head: from })
+        };
+        clean(NAME, &detached(began(2)).finish());
+        violated(NAME, &detached(began(4)).finish());
+        let mut old = detached(talk()).finish();
+        old.header.format = 1;
+        clean(NAME, &old);
     }
 
     #[test]

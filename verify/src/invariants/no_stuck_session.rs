@@ -5,6 +5,8 @@
 //!   (`warm_up`);
 //! - a stream of a conversation of which its user is a member after all that is known by then: since its session
 //!   began, its user last joined, or the stream ended, within one session;
+//! - the end (`detached`) of a stream of a conversation that its user has left for good, after all that is
+//!   known by then: since the departure became known, and the stream began;
 //! - word of a send, edit or deletion (an answer to the device that sent it): since the invocation or
 //!   the last word (a refusal for now), with time without a session left out; no longer when the device
 //!   gave it up (`unanswered` before `settle`);
@@ -18,7 +20,7 @@
 //! connected) wait for nothing. Users whom the scenario makes slow are left out.
 //!
 //! - Judged: waits that ended after the heal, and at the end those that go on.
-//! - Excused: nothing. A user whose departure was asked for without an answer is no certain member, and
+//! - Excused: in a history of format 1, the end of a stream. A user whose departure was asked for without an answer is no certain member, and
 //!   a stream that is the first to tell of a join was not waited for, as far as is known. A wait that
 //!   began less than `stuck_us` before the users were last watched is not judged.
 //! - Broken by: a device that says goodbye and never comes back; a conversation that is attached to
@@ -28,6 +30,7 @@
 //! Streaming: 8 bytes per device, and what waits; looked up when the wait ends, or at the end.
 
 use super::Check;
+use crate::ground::pairs::Stream;
 use crate::ground::recent::About;
 use crate::ground::{Ground, Step};
 use crate::history::event::{Event, What};
@@ -71,6 +74,13 @@ impl Check for Invariant {
                 }
                 (step.before.session != device.session).then_some((since, "a stream"))
             }
+            What::Detached { .. } => {
+                let device = &ground.devices[step.device];
+                let was_there = device.open && step.before.session == device.session;
+                ends_since(ground, step.who, &step.before)
+                    .filter(|_| was_there)
+                    .map(|since| (since, "the end of a stream"))
+            }
             _ => return,
         };
         let Some((since, what)) = wait else { return };
@@ -103,6 +113,12 @@ impl Check for Invariant {
                 let slot = ground.device_of_pair(pair);
                 let device = &ground.devices[slot];
                 let stream = &ground.pairs.pair(pair).stream;
+                if ground.is_attached(pair)
+                    && let Some(since) = ends_since(ground, who, stream)
+                {
+                    let what = "the end of a stream of a conversation";
+                    judge_about(ground, slot, Some(state.conversation), since, what, tally);
+                }
                 if !device.open || !state.is_member_now() || stream.session == device.session {
                     continue;
                 }
@@ -134,6 +150,13 @@ impl Check for Invariant {
             }
         }
     }
+}
+
+/// Since when a stream should end, since its user has left for good.
+fn ends_since(ground: &Ground, who: u32, stream: &Stream) -> Option<u64> {
+    let state = &ground.pairs.whos[who as usize];
+    (state.has_left() && ground.header.format >= 2)
+        .then(|| state.changed_at.max(stream.attached_at))
 }
 
 /// Since when a device has waited for a session: for its first one since the users began to connect.
@@ -293,6 +316,27 @@ mod tests {
         let named = |wanted: &str| judgement.doubts.iter().any(|doubt| doubt.contains(wanted));
         assert!(named("EMFILE, 3 times"), "{judgement:#?}");
         assert!(named("no_stuck_session: 1 things were late"), "{judgement:#?}");
+    }
+
+    #[test]
+    fn a_stream_of_somebody_who_has_left_ends() {
+        let left = || talk().heal().say(1, 1).change_member(1, 2, false).deliver(1);
+        let detached = |run: Builder| {
+            let device = run.device(2, 1);
+            run.push(What::Detached { device, conversation: ConversationId(1) })
+        };
+        clean(NAME, &detached(left().wait(1_400_000)).finish());
+        violated(NAME, &detached(left().wait(1_600_000)).finish());
+        violated(NAME, &left().finish());
+        clean(NAME, &left().lose(2, 1).open(2, 1).finish());
+        // Whoever may be back by now, or is back, may go on.
+        let (conversation, user) = (ConversationId(1), protocol::UserId(2));
+        let asked = What::MemberAsked { conversation, user, add: true };
+        clean(NAME, &left().push(asked).finish());
+        clean(NAME, &left().change_member(1, 2, true).deliver(1).finish());
+        let mut old = left().finish();
+        old.header.format = 1;
+        clean(NAME, &old);
     }
 
     #[test]

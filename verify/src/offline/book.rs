@@ -194,9 +194,12 @@ impl<'a> Book<'a> {
 
     /// The line behind which the users are watched no more.
     pub fn watched_to(&self) -> usize {
-        let last =
-            |is: &What| matches!(is, What::Stopped { .. } | What::Phase(Phase::Judge | Phase::End));
-        self.first(last).unwrap_or(self.lines.len().saturating_sub(1))
+        self.first(is_last).unwrap_or(self.lines.len().saturating_sub(1))
+    }
+
+    /// Whether the users are watched at a line.
+    pub fn is_watched(&self, line: usize) -> bool {
+        !self.lines[..line].iter().any(|l| is_last(l.is))
     }
 
     /// W: when the users were last watched.
@@ -231,4 +234,9 @@ impl<'a> Book<'a> {
     pub fn is_slow(&self, user: u64) -> bool {
         user <= u64::from(self.header.slow_users)
     }
+}
+
+/// Whether nothing is watched behind an event.
+const fn is_last(is: &What) -> bool {
+    matches!(is, What::Stopped { .. } | What::Phase(Phase::Judge | Phase::End))
 }

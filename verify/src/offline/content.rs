@@ -40,17 +40,42 @@ impl Book<'_> {
     }
 }
 
+/// Whether a stream ends by `detached` without a departure.
+fn does_a_stream_end_by_itself(book: &Book<'_>) -> bool {
+    let asks = |is: &What| matches!(is, What::MemberAsked { .. });
+    book.header.format >= 2
+        && book.lines.iter().enumerate().any(|(line, said)| {
+            let What::Detached { device, conversation } = *said.is else { return false };
+            let user = device.user;
+            let earlier = &book.lines[..line];
+            let is_asked = earlier.iter().any(|l| {
+                matches!(*l.is, What::MemberAsked { conversation: c, user: u, add: false }
+                    if (c, u) == (conversation, user))
+            });
+            let stream = book.stream(device, conversation, line);
+            let read = book.final_read(conversation);
+            let is_known = read.is_some_and(|read| read.first <= stream.from + 1);
+            let changes = book.changes(user.0, conversation, book.lines.len());
+            let departs = changes.iter().any(|c| !c.joined && c.sequence > stream.from);
+            book.is_watched(line)
+                && earlier.iter().any(|l| asks(l.is))
+                && (!is_asked || (stream.began.is_some() && is_known && !departs))
+        })
+}
+
 pub(super) fn is_something_made_up(book: &Book<'_>) -> bool {
-    book.sightings.iter().any(|sighting| match sighting.entry.said {
-        Said::Join { user } => nobody_asked(book, sighting, user.0, true),
-        Said::Leave { user } => nobody_asked(book, sighting, user.0, false),
-        _ => {
-            let entry = sighting.entry;
-            book.sent_as(sighting).is_none_or(|send| {
-                !send.is(entry) || book.is_refused(entry.author.0, entry.message.0, sighting.line)
-            })
-        }
-    })
+    does_a_stream_end_by_itself(book)
+        || book.sightings.iter().any(|sighting| match sighting.entry.said {
+            Said::Join { user } => nobody_asked(book, sighting, user.0, true),
+            Said::Leave { user } => nobody_asked(book, sighting, user.0, false),
+            _ => {
+                let entry = sighting.entry;
+                book.sent_as(sighting).is_none_or(|send| {
+                    !send.is(entry)
+                        || book.is_refused(entry.author.0, entry.message.0, sighting.line)
+                })
+            }
+        })
 }
 
 fn nobody_asked(book: &Book<'_>, sighting: &Sighting<'_>, user: u64, joins: bool) -> bool {

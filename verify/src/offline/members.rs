@@ -140,6 +140,17 @@ impl Book<'_> {
             && !self.is_open_before(user, conversation, false, before)
     }
 
+    /// Whether a user has certainly left, and not come back, after all that is known before a line.
+    pub fn has_left(&self, user: u64, conversation: ConversationId, before: usize) -> bool {
+        let is_asked = self.lines[..before].iter().any(|line| {
+            matches!(line.is, What::MemberAsked { conversation: c, user: u, add: false }
+                if (*c, u.0) == (conversation, user))
+        });
+        self.changes(user, conversation, before).last().is_some_and(|newest| !newest.joined)
+            && is_asked
+            && !self.is_open_before(user, conversation, true, before)
+    }
+
     /// Whether a user's joins (departures) were asked for more often than they were answered.
     fn is_open(&self, user: u64, conversation: ConversationId, joins: bool) -> bool {
         self.is_open_before(user, conversation, joins, self.lines.len())

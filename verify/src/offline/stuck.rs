@@ -27,6 +27,7 @@ pub(super) fn is_a_device_stuck(book: &Book<'_>) -> bool {
             let waits = [
                 for_sessions(book, device),
                 for_streams(book, device),
+                for_ends(book, device),
                 for_words(book, device),
                 for_answers(book, device),
                 for_entries(book, device),
@@ -85,6 +86,28 @@ fn for_streams(book: &Book<'_>, device: Device) -> Vec<Wait> {
             let joined = book.joined_at(user, conversation, to);
             let since = session.from.max(detached).max(joined);
             waits.push(Wait { since, to, for_session: false });
+        }
+    }
+    waits
+}
+
+/// Waits for the end of the stream of a conversation that the user has left.
+fn for_ends(book: &Book<'_>, device: Device) -> Vec<Wait> {
+    let user = device.user.0;
+    let end = book.lines.len();
+    let mut waits = Vec::new();
+    for conversation in book.conversations().filter(|_| book.header.format >= 2) {
+        let ends = (0..end).filter(|number| {
+            matches!(book.lines[*number].is, What::Detached { device: d, conversation: c }
+                if (*d, *c) == (device, conversation))
+        });
+        for to in ends.chain([end]).filter(|to| book.has_left(user, conversation, *to)) {
+            let stream = book.stream(device, conversation, to);
+            if let Some(began) = stream.began {
+                let left = book.joined_at(user, conversation, to);
+                let since = left.max(book.lines[began].at);
+                waits.push(Wait { since, to, for_session: false });
+            }
         }
     }
     waits
