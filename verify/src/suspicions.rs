@@ -16,9 +16,6 @@ const MOST: usize = 1 << 20;
 /// Suspicions with evidence from the moment.
 const MOST_WITH_EVIDENCE: usize = 64;
 
-/// Sequences of one span that are looked at: a span that is longer than any log is no rejoin.
-const LONGEST: usize = 1 << 20;
-
 struct Suspicion {
     who: u32,
     low: u32,
@@ -102,12 +99,7 @@ impl Suspicions {
 impl Suspicion {
     /// A sequence of the span that nothing excuses and where the user stood like this.
     fn find(&self, ground: &Ground, standing: Standing) -> Option<u32> {
-        let who = &ground.pairs.whos[self.who as usize];
-        (self.low..=self.high).take(LONGEST).find(|&sequence| {
-            ground.standing(self.who, sequence) == standing
-                && !who.departs(sequence, self.excused_to)
-                && !ground.is_removed(who.conversation as usize, sequence)
-        })
+        ground.first_owed(self.who, (self.low, self.high), self.excused_to, standing)
     }
 
     fn late_evidence(&self, ground: &Ground, sequence: u32) -> Evidence {

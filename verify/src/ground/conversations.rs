@@ -7,6 +7,8 @@ use super::intervals::Intervals;
 use super::print::mix;
 use crate::history::event::{Said, Seen};
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// One sequence of a log. Fingerprints; 0: nothing yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,6 +59,8 @@ pub(crate) struct Log {
     far: BTreeMap<u32, LogEntry>,
     /// What is left of the settled ones.
     pub settled: Settled,
+    /// How much further the dense parts of all logs may leap.
+    leaps: Arc<AtomicU32>,
     /// How many entries there must be before it is worth a try to settle some.
     pub settle_from: usize,
     /// Whether the final read of it has begun, by whatever sign. From then on nothing is settled.
@@ -117,8 +121,25 @@ impl Settled {
 
 /// How far the dense part may grow at once.
 const LEAP: usize = 1 << 16;
+/// So little that it costs less than the event that leaps.
+const STEP: usize = 16;
+/// How far the dense parts of all logs may leap together: 128 MiB.
+pub(crate) const LEAPS: u32 = 1 << 22;
 
 impl Log {
+    /// A log that shares what is left of this with others.
+    pub fn new(leaps: &Arc<AtomicU32>) -> Self {
+        Self { leaps: Arc::clone(leaps), ..Self::default() }
+    }
+
+    /// Whether the dense part may leap over so many sequences that nobody has named.
+    fn may_leap(&self, over: usize) -> bool {
+        let take = |left: u32| left.checked_sub(over as u32);
+        over <= STEP
+            || (over <= LEAP
+                && self.leaps.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok())
+    }
+
     /// Somebody has seen a sequence, or was told of it.
     pub fn raise_floor(&mut self, sequence: u32, user: u32) {
         if sequence > self.floor.0 {
@@ -152,6 +173,16 @@ impl Log {
     /// Whether a sequence is settled, and nothing of its own is left.
     pub fn is_settled(&self, sequence: u32) -> bool {
         sequence < self.offset && sequence > 0 && !self.far.contains_key(&sequence)
+    }
+
+    /// How many sequences of a span are settled.
+    pub fn settled_in(&self, low: u32, high: u32) -> u64 {
+        let (low, high) = (low.max(1), high.min(self.settled_to()));
+        if low > high {
+            return 0;
+        }
+        let kept = self.far.range(low..=high).count() as u64;
+        u64::from(high - low) + 1 - kept
     }
 
     /// The entries up to a sequence are settled.
@@ -215,7 +246,7 @@ impl Log {
         // What is kept of the settled ones wraps around, far ahead.
         let at = sequence.wrapping_sub(self.offset) as usize;
         if at >= self.entries.len() {
-            if at > self.entries.len() + LEAP {
+            if !self.may_leap(at - self.entries.len()) {
                 return self.far.entry(sequence).or_default();
             }
             let old = self.offset + self.entries.len() as u32;
@@ -248,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_leap_is_kept_aside_and_found_again() {
-        let mut log = Log::default();
+        let mut log = Log::new(&Arc::new(AtomicU32::new(LEAPS)));
         log.get_mut(4_000_000_000).seen = 7;
         log.get_mut(100_000).seen = 8;
         log.get_mut(1).seen = 9;
@@ -258,5 +289,17 @@ mod tests {
         }
         assert_eq!([1, 100_000, 4_000_000_000].map(|s| log.get(s).seen), [9, 8, 7]);
         assert!(log.entries.len() < 200_000);
+    }
+
+    #[test]
+    fn leaps_have_an_end_and_what_follows_is_found_all_the_same() {
+        let leaps = Arc::new(AtomicU32::new(LEAPS));
+        let mut logs = [Log::new(&leaps), Log::new(&leaps)];
+        for nth in 1..=600_u32 {
+            logs[nth as usize % 2].get_mut(nth * 30_000).seen = nth;
+        }
+        let dense: usize = logs.iter().map(|log| log.entries.len()).sum();
+        assert!(dense <= LEAPS as usize + 600, "{dense}");
+        assert!((1..=600).all(|nth| logs[nth as usize % 2].get(nth * 30_000).seen == nth));
     }
 }

@@ -46,6 +46,11 @@ impl Intervals {
         (self.low, self.high) = (low, high);
     }
 
+    /// Whether there is nothing in the set.
+    pub const fn is_empty(&self) -> bool {
+        self.low == 0
+    }
+
     /// Whether a sequence is in the set.
     pub fn contains(&self, sequence: u32) -> bool {
         if self.low == 0 {
@@ -104,22 +109,28 @@ impl Intervals {
         all
     }
 
-    /// Calls for every sequence of `low..=high` that is not in the set.
+    /// Calls for every sequence of `low..=high` that is not in the set: only where there are few.
     pub fn for_each_hole(&self, low: u32, high: u32, mut each: impl FnMut(u32)) {
-        if self.low != 0 && self.low <= low && high <= self.high {
+        self.for_each_gap(low, high, |(from, to)| (from..=to).for_each(&mut each));
+    }
+
+    /// Calls for every span within `low..=high` of which nothing is in the set, however long.
+    pub fn for_each_gap(&self, low: u32, high: u32, mut each: impl FnMut((u32, u32))) {
+        if low > high || (self.low != 0 && self.low <= low && high <= self.high) {
             return;
         }
         let mut next = low;
         for (from, to) in self.all() {
-            while next < from && next <= high {
-                each(next);
-                next += 1;
+            if from > high {
+                break;
+            }
+            if next < from {
+                each((next, from - 1));
             }
             next = next.max(to.saturating_add(1));
         }
-        while next <= high {
-            each(next);
-            next += 1;
+        if next <= high {
+            each((next, high));
         }
     }
 }

@@ -20,7 +20,7 @@ pub(crate) mod settled;
 mod sighting;
 
 use crate::history::event::{Device, Header};
-use conversations::{Log, LogEntry};
+use conversations::{LEAPS, Log, LogEntry};
 use devices::{DeviceState, OpenSend};
 use ledger::{Ledger, Place, Record};
 use pairs::{Pair, Pairs, Standing, Stream};
@@ -29,6 +29,8 @@ use reads::{FinishedRead, Reads};
 use recent::{About, Recent};
 use run::Run;
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 /// The device stands above this bit of a message's id, in the histories of this project.
 const DEVICE_SHIFT: u32 = 40;
@@ -106,6 +108,7 @@ impl Ground {
     /// Nothing is known yet.
     pub fn new(header: &Header, keep: Option<u32>) -> Self {
         let devices = header.users as usize * header.devices_per_user as usize;
+        let leaps = Arc::new(AtomicU32::new(LEAPS));
         Self {
             header: header.clone(),
             now: 0,
@@ -115,7 +118,7 @@ impl Ground {
             granted: vec![0; header.users as usize],
             pairs: Pairs::new(header.devices_per_user),
             ledger: Ledger::new(devices, header.devices_per_user),
-            logs: (0..header.conversations).map(|_| Log::default()).collect(),
+            logs: (0..header.conversations).map(|_| Log::new(&leaps)).collect(),
             reads: Reads::new(devices),
             recent: Recent::new(),
             keep: settled::Keep::new(header, keep),
@@ -193,6 +196,33 @@ impl Ground {
         self.standing(who, sequence) == Standing::Member
             && !state.departs(sequence, u32::MAX)
             && !self.is_removed(state.conversation as usize, sequence)
+    }
+
+    /// The first sequence of `low..=high` at which a user stands like this, which retention left, and
+    /// behind which the user does not depart up to another one. However long the span is: nothing of
+    /// this changes between two changes of membership.
+    pub fn first_owed(
+        &self,
+        who: u32,
+        (low, high): (u32, u32),
+        excused_to: u32,
+        standing: Standing,
+    ) -> Option<u32> {
+        let state = &self.pairs.whos[who as usize];
+        let conversation = state.conversation as usize;
+        let log = &self.logs[conversation];
+        let is_it = |sequence: u32| {
+            self.standing(who, sequence) == standing
+                && !state.departs(sequence, excused_to)
+                && !self.is_removed(conversation, sequence)
+        };
+        let removed_to = self.header.retention.map_or(0, |kept| {
+            u64::from(log.head).saturating_sub(kept).min(log.first.saturating_sub(1).into()) as u32
+        });
+        let known_from = log.known_from().unwrap_or(0).saturating_sub(1);
+        let turns = [low, removed_to.saturating_add(1), known_from].into_iter();
+        let turns = turns.chain(state.change_sequences()).filter(|at| (low..=high).contains(at));
+        turns.filter(|at| is_it(*at)).min()
     }
 
     /// Whether retention may have removed a sequence, by the header and the final read.

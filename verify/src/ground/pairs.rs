@@ -131,6 +131,11 @@ impl Who {
         self.changes[after..].iter().find(|change| !change.joined).map(|change| change.sequence)
     }
 
+    /// Where the joins and departures are.
+    pub fn change_sequences(&self) -> impl Iterator<Item = u32> {
+        self.changes.iter().map(|change| change.sequence)
+    }
+
     /// Whether the user is a member after all that is known: certainly, or as far as one can tell.
     pub fn is_member_now(&self) -> bool {
         self.changes.last().is_some_and(|change| change.joined) && self.unsettled[0] <= 0

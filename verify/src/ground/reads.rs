@@ -21,12 +21,28 @@ pub(crate) struct FinishedRead {
     pub entries: Intervals,
     /// The highest of them.
     pub last: u32,
+    /// The first of them.
+    pub first: u32,
+    /// The first of them that does not lie behind `after` and behind the one before; 0: there is none.
+    pub unsorted: u32,
 }
 
 impl FinishedRead {
     /// The highest sequence that the answer speaks about: up to there, what is missing is missing.
     pub fn covers(&self, head: u32, whole: bool) -> u32 {
         if whole { self.last.max(head) } else { self.last }
+    }
+
+    /// An entry of the answer.
+    pub fn take(&mut self, sequence: u32) {
+        if self.unsorted == 0 && (sequence <= self.after || sequence <= self.last) {
+            self.unsorted = sequence.max(1);
+        }
+        if self.entries.is_empty() {
+            self.first = sequence;
+        }
+        self.entries.insert(sequence);
+        self.last = self.last.max(sequence);
     }
 }
 

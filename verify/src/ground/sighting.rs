@@ -86,8 +86,7 @@ impl Ground {
                 read.insert(at);
                 self.raise_floor(step.who, at);
                 if let Some(read) = self.reads.get(step.device, request) {
-                    read.entries.insert(at);
-                    read.last = read.last.max(at);
+                    read.take(at);
                 }
             }
             Sighting::Received => {

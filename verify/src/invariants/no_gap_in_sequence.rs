@@ -57,10 +57,8 @@ impl Departure {
         let who = &ground.pairs.whos[self.who as usize];
         let conversation = who.conversation as usize;
         let Some(departure) = who.departure_behind(self.last) else { return };
-        let missing = (self.last + 1..departure).find(|&sequence| {
-            ground.standing(self.who, sequence) == Standing::Member
-                && !ground.is_removed(conversation, sequence)
-        });
+        let span = (self.last + 1, departure - 1);
+        let missing = ground.first_owed(self.who, span, 0, Standing::Member);
         let Some(sequence) = missing else { return };
         let late = || {
             let what = format!(

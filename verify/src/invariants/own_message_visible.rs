@@ -51,14 +51,15 @@ impl Check for Invariant {
         let high = read.covers(head, *whole).min(read.own);
         let user = ground.pairs.whos[step.who as usize].user;
         let log = &ground.logs[step.conversation];
-        read.entries.for_each_hole(read.after + 1, high, |hole| {
+        read.entries.for_each_gap(read.after + 1, high, |(low, high)| {
             // Whose it was is not known any more; that it is missing is for `reads_never_go_back`.
-            tally.settled(u64::from(log.is_settled(hole)));
-            let own = !read.accepted_since.contains(&hole)
-                && ground.ledger.of_user(user).any(|record| {
-                    record.acked == hole && record.conversation as usize == step.conversation
-                });
-            if own {
+            tally.settled(log.settled_in(low, high));
+            let own = ground.ledger.of_user(user).filter(|record| {
+                record.conversation as usize == step.conversation
+                    && (low..=high).contains(&record.acked)
+                    && !read.accepted_since.contains(&record.acked)
+            });
+            for hole in own.map(|record| record.acked) {
                 self.missing.add(ground, step.who, (hole, hole), 0, about(hole), || {
                     format!("{} read conversation {conversation} without its own {hole}", name())
                 });

@@ -1,10 +1,12 @@
 //! **Reads never go back.** Let f be the highest sequence of a conversation that any device of a user
 //! has shown, received, read, or was told of (in an answer to a send, or as the head of a read). A read
 //! that begins then names a head of at least f, and contains every entry up to f that it covers and at
-//! which the user is a member. And the head of the final read, if it is whole, is not below the highest
+//! which the user is a member. Whatever the user has seen, its entries lie behind `after`, each behind the
+//! one before, and between them none is missing at which the user is a member. And the head of the final read, if it is whole, is not below the highest
 //! f of all users when it began.
 //!
-//! - What a read covers is defined by `own_message_visible`; what retention removed may be missing.
+//! - What a read covers is defined by `own_message_visible`; what retention removed may be missing. With
+//!   `retention` in the header nothing before the first entry of a read is judged by the last one.
 //! - `attached.head` is not judged: a gateway may attach a second device to a stream that lags behind,
 //!   and the device loses nothing by that (what it shows is judged by `no_gap_in_sequence`).
 //! - Judged: reads, and conversations that were read whole at the end.
@@ -13,10 +15,10 @@
 //! - Broken by: a read with head 3 after the user has seen 4. Not by: a final read with head 3 that
 //!   began before 4 was accepted.
 //!
-//! Streaming: 4 bytes per (user, conversation), and one set of intervals per read under way.
+//! Streaming: 4 bytes per (user, conversation), and one set of intervals per read under way; a hole is kept
+//! until memberships and retention are known.
 
 use super::Check;
-use crate::ground::intervals::Intervals;
 use crate::ground::recent::About;
 use crate::ground::{Ground, Step, short};
 use crate::history::event::{Event, What};
@@ -49,14 +51,29 @@ impl Check for Invariant {
                 )
             });
         }
+        if read.unsorted > 0 {
+            tally.violated(ground, about(read.unsorted), || {
+                format!(
+                    "{} read conversation {conversation} behind {}, and got {} when it had come to {}",
+                    ground.device_name(step.device),
+                    read.after,
+                    read.unsorted,
+                    read.last
+                )
+            });
+        }
         let high = read.covers(head, *whole).min(read.floor);
-        let mut holes = Intervals::default();
-        read.entries.for_each_hole(read.after + 1, high, |hole| holes.insert(hole));
-        for span in holes.all() {
+        let mut spans = Vec::new();
+        read.entries.for_each_gap(read.after + 1, high, |span| spans.push(span));
+        let is_kept = ground.header.retention.is_none();
+        let low = if is_kept { read.after + 1 } else { read.first.max(read.after + 1) };
+        read.entries.for_each_gap(low.max(high + 1), read.last, |span| spans.push(span));
+        for span in spans {
             self.missing.add(ground, step.who, span, 0, about(span.0), || {
                 format!(
-                    "{} read conversation {conversation} without {}, and its user had seen {}",
+                    "{} read conversation {conversation} up to {} without {}, and its user had seen {}",
                     ground.device_name(step.device),
+                    read.last,
                     span.0,
                     read.floor
                 )
@@ -96,9 +113,10 @@ impl Check for Invariant {
 mod tests {
     use crate::history::What;
     use crate::history::builder::{Builder, History};
+    use crate::history::event::Phase;
     use crate::invariants::tests::{clean, judge, violated};
     use crate::verdict::Verdict;
-    use protocol::Sequence;
+    use protocol::{ConversationId, Sequence};
 
     const NAME: &str = "reads_never_go_back";
 
@@ -140,6 +158,65 @@ mod tests {
             events.retain(|e| !matches!(&e.is, What::Read { entry, .. } if entry.sequence.0 == 3));
         });
         violated(NAME, &hole);
+    }
+
+    #[test]
+    fn a_page_with_a_hole_is_noticed_though_its_reader_had_seen_nothing() {
+        // Nobody of user 3's devices has a stream, and a page ends where it likes.
+        let page = |lacks: u64, whole: bool| {
+            let run = Builder::new(3, 1).group(1, &[1, 2, 3]).phase(Phase::Load).connect(1, 1);
+            let read = run.say(1, 1).say(1, 1).say(1, 1).open(3, 1).read(3, 1, 1, 0);
+            read.finish().tampered(|events| {
+                events.retain(
+                    |e| !matches!(&e.is, What::Read { entry, .. } if entry.sequence.0 == lacks),
+                );
+                for event in events {
+                    if let What::ReadEnded { whole: w, .. } = &mut event.is {
+                        *w = whole;
+                    }
+                }
+            })
+        };
+        clean(NAME, &page(9, true));
+        clean(NAME, &page(6, false));
+        violated(NAME, &page(5, false));
+        violated(NAME, &page(3, true));
+        let removed = |first: u64| {
+            let mut history = page(3, true).tampered(|events| {
+                events.retain(
+                    |e| !matches!(&e.is, What::Stored { entry } if entry.sequence.0 < first),
+                );
+                for event in events {
+                    if let What::StoredAll { first: f, .. } = &mut event.is {
+                        *f = Sequence(first);
+                    }
+                }
+            });
+            history.header.retention = Some(6 - first + 1);
+            history
+        };
+        clean(NAME, &removed(4));
+    }
+
+    #[test]
+    fn the_entries_of_a_page_rise() {
+        let page = |sequences: [u64; 3], after: u64| {
+            let run = talk();
+            let (device, conversation) = (run.device(1, 2), ConversationId(1));
+            let (request, after) = (99, Sequence(after));
+            let began = run.push(What::ReadBegan { device, request, conversation, after });
+            let read = sequences.iter().fold(began, |run, &sequence| {
+                let entry = run.log(1)[sequence as usize - 1];
+                run.push(What::Read { device, request, entry })
+            });
+            let head = Sequence(4);
+            let ended = What::ReadEnded { device, request, conversation, head, whole: false };
+            read.push(ended).finish()
+        };
+        clean(NAME, &page([2, 3, 4], 1));
+        violated(NAME, &page([2, 3, 4], 2));
+        violated(NAME, &page([2, 4, 3], 1));
+        violated(NAME, &page([2, 3, 3], 1));
     }
 
     fn without_final_reads(run: Builder) -> History {

@@ -16,6 +16,12 @@ pub(super) struct Reading {
 }
 
 impl Reading {
+    /// Whether each entry lies behind the one before, and the first one behind `after`.
+    fn rises(&self) -> bool {
+        let before = [self.after].into_iter().chain(self.entries.iter().copied());
+        before.zip(&self.entries).all(|(before, entry)| before < *entry)
+    }
+
     /// Whether the answer covers a sequence and has it not.
     fn lacks(&self, sequence: u64) -> bool {
         let last = self.entries.iter().copied().max().unwrap_or(0);
@@ -129,7 +135,13 @@ pub(super) fn does_a_read_go_back(book: &Book<'_>) -> bool {
         let user = reading.device.user.0;
         let seen = book.seen_by(user, reading.conversation, reading.began);
         let lacks = |q: u64| reading.lacks(q) && book.is_due(user, reading.conversation, q, 0);
-        reading.head < seen || (1..=seen).any(lacks)
+        let last = reading.entries.iter().copied().max().unwrap_or(0);
+        let first = reading.entries.first().copied().unwrap_or(0);
+        // What retention had removed when the page was made may not be known.
+        let from = if book.header.retention.is_some() { first } else { 0 };
+        reading.head < seen
+            || !reading.rises()
+            || (1..=seen.max(last)).any(|q| (q <= seen || q > from) && lacks(q))
     });
     let at_the_end = |conversation: ConversationId| {
         let Some(read) = book.final_read(conversation) else { return false };

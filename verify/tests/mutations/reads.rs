@@ -83,6 +83,52 @@ pub const KINDS: &[Kind] = &[
         (*case.is(one), *case.is(other)) = (second, first);
         Some(())
     }),
+    caught("two entries of a page have changed places", "reads_never_go_back", |case| {
+        let (one, other) = neighbours(case)?;
+        let is = case.is(one).clone();
+        let other = std::mem::replace(case.is(other), is);
+        *case.is(one) = other;
+        Some(())
+    }),
+    caught("an entry comes twice in a page", "reads_never_go_back", |case| {
+        let (one, _) = neighbours(case)?;
+        let again = case.truth.is(one).clone();
+        case.insert(one, again);
+        Some(())
+    }),
+    caught("a page begins before what was asked for", "reads_never_go_back", |case| {
+        let reading = read(case, |_| true)?;
+        let of_it = |n: &usize| {
+            matches!(case.truth.is(*n), What::Read { device, request, .. }
+                if (*device, *request) == (reading.device, reading.request))
+        };
+        let first = (reading.began..reading.ended).find(of_it)?;
+        let What::Read { entry, .. } = *case.truth.is(first) else { return None };
+        if let What::ReadBegan { after, .. } = case.is(reading.began) {
+            *after = entry.sequence;
+        }
+        Some(())
+    }),
+    caught("a page lacks what its reader had not seen", "reads_never_go_back", |case| {
+        let truth = case.truth;
+        let mut all = Vec::new();
+        for reading in readings(case) {
+            let of_it = |n: &usize| match *truth.is(*n) {
+                What::Read { device, request, entry } => {
+                    let place = (entry.conversation, entry.sequence);
+                    (device, request) == (reading.device, reading.request)
+                        && truth.is_member(device.user, place)
+                        && entry.sequence.0 > reading.known.max(reading.own)
+                }
+                _ => false,
+            };
+            let beyond: Vec<usize> = (reading.began..reading.ended).filter(of_it).collect();
+            all.extend(beyond.split_last().map_or(&[][..], |(_, others)| others));
+        }
+        let at = case.one_of(&all)?;
+        case.remove(at);
+        Some(())
+    }),
     caught("a displayed cursor falls to the beginning", "receipts_only_rise", |case| {
         let (_, other) = two_receipts(case, |one, _| one.0.0 > 0)?;
         if let What::ReceiptSeen { delivered, read, .. } = case.is(other) {
@@ -205,6 +251,21 @@ fn readings(case: &Case<'_>) -> Vec<Reading> {
 
 fn read(case: &mut Case<'_>, wanted: impl Fn(&Reading) -> bool) -> Option<Reading> {
     let all: Vec<Reading> = readings(case).into_iter().filter(wanted).collect();
+    case.one_of(&all)
+}
+
+/// Two entries of an answer, one behind the other.
+fn neighbours(case: &mut Case<'_>) -> Option<(usize, usize)> {
+    let truth = case.truth;
+    let mut all = Vec::new();
+    for reading in readings(case) {
+        let of_it = |n: &usize| {
+            matches!(truth.is(*n), What::Read { device, request, .. }
+                if (*device, *request) == (reading.device, reading.request))
+        };
+        let entries: Vec<usize> = (reading.began..reading.ended).filter(of_it).collect();
+        all.extend(entries.windows(2).map(|pair| (pair[0], pair[1])));
+    }
     case.one_of(&all)
 }
 
