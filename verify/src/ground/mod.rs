@@ -219,8 +219,9 @@ impl Ground {
         let removed_to = self.header.retention.map_or(0, |kept| {
             u64::from(log.head).saturating_sub(kept).min(log.first.saturating_sub(1).into()) as u32
         });
-        let known_from = log.known_from().unwrap_or(0).saturating_sub(1);
-        let turns = [low, removed_to.saturating_add(1), known_from].into_iter();
+        let known_from = log.known_from(log.head).unwrap_or(0).saturating_sub(1);
+        let behind = log.head.saturating_add(1);
+        let turns = [low, removed_to.saturating_add(1), known_from, behind].into_iter();
         let turns = turns.chain(state.change_sequences()).filter(|at| (low..=high).contains(at));
         turns.filter(|at| is_it(*at)).min()
     }

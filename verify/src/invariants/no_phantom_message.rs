@@ -76,7 +76,9 @@ impl Check for Invariant {
     fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
         for Ended { who, from, evidence } in std::mem::take(&mut self.ended) {
             let state = &ground.pairs.whos[who as usize];
-            let known_from = ground.logs[state.conversation as usize].known_from();
+            let log = &ground.logs[state.conversation as usize];
+            // What ended while the users were watched ended before the final read.
+            let known_from = log.known_from(log.head);
             let is_known = known_from.is_some_and(|known| known <= from.saturating_add(1));
             if is_known && state.departure_behind(from).is_none() {
                 tally.confirmed(|| evidence.map_or_else(|| untold(ground, who, from), |e| *e));

@@ -116,8 +116,9 @@ impl Check for Invariant {
                 if ground.is_attached(pair)
                     && let Some(since) = ends_since(ground, who, stream)
                 {
-                    let what = "the end of a stream of a conversation";
-                    judge_about(ground, slot, Some(state.conversation), since, what, tally);
+                    let conversation = Some(state.conversation as usize);
+                    let wait = Wait::of(since, "the end of a stream of a conversation");
+                    judge(ground, slot, Wait { conversation, ..wait }, tally);
                 }
                 if !device.open || !state.is_member_now() || stream.session == device.session {
                     continue;

@@ -145,7 +145,9 @@ impl Check for Invariant {
                 span_of_all.filter(|((_, at), _)| !log.get(*at).stays()).collect();
             for (target, at) in settled {
                 self.all.remove(&target);
-                if let Some(why) = fault(ground, target, at).or_else(|| premature(ground, target, at)) {
+                if let Some(why) =
+                    fault(ground, target, at).or_else(|| premature(ground, target, at))
+                {
                     report(ground, target, tally, why);
                 } else if !ground.pairs.whos[who as usize].is_in(target.1) {
                     self.strangers.push(target);
