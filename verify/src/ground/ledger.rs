@@ -10,7 +10,7 @@ use protocol::{ClientMessageId, UserId};
 pub(crate) mod fate {
     /// Told to be durable.
     pub const ACCEPTED: u32 = 1;
-    /// Refused for good at the first attempt: it must never appear.
+    /// Refused for good at the first attempt, or by a decision that stands: it must never appear.
     pub const REFUSED: u32 = 2;
     /// Refused for good, at any attempt.
     pub const FINAL: u32 = 4;

@@ -19,7 +19,25 @@ pub(crate) const fn is_final(reason: RejectReason) -> bool {
     reason.is_final() && !matches!(reason, RejectReason::Unauthorised)
 }
 
+/// Whether a refusal is its owner's decision about the id, which stands for ever, also at a retry
+/// (docs/protocol.md, "send, edit, delete").
+pub(crate) const fn decides(reason: RejectReason) -> bool {
+    matches!(
+        reason,
+        RejectReason::NotMember
+            | RejectReason::NoSuchMessage
+            | RejectReason::NotAuthor
+            | RejectReason::DeadLettered
+    )
+}
+
 impl Ground {
+    /// Whether a final refusal of a send excludes that it is ever accepted: at the only attempt, or by
+    /// a decision. (In histories of format 1 clusters may have forgotten their decisions.)
+    pub const fn excludes(&self, reason: RejectReason, record: &Record) -> bool {
+        !record.is(fate::RESENT) || (decides(reason) && self.header.format >= 2)
+    }
+
     /// Takes an event in that is in range.
     pub fn observe(&mut self, event: &Event) -> Step {
         let mut step = self.step(&event.is);
@@ -341,7 +359,7 @@ impl Ground {
         }
         self.mark(step, device.user, message, bits);
         if let Some((place, before)) = step.send
-            && !before.is(fate::RESENT)
+            && self.excludes(reason, &before)
         {
             self.ledger.get_mut(place).fate |= fate::REFUSED;
         }

@@ -5,8 +5,10 @@
 //! - A send that was refused as a dead letter is among the dead letters (a letter that could not be
 //!   read stands for any), if as many were listed as their queue is reported to have. Nobody is told of
 //!   the acceptance of what was not sent; whoever was refused for good at the only attempt is not
-//!   accepted later, nor the other way round. `unauthorised` is no end: the message comes again, with
-//!   a new token. The queue of the dead letters itself (`dead`) may be filled, and so may a gateway's,
+//!   accepted later, nor the other way round; nor is, after whatever resends, who was refused for
+//!   `not_member`, `no_such_message`, `not_author` or `dead_lettered`: these are decisions about the id
+//!   that stand for ever, unless the dead letter was requeued. `unauthorised` is no end: the message comes
+//!   again, with a new token. The queue of the dead letters itself (`dead`) may be filled, and so may a gateway's,
 //!   which is not durable.
 //! - Judged: sends.
 //! - Excused: what its device gave up before the load ended (`unanswered` before `settle`: its outbox
@@ -57,7 +59,12 @@ impl Check for Invariant {
                 Some(_) => return,
             },
             What::Rejected { reason, .. } if is_final(*reason) => match step.send {
-                Some((_, r)) if r.is(fate::ACCEPTED) && !r.is(fate::RESENT) => {
+                None if step.is_old_send => return tally.settled(1),
+                Some((_, r))
+                    if r.is(fate::ACCEPTED)
+                        && !r.is(fate::REQUEUED)
+                        && ground.excludes(*reason, &r) =>
+                {
                     "refused, and was accepted before".to_owned()
                 }
                 _ => return,
@@ -258,5 +265,32 @@ mod tests {
     fn two_ends_of_one_message_are_noticed() {
         violated(NAME, &letter(refused(talk().send(1, 1)), "x").commit(1).accept(1).finish());
         violated(NAME, &letter(refused(talk()), "x").finish());
+    }
+
+    #[test]
+    fn a_decision_stands_also_at_a_retry() {
+        let again = |run: Builder| {
+            let (device, message) = (run.device(1, 1), ClientMessageId(run.last_message(1)));
+            run.push(What::Resent { device, conversation: ConversationId(1), message })
+        };
+        violated(NAME, &letter(refused(again(talk())), "x").finish());
+        let accepted = || letter(refused(again(talk().send(1, 1))), "x").commit(1).accept(1);
+        violated(NAME, &accepted().finish());
+        let mut old = accepted().finish();
+        old.header.format = 1;
+        clean(NAME, &old);
+        let requeued = |run: Builder| {
+            let message = ClientMessageId(run.last_message(1));
+            run.push(What::Requeued { author: UserId(1), message })
+        };
+        let put_back = requeued(refused(again(talk().send(1, 1)))).commit(1).accept(1);
+        clean(NAME, &put_back.finish());
+        let other = What::Rejected {
+            device: talk().device(1, 1),
+            conversation: ConversationId(1),
+            message: ClientMessageId(talk().last_message(1)),
+            reason: RejectReason::BodySize,
+        };
+        clean(NAME, &again(talk()).push(other).finish());
     }
 }

@@ -1,14 +1,16 @@
 //! **Nothing appears that nobody sent.** A message, edit or deletion is seen (shown, received, read or
 //! stored) => an earlier S(m) by that author with the same id, conversation and content; and m was not
-//! refused for good at its only attempt (unless a dead letter was requeued). A join or a departure is
-//! seen => somebody asked for it before. And a stream ends by `detached` while the users are watched =>
-//! somebody asked for a departure of its user before; and where a whole final read begins where the
-//! stream did or before, the log has a departure of the user behind that.
+//! refused for good, before or after that, at its only attempt or by a decision (unless a dead letter was
+//! requeued). A join or a departure is seen => somebody asked for it before. And a stream ends by
+//! `detached` while the users are watched => somebody asked for a departure of its user before; and where a
+//! whole final read begins where the stream did or before, the log has a departure of the user behind that.
 //!
 //! - Judged: sightings of entries, and streams that end by `detached`.
 //! - Excused: joins and departures that are seen before the history tells of anybody who asked for any;
 //!   `detached` in a history of format 1. A
-//!   final refusal after a resend says nothing about the first attempt, so it excludes nothing.
+//!   final refusal after a resend says nothing about the first attempt, so it excludes nothing; but
+//!   `not_member`, `no_such_message`, `not_author` and `dead_lettered` are decisions about the id, which
+//!   stand for ever (not in a history of format 1: clusters of that time might forget them).
 //!   What is seen again after it was settled (see `ground::settled`).
 //! - Broken by: a message with another text than was sent; a join that nobody asked for. Not by: a
 //!   message that was refused for now and comes later.
@@ -18,11 +20,13 @@
 
 use super::{Check, about_entry, is_sent};
 use crate::ground::ledger::fate;
+use crate::ground::observe::is_final;
 use crate::ground::recent::About;
 use crate::ground::{Ground, Step};
 use crate::history::event::{Event, Said, Seen, What};
 use crate::tally::Tally;
 use crate::verdict::Evidence;
+use protocol::RejectReason;
 
 /// Ends of streams that are kept, and of these so many with the evidence of the moment.
 const MOST_ENDED: usize = 1 << 16;
@@ -48,6 +52,12 @@ impl Check for Invariant {
         self.is_told |= matches!(event.is, What::MemberAsked { .. });
         if matches!(event.is, What::Detached { .. }) {
             return self.ends(ground, step, tally);
+        }
+        if let What::Rejected { reason, .. } = event.is
+            && is_final(reason)
+        {
+            refused(ground, step, reason, tally);
+            return;
         }
         let Some(entry) = super::entry_of(&event.is) else { return };
         if step.is_old_send {
@@ -97,6 +107,25 @@ fn untold(ground: &Ground, who: u32, from: u32) -> Evidence {
     );
     let conversation = Some(state.conversation as usize);
     ground.evidence(what, About { conversation, ..About::default() })
+}
+
+/// A send is refused for good: then nobody can have seen it.
+#[cold]
+fn refused(ground: &Ground, step: &Step, reason: RejectReason, tally: &mut Tally) {
+    let Some((place, record)) = step.send else {
+        return tally.settled(u64::from(step.is_old_send));
+    };
+    if record.seen > 0 && !record.is(fate::REQUEUED) && ground.excludes(reason, &record) {
+        let lane = place.lane as usize;
+        tally.violated(ground, ground.about_send(lane, &record), || {
+            format!(
+                "message {} is sequence {} of conversation {}, and is refused for good",
+                ground.name_of(lane, record.id),
+                record.seen,
+                record.conversation + 1
+            )
+        });
+    }
 }
 
 /// Why a message, edit or deletion should not be there.
@@ -270,6 +299,40 @@ mod tests {
         let message = ClientMessageId(builder.last_message(1));
         let conversation = ConversationId(1);
         let resent = builder.push(What::Resent { device, conversation, message });
-        clean(NAME, &refused(resent, RejectReason::Unauthorised).commit(1).deliver(1).finish());
+        for reason in [RejectReason::Unauthorised, RejectReason::BodySize] {
+            clean(NAME, &refused(resent.clone(), reason).commit(1).deliver(1).finish());
+        }
+    }
+
+    #[test]
+    fn a_decision_stands_also_at_a_retry() {
+        let sent = talk().send(1, 1);
+        let (device, message) = (sent.device(1, 1), ClientMessageId(sent.last_message(1)));
+        let resent = What::Resent { device, conversation: ConversationId(1), message };
+        let decided = [
+            RejectReason::NotMember,
+            RejectReason::NoSuchMessage,
+            RejectReason::NotAuthor,
+            RejectReason::DeadLettered,
+        ];
+        for reason in decided {
+            let before = refused(sent.clone().push(resent.clone()), reason).commit(1).deliver(1);
+            let after = refused(sent.clone().commit(1).deliver(1).push(resent.clone()), reason);
+            violated(NAME, &before.clone().finish());
+            violated(NAME, &after.clone().finish());
+            let mut old = after.finish();
+            old.header.format = 1;
+            clean(NAME, &old);
+        }
+        let requeued = What::Requeued { author: UserId(1), message };
+        let letter = refused(sent.push(resent), RejectReason::DeadLettered);
+        clean(NAME, &letter.push(requeued).commit(1).deliver(1).finish());
+    }
+
+    #[test]
+    fn what_was_seen_is_not_refused_at_its_only_attempt() {
+        let seen = talk().send(1, 1).commit(1).deliver(1);
+        violated(NAME, &refused(seen.clone(), RejectReason::BodySize).finish());
+        clean(NAME, &refused(seen, RejectReason::RateLimited).finish());
     }
 }

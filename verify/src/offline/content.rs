@@ -12,8 +12,24 @@ pub(super) const fn is_final(reason: RejectReason) -> bool {
     )
 }
 
+/// Whether a refusal is a decision about the id, which stands for ever.
+pub(super) const fn is_decision(reason: RejectReason) -> bool {
+    matches!(
+        reason,
+        RejectReason::NotMember
+            | RejectReason::NotAuthor
+            | RejectReason::NoSuchMessage
+            | RejectReason::DeadLettered
+    )
+}
+
 impl Book<'_> {
-    /// Whether a message was refused for good at its only attempt before a line, and not put back.
+    /// Whether what was refused so was never accepted, even if it was sent several times.
+    pub fn stands(&self, reason: RejectReason) -> bool {
+        self.header.format > 1 && is_decision(reason)
+    }
+
+    /// Whether a message was refused for good, at its only attempt or by a decision, before a line, and not put back.
     pub fn is_refused(&self, author: u64, id: u64, line: usize) -> bool {
         let mut is_again = false;
         let mut is_refused = false;
@@ -28,7 +44,7 @@ impl Book<'_> {
                 What::Rejected { device, message, reason, .. }
                     if (device.user.0, message.0) == (author, id) && is_final(*reason) =>
                 {
-                    is_refused |= !is_again;
+                    is_refused |= !is_again || self.stands(*reason);
                 }
                 What::Requeued { author: a, message } if (a.0, message.0) == (author, id) => {
                     return false;
@@ -63,8 +79,27 @@ fn does_a_stream_end_by_itself(book: &Book<'_>) -> bool {
         })
 }
 
+/// Whether a line refuses for good what had been seen.
+fn refuses_what_was_seen(book: &Book<'_>, line: usize) -> bool {
+    let What::Rejected { device, message, reason, .. } = book.lines[line].is else { return false };
+    let Some(send) = book.send_of(device.user.0, message.0, line) else { return false };
+    is_final(*reason)
+        && book.sightings.iter().any(|s| s.line < line && book.sent_as(s) == Some(send))
+        && book.is_refused(device.user.0, message.0, line + 1)
+        && {
+            // It may have been refused before: what counts is this refusal.
+            let is_again = book.lines[send.line..line].iter().any(|earlier| {
+                matches!(earlier.is, What::Resent { device: d, message: m, .. }
+                    if (d.user, m) == (device.user, message))
+            });
+            !is_again || book.stands(*reason)
+        }
+}
+
 pub(super) fn is_something_made_up(book: &Book<'_>) -> bool {
-    does_a_stream_end_by_itself(book)
+    let refused = (0..book.lines.len()).any(|line| refuses_what_was_seen(book, line));
+    refused
+        || does_a_stream_end_by_itself(book)
         || book.sightings.iter().any(|sighting| match sighting.entry.said {
             Said::Join { user } => nobody_asked(book, sighting, user.0, true),
             Said::Leave { user } => nobody_asked(book, sighting, user.0, false),

@@ -142,14 +142,17 @@ pub(super) fn is_something_unaccounted(book: &Book<'_>) -> bool {
         || (!book.is_generator_limited() && (left || book.sends.iter().any(is_open)))
 }
 
-/// Whether a send was refused for good after it had been accepted, at its only attempt.
+/// Whether a send was refused for good after it had been accepted, at its only attempt or by a decision.
 fn is_refused_after_all(book: &Book<'_>, send: &Send) -> bool {
-    let mut is_accepted = false;
+    let (mut is_accepted, mut is_again) = (false, false);
     for (_, _, word) in book.words(send) {
         match word {
             Word::Accepted => is_accepted = true,
-            Word::Resent => return false,
-            Word::RefusedForGood(_) if is_accepted => return true,
+            Word::Resent => is_again = true,
+            Word::Requeued => return false,
+            Word::RefusedForGood(reason) if is_accepted && (!is_again || book.stands(reason)) => {
+                return true;
+            }
             _ => {}
         }
     }

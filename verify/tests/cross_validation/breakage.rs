@@ -37,7 +37,7 @@ pub fn breakage() -> impl Strategy<Value = Breakage> {
         8 => (at(), 0_u64..12, 0_u8..8).prop_map(|(a, n, which)| Breakage::Number(a, n, which)),
         2 => (at(), 100_000_u64..3_000_000).prop_map(|(a, us)| Breakage::Late(a, us)),
         2 => (at(), 1..=USERS + 1, 1..=DEVICES).prop_map(|(a, u, d)| Breakage::Elsewhere(a, u, d)),
-        3 => (at(), 0_u8..14, 0_u64..12).prop_map(|(a, kind, n)| Breakage::Insert(a, kind, n)),
+        4 => (at(), 0_u8..17, 0_u64..12).prop_map(|(a, kind, n)| Breakage::Insert(a, kind, n)),
         1 => (at(), 1..=USERS, 1..=DEVICES).prop_map(|(a, u, d)| Breakage::Silence(a, u, d)),
     ]
 }
@@ -164,6 +164,7 @@ fn inserted(is: &What, kind: u8, number: u64) -> Option<What> {
             delivered: Sequence(number),
             read: Sequence(number / 2),
         },
+        13..=15 => What::Rejected { device, conversation, message, reason: reason(number) },
         _ => match is {
             What::Shown { entry, .. } | What::Stored { entry } | What::Read { entry, .. } => {
                 What::Received { device, entry: *entry }
@@ -171,6 +172,16 @@ fn inserted(is: &What, kind: u8, number: u64) -> Option<What> {
             _ => return None,
         },
     })
+}
+
+const fn reason(number: u64) -> RejectReason {
+    match number % 6 {
+        0 => RejectReason::NotMember,
+        1 => RejectReason::NotAuthor,
+        2 | 3 => RejectReason::NoSuchMessage,
+        4 => RejectReason::BodySize,
+        _ => RejectReason::DeadLettered,
+    }
 }
 
 fn change_entry(entry: &mut Seen, number: u64, which: u8) {
@@ -231,7 +242,7 @@ fn change(is: &mut What, number: u64, which: u8) {
             0..=3 => *message = ClientMessageId(number),
             4 => *reason = RejectReason::Unavailable,
             5 => *reason = RejectReason::Unauthorised,
-            _ => *reason = RejectReason::DeadLettered,
+            _ => *reason = self::reason(number),
         },
         What::Attached { from, .. } => *from = Sequence(number),
         What::ReadBegan { after, .. } => *after = Sequence(number),

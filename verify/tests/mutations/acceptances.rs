@@ -53,6 +53,23 @@ pub fn refuse(
     Some(())
 }
 
+/// One of the reasons that decide about an id for ever.
+pub fn decision(case: &mut Case<'_>) -> RejectReason {
+    let reasons = [
+        RejectReason::NotMember,
+        RejectReason::NoSuchMessage,
+        RejectReason::NotAuthor,
+        RejectReason::DeadLettered,
+    ];
+    reasons[case.draw(4) as usize]
+}
+
+pub fn resend(case: &mut Case<'_>, a: Acceptance, behind: usize) {
+    let (device, conversation) = (a.device, a.place.0);
+    let message = ClientMessageId(a.message);
+    case.insert(behind, What::Resent { device, conversation, message });
+}
+
 /// Two accepted sends of one device in one conversation, in their order.
 pub fn pair(
     case: &mut Case<'_>,

@@ -259,6 +259,16 @@ pub const KINDS: &[Kind] = &[
             Some(())
         },
     ),
+    allowed(
+        "what was accepted is refused at a retry by a gateway",
+        "a gateway refuses without asking whether the id was decided",
+        |case| {
+            let a = crate::acceptances::accepted(case)?;
+            crate::acceptances::resend(case, a, a.at);
+            let reason = protocol::RejectReason::BodySize;
+            crate::acceptances::refuse(case, a, a.at + 1, reason)
+        },
+    ),
     allowed("a node is killed and starts again", "only a panic is a panic", |case| {
         let at = case.event_at(|at, _| at > 0)?;
         case.insert(at, What::NodeStarted { node: "store-1".into() });
