@@ -162,6 +162,9 @@ pub trait MessageStore: Send + Sync {
     fn checkpoint(&self) -> Result<(), StoreError> {
         Ok(())
     }
+    /// Gives up what the last checkpoint has made superfluous, without touching a disk: once the call of
+    /// `checkpoint` is over. Until then nobody may act on what it has written.
+    fn release(&self) {}
     /// Makes everything durable and gives the engine's resources back; the last call.
     fn close(&self) -> Result<(), StoreError>;
 }

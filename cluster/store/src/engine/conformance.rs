@@ -154,6 +154,9 @@ proptest! {
             prop_assert_eq!(shown(&model), shown(&engine));
             // A view makes the next commit begin a new layer.
             looking = look.then(|| engine.view().unwrap());
+            // What the last checkpoint wrote is given up when others have committed since.
+            engine.release();
+            prop_assert_eq!(shown(&model), shown(&engine));
             if *checkpoint {
                 engine.checkpoint().unwrap();
                 prop_assert_eq!(shown(&model), shown(&engine));

@@ -75,6 +75,7 @@ fn work(disk: &CrashDisk, fsync: Fsync) -> Result<(u64, Epoch), (u64, Epoch)> {
             *committed = n + 1;
             if n % 4 == 2 {
                 store.checkpoint()?;
+                store.release();
             }
         }
         Ok(())
@@ -184,6 +185,7 @@ fn without_forced_writes_a_power_loss_leaves_a_beginning() {
                 // Rotates the log without a look at what was forced.
                 if (seed + n) % 5 == 0 {
                     store.checkpoint().unwrap();
+                    store.release();
                 }
             }
             drop(store);

@@ -62,8 +62,19 @@ struct State {
     in_tree: u64,
     /// Bytes of the log that are not in the tree, and those that a running checkpoint takes in.
     bytes: u64,
+    /// What a checkpoint has written, until it is over.
+    written: Option<Written>,
     /// The log is not needed up to this segment.
     unneeded: Option<u32>,
+}
+
+/// What a checkpoint has written to the tree: layers with so many bytes, up to a group, and the log's
+/// segments up to one. As long as these layers are here, nobody lays rows over the last of them.
+struct Written {
+    layers: Vec<Arc<Layer>>,
+    bytes: u64,
+    through: u64,
+    segment: u32,
 }
 
 impl RedbStore {
@@ -90,8 +101,15 @@ impl RedbStore {
     ) -> Result<Self, StoreError> {
         let tree = Tree::open(Arc::clone(&disk), place, limits.cache_bytes)?;
         let (in_tree, epochs) = tree.written()?;
-        let mut state =
-            State { epochs, layers: Vec::new(), last: in_tree, in_tree, bytes: 0, unneeded: None };
+        let mut state = State {
+            epochs,
+            layers: Vec::new(),
+            last: in_tree,
+            in_tree,
+            bytes: 0,
+            written: None,
+            unneeded: None,
+        };
         let (fsync, mut highest) = (fsync == Fsync::Always, in_tree);
         let options = Options { disk, format: FORMAT, segment_bytes: u64::MAX, fsync };
         let mut layer = Layer::default();
@@ -113,7 +131,9 @@ impl RedbStore {
         if fsync && (gap || !damaged.is_empty()) {
             let last = state.last;
             return Err(StoreError::Corrupt(format!(
-                "the store's log ends early, at group {last}"
+                "the store's log ends early, at group {last}: the tree has the groups up to {in_tree}, \
+                 the log has some up to {highest}, segments {:?}, of these damaged {damaged:?}",
+                lengths.keys().collect::<Vec<_>>()
             )));
         }
         state.bytes = lengths.values().sum();
@@ -204,22 +224,30 @@ impl MessageStore for RedbStore {
     }
 
     fn checkpoint(&self) -> Result<(), StoreError> {
+        self.release();
         let (segment, layers, through, bytes) = {
             let mut log = self.log();
             let state = self.state();
             (log.rotate(), state.layers.clone(), state.last, state.bytes)
         };
         self.tree.write(&layers, through)?;
-        let mut state = self.state();
-        state.layers.drain(..layers.len());
-        state.in_tree = through;
-        state.bytes -= bytes;
-        state.unneeded = Some(segment);
+        self.state().written = Some(Written { layers, bytes, through, segment });
         Ok(())
+    }
+
+    fn release(&self) {
+        let mut state = self.state();
+        if let Some(Written { layers, bytes, through, segment }) = state.written.take() {
+            state.layers.drain(..layers.len());
+            state.in_tree = through;
+            state.bytes -= bytes;
+            state.unneeded = Some(segment);
+        }
     }
 
     fn close(&self) -> Result<(), StoreError> {
         self.checkpoint()?;
+        self.release();
         self.tree.close()
     }
 }

@@ -186,7 +186,11 @@ async fn keep_checkpoints(machine: Machine, store: Arc<dyn MessageStore>, worker
         }
         let (began, engine) = (Instant::now(), Arc::clone(&store));
         match tasks::run_on(&*worker, move || engine.checkpoint()).await {
-            Some(Ok(())) => machine.telemetry.time("store_checkpoint", began.elapsed()),
+            Some(Ok(())) => {
+                // Not in the job itself: its writes are under way until it is over.
+                store.release();
+                machine.telemetry.time("store_checkpoint", began.elapsed());
+            }
             Some(Err(error)) => {
                 tracing::warn!(%error, "a checkpoint failed; trying again");
                 tokio::time::sleep(OPEN_PAUSE).await;
