@@ -4,7 +4,7 @@ use anyhow::Context;
 use clap::Args;
 use scenarios::{Override, Scenario};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Wrong usage or a wrong scenario file: exit status 64.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl Opening {
     pub fn open(&self, seed: u64) -> anyhow::Result<Vec<Opened>> {
         let path = self.scenario.display().to_string();
         let text = std::fs::read_to_string(&self.scenario)
-            .map_err(|error| WrongUse(format!("cannot read {path}: {error}{}", self.nearest())))?;
+            .map_err(|error| WrongUse(format!("cannot read {path}: {error}{}", self.hint())))?;
         let overrides: Vec<Override> = self
             .overrides
             .iter()
@@ -101,18 +101,79 @@ impl Opening {
             .collect()
     }
 
-    /// The files beside the one that is missing.
-    fn nearest(&self) -> String {
-        let folder = self.scenario.parent().filter(|parent| parent.is_dir());
-        let Some(files) = folder.and_then(|folder| std::fs::read_dir(folder).ok()) else {
-            return String::new();
+    /// The scenarios inside of a folder, or beside a file that is missing, the nearest one first.
+    fn hint(&self) -> String {
+        if self.scenario.is_dir() {
+            let inside = scenarios_in(&self.scenario);
+            let all = inside.join(", ");
+            return if all.is_empty() { String::new() } else { format!("; it has {all}") };
+        }
+        let folder = match self.scenario.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
         };
-        let mut names: Vec<String> = files
-            .filter_map(Result::ok)
-            .map(|file| file.file_name().to_string_lossy().into_owned())
-            .filter(|name| std::path::Path::new(name).extension().is_some_and(|e| e == "toml"))
-            .collect();
-        names.sort();
-        if names.is_empty() { String::new() } else { format!("; here are {}", names.join(", ")) }
+        let name = self.scenario.file_name().unwrap_or_default().to_string_lossy();
+        beside(&name, &scenarios_in(folder))
+    }
+}
+
+/// What may have been meant by a name, among the names that are there.
+fn beside(name: &str, there: &[String]) -> String {
+    if there.is_empty() {
+        return String::new();
+    }
+    let all = there.join(", ");
+    // What is left out is seldom the ending.
+    let meant = |name: &str| scenarios::nearest(name, there.iter().map(String::as_str));
+    match meant(name).or_else(|| meant(&format!("{name}.toml"))) {
+        Some(meant) => format!("; did you mean {meant}? (here are {all})"),
+        None => format!("; here are {all}"),
+    }
+}
+
+/// The files of a folder that may be scenarios, and those one folder deeper.
+fn scenarios_in(folder: &Path) -> Vec<String> {
+    let names = |folder: &Path| -> Vec<PathBuf> {
+        let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        files.map(|file| file.path()).collect()
+    };
+    let is_toml = |path: &PathBuf| path.extension().is_some_and(|e| e == "toml");
+    let deeper = names(folder).into_iter().filter(|path| path.is_dir());
+    let all = names(folder).into_iter().chain(deeper.flat_map(|path| names(&path)));
+    let mut names: Vec<String> = all
+        .filter(is_toml)
+        .filter_map(|path| Some(path.strip_prefix(folder).ok()?.display().to_string()))
+        .filter(|name| name != "Cargo.toml")
+        .collect();
+    names.sort();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hint(scenario: &str) -> String {
+        let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios").join(scenario);
+        Opening { scenario, overrides: Vec::new() }.hint()
+    }
+
+    #[test]
+    fn a_folder_names_the_scenarios_inside() {
+        let safety = hint("safety");
+        assert!(safety.starts_with("; it has ") && safety.contains(", smoke.toml, "), "{safety}");
+        assert!(hint(".").contains(", safety/smoke.toml, "), "{}", hint("."));
+        assert_eq!(hint("src"), "");
+    }
+
+    #[test]
+    fn a_misspelt_name_gets_the_nearest_one_first() {
+        for near in ["safety/smok.toml", "safety/smoke", "safety/Smoke.toml"] {
+            let hint = hint(near);
+            assert!(hint.starts_with("; did you mean smoke.toml? (here are "), "{near}: {hint}");
+        }
+        let far = hint("safety/something-quite-different.toml");
+        assert!(far.starts_with("; here are ") && far.contains("smoke.toml"), "{far}");
+        assert_eq!(hint("no/such/folder.toml"), "");
     }
 }

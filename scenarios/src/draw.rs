@@ -8,7 +8,9 @@ use crate::mistake::{Mistakes, Problem};
 use crate::tree::{Is, Node};
 
 /// The key that makes a table a draw.
-const WORD: &str = "draw";
+pub const WORD: &str = "draw";
+/// What must stand there.
+pub const EXPECTED: &str = "a list of the values to draw from";
 
 /// Which value of each draw is taken.
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +78,7 @@ fn values_of(node: &Node, mistakes: &mut Mistakes) -> Option<Vec<Node>> {
         _ => {
             let problem = Problem::Value {
                 key: entry.node.key.clone(),
-                expected: "a list of the values to draw from".into(),
+                expected: EXPECTED.into(),
                 found: entry.node.described(),
                 nearest: None,
             };

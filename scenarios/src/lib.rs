@@ -21,7 +21,7 @@ use draw::Choice;
 pub use effective::effective_toml;
 pub use figures::CLIENT_HOSTS;
 pub use library::{About, Listing, library};
-pub use mistake::{BadOverride, Mistake, Mistakes, Origin, Problem};
+pub use mistake::{BadOverride, Mistake, Mistakes, Origin, Problem, nearest};
 pub use overrides::{Override, sweep};
 pub use reference::reference;
 pub use scenario::Scenario;
@@ -88,6 +88,7 @@ pub fn parse_with_seed(
         let scenario = scenario.expect("what could not be validated was noted as a mistake");
         return Ok(Drawn { scenario, lots: lots.told });
     }
+    mistakes.forget_what_follows_from_draws();
     mistakes.sort();
     Err(mistakes)
 }

@@ -1,5 +1,6 @@
 //! The mistakes of a scenario file: all of them at once, each with its place and its remedy.
 
+use crate::draw;
 use crate::overrides::Override;
 use std::fmt;
 use std::ops::Range;
@@ -124,6 +125,24 @@ impl Mistakes {
         self.list.sort_by(|a, b| a.origin.cmp(&b.origin));
     }
 
+    /// A draw without values stands for nothing: that it is not what its key takes is no second mistake.
+    pub(crate) fn forget_what_follows_from_draws(&mut self) {
+        let empty = |mistake: &Mistake| match &mistake.problem {
+            Problem::Value { key, expected, .. } if expected == draw::EXPECTED => {
+                Some(key.strip_suffix(draw::WORD)?.trim_end_matches('.').to_owned())
+            }
+            _ => None,
+        };
+        let empty: Vec<String> = self.list.iter().filter_map(empty).collect();
+        let in_section = |section: &str| empty.iter().any(|key| section == format!("[{key}]"));
+        self.list.retain(|mistake| match &mistake.problem {
+            Problem::Value { key, .. } | Problem::Conflict { key, .. } => !empty.contains(key),
+            Problem::UnknownKey { key, section, .. } => key != draw::WORD || !in_section(section),
+            Problem::Missing { section, .. } => !in_section(section),
+            Problem::Syntax(_) => true,
+        });
+    }
+
     fn line_and_column(&self, byte: usize) -> (usize, usize) {
         let before = self.text.get(..byte).unwrap_or(&self.text);
         let line_begins = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -184,7 +203,7 @@ impl Override {
 
 /// The nearest of some words, if it is near enough to be meant: at most a third of its letters
 /// (and two letters at least) differ.
-pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     known
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))

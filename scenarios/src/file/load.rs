@@ -3,6 +3,7 @@
 use crate::mistake::Mistakes;
 use crate::scenario::{self, Arrivals, Size};
 use crate::section::{Field, by_default, section};
+use crate::value::TextForm;
 use crate::value::number::{Share, Whole};
 use crate::value::time::Rate;
 use protocol::limits;
@@ -108,7 +109,7 @@ impl Load {
             None => None,
         };
         let vanishing = match self.vanishing.get() {
-            Some(Some(section)) => section.validated(users, mistakes).map(Some),
+            Some(Some(section)) => section.validated(users, phases.as_deref(), mistakes).map(Some),
             Some(None) => Some(None),
             None => None,
         };
@@ -246,8 +247,17 @@ impl Vanishing {
     fn validated(
         &self,
         users: Option<&scenario::Users>,
+        phases: Option<&[scenario::LoadPhase]>,
         mistakes: &mut Mistakes,
     ) -> Option<scenario::Vanishing> {
+        let after = self.after.get()?;
+        let load = phases.map(|phases| phases.iter().map(|phase| phase.lasts).sum::<Duration>());
+        if let Some(load) = load.filter(|load| after >= *load) {
+            let [after, load] = [after, load].map(|time| time.text());
+            let what = format!("{after} is not within the load, which ends at {load}");
+            self.after.conflict(mistakes, what);
+            return None;
+        }
         let gone = self.users.get()?.0;
         let online = users.map_or(u32::MAX, |users| users.count - users.offline);
         if gone.saturating_add(2) > online {
@@ -259,7 +269,7 @@ impl Vanishing {
             self.users.conflict(mistakes, "a trunk lives and dies with all its sessions".into());
             return None;
         }
-        Some(scenario::Vanishing { users: gone, after: self.after.get()? })
+        Some(scenario::Vanishing { users: gone, after })
     }
 }
 

@@ -62,6 +62,17 @@ fn mistakes_of_all_values_are_told_whatever_the_seed() {
         --set cluster.gateways={ draw = [1, 0, "x"] }: cluster.gateways.draw.3: expected a whole number from 1 to 64, found "x"
         --set load.mix={ draw = [{ send = 1.0 }, { sent = 1.0 }] }: unknown key "sent" in [load.mix.draw.2]; did you mean "send"?
         --set load.mix={ draw = [{ send = 1.0 }, { sent = 1.0 }] }: load.mix: the shares must sum up to 1, not 0
-        --set users.codec={ draw = [] }: users.codec.draw: expected a list of the values to draw from, found an empty list
-        --set users.codec={ draw = [] }: users.codec: expected "json" or "binary", found a table"#]].assert_eq(&told);
+        --set users.codec={ draw = [] }: users.codec.draw: expected a list of the values to draw from, found an empty list"#]].assert_eq(&told);
+}
+
+#[test]
+fn a_draw_without_values_is_one_mistake() {
+    for key in ["cluster.gateways", "users.codec", "load.mix", "load.phases", "load"] {
+        for values in ["[]", "3"] {
+            let told = drawn(&[&format!("{key}={{ draw = {values} }}")], 1).expect_err("a mistake");
+            assert_eq!(told.lines().count(), 1, "{told}");
+            let expected = format!("{key}.draw: expected a list of the values to draw from");
+            assert!(told.contains(&expected), "{told}");
+        }
+    }
 }

@@ -101,6 +101,31 @@ fn design_choices_are_checked_by_name_and_option() {
 }
 
 #[test]
+fn vanishing_users_must_be_there_and_have_a_load_to_vanish_from() {
+    check_tail(
+        "vanishing = { users = 9, after = \"1s\" }\n",
+        &expect![[r#"
+            smoke.toml:10:23: load.vanishing.users: 9 of 10 users who are online: at least two must stay
+              10 | vanishing = { users = 9, after = "1s" }
+                 |                       ^"#]],
+    );
+    check_tail(
+        "vanishing = { users = 1, after = \"10s\" }\n",
+        &expect![[r#"
+            smoke.toml:10:34: load.vanishing.after: 10s is not within the load, which ends at 10s
+              10 | vanishing = { users = 1, after = "10s" }
+                 |                                  ^^^^^"#]],
+    );
+    check_tail(
+        "vanishing = { users = 1, after = \"1s\" }\n[users.connect]\nby = \"trunk\"\n",
+        &expect![[r#"
+            smoke.toml:10:23: load.vanishing.users: a trunk lives and dies with all its sessions
+              10 | vanishing = { users = 1, after = "1s" }
+                 |                       ^"#]],
+    );
+}
+
+#[test]
 fn values_must_fit_together() {
     check_tail(
         "mix = { send = 0.5, reply = 0.4 }\nslow_readers = { users = 11, stall = \"0s\", read = \"1s\" }\n\
@@ -121,20 +146,6 @@ fn values_must_fit_together() {
             smoke.toml:15:15: cluster.replication: expected 1 (this version takes nothing else), found 3
               15 | replication = 3
                  |               ^"#]],
-    );
-    check_tail(
-        "vanishing = { users = 9, after = \"1s\" }\n",
-        &expect![[r#"
-            smoke.toml:10:23: load.vanishing.users: 9 of 10 users who are online: at least two must stay
-              10 | vanishing = { users = 9, after = "1s" }
-                 |                       ^"#]],
-    );
-    check_tail(
-        "vanishing = { users = 1, after = \"1s\" }\n[users.connect]\nby = \"trunk\"\n",
-        &expect![[r#"
-            smoke.toml:10:23: load.vanishing.users: a trunk lives and dies with all its sessions
-              10 | vanishing = { users = 1, after = "1s" }
-                 |                       ^"#]],
     );
     check(
         &SMALL.replace("direct = 3", "direct = 46"),

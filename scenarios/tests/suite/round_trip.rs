@@ -224,7 +224,10 @@ prop_compose! {
         expect in expectation(),
     ) -> Scenario {
         // Nobody vanishes from a trunk.
-        let vanishing = load.vanishing.filter(|_| users.transport == Transport::Socket);
+        let lasts = load.lasts();
+        let vanishing = load
+            .vanishing
+            .filter(|gone| users.transport == Transport::Socket && gone.after < lasts);
         let load = Load { vanishing, ..load };
         Scenario {
             name, question, lesson, try_out, cluster, design, users, load, network, faults,

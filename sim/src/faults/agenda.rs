@@ -93,7 +93,8 @@ impl Agenda {
         if drawn && hosts.is_empty() && pairs.is_empty() {
             return;
         }
-        let mut active = Active { number, kind: fault.kind, hosts, pairs, effect: 0 };
+        let down = if hosts.is_empty() { meant(&fault.kind, directory) } else { Vec::new() };
+        let mut active = Active { number, kind: fault.kind, hosts, pairs, effect: 0, down };
         record(What::FaultBegan {
             fault: number,
             kind: active.kind.word().into(),
@@ -128,6 +129,16 @@ impl Agenda {
             let Active { number: fault, effect, .. } = running.fault;
             record(What::FaultEnded { fault, effect });
         }
+    }
+}
+
+/// The hosts that a fault of hosts is meant for, whether they run or not.
+fn meant(kind: &FaultKind, directory: &Directory<'_>) -> Vec<Arc<str>> {
+    match kind {
+        FaultKind::Kill { target }
+        | FaultKind::PowerLoss { target }
+        | FaultKind::Pause { target } => directory.all_of(target),
+        _ => Vec::new(),
     }
 }
 

@@ -50,11 +50,19 @@ pub struct Active {
     pub pairs: Vec<Pair>,
     /// What it did so far.
     pub effect: u64,
+    /// Hosts that it was meant for, if all of them were down already: nothing is done to them.
+    pub down: Vec<Arc<str>>,
 }
 
 impl Active {
     /// The targets, for people.
     pub fn description(&self) -> String {
+        if self.pairs.is_empty() && self.hosts.is_empty() {
+            return match self.down.as_slice() {
+                [] => "nobody".to_owned(),
+                down => format!("{} (down already)", down.join(", ")),
+            };
+        }
         if self.pairs.is_empty() {
             return self.hosts.join(", ");
         }

@@ -1,6 +1,7 @@
 //! Which hosts a fault's targets are, at the moment when it begins.
 
 use super::links::Pair;
+use protocol::ConversationId;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use scenarios::scenario::{ClusterShape, Role, Sides, Target};
@@ -25,12 +26,7 @@ impl Directory<'_> {
             Target::Node(name) => {
                 self.hosts.iter().filter(|host| ***host == **name).cloned().collect()
             }
-            Target::Owner(conversation) => {
-                let partition =
-                    protocol::partition::partition_of(*conversation, self.shape.partitions);
-                let home = protocol::partition::home_of(partition, self.shape.stores);
-                vec![format!("store-{home}").into()]
-            }
+            Target::Owner(conversation) => vec![self.owner(*conversation)],
             Target::GatewayOf(user) => (self.gateway_of)(*user).into_iter().collect(),
             Target::ClientOf(user) => vec![(self.client_of)(*user)],
             Target::Every(role) => self.of_role(*role),
@@ -43,6 +39,23 @@ impl Directory<'_> {
                 vec![hosts[chosen].clone()]
             }
         }
+    }
+
+    /// All hosts that a target may mean: without drawing lots.
+    pub fn all_of(&self, target: &Target) -> Vec<Arc<str>> {
+        match target {
+            Target::Any(role) | Target::Every(role) => self.of_role(*role),
+            Target::Node(name) => vec![name.as_str().into()],
+            Target::Owner(conversation) => vec![self.owner(*conversation)],
+            Target::GatewayOf(user) => (self.gateway_of)(*user).into_iter().collect(),
+            Target::ClientOf(user) => vec![(self.client_of)(*user)],
+        }
+    }
+
+    fn owner(&self, conversation: ConversationId) -> Arc<str> {
+        let partition = protocol::partition::partition_of(conversation, self.shape.partitions);
+        let home = protocol::partition::home_of(partition, self.shape.stores);
+        format!("store-{home}").into()
     }
 
     /// The directed pairs from one side to the other.
