@@ -32,7 +32,7 @@ pub(super) fn notes(run: &Run) -> Markup {
     html! {
         @if !run.notes.is_empty() {
             section {
-                h2 { "Not part of this run" }
+                h2 { "Notes" }
                 ul { @for note in run.notes { li { (note) } } }
             }
         }

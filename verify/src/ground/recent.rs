@@ -89,8 +89,16 @@ impl Ground {
         }
         numbers.sort_unstable();
         numbers.dedup();
-        let newest = numbers.len().saturating_sub(MOST_LINES);
-        let history = numbers[newest..]
+        // What the message's own device was told is what an accusation rests on: it stays, and of the
+        // others the newest.
+        let mut spare = numbers.len().saturating_sub(MOST_LINES);
+        numbers.retain(|&number| {
+            let kept = self.recent.get(number);
+            let leaves = spare > 0 && !kept.is_some_and(|kept| is_answer(&kept.event, about));
+            spare -= usize::from(leaves);
+            !leaves
+        });
+        let history = numbers
             .iter()
             .filter_map(|&number| self.recent.get(number))
             .map(|kept| serde_json::to_string(&kept.event).expect("events have string keys only"))
@@ -111,12 +119,14 @@ impl Ground {
         let (mut number, mut found) = (newest, 0);
         for _ in 0..MOST_STEPS {
             let Some(kept) = self.recent.get(number) else { return };
-            if self.belongs(&kept.event, about) {
+            let is_answer = is_answer(&kept.event, about);
+            if (found < MOST_LINES || is_answer) && self.belongs(&kept.event, about) {
                 numbers.push(number);
-                found += 1;
-                if found == MOST_LINES {
-                    return;
-                }
+                found += usize::from(!is_answer);
+            }
+            // Without a message there is no answer to look for.
+            if found == MOST_LINES && about.message.is_none() {
+                return;
             }
             number = before(kept);
         }
@@ -153,6 +163,12 @@ impl Ground {
             || named
             || (about.sequence.is_none() && about.message.is_none())
     }
+}
+
+/// Whether an event is the acceptance of the message that a violation is about.
+fn is_answer(event: &Event, about: About) -> bool {
+    matches!(event.is, What::Accepted { device, message, .. }
+        if about.message == Some((device.user.0, message.0)))
 }
 
 /// What an event mentions.

@@ -184,6 +184,18 @@ mod tests {
     }
 
     #[test]
+    fn the_evidence_of_a_loss_has_the_acceptance_however_many_were_shown_it() {
+        let everybody: Vec<u64> = (1..=20).collect();
+        let talk = Builder::new(20, 1).group(1, &everybody).connect_all().say(1, 1).say(2, 1);
+        let lost = lacking(talk.finish(), |sequence| sequence == 21);
+        let [evidence] = &violated(NAME, &lost).evidence[..] else { panic!("one was lost") };
+        let answers: Vec<_> =
+            evidence.history.iter().filter(|line| line.contains("\"accepted\"")).collect();
+        assert!(matches!(&answers[..], [one] if one.contains("\"sequence\":21")), "{evidence:?}");
+        assert_eq!(evidence.history.len(), 12, "{evidence:?}");
+    }
+
+    #[test]
     fn a_conversation_that_the_store_lost_as_a_whole_is_noticed() {
         let lost = talk().finish().tampered(|events| {
             events.retain(|e| !matches!(e.is, What::Stored { .. }));
