@@ -21,8 +21,9 @@ pub(crate) struct LogEntry {
     pub stored: u32,
     /// The user who caused it, by the first sighting or answer; 0: not known.
     pub author: u32,
-    /// When its author was told first.
-    pub acked_at: u64,
+    /// When its author was told first. As long as nobody was: when it was seen first, or answered as a
+    /// change of membership.
+    pub known_at: u64,
     /// How long its author had waited for that since the invocation, in microseconds; `u32::MAX`: not
     /// known, or longer.
     pub waited_us: u32,
@@ -41,10 +42,20 @@ impl LogEntry {
         (self.seen != 0 && self.acked == 0 && !self.is_change) || (self.seen == 0 && self.is_change)
     }
 
+    /// Whether it was seen, or its author was told, or whoever asked for the change.
+    pub const fn is_known(&self) -> bool {
+        self.seen != 0 || self.acked != 0 || self.is_change
+    }
+
+    /// How it became known, for people.
+    pub const fn known_as(&self) -> &'static str {
+        if self.acked != 0 { "accepted" } else { "seen first or answered" }
+    }
+
     /// When it was invoked, if that is known.
     pub fn sent_at(&self) -> Option<u64> {
         (self.acked != 0 && self.waited_us != u32::MAX)
-            .then(|| self.acked_at.saturating_sub(u64::from(self.waited_us)))
+            .then(|| self.known_at.saturating_sub(u64::from(self.waited_us)))
     }
 }
 
@@ -65,8 +76,8 @@ pub(crate) struct Log {
     pub settle_from: usize,
     /// Whether the final read of it has begun, by whatever sign. From then on nothing is settled.
     pub is_read: bool,
-    /// The highest accepted sequence.
-    pub acked_head: u32,
+    /// The highest sequence that was accepted, answered or seen.
+    pub known_head: u32,
     /// The highest sequence that anybody had seen or was told of before the final read began, and the
     /// user who had.
     pub floor: (u32, u32),
@@ -200,8 +211,9 @@ impl Log {
     }
 
     /// Notes an entry as it was seen, on a device, in a read or in the store; false: it is settled.
-    pub fn see(&mut self, at: u32, print: u32, entry: &Seen, is_stored: bool) -> bool {
+    pub fn see(&mut self, at: u32, print: u32, entry: &Seen, is_stored: bool, now: u64) -> bool {
         self.is_read |= is_stored;
+        self.known_head = self.known_head.max(at);
         let is_change = matches!(entry.said, Said::Join { .. } | Said::Leave { .. });
         let Some(logged) = self.open_mut(at) else {
             if is_stored {
@@ -209,6 +221,9 @@ impl Log {
             }
             return false;
         };
+        if !logged.is_known() {
+            logged.known_at = now;
+        }
         if logged.seen == 0 {
             logged.seen = print;
         }
@@ -232,6 +247,17 @@ impl Log {
         }
     }
 
+    /// A join or a departure is answered.
+    pub fn answer_change(&mut self, at: u32, now: u64) {
+        self.known_head = self.known_head.max(at);
+        if let Some(entry) = self.open_mut(at) {
+            if !entry.is_known() {
+                entry.known_at = now;
+            }
+            entry.is_change = true;
+        }
+    }
+
     /// What is known of a sequence, to be changed; `None`: it is settled.
     pub fn open_mut(&mut self, sequence: u32) -> Option<&mut LogEntry> {
         if self.is_settled(sequence) { None } else { Some(self.get_mut(sequence)) }
@@ -240,6 +266,12 @@ impl Log {
     /// Sequences far ahead of the rest.
     pub fn far(&self) -> impl Iterator<Item = u32> {
         self.far.keys().copied()
+    }
+
+    /// How many sequences behind one, up to another one, are stored and lie aside of the dense part.
+    pub fn stored_aside(&self, behind: u32, to: u32) -> u64 {
+        let aside = self.far.range(behind.saturating_add(1)..=to.max(behind.saturating_add(1)));
+        aside.filter(|(_, entry)| entry.stored != 0).count() as u64
     }
 
     fn get_mut(&mut self, sequence: u32) -> &mut LogEntry {

@@ -160,12 +160,12 @@ impl Ground {
         let user = lane as u64 / u64::from(self.header.devices_per_user) + 1;
         let sequence = if record.acked > 0 { record.acked } else { record.seen };
         let entry = self.logs[conversation].get(record.acked);
-        let acked_at = (record.acked > 0 && entry.acked == record.print).then_some(entry.acked_at);
+        let known_at = (record.acked > 0 && entry.acked == record.print).then_some(entry.known_at);
         About {
             conversation: Some(conversation),
             sequence: (sequence > 0).then_some(sequence),
             message: Some((user, record.id)),
-            life: acked_at.map(|at| (entry.sent_at().unwrap_or(at), at)),
+            life: known_at.map(|at| (entry.sent_at().unwrap_or(at), at)),
             ..About::default()
         }
     }
@@ -216,9 +216,7 @@ impl Ground {
                 && !state.departs(sequence, excused_to)
                 && !self.is_removed(conversation, sequence)
         };
-        let removed_to = self.header.retention.map_or(0, |kept| {
-            u64::from(log.head).saturating_sub(kept).min(log.first.saturating_sub(1).into()) as u32
-        });
+        let removed_to = self.removed_to(conversation);
         let known_from = log.known_from(log.head).unwrap_or(0).saturating_sub(1);
         let behind = log.head.saturating_add(1);
         let turns = [low, removed_to.saturating_add(1), known_from, behind].into_iter();
@@ -226,12 +224,17 @@ impl Ground {
         turns.filter(|at| is_it(*at)).min()
     }
 
+    /// Up to where retention may have removed a conversation, by the header and the final read; 0: nothing.
+    pub fn removed_to(&self, conversation: usize) -> u32 {
+        let log = &self.logs[conversation];
+        self.header.retention.map_or(0, |kept| {
+            u64::from(log.head).saturating_sub(kept).min(log.first.saturating_sub(1).into()) as u32
+        })
+    }
+
     /// Whether retention may have removed a sequence, by the header and the final read.
     pub fn is_removed(&self, conversation: usize, sequence: u32) -> bool {
-        let log = &self.logs[conversation];
-        let kept = self.header.retention;
-        sequence < log.first
-            && kept.is_some_and(|kept| u64::from(sequence).saturating_add(kept) <= log.head.into())
+        (1..=self.removed_to(conversation)).contains(&sequence)
     }
 
     /// When the final read of a conversation began. A history of format 1 says only when the first of
@@ -285,26 +288,32 @@ impl Ground {
         device < self.header.slow_users as usize * self.header.devices_per_user as usize
     }
 
-    /// The accepted entries that are owed to a device and that it has not shown.
+    /// Whether an entry is to be shown to those to whom it is owed: its author was told, or anybody knows of
+    /// it. (Histories of format 1 are judged by what was told alone.)
+    pub const fn is_due_to_all(&self, entry: &LogEntry) -> bool {
+        entry.acked != 0 || (entry.is_known() && self.header.format >= 2)
+    }
+
+    /// The known entries that are owed to a device and that it has not shown.
     pub fn for_each_unshown(&self, number: u32, pair: &Pair, mut each: impl FnMut(u32, &LogEntry)) {
         let who = number / self.header.devices_per_user;
         let log = &self.logs[self.pairs.whos[who as usize].conversation as usize];
         let base = pair.stream.base;
         let mut consider = |sequence| {
             let entry = log.get(sequence);
-            if entry.acked != 0 && self.is_owed(who, sequence) {
+            if self.is_due_to_all(&entry) && self.is_owed(who, sequence) {
                 each(sequence, &entry);
             }
         };
         pair.shown.for_each_hole(
             base.max(log.settled_to()) + 1,
-            log.acked_head.min(log.reach()),
+            log.known_head.min(log.reach()),
             &mut consider,
         );
         log.far().filter(|&s| s > base && !pair.shown.contains(s)).for_each(&mut consider);
     }
 
-    /// Every accepted entry that a device must see and has not shown, although it was connected for
+    /// Every known entry that a device must see and has not shown, although it was connected for
     /// longer than the deadline since: `each(pair, sequence, waited)`. Returns how many others there
     /// are: for these the time was too short.
     pub fn for_each_overdue(&self, mut each: impl FnMut(u32, u32, u64)) -> u64 {
@@ -318,11 +327,11 @@ impl Ground {
             let joined =
                 self.pairs.whos[(number / self.header.devices_per_user) as usize].changed_at;
             self.for_each_unshown(number, pair, |sequence, entry| {
-                let since = entry.acked_at.max(joined);
+                let since = entry.known_at.max(joined);
                 match self.waited(device, since).filter(|waited| *waited > allowed) {
                     Some(waited) => each(number, sequence, waited),
                     // Who stays away by the scenario's will has no time for anything.
-                    None => undue += u64::from(self.is_expected(device)),
+                    None => undue += u64::from(entry.acked != 0 && self.is_expected(device)),
                 }
             });
         }

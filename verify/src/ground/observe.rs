@@ -126,9 +126,7 @@ impl Ground {
             }
             What::MemberChanged { conversation, user, add, sequence } => {
                 let at = short(*sequence);
-                if let Some(entry) = self.logs[step.conversation].open_mut(at) {
-                    entry.is_change = true;
-                }
+                self.logs[step.conversation].answer_change(at, now);
                 self.member_changed(*conversation, *user, *add, at, Learned::Answer);
                 self.member_settled(*conversation, *user, *add, -1);
             }
@@ -313,11 +311,11 @@ impl Ground {
         if before.conversation as usize == step.conversation && [0, at].contains(&before.acked) {
             self.ledger.get_mut(place).acked = at;
             let log = &mut self.logs[step.conversation];
-            log.acked_head = log.acked_head.max(at);
+            log.known_head = log.known_head.max(at);
             if let Some(entry) = log.open_mut(at).filter(|entry| entry.acked == 0) {
                 let waited = step.answered.map_or(u64::MAX, |open| self.now - open.since);
                 entry.waited_us = u32::try_from(waited).unwrap_or(u32::MAX);
-                (entry.acked, entry.acked_at) = (before.print, self.now);
+                (entry.acked, entry.known_at) = (before.print, self.now);
                 entry.is_message |= before.is(fate::MESSAGE);
                 if entry.author == 0 {
                     entry.author = device.user.0 as u32;

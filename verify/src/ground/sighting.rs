@@ -24,7 +24,7 @@ impl Ground {
         step.log = self.logs[step.conversation].get(at);
         let is_stored = sighting == Sighting::Stored;
         let log = &mut self.logs[step.conversation];
-        step.is_settled = !log.see(at, step.print, entry, is_stored);
+        step.is_settled = !log.see(at, step.print, entry, is_stored, self.now);
         if let Said::Edit { target, .. } | Said::Delete { target } = entry.said {
             step.target = log.get(short(target));
             step.is_old_target = log.is_settled(short(target));

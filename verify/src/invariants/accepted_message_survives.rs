@@ -1,14 +1,14 @@
 //! **What was accepted survives.** A(m, q) before the final read of m's conversation began => m is in
 //! that read, at q and with its content; so is every join and departure that was answered before, at
-//! the sequence of the answer. And A(m, q) => D(d, m, q) for every device d that must see it, before
-//! the users were last watched.
+//! the sequence of the answer. And K(q) => a device d shows q, for every d that must see it, before the
+//! users were last watched.
 //!
 //! - A device d of user u must see q if it ever had a stream of the conversation (or showed anything of
 //!   it), q lies behind the beginning of its first stream, u is a member at q and never departs later,
-//!   and the device was connected for more than `delivered_us` since max(A, H, u's last join). Users
+//!   and the device was connected for more than `delivered_us` since max(K, H, u's last join). Users
 //!   whom the scenario makes slow are left out.
 //! - Judged: accepted messages, and answered joins and departures, of conversations that were read whole;
-//!   accepted messages on devices.
+//!   known entries on devices.
 //! - Excused: what retention removed: below the first stored sequence, and `retention` or more behind
 //!   the head. Without `retention` in the header nothing is.
 //! - Broken by: a store that lacks the first, the last or any other entry that was accepted before the
@@ -39,15 +39,16 @@ impl Check for Invariant {
                 device: Some(device),
                 conversation: Some(conversation),
                 sequence: Some(sequence),
-                life: Some((entry.sent_at().unwrap_or(entry.acked_at), entry.acked_at)),
+                life: Some((entry.sent_at().unwrap_or(entry.known_at), entry.known_at)),
                 ..About::default()
             };
             tally.late(ground, about, || {
                 format!(
-                    "sequence {sequence} of conversation {} was accepted at {:.3} s, and {} never \
+                    "sequence {sequence} of conversation {} was {} at {:.3} s, and {} never \
                      showed it in the {:.3} s for which it was connected since",
                     conversation + 1,
-                    entry.acked_at as f64 / 1e6,
+                    entry.known_as(),
+                    entry.known_at as f64 / 1e6,
                     ground.device_name(device),
                     waited as f64 / 1e6
                 )
@@ -68,7 +69,7 @@ impl Invariant {
                 }
                 let entry = log.get(record.acked);
                 let began = ground.read_began(conversation);
-                if log.whole != Some(true) || began.is_none_or(|began| entry.acked_at >= began) {
+                if log.whole != Some(true) || began.is_none_or(|began| entry.known_at >= began) {
                     continue;
                 }
                 tally.judged += 1;
@@ -81,7 +82,7 @@ impl Invariant {
                         "message {} was accepted at {:.3} s as sequence {} of conversation {}, and \
                          the store has {found} there",
                         ground.name_of(lane, record.id),
-                        entry.acked_at as f64 / 1e6,
+                        entry.known_at as f64 / 1e6,
                         record.acked,
                         conversation + 1
                     )

@@ -93,7 +93,7 @@ impl Check for Invariant {
         tally.excuse("beyond what can be kept", self.unkept);
         for (who, state) in (0..).zip(&ground.pairs.whos) {
             let log = &ground.logs[state.conversation as usize];
-            let head = log.acked_head.min(log.reach());
+            let head = log.known_head.min(log.reach());
             // A change of membership that was kept aside turned out to be a message.
             let settled_to = log.settled_to();
             let aside = log.far().filter(|&at| at <= settled_to && log.get(at).is_change);
@@ -104,7 +104,7 @@ impl Check for Invariant {
                 let is_due = entry.acked != 0
                     && entry.is_message
                     && entry.author != state.user + 1
-                    && ground.passed(entry.acked_at).is_some_and(|passed| passed > allowed)
+                    && ground.passed(entry.known_at).is_some_and(|passed| passed > allowed)
                     && ground.is_owed(who, sequence);
                 if !is_due {
                     continue;
@@ -122,10 +122,10 @@ impl Check for Invariant {
                 let about = About {
                     conversation: Some(state.conversation as usize),
                     sequence: Some(sequence),
-                    life: Some((entry.sent_at().unwrap_or(entry.acked_at), entry.acked_at)),
+                    life: Some((entry.sent_at().unwrap_or(entry.known_at), entry.known_at)),
                     ..About::default()
                 };
-                tally.late(ground, about, || sentence(state, sequence, entry.acked_at));
+                tally.late(ground, about, || sentence(state, sequence, entry.known_at));
             }
         }
     }
@@ -139,7 +139,7 @@ impl Invariant {
         let is_late = entry.acked != 0
             && entry.is_message
             && entry.author != state.user + 1
-            && ground.passed(entry.acked_at).is_some_and(|passed| passed > allowed(ground));
+            && ground.passed(entry.known_at).is_some_and(|passed| passed > allowed(ground));
         if !is_late {
             return;
         }
@@ -156,7 +156,7 @@ impl Invariant {
             self.unkept += 1;
             return;
         }
-        self.late.push(Late { who, sequence, life: (entry.acked_at, ground.now), how });
+        self.late.push(Late { who, sequence, life: (entry.known_at, ground.now), how });
     }
 }
 
@@ -199,12 +199,12 @@ fn unshown(ground: &Ground, who: u32, from: u32, head: u32) -> impl Iterator<Ite
     unshown.into_iter()
 }
 
-fn sentence(who: &Who, sequence: u32, acked_at: u64) -> String {
+fn sentence(who: &Who, sequence: u32, known_at: u64) -> String {
     format!(
         "sequence {sequence} of conversation {} was accepted at {:.3} s; no device of user {} showed \
          it, and no notification was taken",
         who.conversation + 1,
-        acked_at as f64 / 1e6,
+        known_at as f64 / 1e6,
         who.user + 1
     )
 }

@@ -1,5 +1,6 @@
-//! **All is delivered after the heal.** A(m, q) => D(d, m, q) for every device d that must see it,
-//! before d has been connected for more than `delivered_us` since max(A, H, u's last join).
+//! **All is delivered after the heal.** K(q) => a device d shows q, for every d that must see it, before
+//! d has been connected for more than `delivered_us` since max(K, H, u's last join).
+//! What its author was never told is owed to all the same, once anybody has seen it.
 //!
 //! - Time without a session does not count, but neither does a new session or a new stream begin it
 //!   anew: a device that comes back again and again is late when its sessions together are too long.
@@ -13,7 +14,7 @@
 //! - Broken by: a device that connects again, gets no stream of one conversation, and shows others.
 //!   Not by: a device that was away, and shows it within the time after its return.
 //!
-//! Streaming: the time of acceptance per sequence, 8 bytes in the log; the sessions of each device since
+//! Streaming: the time of K per sequence, 8 bytes in the log; the sessions of each device since
 //! the heal.
 
 use super::{Check, about_entry};
@@ -40,9 +41,11 @@ impl Check for Invariant {
         }
         tally.judged += 1;
         let allowed = ground.header.deadlines.delivered_us;
-        let since = step.log.acked_at.max(user.changed_at);
+        let since = step.log.known_at.max(user.changed_at);
         // Most of the time so little has passed that sessions need not be looked at.
-        if step.log.acked == 0 || ground.passed(since).is_none_or(|passed| passed <= allowed) {
+        if !ground.is_due_to_all(&step.log)
+            || ground.passed(since).is_none_or(|passed| passed <= allowed)
+        {
             return;
         }
         let Some(waited) = ground.waited(step.device, since).filter(|waited| *waited > allowed)
@@ -71,16 +74,17 @@ impl Check for Invariant {
                 device: Some(device),
                 conversation: Some(conversation),
                 sequence: Some(sequence),
-                life: Some((entry.acked_at, entry.acked_at)),
+                life: Some((entry.known_at, entry.known_at)),
                 ..About::default()
             };
             tally.late(ground, about, || {
                 format!(
-                    "{} has not shown sequence {sequence} of conversation {}, which was accepted at \
+                    "{} has not shown sequence {sequence} of conversation {}, which was {} at \
                      {:.3} s, in {:.3} s with a session since",
                     ground.device_name(device),
                     conversation + 1,
-                    entry.acked_at as f64 / 1e6,
+                    entry.known_as(),
+                    entry.known_at as f64 / 1e6,
                     waited as f64 / 1e6
                 )
             });
@@ -120,8 +124,27 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_was_told_is_owed_once_it_is_seen_or_answered() {
+        let joined = || Builder::new(3, 1).group(1, &[1, 2]).connect_all().heal();
+        let join = || joined().say(1, 1).change_member(1, 3, true).attach(3, 1, 1);
+        violated(NAME, &join().finish());
+        clean(NAME, &join().deliver(1).finish());
+        // Nobody but the final read has seen it: it may have been stored just then.
+        let unseen = joined().say(1, 1).send(1, 1).commit(1);
+        clean(NAME, &unseen.clone().finish());
+        let seen = || unseen.clone().deliver_to(1, 1, 1);
+        violated(NAME, &seen().finish());
+        clean(NAME, &seen().wait(900_000).deliver(1).finish());
+        violated(NAME, &seen().wait(1_100_000).deliver(1).finish());
+        let mut old = seen().finish();
+        old.header.format = 1;
+        clean(NAME, &old);
+    }
+
+    #[test]
     fn what_a_former_member_gets_at_a_return_is_not_late() {
-        let left = accepted().lose(2, 1).heal().change_member(1, 2, false).connect(2, 1);
+        let left = accepted().lose(2, 1).heal().change_member(1, 2, false);
+        let left = left.deliver_to(1, 1, 1).connect(2, 1);
         let late = |run: Builder| run.wait(1_100_000).attach(2, 1, 1).show(2, 1, 1, 3).finish();
         assert_eq!(finding(NAME, &late(left)).violations, 0);
         violated(NAME, &late(accepted().heal()));

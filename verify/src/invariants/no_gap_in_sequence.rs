@@ -88,7 +88,7 @@ fn judge_stored(ground: &Ground, conversation: usize, tally: &mut Tally) {
     log.settled.stored.for_each_hole(1, settled_to, &mut look);
     (settled_to + 1..=end).for_each(&mut look);
     for (low, high) in missing.all() {
-        let life = log.get(low).acked_at;
+        let life = log.get(low).known_at;
         let about = About {
             conversation: Some(conversation),
             sequence: Some(low),
@@ -105,14 +105,15 @@ fn judge_stored(ground: &Ground, conversation: usize, tally: &mut Tally) {
             )
         });
     }
-    if log.head > log.reach() {
+    // What lies aside of the dense part is counted: no span of it is walked through.
+    let from = log.reach().max(ground.removed_to(conversation));
+    if log.head > from && log.stored_aside(from, log.head) < u64::from(log.head - from) {
         let about = About { conversation: Some(conversation), ..About::default() };
         tally.violated(ground, about, || {
             format!(
-                "the store names {} as the head of conversation {}, and has nothing beyond {}",
+                "the store names {} as the head of conversation {}, and lacks something beyond {from}",
                 log.head,
-                conversation + 1,
-                log.reach()
+                conversation + 1
             )
         });
     }

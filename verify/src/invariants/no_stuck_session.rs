@@ -11,8 +11,7 @@
 //!   the last word (a refusal for now), with time without a session left out; no longer when the device
 //!   gave it up (`unanswered` before `settle`);
 //! - the answer to a read (entries or an error), within one session;
-//! - an accepted entry that it must see and has not shown: since the acceptance and the device's last
-//!   progress. Progress is a welcome, a failed attempt, a stream's beginning or end, an entry of a
+//! - an entry that it must see and has not shown: since K and the device's last progress. Progress is a welcome, a failed attempt, a stream's beginning or end, an entry of a
 //!   stream, an answer, an error, a close: being told that something is wrong is not being stuck.
 //!
 //! For a session all time counts, for everything else the time for which the device is connected. Devices
@@ -46,8 +45,8 @@ impl Check for Invariant {
         }
         let wait = match &event.is {
             What::Shown { .. } if !step.was_shown => {
-                let since = step.log.acked_at.max(step.progress_at);
-                (step.log.acked != 0).then_some((since, "an accepted entry"))
+                let since = step.log.known_at.max(step.progress_at);
+                ground.is_due_to_all(&step.log).then_some((since, "an entry"))
             }
             What::Accepted { .. } | What::Rejected { .. } => {
                 let open = step.answered.or(step.told);
@@ -140,13 +139,13 @@ impl Check for Invariant {
             }
             let mut oldest: Option<u64> = None;
             ground.for_each_unshown(number, pair, |_, entry| {
-                oldest = Some(oldest.map_or(entry.acked_at, |at| at.min(entry.acked_at)));
+                oldest = Some(oldest.map_or(entry.known_at, |at| at.min(entry.known_at)));
             });
             if let Some(since) = oldest {
                 let who = &ground.pairs.whos[(number / ground.header.devices_per_user) as usize];
                 let since = since.max(device.progress_at);
                 let conversation = Some(who.conversation as usize);
-                let wait = Wait::of(since, "an accepted entry");
+                let wait = Wait::of(since, "an entry");
                 judge(ground, slot, Wait { conversation, ..wait }, tally);
             }
         }

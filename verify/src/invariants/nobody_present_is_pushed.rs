@@ -345,7 +345,7 @@ fn about(ground: &Ground, target: Target) -> About {
     About {
         conversation: Some(conversation),
         sequence: Some(target.1),
-        life: (entry.acked_at > 0).then_some((entry.acked_at, entry.acked_at)),
+        life: (entry.known_at > 0).then_some((entry.known_at, entry.known_at)),
         ..About::default()
     }
 }

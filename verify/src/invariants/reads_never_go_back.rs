@@ -90,7 +90,7 @@ impl Check for Invariant {
             }
             tally.judged += 1;
             if log.head < floor {
-                let life = log.get(floor).acked_at;
+                let life = log.get(floor).known_at;
                 let about = About {
                     conversation: Some(conversation),
                     sequence: Some(floor),
@@ -229,7 +229,7 @@ mod tests {
     fn what_lies_before_a_join_is_not_owed_even_if_the_log_was_never_read() {
         let joined = || Builder::new(2, 1).group(1, &[1]).connect_all().say(1, 1);
         let told = without_final_reads(
-            joined().change_member(1, 2, true).attach(2, 1, 1).read(2, 1, 1, 0),
+            joined().change_member(1, 2, true).attach(2, 1, 1).deliver(1).read(2, 1, 1, 0),
         );
         clean(NAME, &told);
         assert_eq!(judge(&told).verdict, Verdict::Unknown);

@@ -112,7 +112,7 @@ impl Check for Invariant {
                 }
             }
             What::Shown { .. } if step.log.acked != 0 && !step.was_shown => {
-                let since = step.log.acked_at;
+                let since = step.log.known_at;
                 if ground.is_attached(step.pair)
                     && step.before.attached_at < since
                     && let Some(side) = self.side(ground, since)

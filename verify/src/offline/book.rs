@@ -177,6 +177,41 @@ impl<'a> Book<'a> {
             .find(|a| (a.send.conversation, a.sequence) == (conversation, sequence))
     }
 
+    /// K: when a sequence became known before a line.
+    pub fn known(&self, conversation: ConversationId, sequence: u64, before: usize) -> Option<u64> {
+        let accepted = self.accepted_as(conversation, sequence).filter(|a| a.line < before);
+        if accepted.is_some() || self.header.format < 2 {
+            return accepted.map(|a| a.at);
+        }
+        let knows = |is: &What| match is {
+            What::MemberChanged { conversation: c, sequence: s, .. } => {
+                (*c, s.0) == (conversation, sequence)
+            }
+            What::Shown { entry, .. }
+            | What::Received { entry, .. }
+            | What::Read { entry, .. }
+            | What::Stored { entry } => {
+                (entry.conversation, entry.sequence.0) == (conversation, sequence)
+            }
+            _ => false,
+        };
+        self.lines[..before].iter().find(|line| knows(line.is)).map(|line| line.at)
+    }
+
+    /// Every sequence that was accepted, answered or seen.
+    pub fn places(&self) -> Vec<(ConversationId, u64)> {
+        let told = self.acceptances.iter().map(|a| (a.send.conversation, a.sequence));
+        let seen = self.sightings.iter().map(|s| (s.entry.conversation, s.entry.sequence.0));
+        let answered = self.lines.iter().filter_map(|line| match line.is {
+            What::MemberChanged { conversation, sequence, .. } => Some((*conversation, sequence.0)),
+            _ => None,
+        });
+        let mut places: Vec<_> = told.chain(seen).chain(answered).collect();
+        places.sort_unstable();
+        places.dedup();
+        places
+    }
+
     /// Whether any line is so.
     pub fn any(&self, wanted: impl Fn(&What) -> bool) -> bool {
         self.first(wanted).is_some()

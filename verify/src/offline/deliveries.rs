@@ -20,15 +20,15 @@ impl Book<'_> {
         connected.is_some_and(|time| time > self.header.deadlines.delivered_us)
     }
 
-    /// Whether a device that must see an accepted sequence, and had the time, never showed it.
+    /// Whether a device that must see a known sequence, and had the time, never showed it.
     fn is_never_shown(&self, device: Device) -> bool {
         let end = self.lines.len();
-        self.acceptances.iter().any(|a| {
-            let conversation = a.send.conversation;
+        self.places().into_iter().any(|(conversation, sequence)| {
+            let Some(known) = self.known(conversation, sequence, end) else { return false };
             let joined_at = self.joined_at(device.user.0, conversation, end);
-            !self.was_shown(device, conversation, a.sequence, end)
-                && self.is_overdue(device, a.at.max(joined_at), end)
-                && self.must_see(device, conversation, a.sequence)
+            !self.was_shown(device, conversation, sequence, end)
+                && self.is_overdue(device, known.max(joined_at), end)
+                && self.must_see(device, conversation, sequence)
         })
     }
 }
@@ -79,13 +79,13 @@ pub(super) fn is_something_late(book: &Book<'_>) -> bool {
     let late = book.sightings.iter().filter(|s| s.line > healed).any(|s| {
         let How::Shown(device) = s.how else { return false };
         let (conversation, sequence) = (s.entry.conversation, s.entry.sequence.0);
-        let accepted = book.accepted_as(conversation, sequence).filter(|a| a.line < s.line);
+        let known = book.known(conversation, sequence, s.line);
         !book.is_slow(device.user.0)
             && !book.was_shown(device, conversation, sequence, s.line)
             && !book.had_departed(device.user.0, conversation, sequence, s.line)
-            && accepted.is_some_and(|a| {
+            && known.is_some_and(|known| {
                 let joined_at = book.joined_at(device.user.0, conversation, s.line);
-                book.is_overdue(device, a.at.max(joined_at), s.line)
+                book.is_overdue(device, known.max(joined_at), s.line)
             })
     });
     let never = book.devices().into_iter().any(|device| book.is_never_shown(device));

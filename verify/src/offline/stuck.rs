@@ -4,6 +4,7 @@ use super::book::{Book, How};
 use super::fields::device_of;
 use super::reading::Reply;
 use crate::history::event::{Device, Phase, What};
+use protocol::ConversationId;
 
 /// A wait: since when, and the line at which it ended, or the last one.
 struct Wait {
@@ -148,34 +149,39 @@ fn for_answers(book: &Book<'_>, device: Device) -> Vec<Wait> {
     waits
 }
 
-/// Waits for accepted entries.
+/// Waits for entries.
 fn for_entries(book: &Book<'_>, device: Device) -> Vec<Wait> {
     let end = book.lines.len();
     let mut waits = Vec::new();
-    for a in &book.acceptances {
-        let (conversation, sequence) = (a.send.conversation, a.sequence);
+    for (conversation, sequence) in book.places() {
         let shown = book
             .sightings
             .iter()
             .find(|s| s.how == How::Shown(device) && s.is_at(conversation, sequence));
         let to = match shown {
-            Some(shown) if shown.line > a.line => shown.line,
-            None if is_owed_now(book, device, a) => end,
-            _ => continue,
+            Some(shown) => shown.line,
+            None if is_owed_now(book, device, conversation, sequence) => end,
+            None => continue,
         };
-        let since = a.at.max(progress_at(book, device, to));
+        let Some(known) = book.known(conversation, sequence, to) else { continue };
+        let since = known.max(progress_at(book, device, to));
         waits.push(Wait { since, to, for_session: false });
     }
     waits
 }
 
 /// Whether a device still waits for an entry at the end, in whichever session.
-fn is_owed_now(book: &Book<'_>, device: Device, a: &super::book::Answer) -> bool {
+fn is_owed_now(
+    book: &Book<'_>,
+    device: Device,
+    conversation: ConversationId,
+    sequence: u64,
+) -> bool {
     let end = book.lines.len();
-    let stream = book.stream(device, a.send.conversation, end);
+    let stream = book.stream(device, conversation, end);
     stream.detached.is_none()
         && book.session(device, end).is_some()
-        && book.must_see(device, a.send.conversation, a.sequence)
+        && book.must_see(device, conversation, sequence)
 }
 
 /// When a device got on for the last time before a line.

@@ -30,6 +30,33 @@ pub const KINDS: &[Kind] = &[
         "accepted_message_survives",
         stops_showing,
     ),
+    caught("a join is shown to nobody", "delivered_after_heal", |case| {
+        let truth = case.truth;
+        let mut all = Vec::new();
+        for at in truth.all(|is| matches!(is, What::MemberChanged { add: true, .. })) {
+            let What::MemberChanged { conversation, sequence, .. } = *truth.is(at) else {
+                continue;
+            };
+            let place = (conversation, sequence);
+            let shows = |device: &Device| {
+                truth.shown(*device, conversation).iter().any(|(_, q)| *q == sequence)
+                    && !truth.is_slow(device.user)
+                    && truth.stays(device.user, place)
+                    && truth.has_time(*device, conversation, at)
+            };
+            if truth.devices.iter().any(shows) {
+                all.push(place);
+            }
+        }
+        let place = case.one_of(&all)?;
+        case.retain(|_, is| match is {
+            What::Shown { entry, .. } | What::Received { entry, .. } | What::Read { entry, .. } => {
+                (entry.conversation, entry.sequence) != place
+            }
+            _ => true,
+        });
+        Some(())
+    }),
     caught("a device shows nothing at all any more", "delivered_after_heal", |case| {
         let (at, device, _) = last_owed(case)?;
         case.retain(|n, is| n < at || !matches!(is, What::Shown { device: d, .. } if *d == device));
