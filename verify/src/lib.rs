@@ -10,6 +10,7 @@ pub mod invariants;
 mod judge;
 pub mod limits;
 pub mod offline;
+mod refusals;
 mod suspicions;
 mod tally;
 pub mod verdict;

@@ -6,7 +6,7 @@
 //! it was fresh.
 
 use crate::ground::Ground;
-use crate::ground::pairs::Standing;
+use crate::ground::members::Standing;
 use crate::ground::recent::About;
 use crate::tally::Tally;
 use crate::verdict::Evidence;
@@ -80,6 +80,16 @@ impl Suspicions {
         if self.forgotten > 0 {
             let forgotten = self.forgotten;
             tally.doubts.push(format!("{forgotten} suspicions were more than can be kept"));
+        }
+    }
+
+    /// Drops what lies in a log of which nobody knows what retention removed.
+    pub fn retain_known(&mut self, ground: &Ground) {
+        if ground.header.retention.is_some() {
+            self.kept.retain(|suspicion| {
+                let who = &ground.pairs.whos[suspicion.who as usize];
+                ground.logs[who.conversation as usize].known_from(0).is_some()
+            });
         }
     }
 

@@ -33,6 +33,8 @@ pub(crate) struct LogEntry {
     pub is_message: bool,
     /// Whether it is a join or a departure, as far as it was seen or told.
     pub is_change: bool,
+    /// How many deletions of it were sent, up to 2.
+    pub deletions: u8,
 }
 
 impl LogEntry {
@@ -72,6 +74,8 @@ pub(crate) struct Log {
     pub settled: Settled,
     /// How much further the dense parts of all logs may leap.
     leaps: Arc<AtomicU32>,
+    /// Deletions that were sent of what is beyond the dense part.
+    deleted_ahead: BTreeMap<u32, u8>,
     /// How many entries there must be before it is worth a try to settle some.
     pub settle_from: usize,
     /// Whether the final read of it has begun, by whatever sign. From then on nothing is settled.
@@ -261,6 +265,25 @@ impl Log {
     /// What is known of a sequence, to be changed; `None`: it is settled.
     pub fn open_mut(&mut self, sequence: u32) -> Option<&mut LogEntry> {
         if self.is_settled(sequence) { None } else { Some(self.get_mut(sequence)) }
+    }
+
+    /// A deletion of a sequence is sent. What is settled is not asked for any more.
+    pub fn delete(&mut self, sequence: u32) {
+        let is_ahead = sequence > self.reach() && !self.far.contains_key(&sequence);
+        let deletions = if is_ahead || self.entries.is_empty() {
+            self.deleted_ahead.entry(sequence).or_default()
+        } else if let Some(entry) = self.open_mut(sequence) {
+            &mut entry.deletions
+        } else {
+            return;
+        };
+        *deletions = (*deletions + 1).min(2);
+    }
+
+    /// How many deletions of a sequence were sent, up to 2.
+    pub fn deletions(&self, sequence: u32) -> u8 {
+        let ahead = self.deleted_ahead.get(&sequence).copied().unwrap_or(0);
+        self.get(sequence).deletions.saturating_add(ahead)
     }
 
     /// Sequences far ahead of the rest.

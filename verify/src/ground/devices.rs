@@ -13,6 +13,22 @@ pub(crate) struct OpenSend {
     pub refused_at: u64,
     /// When anything was heard of it the last time; 0: never.
     pub told_at: u64,
+    pub certain: Certain,
+}
+
+/// What was certain of a send when it was invoked: its refusal must not contradict that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Certain {
+    /// By what its user was a member (see `Who::certain_member`).
+    pub member: Option<(u32, u32)>,
+    /// The sequence that it changes or answers.
+    pub target: Option<u32>,
+    /// Whether that was known as a message.
+    pub is_message: bool,
+    /// Whether it is an edit or a deletion.
+    pub changes: bool,
+    /// Whether it is a deletion.
+    pub deletes: bool,
 }
 
 impl OpenSend {

@@ -2,7 +2,7 @@
 
 use super::devices::OpenSend;
 use super::ledger::{Record, fate};
-use super::pairs::Learned;
+use super::members::Learned;
 use super::print::print;
 use super::reads::FinishedRead;
 use super::sighting::Sighting;
@@ -19,25 +19,7 @@ pub(crate) const fn is_final(reason: RejectReason) -> bool {
     reason.is_final() && !matches!(reason, RejectReason::Unauthorised)
 }
 
-/// Whether a refusal is its owner's decision about the id, which stands for ever, also at a retry
-/// (docs/protocol.md, "send, edit, delete").
-pub(crate) const fn decides(reason: RejectReason) -> bool {
-    matches!(
-        reason,
-        RejectReason::NotMember
-            | RejectReason::NoSuchMessage
-            | RejectReason::NotAuthor
-            | RejectReason::DeadLettered
-    )
-}
-
 impl Ground {
-    /// Whether a final refusal of a send excludes that it is ever accepted: at the only attempt, or by
-    /// a decision. (In histories of format 1 clusters may have forgotten their decisions.)
-    pub const fn excludes(&self, reason: RejectReason, record: &Record) -> bool {
-        !record.is(fate::RESENT) || (decides(reason) && self.header.format >= 2)
-    }
-
     /// Takes an event in that is in range.
     pub fn observe(&mut self, event: &Event) -> Step {
         let mut step = self.step(&event.is);
@@ -122,13 +104,15 @@ impl Ground {
             }
             What::FaultEnded { fault, effect } => self.run.fault_ended(*fault, *effect, now),
             What::MemberAsked { conversation, user, add } => {
-                self.member_settled(*conversation, *user, *add, 1);
+                let who = self.pairs.who(user.0 as u32 - 1, conversation.0 as u32 - 1);
+                self.pairs.whos[who as usize].ask(*add, now);
             }
             What::MemberChanged { conversation, user, add, sequence } => {
                 let at = short(*sequence);
                 self.logs[step.conversation].answer_change(at, now);
                 self.member_changed(*conversation, *user, *add, at, Learned::Answer);
-                self.member_settled(*conversation, *user, *add, -1);
+                let who = self.pairs.who(user.0 as u32 - 1, conversation.0 as u32 - 1);
+                self.pairs.whos[who as usize].answer(*add, &self.run, now);
             }
             What::Revoked { user } => self.revoked[user.0 as usize - 1] = now,
             What::Granted { user } => {
@@ -250,12 +234,21 @@ impl Ground {
                 | if matches!(said, Said::Message { .. }) { fate::MESSAGE } else { 0 },
         };
         if self.ledger.add(step.device, record) {
-            let open =
-                OpenSend { id: message.0, since: self.now, intended, refused_at: 0, told_at: 0 };
+            let open = OpenSend {
+                id: message.0,
+                since: self.now,
+                intended,
+                refused_at: 0,
+                told_at: 0,
+                certain: self.certain(step, said),
+            };
             self.devices[step.device].open_sends.push(open);
         } else {
             let name = self.device_name(step.device);
             self.run.doubt(format!("{name} used message id {message} for two sends"));
+        }
+        if let Said::Delete { target } = said {
+            self.logs[step.conversation].delete(short(*target));
         }
     }
 
@@ -378,11 +371,6 @@ impl Ground {
     pub(super) fn raise_floor(&mut self, who: u32, to: u32) {
         let who = &mut self.pairs.whos[who as usize];
         who.floor = who.floor.max(to);
-    }
-
-    fn member_settled(&mut self, conversation: ConversationId, user: UserId, add: bool, by: i32) {
-        let who = self.pairs.who(user.0 as u32 - 1, conversation.0 as u32 - 1);
-        self.pairs.whos[who as usize].settle(add, by);
     }
 
     pub(super) fn member_changed(

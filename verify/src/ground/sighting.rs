@@ -1,7 +1,7 @@
 //! An entry is seen: on a device, in a read, in the store.
 
 use super::ledger::fate;
-use super::pairs::Learned;
+use super::members::Learned;
 use super::print::print;
 use super::{Ground, Step, short};
 use crate::history::event::{Said, Seen};

@@ -49,6 +49,12 @@ impl Builder {
         self
     }
 
+    /// A departure is sequenced (not yet told to anybody).
+    pub fn departed(mut self, user: u64, conversation: u64) -> Self {
+        self.sequence(user, conversation, 0, Said::Leave { user: UserId(user) });
+        self
+    }
+
     /// The newest entry of the user is told to the device that sent it.
     pub fn accept(self, user: u64) -> Self {
         let id = self.last_message(user);

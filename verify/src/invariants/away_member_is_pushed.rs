@@ -17,7 +17,7 @@
 //! `ground::settled`): a member who did not show it has a notification then.
 
 use super::Check;
-use crate::ground::pairs::Who;
+use crate::ground::members::Who;
 use crate::ground::recent::About;
 use crate::ground::{Ground, Step, short};
 use crate::history::event::{Event, What};

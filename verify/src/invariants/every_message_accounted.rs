@@ -2,6 +2,16 @@
 //! letter with a reason; before its device has been connected for more than `stuck_us` since
 //! max(S, H). At the end nothing is left in the durable queues, when they are not worked off any more.
 //!
+//! - A refusal for good is true. Who is refused as `not_member` was none at some time from the invocation to
+//!   the answer: it is wrong if a join was known before as the user's last change, all departures that
+//!   had been asked for were answered, and none was asked for until the answer. (A departure that was
+//!   answered after more than a second, or during which a fault was active, may have been tried
+//!   several times, and a late attempt may be done at any time: behind it nothing is certain.) Who is
+//!   refused as `not_author` is not the author of the target, as defined by `only_authorised_accepted`.
+//!   What is refused as `no_such_message` names a target or a parent that was not known as a message
+//!   before it was invoked, or at which its user was no certain member, that retention removed (with
+//!   retention, where the log was not read whole: may have removed), or, unless it is a reply, of which
+//!   another deletion was sent before the answer.
 //! - A send that was refused as a dead letter is among the dead letters (a letter that could not be
 //!   read stands for any), if as many were listed as their queue is reported to have. Nobody is told of
 //!   the acceptance of what was not sent; whoever was refused for good at the only attempt is not
@@ -13,8 +23,8 @@
 //! - Judged: sends.
 //! - Excused: what its device gave up before the load ended (`unanswered` before `settle`: its outbox
 //!   was full), what had too little time, what users whom the scenario makes slow have not heard (they do
-//!   not read their answers), and a further answer to a send that was settled (see
-//!   `ground::settled`).
+//!   not read their answers), and a further answer to a send, or a refusal of a change of a message, that
+//!   was settled (see `ground::settled`).
 //! - Broken by: a send without an answer although its device was connected. Not by: a send of a
 //!   device that lost its session right after it, shortly before the end.
 //!
@@ -26,6 +36,7 @@ use crate::ground::observe::is_final;
 use crate::ground::recent::About;
 use crate::ground::{Ground, Step};
 use crate::history::event::{Event, What};
+use crate::refusals::Refusals;
 use crate::tally::Tally;
 
 #[derive(Default)]
@@ -35,6 +46,7 @@ pub(crate) struct Invariant {
     /// The most that the queue of the dead letters was reported to have.
     reported: Option<u64>,
     given_up: u64,
+    refusals: Refusals,
 }
 
 /// Whether what lies in a queue at the end is unfinished work: dead letters lie there by design, and a
@@ -67,7 +79,10 @@ impl Check for Invariant {
                 {
                     "refused, and was accepted before".to_owned()
                 }
-                _ => return,
+                _ => match self.refusals.untrue(ground, step, *reason, tally) {
+                    Some(fault) => fault,
+                    None => return,
+                },
             },
             What::Unanswered { .. } => {
                 self.given_up += u64::from(step.answered.is_some());
@@ -111,6 +126,7 @@ impl Check for Invariant {
 
     fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
         self.find_missing_letters(ground, tally);
+        self.refusals.resolve(ground, tally);
         let allowed = ground.header.deadlines.stuck_us;
         let (mut undue, mut slow) = (0, 0);
         for (lane, records) in ground.ledger.lanes() {

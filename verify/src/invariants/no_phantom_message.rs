@@ -155,7 +155,7 @@ impl Invariant {
             other: Some(step.before.from),
             ..About::default()
         };
-        if !who.asked[0] {
+        if who.asked[0] == 0 {
             return tally.violated(ground, about, || {
                 format!(
                     "the stream of conversation {} on {} ended by `detached`, and nobody had asked for \
@@ -195,7 +195,7 @@ impl Invariant {
         let who =
             ground.pairs.find((user.0 as u32).wrapping_sub(1), entry.conversation.0 as u32 - 1);
         let asked =
-            who.is_some_and(|who| ground.pairs.whos[who as usize].asked[usize::from(joins)]);
+            who.is_some_and(|who| ground.pairs.whos[who as usize].asked[usize::from(joins)] > 0);
         (self.is_told && !asked).then_some("nobody asked for it")
     }
 }

@@ -25,7 +25,7 @@
 //! Streaming: the keys of the last notifications, and those whose user looked present when they came.
 
 use super::Check;
-use crate::ground::pairs::Standing;
+use crate::ground::members::Standing;
 use crate::ground::recent::About;
 use crate::ground::{Ground, Step, short};
 use crate::history::event::{Event, What};

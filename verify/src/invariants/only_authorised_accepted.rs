@@ -21,7 +21,7 @@
 
 use super::{Check, about_entry};
 use crate::ground::ledger::fate;
-use crate::ground::pairs::Standing;
+use crate::ground::members::Standing;
 use crate::ground::recent::About;
 use crate::ground::{Ground, Step, short};
 use crate::history::event::{Event, Said, Seen, What};

@@ -12,7 +12,7 @@
 
 use super::{Check, about_entry};
 use crate::ground::intervals::Intervals;
-use crate::ground::pairs::Standing;
+use crate::ground::members::Standing;
 use crate::ground::recent::About;
 use crate::ground::{Ground, Step};
 use crate::history::event::{Event, What};

@@ -15,6 +15,7 @@ mod pushes;
 mod reading;
 mod receipts;
 mod recovery;
+mod refusals;
 mod sends;
 mod sessions;
 mod streams;

@@ -2,6 +2,7 @@
 
 use super::book::{Book, Send};
 use super::content::is_final;
+use super::refusals::is_refused_wrongly;
 use crate::history::event::{Phase, What};
 use protocol::RejectReason;
 
@@ -138,6 +139,7 @@ pub(super) fn is_something_unaccounted(book: &Book<'_>) -> bool {
         .any(|line| matches!(line.is, What::InFlight { queue, messages: 1.. } if is_left(queue)));
     let is_open = |send: &Send| !book.is_slow(send.device.user.0) && is_forgotten(book, send);
     lies || book.sends.iter().any(|send| is_refused_after_all(book, send))
+        || book.sends.iter().any(|send| is_refused_wrongly(book, send))
         || are_letters_missing(book)
         || (!book.is_generator_limited() && (left || book.sends.iter().any(is_open)))
 }

@@ -203,19 +203,33 @@ fn change_entry(entry: &mut Seen, number: u64, which: u8) {
     }
 }
 
+fn change_send(is: &mut What, number: u64, which: u8) {
+    let What::Sent { conversation, message, said, intended, .. } = is else { return };
+    match which {
+        0 => *conversation = ConversationId(number % CONVERSATIONS + 1),
+        // 0 is no id of a send.
+        1 => *message = ClientMessageId(number + 1),
+        2 => *said = Said::Message { hash: number, parent: number.checked_sub(3).map(Sequence) },
+        3 => *said = Said::Edit { target: Sequence(number), hash: number },
+        4 => *said = Said::Delete { target: Sequence(number) },
+        _ => *intended = intended.saturating_sub(number * 100_000),
+    }
+}
+
+/// A message is refused instead of accepted.
+fn refuse(is: &mut What, number: u64) {
+    if let What::Accepted { device, conversation, message, .. } = *is {
+        *is = What::Rejected { device, conversation, message, reason: reason(number) };
+    }
+}
+
 fn change(is: &mut What, number: u64, which: u8) {
     match is {
+        What::Sent { .. } => change_send(is, number, which),
         What::Shown { entry, .. }
         | What::Received { entry, .. }
         | What::Read { entry, .. }
         | What::Stored { entry } => change_entry(entry, number, which),
-        What::Sent { conversation, message, said, intended, .. } => match which {
-            0 => *conversation = ConversationId(number % CONVERSATIONS + 1),
-            // 0 is no id of a send.
-            1 => *message = ClientMessageId(number + 1),
-            2..=4 => *said = Said::Message { hash: number, parent: None },
-            _ => *intended = intended.saturating_sub(number * 100_000),
-        },
         What::Pushed { sequence, key, taken, conversation, .. } => match which {
             0..=2 => *sequence = Sequence(number),
             3 | 4 => *key = number,
@@ -236,7 +250,8 @@ fn change(is: &mut What, number: u64, which: u8) {
             3 => *epoch = Epoch(number % 3),
             4 => *owner = NodeNumber(number as u16 % 3 + 1),
             5 => *conversation = ConversationId(number % CONVERSATIONS + 1),
-            _ => *message = ClientMessageId(number),
+            6 => *message = ClientMessageId(number),
+            _ => refuse(is, number),
         },
         What::Rejected { reason, message, .. } => match which {
             0..=3 => *message = ClientMessageId(number),

@@ -1,5 +1,6 @@
 //! Histories of a sound cluster, made of random deeds.
 
+use crate::unfit::unfit;
 use proptest::prelude::*;
 use protocol::{ClientMessageId, ConversationId, Partition, RejectReason, Sequence, UserId};
 use verify::history::builder::{Builder, History};
@@ -20,6 +21,8 @@ pub enum Deed {
     Delete(u64, u64, u64),
     Refused(u64, u64, bool),
     Poison(u64, u64),
+    /// Something is refused with reason: by a stranger, about nothing, about somebody else's message.
+    Unfit(u64, u64, u64),
     Slow(u64, u64),
     AcceptAgain(u64),
     Lose(u64, u32),
@@ -78,6 +81,7 @@ pub fn deed() -> impl Strategy<Value = Deed> {
         1 => (u.clone(), c.clone(), n.clone()).prop_map(|(u, c, n)| Deed::Delete(u, c, n)),
         1 => (u.clone(), c.clone(), any::<bool>()).prop_map(|(u, c, f)| Deed::Refused(u, c, f)),
         1 => (u.clone(), c.clone()).prop_map(|(u, c)| Deed::Poison(u, c)),
+        2 => (u.clone(), c.clone(), n.clone()).prop_map(|(u, c, n)| Deed::Unfit(u, c, n)),
         2 => (u.clone(), c.clone()).prop_map(|(u, c)| Deed::Slow(u, c)),
         1 => u.clone().prop_map(Deed::AcceptAgain),
         1 => (u.clone(), d.clone()).prop_map(|(u, d)| Deed::Lose(u, d)),
@@ -121,7 +125,7 @@ fn may_send(run: &Builder, user: u64, conversation: u64) -> bool {
     run.is_open(user, 1) && run.is_member(user, conversation)
 }
 
-fn rejected(run: Builder, user: u64, conversation: u64, reason: RejectReason) -> Builder {
+pub fn rejected(run: Builder, user: u64, conversation: u64, reason: RejectReason) -> Builder {
     let device = run.device(user, 1);
     let message = ClientMessageId(run.last_message(user));
     run.push(What::Rejected { device, conversation: ConversationId(conversation), message, reason })
@@ -155,6 +159,7 @@ fn do_it(run: Builder, deed: &Deed) -> Builder {
             let resent = What::Resent { device, conversation: ConversationId(c), message };
             run.push(resent).commit(u).accept(u).deliver(c)
         }
+        Deed::Unfit(u, c, n) if run.is_open(u, 1) => unfit(run, u, c, n),
         Deed::Poison(u, c) if may_send(&run, u, c) => {
             let run = rejected(run.send(u, c), u, c, RejectReason::DeadLettered);
             let message = Some(ClientMessageId(run.last_message(u)));

@@ -7,6 +7,7 @@
 mod breakage;
 mod deeds;
 mod lacks;
+mod unfit;
 
 use breakage::{apply, breakage};
 use deeds::{deed, frame, sound};
@@ -137,7 +138,7 @@ fn the_breakages_reach_every_invariant() {
     let mut untouched: Vec<&str> = CATALOGUE.iter().map(|claim| claim.name).collect();
     // It compares two rates over 20 sends each: its own tests do that.
     untouched.retain(|name| *name != "recovers_to_baseline");
-    for _ in 0..2_000 {
+    for _ in 0..10_000 {
         let (deeds, frame, breakages) =
             case.new_tree(&mut runner).expect("the strategies reject nothing").current();
         let mut history = sound(&deeds, &frame, false);

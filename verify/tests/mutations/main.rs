@@ -16,6 +16,7 @@ mod case;
 mod kind;
 mod members;
 mod reads;
+mod refusals;
 mod run;
 mod sends;
 mod sessions;
@@ -32,10 +33,11 @@ use verify::history::builder::History;
 use verify::{CATALOGUE, Judge, JudgeOptions, Judgement, Verdict};
 
 /// Kinds by what they break.
-const PARTS: [(&str, &[Kind]); 8] = [
+const PARTS: [(&str, &[Kind]); 9] = [
     ("The store", store::KINDS),
     ("What devices show", shows::KINDS),
     ("Sends and answers", sends::KINDS),
+    ("Refusals", refusals::KINDS),
     ("Sessions and streams", sessions::KINDS),
     ("Reads and cursors", reads::KINDS),
     ("Members and notifications", members::KINDS),

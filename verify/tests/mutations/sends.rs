@@ -1,8 +1,8 @@
 //! Sends, their answers and their order are not what they should be.
 
 use crate::acceptances::{
-    accepted, calm_since, change_of_a_message, decision, exchange, give_to, is_granted, is_waiting,
-    never_answered, only_attempt, pair, refuse, resend, waiting,
+    accepted, calm_since, change_of_a_message, exchange, give_to, is_granted, is_waiting,
+    never_answered, only_attempt, pair, refuse, waiting,
 };
 use crate::case::{Acceptance, is_message};
 use crate::kind::{Kind, caught};
@@ -95,43 +95,6 @@ pub const KINDS: &[Kind] = &[
     caught("what was refused for good is accepted", "every_message_accounted", |case| {
         let a = only_attempt(case)?;
         refuse(case, a, a.sent, RejectReason::BodySize)
-    }),
-    caught(
-        "what was accepted is refused at a retry, by a decision",
-        "every_message_accounted",
-        |case| {
-            let a = accepted(case)?;
-            resend(case, a, a.at);
-            {
-                let reason = decision(case);
-                refuse(case, a, a.at + 1, reason)
-            }
-        },
-    ),
-    caught(
-        "what was refused at a retry, by a decision, is accepted",
-        "every_message_accounted",
-        |case| {
-            let a = accepted(case)?;
-            resend(case, a, a.sent);
-            {
-                let reason = decision(case);
-                refuse(case, a, a.sent + 1, reason)
-            }
-        },
-    ),
-    caught("what was refused at a retry, by a decision, appears", "no_phantom_message", |case| {
-        let a = accepted(case)?;
-        case.retain(|_, is| {
-            !matches!(is, What::Accepted { device, message, .. }
-                if (*device, message.0) == (a.device, a.message))
-        });
-        let end = case.history.events.len() - 2;
-        resend(case, a, end);
-        {
-            let reason = decision(case);
-            refuse(case, a, end + 1, reason)
-        }
     }),
     caught("what was refused for good appears", "no_phantom_message", |case| {
         let a = only_attempt(case)?;
