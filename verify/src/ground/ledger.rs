@@ -22,7 +22,8 @@ pub(crate) mod fate {
     pub const DEAD: u32 = 32;
     /// Found among the dead letters.
     pub const LETTER: u32 = 64;
-    /// Invoked when the user's tokens had been revoked for longer than they may be honoured.
+    /// Invoked when the user's tokens had been revoked for longer than they may be honoured, and no new
+    /// one was granted since.
     pub const LATE: u32 = 128;
     /// Seen under two sequences.
     pub const TWICE: u32 = 512;
@@ -132,6 +133,13 @@ impl Ledger {
 
     pub fn get_mut(&mut self, place: Place) -> &mut Record {
         &mut self.lanes[place.lane as usize][place.index as usize]
+    }
+
+    /// The device has a new token: what it sent without one may come now.
+    pub fn forgive(&mut self, lane: usize) {
+        for record in &mut self.lanes[lane] {
+            record.fate &= !fate::LATE;
+        }
     }
 
     /// The records of one device.

@@ -49,8 +49,6 @@ pub(crate) struct Ground {
     pub devices: Vec<DeviceState>,
     /// Revocation time per user slot; `u64::MAX`: none.
     pub revoked: Vec<u64>,
-    /// When a user got a new token last, by user; 0: never.
-    pub granted: Vec<u64>,
     pub pairs: Pairs,
     pub ledger: Ledger,
     pub logs: Vec<Log>,
@@ -118,7 +116,6 @@ impl Ground {
             run: Run::default(),
             devices: vec![DeviceState::default(); devices],
             revoked: vec![u64::MAX; header.users as usize],
-            granted: vec![0; header.users as usize],
             pairs: Pairs::new(header.devices_per_user),
             ledger: Ledger::new(devices, header.devices_per_user),
             logs: (0..header.conversations).map(|_| Log::new(&leaps)).collect(),

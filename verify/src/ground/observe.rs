@@ -117,7 +117,10 @@ impl Ground {
             What::Revoked { user } => self.revoked[user.0 as usize - 1] = now,
             What::Granted { user } => {
                 self.revoked[user.0 as usize - 1] = u64::MAX;
-                self.granted[user.0 as usize - 1] = now;
+                // What waited for the new token may be accepted now.
+                for lane in self.devices_of(*user) {
+                    self.ledger.forgive(lane);
+                }
             }
             What::Pushed { user, sequence, taken, .. } => {
                 let who = self.pairs.who(user.0 as u32 - 1, step.conversation as u32);

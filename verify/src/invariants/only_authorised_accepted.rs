@@ -1,15 +1,19 @@
-//! **Only the authorised are accepted.** A message is accepted (by any answer) => its sender's token was
-//! valid when it was invoked, or a new one was granted until the answer. A(m, q) => the sender is a
-//! member of the conversation at q. An edit or a deletion is seen => it is by the author of what it
-//! changes. And a session that began before its user's tokens were revoked shows nothing that was
-//! invoked when they had been revoked for too long.
+//! **Only the authorised are accepted.** A message is accepted (by any answer), or seen without an answer =>
+//! its sender's token was valid when it was invoked, or a new one was granted until then. And the sender
+//! is a member of the conversation at q of A(m, q), or, without an answer, at the sequence at which m was
+//! seen first. An edit or a deletion is seen => it is by the author of what it
+//! changes. A session that began before its user's tokens were revoked shows nothing that was
+//! invoked when they had been revoked for too long; and when they have been, no session begins, and no
+//! read that is asked for is answered with entries.
 //!
 //! - Tokens have been revoked for too long when more than `revocation_us` have passed since the
 //!   revocation and since the end of the last fault, and no fault is active (while one is, the cluster
 //!   may not have heard of it); until the user is granted a new one. What faults are known counts: for
-//!   an answer those before the invocation, for what is shown those before the showing.
+//!   an answer those before the invocation, for what is shown those before the showing, for a read those
+//!   before its answer.
 //! - The author of an entry is who was first seen or told as its author, before the change is seen.
-//! - Judged: answers, edits and deletions seen, and entries shown on such sessions.
+//! - Judged: answers, what was seen without one, edits and deletions seen, and what such users and sessions
+//!   got.
 //! - Excused: where the log was not read and no join is known, or a change was asked for without an
 //!   answer, membership is not judged.
 //!   The author of an edit or a deletion of a message that was settled before (see `ground::settled`).
@@ -38,9 +42,7 @@ impl Check for Invariant {
                 tally.judged += 1;
                 let Some((place, record)) = step.send else { return };
                 let lane = place.lane as usize;
-                let granted = ground.granted[lane / ground.header.devices_per_user as usize];
-                let waited = step.answered.is_some_and(|open| granted >= open.since);
-                if record.is(fate::LATE) && !record.is(fate::ACCEPTED) && !waited {
+                if record.is(fate::LATE) && !record.is(fate::ACCEPTED) {
                     tally.violated(ground, ground.about_send(lane, &record), || {
                         let name = ground.name_of(lane, record.id);
                         format!(
@@ -54,8 +56,15 @@ impl Check for Invariant {
             | What::Read { entry, .. }
             | What::Stored { entry } => {
                 Self::author(ground, step, entry, tally);
+                Self::unanswered(ground, step, entry, tally);
                 if matches!(event.is, What::Shown { .. }) {
                     Self::served(ground, step, entry, tally);
+                }
+            }
+            What::Opened { .. } => Self::let_in(ground, step, ground.now, tally),
+            What::ReadEnded { .. } => {
+                if let Some(read) = &step.read {
+                    Self::let_in(ground, step, read.began_at, tally);
                 }
             }
             _ => {}
@@ -66,17 +75,21 @@ impl Check for Invariant {
         let devices = ground.header.devices_per_user;
         for (lane, records) in ground.ledger.lanes() {
             let user = lane as u32 / devices;
-            for record in records.iter().filter(|record| record.acked > 0) {
+            for record in records {
+                let sequence = if record.acked > 0 { record.acked } else { record.seen };
+                if sequence == 0 {
+                    continue;
+                }
+                tally.judged += u64::from(record.acked == 0);
                 let Some(who) = ground.pairs.find(user, record.conversation) else { continue };
-                if ground.standing(who, record.acked) != Standing::Outside {
+                if ground.standing(who, sequence) != Standing::Outside {
                     continue;
                 }
                 tally.violated(ground, ground.about_send(lane, record), || {
                     format!(
-                        "message {} was accepted as sequence {} of conversation {}, where its \
-                         author is no member",
+                        "message {} is sequence {sequence} of conversation {}, where its author is no \
+                         member",
                         ground.name_of(lane, record.id),
-                        record.acked,
                         record.conversation + 1
                     )
                 });
@@ -86,6 +99,42 @@ impl Check for Invariant {
 }
 
 impl Invariant {
+    /// What appears was accepted, whether or not anybody was told.
+    fn unanswered(ground: &Ground, step: &Step, entry: &Seen, tally: &mut Tally) {
+        let Some((place, record)) = step.send else { return };
+        if record.is(fate::LATE)
+            && !record.is(fate::ACCEPTED)
+            && record.seen == 0
+            && record.conversation as usize == step.conversation
+        {
+            tally.violated(ground, about_entry(step, entry), || {
+                let name = ground.name_of(place.lane as usize, record.id);
+                format!(
+                    "message {name} was seen, and its token had been revoked before it was sent"
+                )
+            });
+        }
+    }
+
+    /// A session begins, or a read that was asked for at a time was answered.
+    fn let_in(ground: &Ground, step: &Step, asked_at: u64, tally: &mut Tally) {
+        if !ground.lacks_tokens(step.device) {
+            return;
+        }
+        tally.judged += 1;
+        let user = step.device / ground.header.devices_per_user as usize;
+        if ground.is_revoked(UserId(user as u64 + 1), asked_at) {
+            let about = About { device: Some(step.device), ..About::default() };
+            tally.late(ground, about, || {
+                format!(
+                    "{} was let in {:.3} s after its user's tokens were revoked",
+                    ground.device_name(step.device),
+                    (asked_at - ground.revoked[user]) as f64 / 1e6
+                )
+            });
+        }
+    }
+
     /// An edit or a deletion is its message's author's.
     fn author(ground: &Ground, step: &Step, entry: &Seen, tally: &mut Tally) {
         let (Said::Edit { target, .. } | Said::Delete { target }) = entry.said else { return };
@@ -170,5 +219,52 @@ mod tests {
     #[test]
     fn an_outsider_must_not_be_accepted() {
         violated(NAME, &talk().change_member(1, 2, false).say(2, 1).finish());
+    }
+
+    fn revoked(run: Builder) -> Builder {
+        run.push(What::Revoked { user: UserId(1) })
+    }
+
+    fn granted(run: Builder) -> Builder {
+        run.push(What::Granted { user: UserId(1) })
+    }
+
+    #[test]
+    fn a_stranger_whose_message_is_seen_without_an_answer_is_noticed() {
+        let gone = talk().change_member(1, 1, false);
+        violated(NAME, &gone.clone().send(1, 1).commit(1).deliver(1).finish());
+        violated(NAME, &gone.send(1, 1).commit(1).finish());
+        let before = talk().send(1, 1).commit(1).change_member(1, 1, false);
+        clean(NAME, &before.deliver(1).finish());
+    }
+
+    #[test]
+    fn what_was_sent_without_a_token_is_noticed_without_an_answer() {
+        let late = || revoked(talk()).wait(300_000).send(1, 1);
+        violated(NAME, &late().commit(1).deliver(1).finish());
+        violated(NAME, &late().commit(1).finish());
+        clean(NAME, &granted(late()).commit(1).deliver(1).finish());
+        clean(NAME, &revoked(talk()).wait(100_000).send(1, 1).commit(1).deliver(1).finish());
+    }
+
+    #[test]
+    fn a_session_that_begins_with_a_revoked_token_is_noticed() {
+        let back = |wait| revoked(talk().lose(1, 1)).wait(wait).open(1, 1);
+        violated(NAME, &back(300_000).finish());
+        clean(NAME, &back(100_000).finish());
+        clean(NAME, &granted(revoked(talk().lose(1, 1)).wait(300_000)).open(1, 1).finish());
+        let fault = revoked(talk().lose(1, 1)).wait(300_000).fault(1, "cut", "auth-1", 1_000);
+        clean(NAME, &fault.open(1, 1).finish());
+        let limited = What::GeneratorLimited { limit: "lag".into(), times: 1 };
+        let history = back(300_000).push(limited).finish();
+        assert_eq!(super::super::tests::finding(NAME, &history).violations, 0);
+    }
+
+    #[test]
+    fn a_read_with_a_revoked_token_is_noticed() {
+        let read = |wait| revoked(talk()).wait(wait).read(1, 1, 1, 0);
+        violated(NAME, &read(300_000).finish());
+        clean(NAME, &read(100_000).finish());
+        clean(NAME, &granted(revoked(talk()).wait(300_000)).read(1, 1, 1, 0).finish());
     }
 }

@@ -2,6 +2,7 @@
 
 use super::book::{Book, How, Sighting};
 use super::members::Membership;
+use super::reading::Reply;
 use crate::history::event::{Device, Said, What};
 use protocol::{ConversationId, UserId};
 
@@ -20,10 +21,48 @@ pub(super) fn is_an_unauthorised_accepted(book: &Book<'_>) -> bool {
         let user = a.send.device.user.0;
         book.membership(user, a.send.conversation, a.sequence) == Membership::Outside
     });
+    let unanswered = book.sends.iter().any(|send| {
+        let is_told = book.acceptances.iter().any(|a| a.send == *send);
+        let seen = book
+            .sightings
+            .iter()
+            .find(|s| book.sent_as(s) == Some(*send) && s.entry.sequence.0 > 0);
+        !is_told && seen.is_some_and(|s| is_seen_of_a_stranger(book, s))
+    });
     outsider
+        || unanswered
+        || book.sightings.iter().any(|s| is_seen_without_token(book, s))
+        || (!book.is_generator_limited() && is_let_in_without_token(book))
         || is_accepted_without_token(book)
         || book.sightings.iter().any(|s| changes_anothers(book, s))
         || book.sightings.iter().any(|s| is_served_without_token(book, s))
+}
+
+fn is_seen_of_a_stranger(book: &Book<'_>, s: &Sighting<'_>) -> bool {
+    let entry = s.entry;
+    book.membership(entry.author.0, entry.conversation, entry.sequence.0) == Membership::Outside
+}
+
+/// Whether somebody saw what was invoked without a token, before there was a new one.
+fn is_seen_without_token(book: &Book<'_>, s: &Sighting<'_>) -> bool {
+    let Some(send) = book.sent_as(s) else { return false };
+    let user = send.device.user;
+    let is_granted = book.lines[send.line..s.line]
+        .iter()
+        .any(|said| matches!(said.is, What::Granted { user: u } if *u == user));
+    !is_granted && book.is_too_late(user, send.at, send.line)
+}
+
+/// Whether a session begins, or a read is asked for and answered, without a token.
+fn is_let_in_without_token(book: &Book<'_>) -> bool {
+    book.lines.iter().enumerate().any(|(line, said)| match said.is {
+        What::Opened { device, .. } => book.is_too_late(device.user, said.at, line),
+        What::ReadBegan { device, request, .. } => match book.reply(*device, *request, line) {
+            Reply::Ended(end) => book.is_too_late(device.user, said.at, end),
+            _ => false,
+        },
+        _ => false,
+    })
 }
 
 /// Whether an edit or deletion was seen that is not by the author of what it changes.

@@ -4,7 +4,7 @@ use crate::acceptances::{
     accepted, calm_since, change_of_a_message, exchange, give_to, is_granted, is_waiting,
     never_answered, only_attempt, pair, refuse, waiting,
 };
-use crate::case::{Acceptance, is_message};
+use crate::case::{Acceptance, Case, is_message};
 use crate::kind::{Kind, caught};
 use crate::sightings::rewrite_message;
 use protocol::{
@@ -254,18 +254,78 @@ pub const KINDS: &[Kind] = &[
         "a message is accepted long after its sender's tokens were revoked",
         "only_authorised_accepted",
         |case| {
-            let allowed = case.truth.sound.header.deadlines.revocation_us;
+            let a = accepted_late(case)?;
             let calm = calm_since(case);
-            let late: Vec<Acceptance> = case
+            case.insert_at(calm, What::Revoked { user: a.device.user });
+            Some(())
+        },
+    ),
+    caught(
+        "a message of a stranger is seen, and nobody is told that it is accepted",
+        "only_authorised_accepted",
+        |case| {
+            let a = accepted(case)?;
+            let strangers: Vec<Device> = case
                 .truth
-                .accepted
+                .devices
                 .iter()
-                .filter(|a| case.truth.time(a.sent) > calm + allowed + 2)
-                .filter(|a| !is_granted(case, a.device.user))
+                .filter(|d| !case.truth.is_member(d.user, a.place))
                 .copied()
                 .collect();
-            let a = case.one_of(&late)?;
+            let stranger = case.one_of(&strangers)?;
+            give_to(case, a, stranger)?;
+            case.retain(|_, is| {
+                !matches!(is, What::Accepted { device, message, .. }
+                    if (*device, message.0) == (stranger, a.message + 44_000_000))
+            });
+            Some(())
+        },
+    ),
+    caught(
+        "a message that was sent long after a revocation is seen without an answer",
+        "only_authorised_accepted",
+        |case| {
+            let a = accepted_late(case)?;
+            let calm = calm_since(case);
+            case.retain(|_, is| {
+                !matches!(is, What::Accepted { device, message, .. }
+                    if (*device, message.0) == (a.device, a.message))
+            });
             case.insert_at(calm, What::Revoked { user: a.device.user });
+            Some(())
+        },
+    ),
+    caught(
+        "a session begins long after its user's tokens were revoked",
+        "only_authorised_accepted",
+        |case| {
+            let allowed = case.truth.sound.header.deadlines.revocation_us;
+            let calm = calm_since(case);
+            let users: Vec<UserId> = case.truth.users().filter(|u| !is_granted(case, *u)).collect();
+            let user = case.one_of(&users)?;
+            case.insert_at(calm, What::Revoked { user });
+            let (device, at) = (crate::case::device_of(user.0, 1), calm + allowed + 1);
+            let (gateway, incarnation) = (protocol::GatewayId(1), protocol::Incarnation(1));
+            let session = protocol::SessionId(7_777);
+            case.insert_at(at, What::Opened { device, gateway, incarnation, session });
+            Some(())
+        },
+    ),
+    caught(
+        "a read is answered long after its user's tokens were revoked",
+        "only_authorised_accepted",
+        |case| {
+            let allowed = case.truth.sound.header.deadlines.revocation_us;
+            let calm = calm_since(case);
+            let truth = case.truth;
+            let granted: Vec<UserId> = truth.users().filter(|u| is_granted(case, *u)).collect();
+            let began = case.event_at(|at, is| {
+                matches!(is, What::ReadBegan { device, .. } if !granted.contains(&device.user))
+                    && truth.time(at) > calm + allowed + 1
+                    && at < truth.settle
+            });
+            let What::ReadBegan { device, .. } = *case.truth.is(began?) else { return None };
+            case.insert_at(calm, What::Revoked { user: device.user });
             Some(())
         },
     ),
@@ -302,3 +362,18 @@ pub const KINDS: &[Kind] = &[
         },
     ),
 ];
+
+/// What was sent so long after the last fault that a token revoked there must not be honoured.
+fn accepted_late(case: &mut Case<'_>) -> Option<Acceptance> {
+    let allowed = case.truth.sound.header.deadlines.revocation_us;
+    let calm = calm_since(case);
+    let late: Vec<Acceptance> = case
+        .truth
+        .accepted
+        .iter()
+        .filter(|a| case.truth.time(a.sent) > calm + allowed + 2)
+        .filter(|a| !is_granted(case, a.device.user))
+        .copied()
+        .collect();
+    case.one_of(&late)
+}
