@@ -6,7 +6,7 @@ use ports::entered;
 use report::{Measurements, Run, Took};
 use scenarios::Scenario;
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use verify::history::{Event, Header, Writer};
@@ -25,7 +25,8 @@ pub struct Observation {
     measurements: Measurements,
     writer: Option<Writer<BufWriter<File>>>,
     out: Option<PathBuf>,
-    failure: Option<String>,
+    /// Why the history is not whole.
+    failure: Option<anyhow::Error>,
 }
 
 /// An observation that is shared with the thread of the run.
@@ -39,14 +40,21 @@ pub struct Concluded {
     /// What the command line `--json` prints.
     pub json: serde_json::Value,
     /// The exit status: 0 if everything came out as the scenario expects, 1 if it did not, 2 if that
-    /// is unknown.
+    /// is unknown, or if it could not be written down.
     pub status: u8,
+    /// What could not be written, and why.
+    unwritten: Vec<String>,
 }
 
 impl Concluded {
     /// Prints the result.
     pub fn print(&self, json: bool) {
         crate::console::result(&if json { format!("{:#}", self.json) } else { self.text.clone() });
+    }
+
+    /// Says what could not be written: after the result, which is what matters.
+    pub fn complain(&self) {
+        self.unwritten.iter().for_each(|error| crate::console::error(error));
     }
 }
 
@@ -122,7 +130,7 @@ impl Observation {
         if let Some(writer) = &mut self.writer
             && let Err(error) = writer.write(event)
         {
-            self.failure = Some(format!("the history could not be written: {error}"));
+            self.failure = Some(error.into());
             self.writer = None;
         }
         self.judge.observe(event);
@@ -131,11 +139,18 @@ impl Observation {
 
     fn conclude(mut self, circumstances: Circumstances<'_>) -> anyhow::Result<Concluded> {
         if let Some(writer) = self.writer.take() {
-            writer.finish().context("cannot write the history")?;
+            // What is dropped unflushed is lost without a word.
+            let written = writer.finish().and_then(|mut file| file.flush());
+            self.failure = written.err().map(Into::into).or(self.failure);
         }
+        // The judge has seen what the file lacks: the verdict stands, but nobody can check it.
+        let history = self.out.clone().unwrap_or_default().join(HISTORY);
+        let failure = self.failure.map(|error| {
+            format!("the history could not be written to its end: {}: {error:#}", history.display())
+        });
         let mut judgement = self.judge.finish();
         // What happened to the run comes first: most of what the judge misses follows from it.
-        let own: Vec<String> = circumstances.doubts.into_iter().chain(self.failure).collect();
+        let own: Vec<String> = circumstances.doubts.into_iter().chain(failure.clone()).collect();
         judgement.doubts.retain(|doubt| !own.contains(doubt));
         judgement.doubts.splice(0..0, own);
         if !judgement.doubts.is_empty() && judgement.verdict == Verdict::Valid {
@@ -157,16 +172,18 @@ impl Observation {
             notes: &circumstances.notes,
             took: circumstances.took,
         };
-        if let Some(out) = &self.out {
-            report::write(out, &run).context("cannot write the report")?;
-        }
+        let written = self.out.as_deref().map_or(Ok(()), |out| report::write(out, &run).map(drop));
+        let report = written.context("the report could not be written").err();
+        let unwritten: Vec<String> =
+            failure.into_iter().chain(report.map(|error| format!("{error:#}"))).collect();
         let text = report::terminal(&run, crate::console::wants_colour(), crate::console::width());
         let json = serde_json::to_value(report::VerdictFile::of(&run))?;
         let status = match judgement.verdict {
             Verdict::Unknown => Verdict::Unknown.exit_code(),
             _ if run.failed() => Verdict::Violated.exit_code(),
+            _ if !unwritten.is_empty() => Verdict::Unknown.exit_code(),
             _ => Verdict::Valid.exit_code(),
         };
-        Ok(Concluded { text, json, status })
+        Ok(Concluded { text, json, status, unwritten })
     }
 }

@@ -130,6 +130,7 @@ impl Load {
             },
         })?;
         concluded.print(self.json);
+        concluded.complain();
         Ok(concluded.status)
     }
 

@@ -44,11 +44,11 @@ impl Run {
             }
             let concluded = self.one(one, out.as_deref())?;
             worst = worst.max(severity(concluded.status));
-            if sweep && self.json {
-                verdicts.push(concluded.json);
-            } else {
+            if !(sweep && self.json) {
                 concluded.print(self.json);
             }
+            concluded.complain();
+            verdicts.push(concluded.json);
         }
         if sweep && self.json {
             // One document, whatever the number of runs.
