@@ -42,6 +42,11 @@ impl DataFolder {
         }
     }
 
+    /// Where [`Self::new`] makes it, or below.
+    pub fn place(out: Option<&Path>) -> PathBuf {
+        out.map_or_else(std::env::temp_dir, |out| out.join(WITHIN_OUT))
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path

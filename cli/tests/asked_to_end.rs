@@ -80,6 +80,35 @@ fn a_load_that_is_asked_to_end_at_any_moment_accuses_nobody() {
     });
 }
 
+#[test]
+fn a_cluster_that_somebody_else_asks_to_end_is_not_blamed_for_its_farewell() {
+    let playground = Playground::new("asked-cluster", "early.toml", SCENARIO);
+    let load = load(&playground);
+    // Past the fault, which ends one cluster and starts another.
+    let first = cluster_of(&load, &[]);
+    let second = cluster_of(&load, &first);
+    soon("it listens to signals", || takes_sigterm(second[0]));
+    std::thread::sleep(Duration::from_secs(1));
+    terminate(second[0]);
+    let asked = Instant::now();
+    let ended = output(load);
+    let (took, told) = (asked.elapsed(), String::from_utf8_lossy(&ended.stdout));
+    assert!(took < SOON, "{took:?}\n{told}");
+    assert_eq!(ended.status.code(), Some(2), "{told}");
+    assert!(told.contains("somebody else asked the cluster to end (load)"), "{told}");
+    assert!(is_gone(second[0]));
+}
+
+/// The process of a load's cluster, other than those.
+fn cluster_of(load: &Child, others: &[u32]) -> Vec<u32> {
+    let mut found = Vec::new();
+    soon("a cluster runs", || {
+        found = children(load.id()).into_iter().filter(|child| !others.contains(child)).collect();
+        !found.is_empty()
+    });
+    found
+}
+
 /// Asks a run to end so long after it has begun to listen.
 fn asked_after(wait: Duration) {
     let playground =

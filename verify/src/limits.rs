@@ -31,6 +31,10 @@ fn meaning(limit: &str) -> (&'static str, &'static str) {
         "name_resolution" => {
             ("the name of a gateway was not found", "name the gateways by their addresses")
         }
+        "ENOSPC" => (
+            "the disk of the cluster that it started was full",
+            "make room there, or name another disk with --out (or TMPDIR)",
+        ),
         "memory" => ("the memory of its machine ran out", "let fewer users connect"),
         "lateness" => (
             "operations were invoked more than 100 ms after their time",
@@ -39,6 +43,11 @@ fn meaning(limit: &str) -> (&'static str, &'static str) {
         "judging" => (
             "events waited for the judge, and the users with them",
             "lower the rate, or give the generator more processors",
+        ),
+        "processors" => (
+            "for seconds its process or the cluster's got each turn on a processor more than 10 ms \
+             late, because others had them",
+            "end what else runs on this machine, or give it more processors",
         ),
         "lag" => (
             "its own tasks waited for a processor for longer than a tenth of the shortest deadline",
@@ -61,6 +70,9 @@ mod tests {
             "{ports}"
         );
         assert!(told("EMFILE", 1).contains("EMFILE, once: its process had too many open files"));
+        assert!(told("ENOSPC", 1).contains("ENOSPC, once: the disk of the cluster"));
+        let processors = told("processors", 12);
+        assert!(processors.contains("12 times: for seconds its process or the cluster's"));
         assert!(told("unheard_of", 2).contains("unheard_of, 2 times"));
     }
 }

@@ -55,7 +55,7 @@ pub struct Cluster {
     #[arg(long)]
     json: bool,
     /// End at once when the standard input ends: for a process that starts a cluster for itself, and
-    /// must not leave it behind.
+    /// must not leave it behind. It is told on a second line when somebody asks the cluster to end.
     #[arg(long, hide = true)]
     ends_with_stdin: bool,
 }
@@ -99,6 +99,9 @@ impl Cluster {
                 ended = &mut cluster => ended.map_err(not_run)?,
                 asked = node::real::asked_to_end() => {
                     asked?;
+                    if self.ends_with_stdin {
+                        console::result(loadgen::drive::ASKED_TO_END);
+                    }
                     console::note("draining");
                     trigger.request();
                     cluster.await.map_err(not_run)?;

@@ -29,7 +29,7 @@ SIGINT (Ctrl-C), SIGTERM and SIGHUP end the run early: what was seen until then 
 reported, with exit status 2 (or 1, if something was violated). A second signal ends it at once.
 
 The soft limit of open files is raised to the hard one. What the generator's machine lacks (files, \
-ports, processors, memory) is never held against the cluster: the run is judged unknown, and says \
+ports, processors, memory, disk) is never held against the cluster: the run is judged unknown, and says \
 what to set.";
 
 /// Run a scenario on real sockets against a real cluster.
@@ -141,7 +141,8 @@ impl Load {
             0 => usize::from(scenario.cluster.gateways),
             given => given,
         };
-        let fit = drive::fit(scenario, gateways, drive::supply());
+        let data = self.target.is_empty().then(|| DataFolder::place(self.out.as_deref()));
+        let fit = drive::fit(scenario, gateways, drive::supply(data.as_deref()));
         if fit.impossible.is_empty() {
             return Ok(fit);
         }

@@ -3,7 +3,8 @@
 //! It is ended, killed and stopped by its own process id only. That it does not outlive this process
 //! is the work of `process`, and of the `cluster` command, which watches its standard input.
 
-use super::process::Process;
+use super::addresses::free_ports;
+use super::process::{Course, Process};
 use crate::recorder::Recorder;
 use crate::rest::Http;
 use nix::sys::signal::Signal;
@@ -31,8 +32,6 @@ const DRAIN: Duration = Duration::from_secs(20);
 const LAST_WORDS: usize = 300;
 /// What Rust's runtime says of a thread before it aborts.
 const OVERFLOW: &str = "has overflowed its stack";
-/// Where ports are looked for: below the range from which systems take ports of clients.
-const PORTS: std::ops::Range<u16> = 20_000..30_000;
 
 /// What went wrong with the child process.
 #[derive(Debug, thiserror::Error)]
@@ -90,8 +89,10 @@ pub struct Cluster {
     /// Panics that were not told yet.
     panics: Vec<Panicked>,
     gateways: Vec<String>,
-    /// It ended without having been asked to.
-    died: watch::Sender<bool>,
+    /// Whether it ends without having been asked to by us.
+    course: watch::Sender<Course>,
+    /// The number of its process, while there is one.
+    id: watch::Sender<Option<u32>>,
 }
 
 /// The arguments that start the cluster of a scenario: the one place that knows them.
@@ -149,7 +150,8 @@ impl Cluster {
             log_from: 0,
             panics: Vec::new(),
             gateways: Vec::new(),
-            died: watch::Sender::new(false),
+            course: watch::Sender::default(),
+            id: watch::Sender::default(),
         })
     }
 
@@ -158,15 +160,22 @@ impl Cluster {
         &self.gateways
     }
 
-    /// Waits until it ends without having been asked to.
-    pub fn died(&self) -> impl Future<Output = ()> + use<> {
-        let mut died = self.died.subscribe();
+    /// Waits until it ends by itself, or until somebody else asks it to.
+    pub fn leaves(&self) -> impl Future<Output = Course> + use<> {
+        let mut course = self.course.subscribe();
         async move {
-            if died.wait_for(|died| *died).await.is_err() {
+            let left = course.wait_for(|course| *course != Course::Running).await.map(|left| *left);
+            match left {
+                Ok(left) => left,
                 // The cluster was given up; then nobody cares any more.
-                std::future::pending::<()>().await;
+                Err(_) => std::future::pending().await,
             }
         }
+    }
+
+    /// The number of its process, whenever there is one.
+    pub fn id(&self) -> watch::Receiver<Option<u32>> {
+        self.id.subscribe()
     }
 
     /// Starts it, again on the same data and the same ports, and waits until it is ready.
@@ -178,6 +187,7 @@ impl Cluster {
         let Self { binary, arguments, log, .. } = self;
         let process = Process::start(binary, arguments, log)
             .map_err(io_error(format!("start {}", binary.display())))?;
+        self.id.send_replace(process.id());
         let process = self.process.insert(process);
         let line = timeout(READY, process.first_line())
             .await
@@ -187,7 +197,7 @@ impl Cluster {
             let status = process.status().await;
             return Err(ClusterError::Announcement { line, ended: self.ended(status) });
         };
-        process.watch(self.died.clone());
+        process.watch(self.course.clone());
         self.gateways = announced.gateways;
         self.ready(http).await
     }
@@ -197,7 +207,7 @@ impl Cluster {
         let deadline = Instant::now() + READY;
         for gateway in &self.gateways {
             while !http.is_ready(gateway).await {
-                if Instant::now() >= deadline || *self.died.borrow() {
+                if Instant::now() >= deadline || *self.course.borrow() != Course::Running {
                     return Err(ClusterError::NotReady { log: self.log.display().to_string() });
                 }
                 sleep(LOOK_AGAIN).await;
@@ -247,6 +257,7 @@ impl Cluster {
     /// gone.
     pub async fn kill(&mut self) -> Result<(), ClusterError> {
         let Some(mut process) = self.process.take() else { return Ok(()) };
+        self.id.send_replace(None);
         let killed = process.kill().await;
         // It may have panicked just before.
         let status = process.status().await;
@@ -295,22 +306,6 @@ fn panic_of(status: Option<ExitStatus>, log: &str) -> Option<Panicked> {
     aborted.then(read).flatten()
 }
 
-/// The first of so many free ports in a row. Another process may take one in between; then the
-/// cluster does not start, and says so.
-fn free_ports(count: u16) -> Option<u16> {
-    // Runs that begin at the same moment look in different places.
-    let own = (std::process::id() as u16 % 400) * 25;
-    let starts = (PORTS.start + own..PORTS.end).chain(PORTS).step_by(25);
-    starts
-        .filter(|start| start + count < PORTS.end)
-        .take(800)
-        .find(|start| (*start..start + count).all(is_free))
-}
-
-fn is_free(port: u16) -> bool {
-    std::net::TcpListener::bind(("127.0.0.1", port)).is_ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -344,7 +339,8 @@ mod tests {
             log_from: 0,
             panics: Vec::new(),
             gateways: Vec::new(),
-            died: watch::Sender::new(false),
+            course: watch::Sender::default(),
+            id: watch::Sender::default(),
         };
         (cluster, data)
     }
@@ -353,7 +349,8 @@ mod tests {
         let (mut cluster, data) = cluster(name, script);
         let http = Http::new(super::super::machine::machine("test", 1, &Arc::default()));
         cluster.start(&http).await.expect("no gateway is waited for");
-        timeout(Duration::from_secs(5), cluster.died()).await.expect("it dies");
+        let left = timeout(Duration::from_secs(5), cluster.leaves()).await;
+        assert_eq!(left, Ok(Course::Died));
         let cause = cluster.cause_of_death().await;
         // It cannot be killed any more.
         let _ = cluster.kill().await;

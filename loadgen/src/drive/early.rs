@@ -1,5 +1,6 @@
 //! Why a run ends before its time, and how that is told.
 
+use super::process::Course;
 use tokio::sync::watch;
 use verify::history::event::Phase;
 
@@ -9,8 +10,16 @@ pub enum Early {
     Asked(&'static str),
     /// The cluster did.
     Died,
+    /// Somebody else asked the cluster to.
+    Ended,
     /// It cannot go on.
     Failed(String),
+}
+
+impl From<Course> for Early {
+    fn from(course: Course) -> Self {
+        if course == Course::Asked { Self::Ended } else { Self::Died }
+    }
 }
 
 impl Early {
@@ -22,6 +31,10 @@ impl Early {
             Self::Died => {
                 format!("the cluster ended by itself ({phase}), not by a fault of the scenario")
             }
+            Self::Ended => format!(
+                "somebody else asked the cluster to end ({phase}): neither this load nor a fault of \
+                 the scenario"
+            ),
             Self::Failed(why) => why.clone(),
         }
     }
@@ -38,7 +51,7 @@ pub async fn asked(stop: &mut watch::Receiver<Option<&'static str>>) -> &'static
 }
 
 /// Waits for ever if there is nothing to wait for.
-pub async fn maybe(event: Option<impl Future<Output = ()>>) {
+pub async fn maybe<T>(event: Option<impl Future<Output = T>>) -> T {
     match event {
         Some(event) => event.await,
         None => std::future::pending().await,
@@ -71,6 +84,8 @@ mod tests {
         sender.send_replace(Some("SIGTERM"));
         assert_eq!(timeout(soon, asked(&mut receiver)).await, Ok("SIGTERM"));
         assert_eq!(Early::Asked("SIGTERM").why(Phase::Load), "SIGTERM (load)");
+        let ended = Early::from(Course::Asked).why(Phase::Heal);
+        assert!(ended.starts_with("somebody else asked the cluster to end (heal)"), "{ended}");
 
         let (sender, mut receiver) = watch::channel(None);
         drop(sender);

@@ -1,13 +1,16 @@
 //! Watches the generator itself while a run lasts: its sockets, its schedule, its processors, its
-//! memory. What it finds goes into the history, so that the cluster is not blamed for it.
+//! memory, and the disk of a cluster that it started. What it finds goes into the history, so that the cluster is not blamed for it.
 
 use super::journal::Journal;
 use super::limits::{Hopelessness, Limits};
+use super::processors::Watch;
 use super::supply;
 use crate::measure::is_late;
 use crate::plan::Plan;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use verify::history::event::Deadlines;
 
@@ -21,12 +24,25 @@ const TURN: Duration = Duration::from_millis(20);
 const LAG_ONE_IN: u32 = 10;
 
 /// Tells the limits that are met, until the run cannot work any more: why.
-pub async fn until_hopeless(limits: &Limits, journal: &Journal, plan: &Plan) -> String {
+pub async fn until_hopeless(
+    limits: &Limits,
+    journal: &Journal,
+    plan: &Plan,
+    cluster: Option<watch::Receiver<Option<u32>>>,
+    data: Option<&Path>,
+) -> String {
     let mut hopelessness = Hopelessness::default();
+    let mut processors = Watch::default();
     loop {
+        let asleep = Instant::now();
         for _ in 0..LOOKS {
             sleep(SOON).await;
             limits.tell(journal, false);
+        }
+        let cluster = cluster.as_ref().and_then(|id| *id.borrow());
+        let processes: Vec<u32> = [std::process::id()].into_iter().chain(cluster).collect();
+        if processors.is_starved(&processes, asleep.elapsed()) {
+            limits.add("processors", 1);
         }
         note_lateness(limits, journal, plan.operations());
         let waited = journal.counts().waited.load(Ordering::Relaxed);
@@ -36,6 +52,14 @@ pub async fn until_hopeless(limits: &Limits, journal: &Journal, plan: &Plan) -> 
         if supply::memory_is_gone() {
             limits.add("memory", 1);
             return "the memory of the generator's machine ran out".to_owned();
+        }
+        if let (Some(data), Some(free)) = (data, data.and_then(supply::disk_is_full)) {
+            limits.add("ENOSPC", 1);
+            let free = free / 1024;
+            return format!(
+                "the disk of the cluster's data is full: {free} KiB free in {}",
+                data.display()
+            );
         }
         if hopelessness.is_certain(limits.attempts()) {
             let (_, failures) = limits.attempts();

@@ -5,6 +5,7 @@
 //! killed, stopped and started as the scenario asks; what cannot be done to a process is said, not
 //! left out in silence.
 
+mod addresses;
 mod cluster;
 mod early;
 mod faults;
@@ -16,6 +17,7 @@ mod metrics;
 mod needs;
 mod network;
 mod process;
+mod processors;
 mod reach;
 mod story;
 mod supply;
@@ -24,6 +26,7 @@ pub use cluster::{ClusterError, command_line};
 pub use faults::not_done;
 pub use journal::Sink;
 pub use needs::{Fit, fit};
+pub use process::ASKED_TO_END;
 pub use supply::{Supply, supply};
 
 use scenarios::scenario::Scenario;

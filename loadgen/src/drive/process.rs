@@ -11,12 +11,28 @@ use std::io;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
+
+/// What a child says on a line of its output as soon as somebody else than this process has asked it to
+/// end: what comes now is its farewell.
+pub const ASKED_TO_END: &str = r#"{"ending":"asked"}"#;
+
+/// How far a process has got that nobody here has asked to end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Course {
+    /// It goes on.
+    #[default]
+    Running,
+    /// Somebody else has asked it to end: see [`ASKED_TO_END`].
+    Asked,
+    /// It has ended by itself.
+    Died,
+}
 
 /// How long the status of a process is waited for that has closed its output.
 const STATUS: Duration = Duration::from_secs(2);
@@ -68,13 +84,19 @@ impl Process {
     }
 
     /// From now on, its end without [`Self::kill`] or [`Self::end`] is told: a process that dies
-    /// closes its output.
-    pub fn watch(&mut self, died: watch::Sender<bool>) {
-        let Some(mut output) = self.output.take() else { return };
+    /// closes its output, and one that is asked to end says so.
+    pub fn watch(&mut self, course: watch::Sender<Course>) {
+        let Some(output) = self.output.take() else { return };
         let watcher = Handle::current().spawn(async move {
-            let mut ignored = [0; 512];
-            while output.read(&mut ignored).await.is_ok_and(|read| read > 0) {}
-            died.send_replace(true);
+            let mut lines = output.lines();
+            while let Ok(Some(line)) = lines.next_line().await {
+                if line == ASKED_TO_END {
+                    course.send_replace(Course::Asked);
+                    // Its end follows from that.
+                    return;
+                }
+            }
+            course.send_replace(Course::Died);
         });
         self.watcher = Some(watcher.abort_handle());
     }
@@ -137,6 +159,11 @@ impl Process {
         }
     }
 
+    /// Its number.
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     fn pid(&self) -> nix::Result<Pid> {
         let pid = self.child.id().and_then(|id| i32::try_from(id).ok());
         pid.map(Pid::from_raw).ok_or(nix::Error::ESRCH)
@@ -159,23 +186,51 @@ mod tests {
         Process::start(Path::new("/bin/sh"), &arguments, Path::new("/dev/null")).unwrap()
     }
 
-    async fn is_told(died: &mut watch::Receiver<bool>, within: Duration) -> bool {
-        timeout(within, died.wait_for(|died| *died)).await.is_ok_and(|told| told.is_ok())
+    async fn told(course: &mut watch::Receiver<Course>, within: Duration) -> Course {
+        // Without an end there is nothing to wait for.
+        let _ = timeout(within, course.wait_for(|course| *course != Course::Running)).await;
+        *course.borrow()
     }
 
     #[tokio::test]
     async fn an_end_that_nobody_asked_for_is_told_at_once() {
-        let (sender, mut died) = watch::channel(false);
-        let mut process = shell("echo ready; sleep 0.2; exit 3");
+        let (sender, mut course) = watch::channel(Course::Running);
+        let mut process = shell("echo ready; echo more; sleep 0.2; exit 3");
         assert_eq!(process.first_line().await.unwrap(), "ready\n");
         process.watch(sender);
-        assert!(is_told(&mut died, Duration::from_secs(5)).await);
+        assert_eq!(told(&mut course, Duration::from_secs(5)).await, Course::Died);
         assert_eq!(process.status().await.and_then(|status| status.code()), Some(3));
     }
 
     #[tokio::test]
+    async fn an_end_that_somebody_else_has_asked_for_is_told_before_it_comes() {
+        let (sender, mut course) = watch::channel(Course::Running);
+        let script = format!("echo ready; sleep 0.1; echo '{ASKED_TO_END}'; exec sleep 60");
+        let mut process = shell(&script);
+        process.first_line().await.unwrap();
+        process.watch(sender);
+        assert_eq!(told(&mut course, Duration::from_secs(5)).await, Course::Asked);
+        process.kill().await.unwrap();
+        assert_eq!(*course.borrow(), Course::Asked, "its end is no news");
+    }
+
+    #[tokio::test]
+    async fn a_process_that_load_itself_asks_to_end_does_not_count_as_asked_by_others() {
+        let (sender, mut course) = watch::channel(Course::Running);
+        let script = format!(
+            "trap 'echo {ASKED_TO_END:?}; exit 0' TERM; echo ready; while :; do sleep 0.05; done"
+        );
+        let mut process = shell(&script);
+        process.first_line().await.unwrap();
+        process.watch(sender);
+        let status = process.end(Duration::from_secs(5)).await.unwrap();
+        assert!(status.is_some(), "it ends in time");
+        assert_eq!(told(&mut course, Duration::from_millis(200)).await, Course::Running);
+    }
+
+    #[tokio::test]
     async fn a_process_that_is_killed_on_purpose_is_not_said_to_have_died() {
-        let (sender, mut died) = watch::channel(false);
+        let (sender, mut course) = watch::channel(Course::Running);
         let mut process = shell("echo ready; exec sleep 60");
         process.first_line().await.unwrap();
         process.watch(sender);
@@ -186,7 +241,7 @@ mod tests {
         guard.dismiss().await.unwrap();
         assert!(process.is_stopped());
         process.kill().await.unwrap();
-        assert!(!is_told(&mut died, Duration::from_millis(200)).await);
+        assert_eq!(told(&mut course, Duration::from_millis(200)).await, Course::Running);
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! A real run from beginning to end: set up, warm up, load under faults, heal, settle, judge.
 
+use super::addresses::free_address;
 use super::cluster::{CLUSTER, Cluster};
 use super::early::{self, Early};
 use super::faults;
@@ -96,16 +97,22 @@ impl Story {
         };
         let mut crews = Vec::new();
         let mut stop = self.run.stop.clone();
-        let died = cluster.as_ref().map(Cluster::died);
+        let leaves = cluster.as_ref().map(Cluster::leaves);
+        let id = cluster.as_ref().map(Cluster::id);
         let (limits, journal, plan) =
             (self.limits.clone(), self.journal.clone(), self.plan.clone());
+        let data = match &self.run.against {
+            Against::Started { data, .. } => Some(data.clone()),
+            Against::Given(_) => None,
+        };
+        let watched = health::until_hopeless(&limits, &journal, &plan, id, data.as_deref());
         let lag = self.feel_lag();
         // Whoever asks and whatever dies, the process of the cluster stays at hand here.
         let early = tokio::select! {
             biased;
             who = early::asked(&mut stop) => Some(Early::Asked(who)),
-            () = early::maybe(died) => Some(Early::Died),
-            why = health::until_hopeless(&limits, &journal, &plan) => Some(Early::Failed(why)),
+            course = early::maybe(leaves) => Some(course.into()),
+            why = watched => Some(Early::Failed(why)),
             told = self.tell(&mut cluster, &mut crews) => told.err().map(Early::Failed),
         };
         lag.abort();
@@ -305,7 +312,7 @@ impl Story {
     fn tell_limits(&mut self, lateness: &Lateness) {
         if let Some(told) = lateness.doubt() {
             self.limits.raise("lateness", lateness.behind());
-            self.ended.notes.push(told);
+            self.ended.doubts.push(told);
         }
         health::note_lateness(&self.limits, &self.journal, lateness.operations());
         self.limits.tell(&*self.journal, true);
@@ -343,11 +350,6 @@ fn slices(users: Range<u32>, parts: u32) -> impl Iterator<Item = Range<u32>> {
     let count = u64::from(users.end - users.start);
     let bound = move |part: u32| users.start + (count * u64::from(part) / u64::from(parts)) as u32;
     (0..parts).map(move |part| bound(part)..bound(part + 1)).filter(|slice| !slice.is_empty())
-}
-
-fn free_address() -> std::io::Result<String> {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
-    Ok(listener.local_addr()?.to_string())
 }
 
 /// An error with all its causes in one line.

@@ -1,11 +1,15 @@
-//! What this machine has for a run: descriptors, local ports, memory.
+//! What this machine has for a run: descriptors, local ports, memory, disk.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::statvfs::statvfs;
+use std::path::Path;
 
 /// More descriptors than any run needs: some systems refuse "unlimited".
 const OPEN_FILES_MAX: u64 = 1 << 20;
 /// Beyond this a run is about to be killed by the system.
 const LAST_BYTES: u64 = 64 * 1024 * 1024;
+/// Beyond this the cluster's next writes fail: a second of a fast run.
+const LAST_DISK_BYTES: u64 = 4 * 1024 * 1024;
 
 /// What there is; `None`: the system does not say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,12 +20,38 @@ pub struct Supply {
     pub ports: Option<u64>,
     /// Free bytes of memory.
     pub memory: Option<u64>,
+    /// Free bytes of disk where a cluster that is started keeps its data.
+    pub disk: Option<u64>,
 }
 
 /// Raises the soft limit of open files to the hard one, also for processes that are started later,
-/// and tells what there is.
-pub fn supply() -> Supply {
-    Supply { open_files: open_files(), ports: ports(), memory: free_memory() }
+/// and tells what there is. `data`: where a cluster that is started will keep its data.
+pub fn supply(data: Option<&Path>) -> Supply {
+    Supply {
+        open_files: open_files(),
+        ports: ports(),
+        memory: free_memory(),
+        disk: data.and_then(free_disk),
+    }
+}
+
+/// What is free where a folder is, or will be.
+#[allow(clippy::useless_conversion, reason = "some systems count blocks in 32 bits")]
+fn free_disk(folder: &Path) -> Option<u64> {
+    let here = if folder.is_absolute() { folder } else { &Path::new(".").join(folder) };
+    let there = here.ancestors().find(|folder| folder.exists())?;
+    // A file system without blocks, such as /proc, does not say.
+    let disk = statvfs(there).ok().filter(|disk| disk.blocks() > 0)?;
+    Some(u64::from(disk.blocks_available()).saturating_mul(u64::from(disk.fragment_size())))
+}
+
+/// Free bytes of the disk of a folder, if it is as good as full.
+pub fn disk_is_full(folder: &Path) -> Option<u64> {
+    free_disk(folder).filter(|free| is_full(*free))
+}
+
+const fn is_full(free: u64) -> bool {
+    free < LAST_DISK_BYTES
 }
 
 fn open_files() -> Option<u64> {
@@ -80,5 +110,17 @@ mod tests {
         let meminfo = "MemTotal:       24000000 kB\nMemAvailable:   22000000 kB\n";
         assert_eq!(available(meminfo), Some(22_000_000 * 1024));
         assert!(open_files().is_some_and(|files| files > 0));
+    }
+
+    #[test]
+    fn the_disk_of_a_folder_that_is_not_there_yet_is_that_of_the_one_above() {
+        let above = std::env::temp_dir();
+        let free = free_disk(&above).expect("it is there");
+        let below = free_disk(&above.join("fracas-not/yet/there")).expect("one above is there");
+        // Others write meanwhile.
+        assert!(free.abs_diff(below) < 1 << 30, "{free} {below}");
+        assert!(free_disk(Path::new("fracas-not-yet-there")).is_some(), "the current folder");
+        assert_eq!(free_disk(Path::new("/proc")), None, "nothing is written there");
+        assert!(is_full(4 * 1024 * 1024 - 1) && !is_full(4 * 1024 * 1024));
     }
 }
