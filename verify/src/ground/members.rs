@@ -43,6 +43,8 @@ pub(crate) struct Who {
     unsettled: [i32; 2],
     /// Whether any was answered: then the history tells of those that were asked for.
     is_told: bool,
+    /// How many departures, and joins, became known since the history tells of requests.
+    happened: [u32; 2],
     /// How often a departure, and a join, was asked for.
     pub asked: [u32; 2],
     /// When the first departure, and join, was asked for that had no answer then.
@@ -73,11 +75,18 @@ impl Who {
     }
 
     /// A join or departure is at a sequence. The first one learned of a sequence counts.
-    pub fn change(&mut self, sequence: u32, joined: bool, learned: Learned, now: u64) {
+    pub fn change(
+        &mut self,
+        sequence: u32,
+        joined: bool,
+        learned: Learned,
+        (now, is_told): (u64, bool),
+    ) {
         let at = self.changes.partition_point(|change| change.sequence < sequence);
         if self.changes.get(at).is_none_or(|change| change.sequence != sequence) {
             let new = Change { sequence, joined, at: [u64::MAX; 2], stored: [false; 2] };
             self.changes.insert(at, new);
+            self.happened[usize::from(joined)] += u32::from(is_told);
             if at + 1 == self.changes.len() {
                 self.changed_at = now;
             }
@@ -161,6 +170,17 @@ impl Who {
         self.repeats[kind] || self.unsettled[kind] > 0
     }
 
+    /// The last departure, or join.
+    pub fn last(&self, joined: bool) -> Option<u32> {
+        self.changes.iter().rfind(|change| change.joined == joined).map(|change| change.sequence)
+    }
+
+    /// Whether more departures, or joins, happened than can have been asked for.
+    pub fn is_beyond_asked(&self, joined: bool) -> bool {
+        let kind = usize::from(joined);
+        self.happened[kind] > self.asked[kind] && !self.may_repeat(joined)
+    }
+
     /// How many departures had been asked for, and the sequence of the last join, if the user is
     /// certainly a member now. As long as it stays the same, the user stays one.
     pub fn certain_member(&self) -> Option<(u32, u32)> {
@@ -241,15 +261,15 @@ mod tests {
         let mut who = Who::default();
         assert_eq!(who.standing(5, None), Standing::Unknown);
         assert_eq!(who.standing(5, Some(1)), Standing::Outside);
-        who.change(10, false, Learned::Sight, 0);
+        who.change(10, false, Learned::Sight, (0, true));
         assert_eq!(who.standing(9, Some(9)), Standing::Member, "whoever leaves was there");
         assert_eq!(who.standing(9, None), Standing::Unknown, "but nobody knows since when");
-        who.change(3, true, Learned::Sight, 0);
+        who.change(3, true, Learned::Sight, (0, true));
         for (sequence, expected) in [(2, Standing::Unknown), (3, Standing::Member)] {
             assert_eq!(who.standing(sequence, None), expected);
         }
         assert_eq!(who.standing(10, None), Standing::Outside);
-        who.change(12, true, Learned::Sight, 0);
+        who.change(12, true, Learned::Sight, (0, true));
         assert_eq!(who.standing(11, Some(1)), Standing::Outside);
         assert_eq!(who.standing(12, Some(1)), Standing::Member);
     }
@@ -258,7 +278,7 @@ mod tests {
     fn what_was_asked_for_and_not_answered_may_have_been_done() {
         let (mut who, run) = (Who::default(), Run::default());
         who.ask(true, 0);
-        who.change(3, true, Learned::Sight, 0);
+        who.change(3, true, Learned::Sight, (0, true));
         assert_eq!(who.standing(2, None), Standing::Unknown);
         who.answer(true, &run, 0);
         assert_eq!(who.standing(2, None), Standing::Outside, "it was the only one");
@@ -266,7 +286,7 @@ mod tests {
         who.ask(false, 0);
         assert_eq!(who.standing(5, None), Standing::Unknown);
         assert_eq!(who.standing(5, Some(1)), Standing::Member, "the log would show it");
-        who.change(7, false, Learned::Sight, 0);
+        who.change(7, false, Learned::Sight, (0, true));
         who.answer(false, &run, 0);
         assert_eq!(who.standing(5, None), Standing::Member);
         assert_eq!(who.standing(8, None), Standing::Outside);
@@ -277,8 +297,8 @@ mod tests {
     #[test]
     fn a_second_join_in_a_row_betrays_a_departure_that_nobody_saw() {
         let mut who = Who::default();
-        who.change(3, true, Learned::Sight, 0);
-        who.change(9, true, Learned::Sight, 0);
+        who.change(3, true, Learned::Sight, (0, true));
+        who.change(9, true, Learned::Sight, (0, true));
         assert_eq!(who.standing(5, None), Standing::Unknown);
         assert_eq!(who.standing(9, None), Standing::Member);
     }
@@ -304,7 +324,7 @@ mod tests {
     #[test]
     fn nobody_is_a_certain_member_whose_departure_may_be_under_way() {
         let (mut who, run) = (Who::default(), Run::default());
-        who.change(3, true, Learned::Sight, 0);
+        who.change(3, true, Learned::Sight, (0, true));
         assert_eq!(who.certain_member(), None, "nobody tells of those who ask");
         who.ask(true, 0);
         assert_eq!(who.certain_member(), Some((0, 3)));
@@ -316,7 +336,7 @@ mod tests {
             Some((1, 3)),
             "the answer was that of an earlier departure"
         );
-        who.change(7, false, Learned::Answer, 0);
+        who.change(7, false, Learned::Answer, (0, true));
         assert_eq!(who.certain_member(), None);
     }
 }

@@ -49,6 +49,8 @@ pub(crate) struct Ground {
     pub devices: Vec<DeviceState>,
     /// Revocation time per user slot; `u64::MAX`: none.
     pub revoked: Vec<u64>,
+    /// Whether the history tells of those who ask for joins and departures.
+    pub is_asked: bool,
     pub pairs: Pairs,
     pub ledger: Ledger,
     pub logs: Vec<Log>,
@@ -116,6 +118,7 @@ impl Ground {
             run: Run::default(),
             devices: vec![DeviceState::default(); devices],
             revoked: vec![u64::MAX; header.users as usize],
+            is_asked: false,
             pairs: Pairs::new(header.devices_per_user),
             ledger: Ledger::new(devices, header.devices_per_user),
             logs: (0..header.conversations).map(|_| Log::new(&leaps)).collect(),

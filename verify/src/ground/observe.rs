@@ -104,6 +104,7 @@ impl Ground {
             }
             What::FaultEnded { fault, effect } => self.run.fault_ended(*fault, *effect, now),
             What::MemberAsked { conversation, user, add } => {
+                self.is_asked = true;
                 let who = self.pairs.who(user.0 as u32 - 1, conversation.0 as u32 - 1);
                 self.pairs.whos[who as usize].ask(*add, now);
             }
@@ -386,7 +387,7 @@ impl Ground {
     ) {
         if self.has_user(user) {
             let who = self.pairs.who(user.0 as u32 - 1, conversation.0 as u32 - 1);
-            self.pairs.whos[who as usize].change(at, add, learned, self.now);
+            self.pairs.whos[who as usize].change(at, add, learned, (self.now, self.is_asked));
         }
     }
 }

@@ -1,7 +1,8 @@
 //! **Nothing appears that nobody sent.** A message, edit or deletion is seen (shown, received, read or
 //! stored) => an earlier S(m) by that author with the same id, conversation and content; and m was not
 //! refused for good, before or after that, at its only attempt or by a decision (unless a dead letter was
-//! requeued). A join or a departure is seen => somebody asked for it before. And a stream ends by
+//! requeued). A join or a departure is seen => somebody asked for it before; and a user joins a
+//! conversation, or departs from it, at most as often as that was asked for. And a stream ends by
 //! `detached` while the users are watched => somebody asked for a departure of its user before; and where a
 //! whole final read begins where the stream did or before, the log has a departure of the user behind that.
 //!
@@ -11,6 +12,8 @@
 //!   final refusal after a resend says nothing about the first attempt, so it excludes nothing; but
 //!   `not_member`, `no_such_message`, `not_author` and `dead_lettered` are decisions about the id, which
 //!   stand for ever (not in a history of format 1: clusters of that time might forget them).
+//!   A join or a departure may have been tried several times, and done more often, if one of these was not
+//!   answered, or a fault was active between the request and the answer, or more than a second passed.
 //!   What is seen again after it was settled (see `ground::settled`).
 //! - Broken by: a message with another text than was sent; a join that nobody asked for. Not by: a
 //!   message that was refused for now and comes later.
@@ -94,6 +97,7 @@ impl Check for Invariant {
                 tally.confirmed(|| evidence.map_or_else(|| untold(ground, who, from), |e| *e));
             }
         }
+        repeated(ground, tally);
     }
 }
 
@@ -107,6 +111,25 @@ fn untold(ground: &Ground, who: u32, from: u32) -> Evidence {
     );
     let conversation = Some(state.conversation as usize);
     ground.evidence(what, About { conversation, ..About::default() })
+}
+
+/// Who joined or departed more often than anybody asked for.
+fn repeated(ground: &Ground, tally: &mut Tally) {
+    for who in &ground.pairs.whos {
+        for (joined, what) in [(false, "departed from"), (true, "joined")] {
+            if who.is_beyond_asked(joined) {
+                let conversation = Some(who.conversation as usize);
+                let about = About { conversation, sequence: who.last(joined), ..About::default() };
+                tally.violated(ground, about, || {
+                    format!(
+                        "user {} {what} conversation {} more often than was asked for",
+                        who.user + 1,
+                        who.conversation + 1
+                    )
+                });
+            }
+        }
+    }
 }
 
 /// A send is refused for good: then nobody can have seen it.
@@ -204,7 +227,7 @@ impl Invariant {
 mod tests {
     use crate::history::What;
     use crate::history::builder::Builder;
-    use crate::history::event::Said;
+    use crate::history::event::{Event, Said};
     use crate::invariants::tests::{clean, violated};
     use protocol::{ClientMessageId, ConversationId, RejectReason, UserId};
 
@@ -334,5 +357,28 @@ mod tests {
         let seen = talk().send(1, 1).commit(1).deliver(1);
         violated(NAME, &refused(seen.clone(), RejectReason::BodySize).finish());
         clean(NAME, &refused(seen, RejectReason::RateLimited).finish());
+    }
+
+    #[test]
+    fn what_was_asked_for_once_happens_once() {
+        let back = || talk().change_member(1, 2, false).change_member(1, 2, true);
+        clean(NAME, &back().finish());
+        violated(NAME, &back().departed(2, 1).finish());
+        // The answer never came: whoever asked may have tried again, and a late attempt is done late.
+        let unanswered = back().departed(2, 1).finish().tampered(|events| {
+            events.retain(|e| !matches!(e.is, What::MemberChanged { add: false, .. }));
+        });
+        clean(NAME, &unanswered);
+        let fault = back().departed(2, 1).finish().tampered(|events| {
+            let asked = |e: &Event| matches!(e.is, What::MemberAsked { add: false, .. });
+            let asked = events.iter().position(asked).expect("it was asked for");
+            let at = events[asked].at + 1;
+            let (kind, target) = ("cut".into(), "store-1".into());
+            let began = What::FaultBegan { fault: 1, kind, target, drawn: false };
+            let ended = What::FaultEnded { fault: 1, effect: 1 };
+            events.insert(asked + 1, Event { at, is: began });
+            events.insert(asked + 2, Event { at, is: ended });
+        });
+        clean(NAME, &fault);
     }
 }

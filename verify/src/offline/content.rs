@@ -100,6 +100,7 @@ pub(super) fn is_something_made_up(book: &Book<'_>) -> bool {
     let refused = (0..book.lines.len()).any(|line| refuses_what_was_seen(book, line));
     refused
         || does_a_stream_end_by_itself(book)
+        || is_done_too_often(book)
         || book.sightings.iter().any(|sighting| match sighting.entry.said {
             Said::Join { user } => nobody_asked(book, sighting, user.0, true),
             Said::Leave { user } => nobody_asked(book, sighting, user.0, false),
@@ -111,6 +112,27 @@ pub(super) fn is_something_made_up(book: &Book<'_>) -> bool {
                 })
             }
         })
+}
+
+/// Whether a user joined, or departed, more often than anybody asked for.
+fn is_done_too_often(book: &Book<'_>) -> bool {
+    let end = book.lines.len();
+    let Some(first) = book.first(|is| matches!(is, What::MemberAsked { .. })) else { return false };
+    book.conversations().any(|conversation| {
+        book.users().any(|user| {
+            let early = book.changes(user, conversation, first);
+            let all = book.changes(user, conversation, end);
+            let is_new = |sequence| early.iter().all(|change| change.sequence != sequence);
+            [false, true].into_iter().any(|joins| {
+                let changes = all.iter().filter(|c| c.joined == joins && is_new(c.sequence));
+                let asked = book.lines.iter().filter(|line| {
+                    matches!(line.is, What::MemberAsked { conversation: c, user: u, add }
+                        if (*c, u.0, *add) == (conversation, user, joins))
+                });
+                changes.count() > asked.count() && !book.may_repeat(user, conversation, joins, end)
+            })
+        })
+    })
 }
 
 fn nobody_asked(book: &Book<'_>, sighting: &Sighting<'_>, user: u64, joins: bool) -> bool {

@@ -34,6 +34,31 @@ pub const KINDS: &[Kind] = &[
     caught("a departure happens that nobody asked for", "no_phantom_message", |case| {
         unasked(case, false)
     }),
+    caught("a departure that was asked for once happens twice", "no_phantom_message", |case| {
+        let truth = case.truth;
+        let faults =
+            truth.all(|is| matches!(is, What::FaultBegan { .. } | What::FaultEnded { .. }));
+        // Asked for, and answered, in calm.
+        let calm = |at: usize| {
+            faults.iter().filter(|fault| **fault < at).count().is_multiple_of(2)
+                && !faults.iter().any(|fault| (at..at + 200).contains(fault))
+        };
+        let at =
+            case.event_at(|at, is| matches!(is, What::MemberAsked { add: false, .. }) && calm(at))?;
+        let What::MemberAsked { conversation, user, .. } = *truth.is(at) else { return None };
+        let (_, last) = truth.stored.range(..=(conversation, Sequence(u64::MAX))).next_back()?;
+        let sequence = Sequence(truth.head(conversation) + 1);
+        let (message, said) = (protocol::ClientMessageId(0), Said::Leave { user });
+        let entry = Seen { sequence, author: user, message, said, ..*last };
+        let all = truth
+            .all(|is| matches!(is, What::StoredAll { conversation: c, .. } if *c == conversation));
+        let all = *all.first()?;
+        if let What::StoredAll { head, .. } = case.is(all) {
+            *head = sequence;
+        }
+        case.insert(all - 1, What::Stored { entry });
+        Some(())
+    }),
     caught("no notification is handed to the provider", "away_member_is_pushed", |case| {
         missed(case)?;
         case.retain(|_, is| !matches!(is, What::Pushed { .. }));
