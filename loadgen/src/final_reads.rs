@@ -196,6 +196,7 @@ async fn read_conversation(
         let (user, delivered, read) = (item.user, item.delivered, item.read);
         recorder.record(What::StoredCursor { conversation, user, delivered, read });
     }
+    recorder.record(What::StoredCursorsAll { conversation });
     Ok(())
 }
 

@@ -53,6 +53,10 @@ pub(crate) struct Who {
     repeats: [bool; 2],
     /// When the last of the changes became known.
     pub changed_at: u64,
+    /// When a change was asked for last.
+    pub last_asked_at: u64,
+    /// The highest cursors that any device has reported: delivered, read.
+    pub reported: [u32; 2],
     /// Sequences that were in the answer to a read.
     pub read: Intervals,
     /// Sequences of which a notification was taken.
@@ -151,6 +155,7 @@ impl Who {
         }
         self.unsettled[kind] += 1;
         self.asked[kind] += 1;
+        self.last_asked_at = now;
     }
 
     /// An answer said that a join or departure was done. Whoever asked may have tried several times if

@@ -2,7 +2,7 @@
 //!
 //! One pass keeps them in dense arrays; the invariants read them and never write. Nothing here
 //! decides whether something is a violation. Memory: about 32 bytes per send, 32 per sequenced
-//! entry, 48 per (device, conversation), 84 per (user, conversation), 96 per device; sends and entries
+//! entry, 48 per (device, conversation), 100 per (user, conversation), 96 per device; sends and entries
 //! that are settled leave (see `settled`), so that it does not grow with the length of a sound run.
 
 pub(crate) mod conversations;

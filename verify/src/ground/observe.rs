@@ -115,6 +115,10 @@ impl Ground {
                 let who = self.pairs.who(user.0 as u32 - 1, conversation.0 as u32 - 1);
                 self.pairs.whos[who as usize].answer(*add, &self.run, now);
             }
+            What::ReceiptSent { delivered, read, .. } => {
+                let [most, most_read] = &mut self.pairs.whos[step.who as usize].reported;
+                (*most, *most_read) = (short(*delivered).max(*most), short(*read).max(*most_read));
+            }
             What::Revoked { user } => self.revoked[user.0 as usize - 1] = now,
             What::Granted { user } => {
                 self.revoked[user.0 as usize - 1] = u64::MAX;

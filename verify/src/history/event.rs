@@ -276,6 +276,8 @@ pub enum What {
     StoredAll { conversation: ConversationId, first: Sequence, head: Sequence, whole: bool },
     /// At the end: a member's stored cursors.
     StoredCursor { conversation: ConversationId, user: UserId, delivered: Sequence, read: Sequence },
+    /// At the end: these were all stored cursors of the conversation.
+    StoredCursorsAll { conversation: ConversationId },
     /// At the end: a dead letter. `author` and `message` as far as the record could be read.
     DeadLetter {
         queue: Arc<str>,

@@ -33,6 +33,7 @@ impl What {
             | What::StoredBegan { conversation }
             | What::StoredAll { conversation, .. }
             | What::StoredCursor { conversation, .. }
+            | What::StoredCursorsAll { conversation }
             | What::Pushed { conversation, .. } => (None, Some(*conversation)),
             What::Phase(_)
             | What::Revoked { .. }

@@ -1,22 +1,34 @@
 //! **Receipts only rise.** Neither cursor of another member that a device displays ever falls; a stored
 //! cursor is not below what anybody was told; read <= delivered; delivered never exceeds what a device
 //! of that member has shown (or behind which its stream began); and nobody is told of the cursors of a
-//! conversation, nor of a user, who never joined it.
+//! conversation, nor of a user, who never joined it. What is told or stored of a member was reported
+//! (`receipt_sent`) by its devices before, or within a second: delivered and read each for itself. Who was
+//! told of, and is a member at the end, is among all stored cursors (`stored_cursors_all`) of the conversation. No device is told
+//! of its own user; and none is told anything behind a `detached` of its session, while its user has left
+//! for certain, and nobody has asked for a change since.
 //!
 //! - Judged: receipts sent, displayed and stored.
-//! - Excused: in a history of format 1, a fall between two sessions of the observer. Beyond 4 million
+//! - Excused: in a history of format 1, a fall between two sessions of the observer, what was reported, and who
+//!   is told. Beyond 4 million
 //!   (observer, conversation, member) further ones are judged for their bounds only.
 //! - Broken by: a display that goes back from 7 to 5. Not by: the same receipt displayed twice.
 //!
-//! Streaming: 24 bytes per (observing device, conversation, member).
+//! Streaming: 24 bytes per (observing device, conversation, member), 8 per (user, conversation).
 
 use super::Check;
+use crate::ground::members::Standing;
 use crate::ground::recent::About;
 use crate::ground::{Ground, Step, short};
 use crate::history::event::{Event, What};
 use crate::tally::Tally;
+use crate::verdict::Evidence;
 use protocol::Sequence;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// How long after a device was told of a report its own record of it may come, microseconds.
+const RECORDED_US: u64 = 1_000_000;
+/// What was told and not reported yet: so much is kept for so long.
+const MOST_EARLY: usize = 1 << 12;
 
 /// Observed cursors that are kept.
 const MOST: usize = 1 << 22;
@@ -28,8 +40,20 @@ struct Cursors {
     read: u32,
 }
 
+/// What was told of a member before it was reported.
+struct Early {
+    at: u64,
+    member: u32,
+    conversation: usize,
+    cursors: [u32; 2],
+    evidence: Box<Evidence>,
+}
+
 #[derive(Default)]
 pub(crate) struct Invariant {
+    early: Vec<Early>,
+    /// Whose cursor is stored, by (member, conversation).
+    stored: BTreeSet<(u32, usize)>,
     /// By (observing device and conversation, member).
     observed: BTreeMap<(u32, u32), Cursors>,
     /// The highest that anybody was told, by (member, conversation).
@@ -47,10 +71,19 @@ impl Check for Invariant {
             | What::StoredCursor { user, delivered, read, .. } => {
                 (user.0 as u32 - 1, delivered, read)
             }
+            What::StoredCursorsAll { .. } => return self.missing(ground, step, tally),
             _ => return,
         };
         tally.judged += 1;
+        if matches!(event.is, What::StoredCursor { .. }) {
+            self.stored.insert((member, step.conversation));
+        }
+        if ground.header.format >= 2 {
+            let cursors = [short(delivered), short(read)];
+            self.reported(ground, step, event, (member, cursors), tally);
+        }
         let fault = Self::beyond(ground, step, event, member, delivered, read)
+            .or_else(|| misplaced(ground, step, event))
             .or_else(|| self.fallen(ground, step, event, (member, short(delivered), short(read))));
         if let Some(fault) = fault {
             let about = About {
@@ -70,6 +103,9 @@ impl Check for Invariant {
     }
 
     fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
+        for early in self.early.drain(..) {
+            tally.confirmed(|| *early.evidence);
+        }
         let mut strangers = BTreeSet::new();
         for &(pair, member) in self.observed.keys() {
             let who = &ground.pairs.whos[(pair / ground.header.devices_per_user) as usize];
@@ -98,7 +134,112 @@ impl Check for Invariant {
     }
 }
 
+/// Why a device should not be told what it displays.
+fn misplaced(ground: &Ground, step: &Step, event: &Event) -> Option<String> {
+    let What::ReceiptSeen { user, .. } = event.is else { return None };
+    let observer = &ground.pairs.whos[step.who as usize];
+    let device = &ground.devices[step.device];
+    if ground.header.format < 2 {
+        return None;
+    }
+    if user.0 == u64::from(observer.user) + 1 {
+        return Some("it was told to the user's own device".to_owned());
+    }
+    let left_at = step.before.attached_at;
+    let is_outside = device.open
+        && step.before.left
+        && left_at >= device.opened_at
+        && observer.has_left()
+        && observer.last_asked_at < left_at;
+    is_outside.then(|| {
+        format!(
+            "it was told to {}, whose user had left and was detached at {:.3} s",
+            ground.device_name(step.device),
+            left_at as f64 / 1e6
+        )
+    })
+}
+
 impl Invariant {
+    /// What is told of a member was reported before. A report is recorded when it has left: what comes of
+    /// it may be recorded a moment earlier.
+    fn reported(
+        &mut self,
+        ground: &Ground,
+        step: &Step,
+        event: &Event,
+        (member, cursors): (u32, [u32; 2]),
+        tally: &mut Tally,
+    ) {
+        let covers =
+            |reported: [u32; 2], told: [u32; 2]| told[0] <= reported[0] && told[1] <= reported[1];
+        if matches!(event.is, What::ReceiptSent { .. }) {
+            if !self.early.is_empty() {
+                let reported = ground.pairs.whos[step.who as usize].reported;
+                self.early.retain(|early| {
+                    (early.member, early.conversation) != (member, step.conversation)
+                        || ground.now - early.at > RECORDED_US
+                        || !covers(reported, early.cursors)
+                });
+            }
+            return;
+        }
+        let who = ground.pairs.find(member, step.conversation as u32);
+        let reported = who.map_or([0; 2], |who| ground.pairs.whos[who as usize].reported);
+        if covers(reported, cursors) {
+            return;
+        }
+        let late = |early: &mut Early| ground.now - early.at > RECORDED_US;
+        for early in self.early.extract_if(.., late) {
+            tally.confirmed(|| *early.evidence);
+        }
+        if self.early.len() == MOST_EARLY {
+            return;
+        }
+        let what = format!(
+            "user {} in conversation {}: delivered {}, read {}: no more than delivered {}, read {} was \
+             reported",
+            member + 1,
+            step.conversation + 1,
+            cursors[0],
+            cursors[1],
+            reported[0],
+            reported[1]
+        );
+        let device = matches!(event.is, What::ReceiptSeen { .. }).then_some(step.device);
+        let conversation = Some(step.conversation);
+        let about = About { device, conversation, ..About::default() };
+        let evidence = Box::new(ground.evidence(what, about));
+        let (at, conversation) = (ground.now, step.conversation);
+        self.early.push(Early { at, member, conversation, cursors, evidence });
+    }
+
+    /// All stored cursors of a conversation were read: whoever was told of is among them.
+    fn missing(&self, ground: &Ground, step: &Step, tally: &mut Tally) {
+        let log = &ground.logs[step.conversation];
+        for &who in ground.pairs.of_conversation(step.conversation) {
+            let user = ground.pairs.whos[who as usize].user;
+            let at = (user, step.conversation);
+            let Some(told) = self.told.get(&at).filter(|_| !self.stored.contains(&at)) else {
+                continue;
+            };
+            let is_member =
+                log.whole == Some(true) && ground.standing(who, log.head) == Standing::Member;
+            if told.delivered > 0 && is_member {
+                let conversation = Some(step.conversation);
+                tally.violated(ground, About { conversation, ..About::default() }, || {
+                    format!(
+                        "user {} in conversation {}: delivered {}, read {} was told, and nothing is stored",
+                        user + 1,
+                        step.conversation + 1,
+                        told.delivered,
+                        told.read
+                    )
+                });
+            }
+        }
+    }
+
     fn beyond(
         ground: &Ground,
         step: &Step,
@@ -181,14 +322,96 @@ mod tests {
         })
     }
 
+    fn reported(builder: Builder, user: u64, delivered: u64, read: u64) -> Builder {
+        let device = builder.device(user, 1);
+        let (conversation, delivered, read) =
+            (ConversationId(1), Sequence(delivered), Sequence(read));
+        builder.push(What::ReceiptSent { device, conversation, delivered, read })
+    }
+
     fn talk() -> Builder {
-        Builder::new(2, 1).group(1, &[1, 2]).connect_all().say(1, 1).say(1, 1)
+        let talk = Builder::new(2, 1).group(1, &[1, 2]).connect_all().say(1, 1).say(1, 1);
+        reported(talk, 2, 4, 3)
+    }
+
+    #[test]
+    fn what_nobody_reported_is_noticed() {
+        let unreported = || {
+            let talk = Builder::new(2, 1).group(1, &[1, 2]).connect_all().say(1, 1).say(1, 1);
+            reported(talk, 2, 3, 2)
+        };
+        clean(NAME, &stored(seen(unreported(), 3, 2), 3, 2).finish());
+        violated(NAME, &seen(unreported(), 4, 2).finish());
+        violated(NAME, &seen(unreported(), 3, 3).finish());
+        violated(NAME, &stored(unreported(), 4, 2).finish());
+        // The record of a report may come a moment after what came of it.
+        clean(NAME, &reported(seen(unreported(), 4, 2), 2, 4, 2).finish());
+        violated(NAME, &reported(seen(unreported(), 4, 2).wait(1_000_000), 2, 4, 2).finish());
+        let mut old = seen(unreported(), 4, 2).finish();
+        old.header.format = 1;
+        clean(NAME, &old);
+    }
+
+    #[test]
+    fn cursors_that_are_stored_nowhere_are_noticed() {
+        let end = |told: Builder, is_stored: bool, is_read: bool| {
+            let mut history = told.finish();
+            let end = history.events.pop().expect("the end");
+            let user = UserId(2);
+            let (conversation, delivered, read) = (ConversationId(1), Sequence(4), Sequence(3));
+            let cursor = What::StoredCursor { conversation, user, delivered, read };
+            let all = What::StoredCursorsAll { conversation };
+            let at = end.at;
+            let push = |is| crate::history::Event { at, is };
+            history.events.extend(is_stored.then(|| push(cursor)));
+            history.events.extend(is_read.then(|| push(all)));
+            history.events.push(end);
+            history
+        };
+        let told = || seen(talk(), 4, 3);
+        clean(NAME, &end(told(), true, true));
+        clean(NAME, &end(told(), false, false));
+        violated(NAME, &end(told(), false, true));
+        clean(NAME, &end(talk(), false, true));
+        clean(NAME, &end(told().change_member(1, 2, false), false, true));
+    }
+
+    #[test]
+    fn own_receipts_are_told_to_nobody() {
+        let own = reported(talk(), 1, 4, 4);
+        let device = own.device(1, 1);
+        let (conversation, user) = (ConversationId(1), UserId(1));
+        let (delivered, read) = (Sequence(4), Sequence(4));
+        let told = What::ReceiptSeen { device, conversation, user, delivered, read };
+        let mut history = own.push(told).finish();
+        violated(NAME, &history);
+        history.header.format = 1;
+        clean(NAME, &history);
+    }
+
+    #[test]
+    fn who_has_left_and_was_detached_is_told_nothing() {
+        let (conversation, user) = (ConversationId(1), UserId(1));
+        let detached = |run: Builder| {
+            let device = run.device(1, 1);
+            run.push(What::Detached { device, conversation })
+        };
+        let left = || detached(talk().change_member(1, 1, false));
+        violated(NAME, &seen(left(), 4, 3).finish());
+        clean(NAME, &seen(talk().change_member(1, 1, false), 4, 3).finish());
+        let asked = |add| What::MemberAsked { conversation, user, add };
+        clean(NAME, &seen(left().push(asked(true)), 4, 3).finish());
+        clean(NAME, &seen(left().change_member(1, 1, true), 4, 3).finish());
+        // Before the stream has begun again the user is gone once more.
+        let twice = left().change_member(1, 1, true).change_member(1, 1, false);
+        clean(NAME, &seen(twice, 4, 3).finish());
+        clean(NAME, &seen(left().lose(1, 1).open(1, 1), 4, 3).finish());
     }
 
     #[test]
     fn rising_cursors_are_clean() {
         let risen = seen(seen(seen(talk(), 3, 2), 3, 3), 4, 3);
-        assert_eq!(clean(NAME, &stored(risen, 4, 3).finish()).judged, 4);
+        assert_eq!(clean(NAME, &stored(risen, 4, 3).finish()).judged, 5);
     }
 
     #[test]

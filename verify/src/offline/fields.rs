@@ -52,6 +52,7 @@ pub(super) const fn conversation_of(is: &What) -> Option<ConversationId> {
         | What::StoredBegan { conversation }
         | What::StoredAll { conversation, .. }
         | What::StoredCursor { conversation, .. }
+        | What::StoredCursorsAll { conversation }
         | What::Pushed { conversation, .. } => Some(*conversation),
         _ => None,
     }

@@ -158,6 +158,7 @@ fn inserted(is: &What, kind: u8, number: u64) -> Option<What> {
             owner: NodeNumber(number as u16 % 3 + 1),
             epoch: Epoch(number % 3),
         },
+        12 if number.is_multiple_of(4) => What::StoredCursorsAll { conversation },
         12 => What::StoredCursor {
             conversation,
             user,

@@ -3,6 +3,7 @@
 use crate::unfit::unfit;
 use proptest::prelude::*;
 use protocol::{ClientMessageId, ConversationId, Partition, RejectReason, Sequence, UserId};
+use std::collections::BTreeMap;
 use verify::history::builder::{Builder, History};
 use verify::history::event::{Event, Said, What};
 
@@ -207,7 +208,8 @@ fn do_other(run: Builder, deed: &Deed) -> Builder {
             run.read(u, d, c, n % (head + 1))
         }
         Deed::Receipts(observer, member, c)
-            if [observer, member].iter().all(|&u| run.is_open(u, 1) && run.is_member(u, c)) =>
+            if observer != member
+                && [observer, member].iter().all(|&u| run.is_open(u, 1) && run.is_member(u, c)) =>
         {
             let run = run.deliver(c);
             let (delivered, read) = (Sequence(run.head(c)), Sequence(run.head(c) - 1));
@@ -313,10 +315,33 @@ pub fn sound(deeds: &[Deed], frame: &Frame, prompt: bool) -> History {
         history.header.offline_users = None;
         history.events.retain(|event| !matches!(event.is, What::StoredBegan { .. }));
     }
+    if frame.format >= 2 {
+        history = with_cursors(history);
+    }
     match frame.retention {
         Some(kept) => retained(history, kept),
         None => history,
     }
+}
+
+/// The final reads with all stored cursors, as they were reported.
+fn with_cursors(mut history: History) -> History {
+    let mut cursors = BTreeMap::new();
+    for event in &history.events {
+        if let What::ReceiptSent { device, conversation, delivered, read } = event.is {
+            let most = cursors.entry((conversation, device.user)).or_insert((delivered, read));
+            *most = (delivered.max(most.0), read.max(most.1));
+        }
+    }
+    let end = history.events.pop().expect("the end");
+    let stored = cursors.into_iter().map(|((conversation, user), (delivered, read))| {
+        What::StoredCursor { conversation, user, delivered, read }
+    });
+    let all =
+        (1..=CONVERSATIONS).map(|c| What::StoredCursorsAll { conversation: ConversationId(c) });
+    history.events.extend(stored.chain(all).map(|is| Event { at: end.at, is }));
+    history.events.push(end);
+    history
 }
 
 /// The store keeps the newest entries only.

@@ -48,15 +48,17 @@ pub fn take(events: &mut Vec<Event>, lack: &Lack) {
         Lack::End(at) => events.truncate(at % events.len() + 1),
         Lack::Conversation(wanted) => events.retain(|event| match &event.is {
             What::Stored { entry } => entry.conversation.0 != wanted,
-            What::StoredAll { conversation, .. } | What::StoredCursor { conversation, .. } => {
-                conversation.0 != wanted
-            }
+            What::StoredAll { conversation, .. }
+            | What::StoredCursor { conversation, .. }
+            | What::StoredCursorsAll { conversation } => conversation.0 != wanted,
             _ => true,
         }),
         Lack::FinalReads => events.retain(|event| !is_final_read(&event.is)),
         Lack::Pages(wanted, keep) => cut(events, wanted, keep),
         Lack::Totals => events.retain(|event| !matches!(event.is, What::StoredAll { .. })),
-        Lack::Cursors => events.retain(|event| !matches!(event.is, What::StoredCursor { .. })),
+        Lack::Cursors => events.retain(|event| {
+            !matches!(event.is, What::StoredCursor { .. } | What::StoredCursorsAll { .. })
+        }),
         Lack::Change(number) => {
             let changes = |event: &Event| matches!(event.is, What::MemberChanged { .. });
             let count = events.iter().filter(|event| changes(event)).count();
@@ -79,7 +81,13 @@ pub fn take(events: &mut Vec<Event>, lack: &Lack) {
 }
 
 const fn is_final_read(is: &What) -> bool {
-    matches!(is, What::Stored { .. } | What::StoredAll { .. } | What::StoredCursor { .. })
+    matches!(
+        is,
+        What::Stored { .. }
+            | What::StoredAll { .. }
+            | What::StoredCursor { .. }
+            | What::StoredCursorsAll { .. }
+    )
 }
 
 /// A read that failed after some entries says so, and knows the first and the newest one only if it

@@ -145,7 +145,15 @@ pub const KINDS: &[Kind] = &[
             let heal = case.truth.heal;
             let device = *case.truth.devices.first()?;
             let is_there = |is: &What| is_display(is) || matches!(is, What::Opened { .. });
-            case.retain(|n, is| n < heal || is.device() != Some(device) || !is_there(is));
+            // What nobody reports is told and stored of nobody.
+            let is_cursor = |is: &What| match is {
+                What::ReceiptSeen { user, .. } => *user == device.user,
+                What::StoredCursor { .. } | What::StoredCursorsAll { .. } => true,
+                _ => false,
+            };
+            case.retain(|n, is| {
+                n < heal || !(is_cursor(is) || (is.device() == Some(device) && is_there(is)))
+            });
             case.insert(heal, What::Closed { device, code: 0 });
             case.insert(0, What::GeneratorLimited { limit: "EADDRNOTAVAIL".into(), times: 3 });
             Some(())
@@ -316,5 +324,6 @@ const fn is_display(is: &What) -> bool {
             | What::ReceiptSent { .. }
             | What::ReceiptSeen { .. }
             | What::StoredCursor { .. }
+            | What::StoredCursorsAll { .. }
     )
 }

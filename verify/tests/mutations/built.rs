@@ -188,6 +188,8 @@ fn with_cursors(mut history: History) -> History {
             cursors.push(What::StoredCursor { conversation, user, delivered, read });
         }
     }
+    let all = (1..=CONVERSATIONS).map(ConversationId);
+    cursors.extend(all.map(|conversation| What::StoredCursorsAll { conversation }));
     let end = history.events.pop().expect("the end");
     history.events.extend(cursors.into_iter().map(|is| Event { at: end.at, is }));
     history.events.push(end);

@@ -194,6 +194,73 @@ pub const KINDS: &[Kind] = &[
     caught("a stored cursor is beyond what was shown", "receipts_only_rise", |case| {
         stored_cursor(case, |head, delivered, _| *delivered = Sequence(head + 9))
     }),
+    caught("more is told as read than was reported", "receipts_only_rise", |case| {
+        case.event(|is| matches!(is, What::ReceiptSeen { delivered, .. } if delivered.0 > 0))?;
+        for event in &mut case.history.events {
+            match &mut event.is {
+                What::ReceiptSent { read, .. } => *read = Sequence(0),
+                What::ReceiptSeen { delivered, read, .. }
+                | What::StoredCursor { delivered, read, .. } => *read = *delivered,
+                _ => {}
+            }
+        }
+        Some(())
+    }),
+    caught("a cursor that was told is not stored", "receipts_only_rise", |case| {
+        let truth = case.truth;
+        let is_read = truth.all(|is| matches!(is, What::StoredCursorsAll { .. }));
+        is_read.first()?;
+        let is_told = |of: &What| {
+            let What::StoredCursor { conversation, user, .. } = of else { return false };
+            let place = (*conversation, Sequence(truth.head(*conversation)));
+            truth.is_member(*user, place)
+                && truth.sound.events.iter().any(|event| {
+                    matches!(event.is, What::ReceiptSeen { conversation: c, user: u, delivered, .. }
+                        if (c, u) == (*conversation, *user) && delivered.0 > 0)
+                })
+        };
+        let at = case.event(is_told)?;
+        case.remove(at);
+        Some(())
+    }),
+    caught("a device is told of its own user", "receipts_only_rise", |case| {
+        let at = case.event(|is| matches!(is, What::ReceiptSent { .. }))?;
+        let What::ReceiptSent { device, conversation, delivered, read } = *case.truth.is(at) else {
+            return None;
+        };
+        let user = device.user;
+        case.insert(at, What::ReceiptSeen { device, conversation, user, delivered, read });
+        Some(())
+    }),
+    caught("receipts are told to somebody who has left", "receipts_only_rise", |case| {
+        let truth = case.truth;
+        let mut all = Vec::new();
+        for at in truth.all(|is| matches!(is, What::Detached { .. })) {
+            let What::Detached { device, conversation } = *truth.is(at) else { continue };
+            let changes = (0..at).rev().find_map(|n| match *truth.is(n) {
+                What::MemberAsked { conversation: c, user, add }
+                | What::MemberChanged { conversation: c, user, add, .. }
+                    if (c, user) == (conversation, device.user) =>
+                {
+                    Some((n, !add && matches!(truth.is(n), What::MemberChanged { .. })))
+                }
+                _ => None,
+            });
+            let told = (0..at).rev().find(|n| {
+                matches!(*truth.is(*n), What::ReceiptSeen { device: d, conversation: c, .. }
+                    if (d, c) == (device, conversation))
+            });
+            if let (Some((_, true)), Some(told)) = (changes, told)
+                && at < truth.judge
+            {
+                all.push((at, told));
+            }
+        }
+        let (at, told) = case.one_of(&all)?;
+        let again = truth.is(told).clone();
+        case.insert(at, again);
+        Some(())
+    }),
     caught("more is stored as read than as delivered", "receipts_only_rise", |case| {
         stored_cursor(case, |_, delivered, read| *read = Sequence(delivered.0 + 1))
     }),
