@@ -13,6 +13,7 @@ pub mod offline;
 mod refusals;
 mod suspicions;
 mod tally;
+mod unreported;
 pub mod verdict;
 
 pub use invariants::{CATALOGUE, Claim};

@@ -105,11 +105,9 @@ fn judge_stored(ground: &Ground, conversation: usize, tally: &mut Tally) {
             )
         });
     }
-    // What lies aside of the dense part is counted: no span of it is walked through.
     let from = log.reach().max(ground.removed_to(conversation));
     if log.head > from && log.stored_aside(from, log.head) < u64::from(log.head - from) {
-        let about = About { conversation: Some(conversation), ..About::default() };
-        tally.violated(ground, about, || {
+        tally.violated(ground, About { conversation: Some(conversation), ..About::default() }, || {
             format!(
                 "the store names {} as the head of conversation {}, and lacks something beyond {from}",
                 log.head,

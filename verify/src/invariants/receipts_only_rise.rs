@@ -21,14 +21,9 @@ use crate::ground::recent::About;
 use crate::ground::{Ground, Step, short};
 use crate::history::event::{Event, What};
 use crate::tally::Tally;
-use crate::verdict::Evidence;
+use crate::unreported::Unreported;
 use protocol::Sequence;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// How long after a device was told of a report its own record of it may come, microseconds.
-const RECORDED_US: u64 = 1_000_000;
-/// What was told and not reported yet: so much is kept for so long.
-const MOST_EARLY: usize = 1 << 12;
 
 /// Observed cursors that are kept.
 const MOST: usize = 1 << 22;
@@ -40,18 +35,9 @@ struct Cursors {
     read: u32,
 }
 
-/// What was told of a member before it was reported.
-struct Early {
-    at: u64,
-    member: u32,
-    conversation: usize,
-    cursors: [u32; 2],
-    evidence: Box<Evidence>,
-}
-
 #[derive(Default)]
 pub(crate) struct Invariant {
-    early: Vec<Early>,
+    unreported: Unreported,
     /// Whose cursor is stored, by (member, conversation).
     stored: BTreeSet<(u32, usize)>,
     /// By (observing device and conversation, member).
@@ -80,7 +66,12 @@ impl Check for Invariant {
         }
         if ground.header.format >= 2 {
             let cursors = [short(delivered), short(read)];
-            self.reported(ground, step, event, (member, cursors), tally);
+            if matches!(event.is, What::ReceiptSent { .. }) {
+                self.unreported.report(ground, step);
+            } else {
+                let device = matches!(event.is, What::ReceiptSeen { .. }).then_some(step.device);
+                self.unreported.tell(ground, step, device, (member, cursors), tally);
+            }
         }
         let fault = Self::beyond(ground, step, event, member, delivered, read)
             .or_else(|| misplaced(ground, step, event))
@@ -103,9 +94,7 @@ impl Check for Invariant {
     }
 
     fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
-        for early in self.early.drain(..) {
-            tally.confirmed(|| *early.evidence);
-        }
+        self.unreported.finish(tally);
         let mut strangers = BTreeSet::new();
         for &(pair, member) in self.observed.keys() {
             let who = &ground.pairs.whos[(pair / ground.header.devices_per_user) as usize];
@@ -161,59 +150,6 @@ fn misplaced(ground: &Ground, step: &Step, event: &Event) -> Option<String> {
 }
 
 impl Invariant {
-    /// What is told of a member was reported before. A report is recorded when it has left: what comes of
-    /// it may be recorded a moment earlier.
-    fn reported(
-        &mut self,
-        ground: &Ground,
-        step: &Step,
-        event: &Event,
-        (member, cursors): (u32, [u32; 2]),
-        tally: &mut Tally,
-    ) {
-        let covers =
-            |reported: [u32; 2], told: [u32; 2]| told[0] <= reported[0] && told[1] <= reported[1];
-        if matches!(event.is, What::ReceiptSent { .. }) {
-            if !self.early.is_empty() {
-                let reported = ground.pairs.whos[step.who as usize].reported;
-                self.early.retain(|early| {
-                    (early.member, early.conversation) != (member, step.conversation)
-                        || ground.now - early.at > RECORDED_US
-                        || !covers(reported, early.cursors)
-                });
-            }
-            return;
-        }
-        let who = ground.pairs.find(member, step.conversation as u32);
-        let reported = who.map_or([0; 2], |who| ground.pairs.whos[who as usize].reported);
-        if covers(reported, cursors) {
-            return;
-        }
-        let late = |early: &mut Early| ground.now - early.at > RECORDED_US;
-        for early in self.early.extract_if(.., late) {
-            tally.confirmed(|| *early.evidence);
-        }
-        if self.early.len() == MOST_EARLY {
-            return;
-        }
-        let what = format!(
-            "user {} in conversation {}: delivered {}, read {}: no more than delivered {}, read {} was \
-             reported",
-            member + 1,
-            step.conversation + 1,
-            cursors[0],
-            cursors[1],
-            reported[0],
-            reported[1]
-        );
-        let device = matches!(event.is, What::ReceiptSeen { .. }).then_some(step.device);
-        let conversation = Some(step.conversation);
-        let about = About { device, conversation, ..About::default() };
-        let evidence = Box::new(ground.evidence(what, about));
-        let (at, conversation) = (ground.now, step.conversation);
-        self.early.push(Early { at, member, conversation, cursors, evidence });
-    }
-
     /// All stored cursors of a conversation were read: whoever was told of is among them.
     fn missing(&self, ground: &Ground, step: &Step, tally: &mut Tally) {
         let log = &ground.logs[step.conversation];

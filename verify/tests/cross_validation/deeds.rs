@@ -314,8 +314,7 @@ pub fn sound(deeds: &[Deed], frame: &Frame, prompt: bool) -> History {
     if frame.format < 2 {
         history.header.offline_users = None;
         history.events.retain(|event| !matches!(event.is, What::StoredBegan { .. }));
-    }
-    if frame.format >= 2 {
+    } else {
         history = with_cursors(history);
     }
     match frame.retention {
@@ -333,14 +332,13 @@ fn with_cursors(mut history: History) -> History {
             *most = (delivered.max(most.0), read.max(most.1));
         }
     }
-    let end = history.events.pop().expect("the end");
+    let (end, at) = (history.events.len() - 1, history.events.last().expect("the end").at);
     let stored = cursors.into_iter().map(|((conversation, user), (delivered, read))| {
         What::StoredCursor { conversation, user, delivered, read }
     });
     let all =
         (1..=CONVERSATIONS).map(|c| What::StoredCursorsAll { conversation: ConversationId(c) });
-    history.events.extend(stored.chain(all).map(|is| Event { at: end.at, is }));
-    history.events.push(end);
+    history.events.splice(end..end, stored.chain(all).map(|is| Event { at, is }));
     history
 }
 

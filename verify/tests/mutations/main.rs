@@ -13,6 +13,7 @@ mod acceptances;
 mod allowed;
 mod built;
 mod case;
+mod cursors;
 mod kind;
 mod members;
 mod reads;
@@ -23,6 +24,7 @@ mod sessions;
 mod shows;
 mod sightings;
 mod store;
+mod streams;
 
 use case::{Case, Truth};
 use kind::{Fate, Kind};
@@ -33,13 +35,15 @@ use verify::history::builder::History;
 use verify::{CATALOGUE, Judge, JudgeOptions, Judgement, Verdict};
 
 /// Kinds by what they break.
-const PARTS: [(&str, &[Kind]); 9] = [
+const PARTS: [(&str, &[Kind]); 11] = [
     ("The store", store::KINDS),
     ("What devices show", shows::KINDS),
     ("Sends and answers", sends::KINDS),
     ("Refusals", refusals::KINDS),
     ("Sessions and streams", sessions::KINDS),
-    ("Reads and cursors", reads::KINDS),
+    ("Streams", streams::KINDS),
+    ("Reads", reads::KINDS),
+    ("Cursors", cursors::KINDS),
     ("Members and notifications", members::KINDS),
     ("The run", run::KINDS),
     ("Allowed", allowed::KINDS),
