@@ -277,6 +277,19 @@ mod tests {
     }
 
     #[test]
+    fn a_message_that_was_first_seen_elsewhere_is_not_called_lost() {
+        let run = talk().send(1, 1).commit(1).accept(1);
+        let (device, mut elsewhere) = (run.device(2, 1), run.log(1)[run.head(1) as usize - 1]);
+        elsewhere.sequence.0 += 1;
+        let run = run.push(What::Shown { device, entry: elsewhere }).deliver_to(1, 1, 1);
+        let shown = run.show(2, 1, 1, 34).deliver_to(3, 1, 1);
+        let history = (0..30).fold(shown, |run, nth| run.say(nth % 3 + 1, 1)).finish();
+        let found = violated(&history);
+        assert!(found.contains(&"no_duplicate_delivery".to_owned()), "{found:?}");
+        assert!(!found.contains(&"accepted_message_survives".to_owned()), "{found:?}");
+    }
+
+    #[test]
     fn a_settled_message_that_comes_again_is_noticed() {
         let mut talk = talk();
         let entry = talk.log(1)[8];

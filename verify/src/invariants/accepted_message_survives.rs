@@ -20,6 +20,7 @@
 
 use super::Check;
 use crate::ground::Ground;
+use crate::ground::ledger::fate;
 use crate::ground::recent::About;
 use crate::tally::Tally;
 
@@ -64,7 +65,9 @@ impl Invariant {
                 let conversation = record.conversation as usize;
                 let log = &ground.logs[conversation];
                 // What is settled is judged as a whole, and whoever was told its place, too, is not there.
-                if log.is_settled(record.acked) && record.seen == record.acked {
+                // Of what was seen at two places only the sum tells whether it is at this one.
+                let is_there = record.seen == record.acked || record.is(fate::TWICE);
+                if log.is_settled(record.acked) && is_there {
                     continue;
                 }
                 let entry = log.get(record.acked);
