@@ -3,11 +3,16 @@
 //! sequence of an edit or deletion of t that was seen anywhere, on every device that must see V, before
 //! it has been connected for more than `delivered_us` since max(V first seen, H, its user's last join).
 //!
+//! And what an edit or a deletion changes, or a reply answers, is a message before it.
+//!
+//! - A target that nobody saw as a message is judged where the log was read whole and has it, and
+//!   retention left it.
 //! - d must see V as defined by `accepted_message_survives`. "First seen" is by anybody, in the final read
 //!   at the latest.
 //! - Judged: edits and deletions shown, and at the end the newest version of each edited message on each
 //!   device that had the time.
-//! - Excused: what is shown again after it was settled (see `ground::settled`).
+//! - Excused: what is shown again after it was settled (see `ground::settled`), and targets that were
+//!   settled before.
 //! - Broken by: an edit that is shown after a later one; a device that never shows the last one. Not by:
 //!   an edit that is shown after a deletion of another message.
 //!
@@ -18,7 +23,7 @@
 use super::Check;
 use crate::ground::recent::About;
 use crate::ground::{Ground, Step, short};
-use crate::history::event::{Event, Said, What};
+use crate::history::event::{Event, Said, Seen, What};
 use crate::tally::Tally;
 use std::collections::BTreeMap;
 
@@ -36,6 +41,9 @@ struct Applied {
     deleted: bool,
 }
 
+/// Targets that are kept until the end: in a sound run next to none.
+const MOST_TARGETS: usize = 1 << 16;
+
 /// Settled deletions that are remembered.
 const MOST_DELETED: usize = 1 << 16;
 
@@ -45,6 +53,8 @@ pub(crate) struct Invariant {
     newest: BTreeMap<(usize, u32), Newest>,
     /// By (device and conversation, target).
     applied: BTreeMap<(u32, u32), Applied>,
+    /// What is about something that nobody has seen as a message yet: conversation, sequence, target.
+    targets: Vec<(usize, u32, u32)>,
     /// Where a deletion is that is settled, by (conversation, target).
     deleted: BTreeMap<(usize, u32), u32>,
 }
@@ -52,6 +62,7 @@ pub(crate) struct Invariant {
 impl Check for Invariant {
     fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, tally: &mut Tally) {
         let Some(entry) = super::entry_of(&event.is) else { return };
+        self.is_about_a_message(ground, step, entry, tally);
         let (target, deletes) = match entry.said {
             Said::Edit { target, .. } => (short(target), false),
             Said::Delete { target } => (short(target), true),
@@ -125,6 +136,7 @@ impl Check for Invariant {
     }
 
     fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
+        self.find_no_messages(ground, tally);
         if self.newest.is_empty() {
             return;
         }
@@ -166,6 +178,63 @@ impl Check for Invariant {
                         )
                     });
                 }
+            }
+        }
+    }
+}
+
+impl Invariant {
+    /// What an edit, a deletion or a reply is about comes before it, and is a message by the end.
+    fn is_about_a_message(
+        &mut self,
+        ground: &Ground,
+        step: &Step,
+        entry: &Seen,
+        tally: &mut Tally,
+    ) {
+        let (Said::Edit { target, .. }
+        | Said::Delete { target }
+        | Said::Message { parent: Some(target), .. }) = entry.said
+        else {
+            return;
+        };
+        let (target, log) = (short(target), &ground.logs[step.conversation]);
+        let is_before = (1..step.sequence).contains(&target);
+        if step.is_settled || (is_before && log.is_settled(target)) {
+            tally.settled(u64::from(!is_before || !log.get(target).is_message));
+        } else if !is_before {
+            tally.violated(ground, super::about_entry(step, entry), || {
+                format!(
+                    "sequence {} of conversation {} is about {target}, which does not come before it",
+                    entry.sequence, entry.conversation
+                )
+            });
+        } else if !log.get(target).is_message
+            && step.log.seen != step.print
+            && self.targets.len() < MOST_TARGETS
+        {
+            self.targets.push((step.conversation, step.sequence, target));
+        }
+    }
+
+    fn find_no_messages(&self, ground: &Ground, tally: &mut Tally) {
+        for &(conversation, sequence, target) in &self.targets {
+            let log = &ground.logs[conversation];
+            let is_stored =
+                log.known_from().is_some_and(|first| first <= target && target <= log.head);
+            if log.is_settled(target) {
+                tally.settled(1);
+            } else if is_stored && !log.get(target).is_message {
+                let about = About {
+                    conversation: Some(conversation),
+                    sequence: Some(sequence),
+                    other: Some(target),
+                    ..About::default()
+                };
+                tally.violated(ground, about, || {
+                    let conversation = conversation + 1;
+                    format!("sequence {sequence} of conversation {conversation} is about {target}, which is no message")
+                });
             }
         }
     }
@@ -228,5 +297,35 @@ mod tests {
         let back =
             talk().say_said(1, 1, Said::Delete { target: Sequence(3) }).say_said(1, 1, edit(1));
         violated(NAME, &back.finish());
+    }
+
+    #[test]
+    fn what_is_no_message_is_neither_changed_nor_answered() {
+        let about = |target: u64| {
+            [
+                Said::Edit { target: Sequence(target), hash: 7 },
+                Said::Delete { target: Sequence(target) },
+                Said::Message { hash: 7, parent: Some(Sequence(target)) },
+            ]
+        };
+        for said in [1, 4, 9, 0].into_iter().flat_map(about) {
+            violated(NAME, &talk().say_said(1, 1, said).finish());
+        }
+        let unread = |target| {
+            talk().say_said(1, 1, about(target)[0]).finish().tampered(|events| {
+                events.retain(|e| !matches!(e.is, What::Stored { .. } | What::StoredAll { .. }));
+            })
+        };
+        clean(NAME, &unread(1));
+        violated(NAME, &unread(9));
+        let mut removed = talk().say_said(1, 1, about(1)[0]).finish().tampered(|events| {
+            for event in events {
+                if let What::StoredAll { first, .. } = &mut event.is {
+                    *first = Sequence(2);
+                }
+            }
+        });
+        removed.header.retention = Some(3);
+        clean(NAME, &removed);
     }
 }

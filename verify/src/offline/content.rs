@@ -268,5 +268,24 @@ pub(super) fn do_versions_differ(book: &Book<'_>) -> bool {
                     && last != newest
             })
     };
-    falls || (!book.is_generator_limited() && versions.iter().any(apart))
+    falls
+        || book.sightings.iter().any(|s| is_about_no_message(book, s))
+        || (!book.is_generator_limited() && versions.iter().any(apart))
+}
+
+/// Whether an edit, a deletion or a reply is about something that is no message before it.
+fn is_about_no_message(book: &Book<'_>, s: &Sighting<'_>) -> bool {
+    let (Said::Edit { target, .. }
+    | Said::Delete { target }
+    | Said::Message { parent: Some(target), .. }) = s.entry.said
+    else {
+        return false;
+    };
+    let (conversation, target) = (s.entry.conversation, target.0);
+    let is_stored = book
+        .final_read(conversation)
+        .is_some_and(|read| (read.first..=read.head).contains(&target));
+    target == 0
+        || target >= s.entry.sequence.0
+        || (is_stored && !book.is_known_message(conversation, target, book.lines.len()))
 }

@@ -232,6 +232,16 @@ pub const KINDS: &[Kind] = &[
         let other = case.one_of(&others)?;
         give_to(case, a, other)
     }),
+    caught("an edit or a deletion is about what is no message", "edits_converge", |case| {
+        let a = change_of_a_message(case)?;
+        let entry = case.truth.stored[&a.place];
+        // The first entry of a conversation is a join.
+        let other = Sequence([1, entry.sequence.0 + 1000, 0][case.draw(3) as usize]);
+        rewrite_message(case, &entry, |said| match said {
+            Said::Edit { target, .. } | Said::Delete { target } => *target = other,
+            _ => {}
+        })
+    }),
     caught("an edit changes what another user had written", "only_authorised_accepted", |case| {
         let a = change_of_a_message(case)?;
         let entry = case.truth.stored[&a.place];
