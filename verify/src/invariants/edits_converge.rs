@@ -3,6 +3,7 @@
 //! sequence of an edit or deletion of t that was seen anywhere, on every device that must see V, before
 //! it has been connected for more than `delivered_us` since max(V first seen, H, its user's last join).
 //!
+//! In the log nothing at all follows the deletion of a message (not judged in a history of format 1).
 //! And what an edit or a deletion changes, or a reply answers, is a message before it.
 //!
 //! - A target that nobody saw as a message is judged where the log was read whole and has it, and
@@ -32,6 +33,8 @@ use std::collections::BTreeMap;
 struct Newest {
     sequence: u32,
     first_seen_at: u64,
+    /// The first deletion; 0: none was seen.
+    deleted_at: u32,
 }
 
 /// What a device has applied.
@@ -72,12 +75,29 @@ impl Check for Invariant {
             tally.settled(u64::from(matches!(event.is, What::Shown { .. })));
             return;
         }
-        let newest = self
-            .newest
-            .entry((step.conversation, target))
-            .or_insert(Newest { sequence: 0, first_seen_at: 0 });
+        let newest = self.newest.entry((step.conversation, target)).or_insert(Newest {
+            sequence: 0,
+            first_seen_at: 0,
+            deleted_at: 0,
+        });
         if step.sequence > newest.sequence {
-            *newest = Newest { sequence: step.sequence, first_seen_at: ground.now };
+            (newest.sequence, newest.first_seen_at) = (step.sequence, ground.now);
+        }
+        if deletes && (newest.deleted_at == 0 || step.sequence < newest.deleted_at) {
+            newest.deleted_at = step.sequence;
+        }
+        let settled = self.deleted.get(&(step.conversation, target)).copied();
+        let deleted_at = settled.unwrap_or(newest.deleted_at);
+        let is_new = step.log.seen != step.print && ground.header.format >= 2;
+        if is_new && deleted_at > 0 && newest.sequence > deleted_at {
+            let mut about = super::about_entry(step, entry);
+            about.other = Some(deleted_at);
+            tally.violated(ground, about, || {
+                format!(
+                    "message {target} of conversation {} was deleted by {deleted_at} and changed by {}",
+                    entry.conversation, newest.sequence
+                )
+            });
         }
         if !matches!(event.is, What::Shown { .. }) {
             return;
@@ -220,8 +240,7 @@ impl Invariant {
     fn find_no_messages(&self, ground: &Ground, tally: &mut Tally) {
         for &(conversation, sequence, target) in &self.targets {
             let log = &ground.logs[conversation];
-            let is_stored =
-                log.known_from().is_some_and(|first| first <= target && target <= log.head);
+            let is_stored = log.known_from(target).is_some_and(|first| first <= target);
             if log.is_settled(target) {
                 tally.settled(1);
             } else if is_stored && !log.get(target).is_message {
@@ -327,5 +346,16 @@ mod tests {
         });
         removed.header.retention = Some(3);
         clean(NAME, &removed);
+    }
+
+    #[test]
+    fn nothing_follows_a_deletion_in_the_log() {
+        let delete = || Said::Delete { target: Sequence(3) };
+        let twice = || talk().say_said(1, 1, delete()).say_said(1, 1, delete()).finish();
+        violated(NAME, &twice());
+        let mut old = twice();
+        old.header.format = 1;
+        clean(NAME, &old);
+        clean(NAME, &talk().say_said(1, 1, edit(1)).say_said(1, 1, delete()).finish());
     }
 }

@@ -268,7 +268,13 @@ pub(super) fn do_versions_differ(book: &Book<'_>) -> bool {
                     && last != newest
             })
     };
+    let follows = book.header.format >= 2
+        && versions.iter().any(|v| {
+            let deleted = |w: &Version| of_message(v, w) && w.deletes && w.sequence < v.sequence;
+            versions.iter().any(deleted)
+        });
     falls
+        || follows
         || book.sightings.iter().any(|s| is_about_no_message(book, s))
         || (!book.is_generator_limited() && versions.iter().any(apart))
 }

@@ -10,7 +10,7 @@ use crate::sightings::rewrite_message;
 use protocol::{
     ClientMessageId, ConversationId, Epoch, NodeNumber, RejectReason, Sequence, UserId,
 };
-use verify::history::event::{Device, Said, What};
+use verify::history::event::{Device, Said, Seen, What};
 
 pub const KINDS: &[Kind] = &[
     caught("a send is never answered", "every_message_accounted", never_answered),
@@ -241,6 +241,21 @@ pub const KINDS: &[Kind] = &[
             Said::Edit { target, .. } | Said::Delete { target } => *target = other,
             _ => {}
         })
+    }),
+    caught("a message is deleted for the second time", "edits_converge", |case| {
+        let stored = &case.truth.stored;
+        let pairs: Vec<(Seen, Sequence)> = stored
+            .iter()
+            .filter_map(|((c, q), entry)| {
+                let Said::Delete { target } = entry.said else { return None };
+                let next = stored.iter().find(|((d, p), other)| {
+                    c == d && p > q && is_message(other) && other.author == entry.author
+                })?;
+                Some((*next.1, target))
+            })
+            .collect();
+        let (later, deleted) = case.one_of(&pairs)?;
+        rewrite_message(case, &later, |said| *said = Said::Delete { target: deleted })
     }),
     caught("an edit changes what another user had written", "only_authorised_accepted", |case| {
         let a = change_of_a_message(case)?;
