@@ -4,12 +4,14 @@
 //! `Judge` takes events as they come, in bounded memory; `offline` judges a small history by brute
 //! force and exists to keep the first one honest.
 
+mod addressees;
 mod ground;
 pub mod history;
 pub mod invariants;
 mod judge;
 pub mod limits;
 pub mod offline;
+mod presence;
 mod refusals;
 mod suspicions;
 mod tally;

@@ -25,19 +25,16 @@
 //! Streaming: the keys of the last notifications, and those whose user looked present when they came.
 
 use super::Check;
-use crate::ground::members::Standing;
+use crate::addressees::{fault, premature, stranger};
 use crate::ground::recent::About;
 use crate::ground::{Ground, Step, short};
 use crate::history::event::{Event, What};
+use crate::presence::Presence;
 use crate::tally::Tally;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 /// Notifications whose key is remembered.
 const KEYS: usize = 1 << 16;
-/// Notifications to users who look present that are kept until it is clear whether they were. A sound
-/// run has next to none.
-const SUSPECTS: usize = 1 << 16;
-
 /// Attempts that a notifier makes at one job (docs/running.md).
 const ATTEMPTS: u64 = 5;
 
@@ -47,34 +44,8 @@ fn may_lose_answers(target: &str) -> bool {
     ["notifier", "broker", "clients"].iter().any(|role| target.contains(role))
 }
 
-/// Whether a fault on these nodes may hide from the cluster who is there.
-fn may_hide_users(target: &str) -> bool {
-    ["gateway", "store", "broker", "notifier"].iter().any(|role| target.contains(role))
-}
-
-/// Faults that last so long, with gaps shorter than that, leave a notification without a better answer.
-const OUT_OF_REACH_US: (u64, u64) = (10_000_000, 5_000_000);
-
-/// The close code of a device's own goodbye.
-const GOODBYE: u16 = 1000;
-
 /// A (user and conversation, sequence).
-type Target = (u32, u32);
-
-/// A notification to somebody with a stream.
-struct Suspect {
-    at: u64,
-    device: usize,
-    session: u32,
-    attached_at: u64,
-    shown: bool,
-    /// Whether the nodes that know who is there had been out of each other's reach.
-    is_excused: bool,
-    /// When the message was sent, if that is known and the message is settled.
-    sent_at: Option<u64>,
-    /// Whether the session has ended, and had not been dead.
-    is_over: bool,
-}
+pub(crate) type Target = (u32, u32);
 
 #[derive(Default)]
 pub(crate) struct Invariant {
@@ -84,13 +55,11 @@ pub(crate) struct Invariant {
     recent: VecDeque<Target>,
     /// When each of the last ones was taken first, and how often again.
     taken: BTreeMap<Target, (u64, u64)>,
-    /// By target and device.
-    suspects: BTreeMap<(u32, u32, usize), Suspect>,
+    presence: Presence,
     /// When all that are not settled were handed over first.
     all: BTreeMap<Target, u64>,
     /// Of the settled ones those to users who are no members as far as one can tell.
     strangers: Vec<Target>,
-    unkept: u64,
 }
 
 impl Check for Invariant {
@@ -108,28 +77,10 @@ impl Check for Invariant {
                     return;
                 };
                 self.repeated(ground, event, (who, short(*sequence)), (*key, *taken), tally);
-                if ground.header.format >= 2 {
-                    self.suspect(ground, (who, short(*sequence)));
-                }
+                self.presence.pushed(ground, (who, short(*sequence)));
             }
-            What::Closed { code, .. }
-                if !self.suspects.is_empty() && ground.run.watched_until.is_none() =>
-            {
-                let session = ground.devices[step.device].session;
-                self.ended(ground, step.device, session, *code == GOODBYE);
-            }
-            // So ends a session whose end nobody saw.
-            What::Opened { .. } if !self.suspects.is_empty() => {
-                let session = ground.devices[step.device].session - 1;
-                self.ended(ground, step.device, session, false);
-            }
-            What::Shown { .. } if !self.suspects.is_empty() => {
-                let session = ground.devices[step.device].session;
-                if let Some(suspect) =
-                    self.suspects.get_mut(&(step.who, step.sequence, step.device))
-                {
-                    suspect.shown |= suspect.session == session;
-                }
+            What::Closed { .. } | What::Opened { .. } | What::Shown { .. } => {
+                self.presence.observe(ground, step, event);
             }
             _ => {}
         }
@@ -153,32 +104,17 @@ impl Check for Invariant {
                     self.strangers.push(target);
                 }
             }
-            let suspects = (who, 0, 0)..=(who, to, usize::MAX);
-            for (&(_, sequence, _), suspect) in self.suspects.range_mut(suspects) {
-                suspect.sent_at = suspect.sent_at.or(log.get(sequence).sent_at());
-            }
         }
-        // Whoever has it by now has shown it in another session, or had no stream when it was sent.
-        self.suspects.retain(|&(who, sequence, _), suspect| {
-            ground.pairs.whos[who as usize].conversation as usize != conversation
-                || sequence > to
-                || (suspect.shown && suspect.was_present(None))
-        });
+        self.presence.settle(ground, conversation, to);
     }
 
     fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
-        let (mut present, mut excused) = (BTreeSet::new(), BTreeSet::new());
-        for (&(who, sequence, _), suspect) in &self.suspects {
-            let state = &ground.pairs.whos[who as usize];
-            let entry = ground.logs[state.conversation as usize].get(sequence);
-            if suspect.shown && suspect.was_present(entry.sent_at()) {
-                let found = if suspect.is_excused { &mut excused } else { &mut present };
-                found.insert((who, sequence));
-            }
-        }
-        tally.excuse("nodes out of reach", excused.len() as u64);
-        for target in present {
-            report(ground, target, tally, "who had its stream all the time");
+        for (target, at) in self.presence.finish(ground, tally) {
+            let mut about = about(ground, target);
+            about.life = about.life.map(|(from, _)| (from, at));
+            tally.violated(ground, about, || {
+                format!("{}, who had its stream all the time", name(ground, target))
+            });
         }
         for (&target, &at) in &self.all {
             let why = fault(ground, target, at).or_else(|| premature(ground, target, at));
@@ -190,9 +126,6 @@ impl Check for Invariant {
             if let Some(why) = stranger(ground, target) {
                 report(ground, target, tally, why);
             }
-        }
-        if self.unkept > 0 {
-            tally.excuse("beyond what can be kept", self.unkept);
         }
     }
 }
@@ -291,46 +224,6 @@ impl Invariant {
             });
         }
     }
-
-    /// Remembers a notification to somebody whose devices have the stream.
-    fn suspect(&mut self, ground: &Ground, (who, sequence): Target) {
-        let recently = ground.now.saturating_sub(ground.header.deadlines.stuck_us);
-        let is_disturbed =
-            || ground.run.is_disturbed(may_hide_users, OUT_OF_REACH_US, recently, ground.now);
-        for number in 0..ground.header.devices_per_user {
-            let pair = ground.pairs.pair_of(who, number);
-            let device = ground.device_of_pair(pair);
-            if !ground.is_attached(pair) || ground.is_slow(device) {
-                continue;
-            }
-            if self.suspects.len() >= SUSPECTS {
-                self.unkept += 1;
-                return;
-            }
-            let state = ground.pairs.pair(pair);
-            self.suspects.entry((who, sequence, device)).or_insert(Suspect {
-                at: ground.now,
-                device,
-                session: ground.devices[device].session,
-                attached_at: state.stream.attached_at,
-                shown: state.shown.contains(sequence),
-                is_excused: is_disturbed(),
-                sent_at: None,
-                is_over: false,
-            });
-        }
-    }
-
-    /// A session ends. One that ends soon was dead to its gateway, which could not know what arrived.
-    fn ended(&mut self, ground: &Ground, device: usize, session: u32, by_goodbye: bool) {
-        let patience = ground.header.deadlines.stuck_us;
-        self.suspects.retain(|_, suspect| {
-            let is_this =
-                (suspect.device, suspect.session) == (device, session) && !suspect.is_over;
-            suspect.is_over |= is_this;
-            !is_this || by_goodbye || ground.now - suspect.at > patience
-        });
-    }
 }
 
 fn name(ground: &Ground, (who, sequence): Target) -> String {
@@ -348,53 +241,6 @@ fn about(ground: &Ground, target: Target) -> About {
         life: (entry.known_at > 0).then_some((entry.known_at, entry.known_at)),
         ..About::default()
     }
-}
-
-impl Suspect {
-    /// Whether the stream had begun when the message was sent.
-    fn was_present(&self, sent_at: Option<u64>) -> bool {
-        self.sent_at.or(sent_at).is_some_and(|sent_at| self.attached_at < sent_at)
-    }
-}
-
-/// Why nobody should have been told of an entry.
-fn fault(ground: &Ground, (who, sequence): Target, pushed_at: u64) -> Option<&'static str> {
-    let state = &ground.pairs.whos[who as usize];
-    let log = &ground.logs[state.conversation as usize];
-    let entry = log.get(sequence);
-    if entry.author == state.user + 1 && entry.is_message {
-        Some("its author")
-    } else if entry.seen == 0 && entry.acked == 0 {
-        // Only a log that was read whole says that there is no such message, and nothing of what came
-        // behind it since.
-        let conversation = state.conversation as usize;
-        let is_covered = sequence <= log.head
-            || ground.read_began(conversation).is_some_and(|began| pushed_at < began);
-        let is_known = log.whole == Some(true) && is_covered;
-        (is_known && !ground.is_removed(conversation, sequence))
-            .then_some("and there is no such message")
-    } else if !entry.is_message {
-        Some("and it is no message")
-    } else {
-        None
-    }
-}
-
-/// Why nobody should have been told of an entry at a time.
-fn premature(ground: &Ground, (who, sequence): Target, at: u64) -> Option<&'static str> {
-    let conversation = ground.pairs.whos[who as usize].conversation as usize;
-    let sent_at = ground.logs[conversation].get(sequence).sent_at();
-    sent_at.is_some_and(|sent_at| at < sent_at).then_some("before it was sent")
-}
-
-/// Why this user should not have been told, if the entry is a message.
-fn stranger(ground: &Ground, (who, sequence): Target) -> Option<&'static str> {
-    let state = &ground.pairs.whos[who as usize];
-    let log = &ground.logs[state.conversation as usize];
-    let entry = log.get(sequence);
-    let is_message = log.is_settled(sequence) || entry.is_message;
-    (is_message && ground.standing(who, sequence) == Standing::Outside)
-        .then_some("who was no member there")
 }
 
 fn report(ground: &Ground, target: Target, tally: &mut Tally, why: &str) {

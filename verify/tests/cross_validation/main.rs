@@ -6,6 +6,7 @@
 
 mod breakage;
 mod deeds;
+mod final_reads;
 mod lacks;
 mod unfit;
 

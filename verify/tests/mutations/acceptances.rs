@@ -169,3 +169,18 @@ pub fn is_granted(case: &Case<'_>, user: UserId) -> bool {
     let said = |is: &What| matches!(is, What::Revoked { user: u } | What::Granted { user: u } if *u == user);
     !case.truth.all(said).is_empty()
 }
+
+/// What was sent so long after the last fault that a token revoked there must not be honoured.
+pub fn accepted_late(case: &mut Case<'_>) -> Option<Acceptance> {
+    let allowed = case.truth.sound.header.deadlines.revocation_us;
+    let calm = calm_since(case);
+    let late: Vec<Acceptance> = case
+        .truth
+        .accepted
+        .iter()
+        .filter(|a| case.truth.time(a.sent) > calm + allowed + 2)
+        .filter(|a| !is_granted(case, a.device.user))
+        .copied()
+        .collect();
+    case.one_of(&late)
+}

@@ -1,10 +1,10 @@
 //! Sends, their answers and their order are not what they should be.
 
 use crate::acceptances::{
-    accepted, calm_since, change_of_a_message, exchange, give_to, is_granted, is_waiting,
-    never_answered, only_attempt, pair, refuse, waiting,
+    accepted, accepted_late, calm_since, change_of_a_message, exchange, give_to, is_granted,
+    is_waiting, never_answered, only_attempt, pair, refuse, waiting,
 };
-use crate::case::{Acceptance, Case, is_message};
+use crate::case::is_message;
 use crate::kind::{Kind, caught};
 use crate::sightings::rewrite_message;
 use protocol::{
@@ -387,18 +387,3 @@ pub const KINDS: &[Kind] = &[
         },
     ),
 ];
-
-/// What was sent so long after the last fault that a token revoked there must not be honoured.
-fn accepted_late(case: &mut Case<'_>) -> Option<Acceptance> {
-    let allowed = case.truth.sound.header.deadlines.revocation_us;
-    let calm = calm_since(case);
-    let late: Vec<Acceptance> = case
-        .truth
-        .accepted
-        .iter()
-        .filter(|a| case.truth.time(a.sent) > calm + allowed + 2)
-        .filter(|a| !is_granted(case, a.device.user))
-        .copied()
-        .collect();
-    case.one_of(&late)
-}
