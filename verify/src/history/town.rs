@@ -162,7 +162,9 @@ impl Town {
         let author = members[self.draw(members.len() as u64) as usize];
         self.next_id[author as usize] += 1;
         let id = self.next_id[author as usize];
-        let parent = (self.draw(20) == 0).then_some(Sequence(self.heads[at]));
+        // The joins of the members come first, and nobody answers them.
+        let has_messages = self.heads[at] > members.len() as u64;
+        let parent = (self.draw(20) == 0 && has_messages).then_some(Sequence(self.heads[at]));
         let said = Said::Message { hash: self.draw(u64::MAX), parent };
         let message = ClientMessageId(id);
         let intended = self.at;
