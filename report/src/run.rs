@@ -108,7 +108,9 @@ impl Run<'_> {
     }
 
     fn may_be_idle(&self, finding: &Finding) -> bool {
-        finding.judged == 0 && self.scenario.expect.may_be_idle.contains(&finding.invariant)
+        let name = &finding.invariant;
+        let is_wanted = self.scenario.expect.may_be_idle.contains(name);
+        finding.judged == 0 && (is_wanted || verify::has_nothing_to_judge(self.header, name))
     }
 
     /// The verdict as a sentence's end: "as the scenario expects".
@@ -207,5 +209,14 @@ mod tests {
         assert_eq!(stage.run().status(&finding), Status::Idle);
         finding.judged = 1;
         assert_eq!(stage.run().status(&finding), Status::Unknown, "judged, yet undecided");
+    }
+
+    #[test]
+    fn what_the_run_could_not_see_is_idle() {
+        let mut stage = Stage::of(Verdict::Valid);
+        let finding = sample::finding("no_node_panics", Verdict::Unknown, 0);
+        assert_eq!(stage.run().status(&finding), Status::Unknown);
+        stage.header.unseen = vec!["no_node_panics".to_owned()];
+        assert_eq!(stage.run().status(&finding), Status::Idle);
     }
 }

@@ -118,7 +118,8 @@ impl Judge {
                 tally = Tally::new(0);
             }
             let idle = tally.judged == 0 && tally.violations == 0;
-            if idle && !may_be_idle(&self.options, &self.ground.header, claim) {
+            let wanted = self.options.may_be_idle.iter().any(|name| name == claim.name);
+            if idle && !wanted && !has_nothing_to_judge(&self.ground.header, claim.name) {
                 doubts.push(format!("{} judged nothing", claim.name));
             }
             doubts.extend(tally.doubts.drain(..).map(|why| format!("{}: {why}", claim.name)));
@@ -159,13 +160,14 @@ fn is_unseen(header: &Header, claim: &Claim) -> bool {
     header.unseen.iter().any(|name| name == claim.name)
 }
 
-/// Whether a claim may judge nothing: the options say so, the format lacks what it needs, the run could
-/// not see it, or it is about users who are away, and the scenario has none.
-fn may_be_idle(options: &JudgeOptions, header: &Header, claim: &Claim) -> bool {
-    options.may_be_idle.iter().any(|name| name == claim.name)
-        || header.format < claim.since_format
-        || is_unseen(header, claim)
-        || (OF_THE_AWAY.contains(&claim.name) && header.offline_users == Some(0))
+/// Whether a claim judges nothing in such a run: the format lacks what it needs, the run could not see it, or
+/// it is about users who are away, and the scenario has none.
+pub fn has_nothing_to_judge(header: &Header, name: &str) -> bool {
+    CATALOGUE.iter().filter(|claim| claim.name == name).any(|claim| {
+        header.format < claim.since_format
+            || is_unseen(header, claim)
+            || (OF_THE_AWAY.contains(&claim.name) && header.offline_users == Some(0))
+    })
 }
 
 /// Conversations of which the final read is missing. Those that nobody ever mentioned do not count.

@@ -19,5 +19,5 @@ mod unreported;
 pub mod verdict;
 
 pub use invariants::{CATALOGUE, Claim};
-pub use judge::{Judge, JudgeOptions};
+pub use judge::{Judge, JudgeOptions, has_nothing_to_judge};
 pub use verdict::{Evidence, Finding, Judgement, Verdict};

@@ -71,7 +71,6 @@ impl Load {
         if self.without_faults {
             leave_out_faults(&mut scenario);
         }
-        scenario.expect.may_be_idle.extend(self.unseen().map(str::to_owned));
         let scenario = Arc::new(scenario);
         let fit = self.fit(&scenario)?;
         let stop = interruption::listen()?;

@@ -55,14 +55,6 @@ impl Finished {
         }
     }
 
-    /// Whether all that is wrong with it is known.
-    pub fn is_known(&self, known: &[String]) -> bool {
-        self.outcome == Outcome::Violated
-            && self.died.is_none()
-            && !self.violated.is_empty()
-            && self.violated.iter().all(|name| known.contains(name))
-    }
-
     fn of(scenario: usize, seed: u64, status: ExitStatus, output: &[u8], errors: &str) -> Self {
         let outcome = match status.code() {
             Some(0) => Outcome::Valid,
@@ -214,20 +206,6 @@ mod tests {
 
     fn ended(status: i32, errors: &str) -> Finished {
         Finished::of(0, 7, ExitStatus::from_raw(status), b"", errors)
-    }
-
-    #[test]
-    fn known_violations_excuse_no_other() {
-        let of = |violated: &[&str]| Finished {
-            violated: violated.iter().map(|name| (*name).to_owned()).collect(),
-            outcome: Outcome::Violated,
-            ..ended(1 << 8, "")
-        };
-        let known = ["a".to_owned(), "b".to_owned()];
-        let is_known = |violated: &[&str]| Finished { died: None, ..of(violated) }.is_known(&known);
-        assert!(is_known(&["a"]) && is_known(&["a", "b"]));
-        assert!(!is_known(&["a", "c"]) && !is_known(&[]));
-        assert!(!of(&["a"]).is_known(&known), "its process died");
     }
 
     #[test]

@@ -9,7 +9,6 @@ use crate::interruption;
 use crate::opening::{OpeningOfOne, WrongUse};
 use child::{Children, Finished, Outcome};
 use clap::Args;
-use clap::builder::PossibleValuesParser;
 use ports::entered;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -42,11 +41,6 @@ pub struct Explore {
     /// Stop a scenario at its first seed whose verdict is not valid.
     #[arg(long)]
     until_caught: bool,
-    /// An invariant that is known to be violated: runs that violate no other are told, and do not count
-    /// for the exit status.
-    #[arg(long, value_name = "INVARIANT", hide_possible_values = true)]
-    #[arg(value_parser = PossibleValuesParser::new(verify::CATALOGUE.iter().map(|claim| claim.name)))]
-    known: Vec<String>,
     /// No progress line.
     #[arg(long)]
     quiet: bool,
@@ -68,16 +62,14 @@ impl Explore {
         console::result(&summary::tables(&self.scenarios, &finished));
         for one in finished.iter().filter(|one| one.outcome != Outcome::Valid) {
             let command = self.reproduce(one.scenario, one.seed);
-            let known = if one.is_known(&self.known) { "known: " } else { "" };
-            console::result(&format!("{known}{}: {command}", one.why()));
+            console::result(&format!("{}: {command}", one.why()));
         }
         let signal = *stop.borrow();
         if let Some(signal) = signal {
             let (done, total) = (finished.len(), self.total());
             console::result(&format!("{signal} after {done} of {total} runs"));
         }
-        let counts = || finished.iter().filter(|one| !one.is_known(&self.known));
-        let any = |outcome| counts().any(|one| one.outcome == outcome);
+        let any = |outcome| finished.iter().any(|one| one.outcome == outcome);
         Ok(match () {
             () if any(Outcome::Violated) => 1,
             () if any(Outcome::Unknown) || signal.is_some() => 2,

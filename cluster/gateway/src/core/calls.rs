@@ -76,7 +76,7 @@ impl AttachCall {
 pub struct AttachWish {
     /// What.
     pub item: AttachItem,
-    /// For a session whose stream begins; `None`: a user's attachment is made again, at the head.
+    /// For a session whose stream begins; `None`: a user's attachment is made again.
     pub session: Option<SessionId>,
 }
 

@@ -90,7 +90,8 @@ impl Place {
 /// What a place waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// For the owner's answer to an attachment behind this sequence (`None`: at the head). `again`:
+    /// For the owner's answer to an attachment behind this sequence (`None`: the owner
+    /// knows how far the user's devices have got). `again`:
     /// the user joined at this sequence meanwhile.
     Attaching { after: Option<Sequence>, again: Option<Sequence> },
     /// Design choice `backlog_first`: reads without being subscribed.
