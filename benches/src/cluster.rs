@@ -3,7 +3,6 @@
 use anyhow::{Context, bail};
 use http_body_util::Full;
 use hyper::Request;
-use loadgen::rest::Http;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::Deserialize;
@@ -13,6 +12,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
+use workload::rest::Http;
 
 /// How long a cluster may take until its gateway is ready.
 const READY: Duration = Duration::from_secs(30);

@@ -3,8 +3,6 @@
 use anyhow::{Context, bail};
 use client::{Carrier, Wire, WireEvent};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use loadgen::plan::PlannedConversation;
-use loadgen::rest::Api;
 use ports::Machine;
 use protocol::frames::client::Hello;
 use protocol::store_calls::ConversationKind;
@@ -15,6 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
+use workload::plan::PlannedConversation;
+use workload::rest::Api;
 
 /// Connects and grants under way at once.
 const AT_ONCE: usize = 32;

@@ -1,5 +1,7 @@
 //! The only place that prints: results to standard output, everything else to standard error.
 
+use campaign::Concluded;
+use campaign::observation::Terminal;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, Write};
 use std::sync::OnceLock;
@@ -8,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 
 /// What logs without `RUST_LOG`: errors, and what a push provider of our own takes (see
 /// `fracas cluster`).
-const FILTER: &str = "error,loadgen::provider=info";
+const FILTER: &str = "error,workload::provider=info";
 
 /// Errors to standard error; `RUST_LOG` asks for more.
 pub fn start_logging() {
@@ -70,14 +72,23 @@ pub fn error(text: &str) {
     note(&format!("error: {text}"));
 }
 
-/// Whether standard output is a terminal that wants colour.
-pub fn wants_colour() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+/// Whether standard output wants colour, and how wide its tables are.
+pub fn terminal() -> Terminal {
+    let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+    Terminal {
+        colour: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+        width: columns.unwrap_or(100).clamp(60, 160),
+    }
 }
 
-/// The width of tables.
-pub fn width() -> u16 {
-    std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).unwrap_or(100).clamp(60, 160)
+/// The result of a run.
+pub fn conclusion(concluded: &Concluded, json: bool) {
+    result(&if json { format!("{:#}", concluded.json) } else { concluded.text.clone() });
+}
+
+/// What of a run could not be written: after the result, which is what matters.
+pub fn unwritten(concluded: &Concluded) {
+    concluded.unwritten.iter().for_each(|what| error(what));
 }
 
 /// A line that shows how far long work has got: redrawn on a terminal, printed now and then elsewhere.

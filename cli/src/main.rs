@@ -1,14 +1,12 @@
 //! The `fracas` command: reads the command line, hands over to one file per subcommand.
 //!
-//! Exit status: 0 valid, 1 violated, 2 unknown, 64 wrong usage or a wrong scenario file (BSD's
+//! Exit status: 0 valid, 1 violated, 2 unknown, 64 invalid usage or an invalid scenario file (BSD's
 //! `EX_USAGE`).
 
 mod commands;
 mod console;
-mod data_folder;
 mod interruption;
-mod observation;
-mod opening;
+mod scenario_arguments;
 
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -24,7 +22,7 @@ const USAGE: u8 = 64;
 
 /// Simulates, load-tests and judges a chat cluster.
 ///
-/// Exit status: 0 valid, 1 violated, 2 unknown or failed, 64 wrong usage or a wrong file.
+/// Exit status: 0 valid, 1 violated, 2 unknown or failed, 64 invalid usage or an invalid file.
 ///
 /// The log goes to standard error: errors alone, unless RUST_LOG asks for more (RUST_LOG=info) or
 /// less (RUST_LOG=off). The notifications of a `fracas cluster` without --push are in it too.
@@ -52,7 +50,7 @@ fn main() -> ExitCode {
         Err(_) => ExitCode::from(2),
         Ok(Ok(status)) => ExitCode::from(status),
         Ok(Err(error)) => {
-            let status = if error.is::<opening::WrongUse>() { USAGE } else { 2 };
+            let status = if error.is::<campaign::InvalidUsage>() { USAGE } else { 2 };
             console::error(&format!("{error:#}"));
             ExitCode::from(status)
         }

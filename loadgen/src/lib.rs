@@ -1,27 +1,27 @@
-//! Virtual users: what they will do, doing it, measuring it, and real runs over sockets.
+//! The real world: the users of a scenario on real sockets against a cluster in another process. The
+//! sibling of `sim`.
 //!
-//! The users of the simulator and of real runs are the same code: everything that they touch comes
-//! from `ports::Machine`, everything that happens to them goes to a `Recorder`. Judging is left to
-//! `verify`.
+//! The run takes place on a thread with a runtime of its own; its events go to a sink on yet another
+//! thread, so that judging and writing never delay the users. The cluster is a child process that is
+//! killed, stopped and started as the scenario asks; what cannot be done to a process is reported, not
+//! left out in silence.
 
-pub mod body;
-pub mod crew;
-pub mod drive;
-pub mod final_reads;
-mod header;
-pub mod measure;
-pub mod plan;
-pub mod provider;
-pub mod recorder;
-pub mod rest;
-mod seen;
-pub mod set_up;
-pub mod targets;
+mod abort;
+mod faults;
+#[cfg(test)]
+mod fixture;
+mod journal;
+mod limits;
+mod machine;
+mod phases;
+mod run;
+mod world;
 
-pub use crew::{CrewReport, run_crew};
-pub use final_reads::final_reads;
-pub use header::header;
-pub use plan::Plan;
-pub use recorder::Recorder;
-pub use set_up::set_up;
-pub use targets::{Service, Targets};
+pub use faults::not_done;
+pub use journal::Sink;
+pub use limits::needs::{Fit, fit};
+pub use limits::supply::{Supply, supply};
+pub use run::{Against, Progress, RealEnded, RealRun, run};
+pub use world::data_folder::{DataFolder, FolderError};
+pub use world::process::ASKED_TO_END;
+pub use world::{ClusterError, command_line};

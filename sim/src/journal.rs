@@ -1,7 +1,6 @@
 //! Where everything that happens in a run is written down, in the order in which it happened.
 
 use crate::machine::pulse::Host;
-use loadgen::Recorder;
 use ports::entered;
 use ports::panics::Panicked;
 use protocol::{DeviceId, GatewayId, UserId};
@@ -9,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use verify::history::event::Phase;
 use verify::history::{Event, What};
+use workload::Recorder;
 
 /// The device that `gateway(user=7)` means.
 const FIRST: DeviceId = DeviceId(1);

@@ -8,10 +8,10 @@ pub mod hooks;
 pub mod journal;
 pub mod machine;
 pub mod panics;
+pub mod phases;
 pub mod run;
 pub mod seed;
 pub mod stall;
-pub mod story;
 pub mod world;
 
 pub use run::{Ended, Progress, Run, run};

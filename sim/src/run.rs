@@ -1,10 +1,10 @@
-//! One run: a thread of its own for its story, and somebody who follows it from outside.
+//! One run: a thread of its own for its phases, and somebody who follows it from outside.
 
 use crate::hooks::NotSimulated;
 use crate::journal::{Journal, OWN_BUG, Sink, TraceSink};
 use crate::machine::pulse::Pulse;
+use crate::phases::Phases;
 use crate::stall::{self, Stall};
-use crate::story::Story;
 use crate::{hooks, panics, seed};
 use ports::panics::Panicked;
 use scenarios::Scenario;
@@ -125,12 +125,12 @@ fn simulate(
     progress: &mpsc::Sender<Progress>,
 ) -> Ended {
     let told = panics::caught(|| {
-        let mut story = Story::new(scenario, seed, journal.clone(), pulse, progress.clone());
-        story.tell();
-        let ended = (story.elapsed(), story.counters());
+        let mut phases = Phases::new(scenario, seed, journal.clone(), pulse, progress.clone());
+        phases.tell();
+        let ended = (phases.elapsed(), phases.counters());
         if journal.broken().is_some() {
             // A process that died of a panic runs no destructors, which would find half a mutation.
-            std::mem::forget(story);
+            std::mem::forget(phases);
         }
         ended
     });

@@ -7,7 +7,6 @@ use crate::machine::flow::Flows;
 use crate::machine::gate::Gate;
 use crate::machine::network::SimNetwork;
 use crate::machine::pulse::{Host, Pulse};
-use loadgen::{Plan, Recorder, Targets};
 use node::role::Process;
 use node::{ClusterConfig, Role, Topology};
 use ports::Shutdown;
@@ -22,6 +21,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use verify::history::What;
 use verify::history::event::Phase;
+use workload::{Plan, Recorder, Targets};
 
 /// The port of every node; hosts have names of their own.
 const PORT: u16 = 7000;
@@ -106,7 +106,7 @@ impl Builder<'_> {
         }
         let targets = Targets::development(config.topology.gateways.clone());
         for index in 0..u32::from(CLIENT_HOSTS) {
-            let crew = Crew {
+            let users = VirtualUsers {
                 index,
                 plan: self.plan.clone(),
                 targets: targets.clone(),
@@ -116,7 +116,7 @@ impl Builder<'_> {
             };
             let name = format!("clients-{}", index + 1).into();
             self.host(sim, &mut hosts, Host { name, is_node: false }, move |hardware| {
-                Box::pin(crew.clone().work(hardware))
+                Box::pin(users.clone().work(hardware))
             });
         }
         hosts
@@ -163,7 +163,7 @@ impl Builder<'_> {
             stores: addresses(Role::Store, shape.stores),
             notifiers: 1,
             auth: format!("auth-1:{PORT}"),
-            push_provider: format!("clients-1:{}", loadgen::provider::PORT),
+            push_provider: format!("clients-1:{}", workload::provider::PORT),
         };
         ClusterConfig {
             partitions: shape.partitions,
@@ -226,7 +226,7 @@ fn described(error: &dyn std::error::Error) -> String {
 
 /// The users of one host, and on the first one what frames the run.
 #[derive(Clone)]
-struct Crew {
+struct VirtualUsers {
     index: u32,
     plan: Arc<Plan>,
     targets: Targets,
@@ -235,26 +235,26 @@ struct Crew {
     users: std::ops::Range<u32>,
 }
 
-impl Crew {
+impl VirtualUsers {
     async fn work(self, hardware: Rc<HostHardware>) -> turmoil::Result {
         let machine = hardware.start();
-        let recorder: Arc<dyn loadgen::Recorder> = Arc::new(self.journal.clone());
+        let recorder: Arc<dyn workload::Recorder> = Arc::new(self.journal.clone());
         let mut phase = self.signals.phase.clone();
         if self.index == 0 {
             let provider = machine.clone();
             let pushes = recorder.clone();
-            let address = format!("clients-1:{}", loadgen::provider::PORT);
+            let address = format!("clients-1:{}", workload::provider::PORT);
             machine.spawn("push provider", async move {
-                loadgen::provider::serve(provider, address, pushes).await;
+                workload::provider::serve(provider, address, pushes).await;
             });
             let (plan, targets) = (self.plan.clone(), self.targets.clone());
-            match loadgen::set_up(machine.clone(), plan, targets, recorder.clone()).await {
+            match workload::set_up(machine.clone(), plan, targets, recorder.clone()).await {
                 Ok(()) => self.signals.is_set_up.store(true, Ordering::Relaxed),
                 Err(error) => self.journal.failed(format!("the set-up failed: {error}")),
             }
         }
         phase.wait_for(|phase| *phase >= Phase::WarmUp).await?;
-        let crew = loadgen::run_crew(
+        let users = workload::run_users(
             machine.clone(),
             self.plan.clone(),
             self.users,
@@ -264,10 +264,10 @@ impl Crew {
         );
         let (journal, gate, name) =
             (self.journal.clone(), hardware.gate.clone(), machine.name.clone());
-        machine.spawn("crew", async move {
+        machine.spawn("users", async move {
             // Simulated users are never late by themselves: a fault has stopped them, which the scenario
             // wants, or their schedule is impossible, which is a limit of the run.
-            match crew.await.lateness.doubt() {
+            match users.await.lateness.doubt() {
                 None => {}
                 Some(_) if gate.has_been_closed() => journal.note(format!(
                     "users of {name} were late because a fault had stopped them, not the generator"
@@ -277,7 +277,7 @@ impl Crew {
         });
         phase.wait_for(|phase| *phase >= Phase::Judge).await?;
         if self.index == 0 {
-            for doubt in loadgen::final_reads(machine, self.plan, self.targets, recorder).await {
+            for doubt in workload::final_reads(machine, self.plan, self.targets, recorder).await {
                 self.journal.failed(doubt);
             }
             self.signals.is_read.store(true, Ordering::Relaxed);

@@ -20,8 +20,6 @@ use benches::memory::Memory;
 use benches::sessions::Sessions;
 use clap::{Parser, ValueEnum};
 use client::Carrier;
-use loadgen::Targets;
-use loadgen::rest::{Api, Http};
 use ports::Machine;
 use protocol::codec::Codec;
 use std::path::PathBuf;
@@ -29,6 +27,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
+use workload::Targets;
+use workload::rest::{Api, Http};
 
 /// Most bytes of user space that a session may cost.
 const LIMIT: u64 = 6_000;

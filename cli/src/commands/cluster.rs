@@ -1,10 +1,10 @@
 //! `fracas cluster`: a whole cluster on this machine.
 
+use super::not_run;
 use crate::console;
-use crate::opening::{WrongUse, not_run};
 use anyhow::Context;
+use campaign::InvalidUsage;
 use clap::Args;
-use loadgen::rest::Http;
 use node::{ClusterConfig, Topology, embedded};
 use ports::Shutdown;
 use protocol::LimitSet;
@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
+use workload::rest::Http;
 
 /// How long the addresses wait for the gateways; whoever waits for the addresses waits longer.
 const READY: Duration = Duration::from_secs(45);
@@ -66,7 +67,7 @@ impl Cluster {
         let config = self.config()?;
         let mistakes = config.mistakes();
         if !mistakes.is_empty() {
-            return Err(WrongUse(mistakes.join("\n")).into());
+            return Err(InvalidUsage(mistakes.join("\n")).into());
         }
         if self.ends_with_stdin {
             end_with_stdin()?;
@@ -81,9 +82,9 @@ impl Cluster {
             if self.push.is_none() {
                 let machine = self.machine("push-provider")?;
                 let address = config.topology.push_provider.clone();
-                let log = Arc::new(loadgen::provider::Log);
+                let log = Arc::new(workload::provider::Log);
                 let provider = machine.clone();
-                machine.spawn("push provider", loadgen::provider::serve(provider, address, log));
+                machine.spawn("push provider", workload::provider::serve(provider, address, log));
             }
             let (trigger, shutdown) = Shutdown::new();
             let metrics = Arc::new(move || prometheus.render());
@@ -100,7 +101,7 @@ impl Cluster {
                 asked = node::real::asked_to_end() => {
                     asked?;
                     if self.ends_with_stdin {
-                        console::result(loadgen::drive::ASKED_TO_END);
+                        console::result(loadgen::ASKED_TO_END);
                     }
                     console::note("draining");
                     trigger.request();
@@ -114,20 +115,20 @@ impl Cluster {
 
     /// A machine beside those of the nodes. The data folder must be there for it, and free: another
     /// cluster may run on it.
-    fn machine(&self, name: &str) -> Result<ports::Machine, WrongUse> {
+    fn machine(&self, name: &str) -> Result<ports::Machine, InvalidUsage> {
         let data = self.data.display();
         node::real::machine(name, &self.data.join(name))
-            .map_err(|error| WrongUse(format!("--data {data} cannot be used: {error}")))
+            .map_err(|error| InvalidUsage(format!("--data {data} cannot be used: {error}")))
     }
 
     /// Looks for whoever listens on a port of the cluster. Somebody may come later: then a node says
     /// that it cannot listen.
-    fn find_ports_free(&self, topology: &Topology) -> Result<(), WrongUse> {
+    fn find_ports_free(&self, topology: &Topology) -> Result<(), InvalidUsage> {
         let provider = self.push.is_none().then_some(&topology.push_provider);
         let own = [&topology.gateways, &topology.brokers, &topology.stores].into_iter().flatten();
         for address in own.chain([&topology.auth]).chain(provider) {
             std::net::TcpListener::bind(address).map_err(|error| {
-                WrongUse(format!("--port {}: cannot listen on {address}: {error}", self.port))
+                InvalidUsage(format!("--port {}: cannot listen on {address}: {error}", self.port))
             })?;
         }
         Ok(())
@@ -136,7 +137,9 @@ impl Cluster {
     fn config(&self) -> anyhow::Result<ClusterConfig> {
         let nodes = self.gateways.saturating_add(self.stores).saturating_add(3);
         if self.port.checked_add(nodes).is_none() {
-            return Err(WrongUse(format!("--port {}: no room for {nodes} ports", self.port)).into());
+            return Err(
+                InvalidUsage(format!("--port {}: no room for {nodes} ports", self.port)).into()
+            );
         }
         let provider = format!("127.0.0.1:{}", self.port + nodes - 1);
         let provider = self.push.clone().unwrap_or(provider);
@@ -217,11 +220,12 @@ fn design(words: &[String]) -> anyhow::Result<protocol::Design> {
         .map(|word| {
             let (choice, option) = word
                 .split_once('=')
-                .ok_or_else(|| WrongUse(format!("--design {word}: expected CHOICE=OPTION")))?;
+                .ok_or_else(|| InvalidUsage(format!("--design {word}: expected CHOICE=OPTION")))?;
             Ok(format!("{} = {:?}\n", choice.trim(), option.trim()))
         })
-        .collect::<Result<_, WrongUse>>()?;
-    toml::from_str(&lines.concat()).map_err(|error| WrongUse(format!("--design: {error}")).into())
+        .collect::<Result<_, InvalidUsage>>()?;
+    toml::from_str(&lines.concat())
+        .map_err(|error| InvalidUsage(format!("--design: {error}")).into())
 }
 
 #[cfg(test)]

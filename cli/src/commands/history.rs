@@ -2,8 +2,9 @@
 //! log and its outcome in between, for `twin`.
 
 use crate::console;
-use crate::observation::{Circumstances, Shared};
-use crate::opening::{Opened, OpeningOfOne};
+use crate::scenario_arguments::ScenarioArguments;
+use campaign::twin::END;
+use campaign::{Circumstances, Observation, Opened, Opening};
 use clap::Args;
 use ports::entered;
 use report::Took;
@@ -15,7 +16,7 @@ use verify::history::event::Engine;
 #[derive(Debug, Args)]
 pub struct PrintHistory {
     #[command(flatten)]
-    opening: OpeningOfOne,
+    opening: ScenarioArguments,
     /// The seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -61,7 +62,7 @@ impl Output {
 impl PrintHistory {
     /// Prints it.
     pub fn execute(self) -> anyhow::Result<u8> {
-        let opened = self.opening.open(self.seed)?;
+        let opened = Opening::from(&self.opening).open_one(self.seed)?;
         let output = Output::new();
         let status =
             if self.trace { self.traced(&opened, &output)? } else { self.plain(&opened, &output)? };
@@ -71,7 +72,7 @@ impl PrintHistory {
 
     fn plain(&self, opened: &Opened, output: &Output) -> anyhow::Result<u8> {
         let scenario = Arc::new(opened.scenario.clone());
-        output.json(&loadgen::header(&scenario, self.seed, Engine::Simulated));
+        output.json(&workload::header(&scenario, self.seed, Engine::Simulated));
         let out = output.clone();
         let run = sim::run(scenario, self.seed, Box::new(move |event| out.json(event)), None)?;
         let ended = run.follow(|_| {});
@@ -83,9 +84,9 @@ impl PrintHistory {
 
     fn traced(&self, opened: &Opened, output: &Output) -> anyhow::Result<u8> {
         let scenario = Arc::new(opened.scenario.clone());
-        let header = loadgen::header(&scenario, self.seed, Engine::Simulated);
+        let header = workload::header(&scenario, self.seed, Engine::Simulated);
         output.json(&header);
-        let observation = Shared::begin(header, &scenario, None)?;
+        let observation = Observation::begin(header, &scenario, None)?;
         let [out, traces, log] = [(); 3].map(|()| output.clone());
         console::log_to(Box::new(move |bytes| log.write(bytes)));
         let mut observe = observation.sink();
@@ -103,12 +104,10 @@ impl PrintHistory {
             reproduce: "",
             doubts: ended.doubts,
             notes: ended.notes,
+            terminal: console::terminal(),
             took: Took { simulated: ended.simulated, ..Took::default() },
-        })?;
+        });
         output.line(&format!("{END}{}", concluded.status));
         Ok(concluded.status)
     }
 }
-
-/// How the last line of a traced run begins.
-pub const END: &str = "end with status ";

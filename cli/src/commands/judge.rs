@@ -1,7 +1,7 @@
 //! `fracas judge`: a recorded history, judged again.
 
 use crate::console;
-use crate::opening::WrongUse;
+use campaign::InvalidUsage;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use std::error::Error;
@@ -29,9 +29,9 @@ impl JudgeHistory {
     pub fn execute(self) -> anyhow::Result<u8> {
         let path = self.history.display();
         let file = File::open(&self.history)
-            .map_err(|error| WrongUse(format!("cannot read {path}: {error}")))?;
+            .map_err(|error| InvalidUsage(format!("cannot read {path}: {error}")))?;
         let mut reader = Reader::new(BufReader::new(file))
-            .map_err(|error| WrongUse(format!("{path}: {}", told_once(&error))))?;
+            .map_err(|error| InvalidUsage(format!("{path}: {}", told_once(&error))))?;
         let options = JudgeOptions { may_be_idle: self.may_be_idle, evidence_max: 5, keep: None };
         let mut judge = Judge::new(reader.header(), options);
         let mut at = 0;
@@ -78,7 +78,7 @@ mod tests {
 
     fn wrong(words: &str) -> String {
         let judge = Line::try_parse_from(words.split(' ')).map(|line| line.judge).ok().unwrap();
-        judge.execute().unwrap_err().downcast::<WrongUse>().unwrap().0
+        judge.execute().unwrap_err().downcast::<InvalidUsage>().unwrap().0
     }
 
     #[test]

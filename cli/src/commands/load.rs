@@ -1,18 +1,17 @@
 //! `fracas load`: a scenario on real sockets, with the same users, checks and report as in the
 //! simulator.
 
-use crate::commands::run::{quoted, reproduce};
 use crate::console::{self, ProgressLine};
-use crate::data_folder::DataFolder;
 use crate::interruption;
-use crate::observation::{Circumstances, Shared};
-use crate::opening::OpeningOfOne;
+use crate::scenario_arguments::ScenarioArguments;
 use anyhow::Context;
+use campaign::reproduce::{quoted, reproduce};
+use campaign::{Circumstances, InvalidUsage, Observation, Opening};
 use clap::Args;
-use loadgen::drive::{self, Against, Fit, RealRun};
+use loadgen::{Against, DataFolder, Fit, FolderError, RealRun};
 use report::Took;
 use scenarios::Scenario;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use verify::history::event::Engine;
 
@@ -37,7 +36,7 @@ what to set.";
 #[command(after_help = SIGNALS)]
 pub struct Load {
     #[command(flatten)]
-    opening: OpeningOfOne,
+    opening: ScenarioArguments,
     /// Decides what the users do and when.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -65,7 +64,7 @@ pub struct Load {
 impl Load {
     /// Runs it; the status as for a simulated run.
     pub fn execute(self) -> anyhow::Result<u8> {
-        let opened = self.opening.open(self.seed)?;
+        let opened = Opening::from(&self.opening).open_one(self.seed)?;
         let drawn = opened.drawn();
         let mut scenario = opened.scenario;
         if self.without_faults {
@@ -76,7 +75,7 @@ impl Load {
         let stop = interruption::listen()?;
         // Before the report's folder is touched: its data folder may be refused.
         let folder =
-            self.target.is_empty().then(|| DataFolder::new(self.out.as_deref())).transpose()?;
+            self.target.is_empty().then(|| data_folder(self.out.as_deref())).transpose()?;
         let against = match &folder {
             Some(folder) => Against::Started {
                 binary: std::env::current_exe().context("the path of this program")?,
@@ -88,19 +87,19 @@ impl Load {
         if !quiet {
             let version = env!("CARGO_PKG_VERSION");
             console::note(&format!("fracas {version} · {} · seed {}", scenario.name, self.seed));
-            let not_done = drive::not_done(&scenario, folder.is_some());
+            let not_done = loadgen::not_done(&scenario, folder.is_some());
             for sentence in
                 [&fit.needs].into_iter().chain(&fit.short).chain(&drawn).chain(&not_done)
             {
                 console::note(&format!("  {sentence}"));
             }
         }
-        let mut header = loadgen::header(&scenario, self.seed, Engine::Real);
+        let mut header = workload::header(&scenario, self.seed, Engine::Real);
         header.unseen = self.unseen().map(str::to_owned).collect();
-        let observation = Shared::begin(header, &scenario, self.out.as_deref())?;
+        let observation = Observation::begin(header, &scenario, self.out.as_deref())?;
         let run = RealRun { scenario: scenario.clone(), seed: self.seed, against, stop };
         let cpu = node::real::cpu_time();
-        let (progress, thread) = drive::run(run, observation.sink());
+        let (progress, thread) = loadgen::run(run, observation.sink());
         let mut line = ProgressLine::new(quiet);
         for at in progress {
             line.show(&report::progress(
@@ -122,14 +121,15 @@ impl Load {
             reproduce: &self.reproduce(&opened.overrides),
             doubts: ended.doubts,
             notes,
+            terminal: console::terminal(),
             took: Took {
                 wall: ended.wall,
                 cpu: (node::real::cpu_time() + node::real::children_cpu_time()).saturating_sub(cpu),
                 simulated: ended.wall,
             },
-        })?;
-        concluded.print(self.json);
-        concluded.complain();
+        });
+        console::conclusion(&concluded, self.json);
+        console::unwritten(&concluded);
         Ok(concluded.status)
     }
 
@@ -141,7 +141,7 @@ impl Load {
             given => given,
         };
         let data = self.target.is_empty().then(|| DataFolder::place(self.out.as_deref()));
-        let fit = drive::fit(scenario, gateways, drive::supply(data.as_deref()));
+        let fit = loadgen::fit(scenario, gateways, loadgen::supply(data.as_deref()));
         if fit.impossible.is_empty() {
             return Ok(fit);
         }
@@ -178,6 +178,14 @@ impl Load {
         }
         command
     }
+}
+
+/// Where a started cluster keeps its data.
+fn data_folder(out: Option<&Path>) -> anyhow::Result<DataFolder> {
+    DataFolder::new(out).map_err(|error| match error {
+        FolderError::Invalid(why) => InvalidUsage(why).into(),
+        other => other.into(),
+    })
 }
 
 /// The scenario with its load alone: there is nothing to recover from then.
@@ -246,7 +254,7 @@ mod tests {
             let mut scenario =
                 scenarios::parse(&text, &listing.path.display().to_string(), &[]).unwrap();
             leave_out_faults(&mut scenario);
-            assert_eq!(drive::not_done(&scenario, false), [""; 0], "{}", scenario.name);
+            assert_eq!(loadgen::not_done(&scenario, false), [""; 0], "{}", scenario.name);
         }
     }
 }

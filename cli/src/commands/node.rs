@@ -1,8 +1,9 @@
 //! `fracas node`: one role of a cluster over several machines.
 
+use super::not_run;
 use crate::console;
-use crate::opening::{WrongUse, not_run};
 use anyhow::Context;
+use campaign::InvalidUsage;
 use clap::Args;
 use node::role::Process;
 use node::{ClusterConfig, Role, Topology};
@@ -31,9 +32,9 @@ impl Node {
     pub fn execute(self) -> anyhow::Result<u8> {
         let path = self.config.display();
         let text = std::fs::read_to_string(&self.config)
-            .map_err(|error| WrongUse(format!("cannot read {path}: {error}")))?;
+            .map_err(|error| InvalidUsage(format!("cannot read {path}: {error}")))?;
         let config = ClusterConfig::read(&text)
-            .map_err(|mistakes| WrongUse(format!("{path}:\n  {}", mistakes.join("\n  "))))?;
+            .map_err(|mistakes| InvalidUsage(format!("{path}:\n  {}", mistakes.join("\n  "))))?;
         node::check(self.role, self.number, &config).map_err(not_run)?;
         let name = Topology::name(self.role, self.number);
         node::real::panics::abort_on_panic();

@@ -1,8 +1,9 @@
 //! `fracas run`: one simulated run, judged and reported.
 
 use crate::console::{self, ProgressLine};
-use crate::observation::{Circumstances, Concluded, Shared};
-use crate::opening::{Opened, Opening};
+use crate::scenario_arguments::SweepArguments;
+use campaign::reproduce::reproduce;
+use campaign::{Circumstances, Concluded, Observation, Opened, Opening};
 use clap::Args;
 use report::Took;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use verify::history::event::Engine;
 #[derive(Debug, Args)]
 pub struct Run {
     #[command(flatten)]
-    opening: Opening,
+    opening: SweepArguments,
     /// Decides every packet, crash, clock and random choice.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -31,7 +32,7 @@ pub struct Run {
 impl Run {
     /// Runs every combination of the overrides; the status of the worst.
     pub fn execute(self) -> anyhow::Result<u8> {
-        let opened = self.opening.open(self.seed)?;
+        let opened = Opening::from(&self.opening).open(self.seed)?;
         let sweep = opened.len() > 1;
         let (mut worst, mut verdicts) = (0, Vec::new());
         for (index, one) in opened.iter().enumerate() {
@@ -45,9 +46,9 @@ impl Run {
             let concluded = self.one(one, out.as_deref())?;
             worst = worst.max(severity(concluded.status));
             if !(sweep && self.json) {
-                concluded.print(self.json);
+                console::conclusion(&concluded, self.json);
             }
-            concluded.complain();
+            console::unwritten(&concluded);
             verdicts.push(concluded.json);
         }
         if sweep && self.json {
@@ -65,8 +66,8 @@ impl Run {
             console::note(&format!("fracas {version} · {} · seed {}", scenario.name, self.seed));
             opened.drawn().iter().for_each(|drawn| console::note(&format!("  {drawn}")));
         }
-        let header = loadgen::header(&scenario, self.seed, Engine::Simulated);
-        let observation = Shared::begin(header, &scenario, out)?;
+        let header = workload::header(&scenario, self.seed, Engine::Simulated);
+        let observation = Observation::begin(header, &scenario, out)?;
         let started = tokio::time::Instant::now();
         let cpu = node::real::cpu_time();
         let run = sim::run(scenario.clone(), self.seed, observation.sink(), None)?;
@@ -82,42 +83,23 @@ impl Run {
             ));
         });
         line.finish();
-        observation.conclude(Circumstances {
+        Ok(observation.conclude(Circumstances {
             scenario: &scenario,
             reproduce: &reproduce,
             doubts: ended.doubts,
             notes: ended.notes.into_iter().chain(opened.drawn()).collect(),
+            terminal: console::terminal(),
             took: Took {
                 wall: started.elapsed(),
                 cpu: node::real::cpu_time().saturating_sub(cpu),
                 simulated: ended.simulated,
             },
-        })
+        }))
     }
 
     fn reproduce(&self, opened: &Opened) -> String {
         reproduce("run", &self.opening.scenario, self.seed, &opened.overrides)
     }
-}
-
-/// One command that makes the same run again, to be pasted into a shell.
-pub fn reproduce(command: &str, scenario: &Path, seed: u64, overrides: &[String]) -> String {
-    let scenario = quoted(&scenario.display().to_string());
-    let mut words = vec![format!("fracas {command} {scenario} --seed {seed}")];
-    words.extend(overrides.iter().map(|set| format!("--set '{}'", escaped(set))));
-    words.join(" ")
-}
-
-/// A word as a shell takes it: in quotes, if it has more than plain characters.
-pub fn quoted(word: &str) -> String {
-    let is_plain = |one: char| one.is_ascii_alphanumeric() || "-_./:=,@%+[]".contains(one);
-    let plain = !word.is_empty() && word.chars().all(is_plain);
-    if plain { word.to_owned() } else { format!("'{}'", escaped(word)) }
-}
-
-/// Between single quotes.
-fn escaped(word: &str) -> String {
-    word.replace('\'', r"'\''")
 }
 
 /// Violated (1) is worse than unknown (2), unknown worse than valid (0).

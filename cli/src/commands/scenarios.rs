@@ -1,7 +1,7 @@
 //! `fracas scenarios`: the library, with the question of each file.
 
 use crate::console;
-use crate::opening::WrongUse;
+use campaign::InvalidUsage;
 use clap::Args;
 use comfy_table::Table;
 use std::path::PathBuf;
@@ -17,8 +17,9 @@ pub struct Scenarios {
 impl Scenarios {
     /// Prints the list; 64 if a file has mistakes.
     pub fn execute(self) -> anyhow::Result<u8> {
-        let listings = scenarios::library(&self.folder)
-            .map_err(|error| WrongUse(format!("cannot list {}: {error}", self.folder.display())))?;
+        let listings = scenarios::library(&self.folder).map_err(|error| {
+            InvalidUsage(format!("cannot list {}: {error}", self.folder.display()))
+        })?;
         let mut table = Table::new();
         table.load_preset(comfy_table::presets::NOTHING);
         table.set_header(["file", "question", "users", "simulated", "faults"]);

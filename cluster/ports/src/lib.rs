@@ -4,6 +4,8 @@
 //! object safe on purpose: the cluster is compiled once, and the same machine code runs on real
 //! sockets and in the simulator (see `docs/decisions/dynamic-ports.md`).
 
+#![warn(missing_docs)]
+
 pub mod broker;
 pub mod clock;
 pub mod conversations;

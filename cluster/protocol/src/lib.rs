@@ -2,6 +2,8 @@
 //!
 //! Nothing here does I/O, reads a clock, draws randomness or knows a runtime.
 
+#![warn(missing_docs)]
+
 pub mod close;
 pub mod codec;
 pub mod design;

@@ -3,7 +3,6 @@
 //! A fault is begun once and ended once; ending it says how much it really did. A fault that did
 //! nothing makes the verdict unknown: a partition that dropped no packet has tested nothing.
 
-pub mod agenda;
 mod blip;
 mod cut;
 mod flap;
@@ -12,6 +11,7 @@ pub mod links;
 mod pause;
 mod power_loss;
 pub mod random;
+pub mod schedule;
 mod skew;
 mod slow_link;
 pub mod target;

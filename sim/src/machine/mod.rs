@@ -14,7 +14,6 @@ use crate::seed::SeededEntropy;
 use clock::Clock;
 use disk::SimDisk;
 use gate::Gate;
-use loadgen::Recorder;
 use network::SimNetwork;
 use ports::Machine;
 use std::cell::Cell;
@@ -22,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tasks::SimTasks;
 use telemetry::{Counters, SimTelemetry};
+use workload::Recorder;
 
 /// What stays of a host when its process dies: its disk, its clock, its cables.
 pub struct HostHardware {

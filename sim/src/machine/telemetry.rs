@@ -1,11 +1,11 @@
 //! A simulated host's numbers: gauges become events of the history when they reach a new high.
 
-use loadgen::Recorder;
 use ports::{Telemetry, entered};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use verify::history::What;
+use workload::Recorder;
 
 /// What one host has counted, over all its lives.
 #[derive(Clone, Debug, Default)]

@@ -5,7 +5,7 @@ use anyhow::Context;
 use serde_json::Value;
 
 /// Each crate with the crates of this workspace that it may depend on.
-const MAY_DEPEND_ON: [(&str, &[&str]); 19] = [
+const MAY_DEPEND_ON: [(&str, &[&str]); 21] = [
     ("protocol", &[]),
     ("ports", &["protocol"]),
     ("segments", &["ports"]),
@@ -20,11 +20,14 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 19] = [
     ("scenarios", &["protocol", "verify"]),
     ("verify", &["protocol"]),
     ("report", &["protocol", "scenarios", "verify"]),
-    ("loadgen", &["protocol", "ports", "link", "client", "scenarios", "verify"]),
-    ("sim", &["protocol", "ports", "link", "node", "client", "loadgen", "scenarios", "verify"]),
+    ("workload", &["protocol", "ports", "link", "client", "scenarios", "verify"]),
+    ("loadgen", &["protocol", "ports", "workload", "scenarios", "verify"]),
+    ("sim", &["protocol", "ports", "link", "node", "workload", "scenarios", "verify"]),
+    ("campaign", &["ports", "scenarios", "verify", "report"]),
     (
         "fracas",
         &[
+            "campaign",
             "protocol",
             "ports",
             "link",
@@ -38,6 +41,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 19] = [
             "scenarios",
             "verify",
             "report",
+            "workload",
             "loadgen",
             "sim",
         ],
@@ -58,6 +62,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 19] = [
             "scenarios",
             "verify",
             "report",
+            "workload",
             "loadgen",
             "sim",
         ],

@@ -1,0 +1,19 @@
+//! Runs, observed and compared: what a single run does with its events, many seeds at a time
+//! (`explore`), and one seed twice (`twin`).
+//!
+//! Each of many runs is a process of its own, so that nothing of one reaches another. Running is left to
+//! `sim` and `loadgen`, printing to whoever calls.
+
+pub mod explore;
+pub mod observation;
+pub mod opening;
+pub mod reproduce;
+pub mod twin;
+
+pub use observation::{Circumstances, Concluded, Observation};
+pub use opening::{Opened, Opening};
+
+/// Invalid usage, or an invalid scenario file: the caller's mistake, in words for people.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidUsage(pub String);

@@ -1,0 +1,202 @@
+//! What every run does with its events: write them down, judge them, measure them; then report.
+
+use crate::InvalidUsage;
+use ports::entered;
+use report::{Measurements, Run, Took};
+use scenarios::Scenario;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use verify::history::{Event, Header, Writer};
+use verify::{Judge, JudgeOptions, Verdict};
+
+/// Pieces of evidence per invariant.
+const EVIDENCE_MAX: usize = 5;
+
+/// The name of the history in a run's folder.
+pub const HISTORY: &str = "history.jsonl";
+
+/// The observers of one run, shared with the thread of the run.
+#[derive(Clone)]
+pub struct Observation(Arc<Mutex<Option<Observers>>>);
+
+struct Observers {
+    header: Header,
+    judge: Judge,
+    measurements: Measurements,
+    writer: Option<Writer<BufWriter<File>>>,
+    out: Option<PathBuf>,
+    /// Why the history is not whole.
+    failure: Option<io::Error>,
+}
+
+/// How wide text may be, and whether in colour.
+#[derive(Clone, Copy, Debug)]
+pub struct Terminal {
+    /// Columns.
+    pub width: u16,
+    /// ANSI colours.
+    pub colour: bool,
+}
+
+/// What a finished run says.
+pub struct Concluded {
+    /// The text for the terminal.
+    pub text: String,
+    /// What the command line `--json` prints.
+    pub json: serde_json::Value,
+    /// The exit status: 0 if everything came out as the scenario expects, 1 if it did not, 2 if that
+    /// is unknown, or if it could not be written down.
+    pub status: u8,
+    /// What could not be written, and why.
+    pub unwritten: Vec<String>,
+}
+
+/// What is known of a run beyond its events.
+pub struct Circumstances<'a> {
+    /// The scenario.
+    pub scenario: &'a Scenario,
+    /// One command that reproduces the run.
+    pub reproduce: &'a str,
+    /// Why the run says less than it should.
+    pub doubts: Vec<String>,
+    /// What a reader should know, and the verdict need not.
+    pub notes: Vec<String>,
+    /// How long it took.
+    pub took: Took,
+    /// For whom the text is.
+    pub terminal: Terminal,
+}
+
+impl Observation {
+    /// Begins to watch a run, whose folder (if any) is made.
+    ///
+    /// # Errors
+    /// The folder or its history cannot be made.
+    pub fn begin(
+        header: Header,
+        scenario: &Scenario,
+        out: Option<&Path>,
+    ) -> Result<Self, InvalidUsage> {
+        let writer = out.map(|out| open_history(out, &header)).transpose()?;
+        let options = JudgeOptions {
+            may_be_idle: scenario.expect.may_be_idle.clone(),
+            evidence_max: EVIDENCE_MAX,
+            keep: None,
+        };
+        Ok(Self(Arc::new(Mutex::new(Some(Observers {
+            judge: Judge::new(&header, options),
+            measurements: Measurements::new(&header),
+            header,
+            writer,
+            out: out.map(Path::to_owned),
+            failure: None,
+        })))))
+    }
+
+    /// Takes the events of the run.
+    pub fn sink(&self) -> Box<dyn FnMut(&Event) + Send> {
+        let shared = self.clone();
+        Box::new(move |event| {
+            let mut observation = entered(shared.0.lock());
+            if let Some(observation) = observation.as_mut() {
+                observation.observe(event);
+            }
+        })
+    }
+
+    /// Violations so far.
+    pub fn violations(&self) -> u64 {
+        let observation = entered(self.0.lock());
+        observation.as_ref().map_or(0, |observation| observation.judge.violations_so_far())
+    }
+
+    /// The run is over: judges, and writes the report into its folder.
+    pub fn conclude(&self, circumstances: Circumstances<'_>) -> Concluded {
+        let observers = entered(self.0.lock()).take();
+        observers.expect("a run is concluded once").conclude(circumstances)
+    }
+}
+
+fn open_history(out: &Path, header: &Header) -> Result<Writer<BufWriter<File>>, InvalidUsage> {
+    let cannot = |what: &str, path: &Path, error: io::Error| {
+        InvalidUsage(format!("--out: cannot {what} {}: {error}", path.display()))
+    };
+    std::fs::create_dir_all(out).map_err(|error| cannot("make", out, error))?;
+    let path = out.join(HISTORY);
+    File::create(&path)
+        .and_then(|file| Writer::plain(BufWriter::with_capacity(1 << 20, file), header))
+        .map_err(|error| cannot("write", &path, error))
+}
+
+impl Observers {
+    fn observe(&mut self, event: &Event) {
+        if let Some(writer) = &mut self.writer
+            && let Err(error) = writer.write(event)
+        {
+            self.failure = Some(error);
+            self.writer = None;
+        }
+        self.judge.observe(event);
+        self.measurements.observe(event);
+    }
+
+    fn conclude(mut self, circumstances: Circumstances<'_>) -> Concluded {
+        if let Some(writer) = self.writer.take() {
+            // What is dropped unflushed is lost without a word.
+            let written = writer.finish().and_then(|mut file| file.flush());
+            self.failure = written.err().or(self.failure);
+        }
+        // The judge has seen what the file lacks: the verdict stands, but nobody can check it.
+        let history = self.out.clone().unwrap_or_default().join(HISTORY);
+        let failure = self.failure.map(|error| {
+            format!("the history could not be written to its end: {}: {error}", history.display())
+        });
+        let mut judgement = self.judge.finish();
+        // What happened to the run comes first: most of what the judge misses follows from it.
+        let own: Vec<String> = circumstances.doubts.into_iter().chain(failure.clone()).collect();
+        judgement.doubts.retain(|doubt| !own.contains(doubt));
+        judgement.doubts.splice(0..0, own);
+        if !judgement.doubts.is_empty() && judgement.verdict == Verdict::Valid {
+            judgement.verdict = Verdict::Unknown;
+        }
+        let measured = self.measurements.finish();
+        let expectations = report::expectations(circumstances.scenario, &judgement, &measured);
+        let scenario_toml = scenarios::effective_toml(circumstances.scenario);
+        let run = Run {
+            scenario: circumstances.scenario,
+            scenario_toml: &scenario_toml,
+            header: &self.header,
+            judgement: &judgement,
+            measured: &measured,
+            expectations: &expectations,
+            reproduce: circumstances.reproduce,
+            version: env!("CARGO_PKG_VERSION"),
+            history_file: HISTORY,
+            notes: &circumstances.notes,
+            took: circumstances.took,
+        };
+        let written = self.out.as_deref().map_or(Ok(()), |out| report::write(out, &run).map(drop));
+        let report = written
+            .err()
+            .map(|error| format!("the report could not be written: {}", chain(&error)));
+        let unwritten: Vec<String> = failure.into_iter().chain(report).collect();
+        let Terminal { width, colour } = circumstances.terminal;
+        let text = report::terminal(&run, colour, width);
+        let json = serde_json::to_value(report::VerdictFile::of(&run)).expect("it is plain data");
+        let status = match judgement.verdict {
+            Verdict::Unknown => Verdict::Unknown.exit_code(),
+            _ if run.failed() => Verdict::Violated.exit_code(),
+            _ if !unwritten.is_empty() => Verdict::Unknown.exit_code(),
+            _ => Verdict::Valid.exit_code(),
+        };
+        Concluded { text, json, status, unwritten }
+    }
+}
+
+/// An error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

@@ -1,0 +1,23 @@
+//! The command line that reproduces a run.
+
+use std::path::Path;
+
+/// One command that reproduces a run, to be pasted into a shell.
+pub fn reproduce(command: &str, scenario: &Path, seed: u64, overrides: &[String]) -> String {
+    let scenario = quoted(&scenario.display().to_string());
+    let mut words = vec![format!("fracas {command} {scenario} --seed {seed}")];
+    words.extend(overrides.iter().map(|set| format!("--set '{}'", escaped(set))));
+    words.join(" ")
+}
+
+/// A word as a shell takes it: in quotes, if it has more than plain characters.
+pub fn quoted(word: &str) -> String {
+    let is_plain = |one: char| one.is_ascii_alphanumeric() || "-_./:=,@%+[]".contains(one);
+    let plain = !word.is_empty() && word.chars().all(is_plain);
+    if plain { word.to_owned() } else { format!("'{}'", escaped(word)) }
+}
+
+/// Between single quotes.
+fn escaped(word: &str) -> String {
+    word.replace('\'', r"'\''")
+}

@@ -1,0 +1,83 @@
+//! `fracas explore`: many seeds, each in a process of its own.
+
+use crate::console::{self, ProgressLine};
+use crate::interruption;
+use campaign::explore::{self, Outcome};
+use clap::Args;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Simulate scenarios with many seeds.
+#[derive(Debug, Args)]
+pub struct Explore {
+    /// The scenario files.
+    #[arg(required = true)]
+    scenarios: Vec<PathBuf>,
+    /// How many seeds of each.
+    #[arg(long, default_value_t = 20)]
+    seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 1)]
+    from: u64,
+    /// No run begins after so long: `10m`.
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    within: Option<Duration>,
+    /// Processes at a time; by default one per processor.
+    #[arg(long)]
+    jobs: Option<usize>,
+    /// Another value for a key of the files. One value per key.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    /// Stop a scenario at its first seed whose verdict is not valid.
+    #[arg(long)]
+    until_caught: bool,
+    /// No progress line.
+    #[arg(long)]
+    quiet: bool,
+}
+
+impl Explore {
+    /// The worst status of all runs: violated is worse than unknown. Interrupted, it is at least
+    /// unknown.
+    pub fn execute(self) -> anyhow::Result<u8> {
+        let jobs = self.jobs.unwrap_or_else(|| {
+            std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+        });
+        let wanted = explore::Explore {
+            scenarios: self.scenarios,
+            overrides: self.overrides,
+            from: self.from,
+            seeds: self.seeds,
+            within: self.within,
+            jobs,
+            until_caught: self.until_caught,
+        };
+        wanted.check()?;
+        let stop = interruption::listen()?;
+        let total = wanted.total();
+        let mut progress = ProgressLine::new(self.quiet);
+        let finished = wanted.run(&stop, |done, bad| {
+            progress.show(&format!("{done} of {total} runs, {bad} not valid"));
+        });
+        progress.finish();
+        console::result(&explore::tables(&wanted.scenarios, &finished));
+        for one in finished.iter().filter(|one| one.outcome != Outcome::Valid) {
+            console::result(&format!("{}: {}", one.why(), wanted.reproduce(one)));
+        }
+        let signal = *stop.borrow();
+        if let Some(signal) = signal {
+            console::result(&format!("{signal} after {} of {total} runs", finished.len()));
+        }
+        let any = |outcome| finished.iter().any(|one| one.outcome == outcome);
+        Ok(match () {
+            () if any(Outcome::Violated) => 1,
+            () if any(Outcome::Unknown) || signal.is_some() => 2,
+            () => 0,
+        })
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    scenarios::duration::parse(text)
+        .ok_or_else(|| "expected a duration, such as 90s or 10m".to_owned())
+}

@@ -1,0 +1,39 @@
+//! A scenario on the command line.
+
+use campaign::Opening;
+use clap::Args;
+use std::path::PathBuf;
+
+/// For a command that makes a run of every combination.
+#[derive(Clone, Debug, Args)]
+pub struct SweepArguments {
+    /// The scenario file.
+    pub scenario: PathBuf,
+    /// Another value for a key of the file: `design.accept=before_persist`. Several values
+    /// (`cluster.gateways=2,4`) make several runs.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+}
+
+/// For a command that makes one run.
+#[derive(Clone, Debug, Args)]
+pub struct ScenarioArguments {
+    /// The scenario file.
+    pub scenario: PathBuf,
+    /// Another value for a key of the file: `design.accept=before_persist`. One value per key: only
+    /// `fracas run` makes several runs of several values.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+}
+
+impl From<&SweepArguments> for Opening {
+    fn from(given: &SweepArguments) -> Self {
+        Self { scenario: given.scenario.clone(), overrides: given.overrides.clone() }
+    }
+}
+
+impl From<&ScenarioArguments> for Opening {
+    fn from(given: &ScenarioArguments) -> Self {
+        Self { scenario: given.scenario.clone(), overrides: given.overrides.clone() }
+    }
+}

@@ -1,0 +1,243 @@
+//! The faults of a scenario, as far as they can be done to a real process.
+//!
+//! All roles live in one process here, so every target is the whole cluster. Links cannot be cut and
+//! clocks cannot be set from outside: such faults are listed, and the run goes on without them.
+
+use crate::journal::Journal;
+use crate::world::{CLUSTER, Cluster, ClusterError};
+use scenarios::scenario::{Fault, FaultKind, Role, Scenario, Target};
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, sleep_until};
+use verify::history::What;
+use workload::recorder::Recorder;
+use workload::rest::Http;
+
+/// What is done to the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RealFault {
+    /// Killed, and started again afterwards.
+    Kill,
+    /// Stopped for a while.
+    Pause,
+}
+
+/// One fault with its time, counted from the beginning of the load.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Planned {
+    at: Duration,
+    lasts: Duration,
+    real_fault: RealFault,
+    word: &'static str,
+}
+
+/// The faults of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FaultPlan {
+    /// What is done, in the order of time.
+    pub faults: Vec<Planned>,
+    /// What is not done, or less than in the simulator: one sentence each.
+    pub notes: Vec<String>,
+    /// The scenario has faults, and none of them is done: what it asks is not answered.
+    pub doubt: Option<String>,
+}
+
+/// What can be done to the cluster of a run.
+pub fn plan(scenario: &Scenario, own_cluster: bool) -> FaultPlan {
+    let load: Duration = scenario.load.phases.iter().map(|phase| phase.lasts).sum();
+    let mut plan = FaultPlan::default();
+    let (mut missing, mut notes) = (BTreeSet::new(), BTreeSet::new());
+    let mut done = 0;
+    for fault in &scenario.faults {
+        let real_fault = if own_cluster {
+            real_fault(fault)
+        } else {
+            Err("the cluster was given with --target")
+        };
+        match real_fault {
+            Ok((real_fault, note)) => {
+                done += 1;
+                notes.extend(note.map(str::to_owned));
+                plan.faults.extend(times(fault, load).map(|at| Planned {
+                    at,
+                    lasts: fault.lasts,
+                    real_fault,
+                    word: fault.kind.word(),
+                }));
+            }
+            Err(why) => {
+                missing.insert(format!("{} ({why})", fault.kind.word()));
+            }
+        }
+    }
+    if scenario.random_faults.is_some() {
+        missing.insert("random faults (not available on real sockets)".to_owned());
+    }
+    plan.faults.sort();
+    let all = scenario.faults.len();
+    let missing: Vec<String> = missing.into_iter().collect();
+    match (missing.is_empty(), done) {
+        (true, _) => {}
+        (false, 0) => {
+            plan.doubt = Some(format!(
+                "none of the scenario's faults was done: {}; --without-faults asks for the load alone",
+                missing.join(", ")
+            ));
+        }
+        (false, done) => plan.notes.push(format!(
+            "only {done} of the scenario's {all} faults were done, without {}",
+            missing.join(", ")
+        )),
+    }
+    plan.notes.extend(notes);
+    plan
+}
+
+/// What a run will leave out of a scenario, as sentences: known before it begins.
+pub fn not_done(scenario: &Scenario, own_cluster: bool) -> Vec<String> {
+    let FaultPlan { notes, doubt, .. } = plan(scenario, own_cluster);
+    doubt.into_iter().chain(notes).collect()
+}
+
+/// What a fault is to a process, with a note where it is less or more than in the simulator.
+fn real_fault(fault: &Fault) -> Result<(RealFault, Option<&'static str>), &'static str> {
+    let (target, real_fault, note) = match &fault.kind {
+        FaultKind::Kill { target } => (target, RealFault::Kill, None),
+        FaultKind::PowerLoss { target } => (
+            target,
+            RealFault::Kill,
+            Some("power_loss: the process is killed; what the system has cached is not lost"),
+        ),
+        FaultKind::Pause { target } => (target, RealFault::Pause, None),
+        FaultKind::Blip { .. }
+        | FaultKind::Cut { .. }
+        | FaultKind::Flap { .. }
+        | FaultKind::SlowLink { .. } => {
+            return Err("links cannot be broken on real sockets");
+        }
+        FaultKind::Skew { .. } => {
+            return Err("clocks cannot be skewed on real machines");
+        }
+    };
+    match target {
+        Target::ClientOf(_) | Target::Any(Role::Clients) | Target::Every(Role::Clients) => {
+            Err("clients live in the process that watches them")
+        }
+        Target::Node(name) if name.starts_with("clients") => {
+            Err("clients live in the process that watches them")
+        }
+        _ => Ok((real_fault, note)),
+    }
+}
+
+/// When a fault begins, again and again until the load ends.
+fn times(fault: &Fault, load: Duration) -> impl Iterator<Item = Duration> + use<> {
+    let every = fault.every.filter(|every| !every.is_zero());
+    std::iter::successors(Some(fault.at), move |at| every.map(|every| *at + every))
+        .take_while(move |at| *at < load)
+}
+
+/// Does all of it, one after another. What goes wrong is a reason to end the run: the cluster is not
+/// what it should be then.
+pub async fn inflict(
+    cluster: &mut Cluster,
+    planned: Vec<Planned>,
+    load_began: Instant,
+    journal: &Journal,
+    http: &Http,
+) -> Result<(), String> {
+    for (number, fault) in planned.into_iter().enumerate() {
+        sleep_until(load_began + fault.at).await;
+        let number = number as u32 + 1;
+        journal.record(What::FaultBegan {
+            fault: number,
+            kind: fault.word.into(),
+            target: CLUSTER.into(),
+            drawn: false,
+        });
+        let effect = inflict_one(cluster, &fault, journal, http).await;
+        let counted = *effect.as_ref().unwrap_or(&0);
+        journal.record(What::FaultEnded { fault: number, effect: counted });
+        if let Err(error) = effect {
+            return Err(format!(
+                "fault {number} ({}): {}",
+                fault.word,
+                crate::phases::chain(&error)
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The effect: sessions that were lost, or looks at which the process stood still.
+async fn inflict_one(
+    cluster: &mut Cluster,
+    fault: &Planned,
+    journal: &Journal,
+    http: &Http,
+) -> Result<u64, ClusterError> {
+    match fault.real_fault {
+        RealFault::Pause => cluster.pause(fault.lasts).await,
+        RealFault::Kill => {
+            let before = journal.counts().closed.load(Ordering::Relaxed);
+            let killed = cluster.kill().await;
+            cluster.tell_panics(journal);
+            killed?;
+            sleep(fault.lasts).await;
+            journal.record(What::NodeStarted { node: CLUSTER.into() });
+            cluster.start(http).await?;
+            Ok(journal.counts().closed.load(Ordering::Relaxed) - before)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use scenarios::scenario::Sides;
+
+    fn fault(at: u64, every: Option<u64>, kind: FaultKind) -> Fault {
+        Fault {
+            at: Duration::from_secs(at),
+            every: every.map(Duration::from_secs),
+            lasts: Duration::from_secs(1),
+            kind,
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_said() {
+        let mut scenario = crate::fixture::scenario(10, 5, 1);
+        let store = || Target::Node("store-1".into());
+        let between = Sides { from: vec![store()], to: Vec::new() };
+        scenario.faults = vec![
+            fault(3, None, FaultKind::Pause { target: store() }),
+            fault(1, Some(2), FaultKind::Kill { target: Target::Any(Role::Gateway) }),
+            fault(1, None, FaultKind::Blip { between: between.clone() }),
+            fault(2, None, FaultKind::Blip { between }),
+            fault(1, None, FaultKind::Kill { target: Target::Every(Role::Clients) }),
+        ];
+        let own = plan(&scenario, true);
+        let kinds: Vec<_> = own.faults.iter().map(|p| (p.at.as_secs(), p.real_fault)).collect();
+        assert_eq!(kinds, [(1, RealFault::Kill), (3, RealFault::Kill), (3, RealFault::Pause)]);
+        assert_eq!(own.doubt, None);
+        let [note] = &own.notes[..] else { panic!("{:?}", own.notes) };
+        assert!(note.starts_with("only 2 of the scenario's 5 faults were done, without blip"));
+    }
+
+    #[test]
+    fn a_run_without_any_of_its_faults_is_in_doubt() {
+        let mut scenario = crate::fixture::scenario(10, 5, 1);
+        assert_eq!(plan(&scenario, false), FaultPlan::default(), "it asks for none");
+        let store = || Target::Node("store-1".into());
+        let between = Sides { from: vec![store()], to: Vec::new() };
+        scenario.faults = vec![fault(1, None, FaultKind::Blip { between })];
+        assert!(plan(&scenario, true).doubt.is_some_and(|doubt| doubt.contains("blip (links")));
+        scenario.faults = vec![fault(1, None, FaultKind::Kill { target: store() })];
+        assert_eq!(plan(&scenario, true).doubt, None);
+        let given = plan(&scenario, false);
+        assert!(given.faults.is_empty());
+        assert!(given.doubt.is_some_and(|doubt| doubt.contains("kill (the cluster was given")));
+    }
+}

@@ -1,0 +1,94 @@
+//! Watches the generator itself while a run lasts: its sockets, its schedule, its processors, its
+//! memory, and the disk of a cluster that it started. What it finds goes into the history, so that the cluster is not blamed for it.
+
+use crate::journal::Journal;
+use crate::limits::processors::Watch;
+use crate::limits::supply;
+use crate::limits::{Hopelessness, Limits};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+use verify::history::event::Deadlines;
+use workload::measure::is_late;
+use workload::plan::Plan;
+
+/// How soon a limit is told.
+const SOON: Duration = Duration::from_millis(100);
+/// Looks in a second.
+const LOOKS: u32 = 10;
+/// Between two looks at whether tasks get their turn.
+const TURN: Duration = Duration::from_millis(20);
+/// A task that gets its turn later than after this part of the shortest deadline makes others late.
+const LAG_ONE_IN: u32 = 10;
+
+/// Tells the limits that are met, until the run cannot work any more: why.
+pub async fn until_hopeless(
+    limits: &Limits,
+    journal: &Journal,
+    plan: &Plan,
+    cluster: Option<watch::Receiver<Option<u32>>>,
+    data: Option<&Path>,
+) -> String {
+    let mut hopelessness = Hopelessness::default();
+    let mut processors = Watch::default();
+    loop {
+        let asleep = Instant::now();
+        for _ in 0..LOOKS {
+            sleep(SOON).await;
+            limits.tell(journal, false);
+        }
+        let cluster = cluster.as_ref().and_then(|id| *id.borrow());
+        let processes: Vec<u32> = [std::process::id()].into_iter().chain(cluster).collect();
+        if processors.is_starved(&processes, asleep.elapsed()) {
+            limits.add("processors", 1);
+        }
+        note_lateness(limits, journal, plan.operations());
+        let waited = journal.counts().waited.load(Ordering::Relaxed);
+        if waited > 0 {
+            limits.raise("judging", waited);
+        }
+        if supply::memory_is_gone() {
+            limits.add("memory", 1);
+            return "the memory of the generator's machine ran out".to_owned();
+        }
+        if let (Some(data), Some(free)) = (data, data.and_then(supply::disk_is_full)) {
+            limits.add("ENOSPC", 1);
+            let free = free / 1024;
+            return format!(
+                "the disk of the cluster's data is full: {free} KiB free in {}",
+                data.display()
+            );
+        }
+        if hopelessness.is_certain(limits.attempts()) {
+            let (_, failures) = limits.attempts();
+            return format!(
+                "the load generator could not go on: {failures} of its connections failed for reasons \
+                 of its own"
+            );
+        }
+    }
+}
+
+/// Counts late sends as soon as they are too many of all the operations that are expected.
+pub fn note_lateness(limits: &Limits, journal: &Journal, expected: u64) {
+    let late = journal.counts().late.load(Ordering::Relaxed);
+    if is_late(late, expected) {
+        limits.raise("lateness", late);
+    }
+}
+
+/// Counts how often a task of this runtime got its turn so late that the observer may be to blame for
+/// a missed deadline. Never ends.
+pub async fn feel_lag(limits: &Limits, deadlines: Deadlines) {
+    let Deadlines { delivered_us, stuck_us, recovered_us, .. } = deadlines;
+    let shortest = Duration::from_micros(delivered_us.min(stuck_us).min(recovered_us));
+    loop {
+        let asleep = Instant::now();
+        sleep(TURN).await;
+        if asleep.elapsed().saturating_sub(TURN) > shortest / LAG_ONE_IN {
+            limits.add("lag", 1);
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! A real run from beginning to end: set up, warm up, load under faults, heal, settle, judge.
+
+use crate::abort::{self, Abort};
+use crate::faults;
+use crate::journal::{Journal, Sink};
+use crate::limits::Limits;
+use crate::limits::health;
+use crate::machine::machine;
+use crate::world::addresses::free_address;
+use crate::world::metrics;
+use crate::world::readiness::{reach, reach_any};
+use crate::world::{CLUSTER, Cluster};
+
+use crate::run::{Against, Progress, RealEnded, RealRun};
+use ports::Machine;
+use std::ops::Range;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinHandle};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use verify::history::What;
+use verify::history::event::{Engine, Phase};
+use workload::measure::Lateness;
+use workload::plan::Plan;
+use workload::provider;
+use workload::recorder::Recorder;
+use workload::rest::Http;
+use workload::targets::Targets;
+use workload::{final_reads, header, run_users, set_up};
+
+/// How long conversations may take to be made, and final reads to be done.
+const PATIENCE: Duration = Duration::from_mins(5);
+/// How long users may take to end.
+const GOODBYE: Duration = Duration::from_secs(10);
+/// Users: more than processors, so that no schedule of a users is a bottleneck.
+pub const USER_TASKS: u32 = 4;
+/// Between two looks at how far the run has got.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// Tells the whole phases.
+pub async fn tell(run: RealRun, sink: Sink, progress: mpsc::Sender<Progress>) -> RealEnded {
+    let (journal, thread) = Journal::new(sink);
+    let phases = Phases::new(run, journal.clone(), progress);
+    let began = journal.began();
+    let mut ended = phases.run().await;
+    journal.close();
+    if tokio::task::block_in_place(|| thread.join()).is_err() {
+        ended.doubts.push("the judging thread is gone".to_owned());
+    }
+    ended.wall = began.elapsed();
+    ended
+}
+
+struct Phases {
+    run: RealRun,
+    plan: Arc<Plan>,
+    machine: Machine,
+    http: Arc<Http>,
+    journal: Arc<Journal>,
+    limits: Arc<Limits>,
+    phase: watch::Sender<Phase>,
+    ended: RealEnded,
+}
+
+impl Phases {
+    fn new(run: RealRun, journal: Arc<Journal>, progress: mpsc::Sender<Progress>) -> Self {
+        let limits = Arc::default();
+        let machine = machine("clients", run.seed, &limits);
+        let (phase, phases) = watch::channel(Phase::SetUp);
+        let total = {
+            let lengths = run.scenario.phases;
+            run.scenario.load.phases.iter().map(|phase| phase.lasts).sum::<Duration>()
+                + lengths.warm_up
+                + lengths.heal
+                + lengths.settle
+        };
+        machine.spawn("progress", report(journal.clone(), phases, total, progress));
+        Self {
+            plan: Arc::new(Plan::new(&run.scenario, run.seed)),
+            http: Arc::new(Http::new(machine.clone())),
+            run,
+            machine,
+            journal,
+            limits,
+            phase,
+            ended: RealEnded::default(),
+        }
+    }
+
+    async fn run(mut self) -> RealEnded {
+        self.enter(Phase::SetUp);
+        let mut cluster = match self.cluster() {
+            Ok(cluster) => cluster,
+            Err(why) => return self.nothing(&why),
+        };
+        let mut users = Vec::new();
+        let mut stop = self.run.stop.clone();
+        let leaves = cluster.as_ref().map(Cluster::leaves);
+        let id = cluster.as_ref().map(Cluster::id);
+        let (limits, journal, plan) =
+            (self.limits.clone(), self.journal.clone(), self.plan.clone());
+        let data = match &self.run.against {
+            Against::Started { data, .. } => Some(data.clone()),
+            Against::Given(_) => None,
+        };
+        let watched = health::until_hopeless(&limits, &journal, &plan, id, data.as_deref());
+        let lag = self.feel_lag();
+        // Whoever asks and whatever dies, the process of the cluster stays at hand here.
+        let abort = tokio::select! {
+            biased;
+            who = abort::asked(&mut stop) => Some(Abort::Asked(who)),
+            course = abort::maybe(leaves) => Some(course.into()),
+            why = watched => Some(Abort::Failed(why)),
+            told = self.tell(&mut cluster, &mut users) => told.err().map(Abort::Failed),
+        };
+        lag.abort();
+        if let Some(abort) = &abort {
+            let phase = *self.phase.borrow();
+            self.journal.stop(&abort.why(phase));
+            if let (Abort::Died, Some(cluster)) = (abort, &mut cluster) {
+                let obituary = cluster.cause_of_death().await;
+                self.ended.doubts.insert(0, format!("the cluster ended by itself: {obituary}"));
+            }
+            self.tell_panics(cluster.as_mut());
+        }
+        self.dismiss(users).await;
+        if let Some(cluster) = &mut cluster {
+            self.end(cluster, abort.is_some()).await;
+            self.tell_panics(Some(cluster));
+        }
+        self.ended
+    }
+
+    /// Whether the tasks of this runtime get their turn.
+    fn feel_lag(&self) -> AbortHandle {
+        let limits = self.limits.clone();
+        let deadlines = header(&self.run.scenario, self.run.seed, Engine::Real).deadlines;
+        self.machine.spawn("lag", async move { health::feel_lag(&limits, deadlines).await })
+    }
+
+    fn tell_panics(&self, cluster: Option<&mut Cluster>) {
+        if let Some(cluster) = cluster {
+            cluster.tell_panics(&*self.journal);
+        }
+    }
+
+    fn nothing(self, why: &str) -> RealEnded {
+        self.journal.stop(why);
+        self.journal.record(What::Phase(Phase::End));
+        self.ended
+    }
+
+    async fn end(&mut self, cluster: &mut Cluster, at_once: bool) {
+        if at_once {
+            // It may be dead already.
+            let _ = cluster.kill().await;
+            return;
+        }
+        let mut stop = self.run.stop.clone();
+        let ended = tokio::select! {
+            biased;
+            who = abort::asked(&mut stop) => Err(who),
+            ended = cluster.end() => Ok(ended),
+        };
+        let ended = match ended {
+            Ok(ended) => ended,
+            // Everything is judged already, but nobody waits for the cluster any more.
+            Err(who) => {
+                self.ended.notes.push(format!("{who} cut the draining of the cluster short"));
+                let _ = cluster.kill().await;
+                return;
+            }
+        };
+        match ended {
+            Ok(true) => {}
+            Ok(false) => {
+                self.ended.notes.push("the cluster did not drain in good order".to_owned());
+            }
+            Err(error) => self.ended.doubts.push(chain(&error)),
+        }
+    }
+
+    async fn tell(
+        &mut self,
+        cluster: &mut Option<Cluster>,
+        users: &mut Vec<JoinHandle<Lateness>>,
+    ) -> Result<(), String> {
+        let gateways = self.gateways(cluster.as_mut()).await?;
+        let Some(first) = gateways.first().cloned() else {
+            return Err("there is no gateway to connect to".to_owned());
+        };
+        let targets = Targets::development(gateways);
+        let recorder: Arc<dyn Recorder> = self.journal.clone();
+        let (machine, plan) = (self.machine.clone(), self.plan.clone());
+        timeout(PATIENCE, set_up(machine, plan, targets.clone(), recorder.clone()))
+            .await
+            .map_err(|_| "the conversations were not made in time".to_owned())?
+            .map_err(|error| chain(&error))?;
+        let http = Http::new(self.machine.clone());
+        let polling = self.machine.spawn("metrics", metrics::poll(http, first, recorder.clone()));
+
+        self.enter(Phase::WarmUp);
+        *users = self.users(&targets);
+        self.warm_up().await;
+        let (connected, planned) = (self.journal.counts().connected(), self.plan.sessions());
+        if connected < planned {
+            let told =
+                format!("{connected} of {planned} sessions were connected when the load began");
+            self.ended.notes.push(told);
+        }
+        self.load(cluster.as_mut()).await?;
+        self.enter(Phase::Heal);
+        sleep(self.run.scenario.phases.heal).await;
+        self.enter(Phase::Settle);
+        sleep(self.run.scenario.phases.settle).await;
+        polling.abort();
+        if let Against::Given(gateways) = &self.run.against {
+            reach_any(&self.http, gateways).await?;
+        }
+        self.enter(Phase::Judge);
+        let (machine, plan) = (self.machine.clone(), self.plan.clone());
+        match timeout(PATIENCE, final_reads(machine, plan, targets, recorder)).await {
+            Ok(doubts) => self.ended.doubts.extend(doubts),
+            Err(_) => self.ended.doubts.push("the final reads did not end in time".to_owned()),
+        }
+        Ok(())
+    }
+
+    /// The cluster of the run, if it is to be started.
+    fn cluster(&self) -> Result<Option<Cluster>, String> {
+        let Against::Started { binary, data } = &self.run.against else { return Ok(None) };
+        let push =
+            free_address().map_err(|error| format!("no port for the push provider: {error}"))?;
+        let cluster = Cluster::new(binary, &self.run.scenario, data, &push);
+        let recorder: Arc<dyn Recorder> = self.journal.clone();
+        self.machine.spawn("push provider", provider::serve(self.machine.clone(), push, recorder));
+        cluster.map(Some).map_err(|error| chain(&error))
+    }
+
+    /// The gateways, as soon as they are there.
+    async fn gateways(&self, cluster: Option<&mut Cluster>) -> Result<Vec<String>, String> {
+        if let Some(cluster) = cluster {
+            self.journal.record(What::NodeStarted { node: CLUSTER.into() });
+            cluster.start(&self.http).await.map_err(|error| chain(&error))?;
+            return Ok(cluster.gateways().to_vec());
+        }
+        let Against::Given(gateways) = &self.run.against else { return Ok(Vec::new()) };
+        reach(&self.http, gateways).await?;
+        Ok(gateways.clone())
+    }
+
+    /// Starts the users; each takes a slice of the users.
+    fn users(&self, targets: &Targets) -> Vec<JoinHandle<Lateness>> {
+        slices(self.plan.users(), USER_TASKS)
+            .enumerate()
+            .map(|(number, slice)| {
+                let users = run_users(
+                    machine(&format!("clients-{}", number + 1), self.run.seed, &self.limits),
+                    self.plan.clone(),
+                    slice,
+                    targets.clone(),
+                    self.journal.clone(),
+                    self.phase.subscribe(),
+                );
+                tokio::runtime::Handle::current().spawn(async move { users.await.lateness })
+            })
+            .collect()
+    }
+
+    /// Until everybody is connected, or until the time for it is over.
+    async fn warm_up(&self) {
+        let deadline = Instant::now() + self.run.scenario.phases.warm_up;
+        let opened = || self.journal.counts().opened.load(Ordering::Relaxed);
+        while opened() < self.plan.sessions() && Instant::now() < deadline {
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    async fn load(&mut self, cluster: Option<&mut Cluster>) -> Result<(), String> {
+        let plan = faults::plan(&self.run.scenario, cluster.is_some());
+        self.ended.notes.extend(plan.notes);
+        self.ended.doubts.extend(plan.doubt);
+        self.enter(Phase::Load);
+        let began = Instant::now();
+        if let Some(cluster) = cluster {
+            faults::inflict(cluster, plan.faults, began, &self.journal, &self.http).await?;
+        }
+        // The last fault may have ended after the load: then the heal begins with its end.
+        sleep_until(began + self.plan.load_for()).await;
+        Ok(())
+    }
+
+    async fn dismiss(&mut self, users: Vec<JoinHandle<Lateness>>) {
+        // Users write down what is still unanswered; only then comes the last event.
+        self.phase.send_replace(Phase::End);
+        let mut lateness = Lateness::default();
+        let deadline = Instant::now() + GOODBYE;
+        for users in users {
+            match timeout_at(deadline, users).await {
+                Ok(Ok(theirs)) => lateness.merge(&theirs),
+                Ok(Err(error)) => self.ended.doubts.push(format!("a users failed: {error}")),
+                Err(_) => self.ended.doubts.push("a users did not end in time".to_owned()),
+            }
+        }
+        self.tell_limits(&lateness);
+        self.journal.record(What::Phase(Phase::End));
+    }
+
+    /// All that limited the generator, as the judge will hear it.
+    fn tell_limits(&mut self, lateness: &Lateness) {
+        if let Some(told) = lateness.doubt() {
+            self.limits.raise("lateness", lateness.behind());
+            self.ended.doubts.push(told);
+        }
+        health::note_lateness(&self.limits, &self.journal, lateness.operations());
+        self.limits.tell(&*self.journal, true);
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.journal.record(What::Phase(phase));
+        self.phase.send_replace(phase);
+    }
+}
+
+async fn report(
+    journal: Arc<Journal>,
+    phases: watch::Receiver<Phase>,
+    total: Duration,
+    progress: mpsc::Sender<Progress>,
+) {
+    loop {
+        sleep(LOOK_AGAIN).await;
+        let at = Progress {
+            phase: *phases.borrow(),
+            elapsed: journal.began().elapsed(),
+            total,
+            events: journal.counts().events.load(Ordering::Relaxed),
+        };
+        // Nobody looks any more, or the run is over.
+        if progress.send(at).is_err() || phases.has_changed().is_err() {
+            return;
+        }
+    }
+}
+
+/// The users in so many parts of about the same size.
+fn slices(users: Range<u32>, parts: u32) -> impl Iterator<Item = Range<u32>> {
+    let count = u64::from(users.end - users.start);
+    let bound = move |part: u32| users.start + (count * u64::from(part) / u64::from(parts)) as u32;
+    (0..parts).map(move |part| bound(part)..bound(part + 1)).filter(|slice| !slice.is_empty())
+}
+
+/// An error with all its causes in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_cover_everybody_once() {
+        for users in [1, 2, 3, 4, 5, 30, 1_001] {
+            let all: Vec<u32> = slices(1..users + 1, USER_TASKS).flatten().collect();
+            assert_eq!(all, (1..=users).collect::<Vec<_>>());
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Starts a real run: its threads, its runtime, and what comes back.
+
+use crate::journal::Sink;
+use crate::phases;
+use scenarios::scenario::Scenario;
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::watch;
+use verify::history::event::Phase;
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct RealRun {
+    /// The scenario.
+    pub scenario: Arc<Scenario>,
+    /// Decides what the users do and when.
+    pub seed: u64,
+    /// The cluster.
+    pub against: Against,
+    /// As soon as this names somebody who asks, the run ends and says so.
+    pub stop: watch::Receiver<Option<&'static str>>,
+}
+
+/// Which cluster is run against.
+#[derive(Clone, Debug)]
+pub enum Against {
+    /// One that is there already: `host:port` of its gateways.
+    Given(Vec<String>),
+    /// One that is started for the run and ended after it.
+    Started {
+        /// The program whose `cluster` command starts one.
+        binary: PathBuf,
+        /// Where it keeps its data and its log; made if missing, and better empty.
+        data: PathBuf,
+    },
+}
+
+/// How far a run has got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// The phase.
+    pub phase: Phase,
+    /// Time since the run began.
+    pub elapsed: Duration,
+    /// Time of the whole run, about.
+    pub total: Duration,
+    /// Events so far.
+    pub events: u64,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RealEnded {
+    /// How long it took.
+    pub wall: Duration,
+    /// Why the run says less than it should, the cause first: the verdict cannot be better than
+    /// unknown.
+    pub doubts: Vec<String>,
+    /// What a real run does not do, such as link faults. For the report; the verdict stands.
+    pub notes: Vec<String>,
+}
+
+/// Starts a run. Events go to `sink`, one after another; progress comes out of the channel, which
+/// closes with the run.
+pub fn run(run: RealRun, sink: Sink) -> (mpsc::Receiver<Progress>, JoinHandle<RealEnded>) {
+    let (progress, receiver) = mpsc::channel();
+    let handle = thread("real run", move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(workers(&run.against))
+            .enable_all()
+            .build();
+        match runtime {
+            Ok(runtime) => runtime.block_on(phases::tell(run, sink, progress)),
+            Err(error) => {
+                RealEnded { doubts: vec![format!("no runtime: {error}")], ..RealEnded::default() }
+            }
+        }
+    });
+    (receiver, handle)
+}
+
+/// The users' threads. A cluster of our own needs processors beside them: every thread of ours that
+/// runs is one of its threads that waits.
+fn workers(against: &Against) -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    match against {
+        Against::Given(_) => processors,
+        Against::Started { .. } => processors.div_ceil(2),
+    }
+}
+
+/// A thread with a name.
+pub fn thread<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> JoinHandle<T> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .expect("the operating system has a thread for us")
+}

@@ -1,0 +1,135 @@
+//! Whether a cluster that somebody named is there, before anything else is asked of it.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{Request, StatusCode};
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout_at};
+use workload::rest::{Http, HttpFailure};
+
+/// How long a gateway may take to answer and to be ready.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Between two looks.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// Waits until every gateway is ready, for a few seconds.
+///
+/// # Errors
+/// One sentence on the first gateway that is not.
+pub async fn reach(http: &Http, gateways: &[String]) -> Result<(), String> {
+    let deadline = Instant::now() + PATIENCE;
+    for gateway in gateways {
+        while let Err(why) = look(http, gateway, deadline).await {
+            let hopeless = matches!(why, Obstacle::NoGateway(_));
+            if hopeless || Instant::now() + LOOK_AGAIN >= deadline {
+                return Err(format!("--target {gateway}: {}", crate::phases::chain(&why)));
+            }
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+    Ok(())
+}
+
+/// The same after the load: whether any of them still is, so that the final reads have somebody to ask.
+///
+/// # Errors
+/// One sentence on the last gateway.
+pub async fn reach_any(http: &Http, gateways: &[String]) -> Result<(), String> {
+    let mut outcome = Ok(());
+    for gateway in gateways {
+        outcome = reach(http, std::slice::from_ref(gateway)).await;
+        if outcome.is_ok() {
+            return outcome;
+        }
+    }
+    outcome.map_err(|why| format!("no gateway answers any more after the load: {why}"))
+}
+
+/// Why users cannot come.
+#[derive(Debug, thiserror::Error)]
+enum Obstacle {
+    /// It does not answer at all.
+    #[error("no answer")]
+    Silent(#[source] HttpFailure),
+    /// It takes its time.
+    #[error("no answer within {PATIENCE:?}")]
+    Slow,
+    /// It has lost its peers, starts or ends.
+    #[error("the gateway is not ready (/ready answered {0})")]
+    NotReady(StatusCode),
+    /// It is something else.
+    #[error("this is no gateway of a chat cluster (/ready answered {0})")]
+    NoGateway(StatusCode),
+}
+
+async fn look(http: &Http, gateway: &str, deadline: Instant) -> Result<(), Obstacle> {
+    let request = Request::get("/ready").body(Full::<Bytes>::default());
+    let exchange = http.exchange(gateway, request.expect("its parts are valid"));
+    let answer = timeout_at(deadline, exchange).await.map_err(|_| Obstacle::Slow)?;
+    match answer.map_err(Obstacle::Silent)?.status() {
+        status if status.is_success() => Ok(()),
+        status if status.is_server_error() => Err(Obstacle::NotReady(status)),
+        status => Err(Obstacle::NoGateway(status)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::machine;
+    use std::io::{Read, Write};
+    use std::sync::Arc;
+
+    #[tokio::test]
+    async fn a_port_without_a_listener_is_told_in_seconds_and_by_its_cause() {
+        let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = free.local_addr().unwrap().to_string();
+        drop(free);
+        let began = Instant::now();
+        let why = reach(
+            &Http::new(machine("clients", 1, &Arc::default())),
+            std::slice::from_ref(&address),
+        )
+        .await
+        .unwrap_err();
+        assert!(began.elapsed() < PATIENCE + LOOK_AGAIN);
+        assert!(why.contains(&address) && why.contains("refused"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn one_gateway_that_is_left_is_enough_after_the_load() {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let left = listener.local_addr().unwrap().to_string();
+        let server = crate::run::thread("a gateway", move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 1024]).unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
+        });
+        let http = Http::new(machine("clients", 1, &Arc::default()));
+        let gone = "127.0.0.1:1".to_owned();
+        let (both, nobody) = ([gone.clone(), left], [gone]);
+        let (one, none) = tokio::join!(reach_any(&http, &both), reach_any(&http, &nobody));
+        assert_eq!(one, Ok(()));
+        let why = none.unwrap_err();
+        assert!(why.starts_with("no gateway answers any more"), "{why}");
+        server.join().unwrap();
+    }
+
+    #[tokio::test]
+    async fn something_else_than_a_gateway_is_told_at_once() {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let server = crate::run::thread("a web server", move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 1024]).unwrap();
+            stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").unwrap();
+        });
+        let began = Instant::now();
+        let why = reach(&Http::new(machine("clients", 1, &Arc::default())), &[address])
+            .await
+            .unwrap_err();
+        assert!(began.elapsed() < PATIENCE / 2);
+        assert!(why.contains("no gateway of a chat cluster"), "{why}");
+        server.join().unwrap();
+    }
+}

@@ -1,0 +1,200 @@
+//! What the users of a scenario will do, as a pure function of the scenario and the seed.
+//!
+//! The plan does not depend on how users are spread over hosts: each users takes its slice of the
+//! users and sees the same operations that a single users would have given them.
+
+mod arrivals;
+mod operation;
+mod people;
+pub mod random;
+mod schedule;
+
+pub use operation::{Kind, Operation};
+pub use schedule::Schedule;
+
+use people::People;
+use protocol::codec::Codec;
+use protocol::store_calls::ConversationKind;
+use protocol::{ConversationId, Design, DeviceId, UserId};
+use rand::Rng;
+use scenarios::scenario::{CodecChoice, Load, Scenario, SlowReaders, Transport};
+use std::ops::Range;
+use std::time::Duration;
+
+/// A conversation to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlannedConversation<'a> {
+    /// Its id.
+    pub id: ConversationId,
+    /// Its kind.
+    pub kind: ConversationKind,
+    /// Its first members; the first one makes it.
+    pub members: &'a [UserId],
+}
+
+/// Who there is and what they will do.
+#[derive(Debug)]
+pub struct Plan {
+    seed: u64,
+    devices: u32,
+    offline: u32,
+    connect_over: Duration,
+    transport: Transport,
+    codec: Codec,
+    design: Design,
+    load: Load,
+    heal: Duration,
+    people: People,
+}
+
+impl Plan {
+    /// The plan of a scenario.
+    pub fn new(scenario: &Scenario, seed: u64) -> Self {
+        Self {
+            seed,
+            devices: scenario.users.devices.max(1),
+            offline: scenario.users.offline.min(scenario.users.count),
+            connect_over: scenario.users.connect_over,
+            transport: scenario.users.transport,
+            codec: match scenario.users.codec {
+                CodecChoice::Json => Codec::Json,
+                CodecChoice::Binary => Codec::Binary,
+            },
+            design: scenario.design,
+            load: scenario.load.clone(),
+            heal: scenario.phases.heal,
+            people: People::new(&scenario.users, seed),
+        }
+    }
+
+    /// The seed.
+    pub const fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// All users: 1 to the count.
+    pub fn users(&self) -> Range<u32> {
+        1..self.people.users() + 1
+    }
+
+    /// Devices of each user.
+    pub fn devices(&self) -> impl Iterator<Item = DeviceId> + use<> {
+        (1..=self.devices).map(DeviceId)
+    }
+
+    /// Whether no device of a user ever connects. These are the last users.
+    pub fn is_offline(&self, user: UserId) -> bool {
+        user.0 > u64::from(self.people.users() - self.offline)
+    }
+
+    /// Sessions that will be connected.
+    pub const fn sessions(&self) -> u64 {
+        (self.people.users() - self.offline) as u64 * self.devices as u64
+    }
+
+    /// How slowly a user reads, if so.
+    pub fn slow_reader(&self, user: UserId) -> Option<SlowReaders> {
+        self.load.slow_readers.filter(|slow| user.0 <= u64::from(slow.users))
+    }
+
+    /// When a user's devices go dead, counted from the beginning of the load, if they do.
+    pub fn vanishes(&self, user: UserId) -> Option<Duration> {
+        let last = u64::from(self.people.users() - self.offline);
+        let vanishing = self.load.vanishing?;
+        let gone = user.0 <= last && user.0 > last.saturating_sub(u64::from(vanishing.users));
+        gone.then_some(vanishing.after)
+    }
+
+    /// The number of conversations; their ids are 1 to this.
+    pub const fn conversations(&self) -> u32 {
+        self.people.conversations()
+    }
+
+    /// One conversation.
+    pub fn conversation(&self, id: ConversationId) -> PlannedConversation<'_> {
+        self.people.conversation(id)
+    }
+
+    /// The conversations of a user, ascending.
+    pub fn conversations_of(&self, user: UserId) -> &[ConversationId] {
+        self.people.conversations_of(user)
+    }
+
+    /// When a device connects, counted from the beginning of the warm-up.
+    pub fn connect_at(&self, user: UserId, device: DeviceId) -> Duration {
+        let mut stream = random::stream(self.seed, "connect", device_key(user, device));
+        self.connect_over.mul_f64(stream.random::<f64>())
+    }
+
+    /// Which of `gateways` a device tries in its nth attempt: stands for the load balancer. Another
+    /// attempt goes to another gateway.
+    pub fn gateway_of(
+        &self,
+        user: UserId,
+        device: DeviceId,
+        attempt: u32,
+        gateways: usize,
+    ) -> usize {
+        let first = random::number(self.seed, "gateway", device_key(user, device));
+        // After a round over all gateways the next round begins elsewhere.
+        ((first % gateways as u64) as usize + attempt as usize) % gateways
+    }
+
+    /// The seed of a device's own randomness, for one purpose.
+    pub fn device_seed(&self, purpose: &str, user: UserId, device: DeviceId) -> u64 {
+        random::number(self.seed, purpose, device_key(user, device))
+    }
+
+    /// The operations of some users, in the order of time.
+    pub fn schedule(&self, users: Range<u32>) -> Schedule<'_> {
+        Schedule::new(self, users)
+    }
+
+    /// How long operations are scheduled: the load and the heal phase.
+    pub fn scheduled_for(&self) -> Duration {
+        self.load_for() + self.heal
+    }
+
+    /// About how many operations are scheduled.
+    pub fn operations(&self) -> u64 {
+        let last = self.load.phases.last().map_or(0.0, |phase| phase.rate);
+        let phases = self.load.phases.iter().map(|phase| phase.rate * phase.lasts.as_secs_f64());
+        (phases.sum::<f64>() + last * self.heal.as_secs_f64()) as u64
+    }
+
+    /// How long the load lasts.
+    pub fn load_for(&self) -> Duration {
+        self.load.phases.iter().map(|phase| phase.lasts).sum()
+    }
+
+    /// What users do.
+    pub const fn load(&self) -> &Load {
+        &self.load
+    }
+
+    /// How sessions are carried.
+    pub const fn transport(&self) -> Transport {
+        self.transport
+    }
+
+    /// How frames are written.
+    pub const fn codec(&self) -> Codec {
+        self.codec
+    }
+
+    /// The cluster's design choices, some of which concern clients.
+    pub const fn design(&self) -> &Design {
+        &self.design
+    }
+
+    const fn online(&self) -> u32 {
+        self.people.users() - self.offline
+    }
+}
+
+const fn device_key(user: UserId, device: DeviceId) -> u64 {
+    (user.0 << 8) ^ device.0 as u64
+}
+
+#[cfg(test)]
+mod tests;

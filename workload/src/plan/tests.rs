@@ -1,0 +1,211 @@
+//! Claims about plans.
+
+use super::*;
+use proptest::prelude::*;
+use protocol::Design;
+use scenarios::scenario::{
+    Arrivals, ClusterShape, Expect, ExpectedOutcome, LoadPhase, Mix, NetworkShape, PhaseLengths,
+    Size, Users, Vanishing,
+};
+use std::collections::BTreeSet;
+
+/// A scenario with these users.
+fn scenario_of(count: u32, direct: u32, groups: u32, rate: f64) -> Scenario {
+    let second = Duration::from_secs(1);
+    Scenario {
+        name: "planned".into(),
+        question: String::new(),
+        lesson: String::new(),
+        try_out: Vec::new(),
+        cluster: ClusterShape {
+            gateways: 2,
+            brokers: 1,
+            stores: 1,
+            partitions: 4,
+            replication: 1,
+            limits: protocol::LimitSet::Default,
+        },
+        design: Design::default(),
+        users: Users {
+            count,
+            devices: 2,
+            direct,
+            groups,
+            group_size: Size::Uniform(2, 5),
+            offline: 1,
+            connect_over: second,
+            transport: Transport::Socket,
+            codec: CodecChoice::Binary,
+        },
+        load: load(rate),
+        network: NetworkShape {
+            latency_min: Duration::from_millis(1),
+            latency_max: Duration::from_millis(2),
+            tick: Duration::from_millis(1),
+            disk_sync: Duration::from_millis(1),
+        },
+        faults: Vec::new(),
+        random_faults: None,
+        expect: Expect {
+            outcome: ExpectedOutcome::Valid,
+            delivered_after_heal: 5 * second,
+            no_stuck_session: 20 * second,
+            recovers_within: 10 * second,
+            revocation_within: second,
+            pushed_within: second,
+            accept_p99: None,
+            deliver_p99: None,
+            may_be_idle: Vec::new(),
+        },
+        phases: PhaseLengths { warm_up: 5 * second, heal: second, settle: 5 * second },
+    }
+}
+
+fn load(rate: f64) -> Load {
+    let second = Duration::from_secs(1);
+    Load {
+        arrivals: Arrivals::Poisson,
+        phases: vec![
+            LoadPhase { lasts: 2 * second, rate },
+            LoadPhase { lasts: 2 * second, rate: 2.0 * rate },
+        ],
+        mix: Mix {
+            send: 0.6,
+            reply: 0.1,
+            edit: 0.05,
+            delete: 0.05,
+            read_history: 0.05,
+            join_leave: 0.05,
+            reconnect: 0.05,
+            typing: 0.03,
+            revoke: 0.01,
+            log_out: 0.01,
+        },
+        body: Size::Zipf(20, 400, 1.1),
+        poison: 3,
+        slow_readers: None,
+        vanishing: None,
+        receipts_every: second,
+    }
+}
+
+proptest! {
+    #[test]
+    fn everybody_is_in_a_conversation(
+        count in 2_u32..60, direct in 0_u32..40, groups in 1_u32..6, seed: u64,
+    ) {
+        let plan = Plan::new(&scenario_of(count, direct, groups, 10.0), seed);
+        prop_assert_eq!(plan.conversations(), direct + groups);
+        for user in plan.users().map(|user| UserId(u64::from(user))) {
+            let own = plan.conversations_of(user);
+            prop_assert!(!own.is_empty(), "{user} is alone");
+            prop_assert!(own.is_sorted());
+            prop_assert!(own.iter().all(|id| plan.conversation(*id).members.contains(&user)));
+        }
+        for id in (1..=u64::from(plan.conversations())).map(ConversationId) {
+            let planned = plan.conversation(id);
+            let distinct: BTreeSet<_> = planned.members.iter().collect();
+            prop_assert_eq!(distinct.len(), planned.members.len(), "{:?}", planned);
+            prop_assert!(planned.kind == ConversationKind::Group || distinct.len() == 2);
+        }
+    }
+
+    #[test]
+    fn the_plan_does_not_depend_on_the_slices(seed: u64, cut in 1_u32..30) {
+        let plan = Plan::new(&scenario_of(30, 10, 2, 50.0), seed);
+        let whole: Vec<Operation> = plan.schedule(plan.users()).collect();
+        let mut parts: Vec<Operation> =
+            plan.schedule(1..cut).chain(plan.schedule(cut..31)).collect();
+        parts.sort_by_key(|operation| operation.at);
+        prop_assert_eq!(whole, parts);
+    }
+}
+
+#[test]
+fn the_schedule_follows_its_rates() {
+    let plan = Plan::new(&scenario_of(100, 50, 2, 1_000.0), 1);
+    let operations: Vec<Operation> = plan.schedule(plan.users()).collect();
+    assert!(operations.is_sorted_by_key(|operation| operation.at));
+    let within = |from: u64, to: u64| {
+        let span = Duration::from_secs(from)..Duration::from_secs(to);
+        operations.iter().filter(|operation| span.contains(&operation.at)).count()
+    };
+    // Five standard deviations of a Poisson count.
+    assert!((1_775..2_225).contains(&within(0, 2)), "{}", within(0, 2));
+    assert!((3_680..4_320).contains(&within(2, 4)), "{}", within(2, 4));
+    assert!((1_775..2_225).contains(&within(4, 5)), "the heal phase goes on at the last rate");
+    assert_eq!(within(5, 1_000), 0);
+    assert_eq!(operations.iter().filter(|operation| operation.kind == Kind::Poison).count(), 3);
+}
+
+#[test]
+fn offline_users_do_nothing() {
+    let plan = Plan::new(&scenario_of(10, 5, 1, 500.0), 3);
+    assert!(plan.is_offline(UserId(10)) && !plan.is_offline(UserId(9)));
+    assert!(plan.schedule(plan.users()).all(|operation| operation.user != UserId(10)));
+}
+
+#[test]
+fn operations_in_a_left_group_mostly_move() {
+    let plan = Plan::new(&scenario_of(30, 30, 6, 1_000.0), 3);
+    let (mut stayed, mut moved) = (0, 0);
+    for operation in plan.schedule(plan.users()) {
+        let own = plan.conversations_of(operation.user);
+        assert_eq!(operation.moved(own, |_| false), operation);
+        assert_eq!(operation.moved(own, |_| true), operation, "there is nowhere to go");
+        let left = operation.conversation;
+        let now = operation.moved(own, |id| id == left);
+        assert_eq!(now, operation.moved(own, |id| id == left), "it is no new draw");
+        assert_eq!(Operation { conversation: left, ..now }, operation, "nothing else changes");
+        assert!(own.contains(&now.conversation));
+        if operation.kind == Kind::JoinLeave {
+            assert_eq!(now, operation);
+        } else if own.len() > 1 {
+            assert_eq!(now == operation, operation.is_stubborn());
+            *(if now == operation { &mut stayed } else { &mut moved }) += 1;
+        }
+    }
+    let share = f64::from(moved) / f64::from(moved + stayed);
+    assert!(moved > 1_000 && (0.88..0.92).contains(&share), "{moved} moved, {stayed} stayed");
+}
+
+#[test]
+fn constant_arrivals_are_evenly_spaced() {
+    let mut scenario = scenario_of(10, 5, 1, 100.0);
+    scenario.load.arrivals = Arrivals::Constant;
+    scenario.load.poison = 0;
+    let plan = Plan::new(&scenario, 3);
+    let first: Vec<Duration> = plan.schedule(plan.users()).take(3).map(|op| op.at).collect();
+    assert_eq!(first, [10, 20, 30].map(Duration::from_millis));
+}
+
+#[test]
+fn another_attempt_goes_to_another_gateway() {
+    let plan = Plan::new(&scenario_of(10, 5, 1, 100.0), 3);
+    let tried: BTreeSet<usize> =
+        (0..4).map(|attempt| plan.gateway_of(UserId(1), DeviceId(1), attempt, 4)).collect();
+    assert_eq!(tried.len(), 4);
+}
+
+#[test]
+fn neighbouring_seeds_plan_different_things() {
+    let first = |seed| {
+        let plan = Plan::new(&scenario_of(30, 10, 2, 50.0), seed);
+        plan.schedule(plan.users()).take(20).collect::<Vec<_>>()
+    };
+    assert_ne!(first(1), first(2));
+    assert_eq!(first(1), first(1));
+}
+
+#[test]
+fn the_last_users_who_connect_vanish() {
+    let mut scenario = scenario_of(10, 5, 1, 10.0);
+    scenario.users.offline = 3;
+    let after = Duration::from_secs(4);
+    scenario.load.vanishing = Some(Vanishing { users: 2, after });
+    let plan = Plan::new(&scenario, 1);
+    let vanish: Vec<u32> =
+        plan.users().filter(|user| plan.vanishes(UserId(u64::from(*user))).is_some()).collect();
+    assert_eq!(vanish, [6, 7]);
+    assert_eq!(plan.vanishes(UserId(7)), Some(after));
+}
