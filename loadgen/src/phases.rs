@@ -34,8 +34,8 @@ use workload::{final_reads, header, run_users, set_up};
 const PATIENCE: Duration = Duration::from_mins(5);
 /// How long users may take to end.
 const GOODBYE: Duration = Duration::from_secs(10);
-/// Users: more than processors, so that no schedule of a users is a bottleneck.
-pub const USER_TASKS: u32 = 4;
+/// Slices of the users: more than processors, so that no schedule of a slice is a bottleneck.
+pub const SLICES: u32 = 4;
 /// Between two looks at how far the run has got.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
@@ -253,7 +253,7 @@ impl Phases {
 
     /// Starts the users; each takes a slice of the users.
     fn users(&self, targets: &Targets) -> Vec<JoinHandle<Lateness>> {
-        slices(self.plan.users(), USER_TASKS)
+        slices(self.plan.users(), SLICES)
             .enumerate()
             .map(|(number, slice)| {
                 let users = run_users(
@@ -300,8 +300,12 @@ impl Phases {
         for users in users {
             match timeout_at(deadline, users).await {
                 Ok(Ok(theirs)) => lateness.merge(&theirs),
-                Ok(Err(error)) => self.ended.doubts.push(format!("a users failed: {error}")),
-                Err(_) => self.ended.doubts.push("a users did not end in time".to_owned()),
+                Ok(Err(error)) => {
+                    self.ended.doubts.push(format!("a slice of the users failed: {error}"))
+                }
+                Err(_) => {
+                    self.ended.doubts.push("a slice of the users did not end in time".to_owned())
+                }
             }
         }
         self.tell_limits(&lateness);
@@ -365,7 +369,7 @@ mod tests {
     #[test]
     fn slices_cover_everybody_once() {
         for users in [1, 2, 3, 4, 5, 30, 1_001] {
-            let all: Vec<u32> = slices(1..users + 1, USER_TASKS).flatten().collect();
+            let all: Vec<u32> = slices(1..users + 1, SLICES).flatten().collect();
             assert_eq!(all, (1..=users).collect::<Vec<_>>());
         }
     }

@@ -5,13 +5,13 @@
 //! beforehand, and what cannot work at all is refused.
 
 use crate::limits::supply::Supply;
-use crate::phases::USER_TASKS;
+use crate::phases::SLICES;
 use scenarios::scenario::{Scenario, Size, Transport};
 
 /// Descriptors that every process needs beside its connections, in the least case.
 const BASE: u64 = 16;
 /// What tokens, set-up, changes of members and the links of a cluster need beside the sessions, at
-/// most: 32 requests at once for each users and for the set-up, 256 changes, and a reserve.
+/// most: 32 requests at once for each slice of users and for the set-up, 256 changes, and a reserve.
 const AT_EASE: u64 = 512;
 /// Bytes of a session in the generator and the cluster together: measured with 4,000 idle sessions,
 /// 22 KiB and 8 KiB; over a trunk half of it.
@@ -57,7 +57,7 @@ fn needs(scenario: &Scenario, gateways: u64) -> Needs {
     let sessions = online * u64::from(users.devices.max(1));
     let (connections, bytes) = match users.transport {
         Transport::Socket => (sessions, SOCKET_BYTES),
-        Transport::Trunk => (u64::from(USER_TASKS) * gateways, TRUNK_BYTES),
+        Transport::Trunk => (u64::from(SLICES) * gateways, TRUNK_BYTES),
     };
     Needs {
         sessions,

@@ -53,7 +53,7 @@ impl Lateness {
         self.skipped += 1;
     }
 
-    /// Adds what another users has measured.
+    /// Adds what another slice has measured.
     pub fn merge(&mut self, other: &Self) {
         if self.seconds.len() < other.seconds.len() {
             self.seconds.resize(other.seconds.len(), Second::default());

@@ -1,7 +1,7 @@
 //! What the users of a scenario will do, as a pure function of the scenario and the seed.
 //!
-//! The plan does not depend on how users are spread over hosts: each users takes its slice of the
-//! users and sees the same operations that a single users would have given them.
+//! The plan does not depend on how users are spread over hosts: each slice of the
+//! users sees the same operations that all of them on one host would.
 
 mod arrivals;
 mod operation;

@@ -47,7 +47,7 @@ impl Iterator for Schedule<'_> {
 
     fn next(&mut self) -> Option<Operation> {
         loop {
-            // Every users draws every operation: the draw is a few dozen nanoseconds, and only so does
+            // Every slice draws every operation: the draw is a few dozen nanoseconds, and only so does
             // the plan not depend on the slices.
             let (at, number, poison) = self.due()?;
             if let Some(operation) = operation::draw(self.plan, at, number, poison)

@@ -1,4 +1,4 @@
-//! A users: a slice of the users on one machine, who connect, act by the plan, and tell what happens.
+//! Virtual users: a slice of them on one machine, who connect, act by the plan, and tell what happens.
 //!
 //! Open loop: an operation is invoked at its intended time whether or not earlier ones were
 //! answered; while a device is not connected its messages wait in its outbox, and their latency
@@ -32,10 +32,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use verify::history::event::Phase;
 
-/// How long the devices of a users may take to say goodbye at the end.
+/// How long the devices of a slice may take to say goodbye at the end.
 const GOODBYE: Duration = Duration::from_secs(5);
 
-/// What all devices of a users share.
+/// What all devices of a slice share.
 struct VirtualUsers {
     machine: Machine,
     plan: Arc<Plan>,
@@ -49,7 +49,7 @@ struct VirtualUsers {
     phase: watch::Receiver<Phase>,
 }
 
-/// What a users says of itself at the end.
+/// What a slice of the users reports at the end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UsersReport {
     /// How well it kept the schedule.
@@ -88,7 +88,7 @@ pub async fn run_users(
     Roster::new(users, slice, phase).run().await
 }
 
-/// The command channels of a users's devices.
+/// The command channels of a slice's devices.
 struct Roster {
     users: Arc<VirtualUsers>,
     slice: Range<u32>,
