@@ -3,7 +3,7 @@
 use benches::cpu_time;
 use criterion::{BatchSize, Throughput};
 use std::hint::black_box;
-use verify::history::town;
+use verify::history::fixture;
 use verify::{CATALOGUE, Judge, JudgeOptions, Verdict};
 
 /// Enough for the judge's tables to outgrow the caches of a processor.
@@ -11,8 +11,8 @@ const EVENTS: usize = 500_000;
 
 fn main() {
     let mut criterion = cpu_time::criterion();
-    let header = town::header();
-    let events = town::events(EVENTS);
+    let header = fixture::header();
+    let events = fixture::events(EVENTS);
     let judge = || {
         // A history without faults leaves some invariants without anything to judge.
         let may_be_idle = CATALOGUE.iter().map(|claim| claim.name.to_owned()).collect();

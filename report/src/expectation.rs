@@ -17,7 +17,7 @@ pub struct Expectation {
     pub wanted: String,
     /// What the run showed.
     pub got: String,
-    /// Whether the two agree; `None` if the run does not tell.
+    /// Whether the two agree; `None` if that is unknown.
     pub met: Option<bool>,
 }
 

@@ -12,7 +12,7 @@ use verify::history::event::Phase;
 pub struct Measured {
     /// Time of the last event.
     pub ended_us: u64,
-    /// From the intended time of an operation until its sender was told `accepted`. What was not
+    /// From the intended time of an operation until its sender got `accepted`. What was not
     /// answered by the end of the run (`Totals::unanswered`) counts as if it had been answered
     /// then: a lower bound, because leaving it out would make a cluster that loses answers look fast.
     pub accept: Latency,
@@ -77,7 +77,7 @@ pub struct Point {
 pub struct Second {
     /// Operations that were sent for the first time.
     pub sent: u32,
-    /// Operations of which the sender was told `accepted`, for the first time.
+    /// Operations of which the sender got `accepted`, for the first time.
     pub accepted: u32,
     /// Entries that were shown on devices other than the sender's.
     pub delivered: u32,

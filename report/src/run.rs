@@ -23,7 +23,7 @@ pub struct Run<'a> {
     pub measured: &'a Measured,
     /// From `expectations`.
     pub expectations: &'a [Expectation],
-    /// One command line that makes the same run again.
+    /// One command line that reproduces the run.
     pub reproduce: &'a str,
     /// The version of Fracas.
     pub version: &'a str,

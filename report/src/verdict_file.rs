@@ -11,7 +11,7 @@
 //! | `as_expected` | whether every expectation was met |
 //! | `doubts` | why the verdict is unknown, if it is: one sentence each |
 //! | `notes` | what the verdict need not know: parts of the scenario that the engine does not do |
-//! | `expectations` | what the scenario wants: `what`, `wanted`, `got`, `met` (null: the run does not tell) |
+//! | `expectations` | what the scenario wants: `what`, `wanted`, `got`, `met` (null: unknown) |
 //! | `findings` | one per invariant: `invariant`, `verdict`, `judged`, `unit`, `violations`, `evidence` |
 //! | `findings[].evidence` | the first few violations: `at` (µs), `what`, `faults`, `history` (lines) |
 //! | `events` | events that were judged |

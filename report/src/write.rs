@@ -34,7 +34,7 @@ pub enum ReportError {
 }
 
 /// Writes all forms of the report into `dir`, which is made if it is missing, and says which files.
-/// The history is not among them: whoever makes the run writes it meanwhile.
+/// The history is not among them: the engine writes it during the run.
 pub fn write(dir: &Path, run: &Run) -> Result<Vec<PathBuf>, ReportError> {
     fs::create_dir_all(dir)
         .map_err(|source| ReportError::Directory { path: dir.to_owned(), source })?;

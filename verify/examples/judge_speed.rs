@@ -1,19 +1,19 @@
 //! How many events a second the judge takes, on one core, with every invariant on.
 //!
 //! `cargo run --release -p verify --example judge_speed [EVENTS]`: makes a clean history of realistic
-//! shape in memory (`verify::history::town`), then times `Judge::observe` over it. Making the history
+//! shape in memory (`verify::history::fixture`), then times `Judge::observe` over it. Making the history
 //! and `Judge::finish` are not in the rate.
 
 #![expect(clippy::print_stdout, reason = "an example prints its result")]
 
 use std::hint::black_box;
-use verify::history::{event::Event, town};
+use verify::history::{event::Event, fixture};
 use verify::{CATALOGUE, Judge, JudgeOptions, Verdict};
 
 fn main() {
     let wanted = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(4_000_000);
-    let header = town::header();
-    let events = town::events(wanted);
+    let header = fixture::header();
+    let events = fixture::events(wanted);
     let may_be_idle = CATALOGUE.iter().map(|claim| claim.name.to_owned()).collect();
     let options = JudgeOptions { may_be_idle, evidence_max: 5, keep: None };
     let mut judge = Judge::new(&header, options);

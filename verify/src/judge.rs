@@ -3,9 +3,9 @@
 //! It checks the form of the history (ranges, time, phases, faults, final reads) itself and leaves
 //! everything else to the invariants. What is wrong with the form makes the verdict unknown.
 
-use crate::ground::Ground;
 use crate::history::event::{Event, Header, What};
 use crate::invariants::{CATALOGUE, Checks, Claim, unknown_names};
+use crate::state::State;
 use crate::tally::Tally;
 use crate::verdict::{Finding, Judgement, Verdict};
 
@@ -33,7 +33,7 @@ impl Default for JudgeOptions {
 /// A run that is being judged.
 pub struct Judge {
     options: JudgeOptions,
-    pub(crate) ground: Ground,
+    pub(crate) state: State,
     checks: Checks,
     /// Events that could not be judged: they name what the header does not have.
     misplaced: u64,
@@ -45,44 +45,44 @@ impl Judge {
     /// Nothing is known but the header.
     pub fn new(header: &Header, options: JudgeOptions) -> Self {
         let checks = Checks::new(options.evidence_max);
-        let ground = Ground::new(header, options.keep);
-        Self { options, ground, checks, misplaced: 0, backwards: 0 }
+        let state = State::new(header, options.keep);
+        Self { options, state, checks, misplaced: 0, backwards: 0 }
     }
 
     /// Takes in the next event of the history.
     pub fn observe(&mut self, event: &Event) {
-        if event.at < self.ground.now {
+        if event.at < self.state.now {
             self.go_back(event);
         }
-        self.ground.now = self.ground.now.max(event.at);
-        if let Some(what) = self.ground.out_of_range(&event.is) {
+        self.state.now = self.state.now.max(event.at);
+        if let Some(what) = self.state.out_of_range(&event.is) {
             self.misplace(event, &what);
             return;
         }
-        let step = self.ground.observe(event);
-        let (device, conversation) = event.is.places();
-        self.ground.keep(
+        let step = self.state.observe(event);
+        let (device, conversation) = event.is.subject();
+        self.state.keep(
             event,
             device.is_some().then_some(step.device),
             conversation.is_some().then_some(step.conversation),
         );
-        self.checks.observe(&self.ground, &step, event);
-        if conversation.is_some() && self.ground.is_due(step.conversation) {
-            self.settle(step.conversation);
+        self.checks.observe(&self.state, &step, event);
+        if conversation.is_some() && self.state.is_due(step.conversation) {
+            self.compact(step.conversation);
         }
-        if matches!(event.is, What::Sent { .. }) && self.ground.is_lane_due(step.device) {
-            let settled = self.ground.settled_records(step.device);
-            self.checks.settle_records(&self.ground, step.device, &settled);
-            self.ground.ledger.settle(step.device, &settled);
+        if matches!(event.is, What::Sent { .. }) && self.state.are_sends_due(step.device) {
+            let compacted = self.state.compactable_records(step.device);
+            self.checks.compact_records(&self.state, step.device, &compacted);
+            self.state.ledger.compact(step.device, &compacted);
         }
     }
 
     /// Forgets what everybody has of a conversation.
     #[cold]
-    fn settle(&mut self, conversation: usize) {
-        if let Some(to) = self.ground.settles_to(conversation) {
-            self.checks.settle(&self.ground, conversation, to);
-            self.ground.settle(conversation, to);
+    fn compact(&mut self, conversation: usize) {
+        if let Some(to) = self.state.compacts_to(conversation) {
+            self.checks.compact(&self.state, conversation, to);
+            self.state.compact(conversation, to);
         }
     }
 
@@ -93,33 +93,33 @@ impl Judge {
 
     /// The judgement: the history is complete.
     pub fn finish(mut self) -> Judgement {
-        let events = self.ground.recent.events + self.misplaced;
-        let mut tallies = self.checks.finish(&self.ground);
+        let events = self.state.recent.events + self.misplaced;
+        let mut tallies = self.checks.finish(&self.state);
         for tally in &mut tallies {
-            tally.close(&self.ground);
+            tally.close(&self.state);
         }
-        let mut doubts = self.ground.run.take_doubts();
+        let mut doubts = self.state.run.take_doubts();
         if self.misplaced > 1 {
             doubts.push(format!("{} events name what the header does not have", self.misplaced));
         }
         if self.backwards > 1 {
             doubts.push(format!("time went backwards {} times", self.backwards));
         }
-        doubts.extend(unread(&self.ground));
+        doubts.extend(unread(&self.state));
         for name in unknown_names(&self.options.may_be_idle) {
             doubts.push(format!("{name} may be idle, but there is no such invariant"));
         }
-        for name in unknown_names(&self.ground.header.unseen) {
+        for name in unknown_names(&self.state.header.unseen) {
             doubts.push(format!("{name} was not to be seen, but there is no such invariant"));
         }
         let mut findings = Vec::with_capacity(CATALOGUE.len());
         for (claim, mut tally) in CATALOGUE.iter().zip(tallies) {
-            if is_unseen(&self.ground.header, claim) {
+            if is_unseen(&self.state.header, claim) {
                 tally = Tally::new(0);
             }
             let idle = tally.judged == 0 && tally.violations == 0;
             let wanted = self.options.may_be_idle.iter().any(|name| name == claim.name);
-            if idle && !wanted && !has_nothing_to_judge(&self.ground.header, claim.name) {
+            if idle && !wanted && !has_nothing_to_judge(&self.state.header, claim.name) {
                 doubts.push(format!("{} judged nothing", claim.name));
             }
             doubts.extend(tally.doubts.drain(..).map(|why| format!("{}: {why}", claim.name)));
@@ -138,8 +138,8 @@ impl Judge {
     fn go_back(&mut self, event: &Event) {
         self.backwards += 1;
         if self.backwards == 1 {
-            let now = self.ground.now;
-            self.ground.run.doubt(format!("time went backwards, from {now} to {} us", event.at));
+            let now = self.state.now;
+            self.state.run.doubt(format!("time went backwards, from {now} to {} us", event.at));
         }
     }
 
@@ -148,7 +148,7 @@ impl Judge {
         self.misplaced += 1;
         if self.misplaced == 1 {
             let at = event.at;
-            self.ground
+            self.state
                 .run
                 .doubt(format!("an event at {at} us names {what}, which the header does not have"));
         }
@@ -171,12 +171,9 @@ pub fn has_nothing_to_judge(header: &Header, name: &str) -> bool {
 }
 
 /// Conversations of which the final read is missing. Those that nobody ever mentioned do not count.
-fn unread(ground: &Ground) -> Option<String> {
-    let mut unread = ground
-        .logs
-        .iter()
-        .enumerate()
-        .filter(|(_, log)| log.recent != 0 && log.whole != Some(true));
+fn unread(state: &State) -> Option<String> {
+    let mut unread =
+        state.logs.iter().enumerate().filter(|(_, log)| log.recent != 0 && log.whole != Some(true));
     let (first, _) = unread.next()?;
     let count = unread.count() + 1;
     Some(format!(
@@ -311,6 +308,6 @@ mod tests {
         assert_eq!(judgement.verdict, Verdict::Violated);
         let evidence: Vec<_> = judgement.findings.iter().flat_map(|f| &f.evidence).collect();
         assert!(evidence[0].faults[0].starts_with("fault 7: pause on store-2"), "{evidence:?}");
-        assert!(evidence[0].history.len() >= 2, "both sightings belong to it: {evidence:?}");
+        assert!(evidence[0].history.len() >= 2, "both observations belong to it: {evidence:?}");
     }
 }

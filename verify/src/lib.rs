@@ -5,7 +5,6 @@
 //! force and exists to keep the first one honest.
 
 mod addressees;
-mod ground;
 pub mod history;
 pub mod invariants;
 mod judge;
@@ -13,6 +12,7 @@ pub mod limits;
 pub mod offline;
 mod presence;
 mod refusals;
+mod state;
 mod suspicions;
 mod tally;
 mod unreported;

@@ -1,9 +1,9 @@
 //! Who had a conversation's stream when a notification about it was made, and showed the message in the
 //! same session: a member whom the cluster should have known to be there.
 
-use crate::ground::{Ground, Step};
 use crate::history::event::{Event, What};
 use crate::invariants::nobody_present_is_pushed::Target;
+use crate::state::{State, Step};
 use crate::tally::Tally;
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ struct Suspect {
     shown: bool,
     /// Whether the nodes that know who is there had been out of each other's reach.
     is_excused: bool,
-    /// When the message was sent, if that is known and the message is settled.
+    /// When the message was sent, if that is known and the message is compacted.
     sent_at: Option<u64>,
     /// Whether the session has ended, and had not been dead.
     is_over: bool,
@@ -54,30 +54,30 @@ pub(crate) struct Presence {
 impl Presence {
     /// A notification was handed over. Clusters of format 1 pushed to whoever was there after a store's
     /// restart.
-    pub fn pushed(&mut self, ground: &Ground, (who, sequence): Target) {
-        if ground.header.format < 2 {
+    pub fn pushed(&mut self, state: &State, (who, sequence): Target) {
+        if state.header.format < 2 {
             return;
         }
-        let recently = ground.now.saturating_sub(ground.header.deadlines.stuck_us);
+        let recently = state.now.saturating_sub(state.header.deadlines.stuck_us);
         let is_disturbed =
-            || ground.run.is_disturbed(may_hide_users, OUT_OF_REACH_US, recently, ground.now);
-        for number in 0..ground.header.devices_per_user {
-            let pair = ground.pairs.pair_of(who, number);
-            let device = ground.device_of_pair(pair);
-            if !ground.is_attached(pair) || ground.is_slow(device) {
+            || state.run.is_disturbed(may_hide_users, OUT_OF_REACH_US, recently, state.now);
+        for number in 0..state.header.devices_per_user {
+            let pair = state.pairs.pair_of(who, number);
+            let device = state.device_of_pair(pair);
+            if !state.is_attached(pair) || state.is_slow(device) {
                 continue;
             }
             if self.suspects.len() >= SUSPECTS {
                 self.unkept += 1;
                 return;
             }
-            let state = ground.pairs.pair(pair);
+            let slot = state.pairs.pair(pair);
             self.suspects.entry((who, sequence, device)).or_insert(Suspect {
-                at: ground.now,
+                at: state.now,
                 device,
-                session: ground.devices[device].session,
-                attached_at: state.stream.attached_at,
-                shown: state.shown.contains(sequence),
+                session: state.devices[device].session,
+                attached_at: slot.stream.attached_at,
+                shown: slot.shown.contains(sequence),
                 is_excused: is_disturbed(),
                 sent_at: None,
                 is_over: false,
@@ -86,17 +86,17 @@ impl Presence {
     }
 
     /// What devices show, and how their sessions end.
-    pub fn observe(&mut self, ground: &Ground, step: &Step, event: &Event) {
+    pub fn observe(&mut self, state: &State, step: &Step, event: &Event) {
         if self.suspects.is_empty() {
             return;
         }
-        let session = ground.devices[step.device].session;
+        let session = state.devices[step.device].session;
         match &event.is {
-            What::Closed { code, .. } if ground.run.watched_until.is_none() => {
-                self.ended(ground, step.device, session, *code == GOODBYE);
+            What::Closed { code, .. } if state.run.watched_until.is_none() => {
+                self.ended(state, step.device, session, *code == GOODBYE);
             }
             // So ends a session whose end nobody saw.
-            What::Opened { .. } => self.ended(ground, step.device, session - 1, false),
+            What::Opened { .. } => self.ended(state, step.device, session - 1, false),
             What::Shown { .. } => {
                 if let Some(suspect) =
                     self.suspects.get_mut(&(step.who, step.sequence, step.device))
@@ -109,20 +109,20 @@ impl Presence {
     }
 
     /// A session ends. One that ends soon was dead to its gateway, which could not know what arrived.
-    fn ended(&mut self, ground: &Ground, device: usize, session: u32, by_goodbye: bool) {
-        let patience = ground.header.deadlines.stuck_us;
+    fn ended(&mut self, state: &State, device: usize, session: u32, by_goodbye: bool) {
+        let patience = state.header.deadlines.stuck_us;
         self.suspects.retain(|_, suspect| {
             let is_this =
                 (suspect.device, suspect.session) == (device, session) && !suspect.is_over;
             suspect.is_over |= is_this;
-            !is_this || by_goodbye || ground.now - suspect.at > patience
+            !is_this || by_goodbye || state.now - suspect.at > patience
         });
     }
 
-    /// A conversation is settled up to a sequence.
-    pub fn settle(&mut self, ground: &Ground, conversation: usize, to: u32) {
-        let log = &ground.logs[conversation];
-        for &who in ground.pairs.of_conversation(conversation) {
+    /// A conversation is compacted up to a sequence.
+    pub fn compact(&mut self, state: &State, conversation: usize, to: u32) {
+        let log = &state.logs[conversation];
+        for &who in state.pairs.of_conversation(conversation) {
             let suspects = (who, 0, 0)..=(who, to, usize::MAX);
             for (&(_, sequence, _), suspect) in self.suspects.range_mut(suspects) {
                 suspect.sent_at = suspect.sent_at.or(log.get(sequence).sent_at());
@@ -130,18 +130,18 @@ impl Presence {
         }
         // Whoever has it by now has shown it in another session, or had no stream when it was sent.
         self.suspects.retain(|&(who, sequence, _), suspect| {
-            ground.pairs.whos[who as usize].conversation as usize != conversation
+            state.pairs.members[who as usize].conversation as usize != conversation
                 || sequence > to
                 || (suspect.shown && suspect.was_present(None))
         });
     }
 
     /// The notifications to users who were present, and when each was made. What is excused is counted.
-    pub fn finish(&self, ground: &Ground, tally: &mut Tally) -> BTreeMap<Target, u64> {
+    pub fn finish(&self, state: &State, tally: &mut Tally) -> BTreeMap<Target, u64> {
         let (mut present, mut excused) = (BTreeMap::new(), BTreeMap::new());
         for (&(who, sequence, _), suspect) in &self.suspects {
-            let state = &ground.pairs.whos[who as usize];
-            let entry = ground.logs[state.conversation as usize].get(sequence);
+            let member = &state.pairs.members[who as usize];
+            let entry = state.logs[member.conversation as usize].get(sequence);
             if suspect.shown && suspect.was_present(entry.sent_at()) {
                 let found = if suspect.is_excused { &mut excused } else { &mut present };
                 found.entry((who, sequence)).or_insert(suspect.at);

@@ -1,7 +1,7 @@
 //! Whether what was refused for good was refused with reason (see `every_message_accounted`).
 
-use crate::ground::recent::About;
-use crate::ground::{Ground, Step};
+use crate::state::recent::About;
+use crate::state::{State, Step};
 use crate::suspicions::Suspicions;
 use crate::tally::Tally;
 use protocol::RejectReason;
@@ -17,21 +17,22 @@ impl Refusals {
     /// Why the first refusal of a send is not true.
     pub fn untrue(
         &mut self,
-        ground: &Ground,
+        state: &State,
         step: &Step,
         reason: RejectReason,
         tally: &mut Tally,
     ) -> Option<String> {
-        let (place, record) = step.send?;
+        let (slot, record) = step.send?;
         let certain = step.answered?.certain;
-        if (place.lane as usize, record.conversation as usize) != (step.device, step.conversation) {
+        if (slot.sender as usize, record.conversation as usize) != (step.device, step.conversation)
+        {
             return None;
         }
-        let log = &ground.logs[step.conversation];
-        let user = step.device as u32 / ground.header.devices_per_user + 1;
+        let log = &state.logs[step.conversation];
+        let user = step.device as u32 / state.header.devices_per_user + 1;
         match reason {
             RejectReason::NotMember => {
-                let who = &ground.pairs.whos[step.who as usize];
+                let who = &state.pairs.members[step.who as usize];
                 let is_member = certain.member.is_some() && certain.member == who.certain_member();
                 is_member.then(|| "refused, and its author was a member all the time".to_owned())
             }
@@ -40,7 +41,7 @@ impl Refusals {
             }
             RejectReason::NotAuthor => {
                 let target = certain.target?;
-                tally.settled(u64::from(log.is_settled(target)));
+                tally.compacted(u64::from(log.is_compacted(target)));
                 (log.get(target).author == user).then(|| {
                     format!("refused as somebody else's, who had written {target} as well")
                 })
@@ -52,19 +53,19 @@ impl Refusals {
                     );
                 };
                 if certain.changes || !certain.is_message {
-                    tally.settled(u64::from(log.is_settled(target)));
+                    tally.compacted(u64::from(log.is_compacted(target)));
                 }
                 let is_deleted = certain.changes
-                    && (log.is_settled(target)
+                    && (log.is_compacted(target)
                         || log.deletions(target) > u8::from(certain.deletes));
                 if certain.is_message && !is_deleted {
                     let about =
-                        About { other: Some(target), ..ground.about_send(step.device, &record) };
-                    self.missed.add(ground, step.who, (target, target), 0, about, || {
+                        About { other: Some(target), ..state.about_send(step.device, &record) };
+                    self.missed.add(state, step.who, (target, target), 0, about, || {
                         format!(
                             "message {} was refused, and message {target} of conversation {} that \
                              it names was known before",
-                            ground.name_of(step.device, record.id),
+                            state.name_of(step.device, record.id),
                             record.conversation + 1
                         )
                     });
@@ -76,9 +77,9 @@ impl Refusals {
     }
 
     /// What was refused as missing, and was there.
-    pub fn resolve(&mut self, ground: &Ground, tally: &mut Tally) {
-        self.missed.retain_known(ground);
-        self.missed.resolve(ground, tally);
+    pub fn resolve(&mut self, state: &State, tally: &mut Tally) {
+        self.missed.retain_known(state);
+        self.missed.resolve(state, tally);
     }
 }
 

@@ -5,9 +5,9 @@
 //! sequences of one (user, conversation). The evidence of the first few is kept from the moment when
 //! it was fresh.
 
-use crate::ground::Ground;
-use crate::ground::members::Standing;
-use crate::ground::recent::About;
+use crate::state::State;
+use crate::state::members::Standing;
+use crate::state::recent::About;
 use crate::tally::Tally;
 use crate::verdict::Evidence;
 
@@ -39,7 +39,7 @@ impl Suspicions {
     #[cold]
     pub fn add(
         &mut self,
-        ground: &Ground,
+        state: &State,
         who: u32,
         (low, high): (u32, u32),
         excused_to: u32,
@@ -47,29 +47,29 @@ impl Suspicions {
         what: impl FnOnce() -> String,
     ) {
         if self.kept.len() == MOST && !self.is_full {
-            self.make_room(ground);
+            self.make_room(state);
         }
         if self.kept.len() == MOST {
             self.forgotten += 1;
             return;
         }
         let evidence = (self.with_evidence < MOST_WITH_EVIDENCE)
-            .then(|| Box::new(ground.evidence(what(), about)));
+            .then(|| Box::new(state.evidence(what(), about)));
         self.with_evidence += usize::from(evidence.is_some());
         self.kept.push(Suspicion { who, low, high, excused_to, evidence });
     }
 
     /// Confirms every suspicion of which a sequence was owed to a member and not removed since.
-    pub fn resolve(&mut self, ground: &Ground, tally: &mut Tally) {
+    pub fn resolve(&mut self, state: &State, tally: &mut Tally) {
         let mut undecided = 0_u64;
         for suspicion in self.kept.drain(..) {
-            let Some(sequence) = suspicion.find(ground, Standing::Member) else {
-                undecided += u64::from(suspicion.find(ground, Standing::Unknown).is_some());
+            let Some(sequence) = suspicion.find(state, Standing::Member) else {
+                undecided += u64::from(suspicion.find(state, Standing::Unknown).is_some());
                 continue;
             };
             tally.confirmed(|| match suspicion.evidence {
                 Some(evidence) => *evidence,
-                None => suspicion.late_evidence(ground, sequence),
+                None => suspicion.late_evidence(state, sequence),
             });
         }
         if undecided > 0 {
@@ -84,11 +84,11 @@ impl Suspicions {
     }
 
     /// Drops what lies in a log of which nobody knows what retention removed.
-    pub fn retain_known(&mut self, ground: &Ground) {
-        if ground.header.retention.is_some() {
+    pub fn retain_known(&mut self, state: &State) {
+        if state.header.retention.is_some() {
             self.kept.retain(|suspicion| {
-                let who = &ground.pairs.whos[suspicion.who as usize];
-                ground.logs[who.conversation as usize].known_from(0).is_some()
+                let who = &state.pairs.members[suspicion.who as usize];
+                state.logs[who.conversation as usize].known_from(0).is_some()
             });
         }
     }
@@ -96,9 +96,9 @@ impl Suspicions {
     /// Makes room: drops what is explained by what is known already. A join that is learned later
     /// could take such an explanation back, so this is done only when there is no other way.
     #[cold]
-    fn make_room(&mut self, ground: &Ground) {
+    fn make_room(&mut self, state: &State) {
         self.kept.retain(|suspicion| {
-            let may_be = |standing| suspicion.find(ground, standing).is_some();
+            let may_be = |standing| suspicion.find(state, standing).is_some();
             may_be(Standing::Member) || may_be(Standing::Unknown)
         });
         // Otherwise the next ones would go through all of them again for little.
@@ -108,12 +108,12 @@ impl Suspicions {
 
 impl Suspicion {
     /// A sequence of the span that nothing excuses and where the user stood like this.
-    fn find(&self, ground: &Ground, standing: Standing) -> Option<u32> {
-        ground.first_owed(self.who, (self.low, self.high), self.excused_to, standing)
+    fn find(&self, state: &State, standing: Standing) -> Option<u32> {
+        state.first_owed(self.who, (self.low, self.high), self.excused_to, standing)
     }
 
-    fn late_evidence(&self, ground: &Ground, sequence: u32) -> Evidence {
-        let who = &ground.pairs.whos[self.who as usize];
+    fn late_evidence(&self, state: &State, sequence: u32) -> Evidence {
+        let who = &state.pairs.members[self.who as usize];
         let (user, conversation) = (who.user + 1, who.conversation + 1);
         let about = About {
             conversation: Some(who.conversation as usize),
@@ -121,6 +121,6 @@ impl Suspicion {
             ..About::default()
         };
         let what = format!("user {user} of conversation {conversation} misses sequence {sequence}");
-        ground.evidence(what, about)
+        state.evidence(what, about)
     }
 }

@@ -1,8 +1,8 @@
 //! What one invariant has counted, and the evidence for its first violations.
 
-use crate::ground::Ground;
-use crate::ground::recent::About;
 use crate::history::Event;
+use crate::state::State;
+use crate::state::recent::About;
 use crate::verdict::Evidence;
 
 /// Of what was to be judged, so much may be excused before the verdict is unknown: one in this many.
@@ -21,8 +21,8 @@ pub(crate) struct Tally {
     evidence: Vec<(Evidence, bool)>,
     /// What was not judged, and why.
     excused: Vec<(&'static str, u64)>,
-    /// What could not be compared any more, since it was settled before.
-    settled: u64,
+    /// What could not be compared any more, since it was compacted before.
+    compacted: u64,
     /// Why this invariant cannot be trusted fully in this run.
     pub doubts: Vec<String>,
     evidence_max: usize,
@@ -36,7 +36,7 @@ impl Tally {
             late: 0,
             evidence: Vec::new(),
             excused: Vec::new(),
-            settled: 0,
+            compacted: 0,
             doubts: Vec::new(),
             evidence_max,
         }
@@ -44,24 +44,24 @@ impl Tally {
 
     /// A violation shows now. The sentence is made only if it is kept.
     #[cold]
-    pub fn violated(&mut self, ground: &Ground, about: About, what: impl FnOnce() -> String) {
-        self.confirmed(|| ground.evidence(what(), about));
+    pub fn violated(&mut self, state: &State, about: About, what: impl FnOnce() -> String) {
+        self.confirmed(|| state.evidence(what(), about));
     }
 
     /// As `violated`, by the passing of time: something is late, or has not come in time.
     #[cold]
-    pub fn late(&mut self, ground: &Ground, about: About, what: impl FnOnce() -> String) {
+    pub fn late(&mut self, state: &State, about: About, what: impl FnOnce() -> String) {
         self.late += 1;
-        self.note(|| ground.evidence(what(), about), true);
+        self.note(|| state.evidence(what(), about), true);
     }
 
     /// A violation that one event shows by itself.
     #[cold]
-    pub fn violated_by(&mut self, ground: &Ground, event: &Event, what: impl FnOnce() -> String) {
+    pub fn violated_by(&mut self, state: &State, event: &Event, what: impl FnOnce() -> String) {
         self.confirmed(|| Evidence {
-            at: ground.now,
+            at: state.now,
             what: what(),
-            faults: ground.run.faults_around(ground.now, ground.now),
+            faults: state.run.faults_around(state.now, state.now),
             history: vec![serde_json::to_string(event).expect("events have string keys only")],
         });
     }
@@ -89,16 +89,16 @@ impl Tally {
         }
     }
 
-    /// So much cannot be compared any more: it was settled before (see `ground::settled`). This is no
+    /// So much cannot be compared any more: it was compacted before (see `state::compaction`). This is no
     /// reason for doubt: whoever was owed it has been judged, and this is a repetition.
-    pub const fn settled(&mut self, count: u64) {
-        self.settled += count;
+    pub const fn compacted(&mut self, count: u64) {
+        self.compacted += count;
     }
 
     /// The history is complete. If the generator met a limit of its own, what is late may be late by
     /// its fault: then it is a reason for doubt.
-    pub fn close(&mut self, ground: &Ground) {
-        if ground.run.is_generator_limited() && self.late > 0 {
+    pub fn close(&mut self, state: &State) {
+        if state.run.is_generator_limited() && self.late > 0 {
             self.violations -= self.late;
             self.doubts.push(format!(
                 "{} things were late, and the load generator may be the cause",
@@ -115,9 +115,9 @@ impl Tally {
 
     /// What was not judged, for people: "3 away".
     pub fn excuses(&self) -> String {
-        let settled =
-            (self.settled > 0).then_some(("seen again after it was settled", self.settled));
-        let excused = self.excused.iter().copied().chain(settled);
+        let compacted =
+            (self.compacted > 0).then_some(("seen again after compaction", self.compacted));
+        let excused = self.excused.iter().copied().chain(compacted);
         let excuses: Vec<String> = excused.map(|(why, count)| format!("{count} {why}")).collect();
         excuses.join(", ")
     }

@@ -2,8 +2,8 @@
 //!
 //! A report is recorded when it has left: what comes of it may be recorded a moment earlier.
 
-use crate::ground::recent::About;
-use crate::ground::{Ground, Step};
+use crate::state::recent::About;
+use crate::state::{State, Step};
 use crate::tally::Tally;
 use crate::verdict::Evidence;
 
@@ -31,14 +31,14 @@ fn covers(reported: [u32; 2], told: [u32; 2]) -> bool {
 
 impl Unreported {
     /// A device reports its cursors.
-    pub fn report(&mut self, ground: &Ground, step: &Step) {
+    pub fn report(&mut self, state: &State, step: &Step) {
         if self.0.is_empty() {
             return;
         }
-        let who = &ground.pairs.whos[step.who as usize];
+        let who = &state.pairs.members[step.who as usize];
         self.0.retain(|early| {
             (early.member, early.conversation) != (who.user, step.conversation)
-                || ground.now - early.at > RECORDED_US
+                || state.now - early.at > RECORDED_US
                 || !covers(who.reported, early.cursors)
         });
     }
@@ -46,18 +46,18 @@ impl Unreported {
     /// Cursors of a member are told to a device, or stored.
     pub fn tell(
         &mut self,
-        ground: &Ground,
+        state: &State,
         step: &Step,
         device: Option<usize>,
         (member, cursors): (u32, [u32; 2]),
         tally: &mut Tally,
     ) {
-        let who = ground.pairs.find(member, step.conversation as u32);
-        let reported = who.map_or([0; 2], |who| ground.pairs.whos[who as usize].reported);
+        let who = state.pairs.find(member, step.conversation as u32);
+        let reported = who.map_or([0; 2], |who| state.pairs.members[who as usize].reported);
         if covers(reported, cursors) {
             return;
         }
-        let is_certain = |early: &mut Early| ground.now - early.at > RECORDED_US;
+        let is_certain = |early: &mut Early| state.now - early.at > RECORDED_US;
         for early in self.0.extract_if(.., is_certain) {
             tally.confirmed(|| *early.evidence);
         }
@@ -75,8 +75,8 @@ impl Unreported {
             reported[1]
         );
         let about = About { device, conversation: Some(step.conversation), ..About::default() };
-        let evidence = Box::new(ground.evidence(what, about));
-        let (at, conversation) = (ground.now, step.conversation);
+        let evidence = Box::new(state.evidence(what, about));
+        let (at, conversation) = (state.now, step.conversation);
         self.0.push(Early { at, member, conversation, cursors, evidence });
     }
 

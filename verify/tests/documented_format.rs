@@ -1,5 +1,5 @@
 //! `reports/README.md` against the code: every example line parses and comes out the same, and every
-//! kind of event and every invariant's place is documented.
+//! kind of event is documented.
 
 use std::collections::BTreeSet;
 use verify::history::{Event, Header, What};

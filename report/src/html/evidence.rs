@@ -59,9 +59,9 @@ fn evidence(shown: &Evidence) -> Markup {
     }
 }
 
-/// A line of the history, told shortly; what is no event is shown as it is.
+/// A line of the history, shortened; what is no event is shown as it is.
 fn history(line: &str) -> Markup {
-    let Some((at, word, rest)) = told(line) else { return html! { (line) } };
+    let Some((at, word, rest)) = shortened(line) else { return html! { (line) } };
     let at = format!("{}.{:06} s", at / 1_000_000, at % 1_000_000);
     html! {
         span.at { (format!("{at:>12}")) } "  " b { (word) } " " (rest)
@@ -69,7 +69,7 @@ fn history(line: &str) -> Markup {
 }
 
 /// Time, word and fields of an event.
-fn told(line: &str) -> Option<(u64, String, String)> {
+fn shortened(line: &str) -> Option<(u64, String, String)> {
     let event: Map<String, Value> = serde_json::from_str(line).ok()?;
     let at = event.get("at")?.as_u64()?;
     let (word, rest) = match event.get("is")? {
@@ -86,7 +86,7 @@ fn told(line: &str) -> Option<(u64, String, String)> {
     Some((at, word, rest))
 }
 
-/// What tells most comes first: the ends of long lines are out of sight.
+/// The most important fields come first: the ends of long lines are out of sight.
 const FIRST: [&str; 10] = [
     "device",
     "conversation",
@@ -102,10 +102,10 @@ const FIRST: [&str; 10] = [
 /// What is seldom looked at comes last.
 const LAST: [&str; 5] = ["request", "epoch", "owner", "intended", "hash"];
 
-/// The place of a field among the others, which keep their order.
+/// The rank of a field among the others, which keep their order.
 fn rank(name: &str) -> usize {
-    let place = |names: &[&str]| names.iter().position(|other| *other == name);
-    place(&FIRST).or_else(|| place(&LAST).map(|at| FIRST.len() + 1 + at)).unwrap_or(FIRST.len())
+    let rank = |names: &[&str]| names.iter().position(|other| *other == name);
+    rank(&FIRST).or_else(|| rank(&LAST).map(|at| FIRST.len() + 1 + at)).unwrap_or(FIRST.len())
 }
 
 fn told_as((name, value): &(String, String)) -> String {
@@ -137,7 +137,7 @@ fn field(name: &str, value: &Value, out: &mut Vec<(String, String)>) {
 
 #[cfg(test)]
 mod tests {
-    use super::told;
+    use super::shortened;
     use protocol::{
         ClientMessageId, ConversationId, DeviceId, Epoch, NodeNumber, Sequence, UserId,
     };
@@ -156,7 +156,7 @@ mod tests {
             },
         };
         let line = serde_json::to_string(&event).expect("a plain structure");
-        let (at, word, rest) = told(&line).expect("an event");
+        let (at, word, rest) = shortened(&line).expect("an event");
         assert_eq!((at, word.as_str()), (1_500, "sent"));
         let expected = "device=3/2 conversation=4 said=message message=9 intended=1400 hash=77";
         assert_eq!(rest.trim(), expected);
@@ -176,7 +176,7 @@ mod tests {
         let device = Device { user: UserId(3), device: DeviceId(2) };
         let event = Event { at: 1, is: What::Shown { device, entry } };
         let line = serde_json::to_string(&event).expect("a plain structure");
-        let (.., rest) = told(&line).expect("an event");
+        let (.., rest) = shortened(&line).expect("an event");
         let expected = "device=3/2 conversation=4 sequence=17 said=join user=5 author=3 message=9";
         assert!(rest.starts_with(expected), "{rest}");
     }
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn what_is_no_event_is_left_as_it_is() {
         for line in ["", "{", "[1]", r#"{"at":"x","is":{}}"#, r#"{"at":1,"is":{"a":1,"b":2}}"#] {
-            assert!(told(line).is_none(), "{line}");
+            assert!(shortened(line).is_none(), "{line}");
         }
     }
 }

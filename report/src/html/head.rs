@@ -22,7 +22,7 @@ pub(super) fn head(run: &Run) -> Markup {
                 p.sentence { (run.verdict_sentence()) }
             }
             @if !run.scenario.question.is_empty() || !run.scenario.lesson.is_empty() {
-                dl.story {
+                dl.run {
                     @if !run.scenario.question.is_empty() {
                         dt { "Question" } dd { (run.scenario.question) }
                     }

@@ -19,10 +19,10 @@ pub(super) fn doubts(run: &Run) -> Markup {
         @if !run.judgement.doubts.is_empty() {
             section.doubts {
                 h2 {
-                    @if run.judgement.verdict == Verdict::Unknown { "Why the verdict is unknown" }
-                    @else { "What is in doubt besides" }
+                    @if run.judgement.verdict == Verdict::Unknown { "Reasons for the unknown verdict" }
+                    @else { "What could not be judged" }
                 }
-                ul { @for doubt in doubts::told(&run.judgement.doubts) { li { (doubt) } } }
+                ul { @for doubt in doubts::folded(&run.judgement.doubts) { li { (doubt) } } }
             }
         }
     }

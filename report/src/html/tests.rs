@@ -48,7 +48,7 @@ fn text_of_a_run_is_never_markup() {
         let page = page(&run);
         assert!(!page.contains("<img"), "{verdict:?}");
         assert_eq!(page.matches("<script").count(), 1, "{verdict:?}");
-        // A label that is too long for its place may be left out; nothing may be added.
+        // A label that does not fit may be left out; nothing may be added.
         assert!(tags(&page).len() <= clean, "{verdict:?}");
     }
 }

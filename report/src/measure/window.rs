@@ -23,15 +23,15 @@ pub(crate) const REMEMBERED: usize = 8 * 1024 * 1024;
 /// The intended times of the latest operations of all devices.
 pub(crate) struct Window {
     devices_per_user: u64,
-    lanes: Vec<Lane>,
-    /// The lane of each remembered operation, oldest first.
+    rings: Vec<Ring>,
+    /// The device of each remembered operation, oldest first.
     order: VecDeque<u32>,
     remembered_max: usize,
 }
 
 /// The operations of one device: consecutive counters from `first` on.
 #[derive(Clone, Default)]
-struct Lane {
+struct Ring {
     first: u64,
     intended: VecDeque<u64>,
 }
@@ -49,10 +49,10 @@ pub(crate) enum Acceptance {
 
 impl Window {
     pub(crate) fn new(header: &Header, remembered_max: usize) -> Self {
-        let lanes = u64::from(header.users) * u64::from(header.devices_per_user);
+        let rings = u64::from(header.users) * u64::from(header.devices_per_user);
         Self {
             devices_per_user: u64::from(header.devices_per_user),
-            lanes: vec![Lane::default(); lanes as usize],
+            rings: vec![Ring::default(); rings as usize],
             order: VecDeque::new(),
             remembered_max,
         }
@@ -66,12 +66,12 @@ impl Window {
             return None;
         }
         let slot = usize::try_from(user.checked_mul(self.devices_per_user)? + device).ok()?;
-        (slot < self.lanes.len()).then_some(slot)
+        (slot < self.rings.len()).then_some(slot)
     }
 
     /// The number of devices.
     pub(crate) fn slots(&self) -> usize {
-        self.lanes.len()
+        self.rings.len()
     }
 
     /// Which device sent this.
@@ -83,17 +83,17 @@ impl Window {
     pub(crate) fn sent(&mut self, device: Device, message: ClientMessageId, intended: u64) {
         let Some(slot) = self.slot(device) else { return };
         let counter = message.0 & ((1 << COUNTER_BITS) - 1);
-        let lane = &mut self.lanes[slot];
-        if lane.intended.is_empty() {
-            lane.first = counter;
+        let ring = &mut self.rings[slot];
+        if ring.intended.is_empty() {
+            ring.first = counter;
         }
-        let next = lane.first + lane.intended.len() as u64;
+        let next = ring.first + ring.intended.len() as u64;
         if counter < next || counter - next > SKIP_MAX {
             return;
         }
         for skipped in next..=counter {
             let value = if skipped == counter { intended.min(UNKNOWN - 1) } else { UNKNOWN };
-            self.lanes[slot].intended.push_back(value);
+            self.rings[slot].intended.push_back(value);
             self.order.push_back(slot as u32);
         }
         while self.order.len() > self.remembered_max {
@@ -125,16 +125,16 @@ impl Window {
         let device = u32::try_from(Self::sender(message)).ok()?;
         let device = Device { user: author, device: protocol::DeviceId(device) };
         let slot = self.slot(device)?;
-        let lane = &mut self.lanes[slot];
-        let place = (message.0 & ((1 << COUNTER_BITS) - 1)).checked_sub(lane.first)?;
-        lane.intended.get_mut(usize::try_from(place).ok()?)
+        let ring = &mut self.rings[slot];
+        let index = (message.0 & ((1 << COUNTER_BITS) - 1)).checked_sub(ring.first)?;
+        ring.intended.get_mut(usize::try_from(index).ok()?)
     }
 
     fn retire(&mut self) {
         if let Some(slot) = self.order.pop_front() {
-            let lane = &mut self.lanes[slot as usize];
-            lane.intended.pop_front();
-            lane.first += 1;
+            let ring = &mut self.rings[slot as usize];
+            ring.intended.pop_front();
+            ring.first += 1;
         }
     }
 }

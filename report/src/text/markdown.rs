@@ -25,7 +25,7 @@ pub(crate) fn markdown(run: &Run) -> String {
     faults(run, &mut out);
     violations(run, &mut out);
     counts(run, &mut out);
-    again(run, &mut out);
+    reproduce(run, &mut out);
     out
 }
 
@@ -45,8 +45,8 @@ fn head(run: &Run, out: &mut String) {
     if !run.scenario.lesson.is_empty() {
         let _ = writeln!(out, "Lesson: {}\n", text(&run.scenario.lesson));
     }
-    for doubt in crate::doubts::told(&run.judgement.doubts) {
-        let _ = writeln!(out, "- In doubt: {}", text(&doubt));
+    for doubt in crate::doubts::folded(&run.judgement.doubts) {
+        let _ = writeln!(out, "- Not certain: {}", text(&doubt));
     }
     for note in run.notes {
         let _ = writeln!(out, "- Note: {}", text(note));
@@ -186,8 +186,8 @@ fn counts(run: &Run, out: &mut String) {
     out.push('\n');
 }
 
-fn again(run: &Run, out: &mut String) {
-    out.push_str("## Make it again\n\n");
+fn reproduce(run: &Run, out: &mut String) {
+    out.push_str("## Reproduce this run\n\n");
     block("sh", run.reproduce, out);
     let span = |duration| number::span(number::micros(duration));
     let _ = writeln!(

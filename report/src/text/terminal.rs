@@ -12,7 +12,7 @@ use verify::verdict::Verdict;
 const WIDTH_MIN: u16 = 40;
 /// Wider ones get no wider table: a line must stay easy to follow.
 const WIDTH_MAX: u16 = 120;
-/// Doubts that are told here; all of them stand in the other forms of the report.
+/// Reasons for an unknown verdict that are shown here; the other forms of the report have all of them.
 const DOUBTS_MAX: usize = 6;
 
 /// The verdict, what was judged, the first evidence of each violation, and the latencies, in lines
@@ -97,9 +97,9 @@ impl Page<'_> {
                 let text =
                     format!("{} at {}: {}", found.invariant, number::moment(shown.at), shown.what);
                 let faults = shown.faults.iter().map(|fault| format!("during {fault}"));
-                let told: Vec<_> = std::iter::once(text).chain(faults).collect();
+                let parts: Vec<_> = std::iter::once(text).chain(faults).collect();
                 let mut table = self.table();
-                for (line, text) in told.iter().enumerate() {
+                for (line, text) in parts.iter().enumerate() {
                     table.add_row([if line == 0 { "✗" } else { "" }, &printable(text)]);
                 }
                 Some(lines(&table))
@@ -108,7 +108,7 @@ impl Page<'_> {
     }
 
     fn doubts(&self) -> Option<String> {
-        let doubts = doubts::told(&self.run.judgement.doubts);
+        let doubts = doubts::folded(&self.run.judgement.doubts);
         if doubts.is_empty() {
             return None;
         }
@@ -118,7 +118,7 @@ impl Page<'_> {
         }
         if doubts.len() > DOUBTS_MAX {
             let more = number::grouped((doubts.len() - DOUBTS_MAX) as u64, COMMA);
-            table.add_row(["", &format!("and {more} more doubts")]);
+            table.add_row(["", &format!("and {more} more reasons")]);
         }
         Some(lines(&table))
     }
@@ -164,11 +164,11 @@ impl Page<'_> {
                 Some(false) => Status::Violated,
                 None => Status::Unknown,
             };
-            let told = format!("wanted {wanted}; got {got}").replace(number::NARROW, ",");
+            let compared = format!("wanted {wanted}; got {got}").replace(number::NARROW, ",");
             table.add_row([
                 self.paint(Cell::new(status.sign()), status),
                 Cell::new(what),
-                Cell::new(printable(&told)),
+                Cell::new(printable(&compared)),
             ]);
         }
         lines(&table)

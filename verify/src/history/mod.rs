@@ -4,11 +4,11 @@
 
 pub mod builder;
 pub mod event;
-mod places;
+pub mod fixture;
 pub mod reader;
 pub mod soak;
+mod subject;
 mod talk;
-pub mod town;
 pub mod writer;
 
 pub use event::{Event, Header, What};

@@ -16,26 +16,26 @@
 //!
 //! Streaming: the ledger holds the fingerprint and the sequence of each accepted send (32 bytes), the
 //! log the stored fingerprint of each sequence (32 bytes); both are compared at the end. Of what is
-//! settled (see `ground::settled`) the sum of the fingerprints is compared.
+//! compacted the sum of the fingerprints is compared.
 
 use super::Check;
-use crate::ground::Ground;
-use crate::ground::ledger::fate;
-use crate::ground::recent::About;
+use crate::state::State;
+use crate::state::ledger::status;
+use crate::state::recent::About;
 use crate::tally::Tally;
 
 #[derive(Default)]
 pub(crate) struct Invariant;
 
 impl Check for Invariant {
-    fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
-        Self::find_lost_messages(ground, tally);
-        Self::find_lost_settled(ground, tally);
-        Self::find_lost_changes(ground, tally);
-        ground.for_each_overdue(|pair, sequence, waited| {
-            let who = &ground.pairs.whos[(pair / ground.header.devices_per_user) as usize];
-            let (conversation, device) = (who.conversation as usize, ground.device_of_pair(pair));
-            let entry = ground.logs[conversation].get(sequence);
+    fn finish(&mut self, state: &State, tally: &mut Tally) {
+        Self::find_lost_messages(state, tally);
+        Self::find_lost_compacted(state, tally);
+        Self::find_lost_changes(state, tally);
+        state.for_each_overdue(|pair, sequence, waited| {
+            let who = &state.pairs.members[(pair / state.header.devices_per_user) as usize];
+            let (conversation, device) = (who.conversation as usize, state.device_of_pair(pair));
+            let entry = state.logs[conversation].get(sequence);
             let about = About {
                 device: Some(device),
                 conversation: Some(conversation),
@@ -43,14 +43,14 @@ impl Check for Invariant {
                 life: Some((entry.sent_at().unwrap_or(entry.known_at), entry.known_at)),
                 ..About::default()
             };
-            tally.late(ground, about, || {
+            tally.late(state, about, || {
                 format!(
                     "sequence {sequence} of conversation {} was {} at {:.3} s, and {} never \
                      showed it in the {:.3} s for which it was connected since",
                     conversation + 1,
                     entry.known_as(),
                     entry.known_at as f64 / 1e6,
-                    ground.device_name(device),
+                    state.device_name(device),
                     waited as f64 / 1e6
                 )
             });
@@ -59,32 +59,34 @@ impl Check for Invariant {
 }
 
 impl Invariant {
-    fn find_lost_messages(ground: &Ground, tally: &mut Tally) {
-        for (lane, records) in ground.ledger.lanes() {
+    fn find_lost_messages(state: &State, tally: &mut Tally) {
+        for (sender, records) in state.ledger.by_sender() {
             for record in records.iter().filter(|record| record.acked > 0) {
                 let conversation = record.conversation as usize;
-                let log = &ground.logs[conversation];
-                // What is settled is judged as a whole, and whoever was told its place, too, is not there.
-                // Of what was seen at two places only the sum tells whether it is at this one.
-                let is_there = record.seen == record.acked || record.is(fate::TWICE);
-                if log.is_settled(record.acked) && is_there {
+                let log = &state.logs[conversation];
+                // What is compacted is judged as a whole; a sender who was told its sequence, too, is not there.
+                // Of what was seen at two sequences only the sum tells whether it is at this one.
+                let is_there = record.seen == record.acked || record.is(status::TWICE);
+                if log.is_compacted(record.acked) && is_there {
                     continue;
                 }
                 let entry = log.get(record.acked);
-                let began = ground.read_began(conversation);
+                let began = state.read_began(conversation);
                 if log.whole != Some(true) || began.is_none_or(|began| entry.known_at >= began) {
                     continue;
                 }
                 tally.judged += 1;
-                if entry.stored == record.print || ground.is_removed(conversation, record.acked) {
+                if entry.stored == record.fingerprint
+                    || state.is_removed(conversation, record.acked)
+                {
                     continue;
                 }
-                tally.violated(ground, ground.about_send(lane, record), || {
+                tally.violated(state, state.about_send(sender, record), || {
                     let found = if entry.stored == 0 { "nothing" } else { "something else" };
                     format!(
                         "message {} was accepted at {:.3} s as sequence {} of conversation {}, and \
                          the store has {found} there",
-                        ground.name_of(lane, record.id),
+                        state.name_of(sender, record.id),
                         entry.known_at as f64 / 1e6,
                         record.acked,
                         conversation + 1
@@ -95,43 +97,43 @@ impl Invariant {
     }
 
     /// What everybody had already is compared by its sum.
-    fn find_lost_settled(ground: &Ground, tally: &mut Tally) {
-        for (conversation, log) in ground.logs.iter().enumerate() {
-            let settled_to = log.settled_to();
-            let is_read = log.whole == Some(true) && ground.read_began(conversation).is_some();
-            if settled_to == 0 || !is_read {
+    fn find_lost_compacted(state: &State, tally: &mut Tally) {
+        for (conversation, log) in state.logs.iter().enumerate() {
+            let compacted_to = log.compacted_to();
+            let is_read = log.whole == Some(true) && state.read_began(conversation).is_some();
+            if compacted_to == 0 || !is_read {
                 continue;
             }
-            tally.judged += log.settled.sends;
+            tally.judged += log.compacted.sends;
             // Retention took the beginning away: then `no_gap_in_sequence` judges whether the rest is there.
-            if log.settled.has_sends() || ground.is_removed(conversation, 1) {
+            if log.compacted.has_sends() || state.is_removed(conversation, 1) {
                 continue;
             }
             let about = About {
                 conversation: Some(conversation),
-                sequence: Some(settled_to),
+                sequence: Some(compacted_to),
                 ..About::default()
             };
-            tally.violated(ground, about, || {
+            tally.violated(state, about, || {
                 format!(
-                    "the first {settled_to} entries of conversation {} are not what everybody had shown",
+                    "the first {compacted_to} entries of conversation {} are not what everybody had shown",
                     conversation + 1
                 )
             });
         }
     }
 
-    fn find_lost_changes(ground: &Ground, tally: &mut Tally) {
-        for who in &ground.pairs.whos {
+    fn find_lost_changes(state: &State, tally: &mut Tally) {
+        for who in &state.pairs.members {
             let conversation = who.conversation as usize;
-            let log = &ground.logs[conversation];
-            let Some(began) = ground.read_began(conversation).filter(|_| log.whole == Some(true))
+            let log = &state.logs[conversation];
+            let Some(began) = state.read_began(conversation).filter(|_| log.whole == Some(true))
             else {
                 continue;
             };
             for (sequence, joined, at, stored) in who.answered().filter(|told| told.2 < began) {
                 tally.judged += 1;
-                if stored || ground.is_removed(conversation, sequence) {
+                if stored || state.is_removed(conversation, sequence) {
                     continue;
                 }
                 let about = About {
@@ -140,7 +142,7 @@ impl Invariant {
                     life: Some((at, at)),
                     ..About::default()
                 };
-                tally.violated(ground, about, || {
+                tally.violated(state, about, || {
                     format!(
                         "the {} of user {} was answered at {:.3} s as sequence {sequence} of \
                          conversation {}, and the store does not have it there",
@@ -210,7 +212,7 @@ mod tests {
             }
         });
         assert_eq!(violated(NAME, &lost).violations, 3 + 3);
-        // What the devices showed tells the same story.
+        // What the devices showed agrees.
         violated("reads_never_go_back", &lost);
         let verdict = judge(&lost).verdict;
         assert_eq!(verdict, Verdict::Violated);

@@ -1,4 +1,4 @@
-//! **Whoever is away is told.** A(m, q) of a message => for every member u at q who never departs later,
+//! **A member who is away is notified.** A(m, q) of a message => for every member u at q who never departs later,
 //! other than the author: a device of u shows m or a read of u has it, or the push provider takes a
 //! notification (u, m), before more than `pushed_us` have passed since max(A, H).
 //!
@@ -13,14 +13,13 @@
 //! - Broken by: a history whose pushes were removed; a member who is away for a minute, is not pushed, and
 //!   reads then. Not by: a member who comes back within the time and reads.
 //!
-//! Streaming: 16 bytes per (user, conversation) with pushes; judged at the end, or when it is settled (see
-//! `ground::settled`): a member who did not show it has a notification then.
+//! Streaming: 16 bytes per (user, conversation) with pushes; judged at the end, or when it is compacted: a member who did not show it has a notification then.
 
 use super::Check;
-use crate::ground::members::Who;
-use crate::ground::recent::About;
-use crate::ground::{Ground, Step, short};
 use crate::history::event::{Event, What};
+use crate::state::members::Member;
+use crate::state::recent::About;
+use crate::state::{State, Step, short};
 use crate::tally::Tally;
 
 /// What was told too late and is kept until memberships are known. A sound run has none.
@@ -42,75 +41,75 @@ struct Late {
 }
 
 impl Check for Invariant {
-    fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, _: &mut Tally) {
+    fn observe(&mut self, state: &State, step: &Step, event: &Event, _: &mut Tally) {
         match &event.is {
             What::DeadLetter { queue, .. } => {
                 self.given_up += u64::from(queue.starts_with("notify"));
             }
-            What::Shown { .. } if !step.was_shown && !ground.is_slow(step.device) => {
-                self.told(ground, step.who, step.sequence, "shown");
+            What::Shown { .. } if !step.was_shown && !state.is_slow(step.device) => {
+                self.told(state, step.who, step.sequence, "shown");
             }
-            What::Read { .. } if !step.was_read && !ground.is_slow(step.device) => {
-                self.told(ground, step.who, step.sequence, "read");
+            What::Read { .. } if !step.was_read && !state.is_slow(step.device) => {
+                self.told(state, step.who, step.sequence, "read");
             }
             What::Pushed { user, conversation, sequence, taken: true, .. } if !step.was_pushed => {
-                let who = ground.pairs.find(user.0 as u32 - 1, conversation.0 as u32 - 1);
+                let who = state.pairs.find(user.0 as u32 - 1, conversation.0 as u32 - 1);
                 if let Some(who) = who {
-                    self.told(ground, who, short(*sequence), "taken");
+                    self.told(state, who, short(*sequence), "taken");
                 }
             }
             _ => {}
         }
     }
 
-    fn settle(&mut self, ground: &Ground, conversation: usize, to: u32, tally: &mut Tally) {
-        // Who did not show it was told: otherwise it would not be settled.
-        for &who in ground.pairs.of_conversation(conversation) {
-            let from = ground.logs[conversation].settled_to();
-            let pushed = &ground.pairs.whos[who as usize].pushed;
+    fn compact(&mut self, state: &State, conversation: usize, to: u32, tally: &mut Tally) {
+        // Who did not show it was told: otherwise it would not be compacted.
+        for &who in state.pairs.of_conversation(conversation) {
+            let from = state.logs[conversation].compacted_to();
+            let pushed = &state.pairs.members[who as usize].pushed;
             if pushed.count(to) > 0 {
-                let told = unshown(ground, who, from, to).filter(|&at| pushed.contains(at));
+                let told = unshown(state, who, from, to).filter(|&at| pushed.contains(at));
                 tally.judged += told.count() as u64;
             }
         }
     }
 
-    fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
-        let allowed = allowed(ground);
+    fn finish(&mut self, state: &State, tally: &mut Tally) {
+        let allowed = allowed(state);
         for late in std::mem::take(&mut self.late) {
-            if ground.is_owed(late.who, late.sequence) {
+            if state.is_owed(late.who, late.sequence) {
                 tally.judged += 1;
-                let state = &ground.pairs.whos[late.who as usize];
+                let member = &state.pairs.members[late.who as usize];
                 let about = About {
-                    conversation: Some(state.conversation as usize),
+                    conversation: Some(member.conversation as usize),
                     sequence: Some(late.sequence),
                     life: Some(late.life),
                     ..About::default()
                 };
-                tally.late(ground, about, || late.sentence(state));
+                tally.late(state, about, || late.sentence(member));
             }
         }
         tally.excuse("beyond what can be kept", self.unkept);
-        for (who, state) in (0..).zip(&ground.pairs.whos) {
-            let log = &ground.logs[state.conversation as usize];
+        for (who, member) in (0..).zip(&state.pairs.members) {
+            let log = &state.logs[member.conversation as usize];
             let head = log.known_head.min(log.reach());
             // A change of membership that was kept aside turned out to be a message.
-            let settled_to = log.settled_to();
-            let aside = log.far().filter(|&at| at <= settled_to && log.get(at).is_change);
+            let compacted_to = log.compacted_to();
+            let aside = log.far().filter(|&at| at <= compacted_to && log.get(at).is_change);
             let aside =
-                aside.filter(|&at| unshown(ground, who, at.saturating_sub(1), at).next().is_some());
-            for sequence in aside.chain(unshown(ground, who, settled_to, head)) {
+                aside.filter(|&at| unshown(state, who, at.saturating_sub(1), at).next().is_some());
+            for sequence in aside.chain(unshown(state, who, compacted_to, head)) {
                 let entry = log.get(sequence);
                 let is_due = entry.acked != 0
                     && entry.is_message
-                    && entry.author != state.user + 1
-                    && ground.passed(entry.known_at).is_some_and(|passed| passed > allowed)
-                    && ground.is_owed(who, sequence);
+                    && entry.author != member.user + 1
+                    && state.passed(entry.known_at).is_some_and(|passed| passed > allowed)
+                    && state.is_owed(who, sequence);
                 if !is_due {
                     continue;
                 }
                 tally.judged += 1;
-                if state.pushed.contains(sequence) {
+                if member.pushed.contains(sequence) {
                     continue;
                 }
                 if self.given_up > 0 {
@@ -120,12 +119,12 @@ impl Check for Invariant {
                     continue;
                 }
                 let about = About {
-                    conversation: Some(state.conversation as usize),
+                    conversation: Some(member.conversation as usize),
                     sequence: Some(sequence),
                     life: Some((entry.sent_at().unwrap_or(entry.known_at), entry.known_at)),
                     ..About::default()
                 };
-                tally.late(ground, about, || sentence(state, sequence, entry.known_at));
+                tally.late(state, about, || sentence(member, sequence, entry.known_at));
             }
         }
     }
@@ -133,22 +132,22 @@ impl Check for Invariant {
 
 impl Invariant {
     /// A member has a message: if nobody told it before, that should not be too late.
-    fn told(&mut self, ground: &Ground, who: u32, sequence: u32, how: &'static str) {
-        let state = &ground.pairs.whos[who as usize];
-        let entry = ground.logs[state.conversation as usize].get(sequence);
+    fn told(&mut self, state: &State, who: u32, sequence: u32, how: &'static str) {
+        let member = &state.pairs.members[who as usize];
+        let entry = state.logs[member.conversation as usize].get(sequence);
         let is_late = entry.acked != 0
             && entry.is_message
-            && entry.author != state.user + 1
-            && ground.passed(entry.known_at).is_some_and(|passed| passed > allowed(ground));
+            && entry.author != member.user + 1
+            && state.passed(entry.known_at).is_some_and(|passed| passed > allowed(state));
         if !is_late {
             return;
         }
-        let sights = |pair: u32| usize::from(ground.pairs.pair(pair).shown.contains(sequence));
-        let pairs = (0..ground.header.devices_per_user).map(|n| ground.pairs.pair_of(who, n));
+        let sights = |pair: u32| usize::from(state.pairs.pair(pair).shown.contains(sequence));
+        let pairs = (0..state.header.devices_per_user).map(|n| state.pairs.pair_of(who, n));
         // What is seen now is among them already.
         let known = pairs.map(sights).sum::<usize>()
-            + usize::from(state.read.contains(sequence))
-            + usize::from(state.pushed.contains(sequence));
+            + usize::from(member.read.contains(sequence))
+            + usize::from(member.pushed.contains(sequence));
         if known > 1 {
             return;
         }
@@ -156,12 +155,12 @@ impl Invariant {
             self.unkept += 1;
             return;
         }
-        self.late.push(Late { who, sequence, life: (entry.known_at, ground.now), how });
+        self.late.push(Late { who, sequence, life: (entry.known_at, state.now), how });
     }
 }
 
 impl Late {
-    fn sentence(&self, who: &Who) -> String {
+    fn sentence(&self, who: &Member) -> String {
         let (user, conversation) = (who.user + 1, who.conversation + 1);
         let [accepted, told] = [self.life.0, self.life.1].map(|at| at as f64 / 1e6);
         let what = match self.how {
@@ -178,19 +177,19 @@ impl Late {
 }
 
 /// How long the cluster has.
-fn allowed(ground: &Ground) -> u64 {
-    let deadlines = &ground.header.deadlines;
+fn allowed(state: &State) -> u64 {
+    let deadlines = &state.header.deadlines;
     deadlines.pushed_us.unwrap_or(deadlines.stuck_us)
 }
 
 /// The sequences behind one that no device of a user has shown, and no read of the user had.
-fn unshown(ground: &Ground, who: u32, from: u32, head: u32) -> impl Iterator<Item = u32> {
+fn unshown(state: &State, who: u32, from: u32, head: u32) -> impl Iterator<Item = u32> {
     let mut unshown = Vec::new();
-    let state = &ground.pairs.whos[who as usize];
-    state.read.for_each_hole(from + 1, head, |sequence| {
-        let shown = (0..ground.header.devices_per_user).any(|device| {
-            let pair = ground.pairs.pair_of(who, device);
-            ground.pairs.pair(pair).shown.contains(sequence)
+    let member = &state.pairs.members[who as usize];
+    member.read.for_each_hole(from + 1, head, |sequence| {
+        let shown = (0..state.header.devices_per_user).any(|device| {
+            let pair = state.pairs.pair_of(who, device);
+            state.pairs.pair(pair).shown.contains(sequence)
         });
         if !shown {
             unshown.push(sequence);
@@ -199,7 +198,7 @@ fn unshown(ground: &Ground, who: u32, from: u32, head: u32) -> impl Iterator<Ite
     unshown.into_iter()
 }
 
-fn sentence(who: &Who, sequence: u32, known_at: u64) -> String {
+fn sentence(who: &Member, sequence: u32, known_at: u64) -> String {
     format!(
         "sequence {sequence} of conversation {} was accepted at {:.3} s; no device of user {} showed \
          it, and no notification was taken",

@@ -1,69 +1,69 @@
 //! **Everybody sees the same order.** The same (conversation, sequence) is the same entry (author, id
 //! and content) on every device (shown, or received and dropped), in every read and in the store.
 //!
-//! - Judged: sightings of entries.
-//! - Excused: what is seen again on a device or in a read after it was settled (see `ground::settled`).
-//!   In the final read settled entries are compared by their sum, unless some of them are missing.
+//! - Judged: observations of entries.
+//! - Excused: what is seen again on a device or in a read after compaction.
+//!   In the final read compacted entries are compared by their sum, unless some of them are missing.
 //! - Broken by: a device that receives, at a sequence that it has shown, another entry. Not by: the same
 //!   entry under a later epoch.
 //!
-//! Streaming: the first sighting of each sequence leaves a 32-bit fingerprint in the log; every
-//! later one is compared with it. 4 bytes per sequenced entry, until it is settled, and nothing is sampled.
+//! Streaming: the first observation of each sequence leaves a 32-bit fingerprint in the log; every
+//! later one is compared with it. 4 bytes per sequenced entry, until it is compacted, and nothing is sampled.
 
 use super::{Check, about_entry};
-use crate::ground::recent::About;
-use crate::ground::{Ground, Step};
 use crate::history::event::{Event, What};
+use crate::state::recent::About;
+use crate::state::{State, Step};
 use crate::tally::Tally;
 
 #[derive(Default)]
 pub(crate) struct Invariant;
 
 impl Check for Invariant {
-    fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, tally: &mut Tally) {
+    fn observe(&mut self, state: &State, step: &Step, event: &Event, tally: &mut Tally) {
         let Some(entry) = super::entry_of(&event.is) else { return };
-        if step.is_settled && !matches!(event.is, What::Stored { .. }) {
-            tally.settled(1);
+        if step.is_compacted && !matches!(event.is, What::Stored { .. }) {
+            tally.compacted(1);
             return;
         }
         tally.judged += 1;
-        if step.log.seen != 0 && step.log.seen != step.print {
-            tally.violated(ground, about_entry(step, entry), || {
+        if step.log.seen != 0 && step.log.seen != step.fingerprint {
+            tally.violated(state, about_entry(step, entry), || {
                 format!(
                     "sequence {} of conversation {} is message {} here, and was something else \
                      before",
                     entry.sequence,
                     entry.conversation,
-                    ground.message_name(entry.author.0, entry.message.0)
+                    state.message_name(entry.author.0, entry.message.0)
                 )
             });
         }
     }
 
-    fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
-        for (conversation, log) in ground.logs.iter().enumerate() {
+    fn finish(&mut self, state: &State, tally: &mut Tally) {
+        for (conversation, log) in state.logs.iter().enumerate() {
             // Only what is there can be something else.
-            if log.settled_to() == 0 || log.settled.has_all() || log.whole != Some(true) {
+            if log.compacted_to() == 0 || log.compacted.has_all() || log.whole != Some(true) {
                 continue;
             }
             let mut is_whole = true;
-            log.settled.stored.for_each_hole(1, log.settled_to(), |hole| {
-                is_whole &= !log.is_settled(hole);
+            log.compacted.stored.for_each_hole(1, log.compacted_to(), |hole| {
+                is_whole &= !log.is_compacted(hole);
             });
             if !is_whole {
-                tally.settled(1);
+                tally.compacted(1);
                 continue;
             }
             let about = About {
                 conversation: Some(conversation),
-                sequence: Some(log.settled_to()),
+                sequence: Some(log.compacted_to()),
                 ..About::default()
             };
-            tally.violated(ground, about, || {
+            tally.violated(state, about, || {
                 format!(
                     "the first {} entries of conversation {} are others in the store than everybody \
                      had shown",
-                    log.settled_to(),
+                    log.compacted_to(),
                     conversation + 1
                 )
             });

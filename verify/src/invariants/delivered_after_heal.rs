@@ -10,7 +10,7 @@
 //!   departed behind q by then: it was not owed any more.
 //! - Judged: entries shown after the heal, and at the end those that were not shown and are overdue.
 //! - Excused: what was not shown, and had less than that time before the users were last watched;
-//!   what a device shows that had no stream when it was settled (see `ground::settled`).
+//!   what a device shows that had no stream when it was compacted.
 //! - Broken by: a device that connects again, gets no stream of one conversation, and shows others.
 //!   Not by: a device that was away, and shows it within the time after its return.
 //!
@@ -18,44 +18,44 @@
 //! the heal.
 
 use super::{Check, about_entry};
-use crate::ground::recent::About;
-use crate::ground::{Ground, Step};
 use crate::history::event::{Event, What};
+use crate::state::recent::About;
+use crate::state::{State, Step};
 use crate::tally::Tally;
 
 #[derive(Default)]
 pub(crate) struct Invariant;
 
 impl Check for Invariant {
-    fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, tally: &mut Tally) {
+    fn observe(&mut self, state: &State, step: &Step, event: &Event, tally: &mut Tally) {
         let What::Shown { entry, .. } = &event.is else { return };
-        if ground.run.healed_at.is_none() || step.was_shown || ground.is_slow(step.device) {
+        if state.run.healed_at.is_none() || step.was_shown || state.is_slow(step.device) {
             return;
         }
-        if step.is_settled {
-            return tally.settled(1);
+        if step.is_compacted {
+            return tally.compacted(1);
         }
-        let user = &ground.pairs.whos[step.who as usize];
+        let user = &state.pairs.members[step.who as usize];
         if user.departs(step.sequence, u32::MAX) {
             return;
         }
         tally.judged += 1;
-        let allowed = ground.header.deadlines.delivered_us;
+        let allowed = state.header.deadlines.delivered_us;
         let since = step.log.known_at.max(user.changed_at);
         // Most of the time so little has passed that sessions need not be looked at.
-        if !ground.is_due_to_all(&step.log)
-            || ground.passed(since).is_none_or(|passed| passed <= allowed)
+        if !state.is_due_to_all(&step.log)
+            || state.passed(since).is_none_or(|passed| passed <= allowed)
         {
             return;
         }
-        let Some(waited) = ground.waited(step.device, since).filter(|waited| *waited > allowed)
+        let Some(waited) = state.waited(step.device, since).filter(|waited| *waited > allowed)
         else {
             return;
         };
-        tally.late(ground, about_entry(step, entry), || {
+        tally.late(state, about_entry(step, entry), || {
             format!(
                 "{} showed sequence {} of conversation {} {} ms too late",
-                ground.device_name(step.device),
+                state.device_name(step.device),
                 entry.sequence,
                 entry.conversation,
                 (waited - allowed) / 1_000
@@ -63,13 +63,13 @@ impl Check for Invariant {
         });
     }
 
-    fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
+    fn finish(&mut self, state: &State, tally: &mut Tally) {
         let mut overdue = 0;
-        let undue = ground.for_each_overdue(|pair, sequence, waited| {
+        let undue = state.for_each_overdue(|pair, sequence, waited| {
             overdue += 1;
-            let who = &ground.pairs.whos[(pair / ground.header.devices_per_user) as usize];
-            let (conversation, device) = (who.conversation as usize, ground.device_of_pair(pair));
-            let entry = ground.logs[conversation].get(sequence);
+            let who = &state.pairs.members[(pair / state.header.devices_per_user) as usize];
+            let (conversation, device) = (who.conversation as usize, state.device_of_pair(pair));
+            let entry = state.logs[conversation].get(sequence);
             let about = About {
                 device: Some(device),
                 conversation: Some(conversation),
@@ -77,11 +77,11 @@ impl Check for Invariant {
                 life: Some((entry.known_at, entry.known_at)),
                 ..About::default()
             };
-            tally.late(ground, about, || {
+            tally.late(state, about, || {
                 format!(
                     "{} has not shown sequence {sequence} of conversation {}, which was {} at \
                      {:.3} s, in {:.3} s with a session since",
-                    ground.device_name(device),
+                    state.device_name(device),
                     conversation + 1,
                     entry.known_as(),
                     entry.known_at as f64 / 1e6,

@@ -12,19 +12,18 @@
 //!   at the latest.
 //! - Judged: edits and deletions shown, and at the end the newest version of each edited message on each
 //!   device that had the time.
-//! - Excused: what is shown again after it was settled (see `ground::settled`), and targets that were
-//!   settled before.
+//! - Excused: what is shown again after compaction, and targets that were compacted before.
 //! - Broken by: an edit that is shown after a later one; a device that never shows the last one. Not by:
 //!   an edit that is shown after a deletion of another message.
 //!
 //! Streaming: one small record per edited message and per (device, edited message); messages that
-//! nobody edits cost nothing, nor do those whose newest version is settled; of these 65,536 deletions are
+//! nobody edits cost nothing, nor do those whose newest version is compacted; of these 65,536 deletions are
 //! remembered.
 
 use super::Check;
-use crate::ground::recent::About;
-use crate::ground::{Ground, Step, short};
 use crate::history::event::{Event, Said, Seen, What};
+use crate::state::recent::About;
+use crate::state::{State, Step, short};
 use crate::tally::Tally;
 use std::collections::BTreeMap;
 
@@ -47,7 +46,7 @@ struct Applied {
 /// Targets that are kept until the end: in a sound run next to none.
 const MOST_TARGETS: usize = 1 << 16;
 
-/// Settled deletions that are remembered.
+/// Compacted deletions that are remembered.
 const MOST_DELETED: usize = 1 << 16;
 
 #[derive(Default)]
@@ -58,21 +57,21 @@ pub(crate) struct Invariant {
     applied: BTreeMap<(u32, u32), Applied>,
     /// What is about something that nobody has seen as a message yet: conversation, sequence, target.
     targets: Vec<(usize, u32, u32)>,
-    /// Where a deletion is that is settled, by (conversation, target).
+    /// Where a deletion is that is compacted, by (conversation, target).
     deleted: BTreeMap<(usize, u32), u32>,
 }
 
 impl Check for Invariant {
-    fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, tally: &mut Tally) {
+    fn observe(&mut self, state: &State, step: &Step, event: &Event, tally: &mut Tally) {
         let Some(entry) = super::entry_of(&event.is) else { return };
-        self.is_about_a_message(ground, step, entry, tally);
+        self.is_about_a_message(state, step, entry, tally);
         let (target, deletes) = match entry.said {
             Said::Edit { target, .. } => (short(target), false),
             Said::Delete { target } => (short(target), true),
             _ => return,
         };
-        if step.is_settled {
-            tally.settled(u64::from(matches!(event.is, What::Shown { .. })));
+        if step.is_compacted {
+            tally.compacted(u64::from(matches!(event.is, What::Shown { .. })));
             return;
         }
         let newest = self.newest.entry((step.conversation, target)).or_insert(Newest {
@@ -81,18 +80,18 @@ impl Check for Invariant {
             deleted_at: 0,
         });
         if step.sequence > newest.sequence {
-            (newest.sequence, newest.first_seen_at) = (step.sequence, ground.now);
+            (newest.sequence, newest.first_seen_at) = (step.sequence, state.now);
         }
         if deletes && (newest.deleted_at == 0 || step.sequence < newest.deleted_at) {
             newest.deleted_at = step.sequence;
         }
-        let settled = self.deleted.get(&(step.conversation, target)).copied();
-        let deleted_at = settled.unwrap_or(newest.deleted_at);
-        let is_new = step.log.seen != step.print && ground.header.format >= 2;
+        let compacted = self.deleted.get(&(step.conversation, target)).copied();
+        let deleted_at = compacted.unwrap_or(newest.deleted_at);
+        let is_new = step.log.seen != step.fingerprint && state.header.format >= 2;
         if is_new && deleted_at > 0 && newest.sequence > deleted_at {
             let mut about = super::about_entry(step, entry);
             about.other = Some(deleted_at);
-            tally.violated(ground, about, || {
+            tally.violated(state, about, || {
                 format!(
                     "message {target} of conversation {} was deleted by {deleted_at} and changed by {}",
                     entry.conversation, newest.sequence
@@ -105,7 +104,7 @@ impl Check for Invariant {
         tally.judged += 1;
         let applied = self.applied.entry((step.pair, target)).or_default();
         if let Some(&at) = self.deleted.get(&(step.conversation, target)) {
-            applied.deleted |= ground.pairs.pair(step.pair).shown.contains(at);
+            applied.deleted |= state.pairs.pair(step.pair).shown.contains(at);
         }
         let fault = if step.sequence < applied.version {
             "an older one than it had"
@@ -117,10 +116,10 @@ impl Check for Invariant {
         if !fault.is_empty() {
             let mut about = super::about_entry(step, entry);
             about.other = Some(applied.version);
-            tally.violated(ground, about, || {
+            tally.violated(state, about, || {
                 format!(
                     "{} applied version {} of message {target} of conversation {}, {fault}",
-                    ground.device_name(step.device),
+                    state.device_name(step.device),
                     entry.sequence,
                     entry.conversation
                 )
@@ -129,20 +128,20 @@ impl Check for Invariant {
         *applied = Applied { version: step.sequence, deleted: applied.deleted || deletes };
     }
 
-    fn settle(&mut self, ground: &Ground, conversation: usize, to: u32, _: &mut Tally) {
+    fn compact(&mut self, state: &State, conversation: usize, to: u32, _: &mut Tally) {
         // Whoever must have the newest version has shown it.
         let of_conversation = (conversation, 0)..=(conversation, u32::MAX);
-        let settled: Vec<(u32, u32)> = self
+        let compacted: Vec<(u32, u32)> = self
             .newest
             .range(of_conversation)
             .filter(|(_, newest)| newest.sequence <= to)
             .map(|(&(_, target), newest)| (target, newest.sequence))
             .collect();
-        for (target, sequence) in settled {
+        for (target, sequence) in compacted {
             self.newest.remove(&(conversation, target));
-            for &who in ground.pairs.of_conversation(conversation) {
-                for device in 0..ground.header.devices_per_user {
-                    let pair = ground.pairs.pair_of(who, device);
+            for &who in state.pairs.of_conversation(conversation) {
+                for device in 0..state.header.devices_per_user {
+                    let pair = state.pairs.pair_of(who, device);
                     let applied = self.applied.remove(&(pair, target));
                     if applied.is_some_and(|applied| applied.deleted) {
                         self.deleted.insert((conversation, target), sequence);
@@ -155,26 +154,26 @@ impl Check for Invariant {
         }
     }
 
-    fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
-        self.find_no_messages(ground, tally);
+    fn finish(&mut self, state: &State, tally: &mut Tally) {
+        self.find_no_messages(state, tally);
         if self.newest.is_empty() {
             return;
         }
-        let allowed = ground.header.deadlines.delivered_us;
-        for (number, pair) in ground.pairs.iter() {
-            let who = number / ground.header.devices_per_user;
-            let device = ground.device_of_pair(number);
-            if ground.is_slow(device) {
+        let allowed = state.header.deadlines.delivered_us;
+        for (number, pair) in state.pairs.iter() {
+            let who = number / state.header.devices_per_user;
+            let device = state.device_of_pair(number);
+            if state.is_slow(device) {
                 continue;
             }
-            let state = &ground.pairs.whos[who as usize];
-            let conversation = state.conversation as usize;
+            let member = &state.pairs.members[who as usize];
+            let conversation = member.conversation as usize;
             let of_conversation = (conversation, 0)..=(conversation, u32::MAX);
             for (&(_, target), newest) in self.newest.range(of_conversation) {
-                let since = newest.first_seen_at.max(state.changed_at);
+                let since = newest.first_seen_at.max(member.changed_at);
                 if newest.sequence <= pair.stream.base
-                    || ground.waited(device, since).is_none_or(|waited| waited <= allowed)
-                    || !ground.is_owed(who, newest.sequence)
+                    || state.waited(device, since).is_none_or(|waited| waited <= allowed)
+                    || !state.is_owed(who, newest.sequence)
                 {
                     continue;
                 }
@@ -188,11 +187,11 @@ impl Check for Invariant {
                         other: Some(version),
                         ..About::default()
                     };
-                    tally.late(ground, about, || {
+                    tally.late(state, about, || {
                         format!(
                             "{} ends with version {version} of message {target} of conversation \
                              {}, and the newest is {}",
-                            ground.device_name(device),
+                            state.device_name(device),
                             conversation + 1,
                             newest.sequence
                         )
@@ -205,44 +204,38 @@ impl Check for Invariant {
 
 impl Invariant {
     /// What an edit, a deletion or a reply is about comes before it, and is a message by the end.
-    fn is_about_a_message(
-        &mut self,
-        ground: &Ground,
-        step: &Step,
-        entry: &Seen,
-        tally: &mut Tally,
-    ) {
+    fn is_about_a_message(&mut self, state: &State, step: &Step, entry: &Seen, tally: &mut Tally) {
         let (Said::Edit { target, .. }
         | Said::Delete { target }
         | Said::Message { parent: Some(target), .. }) = entry.said
         else {
             return;
         };
-        let (target, log) = (short(target), &ground.logs[step.conversation]);
+        let (target, log) = (short(target), &state.logs[step.conversation]);
         let is_before = (1..step.sequence).contains(&target);
-        if step.is_settled || (is_before && log.is_settled(target)) {
-            tally.settled(u64::from(!is_before || !log.get(target).is_message));
+        if step.is_compacted || (is_before && log.is_compacted(target)) {
+            tally.compacted(u64::from(!is_before || !log.get(target).is_message));
         } else if !is_before {
-            tally.violated(ground, super::about_entry(step, entry), || {
+            tally.violated(state, super::about_entry(step, entry), || {
                 format!(
                     "sequence {} of conversation {} is about {target}, which does not come before it",
                     entry.sequence, entry.conversation
                 )
             });
         } else if !log.get(target).is_message
-            && step.log.seen != step.print
+            && step.log.seen != step.fingerprint
             && self.targets.len() < MOST_TARGETS
         {
             self.targets.push((step.conversation, step.sequence, target));
         }
     }
 
-    fn find_no_messages(&self, ground: &Ground, tally: &mut Tally) {
+    fn find_no_messages(&self, state: &State, tally: &mut Tally) {
         for &(conversation, sequence, target) in &self.targets {
-            let log = &ground.logs[conversation];
+            let log = &state.logs[conversation];
             let is_stored = log.known_from(target).is_some_and(|first| first <= target);
-            if log.is_settled(target) {
-                tally.settled(1);
+            if log.is_compacted(target) {
+                tally.compacted(1);
             } else if is_stored && !log.get(target).is_message {
                 let about = About {
                     conversation: Some(conversation),
@@ -250,7 +243,7 @@ impl Invariant {
                     other: Some(target),
                     ..About::default()
                 };
-                tally.violated(ground, about, || {
+                tally.violated(state, about, || {
                     let conversation = conversation + 1;
                     format!("sequence {sequence} of conversation {conversation} is about {target}, which is no message")
                 });

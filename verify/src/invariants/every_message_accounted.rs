@@ -24,19 +24,19 @@
 //! - Excused: what its device gave up before the load ended (`unanswered` before `settle`: its outbox
 //!   was full), what had too little time, what users whom the scenario makes slow have not heard (they do
 //!   not read their answers), and a further answer to a send, or a refusal of a change of a message, that
-//!   was settled (see `ground::settled`).
+//!   was compacted.
 //! - Broken by: a send without an answer although its device was connected. Not by: a send of a
 //!   device that lost its session right after it, shortly before the end.
 //!
 //! Streaming: the ledger's bits, exact counters.
 
 use super::Check;
-use crate::ground::ledger::{Record, fate};
-use crate::ground::observe::is_final;
-use crate::ground::recent::About;
-use crate::ground::{Ground, Step};
 use crate::history::event::{Event, What};
 use crate::refusals::Refusals;
+use crate::state::ledger::{Record, status};
+use crate::state::observe::is_final;
+use crate::state::recent::About;
+use crate::state::{State, Step};
 use crate::tally::Tally;
 
 #[derive(Default)]
@@ -56,30 +56,30 @@ fn is_work(queue: &str) -> bool {
 }
 
 impl Check for Invariant {
-    fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, tally: &mut Tally) {
+    fn observe(&mut self, state: &State, step: &Step, event: &Event, tally: &mut Tally) {
         let fault = match &event.is {
             What::Sent { .. } => {
                 tally.judged += 1;
                 return;
             }
             What::Accepted { .. } => match step.send {
-                None if step.is_old_send => return tally.settled(1),
+                None if step.is_old_send => return tally.compacted(1),
                 None => "accepted, and nobody sent it".to_owned(),
-                Some((_, r)) if r.is(fate::REFUSED) && !r.is(fate::REQUEUED) => {
+                Some((_, r)) if r.is(status::REFUSED) && !r.is(status::REQUEUED) => {
                     "accepted, and was refused for good before".to_owned()
                 }
                 Some(_) => return,
             },
             What::Rejected { reason, .. } if is_final(*reason) => match step.send {
-                None if step.is_old_send => return tally.settled(1),
+                None if step.is_old_send => return tally.compacted(1),
                 Some((_, r))
-                    if r.is(fate::ACCEPTED)
-                        && !r.is(fate::REQUEUED)
-                        && ground.excludes(*reason, &r) =>
+                    if r.is(status::ACCEPTED)
+                        && !r.is(status::REQUEUED)
+                        && state.excludes(*reason, &r) =>
                 {
                     "refused, and was accepted before".to_owned()
                 }
-                _ => match self.refusals.untrue(ground, step, *reason, tally) {
+                _ => match self.refusals.untrue(state, step, *reason, tally) {
                     Some(fault) => fault,
                     None => return,
                 },
@@ -101,7 +101,7 @@ impl Check for Invariant {
                     self.reported = self.reported.max(Some(*messages));
                 }
                 if *messages > 0 && is_work(queue) {
-                    tally.late(ground, About::default(), || {
+                    tally.late(state, About::default(), || {
                         format!("{messages} messages left in queue {queue} at the end")
                     });
                 }
@@ -109,54 +109,54 @@ impl Check for Invariant {
             }
             _ => return,
         };
-        let about = step.send.map_or_else(About::default, |(place, record)| About {
+        let about = step.send.map_or_else(About::default, |(slot, record)| About {
             life: None,
-            ..ground.about_send(place.lane as usize, &record)
+            ..state.about_send(slot.sender as usize, &record)
         });
-        tally.violated(ground, about, || {
+        tally.violated(state, about, || {
             step.send.map_or_else(
                 || fault.clone(),
-                |(place, record)| {
-                    let name = ground.name_of(place.lane as usize, record.id);
+                |(slot, record)| {
+                    let name = state.name_of(slot.sender as usize, record.id);
                     format!("message {name} was {fault}")
                 },
             )
         });
     }
 
-    fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
-        self.find_missing_letters(ground, tally);
-        self.refusals.resolve(ground, tally);
-        let allowed = ground.header.deadlines.stuck_us;
+    fn finish(&mut self, state: &State, tally: &mut Tally) {
+        self.find_missing_letters(state, tally);
+        self.refusals.resolve(state, tally);
+        let allowed = state.header.deadlines.stuck_us;
         let (mut undue, mut slow) = (0, 0);
-        for (lane, records) in ground.ledger.lanes() {
-            for open in &ground.devices[lane].open_sends {
-                // Only what was accepted is settled.
-                let (low, high) = ground.ledger.gone(lane);
+        for (sender, records) in state.ledger.by_sender() {
+            for open in &state.devices[sender].open_sends {
+                // Only what was accepted is compacted.
+                let (low, high) = state.ledger.gone(sender);
                 let found = records.binary_search_by_key(&open.id, |record| record.id).ok();
                 if found.is_none() && (low..=high).contains(&open.id) {
                     continue;
                 }
                 let record = found.map_or_else(Record::default, |at| records[at]);
-                if record.is(fate::ACCEPTED | fate::FINAL | fate::LETTER) {
+                if record.is(status::ACCEPTED | status::FINAL | status::LETTER) {
                     continue;
                 }
-                if ground.is_slow(lane) {
+                if state.is_slow(sender) {
                     slow += 1;
                     continue;
                 }
-                let waited = ground.waited(lane, open.since);
+                let waited = state.waited(sender, open.since);
                 let Some(waited) = waited.filter(|waited| *waited > allowed) else {
                     undue += 1;
                     continue;
                 };
-                let mut about = ground.about_send(lane, &record);
+                let mut about = state.about_send(sender, &record);
                 about.life = Some((open.since, open.since));
-                tally.late(ground, about, || {
+                tally.late(state, about, || {
                     format!(
                         "message {} was sent at {:.3} s and is neither accepted nor refused nor a \
                          dead letter, after {:.3} s with a session",
-                        ground.name_of(lane, open.id),
+                        state.name_of(sender, open.id),
                         open.since as f64 / 1e6,
                         waited as f64 / 1e6
                     )
@@ -170,12 +170,12 @@ impl Check for Invariant {
 }
 
 impl Invariant {
-    fn find_missing_letters(&self, ground: &Ground, tally: &mut Tally) {
+    fn find_missing_letters(&self, state: &State, tally: &mut Tally) {
         // A list that was cut off says nothing about what is not in it.
         let listed = self.reported.is_some_and(|reported| self.letters >= reported);
-        if ground.run.judged_at.is_none() || !listed {
-            let all = ground.ledger.lanes().flat_map(|(_, records)| records);
-            let refused = all.filter(|record| record.is(fate::DEAD)).count();
+        if state.run.judged_at.is_none() || !listed {
+            let all = state.ledger.by_sender().flat_map(|(_, records)| records);
+            let refused = all.filter(|record| record.is(status::DEAD)).count();
             if refused > 0 {
                 tally.doubts.push(format!(
                     "{refused} dead letters are expected, and the list is incomplete"
@@ -184,17 +184,17 @@ impl Invariant {
             return;
         }
         let mut unreadable = self.unreadable_letters;
-        for (lane, records) in ground.ledger.lanes() {
+        for (sender, records) in state.ledger.by_sender() {
             for record in records {
-                if !record.is(fate::DEAD) || record.is(fate::LETTER | fate::REQUEUED) {
+                if !record.is(status::DEAD) || record.is(status::LETTER | status::REQUEUED) {
                     continue;
                 }
                 if unreadable > 0 {
                     unreadable -= 1;
                     continue;
                 }
-                tally.violated(ground, ground.about_send(lane, record), || {
-                    let name = ground.name_of(lane, record.id);
+                tally.violated(state, state.about_send(sender, record), || {
+                    let name = state.name_of(sender, record.id);
                     format!("message {name} should be a dead letter and is none")
                 });
             }

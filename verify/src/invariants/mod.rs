@@ -1,6 +1,6 @@
 //! The catalogue of invariants: one file each, named by its claim.
 //!
-//! A check reads the events and the ground; it draws no randomness and knows nothing of the cluster.
+//! A check reads the events and the state; it draws no randomness and knows nothing of the cluster.
 //! The table below is what documents, tests and `cargo xtask tidy` go by.
 
 pub mod accepted_message_survives;
@@ -27,10 +27,10 @@ pub mod reply_after_parent;
 pub mod sender_order_kept;
 pub mod sequence_agrees_with_ack;
 
-use crate::ground::ledger::Record;
-use crate::ground::recent::About;
-use crate::ground::{Ground, Step};
 use crate::history::event::{Event, Said, Seen, What};
+use crate::state::ledger::Record;
+use crate::state::recent::About;
+use crate::state::{State, Step};
 use crate::tally::Tally;
 
 /// One row of the catalogue.
@@ -50,15 +50,15 @@ pub struct Claim {
     pub catches: &'static [&'static str],
 }
 
-/// What a check does. `observe` sees each event after the ground has taken it in; `finish` comes once,
+/// What a check does. `observe` sees each event after the state has taken it in; `finish` comes once,
 /// after the last event.
 pub(crate) trait Check: Default {
-    fn observe(&mut self, _: &Ground, _: &Step, _: &Event, _: &mut Tally) {}
-    /// The log of a conversation is about to be settled up to a sequence (see `ground::settled`).
-    fn settle(&mut self, _: &Ground, _conversation: usize, _to: u32, _: &mut Tally) {}
-    /// Sends of a device are about to be forgotten, since they are settled.
-    fn settle_records(&mut self, _: &Ground, _lane: usize, _: &[Record], _: &mut Tally) {}
-    fn finish(&mut self, _: &Ground, _: &mut Tally) {}
+    fn observe(&mut self, _: &State, _: &Step, _: &Event, _: &mut Tally) {}
+    /// The log of a conversation is about to be compacted up to a sequence (see `state::compaction`).
+    fn compact(&mut self, _: &State, _conversation: usize, _to: u32, _: &mut Tally) {}
+    /// Sends of a device are about to be forgotten, since they are compacted.
+    fn compact_records(&mut self, _: &State, _lane: usize, _: &[Record], _: &mut Tally) {}
+    fn finish(&mut self, _: &State, _: &mut Tally) {}
 }
 
 macro_rules! catalogue {
@@ -86,18 +86,18 @@ macro_rules! catalogue {
             }
 
             #[inline]
-            pub fn observe(&mut self, ground: &Ground, step: &Step, event: &Event) {
-                $(self.$name.0.observe(ground, step, event, &mut self.$name.1);)*
+            pub fn observe(&mut self, state: &State, step: &Step, event: &Event) {
+                $(self.$name.0.observe(state, step, event, &mut self.$name.1);)*
             }
 
             #[cold]
-            pub fn settle(&mut self, ground: &Ground, conversation: usize, to: u32) {
-                $(self.$name.0.settle(ground, conversation, to, &mut self.$name.1);)*
+            pub fn compact(&mut self, state: &State, conversation: usize, to: u32) {
+                $(self.$name.0.compact(state, conversation, to, &mut self.$name.1);)*
             }
 
             #[cold]
-            pub fn settle_records(&mut self, ground: &Ground, lane: usize, records: &[Record]) {
-                $(self.$name.0.settle_records(ground, lane, records, &mut self.$name.1);)*
+            pub fn compact_records(&mut self, state: &State, sender: usize, records: &[Record]) {
+                $(self.$name.0.compact_records(state, sender, records, &mut self.$name.1);)*
             }
 
             pub fn violations(&self) -> u64 {
@@ -105,8 +105,8 @@ macro_rules! catalogue {
             }
 
             /// The tallies, in the order of the catalogue.
-            pub fn finish(mut self, ground: &Ground) -> Vec<Tally> {
-                $(self.$name.0.finish(ground, &mut self.$name.1);)*
+            pub fn finish(mut self, state: &State) -> Vec<Tally> {
+                $(self.$name.0.finish(state, &mut self.$name.1);)*
                 vec![$(self.$name.1),*]
             }
         }
@@ -120,7 +120,7 @@ catalogue! {
         ["accept=before_persist", "fsync=never"];
     no_phantom_message:
         "Whatever appears was sent before, by that author and with that content.",
-        "sightings of messages",
+        "observations of messages",
         ["refusal=forgotten"];
     no_duplicate_delivery:
         "A device shows each entry once, and each message has one sequence.",
@@ -128,10 +128,10 @@ catalogue! {
         ["deduplication=memory", "deduplication=off"];
     conversation_order_agrees:
         "The same sequence is the same entry on every device and in the store.",
-        "sightings of entries",
+        "observations of entries",
         ["accept=before_persist", "fsync=never"];
     no_gap_in_sequence:
-        "A device shows every entry of its memberships, one after the other.",
+        "A device shows every entry of its user's memberships, in order and without a gap.",
         "entries shown",
         ["attach=backlog_first", "delivery=at_arrival", "slow_session=drop_oldest"];
     sender_order_kept:
@@ -139,11 +139,11 @@ catalogue! {
         "sends with a sequence",
         ["requeue=back"];
     reply_after_parent:
-        "A reply is shown only after what it answers.",
+        "A reply is shown only after its parent.",
         "replies shown",
         ["delivery=at_arrival"];
     own_message_visible:
-        "Whoever was told that a message is accepted finds it in every later read.",
+        "A user finds every own accepted message in every later read.",
         "reads after an own message",
         ["accept=before_persist"];
     reads_never_go_back:
@@ -151,7 +151,7 @@ catalogue! {
         "reads",
         ["fsync=never"];
     only_members_receive:
-        "Nobody receives an entry from outside of the own membership.",
+        "Nobody receives an entry from outside their membership.",
         "entries received",
         ["membership=cached"];
     edits_converge:
@@ -175,8 +175,8 @@ catalogue! {
         "epochs named",
         ["epochs=clock"];
     sequence_agrees_with_ack:
-        "The sequence that a sender is told, at every retry, is the one that everybody sees.",
-        "answers and sightings",
+        "Every answer to a send, also to a retry, names the sequence that everybody sees.",
+        "answers and observations",
         ["accept=before_persist", "deduplication=memory", "deduplication=off"];
     delivered_after_heal:
         "After the faults, everything accepted is shown on every attached device in time.",
@@ -191,11 +191,11 @@ catalogue! {
         "answered sends after the recovery",
         ["reconnect_jitter=off"];
     away_member_is_pushed since 2:
-        "Whoever shows a message on no device in time is told by a notification.",
+        "A member whose devices do not show a message in time gets a notification.",
         "messages to members who did not show them",
         ["dead_session=dropped"];
     nobody_present_is_pushed since 2:
-        "Nobody who has the stream all the time, no stranger and no author is notified, and nobody twice.",
+        "No notification goes to a present member, a stranger or the author, and none goes out twice.",
         "notifications",
         ["push=at_once", "push_key=attempt"];
     no_node_panics since 2:
@@ -229,10 +229,10 @@ const fn is_sent(entry: &Seen) -> bool {
     matches!(entry.said, Said::Message { .. } | Said::Edit { .. } | Said::Delete { .. })
 }
 
-/// The story of an entry that was seen.
+/// The evidence of an entry that was seen.
 const fn about_entry(step: &Step, entry: &Seen) -> About {
     About {
-        device: if step.who == crate::ground::NONE { None } else { Some(step.device) },
+        device: if step.who == crate::state::NONE { None } else { Some(step.device) },
         conversation: Some(step.conversation),
         sequence: Some(step.sequence),
         other: None,

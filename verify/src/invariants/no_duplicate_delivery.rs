@@ -5,8 +5,8 @@
 //!
 //! - What was received without being shown has arrived, too; without a stream nothing may arrive.
 //! - Judged: entries shown, and entries received that were not shown.
-//! - Excused: in a history of format 1, a stream that begins again. Of a message that was settled (see `ground::settled`) and is seen at a later
-//!   sequence only that is known.
+//! - Excused: in a history of format 1, a stream that begins again. Of a
+//!   message that was compacted and is seen at a later sequence only that is known.
 //! - Broken by: a stream that carries 5, 6, 5. Not by: a new stream that begins behind 4 on a device
 //!   that has shown 6, and carries 5 and 6 again, which the device drops.
 //!
@@ -14,9 +14,9 @@
 //! stream that began further back than the device had got, how far it has come; the ledger holds the sequence under which each send was first seen.
 
 use super::{Check, about_entry};
-use crate::ground::recent::About;
-use crate::ground::{Ground, Step, short};
 use crate::history::event::{Event, What};
+use crate::state::recent::About;
+use crate::state::{State, Step, short};
 use crate::tally::Tally;
 use protocol::ConversationId;
 use std::collections::BTreeMap;
@@ -29,9 +29,9 @@ pub(crate) struct Invariant {
 }
 
 impl Check for Invariant {
-    fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, tally: &mut Tally) {
+    fn observe(&mut self, state: &State, step: &Step, event: &Event, tally: &mut Tally) {
         if let What::Attached { conversation, from, .. } = event.is {
-            self.goes_back(ground, step, conversation, short(from), tally);
+            self.goes_back(state, step, conversation, short(from), tally);
             self.arrived.remove(&step.pair);
             if short(from) < step.before.last {
                 self.arrived.insert(step.pair, short(from));
@@ -42,25 +42,25 @@ impl Check for Invariant {
         let shown = matches!(event.is, What::Shown { .. });
         let received = matches!(event.is, What::Received { .. });
         tally.judged += u64::from(shown || received);
-        let again = received && self.was_here(ground, step);
+        let again = received && self.was_here(state, step);
         if shown || received {
             self.arrives(step, received);
         }
         if again {
-            tally.violated(ground, about_entry(step, entry), || {
+            tally.violated(state, about_entry(step, entry), || {
                 format!(
                     "sequence {} of conversation {} arrived in a stream on {} that had got to {}",
                     entry.sequence,
                     entry.conversation,
-                    ground.device_name(step.device),
+                    state.device_name(step.device),
                     step.before.last
                 )
             });
         } else if shown && step.was_shown {
-            tally.violated(ground, about_entry(step, entry), || {
+            tally.violated(state, about_entry(step, entry), || {
                 format!(
                     "{} showed sequence {} of conversation {} a second time",
-                    ground.device_name(step.device),
+                    state.device_name(step.device),
                     entry.sequence,
                     entry.conversation
                 )
@@ -72,21 +72,21 @@ impl Check for Invariant {
         {
             let mut about = about_entry(step, entry);
             about.other = Some(record.seen);
-            tally.violated(ground, about, || {
+            tally.violated(state, about, || {
                 format!(
                     "message {} is sequence {} and sequence {} of conversation {}",
-                    ground.message_name(entry.author.0, entry.message.0),
+                    state.message_name(entry.author.0, entry.message.0),
                     record.seen,
                     entry.sequence,
                     entry.conversation
                 )
             });
-        } else if step.is_old_send && !step.is_settled {
-            tally.violated(ground, about_entry(step, entry), || {
+        } else if step.is_old_send && !step.is_compacted {
+            tally.violated(state, about_entry(step, entry), || {
                 format!(
-                    "message {} is sequence {} of conversation {}, and was settled under another \
+                    "message {} is sequence {} of conversation {}, and was compacted under another \
                      one, or never sent",
-                    ground.message_name(entry.author.0, entry.message.0),
+                    state.message_name(entry.author.0, entry.message.0),
                     entry.sequence,
                     entry.conversation
                 )
@@ -99,16 +99,16 @@ impl Invariant {
     /// A stream begins: if it was there already, what has arrived in it does not come again.
     fn goes_back(
         &self,
-        ground: &Ground,
+        state: &State,
         step: &Step,
         conversation: ConversationId,
         from: u32,
         tally: &mut Tally,
     ) {
-        let device = &ground.devices[step.device];
+        let device = &state.devices[step.device];
         let was_there = device.open && step.before.session == device.session;
         let arrived = self.so_far(step);
-        if !was_there || from >= arrived || ground.header.format < 2 {
+        if !was_there || from >= arrived || state.header.format < 2 {
             return;
         }
         let about = About {
@@ -117,11 +117,11 @@ impl Invariant {
             sequence: Some(arrived),
             ..About::default()
         };
-        tally.violated(ground, about, || {
+        tally.violated(state, about, || {
             format!(
                 "the stream of conversation {conversation} on {} began again behind {from} in the \
                  same session, and had got to {arrived}",
-                ground.device_name(step.device)
+                state.device_name(step.device)
             )
         });
     }
@@ -131,8 +131,8 @@ impl Invariant {
     }
 
     /// Whether an entry had arrived in its stream before, or lies behind its beginning.
-    fn was_here(&self, ground: &Ground, step: &Step) -> bool {
-        !ground.is_attached(step.pair) || step.sequence <= self.so_far(step)
+    fn was_here(&self, state: &State, step: &Step) -> bool {
+        !state.is_attached(step.pair) || step.sequence <= self.so_far(step)
     }
 
     fn arrives(&mut self, step: &Step, received: bool) {

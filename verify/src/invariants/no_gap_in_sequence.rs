@@ -4,18 +4,17 @@
 //! everything up to the departure. Nor does the first stream of a device begin behind anything, from
 //! the first message on, to which no device of the user has got: what a device without a cursor skips,
 //! its receipts would call delivered. No stream begins behind more than the head that is named with it.
-//! The stored log of a conversation that was read whole has every
-//! sequence from 1 to its head.
+//! The stored log of a conversation that was read whole has every sequence from 1 to its head.
 //!
 //! - Explained: a sequence at which the user was not a member, or that lies before a departure which
 //!   lies before what follows the jump; what retention removed (see `accepted_message_survives`).
 //! - A stream may begin anew below n: the device drops what it has shown. Behind a `detached` the
 //!   device has no cursor any more, and its next stream is a first one again.
 //! - Judged: entries shown, and sequences of the stored logs.
-//! - Excused: in a history of format 1, a stream that begins beyond its head. What the first stream of a device skips, if the message was accepted or seen only later,
-//!   or is settled (see `ground::settled`), or in a history of format 1 (clusters of that time began at
-//!   the head). Nothing else. Where the log was not read, and it stays unknown whether the user was a member,
-//!   a jump is a reason for an unknown verdict.
+//! - Excused: in a history of format 1, a stream that begins beyond its head. What the
+//!   first stream of a device skips, if the message was accepted or seen only later, or is compacted, or
+//!   in a history of format 1 (clusters of that time began at the head). Nothing else. A jump where the
+//!   log was not read and membership is unknown is a reason for an unknown verdict.
 //! - Broken by: a device that shows 6 after 4; a store whose log lacks a departure. Not by: a device
 //!   that shows 6 after 4, and whose user joined at 6.
 //!
@@ -23,11 +22,11 @@
 //! retention are known.
 
 use super::{Check, about_entry};
-use crate::ground::intervals::Intervals;
-use crate::ground::members::Standing;
-use crate::ground::recent::About;
-use crate::ground::{Ground, Step, short};
 use crate::history::event::{Event, What};
+use crate::state::intervals::Intervals;
+use crate::state::members::Standing;
+use crate::state::recent::About;
+use crate::state::{State, Step, short};
 use crate::suspicions::Suspicions;
 use crate::tally::Tally;
 use crate::verdict::Evidence;
@@ -53,12 +52,12 @@ struct Departure {
 }
 
 impl Departure {
-    fn judge(self, ground: &Ground, tally: &mut Tally) {
-        let who = &ground.pairs.whos[self.who as usize];
+    fn judge(self, state: &State, tally: &mut Tally) {
+        let who = &state.pairs.members[self.who as usize];
         let conversation = who.conversation as usize;
         let Some(departure) = who.departure_behind(self.last) else { return };
         let span = (self.last + 1, departure - 1);
-        let missing = ground.first_owed(self.who, span, 0, Standing::Member);
+        let missing = state.first_owed(self.who, span, 0, Standing::Member);
         let Some(sequence) = missing else { return };
         let late = || {
             let what = format!(
@@ -67,26 +66,26 @@ impl Departure {
                 conversation + 1
             );
             let (conversation, sequence) = (Some(conversation), Some(sequence));
-            ground.evidence(what, About { conversation, sequence, ..About::default() })
+            state.evidence(what, About { conversation, sequence, ..About::default() })
         };
         tally.confirmed(|| self.evidence.map_or_else(late, |evidence| *evidence));
     }
 }
 
 /// The log as it is stored has every sequence up to its head.
-fn judge_stored(ground: &Ground, conversation: usize, tally: &mut Tally) {
-    let log = &ground.logs[conversation];
+fn judge_stored(state: &State, conversation: usize, tally: &mut Tally) {
+    let log = &state.logs[conversation];
     let mut missing = Intervals::default();
     let end = log.head.min(log.reach());
-    let settled_to = log.settled_to().min(end);
+    let compacted_to = log.compacted_to().min(end);
     tally.judged += u64::from(end);
     let mut look = |sequence| {
-        if log.get(sequence).stored == 0 && !ground.is_removed(conversation, sequence) {
+        if log.get(sequence).stored == 0 && !state.is_removed(conversation, sequence) {
             missing.insert(sequence);
         }
     };
-    log.settled.stored.for_each_hole(1, settled_to, &mut look);
-    (settled_to + 1..=end).for_each(&mut look);
+    log.compacted.stored.for_each_hole(1, compacted_to, &mut look);
+    (compacted_to + 1..=end).for_each(&mut look);
     for (low, high) in missing.all() {
         let life = log.get(low).known_at;
         let about = About {
@@ -96,7 +95,7 @@ fn judge_stored(ground: &Ground, conversation: usize, tally: &mut Tally) {
             life: (life > 0).then_some((life, life)),
             ..About::default()
         };
-        tally.violated(ground, about, || {
+        tally.violated(state, about, || {
             format!(
                 "the store has nothing at sequences {low} to {high} of conversation {}, whose head \
                  is {}",
@@ -105,9 +104,9 @@ fn judge_stored(ground: &Ground, conversation: usize, tally: &mut Tally) {
             )
         });
     }
-    let from = log.reach().max(ground.removed_to(conversation));
+    let from = log.reach().max(state.removed_to(conversation));
     if log.head > from && log.stored_aside(from, log.head) < u64::from(log.head - from) {
-        tally.violated(ground, About { conversation: Some(conversation), ..About::default() }, || {
+        tally.violated(state, About { conversation: Some(conversation), ..About::default() }, || {
             format!(
                 "the store names {} as the head of conversation {}, and lacks something beyond {from}",
                 log.head,
@@ -118,7 +117,7 @@ fn judge_stored(ground: &Ground, conversation: usize, tally: &mut Tally) {
 }
 
 impl Check for Invariant {
-    fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, tally: &mut Tally) {
+    fn observe(&mut self, state: &State, step: &Step, event: &Event, tally: &mut Tally) {
         let before = step.before;
         match &event.is {
             What::Shown { entry, .. } => {
@@ -127,10 +126,10 @@ impl Check for Invariant {
                     let span = (before.last + 1, step.sequence - 1);
                     let mut about = about_entry(step, entry);
                     about.other = Some(before.last);
-                    self.jumps.add(ground, step.who, span, step.sequence, about, || {
+                    self.jumps.add(state, step.who, span, step.sequence, about, || {
                         format!(
                             "{} showed sequence {} of conversation {} after {}",
-                            ground.device_name(step.device),
+                            state.device_name(step.device),
                             entry.sequence,
                             entry.conversation,
                             before.last
@@ -140,10 +139,10 @@ impl Check for Invariant {
             }
             What::Attached { conversation, from, head, .. } => {
                 let from = short(*from);
-                if from > short(*head) && ground.header.format >= 2 {
-                    beyond_head(ground, step, (from, *head), tally);
+                if from > short(*head) && state.header.format >= 2 {
+                    beyond_head(state, step, (from, *head), tally);
                 }
-                if let Some((first, reached)) = skipped(ground, step, from) {
+                if let Some((first, reached)) = skipped(state, step, from) {
                     let about = About {
                         device: Some(step.device),
                         conversation: Some(step.conversation),
@@ -151,16 +150,16 @@ impl Check for Invariant {
                         other: Some(first - 1),
                         ..About::default()
                     };
-                    self.jumps.add(ground, step.who, (first, from), from + 1, about, || {
+                    self.jumps.add(state, step.who, (first, from), from + 1, about, || {
                         format!(
                             "the stream of conversation {conversation} began behind {from} on {}: \
                              no device that it goes on from had got further than {reached}",
-                            ground.device_name(step.device),
+                            state.device_name(step.device),
                         )
                     });
                 }
             }
-            What::Detached { conversation, .. } if ends_its_stream(ground, step) => {
+            What::Detached { conversation, .. } if ends_its_stream(state, step) => {
                 let about = About {
                     device: Some(step.device),
                     conversation: Some(step.conversation),
@@ -169,12 +168,12 @@ impl Check for Invariant {
                 };
                 let what = format!(
                     "{} had shown conversation {conversation} up to {} only when its user had left",
-                    ground.device_name(step.device),
+                    state.device_name(step.device),
                     before.last
                 );
                 if self.departures.len() < MOST_DEPARTURES {
                     let evidence = (self.departures.len() < MOST_WITH_EVIDENCE)
-                        .then(|| Box::new(ground.evidence(what, about)));
+                        .then(|| Box::new(state.evidence(what, about)));
                     self.departures.push(Departure { who: step.who, last: before.last, evidence });
                 }
             }
@@ -182,57 +181,57 @@ impl Check for Invariant {
         }
     }
 
-    fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
-        self.jumps.resolve(ground, tally);
+    fn finish(&mut self, state: &State, tally: &mut Tally) {
+        self.jumps.resolve(state, tally);
         for departure in self.departures.drain(..) {
-            departure.judge(ground, tally);
+            departure.judge(state, tally);
         }
-        for (conversation, log) in ground.logs.iter().enumerate() {
+        for (conversation, log) in state.logs.iter().enumerate() {
             if log.whole == Some(true) {
-                judge_stored(ground, conversation, tally);
+                judge_stored(state, conversation, tally);
             }
         }
     }
 }
 
 /// A stream begins behind more than its head.
-fn beyond_head(ground: &Ground, step: &Step, (from, head): (u32, Sequence), tally: &mut Tally) {
+fn beyond_head(state: &State, step: &Step, (from, head): (u32, Sequence), tally: &mut Tally) {
     let about = About {
         device: Some(step.device),
         conversation: Some(step.conversation),
         sequence: Some(from),
         ..About::default()
     };
-    tally.violated(ground, about, || {
+    tally.violated(state, about, || {
         format!(
             "the stream of conversation {} began behind {from} on {}, which is beyond its head {head}",
             step.conversation + 1,
-            ground.device_name(step.device)
+            state.device_name(step.device)
         )
     });
 }
 
 /// What a stream that begins behind `from` leaves out: from where on, and what it should go on from. For a
 /// first stream this is as far as any device of the user had got; what is no message yet does not count.
-fn skipped(ground: &Ground, step: &Step, from: u32) -> Option<(u32, u32)> {
+fn skipped(state: &State, step: &Step, from: u32) -> Option<(u32, u32)> {
     if step.before.known && !step.before.left {
         return (from > step.before.last).then_some((step.before.last + 1, step.before.last));
     }
-    if ground.header.format < 2 {
+    if state.header.format < 2 {
         return None;
     }
-    let pairs = (0..ground.header.devices_per_user).map(|n| ground.pairs.pair_of(step.who, n));
+    let pairs = (0..state.header.devices_per_user).map(|n| state.pairs.pair_of(step.who, n));
     let others = pairs.filter(|pair| *pair != step.pair);
-    let reached = others.map(|pair| ground.pairs.pair(pair).stream.last).max().unwrap_or(0);
+    let reached = others.map(|pair| state.pairs.pair(pair).stream.last).max().unwrap_or(0);
     let reached = reached.max(step.before.last);
-    let log = &ground.logs[step.conversation];
-    let mut span = reached.max(log.settled_to()) + 1..=from.min(log.reach());
+    let log = &state.logs[step.conversation];
+    let mut span = reached.max(log.compacted_to()) + 1..=from.min(log.reach());
     span.find(|sequence| log.get(*sequence).is_message).map(|first| (first, reached))
 }
 
 /// Whether the stream that ends now began in this session. Otherwise there was none to show anything.
-fn ends_its_stream(ground: &Ground, step: &Step) -> bool {
-    let device = &ground.devices[step.device];
+fn ends_its_stream(state: &State, step: &Step) -> bool {
+    let device = &state.devices[step.device];
     step.before.known && device.open && step.before.session == device.session
 }
 

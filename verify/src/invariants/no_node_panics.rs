@@ -9,21 +9,20 @@
 //! Streaming: a counter.
 
 use super::Check;
-use crate::ground::{Ground, Step};
 use crate::history::event::{Event, What};
+use crate::state::{State, Step};
 use crate::tally::Tally;
 
 #[derive(Default)]
 pub(crate) struct Invariant;
 
 impl Check for Invariant {
-    fn observe(&mut self, ground: &Ground, _: &Step, event: &Event, tally: &mut Tally) {
+    fn observe(&mut self, state: &State, _: &Step, event: &Event, tally: &mut Tally) {
         match &event.is {
             What::NodeStarted { .. } => tally.judged += 1,
             What::NodePanicked { node, message, place } => {
-                tally.violated_by(ground, event, || {
-                    format!("{node} panicked at {place}: {message}")
-                });
+                tally
+                    .violated_by(state, event, || format!("{node} panicked at {place}: {message}"));
             }
             _ => {}
         }

@@ -6,15 +6,15 @@
 //! `detached` while the users are watched => somebody asked for a departure of its user before; and where a
 //! whole final read begins where the stream did or before, the log has a departure of the user behind that.
 //!
-//! - Judged: sightings of entries, and streams that end by `detached`.
+//! - Judged: observations of entries, and streams that end by `detached`.
 //! - Excused: joins and departures that are seen before the history tells of anybody who asked for any;
-//!   `detached` in a history of format 1. A
-//!   final refusal after a resend says nothing about the first attempt, so it excludes nothing; but
+//!   `detached` in a history of format 1. A final refusal after a resend says nothing about the first
+//!   attempt, so it excludes nothing; but
 //!   `not_member`, `no_such_message`, `not_author` and `dead_lettered` are decisions about the id, which
 //!   stand for ever (not in a history of format 1: clusters of that time might forget them).
 //!   A join or a departure may have been tried several times, and done more often, if one of these was not
 //!   answered, or a fault was active between the request and the answer, or more than a second passed.
-//!   What is seen again after it was settled (see `ground::settled`).
+//!   What is seen again after compaction.
 //! - Broken by: a message with another text than was sent; a join that nobody asked for. Not by: a
 //!   message that was refused for now and comes later.
 //!
@@ -22,11 +22,11 @@
 //! that ended before their departure was known.
 
 use super::{Check, about_entry, is_sent};
-use crate::ground::ledger::fate;
-use crate::ground::observe::is_final;
-use crate::ground::recent::About;
-use crate::ground::{Ground, Step};
 use crate::history::event::{Event, Said, Seen, What};
+use crate::state::ledger::status;
+use crate::state::observe::is_final;
+use crate::state::recent::About;
+use crate::state::{State, Step};
 use crate::tally::Tally;
 use crate::verdict::Evidence;
 use protocol::RejectReason;
@@ -51,31 +51,31 @@ pub(crate) struct Invariant {
 }
 
 impl Check for Invariant {
-    fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, tally: &mut Tally) {
+    fn observe(&mut self, state: &State, step: &Step, event: &Event, tally: &mut Tally) {
         self.is_told |= matches!(event.is, What::MemberAsked { .. });
         if matches!(event.is, What::Detached { .. }) {
-            return self.ends(ground, step, tally);
+            return self.ends(state, step, tally);
         }
         if let What::Rejected { reason, .. } = event.is
             && is_final(reason)
         {
-            refused(ground, step, reason, tally);
+            refused(state, step, reason, tally);
             return;
         }
         let Some(entry) = super::entry_of(&event.is) else { return };
         if step.is_old_send {
             // The final read is compared by its sum, under `conversation_order_agrees`.
-            let is_stored = matches!(event.is, What::Stored { .. }) && step.is_settled;
+            let is_stored = matches!(event.is, What::Stored { .. }) && step.is_compacted;
             tally.judged += u64::from(is_stored);
-            tally.settled(u64::from(!is_stored));
+            tally.compacted(u64::from(!is_stored));
             return;
         }
-        let fault = if is_sent(entry) { unsent(step) } else { self.unasked(ground, entry) };
+        let fault = if is_sent(entry) { unsent(step) } else { self.unasked(state, entry) };
         tally.judged += u64::from(is_sent(entry) || self.is_told);
         let Some(fault) = fault else { return };
-        tally.violated(ground, about_entry(step, entry), || {
+        tally.violated(state, about_entry(step, entry), || {
             let name = if is_sent(entry) {
-                format!("message {}", ground.message_name(entry.author.0, entry.message.0))
+                format!("message {}", state.message_name(entry.author.0, entry.message.0))
             } else {
                 "a change of membership".to_owned()
             };
@@ -86,41 +86,41 @@ impl Check for Invariant {
         });
     }
 
-    fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
+    fn finish(&mut self, state: &State, tally: &mut Tally) {
         for Ended { who, from, evidence } in std::mem::take(&mut self.ended) {
-            let state = &ground.pairs.whos[who as usize];
-            let log = &ground.logs[state.conversation as usize];
+            let member = &state.pairs.members[who as usize];
+            let log = &state.logs[member.conversation as usize];
             // What ended while the users were watched ended before the final read.
             let known_from = log.known_from(log.head);
             let is_known = known_from.is_some_and(|known| known <= from.saturating_add(1));
-            if is_known && state.departure_behind(from).is_none() {
-                tally.confirmed(|| evidence.map_or_else(|| untold(ground, who, from), |e| *e));
+            if is_known && member.departure_behind(from).is_none() {
+                tally.confirmed(|| evidence.map_or_else(|| untold(state, who, from), |e| *e));
             }
         }
-        repeated(ground, tally);
+        repeated(state, tally);
     }
 }
 
 /// The evidence of a stream that ended without a departure, at the end.
-fn untold(ground: &Ground, who: u32, from: u32) -> Evidence {
-    let state = &ground.pairs.whos[who as usize];
-    let (user, conversation) = (state.user + 1, state.conversation + 1);
+fn untold(state: &State, who: u32, from: u32) -> Evidence {
+    let member = &state.pairs.members[who as usize];
+    let (user, conversation) = (member.user + 1, member.conversation + 1);
     let what = format!(
         "a stream of conversation {conversation} that began behind {from} ended by `detached`, and user \
          {user} did not depart behind that"
     );
-    let conversation = Some(state.conversation as usize);
-    ground.evidence(what, About { conversation, ..About::default() })
+    let conversation = Some(member.conversation as usize);
+    state.evidence(what, About { conversation, ..About::default() })
 }
 
 /// Who joined or departed more often than anybody asked for.
-fn repeated(ground: &Ground, tally: &mut Tally) {
-    for who in &ground.pairs.whos {
+fn repeated(state: &State, tally: &mut Tally) {
+    for who in &state.pairs.members {
         for (joined, what) in [(false, "departed from"), (true, "joined")] {
             if who.is_beyond_asked(joined) {
                 let conversation = Some(who.conversation as usize);
                 let about = About { conversation, sequence: who.last(joined), ..About::default() };
-                tally.violated(ground, about, || {
+                tally.violated(state, about, || {
                     format!(
                         "user {} {what} conversation {} more often than was asked for",
                         who.user + 1,
@@ -134,16 +134,16 @@ fn repeated(ground: &Ground, tally: &mut Tally) {
 
 /// A send is refused for good: then nobody can have seen it.
 #[cold]
-fn refused(ground: &Ground, step: &Step, reason: RejectReason, tally: &mut Tally) {
-    let Some((place, record)) = step.send else {
-        return tally.settled(u64::from(step.is_old_send));
+fn refused(state: &State, step: &Step, reason: RejectReason, tally: &mut Tally) {
+    let Some((slot, record)) = step.send else {
+        return tally.compacted(u64::from(step.is_old_send));
     };
-    if record.seen > 0 && !record.is(fate::REQUEUED) && ground.excludes(reason, &record) {
-        let lane = place.lane as usize;
-        tally.violated(ground, ground.about_send(lane, &record), || {
+    if record.seen > 0 && !record.is(status::REQUEUED) && state.excludes(reason, &record) {
+        let sender = slot.sender as usize;
+        tally.violated(state, state.about_send(sender, &record), || {
             format!(
                 "message {} is sequence {} of conversation {}, and is refused for good",
-                ground.name_of(lane, record.id),
+                state.name_of(sender, record.id),
                 record.seen,
                 record.conversation + 1
             )
@@ -158,20 +158,22 @@ const fn unsent(step: &Step) -> Option<&'static str> {
         Some((_, r)) if r.conversation as usize != step.conversation => {
             Some("it was sent to another conversation")
         }
-        Some((_, r)) if r.print != step.print => Some("it was sent with another content"),
-        Some((_, r)) if r.is(fate::REFUSED) && !r.is(fate::REQUEUED) => Some("it was refused"),
+        Some((_, r)) if r.fingerprint != step.fingerprint => {
+            Some("it was sent with another content")
+        }
+        Some((_, r)) if r.is(status::REFUSED) && !r.is(status::REQUEUED) => Some("it was refused"),
         Some(_) => None,
     }
 }
 
 impl Invariant {
     /// A stream ends by `detached`: its user departs.
-    fn ends(&mut self, ground: &Ground, step: &Step, tally: &mut Tally) {
-        if ground.header.format < 2 || ground.run.watched_until.is_some() || !self.is_told {
+    fn ends(&mut self, state: &State, step: &Step, tally: &mut Tally) {
+        if state.header.format < 2 || state.run.watched_until.is_some() || !self.is_told {
             return;
         }
         tally.judged += 1;
-        let who = &ground.pairs.whos[step.who as usize];
+        let who = &state.pairs.members[step.who as usize];
         let about = About {
             device: Some(step.device),
             conversation: Some(step.conversation),
@@ -179,16 +181,16 @@ impl Invariant {
             ..About::default()
         };
         if who.asked[0] == 0 {
-            return tally.violated(ground, about, || {
+            return tally.violated(state, about, || {
                 format!(
                     "the stream of conversation {} on {} ended by `detached`, and nobody had asked for \
                      a departure of its user",
                     step.conversation + 1,
-                    ground.device_name(step.device)
+                    state.device_name(step.device)
                 )
             });
         }
-        let device = &ground.devices[step.device];
+        let device = &state.devices[step.device];
         let from = step.before.from;
         if step.before.session == device.session
             && device.open
@@ -200,25 +202,25 @@ impl Invariant {
                     "the stream of conversation {} on {}, which began behind {from}, ended by \
                      `detached`, and its user did not depart behind that",
                     step.conversation + 1,
-                    ground.device_name(step.device)
+                    state.device_name(step.device)
                 );
-                Box::new(ground.evidence(what, about))
+                Box::new(state.evidence(what, about))
             });
             self.ended.push(Ended { who: step.who, from, evidence });
         }
     }
 
     /// Why a join or departure should not be there.
-    fn unasked(&self, ground: &Ground, entry: &Seen) -> Option<&'static str> {
+    fn unasked(&self, state: &State, entry: &Seen) -> Option<&'static str> {
         let (user, joins) = match entry.said {
             Said::Join { user } => (user, true),
             Said::Leave { user } => (user, false),
             _ => return None,
         };
         let who =
-            ground.pairs.find((user.0 as u32).wrapping_sub(1), entry.conversation.0 as u32 - 1);
+            state.pairs.find((user.0 as u32).wrapping_sub(1), entry.conversation.0 as u32 - 1);
         let asked =
-            who.is_some_and(|who| ground.pairs.whos[who as usize].asked[usize::from(joins)] > 0);
+            who.is_some_and(|who| state.pairs.members[who as usize].asked[usize::from(joins)] > 0);
         (self.is_told && !asked).then_some("nobody asked for it")
     }
 }

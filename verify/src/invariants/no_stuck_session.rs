@@ -29,40 +29,40 @@
 //! Streaming: 8 bytes per device, and what waits; looked up when the wait ends, or at the end.
 
 use super::Check;
-use crate::ground::pairs::Stream;
-use crate::ground::recent::About;
-use crate::ground::{Ground, Step};
 use crate::history::event::{Event, What};
+use crate::state::pairs::Stream;
+use crate::state::recent::About;
+use crate::state::{State, Step};
 use crate::tally::Tally;
 
 #[derive(Default)]
 pub(crate) struct Invariant;
 
 impl Check for Invariant {
-    fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, tally: &mut Tally) {
-        if ground.run.healed_at.is_none() {
+    fn observe(&mut self, state: &State, step: &Step, event: &Event, tally: &mut Tally) {
+        if state.run.healed_at.is_none() {
             return;
         }
         let wait = match &event.is {
             What::Shown { .. } if !step.was_shown => {
                 let since = step.log.known_at.max(step.progress_at);
-                ground.is_due_to_all(&step.log).then_some((since, "an entry"))
+                state.is_due_to_all(&step.log).then_some((since, "an entry"))
             }
             What::Accepted { .. } | What::Rejected { .. } => {
                 let open = step.answered.or(step.told);
                 open.map(|open| (open.waits_since(), "word of a send"))
             }
             What::Opened { .. } => {
-                let is_first = ground.devices[step.device].session == 1;
-                down_since(ground, step.device, is_first, step.down_since)
+                let is_first = state.devices[step.device].session == 1;
+                down_since(state, step.device, is_first, step.down_since)
                     .map(|since| (since, "a session"))
             }
             What::ReadEnded { .. } | What::ReadFailed { .. } => {
                 step.read.as_ref().map(|read| (read.began_at, "the answer to a read"))
             }
             What::Attached { .. } => {
-                let device = &ground.devices[step.device];
-                let who = &ground.pairs.whos[step.who as usize];
+                let device = &state.devices[step.device];
+                let who = &state.pairs.members[step.who as usize];
                 // A stream may be the first to tell of a join: then nobody knows since when it was due.
                 if !who.is_member_now() {
                     return;
@@ -74,94 +74,94 @@ impl Check for Invariant {
                 (step.before.session != device.session).then_some((since, "a stream"))
             }
             What::Detached { .. } => {
-                let device = &ground.devices[step.device];
+                let device = &state.devices[step.device];
                 let was_there = device.open && step.before.session == device.session;
-                ends_since(ground, step.who, &step.before)
+                ends_since(state, step.who, &step.before)
                     .filter(|_| was_there)
                     .map(|since| (since, "the end of a stream"))
             }
             _ => return,
         };
         let Some((since, what)) = wait else { return };
-        judge(ground, step.device, Wait::of(since, what), tally);
+        judge(state, step.device, Wait::of(since, what), tally);
     }
 
-    fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
-        if ground.run.healed_at.is_none() {
+    fn finish(&mut self, state: &State, tally: &mut Tally) {
+        if state.run.healed_at.is_none() {
             return;
         }
-        for (slot, device) in ground.devices.iter().enumerate() {
-            if !device.open && ground.is_expected(slot) {
+        for (slot, device) in state.devices.iter().enumerate() {
+            if !device.open && state.is_expected(slot) {
                 let is_first = device.session == 0;
-                if let Some(since) = down_since(ground, slot, is_first, device.down_since) {
-                    judge(ground, slot, Wait::of(since, "a session"), tally);
+                if let Some(since) = down_since(state, slot, is_first, device.down_since) {
+                    judge(state, slot, Wait::of(since, "a session"), tally);
                 }
             }
             for open in &device.open_sends {
                 let wait =
                     Wait { message: Some(open.id), ..Wait::of(open.waits_since(), "word of") };
-                judge(ground, slot, wait, tally);
+                judge(state, slot, wait, tally);
             }
-            for since in ground.reads.waiting(slot).filter(|_| device.open) {
-                judge(ground, slot, Wait::of(since, "the answer to a read"), tally);
+            for since in state.reads.waiting(slot).filter(|_| device.open) {
+                judge(state, slot, Wait::of(since, "the answer to a read"), tally);
             }
         }
-        for (who, state) in (0..).zip(&ground.pairs.whos) {
-            for number in 0..ground.header.devices_per_user {
-                let pair = ground.pairs.pair_of(who, number);
-                let slot = ground.device_of_pair(pair);
-                let device = &ground.devices[slot];
-                let stream = &ground.pairs.pair(pair).stream;
-                if ground.is_attached(pair)
-                    && let Some(since) = ends_since(ground, who, stream)
+        for (who, member) in (0..).zip(&state.pairs.members) {
+            for number in 0..state.header.devices_per_user {
+                let pair = state.pairs.pair_of(who, number);
+                let slot = state.device_of_pair(pair);
+                let device = &state.devices[slot];
+                let stream = &state.pairs.pair(pair).stream;
+                if state.is_attached(pair)
+                    && let Some(since) = ends_since(state, who, stream)
                 {
-                    let conversation = Some(state.conversation as usize);
+                    let conversation = Some(member.conversation as usize);
                     let wait = Wait::of(since, "the end of a stream of a conversation");
-                    judge(ground, slot, Wait { conversation, ..wait }, tally);
+                    judge(state, slot, Wait { conversation, ..wait }, tally);
                 }
-                if !device.open || !state.is_member_now() || stream.session == device.session {
+                if !device.open || !member.is_member_now() || stream.session == device.session {
                     continue;
                 }
-                let mut since = device.opened_at.max(state.changed_at);
+                let mut since = device.opened_at.max(member.changed_at);
                 if stream.left {
                     since = since.max(stream.attached_at);
                 }
-                let conversation = Some(state.conversation as usize);
+                let conversation = Some(member.conversation as usize);
                 let wait = Wait::of(since, "a stream of a conversation");
-                judge(ground, slot, Wait { conversation, ..wait }, tally);
+                judge(state, slot, Wait { conversation, ..wait }, tally);
             }
         }
-        for (number, pair) in ground.pairs.iter() {
-            let slot = ground.device_of_pair(number);
-            let device = &ground.devices[slot];
+        for (number, pair) in state.pairs.iter() {
+            let slot = state.device_of_pair(number);
+            let device = &state.devices[slot];
             if !device.open || pair.stream.left {
                 continue;
             }
             let mut oldest: Option<u64> = None;
-            ground.for_each_unshown(number, pair, |_, entry| {
+            state.for_each_unshown(number, pair, |_, entry| {
                 oldest = Some(oldest.map_or(entry.known_at, |at| at.min(entry.known_at)));
             });
             if let Some(since) = oldest {
-                let who = &ground.pairs.whos[(number / ground.header.devices_per_user) as usize];
+                let who = &state.pairs.members[(number / state.header.devices_per_user) as usize];
                 let since = since.max(device.progress_at);
                 let conversation = Some(who.conversation as usize);
                 let wait = Wait::of(since, "an entry");
-                judge(ground, slot, Wait { conversation, ..wait }, tally);
+                judge(state, slot, Wait { conversation, ..wait }, tally);
             }
         }
     }
 }
 
 /// Since when a stream should end, since its user has left for good.
-fn ends_since(ground: &Ground, who: u32, stream: &Stream) -> Option<u64> {
-    let state = &ground.pairs.whos[who as usize];
-    (state.has_left() && ground.header.format >= 2)
-        .then(|| state.changed_at.max(stream.attached_at))
+fn ends_since(state: &State, who: u32, stream: &Stream) -> Option<u64> {
+    let member = &state.pairs.members[who as usize];
+    (member.has_left() && state.header.format >= 2)
+        .then(|| member.changed_at.max(stream.attached_at))
 }
 
 /// Since when a device has waited for a session: for its first one since the users began to connect.
-fn down_since(ground: &Ground, device: usize, is_first: bool, down: Option<u64>) -> Option<u64> {
-    let begins = ground.run.connects_at.filter(|_| is_first && ground.is_expected(device));
+fn down_since(state: &State, device: usize, is_first: bool, down: Option<u64>) -> Option<u64> {
+    let begins = state.run.connects_at.filter(|_| is_first && state.is_expected(device));
     begins.into_iter().chain(down).min()
 }
 
@@ -181,36 +181,35 @@ impl Wait {
 }
 
 /// Judges a wait that goes on until now.
-fn judge(ground: &Ground, device: usize, wait: Wait, tally: &mut Tally) {
+fn judge(state: &State, device: usize, wait: Wait, tally: &mut Tally) {
     let Wait { since, what, conversation, message } = wait;
-    let allowed = ground.header.deadlines.stuck_us;
-    if ground.is_slow(device) {
+    let allowed = state.header.deadlines.stuck_us;
+    if state.is_slow(device) {
         return;
     }
     tally.judged += 1;
-    if ground.passed(since).is_none_or(|passed| passed <= allowed) {
+    if state.passed(since).is_none_or(|passed| passed <= allowed) {
         return;
     }
     // Whoever waits for a session has none; all others wait while they have one.
     let waited =
-        if what == "a session" { ground.passed(since) } else { ground.waited(device, since) };
+        if what == "a session" { state.passed(since) } else { state.waited(device, since) };
     let Some(waited) = waited.filter(|waited| *waited > allowed) else { return };
-    let user = device as u64 / u64::from(ground.header.devices_per_user) + 1;
+    let user = device as u64 / u64::from(state.header.devices_per_user) + 1;
     let about = About {
         device: Some(device),
         conversation,
         message: message.map(|id| (user, id)),
         // The faults at the beginning of the wait, and while it was not over-long, are named.
-        life: Some((since, since.saturating_add(allowed).min(ground.now))),
+        life: Some((since, since.saturating_add(allowed).min(state.now))),
         ..About::default()
     };
-    tally.late(ground, about, || {
-        let place = conversation.map_or_else(String::new, |at| format!(" {}", at + 1));
-        let name =
-            message.map_or_else(String::new, |id| format!(" {}", ground.name_of(device, id)));
+    tally.late(state, about, || {
+        let which = conversation.map_or_else(String::new, |at| format!(" {}", at + 1));
+        let name = message.map_or_else(String::new, |id| format!(" {}", state.name_of(device, id)));
         format!(
-            "{} waited {:.3} s for {what}{place}{name}",
-            ground.device_name(device),
+            "{} waited {:.3} s for {what}{which}{name}",
+            state.device_name(device),
             waited as f64 / 1e6
         )
     });

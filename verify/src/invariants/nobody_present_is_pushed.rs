@@ -18,7 +18,7 @@
 //!   long a notifier waits for a store's word, and for half as much again a store for a gateway), presence in a history of format 1 (clusters of that time pushed to whoever was there after
 //!   a store's restart), and where S(m) is not known, since m was never accepted, or after its device had
 //!   given it up; a key of a notification that lies more than 65,536 others back;
-//!   the first notification of a message that was settled before (see `ground::settled`).
+//!   the first notification of a message that was compacted before.
 //! - Broken by: a notification of a message that no conversation has; the same one five times. Not by: a
 //!   notification to a user who comes back just then.
 //!
@@ -26,10 +26,10 @@
 
 use super::Check;
 use crate::addressees::{fault, premature, stranger};
-use crate::ground::recent::About;
-use crate::ground::{Ground, Step, short};
 use crate::history::event::{Event, What};
 use crate::presence::Presence;
+use crate::state::recent::About;
+use crate::state::{State, Step, short};
 use crate::tally::Tally;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -38,7 +38,7 @@ const KEYS: usize = 1 << 16;
 /// Attempts that a notifier makes at one job (docs/running.md).
 const ATTEMPTS: u64 = 5;
 
-/// Whether a fault on these nodes may lose the answers of the push provider, or the settlement of its
+/// Whether a fault on these nodes may lose the answers of the push provider, or the acknowledgement of its
 /// jobs.
 fn may_lose_answers(target: &str) -> bool {
     ["notifier", "broker", "clients"].iter().any(|role| target.contains(role))
@@ -56,75 +56,74 @@ pub(crate) struct Invariant {
     /// When each of the last ones was taken first, and how often again.
     taken: BTreeMap<Target, (u64, u64)>,
     presence: Presence,
-    /// When all that are not settled were handed over first.
+    /// When all that are not compacted were handed over first.
     all: BTreeMap<Target, u64>,
-    /// Of the settled ones those to users who are no members as far as one can tell.
+    /// Of the compacted ones those to users who are no members as far as one can tell.
     strangers: Vec<Target>,
 }
 
 impl Check for Invariant {
-    fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, tally: &mut Tally) {
+    fn observe(&mut self, state: &State, step: &Step, event: &Event, tally: &mut Tally) {
         match &event.is {
             What::Pushed { user, conversation, sequence, key, taken } => {
                 tally.judged += 1;
-                let who = ground.pairs.find(user.0 as u32 - 1, conversation.0 as u32 - 1);
+                let who = state.pairs.find(user.0 as u32 - 1, conversation.0 as u32 - 1);
                 let Some(who) = who else {
-                    tally.violated_by(ground, event, || {
+                    tally.violated_by(state, event, || {
                         format!(
                             "user {user} was pushed about conversation {conversation} of others"
                         )
                     });
                     return;
                 };
-                self.repeated(ground, event, (who, short(*sequence)), (*key, *taken), tally);
-                self.presence.pushed(ground, (who, short(*sequence)));
+                self.repeated(state, event, (who, short(*sequence)), (*key, *taken), tally);
+                self.presence.pushed(state, (who, short(*sequence)));
             }
             What::Closed { .. } | What::Opened { .. } | What::Shown { .. } => {
-                self.presence.observe(ground, step, event);
+                self.presence.observe(state, step, event);
             }
             _ => {}
         }
     }
 
-    fn settle(&mut self, ground: &Ground, conversation: usize, to: u32, tally: &mut Tally) {
-        for &who in ground.pairs.of_conversation(conversation) {
+    fn compact(&mut self, state: &State, conversation: usize, to: u32, tally: &mut Tally) {
+        for &who in state.pairs.of_conversation(conversation) {
             let span = (who, 0)..=(who, to);
-            let log = &ground.logs[conversation];
+            let log = &state.logs[conversation];
             let span_of_all = self.all.range(span).map(|(&target, &at)| (target, at));
             // What stays of the log is judged at the end.
-            let settled: Vec<(Target, u64)> =
+            let compacted: Vec<(Target, u64)> =
                 span_of_all.filter(|((_, at), _)| !log.get(*at).stays()).collect();
-            for (target, at) in settled {
+            for (target, at) in compacted {
                 self.all.remove(&target);
-                if let Some(why) =
-                    fault(ground, target, at).or_else(|| premature(ground, target, at))
+                if let Some(why) = fault(state, target, at).or_else(|| premature(state, target, at))
                 {
-                    report(ground, target, tally, why);
-                } else if !ground.pairs.whos[who as usize].is_in(target.1) {
+                    report(state, target, tally, why);
+                } else if !state.pairs.members[who as usize].is_in(target.1) {
                     self.strangers.push(target);
                 }
             }
         }
-        self.presence.settle(ground, conversation, to);
+        self.presence.compact(state, conversation, to);
     }
 
-    fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
-        for (target, at) in self.presence.finish(ground, tally) {
-            let mut about = about(ground, target);
+    fn finish(&mut self, state: &State, tally: &mut Tally) {
+        for (target, at) in self.presence.finish(state, tally) {
+            let mut about = about(state, target);
             about.life = about.life.map(|(from, _)| (from, at));
-            tally.violated(ground, about, || {
-                format!("{}, who had its stream all the time", name(ground, target))
+            tally.violated(state, about, || {
+                format!("{}, who had its stream all the time", name(state, target))
             });
         }
         for (&target, &at) in &self.all {
-            let why = fault(ground, target, at).or_else(|| premature(ground, target, at));
-            if let Some(why) = why.or_else(|| stranger(ground, target)) {
-                report(ground, target, tally, why);
+            let why = fault(state, target, at).or_else(|| premature(state, target, at));
+            if let Some(why) = why.or_else(|| stranger(state, target)) {
+                report(state, target, tally, why);
             }
         }
         for &target in &self.strangers {
-            if let Some(why) = stranger(ground, target) {
-                report(ground, target, tally, why);
+            if let Some(why) = stranger(state, target) {
+                report(state, target, tally, why);
             }
         }
     }
@@ -134,7 +133,7 @@ impl Invariant {
     /// One key for all notifications of a target; none comes again without a cause.
     fn repeated(
         &mut self,
-        ground: &Ground,
+        state: &State,
         event: &Event,
         target: Target,
         (key, taken): (u64, bool),
@@ -143,21 +142,21 @@ impl Invariant {
         if let Some(known) = self.keys.get_mut(&target) {
             if *known == 0 {
                 *known = key;
-                self.owned(ground, event, target, key, tally);
+                self.owned(state, event, target, key, tally);
             } else if key != 0 && *known != key {
-                tally.violated_by(ground, event, || {
-                    format!("{}, under another idempotency key than before", name(ground, target))
+                tally.violated_by(state, event, || {
+                    format!("{}, under another idempotency key than before", name(state, target))
                 });
             }
         } else {
             self.keys.insert(target, key);
-            self.owned(ground, event, target, key, tally);
+            self.owned(state, event, target, key, tally);
             self.recent.push_back(target);
-            let conversation = ground.pairs.whos[target.0 as usize].conversation as usize;
-            if !ground.logs[conversation].is_settled(target.1) {
-                self.all.entry(target).or_insert(ground.now);
-            } else if ground.pairs.whos[target.0 as usize].is_in(target.1) {
-                tally.settled(1);
+            let conversation = state.pairs.members[target.0 as usize].conversation as usize;
+            if !state.logs[conversation].is_compacted(target.1) {
+                self.all.entry(target).or_insert(state.now);
+            } else if state.pairs.members[target.0 as usize].is_in(target.1) {
+                tally.compacted(1);
             } else {
                 self.strangers.push(target);
             }
@@ -172,53 +171,46 @@ impl Invariant {
             }
         }
         if taken {
-            self.again(ground, target, tally);
+            self.again(state, target, tally);
         }
     }
 
     /// A key is that of one notification, and of no other one.
-    fn owned(
-        &mut self,
-        ground: &Ground,
-        event: &Event,
-        target: Target,
-        key: u64,
-        tally: &mut Tally,
-    ) {
+    fn owned(&mut self, state: &State, event: &Event, target: Target, key: u64, tally: &mut Tally) {
         if key == 0 {
             return;
         }
         let owner = *self.owners.entry(key).or_insert(target);
         if owner != target {
-            tally.violated_by(ground, event, || {
+            tally.violated_by(state, event, || {
                 format!(
                     "{}, under the idempotency key under which {}",
-                    name(ground, target),
-                    name(ground, owner)
+                    name(state, target),
+                    name(state, owner)
                 )
             });
         }
     }
 
     /// A notification is taken: how often may it be?
-    fn again(&mut self, ground: &Ground, target: Target, tally: &mut Tally) {
+    fn again(&mut self, state: &State, target: Target, tally: &mut Tally) {
         let Some((first_at, again)) = self.taken.get_mut(&target) else {
-            self.taken.insert(target, (ground.now, 0));
+            self.taken.insert(target, (state.now, 0));
             return;
         };
         *again += 1;
-        let patience = ground.header.deadlines.stuck_us;
-        let allowed: u64 = ground
+        let patience = state.header.deadlines.stuck_us;
+        let allowed: u64 = state
             .run
             .faults_since(first_at.saturating_sub(patience))
             .map(|fault| if may_lose_answers(&fault.target) { ATTEMPTS } else { 1 })
             .sum();
         if *again > allowed {
             let again = *again;
-            tally.late(ground, about(ground, target), || {
+            tally.late(state, about(state, target), || {
                 format!(
                     "{}, for the {}. time, and nothing can have lost that many answers",
-                    name(ground, target),
+                    name(state, target),
                     again + 1
                 )
             });
@@ -226,15 +218,15 @@ impl Invariant {
     }
 }
 
-fn name(ground: &Ground, (who, sequence): Target) -> String {
-    let state = &ground.pairs.whos[who as usize];
-    let (user, conversation) = (state.user + 1, state.conversation + 1);
+fn name(state: &State, (who, sequence): Target) -> String {
+    let member = &state.pairs.members[who as usize];
+    let (user, conversation) = (member.user + 1, member.conversation + 1);
     format!("user {user} was pushed about sequence {sequence} of conversation {conversation}")
 }
 
-fn about(ground: &Ground, target: Target) -> About {
-    let conversation = ground.pairs.whos[target.0 as usize].conversation as usize;
-    let entry = ground.logs[conversation].get(target.1);
+fn about(state: &State, target: Target) -> About {
+    let conversation = state.pairs.members[target.0 as usize].conversation as usize;
+    let entry = state.logs[conversation].get(target.1);
     About {
         conversation: Some(conversation),
         sequence: Some(target.1),
@@ -243,8 +235,8 @@ fn about(ground: &Ground, target: Target) -> About {
     }
 }
 
-fn report(ground: &Ground, target: Target, tally: &mut Tally, why: &str) {
-    tally.violated(ground, about(ground, target), || format!("{}, {why}", name(ground, target)));
+fn report(state: &State, target: Target, tally: &mut Tally, why: &str) {
+    tally.violated(state, about(state, target), || format!("{}, {why}", name(state, target)));
 }
 
 #[cfg(test)]
@@ -284,9 +276,9 @@ mod tests {
             history.tampered(|events| {
                 let stored = |e: &Event| matches!(e.is, What::StoredBegan { .. });
                 let began = events.iter().position(stored).expect("a final read");
-                let place = if at_the_end { events.len() - 1 } else { began };
-                let at = events[place - 1].at;
-                events.insert(place, Event { at, is });
+                let position = if at_the_end { events.len() - 1 } else { began };
+                let at = events[position - 1].at;
+                events.insert(position, Event { at, is });
             })
         };
         assert_eq!(finding(NAME, &pushed_about_5(true)).violations, 0);

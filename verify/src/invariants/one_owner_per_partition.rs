@@ -14,16 +14,16 @@
 //! each epoch and when it was first seen: they grow with changes of ownership, not with messages.
 
 use super::Check;
-use crate::ground::recent::About;
-use crate::ground::{Ground, Step};
 use crate::history::event::{Event, What};
+use crate::state::recent::About;
+use crate::state::{State, Step};
 use crate::tally::Tally;
 use protocol::partition::partition_of;
 use protocol::{ConversationId, Epoch, NodeNumber, Partition};
 
 /// The sequences of one epoch in a conversation.
 #[derive(Clone, Copy)]
-struct Reign {
+struct EpochRange {
     epoch: u64,
     low: u32,
     high: u32,
@@ -41,7 +41,7 @@ struct Owner {
 #[derive(Default)]
 pub(crate) struct Invariant {
     /// Per conversation, by epoch.
-    reigns: Vec<Vec<Reign>>,
+    ranges: Vec<Vec<EpochRange>>,
     /// Per partition, by epoch.
     owners: Vec<Vec<Owner>>,
     /// Partition of each conversation: its hash is not worked out for every event.
@@ -49,7 +49,7 @@ pub(crate) struct Invariant {
 }
 
 impl Check for Invariant {
-    fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, tally: &mut Tally) {
+    fn observe(&mut self, state: &State, step: &Step, event: &Event, tally: &mut Tally) {
         let (epoch, owner) = match &event.is {
             What::Shown { entry, .. }
             | What::Received { entry, .. }
@@ -58,32 +58,32 @@ impl Check for Invariant {
             What::Accepted { epoch, owner, .. } => (*epoch, *owner),
             What::Owner { partition, owner, epoch } => {
                 tally.judged += 1;
-                if self.reigns.is_empty() {
-                    self.size(ground);
+                if self.ranges.is_empty() {
+                    self.size(state);
                 }
-                self.owner(ground, None, *partition, *epoch, *owner, tally);
-                self.says_so_too_late(ground, *partition, *epoch, *owner, tally);
+                self.owner(state, None, *partition, *epoch, *owner, tally);
+                self.says_so_too_late(state, *partition, *epoch, *owner, tally);
                 return;
             }
             _ => return,
         };
         tally.judged += 1;
-        if self.reigns.is_empty() {
-            self.size(ground);
+        if self.ranges.is_empty() {
+            self.size(state);
         }
         let partition = Partition(self.partitions[step.conversation]);
-        self.owner(ground, Some(step), partition, epoch, owner, tally);
+        self.owner(state, Some(step), partition, epoch, owner, tally);
         if matches!(event.is, What::Accepted { .. }) {
-            self.was_succeeded(ground, step, partition, epoch, tally);
+            self.was_succeeded(state, step, partition, epoch, tally);
         }
-        if let Some(other) = self.reign(step.conversation, epoch.0, step.sequence) {
+        if let Some(other) = self.extend_range(step.conversation, epoch.0, step.sequence) {
             let about = About {
                 conversation: Some(step.conversation),
                 sequence: Some(step.sequence),
                 other: Some(if other.epoch < epoch.0 { other.high } else { other.low }),
                 ..About::default()
             };
-            tally.violated(ground, about, || {
+            tally.violated(state, about, || {
                 format!(
                     "sequence {} of conversation {} is of epoch {epoch}, and epoch {} has {} to {}",
                     step.sequence,
@@ -101,28 +101,28 @@ impl Invariant {
     /// An answer names an epoch whose successor had been seen before the message was invoked.
     fn was_succeeded(
         &self,
-        ground: &Ground,
+        state: &State,
         step: &Step,
         partition: Partition,
         epoch: Epoch,
         tally: &mut Tally,
     ) {
-        let (Some(open), Some((place, record))) = (step.answered, step.send) else { return };
+        let (Some(open), Some((slot, record))) = (step.answered, step.send) else { return };
         let later = self.owners[partition.0 as usize]
             .iter()
             .rfind(|owner| owner.epoch > epoch.0 && owner.seen_at < open.since);
         let Some(later) = later else { return };
-        let lane = place.lane as usize;
+        let sender = slot.sender as usize;
         let about = About {
             sequence: Some(step.sequence),
-            life: Some((later.seen_at, ground.now)),
-            ..ground.about_send(lane, &record)
+            life: Some((later.seen_at, state.now)),
+            ..state.about_send(sender, &record)
         };
-        tally.violated(ground, about, || {
+        tally.violated(state, about, || {
             format!(
                 "message {} was sent at {:.3} s and accepted under epoch {epoch} of partition \
                  {partition}, and store-{} had accepted under epoch {} at {:.3} s",
-                ground.name_of(lane, record.id),
+                state.name_of(sender, record.id),
                 open.since as f64 / 1e6,
                 later.node,
                 later.epoch,
@@ -134,16 +134,16 @@ impl Invariant {
     /// At the end the owner is the one of the newest epoch.
     fn says_so_too_late(
         &self,
-        ground: &Ground,
+        state: &State,
         partition: Partition,
         epoch: Epoch,
         node: NodeNumber,
         tally: &mut Tally,
     ) {
-        let Some(judged_at) = ground.run.judged_at else { return };
+        let Some(judged_at) = state.run.judged_at else { return };
         let newest = self.owners[partition.0 as usize].iter().rfind(|o| o.seen_at < judged_at);
         let Some(newest) = newest.filter(|newest| newest.epoch > epoch.0) else { return };
-        tally.violated(ground, About::default(), || {
+        tally.violated(state, About::default(), || {
             format!(
                 "at the end store-{node} owns partition {partition} under epoch {epoch}, and epoch {} \
                  of store-{} was seen at {:.3} s",
@@ -154,9 +154,9 @@ impl Invariant {
         });
     }
 
-    fn size(&mut self, ground: &Ground) {
-        let (conversations, partitions) = (ground.header.conversations, ground.header.partitions);
-        self.reigns.resize(conversations as usize, Vec::new());
+    fn size(&mut self, state: &State) {
+        let (conversations, partitions) = (state.header.conversations, state.header.partitions);
+        self.ranges.resize(conversations as usize, Vec::new());
         if self.owners.len() < partitions as usize {
             self.owners.resize(partitions as usize, Vec::new());
         }
@@ -166,29 +166,34 @@ impl Invariant {
     }
 
     /// Notes a sequence of an epoch; returns an epoch that contradicts it.
-    fn reign(&mut self, conversation: usize, epoch: u64, sequence: u32) -> Option<Reign> {
-        let reigns = &mut self.reigns[conversation];
-        let at = match reigns.last() {
-            Some(last) if last.epoch == epoch => reigns.len() - 1,
-            _ => reigns.partition_point(|reign| reign.epoch < epoch),
+    fn extend_range(
+        &mut self,
+        conversation: usize,
+        epoch: u64,
+        sequence: u32,
+    ) -> Option<EpochRange> {
+        let ranges = &mut self.ranges[conversation];
+        let at = match ranges.last() {
+            Some(last) if last.epoch == epoch => ranges.len() - 1,
+            _ => ranges.partition_point(|range| range.epoch < epoch),
         };
-        match reigns.get_mut(at) {
-            Some(reign) if reign.epoch == epoch => {
-                if (reign.low..=reign.high).contains(&sequence) {
+        match ranges.get_mut(at) {
+            Some(range) if range.epoch == epoch => {
+                if (range.low..=range.high).contains(&sequence) {
                     return None;
                 }
-                reign.low = reign.low.min(sequence);
-                reign.high = reign.high.max(sequence);
+                range.low = range.low.min(sequence);
+                range.high = range.high.max(sequence);
             }
-            _ => reigns.insert(at, Reign { epoch, low: sequence, high: sequence }),
+            _ => ranges.insert(at, EpochRange { epoch, low: sequence, high: sequence }),
         }
-        let older = at.checked_sub(1).map(|i| reigns[i]).filter(|older| older.high >= sequence);
-        older.or_else(|| reigns.get(at + 1).copied().filter(|newer| newer.low <= sequence))
+        let older = at.checked_sub(1).map(|i| ranges[i]).filter(|older| older.high >= sequence);
+        older.or_else(|| ranges.get(at + 1).copied().filter(|newer| newer.low <= sequence))
     }
 
     fn owner(
         &mut self,
-        ground: &Ground,
+        state: &State,
         step: Option<&Step>,
         partition: Partition,
         epoch: Epoch,
@@ -205,7 +210,7 @@ impl Invariant {
         };
         match known {
             Err(at) => {
-                owners.insert(at, Owner { epoch: epoch.0, node: owner.0, seen_at: ground.now });
+                owners.insert(at, Owner { epoch: epoch.0, node: owner.0, seen_at: state.now });
             }
             Ok(at) if owners[at].node != owner.0 => {
                 let other = owners[at].node;
@@ -214,7 +219,7 @@ impl Invariant {
                     sequence: step.map(|step| step.sequence),
                     ..About::default()
                 };
-                tally.violated(ground, about, || {
+                tally.violated(state, about, || {
                     format!(
                         "epoch {epoch} of partition {partition} has two owners: store-{other} and \
                          store-{owner}"

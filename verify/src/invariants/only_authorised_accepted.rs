@@ -15,8 +15,7 @@
 //! - Judged: answers, what was seen without one, edits and deletions seen, and what such users and sessions
 //!   got.
 //! - Excused: where the log was not read and no join is known, or a change was asked for without an
-//!   answer, membership is not judged.
-//!   The author of an edit or a deletion of a message that was settled before (see `ground::settled`).
+//!   answer, membership is not judged. The author of an edit or a deletion of a message that was compacted before.
 //! - Broken by: an edit by another member. Not by: a message that was invoked before the revocation and
 //!   accepted after it, or one that waited in the outbox for the new token.
 //!
@@ -24,11 +23,11 @@
 //! membership is judged at the end, when all joins and departures are known.
 
 use super::{Check, about_entry};
-use crate::ground::ledger::fate;
-use crate::ground::members::Standing;
-use crate::ground::recent::About;
-use crate::ground::{Ground, Step, short};
 use crate::history::event::{Event, Said, Seen, What};
+use crate::state::ledger::status;
+use crate::state::members::Standing;
+use crate::state::recent::About;
+use crate::state::{State, Step, short};
 use crate::tally::Tally;
 use protocol::UserId;
 
@@ -36,15 +35,15 @@ use protocol::UserId;
 pub(crate) struct Invariant;
 
 impl Check for Invariant {
-    fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, tally: &mut Tally) {
+    fn observe(&mut self, state: &State, step: &Step, event: &Event, tally: &mut Tally) {
         match &event.is {
             What::Accepted { .. } => {
                 tally.judged += 1;
-                let Some((place, record)) = step.send else { return };
-                let lane = place.lane as usize;
-                if record.is(fate::LATE) && !record.is(fate::ACCEPTED) {
-                    tally.violated(ground, ground.about_send(lane, &record), || {
-                        let name = ground.name_of(lane, record.id);
+                let Some((slot, record)) = step.send else { return };
+                let sender = slot.sender as usize;
+                if record.is(status::LATE) && !record.is(status::ACCEPTED) {
+                    tally.violated(state, state.about_send(sender, &record), || {
+                        let name = state.name_of(sender, record.id);
                         format!(
                             "message {name} was accepted, and its token had been revoked before"
                         )
@@ -55,41 +54,41 @@ impl Check for Invariant {
             | What::Received { entry, .. }
             | What::Read { entry, .. }
             | What::Stored { entry } => {
-                Self::author(ground, step, entry, tally);
-                Self::unanswered(ground, step, entry, tally);
+                Self::author(state, step, entry, tally);
+                Self::unanswered(state, step, entry, tally);
                 if matches!(event.is, What::Shown { .. }) {
-                    Self::served(ground, step, entry, tally);
+                    Self::served(state, step, entry, tally);
                 }
             }
-            What::Opened { .. } => Self::let_in(ground, step, ground.now, tally),
+            What::Opened { .. } => Self::let_in(state, step, state.now, tally),
             What::ReadEnded { .. } => {
                 if let Some(read) = &step.read {
-                    Self::let_in(ground, step, read.began_at, tally);
+                    Self::let_in(state, step, read.began_at, tally);
                 }
             }
             _ => {}
         }
     }
 
-    fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
-        let devices = ground.header.devices_per_user;
-        for (lane, records) in ground.ledger.lanes() {
-            let user = lane as u32 / devices;
+    fn finish(&mut self, state: &State, tally: &mut Tally) {
+        let devices = state.header.devices_per_user;
+        for (sender, records) in state.ledger.by_sender() {
+            let user = sender as u32 / devices;
             for record in records {
                 let sequence = if record.acked > 0 { record.acked } else { record.seen };
                 if sequence == 0 {
                     continue;
                 }
                 tally.judged += u64::from(record.acked == 0);
-                let Some(who) = ground.pairs.find(user, record.conversation) else { continue };
-                if ground.standing(who, sequence) != Standing::Outside {
+                let Some(who) = state.pairs.find(user, record.conversation) else { continue };
+                if state.standing(who, sequence) != Standing::Outside {
                     continue;
                 }
-                tally.violated(ground, ground.about_send(lane, record), || {
+                tally.violated(state, state.about_send(sender, record), || {
                     format!(
                         "message {} is sequence {sequence} of conversation {}, where its author is no \
                          member",
-                        ground.name_of(lane, record.id),
+                        state.name_of(sender, record.id),
                         record.conversation + 1
                     )
                 });
@@ -100,15 +99,15 @@ impl Check for Invariant {
 
 impl Invariant {
     /// What appears was accepted, whether or not anybody was told.
-    fn unanswered(ground: &Ground, step: &Step, entry: &Seen, tally: &mut Tally) {
-        let Some((place, record)) = step.send else { return };
-        if record.is(fate::LATE)
-            && !record.is(fate::ACCEPTED)
+    fn unanswered(state: &State, step: &Step, entry: &Seen, tally: &mut Tally) {
+        let Some((slot, record)) = step.send else { return };
+        if record.is(status::LATE)
+            && !record.is(status::ACCEPTED)
             && record.seen == 0
             && record.conversation as usize == step.conversation
         {
-            tally.violated(ground, about_entry(step, entry), || {
-                let name = ground.name_of(place.lane as usize, record.id);
+            tally.violated(state, about_entry(step, entry), || {
+                let name = state.name_of(slot.sender as usize, record.id);
                 format!(
                     "message {name} was seen, and its token had been revoked before it was sent"
                 )
@@ -117,34 +116,34 @@ impl Invariant {
     }
 
     /// A session begins, or a read that was asked for at a time was answered.
-    fn let_in(ground: &Ground, step: &Step, asked_at: u64, tally: &mut Tally) {
-        if !ground.lacks_tokens(step.device) {
+    fn let_in(state: &State, step: &Step, asked_at: u64, tally: &mut Tally) {
+        if !state.lacks_tokens(step.device) {
             return;
         }
         tally.judged += 1;
-        let user = step.device / ground.header.devices_per_user as usize;
-        if ground.is_revoked(UserId(user as u64 + 1), asked_at) {
+        let user = step.device / state.header.devices_per_user as usize;
+        if state.is_revoked(UserId(user as u64 + 1), asked_at) {
             let about = About { device: Some(step.device), ..About::default() };
-            tally.late(ground, about, || {
+            tally.late(state, about, || {
                 format!(
                     "{} was let in {:.3} s after its user's tokens were revoked",
-                    ground.device_name(step.device),
-                    (asked_at - ground.revoked[user]) as f64 / 1e6
+                    state.device_name(step.device),
+                    (asked_at - state.revoked[user]) as f64 / 1e6
                 )
             });
         }
     }
 
     /// An edit or a deletion is its message's author's.
-    fn author(ground: &Ground, step: &Step, entry: &Seen, tally: &mut Tally) {
+    fn author(state: &State, step: &Step, entry: &Seen, tally: &mut Tally) {
         let (Said::Edit { target, .. } | Said::Delete { target }) = entry.said else { return };
         if step.target.author == 0 {
-            return tally.settled(u64::from(step.is_old_target));
+            return tally.compacted(u64::from(step.is_old_target));
         }
         tally.judged += 1;
         if u64::from(step.target.author) != entry.author.0 {
             let about = About { other: Some(short(target)), ..about_entry(step, entry) };
-            tally.violated(ground, about, || {
+            tally.violated(state, about, || {
                 format!(
                     "user {} changed message {target} of conversation {}, which user {} had written",
                     entry.author, entry.conversation, step.target.author
@@ -154,23 +153,23 @@ impl Invariant {
     }
 
     /// A session whose user's tokens were revoked before ends.
-    fn served(ground: &Ground, step: &Step, entry: &Seen, tally: &mut Tally) {
-        let user = step.device as u64 / u64::from(ground.header.devices_per_user) + 1;
-        let revoked = ground.revoked[user as usize - 1];
-        if revoked == u64::MAX || ground.devices[step.device].opened_at >= revoked {
+    fn served(state: &State, step: &Step, entry: &Seen, tally: &mut Tally) {
+        let user = step.device as u64 / u64::from(state.header.devices_per_user) + 1;
+        let revoked = state.revoked[user as usize - 1];
+        if revoked == u64::MAX || state.devices[step.device].opened_at >= revoked {
             return;
         }
-        if step.is_settled {
-            return tally.settled(1);
+        if step.is_compacted {
+            return tally.compacted(1);
         }
         tally.judged += 1;
         let Some(sent_at) = step.log.sent_at().filter(|sent_at| *sent_at > revoked) else { return };
-        if ground.is_revoked(UserId(user), sent_at) {
-            tally.violated(ground, about_entry(step, entry), || {
+        if state.is_revoked(UserId(user), sent_at) {
+            tally.violated(state, about_entry(step, entry), || {
                 format!(
                     "{} showed sequence {} of conversation {}, which was sent {:.3} s after its \
                      user's tokens were revoked",
-                    ground.device_name(step.device),
+                    state.device_name(step.device),
                     entry.sequence,
                     entry.conversation,
                     (sent_at - revoked) as f64 / 1e6

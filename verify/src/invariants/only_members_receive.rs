@@ -11,11 +11,11 @@
 //! what they forbid; so all is judged at the end. The intervals that each device has shown, 16 bytes.
 
 use super::{Check, about_entry};
-use crate::ground::intervals::Intervals;
-use crate::ground::members::Standing;
-use crate::ground::recent::About;
-use crate::ground::{Ground, Step};
 use crate::history::event::{Event, What};
+use crate::state::intervals::Intervals;
+use crate::state::members::Standing;
+use crate::state::recent::About;
+use crate::state::{State, Step};
 use crate::tally::Tally;
 use crate::verdict::Evidence;
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ pub(crate) struct Invariant {
 }
 
 impl Check for Invariant {
-    fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, _: &mut Tally) {
+    fn observe(&mut self, state: &State, step: &Step, event: &Event, _: &mut Tally) {
         let (What::Shown { entry, .. } | What::Received { entry, .. } | What::Read { entry, .. }) =
             &event.is
         else {
@@ -40,23 +40,23 @@ impl Check for Invariant {
         if matches!(event.is, What::Received { .. }) {
             self.dropped.entry(step.who).or_default().insert(step.sequence);
         }
-        if ground.standing(step.who, step.sequence) == Standing::Outside
+        if state.standing(step.who, step.sequence) == Standing::Outside
             && self.early.len() < MOST_EARLY
         {
-            let what = sentence(ground, step.who, step.sequence);
-            let evidence = ground.evidence(what, about_entry(step, entry));
+            let what = sentence(state, step.who, step.sequence);
+            let evidence = state.evidence(what, about_entry(step, entry));
             self.early.insert((step.who, step.sequence), evidence);
         }
     }
 
-    fn settle(&mut self, ground: &Ground, conversation: usize, to: u32, tally: &mut Tally) {
-        for &who in ground.pairs.of_conversation(conversation) {
-            let state = &ground.pairs.whos[who as usize];
-            if ground.is_inside(who, &state.read, to) {
-                tally.judged += state.read.count(to);
+    fn compact(&mut self, state: &State, conversation: usize, to: u32, tally: &mut Tally) {
+        for &who in state.pairs.of_conversation(conversation) {
+            let member = &state.pairs.members[who as usize];
+            if state.is_inside(who, &member.read, to) {
+                tally.judged += member.read.count(to);
             }
             if let Some(dropped) = self.dropped.get_mut(&who)
-                && ground.is_inside(who, dropped, to)
+                && state.is_inside(who, dropped, to)
             {
                 tally.judged += dropped.count(to);
                 dropped.forget(to);
@@ -64,24 +64,24 @@ impl Check for Invariant {
         }
     }
 
-    fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
-        for (pair, state) in ground.pairs.iter() {
-            self.judge(ground, pair / ground.header.devices_per_user, &state.shown, tally);
+    fn finish(&mut self, state: &State, tally: &mut Tally) {
+        for (pair, slot) in state.pairs.iter() {
+            self.judge(state, pair / state.header.devices_per_user, &slot.shown, tally);
         }
-        for (who, state) in (0..).zip(&ground.pairs.whos) {
-            self.judge(ground, who, &state.read, tally);
+        for (who, member) in (0..).zip(&state.pairs.members) {
+            self.judge(state, who, &member.read, tally);
         }
         for (who, dropped) in std::mem::take(&mut self.dropped) {
-            self.judge(ground, who, &dropped, tally);
+            self.judge(state, who, &dropped, tally);
         }
     }
 }
 
 impl Invariant {
-    fn judge(&mut self, ground: &Ground, who: u32, received: &Intervals, tally: &mut Tally) {
-        let state = &ground.pairs.whos[who as usize];
-        let conversation = state.conversation as usize;
-        let log = &ground.logs[conversation];
+    fn judge(&mut self, state: &State, who: u32, received: &Intervals, tally: &mut Tally) {
+        let member = &state.pairs.members[who as usize];
+        let conversation = member.conversation as usize;
+        let log = &state.logs[conversation];
         // The final read says nothing about what came behind its head.
         let parts = received.all().into_iter().flat_map(|(low, high)| {
             let known = (low <= log.head).then(|| (low, high.min(log.head)));
@@ -90,7 +90,7 @@ impl Invariant {
         });
         for (low, high) in parts {
             tally.judged += u64::from(high - low) + 1;
-            let outside = state.outside(low, high, log.known_from(high));
+            let outside = member.outside(low, high, log.known_from(high));
             let Some((first, count)) = outside else { continue };
             let early = self.early.remove(&(who, first));
             tally.confirmed(|| {
@@ -100,7 +100,7 @@ impl Invariant {
                         sequence: Some(first),
                         ..About::default()
                     };
-                    ground.evidence(sentence(ground, who, first), about)
+                    state.evidence(sentence(state, who, first), about)
                 })
             });
             tally.violations += count - 1;
@@ -108,12 +108,12 @@ impl Invariant {
     }
 }
 
-fn sentence(ground: &Ground, who: u32, sequence: u32) -> String {
-    let state = &ground.pairs.whos[who as usize];
+fn sentence(state: &State, who: u32, sequence: u32) -> String {
+    let member = &state.pairs.members[who as usize];
     format!(
         "user {} received sequence {sequence} of conversation {} and was no member there",
-        state.user + 1,
-        state.conversation + 1
+        member.user + 1,
+        member.conversation + 1
     )
 }
 

@@ -5,7 +5,7 @@
 //! - A read covers what lies behind `after` up to its last entry, or up to the head if it is whole.
 //! - Judged: reads of a user to whom an own message had been accepted.
 //! - Excused: a hole in a read where it stays unknown whether the user was a member is a reason for an
-//!   unknown verdict. Whose a hole was that is settled (see `ground::settled`) is not known any more;
+//!   unknown verdict. Whose a hole was that is compacted is not known any more;
 //!   `reads_never_go_back` judges it.
 //! - Broken by: a read that ends before an own message and is whole. Not by: one that ends there because
 //!   its page was full.
@@ -14,9 +14,9 @@
 //! read; only if entries are missing the ledger is searched.
 
 use super::Check;
-use crate::ground::recent::About;
-use crate::ground::{Ground, Step, short};
 use crate::history::event::{Event, What};
+use crate::state::recent::About;
+use crate::state::{State, Step, short};
 use crate::suspicions::Suspicions;
 use crate::tally::Tally;
 
@@ -26,7 +26,7 @@ pub(crate) struct Invariant {
 }
 
 impl Check for Invariant {
-    fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, tally: &mut Tally) {
+    fn observe(&mut self, state: &State, step: &Step, event: &Event, tally: &mut Tally) {
         let What::ReadEnded { conversation, head, whole, .. } = &event.is else { return };
         let Some(read) = step.read.as_ref().filter(|read| read.own > 0) else { return };
         tally.judged += 1;
@@ -37,9 +37,9 @@ impl Check for Invariant {
             sequence: Some(sequence),
             ..About::default()
         };
-        let name = || ground.device_name(step.device);
+        let name = || state.device_name(step.device);
         if head < read.own {
-            tally.violated(ground, about(read.own), || {
+            tally.violated(state, about(read.own), || {
                 format!(
                     "{} read conversation {conversation} with head {head}, after an own message was \
                      accepted as {}",
@@ -49,26 +49,26 @@ impl Check for Invariant {
             });
         }
         let high = read.covers(head, *whole).min(read.own);
-        let user = ground.pairs.whos[step.who as usize].user;
-        let log = &ground.logs[step.conversation];
+        let user = state.pairs.members[step.who as usize].user;
+        let log = &state.logs[step.conversation];
         read.entries.for_each_gap(read.after + 1, high, |(low, high)| {
             // Whose it was is not known any more; that it is missing is for `reads_never_go_back`.
-            tally.settled(log.settled_in(low, high));
-            let own = ground.ledger.of_user(user).filter(|record| {
+            tally.compacted(log.compacted_in(low, high));
+            let own = state.ledger.of_user(user).filter(|record| {
                 record.conversation as usize == step.conversation
                     && (low..=high).contains(&record.acked)
                     && !read.accepted_since.contains(&record.acked)
             });
             for hole in own.map(|record| record.acked) {
-                self.missing.add(ground, step.who, (hole, hole), 0, about(hole), || {
+                self.missing.add(state, step.who, (hole, hole), 0, about(hole), || {
                     format!("{} read conversation {conversation} without its own {hole}", name())
                 });
             }
         });
     }
 
-    fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
-        self.missing.resolve(ground, tally);
+    fn finish(&mut self, state: &State, tally: &mut Tally) {
+        self.missing.resolve(state, tally);
     }
 }
 

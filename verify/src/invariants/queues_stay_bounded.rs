@@ -8,22 +8,22 @@
 //! Streaming: a comparison.
 
 use super::Check;
-use crate::ground::{Ground, Step};
 use crate::history::event::{Event, What};
+use crate::state::{State, Step};
 use crate::tally::Tally;
 
 #[derive(Default)]
 pub(crate) struct Invariant;
 
 impl Check for Invariant {
-    fn observe(&mut self, ground: &Ground, _: &Step, event: &Event, tally: &mut Tally) {
+    fn observe(&mut self, state: &State, _: &Step, event: &Event, tally: &mut Tally) {
         let What::Gauge { node, name, value, limit } = &event.is else { return };
         if *limit == 0 {
             return;
         }
         tally.judged += 1;
         if value > limit {
-            tally.violated_by(ground, event, || {
+            tally.violated_by(state, event, || {
                 format!("{name} of {node} is {value}, and the limit is {limit}")
             });
         }

@@ -19,9 +19,9 @@
 //! until memberships and retention are known.
 
 use super::Check;
-use crate::ground::recent::About;
-use crate::ground::{Ground, Step, short};
 use crate::history::event::{Event, What};
+use crate::state::recent::About;
+use crate::state::{State, Step, short};
 use crate::suspicions::Suspicions;
 use crate::tally::Tally;
 
@@ -31,7 +31,7 @@ pub(crate) struct Invariant {
 }
 
 impl Check for Invariant {
-    fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, tally: &mut Tally) {
+    fn observe(&mut self, state: &State, step: &Step, event: &Event, tally: &mut Tally) {
         let What::ReadEnded { conversation, head, whole, .. } = &event.is else { return };
         let Some(read) = step.read.as_ref() else { return };
         tally.judged += 1;
@@ -43,19 +43,19 @@ impl Check for Invariant {
             ..About::default()
         };
         if head < read.floor {
-            tally.violated(ground, about(read.floor), || {
+            tally.violated(state, about(read.floor), || {
                 format!(
                     "{} read conversation {conversation} with head {head}, and its user had seen {}",
-                    ground.device_name(step.device),
+                    state.device_name(step.device),
                     read.floor
                 )
             });
         }
         if read.unsorted > 0 {
-            tally.violated(ground, about(read.unsorted), || {
+            tally.violated(state, about(read.unsorted), || {
                 format!(
                     "{} read conversation {conversation} behind {}, and got {} when it had come to {}",
-                    ground.device_name(step.device),
+                    state.device_name(step.device),
                     read.after,
                     read.unsorted,
                     read.last
@@ -65,14 +65,14 @@ impl Check for Invariant {
         let high = read.covers(head, *whole).min(read.floor);
         let mut spans = Vec::new();
         read.entries.for_each_gap(read.after + 1, high, |span| spans.push(span));
-        let is_kept = ground.header.retention.is_none();
+        let is_kept = state.header.retention.is_none();
         let low = if is_kept { read.after + 1 } else { read.first.max(read.after + 1) };
         read.entries.for_each_gap(low.max(high + 1), read.last, |span| spans.push(span));
         for span in spans {
-            self.missing.add(ground, step.who, span, 0, about(span.0), || {
+            self.missing.add(state, step.who, span, 0, about(span.0), || {
                 format!(
                     "{} read conversation {conversation} up to {} without {}, and its user had seen {}",
-                    ground.device_name(step.device),
+                    state.device_name(step.device),
                     read.last,
                     span.0,
                     read.floor
@@ -81,11 +81,11 @@ impl Check for Invariant {
         }
     }
 
-    fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
-        self.missing.resolve(ground, tally);
-        for (conversation, log) in ground.logs.iter().enumerate() {
+    fn finish(&mut self, state: &State, tally: &mut Tally) {
+        self.missing.resolve(state, tally);
+        for (conversation, log) in state.logs.iter().enumerate() {
             let (floor, user) = log.floor;
-            if floor == 0 || log.whole != Some(true) || ground.read_began(conversation).is_none() {
+            if floor == 0 || log.whole != Some(true) || state.read_began(conversation).is_none() {
                 continue;
             }
             tally.judged += 1;
@@ -97,7 +97,7 @@ impl Check for Invariant {
                     life: (life > 0).then_some((life, life)),
                     ..About::default()
                 };
-                tally.violated(ground, about, || {
+                tally.violated(state, about, || {
                     format!(
                         "conversation {} ends at {} in the store, and user {user} had seen {floor}",
                         conversation + 1,

@@ -16,10 +16,10 @@
 //! Streaming: 24 bytes per (observing device, conversation, member), 8 per (user, conversation).
 
 use super::Check;
-use crate::ground::members::Standing;
-use crate::ground::recent::About;
-use crate::ground::{Ground, Step, short};
 use crate::history::event::{Event, What};
+use crate::state::members::Standing;
+use crate::state::recent::About;
+use crate::state::{State, Step, short};
 use crate::tally::Tally;
 use crate::unreported::Unreported;
 use protocol::Sequence;
@@ -48,34 +48,34 @@ pub(crate) struct Invariant {
 }
 
 impl Check for Invariant {
-    fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, tally: &mut Tally) {
+    fn observe(&mut self, state: &State, step: &Step, event: &Event, tally: &mut Tally) {
         let (member, delivered, read) = match event.is {
             What::ReceiptSent { delivered, read, .. } => {
-                (ground.pairs.whos[step.who as usize].user, delivered, read)
+                (state.pairs.members[step.who as usize].user, delivered, read)
             }
             What::ReceiptSeen { user, delivered, read, .. }
             | What::StoredCursor { user, delivered, read, .. } => {
                 (user.0 as u32 - 1, delivered, read)
             }
-            What::StoredCursorsAll { .. } => return self.missing(ground, step, tally),
+            What::StoredCursorsAll { .. } => return self.missing(state, step, tally),
             _ => return,
         };
         tally.judged += 1;
         if matches!(event.is, What::StoredCursor { .. }) {
             self.stored.insert((member, step.conversation));
         }
-        if ground.header.format >= 2 {
+        if state.header.format >= 2 {
             let cursors = [short(delivered), short(read)];
             if matches!(event.is, What::ReceiptSent { .. }) {
-                self.unreported.report(ground, step);
+                self.unreported.report(state, step);
             } else {
                 let device = matches!(event.is, What::ReceiptSeen { .. }).then_some(step.device);
-                self.unreported.tell(ground, step, device, (member, cursors), tally);
+                self.unreported.tell(state, step, device, (member, cursors), tally);
             }
         }
-        let fault = Self::beyond(ground, step, event, member, delivered, read)
-            .or_else(|| misplaced(ground, step, event))
-            .or_else(|| self.fallen(ground, step, event, (member, short(delivered), short(read))));
+        let fault = Self::beyond(state, step, event, member, delivered, read)
+            .or_else(|| misplaced(state, step, event))
+            .or_else(|| self.fallen(state, step, event, (member, short(delivered), short(read))));
         if let Some(fault) = fault {
             let about = About {
                 device: matches!(event.is, What::ReceiptSeen { .. } | What::ReceiptSent { .. })
@@ -83,7 +83,7 @@ impl Check for Invariant {
                 conversation: Some(step.conversation),
                 ..About::default()
             };
-            tally.violated(ground, about, || {
+            tally.violated(state, about, || {
                 format!(
                     "user {} in conversation {}: delivered {delivered}, read {read}: {fault}",
                     member + 1,
@@ -93,24 +93,24 @@ impl Check for Invariant {
         }
     }
 
-    fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
+    fn finish(&mut self, state: &State, tally: &mut Tally) {
         self.unreported.finish(tally);
         let mut strangers = BTreeSet::new();
         for &(pair, member) in self.observed.keys() {
-            let who = &ground.pairs.whos[(pair / ground.header.devices_per_user) as usize];
+            let who = &state.pairs.members[(pair / state.header.devices_per_user) as usize];
             for user in [who.user, member] {
                 strangers.insert((user, who.conversation));
             }
         }
         for (user, conversation) in strangers {
-            let log = &ground.logs[conversation as usize];
-            let who = ground.pairs.find(user, conversation);
-            let joined = who.is_some_and(|who| ground.pairs.whos[who as usize].ever_joined());
+            let log = &state.logs[conversation as usize];
+            let who = state.pairs.find(user, conversation);
+            let joined = who.is_some_and(|who| state.pairs.members[who as usize].ever_joined());
             if joined || log.known_from(log.head).is_none_or(|from| from > 1) {
                 continue;
             }
             let about = About { conversation: Some(conversation as usize), ..About::default() };
-            tally.violated(ground, about, || {
+            tally.violated(state, about, || {
                 format!(
                     "receipts of conversation {} were told to or about user {}, who never joined it",
                     conversation + 1,
@@ -124,11 +124,11 @@ impl Check for Invariant {
 }
 
 /// Why a device should not be told what it displays.
-fn misplaced(ground: &Ground, step: &Step, event: &Event) -> Option<String> {
+fn misplaced(state: &State, step: &Step, event: &Event) -> Option<String> {
     let What::ReceiptSeen { user, .. } = event.is else { return None };
-    let observer = &ground.pairs.whos[step.who as usize];
-    let device = &ground.devices[step.device];
-    if ground.header.format < 2 {
+    let observer = &state.pairs.members[step.who as usize];
+    let device = &state.devices[step.device];
+    if state.header.format < 2 {
         return None;
     }
     if user.0 == u64::from(observer.user) + 1 {
@@ -143,7 +143,7 @@ fn misplaced(ground: &Ground, step: &Step, event: &Event) -> Option<String> {
     is_outside.then(|| {
         format!(
             "it was told to {}, whose user had left and was detached at {:.3} s",
-            ground.device_name(step.device),
+            state.device_name(step.device),
             left_at as f64 / 1e6
         )
     })
@@ -151,19 +151,19 @@ fn misplaced(ground: &Ground, step: &Step, event: &Event) -> Option<String> {
 
 impl Invariant {
     /// All stored cursors of a conversation were read: whoever was told of is among them.
-    fn missing(&self, ground: &Ground, step: &Step, tally: &mut Tally) {
-        let log = &ground.logs[step.conversation];
-        for &who in ground.pairs.of_conversation(step.conversation) {
-            let user = ground.pairs.whos[who as usize].user;
+    fn missing(&self, state: &State, step: &Step, tally: &mut Tally) {
+        let log = &state.logs[step.conversation];
+        for &who in state.pairs.of_conversation(step.conversation) {
+            let user = state.pairs.members[who as usize].user;
             let at = (user, step.conversation);
             let Some(told) = self.told.get(&at).filter(|_| !self.stored.contains(&at)) else {
                 continue;
             };
             let is_member =
-                log.whole == Some(true) && ground.standing(who, log.head) == Standing::Member;
+                log.whole == Some(true) && state.standing(who, log.head) == Standing::Member;
             if told.delivered > 0 && is_member {
                 let conversation = Some(step.conversation);
-                tally.violated(ground, About { conversation, ..About::default() }, || {
+                tally.violated(state, About { conversation, ..About::default() }, || {
                     format!(
                         "user {} in conversation {}: delivered {}, read {} was told, and nothing is stored",
                         user + 1,
@@ -177,7 +177,7 @@ impl Invariant {
     }
 
     fn beyond(
-        ground: &Ground,
+        state: &State,
         step: &Step,
         event: &Event,
         member: u32,
@@ -190,15 +190,15 @@ impl Invariant {
         let last = if matches!(event.is, What::ReceiptSent { .. }) {
             step.before.known.then_some(step.before.last)?
         } else {
-            let who = ground.pairs.find(member, step.conversation as u32)?;
-            ground.pairs.last_of(who)?
+            let who = state.pairs.find(member, step.conversation as u32)?;
+            state.pairs.last_of(who)?
         };
         (short(delivered) > last).then(|| format!("no more than {last} was shown"))
     }
 
     fn fallen(
         &mut self,
-        ground: &Ground,
+        state: &State,
         step: &Step,
         event: &Event,
         (member, delivered, read): (u32, u32, u32),
@@ -213,10 +213,10 @@ impl Invariant {
                     self.unjudged += 1;
                     return None;
                 }
-                let session = ground.devices[step.device].session;
+                let session = state.devices[step.device].session;
                 let now = Cursors { session, delivered, read };
                 let before = self.observed.insert(key, now)?;
-                if before.session != session && ground.header.format < 2 {
+                if before.session != session && state.header.format < 2 {
                     return None;
                 }
                 before

@@ -31,9 +31,9 @@
 //! Streaming: four histograms.
 
 use super::Check;
-use crate::ground::recent::About;
-use crate::ground::{Ground, Step};
 use crate::history::event::{Engine, Event, Phase, What};
+use crate::state::recent::About;
+use crate::state::{State, Step};
 use crate::tally::Tally;
 use hdrhistogram::Histogram;
 use protocol::CloseCode;
@@ -95,41 +95,41 @@ pub(crate) struct Invariant {
 }
 
 impl Check for Invariant {
-    fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, _: &mut Tally) {
+    fn observe(&mut self, state: &State, step: &Step, event: &Event, _: &mut Tally) {
         // Of the kinds below all but these have a device.
         let has_device = !matches!(event.is, What::Phase(_) | What::Revoked { .. });
-        if has_device && ground.is_slow(step.device) {
+        if has_device && state.is_slow(step.device) {
             return;
         }
         match &event.is {
             What::Accepted { .. } => {
                 let Some(open) = step.answered else { return };
                 if !self.was_away(step.device, open.intended)
-                    && let Some(side) = self.side(ground, open.intended)
+                    && let Some(side) = self.side(state, open.intended)
                 {
-                    let latency = ground.now.saturating_sub(open.intended);
+                    let latency = state.now.saturating_sub(open.intended);
                     side.latency_us.saturating_record(latency.max(1));
                 }
             }
             What::Shown { .. } if step.log.acked != 0 && !step.was_shown => {
                 let since = step.log.known_at;
-                if ground.is_attached(step.pair)
+                if state.is_attached(step.pair)
                     && step.before.attached_at < since
-                    && let Some(side) = self.side(ground, since)
+                    && let Some(side) = self.side(state, since)
                 {
-                    let latency = ground.now.saturating_sub(since);
+                    let latency = state.now.saturating_sub(since);
                     side.delivery_us.saturating_record(latency.max(1));
                 }
             }
             What::Sent { intended, .. } => {
-                if let Some(side) = self.side(ground, *intended) {
+                if let Some(side) = self.side(state, *intended) {
                     side.sends += 1;
                 }
             }
             What::Resent { .. } => {
                 // What comes again after an own goodbye is the scenario's wish, too.
                 let own = self.own.contains(&step.device);
-                if !own && let Some(side) = self.side(ground, ground.now) {
+                if !own && let Some(side) = self.side(state, state.now) {
                     side.resends += 1;
                 }
             }
@@ -137,17 +137,17 @@ impl Check for Invariant {
                 self.own.remove(&step.device);
                 if CloseCode::from_code(*code) == Some(CloseCode::Normal) {
                     self.goes(step.device);
-                } else if !ground.lacks_tokens(step.device) {
+                } else if !state.lacks_tokens(step.device) {
                     self.away.remove(&step.device);
                 }
             }
-            What::Revoked { user } => ground.devices_of(*user).for_each(|device| self.goes(device)),
-            What::ConnectFailed { .. } if ground.lacks_tokens(step.device) => {}
+            What::Revoked { user } => state.devices_of(*user).for_each(|device| self.goes(device)),
+            What::ConnectFailed { .. } if state.lacks_tokens(step.device) => {}
             What::Opened { .. } | What::ConnectFailed { .. } => {
                 if matches!(event.is, What::Opened { .. })
                     && let Some(back_at) = self.back_at.get_mut(&step.device)
                 {
-                    *back_at = ground.now.min(*back_at);
+                    *back_at = state.now.min(*back_at);
                 }
                 // Only the first: if that one fails, the ones behind it are the cluster's matter.
                 if self.away.remove(&step.device) {
@@ -156,28 +156,28 @@ impl Check for Invariant {
                     }
                     return;
                 }
-                if let Some(side) = self.side(ground, ground.now) {
+                if let Some(side) = self.side(state, state.now) {
                     side.attempts += 1;
                 }
             }
-            What::Phase(Phase::Load) => self.load_began_at = Some(ground.now),
-            What::Phase(Phase::Settle) => self.after_until = Some(ground.now),
+            What::Phase(Phase::Load) => self.load_began_at = Some(state.now),
+            What::Phase(Phase::Settle) => self.after_until = Some(state.now),
             _ => {}
         }
     }
 
-    fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
-        let run = &ground.run;
+    fn finish(&mut self, state: &State, tally: &mut Tally) {
+        let run = &state.run;
         let (Some(began), Some(fault), Some(healed), Some(until)) =
             (self.load_began_at, run.first_fault_at, run.healed_at, self.after_until)
         else {
             return;
         };
         let faults_began = fault.min(healed);
-        let recovered = healed.saturating_add(ground.header.deadlines.recovered_us);
+        let recovered = healed.saturating_add(state.header.deadlines.recovered_us);
         self.before.lasted_us = faults_began.saturating_sub(began);
         self.after.lasted_us = until.saturating_sub(recovered);
-        self.count_unanswered(ground);
+        self.count_unanswered(state);
         let (before, after) = (&self.before, &self.after);
         if before.latency_us.len() < FEWEST || after.latency_us.len() < FEWEST {
             return;
@@ -186,7 +186,7 @@ impl Check for Invariant {
         let slower = |what: &str, before: &Histogram<u64>, after: &Histogram<u64>| {
             let [was, is] = [before, after].map(|side| side.value_at_quantile(0.9));
             let judged = before.len() >= FEWEST && after.len() >= FEWEST;
-            (judged && is > 3 * was + allowance_us(ground.header.engine)).then(|| {
+            (judged && is > 3 * was + allowance_us(state.header.engine)).then(|| {
                 format!("{what} within {} ms (p90), before {} ms", is / 1_000, was / 1_000)
             })
         };
@@ -200,20 +200,20 @@ impl Check for Invariant {
             (after.attempts as f64
                 > 2.0 * before.attempt_rate() * after.lasted_us as f64
                     + 1.0
-                    + judged_devices(ground) as f64 / 20.0)
+                    + judged_devices(state) as f64 / 20.0)
                 .then(|| {
                     format!("{} connection attempts, before {}", after.attempts, before.attempts)
                 }),
         ];
         for fault in faults.into_iter().flatten() {
-            tally.late(ground, About::default(), || format!("after the heal: {fault}"));
+            tally.late(state, About::default(), || format!("after the heal: {fault}"));
         }
     }
 }
 
 /// Devices of the users that are not slow.
-fn judged_devices(ground: &Ground) -> usize {
-    (0..ground.devices.len()).filter(|&device| !ground.is_slow(device)).count()
+fn judged_devices(state: &State) -> usize {
+    (0..state.devices.len()).filter(|&device| !state.is_slow(device)).count()
 }
 
 impl Side {
@@ -239,12 +239,12 @@ impl Invariant {
     }
 
     /// What has no answer has waited for it until the users were last watched.
-    fn count_unanswered(&mut self, ground: &Ground) {
-        let Some(until) = ground.run.watched_until else { return };
-        for (slot, device) in ground.devices.iter().enumerate() {
-            for open in device.open_sends.iter().filter(|_| !ground.is_slow(slot)) {
+    fn count_unanswered(&mut self, state: &State) {
+        let Some(until) = state.run.watched_until else { return };
+        for (slot, device) in state.devices.iter().enumerate() {
+            for open in device.open_sends.iter().filter(|_| !state.is_slow(slot)) {
                 if !self.was_away(slot, open.intended)
-                    && let Some(side) = self.side(ground, open.intended)
+                    && let Some(side) = self.side(state, open.intended)
                 {
                     let latency = until.saturating_sub(open.intended);
                     side.latency_us.saturating_record(latency.max(1));
@@ -254,11 +254,11 @@ impl Invariant {
     }
 
     /// The side that a time belongs to.
-    fn side(&mut self, ground: &Ground, at: u64) -> Option<&mut Side> {
-        let recovered = ground.header.deadlines.recovered_us;
-        match ground.run.healed_at {
+    fn side(&mut self, state: &State, at: u64) -> Option<&mut Side> {
+        let recovered = state.header.deadlines.recovered_us;
+        match state.run.healed_at {
             None => (self.load_began_at.is_some_and(|began| at >= began)
-                && ground.run.first_fault_at.is_none())
+                && state.run.first_fault_at.is_none())
             .then_some(&mut self.before),
             Some(healed) => (self.after_until.is_none_or(|until| at <= until)
                 && at > healed.saturating_add(recovered))

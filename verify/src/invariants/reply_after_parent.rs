@@ -1,4 +1,4 @@
-//! **A reply comes after what it answers.** A reply at q to the parent p is shown on a device => p < q,
+//! **A reply comes after its parent.** A reply at q to the parent p is shown on a device => p < q,
 //! and the device has shown p before; unless p lies before the device's first stream, the user was
 //! not a member at p or departed between p and q, or retention removed p.
 //!
@@ -11,8 +11,8 @@
 //! Streaming: one look into the device's shown intervals, O(1) in a sound run.
 
 use super::{Check, about_entry};
-use crate::ground::{Ground, Step, short};
 use crate::history::event::{Event, Said, What};
+use crate::state::{State, Step, short};
 use crate::suspicions::Suspicions;
 use crate::tally::Tally;
 
@@ -22,31 +22,31 @@ pub(crate) struct Invariant {
 }
 
 impl Check for Invariant {
-    fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, tally: &mut Tally) {
+    fn observe(&mut self, state: &State, step: &Step, event: &Event, tally: &mut Tally) {
         let What::Shown { entry, .. } = &event.is else { return };
         let Said::Message { parent: Some(parent), .. } = entry.said else { return };
         tally.judged += 1;
-        let pair = ground.pairs.pair(step.pair);
+        let pair = state.pairs.pair(step.pair);
         let at = short(parent);
         let mut about = about_entry(step, entry);
         about.other = Some(at);
         let what = || {
             format!(
                 "{} showed sequence {} of conversation {}, a reply to {parent}, before that",
-                ground.device_name(step.device),
+                state.device_name(step.device),
                 entry.sequence,
                 entry.conversation
             )
         };
         if at >= step.sequence {
-            tally.violated(ground, about, what);
+            tally.violated(state, about, what);
         } else if at > pair.stream.base && !pair.shown.contains(at) {
-            self.orphans.add(ground, step.who, (at, at), step.sequence, about, what);
+            self.orphans.add(state, step.who, (at, at), step.sequence, about, what);
         }
     }
 
-    fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
-        self.orphans.resolve(ground, tally);
+    fn finish(&mut self, state: &State, tally: &mut Tally) {
+        self.orphans.resolve(state, tally);
     }
 }
 

@@ -3,19 +3,19 @@
 //!
 //! - Judged: sends with a sequence.
 //! - Excused: a send that was refused for now (`rate_limited`, `unavailable`, `unauthorised`) and came
-//!   again more than 25 s after the refusal: so long its place is held (docs/protocol.md, "What a
+//!   again more than 25 s after the refusal: so long its position is held (docs/protocol.md, "What a
 //!   client must do", 3).
 //! - Broken by: a later message that is sequenced first, also if the earlier one had been refused for
 //!   now and came again in time. Not by: one that came again after 26 s.
 //!
 //! Streaming: the ledger is in the order of the ids and holds every sequence; one pass at the end
-//! compares neighbours, and of the sends that are settled the highest stay. What looks wrong at the first sighting leaves its evidence then.
+//! compares neighbours, and of the sends that are compacted the highest stay. What looks wrong at the first observation leaves its evidence then.
 
 use super::{Check, about_entry, is_sent};
-use crate::ground::ledger::{Place, Record, fate};
-use crate::ground::recent::About;
-use crate::ground::{Ground, Step};
 use crate::history::event::Event;
+use crate::state::ledger::{Record, Slot, status};
+use crate::state::recent::About;
+use crate::state::{State, Step};
 use crate::tally::Tally;
 use crate::verdict::Evidence;
 use std::collections::BTreeMap;
@@ -28,16 +28,16 @@ const MOST_EARLY: usize = 64;
 #[derive(Default)]
 pub(crate) struct Invariant {
     early: BTreeMap<(usize, u64), Evidence>,
-    /// Of the settled sends, by (device, conversation).
-    settled: BTreeMap<(usize, u32), Settled>,
+    /// Of the compacted sends, by (device, conversation).
+    compacted: BTreeMap<(usize, u32), Compacted>,
 }
 
 /// A send: its id and its sequence.
 type Sent = (u64, u32);
 
-/// What is left of the settled sends of a device in a conversation.
+/// What is left of the compacted sends of a device in a conversation.
 #[derive(Clone, Copy, Default)]
-struct Settled {
+struct Compacted {
     /// The one with the highest id.
     last: Sent,
     /// The one with the highest sequence.
@@ -45,15 +45,15 @@ struct Settled {
 }
 
 impl Check for Invariant {
-    fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, _: &mut Tally) {
-        let Some((place, record)) = step.send.filter(|(_, record)| record.seen == 0) else {
+    fn observe(&mut self, state: &State, step: &Step, event: &Event, _: &mut Tally) {
+        let Some((slot, record)) = step.send.filter(|(_, record)| record.seen == 0) else {
             return;
         };
         let Some(entry) = super::entry_of(&event.is).filter(|entry| is_sent(entry)) else { return };
-        let lane = place.lane as usize;
-        let records = ground.ledger.lane(lane).len() as u32;
-        for index in place.index + 1..records.min(place.index + 1 + NEAR) {
-            let later = ground.ledger.get(Place { lane: place.lane, index });
+        let sender = slot.sender as usize;
+        let records = state.ledger.of_sender(sender).len() as u32;
+        for index in slot.index + 1..records.min(slot.index + 1 + NEAR) {
+            let later = state.ledger.get(Slot { sender: slot.sender, index });
             let overtaken = later.conversation == record.conversation
                 && later.seen != 0
                 && later.seen < step.sequence
@@ -62,34 +62,40 @@ impl Check for Invariant {
                 let mut about = about_entry(step, entry);
                 about.other = Some(later.seen);
                 let what =
-                    sentence(ground, lane, (record.id, step.sequence), (later.id, later.seen));
-                self.early.insert((lane, later.id), ground.evidence(what, about));
+                    sentence(state, sender, (record.id, step.sequence), (later.id, later.seen));
+                self.early.insert((sender, later.id), state.evidence(what, about));
             }
         }
     }
 
-    fn settle_records(&mut self, ground: &Ground, lane: usize, gone: &[Record], tally: &mut Tally) {
+    fn compact_records(
+        &mut self,
+        state: &State,
+        sender: usize,
+        gone: &[Record],
+        tally: &mut Tally,
+    ) {
         for record in gone {
-            self.compare(ground, lane, record, None, tally);
+            self.compare(state, sender, record, None, tally);
             let sent = (record.id, sequence(record));
-            if !record.is(fate::LAPSED) {
-                let settled = self.settled.entry((lane, record.conversation)).or_default();
-                settled.last = settled.last.max(sent);
-                if sent.1 > settled.highest.1 {
-                    settled.highest = sent;
+            if !record.is(status::LAPSED) {
+                let compacted = self.compacted.entry((sender, record.conversation)).or_default();
+                compacted.last = compacted.last.max(sent);
+                if sent.1 > compacted.highest.1 {
+                    compacted.highest = sent;
                 }
             }
         }
     }
 
-    fn finish(&mut self, ground: &Ground, tally: &mut Tally) {
+    fn finish(&mut self, state: &State, tally: &mut Tally) {
         let mut highest: BTreeMap<u32, Sent> = BTreeMap::new();
-        for (lane, records) in ground.ledger.lanes() {
+        for (sender, records) in state.ledger.by_sender() {
             highest.clear();
             for record in records.iter().filter(|r| sequence(r) != 0) {
                 let before = highest.entry(record.conversation).or_default();
-                self.compare(ground, lane, record, Some(*before), tally);
-                if before.1 < sequence(record) && !record.is(fate::LAPSED) {
+                self.compare(state, sender, record, Some(*before), tally);
+                if before.1 < sequence(record) && !record.is(status::LAPSED) {
                     *before = (record.id, sequence(record));
                 }
             }
@@ -99,39 +105,39 @@ impl Check for Invariant {
 
 impl Invariant {
     /// Compares a send with those before it: the highest one that is known of the present ones, and the
-    /// settled ones.
+    /// compacted ones.
     fn compare(
         &mut self,
-        ground: &Ground,
-        lane: usize,
+        state: &State,
+        sender: usize,
         record: &Record,
         present: Option<Sent>,
         tally: &mut Tally,
     ) {
-        if record.is(fate::LAPSED) {
-            tally.excuse("came again after its place was given up", 1);
+        if record.is(status::LAPSED) {
+            tally.excuse("came again after its position was given up", 1);
             return;
         }
         tally.judged += 1;
         let sent = (record.id, sequence(record));
         let mut pair = present.filter(|before| before.1 >= sent.1).map(|before| (before, sent));
-        if let Some(settled) = self.settled.get(&(lane, record.conversation)) {
-            if sent.0 > settled.last.0 {
-                if settled.highest.1 >= sent.1 {
-                    pair = Some((settled.highest, sent));
+        if let Some(compacted) = self.compacted.get(&(sender, record.conversation)) {
+            if sent.0 > compacted.last.0 {
+                if compacted.highest.1 >= sent.1 {
+                    pair = Some((compacted.highest, sent));
                 }
-            } else if settled.last.1 <= sent.1 {
+            } else if compacted.last.1 <= sent.1 {
                 // It was sequenced behind a later one that everybody has.
-                pair = Some((sent, settled.last));
-            } else if settled.highest.1 > settled.last.1 {
-                tally.settled(1);
+                pair = Some((sent, compacted.last));
+            } else if compacted.highest.1 > compacted.last.1 {
+                tally.compacted(1);
             }
         }
         let Some((first, second)) = pair else { return };
-        let about = About { other: Some(first.1), ..ground.about_send(lane, record) };
-        let early = self.early.remove(&(lane, record.id));
+        let about = About { other: Some(first.1), ..state.about_send(sender, record) };
+        let early = self.early.remove(&(sender, record.id));
         tally.confirmed(|| {
-            early.unwrap_or_else(|| ground.evidence(sentence(ground, lane, first, second), about))
+            early.unwrap_or_else(|| state.evidence(sentence(state, sender, first, second), about))
         });
     }
 }
@@ -141,8 +147,8 @@ const fn sequence(record: &Record) -> u32 {
     if record.seen == 0 { record.acked } else { record.seen }
 }
 
-fn sentence(ground: &Ground, lane: usize, first: Sent, second: Sent) -> String {
-    let [one, other] = [first.0, second.0].map(|id| ground.name_of(lane, id));
+fn sentence(state: &State, sender: usize, first: Sent, second: Sent) -> String {
+    let [one, other] = [first.0, second.0].map(|id| state.name_of(sender, id));
     format!(
         "message {one} was sent before {other}, and they are sequences {} and {}",
         first.1, second.1

@@ -1,26 +1,25 @@
 //! **The answer tells the truth.** Every answer to a send, retries included, names the same sequence q;
 //! and the entry that anybody sees at q is that message, and no other entry is.
 //!
-//! - Judged: answers, and sightings at a sequence that was told.
-//! - Excused: a further answer to a send, and a further sighting of an entry, that were settled (see
-//!   `ground::settled`).
+//! - Judged: answers, and observations at a sequence that was told.
+//! - Excused: a further answer to a send, and a further observation of an entry, that were compacted.
 //! - Broken by: a retry that is told another sequence. Not by: the same answer twice.
 //!
 //! Streaming: the ledger holds the sequence that was told first (4 bytes per send), the log the
 //! fingerprint of what was promised for each sequence (4 bytes): whichever comes second is compared.
 
 use super::Check;
-use crate::ground::ledger::fate;
-use crate::ground::recent::About;
-use crate::ground::{Ground, Step};
 use crate::history::event::{Event, What};
+use crate::state::ledger::status;
+use crate::state::recent::About;
+use crate::state::{State, Step};
 use crate::tally::Tally;
 
 #[derive(Default)]
 pub(crate) struct Invariant;
 
 impl Check for Invariant {
-    fn observe(&mut self, ground: &Ground, step: &Step, event: &Event, tally: &mut Tally) {
+    fn observe(&mut self, state: &State, step: &Step, event: &Event, tally: &mut Tally) {
         let fault = match &event.is {
             What::Accepted { .. } => match answered(step, tally) {
                 Some(fault) => fault,
@@ -36,13 +35,13 @@ impl Check for Invariant {
                 tally.judged += u64::from(is_told);
                 // The final read is compared by its sum, under `conversation_order_agrees`.
                 let is_stored = matches!(event.is, What::Stored { .. });
-                tally.settled(u64::from(!is_told && step.is_settled && !is_stored));
-                if step.log.acked != 0 && step.log.acked != step.print {
+                tally.compacted(u64::from(!is_told && step.is_compacted && !is_stored));
+                if step.log.acked != 0 && step.log.acked != step.fingerprint {
                     "another send was told that it is there".to_owned()
                 } else if let Some((_, record)) = told.filter(|(_, r)| r.acked != step.sequence) {
                     format!("its sender was told {}", record.acked)
-                } else if step.is_old_send && !step.is_settled {
-                    "it was settled under another one".to_owned()
+                } else if step.is_old_send && !step.is_compacted {
+                    "it had another sequence before".to_owned()
                 } else {
                     return;
                 }
@@ -51,21 +50,21 @@ impl Check for Invariant {
         };
         let record = step.send.map(|(_, record)| record);
         let about = About {
-            device: step.send.map(|(place, _)| place.lane as usize),
+            device: step.send.map(|(slot, _)| slot.sender as usize),
             conversation: Some(step.conversation),
             sequence: Some(step.sequence),
             other: record.map(|r| if r.acked == step.sequence { r.seen } else { r.acked }),
-            message: step.send.map(|(place, record)| {
-                let devices = u64::from(ground.header.devices_per_user);
-                (u64::from(place.lane) / devices + 1, record.id)
+            message: step.send.map(|(slot, record)| {
+                let devices = u64::from(state.header.devices_per_user);
+                (u64::from(slot.sender) / devices + 1, record.id)
             }),
             life: None,
         };
-        tally.violated(ground, about, || {
+        tally.violated(state, about, || {
             let name = step.send.map_or_else(
                 || "an entry".to_owned(),
-                |(place, record)| {
-                    format!("message {}", ground.name_of(place.lane as usize, record.id))
+                |(slot, record)| {
+                    format!("message {}", state.name_of(slot.sender as usize, record.id))
                 },
             );
             let conversation = step.conversation + 1;
@@ -80,7 +79,7 @@ impl Check for Invariant {
 /// What is wrong with an answer.
 fn answered(step: &Step, tally: &mut Tally) -> Option<String> {
     let Some((_, record)) = step.send else {
-        tally.settled(u64::from(step.is_old_send));
+        tally.compacted(u64::from(step.is_old_send));
         return None;
     };
     tally.judged += 1;
@@ -90,13 +89,13 @@ fn answered(step: &Step, tally: &mut Tally) -> Option<String> {
         format!("it was accepted as sequence {} before", record.acked)
     } else if record.seen != 0 && record.seen != step.sequence {
         format!("it was seen as sequence {}", record.seen)
-    } else if record.is(fate::TWICE) {
+    } else if record.is(status::TWICE) {
         "it was seen under other sequences, too".to_owned()
-    } else if step.is_settled && record.seen != step.sequence {
-        "another entry was settled there".to_owned()
-    } else if step.log.disputed || (step.log.seen != 0 && step.log.seen != record.print) {
+    } else if step.is_compacted && record.seen != step.sequence {
+        "another entry was there before".to_owned()
+    } else if step.log.disputed || (step.log.seen != 0 && step.log.seen != record.fingerprint) {
         "another entry was seen there".to_owned()
-    } else if step.log.acked != 0 && step.log.acked != record.print {
+    } else if step.log.acked != 0 && step.log.acked != record.fingerprint {
         "another send was told the same".to_owned()
     } else {
         return None;

@@ -1,13 +1,13 @@
 //! Who may send and receive.
 
-use super::book::{Book, How, Sighting};
+use super::book::{Book, How, Observation};
 use super::members::Membership;
 use super::reading::Reply;
 use crate::history::event::{Device, Said, What};
 use protocol::{ConversationId, UserId};
 
 pub(super) fn does_an_outsider_receive(book: &Book<'_>) -> bool {
-    book.sightings.iter().any(|s| match s.how {
+    book.observations.iter().any(|s| match s.how {
         How::Shown(device) | How::Received(device) | How::Read(device, _) => {
             let (conversation, sequence) = (s.entry.conversation, s.entry.sequence.0);
             book.membership(device.user.0, conversation, sequence) == Membership::Outside
@@ -24,27 +24,27 @@ pub(super) fn is_an_unauthorised_accepted(book: &Book<'_>) -> bool {
     let unanswered = book.sends.iter().any(|send| {
         let is_told = book.acceptances.iter().any(|a| a.send == *send);
         let seen = book
-            .sightings
+            .observations
             .iter()
             .find(|s| book.sent_as(s) == Some(*send) && s.entry.sequence.0 > 0);
         !is_told && seen.is_some_and(|s| is_seen_of_a_stranger(book, s))
     });
     outsider
         || unanswered
-        || book.sightings.iter().any(|s| is_seen_without_token(book, s))
+        || book.observations.iter().any(|s| is_seen_without_token(book, s))
         || (!book.is_generator_limited() && is_let_in_without_token(book))
         || is_accepted_without_token(book)
-        || book.sightings.iter().any(|s| changes_anothers(book, s))
-        || book.sightings.iter().any(|s| is_served_without_token(book, s))
+        || book.observations.iter().any(|s| changes_anothers(book, s))
+        || book.observations.iter().any(|s| is_served_without_token(book, s))
 }
 
-fn is_seen_of_a_stranger(book: &Book<'_>, s: &Sighting<'_>) -> bool {
+fn is_seen_of_a_stranger(book: &Book<'_>, s: &Observation<'_>) -> bool {
     let entry = s.entry;
     book.membership(entry.author.0, entry.conversation, entry.sequence.0) == Membership::Outside
 }
 
 /// Whether somebody saw what was invoked without a token, before there was a new one.
-fn is_seen_without_token(book: &Book<'_>, s: &Sighting<'_>) -> bool {
+fn is_seen_without_token(book: &Book<'_>, s: &Observation<'_>) -> bool {
     let Some(send) = book.sent_as(s) else { return false };
     let user = send.device.user;
     let is_granted = book.lines[send.line..s.line]
@@ -66,7 +66,7 @@ fn is_let_in_without_token(book: &Book<'_>) -> bool {
 }
 
 /// Whether an edit or deletion was seen that is not by the author of what it changes.
-fn changes_anothers(book: &Book<'_>, s: &Sighting<'_>) -> bool {
+fn changes_anothers(book: &Book<'_>, s: &Observation<'_>) -> bool {
     let (Said::Edit { target, .. } | Said::Delete { target }) = s.entry.said else { return false };
     book.author(s.entry.conversation, target.0, s.line)
         .is_some_and(|author| author != s.entry.author)
@@ -80,7 +80,7 @@ impl Book<'_> {
         sequence: u64,
         before: usize,
     ) -> Option<UserId> {
-        let seen = self.sightings.iter().find(|s| s.is_at(conversation, sequence));
+        let seen = self.observations.iter().find(|s| s.is_at(conversation, sequence));
         let told = self.accepted_as(conversation, sequence);
         let seen = seen.map(|s| (s.line, s.entry.author));
         let told = told.map(|a| (a.line, a.send.device.user));
@@ -121,7 +121,7 @@ fn is_accepted_without_token(book: &Book<'_>) -> bool {
 }
 
 /// Whether a session from before a revocation shows what was invoked too long after it.
-fn is_served_without_token(book: &Book<'_>, s: &Sighting<'_>) -> bool {
+fn is_served_without_token(book: &Book<'_>, s: &Observation<'_>) -> bool {
     let How::Shown(device) = s.how else { return false };
     let (conversation, sequence) = (s.entry.conversation, s.entry.sequence.0);
     let accepted = book.accepted_as(conversation, sequence).filter(|a| a.line < s.line);

@@ -1,4 +1,4 @@
-//! A history with numbered lines, and the words of the definitions in it: sends, answers, sightings.
+//! A history with numbered lines, and the words of the definitions in it: sends, answers, observations.
 
 use super::fields::is_in_range;
 use crate::history::event::{Device, Event, Header, Phase, Said, Seen, What};
@@ -14,10 +14,10 @@ pub(super) struct Book<'a> {
     pub answers: Vec<Answer>,
     /// A: the first of these answers to each send.
     pub acceptances: Vec<Answer>,
-    pub sightings: Vec<Sighting<'a>>,
+    pub observations: Vec<Observation<'a>>,
 }
 
-/// One event. Its number is its place in `Book::lines`.
+/// One event. Its number is its index in `Book::lines`.
 #[derive(Clone, Copy)]
 pub(super) struct Line<'a> {
     /// Time that goes back stands still.
@@ -66,14 +66,14 @@ pub(super) enum How {
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct Sighting<'a> {
+pub(super) struct Observation<'a> {
     pub line: usize,
     pub at: u64,
     pub how: How,
     pub entry: &'a Seen,
 }
 
-impl Sighting<'_> {
+impl Observation<'_> {
     pub const fn is_sent(&self) -> bool {
         !matches!(self.entry.said, Said::Join { .. } | Said::Leave { .. })
     }
@@ -100,11 +100,11 @@ impl<'a> Book<'a> {
             sends: Vec::new(),
             answers: Vec::new(),
             acceptances: Vec::new(),
-            sightings: Vec::new(),
+            observations: Vec::new(),
         };
         book.find_sends();
         book.find_answers();
-        book.find_sightings();
+        book.find_observations();
         book
     }
 
@@ -143,7 +143,7 @@ impl<'a> Book<'a> {
         }
     }
 
-    fn find_sightings(&mut self) {
+    fn find_observations(&mut self) {
         for (line, Line { at, is }) in self.lines.iter().enumerate() {
             let (how, entry) = match is {
                 What::Shown { device, entry } => (How::Shown(*device), entry),
@@ -152,7 +152,7 @@ impl<'a> Book<'a> {
                 What::Stored { entry } => (How::Stored, entry),
                 _ => continue,
             };
-            self.sightings.push(Sighting { line, at: *at, how, entry });
+            self.observations.push(Observation { line, at: *at, how, entry });
         }
     }
 
@@ -163,11 +163,11 @@ impl<'a> Book<'a> {
         sent.min_by_key(|send| send.device).copied()
     }
 
-    /// The message that a sighting shows, if it was sent before, to this conversation.
-    pub fn sent_as(&self, sighting: &Sighting<'_>) -> Option<Send> {
-        let entry = sighting.entry;
-        let send = self.send_of(entry.author.0, entry.message.0, sighting.line)?;
-        (sighting.is_sent() && send.conversation == entry.conversation).then_some(send)
+    /// The message that an observation shows, if it was sent before, to this conversation.
+    pub fn sent_as(&self, observation: &Observation<'_>) -> Option<Send> {
+        let entry = observation.entry;
+        let send = self.send_of(entry.author.0, entry.message.0, observation.line)?;
+        (observation.is_sent() && send.conversation == entry.conversation).then_some(send)
     }
 
     /// The first acceptance of a message as this sequence.
@@ -199,17 +199,17 @@ impl<'a> Book<'a> {
     }
 
     /// Every sequence that was accepted, answered or seen.
-    pub fn places(&self) -> Vec<(ConversationId, u64)> {
+    pub fn subject(&self) -> Vec<(ConversationId, u64)> {
         let told = self.acceptances.iter().map(|a| (a.send.conversation, a.sequence));
-        let seen = self.sightings.iter().map(|s| (s.entry.conversation, s.entry.sequence.0));
+        let seen = self.observations.iter().map(|s| (s.entry.conversation, s.entry.sequence.0));
         let answered = self.lines.iter().filter_map(|line| match line.is {
             What::MemberChanged { conversation, sequence, .. } => Some((*conversation, sequence.0)),
             _ => None,
         });
-        let mut places: Vec<_> = told.chain(seen).chain(answered).collect();
-        places.sort_unstable();
-        places.dedup();
-        places
+        let mut subject: Vec<_> = told.chain(seen).chain(answered).collect();
+        subject.sort_unstable();
+        subject.dedup();
+        subject
     }
 
     /// Whether any line is so.

@@ -1,6 +1,6 @@
 //! What entries say, wherever they are seen: who sent them, under which sequence, in which version.
 
-use super::book::{Book, How, Sighting};
+use super::book::{Book, How, Observation};
 use crate::history::event::{Said, What};
 use protocol::{ConversationId, RejectReason};
 
@@ -84,7 +84,7 @@ fn refuses_what_was_seen(book: &Book<'_>, line: usize) -> bool {
     let What::Rejected { device, message, reason, .. } = book.lines[line].is else { return false };
     let Some(send) = book.send_of(device.user.0, message.0, line) else { return false };
     is_final(*reason)
-        && book.sightings.iter().any(|s| s.line < line && book.sent_as(s) == Some(send))
+        && book.observations.iter().any(|s| s.line < line && book.sent_as(s) == Some(send))
         && book.is_refused(device.user.0, message.0, line + 1)
         && {
             // It may have been refused before: what counts is this refusal.
@@ -101,14 +101,14 @@ pub(super) fn is_something_made_up(book: &Book<'_>) -> bool {
     refused
         || does_a_stream_end_by_itself(book)
         || is_done_too_often(book)
-        || book.sightings.iter().any(|sighting| match sighting.entry.said {
-            Said::Join { user } => nobody_asked(book, sighting, user.0, true),
-            Said::Leave { user } => nobody_asked(book, sighting, user.0, false),
+        || book.observations.iter().any(|observation| match observation.entry.said {
+            Said::Join { user } => nobody_asked(book, observation, user.0, true),
+            Said::Leave { user } => nobody_asked(book, observation, user.0, false),
             _ => {
-                let entry = sighting.entry;
-                book.sent_as(sighting).is_none_or(|send| {
+                let entry = observation.entry;
+                book.sent_as(observation).is_none_or(|send| {
                     !send.is(entry)
-                        || book.is_refused(entry.author.0, entry.message.0, sighting.line)
+                        || book.is_refused(entry.author.0, entry.message.0, observation.line)
                 })
             }
         })
@@ -135,15 +135,15 @@ fn is_done_too_often(book: &Book<'_>) -> bool {
     })
 }
 
-fn nobody_asked(book: &Book<'_>, sighting: &Sighting<'_>, user: u64, joins: bool) -> bool {
-    let asked: Vec<_> = book.lines[..sighting.line]
+fn nobody_asked(book: &Book<'_>, observation: &Observation<'_>, user: u64, joins: bool) -> bool {
+    let asked: Vec<_> = book.lines[..observation.line]
         .iter()
         .filter_map(|line| match line.is {
             What::MemberAsked { conversation, user, add } => Some((*conversation, user.0, *add)),
             _ => None,
         })
         .collect();
-    !asked.is_empty() && !asked.contains(&(sighting.entry.conversation, user, joins))
+    !asked.is_empty() && !asked.contains(&(observation.entry.conversation, user, joins))
 }
 
 /// Whether a stream begins again in its session, behind less than has arrived in it.
@@ -157,31 +157,31 @@ fn does_a_stream_go_back(book: &Book<'_>) -> bool {
 }
 
 pub(super) fn is_something_there_twice(book: &Book<'_>) -> bool {
-    let again = book.sightings.iter().any(|sighting| {
-        let (c, q) = (sighting.entry.conversation, sighting.entry.sequence.0);
-        match sighting.how {
-            How::Shown(device) => book.was_shown(device, c, q, sighting.line),
+    let again = book.observations.iter().any(|observation| {
+        let (c, q) = (observation.entry.conversation, observation.entry.sequence.0);
+        match observation.how {
+            How::Shown(device) => book.was_shown(device, c, q, observation.line),
             How::Received(device) => {
-                let stream = book.stream(device, c, sighting.line);
+                let stream = book.stream(device, c, observation.line);
                 stream.began.is_none() || q <= stream.arrived
             }
             _ => false,
         }
     });
-    let sequences = |a: &Sighting<'_>, b: &Sighting<'_>| {
+    let sequences = |a: &Observation<'_>, b: &Observation<'_>| {
         let [one, other] = [a, b].map(|s| book.sent_as(s).map(|send| send.line));
         one.is_some() && one == other && a.entry.sequence != b.entry.sequence
     };
     again
         || does_a_stream_go_back(book)
-        || book.sightings.iter().any(|a| book.sightings.iter().any(|b| sequences(a, b)))
+        || book.observations.iter().any(|a| book.observations.iter().any(|b| sequences(a, b)))
 }
 
-pub(super) fn do_sightings_differ(book: &Book<'_>) -> bool {
-    let says = |s: &Sighting<'_>| (s.entry.author, s.entry.message, s.entry.said);
-    book.sightings.iter().any(|a| {
-        let same = |b: &&Sighting<'_>| b.is_at(a.entry.conversation, a.entry.sequence.0);
-        book.sightings.iter().filter(same).any(|b| says(a) != says(b))
+pub(super) fn do_observations_differ(book: &Book<'_>) -> bool {
+    let says = |s: &Observation<'_>| (s.entry.author, s.entry.message, s.entry.said);
+    book.observations.iter().any(|a| {
+        let same = |b: &&Observation<'_>| b.is_at(a.entry.conversation, a.entry.sequence.0);
+        book.observations.iter().filter(same).any(|b| says(a) != says(b))
     })
 }
 
@@ -199,17 +199,17 @@ pub(super) fn does_an_answer_lie(book: &Book<'_>) -> bool {
                 (other.send.conversation, other.sequence) == (conversation, one.sequence);
             same_send != same_place && (same_send || same_place)
         });
-        let other_entry = book.sightings.iter().any(|sighting| {
-            let is_there = sighting.is_at(conversation, one.sequence);
-            let is_it = book.sent_as(sighting).is_some_and(|send| send == one.send);
-            (is_there && !one.send.is(sighting.entry)) || (is_it && !is_there)
+        let other_entry = book.observations.iter().any(|observation| {
+            let is_there = observation.is_at(conversation, one.sequence);
+            let is_it = book.sent_as(observation).is_some_and(|send| send == one.send);
+            (is_there && !one.send.is(observation.entry)) || (is_it && !is_there)
         });
         other_answer || other_entry
     };
     misplaced || book.answers.iter().any(contradicts)
 }
 
-/// A sighting of an edit or a deletion.
+/// An observation of an edit or a deletion.
 #[derive(Clone, Copy)]
 struct Version {
     line: usize,
@@ -222,7 +222,7 @@ struct Version {
 }
 
 fn versions(book: &Book<'_>) -> Vec<Version> {
-    let version = |s: &Sighting<'_>| {
+    let version = |s: &Observation<'_>| {
         let (target, deletes) = match s.entry.said {
             Said::Edit { target, .. } => (target.0, false),
             Said::Delete { target } => (target.0, true),
@@ -239,7 +239,7 @@ fn versions(book: &Book<'_>) -> Vec<Version> {
             deletes,
         })
     };
-    book.sightings.iter().filter_map(version).collect()
+    book.observations.iter().filter_map(version).collect()
 }
 
 pub(super) fn do_versions_differ(book: &Book<'_>) -> bool {
@@ -256,7 +256,7 @@ pub(super) fn do_versions_differ(book: &Book<'_>) -> bool {
     let end = book.lines.len();
     let apart = |v: &Version| {
         let newest = versions.iter().filter(|w| of_message(v, w)).map(|w| w.sequence).max();
-        // It is judged once, at its first sighting.
+        // It is judged once, at its first observation.
         let first = versions.iter().find(|w| of_message(v, w) && Some(w.sequence) == newest);
         first.is_some_and(|first| first.line == v.line)
             && book.devices().into_iter().any(|device| {
@@ -275,12 +275,12 @@ pub(super) fn do_versions_differ(book: &Book<'_>) -> bool {
         });
     falls
         || follows
-        || book.sightings.iter().any(|s| is_about_no_message(book, s))
+        || book.observations.iter().any(|s| is_about_no_message(book, s))
         || (!book.is_generator_limited() && versions.iter().any(apart))
 }
 
 /// Whether an edit, a deletion or a reply is about something that is no message before it.
-fn is_about_no_message(book: &Book<'_>, s: &Sighting<'_>) -> bool {
+fn is_about_no_message(book: &Book<'_>, s: &Observation<'_>) -> bool {
     let (Said::Edit { target, .. }
     | Said::Delete { target }
     | Said::Message { parent: Some(target), .. }) = s.entry.said

@@ -23,7 +23,7 @@ impl Book<'_> {
     /// Whether a device that must see a known sequence, and had the time, never showed it.
     fn is_never_shown(&self, device: Device) -> bool {
         let end = self.lines.len();
-        self.places().into_iter().any(|(conversation, sequence)| {
+        self.subject().into_iter().any(|(conversation, sequence)| {
             let Some(known) = self.known(conversation, sequence, end) else { return false };
             let joined_at = self.joined_at(device.user.0, conversation, end);
             !self.was_shown(device, conversation, sequence, end)
@@ -44,7 +44,7 @@ fn is_a_message_lost(book: &Book<'_>) -> bool {
     book.acceptances.iter().any(|a| {
         let conversation = a.send.conversation;
         let stored = book
-            .sightings
+            .observations
             .iter()
             .find(|s| s.how == How::Stored && s.is_at(conversation, a.sequence));
         is_before_read(book, conversation, a.at)
@@ -59,7 +59,7 @@ fn is_a_change_lost(book: &Book<'_>) -> bool {
             return false;
         };
         let said = if *add { Said::Join { user: *user } } else { Said::Leave { user: *user } };
-        let is_stored = book.sightings.iter().any(|s| {
+        let is_stored = book.observations.iter().any(|s| {
             s.how == How::Stored && s.is_at(*conversation, sequence.0) && s.entry.said == said
         });
         is_before_read(book, *conversation, line.at)
@@ -76,7 +76,7 @@ fn is_before_read(book: &Book<'_>, conversation: ConversationId, at: u64) -> boo
 
 pub(super) fn is_something_late(book: &Book<'_>) -> bool {
     let Some(healed) = book.phase(Phase::Heal) else { return false };
-    let late = book.sightings.iter().filter(|s| s.line > healed).any(|s| {
+    let late = book.observations.iter().filter(|s| s.line > healed).any(|s| {
         let How::Shown(device) = s.how else { return false };
         let (conversation, sequence) = (s.entry.conversation, s.entry.sequence.0);
         let known = book.known(conversation, sequence, s.line);

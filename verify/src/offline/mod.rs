@@ -57,7 +57,7 @@ const DEFINITIONS: [(&str, Definition); 23] = [
     ("accepted_message_survives", deliveries::is_something_lost),
     ("no_phantom_message", content::is_something_made_up),
     ("no_duplicate_delivery", content::is_something_there_twice),
-    ("conversation_order_agrees", content::do_sightings_differ),
+    ("conversation_order_agrees", content::do_observations_differ),
     ("no_gap_in_sequence", streams::is_something_left_out),
     ("sender_order_kept", sends::is_something_overtaken),
     ("reply_after_parent", streams::is_a_reply_too_early),

@@ -11,7 +11,7 @@ struct Named {
     at: u64,
     partition: Partition,
     /// The conversation and the sequence, if it is about one.
-    place: Option<(ConversationId, u64)>,
+    slot: Option<(ConversationId, u64)>,
     epoch: Epoch,
     owner: NodeNumber,
 }
@@ -19,7 +19,7 @@ struct Named {
 fn named(book: &Book<'_>) -> Vec<Named> {
     let mut named = Vec::new();
     for (line, said) in book.lines.iter().enumerate() {
-        let (place, epoch, owner) = match said.is {
+        let (slot, epoch, owner) = match said.is {
             What::Shown { entry, .. }
             | What::Received { entry, .. }
             | What::Read { entry, .. }
@@ -31,13 +31,13 @@ fn named(book: &Book<'_>) -> Vec<Named> {
             }
             What::Owner { partition, owner, epoch } => {
                 let (partition, epoch, owner) = (*partition, *epoch, *owner);
-                named.push(Named { line, at: said.at, partition, place: None, epoch, owner });
+                named.push(Named { line, at: said.at, partition, slot: None, epoch, owner });
                 continue;
             }
             _ => continue,
         };
-        let partition = partition_of(place.0, book.header.partitions.max(1));
-        named.push(Named { line, at: said.at, partition, place: Some(place), epoch, owner });
+        let partition = partition_of(slot.0, book.header.partitions.max(1));
+        named.push(Named { line, at: said.at, partition, slot: Some(slot), epoch, owner });
     }
     named
 }
@@ -46,7 +46,7 @@ pub(super) fn are_there_two(book: &Book<'_>) -> bool {
     let named = named(book);
     let contradict = |a: &Named, b: &Named| {
         let two_owners = (a.partition, a.epoch) == (b.partition, b.epoch) && a.owner != b.owner;
-        let falls = match (a.place, b.place) {
+        let falls = match (a.slot, b.slot) {
             (Some((c, q)), Some((d, p))) => c == d && q <= p && a.epoch > b.epoch,
             _ => false,
         };
@@ -69,7 +69,7 @@ fn accepts_after_its_successor(book: &Book<'_>, named: &[Named]) -> bool {
 /// Whether a node says at the end that it owns a partition under an epoch that is over.
 fn owns_too_late(book: &Book<'_>, named: &[Named]) -> bool {
     let Some(judge) = book.phase(Phase::Judge) else { return false };
-    named.iter().filter(|n| n.place.is_none() && n.line > judge).any(|last| {
+    named.iter().filter(|n| n.slot.is_none() && n.line > judge).any(|last| {
         named.iter().any(|n| {
             n.partition == last.partition && n.epoch > last.epoch && n.at < book.lines[judge].at
         })

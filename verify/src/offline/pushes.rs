@@ -47,7 +47,7 @@ impl Book<'_> {
         sequence: u64,
         before: usize,
     ) -> Option<bool> {
-        let seen = self.sightings.iter().filter(|s| s.line < before);
+        let seen = self.observations.iter().filter(|s| s.line < before);
         let seen = seen.filter(|s| s.is_at(conversation, sequence));
         let seen = seen.map(|s| matches!(s.entry.said, Said::Message { .. }));
         let told = self.acceptances.iter().filter(|a| a.line < before);
@@ -81,7 +81,7 @@ pub(super) fn is_somebody_away_not_told(book: &Book<'_>) -> bool {
 /// Whether a user heard of a message, from anybody, only when the time for it had passed.
 fn is_told_late(book: &Book<'_>, accepted: &Answer, user: u64) -> bool {
     let (conversation, sequence) = (accepted.send.conversation, accepted.sequence);
-    let seen = book.sightings.iter().filter(|s| match s.how {
+    let seen = book.observations.iter().filter(|s| match s.how {
         How::Shown(device) | How::Read(device, _) => {
             device.user.0 == user && s.is_at(conversation, sequence)
         }
@@ -110,7 +110,7 @@ fn allowed(book: &Book<'_>) -> u64 {
 fn is_due(book: &Book<'_>, accepted: &Answer, user: u64) -> bool {
     let (conversation, sequence) = (accepted.send.conversation, accepted.sequence);
     let end = book.lines.len();
-    let sees = book.sightings.iter().any(|s| match s.how {
+    let sees = book.observations.iter().any(|s| match s.how {
         How::Shown(device) | How::Read(device, _) => {
             device.user.0 == user && s.is_at(conversation, sequence)
         }
@@ -194,7 +194,7 @@ fn was_present(book: &Book<'_>, push: &Push) -> bool {
             else {
                 return false;
             };
-            let shows = book.sightings.iter().any(|s| {
+            let shows = book.observations.iter().any(|s| {
                 s.how == How::Shown(device)
                     && s.is_at(push.conversation, push.sequence)
                     && session.begins < s.line

@@ -73,7 +73,7 @@ impl Book<'_> {
             };
             let Reply::Ended(ended) = self.reply(*device, *request, began) else { continue };
             let What::ReadEnded { head, whole, .. } = self.lines[ended].is else { continue };
-            let entries = self.sightings.iter().filter(|s| {
+            let entries = self.observations.iter().filter(|s| {
                 s.line > began && s.line < ended && s.how == How::Read(*device, *request)
             });
             readings.push(Reading {

@@ -16,7 +16,7 @@ struct Sides {
     load_at: u64,
     first_fault_at: u64,
     recovered_at: u64,
-    settled_at: u64,
+    load_ended_at: u64,
 }
 
 /// What was counted: before, after.
@@ -33,7 +33,7 @@ impl Sides {
     fn new(book: &Book<'_>) -> Option<Self> {
         let last = |phase| book.lines.iter().rposition(|line| *line.is == What::Phase(phase));
         let at = |line: usize| book.lines[line].at;
-        let (load, settled) = (last(Phase::Load)?, last(Phase::Settle)?);
+        let (load, load_ended) = (last(Phase::Load)?, last(Phase::Settle)?);
         let first_fault = book.first(|is| matches!(is, What::FaultBegan { .. }))?;
         let healed = book.phase(Phase::Heal)?;
         Some(Self {
@@ -43,7 +43,7 @@ impl Sides {
             load_at: at(load),
             first_fault_at: at(first_fault.min(healed)),
             recovered_at: at(healed) + book.header.deadlines.recovered_us,
-            settled_at: at(settled),
+            load_ended_at: at(load_ended),
         })
     }
 
@@ -53,7 +53,7 @@ impl Sides {
             Some(0)
         } else if line > self.healed
             && wanted_at > self.recovered_at
-            && wanted_at <= self.settled_at
+            && wanted_at <= self.load_ended_at
         {
             Some(1)
         } else {
@@ -75,7 +75,7 @@ pub(super) fn is_it_worse_than_before(book: &Book<'_>) -> bool {
     let per_send =
         [0, 1].map(|side: usize| counts.resends[side] as f64 / counts.sends[side].max(1) as f64);
     let before_us = sides.first_fault_at.saturating_sub(sides.load_at).max(1);
-    let after_us = sides.settled_at.saturating_sub(sides.recovered_at);
+    let after_us = sides.load_ended_at.saturating_sub(sides.recovered_at);
     let devices = book.devices().iter().filter(|device| !book.is_slow(device.user.0)).count();
     let per_us = counts.attempts[0] as f64 / before_us as f64;
     slower(counts.accepting.each_ref())

@@ -71,7 +71,7 @@ impl Book<'_> {
         sequence: u64,
         before: usize,
     ) -> bool {
-        let seen = self.sightings.iter().filter(|s| s.is_at(conversation, sequence));
+        let seen = self.observations.iter().filter(|s| s.is_at(conversation, sequence));
         let mut seen = seen.filter(|s| s.line < before);
         let told = self.accepted_as(conversation, sequence).filter(|a| a.line < before);
         seen.any(|s| matches!(s.entry.said, Said::Message { .. }))

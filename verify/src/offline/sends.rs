@@ -6,7 +6,7 @@ use super::refusals::is_refused_wrongly;
 use crate::history::event::{Phase, What};
 use protocol::RejectReason;
 
-/// How long the place of a message that was refused for now is held (docs/protocol.md, "What a client
+/// How long the position of a message that was refused for now is held (docs/protocol.md, "What a client
 /// must do", 3).
 const HELD_US: u64 = 25_000_000;
 
@@ -85,7 +85,7 @@ impl Book<'_> {
 
 pub(super) fn is_something_overtaken(book: &Book<'_>) -> bool {
     let end = |send: &Send| {
-        let seen = book.sightings.iter().find(|s| book.sent_as(s) == Some(*send));
+        let seen = book.observations.iter().find(|s| book.sent_as(s) == Some(*send));
         let told = book.acceptances.iter().find(|a| a.send == *send);
         seen.map(|s| s.entry.sequence.0).or_else(|| told.map(|a| a.sequence))
     };
@@ -104,7 +104,7 @@ pub(super) fn is_something_overtaken(book: &Book<'_>) -> bool {
     })
 }
 
-/// Whether a send was refused for now, and came again when its place was no longer held.
+/// Whether a send was refused for now, and came again when its position was no longer held.
 fn lost_its_place(book: &Book<'_>, send: &Send) -> bool {
     let mut refused_at = None;
     let (mut is_open, mut is_lost) = (true, false);

@@ -79,7 +79,7 @@ impl Book<'_> {
         sequence: u64,
         before: usize,
     ) -> bool {
-        self.sightings.iter().any(|s| {
+        self.observations.iter().any(|s| {
             s.line < before && s.how == How::Shown(device) && s.is_at(conversation, sequence)
         })
     }
@@ -162,17 +162,19 @@ fn ends_too_early(
 fn has_holes(book: &Book<'_>, conversation: ConversationId) -> bool {
     let Some(read) = book.final_read(conversation) else { return false };
     let is_stored = |sequence| {
-        book.sightings.iter().any(|s| s.how == How::Stored && s.is_at(conversation, sequence))
+        book.observations.iter().any(|s| s.how == How::Stored && s.is_at(conversation, sequence))
     };
     (1..=read.head).any(|q| !is_stored(q) && !book.is_removed(conversation, q))
 }
 
 pub(super) fn is_a_reply_too_early(book: &Book<'_>) -> bool {
-    book.sightings.iter().any(|sighting| {
-        let How::Shown(device) = sighting.how else { return false };
-        let Said::Message { parent: Some(parent), .. } = sighting.entry.said else { return false };
-        let (conversation, line) = (sighting.entry.conversation, sighting.line);
-        let (parent, sequence) = (parent.0, sighting.entry.sequence.0);
+    book.observations.iter().any(|observation| {
+        let How::Shown(device) = observation.how else { return false };
+        let Said::Message { parent: Some(parent), .. } = observation.entry.said else {
+            return false;
+        };
+        let (conversation, line) = (observation.entry.conversation, observation.line);
+        let (parent, sequence) = (parent.0, observation.entry.sequence.0);
         parent >= sequence
             || (parent > book.stream(device, conversation, line + 1).base
                 && !book.was_shown(device, conversation, parent, line)

@@ -153,9 +153,9 @@ fn for_answers(book: &Book<'_>, device: Device) -> Vec<Wait> {
 fn for_entries(book: &Book<'_>, device: Device) -> Vec<Wait> {
     let end = book.lines.len();
     let mut waits = Vec::new();
-    for (conversation, sequence) in book.places() {
+    for (conversation, sequence) in book.subject() {
         let shown = book
-            .sightings
+            .observations
             .iter()
             .find(|s| s.how == How::Shown(device) && s.is_at(conversation, sequence));
         let to = match shown {

@@ -1,6 +1,6 @@
 //! What can be broken in a history.
 
-use crate::deeds::{CONVERSATIONS, DEVICES, USERS};
+use crate::operations::{CONVERSATIONS, DEVICES, USERS};
 use proptest::prelude::*;
 use protocol::{
     ClientMessageId, ConversationId, DeviceId, Epoch, NodeNumber, Partition, RejectReason,

@@ -1,6 +1,6 @@
 //! What the final reads of a sound cluster find beside the entries.
 
-use crate::deeds::CONVERSATIONS;
+use crate::operations::CONVERSATIONS;
 use protocol::{ConversationId, Sequence};
 use std::collections::BTreeMap;
 use verify::history::builder::History;

@@ -1,6 +1,6 @@
 //! What a sound history can lack: a run that is cut off, final reads that got no answer.
 
-use crate::deeds::CONVERSATIONS;
+use crate::operations::CONVERSATIONS;
 use proptest::prelude::*;
 use protocol::Sequence;
 use verify::history::event::{Event, What};

@@ -5,14 +5,14 @@
 //! one of which a part is missing.
 
 mod breakage;
-mod deeds;
 mod final_reads;
 mod lacks;
+mod operations;
 mod unfit;
 
 use breakage::{apply, breakage};
-use deeds::{deed, frame, sound};
 use lacks::{lack, take};
+use operations::{frame, operation, sound};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -60,9 +60,9 @@ fn disagreements(history: &History) -> Vec<String> {
         .collect()
 }
 
-/// What the judge that forgets what is settled says differently, although nothing of it was seen again:
+/// What the judge that forgets what is compacted says differently, although nothing of it was seen again:
 /// it accuses of nothing else, and where it accuses of less, it accuses of something. (What contradicts
-/// the settled, as an answer that names a sequence long behind, is one claim's violation for certain, and
+/// the compacted, as an answer that names a sequence long behind, is one claim's violation for certain, and
 /// of others only for a judge that forgets nothing.)
 fn forgotten(history: &History, keep: u32) -> Vec<String> {
     let all = findings(history, None);
@@ -70,7 +70,7 @@ fn forgotten(history: &History, keep: u32) -> Vec<String> {
     let kept = findings(history, Some(keep));
     let is_violated = kept.iter().any(|finding| finding.violations > 0);
     for (some, all) in kept.into_iter().zip(all) {
-        let is_excused = some.unit.contains("after it was settled");
+        let is_excused = some.unit.contains("after compaction");
         let [some_violated, all_violated] = [&some, &all].map(|finding| finding.violations > 0);
         let is_less = !is_violated && !is_excused;
         if some_violated != all_violated && (some_violated || is_less) {
@@ -89,10 +89,10 @@ proptest! {
 
     #[test]
     fn a_sound_cluster_raises_no_alarm(
-        deeds in prop::collection::vec(deed(), 1..40),
+        operations in prop::collection::vec(operation(), 1..40),
         frame in frame(),
     ) {
-        let history = sound(&deeds, &frame, true);
+        let history = sound(&operations, &frame, true);
         let alarms = alarms(&history);
         prop_assert!(alarms.is_empty(), "{alarms:?}\n{}", lines(&history));
         prop_assert_eq!(forgotten(&history, 2), Vec::<String>::new(), "{}", lines(&history));
@@ -101,11 +101,11 @@ proptest! {
 
     #[test]
     fn what_a_sound_history_lacks_makes_it_unknown_and_never_violated(
-        deeds in prop::collection::vec(deed(), 1..40),
+        operations in prop::collection::vec(operation(), 1..40),
         frame in frame(),
         lacks in prop::collection::vec(lack(), 1..4),
     ) {
-        let mut history = sound(&deeds, &frame, true);
+        let mut history = sound(&operations, &frame, true);
         for lack in &lacks {
             take(&mut history.events, lack);
         }
@@ -117,11 +117,11 @@ proptest! {
 
     #[test]
     fn both_judges_agree_on_every_invariant(
-        deeds in prop::collection::vec(deed(), 1..30),
+        operations in prop::collection::vec(operation(), 1..30),
         frame in frame(),
         breakages in prop::collection::vec(breakage(), 1..4),
     ) {
-        let mut history = sound(&deeds, &frame, false);
+        let mut history = sound(&operations, &frame, false);
         for breakage in &breakages {
             apply(&mut history.events, breakage);
         }
@@ -134,15 +134,18 @@ proptest! {
 #[test]
 fn the_breakages_reach_every_invariant() {
     let mut runner = TestRunner::deterministic();
-    let case =
-        (prop::collection::vec(deed(), 10..30), frame(), prop::collection::vec(breakage(), 1..4));
+    let case = (
+        prop::collection::vec(operation(), 10..30),
+        frame(),
+        prop::collection::vec(breakage(), 1..4),
+    );
     let mut untouched: Vec<&str> = CATALOGUE.iter().map(|claim| claim.name).collect();
     // It compares two rates over 20 sends each: its own tests do that.
     untouched.retain(|name| *name != "recovers_to_baseline");
     for _ in 0..10_000 {
-        let (deeds, frame, breakages) =
+        let (operations, frame, breakages) =
             case.new_tree(&mut runner).expect("the strategies reject nothing").current();
-        let mut history = sound(&deeds, &frame, false);
+        let mut history = sound(&operations, &frame, false);
         for breakage in &breakages {
             apply(&mut history.events, breakage);
         }

@@ -1,6 +1,6 @@
 //! Sends that their owner refuses, with reason.
 
-use crate::deeds::rejected;
+use crate::operations::rejected;
 use protocol::{ClientMessageId, ConversationId, RejectReason, Sequence};
 use verify::history::builder::Builder;
 use verify::history::event::{Said, What};

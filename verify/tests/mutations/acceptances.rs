@@ -1,6 +1,6 @@
 //! Which send is broken: one that was accepted, and what its device and the others saw of it.
 
-use crate::case::{Acceptance, Case, Place, entry_mut};
+use crate::case::{Acceptance, Case, Position, entry_mut};
 use protocol::{ClientMessageId, RejectReason, UserId};
 use verify::history::event::{Device, Said, Seen, What};
 
@@ -20,7 +20,7 @@ pub fn accepted(case: &mut Case<'_>) -> Option<Acceptance> {
 
 /// Whether the device of a send has the time in which it must hear of it.
 pub fn is_waiting(case: &Case<'_>, a: &Acceptance) -> bool {
-    case.truth.is_expected(a.device.user) && case.truth.has_time(a.device, a.place.0, a.sent)
+    case.truth.is_expected(a.device.user) && case.truth.has_time(a.device, a.position.0, a.sent)
 }
 
 pub fn waiting(case: &mut Case<'_>) -> Option<Acceptance> {
@@ -47,7 +47,7 @@ pub fn refuse(
     behind: usize,
     reason: RejectReason,
 ) -> Option<()> {
-    let (device, conversation) = (a.device, a.place.0);
+    let (device, conversation) = (a.device, a.position.0);
     let message = ClientMessageId(a.message);
     case.insert(behind, What::Rejected { device, conversation, message, reason });
     Some(())
@@ -65,7 +65,7 @@ pub fn decision(case: &mut Case<'_>) -> RejectReason {
 }
 
 pub fn resend(case: &mut Case<'_>, a: Acceptance, behind: usize) {
-    let (device, conversation) = (a.device, a.place.0);
+    let (device, conversation) = (a.device, a.position.0);
     let message = ClientMessageId(a.message);
     case.insert(behind, What::Resent { device, conversation, message });
 }
@@ -77,9 +77,9 @@ pub fn pair(
 ) -> Option<(Acceptance, Acceptance)> {
     let all = &case.truth.accepted;
     let follows = |one: &Acceptance, other: &Acceptance| {
-        (one.device, one.place.0) == (other.device, other.place.0)
+        (one.device, one.position.0) == (other.device, other.position.0)
             && one.message < other.message
-            && one.place.1 < other.place.1
+            && one.position.1 < other.position.1
             && wanted(one, other)
     };
     let pairs: Vec<(Acceptance, Acceptance)> = all
@@ -89,21 +89,21 @@ pub fn pair(
     case.one_of(&pairs)
 }
 
-/// Two entries change places wherever they are seen and told.
-pub fn exchange(case: &mut Case<'_>, one: Place, other: Place) {
-    let [first, second] = [one, other].map(|place| case.truth.stored[&place]);
+/// Two entries are swapped wherever they are seen and told.
+pub fn exchange(case: &mut Case<'_>, one: Position, other: Position) {
+    let [first, second] = [one, other].map(|position| case.truth.stored[&position]);
     let sequences = [first, second].map(|entry| entry.sequence);
     for event in &mut case.history.events {
         if let Some(entry) = entry_mut(&mut event.is) {
-            let place = (entry.conversation, entry.sequence);
-            if place == one {
+            let position = (entry.conversation, entry.sequence);
+            if position == one {
                 *entry = Seen {
                     sequence: sequences[0],
                     epoch: entry.epoch,
                     owner: entry.owner,
                     ..second
                 };
-            } else if place == other {
+            } else if position == other {
                 *entry = Seen {
                     sequence: sequences[1],
                     epoch: entry.epoch,
@@ -126,7 +126,7 @@ pub fn change_of_a_message(case: &mut Case<'_>) -> Option<Acceptance> {
     let changes = |a: &&Acceptance| {
         case.truth
             .stored
-            .get(&a.place)
+            .get(&a.position)
             .is_some_and(|entry| matches!(entry.said, Said::Edit { .. } | Said::Delete { .. }))
     };
     let all: Vec<Acceptance> = case.truth.accepted.iter().filter(changes).copied().collect();
@@ -148,7 +148,7 @@ pub fn give_to(case: &mut Case<'_>, a: Acceptance, other: Device) -> Option<()> 
             }
             is => {
                 if let Some(entry) = entry_mut(is)
-                    && (entry.conversation, entry.sequence) == a.place
+                    && (entry.conversation, entry.sequence) == a.position
                 {
                     (entry.author, entry.message) = (other.user, message);
                 }

@@ -67,34 +67,42 @@ pub const KINDS: &[Kind] = &[
         case.retain(|_, is| !matches!(is, What::Owner { .. }));
         Some(())
     }),
-    allowed("a conversation was not read at the end", "what was not observed is a doubt", |case| {
-        let at = case.event(|is| matches!(is, What::StoredAll { .. }))?;
-        let What::StoredAll { conversation, .. } = *case.truth.is(at) else { return None };
-        case.retain(|_, is| match is {
-            What::Stored { entry } => entry.conversation != conversation,
-            What::StoredBegan { conversation: c }
-            | What::StoredAll { conversation: c, .. }
-            | What::StoredCursor { conversation: c, .. } => *c != conversation,
-            _ => true,
-        });
-        Some(())
-    }),
-    allowed("a final read failed half-way", "what was not observed is a doubt", |case| {
-        let at = case.event(|is| matches!(is, What::Stored { .. }))?;
-        let What::Stored { entry } = *case.truth.is(at) else { return None };
-        case.retain(|n, is| {
+    allowed(
+        "a conversation was not read at the end",
+        "what was not observed makes the verdict unknown",
+        |case| {
+            let at = case.event(|is| matches!(is, What::StoredAll { .. }))?;
+            let What::StoredAll { conversation, .. } = *case.truth.is(at) else { return None };
+            case.retain(|_, is| match is {
+                What::Stored { entry } => entry.conversation != conversation,
+                What::StoredBegan { conversation: c }
+                | What::StoredAll { conversation: c, .. }
+                | What::StoredCursor { conversation: c, .. } => *c != conversation,
+                _ => true,
+            });
+            Some(())
+        },
+    ),
+    allowed(
+        "a final read failed half-way",
+        "what was not observed makes the verdict unknown",
+        |case| {
+            let at = case.event(|is| matches!(is, What::Stored { .. }))?;
+            let What::Stored { entry } = *case.truth.is(at) else { return None };
+            case.retain(|n, is| {
             n < at
                 || !matches!(is, What::Stored { entry: e } if e.conversation == entry.conversation)
         });
-        for event in &mut case.history.events {
-            if let What::StoredAll { conversation, whole, .. } = &mut event.is
-                && *conversation == entry.conversation
-            {
-                *whole = false;
+            for event in &mut case.history.events {
+                if let What::StoredAll { conversation, whole, .. } = &mut event.is
+                    && *conversation == entry.conversation
+                {
+                    *whole = false;
+                }
             }
-        }
-        Some(())
-    }),
+            Some(())
+        },
+    ),
     allowed("the history breaks off", "nothing is expected of what was not watched", |case| {
         let at = case.event_at(|at, _| at > 0)?;
         case.history.events.truncate(at + 1);
@@ -295,7 +303,7 @@ pub const KINDS: &[Kind] = &[
         |case| {
             let entry = *case.truth.stored.values().find(|entry| is_sent(entry))?;
             let by = case.draw(1 << 40) + 1;
-            crate::sightings::rewrite_message(case, &entry, |said| {
+            crate::observations::rewrite_message(case, &entry, |said| {
                 if let verify::history::event::Said::Message { hash, .. } = said {
                     *hash ^= by;
                 }

@@ -6,7 +6,7 @@ use verify::history::builder::History;
 use verify::history::event::{Device, Event, Phase, Said, Seen, What};
 
 /// A conversation and a sequence.
-pub type Place = (ConversationId, Sequence);
+pub type Position = (ConversationId, Sequence);
 
 /// The first answer that a message was accepted.
 #[derive(Clone, Copy, Debug)]
@@ -14,7 +14,7 @@ pub struct Acceptance {
     /// Number of the event.
     pub at: usize,
     pub device: Device,
-    pub place: Place,
+    pub position: Position,
     pub message: u64,
     /// Number of the event with which it was sent.
     pub sent: usize,
@@ -29,10 +29,10 @@ pub struct Truth {
     pub judge: usize,
     pub accepted: Vec<Acceptance>,
     /// The logs as they are stored.
-    pub stored: BTreeMap<Place, Seen>,
+    pub stored: BTreeMap<Position, Seen>,
     pub devices: Vec<Device>,
     shown: BTreeMap<(Device, ConversationId), Vec<(usize, Sequence)>>,
-    shown_places: BTreeSet<Place>,
+    shown_positions: BTreeSet<Position>,
     changes: BTreeMap<(UserId, ConversationId), Vec<(u64, bool)>>,
 }
 
@@ -43,7 +43,7 @@ impl Truth {
             found.expect("a sound history has all phases")
         };
         let mut stored = BTreeMap::new();
-        let mut shown_places = BTreeSet::new();
+        let mut shown_positions = BTreeSet::new();
         let mut sent = BTreeMap::new();
         let mut accepted: Vec<Acceptance> = Vec::new();
         let mut shown: BTreeMap<_, Vec<_>> = BTreeMap::new();
@@ -61,18 +61,18 @@ impl Truth {
                     of_user.push((entry.sequence.0, change.1));
                 }
                 What::Shown { device, entry } => {
-                    let place = (entry.conversation, entry.sequence);
-                    shown.entry((device, place.0)).or_default().push((at, place.1));
-                    shown_places.insert(place);
+                    let position = (entry.conversation, entry.sequence);
+                    shown.entry((device, position.0)).or_default().push((at, position.1));
+                    shown_positions.insert(position);
                 }
                 What::Sent { device, message, .. } => {
                     sent.insert((device, message.0), at);
                 }
                 What::Accepted { device, conversation, message, sequence, .. } => {
-                    let (place, message) = ((conversation, sequence), message.0);
-                    if accepted.iter().all(|known| known.place != place) {
+                    let (position, message) = ((conversation, sequence), message.0);
+                    if accepted.iter().all(|known| known.position != position) {
                         let sent = sent[&(device, message)];
-                        accepted.push(Acceptance { at, device, place, message, sent });
+                        accepted.push(Acceptance { at, device, position, message, sent });
                     }
                 }
                 _ => {}
@@ -82,7 +82,18 @@ impl Truth {
         let of_user = |user| numbers.clone().map(move |device| device_of(user, device));
         let devices = (1..=u64::from(sound.header.users)).flat_map(of_user).collect();
         let (heal, settle, judge) = (phase(Phase::Heal), phase(Phase::Settle), phase(Phase::Judge));
-        Self { sound, heal, settle, judge, accepted, stored, devices, shown, shown_places, changes }
+        Self {
+            sound,
+            heal,
+            settle,
+            judge,
+            accepted,
+            stored,
+            devices,
+            shown,
+            shown_positions,
+            changes,
+        }
     }
 
     pub fn is(&self, at: usize) -> &What {
@@ -103,9 +114,9 @@ impl Truth {
         self.shown.get(&(device, conversation)).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether any device shows a place.
-    pub fn is_shown(&self, place: Place) -> bool {
-        self.shown_places.contains(&place)
+    /// Whether any device shows a position.
+    pub fn is_shown(&self, position: Position) -> bool {
+        self.shown_positions.contains(&position)
     }
 
     pub fn conversations(&self) -> impl Iterator<Item = ConversationId> + use<> {
@@ -127,15 +138,18 @@ impl Truth {
         self.changes.get(&(user, conversation)).map_or(&[], Vec::as_slice)
     }
 
-    pub fn is_member(&self, user: UserId, (conversation, sequence): Place) -> bool {
+    pub fn is_member(&self, user: UserId, (conversation, sequence): Position) -> bool {
         let changes = self.changes(user, conversation);
         changes.iter().rfind(|(s, _)| *s <= sequence.0).is_some_and(|(_, joined)| *joined)
     }
 
-    /// Whether a user is a member at a place and ever since.
-    pub fn stays(&self, user: UserId, place: Place) -> bool {
-        self.is_member(user, place)
-            && !self.changes(user, place.0).iter().any(|(s, joined)| !joined && *s > place.1.0)
+    /// Whether a user is a member at a position and ever since.
+    pub fn stays(&self, user: UserId, position: Position) -> bool {
+        self.is_member(user, position)
+            && !self
+                .changes(user, position.0)
+                .iter()
+                .any(|(s, joined)| !joined && *s > position.1.0)
     }
 
     /// When a user's newest join or departure became known.
@@ -289,11 +303,11 @@ impl<'a> Case<'a> {
         self.insert(behind, event.is);
     }
 
-    /// Changes every sighting of a place.
-    pub fn everywhere(&mut self, place: Place, change: impl Fn(&mut Seen)) {
+    /// Changes every observation of a position.
+    pub fn everywhere(&mut self, position: Position, change: impl Fn(&mut Seen)) {
         for event in &mut self.history.events {
             if let Some(entry) = entry_mut(&mut event.is)
-                && (entry.conversation, entry.sequence) == place
+                && (entry.conversation, entry.sequence) == position
             {
                 change(entry);
             }

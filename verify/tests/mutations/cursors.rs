@@ -95,8 +95,8 @@ pub const KINDS: &[Kind] = &[
         is_read.first()?;
         let is_told = |of: &What| {
             let What::StoredCursor { conversation, user, .. } = of else { return false };
-            let place = (*conversation, Sequence(truth.head(*conversation)));
-            truth.is_member(*user, place)
+            let position = (*conversation, Sequence(truth.head(*conversation)));
+            truth.is_member(*user, position)
                 && truth.sound.events.iter().any(|event| {
                     matches!(event.is, What::ReceiptSeen { conversation: c, user: u, delivered, .. }
                         if (c, u) == (*conversation, *user) && delivered.0 > 0)

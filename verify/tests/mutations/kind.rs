@@ -2,11 +2,11 @@
 
 use crate::case::Case;
 
-/// Breaks a history at a place that is drawn; `None`: it has no place for it.
+/// Breaks a history at a position that is drawn; `None`: it has no position for it.
 pub type Apply = fn(&mut Case<'_>) -> Option<()>;
 
 #[derive(Clone, Copy)]
-pub enum Fate {
+pub enum Expected {
     /// This invariant must be violated.
     Caught(&'static str),
     /// Nothing may be violated, for this reason.
@@ -16,14 +16,14 @@ pub enum Fate {
 #[derive(Clone, Copy)]
 pub struct Kind {
     pub name: &'static str,
-    pub fate: Fate,
+    pub expected: Expected,
     pub apply: Apply,
 }
 
 pub const fn caught(name: &'static str, invariant: &'static str, apply: Apply) -> Kind {
-    Kind { name, fate: Fate::Caught(invariant), apply }
+    Kind { name, expected: Expected::Caught(invariant), apply }
 }
 
 pub const fn allowed(name: &'static str, reason: &'static str, apply: Apply) -> Kind {
-    Kind { name, fate: Fate::Allowed(reason), apply }
+    Kind { name, expected: Expected::Allowed(reason), apply }
 }

@@ -1,12 +1,12 @@
-//! Sound histories are broken in every way that somebody thought of, at places that are drawn: the named
-//! invariant must be violated, or the reason why the mutation is allowed is told.
+//! Sound histories are broken in every way that somebody thought of, at random positions: the named
+//! invariant must be violated, or the mutation is allowed for a reason.
 //!
-//! `UPDATE_EXPECT=1 cargo test -p verify` writes `docs/mutations.md`. `MUTATION_PLACES=200` breaks
-//! each history at so many places.
+//! `UPDATE_EXPECT=1 cargo test -p verify` writes `docs/mutations.md`. `MUTATION_SEEDS=200` breaks
+//! each history at that many positions.
 
 #![expect(
     clippy::unnecessary_wraps,
-    reason = "a mutation says whether it found a place, also if it always does"
+    reason = "a mutation says whether it found a position, also if it always does"
 )]
 
 mod acceptances;
@@ -16,18 +16,18 @@ mod case;
 mod cursors;
 mod kind;
 mod members;
+mod observations;
 mod reads;
 mod refusals;
 mod run;
 mod sends;
 mod sessions;
 mod shows;
-mod sightings;
 mod store;
 mod streams;
 
 use case::{Case, Truth};
-use kind::{Fate, Kind};
+use kind::{Expected, Kind};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use verify::history::Reader;
@@ -80,10 +80,10 @@ fn violated(judgement: &Judgement) -> BTreeSet<&str> {
 /// What is wrong with what was said of a broken history.
 fn objection(kind: &Kind, judgement: &Judgement) -> Option<String> {
     let violated = violated(judgement);
-    match kind.fate {
-        Fate::Caught(invariant) => (!violated.contains(invariant))
+    match kind.expected {
+        Expected::Caught(invariant) => (!violated.contains(invariant))
             .then(|| format!("{invariant} is not violated, but {violated:?}")),
-        Fate::Allowed(_) => (judgement.verdict == Verdict::Violated).then(|| {
+        Expected::Allowed(_) => (judgement.verdict == Verdict::Violated).then(|| {
             let what: Vec<&str> = judgement
                 .findings
                 .iter()
@@ -108,15 +108,14 @@ fn the_sound_histories_are_sound() {
 
 #[test]
 fn every_mutation_is_caught_by_the_named_invariant_or_allowed() {
-    let places =
-        std::env::var("MUTATION_PLACES").map_or(3, |places| places.parse().expect("a number"));
+    let seeds = std::env::var("MUTATION_SEEDS").map_or(3, |seeds| seeds.parse().expect("a number"));
     let only = std::env::var("MUTATION").unwrap_or_default();
     let truths = truths();
     let mut objections = Vec::new();
     for kind in kinds().filter(|kind| kind.name.contains(&only)) {
         let mut broken = 0;
         for (history, truth) in &truths {
-            for seed in 0..places {
+            for seed in 0..seeds {
                 let mut case = Case::new(truth, seed);
                 if (kind.apply)(&mut case).is_none() {
                     continue;
@@ -128,7 +127,7 @@ fn every_mutation_is_caught_by_the_named_invariant_or_allowed() {
             }
         }
         if broken == 0 {
-            objections.push(format!("{}: no history has a place for it", kind.name));
+            objections.push(format!("{}: no history has a position for it", kind.name));
         }
     }
     assert!(objections.is_empty(), "{} objections:\n{}", objections.len(), objections.join("\n"));
@@ -140,9 +139,9 @@ fn every_kind_has_a_name_of_its_own_and_every_claim_has_kinds() {
     assert_eq!(names.len(), kinds().count());
     assert!(names.len() >= 100, "{}", names.len());
     let caught: BTreeSet<&str> = kinds()
-        .filter_map(|kind| match kind.fate {
-            Fate::Caught(invariant) => Some(invariant),
-            Fate::Allowed(_) => None,
+        .filter_map(|kind| match kind.expected {
+            Expected::Caught(invariant) => Some(invariant),
+            Expected::Allowed(_) => None,
         })
         .collect();
     let claims: BTreeSet<&str> = CATALOGUE.iter().map(|claim| claim.name).collect();
@@ -166,24 +165,24 @@ fn page() -> String {
     let count = kinds().count();
     let mut page = format!(
         "# Mutations\n\n<!-- Written by `UPDATE_EXPECT=1 cargo test -p verify`. -->\n\nSound histories, one \
-         recorded by `fracas run` and one built by hand, are broken in {count} ways, each at several places \
-         that are drawn anew for each seed (`verify/tests/mutations`, in CI). Of each broken history the \
+         recorded by `fracas run` and one built by hand, are broken in {count} ways, each at several random \
+         positions (`verify/tests/mutations`, in CI). Of each broken history the \
          named invariant of [invariants.md](invariants.md) must be violated, whatever else is; or nothing \
          may be violated, for the reason that stands there.\n"
     );
     for (part, kinds) in PARTS.iter().filter(|(_, kinds)| !kinds.is_empty()) {
-        let last = if kinds.iter().all(|kind| matches!(kind.fate, Fate::Allowed(_))) {
+        let last = if kinds.iter().all(|kind| matches!(kind.expected, Expected::Allowed(_))) {
             "allowed because"
         } else {
             "caught by"
         };
         write!(page, "\n## {part}\n\n| mutation | {last} |\n| --- | --- |\n").expect("a string");
         for kind in *kinds {
-            let fate = match kind.fate {
-                Fate::Caught(invariant) => format!("`{invariant}`"),
-                Fate::Allowed(reason) => reason.to_owned(),
+            let expected = match kind.expected {
+                Expected::Caught(invariant) => format!("`{invariant}`"),
+                Expected::Allowed(reason) => reason.to_owned(),
             };
-            writeln!(page, "| {} | {fate} |", kind.name).expect("a string");
+            writeln!(page, "| {} | {expected} |", kind.name).expect("a string");
         }
     }
     page

@@ -1,6 +1,6 @@
 //! Changes of membership, and notifications, are not what they should be.
 
-use crate::case::{Case, Place, is_message};
+use crate::case::{Case, Position, is_message};
 use crate::kind::{Kind, caught};
 use protocol::{ConversationId, Sequence, UserId};
 use verify::history::event::{Device, Phase, Said, Seen, What};
@@ -85,7 +85,7 @@ pub const KINDS: &[Kind] = &[
                 if (*u, *conversation, *sequence) == (user, c, q))
         };
         let pushed = truth.is(*truth.all(is_it).first()?).clone();
-        let accepted = truth.accepted.iter().find(|a| a.place == (c, q))?;
+        let accepted = truth.accepted.iter().find(|a| a.position == (c, q))?;
         let deadlines = truth.sound.header.deadlines;
         let allowed = deadlines.pushed_us.unwrap_or(deadlines.stuck_us);
         let since = truth.time(accepted.at).max(truth.time(truth.heal));
@@ -105,15 +105,15 @@ pub const KINDS: &[Kind] = &[
     caught("a device swallows messages and nobody is notified", "away_member_is_pushed", |case| {
         let pushed = case.truth.sound.header.deadlines;
         let allowed = pushed.pushed_us.unwrap_or(pushed.stuck_us);
-        let all: Vec<(UserId, Place)> = case
+        let all: Vec<(UserId, Position)> = case
             .truth
             .accepted
             .iter()
-            .filter(|a| case.truth.stored.get(&a.place).is_some_and(is_message))
+            .filter(|a| case.truth.stored.get(&a.position).is_some_and(is_message))
             .filter(|a| case.truth.leaves(a.at, allowed + 1))
-            .flat_map(|a| case.truth.users().map(|user| (user, a.device.user, a.place)))
-            .filter(|(user, author, place)| user != author && case.truth.stays(*user, *place))
-            .map(|(user, _, place)| (user, place))
+            .flat_map(|a| case.truth.users().map(|user| (user, a.device.user, a.position)))
+            .filter(|(user, author, position)| user != author && case.truth.stays(*user, *position))
+            .map(|(user, _, position)| (user, position))
             .collect();
         let (user, (c, q)) = case.one_of(&all)?;
         case.retain(|_, is| match is {
@@ -172,11 +172,11 @@ pub const KINDS: &[Kind] = &[
     caught("a stranger is notified", "nobody_present_is_pushed", |case| {
         let at = taken(case)?;
         let What::Pushed { conversation, sequence, .. } = *case.truth.is(at) else { return None };
-        let place = (conversation, sequence);
+        let position = (conversation, sequence);
         let strangers: Vec<UserId> =
-            case.truth.users().filter(|u| !case.truth.is_member(*u, place)).collect();
+            case.truth.users().filter(|u| !case.truth.is_member(*u, position)).collect();
         let user = case.one_of(&strangers)?;
-        insert_push(case, at, user, place, 9)
+        insert_push(case, at, user, position, 9)
     }),
     caught(
         "a user is notified of another conversation's message",
@@ -202,28 +202,28 @@ pub const KINDS: &[Kind] = &[
         change_push(case, at, |user, _, _, _| *user = author)
     }),
     caught("a user who has left is notified", "nobody_present_is_pushed", |case| {
-        let left: Vec<(UserId, Place)> = case
+        let left: Vec<(UserId, Position)> = case
             .truth
             .stored
             .iter()
             .filter(|(_, entry)| is_message(entry))
-            .flat_map(|(place, _)| case.truth.users().map(|user| (user, *place)))
-            .filter(|(user, place)| {
-                let changes = case.truth.changes(*user, place.0);
-                let last = changes.iter().rfind(|(q, _)| *q <= place.1.0);
+            .flat_map(|(position, _)| case.truth.users().map(|user| (user, *position)))
+            .filter(|(user, position)| {
+                let changes = case.truth.changes(*user, position.0);
+                let last = changes.iter().rfind(|(q, _)| *q <= position.1.0);
                 last.is_some_and(|(_, joined)| !joined)
             })
             .collect();
-        let (user, place) = case.one_of(&left)?;
-        let at = case.truth.accepted.iter().find(|a| a.place == place)?.at;
-        insert_push(case, at, user, place, 9)
+        let (user, position) = case.one_of(&left)?;
+        let at = case.truth.accepted.iter().find(|a| a.position == position)?.at;
+        insert_push(case, at, user, position, 9)
     }),
     caught(
         "somebody who has the stream all the time is notified",
         "nobody_present_is_pushed",
         |case| {
-            let (at, device, place) = present(case)?;
-            insert_push(case, at, device.user, place, 9)
+            let (at, device, position) = present(case)?;
+            insert_push(case, at, device.user, position, 9)
         },
     ),
     caught("a retry has another idempotency key", "nobody_present_is_pushed", |case| {
@@ -249,7 +249,8 @@ pub const KINDS: &[Kind] = &[
             let truth = case.truth;
             let at = taken(case)?;
             let What::Pushed { conversation, sequence, .. } = *truth.is(at) else { return None };
-            let accepted = truth.accepted.iter().find(|a| a.place == (conversation, sequence))?;
+            let accepted =
+                truth.accepted.iter().find(|a| a.position == (conversation, sequence))?;
             let load = truth.all(|is| *is == What::Phase(Phase::Load)).first().copied()?;
             let told = truth.is(at).clone();
             (truth.time(load) < truth.time(accepted.sent)).then(|| case.insert(load, told))
@@ -283,21 +284,21 @@ fn taken(case: &mut Case<'_>) -> Option<usize> {
 }
 
 /// A message of which a user was told by a notification, and not otherwise.
-fn missed(case: &mut Case<'_>) -> Option<(UserId, Place)> {
+fn missed(case: &mut Case<'_>) -> Option<(UserId, Position)> {
     let truth = case.truth;
     let deadlines = truth.sound.header.deadlines;
     let allowed = deadlines.pushed_us.unwrap_or(deadlines.stuck_us);
     let letters =
         truth.all(|is| matches!(is, What::DeadLetter { queue, .. } if queue.starts_with("notify")));
-    let sees = |user: UserId, place: Place| {
+    let sees = |user: UserId, position: Position| {
         truth.sound.events.iter().any(|event| match event.is {
             What::Shown { device, entry } | What::Read { device, entry, .. } => {
-                device.user == user && (entry.conversation, entry.sequence) == place
+                device.user == user && (entry.conversation, entry.sequence) == position
             }
             _ => false,
         })
     };
-    let all: Vec<(UserId, Place)> = truth
+    let all: Vec<(UserId, Position)> = truth
         .all(|is| matches!(is, What::Pushed { taken: true, .. }))
         .into_iter()
         .filter_map(|at| match *truth.is(at) {
@@ -306,10 +307,10 @@ fn missed(case: &mut Case<'_>) -> Option<(UserId, Place)> {
             }
             _ => None,
         })
-        .filter(|(user, place)| {
-            let accepted = truth.accepted.iter().find(|a| a.place == *place);
-            truth.stays(*user, *place)
-                && !sees(*user, *place)
+        .filter(|(user, position)| {
+            let accepted = truth.accepted.iter().find(|a| a.position == *position);
+            truth.stays(*user, *position)
+                && !sees(*user, *position)
                 && accepted.is_some_and(|a| truth.leaves(a.at, allowed))
         })
         .collect();
@@ -331,7 +332,7 @@ fn insert_push(
     case: &mut Case<'_>,
     behind: usize,
     user: UserId,
-    (conversation, sequence): Place,
+    (conversation, sequence): Position,
     key: u64,
 ) -> Option<()> {
     case.insert(behind, What::Pushed { user, conversation, sequence, key, taken: true });
@@ -341,29 +342,34 @@ fn insert_push(
 /// A member who is away is notified of an entry that is no message.
 fn about(case: &mut Case<'_>, wanted: impl Fn(&Seen) -> bool) -> Option<()> {
     let at = taken(case)?;
-    let places: Vec<Place> =
-        case.truth.stored.iter().filter(|(_, e)| wanted(e)).map(|(place, _)| *place).collect();
-    let (conversation, sequence) = case.one_of(&places)?;
+    let positions: Vec<Position> = case
+        .truth
+        .stored
+        .iter()
+        .filter(|(_, e)| wanted(e))
+        .map(|(position, _)| *position)
+        .collect();
+    let (conversation, sequence) = case.one_of(&positions)?;
     change_push(case, at, |_, c, s, _| (*c, *s) = (conversation, sequence))
 }
 
 /// A message that a device shows in a session that has had the stream since before it was sent: an event
 /// behind the showing, the device, the message.
-fn present(case: &mut Case<'_>) -> Option<(usize, Device, Place)> {
+fn present(case: &mut Case<'_>) -> Option<(usize, Device, Position)> {
     let truth = case.truth;
     let mut all = Vec::new();
     for a in &truth.accepted {
-        if !truth.stored.get(&a.place).is_some_and(is_message) {
+        if !truth.stored.get(&a.position).is_some_and(is_message) {
             continue;
         }
         for device in truth.devices.iter().filter(|d| d.user != a.device.user) {
-            let shown = truth.shown(*device, a.place.0);
-            let Some((shown, _)) = shown.iter().copied().find(|(_, q)| *q == a.place.1) else {
+            let shown = truth.shown(*device, a.position.0);
+            let Some((shown, _)) = shown.iter().copied().find(|(_, q)| *q == a.position.1) else {
                 continue;
             };
             let began = (0..shown).rev().find(|n| match *truth.is(*n) {
                 What::Attached { device: d, conversation, .. } => {
-                    (d, conversation) == (*device, a.place.0)
+                    (d, conversation) == (*device, a.position.0)
                 }
                 What::Opened { device: d, .. } | What::Closed { device: d, .. } => d == *device,
                 _ => false,
@@ -372,7 +378,7 @@ fn present(case: &mut Case<'_>) -> Option<(usize, Device, Place)> {
                 matches!(truth.is(*n), What::Attached { .. }) && truth.time(*n) < truth.time(a.sent)
             });
             if attached.is_some() && shown > a.at && lives_on(case, *device, shown) {
-                all.push((shown, *device, a.place));
+                all.push((shown, *device, a.position));
             }
         }
     }

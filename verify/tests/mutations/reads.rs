@@ -65,19 +65,19 @@ pub const KINDS: &[Kind] = &[
     caught("a read has entries for somebody who is no member", "only_members_receive", |case| {
         let at = case.event(|is| matches!(is, What::Read { .. }))?;
         let What::Read { request, entry, .. } = *case.truth.is(at) else { return None };
-        let place = (entry.conversation, entry.sequence);
+        let position = (entry.conversation, entry.sequence);
         let strangers: Vec<Device> = case
             .truth
             .devices
             .iter()
-            .filter(|d| !case.truth.is_member(d.user, place))
+            .filter(|d| !case.truth.is_member(d.user, position))
             .copied()
             .collect();
         let device = case.one_of(&strangers)?;
         case.insert(at, What::Read { device, request, entry });
         Some(())
     }),
-    caught("two entries of a page have changed places", "reads_never_go_back", |case| {
+    caught("two entries of a page have been swapped", "reads_never_go_back", |case| {
         let (one, other) = neighbours(case)?;
         let is = case.is(one).clone();
         let other = std::mem::replace(case.is(other), is);
@@ -109,9 +109,9 @@ pub const KINDS: &[Kind] = &[
         for reading in readings(case) {
             let of_it = |n: &usize| match *truth.is(*n) {
                 What::Read { device, request, entry } => {
-                    let place = (entry.conversation, entry.sequence);
+                    let position = (entry.conversation, entry.sequence);
                     (device, request) == (reading.device, reading.request)
-                        && truth.is_member(device.user, place)
+                        && truth.is_member(device.user, position)
                         && entry.sequence.0 > reading.known.max(reading.own)
                 }
                 _ => false,
@@ -158,10 +158,9 @@ fn readings(case: &Case<'_>) -> Vec<Reading> {
             .flat_map(|d| truth.shown(*d, conversation))
             .filter(|(at, _)| *at < began)
             .map(|(_, q)| q.0);
-        let own = truth
-            .accepted
-            .iter()
-            .filter(|a| (a.device.user, a.place.0) == (device.user, conversation) && a.at < began);
+        let own = truth.accepted.iter().filter(|a| {
+            (a.device.user, a.position.0) == (device.user, conversation) && a.at < began
+        });
         readings.push(Reading {
             began,
             ended,
@@ -169,7 +168,7 @@ fn readings(case: &Case<'_>) -> Vec<Reading> {
             request,
             whole,
             known: known.max().unwrap_or(0),
-            own: own.map(|a| a.place.1.0).max().unwrap_or(0),
+            own: own.map(|a| a.position.1.0).max().unwrap_or(0),
         });
     }
     readings

@@ -108,8 +108,8 @@ fn known_message(
     author: UserId,
 ) -> Option<Sequence> {
     let mut all = case.truth.stored.iter();
-    let (place, _) = all.find(|(place, entry)| {
-        place.0 == conversation && is_message(entry) && entry.author == author
+    let (position, _) = all.find(|(position, entry)| {
+        position.0 == conversation && is_message(entry) && entry.author == author
     })?;
-    Some(place.1)
+    Some(position.1)
 }

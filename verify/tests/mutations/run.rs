@@ -41,11 +41,13 @@ pub const KINDS: &[Kind] = &[
         Some(())
     }),
     caught("an old owner accepts in another conversation", "one_owner_per_partition", |case| {
-        let (first, second) = succession(case, |first, second| first.place.0 != second.place.0)?;
+        let (first, second) =
+            succession(case, |first, second| first.position.0 != second.position.0)?;
         raise(case, &first, &second)
     }),
     caught("an old owner accepts in the same conversation", "one_owner_per_partition", |case| {
-        let (first, second) = succession(case, |first, second| first.place.0 == second.place.0)?;
+        let (first, second) =
+            succession(case, |first, second| first.position.0 == second.position.0)?;
         raise(case, &first, &second)
     }),
     caught("sends are accepted much later after the recovery", "recovers_to_baseline", |case| {
@@ -69,10 +71,10 @@ pub const KINDS: &[Kind] = &[
         },
     ),
     caught("entries are shown much later after the recovery", "recovers_to_baseline", |case| {
-        let places: Vec<_> = recovered(case)?.iter().map(|a| a.place).collect();
+        let positions: Vec<_> = recovered(case)?.iter().map(|a| a.position).collect();
         let late = case.truth.all(|is| {
             matches!(is, What::Shown { entry, .. }
-                if places.contains(&(entry.conversation, entry.sequence)))
+                if positions.contains(&(entry.conversation, entry.sequence)))
         });
         for at in late.into_iter().rev() {
             case.delay(at, 4_000_000);
@@ -82,7 +84,7 @@ pub const KINDS: &[Kind] = &[
     caught("every send is sent again after the recovery", "recovers_to_baseline", |case| {
         for a in recovered(case)?.iter().rev() {
             let message = ClientMessageId(a.message);
-            let (device, conversation) = (a.device, a.place.0);
+            let (device, conversation) = (a.device, a.position.0);
             case.insert(a.sent, What::Resent { device, conversation, message });
         }
         Some(())
@@ -109,7 +111,7 @@ fn accepted(case: &mut Case<'_>) -> Option<Acceptance> {
 /// The partition, epoch and owner that an answer names.
 fn owner_of(case: &Case<'_>, a: &Acceptance) -> Option<(Partition, Epoch, NodeNumber)> {
     let What::Accepted { epoch, owner, .. } = *case.truth.is(a.at) else { return None };
-    Some((partition_of(a.place.0, case.truth.sound.header.partitions), epoch, owner))
+    Some((partition_of(a.position.0, case.truth.sound.header.partitions), epoch, owner))
 }
 
 /// Two acceptances of one partition, the second of them sent after the first one's answer.
@@ -118,7 +120,7 @@ fn succession(
     wanted: impl Fn(&Acceptance, &Acceptance) -> bool,
 ) -> Option<(Acceptance, Acceptance)> {
     let partitions = case.truth.sound.header.partitions;
-    let partition = |a: &Acceptance| partition_of(a.place.0, partitions);
+    let partition = |a: &Acceptance| partition_of(a.position.0, partitions);
     let all = &case.truth.accepted;
     let follows = |first: &Acceptance, second: &Acceptance| {
         partition(first) == partition(second)
@@ -134,8 +136,8 @@ fn succession(
 
 /// The first acceptance was under an epoch of its own that came after all others.
 fn raise(case: &mut Case<'_>, first: &Acceptance, _: &Acceptance) -> Option<()> {
-    let place = first.place;
-    case.everywhere(place, |entry| {
+    let position = first.position;
+    case.everywhere(position, |entry| {
         (entry.epoch, entry.owner) = (Epoch(entry.epoch.0 + 40), NodeNumber(3));
     });
     if let What::Accepted { epoch, owner, .. } = case.is(first.at) {
@@ -156,11 +158,11 @@ fn recovered(case: &Case<'_>) -> Option<Vec<Acceptance>> {
         What::Sent { intended, .. } => *intended,
         _ => 0,
     };
-    let settled = truth.time(truth.settle);
+    let load_ended = truth.time(truth.settle);
     let after: Vec<Acceptance> = truth
         .accepted
         .iter()
-        .filter(|a| (recovered_at(case) + 1..=settled).contains(&intended(a)))
+        .filter(|a| (recovered_at(case) + 1..=load_ended).contains(&intended(a)))
         .copied()
         .collect();
     let load = truth.all(|is| *is == What::Phase(Phase::Load)).first().copied()?;

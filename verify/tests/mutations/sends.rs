@@ -6,7 +6,7 @@ use crate::acceptances::{
 };
 use crate::case::is_message;
 use crate::kind::{Kind, caught};
-use crate::sightings::rewrite_message;
+use crate::observations::rewrite_message;
 use protocol::{
     ClientMessageId, ConversationId, Epoch, NodeNumber, RejectReason, Sequence, UserId,
 };
@@ -74,7 +74,7 @@ pub const KINDS: &[Kind] = &[
     caught("two sends are told one sequence", "sequence_agrees_with_ack", |case| {
         let (one, other) = pair(case, |_, _| true)?;
         if let What::Accepted { sequence, .. } = case.is(other.at) {
-            *sequence = one.place.1;
+            *sequence = one.position.1;
         }
         Some(())
     }),
@@ -112,14 +112,14 @@ pub const KINDS: &[Kind] = &[
     }),
     caught("a message appears before it is sent", "no_phantom_message", |case| {
         let a = accepted(case)?;
-        let sees = |is: &What| matches!(is, What::Shown { entry, .. } if (entry.conversation, entry.sequence) == a.place);
+        let sees = |is: &What| matches!(is, What::Shown { entry, .. } if (entry.conversation, entry.sequence) == a.position);
         let first = (a.sent..case.truth.judge).find(|n| sees(case.truth.is(*n)))?;
         case.move_behind(a.sent, first);
         Some(())
     }),
     caught("another text appears than was sent", "no_phantom_message", |case| {
         let a = accepted(case)?;
-        if !case.truth.stored.get(&a.place).is_some_and(is_message) {
+        if !case.truth.stored.get(&a.position).is_some_and(is_message) {
             return None;
         }
         if let What::Sent { said: Said::Message { hash, .. }, .. } = case.is(a.sent) {
@@ -145,20 +145,20 @@ pub const KINDS: &[Kind] = &[
         |case| {
             let a = accepted(case)?;
             let other = UserId(a.device.user.0 % 4 + 1);
-            case.everywhere(a.place, |entry| entry.author = other);
+            case.everywhere(a.position, |entry| entry.author = other);
             Some(())
         },
     ),
     caught("a later message of a device is sequenced first", "sender_order_kept", |case| {
         let (one, other) = pair(case, |_, _| true)?;
-        exchange(case, one.place, other.place);
+        exchange(case, one.position, other.position);
         Some(())
     }),
     caught("a message is overtaken after a refusal for now", "sender_order_kept", |case| {
         let (one, other) =
             pair(case, |one, other| other.sent > one.sent && other.sent < one.at + 40)?;
-        exchange(case, one.place, other.place);
-        let (device, conversation) = (one.device, one.place.0);
+        exchange(case, one.position, other.position);
+        let (device, conversation) = (one.device, one.position.0);
         let message = ClientMessageId(one.message);
         let reason = RejectReason::Unavailable;
         case.insert(one.sent, What::Rejected { device, conversation, message, reason });
@@ -213,7 +213,7 @@ pub const KINDS: &[Kind] = &[
                 .truth
                 .devices
                 .iter()
-                .filter(|d| !case.truth.is_member(d.user, a.place))
+                .filter(|d| !case.truth.is_member(d.user, a.position))
                 .copied()
                 .collect();
             let stranger = case.one_of(&strangers)?;
@@ -226,7 +226,7 @@ pub const KINDS: &[Kind] = &[
             .truth
             .devices
             .iter()
-            .filter(|d| d.user != a.device.user && case.truth.is_member(d.user, a.place))
+            .filter(|d| d.user != a.device.user && case.truth.is_member(d.user, a.position))
             .copied()
             .collect();
         let other = case.one_of(&others)?;
@@ -234,7 +234,7 @@ pub const KINDS: &[Kind] = &[
     }),
     caught("an edit or a deletion is about what is no message", "edits_converge", |case| {
         let a = change_of_a_message(case)?;
-        let entry = case.truth.stored[&a.place];
+        let entry = case.truth.stored[&a.position];
         // The first entry of a conversation is a join.
         let other = Sequence([1, entry.sequence.0 + 1000, 0][case.draw(3) as usize]);
         rewrite_message(case, &entry, |said| match said {
@@ -259,13 +259,13 @@ pub const KINDS: &[Kind] = &[
     }),
     caught("an edit changes what another user had written", "only_authorised_accepted", |case| {
         let a = change_of_a_message(case)?;
-        let entry = case.truth.stored[&a.place];
+        let entry = case.truth.stored[&a.position];
         let others: Vec<Sequence> = case
             .truth
             .stored
             .iter()
             .filter(|((c, q), e)| {
-                *c == a.place.0 && *q < a.place.1 && is_message(e) && e.author != entry.author
+                *c == a.position.0 && *q < a.position.1 && is_message(e) && e.author != entry.author
             })
             .map(|((_, q), _)| *q)
             .collect();
@@ -294,7 +294,7 @@ pub const KINDS: &[Kind] = &[
                 .truth
                 .devices
                 .iter()
-                .filter(|d| !case.truth.is_member(d.user, a.place))
+                .filter(|d| !case.truth.is_member(d.user, a.position))
                 .copied()
                 .collect();
             let stranger = case.one_of(&strangers)?;
@@ -374,9 +374,9 @@ pub const KINDS: &[Kind] = &[
                         case.truth.time(a.sent) > revoked + allowed + 1
                             && case
                                 .truth
-                                .shown(device, a.place.0)
+                                .shown(device, a.position.0)
                                 .iter()
-                                .any(|(_, q)| *q == a.place.1)
+                                .any(|(_, q)| *q == a.position.1)
                     });
                     serves.then_some((user, revoked))
                 })

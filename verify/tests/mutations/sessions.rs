@@ -261,9 +261,9 @@ fn waits_for_entries(case: &mut Case<'_>) -> Option<(Device, ConversationId, u64
             let shown = truth.shown(device, c);
             let began = shown.iter().rfind(|(at, _)| *at < truth.heal)?;
             let is_due = truth.accepted.iter().any(|a| {
-                a.place.0 == c
+                a.position.0 == c
                     && a.at > truth.heal
-                    && truth.stays(device.user, a.place)
+                    && truth.stays(device.user, a.position)
                     && truth.has_time(device, c, a.at)
             });
             (is_due && opened < truth.heal).then_some((device, c, began.1.0))

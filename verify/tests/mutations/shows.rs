@@ -2,7 +2,7 @@
 
 use crate::case::{is_message, is_sent};
 use crate::kind::{Kind, caught};
-use crate::sightings::{
+use crate::observations::{
     after_departure, before, change, entry_offset, last_owed, neighbours, next_session_change,
     owed, rewrite_message, shown, stops_showing, versions,
 };
@@ -37,21 +37,21 @@ pub const KINDS: &[Kind] = &[
             let What::MemberChanged { conversation, sequence, .. } = *truth.is(at) else {
                 continue;
             };
-            let place = (conversation, sequence);
+            let position = (conversation, sequence);
             let shows = |device: &Device| {
                 truth.shown(*device, conversation).iter().any(|(_, q)| *q == sequence)
                     && !truth.is_slow(device.user)
-                    && truth.stays(device.user, place)
+                    && truth.stays(device.user, position)
                     && truth.has_time(*device, conversation, at)
             };
             if truth.devices.iter().any(shows) {
-                all.push(place);
+                all.push(position);
             }
         }
-        let place = case.one_of(&all)?;
+        let position = case.one_of(&all)?;
         case.retain(|_, is| match is {
             What::Shown { entry, .. } | What::Received { entry, .. } | What::Read { entry, .. } => {
-                (entry.conversation, entry.sequence) != place
+                (entry.conversation, entry.sequence) != position
             }
             _ => true,
         });
@@ -69,9 +69,9 @@ pub const KINDS: &[Kind] = &[
     }),
     caught("no device ever shows an accepted entry", "delivered_after_heal", |case| {
         let (_, _, entry) = last_owed(case)?;
-        let place = (entry.conversation, entry.sequence);
+        let position = (entry.conversation, entry.sequence);
         case.retain(|_, is| {
-            !matches!(is, What::Shown { entry, .. } if (entry.conversation, entry.sequence) == place)
+            !matches!(is, What::Shown { entry, .. } if (entry.conversation, entry.sequence) == position)
         });
         Some(())
     }),
@@ -178,7 +178,7 @@ pub const KINDS: &[Kind] = &[
         "a device shows an entry of a sequence that its sender was not told",
         "sequence_agrees_with_ack",
         |case| {
-            let accepted: Vec<_> = case.truth.accepted.iter().map(|a| a.place).collect();
+            let accepted: Vec<_> = case.truth.accepted.iter().map(|a| a.position).collect();
             let (at, ..) = shown(case, |_, _, entry, _| {
                 accepted.contains(&(entry.conversation, entry.sequence))
             })?;
@@ -187,12 +187,12 @@ pub const KINDS: &[Kind] = &[
     ),
     caught("a stranger shows an entry", "only_members_receive", |case| {
         let (at, _, entry) = shown(case, |_, _, _, _| true)?;
-        let place = (entry.conversation, entry.sequence);
+        let position = (entry.conversation, entry.sequence);
         let strangers: Vec<Device> = case
             .truth
             .devices
             .iter()
-            .filter(|d| !case.truth.is_member(d.user, place))
+            .filter(|d| !case.truth.is_member(d.user, position))
             .copied()
             .collect();
         let device = case.one_of(&strangers)?;

@@ -45,7 +45,7 @@ impl Bins {
     pub(crate) fn of(seconds: &[Second], ended_us: u64) -> Self {
         let width = seconds.len().div_ceil(BINS_MAX).max(1);
         let rows = seconds.chunks(width).enumerate();
-        let rows = rows.map(|(place, chunk)| Bin::of(place * width, chunk, ended_us)).collect();
+        let rows = rows.map(|(index, chunk)| Bin::of(index * width, chunk, ended_us)).collect();
         Self { seconds: width, rows }
     }
 

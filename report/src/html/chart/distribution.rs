@@ -1,7 +1,7 @@
 //! Latency by percentile, both on logarithmic axes: the form of HdrHistogram's own plots, in which
 //! the tail gets as much room as it deserves.
 
-use super::line::{Place, line, tenth};
+use super::line::{Point, line, tenth};
 use super::panel::{Frame, HEAD, grid, head, nothing};
 use super::scale::{Scale, latency_axis};
 use crate::measured::{Latency, Measured};
@@ -50,14 +50,14 @@ pub(crate) fn distribution(measured: &Measured) -> Markup {
                     text class="tick x" x=(x) y=(tenth(FRAME.bottom + 18.0)) { (label) }
                 }
                 @for (latency, class) in series {
-                    (line(&places(latency, &percent, &scale), class))
+                    (line(&curve(latency, &percent, &scale), class))
                 }
             }
         }
     }
 }
 
-fn places(latency: &Latency, percent: &Scale, scale: &Scale) -> Vec<Place> {
+fn curve(latency: &Latency, percent: &Scale, scale: &Scale) -> Vec<Point> {
     let count = latency.all.count as f64;
     let points = latency.distribution.iter();
     points

@@ -5,21 +5,21 @@ use maud::{Markup, html};
 use std::fmt::Write as _;
 
 /// A point, or the lack of one.
-pub(crate) type Place = Option<(f64, f64)>;
+pub(crate) type Point = Option<(f64, f64)>;
 
 /// The points of a line between two gaps.
-fn pieces(places: &[Place]) -> impl Iterator<Item = Vec<(f64, f64)>> {
-    places
+fn pieces(points: &[Point]) -> impl Iterator<Item = Vec<(f64, f64)>> {
+    points
         .split(Option::is_none)
         .filter(|piece| !piece.is_empty())
         .map(|piece| piece.iter().flatten().copied().collect())
 }
 
 /// A line; a point on its own becomes a dot.
-pub(crate) fn line(places: &[Place], class: &str) -> Markup {
+pub(crate) fn line(points: &[Point], class: &str) -> Markup {
     let mut path = String::new();
     let mut dots = Vec::new();
-    for piece in pieces(places) {
+    for piece in pieces(points) {
         if let [alone] = piece[..] {
             dots.push(alone);
         } else {
@@ -36,8 +36,8 @@ pub(crate) fn line(places: &[Place], class: &str) -> Markup {
     }
 }
 
-/// The area between two lines that have their gaps at the same places.
-pub(crate) fn between(upper: &[Place], lower: &[Place], class: &str) -> Markup {
+/// The area between two lines that have the same gaps.
+pub(crate) fn between(upper: &[Point], lower: &[Point], class: &str) -> Markup {
     let mut path = String::new();
     for (above, mut below) in pieces(upper).zip(pieces(lower)) {
         if above.len() < 2 {
@@ -56,14 +56,14 @@ pub(crate) fn between(upper: &[Place], lower: &[Place], class: &str) -> Markup {
 }
 
 /// The area between a line and the base of its panel.
-pub(crate) fn under(places: &[Place], base: f64, class: &str) -> Markup {
-    let ground: Vec<Place> = places.iter().map(|place| place.map(|(x, _)| (x, base))).collect();
-    between(places, &ground, class)
+pub(crate) fn under(points: &[Point], base: f64, class: &str) -> Markup {
+    let bottom: Vec<Point> = points.iter().map(|point| point.map(|(x, _)| (x, base))).collect();
+    between(points, &bottom, class)
 }
 
 fn trace(points: &[(f64, f64)], first: char, path: &mut String) {
-    for (place, (x, y)) in points.iter().enumerate() {
-        let command = if place == 0 { first } else { 'L' };
+    for (index, (x, y)) in points.iter().enumerate() {
+        let command = if index == 0 { first } else { 'L' };
         let _ = write!(path, "{command}{} {}", tenth(*x), tenth(*y));
     }
 }

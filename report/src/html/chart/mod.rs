@@ -2,8 +2,8 @@
 
 pub(crate) mod bins;
 pub(crate) mod distribution;
-mod lanes;
 mod line;
 mod panel;
+mod rows;
 mod scale;
 pub(crate) mod timeline;

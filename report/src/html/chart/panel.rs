@@ -32,15 +32,15 @@ pub(crate) type Entry = (&'static str, &'static str);
 pub(crate) fn head(frame: &Frame, title: &str, legend: &[Entry]) -> Markup {
     let y = frame.top - 11.0;
     let mut x = frame.right;
-    let mut places = Vec::with_capacity(legend.len());
+    let mut entries = Vec::with_capacity(legend.len());
     for (name, class) in legend.iter().rev() {
         x -= name.chars().count() as f64 * LETTER;
-        places.push((x, *name, *class));
+        entries.push((x, *name, *class));
         x -= 36.0;
     }
     html! {
         text class="head" x=(tenth(frame.left)) y=(tenth(y)) { (title) }
-        @for (x, name, class) in places.into_iter().rev() {
+        @for (x, name, class) in entries.into_iter().rev() {
             line class={ "line " (class) }
                 x1=(tenth(x - 23.0)) x2=(tenth(x - 6.0)) y1=(tenth(y - 4.0)) y2=(tenth(y - 4.0)) {}
             text class="legend" x=(tenth(x)) y=(tenth(y)) { (name) }

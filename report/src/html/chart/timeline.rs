@@ -2,9 +2,9 @@
 //! them, so that the eye finds what a fault did.
 
 use super::bins::{Bin, Bins};
-use super::lanes::{Bar, Lanes};
-use super::line::{Place, between, line, tenth, under};
+use super::line::{Point, between, line, tenth, under};
 use super::panel::{Entry, Frame, HEAD, grid, head, nothing};
+use super::rows::{Bar, Rows};
 use super::scale::{Scale, count_axis, latency_axis, time_ticks};
 use crate::measured::Measured;
 use crate::number;
@@ -16,7 +16,7 @@ const WIDTH: f64 = 1040.0;
 const LEFT: f64 = 66.0;
 const RIGHT: f64 = 1026.0;
 const PHASES: f64 = 24.0;
-const LANE: f64 = 18.0;
+const ROW: f64 = 18.0;
 const AXIS: f64 = 30.0;
 /// Moments of violations that are marked; more would be a wall.
 const MARKS_MAX: usize = 60;
@@ -49,19 +49,19 @@ struct Chart<'a> {
     measured: &'a Measured,
     bins: &'a Bins,
     time: Scale,
-    lanes: Lanes<'a>,
+    rows: Rows<'a>,
 }
 
 impl<'a> Chart<'a> {
     fn new(measured: &'a Measured, bins: &'a Bins) -> Self {
         let to = (measured.ended_us as f64 / 1e6).max(0.1);
         let time = Scale::linear((0.0, to), (LEFT, RIGHT));
-        let lanes = Lanes::of(&measured.faults, &time, measured.ended_us, RIGHT);
-        Self { measured, bins, time, lanes }
+        let rows = Rows::of(&measured.faults, &time, measured.ended_us, RIGHT);
+        Self { measured, bins, time, rows }
     }
 
     fn panels_top(&self) -> f64 {
-        PHASES + self.lanes.count as f64 * LANE + if self.lanes.count > 0 { 6.0 } else { 0.0 }
+        PHASES + self.rows.count as f64 * ROW + if self.rows.count > 0 { 6.0 } else { 0.0 }
     }
 
     /// All panels, and where the last one ends.
@@ -112,7 +112,7 @@ impl<'a> Chart<'a> {
         let (to, ticks) = count_axis(highest, if frame.bottom - frame.top > 80.0 { 4 } else { 2 });
         let scale = Scale::linear((0.0, to), frame.upwards());
         // Steps, because a count belongs to all of its second; slopes would invent moments.
-        let places = |value: &Value| -> Vec<Place> {
+        let points = |value: &Value| -> Vec<Point> {
             let ends = |bin: &Bin| {
                 let y = scale.at(value(bin));
                 [bin.from_s, bin.to_s].map(|seconds| Some((self.time.at(seconds), y)))
@@ -124,10 +124,10 @@ impl<'a> Chart<'a> {
             (head(frame, title, legend))
             @if highest == 0.0 { (nothing(frame, "none in this run")) }
             @for ((_, class), value) in legend.iter().zip(values) {
-                @let places = places(value);
+                @let points = points(value);
                 // Only full lines get an area: below dashes it would belong to nothing.
-                @if !matches!(*class, "sent" | "resent") { (under(&places, frame.bottom, class)) }
-                (line(&places, class))
+                @if !matches!(*class, "sent" | "resent") { (under(&points, frame.bottom, class)) }
+                (line(&points, class))
             }
         }
     }
@@ -146,11 +146,11 @@ impl<'a> Chart<'a> {
         let (from, to, ticks) =
             latency_axis(all().fold(f64::INFINITY, f64::min).min(1e9), all().fold(1.0, f64::max));
         let scale = Scale::logarithmic((from, to), frame.upwards());
-        let places = |value: &Latency| -> Vec<Place> {
-            let place = |bin: &Bin| {
+        let points = |value: &Latency| -> Vec<Point> {
+            let point = |bin: &Bin| {
                 value(bin).map(|us| (self.time.at(bin.middle_s()), scale.at(us as f64)))
             };
-            self.bins.rows.iter().map(place).collect()
+            self.bins.rows.iter().map(point).collect()
         };
         let empty = all().next().is_none();
         html! {
@@ -160,7 +160,7 @@ impl<'a> Chart<'a> {
             ]))
             @if empty { (nothing(frame, "nothing was accepted or delivered")) }
             @for (low, high, class) in &series {
-                @let (low, high) = (places(low), places(high));
+                @let (low, high) = (points(low), points(high));
                 (between(&high, &low, class))
                 (line(&low, &format!("thin {class}")))
                 (line(&high, class))
@@ -189,25 +189,25 @@ impl<'a> Chart<'a> {
 
     fn bands(&self, top: f64, bottom: f64) -> Markup {
         html! {
-            @for (lane, name) in self.lanes.names.iter().enumerate() {
+            @for (row, name) in self.rows.names.iter().enumerate() {
                 text class="fault name" x=(tenth(LEFT - 8.0))
-                    y=(tenth(PHASES + lane as f64 * LANE + LANE - 7.5)) { (name) }
+                    y=(tenth(PHASES + row as f64 * ROW + ROW - 7.5)) { (name) }
             }
-            @for bar in &self.lanes.bars {
+            @for bar in &self.rows.bars {
                 g.fault {
-                    title { (told(bar)) }
+                    title { (title(bar)) }
                     rect.band x=(tenth(bar.x)) width=(tenth(bar.width)) y=(tenth(top))
                         height=(tenth(bottom - top)) {}
-                    @if let Some(lane) = bar.lane {
-                        @let y = PHASES + lane as f64 * LANE;
+                    @if let Some(row) = bar.row {
+                        @let y = PHASES + row as f64 * ROW;
                         rect.bar x=(tenth(bar.x)) width=(tenth(bar.width)) y=(tenth(y))
-                            height=(tenth(LANE - 4.0)) rx="2.5" {}
+                            height=(tenth(ROW - 4.0)) rx="2.5" {}
                         @if bar.label.is_some() { line.drop x1=(tenth(bar.x)) x2=(tenth(bar.x))
-                            y1=(tenth(y + LANE - 4.0)) y2=(tenth(top)) {} }
+                            y1=(tenth(y + ROW - 4.0)) y2=(tenth(top)) {} }
                         @if let Some(label) = bar.label {
                             @let inside = label > bar.x && label < bar.x + bar.width;
                             text class=(if inside { "fault inside" } else { "fault" })
-                                x=(tenth(label)) y=(tenth(y + LANE - 7.5)) { (bar.text()) }
+                                x=(tenth(label)) y=(tenth(y + ROW - 7.5)) { (bar.text()) }
                         }
                     }
                 }
@@ -231,10 +231,10 @@ impl<'a> Chart<'a> {
     fn axis(&self, bottom: f64) -> Markup {
         html! {
             @for (seconds, label) in time_ticks(self.time.to(), 10) {
-                @let place = self.time.at(seconds);
-                @let x = tenth(place);
+                @let at = self.time.at(seconds);
+                @let x = tenth(at);
                 line.base x1=(x) x2=(x) y1=(tenth(bottom)) y2=(tenth(bottom + 5.0)) {}
-                text class=(tick_class(place)) x=(x) y=(tenth(bottom + 18.0)) { (label) }
+                text class=(tick_class(at)) x=(x) y=(tenth(bottom + 18.0)) { (label) }
             }
         }
     }
@@ -246,7 +246,7 @@ fn tick_class(x: f64) -> &'static str {
 }
 
 /// What a reader sees when resting on a band.
-fn told(bar: &Bar) -> String {
+fn title(bar: &Bar) -> String {
     let band = bar.band;
     let to = band.to_us.map_or_else(|| "the end".to_owned(), number::moment);
     let effect = match band.effect {

@@ -95,7 +95,7 @@ fn a_violated_run_reads_like_a_page() {
         | faults | 1 |
         | events of the history | 5 555 |
 
-        ## Make it again
+        ## Reproduce this run
 
         ```sh
         fracas run scenarios/safety/owner-paused.toml --seed 7

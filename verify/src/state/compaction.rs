@@ -1,6 +1,6 @@
-//! What is settled leaves, so that the memory of the judge does not grow with the length of a run.
+//! What is compacted leaves, so that the memory of the judge does not grow with the length of a run.
 //!
-//! A log is settled up to r, the highest sequence that is `keep` or more behind its end and up to which
+//! A log is compacted up to r, the highest sequence that is `keep` or more behind its end and up to which
 //! every entry q is this:
 //!
 //! - it was seen by somebody, always as the same entry, and if it is a send, its author was told q;
@@ -8,24 +8,24 @@
 //!   a member without such a device a read has it, a notification of it was taken, or none is due
 //!   (no message, or the member's own).
 //!
-//! What is not settled stops r: in a sound run little is kept, in a broken one the evidence is. Two
+//! What is not compacted stops r: in a sound run little is kept, in a broken one the evidence is. Two
 //! kinds of entries are kept aside instead (`LogEntry::stays`). Of the others a sum of fingerprints
-//! stays, and the final read must come to the same. A send leaves its device's lane when its sequence
-//! is settled. Nothing is settled any more once the final read of a conversation began.
+//! stays, and the final read must come to the same. A send is forgotten when its sequence is
+//! compacted. Nothing is compacted any more once the final read of a conversation began.
 //!
-//! What is lost: another content at a settled sequence, if it appears in a repetition or a read (not in
+//! What is lost: another content at a compacted sequence, if it appears in a repetition or a read (not in
 //! the final read); these are counted in the claims concerned. They do not make a verdict unknown: all
 //! who were owed the entry had been judged when they saw it first.
 
-use super::Ground;
+use super::State;
 use super::conversations::LogEntry;
 use super::intervals::Intervals;
-use super::ledger::{Record, fate};
+use super::ledger::{Record, status};
 use crate::history::event::Header;
 use std::ops::Range;
 
 /// How many entries of a log and sends of a device stay in any case. When there are twice as many, it
-/// is time to settle.
+/// is time to compact.
 pub(crate) struct Keep {
     entries: u32,
     records: usize,
@@ -47,30 +47,30 @@ impl Keep {
     }
 }
 
-impl Ground {
-    /// Whether it may be time to settle something of a conversation.
+impl State {
+    /// Whether it may be time to compact something of a conversation.
     pub fn is_due(&self, conversation: usize) -> bool {
         let log = &self.logs[conversation];
-        log.live() as u64 > 2 * u64::from(self.keep.entries) && log.live() > log.settle_from
+        log.live() as u64 > 2 * u64::from(self.keep.entries) && log.live() > log.compact_from
     }
 
-    /// Up to where a conversation can be settled now, if that is more than before.
-    pub fn settles_to(&mut self, conversation: usize) -> Option<u32> {
+    /// Up to where a conversation can be compacted now, if that is more than before.
+    pub fn compacts_to(&mut self, conversation: usize) -> Option<u32> {
         let log = &mut self.logs[conversation];
-        // Not again for every event, if something does not settle.
-        log.settle_from = log.live() + self.keep.entries as usize;
+        // Not again for every event, if something does not compact.
+        log.compact_from = log.live() + self.keep.entries as usize;
         if log.is_read || self.run.judged_at.is_some() {
             return None;
         }
         let log = &self.logs[conversation];
-        let low = log.settled_to() + 1;
+        let low = log.compacted_to() + 1;
         let end = log.reach().saturating_sub(self.keep.entries);
         let mut high = (low..=end)
             .find(|&sequence| !is_agreed(&log.get(sequence)))
             .map_or(end, |first| first - 1);
         for &who in self.pairs.of_conversation(conversation) {
-            let state = &self.pairs.whos[who as usize];
-            if high < low || state.is_gone(low) {
+            let member = &self.pairs.members[who as usize];
+            if high < low || member.is_gone(low) {
                 continue;
             }
             high = self.missing(who, low..high + 1).map_or(high, |first| first - 1);
@@ -81,9 +81,9 @@ impl Ground {
     /// The first sequence of a range that somebody is owed and does not have.
     fn missing(&self, who: u32, range: Range<u32>) -> Option<u32> {
         let (low, high) = (range.start, range.end - 1);
-        let state = &self.pairs.whos[who as usize];
-        let log = &self.logs[state.conversation as usize];
-        let is_owed = |sequence| state.is_in(sequence) && !state.departs(sequence, u32::MAX);
+        let member = &self.pairs.members[who as usize];
+        let log = &self.logs[member.conversation as usize];
+        let is_owed = |sequence| member.is_in(sequence) && !member.departs(sequence, u32::MAX);
         let pairs = (0..self.header.devices_per_user).map(|device| self.pairs.pair_of(who, device));
         let pairs = pairs.map(|pair| self.pairs.pair(pair)).filter(|pair| pair.stream.known);
         let unshown = pairs
@@ -92,70 +92,70 @@ impl Ground {
         let is_unknown = |sequence| {
             let entry = log.get(sequence);
             entry.is_message
-                && entry.author != state.user + 1
+                && entry.author != member.user + 1
                 && is_owed(sequence)
-                && !state.read.contains(sequence)
-                && !state.pushed.contains(sequence)
+                && !member.read.contains(sequence)
+                && !member.pushed.contains(sequence)
                 && !pairs.clone().any(|pair| pair.shown.contains(sequence))
         };
         // One of the sets has next to everything.
-        let fullest = pairs.clone().map(|pair| &pair.shown).next().unwrap_or(&state.pushed);
+        let fullest = pairs.clone().map(|pair| &pair.shown).next().unwrap_or(&member.pushed);
         unshown.chain(fullest.first_hole(low, high, is_unknown)).min()
     }
 
-    /// The log is settled up to a sequence.
-    pub fn settle(&mut self, conversation: usize, to: u32) {
-        let whos = self.pairs.of_conversation(conversation).to_vec();
-        for who in whos {
-            let forgets = self.is_inside(who, &self.pairs.whos[who as usize].read, to);
-            let state = &mut self.pairs.whos[who as usize];
+    /// The log is compacted up to a sequence.
+    pub fn compact(&mut self, conversation: usize, to: u32) {
+        let members = self.pairs.of_conversation(conversation).to_vec();
+        for who in members {
+            let forgets = self.is_inside(who, &self.pairs.members[who as usize].read, to);
+            let member = &mut self.pairs.members[who as usize];
             // Nobody asks for these any more.
-            state.pushed.forget(to);
+            member.pushed.forget(to);
             if forgets {
-                state.read.forget(to);
+                member.read.forget(to);
             }
         }
         let log = &mut self.logs[conversation];
-        log.settle(to);
-        log.settle_from = 0;
+        log.compact(to);
+        log.compact_from = 0;
     }
 
-    /// Whether all that a user has received up to a settled sequence lies inside of the own membership:
+    /// Whether all that a user has received up to a compacted sequence lies inside of the own membership:
     /// then nobody asks for it any more.
     pub fn is_inside(&self, who: u32, received: &Intervals, to: u32) -> bool {
-        let state = &self.pairs.whos[who as usize];
+        let member = &self.pairs.members[who as usize];
         let is_inside = |(low, high): (u32, u32)| {
-            low > to || (state.is_in(low) && !state.departs(low, high.min(to)))
+            low > to || (member.is_in(low) && !member.departs(low, high.min(to)))
         };
         received.all().into_iter().all(is_inside)
     }
 
-    /// The settled sends of a device that is due, in the order of their ids.
-    pub fn settled_records(&self, lane: usize) -> Vec<Record> {
-        let records = self.ledger.lane(lane);
+    /// The compacted sends of a device that is due, in the order of their ids.
+    pub fn compactable_records(&self, sender: usize) -> Vec<Record> {
+        let records = self.ledger.of_sender(sender);
         let old = &records[..records.len() - self.keep.records.min(records.len())];
-        old.iter().filter(|record| self.is_settled(lane, record)).copied().collect()
+        old.iter().filter(|record| self.is_compacted(sender, record)).copied().collect()
     }
 
-    /// Whether a device has so many sends that it may be time to settle some.
-    pub fn is_lane_due(&self, lane: usize) -> bool {
-        // Sends that do not settle stay: it is tried once for each so many further ones.
-        let sends = self.ledger.lane(lane).len();
+    /// Whether a device has so many sends that it may be time to compact some.
+    pub fn are_sends_due(&self, sender: usize) -> bool {
+        // Sends that do not compact stay: it is tried once for each so many further ones.
+        let sends = self.ledger.of_sender(sender).len();
         sends >= 2 * self.keep.records && sends.is_multiple_of(self.keep.records.max(1))
     }
 
-    fn is_settled(&self, lane: usize, record: &Record) -> bool {
-        const OTHERWISE: u32 = fate::FINAL | fate::LETTER | fate::REQUEUED | fate::TWICE;
-        let user = lane as u32 / self.header.devices_per_user;
+    fn is_compacted(&self, sender: usize, record: &Record) -> bool {
+        const OTHERWISE: u32 = status::FINAL | status::LETTER | status::REQUEUED | status::TWICE;
+        let user = sender as u32 / self.header.devices_per_user;
         record.acked != 0
             && record.acked == record.seen
-            && record.is(fate::ACCEPTED)
+            && record.is(status::ACCEPTED)
             && !record.is(OTHERWISE)
-            && self.logs[record.conversation as usize].is_settled(record.acked)
+            && self.logs[record.conversation as usize].is_compacted(record.acked)
             && self
                 .pairs
                 .find(user, record.conversation)
-                .is_some_and(|who| self.pairs.whos[who as usize].is_in(record.acked))
+                .is_some_and(|who| self.pairs.members[who as usize].is_in(record.acked))
     }
 }
 
@@ -212,12 +212,14 @@ mod tests {
         for _ in 0..20 {
             (0..2_000).for_each(|_| soak.say());
             let judge = judge.borrow();
-            let most = judge.ground.logs.iter().map(super::super::conversations::Log::live).max();
+            let most = judge.state.logs.iter().map(super::super::conversations::Log::live).max();
             assert!(most <= Some(3 * KEEP as usize), "{most:?} entries");
-            let sends: usize = judge.ground.ledger.lanes().map(|(_, records)| records.len()).sum();
-            assert!(sends <= judge.ground.devices.len() * 16, "{sends} sends");
-            let whos = &judge.ground.pairs.whos;
-            let spans = whos.iter().map(|who| who.pushed.all().len() + who.read.all().len()).max();
+            let sends: usize =
+                judge.state.ledger.by_sender().map(|(_, records)| records.len()).sum();
+            assert!(sends <= judge.state.devices.len() * 16, "{sends} sends");
+            let members = &judge.state.pairs.members;
+            let spans =
+                members.iter().map(|who| who.pushed.all().len() + who.read.all().len()).max();
             assert!(spans <= Some(3), "{spans:?} spans");
         }
         soak.end();
@@ -236,12 +238,12 @@ mod tests {
         let load = history.events.iter().position(|e| matches!(e.is, What::StoredBegan { .. }));
         let load = load.expect("there is a final read");
         history.events[..load].iter().for_each(|event| judge.observe(event));
-        let log = &judge.ground.logs[0];
-        assert!(log.settled_to() <= 33 && log.settled_to() >= 20, "{}", log.settled_to());
+        let log = &judge.state.logs[0];
+        assert!(log.compacted_to() <= 33 && log.compacted_to() >= 20, "{}", log.compacted_to());
         assert!(log.live() >= 60);
     }
 
-    /// The final read as it is, with one entry of the settled ones changed.
+    /// The final read as it is, with one entry of the compacted ones changed.
     fn stored(change: impl Fn(&mut Vec<Event>, usize)) -> Vec<String> {
         let mut history = talk().finish();
         let at = |event: &Event| match &event.is {
@@ -254,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn the_final_read_of_what_is_settled_is_compared() {
+    fn the_final_read_of_what_is_compacted_is_compared() {
         assert_eq!(stored(|_, _| {}), Vec::<String>::new());
         let lost = stored(|events, at| drop(events.remove(at)));
         assert_eq!(lost, ["accepted_message_survives", "no_gap_in_sequence"]);
@@ -290,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_settled_message_that_comes_again_is_noticed() {
+    fn a_compacted_message_that_comes_again_is_noticed() {
         let mut talk = talk();
         let entry = talk.log(1)[8];
         talk = talk.say(1, 1);

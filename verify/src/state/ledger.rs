@@ -1,20 +1,20 @@
 //! Every send, edit and deletion that was invoked, and what became of it: 32 bytes each.
 //!
-//! Each device has a lane of records, ordered by message id. Ids rise by an even step in practice,
-//! so that the first guess of a look-up is right; otherwise it is a binary search. Settled sends leave
-//! their lane (see `settled`); what is left of them is from which id to which they were.
+//! The records of a device are ordered by message id. Ids rise by an even step in practice, so that
+//! the first guess of a look-up is right; otherwise it is a binary search. Compacted sends leave (see
+//! `compaction`); the range of their ids stays.
 
 use protocol::{ClientMessageId, UserId};
 
 /// What became of a send: bits.
-pub(crate) mod fate {
+pub(crate) mod status {
     /// Told to be durable.
     pub const ACCEPTED: u32 = 1;
     /// Refused for good at the first attempt, or by a decision that stands: it must never appear.
     pub const REFUSED: u32 = 2;
     /// Refused for good, at any attempt.
     pub const FINAL: u32 = 4;
-    /// Refused for now, and not sent again within the time for which its place was held.
+    /// Refused for now, and not sent again within the time for which its position was held.
     pub const LAPSED: u32 = 8;
     /// Sent more than once.
     pub const RESENT: u32 = 16;
@@ -38,52 +38,53 @@ pub(crate) mod fate {
 pub(crate) struct Record {
     pub id: u64,
     /// Fingerprint of the entry that it becomes.
-    pub print: u32,
+    pub fingerprint: u32,
     /// Index of the conversation.
     pub conversation: u32,
     /// The sequence that the sender was told first; 0: none.
     pub acked: u32,
     /// The sequence under which it was first seen; 0: nowhere.
     pub seen: u32,
-    /// Bits of `fate`.
-    pub fate: u32,
+    /// Bits of `status`.
+    pub status: u32,
 }
 
 impl Record {
     pub const fn is(&self, bits: u32) -> bool {
-        self.fate & bits != 0
+        self.status & bits != 0
     }
 }
 
-/// Where a record is. Stays valid until the lane gets a record out of order.
+/// Where a record is. Stays valid until the device gets a record out of order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub lane: u32,
+pub(crate) struct Slot {
+    /// The slot of the device that sent it.
+    pub sender: u32,
     pub index: u32,
 }
 
-/// All lanes.
+/// The sends of all devices.
 pub(crate) struct Ledger {
-    lanes: Vec<Vec<Record>>,
+    records: Vec<Vec<Record>>,
     devices: u32,
-    /// Per lane the lowest and the highest id that left it; (0, 0): none did.
+    /// Per device the lowest and the highest id that left; (0, 0): none did.
     gone: Vec<(u64, u64)>,
 }
 
 impl Ledger {
-    pub fn new(lanes: usize, devices: u32) -> Self {
-        Self { lanes: vec![Vec::new(); lanes], devices, gone: vec![(0, 0); lanes] }
+    pub fn new(senders: usize, devices: u32) -> Self {
+        Self { records: vec![Vec::new(); senders], devices, gone: vec![(0, 0); senders] }
     }
 
-    /// Notes a send; false if the device has used the id before, or a later one that is settled.
-    pub fn add(&mut self, lane: usize, record: Record) -> bool {
-        let records = &mut self.lanes[lane];
+    /// Notes a send; false if the device has used the id before, or a later one that is compacted.
+    pub fn add(&mut self, sender: usize, record: Record) -> bool {
+        let records = &mut self.records[sender];
         if records.last().is_none_or(|last| last.id < record.id) {
             records.push(record);
             return true;
         }
         let at = records.partition_point(|r| r.id < record.id);
-        if records[at].id == record.id || self.gone[lane].1 >= record.id {
+        if records[at].id == record.id || self.gone[sender].1 >= record.id {
             return false;
         }
         records.insert(at, record);
@@ -91,71 +92,72 @@ impl Ledger {
     }
 
     /// The send of an author and id, on whichever device.
-    pub fn find(&self, author: UserId, message: ClientMessageId) -> Option<Place> {
+    pub fn find(&self, author: UserId, message: ClientMessageId) -> Option<Slot> {
         let first = (author.0 as usize).checked_sub(1)?.checked_mul(self.devices as usize)?;
-        let lanes = self.lanes.get(first..first + self.devices as usize)?;
-        lanes.iter().enumerate().find_map(|(device, records)| {
+        let senders = self.records.get(first..first + self.devices as usize)?;
+        senders.iter().enumerate().find_map(|(device, records)| {
             position(records, message.0)
-                .map(|index| Place { lane: (first + device) as u32, index: index as u32 })
+                .map(|index| Slot { sender: (first + device) as u32, index: index as u32 })
         })
     }
 
-    /// Whether an id of an author is among those that left a lane: then it is settled, or it was
+    /// Whether an id of an author is among those that left: then it is compacted, or it was
     /// never there.
     pub fn is_gone(&self, author: UserId, message: ClientMessageId) -> bool {
         let devices = self.devices as usize;
         let first = (author.0 as usize).checked_sub(1).and_then(|user| user.checked_mul(devices));
-        let lanes = first.and_then(|first| self.gone.get(first..first.saturating_add(devices)));
-        lanes.is_some_and(|lanes| {
-            lanes.iter().any(|&(low, high)| (low..=high).contains(&message.0) && high > 0)
+        let ranges = first.and_then(|first| self.gone.get(first..first.saturating_add(devices)));
+        ranges.is_some_and(|ranges| {
+            ranges.iter().any(|&(low, high)| (low..=high).contains(&message.0) && high > 0)
         })
     }
 
-    /// The lowest and the highest id that left a lane.
-    pub fn gone(&self, lane: usize) -> (u64, u64) {
-        self.gone[lane]
+    /// The lowest and the highest id of a device that left.
+    pub fn gone(&self, sender: usize) -> (u64, u64) {
+        self.gone[sender]
     }
 
-    /// Takes settled sends, in the order of their ids, out of a lane.
-    pub fn settle(&mut self, lane: usize, settled: &[Record]) {
-        let mut next = settled.iter().peekable();
-        self.lanes[lane].retain(|record| next.next_if(|settled| settled.id == record.id).is_none());
-        if let (Some(first), Some(last)) = (settled.first(), settled.last()) {
-            let (low, high) = self.gone[lane];
+    /// Takes compacted sends, in the order of their ids, out of those of a device.
+    pub fn compact(&mut self, sender: usize, compacted: &[Record]) {
+        let mut next = compacted.iter().peekable();
+        self.records[sender]
+            .retain(|record| next.next_if(|compacted| compacted.id == record.id).is_none());
+        if let (Some(first), Some(last)) = (compacted.first(), compacted.last()) {
+            let (low, high) = self.gone[sender];
             let low = if high == 0 { first.id } else { low.min(first.id) };
-            self.gone[lane] = (low, high.max(last.id));
+            self.gone[sender] = (low, high.max(last.id));
         }
     }
 
-    pub fn get(&self, place: Place) -> &Record {
-        &self.lanes[place.lane as usize][place.index as usize]
+    pub fn get(&self, slot: Slot) -> &Record {
+        &self.records[slot.sender as usize][slot.index as usize]
     }
 
-    pub fn get_mut(&mut self, place: Place) -> &mut Record {
-        &mut self.lanes[place.lane as usize][place.index as usize]
+    pub fn get_mut(&mut self, slot: Slot) -> &mut Record {
+        &mut self.records[slot.sender as usize][slot.index as usize]
     }
 
     /// The device has a new token: what it sent without one may come now.
-    pub fn forgive(&mut self, lane: usize) {
-        for record in &mut self.lanes[lane] {
-            record.fate &= !fate::LATE;
+    pub fn forgive(&mut self, sender: usize) {
+        for record in &mut self.records[sender] {
+            record.status &= !status::LATE;
         }
     }
 
     /// The records of one device.
-    pub fn lane(&self, lane: usize) -> &[Record] {
-        &self.lanes[lane]
+    pub fn of_sender(&self, sender: usize) -> &[Record] {
+        &self.records[sender]
     }
 
-    /// All records: (lane, records in the order of their ids).
-    pub fn lanes(&self) -> impl Iterator<Item = (usize, &[Record])> {
-        self.lanes.iter().map(Vec::as_slice).enumerate()
+    /// All records: (sender, records in the order of their ids).
+    pub fn by_sender(&self) -> impl Iterator<Item = (usize, &[Record])> {
+        self.records.iter().map(Vec::as_slice).enumerate()
     }
 
     /// The records of all devices of a user (index from 0).
     pub fn of_user(&self, user: u32) -> impl Iterator<Item = &Record> {
         let first = (user * self.devices) as usize;
-        self.lanes[first..first + self.devices as usize].iter().flatten()
+        self.records[first..first + self.devices as usize].iter().flatten()
     }
 }
 
@@ -190,7 +192,7 @@ mod tests {
             for id in 0..1_000 {
                 let found = ledger.find(UserId(2), ClientMessageId(id));
                 assert_eq!(
-                    found.map(|place| ledger.get(place).id == id).is_some(),
+                    found.map(|slot| ledger.get(slot).id == id).is_some(),
                     ids.contains(&id)
                 );
             }

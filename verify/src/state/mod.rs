@@ -3,28 +3,28 @@
 //! One pass keeps them in dense arrays; the invariants read them and never write. Nothing here
 //! decides whether something is a violation. Memory: about 32 bytes per send, 32 per sequenced
 //! entry, 48 per (device, conversation), 100 per (user, conversation), 96 per device; sends and entries
-//! that are settled leave (see `settled`), so that it does not grow with the length of a sound run.
+//! that are compacted leave (see `compaction`), so that it does not grow with the length of a sound run.
 
+pub(crate) mod compaction;
 pub(crate) mod conversations;
 pub(crate) mod devices;
+pub(crate) mod fingerprint;
 pub(crate) mod intervals;
 pub(crate) mod ledger;
 pub(crate) mod members;
+mod observation;
 pub(crate) mod observe;
 pub(crate) mod pairs;
-pub(crate) mod print;
 pub(crate) mod range;
 pub(crate) mod reads;
 pub(crate) mod recent;
 mod refusals;
 pub(crate) mod run;
-pub(crate) mod settled;
-mod sighting;
 
 use crate::history::event::{Device, Header};
 use conversations::{LEAPS, Log, LogEntry};
 use devices::{DeviceState, OpenSend};
-use ledger::{Ledger, Place, Record};
+use ledger::{Ledger, Record, Slot};
 use members::Standing;
 use pairs::{Pair, Pairs, Stream};
 use protocol::{Sequence, UserId};
@@ -42,7 +42,7 @@ const DEVICE_SHIFT: u32 = 40;
 pub(crate) const NONE: u32 = u32::MAX;
 
 /// Everything that was learned.
-pub(crate) struct Ground {
+pub(crate) struct State {
     pub header: Header,
     pub now: u64,
     pub run: Run,
@@ -57,7 +57,7 @@ pub(crate) struct Ground {
     pub reads: Reads,
     pub recent: Recent,
     /// How many entries and sends stay.
-    keep: settled::Keep,
+    keep: compaction::Keep,
 }
 
 /// What one event changed: the values from before it that the invariants compare with.
@@ -83,18 +83,18 @@ pub(crate) struct Step {
     pub down_since: Option<u64>,
     /// The entry's (or the answer's) sequence.
     pub sequence: u32,
-    /// Whether that is settled: what it was cannot be looked up any more.
-    pub is_settled: bool,
-    /// Whether the send that the event is about is settled, in the same way.
+    /// Whether that is compacted: what it was cannot be looked up any more.
+    pub is_compacted: bool,
+    /// Whether the send that the event is about is compacted, in the same way.
     pub is_old_send: bool,
-    /// Whether the target of an edit or a deletion is settled.
+    /// Whether the target of an edit or a deletion is compacted.
     pub is_old_target: bool,
     /// The fingerprint of the entry, or of what was sent.
-    pub print: u32,
+    pub fingerprint: u32,
     /// The log at the sequence, before.
     pub log: LogEntry,
     /// The send that the event is about, and its record before.
-    pub send: Option<(Place, Record)>,
+    pub send: Option<(Slot, Record)>,
     /// The open send that was answered.
     pub answered: Option<OpenSend>,
     /// The open send of which something was told that is no answer for good.
@@ -107,7 +107,7 @@ pub(crate) struct Step {
     pub was_pushed: bool,
 }
 
-impl Ground {
+impl State {
     /// Nothing is known yet.
     pub fn new(header: &Header, keep: Option<u32>) -> Self {
         let devices = header.users as usize * header.devices_per_user as usize;
@@ -124,7 +124,7 @@ impl Ground {
             logs: (0..header.conversations).map(|_| Log::new(&leaps)).collect(),
             reads: Reads::new(devices),
             recent: Recent::new(),
-            keep: settled::Keep::new(header, keep),
+            keep: compaction::Keep::new(header, keep),
         }
     }
 
@@ -151,19 +151,20 @@ impl Ground {
         }
     }
 
-    /// The same by the lane of its device.
-    pub fn name_of(&self, lane: usize, id: u64) -> String {
-        self.message_name(lane as u64 / u64::from(self.header.devices_per_user) + 1, id)
+    /// The same by the slot of its device.
+    pub fn name_of(&self, sender: usize, id: u64) -> String {
+        self.message_name(sender as u64 / u64::from(self.header.devices_per_user) + 1, id)
     }
 
     /// What belongs to the evidence of a send: its own lines, and those at its sequence, from the
     /// invocation to the answer.
-    pub fn about_send(&self, lane: usize, record: &Record) -> About {
+    pub fn about_send(&self, sender: usize, record: &Record) -> About {
         let conversation = record.conversation as usize;
-        let user = lane as u64 / u64::from(self.header.devices_per_user) + 1;
+        let user = sender as u64 / u64::from(self.header.devices_per_user) + 1;
         let sequence = if record.acked > 0 { record.acked } else { record.seen };
         let entry = self.logs[conversation].get(record.acked);
-        let known_at = (record.acked > 0 && entry.acked == record.print).then_some(entry.known_at);
+        let known_at =
+            (record.acked > 0 && entry.acked == record.fingerprint).then_some(entry.known_at);
         About {
             conversation: Some(conversation),
             sequence: (sequence > 0).then_some(sequence),
@@ -176,7 +177,7 @@ impl Ground {
     /// The slot of the device of a pair.
     pub fn device_of_pair(&self, pair: u32) -> usize {
         let devices = self.header.devices_per_user;
-        let user = self.pairs.whos[(pair / devices) as usize].user;
+        let user = self.pairs.members[(pair / devices) as usize].user;
         (user * devices + pair % devices) as usize
     }
 
@@ -188,17 +189,17 @@ impl Ground {
 
     /// Whether a user is a member at a sequence, as far as joins and departures are known.
     pub fn standing(&self, who: u32, sequence: u32) -> Standing {
-        let who = &self.pairs.whos[who as usize];
+        let who = &self.pairs.members[who as usize];
         who.standing(sequence, self.logs[who.conversation as usize].known_from(sequence))
     }
 
     /// Whether an entry is owed to a user for good: certainly a member there, and ever since. What came
     /// before a departure may be shown no more when the user comes back.
     pub fn is_owed(&self, who: u32, sequence: u32) -> bool {
-        let state = &self.pairs.whos[who as usize];
+        let member = &self.pairs.members[who as usize];
         self.standing(who, sequence) == Standing::Member
-            && !state.departs(sequence, u32::MAX)
-            && !self.is_removed(state.conversation as usize, sequence)
+            && !member.departs(sequence, u32::MAX)
+            && !self.is_removed(member.conversation as usize, sequence)
     }
 
     /// The first sequence of `low..=high` at which a user stands like this, which retention left, and
@@ -211,19 +212,19 @@ impl Ground {
         excused_to: u32,
         standing: Standing,
     ) -> Option<u32> {
-        let state = &self.pairs.whos[who as usize];
-        let conversation = state.conversation as usize;
+        let member = &self.pairs.members[who as usize];
+        let conversation = member.conversation as usize;
         let log = &self.logs[conversation];
         let is_it = |sequence: u32| {
             self.standing(who, sequence) == standing
-                && !state.departs(sequence, excused_to)
+                && !member.departs(sequence, excused_to)
                 && !self.is_removed(conversation, sequence)
         };
         let removed_to = self.removed_to(conversation);
         let known_from = log.known_from(log.head).unwrap_or(0).saturating_sub(1);
         let behind = log.head.saturating_add(1);
         let turns = [low, removed_to.saturating_add(1), known_from, behind].into_iter();
-        let turns = turns.chain(state.change_sequences()).filter(|at| (low..=high).contains(at));
+        let turns = turns.chain(member.change_sequences()).filter(|at| (low..=high).contains(at));
         turns.filter(|at| is_it(*at)).min()
     }
 
@@ -300,7 +301,7 @@ impl Ground {
     /// The known entries that are owed to a device and that it has not shown.
     pub fn for_each_unshown(&self, number: u32, pair: &Pair, mut each: impl FnMut(u32, &LogEntry)) {
         let who = number / self.header.devices_per_user;
-        let log = &self.logs[self.pairs.whos[who as usize].conversation as usize];
+        let log = &self.logs[self.pairs.members[who as usize].conversation as usize];
         let base = pair.stream.base;
         let mut consider = |sequence| {
             let entry = log.get(sequence);
@@ -309,7 +310,7 @@ impl Ground {
             }
         };
         pair.shown.for_each_hole(
-            base.max(log.settled_to()) + 1,
+            base.max(log.compacted_to()) + 1,
             log.known_head.min(log.reach()),
             &mut consider,
         );
@@ -328,7 +329,7 @@ impl Ground {
                 continue;
             }
             let joined =
-                self.pairs.whos[(number / self.header.devices_per_user) as usize].changed_at;
+                self.pairs.members[(number / self.header.devices_per_user) as usize].changed_at;
             self.for_each_unshown(number, pair, |sequence, entry| {
                 let since = entry.known_at.max(joined);
                 match self.waited(device, since).filter(|waited| *waited > allowed) {

@@ -1,8 +1,8 @@
 //! What a refusal for good says, and what must be known to contradict it.
 
 use super::devices::Certain;
-use super::ledger::{Record, fate};
-use super::{Ground, Step, short};
+use super::ledger::{Record, status};
+use super::{State, Step, short};
 use crate::history::event::Said;
 use protocol::RejectReason;
 
@@ -18,11 +18,11 @@ pub(crate) const fn decides(reason: RejectReason) -> bool {
     )
 }
 
-impl Ground {
+impl State {
     /// Whether a final refusal of a send excludes that it is ever accepted: at the only attempt, or by
     /// a decision. (In histories of format 1 clusters may have forgotten their decisions.)
     pub const fn excludes(&self, reason: RejectReason, record: &Record) -> bool {
-        !record.is(fate::RESENT) || (decides(reason) && self.header.format >= 2)
+        !record.is(status::RESENT) || (decides(reason) && self.header.format >= 2)
     }
 
     /// What is certain of a send when it is invoked.
@@ -33,7 +33,7 @@ impl Ground {
             Said::Join { .. } | Said::Leave { .. } => None,
         };
         Certain {
-            member: self.pairs.whos[step.who as usize].certain_member(),
+            member: self.pairs.members[step.who as usize].certain_member(),
             target,
             is_message: target.is_some_and(|at| self.logs[step.conversation].get(at).is_message),
             changes: matches!(said, Said::Edit { .. } | Said::Delete { .. }),

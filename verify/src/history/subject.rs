@@ -5,7 +5,7 @@ use protocol::ConversationId;
 
 impl What {
     /// The device and the conversation that an event is about.
-    pub const fn places(&self) -> (Option<Device>, Option<ConversationId>) {
+    pub const fn subject(&self) -> (Option<Device>, Option<ConversationId>) {
         match self {
             What::Opened { device, .. }
             | What::Closed { device, .. }
@@ -55,6 +55,6 @@ impl What {
 
     /// The device that an event is about.
     pub const fn device(&self) -> Option<Device> {
-        self.places().0
+        self.subject().0
     }
 }

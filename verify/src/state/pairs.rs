@@ -4,9 +4,9 @@
 //! follow each other from there, so that one look-up serves both.
 
 use super::NONE;
+use super::fingerprint::mix;
 use super::intervals::Intervals;
-use super::members::Who;
-use super::print::mix;
+use super::members::Member;
 
 /// How far a device's stream of a conversation has got.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,7 +40,7 @@ pub(crate) struct Pair {
 pub(crate) struct Pairs {
     devices: u32,
     table: Vec<(u64, u32)>,
-    pub whos: Vec<Who>,
+    pub members: Vec<Member>,
     slots: Vec<Pair>,
     /// The slots of each conversation.
     of: Vec<Vec<u32>>,
@@ -52,7 +52,7 @@ const EMPTY: u64 = u64::MAX;
 impl Pairs {
     pub fn new(devices: u32) -> Self {
         let table = vec![(EMPTY, NONE); 1024];
-        Self { devices, table, whos: Vec::new(), slots: Vec::new(), of: Vec::new() }
+        Self { devices, table, members: Vec::new(), slots: Vec::new(), of: Vec::new() }
     }
 
     /// The slot of a (user, conversation), both from 0; made if it is new.
@@ -70,16 +70,16 @@ impl Pairs {
             }
             at = (at + 1) & mask;
         }
-        let slot = self.whos.len() as u32;
+        let slot = self.members.len() as u32;
         self.table[at] = (key, slot);
-        self.whos.push(Who::new(user, conversation));
+        self.members.push(Member::new(user, conversation));
         if self.of.len() <= conversation as usize {
             self.of.resize(conversation as usize + 1, Vec::new());
         }
         self.of[conversation as usize].push(slot);
-        self.slots.resize_with(self.whos.len() * self.devices as usize, Pair::default);
+        self.slots.resize_with(self.members.len() * self.devices as usize, Pair::default);
         // Half full at most, so that a search ends after one or two steps.
-        if self.whos.len() * 2 > self.table.len() {
+        if self.members.len() * 2 > self.table.len() {
             self.grow();
         }
         slot

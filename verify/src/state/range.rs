@@ -1,6 +1,6 @@
 //! Whether the header has what an event names.
 
-use super::Ground;
+use super::State;
 use crate::history::event::What;
 use protocol::UserId;
 
@@ -18,7 +18,7 @@ const fn user_of(what: &What) -> Option<UserId> {
     }
 }
 
-impl Ground {
+impl State {
     /// Whether the header has a user.
     pub const fn has_user(&self, user: UserId) -> bool {
         user.0 >= 1 && user.0 <= self.header.users as u64
@@ -26,7 +26,7 @@ impl Ground {
 
     /// What of an event is outside of the header's ranges, for people.
     pub fn out_of_range(&self, what: &What) -> Option<String> {
-        let (device, conversation) = what.places();
+        let (device, conversation) = what.subject();
         if let Some(device) = device
             && !(self.has_user(device.user)
                 && device.device.0 >= 1

@@ -3,7 +3,7 @@
 //! Keeping an event costs one copy into memory that is written in order; each device and each
 //! conversation adds 8 bytes, not a ring of its own.
 
-use super::Ground;
+use super::State;
 use super::run::SHORTLY_US;
 use crate::history::event::{Device, Event, Seen, What};
 use crate::verdict::Evidence;
@@ -32,7 +32,7 @@ pub(crate) struct Recent {
 /// What a violation is about: which of the recent events belong to its evidence.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct About {
-    /// Slot of a device: its sessions and streams belong to the story.
+    /// Slot of a device: its sessions and streams are part of the evidence.
     pub device: Option<usize>,
     /// Index of a conversation.
     pub conversation: Option<usize>,
@@ -59,7 +59,7 @@ impl Recent {
     }
 }
 
-impl Ground {
+impl State {
     /// Keeps an event; `device` and `conversation` are its slots, if it has any.
     pub fn keep(&mut self, event: &Event, device: Option<usize>, conversation: Option<usize>) {
         self.recent.events += 1;
@@ -220,7 +220,7 @@ impl Mentions {
                 Self { device: Some(*device), conversation: Some(*conversation), ..Self::default() }
             }
             other => {
-                let (device, conversation) = other.places();
+                let (device, conversation) = other.subject();
                 Self { device, conversation, ..Self::default() }
             }
         }

@@ -1,10 +1,10 @@
 //! What is known of each conversation's log: a fingerprint per sequence and who said so.
 //!
-//! The beginning of a log leaves it when it is settled (see `settled`): of that a sum of fingerprints
+//! The beginning of a log leaves it when it is compacted (see `compaction`): of that a sum of fingerprints
 //! stays. What may still change of it is kept aside.
 
+use super::fingerprint::mix;
 use super::intervals::Intervals;
-use super::print::mix;
 use crate::history::event::{Said, Seen};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub(crate) struct LogEntry {
     pub acked: u32,
     /// As it is in the store at the end.
     pub stored: u32,
-    /// The user who caused it, by the first sighting or answer; 0: not known.
+    /// The user who caused it, by the first observation or answer; 0: not known.
     pub author: u32,
     /// When its author was told first. As long as nobody was: when it was seen first, or answered as a
     /// change of membership.
@@ -38,7 +38,7 @@ pub(crate) struct LogEntry {
 }
 
 impl LogEntry {
-    /// Whether more than its fingerprint may be asked for once it is settled: its sender was never
+    /// Whether more than its fingerprint may be asked for once it is compacted: its sender was never
     /// told, or a change of membership was told that nobody has seen.
     pub const fn stays(&self) -> bool {
         (self.seen != 0 && self.acked == 0 && !self.is_change) || (self.seen == 0 && self.is_change)
@@ -65,20 +65,20 @@ impl LogEntry {
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     entries: Vec<LogEntry>,
-    /// The sequence of the first of them. What is below it is settled.
+    /// The sequence of the first of them. What is below it is compacted.
     offset: u32,
     /// Sequences far ahead of the rest (only a broken cluster makes them, and they must not make the
-    /// dense part huge), and those that are kept of the settled ones.
+    /// dense part huge), and those that are kept of the compacted ones.
     far: BTreeMap<u32, LogEntry>,
-    /// What is left of the settled ones.
-    pub settled: Settled,
+    /// What is left of the compacted ones.
+    pub compacted: Compacted,
     /// How much further the dense parts of all logs may leap.
     leaps: Arc<AtomicU32>,
     /// Deletions that were sent of what is beyond the dense part.
     deleted_ahead: BTreeMap<u32, u8>,
-    /// How many entries there must be before it is worth a try to settle some.
-    pub settle_from: usize,
-    /// Whether the final read of it has begun, by whatever sign. From then on nothing is settled.
+    /// How many entries there must be before it is worth a try to compact some.
+    pub compact_from: usize,
+    /// Whether the final read of it has begun, by whatever sign. From then on nothing is compacted.
     pub is_read: bool,
     /// The highest sequence that was accepted, answered or seen.
     pub known_head: u32,
@@ -97,9 +97,9 @@ pub(crate) struct Log {
     pub recent: u64,
 }
 
-/// What is left of the settled entries of a log, and what the final read found in their places.
+/// What is left of the compacted entries of a log, and what the final read found at their sequences.
 #[derive(Debug, Default)]
-pub(crate) struct Settled {
+pub(crate) struct Compacted {
     /// How many of them are sends; all of these were accepted.
     pub sends: u64,
     seen: Sums,
@@ -116,19 +116,19 @@ struct Sums {
 }
 
 impl Sums {
-    const fn add(&mut self, sequence: u32, print: u32, is_change: bool) {
+    const fn add(&mut self, sequence: u32, fingerprint: u32, is_change: bool) {
         let sum = if is_change { &mut self.changes } else { &mut self.sends };
-        *sum = sum.wrapping_add(mix(((sequence as u64) << 32) | print as u64));
+        *sum = sum.wrapping_add(mix(((sequence as u64) << 32) | fingerprint as u64));
     }
 }
 
-impl Settled {
-    /// Whether the final read has every settled send where it was, as it was.
+impl Compacted {
+    /// Whether the final read has every compacted send where it was, as it was.
     pub const fn has_sends(&self) -> bool {
         self.seen.sends == self.found.sends
     }
 
-    /// Whether the final read has everything settled where it was, as it was.
+    /// Whether the final read has everything compacted where it was, as it was.
     pub fn has_all(&self) -> bool {
         self.seen == self.found
     }
@@ -180,19 +180,19 @@ impl Log {
         self.entries.len()
     }
 
-    /// Up to where the log is settled.
-    pub const fn settled_to(&self) -> u32 {
+    /// Up to where the log is compacted.
+    pub const fn compacted_to(&self) -> u32 {
         self.offset.saturating_sub(1)
     }
 
-    /// Whether a sequence is settled, and nothing of its own is left.
-    pub fn is_settled(&self, sequence: u32) -> bool {
+    /// Whether a sequence is compacted, and nothing of its own is left.
+    pub fn is_compacted(&self, sequence: u32) -> bool {
         sequence < self.offset && sequence > 0 && !self.far.contains_key(&sequence)
     }
 
-    /// How many sequences of a span are settled.
-    pub fn settled_in(&self, low: u32, high: u32) -> u64 {
-        let (low, high) = (low.max(1), high.min(self.settled_to()));
+    /// How many sequences of a span are compacted.
+    pub fn compacted_in(&self, low: u32, high: u32) -> u64 {
+        let (low, high) = (low.max(1), high.min(self.compacted_to()));
         if low > high {
             return 0;
         }
@@ -200,28 +200,35 @@ impl Log {
         u64::from(high - low) + 1 - kept
     }
 
-    /// The entries up to a sequence are settled.
-    pub fn settle(&mut self, to: u32) {
+    /// The entries up to a sequence are compacted.
+    pub fn compact(&mut self, to: u32) {
         let count = (to + 1 - self.offset) as usize;
         for (sequence, entry) in (self.offset..).zip(self.entries.drain(..count)) {
             if entry.stays() {
                 self.far.insert(sequence, entry);
             } else if sequence > 0 {
-                self.settled.sends += u64::from(!entry.is_change);
-                self.settled.seen.add(sequence, entry.seen, entry.is_change);
+                self.compacted.sends += u64::from(!entry.is_change);
+                self.compacted.seen.add(sequence, entry.seen, entry.is_change);
             }
         }
         self.offset = to + 1;
     }
 
-    /// Notes an entry as it was seen, on a device, in a read or in the store; false: it is settled.
-    pub fn see(&mut self, at: u32, print: u32, entry: &Seen, is_stored: bool, now: u64) -> bool {
+    /// Notes an entry as it was seen, on a device, in a read or in the store; false: it is compacted.
+    pub fn see(
+        &mut self,
+        at: u32,
+        fingerprint: u32,
+        entry: &Seen,
+        is_stored: bool,
+        now: u64,
+    ) -> bool {
         self.is_read |= is_stored;
         self.known_head = self.known_head.max(at);
         let is_change = matches!(entry.said, Said::Join { .. } | Said::Leave { .. });
         let Some(logged) = self.open_mut(at) else {
             if is_stored {
-                self.found(at, print, is_change);
+                self.found(at, fingerprint, is_change);
             }
             return false;
         };
@@ -229,25 +236,25 @@ impl Log {
             logged.known_at = now;
         }
         if logged.seen == 0 {
-            logged.seen = print;
+            logged.seen = fingerprint;
         }
-        logged.disputed |= logged.seen != print;
+        logged.disputed |= logged.seen != fingerprint;
         logged.is_message |= matches!(entry.said, Said::Message { .. });
         logged.is_change |= is_change;
         if logged.author == 0 {
             logged.author = entry.author.0 as u32;
         }
         if is_stored && logged.stored == 0 {
-            logged.stored = print;
+            logged.stored = fingerprint;
         }
         true
     }
 
-    /// The final read has an entry at a settled sequence. Only the first one of a sequence counts.
-    fn found(&mut self, sequence: u32, print: u32, is_change: bool) {
-        if !self.settled.stored.contains(sequence) {
-            self.settled.stored.insert(sequence);
-            self.settled.found.add(sequence, print, is_change);
+    /// The final read has an entry at a compacted sequence. Only the first one of a sequence counts.
+    fn found(&mut self, sequence: u32, fingerprint: u32, is_change: bool) {
+        if !self.compacted.stored.contains(sequence) {
+            self.compacted.stored.insert(sequence);
+            self.compacted.found.add(sequence, fingerprint, is_change);
         }
     }
 
@@ -262,12 +269,12 @@ impl Log {
         }
     }
 
-    /// What is known of a sequence, to be changed; `None`: it is settled.
+    /// What is known of a sequence, to be changed; `None`: it is compacted.
     pub fn open_mut(&mut self, sequence: u32) -> Option<&mut LogEntry> {
-        if self.is_settled(sequence) { None } else { Some(self.get_mut(sequence)) }
+        if self.is_compacted(sequence) { None } else { Some(self.get_mut(sequence)) }
     }
 
-    /// A deletion of a sequence is sent. What is settled is not asked for any more.
+    /// A deletion of a sequence is sent. What is compacted is not asked for any more.
     pub fn delete(&mut self, sequence: u32) {
         let is_ahead = sequence > self.reach() && !self.far.contains_key(&sequence);
         let deletions = if is_ahead || self.entries.is_empty() {
@@ -298,7 +305,7 @@ impl Log {
     }
 
     fn get_mut(&mut self, sequence: u32) -> &mut LogEntry {
-        // What is kept of the settled ones wraps around, far ahead.
+        // What is kept of the compacted ones wraps around, far ahead.
         let at = sequence.wrapping_sub(self.offset) as usize;
         if at >= self.entries.len() {
             if !self.may_leap(at - self.entries.len()) {

@@ -46,7 +46,7 @@ pub(crate) struct Run {
     /// When the final reads began.
     pub judged_at: Option<u64>,
     /// When the load began to end: no new operations from here on.
-    pub settled_at: Option<u64>,
+    pub load_ended_at: Option<u64>,
     /// When the users began to connect.
     pub connects_at: Option<u64>,
     /// When the first fault began.
@@ -85,7 +85,7 @@ impl Run {
         match phase {
             Phase::WarmUp => self.connects_at = self.connects_at.or(Some(now)),
             Phase::Heal => self.healed_at = self.healed_at.or(Some(now)),
-            Phase::Settle => self.settled_at = self.settled_at.or(Some(now)),
+            Phase::Settle => self.load_ended_at = self.load_ended_at.or(Some(now)),
             Phase::Judge => {
                 self.judged_at = self.judged_at.or(Some(now));
                 self.watched_until = self.watched_until.or(Some(now));
@@ -198,11 +198,11 @@ impl Run {
             .filter(|f| f.began <= to)
             .map(|f| {
                 let began = f.began as f64 / 1e6;
-                let state = f.ended.map_or_else(
+                let end = f.ended.map_or_else(
                     || "still active".to_owned(),
                     |ended| format!("until {:.3} s", ended as f64 / 1e6),
                 );
-                format!("fault {}: {} on {} from {began:.3} s, {state}", f.number, f.kind, f.target)
+                format!("fault {}: {} on {} from {began:.3} s, {end}", f.number, f.kind, f.target)
             })
             .collect()
     }

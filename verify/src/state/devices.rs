@@ -19,7 +19,7 @@ pub(crate) struct OpenSend {
 /// What was certain of a send when it was invoked: its refusal must not contradict that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Certain {
-    /// By what its user was a member (see `Who::certain_member`).
+    /// By what its user was a member (see `Member::certain_member`).
     pub member: Option<(u32, u32)>,
     /// The sequence that it changes or answers.
     pub target: Option<u32>,

@@ -1,16 +1,16 @@
 //! Takes one event in: updates what is known and returns what the invariants compare with.
 
 use super::devices::OpenSend;
-use super::ledger::{Record, fate};
+use super::fingerprint::fingerprint;
+use super::ledger::{Record, status};
 use super::members::Learned;
-use super::print::print;
+use super::observation::Observation;
 use super::reads::FinishedRead;
-use super::sighting::Sighting;
-use super::{Ground, NONE, Step, short};
+use super::{NONE, State, Step, short};
 use crate::history::event::{Device, Event, Phase, Said, What};
 use protocol::{ClientMessageId, ConversationId, RejectReason, UserId};
 
-/// How long the place of a message that was refused for now is held, microseconds (docs/protocol.md,
+/// How long the position of a message that was refused for now is held, microseconds (docs/protocol.md,
 /// "What a client must do", 3).
 pub(crate) const HELD_BACK_US: u64 = 25_000_000;
 
@@ -19,7 +19,7 @@ pub(crate) const fn is_final(reason: RejectReason) -> bool {
     reason.is_final() && !matches!(reason, RejectReason::Unauthorised)
 }
 
-impl Ground {
+impl State {
     /// Takes an event in that is in range.
     pub fn observe(&mut self, event: &Event) -> Step {
         let mut step = self.step(&event.is);
@@ -58,14 +58,14 @@ impl Ground {
             What::Rejected { device, message, reason, .. } => {
                 self.rejected(&mut step, *device, *message, *reason);
             }
-            What::Shown { entry, .. } => self.entry(&mut step, entry, Sighting::Shown),
+            What::Shown { entry, .. } => self.entry(&mut step, entry, Observation::Shown),
             What::Read { request, entry, .. } => {
-                self.entry(&mut step, entry, Sighting::Read(*request));
+                self.entry(&mut step, entry, Observation::Read(*request));
             }
-            What::Received { entry, .. } => self.entry(&mut step, entry, Sighting::Received),
-            What::Stored { entry } => self.entry(&mut step, entry, Sighting::Stored),
+            What::Received { entry, .. } => self.entry(&mut step, entry, Observation::Received),
+            What::Stored { entry } => self.entry(&mut step, entry, Observation::Stored),
             What::ReadBegan { request, after, .. } => {
-                let who = &self.pairs.whos[step.who as usize];
+                let who = &self.pairs.members[step.who as usize];
                 let read = FinishedRead {
                     request: *request,
                     began_at: self.now,
@@ -106,25 +106,25 @@ impl Ground {
             What::MemberAsked { conversation, user, add } => {
                 self.is_asked = true;
                 let who = self.pairs.who(user.0 as u32 - 1, conversation.0 as u32 - 1);
-                self.pairs.whos[who as usize].ask(*add, now);
+                self.pairs.members[who as usize].ask(*add, now);
             }
             What::MemberChanged { conversation, user, add, sequence } => {
                 let at = short(*sequence);
                 self.logs[step.conversation].answer_change(at, now);
                 self.member_changed(*conversation, *user, *add, at, Learned::Answer);
                 let who = self.pairs.who(user.0 as u32 - 1, conversation.0 as u32 - 1);
-                self.pairs.whos[who as usize].answer(*add, &self.run, now);
+                self.pairs.members[who as usize].answer(*add, &self.run, now);
             }
             What::ReceiptSent { delivered, read, .. } => {
-                let [most, most_read] = &mut self.pairs.whos[step.who as usize].reported;
+                let [most, most_read] = &mut self.pairs.members[step.who as usize].reported;
                 (*most, *most_read) = (short(*delivered).max(*most), short(*read).max(*most_read));
             }
             What::Revoked { user } => self.revoked[user.0 as usize - 1] = now,
             What::Granted { user } => {
                 self.revoked[user.0 as usize - 1] = u64::MAX;
                 // What waited for the new token may be accepted now.
-                for lane in self.devices_of(*user) {
-                    self.ledger.forgive(lane);
+                for sender in self.devices_of(*user) {
+                    self.ledger.forgive(sender);
                 }
             }
             What::Pushed { user, sequence, taken, .. } => {
@@ -132,7 +132,7 @@ impl Ground {
                 if !taken {
                     return;
                 }
-                let pushed = &mut self.pairs.whos[who as usize].pushed;
+                let pushed = &mut self.pairs.members[who as usize].pushed;
                 step.was_pushed = pushed.contains(short(*sequence));
                 pushed.insert(short(*sequence));
             }
@@ -148,10 +148,10 @@ impl Ground {
                 log.is_read = true;
             }
             What::Requeued { author, message } => {
-                self.mark(step, *author, *message, fate::REQUEUED);
+                self.mark(step, *author, *message, status::REQUEUED);
             }
             What::DeadLetter { author: Some(author), message: Some(message), .. } => {
-                self.mark(step, *author, *message, fate::LETTER);
+                self.mark(step, *author, *message, status::LETTER);
             }
             What::StoredAll { first, head, whole, .. } => {
                 let log = &mut self.logs[step.conversation];
@@ -166,7 +166,7 @@ impl Ground {
     /// The slots of an event, and the values before it.
     fn step(&mut self, what: &What) -> Step {
         let mut step = Step { who: NONE, pair: NONE, ..Step::default() };
-        let (device, conversation) = what.places();
+        let (device, conversation) = what.subject();
         if let Some(conversation) = conversation {
             step.conversation = conversation.0 as usize - 1;
         }
@@ -230,16 +230,16 @@ impl Ground {
         said: &Said,
         intended: u64,
     ) {
-        step.print = print(device.user, message, said);
+        step.fingerprint = fingerprint(device.user, message, said);
         let late = self.is_revoked(device.user, self.now);
         let record = Record {
             id: message.0,
-            print: step.print,
+            fingerprint: step.fingerprint,
             conversation: conversation.0 as u32 - 1,
             acked: 0,
             seen: 0,
-            fate: if late { fate::LATE } else { 0 }
-                | if matches!(said, Said::Message { .. }) { fate::MESSAGE } else { 0 },
+            status: if late { status::LATE } else { 0 }
+                | if matches!(said, Said::Message { .. }) { status::MESSAGE } else { 0 },
         };
         if self.ledger.add(step.device, record) {
             let open = OpenSend {
@@ -267,20 +267,20 @@ impl Ground {
         revoked <= now && self.run.calm_for(revoked, now) > self.header.deadlines.revocation_us
     }
 
-    /// A send comes again. Its place in the order was held for some time only.
+    /// A send comes again. Its position in the order was held for some time only.
     fn resent(&mut self, step: &mut Step, user: UserId, message: ClientMessageId) {
-        let mut bits = fate::RESENT;
+        let mut bits = status::RESENT;
         let now = self.now;
         if let Some(open) = self.devices[step.device].open_send(message.0) {
             let refused_at = std::mem::take(&mut open.refused_at);
             if refused_at > 0 && now - refused_at > HELD_BACK_US {
-                bits |= fate::LAPSED;
+                bits |= status::LAPSED;
             }
         }
         self.mark(step, user, message, bits);
     }
 
-    /// Adds to a send's fate, and gives its record before that.
+    /// Adds to a send's status, and gives its record before that.
     pub(super) fn mark(
         &mut self,
         step: &mut Step,
@@ -288,41 +288,41 @@ impl Ground {
         message: ClientMessageId,
         bits: u32,
     ) {
-        let Some(place) = self.ledger.find(user, message) else {
+        let Some(slot) = self.ledger.find(user, message) else {
             step.is_old_send = self.ledger.is_gone(user, message);
             return;
         };
-        let record = self.ledger.get_mut(place);
-        step.send = Some((place, *record));
-        record.fate |= bits;
+        let record = self.ledger.get_mut(slot);
+        step.send = Some((slot, *record));
+        record.status |= bits;
     }
 
     fn accepted(&mut self, step: &mut Step, device: Device, message: ClientMessageId, at: u32) {
         self.progress(step);
         step.sequence = at;
         step.log = self.logs[step.conversation].get(at);
-        step.is_settled = self.logs[step.conversation].is_settled(at);
-        self.mark(step, device.user, message, fate::ACCEPTED);
+        step.is_compacted = self.logs[step.conversation].is_compacted(at);
+        self.mark(step, device.user, message, status::ACCEPTED);
         step.answered = self.devices[step.device].answer(message.0);
         self.raise_log_floor(step.conversation, at, device.user);
         self.raise_floor(step.who, at);
-        let Some((place, before)) = step.send else { return };
-        step.print = before.print;
+        let Some((slot, before)) = step.send else { return };
+        step.fingerprint = before.fingerprint;
         // A(m, q) is the first answer; another one is a contradiction, which has a claim of its own.
         if before.conversation as usize == step.conversation && [0, at].contains(&before.acked) {
-            self.ledger.get_mut(place).acked = at;
+            self.ledger.get_mut(slot).acked = at;
             let log = &mut self.logs[step.conversation];
             log.known_head = log.known_head.max(at);
             if let Some(entry) = log.open_mut(at).filter(|entry| entry.acked == 0) {
                 let waited = step.answered.map_or(u64::MAX, |open| self.now - open.since);
                 entry.waited_us = u32::try_from(waited).unwrap_or(u32::MAX);
-                (entry.acked, entry.known_at) = (before.print, self.now);
-                entry.is_message |= before.is(fate::MESSAGE);
+                (entry.acked, entry.known_at) = (before.fingerprint, self.now);
+                entry.is_message |= before.is(status::MESSAGE);
                 if entry.author == 0 {
                     entry.author = device.user.0 as u32;
                 }
             }
-            let who = &mut self.pairs.whos[step.who as usize];
+            let who = &mut self.pairs.members[step.who as usize];
             who.own = who.own.max(at);
         }
         let devices = self.header.devices_per_user as usize;
@@ -352,21 +352,21 @@ impl Ground {
             }
             return;
         }
-        let mut bits = fate::FINAL;
+        let mut bits = status::FINAL;
         if reason == RejectReason::DeadLettered {
-            bits |= fate::DEAD;
+            bits |= status::DEAD;
         }
         self.mark(step, device.user, message, bits);
-        if let Some((place, before)) = step.send
+        if let Some((slot, before)) = step.send
             && self.excludes(reason, &before)
         {
-            self.ledger.get_mut(place).fate |= fate::REFUSED;
+            self.ledger.get_mut(slot).status |= status::REFUSED;
         }
         step.answered = self.devices[step.device].answer(message.0);
     }
 
     pub(super) fn user_of(&self, who: u32) -> Option<UserId> {
-        self.pairs.whos.get(who as usize).map(|who| UserId(u64::from(who.user) + 1))
+        self.pairs.members.get(who as usize).map(|who| UserId(u64::from(who.user) + 1))
     }
 
     /// What is learned while the final read is under way cannot be missing in it.
@@ -377,7 +377,7 @@ impl Ground {
     }
 
     pub(super) fn raise_floor(&mut self, who: u32, to: u32) {
-        let who = &mut self.pairs.whos[who as usize];
+        let who = &mut self.pairs.members[who as usize];
         who.floor = who.floor.max(to);
     }
 
@@ -391,7 +391,7 @@ impl Ground {
     ) {
         if self.has_user(user) {
             let who = self.pairs.who(user.0 as u32 - 1, conversation.0 as u32 - 1);
-            self.pairs.whos[who as usize].change(at, add, learned, (self.now, self.is_asked));
+            self.pairs.members[who as usize].change(at, add, learned, (self.now, self.is_asked));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which sighting of an entry is broken: where it stands, and what follows it.
+//! Which observation of an entry is broken: where it stands, and what follows it.
 
 use crate::case::Case;
 use protocol::{ConversationId, Sequence};
@@ -27,11 +27,11 @@ pub fn owed(
     wanted: impl Fn(&Case<'_>, Device, &Seen, usize) -> bool,
 ) -> Option<Shown> {
     shown(case, |case, device, entry, at| {
-        let place = (entry.conversation, entry.sequence);
-        let accepted = case.truth.accepted.iter().find(|a| a.place == place);
+        let position = (entry.conversation, entry.sequence);
+        let accepted = case.truth.accepted.iter().find(|a| a.position == position);
         wanted(case, device, entry, at)
             && case.truth.is_expected(device.user)
-            && case.truth.stays(device.user, place)
+            && case.truth.stays(device.user, position)
             && accepted.is_some_and(|a| case.truth.has_time(device, entry.conversation, a.at))
     })
 }

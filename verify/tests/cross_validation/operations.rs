@@ -1,4 +1,4 @@
-//! Histories of a sound cluster, made of random deeds.
+//! Histories of a sound cluster, made of random operations.
 
 use crate::final_reads::{retained, with_cursors};
 use crate::unfit::unfit;
@@ -15,7 +15,7 @@ pub const CONVERSATIONS: u64 = 2;
 
 /// One thing that happens in a sound cluster. Numbers are taken modulo what there is.
 #[derive(Clone, Debug)]
-pub enum Deed {
+pub enum Operation {
     Say(u64, u64),
     Reply(u64, u64, u64),
     Edit(u64, u64, u64),
@@ -72,39 +72,39 @@ pub fn frame() -> impl Strategy<Value = Frame> {
     )
 }
 
-pub fn deed() -> impl Strategy<Value = Deed> {
+pub fn operation() -> impl Strategy<Value = Operation> {
     let (u, c, n) = (1..=USERS, 1..=CONVERSATIONS, 0_u64..20);
     let d = 1..=DEVICES;
     prop_oneof![
-        6 => (u.clone(), c.clone()).prop_map(|(u, c)| Deed::Say(u, c)),
-        1 => (u.clone(), c.clone(), n.clone()).prop_map(|(u, c, n)| Deed::Reply(u, c, n)),
-        1 => (u.clone(), c.clone(), n.clone()).prop_map(|(u, c, n)| Deed::Edit(u, c, n)),
-        1 => (u.clone(), c.clone(), n.clone()).prop_map(|(u, c, n)| Deed::Delete(u, c, n)),
-        1 => (u.clone(), c.clone(), any::<bool>()).prop_map(|(u, c, f)| Deed::Refused(u, c, f)),
-        1 => (u.clone(), c.clone()).prop_map(|(u, c)| Deed::Poison(u, c)),
-        2 => (u.clone(), c.clone(), n.clone()).prop_map(|(u, c, n)| Deed::Unfit(u, c, n)),
-        2 => (u.clone(), c.clone()).prop_map(|(u, c)| Deed::Slow(u, c)),
-        1 => u.clone().prop_map(Deed::AcceptAgain),
-        1 => (u.clone(), d.clone()).prop_map(|(u, d)| Deed::Lose(u, d)),
-        2 => (u.clone(), d.clone()).prop_map(|(u, d)| Deed::Connect(u, d)),
-        1 => (u.clone(), c.clone()).prop_map(|(u, c)| Deed::Move(u, c)),
-        2 => (u.clone(), d, c.clone(), n.clone()).prop_map(|(u, d, c, n)| Deed::Read(u, d, c, n)),
-        1 => (u.clone(), u.clone(), c).prop_map(|(u, m, c)| Deed::Receipts(u, m, c)),
-        1 => (u.clone(), any::<bool>()).prop_map(|(u, goodbye)| Deed::Away(u, goodbye)),
+        6 => (u.clone(), c.clone()).prop_map(|(u, c)| Operation::Say(u, c)),
+        1 => (u.clone(), c.clone(), n.clone()).prop_map(|(u, c, n)| Operation::Reply(u, c, n)),
+        1 => (u.clone(), c.clone(), n.clone()).prop_map(|(u, c, n)| Operation::Edit(u, c, n)),
+        1 => (u.clone(), c.clone(), n.clone()).prop_map(|(u, c, n)| Operation::Delete(u, c, n)),
+        1 => (u.clone(), c.clone(), any::<bool>()).prop_map(|(u, c, f)| Operation::Refused(u, c, f)),
+        1 => (u.clone(), c.clone()).prop_map(|(u, c)| Operation::Poison(u, c)),
+        2 => (u.clone(), c.clone(), n.clone()).prop_map(|(u, c, n)| Operation::Unfit(u, c, n)),
+        2 => (u.clone(), c.clone()).prop_map(|(u, c)| Operation::Slow(u, c)),
+        1 => u.clone().prop_map(Operation::AcceptAgain),
+        1 => (u.clone(), d.clone()).prop_map(|(u, d)| Operation::Lose(u, d)),
+        2 => (u.clone(), d.clone()).prop_map(|(u, d)| Operation::Connect(u, d)),
+        1 => (u.clone(), c.clone()).prop_map(|(u, c)| Operation::Move(u, c)),
+        2 => (u.clone(), d, c.clone(), n.clone()).prop_map(|(u, d, c, n)| Operation::Read(u, d, c, n)),
+        1 => (u.clone(), u.clone(), c).prop_map(|(u, m, c)| Operation::Receipts(u, m, c)),
+        1 => (u.clone(), any::<bool>()).prop_map(|(u, goodbye)| Operation::Away(u, goodbye)),
         2 => (1..=USERS + OFFLINE, u.clone(), 1..=CONVERSATIONS, any::<bool>())
-            .prop_map(|(u, by, c, again)| Deed::Push(u, by, c, again)),
+            .prop_map(|(u, by, c, again)| Operation::Push(u, by, c, again)),
         1 => (u.clone(), 1..=DEVICES, 1..=CONVERSATIONS, 0_u64..4)
-            .prop_map(|(u, d, c, n)| Deed::Rewind(u, d, c, n)),
+            .prop_map(|(u, d, c, n)| Operation::Rewind(u, d, c, n)),
         1 => (u.clone(), 1..=DEVICES, 1..=CONVERSATIONS)
-            .prop_map(|(u, d, c)| Deed::FailedRead(u, d, c)),
-        1 => (u.clone(), 1..=CONVERSATIONS).prop_map(|(u, c)| Deed::GiveUp(u, c)),
-        1 => (0_u64..3).prop_map(Deed::Fault),
-        1 => (0_u64..4).prop_map(Deed::Owner),
-        1 => (0_u64..30).prop_map(|n| if n == 0 { Deed::Limited } else { Deed::NextEpoch }),
-        1 => u.clone().prop_map(Deed::Revoke),
-        1 => n.prop_map(Deed::Measure),
-        1 => Just(Deed::NextEpoch),
-        1 => (1_000_u64..900_000).prop_map(Deed::Wait),
+            .prop_map(|(u, d, c)| Operation::FailedRead(u, d, c)),
+        1 => (u.clone(), 1..=CONVERSATIONS).prop_map(|(u, c)| Operation::GiveUp(u, c)),
+        1 => (0_u64..3).prop_map(Operation::Fault),
+        1 => (0_u64..4).prop_map(Operation::Owner),
+        1 => (0_u64..30).prop_map(|n| if n == 0 { Operation::Limited } else { Operation::NextEpoch }),
+        1 => u.clone().prop_map(Operation::Revoke),
+        1 => n.prop_map(Operation::Measure),
+        1 => Just(Operation::NextEpoch),
+        1 => (1_000_u64..900_000).prop_map(Operation::Wait),
     ]
 }
 
@@ -132,36 +132,36 @@ pub fn rejected(run: Builder, user: u64, conversation: u64, reason: RejectReason
     run.push(What::Rejected { device, conversation: ConversationId(conversation), message, reason })
 }
 
-fn do_it(run: Builder, deed: &Deed) -> Builder {
-    match *deed {
-        Deed::Say(u, c) if may_send(&run, u, c) => run.say(u, c),
-        Deed::Slow(u, c) if may_send(&run, u, c) => run.send(u, c).commit(u).accept(u),
-        Deed::Reply(u, c, n) if may_send(&run, u, c) => match target(&run, c, n, None) {
+fn do_it(run: Builder, operation: &Operation) -> Builder {
+    match *operation {
+        Operation::Say(u, c) if may_send(&run, u, c) => run.say(u, c),
+        Operation::Slow(u, c) if may_send(&run, u, c) => run.send(u, c).commit(u).accept(u),
+        Operation::Reply(u, c, n) if may_send(&run, u, c) => match target(&run, c, n, None) {
             Some(parent) => {
                 let parent = Some(Sequence(parent));
                 run.say_said(u, c, Said::Message { hash: n, parent })
             }
             None => run,
         },
-        Deed::Edit(u, c, n) if may_send(&run, u, c) => match target(&run, c, n, Some(u)) {
+        Operation::Edit(u, c, n) if may_send(&run, u, c) => match target(&run, c, n, Some(u)) {
             Some(t) => run.say_said(u, c, Said::Edit { target: Sequence(t), hash: n }),
             None => run,
         },
-        Deed::Delete(u, c, n) if may_send(&run, u, c) => match target(&run, c, n, Some(u)) {
+        Operation::Delete(u, c, n) if may_send(&run, u, c) => match target(&run, c, n, Some(u)) {
             Some(t) => run.say_said(u, c, Said::Delete { target: Sequence(t) }),
             None => run,
         },
-        Deed::Refused(u, c, true) if run.is_open(u, 1) => {
+        Operation::Refused(u, c, true) if run.is_open(u, 1) => {
             rejected(run.send(u, c), u, c, RejectReason::BodySize)
         }
-        Deed::Refused(u, c, false) if may_send(&run, u, c) => {
+        Operation::Refused(u, c, false) if may_send(&run, u, c) => {
             let run = rejected(run.send(u, c), u, c, RejectReason::RateLimited);
             let (device, message) = (run.device(u, 1), ClientMessageId(run.last_message(u)));
             let resent = What::Resent { device, conversation: ConversationId(c), message };
             run.push(resent).commit(u).accept(u).deliver(c)
         }
-        Deed::Unfit(u, c, n) if run.is_open(u, 1) => unfit(run, u, c, n),
-        Deed::Poison(u, c) if may_send(&run, u, c) => {
+        Operation::Unfit(u, c, n) if run.is_open(u, 1) => unfit(run, u, c, n),
+        Operation::Poison(u, c) if may_send(&run, u, c) => {
             let run = rejected(run.send(u, c), u, c, RejectReason::DeadLettered);
             let message = Some(ClientMessageId(run.last_message(u)));
             run.push(What::DeadLetter {
@@ -172,24 +172,24 @@ fn do_it(run: Builder, deed: &Deed) -> Builder {
                 conversation: Some(ConversationId(c)),
             })
         }
-        _ => do_other(run, deed),
+        _ => do_other(run, operation),
     }
 }
 
 /// What is no first attempt at a send.
-fn do_other(run: Builder, deed: &Deed) -> Builder {
-    match *deed {
-        Deed::AcceptAgain(u) if run.is_open(u, 1) => {
+fn do_other(run: Builder, operation: &Operation) -> Builder {
+    match *operation {
+        Operation::AcceptAgain(u) if run.is_open(u, 1) => {
             let id = run.last_message(u);
             let known = (1..=CONVERSATIONS)
                 .any(|c| run.log(c).iter().any(|e| e.author.0 == u && e.message.0 == id && id > 0));
             if known { run.accept(u) } else { run }
         }
-        Deed::Lose(u, d) if run.is_open(u, d) => run.lose(u, d),
-        Deed::Connect(u, d) if !run.is_open(u, d) => {
+        Operation::Lose(u, d) if run.is_open(u, d) => run.lose(u, d),
+        Operation::Connect(u, d) if !run.is_open(u, d) => {
             (1..=CONVERSATIONS).fold(run.connect(u, d), |run, c| run.deliver_to(u, d, c))
         }
-        Deed::Move(u, c) => {
+        Operation::Move(u, c) => {
             let add = !run.is_member(u, c);
             let run = run.deliver(c).change_member(c, u, add);
             if !add {
@@ -203,11 +203,11 @@ fn do_other(run: Builder, deed: &Deed) -> Builder {
                 .fold(run, |run, d| if run.is_open(u, d) { run.attach(u, d, c) } else { run });
             attached.deliver(c)
         }
-        Deed::Read(u, d, c, n) if run.is_open(u, d) && run.is_member(u, c) => {
+        Operation::Read(u, d, c, n) if run.is_open(u, d) && run.is_member(u, c) => {
             let head = run.head(c);
             run.read(u, d, c, n % (head + 1))
         }
-        Deed::Receipts(observer, member, c)
+        Operation::Receipts(observer, member, c)
             if observer != member
                 && [observer, member].iter().all(|&u| run.is_open(u, 1) && run.is_member(u, c)) =>
         {
@@ -220,31 +220,31 @@ fn do_other(run: Builder, deed: &Deed) -> Builder {
             let seen = What::ReceiptSeen { device, conversation, user, delivered, read };
             run.push(sent).push(seen)
         }
-        Deed::Revoke(u) => {
+        Operation::Revoke(u) => {
             let user = UserId(u);
             run.push(What::Revoked { user }).wait(300_000).push(What::Granted { user })
         }
-        Deed::Measure(value) => {
+        Operation::Measure(value) => {
             let name = "session_queue_frames".into();
             let queue = "inbound-1".into();
             run.push(What::Gauge { node: "gateway-1".into(), name, value, limit: 20 })
                 .push(What::InFlight { queue, messages: 0 })
         }
-        Deed::NextEpoch => run.next_epoch(),
-        Deed::Wait(us) => run.wait(us),
-        _ => do_rare(run, deed),
+        Operation::NextEpoch => run.next_epoch(),
+        Operation::Wait(us) => run.wait(us),
+        _ => do_rare(run, operation),
     }
 }
 
 /// What is about sessions, the run, or the notifier.
-fn do_rare(run: Builder, deed: &Deed) -> Builder {
-    match *deed {
-        Deed::Away(u, goodbye) => (1..=DEVICES).fold(run, |run, d| match run.is_open(u, d) {
+fn do_rare(run: Builder, operation: &Operation) -> Builder {
+    match *operation {
+        Operation::Away(u, goodbye) => (1..=DEVICES).fold(run, |run, d| match run.is_open(u, d) {
             true if goodbye => run.goodbye(u, d),
             true => run.lose(u, d),
             false => run,
         }),
-        Deed::Push(u, by, c, again)
+        Operation::Push(u, by, c, again)
             if may_send(&run, by, c)
                 && by != u
                 && run.is_member(u, c)
@@ -256,7 +256,7 @@ fn do_rare(run: Builder, deed: &Deed) -> Builder {
             let pushed = |run: Builder, taken| run.pushed(u, c, sequence, key, taken);
             if again { pushed(pushed(run, false), true) } else { pushed(run, true) }
         }
-        Deed::Rewind(u, d, c, by) if !run.is_open(u, d) && run.is_member(u, c) => {
+        Operation::Rewind(u, d, c, by) if !run.is_open(u, d) && run.is_member(u, c) => {
             let run = run.open(u, d).rewind(u, d, c, by);
             let others = (1..=CONVERSATIONS).filter(|other| *other != c);
             let run = others.fold(run, |run, other| {
@@ -264,32 +264,32 @@ fn do_rare(run: Builder, deed: &Deed) -> Builder {
             });
             (1..=CONVERSATIONS).fold(run, |run, c| run.deliver_to(u, d, c))
         }
-        Deed::FailedRead(u, d, c) if run.is_open(u, d) => {
+        Operation::FailedRead(u, d, c) if run.is_open(u, d) => {
             let (device, conversation) = (run.device(u, d), ConversationId(c));
             let (request, after) = (run.head(c) as u32 + 1_000, Sequence(0));
             run.push(What::ReadBegan { device, request, conversation, after })
                 .push(What::ReadFailed { device, request, conversation })
         }
-        Deed::GiveUp(u, c) if may_send(&run, u, c) => {
+        Operation::GiveUp(u, c) if may_send(&run, u, c) => {
             let run = run.send(u, c);
             let (device, message) = (run.device(u, 1), ClientMessageId(run.last_message(u)));
             run.push(What::Unanswered { device, conversation: ConversationId(c), message })
         }
-        Deed::Fault(on) => {
+        Operation::Fault(on) => {
             let target = ["store-1", "notifier-1", "gateway-2"][on as usize % 3];
             run.fault(2 + on as u32, "cut", target, 2_000)
         }
-        Deed::Owner(partition) => {
+        Operation::Owner(partition) => {
             let (epoch, owner) = run.owner(partition as u16);
             run.push(What::Owner { partition: Partition(partition as u16), owner, epoch })
         }
-        Deed::Limited => run.push(What::GeneratorLimited { limit: "EMFILE".into(), times: 1 }),
+        Operation::Limited => run.push(What::GeneratorLimited { limit: "EMFILE".into(), times: 1 }),
         _ => run,
     }
 }
 
-/// A history of these deeds. If it is `prompt`, nobody is kept waiting beyond a deadline.
-pub fn sound(deeds: &[Deed], frame: &Frame, prompt: bool) -> History {
+/// A history of these operations. If it is `prompt`, nobody is kept waiting beyond a deadline.
+pub fn sound(operations: &[Operation], frame: &Frame, prompt: bool) -> History {
     let mut run = Builder::with_devices((USERS + OFFLINE) as u32, DEVICES, CONVERSATIONS as u32)
         .offline(OFFLINE as u32)
         .group(1, &[1, 2, 3, 4])
@@ -297,14 +297,14 @@ pub fn sound(deeds: &[Deed], frame: &Frame, prompt: bool) -> History {
         .connect_all()
         .push(What::NodeStarted { node: "store-1".into() })
         .fault(1, "blip", "store-1", 1_000);
-    for (at, deed) in deeds.iter().enumerate() {
-        if at == frame.healed_at % deeds.len() {
+    for (at, operation) in operations.iter().enumerate() {
+        if at == frame.healed_at % operations.len() {
             run = everybody_is_there(run).heal();
         }
-        if prompt && matches!(deed, Deed::Wait(_) | Deed::Revoke(_)) {
+        if prompt && matches!(operation, Operation::Wait(_) | Operation::Revoke(_)) {
             run = told_of_everything(everybody_is_there(run));
         }
-        run = do_it(run, deed);
+        run = do_it(run, operation);
     }
     let letters = run.count(|is| matches!(is, What::DeadLetter { .. }));
     let dead = What::InFlight { queue: "dead".into(), messages: letters };

@@ -1,42 +1,42 @@
 //! An entry is seen: on a device, in a read, in the store.
 
-use super::ledger::fate;
+use super::fingerprint::fingerprint;
+use super::ledger::status;
 use super::members::Learned;
-use super::print::print;
-use super::{Ground, Step, short};
+use super::{State, Step, short};
 use crate::history::event::{Said, Seen};
 
 /// Where an entry was seen.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sighting {
+pub(super) enum Observation {
     Shown,
     Received,
     Read(u32),
     Stored,
 }
 
-impl Ground {
+impl State {
     /// Takes an entry in.
-    pub(super) fn entry(&mut self, step: &mut Step, entry: &Seen, sighting: Sighting) {
+    pub(super) fn entry(&mut self, step: &mut Step, entry: &Seen, observation: Observation) {
         let at = short(entry.sequence);
         step.sequence = at;
-        step.print = print(entry.author, entry.message, &entry.said);
+        step.fingerprint = fingerprint(entry.author, entry.message, &entry.said);
         step.log = self.logs[step.conversation].get(at);
-        let is_stored = sighting == Sighting::Stored;
+        let is_stored = observation == Observation::Stored;
         let log = &mut self.logs[step.conversation];
-        step.is_settled = !log.see(at, step.print, entry, is_stored, self.now);
+        step.is_compacted = !log.see(at, step.fingerprint, entry, is_stored, self.now);
         if let Said::Edit { target, .. } | Said::Delete { target } = entry.said {
             step.target = log.get(short(target));
-            step.is_old_target = log.is_settled(short(target));
+            step.is_old_target = log.is_compacted(short(target));
         }
-        if sighting != Sighting::Stored
+        if observation != Observation::Stored
             && let Some(user) = self.user_of(step.who)
         {
             self.raise_log_floor(step.conversation, at, user);
         }
         let learned = if is_stored { Learned::Store } else { Learned::Sight };
         self.said(step, entry, learned);
-        self.seen(step, at, sighting);
+        self.seen(step, at, observation);
     }
 
     /// What the entry says: a change of membership, or what became of a send.
@@ -51,15 +51,15 @@ impl Ground {
             }
             Said::Message { .. } | Said::Edit { .. } | Said::Delete { .. } => {
                 self.mark(step, entry.author, entry.message, 0);
-                if let Some((place, before)) = step.send
+                if let Some((slot, before)) = step.send
                     && before.seen != at
                     && before.conversation as usize == step.conversation
                 {
-                    let record = self.ledger.get_mut(place);
+                    let record = self.ledger.get_mut(slot);
                     if before.seen == 0 {
                         record.seen = at;
                     } else {
-                        record.fate |= fate::TWICE;
+                        record.status |= status::TWICE;
                     }
                 }
             }
@@ -67,9 +67,9 @@ impl Ground {
     }
 
     /// Where it was seen.
-    fn seen(&mut self, step: &mut Step, at: u32, sighting: Sighting) {
-        match sighting {
-            Sighting::Shown => {
+    fn seen(&mut self, step: &mut Step, at: u32, observation: Observation) {
+        match observation {
+            Observation::Shown => {
                 self.progress(step);
                 let pair = self.pairs.pair_mut(step.pair);
                 step.was_shown = pair.shown.contains(at);
@@ -80,8 +80,8 @@ impl Ground {
                 pair.stream.last = pair.stream.last.max(at);
                 self.raise_floor(step.who, at);
             }
-            Sighting::Read(request) => {
-                let read = &mut self.pairs.whos[step.who as usize].read;
+            Observation::Read(request) => {
+                let read = &mut self.pairs.members[step.who as usize].read;
                 step.was_read = read.contains(at);
                 read.insert(at);
                 self.raise_floor(step.who, at);
@@ -89,11 +89,11 @@ impl Ground {
                     read.take(at);
                 }
             }
-            Sighting::Received => {
+            Observation::Received => {
                 self.progress(step);
                 self.raise_floor(step.who, at);
             }
-            Sighting::Stored => {}
+            Observation::Stored => {}
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::history::event::Said;
 use protocol::{ClientMessageId, UserId};
 
 /// The fingerprint of an entry, or of a send that will become one.
-pub(crate) fn print(author: UserId, message: ClientMessageId, said: &Said) -> u32 {
+pub(crate) fn fingerprint(author: UserId, message: ClientMessageId, said: &Said) -> u32 {
     let (kind, first, second) = match *said {
         Said::Message { hash, parent } => (1, hash, parent.map_or(0, |p| p.0.wrapping_add(1))),
         Said::Edit { target, hash } => (2, hash, target.0),
@@ -37,8 +37,9 @@ mod tests {
 
     #[test]
     fn every_field_counts() {
-        let base = |author, message, said| print(UserId(author), ClientMessageId(message), &said);
-        let prints = [
+        let base =
+            |author, message, said| fingerprint(UserId(author), ClientMessageId(message), &said);
+        let fingerprints = [
             base(1, 1, Said::Message { hash: 5, parent: None }),
             base(2, 1, Said::Message { hash: 5, parent: None }),
             base(1, 2, Said::Message { hash: 5, parent: None }),
@@ -50,8 +51,8 @@ mod tests {
             base(1, 1, Said::Join { user: UserId(1) }),
             base(1, 1, Said::Leave { user: UserId(1) }),
         ];
-        for (i, a) in prints.iter().enumerate() {
-            assert!(prints[i + 1..].iter().all(|b| a != b), "{i}");
+        for (i, a) in fingerprints.iter().enumerate() {
+            assert!(fingerprints[i + 1..].iter().all(|b| a != b), "{i}");
         }
     }
 }

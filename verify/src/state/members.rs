@@ -28,7 +28,7 @@ pub(crate) enum Learned {
 
 /// What is known of a user in a conversation.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Who {
+pub(crate) struct Member {
     /// Index of the user, from 0.
     pub user: u32,
     /// Index of the conversation, from 0.
@@ -40,7 +40,7 @@ pub(crate) struct Who {
     /// Joins and departures by sequence.
     changes: Vec<Change>,
     /// Departures and joins that were asked for, less those that were answered.
-    unsettled: [i32; 2],
+    unanswered: [i32; 2],
     /// Whether any was answered: then the history tells of those that were asked for.
     is_told: bool,
     /// How many departures, and joins, became known since the history tells of requests.
@@ -72,7 +72,7 @@ pub(crate) enum Standing {
     Unknown,
 }
 
-impl Who {
+impl Member {
     /// Nothing is known yet; user and conversation from 0.
     pub fn new(user: u32, conversation: u32) -> Self {
         Self { user, conversation, ..Self::default() }
@@ -127,7 +127,7 @@ impl Who {
 
     /// Whether the user is a member after all that is known: certainly, or as far as one can tell.
     pub fn is_member_now(&self) -> bool {
-        self.changes.last().is_some_and(|change| change.joined) && self.unsettled[0] <= 0
+        self.changes.last().is_some_and(|change| change.joined) && self.unanswered[0] <= 0
     }
 
     /// Where the joins and departures are.
@@ -139,7 +139,7 @@ impl Who {
     pub fn has_left(&self) -> bool {
         self.changes.last().is_some_and(|change| !change.joined)
             && self.asked[0] > 0
-            && self.unsettled[1] <= 0
+            && self.unanswered[1] <= 0
     }
 
     /// Whether the user ever joined, as far as is known.
@@ -150,10 +150,10 @@ impl Who {
     /// A join or departure was asked for.
     pub fn ask(&mut self, joined: bool, now: u64) {
         let kind = usize::from(joined);
-        if self.unsettled[kind] <= 0 {
+        if self.unanswered[kind] <= 0 {
             self.asked_at[kind] = now;
         }
-        self.unsettled[kind] += 1;
+        self.unanswered[kind] += 1;
         self.asked[kind] += 1;
         self.last_asked_at = now;
     }
@@ -165,14 +165,14 @@ impl Who {
         let waited = now.saturating_sub(self.asked_at[kind]);
         self.repeats[kind] |=
             waited > ATTEMPT_US || run.calm_for(self.asked_at[kind], now) < waited;
-        self.unsettled[kind] -= 1;
+        self.unanswered[kind] -= 1;
         self.is_told = true;
     }
 
     /// Whether a join or departure may have been done, or be done later, more often than it was asked for.
     pub const fn may_repeat(&self, joined: bool) -> bool {
         let kind = if joined { 1 } else { 0 };
-        self.repeats[kind] || self.unsettled[kind] > 0
+        self.repeats[kind] || self.unanswered[kind] > 0
     }
 
     /// The last departure, or join.
@@ -229,7 +229,7 @@ impl Who {
         self.changes.iter().any(departs)
     }
 
-    /// See `Ground::standing`. Every change from `known_from` on is known; `None`: the log was not
+    /// See `State::standing`. Every change from `known_from` on is known; `None`: the log was not
     /// read, and a change that was asked for may have been made without an answer.
     pub fn standing(&self, sequence: u32, known_from: Option<u32>) -> Standing {
         let after = self.changes.partition_point(|change| change.sequence <= sequence);
@@ -243,7 +243,7 @@ impl Who {
             // Whoever leaves was there.
             (None, Some(false)) if is_known_after(sequence) => Standing::Member,
             (None, _) if is_known_after(0) => Standing::Outside,
-            (None, Some(true)) if self.is_told && self.unsettled.iter().all(|&open| open <= 0) => {
+            (None, Some(true)) if self.is_told && self.unanswered.iter().all(|&open| open <= 0) => {
                 Standing::Outside
             }
             _ => Standing::Unknown,
@@ -253,7 +253,7 @@ impl Who {
     /// Whether a change that nobody saw may lie between a join (or departure) and the next known one:
     /// one was asked for and never answered, or two of a kind follow each other.
     fn may_hide(&self, joined: bool, next: Option<bool>) -> bool {
-        self.unsettled[usize::from(!joined)] > 0 || next == Some(joined)
+        self.unanswered[usize::from(!joined)] > 0 || next == Some(joined)
     }
 }
 
@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_member_is_one_from_the_join_to_before_the_departure() {
-        let mut who = Who::default();
+        let mut who = Member::default();
         assert_eq!(who.standing(5, None), Standing::Unknown);
         assert_eq!(who.standing(5, Some(1)), Standing::Outside);
         who.change(10, false, Learned::Sight, (0, true));
@@ -281,7 +281,7 @@ mod tests {
 
     #[test]
     fn what_was_asked_for_and_not_answered_may_have_been_done() {
-        let (mut who, run) = (Who::default(), Run::default());
+        let (mut who, run) = (Member::default(), Run::default());
         who.ask(true, 0);
         who.change(3, true, Learned::Sight, (0, true));
         assert_eq!(who.standing(2, None), Standing::Unknown);
@@ -301,7 +301,7 @@ mod tests {
 
     #[test]
     fn a_second_join_in_a_row_betrays_a_departure_that_nobody_saw() {
-        let mut who = Who::default();
+        let mut who = Member::default();
         who.change(3, true, Learned::Sight, (0, true));
         who.change(9, true, Learned::Sight, (0, true));
         assert_eq!(who.standing(5, None), Standing::Unknown);
@@ -311,7 +311,7 @@ mod tests {
     #[test]
     fn a_change_that_was_asked_for_once_is_done_once_unless_it_was_tried_again() {
         let answered = |after: u64, fault: bool| {
-            let (mut who, mut run) = (Who::default(), Run::default());
+            let (mut who, mut run) = (Member::default(), Run::default());
             who.ask(false, 10);
             if fault {
                 run.fault_began(1, (&"cut".into(), &"store-1".into()), false, 11);
@@ -328,7 +328,7 @@ mod tests {
 
     #[test]
     fn nobody_is_a_certain_member_whose_departure_may_be_under_way() {
-        let (mut who, run) = (Who::default(), Run::default());
+        let (mut who, run) = (Member::default(), Run::default());
         who.change(3, true, Learned::Sight, (0, true));
         assert_eq!(who.certain_member(), None, "nobody tells of those who ask");
         who.ask(true, 0);

@@ -18,7 +18,7 @@ const GROUPS: u64 = 400;
 pub fn header() -> Header {
     Header {
         format: FORMAT,
-        scenario: "town".to_owned(),
+        scenario: "fixture".to_owned(),
         seed: 1,
         engine: Engine::Real,
         users: USERS as u32,
@@ -39,13 +39,13 @@ pub fn header() -> Header {
     }
 }
 
-/// About `wanted` events, but no fewer than it takes to make the town; always the same.
+/// About `wanted` events, but no fewer than it takes to connect everybody; always the same.
 pub fn events(wanted: usize) -> Vec<Event> {
-    Town::new().live(wanted)
+    Fixture::new().live(wanted)
 }
 
 /// A sound cluster in miniature.
-struct Town {
+struct Fixture {
     events: Vec<Event>,
     at: u64,
     members: Vec<Vec<u64>>,
@@ -54,9 +54,9 @@ struct Town {
     seed: u64,
 }
 
-impl Town {
+impl Fixture {
     fn new() -> Self {
-        let mut town = Self {
+        let mut fixture = Self {
             events: Vec::new(),
             at: 0,
             members: Vec::new(),
@@ -65,16 +65,16 @@ impl Town {
             seed: 7,
         };
         for pair in 0..DIRECT {
-            town.members.push(vec![2 * pair + 1, 2 * pair + 2]);
+            fixture.members.push(vec![2 * pair + 1, 2 * pair + 2]);
         }
         for _ in 0..GROUPS {
-            let size = 5 + town.draw(20) + town.draw(4) / 3 * town.draw(75);
-            let mut group: Vec<u64> = (0..size).map(|_| town.draw(USERS) + 1).collect();
+            let size = 5 + fixture.draw(20) + fixture.draw(4) / 3 * fixture.draw(75);
+            let mut group: Vec<u64> = (0..size).map(|_| fixture.draw(USERS) + 1).collect();
             group.sort_unstable();
             group.dedup();
-            town.members.push(group);
+            fixture.members.push(group);
         }
-        town
+        fixture
     }
 
     /// The next of a sequence of numbers below `limit` (splitmix64).

@@ -1,14 +1,14 @@
 //! Where the fault episodes are drawn, so that neither bars nor labels cover one another.
 //!
-//! A few episodes get a label each; many share one lane per kind, named once at its left end.
+//! A few episodes get a label each; many share one row per kind, named once at its left end.
 
 use super::scale::Scale;
 use crate::measured::Band;
 
-/// Lanes above the panels.
-const LANES_MAX: usize = 8;
-/// Lanes for labelled bars.
-const LABELLED_LANES_MAX: usize = 6;
+/// Rows above the panels.
+const ROWS_MAX: usize = 8;
+/// Rows for labelled bars.
+const LABELLED_ROWS_MAX: usize = 6;
 /// More episodes than this cannot be labelled one by one in a way that anybody would read.
 const LABELLED_MAX: usize = 20;
 /// Width of a letter of a label, on average, in the chart's units.
@@ -24,8 +24,8 @@ pub(crate) struct Bar<'a> {
     pub(crate) band: &'a Band,
     pub(crate) x: f64,
     pub(crate) width: f64,
-    /// The lane, if one was free.
-    pub(crate) lane: Option<usize>,
+    /// The row, if one was free.
+    pub(crate) row: Option<usize>,
     /// Where the label begins, if there is room for one.
     pub(crate) label: Option<f64>,
 }
@@ -41,48 +41,48 @@ impl Bar<'_> {
 }
 
 /// All episodes on the chart.
-pub(crate) struct Lanes<'a> {
+pub(crate) struct Rows<'a> {
     pub(crate) bars: Vec<Bar<'a>>,
-    /// How many lanes there are.
+    /// How many rows there are.
     pub(crate) count: usize,
-    /// The name of each lane, where lanes have names.
+    /// The name of each row, where rows have names.
     pub(crate) names: Vec<String>,
 }
 
-impl<'a> Lanes<'a> {
+impl<'a> Rows<'a> {
     /// Lays the episodes out, which come in the order in which they began.
     pub(crate) fn of(bands: &'a [Band], time: &Scale, ended_us: u64, right: f64) -> Self {
         let bar = |band: &'a Band| {
             let x = time.at(band.from_us as f64 / 1e6);
             let end = time.at(band.to_us.unwrap_or(ended_us) as f64 / 1e6);
-            Bar { band, x, width: (end - x).max(BAR_MIN), lane: None, label: None }
+            Bar { band, x, width: (end - x).max(BAR_MIN), row: None, label: None }
         };
         let mut bars: Vec<Bar> = bands.iter().map(bar).collect();
         let names =
             if bars.len() > LABELLED_MAX { by_kind(&mut bars) } else { labelled(&mut bars, right) };
-        let count = bars.iter().filter_map(|bar| bar.lane).max().map_or(0, |lane| lane + 1);
+        let count = bars.iter().filter_map(|bar| bar.row).max().map_or(0, |row| row + 1);
         Self { bars, count, names }
     }
 }
 
-/// One lane per kind, in which bars may overlap; says their names.
+/// One row per kind, in which bars may overlap; says their names.
 fn by_kind(bars: &mut [Bar]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for bar in bars {
         let kind = &*bar.band.kind;
-        let lane = names.iter().position(|name| name == kind).unwrap_or_else(|| {
+        let row = names.iter().position(|name| name == kind).unwrap_or_else(|| {
             names.push(kind.to_owned());
             names.len() - 1
         });
-        bar.lane = (lane < LANES_MAX).then_some(lane);
+        bar.row = (row < ROWS_MAX).then_some(row);
     }
-    names.truncate(LANES_MAX);
+    names.truncate(ROWS_MAX);
     names
 }
 
-/// A label for each bar, in the first lane with room for both.
+/// A label for each bar, in the first row with room for both.
 fn labelled(bars: &mut [Bar], right: f64) -> Vec<String> {
-    let mut free_from = [f64::NEG_INFINITY; LABELLED_LANES_MAX];
+    let mut free_from = [f64::NEG_INFINITY; LABELLED_ROWS_MAX];
     for bar in bars {
         let (letters, end) = (bar.letters(), bar.x + bar.width);
         // The label stands in the bar if it fits, otherwise to its right, otherwise to its left.
@@ -93,12 +93,12 @@ fn labelled(bars: &mut [Bar], right: f64) -> Vec<String> {
         } else {
             (bar.x - SPACE - letters, bar.x - SPACE - letters, end)
         };
-        if let Some(lane) = free_from.iter().position(|free| *free + SPACE <= from) {
-            free_from[lane] = to;
-            (bar.lane, bar.label) = (Some(lane), Some(label));
-        } else if let Some(lane) = free_from.iter().position(|free| *free + 1.0 <= bar.x) {
-            free_from[lane] = end;
-            bar.lane = Some(lane);
+        if let Some(row) = free_from.iter().position(|free| *free + SPACE <= from) {
+            free_from[row] = to;
+            (bar.row, bar.label) = (Some(row), Some(label));
+        } else if let Some(row) = free_from.iter().position(|free| *free + 1.0 <= bar.x) {
+            free_from[row] = end;
+            bar.row = Some(row);
         }
     }
     Vec::new()
@@ -106,7 +106,7 @@ fn labelled(bars: &mut [Bar], right: f64) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{LABELLED_MAX, LANES_MAX, Lanes};
+    use super::{LABELLED_MAX, ROWS_MAX, Rows};
     use crate::html::chart::scale::Scale;
     use crate::measured::Band;
     use proptest::prelude::*;
@@ -137,11 +137,11 @@ mod tests {
         ) {
             episodes.sort_unstable();
             let bands: Vec<Band> = episodes.iter().map(|(from, long)| band(*from, *long)).collect();
-            let lanes = Lanes::of(&bands, &time(), 70_000_000, RIGHT);
-            prop_assert_eq!(lanes.bars.len(), bands.len());
-            for lane in 0..LANES_MAX {
+            let rows = Rows::of(&bands, &time(), 70_000_000, RIGHT);
+            prop_assert_eq!(rows.bars.len(), bands.len());
+            for row in 0..ROWS_MAX {
                 let mut taken: Vec<(f64, f64)> = Vec::new();
-                for bar in lanes.bars.iter().filter(|bar| bar.lane == Some(lane)) {
+                for bar in rows.bars.iter().filter(|bar| bar.row == Some(row)) {
                     let end = bar.x + bar.width;
                     let (from, to) = bar.label.map_or((bar.x, end), |label| {
                         (bar.x.min(label), end.max(label + bar.letters()))
@@ -157,13 +157,13 @@ mod tests {
     }
 
     #[test]
-    fn many_episodes_share_a_lane_per_kind() {
+    fn many_episodes_share_a_row_per_kind() {
         let bands: Vec<Band> = (0..60).map(|n| band(n * 1_000_001, 900_000)).collect();
-        let lanes = Lanes::of(&bands, &time(), 70_000_000, RIGHT);
-        assert_eq!((lanes.count, lanes.names.len()), (3, 3));
-        for bar in &lanes.bars {
-            let lane = bar.lane.expect("there are few kinds");
-            assert_eq!(lanes.names[lane], *bar.band.kind);
+        let rows = Rows::of(&bands, &time(), 70_000_000, RIGHT);
+        assert_eq!((rows.count, rows.names.len()), (3, 3));
+        for bar in &rows.bars {
+            let row = bar.row.expect("there are few kinds");
+            assert_eq!(rows.names[row], *bar.band.kind);
             assert!(bar.label.is_none());
         }
     }
