@@ -4,18 +4,23 @@ use crate::InvalidUsage;
 use ports::entered;
 use report::{Measurements, Run, Took};
 use scenarios::Scenario;
+use scenarios::faults::Injection;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use verify::history::{Event, Header, Writer};
+use verify::history::{Event, Header, What, Writer};
 use verify::{Judge, JudgeOptions, Verdict};
+use workload::{Plan, Recording};
 
 /// Pieces of evidence per invariant.
 const EVIDENCE_MAX: usize = 5;
 
 /// The name of the history in a run's folder.
 pub const HISTORY: &str = "history.jsonl";
+
+/// The name of the list of faults and operations beside it.
+pub const RECORDING: &str = "recording.jsonl";
 
 /// The observers of one run, shared with the thread of the run.
 #[derive(Clone)]
@@ -26,6 +31,8 @@ struct Observers {
     judge: Judge,
     measurements: Measurements,
     writer: Option<Writer<BufWriter<File>>>,
+    /// The faults so far.
+    faults: Vec<Injection>,
     out: Option<PathBuf>,
     /// Why the history is not whole.
     failure: Option<io::Error>,
@@ -65,6 +72,8 @@ pub struct Circumstances<'a> {
     pub notes: Vec<String>,
     /// How long it took.
     pub took: Took,
+    /// What the users did, if the run can be replayed: its operations are written beside the history.
+    pub plan: Option<&'a Plan>,
     /// For whom the text is.
     pub terminal: Terminal,
 }
@@ -90,6 +99,7 @@ impl Observation {
             measurements: Measurements::new(&header),
             header,
             writer,
+            faults: Vec::new(),
             out: out.map(Path::to_owned),
             failure: None,
         })))))
@@ -138,6 +148,10 @@ impl Observers {
             self.failure = Some(error);
             self.writer = None;
         }
+        if let What::FaultBegan { fault, kind, drawn, injected: Some(injected), .. } = &event.is {
+            let injection = Injection::read(*fault, kind, *drawn, injected);
+            self.faults.push(injection.expect("it was injected by a world of ours"));
+        }
         self.judge.observe(event);
         self.measurements.observe(event);
     }
@@ -181,7 +195,16 @@ impl Observers {
         let report = written
             .err()
             .map(|error| format!("the report could not be written: {}", chain(&error)));
-        let unwritten: Vec<String> = failure.into_iter().chain(report).collect();
+        let recording = self.out.as_deref().zip(circumstances.plan).and_then(|(out, plan)| {
+            let recording = Recording {
+                scenario: circumstances.scenario.name.clone(),
+                seed: self.header.seed,
+                faults: self.faults,
+                operations: plan.schedule(plan.users()).collect(),
+            };
+            record(&out.join(RECORDING), &recording).err()
+        });
+        let unwritten: Vec<String> = failure.into_iter().chain(report).chain(recording).collect();
         let Terminal { width, colour } = circumstances.terminal;
         let text = report::terminal(&run, colour, width);
         let json = serde_json::to_value(report::VerdictFile::of(&run)).expect("it is plain data");
@@ -193,6 +216,15 @@ impl Observers {
         };
         Concluded { text, json, status, unwritten }
     }
+}
+
+fn record(path: &Path, recording: &Recording) -> Result<(), String> {
+    let written = File::create(path).and_then(|file| {
+        let mut out = BufWriter::new(file);
+        recording.write(&mut out)?;
+        out.flush()
+    });
+    written.map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
 /// An error with its causes.

@@ -10,6 +10,15 @@ pub fn reproduce(command: &str, scenario: &Path, seed: u64, overrides: &[String]
     words.join(" ")
 }
 
+/// The same for a run that replays a recording.
+pub fn replaying(scenario: &Path, recording: &Path, overrides: &[String]) -> String {
+    let [scenario, recording] =
+        [scenario, recording].map(|path| quoted(&path.display().to_string()));
+    let mut words = vec![format!("fracas run {scenario} --replay {recording}")];
+    words.extend(overrides.iter().map(|set| format!("--set '{}'", escaped(set))));
+    words.join(" ")
+}
+
 /// A word as a shell takes it: in quotes, if it has more than plain characters.
 pub fn quoted(word: &str) -> String {
     let is_plain = |one: char| one.is_ascii_alphanumeric() || "-_./:=,@%+[]".contains(one);

@@ -6,6 +6,7 @@
 mod commands;
 mod console;
 mod interruption;
+mod replay;
 mod scenario_arguments;
 
 use clap::Parser;

@@ -279,7 +279,7 @@ impl Phases {
     }
 
     async fn load(&mut self, cluster: Option<&mut Cluster>) -> Result<(), String> {
-        let plan = faults::plan(&self.run.scenario, cluster.is_some());
+        let plan = faults::plan(&self.run.scenario, self.run.seed, cluster.is_some());
         self.ended.notes.extend(plan.notes);
         self.ended.doubts.extend(plan.doubt);
         self.enter(Phase::Load);
@@ -301,10 +301,10 @@ impl Phases {
             match timeout_at(deadline, users).await {
                 Ok(Ok(theirs)) => lateness.merge(&theirs),
                 Ok(Err(error)) => {
-                    self.ended.doubts.push(format!("a slice of the users failed: {error}"))
+                    self.ended.doubts.push(format!("a slice of the users failed: {error}"));
                 }
                 Err(_) => {
-                    self.ended.doubts.push("a slice of the users did not end in time".to_owned())
+                    self.ended.doubts.push("a slice of the users did not end in time".to_owned());
                 }
             }
         }

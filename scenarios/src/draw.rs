@@ -41,7 +41,7 @@ pub fn resolve(root: &mut Node, choice: Choice, mistakes: &mut Mistakes) -> Lots
 fn visit(node: &mut Node, key: &str, choice: Choice, lots: &mut Lots, mistakes: &mut Mistakes) {
     if let Some(values) = values_of(node, mistakes) {
         let index = match choice {
-            Choice::Seed(seed) => (hash(seed, key) % values.len() as u64) as usize,
+            Choice::Seed(seed) => (derive(seed, key) % values.len() as u64) as usize,
             Choice::Nth(nth) => nth % values.len(),
         };
         lots.longest = lots.longest.max(values.len());
@@ -89,7 +89,7 @@ fn values_of(node: &Node, mistakes: &mut Mistakes) -> Option<Vec<Node>> {
 }
 
 /// FNV-1a over the key and the seed, finished by splitmix64.
-fn hash(seed: u64, key: &str) -> u64 {
+pub fn derive(seed: u64, key: &str) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     for byte in key.bytes().chain(seed.to_le_bytes()) {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);

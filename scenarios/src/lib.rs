@@ -5,6 +5,7 @@
 mod draw;
 pub mod duration;
 mod effective;
+pub mod faults;
 mod figures;
 mod file;
 mod library;

@@ -14,4 +14,4 @@ pub mod seed;
 pub mod stall;
 pub mod world;
 
-pub use run::{Ended, Progress, Run, run};
+pub use run::{Ended, Progress, Run, SimulatedRun, run};

@@ -1,18 +1,17 @@
 //! The phases of one run: set up, warm up, load under faults, heal, settle, judge.
 
+use crate::faults::Stage;
 use crate::faults::links::{Latency, LinkBoard};
-use crate::faults::schedule::Schedule;
+use crate::faults::schedule::{Due, Schedule};
 use crate::faults::target::Directory;
-use crate::faults::{Stage, random};
+use crate::hooks;
 use crate::journal::{Journal, OWN_BUG, TraceSink};
 use crate::machine::flow::Flows;
 use crate::machine::pulse::Pulse;
-use crate::run::Progress;
+use crate::run::{Progress, SimulatedRun};
 use crate::world::{self, Builder, Hosts, Signals};
-use crate::{hooks, seed};
 use protocol::UserId;
-use rand_chacha::ChaCha8Rng;
-use scenarios::Scenario;
+use scenarios::{Scenario, faults};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +20,6 @@ use std::time::Duration;
 use tokio::sync::watch;
 use verify::history::What;
 use verify::history::event::Phase;
-use workload::Plan;
 
 /// How long conversations may take to be made, and final reads to be done.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -34,7 +32,7 @@ pub struct Phases<'a> {
     board: LinkBoard,
     journal: Journal,
     schedule: Schedule,
-    random: ChaCha8Rng,
+    seed: u64,
     phase: watch::Sender<Phase>,
     signals: Signals,
     progress: mpsc::Sender<Progress>,
@@ -57,12 +55,13 @@ enum Abort {
 impl<'a> Phases<'a> {
     /// The world at its beginning.
     pub fn new(
-        scenario: &'a Scenario,
-        seed: u64,
+        run: &'a SimulatedRun,
         journal: Journal,
         (pulse, traces): (Pulse, Option<TraceSink>),
         progress: mpsc::Sender<Progress>,
     ) -> Self {
+        let SimulatedRun { scenario, seed, replay } = run;
+        let seed = *seed;
         let (phase, phases) = watch::channel(Phase::SetUp);
         let [is_set_up, is_read] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
         let signals = Signals { phase: phases, is_set_up, is_read };
@@ -73,7 +72,7 @@ impl<'a> Phases<'a> {
         let builder = Builder {
             scenario,
             seed,
-            plan: Arc::new(Plan::new(scenario, seed)),
+            plan: Arc::new(run.plan()),
             journal: journal.clone(),
             board: board.clone(),
             flows: Flows::default(),
@@ -81,11 +80,10 @@ impl<'a> Phases<'a> {
             pulse: pulse.clone(),
         };
         let hosts = builder.build(&mut sim);
-        let mut random = seed::stream(seed, "faults");
-        let load = scenario.load.lasts();
-        let at_random = scenario.random_faults.as_ref();
-        let episodes = at_random.map(|wanted| random::episodes(&mut random, wanted, load));
-        let schedule = Schedule::new(&scenario.faults, episodes.unwrap_or_default(), load);
+        let schedule = Schedule::new(match replay {
+            Some(recorded) => recorded.faults.iter().cloned().map(Due::Recorded).collect(),
+            None => faults::schedule(scenario, seed).into_iter().map(Due::Planned).collect(),
+        });
         Self {
             scenario,
             sim,
@@ -93,7 +91,7 @@ impl<'a> Phases<'a> {
             board,
             journal,
             schedule,
-            random,
+            seed,
             phase,
             signals,
             progress,
@@ -203,7 +201,7 @@ impl<'a> Phases<'a> {
             sim: &mut self.sim,
             board: &self.board,
             hosts: &self.hosts,
-            random: &mut self.random,
+            seed: self.seed,
             now,
         };
         act(&mut self.schedule, &mut stage, &directory, &|what| journal.record_world(what));

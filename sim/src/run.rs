@@ -13,9 +13,37 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use verify::history::event::Phase;
+use workload::{Plan, Recording};
 
 /// The stack of a simulating thread: debug builds have large frames.
 const STACK: usize = 64 * 1024 * 1024;
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct SimulatedRun {
+    /// The scenario.
+    pub scenario: Arc<Scenario>,
+    /// Decides every packet, crash, clock and random choice.
+    pub seed: u64,
+    /// Faults and operations of another run, instead of those that the seed draws.
+    pub replay: Option<Arc<Recording>>,
+}
+
+impl SimulatedRun {
+    /// A run of its own.
+    pub fn new(scenario: Arc<Scenario>, seed: u64) -> Self {
+        Self { scenario, seed, replay: None }
+    }
+
+    /// What its users do.
+    pub fn plan(&self) -> Plan {
+        let plan = Plan::new(&self.scenario, self.seed);
+        match &self.replay {
+            Some(recorded) => plan.replaying(recorded.operations.as_slice().into()),
+            None => plan,
+        }
+    }
+}
 
 /// How far a run has got.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,22 +84,21 @@ pub struct Run {
 ///
 /// With `traces`, what each host did in each step comes as lines in between.
 pub fn run(
-    scenario: Arc<Scenario>,
-    seed: u64,
+    wanted: SimulatedRun,
     sink: Sink,
     traces: Option<TraceSink>,
 ) -> Result<Run, NotSimulated> {
     hooks::check()?;
     let (sender, progress) = mpsc::channel();
-    let journal = Journal::new(scenario.users.count, sink);
+    let journal = Journal::new(wanted.scenario.users.count, sink);
     let pulse = Pulse::new(traces.is_some());
     let (theirs, beats) = (journal.clone(), pulse.clone());
     let thread = std::thread::Builder::new().name("simulation".to_owned()).stack_size(STACK);
     let thread = thread
         .spawn(move || {
-            hooks::enter(seed::derive(seed, "hooks"));
+            hooks::enter(seed::derive(wanted.seed, "hooks"));
             panics::enter();
-            let ended = simulate(&scenario, seed, &theirs, (beats, traces), &sender);
+            let ended = simulate(&wanted, &theirs, (beats, traces), &sender);
             hooks::leave();
             ended
         })
@@ -118,14 +145,13 @@ fn tell_stall(journal: &Journal, stall: Stall) -> Vec<String> {
 }
 
 fn simulate(
-    scenario: &Scenario,
-    seed: u64,
+    wanted: &SimulatedRun,
     journal: &Journal,
     pulse: (Pulse, Option<TraceSink>),
     progress: &mpsc::Sender<Progress>,
 ) -> Ended {
     let told = panics::caught(|| {
-        let mut phases = Phases::new(scenario, seed, journal.clone(), pulse, progress.clone());
+        let mut phases = Phases::new(wanted, journal.clone(), pulse, progress.clone());
         phases.tell();
         let ended = (phases.elapsed(), phases.counters());
         if journal.broken().is_some() {
@@ -164,7 +190,8 @@ mod tests {
         let (progress, _receiver) = mpsc::channel();
         panics::enter();
         journal.broke(breaks, panicked);
-        let ended = simulate(&scenario, 1, &journal, (Pulse::default(), None), &progress);
+        let wanted = SimulatedRun::new(Arc::new(scenario), 1);
+        let ended = simulate(&wanted, &journal, (Pulse::default(), None), &progress);
         let events = events.lock().unwrap().clone();
         (events, ended)
     }

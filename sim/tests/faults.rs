@@ -37,7 +37,8 @@ fn a_fault_of_nodes_that_are_down_already_names_them() {
             sink.lock().expect("nobody panicked").push(target.to_string());
         }
     });
-    sim::run(Arc::new(scenario), 1, sink, None).expect("it is simulated").follow(|_| {});
+    let wanted = sim::SimulatedRun::new(Arc::new(scenario), 1);
+    sim::run(wanted, sink, None).expect("it is simulated").follow(|_| {});
     let mut targets = events.lock().expect("nobody panicked").clone();
     targets.sort();
     assert_eq!(targets, ["store-1, store-2", "store-1, store-2 (down already)"]);

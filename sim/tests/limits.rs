@@ -21,7 +21,8 @@ const REACHED: &[(&str, &[&str])] = &[
 fn a_cluster_with_tiny_limits_reaches_them() {
     let scenario = scenarios::parse(SCENARIO, "tiny-limits.toml", &[]);
     let scenario = scenario.unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    let run = sim::run(Arc::new(scenario), 1, Box::new(|_| {}), None).expect("it is simulated");
+    let wanted = sim::SimulatedRun::new(Arc::new(scenario), 1);
+    let run = sim::run(wanted, Box::new(|_| {}), None).expect("it is simulated");
     let ended = run.follow(|_| {});
     assert_eq!(ended.doubts, Vec::<String>::new());
     let counters = ended.counters;

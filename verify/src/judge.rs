@@ -275,7 +275,13 @@ mod tests {
     }
 
     fn fault_began(fault: u32, drawn: bool) -> What {
-        What::FaultBegan { fault, kind: "cut".into(), target: "store-1".into(), drawn }
+        What::FaultBegan {
+            fault,
+            kind: "cut".into(),
+            target: "store-1".into(),
+            drawn,
+            injected: None,
+        }
     }
 
     #[test]

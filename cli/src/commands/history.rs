@@ -2,12 +2,14 @@
 //! log and its outcome in between, for `twin`.
 
 use crate::console;
+use crate::replay::{SeedArguments, simulated};
 use crate::scenario_arguments::ScenarioArguments;
 use campaign::twin::END;
-use campaign::{Circumstances, Observation, Opened, Opening};
+use campaign::{Circumstances, Observation, Opening};
 use clap::Args;
 use ports::entered;
 use report::Took;
+use sim::SimulatedRun;
 use std::io::{BufWriter, Stdout, Write};
 use std::sync::{Arc, Mutex};
 use verify::history::event::Engine;
@@ -17,9 +19,8 @@ use verify::history::event::Engine;
 pub struct PrintHistory {
     #[command(flatten)]
     opening: ScenarioArguments,
-    /// The seed.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
+    #[command(flatten)]
+    seed: SeedArguments,
     /// What every host did in every step, the log, and the outcome, which is the exit status.
     #[arg(long)]
     trace: bool,
@@ -62,19 +63,20 @@ impl Output {
 impl PrintHistory {
     /// Prints it.
     pub fn execute(self) -> anyhow::Result<u8> {
-        let opened = Opening::from(&self.opening).open_one(self.seed)?;
+        let (seed, replay) = self.seed.read()?;
+        let opened = Opening::from(&self.opening).open_one(seed)?;
+        let run = simulated(&opened, seed, replay)?;
         let output = Output::new();
         let status =
-            if self.trace { self.traced(&opened, &output)? } else { self.plain(&opened, &output)? };
+            if self.trace { Self::traced(run, &output)? } else { Self::plain(run, &output)? };
         output.flush();
         Ok(status)
     }
 
-    fn plain(&self, opened: &Opened, output: &Output) -> anyhow::Result<u8> {
-        let scenario = Arc::new(opened.scenario.clone());
-        output.json(&workload::header(&scenario, self.seed, Engine::Simulated));
+    fn plain(run: SimulatedRun, output: &Output) -> anyhow::Result<u8> {
+        output.json(&workload::header(&run.scenario, run.seed, Engine::Simulated));
         let out = output.clone();
-        let run = sim::run(scenario, self.seed, Box::new(move |event| out.json(event)), None)?;
+        let run = sim::run(run, Box::new(move |event| out.json(event)), None)?;
         let ended = run.follow(|_| {});
         for doubt in &ended.doubts {
             console::error(doubt);
@@ -82,9 +84,9 @@ impl PrintHistory {
         Ok(if ended.doubts.is_empty() { 0 } else { 2 })
     }
 
-    fn traced(&self, opened: &Opened, output: &Output) -> anyhow::Result<u8> {
-        let scenario = Arc::new(opened.scenario.clone());
-        let header = workload::header(&scenario, self.seed, Engine::Simulated);
+    fn traced(run: SimulatedRun, output: &Output) -> anyhow::Result<u8> {
+        let scenario = run.scenario.clone();
+        let header = workload::header(&scenario, run.seed, Engine::Simulated);
         output.json(&header);
         let observation = Observation::begin(header, &scenario, None)?;
         let [out, traces, log] = [(); 3].map(|()| output.clone());
@@ -95,7 +97,7 @@ impl PrintHistory {
             observe(event);
         });
         let traces = Box::new(move |line: &str| traces.line(line));
-        let ended = sim::run(scenario.clone(), self.seed, sink, Some(traces))?.follow(|_| {});
+        let ended = sim::run(run, sink, Some(traces))?.follow(|_| {});
         for doubt in &ended.doubts {
             output.line(&format!("doubt {doubt}"));
         }
@@ -104,6 +106,7 @@ impl PrintHistory {
             reproduce: "",
             doubts: ended.doubts,
             notes: ended.notes,
+            plan: None,
             terminal: console::terminal(),
             took: Took { simulated: ended.simulated, ..Took::default() },
         });

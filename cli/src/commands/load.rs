@@ -87,7 +87,7 @@ impl Load {
         if !quiet {
             let version = env!("CARGO_PKG_VERSION");
             console::note(&format!("fracas {version} · {} · seed {}", scenario.name, self.seed));
-            let not_done = loadgen::not_done(&scenario, folder.is_some());
+            let not_done = loadgen::not_done(&scenario, self.seed, folder.is_some());
             for sentence in
                 [&fit.needs].into_iter().chain(&fit.short).chain(&drawn).chain(&not_done)
             {
@@ -121,6 +121,7 @@ impl Load {
             reproduce: &self.reproduce(&opened.overrides),
             doubts: ended.doubts,
             notes,
+            plan: None,
             terminal: console::terminal(),
             took: Took {
                 wall: ended.wall,
@@ -254,7 +255,7 @@ mod tests {
             let mut scenario =
                 scenarios::parse(&text, &listing.path.display().to_string(), &[]).unwrap();
             leave_out_faults(&mut scenario);
-            assert_eq!(loadgen::not_done(&scenario, false), [""; 0], "{}", scenario.name);
+            assert_eq!(loadgen::not_done(&scenario, 1, false), [""; 0], "{}", scenario.name);
         }
     }
 }

@@ -1,13 +1,14 @@
 //! `fracas run`: one simulated run, judged and reported.
 
 use crate::console::{self, ProgressLine};
+use crate::replay::{SeedArguments, simulated};
 use crate::scenario_arguments::SweepArguments;
-use campaign::reproduce::reproduce;
+use campaign::reproduce::{replaying, reproduce};
 use campaign::{Circumstances, Concluded, Observation, Opened, Opening};
 use clap::Args;
 use report::Took;
+use sim::SimulatedRun;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use verify::history::event::Engine;
 
 /// Simulate a scenario with one seed.
@@ -15,9 +16,8 @@ use verify::history::event::Engine;
 pub struct Run {
     #[command(flatten)]
     opening: SweepArguments,
-    /// Decides every packet, crash, clock and random choice.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
+    #[command(flatten)]
+    seed: SeedArguments,
     /// The folder for the report and the history; nothing is written without it.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -32,7 +32,8 @@ pub struct Run {
 impl Run {
     /// Runs every combination of the overrides; the status of the worst.
     pub fn execute(self) -> anyhow::Result<u8> {
-        let opened = Opening::from(&self.opening).open(self.seed)?;
+        let (seed, replay) = self.seed.read()?;
+        let opened = Opening::from(&self.opening).open(seed)?;
         let sweep = opened.len() > 1;
         let (mut worst, mut verdicts) = (0, Vec::new());
         for (index, one) in opened.iter().enumerate() {
@@ -43,7 +44,8 @@ impl Run {
             if sweep && !self.json {
                 console::result(&format!("{}\n", one.overrides.join(" ")));
             }
-            let concluded = self.one(one, out.as_deref())?;
+            let run = simulated(one, seed, replay.clone())?;
+            let concluded = self.one(one, run, out.as_deref())?;
             worst = worst.max(severity(concluded.status));
             if !(sweep && self.json) {
                 console::conclusion(&concluded, self.json);
@@ -58,19 +60,25 @@ impl Run {
         Ok(BY_SEVERITY[worst])
     }
 
-    fn one(&self, opened: &Opened, out: Option<&Path>) -> anyhow::Result<Concluded> {
-        let scenario = Arc::new(opened.scenario.clone());
+    fn one(
+        &self,
+        opened: &Opened,
+        run: SimulatedRun,
+        out: Option<&Path>,
+    ) -> anyhow::Result<Concluded> {
+        let (scenario, seed) = (run.scenario.clone(), run.seed);
+        let plan = run.plan();
         let reproduce = self.reproduce(opened);
         if !self.quiet && !self.json {
             let version = env!("CARGO_PKG_VERSION");
-            console::note(&format!("fracas {version} · {} · seed {}", scenario.name, self.seed));
+            console::note(&format!("fracas {version} · {} · seed {}", scenario.name, seed));
             opened.drawn().iter().for_each(|drawn| console::note(&format!("  {drawn}")));
         }
-        let header = workload::header(&scenario, self.seed, Engine::Simulated);
+        let header = workload::header(&scenario, seed, Engine::Simulated);
         let observation = Observation::begin(header, &scenario, out)?;
         let started = tokio::time::Instant::now();
         let cpu = node::real::cpu_time();
-        let run = sim::run(scenario.clone(), self.seed, observation.sink(), None)?;
+        let run = sim::run(run, observation.sink(), None)?;
         let mut line = ProgressLine::new(self.quiet || self.json);
         let ended = run.follow(|at| {
             let wall = started.elapsed().as_secs_f64().max(0.001);
@@ -88,6 +96,7 @@ impl Run {
             reproduce: &reproduce,
             doubts: ended.doubts,
             notes: ended.notes.into_iter().chain(opened.drawn()).collect(),
+            plan: Some(&plan),
             terminal: console::terminal(),
             took: Took {
                 wall: started.elapsed(),
@@ -98,7 +107,11 @@ impl Run {
     }
 
     fn reproduce(&self, opened: &Opened) -> String {
-        reproduce("run", &self.opening.scenario, self.seed, &opened.overrides)
+        let Self { opening, seed, .. } = self;
+        match &seed.replay {
+            None => reproduce("run", &opening.scenario, seed.seed, &opened.overrides),
+            Some(replay) => replaying(&opening.scenario, replay, &opened.overrides),
+        }
     }
 }
 

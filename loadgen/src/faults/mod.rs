@@ -5,7 +5,8 @@
 
 use crate::journal::Journal;
 use crate::world::{CLUSTER, Cluster, ClusterError};
-use scenarios::scenario::{Fault, FaultKind, Role, Scenario, Target};
+use scenarios::faults::{self, Injection, PlannedFault};
+use scenarios::scenario::{FaultKind, Role, Scenario, Target};
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -23,17 +24,15 @@ pub enum RealFault {
     Pause,
 }
 
-/// One fault with its time, counted from the beginning of the load.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// A fault of the schedule, and what it is to a process.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Planned {
-    at: Duration,
-    lasts: Duration,
-    real_fault: RealFault,
-    word: &'static str,
+    fault: PlannedFault,
+    real: RealFault,
 }
 
 /// The faults of a run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct FaultPlan {
     /// What is done, in the order of time.
     pub faults: Vec<Planned>,
@@ -44,38 +43,25 @@ pub struct FaultPlan {
 }
 
 /// What can be done to the cluster of a run.
-pub fn plan(scenario: &Scenario, own_cluster: bool) -> FaultPlan {
-    let load: Duration = scenario.load.phases.iter().map(|phase| phase.lasts).sum();
+pub fn plan(scenario: &Scenario, seed: u64, own_cluster: bool) -> FaultPlan {
     let mut plan = FaultPlan::default();
     let (mut missing, mut notes) = (BTreeSet::new(), BTreeSet::new());
-    let mut done = 0;
-    for fault in &scenario.faults {
-        let real_fault = if own_cluster {
-            real_fault(fault)
-        } else {
-            Err("the cluster was given with --target")
-        };
-        match real_fault {
-            Ok((real_fault, note)) => {
-                done += 1;
+    let all = faults::schedule(scenario, seed);
+    for fault in &all {
+        match real_fault(fault, own_cluster) {
+            Ok((real, note)) => {
                 notes.extend(note.map(str::to_owned));
-                plan.faults.extend(times(fault, load).map(|at| Planned {
-                    at,
-                    lasts: fault.lasts,
-                    real_fault,
-                    word: fault.kind.word(),
-                }));
+                plan.faults.push(Planned { fault: fault.clone(), real });
+            }
+            Err(why) if fault.drawn => {
+                missing.insert(format!("random faults ({why})"));
             }
             Err(why) => {
                 missing.insert(format!("{} ({why})", fault.kind.word()));
             }
         }
     }
-    if scenario.random_faults.is_some() {
-        missing.insert("random faults (not available on real sockets)".to_owned());
-    }
-    plan.faults.sort();
-    let all = scenario.faults.len();
+    let (done, all) = (plan.faults.len(), all.len());
     let missing: Vec<String> = missing.into_iter().collect();
     match (missing.is_empty(), done) {
         (true, _) => {}
@@ -95,13 +81,22 @@ pub fn plan(scenario: &Scenario, own_cluster: bool) -> FaultPlan {
 }
 
 /// What a run will leave out of a scenario, as sentences: known before it begins.
-pub fn not_done(scenario: &Scenario, own_cluster: bool) -> Vec<String> {
-    let FaultPlan { notes, doubt, .. } = plan(scenario, own_cluster);
+pub fn not_done(scenario: &Scenario, seed: u64, own_cluster: bool) -> Vec<String> {
+    let FaultPlan { notes, doubt, .. } = plan(scenario, seed, own_cluster);
     doubt.into_iter().chain(notes).collect()
 }
 
 /// What a fault is to a process, with a note where it is less or more than in the simulator.
-fn real_fault(fault: &Fault) -> Result<(RealFault, Option<&'static str>), &'static str> {
+fn real_fault(
+    fault: &PlannedFault,
+    own_cluster: bool,
+) -> Result<(RealFault, Option<&'static str>), &'static str> {
+    if fault.drawn {
+        return Err("not available on real sockets");
+    }
+    if !own_cluster {
+        return Err("the cluster was given with --target");
+    }
     let (target, real_fault, note) = match &fault.kind {
         FaultKind::Kill { target } => (target, RealFault::Kill, None),
         FaultKind::PowerLoss { target } => (
@@ -131,13 +126,6 @@ fn real_fault(fault: &Fault) -> Result<(RealFault, Option<&'static str>), &'stat
     }
 }
 
-/// When a fault begins, again and again until the load ends.
-fn times(fault: &Fault, load: Duration) -> impl Iterator<Item = Duration> + use<> {
-    let every = fault.every.filter(|every| !every.is_zero());
-    std::iter::successors(Some(fault.at), move |at| every.map(|every| *at + every))
-        .take_while(move |at| *at < load)
-}
-
 /// Does all of it, one after another. What goes wrong is a reason to end the run: the cluster is not
 /// what it should be then.
 pub async fn inflict(
@@ -147,24 +135,24 @@ pub async fn inflict(
     journal: &Journal,
     http: &Http,
 ) -> Result<(), String> {
-    for (number, fault) in planned.into_iter().enumerate() {
-        sleep_until(load_began + fault.at).await;
-        let number = number as u32 + 1;
+    for Planned { fault, real } in planned {
+        let PlannedFault { id, at, lasts, kind, drawn } = fault;
+        let word = kind.word();
+        sleep_until(load_began + at).await;
+        let nodes = vec![CLUSTER.into()];
+        let injection = Injection { id, at, lasts, kind, drawn, nodes, links: Vec::new() };
         journal.record(What::FaultBegan {
-            fault: number,
-            kind: fault.word.into(),
+            fault: id,
+            kind: word.into(),
             target: CLUSTER.into(),
-            drawn: false,
+            drawn,
+            injected: Some(injection.recorded().into()),
         });
-        let effect = inflict_one(cluster, &fault, journal, http).await;
+        let effect = inflict_one(cluster, real, lasts, journal, http).await;
         let counted = *effect.as_ref().unwrap_or(&0);
-        journal.record(What::FaultEnded { fault: number, effect: counted });
+        journal.record(What::FaultEnded { fault: id, effect: counted });
         if let Err(error) = effect {
-            return Err(format!(
-                "fault {number} ({}): {}",
-                fault.word,
-                crate::phases::chain(&error)
-            ));
+            return Err(format!("fault {id} ({word}): {}", crate::phases::chain(&error)));
         }
     }
     Ok(())
@@ -173,18 +161,19 @@ pub async fn inflict(
 /// The effect: sessions that were lost, or looks at which the process stood still.
 async fn inflict_one(
     cluster: &mut Cluster,
-    fault: &Planned,
+    fault: RealFault,
+    lasts: Duration,
     journal: &Journal,
     http: &Http,
 ) -> Result<u64, ClusterError> {
-    match fault.real_fault {
-        RealFault::Pause => cluster.pause(fault.lasts).await,
+    match fault {
+        RealFault::Pause => cluster.pause(lasts).await,
         RealFault::Kill => {
             let before = journal.counts().closed.load(Ordering::Relaxed);
             let killed = cluster.kill().await;
             cluster.tell_panics(journal);
             killed?;
-            sleep(fault.lasts).await;
+            sleep(lasts).await;
             journal.record(What::NodeStarted { node: CLUSTER.into() });
             cluster.start(http).await?;
             Ok(journal.counts().closed.load(Ordering::Relaxed) - before)
@@ -195,7 +184,7 @@ async fn inflict_one(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use scenarios::scenario::Sides;
+    use scenarios::scenario::{Fault, Sides};
 
     fn fault(at: u64, every: Option<u64>, kind: FaultKind) -> Fault {
         Fault {
@@ -218,25 +207,25 @@ mod tests {
             fault(2, None, FaultKind::Blip { between }),
             fault(1, None, FaultKind::Kill { target: Target::Every(Role::Clients) }),
         ];
-        let own = plan(&scenario, true);
-        let kinds: Vec<_> = own.faults.iter().map(|p| (p.at.as_secs(), p.real_fault)).collect();
-        assert_eq!(kinds, [(1, RealFault::Kill), (3, RealFault::Kill), (3, RealFault::Pause)]);
+        let own = plan(&scenario, 1, true);
+        let kinds: Vec<_> = own.faults.iter().map(|p| (p.fault.at.as_secs(), p.real)).collect();
+        assert_eq!(kinds, [(1, RealFault::Kill), (3, RealFault::Pause), (3, RealFault::Kill)]);
         assert_eq!(own.doubt, None);
         let [note] = &own.notes[..] else { panic!("{:?}", own.notes) };
-        assert!(note.starts_with("only 2 of the scenario's 5 faults were done, without blip"));
+        assert!(note.starts_with("only 3 of the scenario's 6 faults were done, without blip"));
     }
 
     #[test]
     fn a_run_without_any_of_its_faults_is_in_doubt() {
         let mut scenario = crate::fixture::scenario(10, 5, 1);
-        assert_eq!(plan(&scenario, false), FaultPlan::default(), "it asks for none");
+        assert_eq!(plan(&scenario, 1, false), FaultPlan::default(), "it asks for none");
         let store = || Target::Node("store-1".into());
         let between = Sides { from: vec![store()], to: Vec::new() };
         scenario.faults = vec![fault(1, None, FaultKind::Blip { between })];
-        assert!(plan(&scenario, true).doubt.is_some_and(|doubt| doubt.contains("blip (links")));
+        assert!(plan(&scenario, 1, true).doubt.is_some_and(|doubt| doubt.contains("blip (links")));
         scenario.faults = vec![fault(1, None, FaultKind::Kill { target: store() })];
-        assert_eq!(plan(&scenario, true).doubt, None);
-        let given = plan(&scenario, false);
+        assert_eq!(plan(&scenario, 1, true).doubt, None);
+        let given = plan(&scenario, 1, false);
         assert!(given.faults.is_empty());
         assert!(given.doubt.is_some_and(|doubt| doubt.contains("kill (the cluster was given")));
     }

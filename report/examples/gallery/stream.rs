@@ -239,6 +239,7 @@ impl Made<'_> {
                 kind: (*kind).into(),
                 target: (&**target).into(),
                 drawn: false,
+                injected: None,
             };
             self.events.push(Event { at: from * 1_000, is: began });
             let ended = What::FaultEnded { fault, effect: *effect };

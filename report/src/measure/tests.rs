@@ -55,7 +55,13 @@ fn shown(on: Device, author: Device, counter: u64) -> What {
 }
 
 fn began(fault: u32) -> What {
-    What::FaultBegan { fault, kind: "pause".into(), target: "store-1".into(), drawn: false }
+    What::FaultBegan {
+        fault,
+        kind: "pause".into(),
+        target: "store-1".into(),
+        drawn: false,
+        injected: None,
+    }
 }
 
 fn measure(events: impl IntoIterator<Item = (u64, What)>) -> Measured {

@@ -5,5 +5,5 @@ use super::{Active, Stage};
 
 /// Holds all packets.
 pub fn begin(fault: &Active, stage: &mut Stage<'_, '_>) {
-    stage.board.lay(stage.sim, fault.number, Claim::Hold, both_ways(&fault.pairs));
+    stage.board.lay(stage.sim, fault.id, Claim::Hold, both_ways(&fault.pairs));
 }

@@ -6,10 +6,10 @@ use super::{Active, Stage};
 
 /// Drops all packets of the pairs; of a two-way cut in both directions.
 pub fn begin(fault: &Active, stage: &mut Stage<'_, '_>, one_way: bool) {
-    let (sim, number) = (&*stage.sim, fault.number);
+    let (sim, id) = (&*stage.sim, fault.id);
     if one_way {
-        stage.board.lay(sim, number, Claim::Cut, fault.pairs.iter().cloned());
+        stage.board.lay(sim, id, Claim::Cut, fault.pairs.iter().cloned());
     } else {
-        stage.board.lay(sim, number, Claim::Cut, both_ways(&fault.pairs));
+        stage.board.lay(sim, id, Claim::Cut, both_ways(&fault.pairs));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// The links go down.
 pub fn down(fault: &Active, stage: &mut Stage<'_, '_>) {
-    stage.board.lay(stage.sim, fault.number, Claim::Cut, both_ways(&fault.pairs));
+    stage.board.lay(stage.sim, fault.id, Claim::Cut, both_ways(&fault.pairs));
 }
 
 /// Whether the links are down at a time.

@@ -5,12 +5,13 @@ use super::{Active, Stage};
 
 /// The processes die.
 pub fn begin(fault: &mut Active, stage: &mut Stage<'_, '_>) {
+    let mut random = stage.stream(fault.id, "disk");
     for name in &fault.hosts {
         if !stage.sim.is_host_running(&**name) {
             continue;
         }
         stage.sim.crash(&**name);
-        stage.hosts.get(name).disk.kill(stage.random);
+        stage.hosts.get(name).disk.kill(&mut random);
         fault.effect += 1;
     }
 }

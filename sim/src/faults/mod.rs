@@ -10,7 +10,6 @@ mod kill;
 pub mod links;
 mod pause;
 mod power_loss;
-pub mod random;
 pub mod schedule;
 mod skew;
 mod slow_link;
@@ -31,17 +30,24 @@ pub struct Stage<'a, 'sim> {
     pub board: &'a LinkBoard,
     /// All hosts.
     pub hosts: &'a Hosts,
-    /// The stream of the faults' own draws.
-    pub random: &'a mut ChaCha8Rng,
+    /// The seed of the run.
+    pub seed: u64,
     /// The simulated time.
     pub now: Duration,
+}
+
+impl Stage<'_, '_> {
+    /// What a fault draws for one purpose.
+    pub fn stream(&self, fault: u32, purpose: &str) -> ChaCha8Rng {
+        scenarios::faults::stream(self.seed, fault, purpose)
+    }
 }
 
 /// A fault that has begun, with its targets resolved.
 #[derive(Clone, Debug)]
 pub struct Active {
-    /// Its number in the run.
-    pub number: u32,
+    /// Its id in the schedule.
+    pub id: u32,
     /// What it is.
     pub kind: FaultKind,
     /// The hosts that it works on, for faults of processes and clocks.
@@ -110,7 +116,7 @@ impl Active {
             if flap::is_down(begun, stage.now, down, up) {
                 flap::down(self, stage);
             } else {
-                self.effect += stage.board.lift(stage.sim, self.number);
+                self.effect += stage.board.lift(stage.sim, self.id);
             }
         }
     }
@@ -122,7 +128,7 @@ impl Active {
             | FaultKind::Cut { .. }
             | FaultKind::Flap { .. }
             | FaultKind::SlowLink { .. } => {
-                self.effect += stage.board.lift(stage.sim, self.number);
+                self.effect += stage.board.lift(stage.sim, self.id);
             }
             FaultKind::Kill { .. } => kill::end(self, stage),
             FaultKind::PowerLoss { .. } => power_loss::end(self, stage),

@@ -15,16 +15,17 @@ pub fn begin(fault: &mut Active, stage: &mut Stage<'_, '_>) {
             pairs.push((other.clone(), name.clone()));
         }
     }
-    stage.board.lay(stage.sim, fault.number, Claim::Cut, pairs);
+    stage.board.lay(stage.sim, fault.id, Claim::Cut, pairs);
+    let mut random = stage.stream(fault.id, "disk");
     for name in &dark {
         stage.sim.crash(&**name);
-        let losses = stage.hosts.get(name).disk.power_loss(stage.random);
+        let losses = stage.hosts.get(name).disk.power_loss(&mut random);
         fault.effect += 1 + losses.lost + losses.torn + losses.cut;
     }
 }
 
 /// The power is back: the cables, then the processes.
 pub fn end(fault: &mut Active, stage: &mut Stage<'_, '_>) {
-    stage.board.lift(stage.sim, fault.number);
+    stage.board.lift(stage.sim, fault.id);
     super::kill::end(fault, stage);
 }

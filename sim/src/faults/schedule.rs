@@ -1,8 +1,9 @@
-//! When each fault begins and ends: the schedule of one run, worked off as simulated time passes.
+//! The schedule of one run, worked off as simulated time passes: when each fault begins and ends.
 
 use super::target::Directory;
 use super::{Active, Stage};
-use scenarios::scenario::{Fault, FaultKind};
+use scenarios::faults::{Injection, PlannedFault};
+use scenarios::scenario::FaultKind;
 use std::sync::Arc;
 use std::time::Duration;
 use verify::history::What;
@@ -12,14 +13,24 @@ pub struct Schedule {
     /// Not begun, the next one last.
     waiting: Vec<Due>,
     active: Vec<Running>,
-    next_number: u32,
 }
 
 /// A fault that is to begin.
-struct Due {
-    fault: Fault,
-    /// By lot, not by the scenario's schedule.
-    drawn: bool,
+pub enum Due {
+    /// Whom it hits is found out when it begins.
+    Planned(PlannedFault),
+    /// It hits whom it hit in another run.
+    Recorded(Injection),
+}
+
+impl Due {
+    /// The order of the beginnings.
+    fn key(&self) -> (Duration, u32) {
+        match self {
+            Self::Planned(fault) => (fault.at, fault.id),
+            Self::Recorded(fault) => (fault.at, fault.id),
+        }
+    }
 }
 
 struct Running {
@@ -30,29 +41,10 @@ struct Running {
 }
 
 impl Schedule {
-    /// The occurrences of all scheduled faults within a load of this length, and the episodes drawn.
-    pub fn new(scheduled: &[Fault], episodes: Vec<Fault>, load: Duration) -> Self {
-        let scheduled = scheduled
-            .iter()
-            .flat_map(|fault| {
-                let every = fault.every.filter(|every| !every.is_zero()).unwrap_or(load);
-                let times = std::iter::successors(Some(fault.at), move |at| Some(*at + every));
-                let (lasts, repeats) = (fault.lasts, fault.every.is_some());
-                times
-                    .take_while(move |at| *at + lasts <= load || *at == fault.at)
-                    .take(if repeats { usize::MAX } else { 1 })
-                    .map(move |at| Fault { at, ..fault.clone() })
-            })
-            .map(|fault| Due { fault, drawn: false });
-        let drawn = episodes.into_iter().map(|fault| Due { fault, drawn: true });
-        let mut waiting: Vec<Due> = scheduled.chain(drawn).collect();
-        waiting.sort_by_key(|due| std::cmp::Reverse(due.fault.at));
-        Self { waiting, active: Vec::new(), next_number: 1 }
-    }
-
-    /// Whether nothing is left.
-    pub fn is_done(&self) -> bool {
-        self.waiting.is_empty() && self.active.is_empty()
+    /// These faults.
+    pub fn new(mut waiting: Vec<Due>) -> Self {
+        waiting.sort_by_key(|due| std::cmp::Reverse(due.key()));
+        Self { waiting, active: Vec::new() }
     }
 
     /// Works off what is due. `loaded` is how long the load has been going on.
@@ -65,7 +57,7 @@ impl Schedule {
     ) {
         self.change(stage, loaded);
         self.end(stage, loaded, record);
-        while self.waiting.last().is_some_and(|due| due.fault.at <= loaded) {
+        while self.waiting.last().is_some_and(|due| due.key().0 <= loaded) {
             if let Some(due) = self.waiting.pop() {
                 self.begin(due, stage, directory, loaded, record);
             }
@@ -80,30 +72,40 @@ impl Schedule {
 
     fn begin(
         &mut self,
-        Due { fault, drawn }: Due,
+        due: Due,
         stage: &mut Stage<'_, '_>,
         directory: &Directory<'_>,
         loaded: Duration,
         record: &dyn Fn(What),
     ) {
-        let number = self.next_number;
-        self.next_number += 1;
-        let (hosts, pairs) = resolve(&fault.kind, stage, directory);
+        let injection = match due {
+            Due::Planned(fault) => injection(fault, stage, directory),
+            Due::Recorded(mut injection) => {
+                // A recording that somebody edits may name nodes that are not there.
+                let known = |node: &Arc<str>| directory.hosts.contains(node);
+                injection.links.retain(|(from, to)| known(from) && known(to));
+                injection
+            }
+        };
+        let hosts = befallen(&injection, stage, directory);
         // All hosts that an episode may befall may be down already: then it does not happen.
-        if drawn && hosts.is_empty() && pairs.is_empty() {
+        if injection.drawn && hosts.is_empty() && injection.links.is_empty() {
             return;
         }
-        let down = if hosts.is_empty() { meant(&fault.kind, directory) } else { Vec::new() };
-        let mut active = Active { number, kind: fault.kind, hosts, pairs, effect: 0, down };
+        let injected = Arc::new(injection.recorded());
+        let Injection { id, lasts, kind, drawn, nodes, links: pairs, .. } = injection;
+        let down = if hosts.is_empty() { nodes } else { Vec::new() };
+        let mut active = Active { id, kind, hosts, pairs, effect: 0, down };
         record(What::FaultBegan {
-            fault: number,
+            fault: id,
             kind: active.kind.word().into(),
             target: active.description().into(),
             drawn,
+            injected: Some(injected),
         });
         active.begin(stage);
         let next_change = active.next_change(loaded, loaded);
-        let ends = loaded + fault.lasts;
+        let ends = loaded + lasts;
         self.active.push(Running { fault: active, begun: loaded, ends, next_change });
     }
 
@@ -126,45 +128,60 @@ impl Schedule {
         self.active = active;
         for mut running in over {
             running.fault.end(stage);
-            let Active { number: fault, effect, .. } = running.fault;
+            let Active { id: fault, effect, .. } = running.fault;
             record(What::FaultEnded { fault, effect });
         }
     }
 }
 
-/// The hosts that a fault of hosts is meant for, whether they run or not.
-fn meant(kind: &FaultKind, directory: &Directory<'_>) -> Vec<Arc<str>> {
-    match kind {
-        FaultKind::Kill { target }
-        | FaultKind::PowerLoss { target }
-        | FaultKind::Pause { target } => directory.all_of(target),
-        _ => Vec::new(),
-    }
-}
-
-fn resolve(
-    kind: &FaultKind,
+/// Finds out whom a fault hits. Of processes, `any` means any of those that run: who is down cannot die
+/// or stop.
+fn injection(
+    fault: PlannedFault,
     stage: &mut Stage<'_, '_>,
     directory: &Directory<'_>,
-) -> (Vec<Arc<str>>, Vec<super::links::Pair>) {
-    match kind {
+) -> Injection {
+    let random = &mut stage.stream(fault.id, "target");
+    let (mut nodes, mut links) = (Vec::new(), Vec::new());
+    match &fault.kind {
         FaultKind::Blip { between }
         | FaultKind::Cut { between, .. }
         | FaultKind::Flap { between, .. }
-        | FaultKind::SlowLink { between, .. } => {
-            (Vec::new(), directory.pairs(between, stage.random))
-        }
-        FaultKind::Skew { target, .. } => (directory.resolve(target, stage.random), Vec::new()),
-        // Who is down cannot die or stop: `any` means any of the others.
+        | FaultKind::SlowLink { between, .. } => links = directory.pairs(between, random),
+        FaultKind::Skew { target, .. } => nodes = directory.resolve(target, random),
         FaultKind::Kill { target }
         | FaultKind::PowerLoss { target }
         | FaultKind::Pause { target } => {
-            let is_running = |host: &&Arc<str>| stage.sim.is_host_running(&***host);
-            let running: Vec<_> = directory.hosts.iter().filter(is_running).cloned().collect();
-            let directory = Directory { hosts: &running, ..*directory };
-            let mut hosts = directory.resolve(target, stage.random);
-            hosts.retain(|host| running.contains(host));
-            (hosts, Vec::new())
+            let running = running(stage, directory.hosts.iter());
+            nodes = Directory { hosts: &running, ..*directory }.resolve(target, random);
+            nodes.retain(|node| running.contains(node));
+            if nodes.is_empty() {
+                nodes = directory.all_of(target);
+            }
         }
     }
+    let PlannedFault { id, at, lasts, kind, drawn } = fault;
+    Injection { id, at, lasts, kind, drawn, nodes, links }
+}
+
+/// The hosts that a fault really hits, now.
+fn befallen(
+    injection: &Injection,
+    stage: &mut Stage<'_, '_>,
+    directory: &Directory<'_>,
+) -> Vec<Arc<str>> {
+    let known = injection.nodes.iter().filter(|node| directory.hosts.contains(node));
+    match injection.kind {
+        FaultKind::Kill { .. } | FaultKind::PowerLoss { .. } | FaultKind::Pause { .. } => {
+            running(stage, known)
+        }
+        _ => known.cloned().collect(),
+    }
+}
+
+fn running<'a>(
+    stage: &mut Stage<'_, '_>,
+    hosts: impl Iterator<Item = &'a Arc<str>>,
+) -> Vec<Arc<str>> {
+    hosts.filter(|host| stage.sim.is_host_running(&***host)).cloned().collect()
 }

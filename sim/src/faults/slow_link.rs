@@ -5,5 +5,5 @@ use super::{Active, Stage};
 
 /// The links become slow.
 pub fn begin(fault: &Active, stage: &mut Stage<'_, '_>, latency: Latency) {
-    stage.board.lay(stage.sim, fault.number, Claim::Slow(latency), both_ways(&fault.pairs));
+    stage.board.lay(stage.sim, fault.id, Claim::Slow(latency), both_ways(&fault.pairs));
 }

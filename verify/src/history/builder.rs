@@ -222,6 +222,7 @@ impl Builder {
             kind: kind.into(),
             target: target.into(),
             drawn: false,
+            injected: None,
         })
         .wait(lasts)
         .push(What::FaultEnded { fault, effect: 1 })

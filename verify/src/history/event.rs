@@ -9,6 +9,7 @@ use protocol::{
     Partition, RejectReason, Sequence, SessionId, UserId,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The format of `history.jsonl`; readers refuse a newer one.
@@ -310,6 +311,9 @@ pub enum What {
         target: Arc<str>,
         #[serde(default, skip_serializing_if = "is_false")]
         drawn: bool,
+        /// For machines; older histories lack it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        injected: Option<Arc<Injected>>,
     },
     /// A fault ended; `effect` counts what it did (packets held or dropped, writes lost, ...).
     FaultEnded { fault: u32, effect: u64 },
@@ -324,6 +328,25 @@ pub enum What {
     GeneratorLimited { limit: Arc<str>, times: u64 },
     /// The run ends before its time: from here on the users see nothing more.
     Stopped { why: Arc<str> },
+}
+
+/// What a fault is made of: enough to inject it again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Injected {
+    /// When it began, counted from the beginning of the load.
+    pub at_us: u64,
+    /// How long it lasts, unless the load ends before.
+    pub for_us: u64,
+    /// The nodes that it hits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<Arc<str>>,
+    /// The links that it hits, each from one node to another.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<(Arc<str>, Arc<str>)>,
+    /// The numbers of its kind: `one_way`, `down_us`, `up_us`, `latency_min_us`, `latency_max_us`,
+    /// `offset_ms`, `drift_ppm`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<Arc<str>, i64>,
 }
 
 /// The phases of a run, in order.

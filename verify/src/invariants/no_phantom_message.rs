@@ -376,7 +376,7 @@ mod tests {
             let asked = events.iter().position(asked).expect("it was asked for");
             let at = events[asked].at + 1;
             let (kind, target) = ("cut".into(), "store-1".into());
-            let began = What::FaultBegan { fault: 1, kind, target, drawn: false };
+            let began = What::FaultBegan { fault: 1, kind, target, drawn: false, injected: None };
             let ended = What::FaultEnded { fault: 1, effect: 1 };
             events.insert(asked + 1, Event { at, is: began });
             events.insert(asked + 2, Event { at, is: ended });

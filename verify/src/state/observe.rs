@@ -99,7 +99,7 @@ impl State {
         let now = self.now;
         match what {
             What::Phase(phase) => self.run.phase(*phase, now),
-            What::FaultBegan { fault, kind, target, drawn } => {
+            What::FaultBegan { fault, kind, target, drawn, .. } => {
                 self.run.fault_began(*fault, (kind, target), *drawn, now);
             }
             What::FaultEnded { fault, effect } => self.run.fault_ended(*fault, *effect, now),

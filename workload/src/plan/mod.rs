@@ -19,6 +19,7 @@ use protocol::{ConversationId, Design, DeviceId, UserId};
 use rand::Rng;
 use scenarios::scenario::{CodecChoice, Load, Scenario, SlowReaders, Transport};
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A conversation to make.
@@ -45,6 +46,8 @@ pub struct Plan {
     load: Load,
     heal: Duration,
     people: People,
+    /// The operations of another run, instead of drawn ones.
+    recorded: Option<Arc<[Operation]>>,
 }
 
 impl Plan {
@@ -64,7 +67,13 @@ impl Plan {
             load: scenario.load.clone(),
             heal: scenario.phases.heal,
             people: People::new(&scenario.users, seed),
+            recorded: None,
         }
+    }
+
+    /// The same users, who do what a recording says.
+    pub fn replaying(self, operations: Arc<[Operation]>) -> Self {
+        Self { recorded: Some(operations), ..self }
     }
 
     /// The seed.
@@ -145,6 +154,14 @@ impl Plan {
         random::number(self.seed, purpose, device_key(user, device))
     }
 
+    /// Whether an operation is of a user who acts, with a device that there is, in a conversation that
+    /// there is.
+    pub fn knows(&self, operation: &Operation) -> bool {
+        (1..=u64::from(self.online())).contains(&operation.user.0)
+            && (1..=self.devices).contains(&operation.device.0)
+            && (1..=u64::from(self.conversations())).contains(&operation.conversation.0)
+    }
+
     /// The operations of some users, in the order of time.
     pub fn schedule(&self, users: Range<u32>) -> Schedule<'_> {
         Schedule::new(self, users)
@@ -157,6 +174,9 @@ impl Plan {
 
     /// About how many operations are scheduled.
     pub fn operations(&self) -> u64 {
+        if let Some(recorded) = &self.recorded {
+            return recorded.len() as u64;
+        }
         let last = self.load.phases.last().map_or(0.0, |phase| phase.rate);
         let phases = self.load.phases.iter().map(|phase| phase.rate * phase.lasts.as_secs_f64());
         (phases.sum::<f64>() + last * self.heal.as_secs_f64()) as u64

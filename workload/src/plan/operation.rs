@@ -6,15 +6,20 @@ use rand::Rng;
 use rand::rngs::SmallRng;
 use rand::seq::IteratorRandom;
 use scenarios::scenario::Mix;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Of the operations in a conversation that their device knows to be left, so many are moved.
 const MOVED: f64 = 0.9;
 
 /// One thing that a user does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Operation {
+    /// Names it among all operations of a run.
+    pub id: u64,
     /// When it is intended, counted from the beginning of the load.
+    #[serde(rename = "at_ns", with = "nanoseconds")]
     pub at: Duration,
     /// Who.
     pub user: UserId,
@@ -31,7 +36,8 @@ pub struct Operation {
 }
 
 /// The kinds of operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// A new message.
     Send,
@@ -78,7 +84,7 @@ impl Operation {
 }
 
 /// The operation of one arrival; `None` if its user has no conversation.
-pub fn draw(plan: &Plan, at: Duration, number: u64, poison: bool) -> Option<Operation> {
+pub fn draw(plan: &Plan, id: u64, at: Duration, number: u64, poison: bool) -> Option<Operation> {
     let name = if poison { "poison" } else { "operation" };
     let mut random = random::stream(plan.seed, name, number);
     if plan.online() == 0 {
@@ -102,7 +108,21 @@ pub fn draw(plan: &Plan, at: Duration, number: u64, poison: bool) -> Option<Oper
         return None;
     }
     let conversation = choice[random.random_range(0..choice.len())];
-    Some(Operation { at, user, device, kind, conversation, size, pick: random.random() })
+    Some(Operation { id, at, user, device, kind, conversation, size, pick: random.random() })
+}
+
+/// A time as a number.
+mod nanoseconds {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use std::time::Duration;
+
+    pub fn serialize<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_u64(time.as_nanos() as u64)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        u64::deserialize(from).map(Duration::from_nanos)
+    }
 }
 
 fn kind(mix: &Mix, random: &mut SmallRng) -> Kind {

@@ -1,4 +1,5 @@
-//! The operations of a slice of the users, one after another, without holding them in memory.
+//! The operations of a slice of the users, one after another, without holding them in memory; or those of
+//! a recording.
 
 use super::Plan;
 use super::arrivals::Arrivals;
@@ -9,18 +10,38 @@ use std::time::Duration;
 /// Operations in the order of time.
 #[derive(Debug)]
 pub struct Schedule<'a> {
-    plan: &'a Plan,
+    source: Source<'a>,
     users: Range<u32>,
+}
+
+#[derive(Debug)]
+enum Source<'a> {
+    Drawn(Box<Draws<'a>>),
+    Recorded(std::slice::Iter<'a, Operation>),
+}
+
+#[derive(Debug)]
+struct Draws<'a> {
+    plan: &'a Plan,
     arrivals: std::iter::Peekable<std::iter::Enumerate<Arrivals>>,
     poison: u32,
+    /// Operations of anybody so far.
+    drawn: u64,
 }
 
 impl<'a> Schedule<'a> {
     pub(super) fn new(plan: &'a Plan, users: Range<u32>) -> Self {
-        let arrivals = Arrivals::new(&plan.load, plan.heal, plan.seed).enumerate().peekable();
-        Self { plan, users, arrivals, poison: 0 }
+        let drawn = || {
+            let arrivals = Arrivals::new(&plan.load, plan.heal, plan.seed).enumerate().peekable();
+            Source::Drawn(Box::new(Draws { plan, arrivals, poison: 0, drawn: 0 }))
+        };
+        let recorded = plan.recorded.as_ref().map(|recorded| Source::Recorded(recorded.iter()));
+        let source = recorded.unwrap_or_else(drawn);
+        Self { source, users }
     }
+}
 
+impl Draws<'_> {
     /// When the next poison is due: they are spread evenly over the load.
     fn poison_at(&self) -> Option<Duration> {
         let all = self.plan.load.poison;
@@ -42,19 +63,32 @@ impl<'a> Schedule<'a> {
     }
 }
 
-impl Iterator for Schedule<'_> {
+impl Iterator for Draws<'_> {
     type Item = Operation;
 
     fn next(&mut self) -> Option<Operation> {
         loop {
-            // Every slice draws every operation: the draw is a few dozen nanoseconds, and only so does
-            // the plan not depend on the slices.
             let (at, number, poison) = self.due()?;
-            if let Some(operation) = operation::draw(self.plan, at, number, poison)
-                && self.users.contains(&(operation.user.0 as u32))
-            {
-                return Some(operation);
+            self.drawn += 1;
+            let drawn = operation::draw(self.plan, self.drawn, at, number, poison);
+            if drawn.is_some() {
+                return drawn;
             }
+        }
+    }
+}
+
+impl Iterator for Schedule<'_> {
+    type Item = Operation;
+
+    fn next(&mut self) -> Option<Operation> {
+        let Self { source, users } = self;
+        // Every slice draws every operation: the draw is a few dozen nanoseconds, and only so does the plan
+        // not depend on the slices.
+        let mine = |operation: &Operation| users.contains(&(operation.user.0 as u32));
+        match source {
+            Source::Drawn(all) => all.find(mine),
+            Source::Recorded(all) => all.copied().find(mine),
         }
     }
 }

@@ -23,7 +23,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 21] = [
     ("workload", &["protocol", "ports", "link", "client", "scenarios", "verify"]),
     ("loadgen", &["protocol", "ports", "workload", "scenarios", "verify"]),
     ("sim", &["protocol", "ports", "link", "node", "workload", "scenarios", "verify"]),
-    ("campaign", &["ports", "scenarios", "verify", "report"]),
+    ("campaign", &["ports", "scenarios", "workload", "verify", "report"]),
     (
         "fracas",
         &[

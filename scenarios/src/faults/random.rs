@@ -4,10 +4,11 @@
 //! Swarm testing (Groce et al., ISSTA 2012): each seed enables a random subset of the kinds, so that
 //! some runs have nothing but pauses and others nothing but cuts.
 
+use super::named;
+use crate::scenario::{FaultKind, RandomFaults, Role, Sides, Target};
 use rand::Rng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand_chacha::ChaCha8Rng;
-use scenarios::scenario::{Fault, FaultKind, RandomFaults, Role, Sides, Target};
 use std::time::Duration;
 
 /// Roles that talk to each other: elsewhere a cut has nothing to drop.
@@ -21,31 +22,37 @@ const TALKING: [(Role, Role); 7] = [
     (Role::Notifier, Role::Clients),
 ];
 
-/// The episodes of one seed: at least one, all of them between the lead and the end of the load.
-pub fn episodes(random: &mut ChaCha8Rng, wanted: &RandomFaults, load: Duration) -> Vec<Fault> {
+/// The episodes of one seed: at least one, all of them between the lead and the end of the load. What an
+/// episode is comes from a stream of its own.
+pub fn episodes(
+    seed: u64,
+    wanted: &RandomFaults,
+    load: Duration,
+) -> Vec<(Duration, Duration, FaultKind)> {
+    let mut random = named(seed, "episodes");
     let mut kinds = wanted.kinds.clone();
-    kinds.shuffle(random);
+    kinds.shuffle(&mut random);
     kinds.truncate(random.random_range(1..=kinds.len().max(1)));
     let latest = load.saturating_sub(wanted.lasts_min);
     let mut faults = Vec::new();
     let mut at = wanted.lead;
-    loop {
+    for number in 1_u32.. {
         // Exponential gaps: episodes may overlap, as misfortunes do.
         let gap = -(1.0 - random.random::<f64>()).ln();
         at += wanted.every.mul_f64(gap);
         if at > latest {
             if !faults.is_empty() {
-                return faults;
+                break;
             }
             at = random.random_range(wanted.lead..=latest);
         }
+        let mut own = named(seed, &format!("episode/{number}"));
         let lasts =
-            random.random_range(wanted.lasts_min..=wanted.lasts_max).min(load.saturating_sub(at));
-        if let Some(kind) = kinds.choose(random).and_then(|word| draw(random, word, &wanted.roles))
-        {
-            faults.push(Fault { at, every: None, lasts, kind });
-        }
+            own.random_range(wanted.lasts_min..=wanted.lasts_max).min(load.saturating_sub(at));
+        let kind = kinds.choose(&mut own).and_then(|word| draw(&mut own, word, &wanted.roles));
+        faults.extend(kind.map(|kind| (at, lasts, kind)));
     }
+    faults
 }
 
 fn draw(random: &mut ChaCha8Rng, word: &str, roles: &[Role]) -> Option<FaultKind> {
@@ -131,11 +138,10 @@ mod tests {
         }
     }
 
-    fn drawn(roles: &[Role], every_ms: u64) -> Vec<Fault> {
+    fn drawn(roles: &[Role], every_ms: u64) -> Vec<(Duration, Duration, FaultKind)> {
         let load = Duration::from_secs(25);
         let of_seed = |seed| {
-            let faults =
-                episodes(&mut crate::seed::stream(seed, "faults"), &wanted(roles, every_ms), load);
+            let faults = episodes(seed, &wanted(roles, every_ms), load);
             assert!(!faults.is_empty(), "seed {seed} has no episode");
             faults
         };
@@ -145,19 +151,19 @@ mod tests {
     #[test]
     fn every_kind_befalls_every_role_between_the_lead_and_the_end_of_the_load() {
         let faults = drawn(&Role::ALL, 2_000);
-        for fault in &faults {
-            assert!(fault.at >= Duration::from_secs(5), "{fault:?}");
-            assert!(fault.at + fault.lasts <= Duration::from_secs(25), "{fault:?}");
-            assert!(fault.lasts >= Duration::from_millis(200), "{fault:?}");
+        for (at, lasts, kind) in &faults {
+            assert!(*at >= Duration::from_secs(5), "{kind:?}");
+            assert!(*at + *lasts <= Duration::from_secs(25), "{kind:?}");
+            assert!(*lasts >= Duration::from_millis(200), "{kind:?}");
         }
         let mut met: BTreeSet<(&str, Role)> = BTreeSet::new();
-        for fault in &faults {
-            match &fault.kind {
+        for (_, _, kind) in &faults {
+            match kind {
                 FaultKind::Kill { target: Target::Any(role) }
                 | FaultKind::PowerLoss { target: Target::Any(role) }
                 | FaultKind::Pause { target: Target::Any(role) }
                 | FaultKind::Skew { target: Target::Any(role), .. } => {
-                    met.insert((fault.kind.word(), *role));
+                    met.insert((kind.word(), *role));
                 }
                 FaultKind::Blip { between }
                 | FaultKind::Cut { between, .. }
@@ -165,7 +171,7 @@ mod tests {
                 | FaultKind::SlowLink { between, .. } => {
                     for target in between.from.iter().chain(&between.to) {
                         if let Target::Any(role) | Target::Every(role) = target {
-                            met.insert((fault.kind.word(), *role));
+                            met.insert((kind.word(), *role));
                         }
                     }
                 }
@@ -183,8 +189,8 @@ mod tests {
 
     #[test]
     fn faults_of_one_role_befall_it_alone_however_rare_they_are() {
-        for fault in drawn(&[Role::Notifier], 3_600_000) {
-            let between = match &fault.kind {
+        for (_, _, kind) in drawn(&[Role::Notifier], 3_600_000) {
+            let between = match &kind {
                 FaultKind::Blip { between }
                 | FaultKind::Cut { between, .. }
                 | FaultKind::Flap { between, .. }

@@ -1,0 +1,65 @@
+//! `--replay FILE`: the faults and operations of a recorded run, instead of those that the seed draws.
+
+use anyhow::Context;
+use campaign::{InvalidUsage, Opened};
+use clap::Args;
+use sim::SimulatedRun;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::PathBuf;
+use std::sync::Arc;
+use workload::recording::RecordingError;
+use workload::{Plan, Recording};
+
+/// Which run.
+#[derive(Clone, Debug, Args)]
+pub struct SeedArguments {
+    /// Decides every packet, crash, clock and random choice.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// The faults and operations of another run of this scenario, from the recording.jsonl in its
+    /// folder, with its seed. Lines may be left out: no other line depends on them.
+    #[arg(long, value_name = "FILE", conflicts_with = "seed")]
+    pub replay: Option<PathBuf>,
+}
+
+impl SeedArguments {
+    /// The run's seed, and what it replays.
+    pub fn read(&self) -> anyhow::Result<(u64, Option<Arc<Recording>>)> {
+        let Some(path) = &self.replay else { return Ok((self.seed, None)) };
+        let shown = path.display();
+        let file = File::open(path)
+            .map_err(|error| InvalidUsage(format!("cannot read {shown}: {error}")))?;
+        match Recording::read(BufReader::new(file)) {
+            Ok(recording) => Ok((recording.seed, Some(Arc::new(recording)))),
+            Err(RecordingError::Io(error)) => Err(error).with_context(|| format!("{shown}")),
+            Err(wrong) => Err(InvalidUsage(format!("{shown}: {wrong}")).into()),
+        }
+    }
+}
+
+/// The run of a scenario; a recording must be of the same one.
+pub fn simulated(
+    opened: &Opened,
+    seed: u64,
+    replay: Option<Arc<Recording>>,
+) -> Result<SimulatedRun, InvalidUsage> {
+    let scenario = Arc::new(opened.scenario.clone());
+    if let Some(recording) = &replay {
+        let (of, name) = (&recording.scenario, &scenario.name);
+        if of != name {
+            return Err(InvalidUsage(format!(
+                "--replay: it is a recording of {of}, and the scenario is {name}"
+            )));
+        }
+        let plan = Plan::new(&scenario, seed);
+        let unknown = recording.operations.iter().find(|operation| !plan.knows(operation));
+        if let Some(operation) = unknown {
+            return Err(InvalidUsage(format!(
+                "--replay: operation {} is of a user, device or conversation that the scenario lacks",
+                operation.id
+            )));
+        }
+    }
+    Ok(SimulatedRun { scenario, seed, replay })
+}

@@ -1,0 +1,197 @@
+//! A fault as it was injected: with the nodes and links that its targets were, so that it can be injected
+//! again without asking where anybody is.
+
+use crate::scenario::{FaultKind, Sides, Target};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use verify::history::event::Injected;
+
+/// One injected fault.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Injection {
+    /// Its id in the schedule.
+    pub id: u32,
+    /// When it began, counted from the beginning of the load.
+    pub at: Duration,
+    /// How long it lasts.
+    pub lasts: Duration,
+    /// What it is; whom it hits is said below.
+    pub kind: FaultKind,
+    /// By lot.
+    pub drawn: bool,
+    /// The nodes that it hits.
+    pub nodes: Vec<Arc<str>>,
+    /// The links that it hits, each from one node to another.
+    pub links: Vec<(Arc<str>, Arc<str>)>,
+}
+
+/// Why a recorded fault cannot be injected again.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotReplayable {
+    /// No kind has this name.
+    #[error("fault {id}: unknown kind {kind:?}, expected one of {}", KINDS.join(", "))]
+    Kind {
+        /// The fault.
+        id: u32,
+        /// As it is recorded.
+        kind: String,
+    },
+    /// The kind needs a number that is not there.
+    #[error("fault {id}: a {kind} needs the parameter {name:?}")]
+    Parameter {
+        /// The fault.
+        id: u32,
+        /// Its kind.
+        kind: String,
+        /// What is missing or negative.
+        name: &'static str,
+    },
+}
+
+const KINDS: [&str; 8] =
+    ["blip", "cut", "flap", "slow_link", "kill", "power_loss", "pause", "skew"];
+
+impl Injection {
+    /// For the history.
+    pub fn recorded(&self) -> Injected {
+        let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+        let parameters: Vec<(&str, i64)> = match &self.kind {
+            FaultKind::Cut { one_way, .. } => vec![("one_way", i64::from(*one_way))],
+            FaultKind::Flap { down, up, .. } => {
+                vec![("down_us", micros(*down)), ("up_us", micros(*up))]
+            }
+            FaultKind::SlowLink { latency_min, latency_max, .. } => vec![
+                ("latency_min_us", micros(*latency_min)),
+                ("latency_max_us", micros(*latency_max)),
+            ],
+            FaultKind::Skew { offset_ms, drift_ppm, .. } => {
+                vec![("offset_ms", *offset_ms), ("drift_ppm", *drift_ppm)]
+            }
+            FaultKind::Blip { .. }
+            | FaultKind::Kill { .. }
+            | FaultKind::PowerLoss { .. }
+            | FaultKind::Pause { .. } => Vec::new(),
+        };
+        Injected {
+            at_us: micros(self.at).unsigned_abs(),
+            for_us: micros(self.lasts).unsigned_abs(),
+            nodes: self.nodes.clone(),
+            links: self.links.clone(),
+            parameters: parameters.into_iter().map(|(name, value)| (name.into(), value)).collect(),
+        }
+    }
+
+    /// From the history. The kind's own targets are empty.
+    ///
+    /// # Errors
+    /// The kind is unknown, or lacks a parameter.
+    pub fn read(id: u32, kind: &str, drawn: bool, of: &Injected) -> Result<Self, NotReplayable> {
+        let of_kind = Parameters { id, kind, values: &of.parameters };
+        Ok(Self {
+            id,
+            at: Duration::from_micros(of.at_us),
+            lasts: Duration::from_micros(of.for_us),
+            kind: of_kind.kind()?,
+            drawn,
+            nodes: of.nodes.clone(),
+            links: of.links.clone(),
+        })
+    }
+}
+
+struct Parameters<'a> {
+    id: u32,
+    kind: &'a str,
+    values: &'a BTreeMap<Arc<str>, i64>,
+}
+
+impl Parameters<'_> {
+    fn kind(&self) -> Result<FaultKind, NotReplayable> {
+        let between = Sides { from: Vec::new(), to: Vec::new() };
+        let target = || Target::Node(String::new());
+        Ok(match self.kind {
+            "blip" => FaultKind::Blip { between },
+            "cut" => FaultKind::Cut { between, one_way: self.number("one_way")? != 0 },
+            "flap" => {
+                FaultKind::Flap { between, down: self.time("down_us")?, up: self.time("up_us")? }
+            }
+            "slow_link" => FaultKind::SlowLink {
+                between,
+                latency_min: self.time("latency_min_us")?,
+                latency_max: self.time("latency_max_us")?,
+            },
+            "kill" => FaultKind::Kill { target: target() },
+            "power_loss" => FaultKind::PowerLoss { target: target() },
+            "pause" => FaultKind::Pause { target: target() },
+            "skew" => FaultKind::Skew {
+                target: target(),
+                offset_ms: self.number("offset_ms")?,
+                drift_ppm: self.number("drift_ppm")?,
+            },
+            other => {
+                return Err(NotReplayable::Kind { id: self.id, kind: other.to_owned() });
+            }
+        })
+    }
+
+    fn number(&self, name: &'static str) -> Result<i64, NotReplayable> {
+        let missing = || NotReplayable::Parameter { id: self.id, kind: self.kind.to_owned(), name };
+        self.values.get(name).copied().ok_or_else(missing)
+    }
+
+    fn time(&self, name: &'static str) -> Result<Duration, NotReplayable> {
+        let missing =
+            |_| NotReplayable::Parameter { id: self.id, kind: self.kind.to_owned(), name };
+        self.number(name)?.try_into().map(Duration::from_micros).map_err(missing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_survives_its_record() {
+        let seconds = Duration::from_secs;
+        let between = || Sides { from: Vec::new(), to: Vec::new() };
+        let target = || Target::Node(String::new());
+        let kinds = [
+            FaultKind::Blip { between: between() },
+            FaultKind::Cut { between: between(), one_way: true },
+            FaultKind::Flap { between: between(), down: seconds(1), up: seconds(2) },
+            FaultKind::SlowLink {
+                between: between(),
+                latency_min: seconds(1),
+                latency_max: seconds(3),
+            },
+            FaultKind::Kill { target: target() },
+            FaultKind::PowerLoss { target: target() },
+            FaultKind::Pause { target: target() },
+            FaultKind::Skew { target: target(), offset_ms: -5, drift_ppm: 7 },
+        ];
+        assert_eq!(kinds.each_ref().map(FaultKind::word), KINDS);
+        for kind in kinds {
+            let injection = Injection {
+                id: 3,
+                at: seconds(4),
+                lasts: seconds(5),
+                kind,
+                drawn: true,
+                nodes: vec!["store-1".into()],
+                links: vec![("a".into(), "b".into())],
+            };
+            let recorded = injection.recorded();
+            assert_eq!(Injection::read(3, injection.kind.word(), true, &recorded), Ok(injection));
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_unknown_is_named() {
+        let nothing = Injected::default();
+        let error = Injection::read(4, "flop", false, &nothing).expect_err("no such kind");
+        assert!(error.to_string().contains("fault 4: unknown kind \"flop\", expected one of blip"));
+        let error = Injection::read(4, "skew", false, &nothing).expect_err("by how much?");
+        assert_eq!(error.to_string(), "fault 4: a skew needs the parameter \"offset_ms\"");
+    }
+}

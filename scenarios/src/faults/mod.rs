@@ -1,0 +1,114 @@
+//! When which fault begins: one schedule for both worlds, a pure function of the scenario and the seed.
+//!
+//! Every fault has a stable id, and what it draws comes from streams of its own, derived from the seed
+//! and that id: taking one out of a schedule changes no other. Carrying faults out is left to the worlds.
+
+mod injection;
+mod random;
+
+pub use injection::{Injection, NotReplayable};
+
+use crate::draw::derive;
+use crate::scenario::{FaultKind, Scenario};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use std::time::Duration;
+
+/// One fault of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlannedFault {
+    /// Names it in the history; from 1, in the order of the beginnings.
+    pub id: u32,
+    /// When it begins, counted from the beginning of the load.
+    pub at: Duration,
+    /// How long it lasts.
+    pub lasts: Duration,
+    /// What it is.
+    pub kind: FaultKind,
+    /// By lot (`[random_faults]`), not by the scenario's schedule.
+    pub drawn: bool,
+}
+
+/// All faults of a run, in the order of their beginnings. `every` repeats a fault for as long as it is
+/// over before the load ends.
+pub fn schedule(scenario: &Scenario, seed: u64) -> Vec<PlannedFault> {
+    let load = scenario.load.lasts();
+    let scheduled = scenario.faults.iter().flat_map(|fault| {
+        let again = move |at: &Duration| fault.every.map(|every| *at + every);
+        std::iter::successors(Some(fault.at), again)
+            .take_while(move |at| *at + fault.lasts <= load)
+            .map(|at| (at, fault.lasts, fault.kind.clone(), false))
+    });
+    let drawn =
+        scenario.random_faults.iter().flat_map(|wanted| random::episodes(seed, wanted, load));
+    let drawn = drawn.map(|(at, lasts, kind)| (at, lasts, kind, true));
+    let mut all: Vec<_> = scheduled.chain(drawn).collect();
+    all.sort_by_key(|(at, ..)| *at);
+    // Whole microseconds, as the history has them: what is read from there is the same fault.
+    let whole = |time: Duration| Duration::from_micros(time.as_micros() as u64);
+    let number = |((at, lasts, kind, drawn), id)| PlannedFault {
+        id,
+        at: whole(at),
+        lasts: whole(lasts),
+        kind,
+        drawn,
+    };
+    all.into_iter().zip(1..).map(number).collect()
+}
+
+/// What a fault draws for one purpose: which of several nodes it hits, or what of their disks it spares.
+pub fn stream(seed: u64, fault: u32, purpose: &str) -> ChaCha8Rng {
+    named(seed, &format!("fault/{fault}/{purpose}"))
+}
+
+fn named(seed: u64, name: &str) -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(derive(seed, name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::Fault;
+    use crate::scenario::{Role, Target};
+
+    fn scenario(faults: Vec<Fault>) -> Scenario {
+        let text = "question = \"When?\"\nlesson = \"Then.\"\n[cluster]\n[users]\ncount = 2\n\
+                    conversations = { direct = 1 }\n[load]\nphases = [{ for = \"10s\", rate = \"1/s\" }]";
+        let scenario =
+            crate::parse(text, "when.toml", &[]).unwrap_or_else(|wrong| panic!("{wrong}"));
+        Scenario { faults, ..scenario }
+    }
+
+    fn pause(at: u64, every: Option<u64>, lasts: u64) -> Fault {
+        Fault {
+            at: Duration::from_secs(at),
+            every: every.map(Duration::from_secs),
+            lasts: Duration::from_secs(lasts),
+            kind: FaultKind::Pause { target: Target::Any(Role::Store) },
+        }
+    }
+
+    #[test]
+    fn a_fault_is_repeated_as_long_as_it_is_over_before_the_load_is() {
+        let begin = |faults: Vec<Fault>| -> Vec<(u32, u64)> {
+            schedule(&scenario(faults), 1)
+                .iter()
+                .map(|fault| (fault.id, fault.at.as_secs()))
+                .collect()
+        };
+        assert_eq!(begin(vec![pause(1, None, 9)]), [(1, 1)]);
+        assert_eq!(begin(vec![pause(1, Some(3), 2)]), [(1, 1), (2, 4), (3, 7)]);
+        assert_eq!(begin(vec![pause(1, Some(3), 2), pause(2, Some(4), 4)]).len(), 5);
+        let both = begin(vec![pause(4, None, 1), pause(1, Some(6), 3)]);
+        assert_eq!(both, [(1, 1), (2, 4), (3, 7)], "in the order of time");
+    }
+
+    #[test]
+    fn streams_of_faults_and_purposes_are_their_own() {
+        use rand::RngCore;
+        let first = |seed, fault, purpose| stream(seed, fault, purpose).next_u64();
+        let all = [first(1, 1, "a"), first(1, 2, "a"), first(1, 1, "b"), first(2, 1, "a")];
+        assert_eq!(all, [first(1, 1, "a"), first(1, 2, "a"), first(1, 1, "b"), first(2, 1, "a")]);
+        assert!((1..4).all(|n| all[n] != all[0]), "{all:?}");
+    }
+}
