@@ -4,7 +4,6 @@
 use anyhow::Context;
 use benches::folder::Folder;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
-use node::real::disk::DirectoryDisk;
 use ports::message_store::{Lease, MessageStore, WriteBatch};
 use protocol::design::Fsync;
 use protocol::limits::StoreLimits;
@@ -14,6 +13,7 @@ use protocol::{
     ClientMessageId, ConversationId, Epoch, GatewayId, Incarnation, NodeNumber, Partition,
     SessionId, UserId,
 };
+use real::disk::DirectoryDisk;
 use std::path::Path;
 use std::sync::Arc;
 use store::RedbStore;

@@ -31,7 +31,7 @@ fn main() -> anyhow::Result<()> {
         ("queue/durable", Queue::Inbound(Partition(0))),
         ("queue/gateway", Queue::Gateway(GatewayId(1), Incarnation(1))),
     ];
-    let machine = node::real::machine("broker", folder.path())?;
+    let machine = real::machine("broker", folder.path())?;
     let broker = runtime.block_on(EmbeddedBroker::open(machine, BrokerConfig::default()))?;
     for (name, queue) in queues {
         through(&mut criterion, &runtime, &broker, name, queue)?;

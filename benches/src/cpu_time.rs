@@ -22,11 +22,11 @@ impl Measurement for CpuTime {
     type Value = Duration;
 
     fn start(&self) -> Duration {
-        node::real::cpu_time()
+        real::cpu_time()
     }
 
     fn end(&self, start: Duration) -> Duration {
-        node::real::cpu_time().saturating_sub(start)
+        real::cpu_time().saturating_sub(start)
     }
 
     fn add(&self, one: &Duration, other: &Duration) -> Duration {

@@ -81,7 +81,7 @@ fn main() -> anyhow::Result<ExitCode> {
 
 async fn measure(arguments: &Arguments) -> anyhow::Result<Seen> {
     let folder = Folder::make(&std::env::temp_dir(), "fracas-idle-sessions")?;
-    let machine = node::real::machine("idle-sessions", &folder.path().join("client"))?;
+    let machine = real::machine("idle-sessions", &folder.path().join("client"))?;
     let http = Http::new(machine.clone());
     let users = arguments.sessions + WARM_UP;
     let data = folder.path().join("cluster");

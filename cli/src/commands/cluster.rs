@@ -72,8 +72,8 @@ impl Cluster {
         if self.ends_with_stdin {
             end_with_stdin()?;
         }
-        node::real::panics::abort_on_panic();
-        let prometheus = node::real::telemetry::install().context("metrics")?;
+        real::panics::abort_on_panic();
+        let prometheus = real::telemetry::install().context("metrics")?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {
             // Held to the end: it keeps others from the data folder.
@@ -89,7 +89,8 @@ impl Cluster {
             let (trigger, shutdown) = Shutdown::new();
             let metrics = Arc::new(move || prometheus.render());
             let config = Arc::new(config);
-            let cluster = embedded::run_all(config.clone(), &self.data, metrics, shutdown);
+            let machine = |name: &str| real::machine(name, &self.data.join(name));
+            let cluster = embedded::run_all(config.clone(), machine, metrics, shutdown);
             let announced = async {
                 self.announce_when_ready(&config, Http::new(watch.clone())).await;
                 std::future::pending::<std::convert::Infallible>().await
@@ -98,7 +99,7 @@ impl Cluster {
             tokio::select! {
                 biased;
                 ended = &mut cluster => ended.map_err(not_run)?,
-                asked = node::real::asked_to_end() => {
+                asked = real::asked_to_end() => {
                     asked?;
                     if self.ends_with_stdin {
                         console::result(loadgen::ASKED_TO_END);
@@ -117,7 +118,7 @@ impl Cluster {
     /// cluster may run on it.
     fn machine(&self, name: &str) -> Result<ports::Machine, InvalidUsage> {
         let data = self.data.display();
-        node::real::machine(name, &self.data.join(name))
+        real::machine(name, &self.data.join(name))
             .map_err(|error| InvalidUsage(format!("--data {data} cannot be used: {error}")))
     }
 

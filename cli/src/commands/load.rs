@@ -98,7 +98,7 @@ impl Load {
         header.unseen = self.unseen().map(str::to_owned).collect();
         let observation = Observation::begin(header, &scenario, self.out.as_deref())?;
         let run = RealRun { scenario: scenario.clone(), seed: self.seed, against, stop };
-        let cpu = node::real::cpu_time();
+        let cpu = real::cpu_time();
         let (progress, thread) = loadgen::run(run, observation.sink());
         let mut line = ProgressLine::new(quiet);
         for at in progress {
@@ -125,7 +125,7 @@ impl Load {
             terminal: console::terminal(),
             took: Took {
                 wall: ended.wall,
-                cpu: (node::real::cpu_time() + node::real::children_cpu_time()).saturating_sub(cpu),
+                cpu: (real::cpu_time() + real::children_cpu_time()).saturating_sub(cpu),
                 simulated: ended.wall,
             },
         });

@@ -37,12 +37,12 @@ impl Node {
             .map_err(|mistakes| InvalidUsage(format!("{path}:\n  {}", mistakes.join("\n  "))))?;
         node::check(self.role, self.number, &config).map_err(not_run)?;
         let name = Topology::name(self.role, self.number);
-        node::real::panics::abort_on_panic();
-        let prometheus = node::real::telemetry::install().context("metrics")?;
+        real::panics::abort_on_panic();
+        let prometheus = real::telemetry::install().context("metrics")?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {
             let machine =
-                node::real::machine(&name, &self.data.join(&name)).context("the data folder")?;
+                real::machine(&name, &self.data.join(&name)).context("the data folder")?;
             let (trigger, shutdown) = Shutdown::new();
             let process = Process { metrics: Arc::new(move || prometheus.render()), shutdown };
             let announce = || {
@@ -57,7 +57,7 @@ impl Node {
             tokio::select! {
                 biased;
                 ended = &mut node => ended.map_err(not_run)?,
-                asked = node::real::asked_to_end() => {
+                asked = real::asked_to_end() => {
                     asked?;
                     console::note(&format!("{name} drains"));
                     trigger.request();

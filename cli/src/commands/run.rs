@@ -77,7 +77,7 @@ impl Run {
         let header = workload::header(&scenario, seed, Engine::Simulated);
         let observation = Observation::begin(header, &scenario, out)?;
         let started = tokio::time::Instant::now();
-        let cpu = node::real::cpu_time();
+        let cpu = real::cpu_time();
         let run = sim::run(run, observation.sink(), None)?;
         let mut line = ProgressLine::new(self.quiet || self.json);
         let ended = run.follow(|at| {
@@ -100,7 +100,7 @@ impl Run {
             terminal: console::terminal(),
             took: Took {
                 wall: started.elapsed(),
-                cpu: node::real::cpu_time().saturating_sub(cpu),
+                cpu: real::cpu_time().saturating_sub(cpu),
                 simulated: ended.simulated,
             },
         }))

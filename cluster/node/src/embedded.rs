@@ -1,11 +1,10 @@
-//! A whole cluster in one process on loopback, with one data directory.
+//! A whole cluster in one process on loopback.
 
 use crate::config::ClusterConfig;
-use crate::real;
 use crate::role::{NodeError, Process, run};
 use crate::topology::{Role, Topology};
-use ports::Shutdown;
-use std::path::Path;
+use ports::{Machine, Shutdown};
+use std::io;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -27,11 +26,11 @@ pub fn topology(port: u16, gateways: u16, stores: u16, push_provider: String) ->
     }
 }
 
-/// Runs all nodes until the shutdown is asked for: gateways drain first, then the others end. The
+/// Runs all nodes, each on the `machine` of its name, until the shutdown is asked for: gateways drain first, then the others end. The
 /// first node that fails ends the cluster.
 pub async fn run_all(
     config: Arc<ClusterConfig>,
-    data: &Path,
+    machine: impl Fn(&str) -> io::Result<Machine>,
     metrics: Arc<dyn Fn() -> String + Send + Sync>,
     shutdown: Shutdown,
 ) -> Result<(), NodeError> {
@@ -40,7 +39,7 @@ pub async fn run_all(
     let mut gateways = JoinSet::new();
     for (role, number) in config.topology.nodes() {
         let name = Topology::name(role, number);
-        let machine = real::machine(&name, &data.join(&name))
+        let machine = machine(&name)
             .map_err(|source| NodeError::Failed { node: name.clone(), source: Box::new(source) })?;
         let config = config.clone();
         let is_gateway = role == Role::Gateway;

@@ -1,11 +1,10 @@
-//! Composition: the only place that chooses adapters and wires the roles of a cluster together.
+//! Composition: the only place that wires the roles of a cluster together.
 //!
-//! `run` starts one role on a given machine; the simulator calls it with simulated machines, `real`
-//! makes machines of sockets, threads and directories. Both run the same wiring.
+//! `run` starts one role on the machine that it is given: the simulator gives simulated machines, the
+//! command line gives those of the crate `real`. Both run the same wiring.
 
 pub mod config;
 pub mod embedded;
-pub mod real;
 pub mod role;
 pub mod topology;
 

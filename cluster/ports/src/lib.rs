@@ -1,6 +1,6 @@
 //! The seams: what the cluster needs from its surroundings, as plain traits, one per file.
 //!
-//! No adapter lives here. Real ones are chosen in `node`, simulated ones in `sim`. The traits are
+//! No adapter lives here. Real ones are in `real`, simulated ones in `sim`. The traits are
 //! object safe on purpose: the cluster is compiled once, and the same machine code runs on real
 //! sockets and in the simulator (see `docs/decisions/dynamic-ports.md`).
 

@@ -11,6 +11,7 @@ pub mod supply;
 
 use nix::errno::Errno;
 use ports::entered;
+use real::network::NotFound;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Mutex;
@@ -54,12 +55,6 @@ impl Limits {
         if let Some(limit) = limit_of(error) {
             self.add(limit, 1);
         }
-    }
-
-    /// The name of a peer was not found: the cluster was not even asked.
-    pub fn unresolved(&self) {
-        self.failures.fetch_add(1, Ordering::Relaxed);
-        self.add("name_resolution", 1);
     }
 
     /// A limit was met.
@@ -108,6 +103,10 @@ impl Limits {
 /// The limit of this machine behind an error, in the words of errno(3). Whatever a peer or the way to
 /// it can cause (refused, reset, unreachable, timed out) is none.
 fn limit_of(error: &io::Error) -> Option<&'static str> {
+    let source = error.get_ref().and_then(|source| source.downcast_ref::<NotFound>());
+    if source.is_some() {
+        return Some("name_resolution");
+    }
     Some(match Errno::from_raw(error.raw_os_error()?) {
         // No port of the local range is free towards this address.
         Errno::EADDRNOTAVAIL => "EADDRNOTAVAIL",

@@ -5,63 +5,23 @@
 pub mod network;
 
 use crate::limits::Limits;
-use crate::machine::network::TcpNetwork;
-use ports::tasks::Job;
-use ports::{BoxFuture, Disk, DiskFile, Entropy, Machine, Tasks, Telemetry, WallClock, Worker};
+use crate::machine::network::CountedNetwork;
+use ports::{Disk, DiskFile, Entropy, Machine, Telemetry};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::runtime::Handle;
-use tokio::task::AbortHandle;
 
 /// A machine on the current runtime, whose own failures to connect are counted.
 pub fn machine(name: &str, seed: u64, limits: &Arc<Limits>) -> Machine {
     Machine {
         name: name.into(),
-        network: Arc::new(TcpNetwork(limits.clone())),
+        network: Arc::new(CountedNetwork(limits.clone())),
         disk: Arc::new(NoDisk),
-        clock: Arc::new(SystemClock),
+        clock: Arc::new(real::SystemClock),
         entropy: Arc::new(Seeded(AtomicU64::new(workload::plan::random::number(seed, name, 0)))),
-        tasks: Arc::new(Runtime(Handle::current())),
+        tasks: Arc::new(real::tasks::TokioTasks),
         telemetry: Arc::new(Nowhere),
-    }
-}
-
-struct Runtime(Handle);
-
-impl Tasks for Runtime {
-    fn spawn(&self, _: &'static str, task: BoxFuture<'static, ()>) -> AbortHandle {
-        self.0.spawn(task).abort_handle()
-    }
-
-    fn wrap(&self, task: BoxFuture<'static, ()>) -> BoxFuture<'static, ()> {
-        task
-    }
-
-    fn worker(&self, _: &'static str) -> Arc<dyn Worker> {
-        Arc::new(InLine)
-    }
-}
-
-/// Users have nothing that blocks; a job is run where it is asked for.
-struct InLine;
-
-impl Worker for InLine {
-    fn run(&self, job: Job) -> BoxFuture<'static, ()> {
-        job();
-        Box::pin(std::future::ready(()))
-    }
-}
-
-struct SystemClock;
-
-impl WallClock for SystemClock {
-    #[expect(clippy::disallowed_types, reason = "this is the adapter behind the port")]
-    fn now_ms(&self) -> u64 {
-        std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .map_or(0, |since| since.as_millis() as u64)
     }
 }
 

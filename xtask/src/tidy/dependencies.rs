@@ -5,9 +5,10 @@ use anyhow::Context;
 use serde_json::Value;
 
 /// Each crate with the crates of this workspace that it may depend on.
-const MAY_DEPEND_ON: [(&str, &[&str]); 21] = [
+const MAY_DEPEND_ON: [(&str, &[&str]); 22] = [
     ("protocol", &[]),
     ("ports", &["protocol"]),
+    ("real", &["ports"]),
     ("segments", &["ports"]),
     ("link", &["protocol", "ports"]),
     ("client", &["protocol", "ports"]),
@@ -21,7 +22,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 21] = [
     ("verify", &["protocol"]),
     ("report", &["protocol", "scenarios", "verify"]),
     ("workload", &["protocol", "ports", "link", "client", "scenarios", "verify"]),
-    ("loadgen", &["protocol", "ports", "workload", "scenarios", "verify"]),
+    ("loadgen", &["protocol", "ports", "real", "workload", "scenarios", "verify"]),
     ("sim", &["protocol", "ports", "link", "node", "workload", "scenarios", "verify"]),
     ("campaign", &["ports", "scenarios", "workload", "verify", "report"]),
     (
@@ -30,6 +31,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 21] = [
             "campaign",
             "protocol",
             "ports",
+            "real",
             "link",
             "client",
             "gateway",
@@ -51,6 +53,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 21] = [
         &[
             "protocol",
             "ports",
+            "real",
             "link",
             "client",
             "gateway",
@@ -77,7 +80,7 @@ const BELONGS_TO: [(&str, &[&str]); 6] = [
     ("tokio-postgres", &["store"]),
     ("sqlx", &["store"]),
     ("axum", &["gateway", "auth", "node"]),
-    ("libc", &["sim", "node", "loadgen", "fracas"]),
+    ("libc", &["sim"]),
 ];
 
 /// Checks the output of `cargo metadata --no-deps`.

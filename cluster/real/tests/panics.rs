@@ -23,8 +23,8 @@ fn process(place: &str) -> Output {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_process() {
     let Ok(place) = std::env::var(WHERE) else { return };
-    node::real::panics::abort_on_panic();
-    let tasks = node::real::tasks::TokioTasks;
+    real::panics::abort_on_panic();
+    let tasks = real::tasks::TokioTasks;
     match place.as_str() {
         "task" => drop(tasks.spawn("task", Box::pin(async { panic!("in a\ntask") }))),
         "worker" => tasks.worker("worker").run(Box::new(|| panic!("in a worker"))).await,
@@ -41,7 +41,7 @@ fn a_panic_in_a_task_or_on_a_worker_ends_the_process() {
         let log = String::from_utf8(output.stderr).unwrap();
         let told = Panicked::read(log.lines().last().unwrap()).expect(&log);
         assert_eq!(told.message, message);
-        assert!(told.place.starts_with("cluster/node/tests/panics.rs:"), "{told:?}");
+        assert!(told.place.starts_with("cluster/real/tests/panics.rs:"), "{told:?}");
     }
 }
 

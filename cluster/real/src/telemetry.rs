@@ -49,7 +49,7 @@ const UPKEEP: Duration = Duration::from_secs(5);
 /// There is a recorder already, or no thread for its upkeep.
 pub fn install() -> Result<PrometheusHandle, InstallError> {
     let handle = builder().install_recorder()?;
-    super::metrics::describe();
+    crate::metrics::describe();
     let recorder = handle.clone();
     // Most nodes are asked for their numbers by nobody.
     std::thread::Builder::new().name("metrics".to_owned()).spawn(move || {
@@ -85,7 +85,7 @@ mod tests {
     fn numbers_are_shown_with_help_and_the_usual_endings() {
         let recorder = builder().build_recorder();
         metrics::with_local_recorder(&recorder, || {
-            super::super::metrics::describe();
+            crate::metrics::describe();
             let telemetry = PrometheusTelemetry::new("gateway-1");
             telemetry.count("gateway_frames_in", 2);
             telemetry.count("auth_tokens_issued_total", 1);

@@ -112,7 +112,7 @@ mod tests {
     use std::collections::BTreeSet;
     use std::path::{Path, PathBuf};
 
-    const PAGE: &str = include_str!("../../../../docs/running.md");
+    const PAGE: &str = include_str!("../../../docs/running.md");
     const ROLES: [&str; 5] = ["auth", "broker", "gateway", "notifier", "store"];
 
     fn names(meanings: &[Meaning]) -> BTreeSet<String> {

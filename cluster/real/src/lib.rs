@@ -1,4 +1,7 @@
-//! A real machine: sockets, a directory, threads, the system's clock and randomness.
+//! The real machine: sockets, a directory, threads, the system's clock and randomness.
+//!
+//! The one set of adapters of the operating system behind `ports`, for the nodes of a cluster and for
+//! the users of a load test. It decides nothing.
 
 pub mod disk;
 pub mod metrics;
