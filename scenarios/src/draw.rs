@@ -6,6 +6,7 @@
 
 use crate::mistake::{Mistakes, Problem};
 use crate::tree::{Is, Node};
+use protocol::mix::derive;
 
 /// The key that makes a table a draw.
 pub const WORD: &str = "draw";
@@ -86,15 +87,4 @@ fn values_of(node: &Node, mistakes: &mut Mistakes) -> Option<Vec<Node>> {
             None
         }
     }
-}
-
-/// FNV-1a over the key and the seed, finished by splitmix64.
-pub fn derive(seed: u64, key: &str) -> u64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for byte in key.bytes().chain(seed.to_le_bytes()) {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    }
-    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    hash ^ (hash >> 31)
 }

@@ -12,6 +12,7 @@
     reason = "symbols of the C library are replaced; each block says why it is sound"
 )]
 
+use protocol::mix::{GAMMA, mix};
 use std::cell::Cell;
 
 /// What a simulated thread sees. Plain cells: no destructor, no lazy initialisation, so that the
@@ -101,14 +102,11 @@ pub fn draws() -> u64 {
     WORLD.with(|world| world.random.get())
 }
 
-/// The next number of the hooks' stream: splitmix64 (Steele, Lea, Flood, OOPSLA 2014).
+/// The next number of the hooks' stream: splitmix64.
 fn next_random(world: &World) -> u64 {
-    let state = world.random.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let state = world.random.get().wrapping_add(GAMMA);
     world.random.set(state);
-    let mut x = state;
-    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
+    mix(state)
 }
 
 #[cfg(target_os = "linux")]

@@ -5,7 +5,7 @@ use crate::journal::{Journal, OWN_BUG, Sink, TraceSink};
 use crate::machine::pulse::Pulse;
 use crate::phases::Phases;
 use crate::stall::{self, Stall};
-use crate::{hooks, panics, seed};
+use crate::{hooks, panics};
 use ports::panics::Panicked;
 use scenarios::Scenario;
 use std::collections::BTreeMap;
@@ -96,7 +96,7 @@ pub fn run(
     let thread = std::thread::Builder::new().name("simulation".to_owned()).stack_size(STACK);
     let thread = thread
         .spawn(move || {
-            hooks::enter(seed::derive(wanted.seed, "hooks"));
+            hooks::enter(protocol::mix::derive(wanted.seed, "hooks"));
             panics::enter();
             let ended = simulate(&wanted, &theirs, (beats, traces), &sender);
             hooks::leave();

@@ -298,6 +298,6 @@ pub fn simulation(scenario: &Scenario, seed: u64, limit: Duration) -> turmoil::S
         // Also the SYN backlog: its overflow would panic the simulation.
         .tcp_capacity(100_000)
         .ephemeral_ports(1_024..=65_535)
-        .rng_seed(crate::seed::derive(seed, "turmoil"))
+        .rng_seed(protocol::mix::derive(seed, "turmoil"))
         .build()
 }

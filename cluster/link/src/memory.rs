@@ -1,13 +1,13 @@
 //! A machine in memory, for the tests of crates that stand on the ports: streams are duplex pipes,
-//! the disk is a map that knows what was synced, randomness is a counter through splitmix64, and the
+//! the disk is a map that knows what was synced, randomness is splitmix64, and the
 //! wall clock follows tokio's (paused) time.
 //!
 //! Only behind the feature `memory`. It injects no faults beyond a refused or a silent host and a
 //! power loss: that is `sim`'s business.
 
 use ports::{
-    BoxFuture, Disk, DiskFile, Entropy, Listener, Machine, Network, Stream, Tasks, Telemetry,
-    WallClock, Worker, entered, tasks::Job,
+    BoxFuture, Disk, DiskFile, Listener, Machine, Network, Stream, Tasks, Telemetry, WallClock,
+    Worker, entered, entropy::Seeded, tasks::Job,
 };
 use std::collections::BTreeMap;
 use std::io;
@@ -39,7 +39,7 @@ impl Memory {
             network: self.network.clone(),
             disk: self.disk.clone(),
             clock: Arc::new(RuntimeClock { start: Instant::now(), start_ms: START_MS }),
-            entropy: Arc::new(Counter(AtomicU64::new(u64::from(crc32fast::hash(name.as_bytes()))))),
+            entropy: Arc::new(Seeded::new(u64::from(crc32fast::hash(name.as_bytes())))),
             tasks: Arc::new(RuntimeTasks),
             telemetry: self.telemetry.clone(),
         }
@@ -57,17 +57,6 @@ struct RuntimeClock {
 impl WallClock for RuntimeClock {
     fn now_ms(&self) -> u64 {
         self.start_ms + self.start.elapsed().as_millis() as u64
-    }
-}
-
-struct Counter(AtomicU64);
-
-impl Entropy for Counter {
-    fn next_u64(&self) -> u64 {
-        let mut x = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        x ^ (x >> 31)
     }
 }
 

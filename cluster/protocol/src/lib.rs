@@ -12,6 +12,7 @@ pub mod entry;
 pub mod frames;
 pub mod ids;
 pub mod limits;
+pub mod mix;
 pub mod partition;
 pub mod records;
 pub mod reject;

@@ -1,17 +1,14 @@
 //! Which partition a conversation belongs to: the same function in every adapter and every node.
 
 use crate::ids::{ConversationId, NodeNumber, Partition};
+use crate::mix::{GAMMA, mix};
 
 /// The partition of a conversation among `partitions` of them (at least 1).
 ///
-/// The conversation id goes through the finaliser of splitmix64 (Steele, Lea, Flood, OOPSLA 2014)
-/// first, so that consecutive ids spread evenly.
+/// The conversation id is mixed first, so that consecutive ids spread evenly.
 pub const fn partition_of(conversation: ConversationId, partitions: u16) -> Partition {
-    let mut x = conversation.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^= x >> 31;
-    Partition((x % partitions as u64) as u16)
+    let mixed = mix(conversation.0.wrapping_add(GAMMA));
+    Partition((mixed % partitions as u64) as u16)
 }
 
 /// The store node that a partition lives on, of `stores` nodes numbered from 1.

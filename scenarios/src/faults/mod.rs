@@ -8,8 +8,8 @@ mod random;
 
 pub use injection::{Injection, NotReplayable};
 
-use crate::draw::derive;
 use crate::scenario::{FaultKind, Scenario};
+use protocol::mix::derive;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::time::Duration;

@@ -8,13 +8,12 @@ pub mod crash_disk;
 
 use crash_disk::CrashDisk;
 use ports::{
-    BoxFuture, Disk, Entropy, Listener, Machine, Network, Stream, Tasks, Telemetry, WallClock,
-    Worker, tasks::Job,
+    BoxFuture, Disk, Listener, Machine, Network, Stream, Tasks, Telemetry, WallClock, Worker,
+    entropy::Seeded, tasks::Job,
 };
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -27,7 +26,7 @@ pub fn machine(name: &str, network: &Arc<Pipes>, disk: &Arc<CrashDisk>) -> Machi
         network: Arc::new(Wire(Arc::clone(network))),
         disk: Arc::clone(disk) as Arc<dyn Disk>,
         clock: Arc::new(Clock),
-        entropy: Arc::new(Counter::default()),
+        entropy: Arc::new(Seeded::default()),
         tasks: Arc::new(TokioTasks),
         telemetry: Arc::new(Numbers::default()),
     }
@@ -48,19 +47,6 @@ impl WallClock for Clock {
             static START: tokio::time::Instant = tokio::time::Instant::now();
         }
         1_780_000_000_000 + START.with(|start| start.elapsed().as_millis() as u64)
-    }
-}
-
-/// splitmix64 from 0.
-#[derive(Default)]
-pub struct Counter(AtomicU64);
-
-impl Entropy for Counter {
-    fn next_u64(&self) -> u64 {
-        let mut x = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        x ^ (x >> 31)
     }
 }
 

@@ -4,13 +4,14 @@
 //! in which a sender's actions are sequenced is the business of `lane`.
 
 use super::Settings;
-use super::backoff::{self, Draws};
+use super::backoff;
 use super::cursors::{Cursors, Verdict};
 use super::outbox::{Outbox, OutboxFull};
 use super::output::{Action, Event, Output};
 use super::progress::Progress;
 use protocol::frames::client::{Backlog, Hello, Nonce, Receipt, Typing};
 use protocol::frames::server::{Rejected, Welcome};
+use protocol::mix::SplitMix;
 use protocol::{
     ClientFrame, ClientMessageId, CloseCode, ConversationId, DeviceId, Entry, Sequence,
     ServerFrame, design,
@@ -27,7 +28,7 @@ pub struct Session {
     device: DeviceId,
     state: State,
     failures: u32,
-    draws: Draws,
+    random: SplitMix,
     cursors: Cursors,
     outbox: Outbox,
     progress: Progress,
@@ -66,7 +67,7 @@ impl Session {
             device,
             state: State::Apart,
             failures: 0,
-            draws: Draws::new(seed),
+            random: SplitMix::new(seed),
             cursors: Cursors::default(),
             outbox: Outbox::default(),
             progress: Progress::default(),
@@ -310,7 +311,7 @@ impl Session {
         } else {
             let wait_ms = u64::from(rejected.retry_after_ms).max(HOLD_MS_MIN);
             // Half as long again at most, so that those who were refused together come apart.
-            let until_ms = now_ms + wait_ms + self.draws.up_to(wait_ms / 2);
+            let until_ms = now_ms + wait_ms + self.random.below(wait_ms / 2 + 1);
             self.outbox.hold(conversation, id, until_ms)
         };
         if known {
@@ -372,7 +373,7 @@ impl Session {
         if matches!(self.state, State::Stopped) {
             return;
         }
-        let backoff_ms = backoff::delay_ms(&self.settings, self.failures, &mut self.draws);
+        let backoff_ms = backoff::delay_ms(&self.settings, self.failures, &mut self.random);
         self.failures = self.failures.saturating_add(1);
         let delay_ms = if wait_ms > 0 { wait_ms } else { backoff_ms };
         out.push(Output::ConnectAfter { delay_ms, fresh_token });

@@ -7,6 +7,7 @@ use ports::message_store::{
 };
 use protocol::design::Fsync;
 use protocol::limits::StoreLimits;
+use protocol::mix::SplitMix;
 use protocol::store_calls::ConversationKind;
 use protocol::{
     ClientMessageId, Content, ConversationId, Entry, Epoch, NodeNumber, Partition, Sequence, UserId,
@@ -21,16 +22,10 @@ const BATCHES: u64 = 12;
 /// Entries of one batch: enough text to touch several pages.
 const ENTRIES: u64 = 7;
 
-/// splitmix64, so that every run draws the same fates.
+/// Numbers of a seed, so that every run draws the same fates.
 fn stream(seed: u64) -> impl FnMut() -> u64 {
-    let mut state = seed;
-    move || {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut x = state;
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        x ^ (x >> 31)
-    }
+    let mut random = SplitMix::new(seed);
+    move || random.next_u64()
 }
 
 /// Batch `n` brings the sequences `n * ENTRIES + 1 ..= (n + 1) * ENTRIES` and everything about them;
