@@ -43,11 +43,30 @@ enum Say {
     Received,
 }
 
+impl link::Wire for Say {
+    const LINK: &'static str = "broker";
+    const VERSION: u16 = 1;
+}
+
+/// What no broker understands.
+#[derive(Serialize)]
+struct Nonsense(u64, u64);
+
+impl link::Wire for Nonsense {
+    const LINK: &'static str = "broker";
+    const VERSION: u16 = 1;
+}
+
 #[derive(Debug, Deserialize)]
 enum Hear {
     Answer { call: u64, answer: Answer },
     Deliveries { subscription: u64, deliveries: Vec<Delivery> },
     Lost { subscription: u64 },
+}
+
+impl link::Wire for Hear {
+    const LINK: &'static str = "broker";
+    const VERSION: u16 = 1;
 }
 
 #[derive(Debug, Deserialize, PartialEq)]
@@ -76,7 +95,7 @@ impl World {
         Self { pipes, broker, _trigger: trigger }
     }
 
-    async fn connect<Out>(&self) -> Link<Out, Hear> {
+    async fn connect<Out: link::Wire>(&self) -> Link<Out, Hear> {
         let machine = machine("peer-1", &self.pipes, &Arc::default());
         link::connect(&machine, "broker-1:1", LinkTiming::default()).await.unwrap()
     }
@@ -151,8 +170,8 @@ async fn nonsense_ends_the_link_that_it_came_on() {
     let mut good = world.connect::<Say>().await;
     good.sender.send(&subscribe(1, 10)).unwrap();
     assert!(good.receiver.recv().await.is_some());
-    let mut bad = world.connect::<(u64, u64)>().await;
-    bad.sender.send(&(u64::MAX, u64::MAX)).unwrap();
+    let mut bad = world.connect::<Nonsense>().await;
+    bad.sender.send(&Nonsense(u64::MAX, u64::MAX)).unwrap();
     assert!(bad.receiver.recv().await.is_none());
     publish(&*world.broker, QUEUE, 0..1).await;
     assert!(matches!(good.receiver.recv().await, Some(Hear::Deliveries { .. })));

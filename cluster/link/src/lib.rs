@@ -6,6 +6,7 @@
 
 pub mod calls;
 mod frame;
+mod greeting;
 pub mod http;
 pub mod http_server;
 #[cfg(any(test, feature = "memory"))]
@@ -13,7 +14,9 @@ pub mod memory;
 mod pump;
 
 pub use calls::{CallLost, Calls};
+pub use greeting::Wire;
 
+use greeting::Greeting;
 use ports::{Machine, Stream};
 use protocol::limits;
 use pump::Pump;
@@ -111,7 +114,7 @@ impl<In> Drop for LinkReceiver<In> {
 }
 
 /// Connects to a node.
-pub async fn connect<Out, In>(
+pub async fn connect<Out: Wire, In: Wire>(
     machine: &Machine,
     to: &str,
     timing: LinkTiming,
@@ -124,14 +127,15 @@ pub async fn connect<Out, In>(
 }
 
 /// A link over a connected stream: what a server does with an accepted one.
-pub fn over<Out, In>(
+pub fn over<Out: Wire, In: Wire>(
     machine: &Machine,
     stream: Box<dyn Stream>,
     timing: LinkTiming,
 ) -> Link<Out, In> {
     let (outgoing, to_write) = mpsc::unbounded_channel();
     let (read, incoming) = mpsc::channel(64);
-    let pump = Pump::new(stream, to_write, read, timing);
+    let greetings = (Greeting::of::<Out>(), Greeting::of::<In>());
+    let pump = Pump::new(stream, to_write, read, timing, greetings);
     let pump = machine.spawn("link", pump.run());
     Link {
         sender: LinkSender { outgoing, kind: PhantomData },

@@ -1,5 +1,6 @@
 //! Moves frames between a stream and channels; the only place that touches the stream.
 
+use crate::greeting::Greeting;
 use crate::{LinkTiming, frame};
 use ports::Stream;
 use std::io;
@@ -15,6 +16,8 @@ pub struct Pump {
     outgoing: mpsc::UnboundedReceiver<Vec<u8>>,
     incoming: mpsc::Sender<Vec<u8>>,
     timing: LinkTiming,
+    /// Ours, and what the peer's must be.
+    greetings: (Greeting<'static>, Greeting<'static>),
 }
 
 impl Pump {
@@ -23,20 +26,26 @@ impl Pump {
         outgoing: mpsc::UnboundedReceiver<Vec<u8>>,
         incoming: mpsc::Sender<Vec<u8>>,
         timing: LinkTiming,
+        greetings: (Greeting<'static>, Greeting<'static>),
     ) -> Self {
-        Self { stream, outgoing, incoming, timing }
+        Self { stream, outgoing, incoming, timing, greetings }
     }
 
     /// Runs until either side closes. Both halves end together: the channels close with the pump.
     pub async fn run(self) {
         let (read, write) = tokio::io::split(self.stream);
+        let (ours, theirs) = self.greetings;
         let ended = tokio::select! {
             biased;
-            ended = read_frames(read, self.incoming, self.timing) => ended,
-            ended = write_frames(write, self.outgoing, self.timing) => ended,
+            ended = read_frames(read, self.incoming, self.timing, theirs) => ended,
+            ended = write_frames(write, self.outgoing, self.timing, ours) => ended,
         };
-        if let Err(error) = ended {
-            tracing::debug!(%error, "link lost");
+        match ended {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                tracing::warn!(%error, "link refused");
+            }
+            Err(error) => tracing::debug!(%error, "link lost"),
+            Ok(()) => {}
         }
     }
 }
@@ -45,12 +54,20 @@ async fn read_frames(
     mut read: ReadHalf<Box<dyn Stream>>,
     incoming: mpsc::Sender<Vec<u8>>,
     timing: LinkTiming,
+    theirs: Greeting<'static>,
 ) -> io::Result<()> {
+    let mut greeted = false;
     let mut buffer = Vec::with_capacity(16 * 1024);
     loop {
         let mut start = 0;
         while let Some(payload) = frame::take(&buffer, &mut start)? {
-            if !payload.is_empty() && incoming.send(payload).await.is_err() {
+            if payload.is_empty() {
+                continue;
+            }
+            if !greeted {
+                theirs.check(&payload)?;
+                greeted = true;
+            } else if incoming.send(payload).await.is_err() {
                 return Ok(());
             }
         }
@@ -68,12 +85,17 @@ async fn write_frames(
     mut write: WriteHalf<Box<dyn Stream>>,
     mut outgoing: mpsc::UnboundedReceiver<Vec<u8>>,
     timing: LinkTiming,
+    ours: Greeting<'static>,
 ) -> io::Result<()> {
+    let mut greeting = Some(ours.frame());
     loop {
-        let mut batch = match timeout(timing.heartbeat, outgoing.recv()).await {
-            Ok(Some(frame)) => frame,
-            Ok(None) => return Ok(()),
-            Err(_silence) => frame::heartbeat(),
+        let mut batch = match greeting.take() {
+            Some(greeting) => greeting,
+            None => match timeout(timing.heartbeat, outgoing.recv()).await {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return Ok(()),
+                Err(_silence) => frame::heartbeat(),
+            },
         };
         while batch.len() < WRITE_BATCH {
             let Ok(frame) = outgoing.try_recv() else { break };

@@ -1,6 +1,6 @@
 //! What travels through the broker: records between gateways, owners and notifiers.
 //!
-//! All of them are postcard; the broker sees bytes only.
+//! All of them are a version and postcard; the broker sees bytes only.
 
 use crate::entry::Entry;
 use crate::frames::server::{Accepted, Presence, Receipts, Rejected, TypingNotice};
@@ -95,12 +95,108 @@ pub struct PushJob {
     pub at_ms: u64,
 }
 
+/// The version of the records, their first byte. A change that an older node cannot read raises it.
+pub const VERSION: u8 = 1;
+
+/// Why some bytes are no record.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// They are of another version, or nothing at all.
+    #[error("a record of version {found:?}, expected {VERSION}")]
+    Version {
+        /// Their first byte, if there is one.
+        found: Option<u8>,
+    },
+    /// They do not decode.
+    #[error("a damaged record: {0}")]
+    Malformed(#[from] postcard::Error),
+}
+
 /// The bytes of a record.
 pub fn encode<T: Serialize>(record: &T) -> bytes::Bytes {
-    postcard::to_stdvec(record).expect("records have known lengths").into()
+    postcard::to_extend(record, vec![VERSION]).expect("records have known lengths").into()
 }
 
 /// The record of some bytes.
-pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, postcard::Error> {
-    postcard::from_bytes(bytes)
+///
+/// # Errors
+/// They are of another version, or damaged.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RecordError> {
+    match bytes.split_first() {
+        Some((&VERSION, record)) => Ok(postcard::from_bytes(record)?),
+        found => Err(RecordError::Version { found: found.map(|(first, _)| *first) }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::NodeNumber;
+    use crate::entry::Content;
+    use crate::ids::Epoch;
+    use std::fmt::Debug;
+
+    /// The records of version 1, as the first release wrote them: never edit them. A change that breaks
+    /// this test needs another version, and these bytes still have to be read or refused as version 1.
+    const FROZEN: &str = include_str!("../fixtures/records-1.txt");
+
+    fn frozen(name: &str) -> Vec<u8> {
+        let line = FROZEN.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        let hex = line.unwrap_or_else(|| panic!("{name} is not there")).as_bytes();
+        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+        hex.chunks(2).map(|pair| byte(pair).expect("two hexadecimal digits")).collect()
+    }
+
+    fn check<T: Serialize + DeserializeOwned + PartialEq + Debug>(name: &str, record: &T) {
+        assert_eq!(encode(record)[..], frozen(name)[..], "{name}");
+        assert_eq!(decode::<T>(&frozen(name)).as_ref(), Ok(record), "{name}");
+    }
+
+    #[test]
+    fn the_records_of_version_1_are_what_they_were() {
+        let session = SessionId(3);
+        let from = SessionRef { gateway: GatewayId(1), incarnation: Incarnation(2), session };
+        let inbound = |action| Inbound {
+            from,
+            author: UserId(4),
+            conversation: ConversationId(5),
+            client_message_id: ClientMessageId(6),
+            action,
+        };
+        let body = || "hello".to_owned();
+        let send = Action::Send { body: body(), reply_to: Some(Sequence(7)), format: 1 };
+        check("inbound send", &inbound(send));
+        check("inbound edit", &inbound(Action::Edit { target: Sequence(8), body: body() }));
+        check("inbound delete", &inbound(Action::Delete { target: Sequence(9) }));
+        let entry = Entry {
+            conversation: ConversationId(5),
+            sequence: Sequence(10),
+            epoch: Epoch(11),
+            owner: NodeNumber(1),
+            author: UserId(4),
+            client_message_id: ClientMessageId(6),
+            at_ms: 12,
+            content: Content::Message { body: body(), reply_to: None },
+        };
+        check("entry", &ToGateway::Entry(entry));
+        let job = PushJob {
+            user: UserId(13),
+            conversation: ConversationId(5),
+            sequence: Sequence(10),
+            author: UserId(4),
+            preview: body(),
+            at_ms: 12,
+        };
+        check("push job", &job);
+    }
+
+    #[test]
+    fn another_version_is_refused_by_its_number() {
+        let mut bytes = frozen("push job");
+        bytes[0] = 2;
+        let error = decode::<PushJob>(&bytes).expect_err("version 2");
+        assert_eq!(error.to_string(), "a record of version Some(2), expected 1");
+        assert_eq!(decode::<PushJob>(&[]), Err(RecordError::Version { found: None }));
+        assert!(matches!(decode::<PushJob>(&[1]), Err(RecordError::Malformed(_))));
+    }
 }

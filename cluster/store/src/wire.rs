@@ -8,6 +8,9 @@ use protocol::store_calls::{
 use protocol::{ConversationId, GatewayId, Incarnation, NodeNumber, Sequence, UserId};
 use serde::{Deserialize, Serialize};
 
+/// The version of these messages.
+pub const VERSION: u16 = 1;
+
 /// To a store node.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ToStore {
@@ -21,6 +24,11 @@ pub enum ToStore {
     Receipts(Vec<ReceiptItem>),
     /// Without an answer.
     Typing(ConversationId, UserId),
+}
+
+impl link::Wire for ToStore {
+    const LINK: &'static str = "store";
+    const VERSION: u16 = VERSION;
 }
 
 /// A question.
@@ -55,6 +63,11 @@ pub enum FromStore {
     Answer(u64, Answer),
     /// Somebody became a member; to every announced gateway.
     Joined(UserConversation),
+}
+
+impl link::Wire for FromStore {
+    const LINK: &'static str = "store";
+    const VERSION: u16 = VERSION;
 }
 
 /// An answer.

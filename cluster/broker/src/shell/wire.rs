@@ -10,6 +10,9 @@ use ports::broker::{
 };
 use serde::{Deserialize, Serialize};
 
+/// The version of these messages.
+pub const VERSION: u16 = 1;
+
 /// From a node.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum ToBroker {
@@ -31,6 +34,11 @@ pub enum ToBroker {
     Depths { call: u64 },
 }
 
+impl link::Wire for ToBroker {
+    const LINK: &'static str = "broker";
+    const VERSION: u16 = VERSION;
+}
+
 /// From the broker.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum FromBroker {
@@ -40,6 +48,11 @@ pub enum FromBroker {
     Deliveries { subscription: u64, deliveries: Vec<Delivery> },
     /// A subscription was lost to another consumer.
     Lost { subscription: u64 },
+}
+
+impl link::Wire for FromBroker {
+    const LINK: &'static str = "broker";
+    const VERSION: u16 = VERSION;
 }
 
 /// The answer to a call.
