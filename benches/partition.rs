@@ -21,7 +21,7 @@ use store::core::command::{Command, Effect};
 use store::core::overlay::Overlay;
 use store::core::partition::{Choices, Partition as Machine};
 
-/// Conversations of two: a group touches many of them, as in a town.
+/// Conversations of two: a group touches many of them, as among many people.
 const CONVERSATIONS: u64 = 1_000;
 const OWNER: NodeNumber = NodeNumber(1);
 const PARTITION: Partition = Partition(0);

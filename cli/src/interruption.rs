@@ -1,5 +1,5 @@
 //! Being asked to end: SIGINT, SIGTERM, SIGHUP. The first one is passed on, so that a run is
-//! concluded in good order; the second one ends this process where it stands.
+//! concluded cleanly; the second one ends this process where it stands.
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};

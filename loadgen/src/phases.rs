@@ -176,7 +176,7 @@ impl Phases {
         match ended {
             Ok(true) => {}
             Ok(false) => {
-                self.ended.notes.push("the cluster did not drain in good order".to_owned());
+                self.ended.notes.push("the cluster did not drain cleanly".to_owned());
             }
             Err(error) => self.ended.doubts.push(chain(&error)),
         }

@@ -200,7 +200,7 @@ async fn serve(
     journal: Journal,
 ) -> turmoil::Result {
     let machine = hardware.start();
-    // Nobody asks a simulated node to end in good order: faults and the end of the run kill it.
+    // Nobody asks a simulated node to shut down cleanly: faults and the end of the run kill it.
     let (_trigger, shutdown) = Shutdown::new();
     let process = Process { metrics: Arc::new(String::new), shutdown };
     let name = machine.name.clone();

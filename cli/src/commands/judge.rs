@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_history_is_wrong_use_and_told_once() {
+    fn what_is_no_history_is_invalid_usage_and_told_once() {
         assert!(wrong("judge /nope").contains("cannot read /nope"));
         let told = wrong(concat!("judge ", env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
         assert!(told.contains("expected the header of a history"), "{told}");

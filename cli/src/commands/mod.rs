@@ -59,7 +59,7 @@ impl Command {
 
 /// What to make of a node that did not run.
 fn not_run(error: ::node::NodeError) -> anyhow::Error {
-    let is_invalid_usage = error.is_wrong_use();
+    let is_invalid_usage = error.is_invalid_usage();
     let error = anyhow::Error::from(error);
     if is_invalid_usage { campaign::InvalidUsage(format!("{error:#}")).into() } else { error }
 }

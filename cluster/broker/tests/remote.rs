@@ -152,7 +152,7 @@ async fn a_restarted_broker_has_everything_confirmed() {
     let deliveries = take(&mut *consumer, 2).await;
     consumer.settle(vec![Settlement::Ack(deliveries[0].tag)]);
     take(&mut *consumer, 1).await;
-    // In good order: settlements are written.
+    // A clean shutdown: settlements are written.
     server.request();
     assert_eq!(consumer.next().await, Err(SubscriptionLost));
     tokio::time::sleep(Duration::from_secs(1)).await;

@@ -64,7 +64,7 @@ pub enum NodeError {
 impl NodeError {
     /// Whether it was started in a wrong way: nothing has happened, and nothing will go better before
     /// the configuration or the command line is another one.
-    pub fn is_wrong_use(&self) -> bool {
+    pub fn is_invalid_usage(&self) -> bool {
         match self {
             Self::Configuration(_) | Self::NoSuchNode { .. } | Self::OtherData { .. } => true,
             Self::Bind { .. } | Self::Failed { .. } => false,
@@ -76,7 +76,7 @@ impl NodeError {
 pub struct Process {
     /// Prometheus text of this process, for `GET /metrics`.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
-    /// Asks the node to end in good order.
+    /// Asks the node to shut down cleanly.
     pub shutdown: Shutdown,
 }
 

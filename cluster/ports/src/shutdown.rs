@@ -1,4 +1,4 @@
-//! The wish that a node ends in good order: it drains, then returns.
+//! The wish that a node shuts down cleanly: it drains, then returns.
 
 use tokio::sync::watch;
 

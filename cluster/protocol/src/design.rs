@@ -144,7 +144,7 @@ choice!(
 );
 
 choice!(
-    /// Where an owner takes the number of its reign from.
+    /// Where an owner takes its epoch from.
     Epochs {
         /// It is one more than the stored one.
         Counted,
@@ -228,7 +228,7 @@ pub struct Design {
     pub dead_session: DeadSession,
     /// By what the push provider recognises a push that it has taken before.
     pub push_key: PushKey,
-    /// Where an owner takes the number of its reign from.
+    /// Where an owner takes its epoch from.
     pub epochs: Epochs,
     /// When a gateway hands an entry to its sessions.
     pub delivery: Delivery,
