@@ -4,11 +4,11 @@
 //! origin, random numbers come from the seed that a session is given when it is made.
 
 mod backoff;
+mod conversation_outbox;
 mod cursors;
-mod lane;
+mod member_cursors;
 mod outbox;
 mod output;
-mod progress;
 mod session;
 #[cfg(test)]
 mod session_against_model;

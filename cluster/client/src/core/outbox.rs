@@ -1,7 +1,7 @@
-//! Every unanswered action of a session: one lane per conversation.
+//! Every unanswered action of a session: one outbox per conversation.
 
 use super::Settings;
-use super::lane::Lane;
+use super::conversation_outbox::ConversationOutbox;
 use super::output::{Action, Output};
 use protocol::{ClientMessageId, ConversationId};
 
@@ -10,10 +10,10 @@ use protocol::{ClientMessageId, ConversationId};
 #[error("the outbox is full")]
 pub struct OutboxFull;
 
-/// Empty lanes are dropped, so an idle session pays for an empty `Vec` only.
+/// Empty ones are dropped, so an idle session pays for an empty `Vec` only.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    lanes: Vec<Lane>,
+    conversations: Vec<ConversationOutbox>,
     actions: u32,
 }
 
@@ -24,67 +24,67 @@ impl Outbox {
         }
         self.actions += 1;
         let conversation = action.conversation;
-        let at = self.lanes.iter().position(|lane| lane.conversation == conversation);
+        let at = self.conversations.iter().position(|outbox| outbox.conversation == conversation);
         let at = at.unwrap_or_else(|| {
-            self.lanes.push(Lane::new(conversation, settings));
-            self.lanes.len() - 1
+            self.conversations.push(ConversationOutbox::new(conversation, settings));
+            self.conversations.len() - 1
         });
-        self.lanes[at].push(action);
+        self.conversations[at].push(action);
         Ok(())
     }
 
     /// Sends what may be sent now.
     pub fn fill(&mut self, now_ms: u64, settings: &Settings, out: &mut Vec<Output>) {
-        for lane in &mut self.lanes {
-            lane.fill(now_ms, settings, out);
+        for outbox in &mut self.conversations {
+            outbox.fill(now_ms, settings, out);
         }
     }
 
     /// An action was accepted or finally rejected; whether it was waiting for that.
-    pub fn settle(
+    pub fn decided(
         &mut self,
         conversation: ConversationId,
         id: ClientMessageId,
         now_ms: u64,
         settings: &Settings,
     ) -> bool {
-        let Some(at) = self.lanes.iter().position(|lane| lane.conversation == conversation) else {
+        let Some(at) =
+            self.conversations.iter().position(|outbox| outbox.conversation == conversation)
+        else {
             return false;
         };
-        let known = self.lanes[at].settle(id, now_ms, settings);
+        let known = self.conversations[at].decided(id, now_ms, settings);
         self.actions -= u32::from(known);
-        if self.lanes[at].is_empty() {
-            self.lanes.swap_remove(at);
+        if self.conversations[at].is_empty() {
+            self.conversations.swap_remove(at);
         }
         known
     }
 
     /// An action was refused for now; whether it was waiting for an answer.
     pub fn hold(&mut self, conversation: ConversationId, id: ClientMessageId, until: u64) -> bool {
-        self.lanes
+        self.conversations
             .iter_mut()
-            .find(|lane| lane.conversation == conversation)
-            .is_some_and(|lane| lane.hold(id, until))
+            .find(|outbox| outbox.conversation == conversation)
+            .is_some_and(|outbox| outbox.hold(id, until))
     }
 
     pub fn disconnected(&mut self) {
-        self.lanes.iter_mut().for_each(Lane::disconnected);
+        self.conversations.iter_mut().for_each(ConversationOutbox::disconnected);
     }
 
     pub fn give_up_waiting(&mut self, now_ms: u64) {
-        self.lanes.iter_mut().for_each(|lane| lane.give_up_waiting(now_ms));
+        self.conversations.iter_mut().for_each(|outbox| outbox.give_up_waiting(now_ms));
     }
 
-    /// When a lane wants to be looked at, while the session is open.
+    /// When a conversation wants to be looked at, while the session is open.
     pub fn due_ms(&self) -> Option<u64> {
-        self.lanes.iter().map(Lane::due_ms).min()
-    }
-
-    pub const fn len(&self) -> u32 {
-        self.actions
+        self.conversations.iter().map(ConversationOutbox::due_ms).min()
     }
 
     pub fn unanswered(&self) -> impl Iterator<Item = (ConversationId, ClientMessageId)> {
-        self.lanes.iter().flat_map(|lane| lane.ids().map(|id| (lane.conversation, id)))
+        self.conversations
+            .iter()
+            .flat_map(|outbox| outbox.ids().map(|id| (outbox.conversation, id)))
     }
 }

@@ -1,14 +1,14 @@
 //! One device's session with the cluster, across all of its connections.
 //!
 //! The driver above it connects, moves frames and keeps the time; every decision is here. The order
-//! in which a sender's actions are sequenced is the business of `lane`.
+//! in which a sender's actions are sequenced is the business of `conversation_outbox`.
 
 use super::Settings;
 use super::backoff;
 use super::cursors::{Cursors, Verdict};
+use super::member_cursors::MemberCursors;
 use super::outbox::{Outbox, OutboxFull};
 use super::output::{Action, Event, Output};
-use super::progress::Progress;
 use protocol::frames::client::{Backlog, Hello, Nonce, Receipt, Typing};
 use protocol::frames::server::{Rejected, Welcome};
 use protocol::mix::SplitMix;
@@ -31,7 +31,7 @@ pub struct Session {
     random: SplitMix,
     cursors: Cursors,
     outbox: Outbox,
-    progress: Progress,
+    members: MemberCursors,
 }
 
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl Session {
             random: SplitMix::new(seed),
             cursors: Cursors::default(),
             outbox: Outbox::default(),
-            progress: Progress::default(),
+            members: MemberCursors::default(),
         }
     }
 
@@ -132,7 +132,7 @@ impl Session {
             }
             ServerFrame::Accepted(accepted) => {
                 let (conversation, id) = (accepted.conversation, accepted.client_message_id);
-                self.outbox.settle(conversation, id, now_ms, &self.settings);
+                self.outbox.decided(conversation, id, now_ms, &self.settings);
                 // A second acceptance is told as well: it must name the same sequence.
                 out.push(Output::Event(Event::Accepted(accepted)));
                 self.fill(now_ms, out);
@@ -141,7 +141,7 @@ impl Session {
             ServerFrame::Entry(entry) => self.entry(entry, out),
             ServerFrame::Receipts(receipts) => {
                 let displayed = match self.settings.receipts {
-                    design::Receipts::Maximum => self.progress.raise(receipts),
+                    design::Receipts::Maximum => self.members.raise(receipts),
                     design::Receipts::Overwrite => Some(receipts),
                 };
                 out.extend(displayed.map(|displayed| Output::Event(Event::Receipts(displayed))));
@@ -278,11 +278,6 @@ impl Session {
         self.cursors.iter()
     }
 
-    /// Actions without an answer.
-    pub const fn unanswered_len(&self) -> u32 {
-        self.outbox.len()
-    }
-
     /// Actions without an answer, in order within each conversation.
     pub fn unanswered(&self) -> impl Iterator<Item = (ConversationId, ClientMessageId)> {
         self.outbox.unanswered()
@@ -307,7 +302,7 @@ impl Session {
     fn rejected(&mut self, now_ms: u64, rejected: Rejected, out: &mut Vec<Output>) {
         let (conversation, id) = (rejected.conversation, rejected.client_message_id);
         let known = if rejected.reason.is_final() {
-            self.outbox.settle(conversation, id, now_ms, &self.settings)
+            self.outbox.decided(conversation, id, now_ms, &self.settings)
         } else {
             let wait_ms = u64::from(rejected.retry_after_ms).max(HOLD_MS_MIN);
             // Half as long again at most, so that those who were refused together come apart.

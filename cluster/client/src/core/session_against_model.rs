@@ -129,11 +129,11 @@ impl World {
             }
             Step::Pass(ms) => self.now_ms += ms,
         }
-        self.settle();
+        self.heal();
     }
 
     /// Does what the driver would do.
-    fn settle(&mut self) {
+    fn heal(&mut self) {
         loop {
             if self.session.due_ms().is_some_and(|due_ms| due_ms <= self.now_ms) {
                 self.session.tick(self.now_ms, &mut self.out);
@@ -257,7 +257,7 @@ impl World {
             for which in 0..self.earlier.len() {
                 self.step(Step::TakeLate(which));
             }
-            if self.session.unanswered_len() == 0 {
+            if self.session.unanswered().next().is_none() {
                 return;
             }
             self.step(Step::Pass(500));
@@ -300,7 +300,7 @@ proptest! {
         seed: u64, steps in proptest::collection::vec(step(), 0..300),
     ) {
         let mut world = World::new(seed);
-        world.settle();
+        world.heal();
         for step in steps {
             world.step(step);
         }

@@ -186,5 +186,5 @@ fn what_was_refused_for_its_token_is_sent_again_with_a_new_one_and_in_order() {
         session.frame(320, ServerFrame::Accepted(accepted), &mut out);
         again.extend(sends(&out));
     }
-    assert_eq!((again, session.unanswered_len()), (vec![1, 2, 3], 0));
+    assert_eq!((again, session.unanswered().count()), (vec![1, 2, 3], 0));
 }

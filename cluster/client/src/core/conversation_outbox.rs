@@ -5,7 +5,7 @@
 //! A sender's ids must rise with the sequence in each conversation. Actions are pipelined: up to
 //! `window` of them are on the wire before the first is answered. The client's share of the promise:
 //!
-//! 1. What is on the wire is always a *prefix* of the lane. After a lost connection, a missing answer
+//! 1. What is on the wire is always a *prefix* of the outbox. After a lost connection, a missing answer
 //!    or a retryable rejection, sending starts again at the earliest unanswered action.
 //! 2. After such a disturbance one action alone is a probe; each acceptance doubles the window again.
 //!    So a cluster that refuses everything for a while is asked once and not eight times.
@@ -14,7 +14,7 @@
 //! A gateway's share: per session and conversation it passes actions on without holes. Once it has
 //! refused one with a retryable reason, it refuses every higher id too, until that one comes again.
 //!
-//! Then each connection, old or new, hands the owner a hole-free run of the lane that begins at an
+//! Then each connection, old or new, hands the owner a hole-free run of the outbox that begins at an
 //! action which was unanswered when the connection began. In any interleaving of such runs the first
 //! copy of an action comes before the first copy of a later one, and an owner ignores all but first
 //! copies. So it is harmless that an old connection's copy is overtaken by a new connection's later
@@ -29,7 +29,7 @@ use std::collections::VecDeque;
 const PATIENCE_MAX: u8 = 3;
 
 #[derive(Debug)]
-pub struct Lane {
+pub struct ConversationOutbox {
     pub conversation: ConversationId,
     queue: VecDeque<Unanswered>,
     /// How many at the front of the queue are on the wire of this connection.
@@ -50,7 +50,7 @@ struct Unanswered {
     was_sent: bool,
 }
 
-impl Lane {
+impl ConversationOutbox {
     pub fn new(conversation: ConversationId, settings: &Settings) -> Self {
         Self {
             conversation,
@@ -98,8 +98,8 @@ impl Lane {
         }
     }
 
-    /// An action is done with; whether it was waiting for that.
-    pub fn settle(&mut self, id: ClientMessageId, now_ms: u64, settings: &Settings) -> bool {
+    /// The owner has decided on an action; whether that was waited for.
+    pub fn decided(&mut self, id: ClientMessageId, now_ms: u64, settings: &Settings) -> bool {
         let Some(at) = self.position(id) else { return false };
         self.queue.remove(at);
         if (at as u32) < self.in_flight {
@@ -139,7 +139,7 @@ impl Lane {
         }
     }
 
-    /// When this lane wants to be looked at, while the session is open.
+    /// When this outbox wants to be looked at, while the session is open.
     pub fn due_ms(&self) -> u64 {
         if self.in_flight > 0 { self.answer_by_ms } else { self.hold_until_ms }
     }
@@ -157,21 +157,21 @@ mod tests {
 
     const NOW: u64 = 1_000;
 
-    fn lane_of(ids: std::ops::RangeInclusive<u64>) -> (Lane, Settings) {
+    fn outbox_of(ids: std::ops::RangeInclusive<u64>) -> (ConversationOutbox, Settings) {
         let settings = Settings { window: 4, ..Settings::default() };
-        let mut lane = Lane::new(ConversationId(1), &settings);
+        let mut outbox = ConversationOutbox::new(ConversationId(1), &settings);
         for id in ids {
             let kind = ActionKind::Delete { target: Sequence(1) };
             let id = ClientMessageId(id);
-            lane.push(Action { conversation: ConversationId(1), id, kind });
+            outbox.push(Action { conversation: ConversationId(1), id, kind });
         }
-        (lane, settings)
+        (outbox, settings)
     }
 
     /// The ids that go out now.
-    fn sent(lane: &mut Lane, settings: &Settings, now_ms: u64) -> Vec<u64> {
+    fn sent(outbox: &mut ConversationOutbox, settings: &Settings, now_ms: u64) -> Vec<u64> {
         let mut out = Vec::new();
-        lane.fill(now_ms, settings, &mut out);
+        outbox.fill(now_ms, settings, &mut out);
         out.iter()
             .filter_map(|output| match output {
                 Output::Frame(ClientFrame::Delete(delete)) => Some(delete.client_message_id.0),
@@ -182,48 +182,48 @@ mod tests {
 
     #[test]
     fn the_window_bounds_what_is_on_the_wire() {
-        let (mut lane, settings) = lane_of(1..=6);
-        assert_eq!(sent(&mut lane, &settings, NOW), [1, 2, 3, 4]);
-        assert!(lane.settle(ClientMessageId(2), NOW, &settings));
-        assert_eq!(sent(&mut lane, &settings, NOW), [5]);
+        let (mut outbox, settings) = outbox_of(1..=6);
+        assert_eq!(sent(&mut outbox, &settings, NOW), [1, 2, 3, 4]);
+        assert!(outbox.decided(ClientMessageId(2), NOW, &settings));
+        assert_eq!(sent(&mut outbox, &settings, NOW), [5]);
     }
 
     #[test]
     fn a_refused_action_holds_back_everything_behind_it() {
-        let (mut lane, settings) = lane_of(1..=6);
-        assert_eq!(sent(&mut lane, &settings, NOW), [1, 2, 3, 4]);
-        assert!(lane.hold(ClientMessageId(2), NOW + 100));
-        assert!(lane.hold(ClientMessageId(3), NOW + 100));
-        lane.settle(ClientMessageId(1), NOW, &settings);
-        assert_eq!(sent(&mut lane, &settings, NOW + 99), [0_u64; 0]);
+        let (mut outbox, settings) = outbox_of(1..=6);
+        assert_eq!(sent(&mut outbox, &settings, NOW), [1, 2, 3, 4]);
+        assert!(outbox.hold(ClientMessageId(2), NOW + 100));
+        assert!(outbox.hold(ClientMessageId(3), NOW + 100));
+        outbox.decided(ClientMessageId(1), NOW, &settings);
+        assert_eq!(sent(&mut outbox, &settings, NOW + 99), [0_u64; 0]);
         // The acceptance of 1 opened the probe's window to two.
-        assert_eq!(sent(&mut lane, &settings, NOW + 100), [2, 3]);
-        lane.settle(ClientMessageId(2), NOW + 101, &settings);
-        assert_eq!(sent(&mut lane, &settings, NOW + 101), [4, 5, 6]);
+        assert_eq!(sent(&mut outbox, &settings, NOW + 100), [2, 3]);
+        outbox.decided(ClientMessageId(2), NOW + 101, &settings);
+        assert_eq!(sent(&mut outbox, &settings, NOW + 101), [4, 5, 6]);
     }
 
     #[test]
     fn a_lost_connection_starts_again_at_the_front_with_a_probe() {
-        let (mut lane, settings) = lane_of(1..=6);
-        sent(&mut lane, &settings, NOW);
-        lane.disconnected();
-        assert_eq!(sent(&mut lane, &settings, NOW), [1]);
-        lane.settle(ClientMessageId(1), NOW, &settings);
-        assert_eq!(sent(&mut lane, &settings, NOW), [2, 3]);
+        let (mut outbox, settings) = outbox_of(1..=6);
+        sent(&mut outbox, &settings, NOW);
+        outbox.disconnected();
+        assert_eq!(sent(&mut outbox, &settings, NOW), [1]);
+        outbox.decided(ClientMessageId(1), NOW, &settings);
+        assert_eq!(sent(&mut outbox, &settings, NOW), [2, 3]);
     }
 
     #[test]
     fn a_missing_answer_is_asked_for_again_with_growing_patience() {
-        let (mut lane, settings) = lane_of(1..=2);
-        sent(&mut lane, &settings, NOW);
+        let (mut outbox, settings) = outbox_of(1..=2);
+        sent(&mut outbox, &settings, NOW);
         let mut now_ms = NOW;
         for doublings in [0, 1, 2, 3, 3] {
             let due_ms = now_ms + (settings.answer_timeout_ms << doublings);
-            assert_eq!(lane.due_ms(), due_ms);
-            lane.give_up_waiting(due_ms - 1);
-            assert_eq!(sent(&mut lane, &settings, due_ms - 1), [0_u64; 0]);
-            lane.give_up_waiting(due_ms);
-            assert_eq!(sent(&mut lane, &settings, due_ms), [1]);
+            assert_eq!(outbox.due_ms(), due_ms);
+            outbox.give_up_waiting(due_ms - 1);
+            assert_eq!(sent(&mut outbox, &settings, due_ms - 1), [0_u64; 0]);
+            outbox.give_up_waiting(due_ms);
+            assert_eq!(sent(&mut outbox, &settings, due_ms), [1]);
             now_ms = due_ms;
         }
     }

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 
 /// Delivered and read, of each member that was heard of.
 #[derive(Debug, Default)]
-pub struct Progress(BTreeMap<(ConversationId, UserId), (Sequence, Sequence)>);
+pub struct MemberCursors(BTreeMap<(ConversationId, UserId), (Sequence, Sequence)>);
 
-impl Progress {
+impl MemberCursors {
     /// What is displayed from now on; `None` if that is no news.
     pub fn raise(&mut self, told: Receipts) -> Option<Receipts> {
         let (delivered, read) = self.0.entry((told.conversation, told.user)).or_default();
@@ -28,7 +28,7 @@ mod tests {
 
     #[test]
     fn what_is_displayed_only_rises() {
-        let mut progress = Progress::default();
+        let mut cursors = MemberCursors::default();
         let mut displayed = Vec::new();
         for (user, delivered, read) in
             [(2, 4, 3), (2, 4, 3), (3, 1, 1), (2, 3, 2), (2, 2, 4), (2, 5, 1), (3, 0, 0)]
@@ -39,7 +39,7 @@ mod tests {
                 delivered: Sequence(delivered),
                 read: Sequence(read),
             };
-            let told = progress.raise(told);
+            let told = cursors.raise(told);
             displayed.extend(told.map(|told| (told.user.0, told.delivered.0, told.read.0)));
         }
         assert_eq!(displayed, [(2, 4, 3), (3, 1, 1), (2, 4, 4), (2, 5, 4)]);
