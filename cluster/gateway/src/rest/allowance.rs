@@ -1,39 +1,15 @@
 //! How many requests a user may make: a token bucket each. Pure: time comes in as an argument.
 
+use crate::core::limits::TokenBucket;
 use protocol::UserId;
 use protocol::limits::GatewayLimits;
 use std::collections::BTreeMap;
-
-/// A thousandth of a request, so that a bucket refills smoothly in whole numbers.
-const REQUEST: u64 = 1_000;
 
 /// The buckets of all users that have made requests lately.
 #[derive(Debug)]
 pub struct Allowances {
     limits: GatewayLimits,
-    buckets: BTreeMap<UserId, Bucket>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Bucket {
-    left: u64,
-    at_ms: u64,
-}
-
-impl Bucket {
-    fn refilled(self, limits: &GatewayLimits, now_ms: u64) -> Self {
-        let passed = now_ms.saturating_sub(self.at_ms);
-        let gained = passed.saturating_mul(u64::from(limits.rest_per_second));
-        Self {
-            left: self.left.saturating_add(gained).min(full(limits)),
-            at_ms: now_ms.max(self.at_ms),
-        }
-    }
-}
-
-/// What a bucket holds.
-fn full(limits: &GatewayLimits) -> u64 {
-    u64::from(limits.rest_burst) * REQUEST
+    buckets: BTreeMap<UserId, TokenBucket>,
 }
 
 impl Allowances {
@@ -44,28 +20,18 @@ impl Allowances {
 
     /// Takes one request off a user's allowance; an error says after how many seconds there is one.
     pub fn take(&mut self, user: UserId, now_ms: u64) -> Result<(), u64> {
-        if self.buckets.len() >= self.limits.rest_users && !self.buckets.contains_key(&user) {
-            self.forget(now_ms);
+        let GatewayLimits { rest_per_second, rest_burst, rest_users, .. } = self.limits;
+        if self.buckets.len() >= rest_users && !self.buckets.contains_key(&user) {
+            // Full buckets go, for they say nothing, and if nobody has one, everybody starts afresh: a
+            // bound on memory matters more than the last requests of so many busy users.
+            self.buckets.retain(|_, bucket| bucket.full_in_ms(now_ms, rest_per_second) > 0);
+            if self.buckets.len() >= rest_users {
+                self.buckets.clear();
+            }
         }
-        let bucket =
-            self.buckets.entry(user).or_insert(Bucket { left: full(&self.limits), at_ms: now_ms });
-        *bucket = bucket.refilled(&self.limits, now_ms);
-        if bucket.left < REQUEST {
-            let per_second = u64::from(self.limits.rest_per_second) * 1_000;
-            return Err((REQUEST - bucket.left).div_ceil(per_second).max(1));
-        }
-        bucket.left -= REQUEST;
-        Ok(())
-    }
-
-    /// Makes room: full buckets go, for they say nothing, and if nobody has one, everybody starts afresh: a bound on memory
-    /// matters more than the last requests of so many busy users.
-    fn forget(&mut self, now_ms: u64) {
-        let limits = self.limits;
-        self.buckets.retain(|_, bucket| bucket.refilled(&limits, now_ms).left < full(&limits));
-        if self.buckets.len() >= self.limits.rest_users {
-            self.buckets.clear();
-        }
+        let bucket = self.buckets.entry(user).or_insert_with(|| TokenBucket::full(now_ms));
+        let taken = bucket.take(now_ms, rest_per_second, rest_burst);
+        taken.map_err(|wait_ms| u64::from(wait_ms).div_ceil(1_000).max(1))
     }
 }
 

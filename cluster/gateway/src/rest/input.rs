@@ -112,9 +112,11 @@ impl Page {
                     page.user = Some(UserId(user));
                 }
                 unknown => {
-                    let detail = format!("the query parameter {:?} is unknown", shown(unknown));
-                    return Err(Problem::new(Kind::Malformed, detail)
-                        .nearest(unknown, ["after", "limit", "user"]));
+                    let unknown = shown(unknown);
+                    let detail = format!(
+                        "the query parameter {unknown:?} is unknown; there are after, limit, user"
+                    );
+                    return Err(Problem::new(Kind::Malformed, detail));
                 }
             }
         }

@@ -15,7 +15,6 @@ async fn a_mistake_is_told_the_nearest_valid_word() {
     let world = world().await;
     for (method, path, body, nearest) in [
         ("GET", "/v1/conversation", "", json!("/v1/conversations")),
-        ("GET", "/v1/conversations?aftr=1", "", json!("after")),
         ("POST", "/v1/conversations", r#"{"kind":"gruop","members":[2]}"#, json!("group")),
         ("POST", "/v1/conversations", r#"{"kind":"group","membres":[2]}"#, json!("members")),
         ("GET", "/v1/wss", "", json!("/v1/ws")),
@@ -39,7 +38,7 @@ async fn a_refusal_names_what_is_wrong() {
             "/v1/conversations?aftr=1",
             "user-1",
             "",
-            "the query parameter \"aftr\" is unknown",
+            "the query parameter \"aftr\" is unknown; there are after, limit, user",
         ),
         (
             "GET",
