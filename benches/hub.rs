@@ -3,10 +3,10 @@
 
 use benches::cpu_time::{self, CpuTime};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
-use gateway::core::hub::{Hub, HubConfig, Now};
-use gateway::core::mailbox::Taken;
-use gateway::core::{Call, Mailbox};
-use ports::{Claims, TokenError, TokenVerifier};
+use gateway::Mailbox;
+use gateway::core::outbound::Taken;
+use gateway::core::{Call, Hub, HubConfig, Now};
+use ports::{Claims, TokenError};
 use protocol::codec::Codec;
 use protocol::frames::client::{Hello, Send, plain_text};
 use protocol::frames::server::Accepted;
@@ -34,42 +34,42 @@ fn main() {
 fn fan_out(criterion: &mut Criterion<CpuTime>) {
     let mut group = criterion.benchmark_group("hub/fan out");
     for sessions in [2, 100, 1_000] {
-        let mut town = Town::new(sessions);
+        let mut fixture = Fixture::new(sessions);
         group.throughput(Throughput::Elements(sessions));
         group.bench_function(BenchmarkId::from_parameter(sessions), |bencher| {
-            let mut next = town.head;
+            let mut next = fixture.head;
             let entries = || {
                 next = next.next();
                 ToGateway::Entry(entry(next))
             };
             let deliver = |entry| {
-                town.hub.delivery(town.now, entry);
-                let frames: u64 = town.sessions.iter().map(Member::take_all).sum();
+                fixture.hub.delivery(fixture.now, entry);
+                let frames: u64 = fixture.sessions.iter().map(Member::take_all).sum();
                 assert_eq!(frames, sessions, "every session gets the entry");
             };
             bencher.iter_batched(entries, deliver, BatchSize::SmallInput);
-            town.head = next;
+            fixture.head = next;
         });
     }
 }
 
 /// From a decoded frame to the record for the broker, its confirm, and the owner's answer.
 fn send(criterion: &mut Criterion<CpuTime>) {
-    let mut town = Town::new(2);
+    let mut fixture = Fixture::new(2);
     let mut message = 0;
     let mut group = criterion.benchmark_group("hub");
     group.throughput(Throughput::Elements(1));
     group.bench_function("send", |bencher| {
         bencher.iter(|| {
             message += 1;
-            town.send(ClientMessageId(message));
+            fixture.send(ClientMessageId(message));
         });
     });
 }
 
 /// A gateway whose sessions are members of one conversation.
-struct Town {
-    hub: Hub,
+struct Fixture {
+    hub: Hub<Arc<Mailbox>>,
     now: Now,
     sessions: Vec<Member>,
     head: Sequence,
@@ -92,19 +92,19 @@ impl Member {
     }
 }
 
-impl Town {
+impl Fixture {
     fn new(sessions: u64) -> Self {
-        let hub = Hub::new(config(), Arc::new(Trusting));
-        let now = Now { ms: 0, wall_ms: 0 };
-        let mut town = Self { hub, now, sessions: Vec::new(), head: Sequence(sessions) };
+        let hub = Hub::new(config());
+        let now = Now { ms: 0 };
+        let mut fixture = Self { hub, now, sessions: Vec::new(), head: Sequence(sessions) };
         for user in 1..=sessions {
-            town.connect(user);
+            fixture.connect(user);
         }
-        town.answer_calls();
-        for member in &town.sessions {
+        fixture.answer_calls();
+        for member in &fixture.sessions {
             assert_eq!(member.take_all(), 2, "welcome and attached");
         }
-        town
+        fixture
     }
 
     fn connect(&mut self, user: u64) {
@@ -113,7 +113,7 @@ impl Town {
         let opened = self.hub.open(self.now, codec, Arc::clone(&mailbox), false);
         let session = opened.expect("there is room");
         let token = user.to_string();
-        let claims = Trusting.verify(&token, 0);
+        let claims = Ok(claims(UserId(user)));
         let hello = Hello { token, device: DeviceId(1), cursors: Vec::new(), presence: false };
         self.hub.hello(self.now, session, hello, claims);
         self.sessions.push(Member { session, mailbox });
@@ -158,7 +158,7 @@ impl Town {
     fn send(&mut self, message: ClientMessageId) {
         let from = self.sessions[0].session;
         // A thousand sends a second, and a look at the timers every hundred, as in a busy gateway.
-        self.now = Now { ms: message.0, wall_ms: message.0 };
+        self.now = Now { ms: message.0 };
         if message.0.is_multiple_of(100) {
             self.hub.tick(self.now);
         }
@@ -169,7 +169,9 @@ impl Town {
             reply_to: None,
             format: plain_text(),
         };
-        self.hub.frame(self.now, from, ClientFrame::Send(send));
+        // As the shell does: tokens have a benchmark of their own.
+        let token = still_valid(self.hub.claims(from), message.0);
+        self.hub.frame(self.now, from, ClientFrame::Send(send), token);
         let calls = self.hub.take_calls();
         let [Call::Publish(call)] = calls.as_slice() else { panic!("one publication: {calls:?}") };
         self.hub.published(self.now, call.of, Ok(()));
@@ -215,23 +217,18 @@ fn entry(sequence: Sequence) -> Entry {
     }
 }
 
-/// Honours every token, which is a user's number: tokens have a benchmark of their own.
-struct Trusting;
-
-impl TokenVerifier for Trusting {
-    fn verify(&self, token: &str, _now_ms: u64) -> Result<Claims, TokenError> {
-        let user = token.parse().map_err(|_| TokenError::Invalid)?;
-        Ok(Claims {
-            login: None,
-            user: Some(UserId(user)),
-            subject: token.to_owned(),
-            scopes: vec!["chat".to_owned()],
-            expires_ms: u64::MAX,
-            revocation_epoch: 0,
-        })
+fn claims(user: UserId) -> Claims {
+    Claims {
+        login: None,
+        user: Some(user),
+        subject: user.to_string(),
+        scopes: vec!["chat".to_owned()],
+        expires_ms: u64::MAX,
+        revocation_epoch: 0,
     }
+}
 
-    fn still_valid(&self, _claims: &Claims, _now_ms: u64) -> Result<(), TokenError> {
-        Ok(())
-    }
+fn still_valid(claims: Option<&Claims>, now_ms: u64) -> Result<(), TokenError> {
+    let expires_ms = claims.map_or(u64::MAX, |claims| claims.expires_ms);
+    if now_ms < expires_ms { Ok(()) } else { Err(TokenError::Expired) }
 }

@@ -4,4 +4,4 @@ pub mod core;
 pub mod rest;
 mod shell;
 
-pub use shell::{GatewayConfig, ServeError, serve};
+pub use shell::{GatewayConfig, Mailbox, ServeError, serve};

@@ -1,10 +1,11 @@
-//! A `core/` decides and does nothing else: no async, no I/O, no clock, no randomness of its own.
+//! A `core/` decides and does nothing else: no async, no I/O, no clock, no randomness of its own, and
+//! nothing that it shares with a task: it is a value, and somebody else locks and wakes.
 
 use super::Finding;
 use crate::repository::{Repository, TextFile};
 
 /// What a core must not name, and what takes its place.
-const STRANGERS: [(&str, &str); 10] = [
+const STRANGERS: [(&str, &str); 16] = [
     ("async fn", "the shell awaits; the core is told what came"),
     (".await", "the shell awaits; the core is told what came"),
     ("tokio::", "the shell runs; the core is a value"),
@@ -15,6 +16,12 @@ const STRANGERS: [(&str, &str); 10] = [
     ("SystemTime::now", "time comes in as an argument"),
     ("rand::rng", "random numbers come in as arguments"),
     ("thread_rng", "random numbers come in as arguments"),
+    ("Mutex", "the shell shares the core; the core is a value"),
+    ("RwLock", "the shell shares the core; the core is a value"),
+    ("Condvar", "the shell waits and wakes"),
+    ("Waker", "the shell waits and wakes"),
+    ("sync::atomic", "the shell shares the core; the core is a value"),
+    ("Arc<dyn", "the shell holds the ports; the core is told what came"),
 ];
 
 pub fn check(repository: &Repository) -> Vec<Finding> {

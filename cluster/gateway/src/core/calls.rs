@@ -1,6 +1,5 @@
 //! What the hub asks of its surroundings. Each call but the last three is answered to the hub.
 
-use bytes::Bytes;
 use ports::broker::Publication;
 use protocol::store_calls::{AttachItem, DetachItem, RangeQuery, ReceiptItem};
 use protocol::{ClientMessageId, ConversationId, SessionId, UserId};
@@ -97,48 +96,5 @@ pub enum RangePurpose {
     /// A conversation's stream on this gateway has a gap.
     Repair,
     /// A client asked, under this number of ours.
-    Backlog(u64),
-}
-
-/// Bytes of a publication that may have to be sent again.
-#[derive(Clone, Debug)]
-pub struct Pending {
-    /// The conversation.
-    pub conversation: ConversationId,
-    /// The sender's id.
-    pub message: ClientMessageId,
-    /// The record.
-    pub record: Bytes,
-    /// How far it has got.
-    pub progress: Progress,
-    /// How often it was published.
-    pub tries: u32,
-    /// How often something was lost before it was published.
-    pub losses: u64,
-}
-
-/// How far a publication has got.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// An earlier one of the same conversation is not confirmed yet.
-    Waiting,
-    /// The broker was asked.
-    Asked,
-    /// The broker did not say; to be asked again at this time.
-    Unknown(u64),
-    /// The broker has it; if the owner has not answered by this time, it is published again.
-    Confirmed(u64),
-}
-
-/// A page that a client asked for.
-#[derive(Clone, Copy, Debug)]
-pub struct BacklogRequest {
-    /// The session.
-    pub session: SessionId,
-    /// The client's number.
-    pub request: u32,
-    /// The query.
-    pub query: RangeQuery,
-    /// Attempts so far.
-    pub tries: u32,
+    Backlog(SessionId, u64),
 }

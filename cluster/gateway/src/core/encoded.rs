@@ -20,6 +20,7 @@ impl From<ServerFrame> for Encoded {
 
 impl Encoded {
     /// The bytes in a codec, shared.
+    #[inline]
     pub fn bytes(&mut self, codec: Codec) -> Bytes {
         let slot = match codec {
             Codec::Json => &mut self.json,

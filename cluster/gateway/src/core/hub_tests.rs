@@ -1,18 +1,18 @@
-//! The hub's decisions one by one: slow sessions, design choices, tokens, time, drain; in `notices`,
+//! The hub's decisions one by one: slow sessions, design choices, tokens, time, drain; in `ephemeral`,
 //! receipts and typing; in `rates`, what is too much; in `streams`, who gets what.
 
-mod notices;
+mod ephemeral;
 mod rates;
 mod streams;
 
 use super::calls::{Call, RangePurpose};
-use super::greeting::RETRY_MS;
-use super::hub::{Hub, HubConfig, Now};
 use super::hub_model::world::{Answer, Mishap, World};
-use super::hub_model::{Trusting, config};
-use super::mailbox::{Mailbox, Taken};
+use super::hub_model::{Shared, claims, config};
+use super::outbound::Taken;
+use super::timers::RETRY_MS;
+use super::{Hub, HubConfig, Now};
 use ports::broker::PublishError;
-use ports::{CallError, Claims, TokenError, TokenVerifier};
+use ports::{CallError, TokenError};
 use protocol::codec::Codec;
 use protocol::design::{Attach, ClientHeartbeat, SlowSession, Tokens};
 use protocol::frames::client::{Hello, Send, plain_text};
@@ -21,52 +21,47 @@ use protocol::{
     ClientFrame, ClientMessageId, CloseCode, Content, ConversationId, DeviceId, RejectReason,
     ServerFrame, SessionId, UserId,
 };
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Waker};
 
 const CONVERSATION: ConversationId = ConversationId(1);
 
 /// A hub with an owner at hand.
 struct Bench {
-    hub: Hub,
+    hub: Hub<Shared>,
     world: World,
     now_ms: u64,
+    /// What the shell finds out about every token, if it is asked to look.
+    tokens: Result<(), TokenError>,
 }
 
 #[derive(Clone)]
 struct Client {
     id: SessionId,
-    mailbox: Arc<Mailbox>,
+    queue: Shared,
 }
 
 impl Bench {
     /// Users 1 and 2 are members.
     fn new(config: HubConfig) -> Self {
-        Self::with_tokens(config, Arc::new(Trusting))
-    }
-
-    fn with_tokens(config: HubConfig, tokens: Arc<dyn TokenVerifier>) -> Self {
         let mut world = World { subscribed: true, linked: true, ..World::default() };
         for user in [UserId(1), UserId(2)] {
             world.append(CONVERSATION, user, ClientMessageId(0), Content::Join { user });
         }
-        Self { hub: Hub::new(config, tokens), world, now_ms: 0 }
+        Self { hub: Hub::new(config), world, now_ms: 0, tokens: Ok(()) }
     }
 
     fn now(&self) -> Now {
-        Now { ms: self.now_ms, wall_ms: self.now_ms }
+        Now { ms: self.now_ms }
     }
 
     fn connect(&mut self, user: u64) -> Client {
-        let mailbox = Mailbox::new();
-        let id = self.hub.open(self.now(), Codec::Binary, mailbox.clone(), false).unwrap();
+        let queue = Shared::default();
+        let id = self.hub.open(self.now(), Codec::Binary, queue.clone(), false).unwrap();
         let (token, cursors) = (user.to_string(), Vec::new());
-        let claims = Trusting.verify(&token, 0);
+        let claims = Ok(claims(UserId(user)));
         let hello = Hello { token, device: DeviceId(1), cursors, presence: false };
         self.hub.hello(self.now(), id, hello, claims);
         self.work();
-        Client { id, mailbox }
+        Client { id, queue }
     }
 
     /// Everything that is due happens.
@@ -96,13 +91,23 @@ impl Bench {
     fn pass(&mut self, ms: u64) {
         for _ in 0..ms.div_ceil(100) {
             self.now_ms += 100;
-            self.hub.tick(self.now());
+            self.tick();
             self.work();
         }
     }
 
+    fn tick(&mut self) {
+        for id in self.hub.tick(self.now()) {
+            self.hub.token_failed(self.now(), id, self.token(id));
+        }
+    }
+
     fn say(&mut self, from: &Client, frame: ClientFrame) {
-        self.hub.frame(self.now(), from.id, frame);
+        self.hub.frame(self.now(), from.id, frame, self.token(from.id));
+    }
+
+    fn token(&self, id: SessionId) -> Result<(), TokenError> {
+        self.hub.claims(id).map_or(Ok(()), |_| self.tokens)
     }
 
     fn send(&mut self, from: &Client, message: u64) {
@@ -123,7 +128,8 @@ impl Client {
     fn hear(&self) -> (Vec<ServerFrame>, Option<CloseCode>) {
         let mut frames = Vec::new();
         loop {
-            match self.mailbox.take(&Context::from_waker(Waker::noop())) {
+            let taken = self.queue.borrow_mut().take();
+            match taken {
                 Taken::Frame(frame) => frames.push(Codec::Binary.decode_server(&frame).unwrap()),
                 Taken::End(code) => return (frames, Some(code)),
                 Taken::Abandoned | Taken::Empty { .. } => return (frames, None),
@@ -253,8 +259,8 @@ fn an_owner_that_is_away_is_not_asked_without_end() {
     let hello =
         Hello { token: "1".to_owned(), device: DeviceId(1), cursors: Vec::new(), presence: false };
     let now = bench.now();
-    let id = bench.hub.open(now, Codec::Binary, Mailbox::new(), false).unwrap();
-    bench.hub.hello(now, id, hello, Trusting.verify("1", 0));
+    let id = bench.hub.open(now, Codec::Binary, Shared::default(), false).unwrap();
+    bench.hub.hello(now, id, hello, Ok(claims(UserId(1))));
     // The user's conversations are known, then the owner is away.
     while !bench.world.answers.iter().any(|answer| matches!(answer, Answer::LookedUp(..))) {
         bench.world.calls.extend(bench.hub.take_calls());
@@ -270,29 +276,16 @@ fn an_owner_that_is_away_is_not_asked_without_end() {
     bench.hub.ranged(now, &range, Err(CallError::Unavailable));
     assert_eq!(bench.hub.take_calls(), [], "it has said so at once, and would say so again");
     bench.now_ms += RETRY_MS;
-    bench.hub.tick(bench.now());
+    bench.tick();
     assert_eq!(bench.hub.take_calls(), first);
-}
-
-/// Honours tokens until told otherwise.
-struct Revoking(AtomicBool);
-
-impl TokenVerifier for Revoking {
-    fn verify(&self, token: &str, now_ms: u64) -> Result<Claims, TokenError> {
-        Trusting.verify(token, now_ms)
-    }
-    fn still_valid(&self, _: &Claims, _: u64) -> Result<(), TokenError> {
-        if self.0.load(Ordering::Relaxed) { Err(TokenError::Revoked) } else { Ok(()) }
-    }
 }
 
 #[test]
 fn a_revoked_token_ends_the_session_at_the_next_send_or_look() {
-    let tokens = Arc::new(Revoking(AtomicBool::new(false)));
-    let mut bench = Bench::with_tokens(config(1_000), tokens.clone());
+    let mut bench = Bench::new(config(1_000));
     let (sender, idle) = (bench.connect(1), bench.connect(2));
     sender.hear();
-    tokens.0.store(true, Ordering::Relaxed);
+    bench.tokens = Err(TokenError::Revoked);
     bench.send(&sender, 1);
     let (frames, end) = sender.hear();
     assert!(
@@ -305,13 +298,12 @@ fn a_revoked_token_ends_the_session_at_the_next_send_or_look() {
 
 #[test]
 fn where_tokens_are_looked_at_once_a_session_outlives_its_token() {
-    let tokens = Arc::new(Revoking(AtomicBool::new(false)));
     let mut bad = config(1_000);
     bad.design.tokens = Tokens::HelloOnly;
-    let mut bench = Bench::with_tokens(bad, tokens.clone());
+    let mut bench = Bench::new(bad);
     let sender = bench.connect(1);
     sender.hear();
-    tokens.0.store(true, Ordering::Relaxed);
+    bench.tokens = Err(TokenError::Revoked);
     bench.send(&sender, 1);
     bench.pass(1_100);
     let (frames, end) = sender.hear();
@@ -352,16 +344,16 @@ fn a_drain_is_spread_and_refuses_newcomers() {
         other => panic!("{other:?}"),
     });
     assert_eq!(told, [0, 2_000]);
-    let late = Mailbox::new();
+    let late = Shared::default();
     assert_eq!(bench.hub.open(bench.now(), Codec::Json, late.clone(), false), None);
-    let late = Client { id: SessionId(0), mailbox: late };
+    let late = Client { id: SessionId(0), queue: late };
     assert_eq!(late.hear().1, Some(CloseCode::Draining));
     for client in &clients {
         bench.pass(2_000);
         assert_eq!(client.hear().1, Some(CloseCode::Draining));
-        client.mailbox.finish();
+        client.queue.borrow_mut().finish();
     }
-    late.mailbox.finish();
+    late.queue.borrow_mut().finish();
     assert!(bench.hub.is_empty());
 }
 
@@ -372,9 +364,9 @@ fn a_thousand_users_who_return_at_once_cost_a_few_calls() {
     let mut bench = Bench::new(config);
     let mut lookups = 0;
     for user in 1..=1_000_u64 {
-        let id = bench.hub.open(bench.now(), Codec::Binary, Mailbox::new(), false).unwrap();
+        let id = bench.hub.open(bench.now(), Codec::Binary, Shared::default(), false).unwrap();
         let (token, cursors) = (user.to_string(), Vec::new());
-        let claims = Trusting.verify(&token, 0);
+        let claims = Ok(claims(UserId(user)));
         let hello = Hello { token, device: DeviceId(1), cursors, presence: false };
         bench.hub.hello(bench.now(), id, hello, claims);
     }

@@ -1,4 +1,6 @@
-//! Token buckets: how much a user may ask per second.
+//! How much may be asked per second: token buckets, and what a session may say.
+
+use protocol::limits::GatewayLimits;
 
 /// All frames of a session, of any kind, may be this many times as many as a user's sends.
 pub const FRAMES_PER_SEND: u32 = 20;
@@ -17,6 +19,7 @@ impl TokenBucket {
     }
 
     /// Takes one, or says in how many milliseconds there will be one.
+    #[inline]
     pub fn take(&mut self, now_ms: u64, per_second: u32, burst: u32) -> Result<(), u32> {
         self.refill(now_ms, per_second);
         let missing = self.missing_milli + 1_000;
@@ -42,6 +45,39 @@ impl TokenBucket {
     }
 }
 
+/// What a session may still say.
+#[derive(Clone, Copy, Debug)]
+pub struct Quota {
+    frames: TokenBucket,
+    /// Refused frames in a row.
+    strikes: u32,
+}
+
+impl Quota {
+    /// Nothing said, nothing refused.
+    pub const fn full(now_ms: u64) -> Self {
+        Self { frames: TokenBucket::full(now_ms), strikes: 0 }
+    }
+
+    /// Counts a frame; if it is one too many, says in how many milliseconds it would not be.
+    pub fn take(&mut self, now_ms: u64, limits: &GatewayLimits) -> Result<(), u32> {
+        let per_second = limits.rate_per_second.saturating_mul(FRAMES_PER_SEND);
+        let burst = limits.rate_burst.saturating_mul(FRAMES_PER_SEND);
+        self.frames.take(now_ms, per_second, burst)
+    }
+
+    /// A frame was refused because there are too many; whether the session may go on.
+    pub const fn strike(&mut self, limits: &GatewayLimits) -> bool {
+        self.strikes += 1;
+        self.strikes < limits.rate_strikes
+    }
+
+    /// A send was taken: what was refused before it is forgiven.
+    pub const fn forgive(&mut self) {
+        self.strikes = 0;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,5 +93,15 @@ mod tests {
         assert_eq!(bucket.take(500, 2, 3), Ok(()));
         assert_eq!(bucket.full_in_ms(500, 2), 1_500);
         assert_eq!(bucket.full_in_ms(2_000, 2), 0);
+    }
+
+    #[test]
+    fn refusals_in_a_row_end_a_session_and_others_do_not() {
+        let limits = GatewayLimits { rate_strikes: 3, ..GatewayLimits::default() };
+        let mut quota = Quota::full(0);
+        assert!(quota.strike(&limits) && quota.strike(&limits));
+        quota.forgive();
+        assert!(quota.strike(&limits) && quota.strike(&limits));
+        assert!(!quota.strike(&limits));
     }
 }

@@ -1,38 +1,40 @@
-//! What a gateway decides, without sockets, clocks or tasks: `Hub` and what it is made of.
+//! What a gateway decides, without sockets, clocks or tasks: `Hub` and the parts that it is made of.
 //!
-//! Time comes in as an argument (`Now`), frames go out into mailboxes, and everything that the
-//! surroundings must do comes out as a `Call` whose answer is put in again.
+//! Time comes in as an argument (`Now`), frames go out into the sessions' queues (`Outlet`), and
+//! everything that the surroundings must do comes out as a `Call` whose answer is put in again.
+//! `sessions` knows who is connected, `handshakes` what happens between hello and welcome, `streams`
+//! who gets what of a conversation, `backlogs` the pages that clients ask for, `sends` what is on its
+//! way to the owners, `ephemeral` what may be lost; `effects` is what all of them bring about.
 
-mod attaching;
+mod backlogs;
 pub mod calls;
-mod catching_up;
-mod delivering;
-mod departed;
+mod config;
 #[cfg(test)]
 mod documented;
+mod effects;
 mod encoded;
-mod greeting;
-pub mod hub;
+mod ephemeral;
+mod handshakes;
+mod hub;
 #[cfg(test)]
 pub(crate) mod hub_model;
 #[cfg(test)]
 mod hub_tests;
 pub mod limits;
-pub mod mailbox;
-mod notices;
+pub mod outbound;
 mod outlets;
-mod rules;
-mod sending;
-mod session;
+mod sender;
+mod sends;
+mod sessions;
 mod slab;
-mod stream;
+mod streams;
 mod timers;
 pub mod trunk;
-mod upkeep;
 
 pub use calls::Call;
-pub use hub::{Hub, HubConfig, Now};
-pub use mailbox::{Mailbox, Ready};
+pub use config::{HubConfig, Now};
+pub use hub::Hub;
+pub use outlets::LINGER_MS;
 
 /// What the hub knows of one session, without its conversations and what waits.
-pub const SESSION_BYTES: usize = size_of::<session::Session>();
+pub const SESSION_BYTES: usize = size_of::<sessions::Session>();

@@ -1,73 +1,237 @@
-//! The sessions of a gateway as places where frames go: posting, room, slowness.
+//! Where frames go: the outlets of all sessions, what waits in them, and who is slow.
 
 use super::encoded::Encoded;
-use super::mailbox::Level;
-use super::session::Session;
+use super::outbound::{Level, Outlet};
 use super::slab::Slab;
+use protocol::codec::Codec;
 use protocol::design::SlowSession;
-use protocol::{ServerFrame, SessionId};
+use protocol::frames::server::Resync;
+use protocol::limits::GatewayLimits;
+use protocol::{CloseCode, ServerFrame, SessionId};
 
-/// All sessions, and what happens to slow ones.
+/// How long a closed session may take to read its last frames, milliseconds.
+pub const LINGER_MS: u64 = 2_000;
+
+/// See the module.
 #[derive(Debug)]
-pub struct Outlets {
-    /// The sessions.
-    pub sessions: Slab<Session>,
-    /// Sessions that were found to be slow; the hub closes them before it returns.
-    pub slow: Vec<SessionId>,
-    /// The design choice.
-    pub policy: SlowSession,
+pub struct Outlets<O> {
+    open: Slab<(Codec, O)>,
+    /// Closed, but their last frames may not be read yet, and until when they may be.
+    ending: Vec<(u64, O)>,
+    /// Found to be slow; the hub closes them before it returns.
+    slow: Vec<SessionId>,
+    policy: SlowSession,
     /// More than this is slow.
-    pub limit: Level,
-    /// The highest level of a session that was kept, since it was last looked at.
-    pub peak: Level,
-    /// Frames posted since it was last looked at.
-    pub posted: u64,
-    /// Entries that streams could not keep, since it was last looked at.
-    pub evicted: u64,
+    limit: Level,
+    peak: Level,
+    posted: u64,
 }
 
-impl Outlets {
-    /// Puts a frame into a session's mailbox.
+impl<O: Outlet> Outlets<O> {
+    /// No sessions.
+    pub fn new(policy: SlowSession, limits: &GatewayLimits) -> Self {
+        let limit =
+            Level { frames: limits.session_queue_frames, bytes: limits.session_queue_bytes };
+        Self {
+            open: Slab::default(),
+            ending: Vec::new(),
+            slow: Vec::new(),
+            policy,
+            limit,
+            peak: Level::default(),
+            posted: 0,
+        }
+    }
+
+    /// A session's outlet, and how its frames are written.
+    pub fn open(&mut self, codec: Codec, outlet: O) -> SessionId {
+        self.open.insert((codec, outlet))
+    }
+
+    /// Open sessions.
+    pub fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Whether a session is open.
+    pub fn contains(&self, id: SessionId) -> bool {
+        self.open.get(id).is_some()
+    }
+
+    /// Slots of open sessions: the range of `between`.
+    pub fn width(&self) -> usize {
+        self.open.width()
+    }
+
+    /// The open sessions in a range of slots.
+    pub fn between(&self, from: usize, to: usize) -> Vec<SessionId> {
+        self.open.keys_between(from, to)
+    }
+
+    /// All open sessions.
+    pub fn all(&self) -> Vec<SessionId> {
+        self.between(0, self.width())
+    }
+
+    /// Posts a frame to a session.
     pub fn post(&mut self, id: SessionId, frame: &mut Encoded) {
-        let Some(session) = self.sessions.get(id) else { return };
-        let level = session.mailbox.push(frame.bytes(session.codec));
+        let Some((codec, outlet)) = self.open.get(id) else { return };
+        let bytes = frame.bytes(*codec);
+        let level = outlet.queue(|queue| queue.push(bytes));
         self.posted += 1;
         if level.frames > self.limit.frames || level.bytes > self.limit.bytes {
             match self.policy {
                 SlowSession::Disconnect => return self.slow.push(id),
                 SlowSession::Unbounded => {}
-                SlowSession::DropOldest => return session.mailbox.drop_oldest(self.limit),
+                SlowSession::DropOldest => {
+                    return outlet.queue(|queue| queue.drop_oldest(self.limit));
+                }
             }
         }
         self.peak.frames = self.peak.frames.max(level.frames);
         self.peak.bytes = self.peak.bytes.max(level.bytes);
     }
 
-    /// Puts a frame that nobody else gets into a session's mailbox.
+    /// Posts a frame that nobody else gets.
     pub fn say(&mut self, id: SessionId, frame: ServerFrame) {
         self.post(id, &mut frame.into());
     }
 
     /// Whether more of a backlog may be written: a quarter of the queue stays free for what is new.
     pub fn has_room(&self, id: SessionId) -> bool {
-        self.below(id, 3, 4)
+        self.open.get(id).is_some_and(|(_, outlet)| {
+            let level = outlet.queue(|queue| queue.level());
+            self.below(level, 3, 4)
+        })
     }
 
     /// Whether another page of a backlog should be asked for; if not, the connection reports when
     /// there is room.
     pub fn wants_page(&self, id: SessionId) -> bool {
-        let wants = self.below(id, 1, 2);
-        if !wants && let Some(session) = self.sessions.get(id) {
-            session.mailbox.want_room();
-        }
-        wants
+        self.open.get(id).is_some_and(|(_, outlet)| {
+            outlet.queue(|queue| {
+                let wants = self.below(queue.level(), 1, 2);
+                if !wants {
+                    queue.want_room();
+                }
+                wants
+            })
+        })
     }
 
-    fn below(&self, id: SessionId, numerator: usize, denominator: usize) -> bool {
-        self.sessions.get(id).is_some_and(|session| {
-            let level = session.mailbox.level();
-            level.frames < self.limit.frames * numerator / denominator
-                && level.bytes < self.limit.bytes * numerator / denominator
-        })
+    fn below(&self, level: Level, numerator: usize, denominator: usize) -> bool {
+        level.frames < self.limit.frames * numerator / denominator
+            && level.bytes < self.limit.bytes * numerator / denominator
+    }
+
+    /// The sessions that were found to be slow since this was last asked.
+    pub fn take_slow(&mut self) -> Vec<SessionId> {
+        std::mem::take(&mut self.slow)
+    }
+
+    /// The connection is gone; nothing can be written to it.
+    pub fn remove(&mut self, id: SessionId) {
+        self.open.remove(id);
+    }
+
+    /// Ends a session behind what waits for it.
+    pub fn close(&mut self, now_ms: u64, id: SessionId, code: CloseCode) {
+        if let Some((_, outlet)) = self.open.remove(id) {
+            self.refuse(now_ms, outlet, code);
+        }
+    }
+
+    /// Ends a session that was not opened.
+    pub fn refuse(&mut self, now_ms: u64, outlet: O, code: CloseCode) {
+        outlet.queue(|queue| queue.close(code));
+        self.ending.push((now_ms + LINGER_MS, outlet));
+    }
+
+    /// Ends a slow session: what waits is dropped, and how much that was is told.
+    pub fn close_slow(&mut self, now_ms: u64, id: SessionId) {
+        let Some((codec, outlet)) = self.open.remove(id) else { return };
+        outlet.queue(|queue| {
+            let resync = Resync { waiting: queue.level().frames as u32 };
+            let last = codec.encode_server(&ServerFrame::Resync(resync));
+            queue.close_instead(last.into(), CloseCode::SlowConsumer);
+        });
+        self.ending.push((now_ms + LINGER_MS, outlet));
+    }
+
+    /// Gives up who did not read the last frames in time.
+    pub fn abandon_late(&mut self, now_ms: u64) {
+        self.ending.retain(|(deadline_ms, outlet)| {
+            outlet.queue(|queue| {
+                let late = *deadline_ms <= now_ms;
+                if late {
+                    queue.abandon();
+                }
+                !late && !queue.is_finished()
+            })
+        });
+    }
+
+    /// Whether nobody is left, not even somebody who still reads last frames.
+    pub fn is_empty(&self) -> bool {
+        let finished = |outlet: &O| outlet.queue(|queue| queue.is_finished());
+        self.len() == 0 && self.ending.iter().all(|(_, outlet)| finished(outlet))
+    }
+
+    /// The highest level of a session that was kept, and the frames posted, since the last look.
+    pub fn take_figures(&mut self) -> (Level, u64) {
+        (std::mem::take(&mut self.peak), std::mem::take(&mut self.posted))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::outbound::{Outbound, Taken};
+    use super::*;
+    use protocol::frames::client::Nonce;
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    type Shared = Rc<RefCell<Outbound>>;
+
+    fn outlets(policy: SlowSession, frames: usize) -> (Outlets<Shared>, Shared, SessionId) {
+        let limits = GatewayLimits { session_queue_frames: frames, ..GatewayLimits::default() };
+        let mut outlets = Outlets::new(policy, &limits);
+        let queue = Shared::default();
+        let id = outlets.open(Codec::Binary, queue.clone());
+        (outlets, queue, id)
+    }
+
+    fn pong() -> ServerFrame {
+        ServerFrame::Pong(Nonce { nonce: 1 })
+    }
+
+    #[test]
+    fn a_backlog_stops_before_what_is_new_makes_a_session_slow() {
+        let (mut outlets, queue, id) = outlets(SlowSession::Disconnect, 8);
+        let mut room = Vec::new();
+        for _ in 0..8 {
+            room.push((outlets.wants_page(id), outlets.has_room(id)));
+            outlets.say(id, pong());
+        }
+        let stops = |index| (index < 4, index < 6);
+        assert_eq!(room, (0..8).map(stops).collect::<Vec<_>>());
+        assert_eq!(outlets.take_slow(), []);
+        outlets.say(id, pong());
+        assert_eq!(outlets.take_slow(), [id]);
+        while let Taken::Frame(_) = queue.borrow_mut().take() {}
+        assert_eq!(outlets.take_figures().0.frames, 8, "the last one was not kept");
+    }
+
+    #[test]
+    fn who_does_not_read_the_last_frames_is_given_up() {
+        let (mut outlets, queue, id) = outlets(SlowSession::Disconnect, 8);
+        outlets.say(id, pong());
+        outlets.close_slow(100, id);
+        assert!(!outlets.contains(id) && !outlets.is_empty());
+        outlets.abandon_late(100 + LINGER_MS - 1);
+        assert_eq!(queue.borrow().level().frames, 1, "the frame that says so");
+        outlets.abandon_late(100 + LINGER_MS);
+        assert_eq!(queue.borrow_mut().take(), Taken::Abandoned);
+        assert!(outlets.is_empty());
     }
 }

@@ -3,6 +3,9 @@
 use protocol::{ConversationId, SessionId, UserId};
 use std::collections::BTreeSet;
 
+/// Before a failed call is made again, milliseconds.
+pub const RETRY_MS: u64 = 500;
+
 /// Something to look at again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Timer {
@@ -19,8 +22,8 @@ pub enum Timer {
     /// Publish again what was not confirmed, or not answered.
     Publish(SessionId),
     /// Ask again for a page that a client asked for.
-    Backlog(u64),
-    /// A user without sessions can be forgotten.
+    Backlog(SessionId, u64),
+    /// The rate of a user without sessions can be forgotten.
     Forget(UserId),
     /// End a session that was told to reconnect.
     Drained(SessionId),

@@ -1,27 +1,6 @@
-//! The slots of one trunk connection: which session is behind which number, and what goes wrong.
+//! Batches of a trunk connection.
 
 use protocol::frames::trunk::ClientBatch;
-use protocol::{SessionId, limits};
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use super::mailbox::Mailbox;
-
-/// A slot in use.
-#[derive(Debug)]
-pub struct Slot {
-    /// The session; `None`: it was closed, and what still waits is being written.
-    pub session: Option<SessionId>,
-    /// Its mailbox.
-    pub mailbox: Arc<Mailbox>,
-}
-
-/// The slots of one connection.
-#[derive(Debug, Default)]
-pub struct Slots {
-    /// By number.
-    pub by_number: BTreeMap<u32, Slot>,
-}
 
 /// The bytes are no batch. Nobody can tell whose frames they were, so the whole connection is closed;
 /// every other mistake harms the session in its slot only.
@@ -32,18 +11,6 @@ pub struct Malformed;
 /// The batch of some bytes.
 pub fn decode(bytes: &[u8]) -> Result<ClientBatch, Malformed> {
     postcard::from_bytes(bytes).map_err(|_| Malformed)
-}
-
-impl Slots {
-    /// Whether there is room for another slot.
-    pub fn has_room(&self) -> bool {
-        self.by_number.len() < limits::MAX_TRUNK_SESSIONS
-    }
-
-    /// The session in a slot, if it is still open.
-    pub fn session(&self, slot: u32) -> Option<SessionId> {
-        self.by_number.get(&slot).and_then(|slot| slot.session)
-    }
 }
 
 #[cfg(test)]

@@ -5,8 +5,9 @@
 //! costs one task switch. The work under the lock is some microseconds per frame; decoding, token
 //! signatures and all writing happen outside.
 
+use super::mailbox::Mailbox;
 use crate::core::{Call, Hub, Now};
-use ports::{Machine, TokenVerifier, entered};
+use ports::{Machine, TokenError, TokenVerifier, entered};
 use protocol::SessionId;
 use protocol::codec::Codec;
 use protocol::{ClientFrame, frames::client::Hello};
@@ -16,9 +17,12 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+/// The hub, whose frames go into mailboxes.
+pub type Gateway = Hub<Arc<Mailbox>>;
+
 /// See the module.
 pub struct Front {
-    hub: Mutex<(Hub, Now)>,
+    hub: Mutex<(Gateway, Now)>,
     work: Notify,
     began: Instant,
     /// What the gateway runs on.
@@ -38,7 +42,7 @@ pub struct Front {
 impl Front {
     /// A front for a hub.
     pub fn new(
-        hub: Hub,
+        hub: Gateway,
         machine: Machine,
         tokens: Arc<dyn TokenVerifier>,
         trunk_heartbeat: Duration,
@@ -46,7 +50,7 @@ impl Front {
     ) -> Self {
         Self {
             sessions_max: hub.sessions_max(),
-            hub: Mutex::new((hub, Now { ms: 0, wall_ms: 0 })),
+            hub: Mutex::new((hub, Now { ms: 0 })),
             work: Notify::new(),
             began: Instant::now(),
             machine,
@@ -60,7 +64,7 @@ impl Front {
     }
 
     /// Does something with the hub, now.
-    pub fn with<R>(&self, act: impl FnOnce(&mut Hub, Now) -> R) -> R {
+    pub fn with<R>(&self, act: impl FnOnce(&mut Gateway, Now) -> R) -> R {
         let now = self.now();
         let mut held = entered(self.hub.lock());
         let (hub, last) = &mut *held;
@@ -99,20 +103,45 @@ impl Front {
     pub fn received(&self, session: SessionId, codec: Codec, bytes: &[u8]) {
         match codec.decode_client(bytes) {
             Ok(ClientFrame::Hello(hello)) => self.hello(session, hello),
-            Ok(frame) => self.with(|hub, now| hub.frame(now, session, frame)),
+            Ok(frame) => self.with(|hub, now| {
+                let token = match &frame {
+                    ClientFrame::Send(_) | ClientFrame::Edit(_) | ClientFrame::Delete(_) => {
+                        self.check_token(hub, session)
+                    }
+                    _ => Ok(()),
+                };
+                hub.frame(now, session, frame, token);
+            }),
             Err(error) => self.with(|hub, now| hub.undecodable(now, session, &error)),
         }
     }
 
     fn hello(&self, session: SessionId, hello: Hello) {
         // Checking a signature takes longer than anything else: before the lock.
-        let claims = self.tokens.verify(&hello.token, self.now().wall_ms);
+        let claims = self.tokens.verify(&hello.token, self.machine.clock.now_ms());
         self.with(|hub, now| hub.hello(now, session, hello, claims));
     }
 
+    /// Whether the token of a session is still honoured.
+    fn check_token(&self, hub: &Gateway, session: SessionId) -> Result<(), TokenError> {
+        let now_ms = self.machine.clock.now_ms();
+        hub.claims(session).map_or(Ok(()), |claims| self.tokens.still_valid(claims, now_ms))
+    }
+
+    /// Time passes.
+    pub fn tick(&self) {
+        self.with(|hub, now| {
+            for session in hub.tick(now) {
+                let token = self.check_token(hub, session);
+                if token.is_err() {
+                    hub.token_failed(now, session, token);
+                }
+            }
+        });
+    }
+
     fn now(&self) -> Now {
-        let ms = self.began.elapsed().as_millis() as u64;
-        Now { ms, wall_ms: self.machine.clock.now_ms() }
+        Now { ms: self.began.elapsed().as_millis() as u64 }
     }
 
     /// Whether users should be sent here.

@@ -4,6 +4,7 @@ mod calls;
 mod deliveries;
 mod front;
 mod incarnation;
+mod mailbox;
 mod serve;
 mod socket;
 #[cfg(test)]
@@ -11,4 +12,5 @@ mod tests;
 mod trunk;
 mod upgrade;
 
+pub use mailbox::Mailbox;
 pub use serve::{GatewayConfig, ServeError, serve};

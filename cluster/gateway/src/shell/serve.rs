@@ -76,7 +76,7 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let incarnation = incarnation::begin(&machine).await;
     let hub_config = hub_config(&config, incarnation);
-    let hub = Hub::new(hub_config, tokens.clone());
+    let hub = Hub::new(hub_config);
     let beats = config.design.client_heartbeat == ClientHeartbeat::On;
     let of = |time: Duration| if beats { time } else { Duration::ZERO };
     let (heartbeat, idle_timeout) = (of(config.heartbeat), of(config.idle_timeout));
@@ -210,7 +210,7 @@ async fn keep_time(front: Arc<Front>, limits: GatewayLimits) {
     let mut count = 0;
     loop {
         ticks.tick().await;
-        front.with(Hub::tick);
+        front.tick();
         count += 1;
         if count % FIGURES_EVERY == 0 {
             report(&front, limits);
@@ -230,7 +230,7 @@ fn report(front: &Front, limits: GatewayLimits) {
     telemetry.count("gateway_frames_in", figures.counts.frames_in);
     telemetry.count("gateway_rejections", figures.counts.rejections);
     telemetry.count("gateway_repairs", figures.counts.repairs);
-    telemetry.count("gateway_evicted_entries", figures.evicted);
+    telemetry.count("gateway_evicted_entries", figures.counts.evicted);
     for (code, count) in CloseCode::ALL.into_iter().zip(figures.counts.closes) {
         if count > 0 {
             telemetry.count(closes_name(code), count);
@@ -259,7 +259,7 @@ const fn closes_name(code: CloseCode) -> &'static str {
 /// Tells everybody to go, spread over a time, and waits until they are gone, but not for ever.
 async fn drain(front: &Front, over: Duration) {
     front.drain(over);
-    let linger = Duration::from_millis(crate::core::hub::LINGER_MS);
+    let linger = Duration::from_millis(crate::core::LINGER_MS);
     let deadline = Instant::now() + over + linger;
     while Instant::now() < deadline && !front.is_empty() {
         sleep(TICK).await;

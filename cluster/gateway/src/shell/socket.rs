@@ -5,8 +5,8 @@
 //! one flush per wake-up.
 
 use super::front::Front;
-use crate::core::Mailbox;
-use crate::core::mailbox::Taken;
+use super::mailbox::Mailbox;
+use crate::core::outbound::Taken;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use futures_util::{Sink, Stream};
 use protocol::codec::Codec;

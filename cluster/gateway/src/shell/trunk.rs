@@ -4,16 +4,17 @@
 //! outgoing batches, so that a flood for one does not hold up the others.
 
 use super::front::Front;
+use super::mailbox::{Mailbox, Ready};
 use super::socket::{Over, breach, close_message};
-use crate::core::mailbox::Taken;
-use crate::core::trunk::{Slot, Slots, decode};
-use crate::core::{Mailbox, Ready};
+use crate::core::outbound::Taken;
+use crate::core::trunk::decode;
 use axum::extract::ws::{Message, WebSocket};
 use bytes::Bytes;
 use futures_util::{Sink, Stream};
 use protocol::codec::Codec;
 use protocol::frames::{ClientTrunk, ServerTrunk};
-use protocol::{CloseCode, limits};
+use protocol::{CloseCode, SessionId, limits};
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -34,7 +35,8 @@ pub struct Trunk {
     front: Arc<Front>,
     socket: WebSocket,
     ready: Arc<Ready>,
-    slots: Slots,
+    /// By number.
+    slots: BTreeMap<u32, Slot>,
     beat: Interval,
     heard: Instant,
     pinged: Instant,
@@ -45,6 +47,13 @@ pub struct Trunk {
     closed: bool,
     /// Nothing more can be read; what is to be said still is.
     deaf: bool,
+}
+
+/// A session's slot.
+struct Slot {
+    /// `None`: the session was refused, and the reason is being written.
+    session: Option<SessionId>,
+    mailbox: Arc<Mailbox>,
 }
 
 impl Trunk {
@@ -58,7 +67,7 @@ impl Trunk {
             front,
             socket,
             ready: Arc::default(),
-            slots: Slots::default(),
+            slots: BTreeMap::new(),
             beat,
             heard: now,
             pinged: now,
@@ -68,6 +77,11 @@ impl Trunk {
             closed: false,
             deaf: false,
         }
+    }
+
+    /// The session in a slot, if it is still open.
+    fn session(&self, slot: u32) -> Option<SessionId> {
+        self.slots.get(&slot).and_then(|slot| slot.session)
     }
 
     fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Over>> {
@@ -107,7 +121,7 @@ impl Trunk {
         while bytes < BATCH_BYTES
             && let Some(number) = self.ready.next(context)
         {
-            let Some(slot) = self.slots.by_number.get(&number) else { continue };
+            let Some(slot) = self.slots.get(&number) else { continue };
             let mailbox = slot.mailbox.clone();
             let mut turn = 0;
             loop {
@@ -133,7 +147,7 @@ impl Trunk {
                         break;
                     }
                     Taken::Empty { hungry: true } => {
-                        if let Some(session) = self.slots.session(number) {
+                        if let Some(session) = self.session(number) {
                             self.front.with(|hub, now| hub.room(now, session));
                         }
                     }
@@ -183,7 +197,7 @@ impl Trunk {
             ClientTrunk::Open { slot } => self.open(slot),
             ClientTrunk::Frame { slot, frame } => {
                 // A slot that was closed a moment ago: the client has not heard of it yet.
-                let Some(session) = self.slots.session(slot) else { return };
+                let Some(session) = self.session(slot) else { return };
                 if frame.len() > limits::MAX_FRAME_BYTES {
                     self.front.with(|hub, now| hub.breach(now, session, CloseCode::TooBig));
                 } else {
@@ -204,18 +218,18 @@ impl Trunk {
     /// had closed it first.
     fn open(&mut self, number: u32) {
         self.drop_slot(number);
-        if !self.slots.has_room() {
+        if self.slots.len() >= limits::MAX_TRUNK_SESSIONS {
             let code = CloseCode::Full.code();
             return self.items.push(ServerTrunk::Closed { slot: number, code });
         }
         let mailbox = Mailbox::on_trunk(self.ready.clone(), number);
         let session =
             self.front.with(|hub, now| hub.open(now, Codec::Binary, mailbox.clone(), true));
-        self.slots.by_number.insert(number, Slot { session, mailbox });
+        self.slots.insert(number, Slot { session, mailbox });
     }
 
     fn drop_slot(&mut self, number: u32) {
-        if let Some(slot) = self.slots.by_number.remove(&number) {
+        if let Some(slot) = self.slots.remove(&number) {
             slot.mailbox.finish();
             if let Some(session) = slot.session {
                 self.front.gone(session);
@@ -225,9 +239,9 @@ impl Trunk {
 
     /// Ends the whole connection: every session on it learns why.
     fn close(&mut self, code: CloseCode) {
-        let linger = Duration::from_millis(crate::core::hub::LINGER_MS);
+        let linger = Duration::from_millis(crate::core::LINGER_MS);
         self.closing = Some((code, Instant::now() + linger));
-        for slot in self.slots.by_number.values() {
+        for slot in self.slots.values() {
             if let Some(session) = slot.session {
                 self.front.with(|hub, now| hub.breach(now, session, code));
             }
@@ -249,7 +263,7 @@ impl Trunk {
             self.ping = true;
             self.items.push(ServerTrunk::Alive);
         }
-        if self.front.is_draining() && self.slots.by_number.is_empty() {
+        if self.front.is_draining() && self.slots.is_empty() {
             self.close(CloseCode::Draining);
         }
         Ok(())
@@ -288,7 +302,7 @@ impl Future for Trunk {
 
 impl Drop for Trunk {
     fn drop(&mut self) {
-        for (_, slot) in std::mem::take(&mut self.slots.by_number) {
+        for (_, slot) in std::mem::take(&mut self.slots) {
             slot.mailbox.finish();
             if let Some(session) = slot.session {
                 self.front.gone(session);

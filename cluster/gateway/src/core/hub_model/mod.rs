@@ -7,9 +7,9 @@ mod reader;
 pub mod world;
 
 use super::calls::Call;
-use super::hub::{Hub, HubConfig, Now};
-use super::mailbox::Mailbox;
-use ports::{Claims, TokenError, TokenVerifier};
+use super::outbound::Outbound;
+use super::{Hub, HubConfig, Now};
+use ports::Claims;
 use proptest::prelude::*;
 use protocol::codec::Codec;
 use protocol::frames::client::{Hello, Send, plain_text};
@@ -19,30 +19,25 @@ use protocol::{
     Incarnation, Sequence, UserId,
 };
 use reader::{Outcome, Reader};
-use std::sync::Arc;
+use std::cell::RefCell;
+use std::rc::Rc;
 use world::{Answer, Mishap, World};
 
 const CONVERSATIONS: u64 = 3;
 const USERS: u64 = 4;
 
-/// Honours every token; the token is the user's number.
-pub struct Trusting;
+/// A session's queue, of which the test reads the other end.
+pub type Shared = Rc<RefCell<Outbound>>;
 
-impl TokenVerifier for Trusting {
-    fn verify(&self, token: &str, _now_ms: u64) -> Result<Claims, TokenError> {
-        let user = token.parse().map_err(|_| TokenError::Invalid)?;
-        Ok(Claims {
-            user: Some(UserId(user)),
-            subject: token.to_owned(),
-            scopes: vec!["chat".to_owned()],
-            expires_ms: u64::MAX,
-            login: None,
-            revocation_epoch: 0,
-        })
-    }
-
-    fn still_valid(&self, _claims: &Claims, _now_ms: u64) -> Result<(), TokenError> {
-        Ok(())
+/// What the token of a user says.
+pub fn claims(user: UserId) -> Claims {
+    Claims {
+        user: Some(user),
+        subject: user.to_string(),
+        scopes: vec!["chat".to_owned()],
+        expires_ms: u64::MAX,
+        login: None,
+        revocation_epoch: 0,
     }
 }
 
@@ -122,7 +117,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
 }
 
 struct Model {
-    hub: Hub,
+    hub: Hub<Shared>,
     world: World,
     readers: Vec<Reader>,
     now_ms: u64,
@@ -135,7 +130,7 @@ impl Model {
         let readers = (1..=USERS).map(|user| Reader::new(user, 1)).chain([Reader::new(1, 2)]);
         let world = World { subscribed: true, linked: true, ..World::default() };
         let mut model = Self {
-            hub: Hub::new(config(queue_frames), Arc::new(Trusting)),
+            hub: Hub::new(config(queue_frames)),
             world,
             readers: readers.collect(),
             now_ms: 0,
@@ -150,7 +145,7 @@ impl Model {
     }
 
     fn now(&self) -> Now {
-        Now { ms: self.now_ms, wall_ms: self.now_ms }
+        Now { ms: self.now_ms }
     }
 
     fn join(&mut self, conversation: u64, user: u64) {
@@ -223,21 +218,21 @@ impl Model {
 
     fn connect(&mut self, index: usize) {
         self.disconnect(index);
-        let mailbox = Mailbox::new();
-        let id = self.hub.open(self.now(), Codec::Binary, mailbox.clone(), false);
+        let queue = Shared::default();
+        let id = self.hub.open(self.now(), Codec::Binary, queue.clone(), false);
         let reader = &mut self.readers[index];
         let id = id.expect("room for all");
-        reader.session = Some((id, mailbox));
+        reader.session = Some((id, queue));
         let token = reader.user.to_string();
-        let claims = Trusting.verify(&token, 0);
+        let claims = Ok(claims(reader.user));
         let cursors = reader.hello_cursors();
         let hello = Hello { token, device: reader.device, cursors, presence: false };
         self.hub.hello(self.now(), id, hello, claims);
     }
 
     fn disconnect(&mut self, index: usize) {
-        if let Some((id, mailbox)) = &self.readers[index].session {
-            mailbox.finish();
+        if let Some((id, queue)) = &self.readers[index].session {
+            queue.borrow_mut().finish();
             self.hub.gone(self.now(), *id);
         }
         self.readers[index].disconnect();
@@ -256,7 +251,7 @@ impl Model {
         let body = format!("message {}", self.sent);
         let format = plain_text();
         let send = Send { conversation, client_message_id: message, body, reply_to: None, format };
-        self.hub.frame(self.now(), id, ClientFrame::Send(send));
+        self.hub.frame(self.now(), id, ClientFrame::Send(send), Ok(()));
     }
 
     fn answer(&mut self, which: usize) {
@@ -305,7 +300,7 @@ impl Model {
     }
 
     /// Everything works from now on, for long enough.
-    fn settle(&mut self) {
+    fn heal(&mut self) {
         self.step(&Op::Relink);
         self.step(&Op::Resubscribe);
         if std::mem::take(&mut self.world.lossy) {
@@ -350,7 +345,7 @@ fn run(queue_frames: usize, ops: &[Op]) -> Model {
     for op in ops {
         model.step(op);
     }
-    model.settle();
+    model.heal();
     model.check_complete();
     model
 }

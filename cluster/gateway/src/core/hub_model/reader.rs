@@ -1,8 +1,8 @@
 //! A client of the model: reads its frames and checks each of them against the owner's logs.
 
+use super::Shared;
 use super::world::{Log, World};
-use crate::core::Mailbox;
-use crate::core::mailbox::Taken;
+use crate::core::outbound::Taken;
 use protocol::codec::Codec;
 use protocol::frames::client::{Cursor, Nonce};
 use protocol::frames::server::ErrorCode;
@@ -11,15 +11,13 @@ use protocol::{
     SessionId, UserId,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::task::{Context, Waker};
 
 /// One device.
 #[derive(Debug)]
 pub struct Reader {
     pub user: UserId,
     pub device: DeviceId,
-    pub session: Option<(SessionId, Arc<Mailbox>)>,
+    pub session: Option<(SessionId, Shared)>,
     pub welcomed: bool,
     /// What it has shown, over all its sessions.
     pub cursors: BTreeMap<ConversationId, Sequence>,
@@ -76,11 +74,12 @@ impl Reader {
 
     /// Reads one frame.
     pub fn read(&mut self, world: &World) -> Outcome {
-        let Some((_, mailbox)) = &self.session else { return Outcome::Nothing };
-        let frame = match mailbox.take(&Context::from_waker(Waker::noop())) {
+        let Some((_, queue)) = &self.session else { return Outcome::Nothing };
+        let taken = queue.borrow_mut().take();
+        let frame = match taken {
             Taken::Frame(frame) => frame,
             Taken::End(code) => {
-                mailbox.finish();
+                queue.borrow_mut().finish();
                 self.disconnect();
                 return Outcome::Ended(code);
             }

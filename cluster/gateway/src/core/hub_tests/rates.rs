@@ -13,11 +13,16 @@ use protocol::{
     limits,
 };
 
+/// Users may send once a second, and so many times at once.
+fn slow(burst: u32) -> Bench {
+    let mut config = config(1_000);
+    (config.limits.rate_per_second, config.limits.rate_burst) = (1, burst);
+    Bench::new(config)
+}
+
 #[test]
 fn a_user_beyond_the_rate_is_refused_and_order_is_kept() {
-    let mut bench = Bench::new(config(1_000));
-    bench.hub.config.limits.rate_burst = 2;
-    bench.hub.config.limits.rate_per_second = 1;
+    let mut bench = slow(2);
     let client = bench.connect(1);
     client.hear();
     for message in 1..=3 {
@@ -38,9 +43,7 @@ fn a_user_beyond_the_rate_is_refused_and_order_is_kept() {
 
 #[test]
 fn a_flood_ends_its_session_only() {
-    let mut bench = Bench::new(config(1_000));
-    bench.hub.config.limits.rate_burst = 1;
-    bench.hub.config.limits.rate_per_second = 1;
+    let mut bench = slow(1);
     let (flooder, other) = (bench.connect(1), bench.connect(2));
     for message in 1..=100 {
         bench.send(&flooder, message);
@@ -51,9 +54,7 @@ fn a_flood_ends_its_session_only() {
 
 #[test]
 fn a_frame_beyond_the_rate_is_answered_if_it_expects_an_answer() {
-    let mut bench = Bench::new(config(1_000));
-    bench.hub.config.limits.rate_burst = 1;
-    bench.hub.config.limits.rate_per_second = 1;
+    let mut bench = slow(1);
     let client = bench.connect(1);
     let ping = || ClientFrame::Ping(Nonce { nonce: 1 });
     for _ in 0..FRAMES_PER_SEND {
@@ -112,9 +113,7 @@ fn asked(bench: &mut Bench) -> Vec<PublishRef> {
 
 #[test]
 fn the_earliest_refused_message_holds_the_others_back() {
-    let mut bench = Bench::new(config(1_000));
-    bench.hub.config.limits.rate_burst = 1;
-    bench.hub.config.limits.rate_per_second = 1;
+    let mut bench = slow(1);
     let client = bench.connect(1);
     bench.send(&client, 1);
     let published = asked(&mut bench);
@@ -137,9 +136,7 @@ fn the_earliest_refused_message_holds_the_others_back() {
 
 #[test]
 fn a_refused_copy_of_an_answered_message_holds_nothing_back() {
-    let mut bench = Bench::new(config(1_000));
-    bench.hub.config.limits.rate_burst = 1;
-    bench.hub.config.limits.rate_per_second = 1;
+    let mut bench = slow(1);
     let client = bench.connect(1);
     bench.send(&client, 1);
     bench.work();
@@ -154,9 +151,7 @@ fn a_refused_copy_of_an_answered_message_holds_nothing_back() {
 
 #[test]
 fn an_answer_ends_what_a_refused_copy_holds_back() {
-    let mut bench = Bench::new(config(1_000));
-    bench.hub.config.limits.rate_burst = 1;
-    bench.hub.config.limits.rate_per_second = 1;
+    let mut bench = slow(1);
     let client = bench.connect(1);
     bench.send(&client, 1);
     // Frames of any kind beyond the rate are dropped before anybody looks whether they are copies.
@@ -174,8 +169,9 @@ fn an_answer_ends_what_a_refused_copy_holds_back() {
 
 #[test]
 fn all_pages_that_may_be_asked_for_have_room() {
-    let mut bench = Bench::new(config(1_000));
-    bench.hub.config.limits.session_queue_bytes = 128 * 1024;
+    let mut small = config(1_000);
+    small.limits.session_queue_bytes = 128 * 1024;
+    let mut bench = Bench::new(small);
     for message in 1..=4 {
         let body = "x".repeat(limits::MAX_BODY_BYTES);
         let content = Content::Message { body, reply_to: None };

@@ -1,8 +1,9 @@
 //! The gateway through its sockets: what clients do right and wrong, and the end.
 
-mod town;
+mod fixture;
 
 use crate::GatewayConfig;
+use fixture::{Client, Fixture};
 use futures_util::{SinkExt, StreamExt};
 use protocol::codec::Codec;
 use protocol::frames::client::{Hello, Nonce, Send, plain_text};
@@ -14,7 +15,6 @@ use protocol::{
 };
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::Message;
-use town::{Client, Town};
 
 fn hello(user: u64, device: u32) -> ClientFrame {
     let (cursors, device) = (Vec::new(), DeviceId(device));
@@ -32,8 +32,8 @@ fn send(message: u64, body: &str) -> ClientFrame {
 }
 
 /// A session that is welcomed and attached.
-async fn session(town: &Town, protocol: &str, user: u64) -> Client {
-    let mut client = town.connect(Some(protocol)).await.unwrap();
+async fn session(fixture: &Fixture, protocol: &str, user: u64) -> Client {
+    let mut client = fixture.connect(Some(protocol)).await.unwrap();
     client.say(hello(user, 1)).await;
     assert!(matches!(client.hear().await, Ok(ServerFrame::Welcome(_))));
     assert!(matches!(client.hear().await, Ok(ServerFrame::Attached(_))));
@@ -42,9 +42,9 @@ async fn session(town: &Town, protocol: &str, user: u64) -> Client {
 
 #[tokio::test(start_paused = true)]
 async fn a_message_reaches_everybody_in_either_codec() {
-    let town = Town::open(GatewayConfig::default()).await;
-    let mut sender = session(&town, subprotocol::JSON, 1).await;
-    let mut reader = session(&town, subprotocol::BINARY, 2).await;
+    let fixture = Fixture::open(GatewayConfig::default()).await;
+    let mut sender = session(&fixture, subprotocol::JSON, 1).await;
+    let mut reader = session(&fixture, subprotocol::BINARY, 2).await;
     sender.say(send(1, "hello")).await;
     let Ok(ServerFrame::Entry(entry)) = reader.hear().await else { panic!("no entry") };
     assert_eq!((entry.sequence.0, entry.client_message_id.0), (3, 1));
@@ -56,10 +56,10 @@ async fn a_message_reaches_everybody_in_either_codec() {
 
 #[tokio::test(start_paused = true)]
 async fn mistakes_get_their_documented_answers() {
-    let town = Town::open(GatewayConfig::default()).await;
-    assert_eq!(town.connect(None).await.err(), Some(400));
-    assert_eq!(town.connect(Some("chat")).await.err(), Some(400));
-    let mut bystander = session(&town, subprotocol::JSON, 2).await;
+    let fixture = Fixture::open(GatewayConfig::default()).await;
+    assert_eq!(fixture.connect(None).await.err(), Some(400));
+    assert_eq!(fixture.connect(Some("chat")).await.err(), Some(400));
+    let mut bystander = session(&fixture, subprotocol::JSON, 2).await;
 
     let long = "x".repeat(limits::MAX_FRAME_BYTES + 1);
     let wrong: [(Message, CloseCode); 6] = [
@@ -71,12 +71,12 @@ async fn mistakes_get_their_documented_answers() {
         (Message::text(""), CloseCode::Malformed),
     ];
     for (message, code) in wrong {
-        let mut client = town.connect(Some(subprotocol::JSON)).await.unwrap();
+        let mut client = fixture.connect(Some(subprotocol::JSON)).await.unwrap();
         client.socket.send(message).await.unwrap();
         assert_eq!(client.hear_end().await, code.code(), "{code:?}");
     }
 
-    let mut client = session(&town, subprotocol::JSON, 1).await;
+    let mut client = session(&fixture, subprotocol::JSON, 1).await;
     client.socket.send(Message::text(r#"{"shout":{}}"#)).await.unwrap();
     assert!(matches!(client.hear().await, Ok(ServerFrame::Error(_))));
     client.say(hello(1, 1)).await;
@@ -88,19 +88,19 @@ async fn mistakes_get_their_documented_answers() {
 
 #[tokio::test(start_paused = true)]
 async fn silence_is_answered_by_a_ping_and_then_by_the_end() {
-    let town = Town::open(GatewayConfig::default()).await;
-    let mut mute = town.connect(Some(subprotocol::JSON)).await.unwrap();
+    let fixture = Fixture::open(GatewayConfig::default()).await;
+    let mut mute = fixture.connect(Some(subprotocol::JSON)).await.unwrap();
     assert_eq!(mute.hear_end().await, CloseCode::HelloTimeout.code());
-    let mut client = session(&town, subprotocol::JSON, 1).await;
+    let mut client = session(&fixture, subprotocol::JSON, 1).await;
     assert!(matches!(client.hear().await, Ok(ServerFrame::Ping(_))));
     assert_eq!(client.hear_end().await, CloseCode::IdleTimeout.code());
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_same_device_replaces_its_earlier_session() {
-    let town = Town::open(GatewayConfig::default()).await;
-    let mut first = session(&town, subprotocol::JSON, 1).await;
-    let _second = session(&town, subprotocol::BINARY, 1).await;
+    let fixture = Fixture::open(GatewayConfig::default()).await;
+    let mut first = session(&fixture, subprotocol::JSON, 1).await;
+    let _second = session(&fixture, subprotocol::BINARY, 1).await;
     assert_eq!(first.hear_end().await, CloseCode::Replaced.code());
 }
 
@@ -110,9 +110,9 @@ async fn a_reader_that_stalls_is_told_to_resync() {
         let limits = GatewayLimits { session_queue_frames: 50, ..GatewayLimits::default() };
         GatewayConfig { limits, ..GatewayConfig::default() }
     };
-    let town = Town::open(config).await;
-    let mut stalled = session(&town, subprotocol::JSON, 2).await;
-    let mut sender = session(&town, subprotocol::JSON, 1).await;
+    let fixture = Fixture::open(config).await;
+    let mut stalled = session(&fixture, subprotocol::JSON, 2).await;
+    let mut sender = session(&fixture, subprotocol::JSON, 1).await;
     let body = "x".repeat(8_000);
     for message in 1..=150 {
         sender.say(send(message, &body)).await;
@@ -133,21 +133,21 @@ async fn a_reader_that_stalls_is_told_to_resync() {
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_tells_everybody_and_then_ends() {
     let config = GatewayConfig { drain_over: Duration::from_secs(2), ..GatewayConfig::default() };
-    let town = Town::open(config).await;
-    let mut client = session(&town, subprotocol::JSON, 1).await;
-    town.shutdown.request();
+    let fixture = Fixture::open(config).await;
+    let mut client = session(&fixture, subprotocol::JSON, 1).await;
+    fixture.shutdown.request();
     assert!(matches!(client.hear().await, Ok(ServerFrame::Drain(_))));
-    let mut late = town.connect(Some(subprotocol::JSON)).await.unwrap();
+    let mut late = fixture.connect(Some(subprotocol::JSON)).await.unwrap();
     assert_eq!(late.hear_end().await, CloseCode::Draining.code());
     assert_eq!(client.hear_end().await, CloseCode::Draining.code());
     drop((client, late));
-    town.ended.await.unwrap();
+    fixture.ended.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_trunk_carries_sessions_like_any_other() {
-    let town = Town::open(GatewayConfig::default()).await;
-    let mut trunk = town.connect(Some(subprotocol::TRUNK)).await.unwrap();
+    let fixture = Fixture::open(GatewayConfig::default()).await;
+    let mut trunk = fixture.connect(Some(subprotocol::TRUNK)).await.unwrap();
     let frame = |slot, frame: &ClientFrame| ClientTrunk::Frame {
         slot,
         frame: Codec::Binary.encode_client(frame).into(),
@@ -206,18 +206,18 @@ async fn trunk_end(trunk: &mut Client) -> u16 {
 async fn a_gateway_ends_after_it_has_closed_its_trunks() {
     for sessions in [0, 1] {
         let drain_over = Duration::from_secs(2);
-        let town = Town::open(GatewayConfig { drain_over, ..GatewayConfig::default() }).await;
-        let mut trunk = town.connect(Some(subprotocol::TRUNK)).await.unwrap();
+        let fixture = Fixture::open(GatewayConfig { drain_over, ..GatewayConfig::default() }).await;
+        let mut trunk = fixture.connect(Some(subprotocol::TRUNK)).await.unwrap();
         let hello = Codec::Binary.encode_client(&hello(1, 1)).into();
         let batch: ClientBatch =
             vec![ClientTrunk::Open { slot: 1 }, ClientTrunk::Frame { slot: 1, frame: hello }];
         let batch = postcard::to_stdvec(&batch[..2 * sessions]).unwrap();
         trunk.socket.send(Message::binary(batch)).await.unwrap();
         tokio::time::sleep(Duration::from_millis(700)).await;
-        town.shutdown.request();
+        fixture.shutdown.request();
         let code = tokio::select! {
             biased;
-            _ = town.ended => panic!("the gateway has left the trunk behind"),
+            _ = fixture.ended => panic!("the gateway has left the trunk behind"),
             code = trunk_end(&mut trunk) => code,
         };
         assert_eq!(code, CloseCode::Draining.code());
@@ -226,7 +226,7 @@ async fn a_gateway_ends_after_it_has_closed_its_trunks() {
 
 #[tokio::test(start_paused = true)]
 async fn a_trunk_is_told_why_it_ends() {
-    let town = Town::open(GatewayConfig::default()).await;
+    let fixture = Fixture::open(GatewayConfig::default()).await;
     let large = vec![0; limits::MAX_TRUNK_FRAME_BYTES + 1];
     for (messages, code) in [
         (vec![Message::binary(large.clone())], CloseCode::TooBig),
@@ -234,7 +234,7 @@ async fn a_trunk_is_told_why_it_ends() {
         // What comes behind a mistake does not hide it.
         (vec![Message::binary(vec![9, 9, 9]), Message::binary(large)], CloseCode::Malformed),
     ] {
-        let mut trunk = town.connect(Some(subprotocol::TRUNK)).await.unwrap();
+        let mut trunk = fixture.connect(Some(subprotocol::TRUNK)).await.unwrap();
         for message in messages {
             // The gateway stops reading in the middle of a large one, so it may not go out.
             let sent = trunk.socket.send(message);

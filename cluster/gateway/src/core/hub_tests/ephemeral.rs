@@ -22,7 +22,7 @@ fn receipts_are_coalesced_and_checked() {
         bench.say(&client, receipt(delivered, read));
     }
     bench.now_ms += 300;
-    bench.hub.tick(bench.now());
+    bench.tick();
     let calls = bench.hub.take_calls();
     let [Call::Receipts(items)] = calls.as_slice() else { panic!("{calls:?}") };
     assert_eq!((items.len(), items[0].delivered, items[0].read), (1, Sequence(2), Sequence(1)));

@@ -1,6 +1,6 @@
 //! A whole gateway over a network in memory, with the model's owner behind it, and clients.
 
-use crate::core::hub_model::Trusting;
+use crate::core::hub_model::claims;
 use crate::core::hub_model::world::World;
 use crate::{GatewayConfig, serve};
 use futures_util::{SinkExt, StreamExt};
@@ -10,8 +10,8 @@ use ports::broker::{
     SubscribeOptions, SubscriptionLost,
 };
 use ports::{
-    BoxFuture, Broker, CallError, Conversations, Delivery, Queue, Shutdown, ShutdownTrigger,
-    StoreEvent, Stream, Subscription,
+    BoxFuture, Broker, CallError, Claims, Conversations, Delivery, Queue, Shutdown,
+    ShutdownTrigger, StoreEvent, Stream, Subscription, TokenError, TokenVerifier,
 };
 use protocol::codec::Codec;
 use protocol::frames::subprotocol;
@@ -152,8 +152,21 @@ impl Subscription for Consumer {
     fn settle(&mut self, _: Vec<Settlement>) {}
 }
 
+/// Honours every token; the token is the user's number.
+struct Trusting;
+
+impl TokenVerifier for Trusting {
+    fn verify(&self, token: &str, _now_ms: u64) -> Result<Claims, TokenError> {
+        token.parse().map(|user| claims(UserId(user))).map_err(|_| TokenError::Invalid)
+    }
+
+    fn still_valid(&self, _claims: &Claims, _now_ms: u64) -> Result<(), TokenError> {
+        Ok(())
+    }
+}
+
 /// A running gateway.
-pub struct Town {
+pub struct Fixture {
     pub memory: Memory,
     pub shutdown: ShutdownTrigger,
     pub ended: tokio::sync::oneshot::Receiver<()>,
@@ -161,7 +174,7 @@ pub struct Town {
 
 const AT: &str = "gateway-1:80";
 
-impl Town {
+impl Fixture {
     /// Conversation 7 has members 1 and 2.
     pub async fn open(config: GatewayConfig) -> Self {
         let behind = Arc::new(Behind::default());

@@ -1,0 +1,116 @@
+//! Pages of stored entries that clients ask for themselves.
+
+use super::calls::{Call, RangeCall, RangePurpose};
+use super::config::Now;
+use super::effects::Effects;
+use super::outbound::Outlet;
+use super::timers::{RETRY_MS, Timer};
+use ports::CallError;
+use protocol::frames::client::Backlog;
+use protocol::frames::server::{ErrorCode, Page};
+use protocol::limits::GatewayLimits;
+use protocol::store_calls::{RangePage, RangeQuery};
+use protocol::{ServerFrame, SessionId, UserId, limits};
+use std::collections::BTreeMap;
+
+/// Pages under way that one session asked for.
+const REQUESTS: usize = 4;
+/// Attempts at a page.
+const TRIES: u32 = 3;
+
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    /// The client's number.
+    request: u32,
+    query: RangeQuery,
+    tries: u32,
+}
+
+/// Requests that are not answered yet, under numbers of ours.
+#[derive(Debug)]
+pub struct Backlogs {
+    waiting: BTreeMap<(SessionId, u64), Asked>,
+    asked: u64,
+    /// Bytes of text in one page. All the pages that a session may ask for at a time take half of its
+    /// queue.
+    page_bytes: usize,
+}
+
+impl Backlogs {
+    /// Nobody has asked.
+    pub const fn new(limits: &GatewayLimits) -> Self {
+        let page_bytes = limits.session_queue_bytes / (2 * REQUESTS);
+        Self { waiting: BTreeMap::new(), asked: 0, page_bytes }
+    }
+
+    /// A client asks.
+    pub fn ask<O: Outlet>(
+        &mut self,
+        out: &mut Effects<O>,
+        id: SessionId,
+        user: UserId,
+        Backlog { request, conversation, after, limit }: Backlog,
+    ) {
+        if !(1..=limits::MAX_PAGE).contains(&limit) {
+            let most = limits::MAX_PAGE;
+            let detail = format!("backlog {request}: limit is a number from 1 to {most}");
+            return out.complain(id, ErrorCode::BadValue, detail);
+        }
+        if self.waiting.range((id, 0)..=(id, u64::MAX)).count() >= REQUESTS {
+            let detail = format!("backlog {request}: at most {REQUESTS} at a time");
+            return out.complain(id, ErrorCode::Unavailable, detail);
+        }
+        self.asked += 1;
+        let query = RangeQuery { conversation, user: Some(user), after, limit };
+        self.waiting.insert((id, self.asked), Asked { request, query, tries: 0 });
+        self.read(out, id, self.asked);
+    }
+
+    /// Reads a page (again).
+    pub fn read<O: Outlet>(&mut self, out: &mut Effects<O>, id: SessionId, number: u64) {
+        let Some(asked) = self.waiting.get_mut(&(id, number)) else { return };
+        asked.tries += 1;
+        let purpose = RangePurpose::Backlog(id, number);
+        out.calls.push_back(Call::Range(RangeCall { query: asked.query, purpose }));
+    }
+
+    /// A page, or why there is none.
+    pub fn answered<O: Outlet>(
+        &mut self,
+        out: &mut Effects<O>,
+        now: Now,
+        (id, number): (SessionId, u64),
+        page: Result<RangePage, CallError>,
+    ) {
+        let Some(asked) = self.waiting.get(&(id, number)).copied() else { return };
+        let maybe = matches!(page, Err(CallError::Unavailable | CallError::Unknown));
+        if maybe && asked.tries < TRIES && out.outlets.contains(id) {
+            return out.timers.set(now.ms + RETRY_MS, Timer::Backlog(id, number));
+        }
+        self.waiting.remove(&(id, number));
+        let (request, conversation) = (asked.request, asked.query.conversation);
+        match page {
+            Ok(RangePage { mut entries, first, head }) => {
+                let mut bytes = 0;
+                let fitting = entries.iter().enumerate().take_while(|(index, entry)| {
+                    bytes += entry.content.body_bytes();
+                    *index == 0 || bytes <= self.page_bytes
+                });
+                let fitting = fitting.count();
+                entries.truncate(fitting);
+                out.say(
+                    id,
+                    ServerFrame::Page(Page { request, conversation, entries, first, head }),
+                );
+            }
+            Err(CallError::Refused(_)) => {
+                let detail = format!("backlog {request}: not a member of {conversation}");
+                out.complain(id, ErrorCode::NotAttached, detail);
+            }
+            Err(CallError::Unavailable | CallError::Unknown) => {
+                let detail = format!("backlog {request}: no answer from the owner");
+                out.complain(id, ErrorCode::Unavailable, detail);
+            }
+        }
+    }
+}

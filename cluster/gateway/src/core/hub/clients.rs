@@ -1,0 +1,237 @@
+//! What clients say, and what is wrong with it.
+
+use super::Hub;
+use crate::core::config::Now;
+use crate::core::outbound::Outlet;
+use crate::core::sends::{Sent, named, refuse};
+use crate::core::sessions::State;
+use ports::{Claims, TokenError};
+use protocol::codec::DecodeError;
+use protocol::design::Tokens;
+use protocol::frames::client::{Hello, Receipt};
+use protocol::frames::server::ErrorCode;
+use protocol::store_calls::ReceiptItem;
+use protocol::{ClientFrame, CloseCode, RejectReason, ServerFrame, SessionId, UserId, limits};
+
+impl<O: Outlet> Hub<O> {
+    /// A session's connection is gone, without a word or with one.
+    pub fn gone(&mut self, now: Now, id: SessionId) {
+        self.forget(now, id);
+        self.out.outlets.remove(id);
+    }
+
+    /// Something came from a session's connection that is no frame (a WebSocket ping or pong).
+    pub fn heard(&mut self, now: Now, id: SessionId) {
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.heard_ms = now.ms;
+        }
+    }
+
+    /// What a session's token says, if it is to be looked at again and again.
+    pub fn claims(&self, id: SessionId) -> Option<&Claims> {
+        match self.config.design.tokens {
+            Tokens::HelloOnly => None,
+            Tokens::Always => self.sessions.get(id)?.claims.as_deref(),
+        }
+    }
+
+    /// The first frame of a session, with what its token says.
+    pub fn hello(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        hello: Hello,
+        claims: Result<Claims, TokenError>,
+    ) {
+        if let Err(code) = self.greet(now, id, hello, claims) {
+            self.close(now, id, code);
+        }
+        self.conclude(now);
+    }
+
+    fn greet(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        hello: Hello,
+        claims: Result<Claims, TokenError>,
+    ) -> Result<(), CloseCode> {
+        self.out.counts.frames_in += 1;
+        let Some(session) = self.sessions.get_mut(id) else { return Ok(()) };
+        if session.state != State::Greeting {
+            return Err(CloseCode::OutOfOrder);
+        }
+        let claims = claims.map_err(|error| match error {
+            TokenError::NotReady => CloseCode::Unavailable,
+            TokenError::Invalid | TokenError::Expired | TokenError::Revoked => {
+                CloseCode::Unauthenticated
+            }
+        })?;
+        let user = claims.user.filter(|_| claims.has("chat")).ok_or(CloseCode::Unauthenticated)?;
+        if hello.cursors.len() > limits::MAX_CURSORS {
+            return Err(CloseCode::TooBig);
+        }
+        session.heard_ms = now.ms;
+        session.state = State::Lookup;
+        session.user = user;
+        session.device = hello.device;
+        session.presence = hello.presence;
+        session.claims = Some(Box::new(claims));
+        for earlier in self.sessions.greeted(id, user, hello.device) {
+            self.close(now, earlier, CloseCode::Replaced);
+        }
+        self.handshakes.begin(now.ms, id, hello.cursors);
+        Ok(())
+    }
+
+    /// A frame other than `hello`, which has its own method. `token`: whether the session's is still
+    /// honoured; matters to what is published only.
+    pub fn frame(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        frame: ClientFrame,
+        token: Result<(), TokenError>,
+    ) {
+        let Some(user) = self.admit(now, id, Some(&frame)) else { return self.conclude(now) };
+        match frame {
+            ClientFrame::Hello(_) => self.close(now, id, CloseCode::OutOfOrder),
+            ClientFrame::Send(_) | ClientFrame::Edit(_) | ClientFrame::Delete(_) => {
+                self.send(now, id, user, frame, token);
+            }
+            ClientFrame::Receipt(receipt) => self.receipt(id, receipt),
+            ClientFrame::Typing(typing) => {
+                let conversation = typing.conversation;
+                if self.streams.reader(id, conversation).is_some() {
+                    self.ephemeral.typing(&mut self.out, now, conversation, user);
+                } else {
+                    let detail = format!("typing: conversation {conversation} is not attached");
+                    self.out.complain(id, ErrorCode::NotAttached, detail);
+                }
+            }
+            ClientFrame::Backlog(asked) => self.backlogs.ask(&mut self.out, id, user, asked),
+            ClientFrame::Ping(nonce) => self.out.say(id, ServerFrame::Pong(nonce)),
+            ClientFrame::Pong(nonce) => {
+                if self.sessions.get(id).is_some_and(|s| s.is_latest_ping(nonce.nonce)) {
+                    self.streams.ponged(id);
+                }
+            }
+        }
+        self.conclude(now);
+    }
+
+    /// Bytes that are no frame.
+    pub fn undecodable(&mut self, now: Now, id: SessionId, error: &DecodeError) {
+        match error {
+            DecodeError::UnknownFrame(kind) => {
+                if self.admit(now, id, None).is_some() {
+                    let mut kind: String = kind.chars().take(64).collect();
+                    kind.insert_str(0, "unknown frame: ");
+                    self.out.complain(id, ErrorCode::UnknownFrame, kind);
+                }
+            }
+            DecodeError::Malformed(_) => self.close(now, id, CloseCode::Malformed),
+        }
+        self.conclude(now);
+    }
+
+    /// A client's mistake below the level of frames, or its goodbye.
+    pub fn breach(&mut self, now: Now, id: SessionId, code: CloseCode) {
+        self.close(now, id, code);
+        self.conclude(now);
+    }
+
+    /// Whose frame (`None`: of an unknown kind) it is, if it may be looked at: after hello, and not too
+    /// often.
+    fn admit(&mut self, now: Now, id: SessionId, frame: Option<&ClientFrame>) -> Option<UserId> {
+        self.out.counts.frames_in += 1;
+        let session = self.sessions.get_mut(id)?;
+        session.heard_ms = now.ms;
+        let within = session.quota.take(now.ms, &self.config.limits);
+        if session.state == State::Greeting {
+            self.close(now, id, CloseCode::OutOfOrder);
+            return None;
+        }
+        let user = session.user;
+        let Err(retry_after_ms) = within else { return Some(user) };
+        self.strike(now, id);
+        if let Some(key) = frame.and_then(named) {
+            self.sends.refuse_for_now(&mut self.out, now, id, key, retry_after_ms);
+            return None;
+        }
+        let dropped = "too many frames per second; this one was dropped";
+        let detail = match frame {
+            // It has kept the session alive, and its sender will ping again.
+            Some(ClientFrame::Ping(_) | ClientFrame::Pong(_)) => return None,
+            Some(ClientFrame::Backlog(asked)) => format!("backlog {}: {dropped}", asked.request),
+            _ => dropped.to_owned(),
+        };
+        self.out.complain(id, ErrorCode::Unavailable, detail);
+        None
+    }
+
+    /// A frame was refused because there are too many; whether the session survived.
+    fn strike(&mut self, now: Now, id: SessionId) -> bool {
+        let Some(session) = self.sessions.get_mut(id) else { return false };
+        let survives = session.quota.strike(&self.config.limits);
+        if !survives {
+            self.close(now, id, CloseCode::RateLimited);
+        }
+        survives
+    }
+
+    fn send(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        user: UserId,
+        frame: ClientFrame,
+        token: Result<(), TokenError>,
+    ) {
+        let Some(key) = named(&frame) else { return };
+        if is_refused(token) {
+            refuse(&mut self.out, id, key, RejectReason::Unauthorised, 0);
+            return self.close(now, id, CloseCode::Unauthenticated);
+        }
+        match self.sends.send(&mut self.out, now, id, user, frame) {
+            Sent::Taken => {
+                if let Some(session) = self.sessions.get_mut(id) {
+                    session.quota.forgive();
+                }
+            }
+            Sent::TooMany(wait_ms) => {
+                if self.strike(now, id) {
+                    self.sends.refuse_for_now(&mut self.out, now, id, key, wait_ms);
+                }
+            }
+            Sent::Handled => {}
+        }
+    }
+
+    /// A session's token was looked at again, and is perhaps no longer honoured.
+    pub fn token_failed(&mut self, now: Now, id: SessionId, token: Result<(), TokenError>) {
+        if is_refused(token) {
+            self.close(now, id, CloseCode::Unauthenticated);
+        }
+        self.conclude(now);
+    }
+
+    fn receipt(&mut self, id: SessionId, receipt: Receipt) {
+        match self.streams.reported(id, receipt) {
+            Ok(user) => {
+                let Receipt { conversation, delivered, read } = receipt;
+                let item = ReceiptItem { conversation, user, delivered, read };
+                self.ephemeral.receipt(&mut self.out, item);
+            }
+            Err(notice) => self.out.say(id, ServerFrame::Error(notice)),
+        }
+    }
+}
+
+/// Whether a token is certainly not honoured.
+const fn is_refused(token: Result<(), TokenError>) -> bool {
+    match token {
+        Ok(()) | Err(TokenError::NotReady) => false,
+        Err(TokenError::Invalid | TokenError::Expired | TokenError::Revoked) => true,
+    }
+}

@@ -1,0 +1,173 @@
+//! What the cluster says: records of the gateway's queue, events of the owners, answers to calls.
+
+use super::Hub;
+use crate::core::calls::{AttachCall, LookupCall, PublishRef, RangeCall, RangePurpose};
+use crate::core::config::Now;
+use crate::core::handshakes::{Beginning, of_user};
+use crate::core::outbound::Outlet;
+use crate::core::sessions::State;
+use crate::core::timers::{RETRY_MS, Timer};
+use ports::{CallError, PublishError, StoreEvent};
+use protocol::design::ClientHeartbeat;
+use protocol::frames::server::Welcome;
+use protocol::records::ToGateway;
+use protocol::store_calls::{AttachedItem, RangePage, UserConversation};
+use protocol::{CloseCode, ServerFrame, SessionId};
+
+impl<O: Outlet> Hub<O> {
+    /// A record from this gateway's queue.
+    pub fn delivery(&mut self, now: Now, record: ToGateway) {
+        let Self { out, streams, sends, .. } = self;
+        match record {
+            ToGateway::Entry(entry) => streams.entry(out, entry),
+            ToGateway::Accepted(id, accepted) => sends.accepted(out, now, id, accepted),
+            ToGateway::Rejected(id, rejected) => sends.rejected(out, now, id, rejected),
+            ToGateway::Receipts(receipts) => streams.receipts(out, receipts),
+            ToGateway::Typing(it) => {
+                streams.tell_presence(out, it.conversation, it.user, ServerFrame::Typing(it));
+            }
+            ToGateway::Presence(it) => {
+                streams.tell_presence(out, it.conversation, it.user, ServerFrame::Presence(it));
+            }
+        }
+        self.conclude(now);
+    }
+
+    /// What an owner tells unasked.
+    pub fn store_event(&mut self, now: Now, event: StoreEvent) {
+        match event {
+            StoreEvent::Joined(joined) => self.out.joined.push(joined),
+            // Its conversations wait until it is back; attachments that fail are tried again.
+            StoreEvent::Lost(_) => {}
+            // Which conversations are its own is not known here, and may change: all of them.
+            // The node may also have told of new members in vain, and not have heard who went.
+            StoreEvent::Back(_) => {
+                self.refresh_all(now);
+                self.handshakes.look_up_all(self.sessions.all_greeted());
+                self.streams.detach_again(&mut self.out);
+            }
+        }
+        self.conclude(now);
+    }
+
+    /// The gateway's queue is subscribed to (again): what was sent meanwhile is lost.
+    pub fn subscribed(&mut self, now: Now) {
+        self.refresh_all(now);
+        self.conclude(now);
+    }
+
+    /// Messages were dropped from the gateway's queue.
+    pub fn lossy(&mut self, now: Now) {
+        self.streams.lossy(now);
+        self.sends.lossy();
+    }
+
+    /// The conversations of the users of some sessions, or why they are not known.
+    pub fn looked_up(
+        &mut self,
+        now: Now,
+        call: &LookupCall,
+        found: Result<Vec<UserConversation>, CallError>,
+    ) {
+        self.handshakes.answered();
+        let found = found.map(|mut found| {
+            found.sort_by_key(|item| (item.user, item.conversation));
+            found
+        });
+        for id in call.sessions.iter().copied() {
+            match &found {
+                Ok(found) => self.learn(now, id, found),
+                Err(_) if self.handshakes.is_overdue(now.ms, id) => {
+                    self.close(now, id, CloseCode::Unavailable);
+                }
+                Err(_) if self.sessions.get(id).is_some() => {
+                    self.out.timers.set(now.ms + RETRY_MS, Timer::Lookup(id));
+                }
+                Err(_) => {}
+            }
+        }
+        self.conclude(now);
+    }
+
+    /// What a lookup found, for a session that waits for it or one that may have missed something.
+    /// `found` is sorted by user and holds other users' conversations too.
+    fn learn(&mut self, now: Now, id: SessionId, found: &[UserConversation]) {
+        let Some(session) = self.sessions.get(id) else { return };
+        let found = of_user(found, session.user);
+        if session.state != State::Open {
+            return self.welcome(now, id, found);
+        }
+        for item in found {
+            let after = Some(item.joined.before());
+            self.streams.enter(&mut self.out, id, item.conversation, after);
+        }
+    }
+
+    fn welcome(&mut self, now: Now, id: SessionId, found: &[UserConversation]) {
+        let Some(session) = self.sessions.get_mut(id) else { return };
+        let Some(Beginning { conversations, left }) = self.handshakes.end(id, found) else {
+            return;
+        };
+        session.state = State::Open;
+        let user = session.user;
+        let beats = self.config.design.client_heartbeat == ClientHeartbeat::On;
+        let millis = |ms: u64| if beats { ms as u32 } else { 0 };
+        let welcome = Welcome {
+            session: id,
+            user,
+            device: session.device,
+            gateway: self.config.gateway,
+            incarnation: self.config.incarnation,
+            heartbeat_ms: millis(self.config.heartbeat_ms),
+            idle_timeout_ms: millis(self.config.idle_timeout_ms),
+            conversations: conversations.len() as u32,
+        };
+        self.out.say(id, ServerFrame::Welcome(welcome));
+        self.streams.open(id, user, session.presence, left);
+        for (conversation, after) in conversations {
+            self.streams.enter(&mut self.out, id, conversation, after);
+        }
+        let lingering = self.sessions.take_lingering(user);
+        self.streams.detach_unused(&mut self.out, now, user, lingering);
+    }
+
+    /// The answers to a batch of attachments; missing ones are asked for again later.
+    pub fn attached(&mut self, now: Now, call: AttachCall, answers: Vec<AttachedItem>) {
+        let batch = self.streams.answered(&self.out, now, &call);
+        let mut answers = answers.into_iter().peekable();
+        for wish in call.wishes {
+            let pair = (wish.item.conversation, wish.item.user);
+            let answer = answers.next_if(|answer| (answer.conversation, answer.user) == pair);
+            let outcome = answer.map(|answer| answer.outcome);
+            self.streams.attached(&mut self.out, now, batch, wish, outcome);
+            // Who has joined has, before the next answer is looked at.
+            self.tell_joined(now);
+        }
+        self.conclude(now);
+    }
+
+    /// A page, or why there is none.
+    pub fn ranged(&mut self, now: Now, call: &RangeCall, page: Result<RangePage, CallError>) {
+        let Self { out, streams, backlogs, .. } = self;
+        match call.purpose {
+            RangePurpose::CatchUp(id) => streams.caught_up(out, now, id, &call.query, page),
+            RangePurpose::Repair => streams.repaired(out, now, call.query.conversation, page),
+            RangePurpose::Backlog(id, number) => backlogs.answered(out, now, (id, number), page),
+        }
+        self.conclude(now);
+    }
+
+    /// A session's queue has room again.
+    pub fn room(&mut self, now: Now, id: SessionId) {
+        self.streams.catch_up_all(&mut self.out, id);
+        self.conclude(now);
+    }
+
+    /// The broker's word on a publication.
+    pub fn published(&mut self, now: Now, of: PublishRef, result: Result<(), PublishError>) {
+        if !self.sends.published(&mut self.out, now, of, result) {
+            self.close(now, of.session, CloseCode::Unavailable);
+        }
+        self.conclude(now);
+    }
+}

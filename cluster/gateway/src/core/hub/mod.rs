@@ -1,0 +1,146 @@
+//! The hub: one state machine that decides everything that a gateway does.
+//!
+//! It owns the parts and routes between them: what a client (`clients`), an owner or the broker
+//! (`cluster`) says goes to the part that it concerns; `upkeep` is what happens by the clock alone. Each
+//! public method ends with `conclude`, which does what only the hub can: tell the sessions of new
+//! members, and close those that were found to be slow.
+
+mod clients;
+mod cluster;
+mod upkeep;
+
+use super::backlogs::Backlogs;
+use super::calls::Call;
+use super::config::{HubConfig, Now};
+use super::effects::Effects;
+use super::ephemeral::Ephemeral;
+use super::handshakes::Handshakes;
+use super::outbound::Outlet;
+use super::sends::Sends;
+use super::sessions::{Sessions, State};
+use super::streams::Streams;
+use protocol::codec::Codec;
+use protocol::design::SlowSession;
+use protocol::{CloseCode, SessionId};
+use upkeep::Sweep;
+
+/// See the module.
+pub struct Hub<O> {
+    config: HubConfig,
+    out: Effects<O>,
+    sessions: Sessions,
+    handshakes: Handshakes,
+    streams: Streams,
+    backlogs: Backlogs,
+    sends: Sends,
+    ephemeral: Ephemeral,
+    sweep: Sweep,
+    draining: bool,
+}
+
+impl<O: Outlet> Hub<O> {
+    /// A hub without sessions.
+    pub fn new(config: HubConfig) -> Self {
+        Self {
+            out: Effects::new(&config),
+            sessions: Sessions::default(),
+            handshakes: Handshakes::new(&config.limits),
+            streams: Streams::new(config),
+            backlogs: Backlogs::new(&config.limits),
+            sends: Sends::new(config),
+            ephemeral: Ephemeral::new(&config),
+            sweep: Sweep::new(config.heartbeat_ms),
+            draining: false,
+            config,
+        }
+    }
+
+    /// Most sessions.
+    pub fn sessions_max(&self) -> usize {
+        self.config.limits.sessions.min(super::slab::CAPACITY)
+    }
+
+    /// A connection (or a slot on a trunk) begins a session. `None`: refused; the outlet says why.
+    pub fn open(&mut self, now: Now, codec: Codec, outlet: O, on_trunk: bool) -> Option<SessionId> {
+        let refused = if self.draining {
+            CloseCode::Draining
+        } else if self.out.outlets.len() >= self.sessions_max() {
+            CloseCode::Full
+        } else {
+            let id = self.out.outlets.open(codec, outlet);
+            self.sessions.open(id, on_trunk, now.ms);
+            return Some(id);
+        };
+        self.out.outlets.refuse(now.ms, outlet, refused);
+        self.out.counts.closed(refused);
+        None
+    }
+
+    /// Whether the surroundings have something to do.
+    pub fn has_calls(&self) -> bool {
+        !self.out.calls.is_empty() || self.handshakes.could_cut() || self.streams.could_cut()
+    }
+
+    /// What the surroundings have to do.
+    pub fn take_calls(&mut self) -> Vec<Call> {
+        self.handshakes.cut(&mut self.out, &self.sessions);
+        self.streams.cut(&mut self.out, &self.sessions);
+        self.out.calls.drain(..).collect()
+    }
+
+    fn refresh_all(&mut self, now: Now) {
+        self.streams.refresh_all();
+        self.sends.publish_all_again(&mut self.out, now);
+    }
+
+    /// Ends a session behind what waits for it.
+    fn close(&mut self, now: Now, id: SessionId, code: CloseCode) {
+        if self.forget(now, id) {
+            self.out.outlets.close(now.ms, id, code);
+            self.out.counts.closed(code);
+        }
+    }
+
+    /// Does what the parts could not do themselves. Posting to others cannot make anybody slow here, so
+    /// one round is enough.
+    fn conclude(&mut self, now: Now) {
+        self.tell_joined(now);
+        let slow = self.out.outlets.take_slow();
+        debug_assert!(
+            self.config.design.slow_session == SlowSession::Disconnect || slow.is_empty()
+        );
+        for id in slow {
+            if self.forget(now, id) {
+                self.out.outlets.close_slow(now.ms, id);
+                self.out.counts.closed(CloseCode::SlowConsumer);
+            }
+        }
+    }
+
+    /// Users became members: their sessions hear of it.
+    fn tell_joined(&mut self, now: Now) {
+        for joined in std::mem::take(&mut self.out.joined) {
+            for id in self.sessions.of(joined.user) {
+                if self.sessions.get(*id).is_some_and(|session| session.state == State::Open) {
+                    self.streams.joined(&mut self.out, now, *id, joined);
+                } else {
+                    self.handshakes.joined(*id, joined);
+                }
+            }
+        }
+    }
+
+    /// Takes a session out of every part but the outlets; whether there was one.
+    fn forget(&mut self, now: Now, id: SessionId) -> bool {
+        let Some(session) = self.sessions.get(id) else { return false };
+        let user = session.user;
+        self.handshakes.forget(id);
+        self.sends.close(id);
+        let arrived = self.streams.close(id);
+        if let Some(lingering) = self.sessions.remove(id, arrived) {
+            self.sends.user_gone(&mut self.out, now, user);
+            self.streams.detach_unused(&mut self.out, now, user, lingering);
+        }
+        true
+    }
+}

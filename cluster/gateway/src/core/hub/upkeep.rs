@@ -1,0 +1,175 @@
+//! Time passes: timers, heartbeats, idle sessions, the drain; and the numbers.
+//!
+//! Sessions have no timers of their own. A sweep looks at a slice of them on every tick.
+
+use super::Hub;
+use crate::core::config::Now;
+use crate::core::effects::Counts;
+use crate::core::outbound::Outlet;
+use crate::core::outlets::LINGER_MS;
+use crate::core::sessions::Pulse;
+use crate::core::timers::Timer;
+use protocol::frames::client::Nonce;
+use protocol::frames::server::Drain;
+use protocol::{CloseCode, ServerFrame, SessionId};
+use std::ops::Range;
+
+/// Longest time between two looks at a session, milliseconds.
+const SWEEP_MS: u64 = 1_000;
+
+/// What a gateway's numbers are made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Sessions now.
+    pub sessions: u64,
+    /// Most frames that waited for one session since the last look.
+    pub queue_frames_max: u64,
+    /// Most bytes that waited for one session since the last look.
+    pub queue_bytes_max: u64,
+    /// Frames posted to sessions since the last look.
+    pub frames_out: u64,
+    /// The rest, since the last look.
+    pub counts: Counts,
+}
+
+/// Goes over all sessions again and again.
+#[derive(Clone, Copy, Debug)]
+pub struct Sweep {
+    period_ms: u64,
+    at: usize,
+    at_ms: u64,
+}
+
+impl Sweep {
+    /// At the beginning. Each session is looked at several times between two heartbeats.
+    pub fn new(heartbeat_ms: u64) -> Self {
+        Self { period_ms: (heartbeat_ms / 4).clamp(100, SWEEP_MS), at: 0, at_ms: 0 }
+    }
+
+    /// The slots of `width` that are due.
+    fn next(&mut self, now_ms: u64, width: usize) -> Range<usize> {
+        let passed = now_ms.saturating_sub(self.at_ms).min(self.period_ms);
+        let count = (width as u64 * passed).div_ceil(self.period_ms) as usize;
+        self.at_ms = now_ms;
+        let from = if self.at >= width { 0 } else { self.at };
+        self.at = (from + count).min(width);
+        from..self.at
+    }
+}
+
+impl<O: Outlet> Hub<O> {
+    /// To be called about ten times a second. Returns the sessions whose tokens are to be looked at.
+    pub fn tick(&mut self, now: Now) -> Vec<SessionId> {
+        while let Some(timer) = self.out.timers.pop(now.ms) {
+            self.fire(now, timer);
+        }
+        if self.streams.is_refresh_due(now) {
+            self.refresh_all(now);
+        }
+        let width = self.out.outlets.width();
+        let due = self.sweep.next(now.ms, width);
+        if due.end == width {
+            self.streams.sweep(now);
+        }
+        let due = self.out.outlets.between(due.start, due.end);
+        for id in &due {
+            self.look_at(now, *id);
+        }
+        self.ephemeral.tick(&mut self.out, now);
+        self.out.outlets.abandon_late(now.ms);
+        self.conclude(now);
+        due
+    }
+
+    fn fire(&mut self, now: Now, timer: Timer) {
+        let Self { out, streams, .. } = self;
+        match timer {
+            Timer::Page(id, conversation) => streams.catch_up_again(out, id, conversation),
+            Timer::Attach(id, conversation) => streams.attach_again(id, conversation),
+            Timer::Refresh(conversation, user) => streams.refresh(conversation, user),
+            Timer::Repair(conversation) => streams.repair_due(out, conversation),
+            Timer::Lookup(id) => self.handshakes.look_up(id),
+            Timer::Publish(id) => self.sends.publish_due(out, now, id),
+            Timer::Backlog(id, number) => self.backlogs.read(out, id, number),
+            Timer::Forget(user) => {
+                if self.sessions.of(user).is_empty() {
+                    self.sends.forget(user);
+                }
+            }
+            Timer::Drained(id) => self.close(now, id, CloseCode::Draining),
+        }
+    }
+
+    fn look_at(&mut self, now: Now, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(id) else { return };
+        match session.pulse(now.ms, &self.config) {
+            Pulse::NoHello => return self.close(now, id, CloseCode::HelloTimeout),
+            Pulse::Lost => return self.close(now, id, CloseCode::IdleTimeout),
+            Pulse::Ping => {
+                self.streams.pinged(id);
+                self.out.say(id, ServerFrame::Ping(Nonce { nonce: now.ms }));
+            }
+            Pulse::Steady => {}
+        }
+        self.sends.look_at(&mut self.out, now, id);
+    }
+
+    /// Tells every session to reconnect, spread over a time, and closes each when its time has come.
+    /// No new ones from now on.
+    pub fn drain(&mut self, now: Now, over_ms: u64) {
+        self.draining = true;
+        let all = self.out.outlets.all();
+        let count = all.len().max(1) as u64;
+        for (index, id) in all.into_iter().enumerate() {
+            let reconnect_after_ms = (over_ms * index as u64 / count) as u32;
+            self.out.say(id, ServerFrame::Drain(Drain { reconnect_after_ms }));
+            // A client that follows the advice is gone before.
+            let grace = LINGER_MS.min(over_ms / 4);
+            let closes_ms = now.ms + u64::from(reconnect_after_ms) + grace;
+            self.out.timers.set(closes_ms, Timer::Drained(id));
+        }
+        self.conclude(now);
+    }
+
+    /// Whether nobody is left, not even somebody who still reads last frames.
+    pub fn is_empty(&self) -> bool {
+        self.out.outlets.is_empty()
+    }
+
+    /// Ends whoever is left.
+    pub fn close_all(&mut self, now: Now, code: CloseCode) {
+        for id in self.out.outlets.all() {
+            self.close(now, id, code);
+        }
+        self.conclude(now);
+    }
+
+    /// What happened since the last look.
+    pub fn take_figures(&mut self) -> Figures {
+        let (peak, frames_out) = self.out.outlets.take_figures();
+        Figures {
+            sessions: self.out.outlets.len() as u64,
+            queue_frames_max: peak.frames as u64,
+            queue_bytes_max: peak.bytes as u64,
+            frames_out,
+            counts: std::mem::take(&mut self.out.counts),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Sweep;
+
+    #[test]
+    fn every_slot_is_looked_at_once_in_a_period() {
+        let mut sweep = Sweep::new(4_000);
+        let mut looks = vec![0; 7];
+        for tick in 1..=10 {
+            let due = sweep.next(tick * 100, looks.len());
+            looks[due].iter_mut().for_each(|count| *count += 1);
+        }
+        assert!(looks.iter().all(|count| (1..=2).contains(count)), "{looks:?}");
+        assert!(sweep.next(1_000, 7).is_empty(), "no time has passed");
+    }
+}

@@ -1,0 +1,358 @@
+//! Sends, edits and deletions: rates, publication, what the owners say of them.
+//!
+//! Per session and conversation one publication is unconfirmed at a time, and a message that was
+//! refused for now holds back the later ones: so a sender's messages are sequenced in the order in
+//! which they were sent, whatever is lost or refused on the way.
+
+use super::calls::{Call, PublishCall, PublishRef};
+use super::config::{HubConfig, Now};
+use super::effects::Effects;
+use super::limits::TokenBucket;
+use super::outbound::Outlet;
+use super::sender::{Key, Pending, Progress, Sender};
+use super::slab::Slots;
+use super::timers::Timer;
+use bytes::Bytes;
+use ports::broker::{Publication, PublishError, Queue};
+use protocol::frames::server::{Accepted, Rejected};
+use protocol::ids::MAX_CLIENT_CHOSEN_ID;
+use protocol::partition::partition_of;
+use protocol::records::{Action, Inbound, SessionRef, encode};
+use protocol::{
+    ClientFrame, ClientMessageId, ConversationId, RejectReason, ServerFrame, SessionId, UserId,
+    limits,
+};
+use std::collections::BTreeMap;
+
+/// When a sender is to try again if the cluster could not take a message, milliseconds.
+const RETRY_AFTER_MS: u32 = 500;
+/// Before a publication whose fate is unknown is published again, milliseconds.
+const UNKNOWN_RETRY_MS: u64 = 300;
+/// Attempts at a publication whose fate is unknown: about a minute.
+const UNKNOWN_TRIES: u32 = 200;
+/// How long an owner may take to answer before the message is published again, milliseconds; longer
+/// than it takes an owner to give a poisonous message up.
+const ANSWER_MS: u64 = 15_000;
+
+/// What became of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It is on its way.
+    Taken,
+    /// Its sender knows, or will.
+    Handled,
+    /// The user sends too much: there will be room in so many milliseconds. To be refused by whoever
+    /// knows whether the session may go on.
+    TooMany(u32),
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Sends {
+    config: HubConfig,
+    senders: Slots<Box<Sender>>,
+    /// Of users that have sent something lately.
+    rates: BTreeMap<UserId, TokenBucket>,
+    /// How often something was lost on the way from the owners.
+    losses: u64,
+}
+
+/// The conversation and id of a frame that has them.
+pub fn named(frame: &ClientFrame) -> Option<Key> {
+    match frame {
+        ClientFrame::Send(send) => Some((send.conversation, send.client_message_id)),
+        ClientFrame::Edit(edit) => Some((edit.conversation, edit.client_message_id)),
+        ClientFrame::Delete(delete) => Some((delete.conversation, delete.client_message_id)),
+        _ => None,
+    }
+}
+
+impl Sends {
+    /// Nobody has sent anything.
+    pub fn new(config: HubConfig) -> Self {
+        Self { config, senders: Slots::default(), rates: BTreeMap::new(), losses: 0 }
+    }
+
+    /// A send, edit or deletion.
+    pub fn send<O: Outlet>(
+        &mut self,
+        out: &mut Effects<O>,
+        now: Now,
+        id: SessionId,
+        user: UserId,
+        frame: ClientFrame,
+    ) -> Sent {
+        let Some(key @ (conversation, message)) = named(&frame) else { return Sent::Handled };
+        if let Some(reason) = flaw(&frame) {
+            refuse(out, id, key, reason, 0);
+            return Sent::Handled;
+        }
+        if let Some(sender) = self.senders.get_mut(id) {
+            if sender.find(key).is_some() {
+                // The same again; its answer is on the way.
+                return Sent::Handled;
+            }
+            if !sender.is_next(now.ms, key) {
+                refuse(out, id, key, RejectReason::Unavailable, RETRY_AFTER_MS);
+                return Sent::Handled;
+            }
+            if sender.pending.len() >= self.config.limits.unanswered {
+                self.refuse_for_now(out, now, id, key, RETRY_AFTER_MS);
+                return Sent::Handled;
+            }
+        }
+        let (per_second, burst) =
+            (self.config.limits.rate_per_second, self.config.limits.rate_burst);
+        let rate = self.rates.entry(user).or_insert_with(|| TokenBucket::full(now.ms));
+        if let Err(wait_ms) = rate.take(now.ms, per_second, burst) {
+            return Sent::TooMany(wait_ms);
+        }
+        let HubConfig { gateway, incarnation, .. } = self.config;
+        let from = SessionRef { gateway, incarnation, session: id };
+        let Some(action) = action(frame) else { return Sent::Handled };
+        let record =
+            Inbound { from, author: user, conversation, client_message_id: message, action };
+        let record: Bytes = encode(&record);
+        self.sender(id).pending.push(Pending::new(key, record));
+        self.publish_next(out, id, conversation);
+        Sent::Taken
+    }
+
+    fn sender(&mut self, id: SessionId) -> &mut Sender {
+        if self.senders.get(id).is_none() {
+            self.senders.set(id, Box::default());
+        }
+        self.senders.get_mut(id).expect("it was just put in")
+    }
+
+    /// Refuses a message of which there are too many, and holds back later ones until it comes again.
+    pub fn refuse_for_now<O: Outlet>(
+        &mut self,
+        out: &mut Effects<O>,
+        now: Now,
+        id: SessionId,
+        key: Key,
+        retry_after_ms: u32,
+    ) {
+        self.sender(id).hold_back(now.ms, key, retry_after_ms, false);
+        refuse(out, id, key, RejectReason::RateLimited, retry_after_ms.max(1));
+    }
+
+    /// Publishes the oldest message of a conversation that waits, if none before it is unconfirmed.
+    fn publish_next<O: Outlet>(
+        &mut self,
+        out: &mut Effects<O>,
+        id: SessionId,
+        conversation: ConversationId,
+    ) {
+        let Some(sender) = self.senders.get_mut(id) else { return };
+        if let Some(pending) = sender.next(conversation) {
+            pending.progress = Progress::Asked;
+            publish(out, id, pending, self.config.partitions, self.losses);
+        }
+    }
+
+    /// The broker's word on a publication. Whether the session may go on: if not, nobody may claim to
+    /// know the message's fate, and the client learns it when it connects again and sends it again.
+    pub fn published<O: Outlet>(
+        &mut self,
+        out: &mut Effects<O>,
+        now: Now,
+        of: PublishRef,
+        result: Result<(), PublishError>,
+    ) -> bool {
+        let PublishRef { session: id, conversation, message } = of;
+        let losses = self.losses;
+        let Some(sender) = self.senders.get_mut(id) else { return true };
+        if let Some(pending) = sender.find_mut((conversation, message))
+            && pending.progress == Progress::Asked
+        {
+            let backoff = ANSWER_MS << (pending.tries - 1).min(4);
+            match result {
+                // Its answer may have been lost before its confirm came.
+                Ok(()) if pending.losses != losses => {
+                    pending.progress = Progress::Confirmed(now.ms);
+                }
+                Ok(()) => pending.progress = Progress::Confirmed(now.ms + backoff),
+                Err(PublishError::Full | PublishError::Unroutable) if pending.tries == 1 => {
+                    self.refuse_from(out, now, id, (conversation, message));
+                }
+                // Of a later attempt even a clear refusal says nothing: an earlier one may have been
+                // stored.
+                Err(_) if pending.tries < UNKNOWN_TRIES => {
+                    pending.progress = Progress::Unknown(now.ms + UNKNOWN_RETRY_MS);
+                    out.timers.set(now.ms + UNKNOWN_RETRY_MS, Timer::Publish(id));
+                }
+                Err(_) => return false,
+            }
+        }
+        self.publish_next(out, id, conversation);
+        true
+    }
+
+    /// A message was certainly not stored: it and those behind it are refused for now.
+    fn refuse_from<O: Outlet>(&mut self, out: &mut Effects<O>, now: Now, id: SessionId, key: Key) {
+        let Some(sender) = self.senders.get_mut(id) else { return };
+        // What waited for an answer came before whatever was refused meanwhile.
+        let mut held = false;
+        for message in sender.withdraw(key) {
+            let key = (key.0, message);
+            held = held || sender.hold_back(now.ms, key, RETRY_AFTER_MS, true);
+            refuse(out, id, key, RejectReason::Unavailable, RETRY_AFTER_MS);
+        }
+    }
+
+    /// Publishes again what is due.
+    pub fn publish_due<O: Outlet>(&mut self, out: &mut Effects<O>, now: Now, id: SessionId) {
+        let Some(sender) = self.senders.get_mut(id) else { return };
+        for pending in &mut sender.pending {
+            match pending.progress {
+                Progress::Unknown(at_ms) if at_ms <= now.ms => {
+                    pending.progress = Progress::Asked;
+                }
+                Progress::Confirmed(at_ms) if at_ms <= now.ms => {
+                    // It stays confirmed: those behind it need not wait for this copy.
+                    let next_ms = now.ms + (ANSWER_MS << pending.tries.min(4));
+                    pending.progress = Progress::Confirmed(next_ms);
+                }
+                _ => continue,
+            }
+            publish(out, id, pending, self.config.partitions, self.losses);
+        }
+    }
+
+    /// Messages to this gateway were lost, answers perhaps.
+    pub const fn lossy(&mut self) {
+        self.losses += 1;
+    }
+
+    /// The same, and more will not be lost: what was confirmed and not answered is published again.
+    pub fn publish_all_again<O: Outlet>(&mut self, out: &mut Effects<O>, now: Now) {
+        self.losses += 1;
+        let waiting = self.senders.iter().filter(|(_, sender)| !sender.pending.is_empty());
+        let waiting: Vec<SessionId> = waiting.map(|(id, _)| id).collect();
+        for id in waiting {
+            self.sender(id).expect_nothing(now.ms);
+            self.publish_due(out, now, id);
+        }
+    }
+
+    /// The owner has accepted a message.
+    pub fn accepted<O: Outlet>(
+        &mut self,
+        out: &mut Effects<O>,
+        now: Now,
+        id: SessionId,
+        it: Accepted,
+    ) {
+        self.decided(out, now, id, (it.conversation, it.client_message_id));
+        out.say(id, ServerFrame::Accepted(it));
+    }
+
+    /// The owner did not take a message.
+    pub fn rejected<O: Outlet>(
+        &mut self,
+        out: &mut Effects<O>,
+        now: Now,
+        id: SessionId,
+        it: Rejected,
+    ) {
+        let key = (it.conversation, it.client_message_id);
+        if !it.reason.is_final() {
+            return self.refuse_from(out, now, id, key);
+        }
+        self.decided(out, now, id, key);
+        out.counts.rejections += 1;
+        out.say(id, ServerFrame::Rejected(it));
+    }
+
+    fn decided<O: Outlet>(&mut self, out: &mut Effects<O>, now: Now, id: SessionId, key: Key) {
+        if let Some(sender) = self.senders.get_mut(id) {
+            sender.decided(now.ms, key, self.config.limits.answered);
+            self.publish_next(out, id, key.0);
+        }
+    }
+
+    /// Looks at a session now and then: publishes again what is due, forgets what is over.
+    pub fn look_at<O: Outlet>(&mut self, out: &mut Effects<O>, now: Now, id: SessionId) {
+        let Some(sender) = self.senders.get_mut(id) else { return };
+        if sender.is_idle(now.ms) {
+            self.senders.remove(id);
+        } else {
+            self.publish_due(out, now, id);
+        }
+    }
+
+    /// A session is gone.
+    pub fn close(&mut self, id: SessionId) {
+        self.senders.remove(id);
+    }
+
+    /// A user has no session any more. The bucket outlives the sessions: reconnecting does not refill
+    /// it.
+    pub fn user_gone<O: Outlet>(&mut self, out: &mut Effects<O>, now: Now, user: UserId) {
+        if let Some(rate) = self.rates.get_mut(&user) {
+            let full_ms = rate.full_in_ms(now.ms, self.config.limits.rate_per_second);
+            out.timers.set(now.ms + full_ms, Timer::Forget(user));
+        }
+    }
+
+    /// A user without sessions would have a full bucket.
+    pub fn forget(&mut self, user: UserId) {
+        self.rates.remove(&user);
+    }
+}
+
+fn publish<O: Outlet>(
+    out: &mut Effects<O>,
+    id: SessionId,
+    pending: &mut Pending,
+    partitions: u16,
+    losses: u64,
+) {
+    pending.tries += 1;
+    pending.losses = losses;
+    let (conversation, message) = pending.key;
+    let of = PublishRef { session: id, conversation, message };
+    let to = Queue::Inbound(partition_of(conversation, partitions)).into();
+    let publication = Publication { to, message: pending.record.clone() };
+    out.calls.push_back(Call::Publish(PublishCall { of, publication }));
+}
+
+/// Refuses a message.
+pub fn refuse<O: Outlet>(
+    out: &mut Effects<O>,
+    id: SessionId,
+    (conversation, client_message_id): Key,
+    reason: RejectReason,
+    retry_after_ms: u32,
+) {
+    out.counts.rejections += 1;
+    let rejected = Rejected { client_message_id, conversation, reason, retry_after_ms };
+    out.say(id, ServerFrame::Rejected(rejected));
+}
+
+/// Why a frame can never be accepted, as far as a gateway can tell.
+fn flaw(frame: &ClientFrame) -> Option<RejectReason> {
+    let (_, ClientMessageId(id)) = named(frame)?;
+    if id == 0 || id > MAX_CLIENT_CHOSEN_ID {
+        return Some(RejectReason::BadMessageId);
+    }
+    let body = match frame {
+        ClientFrame::Send(send) => &send.body,
+        ClientFrame::Edit(edit) => &edit.body,
+        _ => return None,
+    };
+    (body.is_empty() || body.len() > limits::MAX_BODY_BYTES).then_some(RejectReason::BodySize)
+}
+
+fn action(frame: ClientFrame) -> Option<Action> {
+    match frame {
+        ClientFrame::Send(send) => {
+            Some(Action::Send { body: send.body, reply_to: send.reply_to, format: send.format })
+        }
+        ClientFrame::Edit(edit) => Some(Action::Edit { target: edit.target, body: edit.body }),
+        ClientFrame::Delete(delete) => Some(Action::Delete { target: delete.target }),
+        _ => None,
+    }
+}

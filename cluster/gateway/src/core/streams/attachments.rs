@@ -1,0 +1,210 @@
+//! Attachments that wait to be made, or made again. They travel in batches.
+
+use crate::core::calls::{AttachCall, AttachWish};
+use protocol::limits::GatewayLimits;
+use protocol::store_calls::AttachItem;
+use protocol::{ConversationId, Sequence, SessionId, UserId};
+use std::collections::{BTreeSet, VecDeque};
+
+/// Shortest time between two rounds in which every attachment is made again, milliseconds.
+const REFRESH_EVERY_MS: u64 = 1_000;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Attachments {
+    wishes: VecDeque<AttachWish>,
+    refreshes: BTreeSet<(ConversationId, UserId)>,
+    refresh_due_ms: Option<u64>,
+    /// How often something was lost on the way from the owners.
+    losses: u64,
+    under_way: usize,
+    made: u64,
+    calls_max: usize,
+    items_max: usize,
+}
+
+/// What must be known of the sessions when a batch is made up.
+pub struct Known<'a> {
+    /// Whether a session still waits to be attached to a conversation.
+    pub is_wanted: &'a dyn Fn(SessionId, ConversationId) -> bool,
+    /// Up to where every stream of a user has everything.
+    pub goes_on: &'a dyn Fn(ConversationId, UserId) -> Option<Sequence>,
+    /// Whether a user wants presence.
+    pub presence: &'a dyn Fn(UserId) -> bool,
+}
+
+impl Attachments {
+    /// Nothing waits.
+    pub const fn new(limits: &GatewayLimits) -> Self {
+        Self {
+            wishes: VecDeque::new(),
+            refreshes: BTreeSet::new(),
+            refresh_due_ms: None,
+            losses: 0,
+            under_way: 0,
+            made: 0,
+            calls_max: limits.attach_calls,
+            items_max: limits.attach_items,
+        }
+    }
+
+    /// A session is to be attached.
+    pub fn wish(
+        &mut self,
+        id: SessionId,
+        user: UserId,
+        conversation: ConversationId,
+        after: Option<Sequence>,
+    ) {
+        let item = AttachItem { conversation, user, after, presence: false, again: false };
+        self.wishes.push_back(AttachWish { item, session: Some(id) });
+    }
+
+    /// A user's attachment is to be made again.
+    pub fn refresh(&mut self, conversation: ConversationId, user: UserId) {
+        self.refreshes.insert((conversation, user));
+    }
+
+    /// A user is no longer attached.
+    pub fn forget(&mut self, conversation: ConversationId, user: UserId) {
+        self.refreshes.remove(&(conversation, user));
+    }
+
+    /// Something was lost, and more may be: under overload this happens again and again, and one round
+    /// covers all of it.
+    pub fn lossy(&mut self, now_ms: u64) {
+        self.losses += 1;
+        self.refresh_due_ms.get_or_insert(now_ms + REFRESH_EVERY_MS);
+    }
+
+    /// Whether the time of such a round has come.
+    pub fn is_refresh_due(&self, now_ms: u64) -> bool {
+        self.refresh_due_ms.is_some_and(|due| due <= now_ms)
+    }
+
+    /// Something was lost, and a round begins now.
+    pub const fn lost(&mut self) {
+        self.losses += 1;
+        self.refresh_due_ms = None;
+    }
+
+    /// Whether `cut` may find something.
+    pub fn could_cut(&self) -> bool {
+        self.under_way < self.calls_max && !(self.wishes.is_empty() && self.refreshes.is_empty())
+    }
+
+    /// The next call, if there may be one: no pair twice, since answers are told apart by their pairs.
+    pub fn cut(&mut self, known: &Known<'_>) -> Option<AttachCall> {
+        if !self.could_cut() {
+            return None;
+        }
+        let mut pairs = BTreeSet::new();
+        let mut wishes: Vec<AttachWish> = Vec::new();
+        let mut later = Vec::new();
+        while wishes.len() < self.items_max
+            && let Some(mut wish) = self.wishes.pop_front()
+        {
+            let AttachItem { conversation, user, .. } = wish.item;
+            if !wish.session.is_none_or(|id| (known.is_wanted)(id, conversation)) {
+                continue;
+            }
+            if !pairs.insert((conversation, user)) {
+                later.push(wish);
+                continue;
+            }
+            wish.item.presence = (known.presence)(user);
+            wishes.push(wish);
+        }
+        for wish in later.into_iter().rev() {
+            self.wishes.push_front(wish);
+        }
+        while wishes.len() < self.items_max
+            && let Some((conversation, user)) = self.refreshes.pop_first()
+        {
+            // A fresh attachment in the same batch refreshes as well.
+            if pairs.insert((conversation, user)) {
+                let (after, presence) =
+                    ((known.goes_on)(conversation, user), (known.presence)(user));
+                let item = AttachItem { conversation, user, after, presence, again: true };
+                wishes.push(AttachWish { item, session: None });
+            }
+        }
+        if wishes.is_empty() {
+            return None;
+        }
+        self.under_way += 1;
+        self.made += 1;
+        Some(AttachCall { wishes, number: self.made, losses: self.losses })
+    }
+
+    /// A call was answered. Whether something may have been lost while the answer was on its way.
+    pub const fn answered(&mut self, call: &AttachCall) -> bool {
+        self.under_way -= 1;
+        call.losses != self.losses
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attachments(calls: usize, items: usize) -> Attachments {
+        let (attach_calls, attach_items) = (calls, items);
+        Attachments::new(&GatewayLimits { attach_calls, attach_items, ..GatewayLimits::default() })
+    }
+
+    /// The next call, where session 9 no longer waits: sessions and conversations.
+    fn cut(attachments: &mut Attachments) -> Vec<(Option<u64>, u64)> {
+        let known = Known {
+            is_wanted: &|id, _| id != SessionId(9),
+            goes_on: &|_, _| None,
+            presence: &|_| false,
+        };
+        let call = attachments.cut(&known);
+        let wishes = call.map(|call| call.wishes).unwrap_or_default().into_iter();
+        wishes.map(|wish| (wish.session.map(|id| id.0), wish.item.conversation.0)).collect()
+    }
+
+    fn wish(attachments: &mut Attachments, session: u64, user: u64, conversation: u64) {
+        attachments.wish(SessionId(session), UserId(user), ConversationId(conversation), None);
+    }
+
+    #[test]
+    fn no_pair_comes_twice_in_a_call_and_nothing_is_forgotten() {
+        let mut attachments = attachments(9, 3);
+        for (session, user, conversation) in [(1, 1, 1), (2, 1, 1), (9, 2, 1), (3, 3, 1)] {
+            wish(&mut attachments, session, user, conversation);
+        }
+        attachments.refresh(ConversationId(1), UserId(3));
+        attachments.refresh(ConversationId(2), UserId(3));
+        assert_eq!(cut(&mut attachments), [(Some(1), 1), (Some(3), 1), (None, 2)]);
+        assert_eq!(cut(&mut attachments), [(Some(2), 1)]);
+        assert_eq!(cut(&mut attachments), []);
+    }
+
+    #[test]
+    fn only_so_many_calls_are_under_way() {
+        let mut attachments = attachments(1, 1);
+        wish(&mut attachments, 1, 1, 1);
+        wish(&mut attachments, 2, 2, 2);
+        assert_eq!(cut(&mut attachments), [(Some(1), 1)]);
+        assert!(!attachments.could_cut());
+        let call = AttachCall { wishes: Vec::new(), number: 1, losses: 0 };
+        assert!(!attachments.answered(&call));
+        assert_eq!(cut(&mut attachments), [(Some(2), 2)]);
+    }
+
+    #[test]
+    fn what_was_lost_before_an_answer_makes_it_doubtful_and_one_round_covers_many_losses() {
+        let mut attachments = attachments(2, 9);
+        wish(&mut attachments, 1, 1, 1);
+        assert_eq!(cut(&mut attachments).len(), 1);
+        attachments.lossy(100);
+        attachments.lossy(900);
+        assert!(attachments.answered(&AttachCall { wishes: Vec::new(), number: 1, losses: 0 }));
+        assert!(!attachments.is_refresh_due(1_099));
+        assert!(attachments.is_refresh_due(1_100));
+        attachments.lost();
+        assert!(!attachments.is_refresh_due(9_999));
+    }
+}

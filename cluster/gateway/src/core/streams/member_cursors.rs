@@ -1,0 +1,29 @@
+//! How far the members of a conversation have got, as far as that was told here.
+//!
+//! Records of an owner may come twice: it publishes again what was not confirmed. So what is told of a
+//! member is kept, and nobody is told less than that.
+
+use protocol::frames::server::Receipts;
+use protocol::{Sequence, UserId};
+
+/// Delivered and read of each member whose cursors were told, sorted: 24 bytes each.
+#[derive(Debug, Default)]
+pub struct MemberCursors(Vec<(UserId, Sequence, Sequence)>);
+
+impl MemberCursors {
+    /// Whether a member has got further than was told; what is to be told then.
+    pub fn raise(&mut self, told: Receipts) -> Option<Receipts> {
+        let index = match self.0.binary_search_by_key(&told.user, |(user, ..)| *user) {
+            Ok(index) => index,
+            Err(index) => {
+                self.0.insert(index, (told.user, Sequence::START, Sequence::START));
+                index
+            }
+        };
+        let (_, delivered, read) = &mut self.0[index];
+        let risen = told.delivered > *delivered || told.read > *read;
+        *delivered = told.delivered.max(*delivered);
+        *read = told.read.max(*read);
+        risen.then_some(Receipts { delivered: *delivered, read: *read, ..told })
+    }
+}

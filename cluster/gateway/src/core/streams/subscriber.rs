@@ -1,0 +1,89 @@
+//! A session in a conversation's stream: where it is, and what it waits for.
+
+use protocol::{Sequence, SessionId, UserId};
+
+/// A session in a stream.
+#[derive(Clone, Copy, Debug)]
+pub struct Subscriber {
+    /// The session.
+    pub session: SessionId,
+    /// Whose it is.
+    pub user: UserId,
+    /// The highest sequence that it has (or may not see); see `stream`.
+    pub at: Sequence,
+    /// What has certainly arrived, in earlier sessions of the device too: it reported it, or answered a
+    /// ping that was sent later. The rest may have been written to a connection that was dead already.
+    /// `None`: the stream has not begun, and the device has no cursor.
+    pub arrived: Option<Sequence>,
+    /// `at` when the session was pinged.
+    pub pinged: Option<Sequence>,
+    /// The user left at this sequence: it and what follows is not for this session.
+    pub left: Option<Sequence>,
+    /// What it waits for.
+    pub phase: Phase,
+    /// The session knows that it is attached, and where. Not so while it is open whether the user was
+    /// a member all the time since its cursor: the pages of its backlog will tell.
+    pub told: bool,
+    /// Whether a page is under way.
+    pub reading: Reading,
+    /// The number of the call that attached it.
+    pub attached_by: u64,
+    /// The owner says that the user is no longer a member; the `Leave` is still to come.
+    pub expelled: bool,
+}
+
+/// How far a subscriber's next page is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// None is asked for.
+    Not,
+    /// The owner was asked.
+    UnderWay,
+    /// It had none to give; it is asked again when a timer fires, and not before: an owner that is away
+    /// says so at once.
+    Later,
+}
+
+/// What a subscriber waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// For the owner's answer to an attachment behind this sequence (`None`: the owner
+    /// knows how far the user's devices have got). `again`:
+    /// the user joined at this sequence meanwhile.
+    Attaching { after: Option<Sequence>, again: Option<Sequence> },
+    /// Design choice `backlog_first`: reads without being subscribed.
+    BacklogFirst,
+    /// Design choice `backlog_first`: subscribes, believing that nothing was missed.
+    SubscribingLate,
+    /// Nothing but entries.
+    Streaming,
+}
+
+impl Subscriber {
+    /// Nothing has come yet.
+    pub const fn new(session: SessionId, user: UserId, phase: Phase) -> Self {
+        let arrived = match phase {
+            Phase::Attaching { after, .. } => after,
+            Phase::BacklogFirst | Phase::SubscribingLate | Phase::Streaming => None,
+        };
+        Self {
+            session,
+            user,
+            at: Sequence::START,
+            arrived,
+            pinged: None,
+            left: None,
+            phase,
+            told: false,
+            reading: Reading::Not,
+            attached_by: 0,
+            expelled: false,
+        }
+    }
+
+    /// Whether it gets the entry behind `live` as it comes.
+    #[inline]
+    pub fn is_live(&self, live: Option<Sequence>) -> bool {
+        self.told && self.phase == Phase::Streaming && Some(self.at) == live
+    }
+}
