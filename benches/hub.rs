@@ -5,7 +5,7 @@ use benches::cpu_time::{self, CpuTime};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use gateway::Mailbox;
 use gateway::core::outbound::Taken;
-use gateway::core::{Call, Hub, HubConfig, Now};
+use gateway::core::{Call, Hub, HubConfig};
 use ports::{Claims, TokenError};
 use protocol::codec::Codec;
 use protocol::frames::client::{Hello, Send, plain_text};
@@ -43,7 +43,7 @@ fn fan_out(criterion: &mut Criterion<CpuTime>) {
                 ToGateway::Entry(entry(next))
             };
             let deliver = |entry| {
-                fixture.hub.delivery(fixture.now, entry);
+                fixture.hub.delivery(entry);
                 let frames: u64 = fixture.sessions.iter().map(Member::take_all).sum();
                 assert_eq!(frames, sessions, "every session gets the entry");
             };
@@ -70,7 +70,6 @@ fn send(criterion: &mut Criterion<CpuTime>) {
 /// A gateway whose sessions are members of one conversation.
 struct Fixture {
     hub: Hub<Arc<Mailbox>>,
-    now: Now,
     sessions: Vec<Member>,
     head: Sequence,
 }
@@ -95,8 +94,7 @@ impl Member {
 impl Fixture {
     fn new(sessions: u64) -> Self {
         let hub = Hub::new(config());
-        let now = Now { ms: 0 };
-        let mut fixture = Self { hub, now, sessions: Vec::new(), head: Sequence(sessions) };
+        let mut fixture = Self { hub, sessions: Vec::new(), head: Sequence(sessions) };
         for user in 1..=sessions {
             fixture.connect(user);
         }
@@ -110,12 +108,12 @@ impl Fixture {
     fn connect(&mut self, user: u64) {
         let mailbox = Mailbox::new();
         let codec = if user.is_multiple_of(2) { Codec::Json } else { Codec::Binary };
-        let opened = self.hub.open(self.now, codec, Arc::clone(&mailbox), false);
+        let opened = self.hub.open(codec, Arc::clone(&mailbox), false);
         let session = opened.expect("there is room");
         let token = user.to_string();
         let claims = Ok(claims(UserId(user)));
         let hello = Hello { token, device: DeviceId(1), cursors: Vec::new(), presence: false };
-        self.hub.hello(self.now, session, hello, claims);
+        self.hub.hello(session, hello, claims);
         self.sessions.push(Member { session, mailbox });
     }
 
@@ -131,7 +129,7 @@ impl Fixture {
                             joined: Sequence(user.0),
                         };
                         let found = call.users.iter().map(of).collect();
-                        self.hub.looked_up(self.now, &call, Ok(found));
+                        self.hub.looked_up(&call, Ok(found));
                     }
                     Call::Attach(call) => {
                         let at = AttachedAt {
@@ -147,7 +145,7 @@ impl Fixture {
                             outcome: Ok(at.clone()),
                         });
                         let answers = answers.collect();
-                        self.hub.attached(self.now, call, answers);
+                        self.hub.attached(call, answers);
                     }
                     other => panic!("nobody asked for {other:?}"),
                 }
@@ -158,9 +156,9 @@ impl Fixture {
     fn send(&mut self, message: ClientMessageId) {
         let from = self.sessions[0].session;
         // A thousand sends a second, and a look at the timers every hundred, as in a busy gateway.
-        self.now = Now { ms: message.0 };
+        self.hub.at(message.0);
         if message.0.is_multiple_of(100) {
-            self.hub.tick(self.now);
+            self.hub.tick();
         }
         let send = Send {
             conversation: CONVERSATION,
@@ -171,10 +169,10 @@ impl Fixture {
         };
         // As the shell does: tokens have a benchmark of their own.
         let token = still_valid(self.hub.claims(from), message.0);
-        self.hub.frame(self.now, from, ClientFrame::Send(send), token);
+        self.hub.frame(from, ClientFrame::Send(send), token);
         let calls = self.hub.take_calls();
         let [Call::Publish(call)] = calls.as_slice() else { panic!("one publication: {calls:?}") };
-        self.hub.published(self.now, call.of, Ok(()));
+        self.hub.published(call.of, Ok(()));
         let accepted = Accepted {
             client_message_id: message,
             conversation: CONVERSATION,
@@ -182,7 +180,7 @@ impl Fixture {
             epoch: Epoch(1),
             owner: NodeNumber(1),
         };
-        self.hub.delivery(self.now, ToGateway::Accepted(from, accepted));
+        self.hub.delivery(ToGateway::Accepted(from, accepted));
         assert_eq!(self.sessions[0].take_all(), 1, "accepted");
     }
 }

@@ -1,7 +1,6 @@
 //! Pages of stored entries that clients ask for themselves.
 
 use super::calls::{Call, RangeCall, RangePurpose};
-use super::config::Now;
 use super::effects::Effects;
 use super::outbound::Outlet;
 use super::timers::{RETRY_MS, Timer};
@@ -78,14 +77,13 @@ impl Backlogs {
     pub fn answered<O: Outlet>(
         &mut self,
         out: &mut Effects<O>,
-        now: Now,
         (id, number): (SessionId, u64),
         page: Result<RangePage, CallError>,
     ) {
         let Some(asked) = self.waiting.get(&(id, number)).copied() else { return };
         let maybe = matches!(page, Err(CallError::Unavailable | CallError::Unknown));
         if maybe && asked.tries < TRIES && out.outlets.contains(id) {
-            return out.timers.set(now.ms + RETRY_MS, Timer::Backlog(id, number));
+            return out.timers.set(out.now_ms + RETRY_MS, Timer::Backlog(id, number));
         }
         self.waiting.remove(&(id, number));
         let (request, conversation) = (asked.request, asked.query.conversation);

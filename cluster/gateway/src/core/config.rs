@@ -1,16 +1,9 @@
-//! What a hub is told: once at its start, and the time with everything that happens.
+//! What a hub is told once, at its start.
 
 use protocol::limits::GatewayLimits;
 use protocol::{Design, GatewayId, Incarnation};
 
-/// The time: milliseconds since this gateway began. It never falls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Now {
-    /// See above.
-    pub ms: u64,
-}
-
-/// What a hub is told once.
+/// See the module.
 #[derive(Clone, Copy, Debug)]
 pub struct HubConfig {
     /// The gateway.

@@ -14,6 +14,8 @@ use std::collections::VecDeque;
 /// See the module.
 #[derive(Debug)]
 pub struct Effects<O> {
+    /// When it happens: milliseconds since this gateway began.
+    pub now_ms: u64,
     /// Frames to sessions.
     pub outlets: Outlets<O>,
     /// What to look at again.
@@ -45,6 +47,7 @@ impl<O: Outlet> Effects<O> {
     /// Nothing has happened.
     pub fn new(config: &HubConfig) -> Self {
         Self {
+            now_ms: 0,
             outlets: Outlets::new(config.design.slow_session, &config.limits),
             timers: Timers::default(),
             calls: VecDeque::new(),

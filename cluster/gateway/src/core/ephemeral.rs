@@ -4,7 +4,7 @@
 //! Both are best effort. A receipt that is lost is covered by the next one, since cursors only rise.
 
 use super::calls::Call;
-use super::config::{HubConfig, Now};
+use super::config::HubConfig;
 use super::effects::Effects;
 use super::outbound::Outlet;
 use protocol::design::Receipts;
@@ -61,23 +61,22 @@ impl Ephemeral {
     pub fn typing<O: Outlet>(
         &mut self,
         out: &mut Effects<O>,
-        now: Now,
         conversation: ConversationId,
         user: UserId,
     ) {
         let since = self.typing.get(&(conversation, user));
-        if since.is_none_or(|since| now.ms >= *since + TYPING_EVERY_MS) {
-            self.typing.insert((conversation, user), now.ms);
+        if since.is_none_or(|since| out.now_ms >= *since + TYPING_EVERY_MS) {
+            self.typing.insert((conversation, user), out.now_ms);
             out.calls.push_back(Call::Typing(conversation, user));
         }
     }
 
     /// Passes on what is due.
-    pub fn tick<O: Outlet>(&mut self, out: &mut Effects<O>, now: Now) {
-        if now.ms >= self.flushed_ms + RECEIPTS_EVERY_MS {
-            self.flushed_ms = now.ms;
+    pub fn tick<O: Outlet>(&mut self, out: &mut Effects<O>) {
+        if out.now_ms >= self.flushed_ms + RECEIPTS_EVERY_MS {
+            self.flushed_ms = out.now_ms;
             self.flush(out);
-            self.typing.retain(|_, since| now.ms < *since + TYPING_EVERY_MS);
+            self.typing.retain(|_, since| out.now_ms < *since + TYPING_EVERY_MS);
         }
     }
 
@@ -108,9 +107,11 @@ mod tests {
         for (delivered, read) in [(1, 1), (2, 1), (1, 0)] {
             ephemeral.receipt(&mut out, item(7, delivered, read));
         }
-        ephemeral.tick(&mut out, Now { ms: RECEIPTS_EVERY_MS - 1 });
+        out.now_ms = RECEIPTS_EVERY_MS - 1;
+        ephemeral.tick(&mut out);
         assert!(out.calls.is_empty());
-        ephemeral.tick(&mut out, Now { ms: RECEIPTS_EVERY_MS });
+        out.now_ms = RECEIPTS_EVERY_MS;
+        ephemeral.tick(&mut out);
         assert_eq!(out.calls.pop_front(), Some(Call::Receipts(vec![item(7, 2, 1)])));
         ephemeral.receipt(&mut out, item(7, 3, 3));
         ephemeral.receipt(&mut out, item(8, 1, 1));
@@ -122,7 +123,8 @@ mod tests {
         let config = config(10);
         let (mut out, mut ephemeral) = (Effects::<Shared>::new(&config), Ephemeral::new(&config));
         for ms in [0, TYPING_EVERY_MS - 1, TYPING_EVERY_MS] {
-            ephemeral.typing(&mut out, Now { ms }, ConversationId(1), UserId(7));
+            out.now_ms = ms;
+            ephemeral.typing(&mut out, ConversationId(1), UserId(7));
         }
         assert_eq!(out.calls.len(), 2);
     }

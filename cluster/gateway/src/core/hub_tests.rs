@@ -10,7 +10,7 @@ use super::hub_model::world::{Answer, Mishap, World};
 use super::hub_model::{Shared, claims, config};
 use super::outbound::Taken;
 use super::timers::RETRY_MS;
-use super::{Hub, HubConfig, Now};
+use super::{Hub, HubConfig};
 use ports::broker::PublishError;
 use ports::{CallError, TokenError};
 use protocol::codec::Codec;
@@ -49,17 +49,13 @@ impl Bench {
         Self { hub: Hub::new(config), world, now_ms: 0, tokens: Ok(()) }
     }
 
-    fn now(&self) -> Now {
-        Now { ms: self.now_ms }
-    }
-
     fn connect(&mut self, user: u64) -> Client {
         let queue = Shared::default();
-        let id = self.hub.open(self.now(), Codec::Binary, queue.clone(), false).unwrap();
+        let id = self.hub.open(Codec::Binary, queue.clone(), false).unwrap();
         let (token, cursors) = (user.to_string(), Vec::new());
         let claims = Ok(claims(UserId(user)));
         let hello = Hello { token, device: DeviceId(1), cursors, presence: false };
-        self.hub.hello(self.now(), id, hello, claims);
+        self.hub.hello(id, hello, claims);
         self.work();
         Client { id, queue }
     }
@@ -73,17 +69,16 @@ impl Bench {
                 return;
             }
             self.world.execute(Mishap::None);
-            let now = self.now();
             for answer in std::mem::take(&mut self.world.answers) {
                 match answer {
-                    Answer::LookedUp(call, found) => self.hub.looked_up(now, &call, found),
-                    Answer::Attached(call, answers) => self.hub.attached(now, call, answers),
-                    Answer::Ranged(call, page) => self.hub.ranged(now, &call, page),
-                    Answer::Published(of, confirm) => self.hub.published(now, of, confirm),
+                    Answer::LookedUp(call, found) => self.hub.looked_up(&call, found),
+                    Answer::Attached(call, answers) => self.hub.attached(call, answers),
+                    Answer::Ranged(call, page) => self.hub.ranged(&call, page),
+                    Answer::Published(of, confirm) => self.hub.published(of, confirm),
                 }
             }
             for record in std::mem::take(&mut self.world.queue) {
-                self.hub.delivery(now, record);
+                self.hub.delivery(record);
             }
         }
     }
@@ -97,13 +92,14 @@ impl Bench {
     }
 
     fn tick(&mut self) {
-        for id in self.hub.tick(self.now()) {
-            self.hub.token_failed(self.now(), id, self.token(id));
+        self.hub.at(self.now_ms);
+        for id in self.hub.tick() {
+            self.hub.token_failed(id, self.token(id));
         }
     }
 
     fn say(&mut self, from: &Client, frame: ClientFrame) {
-        self.hub.frame(self.now(), from.id, frame, self.token(from.id));
+        self.hub.frame(from.id, frame, self.token(from.id));
     }
 
     fn token(&self, id: SessionId) -> Result<(), TokenError> {
@@ -171,7 +167,7 @@ fn a_full_queue_refuses_the_message_and_those_behind_it() {
     bench.send(&client, 2);
     let calls = bench.hub.take_calls();
     let [Call::Publish(call)] = calls.as_slice() else { panic!("one at a time: {calls:?}") };
-    bench.hub.published(bench.now(), call.of, Err(PublishError::Full));
+    bench.hub.published(call.of, Err(PublishError::Full));
     let refused = [(1, RejectReason::Unavailable), (2, RejectReason::Unavailable)];
     assert_eq!(client.rejections(), refused);
 }
@@ -184,7 +180,7 @@ fn an_unknown_fate_is_published_again_and_never_refused() {
     bench.send(&client, 1);
     let calls = bench.hub.take_calls();
     let [Call::Publish(call)] = calls.as_slice() else { panic!("{calls:?}") };
-    bench.hub.published(bench.now(), call.of, Err(PublishError::Unknown));
+    bench.hub.published(call.of, Err(PublishError::Unknown));
     assert_eq!(client.hear(), (Vec::new(), None));
     bench.pass(400);
     assert_eq!(client.entries(), [3]);
@@ -201,7 +197,7 @@ fn a_lost_answer_is_asked_for_again() {
     bench.work();
     bench.world.subscribed = true;
     client.hear();
-    bench.hub.subscribed(bench.now());
+    bench.hub.subscribed();
     bench.pass(1_100);
     let frames = client.hear().0;
     assert!(frames.iter().any(|frame| matches!(frame, ServerFrame::Accepted(_))), "{frames:?}");
@@ -258,9 +254,8 @@ fn an_owner_that_is_away_is_not_asked_without_end() {
     let mut bench = Bench::new(config);
     let hello =
         Hello { token: "1".to_owned(), device: DeviceId(1), cursors: Vec::new(), presence: false };
-    let now = bench.now();
-    let id = bench.hub.open(now, Codec::Binary, Shared::default(), false).unwrap();
-    bench.hub.hello(now, id, hello, Ok(claims(UserId(1))));
+    let id = bench.hub.open(Codec::Binary, Shared::default(), false).unwrap();
+    bench.hub.hello(id, hello, Ok(claims(UserId(1))));
     // The user's conversations are known, then the owner is away.
     while !bench.world.answers.iter().any(|answer| matches!(answer, Answer::LookedUp(..))) {
         bench.world.calls.extend(bench.hub.take_calls());
@@ -268,12 +263,12 @@ fn an_owner_that_is_away_is_not_asked_without_end() {
     }
     for answer in std::mem::take(&mut bench.world.answers) {
         let Answer::LookedUp(call, found) = answer else { panic!("only a lookup was asked for") };
-        bench.hub.looked_up(now, &call, found);
+        bench.hub.looked_up(&call, found);
     }
     let first = bench.hub.take_calls();
     let [Call::Range(range)] = first[..] else { panic!("{first:?}") };
     assert_eq!(range.purpose, RangePurpose::CatchUp(id));
-    bench.hub.ranged(now, &range, Err(CallError::Unavailable));
+    bench.hub.ranged(&range, Err(CallError::Unavailable));
     assert_eq!(bench.hub.take_calls(), [], "it has said so at once, and would say so again");
     bench.now_ms += RETRY_MS;
     bench.tick();
@@ -338,14 +333,14 @@ fn a_drain_is_spread_and_refuses_newcomers() {
     for client in &clients {
         client.hear();
     }
-    bench.hub.drain(bench.now(), 4_000);
+    bench.hub.drain(4_000);
     let told = clients.clone().map(|client| match client.hear().0.as_slice() {
         [ServerFrame::Drain(drain)] => drain.reconnect_after_ms,
         other => panic!("{other:?}"),
     });
     assert_eq!(told, [0, 2_000]);
     let late = Shared::default();
-    assert_eq!(bench.hub.open(bench.now(), Codec::Json, late.clone(), false), None);
+    assert_eq!(bench.hub.open(Codec::Json, late.clone(), false), None);
     let late = Client { id: SessionId(0), queue: late };
     assert_eq!(late.hear().1, Some(CloseCode::Draining));
     for client in &clients {
@@ -364,11 +359,11 @@ fn a_thousand_users_who_return_at_once_cost_a_few_calls() {
     let mut bench = Bench::new(config);
     let mut lookups = 0;
     for user in 1..=1_000_u64 {
-        let id = bench.hub.open(bench.now(), Codec::Binary, Shared::default(), false).unwrap();
+        let id = bench.hub.open(Codec::Binary, Shared::default(), false).unwrap();
         let (token, cursors) = (user.to_string(), Vec::new());
         let claims = Ok(claims(UserId(user)));
         let hello = Hello { token, device: DeviceId(1), cursors, presence: false };
-        bench.hub.hello(bench.now(), id, hello, claims);
+        bench.hub.hello(id, hello, claims);
     }
     for call in bench.hub.take_calls() {
         lookups += usize::from(matches!(call, Call::OfUsers(_)));

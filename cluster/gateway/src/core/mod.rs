@@ -1,6 +1,6 @@
 //! What a gateway decides, without sockets, clocks or tasks: `Hub` and the parts that it is made of.
 //!
-//! Time comes in as an argument (`Now`), frames go out into the sessions' queues (`Outlet`), and
+//! The time is told with everything that happens (`Hub::at`), frames go out into the sessions' queues (`Outlet`), and
 //! everything that the surroundings must do comes out as a `Call` whose answer is put in again.
 //! `sessions` knows who is connected, `handshakes` what happens between hello and welcome, `streams`
 //! who gets what of a conversation, `backlogs` the pages that clients ask for, `sends` what is on its
@@ -32,7 +32,7 @@ mod timers;
 pub mod trunk;
 
 pub use calls::Call;
-pub use config::{HubConfig, Now};
+pub use config::HubConfig;
 pub use hub::Hub;
 pub use outlets::LINGER_MS;
 

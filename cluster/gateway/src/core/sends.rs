@@ -5,7 +5,7 @@
 //! which they were sent, whatever is lost or refused on the way.
 
 use super::calls::{Call, PublishCall, PublishRef};
-use super::config::{HubConfig, Now};
+use super::config::HubConfig;
 use super::effects::Effects;
 use super::limits::TokenBucket;
 use super::outbound::Outlet;
@@ -77,7 +77,6 @@ impl Sends {
     pub fn send<O: Outlet>(
         &mut self,
         out: &mut Effects<O>,
-        now: Now,
         id: SessionId,
         user: UserId,
         frame: ClientFrame,
@@ -92,19 +91,19 @@ impl Sends {
                 // The same again; its answer is on the way.
                 return Sent::Handled;
             }
-            if !sender.is_next(now.ms, key) {
+            if !sender.is_next(out.now_ms, key) {
                 refuse(out, id, key, RejectReason::Unavailable, RETRY_AFTER_MS);
                 return Sent::Handled;
             }
             if sender.pending.len() >= self.config.limits.unanswered {
-                self.refuse_for_now(out, now, id, key, RETRY_AFTER_MS);
+                self.refuse_for_now(out, id, key, RETRY_AFTER_MS);
                 return Sent::Handled;
             }
         }
         let (per_second, burst) =
             (self.config.limits.rate_per_second, self.config.limits.rate_burst);
-        let rate = self.rates.entry(user).or_insert_with(|| TokenBucket::full(now.ms));
-        if let Err(wait_ms) = rate.take(now.ms, per_second, burst) {
+        let rate = self.rates.entry(user).or_insert_with(|| TokenBucket::full(out.now_ms));
+        if let Err(wait_ms) = rate.take(out.now_ms, per_second, burst) {
             return Sent::TooMany(wait_ms);
         }
         let HubConfig { gateway, incarnation, .. } = self.config;
@@ -129,12 +128,11 @@ impl Sends {
     pub fn refuse_for_now<O: Outlet>(
         &mut self,
         out: &mut Effects<O>,
-        now: Now,
         id: SessionId,
         key: Key,
         retry_after_ms: u32,
     ) {
-        self.sender(id).hold_back(now.ms, key, retry_after_ms, false);
+        self.sender(id).hold_back(out.now_ms, key, retry_after_ms, false);
         refuse(out, id, key, RejectReason::RateLimited, retry_after_ms.max(1));
     }
 
@@ -157,7 +155,6 @@ impl Sends {
     pub fn published<O: Outlet>(
         &mut self,
         out: &mut Effects<O>,
-        now: Now,
         of: PublishRef,
         result: Result<(), PublishError>,
     ) -> bool {
@@ -171,17 +168,17 @@ impl Sends {
             match result {
                 // Its answer may have been lost before its confirm came.
                 Ok(()) if pending.losses != losses => {
-                    pending.progress = Progress::Confirmed(now.ms);
+                    pending.progress = Progress::Confirmed(out.now_ms);
                 }
-                Ok(()) => pending.progress = Progress::Confirmed(now.ms + backoff),
+                Ok(()) => pending.progress = Progress::Confirmed(out.now_ms + backoff),
                 Err(PublishError::Full | PublishError::Unroutable) if pending.tries == 1 => {
-                    self.refuse_from(out, now, id, (conversation, message));
+                    self.refuse_from(out, id, (conversation, message));
                 }
                 // Of a later attempt even a clear refusal says nothing: an earlier one may have been
                 // stored.
                 Err(_) if pending.tries < UNKNOWN_TRIES => {
-                    pending.progress = Progress::Unknown(now.ms + UNKNOWN_RETRY_MS);
-                    out.timers.set(now.ms + UNKNOWN_RETRY_MS, Timer::Publish(id));
+                    pending.progress = Progress::Unknown(out.now_ms + UNKNOWN_RETRY_MS);
+                    out.timers.set(out.now_ms + UNKNOWN_RETRY_MS, Timer::Publish(id));
                 }
                 Err(_) => return false,
             }
@@ -191,28 +188,28 @@ impl Sends {
     }
 
     /// A message was certainly not stored: it and those behind it are refused for now.
-    fn refuse_from<O: Outlet>(&mut self, out: &mut Effects<O>, now: Now, id: SessionId, key: Key) {
+    fn refuse_from<O: Outlet>(&mut self, out: &mut Effects<O>, id: SessionId, key: Key) {
         let Some(sender) = self.senders.get_mut(id) else { return };
         // What waited for an answer came before whatever was refused meanwhile.
         let mut held = false;
         for message in sender.withdraw(key) {
             let key = (key.0, message);
-            held = held || sender.hold_back(now.ms, key, RETRY_AFTER_MS, true);
+            held = held || sender.hold_back(out.now_ms, key, RETRY_AFTER_MS, true);
             refuse(out, id, key, RejectReason::Unavailable, RETRY_AFTER_MS);
         }
     }
 
     /// Publishes again what is due.
-    pub fn publish_due<O: Outlet>(&mut self, out: &mut Effects<O>, now: Now, id: SessionId) {
+    pub fn publish_due<O: Outlet>(&mut self, out: &mut Effects<O>, id: SessionId) {
         let Some(sender) = self.senders.get_mut(id) else { return };
         for pending in &mut sender.pending {
             match pending.progress {
-                Progress::Unknown(at_ms) if at_ms <= now.ms => {
+                Progress::Unknown(at_ms) if at_ms <= out.now_ms => {
                     pending.progress = Progress::Asked;
                 }
-                Progress::Confirmed(at_ms) if at_ms <= now.ms => {
+                Progress::Confirmed(at_ms) if at_ms <= out.now_ms => {
                     // It stays confirmed: those behind it need not wait for this copy.
-                    let next_ms = now.ms + (ANSWER_MS << pending.tries.min(4));
+                    let next_ms = out.now_ms + (ANSWER_MS << pending.tries.min(4));
                     pending.progress = Progress::Confirmed(next_ms);
                 }
                 _ => continue,
@@ -227,59 +224,47 @@ impl Sends {
     }
 
     /// The same, and more will not be lost: what was confirmed and not answered is published again.
-    pub fn publish_all_again<O: Outlet>(&mut self, out: &mut Effects<O>, now: Now) {
+    pub fn publish_all_again<O: Outlet>(&mut self, out: &mut Effects<O>) {
         self.losses += 1;
         let waiting = self.senders.iter().filter(|(_, sender)| !sender.pending.is_empty());
         let waiting: Vec<SessionId> = waiting.map(|(id, _)| id).collect();
         for id in waiting {
-            self.sender(id).expect_nothing(now.ms);
-            self.publish_due(out, now, id);
+            self.sender(id).expect_nothing(out.now_ms);
+            self.publish_due(out, id);
         }
     }
 
     /// The owner has accepted a message.
-    pub fn accepted<O: Outlet>(
-        &mut self,
-        out: &mut Effects<O>,
-        now: Now,
-        id: SessionId,
-        it: Accepted,
-    ) {
-        self.decided(out, now, id, (it.conversation, it.client_message_id));
+    pub fn accepted<O: Outlet>(&mut self, out: &mut Effects<O>, id: SessionId, it: Accepted) {
+        self.decided(out, id, (it.conversation, it.client_message_id));
         out.say(id, ServerFrame::Accepted(it));
     }
 
     /// The owner did not take a message.
-    pub fn rejected<O: Outlet>(
-        &mut self,
-        out: &mut Effects<O>,
-        now: Now,
-        id: SessionId,
-        it: Rejected,
-    ) {
+    pub fn rejected<O: Outlet>(&mut self, out: &mut Effects<O>, id: SessionId, it: Rejected) {
         let key = (it.conversation, it.client_message_id);
         if !it.reason.is_final() {
-            return self.refuse_from(out, now, id, key);
+            return self.refuse_from(out, id, key);
         }
-        self.decided(out, now, id, key);
+        self.decided(out, id, key);
         out.counts.rejections += 1;
         out.say(id, ServerFrame::Rejected(it));
     }
 
-    fn decided<O: Outlet>(&mut self, out: &mut Effects<O>, now: Now, id: SessionId, key: Key) {
+    fn decided<O: Outlet>(&mut self, out: &mut Effects<O>, id: SessionId, key: Key) {
         if let Some(sender) = self.senders.get_mut(id) {
-            sender.decided(now.ms, key, self.config.limits.answered);
+            sender.decided(out.now_ms, key, self.config.limits.answered);
             self.publish_next(out, id, key.0);
         }
     }
 
     /// Looks at a session now and then: publishes again what is due, forgets what is over.
-    pub fn look_at<O: Outlet>(&mut self, out: &mut Effects<O>, now: Now, id: SessionId) {
+    pub fn look_at<O: Outlet>(&mut self, out: &mut Effects<O>, id: SessionId) {
         let Some(sender) = self.senders.get_mut(id) else { return };
-        if sender.is_idle(now.ms) {
+        if sender.is_idle(out.now_ms) {
             self.senders.remove(id);
         } else {
-            self.publish_due(out, now, id);
+            self.publish_due(out, id);
         }
     }
 
@@ -290,10 +275,10 @@ impl Sends {
 
     /// A user has no session any more. The bucket outlives the sessions: reconnecting does not refill
     /// it.
-    pub fn user_gone<O: Outlet>(&mut self, out: &mut Effects<O>, now: Now, user: UserId) {
+    pub fn user_gone<O: Outlet>(&mut self, out: &mut Effects<O>, user: UserId) {
         if let Some(rate) = self.rates.get_mut(&user) {
-            let full_ms = rate.full_in_ms(now.ms, self.config.limits.rate_per_second);
-            out.timers.set(now.ms + full_ms, Timer::Forget(user));
+            let full_ms = rate.full_in_ms(out.now_ms, self.config.limits.rate_per_second);
+            out.timers.set(out.now_ms + full_ms, Timer::Forget(user));
         }
     }
 

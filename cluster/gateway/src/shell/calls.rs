@@ -92,17 +92,17 @@ impl Caller {
     }
 
     fn bring(&self, answer: Answer) {
-        self.front.with(|hub, now| match answer {
+        self.front.with(|hub| match answer {
             Answer::Published(refs, confirms) => {
                 // A confirm that is missing says nothing.
                 let missing = std::iter::repeat(Err(PublishError::Unknown));
                 for (of, confirm) in refs.into_iter().zip(confirms.into_iter().chain(missing)) {
-                    hub.published(now, of, confirm);
+                    hub.published(of, confirm);
                 }
             }
-            Answer::LookedUp(call, found) => hub.looked_up(now, &call, found),
-            Answer::Attached(call, answers) => hub.attached(now, call, answers),
-            Answer::Ranged(call, page) => hub.ranged(now, &call, page),
+            Answer::LookedUp(call, found) => hub.looked_up(&call, found),
+            Answer::Attached(call, answers) => hub.attached(call, answers),
+            Answer::Ranged(call, page) => hub.ranged(&call, page),
         });
     }
 }

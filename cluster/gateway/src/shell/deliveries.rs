@@ -47,13 +47,13 @@ async fn deliver(front: &Front, mut subscription: Box<dyn Subscription>) {
         for chunk in deliveries.chunks(CHUNK) {
             let records: Vec<(bool, Option<ToGateway>)> = chunk.iter().map(read).collect();
             undecodable += records.iter().filter(|(_, record)| record.is_none()).count();
-            front.with(|hub, now| {
+            front.with(|hub| {
                 for (lossy, record) in records {
                     if lossy {
-                        hub.lossy(now);
+                        hub.lossy();
                     }
                     if let Some(record) = record {
-                        hub.delivery(now, record);
+                        hub.delivery(record);
                     }
                 }
             });
@@ -74,6 +74,6 @@ fn read(delivery: &Delivery) -> (bool, Option<ToGateway>) {
 /// Brings the owners' events to the hub, for ever.
 pub async fn listen(front: Arc<Front>, mut events: mpsc::UnboundedReceiver<StoreEvent>) {
     while let Some(event) = events.recv().await {
-        front.with(|hub, now| hub.store_event(now, event));
+        front.with(|hub| hub.store_event(event));
     }
 }

@@ -6,7 +6,7 @@
 //! signatures and all writing happen outside.
 
 use super::mailbox::Mailbox;
-use crate::core::{Call, Hub, Now};
+use crate::core::{Call, Hub};
 use ports::{Machine, TokenError, TokenVerifier, entered};
 use protocol::SessionId;
 use protocol::codec::Codec;
@@ -22,7 +22,7 @@ pub type Gateway = Hub<Arc<Mailbox>>;
 
 /// See the module.
 pub struct Front {
-    hub: Mutex<(Gateway, Now)>,
+    hub: Mutex<Gateway>,
     work: Notify,
     began: Instant,
     /// What the gateway runs on.
@@ -50,7 +50,7 @@ impl Front {
     ) -> Self {
         Self {
             sessions_max: hub.sessions_max(),
-            hub: Mutex::new((hub, Now { ms: 0 })),
+            hub: Mutex::new(hub),
             work: Notify::new(),
             began: Instant::now(),
             machine,
@@ -64,14 +64,13 @@ impl Front {
     }
 
     /// Does something with the hub, now.
-    pub fn with<R>(&self, act: impl FnOnce(&mut Gateway, Now) -> R) -> R {
-        let now = self.now();
-        let mut held = entered(self.hub.lock());
-        let (hub, last) = &mut *held;
-        *last = now;
-        let result = act(hub, now);
+    pub fn with<R>(&self, act: impl FnOnce(&mut Gateway) -> R) -> R {
+        let now_ms = self.began.elapsed().as_millis() as u64;
+        let mut hub = entered(self.hub.lock());
+        hub.at(now_ms);
+        let result = act(&mut hub);
         let work = hub.has_calls();
-        drop(held);
+        drop(hub);
         if work {
             self.work.notify_one();
         }
@@ -81,17 +80,14 @@ impl Front {
     /// A session's connection is gone. Also called while a node is torn down, where there may be no
     /// clock any more: the time of the last event does.
     pub fn gone(&self, session: SessionId) {
-        let mut held = entered(self.hub.lock());
-        let (hub, last) = &mut *held;
-        hub.gone(*last, session);
-        drop(held);
+        entered(self.hub.lock()).gone(session);
         self.work.notify_one();
     }
 
     /// The calls that the hub wants made, in order; waits until there are some.
     pub async fn calls(&self) -> Vec<Call> {
         loop {
-            let calls = entered(self.hub.lock()).0.take_calls();
+            let calls = entered(self.hub.lock()).take_calls();
             if !calls.is_empty() {
                 return calls;
             }
@@ -103,23 +99,23 @@ impl Front {
     pub fn received(&self, session: SessionId, codec: Codec, bytes: &[u8]) {
         match codec.decode_client(bytes) {
             Ok(ClientFrame::Hello(hello)) => self.hello(session, hello),
-            Ok(frame) => self.with(|hub, now| {
+            Ok(frame) => self.with(|hub| {
                 let token = match &frame {
                     ClientFrame::Send(_) | ClientFrame::Edit(_) | ClientFrame::Delete(_) => {
                         self.check_token(hub, session)
                     }
                     _ => Ok(()),
                 };
-                hub.frame(now, session, frame, token);
+                hub.frame(session, frame, token);
             }),
-            Err(error) => self.with(|hub, now| hub.undecodable(now, session, &error)),
+            Err(error) => self.with(|hub| hub.undecodable(session, &error)),
         }
     }
 
     fn hello(&self, session: SessionId, hello: Hello) {
         // Checking a signature takes longer than anything else: before the lock.
         let claims = self.tokens.verify(&hello.token, self.machine.clock.now_ms());
-        self.with(|hub, now| hub.hello(now, session, hello, claims));
+        self.with(|hub| hub.hello(session, hello, claims));
     }
 
     /// Whether the token of a session is still honoured.
@@ -130,18 +126,14 @@ impl Front {
 
     /// Time passes.
     pub fn tick(&self) {
-        self.with(|hub, now| {
-            for session in hub.tick(now) {
+        self.with(|hub| {
+            for session in hub.tick() {
                 let token = self.check_token(hub, session);
                 if token.is_err() {
-                    hub.token_failed(now, session, token);
+                    hub.token_failed(session, token);
                 }
             }
         });
-    }
-
-    fn now(&self) -> Now {
-        Now { ms: self.began.elapsed().as_millis() as u64 }
     }
 
     /// Whether users should be sent here.
@@ -171,12 +163,12 @@ impl Front {
 
     /// Whether nobody is left: no session, none that still reads its last frames, and no trunk.
     pub fn is_empty(&self) -> bool {
-        self.trunks.load(Ordering::Relaxed) == 0 && self.with(|hub, _| hub.is_empty())
+        self.trunks.load(Ordering::Relaxed) == 0 && self.with(|hub| hub.is_empty())
     }
 
     /// Begins the end.
     pub fn drain(&self, over: Duration) {
         self.draining.store(true, Ordering::Relaxed);
-        self.with(|hub, now| hub.drain(now, over.as_millis() as u64));
+        self.with(|hub| hub.drain(over.as_millis() as u64));
     }
 }

@@ -219,7 +219,7 @@ async fn keep_time(front: Arc<Front>, limits: GatewayLimits) {
 }
 
 fn report(front: &Front, limits: GatewayLimits) {
-    let figures = front.with(|hub, _| hub.take_figures());
+    let figures = front.with(Hub::take_figures);
     let telemetry = &front.machine.telemetry;
     telemetry.gauge("gateway_sessions", figures.sessions, front.sessions_max as u64);
     let frames = limits.session_queue_frames as u64;
@@ -264,7 +264,7 @@ async fn drain(front: &Front, over: Duration) {
     while Instant::now() < deadline && !front.is_empty() {
         sleep(TICK).await;
     }
-    front.with(|hub, now| hub.close_all(now, CloseCode::Draining));
+    front.with(|hub| hub.close_all(CloseCode::Draining));
     // A trunk sees at its next beat that it has no sessions any more.
     let deadline = Instant::now() + linger + super::trunk::BEAT + TICK;
     while Instant::now() < deadline && !front.is_empty() {

@@ -39,7 +39,7 @@ impl Socket {
     /// Opens a session (or is refused one) on a fresh socket.
     pub fn new(front: Arc<Front>, stream: WebSocket, codec: Codec) -> Self {
         let mailbox = Mailbox::new();
-        let session = front.with(|hub, now| hub.open(now, codec, mailbox.clone(), false));
+        let session = front.with(|hub| hub.open(codec, mailbox.clone(), false));
         Self { front, stream, mailbox, session, codec, closing: false, deaf: false }
     }
 
@@ -73,7 +73,7 @@ impl Socket {
                 Taken::Abandoned => return Poll::Ready(Err(Over)),
                 Taken::Empty { hungry: true } => {
                     if let Some(session) = self.session {
-                        self.front.with(|hub, now| hub.room(now, session));
+                        self.front.with(|hub| hub.room(session));
                     }
                     continue;
                 }
@@ -101,7 +101,7 @@ impl Socket {
             (Some(Err(error)), Some(session)) if !self.closing => {
                 let code = breach(error).ok_or(Over)?;
                 self.deaf = true;
-                self.front.with(|hub, now| hub.breach(now, session, code));
+                self.front.with(|hub| hub.breach(session, code));
             }
             (Some(Err(_)) | None, _) => return Poll::Ready(Err(Over)),
         }
@@ -117,10 +117,10 @@ impl Socket {
                 self.front.received(session, Codec::Binary, &bytes);
             }
             (Message::Text(_) | Message::Binary(_), _) => {
-                self.front.with(|hub, now| hub.breach(now, session, CloseCode::Malformed));
+                self.front.with(|hub| hub.breach(session, CloseCode::Malformed));
             }
             (Message::Ping(_) | Message::Pong(_), _) => {
-                self.front.with(|hub, now| hub.heard(now, session));
+                self.front.with(|hub| hub.heard(session));
             }
             (Message::Close(_), _) => {
                 // The answer to it is written by the socket itself; reading on ends with `None`.

@@ -148,7 +148,7 @@ impl Trunk {
                     }
                     Taken::Empty { hungry: true } => {
                         if let Some(session) = self.session(number) {
-                            self.front.with(|hub, now| hub.room(now, session));
+                            self.front.with(|hub| hub.room(session));
                         }
                     }
                     Taken::Empty { hungry: false } => break,
@@ -199,7 +199,7 @@ impl Trunk {
                 // A slot that was closed a moment ago: the client has not heard of it yet.
                 let Some(session) = self.session(slot) else { return };
                 if frame.len() > limits::MAX_FRAME_BYTES {
-                    self.front.with(|hub, now| hub.breach(now, session, CloseCode::TooBig));
+                    self.front.with(|hub| hub.breach(session, CloseCode::TooBig));
                 } else {
                     self.front.received(session, Codec::Binary, &frame);
                 }
@@ -223,8 +223,7 @@ impl Trunk {
             return self.items.push(ServerTrunk::Closed { slot: number, code });
         }
         let mailbox = Mailbox::on_trunk(self.ready.clone(), number);
-        let session =
-            self.front.with(|hub, now| hub.open(now, Codec::Binary, mailbox.clone(), true));
+        let session = self.front.with(|hub| hub.open(Codec::Binary, mailbox.clone(), true));
         self.slots.insert(number, Slot { session, mailbox });
     }
 
@@ -243,7 +242,7 @@ impl Trunk {
         self.closing = Some((code, Instant::now() + linger));
         for slot in self.slots.values() {
             if let Some(session) = slot.session {
-                self.front.with(|hub, now| hub.breach(now, session, code));
+                self.front.with(|hub| hub.breach(session, code));
             }
         }
     }

@@ -1,7 +1,6 @@
 //! What clients say, and what is wrong with it.
 
 use super::Hub;
-use crate::core::config::Now;
 use crate::core::outbound::Outlet;
 use crate::core::sends::{Sent, named, refuse};
 use crate::core::sessions::State;
@@ -15,15 +14,15 @@ use protocol::{ClientFrame, CloseCode, RejectReason, ServerFrame, SessionId, Use
 
 impl<O: Outlet> Hub<O> {
     /// A session's connection is gone, without a word or with one.
-    pub fn gone(&mut self, now: Now, id: SessionId) {
-        self.forget(now, id);
+    pub fn gone(&mut self, id: SessionId) {
+        self.forget(id);
         self.out.outlets.remove(id);
     }
 
     /// Something came from a session's connection that is no frame (a WebSocket ping or pong).
-    pub fn heard(&mut self, now: Now, id: SessionId) {
+    pub fn heard(&mut self, id: SessionId) {
         if let Some(session) = self.sessions.get_mut(id) {
-            session.heard_ms = now.ms;
+            session.heard_ms = self.out.now_ms;
         }
     }
 
@@ -36,22 +35,15 @@ impl<O: Outlet> Hub<O> {
     }
 
     /// The first frame of a session, with what its token says.
-    pub fn hello(
-        &mut self,
-        now: Now,
-        id: SessionId,
-        hello: Hello,
-        claims: Result<Claims, TokenError>,
-    ) {
-        if let Err(code) = self.greet(now, id, hello, claims) {
-            self.close(now, id, code);
+    pub fn hello(&mut self, id: SessionId, hello: Hello, claims: Result<Claims, TokenError>) {
+        if let Err(code) = self.greet(id, hello, claims) {
+            self.close(id, code);
         }
-        self.conclude(now);
+        self.conclude();
     }
 
     fn greet(
         &mut self,
-        now: Now,
         id: SessionId,
         hello: Hello,
         claims: Result<Claims, TokenError>,
@@ -71,39 +63,33 @@ impl<O: Outlet> Hub<O> {
         if hello.cursors.len() > limits::MAX_CURSORS {
             return Err(CloseCode::TooBig);
         }
-        session.heard_ms = now.ms;
+        session.heard_ms = self.out.now_ms;
         session.state = State::Lookup;
         session.user = user;
         session.device = hello.device;
         session.presence = hello.presence;
         session.claims = Some(Box::new(claims));
         for earlier in self.sessions.greeted(id, user, hello.device) {
-            self.close(now, earlier, CloseCode::Replaced);
+            self.close(earlier, CloseCode::Replaced);
         }
-        self.handshakes.begin(now.ms, id, hello.cursors);
+        self.handshakes.begin(self.out.now_ms, id, hello.cursors);
         Ok(())
     }
 
     /// A frame other than `hello`, which has its own method. `token`: whether the session's is still
     /// honoured; matters to what is published only.
-    pub fn frame(
-        &mut self,
-        now: Now,
-        id: SessionId,
-        frame: ClientFrame,
-        token: Result<(), TokenError>,
-    ) {
-        let Some(user) = self.admit(now, id, Some(&frame)) else { return self.conclude(now) };
+    pub fn frame(&mut self, id: SessionId, frame: ClientFrame, token: Result<(), TokenError>) {
+        let Some(user) = self.admit(id, Some(&frame)) else { return self.conclude() };
         match frame {
-            ClientFrame::Hello(_) => self.close(now, id, CloseCode::OutOfOrder),
+            ClientFrame::Hello(_) => self.close(id, CloseCode::OutOfOrder),
             ClientFrame::Send(_) | ClientFrame::Edit(_) | ClientFrame::Delete(_) => {
-                self.send(now, id, user, frame, token);
+                self.send(id, user, frame, token);
             }
             ClientFrame::Receipt(receipt) => self.receipt(id, receipt),
             ClientFrame::Typing(typing) => {
                 let conversation = typing.conversation;
                 if self.streams.reader(id, conversation).is_some() {
-                    self.ephemeral.typing(&mut self.out, now, conversation, user);
+                    self.ephemeral.typing(&mut self.out, conversation, user);
                 } else {
                     let detail = format!("typing: conversation {conversation} is not attached");
                     self.out.complain(id, ErrorCode::NotAttached, detail);
@@ -117,46 +103,46 @@ impl<O: Outlet> Hub<O> {
                 }
             }
         }
-        self.conclude(now);
+        self.conclude();
     }
 
     /// Bytes that are no frame.
-    pub fn undecodable(&mut self, now: Now, id: SessionId, error: &DecodeError) {
+    pub fn undecodable(&mut self, id: SessionId, error: &DecodeError) {
         match error {
             DecodeError::UnknownFrame(kind) => {
-                if self.admit(now, id, None).is_some() {
+                if self.admit(id, None).is_some() {
                     let mut kind: String = kind.chars().take(64).collect();
                     kind.insert_str(0, "unknown frame: ");
                     self.out.complain(id, ErrorCode::UnknownFrame, kind);
                 }
             }
-            DecodeError::Malformed(_) => self.close(now, id, CloseCode::Malformed),
+            DecodeError::Malformed(_) => self.close(id, CloseCode::Malformed),
         }
-        self.conclude(now);
+        self.conclude();
     }
 
     /// A client's mistake below the level of frames, or its goodbye.
-    pub fn breach(&mut self, now: Now, id: SessionId, code: CloseCode) {
-        self.close(now, id, code);
-        self.conclude(now);
+    pub fn breach(&mut self, id: SessionId, code: CloseCode) {
+        self.close(id, code);
+        self.conclude();
     }
 
     /// Whose frame (`None`: of an unknown kind) it is, if it may be looked at: after hello, and not too
     /// often.
-    fn admit(&mut self, now: Now, id: SessionId, frame: Option<&ClientFrame>) -> Option<UserId> {
+    fn admit(&mut self, id: SessionId, frame: Option<&ClientFrame>) -> Option<UserId> {
         self.out.counts.frames_in += 1;
         let session = self.sessions.get_mut(id)?;
-        session.heard_ms = now.ms;
-        let within = session.quota.take(now.ms, &self.config.limits);
+        session.heard_ms = self.out.now_ms;
+        let within = session.quota.take(self.out.now_ms, &self.config.limits);
         if session.state == State::Greeting {
-            self.close(now, id, CloseCode::OutOfOrder);
+            self.close(id, CloseCode::OutOfOrder);
             return None;
         }
         let user = session.user;
         let Err(retry_after_ms) = within else { return Some(user) };
-        self.strike(now, id);
+        self.strike(id);
         if let Some(key) = frame.and_then(named) {
-            self.sends.refuse_for_now(&mut self.out, now, id, key, retry_after_ms);
+            self.sends.refuse_for_now(&mut self.out, id, key, retry_after_ms);
             return None;
         }
         let dropped = "too many frames per second; this one was dropped";
@@ -171,18 +157,17 @@ impl<O: Outlet> Hub<O> {
     }
 
     /// A frame was refused because there are too many; whether the session survived.
-    fn strike(&mut self, now: Now, id: SessionId) -> bool {
+    fn strike(&mut self, id: SessionId) -> bool {
         let Some(session) = self.sessions.get_mut(id) else { return false };
         let survives = session.quota.strike(&self.config.limits);
         if !survives {
-            self.close(now, id, CloseCode::RateLimited);
+            self.close(id, CloseCode::RateLimited);
         }
         survives
     }
 
     fn send(
         &mut self,
-        now: Now,
         id: SessionId,
         user: UserId,
         frame: ClientFrame,
@@ -191,17 +176,17 @@ impl<O: Outlet> Hub<O> {
         let Some(key) = named(&frame) else { return };
         if is_refused(token) {
             refuse(&mut self.out, id, key, RejectReason::Unauthorised, 0);
-            return self.close(now, id, CloseCode::Unauthenticated);
+            return self.close(id, CloseCode::Unauthenticated);
         }
-        match self.sends.send(&mut self.out, now, id, user, frame) {
+        match self.sends.send(&mut self.out, id, user, frame) {
             Sent::Taken => {
                 if let Some(session) = self.sessions.get_mut(id) {
                     session.quota.forgive();
                 }
             }
             Sent::TooMany(wait_ms) => {
-                if self.strike(now, id) {
-                    self.sends.refuse_for_now(&mut self.out, now, id, key, wait_ms);
+                if self.strike(id) {
+                    self.sends.refuse_for_now(&mut self.out, id, key, wait_ms);
                 }
             }
             Sent::Handled => {}
@@ -209,11 +194,11 @@ impl<O: Outlet> Hub<O> {
     }
 
     /// A session's token was looked at again, and is perhaps no longer honoured.
-    pub fn token_failed(&mut self, now: Now, id: SessionId, token: Result<(), TokenError>) {
+    pub fn token_failed(&mut self, id: SessionId, token: Result<(), TokenError>) {
         if is_refused(token) {
-            self.close(now, id, CloseCode::Unauthenticated);
+            self.close(id, CloseCode::Unauthenticated);
         }
-        self.conclude(now);
+        self.conclude();
     }
 
     fn receipt(&mut self, id: SessionId, receipt: Receipt) {

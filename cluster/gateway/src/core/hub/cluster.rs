@@ -2,7 +2,6 @@
 
 use super::Hub;
 use crate::core::calls::{AttachCall, LookupCall, PublishRef, RangeCall, RangePurpose};
-use crate::core::config::Now;
 use crate::core::handshakes::{Beginning, of_user};
 use crate::core::outbound::Outlet;
 use crate::core::sessions::State;
@@ -16,12 +15,12 @@ use protocol::{CloseCode, ServerFrame, SessionId};
 
 impl<O: Outlet> Hub<O> {
     /// A record from this gateway's queue.
-    pub fn delivery(&mut self, now: Now, record: ToGateway) {
+    pub fn delivery(&mut self, record: ToGateway) {
         let Self { out, streams, sends, .. } = self;
         match record {
             ToGateway::Entry(entry) => streams.entry(out, entry),
-            ToGateway::Accepted(id, accepted) => sends.accepted(out, now, id, accepted),
-            ToGateway::Rejected(id, rejected) => sends.rejected(out, now, id, rejected),
+            ToGateway::Accepted(id, accepted) => sends.accepted(out, id, accepted),
+            ToGateway::Rejected(id, rejected) => sends.rejected(out, id, rejected),
             ToGateway::Receipts(receipts) => streams.receipts(out, receipts),
             ToGateway::Typing(it) => {
                 streams.tell_presence(out, it.conversation, it.user, ServerFrame::Typing(it));
@@ -30,11 +29,11 @@ impl<O: Outlet> Hub<O> {
                 streams.tell_presence(out, it.conversation, it.user, ServerFrame::Presence(it));
             }
         }
-        self.conclude(now);
+        self.conclude();
     }
 
     /// What an owner tells unasked.
-    pub fn store_event(&mut self, now: Now, event: StoreEvent) {
+    pub fn store_event(&mut self, event: StoreEvent) {
         match event {
             StoreEvent::Joined(joined) => self.out.joined.push(joined),
             // Its conversations wait until it is back; attachments that fail are tried again.
@@ -42,30 +41,29 @@ impl<O: Outlet> Hub<O> {
             // Which conversations are its own is not known here, and may change: all of them.
             // The node may also have told of new members in vain, and not have heard who went.
             StoreEvent::Back(_) => {
-                self.refresh_all(now);
+                self.refresh_all();
                 self.handshakes.look_up_all(self.sessions.all_greeted());
                 self.streams.detach_again(&mut self.out);
             }
         }
-        self.conclude(now);
+        self.conclude();
     }
 
     /// The gateway's queue is subscribed to (again): what was sent meanwhile is lost.
-    pub fn subscribed(&mut self, now: Now) {
-        self.refresh_all(now);
-        self.conclude(now);
+    pub fn subscribed(&mut self) {
+        self.refresh_all();
+        self.conclude();
     }
 
     /// Messages were dropped from the gateway's queue.
-    pub fn lossy(&mut self, now: Now) {
-        self.streams.lossy(now);
+    pub fn lossy(&mut self) {
+        self.streams.lossy(&self.out);
         self.sends.lossy();
     }
 
     /// The conversations of the users of some sessions, or why they are not known.
     pub fn looked_up(
         &mut self,
-        now: Now,
         call: &LookupCall,
         found: Result<Vec<UserConversation>, CallError>,
     ) {
@@ -76,26 +74,26 @@ impl<O: Outlet> Hub<O> {
         });
         for id in call.sessions.iter().copied() {
             match &found {
-                Ok(found) => self.learn(now, id, found),
-                Err(_) if self.handshakes.is_overdue(now.ms, id) => {
-                    self.close(now, id, CloseCode::Unavailable);
+                Ok(found) => self.learn(id, found),
+                Err(_) if self.handshakes.is_overdue(self.out.now_ms, id) => {
+                    self.close(id, CloseCode::Unavailable);
                 }
                 Err(_) if self.sessions.get(id).is_some() => {
-                    self.out.timers.set(now.ms + RETRY_MS, Timer::Lookup(id));
+                    self.out.timers.set(self.out.now_ms + RETRY_MS, Timer::Lookup(id));
                 }
                 Err(_) => {}
             }
         }
-        self.conclude(now);
+        self.conclude();
     }
 
     /// What a lookup found, for a session that waits for it or one that may have missed something.
     /// `found` is sorted by user and holds other users' conversations too.
-    fn learn(&mut self, now: Now, id: SessionId, found: &[UserConversation]) {
+    fn learn(&mut self, id: SessionId, found: &[UserConversation]) {
         let Some(session) = self.sessions.get(id) else { return };
         let found = of_user(found, session.user);
         if session.state != State::Open {
-            return self.welcome(now, id, found);
+            return self.welcome(id, found);
         }
         for item in found {
             let after = Some(item.joined.before());
@@ -103,7 +101,7 @@ impl<O: Outlet> Hub<O> {
         }
     }
 
-    fn welcome(&mut self, now: Now, id: SessionId, found: &[UserConversation]) {
+    fn welcome(&mut self, id: SessionId, found: &[UserConversation]) {
         let Some(session) = self.sessions.get_mut(id) else { return };
         let Some(Beginning { conversations, left }) = self.handshakes.end(id, found) else {
             return;
@@ -128,46 +126,46 @@ impl<O: Outlet> Hub<O> {
             self.streams.enter(&mut self.out, id, conversation, after);
         }
         let lingering = self.sessions.take_lingering(user);
-        self.streams.detach_unused(&mut self.out, now, user, lingering);
+        self.streams.detach_unused(&mut self.out, user, lingering);
     }
 
     /// The answers to a batch of attachments; missing ones are asked for again later.
-    pub fn attached(&mut self, now: Now, call: AttachCall, answers: Vec<AttachedItem>) {
-        let batch = self.streams.answered(&self.out, now, &call);
+    pub fn attached(&mut self, call: AttachCall, answers: Vec<AttachedItem>) {
+        let batch = self.streams.answered(&self.out, &call);
         let mut answers = answers.into_iter().peekable();
         for wish in call.wishes {
             let pair = (wish.item.conversation, wish.item.user);
             let answer = answers.next_if(|answer| (answer.conversation, answer.user) == pair);
             let outcome = answer.map(|answer| answer.outcome);
-            self.streams.attached(&mut self.out, now, batch, wish, outcome);
+            self.streams.attached(&mut self.out, batch, wish, outcome);
             // Who has joined has, before the next answer is looked at.
-            self.tell_joined(now);
+            self.tell_joined();
         }
-        self.conclude(now);
+        self.conclude();
     }
 
     /// A page, or why there is none.
-    pub fn ranged(&mut self, now: Now, call: &RangeCall, page: Result<RangePage, CallError>) {
+    pub fn ranged(&mut self, call: &RangeCall, page: Result<RangePage, CallError>) {
         let Self { out, streams, backlogs, .. } = self;
         match call.purpose {
-            RangePurpose::CatchUp(id) => streams.caught_up(out, now, id, &call.query, page),
-            RangePurpose::Repair => streams.repaired(out, now, call.query.conversation, page),
-            RangePurpose::Backlog(id, number) => backlogs.answered(out, now, (id, number), page),
+            RangePurpose::CatchUp(id) => streams.caught_up(out, id, &call.query, page),
+            RangePurpose::Repair => streams.repaired(out, call.query.conversation, page),
+            RangePurpose::Backlog(id, number) => backlogs.answered(out, (id, number), page),
         }
-        self.conclude(now);
+        self.conclude();
     }
 
     /// A session's queue has room again.
-    pub fn room(&mut self, now: Now, id: SessionId) {
+    pub fn room(&mut self, id: SessionId) {
         self.streams.catch_up_all(&mut self.out, id);
-        self.conclude(now);
+        self.conclude();
     }
 
     /// The broker's word on a publication.
-    pub fn published(&mut self, now: Now, of: PublishRef, result: Result<(), PublishError>) {
-        if !self.sends.published(&mut self.out, now, of, result) {
-            self.close(now, of.session, CloseCode::Unavailable);
+    pub fn published(&mut self, of: PublishRef, result: Result<(), PublishError>) {
+        if !self.sends.published(&mut self.out, of, result) {
+            self.close(of.session, CloseCode::Unavailable);
         }
-        self.conclude(now);
+        self.conclude();
     }
 }

@@ -11,7 +11,7 @@ mod upkeep;
 
 use super::backlogs::Backlogs;
 use super::calls::Call;
-use super::config::{HubConfig, Now};
+use super::config::HubConfig;
 use super::effects::Effects;
 use super::ephemeral::Ephemeral;
 use super::handshakes::Handshakes;
@@ -55,23 +55,29 @@ impl<O: Outlet> Hub<O> {
         }
     }
 
+    /// Whatever is told to the hub from now on happens at this time: milliseconds since the gateway
+    /// began. It never falls.
+    pub fn at(&mut self, now_ms: u64) {
+        self.out.now_ms = self.out.now_ms.max(now_ms);
+    }
+
     /// Most sessions.
     pub fn sessions_max(&self) -> usize {
         self.config.limits.sessions.min(super::slab::CAPACITY)
     }
 
     /// A connection (or a slot on a trunk) begins a session. `None`: refused; the outlet says why.
-    pub fn open(&mut self, now: Now, codec: Codec, outlet: O, on_trunk: bool) -> Option<SessionId> {
+    pub fn open(&mut self, codec: Codec, outlet: O, on_trunk: bool) -> Option<SessionId> {
         let refused = if self.draining {
             CloseCode::Draining
         } else if self.out.outlets.len() >= self.sessions_max() {
             CloseCode::Full
         } else {
             let id = self.out.outlets.open(codec, outlet);
-            self.sessions.open(id, on_trunk, now.ms);
+            self.sessions.open(id, on_trunk, self.out.now_ms);
             return Some(id);
         };
-        self.out.outlets.refuse(now.ms, outlet, refused);
+        self.out.outlets.refuse(self.out.now_ms, outlet, refused);
         self.out.counts.closed(refused);
         None
     }
@@ -88,41 +94,41 @@ impl<O: Outlet> Hub<O> {
         self.out.calls.drain(..).collect()
     }
 
-    fn refresh_all(&mut self, now: Now) {
+    fn refresh_all(&mut self) {
         self.streams.refresh_all();
-        self.sends.publish_all_again(&mut self.out, now);
+        self.sends.publish_all_again(&mut self.out);
     }
 
     /// Ends a session behind what waits for it.
-    fn close(&mut self, now: Now, id: SessionId, code: CloseCode) {
-        if self.forget(now, id) {
-            self.out.outlets.close(now.ms, id, code);
+    fn close(&mut self, id: SessionId, code: CloseCode) {
+        if self.forget(id) {
+            self.out.outlets.close(self.out.now_ms, id, code);
             self.out.counts.closed(code);
         }
     }
 
     /// Does what the parts could not do themselves. Posting to others cannot make anybody slow here, so
     /// one round is enough.
-    fn conclude(&mut self, now: Now) {
-        self.tell_joined(now);
+    fn conclude(&mut self) {
+        self.tell_joined();
         let slow = self.out.outlets.take_slow();
         debug_assert!(
             self.config.design.slow_session == SlowSession::Disconnect || slow.is_empty()
         );
         for id in slow {
-            if self.forget(now, id) {
-                self.out.outlets.close_slow(now.ms, id);
+            if self.forget(id) {
+                self.out.outlets.close_slow(self.out.now_ms, id);
                 self.out.counts.closed(CloseCode::SlowConsumer);
             }
         }
     }
 
     /// Users became members: their sessions hear of it.
-    fn tell_joined(&mut self, now: Now) {
+    fn tell_joined(&mut self) {
         for joined in std::mem::take(&mut self.out.joined) {
             for id in self.sessions.of(joined.user) {
                 if self.sessions.get(*id).is_some_and(|session| session.state == State::Open) {
-                    self.streams.joined(&mut self.out, now, *id, joined);
+                    self.streams.joined(&mut self.out, *id, joined);
                 } else {
                     self.handshakes.joined(*id, joined);
                 }
@@ -131,15 +137,15 @@ impl<O: Outlet> Hub<O> {
     }
 
     /// Takes a session out of every part but the outlets; whether there was one.
-    fn forget(&mut self, now: Now, id: SessionId) -> bool {
+    fn forget(&mut self, id: SessionId) -> bool {
         let Some(session) = self.sessions.get(id) else { return false };
         let user = session.user;
         self.handshakes.forget(id);
         self.sends.close(id);
         let arrived = self.streams.close(id);
         if let Some(lingering) = self.sessions.remove(id, arrived) {
-            self.sends.user_gone(&mut self.out, now, user);
-            self.streams.detach_unused(&mut self.out, now, user, lingering);
+            self.sends.user_gone(&mut self.out, user);
+            self.streams.detach_unused(&mut self.out, user, lingering);
         }
         true
     }

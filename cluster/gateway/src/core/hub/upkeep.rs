@@ -3,7 +3,6 @@
 //! Sessions have no timers of their own. A sweep looks at a slice of them on every tick.
 
 use super::Hub;
-use crate::core::config::Now;
 use crate::core::effects::Counts;
 use crate::core::outbound::Outlet;
 use crate::core::outlets::LINGER_MS;
@@ -59,29 +58,29 @@ impl Sweep {
 
 impl<O: Outlet> Hub<O> {
     /// To be called about ten times a second. Returns the sessions whose tokens are to be looked at.
-    pub fn tick(&mut self, now: Now) -> Vec<SessionId> {
-        while let Some(timer) = self.out.timers.pop(now.ms) {
-            self.fire(now, timer);
+    pub fn tick(&mut self) -> Vec<SessionId> {
+        while let Some(timer) = self.out.timers.pop(self.out.now_ms) {
+            self.fire(timer);
         }
-        if self.streams.is_refresh_due(now) {
-            self.refresh_all(now);
+        if self.streams.is_refresh_due(&self.out) {
+            self.refresh_all();
         }
         let width = self.out.outlets.width();
-        let due = self.sweep.next(now.ms, width);
+        let due = self.sweep.next(self.out.now_ms, width);
         if due.end == width {
-            self.streams.sweep(now);
+            self.streams.sweep(&self.out);
         }
         let due = self.out.outlets.between(due.start, due.end);
         for id in &due {
-            self.look_at(now, *id);
+            self.look_at(*id);
         }
-        self.ephemeral.tick(&mut self.out, now);
-        self.out.outlets.abandon_late(now.ms);
-        self.conclude(now);
+        self.ephemeral.tick(&mut self.out);
+        self.out.outlets.abandon_late(self.out.now_ms);
+        self.conclude();
         due
     }
 
-    fn fire(&mut self, now: Now, timer: Timer) {
+    fn fire(&mut self, timer: Timer) {
         let Self { out, streams, .. } = self;
         match timer {
             Timer::Page(id, conversation) => streams.catch_up_again(out, id, conversation),
@@ -89,34 +88,34 @@ impl<O: Outlet> Hub<O> {
             Timer::Refresh(conversation, user) => streams.refresh(conversation, user),
             Timer::Repair(conversation) => streams.repair_due(out, conversation),
             Timer::Lookup(id) => self.handshakes.look_up(id),
-            Timer::Publish(id) => self.sends.publish_due(out, now, id),
+            Timer::Publish(id) => self.sends.publish_due(out, id),
             Timer::Backlog(id, number) => self.backlogs.read(out, id, number),
             Timer::Forget(user) => {
                 if self.sessions.of(user).is_empty() {
                     self.sends.forget(user);
                 }
             }
-            Timer::Drained(id) => self.close(now, id, CloseCode::Draining),
+            Timer::Drained(id) => self.close(id, CloseCode::Draining),
         }
     }
 
-    fn look_at(&mut self, now: Now, id: SessionId) {
+    fn look_at(&mut self, id: SessionId) {
         let Some(session) = self.sessions.get_mut(id) else { return };
-        match session.pulse(now.ms, &self.config) {
-            Pulse::NoHello => return self.close(now, id, CloseCode::HelloTimeout),
-            Pulse::Lost => return self.close(now, id, CloseCode::IdleTimeout),
+        match session.pulse(self.out.now_ms, &self.config) {
+            Pulse::NoHello => return self.close(id, CloseCode::HelloTimeout),
+            Pulse::Lost => return self.close(id, CloseCode::IdleTimeout),
             Pulse::Ping => {
                 self.streams.pinged(id);
-                self.out.say(id, ServerFrame::Ping(Nonce { nonce: now.ms }));
+                self.out.say(id, ServerFrame::Ping(Nonce { nonce: self.out.now_ms }));
             }
             Pulse::Steady => {}
         }
-        self.sends.look_at(&mut self.out, now, id);
+        self.sends.look_at(&mut self.out, id);
     }
 
     /// Tells every session to reconnect, spread over a time, and closes each when its time has come.
     /// No new ones from now on.
-    pub fn drain(&mut self, now: Now, over_ms: u64) {
+    pub fn drain(&mut self, over_ms: u64) {
         self.draining = true;
         let all = self.out.outlets.all();
         let count = all.len().max(1) as u64;
@@ -125,10 +124,10 @@ impl<O: Outlet> Hub<O> {
             self.out.say(id, ServerFrame::Drain(Drain { reconnect_after_ms }));
             // A client that follows the advice is gone before.
             let grace = LINGER_MS.min(over_ms / 4);
-            let closes_ms = now.ms + u64::from(reconnect_after_ms) + grace;
+            let closes_ms = self.out.now_ms + u64::from(reconnect_after_ms) + grace;
             self.out.timers.set(closes_ms, Timer::Drained(id));
         }
-        self.conclude(now);
+        self.conclude();
     }
 
     /// Whether nobody is left, not even somebody who still reads last frames.
@@ -137,11 +136,11 @@ impl<O: Outlet> Hub<O> {
     }
 
     /// Ends whoever is left.
-    pub fn close_all(&mut self, now: Now, code: CloseCode) {
+    pub fn close_all(&mut self, code: CloseCode) {
         for id in self.out.outlets.all() {
-            self.close(now, id, code);
+            self.close(id, code);
         }
-        self.conclude(now);
+        self.conclude();
     }
 
     /// What happened since the last look.

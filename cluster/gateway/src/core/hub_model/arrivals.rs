@@ -31,7 +31,7 @@ impl Model {
         let reader = &mut self.readers[index];
         let Some((id, _)) = reader.session else { return };
         for nonce in std::mem::take(&mut reader.pings) {
-            self.hub.frame(self.now(), id, ClientFrame::Pong(nonce), Ok(()));
+            self.hub.frame(id, ClientFrame::Pong(nonce), Ok(()));
         }
     }
 
@@ -40,7 +40,7 @@ impl Model {
         let Some((id, _)) = reader.session else { return };
         for (conversation, at) in reader.streams.clone() {
             let receipt = Receipt { conversation, delivered: at, read: at };
-            self.hub.frame(self.now(), id, ClientFrame::Receipt(receipt), Ok(()));
+            self.hub.frame(id, ClientFrame::Receipt(receipt), Ok(()));
         }
     }
 }

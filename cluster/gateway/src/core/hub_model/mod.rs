@@ -8,7 +8,7 @@ pub mod world;
 
 use super::calls::Call;
 use super::outbound::Outbound;
-use super::{Hub, HubConfig, Now};
+use super::{Hub, HubConfig};
 use ports::Claims;
 use proptest::prelude::*;
 use protocol::codec::Codec;
@@ -144,10 +144,6 @@ impl Model {
         model
     }
 
-    fn now(&self) -> Now {
-        Now { ms: self.now_ms }
-    }
-
     fn join(&mut self, conversation: u64, user: u64) {
         let (conversation, user) = (ConversationId(conversation), UserId(user));
         if self.world.logs.entry(conversation).or_default().joined(user).is_none() {
@@ -178,7 +174,7 @@ impl Model {
             Op::Answer(which) => self.answer(which),
             Op::Event => {
                 if let Some(event) = self.world.events.pop_front() {
-                    self.hub.store_event(self.now(), event);
+                    self.hub.store_event(event);
                 }
             }
             Op::Deliver(count) => (0..count).for_each(|_| self.deliver(false)),
@@ -206,7 +202,8 @@ impl Model {
             }
             Op::Tick(ms) => {
                 self.now_ms += u64::from(ms);
-                self.hub.tick(self.now());
+                self.hub.at(self.now_ms);
+                self.hub.tick();
             }
         }
         let calls: Vec<Call> = self.hub.take_calls();
@@ -219,7 +216,7 @@ impl Model {
     fn connect(&mut self, index: usize) {
         self.disconnect(index);
         let queue = Shared::default();
-        let id = self.hub.open(self.now(), Codec::Binary, queue.clone(), false);
+        let id = self.hub.open(Codec::Binary, queue.clone(), false);
         let reader = &mut self.readers[index];
         let id = id.expect("room for all");
         reader.session = Some((id, queue));
@@ -227,13 +224,13 @@ impl Model {
         let claims = Ok(claims(reader.user));
         let cursors = reader.hello_cursors();
         let hello = Hello { token, device: reader.device, cursors, presence: false };
-        self.hub.hello(self.now(), id, hello, claims);
+        self.hub.hello(id, hello, claims);
     }
 
     fn disconnect(&mut self, index: usize) {
         if let Some((id, queue)) = &self.readers[index].session {
             queue.borrow_mut().finish();
-            self.hub.gone(self.now(), *id);
+            self.hub.gone(*id);
         }
         self.readers[index].disconnect();
     }
@@ -251,7 +248,7 @@ impl Model {
         let body = format!("message {}", self.sent);
         let format = plain_text();
         let send = Send { conversation, client_message_id: message, body, reply_to: None, format };
-        self.hub.frame(self.now(), id, ClientFrame::Send(send), Ok(()));
+        self.hub.frame(id, ClientFrame::Send(send), Ok(()));
     }
 
     fn answer(&mut self, which: usize) {
@@ -259,29 +256,28 @@ impl Model {
             return;
         }
         let answer = self.world.answers.swap_remove(which % self.world.answers.len());
-        let now = self.now();
         match answer {
-            Answer::LookedUp(call, found) => self.hub.looked_up(now, &call, found),
-            Answer::Attached(call, answers) => self.hub.attached(now, call, answers),
-            Answer::Ranged(call, page) => self.hub.ranged(now, &call, page),
-            Answer::Published(of, confirm) => self.hub.published(now, of, confirm),
+            Answer::LookedUp(call, found) => self.hub.looked_up(&call, found),
+            Answer::Attached(call, answers) => self.hub.attached(call, answers),
+            Answer::Ranged(call, page) => self.hub.ranged(&call, page),
+            Answer::Published(of, confirm) => self.hub.published(of, confirm),
         }
     }
 
     fn deliver(&mut self, twice: bool) {
         let Some(record) = self.world.queue.pop_front() else { return };
         if std::mem::take(&mut self.world.lossy) {
-            self.hub.lossy(self.now());
+            self.hub.lossy();
         }
         if twice {
-            self.hub.delivery(self.now(), record.clone());
+            self.hub.delivery(record.clone());
         }
-        self.hub.delivery(self.now(), record);
+        self.hub.delivery(record);
     }
 
     fn resubscribe(&mut self) {
         if !std::mem::replace(&mut self.world.subscribed, true) {
-            self.hub.subscribed(self.now());
+            self.hub.subscribed();
         }
     }
 
@@ -289,7 +285,7 @@ impl Model {
         let id = self.readers[index].session.as_ref().map(|(id, _)| *id);
         let outcome = self.readers[index].read(&self.world);
         match outcome {
-            Outcome::Hungry => self.hub.room(self.now(), id.expect("a session")),
+            Outcome::Hungry => self.hub.room(id.expect("a session")),
             Outcome::Ended(code) => assert!(
                 matches!(code, CloseCode::SlowConsumer | CloseCode::Unavailable),
                 "closed with {code:?}"
@@ -304,7 +300,7 @@ impl Model {
         self.step(&Op::Relink);
         self.step(&Op::Resubscribe);
         if std::mem::take(&mut self.world.lossy) {
-            self.hub.lossy(self.now());
+            self.hub.lossy();
         }
         for _ in 0..300 {
             for _ in 0..self.world.calls.len() {

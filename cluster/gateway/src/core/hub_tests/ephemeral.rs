@@ -51,7 +51,7 @@ fn told(bench: &mut Bench, client: &Client, pairs: &[(u64, u64)]) -> Vec<(u64, u
     for (delivered, read) in pairs {
         let (delivered, read) = (Sequence(*delivered), Sequence(*read));
         let receipts = Receipts { conversation: CONVERSATION, user: UserId(1), delivered, read };
-        bench.hub.delivery(bench.now(), ToGateway::Receipts(receipts));
+        bench.hub.delivery(ToGateway::Receipts(receipts));
     }
     let pair = |frame: &ServerFrame| match frame {
         ServerFrame::Receipts(receipts) => Some((receipts.delivered.0, receipts.read.0)),

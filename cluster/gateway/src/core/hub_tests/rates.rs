@@ -65,7 +65,7 @@ fn a_frame_beyond_the_rate_is_answered_if_it_expects_an_answer() {
     assert_eq!(client.hear(), (Vec::new(), None));
     bench.say(&client, backlog(77, 1));
     bench.say(&client, ClientFrame::Typing(Typing { conversation: CONVERSATION }));
-    bench.hub.undecodable(bench.now(), client.id, &DecodeError::UnknownFrame("shout".into()));
+    bench.hub.undecodable(client.id, &DecodeError::UnknownFrame("shout".into()));
     let dropped = "too many frames per second; this one was dropped";
     let expected = [format!("backlog 77: {dropped}"), dropped.to_owned(), dropped.to_owned()];
     assert_eq!(client.errors(), expected.map(|detail| (ErrorCode::Unavailable, detail)));
@@ -119,7 +119,7 @@ fn the_earliest_refused_message_holds_the_others_back() {
     let published = asked(&mut bench);
     // 2 is refused for its rate while 1 is on its way, and then 1 for want of room.
     bench.send(&client, 2);
-    bench.hub.published(bench.now(), published[0], Err(PublishError::Full));
+    bench.hub.published(published[0], Err(PublishError::Full));
     let refused = [(2, RejectReason::RateLimited), (1, RejectReason::Unavailable)];
     assert_eq!(client.rejections(), refused);
     bench.pass(1_000);

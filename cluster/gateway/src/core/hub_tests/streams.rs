@@ -65,15 +65,15 @@ fn owners_hear_what_arrived_also_when_they_come_back() {
     let receipt = Receipt { conversation: CONVERSATION, delivered, read };
     bench.say(&client, ClientFrame::Receipt(receipt));
     bench.work();
-    bench.hub.gone(bench.now(), client.id);
+    bench.hub.gone(client.id);
     let gone =
         DetachItem { conversation: CONVERSATION, user: UserId(2), arrived: Some(Sequence(3)) };
     assert_eq!(detached(&mut bench), [gone]);
     let back = StoreEvent::Back(NodeNumber(1));
-    bench.hub.store_event(bench.now(), back);
+    bench.hub.store_event(back);
     assert_eq!(detached(&mut bench), [gone], "it may not have heard of it");
     bench.connect(2);
-    bench.hub.store_event(bench.now(), back);
+    bench.hub.store_event(back);
     assert_eq!(detached(&mut bench), []);
 }
 
@@ -91,7 +91,7 @@ fn an_answered_ping_says_what_arrived() {
         _ => None,
     });
     bench.say(&client, ClientFrame::Pong(ping.expect("a silent session is pinged")));
-    bench.hub.gone(bench.now(), client.id);
+    bench.hub.gone(client.id);
     let arrived: Vec<_> = detached(&mut bench).iter().map(|item| item.arrived).collect();
     assert_eq!(arrived, [Some(Sequence(3))], "the message before the ping, not the one behind it");
 }
@@ -103,7 +103,7 @@ fn an_attachment_that_is_made_again_says_where_its_streams_go_on() {
     bench.work();
     message(&mut bench, 2);
     bench.world.queue.clear();
-    bench.hub.subscribed(bench.now());
+    bench.hub.subscribed();
     let attach = |call| match call {
         Call::Attach(call) => call.items(),
         _ => Vec::new(),

@@ -4,7 +4,6 @@ use super::Streams;
 use super::stream::Stream;
 use super::subscriber::{Phase, Subscriber};
 use crate::core::calls::Call;
-use crate::core::config::Now;
 use crate::core::effects::Effects;
 use crate::core::outbound::Outlet;
 use crate::core::sessions::Lingering;
@@ -44,7 +43,6 @@ impl Streams {
     pub fn detach_unused<O: Outlet>(
         &mut self,
         out: &mut Effects<O>,
-        now: Now,
         user: UserId,
         lingering: Vec<Lingering>,
     ) {
@@ -61,7 +59,7 @@ impl Streams {
         for (conversation, arrived) in arrived {
             self.attachments.forget(conversation, user);
             let item = DetachItem { conversation, user, arrived };
-            self.departed.keep(now.ms, &item);
+            self.departed.keep(out.now_ms, &item);
             items.push(item);
         }
         if !items.is_empty() {
@@ -79,8 +77,8 @@ impl Streams {
     }
 
     /// Forgets departures that are old.
-    pub fn sweep(&mut self, now: Now) {
-        self.departed.sweep(now.ms);
+    pub fn sweep<O: Outlet>(&mut self, out: &Effects<O>) {
+        self.departed.sweep(out.now_ms);
     }
 
     /// A session was pinged: its answer will say that everything up to here has arrived.

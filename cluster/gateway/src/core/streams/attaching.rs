@@ -7,7 +7,6 @@ use super::stream::Follow;
 use super::subscriber::Phase;
 use super::{PATIENCE_MS, Streams};
 use crate::core::calls::{AttachCall, AttachWish};
-use crate::core::config::Now;
 use crate::core::effects::Effects;
 use crate::core::outbound::Outlet;
 use crate::core::timers::{RETRY_MS, Timer};
@@ -30,13 +29,13 @@ pub struct Batch {
 
 impl Streams {
     /// A call was answered; `attached` is told of every item.
-    pub fn answered<O: Outlet>(&mut self, out: &Effects<O>, now: Now, call: &AttachCall) -> Batch {
+    pub fn answered<O: Outlet>(&mut self, out: &Effects<O>, call: &AttachCall) -> Batch {
         // While an owner is away, what waits for it is asked for the less often the more it is.
         let more_ms = (out.timers.len() as u64 / 20).min(MORE_RETRY_MS);
         Batch {
             number: call.number,
             is_doubtful: self.attachments.answered(call),
-            again_ms: now.ms + RETRY_MS + more_ms,
+            again_ms: out.now_ms + RETRY_MS + more_ms,
         }
     }
 
@@ -44,7 +43,6 @@ impl Streams {
     pub fn attached<O: Outlet>(
         &mut self,
         out: &mut Effects<O>,
-        now: Now,
         batch: Batch,
         AttachWish { item, session }: AttachWish,
         outcome: Option<Result<AttachedAt, AttachRefusal>>,
@@ -52,7 +50,7 @@ impl Streams {
         let (conversation, user) = (item.conversation, item.user);
         match (outcome, session) {
             (Some(outcome), Some(id)) => {
-                self.attached_session(out, now, id, conversation, (batch.number, outcome));
+                self.attached_session(out, id, conversation, (batch.number, outcome));
                 if batch.is_doubtful {
                     self.refresh(conversation, user);
                 }
@@ -80,7 +78,6 @@ impl Streams {
     fn attached_session<O: Outlet>(
         &mut self,
         out: &mut Effects<O>,
-        now: Now,
         id: SessionId,
         conversation: ConversationId,
         (number, outcome): (u64, Result<AttachedAt, AttachRefusal>),
@@ -127,7 +124,7 @@ impl Streams {
             stream.feed(id, at.entries, from.next(), out, &mut follow);
         }
         if stream.is_behind() {
-            out.timers.set(now.ms + PATIENCE_MS, Timer::Repair(conversation));
+            out.timers.set(out.now_ms + PATIENCE_MS, Timer::Repair(conversation));
         }
         self.follow(out, conversation, follow);
     }

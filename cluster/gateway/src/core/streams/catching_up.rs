@@ -7,7 +7,6 @@ use super::Streams;
 use super::stream::Follow;
 use super::subscriber::{Phase, Reading};
 use crate::core::calls::{Call, RangeCall, RangePurpose};
-use crate::core::config::Now;
 use crate::core::effects::Effects;
 use crate::core::outbound::Outlet;
 use crate::core::timers::{RETRY_MS, Timer};
@@ -67,7 +66,6 @@ impl Streams {
     pub fn caught_up<O: Outlet>(
         &mut self,
         out: &mut Effects<O>,
-        now: Now,
         id: SessionId,
         query: &RangeQuery,
         page: Result<RangePage, CallError>,
@@ -75,14 +73,13 @@ impl Streams {
         if let Some(reader) = self.readers.get_mut(id) {
             reader.pages -= 1;
         }
-        self.page_came(out, now, id, query, page);
+        self.page_came(out, id, query, page);
         self.catch_up_all(out, id);
     }
 
     fn page_came<O: Outlet>(
         &mut self,
         out: &mut Effects<O>,
-        now: Now,
         id: SessionId,
         query: &RangeQuery,
         page: Result<RangePage, CallError>,
@@ -104,11 +101,11 @@ impl Streams {
             Err(CallError::Refused(_)) => return self.left(out, id, conversation, at),
             Err(CallError::Unavailable | CallError::Unknown) => {
                 subscriber.reading = Reading::Later;
-                return out.timers.set(now.ms + RETRY_MS, Timer::Page(id, conversation));
+                return out.timers.set(out.now_ms + RETRY_MS, Timer::Page(id, conversation));
             }
         };
         if subscriber.phase == Phase::BacklogFirst {
-            return self.read_first(out, now, id, conversation, page);
+            return self.read_first(out, id, conversation, page);
         }
         let mut follow = Vec::new();
         if !page.entries.is_empty() {
@@ -125,7 +122,7 @@ impl Streams {
             follow.push(Follow::Left { session: id, at });
         } else {
             subscriber.reading = Reading::Later;
-            out.timers.set(now.ms + RETRY_MS, Timer::Page(id, conversation));
+            out.timers.set(out.now_ms + RETRY_MS, Timer::Page(id, conversation));
         }
         self.follow(out, conversation, follow);
     }
@@ -151,7 +148,6 @@ impl Streams {
     fn read_first<O: Outlet>(
         &mut self,
         out: &mut Effects<O>,
-        now: Now,
         id: SessionId,
         conversation: ConversationId,
         page: RangePage,
@@ -170,7 +166,7 @@ impl Streams {
         match stream.subscriber_mut(id) {
             Some(subscriber) if subscriber.at == at && follow.is_empty() => {
                 subscriber.phase = Phase::SubscribingLate;
-                out.timers.set(now.ms + 1, Timer::Attach(id, conversation));
+                out.timers.set(out.now_ms + 1, Timer::Attach(id, conversation));
             }
             _ => follow.push(Follow::CatchUp { session: id }),
         }
@@ -204,14 +200,13 @@ impl Streams {
     pub fn repaired<O: Outlet>(
         &mut self,
         out: &mut Effects<O>,
-        now: Now,
         conversation: ConversationId,
         page: Result<RangePage, CallError>,
     ) {
         let Some(stream) = self.by_conversation.get_mut(&conversation) else { return };
         stream.repairing = false;
         let Ok(RangePage { entries, first, head }) = page else {
-            return out.timers.set(now.ms + RETRY_MS, Timer::Repair(conversation));
+            return out.timers.set(out.now_ms + RETRY_MS, Timer::Repair(conversation));
         };
         let mut follow = Vec::new();
         let forward = stream.repaired(entries, first, out, &mut follow);
@@ -220,7 +215,7 @@ impl Streams {
         if stream.is_behind() && forward {
             follow.push(Follow::Repair);
         } else if stream.is_behind() {
-            out.timers.set(now.ms + RETRY_MS, Timer::Repair(conversation));
+            out.timers.set(out.now_ms + RETRY_MS, Timer::Repair(conversation));
         } else {
             // The stream is complete, and still the owner says that these are no members. Those that
             // are behind will see from their pages.

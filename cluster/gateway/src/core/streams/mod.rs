@@ -16,7 +16,7 @@ mod stream;
 mod subscriber;
 
 use super::calls::Call;
-use super::config::{HubConfig, Now};
+use super::config::HubConfig;
 use super::effects::Effects;
 use super::encoded::Encoded;
 use super::outbound::Outlet;
@@ -163,7 +163,6 @@ impl Streams {
     pub fn joined<O: Outlet>(
         &mut self,
         out: &mut Effects<O>,
-        now: Now,
         id: SessionId,
         joined: UserConversation,
     ) {
@@ -179,7 +178,7 @@ impl Streams {
                 // knows. A stream that lacks entries without knowing it learns it here.
                 stream.known = stream.known.max(at);
                 if stream.is_behind() {
-                    out.timers.set(now.ms + PATIENCE_MS, Timer::Repair(conversation));
+                    out.timers.set(out.now_ms + PATIENCE_MS, Timer::Repair(conversation));
                 }
             }
             Phase::BacklogFirst | Phase::SubscribingLate => {}
@@ -257,13 +256,13 @@ impl Streams {
     }
 
     /// Messages were dropped from the gateway's queue.
-    pub fn lossy(&mut self, now: Now) {
-        self.attachments.lossy(now.ms);
+    pub fn lossy<O: Outlet>(&mut self, out: &Effects<O>) {
+        self.attachments.lossy(out.now_ms);
     }
 
     /// Whether the time of a refresh has come.
-    pub fn is_refresh_due(&self, now: Now) -> bool {
-        self.attachments.is_refresh_due(now.ms)
+    pub fn is_refresh_due<O: Outlet>(&self, out: &Effects<O>) -> bool {
+        self.attachments.is_refresh_due(out.now_ms)
     }
 
     /// Asks again for an attachment that was not made again, if somebody still needs it.
