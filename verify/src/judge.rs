@@ -5,6 +5,7 @@
 
 use crate::history::event::{Event, Header, What};
 use crate::invariants::{CATALOGUE, Checks, Claim, unknown_names};
+use crate::part::{Part, Scope};
 use crate::state::State;
 use crate::tally::Tally;
 use crate::verdict::{Finding, Judgement, Verdict};
@@ -35,38 +36,87 @@ pub struct Judge {
     options: JudgeOptions,
     pub(crate) state: State,
     checks: Checks,
+    events: u64,
     /// Events that could not be judged: they name what the header does not have.
-    misplaced: u64,
+    misplaced: Oddity,
     /// Events that were earlier than the one before.
-    backwards: u64,
+    backwards: Oddity,
+}
+
+/// Events that are wrong by themselves: the first, and how many.
+#[derive(Default)]
+struct Oddity {
+    first: Option<(u64, String)>,
+    count: u64,
+}
+
+impl Oddity {
+    #[cold]
+    fn note(&mut self, at: u64, what: impl FnOnce() -> String) {
+        self.first.get_or_insert_with(|| (at, what()));
+        self.count += 1;
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.first = self.first.take().into_iter().chain(other.first).min();
+        self.count += other.count;
+    }
 }
 
 impl Judge {
     /// Nothing is known but the header.
     pub fn new(header: &Header, options: JudgeOptions) -> Self {
+        Self::of_part(header, options, Part::WHOLE)
+    }
+
+    /// As `new`, for a judge that sees a part of the run only: what `Part` says that it sees.
+    pub fn of_part(header: &Header, options: JudgeOptions, part: Part) -> Self {
         let checks = Checks::new(options.evidence_max);
-        let state = State::new(header, options.keep);
-        Self { options, state, checks, misplaced: 0, backwards: 0 }
+        let state = State::new(header, part, options.keep);
+        let (misplaced, backwards) = (Oddity::default(), Oddity::default());
+        Self { options, state, checks, events: 0, misplaced, backwards }
+    }
+
+    /// Takes over what the judge of another part knows. Both have seen all of theirs.
+    #[must_use]
+    pub fn merge(mut self, other: Self) -> Self {
+        let slots = self.state.merge(other.state);
+        self.checks.merge(other.checks, &slots, &self.state);
+        self.events += other.events;
+        self.misplaced.merge(other.misplaced);
+        self.backwards.merge(other.backwards);
+        self
     }
 
     /// Takes in the next event of the history.
     pub fn observe(&mut self, event: &Event) {
-        if event.at < self.state.now {
-            self.go_back(event);
+        let subject = event.is.subject();
+        let is_judged = self.state.part.judges(&event.is);
+        self.events += u64::from(is_judged);
+        let now = self.state.now;
+        if event.at < now && is_judged {
+            self.backwards.note(event.at, || format!("from {now} to {} us", event.at));
         }
-        self.state.now = self.state.now.max(event.at);
-        if let Some(what) = self.state.out_of_range(&event.is) {
-            self.misplace(event, &what);
+        self.state.now = now.max(event.at);
+        if let Some(what) = self.state.out_of_range(&event.is, subject) {
+            if is_judged {
+                self.misplaced
+                    .note(event.at, || format!("an event at {} us names {what}", event.at));
+            }
             return;
         }
-        let step = self.state.observe(event);
-        let (device, conversation) = event.is.subject();
+        let step = self.state.observe(event, subject);
+        let (device, conversation) = subject;
         self.state.keep(
             event,
             device.is_some().then_some(step.device),
             conversation.is_some().then_some(step.conversation),
         );
-        self.checks.observe(&self.state, &step, event);
+        if is_judged {
+            self.checks.observe(&self.state, &step, event);
+        } else {
+            self.checks.follow(&self.state, &step, event);
+        }
         if conversation.is_some() && self.state.is_due(step.conversation) {
             self.compact(step.conversation);
         }
@@ -93,17 +143,26 @@ impl Judge {
 
     /// The judgement: the history is complete.
     pub fn finish(mut self) -> Judgement {
-        let events = self.state.recent.events + self.misplaced;
         let mut tallies = self.checks.finish(&self.state);
         for tally in &mut tallies {
             tally.close(&self.state);
         }
         let mut doubts = self.state.run.take_doubts();
-        if self.misplaced > 1 {
-            doubts.push(format!("{} events name what the header does not have", self.misplaced));
+        if let Some((_, first)) = self.misplaced.first {
+            doubts.push(format!("{first}, which the header does not have"));
         }
-        if self.backwards > 1 {
-            doubts.push(format!("time went backwards {} times", self.backwards));
+        if self.misplaced.count > 1 {
+            let count = self.misplaced.count;
+            doubts.push(format!("{count} events name what the header does not have"));
+        }
+        if let Some((_, first)) = self.backwards.first {
+            doubts.push(format!("time went backwards, {first}"));
+        }
+        if self.backwards.count > 1 {
+            doubts.push(format!("time went backwards {} times", self.backwards.count));
+        }
+        for number in self.state.part.missing() {
+            doubts.push(format!("part {number} of the run is missing"));
         }
         doubts.extend(unread(&self.state));
         for name in unknown_names(&self.options.may_be_idle) {
@@ -119,7 +178,12 @@ impl Judge {
             }
             let idle = tally.judged == 0 && tally.violations == 0;
             let wanted = self.options.may_be_idle.iter().any(|name| name == claim.name);
-            if idle && !wanted && !has_nothing_to_judge(&self.state.header, claim.name) {
+            if let Scope::User(why) = claim.scope
+                && self.state.part.splits_users()
+            {
+                let name = claim.name;
+                doubts.push(format!("{name} was not judged, since the parts split users: {why}"));
+            } else if idle && !wanted && !has_nothing_to_judge(&self.state.header, claim.name) {
                 doubts.push(format!("{} judged nothing", claim.name));
             }
             doubts.extend(tally.doubts.drain(..).map(|why| format!("{}: {why}", claim.name)));
@@ -131,27 +195,7 @@ impl Judge {
             (false, false) => Verdict::Unknown,
             (false, true) => Verdict::Valid,
         };
-        Judgement { verdict, doubts, findings, events }
-    }
-
-    #[cold]
-    fn go_back(&mut self, event: &Event) {
-        self.backwards += 1;
-        if self.backwards == 1 {
-            let now = self.state.now;
-            self.state.run.doubt(format!("time went backwards, from {now} to {} us", event.at));
-        }
-    }
-
-    #[cold]
-    fn misplace(&mut self, event: &Event, what: &str) {
-        self.misplaced += 1;
-        if self.misplaced == 1 {
-            let at = event.at;
-            self.state
-                .run
-                .doubt(format!("an event at {at} us names {what}, which the header does not have"));
-        }
+        Judgement { verdict, doubts, findings, events: self.events }
     }
 }
 

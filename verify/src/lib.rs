@@ -10,9 +10,12 @@ pub mod invariants;
 mod judge;
 pub mod limits;
 pub mod offline;
+mod part;
 mod presence;
+mod recovery;
 mod refusals;
 mod state;
+mod stored_log;
 mod suspicions;
 mod tally;
 mod unreported;
@@ -20,4 +23,5 @@ pub mod verdict;
 
 pub use invariants::{CATALOGUE, Claim};
 pub use judge::{Judge, JudgeOptions, has_nothing_to_judge};
+pub use part::{MOST_PARTS, Part, Scope};
 pub use verdict::{Evidence, Finding, Judgement, Verdict};

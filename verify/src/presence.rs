@@ -3,6 +3,7 @@
 
 use crate::history::event::{Event, What};
 use crate::invariants::nobody_present_is_pushed::Target;
+use crate::state::merge::Slots;
 use crate::state::{State, Step};
 use crate::tally::Tally;
 use std::collections::BTreeMap;
@@ -86,10 +87,14 @@ impl Presence {
     }
 
     /// What devices show, and how their sessions end.
+    #[inline]
     pub fn observe(&mut self, state: &State, step: &Step, event: &Event) {
-        if self.suspects.is_empty() {
-            return;
+        if !self.suspects.is_empty() {
+            self.follow(state, step, event);
         }
+    }
+
+    fn follow(&mut self, state: &State, step: &Step, event: &Event) {
         let session = state.devices[step.device].session;
         match &event.is {
             What::Closed { code, .. } if state.run.watched_until.is_none() => {
@@ -134,6 +139,15 @@ impl Presence {
                 || sequence > to
                 || (suspect.shown && suspect.was_present(None))
         });
+    }
+
+    /// Those of another part.
+    pub fn merge(&mut self, other: Self, slots: &Slots) {
+        let theirs = other.suspects.into_iter();
+        self.suspects.extend(
+            theirs.map(|((who, sequence, device), s)| ((slots.member(who), sequence, device), s)),
+        );
+        self.unkept += other.unkept;
     }
 
     /// The notifications to users who were present, and when each was made. What is excused is counted.

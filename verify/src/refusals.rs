@@ -1,5 +1,6 @@
 //! Whether what was refused for good was refused with reason (see `every_message_accounted`).
 
+use crate::state::merge::Slots;
 use crate::state::recent::About;
 use crate::state::{State, Step};
 use crate::suspicions::Suspicions;
@@ -74,6 +75,11 @@ impl Refusals {
             }
             _ => None,
         }
+    }
+
+    /// Those of another part.
+    pub fn merge(&mut self, other: Self, slots: &Slots) {
+        self.missed.merge(other.missed, slots);
     }
 
     /// What was refused as missing, and was there.

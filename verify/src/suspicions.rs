@@ -7,6 +7,7 @@
 
 use crate::state::State;
 use crate::state::members::Standing;
+use crate::state::merge::Slots;
 use crate::state::recent::About;
 use crate::tally::Tally;
 use crate::verdict::Evidence;
@@ -57,6 +58,15 @@ impl Suspicions {
             .then(|| Box::new(state.evidence(what(), about)));
         self.with_evidence += usize::from(evidence.is_some());
         self.kept.push(Suspicion { who, low, high, excused_to, evidence });
+    }
+
+    /// Those of another part.
+    pub fn merge(&mut self, other: Self, slots: &Slots) {
+        let at = |suspicion: &Suspicion| slots.member(suspicion.who);
+        let theirs = other.kept.into_iter().map(|s| Suspicion { who: at(&s), ..s });
+        self.kept.extend(theirs);
+        self.with_evidence += other.with_evidence;
+        self.forgotten += other.forgotten;
     }
 
     /// Confirms every suspicion of which a sequence was owed to a member and not removed since.

@@ -42,6 +42,19 @@ impl Tally {
         }
     }
 
+    /// What was counted in another part.
+    pub fn merge(&mut self, other: Self) {
+        self.judged += other.judged;
+        self.violations += other.violations;
+        self.late += other.late;
+        self.compacted += other.compacted;
+        other.excused.iter().for_each(|(why, count)| self.excuse(why, *count));
+        self.doubts.extend(other.doubts);
+        self.evidence.extend(other.evidence);
+        self.evidence.sort_by_key(|(evidence, _)| evidence.at);
+        self.evidence.truncate(self.evidence_max);
+    }
+
     /// A violation shows now. The sentence is made only if it is kept.
     #[cold]
     pub fn violated(&mut self, state: &State, about: About, what: impl FnOnce() -> String) {

@@ -80,6 +80,11 @@ impl Unreported {
         self.0.push(Early { at, member, conversation, cursors, evidence });
     }
 
+    /// Those of another part.
+    pub fn merge(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     /// The history is complete: what was not reported by now never was.
     pub fn finish(&mut self, tally: &mut Tally) {
         for early in self.0.drain(..) {

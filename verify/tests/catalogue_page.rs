@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use verify::{CATALOGUE, Claim};
+use verify::{CATALOGUE, Claim, Scope};
 
 const PAGE: &str = "docs/invariants.md";
 /// What stands above is written by hand.
@@ -33,6 +33,12 @@ fn head(claim: &Claim) -> String {
 
 fn section(claim: &Claim) -> String {
     let mut section = format!("## {}\n\n{}\n", claim.name, head(claim));
+    let scope = match claim.scope {
+        Scope::Conversation => "one conversation".to_owned(),
+        Scope::User(why) => format!("all conversations of a user: {why}"),
+        Scope::Run => "the nodes of the run".to_owned(),
+    };
+    writeln!(section, "- Scope: {scope}.").expect("a string takes everything");
     if !claim.catches.is_empty() {
         let choices: Vec<String> = claim.catches.iter().map(|c| format!("`{c}`")).collect();
         let choices = choices.join(", ");

@@ -7,7 +7,7 @@ pub mod event;
 pub mod fixture;
 pub mod reader;
 pub mod soak;
-mod subject;
+pub(crate) mod subject;
 mod talk;
 pub mod writer;
 

@@ -3,9 +3,12 @@
 use super::event::{Device, What};
 use protocol::ConversationId;
 
+/// The device and the conversation that an event is about.
+pub(crate) type Subject = (Option<Device>, Option<ConversationId>);
+
 impl What {
     /// The device and the conversation that an event is about.
-    pub const fn subject(&self) -> (Option<Device>, Option<ConversationId>) {
+    pub(crate) const fn subject(&self) -> Subject {
         match self {
             What::Opened { device, .. }
             | What::Closed { device, .. }

@@ -18,6 +18,7 @@
 use super::Check;
 use crate::history::event::{Event, What};
 use crate::state::members::Member;
+use crate::state::merge::Slots;
 use crate::state::recent::About;
 use crate::state::{State, Step, short};
 use crate::tally::Tally;
@@ -72,6 +73,13 @@ impl Check for Invariant {
                 tally.judged += told.count() as u64;
             }
         }
+    }
+
+    fn merge(&mut self, other: Self, slots: &Slots, _: &State, _: &mut Tally) {
+        self.given_up += other.given_up;
+        let late = other.late.into_iter();
+        self.late.extend(late.map(|late| Late { who: slots.member(late.who), ..late }));
+        self.unkept += other.unkept;
     }
 
     fn finish(&mut self, state: &State, tally: &mut Tally) {

@@ -22,6 +22,7 @@
 
 use super::Check;
 use crate::history::event::{Event, Said, Seen, What};
+use crate::state::merge::Slots;
 use crate::state::recent::About;
 use crate::state::{State, Step, short};
 use crate::tally::Tally;
@@ -152,6 +153,14 @@ impl Check for Invariant {
         while self.deleted.len() > MOST_DELETED {
             self.deleted.pop_first();
         }
+    }
+
+    fn merge(&mut self, other: Self, slots: &Slots, _: &State, _: &mut Tally) {
+        self.newest.extend(other.newest);
+        let applied = other.applied.into_iter();
+        self.applied.extend(applied.map(|((pair, target), a)| ((slots.pair(pair), target), a)));
+        self.targets.extend(other.targets);
+        self.targets.truncate(MOST_TARGETS);
     }
 
     fn finish(&mut self, state: &State, tally: &mut Tally) {

@@ -34,6 +34,7 @@ use super::Check;
 use crate::history::event::{Event, What};
 use crate::refusals::Refusals;
 use crate::state::ledger::{Record, status};
+use crate::state::merge::Slots;
 use crate::state::observe::is_final;
 use crate::state::recent::About;
 use crate::state::{State, Step};
@@ -122,6 +123,14 @@ impl Check for Invariant {
                 },
             )
         });
+    }
+
+    fn merge(&mut self, other: Self, slots: &Slots, _: &State, _: &mut Tally) {
+        self.letters += other.letters;
+        self.unreadable_letters += other.unreadable_letters;
+        self.reported = self.reported.max(other.reported);
+        self.given_up += other.given_up;
+        self.refusals.merge(other.refusals, slots);
     }
 
     fn finish(&mut self, state: &State, tally: &mut Tally) {

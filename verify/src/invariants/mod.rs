@@ -28,7 +28,9 @@ pub mod sender_order_kept;
 pub mod sequence_agrees_with_ack;
 
 use crate::history::event::{Event, Said, Seen, What};
+use crate::part::Scope;
 use crate::state::ledger::Record;
+use crate::state::merge::Slots;
 use crate::state::recent::About;
 use crate::state::{State, Step};
 use crate::tally::Tally;
@@ -46,6 +48,8 @@ pub struct Claim {
     pub since_format: u32,
     /// Where the definition and its check are.
     pub source: &'static str,
+    /// What it must see together.
+    pub scope: Scope,
     /// Bad design choices that it catches, as `key=value` of the `[design]` table.
     pub catches: &'static [&'static str],
 }
@@ -53,11 +57,17 @@ pub struct Claim {
 /// What a check does. `observe` sees each event after the state has taken it in; `finish` comes once,
 /// after the last event.
 pub(crate) trait Check: Default {
+    /// What it must see together.
+    const SCOPE: Scope = Scope::Conversation;
     fn observe(&mut self, _: &State, _: &Step, _: &Event, _: &mut Tally) {}
+    /// An event that another part judges, and that this one must know.
+    fn follow(&mut self, _: &State, _: &Step, _: &Event) {}
     /// The log of a conversation is about to be compacted up to a sequence (see `state::compaction`).
     fn compact(&mut self, _: &State, _conversation: usize, _to: u32, _: &mut Tally) {}
     /// Sends of a device are about to be forgotten, since they are compacted.
     fn compact_records(&mut self, _: &State, _lane: usize, _: &[Record], _: &mut Tally) {}
+    /// What another part's check has learned, when both have seen everything; the state is merged.
+    fn merge(&mut self, _other: Self, _: &Slots, _: &State, _: &mut Tally) {}
     fn finish(&mut self, _: &State, _: &mut Tally) {}
 }
 
@@ -71,6 +81,7 @@ macro_rules! catalogue {
             unit: $unit,
             since_format: 1 $(* $format)?,
             source: concat!("verify/src/invariants/", stringify!($name), ".rs"),
+            scope: <$name::Invariant as Check>::SCOPE,
             catches: &[$($catches),*],
         }),*];
 
@@ -88,6 +99,18 @@ macro_rules! catalogue {
             #[inline]
             pub fn observe(&mut self, state: &State, step: &Step, event: &Event) {
                 $(self.$name.0.observe(state, step, event, &mut self.$name.1);)*
+            }
+
+            #[cold]
+            pub fn follow(&mut self, state: &State, step: &Step, event: &Event) {
+                $(self.$name.0.follow(state, step, event);)*
+            }
+
+            pub fn merge(&mut self, other: Self, slots: &Slots, state: &State) {
+                $(
+                    self.$name.1.merge(other.$name.1);
+                    self.$name.0.merge(other.$name.0, slots, state, &mut self.$name.1);
+                )*
             }
 
             #[cold]

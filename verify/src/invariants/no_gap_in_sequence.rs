@@ -23,10 +23,11 @@
 
 use super::{Check, about_entry};
 use crate::history::event::{Event, What};
-use crate::state::intervals::Intervals;
 use crate::state::members::Standing;
+use crate::state::merge::Slots;
 use crate::state::recent::About;
 use crate::state::{State, Step, short};
+use crate::stored_log;
 use crate::suspicions::Suspicions;
 use crate::tally::Tally;
 use crate::verdict::Evidence;
@@ -69,50 +70,6 @@ impl Departure {
             state.evidence(what, About { conversation, sequence, ..About::default() })
         };
         tally.confirmed(|| self.evidence.map_or_else(late, |evidence| *evidence));
-    }
-}
-
-/// The log as it is stored has every sequence up to its head.
-fn judge_stored(state: &State, conversation: usize, tally: &mut Tally) {
-    let log = &state.logs[conversation];
-    let mut missing = Intervals::default();
-    let end = log.head.min(log.reach());
-    let compacted_to = log.compacted_to().min(end);
-    tally.judged += u64::from(end);
-    let mut look = |sequence| {
-        if log.get(sequence).stored == 0 && !state.is_removed(conversation, sequence) {
-            missing.insert(sequence);
-        }
-    };
-    log.compacted.stored.for_each_hole(1, compacted_to, &mut look);
-    (compacted_to + 1..=end).for_each(&mut look);
-    for (low, high) in missing.all() {
-        let life = log.get(low).known_at;
-        let about = About {
-            conversation: Some(conversation),
-            sequence: Some(low),
-            other: Some(high),
-            life: (life > 0).then_some((life, life)),
-            ..About::default()
-        };
-        tally.violated(state, about, || {
-            format!(
-                "the store has nothing at sequences {low} to {high} of conversation {}, whose head \
-                 is {}",
-                conversation + 1,
-                log.head
-            )
-        });
-    }
-    let from = log.reach().max(state.removed_to(conversation));
-    if log.head > from && log.stored_aside(from, log.head) < u64::from(log.head - from) {
-        tally.violated(state, About { conversation: Some(conversation), ..About::default() }, || {
-            format!(
-                "the store names {} as the head of conversation {}, and lacks something beyond {from}",
-                log.head,
-                conversation + 1
-            )
-        });
     }
 }
 
@@ -181,6 +138,13 @@ impl Check for Invariant {
         }
     }
 
+    fn merge(&mut self, other: Self, slots: &Slots, _: &State, _: &mut Tally) {
+        self.jumps.merge(other.jumps, slots);
+        let departures = other.departures.into_iter();
+        self.departures.extend(departures.map(|d| Departure { who: slots.member(d.who), ..d }));
+        self.departures.truncate(MOST_DEPARTURES);
+    }
+
     fn finish(&mut self, state: &State, tally: &mut Tally) {
         self.jumps.resolve(state, tally);
         for departure in self.departures.drain(..) {
@@ -188,7 +152,7 @@ impl Check for Invariant {
         }
         for (conversation, log) in state.logs.iter().enumerate() {
             if log.whole == Some(true) {
-                judge_stored(state, conversation, tally);
+                stored_log::judge(state, conversation, tally);
             }
         }
     }

@@ -10,6 +10,7 @@
 
 use super::Check;
 use crate::history::event::{Event, What};
+use crate::part::Scope;
 use crate::state::{State, Step};
 use crate::tally::Tally;
 
@@ -17,6 +18,8 @@ use crate::tally::Tally;
 pub(crate) struct Invariant;
 
 impl Check for Invariant {
+    const SCOPE: Scope = Scope::Run;
+
     fn observe(&mut self, state: &State, _: &Step, event: &Event, tally: &mut Tally) {
         match &event.is {
             What::NodeStarted { .. } => tally.judged += 1,

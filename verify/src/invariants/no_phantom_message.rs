@@ -24,6 +24,7 @@
 use super::{Check, about_entry, is_sent};
 use crate::history::event::{Event, Said, Seen, What};
 use crate::state::ledger::status;
+use crate::state::merge::Slots;
 use crate::state::observe::is_final;
 use crate::state::recent::About;
 use crate::state::{State, Step};
@@ -44,15 +45,12 @@ struct Ended {
 
 #[derive(Default)]
 pub(crate) struct Invariant {
-    /// Whether the history tells of those who ask for joins and departures.
-    is_told: bool,
     /// Streams that ended when no departure was known, by where they began.
     ended: Vec<Ended>,
 }
 
 impl Check for Invariant {
     fn observe(&mut self, state: &State, step: &Step, event: &Event, tally: &mut Tally) {
-        self.is_told |= matches!(event.is, What::MemberAsked { .. });
         if matches!(event.is, What::Detached { .. }) {
             return self.ends(state, step, tally);
         }
@@ -70,8 +68,8 @@ impl Check for Invariant {
             tally.compacted(u64::from(!is_stored));
             return;
         }
-        let fault = if is_sent(entry) { unsent(step) } else { self.unasked(state, entry) };
-        tally.judged += u64::from(is_sent(entry) || self.is_told);
+        let fault = if is_sent(entry) { unsent(step) } else { unasked(state, entry) };
+        tally.judged += u64::from(is_sent(entry) || state.is_asked);
         let Some(fault) = fault else { return };
         tally.violated(state, about_entry(step, entry), || {
             let name = if is_sent(entry) {
@@ -84,6 +82,12 @@ impl Check for Invariant {
                 entry.sequence, entry.conversation
             )
         });
+    }
+
+    fn merge(&mut self, other: Self, slots: &Slots, _: &State, _: &mut Tally) {
+        let ended = other.ended.into_iter();
+        self.ended.extend(ended.map(|ended| Ended { who: slots.member(ended.who), ..ended }));
+        self.ended.truncate(MOST_ENDED);
     }
 
     fn finish(&mut self, state: &State, tally: &mut Tally) {
@@ -169,7 +173,7 @@ const fn unsent(step: &Step) -> Option<&'static str> {
 impl Invariant {
     /// A stream ends by `detached`: its user departs.
     fn ends(&mut self, state: &State, step: &Step, tally: &mut Tally) {
-        if state.header.format < 2 || state.run.watched_until.is_some() || !self.is_told {
+        if state.header.format < 2 || state.run.watched_until.is_some() || !state.is_asked {
             return;
         }
         tally.judged += 1;
@@ -209,20 +213,19 @@ impl Invariant {
             self.ended.push(Ended { who: step.who, from, evidence });
         }
     }
+}
 
-    /// Why a join or departure should not be there.
-    fn unasked(&self, state: &State, entry: &Seen) -> Option<&'static str> {
-        let (user, joins) = match entry.said {
-            Said::Join { user } => (user, true),
-            Said::Leave { user } => (user, false),
-            _ => return None,
-        };
-        let who =
-            state.pairs.find((user.0 as u32).wrapping_sub(1), entry.conversation.0 as u32 - 1);
-        let asked =
-            who.is_some_and(|who| state.pairs.members[who as usize].asked[usize::from(joins)] > 0);
-        (self.is_told && !asked).then_some("nobody asked for it")
-    }
+/// Why a join or departure should not be there.
+fn unasked(state: &State, entry: &Seen) -> Option<&'static str> {
+    let (user, joins) = match entry.said {
+        Said::Join { user } => (user, true),
+        Said::Leave { user } => (user, false),
+        _ => return None,
+    };
+    let who = state.pairs.find((user.0 as u32).wrapping_sub(1), entry.conversation.0 as u32 - 1);
+    let asked =
+        who.is_some_and(|who| state.pairs.members[who as usize].asked[usize::from(joins)] > 0);
+    (state.is_asked && !asked).then_some("nobody asked for it")
 }
 
 #[cfg(test)]

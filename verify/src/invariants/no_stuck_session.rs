@@ -30,6 +30,7 @@
 
 use super::Check;
 use crate::history::event::{Event, What};
+use crate::part::Scope;
 use crate::state::pairs::Stream;
 use crate::state::recent::About;
 use crate::state::{State, Step};
@@ -39,6 +40,9 @@ use crate::tally::Tally;
 pub(crate) struct Invariant;
 
 impl Check for Invariant {
+    const SCOPE: Scope =
+        Scope::User("a device waits for an entry since its last progress in any conversation");
+
     fn observe(&mut self, state: &State, step: &Step, event: &Event, tally: &mut Tally) {
         if state.run.healed_at.is_none() {
             return;
@@ -184,7 +188,7 @@ impl Wait {
 fn judge(state: &State, device: usize, wait: Wait, tally: &mut Tally) {
     let Wait { since, what, conversation, message } = wait;
     let allowed = state.header.deadlines.stuck_us;
-    if state.is_slow(device) {
+    if state.is_slow(device) || state.part.splits_users() {
         return;
     }
     tally.judged += 1;

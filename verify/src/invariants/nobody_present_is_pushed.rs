@@ -28,6 +28,7 @@ use super::Check;
 use crate::addressees::{fault, premature, stranger};
 use crate::history::event::{Event, What};
 use crate::presence::Presence;
+use crate::state::merge::Slots;
 use crate::state::recent::About;
 use crate::state::{State, Step, short};
 use crate::tally::Tally;
@@ -86,6 +87,10 @@ impl Check for Invariant {
         }
     }
 
+    fn follow(&mut self, state: &State, step: &Step, event: &Event) {
+        self.presence.observe(state, step, event);
+    }
+
     fn compact(&mut self, state: &State, conversation: usize, to: u32, tally: &mut Tally) {
         for &who in state.pairs.of_conversation(conversation) {
             let span = (who, 0)..=(who, to);
@@ -105,6 +110,19 @@ impl Check for Invariant {
             }
         }
         self.presence.compact(state, conversation, to);
+    }
+
+    fn merge(&mut self, other: Self, slots: &Slots, state: &State, tally: &mut Tally) {
+        let at = |(who, sequence): Target| (slots.member(who), sequence);
+        for (key, owner) in other.owners {
+            let (first, second) = (*self.owners.entry(key).or_insert(at(owner)), at(owner));
+            if first != second {
+                tally.violated(state, about(state, second), || shared_key(state, second, first));
+            }
+        }
+        self.presence.merge(other.presence, slots);
+        self.all.extend(other.all.into_iter().map(|(target, when)| (at(target), when)));
+        self.strangers.extend(other.strangers.into_iter().map(at));
     }
 
     fn finish(&mut self, state: &State, tally: &mut Tally) {
@@ -182,13 +200,7 @@ impl Invariant {
         }
         let owner = *self.owners.entry(key).or_insert(target);
         if owner != target {
-            tally.violated_by(state, event, || {
-                format!(
-                    "{}, under the idempotency key under which {}",
-                    name(state, target),
-                    name(state, owner)
-                )
-            });
+            tally.violated_by(state, event, || shared_key(state, target, owner));
         }
     }
 
@@ -216,6 +228,10 @@ impl Invariant {
             });
         }
     }
+}
+
+fn shared_key(state: &State, target: Target, owner: Target) -> String {
+    format!("{}, under the idempotency key under which {}", name(state, target), name(state, owner))
 }
 
 fn name(state: &State, (who, sequence): Target) -> String {

@@ -15,6 +15,7 @@
 
 use super::Check;
 use crate::history::event::{Event, What};
+use crate::state::merge::Slots;
 use crate::state::recent::About;
 use crate::state::{State, Step};
 use crate::tally::Tally;
@@ -36,6 +37,8 @@ struct Owner {
     node: u16,
     /// When anything of it was first seen.
     seen_at: u64,
+    /// When the newest was invoked of what was accepted under it; 0: nothing was.
+    invoked_at: u64,
 }
 
 #[derive(Default)]
@@ -44,6 +47,8 @@ pub(crate) struct Invariant {
     ranges: Vec<Vec<EpochRange>>,
     /// Per partition, by epoch.
     owners: Vec<Vec<Owner>>,
+    /// What store nodes said at the end that they own, and when.
+    said: Vec<(Partition, Epoch, NodeNumber, u64)>,
     /// Partition of each conversation: its hash is not worked out for every event.
     partitions: Vec<u16>,
 }
@@ -62,7 +67,9 @@ impl Check for Invariant {
                     self.size(state);
                 }
                 self.owner(state, None, *partition, *epoch, *owner, tally);
-                self.says_so_too_late(state, *partition, *epoch, *owner, tally);
+                if state.run.judged_at.is_some() {
+                    self.said.push((*partition, *epoch, *owner, state.now));
+                }
                 return;
             }
             _ => return,
@@ -84,23 +91,113 @@ impl Check for Invariant {
                 ..About::default()
             };
             tally.violated(state, about, || {
-                format!(
-                    "sequence {} of conversation {} is of epoch {epoch}, and epoch {} has {} to {}",
-                    step.sequence,
-                    step.conversation + 1,
-                    other.epoch,
-                    other.low,
-                    other.high
-                )
+                out_of_order(step.conversation, (step.sequence, epoch.0), other)
             });
         }
     }
+
+    fn merge(&mut self, other: Self, _: &Slots, state: &State, tally: &mut Tally) {
+        self.size(state);
+        for (partition, owners) in other.owners.into_iter().enumerate() {
+            if partition >= self.owners.len() {
+                self.owners.resize(partition + 1, Vec::new());
+            }
+            self.merge_owners(state, partition, &owners, tally);
+        }
+        for (conversation, ranges) in other.ranges.into_iter().enumerate() {
+            if self.ranges[conversation].is_empty() {
+                self.ranges[conversation] = ranges;
+                continue;
+            }
+            // An answer named a conversation of another part.
+            for EpochRange { epoch, low, high } in ranges {
+                for sequence in [low, high] {
+                    if let Some(other) = self.extend_range(conversation, epoch, sequence) {
+                        let about = About { conversation: Some(conversation), ..About::default() };
+                        tally.violated(state, about, || {
+                            out_of_order(conversation, (sequence, epoch), other)
+                        });
+                    }
+                }
+            }
+        }
+        self.said.extend(other.said);
+    }
+
+    fn finish(&mut self, state: &State, tally: &mut Tally) {
+        self.find_old_owners(state, tally);
+    }
+}
+
+fn out_of_order(conversation: usize, (sequence, epoch): (u32, u64), other: EpochRange) -> String {
+    format!(
+        "sequence {sequence} of conversation {} is of epoch {epoch}, and epoch {} has {} to {}",
+        conversation + 1,
+        other.epoch,
+        other.low,
+        other.high
+    )
+}
+
+fn two_owners(epoch: u64, partition: usize, one: u16, other: u16) -> String {
+    format!("epoch {epoch} of partition {partition} has two owners: store-{one} and store-{other}")
+}
+
+/// What was accepted under an old epoch, as two parts show it together.
+fn succeeded(partition: usize, old: &Owner, later: &Owner) -> String {
+    format!(
+        "a message was sent at {:.3} s and accepted under epoch {} of partition {partition}, and store-{} \
+         had accepted under epoch {} at {:.3} s",
+        old.invoked_at as f64 / 1e6,
+        old.epoch,
+        later.node,
+        later.epoch,
+        later.seen_at as f64 / 1e6
+    )
 }
 
 impl Invariant {
+    /// What contradicts what another part saw of a partition's owners.
+    fn merge_owners(
+        &mut self,
+        state: &State,
+        partition: usize,
+        theirs: &[Owner],
+        tally: &mut Tally,
+    ) {
+        let ours = std::mem::take(&mut self.owners[partition]);
+        for (here, there) in [(&*ours, theirs), (theirs, &*ours)] {
+            for old in here {
+                let later = |owners: &[Owner]| {
+                    let is_later = |o: &&Owner| o.epoch > old.epoch && o.seen_at < old.invoked_at;
+                    owners.iter().rfind(is_later).copied()
+                };
+                if let (None, Some(later)) = (later(here), later(there)) {
+                    tally.violated(state, About::default(), || succeeded(partition, old, &later));
+                }
+            }
+        }
+        let mut all = ours;
+        for &theirs in theirs {
+            let Some(ours) = all.iter_mut().find(|owner| owner.epoch == theirs.epoch) else {
+                all.push(theirs);
+                continue;
+            };
+            if ours.node != theirs.node {
+                tally.violated(state, About::default(), || {
+                    two_owners(theirs.epoch, partition, ours.node, theirs.node)
+                });
+            }
+            ours.seen_at = ours.seen_at.min(theirs.seen_at);
+            ours.invoked_at = ours.invoked_at.max(theirs.invoked_at);
+        }
+        all.sort_unstable_by_key(|owner| owner.epoch);
+        self.owners[partition] = all;
+    }
+
     /// An answer names an epoch whose successor had been seen before the message was invoked.
     fn was_succeeded(
-        &self,
+        &mut self,
         state: &State,
         step: &Step,
         partition: Partition,
@@ -108,9 +205,12 @@ impl Invariant {
         tally: &mut Tally,
     ) {
         let (Some(open), Some((slot, record))) = (step.answered, step.send) else { return };
-        let later = self.owners[partition.0 as usize]
-            .iter()
-            .rfind(|owner| owner.epoch > epoch.0 && owner.seen_at < open.since);
+        let owners = &mut self.owners[partition.0 as usize];
+        if let Some(owner) = owners.iter_mut().rfind(|owner| owner.epoch == epoch.0) {
+            owner.invoked_at = owner.invoked_at.max(open.since);
+        }
+        let is_later = |owner: &&Owner| owner.epoch > epoch.0 && owner.seen_at < open.since;
+        let later = owners.iter().rfind(is_later);
         let Some(later) = later else { return };
         let sender = slot.sender as usize;
         let about = About {
@@ -132,26 +232,21 @@ impl Invariant {
     }
 
     /// At the end the owner is the one of the newest epoch.
-    fn says_so_too_late(
-        &self,
-        state: &State,
-        partition: Partition,
-        epoch: Epoch,
-        node: NodeNumber,
-        tally: &mut Tally,
-    ) {
+    fn find_old_owners(&self, state: &State, tally: &mut Tally) {
         let Some(judged_at) = state.run.judged_at else { return };
-        let newest = self.owners[partition.0 as usize].iter().rfind(|o| o.seen_at < judged_at);
-        let Some(newest) = newest.filter(|newest| newest.epoch > epoch.0) else { return };
-        tally.violated(state, About::default(), || {
-            format!(
-                "at the end store-{node} owns partition {partition} under epoch {epoch}, and epoch {} \
-                 of store-{} was seen at {:.3} s",
-                newest.epoch,
-                newest.node,
-                newest.seen_at as f64 / 1e6
-            )
-        });
+        for &(partition, epoch, node, at) in &self.said {
+            let newest = self.owners[partition.0 as usize].iter().rfind(|o| o.seen_at < judged_at);
+            let Some(newest) = newest.filter(|newest| newest.epoch > epoch.0) else { continue };
+            tally.violated(state, About { life: Some((at, at)), ..About::default() }, || {
+                format!(
+                    "at the end store-{node} owns partition {partition} under epoch {epoch}, and epoch \
+                     {} of store-{} was seen at {:.3} s",
+                    newest.epoch,
+                    newest.node,
+                    newest.seen_at as f64 / 1e6
+                )
+            });
+        }
     }
 
     fn size(&mut self, state: &State) {
@@ -210,7 +305,8 @@ impl Invariant {
         };
         match known {
             Err(at) => {
-                owners.insert(at, Owner { epoch: epoch.0, node: owner.0, seen_at: state.now });
+                let seen_at = state.now;
+                owners.insert(at, Owner { epoch: epoch.0, node: owner.0, seen_at, invoked_at: 0 });
             }
             Ok(at) if owners[at].node != owner.0 => {
                 let other = owners[at].node;
@@ -220,10 +316,7 @@ impl Invariant {
                     ..About::default()
                 };
                 tally.violated(state, about, || {
-                    format!(
-                        "epoch {epoch} of partition {partition} has two owners: store-{other} and \
-                         store-{owner}"
-                    )
+                    two_owners(epoch.0, partition.0 as usize, other, owner.0)
                 });
             }
             Ok(_) => {}

@@ -14,6 +14,7 @@ use super::{Check, about_entry};
 use crate::history::event::{Event, What};
 use crate::state::intervals::Intervals;
 use crate::state::members::Standing;
+use crate::state::merge::Slots;
 use crate::state::recent::About;
 use crate::state::{State, Step};
 use crate::tally::Tally;
@@ -62,6 +63,13 @@ impl Check for Invariant {
                 dropped.forget(to);
             }
         }
+    }
+
+    fn merge(&mut self, other: Self, slots: &Slots, _: &State, _: &mut Tally) {
+        let at = |who| slots.member(who);
+        self.dropped.extend(other.dropped.into_iter().map(|(who, dropped)| (at(who), dropped)));
+        let early = other.early.into_iter();
+        self.early.extend(early.map(|((who, sequence), early)| ((at(who), sequence), early)));
     }
 
     fn finish(&mut self, state: &State, tally: &mut Tally) {

@@ -15,6 +15,7 @@
 
 use super::Check;
 use crate::history::event::{Event, What};
+use crate::state::merge::Slots;
 use crate::state::recent::About;
 use crate::state::{State, Step, short};
 use crate::suspicions::Suspicions;
@@ -65,6 +66,10 @@ impl Check for Invariant {
                 });
             }
         });
+    }
+
+    fn merge(&mut self, other: Self, slots: &Slots, _: &State, _: &mut Tally) {
+        self.missing.merge(other.missing, slots);
     }
 
     fn finish(&mut self, state: &State, tally: &mut Tally) {

@@ -9,6 +9,7 @@
 
 use super::Check;
 use crate::history::event::{Event, What};
+use crate::part::Scope;
 use crate::state::{State, Step};
 use crate::tally::Tally;
 
@@ -16,6 +17,8 @@ use crate::tally::Tally;
 pub(crate) struct Invariant;
 
 impl Check for Invariant {
+    const SCOPE: Scope = Scope::Run;
+
     fn observe(&mut self, state: &State, _: &Step, event: &Event, tally: &mut Tally) {
         let What::Gauge { node, name, value, limit } = &event.is else { return };
         if *limit == 0 {

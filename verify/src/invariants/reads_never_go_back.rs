@@ -1,5 +1,5 @@
 //! **Reads never go back.** Let f be the highest sequence of a conversation that any device of a user
-//! has shown, received, read, or was told of (in an answer to a send, or as the head of a read). A read
+//! has shown, received, read, or was told of (in an answer to a send in it, or as the head of a read). A read
 //! that begins then names a head of at least f, and contains every entry up to f that it covers and at
 //! which the user is a member. Whatever the user has seen, its entries lie behind `after`, each behind the
 //! one before, and between them none is missing at which the user is a member. And the head of the final read, if it is whole, is not below the highest
@@ -20,6 +20,7 @@
 
 use super::Check;
 use crate::history::event::{Event, What};
+use crate::state::merge::Slots;
 use crate::state::recent::About;
 use crate::state::{State, Step, short};
 use crate::suspicions::Suspicions;
@@ -79,6 +80,10 @@ impl Check for Invariant {
                 )
             });
         }
+    }
+
+    fn merge(&mut self, other: Self, slots: &Slots, _: &State, _: &mut Tally) {
+        self.missing.merge(other.missing, slots);
     }
 
     fn finish(&mut self, state: &State, tally: &mut Tally) {

@@ -1,16 +1,15 @@
-//! **Receipts only rise.** Neither cursor of another member that a device displays ever falls; a stored
-//! cursor is not below what anybody was told; read <= delivered; delivered never exceeds what a device
-//! of that member has shown (or behind which its stream began); and nobody is told of the cursors of a
-//! conversation, nor of a user, who never joined it. What is told or stored of a member was reported
-//! (`receipt_sent`) by its devices before, or within a second: delivered and read each for itself. Who was
-//! told of, and is a member at the end, is among all stored cursors (`stored_cursors_all`) of the conversation. No device is told
-//! of its own user; and none is told anything behind a `detached` of its session, while its user has left
-//! for certain, and nobody has asked for a change since.
+//! **Receipts only rise.** Neither cursor of another member that a device displays ever falls, and a stored
+//! cursor is not below what any device displayed. read <= delivered; delivered never exceeds what a device
+//! of that member has shown (or behind which its stream began). Nobody who never joined a conversation
+//! receives its cursors, or has one there. What is displayed or stored of a member its devices had reported
+//! (`receipt_sent`) before, or report within a second: delivered and read each for itself. A member at the
+//! end whose cursor was displayed is among all stored cursors (`stored_cursors_all`) of the conversation. No
+//! device displays a cursor of its own user; and none displays anything behind a `detached` of its session,
+//! while its user has left for certain, and nobody has asked for a change since.
 //!
 //! - Judged: receipts sent, displayed and stored.
-//! - Excused: in a history of format 1, a fall between two sessions of the observer, what was reported, and who
-//!   is told. Beyond 4 million
-//!   (observer, conversation, member) further ones are judged for their bounds only.
+//! - Excused: in a history of format 1, a fall between two sessions of the observer, what was reported, and
+//!   who displays it. Beyond 4 million (observer, conversation, member) only the bounds are judged.
 //! - Broken by: a display that goes back from 7 to 5. Not by: the same receipt displayed twice.
 //!
 //! Streaming: 24 bytes per (observing device, conversation, member), 8 per (user, conversation).
@@ -18,6 +17,7 @@
 use super::Check;
 use crate::history::event::{Event, What};
 use crate::state::members::Standing;
+use crate::state::merge::Slots;
 use crate::state::recent::About;
 use crate::state::{State, Step, short};
 use crate::tally::Tally;
@@ -61,6 +61,7 @@ impl Check for Invariant {
             _ => return,
         };
         tally.judged += 1;
+        let device = event.is.device().map(|_| step.device);
         if matches!(event.is, What::StoredCursor { .. }) {
             self.stored.insert((member, step.conversation));
         }
@@ -69,7 +70,6 @@ impl Check for Invariant {
             if matches!(event.is, What::ReceiptSent { .. }) {
                 self.unreported.report(state, step);
             } else {
-                let device = matches!(event.is, What::ReceiptSeen { .. }).then_some(step.device);
                 self.unreported.tell(state, step, device, (member, cursors), tally);
             }
         }
@@ -77,12 +77,7 @@ impl Check for Invariant {
             .or_else(|| misplaced(state, step, event))
             .or_else(|| self.fallen(state, step, event, (member, short(delivered), short(read))));
         if let Some(fault) = fault {
-            let about = About {
-                device: matches!(event.is, What::ReceiptSeen { .. } | What::ReceiptSent { .. })
-                    .then_some(step.device),
-                conversation: Some(step.conversation),
-                ..About::default()
-            };
+            let about = About { device, conversation: Some(step.conversation), ..About::default() };
             tally.violated(state, about, || {
                 format!(
                     "user {} in conversation {}: delivered {delivered}, read {read}: {fault}",
@@ -91,6 +86,13 @@ impl Check for Invariant {
                 )
             });
         }
+    }
+
+    fn merge(&mut self, other: Self, slots: &Slots, _: &State, _: &mut Tally) {
+        self.unreported.merge(other.unreported);
+        let observed = other.observed.into_iter();
+        self.observed.extend(observed.map(|((pair, member), c)| ((slots.pair(pair), member), c)));
+        self.unjudged += other.unjudged;
     }
 
     fn finish(&mut self, state: &State, tally: &mut Tally) {

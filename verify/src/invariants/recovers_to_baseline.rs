@@ -32,6 +32,8 @@
 
 use super::Check;
 use crate::history::event::{Engine, Event, Phase, What};
+use crate::recovery::Side;
+use crate::state::merge::Slots;
 use crate::state::recent::About;
 use crate::state::{State, Step};
 use crate::tally::Tally;
@@ -41,8 +43,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Fewest answered sends on either side.
 const FEWEST: u64 = 20;
-/// Longer latencies count as this: an hour.
-const LONGEST_US: u64 = 3_600_000_000;
 /// Added to three times the baseline's percentile, in microseconds. On real sockets the machine's other
 /// work is in it: a busy machine gives a process its turn late by hundreds of milliseconds.
 const fn allowance_us(engine: Engine) -> u64 {
@@ -50,34 +50,6 @@ const fn allowance_us(engine: Engine) -> u64 {
         Engine::Simulated => 50_000,
         Engine::Real => 500_000,
     }
-}
-
-/// One side of the comparison.
-struct Side {
-    latency_us: Histogram<u64>,
-    delivery_us: Histogram<u64>,
-    sends: u64,
-    resends: u64,
-    attempts: u64,
-    lasted_us: u64,
-}
-
-impl Default for Side {
-    fn default() -> Self {
-        Self {
-            latency_us: histogram(),
-            delivery_us: histogram(),
-            sends: 0,
-            resends: 0,
-            attempts: 0,
-            lasted_us: 0,
-        }
-    }
-}
-
-fn histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, LONGEST_US, 3)
-        .expect("the bounds are in order and 3 digits are possible")
 }
 
 #[derive(Default)]
@@ -96,9 +68,7 @@ pub(crate) struct Invariant {
 
 impl Check for Invariant {
     fn observe(&mut self, state: &State, step: &Step, event: &Event, _: &mut Tally) {
-        // Of the kinds below all but these have a device.
-        let has_device = !matches!(event.is, What::Phase(_) | What::Revoked { .. });
-        if has_device && state.is_slow(step.device) {
+        if is_of_slow(state, step, event) {
             return;
         }
         match &event.is {
@@ -133,36 +103,30 @@ impl Check for Invariant {
                     side.resends += 1;
                 }
             }
-            What::Closed { code, .. } => {
-                self.own.remove(&step.device);
-                if CloseCode::from_code(*code) == Some(CloseCode::Normal) {
-                    self.goes(step.device);
-                } else if !state.lacks_tokens(step.device) {
-                    self.away.remove(&step.device);
-                }
-            }
-            What::Revoked { user } => state.devices_of(*user).for_each(|device| self.goes(device)),
-            What::ConnectFailed { .. } if state.lacks_tokens(step.device) => {}
-            What::Opened { .. } | What::ConnectFailed { .. } => {
-                if matches!(event.is, What::Opened { .. })
-                    && let Some(back_at) = self.back_at.get_mut(&step.device)
+            _ => {
+                if self.is_attempt(state, step, event)
+                    && let Some(side) = self.side(state, state.now)
                 {
-                    *back_at = state.now.min(*back_at);
-                }
-                // Only the first: if that one fails, the ones behind it are the cluster's matter.
-                if self.away.remove(&step.device) {
-                    if matches!(event.is, What::Opened { .. }) {
-                        self.own.insert(step.device);
-                    }
-                    return;
-                }
-                if let Some(side) = self.side(state, state.now) {
                     side.attempts += 1;
                 }
             }
-            What::Phase(Phase::Load) => self.load_began_at = Some(state.now),
-            What::Phase(Phase::Settle) => self.after_until = Some(state.now),
-            _ => {}
+        }
+    }
+
+    fn follow(&mut self, state: &State, step: &Step, event: &Event) {
+        if !is_of_slow(state, step, event) {
+            self.is_attempt(state, step, event);
+        }
+    }
+
+    fn merge(&mut self, other: Self, _: &Slots, _: &State, _: &mut Tally) {
+        self.before.merge(&other.before);
+        self.after.merge(&other.after);
+        self.load_began_at = self.load_began_at.or(other.load_began_at);
+        self.after_until = self.after_until.or(other.after_until);
+        for (device, at) in other.back_at {
+            let back_at = self.back_at.entry(device).or_insert(at);
+            *back_at = at.min(*back_at);
         }
     }
 
@@ -216,17 +180,47 @@ fn judged_devices(state: &State) -> usize {
     (0..state.devices.len()).filter(|&device| !state.is_slow(device)).count()
 }
 
-impl Side {
-    fn resend_rate(&self) -> f64 {
-        self.resends as f64 / self.sends.max(1) as f64
-    }
-
-    fn attempt_rate(&self) -> f64 {
-        self.attempts as f64 / self.lasted_us.max(1) as f64
-    }
+/// Whether an event is of a device that the scenario makes slow.
+const fn is_of_slow(state: &State, step: &Step, event: &Event) -> bool {
+    // Of the kinds that count all but these have a device.
+    let has_device = !matches!(event.is, What::Phase(_) | What::Revoked { .. });
+    has_device && state.is_slow(step.device)
 }
 
 impl Invariant {
+    /// Notes how the load begins and ends, and who is away by the scenario's wish; whether the event is an
+    /// attempt to connect that counts.
+    fn is_attempt(&mut self, state: &State, step: &Step, event: &Event) -> bool {
+        match &event.is {
+            What::Closed { code, .. } => {
+                self.own.remove(&step.device);
+                if CloseCode::from_code(*code) == Some(CloseCode::Normal) {
+                    self.goes(step.device);
+                } else if !state.lacks_tokens(step.device) {
+                    self.away.remove(&step.device);
+                }
+            }
+            What::Revoked { user } => state.devices_of(*user).for_each(|device| self.goes(device)),
+            What::ConnectFailed { .. } if state.lacks_tokens(step.device) => {}
+            What::Opened { .. } | What::ConnectFailed { .. } => {
+                let is_opened = matches!(event.is, What::Opened { .. });
+                if is_opened && let Some(back_at) = self.back_at.get_mut(&step.device) {
+                    *back_at = state.now.min(*back_at);
+                }
+                // Only the first: if that one fails, the ones behind it are the cluster's matter.
+                let is_back = self.away.remove(&step.device);
+                if is_back && is_opened {
+                    self.own.insert(step.device);
+                }
+                return !is_back;
+            }
+            What::Phase(Phase::Load) => self.load_began_at = Some(state.now),
+            What::Phase(Phase::Settle) => self.after_until = Some(state.now),
+            _ => {}
+        }
+        false
+    }
+
     /// A device is away by the scenario's wish from now on.
     fn goes(&mut self, device: usize) {
         self.away.insert(device);

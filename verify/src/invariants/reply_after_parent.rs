@@ -12,6 +12,7 @@
 
 use super::{Check, about_entry};
 use crate::history::event::{Event, Said, What};
+use crate::state::merge::Slots;
 use crate::state::{State, Step, short};
 use crate::suspicions::Suspicions;
 use crate::tally::Tally;
@@ -43,6 +44,10 @@ impl Check for Invariant {
         } else if at > pair.stream.base && !pair.shown.contains(at) {
             self.orphans.add(state, step.who, (at, at), step.sequence, about, what);
         }
+    }
+
+    fn merge(&mut self, other: Self, slots: &Slots, _: &State, _: &mut Tally) {
+        self.orphans.merge(other.orphans, slots);
     }
 
     fn finish(&mut self, state: &State, tally: &mut Tally) {

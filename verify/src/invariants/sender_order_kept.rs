@@ -14,6 +14,7 @@
 use super::{Check, about_entry, is_sent};
 use crate::history::event::Event;
 use crate::state::ledger::{Record, Slot, status};
+use crate::state::merge::Slots;
 use crate::state::recent::About;
 use crate::state::{State, Step};
 use crate::tally::Tally;
@@ -86,6 +87,11 @@ impl Check for Invariant {
                 }
             }
         }
+    }
+
+    fn merge(&mut self, other: Self, _: &Slots, _: &State, _: &mut Tally) {
+        self.early.extend(other.early);
+        self.compacted.extend(other.compacted);
     }
 
     fn finish(&mut self, state: &State, tally: &mut Tally) {

@@ -199,17 +199,17 @@ impl<'a> Book<'a> {
     }
 
     /// Every sequence that was accepted, answered or seen.
-    pub fn subject(&self) -> Vec<(ConversationId, u64)> {
+    pub fn positions(&self) -> Vec<(ConversationId, u64)> {
         let told = self.acceptances.iter().map(|a| (a.send.conversation, a.sequence));
         let seen = self.observations.iter().map(|s| (s.entry.conversation, s.entry.sequence.0));
         let answered = self.lines.iter().filter_map(|line| match line.is {
             What::MemberChanged { conversation, sequence, .. } => Some((*conversation, sequence.0)),
             _ => None,
         });
-        let mut subject: Vec<_> = told.chain(seen).chain(answered).collect();
-        subject.sort_unstable();
-        subject.dedup();
-        subject
+        let mut positions: Vec<_> = told.chain(seen).chain(answered).collect();
+        positions.sort_unstable();
+        positions.dedup();
+        positions
     }
 
     /// Whether any line is so.

@@ -23,7 +23,7 @@ impl Book<'_> {
     /// Whether a device that must see a known sequence, and had the time, never showed it.
     fn is_never_shown(&self, device: Device) -> bool {
         let end = self.lines.len();
-        self.subject().into_iter().any(|(conversation, sequence)| {
+        self.positions().into_iter().any(|(conversation, sequence)| {
             let Some(known) = self.known(conversation, sequence, end) else { return false };
             let joined_at = self.joined_at(device.user.0, conversation, end);
             !self.was_shown(device, conversation, sequence, end)

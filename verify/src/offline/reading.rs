@@ -74,7 +74,10 @@ impl Book<'_> {
             let Reply::Ended(ended) = self.reply(*device, *request, began) else { continue };
             let What::ReadEnded { head, whole, .. } = self.lines[ended].is else { continue };
             let entries = self.observations.iter().filter(|s| {
-                s.line > began && s.line < ended && s.how == How::Read(*device, *request)
+                s.line > began
+                    && s.line < ended
+                    && s.how == How::Read(*device, *request)
+                    && s.entry.conversation == *conversation
             });
             readings.push(Reading {
                 began,
@@ -91,7 +94,7 @@ impl Book<'_> {
 
     /// f: the highest sequence that a user has seen, or was told of, before a line.
     fn seen_by(&self, user: u64, conversation: ConversationId, before: usize) -> u64 {
-        let seen = self.lines[..before].iter().filter_map(|line| match line.is {
+        let seen = (0..).zip(&self.lines[..before]).filter_map(|(number, line)| match line.is {
             What::Shown { device, entry }
             | What::Received { device, entry }
             | What::Read { device, entry, .. }
@@ -99,10 +102,11 @@ impl Book<'_> {
             {
                 Some(entry.sequence.0)
             }
-            What::Accepted { device, conversation: c, sequence, .. }
+            What::Accepted { device, conversation: c, message, sequence, .. }
                 if (device.user.0, *c) == (user, conversation) =>
             {
-                Some(sequence.0)
+                let send = self.send_of(user, message.0, number);
+                send.is_none_or(|send| send.conversation == *c).then_some(sequence.0)
             }
             What::ReadEnded { device, conversation: c, head, .. }
                 if (device.user.0, *c) == (user, conversation) =>

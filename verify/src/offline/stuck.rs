@@ -153,7 +153,7 @@ fn for_answers(book: &Book<'_>, device: Device) -> Vec<Wait> {
 fn for_entries(book: &Book<'_>, device: Device) -> Vec<Wait> {
     let end = book.lines.len();
     let mut waits = Vec::new();
-    for (conversation, sequence) in book.subject() {
+    for (conversation, sequence) in book.positions() {
         let shown = book
             .observations
             .iter()

@@ -71,6 +71,23 @@ impl DeviceState {
         self.open_sends.iter_mut().find(|open| open.id == id)
     }
 
+    /// What another part knows of it: of its sessions the same, or everything.
+    pub fn merge(&mut self, other: Self) {
+        self.progress_at = self.progress_at.max(other.progress_at);
+        self.open_sends.extend(other.open_sends);
+        self.open_sends.sort_by_key(|open| open.since);
+        self.down_since = self.down_since.or(other.down_since);
+        if other.session > self.session {
+            let sends = std::mem::take(&mut self.open_sends);
+            *self = Self {
+                open_sends: sends,
+                progress_at: self.progress_at,
+                recent: self.recent,
+                ..other
+            };
+        }
+    }
+
     /// A session begins.
     pub fn begin(&mut self, now: u64, healed_at: Option<u64>) {
         // A session whose end nobody saw ends here.

@@ -76,6 +76,30 @@ impl Ledger {
         Self { records: vec![Vec::new(); senders], devices, gone: vec![(0, 0); senders] }
     }
 
+    /// Takes the sends of another part over; returns those of which an id was used in both.
+    pub fn merge(&mut self, other: &mut Self) -> Vec<(usize, u64)> {
+        let mut twice = Vec::new();
+        for (sender, theirs) in other.records.iter_mut().enumerate() {
+            let ours = &mut self.records[sender];
+            ours.append(theirs);
+            ours.sort_by_key(|record| record.id);
+            ours.dedup_by(|later, first| {
+                let is_same = later.id == first.id;
+                if is_same {
+                    twice.push((sender, later.id));
+                }
+                is_same
+            });
+            let [(low, high), (other_low, other_high)] = [self.gone[sender], other.gone[sender]];
+            self.gone[sender] = match (high, other_high) {
+                (0, _) => (other_low, other_high),
+                (_, 0) => (low, high),
+                _ => (low.min(other_low), high.max(other_high)),
+            };
+        }
+        twice
+    }
+
     /// Notes a send; false if the device has used the id before, or a later one that is compacted.
     pub fn add(&mut self, sender: usize, record: Record) -> bool {
         let records = &mut self.records[sender];

@@ -5,6 +5,7 @@
 //! entry, 48 per (device, conversation), 100 per (user, conversation), 96 per device; sends and entries
 //! that are compacted leave (see `compaction`), so that it does not grow with the length of a sound run.
 
+mod answers;
 pub(crate) mod compaction;
 pub(crate) mod conversations;
 pub(crate) mod devices;
@@ -12,6 +13,7 @@ pub(crate) mod fingerprint;
 pub(crate) mod intervals;
 pub(crate) mod ledger;
 pub(crate) mod members;
+pub(crate) mod merge;
 mod observation;
 pub(crate) mod observe;
 pub(crate) mod pairs;
@@ -22,6 +24,7 @@ mod refusals;
 pub(crate) mod run;
 
 use crate::history::event::{Device, Header};
+use crate::part::Part;
 use conversations::{LEAPS, Log, LogEntry};
 use devices::{DeviceState, OpenSend};
 use ledger::{Ledger, Record, Slot};
@@ -44,6 +47,8 @@ pub(crate) const NONE: u32 = u32::MAX;
 /// Everything that was learned.
 pub(crate) struct State {
     pub header: Header,
+    /// What of the run is seen.
+    pub part: Part,
     pub now: u64,
     pub run: Run,
     pub devices: Vec<DeviceState>,
@@ -109,11 +114,12 @@ pub(crate) struct Step {
 
 impl State {
     /// Nothing is known yet.
-    pub fn new(header: &Header, keep: Option<u32>) -> Self {
+    pub fn new(header: &Header, part: Part, keep: Option<u32>) -> Self {
         let devices = header.users as usize * header.devices_per_user as usize;
         let leaps = Arc::new(AtomicU32::new(LEAPS));
         Self {
             header: header.clone(),
+            part,
             now: 0,
             run: Run::default(),
             devices: vec![DeviceState::default(); devices],

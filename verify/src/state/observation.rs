@@ -85,7 +85,10 @@ impl State {
                 step.was_read = read.contains(at);
                 read.insert(at);
                 self.raise_floor(step.who, at);
-                if let Some(read) = self.reads.get(step.device, request) {
+                // What another conversation has fills no hole in this one.
+                if let Some(read) = self.reads.get(step.device, request)
+                    && read.conversation as usize == step.conversation
+                {
                     read.take(at);
                 }
             }

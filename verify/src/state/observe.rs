@@ -8,6 +8,7 @@ use super::observation::Observation;
 use super::reads::FinishedRead;
 use super::{NONE, State, Step, short};
 use crate::history::event::{Device, Event, Phase, Said, What};
+use crate::history::subject::Subject;
 use protocol::{ClientMessageId, ConversationId, RejectReason, UserId};
 
 /// How long the position of a message that was refused for now is held, microseconds (docs/protocol.md,
@@ -21,8 +22,8 @@ pub(crate) const fn is_final(reason: RejectReason) -> bool {
 
 impl State {
     /// Takes an event in that is in range.
-    pub fn observe(&mut self, event: &Event) -> Step {
-        let mut step = self.step(&event.is);
+    pub fn observe(&mut self, event: &Event, subject: Subject) -> Step {
+        let mut step = self.step(subject);
         match &event.is {
             What::Opened { .. } => self.opened(&step),
             What::Closed { .. } => self.closed(&step),
@@ -105,6 +106,9 @@ impl State {
             What::FaultEnded { fault, effect } => self.run.fault_ended(*fault, *effect, now),
             What::MemberAsked { conversation, user, add } => {
                 self.is_asked = true;
+                if !self.part.has_conversation(*conversation) {
+                    return;
+                }
                 let who = self.pairs.who(user.0 as u32 - 1, conversation.0 as u32 - 1);
                 self.pairs.members[who as usize].ask(*add, now);
             }
@@ -164,9 +168,8 @@ impl State {
     }
 
     /// The slots of an event, and the values before it.
-    fn step(&mut self, what: &What) -> Step {
+    fn step(&mut self, (device, conversation): Subject) -> Step {
         let mut step = Step { who: NONE, pair: NONE, ..Step::default() };
-        let (device, conversation) = what.subject();
         if let Some(conversation) = conversation {
             step.conversation = conversation.0 as usize - 1;
         }
@@ -252,12 +255,16 @@ impl State {
             };
             self.devices[step.device].open_sends.push(open);
         } else {
-            let name = self.device_name(step.device);
-            self.run.doubt(format!("{name} used message id {message} for two sends"));
+            self.used_twice(step.device, message.0);
         }
         if let Said::Delete { target } = said {
             self.logs[step.conversation].delete(short(*target));
         }
+    }
+
+    pub(super) fn used_twice(&mut self, sender: usize, message: u64) {
+        let name = self.device_name(sender);
+        self.run.doubt(format!("{name} used message id {message} for two sends"));
     }
 
     /// Whether the user's tokens have been revoked for longer than they may be honoured. While a fault
@@ -295,74 +302,6 @@ impl State {
         let record = self.ledger.get_mut(slot);
         step.send = Some((slot, *record));
         record.status |= bits;
-    }
-
-    fn accepted(&mut self, step: &mut Step, device: Device, message: ClientMessageId, at: u32) {
-        self.progress(step);
-        step.sequence = at;
-        step.log = self.logs[step.conversation].get(at);
-        step.is_compacted = self.logs[step.conversation].is_compacted(at);
-        self.mark(step, device.user, message, status::ACCEPTED);
-        step.answered = self.devices[step.device].answer(message.0);
-        self.raise_log_floor(step.conversation, at, device.user);
-        self.raise_floor(step.who, at);
-        let Some((slot, before)) = step.send else { return };
-        step.fingerprint = before.fingerprint;
-        // A(m, q) is the first answer; another one is a contradiction, which has a claim of its own.
-        if before.conversation as usize == step.conversation && [0, at].contains(&before.acked) {
-            self.ledger.get_mut(slot).acked = at;
-            let log = &mut self.logs[step.conversation];
-            log.known_head = log.known_head.max(at);
-            if let Some(entry) = log.open_mut(at).filter(|entry| entry.acked == 0) {
-                let waited = step.answered.map_or(u64::MAX, |open| self.now - open.since);
-                entry.waited_us = u32::try_from(waited).unwrap_or(u32::MAX);
-                (entry.acked, entry.known_at) = (before.fingerprint, self.now);
-                entry.is_message |= before.is(status::MESSAGE);
-                if entry.author == 0 {
-                    entry.author = device.user.0 as u32;
-                }
-            }
-            let who = &mut self.pairs.members[step.who as usize];
-            who.own = who.own.max(at);
-        }
-        let devices = self.header.devices_per_user as usize;
-        let first = step.device - step.device % devices;
-        for device in first..first + devices {
-            self.reads.accepted(device, step.conversation as u32, at);
-        }
-    }
-
-    fn rejected(
-        &mut self,
-        step: &mut Step,
-        device: Device,
-        message: ClientMessageId,
-        reason: RejectReason,
-    ) {
-        self.progress(step);
-        if !is_final(reason) {
-            self.mark(step, device.user, message, 0);
-            let now = self.now;
-            if let Some(open) = self.devices[step.device].open_send(message.0) {
-                step.told = Some(*open);
-                open.told_at = now;
-                if open.refused_at == 0 {
-                    open.refused_at = now;
-                }
-            }
-            return;
-        }
-        let mut bits = status::FINAL;
-        if reason == RejectReason::DeadLettered {
-            bits |= status::DEAD;
-        }
-        self.mark(step, device.user, message, bits);
-        if let Some((slot, before)) = step.send
-            && self.excludes(reason, &before)
-        {
-            self.ledger.get_mut(slot).status |= status::REFUSED;
-        }
-        step.answered = self.devices[step.device].answer(message.0);
     }
 
     pub(super) fn user_of(&self, who: u32) -> Option<UserId> {

@@ -2,6 +2,7 @@
 
 use super::State;
 use crate::history::event::What;
+use crate::history::subject::Subject;
 use protocol::UserId;
 
 /// The user that an event is about, beside the one of its device.
@@ -25,8 +26,7 @@ impl State {
     }
 
     /// What of an event is outside of the header's ranges, for people.
-    pub fn out_of_range(&self, what: &What) -> Option<String> {
-        let (device, conversation) = what.subject();
+    pub fn out_of_range(&self, what: &What, (device, conversation): Subject) -> Option<String> {
         if let Some(device) = device
             && !(self.has_user(device.user)
                 && device.device.0 >= 1

@@ -47,6 +47,7 @@ impl FinishedRead {
 }
 
 /// All reads under way, by device.
+#[derive(Default)]
 pub(crate) struct Reads {
     open: Vec<Vec<FinishedRead>>,
 }
@@ -57,6 +58,13 @@ const MOST_OPEN: usize = 64;
 impl Reads {
     pub fn new(devices: usize) -> Self {
         Self { open: vec![Vec::new(); devices] }
+    }
+
+    /// Takes over those of another part.
+    pub fn merge(&mut self, other: Self) {
+        for (mine, theirs) in self.open.iter_mut().zip(other.open) {
+            mine.extend(theirs);
+        }
     }
 
     pub fn begin(&mut self, device: usize, read: FinishedRead) {

@@ -26,7 +26,7 @@ struct Kept {
 /// The ring. Events are numbered from 1.
 pub(crate) struct Recent {
     ring: Vec<Kept>,
-    pub events: u64,
+    events: u64,
 }
 
 /// What a violation is about: which of the recent events belong to its evidence.
@@ -51,6 +51,14 @@ impl Recent {
         Self { ring: Vec::with_capacity(RING), events: 0 }
     }
 
+    /// The events, oldest first.
+    fn in_order(mut self) -> impl Iterator<Item = Event> {
+        if self.ring.len() == RING {
+            self.ring.rotate_left(self.events as usize % RING);
+        }
+        self.ring.into_iter().map(|kept| kept.event)
+    }
+
     fn get(&self, number: u64) -> Option<&Kept> {
         if number == 0 || number + RING as u64 <= self.events {
             return None;
@@ -60,6 +68,26 @@ impl Recent {
 }
 
 impl State {
+    /// Of the newest events of this and another part the newest, with new threads.
+    pub fn merge_recent(&mut self, other: &mut Self) {
+        let empty = || Recent { ring: Vec::new(), events: RING as u64 };
+        let [ours, theirs] =
+            [&mut self.recent, &mut other.recent].map(|recent| std::mem::replace(recent, empty()));
+        let theirs = theirs.in_order().filter(|event| other.part.judges(&event.is));
+        let mut events: Vec<Event> = ours.in_order().chain(theirs).collect();
+        events.sort_by_key(|event| event.at);
+        // A number that is no longer in the ring says that a conversation was named at all.
+        for (mine, theirs) in self.logs.iter_mut().zip(&other.logs) {
+            mine.recent = u64::from(mine.recent.max(theirs.recent) > 0);
+        }
+        self.devices.iter_mut().for_each(|device| device.recent = 0);
+        for event in &events[events.len().saturating_sub(RING)..] {
+            let (device, conversation) = event.is.subject();
+            let device = device.map(|device| self.device_slot(device));
+            self.keep(event, device, conversation.map(|index| index.0 as usize - 1));
+        }
+    }
+
     /// Keeps an event; `device` and `conversation` are its slots, if it has any.
     pub fn keep(&mut self, event: &Event, device: Option<usize>, conversation: Option<usize>) {
         self.recent.events += 1;

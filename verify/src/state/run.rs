@@ -190,6 +190,21 @@ impl Run {
         }
     }
 
+    /// What another part says of the run: the same, and what it alone doubts.
+    pub fn merge(&mut self, other: &Self) {
+        let known = self.doubts.len();
+        for why in &other.doubts {
+            if !self.doubts[..known].contains(why) {
+                self.doubt(why.clone());
+            }
+        }
+        self.further_doubts = self.further_doubts.max(other.further_doubts);
+        for (limit, times) in &other.limits {
+            let met = self.limits.entry(Arc::clone(limit)).or_default();
+            *met = (*met).max(*times);
+        }
+    }
+
     /// The faults that were active between two times, or shortly before.
     pub fn faults_around(&self, from: u64, to: u64) -> Vec<String> {
         self.faults

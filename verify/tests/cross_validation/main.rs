@@ -6,6 +6,8 @@
 
 mod breakage;
 mod final_reads;
+#[path = "../in_parts/mod.rs"]
+mod in_parts;
 mod lacks;
 mod operations;
 mod unfit;
@@ -16,8 +18,9 @@ use operations::{frame, operation, sound};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
+use std::collections::{BTreeMap, BTreeSet};
 use verify::history::builder::History;
-use verify::history::event::Event;
+use verify::history::event::{Event, What};
 use verify::{CATALOGUE, Finding, Judge, JudgeOptions, offline};
 
 /// What the streaming judge finds, if it keeps so many entries in any case.
@@ -80,6 +83,33 @@ fn forgotten(history: &History, keep: u32) -> Vec<String> {
     wrong
 }
 
+/// Whether a user used an id for two sends, or a device one for reads of two conversations: which of them is
+/// meant then depends on who is asked.
+fn reuses_an_id(history: &History) -> bool {
+    let (mut sends, mut reads) = (BTreeSet::new(), BTreeMap::new());
+    history.events.iter().any(|event| match event.is {
+        What::Sent { device, message, .. } => !sends.insert((device.user, message)),
+        What::ReadBegan { device, request, conversation, .. }
+        | What::ReadEnded { device, request, conversation, .. }
+        | What::ReadFailed { device, request, conversation } => {
+            *reads.entry((device, request)).or_insert(conversation) != conversation
+        }
+        _ => false,
+    })
+}
+
+/// What several judges of one history say differently from one judge.
+fn differences_in_parts(history: &History, of: u32) -> Vec<String> {
+    if reuses_an_id(history) {
+        return Vec::new();
+    }
+    let parts = in_parts::parts(of, true);
+    let options = JudgeOptions::default();
+    let mut whole = Judge::new(&history.header, options.clone());
+    history.events.iter().for_each(|event| whole.observe(event));
+    in_parts::differences(&whole.finish(), &in_parts::judge(history, &parts, &options), &parts)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 256,
@@ -97,6 +127,7 @@ proptest! {
         prop_assert!(alarms.is_empty(), "{alarms:?}\n{}", lines(&history));
         prop_assert_eq!(forgotten(&history, 2), Vec::<String>::new(), "{}", lines(&history));
         prop_assert_eq!(disagreements(&history), Vec::<String>::new(), "{}", lines(&history));
+        prop_assert_eq!(differences_in_parts(&history, 2), Vec::<String>::new(), "{}", lines(&history));
     }
 
     #[test]
@@ -113,6 +144,7 @@ proptest! {
         prop_assert!(alarms.is_empty(), "{alarms:?} {lacks:?}\n{}", lines(&history));
         prop_assert_eq!(forgotten(&history, 2), Vec::<String>::new(), "{}", lines(&history));
         prop_assert_eq!(disagreements(&history), Vec::<String>::new(), "{}", lines(&history));
+        prop_assert_eq!(differences_in_parts(&history, 2), Vec::<String>::new(), "{}", lines(&history));
     }
 
     #[test]
@@ -127,6 +159,7 @@ proptest! {
         }
         prop_assert_eq!(forgotten(&history, 2), Vec::<String>::new(), "{}", lines(&history));
         prop_assert_eq!(disagreements(&history), Vec::<String>::new(), "{}", lines(&history));
+        prop_assert_eq!(differences_in_parts(&history, 3), Vec::<String>::new(), "{}", lines(&history));
     }
 }
 

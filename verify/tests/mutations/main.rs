@@ -14,6 +14,8 @@ mod allowed;
 mod built;
 mod case;
 mod cursors;
+#[path = "../in_parts/mod.rs"]
+mod in_parts;
 mod kind;
 mod members;
 mod observations;
@@ -62,10 +64,13 @@ fn truths() -> Vec<(&'static str, Truth)> {
     vec![("built", Truth::new(built::history())), ("recorded", Truth::new(recorded()))]
 }
 
-fn judge(history: &History) -> Judgement {
+fn options() -> JudgeOptions {
     let may_be_idle = CATALOGUE.iter().map(|claim| claim.name.to_owned()).collect();
-    let options = JudgeOptions { may_be_idle, evidence_max: 1, keep: None };
-    let mut judge = Judge::new(&history.header, options);
+    JudgeOptions { may_be_idle, evidence_max: 1, keep: None }
+}
+
+fn judge(history: &History) -> Judgement {
+    let mut judge = Judge::new(&history.header, options());
     for event in &history.events {
         judge.observe(event);
     }
@@ -131,6 +136,32 @@ fn every_mutation_is_caught_by_the_named_invariant_or_allowed() {
         }
     }
     assert!(objections.is_empty(), "{} objections:\n{}", objections.len(), objections.join("\n"));
+}
+
+#[test]
+fn several_judges_of_one_run_find_together_what_one_finds() {
+    let (truths, mut differences) = (truths(), Vec::new());
+    for (number, kind) in kinds().enumerate() {
+        // One of the histories in turns, if it has a position for it.
+        let turns = [&truths[number % 2], &truths[(number + 1) % 2]];
+        let broken = turns.iter().find_map(|(name, truth)| {
+            let mut case = Case::new(truth, number as u64);
+            (kind.apply)(&mut case).map(|()| (name, case.history))
+        });
+        let (name, history) = broken.expect("one of them has a position for each kind");
+        let parts = in_parts::parts(2 + number as u32 % 3, true);
+        let merged = in_parts::judge(&history, &parts, &options());
+        let found = in_parts::differences(&judge(&history), &merged, &parts);
+        if !found.is_empty() {
+            differences.push(format!("{} ({name}, {number}): {found:#?}", kind.name));
+        }
+    }
+    assert!(
+        differences.is_empty(),
+        "{} differences:\n{}",
+        differences.len(),
+        differences.join("\n")
+    );
 }
 
 #[test]
