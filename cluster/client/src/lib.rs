@@ -4,8 +4,8 @@
 //! moves frames over WebSockets and trunks. Neither knows what a user wants to say: the application
 //! on top (virtual users, a bot) does.
 
-pub mod core;
-pub mod shell;
+mod core;
+mod shell;
 
 pub use crate::core::{Action, ActionKind, Event, OutboxFull, Output, Session, Settings};
 pub use shell::{Alarm, Carrier, Client, ConnectError, Dialer, Wire, WireEvent};

@@ -1,7 +1,7 @@
 //! The WebSocket and REST front of the cluster: sessions, subscriptions, backpressure, drain.
 
 pub mod core;
-pub mod rest;
+mod rest;
 mod shell;
 
 pub use shell::{GatewayConfig, Mailbox, ServeError, serve};

@@ -112,3 +112,51 @@ impl Backlogs {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::hub_model::{config, heard, one_session};
+    use super::*;
+    use protocol::{ConversationId, Sequence};
+
+    const USER: UserId = UserId(7);
+
+    fn asked(request: u32) -> Backlog {
+        Backlog { request, conversation: ConversationId(1), after: Sequence(0), limit: 10 }
+    }
+
+    #[test]
+    fn a_session_may_ask_for_a_few_pages_at_a_time() {
+        let config = config(10);
+        let (mut out, queue, id) = one_session(&config);
+        let mut backlogs = Backlogs::new(&config.limits);
+        for request in 0..=REQUESTS as u32 {
+            backlogs.ask(&mut out, id, USER, asked(request));
+        }
+        assert_eq!(out.calls.len(), REQUESTS);
+        assert!(matches!(&heard(&queue)[..], [ServerFrame::Error(_)]));
+        let page = RangePage { entries: Vec::new(), first: Sequence(1), head: Sequence(0) };
+        backlogs.answered(&mut out, (id, 1), Ok(page));
+        assert!(matches!(&heard(&queue)[..], [ServerFrame::Page(page)] if page.request == 0));
+        backlogs.ask(&mut out, id, USER, asked(9));
+        assert_eq!(out.calls.len(), REQUESTS + 1);
+    }
+
+    #[test]
+    fn a_page_that_is_not_to_be_had_is_tried_again_and_then_given_up() {
+        let config = config(10);
+        let (mut out, queue, id) = one_session(&config);
+        let mut backlogs = Backlogs::new(&config.limits);
+        backlogs.ask(&mut out, id, USER, asked(5));
+        for tried in 1..=TRIES {
+            assert_eq!(out.calls.len(), tried as usize);
+            assert_eq!(heard(&queue), []);
+            backlogs.answered(&mut out, (id, 1), Err(CallError::Unknown));
+            if let Some(Timer::Backlog(id, number)) = out.timers.pop(RETRY_MS) {
+                backlogs.read(&mut out, id, number);
+            }
+        }
+        assert_eq!(out.calls.len(), TRIES as usize);
+        assert!(matches!(&heard(&queue)[..], [ServerFrame::Error(_)]));
+    }
+}

@@ -7,7 +7,7 @@
 //! way to the owners, `ephemeral` what may be lost; `effects` is what all of them bring about.
 
 mod backlogs;
-pub mod calls;
+pub(crate) mod calls;
 mod config;
 #[cfg(test)]
 mod documented;
@@ -20,7 +20,7 @@ mod hub;
 pub(crate) mod hub_model;
 #[cfg(test)]
 mod hub_tests;
-pub mod limits;
+pub(crate) mod limits;
 pub mod outbound;
 mod outlets;
 mod sender;
@@ -29,12 +29,13 @@ mod sessions;
 mod slab;
 mod streams;
 mod timers;
-pub mod trunk;
+pub(crate) mod trunk;
 
 pub use calls::Call;
 pub use config::HubConfig;
 pub use hub::Hub;
-pub use outlets::LINGER_MS;
+pub(crate) use outlets::LINGER_MS;
 
 /// What the hub knows of one session, without its conversations and what waits.
-pub const SESSION_BYTES: usize = size_of::<sessions::Session>();
+#[cfg(test)]
+pub(crate) const SESSION_BYTES: usize = size_of::<sessions::Session>();

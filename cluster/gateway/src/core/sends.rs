@@ -4,6 +4,9 @@
 //! refused for now holds back the later ones: so a sender's messages are sequenced in the order in
 //! which they were sent, whatever is lost or refused on the way.
 
+#[cfg(test)]
+mod tests;
+
 use super::calls::{Call, PublishCall, PublishRef};
 use super::config::HubConfig;
 use super::effects::Effects;

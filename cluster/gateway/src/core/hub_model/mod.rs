@@ -7,7 +7,8 @@ mod reader;
 pub mod world;
 
 use super::calls::Call;
-use super::outbound::Outbound;
+use super::effects::Effects;
+use super::outbound::{Outbound, Taken};
 use super::{Hub, HubConfig};
 use ports::Claims;
 use proptest::prelude::*;
@@ -16,7 +17,7 @@ use protocol::frames::client::{Hello, Send, plain_text};
 use protocol::limits::GatewayLimits;
 use protocol::{
     ClientFrame, ClientMessageId, CloseCode, Content, ConversationId, Design, GatewayId,
-    Incarnation, Sequence, UserId,
+    Incarnation, Sequence, ServerFrame, SessionId, UserId,
 };
 use reader::{Outcome, Reader};
 use std::cell::RefCell;
@@ -28,6 +29,22 @@ const USERS: u64 = 4;
 
 /// A session's queue, of which the test reads the other end.
 pub type Shared = Rc<RefCell<Outbound>>;
+
+/// A session on its own, for the tests of a part: its effects, its queue and its id.
+pub fn one_session(config: &HubConfig) -> (Effects<Shared>, Shared, SessionId) {
+    let (mut out, queue) = (Effects::new(config), Shared::default());
+    let id = out.outlets.open(Codec::Binary, queue.clone());
+    (out, queue, id)
+}
+
+/// The frames that wait in a queue.
+pub fn heard(queue: &Shared) -> Vec<ServerFrame> {
+    let next = || match queue.borrow_mut().take() {
+        Taken::Frame(frame) => Some(Codec::Binary.decode_server(&frame).expect("our own frame")),
+        _ => None,
+    };
+    std::iter::from_fn(next).collect()
+}
 
 /// What the token of a user says.
 pub fn claims(user: UserId) -> Claims {

@@ -6,6 +6,9 @@
 //! its backlog was newer than the stream; entries up to `at` are dropped.
 //! Nothing here asks anybody: what must be asked comes back as `Follow`.
 
+#[cfg(test)]
+mod tests;
+
 use super::member_cursors::MemberCursors;
 use super::rules::Rules;
 use super::subscriber::{Phase, Subscriber};

@@ -1,0 +1,75 @@
+//! Refusals, publications without a word, rates.
+
+use super::*;
+use crate::core::hub_model::{config, heard, one_session};
+use protocol::frames::client::{Send, plain_text};
+
+const CONVERSATION: ConversationId = ConversationId(1);
+const USER: UserId = UserId(7);
+
+fn send(message: u64, body: &str) -> ClientFrame {
+    ClientFrame::Send(Send {
+        conversation: CONVERSATION,
+        client_message_id: ClientMessageId(message),
+        body: body.to_owned(),
+        reply_to: None,
+        format: plain_text(),
+    })
+}
+
+#[test]
+fn what_can_never_be_accepted_is_refused_for_good() {
+    let config = config(10);
+    let (mut out, queue, id) = one_session(&config);
+    let mut sends = Sends::new(config);
+    for (frame, reason) in [
+        (send(0, "x"), RejectReason::BadMessageId),
+        (send(MAX_CLIENT_CHOSEN_ID + 1, "x"), RejectReason::BadMessageId),
+        (send(1, ""), RejectReason::BodySize),
+        (send(1, &"x".repeat(limits::MAX_BODY_BYTES + 1)), RejectReason::BodySize),
+    ] {
+        assert_eq!(sends.send(&mut out, id, USER, frame), Sent::Handled);
+        let frames = heard(&queue);
+        let [ServerFrame::Rejected(rejected)] = &frames[..] else { panic!("{frames:?}") };
+        assert_eq!((rejected.reason, rejected.retry_after_ms), (reason, 0));
+    }
+    assert!(out.calls.is_empty());
+}
+
+#[test]
+fn a_publication_without_a_word_is_made_again_and_its_session_ends_at_last() {
+    let config = config(10);
+    let (mut out, queue, id) = one_session(&config);
+    let mut sends = Sends::new(config);
+    assert_eq!(sends.send(&mut out, id, USER, send(1, "x")), Sent::Taken);
+    let of = PublishRef { session: id, conversation: CONVERSATION, message: ClientMessageId(1) };
+    for tried in 1..UNKNOWN_TRIES {
+        assert_eq!(out.calls.len(), tried as usize);
+        assert!(sends.published(&mut out, of, Err(PublishError::Unknown)));
+        out.now_ms += UNKNOWN_RETRY_MS;
+        assert_eq!(out.timers.pop(out.now_ms), Some(Timer::Publish(id)));
+        sends.publish_due(&mut out, id);
+    }
+    assert!(
+        !sends.published(&mut out, of, Err(PublishError::Full)),
+        "an earlier one may be stored"
+    );
+    assert_eq!(heard(&queue), []);
+}
+
+#[test]
+fn a_new_session_does_not_refill_the_rate_of_its_user() {
+    let mut config = config(10);
+    (config.limits.rate_per_second, config.limits.rate_burst) = (1, 1);
+    let (mut out, _queue, id) = one_session(&config);
+    let mut sends = Sends::new(config);
+    assert_eq!(sends.send(&mut out, id, USER, send(1, "x")), Sent::Taken);
+    sends.close(id);
+    sends.user_gone(&mut out, USER);
+    let (_, _, again) = one_session(&config);
+    assert_eq!(sends.send(&mut out, again, USER, send(2, "x")), Sent::TooMany(1_000));
+    assert_eq!(out.timers.pop(999), None);
+    assert_eq!(out.timers.pop(1_000), Some(Timer::Forget(USER)));
+    sends.forget(USER);
+    assert!(sends.rates.is_empty());
+}
