@@ -98,7 +98,15 @@ mod tests {
     use super::*;
 
     fn claim(name: &'static str, catches: &'static [&'static str]) -> Claim {
-        Claim { name, claim: "", unit: "", source: "", since_format: 1, catches }
+        Claim {
+            name,
+            claim: "",
+            unit: "",
+            source: "",
+            since_format: 1,
+            catches,
+            scope: verify::Scope::Conversation,
+        }
     }
 
     fn told(findings: Vec<Finding>) -> Vec<String> {
