@@ -18,7 +18,7 @@
 //! | `measured` | latencies, series, faults, totals: `measured::Measured`, times in microseconds |
 //! | `took` | `wall_s`, `cpu_s`, `simulated_s`: the only values that differ between two runs of a seed |
 //! | `history` | the file with the history, beside this one |
-//! | `reproduce` | the command that makes the same run again |
+//! | `reproduce` | the command that reproduces the run |
 
 use crate::expectation::Expectation;
 use crate::measured::Measured;

@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_ends_in_good_order_when_a_node_panics() {
+    fn a_run_ends_cleanly_when_a_node_panics() {
         let node: Arc<str> = "store-1".into();
         let (events, ended) =
             run_in_which(&Host { name: node.clone(), is_node: true }, &panicked());

@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_seed_stands_in_the_line_that_makes_the_run_again() {
+    fn the_seed_stands_in_the_line_that_reproduces_the_run() {
         let told =
             "a; b: fracas run scenarios/safety/smoke.toml --seed 20 --set 'design.push=at_once'\n";
         assert_eq!((seed_of(told), seed_of("nothing")), (Some(20), None));

@@ -1,4 +1,4 @@
-//! The head of the page: the verdict, what was asked, and how to make the run again.
+//! The head of the page: the verdict, what was asked, and how to reproduce it.
 
 use crate::run::Run;
 use maud::{Markup, html};

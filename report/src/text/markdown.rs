@@ -1,7 +1,7 @@
 //! `report.md`: the report for people who read diffs and the summaries of CI runs.
 //!
 //! GitHub-flavoured; the same order as the page: verdict, expectations, invariants, latency,
-//! faults, violations, counts, how to make the run again.
+//! faults, violations, counts, how to reproduce the run.
 
 use crate::claim;
 use crate::measured::{Band, Latency, Percentiles};

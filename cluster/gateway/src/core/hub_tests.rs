@@ -173,7 +173,7 @@ fn a_full_queue_refuses_the_message_and_those_behind_it() {
 }
 
 #[test]
-fn an_unknown_fate_is_published_again_and_never_refused() {
+fn an_unknown_outcome_is_published_again_and_never_refused() {
     let mut bench = Bench::new(config(1_000));
     let client = bench.connect(1);
     client.hear();

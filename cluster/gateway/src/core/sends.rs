@@ -29,9 +29,9 @@ use std::collections::BTreeMap;
 
 /// When a sender is to try again if the cluster could not take a message, milliseconds.
 const RETRY_AFTER_MS: u32 = 500;
-/// Before a publication whose fate is unknown is published again, milliseconds.
+/// Before a publication whose outcome is unknown is published again, milliseconds.
 const UNKNOWN_RETRY_MS: u64 = 300;
-/// Attempts at a publication whose fate is unknown: about a minute.
+/// Attempts at a publication whose outcome is unknown: about a minute.
 const UNKNOWN_TRIES: u32 = 200;
 /// How long an owner may take to answer before the message is published again, milliseconds; longer
 /// than it takes an owner to give a poisonous message up.
@@ -154,7 +154,7 @@ impl Sends {
     }
 
     /// The broker's word on a publication. Whether the session may go on: if not, nobody may claim to
-    /// know the message's fate, and the client learns it when it connects again and sends it again.
+    /// know the message's outcome, and the client learns it when it connects again and sends it again.
     pub fn published<O: Outlet>(
         &mut self,
         out: &mut Effects<O>,
