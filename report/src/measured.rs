@@ -208,9 +208,4 @@ impl Totals {
     pub fn rejected_in_all(&self) -> u64 {
         self.rejected.values().sum()
     }
-
-    /// Sessions that ended, for whatever reason.
-    pub fn closed_in_all(&self) -> u64 {
-        self.closed.values().sum()
-    }
 }

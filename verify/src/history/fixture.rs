@@ -5,6 +5,7 @@
 //! events use `builder`.
 
 use super::event::{Deadlines, Device, Engine, Event, FORMAT, Header, Phase, Said, Seen, What};
+use protocol::mix::SplitMix;
 use protocol::{
     ClientMessageId, ConversationId, DeviceId, Epoch, GatewayId, Incarnation, NodeNumber, Sequence,
     SessionId, UserId,
@@ -51,7 +52,7 @@ struct Fixture {
     members: Vec<Vec<u64>>,
     heads: Vec<u64>,
     next_id: Vec<u64>,
-    seed: u64,
+    random: SplitMix,
 }
 
 impl Fixture {
@@ -62,7 +63,7 @@ impl Fixture {
             members: Vec::new(),
             heads: vec![0; (DIRECT + GROUPS) as usize],
             next_id: vec![1 << 40; USERS as usize + 1],
-            seed: 7,
+            random: SplitMix::new(7),
         };
         for pair in 0..DIRECT {
             fixture.members.push(vec![2 * pair + 1, 2 * pair + 2]);
@@ -77,13 +78,9 @@ impl Fixture {
         fixture
     }
 
-    /// The next of a sequence of numbers below `limit` (splitmix64).
+    /// The next random number below `limit`.
     const fn draw(&mut self, limit: u64) -> u64 {
-        self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut x = self.seed;
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (x ^ (x >> 31)) % limit
+        self.random.next_u64() % limit
     }
 
     fn push(&mut self, is: What) {
@@ -208,6 +205,6 @@ impl Fixture {
     }
 }
 
-const fn device(user: u64) -> Device {
+pub(super) const fn device(user: u64) -> Device {
     Device { user: UserId(user), device: DeviceId(1) }
 }

@@ -5,9 +5,10 @@
 //! notifications. 100 messages a second; edits, deletions, reads of the newest entries and receipts now
 //! and then. For the final read it makes all entries anew: it keeps none.
 
-use super::event::{Deadlines, Device, Engine, Event, FORMAT, Header, Phase, Said, Seen, What};
+use super::event::{Event, Header, Phase, Said, Seen, What};
+use super::fixture::{self, device};
 use protocol::{
-    ClientMessageId, ConversationId, DeviceId, Epoch, GatewayId, Incarnation, NodeNumber, Sequence,
+    ClientMessageId, ConversationId, Epoch, GatewayId, Incarnation, NodeNumber, Sequence,
     SessionId, UserId,
 };
 use std::collections::VecDeque;
@@ -23,25 +24,11 @@ const PAGE: usize = 20;
 /// The header of the history.
 pub fn header() -> Header {
     Header {
-        format: FORMAT,
         scenario: "soak".to_owned(),
-        seed: 1,
-        engine: Engine::Real,
         users: USERS as u32 + 1,
-        devices_per_user: 1,
         conversations: GROUPS as u32,
-        partitions: 64,
-        slow_users: 0,
         offline_users: Some(1),
-        retention: None,
-        unseen: Vec::new(),
-        deadlines: Deadlines {
-            delivered_us: 10_000_000,
-            stuck_us: 10_000_000,
-            recovered_us: 5_000_000,
-            revocation_us: 1_000_000,
-            pushed_us: None,
-        },
+        ..fixture::header()
     }
 }
 
@@ -61,10 +48,6 @@ pub struct Soak {
 /// A group's members: users from its own number on; and in the first groups the one who stays away.
 fn members(group: u64) -> impl Iterator<Item = u64> {
     (0..MEMBERS).map(move |nth| (group + nth * 7) % USERS + 1)
-}
-
-const fn device(user: u64) -> Device {
-    Device { user: UserId(user), device: DeviceId(1) }
 }
 
 /// Whether the one who stays away is a member.

@@ -22,12 +22,9 @@ pub(crate) fn fingerprint(author: UserId, message: ClientMessageId, said: &Said)
     ((x >> 32) as u32).max(1)
 }
 
-/// The finaliser of splitmix64 (Steele, Lea, Flood, OOPSLA 2014), after an odd offset.
+/// The 64-bit mix after an odd offset, so that 0 is no fixed point.
 pub(crate) const fn mix(x: u64) -> u64 {
-    let mut x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
+    protocol::mix::mix(x.wrapping_add(protocol::mix::GAMMA))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! A sound history, what is true in it, and the draws that decide where it is broken.
 
+use protocol::mix::SplitMix;
 use protocol::{ConversationId, Sequence, UserId};
 use std::collections::{BTreeMap, BTreeSet};
 use verify::history::builder::History;
@@ -226,21 +227,17 @@ pub const fn device_of(user: u64, device: u32) -> Device {
 pub struct Case<'a> {
     pub truth: &'a Truth,
     pub history: History,
-    seed: u64,
+    random: SplitMix,
 }
 
 impl<'a> Case<'a> {
     pub fn new(truth: &'a Truth, seed: u64) -> Self {
-        Self { truth, history: truth.sound.clone(), seed }
+        Self { truth, history: truth.sound.clone(), random: SplitMix::new(seed) }
     }
 
-    /// A number below `limit` (splitmix64).
+    /// A random number below `limit`.
     pub const fn draw(&mut self, limit: u64) -> u64 {
-        self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut x = self.seed;
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (x ^ (x >> 31)) % limit
+        self.random.next_u64() % limit
     }
 
     /// One of several, if there is any.
