@@ -6,20 +6,18 @@
 mod support;
 
 use broker::{BrokerConfig, EmbeddedBroker};
-use ports::Broker;
-use ports::broker::{Confirms, Delivery, Queue, Settlement, SubscribeOptions, Subscription};
+use ports::BoxFuture;
+use ports::broker::conformance::{number, text};
+use ports::broker::{Brokers, Confirms, Job, JobSettlement, NewDeadLetter, Origin};
 use proptest::prelude::*;
 use protocol::limits::BrokerLimits;
-use protocol::{Epoch, Partition};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
-use support::conformance::{batch, numbers};
 use support::crash_disk::CrashDisk;
+use support::either::{Consumer, KINDS, PARTITION, QUEUE};
 use support::{Numbers, machine_with};
 use tokio::time::{sleep, timeout};
-
-const QUEUES: [Queue; 2] = [Queue::Inbound(Partition(0)), Queue::Notify(3)];
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -31,8 +29,10 @@ enum Step {
     Consume { queue: usize, settle: Vec<u8> },
     /// The consumer of a queue is lost.
     Lose { queue: usize },
+    /// A dead letter is put, and at once again.
+    Put,
     /// The oldest dead letter goes back.
-    RequeueLetter,
+    RequeueDead,
     /// Time passes.
     Pass { ms: u64 },
     /// After some more changes to the disk everything fails.
@@ -44,7 +44,7 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let queue = 0..QUEUES.len();
+    let queue = 0..KINDS;
     let count = 1_u32..6;
     let step = prop_oneof![
         6 => (queue.clone(), count.clone()).prop_map(|(queue, count)| Step::Publish { queue, count }),
@@ -52,7 +52,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => (queue.clone(), prop::collection::vec(0_u8..10, 0..8))
             .prop_map(|(queue, settle)| Step::Consume { queue, settle }),
         1 => queue.prop_map(|queue| Step::Lose { queue }),
-        1 => Just(Step::RequeueLetter),
+        1 => Just(Step::Put),
+        1 => Just(Step::RequeueDead),
         2 => (0_u64..200).prop_map(|ms| Step::Pass { ms }),
         1 => (0_u64..12).prop_map(|after| Step::PowerOff { after }),
         2 => (any::<u64>(), prop::option::weighted(0.2, 0_u64..6))
@@ -75,23 +76,17 @@ enum Known {
     Gone,
 }
 
-struct Consumer {
-    subscription: Box<dyn Subscription>,
-    held: Vec<Delivery>,
-}
-
 struct World {
     disk: Arc<CrashDisk>,
     /// None while the power is off.
-    broker: Option<Arc<EmbeddedBroker>>,
+    broker: Option<Brokers>,
     consumers: [Option<Consumer>; 2],
-    begun: Vec<(Vec<u32>, ports::BoxFuture<'static, Confirms>)>,
+    begun: Vec<(Vec<u32>, BoxFuture<'static, Confirms>)>,
     known: [BTreeMap<u32, Known>; 2],
     /// Messages that may have lost their place: delayed by a retry, or dead letters that went back.
     moved: BTreeSet<u32>,
     listed: BTreeMap<u64, u32>,
     next: u32,
-    epoch: u64,
 }
 
 fn config() -> BrokerConfig {
@@ -116,7 +111,7 @@ impl World {
     async fn new() -> Self {
         let disk = Arc::new(CrashDisk::default());
         let machine = machine_with(&Arc::new(Numbers::default()), &disk);
-        let broker = EmbeddedBroker::open(machine, config()).await.unwrap();
+        let broker = EmbeddedBroker::open(machine, config()).await.map(Brokers::one).unwrap();
         Self {
             disk,
             broker: Some(broker),
@@ -126,12 +121,11 @@ impl World {
             moved: BTreeSet::new(),
             listed: BTreeMap::new(),
             next: 0,
-            epoch: 1,
         }
     }
 
-    fn broker(&self) -> Arc<EmbeddedBroker> {
-        Arc::clone(self.broker.as_ref().expect("the power is on"))
+    fn broker(&self) -> &Brokers {
+        self.broker.as_ref().expect("the power is on")
     }
 
     async fn step(&mut self, step: Step) {
@@ -151,7 +145,8 @@ impl World {
             }
             Step::Consume { queue, settle } => self.consume(queue, &settle).await,
             Step::Lose { queue } => self.consumers[queue] = None,
-            Step::RequeueLetter => self.requeue_letter().await,
+            Step::Put => self.put().await,
+            Step::RequeueDead => self.requeue_dead().await,
             Step::Pass { ms } => sleep(Duration::from_millis(ms)).await,
             Step::PowerOff { after } => self.disk.power_off_after(after),
             Step::Crash { seed, again_after } => self.crash(seed, again_after).await,
@@ -168,16 +163,38 @@ impl World {
         }
     }
 
-    fn publish(
-        &mut self,
-        queue: usize,
-        count: u32,
-    ) -> (Vec<u32>, ports::BoxFuture<'static, Confirms>) {
+    fn publish(&mut self, queue: usize, count: u32) -> (Vec<u32>, BoxFuture<'static, Confirms>) {
         let messages: Vec<u32> = (self.next..self.next + count).collect();
         self.next += count;
         self.known[queue].extend(messages.iter().map(|message| (*message, Known::Maybe)));
-        let confirms = self.broker().publish(batch(QUEUES[queue], messages.iter().copied()));
+        let texts = messages.iter().map(|message| text(*message));
+        let confirms = if queue == 0 {
+            let batch = texts.map(|message| (PARTITION, message)).collect();
+            self.broker().inbound.publish(batch)
+        } else {
+            let batch = texts.map(|message| Job { queue: QUEUE, message }).collect();
+            self.broker().jobs.publish(batch)
+        };
         (messages, confirms)
+    }
+
+    async fn put(&mut self) {
+        let message = self.next;
+        self.next += 1;
+        self.known[0].insert(message, Known::Maybe);
+        let put = || {
+            self.broker().dead_letters.put(NewDeadLetter {
+                origin: Origin::Inbound(PARTITION),
+                key: u128::from(message),
+                reason: "poison".to_owned(),
+                attempts: 1,
+                message: text(message),
+            })
+        };
+        let (first, second) = (put(), put());
+        for confirm in [first.await, second.await] {
+            self.confirmed(&[message], &vec![confirm]);
+        }
     }
 
     fn confirmed(&mut self, messages: &[u32], confirms: &Confirms) {
@@ -206,56 +223,60 @@ impl World {
 
     async fn consume(&mut self, queue: usize, settle: &[u8]) {
         if self.consumers[queue].is_none() {
-            let options = SubscribeOptions { prefetch: 8, epoch: Epoch(self.epoch) };
-            let subscription = self.broker().subscribe(QUEUES[queue], options).await.unwrap();
-            self.consumers[queue] = Some(Consumer { subscription, held: Vec::new() });
+            self.consumers[queue] = Some(Consumer::new(self.broker(), queue, 8).await);
         }
         let Some(consumer) = &mut self.consumers[queue] else { return };
-        let next = timeout(Duration::from_millis(5), consumer.subscription.next()).await;
-        if let Ok(deliveries) = next {
-            consumer.held.extend(deliveries.unwrap());
-        }
-        for delivery in &consumer.held {
-            let message = numbers(std::slice::from_ref(delivery))[0];
+        consumer.take(5).await;
+        for message in consumer.held() {
             let known = self.known[queue].get_mut(&message).unwrap();
             assert_ne!(*known, Known::Gone, "{message} was settled for good");
             // Visible is durable.
             *known = Known::Held;
         }
-        let mut settlements = Vec::new();
-        for kind in settle {
-            if consumer.held.is_empty() {
-                break;
+        match consumer {
+            Consumer::Ordered(consumer, held) => {
+                let through = settle.len().min(held.len());
+                let done: Vec<_> = held.drain(..through).collect();
+                if let Some((position, _)) = done.last() {
+                    consumer.acknowledge(*position);
+                }
+                let settled = done.iter().map(|(_, message)| (*message, Known::Settled));
+                self.known[queue].extend(settled);
             }
-            let delivery = consumer.held.remove(*kind as usize % consumer.held.len().min(2));
-            let message = numbers(std::slice::from_ref(&delivery))[0];
-            let tag = delivery.tag;
-            settlements.push(match kind {
-                0 => Settlement::DeadLetter { tag, reason: "poison".to_owned() },
-                1 => Settlement::Requeue(tag),
-                2 => {
-                    self.moved.insert(message);
-                    Settlement::Retry { tag, after: Duration::from_millis(30) }
+            Consumer::OneByOne(consumer, held) => {
+                let mut settlements = Vec::new();
+                for kind in settle {
+                    if held.is_empty() {
+                        break;
+                    }
+                    let (tag, message) = held.remove(*kind as usize % held.len().min(2));
+                    settlements.push(match kind {
+                        0 => JobSettlement::DeadLetter { tag, reason: "poison".to_owned() },
+                        1 | 2 => {
+                            self.moved.insert(message);
+                            JobSettlement::Retry { tag, after: Duration::from_millis(30) }
+                        }
+                        _ => {
+                            self.known[queue].insert(message, Known::Settled);
+                            JobSettlement::Done { tag }
+                        }
+                    });
                 }
-                _ => {
-                    self.known[queue].insert(message, Known::Settled);
-                    Settlement::Ack(tag)
-                }
-            });
+                consumer.settle(settlements);
+            }
         }
-        consumer.subscription.settle(settlements);
     }
 
-    async fn requeue_letter(&mut self) {
-        let letters = self.broker().dead_letters(0, 1).await.unwrap();
+    async fn requeue_dead(&mut self) {
+        let letters = self.broker().dead_letters.list(0, 1).await.unwrap();
         let Some(letter) = letters.first() else { return };
-        let message: u32 = std::str::from_utf8(&letter.message).unwrap().parse().unwrap();
+        let message = number(&letter.message);
         self.moved.insert(message);
         // Whether it happened is not known without an answer.
         self.listed.remove(&letter.id);
-        if let Ok(requeued) = self.broker().requeue_dead_letter(letter.id).await {
+        if let Ok(requeued) = self.broker().dead_letters.requeue(letter.id).await {
             assert!(requeued);
-            let again = self.broker().dead_letters(0, 1).await.unwrap();
+            let again = self.broker().dead_letters.list(0, 1).await.unwrap();
             assert_ne!(again.first().map(|again| again.id), Some(letter.id));
         }
     }
@@ -268,8 +289,8 @@ impl World {
                 self.confirmed(&messages, &confirms);
             }
         }
-        for letter in self.broker().dead_letters(0, 1_000).await.unwrap() {
-            self.listed.insert(letter.id, number_of(&letter.message));
+        for dead in self.broker().dead_letters.list(0, 1_000).await.unwrap() {
+            self.listed.insert(dead.id, number(&dead.message));
         }
         self.consumers = [None, None];
         self.broker = None;
@@ -295,15 +316,15 @@ impl World {
 
     async fn open(&mut self) -> Result<(), broker::OpenError> {
         let machine = machine_with(&Arc::new(Numbers::default()), &self.disk);
-        self.broker = Some(EmbeddedBroker::open(machine, config()).await?);
+        self.broker = Some(EmbeddedBroker::open(machine, config()).await.map(Brokers::one)?);
         Ok(())
     }
 
     /// Looks at everything, and gives it back.
     async fn judge(&mut self) {
         let mut letters = BTreeMap::new();
-        for letter in self.broker().dead_letters(0, 1_000).await.unwrap() {
-            letters.insert(letter.id, number_of(&letter.message));
+        for dead in self.broker().dead_letters.list(0, 1_000).await.unwrap() {
+            letters.insert(dead.id, number(&dead.message));
         }
         for (id, message) in &self.listed {
             assert_eq!(letters.get(id), Some(message), "letter {id} has changed or gone");
@@ -312,12 +333,11 @@ impl World {
         assert_eq!(dead.len(), letters.len(), "a message died twice");
         // Delayed retries are due.
         sleep(Duration::from_millis(50)).await;
-        for (queue, name) in QUEUES.into_iter().enumerate() {
-            let options = SubscribeOptions { prefetch: 100_000, epoch: Epoch(self.epoch) };
-            let mut subscription = self.broker().subscribe(name, options).await.unwrap();
-            let next = timeout(Duration::from_millis(20), subscription.next()).await;
-            let found = next.map_or_else(|_| Vec::new(), |next| numbers(&next.unwrap()));
-            drop(subscription);
+        for queue in 0..KINDS {
+            let mut consumer = Consumer::new(self.broker(), queue, 100_000).await;
+            consumer.take(20).await;
+            let found = consumer.held();
+            drop(consumer);
             self.judge_queue(queue, &found, &dead);
         }
     }
@@ -340,10 +360,6 @@ impl World {
             *known = if there { Known::Held } else { Known::Gone };
         }
     }
-}
-
-fn number_of(message: &[u8]) -> u32 {
-    std::str::from_utf8(message).unwrap().parse().unwrap()
 }
 
 proptest! {

@@ -5,27 +5,37 @@
 mod support;
 
 use broker::{BrokerConfig, EmbeddedBroker};
-use ports::Broker;
-use ports::broker::{PublishError, Queue, Settlement};
+use ports::broker::conformance::{
+    PARTITION, QUEUE, Stage, consume, fanout, numbers, publish, publish_jobs, silence, take, text,
+};
+use ports::broker::{Brokers, JobSettlement, PublishError};
 use protocol::limits::BrokerLimits;
-use protocol::{GatewayId, Incarnation};
 use std::sync::Arc;
-use support::conformance::{QUEUE, Stage, batch, consume, numbers, publish, silence, take};
 use support::crash_disk::{CrashDisk, Failure};
 use support::{Numbers, Pipes, machine, machine_with};
 
 async fn start() -> Stage {
     let machine = machine("broker-1", &Arc::new(Pipes::default()), &Arc::default());
     let broker = EmbeddedBroker::open(machine, BrokerConfig::default()).await.unwrap();
-    Stage { broker: broker.clone(), other: broker, keep: Box::new(()) }
+    let brokers = Brokers::one(broker);
+    Stage { here: brokers.clone(), there: brokers, keep: Box::new(()) }
 }
 
-conformance!(start);
+ports::conformance!(inbound, start, tokio::test(start_paused = true));
+ports::conformance!(jobs, start, tokio::test(start_paused = true));
+ports::conformance!(fanout, start, tokio::test(start_paused = true));
+ports::conformance!(dead_letters, start, tokio::test(start_paused = true));
+ports::conformance!(depths, start, tokio::test(start_paused = true));
+takeover!(start);
 
-async fn open(disk: &Arc<CrashDisk>, config: BrokerConfig) -> (Arc<EmbeddedBroker>, Arc<Numbers>) {
+async fn open(disk: &Arc<CrashDisk>, config: BrokerConfig) -> (Brokers, Arc<Numbers>) {
     let numbers = Arc::new(Numbers::default());
     let broker = EmbeddedBroker::open(machine_with(&numbers, disk), config).await.unwrap();
-    (broker, numbers)
+    (Brokers::one(broker), numbers)
+}
+
+fn batch(numbers: std::ops::Range<u32>) -> Vec<(protocol::Partition, bytes::Bytes)> {
+    numbers.map(|n| (PARTITION, text(n))).collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -36,13 +46,13 @@ async fn a_full_durable_queue_refuses() {
     };
     let (broker, _) = open(&Arc::default(), config).await;
     let full = Err(PublishError::Full);
-    let confirms = broker.publish(batch(QUEUE, 0..5)).await;
+    let confirms = broker.inbound.publish(batch(0..5)).await;
     assert_eq!(confirms, [Ok(()), Ok(()), Ok(()), full, full]);
-    let mut consumer = consume(&*broker, QUEUE, 10, 1).await;
+    let mut consumer = consume(&broker, PARTITION, 10).await;
     let deliveries = take(&mut *consumer, 3).await;
-    assert_eq!(broker.publish(batch(QUEUE, 5..6)).await, [full]);
-    consumer.settle(vec![Settlement::Ack(deliveries[0].tag)]);
-    assert_eq!(broker.publish(batch(QUEUE, 6..8)).await, [Ok(()), full]);
+    assert_eq!(broker.inbound.publish(batch(5..6)).await, [full]);
+    consumer.acknowledge(deliveries[0].position);
+    assert_eq!(broker.inbound.publish(batch(6..8)).await, [Ok(()), full]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -52,15 +62,14 @@ async fn a_full_gateway_queue_drops_the_newest_and_says_so() {
         ..BrokerConfig::default()
     };
     let (broker, telemetry) = open(&Arc::default(), config).await;
-    let queue = Queue::Gateway(GatewayId(1), Incarnation(1));
-    let mut gateway = consume(&*broker, queue, 10, 0).await;
-    let full = Err(PublishError::Full);
-    assert_eq!(broker.publish(batch(queue, 0..3)).await, [Ok(()), Ok(()), full]);
-    let deliveries = take(&mut *gateway, 2).await;
-    assert_eq!(numbers(&deliveries), [0, 1]);
+    let life = fanout::life(1, 1);
+    let mut gateway = fanout::consume(&broker, life).await;
+    // Nothing is confirmed otherwise: it may lose.
+    fanout::publish(&broker, life, 0..3).await;
+    let deliveries = gateway.next().await.unwrap();
     assert_eq!(deliveries.iter().map(|d| d.lossy).collect::<Vec<_>>(), [true, false]);
-    publish(&*broker, queue, 3..4).await;
-    assert!(!take(&mut *gateway, 1).await[0].lossy);
+    fanout::publish(&broker, life, 3..4).await;
+    assert!(!gateway.next().await.unwrap()[0].lossy);
     assert_eq!(telemetry.count_of("broker_dropped_messages"), 1);
 }
 
@@ -69,19 +78,19 @@ async fn nothing_is_visible_before_it_is_durable() {
     let disk = Arc::new(CrashDisk::default());
     let (broker, telemetry) = open(&disk, BrokerConfig::default()).await;
     disk.fail(Some(Failure::Sync));
-    let mut consumer = consume(&*broker, QUEUE, 10, 1).await;
+    let mut consumer = consume(&broker, PARTITION, 10).await;
     let unknown = Err(PublishError::Unknown);
-    assert_eq!(broker.publish(batch(QUEUE, 0..2)).await, [unknown, unknown]);
+    assert_eq!(broker.inbound.publish(batch(0..2)).await, [unknown, unknown]);
     silence(&mut *consumer).await;
     disk.fail(None);
-    publish(&*broker, QUEUE, 2..3).await;
+    publish(&broker, PARTITION, 2..3).await;
     assert_eq!(numbers(&take(&mut *consumer, 1).await), [2]);
     assert!(telemetry.count_of("broker_failed_commits") >= 1);
     drop(consumer);
     drop(broker);
     disk.crash(|_| 0);
     let (broker, _) = open(&disk, BrokerConfig::default()).await;
-    let mut consumer = consume(&*broker, QUEUE, 10, 1).await;
+    let mut consumer = consume(&broker, PARTITION, 10).await;
     assert_eq!(numbers(&take(&mut *consumer, 1).await), [2]);
     silence(&mut *consumer).await;
 }
@@ -90,35 +99,36 @@ async fn nothing_is_visible_before_it_is_durable() {
 async fn a_full_disk_loses_no_settlement() {
     let disk = Arc::new(CrashDisk::default());
     let (broker, _) = open(&disk, BrokerConfig::default()).await;
-    publish(&*broker, QUEUE, 0..4).await;
-    let mut consumer = consume(&*broker, QUEUE, 10, 1).await;
+    publish(&broker, PARTITION, 0..4).await;
+    let mut consumer = consume(&broker, PARTITION, 10).await;
     let deliveries = take(&mut *consumer, 4).await;
+    publish_jobs(&broker, QUEUE, [9]).await;
+    let mut jobs = broker.jobs.consume(QUEUE, 10).await.unwrap();
+    let tag = jobs.next().await.unwrap()[0].tag;
     disk.fail(Some(Failure::Write));
-    consumer.settle(vec![
-        Settlement::AckThrough(deliveries[1].tag),
-        Settlement::DeadLetter { tag: deliveries[2].tag, reason: "poison".to_owned() },
-    ]);
-    let confirms = broker.publish(batch(QUEUE, 4..5)).await;
+    consumer.acknowledge(deliveries[1].position);
+    jobs.settle(vec![JobSettlement::DeadLetter { tag, reason: "poison".to_owned() }]);
+    let confirms = broker.inbound.publish(batch(4..5)).await;
     assert_eq!(confirms, [Err(PublishError::Unknown)]);
     // A death that is not durable is not listed.
-    assert_eq!(broker.dead_letters(0, 10).await, Ok(Vec::new()));
+    assert_eq!(broker.dead_letters.list(0, 10).await, Ok(Vec::new()));
     disk.fail(None);
-    publish(&*broker, QUEUE, 5..6).await;
-    assert_eq!(broker.dead_letters(0, 10).await.unwrap().len(), 1);
-    drop((consumer, broker));
+    publish(&broker, PARTITION, 5..6).await;
+    assert_eq!(broker.dead_letters.list(0, 10).await.unwrap().len(), 1);
+    drop((consumer, jobs, broker));
     disk.crash(|_| 1);
     let (broker, _) = open(&disk, BrokerConfig::default()).await;
-    let mut consumer = consume(&*broker, QUEUE, 10, 1).await;
-    assert_eq!(numbers(&take(&mut *consumer, 2).await), [3, 5]);
-    assert_eq!(broker.dead_letters(0, 10).await.unwrap().len(), 1);
+    let mut consumer = consume(&broker, PARTITION, 10).await;
+    assert_eq!(numbers(&take(&mut *consumer, 3).await), [2, 3, 5]);
+    assert_eq!(broker.dead_letters.list(0, 10).await.unwrap().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn gauges_have_their_limits() {
     let (broker, telemetry) = open(&Arc::default(), BrokerConfig::default()).await;
-    publish(&*broker, QUEUE, 0..10).await;
-    publish(&*broker, Queue::Notify(1), 0..3).await;
-    let mut consumer = consume(&*broker, QUEUE, 4, 1).await;
+    publish(&broker, PARTITION, 0..10).await;
+    publish_jobs(&broker, QUEUE, 0..3).await;
+    let mut consumer = consume(&broker, PARTITION, 4).await;
     take(&mut *consumer, 4).await;
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     assert_eq!(telemetry.gauge_of("broker_queue_messages"), Some((10, 1_000_000)));

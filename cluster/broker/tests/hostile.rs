@@ -7,16 +7,18 @@ mod support;
 use broker::{BrokerConfig, EmbeddedBroker, serve};
 use bytes::Bytes;
 use link::{Link, LinkTiming};
-use ports::broker::{Delivery, Publication, Queue, SubscribeError, SubscribeOptions};
-use ports::{Broker, Shutdown};
+use ports::Shutdown;
+use ports::broker::conformance::{PARTITION, consume, number, publish, take};
+use ports::broker::{Brokers, ConsumeError, FanoutMessage, PublishError, Queue};
 use protocol::Epoch;
 use protocol::limits::BrokerLimits;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
-use support::conformance::{QUEUE, consume, numbers, publish, take};
 use support::{Pipes, machine};
 use tokio::time::timeout;
+
+const QUEUE: Queue = Queue::Inbound(PARTITION);
 
 /// What a peer may say, as far as these tests say it: the layout of the broker's own messages.
 #[derive(Serialize)]
@@ -24,28 +26,39 @@ enum Say {
     #[allow(dead_code, reason = "holds the first place")]
     Publish {
         call: u64,
-        batch: Vec<Publication>,
+        batch: Vec<(Queue, Bytes)>,
     },
-    Subscribe {
+    #[allow(dead_code, reason = "holds the second place")]
+    FanOut {
         call: u64,
-        subscription: u64,
+        batch: Vec<FanoutMessage>,
+    },
+    Consume {
+        call: u64,
+        consumer: u64,
         queue: Queue,
-        options: SubscribeOptions,
+        options: Options,
     },
-    Unsubscribe {
-        subscription: u64,
+    Leave {
+        consumer: u64,
     },
-    #[allow(dead_code, reason = "holds the fourth place")]
+    #[allow(dead_code, reason = "holds the fifth place")]
     Settle {
-        subscription: u64,
-        settlements: Vec<ports::Settlement>,
+        consumer: u64,
+        settlements: Vec<()>,
     },
     Received,
 }
 
 impl link::Wire for Say {
     const LINK: &'static str = "broker";
-    const VERSION: u16 = 1;
+    const VERSION: u16 = 2;
+}
+
+#[derive(Serialize)]
+struct Options {
+    prefetch: u32,
+    epoch: Epoch,
 }
 
 /// What no broker understands.
@@ -54,30 +67,40 @@ struct Nonsense(u64, u64);
 
 impl link::Wire for Nonsense {
     const LINK: &'static str = "broker";
-    const VERSION: u16 = 1;
+    const VERSION: u16 = 2;
 }
 
 #[derive(Debug, Deserialize)]
 enum Hear {
     Answer { call: u64, answer: Answer },
-    Deliveries { subscription: u64, deliveries: Vec<Delivery> },
-    Lost { subscription: u64 },
+    Deliveries { consumer: u64, deliveries: Vec<Delivery> },
+    Lost { consumer: u64 },
 }
 
 impl link::Wire for Hear {
     const LINK: &'static str = "broker";
-    const VERSION: u16 = 1;
+    const VERSION: u16 = 2;
 }
 
 #[derive(Debug, Deserialize, PartialEq)]
 enum Answer {
-    Confirms(Vec<Result<(), ports::PublishError>>),
-    Subscribed(Result<(), SubscribeError>),
+    Confirms(Vec<Result<(), PublishError>>),
+    Taken,
+    Consuming(Result<(), ConsumeError>),
+}
+
+#[derive(Debug, Deserialize)]
+#[allow(dead_code, reason = "the layout of the broker's own")]
+struct Delivery {
+    tag: u64,
+    redelivered: u32,
+    lossy: bool,
+    message: Bytes,
 }
 
 struct World {
     pipes: Arc<Pipes>,
-    broker: Arc<EmbeddedBroker>,
+    brokers: Brokers,
     _trigger: ports::ShutdownTrigger,
 }
 
@@ -92,7 +115,7 @@ impl World {
         machine.clone().spawn("serve", async move {
             serve(machine, listener, served, shutdown).await.unwrap();
         });
-        Self { pipes, broker, _trigger: trigger }
+        Self { pipes, brokers: Brokers::one(broker), _trigger: trigger }
     }
 
     async fn connect<Out: link::Wire>(&self) -> Link<Out, Hear> {
@@ -101,33 +124,33 @@ impl World {
     }
 }
 
-fn subscribe(call: u64, prefetch: u32) -> Say {
-    let options = SubscribeOptions { prefetch, epoch: Epoch(1) };
-    Say::Subscribe { call, subscription: call, queue: QUEUE, options }
+fn consuming(call: u64, prefetch: u32) -> Say {
+    let options = Options { prefetch, epoch: Epoch(1) };
+    Say::Consume { call, consumer: call, queue: QUEUE, options }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_acknowledges_no_frames_gets_a_bounded_row() {
     let world = World::new().await;
-    let message = Publication { to: QUEUE.into(), message: Bytes::from(vec![1; 16_000]) };
-    let confirms = world.broker.publish(vec![message; 1_000]).await;
+    let message = (PARTITION, Bytes::from(vec![1; 16_000]));
+    let confirms = world.brokers.inbound.publish(vec![message; 1_000]).await;
     assert!(confirms.iter().all(Result::is_ok));
     let mut peer = world.connect::<Say>().await;
-    peer.sender.send(&subscribe(1, 1_000_000)).unwrap();
+    peer.sender.send(&consuming(1, 1_000_000)).unwrap();
     let (mut frames, mut messages) = (0, 0);
     while let Ok(heard) = timeout(Duration::from_secs(1), peer.receiver.recv()).await {
         match heard.expect("the link holds") {
             Hear::Answer { call, answer } => {
-                assert_eq!((call, answer), (1, Answer::Subscribed(Ok(()))));
+                assert_eq!((call, answer), (1, Answer::Consuming(Ok(()))));
             }
-            Hear::Deliveries { subscription, deliveries } => {
+            Hear::Deliveries { consumer, deliveries } => {
                 let bytes: usize = deliveries.iter().map(|delivery| delivery.message.len()).sum();
                 assert!(bytes as u64 <= BrokerLimits::default().frame_bytes + 16_000);
-                assert_eq!(subscription, 1);
+                assert_eq!(consumer, 1);
                 messages += deliveries.len();
                 frames += 1;
             }
-            Hear::Lost { subscription } => panic!("{subscription} was lost"),
+            Hear::Lost { consumer } => panic!("{consumer} was lost"),
         }
     }
     assert_eq!(frames, BrokerLimits::default().frames_under_way);
@@ -142,37 +165,37 @@ async fn a_peer_that_acknowledges_no_frames_gets_a_bounded_row() {
         more += 1;
     }
     assert!(more > 0 && messages <= 1_000);
-    peer.sender.send(&Say::Unsubscribe { subscription: 1 }).unwrap();
+    peer.sender.send(&Say::Leave { consumer: 1 }).unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
-    let mut consumer = consume(&*world.broker, QUEUE, 2_000, 1).await;
+    let mut consumer = consume(&world.brokers, PARTITION, 2_000).await;
     take(&mut *consumer, 1_000).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_number_that_is_used_twice_replaces_its_subscription() {
+async fn a_number_that_is_used_twice_replaces_its_consumer() {
     let world = World::new().await;
     let mut peer = world.connect::<Say>().await;
     for _ in 0..2 {
-        peer.sender.send(&subscribe(7, 10)).unwrap();
+        peer.sender.send(&consuming(7, 10)).unwrap();
         let heard = peer.receiver.recv().await.unwrap();
-        assert!(matches!(heard, Hear::Answer { call: 7, answer: Answer::Subscribed(Ok(())) }));
+        assert!(matches!(heard, Hear::Answer { call: 7, answer: Answer::Consuming(Ok(())) }));
     }
-    publish(&*world.broker, QUEUE, 0..1).await;
+    publish(&world.brokers, PARTITION, 0..1).await;
     let Some(Hear::Deliveries { deliveries, .. }) = peer.receiver.recv().await else {
         panic!("no delivery")
     };
-    assert_eq!(numbers(&deliveries), [0]);
+    assert_eq!((deliveries.len(), number(&deliveries[0].message)), (1, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn nonsense_ends_the_link_that_it_came_on() {
     let world = World::new().await;
     let mut good = world.connect::<Say>().await;
-    good.sender.send(&subscribe(1, 10)).unwrap();
+    good.sender.send(&consuming(1, 10)).unwrap();
     assert!(good.receiver.recv().await.is_some());
     let mut bad = world.connect::<Nonsense>().await;
     bad.sender.send(&Nonsense(u64::MAX, u64::MAX)).unwrap();
     assert!(bad.receiver.recv().await.is_none());
-    publish(&*world.broker, QUEUE, 0..1).await;
+    publish(&world.brokers, PARTITION, 0..1).await;
     assert!(matches!(good.receiver.recv().await, Some(Hear::Deliveries { .. })));
 }

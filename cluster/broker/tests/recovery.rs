@@ -5,14 +5,17 @@
 mod support;
 
 use broker::{BrokerConfig, EmbeddedBroker, OpenError};
-use ports::broker::{Queue, Settlement};
-use ports::{Broker, Disk};
+use ports::Disk;
+use ports::broker::conformance::{
+    PARTITION, QUEUE, consume, consume_jobs, numbers, publish, publish_jobs, silence, take,
+    take_jobs,
+};
+use ports::broker::{Brokers, JobSettlement, Queue};
 use protocol::design::{Fsync, Requeue};
 use protocol::limits::BrokerLimits;
 use protocol::{Design, Partition};
 use std::sync::Arc;
 use std::time::Duration;
-use support::conformance::{QUEUE, batch, consume, numbers, publish, silence, take};
 use support::crash_disk::{CrashDisk, Failure};
 use support::{Numbers, machine_with};
 use tokio::time::Instant;
@@ -21,17 +24,17 @@ async fn try_open(
     disk: &Arc<CrashDisk>,
     config: BrokerConfig,
     telemetry: &Arc<Numbers>,
-) -> Result<Arc<EmbeddedBroker>, OpenError> {
-    EmbeddedBroker::open(machine_with(telemetry, disk), config).await
+) -> Result<Brokers, OpenError> {
+    EmbeddedBroker::open(machine_with(telemetry, disk), config).await.map(Brokers::one)
 }
 
-async fn open(disk: &Arc<CrashDisk>, config: BrokerConfig) -> Arc<EmbeddedBroker> {
+async fn open(disk: &Arc<CrashDisk>, config: BrokerConfig) -> Brokers {
     try_open(disk, config, &Arc::default()).await.unwrap()
 }
 
 /// Loses the power, with everything unsynced gone.
-async fn lose_power(disk: &CrashDisk, broker: Arc<EmbeddedBroker>) {
-    drop(broker);
+async fn lose_power(disk: &CrashDisk, brokers: Brokers) {
+    drop(brokers);
     tokio::task::yield_now().await;
     disk.crash(|bound| bound.min(2) - 1);
 }
@@ -43,10 +46,10 @@ async fn without_fsync_a_power_loss_loses_confirmed_messages() {
         let design = Design { fsync, ..Design::default() };
         let config = BrokerConfig { design, ..BrokerConfig::default() };
         let broker = open(&disk, config).await;
-        publish(&*broker, QUEUE, 0..10).await;
+        publish(&broker, PARTITION, 0..10).await;
         lose_power(&disk, broker).await;
         let broker = open(&disk, config).await;
-        let mut consumer = consume(&*broker, QUEUE, 100, 1).await;
+        let mut consumer = consume(&broker, PARTITION, 100).await;
         take(&mut *consumer, left).await;
         silence(&mut *consumer).await;
     }
@@ -58,11 +61,11 @@ async fn requeue_at_the_back_changes_the_order() {
         let design = Design { requeue, ..Design::default() };
         let config = BrokerConfig { design, ..BrokerConfig::default() };
         let broker = open(&Arc::default(), config).await;
-        publish(&*broker, QUEUE, 0..4).await;
-        let mut consumer = consume(&*broker, QUEUE, 2, 1).await;
+        publish(&broker, PARTITION, 0..4).await;
+        let mut consumer = consume(&broker, PARTITION, 2).await;
         take(&mut *consumer, 2).await;
         drop(consumer);
-        let mut consumer = consume(&*broker, QUEUE, 100, 1).await;
+        let mut consumer = consume(&broker, PARTITION, 100).await;
         assert_eq!(numbers(&take(&mut *consumer, 4).await), order);
     }
 }
@@ -71,19 +74,19 @@ async fn requeue_at_the_back_changes_the_order() {
 async fn settlements_are_written_soon_without_anybody_waiting() {
     let disk = Arc::new(CrashDisk::default());
     let broker = open(&disk, BrokerConfig::default()).await;
-    publish(&*broker, QUEUE, 0..5).await;
-    let mut consumer = consume(&*broker, QUEUE, 4, 1).await;
+    publish(&broker, PARTITION, 0..5).await;
+    let mut consumer = consume(&broker, PARTITION, 4).await;
     let deliveries = take(&mut *consumer, 4).await;
-    consumer.settle(vec![Settlement::AckThrough(deliveries[1].tag)]);
+    consumer.acknowledge(deliveries[1].position);
     tokio::time::sleep(Duration::from_millis(100)).await;
     drop(consumer);
     lose_power(&disk, broker).await;
     let broker = open(&disk, BrokerConfig::default()).await;
-    let mut consumer = consume(&*broker, QUEUE, 100, 1).await;
+    let mut consumer = consume(&broker, PARTITION, 100).await;
     let again = take(&mut *consumer, 3).await;
     assert_eq!(numbers(&again), [2, 3, 4]);
-    let redelivered: Vec<u32> = again.iter().map(|delivery| delivery.redelivered).collect();
-    assert_eq!(redelivered, [1, 1, 0]);
+    let redelivered: Vec<bool> = again.iter().map(|delivery| delivery.redelivered).collect();
+    assert_eq!(redelivered, [true, true, false]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -91,17 +94,22 @@ async fn a_delay_goes_on_over_a_restart() {
     let disk = Arc::new(CrashDisk::default());
     let broker = open(&disk, BrokerConfig::default()).await;
     let began = Instant::now();
-    let mut messages = batch(QUEUE, 0..2);
-    messages[0].to.delay = Some(Duration::from_secs(10));
-    messages[1].to.delay = Some(Duration::from_secs(3));
-    assert_eq!(broker.publish(messages).await, [Ok(()), Ok(())]);
+    publish_jobs(&broker, QUEUE, 0..2).await;
+    let mut consumer = consume_jobs(&broker, QUEUE, 100).await;
+    let jobs = take_jobs(&mut *consumer, 2).await;
+    let again = |job: usize, seconds| {
+        let after = Duration::from_secs(seconds);
+        JobSettlement::Retry { tag: jobs[job].1.tag, after }
+    };
+    consumer.settle(vec![again(0, 10), again(1, 3)]);
     tokio::time::sleep(Duration::from_secs(4)).await;
+    drop(consumer);
     lose_power(&disk, broker).await;
     let broker = open(&disk, BrokerConfig::default()).await;
-    let mut consumer = consume(&*broker, QUEUE, 100, 1).await;
-    assert_eq!(numbers(&take(&mut *consumer, 1).await), [1]);
+    let mut consumer = consume_jobs(&broker, QUEUE, 100).await;
+    assert_eq!(take_jobs(&mut *consumer, 1).await[0].0, 1);
     assert!(began.elapsed() < Duration::from_secs(5));
-    assert_eq!(numbers(&take(&mut *consumer, 1).await), [0]);
+    assert_eq!(take_jobs(&mut *consumer, 1).await[0].0, 0);
     let late = began.elapsed().checked_sub(Duration::from_secs(10)).expect("not too early");
     assert!(late < Duration::from_millis(100), "{late:?}");
 }
@@ -114,17 +122,17 @@ async fn the_log_shrinks_when_its_messages_are_settled() {
         ..BrokerConfig::default()
     };
     let broker = open(&disk, config).await;
-    publish(&*broker, Queue::Inbound(Partition(9)), 0..1).await;
+    publish(&broker, Partition(9), 0..1).await;
     for round in 0..100 {
-        publish(&*broker, QUEUE, round * 100..(round + 1) * 100).await;
+        publish(&broker, PARTITION, round * 100..(round + 1) * 100).await;
     }
     let full = disk.size();
-    let mut consumer = consume(&*broker, QUEUE, 100_000, 1).await;
+    let mut consumer = consume(&broker, PARTITION, 100_000).await;
     let deliveries = take(&mut *consumer, 10_000).await;
-    consumer.settle(vec![Settlement::AckThrough(deliveries[9_999].tag)]);
+    consumer.acknowledge(deliveries[9_999].position);
     tokio::time::sleep(Duration::from_secs(1)).await;
     for last in 10_000..10_004 {
-        publish(&*broker, QUEUE, [last]).await;
+        publish(&broker, PARTITION, [last]).await;
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     // The settlements themselves fill one large group.
@@ -132,8 +140,8 @@ async fn the_log_shrinks_when_its_messages_are_settled() {
     drop(consumer);
     lose_power(&disk, broker).await;
     let broker = open(&disk, config).await;
-    let depths = vec![(QUEUE, 4), (Queue::Inbound(Partition(9)), 1)];
-    assert_eq!(broker.depths().await, Ok(depths));
+    let depths = vec![(Queue::Inbound(PARTITION), 4), (Queue::Inbound(Partition(9)), 1)];
+    assert_eq!(broker.depths.depths().await, Ok(depths));
 }
 
 #[tokio::test(start_paused = true)]
@@ -145,7 +153,7 @@ async fn a_rotten_segment_costs_its_rest_and_is_reported() {
     };
     let broker = open(&disk, config).await;
     for n in 0..60 {
-        publish(&*broker, QUEUE, [n]).await;
+        publish(&broker, PARTITION, [n]).await;
     }
     lose_power(&disk, broker).await;
     let names = disk.list().unwrap();
@@ -154,7 +162,7 @@ async fn a_rotten_segment_costs_its_rest_and_is_reported() {
     let telemetry = Arc::new(Numbers::default());
     let broker = try_open(&disk, config, &telemetry).await.unwrap();
     assert_eq!(telemetry.count_of("broker_damaged_segments"), 1);
-    let mut consumer = consume(&*broker, QUEUE, 100, 1).await;
+    let mut consumer = consume(&broker, PARTITION, 100).await;
     let left = consumer.next().await.unwrap();
     let left = numbers(&left);
     assert!(left.is_sorted() && left.contains(&0) && left.contains(&59));
@@ -180,8 +188,8 @@ async fn a_lying_disk_is_beyond_help() {
     let disk = Arc::new(CrashDisk::default());
     let broker = open(&disk, BrokerConfig::default()).await;
     disk.fail(Some(Failure::Lies));
-    publish(&*broker, QUEUE, 0..3).await;
+    publish(&broker, PARTITION, 0..3).await;
     lose_power(&disk, broker).await;
     let broker = open(&disk, BrokerConfig::default()).await;
-    assert_eq!(broker.depths().await, Ok(Vec::new()));
+    assert_eq!(broker.depths.depths().await, Ok(Vec::new()));
 }

@@ -3,9 +3,10 @@
 use crate::config::ClusterConfig;
 use crate::topology::{Role, Topology};
 use link::LinkTiming;
+use ports::broker::Brokers;
 use ports::message_store::StoreError;
-use ports::{Broker, Conversations, Listener, Machine, Shutdown, TokenVerifier};
-use protocol::{Epoch, GatewayId, NodeNumber, limits};
+use ports::{Conversations, Listener, Machine, Shutdown, TokenVerifier};
+use protocol::{GatewayId, NodeNumber, limits};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -207,8 +208,8 @@ impl Wiring<'_> {
             retention: self.config.retention,
             limits: self.config.limits().store,
         };
-        let broker = self.remote_broker();
-        Ok(store::serve(self.machine, listener, config, broker, self.process.shutdown).await?)
+        let brokers = self.brokers();
+        Ok(store::serve(self.machine, listener, config, brokers, self.process.shutdown).await?)
     }
 
     async fn notifier(self) -> Result<(), Failure> {
@@ -218,9 +219,6 @@ impl Wiring<'_> {
                 .collect(),
             provider: self.config.topology.push_provider.clone(),
             path: "/push".to_owned(),
-            // The same in every life: an equal epoch takes the queues from an earlier connection that
-            // still looks alive, and a wall clock that was set back cannot fence a new life.
-            epoch: Epoch(1),
             timeout: Duration::from_secs(5),
             attempts_max: limits::DELIVERY_LIMIT,
             backoff_base: Duration::from_millis(500),
@@ -229,8 +227,8 @@ impl Wiring<'_> {
             limits: self.config.limits().notifier,
             design: self.config.design,
         };
-        let (broker, owners) = (self.remote_broker(), self.remote_conversations());
-        Ok(notifier::serve(self.machine, config, broker, owners, self.process.shutdown).await?)
+        let (jobs, owners) = (self.brokers().jobs, self.remote_conversations());
+        Ok(notifier::serve(self.machine, config, jobs, owners, self.process.shutdown).await?)
     }
 
     async fn gateway(self, listener: Box<dyn Listener>) -> Result<(), Failure> {
@@ -248,13 +246,13 @@ impl Wiring<'_> {
             self.config.topology.auth.clone(),
             REVOCATION_POLL,
         );
-        let broker = self.remote_broker();
+        let brokers = self.brokers();
         let Process { metrics, shutdown } = self.process;
         Ok(gateway::serve(
             self.machine,
             listener,
             config,
-            broker,
+            brokers,
             conversations,
             tokens,
             metrics,
@@ -273,8 +271,10 @@ impl Wiring<'_> {
         )
     }
 
-    fn remote_broker(&self) -> Arc<dyn Broker> {
+    fn brokers(&self) -> Brokers {
         let address = self.config.topology.brokers[0].clone();
-        broker::RemoteBroker::start(self.machine.clone(), address, LinkTiming::default())
+        let broker =
+            broker::RemoteBroker::start(self.machine.clone(), address, LinkTiming::default());
+        Brokers::one(broker)
     }
 }

@@ -20,7 +20,7 @@ pub mod tasks;
 pub mod telemetry;
 pub mod tokens;
 
-pub use broker::{Broker, Delivery, Destination, PublishError, Queue, Settlement, Subscription};
+pub use broker::Brokers;
 pub use clock::WallClock;
 pub use conversations::{CallError, Conversations, StoreEvent};
 pub use disk::{Disk, DiskFile};

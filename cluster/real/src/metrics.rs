@@ -65,7 +65,6 @@ pub const COUNTERS: &[Meaning] = &[
     ("store_refused_calls", "Requests, cursors and attachments for which an owner had no room"),
     ("store_windows_filled", "Times that an owner began to wait for its publications"),
     ("store_publications_repeated", "Publications that were made again for want of a confirm"),
-    ("store_publications_unroutable", "Publications to a durable queue that does not exist"),
 ];
 
 /// They rise and fall.

@@ -1,11 +1,11 @@
 //! What happens to the queues when records are durable, or could not be made durable; and which
 //! records keep old messages when their segment is given up.
 
-use super::letters::Letter;
+use super::dead_letters::StoredDeadLetter;
 use super::message::{Message, weight};
 use super::queues::{Queues, wake};
 use super::record::Record;
-use ports::broker::{DeadLetter, Queue as Name};
+use ports::broker::Queue as Name;
 
 impl Queues {
     /// Adds what is written only because something else is: how far queues were handed out, and what
@@ -38,10 +38,9 @@ impl Queues {
     fn keep(&mut self, through: u32) {
         let records = &mut self.changes.records;
         for (name, queue) in &self.by_name {
-            if matches!(name, Name::Gateway(..)) {
+            if matches!(name, Name::Gateway(_)) {
                 continue;
             }
-            records.push(Record::Seen { queue: *name, epoch: queue.seen() });
             for (message, due) in queue.messages().filter(|(message, _)| message.segment <= through)
             {
                 records.push(Record::Kept {
@@ -54,27 +53,23 @@ impl Queues {
                 });
             }
         }
-        for (Letter { letter, segment }, leaving) in self.letters.all() {
+        for (StoredDeadLetter { dead, key, segment }, leaving) in self.dead_letters.all() {
             if !is_in(*segment, through) {
                 continue;
             }
-            // The record that makes a leaving letter a message again precedes this one: written as a
-            // letter it would come back a second time.
-            match (leaving, letter.queue) {
-                (None, _) => records.push(Record::Letter(letter.clone())),
-                (Some(id), Name::Dead) => {
-                    records.push(Record::Letter(DeadLetter { id, ..letter.clone() }));
-                }
-                (Some(_), Name::Gateway(..)) => {}
-                (Some(id), queue) => records.push(Record::Kept {
+            // The record that makes a leaving one a message again precedes this one: written as a
+            // dead letter it would come back a second time.
+            records.push(match leaving {
+                None => Record::DeadLetter { key: *key, dead: dead.clone() },
+                Some(id) => Record::Kept {
                     id,
-                    queue,
+                    queue: dead.origin.into(),
                     due: None,
                     handed: 0,
                     attempts: 0,
-                    message: letter.message.clone(),
-                }),
-            }
+                    message: dead.message.clone(),
+                },
+            });
         }
         records.push(Record::Checkpoint { through, next_id: self.next_id });
     }
@@ -89,23 +84,18 @@ impl Queues {
         let mut given_up = None;
         for record in records {
             match record {
-                Record::Stored { id, queue: name, due, message } => {
+                Record::Stored { id, queue: name, message } => {
                     self.unpropose(name, weight(&message));
                     self.usage.add(segment, weight(&message));
-                    let message = Message::new(id, segment, message);
                     let queue = self.by_name.entry(name).or_default();
-                    match due {
-                        None => queue.push(message),
-                        Some(due) => {
-                            queue.push_later(due.at_ms(), due, message);
-                            self.changes.timer = true;
-                        }
-                    }
+                    queue.push(Message::new(id, segment, message));
                     wake(&mut self.changes, queue);
                 }
-                Record::Died { letter, .. } => self.letters.died(letter),
-                Record::Letter(letter) => self.commit_letter(Letter { letter, segment }),
-                Record::Requeued { letter, id } => self.commit_requeue(letter, id),
+                Record::Died { dead, .. } => self.dead_letters.died(dead),
+                Record::DeadLetter { key, dead } => {
+                    self.commit_dead_letter(StoredDeadLetter { dead, key, segment });
+                }
+                Record::Requeued { dead, id } => self.commit_requeue(dead, id),
                 Record::Checkpoint { through, .. } => {
                     self.relocate(through, segment);
                     given_up = Some(through);
@@ -113,47 +103,30 @@ impl Queues {
                 Record::Settled { .. }
                 | Record::Delayed { .. }
                 | Record::HandedOut { .. }
-                | Record::Seen { .. }
                 | Record::Kept { .. } => {}
             }
         }
         given_up
     }
 
-    fn commit_letter(&mut self, letter: Letter) {
-        let id = letter.letter.id;
-        if !self.letters.knows(id) {
-            // Published to the dead letters: a kept letter is known already.
-            self.unpropose(Name::Dead, weight(&letter.letter.message));
-            self.usage.add(letter.segment, letter.weight());
-            self.letters.list(letter);
-        } else if self.letters.is_dying_in_memory(id) {
-            self.usage.add(letter.segment, letter.weight());
-            self.letters.set_segment(id, letter.segment);
-            self.letters.died(id);
+    fn commit_dead_letter(&mut self, stored: StoredDeadLetter) {
+        // One that was written again is known.
+        if !self.dead_letters.knows(stored.dead.id) {
+            self.unpropose(Name::DeadLetters, weight(&stored.dead.message));
+            let (segment, weight) = (stored.segment, stored.weight());
+            if self.dead_letters.list(stored) {
+                self.usage.add(segment, weight);
+                self.changes.dead_lettered += 1;
+            }
         }
     }
 
-    fn commit_requeue(&mut self, letter: u64, id: u64) {
-        let Some(left) = self.letters.left(letter) else { return };
-        let (weight, reason_weight) = (left.weight(), left.reason_weight());
-        let Letter { letter, segment } = left;
-        match letter.queue {
-            Name::Gateway(..) => {
-                self.usage.remove(segment, weight);
-                // Its gateway may be gone by now, with everything that was in its queue.
-                let _ = self.publish_in_memory(letter.queue, letter.message);
-            }
-            Name::Dead => {
-                self.letters.list(Letter { letter: DeadLetter { id, ..letter }, segment });
-            }
-            name => {
-                self.usage.remove(segment, reason_weight);
-                let queue = self.by_name.entry(name).or_default();
-                queue.push(Message::new(id, segment, letter.message));
-                wake(&mut self.changes, queue);
-            }
-        }
+    fn commit_requeue(&mut self, dead: u64, id: u64) {
+        let Some(left) = self.dead_letters.left(dead) else { return };
+        self.usage.remove(left.segment, left.reason_weight());
+        let queue = self.by_name.entry(left.dead.origin.into()).or_default();
+        queue.push(Message::new(id, left.segment, left.dead.message));
+        wake(&mut self.changes, queue);
     }
 
     fn relocate(&mut self, through: u32, segment: u32) {
@@ -162,8 +135,8 @@ impl Queues {
                 message.segment = segment;
             }
         }
-        for letter in self.letters.all_mut().filter(|letter| is_in(letter.segment, through)) {
-            letter.segment = segment;
+        for dead in self.dead_letters.all_mut().filter(|dead| is_in(dead.segment, through)) {
+            dead.segment = segment;
         }
         self.usage.relocate(through, segment);
         self.changes.compacted += 1;
@@ -178,8 +151,8 @@ impl Queues {
                 self.unpropose(*queue, weight(message));
                 false
             }
-            Record::Letter(letter) if !self.letters.knows(letter.id) => {
-                self.unpropose(Name::Dead, weight(&letter.message));
+            Record::DeadLetter { dead, .. } if !self.dead_letters.knows(dead.id) => {
+                self.unpropose(Name::DeadLetters, weight(&dead.message));
                 false
             }
             _ => true,

@@ -1,6 +1,8 @@
 //! A message inside a queue.
 
 use bytes::Bytes;
+use ports::broker::{InboundOptions, JobSettlement};
+use protocol::Epoch;
 use serde::{Deserialize, Serialize};
 
 /// Names one subscription for the lifetime of the process.
@@ -34,6 +36,50 @@ impl Message {
     /// beside it.
     pub fn weight(&self) -> u64 {
         weight(&self.bytes)
+    }
+}
+
+/// A message handed to a consumer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Names it in settlements; rises within the life of a consumer.
+    pub tag: u64,
+    /// How often it was handed out before.
+    pub redelivered: u32,
+    /// Messages were dropped from the (gateway) queue right before this one.
+    pub lossy: bool,
+    /// The record.
+    pub message: Bytes,
+}
+
+/// What a consumer says of its deliveries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Settlement {
+    /// All up to this tag are done.
+    Through(u64),
+    /// One of them.
+    One(JobSettlement),
+}
+
+/// How a consumer wants a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsumerOptions {
+    /// Most unsettled deliveries.
+    pub prefetch: u32,
+    /// A lower one does not take the queue from a higher one; an equal one does (a reconnect).
+    pub epoch: Epoch,
+}
+
+impl ConsumerOptions {
+    /// The newest consumer has the queue.
+    pub fn newest(prefetch: u32) -> Self {
+        Self { prefetch, epoch: Epoch(0) }
+    }
+}
+
+impl From<InboundOptions> for ConsumerOptions {
+    fn from(InboundOptions { prefetch, epoch }: InboundOptions) -> Self {
+        Self { prefetch, epoch }
     }
 }
 

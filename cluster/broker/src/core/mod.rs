@@ -10,7 +10,7 @@
 
 mod changes;
 mod commit;
-mod letters;
+mod dead_letters;
 mod message;
 mod queue;
 mod queues;
@@ -24,7 +24,7 @@ mod queue_tests;
 mod queues_tests;
 
 pub use changes::{Changes, Placed, Rules};
-pub use message::ConsumerId;
-pub use queues::Queues;
+pub use message::{ConsumerId, ConsumerOptions, Delivery, Settlement};
+pub use queues::{Queues, Taken};
 pub use record::Record;
 pub use replay::Replay;

@@ -4,13 +4,12 @@
 //! to it when its consumer is lost. A delayed message takes its position when it is due.
 //!
 //! The delivery limit counts failed attempts that a consumer has reported (`Retry`), as AMQP 1.0
-//! does: its outcome `modified` counts, `released` (our `Requeue`) does not, and nor does the loss of a
-//! consumer. A consumer that crashes or drains ten times with a thousand messages prefetched must not
+//! does: its outcome `modified` counts, and the loss of a consumer does not. A consumer that crashes or drains ten times with a thousand messages prefetched must not
 //! turn a thousand innocent messages into dead letters. A message that kills its consumers shows by
 //! `redelivered`, which counts every time that it was handed out, and the consumer decides.
 
-use super::message::{ConsumerId, Due, Message};
-use ports::broker::{Delivery, Settlement, SubscribeOptions};
+use super::message::{ConsumerId, ConsumerOptions, Delivery, Due, Message, Settlement};
+use ports::broker::JobSettlement;
 use protocol::Epoch;
 use protocol::design::Requeue;
 use std::collections::{BTreeMap, VecDeque};
@@ -47,6 +46,7 @@ struct Delayed {
 #[derive(Debug)]
 struct Consumer {
     id: ConsumerId,
+    epoch: Epoch,
     prefetch: usize,
     next_tag: u64,
     unsettled: BTreeMap<u64, Message>,
@@ -62,7 +62,6 @@ pub struct Queue {
     /// By when it is due, then by number.
     delayed: BTreeMap<(u64, u64, u64), Delayed>,
     consumer: Option<Consumer>,
-    seen: Epoch,
     next_position: u64,
     /// Numbers up to this one were handed out.
     handed_through: u64,
@@ -95,28 +94,30 @@ impl Queue {
         self.dropped = true;
     }
 
-    /// A consumer asks for the queue; the consumer that it takes the queue from, or the higher epoch.
-    pub fn subscribe(
+    /// Whether the active consumer keeps the queue against one of this epoch.
+    pub fn is_kept_from(&self, epoch: Epoch) -> bool {
+        self.consumer.as_ref().is_some_and(|consumer| consumer.epoch > epoch)
+    }
+
+    /// A consumer takes the queue; the consumer that it takes it from.
+    pub fn consume(
         &mut self,
         id: ConsumerId,
-        options: SubscribeOptions,
+        options: ConsumerOptions,
         requeue: Requeue,
-    ) -> Result<Option<ConsumerId>, Epoch> {
-        if options.epoch < self.seen {
-            return Err(self.seen);
-        }
+    ) -> Option<ConsumerId> {
         let previous = self.consumer.as_ref().map(|consumer| consumer.id);
         if let Some(previous) = previous {
             self.lose(previous, requeue);
         }
-        self.seen = options.epoch;
         self.consumer = Some(Consumer {
             id,
+            epoch: options.epoch,
             prefetch: (options.prefetch as usize).max(1),
             next_tag: 1,
             unsettled: BTreeMap::new(),
         });
-        Ok(previous)
+        previous
     }
 
     /// A consumer is gone: what it held goes back. False if it was not the active one.
@@ -177,25 +178,22 @@ impl Queue {
         };
         let unsettled = &mut consumer.unsettled;
         match settlement {
-            Settlement::AckThrough(tag) => {
+            Settlement::Through(tag) => {
                 while let Some(first) = unsettled.first_entry().filter(|first| *first.key() <= tag)
                 {
                     outcomes.push(Outcome::Done(first.remove()));
                 }
             }
-            Settlement::Ack(tag) => outcomes.extend(unsettled.remove(&tag).map(Outcome::Done)),
-            Settlement::DeadLetter { tag, reason } => {
+            Settlement::One(JobSettlement::Done { tag }) => {
+                outcomes.extend(unsettled.remove(&tag).map(Outcome::Done));
+            }
+            Settlement::One(JobSettlement::DeadLetter { tag, reason }) => {
                 outcomes.extend(unsettled.remove(&tag).map(|mut message| {
                     message.attempts = message.attempts.saturating_add(1);
                     Outcome::Died(message, reason)
                 }));
             }
-            Settlement::Requeue(tag) => {
-                if let Some(message) = unsettled.remove(&tag) {
-                    self.put_back(message);
-                }
-            }
-            Settlement::Retry { tag, after } => {
+            Settlement::One(JobSettlement::Retry { tag, after }) => {
                 if let Some(message) = unsettled.remove(&tag) {
                     let due = Due::after(now_ms, after);
                     outcomes.push(self.retry(message, due, delivery_limit));
@@ -253,16 +251,6 @@ impl Queue {
     /// The active consumer.
     pub fn consumer(&self) -> Option<ConsumerId> {
         self.consumer.as_ref().map(|consumer| consumer.id)
-    }
-
-    /// The highest epoch seen.
-    pub fn seen(&self) -> Epoch {
-        self.seen
-    }
-
-    /// An epoch of an earlier life.
-    pub fn restore_seen(&mut self, epoch: Epoch) {
-        self.seen = self.seen.max(epoch);
     }
 
     /// The highest number handed out.

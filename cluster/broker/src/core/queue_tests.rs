@@ -1,9 +1,9 @@
 //! A queue against a simple model: one list in the order of the positions.
 
-use super::message::{ConsumerId, Message};
+use super::message::{ConsumerId, ConsumerOptions, Message, Settlement};
 use super::queue::{Outcome, Queue};
 use bytes::Bytes;
-use ports::broker::{Settlement, SubscribeOptions};
+use ports::broker::JobSettlement;
 use proptest::prelude::*;
 use protocol::Epoch;
 use protocol::design::Requeue;
@@ -14,12 +14,11 @@ const LIMIT: u32 = 4;
 #[derive(Clone, Debug)]
 enum Step {
     Push,
-    Subscribe { prefetch: u32, epoch: u64 },
+    Consume { prefetch: u32, epoch: u64 },
     Lose,
     Take { max_bytes: u64 },
-    Ack { nth: usize },
-    AckThrough { nth: usize },
-    Requeue { nth: usize },
+    Done { nth: usize },
+    Through { nth: usize },
     Retry { nth: usize, after_ms: u64 },
     DeadLetter { nth: usize },
     Pass { ms: u64 },
@@ -29,12 +28,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let nth = 0_usize..6;
     let step = prop_oneof![
         8 => Just(Step::Push),
-        2 => (1_u32..6, 0_u64..4).prop_map(|(prefetch, epoch)| Step::Subscribe { prefetch, epoch }),
+        2 => (1_u32..6, 0_u64..4).prop_map(|(prefetch, epoch)| Step::Consume { prefetch, epoch }),
         1 => Just(Step::Lose),
         6 => (0_u64..200).prop_map(|max_bytes| Step::Take { max_bytes }),
-        2 => nth.clone().prop_map(|nth| Step::Ack { nth }),
-        1 => nth.clone().prop_map(|nth| Step::AckThrough { nth }),
-        2 => nth.clone().prop_map(|nth| Step::Requeue { nth }),
+        2 => nth.clone().prop_map(|nth| Step::Done { nth }),
+        1 => nth.clone().prop_map(|nth| Step::Through { nth }),
         2 => (nth.clone(), 0_u64..50).prop_map(|(nth, after_ms)| Step::Retry { nth, after_ms }),
         1 => nth.prop_map(|nth| Step::DeadLetter { nth }),
         2 => (0_u64..40).prop_map(|ms| Step::Pass { ms }),
@@ -57,7 +55,7 @@ struct Model {
     line: Vec<Entry>,
     delayed: Vec<(u64, Entry)>,
     consumer: Option<(ConsumerId, usize, u64)>,
-    seen: u64,
+    epoch: u64,
     now_ms: u64,
     next: u64,
 }
@@ -129,19 +127,20 @@ fn step(queue: &mut Queue, model: &mut Model, step: &Step, requeue: Requeue) {
             queue.push(Message::new(model.next, 1, Bytes::new()));
             model.line.push(Entry { id: model.next, attempts: 0, handed: 0, tag: None });
         }
-        Step::Subscribe { prefetch, epoch } => {
+        Step::Consume { prefetch, epoch } => {
             model.next += 1;
             let id = ConsumerId(model.next);
-            let options = SubscribeOptions { prefetch, epoch: Epoch(epoch) };
-            let taken = queue.subscribe(id, options, requeue);
-            if epoch < model.seen {
-                assert_eq!(taken, Err(Epoch(model.seen)));
+            let kept = model.consumer.is_some() && epoch < model.epoch;
+            assert_eq!(queue.is_kept_from(Epoch(epoch)), kept);
+            if kept {
                 return;
             }
-            assert_eq!(taken, Ok(model.consumer.map(|(id, ..)| id)));
+            let options = ConsumerOptions { prefetch, epoch: Epoch(epoch) };
+            let taken = queue.consume(id, options, requeue);
+            assert_eq!(taken, model.consumer.map(|(id, ..)| id));
             model.lose(requeue);
             model.consumer = Some((id, prefetch as usize, 1));
-            model.seen = epoch;
+            model.epoch = epoch;
         }
         Step::Lose => {
             let Some((id, ..)) = model.consumer else { return };
@@ -169,9 +168,8 @@ fn step(queue: &mut Queue, model: &mut Model, step: &Step, requeue: Requeue) {
 }
 
 fn settle(queue: &mut Queue, model: &mut Model, step: &Step) {
-    let (Step::Ack { nth }
-    | Step::AckThrough { nth }
-    | Step::Requeue { nth }
+    let (Step::Done { nth }
+    | Step::Through { nth }
     | Step::Retry { nth, .. }
     | Step::DeadLetter { nth }) = *step
     else {
@@ -181,28 +179,25 @@ fn settle(queue: &mut Queue, model: &mut Model, step: &Step) {
     let (mut done, mut died) = (Vec::new(), Vec::new());
     let message = model.line[at].id;
     let settlement = match *step {
-        Step::AckThrough { .. } => {
+        Step::Through { .. } => {
             let gone = |entry: &Entry| entry.tag.is_some_and(|held| held <= tag);
             done.extend(model.line.iter().filter(|entry| gone(entry)).map(|entry| entry.id));
             model.line.retain(|entry| !gone(entry));
-            Settlement::AckThrough(tag)
-        }
-        Step::Requeue { .. } => {
-            model.line[at].tag = None;
-            Settlement::Requeue(tag)
+            Settlement::Through(tag)
         }
         Step::Retry { after_ms, .. } => {
             let due = model.now_ms + after_ms;
             died.extend(model.retry(at, due).then_some(message));
-            Settlement::Retry { tag, after: Duration::from_millis(after_ms) }
+            let after = Duration::from_millis(after_ms);
+            Settlement::One(JobSettlement::Retry { tag, after })
         }
         Step::DeadLetter { .. } => {
             died.push(model.line.remove(at).id);
-            Settlement::DeadLetter { tag, reason: String::new() }
+            Settlement::One(JobSettlement::DeadLetter { tag, reason: String::new() })
         }
         _ => {
             done.push(model.line.remove(at).id);
-            Settlement::Ack(tag)
+            Settlement::One(JobSettlement::Done { tag })
         }
     };
     let mut outcomes = Vec::new();
@@ -243,12 +238,12 @@ fn the_back_is_behind_newer_messages() {
     let mut queue = Queue::default();
     let message = |id: u64| Message::new(id, 1, Bytes::from(vec![id as u8]));
     (1..=3).for_each(|id| queue.push(message(id)));
-    let options = SubscribeOptions { prefetch: 2, epoch: Epoch(1) };
-    queue.subscribe(ConsumerId(1), options, Requeue::Back).unwrap();
+    let options = ConsumerOptions { prefetch: 2, epoch: Epoch(1) };
+    queue.consume(ConsumerId(1), options, Requeue::Back);
     queue.take(ConsumerId(1), u64::MAX).unwrap();
     queue.lose(ConsumerId(1), Requeue::Back);
-    let options = SubscribeOptions { prefetch: 9, epoch: Epoch(1) };
-    queue.subscribe(ConsumerId(2), options, Requeue::Back).unwrap();
+    let options = ConsumerOptions { prefetch: 9, epoch: Epoch(1) };
+    queue.consume(ConsumerId(2), options, Requeue::Back);
     let deliveries = queue.take(ConsumerId(2), u64::MAX).unwrap();
     let order: Vec<u8> = deliveries.iter().map(|delivery| delivery.message[0]).collect();
     assert_eq!(order, [3, 1, 2]);

@@ -3,22 +3,23 @@
 //! What is durable waits for its commit: see `commit`.
 
 use super::changes::{Changes, Placed, Rules};
-use super::letters::{Letter, Letters};
-use super::message::{ConsumerId, Due, Message, weight};
+use super::dead_letters::{DeadLetters, StoredDeadLetter};
+use super::message::{ConsumerId, ConsumerOptions, Delivery, Due, Message, Settlement, weight};
 use super::queue::{Outcome, Queue};
 use super::record::Record;
 use super::usage::Usage;
-use ports::broker::{
-    DeadLetter, Delivery, Publication, PublishError, Queue as Name, Settlement, SubscribeError,
-    SubscribeOptions,
-};
+use ports::broker::{DeadLetter, GatewayLife, NewDeadLetter, Origin, PublishError, Queue as Name};
 use protocol::design::Poison;
 use protocol::{GatewayId, Incarnation, limits};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How long a message waits that should die while the dead letters are full: it is never dropped.
-const FULL_LETTERS_RETRY: Duration = Duration::from_secs(1);
+const FULL_DEAD_LETTERS_RETRY: Duration = Duration::from_secs(1);
+
+/// Another consumer has the queue, and keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken;
 
 /// All queues.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ pub struct Queues {
     pub(super) rules: Rules,
     pub(super) by_name: BTreeMap<Name, Queue>,
     pub(super) consumers: BTreeMap<ConsumerId, Name>,
-    pub(super) letters: Letters,
+    pub(super) dead_letters: DeadLetters,
     pub(super) usage: Usage,
     pub(super) next_id: u64,
     pub(super) next_consumer: u64,
@@ -46,7 +47,7 @@ impl Queues {
             rules,
             by_name: BTreeMap::new(),
             consumers: BTreeMap::new(),
-            letters: Letters::default(),
+            dead_letters: DeadLetters::default(),
             usage: Usage::new(rules.limits.segment_bytes),
             next_id: 1,
             next_consumer: 1,
@@ -64,118 +65,115 @@ impl Queues {
         &mut self.changes
     }
 
-    /// Publishes one message.
-    pub fn publish(&mut self, publication: Publication, now_ms: u64) -> Placed {
-        let Publication { to, message } = publication;
-        if message.len() > limits::MAX_PUBLICATION_BYTES {
-            return Placed::Refused(PublishError::Full);
-        }
-        if let Name::Gateway(..) = to.queue {
-            return self.publish_in_memory(to.queue, message);
-        }
-        let proposed = self.proposed.entry(to.queue).or_default();
-        let limits = self.rules.limits;
-        let most = match to.queue {
-            Name::Dead => limits.dead_letters,
-            Name::Notify(_) => limits.notify_queue_messages,
-            _ => limits.durable_queue_messages,
-        };
-        let held = match to.queue {
-            Name::Dead => self.letters.len(),
-            queue => self.by_name.get(&queue).map_or(0, Queue::len),
-        };
-        let bytes = self.usage.live() + self.proposed_bytes;
-        if held + *proposed >= most || bytes >= limits.durable_bytes {
-            self.changes.refused += 1;
-            return Placed::Refused(PublishError::Full);
-        }
-        *proposed += 1;
-        self.proposed_bytes += weight(&message);
-        let id = self.next_id;
-        self.next_id += 1;
-        let record = match to.queue {
-            Name::Dead => Record::Letter(DeadLetter {
-                id,
-                queue: Name::Dead,
-                reason: "published to the dead letters".to_owned(),
-                attempts: 0,
-                at_ms: now_ms,
-                message,
-            }),
-            queue => {
-                let due = to.delay.filter(|delay| !delay.is_zero());
-                let due = due.map(|delay| Due::after(now_ms, delay));
-                Record::Stored { id, queue, due, message }
+    /// Publishes one message. What a gateway's queue does not take is gone.
+    pub fn publish(&mut self, name: Name, message: bytes::Bytes) -> Placed {
+        match name {
+            Name::Gateway(_) => {
+                self.publish_in_memory(name, message);
+                Placed::Done
             }
+            // Those are put, with their reasons.
+            Name::DeadLetters => Placed::Refused(PublishError::Full),
+            Name::Inbound(_) | Name::Jobs(_) => {
+                let limits = self.rules.limits;
+                let most = match name {
+                    Name::Jobs(_) => limits.notify_queue_messages,
+                    _ => limits.durable_queue_messages,
+                };
+                let held = self.by_name.get(&name).map_or(0, Queue::len);
+                let Some(id) = self.propose(name, held, most, &message) else {
+                    return Placed::Refused(PublishError::Full);
+                };
+                self.changes.records.push(Record::Stored { id, queue: name, message });
+                self.changes.published += 1;
+                Placed::Pending
+            }
+        }
+    }
+
+    /// Keeps a dead letter, unless one of its key is kept already.
+    pub fn put(&mut self, new: NewDeadLetter, now_ms: u64) -> Placed {
+        let NewDeadLetter { origin, key, reason, attempts, message } = new;
+        if self.dead_letters.keeps(origin, key) {
+            return Placed::Done;
+        }
+        let (held, most) = (self.dead_letters.len(), self.rules.limits.dead_letters);
+        let Some(id) = self.propose(Name::DeadLetters, held, most, &message) else {
+            return Placed::Refused(PublishError::Full);
         };
-        self.changes.records.push(record);
-        self.changes.urgent = true;
-        self.changes.published += 1;
+        let reason = shortened(reason);
+        let dead = DeadLetter { id, origin, reason, attempts, at_ms: now_ms, message };
+        self.changes.records.push(Record::DeadLetter { key: Some(key), dead });
         Placed::Pending
     }
 
-    pub(super) fn publish_in_memory(&mut self, name: Name, message: bytes::Bytes) -> Placed {
-        let Some(queue) = self.by_name.get_mut(&name) else {
-            return Placed::Refused(PublishError::Unroutable);
-        };
+    /// The number of a message for which there is room.
+    fn propose(
+        &mut self,
+        name: Name,
+        held: usize,
+        most: usize,
+        message: &bytes::Bytes,
+    ) -> Option<u64> {
+        let proposed = self.proposed.entry(name).or_default();
+        let bytes = self.usage.live() + self.proposed_bytes;
+        let fits = message.len() <= limits::MAX_PUBLICATION_BYTES;
+        if !fits || held + *proposed >= most || bytes >= self.rules.limits.durable_bytes {
+            self.changes.refused += 1;
+            return None;
+        }
+        *proposed += 1;
+        self.proposed_bytes += weight(message);
+        self.changes.urgent = true;
+        let id = self.next_id;
+        self.next_id += 1;
+        Some(id)
+    }
+
+    fn publish_in_memory(&mut self, name: Name, message: bytes::Bytes) {
+        let Some(queue) = self.by_name.get_mut(&name) else { return };
         // Only what waits counts, so that a full queue always has a next delivery to tell the loss.
         if queue.ready() >= self.rules.limits.gateway_queue_messages.max(1)
             || queue.ready_bytes() >= self.rules.limits.gateway_queue_bytes
+            || message.len() > limits::MAX_PUBLICATION_BYTES
         {
             queue.drop_newest();
             self.changes.dropped += 1;
-            return Placed::Refused(PublishError::Full);
+            return;
         }
         queue.push(Message::new(0, 0, message));
         self.changes.published += 1;
         wake(&mut self.changes, queue);
-        Placed::Done
     }
 
-    /// A consumer asks for a queue.
-    pub fn subscribe(
-        &mut self,
-        name: Name,
-        options: SubscribeOptions,
-    ) -> Result<ConsumerId, SubscribeError> {
-        let requeue = self.rules.requeue;
-        if name == Name::Dead {
-            // Dead letters are read through `dead_letters`; nobody consumes them.
-            return Err(SubscribeError::Unavailable);
-        }
-        let id = ConsumerId(self.next_consumer);
-        let durable = !matches!(name, Name::Gateway(..));
-        if let (Name::Gateway(gateway, _), Some(queue)) = (name, self.by_name.get(&name)) {
-            if options.epoch < queue.seen() {
-                return Err(SubscribeError::Fenced { current: queue.seen() });
-            }
-            self.remove_gateway(gateway);
-        } else if let Name::Gateway(gateway, _) = name {
-            self.remove_gateway(gateway);
+    /// A consumer asks for a queue. A gateway's newest consumer has its only queue, whatever the
+    /// incarnations are: they come from a clock that may have been set back.
+    pub fn consume(&mut self, name: Name, options: ConsumerOptions) -> Result<ConsumerId, Taken> {
+        match name {
+            // Nobody consumes those.
+            Name::DeadLetters => return Err(Taken),
+            Name::Gateway(life) => self.remove_gateway(life.gateway),
+            Name::Inbound(_) | Name::Jobs(_) => {}
         }
         let queue = self.by_name.entry(name).or_default();
-        let seen = queue.seen();
-        match queue.subscribe(id, options, requeue) {
-            Err(current) => return Err(SubscribeError::Fenced { current }),
-            Ok(None) => {}
-            Ok(Some(previous)) => {
-                self.consumers.remove(&previous);
-                self.changes.lost.push(previous);
-            }
+        if queue.is_kept_from(options.epoch) {
+            return Err(Taken);
         }
-        if durable && options.epoch > seen {
-            self.changes.records.push(Record::Seen { queue: name, epoch: options.epoch });
+        let id = ConsumerId(self.next_consumer);
+        self.next_consumer += 1;
+        if let Some(previous) = queue.consume(id, options, self.rules.requeue) {
+            self.consumers.remove(&previous);
+            self.changes.lost.push(previous);
         }
         wake(&mut self.changes, queue);
-        self.next_consumer += 1;
         self.consumers.insert(id, name);
         Ok(id)
     }
 
     /// Every life of a gateway loses its queue.
     fn remove_gateway(&mut self, gateway: GatewayId) {
-        let lives =
-            Name::Gateway(gateway, Incarnation(0))..=Name::Gateway(gateway, Incarnation(u64::MAX));
+        let life = |incarnation| Name::Gateway(GatewayLife { gateway, incarnation });
+        let lives = life(Incarnation(0))..=life(Incarnation(u64::MAX));
         let names: Vec<Name> = self.by_name.range(lives).map(|(name, _)| *name).collect();
         for name in names {
             let consumer = self.by_name.remove(&name).and_then(|queue| queue.consumer());
@@ -228,17 +226,19 @@ impl Queues {
         }
         let mut done = Vec::new();
         for outcome in outcomes.drain(..) {
-            match outcome {
-                Outcome::Died(message, reason) if self.rules.poison == Poison::DeadLetter => {
-                    self.die(name, message, reason, now_ms);
+            match (outcome, Origin::of(name)) {
+                (Outcome::Died(message, reason), Some(origin))
+                    if self.rules.poison == Poison::DeadLetter =>
+                {
+                    self.die(origin, message, reason, now_ms);
                 }
-                Outcome::Done(message) | Outcome::Died(message, _) => {
+                (Outcome::Done(message) | Outcome::Died(message, _), _) => {
                     if message.id != 0 {
                         self.usage.remove(message.segment, message.weight());
                         done.push(message.id);
                     }
                 }
-                Outcome::Delayed { id, attempts, due } => {
+                (Outcome::Delayed { id, attempts, due }, _) => {
                     if id != 0 {
                         self.changes.records.push(Record::Delayed { id, attempts, due });
                     }
@@ -255,43 +255,31 @@ impl Queues {
         }
     }
 
-    fn die(&mut self, name: Name, message: Message, mut reason: String, now_ms: u64) {
-        reason.truncate(reason.floor_char_boundary(limits::MAX_REASON_BYTES));
-        if self.letters.len() >= self.rules.limits.dead_letters {
-            let due = Due::after(now_ms, FULL_LETTERS_RETRY);
-            let Message { id, attempts, .. } = message;
-            if let Some(queue) = self.by_name.get_mut(&name) {
+    fn die(&mut self, origin: Origin, message: Message, reason: String, now_ms: u64) {
+        let Message { id, attempts, segment, .. } = message;
+        if self.dead_letters.len() >= self.rules.limits.dead_letters {
+            let due = Due::after(now_ms, FULL_DEAD_LETTERS_RETRY);
+            if let Some(queue) = self.by_name.get_mut(&origin.into()) {
                 queue.push_later(due.at_ms(), due, message);
             }
-            if id != 0 {
-                self.changes.records.push(Record::Delayed { id, attempts, due });
-            }
+            self.changes.records.push(Record::Delayed { id, attempts, due });
             self.changes.timer = true;
             return;
         }
-        let letter = DeadLetter {
-            id: self.next_id,
-            queue: name,
-            reason,
-            attempts: message.attempts,
-            at_ms: now_ms,
-            message: message.bytes,
-        };
+        let dead = self.next_id;
         self.next_id += 1;
-        self.changes.records.push(match message.id {
-            // A message in memory: the log does not know it yet.
-            0 => Record::Letter(letter.clone()),
-            id => Record::Died {
-                id,
-                letter: letter.id,
-                reason: letter.reason.clone(),
-                attempts: letter.attempts,
-                at_ms: now_ms,
-            },
+        let (at_ms, reason) = (now_ms, shortened(reason));
+        self.changes.records.push(Record::Died {
+            id,
+            dead,
+            reason: reason.clone(),
+            attempts,
+            at_ms,
         });
-        let letter = Letter { letter, segment: message.segment };
-        self.usage.add(letter.segment, letter.reason_weight());
-        self.letters.die(letter);
+        let dead = DeadLetter { id: dead, origin, reason, attempts, at_ms, message: message.bytes };
+        let stored = StoredDeadLetter { dead, key: None, segment };
+        self.usage.add(segment, stored.reason_weight());
+        self.dead_letters.die(stored);
         self.changes.urgent = true;
         self.changes.dead_lettered += 1;
     }
@@ -313,21 +301,19 @@ impl Queues {
 
     /// Dead letters behind an id, oldest first.
     pub fn dead_letters(&self, after: u64, limit: u32) -> Vec<DeadLetter> {
-        self.letters.after(after, limit)
+        self.dead_letters.after(after, limit)
     }
 
     /// Proposes that a dead letter goes back to the end of its queue; false if there is none of this
-    /// id, or its queue is that of a gateway's life that is over.
-    pub fn requeue_dead_letter(&mut self, letter: u64) -> bool {
-        let Some(found) = self.letters.get(letter) else { return false };
-        let name = found.letter.queue;
-        if matches!(name, Name::Gateway(..)) && !self.by_name.contains_key(&name) {
+    /// id.
+    pub fn requeue_dead_letter(&mut self, dead: u64) -> bool {
+        if !self.dead_letters.stays(dead) {
             return false;
         }
         let id = self.next_id;
         self.next_id += 1;
-        self.letters.leave(letter, id);
-        self.changes.records.push(Record::Requeued { letter, id });
+        self.dead_letters.leave(dead, id);
+        self.changes.records.push(Record::Requeued { dead, id });
         self.changes.urgent = true;
         true
     }
@@ -335,8 +321,8 @@ impl Queues {
     /// Messages by queue, for queues that have any.
     pub fn depths(&self) -> Vec<(Name, u64)> {
         let queues = self.by_name.iter().map(|(name, queue)| (*name, queue.len() as u64));
-        let letters = (Name::Dead, self.letters.len() as u64);
-        queues.chain([letters]).filter(|(_, depth)| *depth > 0).collect()
+        let dead = (Name::DeadLetters, self.dead_letters.len() as u64);
+        queues.chain([dead]).filter(|(_, depth)| *depth > 0).collect()
     }
 
     /// The queues themselves, for gauges.
@@ -346,7 +332,7 @@ impl Queues {
 
     /// How many dead letters there are.
     pub fn dead(&self) -> usize {
-        self.letters.len()
+        self.dead_letters.len()
     }
 
     /// The length of the log.
@@ -373,4 +359,9 @@ pub(super) fn wake(changes: &mut Changes, queue: &Queue) {
     {
         changes.wake.push(consumer);
     }
+}
+
+fn shortened(mut reason: String) -> String {
+    reason.truncate(reason.floor_char_boundary(limits::MAX_REASON_BYTES));
+    reason
 }

@@ -6,7 +6,6 @@
 use super::message::Due;
 use bytes::Bytes;
 use ports::broker::{DeadLetter, Queue};
-use protocol::Epoch;
 use serde::{Deserialize, Serialize};
 
 /// One step.
@@ -18,8 +17,6 @@ pub enum Record {
         id: u64,
         /// Where to.
         queue: Queue,
-        /// When it becomes visible; `None`: at once.
-        due: Option<Due>,
         /// The record.
         message: Bytes,
     },
@@ -42,7 +39,7 @@ pub enum Record {
         /// Its number as a message.
         id: u64,
         /// Its number as a dead letter.
-        letter: u64,
+        dead: u64,
         /// Why.
         reason: String,
         /// How often it was tried.
@@ -53,7 +50,7 @@ pub enum Record {
     /// A dead letter became a message again, at the end of the queue that it came from.
     Requeued {
         /// Its number as a dead letter.
-        letter: u64,
+        dead: u64,
         /// Its number as a message.
         id: u64,
     },
@@ -63,13 +60,6 @@ pub enum Record {
         queue: Queue,
         /// The number.
         through: u64,
-    },
-    /// A consumer of this epoch was seen.
-    Seen {
-        /// The queue.
-        queue: Queue,
-        /// Its epoch.
-        epoch: Epoch,
     },
     /// A message in full, whatever earlier records say of it.
     Kept {
@@ -86,8 +76,14 @@ pub enum Record {
         /// The record.
         message: Bytes,
     },
-    /// A dead letter in full, whatever earlier records say of it.
-    Letter(DeadLetter),
+    /// A dead letter in full, whatever earlier records say of it. If another one of its key is listed,
+    /// nothing happens.
+    DeadLetter {
+        /// Names it within its origin.
+        key: Option<u128>,
+        /// What is listed.
+        dead: DeadLetter,
+    },
     /// All that is needed of the segments up to `through` was written again before this record.
     Checkpoint {
         /// The last segment that is not needed any more.

@@ -4,12 +4,11 @@
 //! delayed one goes to the end when it is due, as it would have done.
 
 use super::changes::Rules;
-use super::letters::{Letter, Letters};
+use super::dead_letters::{DeadLetters, StoredDeadLetter};
 use super::message::{Due, Message};
 use super::queues::Queues;
 use super::record::Record;
-use ports::broker::{DeadLetter, Queue as Name};
-use protocol::Epoch;
+use ports::broker::{DeadLetter, Origin, Queue as Name};
 use std::collections::BTreeMap;
 
 #[derive(Debug)]
@@ -23,9 +22,8 @@ struct Held {
 #[derive(Debug, Default)]
 pub struct Replay {
     messages: BTreeMap<u64, Held>,
-    letters: BTreeMap<u64, Letter>,
+    dead_letters: DeadLetters,
     handed: BTreeMap<Name, u64>,
-    epochs: BTreeMap<Name, Epoch>,
     lengths: BTreeMap<u32, u64>,
     next_id: u64,
 }
@@ -34,10 +32,10 @@ impl Replay {
     /// The next record, of this segment.
     pub fn apply(&mut self, record: Record, segment: u32) {
         match record {
-            Record::Stored { id, queue, due, message } => {
+            Record::Stored { id, queue, message } => {
                 self.saw(id);
                 let message = Message::new(id, segment, message);
-                self.messages.insert(id, Held { queue, due, message });
+                self.messages.insert(id, Held { queue, due: None, message });
             }
             Record::Kept { id, queue, due, handed, attempts, message } => {
                 self.saw(id);
@@ -56,43 +54,33 @@ impl Replay {
                     held.due = Some(due);
                 }
             }
-            Record::Died { id, letter, reason, attempts, at_ms } => {
-                self.saw(letter);
+            Record::Died { id, dead, reason, attempts, at_ms } => {
+                self.saw(dead);
                 let Some(Held { queue, message, .. }) = self.messages.remove(&id) else { return };
+                let Some(origin) = Origin::of(queue) else { return };
                 let Message { segment, bytes: message, .. } = message;
-                let dead = DeadLetter { id: letter, queue, reason, attempts, at_ms, message };
-                self.letters.insert(letter, Letter { letter: dead, segment });
+                let dead = DeadLetter { id: dead, origin, reason, attempts, at_ms, message };
+                self.dead_letters.list(StoredDeadLetter { dead, key: None, segment });
             }
-            Record::Letter(letter) => {
-                self.saw(letter.id);
-                self.letters.insert(letter.id, Letter { letter, segment });
+            Record::DeadLetter { key, dead } => {
+                self.saw(dead.id);
+                if self.dead_letters.knows(dead.id) {
+                    self.dead_letters.left(dead.id);
+                }
+                self.dead_letters.list(StoredDeadLetter { dead, key, segment });
             }
-            Record::Requeued { letter, id } => self.requeue(letter, id),
+            Record::Requeued { dead, id } => {
+                self.saw(id);
+                let Some(left) = self.dead_letters.left(dead) else { return };
+                let message = Message::new(id, left.segment, left.dead.message);
+                let queue = left.dead.origin.into();
+                self.messages.insert(id, Held { queue, due: None, message });
+            }
             Record::HandedOut { queue, through } => {
                 let mark = self.handed.entry(queue).or_default();
                 *mark = through.max(*mark);
             }
-            Record::Seen { queue, epoch } => {
-                let seen = self.epochs.entry(queue).or_default();
-                *seen = epoch.max(*seen);
-            }
             Record::Checkpoint { next_id, .. } => self.next_id = self.next_id.max(next_id),
-        }
-    }
-
-    fn requeue(&mut self, letter: u64, id: u64) {
-        self.saw(id);
-        let Some(Letter { letter, segment }) = self.letters.remove(&letter) else { return };
-        match letter.queue {
-            // Its gateway's queue did not survive, and its gateway repairs from the store.
-            Name::Gateway(..) => {}
-            Name::Dead => {
-                self.letters.insert(id, Letter { letter: DeadLetter { id, ..letter }, segment });
-            }
-            queue => {
-                let message = Message::new(id, segment, letter.message);
-                self.messages.insert(id, Held { queue, due: None, message });
-            }
         }
     }
 
@@ -107,7 +95,7 @@ impl Replay {
 
     /// How many messages and dead letters there are.
     pub fn len(&self) -> (usize, usize) {
-        (self.messages.len(), self.letters.len())
+        (self.messages.len(), self.dead_letters.len())
     }
 
     /// The queues.
@@ -116,9 +104,6 @@ impl Replay {
         queues.next_id = self.next_id.max(1);
         for (segment, bytes) in self.lengths {
             queues.usage.set_length(segment, bytes);
-        }
-        for (name, epoch) in self.epochs {
-            queues.by_name.entry(name).or_default().restore_seen(epoch);
         }
         for Held { queue: name, due, mut message } in self.messages.into_values() {
             queues.usage.add(message.segment, message.weight());
@@ -132,12 +117,10 @@ impl Replay {
             }
             queue.push(message);
         }
-        let mut letters = Letters::default();
-        for letter in self.letters.into_values() {
-            queues.usage.add(letter.segment, letter.weight());
-            letters.list(letter);
+        for (stored, _) in self.dead_letters.all() {
+            queues.usage.add(stored.segment, stored.weight());
         }
-        queues.letters = letters;
+        queues.dead_letters = self.dead_letters;
         queues.tick(now_ms);
         queues
     }

@@ -1,22 +1,27 @@
 //! The broker in process.
 
-use super::hub::Hub;
+use super::shared::{Placement, Shared};
 use super::{timer, writer};
 use crate::BrokerConfig;
-use crate::core::{ConsumerId, Replay};
+use crate::consumer::{OneByOne, Ordered, Source, Unsettled};
+use crate::core::{ConsumerId, ConsumerOptions, Delivery, Replay, Settlement};
+use bytes::Bytes;
 use ports::broker::{
-    BrokerUnavailable, Confirms, DeadLetter, Delivery, Publication, PublishError, Queue,
-    Settlement, SubscribeError, SubscribeOptions, SubscriptionLost,
+    BrokerUnavailable, Confirms, ConsumeError, ConsumerLost, DeadLetter, DeadLetters, Depths,
+    Fanout, FanoutConsumer, FanoutMessage, GatewayLife, Inbound, InboundConsumer, InboundOptions,
+    Job, JobConsumer, Jobs, NewDeadLetter, PublishError, Queue,
 };
-use ports::{BoxFuture, Broker, Machine, Subscription, tasks::run_on};
+use ports::{BoxFuture, Machine, tasks::run_on};
+use protocol::Partition;
 use protocol::design::Fsync;
 use segments::{Format, LogError, Opened, Options};
+use std::future::ready;
 use std::sync::Arc;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 /// The broker's log.
-const FORMAT: Format = Format { prefix: "broker", magic: *b"FRACASB1" };
+const FORMAT: Format = Format { prefix: "broker", magic: *b"FRACASB2" };
 
 /// Why a broker cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +37,7 @@ pub enum OpenError {
 /// A broker with its log on the machine's disk. Dropping it stops it, without a last write: see
 /// [`EmbeddedBroker::flush`].
 pub struct EmbeddedBroker {
-    hub: Arc<Hub>,
+    shared: Arc<Shared>,
     config: BrokerConfig,
     tasks: [AbortHandle; 2],
 }
@@ -55,28 +60,28 @@ impl EmbeddedBroker {
         };
         let (opened, replay) = run_on(&*worker, replayed).await.ok_or(OpenError::Stopped)??;
         let Opened { log, damaged, .. } = opened;
-        let (messages, letters) = replay.len();
-        tracing::info!(messages, letters, "broker log replayed");
+        let (messages, dead_letters) = replay.len();
+        tracing::info!(messages, dead_letters, "broker log replayed");
         if !damaged.is_empty() {
             machine.telemetry.count("broker_damaged_segments", damaged.len() as u64);
             tracing::error!(?damaged, "closed log segments end in a bad record");
         }
         let queues = replay.finish(config.rules(), machine.clock.now_ms());
-        let hub = Arc::new(Hub::new(machine.clone(), queues));
+        let shared = Arc::new(Shared::new(machine.clone(), queues));
         let tasks = [
-            machine.spawn("broker log", writer::run(Arc::clone(&hub), worker, log)),
-            machine.spawn("broker timers", timer::run(Arc::clone(&hub))),
+            machine.spawn("broker log", writer::run(Arc::clone(&shared), worker, log)),
+            machine.spawn("broker timers", timer::run(Arc::clone(&shared))),
         ];
-        Ok(Arc::new(Self { hub, config, tasks }))
+        Ok(Arc::new(Self { shared, config, tasks }))
     }
 
     /// Writes what is written lazily otherwise (settlements); false if that failed.
     pub async fn flush(&self) -> bool {
-        self.hub.flush().await.unwrap_or(false)
+        self.shared.flush().await.unwrap_or(false)
     }
 
-    pub(super) fn hub(&self) -> &Arc<Hub> {
-        &self.hub
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     pub(super) fn config(&self) -> &BrokerConfig {
@@ -89,40 +94,95 @@ impl Drop for EmbeddedBroker {
         for task in &self.tasks {
             task.abort();
         }
-        self.hub.close();
+        self.shared.close();
     }
 }
 
-impl Broker for EmbeddedBroker {
-    fn publish(&self, batch: Vec<Publication>) -> BoxFuture<'static, Confirms> {
-        let (confirms, group) = self.hub.publish(batch);
-        let hub = Arc::clone(&self.hub);
-        Box::pin(async move { confirmed(&hub, confirms, group).await })
+impl EmbeddedBroker {
+    fn confirmed(&self, placement: Placement) -> BoxFuture<'static, Confirms> {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move { confirmed(&shared, placement).await })
     }
 
-    fn subscribe(
+    fn consume(&self, queue: Queue, options: ConsumerOptions) -> Result<Consumer, ConsumeError> {
+        let (id, wake) = self.shared.consume(queue, options)?;
+        Ok(Consumer { shared: Arc::clone(&self.shared), id, wake })
+    }
+}
+
+impl Inbound for EmbeddedBroker {
+    fn publish(&self, batch: Vec<(Partition, Bytes)>) -> BoxFuture<'static, Confirms> {
+        let batch = batch.into_iter().map(|(to, message)| (Queue::Inbound(to), message));
+        self.confirmed(self.shared.publish(batch))
+    }
+
+    fn consume(
         &self,
-        queue: Queue,
-        options: SubscribeOptions,
-    ) -> BoxFuture<'static, Result<Box<dyn Subscription>, SubscribeError>> {
-        let hub = Arc::clone(&self.hub);
-        Box::pin(async move {
-            let (id, wake) = hub.subscribe(queue, options)?;
-            Ok(Box::new(EmbeddedSubscription { hub, id, wake }) as Box<dyn Subscription>)
-        })
+        partition: Partition,
+        options: InboundOptions,
+    ) -> BoxFuture<'static, Result<Box<dyn InboundConsumer>, ConsumeError>> {
+        let consumer = self.consume(Queue::Inbound(partition), options.into());
+        Box::pin(ready(consumer.map(|consumer| Box::new(Ordered(consumer)) as Box<_>)))
+    }
+}
+
+impl Jobs for EmbeddedBroker {
+    fn publish(&self, batch: Vec<Job>) -> BoxFuture<'static, Confirms> {
+        let batch = batch.into_iter().map(|job| (Queue::Jobs(job.queue), job.message));
+        self.confirmed(self.shared.publish(batch))
     }
 
-    fn dead_letters(
+    fn consume(
+        &self,
+        queue: u16,
+        prefetch: u32,
+    ) -> BoxFuture<'static, Result<Box<dyn JobConsumer>, BrokerUnavailable>> {
+        let consumer = self.consume(Queue::Jobs(queue), ConsumerOptions::newest(prefetch));
+        let consumer = consumer.map(|consumer| Box::new(OneByOne(consumer)) as Box<_>);
+        Box::pin(ready(consumer.map_err(|_| BrokerUnavailable)))
+    }
+}
+
+impl Fanout for EmbeddedBroker {
+    fn publish(
+        &self,
+        batch: Vec<FanoutMessage>,
+    ) -> BoxFuture<'static, Result<(), BrokerUnavailable>> {
+        let batch =
+            batch.into_iter().map(|FanoutMessage { to, message }| (Queue::Gateway(to), message));
+        let (confirms, _) = self.shared.publish(batch);
+        // All are refused, or none.
+        let confirmed = confirms.into_iter().collect::<Result<(), _>>();
+        Box::pin(ready(confirmed.map_err(|_| BrokerUnavailable)))
+    }
+
+    fn consume(
+        &self,
+        life: GatewayLife,
+        prefetch: u32,
+    ) -> BoxFuture<'static, Result<Box<dyn FanoutConsumer>, BrokerUnavailable>> {
+        let consumer = self.consume(Queue::Gateway(life), ConsumerOptions::newest(prefetch));
+        let consumer = consumer.map(|consumer| Box::new(Unsettled::new(consumer)) as Box<_>);
+        Box::pin(ready(consumer.map_err(|_| BrokerUnavailable)))
+    }
+}
+
+impl DeadLetters for EmbeddedBroker {
+    fn put(&self, dead: NewDeadLetter) -> BoxFuture<'static, Result<(), PublishError>> {
+        let confirms = self.confirmed(self.shared.put(dead));
+        Box::pin(async move { confirms.await.pop().unwrap_or(Err(PublishError::Unknown)) })
+    }
+
+    fn list(
         &self,
         after: u64,
         limit: u32,
     ) -> BoxFuture<'static, Result<Vec<DeadLetter>, BrokerUnavailable>> {
-        let letters = self.hub.dead_letters(after, limit);
-        Box::pin(std::future::ready(Ok(letters)))
+        Box::pin(ready(Ok(self.shared.dead_letters(after, limit))))
     }
 
-    fn requeue_dead_letter(&self, id: u64) -> BoxFuture<'static, Result<bool, BrokerUnavailable>> {
-        let group = self.hub.requeue_dead_letter(id);
+    fn requeue(&self, id: u64) -> BoxFuture<'static, Result<bool, BrokerUnavailable>> {
+        let group = self.shared.requeue_dead_letter(id);
         Box::pin(async move {
             match group {
                 None => Ok(false),
@@ -133,19 +193,16 @@ impl Broker for EmbeddedBroker {
             }
         })
     }
+}
 
+impl Depths for EmbeddedBroker {
     fn depths(&self) -> BoxFuture<'static, Result<Vec<(Queue, u64)>, BrokerUnavailable>> {
-        let depths = self.hub.depths();
-        Box::pin(std::future::ready(Ok(depths)))
+        Box::pin(ready(Ok(self.shared.depths())))
     }
 }
 
 /// The confirms of a batch once its group is durable, or could not be made so.
-pub(super) async fn confirmed(
-    hub: &Hub,
-    mut confirms: Confirms,
-    group: Option<oneshot::Receiver<bool>>,
-) -> Confirms {
+pub(super) async fn confirmed(shared: &Shared, (mut confirms, group): Placement) -> Confirms {
     if let Some(group) = group
         && group.await == Ok(true)
     {
@@ -157,22 +214,23 @@ pub(super) async fn confirmed(
     }
     let count = confirms.iter().filter(|confirm| confirm.is_ok()).count();
     if count > 0 {
-        hub.machine.telemetry.count("broker_confirmed_messages", count as u64);
+        shared.machine.telemetry.count("broker_confirmed_messages", count as u64);
     }
     confirms
 }
 
-struct EmbeddedSubscription {
-    hub: Arc<Hub>,
+/// A consumer in process.
+struct Consumer {
+    shared: Arc<Shared>,
     id: ConsumerId,
     wake: Arc<Notify>,
 }
 
-impl Subscription for EmbeddedSubscription {
-    fn next(&mut self) -> BoxFuture<'_, Result<Vec<Delivery>, SubscriptionLost>> {
+impl Source for Consumer {
+    fn next(&mut self) -> BoxFuture<'_, Result<Vec<Delivery>, ConsumerLost>> {
         Box::pin(async move {
             loop {
-                let deliveries = self.hub.take(self.id, u64::MAX)?;
+                let deliveries = self.shared.take(self.id, u64::MAX)?;
                 if !deliveries.is_empty() {
                     return Ok(deliveries);
                 }
@@ -182,12 +240,12 @@ impl Subscription for EmbeddedSubscription {
     }
 
     fn settle(&mut self, settlements: Vec<Settlement>) {
-        self.hub.settle(self.id, settlements);
+        self.shared.settle(self.id, settlements);
     }
 }
 
-impl Drop for EmbeddedSubscription {
+impl Drop for Consumer {
     fn drop(&mut self) {
-        self.hub.lose(self.id);
+        self.shared.lose(self.id);
     }
 }

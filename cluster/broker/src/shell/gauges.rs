@@ -1,21 +1,21 @@
 //! The levels of a broker, each with its limit.
 
-use super::hub::Hub;
+use super::shared::Shared;
 use ports::broker::Queue;
 use protocol::limits::BrokerLimits;
 
 /// Reports them.
-pub fn report(hub: &Hub) {
+pub fn report(shared: &Shared) {
     let mut deepest_durable = 0;
     let mut deepest_gateway = 0;
-    let mut deepest_notify = 0;
+    let mut deepest_jobs = 0;
     let (mut unsettled, mut window) = (0, 0);
-    let (limits, letters, log_bytes) = hub.read(|queues| {
+    let (limits, dead_letters, log_bytes) = shared.read(|queues| {
         for (name, queue) in queues.each() {
             match name {
                 // The limit of a gateway queue counts what waits.
-                Queue::Gateway(..) => deepest_gateway = queue.ready().max(deepest_gateway),
-                Queue::Notify(_) => deepest_notify = queue.len().max(deepest_notify),
+                Queue::Gateway(_) => deepest_gateway = queue.ready().max(deepest_gateway),
+                Queue::Jobs(_) => deepest_jobs = queue.len().max(deepest_jobs),
                 _ => deepest_durable = queue.len().max(deepest_durable),
             }
             unsettled += queue.unsettled();
@@ -23,14 +23,14 @@ pub fn report(hub: &Hub) {
         }
         (queues.rules().limits, queues.dead(), queues.log_bytes())
     });
-    let telemetry = &hub.machine.telemetry;
+    let telemetry = &shared.machine.telemetry;
     let gauge =
         |name, value: usize, limit: usize| telemetry.gauge(name, value as u64, limit as u64);
     gauge("broker_queue_messages", deepest_durable, limits.durable_queue_messages);
-    gauge("broker_notify_queue_messages", deepest_notify, limits.notify_queue_messages);
+    gauge("broker_notify_queue_messages", deepest_jobs, limits.notify_queue_messages);
     gauge("broker_gateway_queue_messages", deepest_gateway, limits.gateway_queue_messages);
     gauge("broker_unsettled_messages", unsettled, window);
-    gauge("broker_dead_letters", letters, limits.dead_letters);
+    gauge("broker_dead_letters", dead_letters, limits.dead_letters);
     telemetry.gauge("broker_log_bytes", log_bytes, log_limit(limits));
 }
 

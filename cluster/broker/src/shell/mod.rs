@@ -1,13 +1,9 @@
-//! The broker on a machine: its tasks, its links, and both adapters of the port.
+//! The broker on a machine: its tasks, its links, and the ports in process.
 
 pub mod embedded;
 mod gauges;
-mod hub;
-mod mailbox;
-pub mod remote;
 pub mod server;
 mod session;
-mod supervisor;
+mod shared;
 mod timer;
-mod wire;
 mod writer;

@@ -45,7 +45,7 @@ pub async fn serve(
                 refusals = 0;
                 tracing::debug!(%peer, "a node has connected to the broker");
                 let link = link::over(&machine, stream, broker.config().timing);
-                let session = session::run(Arc::clone(broker.hub()), link);
+                let session = session::run(Arc::clone(broker.shared()), link);
                 sessions.add(machine.spawn("broker session", session));
             }
             Err(error) => {

@@ -1,13 +1,13 @@
-//! The broker's end of one link: one node's publishes, subscriptions and questions.
+//! The broker's end of one link: one node's publishes, consumers and questions.
 
 use super::embedded::confirmed;
-use super::hub::Hub;
-use super::wire::{Answer, FromBroker, ToBroker};
-use crate::core::ConsumerId;
+use super::shared::{Placement, Shared};
+use crate::core::{ConsumerId, ConsumerOptions};
+use crate::wire::{Answer, FromBroker, ToBroker};
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use link::{Link, LinkReceiver, LinkSender};
 use ports::BoxFuture;
-use ports::broker::{DeadLetter, Queue, SubscribeError, SubscribeOptions};
+use ports::broker::{ConsumeError, DeadLetter, FanoutMessage, Queue};
 use protocol::limits::{self, BrokerLimits};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,10 +18,10 @@ type Sender = LinkSender<FromBroker>;
 
 /// One link.
 pub struct Session {
-    hub: Arc<Hub>,
+    shared: Arc<Shared>,
     limits: BrokerLimits,
     sender: Sender,
-    /// Delivery frames that may still be sent; first come, first served among the subscriptions.
+    /// Delivery frames that may still be sent; first come, first served among the consumers.
     credit: Arc<Semaphore>,
     consumers: BTreeMap<u64, Consumer>,
     answers: FuturesUnordered<BoxFuture<'static, FromBroker>>,
@@ -33,11 +33,11 @@ struct Consumer {
 }
 
 /// Serves a link until it is lost; its consumers are lost with it.
-pub async fn run(hub: Arc<Hub>, link: Link<FromBroker, ToBroker>) {
+pub async fn run(shared: Arc<Shared>, link: Link<FromBroker, ToBroker>) {
     let Link { sender, receiver } = link;
-    let limits = hub.read(|queues| queues.rules().limits);
+    let limits = shared.read(|queues| queues.rules().limits);
     let session = Session {
-        hub,
+        shared,
         limits,
         sender,
         credit: Arc::new(Semaphore::new(limits.frames_under_way)),
@@ -66,23 +66,28 @@ impl Session {
     fn handle(&mut self, message: ToBroker) {
         match message {
             ToBroker::Publish { call, batch } => {
-                let (confirms, group) = self.hub.publish(batch);
-                let hub = Arc::clone(&self.hub);
-                self.answers.push(
-                    async move {
-                        let confirms = confirmed(&hub, confirms, group).await;
-                        FromBroker::Answer { call, answer: Answer::Confirms(confirms) }
-                    }
-                    .boxed(),
+                let placement = self.shared.publish(batch.into_iter());
+                self.confirm(call, placement);
+            }
+            ToBroker::FanOut { call, batch } => {
+                let batch = batch.into_iter();
+                // A broker that is closed loses its links in a moment.
+                let _ = self.shared.publish(
+                    batch.map(|FanoutMessage { to, message }| (Queue::Gateway(to), message)),
                 );
+                self.answer(call, Answer::Taken);
             }
-            ToBroker::Subscribe { call, subscription, queue, options } => {
-                self.subscribe(call, subscription, queue, options);
+            ToBroker::PutDeadLetter { call, dead } => {
+                let placement = self.shared.put(dead);
+                self.confirm(call, placement);
             }
-            ToBroker::Unsubscribe { subscription } => self.unsubscribe(subscription),
-            ToBroker::Settle { subscription, settlements } => {
-                if let Some(consumer) = self.consumers.get(&subscription) {
-                    self.hub.settle(consumer.id, settlements);
+            ToBroker::Consume { call, consumer, queue, options } => {
+                self.consume(call, consumer, queue, options);
+            }
+            ToBroker::Leave { consumer } => self.leave(consumer),
+            ToBroker::Settle { consumer, settlements } => {
+                if let Some(consumer) = self.consumers.get(&consumer) {
+                    self.shared.settle(consumer.id, settlements);
                 }
             }
             ToBroker::Received => {
@@ -91,25 +96,35 @@ impl Session {
                 }
             }
             ToBroker::DeadLetters { call, after, limit } => {
-                let letters = fitting(self.hub.dead_letters(after, limit.min(limits::MAX_PAGE)));
-                self.answer(call, Answer::Letters(letters));
+                let some = self.shared.dead_letters(after, limit.min(limits::MAX_PAGE));
+                self.answer(call, Answer::DeadLetters(fitting(some)));
             }
             ToBroker::RequeueDeadLetter { call, id } => self.requeue(call, id),
-            ToBroker::Depths { call } => self.answer(call, Answer::Depths(self.hub.depths())),
+            ToBroker::Depths { call } => self.answer(call, Answer::Depths(self.shared.depths())),
         }
     }
 
-    fn subscribe(&mut self, call: u64, number: u64, queue: Queue, options: SubscribeOptions) {
-        self.unsubscribe(number);
+    /// Answers when the batch is durable, or could not be made so.
+    fn confirm(&self, call: u64, placement: Placement) {
+        let shared = Arc::clone(&self.shared);
+        let confirmed = async move {
+            let confirms = confirmed(&shared, placement).await;
+            FromBroker::Answer { call, answer: Answer::Confirms(confirms) }
+        };
+        self.answers.push(confirmed.boxed());
+    }
+
+    fn consume(&mut self, call: u64, number: u64, queue: Queue, options: ConsumerOptions) {
+        self.leave(number);
         if self.consumers.len() >= limits::MAX_LINK_SUBSCRIPTIONS {
-            return self.answer(call, Answer::Subscribed(Err(SubscribeError::Unavailable)));
+            return self.answer(call, Answer::Consuming(Err(ConsumeError::Unavailable)));
         }
-        match self.hub.subscribe(queue, options) {
-            Err(error) => self.answer(call, Answer::Subscribed(Err(error))),
+        match self.shared.consume(queue, options) {
+            Err(error) => self.answer(call, Answer::Consuming(Err(error))),
             Ok((id, wake)) => {
-                self.answer(call, Answer::Subscribed(Ok(())));
+                self.answer(call, Answer::Consuming(Ok(())));
                 let forwarder = Forwarder {
-                    hub: Arc::clone(&self.hub),
+                    shared: Arc::clone(&self.shared),
                     frame_bytes: self.limits.frame_bytes,
                     sender: self.sender.clone(),
                     credit: Arc::clone(&self.credit),
@@ -117,23 +132,23 @@ impl Session {
                     id,
                     wake,
                 };
-                let task = self.hub.machine.spawn("broker subscription", forwarder.run());
+                let task = self.shared.machine.spawn("broker consumer", forwarder.run());
                 self.consumers.insert(number, Consumer { id, task });
             }
         }
     }
 
-    fn unsubscribe(&mut self, number: u64) {
+    fn leave(&mut self, number: u64) {
         if let Some(consumer) = self.consumers.remove(&number) {
             consumer.task.abort();
-            self.hub.lose(consumer.id);
+            self.shared.lose(consumer.id);
         }
     }
 
     fn requeue(&mut self, call: u64, id: u64) {
         let answer =
             move |requeued| FromBroker::Answer { call, answer: Answer::Requeued(requeued) };
-        match self.hub.requeue_dead_letter(id) {
+        match self.shared.requeue_dead_letter(id) {
             None => self.send(&answer(Some(false))),
             Some(group) => self
                 .answers
@@ -155,27 +170,27 @@ impl Drop for Session {
     fn drop(&mut self) {
         for (_, consumer) in std::mem::take(&mut self.consumers) {
             consumer.task.abort();
-            self.hub.lose(consumer.id);
+            self.shared.lose(consumer.id);
         }
     }
 }
 
-/// As many letters as fit well into one frame, at least one if there is one.
-fn fitting(mut letters: Vec<DeadLetter>) -> Vec<DeadLetter> {
+/// As many as fit well into one frame, at least one if there is one.
+fn fitting(mut some: Vec<DeadLetter>) -> Vec<DeadLetter> {
     let mut bytes = 0;
-    let fit = letters.iter().take_while(|letter| {
+    let fit = some.iter().take_while(|dead| {
         let first = bytes == 0;
-        bytes += letter.message.len() + letter.reason.len() + 64;
+        bytes += dead.message.len() + dead.reason.len() + 64;
         first || bytes <= limits::MAX_PUBLICATION_BYTES
     });
     let fit = fit.count();
-    letters.truncate(fit);
-    letters
+    some.truncate(fit);
+    some
 }
 
-/// Moves the deliveries of one subscription to the link.
+/// Moves the deliveries of one consumer to the link.
 struct Forwarder {
-    hub: Arc<Hub>,
+    shared: Arc<Shared>,
     frame_bytes: u64,
     sender: Sender,
     credit: Arc<Semaphore>,
@@ -186,23 +201,23 @@ struct Forwarder {
 
 impl Forwarder {
     async fn run(self) {
-        while let Ok(hungry) = self.hub.hungry(self.id) {
+        while let Ok(hungry) = self.shared.hungry(self.id) {
             if !hungry {
                 self.wake.notified().await;
                 continue;
             }
             let Ok(permit) = self.credit.acquire().await else { return };
-            let Ok(deliveries) = self.hub.take(self.id, self.frame_bytes) else { break };
+            let Ok(deliveries) = self.shared.take(self.id, self.frame_bytes) else { break };
             if deliveries.is_empty() {
                 continue;
             }
             permit.forget();
-            let message = FromBroker::Deliveries { subscription: self.number, deliveries };
+            let message = FromBroker::Deliveries { consumer: self.number, deliveries };
             if self.sender.send(&message).is_err() {
                 return;
             }
         }
         // A closed link has lost it anyway.
-        let _ = self.sender.send(&FromBroker::Lost { subscription: self.number });
+        let _ = self.sender.send(&FromBroker::Lost { consumer: self.number });
     }
 }

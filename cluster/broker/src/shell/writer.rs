@@ -2,7 +2,7 @@
 //! goes into the next group.
 
 use super::gauges;
-use super::hub::{Group, Hub, Work};
+use super::shared::{Group, Shared, Work};
 use ports::{Worker, tasks::run_on};
 use segments::{Appended, Log};
 use std::io;
@@ -24,15 +24,15 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs until the node dies.
-pub async fn run(hub: Arc<Hub>, worker: Arc<dyn Worker>, mut log: Log) {
+pub async fn run(shared: Arc<Shared>, worker: Arc<dyn Worker>, mut log: Log) {
     let mut pause = FIRST_PAUSE;
     let mut gathers = false;
     loop {
-        wait_for_work(&hub).await;
+        wait_for_work(&shared).await;
         if gathers {
             sleep(GATHER).await;
         }
-        let Group { records, waiting } = hub.take_group();
+        let Group { records, waiting } = shared.take_group();
         gathers = records.len() >= GATHER_FROM;
         let began = Instant::now();
         let write = move || {
@@ -51,41 +51,41 @@ pub async fn run(hub: Arc<Hub>, worker: Arc<dyn Worker>, mut log: Log) {
             Ok(None) => {}
             Ok(Some(Appended { segment, length, .. })) => {
                 pause = FIRST_PAUSE;
-                let given_up = hub.commit(records, segment, length);
-                hub.machine.telemetry.time("broker_commit", began.elapsed());
+                let given_up = shared.commit(records, segment, length);
+                shared.machine.telemetry.time("broker_commit", began.elapsed());
                 if let Some(through) = given_up {
                     let Some(back) = remove(&*worker, log, through).await else { break };
                     log = back;
                 }
             }
             Err(error) => {
-                failed(&hub, &error);
-                hub.abandon(records);
+                failed(&shared, &error);
+                shared.abandon(records);
             }
         }
         for waiter in waiting {
             // The publisher may have gone.
             let _ = waiter.send(committed);
         }
-        gauges::report(&hub);
+        gauges::report(&shared);
         if !committed {
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
-    hub.close();
+    shared.close();
 }
 
-async fn wait_for_work(hub: &Hub) {
+async fn wait_for_work(shared: &Shared) {
     loop {
-        match hub.work() {
+        match shared.work() {
             Work::Now => return,
-            Work::Nothing => hub.to_write.notified().await,
+            Work::Nothing => shared.to_write.notified().await,
             Work::Soon => {
                 let deadline = Instant::now() + LAZY;
-                while !matches!(hub.work(), Work::Now) {
+                while !matches!(shared.work(), Work::Now) {
                     let rest = deadline.saturating_duration_since(Instant::now());
-                    if timeout(rest, hub.to_write.notified()).await.is_err() {
+                    if timeout(rest, shared.to_write.notified()).await.is_err() {
                         return;
                     }
                 }
@@ -108,7 +108,7 @@ async fn remove(worker: &dyn Worker, mut log: Log, through: u32) -> Option<Log> 
     Some(log)
 }
 
-fn failed(hub: &Hub, error: &io::Error) {
-    hub.machine.telemetry.count("broker_failed_commits", 1);
+fn failed(shared: &Shared, error: &io::Error) {
+    shared.machine.telemetry.count("broker_failed_commits", 1);
     tracing::warn!(%error, "cannot write the broker's log");
 }

@@ -3,8 +3,9 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
-pub mod conformance;
 pub mod crash_disk;
+pub mod either;
+pub mod takeover;
 
 use crash_disk::CrashDisk;
 use ports::{

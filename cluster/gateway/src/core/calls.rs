@@ -1,8 +1,8 @@
 //! What the hub asks of its surroundings. Each call but the last three is answered to the hub.
 
-use ports::broker::Publication;
+use bytes::Bytes;
 use protocol::store_calls::{AttachItem, DetachItem, RangeQuery, ReceiptItem};
-use protocol::{ClientMessageId, ConversationId, SessionId, UserId};
+use protocol::{ClientMessageId, ConversationId, Partition, SessionId, UserId};
 
 /// One call, to be carried out in the order in which the hub made them.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,8 +28,10 @@ pub enum Call {
 pub struct PublishCall {
     /// Whose it is.
     pub of: PublishRef,
-    /// What is published.
-    pub publication: Publication,
+    /// Where it goes.
+    pub partition: Partition,
+    /// The record.
+    pub message: Bytes,
 }
 
 /// Names a publication.

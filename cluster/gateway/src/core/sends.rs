@@ -16,7 +16,7 @@ use super::sender::{Key, Pending, Progress, Sender};
 use super::slab::Slots;
 use super::timers::Timer;
 use bytes::Bytes;
-use ports::broker::{Publication, PublishError, Queue};
+use ports::broker::PublishError;
 use protocol::frames::server::{Accepted, Rejected};
 use protocol::ids::MAX_CLIENT_CHOSEN_ID;
 use protocol::partition::partition_of;
@@ -174,7 +174,7 @@ impl Sends {
                     pending.progress = Progress::Confirmed(out.now_ms);
                 }
                 Ok(()) => pending.progress = Progress::Confirmed(out.now_ms + backoff),
-                Err(PublishError::Full | PublishError::Unroutable) if pending.tries == 1 => {
+                Err(PublishError::Full) if pending.tries == 1 => {
                     self.refuse_from(out, id, (conversation, message));
                 }
                 // Of a later attempt even a clear refusal says nothing: an earlier one may have been
@@ -302,9 +302,9 @@ fn publish<O: Outlet>(
     pending.losses = losses;
     let (conversation, message) = pending.key;
     let of = PublishRef { session: id, conversation, message };
-    let to = Queue::Inbound(partition_of(conversation, partitions)).into();
-    let publication = Publication { to, message: pending.record.clone() };
-    out.calls.push_back(Call::Publish(PublishCall { of, publication }));
+    let partition = partition_of(conversation, partitions);
+    let message = pending.record.clone();
+    out.calls.push_back(Call::Publish(PublishCall { of, partition, message }));
 }
 
 /// Refuses a message.

@@ -10,8 +10,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json as Answer, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ports::Queue;
-use ports::broker::DeadLetter;
+use ports::broker::{DeadLetter, Origin, Queue};
 use protocol::records::{self, Action, Inbound, PushJob};
 use protocol::{ClientMessageId, ConversationId, Sequence, UserId};
 use serde::Serialize;
@@ -59,25 +58,25 @@ enum Record {
 }
 
 impl From<DeadLetter> for Shown {
-    fn from(letter: DeadLetter) -> Self {
-        let record = read(letter.queue, &letter.message);
+    fn from(dead: DeadLetter) -> Self {
+        let record = read(dead.origin, &dead.message);
         Self {
-            id: letter.id,
-            queue: queue_name(letter.queue),
-            reason: letter.reason,
-            attempts: letter.attempts,
-            at_ms: letter.at_ms,
-            bytes: letter.message.len(),
-            base64: record.is_none().then(|| STANDARD.encode(&letter.message)),
+            id: dead.id,
+            queue: Queue::from(dead.origin).to_string(),
+            reason: dead.reason,
+            attempts: dead.attempts,
+            at_ms: dead.at_ms,
+            bytes: dead.message.len(),
+            base64: record.is_none().then(|| STANDARD.encode(&dead.message)),
             record,
         }
     }
 }
 
 /// What a record of this queue says.
-fn read(queue: Queue, message: &[u8]) -> Option<Record> {
-    match queue {
-        Queue::Inbound(_) => records::decode::<Inbound>(message).ok().map(|inbound| {
+fn read(origin: Origin, message: &[u8]) -> Option<Record> {
+    match origin {
+        Origin::Inbound(_) => records::decode::<Inbound>(message).ok().map(|inbound| {
             let (action, target, body, format) = match inbound.action {
                 Action::Send { body, format, .. } => ("send", None, Some(body), Some(format)),
                 Action::Edit { target, body } => ("edit", Some(target), Some(body), None),
@@ -93,29 +92,18 @@ fn read(queue: Queue, message: &[u8]) -> Option<Record> {
                 format,
             }
         }),
-        Queue::Notify(_) => records::decode::<PushJob>(message).ok().map(|job| Record::Push {
+        Origin::Jobs(_) => records::decode::<PushJob>(message).ok().map(|job| Record::Push {
             user: job.user,
             author: job.author,
             conversation: job.conversation,
             sequence: job.sequence,
             preview: job.preview,
         }),
-        Queue::Gateway(..) | Queue::Dead => None,
-    }
-}
-
-/// A queue's name for people.
-pub fn queue_name(queue: Queue) -> String {
-    match queue {
-        Queue::Inbound(partition) => format!("inbound-{partition}"),
-        Queue::Gateway(gateway, incarnation) => format!("gateway-{gateway}-{incarnation}"),
-        Queue::Notify(number) => format!("notify-{number}"),
-        Queue::Dead => "dead".into(),
     }
 }
 
 #[derive(Serialize)]
-struct Letters {
+struct Listed {
     dead_letters: Vec<Shown>,
     next_after: Option<u64>,
 }
@@ -127,11 +115,11 @@ pub async fn list(
     page: Page,
 ) -> Result<Response, Problem> {
     caller.service(&[ADMIN])?;
-    let letters = in_time(rest.state.broker.dead_letters(page.after, page.limit)).await??;
-    let full = letters.len() >= page.limit as usize;
-    let next_after = letters.last().map(|letter| letter.id).filter(|_| full);
-    let dead_letters = letters.into_iter().map(Shown::from).collect();
-    Ok(Answer(Letters { dead_letters, next_after }).into_response())
+    let found = in_time(rest.state.dead_letters.list(page.after, page.limit)).await??;
+    let full = found.len() >= page.limit as usize;
+    let next_after = found.last().map(|dead| dead.id).filter(|_| full);
+    let dead_letters = found.into_iter().map(Shown::from).collect();
+    Ok(Answer(Listed { dead_letters, next_after }).into_response())
 }
 
 /// `GET /v1/dead-letters/{id}`
@@ -142,9 +130,9 @@ pub async fn show(
 ) -> Result<Response, Problem> {
     caller.service(&[ADMIN])?;
     let id = ids.number();
-    let letters = in_time(rest.state.broker.dead_letters(id - 1, 1)).await??;
-    let letter = letters.into_iter().find(|letter| letter.id == id).ok_or_else(no_such_letter)?;
-    Ok(Answer(Shown::from(letter)).into_response())
+    let found = in_time(rest.state.dead_letters.list(id - 1, 1)).await??;
+    let dead = found.into_iter().find(|dead| dead.id == id).ok_or_else(none_such)?;
+    Ok(Answer(Shown::from(dead)).into_response())
 }
 
 /// `POST /v1/dead-letters/{id}/requeue`
@@ -156,10 +144,10 @@ pub async fn requeue(
     ids: Ids<1>,
 ) -> Result<StatusCode, Problem> {
     caller.service(&[ADMIN])?;
-    let found = in_time(rest.state.broker.requeue_dead_letter(ids.number())).await??;
-    if found { Ok(StatusCode::NO_CONTENT) } else { Err(no_such_letter()) }
+    let found = in_time(rest.state.dead_letters.requeue(ids.number())).await??;
+    if found { Ok(StatusCode::NO_CONTENT) } else { Err(none_such()) }
 }
 
-fn no_such_letter() -> Problem {
+fn none_such() -> Problem {
     Problem::new(Kind::NotFound, "no such dead letter")
 }

@@ -23,7 +23,8 @@ mod tests;
 use allowance::Allowances;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use ports::{Broker, Conversations, Machine, TokenVerifier};
+use ports::broker::{DeadLetters, Depths};
+use ports::{Conversations, Machine, TokenVerifier};
 use protocol::limits::{self, GatewayLimits};
 use std::sync::{Arc, Mutex};
 use tokio::time::Instant;
@@ -33,8 +34,10 @@ use tokio::time::Instant;
 pub struct RestState {
     /// The node's machine: randomness for ids, the wall clock for tokens, the network for the proxy.
     pub machine: Machine,
-    /// Dead letters and queues.
-    pub broker: Arc<dyn Broker>,
+    /// What could not be processed.
+    pub dead_letters: Arc<dyn DeadLetters>,
+    /// How much waits where.
+    pub depths: Arc<dyn Depths>,
     /// The owners of conversations.
     pub conversations: Arc<dyn Conversations>,
     /// Who somebody is.

@@ -2,11 +2,11 @@
 
 use super::Rest;
 use super::caller::{ADMIN, AUDIT, Caller};
-use super::dead_letters::queue_name;
 use super::problem::{Kind, Problem};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Json as Answer};
+use ports::broker::Queue;
 use protocol::limits;
 use protocol::store_calls::PartitionStatus;
 use serde::Serialize;
@@ -42,8 +42,8 @@ pub async fn queues(
     caller: Caller,
 ) -> Result<Answer<Queues>, Problem> {
     caller.service(&[ADMIN, AUDIT])?;
-    let depths = in_time(rest.state.broker.depths()).await??;
-    let depth = |(queue, messages)| Depth { queue: queue_name(queue), messages };
+    let depths = in_time(rest.state.depths.depths()).await??;
+    let depth = |(queue, messages): (Queue, u64)| Depth { queue: queue.to_string(), messages };
     Ok(Answer(Queues { queues: depths.into_iter().map(depth).collect() }))
 }
 

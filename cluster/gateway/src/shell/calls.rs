@@ -3,14 +3,19 @@
 use super::front::Front;
 use crate::core::Call;
 use crate::core::calls::{AttachCall, LookupCall, PublishRef, RangeCall};
+use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use ports::broker::{Confirms, Publication};
-use ports::{BoxFuture, Broker, CallError, Conversations, PublishError};
+use ports::broker::{Confirms, Inbound, PublishError};
+use ports::{BoxFuture, CallError, Conversations};
+use protocol::Partition;
 use protocol::store_calls::{AttachedItem, RangePage, UserConversation};
 use std::sync::Arc;
 
 /// Publications in one batch.
 const BATCH: usize = 256;
+
+/// Whose messages, and the messages.
+type Batch = (Vec<PublishRef>, Vec<(Partition, Bytes)>);
 
 enum Answer {
     Published(Vec<PublishRef>, Confirms),
@@ -22,7 +27,7 @@ enum Answer {
 /// The one task that talks to the broker's publishing side and to the owners.
 pub struct Caller {
     front: Arc<Front>,
-    broker: Arc<dyn Broker>,
+    inbound: Arc<dyn Inbound>,
     conversations: Arc<dyn Conversations>,
     under_way: FuturesUnordered<BoxFuture<'static, Answer>>,
 }
@@ -31,10 +36,10 @@ impl Caller {
     /// A caller.
     pub fn new(
         front: Arc<Front>,
-        broker: Arc<dyn Broker>,
+        inbound: Arc<dyn Inbound>,
         conversations: Arc<dyn Conversations>,
     ) -> Self {
-        Self { front, broker, conversations, under_way: FuturesUnordered::new() }
+        Self { front, inbound, conversations, under_way: FuturesUnordered::new() }
     }
 
     /// Runs for ever.
@@ -50,12 +55,12 @@ impl Caller {
     }
 
     fn make(&mut self, calls: Vec<Call>) {
-        let mut batch: (Vec<PublishRef>, Vec<Publication>) = Default::default();
+        let mut batch: Batch = Default::default();
         for call in calls {
             match call {
                 Call::Publish(call) => {
                     batch.0.push(call.of);
-                    batch.1.push(call.publication);
+                    batch.1.push((call.partition, call.message));
                     if batch.0.len() >= BATCH {
                         self.publish(std::mem::take(&mut batch));
                     }
@@ -80,9 +85,9 @@ impl Caller {
         self.publish(batch);
     }
 
-    fn publish(&mut self, (refs, publications): (Vec<PublishRef>, Vec<Publication>)) {
+    fn publish(&mut self, (refs, messages): Batch) {
         if !refs.is_empty() {
-            let confirms = self.broker.publish(publications);
+            let confirms = self.inbound.publish(messages);
             self.expect(async move { Answer::Published(refs, confirms.await) });
         }
     }

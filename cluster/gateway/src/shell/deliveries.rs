@@ -2,10 +2,9 @@
 
 use super::front::Front;
 use crate::core::Hub;
-use ports::broker::{Settlement, SubscribeOptions};
-use ports::{Broker, Delivery, Queue, StoreEvent, Subscription};
+use ports::StoreEvent;
+use ports::broker::{Fanout, FanoutConsumer, FanoutDelivery, GatewayLife};
 use protocol::records::{ToGateway, decode};
-use protocol::{Epoch, GatewayId, Incarnation};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -13,36 +12,27 @@ use tokio::time::{sleep, timeout};
 
 /// Records that are handed to the hub under one lock.
 const CHUNK: usize = 64;
-/// Before subscribing again.
+/// Before consuming again.
 const RETRY: Duration = Duration::from_millis(200);
-/// How long subscribing may take.
+/// How long becoming the consumer may take.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Consumes the queue of this life of the gateway, for ever.
-pub async fn consume(
-    front: Arc<Front>,
-    broker: Arc<dyn Broker>,
-    gateway: GatewayId,
-    incarnation: Incarnation,
-    prefetch: u32,
-) {
-    let queue = Queue::Gateway(gateway, incarnation);
-    let options = SubscribeOptions { prefetch, epoch: Epoch(incarnation.0) };
+pub async fn consume(front: Arc<Front>, fanout: Arc<dyn Fanout>, life: GatewayLife, prefetch: u32) {
     loop {
-        if let Ok(Ok(subscription)) = timeout(DEADLINE, broker.subscribe(queue, options)).await {
+        if let Ok(Ok(consumer)) = timeout(DEADLINE, fanout.consume(life, prefetch)).await {
             front.set_subscribed(true);
             front.with(Hub::subscribed);
-            deliver(&front, subscription).await;
+            deliver(&front, consumer).await;
             front.set_subscribed(false);
-            tracing::warn!(node = %front.machine.name, "subscription lost, subscribing again");
+            tracing::warn!(node = %front.machine.name, "the gateway's queue was lost");
         }
         sleep(RETRY).await;
     }
 }
 
-async fn deliver(front: &Front, mut subscription: Box<dyn Subscription>) {
-    while let Ok(deliveries) = subscription.next().await {
-        let Some(last) = deliveries.last().map(|delivery| delivery.tag) else { continue };
+async fn deliver(front: &Front, mut consumer: Box<dyn FanoutConsumer>) {
+    while let Ok(deliveries) = consumer.next().await {
         let mut undecodable = 0;
         for chunk in deliveries.chunks(CHUNK) {
             let records: Vec<(bool, Option<ToGateway>)> = chunk.iter().map(read).collect();
@@ -62,11 +52,10 @@ async fn deliver(front: &Front, mut subscription: Box<dyn Subscription>) {
             // From a newer version, perhaps. If it was an entry, its stream has a gap now.
             tracing::warn!(undecodable, "undecodable records from owners");
         }
-        subscription.settle(vec![Settlement::AckThrough(last)]);
     }
 }
 
-fn read(delivery: &Delivery) -> (bool, Option<ToGateway>) {
+fn read(delivery: &FanoutDelivery) -> (bool, Option<ToGateway>) {
     let record = decode(&delivery.message).ok();
     (delivery.lossy || record.is_none(), record)
 }

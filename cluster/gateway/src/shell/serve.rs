@@ -8,7 +8,8 @@ use crate::core::{Hub, HubConfig};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use ports::{Broker, Conversations, Listener, Machine, Shutdown, Stream, TokenVerifier};
+use ports::broker::{Brokers, GatewayLife};
+use ports::{Conversations, Listener, Machine, Shutdown, Stream, TokenVerifier};
 use protocol::design::{ClientHeartbeat, Design};
 use protocol::limits::GatewayLimits;
 use protocol::{CloseCode, GatewayId, limits};
@@ -68,7 +69,7 @@ pub async fn serve(
     machine: Machine,
     listener: Box<dyn Listener>,
     config: GatewayConfig,
-    broker: Arc<dyn Broker>,
+    brokers: Brokers,
     conversations: Arc<dyn Conversations>,
     tokens: Arc<dyn TokenVerifier>,
     metrics: Arc<dyn Fn() -> String + Send + Sync>,
@@ -82,16 +83,16 @@ pub async fn serve(
     let (heartbeat, idle_timeout) = (of(config.heartbeat), of(config.idle_timeout));
     let front = Arc::new(Front::new(hub, machine.clone(), tokens.clone(), heartbeat, idle_timeout));
     let events = conversations.announce(config.id, incarnation);
-    let caller = Caller::new(front.clone(), broker.clone(), conversations.clone());
-    let consumer =
-        consume(front.clone(), broker.clone(), config.id, incarnation, config.limits.prefetch);
+    let caller = Caller::new(front.clone(), brokers.inbound.clone(), conversations.clone());
+    let life = GatewayLife { gateway: config.id, incarnation };
+    let consumer = consume(front.clone(), brokers.fanout.clone(), life, config.limits.prefetch);
     let tasks = Aborted(vec![
         machine.spawn("gateway calls", caller.run()),
         machine.spawn("gateway deliveries", consumer),
         machine.spawn("gateway events", listen(front.clone(), events)),
         machine.spawn("gateway time", keep_time(front.clone(), config.limits)),
     ]);
-    let router = router(&front, &config, broker, conversations, tokens, metrics);
+    let router = router(&front, &config, brokers, conversations, tokens, metrics);
     let (over, is_over) = Shutdown::new();
     let (broken, mut is_broken) = oneshot::channel();
     let accepting = accept(machine.clone(), listener, router, is_over, broken);
@@ -133,7 +134,7 @@ fn hub_config(config: &GatewayConfig, incarnation: protocol::Incarnation) -> Hub
 fn router(
     front: &Arc<Front>,
     config: &GatewayConfig,
-    broker: Arc<dyn Broker>,
+    brokers: Brokers,
     conversations: Arc<dyn Conversations>,
     tokens: Arc<dyn TokenVerifier>,
     metrics: Arc<dyn Fn() -> String + Send + Sync>,
@@ -141,7 +142,8 @@ fn router(
     let readiness = front.clone();
     let rest = crate::rest::router(crate::rest::RestState {
         machine: front.machine.clone(),
-        broker,
+        dead_letters: brokers.dead_letters,
+        depths: brokers.depths,
         conversations,
         tokens,
         metrics,

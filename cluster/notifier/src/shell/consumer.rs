@@ -1,22 +1,19 @@
-//! Consumes one queue of push jobs: subscribe, ask the owners, attempt, settle, again after a loss.
+//! Consumes one queue of push jobs: consume, ask the owners, attempt, settle, again after a loss.
 
 use crate::core::attempts::Attempts;
 use crate::core::hand::{self, Hand, Held};
 use crate::core::retry::{Decision, Policy};
 use crate::core::taken::Taken;
 use crate::shell::provider::{AskAgain, Attempt, Provider};
-use crate::shell::serve::ServeError;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use ports::broker::{SubscribeError, SubscribeOptions};
-use ports::{
-    BoxFuture, Broker, Conversations, Delivery, Machine, Queue, Settlement, Shutdown, Subscription,
-};
+use ports::broker::{BrokerUnavailable, JobConsumer, JobDelivery, JobSettlement, Jobs};
+use ports::{BoxFuture, Conversations, Machine, Shutdown};
 use protocol::design::Push;
+use protocol::limits;
 use protocol::limits::NotifierLimits;
 use protocol::records;
 use protocol::store_calls::{PushAdvice, PushRef};
-use protocol::{Epoch, limits};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +22,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 /// One queue's consumer.
 pub struct Consumer {
     pub machine: Machine,
-    pub broker: Arc<dyn Broker>,
+    pub jobs: Arc<dyn Jobs>,
     /// Who says whether a push is due.
     pub owners: Arc<dyn Conversations>,
     pub choice: Push,
@@ -33,7 +30,6 @@ pub struct Consumer {
     pub provider: Arc<Provider>,
     pub policy: Policy,
     pub queue: u16,
-    pub epoch: Epoch,
     /// Most attempts under way.
     pub concurrency: usize,
     /// What the notifier remembers.
@@ -43,9 +39,9 @@ pub struct Consumer {
     pub shutdown: Shutdown,
 }
 
-/// What is in hand while one subscription lasts.
+/// What is in hand during one life of a consumer at the broker.
 struct Work {
-    subscription: Box<dyn Subscription>,
+    jobs: Box<dyn JobConsumer>,
     hand: Hand,
     question: Option<BoxFuture<'static, Vec<(PushRef, PushAdvice)>>>,
     under_way: FuturesUnordered<BoxFuture<'static, (Held, Decision)>>,
@@ -53,44 +49,37 @@ struct Work {
     busy: BTreeSet<PushRef>,
 }
 
-/// What is known of jobs beyond their subscription.
+/// What is known of jobs beyond that.
 struct Memory {
     attempts: Attempts,
     taken: Taken,
 }
 
-/// The pause before the queue is subscribed to again: short, since a broker is restarted quickly,
+/// The pause before the queue is consumed again: short, since a broker is restarted quickly,
 /// and with jitter, since all consumers lose it at once.
-const SUBSCRIBE_PAUSE: Duration = Duration::from_millis(200);
+const CONSUME_PAUSE: Duration = Duration::from_millis(200);
 
 impl Consumer {
-    /// Consumes until the shutdown, or until another consumer with a higher epoch has the queue.
-    pub async fn run(self) -> Result<(), ServeError> {
+    /// Consumes until the shutdown.
+    pub async fn run(self) {
         let mut memory = Memory {
             attempts: Attempts::new(self.limits.remembered_jobs),
             taken: Taken::new(self.limits.taken),
         };
-        let queue = Queue::Notify(self.queue);
-        let options = SubscribeOptions { prefetch: self.prefetch(), epoch: self.epoch };
         while !self.shutdown.is_requested() {
-            // A subscribe may hang as long as the network stalls.
-            let subscribed =
-                timeout(limits::CALL_TIMEOUT, self.broker.subscribe(queue, options)).await;
-            match subscribed.unwrap_or(Err(SubscribeError::Unavailable)) {
-                Ok(subscription) => self.consume(subscription, &mut memory).await,
-                Err(SubscribeError::Fenced { current }) => {
-                    return Err(ServeError::Fenced { queue: self.queue, current });
-                }
-                Err(SubscribeError::Unavailable) => self.count("notifier_subscribe_failed_total"),
+            // This may hang as long as the network stalls.
+            let consuming = self.jobs.consume(self.queue, self.prefetch());
+            match timeout(limits::CALL_TIMEOUT, consuming).await.unwrap_or(Err(BrokerUnavailable)) {
+                Ok(jobs) => self.consume(jobs, &mut memory).await,
+                Err(BrokerUnavailable) => self.count("notifier_subscribe_failed_total"),
             }
-            let jitter = self.machine.entropy.below(SUBSCRIBE_PAUSE.as_millis() as u64);
+            let jitter = self.machine.entropy.below(CONSUME_PAUSE.as_millis() as u64);
             tokio::select! {
                 biased;
                 () = self.shutdown.requested() => {}
-                () = sleep(SUBSCRIBE_PAUSE + Duration::from_millis(jitter)) => {}
+                () = sleep(CONSUME_PAUSE + Duration::from_millis(jitter)) => {}
             }
         }
-        Ok(())
     }
 
     /// As many again as are under way, so that the next ones are at hand when an attempt ends, and those
@@ -101,11 +90,11 @@ impl Consumer {
             .saturating_add(self.limits.waiting)
     }
 
-    /// Until the subscription is lost or the shutdown is through. What is unsettled then goes back
-    /// with the subscription and comes again, to us or to the next consumer.
-    async fn consume(&self, subscription: Box<dyn Subscription>, memory: &mut Memory) {
+    /// Until the consumer is lost or the shutdown is through. What is unsettled then goes back and
+    /// comes again, to us or to the next consumer.
+    async fn consume(&self, jobs: Box<dyn JobConsumer>, memory: &mut Memory) {
         let mut work = Work {
-            subscription,
+            jobs,
             hand: Hand::new(self.limits.question),
             question: None,
             under_way: FuturesUnordered::new(),
@@ -137,14 +126,14 @@ impl Consumer {
                 () = ask_again => {}
                 () = due => {}
                 () = changed, if blocked.is_some() => {}
-                next = work.subscription.next() => match next {
+                next = work.jobs.next() => match next {
                     Ok(deliveries) => {
                         for delivery in deliveries {
                             self.take(&mut work, memory, delivery);
                         }
                     }
                     Err(lost) => {
-                        tracing::info!(queue = self.queue, %lost, "subscribing again");
+                        tracing::info!(queue = self.queue, %lost, "consuming again");
                         return;
                     }
                 },
@@ -153,13 +142,13 @@ impl Consumer {
     }
 
     /// Takes a delivery in hand.
-    fn take(&self, work: &mut Work, memory: &Memory, delivery: Delivery) {
-        let Delivery { tag, redelivered, message, .. } = delivery;
+    fn take(&self, work: &mut Work, memory: &Memory, delivery: JobDelivery) {
+        let JobDelivery { tag, redelivered, message } = delivery;
         match records::decode(&message) {
             // Left in the queue it would be there for ever, and a full queue stops the owners.
             Ok(_) if !self.provider.exists() => {
                 self.count("notifier_discarded_total");
-                work.subscription.settle(vec![Settlement::Ack(tag)]);
+                work.jobs.settle(vec![JobSettlement::Done { tag }]);
             }
             Ok(job) => {
                 let attempt = memory.attempts.next(&job, redelivered);
@@ -168,7 +157,7 @@ impl Consumer {
             Err(error) => {
                 self.count("notifier_undecodable_total");
                 let reason = format!("no push job: {error}");
-                work.subscription.settle(vec![Settlement::DeadLetter { tag, reason }]);
+                work.jobs.settle(vec![JobSettlement::DeadLetter { tag, reason }]);
             }
         }
     }
@@ -213,7 +202,7 @@ impl Consumer {
     /// A job that needs no attempt (any more).
     fn forget(work: &mut Work, memory: &mut Memory, held: &Held) {
         memory.attempts.ended(&held.job);
-        work.subscription.settle(vec![Settlement::Ack(held.tag)]);
+        work.jobs.settle(vec![JobSettlement::Done { tag: held.tag }]);
     }
 
     fn settle(&self, work: &mut Work, memory: &mut Memory, held: Held, decision: Decision) {
@@ -225,18 +214,18 @@ impl Consumer {
                 self.count("notifier_pushed_total");
                 memory.attempts.ended(&held.job);
                 memory.taken.insert(push);
-                Settlement::Ack(tag)
+                JobSettlement::Done { tag }
             }
             Decision::Again(after) => {
                 self.count("notifier_retried_total");
                 memory.attempts.failed(&held.job, held.attempt);
-                Settlement::Retry { tag, after }
+                JobSettlement::Retry { tag, after }
             }
             Decision::DeadLetter(reason) => {
                 self.count("notifier_dead_lettered_total");
                 memory.attempts.ended(&held.job);
                 tracing::info!(user = %held.job.user, %reason, "a push became a dead letter");
-                Settlement::DeadLetter { tag, reason }
+                JobSettlement::DeadLetter { tag, reason }
             }
             Decision::Hold => {
                 self.count("notifier_held_total");
@@ -245,11 +234,10 @@ impl Consumer {
                 return;
             }
         };
-        work.subscription.settle(vec![settlement]);
+        work.jobs.settle(vec![settlement]);
     }
 
-    /// Finishes what was begun. What was not goes back with the subscription: a `Requeue` would count
-    /// against the job at the broker, and a shutdown is not its fault.
+    /// Finishes what was begun. What was not goes back with the consumer, which is no attempt at it.
     async fn drain(&self, mut work: Work, memory: &mut Memory) {
         let finish = async {
             while let Some((held, decision)) = work.under_way.next().await {

@@ -4,10 +4,11 @@ use crate::core::breaker::BreakerConfig;
 use crate::core::retry::Policy;
 use crate::shell::consumer::Consumer;
 use crate::shell::provider::Provider;
-use futures_util::future::try_join_all;
-use ports::{Broker, Conversations, Machine, Shutdown};
+use futures_util::future::join_all;
+use ports::broker::Jobs;
+use ports::{Conversations, Machine, Shutdown};
+use protocol::Design;
 use protocol::limits::NotifierLimits;
-use protocol::{Design, Epoch};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -33,8 +34,6 @@ pub struct NotifierConfig {
     pub breaker: BreakerConfig,
     /// How much is under way and remembered.
     pub limits: NotifierLimits,
-    /// The fencing number of this life.
-    pub epoch: Epoch,
     /// Design choices.
     pub design: Design,
 }
@@ -48,21 +47,13 @@ pub enum ServeError {
         /// The path.
         path: String,
     },
-    /// Another notifier with a higher epoch consumes a queue.
-    #[error("queue {queue} belongs to epoch {current}")]
-    Fenced {
-        /// The number of the queue.
-        queue: u16,
-        /// The epoch that was seen.
-        current: Epoch,
-    },
 }
 
 /// Consumes until the shutdown; then finishes what was begun, gives the rest back, and returns.
 pub async fn serve(
     machine: Machine,
     config: NotifierConfig,
-    broker: Arc<dyn Broker>,
+    jobs: Arc<dyn Jobs>,
     owners: Arc<dyn Conversations>,
     shutdown: Shutdown,
 ) -> Result<(), ServeError> {
@@ -88,17 +79,16 @@ pub async fn serve(
     };
     // A share each, not one pool: whoever is asked first would take all of a pool, every time.
     let share = limits.pushes.div_ceil(config.queues.len().max(1)).max(1);
-    try_join_all(config.queues.iter().map(|&queue| {
+    join_all(config.queues.iter().map(|&queue| {
         let consumer = Consumer {
             machine: machine.clone(),
-            broker: Arc::clone(&broker),
+            jobs: Arc::clone(&jobs),
             owners: Arc::clone(&owners),
             choice: config.design.push,
             began: Instant::now(),
             provider: Arc::clone(&provider),
             policy,
             queue,
-            epoch: config.epoch,
             concurrency: share,
             limits,
             drain: config.timeout,
@@ -106,6 +96,6 @@ pub async fn serve(
         };
         consumer.run()
     }))
-    .await?;
+    .await;
     Ok(())
 }

@@ -175,8 +175,6 @@ limits!(
         presence_notices: usize = 64, 2;
         /// Presence and typing notices that wait for the broker; beyond it they are dropped
         notices: usize = 16_384, 8;
-        /// Dead letters of one partition that are remembered, so that a resend makes no second one
-        remembered_letters: usize = 4_096, 1;
         /// Users who have just gone and may be back, by conversation; beyond it the oldest counts as away
         absences: usize = 1_048_576, 1_024;
         /// The newest messages of one conversation that somebody is pushed after a session that had been

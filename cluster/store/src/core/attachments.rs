@@ -3,28 +3,14 @@
 //! In memory only, and tied to the gateway's link: a lost link takes its attachments along, and the
 //! gateway attaches everything again when it is back.
 
-use protocol::records::SessionRef;
-use protocol::{ConversationId, GatewayId, Incarnation, Sequence, SessionId, UserId};
+use protocol::{ConversationId, Sequence, UserId};
 use std::collections::BTreeMap;
+
+pub use ports::broker::GatewayLife;
 
 /// One connection of a gateway; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LinkId(pub u64);
-
-/// One life of a gateway.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct GatewayLife {
-    /// The gateway.
-    pub gateway: GatewayId,
-    /// Its life.
-    pub incarnation: Incarnation,
-}
-
-impl From<SessionRef> for GatewayLife {
-    fn from(SessionRef { gateway, incarnation, session: SessionId(_) }: SessionRef) -> Self {
-        Self { gateway, incarnation }
-    }
-}
 
 /// A user came to a conversation or went from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -268,6 +254,7 @@ impl Attachments {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use protocol::{GatewayId, Incarnation};
     use std::collections::BTreeSet;
 
     const LINKS: u64 = 4;

@@ -1,9 +1,9 @@
-//! From effects to publications: who must hear of what.
+//! From effects to messages: who must hear of what.
 
 use super::attachments::{Attachments, GatewayLife, LinkId, Turn};
 use super::command::Effect;
 use bytes::Bytes;
-use ports::broker::{Publication, Queue};
+use ports::broker::{FanoutMessage, Job};
 use protocol::frames::server::{Presence, TypingNotice};
 use protocol::records::{self, PushJob, ToGateway};
 use protocol::store_calls::UserConversation;
@@ -16,15 +16,17 @@ const PREVIEW_BYTES: usize = 100;
 /// What follows from the effects of a batch.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Fanout {
-    /// For the broker, in this order.
-    pub publications: Vec<Publication>,
+    /// For gateways, in this order.
+    pub messages: Vec<FanoutMessage>,
+    /// For notifiers.
+    pub jobs: Vec<Job>,
     /// For every linked gateway, directly.
     pub joined: Vec<UserConversation>,
     /// Whose attachments ended, and on which gateways.
     pub expelled: Vec<(GatewayLife, ConversationId, UserId)>,
 }
 
-/// Turns the effects of a committed batch into publications, in their order. A `Leave` ends the
+/// Turns the effects of a committed batch into messages, in their order. A `Leave` ends the
 /// member's attachments, after the gateways of those attachments are among its addressees.
 pub fn fan_out(effects: Vec<Effect>, attachments: &mut Attachments, notify_queues: u16) -> Fanout {
     let mut fanout = Fanout::default();
@@ -52,12 +54,12 @@ pub fn fan_out(effects: Vec<Effect>, attachments: &mut Attachments, notify_queue
 }
 
 /// Tells the watchers that a user came or went.
-pub fn presence(turn: Turn, attachments: &Attachments) -> Vec<Publication> {
+pub fn presence(turn: Turn, attachments: &Attachments) -> Vec<FanoutMessage> {
     let Turn { conversation, user, online, .. } = turn;
     let mut fanout = Fanout::default();
     let message = records::encode(&ToGateway::Presence(Presence { conversation, user, online }));
     fanout.tell_all(attachments.watchers(conversation, user), &message);
-    fanout.publications
+    fanout.messages
 }
 
 /// Tells a watcher who has just attached who is there.
@@ -66,7 +68,7 @@ pub fn present(
     conversation: ConversationId,
     watcher: UserId,
     attachments: &Attachments,
-) -> Vec<Publication> {
+) -> Vec<FanoutMessage> {
     let mut fanout = Fanout::default();
     let Some(life) = attachments.life(link) else { return Vec::new() };
     let others = attachments.online_besides(conversation, watcher);
@@ -74,7 +76,7 @@ pub fn present(
         let presence = Presence { conversation, user, online: true };
         fanout.tell(life, records::encode(&ToGateway::Presence(presence)));
     }
-    fanout.publications
+    fanout.messages
 }
 
 /// Tells the watchers that a user is typing.
@@ -82,11 +84,11 @@ pub fn typing(
     conversation: ConversationId,
     user: UserId,
     attachments: &Attachments,
-) -> Vec<Publication> {
+) -> Vec<FanoutMessage> {
     let mut fanout = Fanout::default();
     let message = records::encode(&ToGateway::Typing(TypingNotice { conversation, user }));
     fanout.tell_all(attachments.watchers(conversation, user), &message);
-    fanout.publications
+    fanout.messages
 }
 
 impl Fanout {
@@ -103,13 +105,13 @@ impl Fanout {
         let mut encoded = None;
         for life in attachments.listeners(conversation) {
             let message = encoded.get_or_insert_with(|| entry_record(entry));
-            self.publications.push(to_gateway(life, message.clone()));
+            self.messages.push(FanoutMessage { to: life, message: message.clone() });
         }
         match &entry.content {
             Content::Message { body, .. } => {
                 for user in members {
                     if *user != entry.author && !attachments.is_online(conversation, *user) {
-                        self.publications.push(push(&push_job(*user, entry, body), notify_queues));
+                        self.jobs.push(push(&push_job(*user, entry, body), notify_queues));
                     }
                 }
             }
@@ -128,11 +130,12 @@ impl Fanout {
     }
 
     fn tell(&mut self, life: GatewayLife, message: Bytes) {
-        self.publications.push(to_gateway(life, message));
+        self.messages.push(FanoutMessage { to: life, message });
     }
 
     fn tell_all(&mut self, lives: impl Iterator<Item = GatewayLife>, message: &Bytes) {
-        self.publications.extend(lives.map(|life| to_gateway(life, message.clone())));
+        let message = |to| FanoutMessage { to, message: message.clone() };
+        self.messages.extend(lives.map(message));
     }
 }
 
@@ -149,9 +152,9 @@ pub fn push_job(user: UserId, entry: &Entry, body: &str) -> PushJob {
 }
 
 /// A job on its way to the notifiers. One user's jobs share a queue.
-pub fn push(job: &PushJob, notify_queues: u16) -> Publication {
-    let queue = Queue::Notify((job.user.0 % u64::from(notify_queues.max(1))) as u16);
-    Publication { to: queue.into(), message: records::encode(job) }
+pub fn push(job: &PushJob, notify_queues: u16) -> Job {
+    let queue = (job.user.0 % u64::from(notify_queues.max(1))) as u16;
+    Job { queue, message: records::encode(job) }
 }
 
 /// `ToGateway::Entry` without a copy of the entry: in postcard a variant is its number, then its field.
@@ -161,10 +164,6 @@ fn entry_record(entry: &Entry) -> Bytes {
     let mut record = Vec::with_capacity(room);
     record.push(ENTRY_VARIANT);
     postcard::to_extend(entry, record).expect("entries have known lengths").into()
-}
-
-fn to_gateway(life: GatewayLife, message: Bytes) -> Publication {
-    Publication { to: Queue::Gateway(life.gateway, life.incarnation).into(), message }
 }
 
 /// The beginning of a text, cut between characters.

@@ -2,7 +2,6 @@
 
 pub mod absences;
 pub mod attachments;
-pub mod burials;
 pub mod command;
 pub mod conversation;
 pub mod fanout;

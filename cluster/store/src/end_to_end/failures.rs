@@ -63,16 +63,19 @@ async fn unconfirmed_publications_are_repeated_in_their_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fenced_owner_acquires_its_partition_again() {
+async fn an_owner_whose_queue_is_taken_gets_it_back_under_the_epoch_that_it_has() {
     let mut world = World::new(Design::default());
     world.start().await;
     let gateway = Gateway::new(&world).await;
     gateway.create(&[1, 2]).await;
-    world.broker.fence(inbound(), Epoch(8));
+    world.broker.take_over(inbound(), Epoch(8));
     world.say(1, CONVERSATION, 9);
     settle().await;
+    assert_eq!(world.broker.depth(inbound()), 1);
+    world.broker.take_over(inbound(), Epoch(0));
+    tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(world.broker.depth(inbound()), 0);
-    assert_eq!(accepted(&world.broker.told(GATEWAY)), [(9, 3, 9)]);
+    assert_eq!(accepted(&world.broker.told(GATEWAY)), [(9, 3, 1)]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,8 @@ mod messages;
 mod pushes;
 
 use crate::world::World;
-use ports::{Conversations, Queue, StoreEvent};
+use ports::broker::{GatewayLife, Queue};
+use ports::{Conversations, StoreEvent};
 use protocol::records::{Action, PushJob, ToGateway};
 use protocol::store_calls::{
     AttachItem, AttachedAt, ChangeMember, ConversationKind, CreateConversation, DetachItem,
@@ -21,7 +22,8 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 const CONVERSATION: ConversationId = ConversationId(11);
-const GATEWAY: Queue = Queue::Gateway(GatewayId(1), Incarnation(1));
+const GATEWAY: Queue =
+    Queue::Gateway(GatewayLife { gateway: GatewayId(1), incarnation: Incarnation(1) });
 
 async fn settle() {
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -113,7 +115,7 @@ fn report(user: u64, delivered: u64, read: u64) -> ReceiptItem {
 }
 
 fn pushes(world: &World) -> Vec<(u64, u64)> {
-    let queues = [0, 1].map(Queue::Notify);
+    let queues = [0, 1].map(Queue::Jobs);
     let known = queues.into_iter().filter(|queue| world.broker.depth(*queue) > 0);
     let jobs = known.flat_map(|queue| world.broker.take(queue));
     let decode = |job: bytes::Bytes| protocol::records::decode::<PushJob>(&job).unwrap();

@@ -5,7 +5,7 @@ use crate::core::absences::Absences;
 use crate::core::attachments::{Attachments, Begins, Turn};
 use crate::core::fanout;
 use crate::wire::Answer;
-use ports::broker::Publication;
+use ports::broker::FanoutMessage;
 
 /// Registers the attachments of an answer and sends it (step 2 of the owner's order). A link that was
 /// lost, or never announced, gets an empty answer and no attachments. A watcher is told of so many members
@@ -15,7 +15,7 @@ pub fn register(
     attachments: &mut Attachments,
     absences: &mut Absences,
     notices: usize,
-    whispers: &mut Vec<Publication>,
+    whispers: &mut Vec<FanoutMessage>,
 ) {
     let AttachAnswer { link, reply, items, answers } = answer;
     let Some(life) = attachments.life(link) else {
@@ -45,7 +45,7 @@ pub fn register(
 pub fn tell(
     turns: impl IntoIterator<Item = Turn>,
     attachments: &Attachments,
-    whispers: &mut Vec<Publication>,
+    whispers: &mut Vec<FanoutMessage>,
 ) {
     for turn in turns {
         whispers.extend(fanout::presence(turn, attachments));

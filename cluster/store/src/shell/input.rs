@@ -5,7 +5,8 @@ use crate::core::command::Outcome;
 use crate::wire::{Answer, FromStore};
 use bytes::Bytes;
 use link::LinkSender;
-use ports::{CallError, Delivery};
+use ports::CallError;
+use ports::broker::InboundDelivery;
 use protocol::records::Inbound;
 use protocol::store_calls::{
     AttachItem, ChangeMember, CreateConversation, DetachItem, PushRef, ReceiptItem,
@@ -19,16 +20,14 @@ pub struct Subscribed {
     pub partition: Partition,
     /// Under which epoch.
     pub epoch: Epoch,
-    /// Rises with every subscription of this partition: tags of an earlier one mean nothing.
+    /// Rises with every subscription of this partition: positions of an earlier one mean nothing.
     pub subscription: u64,
 }
 
 /// To the owner.
 pub enum Input {
     /// From an inbound queue.
-    Deliveries(Subscribed, Vec<Delivery>),
-    /// The broker has seen a higher epoch on an inbound queue.
-    Fenced(Partition, Epoch),
+    Deliveries(Subscribed, Vec<InboundDelivery>),
     /// A request that changes a conversation.
     Request(Partition, Request, ReplyTo),
     /// Cursors.
@@ -103,10 +102,10 @@ pub enum Line {
 pub struct DeliveryLine {
     /// Whose it is.
     pub from: Subscribed,
-    /// Its tag.
-    pub tag: u64,
-    /// How often it was handed out before.
-    pub redelivered: u32,
+    /// Up to where it is acknowledged with it.
+    pub position: u64,
+    /// It may have been handed out before.
+    pub redelivered: bool,
     /// The record.
     pub message: Bytes,
     /// The record, decoded; taken when it is applied.

@@ -30,7 +30,7 @@ use super::attaching;
 use super::input::{Input, Tail};
 use super::pending::Pending;
 use super::publisher::Post;
-use super::round::{self, Progress, Round};
+use super::round::{self, Done, Progress, Round};
 use super::writer::{Applied, Work, Writer};
 use crate::config::{ServeError, StoreConfig};
 use crate::core::absences::Absences;
@@ -38,7 +38,7 @@ use crate::core::attachments::{Attachments, LinkId};
 use crate::core::fanout;
 use crate::wire::{Answer, FromStore};
 use link::LinkSender;
-use ports::broker::Publication;
+use ports::broker::{FanoutMessage, Job};
 use ports::message_store::Lease;
 use ports::{BoxFuture, Shutdown, entered};
 use protocol::store_calls::{PartitionStatus, UserConversation};
@@ -86,9 +86,7 @@ pub struct Owner {
     /// The links of announced gateways.
     pub links: BTreeMap<LinkId, LinkSender<FromStore>>,
     /// Presence and typing notices for the next post.
-    pub whispers: Vec<Publication>,
-    /// Partitions to acquire in the next round.
-    pub acquire: Vec<(Partition, Epoch)>,
+    pub whispers: Vec<FanoutMessage>,
     /// Posts that are not confirmed.
     pub unconfirmed: usize,
     /// The writer, while no round has it.
@@ -135,7 +133,6 @@ impl Owner {
     fn take(&mut self, input: Input) {
         match input {
             Input::Deliveries(from, deliveries) => self.pending.deliveries(from, deliveries),
-            Input::Fenced(partition, current) => self.acquire.push((partition, current)),
             Input::Request(partition, request, reply) => {
                 self.pending.request(partition, request, reply);
             }
@@ -170,11 +167,10 @@ impl Owner {
         let departures = if open { self.absences.over(self.now_ms(), most) } else { Vec::new() };
         let attaches = self.pending.take_attaches(most);
         let idle = work.lines.is_empty() && work.receipts.is_empty() && attaches.is_empty();
-        if idle && departures.is_empty() && self.acquire.is_empty() {
+        if idle && departures.is_empty() {
             return None;
         }
         let writer = self.writer.take().expect("no round is under way");
-        let acquire = std::mem::take(&mut self.acquire);
         let telemetry = &self.desk.machine.telemetry;
         let limit = u64::from(self.config.limits.inbound_prefetch) * self.epochs.len() as u64
             + self.config.limits.backlog as u64;
@@ -184,7 +180,7 @@ impl Owner {
             work,
             attaches,
             departures,
-            acquire,
+            acquire: Vec::new(),
             applied: Applied::default(),
             acquired: Vec::new(),
             attached: Vec::new(),
@@ -224,8 +220,8 @@ impl Owner {
             Progress::Gone => Err(ServeError::WorkerGone),
             Progress::Early(mut round) => {
                 // The bad choice: told, and done with, before it is durable.
-                let settlements = round::settlements(&round.work, self.config.design.poison);
-                self.publish(&mut round, settlements);
+                let done = round::done(&round.work, self.config.design.poison);
+                self.publish(&mut round, done);
                 round.settled = true;
                 Ok(Some(Box::pin(round::write_behind(self.desk.clone(), round))))
             }
@@ -243,12 +239,12 @@ impl Owner {
                 sender.send_replace(epoch);
             }
         }
-        let settlements = if round.settled {
-            BTreeMap::new()
+        let done = if round.settled {
+            Done::default()
         } else {
-            round::settlements(&round.work, self.config.design.poison)
+            round::done(&round.work, self.config.design.poison)
         };
-        self.publish(&mut round, settlements);
+        self.publish(&mut round, done);
         for (reply, outcome) in std::mem::take(&mut round.applied.outcomes) {
             reply.outcome(outcome);
         }
@@ -260,7 +256,7 @@ impl Owner {
         if !round.missed.is_empty() {
             let queues = self.config.notify_queues;
             let jobs = round.missed.iter().map(|job| fanout::push(job, queues)).collect();
-            self.post(jobs, BTreeMap::new());
+            self.post(Vec::new(), jobs, Done::default());
         }
         *entered(self.board.lock()) = round.writer.status();
         let commands = round.work.lines.len();
@@ -279,13 +275,9 @@ impl Owner {
     }
 
     /// Step 1 of the module's order.
-    fn publish(
-        &mut self,
-        round: &mut Round,
-        settlements: BTreeMap<super::input::Subscribed, Vec<ports::Settlement>>,
-    ) {
+    fn publish(&mut self, round: &mut Round, done: Done) {
         let effects = std::mem::take(&mut round.applied.effects);
-        if effects.is_empty() && settlements.is_empty() {
+        if effects.is_empty() && done.through.is_empty() {
             return;
         }
         let fanned = fanout::fan_out(effects, &mut self.attachments, self.config.notify_queues);
@@ -293,7 +285,7 @@ impl Owner {
             self.tell_joined(joined);
         }
         self.expelled(fanned.expelled);
-        self.post(fanned.publications, settlements);
+        self.post(fanned.messages, fanned.jobs, done);
     }
 
     fn tell_joined(&self, joined: UserConversation) {
@@ -303,17 +295,13 @@ impl Owner {
         }
     }
 
-    fn post(
-        &mut self,
-        publications: Vec<Publication>,
-        settlements: BTreeMap<super::input::Subscribed, Vec<ports::Settlement>>,
-    ) {
+    fn post(&mut self, messages: Vec<FanoutMessage>, jobs: Vec<Job>, done: Done) {
         self.unconfirmed += 1;
         if self.unconfirmed == self.config.limits.owner_window {
             self.desk.machine.telemetry.count("store_windows_filled", 1);
         }
         // The publisher lives as long as the owner.
-        let _ = self.posts.send(Post { publications, settlements });
+        let _ = self.posts.send(Post { messages, jobs, done });
     }
 
     /// Publishes presence and typing notices, while the broker keeps up.
@@ -323,7 +311,7 @@ impl Owner {
         }
         if self.unconfirmed < self.config.limits.owner_window {
             let whispers = std::mem::take(&mut self.whispers);
-            self.post(whispers, BTreeMap::new());
+            self.post(whispers, Vec::new(), Done::default());
         } else if self.whispers.len() > self.config.limits.notices {
             let dropped = self.whispers.len() as u64;
             self.desk.machine.telemetry.count("store_dropped_notices", dropped);

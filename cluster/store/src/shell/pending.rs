@@ -6,7 +6,8 @@
 
 use super::input::{DeliveryLine, Line, ReplyTo, Request, Subscribed, Tail};
 use crate::wire::Answer;
-use ports::{CallError, Delivery};
+use ports::CallError;
+use ports::broker::InboundDelivery;
 use protocol::limits::StoreLimits;
 use protocol::store_calls::ReceiptItem;
 use protocol::{ConversationId, Epoch, Partition, UserId, design};
@@ -35,7 +36,7 @@ impl Pending {
     }
 
     /// Deliveries. What still waits of an earlier subscription comes again with this one.
-    pub fn deliveries(&mut self, from: Subscribed, deliveries: Vec<Delivery>) {
+    pub fn deliveries(&mut self, from: Subscribed, deliveries: Vec<InboundDelivery>) {
         let newest = self.subscriptions.insert(from.partition, from.subscription);
         if newest != Some(from.subscription) {
             self.lines.retain(|line| match line {
@@ -44,9 +45,9 @@ impl Pending {
             });
         }
         self.lines.extend(deliveries.into_iter().map(|delivery| {
-            let Delivery { tag, redelivered, message, lossy: _ } = delivery;
+            let InboundDelivery { position, redelivered, message } = delivery;
             let (inbound, poison) = (None, None);
-            Line::Delivery(DeliveryLine { from, tag, redelivered, message, inbound, poison })
+            Line::Delivery(DeliveryLine { from, position, redelivered, message, inbound, poison })
         }));
     }
 

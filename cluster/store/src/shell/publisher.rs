@@ -1,15 +1,15 @@
-//! Publishes what the owner decided, in its order, and settles deliveries once it is confirmed.
+//! Publishes what the owner decided, in its order, and acknowledges deliveries once it is confirmed.
 //!
 //! Several posts are under way at a time. When one of them is not confirmed, nothing new is published
-//! until everything under way is resolved and the unconfirmed publications were repeated, together
-//! and in their order: so a connection that breaks does not let a later entry overtake an earlier one.
-//! Repeated publications may arrive twice; receivers drop by sequence.
+//! until everything under way is resolved and what is unconfirmed was repeated, together and in its
+//! order: so a connection that breaks does not let a later entry overtake an earlier one. What is
+//! repeated may arrive twice; receivers drop by sequence, and dead letters have keys.
 
 use super::input::{Input, Subscribed};
-use ports::broker::{Confirms, Publication};
-use ports::{BoxFuture, Broker, Machine, PublishError, Queue, Settlement};
+use super::round::Done;
+use ports::broker::{Brokers, Confirms, FanoutMessage, Job};
+use ports::{BoxFuture, Machine};
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -18,34 +18,76 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// Publications of one instant, and the deliveries that are done once they are confirmed.
+/// What is published in one instant, and the deliveries that are done once it is confirmed.
+#[derive(Default)]
 pub struct Post {
-    /// For the broker.
-    pub publications: Vec<Publication>,
-    /// By subscription.
-    pub settlements: BTreeMap<Subscribed, Vec<Settlement>>,
+    /// For gateways.
+    pub messages: Vec<FanoutMessage>,
+    /// For notifiers.
+    pub jobs: Vec<Job>,
+    /// Of the deliveries that led to it.
+    pub done: Done,
 }
 
-/// For a subscriber: settlements of one of its subscriptions.
-pub type SettleOrder = (Subscribed, Vec<Settlement>);
+/// For a subscriber: up to where one of its subscriptions is done.
+pub type Acknowledgement = (Subscribed, u64);
 
 /// The task's belongings.
 pub struct Publisher {
     /// The node's machine, for jitter and numbers.
     pub machine: Machine,
     /// Where to publish.
-    pub broker: Arc<dyn Broker>,
+    pub brokers: Brokers,
     /// The owner's posts, in order.
     pub posts: mpsc::UnboundedReceiver<Post>,
     /// The subscribers.
-    pub settle: BTreeMap<protocol::Partition, mpsc::UnboundedSender<SettleOrder>>,
+    pub done: BTreeMap<protocol::Partition, mpsc::UnboundedSender<Acknowledgement>>,
     /// Told of every confirmed post.
     pub owner: mpsc::UnboundedSender<Input>,
 }
 
 struct UnderWay {
     post: Post,
-    confirms: BoxFuture<'static, Confirms>,
+    confirmed: BoxFuture<'static, Confirmed>,
+}
+
+/// What the broker said of a post.
+struct Confirmed {
+    messages: bool,
+    jobs: Confirms,
+    dead: Confirms,
+}
+
+impl Post {
+    fn is_confirmed(&self) -> bool {
+        self.messages.is_empty() && self.jobs.is_empty() && self.done.dead.is_empty()
+    }
+
+    /// Keeps what must be repeated. A full queue is waited for.
+    fn keep_unconfirmed(&mut self, confirmed: &Confirmed) {
+        if confirmed.messages {
+            self.messages.clear();
+        }
+        keep_unconfirmed(&mut self.jobs, &confirmed.jobs);
+        keep_unconfirmed(&mut self.done.dead, &confirmed.dead);
+    }
+
+    /// One post of two, for everything but the acknowledgements.
+    fn append(&mut self, mut later: Self) {
+        self.messages.append(&mut later.messages);
+        self.jobs.append(&mut later.jobs);
+        self.done.dead.append(&mut later.done.dead);
+    }
+
+    fn len(&self) -> usize {
+        self.messages.len() + self.jobs.len() + self.done.dead.len()
+    }
+}
+
+/// A broker that confirms too few has confirmed nothing of the rest.
+fn keep_unconfirmed<T>(items: &mut Vec<T>, confirms: &Confirms) {
+    let mut confirms = confirms.iter();
+    items.retain(|_| confirms.next() != Some(&Ok(())));
 }
 
 impl Publisher {
@@ -56,96 +98,87 @@ impl Publisher {
             let first = under_way.front_mut();
             tokio::select! {
                 biased;
-                confirms = async {
+                confirmed = async {
                     match first {
-                        Some(first) => (&mut first.confirms).await,
+                        Some(first) => (&mut first.confirmed).await,
                         None => std::future::pending().await,
                     }
                 } => {
                     let Some(UnderWay { mut post, .. }) = under_way.pop_front() else { continue };
-                    self.keep_unconfirmed(&mut post.publications, &confirms);
-                    if post.publications.is_empty() {
-                        self.done(post.settlements);
+                    post.keep_unconfirmed(&confirmed);
+                    if post.is_confirmed() {
+                        self.done(post.done.through);
                     } else {
                         self.repeat(post, &mut under_way).await;
                     }
                 }
                 post = self.posts.recv() => match post {
-                    Some(post) => under_way.push_back(self.publish(post)),
+                    Some(post) => {
+                        let confirmed = self.publish(&post);
+                        under_way.push_back(UnderWay { post, confirmed });
+                    }
                     None => return,
                 },
             }
         }
     }
 
-    fn publish(&self, post: Post) -> UnderWay {
-        let confirms = if post.publications.is_empty() {
-            Box::pin(std::future::ready(Vec::new()))
-        } else {
-            self.broker.publish(post.publications.clone())
-        };
-        UnderWay { post, confirms }
+    /// Everything is in line when this returns.
+    fn publish(&self, post: &Post) -> BoxFuture<'static, Confirmed> {
+        let Brokers { fanout, jobs, dead_letters, .. } = &self.brokers;
+        let messages = (!post.messages.is_empty()).then(|| fanout.publish(post.messages.clone()));
+        let jobs = (!post.jobs.is_empty()).then(|| jobs.publish(post.jobs.clone()));
+        let dead: Vec<_> =
+            post.done.dead.iter().map(|dead| dead_letters.put(dead.clone())).collect();
+        Box::pin(async move {
+            let mut confirmed = Confirmed { messages: true, jobs: Vec::new(), dead: Vec::new() };
+            if let Some(messages) = messages {
+                confirmed.messages = messages.await.is_ok();
+            }
+            if let Some(jobs) = jobs {
+                confirmed.jobs = jobs.await;
+            }
+            for dead in dead {
+                confirmed.dead.push(dead.await);
+            }
+            confirmed
+        })
     }
 
     /// Resolves everything under way, then repeats what is unconfirmed until nothing is.
     async fn repeat(&self, first: Post, under_way: &mut VecDeque<UnderWay>) {
         let mut posts = vec![first];
-        for UnderWay { mut post, confirms } in under_way.drain(..) {
-            self.keep_unconfirmed(&mut post.publications, &confirms.await);
+        for UnderWay { mut post, confirmed } in under_way.drain(..) {
+            post.keep_unconfirmed(&confirmed.await);
             posts.push(post);
         }
-        let mut unconfirmed = Vec::new();
-        let mut settlements = Vec::new();
-        for post in posts {
-            unconfirmed.extend(post.publications);
-            settlements.push(post.settlements);
+        let mut all_through = Vec::new();
+        let mut unconfirmed = Post::default();
+        for mut post in posts {
+            all_through.push(std::mem::take(&mut post.done.through));
+            unconfirmed.append(post);
         }
         let mut pause = PAUSE;
-        while !unconfirmed.is_empty() {
+        while !unconfirmed.is_confirmed() {
             self.machine.telemetry.count("store_publications_repeated", unconfirmed.len() as u64);
             let jitter = self.machine.entropy.below(pause.as_millis() as u64 + 1);
             tokio::time::sleep(pause / 2 + Duration::from_millis(jitter / 2)).await;
             pause = (pause * 2).min(PAUSE_MAX);
-            let confirms = self.broker.publish(unconfirmed.clone()).await;
-            self.keep_unconfirmed(&mut unconfirmed, &confirms);
+            let confirmed = self.publish(&unconfirmed).await;
+            unconfirmed.keep_unconfirmed(&confirmed);
         }
-        for settlements in settlements {
-            self.done(settlements);
+        for through in all_through {
+            self.done(through);
         }
     }
 
-    fn done(&self, settlements: BTreeMap<Subscribed, Vec<Settlement>>) {
-        for (subscribed, settlements) in settlements {
-            if let Some(subscriber) = self.settle.get(&subscribed.partition) {
+    fn done(&self, through: BTreeMap<Subscribed, u64>) {
+        for (subscribed, through) in through {
+            if let Some(subscriber) = self.done.get(&subscribed.partition) {
                 // Both ends live in the same node; at its end neither is missed.
-                let _ = subscriber.send((subscribed, settlements));
+                let _ = subscriber.send((subscribed, through));
             }
         }
         let _ = self.owner.send(Input::Confirmed);
-    }
-
-    /// Keeps what must be repeated. A gateway's queue that is gone or full is the gateway's to repair;
-    /// a full durable queue is waited for.
-    fn keep_unconfirmed(&self, publications: &mut Vec<Publication>, confirms: &Confirms) {
-        let mut confirms = confirms.iter();
-        let mut nowhere = 0;
-        publications.retain(|publication| {
-            let to_gateway = matches!(publication.to.queue, Queue::Gateway(..));
-            match confirms.next() {
-                Some(Ok(())) => false,
-                Some(Err(PublishError::Unroutable)) => {
-                    nowhere += u64::from(!to_gateway);
-                    false
-                }
-                Some(Err(PublishError::Full)) => !to_gateway,
-                // A broker that confirms too few has confirmed nothing of the rest.
-                Some(Err(PublishError::Unknown)) | None => true,
-            }
-        });
-        if nowhere > 0 {
-            // Durable queues are made with the cluster: this is a fault of its configuration.
-            tracing::error!(publications = nowhere, "no such durable queue");
-            self.machine.telemetry.count("store_publications_unroutable", nowhere);
-        }
     }
 }

@@ -1,12 +1,13 @@
 //! One round: take in, apply, commit, look up what was missed, answer attaches. The engine's failures are retried in place,
 //! because whatever comes later must stay behind.
 
-use super::input::{DeliveryLine, Line, Tail};
+use super::input::{DeliveryLine, Line, Subscribed, Tail};
 use super::writer::{Applied, AttachAnswer, Work, Writer};
 use crate::core::absences::Departure;
 use crate::core::intake;
+use ports::broker::{NewDeadLetter, Origin};
 use ports::message_store::{Lease, StoreError};
-use ports::{Machine, Settlement, Worker, tasks};
+use ports::{Machine, Worker, tasks};
 use protocol::design::{Accept, Poison};
 use protocol::records::PushJob;
 use protocol::{Design, Epoch, Partition, limits};
@@ -217,7 +218,7 @@ fn take_in_one(delivery: &mut DeliveryLine, attempt: u32, design: Poison) -> boo
     match intake::read(&delivery.message) {
         Ok(inbound) => delivery.inbound = Some(inbound),
         Err(mut poison) => {
-            if attempt.saturating_add(delivery.redelivered) < limits::DELIVERY_LIMIT {
+            if attempt < limits::DELIVERY_LIMIT {
                 return false;
             }
             if design == Poison::Drop {
@@ -229,29 +230,35 @@ fn take_in_one(delivery: &mut DeliveryLine, attempt: u32, design: Poison) -> boo
     true
 }
 
-/// What the broker is told of a round's deliveries, by subscription, once the publications are
-/// confirmed.
-pub fn settlements(
-    work: &Work,
-    design: Poison,
-) -> BTreeMap<super::input::Subscribed, Vec<Settlement>> {
-    let mut orders: BTreeMap<_, Vec<Settlement>> = BTreeMap::new();
-    let mut through = BTreeMap::new();
+/// What is to be done with a round's deliveries.
+#[derive(Default)]
+pub struct Done {
+    /// First, those that could not be processed become dead letters.
+    pub dead: Vec<NewDeadLetter>,
+    /// Then all are acknowledged, up to these positions.
+    pub through: BTreeMap<Subscribed, u64>,
+}
+
+/// What is to be done once the publications are confirmed.
+pub fn done(work: &Work, design: Poison) -> Done {
+    let mut done = Done::default();
     for line in &work.lines {
         let Line::Delivery(delivery) = line else { continue };
-        through.insert(delivery.from, delivery.tag);
+        done.through.insert(delivery.from, delivery.position);
         if let Some(poison) = &delivery.poison
             && design == Poison::DeadLetter
             && !poison.is_settled
         {
-            let (tag, reason) = (delivery.tag, poison.reason.clone());
-            orders.entry(delivery.from).or_default().push(Settlement::DeadLetter { tag, reason });
+            done.dead.push(NewDeadLetter {
+                origin: Origin::Inbound(delivery.from.partition),
+                key: poison.key(&delivery.message),
+                reason: poison.reason.clone(),
+                attempts: limits::DELIVERY_LIMIT,
+                message: delivery.message.clone(),
+            });
         }
     }
-    for (from, tag) in through {
-        orders.entry(from).or_default().push(Settlement::AckThrough(tag));
-    }
-    orders
+    done
 }
 
 /// Growing pauses between attempts at the engine.

@@ -12,8 +12,9 @@ use crate::core::absences::Absences;
 use crate::core::attachments::Attachments;
 use crate::engine::RedbStore;
 use crate::tasks::TaskSet;
+use ports::broker::Brokers;
 use ports::message_store::{MessageStore, StoreError};
-use ports::{Broker, Listener, Machine, Shutdown, Worker, tasks};
+use ports::{Listener, Machine, Shutdown, Worker, tasks};
 use protocol::store_calls::PartitionStatus;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -27,7 +28,7 @@ const OPEN_PAUSE: Duration = Duration::from_millis(500);
 /// How often somebody looks whether a checkpoint is due.
 const CHECKPOINT_LOOK: Duration = Duration::from_millis(100);
 
-/// How long the last settlements may take at the end.
+/// How long the last acknowledgements may take at the end.
 const SETTLE_GRACE: Duration = Duration::from_millis(500);
 
 /// Runs a store node on its own disk until the shutdown is asked for. Deliveries whose publications
@@ -36,7 +37,7 @@ pub async fn serve(
     machine: Machine,
     listener: Box<dyn Listener>,
     config: StoreConfig,
-    broker: Arc<dyn Broker>,
+    brokers: Brokers,
     shutdown: Shutdown,
 ) -> Result<(), ServeError> {
     let (disk, fsync, place) = (Arc::clone(&machine.disk), config.design.fsync, config.place());
@@ -44,7 +45,7 @@ pub async fn serve(
     let open = move || -> Result<Arc<dyn MessageStore>, StoreError> {
         Ok(Arc::new(RedbStore::open_at(Arc::clone(&disk), fsync, place, limits)?))
     };
-    serve_engine(machine, listener, config, broker, shutdown, open).await
+    serve_engine(machine, listener, config, brokers, shutdown, open).await
 }
 
 /// The same on another engine: `open` is called on the worker, again and again while the engine is
@@ -53,7 +54,7 @@ pub async fn serve_engine(
     machine: Machine,
     listener: Box<dyn Listener>,
     config: StoreConfig,
-    broker: Arc<dyn Broker>,
+    brokers: Brokers,
     shutdown: Shutdown,
     open: impl Fn() -> Result<Arc<dyn MessageStore>, StoreError> + Clone + Send + 'static,
 ) -> Result<(), ServeError> {
@@ -64,7 +65,7 @@ pub async fn serve_engine(
     let acquire = move || Writer::open(Arc::clone(&engine), wanted.clone(), clock.now_ms());
     let Some(writer) = until_available(&*worker, &shutdown, acquire).await? else { return Ok(()) };
     let checkpoints = machine.tasks.background_worker("store checkpoints");
-    let node = Node { machine, config, broker, store: Arc::clone(&store), worker, checkpoints };
+    let node = Node { machine, config, brokers, store: Arc::clone(&store), worker, checkpoints };
     let ended = node.run(writer, listener, shutdown).await;
     // After the tasks, so that nobody reads any more, and behind the last checkpoint. What is
     // committed is durable already.
@@ -80,7 +81,7 @@ pub async fn serve_engine(
 struct Node {
     machine: Machine,
     config: StoreConfig,
-    broker: Arc<dyn Broker>,
+    brokers: Brokers,
     store: Arc<dyn MessageStore>,
     worker: Arc<dyn Worker>,
     checkpoints: Arc<dyn Worker>,
@@ -93,25 +94,25 @@ impl Node {
         listener: Box<dyn Listener>,
         shutdown: Shutdown,
     ) -> Result<(), ServeError> {
-        let Self { machine, config, broker, store, worker, checkpoints } = self;
+        let Self { machine, config, brokers, store, worker, checkpoints } = self;
         let (to_owner, inbox) = mpsc::unbounded_channel();
         let (posts, to_publish) = mpsc::unbounded_channel();
         let board = Arc::new(Mutex::new(writer.status()));
         let mut tasks = TaskSet::default();
         let (ended, mut all_ended) = mpsc::channel(1);
-        let (mut epochs, mut settle) = (BTreeMap::new(), BTreeMap::new());
+        let (mut epochs, mut done) = (BTreeMap::new(), BTreeMap::new());
         for status in writer.status() {
             let (epoch_sender, epoch) = watch::channel(status.epoch);
-            let (settle_sender, orders) = mpsc::unbounded_channel();
+            let (done_sender, acknowledgements) = mpsc::unbounded_channel();
             epochs.insert(status.partition, epoch_sender);
-            settle.insert(status.partition, settle_sender);
+            done.insert(status.partition, done_sender);
             let subscriber = Subscriber {
                 machine: machine.clone(),
-                broker: Arc::clone(broker),
+                inbound: Arc::clone(&brokers.inbound),
                 partition: status.partition,
                 epoch,
                 prefetch: config.limits.inbound_prefetch,
-                settle: orders,
+                done: acknowledgements,
                 owner: to_owner.clone(),
                 ended: ended.clone(),
             };
@@ -119,9 +120,9 @@ impl Node {
         }
         let publisher = Publisher {
             machine: machine.clone(),
-            broker: Arc::clone(broker),
+            brokers: brokers.clone(),
             posts: to_publish,
-            settle,
+            done,
             owner: to_owner.clone(),
         };
         tasks.add(machine.spawn("store publisher", publisher.run()));
@@ -141,7 +142,6 @@ impl Node {
             began: Instant::now(),
             links: BTreeMap::new(),
             whispers: Vec::new(),
-            acquire: Vec::new(),
             unconfirmed: 0,
             writer: Some(writer),
             receipts_since: None,
@@ -155,7 +155,7 @@ impl Node {
             error = server::accept(Arc::new(links), listener) => return Err(ServeError::Accept(error)),
         }
         // Without the owner the publisher ends, and without the publisher the subscribers, once they
-        // have made the last settlements. Longer than this only a subscribe call can take.
+        // have made the last acknowledgements. Longer than this only a subscribe call can take.
         let _ = tokio::time::timeout(SETTLE_GRACE, all_ended.recv()).await;
         Ok(())
     }

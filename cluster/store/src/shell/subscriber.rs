@@ -1,9 +1,9 @@
 //! The exclusive consumer of one partition's inbound queue.
 
 use super::input::{Input, Subscribed};
-use super::publisher::SettleOrder;
-use ports::broker::{SubscribeError, SubscribeOptions};
-use ports::{Broker, Machine, Queue, Subscription};
+use super::publisher::Acknowledgement;
+use ports::Machine;
+use ports::broker::{ConsumeError, Inbound, InboundConsumer, InboundOptions};
 use protocol::{Epoch, Partition};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,15 +19,15 @@ pub struct Subscriber {
     /// The node's machine.
     pub machine: Machine,
     /// Where the queue is.
-    pub broker: Arc<dyn Broker>,
+    pub inbound: Arc<dyn Inbound>,
     /// Which queue.
     pub partition: Partition,
-    /// The epoch to consume under; a new one means a new subscription.
+    /// The epoch to consume under, a hint to the broker; a new one means a new subscription.
     pub epoch: watch::Receiver<Epoch>,
     /// Deliveries that the owner holds unacknowledged.
     pub prefetch: u32,
-    /// What the publisher says of the deliveries.
-    pub settle: mpsc::UnboundedReceiver<SettleOrder>,
+    /// What the publisher has done with the deliveries.
+    pub done: mpsc::UnboundedReceiver<Acknowledgement>,
     /// Where the deliveries go.
     pub owner: mpsc::UnboundedSender<Input>,
     /// Dropped at the end, so that somebody can wait for it.
@@ -36,30 +36,22 @@ pub struct Subscriber {
 }
 
 impl Subscriber {
-    /// Runs until the publisher is gone and its last settlements are made.
+    /// Runs until the publisher is gone and its last acknowledgements are made.
     pub async fn run(mut self) {
         let mut pause = PAUSE;
         for subscription in 1.. {
             let epoch = *self.epoch.borrow_and_update();
-            let options = SubscribeOptions { prefetch: self.prefetch, epoch };
+            let options = InboundOptions { prefetch: self.prefetch, epoch };
             let subscribed = Subscribed { partition: self.partition, epoch, subscription };
-            let queue = Queue::Inbound(self.partition);
-            match self.broker.subscribe(queue, options).await {
+            match self.inbound.consume(self.partition, options).await {
                 Ok(consumer) => {
                     pause = PAUSE;
                     if !self.consume(consumer, subscribed).await {
                         return;
                     }
                 }
-                Err(SubscribeError::Fenced { current }) => {
-                    tracing::warn!(partition = %self.partition, %current, "the queue is fenced");
-                    if self.owner.send(Input::Fenced(self.partition, current)).is_err()
-                        || self.epoch.changed().await.is_err()
-                    {
-                        return;
-                    }
-                }
-                Err(SubscribeError::Unavailable) => {}
+                // Which of two owners rules, the conversation store says to both of them.
+                Err(ConsumeError::Taken | ConsumeError::Unavailable) => {}
             }
             let jitter = self.machine.entropy.below(pause.as_millis() as u64 + 1);
             tokio::time::sleep(pause / 2 + Duration::from_millis(jitter / 2)).await;
@@ -70,15 +62,15 @@ impl Subscriber {
     /// Consumes until the subscription is lost or the epoch changes; whether to subscribe again.
     async fn consume(
         &mut self,
-        mut consumer: Box<dyn Subscription>,
+        mut consumer: Box<dyn InboundConsumer>,
         subscribed: Subscribed,
     ) -> bool {
         loop {
             tokio::select! {
                 biased;
-                order = self.settle.recv() => match order {
-                    // Tags of an earlier subscription mean other deliveries now.
-                    Some((of, settlements)) if of == subscribed => consumer.settle(settlements),
+                done = self.done.recv() => match done {
+                    // Positions of an earlier subscription mean other deliveries now.
+                    Some((of, through)) if of == subscribed => consumer.acknowledge(through),
                     Some(_) => {}
                     None => return false,
                 },

@@ -4,7 +4,6 @@ use super::input::{DeliveryLine, Line, ReplyTo, Request, Tail};
 use crate::config::StoreConfig;
 use crate::core::absences::Departure;
 use crate::core::attachments::LinkId;
-use crate::core::burials::Burials;
 use crate::core::command::{Command, Effect, Outcome};
 use crate::core::overlay::Overlay;
 use crate::core::pages::{self, Budget};
@@ -30,7 +29,6 @@ struct Seat {
     machine: Partition,
     lease: Lease,
     conversations: u64,
-    burials: Burials,
 }
 
 /// What a round applies.
@@ -116,15 +114,7 @@ impl Writer {
         let command = Command::Acquire { epoch, owner: self.config.number };
         machine.apply(command, &mut Overlay::new(&*view), &mut Vec::new())?;
         drop(view);
-        self.partitions.insert(
-            id,
-            Seat {
-                machine,
-                lease,
-                conversations,
-                burials: Burials::new(self.config.limits.remembered_letters),
-            },
-        );
+        self.partitions.insert(id, Seat { machine, lease, conversations });
         Ok(lease)
     }
 
@@ -303,17 +293,15 @@ fn apply_delivery(
     overlay: &mut Overlay<'_>,
     effects: &mut Vec<Effect>,
 ) -> Result<(), StoreError> {
-    let replay = delivery.redelivered > 0;
+    let replay = delivery.redelivered;
     if let Some(poison) = &mut delivery.poison {
         let Some(inbound) = poison.inbound.clone() else { return Ok(()) };
-        let message = (inbound.author, inbound.client_message_id);
         seat.machine.apply(Command::Bury { inbound, replay }, overlay, effects)?;
         let is_dead = matches!(
             effects.last(),
             Some(Effect::Rejected(_, rejected)) if rejected.reason == RejectReason::DeadLettered
         );
-        let under = (delivery.from.epoch, delivery.from.subscription);
-        poison.is_settled = !is_dead || !seat.burials.takes(under, message, delivery.tag);
+        poison.is_settled = !is_dead;
         return Ok(());
     }
     // Decoded when it was taken in; once more if the work is applied again.

@@ -2,14 +2,17 @@
 //! they were made, and confirms that can be withheld.
 
 use bytes::Bytes;
+use ports::BoxFuture;
 use ports::broker::{
-    BrokerUnavailable, Confirms, DeadLetter, Publication, SubscribeError, SubscribeOptions,
-    SubscriptionLost,
+    BrokerUnavailable, Brokers, Confirms, ConsumeError, ConsumerLost, DeadLetter, DeadLetters,
+    Depths, Fanout, FanoutConsumer, FanoutMessage, GatewayLife, Inbound, InboundConsumer,
+    InboundDelivery, InboundOptions, Job, JobConsumer, Jobs, NewDeadLetter, Origin, PublishError,
+    Queue,
 };
-use ports::{BoxFuture, Broker, Delivery, PublishError, Queue, Settlement, Subscription};
-use protocol::Epoch;
 use protocol::records::{self, ToGateway};
+use protocol::{Epoch, Partition};
 use std::collections::{BTreeMap, VecDeque};
+use std::future::ready;
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::Notify;
 
@@ -25,7 +28,7 @@ struct Inner {
 #[derive(Default)]
 struct State {
     queues: BTreeMap<Queue, Waiting>,
-    dead: Vec<(Queue, String)>,
+    dead: BTreeMap<(Origin, u128), String>,
     /// Publish calls that are answered `Unknown`, stored all the same or not.
     unknown: u32,
     stored_all_the_same: bool,
@@ -33,8 +36,8 @@ struct State {
 
 #[derive(Default)]
 struct Waiting {
-    ready: VecDeque<(u32, Bytes)>,
-    unsettled: BTreeMap<u64, (u32, Bytes)>,
+    ready: VecDeque<(bool, Bytes)>,
+    unsettled: BTreeMap<u64, (bool, Bytes)>,
     next_tag: u64,
     consumer: u64,
     epoch: Epoch,
@@ -42,7 +45,7 @@ struct Waiting {
 
 impl FakeBroker {
     pub fn put(&self, queue: Queue, message: Bytes) {
-        self.state().queues.entry(queue).or_default().ready.push_back((0, message));
+        self.state().queues.entry(queue).or_default().ready.push_back((false, message));
         self.0.changed.notify_waiters();
     }
 
@@ -69,8 +72,14 @@ impl FakeBroker {
         state.queues.get(&queue).map_or(0, |waiting| waiting.ready.len() + waiting.unsettled.len())
     }
 
-    pub fn dead(&self) -> Vec<(Queue, String)> {
-        self.state().dead.clone()
+    pub fn brokers(&self) -> Brokers {
+        Brokers::one(Arc::new(self.clone()))
+    }
+
+    /// Origins and reasons, in the order of their keys.
+    pub fn dead(&self) -> Vec<(Origin, String)> {
+        let state = self.state();
+        state.dead.iter().map(|((origin, _), reason)| (*origin, reason.clone())).collect()
     }
 
     /// The next publish calls are not confirmed.
@@ -80,8 +89,8 @@ impl FakeBroker {
         state.stored_all_the_same = stored_all_the_same;
     }
 
-    /// Another consumer was seen on a queue.
-    pub fn fence(&self, queue: Queue, epoch: Epoch) {
+    /// Another consumer has a queue; epoch 0 leaves it.
+    pub fn take_over(&self, queue: Queue, epoch: Epoch) {
         {
             let mut state = self.state();
             let waiting = state.queues.entry(queue).or_default();
@@ -104,80 +113,130 @@ impl FakeBroker {
 impl Waiting {
     fn give_back(&mut self) {
         self.consumer += 1;
-        for (_, (redelivered, message)) in std::mem::take(&mut self.unsettled).into_iter().rev() {
-            self.ready.push_front((redelivered + 1, message));
+        for (_, (_, message)) in std::mem::take(&mut self.unsettled).into_iter().rev() {
+            self.ready.push_front((true, message));
         }
     }
 }
 
-impl State {
-    fn publish(&mut self, publication: &Publication) -> Result<(), PublishError> {
-        let queue = publication.to.queue;
-        let waiting = match queue {
-            Queue::Gateway(..) => self.queues.get_mut(&queue).ok_or(PublishError::Unroutable)?,
-            _ => self.queues.entry(queue).or_default(),
-        };
-        waiting.ready.push_back((0, publication.message.clone()));
-        Ok(())
-    }
-}
-
-impl Broker for FakeBroker {
-    fn publish(&self, batch: Vec<Publication>) -> BoxFuture<'static, Confirms> {
-        let confirms: Confirms = {
+impl FakeBroker {
+    /// Publishes, unless the confirm is withheld; whether it is confirmed.
+    fn publish(&self, batch: impl Iterator<Item = (Queue, Bytes)>) -> BoxFuture<'static, bool> {
+        let confirmed = {
             let mut state = self.state();
             let unknown = state.unknown > 0;
             state.unknown = state.unknown.saturating_sub(1);
-            let stored = !unknown || state.stored_all_the_same;
-            let confirm = |publication| {
-                let confirm = if stored { state.publish(publication) } else { Ok(()) };
-                if unknown { Err(PublishError::Unknown) } else { confirm }
-            };
-            batch.iter().map(confirm).collect()
+            if !unknown || state.stored_all_the_same {
+                batch.for_each(|(queue, message)| state.publish(queue, message));
+            }
+            !unknown
         };
         self.0.changed.notify_waiters();
         Box::pin(async move {
             tokio::time::sleep(std::time::Duration::from_millis(3)).await;
-            confirms
+            confirmed
         })
     }
+}
 
-    fn subscribe(
+impl State {
+    fn publish(&mut self, queue: Queue, message: Bytes) {
+        if !matches!(queue, Queue::Gateway(_)) {
+            self.queues.entry(queue).or_default();
+        }
+        if let Some(waiting) = self.queues.get_mut(&queue) {
+            waiting.ready.push_back((false, message));
+        }
+    }
+}
+
+impl Inbound for FakeBroker {
+    fn publish(&self, _: Vec<(Partition, Bytes)>) -> BoxFuture<'static, Confirms> {
+        unreachable!("gateways publish this")
+    }
+
+    fn consume(
         &self,
-        queue: Queue,
-        options: SubscribeOptions,
-    ) -> BoxFuture<'static, Result<Box<dyn Subscription>, SubscribeError>> {
-        let broker = self.clone();
+        partition: Partition,
+        options: InboundOptions,
+    ) -> BoxFuture<'static, Result<Box<dyn InboundConsumer>, ConsumeError>> {
+        let (broker, queue) = (self.clone(), Queue::Inbound(partition));
         Box::pin(async move {
             let number = {
                 let mut state = broker.state();
                 let waiting = state.queues.entry(queue).or_default();
                 if waiting.epoch > options.epoch {
-                    return Err(SubscribeError::Fenced { current: waiting.epoch });
+                    return Err(ConsumeError::Taken);
                 }
-                waiting.epoch = options.epoch;
                 waiting.give_back();
                 waiting.consumer
             };
             let prefetch = options.prefetch as usize;
-            Ok(Box::new(Consumer { broker, queue, number, prefetch }) as Box<dyn Subscription>)
+            Ok(Box::new(Consumer { broker, queue, number, prefetch }) as Box<dyn InboundConsumer>)
         })
     }
+}
 
-    fn dead_letters(
+impl Jobs for FakeBroker {
+    fn publish(&self, batch: Vec<Job>) -> BoxFuture<'static, Confirms> {
+        let size = batch.len();
+        let batch = batch.into_iter().map(|job| (Queue::Jobs(job.queue), job.message));
+        let confirmed = self.publish(batch);
+        Box::pin(
+            async move { vec![confirmed.await.then_some(()).ok_or(PublishError::Unknown); size] },
+        )
+    }
+
+    fn consume(
+        &self,
+        _: u16,
+        _: u32,
+    ) -> BoxFuture<'static, Result<Box<dyn JobConsumer>, BrokerUnavailable>> {
+        unreachable!("notifiers consume this")
+    }
+}
+
+impl Fanout for FakeBroker {
+    fn publish(
+        &self,
+        batch: Vec<FanoutMessage>,
+    ) -> BoxFuture<'static, Result<(), BrokerUnavailable>> {
+        let batch = batch.into_iter().map(|message| (Queue::Gateway(message.to), message.message));
+        let confirmed = self.publish(batch);
+        Box::pin(async move { confirmed.await.then_some(()).ok_or(BrokerUnavailable) })
+    }
+
+    fn consume(
+        &self,
+        _: GatewayLife,
+        _: u32,
+    ) -> BoxFuture<'static, Result<Box<dyn FanoutConsumer>, BrokerUnavailable>> {
+        unreachable!("gateways consume this")
+    }
+}
+
+impl DeadLetters for FakeBroker {
+    fn put(&self, dead: NewDeadLetter) -> BoxFuture<'static, Result<(), PublishError>> {
+        self.state().dead.entry((dead.origin, dead.key)).or_insert(dead.reason);
+        Box::pin(ready(Ok(())))
+    }
+
+    fn list(
         &self,
         _: u64,
         _: u32,
     ) -> BoxFuture<'static, Result<Vec<DeadLetter>, BrokerUnavailable>> {
-        Box::pin(std::future::ready(Err(BrokerUnavailable)))
+        unreachable!("operators ask this")
     }
 
-    fn requeue_dead_letter(&self, _: u64) -> BoxFuture<'static, Result<bool, BrokerUnavailable>> {
-        Box::pin(std::future::ready(Err(BrokerUnavailable)))
+    fn requeue(&self, _: u64) -> BoxFuture<'static, Result<bool, BrokerUnavailable>> {
+        unreachable!("operators ask this")
     }
+}
 
+impl Depths for FakeBroker {
     fn depths(&self) -> BoxFuture<'static, Result<Vec<(Queue, u64)>, BrokerUnavailable>> {
-        Box::pin(std::future::ready(Err(BrokerUnavailable)))
+        unreachable!("operators ask this")
     }
 }
 
@@ -188,25 +247,25 @@ struct Consumer {
     prefetch: usize,
 }
 
-impl Subscription for Consumer {
-    fn next(&mut self) -> BoxFuture<'_, Result<Vec<Delivery>, SubscriptionLost>> {
+impl InboundConsumer for Consumer {
+    fn next(&mut self) -> BoxFuture<'_, Result<Vec<InboundDelivery>, ConsumerLost>> {
         Box::pin(async move {
             loop {
                 let changed = self.broker.0.changed.notified();
                 {
                     let mut state = self.broker.state();
-                    let waiting = state.queues.get_mut(&self.queue).expect("subscribed");
+                    let waiting = state.queues.get_mut(&self.queue).expect("consumed");
                     if waiting.consumer != self.number {
-                        return Err(SubscriptionLost);
+                        return Err(ConsumerLost);
                     }
                     let mut deliveries = Vec::new();
                     while waiting.unsettled.len() < self.prefetch
                         && let Some((redelivered, message)) = waiting.ready.pop_front()
                     {
                         waiting.next_tag += 1;
-                        let tag = waiting.next_tag;
-                        waiting.unsettled.insert(tag, (redelivered, message.clone()));
-                        deliveries.push(Delivery { tag, redelivered, lossy: false, message });
+                        let position = waiting.next_tag;
+                        waiting.unsettled.insert(position, (redelivered, message.clone()));
+                        deliveries.push(InboundDelivery { position, redelivered, message });
                     }
                     if !deliveries.is_empty() {
                         return Ok(deliveries);
@@ -217,23 +276,12 @@ impl Subscription for Consumer {
         })
     }
 
-    fn settle(&mut self, settlements: Vec<Settlement>) {
+    fn acknowledge(&mut self, through: u64) {
         {
             let mut state = self.broker.state();
-            let State { queues, dead, .. } = &mut *state;
-            let waiting = queues.get_mut(&self.queue).expect("subscribed");
-            if waiting.consumer != self.number {
-                return;
-            }
-            for settlement in settlements {
-                match settlement {
-                    Settlement::AckThrough(tag) => waiting.unsettled.retain(|of, _| *of > tag),
-                    Settlement::DeadLetter { tag, reason } => {
-                        waiting.unsettled.remove(&tag);
-                        dead.push((self.queue, reason));
-                    }
-                    other => panic!("an owner does not {other:?}"),
-                }
+            let waiting = state.queues.get_mut(&self.queue).expect("consumed");
+            if waiting.consumer == self.number {
+                waiting.unsettled.retain(|of, _| *of > through);
             }
         }
         self.broker.0.changed.notify_waiters();

@@ -74,8 +74,8 @@ impl World {
         let machine = self.machine(&format!("store-{number}"));
         let listener = machine.network.bind(&format!("store-{}:1", number.0)).await.unwrap();
         let (trigger, shutdown) = Shutdown::new();
-        let broker: Arc<dyn ports::Broker> = Arc::clone(&self.broker) as _;
-        let node = serve(machine.clone(), listener, self.config.clone(), broker, shutdown);
+        let node =
+            serve(machine.clone(), listener, self.config.clone(), self.broker.brokers(), shutdown);
         let task = machine.spawn("node", async {
             node.await.expect("the node ends in good order");
         });
@@ -131,7 +131,8 @@ impl World {
             action,
         };
         let partition = partition::partition_of(conversation, PARTITIONS);
-        self.broker.put(ports::Queue::Inbound(partition), protocol::records::encode(&inbound));
+        self.broker
+            .put(ports::broker::Queue::Inbound(partition), protocol::records::encode(&inbound));
     }
 
     pub fn say(&self, author: u64, conversation: ConversationId, message: u64) {

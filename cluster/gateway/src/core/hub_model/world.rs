@@ -5,7 +5,8 @@
 
 use crate::core::Call;
 use crate::core::calls::{AttachCall, LookupCall, PublishRef, RangeCall};
-use ports::{CallError, PublishError, StoreEvent};
+use ports::broker::PublishError;
+use ports::{CallError, StoreEvent};
 use protocol::frames::server::Accepted;
 use protocol::records::{Action, Inbound, ToGateway, decode};
 use protocol::store_calls::{
@@ -196,7 +197,7 @@ impl World {
             }
             Call::Publish(call) => {
                 if matches!(mishap, Mishap::None | Mishap::AnswerLost) {
-                    let record = decode(&call.publication.message).expect("our own record");
+                    let record = decode(&call.message).expect("our own record");
                     self.sequence(record);
                 }
                 let confirm = match mishap {

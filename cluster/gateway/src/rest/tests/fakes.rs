@@ -1,13 +1,10 @@
 //! What the routes stand on, small enough to be obviously right.
 
 use ports::broker::{
-    BrokerUnavailable, Confirms, DeadLetter, Publication, SubscribeError, SubscribeOptions,
+    BrokerUnavailable, DeadLetter, DeadLetters, Depths, NewDeadLetter, PublishError, Queue,
 };
 use ports::conversations::Refusal;
-use ports::{
-    BoxFuture, Broker, CallError, Claims, Conversations, Queue, StoreEvent, Subscription,
-    TokenError, TokenVerifier,
-};
+use ports::{BoxFuture, CallError, Claims, Conversations, StoreEvent, TokenError, TokenVerifier};
 use protocol::store_calls::{
     AttachItem, AttachedItem, ChangeMember, ConversationInfo, ConversationKind, CreateConversation,
     DetachItem, Membership, PartitionStatus, PushAdvice, PushRef, RangePage, RangeQuery,
@@ -211,7 +208,7 @@ impl Conversations for FakeOwner {
 /// A broker that has dead letters only.
 #[derive(Default)]
 pub struct FakeBroker {
-    pub letters: Mutex<Vec<DeadLetter>>,
+    pub dead_letters: Mutex<Vec<DeadLetter>>,
     pub requeued: Mutex<Vec<u64>>,
     pub away: Mutex<bool>,
 }
@@ -226,37 +223,33 @@ impl FakeBroker {
     }
 }
 
-impl Broker for FakeBroker {
-    fn publish(&self, _: Vec<Publication>) -> BoxFuture<'static, Confirms> {
-        unreachable!("REST publishes nothing")
+impl DeadLetters for FakeBroker {
+    fn put(&self, _: NewDeadLetter) -> BoxFuture<'static, Result<(), PublishError>> {
+        unreachable!("REST puts none")
     }
-    fn subscribe(
-        &self,
-        _: Queue,
-        _: SubscribeOptions,
-    ) -> BoxFuture<'static, Result<Box<dyn Subscription>, SubscribeError>> {
-        unreachable!("REST consumes nothing")
-    }
-    fn dead_letters(
+    fn list(
         &self,
         after: u64,
         limit: u32,
     ) -> BoxFuture<'static, Result<Vec<DeadLetter>, BrokerUnavailable>> {
         self.answer(|| {
-            let letters = self.letters.lock().unwrap();
-            let later = letters.iter().filter(|letter| letter.id > after);
+            let dead_letters = self.dead_letters.lock().unwrap();
+            let later = dead_letters.iter().filter(|dead| dead.id > after);
             later.take(limit as usize).cloned().collect()
         })
     }
-    fn requeue_dead_letter(&self, id: u64) -> BoxFuture<'static, Result<bool, BrokerUnavailable>> {
+    fn requeue(&self, id: u64) -> BoxFuture<'static, Result<bool, BrokerUnavailable>> {
         self.answer(|| {
-            let found = self.letters.lock().unwrap().iter().any(|letter| letter.id == id);
+            let found = self.dead_letters.lock().unwrap().iter().any(|dead| dead.id == id);
             self.requeued.lock().unwrap().extend(found.then_some(id));
             found
         })
     }
+}
+
+impl Depths for FakeBroker {
     fn depths(&self) -> BoxFuture<'static, Result<Vec<(Queue, u64)>, BrokerUnavailable>> {
-        self.answer(|| vec![(Queue::Inbound(Partition(3)), 12), (Queue::Dead, 1)])
+        self.answer(|| vec![(Queue::Inbound(Partition(3)), 12), (Queue::DeadLetters, 1)])
     }
 }
 

@@ -48,7 +48,8 @@ impl World {
         let is_ready = ready.clone();
         let state = RestState {
             machine: memory.machine("gateway-1"),
-            broker: broker.clone(),
+            dead_letters: broker.clone(),
+            depths: broker.clone(),
             conversations: owner.clone(),
             tokens: Arc::new(PlainTokens),
             metrics: Arc::new(|| "sessions 3\n".into()),

@@ -3,8 +3,8 @@
 use super::{Reply, World};
 use axum::http::header;
 use bytes::Bytes;
-use ports::broker::DeadLetter;
-use ports::{CallError, Queue};
+use ports::CallError;
+use ports::broker::{DeadLetter, Origin};
 use protocol::limits::GatewayLimits;
 use protocol::records::{self, Action, Inbound, PushJob, SessionRef};
 use protocol::store_calls::ReceiptItem;
@@ -260,8 +260,8 @@ async fn a_user_who_asks_too_much_waits_and_harms_nobody() {
     assert_eq!(ask("user-1").await.status, 200);
 }
 
-fn letter(id: u64, queue: Queue, message: Bytes) -> DeadLetter {
-    DeadLetter { id, queue, reason: "why".into(), attempts: 5, at_ms: 9, message }
+fn dead(id: u64, origin: Origin, message: Bytes) -> DeadLetter {
+    DeadLetter { id, origin, reason: "why".into(), attempts: 5, at_ms: 9, message }
 }
 
 fn inbound(action: Action) -> Bytes {
@@ -288,12 +288,12 @@ async fn dead_letters_are_shown_to_people_and_put_back() {
     };
     let sent = Action::Send { body: "hello".into(), reply_to: None, format: 9 };
     let edited = Action::Edit { target: Sequence(2), body: "other".into() };
-    *world.broker.letters.lock().unwrap() = vec![
-        letter(4, Queue::Inbound(Partition(3)), inbound(sent)),
-        letter(5, Queue::Inbound(Partition(3)), inbound(edited)),
-        letter(6, Queue::Inbound(Partition(3)), inbound(Action::Delete { target: Sequence(2) })),
-        letter(7, Queue::Notify(0), records::encode(&push)),
-        letter(8, Queue::Notify(0), Bytes::from_static(&[255, 255])),
+    *world.broker.dead_letters.lock().unwrap() = vec![
+        dead(4, Origin::Inbound(Partition(3)), inbound(sent)),
+        dead(5, Origin::Inbound(Partition(3)), inbound(edited)),
+        dead(6, Origin::Inbound(Partition(3)), inbound(Action::Delete { target: Sequence(2) })),
+        dead(7, Origin::Jobs(0), records::encode(&push)),
+        dead(8, Origin::Jobs(0), Bytes::from_static(&[255, 255])),
     ];
     let page = world.ask("GET", "/v1/dead-letters?limit=5", "admin", "").await;
     let records: Vec<_> =

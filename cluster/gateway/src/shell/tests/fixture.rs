@@ -3,15 +3,17 @@
 use crate::core::hub_model::claims;
 use crate::core::hub_model::world::World;
 use crate::{GatewayConfig, serve};
+use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use link::memory::Memory;
 use ports::broker::{
-    BrokerUnavailable, Confirms, DeadLetter, Publication, Settlement, SubscribeError,
-    SubscribeOptions, SubscriptionLost,
+    BrokerUnavailable, Brokers, Confirms, ConsumeError, ConsumerLost, DeadLetter, DeadLetters,
+    Depths, Fanout, FanoutConsumer, FanoutDelivery, FanoutMessage, GatewayLife, Inbound,
+    InboundConsumer, InboundOptions, Job, JobConsumer, Jobs, NewDeadLetter, PublishError, Queue,
 };
 use ports::{
-    BoxFuture, Broker, CallError, Claims, Conversations, Delivery, Queue, Shutdown,
-    ShutdownTrigger, StoreEvent, Stream, Subscription, TokenError, TokenVerifier,
+    BoxFuture, CallError, Claims, Conversations, Shutdown, ShutdownTrigger, StoreEvent, Stream,
+    TokenError, TokenVerifier,
 };
 use protocol::codec::Codec;
 use protocol::frames::subprotocol;
@@ -21,8 +23,8 @@ use protocol::store_calls::{
     PartitionStatus, PushAdvice, PushRef, RangePage, RangeQuery, ReceiptItem, UserConversation,
 };
 use protocol::{
-    ClientFrame, ClientMessageId, Content, ConversationId, GatewayId, Incarnation, Sequence,
-    ServerFrame, UserId,
+    ClientFrame, ClientMessageId, Content, ConversationId, GatewayId, Incarnation, Partition,
+    Sequence, ServerFrame, UserId,
 };
 use std::future::ready;
 use std::sync::{Arc, Mutex};
@@ -94,36 +96,71 @@ impl Conversations for Port {
     }
 }
 
-impl Broker for Port {
-    fn publish(&self, batch: Vec<Publication>) -> BoxFuture<'static, Confirms> {
+impl Inbound for Port {
+    fn publish(&self, batch: Vec<(Partition, Bytes)>) -> BoxFuture<'static, Confirms> {
         let mut world = self.0.world.lock().unwrap();
-        let confirms = batch.iter().map(|publication| {
-            world.sequence(decode(&publication.message).unwrap());
+        let confirms = batch.iter().map(|(_, message)| {
+            world.sequence(decode(message).unwrap());
             Ok(())
         });
         let confirms = confirms.collect();
         self.0.filled.notify_one();
         Box::pin(ready(confirms))
     }
-    fn subscribe(
+    fn consume(
         &self,
-        _: Queue,
-        _: SubscribeOptions,
-    ) -> BoxFuture<'static, Result<Box<dyn Subscription>, SubscribeError>> {
-        self.0.world.lock().unwrap().subscribed = true;
-        let subscription: Box<dyn Subscription> = Box::new(Consumer(self.0.clone()));
-        Box::pin(ready(Ok(subscription)))
+        _: Partition,
+        _: InboundOptions,
+    ) -> BoxFuture<'static, Result<Box<dyn InboundConsumer>, ConsumeError>> {
+        unreachable!("owners consume this")
     }
-    fn dead_letters(
+}
+
+impl Fanout for Port {
+    fn publish(&self, _: Vec<FanoutMessage>) -> BoxFuture<'static, Result<(), BrokerUnavailable>> {
+        unreachable!("owners publish this")
+    }
+    fn consume(
+        &self,
+        _: GatewayLife,
+        _: u32,
+    ) -> BoxFuture<'static, Result<Box<dyn FanoutConsumer>, BrokerUnavailable>> {
+        self.0.world.lock().unwrap().subscribed = true;
+        let consumer: Box<dyn FanoutConsumer> = Box::new(Consumer(self.0.clone()));
+        Box::pin(ready(Ok(consumer)))
+    }
+}
+
+impl Jobs for Port {
+    fn publish(&self, _: Vec<Job>) -> BoxFuture<'static, Confirms> {
+        unreachable!("owners publish these")
+    }
+    fn consume(
+        &self,
+        _: u16,
+        _: u32,
+    ) -> BoxFuture<'static, Result<Box<dyn JobConsumer>, BrokerUnavailable>> {
+        unreachable!("notifiers consume these")
+    }
+}
+
+impl DeadLetters for Port {
+    fn put(&self, _: NewDeadLetter) -> BoxFuture<'static, Result<(), PublishError>> {
+        unreachable!("owners put these")
+    }
+    fn list(
         &self,
         _: u64,
         _: u32,
     ) -> BoxFuture<'static, Result<Vec<DeadLetter>, BrokerUnavailable>> {
         Box::pin(ready(Err(BrokerUnavailable)))
     }
-    fn requeue_dead_letter(&self, _: u64) -> BoxFuture<'static, Result<bool, BrokerUnavailable>> {
+    fn requeue(&self, _: u64) -> BoxFuture<'static, Result<bool, BrokerUnavailable>> {
         Box::pin(ready(Err(BrokerUnavailable)))
     }
+}
+
+impl Depths for Port {
     fn depths(&self) -> BoxFuture<'static, Result<Vec<(Queue, u64)>, BrokerUnavailable>> {
         Box::pin(ready(Err(BrokerUnavailable)))
     }
@@ -131,25 +168,20 @@ impl Broker for Port {
 
 struct Consumer(Arc<Behind>);
 
-impl Subscription for Consumer {
-    fn next(&mut self) -> BoxFuture<'_, Result<Vec<Delivery>, SubscriptionLost>> {
+impl FanoutConsumer for Consumer {
+    fn next(&mut self) -> BoxFuture<'_, Result<Vec<FanoutDelivery>, ConsumerLost>> {
         Box::pin(async {
             loop {
                 let records: Vec<_> = self.0.world.lock().unwrap().queue.drain(..).collect();
                 if !records.is_empty() {
-                    let delivery = |(tag, record)| Delivery {
-                        tag,
-                        redelivered: 0,
-                        lossy: false,
-                        message: encode(&record),
-                    };
-                    return Ok((1_u64..).zip(records).map(delivery).collect());
+                    let delivery =
+                        |record| FanoutDelivery { lossy: false, message: encode(&record) };
+                    return Ok(records.into_iter().map(delivery).collect());
                 }
                 self.0.filled.notified().await;
             }
         })
     }
-    fn settle(&mut self, _: Vec<Settlement>) {}
 }
 
 /// Honours every token; the token is the user's number.
@@ -190,13 +222,13 @@ impl Fixture {
         let (shutdown, requested) = Shutdown::new();
         let (end, ended) = tokio::sync::oneshot::channel();
         let port = Arc::new(Port(behind));
-        let (broker, owners) = (port.clone(), port);
+        let (brokers, owners) = (Brokers::one(port.clone()), port);
         let serving = machine.clone();
         machine.spawn("gateway", async move {
             let metrics = Arc::new(String::new);
             let tokens = Arc::new(Trusting);
             let served =
-                serve(serving, listener, config, broker, owners, tokens, metrics, requested);
+                serve(serving, listener, config, brokers, owners, tokens, metrics, requested);
             served.await.unwrap();
             let _ = end.send(());
         });

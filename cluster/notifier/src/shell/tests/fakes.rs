@@ -6,11 +6,10 @@ use hyper::{Request, Response, StatusCode};
 use link::http_server::{HttpOptions, serve_http};
 use link::memory::Memory;
 use ports::broker::{
-    BrokerUnavailable, Confirms, DeadLetter, Publication, SubscribeError, SubscribeOptions,
-    SubscriptionLost,
+    BrokerUnavailable, Confirms, ConsumerLost, Job, JobConsumer, JobDelivery, JobSettlement, Jobs,
 };
-use ports::{BoxFuture, Broker, Delivery, Queue, Settlement, Shutdown, Subscription};
-use protocol::{Epoch, limits};
+use ports::{BoxFuture, Shutdown};
+use protocol::limits;
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::future::ready;
@@ -43,8 +42,7 @@ struct Inner {
     unsettled: Mutex<BTreeMap<u64, Message>>,
     pub dead: Mutex<Vec<(u64, String)>>,
     done: Mutex<Vec<u64>>,
-    epoch: Mutex<Epoch>,
-    /// Rises when the connection is lost: earlier subscriptions are dead.
+    /// Rises when the connection is lost: earlier consumers are dead.
     life: Mutex<u64>,
     away: Mutex<bool>,
     changed: Notify,
@@ -66,11 +64,6 @@ impl FakeBroker {
 
     pub fn be_away(&self, away: bool) {
         *self.inner.away.lock().unwrap() = away;
-    }
-
-    pub fn fence(&self, epoch: Epoch) {
-        *self.inner.epoch.lock().unwrap() = epoch;
-        self.lose_connection();
     }
 
     pub fn done(&self) -> Vec<u64> {
@@ -112,14 +105,14 @@ impl Inner {
         }
     }
 
-    fn settle(&self, settlement: Settlement) {
+    fn settle(&self, settlement: JobSettlement) {
         let take = |tag: u64| self.unsettled.lock().unwrap().remove(&tag).expect("settled once");
         match settlement {
-            Settlement::Ack(tag) => {
+            JobSettlement::Done { tag } => {
                 let message = take(tag);
                 self.done.lock().unwrap().push(message.id);
             }
-            Settlement::Retry { tag, after } => {
+            JobSettlement::Retry { tag, after } => {
                 let message = take(tag);
                 let attempts = message.attempts + 1;
                 if attempts >= limits::DELIVERY_LIMIT {
@@ -130,25 +123,23 @@ impl Inner {
                     self.queue.lock().unwrap().push_back(message);
                 }
             }
-            Settlement::DeadLetter { tag, reason } => {
+            JobSettlement::DeadLetter { tag, reason } => {
                 let message = take(tag);
                 self.dead.lock().unwrap().push((message.id, reason));
             }
-            Settlement::AckThrough(_) => unreachable!("pushes end in any order"),
-            Settlement::Requeue(_) => unreachable!("it would count against the job"),
         }
     }
 }
 
-struct FakeSubscription {
+struct FakeConsumer {
     inner: Arc<Inner>,
     life: u64,
     prefetch: usize,
     next_tag: u64,
 }
 
-impl FakeSubscription {
-    fn ready(&mut self) -> Vec<Delivery> {
+impl FakeConsumer {
+    fn ready(&mut self) -> Vec<JobDelivery> {
         let now = Instant::now();
         let mut queue = self.inner.queue.lock().unwrap();
         let mut unsettled = self.inner.unsettled.lock().unwrap();
@@ -159,10 +150,9 @@ impl FakeSubscription {
             };
             let mut message = queue.remove(place).unwrap();
             self.next_tag += 1;
-            deliveries.push(Delivery {
+            deliveries.push(JobDelivery {
                 tag: self.next_tag,
                 redelivered: message.handed,
-                lossy: false,
                 message: message.bytes.clone(),
             });
             message.handed += 1;
@@ -172,14 +162,14 @@ impl FakeSubscription {
     }
 }
 
-impl Subscription for FakeSubscription {
-    fn next(&mut self) -> BoxFuture<'_, Result<Vec<Delivery>, SubscriptionLost>> {
+impl JobConsumer for FakeConsumer {
+    fn next(&mut self) -> BoxFuture<'_, Result<Vec<JobDelivery>, ConsumerLost>> {
         Box::pin(async move {
             let inner = Arc::clone(&self.inner);
             loop {
                 let changed = inner.changed.notified();
                 if *inner.life.lock().unwrap() != self.life {
-                    return Err(SubscriptionLost);
+                    return Err(ConsumerLost);
                 }
                 let ready = self.ready();
                 if !ready.is_empty() {
@@ -194,7 +184,7 @@ impl Subscription for FakeSubscription {
             }
         })
     }
-    fn settle(&mut self, settlements: Vec<Settlement>) {
+    fn settle(&mut self, settlements: Vec<JobSettlement>) {
         if *self.inner.life.lock().unwrap() != self.life {
             return;
         }
@@ -205,7 +195,7 @@ impl Subscription for FakeSubscription {
     }
 }
 
-impl Drop for FakeSubscription {
+impl Drop for FakeConsumer {
     fn drop(&mut self) {
         if *self.inner.life.lock().unwrap() == self.life {
             self.inner.give_back();
@@ -213,41 +203,24 @@ impl Drop for FakeSubscription {
     }
 }
 
-impl Broker for FakeBroker {
-    fn publish(&self, _: Vec<Publication>) -> BoxFuture<'static, Confirms> {
+impl Jobs for FakeBroker {
+    fn publish(&self, _: Vec<Job>) -> BoxFuture<'static, Confirms> {
         unreachable!("a notifier publishes nothing")
     }
-    fn subscribe(
+    fn consume(
         &self,
-        queue: Queue,
-        options: SubscribeOptions,
-    ) -> BoxFuture<'static, Result<Box<dyn Subscription>, SubscribeError>> {
-        assert_eq!(queue, Queue::Notify(4));
+        queue: u16,
+        prefetch: u32,
+    ) -> BoxFuture<'static, Result<Box<dyn JobConsumer>, BrokerUnavailable>> {
+        assert_eq!(queue, 4);
         let inner = Arc::clone(&self.inner);
-        let current = *inner.epoch.lock().unwrap();
         if *inner.away.lock().unwrap() {
-            return Box::pin(ready(Err(SubscribeError::Unavailable)));
-        }
-        if options.epoch < current {
-            return Box::pin(ready(Err(SubscribeError::Fenced { current })));
+            return Box::pin(ready(Err(BrokerUnavailable)));
         }
         let life = *inner.life.lock().unwrap();
-        let prefetch = options.prefetch as usize;
-        let subscription = FakeSubscription { inner, life, prefetch, next_tag: life * 1_000 };
-        Box::pin(ready(Ok(Box::new(subscription) as Box<dyn Subscription>)))
-    }
-    fn dead_letters(
-        &self,
-        _: u64,
-        _: u32,
-    ) -> BoxFuture<'static, Result<Vec<DeadLetter>, BrokerUnavailable>> {
-        unreachable!("a notifier does not read dead letters")
-    }
-    fn requeue_dead_letter(&self, _: u64) -> BoxFuture<'static, Result<bool, BrokerUnavailable>> {
-        unreachable!("a notifier does not read dead letters")
-    }
-    fn depths(&self) -> BoxFuture<'static, Result<Vec<(Queue, u64)>, BrokerUnavailable>> {
-        unreachable!("a notifier does not read depths")
+        let prefetch = prefetch as usize;
+        let consumer = FakeConsumer { inner, life, prefetch, next_tag: life * 1_000 };
+        Box::pin(ready(Ok(Box::new(consumer) as Box<dyn JobConsumer>)))
     }
 }
 

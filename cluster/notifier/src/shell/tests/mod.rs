@@ -13,7 +13,7 @@ use owners::FakeOwners;
 use ports::{Shutdown, ShutdownTrigger};
 use protocol::limits::NotifierLimits;
 use protocol::records::{self, PushJob};
-use protocol::{ConversationId, Design, Epoch, Sequence, UserId};
+use protocol::{ConversationId, Design, Sequence, UserId};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -43,7 +43,6 @@ fn config() -> NotifierConfig {
             open_for_max: Duration::from_secs(4),
         },
         limits: NotifierLimits { pushes: 4, failures_to_rest: 20, ..NotifierLimits::default() },
-        epoch: Epoch(2),
         design: Design::default(),
     }
 }
@@ -292,15 +291,6 @@ async fn a_lost_broker_leaves_no_probe_behind() {
     world.broker.lose_connection();
     sleep(LONG).await;
     assert_eq!(world.broker.done().len(), 3);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_fenced_notifier_ends() {
-    let world = world(config()).await;
-    sleep(LONG).await;
-    world.broker.fence(Epoch(3));
-    let ended = world.ended.await.unwrap();
-    assert_eq!(ended, Err(ServeError::Fenced { queue: 4, current: Epoch(3) }));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,13 +1,14 @@
-//! Where a remote subscription's deliveries arrive.
+//! Where the deliveries of a remote consumer wait for it.
 
-use ports::broker::{Delivery, SubscriptionLost};
+use crate::core::Delivery;
+use ports::broker::ConsumerLost;
 use ports::entered;
 use std::sync::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
-/// Filled by the link, emptied by the subscription; the prefetch window bounds it.
+/// Filled by the link, emptied by the consumer; the prefetch window bounds it.
 #[derive(Debug, Default)]
-pub struct Mailbox {
+pub struct PrefetchBuffer {
     content: Mutex<Content>,
     arrived: Notify,
 }
@@ -18,13 +19,13 @@ struct Content {
     lost: bool,
 }
 
-impl Mailbox {
+impl PrefetchBuffer {
     pub fn put(&self, mut deliveries: Vec<Delivery>) {
         self.lock().deliveries.append(&mut deliveries);
         self.arrived.notify_one();
     }
 
-    /// The subscription is lost. What has arrived and was not taken belongs to its next consumer.
+    /// The consumer is lost. What has arrived and was not taken belongs to the next one.
     pub fn lose(&self) {
         let mut content = self.lock();
         content.lost = true;
@@ -37,12 +38,12 @@ impl Mailbox {
         self.lock().lost
     }
 
-    pub async fn next(&self) -> Result<Vec<Delivery>, SubscriptionLost> {
+    pub async fn next(&self) -> Result<Vec<Delivery>, ConsumerLost> {
         loop {
             let arrived = {
                 let mut content = self.lock();
                 if content.lost {
-                    return Err(SubscriptionLost);
+                    return Err(ConsumerLost);
                 }
                 std::mem::take(&mut content.deliveries)
             };

@@ -1,9 +1,11 @@
 //! The core behind a mutex, and what wakes whom when it changes.
 
-use crate::core::{Changes, ConsumerId, Placed, Queues, Record};
+use crate::core::{
+    Changes, ConsumerId, ConsumerOptions, Delivery, Placed, Queues, Record, Settlement, Taken,
+};
+use bytes::Bytes;
 use ports::broker::{
-    Confirms, DeadLetter, Delivery, Publication, PublishError, Queue, Settlement, SubscribeError,
-    SubscribeOptions, SubscriptionLost,
+    Confirms, ConsumeError, ConsumerLost, DeadLetter, NewDeadLetter, PublishError, Queue,
 };
 use ports::{Machine, entered};
 use std::collections::BTreeMap;
@@ -12,8 +14,8 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
-/// The state of a broker, shared by its tasks, subscriptions and links.
-pub struct Hub {
+/// The state of a broker, shared by its tasks, consumers and links.
+pub struct Shared {
     pub machine: Machine,
     state: Mutex<State>,
     /// There is something to write.
@@ -37,6 +39,9 @@ struct State {
     closed: bool,
 }
 
+/// The confirms of a batch, where `Unknown` means "when the group is durable", and that group.
+pub type Placement = (Confirms, Option<oneshot::Receiver<bool>>);
+
 /// Records that are written together.
 pub struct Group {
     pub records: Vec<Record>,
@@ -50,7 +55,7 @@ pub enum Work {
     Nothing,
 }
 
-impl Hub {
+impl Shared {
     pub fn new(machine: Machine, queues: Queues) -> Self {
         let opened_ms = machine.clock.now_ms();
         let state = State {
@@ -85,17 +90,29 @@ impl Hub {
         self.opened + Duration::from_millis(after.min(FAR_MS))
     }
 
-    /// Puts a batch in line; the confirms, where `Unknown` means "when the group is durable".
-    pub fn publish(&self, batch: Vec<Publication>) -> (Confirms, Option<oneshot::Receiver<bool>>) {
+    /// Puts a batch in line.
+    pub fn publish(&self, batch: impl ExactSizeIterator<Item = (Queue, Bytes)>) -> Placement {
+        self.place(batch, |queues, (queue, message)| queues.publish(queue, message))
+    }
+
+    /// Puts a dead letter in line; one confirm.
+    pub fn put(&self, dead: NewDeadLetter) -> Placement {
         let now_ms = self.now_ms();
+        self.place(std::iter::once(dead), |queues, dead| queues.put(dead, now_ms))
+    }
+
+    fn place<T>(
+        &self,
+        batch: impl ExactSizeIterator<Item = T>,
+        mut place: impl FnMut(&mut Queues, T) -> Placed,
+    ) -> Placement {
         let mut state = self.lock();
         if state.closed {
             return (vec![Err(PublishError::Unknown); batch.len()], None);
         }
         let mut durable = false;
         let confirms = batch
-            .into_iter()
-            .map(|publication| match state.queues.publish(publication, now_ms) {
+            .map(|item| match place(&mut state.queues, item) {
                 Placed::Done => Ok(()),
                 Placed::Refused(error) => Err(error),
                 Placed::Pending => {
@@ -109,31 +126,31 @@ impl Hub {
         (confirms, group)
     }
 
-    pub fn subscribe(
+    pub fn consume(
         &self,
         queue: Queue,
-        options: SubscribeOptions,
-    ) -> Result<(ConsumerId, Arc<Notify>), SubscribeError> {
+        options: ConsumerOptions,
+    ) -> Result<(ConsumerId, Arc<Notify>), ConsumeError> {
         let mut state = self.lock();
         if state.closed {
-            return Err(SubscribeError::Unavailable);
+            return Err(ConsumeError::Unavailable);
         }
-        let id = state.queues.subscribe(queue, options)?;
+        let id = state.queues.consume(queue, options).map_err(|Taken| ConsumeError::Taken)?;
         let wake = Arc::new(Notify::new());
         state.consumers.insert(id, Arc::clone(&wake));
         self.follow(state);
         Ok((id, wake))
     }
 
-    pub fn take(&self, id: ConsumerId, max_bytes: u64) -> Result<Vec<Delivery>, SubscriptionLost> {
+    pub fn take(&self, id: ConsumerId, max_bytes: u64) -> Result<Vec<Delivery>, ConsumerLost> {
         let mut state = self.lock();
-        let deliveries = state.queues.take(id, max_bytes).ok_or(SubscriptionLost)?;
+        let deliveries = state.queues.take(id, max_bytes).ok_or(ConsumerLost)?;
         self.follow(state);
         Ok(deliveries)
     }
 
-    pub fn hungry(&self, id: ConsumerId) -> Result<bool, SubscriptionLost> {
-        self.lock().queues.hungry(id).ok_or(SubscriptionLost)
+    pub fn hungry(&self, id: ConsumerId) -> Result<bool, ConsumerLost> {
+        self.lock().queues.hungry(id).ok_or(ConsumerLost)
     }
 
     pub fn settle(&self, id: ConsumerId, settlements: Vec<Settlement>) {
@@ -164,7 +181,7 @@ impl Hub {
         self.lock().queues.dead_letters(after, limit)
     }
 
-    /// False if there is no such letter; else whether it has gone back, when the group is written.
+    /// `None` if there is no such dead letter; else whether it has gone back, when the group is written.
     pub fn requeue_dead_letter(&self, id: u64) -> Option<oneshot::Receiver<bool>> {
         let mut state = self.lock();
         let group = state.queues.requeue_dead_letter(id).then(|| state.wait_for_group());
@@ -233,7 +250,7 @@ impl Hub {
         state.pending = again;
     }
 
-    /// Nothing becomes durable from now on, and every subscription is lost.
+    /// Nothing becomes durable from now on, and every consumer is lost.
     pub fn close(&self) {
         let mut state = self.lock();
         state.closed = true;

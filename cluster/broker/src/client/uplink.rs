@@ -1,7 +1,7 @@
 //! The client's end of the link to the broker: kept up for as long as the node lives.
 
-use super::mailbox::Mailbox;
-use super::wire::{Answer, FromBroker, ToBroker};
+use super::buffer::PrefetchBuffer;
+use crate::wire::{Answer, FromBroker, ToBroker};
 use link::{Calls, Link, LinkSender, LinkTiming};
 use ports::{Machine, entered};
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
 /// A link that held for this long was a good one: the backoff begins anew.
 const GOOD_LINK: Duration = Duration::from_secs(5);
 
-/// What the supervisor, the adapter and its subscriptions share.
+/// What the supervisor, the adapter and its consumers share.
 pub struct Uplink {
     pub machine: Machine,
     address: String,
@@ -31,8 +31,8 @@ pub struct Uplink {
 #[derive(Default)]
 struct State {
     sender: Option<LinkSender<ToBroker>>,
-    mailboxes: BTreeMap<u64, Arc<Mailbox>>,
-    next_subscription: u64,
+    buffers: BTreeMap<u64, Arc<PrefetchBuffer>>,
+    next_consumer: u64,
 }
 
 impl Uplink {
@@ -76,35 +76,35 @@ impl Uplink {
         while let Some(message) = receiver.recv().await {
             match message {
                 FromBroker::Answer { call, answer } => self.calls.answer(call, answer),
-                FromBroker::Deliveries { subscription, deliveries } => {
+                FromBroker::Deliveries { consumer, deliveries } => {
                     let state = self.lock();
-                    if let Some(mailbox) = state.mailboxes.get(&subscription) {
-                        mailbox.put(deliveries);
+                    if let Some(buffer) = state.buffers.get(&consumer) {
+                        buffer.put(deliveries);
                     }
                     if let Some(sender) = &state.sender {
                         // A closed link ends this loop.
                         let _ = sender.send(&ToBroker::Received);
                     }
                 }
-                FromBroker::Lost { subscription } => {
-                    let mailbox = self.lock().mailboxes.remove(&subscription);
-                    mailbox.inspect(|mailbox| mailbox.lose());
+                FromBroker::Lost { consumer } => {
+                    let buffer = self.lock().buffers.remove(&consumer);
+                    buffer.inspect(|buffer| buffer.lose());
                 }
             }
         }
     }
 
-    /// The link is lost, and with it every open call and every subscription.
+    /// The link is lost, and with it every open call and every consumer.
     pub fn disconnect(&self) {
         let mut state = self.lock();
         state.sender = None;
         self.up.send_replace(false);
         // Under the lock: no call can begin between the two.
         self.calls.lose_all();
-        let mailboxes = std::mem::take(&mut state.mailboxes);
+        let buffers = std::mem::take(&mut state.buffers);
         drop(state);
-        for mailbox in mailboxes.into_values() {
-            mailbox.lose();
+        for buffer in buffers.into_values() {
+            buffer.lose();
         }
     }
 
@@ -137,37 +137,37 @@ impl Uplink {
         Some(Call { number, answer })
     }
 
-    /// Begins a subscription: its mailbox is there before the first delivery can be.
-    pub fn subscribe(
+    /// Begins to consume: the buffer is there before the first delivery can be.
+    pub fn consume(
         &self,
         message: impl FnOnce(u64, u64) -> ToBroker,
-    ) -> Option<(Call, u64, Arc<Mailbox>)> {
+    ) -> Option<(Call, u64, Arc<PrefetchBuffer>)> {
         let mut state = self.lock();
-        let subscription = state.next_subscription;
-        state.next_subscription += 1;
-        let call = self.call_under(&state, |call| message(call, subscription))?;
-        let mailbox = Arc::new(Mailbox::default());
-        state.mailboxes.insert(subscription, Arc::clone(&mailbox));
-        Some((call, subscription, mailbox))
+        let consumer = state.next_consumer;
+        state.next_consumer += 1;
+        let call = self.call_under(&state, |call| message(call, consumer))?;
+        let buffer = Arc::new(PrefetchBuffer::default());
+        state.buffers.insert(consumer, Arc::clone(&buffer));
+        Some((call, consumer, buffer))
     }
 
-    /// Sends for a subscription that is not lost.
-    pub fn send_for(&self, mailbox: &Mailbox, message: &ToBroker) {
+    /// Sends for a consumer that is not lost.
+    pub fn send_for(&self, buffer: &PrefetchBuffer, message: &ToBroker) {
         let state = self.lock();
-        if let Some(sender) = state.sender.as_ref().filter(|_| !mailbox.is_lost()) {
-            // A closed link loses the subscription in a moment.
+        if let Some(sender) = state.sender.as_ref().filter(|_| !buffer.is_lost()) {
+            // A closed link loses the consumer in a moment.
             let _ = sender.send(message);
         }
     }
 
-    /// Gives a subscription up.
-    pub fn unsubscribe(&self, subscription: u64) {
+    /// A consumer gives its queue up.
+    pub fn leave(&self, consumer: u64) {
         let mut state = self.lock();
-        if state.mailboxes.remove(&subscription).is_some()
+        if state.buffers.remove(&consumer).is_some()
             && let Some(sender) = &state.sender
         {
             // A closed link has given it up already.
-            let _ = sender.send(&ToBroker::Unsubscribe { subscription });
+            let _ = sender.send(&ToBroker::Leave { consumer });
         }
     }
 

@@ -1,0 +1,85 @@
+//! Work for the notifiers: durable, settled one by one, retried after a delay.
+
+use super::{BrokerUnavailable, Confirms, ConsumerLost};
+use crate::BoxFuture;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Numbered queues of jobs.
+///
+/// # Promises
+/// - A confirmed job is durable, and delivered at least once, until it is settled as `Done` or
+///   `DeadLetter`. The order of jobs is not promised.
+/// - A failed attempt (`Retry`) comes again after its delay; at the delivery limit it becomes a dead
+///   letter. The loss of a consumer is no failed attempt.
+/// - A job is in the hands of one consumer at a time. Whether several consumers share a queue, or the
+///   newest one has it, is the broker's matter.
+///
+/// # Kept by
+/// RabbitMQ: a quorum queue; `Retry` publishes to a queue with a TTL that dead-letters back, with the
+/// count in a header. Kafka: share groups (KIP-932) for settling one by one; delays need retry topics.
+pub trait Jobs: Send + Sync {
+    /// Publishes a batch. The future ends with the confirms; see
+    /// [`Inbound::publish`](super::Inbound::publish).
+    fn publish(&self, batch: Vec<Job>) -> BoxFuture<'static, Confirms>;
+    /// Becomes a consumer of a queue, with at most `prefetch` unsettled deliveries.
+    fn consume(
+        &self,
+        queue: u16,
+        prefetch: u32,
+    ) -> BoxFuture<'static, Result<Box<dyn JobConsumer>, BrokerUnavailable>>;
+}
+
+/// A job to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// Its queue.
+    pub queue: u16,
+    /// A record of `protocol::records`.
+    pub message: Bytes,
+}
+
+/// One job in a consumer's hands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobDelivery {
+    /// Names it in settlements, within the life of the consumer.
+    pub tag: u64,
+    /// How often it was handed out before, as far as the broker knows.
+    pub redelivered: u32,
+    /// The record.
+    pub message: Bytes,
+}
+
+/// What becomes of a delivered job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JobSettlement {
+    /// It is done.
+    Done {
+        /// Which one.
+        tag: u64,
+    },
+    /// The attempt failed: another one after a delay, or the dead letters at the delivery limit.
+    Retry {
+        /// Which one.
+        tag: u64,
+        /// When.
+        after: Duration,
+    },
+    /// It cannot be done.
+    DeadLetter {
+        /// Which one.
+        tag: u64,
+        /// Why, for people and for the judge.
+        reason: String,
+    },
+}
+
+/// A consumer of a queue. Dropping it gives back what it did not settle.
+pub trait JobConsumer: Send {
+    /// The next deliveries, at least one, as many as are there. Cancel safe: dropping the future loses
+    /// no delivery.
+    fn next(&mut self) -> BoxFuture<'_, Result<Vec<JobDelivery>, ConsumerLost>>;
+    /// Settles; in line when it returns, without waiting. Tags that are not held are ignored.
+    fn settle(&mut self, settlements: Vec<JobSettlement>);
+}
