@@ -162,7 +162,7 @@ fn entry_record(entry: &Entry) -> Bytes {
     const ENTRY_VARIANT: u8 = 0;
     let room = entry.content.body_bytes() + 64;
     let mut record = Vec::with_capacity(room);
-    record.push(ENTRY_VARIANT);
+    record.extend([records::VERSION, ENTRY_VARIANT]);
     postcard::to_extend(entry, record).expect("entries have known lengths").into()
 }
 
