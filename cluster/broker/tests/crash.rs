@@ -6,6 +6,7 @@
 mod support;
 
 use broker::{BrokerConfig, EmbeddedBroker};
+use fakes::{FakeDisk, FakeTelemetry};
 use ports::BoxFuture;
 use ports::broker::conformance::{number, text};
 use ports::broker::{Brokers, Confirms, Job, JobSettlement, NewDeadLetter, Origin};
@@ -14,9 +15,8 @@ use protocol::limits::BrokerLimits;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
-use support::crash_disk::CrashDisk;
 use support::either::{Consumer, KINDS, PARTITION, QUEUE};
-use support::{Numbers, machine_with};
+use support::machine_with;
 use tokio::time::{sleep, timeout};
 
 #[derive(Clone, Debug)]
@@ -77,7 +77,7 @@ enum Known {
 }
 
 struct World {
-    disk: Arc<CrashDisk>,
+    disk: FakeDisk,
     /// None while the power is off.
     broker: Option<Brokers>,
     consumers: [Option<Consumer>; 2],
@@ -109,8 +109,8 @@ fn random(seed: u64) -> impl FnMut(u64) -> u64 {
 
 impl World {
     async fn new() -> Self {
-        let disk = Arc::new(CrashDisk::default());
-        let machine = machine_with(&Arc::new(Numbers::default()), &disk);
+        let disk = FakeDisk::default();
+        let machine = machine_with(&Arc::new(FakeTelemetry::default()), &disk);
         let broker = EmbeddedBroker::open(machine, config()).await.map(Brokers::one).unwrap();
         Self {
             disk,
@@ -152,10 +152,10 @@ impl World {
             Step::Crash { seed, again_after } => self.crash(seed, again_after).await,
             Step::Kill => {
                 self.stop().await;
-                self.disk.kill();
+                self.disk.kill(&mut |_| 0);
                 // Where the power is off already, only a crash brings it back.
                 if self.open().await.is_err() {
-                    self.disk.crash(|_| 0);
+                    self.disk.power_loss(&mut |_| 0);
                     self.open().await.unwrap();
                 }
                 self.judge().await;
@@ -301,21 +301,21 @@ impl World {
     async fn crash(&mut self, seed: u64, again_after: Option<u64>) {
         self.stop().await;
         let mut random = random(seed);
-        self.disk.crash(&mut random);
+        self.disk.power_loss(&mut random);
         if let Some(after) = again_after {
             self.disk.power_off_after(after);
             // Whether it opens or not, the power goes again.
             let _ = self.open().await;
             self.broker = None;
             tokio::task::yield_now().await;
-            self.disk.crash(&mut random);
+            self.disk.power_loss(&mut random);
         }
         self.open().await.unwrap();
         self.judge().await;
     }
 
     async fn open(&mut self) -> Result<(), broker::OpenError> {
-        let machine = machine_with(&Arc::new(Numbers::default()), &self.disk);
+        let machine = machine_with(&Arc::new(FakeTelemetry::default()), &self.disk);
         self.broker = Some(EmbeddedBroker::open(machine, config()).await.map(Brokers::one)?);
         Ok(())
     }

@@ -5,17 +5,17 @@
 mod support;
 
 use broker::{BrokerConfig, EmbeddedBroker};
+use fakes::{Failure, FakeDisk, FakeNetwork, FakeTelemetry};
 use ports::broker::conformance::{
     PARTITION, QUEUE, Stage, consume, fanout, numbers, publish, publish_jobs, silence, take, text,
 };
 use ports::broker::{Brokers, JobSettlement, PublishError};
 use protocol::limits::BrokerLimits;
 use std::sync::Arc;
-use support::crash_disk::{CrashDisk, Failure};
-use support::{Numbers, Pipes, machine, machine_with};
+use support::{machine, machine_with};
 
 async fn start() -> Stage {
-    let machine = machine("broker-1", &Arc::new(Pipes::default()), &Arc::default());
+    let machine = machine("broker-1", &Arc::new(FakeNetwork::default()), &FakeDisk::default());
     let broker = EmbeddedBroker::open(machine, BrokerConfig::default()).await.unwrap();
     let brokers = Brokers::one(broker);
     Stage { here: brokers.clone(), there: brokers, keep: Box::new(()) }
@@ -28,8 +28,8 @@ ports::conformance!(dead_letters, start, tokio::test(start_paused = true));
 ports::conformance!(depths, start, tokio::test(start_paused = true));
 takeover!(start);
 
-async fn open(disk: &Arc<CrashDisk>, config: BrokerConfig) -> (Brokers, Arc<Numbers>) {
-    let numbers = Arc::new(Numbers::default());
+async fn open(disk: &FakeDisk, config: BrokerConfig) -> (Brokers, Arc<FakeTelemetry>) {
+    let numbers = Arc::new(FakeTelemetry::default());
     let broker = EmbeddedBroker::open(machine_with(&numbers, disk), config).await.unwrap();
     (Brokers::one(broker), numbers)
 }
@@ -44,7 +44,7 @@ async fn a_full_durable_queue_refuses() {
         limits: BrokerLimits { durable_queue_messages: 3, ..BrokerLimits::default() },
         ..BrokerConfig::default()
     };
-    let (broker, _) = open(&Arc::default(), config).await;
+    let (broker, _) = open(&FakeDisk::default(), config).await;
     let full = Err(PublishError::Full);
     let confirms = broker.inbound.publish(batch(0..5)).await;
     assert_eq!(confirms, [Ok(()), Ok(()), Ok(()), full, full]);
@@ -61,7 +61,7 @@ async fn a_full_gateway_queue_drops_the_newest_and_says_so() {
         limits: BrokerLimits { gateway_queue_messages: 2, ..BrokerLimits::default() },
         ..BrokerConfig::default()
     };
-    let (broker, telemetry) = open(&Arc::default(), config).await;
+    let (broker, telemetry) = open(&FakeDisk::default(), config).await;
     let life = fanout::life(1, 1);
     let mut gateway = fanout::consume(&broker, life).await;
     // Nothing is confirmed otherwise: it may lose.
@@ -70,12 +70,12 @@ async fn a_full_gateway_queue_drops_the_newest_and_says_so() {
     assert_eq!(deliveries.iter().map(|d| d.lossy).collect::<Vec<_>>(), [true, false]);
     fanout::publish(&broker, life, 3..4).await;
     assert!(!gateway.next().await.unwrap()[0].lossy);
-    assert_eq!(telemetry.count_of("broker_dropped_messages"), 1);
+    assert_eq!(telemetry.counted("broker_dropped_messages"), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_visible_before_it_is_durable() {
-    let disk = Arc::new(CrashDisk::default());
+    let disk = FakeDisk::default();
     let (broker, telemetry) = open(&disk, BrokerConfig::default()).await;
     disk.fail(Some(Failure::Sync));
     let mut consumer = consume(&broker, PARTITION, 10).await;
@@ -85,10 +85,10 @@ async fn nothing_is_visible_before_it_is_durable() {
     disk.fail(None);
     publish(&broker, PARTITION, 2..3).await;
     assert_eq!(numbers(&take(&mut *consumer, 1).await), [2]);
-    assert!(telemetry.count_of("broker_failed_commits") >= 1);
+    assert!(telemetry.counted("broker_failed_commits") >= 1);
     drop(consumer);
     drop(broker);
-    disk.crash(|_| 0);
+    disk.power_loss(&mut |_| 0);
     let (broker, _) = open(&disk, BrokerConfig::default()).await;
     let mut consumer = consume(&broker, PARTITION, 10).await;
     assert_eq!(numbers(&take(&mut *consumer, 1).await), [2]);
@@ -97,7 +97,7 @@ async fn nothing_is_visible_before_it_is_durable() {
 
 #[tokio::test(start_paused = true)]
 async fn a_full_disk_loses_no_settlement() {
-    let disk = Arc::new(CrashDisk::default());
+    let disk = FakeDisk::default();
     let (broker, _) = open(&disk, BrokerConfig::default()).await;
     publish(&broker, PARTITION, 0..4).await;
     let mut consumer = consume(&broker, PARTITION, 10).await;
@@ -105,7 +105,7 @@ async fn a_full_disk_loses_no_settlement() {
     publish_jobs(&broker, QUEUE, [9]).await;
     let mut jobs = broker.jobs.consume(QUEUE, 10).await.unwrap();
     let tag = jobs.next().await.unwrap()[0].tag;
-    disk.fail(Some(Failure::Write));
+    disk.fail(Some(Failure::Full));
     consumer.acknowledge(deliveries[1].position);
     jobs.settle(vec![JobSettlement::DeadLetter { tag, reason: "poison".to_owned() }]);
     let confirms = broker.inbound.publish(batch(4..5)).await;
@@ -116,7 +116,7 @@ async fn a_full_disk_loses_no_settlement() {
     publish(&broker, PARTITION, 5..6).await;
     assert_eq!(broker.dead_letters.list(0, 10).await.unwrap().len(), 1);
     drop((consumer, jobs, broker));
-    disk.crash(|_| 1);
+    disk.power_loss(&mut |_| 1);
     let (broker, _) = open(&disk, BrokerConfig::default()).await;
     let mut consumer = consume(&broker, PARTITION, 10).await;
     assert_eq!(numbers(&take(&mut *consumer, 3).await), [2, 3, 5]);
@@ -125,7 +125,7 @@ async fn a_full_disk_loses_no_settlement() {
 
 #[tokio::test(start_paused = true)]
 async fn gauges_have_their_limits() {
-    let (broker, telemetry) = open(&Arc::default(), BrokerConfig::default()).await;
+    let (broker, telemetry) = open(&FakeDisk::default(), BrokerConfig::default()).await;
     publish(&broker, PARTITION, 0..10).await;
     publish_jobs(&broker, QUEUE, 0..3).await;
     let mut consumer = consume(&broker, PARTITION, 4).await;
@@ -133,7 +133,7 @@ async fn gauges_have_their_limits() {
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     assert_eq!(telemetry.gauge_of("broker_queue_messages"), Some((10, 1_000_000)));
     assert_eq!(telemetry.gauge_of("broker_unsettled_messages"), Some((4, 4)));
-    assert_eq!(telemetry.count_of("broker_published_messages"), 13);
-    assert_eq!(telemetry.count_of("broker_confirmed_messages"), 13);
+    assert_eq!(telemetry.counted("broker_published_messages"), 13);
+    assert_eq!(telemetry.counted("broker_confirmed_messages"), 13);
     assert!(telemetry.gauge_of("broker_log_bytes").unwrap().0 > 0);
 }

@@ -6,6 +6,7 @@ mod support;
 
 use broker::{BrokerConfig, EmbeddedBroker, serve};
 use bytes::Bytes;
+use fakes::{FakeDisk, FakeNetwork};
 use link::{Link, LinkTiming};
 use ports::Shutdown;
 use ports::broker::conformance::{PARTITION, consume, number, publish, take};
@@ -15,7 +16,7 @@ use protocol::limits::BrokerLimits;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
-use support::{Pipes, machine};
+use support::machine;
 use tokio::time::timeout;
 
 const QUEUE: Queue = Queue::Inbound(PARTITION);
@@ -99,15 +100,15 @@ struct Delivery {
 }
 
 struct World {
-    pipes: Arc<Pipes>,
+    pipes: Arc<FakeNetwork>,
     brokers: Brokers,
     _trigger: ports::ShutdownTrigger,
 }
 
 impl World {
     async fn new() -> Self {
-        let pipes = Arc::new(Pipes::default());
-        let machine = machine("broker-1", &pipes, &Arc::default());
+        let pipes = Arc::new(FakeNetwork::default());
+        let machine = machine("broker-1", &pipes, &FakeDisk::default());
         let broker = EmbeddedBroker::open(machine.clone(), BrokerConfig::default()).await.unwrap();
         let listener = machine.network.bind("broker-1:1").await.unwrap();
         let (trigger, shutdown) = Shutdown::new();
@@ -119,7 +120,7 @@ impl World {
     }
 
     async fn connect<Out: link::Wire>(&self) -> Link<Out, Hear> {
-        let machine = machine("peer-1", &self.pipes, &Arc::default());
+        let machine = machine("peer-1", &self.pipes, &FakeDisk::default());
         link::connect(&machine, "broker-1:1", LinkTiming::default()).await.unwrap()
     }
 }

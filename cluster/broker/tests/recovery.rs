@@ -5,6 +5,7 @@
 mod support;
 
 use broker::{BrokerConfig, EmbeddedBroker, OpenError};
+use fakes::{Failure, FakeDisk, FakeTelemetry};
 use ports::Disk;
 use ports::broker::conformance::{
     PARTITION, QUEUE, consume, consume_jobs, numbers, publish, publish_jobs, silence, take,
@@ -16,33 +17,32 @@ use protocol::limits::BrokerLimits;
 use protocol::{Design, Partition};
 use std::sync::Arc;
 use std::time::Duration;
-use support::crash_disk::{CrashDisk, Failure};
-use support::{Numbers, machine_with};
+use support::machine_with;
 use tokio::time::Instant;
 
 async fn try_open(
-    disk: &Arc<CrashDisk>,
+    disk: &FakeDisk,
     config: BrokerConfig,
-    telemetry: &Arc<Numbers>,
+    telemetry: &Arc<FakeTelemetry>,
 ) -> Result<Brokers, OpenError> {
     EmbeddedBroker::open(machine_with(telemetry, disk), config).await.map(Brokers::one)
 }
 
-async fn open(disk: &Arc<CrashDisk>, config: BrokerConfig) -> Brokers {
+async fn open(disk: &FakeDisk, config: BrokerConfig) -> Brokers {
     try_open(disk, config, &Arc::default()).await.unwrap()
 }
 
 /// Loses the power, with everything unsynced gone.
-async fn lose_power(disk: &CrashDisk, brokers: Brokers) {
+async fn lose_power(disk: &FakeDisk, brokers: Brokers) {
     drop(brokers);
     tokio::task::yield_now().await;
-    disk.crash(|bound| bound.min(2) - 1);
+    disk.power_loss(&mut |bound| bound.min(2) - 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_fsync_a_power_loss_loses_confirmed_messages() {
     for (fsync, left) in [(Fsync::Always, 10), (Fsync::Never, 0)] {
-        let disk = Arc::new(CrashDisk::default());
+        let disk = FakeDisk::default();
         let design = Design { fsync, ..Design::default() };
         let config = BrokerConfig { design, ..BrokerConfig::default() };
         let broker = open(&disk, config).await;
@@ -60,7 +60,7 @@ async fn requeue_at_the_back_changes_the_order() {
     for (requeue, order) in [(Requeue::Front, [0, 1, 2, 3]), (Requeue::Back, [2, 3, 0, 1])] {
         let design = Design { requeue, ..Design::default() };
         let config = BrokerConfig { design, ..BrokerConfig::default() };
-        let broker = open(&Arc::default(), config).await;
+        let broker = open(&FakeDisk::default(), config).await;
         publish(&broker, PARTITION, 0..4).await;
         let mut consumer = consume(&broker, PARTITION, 2).await;
         take(&mut *consumer, 2).await;
@@ -72,7 +72,7 @@ async fn requeue_at_the_back_changes_the_order() {
 
 #[tokio::test(start_paused = true)]
 async fn settlements_are_written_soon_without_anybody_waiting() {
-    let disk = Arc::new(CrashDisk::default());
+    let disk = FakeDisk::default();
     let broker = open(&disk, BrokerConfig::default()).await;
     publish(&broker, PARTITION, 0..5).await;
     let mut consumer = consume(&broker, PARTITION, 4).await;
@@ -91,7 +91,7 @@ async fn settlements_are_written_soon_without_anybody_waiting() {
 
 #[tokio::test(start_paused = true)]
 async fn a_delay_goes_on_over_a_restart() {
-    let disk = Arc::new(CrashDisk::default());
+    let disk = FakeDisk::default();
     let broker = open(&disk, BrokerConfig::default()).await;
     let began = Instant::now();
     publish_jobs(&broker, QUEUE, 0..2).await;
@@ -116,7 +116,7 @@ async fn a_delay_goes_on_over_a_restart() {
 
 #[tokio::test(start_paused = true)]
 async fn the_log_shrinks_when_its_messages_are_settled() {
-    let disk = Arc::new(CrashDisk::default());
+    let disk = FakeDisk::default();
     let config = BrokerConfig {
         limits: BrokerLimits { segment_bytes: 4_000, ..BrokerLimits::default() },
         ..BrokerConfig::default()
@@ -146,7 +146,7 @@ async fn the_log_shrinks_when_its_messages_are_settled() {
 
 #[tokio::test(start_paused = true)]
 async fn a_rotten_segment_costs_its_rest_and_is_reported() {
-    let disk = Arc::new(CrashDisk::default());
+    let disk = FakeDisk::default();
     let config = BrokerConfig {
         limits: BrokerLimits { segment_bytes: 200, ..BrokerLimits::default() },
         ..BrokerConfig::default()
@@ -158,10 +158,12 @@ async fn a_rotten_segment_costs_its_rest_and_is_reported() {
     lose_power(&disk, broker).await;
     let names = disk.list().unwrap();
     assert!(names.len() >= 3, "{names:?}");
-    disk.rot(&names[1], 60);
-    let telemetry = Arc::new(Numbers::default());
+    let mut rotten = disk.contents(&names[1]);
+    rotten[60] ^= 1;
+    disk.put(&names[1], &rotten);
+    let telemetry = Arc::new(FakeTelemetry::default());
     let broker = try_open(&disk, config, &telemetry).await.unwrap();
-    assert_eq!(telemetry.count_of("broker_damaged_segments"), 1);
+    assert_eq!(telemetry.counted("broker_damaged_segments"), 1);
     let mut consumer = consume(&broker, PARTITION, 100).await;
     let left = consumer.next().await.unwrap();
     let left = numbers(&left);
@@ -171,7 +173,7 @@ async fn a_rotten_segment_costs_its_rest_and_is_reported() {
 
 #[tokio::test(start_paused = true)]
 async fn a_log_of_another_version_is_left_alone() {
-    let disk = Arc::new(CrashDisk::default());
+    let disk = FakeDisk::default();
     let file = disk.open("broker-0000000001.log").unwrap();
     file.write_at(0, b"FRACASB9 and what follows").unwrap();
     file.sync_data().unwrap();
@@ -185,7 +187,7 @@ async fn a_log_of_another_version_is_left_alone() {
 /// The proof that the disk of these tests has teeth: a disk that lies about syncs loses messages.
 #[tokio::test(start_paused = true)]
 async fn a_lying_disk_is_beyond_help() {
-    let disk = Arc::new(CrashDisk::default());
+    let disk = FakeDisk::default();
     let broker = open(&disk, BrokerConfig::default()).await;
     disk.fail(Some(Failure::Lies));
     publish(&broker, PARTITION, 0..3).await;

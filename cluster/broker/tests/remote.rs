@@ -6,6 +6,7 @@
 mod support;
 
 use broker::{BrokerConfig, EmbeddedBroker, RemoteBroker, serve};
+use fakes::{FakeDisk, FakeNetwork};
 use link::LinkTiming;
 use ports::broker::conformance::{PARTITION, Stage, consume, fanout, numbers, publish, take, text};
 use ports::broker::{Brokers, ConsumeError, ConsumerLost, InboundOptions, PublishError};
@@ -13,20 +14,19 @@ use ports::{Machine, Shutdown, ShutdownTrigger};
 use protocol::Epoch;
 use std::sync::Arc;
 use std::time::Duration;
-use support::crash_disk::CrashDisk;
-use support::{Pipes, machine};
+use support::machine;
 use tokio::time::{Instant, timeout};
 
 const ADDRESS: &str = "broker-1:7000";
 
 struct World {
-    pipes: Arc<Pipes>,
-    disk: Arc<CrashDisk>,
+    pipes: Arc<FakeNetwork>,
+    disk: FakeDisk,
 }
 
 impl World {
     fn new() -> Self {
-        Self { pipes: Arc::default(), disk: Arc::default() }
+        Self { pipes: Arc::default(), disk: FakeDisk::default() }
     }
 
     fn machine(&self, name: &str) -> Machine {

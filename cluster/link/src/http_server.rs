@@ -157,7 +157,8 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{http, memory::Memory};
+    use crate::http;
+    use fakes::Memory;
     use http_body_util::Full;
     use hyper::body::Bytes;
 

@@ -9,8 +9,6 @@ mod frame;
 mod greeting;
 pub mod http;
 pub mod http_server;
-#[cfg(any(test, feature = "memory"))]
-pub mod memory;
 mod pump;
 
 pub use calls::{CallLost, Calls};

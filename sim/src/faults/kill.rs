@@ -2,6 +2,7 @@
 //! disk, of which the page cache has survived.
 
 use super::{Active, Stage};
+use rand::Rng;
 
 /// The processes die.
 pub fn begin(fault: &mut Active, stage: &mut Stage<'_, '_>) {
@@ -10,8 +11,10 @@ pub fn begin(fault: &mut Active, stage: &mut Stage<'_, '_>) {
         if !stage.sim.is_host_running(&**name) {
             continue;
         }
+        // First the disk: what the dying process still does must not reach it.
+        let draw = &mut |bound| random.random_range(0..bound);
+        stage.hosts.get(name).disk.kill(draw);
         stage.sim.crash(&**name);
-        stage.hosts.get(name).disk.kill(&mut random);
         fault.effect += 1;
     }
 }

@@ -3,6 +3,7 @@
 
 use super::links::{Claim, Pair};
 use super::{Active, Stage};
+use rand::Rng;
 
 /// The machines go dark: first their cables, so that no goodbye escapes.
 pub fn begin(fault: &mut Active, stage: &mut Stage<'_, '_>) {
@@ -18,8 +19,9 @@ pub fn begin(fault: &mut Active, stage: &mut Stage<'_, '_>) {
     stage.board.lay(stage.sim, fault.id, Claim::Cut, pairs);
     let mut random = stage.stream(fault.id, "disk");
     for name in &dark {
+        let draw = &mut |bound| random.random_range(0..bound);
+        let losses = stage.hosts.get(name).disk.power_loss(draw);
         stage.sim.crash(&**name);
-        let losses = stage.hosts.get(name).disk.power_loss(&mut random);
         fault.effect += 1 + losses.lost + losses.torn + losses.cut;
     }
 }

@@ -1,7 +1,6 @@
 //! A simulated machine: every port of a host, backed by the simulation.
 
 pub mod clock;
-pub mod disk;
 pub mod flow;
 pub mod gate;
 pub mod network;
@@ -12,7 +11,7 @@ pub mod trace;
 
 use crate::seed::SeededEntropy;
 use clock::Clock;
-use disk::SimDisk;
+use fakes::FakeDisk;
 use gate::Gate;
 use network::SimNetwork;
 use ports::Machine;
@@ -28,7 +27,7 @@ pub struct HostHardware {
     /// Its name.
     pub name: Arc<str>,
     /// Its disk.
-    pub disk: SimDisk,
+    pub disk: FakeDisk,
     /// Its wall clock.
     pub clock: Clock,
     /// The gate of its tasks.
@@ -53,7 +52,7 @@ impl HostHardware {
     ) -> Self {
         Self {
             name: network.host.clone(),
-            disk: SimDisk::new(network.trace.clone()),
+            disk: network.trace.watched_disk(),
             clock: Clock::default(),
             gate,
             counters: Counters::default(),

@@ -1,7 +1,7 @@
 //! A simulated host's tasks, and its workers that charge simulated disk time.
 
-use super::disk::SimDisk;
 use super::gate::Gate;
+use fakes::FakeDisk;
 use ports::tasks::Job;
 use ports::{BoxFuture, Entropy, Tasks, Worker};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ pub struct SimTasks {
     /// The host's gate.
     pub gate: Gate,
     /// The host's disk, which learns when a job begins and settles.
-    pub disk: SimDisk,
+    pub disk: FakeDisk,
     /// For the spread of disk latencies.
     pub entropy: Arc<dyn Entropy>,
     /// Mean latency of a forced write.
@@ -60,7 +60,7 @@ impl Worker for SimWorker {
 /// that window cuts the job at a random point.
 async fn work(
     mut jobs: mpsc::UnboundedReceiver<(Job, oneshot::Sender<()>)>,
-    disk: SimDisk,
+    disk: FakeDisk,
     entropy: Arc<dyn Entropy>,
     disk_sync: Duration,
 ) {

@@ -4,10 +4,13 @@
 //! Off unless it is asked for (`fracas twin`): hashing every byte that is written and read costs about
 //! as much as carrying it.
 
+use fakes::FakeDisk;
+use fakes::disk::{Step, Watch};
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 /// The hashes of one host, if anybody wants them; clones are the same.
 #[derive(Clone, Debug, Default)]
@@ -62,6 +65,19 @@ impl Trace {
             self.number(kind, bytes.len() as u64);
             self.number(kind, xxh3_64(bytes));
         }
+    }
+
+    /// A disk whose changes follow.
+    pub fn watched_disk(&self) -> FakeDisk {
+        if !self.is_on() {
+            return FakeDisk::default();
+        }
+        let trace = self.clone();
+        FakeDisk::watched(Watch(Arc::new(move |step: &Step| {
+            let mut hasher = Xxh3::new();
+            step.hash(&mut hasher);
+            trace.number(Kind::Disk, hasher.finish());
+        })))
     }
 
     /// Where the host stands, if it did anything since the last call.

@@ -3,7 +3,7 @@
 mod fake_cluster;
 
 use fake_cluster::FakeCluster;
-use link::memory::Memory;
+use fakes::Memory;
 use protocol::{ConversationId, RejectReason, Sequence};
 use scenarios::scenario::{Scenario, Transport};
 use std::collections::BTreeSet;

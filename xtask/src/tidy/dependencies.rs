@@ -5,25 +5,26 @@ use anyhow::Context;
 use serde_json::Value;
 
 /// Each crate with the crates of this workspace that it may depend on.
-const MAY_DEPEND_ON: [(&str, &[&str]); 22] = [
+const MAY_DEPEND_ON: [(&str, &[&str]); 23] = [
     ("protocol", &[]),
     ("ports", &["protocol"]),
     ("real", &["ports"]),
+    ("fakes", &["protocol", "ports"]),
     ("segments", &["ports"]),
-    ("link", &["protocol", "ports"]),
+    ("link", &["protocol", "ports", "fakes"]),
     ("client", &["protocol", "ports"]),
-    ("gateway", &["protocol", "ports", "link"]),
-    ("broker", &["protocol", "ports", "link", "segments"]),
-    ("store", &["protocol", "ports", "link", "segments"]),
-    ("notifier", &["protocol", "ports", "link"]),
-    ("auth", &["protocol", "ports", "link"]),
+    ("gateway", &["protocol", "ports", "link", "fakes"]),
+    ("broker", &["protocol", "ports", "link", "segments", "fakes"]),
+    ("store", &["protocol", "ports", "link", "segments", "fakes"]),
+    ("notifier", &["protocol", "ports", "link", "fakes"]),
+    ("auth", &["protocol", "ports", "link", "fakes"]),
     ("node", &["protocol", "ports", "link", "gateway", "broker", "store", "notifier", "auth"]),
     ("scenarios", &["protocol", "verify"]),
     ("verify", &["protocol"]),
     ("report", &["protocol", "scenarios", "verify"]),
-    ("workload", &["protocol", "ports", "link", "client", "scenarios", "verify"]),
+    ("workload", &["protocol", "ports", "link", "client", "scenarios", "verify", "fakes"]),
     ("loadgen", &["protocol", "ports", "real", "workload", "scenarios", "verify"]),
-    ("sim", &["protocol", "ports", "link", "node", "workload", "scenarios", "verify"]),
+    ("sim", &["protocol", "ports", "link", "node", "workload", "scenarios", "verify", "fakes"]),
     ("campaign", &["ports", "scenarios", "workload", "verify", "report"]),
     (
         "fracas",
@@ -73,6 +74,9 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 22] = [
     ("xtask", &["scenarios", "verify"]),
 ];
 
+/// Ours that is for tests, and where else it may be.
+const FOR_TESTS: (&str, &[&str]) = ("fakes", &["sim"]);
+
 /// Outside crates that belong to certain crates only.
 const BELONGS_TO: [(&str, &[&str]); 6] = [
     ("turmoil", &["sim"]),
@@ -95,7 +99,8 @@ pub fn check(metadata: &Value) -> anyhow::Result<Vec<Finding>> {
         let manifest = manifest.trim_start_matches(root).trim_start_matches('/');
         for dependency in list(package, "dependencies")? {
             let on = dependency["name"].as_str().context("a dependency without a name")?;
-            if let Some((what, remedy)) = wrong(name, on, &ours) {
+            let for_tests = dependency["kind"].as_str() == Some("dev");
+            if let Some((what, remedy)) = wrong(name, on, for_tests, &ours) {
                 findings.push(Finding::new(manifest, 1, what, remedy));
             }
         }
@@ -108,7 +113,7 @@ fn list<'a>(value: &'a Value, key: &str) -> anyhow::Result<&'a Vec<Value>> {
 }
 
 /// What is wrong with a dependency, and the remedy.
-fn wrong(name: &str, on: &str, ours: &[&str]) -> Option<(String, String)> {
+fn wrong(name: &str, on: &str, for_tests: bool, ours: &[&str]) -> Option<(String, String)> {
     if let Some((_, owners)) = BELONGS_TO.iter().find(|(outside, _)| *outside == on)
         && !owners.contains(&name)
     {
@@ -117,6 +122,10 @@ fn wrong(name: &str, on: &str, ours: &[&str]) -> Option<(String, String)> {
     }
     if !ours.contains(&on) {
         return None;
+    }
+    if on == FOR_TESTS.0 && !for_tests && !FOR_TESTS.1.contains(&name) {
+        let what = format!("{name} depends on {on} outside of its tests");
+        return Some((what, "make it a dev-dependency".into()));
     }
     let Some((_, allowed)) = MAY_DEPEND_ON.iter().find(|(known, _)| *known == name) else {
         let remedy = "say in xtask/src/tidy/dependencies.rs what it may depend on";
@@ -161,6 +170,21 @@ mod tests {
         let house: [(&str, &[&str]); 3] =
             [("store", &["turmoil"]), ("sim", &["turmoil"]), ("report", &["axum"])];
         assert_eq!(told(&house), ["store depends on turmoil", "report depends on axum"]);
+    }
+
+    #[test]
+    fn fakes_outside_of_tests_are_found() {
+        let on = |kind: &str| json!([{ "name": "fakes", "kind": kind }]);
+        let package = |name: &str, kind: &str| json!({ "name": name, "manifest_path": "/r/Cargo.toml", "dependencies": on(kind) });
+        let packages = [
+            package("store", "normal"),
+            package("auth", "dev"),
+            package("sim", "normal"),
+            json!({ "name": "fakes", "manifest_path": "/r/Cargo.toml", "dependencies": [] }),
+        ];
+        let metadata = json!({ "workspace_root": "/r", "packages": packages });
+        let found: Vec<_> = check(&metadata).expect("good").into_iter().map(|f| f.what).collect();
+        assert_eq!(found, ["store depends on fakes outside of its tests"]);
     }
 
     #[test]

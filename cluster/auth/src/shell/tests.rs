@@ -8,11 +8,11 @@ use crate::core::refresh_token::FamilyId;
 use crate::core::settings::{DevelopmentUsers, ServiceClient};
 use crate::core::state::{Family, Record, State};
 use bytes::Bytes;
+use fakes::Memory;
 use http_body_util::{BodyExt, Full};
 use hyper::header::HeaderValue;
 use hyper::{Request, Response, header};
 use link::http::exchange;
-use link::memory::Memory;
 use ports::{Machine, Shutdown, ShutdownTrigger, TokenError, TokenVerifier};
 use protocol::UserId;
 use protocol::limits::AuthLimits;
@@ -233,7 +233,7 @@ async fn a_power_loss_takes_back_nothing_that_was_answered() {
     let left = login(&client, 9).await.access_token;
     let logout = send(&client, post("/oauth2/revoke", &format!("token={left}"))).await;
     assert_eq!(logout.status(), 200);
-    memory.disk.lose_power();
+    memory.disk.power_loss(&mut |_| 1);
     first.request();
 
     let _second = start(&memory).await;
@@ -303,7 +303,7 @@ async fn a_long_journal_is_compacted_without_losing_anything() {
         commits.put(vec![record]).await.unwrap();
     }
     drop(commits);
-    memory.disk.lose_power();
+    memory.disk.power_loss(&mut |_| 1);
     let files = machine.disk.list().unwrap();
     assert_eq!(files.len(), 1);
     assert!(files[0].as_str() > "auth-00000003.journal", "{files:?}");

@@ -1,6 +1,7 @@
 //! What failures cost: nothing, or what a bad design choice gives away.
 
 use super::*;
+use fakes::START_MS;
 
 #[tokio::test(start_paused = true)]
 async fn a_crash_before_the_confirm_is_replayed_under_the_same_sequence() {
@@ -311,5 +312,5 @@ async fn bad_choices_take_decisions_back() {
     world.send(1, CONVERSATION, 3, Action::Edit { target, body: "back again".to_owned() });
     settle().await;
     let told = world.broker.told(GATEWAY);
-    assert_eq!(accepted(&told), [(1, 3, 1_000), (2, 4, 1_000), (3, 5, 1_000)]);
+    assert_eq!(accepted(&told), [(1, 3, START_MS), (2, 4, START_MS), (3, 5, START_MS)]);
 }

@@ -78,7 +78,7 @@ async fn a_lost_link_takes_its_attachments_along() {
     gateway.create(&[1, 2]).await;
     gateway.attach(2, None).await;
     gateway.events();
-    world.wires.cut();
+    world.memory.network.cut();
     settle().await;
     let one = NodeNumber(1);
     assert_eq!(gateway.events(), [StoreEvent::Lost(one), StoreEvent::Back(one)]);

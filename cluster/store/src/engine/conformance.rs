@@ -1,8 +1,8 @@
 //! What every engine must do, checked against the engine in memory by random batches and by claims.
 
 use super::RedbStore;
-use super::crash_disk::CrashDisk;
 use super::memory::MemoryStore;
+use fakes::FakeDisk;
 use ports::message_store::{
     ConversationRow, Cursors, DecisionRow, Lease, MessageStore, StoreError, WriteBatch,
 };
@@ -17,7 +17,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 fn redb() -> RedbStore {
-    RedbStore::open(Arc::new(CrashDisk::default()), Fsync::Always).unwrap()
+    RedbStore::open(Arc::new(FakeDisk::default()), Fsync::Always).unwrap()
 }
 
 fn both(check: impl Fn(&dyn MessageStore)) {

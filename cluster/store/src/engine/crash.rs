@@ -1,7 +1,7 @@
 //! No power loss, at whatever change to the disk, costs a committed row or leaves half a batch.
 
 use super::RedbStore;
-use super::crash_disk::CrashDisk;
+use fakes::FakeDisk;
 use ports::message_store::{
     ConversationRow, Cursors, DecisionRow, Lease, MessageStore, Place, StoreError, WriteBatch,
 };
@@ -23,9 +23,9 @@ const BATCHES: u64 = 12;
 const ENTRIES: u64 = 7;
 
 /// Numbers of a seed, so that every run draws the same fates.
-fn stream(seed: u64) -> impl FnMut() -> u64 {
+fn stream(seed: u64) -> impl FnMut(u64) -> u64 {
     let mut random = SplitMix::new(seed);
-    move || random.next_u64()
+    move |bound| random.below(bound)
 }
 
 /// Batch `n` brings the sequences `n * ENTRIES + 1 ..= (n + 1) * ENTRIES` and everything about them;
@@ -58,7 +58,7 @@ fn batch(n: u64, epoch: Epoch) -> WriteBatch {
 }
 
 /// How many batches were committed before the power failed, and the newest epoch.
-fn work(disk: &CrashDisk, fsync: Fsync) -> Result<(u64, Epoch), (u64, Epoch)> {
+fn work(disk: &FakeDisk, fsync: Fsync) -> Result<(u64, Epoch), (u64, Epoch)> {
     let (mut committed, mut epoch) = (0, Epoch(0));
     let run = |committed: &mut u64, epoch: &mut Epoch| -> Result<(), StoreError> {
         let store =
@@ -82,7 +82,7 @@ fn work(disk: &CrashDisk, fsync: Fsync) -> Result<(u64, Epoch), (u64, Epoch)> {
 }
 
 /// Opens what is left and counts the batches in it; every one is there as a whole.
-fn recovered(disk: &CrashDisk, acquired: Epoch) -> u64 {
+fn recovered(disk: &FakeDisk, acquired: Epoch) -> u64 {
     let store =
         RedbStore::open_at(Arc::new(disk.clone()), Fsync::Always, PLACE, StoreLimits::default());
     let store = store.expect("it opens again");
@@ -117,15 +117,15 @@ fn recovered(disk: &CrashDisk, acquired: Epoch) -> u64 {
 
 #[test]
 fn a_power_loss_at_any_change_loses_no_committed_row() {
-    let whole = CrashDisk::default();
+    let whole = FakeDisk::default();
     assert_eq!(work(&whole, Fsync::Always), Ok((BATCHES, Epoch(1))));
     let (mut lost_work, mut kept_work) = (0, 0);
     for fuse in 0..whole.changes() {
-        let disk = CrashDisk::default();
-        disk.set_fuse(fuse);
+        let disk = FakeDisk::default();
+        disk.power_off_after(fuse);
         // Closing may still fail after the last commit: then everything was committed.
         let (committed, epoch) = work(&disk, Fsync::Always).unwrap_or_else(|early| early);
-        let left = disk.after_power_loss(stream(fuse));
+        let left = disk.after_power_loss(&mut stream(fuse));
         let found = recovered(&left, epoch);
         assert!(found >= committed, "fuse {fuse}: {committed} committed, {found} found");
         assert!(found <= committed + 1, "fuse {fuse}: {found} found of {committed}");
@@ -138,38 +138,38 @@ fn a_power_loss_at_any_change_loses_no_committed_row() {
 #[test]
 fn two_power_losses_in_a_row_lose_no_committed_row() {
     for fuse in 0..60 {
-        let disk = CrashDisk::default();
-        disk.set_fuse(100 + fuse);
+        let disk = FakeDisk::default();
+        disk.power_off_after(100 + fuse);
         let (committed, epoch) = work(&disk, Fsync::Always).unwrap_or_else(|early| early);
-        let left = disk.after_power_loss(stream(fuse));
-        left.set_fuse(fuse);
+        let left = disk.after_power_loss(&mut stream(fuse));
+        left.power_off_after(fuse);
         // The recovery itself is cut off.
         drop(RedbStore::open(Arc::new(left.clone()), Fsync::Always));
-        let again = left.after_power_loss(stream(fuse + 1_000));
+        let again = left.after_power_loss(&mut stream(fuse + 1_000));
         assert!(recovered(&again, epoch) >= committed, "fuse {fuse}");
     }
 }
 
 #[test]
 fn without_forced_writes_a_power_loss_costs_decision_rows() {
-    let disk = CrashDisk::default();
+    let disk = FakeDisk::default();
     let store = RedbStore::open(Arc::new(disk.clone()), Fsync::Never).unwrap();
     let lease = store.acquire(PARTITION, Epoch(0)).unwrap();
     for n in 0..BATCHES {
         store.commit(&[lease], &batch(n, lease.epoch)).unwrap();
     }
-    let left = disk.after_power_loss(stream(1));
+    let left = disk.after_power_loss(&mut stream(1));
     assert!(recovered(&left, lease.epoch) < BATCHES);
     // An orderly end keeps everything all the same.
     store.close().unwrap();
-    assert_eq!(recovered(&disk.after_power_loss(stream(1)), lease.epoch), BATCHES);
+    assert_eq!(recovered(&disk.after_power_loss(&mut stream(1)), lease.epoch), BATCHES);
 }
 
 #[test]
 fn without_forced_writes_a_power_loss_leaves_a_beginning() {
     let (mut holes, mut all) = (0, 0);
     for seed in 0..60 {
-        let mut disk = CrashDisk::default();
+        let mut disk = FakeDisk::default();
         let mut next = 0;
         for life in 0..3 {
             let store = RedbStore::open(Arc::new(disk.clone()), Fsync::Never).unwrap();
@@ -184,7 +184,7 @@ fn without_forced_writes_a_power_loss_leaves_a_beginning() {
                 }
             }
             drop(store);
-            disk = disk.after_power_loss(stream(seed * 10 + life));
+            disk = disk.after_power_loss(&mut stream(seed * 10 + life));
             let left = RedbStore::open(Arc::new(disk.clone()), Fsync::Never).unwrap();
             drop(left);
             let found = recovered(&disk, lease.epoch);
@@ -200,14 +200,14 @@ fn without_forced_writes_a_power_loss_leaves_a_beginning() {
 
 #[test]
 fn the_engine_works_again_after_an_io_error() {
-    let disk = CrashDisk::default();
+    let disk = FakeDisk::default();
     let store = RedbStore::open(Arc::new(disk.clone()), Fsync::Always).unwrap();
     let lease = store.acquire(PARTITION, Epoch(0)).unwrap();
     store.commit(&[lease], &batch(0, lease.epoch)).unwrap();
-    disk.set_fuse(1);
+    disk.power_off_after(1);
     let error = store.commit(&[lease], &batch(1, lease.epoch)).unwrap_err();
     assert!(matches!(error, StoreError::Unavailable(_) | StoreError::Unknown(_)), "{error:?}");
-    disk.set_fuse(u64::MAX);
+    disk.power_off_after(u64::MAX);
     store.commit(&[lease], &batch(1, lease.epoch)).unwrap();
     drop(store);
     assert_eq!(recovered(&disk, lease.epoch), 2);
@@ -215,7 +215,7 @@ fn the_engine_works_again_after_an_io_error() {
 
 #[test]
 fn an_engine_that_is_dropped_writes_no_farewell() {
-    let disk = CrashDisk::default();
+    let disk = FakeDisk::default();
     let store = RedbStore::open(Arc::new(disk.clone()), Fsync::Always).unwrap();
     let lease = store.acquire(PARTITION, Epoch(0)).unwrap();
     store.commit(&[lease], &batch(0, lease.epoch)).unwrap();

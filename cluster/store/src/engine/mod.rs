@@ -9,8 +9,6 @@ mod backend;
 mod conformance;
 #[cfg(test)]
 mod crash;
-#[cfg(test)]
-pub(crate) mod crash_disk;
 mod layer;
 #[cfg(test)]
 pub(crate) mod memory;

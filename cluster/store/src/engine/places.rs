@@ -1,7 +1,7 @@
 //! A disk belongs to one store node of one cluster.
 
 use super::RedbStore;
-use super::crash_disk::CrashDisk;
+use fakes::FakeDisk;
 use ports::message_store::{MessageStore, Place, StoreError};
 use protocol::design::Fsync;
 use protocol::limits::StoreLimits;
@@ -10,13 +10,13 @@ use std::sync::Arc;
 
 const MADE: Place = Place { number: NodeNumber(1), stores: 3, partitions: 16 };
 
-fn open(disk: &CrashDisk, place: Place) -> Result<RedbStore, StoreError> {
+fn open(disk: &FakeDisk, place: Place) -> Result<RedbStore, StoreError> {
     RedbStore::open_at(Arc::new(disk.clone()), Fsync::Always, place, StoreLimits::default())
 }
 
 #[test]
 fn a_disk_of_another_place_is_refused_with_both_numbers() {
-    let disk = CrashDisk::default();
+    let disk = FakeDisk::default();
     open(&disk, MADE).unwrap().close().unwrap();
     for (asked, number) in [
         (Place { stores: 2, ..MADE }, "1 of 2 with 16"),
@@ -34,14 +34,14 @@ fn a_disk_of_another_place_is_refused_with_both_numbers() {
 
 #[test]
 fn a_disk_from_before_places_belongs_to_the_first_that_opens_it() {
-    let disk = CrashDisk::default();
+    let disk = FakeDisk::default();
     let old = RedbStore::open(Arc::new(disk.clone()), Fsync::Always).unwrap();
     let lease = old.acquire(Partition(3), Epoch(0)).unwrap();
     old.close().unwrap();
     let store = open(&disk, MADE).expect("adopted");
     assert!(store.acquire(Partition(3), Epoch(0)).unwrap().epoch > lease.epoch, "with its rows");
     drop(store);
-    let left = disk.after_power_loss(|| 0);
+    let left = disk.after_power_loss(&mut |_| 1);
     let error = open(&left, Place { stores: 4, ..MADE }).err().expect("durable at once");
     assert!(matches!(error, StoreError::OtherPlace { made: MADE, .. }), "{error}");
 }

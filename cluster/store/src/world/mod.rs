@@ -2,16 +2,12 @@
 //! clock.
 
 pub mod broker;
-pub mod network;
 
-use crate::engine::crash_disk::CrashDisk;
 use crate::{RemoteConversations, StoreConfig, serve};
 use broker::FakeBroker;
+use fakes::Memory;
 use link::LinkTiming;
-use network::Wires;
-use ports::tasks::Job;
-use ports::{BoxFuture, Entropy, Machine, Network, Shutdown, ShutdownTrigger};
-use ports::{Tasks, Telemetry, WallClock, Worker};
+use ports::{Machine, Shutdown, ShutdownTrigger};
 use protocol::limits::StoreLimits;
 use protocol::records::{Action, Inbound, SessionRef};
 use protocol::{
@@ -19,16 +15,14 @@ use protocol::{
     partition,
 };
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::task::AbortHandle;
 
 pub const PARTITIONS: u16 = 4;
 
 /// One store node and what it touches.
 pub struct World {
-    pub wires: Arc<Wires>,
+    pub memory: Memory,
     pub broker: Arc<FakeBroker>,
-    pub disk: CrashDisk,
     pub config: StoreConfig,
     node: Option<(AbortHandle, ShutdownTrigger)>,
 }
@@ -45,27 +39,18 @@ impl World {
             retention: None,
             limits: StoreLimits { group_commit: 256, ..StoreLimits::default() },
         };
-        let (wires, broker) = (Arc::new(Wires::default()), Arc::new(FakeBroker::default()));
-        Self { wires, broker, disk: CrashDisk::default(), config, node: None }
+        Self { memory: Memory::default(), broker: Arc::default(), config, node: None }
     }
 
     /// The world of another store node of the same cluster, with a disk of its own.
     pub fn neighbour(&self, number: u16) -> Self {
         let config = StoreConfig { number: NodeNumber(number), ..self.config.clone() };
-        let (wires, broker) = (Arc::clone(&self.wires), Arc::clone(&self.broker));
-        Self { wires, broker, disk: CrashDisk::default(), config, node: None }
+        let (memory, broker) = (self.memory.with_own_disk(), Arc::clone(&self.broker));
+        Self { memory, broker, config, node: None }
     }
 
     pub fn machine(&self, name: &str) -> Machine {
-        Machine {
-            name: Arc::from(name),
-            network: Arc::clone(&self.wires) as Arc<dyn Network>,
-            disk: Arc::new(self.disk.clone()),
-            clock: Arc::new(Clock),
-            entropy: Arc::new(Dice(AtomicU64::new(7))),
-            tasks: Arc::new(Runtime),
-            telemetry: Arc::new(Deaf),
-        }
+        self.memory.machine(name)
     }
 
     /// Starts the node, on what is left on its disk.
@@ -90,7 +75,7 @@ impl World {
                 tokio::task::yield_now().await;
             }
         }
-        self.wires.cut();
+        self.memory.network.cut();
         self.broker.lose_subscriptions();
     }
 
@@ -101,7 +86,7 @@ impl World {
         while !task.is_finished() {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
-        self.wires.cut();
+        self.memory.network.cut();
         self.broker.lose_subscriptions();
     }
 
@@ -138,51 +123,5 @@ impl World {
     pub fn say(&self, author: u64, conversation: ConversationId, message: u64) {
         let body = format!("{author} says {message}");
         self.send(author, conversation, message, Action::Send { body, reply_to: None, format: 1 });
-    }
-}
-
-struct Clock;
-impl WallClock for Clock {
-    fn now_ms(&self) -> u64 {
-        1_000
-    }
-}
-
-struct Dice(AtomicU64);
-impl Entropy for Dice {
-    fn next_u64(&self) -> u64 {
-        self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed)
-    }
-}
-
-struct Deaf;
-impl Telemetry for Deaf {
-    fn gauge(&self, _: &'static str, _: u64, _: u64) {}
-    fn count(&self, _: &'static str, _: u64) {}
-    fn time(&self, _: &'static str, _: std::time::Duration) {}
-}
-
-struct Runtime;
-impl Tasks for Runtime {
-    #[expect(clippy::disallowed_methods, reason = "this is what the port stands for in tests")]
-    fn spawn(&self, _: &'static str, task: BoxFuture<'static, ()>) -> AbortHandle {
-        tokio::spawn(task).abort_handle()
-    }
-
-    fn wrap(&self, task: BoxFuture<'static, ()>) -> BoxFuture<'static, ()> {
-        task
-    }
-
-    fn worker(&self, _: &'static str) -> Arc<dyn Worker> {
-        Arc::new(Inline)
-    }
-}
-
-/// Runs jobs at once; the time that they would take passes afterwards.
-struct Inline;
-impl Worker for Inline {
-    fn run(&self, job: Job) -> BoxFuture<'static, ()> {
-        job();
-        Box::pin(tokio::time::sleep(std::time::Duration::from_millis(2)))
     }
 }

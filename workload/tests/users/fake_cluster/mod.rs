@@ -6,13 +6,13 @@
 mod owners;
 
 use bytes::Bytes;
+use fakes::Memory;
 use futures_util::{SinkExt, StreamExt};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use link::http_server::{HttpOptions, serve_http};
-use link::memory::Memory;
 use owners::{Outgoing, State};
 use ports::{Machine, Shutdown};
 use protocol::codec::Codec;

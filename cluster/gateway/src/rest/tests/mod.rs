@@ -9,12 +9,12 @@ mod window;
 
 use super::routes::ROUTES;
 use super::{RestState, router};
+use ::fakes::Memory;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, header};
 use fakes::{FakeBroker, FakeOwner, PlainTokens};
 use http_body_util::BodyExt;
-use link::memory::Memory;
 use protocol::limits::GatewayLimits;
 use schema::Document;
 use serde_json::Value;

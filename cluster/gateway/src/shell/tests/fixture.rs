@@ -4,8 +4,8 @@ use crate::core::hub_model::claims;
 use crate::core::hub_model::world::World;
 use crate::{GatewayConfig, serve};
 use bytes::Bytes;
+use fakes::Memory;
 use futures_util::{SinkExt, StreamExt};
-use link::memory::Memory;
 use ports::broker::{
     BrokerUnavailable, Brokers, Confirms, ConsumeError, ConsumerLost, DeadLetter, DeadLetters,
     Depths, Fanout, FanoutConsumer, FanoutDelivery, FanoutMessage, GatewayLife, Inbound,

@@ -1,10 +1,10 @@
 //! A queue in memory with the broker's manners, and a provider that answers by script.
 
+use ::fakes::Memory;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response, StatusCode};
 use link::http_server::{HttpOptions, serve_http};
-use link::memory::Memory;
 use ports::broker::{
     BrokerUnavailable, Confirms, ConsumerLost, Job, JobConsumer, JobDelivery, JobSettlement, Jobs,
 };

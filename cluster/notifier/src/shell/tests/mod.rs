@@ -6,9 +6,9 @@ mod owners;
 
 use super::serve::{NotifierConfig, ServeError, serve};
 use crate::core::breaker::BreakerConfig;
+use ::fakes::Memory;
 use bytes::Bytes;
 use fakes::{Answer, FakeBroker, FakeProvider};
-use link::memory::Memory;
 use owners::FakeOwners;
 use ports::{Shutdown, ShutdownTrigger};
 use protocol::limits::NotifierLimits;

@@ -1,0 +1,120 @@
+//! Everything behind a machine in memory, on tokio's (paused) clock.
+
+use crate::{FakeDisk, FakeNetwork};
+use ports::entropy::Seeded;
+use ports::tasks::Job;
+use ports::{BoxFuture, Machine, Tasks, Telemetry, WallClock, Worker, entered};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+/// Everything behind a machine in memory; clones share it.
+#[derive(Clone, Default)]
+pub struct Memory {
+    /// Who listens where.
+    pub network: Arc<FakeNetwork>,
+    /// The files.
+    pub disk: FakeDisk,
+    /// What was counted.
+    pub telemetry: Arc<FakeTelemetry>,
+    /// The date.
+    pub clock: FakeClock,
+}
+
+impl Memory {
+    /// A machine on this network and disk. Call it within a tokio runtime.
+    pub fn machine(&self, name: &str) -> Machine {
+        Machine {
+            name: name.into(),
+            network: self.network.clone(),
+            disk: Arc::new(self.disk.clone()),
+            clock: Arc::new(self.clock.clone()),
+            entropy: Arc::new(Seeded::new(protocol::mix::derive(0, name))),
+            tasks: Arc::new(RuntimeTasks),
+            telemetry: self.telemetry.clone(),
+        }
+    }
+
+    /// The same surroundings with a disk of their own: another node's.
+    #[must_use]
+    pub fn with_own_disk(&self) -> Self {
+        Self { disk: FakeDisk::default(), ..self.clone() }
+    }
+}
+
+/// A wall clock that follows tokio's; clones are the same clock, whatever restarts.
+#[derive(Clone, Debug, Default)]
+pub struct FakeClock(Arc<OnceLock<Instant>>);
+
+/// What it shows when it is looked at first: 2026-01-01, milliseconds since the Unix epoch.
+pub const START_MS: u64 = 1_767_225_600_000;
+
+impl WallClock for FakeClock {
+    fn now_ms(&self) -> u64 {
+        START_MS + self.0.get_or_init(Instant::now).elapsed().as_millis() as u64
+    }
+}
+
+/// Tasks of the current runtime.
+struct RuntimeTasks;
+
+impl Tasks for RuntimeTasks {
+    #[expect(clippy::disallowed_methods, reason = "this is the adapter for tests")]
+    fn spawn(&self, _name: &'static str, task: BoxFuture<'static, ()>) -> AbortHandle {
+        tokio::spawn(task).abort_handle()
+    }
+
+    fn wrap(&self, task: BoxFuture<'static, ()>) -> BoxFuture<'static, ()> {
+        task
+    }
+
+    fn worker(&self, _name: &'static str) -> Arc<dyn Worker> {
+        Arc::new(InLine)
+    }
+}
+
+/// How long a job takes.
+const JOB: Duration = Duration::from_millis(1);
+
+/// Runs jobs at once; the time that they would take passes afterwards.
+struct InLine;
+
+impl Worker for InLine {
+    fn run(&self, job: Job) -> BoxFuture<'static, ()> {
+        job();
+        Box::pin(tokio::time::sleep(JOB))
+    }
+}
+
+/// Remembers what it was told.
+#[derive(Default)]
+pub struct FakeTelemetry {
+    counts: Mutex<BTreeMap<&'static str, u64>>,
+    gauges: Mutex<BTreeMap<&'static str, (u64, u64)>>,
+}
+
+impl FakeTelemetry {
+    /// How often something was counted.
+    pub fn counted(&self, name: &str) -> u64 {
+        entered(self.counts.lock()).get(name).copied().unwrap_or(0)
+    }
+
+    /// The last level, and its limit.
+    pub fn gauge_of(&self, name: &str) -> Option<(u64, u64)> {
+        entered(self.gauges.lock()).get(name).copied()
+    }
+}
+
+impl Telemetry for FakeTelemetry {
+    fn gauge(&self, name: &'static str, value: u64, limit: u64) {
+        entered(self.gauges.lock()).insert(name, (value, limit));
+    }
+
+    fn count(&self, name: &'static str, by: u64) {
+        *entered(self.counts.lock()).entry(name).or_default() += by;
+    }
+
+    fn time(&self, _name: &'static str, _took: Duration) {}
+}
