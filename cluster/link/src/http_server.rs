@@ -1,10 +1,11 @@
-//! An HTTP/1.1 server over the network port: the accept loop of the gateway and of the auth service.
+//! An HTTP/1.1 server over the network port.
 //!
 //! It knows no routes: the service (an axum `Router`, any tower service) comes from the caller. Every
 //! connection is a task of the machine, the number of connections is bounded, a client that sends its
 //! headers too slowly is cut off, and upgrades (WebSocket) leave the accounting when they are made:
 //! whoever takes the upgraded stream limits those.
 
+use crate::accept::{Acceptor, CONNECTIONS_MAX};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::{Request, Response};
@@ -16,18 +17,15 @@ use std::error::Error;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tower_service::Service;
 
 /// The bounds of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HttpOptions {
-    /// Most connections at a time (upgraded ones do not count); the next ones wait in the backlog of
-    /// the listener.
-    pub connections_max: usize,
+    /// Most connections at a time; upgraded ones do not count.
+    pub connections_max: u32,
     /// How long a client may take for the headers of a request, and how long a kept-alive connection
     /// may idle between two.
     pub header_timeout: Duration,
@@ -38,7 +36,7 @@ pub struct HttpOptions {
 impl Default for HttpOptions {
     fn default() -> Self {
         Self {
-            connections_max: 16_384,
+            connections_max: CONNECTIONS_MAX,
             header_timeout: Duration::from_secs(30),
             drain: Duration::from_secs(5),
         }
@@ -66,49 +64,27 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let most = u32::try_from(options.connections_max).unwrap_or(u32::MAX).max(1);
-    let places = Arc::new(Semaphore::new(most as usize));
-    let mut failures = 0;
+    let mut acceptor = Acceptor::new(machine, listener, options.connections_max);
     let outcome = loop {
-        let next = async {
-            let place = Arc::clone(&places).acquire_owned().await.expect("never closed");
-            (place, listener.accept().await)
-        };
-        let (place, accepted) = tokio::select! {
+        let accepted = tokio::select! {
             biased;
             () = shutdown.requested() => break Ok(()),
-            next = next => next,
+            accepted = acceptor.next() => accepted,
         };
-        match accepted {
-            Ok((stream, _peer)) => {
-                failures = 0;
-                let connection = connection(stream, service.clone(), options, shutdown.clone());
-                machine.spawn("http connection", async move {
-                    connection.await;
-                    drop(place);
-                });
-            }
-            Err(error) => {
-                failures += 1;
-                if failures >= ACCEPT_FAILURES {
-                    break Err(error);
-                }
-                tracing::warn!(%error, "accepting failed, going on");
-                sleep(ACCEPT_PAUSE).await;
-            }
-        }
+        let (stream, place) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => break Err(error),
+        };
+        let connection = connection(stream, service.clone(), options, shutdown.clone());
+        machine.spawn("http connection", async move {
+            connection.await;
+            drop(place);
+        });
     };
-    // Every place is free again when every connection has ended, each after its own drain at most.
-    let _ = timeout(options.drain + ACCEPT_PAUSE, places.acquire_many(most)).await;
+    // Each connection ends after its own drain at most.
+    let _ = timeout(options.drain + Duration::from_millis(50), acceptor.all_closed()).await;
     outcome
 }
-
-/// A pause after a failed accept: without one, a process that is out of file descriptors would spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// Failures in a row after which the listener counts as broken: five seconds of them. Single ones are
-/// the peer's doing (it went away before it was accepted), or pass with a shortage of descriptors.
-const ACCEPT_FAILURES: u32 = 100;
 
 fn connection<S, B>(
     stream: Box<dyn Stream>,
@@ -161,6 +137,7 @@ mod tests {
     use fakes::Memory;
     use http_body_util::Full;
     use hyper::body::Bytes;
+    use tokio::time::sleep;
 
     async fn slow_hello(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
         sleep(Duration::from_secs(1)).await;

@@ -4,6 +4,7 @@
 //! that was healed) never errors by itself. What to do about a lost link is the caller's business:
 //! nothing here reconnects or resends.
 
+pub mod accept;
 pub mod calls;
 mod frame;
 mod greeting;

@@ -45,6 +45,7 @@ pub const COUNTERS: &[Meaning] = &[
     ("gateway_frames_out", "Frames to clients"),
     ("gateway_rejections", "Sends, edits and deletions that were rejected"),
     ("gateway_repairs", "Reads at the owners that filled a gap in a stream"),
+    ("link_failed_accepts_total", "Connections that could not be accepted, for now"),
     ("notifier_breaker_opened_total", "Times that the push provider was given a rest"),
     ("notifier_dead_lettered_total", "Notifications that became dead letters"),
     ("notifier_discarded_total", "Notifications that were discarded: there is no push provider"),
@@ -112,7 +113,8 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     const PAGE: &str = include_str!("../../../docs/running.md");
-    const ROLES: [&str; 5] = ["auth", "broker", "gateway", "notifier", "store"];
+    /// The roles, and what they share.
+    const ROLES: [&str; 6] = ["auth", "broker", "gateway", "link", "notifier", "store"];
 
     fn names(meanings: &[Meaning]) -> BTreeSet<String> {
         meanings.iter().map(|(name, _)| (*name).to_owned()).collect()

@@ -2,22 +2,16 @@
 
 use super::embedded::EmbeddedBroker;
 use super::session;
+use link::accept::{Acceptor, CONNECTIONS_MAX};
 use ports::{Listener, Machine, Shutdown};
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::task::AbortHandle;
-use tokio::time::sleep;
-
-/// Refused `accept`s in a row after which the listener counts as broken.
-const REFUSALS: u32 = 20;
-/// Pause after a refused `accept`, times the refusals in a row: out of files, say.
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// Why a broker stopped serving.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// The listener refuses again and again.
+    /// The listener is broken.
     #[error("accepting connections")]
     Accept(#[source] io::Error),
     /// The last records (settlements only) could not be written.
@@ -33,30 +27,20 @@ pub async fn serve(
     shutdown: Shutdown,
 ) -> Result<(), ServeError> {
     let mut sessions = Sessions(Vec::new());
-    let mut refusals = 0;
+    let mut acceptor = Acceptor::new(&machine, listener, CONNECTIONS_MAX);
     loop {
         let accepted = tokio::select! {
             biased;
             () = shutdown.requested() => break,
-            accepted = listener.accept() => accepted,
+            accepted = acceptor.next() => accepted,
         };
-        match accepted {
-            Ok((stream, peer)) => {
-                refusals = 0;
-                tracing::debug!(%peer, "a node has connected to the broker");
-                let link = link::over(&machine, stream, broker.config().timing);
-                let session = session::run(Arc::clone(broker.shared()), link);
-                sessions.add(machine.spawn("broker session", session));
-            }
-            Err(error) => {
-                refusals += 1;
-                tracing::warn!(%error, refusals, "cannot accept a connection");
-                if refusals >= REFUSALS {
-                    return Err(ServeError::Accept(error));
-                }
-                sleep(PAUSE * refusals).await;
-            }
-        }
+        let (stream, place) = accepted.map_err(ServeError::Accept)?;
+        let link = link::over(&machine, stream, broker.config().timing);
+        let session = session::run(Arc::clone(broker.shared()), link);
+        sessions.add(machine.spawn("broker session", async move {
+            session.await;
+            drop(place);
+        }));
     }
     drop(sessions);
     if broker.flush().await { Ok(()) } else { Err(ServeError::Flush) }

@@ -5,11 +5,9 @@ use super::deliveries::{consume, listen};
 use super::front::Front;
 use super::{incarnation, upgrade};
 use crate::core::{Hub, HubConfig};
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
+use link::http_server::{HttpOptions, serve_http};
 use ports::broker::{Brokers, GatewayLife};
-use ports::{Conversations, Listener, Machine, Shutdown, Stream, TokenVerifier};
+use ports::{Conversations, Listener, Machine, Shutdown, TokenVerifier};
 use protocol::design::{ClientHeartbeat, Design};
 use protocol::limits::GatewayLimits;
 use protocol::{CloseCode, GatewayId, limits};
@@ -17,7 +15,6 @@ use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
@@ -54,14 +51,8 @@ pub enum ServeError {
 const TICK: Duration = Duration::from_millis(100);
 /// Ticks between two looks at the numbers.
 const FIGURES_EVERY: u32 = 10;
-/// Failures of `accept` in a row that make the listener broken: two seconds of them.
-const ACCEPT_FAILURES: u32 = 40;
-/// Before accepting again after a failure (too many open files, mostly).
-const ACCEPT_RETRY: Duration = Duration::from_millis(50);
-/// How long a request's head may take.
+/// How long a request's head may take, and how long those under way may take at the end.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// hyper's smallest buffer.
-const HTTP_BUFFER: usize = 8 * 1024;
 
 /// Serves WebSockets and REST on a listener; returns after the drain.
 #[expect(clippy::too_many_arguments, reason = "the seams of a gateway, each of another kind")]
@@ -94,18 +85,22 @@ pub async fn serve(
     ]);
     let router = router(&front, &config, brokers, conversations, tokens, metrics);
     let (over, is_over) = Shutdown::new();
-    let (broken, mut is_broken) = oneshot::channel();
-    let accepting = accept(machine.clone(), listener, router, is_over, broken);
-    let accepting = Aborted(vec![machine.spawn("gateway accept", accepting)]);
+    let http =
+        HttpOptions { header_timeout: HEAD_TIMEOUT, drain: HEAD_TIMEOUT, ..HttpOptions::default() };
+    let mut serving = pin!(serve_http(&machine, listener, router, http, is_over));
+    let ending = async {
+        shutdown.requested().await;
+        drain(&front, config.drain_over).await;
+    };
     tokio::select! {
         biased;
-        () = shutdown.requested() => {}
-        Ok(error) = &mut is_broken => return Err(ServeError::Accept(error)),
+        () = ending => {}
+        served = serving.as_mut() => return served.map_err(ServeError::Accept),
     }
-    drain(&front, config.drain_over).await;
     over.request();
-    drop((accepting, tasks));
-    Ok(())
+    let served = serving.await;
+    drop(tasks);
+    served.map_err(ServeError::Accept)
 }
 
 /// Tasks that end with the gateway.
@@ -155,55 +150,6 @@ fn router(
         .route("/v1/ws", axum::routing::any(upgrade::upgrade))
         .with_state(front.clone())
         .merge(rest)
-}
-
-async fn accept(
-    machine: Machine,
-    listener: Box<dyn Listener>,
-    router: axum::Router,
-    over: Shutdown,
-    broken: oneshot::Sender<io::Error>,
-) {
-    let mut failures = 0;
-    loop {
-        match listener.accept().await {
-            Ok((stream, _peer)) => {
-                failures = 0;
-                let connection = connection(stream, router.clone(), over.clone());
-                machine.spawn("gateway connection", connection);
-            }
-            Err(error) => {
-                failures += 1;
-                if failures >= ACCEPT_FAILURES {
-                    // Nobody listens only when the gateway ends anyway.
-                    let _ = broken.send(error);
-                    return;
-                }
-                sleep(ACCEPT_RETRY).await;
-            }
-        }
-    }
-}
-
-/// HTTP on one connection, until it ends or becomes a WebSocket.
-async fn connection(stream: Box<dyn Stream>, router: axum::Router, over: Shutdown) {
-    let connection = http1::Builder::new()
-        .auto_date_header(false)
-        .max_buf_size(HTTP_BUFFER)
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
-        .with_upgrades();
-    let mut connection = pin!(connection);
-    // Its error is the client's going away, or its bad request, which hyper has answered.
-    tokio::select! {
-        biased;
-        _ = connection.as_mut() => {}
-        () = over.requested() => {
-            connection.as_mut().graceful_shutdown();
-            let _ = tokio::time::timeout(HEAD_TIMEOUT, connection).await;
-        }
-    }
 }
 
 async fn keep_time(front: Arc<Front>, limits: GatewayLimits) {

@@ -6,6 +6,7 @@ use crate::config::StoreConfig;
 use crate::core::attachments::{GatewayLife, LinkId};
 use crate::tasks::TaskSet;
 use crate::wire::{Answer, Call, FromStore, ToStore};
+use link::accept::{Acceptor, CONNECTIONS_MAX, Place};
 use link::{Link, LinkSender};
 use ports::message_store::MessageStore;
 use ports::{CallError, Listener, Machine, Stream, Worker, entered, tasks};
@@ -13,14 +14,7 @@ use protocol::store_calls::{PartitionStatus, PushRef};
 use protocol::{ConversationId, Partition, partition};
 use std::io;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 use tokio::sync::mpsc;
-
-/// Accept errors in a row after which the listener counts as gone. Single ones are the peers' doing
-/// (a connection that was reset before it was accepted).
-const ACCEPT_ERRORS: u32 = 100;
-/// Pause after an accept error.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What all links of a node share.
 pub struct Desk {
@@ -38,31 +32,23 @@ pub struct Desk {
     pub board: Arc<Mutex<Vec<PartitionStatus>>>,
 }
 
-/// Accepts links until the listener fails for good.
+/// Accepts links until the listener is broken.
 pub async fn accept(desk: Arc<Desk>, listener: Box<dyn Listener>) -> io::Error {
     let mut links = TaskSet::default();
-    let mut errors = 0;
+    let mut acceptor = Acceptor::new(&desk.machine, listener, CONNECTIONS_MAX);
     let mut next = 1;
     loop {
-        match listener.accept().await {
-            Ok((stream, _peer)) => {
-                errors = 0;
-                let link = LinkId(next);
-                next += 1;
-                links.add(desk.machine.spawn("store link", serve(Arc::clone(&desk), stream, link)));
-            }
-            Err(error) => {
-                errors += 1;
-                if errors >= ACCEPT_ERRORS {
-                    return error;
-                }
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
+        let (stream, place) = match acceptor.next().await {
+            Ok(accepted) => accepted,
+            Err(error) => return error,
+        };
+        let link = serve(Arc::clone(&desk), stream, LinkId(next), place);
+        next += 1;
+        links.add(desk.machine.spawn("store link", link));
     }
 }
 
-async fn serve(desk: Arc<Desk>, stream: Box<dyn Stream>, id: LinkId) {
+async fn serve(desk: Arc<Desk>, stream: Box<dyn Stream>, id: LinkId, _place: Place) {
     let Link { sender, mut receiver }: Link<FromStore, ToStore> =
         link::over(&desk.machine, stream, desk.config.timing);
     if sender.send(&FromStore::Welcome(desk.config.number)).is_err() {
