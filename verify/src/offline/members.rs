@@ -62,7 +62,7 @@ impl Book<'_> {
         else {
             return false;
         };
-        sequence < read.first && sequence.saturating_add(kept) <= read.head
+        (1..read.first).contains(&sequence) && sequence.saturating_add(kept) <= read.head
     }
 
     /// The joins and departures of a user that are known before a line, by sequence. Of two at one
