@@ -4,10 +4,24 @@ use crate::core::Rules;
 use link::LinkTiming;
 use protocol::Design;
 use protocol::limits::BrokerLimits;
+use serde::{Deserialize, Serialize};
+
+/// What keeps the messages of a broker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BrokerEngine {
+    /// A log on the node's disk.
+    #[default]
+    Embedded,
+    /// The node's memory: everything is lost with its process.
+    Memory,
+}
 
 /// The configuration of a broker.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BrokerConfig {
+    /// What keeps the messages.
+    pub engine: BrokerEngine,
     /// The design choices; the broker looks at `fsync`, `requeue` and `poison`.
     pub design: Design,
     /// Heartbeats and deadlines of the links to its clients.

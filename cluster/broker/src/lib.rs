@@ -12,6 +12,6 @@ mod shell;
 mod wire;
 
 pub use client::remote::RemoteBroker;
-pub use config::BrokerConfig;
+pub use config::{BrokerConfig, BrokerEngine};
 pub use shell::embedded::{EmbeddedBroker, OpenError};
 pub use shell::server::{ServeError, serve};

@@ -189,6 +189,7 @@ impl Wiring<'_> {
 
     async fn broker(self, listener: Box<dyn Listener>) -> Result<(), Failure> {
         let config = broker::BrokerConfig {
+            engine: self.config.engine.broker,
             design: self.config.design,
             limits: self.config.limits().broker,
             ..broker::BrokerConfig::default()

@@ -1,10 +1,11 @@
 //! The broker in process.
 
 use super::shared::{Placement, Shared};
+use super::writer::Storage;
 use super::{timer, writer};
-use crate::BrokerConfig;
 use crate::consumer::{OneByOne, Ordered, Source, Unsettled};
 use crate::core::{ConsumerId, ConsumerOptions, Delivery, Replay, Settlement};
+use crate::{BrokerConfig, BrokerEngine};
 use bytes::Bytes;
 use ports::broker::{
     BrokerUnavailable, Confirms, ConsumeError, ConsumerLost, DeadLetter, DeadLetters, Depths,
@@ -34,7 +35,7 @@ pub enum OpenError {
     Stopped,
 }
 
-/// A broker with its log on the machine's disk. Dropping it stops it, without a last write: see
+/// A broker with its log on the machine's disk, or without one. Dropping it stops it, without a last write: see
 /// [`EmbeddedBroker::flush`].
 pub struct EmbeddedBroker {
     shared: Arc<Shared>,
@@ -45,31 +46,14 @@ pub struct EmbeddedBroker {
 impl EmbeddedBroker {
     /// Opens the log and restores the queues.
     pub async fn open(machine: Machine, config: BrokerConfig) -> Result<Arc<Self>, OpenError> {
-        let worker = machine.tasks.worker("broker log");
-        let options = Options {
-            disk: Arc::clone(&machine.disk),
-            format: FORMAT,
-            segment_bytes: config.limits.segment_bytes,
-            fsync: config.design.fsync == Fsync::Always,
+        let (storage, replay) = match config.engine {
+            BrokerEngine::Embedded => replayed(&machine, &config).await?,
+            BrokerEngine::Memory => (Storage::Memory, Replay::default()),
         };
-        let replayed = move || {
-            let mut replay = Replay::default();
-            let opened = segments::open(options, |record, segment| replay.apply(record, segment))?;
-            opened.lengths.iter().for_each(|(segment, bytes)| replay.set_length(*segment, *bytes));
-            Ok::<_, LogError>((opened, replay))
-        };
-        let (opened, replay) = run_on(&*worker, replayed).await.ok_or(OpenError::Stopped)??;
-        let Opened { log, damaged, .. } = opened;
-        let (messages, dead_letters) = replay.len();
-        tracing::info!(messages, dead_letters, "broker log replayed");
-        if !damaged.is_empty() {
-            machine.telemetry.count("broker_damaged_segments", damaged.len() as u64);
-            tracing::error!(?damaged, "closed log segments end in a bad record");
-        }
         let queues = replay.finish(config.rules(), machine.clock.now_ms());
         let shared = Arc::new(Shared::new(machine.clone(), queues));
         let tasks = [
-            machine.spawn("broker log", writer::run(Arc::clone(&shared), worker, log)),
+            machine.spawn("broker log", writer::run(Arc::clone(&shared), storage)),
             machine.spawn("broker timers", timer::run(Arc::clone(&shared))),
         ];
         Ok(Arc::new(Self { shared, config, tasks }))
@@ -87,6 +71,35 @@ impl EmbeddedBroker {
     pub(super) fn config(&self) -> &BrokerConfig {
         &self.config
     }
+}
+
+/// Opens the log; what it says.
+async fn replayed(
+    machine: &Machine,
+    config: &BrokerConfig,
+) -> Result<(Storage, Replay), OpenError> {
+    let worker = machine.tasks.worker("broker log");
+    let options = Options {
+        disk: Arc::clone(&machine.disk),
+        format: FORMAT,
+        segment_bytes: config.limits.segment_bytes,
+        fsync: config.design.fsync == Fsync::Always,
+    };
+    let replayed = move || {
+        let mut replay = Replay::default();
+        let opened = segments::open(options, |record, segment| replay.apply(record, segment))?;
+        opened.lengths.iter().for_each(|(segment, bytes)| replay.set_length(*segment, *bytes));
+        Ok::<_, LogError>((opened, replay))
+    };
+    let (opened, replay) = run_on(&*worker, replayed).await.ok_or(OpenError::Stopped)??;
+    let Opened { log, damaged, .. } = opened;
+    let (messages, dead_letters) = replay.len();
+    tracing::info!(messages, dead_letters, "broker log replayed");
+    if !damaged.is_empty() {
+        machine.telemetry.count("broker_damaged_segments", damaged.len() as u64);
+        tracing::error!(?damaged, "closed log segments end in a bad record");
+    }
+    Ok((Storage::Log(worker, log), replay))
 }
 
 impl Drop for EmbeddedBroker {

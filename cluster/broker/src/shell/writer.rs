@@ -3,6 +3,7 @@
 
 use super::gauges;
 use super::shared::{Group, Shared, Work};
+use crate::core::Record;
 use ports::{Worker, tasks::run_on};
 use segments::{Appended, Log};
 use std::io;
@@ -23,8 +24,16 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// Where groups of records go.
+pub enum Storage {
+    /// To a log, by a worker.
+    Log(Arc<dyn Worker>, Log),
+    /// Nowhere: what is in memory is as durable as it gets.
+    Memory,
+}
+
 /// Runs until the node dies.
-pub async fn run(shared: Arc<Shared>, worker: Arc<dyn Worker>, mut log: Log) {
+pub async fn run(shared: Arc<Shared>, mut storage: Storage) {
     let mut pause = FIRST_PAUSE;
     let mut gathers = false;
     loop {
@@ -33,29 +42,20 @@ pub async fn run(shared: Arc<Shared>, worker: Arc<dyn Worker>, mut log: Log) {
             sleep(GATHER).await;
         }
         let Group { records, waiting } = shared.take_group();
-        gathers = records.len() >= GATHER_FROM;
+        gathers = records.len() >= GATHER_FROM && matches!(storage, Storage::Log(..));
         let began = Instant::now();
-        let write = move || {
-            let appended = match records.as_slice() {
-                [] => Ok(None),
-                records => log.append(records, true).map(Some),
-            };
-            (log, records, appended)
-        };
-        let Some((back, records, appended)) = run_on(&*worker, write).await else {
-            break;
-        };
-        log = back;
+        let Some((back, records, appended)) = append(storage, records).await else { break };
+        storage = back;
         let committed = appended.is_ok();
         match appended {
             Ok(None) => {}
-            Ok(Some(Appended { segment, length, .. })) => {
+            Ok(Some((segment, length))) => {
                 pause = FIRST_PAUSE;
                 let given_up = shared.commit(records, segment, length);
                 shared.machine.telemetry.time("broker_commit", began.elapsed());
                 if let Some(through) = given_up {
-                    let Some(back) = remove(&*worker, log, through).await else { break };
-                    log = back;
+                    let Some(back) = remove(storage, through).await else { break };
+                    storage = back;
                 }
             }
             Err(error) => {
@@ -74,6 +74,27 @@ pub async fn run(shared: Arc<Shared>, worker: Arc<dyn Worker>, mut log: Log) {
         }
     }
     shared.close();
+}
+
+/// What was written, and to which segment, which has this length now; `None`: the node is gone.
+type Written = Option<(Storage, Vec<Record>, io::Result<Option<(u32, u64)>>)>;
+
+async fn append(storage: Storage, records: Vec<Record>) -> Written {
+    if records.is_empty() {
+        return Some((storage, records, Ok(None)));
+    }
+    match storage {
+        // One segment without a length: there is nothing in it to give up.
+        Storage::Memory => Some((storage, records, Ok(Some((1, 0))))),
+        Storage::Log(worker, mut log) => {
+            let write = move || {
+                let appended = log.append(&records, true);
+                (log, records, appended.map(|Appended { segment, length, .. }| (segment, length)))
+            };
+            let (log, records, appended) = run_on(&*worker, write).await?;
+            Some((Storage::Log(worker, log), records, appended.map(Some)))
+        }
+    }
 }
 
 async fn wait_for_work(shared: &Shared) {
@@ -95,17 +116,18 @@ async fn wait_for_work(shared: &Shared) {
     }
 }
 
-async fn remove(worker: &dyn Worker, mut log: Log, through: u32) -> Option<Log> {
+async fn remove(storage: Storage, through: u32) -> Option<Storage> {
+    let Storage::Log(worker, mut log) = storage else { return Some(storage) };
     let remove = move || {
         let removed = log.remove_through(through);
         (log, removed)
     };
-    let (log, removed) = run_on(worker, remove).await?;
+    let (log, removed) = run_on(&*worker, remove).await?;
     if let Err(error) = removed {
         // They are tried again with the next ones; what they hold is in the log a second time.
         tracing::warn!(%error, through, "cannot remove old log segments");
     }
-    Some(log)
+    Some(Storage::Log(worker, log))
 }
 
 fn failed(shared: &Shared, error: &io::Error) {

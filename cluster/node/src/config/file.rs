@@ -3,7 +3,7 @@
 //! What the values mean together is checked by `ClusterConfig::mistakes`; here it is only given the
 //! lines.
 
-use super::{ClusterConfig, Service};
+use super::{ClusterConfig, EngineConfig, Service};
 use crate::topology::Topology;
 use protocol::Design;
 use serde::de::DeserializeOwned;
@@ -73,6 +73,10 @@ impl File<'_> {
             Some(value) => self.table("design", value).map(|section| self.design(section)),
             None => Some(Design::default()),
         };
+        let engine = match top.take(self, "engine") {
+            Some(value) => self.table("engine", value).map(|section| self.engine(section)),
+            None => Some(EngineConfig::default()),
+        };
         let services = match top.take(self, "services") {
             Some(value) => self.services(value),
             None => Vec::new(),
@@ -94,6 +98,7 @@ impl File<'_> {
             services,
             access_token_seconds: token.unwrap_or(plain.access_token_seconds),
             retention,
+            engine: engine?,
             limits: limits.unwrap_or(plain.limits),
             rate_per_second: rate,
             topology: plain.topology,
@@ -116,6 +121,12 @@ impl File<'_> {
             notifiers: notifiers.unwrap_or(1),
             push_provider: push_provider.unwrap_or_default(),
         })
+    }
+
+    fn engine(&mut self, mut section: Section<'_>) -> EngineConfig {
+        let broker = section.optional(self, "broker", "\"embedded\" or \"memory\"");
+        section.end(self);
+        EngineConfig { broker: broker.unwrap_or_default() }
     }
 
     fn services(&mut self, value: Spanned<DeValue<'_>>) -> Vec<Service> {

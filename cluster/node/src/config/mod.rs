@@ -5,6 +5,7 @@ mod file;
 mod tests;
 
 use crate::topology::{Role, Topology};
+use broker::BrokerEngine;
 use protocol::{Design, LimitSet, Limits, development};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -36,12 +37,24 @@ pub struct ClusterConfig {
     /// Newest entries that are kept per conversation; absent: all.
     #[serde(default)]
     pub retention: Option<u64>,
+    /// What keeps messages.
+    #[serde(default)]
+    pub engine: EngineConfig,
     /// How much each node holds.
     #[serde(default)]
     pub limits: LimitSet,
     /// Sends, edits and deletions per second and user; absent: as `limits` says.
     #[serde(default)]
     pub rate_per_second: Option<u32>,
+}
+
+/// The engines of a cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EngineConfig {
+    /// Of the broker.
+    #[serde(default)]
+    pub broker: BrokerEngine,
 }
 
 /// The scopes that a service can be granted.
@@ -93,6 +106,7 @@ impl ClusterConfig {
             services: Vec::new(),
             access_token_seconds: default_token_seconds(),
             retention: None,
+            engine: EngineConfig::default(),
             limits: LimitSet::default(),
             rate_per_second: None,
         }

@@ -35,7 +35,8 @@ fn every_key_stands_on_the_page() {
     (config.retention, config.rate_per_second) = (Some(1), Some(1));
     let table = toml::Table::try_from(&config).expect("plain values");
     let mut keys: Vec<&String> = table.keys().collect();
-    for inner in [table["topology"].as_table(), table["services"][0].as_table()] {
+    let inner = [&table["topology"], &table["services"][0], &table["engine"]];
+    for inner in inner.map(toml::Value::as_table) {
         keys.extend(inner.expect("a table").keys());
     }
     for key in keys {
@@ -49,6 +50,7 @@ fn what_is_written_is_read() {
     (config.retention, config.rate_per_second) = (Some(5), Some(7));
     config.design.fsync = protocol::design::Fsync::Never;
     config.limits = LimitSet::Tiny;
+    config.engine.broker = BrokerEngine::Memory;
     let text = toml::to_string(&config).expect("plain values");
     assert_eq!(ClusterConfig::read(&text), Ok(config));
 }
@@ -66,6 +68,9 @@ auth = \"127.0.0.1:4\"
 [design]
 fsync = \"sometimes\"
 acept = \"after_persist\"
+[engine]
+broker = \"embeded\"
+brokr = \"memory\"
 [[services]]
 id = \"me\"
 secret = 5
@@ -80,7 +85,9 @@ scopes = [\"admin\"]
         ("line 6: unknown key topology.store", "did you mean \"stores\"?"),
         ("line 9: design.fsync: unknown variant `sometimes`", "`always` or `never`"),
         ("line 10: unknown key design.acept", "did you mean \"accept\"?"),
-        ("line 13: services.1.secret: expected a text, found 5", ""),
+        ("line 12: engine.broker: expected \"embedded\" or \"memory\"", "found \"embeded\""),
+        ("line 13: unknown key engine.brokr", "did you mean \"broker\"?"),
+        ("line 16: services.1.secret: expected a text, found 5", ""),
     ];
     assert_eq!(mistakes.len(), expected.len(), "{mistakes:#?}");
     for (mistake, (start, part)) in mistakes.iter().zip(expected) {
