@@ -1,10 +1,11 @@
 //! The consumers of the ports, over whatever brings the deliveries of a queue.
 
 use crate::core::{Delivery, Settlement};
+use bytes::Bytes;
 use ports::BoxFuture;
 use ports::broker::{
-    ConsumerLost, FanoutConsumer, FanoutDelivery, InboundConsumer, InboundDelivery, JobConsumer,
-    JobDelivery, JobSettlement,
+    ConsumerLost, FanoutConsumer, InboundConsumer, InboundDelivery, JobConsumer, JobDelivery,
+    JobSettlement,
 };
 
 /// Where the deliveries of one queue come from: the core, or a link to it.
@@ -69,18 +70,14 @@ impl<S> Unsettled<S> {
 }
 
 impl<S: Source> FanoutConsumer for Unsettled<S> {
-    fn next(&mut self) -> BoxFuture<'_, Result<Vec<FanoutDelivery>, ConsumerLost>> {
+    fn next(&mut self) -> BoxFuture<'_, Result<Vec<Bytes>, ConsumerLost>> {
         Box::pin(async {
             if let Some(tag) = self.taken.take() {
                 self.source.settle(vec![Settlement::Through(tag)]);
             }
             let deliveries = self.source.next().await?;
             self.taken = deliveries.last().map(|delivery| delivery.tag);
-            let deliveries = deliveries.into_iter().map(|delivery| FanoutDelivery {
-                lossy: delivery.lossy,
-                message: delivery.message,
-            });
-            Ok(deliveries.collect())
+            Ok(deliveries.into_iter().map(|delivery| delivery.message).collect())
         })
     }
 }

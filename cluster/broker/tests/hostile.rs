@@ -95,7 +95,6 @@ enum Answer {
 struct Delivery {
     tag: u64,
     redelivered: u32,
-    lossy: bool,
     message: Bytes,
 }
 

@@ -5,7 +5,7 @@
 
 use crate::BoxFuture;
 use protocol::store_calls::{
-    AttachItem, AttachedItem, ChangeMember, ConversationInfo, CreateConversation, DetachItem,
+    AttachItem, AttachedItem, ChangeMember, ConversationInfo, CreateConversation, DetachItem, Head,
     PartitionStatus, PushAdvice, PushRef, RangePage, RangeQuery, ReceiptItem, UserConversation,
 };
 use protocol::{ConversationId, GatewayId, Incarnation, NodeNumber, Sequence, UserId};
@@ -44,11 +44,14 @@ pub enum Refusal {
 }
 
 /// What an owner tells a gateway unasked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StoreEvent {
     /// A user became a member; a gateway with a session of this user attaches the conversation,
     /// starting behind `joined - 1`.
     Joined(UserConversation),
+    /// The heads of attached conversations that have new entries, about once a second. The entries
+    /// come by fan-out, which may lose them: a gateway that stays behind a head reads them.
+    Heads(Vec<Head>),
     /// The link to a store node was lost: its attachments are gone.
     Lost(NodeNumber),
     /// The node is back (maybe under higher epochs): attach its conversations again.

@@ -123,6 +123,15 @@ pub struct Membership {
     pub left: Option<Sequence>,
 }
 
+/// How far a conversation's log goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// Its newest entry.
+    pub sequence: Sequence,
+}
+
 /// One of a user's conversations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserConversation {

@@ -2,14 +2,14 @@
 
 use ports::CallError;
 use protocol::store_calls::{
-    AttachItem, AttachedItem, ChangeMember, ConversationInfo, CreateConversation, DetachItem,
+    AttachItem, AttachedItem, ChangeMember, ConversationInfo, CreateConversation, DetachItem, Head,
     PartitionStatus, PushAdvice, PushRef, RangePage, RangeQuery, ReceiptItem, UserConversation,
 };
 use protocol::{ConversationId, GatewayId, Incarnation, NodeNumber, Sequence, UserId};
 use serde::{Deserialize, Serialize};
 
 /// The version of these messages.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// To a store node.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -63,6 +63,8 @@ pub enum FromStore {
     Answer(u64, Answer),
     /// Somebody became a member; to every announced gateway.
     Joined(UserConversation),
+    /// How far the logs go that have new entries and are attached on this link.
+    Heads(Vec<Head>),
 }
 
 impl link::Wire for FromStore {

@@ -46,8 +46,6 @@ pub struct Delivery {
     pub tag: u64,
     /// How often it was handed out before.
     pub redelivered: u32,
-    /// Messages were dropped from the (gateway) queue right before this one.
-    pub lossy: bool,
     /// The record.
     pub message: Bytes,
 }

@@ -66,7 +66,6 @@ pub struct Queue {
     /// Numbers up to this one were handed out.
     handed_through: u64,
     ready_bytes: u64,
-    dropped: bool,
 }
 
 impl Queue {
@@ -85,13 +84,6 @@ impl Queue {
         message.position = self.next_position;
         self.next_position += 1;
         self.delayed.insert((at_ms, message.id, message.position), Delayed { due, message });
-    }
-
-    /// A message was refused because the queue is full: the next delivery says so. It reaches the
-    /// consumer after the loss, so what the consumer then repairs from the store includes it; and
-    /// there is a next delivery, since a full queue is not empty.
-    pub fn drop_newest(&mut self) {
-        self.dropped = true;
     }
 
     /// Whether the active consumer keeps the queue against one of this epoch.
@@ -150,7 +142,6 @@ impl Queue {
             deliveries.push(Delivery {
                 tag,
                 redelivered: message.handed,
-                lossy: std::mem::take(&mut self.dropped),
                 message: message.bytes.clone(),
             });
             message.handed = message.handed.saturating_add(1);

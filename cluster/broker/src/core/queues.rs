@@ -132,12 +132,10 @@ impl Queues {
 
     fn publish_in_memory(&mut self, name: Name, message: bytes::Bytes) {
         let Some(queue) = self.by_name.get_mut(&name) else { return };
-        // Only what waits counts, so that a full queue always has a next delivery to tell the loss.
         if queue.ready() >= self.rules.limits.gateway_queue_messages.max(1)
             || queue.ready_bytes() >= self.rules.limits.gateway_queue_bytes
             || message.len() > limits::MAX_PUBLICATION_BYTES
         {
-            queue.drop_newest();
             self.changes.dropped += 1;
             return;
         }

@@ -22,6 +22,8 @@ pub struct Effects<O> {
     pub timers: Timers,
     /// Calls, in the order in which they are to be made.
     pub calls: VecDeque<Call>,
+    /// A gap was found: what was sent to this gateway was lost, answers perhaps.
+    pub lost: bool,
     /// Members of whom an entry has told; the hub knows their sessions.
     pub joined: Vec<UserConversation>,
     /// Numbers.
@@ -51,6 +53,7 @@ impl<O: Outlet> Effects<O> {
             outlets: Outlets::new(config.design.slow_session, &config.limits),
             timers: Timers::default(),
             calls: VecDeque::new(),
+            lost: false,
             joined: Vec::new(),
             counts: Counts::default(),
         }

@@ -36,6 +36,8 @@ const UNKNOWN_TRIES: u32 = 200;
 /// How long an owner may take to answer before the message is published again, milliseconds; longer
 /// than it takes an owner to give a poisonous message up.
 const ANSWER_MS: u64 = 15_000;
+/// Shortest time between two rounds in which what is not answered is published again, milliseconds.
+const AGAIN_EVERY_MS: u64 = 1_000;
 
 /// What became of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +60,8 @@ pub struct Sends {
     rates: BTreeMap<UserId, TokenBucket>,
     /// How often something was lost on the way from the owners.
     losses: u64,
+    /// When what was confirmed and not answered is published again.
+    again_ms: Option<u64>,
 }
 
 /// The conversation and id of a frame that has them.
@@ -73,7 +77,13 @@ pub fn named(frame: &ClientFrame) -> Option<Key> {
 impl Sends {
     /// Nobody has sent anything.
     pub fn new(config: HubConfig) -> Self {
-        Self { config, senders: Slots::default(), rates: BTreeMap::new(), losses: 0 }
+        Self {
+            config,
+            senders: Slots::default(),
+            rates: BTreeMap::new(),
+            losses: 0,
+            again_ms: None,
+        }
     }
 
     /// A send, edit or deletion.
@@ -221,14 +231,24 @@ impl Sends {
         }
     }
 
-    /// Messages to this gateway were lost, answers perhaps.
-    pub const fn lossy(&mut self) {
+    /// Some of what owners sent was lost, answers perhaps. Under overload this happens again and again,
+    /// and one round covers all of it.
+    pub fn lost_some(&mut self, now_ms: u64) {
         self.losses += 1;
+        self.again_ms.get_or_insert(now_ms + AGAIN_EVERY_MS);
     }
 
-    /// The same, and more will not be lost: what was confirmed and not answered is published again.
+    /// Time passes.
+    pub fn tick<O: Outlet>(&mut self, out: &mut Effects<O>) {
+        if self.again_ms.is_some_and(|due| due <= out.now_ms) {
+            self.publish_all_again(out);
+        }
+    }
+
+    /// What was confirmed and not answered is published again.
     pub fn publish_all_again<O: Outlet>(&mut self, out: &mut Effects<O>) {
         self.losses += 1;
+        self.again_ms = None;
         let waiting = self.senders.iter().filter(|(_, sender)| !sender.pending.is_empty());
         let waiting: Vec<SessionId> = waiting.map(|(id, _)| id).collect();
         for id in waiting {

@@ -3,7 +3,7 @@
 use super::front::Front;
 use crate::core::Hub;
 use ports::StoreEvent;
-use ports::broker::{Fanout, FanoutConsumer, FanoutDelivery, GatewayLife};
+use ports::broker::{Fanout, FanoutConsumer, GatewayLife};
 use protocol::records::{ToGateway, decode};
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,29 +35,16 @@ async fn deliver(front: &Front, mut consumer: Box<dyn FanoutConsumer>) {
     while let Ok(deliveries) = consumer.next().await {
         let mut undecodable = 0;
         for chunk in deliveries.chunks(CHUNK) {
-            let records: Vec<(bool, Option<ToGateway>)> = chunk.iter().map(read).collect();
-            undecodable += records.iter().filter(|(_, record)| record.is_none()).count();
-            front.with(|hub| {
-                for (lossy, record) in records {
-                    if lossy {
-                        hub.lossy();
-                    }
-                    if let Some(record) = record {
-                        hub.delivery(record);
-                    }
-                }
-            });
+            let records: Vec<ToGateway> =
+                chunk.iter().filter_map(|record| decode(record).ok()).collect();
+            undecodable += chunk.len() - records.len();
+            front.with(|hub| records.into_iter().for_each(|record| hub.delivery(record)));
         }
         if undecodable > 0 {
             // From a newer version, perhaps. If it was an entry, its stream has a gap now.
             tracing::warn!(undecodable, "undecodable records from owners");
         }
     }
-}
-
-fn read(delivery: &FanoutDelivery) -> (bool, Option<ToGateway>) {
-    let record = decode(&delivery.message).ok();
-    (delivery.lossy || record.is_none(), record)
 }
 
 /// Brings the owners' events to the hub, for ever.

@@ -60,18 +60,9 @@ pub struct FanoutMessage {
     pub message: Bytes,
 }
 
-/// One record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FanoutDelivery {
-    /// Records were dropped right before this one.
-    pub lossy: bool,
-    /// A record of `protocol::records`.
-    pub message: Bytes,
-}
-
 /// The consumer of a gateway's queue. Dropping it ends the queue.
 pub trait FanoutConsumer: Send {
     /// The next records, at least one, as many as are there; they are gone from the queue. Cancel
     /// safe: dropping the future loses no record.
-    fn next(&mut self) -> BoxFuture<'_, Result<Vec<FanoutDelivery>, ConsumerLost>>;
+    fn next(&mut self) -> BoxFuture<'_, Result<Vec<Bytes>, ConsumerLost>>;
 }

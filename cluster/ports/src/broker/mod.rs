@@ -17,7 +17,7 @@ pub mod jobs;
 
 pub use dead_letters::{DeadLetter, DeadLetters, NewDeadLetter, Origin};
 pub use depths::{Depths, Queue};
-pub use fanout::{Fanout, FanoutConsumer, FanoutDelivery, FanoutMessage, GatewayLife};
+pub use fanout::{Fanout, FanoutConsumer, FanoutMessage, GatewayLife};
 pub use inbound::{ConsumeError, Inbound, InboundConsumer, InboundDelivery, InboundOptions};
 pub use jobs::{Job, JobConsumer, JobDelivery, JobSettlement, Jobs};
 

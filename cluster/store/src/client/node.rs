@@ -111,6 +111,7 @@ impl Node {
             match message {
                 FromStore::Answer(number, answer) => self.calls.answer(number, answer),
                 FromStore::Joined(joined) => notify(announcement, StoreEvent::Joined(joined)),
+                FromStore::Heads(heads) => notify(announcement, StoreEvent::Heads(heads)),
                 FromStore::Welcome(_) => {}
             }
         }

@@ -3,8 +3,9 @@
 //! In memory only, and tied to the gateway's link: a lost link takes its attachments along, and the
 //! gateway attaches everything again when it is back.
 
+use protocol::store_calls::Head;
 use protocol::{ConversationId, Sequence, UserId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use ports::broker::GatewayLife;
 
@@ -54,6 +55,8 @@ pub struct Begins {
 pub struct Attachments {
     links: BTreeMap<LinkId, Linked>,
     audiences: BTreeMap<ConversationId, Audience>,
+    /// Those with new entries since heads were last told.
+    grown: BTreeSet<ConversationId>,
 }
 
 #[derive(Debug)]
@@ -130,7 +133,28 @@ impl Attachments {
     pub fn sent(&mut self, conversation: ConversationId, sequence: Sequence) {
         if let Some(audience) = self.audiences.get_mut(&conversation) {
             audience.head = audience.head.max(sequence);
+            self.grown.insert(conversation);
         }
+    }
+
+    /// Whether there is a head to tell.
+    pub fn has_grown(&self) -> bool {
+        !self.grown.is_empty()
+    }
+
+    /// The heads of conversations with new entries since this was last asked, for each link that has
+    /// them attached. Entries are fanned out by a way that may lose them, the last one too, and a
+    /// gateway that is told the head notices.
+    pub fn take_heads(&mut self) -> BTreeMap<LinkId, Vec<Head>> {
+        let mut heads: BTreeMap<LinkId, Vec<Head>> = BTreeMap::new();
+        for conversation in std::mem::take(&mut self.grown) {
+            let Some(audience) = self.audiences.get(&conversation) else { continue };
+            let head = Head { conversation, sequence: audience.head };
+            for link in audience.links.keys() {
+                heads.entry(*link).or_default().push(head);
+            }
+        }
+        heads
     }
 
     /// A user's attachment on one link ends.

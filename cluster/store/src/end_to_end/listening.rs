@@ -31,6 +31,25 @@ async fn nothing_falls_between_backlog_and_stream() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn gateways_are_told_the_heads_of_what_has_grown() {
+    let mut world = World::new(Design::default());
+    world.start().await;
+    let mut gateway = Gateway::new(&world).await;
+    gateway.create(&[1, 2]).await;
+    let attached = gateway.attach(2, None).await;
+    gateway.events();
+    for message in 1..=3 {
+        world.say(1, CONVERSATION, message);
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let sequence = Sequence(attached.head.0 + 3);
+    let heads = vec![Head { conversation: CONVERSATION, sequence }];
+    assert_eq!(gateway.events(), [StoreEvent::Heads(heads)]);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(gateway.events(), [], "nothing has grown since");
+}
+
+#[tokio::test(start_paused = true)]
 async fn members_come_and_go_in_the_stream() {
     let mut world = World::new(Design::default());
     world.start().await;

@@ -10,7 +10,7 @@ use ports::broker::{GatewayLife, Queue};
 use ports::{Conversations, StoreEvent};
 use protocol::records::{Action, PushJob, ToGateway};
 use protocol::store_calls::{
-    AttachItem, AttachedAt, ChangeMember, ConversationKind, CreateConversation, DetachItem,
+    AttachItem, AttachedAt, ChangeMember, ConversationKind, CreateConversation, DetachItem, Head,
     PushAdvice, PushRef, RangeQuery, ReceiptItem,
 };
 use protocol::{

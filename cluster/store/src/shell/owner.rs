@@ -57,6 +57,11 @@ const GATHER_FROM: usize = 16;
 /// How long. At ten thousand messages a second this makes groups of a hundred instead of thirty, for
 /// half the processor time per message.
 const GATHER: Duration = Duration::from_millis(6);
+/// How often gateways are told the heads of what has grown. With a gateway's patience for what is on
+/// its way, an entry that fan-out lost is read after two seconds.
+const HEADS_EVERY: Duration = Duration::from_secs(1);
+/// Heads in one message.
+const HEADS_MOST: usize = 4_096;
 /// How long the last confirms may take after a shutdown was asked for; what is unconfirmed by then
 /// is delivered again to the next life.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
@@ -91,6 +96,8 @@ pub struct Owner {
     pub unconfirmed: usize,
     /// The writer, while no round has it.
     pub writer: Option<Writer>,
+    /// When heads are told next, if anything has grown.
+    pub heads_at: Option<Instant>,
     /// When cursors began to wait.
     pub receipts_since: Option<Instant>,
     /// Until when the next round gathers commands.
@@ -111,7 +118,7 @@ impl Owner {
                 return Ok(());
             }
             self.whisper();
-            let alarm = self.alarm();
+            let (alarm, heads_at) = (self.alarm(), self.heads_at);
             tokio::select! {
                 biased;
                 () = &mut asked, if deadline.is_none() => {
@@ -121,6 +128,7 @@ impl Owner {
                 progress = finished(&mut round) => {
                     round = self.progressed(progress)?;
                 }
+                () = until(heads_at) => self.tell_heads(),
                 input = self.inbox.recv() => match input {
                     Some(input) => self.take(input),
                     None => return Ok(()),
@@ -281,11 +289,25 @@ impl Owner {
             return;
         }
         let fanned = fanout::fan_out(effects, &mut self.attachments, self.config.notify_queues);
+        if self.attachments.has_grown() {
+            self.heads_at.get_or_insert_with(|| Instant::now() + HEADS_EVERY);
+        }
         for joined in fanned.joined {
             self.tell_joined(joined);
         }
         self.expelled(fanned.expelled);
         self.post(fanned.messages, fanned.jobs, done);
+    }
+
+    fn tell_heads(&mut self) {
+        self.heads_at = None;
+        for (link, heads) in self.attachments.take_heads() {
+            let Some(sender) = self.links.get(&link) else { continue };
+            for heads in heads.chunks(HEADS_MOST) {
+                // A lost link is noticed by its own task.
+                let _ = sender.send(&FromStore::Heads(heads.to_vec()));
+            }
+        }
     }
 
     fn tell_joined(&self, joined: UserConversation) {

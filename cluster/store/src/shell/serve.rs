@@ -144,6 +144,7 @@ impl Node {
             whispers: Vec::new(),
             unconfirmed: 0,
             writer: Some(writer),
+            heads_at: None,
             receipts_since: None,
             gather_until: None,
             config: config.clone(),

@@ -37,6 +37,7 @@ impl<O: Outlet> Hub<O> {
     pub fn store_event(&mut self, event: StoreEvent) {
         match event {
             StoreEvent::Joined(joined) => self.out.joined.push(joined),
+            StoreEvent::Heads(heads) => self.streams.heads(&mut self.out, heads),
             // Its conversations wait until it is back; attachments that fail are tried again.
             StoreEvent::Lost(_) => {}
             // Which conversations are its own is not known here, and may change: all of them.
@@ -54,12 +55,6 @@ impl<O: Outlet> Hub<O> {
     pub fn subscribed(&mut self) {
         self.refresh_all();
         self.conclude();
-    }
-
-    /// Messages were dropped from the gateway's queue.
-    pub fn lossy(&mut self) {
-        self.streams.lossy(&self.out);
-        self.sends.lossy();
     }
 
     /// The conversations of the users of some sessions, or why they are not known.

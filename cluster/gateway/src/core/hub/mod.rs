@@ -111,6 +111,9 @@ impl<O: Outlet> Hub<O> {
     /// one round is enough.
     fn conclude(&mut self) {
         self.tell_joined();
+        if std::mem::take(&mut self.out.lost) {
+            self.sends.lost_some(self.out.now_ms);
+        }
         let slow = self.out.outlets.take_slow();
         debug_assert!(
             self.config.design.slow_session == SlowSession::Disconnect || slow.is_empty()

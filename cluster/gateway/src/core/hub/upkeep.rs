@@ -62,9 +62,7 @@ impl<O: Outlet> Hub<O> {
         while let Some(timer) = self.out.timers.pop(self.out.now_ms) {
             self.fire(timer);
         }
-        if self.streams.is_refresh_due(&self.out) {
-            self.refresh_all();
-        }
+        self.sends.tick(&mut self.out);
         let width = self.out.outlets.width();
         let due = self.sweep.next(self.out.now_ms, width);
         if due.end == width {

@@ -198,7 +198,7 @@ impl Model {
             Op::DeliverTwice => self.deliver(true),
             Op::DropDeliveries(count) => {
                 for _ in 0..count {
-                    self.world.lossy |= self.world.queue.pop_front().is_some();
+                    self.world.queue.pop_front();
                 }
             }
             Op::LoseLink => self.world.lose_link(),
@@ -219,6 +219,7 @@ impl Model {
             }
             Op::Tick(ms) => {
                 self.now_ms += u64::from(ms);
+                self.world.tell_heads();
                 self.hub.at(self.now_ms);
                 self.hub.tick();
             }
@@ -283,9 +284,6 @@ impl Model {
 
     fn deliver(&mut self, twice: bool) {
         let Some(record) = self.world.queue.pop_front() else { return };
-        if std::mem::take(&mut self.world.lossy) {
-            self.hub.lossy();
-        }
         if twice {
             self.hub.delivery(record.clone());
         }
@@ -316,9 +314,6 @@ impl Model {
     fn heal(&mut self) {
         self.step(&Op::Relink);
         self.step(&Op::Resubscribe);
-        if std::mem::take(&mut self.world.lossy) {
-            self.hub.lossy();
-        }
         for _ in 0..300 {
             for _ in 0..self.world.calls.len() {
                 self.step(&Op::Execute(9));

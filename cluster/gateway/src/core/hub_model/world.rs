@@ -10,7 +10,7 @@ use ports::{CallError, StoreEvent};
 use protocol::frames::server::Accepted;
 use protocol::records::{Action, Inbound, ToGateway, decode};
 use protocol::store_calls::{
-    AttachItem, AttachRefusal, AttachedAt, AttachedItem, DetachItem, RangePage, RangeQuery,
+    AttachItem, AttachRefusal, AttachedAt, AttachedItem, DetachItem, Head, RangePage, RangeQuery,
     UserConversation,
 };
 use protocol::{
@@ -62,7 +62,8 @@ pub struct World {
     pub detached: Vec<DetachItem>,
     /// Where streams began at the head, by user.
     pub begun: BTreeMap<(ConversationId, UserId), Sequence>,
-    pub lossy: bool,
+    /// With new entries, for listeners.
+    pub changed: BTreeSet<ConversationId>,
     pub subscribed: bool,
     pub linked: bool,
 }
@@ -137,6 +138,7 @@ impl World {
             }));
         }
         if attached {
+            self.changed.insert(conversation);
             self.publish(ToGateway::Entry(entry));
         }
     }
@@ -144,6 +146,17 @@ impl World {
     fn publish(&mut self, record: ToGateway) {
         if self.subscribed {
             self.queue.push_back(record);
+        }
+    }
+
+    /// The owner's word of how far its logs go.
+    pub fn tell_heads(&mut self) {
+        let changed = std::mem::take(&mut self.changed).into_iter();
+        let heads: Vec<Head> = changed
+            .map(|conversation| Head { conversation, sequence: self.logs[&conversation].head() })
+            .collect();
+        if self.linked && !heads.is_empty() {
+            self.events.push_back(StoreEvent::Heads(heads));
         }
     }
 

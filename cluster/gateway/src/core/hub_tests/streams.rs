@@ -35,6 +35,29 @@ fn a_lost_entry_is_repaired_unless_entries_are_handed_out_as_they_come() {
     }
 }
 
+/// No later entry shows the gap, so the owner's word of its head must.
+#[test]
+fn the_last_entries_and_answers_that_were_lost_are_found_by_the_head() {
+    let (mut bench, client) = bench(Design::default());
+    bench.send(&client, 1);
+    bench.world.calls.extend(bench.hub.take_calls());
+    bench.world.execute(Mishap::None);
+    bench.world.queue.clear();
+    bench.pass(1_000);
+    assert!(client.entries().is_empty());
+    bench.world.tell_heads();
+    let heads = bench.world.events.pop_back().expect("something has grown");
+    bench.hub.store_event(heads);
+    bench.pass(900);
+    assert!(client.entries().is_empty(), "it may be on its way");
+    bench.pass(2_000);
+    let (frames, _) = client.hear();
+    let entry =
+        frames.iter().any(|frame| matches!(frame, ServerFrame::Entry(e) if e.sequence.0 == 3));
+    let accepted = frames.iter().any(|frame| matches!(frame, ServerFrame::Accepted(_)));
+    assert!(entry && accepted, "{frames:?}");
+}
+
 #[test]
 fn a_departure_ends_the_stream_unless_the_membership_is_cached() {
     for (membership, expected) in [(Membership::Followed, &[][..]), (Membership::Cached, &[3, 4])] {
@@ -70,7 +93,7 @@ fn owners_hear_what_arrived_also_when_they_come_back() {
         DetachItem { conversation: CONVERSATION, user: UserId(2), arrived: Some(Sequence(3)) };
     assert_eq!(detached(&mut bench), [gone]);
     let back = StoreEvent::Back(NodeNumber(1));
-    bench.hub.store_event(back);
+    bench.hub.store_event(back.clone());
     assert_eq!(detached(&mut bench), [gone], "it may not have heard of it");
     bench.connect(2);
     bench.hub.store_event(back);

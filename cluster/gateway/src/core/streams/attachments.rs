@@ -6,15 +6,11 @@ use protocol::store_calls::AttachItem;
 use protocol::{ConversationId, Sequence, SessionId, UserId};
 use std::collections::{BTreeSet, VecDeque};
 
-/// Shortest time between two rounds in which every attachment is made again, milliseconds.
-const REFRESH_EVERY_MS: u64 = 1_000;
-
 /// See the module.
 #[derive(Debug)]
 pub struct Attachments {
     wishes: VecDeque<AttachWish>,
     refreshes: BTreeSet<(ConversationId, UserId)>,
-    refresh_due_ms: Option<u64>,
     /// How often something was lost on the way from the owners.
     losses: u64,
     under_way: usize,
@@ -39,7 +35,6 @@ impl Attachments {
         Self {
             wishes: VecDeque::new(),
             refreshes: BTreeSet::new(),
-            refresh_due_ms: None,
             losses: 0,
             under_way: 0,
             made: 0,
@@ -70,22 +65,9 @@ impl Attachments {
         self.refreshes.remove(&(conversation, user));
     }
 
-    /// Something was lost, and more may be: under overload this happens again and again, and one round
-    /// covers all of it.
-    pub fn lossy(&mut self, now_ms: u64) {
-        self.losses += 1;
-        self.refresh_due_ms.get_or_insert(now_ms + REFRESH_EVERY_MS);
-    }
-
-    /// Whether the time of such a round has come.
-    pub fn is_refresh_due(&self, now_ms: u64) -> bool {
-        self.refresh_due_ms.is_some_and(|due| due <= now_ms)
-    }
-
-    /// Something was lost, and a round begins now.
+    /// A connection was lost, and maybe something with it.
     pub const fn lost(&mut self) {
         self.losses += 1;
-        self.refresh_due_ms = None;
     }
 
     /// Whether `cut` may find something.
@@ -195,16 +177,11 @@ mod tests {
     }
 
     #[test]
-    fn what_was_lost_before_an_answer_makes_it_doubtful_and_one_round_covers_many_losses() {
+    fn what_was_lost_before_an_answer_makes_it_doubtful() {
         let mut attachments = attachments(2, 9);
         wish(&mut attachments, 1, 1, 1);
         assert_eq!(cut(&mut attachments).len(), 1);
-        attachments.lossy(100);
-        attachments.lossy(900);
-        assert!(attachments.answered(&AttachCall { wishes: Vec::new(), number: 1, losses: 0 }));
-        assert!(!attachments.is_refresh_due(1_099));
-        assert!(attachments.is_refresh_due(1_100));
         attachments.lost();
-        assert!(!attachments.is_refresh_due(9_999));
+        assert!(attachments.answered(&AttachCall { wishes: Vec::new(), number: 1, losses: 0 }));
     }
 }

@@ -181,6 +181,7 @@ impl Streams {
             return;
         }
         out.counts.repairs += 1;
+        out.lost = true;
         let limit = self.config.limits.repair_page;
         let query = RangeQuery { conversation, user: None, after, limit };
         out.calls.push_back(Call::Range(RangeCall { query, purpose: RangePurpose::Repair }));

@@ -29,7 +29,7 @@ use protocol::design::{Attach, Receipts};
 use subscriber::{Phase, Reading, Subscriber};
 
 use protocol::frames::server::{Detached, Receipts as Told};
-use protocol::store_calls::UserConversation;
+use protocol::store_calls::{Head, UserConversation};
 use protocol::{ConversationId, Entry, Sequence, ServerFrame, SessionId, UserId};
 use std::collections::BTreeMap;
 use stream::{Follow, Stream};
@@ -255,14 +255,15 @@ impl Streams {
         }
     }
 
-    /// Messages were dropped from the gateway's queue.
-    pub fn lossy<O: Outlet>(&mut self, out: &Effects<O>) {
-        self.attachments.lossy(out.now_ms);
-    }
-
-    /// Whether the time of a refresh has come.
-    pub fn is_refresh_due<O: Outlet>(&self, out: &Effects<O>) -> bool {
-        self.attachments.is_refresh_due(out.now_ms)
+    /// How far logs go, as their owners say. What is missing may still be on its way.
+    pub fn heads<O: Outlet>(&mut self, out: &mut Effects<O>, heads: Vec<Head>) {
+        for Head { conversation, sequence } in heads {
+            let Some(stream) = self.by_conversation.get_mut(&conversation) else { continue };
+            stream.known = stream.known.max(sequence);
+            if stream.is_behind() {
+                out.timers.set(out.now_ms + PATIENCE_MS, Timer::Repair(conversation));
+            }
+        }
     }
 
     /// Asks again for an attachment that was not made again, if somebody still needs it.

@@ -8,8 +8,8 @@ use fakes::Memory;
 use futures_util::{SinkExt, StreamExt};
 use ports::broker::{
     BrokerUnavailable, Brokers, Confirms, ConsumeError, ConsumerLost, DeadLetter, DeadLetters,
-    Depths, Fanout, FanoutConsumer, FanoutDelivery, FanoutMessage, GatewayLife, Inbound,
-    InboundConsumer, InboundOptions, Job, JobConsumer, Jobs, NewDeadLetter, PublishError, Queue,
+    Depths, Fanout, FanoutConsumer, FanoutMessage, GatewayLife, Inbound, InboundConsumer,
+    InboundOptions, Job, JobConsumer, Jobs, NewDeadLetter, PublishError, Queue,
 };
 use ports::{
     BoxFuture, CallError, Claims, Conversations, Shutdown, ShutdownTrigger, StoreEvent, Stream,
@@ -169,14 +169,12 @@ impl Depths for Port {
 struct Consumer(Arc<Behind>);
 
 impl FanoutConsumer for Consumer {
-    fn next(&mut self) -> BoxFuture<'_, Result<Vec<FanoutDelivery>, ConsumerLost>> {
+    fn next(&mut self) -> BoxFuture<'_, Result<Vec<Bytes>, ConsumerLost>> {
         Box::pin(async {
             loop {
                 let records: Vec<_> = self.0.world.lock().unwrap().queue.drain(..).collect();
                 if !records.is_empty() {
-                    let delivery =
-                        |record| FanoutDelivery { lossy: false, message: encode(&record) };
-                    return Ok(records.into_iter().map(delivery).collect());
+                    return Ok(records.iter().map(encode).collect());
                 }
                 self.0.filled.notified().await;
             }

@@ -32,7 +32,7 @@ pub async fn take(consumer: &mut dyn FanoutConsumer, count: usize) -> Vec<u32> {
     while taken.len() < count {
         let next = timeout(PATIENCE, consumer.next()).await.expect("records in time");
         let next = next.expect("the consumer is not lost");
-        taken.extend(next.iter().map(|delivery| number(&delivery.message)));
+        taken.extend(next.iter().map(|record| number(record)));
     }
     assert_eq!(taken.len(), count, "more records than expected");
     taken
