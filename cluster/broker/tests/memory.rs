@@ -5,24 +5,24 @@
 mod support;
 
 use broker::{BrokerConfig, BrokerEngine, EmbeddedBroker};
+use fakes::FakeDisk;
 use ports::Disk;
 use ports::broker::Brokers;
 use ports::broker::conformance::{PARTITION, Stage, consume, numbers, publish, take};
 use protocol::limits::BrokerLimits;
 use std::sync::Arc;
-use support::crash_disk::CrashDisk;
-use support::{Numbers, machine_with};
+use support::machine_with;
 
-async fn open(disk: &Arc<CrashDisk>) -> Brokers {
+async fn open(disk: &FakeDisk) -> Brokers {
     // Small segments: what is never written is never given up either.
     let limits = BrokerLimits { segment_bytes: 300, ..BrokerLimits::default() };
     let config = BrokerConfig { engine: BrokerEngine::Memory, limits, ..BrokerConfig::default() };
-    let machine = machine_with(&Arc::new(Numbers::default()), disk);
+    let machine = machine_with(&Arc::default(), disk);
     Brokers::one(EmbeddedBroker::open(machine, config).await.unwrap())
 }
 
 async fn start() -> Stage {
-    let brokers = open(&Arc::default()).await;
+    let brokers = open(&FakeDisk::default()).await;
     Stage { here: brokers.clone(), there: brokers, keep: Box::new(()) }
 }
 
@@ -35,7 +35,7 @@ takeover!(start);
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_written_and_nothing_survives() {
-    let disk = Arc::new(CrashDisk::default());
+    let disk = FakeDisk::default();
     let broker = open(&disk).await;
     publish(&broker, PARTITION, 0..1_000).await;
     let mut consumer = consume(&broker, PARTITION, 1_000).await;
