@@ -4,6 +4,7 @@
 
 #![warn(missing_docs)]
 
+pub mod backoff;
 pub mod close;
 pub mod codec;
 pub mod design;

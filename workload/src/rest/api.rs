@@ -9,6 +9,7 @@ use http_body_util::Full;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
 use hyper::{Method, Request, Response, StatusCode};
 use ports::Machine;
+use protocol::backoff::Backoff;
 use protocol::store_calls::{Membership, PartitionStatus, RangePage};
 use protocol::{ClientMessageId, ConversationId, Sequence, UserId};
 use serde::Deserialize;
@@ -222,7 +223,7 @@ impl Api {
         let deadline = tokio::time::Instant::now() + patience;
         let mut gateway = self.machine.entropy.below(self.targets.gateways.len() as u64) as usize;
         let (mut fresh, mut refused_tokens) = (false, 0);
-        let mut pause = PAUSE_MIN;
+        let mut backoff = Backoff::new(PAUSE_MIN, PAUSE_MAX);
         loop {
             let host = &self.targets.gateways[gateway];
             let error = match self.call(&method, path, body.clone(), host, fresh).await {
@@ -235,13 +236,12 @@ impl Api {
             );
             refused_tokens += u32::from(fresh);
             let hopeless = !(error.may_retry() || fresh && refused_tokens < 3);
+            let pause = backoff.next(self.machine.entropy.next_u64());
             if hopeless || tokio::time::Instant::now() + pause >= deadline {
                 return Err(error);
             }
             tracing::debug!(%error, path, "calling again");
-            let jitter = self.machine.entropy.below(pause.as_millis() as u64);
-            tokio::time::sleep(pause / 2 + Duration::from_millis(jitter / 2)).await;
-            pause = (pause * 2).min(PAUSE_MAX);
+            tokio::time::sleep(pause).await;
             gateway = (gateway + 1) % self.targets.gateways.len();
         }
     }

@@ -4,14 +4,14 @@ use super::buffer::PrefetchBuffer;
 use crate::wire::{Answer, FromBroker, ToBroker};
 use link::{Calls, Link, LinkSender, LinkTiming};
 use ports::{Machine, entered};
+use protocol::backoff::Backoff;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep};
 
-/// The first backoff, doubled with every failure up to the longest; each is drawn evenly below
-/// ("full jitter": Brooker, AWS Architecture Blog, 2015).
+/// The bound of the first backoff.
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 /// The longest backoff: a returned broker is found within this and a connect.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
@@ -49,7 +49,7 @@ impl Uplink {
 
     /// Keeps a link up, for ever.
     pub async fn supervise(self: Arc<Self>) {
-        let mut backoff = FIRST_BACKOFF;
+        let mut backoff = Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF);
         loop {
             let began = Instant::now();
             match link::connect(&self.machine, &self.address, self.timing).await {
@@ -61,11 +61,9 @@ impl Uplink {
             }
             self.disconnect();
             if began.elapsed() >= GOOD_LINK {
-                backoff = FIRST_BACKOFF;
+                backoff.reset();
             }
-            let below = self.machine.entropy.below(backoff.as_micros() as u64);
-            sleep(Duration::from_micros(below)).await;
-            backoff = (backoff * 2).min(LONGEST_BACKOFF);
+            sleep(backoff.next(self.machine.entropy.next_u64())).await;
         }
     }
 

@@ -1,20 +1,20 @@
-//! When to connect again: exponential backoff with full jitter.
-//!
-//! Full jitter (a uniform draw from zero to the exponential bound) spreads a crowd best of the known
-//! variants: Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+//! When to connect again.
 
 use super::Settings;
+use protocol::backoff::{bound, full_jitter};
 use protocol::design::ReconnectJitter;
 use protocol::mix::SplitMix;
+use std::time::Duration;
 
 /// How long to wait before the connection attempt that follows `failures` failed ones.
 pub fn delay_ms(settings: &Settings, failures: u32, random: &mut SplitMix) -> u64 {
-    let bound =
-        settings.backoff_ms_base.saturating_mul(1 << failures.min(20)).min(settings.backoff_ms_max);
-    match settings.jitter {
-        ReconnectJitter::On => random.below(bound.saturating_add(1)),
+    let (base, max) = (settings.backoff_ms_base, settings.backoff_ms_max);
+    let bound = bound(Duration::from_millis(base), Duration::from_millis(max), failures);
+    let delay = match settings.jitter {
+        ReconnectJitter::On => full_jitter(bound, random.next_u64()),
         ReconnectJitter::Off => bound,
-    }
+    };
+    delay.as_millis() as u64
 }
 
 #[cfg(test)]

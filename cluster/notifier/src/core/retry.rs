@@ -2,6 +2,7 @@
 
 use crate::core::breaker::Blame;
 use crate::core::outcome::{Outcome, RETRY_AFTER_MAX};
+use protocol::backoff::{bound, full_jitter};
 use protocol::limits;
 use std::time::Duration;
 
@@ -53,13 +54,9 @@ impl Policy {
         self.attempts_max.clamp(1, limits::DELIVERY_LIMIT)
     }
 
-    /// Exponential backoff with full jitter: uniform from zero to the exponential bound (M. Brooker,
-    /// "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
     fn backoff(&self, attempt: u32, random: u64) -> Duration {
-        let doubled = 1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX);
-        let bound = self.backoff_base.saturating_mul(doubled).min(self.backoff_max);
-        let nanos = (u128::from(random) * (bound.as_nanos() + 1)) >> 64;
-        Duration::from_nanos(nanos as u64)
+        let failures_before = attempt.saturating_sub(1);
+        full_jitter(bound(self.backoff_base, self.backoff_max, failures_before), random)
     }
 }
 

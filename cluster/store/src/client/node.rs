@@ -3,6 +3,7 @@
 use crate::wire::{Answer, Call, FromStore, ToStore};
 use link::{Calls, LinkSender, LinkTiming};
 use ports::{CallError, Machine, StoreEvent, entered};
+use protocol::backoff::Backoff;
 use protocol::{GatewayId, Incarnation, NodeNumber, limits};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -75,14 +76,12 @@ impl Node {
         timing: LinkTiming,
         announcement: Announcement,
     ) {
-        let mut pause = PAUSE;
+        let mut backoff = Backoff::new(PAUSE, PAUSE_MAX);
         loop {
             if self.linked(&machine, timing, &announcement).await {
-                pause = PAUSE;
+                backoff.reset();
             }
-            let jitter = machine.entropy.below(pause.as_millis() as u64 + 1);
-            tokio::time::sleep(pause / 2 + Duration::from_millis(jitter / 2)).await;
-            pause = (pause * 2).min(PAUSE_MAX);
+            tokio::time::sleep(backoff.next(machine.entropy.next_u64())).await;
         }
     }
 

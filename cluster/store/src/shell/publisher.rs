@@ -9,6 +9,7 @@ use super::input::{Input, Subscribed};
 use super::round::Done;
 use ports::broker::{Brokers, Confirms, FanoutMessage, Job};
 use ports::{BoxFuture, Machine};
+use protocol::backoff::Backoff;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -158,12 +159,10 @@ impl Publisher {
             all_through.push(std::mem::take(&mut post.done.through));
             unconfirmed.append(post);
         }
-        let mut pause = PAUSE;
+        let mut backoff = Backoff::new(PAUSE, PAUSE_MAX);
         while !unconfirmed.is_confirmed() {
             self.machine.telemetry.count("store_publications_repeated", unconfirmed.len() as u64);
-            let jitter = self.machine.entropy.below(pause.as_millis() as u64 + 1);
-            tokio::time::sleep(pause / 2 + Duration::from_millis(jitter / 2)).await;
-            pause = (pause * 2).min(PAUSE_MAX);
+            tokio::time::sleep(backoff.next(self.machine.entropy.next_u64())).await;
             let confirmed = self.publish(&unconfirmed).await;
             unconfirmed.keep_unconfirmed(&confirmed);
         }

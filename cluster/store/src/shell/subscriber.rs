@@ -4,6 +4,7 @@ use super::input::{Input, Subscribed};
 use super::publisher::Acknowledgement;
 use ports::Machine;
 use ports::broker::{ConsumeError, Inbound, InboundConsumer, InboundOptions};
+use protocol::backoff::Backoff;
 use protocol::{Epoch, Partition};
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,14 +39,14 @@ pub struct Subscriber {
 impl Subscriber {
     /// Runs until the publisher is gone and its last acknowledgements are made.
     pub async fn run(mut self) {
-        let mut pause = PAUSE;
+        let mut backoff = Backoff::new(PAUSE, PAUSE_MAX);
         for subscription in 1.. {
             let epoch = *self.epoch.borrow_and_update();
             let options = InboundOptions { prefetch: self.prefetch, epoch };
             let subscribed = Subscribed { partition: self.partition, epoch, subscription };
             match self.inbound.consume(self.partition, options).await {
                 Ok(consumer) => {
-                    pause = PAUSE;
+                    backoff.reset();
                     if !self.consume(consumer, subscribed).await {
                         return;
                     }
@@ -53,9 +54,7 @@ impl Subscriber {
                 // Which of two owners rules, the conversation store says to both of them.
                 Err(ConsumeError::Taken | ConsumeError::Unavailable) => {}
             }
-            let jitter = self.machine.entropy.below(pause.as_millis() as u64 + 1);
-            tokio::time::sleep(pause / 2 + Duration::from_millis(jitter / 2)).await;
-            pause = (pause * 2).min(PAUSE_MAX);
+            tokio::time::sleep(backoff.next(self.machine.entropy.next_u64())).await;
         }
     }
 
