@@ -5,7 +5,7 @@ use http_body_util::Full;
 use hyper::{Request, StatusCode};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
-use workload::rest::{Http, HttpFailure};
+use workload::rest::{Http, HttpError};
 
 /// How long a gateway may take to answer and to be ready.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -50,7 +50,7 @@ pub async fn reach_any(http: &Http, gateways: &[String]) -> Result<(), String> {
 enum Obstacle {
     /// It does not answer at all.
     #[error("no answer")]
-    Silent(#[source] HttpFailure),
+    Silent(#[source] HttpError),
     /// It takes its time.
     #[error("no answer within {PATIENCE:?}")]
     Slow,

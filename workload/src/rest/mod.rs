@@ -7,7 +7,8 @@ mod http;
 mod tokens;
 
 pub use api::Api;
-pub use http::{Http, HttpFailure};
+pub use http::Http;
+pub use link::http::HttpError;
 pub use tokens::Tokens;
 
 use hyper::StatusCode;
@@ -17,7 +18,7 @@ use hyper::StatusCode;
 pub enum RestError {
     /// No answer: maybe done.
     #[error(transparent)]
-    Http(#[from] HttpFailure),
+    Http(#[from] HttpError),
     /// The cluster cannot answer now.
     #[error("{path} answered {status}")]
     Unavailable {
