@@ -6,6 +6,7 @@ mod command_lines;
 mod cores;
 mod dependencies;
 mod headers;
+mod homes;
 mod invariants;
 mod leftovers;
 mod lengths;
@@ -48,13 +49,14 @@ impl fmt::Display for Finding {
 type Check = fn(&Repository) -> Vec<Finding>;
 
 /// The checks that look at files; `dependencies` looks at cargo's metadata.
-const CHECKS: [Check; 10] = [
+const CHECKS: [Check; 11] = [
     headers::check,
     lengths::check,
     leftovers::check,
     names::check,
     cores::check,
     unsafe_code::check,
+    homes::check,
     invariants::check,
     markdown_paths::check,
     scenario_files::check,
