@@ -50,7 +50,7 @@ impl Opening {
             .map(|set| {
                 let scenarios::Drawn { scenario, lots } =
                     scenarios::parse_with_seed(&text, &path, &set, seed).map_err(|mistakes| {
-                        InvalidUsage(format!("{path} cannot be run\n{mistakes}"))
+                        InvalidUsage(format!("{path} is not a valid scenario\n{mistakes}"))
                     })?;
                 let overrides = set.iter().map(ToString::to_string).collect();
                 Ok(Opened { scenario, overrides, lots })
@@ -75,7 +75,7 @@ impl Opening {
         if self.scenario.is_dir() {
             let inside = scenarios_in(&self.scenario);
             let all = inside.join(", ");
-            return if all.is_empty() { String::new() } else { format!("; it has {all}") };
+            return if all.is_empty() { String::new() } else { format!("; it contains {all}") };
         }
         let folder = match self.scenario.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -95,8 +95,8 @@ fn beside(name: &str, there: &[String]) -> String {
     // What is left out is seldom the ending.
     let meant = |name: &str| scenarios::nearest(name, there.iter().map(String::as_str));
     match meant(name).or_else(|| meant(&format!("{name}.toml"))) {
-        Some(meant) => format!("; did you mean {meant}? (here are {all})"),
-        None => format!("; here are {all}"),
+        Some(meant) => format!("; did you mean {meant}? (this folder has {all})"),
+        None => format!("; this folder has {all}"),
     }
 }
 
@@ -130,7 +130,10 @@ mod tests {
     #[test]
     fn a_folder_names_the_scenarios_inside() {
         let safety = hint("safety");
-        assert!(safety.starts_with("; it has ") && safety.contains(", smoke.toml, "), "{safety}");
+        assert!(
+            safety.starts_with("; it contains ") && safety.contains(", smoke.toml, "),
+            "{safety}"
+        );
         assert!(hint(".").contains(", safety/smoke.toml, "), "{}", hint("."));
         assert_eq!(hint("src"), "");
     }
@@ -139,10 +142,13 @@ mod tests {
     fn a_misspelt_name_gets_the_nearest_one_first() {
         for near in ["safety/smok.toml", "safety/smoke", "safety/Smoke.toml"] {
             let hint = hint(near);
-            assert!(hint.starts_with("; did you mean smoke.toml? (here are "), "{near}: {hint}");
+            assert!(
+                hint.starts_with("; did you mean smoke.toml? (this folder has "),
+                "{near}: {hint}"
+            );
         }
         let far = hint("safety/something-quite-different.toml");
-        assert!(far.starts_with("; here are ") && far.contains("smoke.toml"), "{far}");
+        assert!(far.starts_with("; this folder has ") && far.contains("smoke.toml"), "{far}");
         assert_eq!(hint("no/such/folder.toml"), "");
     }
 }

@@ -25,8 +25,8 @@ const USAGE: u8 = 64;
 ///
 /// Exit status: 0 valid, 1 violated, 2 unknown or failed, 64 invalid usage or an invalid file.
 ///
-/// The log goes to standard error: errors alone, unless RUST_LOG asks for more (RUST_LOG=info) or
-/// less (RUST_LOG=off). The notifications of a `fracas cluster` without --push are in it too.
+/// The log goes to standard error: only errors, unless RUST_LOG asks for more (RUST_LOG=info) or
+/// less (RUST_LOG=off). It also shows the notifications of a `fracas cluster` without --push.
 #[derive(Debug, Parser)]
 #[command(name = "fracas", version, propagate_version = true)]
 struct Arguments {

@@ -14,11 +14,11 @@ use workload::{Plan, Recording};
 /// Which run.
 #[derive(Clone, Debug, Args)]
 pub struct SeedArguments {
-    /// Decides every packet, crash, clock and random choice.
+    /// The seed, which decides every packet, crash, clock and random choice.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// The faults and operations of another run of this scenario, from the recording.jsonl in its
-    /// folder, with its seed. Lines may be left out: no other line depends on them.
+    /// Replay another run of this scenario, with its seed: FILE is the recording.jsonl in its output
+    /// folder, the faults and operations of the run. You may remove lines: no line depends on another.
     #[arg(long, value_name = "FILE", conflicts_with = "seed")]
     pub replay: Option<PathBuf>,
 }
@@ -49,14 +49,14 @@ pub fn simulated(
         let (of, name) = (&recording.scenario, &scenario.name);
         if of != name {
             return Err(InvalidUsage(format!(
-                "--replay: it is a recording of {of}, and the scenario is {name}"
+                "--replay: this is a recording of {of}, but the scenario is {name}"
             )));
         }
         let plan = Plan::new(&scenario, seed);
         let unknown = recording.operations.iter().find(|operation| !plan.knows(operation));
         if let Some(operation) = unknown {
             return Err(InvalidUsage(format!(
-                "--replay: operation {} is of a user, device or conversation that the scenario lacks",
+                "--replay: operation {} names a user, device or conversation that the scenario lacks",
                 operation.id
             )));
         }

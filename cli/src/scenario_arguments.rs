@@ -9,8 +9,8 @@ use std::path::PathBuf;
 pub struct SweepArguments {
     /// The scenario file.
     pub scenario: PathBuf,
-    /// Another value for a key of the file: `design.accept=before_persist`. Several values
-    /// (`cluster.gateways=2,4`) make several runs.
+    /// Override a key of the file: `design.accept=before_persist`. Several values
+    /// (`cluster.gateways=2,4`) make one run each.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
 }
@@ -20,8 +20,8 @@ pub struct SweepArguments {
 pub struct ScenarioArguments {
     /// The scenario file.
     pub scenario: PathBuf,
-    /// Another value for a key of the file: `design.accept=before_persist`. One value per key: only
-    /// `fracas run` makes several runs of several values.
+    /// Override a key of the file: `design.accept=before_persist`. One value per key: only
+    /// `fracas run` takes several.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
 }

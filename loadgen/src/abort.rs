@@ -29,10 +29,12 @@ impl Abort {
         match self {
             Self::Asked(who) => format!("{who} ({phase})"),
             Self::Died => {
-                format!("the cluster ended by itself ({phase}), not by a fault of the scenario")
+                format!(
+                    "the cluster exited on its own ({phase}), not because of a fault of the scenario"
+                )
             }
             Self::Ended => format!(
-                "somebody else asked the cluster to end ({phase}): neither this load nor a fault of \
+                "something else stopped the cluster ({phase}): neither this load nor a fault of \
                  the scenario"
             ),
             Self::Failed(why) => why.clone(),
@@ -85,7 +87,7 @@ mod tests {
         assert_eq!(timeout(soon, asked(&mut receiver)).await, Ok("SIGTERM"));
         assert_eq!(Abort::Asked("SIGTERM").why(Phase::Load), "SIGTERM (load)");
         let ended = Abort::from(Course::Asked).why(Phase::Heal);
-        assert!(ended.starts_with("somebody else asked the cluster to end (heal)"), "{ended}");
+        assert!(ended.starts_with("something else stopped the cluster (heal)"), "{ended}");
 
         let (sender, mut receiver) = watch::channel(None);
         drop(sender);

@@ -47,7 +47,7 @@ pub async fn tell(run: RealRun, sink: Sink, progress: mpsc::Sender<Progress>) ->
     let mut ended = phases.run().await;
     journal.close();
     if tokio::task::block_in_place(|| thread.join()).is_err() {
-        ended.doubts.push("the judging thread is gone".to_owned());
+        ended.doubts.push("the judging thread has died".to_owned());
     }
     ended.wall = began.elapsed();
     ended
@@ -121,7 +121,7 @@ impl Phases {
             self.journal.stop(&abort.why(phase));
             if let (Abort::Died, Some(cluster)) = (abort, &mut cluster) {
                 let obituary = cluster.cause_of_death().await;
-                self.ended.doubts.insert(0, format!("the cluster ended by itself: {obituary}"));
+                self.ended.doubts.insert(0, format!("the cluster exited on its own: {obituary}"));
             }
             self.tell_panics(cluster.as_mut());
         }
@@ -168,7 +168,7 @@ impl Phases {
             Ok(ended) => ended,
             // Everything is judged already, but nobody waits for the cluster any more.
             Err(who) => {
-                self.ended.notes.push(format!("{who} cut the draining of the cluster short"));
+                self.ended.notes.push(format!("{who} cut the cluster's draining short"));
                 let _ = cluster.kill().await;
                 return;
             }
@@ -196,7 +196,7 @@ impl Phases {
         let (machine, plan) = (self.machine.clone(), self.plan.clone());
         timeout(PATIENCE, set_up(machine, plan, targets.clone(), recorder.clone()))
             .await
-            .map_err(|_| "the conversations were not made in time".to_owned())?
+            .map_err(|_| "the conversations were not created in time".to_owned())?
             .map_err(|error| chain(&error))?;
         let http = Http::new(self.machine.clone());
         let polling = self.machine.spawn("metrics", metrics::poll(http, first, recorder.clone()));
@@ -223,7 +223,7 @@ impl Phases {
         let (machine, plan) = (self.machine.clone(), self.plan.clone());
         match timeout(PATIENCE, final_reads(machine, plan, targets, recorder)).await {
             Ok(doubts) => self.ended.doubts.extend(doubts),
-            Err(_) => self.ended.doubts.push("the final reads did not end in time".to_owned()),
+            Err(_) => self.ended.doubts.push("the final reads did not finish in time".to_owned()),
         }
         Ok(())
     }
@@ -304,7 +304,9 @@ impl Phases {
                     self.ended.doubts.push(format!("a slice of the users failed: {error}"));
                 }
                 Err(_) => {
-                    self.ended.doubts.push("a slice of the users did not end in time".to_owned());
+                    self.ended
+                        .doubts
+                        .push("a slice of the users did not finish in time".to_owned());
                 }
             }
         }

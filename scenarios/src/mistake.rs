@@ -215,7 +215,7 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
 fn hint(nearest: Option<&str>, known: &[String]) -> String {
     match nearest {
         Some(word) => format!("did you mean \"{word}\"?"),
-        None => format!("it has {}", known.join(", ")),
+        None => format!("its keys are {}", known.join(", ")),
     }
 }
 

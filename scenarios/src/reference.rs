@@ -61,7 +61,7 @@ fn default_of(key: &KeyInfo) -> String {
     match &key.default {
         Some(toml::Value::Table(_)) => "its defaults".into(),
         Some(value) => format!("`{}`", cell(&value.to_string())),
-        None if key.required => "must be there".into(),
+        None if key.required => "required".into(),
         None => "none".into(),
     }
 }
@@ -69,7 +69,7 @@ fn default_of(key: &KeyInfo) -> String {
 fn design_part() -> String {
     let mut page =
         "### `[design]`\n\nDesign choices; docs/design-choices.md explains each. The first \
-                    option is the sound one and the default.\n\n| key | options |\n| --- | --- |\n"
+                    option is the sound one, and the default.\n\n| key | options |\n| --- | --- |\n"
             .to_owned();
     for name in design::names() {
         let options = design::options(name).join("`, `");

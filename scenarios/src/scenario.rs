@@ -112,7 +112,7 @@ pub struct Load {
     pub arrivals: Arrivals,
     /// One after another.
     pub phases: Vec<LoadPhase>,
-    /// Shares of the operations; they sum up to 1.
+    /// Shares of the operations; they add up to 1.
     pub mix: Mix,
     /// Length of the bodies, in bytes.
     pub body: Size,

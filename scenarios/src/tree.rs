@@ -152,9 +152,9 @@ fn step<'a>(
             part.parse::<usize>()
                 .ok()
                 .and_then(|number| nodes.get_mut(number.checked_sub(1)?))
-                .ok_or_else(|| format!("a list of {count}: name one by its number, from 1"))
+                .ok_or_else(|| format!("a list of {count}: pick one by its number, from 1"))
         }
-        _ => Err("nothing is inside of a plain value".into()),
+        _ => Err("there is nothing inside a plain value".into()),
     }
 }
 

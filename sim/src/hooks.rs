@@ -57,9 +57,9 @@ pub fn advance_to(elapsed: std::time::Duration) {
 /// The hooks do not take effect here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "no simulation on this system: {0} of the standard library is not the simulated one, so a seed \
-     would not decide a run. Fracas replaces clock_gettime, getrandom and getentropy of the C library; \
-     that is known to work in a binary for Linux with glibc or musl"
+    "cannot simulate on this system: {0} of the standard library is not the simulated one, so the seed \
+     would not decide the run. Fracas replaces clock_gettime, getrandom and getentropy of the C library; \
+     that is known to work in binaries for Linux with glibc or musl"
 )]
 pub struct NotSimulated(&'static str);
 

@@ -20,7 +20,7 @@ pub type Sink = Box<dyn FnMut(&Event) + Send>;
 pub type TraceSink = Box<dyn FnMut(&str) + Send>;
 
 /// Whose fault it is if what is no part of the cluster panics.
-pub const OWN_BUG: &str = "which is a bug of Fracas and not of the cluster";
+pub const OWN_BUG: &str = "which is a bug in Fracas and not in the cluster";
 
 /// The journal of one run; clones are the same journal.
 #[derive(Clone)]

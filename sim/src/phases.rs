@@ -128,7 +128,7 @@ impl<'a> Phases<'a> {
     fn run_all(&mut self) -> Result<(), Abort> {
         self.enter(Phase::SetUp);
         let is_set_up = self.signals.is_set_up.clone();
-        self.step_until("the conversations were not made", &is_set_up)?;
+        self.step_until("the conversations were not created", &is_set_up)?;
         self.enter(Phase::WarmUp);
         self.step_for(self.scenario.phases.warm_up)?;
         self.enter(Phase::Load);
@@ -139,7 +139,7 @@ impl<'a> Phases<'a> {
         self.step_for(self.scenario.phases.settle)?;
         self.enter(Phase::Judge);
         let is_read = self.signals.is_read.clone();
-        self.step_until("the final reads did not end", &is_read)
+        self.step_until("the final reads did not finish", &is_read)
     }
 
     fn enter(&mut self, phase: Phase) {

@@ -113,7 +113,7 @@ impl Run {
         let Self { progress, thread, journal, pulse } = self;
         let Some(stall) = stall::follow(&progress, &pulse, stall::PATIENCE, show) else {
             return thread.join().unwrap_or_else(|_| Ended {
-                doubts: vec!["the simulating thread is gone".to_owned()],
+                doubts: vec!["the simulation thread has died".to_owned()],
                 ..Ended::default()
             });
         };
@@ -129,13 +129,12 @@ fn tell_stall(journal: &Journal, stall: Stall) -> Vec<String> {
     let after = format!("{:.1} simulated s", stall.reached.as_secs_f64());
     let (why, doubt) = match stall.moment.running {
         Some(host) if stall.stuck => {
-            let message =
-                format!("it hangs: one of its tasks does not give way any more, after {after}");
+            let message = format!("it hangs: one of its tasks stopped yielding after {after}");
             journal.broke(&host, &Panicked { message, place: "unknown".to_owned() });
             (format!("{} hangs", host.name), None)
         }
         _ => {
-            let why = format!("the simulation stands still after {after}");
+            let why = format!("the simulation stopped making progress after {after}");
             let doubt = format!("{why}, {OWN_BUG}");
             (why, Some(doubt))
         }
@@ -223,7 +222,7 @@ mod tests {
         let users = Host { name: "clients-1".into(), is_node: false };
         let (events, ended) = run_in_which(&users, &panicked());
         let [doubt] = &ended.doubts[..] else { panic!("{ended:?}") };
-        assert!(doubt.starts_with("clients-1 panicked, which is a bug of Fracas"), "{doubt}");
+        assert!(doubt.starts_with("clients-1 panicked, which is a bug in Fracas"), "{doubt}");
         assert!(!events.iter().any(|event| matches!(event, What::NodePanicked { .. })));
     }
 
@@ -236,7 +235,10 @@ mod tests {
         let mut stall = Stall { reached: Duration::from_secs(7), ..Stall::default() };
         let doubts = tell_stall(&journal, stall.clone());
         let [doubt] = &doubts[..] else { panic!("{doubts:?}") };
-        assert!(doubt.starts_with("the simulation stands still after 7.0 simulated s"), "{doubt}");
+        assert!(
+            doubt.starts_with("the simulation stopped making progress after 7.0 simulated s"),
+            "{doubt}"
+        );
         stall.stuck = true;
         stall.moment.running = Some(Host { name: "store-1".into(), is_node: true });
         events.lock().unwrap().clear();

@@ -210,7 +210,7 @@ async fn serve(
             Ok(()) => "without an error".to_owned(),
             Err(error) => described(&error),
         };
-        tracing::error!(%why, "{name} ended by itself");
+        tracing::error!(%why, "{name} exited on its own");
         journal.record(What::NodeEnded { node: name, why: why.into() });
     });
     hardware.gate.wrap("main", node).await;

@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug, thiserror::Error)]
 enum ReadError {
     /// It was made before the run, and is not there any more.
-    #[error("the cluster does not know it any more")]
+    #[error("the cluster no longer knows it")]
     Gone,
     /// It was not read.
     #[error(transparent)]
@@ -61,7 +61,7 @@ pub async fn final_reads(
     let mut all = Vec::new();
     let quiet = wait_for_quiet(&api).await;
     if quiet != Quiet::Reached {
-        all.push(format!("messages still wait in queues {QUIET_PATIENCE:?} after the load"));
+        all.push(format!("messages are still waiting in queues {QUIET_PATIENCE:?} after the load"));
     }
     let next = Arc::new(AtomicU32::new(1));
     let silence = Arc::new(AtomicU32::new(0));
@@ -98,7 +98,7 @@ pub async fn final_reads(
         all.push(doubt);
     }
     if silence.load(Ordering::Relaxed) >= SILENCE {
-        all.push("the final reads were given up: the cluster does not answer any more".to_owned());
+        all.push("the final reads were abandoned: the cluster no longer answers".to_owned());
     }
     // What came meanwhile from those who were refused for a while is worked off, too.
     let quiet = wait_for_quiet(&api).await;

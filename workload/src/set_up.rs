@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 #[derive(Debug, thiserror::Error)]
 pub enum SetUpError {
     /// The cluster did not make it.
-    #[error("conversation {conversation} was not made")]
+    #[error("conversation {conversation} was not created")]
     Refused {
         /// Which.
         conversation: ConversationId,

@@ -98,7 +98,7 @@ fn last_words(status: ExitStatus, errors: &str) -> String {
     let said: Vec<&str> = panic.collect();
     let said = if said.is_empty() { errors.trim().to_owned() } else { said.join(" ") };
     match (status.signal(), status.code()) {
-        (Some(signal), _) => format!("the process died of signal {signal}: {said}"),
+        (Some(signal), _) => format!("the process was killed by signal {signal}: {said}"),
         (None, code) => format!("no verdict (exit status {}): {said}", code.unwrap_or(-1)),
     }
 }
@@ -130,7 +130,7 @@ impl Children {
                     seed,
                     outcome: Outcome::Unknown,
                     violated: Vec::new(),
-                    doubts: vec![format!("no process: {error}")],
+                    doubts: vec![format!("cannot start a process: {error}")],
                     died: None,
                     episodes: Vec::new(),
                 });
@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(aborted.outcome, Outcome::Violated);
         assert_eq!(
             aborted.why(),
-            "the process died of signal 6: thread 'simulation' panicked at sim/src/run.rs:3:5: both \
+            "the process was killed by signal 6: thread 'simulation' panicked at sim/src/run.rs:3:5: both \
              heads are 7"
         );
         let panicked = ended(101 << 8, panic);
@@ -225,7 +225,7 @@ mod tests {
         let killed = ended(9, "");
         assert_eq!(
             (killed.outcome, killed.why().as_str()),
-            (Outcome::Violated, "the process died of signal 9: ",)
+            (Outcome::Violated, "the process was killed by signal 9: ",)
         );
     }
 

@@ -62,8 +62,10 @@ impl Explore {
             mistakes.push("--seeds: expected at least 1".to_owned());
         } else if last.is_none() {
             let last = u64::MAX;
-            mistakes
-                .push(format!("--from {} --seeds {}: seeds end at {last}", self.from, self.seeds));
+            mistakes.push(format!(
+                "--from {} --seeds {}: the last seed is {last}",
+                self.from, self.seeds
+            ));
         }
         for scenario in &self.scenarios {
             let opening = Opening { scenario: scenario.clone(), overrides: self.overrides.clone() };
@@ -164,7 +166,7 @@ mod tests {
         let told = explore.check().unwrap_err().0;
         assert_eq!(told.lines().count(), 3, "{told}");
         assert!(told.contains("/nope/a.toml") && told.contains("/nope/b.toml"), "{told}");
-        assert!(told.contains("seeds end at"), "{told}");
+        assert!(told.contains("the last seed is"), "{told}");
     }
 
     #[test]
@@ -178,6 +180,6 @@ mod tests {
         assert_eq!(check("{ draw = [1, 2, 3] }"), Ok(()));
         // The first three values go together, of some seeds they do not.
         let told = check("{ draw = [3, 2, 9] }").expect_err("9 stores, 3 partitions").0;
-        assert!(told.contains("3 partitions do not reach for 9 stores"), "{told}");
+        assert!(told.contains("3 partitions are not enough for 9 stores"), "{told}");
     }
 }

@@ -22,10 +22,10 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Run a whole cluster on this machine, on loopback.
 #[derive(Debug, Args)]
 pub struct Cluster {
-    /// Where it keeps its data; started again on the same folder, it has lost nothing.
+    /// The data folder; a cluster that is restarted on the same folder has lost nothing.
     #[arg(long, value_name = "DIR", default_value = "fracas-data")]
     data: PathBuf,
-    /// The port of the first gateway; the other nodes follow.
+    /// The port of the first gateway; the other nodes take the ports after it.
     #[arg(long, default_value_t = 7800, value_parser = clap::value_parser!(u16).range(1..))]
     port: u16,
     /// Gateways.
@@ -43,16 +43,16 @@ pub struct Cluster {
     /// Sends per second and user.
     #[arg(long)]
     rate: Option<u32>,
-    /// How much each node holds: `default`, or `tiny` to see every limit reached.
+    /// How much each node holds: `default`, or `tiny` to reach every limit.
     #[arg(long, value_name = "SET", default_value = "default")]
     limits: LimitSet,
-    /// The push provider; without one, notifications go nowhere but to the log.
+    /// The push provider; without one, notifications only go to the log.
     #[arg(long, value_name = "HOST:PORT")]
     push: Option<String>,
     /// A design choice: `accept=before_persist`.
     #[arg(long = "design", value_name = "CHOICE=OPTION")]
     design: Vec<String>,
-    /// The addresses as one line of JSON, as soon as all gateways are ready.
+    /// Print the addresses as one line of JSON, as soon as all gateways are ready.
     #[arg(long)]
     json: bool,
     /// End at once when the standard input ends: for a process that starts a cluster for itself, and
@@ -180,7 +180,7 @@ impl Cluster {
         lines.push(format!(
             "  tokens   http://{first}/oauth2/token   user-1 to user-{users}, password {password}"
         ));
-        lines.push("Ctrl-C drains and ends it.".to_owned());
+        lines.push("Ctrl-C drains and stops it.".to_owned());
         console::result(&lines.join("\n"));
     }
 }

@@ -13,25 +13,25 @@ pub struct Explore {
     /// The scenario files.
     #[arg(required = true)]
     scenarios: Vec<PathBuf>,
-    /// How many seeds of each.
+    /// How many seeds to run of each.
     #[arg(long, default_value_t = 20)]
     seeds: u64,
     /// The first seed.
     #[arg(long, default_value_t = 1)]
     from: u64,
-    /// No run begins after so long: `10m`.
+    /// Start no more runs after this long: `10m`.
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     within: Option<Duration>,
-    /// Processes at a time; by default one per processor.
+    /// Processes at a time; one per processor by default.
     #[arg(long)]
     jobs: Option<usize>,
-    /// Another value for a key of the files. One value per key.
+    /// Override a key of the files. One value per key.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
     /// Stop a scenario at its first seed whose verdict is not valid.
     #[arg(long)]
     until_caught: bool,
-    /// No progress line.
+    /// Show no progress line.
     #[arg(long)]
     quiet: bool,
 }
@@ -66,7 +66,10 @@ impl Explore {
         }
         let signal = *stop.borrow();
         if let Some(signal) = signal {
-            console::result(&format!("{signal} after {} of {total} runs", finished.len()));
+            console::result(&format!(
+                "stopped by {signal} after {} of {total} runs",
+                finished.len()
+            ));
         }
         let any = |outcome| finished.iter().any(|one| one.outcome == outcome);
         Ok(match () {

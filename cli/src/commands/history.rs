@@ -50,7 +50,7 @@ impl Output {
     fn json(&self, value: &impl serde::Serialize) {
         match serde_json::to_string(value) {
             Ok(text) => self.line(&text),
-            Err(error) => self.line(&format!("not to be written: {error}")),
+            Err(error) => self.line(&format!("cannot be written: {error}")),
         }
     }
 

@@ -16,7 +16,7 @@ use verify::{CATALOGUE, Judge, JudgeOptions};
 pub struct JudgeHistory {
     /// `history.jsonl`, plain or compressed.
     history: PathBuf,
-    /// An invariant that may judge nothing.
+    /// An invariant that may have nothing to judge.
     #[arg(long, value_name = "INVARIANT", hide_possible_values = true)]
     #[arg(value_parser = PossibleValuesParser::new(CATALOGUE.iter().map(|claim| claim.name)))]
     may_be_idle: Vec<String>,
@@ -37,7 +37,7 @@ impl JudgeHistory {
         let mut at = 0;
         for event in &mut reader {
             let event = event.unwrap_or_else(|error| {
-                let why = format!("the history can be read no further: {}", told_once(&error));
+                let why = format!("the rest of the history cannot be read: {}", told_once(&error));
                 console::note(&format!("{path}: {why}"));
                 Event { at, is: What::Stopped { why: why.into() } }
             });

@@ -24,12 +24,12 @@ const UNSEEN_OF_A_TARGET: [&str; 3] =
 
 /// What a reader of the help may want to know.
 const SIGNALS: &str = "\
-SIGINT (Ctrl-C), SIGTERM and SIGHUP end the run early: what was seen until then is judged and \
-reported, with exit status 2 (or 1, if something was violated). A second signal ends it at once.
+SIGINT (Ctrl-C), SIGTERM and SIGHUP end the run early: everything seen so far is judged and reported, \
+with exit status 2 (or 1 if something was violated). A second signal ends it at once.
 
-The soft limit of open files is raised to the hard one. What the generator's machine lacks (files, \
-ports, processors, memory, disk) is never held against the cluster: the run is judged unknown, and says \
-what to set.";
+The soft limit on open files is raised to the hard limit. If the generator's machine runs short (files, \
+ports, processors, memory, disk), that never counts against the cluster: the verdict is unknown, and the \
+report says what to change.";
 
 /// Run a scenario on real sockets against a real cluster.
 #[derive(Debug, Args)]
@@ -37,26 +37,26 @@ what to set.";
 pub struct Load {
     #[command(flatten)]
     opening: ScenarioArguments,
-    /// Decides what the users do and when.
+    /// The seed, which decides what the users do and when.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// A gateway of a cluster that runs already, `host:port`; repeat it for several. It must be fresh:
-    /// nobody may have written into the scenario's conversations yet. No fault is done to it. Without
-    /// this, a cluster is started on this machine and ended after the run.
+    /// A gateway of a running cluster, `host:port`; repeat it for several. The cluster must be fresh:
+    /// nothing may have been written to the scenario's conversations. No faults are injected into it.
+    /// Without this, a cluster is started on this machine and stopped after the run.
     #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
     target: Vec<String>,
-    /// The load alone. Without this, a scenario whose faults cannot be done here (to a cluster that
-    /// was given, to links, to clocks) is judged unknown.
+    /// Run the load alone. Without this, the verdict is unknown if none of the scenario's faults can
+    /// be injected (into a --target cluster, links or clocks).
     #[arg(long)]
     without_faults: bool,
     /// The folder for the report, the history and (in `cluster`) the data of a started cluster;
-    /// without it, the data goes to a temporary folder and nothing stays.
+    /// without it, the data goes to a temporary folder and nothing is kept.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// No progress line.
+    /// Show no progress line.
     #[arg(long)]
     quiet: bool,
-    /// The verdict as JSON instead of a table.
+    /// Print the verdict as JSON instead of a table.
     #[arg(long)]
     json: bool,
 }
@@ -78,7 +78,7 @@ impl Load {
             self.target.is_empty().then(|| data_folder(self.out.as_deref())).transpose()?;
         let against = match &folder {
             Some(folder) => Against::Started {
-                binary: std::env::current_exe().context("the path of this program")?,
+                binary: std::env::current_exe().context("cannot find the path of this program")?,
                 data: folder.path().to_owned(),
             },
             None => Against::Given(self.target.clone()),
@@ -111,7 +111,7 @@ impl Load {
             ));
         }
         line.finish();
-        let ended = thread.join().map_err(|_| anyhow::anyhow!("the thread of the run is gone"))?;
+        let ended = thread.join().map_err(|_| anyhow::anyhow!("the thread of the run has died"))?;
         let mut notes = ended.notes;
         notes.extend(drawn);
         notes.extend(fit.short);
@@ -160,10 +160,10 @@ impl Load {
         let mut notes = Vec::new();
         if !self.target.is_empty() {
             let unseen = UNSEEN_OF_A_TARGET.join(", ");
-            notes.push(format!("not judged, since a given cluster does not show it: {unseen}"));
+            notes.push(format!("not judged, since it cannot be observed with --target: {unseen}"));
         }
         if self.without_faults {
-            notes.push("without faults, as asked for".to_owned());
+            notes.push("without faults, as requested".to_owned());
         }
         notes
     }

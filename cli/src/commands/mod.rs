@@ -16,7 +16,7 @@ use clap::Subcommand;
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Simulate a scenario with one seed, judge it, report.
+    /// Simulate a scenario with one seed, judge it and report.
     Run(run::Run),
     /// Simulate scenarios with many seeds, one process each.
     Explore(explore::Explore),

@@ -16,13 +16,13 @@ use std::sync::Arc;
 pub struct Node {
     /// gateway, broker, store, notifier or auth.
     role: Role,
-    /// Which one of its role, from 1.
+    /// Its number within its role, from 1.
     #[arg(long, default_value_t = 1)]
     number: u16,
     /// The configuration of the cluster, the same for all nodes (TOML).
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Where it keeps its data.
+    /// The data folder: each node has a folder of its own in it.
     #[arg(long, value_name = "DIR", default_value = "fracas-data")]
     data: PathBuf,
 }
@@ -46,7 +46,7 @@ impl Node {
             let (trigger, shutdown) = Shutdown::new();
             let process = Process { metrics: Arc::new(move || prometheus.render()), shutdown };
             let announce = || {
-                console::note(&format!("{name} runs"));
+                console::note(&format!("{name} is running"));
                 if self.role == Role::Notifier && config.topology.push_provider.is_empty() {
                     console::note("there is no push_provider: all notifications are discarded");
                 }
@@ -59,7 +59,7 @@ impl Node {
                 ended = &mut node => ended.map_err(not_run)?,
                 asked = real::asked_to_end() => {
                     asked?;
-                    console::note(&format!("{name} drains"));
+                    console::note(&format!("{name} is draining"));
                     trigger.request();
                     node.await.map_err(not_run)?;
                 }

@@ -21,10 +21,10 @@ pub struct Run {
     /// The folder for the report and the history; nothing is written without it.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// No progress line.
+    /// Show no progress line.
     #[arg(long)]
     quiet: bool,
-    /// The verdict as JSON instead of a table; of several runs, an array of verdicts.
+    /// Print the verdict as JSON instead of a table; of several runs, an array of verdicts.
     #[arg(long)]
     json: bool,
 }

@@ -14,7 +14,7 @@ pub struct Twin {
     /// The seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// No progress line.
+    /// Show no progress line.
     #[arg(long)]
     quiet: bool,
 }
@@ -26,14 +26,14 @@ impl Twin {
         opening.open_one(seed)?;
         let mut progress = ProgressLine::new(self.quiet);
         let compared = compare(&opening, seed, |lines| {
-            progress.show(&format!("{lines} lines are the same"));
+            progress.show(&format!("{lines} lines are identical"));
         });
         progress.finish();
         Ok(match compared? {
             Compared::Same(lines) => {
                 console::result(&format!(
-                    "seed {seed}: {lines} lines of history, trace and log, and the exit status, the \
-                     same in two processes"
+                    "seed {seed}: {lines} lines of history, trace and log, and the exit status, are \
+                     identical in two processes"
                 ));
                 0
             }
@@ -43,7 +43,7 @@ impl Twin {
             }
             Compared::NotEnded(status) => {
                 console::error(&format!(
-                    "the runs of seed {seed} agree, but did not end: {status}"
+                    "the runs of seed {seed} agree, but did not finish: {status}"
                 ));
                 2
             }

@@ -21,7 +21,7 @@ pub const REVOCATION_POLL: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
     /// The configuration is wrong.
-    #[error("the configuration is wrong:\n  {}", .0.join("\n  "))]
+    #[error("the configuration is invalid:\n  {}", .0.join("\n  "))]
     Configuration(Vec<String>),
     /// There is no such node in the topology.
     #[error("there is no {role}-{number} in the topology, which has {count} of this role")]

@@ -67,12 +67,12 @@ pub fn plan(scenario: &Scenario, seed: u64, own_cluster: bool) -> FaultPlan {
         (true, _) => {}
         (false, 0) => {
             plan.doubt = Some(format!(
-                "none of the scenario's faults was done: {}; --without-faults asks for the load alone",
+                "none of the scenario's faults can be injected: {}; --without-faults runs the load alone",
                 missing.join(", ")
             ));
         }
         (false, done) => plan.notes.push(format!(
-            "only {done} of the scenario's {all} faults were done, without {}",
+            "only {done} of the scenario's {all} faults can be injected, without {}",
             missing.join(", ")
         )),
     }
@@ -102,7 +102,9 @@ fn real_fault(
         FaultKind::PowerLoss { target } => (
             target,
             RealFault::Kill,
-            Some("power_loss: the process is killed; what the system has cached is not lost"),
+            Some(
+                "power_loss: the process is killed; what the operating system has cached is not lost",
+            ),
         ),
         FaultKind::Pause { target } => (target, RealFault::Pause, None),
         FaultKind::Blip { .. }
@@ -117,10 +119,10 @@ fn real_fault(
     };
     match target {
         Target::ClientOf(_) | Target::Any(Role::Clients) | Target::Every(Role::Clients) => {
-            Err("clients live in the process that watches them")
+            Err("clients run in the process that observes them")
         }
         Target::Node(name) if name.starts_with("clients") => {
-            Err("clients live in the process that watches them")
+            Err("clients run in the process that observes them")
         }
         _ => Ok((real_fault, note)),
     }
@@ -212,7 +214,9 @@ mod tests {
         assert_eq!(kinds, [(1, RealFault::Kill), (3, RealFault::Pause), (3, RealFault::Kill)]);
         assert_eq!(own.doubt, None);
         let [note] = &own.notes[..] else { panic!("{:?}", own.notes) };
-        assert!(note.starts_with("only 3 of the scenario's 6 faults were done, without blip"));
+        assert!(
+            note.starts_with("only 3 of the scenario's 6 faults can be injected, without blip")
+        );
     }
 
     #[test]

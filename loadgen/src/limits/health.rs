@@ -51,21 +51,21 @@ pub async fn until_hopeless(
         }
         if supply::memory_is_gone() {
             limits.add("memory", 1);
-            return "the memory of the generator's machine ran out".to_owned();
+            return "the generator's machine ran out of memory".to_owned();
         }
         if let (Some(data), Some(free)) = (data, data.and_then(supply::disk_is_full)) {
             limits.add("ENOSPC", 1);
             let free = free / 1024;
             return format!(
-                "the disk of the cluster's data is full: {free} KiB free in {}",
+                "the disk with the cluster's data is full: {free} KiB free in {}",
                 data.display()
             );
         }
         if hopelessness.is_certain(limits.attempts()) {
             let (_, failures) = limits.attempts();
             return format!(
-                "the load generator could not go on: {failures} of its connections failed for reasons \
-                 of its own"
+                "the load generator could not continue: {failures} of its connections failed for reasons \
+                 on its own side"
             );
         }
     }

@@ -98,12 +98,12 @@ pub fn fit(scenario: &Scenario, gateways: usize, supply: Supply) -> Fit {
         let Some(there) = there else { return };
         if least > there {
             fit.impossible.push(format!(
-                "{} sessions need {least} {what} at least, and there are {there}: {remedy}",
+                "{} sessions need at least {least} {what}, but only {there} are available: {remedy}",
                 needs.sessions
             ));
         } else if at_ease > there {
             fit.short.push(format!(
-                "{} sessions may need {at_ease} {what}, and there are {there}: {remedy}",
+                "{} sessions may need {at_ease} {what}, but only {there} are available: {remedy}",
                 needs.sessions
             ));
         }
@@ -113,18 +113,18 @@ pub fn fit(scenario: &Scenario, gateways: usize, supply: Supply) -> Fit {
         needs.connections + BASE,
         needs.connections + AT_EASE,
         open_files,
-        "raise the hard limit (ulimit -Hn), or carry the users over trunks",
+        "raise the hard limit (ulimit -Hn), or connect the users by trunk",
     );
     compare(
         "local ports",
         needs.ports,
         needs.ports + AT_EASE,
         ports,
-        "widen net.ipv4.ip_local_port_range, carry the users over trunks, or add gateways",
+        "widen net.ipv4.ip_local_port_range, connect the users by trunk, or add gateways",
     );
     if let Some(there) = memory.filter(|there| needs.memory > *there) {
         fit.short.push(format!(
-            "{} sessions take about {} of memory, and {} are free: let fewer users connect",
+            "{} sessions take about {} of memory, but only {} are free: connect fewer users",
             needs.sessions,
             bytes(needs.memory),
             bytes(there)
@@ -132,8 +132,8 @@ pub fn fit(scenario: &Scenario, gateways: usize, supply: Supply) -> Fit {
     }
     if let Some(there) = disk.filter(|there| needs.disk > *there) {
         fit.short.push(format!(
-            "the cluster's data may take {} of disk, and {} are free there: name another disk with \
-             --out (or TMPDIR), or lower the rate",
+            "the cluster's data may take {} of disk, but only {} are free there: choose another disk \
+             with --out (or TMPDIR), or lower the rate",
             bytes(needs.disk),
             bytes(there)
         ));

@@ -56,7 +56,7 @@ impl DataFolder {
     /// `OUT/cluster`, which stays; without `out`, a temporary folder.
     ///
     /// # Errors
-    /// `Invalid` if `OUT/cluster` holds what was not made here, or belongs to a run that still lasts.
+    /// `Invalid` if `OUT/cluster` holds what was not made here, or is in use by another run.
     pub fn new(out: Option<&Path>) -> Result<Self, FolderError> {
         match out {
             Some(out) => Self::within(out),
@@ -78,13 +78,13 @@ impl DataFolder {
         let path = out.join(WITHIN_OUT);
         let shown = path.display();
         std::fs::create_dir_all(&path)
-            .map_err(|error| FolderError::Invalid(format!("cannot make {shown}: {error}")))?;
+            .map_err(|error| FolderError::Invalid(format!("cannot create {shown}: {error}")))?;
         let is_ours = path.join(MARKER).is_file();
         let is_empty = std::fs::read_dir(&path).is_ok_and(|mut inside| inside.next().is_none());
         if !is_ours && !is_empty {
             let what = format!(
-                "{shown} holds something that fracas load did not make, and the cluster's data would \
-                 go there: name another folder with --out, or move it away"
+                "{shown} contains something that fracas load did not create, and the cluster's data would \
+                 go there: choose another folder with --out, or move it away"
             );
             return Err(FolderError::Invalid(what));
         }
@@ -92,7 +92,7 @@ impl DataFolder {
         match marker.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let what = format!("{shown} belongs to a run that still lasts");
+                let what = format!("{shown} is in use by another run");
                 return Err(FolderError::Invalid(what));
             }
             Err(TryLockError::Error(error)) => {

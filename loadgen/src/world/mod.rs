@@ -52,10 +52,10 @@ pub enum ClusterError {
         source: io::Error,
     },
     /// No room for its nodes.
-    #[error("no {0} free ports in a row")]
+    #[error("no {0} consecutive free ports")]
     NoPorts(u16),
     /// Its first line is no list of addresses.
-    #[error("the cluster did not start, it said {line:?} ({ended})")]
+    #[error("the cluster did not start: it printed {line:?} ({ended})")]
     Announcement {
         /// What it said.
         line: String,

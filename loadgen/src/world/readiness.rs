@@ -42,7 +42,7 @@ pub async fn reach_any(http: &Http, gateways: &[String]) -> Result<(), String> {
             return outcome;
         }
     }
-    outcome.map_err(|why| format!("no gateway answers any more after the load: {why}"))
+    outcome.map_err(|why| format!("no gateway answered after the load: {why}"))
 }
 
 /// Why users cannot come.
@@ -58,7 +58,7 @@ enum Obstacle {
     #[error("the gateway is not ready (/ready answered {0})")]
     NotReady(StatusCode),
     /// It is something else.
-    #[error("this is no gateway of a chat cluster (/ready answered {0})")]
+    #[error("this is not a gateway of a chat cluster (/ready answered {0})")]
     NoGateway(StatusCode),
 }
 
@@ -111,7 +111,7 @@ mod tests {
         let (one, none) = tokio::join!(reach_any(&http, &both), reach_any(&http, &nobody));
         assert_eq!(one, Ok(()));
         let why = none.unwrap_err();
-        assert!(why.starts_with("no gateway answers any more"), "{why}");
+        assert!(why.starts_with("no gateway answered after the load"), "{why}");
         server.join().unwrap();
     }
 
@@ -129,7 +129,7 @@ mod tests {
             .await
             .unwrap_err();
         assert!(began.elapsed() < PATIENCE / 2);
-        assert!(why.contains("no gateway of a chat cluster"), "{why}");
+        assert!(why.contains("not a gateway of a chat cluster"), "{why}");
         server.join().unwrap();
     }
 }

@@ -7,7 +7,7 @@ use crate::value::number::Whole;
 use protocol::LimitSet;
 
 section! {
-    /// How many of each role.
+    /// How many nodes of each role.
     Cluster {
         /// Gateways.
         gateways: Whole<u16, 1, 64> = Whole(3),
@@ -15,11 +15,11 @@ section! {
         brokers: Whole<u16, 1, 1> = Whole(1),
         /// Store nodes.
         stores: Whole<u16, 1, 64> = Whole(3),
-        /// Partitions; at least as many as stores, so that each has a share.
+        /// Partitions; at least as many as stores, so that each store has some.
         partitions: Whole<u16, 1, 4096> = Whole(16),
         /// Copies of each partition; one in this version.
         replication: Whole<u16, 1, 1> = Whole(1),
-        /// How much each node holds: tiny limits are all reached within half a minute.
+        /// How much each node holds: `tiny` limits are all reached within half a minute.
         limits: LimitSet = LimitSet::Default,
     }
 }
@@ -31,7 +31,7 @@ impl Cluster {
             && partitions.0 < stores.0
         {
             let (partitions, stores) = (partitions.0, stores.0);
-            let what = format!("{partitions} partitions do not reach for {stores} stores");
+            let what = format!("{partitions} partitions are not enough for {stores} stores");
             self.partitions.conflict(mistakes, what);
             return None;
         }

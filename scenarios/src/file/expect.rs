@@ -10,28 +10,28 @@ use crate::value::word::ValidVerdict;
 use std::time::Duration;
 
 section! {
-    /// What must come out: the verdict, the deadlines of the liveness claims, and latencies.
+    /// The expected result: the verdict, the deadlines of the liveness claims, and latencies.
     Expect {
         /// The verdict.
         verdict: Option<ValidVerdict> = None,
-        /// Instead of a verdict: the invariants that must be found violated.
+        /// Instead of a verdict: the invariants that must be violated.
         violates: Option<Vec<InvariantName>> = None,
-        /// Deadline of `delivered_after_heal`, from the acceptance or the heal on.
+        /// Deadline of `delivered_after_heal`, counted from the acceptance or the heal.
         delivered_after_heal: Duration = Duration::from_secs(15),
         /// Deadline of `no_stuck_session`.
         no_stuck_session: Duration = Duration::from_secs(15),
-        /// Deadline of `recovers_to_baseline`, from the heal on.
+        /// Deadline of `recovers_to_baseline`, counted from the heal.
         recovers_within: Duration = Duration::from_secs(5),
-        /// How long after a revocation a token may still be honoured.
+        /// How long after a revocation a token may still be accepted.
         revocation_within: Duration = Duration::from_secs(5),
-        /// Deadline of `away_member_is_pushed`, from the acceptance or the heal on.
+        /// Deadline of `away_member_is_pushed`, counted from the acceptance or the heal.
         pushed_within: Duration = Duration::from_secs(20),
-        /// 99th percentile from the intended send to `accepted`.
+        /// 99th percentile from the intended send until `accepted`.
         accept_p99: Option<Below> = None,
-        /// 99th percentile from the intended send to shown.
+        /// 99th percentile from the intended send until shown.
         deliver_p99: Option<Below> = None,
-        /// Invariants that may find nothing to judge here; of all others, nothing to judge makes
-        /// the verdict unknown.
+        /// Invariants that may have nothing to judge here; any other one with nothing to judge
+        /// makes the verdict unknown.
         may_be_idle: Vec<InvariantName> = Vec::new(),
     }
 }
@@ -72,7 +72,7 @@ impl Expect {
                 None
             }
             (Some(_), Some(_)) => {
-                let what = "say either verdict = \"valid\" or what is violated, not both".into();
+                let what = "set either verdict = \"valid\" or violates, not both".into();
                 self.violates.conflict(mistakes, what);
                 None
             }

@@ -18,13 +18,13 @@ section! {
         phases: Vec<LoadPhase>,
         /// Shares of the operations.
         mix: Mix = only_sends(),
-        /// Length of the bodies, in bytes.
+        /// Length of the message bodies, in bytes.
         body: Size = Size::Uniform(20, 200),
-        /// Messages of an unknown format, which no owner can process, evenly over the load.
+        /// Messages of an unknown format, which no owner can process, spread evenly over the load.
         poison: Whole<u32, 0, 1_000_000> = Whole(0),
         /// Users who stop reading for a while, again and again.
         slow_readers: Option<SlowReaders> = None,
-        /// Users whose devices go dead at some time, and whose connections look alive.
+        /// Users whose devices go dead at some point, while their connections look alive.
         vanishing: Option<Vanishing> = None,
         /// How often each device reports its cursors.
         receipts_every: Duration = Duration::from_secs(1),
@@ -42,27 +42,27 @@ section! {
 }
 
 section! {
-    /// Shares of the operations; they sum up to 1.
+    /// Shares of the operations; they add up to 1.
     Mix {
         /// New messages.
         send: Share = Share(0.0),
-        /// Answers to the newest message that the device has shown.
+        /// Replies to the newest message that the device has shown.
         reply: Share = Share(0.0),
-        /// Edits of an own message.
+        /// Edits of the user's own messages.
         edit: Share = Share(0.0),
-        /// Deletions of an own message.
+        /// Deletions of the user's own messages.
         delete: Share = Share(0.0),
         /// Backlog pages.
         read_history: Share = Share(0.0),
         /// A member leaves a group, or somebody joins it.
         join_leave: Share = Share(0.0),
-        /// A device disconnects and comes back.
+        /// A device disconnects and reconnects.
         reconnect: Share = Share(0.0),
         /// A user starts typing.
         typing: Share = Share(0.0),
-        /// All tokens of a user are revoked; the user logs in anew after 4 to 6 s.
+        /// All tokens of a user are revoked; the user logs in again after 4 to 6 s.
         revoke: Share = Share(0.0),
-        /// A device logs out, and in again after 1 to 3 s.
+        /// A device logs out, and logs in again after 1 to 3 s.
         log_out: Share = Share(0.0),
     }
 }
@@ -72,15 +72,15 @@ section! {
     SlowReaders {
         /// How many users; the first ones.
         users: Whole<u32, 1, 10_000_000>,
-        /// They do not read for this long,
+        /// How long they stop reading.
         stall: Duration,
-        /// then read for this long.
+        /// How long they read in between.
         read: Duration,
     }
 }
 
 section! {
-    /// Devices whose network is gone without a word: their connections look alive until somebody misses
+    /// Devices whose network silently disappears: their connections look alive until somebody misses
     /// an answer. They never come back.
     Vanishing {
         /// How many users; the last ones who are not offline.
@@ -156,8 +156,8 @@ impl Load {
             let each = phase.rate * sends / online;
             if each > most {
                 let what = format!(
-                    "{each:.0} messages a second for each user who is online; a gateway takes {most} \
-                     from a user"
+                    "{each:.0} messages a second for each user who is online; a gateway takes at \
+                     most {most} per user"
                 );
                 section.rate.conflict(mistakes, what);
                 all_fit = false;
@@ -211,13 +211,13 @@ impl Mix {
             // Six digits: more would show how binary fractions round.
             whole.conflict(
                 mistakes,
-                format!("the shares must sum up to 1, not {}", (sum * 1e6).round() / 1e6),
+                format!("the shares must add up to 1, not {}", (sum * 1e6).round() / 1e6),
             );
             return None;
         }
         if mix.join_leave > 0.0 && users.is_some_and(|users| users.groups == 0) {
             self.join_leave
-                .conflict(mistakes, "only groups change their members: there is none".into());
+                .conflict(mistakes, "only groups change their members, and there are none".into());
             return None;
         }
         Some(mix)
@@ -277,7 +277,7 @@ impl Vanishing {
 pub(crate) fn positive(field: &Field<Duration>, mistakes: &mut Mistakes) -> bool {
     let zero = field.get().is_some_and(|duration| duration.is_zero());
     if zero {
-        field.conflict(mistakes, "must be longer than nothing".into());
+        field.conflict(mistakes, "must be longer than zero".into());
     }
     !zero
 }

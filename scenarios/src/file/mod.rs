@@ -29,23 +29,23 @@ section! {
         lesson: String,
         /// What to try with `--set`.
         r#try: Vec<String> = Vec::new(),
-        /// How many of each role.
+        /// How many nodes of each role.
         cluster: cluster::Cluster = by_default(),
-        /// Design choices; what is left out is the sound default.
+        /// Design choices; each defaults to the sound option.
         design: Choices = Choices::default(),
         /// Who uses the cluster.
         users: users::Users,
         /// What the users do.
         load: load::Load,
-        /// The simulated network, when nothing is wrong.
+        /// The simulated network in the absence of faults.
         network: network::Network = by_default(),
         /// How long each phase takes, apart from the load.
         phases: phases::Phases = by_default(),
-        /// What goes wrong, by schedule.
+        /// Scheduled faults.
         fault: Vec<fault::Fault> = Vec::new(),
-        /// What goes wrong at random, by seed.
+        /// Random faults, by seed.
         random_faults: Option<random_faults::RandomFaults> = None,
-        /// What must come out.
+        /// The expected result.
         expect: expect::Expect = by_default(),
     }
 }

@@ -8,13 +8,13 @@ use crate::value::time::DurationRange;
 use std::time::Duration;
 
 section! {
-    /// The simulated network and disks, when nothing is wrong. Real runs have their own.
+    /// The simulated network and disks in the absence of faults. Real runs use the real ones.
     Network {
         /// Latency of a link, one way.
         latency: DurationRange = DurationRange(Duration::from_micros(500), Duration::from_millis(2)),
         /// The simulator's time step: 1ms to look for protocol bugs, 5ms to 10ms for load.
         tick: Duration = Duration::from_millis(1),
-        /// Latency of a forced write.
+        /// Latency of a synced write.
         disk_sync: Duration = Duration::from_millis(1),
     }
 }

@@ -9,11 +9,11 @@ use std::time::Duration;
 section! {
     /// How long each phase takes; the load takes as long as its own phases.
     Phases {
-        /// Everybody connects; nothing else.
+        /// Everybody connects, and nothing else happens.
         warm_up: Duration = Duration::from_secs(3),
-        /// After the last fault, with the load going on at its last rate.
+        /// After the last fault, the load continues at its last rate.
         heal: Duration = Duration::from_secs(8),
-        /// Without new load: what is under way arrives. As long as the longest deadline, or longer.
+        /// No new load: what is in flight arrives. At least as long as the longest deadline.
         settle: Duration = Duration::from_secs(20),
     }
 }

@@ -11,7 +11,7 @@ use crate::value::word::FaultWord;
 use std::time::Duration;
 
 section! {
-    /// Episodes at random, by seed. Each seed enables some of the kinds (swarm testing).
+    /// Random fault episodes, by seed. Each seed enables some of the kinds (swarm testing).
     RandomFaults {
         /// Mean time between the beginnings of two episodes.
         every: Duration,
@@ -19,9 +19,9 @@ section! {
         r#for: DurationRange,
         /// The kinds to draw from.
         kinds: Vec<FaultWord>,
-        /// The roles that they befall; a fault of links befalls at least one of its sides.
+        /// The roles that they hit; for a link fault, at least one side.
         roles: Vec<Role> = Role::ALL.to_vec(),
-        /// The load goes on without random faults for so long: what recovers is compared with it.
+        /// How long the load runs without random faults first: the baseline of the recovery.
         lead: Duration = Duration::from_secs(5),
     }
 }
@@ -65,7 +65,7 @@ impl RandomFaults {
         if !fits {
             let [lead, load] = [lead, load].map(|time| time.text());
             let what = format!(
-                "an episode lasts longer than nothing and ends with the load: of {load}, lead takes {lead}"
+                "an episode must be longer than zero and end within the load: lead takes {lead} of {load}"
             );
             self.r#for.conflict(mistakes, what);
         }
@@ -79,7 +79,7 @@ impl RandomFaults {
         let mut fit = !roles.is_empty();
         for kind in self.kinds.get().unwrap_or_default() {
             if fit && !roles.iter().any(|role| kind.can_befall(*role)) {
-                let what = format!("a {} befalls none of them: {CLIENTS_LIVE}", kind.text());
+                let what = format!("a {} cannot hit any of them: {CLIENTS_LIVE}", kind.text());
                 self.roles.conflict(mistakes, what);
                 fit = false;
             }

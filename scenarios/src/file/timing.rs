@@ -32,7 +32,7 @@ pub fn fits(
         if deadline > phases.settle {
             let (deadline, settle) = (deadline.text(), phases.settle.text());
             let what = format!(
-                "a deadline of {deadline} is not reached before the judgement: phases.settle takes \
+                "a deadline of {deadline} would pass only after the judgement: phases.settle takes \
                  {settle} and must take at least {deadline}"
             );
             field.conflict(mistakes, what);
@@ -43,7 +43,7 @@ pub fn fits(
     if is_judged && expect.recovers_within >= phases.heal {
         let (within, heal) = (expect.recovers_within.text(), phases.heal.text());
         let what = format!(
-            "nobody sends any more when the recovery is judged, {within} after the heal: phases.heal \
+            "nobody would be sending when the recovery is judged, {within} after the heal: phases.heal \
              takes {heal} and must take more than {within}"
         );
         section.recovers_within.conflict(mistakes, what);

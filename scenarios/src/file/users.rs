@@ -8,13 +8,13 @@ use protocol::limits;
 use std::time::Duration;
 
 section! {
-    /// Who uses the cluster. Users are numbered from 1, conversations too, direct ones first.
+    /// Who uses the cluster. Users and conversations are numbered from 1, direct conversations first.
     Users {
         /// Users.
         count: Whole<u32, 2, 10_000_000>,
-        /// Devices of each user that are connected.
+        /// Connected devices of each user.
         devices: Whole<u32, 1, 16> = Whole(1),
-        /// Users of whom no device ever connects, so that they get pushes: the last ones.
+        /// Users whose devices never connect, so that they get pushes: the last ones.
         offline: Whole<u32, 0, 10_000_000> = Whole(0),
         /// Their conversations.
         conversations: Conversations,
@@ -28,7 +28,7 @@ section! {
 section! {
     /// The conversations of the users.
     Conversations {
-        /// Direct conversations, each between two users of its own.
+        /// Direct conversations, each between a different pair of users.
         direct: Whole<u32, 0, 10_000_000> = Whole(0),
         /// Group conversations.
         groups: Whole<u32, 0, 1_000_000> = Whole(0),
@@ -40,7 +40,7 @@ section! {
 section! {
     /// How users connect.
     Connect {
-        /// How long connecting everybody takes.
+        /// How long it takes to connect everybody.
         over: Duration = Duration::from_secs(1),
         /// A socket for each session, or many sessions on one trunk.
         by: Transport = Transport::Socket,
@@ -83,7 +83,7 @@ impl Conversations {
         let (direct, groups) = (self.direct.get(), self.groups.get());
         let mut sound = true;
         if let (Some(Whole(0)), Some(Whole(0))) = (direct, groups) {
-            self.groups.conflict(mistakes, "there is no conversation at all".into());
+            self.groups.conflict(mistakes, "there are no conversations".into());
             sound = false;
         }
         if let (Some(Whole(direct)), Some(users)) = (direct, users) {

@@ -58,10 +58,10 @@ fn mistakes_of_all_values_are_told_whatever_the_seed() {
     assert_eq!(told, drawn(&given, 5).expect_err("the same"));
     expect![[r#"
         --set cluster.gateways={ draw = [1, 0, "x"] }: cluster.gateways.draw.2: expected a whole number from 1 to 64, found 0
-        --set cluster.gateways={ draw = [1, 0, "x"] }: cluster.partitions: 16 partitions do not reach for 20 stores
+        --set cluster.gateways={ draw = [1, 0, "x"] }: cluster.partitions: 16 partitions are not enough for 20 stores
         --set cluster.gateways={ draw = [1, 0, "x"] }: cluster.gateways.draw.3: expected a whole number from 1 to 64, found "x"
         --set load.mix={ draw = [{ send = 1.0 }, { sent = 1.0 }] }: unknown key "sent" in [load.mix.draw.2]; did you mean "send"?
-        --set load.mix={ draw = [{ send = 1.0 }, { sent = 1.0 }] }: load.mix: the shares must sum up to 1, not 0
+        --set load.mix={ draw = [{ send = 1.0 }, { sent = 1.0 }] }: load.mix: the shares must add up to 1, not 0
         --set users.codec={ draw = [] }: users.codec.draw: expected a list of the values to draw from, found an empty list"#]].assert_eq(&told);
 }
 

@@ -88,7 +88,7 @@ fn design_choices_are_checked_by_name_and_option() {
     check_tail(
         "[design]\nfencng = \"none\"\nacept = \"x\"\naccept = \"before_persists\"\n",
         &expect![[r#"
-            smoke.toml:11:1: unknown key "fencng" in [design]; it has accept, fsync, deduplication, attach, requeue, client_heartbeat, slow_session, reconnect_jitter, poison, receipts, push, dead_session, push_key, epochs, delivery, membership, deletion, refusal, tokens
+            smoke.toml:11:1: unknown key "fencng" in [design]; its keys are accept, fsync, deduplication, attach, requeue, client_heartbeat, slow_session, reconnect_jitter, poison, receipts, push, dead_session, push_key, epochs, delivery, membership, deletion, refusal, tokens
               11 | fencng = "none"
                  | ^^^^^^
             smoke.toml:12:1: unknown key "acept" in [design]; did you mean "accept"?
@@ -131,16 +131,16 @@ fn values_must_fit_together() {
         "mix = { send = 0.5, reply = 0.4 }\nslow_readers = { users = 11, stall = \"0s\", read = \"1s\" }\n\
          [cluster]\nstores = 4\npartitions = 3\nreplication = 3\n",
         &expect![[r#"
-            smoke.toml:10:7: load.mix: the shares must sum up to 1, not 0.9
+            smoke.toml:10:7: load.mix: the shares must add up to 1, not 0.9
               10 | mix = { send = 0.5, reply = 0.4 }
                  |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^
             smoke.toml:11:26: load.slow_readers.users: 11 of 10 users who are online
               11 | slow_readers = { users = 11, stall = "0s", read = "1s" }
                  |                          ^^
-            smoke.toml:11:38: load.slow_readers.stall: must be longer than nothing
+            smoke.toml:11:38: load.slow_readers.stall: must be longer than zero
               11 | slow_readers = { users = 11, stall = "0s", read = "1s" }
                  |                                      ^^^^
-            smoke.toml:14:14: cluster.partitions: 3 partitions do not reach for 4 stores
+            smoke.toml:14:14: cluster.partitions: 3 partitions are not enough for 4 stores
               14 | partitions = 3
                  |              ^
             smoke.toml:15:15: cluster.replication: expected 1 (this version takes nothing else), found 3
@@ -223,7 +223,7 @@ down = "1s"
             smoke.toml:15:10: fault.1.target: there is no store-4, only store-1 to store-3
               15 | target = "store-4"
                  |          ^^^^^^^^^
-            smoke.toml:19:9: fault.2.every: every 1s begins before the 1s of the last time are over
+            smoke.toml:19:9: fault.2.every: every 1s begins again before the previous 1s are over
               19 | every = "1s"
                  |         ^^^^
             smoke.toml:22:10: fault.2.target: conversations are 1 to 5, not 6
@@ -257,7 +257,7 @@ fn expectations_name_invariants_of_the_judge() {
     check_tail(
         "[expect]\nverdict = \"valid\"\nviolates = [\"no_gap_in_sequence\"]\n",
         &expect![[r#"
-            smoke.toml:12:12: expect.violates: say either verdict = "valid" or what is violated, not both
+            smoke.toml:12:12: expect.violates: set either verdict = "valid" or violates, not both
               12 | violates = ["no_gap_in_sequence"]
                  |            ^^^^^^^^^^^^^^^^^^^^^^"#]],
     );
@@ -283,16 +283,16 @@ fn deadlines_that_cannot_be_missed_are_refused() {
             smoke.toml:10:1: users.connect: connecting takes 4s, but phases.warm_up only 3s
               10 | [users.connect]
                  | ^^^^^^^^^^^^^^^
-            smoke.toml:16:1: expect.pushed_within: a deadline of 20s is not reached before the judgement: phases.settle takes 5s and must take at least 20s
+            smoke.toml:16:1: expect.pushed_within: a deadline of 20s would pass only after the judgement: phases.settle takes 5s and must take at least 20s
               16 | [expect]
                  | ^^^^^^^^
-            smoke.toml:17:24: expect.delivered_after_heal: a deadline of 7s is not reached before the judgement: phases.settle takes 5s and must take at least 7s
+            smoke.toml:17:24: expect.delivered_after_heal: a deadline of 7s would pass only after the judgement: phases.settle takes 5s and must take at least 7s
               17 | delivered_after_heal = "7s"
                  |                        ^^^^
-            smoke.toml:18:20: expect.no_stuck_session: a deadline of 6s is not reached before the judgement: phases.settle takes 5s and must take at least 6s
+            smoke.toml:18:20: expect.no_stuck_session: a deadline of 6s would pass only after the judgement: phases.settle takes 5s and must take at least 6s
               18 | no_stuck_session = "6s"
                  |                    ^^^^
-            smoke.toml:19:19: expect.recovers_within: nobody sends any more when the recovery is judged, 2s after the heal: phases.heal takes 2s and must take more than 2s
+            smoke.toml:19:19: expect.recovers_within: nobody would be sending when the recovery is judged, 2s after the heal: phases.heal takes 2s and must take more than 2s
               19 | recovers_within = "2s"
                  |                   ^^^^"#]],
     );
@@ -320,16 +320,16 @@ roles = ["clients"]
 "#
     );
     expect![[r#"
-        smoke.toml:14:10: fault.1.target: no kill of any clients: the users observe the run, and who is dead observes nothing; pause clients, or cut their links
+        smoke.toml:14:10: fault.1.target: kill cannot hit any clients: the users observe the run, and dead ones observe nothing; pause clients, or cut their links
           14 | target = "any clients"
              |          ^^^^^^^^^^^^^
-        smoke.toml:19:10: fault.2.target: no power_loss of clients(user=1): the users observe the run, and who is dead observes nothing; pause clients, or cut their links
+        smoke.toml:19:10: fault.2.target: power_loss cannot hit clients(user=1): the users observe the run, and dead ones observe nothing; pause clients, or cut their links
           19 | target = "clients(user=1)"
              |          ^^^^^^^^^^^^^^^^^
-        smoke.toml:22:7: random_faults.for: an episode lasts longer than nothing and ends with the load: of 10s, lead takes 5s
+        smoke.toml:22:7: random_faults.for: an episode must be longer than zero and end within the load: lead takes 5s of 10s
           22 | for = "1s..6s"
              |       ^^^^^^^^
-        smoke.toml:24:9: random_faults.roles: a kill befalls none of them: the users observe the run, and who is dead observes nothing; pause clients, or cut their links
+        smoke.toml:24:9: random_faults.roles: a kill cannot hit any of them: the users observe the run, and dead ones observe nothing; pause clients, or cut their links
           24 | roles = ["clients"]
              |         ^^^^^^^^^^^"#]].assert_eq(&told(&text));
 }
@@ -341,8 +341,8 @@ fn more_than_a_gateway_takes_from_a_user_is_refused() {
     check(
         &fast,
         &expect![[r#"
-        smoke.toml:9:34: load.phases.1.rate: 90 messages a second for each user who is online; a gateway takes 50 from a user
-          9 | phases = [ { for = "10s", rate = "900/s" } ]
-            |                                  ^^^^^^^"#]],
+            smoke.toml:9:34: load.phases.1.rate: 90 messages a second for each user who is online; a gateway takes at most 50 per user
+              9 | phases = [ { for = "10s", rate = "900/s" } ]
+                |                                  ^^^^^^^"#]],
     );
 }

@@ -42,9 +42,9 @@ fn the_last_of_several_for_one_key_counts() {
 fn a_default_that_does_not_fit_any_more_is_named() {
     let told = with(&["phases.settle=3s"]).expect_err("the default deadline is longer");
     expect![[r#"
-        smoke.toml:1:1: expect.delivered_after_heal: a deadline of 15s is not reached before the judgement: phases.settle takes 3s and must take at least 15s
-        smoke.toml:1:1: expect.no_stuck_session: a deadline of 15s is not reached before the judgement: phases.settle takes 3s and must take at least 15s
-        smoke.toml:1:1: expect.pushed_within: a deadline of 20s is not reached before the judgement: phases.settle takes 3s and must take at least 20s"#]].assert_eq(&told);
+        smoke.toml:1:1: expect.delivered_after_heal: a deadline of 15s would pass only after the judgement: phases.settle takes 3s and must take at least 15s
+        smoke.toml:1:1: expect.no_stuck_session: a deadline of 15s would pass only after the judgement: phases.settle takes 3s and must take at least 15s
+        smoke.toml:1:1: expect.pushed_within: a deadline of 20s would pass only after the judgement: phases.settle takes 3s and must take at least 20s"#]].assert_eq(&told);
 }
 
 #[test]
@@ -63,6 +63,6 @@ fn mistakes_say_set_instead_of_a_line() {
         --set cluster.partitions=16,32: cluster.partitions: several values make a sweep; one run takes one of them
         --set cluster.stores=none: cluster.stores: expected a whole number from 1 to 64, found "none"
         --set design.acept=x: unknown key "acept" in [design]; did you mean "accept"?
-        --set load.phases.2.rate=5/s: load.phases.2: a list of 1: name one by its number, from 1
-        --set users.count.x=1: users.count.x: nothing is inside of a plain value"#]].assert_eq(&told);
+        --set load.phases.2.rate=5/s: load.phases.2: a list of 1: pick one by its number, from 1
+        --set users.count.x=1: users.count.x: there is nothing inside a plain value"#]].assert_eq(&told);
 }

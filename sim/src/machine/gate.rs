@@ -118,7 +118,7 @@ impl Gate {
         drop(state);
         self.breaks(Panicked {
             message: format!(
-                "it spins: its tasks ran {POLLS_MAX} times in one moment, without waiting for time"
+                "it spins: its tasks ran {POLLS_MAX} times at one instant of simulated time"
             ),
             place: format!("task {name}"),
         });

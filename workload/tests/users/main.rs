@@ -261,7 +261,7 @@ async fn a_conversation_that_is_gone_is_read_as_empty() {
     let lost = ConversationId(3);
     cluster.lose(lost);
     let doubts = final_reads(machine, plan, targets, recorder).await;
-    assert_eq!(doubts, ["conversation 3: the cluster does not know it any more"]);
+    assert_eq!(doubts, ["conversation 3: the cluster no longer knows it"]);
     let events = notes.events.lock().expect("no holder panics");
     let empty = |what: &What| {
         matches!(what, What::StoredAll { first: Sequence(1), head: Sequence(0), whole: true, .. })

@@ -132,7 +132,7 @@ impl File<'_> {
     fn services(&mut self, value: Spanned<DeValue<'_>>) -> Vec<Service> {
         let at = value.span().start;
         let DeValue::Array(values) = value.into_inner() else {
-            self.note(at, "services: expected [[services]], once for each");
+            self.note(at, "services: expected one [[services]] per service");
             return Vec::new();
         };
         let mut services = Vec::new();
@@ -265,8 +265,8 @@ fn described(value: &DeValue<'_>) -> String {
         DeValue::Boolean(flag) => flag.to_string(),
         DeValue::Datetime(date) => format!("the date {date}"),
         DeValue::Array(values) => match values.iter().find(|v| !v.get_ref().is_str()) {
-            Some(odd) => format!("a list with {}", described(odd.get_ref())),
-            None => "a list of texts".to_owned(),
+            Some(odd) => format!("a list containing {}", described(odd.get_ref())),
+            None => "a list of strings".to_owned(),
         },
         DeValue::Table(_) => "a table".to_owned(),
     }

@@ -185,7 +185,8 @@ impl ClusterConfig {
                 port.parse::<u16>().ok().filter(|port| *port > 0 && !host.is_empty())
             });
             if port.is_none() {
-                let what = format!("topology.{key}: {address:?} is no address: expected host:port");
+                let what =
+                    format!("topology.{key}: {address:?} is not an address: expected host:port");
                 mistakes.push(what);
             } else if let Some(other) = users.get(address.as_str()) {
                 let what = format!("topology.{key}: {node} and {other} are both at {address}");

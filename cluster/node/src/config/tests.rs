@@ -111,7 +111,7 @@ scopes = [\"admn\"]
     let mistakes = ClusterConfig::read(text).unwrap_err();
     let expected = [
         "line 4: topology.stores: store-2 and broker-1 are both at 127.0.0.1:2",
-        "line 5: topology.auth: \"nowhere\" is no address: expected host:port",
+        "line 5: topology.auth: \"nowhere\" is not an address: expected host:port",
         "line 9: services.1.scopes: unknown scope \"admn\": expected admin or audit; did you mean \
          \"admin\"?",
     ];

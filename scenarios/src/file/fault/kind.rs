@@ -69,7 +69,7 @@ impl Fault {
         let lasts = self.r#for.get()?;
         if down.is_zero() || up.is_zero() || down + up > lasts {
             let [down, up, lasts] = [down, up, lasts].map(|time| time.text());
-            let what = format!("down {down} and up {up} must both be there within {lasts}");
+            let what = format!("down {down} and up {up} must both fit into {lasts}");
             self.kind.conflict(mistakes, what);
             return None;
         }
@@ -99,7 +99,7 @@ impl Fault {
         if kind.can_befall(target.role()) {
             return Some(target);
         }
-        let what = format!("no {} of {}: {CLIENTS_LIVE}", kind.text(), target.text());
+        let what = format!("{} cannot hit {}: {CLIENTS_LIVE}", kind.text(), target.text());
         self.target.conflict(mistakes, what);
         None
     }

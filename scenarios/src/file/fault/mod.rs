@@ -15,41 +15,42 @@ use kind::keys_of;
 use std::time::Duration;
 
 section! {
-    /// One thing that goes wrong, by schedule.
+    /// A scheduled fault.
     Fault {
         /// When it begins, counted from the beginning of the load.
         at: Duration,
-        /// It begins again after each such time, until the load ends.
+        /// How often it repeats, until the load ends.
         every: Option<Duration> = None,
         /// How long it lasts; for `kill` and `power_loss`, until the restart.
         r#for: Duration,
-        /// What it is.
+        /// The kind of fault.
         kind: FaultWord,
         /// For `kill`, `power_loss`, `pause` and `skew`: which node.
         target: Option<Target> = None,
-        /// For faults of links: two lists of nodes. One list alone means: against all others.
+        /// For link faults: two lists of nodes. One list alone means: against all others.
         between: Option<Vec<Vec<Target>>> = None,
-        /// The same in other words: from these nodes
+        /// Instead of `between`: from these nodes.
         from: Option<Vec<Target>> = None,
-        /// to these; without it, to all others.
+        /// Instead of `between`: to these nodes; without it, to all others.
         to: Option<Vec<Target>> = None,
         /// For `cut`: only packets from the first to the second list are lost.
         one_way: Option<bool> = None,
-        /// For `flap`: how long the links are down,
+        /// For `flap`: how long the links are down.
         down: Option<Duration> = None,
-        /// and then up.
+        /// For `flap`: how long they are up in between.
         up: Option<Duration> = None,
         /// For `slow_link`: the latency, one way.
         latency: Option<DurationRange> = None,
         /// For `skew`: how far the wall clock is off.
         offset: Option<ClockOffset> = None,
-        /// For `skew`: how much too fast it goes.
+        /// For `skew`: how much too fast it runs.
         drift: Option<ClockDrift> = None,
     }
 }
 
 /// Why nothing ends the clients.
-pub(super) const CLIENTS_LIVE: &str = "the users observe the run, and who is dead observes nothing; pause clients, or cut their links";
+pub(super) const CLIENTS_LIVE: &str =
+    "the users observe the run, and dead ones observe nothing; pause clients, or cut their links";
 
 /// What a fault must fit to; what had mistakes of its own is missing.
 pub struct Surroundings<'a> {
@@ -100,7 +101,7 @@ impl Fault {
             && every <= lasts
         {
             let [every, lasts] = [every, lasts].map(|time| time.text());
-            let what = format!("every {every} begins before the {lasts} of the last time are over");
+            let what = format!("every {every} begins again before the previous {lasts} are over");
             self.every.conflict(mistakes, what);
             fits = false;
         }
