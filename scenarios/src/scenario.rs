@@ -342,7 +342,7 @@ pub struct Expect {
     pub no_stuck_session: Duration,
     /// Deadline of `recovers_to_baseline`.
     pub recovers_within: Duration,
-    /// How long after a revocation a token may still be honoured.
+    /// How long after a revocation a token may still be accepted.
     pub revocation_within: Duration,
     /// Deadline of `away_member_is_pushed`.
     pub pushed_within: Duration,
