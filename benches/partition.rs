@@ -4,14 +4,14 @@
 use anyhow::Context;
 use benches::folder::Folder;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
-use ports::message_store::{Lease, MessageStore, WriteBatch};
+use ports::message_store::{Batch, Claim, Keys, Lease, MessageStore, Ownership};
 use protocol::design::Fsync;
 use protocol::limits::StoreLimits;
 use protocol::records::{Action, Inbound, SessionRef};
 use protocol::store_calls::{ConversationKind, CreateConversation};
 use protocol::{
-    ClientMessageId, ConversationId, Epoch, GatewayId, Incarnation, NodeNumber, Partition,
-    SessionId, UserId,
+    ClientMessageId, ConversationId, GatewayId, Incarnation, NodeNumber, Partition, SessionId,
+    UserId,
 };
 use real::disk::DirectoryDisk;
 use std::path::Path;
@@ -43,7 +43,7 @@ fn main() -> anyhow::Result<()> {
                 BatchSize::SmallInput,
             );
             // Nothing of it was committed.
-            owner.machine.forget();
+            owner.begin_anew();
         });
         group.bench_function(BenchmarkId::new("apply and commit", count), |bencher| {
             bencher.iter_batched(
@@ -71,7 +71,9 @@ impl Owner {
     fn new(directory: &Path) -> anyhow::Result<Self> {
         let disk = DirectoryDisk::open(directory).context("the folder of the database")?;
         let store = RedbStore::open(Arc::new(disk), Fsync::Always)?;
-        let lease = store.acquire(PARTITION, Epoch(0))?;
+        let seen = Ownership::default();
+        let claim = Claim { partition: PARTITION, owner: OWNER, seen };
+        let lease = store.acquire(&claim)?.context("nobody else owns it")?;
         let machine = Machine::new(PARTITION, Choices::default(), StoreLimits::default());
         let mut owner = Self { store, lease, machine };
         let acquire = Command::Acquire { epoch: lease.epoch, owner: OWNER };
@@ -89,22 +91,33 @@ impl Owner {
     }
 
     /// Applies commands over what is stored now; the rows to write and what the world must learn.
-    fn apply(&mut self, commands: Vec<Command>) -> (WriteBatch, Vec<Effect>) {
-        let view = self.store.view().expect("the engine is open");
-        let mut overlay = Overlay::new(&*view);
+    fn apply(&mut self, commands: Vec<Command>) -> (Batch, Vec<Effect>) {
+        let mut keys = Keys::default();
+        for command in &commands {
+            self.machine.keys(command, &mut keys);
+        }
+        let rows = self.store.prefetch(&[(PARTITION, keys.clone())]);
+        let rows = rows.expect("the engine can be read").remove(0);
+        let mut overlay = Overlay::new(keys, rows);
         let mut effects = Vec::new();
         for command in commands {
-            let applied = self.machine.apply(command, &mut overlay, &mut effects);
-            applied.expect("the engine can be read");
+            self.machine.apply(command, &mut overlay, &mut effects);
         }
         (overlay.batch, effects)
     }
 
+    /// What was applied and not committed is forgotten: the next owner reads what is stored.
+    fn begin_anew(&mut self) {
+        self.machine = Machine::new(PARTITION, Choices::default(), StoreLimits::default());
+        let acquire = Command::Acquire { epoch: self.lease.epoch, owner: OWNER };
+        self.machine.apply(acquire, &mut Overlay::default(), &mut Vec::new());
+    }
+
     fn apply_and_commit(&mut self, commands: Vec<Command>) -> Vec<Effect> {
-        let (mut batch, effects) = self.apply(commands);
-        let withheld = self.machine.withhold(&mut batch);
-        self.store.commit(&[self.lease], &batch).expect("the disk takes it");
-        self.machine.committed(&withheld);
+        let (batch, effects) = self.apply(commands);
+        let fenced = self.store.commit(&[(self.lease, batch)]).expect("the disk takes it");
+        assert!(fenced.is_empty(), "another owner: {fenced:?}");
+        self.machine.committed();
         effects
     }
 }

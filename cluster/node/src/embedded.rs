@@ -44,7 +44,7 @@ pub async fn run_all(
         let config = config.clone();
         let is_gateway = role == Role::Gateway;
         let shutdown = if is_gateway { shutdown.clone() } else { servers_stop.clone() };
-        let process = Process { metrics: metrics.clone(), shutdown };
+        let process = Process { metrics: metrics.clone(), shutdown, shared_engine: None };
         let nodes = if is_gateway { &mut gateways } else { &mut servers };
         nodes.spawn(async move { run(role, number, &config, machine, process).await });
     }

@@ -10,4 +10,5 @@ pub mod topology;
 
 pub use config::ClusterConfig;
 pub use role::{NodeError, check, run, run_announced};
+pub use store::MemoryStore;
 pub use topology::{Role, Topology};

@@ -4,9 +4,9 @@ use crate::config::ClusterConfig;
 use crate::topology::{Role, Topology};
 use link::LinkTiming;
 use ports::broker::Brokers;
-use ports::message_store::StoreError;
+use ports::message_store::MessageStore;
 use ports::{Conversations, Listener, Machine, Shutdown, TokenVerifier};
-use protocol::{GatewayId, NodeNumber, limits};
+use protocol::{GatewayId, NodeNumber, StoreEngine, limits};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ pub enum NodeError {
         node: String,
         /// Both shapes.
         #[source]
-        source: StoreError,
+        source: store::OpenError,
     },
     /// The role ended with an error.
     #[error("{node} failed")]
@@ -79,6 +79,8 @@ pub struct Process {
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Asks the node to shut down cleanly.
     pub shutdown: Shutdown,
+    /// The engine that all store nodes share, as this one reaches it, if they share one.
+    pub shared_engine: Option<Arc<dyn MessageStore>>,
 }
 
 /// Says whether a node can be run at all. Ask before anything is made for it.
@@ -141,7 +143,7 @@ pub async fn run_announced(
     ended.map_err(|source| {
         let node = Topology::name(role, number);
         match source.downcast::<store::ServeError>().map(|error| *error) {
-            Ok(store::ServeError::Engine(source @ StoreError::OtherPlace { .. })) => {
+            Ok(store::ServeError::Engine(source @ store::OpenError::OtherPlace { .. })) => {
                 NodeError::OtherData { node, source }
             }
             Ok(source) => NodeError::Failed { node, source: Box::new(source) },
@@ -202,15 +204,27 @@ impl Wiring<'_> {
         let config = store::StoreConfig {
             number: NodeNumber(self.number),
             partitions_total: self.config.partitions,
-            stores_total: self.config.topology.count(Role::Store),
+            directory: self.config.directory(),
             notify_queues: NOTIFY_QUEUES,
             design: self.config.design,
             timing: LinkTiming::default(),
             retention: self.config.retention,
             limits: self.config.limits().store,
         };
-        let brokers = self.brokers();
-        Ok(store::serve(self.machine, listener, config, brokers, self.process.shutdown).await?)
+        let engine = match (self.config.engine.store, self.process.shared_engine.clone()) {
+            (StoreEngine::Redb, _) => store::Engine::Redb(store::Place {
+                number: config.number,
+                stores: self.config.topology.count(Role::Store),
+                partitions: config.partitions_total,
+            }),
+            (StoreEngine::Memory, _) => {
+                store::Engine::Opened(Arc::new(store::MemoryStore::default()))
+            }
+            (StoreEngine::Shared, Some(engine)) => store::Engine::Opened(engine),
+            (StoreEngine::Shared, None) => return Err("there is no engine to share".into()),
+        };
+        let (brokers, shutdown) = (self.brokers(), self.process.shutdown);
+        Ok(store::serve(self.machine, listener, config, engine, brokers, shutdown).await?)
     }
 
     async fn notifier(self) -> Result<(), Failure> {
@@ -248,7 +262,7 @@ impl Wiring<'_> {
             REVOCATION_POLL,
         );
         let brokers = self.brokers();
-        let Process { metrics, shutdown } = self.process;
+        let Process { metrics, shutdown, .. } = self.process;
         Ok(gateway::serve(
             self.machine,
             listener,
@@ -266,7 +280,7 @@ impl Wiring<'_> {
         store::RemoteConversations::start(
             self.machine.clone(),
             self.config.topology.stores.clone(),
-            self.config.partitions,
+            (self.config.partitions, self.config.directory()),
             LinkTiming::default(),
             self.config.limits().store,
         )

@@ -1,7 +1,6 @@
 //! What gateways (and services) ask the owners of conversations.
 //!
-//! The adapter behind it knows the topology, splits batches by partition and node, and merges the
-//! answers. Answers of one node are from one instant.
+//! The adapter behind it finds the owners, splits batches by partition and node, and merges the answers. Answers of one node are from one instant.
 
 use crate::BoxFuture;
 use protocol::store_calls::{
@@ -56,6 +55,8 @@ pub enum StoreEvent {
     Lost(NodeNumber),
     /// The node is back (maybe under higher epochs): attach its conversations again.
     Back(NodeNumber),
+    /// Partitions have got other owners: attach their conversations again.
+    Moved,
 }
 
 /// The owners of all conversations, behind one face. Calls have a deadline of their own.
@@ -67,7 +68,7 @@ pub trait Conversations: Send + Sync {
         gateway: GatewayId,
         incarnation: Incarnation,
     ) -> mpsc::UnboundedReceiver<StoreEvent>;
-    /// The conversations of some users; fails if any node cannot answer.
+    /// The conversations of some users; fails if any partition's owner cannot answer.
     fn of_users(
         &self,
         users: Vec<UserId>,

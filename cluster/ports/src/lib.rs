@@ -9,6 +9,7 @@
 pub mod broker;
 pub mod clock;
 pub mod conversations;
+pub mod directory;
 pub mod disk;
 pub mod entropy;
 pub mod locks;
@@ -23,6 +24,7 @@ pub mod tokens;
 pub use broker::Brokers;
 pub use clock::WallClock;
 pub use conversations::{CallError, Conversations, StoreEvent};
+pub use directory::Directory;
 pub use disk::{Disk, DiskFile};
 pub use entropy::Entropy;
 pub use locks::entered;

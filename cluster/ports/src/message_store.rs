@@ -1,9 +1,11 @@
-//! The storage engine under the owners: redb on a disk, PostgreSQL.
+//! The storage engine under the owners: redb on a disk, memory, a database across a network.
 //!
 //! An engine keeps rows and fences stale owners; it decides nothing. All calls block: make them on a
-//! `Worker`. Which rows belong together is said by one `WriteBatch`, which becomes durable as a whole
-//! or not at all.
+//! `Worker`. The partition is the unit of everything: who owns one is written beside its rows, and the
+//! rows of one `Batch` become durable as a whole or not at all. How an engine is opened, kept small and
+//! closed is its own affair and that of whoever runs it.
 
+use crate::directory::Owner;
 use protocol::store_calls::{ConversationKind, Membership, ReceiptItem, UserConversation};
 use protocol::{
     ClientMessageId, ConversationId, Entry, Epoch, NodeNumber, Partition, RejectReason, Sequence,
@@ -11,7 +13,6 @@ use protocol::{
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::Arc;
 
 /// The right to write to a partition, until somebody acquires it under a higher epoch.
@@ -23,57 +24,58 @@ pub struct Lease {
     pub epoch: Epoch,
 }
 
-/// Whose rows an engine holds. Which partitions live on a store node follows from these numbers, so
-/// under others its conversations would seem to be gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// Which store node, from 1.
-    pub number: NodeNumber,
-    /// Of how many.
-    pub stores: u16,
-    /// Partitions of the cluster.
-    pub partitions: u16,
+/// Who owns a partition, as the engine has it; the default: nobody ever did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ownership {
+    /// The store node. 0: nobody, or an owner from before the engine was opened, which is gone if the
+    /// engine belongs to one process.
+    pub owner: NodeNumber,
+    /// The fencing number.
+    pub epoch: Epoch,
+    /// Rises with every `renew`. Whoever sees it stand still for long enough may take over.
+    pub renewals: u64,
 }
 
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { number, stores, partitions } = self;
-        write!(f, "store {number} of {stores} with {partitions} partitions")
+impl Ownership {
+    /// The owner, if it is known.
+    pub fn known(&self) -> Option<Owner> {
+        let Self { owner: node, epoch, .. } = *self;
+        (node != NodeNumber(0)).then_some(Owner { node, epoch })
     }
+}
+
+/// A node wants to own a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The partition.
+    pub partition: Partition,
+    /// The node.
+    pub owner: NodeNumber,
+    /// What the node decided upon. The claim fails if anything of it has changed.
+    pub seen: Ownership,
+}
+
+/// A lease is not the newest of its partition: certainly nothing was done under it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fenced {
+    /// The partition.
+    pub partition: Partition,
+    /// Who owns it by now.
+    pub current: Ownership,
 }
 
 /// Why the engine did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// Certainly not done: somebody acquired the partition under a higher epoch.
-    #[error("partition {partition} is owned under epoch {current} by now")]
-    Fenced {
-        /// Which of the leases.
-        partition: Partition,
-        /// The epoch that the engine holds.
-        current: Epoch,
-    },
     /// Certainly not done: the engine cannot be reached or has no room. Try again.
     #[error("the engine cannot work now: {0}")]
     Unavailable(String),
-    /// Maybe done. Commit the same batch under the same leases again: it brings the same rows.
+    /// Maybe done. Commit the same batches under the same leases again: it brings the same rows.
     #[error("the engine did not say whether it was done: {0}")]
     Unknown(String),
     /// The engine's data is damaged. Trying again will not help.
     #[error("the stored data is damaged: {0}")]
     Corrupt(String),
-    /// The engine's data belongs to another place. Trying again will not help.
-    #[error(
-        "the data was made for {made}, and was opened for {asked}; the number of stores and of \
-         partitions never changes for given data: start with {} stores and {} partitions, or with \
-         another data folder", .made.stores, .made.partitions
-    )]
-    OtherPlace {
-        /// As it is stored.
-        made: Place,
-        /// As it was asked for.
-        asked: Place,
-    },
 }
 
 /// What is stored of a conversation besides its entries, members and cursors.
@@ -112,18 +114,18 @@ pub struct Cursors {
     pub read: Sequence,
 }
 
-/// Rows that become durable together. Maps, so that an engine inserts in the order of its keys and
-/// a row that changes several times is written once.
+/// Rows of one partition that become durable together. Maps, so that an engine inserts in the order of
+/// its keys and a row that changes several times is written once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WriteBatch {
+pub struct Batch {
     /// New or changed conversations.
-    pub conversations: BTreeMap<(Partition, ConversationId), ConversationRow>,
+    pub conversations: BTreeMap<ConversationId, ConversationRow>,
     /// New entries.
     pub entries: BTreeMap<(ConversationId, Sequence), Arc<Entry>>,
     /// Messages that are deleted by now, by their own sequences. Their entries stay in the log.
     pub deletions: BTreeSet<(ConversationId, Sequence)>,
     /// New de-duplication keys.
-    pub decisions: BTreeMap<(Partition, UserId, ClientMessageId), DecisionRow>,
+    pub decisions: BTreeMap<(UserId, ClientMessageId), DecisionRow>,
     /// Memberships by (conversation, user, joined): the sequence of the `Leave` entry, if any.
     pub members: BTreeMap<(ConversationId, UserId, Sequence), Option<Sequence>>,
     /// Cursors.
@@ -132,7 +134,7 @@ pub struct WriteBatch {
     pub trims: BTreeMap<ConversationId, Sequence>,
 }
 
-impl WriteBatch {
+impl Batch {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.conversations.is_empty()
@@ -145,32 +147,57 @@ impl WriteBatch {
     }
 }
 
-/// An engine, shared by the workers of a node.
+/// Rows of one partition that a group of commands may need.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keys {
+    /// Conversations, each with its members.
+    pub conversations: BTreeSet<ConversationId>,
+    /// De-duplication keys; one that was accepted brings its entry along.
+    pub decisions: BTreeSet<(UserId, ClientMessageId)>,
+    /// Entries, each with whether its message was deleted.
+    pub entries: BTreeSet<(ConversationId, Sequence)>,
+    /// Cursors.
+    pub cursors: BTreeSet<(ConversationId, UserId)>,
+}
+
+/// What is stored under some keys; what is missing is not stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rows {
+    /// Conversations and their members, former ones too, by (user, joined).
+    pub conversations: BTreeMap<ConversationId, (ConversationRow, Vec<Membership>)>,
+    /// De-duplication keys.
+    pub decisions: BTreeMap<(UserId, ClientMessageId), DecisionRow>,
+    /// Entries.
+    pub entries: BTreeMap<(ConversationId, Sequence), Arc<Entry>>,
+    /// Which of the asked entries are deleted messages.
+    pub deletions: BTreeSet<(ConversationId, Sequence)>,
+    /// Cursors.
+    pub cursors: BTreeMap<(ConversationId, UserId), Cursors>,
+}
+
+/// An engine, shared by the workers of a node, or by several nodes.
 pub trait MessageStore: Send + Sync {
-    /// Takes a partition under an epoch above the stored one and above `above` (an epoch that was
-    /// seen elsewhere, after the engine lost its memory of it). Durable on `Ok`.
-    fn acquire(&self, partition: Partition, above: Epoch) -> Result<Lease, StoreError>;
-    /// Writes a batch, atomic, and durable on `Ok`, if every lease is still the newest.
-    fn commit(&self, leases: &[Lease], batch: &WriteBatch) -> Result<(), StoreError>;
+    /// Takes a partition under an epoch above the stored one; durable on `Some`. `None`: the ownership is not as the claim has seen it.
+    fn acquire(&self, claim: &Claim) -> Result<Option<Lease>, StoreError>;
+    /// Says that the owner lives, for each lease that is still the newest; the others are returned.
+    fn renew(&self, leases: &[Lease]) -> Result<Vec<Fenced>, StoreError>;
+    /// Writes each batch whose lease is still the newest, atomic, and durable on `Ok`; the others are
+    /// returned, and nothing of them is written. Many batches share one forced write.
+    fn commit(&self, batches: &[(Lease, Batch)]) -> Result<Vec<Fenced>, StoreError>;
     /// What is stored, as of now. Keep it for the length of one job: it may hold up writers.
     fn view(&self) -> Result<Box<dyn StoreView + '_>, StoreError>;
-    /// Whether `checkpoint` should be called soon.
-    fn is_checkpoint_due(&self) -> bool {
-        false
+    /// The rows of some keys, in the order of the partitions, from one instant. An engine across a
+    /// network answers in one round trip.
+    fn prefetch(&self, keys: &[(Partition, Keys)]) -> Result<Vec<Rows>, StoreError> {
+        let view = self.view()?;
+        keys.iter().map(|(partition, keys)| rows(&*view, *partition, keys)).collect()
     }
-    /// Housekeeping beside commits and views: on a worker of its own, one call at a time.
-    fn checkpoint(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
-    /// Gives up what the last checkpoint has made superfluous, without touching a disk: once the call of
-    /// `checkpoint` is over. Until then nobody may act on what it has written.
-    fn release(&self) {}
-    /// Makes everything durable and gives the engine's resources back; the last call.
-    fn close(&self) -> Result<(), StoreError>;
 }
 
 /// What was stored at one instant.
 pub trait StoreView {
+    /// Who owned a partition.
+    fn ownership(&self, partition: Partition) -> Result<Ownership, StoreError>;
     /// A conversation.
     fn conversation(
         &self,
@@ -178,10 +205,15 @@ pub trait StoreView {
         conversation: ConversationId,
     ) -> Result<Option<ConversationRow>, StoreError>;
     /// Its members, former ones too, by (user, joined).
-    fn members(&self, conversation: ConversationId) -> Result<Vec<Membership>, StoreError>;
+    fn members(
+        &self,
+        partition: Partition,
+        conversation: ConversationId,
+    ) -> Result<Vec<Membership>, StoreError>;
     /// A user's memberships in a conversation, by `joined`.
     fn memberships(
         &self,
+        partition: Partition,
         conversation: ConversationId,
         user: UserId,
     ) -> Result<Vec<Membership>, StoreError>;
@@ -195,33 +227,74 @@ pub trait StoreView {
     /// One entry.
     fn entry(
         &self,
+        partition: Partition,
         conversation: ConversationId,
         sequence: Sequence,
     ) -> Result<Option<Entry>, StoreError>;
     /// Whether the message of a sequence was deleted.
     fn is_deleted(
         &self,
+        partition: Partition,
         conversation: ConversationId,
         sequence: Sequence,
     ) -> Result<bool, StoreError>;
     /// Entries with `after < sequence < before`, oldest first, at most `limit`.
     fn entries(
         &self,
+        partition: Partition,
         conversation: ConversationId,
         after: Sequence,
         before: Sequence,
         limit: usize,
     ) -> Result<Vec<Entry>, StoreError>;
-    /// The conversations that a user is a member of now.
+    /// The conversations that a user is a member of now, of all partitions.
     fn conversations_of(&self, user: UserId) -> Result<Vec<UserConversation>, StoreError>;
     /// A member's cursors.
     fn cursor(
         &self,
+        partition: Partition,
         conversation: ConversationId,
         user: UserId,
     ) -> Result<Option<Cursors>, StoreError>;
     /// The cursors of a conversation, by user.
-    fn cursors(&self, conversation: ConversationId) -> Result<Vec<ReceiptItem>, StoreError>;
+    fn cursors(
+        &self,
+        partition: Partition,
+        conversation: ConversationId,
+    ) -> Result<Vec<ReceiptItem>, StoreError>;
     /// How many conversations a partition has; reads them all.
     fn count(&self, partition: Partition) -> Result<u64, StoreError>;
+}
+
+/// The rows of some keys, read one by one: `prefetch` for engines that are near.
+pub fn rows(view: &dyn StoreView, partition: Partition, keys: &Keys) -> Result<Rows, StoreError> {
+    let mut rows = Rows::default();
+    for id in &keys.conversations {
+        if let Some(row) = view.conversation(partition, *id)? {
+            rows.conversations.insert(*id, (row, view.members(partition, *id)?));
+        }
+    }
+    let mut entries = keys.entries.clone();
+    for (author, message) in &keys.decisions {
+        if let Some(row) = view.decision(partition, *author, *message)? {
+            rows.decisions.insert((*author, *message), row);
+            entries.extend(row.decision.map(|sequence| (row.conversation, sequence)));
+        }
+    }
+    for (id, sequence) in entries {
+        if let Some(entry) = view.entry(partition, id, sequence)? {
+            rows.entries.insert((id, sequence), Arc::new(entry));
+        }
+    }
+    for (id, sequence) in &keys.entries {
+        if view.is_deleted(partition, *id, *sequence)? {
+            rows.deletions.insert((*id, *sequence));
+        }
+    }
+    for (id, user) in &keys.cursors {
+        if let Some(cursors) = view.cursor(partition, *id, *user)? {
+            rows.cursors.insert((*id, *user), cursors);
+        }
+    }
+    Ok(rows)
 }

@@ -153,6 +153,15 @@ choice!(
     }
 );
 choice!(
+    /// Whether the store's engine refuses what comes from a former owner.
+    Fencing {
+        /// Yes: every commit names the epoch of its owner.
+        Epoch,
+        /// Row 8: no; an owner that was paused wakes up and goes on where it was.
+        None,
+    }
+);
+choice!(
     /// When a gateway hands an entry to its sessions.
     Delivery {
         /// When all earlier ones were handed out.
@@ -230,6 +239,8 @@ pub struct Design {
     pub push_key: PushKey,
     /// Where an owner takes its epoch from.
     pub epochs: Epochs,
+    /// Whether the store's engine refuses what comes from a former owner.
+    pub fencing: Fencing,
     /// When a gateway hands an entry to its sessions.
     pub delivery: Delivery,
     /// Who decides whether a session may still have a conversation's entries.

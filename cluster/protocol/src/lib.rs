@@ -9,6 +9,7 @@ pub mod close;
 pub mod codec;
 pub mod design;
 pub mod development;
+pub mod engine;
 pub mod entry;
 pub mod frames;
 pub mod ids;
@@ -21,6 +22,7 @@ pub mod store_calls;
 
 pub use close::CloseCode;
 pub use design::Design;
+pub use engine::StoreEngine;
 pub use entry::{Content, Entry};
 pub use frames::{ClientFrame, ServerFrame};
 pub use ids::{

@@ -1,6 +1,6 @@
 //! Which partition a conversation belongs to: the same function in every adapter and every node.
 
-use crate::ids::{ConversationId, NodeNumber, Partition};
+use crate::ids::{ConversationId, Partition};
 use crate::mix::{GAMMA, mix};
 
 /// The partition of a conversation among `partitions` of them (at least 1).
@@ -9,11 +9,6 @@ use crate::mix::{GAMMA, mix};
 pub const fn partition_of(conversation: ConversationId, partitions: u16) -> Partition {
     let mixed = mix(conversation.0.wrapping_add(GAMMA));
     Partition((mixed % partitions as u64) as u16)
-}
-
-/// The store node that a partition lives on, of `stores` nodes numbered from 1.
-pub const fn home_of(partition: Partition, stores: u16) -> NodeNumber {
-    NodeNumber(partition.0 % stores + 1)
 }
 
 #[cfg(test)]
@@ -27,11 +22,5 @@ mod tests {
             counts[partition_of(ConversationId(id), 16).0 as usize] += 1;
         }
         assert!(counts.iter().all(|&n| (850..1150).contains(&n)), "{counts:?}");
-    }
-
-    #[test]
-    fn every_store_has_a_share() {
-        let homes: Vec<u16> = (0..6).map(|p| home_of(Partition(p), 3).0).collect();
-        assert_eq!(homes, [1, 2, 3, 1, 2, 3]);
     }
 }

@@ -1,20 +1,23 @@
 //! What a store node is told when it starts, and why it may end.
 
+use crate::engine::{OpenError, Place};
 use link::LinkTiming;
-use ports::message_store::{Place, StoreError};
+use ports::Directory;
+use ports::message_store::MessageStore;
 use protocol::limits::StoreLimits;
-use protocol::{Design, NodeNumber, Partition, partition};
+use protocol::{ConversationId, Design, NodeNumber, Partition, partition};
 use std::io;
+use std::sync::Arc;
 
 /// One store node.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct StoreConfig {
     /// Which store node this is, from 1.
     pub number: NodeNumber,
     /// Partitions of the cluster.
     pub partitions_total: u16,
-    /// Store nodes of the cluster.
-    pub stores_total: u16,
+    /// Who owns what.
+    pub directory: Arc<dyn Directory>,
     /// Queues of push jobs.
     pub notify_queues: u16,
     /// Design choices.
@@ -28,17 +31,18 @@ pub struct StoreConfig {
 }
 
 impl StoreConfig {
-    /// What the disk of this node remembers.
-    pub fn place(&self) -> Place {
-        let Self { number, stores_total: stores, partitions_total: partitions, .. } = *self;
-        Place { number, stores, partitions }
+    /// The partition of a conversation.
+    pub fn home(&self, conversation: ConversationId) -> Partition {
+        partition::partition_of(conversation, self.partitions_total)
     }
+}
 
-    /// The partitions that live on this node.
-    pub fn partitions(&self) -> impl Iterator<Item = Partition> + '_ {
-        let here = |p: &Partition| partition::home_of(*p, self.stores_total) == self.number;
-        (0..self.partitions_total).map(Partition).filter(here)
-    }
+/// What keeps a store node's rows.
+pub enum Engine {
+    /// redb on the node's disk, which belongs to this place.
+    Redb(Place),
+    /// Something that was opened by others, and is kept small and closed by them.
+    Opened(Arc<dyn MessageStore>),
 }
 
 /// Why a store node ended without being asked to.
@@ -46,7 +50,7 @@ impl StoreConfig {
 pub enum ServeError {
     /// The engine cannot be used.
     #[error("the store's engine")]
-    Engine(#[source] StoreError),
+    Engine(#[source] OpenError),
     /// No connections can be accepted any more.
     #[error("accepting links")]
     Accept(#[source] io::Error),

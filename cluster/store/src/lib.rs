@@ -1,7 +1,7 @@
 //! Conversation owners: sequence, de-duplicate, persist, attach, backlog.
 //!
 //! - `core` decides: a partition is a deterministic state machine fed by an ordered log of commands.
-//! - `engine` keeps rows: redb on the node's disk.
+//! - `engine` keeps rows: redb on the node's disk, or memory.
 //! - `shell` runs a store node: `serve`.
 //! - `client` asks the owners from elsewhere: `RemoteConversations`.
 //!
@@ -11,6 +11,7 @@
 mod client;
 mod config;
 pub mod core;
+mod directory;
 #[cfg(test)]
 mod end_to_end;
 mod engine;
@@ -21,6 +22,7 @@ mod wire;
 mod world;
 
 pub use client::RemoteConversations;
-pub use config::{ServeError, StoreConfig};
-pub use engine::RedbStore;
-pub use shell::{serve, serve_engine};
+pub use config::{Engine, ServeError, StoreConfig};
+pub use directory::{SharedDirectory, StaticDirectory};
+pub use engine::{MemoryStore, OpenError, Place, RedbStore};
+pub use shell::serve;

@@ -1,11 +1,12 @@
 //! What travels over the link between a gateway (or a service) and a store node.
 
 use ports::CallError;
+use ports::directory::Owner;
 use protocol::store_calls::{
     AttachItem, AttachedItem, ChangeMember, ConversationInfo, CreateConversation, DetachItem, Head,
     PartitionStatus, PushAdvice, PushRef, RangePage, RangeQuery, ReceiptItem, UserConversation,
 };
-use protocol::{ConversationId, GatewayId, Incarnation, NodeNumber, Sequence, UserId};
+use protocol::{ConversationId, GatewayId, Incarnation, NodeNumber, Partition, Sequence, UserId};
 use serde::{Deserialize, Serialize};
 
 /// The version of these messages.
@@ -65,6 +66,9 @@ pub enum FromStore {
     Joined(UserConversation),
     /// How far the logs go that have new entries and are attached on this link.
     Heads(Vec<Head>),
+    /// Who owns partitions: behind the welcome those of this node, later what changes. Whoever listened
+    /// to such a partition elsewhere attaches again.
+    Owners(Vec<(Partition, Owner)>),
 }
 
 impl link::Wire for FromStore {
@@ -75,8 +79,8 @@ impl link::Wire for FromStore {
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Answer {
-    /// Of this node's conversations.
-    OfUsers(Vec<UserConversation>),
+    /// Of the conversations in these partitions, which are this node's.
+    OfUsers(Vec<Partition>, Vec<UserConversation>),
     /// In the order of the items.
     Attached(Vec<AttachedItem>),
     /// Stored entries.
@@ -93,4 +97,6 @@ pub enum Answer {
     Status(Vec<PartitionStatus>),
     /// It was not done.
     Failed(CallError),
+    /// It was not done: partitions that it touches are not this node's, but theirs, as far as known.
+    NotOwner(Vec<(Partition, Option<Owner>)>),
 }

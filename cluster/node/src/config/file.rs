@@ -5,7 +5,7 @@
 
 use super::{ClusterConfig, EngineConfig, Service};
 use crate::topology::Topology;
-use protocol::Design;
+use protocol::{Design, StoreEngine};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use toml::Spanned;
@@ -125,8 +125,18 @@ impl File<'_> {
 
     fn engine(&mut self, mut section: Section<'_>) -> EngineConfig {
         let broker = section.optional(self, "broker", "\"embedded\" or \"memory\"");
+        let words = "\"redb\" or \"memory\"";
+        let at = section.at;
+        let store = section.optional(self, "store", words);
         section.end(self);
-        EngineConfig { broker: broker.unwrap_or_default() }
+        if store == Some(StoreEngine::Shared) {
+            let at = self.lines.get("engine.store").copied().unwrap_or(at);
+            self.note(
+                at,
+                &format!("engine.store: \"shared\" is for the simulator: expected {words}"),
+            );
+        }
+        EngineConfig { broker: broker.unwrap_or_default(), store: store.unwrap_or_default() }
     }
 
     fn services(&mut self, value: Spanned<DeValue<'_>>) -> Vec<Service> {

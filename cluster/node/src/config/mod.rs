@@ -6,9 +6,12 @@ mod tests;
 
 use crate::topology::{Role, Topology};
 use broker::BrokerEngine;
-use protocol::{Design, LimitSet, Limits, development};
+use ports::Directory;
+use protocol::{Design, LimitSet, Limits, StoreEngine, development};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use store::{SharedDirectory, StaticDirectory};
 
 /// The configuration of a cluster: the same file for every node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +40,7 @@ pub struct ClusterConfig {
     /// Newest entries that are kept per conversation; absent: all.
     #[serde(default)]
     pub retention: Option<u64>,
-    /// What keeps messages.
+    /// What keeps messages, and what keeps rows.
     #[serde(default)]
     pub engine: EngineConfig,
     /// How much each node holds.
@@ -55,6 +58,9 @@ pub struct EngineConfig {
     /// Of the broker.
     #[serde(default)]
     pub broker: BrokerEngine,
+    /// Of the store nodes.
+    #[serde(default)]
+    pub store: StoreEngine,
 }
 
 /// The scopes that a service can be granted.
@@ -220,6 +226,15 @@ impl ClusterConfig {
             }
         }
         mistakes
+    }
+
+    /// Who owns what, as one node knows it: for ever, if each store node has rows of its own.
+    pub fn directory(&self) -> Arc<dyn Directory> {
+        let stores = self.topology.count(Role::Store);
+        match self.engine.store {
+            StoreEngine::Redb | StoreEngine::Memory => Arc::new(StaticDirectory::new(stores)),
+            StoreEngine::Shared => Arc::new(SharedDirectory::new(stores)),
+        }
     }
 
     /// The limits in force. The burst of a rate grows with it.

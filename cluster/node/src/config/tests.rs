@@ -51,6 +51,7 @@ fn what_is_written_is_read() {
     config.design.fsync = protocol::design::Fsync::Never;
     config.limits = LimitSet::Tiny;
     config.engine.broker = BrokerEngine::Memory;
+    config.engine.store = StoreEngine::Memory;
     let text = toml::to_string(&config).expect("plain values");
     assert_eq!(ClusterConfig::read(&text), Ok(config));
 }
@@ -92,6 +93,30 @@ scopes = [\"admin\"]
     assert_eq!(mistakes.len(), expected.len(), "{mistakes:#?}");
     for (mistake, (start, part)) in mistakes.iter().zip(expected) {
         assert!(mistake.starts_with(start) && mistake.contains(part), "{mistake} / {start}");
+    }
+}
+
+#[test]
+fn only_engines_of_real_clusters_are_configured() {
+    let nodes = "\
+[topology]
+gateways = [\"127.0.0.1:1\"]
+brokers = [\"127.0.0.1:2\"]
+stores = [\"127.0.0.1:3\"]
+auth = \"127.0.0.1:4\"
+[engine]
+";
+    let read = |engine: &str| ClusterConfig::read(&format!("{nodes}{engine}"));
+    let store = |engine| read(engine).map(|config| config.engine.store);
+    assert_eq!(store(""), Ok(StoreEngine::Redb));
+    assert_eq!(store("store = \"memory\"\n"), Ok(StoreEngine::Memory));
+    for (engine, expected) in [
+        ("store = \"shared\"\n", "line 7: engine.store: \"shared\" is for the simulator"),
+        ("store = \"rocks\"\n", "line 7: engine.store: expected \"redb\" or \"memory\", found"),
+        ("stor = \"redb\"\n", "line 7: unknown key engine.stor; did you mean \"store\"?"),
+    ] {
+        let mistakes = read(engine).unwrap_err();
+        assert!(mistakes.len() == 1 && mistakes[0].starts_with(expected), "{mistakes:?}");
     }
 }
 

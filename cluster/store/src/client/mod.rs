@@ -2,5 +2,6 @@
 
 mod node;
 mod remote;
+mod routes;
 
 pub use remote::RemoteConversations;

@@ -2,7 +2,7 @@
 
 use crate::wire::{Answer, Call, FromStore, ToStore};
 use link::{Calls, LinkSender, LinkTiming};
-use ports::{CallError, Machine, StoreEvent, entered};
+use ports::{CallError, Directory, Machine, StoreEvent, entered};
 use protocol::backoff::Backoff;
 use protocol::{GatewayId, Incarnation, NodeNumber, limits};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -30,8 +30,10 @@ pub struct Announced {
 
 /// A store node.
 pub struct Node {
-    number: NodeNumber,
+    /// Its number.
+    pub number: NodeNumber,
     address: String,
+    directory: Arc<dyn Directory>,
     link: Mutex<Option<LinkSender<ToStore>>>,
     calls: Calls<Answer>,
 }
@@ -46,8 +48,13 @@ pub struct Asked {
 
 impl Node {
     /// A node that is not connected yet.
-    pub fn new(number: NodeNumber, address: String) -> Self {
-        Self { number, address, link: Mutex::new(None), calls: Calls::default() }
+    pub fn new(number: NodeNumber, address: String, directory: Arc<dyn Directory>) -> Self {
+        Self { number, address, directory, link: Mutex::new(None), calls: Calls::default() }
+    }
+
+    /// Whether it can be asked.
+    pub fn is_linked(&self) -> bool {
+        lock(&self.link).is_some()
     }
 
     /// Sends without an answer; lost if the node is not linked.
@@ -111,6 +118,12 @@ impl Node {
                 FromStore::Answer(number, answer) => self.calls.answer(number, answer),
                 FromStore::Joined(joined) => notify(announcement, StoreEvent::Joined(joined)),
                 FromStore::Heads(heads) => notify(announcement, StoreEvent::Heads(heads)),
+                FromStore::Owners(owners) => {
+                    let news = owners.iter().filter(|(p, owner)| self.directory.learn(*p, *owner));
+                    if news.count() > 0 {
+                        notify(announcement, StoreEvent::Moved);
+                    }
+                }
                 FromStore::Welcome(_) => {}
             }
         }

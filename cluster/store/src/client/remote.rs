@@ -1,24 +1,24 @@
 //! `ports::Conversations` over links to the store nodes: splits batches by home, merges answers.
 
-use super::node::{Announced, Announcement, Asked, Node, lock};
+use super::node::{Announced, Announcement, Node, lock};
+use super::routes::Routes;
 use crate::tasks::TaskSet;
 use crate::wire::{Answer, Call, ToStore};
 use link::LinkTiming;
-use ports::{BoxFuture, CallError, Conversations, Machine, StoreEvent};
+use ports::{BoxFuture, CallError, Conversations, Directory, Machine, StoreEvent};
 use protocol::limits::StoreLimits;
 use protocol::store_calls::{
     AttachItem, AttachedItem, ChangeMember, ConversationInfo, CreateConversation, DetachItem,
     PartitionStatus, PushAdvice, PushRef, RangePage, RangeQuery, ReceiptItem, UserConversation,
 };
-use protocol::{ConversationId, GatewayId, Incarnation, NodeNumber, Sequence, UserId, partition};
-use std::collections::BTreeMap;
+use protocol::{ConversationId, GatewayId, Incarnation, NodeNumber, Sequence, UserId};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// The owners of all conversations, at the other end of links. The links end with it.
 pub struct RemoteConversations {
-    nodes: Vec<Arc<Node>>,
-    partitions_total: u16,
+    routes: Arc<Routes>,
     announcement: Announcement,
     limits: StoreLimits,
     _links: TaskSet,
@@ -30,7 +30,7 @@ impl RemoteConversations {
     pub fn start(
         machine: Machine,
         stores: Vec<String>,
-        partitions_total: u16,
+        (partitions_total, directory): (u16, Arc<dyn Directory>),
         timing: LinkTiming,
         limits: StoreLimits,
     ) -> Arc<Self> {
@@ -39,19 +39,14 @@ impl RemoteConversations {
         let mut links = TaskSet::default();
         let mut nodes = Vec::with_capacity(stores.len());
         for (number, address) in (1..).map(NodeNumber).zip(stores) {
-            let node = Arc::new(Node::new(number, address));
+            let node = Arc::new(Node::new(number, address, Arc::clone(&directory)));
             let (machine_of_link, announcement) = (machine.clone(), Arc::clone(&announcement));
             let supervise = Arc::clone(&node).supervise(machine_of_link, timing, announcement);
             links.add(machine.spawn("store supervisor", supervise));
             nodes.push(node);
         }
-        Arc::new(Self { nodes, partitions_total, announcement, limits, _links: links })
-    }
-
-    /// The index of the node that a conversation lives on.
-    fn home(&self, conversation: ConversationId) -> usize {
-        let partition = partition::partition_of(conversation, self.partitions_total);
-        usize::from(partition::home_of(partition, self.nodes.len() as u16).0) - 1
+        let routes = Arc::new(Routes { nodes, partitions_total, directory });
+        Arc::new(Self { routes, announcement, limits, _links: links })
     }
 
     fn ask<T: 'static>(
@@ -60,33 +55,9 @@ impl RemoteConversations {
         call: Call,
         wanted: impl FnOnce(Answer) -> Option<T> + Send + 'static,
     ) -> BoxFuture<'static, Result<T, CallError>> {
-        let asked = self.nodes[self.home(conversation)].ask(call);
+        let answered = self.routes.ask(conversation, call);
         // An answer to another question would be a fault of the peer: what was done is not known.
-        Box::pin(async move { wanted(asked?.answered().await?).ok_or(CallError::Unknown) })
-    }
-
-    /// Splits items by node.
-    fn split<T>(
-        &self,
-        items: Vec<T>,
-        conversation: impl Fn(&T) -> ConversationId,
-    ) -> impl Iterator<Item = (&Arc<Node>, Vec<(usize, T)>)> {
-        let mut by_node: BTreeMap<usize, Vec<(usize, T)>> = BTreeMap::new();
-        for (index, item) in items.into_iter().enumerate() {
-            by_node.entry(self.home(conversation(&item))).or_default().push((index, item));
-        }
-        by_node.into_iter().map(|(node, items)| (&self.nodes[node], items))
-    }
-
-    fn tell_each<T>(
-        &self,
-        items: Vec<T>,
-        conversation: impl Fn(&T) -> ConversationId,
-        message: impl Fn(Vec<T>) -> ToStore,
-    ) {
-        for (node, items) in self.split(items, conversation) {
-            node.tell(&message(items.into_iter().map(|(_, item)| item).collect()));
-        }
+        Box::pin(async move { wanted(answered.await?).ok_or(CallError::Unknown) })
     }
 }
 
@@ -99,7 +70,7 @@ impl Conversations for RemoteConversations {
         let (events, receiver) = mpsc::unbounded_channel();
         let mut announced = lock(&self.announcement);
         *announced = Some(Announced { gateway, incarnation, events });
-        for node in &self.nodes {
+        for node in &self.routes.nodes {
             node.tell(&ToStore::Announce(gateway, incarnation));
         }
         receiver
@@ -109,42 +80,50 @@ impl Conversations for RemoteConversations {
         &self,
         users: Vec<UserId>,
     ) -> BoxFuture<'static, Result<Vec<UserConversation>, CallError>> {
-        let asked: Vec<_> = users
+        let lookups: Vec<Vec<_>> = users
             .chunks(self.limits.lookup_users)
-            .flat_map(|users| self.nodes.iter().map(|node| node.ask(Call::OfUsers(users.to_vec()))))
+            .map(|users| {
+                let nodes = self.routes.nodes.iter();
+                nodes.filter_map(|node| node.ask(Call::OfUsers(users.to_vec())).ok()).collect()
+            })
             .collect();
+        let partitions_total = usize::from(self.routes.partitions_total);
         Box::pin(async move {
-            let mut all = Vec::new();
-            for asked in asked {
-                match asked?.answered().await? {
-                    Answer::OfUsers(found) => all.extend(found),
-                    _ => return Err(CallError::Unknown),
+            let mut all = BTreeMap::new();
+            for asked in lookups {
+                let mut answered = BTreeSet::new();
+                for asked in asked {
+                    // Of a node that fails, perhaps another one has taken the partitions over.
+                    if let Ok(Answer::OfUsers(partitions, found)) = asked.answered().await {
+                        answered.extend(partitions);
+                        all.extend(found.into_iter().map(|is| ((is.user, is.conversation), is)));
+                    }
+                }
+                if answered.len() < partitions_total {
+                    return Err(CallError::Unavailable);
                 }
             }
-            Ok(all)
+            Ok(all.into_values().collect())
         })
     }
 
     fn attach(&self, items: Vec<AttachItem>) -> BoxFuture<'static, Vec<AttachedItem>> {
-        let mut asked = Vec::new();
-        for (node, items) in self.split(items, |item| item.conversation) {
-            for part in items.chunks(self.limits.attach_batch) {
-                let call = Call::Attach(part.iter().map(|(_, item)| *item).collect());
-                asked.extend(node.ask(call).ok().map(|asked| (part.to_vec(), asked)));
-            }
-        }
+        let (routes, most) = (Arc::clone(&self.routes), self.limits.attach_batch);
+        let ask = move |routes: &Routes, items| {
+            routes.ask_each(items, (most, |item: &AttachItem| item.conversation), Call::Attach)
+        };
+        let asked = ask(&routes, items.into_iter().enumerate().collect());
         Box::pin(async move {
-            let mut all = Vec::new();
-            for (part, asked) in asked {
-                all.extend(attached(&part, asked).await);
-            }
+            let answers = routes.answers(asked, |items| ask(&routes, items)).await;
+            let mut all: Vec<_> =
+                answers.into_iter().flat_map(|(part, answer)| attached(&part, answer)).collect();
             all.sort_by_key(|(index, _)| *index);
             all.into_iter().map(|(_, item)| item).collect()
         })
     }
 
     fn detach(&self, items: Vec<DetachItem>) {
-        self.tell_each(items, |item| item.conversation, ToStore::Detach);
+        self.routes.tell_each(items, |item| item.conversation, ToStore::Detach);
     }
 
     fn range(&self, query: RangeQuery) -> BoxFuture<'static, Result<RangePage, CallError>> {
@@ -180,16 +159,16 @@ impl Conversations for RemoteConversations {
     }
 
     fn pushes(&self, pushes: Vec<PushRef>) -> BoxFuture<'static, Vec<(PushRef, PushAdvice)>> {
-        let mut asked = Vec::new();
-        for (node, items) in self.split(pushes, |push| push.conversation) {
-            let items: Vec<PushRef> = items.into_iter().map(|(_, push)| push).collect();
-            asked.extend(node.ask(Call::Pushes(items.clone())).ok().map(|asked| (items, asked)));
-        }
+        let routes = Arc::clone(&self.routes);
+        let ask = |routes: &Routes, items| {
+            routes.ask_each(items, (usize::MAX, |push: &PushRef| push.conversation), Call::Pushes)
+        };
+        let asked = ask(&routes, pushes.into_iter().enumerate().collect());
         Box::pin(async move {
             let mut all = Vec::new();
-            for (items, asked) in asked {
-                if let Ok(Answer::Pushes(advice)) = asked.answered().await {
-                    all.extend(items.into_iter().zip(advice));
+            for (part, answer) in routes.answers(asked, |items| ask(&routes, items)).await {
+                if let Answer::Pushes(advice) = answer {
+                    all.extend(part.into_iter().map(|(_, push)| push).zip(advice));
                 }
             }
             all
@@ -197,7 +176,7 @@ impl Conversations for RemoteConversations {
     }
 
     fn receipts(&self, items: Vec<ReceiptItem>) {
-        self.tell_each(items, |item| item.conversation, ToStore::Receipts);
+        self.routes.tell_each(items, |item| item.conversation, ToStore::Receipts);
     }
 
     fn cursors(
@@ -212,12 +191,12 @@ impl Conversations for RemoteConversations {
     }
 
     fn typing(&self, conversation: ConversationId, user: UserId) {
-        self.nodes[self.home(conversation)].tell(&ToStore::Typing(conversation, user));
+        self.routes.tell(conversation, &ToStore::Typing(conversation, user));
     }
 
     fn status(&self) -> BoxFuture<'static, Vec<PartitionStatus>> {
         let asked: Vec<_> =
-            self.nodes.iter().filter_map(|node| node.ask(Call::Status).ok()).collect();
+            self.routes.nodes.iter().filter_map(|node| node.ask(Call::Status).ok()).collect();
         Box::pin(async move {
             let mut all = Vec::new();
             for asked in asked {
@@ -238,16 +217,16 @@ fn info(answer: Answer) -> Option<ConversationInfo> {
     }
 }
 
-/// The answers to one part of the items, with their places in the whole. The node leaves out what
-/// does not live on it, and keeps the order of the rest.
-async fn attached(part: &[(usize, AttachItem)], asked: Asked) -> Vec<(usize, AttachedItem)> {
-    let Ok(Answer::Attached(answers)) = asked.answered().await else { return Vec::new() };
-    let mut places = part.iter();
-    let place = |answer: AttachedItem| {
+/// The answers to one part of the items, with their places in the whole. What the node leaves out is
+/// missing, and the rest is in order.
+fn attached(part: &[(usize, AttachItem)], answer: Answer) -> Vec<(usize, AttachedItem)> {
+    let Answer::Attached(answers) = answer else { return Vec::new() };
+    let mut items = part.iter();
+    let indexed = |answer: AttachedItem| {
         let same = |(_, item): &&(usize, AttachItem)| {
             (item.conversation, item.user) == (answer.conversation, answer.user)
         };
-        places.find(same).map(|(index, _)| (*index, answer))
+        items.find(same).map(|(index, _)| (*index, answer))
     };
-    answers.into_iter().filter_map(place).collect()
+    answers.into_iter().filter_map(indexed).collect()
 }

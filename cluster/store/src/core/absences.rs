@@ -6,7 +6,7 @@
 //! what was sent before it and never arrived: a connection can be dead long before anybody notices.
 //! In memory only: an owner that has just begun knows nobody, and takes nobody for away for a while.
 
-use super::attachments::{GatewayLife, Turn};
+use super::attachments::{GatewayLife, PresenceChange};
 use protocol::store_calls::PushAdvice;
 use protocol::{ConversationId, Sequence, UserId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +16,7 @@ pub const SESSION_MS: u64 = 3_000;
 /// How long a user may take to be back whose gateway's link was lost, milliseconds: the gateway
 /// connects and attaches again, or its users go to another one.
 pub const LINK_MS: u64 = 15_000;
-/// How long an owner that has just begun takes nobody for away, milliseconds: the gateways announce
+/// How long the new owner of a partition takes nobody for away, milliseconds: the gateways announce
 /// themselves and attach their users.
 pub const TAKEOVER_MS: u64 = 10_000;
 
@@ -35,8 +35,8 @@ pub struct Departure {
 
 impl Departure {
     /// Of a user who went when everything up to `after` had certainly arrived.
-    pub fn of(turn: Turn, after: Sequence) -> Self {
-        let Turn { conversation, user, head, .. } = turn;
+    pub fn of(change: PresenceChange, after: Sequence) -> Self {
+        let PresenceChange { conversation, user, head, .. } = change;
         Self { conversation, user, after, upto: Some(head) }
     }
 }
@@ -108,13 +108,25 @@ impl Absences {
         }
     }
 
-    /// Whether somebody who has the conversation attached nowhere is to be pushed.
-    pub fn advice(&self, now_ms: u64, conversation: ConversationId, user: UserId) -> PushAdvice {
+    /// Whether somebody who has the conversation attached nowhere is to be pushed, now, by an owner that
+    /// has owned the conversation since then.
+    pub fn advice(
+        &self,
+        (since_ms, now_ms): (u64, u64),
+        conversation: ConversationId,
+        user: UserId,
+    ) -> PushAdvice {
         let gone = self.gone.get(&(conversation, user)).map_or(0, Gone::until_ms);
-        match gone.max(TAKEOVER_MS).saturating_sub(now_ms) {
+        match gone.max(since_ms + TAKEOVER_MS).saturating_sub(now_ms) {
             0 => PushAdvice::Now,
             left => PushAdvice::Later { after_ms: left as u32 },
         }
+    }
+
+    /// Forgets everybody who went from such conversations.
+    pub fn forget(&mut self, is_forgotten: impl Fn(ConversationId) -> bool) {
+        self.gone.retain(|(conversation, _), _| !is_forgotten(*conversation));
+        self.due.retain(|(_, conversation, _)| !is_forgotten(*conversation));
     }
 
     /// When somebody is taken for away next.
@@ -154,7 +166,7 @@ mod tests {
     }
 
     fn advice(absences: &Absences, now_ms: u64) -> PushAdvice {
-        absences.advice(now_ms, CONVERSATION, USER)
+        absences.advice((0, now_ms), CONVERSATION, USER)
     }
 
     #[test]
@@ -164,6 +176,8 @@ mod tests {
         assert_eq!(advice(&absences, 0), later(TAKEOVER_MS as u32));
         assert_eq!(advice(&absences, TAKEOVER_MS - 1), later(1));
         assert_eq!(advice(&absences, TAKEOVER_MS), PushAdvice::Now);
+        let taken_over = absences.advice((5_000, TAKEOVER_MS), CONVERSATION, USER);
+        assert_eq!(taken_over, later(5_000), "a partition that was taken over later");
     }
 
     #[test]
@@ -212,6 +226,17 @@ mod tests {
         absences.went((A, 30_000), CONVERSATION, USER, Some(departure(5, Some(5))));
         assert_eq!(advice(&absences, 29_000), PushAdvice::Later { after_ms: 1_000 });
         assert_eq!((absences.over(30_000, 9), absences.next_ms()), (vec![], None));
+    }
+
+    #[test]
+    fn what_is_forgotten_was_never_seen() {
+        let mut absences = Absences::new(WATCHED);
+        absences.went((A, 30_000), CONVERSATION, USER, Some(departure(3, Some(5))));
+        absences.forget(|conversation| conversation != CONVERSATION);
+        assert_eq!(absences.next_ms(), Some(30_000));
+        absences.forget(|conversation| conversation == CONVERSATION);
+        assert_eq!(advice(&absences, 29_000), PushAdvice::Now);
+        assert_eq!((absences.next_ms(), absences.over(99_000, 9)), (None, vec![]));
     }
 
     #[test]

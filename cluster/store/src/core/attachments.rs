@@ -3,6 +3,9 @@
 //! In memory only, and tied to the gateway's link: a lost link takes its attachments along, and the
 //! gateway attaches everything again when it is back.
 
+#[cfg(test)]
+mod tests;
+
 use protocol::store_calls::Head;
 use protocol::{ConversationId, Sequence, UserId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +18,7 @@ pub struct LinkId(pub u64);
 
 /// A user came to a conversation or went from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Turn {
+pub struct PresenceChange {
     /// The conversation.
     pub conversation: ConversationId,
     /// The user.
@@ -38,7 +41,7 @@ pub struct Loss {
     /// The user.
     pub user: UserId,
     /// The user went, if it was the last one.
-    pub turn: Option<Turn>,
+    pub change: Option<PresenceChange>,
 }
 
 /// Where an attachment's stream begins.
@@ -112,7 +115,7 @@ impl Attachments {
         user: UserId,
         presence: bool,
         begins: Begins,
-    ) -> Option<Turn> {
+    ) -> Option<PresenceChange> {
         let Begins { from, head } = begins;
         let linked = self.links.get_mut(&link)?;
         let audience = self.audiences.entry(conversation).or_default();
@@ -125,8 +128,9 @@ impl Attachments {
         linked.attached.insert((conversation, user), from);
         let links = audience.online.entry(user).or_default();
         *links += 1;
-        let turn = Turn { conversation, user, online: true, since: from, head: audience.head };
-        (*links == 1).then_some(turn)
+        let change =
+            PresenceChange { conversation, user, online: true, since: from, head: audience.head };
+        (*links == 1).then_some(change)
     }
 
     /// An entry is sent to the listeners.
@@ -163,7 +167,7 @@ impl Attachments {
         link: LinkId,
         conversation: ConversationId,
         user: UserId,
-    ) -> Option<Turn> {
+    ) -> Option<PresenceChange> {
         let since = self.links.get_mut(&link)?.attached.remove(&(conversation, user))?;
         let audience = self.audiences.get_mut(&conversation)?;
         if let Some(users) = audience.links.get_mut(&link) {
@@ -178,11 +182,12 @@ impl Attachments {
         if went {
             audience.online.remove(&user);
         }
-        let turn = Turn { conversation, user, online: false, since, head: audience.head };
+        let change =
+            PresenceChange { conversation, user, online: false, since, head: audience.head };
         if audience.links.is_empty() {
             self.audiences.remove(&conversation);
         }
-        went.then_some(turn)
+        went.then_some(change)
     }
 
     /// A user is no longer a member: every attachment of theirs ends. The gateways that had one.
@@ -207,11 +212,20 @@ impl Attachments {
             life,
             conversation,
             user,
-            turn: self.detach(link, conversation, user),
+            change: self.detach(link, conversation, user),
         };
         let losses = attached.into_iter().map(loss).collect();
         self.links.remove(&link);
         losses
+    }
+
+    /// Ends every attachment to such conversations. Nobody goes by that: the users are to be attached
+    /// elsewhere.
+    pub fn end(&mut self, is_ended: impl Fn(ConversationId) -> bool) {
+        for linked in self.links.values_mut() {
+            linked.attached.retain(|(conversation, _), _| !is_ended(*conversation));
+        }
+        self.audiences.retain(|conversation, _| !is_ended(*conversation));
     }
 
     /// Whether a user has the conversation attached on any gateway.
@@ -271,130 +285,5 @@ impl Attachments {
         conversation: ConversationId,
     ) -> impl Iterator<Item = (&LinkId, &BTreeMap<UserId, bool>)> + '_ {
         self.audiences.get(&conversation).into_iter().flat_map(|audience| audience.links.iter())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use protocol::{GatewayId, Incarnation};
-    use std::collections::BTreeSet;
-
-    const LINKS: u64 = 4;
-
-    #[derive(Clone, Debug)]
-    enum Op {
-        Announce(u64, u64),
-        Attach(u64, u64, u64, bool),
-        Detach(u64, u64, u64),
-        Expel(u64, u64),
-        Lose(u64),
-    }
-
-    fn op() -> impl Strategy<Value = Op> {
-        let (link, small) = (0..LINKS, 0_u64..3);
-        prop_oneof![
-            2 => (link.clone(), 0_u64..3).prop_map(|(l, life)| Op::Announce(l, life)),
-            6 => (link.clone(), small.clone(), small.clone(), any::<bool>())
-                .prop_map(|(l, c, u, p)| Op::Attach(l, c, u, p)),
-            3 => (link.clone(), small.clone(), small.clone())
-                .prop_map(|(l, c, u)| Op::Detach(l, c, u)),
-            1 => (small.clone(), small).prop_map(|(c, u)| Op::Expel(c, u)),
-            1 => link.prop_map(Op::Lose),
-        ]
-    }
-
-    fn life(number: u64) -> GatewayLife {
-        GatewayLife { gateway: GatewayId(number as u16), incarnation: Incarnation(1) }
-    }
-
-    fn turns_of(losses: Vec<Loss>) -> Vec<Turn> {
-        losses.into_iter().filter_map(|loss| loss.turn).collect()
-    }
-
-    proptest! {
-        /// Against a plain set of (link, conversation, user) with a flag.
-        #[test]
-        fn attachments_are_a_set(ops in prop::collection::vec(op(), 1..60)) {
-            let mut attachments = Attachments::default();
-            let mut lives: BTreeMap<u64, u64> = BTreeMap::new();
-            let mut set: BTreeMap<(u64, u64, u64), bool> = BTreeMap::new();
-            let mut online: BTreeSet<(u64, u64)> = BTreeSet::new();
-            for op in ops {
-                let id = ConversationId;
-                let had: Vec<_> = set.keys().copied().collect();
-                let turns = match op {
-                    Op::Announce(l, n) => {
-                        let stale: Vec<u64> = lives.iter()
-                            .filter(|(link, life)| **life == n || **link == l)
-                            .map(|(link, _)| *link).collect();
-                        for old in stale {
-                            lives.remove(&old);
-                            set.retain(|(link, ..), _| *link != old);
-                        }
-                        lives.insert(l, n);
-                        turns_of(attachments.announce(LinkId(l), life(n)))
-                    }
-                    Op::Attach(l, c, u, p) => {
-                        if lives.contains_key(&l) {
-                            *set.entry((l, c, u)).or_default() |= p;
-                        }
-                        {
-                            let begins = Begins { from: Sequence(0), head: Sequence(0) };
-                            let turn = attachments.attach(LinkId(l), id(c), UserId(u), p, begins);
-                            turn.into_iter().collect()
-                        }
-                    }
-                    Op::Detach(l, c, u) => {
-                        set.remove(&(l, c, u));
-                        attachments.detach(LinkId(l), id(c), UserId(u)).into_iter().collect()
-                    }
-                    Op::Expel(c, u) => {
-                        set.retain(|(_, of, who), _| (*of, *who) != (c, u));
-                        online.remove(&(c, u));
-                        let has = |(of, who): (u64, u64)| (of, who) == (c, u);
-                        let expected = had.iter().filter(|(_, of, who)| has((*of, *who))).count();
-                        prop_assert_eq!(attachments.expel(id(c), UserId(u)).len(), expected);
-                        Vec::new()
-                    }
-                    Op::Lose(l) => {
-                        lives.remove(&l);
-                        set.retain(|(link, ..), _| *link != l);
-                        turns_of(attachments.lose(LinkId(l)))
-                    }
-                };
-                for turn in turns {
-                    let key = (turn.conversation.0, turn.user.0);
-                    let changed = if turn.online { online.insert(key) } else { online.remove(&key) };
-                    prop_assert!(changed, "told twice: {turn:?}");
-                }
-                let expected: BTreeSet<_> = set.keys().map(|(_, c, u)| (*c, *u)).collect();
-                prop_assert_eq!(&online, &expected);
-                for c in 0..3 {
-                    let of = |wanted: &dyn Fn(u64, bool) -> bool| -> BTreeSet<GatewayLife> {
-                        set.iter().filter(|((_, of, u), p)| *of == c && wanted(*u, **p))
-                            .map(|((l, ..), _)| life(lives[l])).collect()
-                    };
-                    let all: Vec<_> = attachments.listeners(id(c)).collect();
-                    prop_assert_eq!(all.len(), of(&|_, _| true).len(), "one copy per gateway");
-                    prop_assert_eq!(all.into_iter().collect::<BTreeSet<_>>(), of(&|_, _| true));
-                    for u in 0..3 {
-                        prop_assert_eq!(
-                            attachments.is_online(id(c), UserId(u)), online.contains(&(c, u)));
-                        let besides: BTreeSet<_> =
-                            attachments.listeners_besides(id(c), UserId(u)).collect();
-                        prop_assert_eq!(besides, of(&|other, _| other != u));
-                        let watchers: BTreeSet<_> = attachments.watchers(id(c), UserId(u)).collect();
-                        prop_assert_eq!(watchers, of(&|other, wants| wants && other != u));
-                        for l in 0..LINKS {
-                            prop_assert_eq!(
-                                attachments.is_attached(LinkId(l), id(c), UserId(u)),
-                                set.contains_key(&(l, c, u)));
-                        }
-                    }
-                }
-            }
-        }
     }
 }

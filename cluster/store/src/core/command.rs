@@ -20,20 +20,13 @@ pub enum Command {
         /// The store node.
         owner: NodeNumber,
     },
-    /// A send, edit or deletion.
+    /// A send, edit or deletion. One that cannot be processed is decided all the same.
     Sequence {
         /// What a gateway asked for.
         inbound: Inbound,
         /// For `Entry::at_ms`.
         at_ms: u64,
         /// The same may have been stored before without its effects having been published.
-        replay: bool,
-    },
-    /// A send that cannot be processed: its id is decided all the same.
-    Bury {
-        /// What a gateway asked for.
-        inbound: Inbound,
-        /// The same may have been decided before without its effects having been published.
         replay: bool,
     },
     /// A new conversation.
@@ -84,6 +77,8 @@ pub enum Effect {
 pub enum Outcome {
     /// Nothing.
     Done,
+    /// The message cannot be processed, and its sender was told so: for this reason.
+    DeadLettered(String),
     /// The conversation as it stands.
     Info(ConversationInfo),
     /// The sequence of the `Join` or `Leave` entry.

@@ -30,6 +30,16 @@ impl Conversation {
         Self { row, intervals: BTreeMap::new(), roster: Arc::from([]) }
     }
 
+    /// Of stored rows: its members, former ones too, are in the order of (user, joined).
+    pub fn of(row: ConversationRow, members: &[Membership]) -> Self {
+        let mut conversation = Self::new(row);
+        for Membership { user, joined, left } in members.iter().copied() {
+            conversation.intervals.entry(user).or_default().push(Interval { joined, left });
+        }
+        conversation.count_members();
+        conversation
+    }
+
     /// As the engine has it.
     pub fn load(
         view: &dyn StoreView,
@@ -37,12 +47,7 @@ impl Conversation {
         id: ConversationId,
     ) -> Result<Option<Self>, StoreError> {
         let Some(row) = view.conversation(partition, id)? else { return Ok(None) };
-        let mut conversation = Self::new(row);
-        for Membership { user, joined, left } in view.members(id)? {
-            conversation.intervals.entry(user).or_default().push(Interval { joined, left });
-        }
-        conversation.count_members();
-        Ok(Some(conversation))
+        Ok(Some(Self::of(row, &view.members(partition, id)?)))
     }
 
     /// The members now, by id. Shared, because every message needs them for its push jobs.

@@ -1,6 +1,6 @@
 //! From effects to messages: who must hear of what.
 
-use super::attachments::{Attachments, GatewayLife, LinkId, Turn};
+use super::attachments::{Attachments, GatewayLife, LinkId, PresenceChange};
 use super::command::Effect;
 use bytes::Bytes;
 use ports::broker::{FanoutMessage, Job};
@@ -26,7 +26,7 @@ pub struct Fanout {
     pub expelled: Vec<(GatewayLife, ConversationId, UserId)>,
 }
 
-/// Turns the effects of a committed batch into messages, in their order. A `Leave` ends the
+/// PresenceChanges the effects of a committed batch into messages, in their order. A `Leave` ends the
 /// member's attachments, after the gateways of those attachments are among its addressees.
 pub fn fan_out(effects: Vec<Effect>, attachments: &mut Attachments, notify_queues: u16) -> Fanout {
     let mut fanout = Fanout::default();
@@ -54,8 +54,8 @@ pub fn fan_out(effects: Vec<Effect>, attachments: &mut Attachments, notify_queue
 }
 
 /// Tells the watchers that a user came or went.
-pub fn presence(turn: Turn, attachments: &Attachments) -> Vec<FanoutMessage> {
-    let Turn { conversation, user, online, .. } = turn;
+pub fn presence(change: PresenceChange, attachments: &Attachments) -> Vec<FanoutMessage> {
+    let PresenceChange { conversation, user, online, .. } = change;
     let mut fanout = Fanout::default();
     let message = records::encode(&ToGateway::Presence(Presence { conversation, user, online }));
     fanout.tell_all(attachments.watchers(conversation, user), &message);

@@ -5,27 +5,23 @@ use super::conversation::Conversation;
 use super::partition::Cache;
 use super::step::{Draft, Step};
 use ports::conversations::Refusal;
-use ports::message_store::{ConversationRow, StoreError};
+use ports::message_store::ConversationRow;
 use protocol::store_calls::{ChangeMember, ConversationKind, CreateConversation};
 use protocol::{ClientMessageId, Content, ConversationId, Sequence, UserId, limits};
 
 /// Makes a conversation: one `Join` entry for each first member, in the given order.
-pub fn create(
-    step: &mut Step<'_, '_>,
-    cache: &mut Cache,
-    request: &CreateConversation,
-) -> Result<Outcome, StoreError> {
+pub fn create(step: &mut Step<'_>, cache: &mut Cache, request: &CreateConversation) -> Outcome {
     let CreateConversation { conversation: id, kind, creator, .. } = *request;
     let members = without_repeats(&request.members);
-    if let Some(found) = cache.get(step.overlay.view, step.owned.partition, id)? {
-        return Ok(created_before(found, id, kind, members));
+    if let Some(found) = cache.get(step.overlay, id) {
+        return created_before(found, id, kind, members);
     }
     let fits = match kind {
         ConversationKind::Direct => members.len() == 2,
         ConversationKind::Group => (1..=limits::MAX_MEMBERS).contains(&members.len()),
     };
     if !fits {
-        return Ok(Outcome::Refused(Refusal::MembershipFixed));
+        return Outcome::Refused(Refusal::MembershipFixed);
     }
     let row = ConversationRow {
         kind,
@@ -48,7 +44,7 @@ pub fn create(
     }
     let info = conversation.info(id);
     cache.insert(id, conversation);
-    Ok(Outcome::Info(info))
+    Outcome::Info(info)
 }
 
 fn created_before(
@@ -66,7 +62,7 @@ fn created_before(
 
 /// Adds or removes a member.
 pub fn change(
-    step: &mut Step<'_, '_>,
+    step: &mut Step<'_>,
     conversation: Option<&mut Conversation>,
     request: ChangeMember,
 ) -> Outcome {
@@ -127,7 +123,7 @@ fn refusal(conversation: &Conversation, request: ChangeMember) -> Option<Refusal
 }
 
 fn join(
-    step: &mut Step<'_, '_>,
+    step: &mut Step<'_>,
     id: ConversationId,
     conversation: &mut Conversation,
     user: UserId,

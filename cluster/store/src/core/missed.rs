@@ -6,11 +6,11 @@ use super::fanout::push_job;
 use ports::message_store::{StoreError, StoreView};
 use protocol::records::PushJob;
 use protocol::store_calls::PushRef;
-use protocol::{Content, Sequence};
+use protocol::{Content, Partition, Sequence};
 
 /// The messages that did not arrive before somebody went, the newest `most`.
 pub fn missed(
-    view: &dyn StoreView,
+    (view, partition): (&dyn StoreView, Partition),
     conversation: Option<&Conversation>,
     departure: &Departure,
     most: u64,
@@ -18,7 +18,7 @@ pub fn missed(
     let Departure { conversation: id, user, after, upto } = *departure;
     let member = conversation.and_then(|found| found.joined(user).map(|at| (found, at)));
     let Some((conversation, joined)) = member else { return Ok(Vec::new()) };
-    let reported = view.cursor(id, user)?.unwrap_or_default().delivered;
+    let reported = view.cursor(partition, id, user)?.unwrap_or_default().delivered;
     let upto = upto.unwrap_or(conversation.row.head);
     let newest = Sequence(upto.0.saturating_sub(most));
     // What was there before the user joined is not for the user; neither is the joining itself.
@@ -26,7 +26,7 @@ pub fn missed(
     if after >= upto {
         return Ok(Vec::new());
     }
-    let entries = view.entries(id, after, upto.next(), most as usize)?;
+    let entries = view.entries(partition, id, after, upto.next(), most as usize)?;
     let job = |entry: &protocol::Entry| match &entry.content {
         Content::Message { body, .. } if entry.author != user => Some(push_job(user, entry, body)),
         _ => None,
@@ -35,12 +35,16 @@ pub fn missed(
 }
 
 /// Whether a message is for a user who has been a member ever since, and has not been shown it.
-pub fn is_open(view: &dyn StoreView, push: &PushRef) -> Result<bool, StoreError> {
+pub fn is_open(
+    view: &dyn StoreView,
+    partition: Partition,
+    push: &PushRef,
+) -> Result<bool, StoreError> {
     let PushRef { user, conversation, sequence } = *push;
-    let intervals = view.memberships(conversation, user)?;
+    let intervals = view.memberships(partition, conversation, user)?;
     let ever_since = intervals.last().is_some_and(|i| i.left.is_none() && i.joined <= sequence);
     if !ever_since {
         return Ok(false);
     }
-    Ok(view.cursor(conversation, user)?.unwrap_or_default().delivered < sequence)
+    Ok(view.cursor(partition, conversation, user)?.unwrap_or_default().delivered < sequence)
 }

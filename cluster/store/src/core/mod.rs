@@ -5,16 +5,15 @@ pub mod attachments;
 pub mod command;
 pub mod conversation;
 pub mod fanout;
-pub mod intake;
 mod membership;
 pub mod missed;
 #[cfg(test)]
 mod model;
 pub mod overlay;
+pub mod ownership;
 pub mod pages;
 pub mod partition;
 mod receipts;
-mod remembered;
 mod retention;
 mod sequencing;
 mod step;

@@ -14,7 +14,7 @@ use protocol::{Entry, Epoch, Partition, Sequence, limits};
 /// the head: a cursor beyond it is not from here. A device without a cursor is shown what none of the
 /// user's devices has been shown, or a receipt from it would speak for what lies before.
 pub fn attach(
-    view: &dyn StoreView,
+    (view, partition): (&dyn StoreView, Partition),
     conversation: Option<&Conversation>,
     item: &AttachItem,
     epoch: Epoch,
@@ -27,14 +27,15 @@ pub fn attach(
     let after = if let Some(after) = item.after {
         after
     } else {
-        let shown = view.cursor(item.conversation, item.user)?.unwrap_or_default().delivered;
+        let shown =
+            view.cursor(partition, item.conversation, item.user)?.unwrap_or_default().delivered;
         // Who was there from the beginning needs no entry to know it.
         shown.max(Sequence(row.founders.into()))
     };
     let from = after.max(earliest).min(row.head);
     let entries = if from < row.head && budget.left > 0 && !item.again {
         let limit = limits::MAX_PAGE as usize;
-        budget.take(view.entries(item.conversation, from, row.head.next(), limit)?)
+        budget.take(view.entries(partition, item.conversation, from, row.head.next(), limit)?)
     } else {
         Vec::new()
     };
@@ -54,7 +55,7 @@ pub fn range(
     let spans = match query.user {
         None => vec![(row.first, end)],
         Some(user) => {
-            let intervals = view.memberships(query.conversation, user)?;
+            let intervals = view.memberships(partition, query.conversation, user)?;
             intervals.iter().map(|is| (is.joined, is.left.unwrap_or(end))).collect()
         }
     };
@@ -68,7 +69,7 @@ pub fn range(
         if missing == 0 || after.next() >= end {
             continue;
         }
-        let found = view.entries(query.conversation, after, end, missing)?;
+        let found = view.entries(partition, query.conversation, after, end, missing)?;
         missing -= found.len();
         entries.extend(found);
     }

@@ -4,27 +4,22 @@
 use super::command::Effect;
 use super::conversation::Conversation;
 use super::step::Step;
-use ports::message_store::{Cursors, StoreError};
+use ports::message_store::Cursors;
 use protocol::design;
 use protocol::frames::server::Receipts;
 use protocol::store_calls::ReceiptItem;
 
 /// Applies a member's report; anybody else's is ignored.
-pub fn apply(
-    step: &mut Step<'_, '_>,
-    conversation: Option<&mut Conversation>,
-    item: ReceiptItem,
-    choice: design::Receipts,
-) -> Result<(), StoreError> {
+pub fn apply(step: &mut Step<'_>, conversation: Option<&mut Conversation>, item: ReceiptItem) {
     let ReceiptItem { conversation: id, user, .. } = item;
-    let Some(conversation) = conversation else { return Ok(()) };
+    let Some(conversation) = conversation else { return };
     if conversation.joined(user).is_none() {
-        return Ok(());
+        return;
     }
-    let old = step.overlay.cursor(id, user)?;
+    let old = step.overlay.cursor(id, user);
     let delivered = item.delivered.min(conversation.row.head);
     let reported = Cursors { delivered, read: item.read.min(delivered) };
-    let new = match choice {
+    let new = match step.choices.receipts {
         design::Receipts::Maximum => Cursors {
             delivered: old.delivered.max(reported.delivered),
             read: old.read.max(reported.read),
@@ -36,5 +31,4 @@ pub fn apply(
         let Cursors { delivered, read } = new;
         step.effects.push(Effect::Receipts(Receipts { conversation: id, user, delivered, read }));
     }
-    Ok(())
 }

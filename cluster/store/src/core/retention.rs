@@ -6,7 +6,7 @@ use protocol::{ConversationId, Sequence};
 
 /// Keeps the newest entries of a conversation.
 pub fn apply(
-    step: &mut Step<'_, '_>,
+    step: &mut Step<'_>,
     conversation: Option<&mut Conversation>,
     id: ConversationId,
     keep: u64,

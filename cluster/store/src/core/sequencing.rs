@@ -8,30 +8,66 @@
 //! Likewise a refused message stays refused, even if a copy of it comes behind the sender's admission:
 //! the sender was told, and has moved on.
 
-use super::command::Effect;
+use super::command::{Effect, Outcome};
 use super::conversation::Conversation;
 use super::step::{Draft, Step};
-use ports::message_store::{DecisionRow, StoreError};
-use protocol::design::{Deletion, Refusal};
+use ports::message_store::{DecisionRow, Keys};
+use protocol::design::{Deletion, Poison, Refusal};
+use protocol::frames::client::plain_text;
 use protocol::frames::server::{Accepted, Rejected};
 use protocol::ids::MAX_CLIENT_CHOSEN_ID;
 use protocol::records::{Action, Inbound};
 use protocol::{Content, ConversationId, Entry, RejectReason, Sequence, UserId, limits};
 use std::sync::Arc;
 
-/// Sequences an inbound action, or says why not. `known`: it was decided before.
+/// The rows that an action may need, besides its conversation.
+pub fn keys(inbound: &Inbound, keys: &mut Keys) {
+    keys.decisions.insert((inbound.author, inbound.client_message_id));
+    let target = match inbound.action {
+        Action::Send { reply_to, .. } => reply_to,
+        Action::Edit { target, .. } | Action::Delete { target } => Some(target),
+    };
+    keys.entries.extend(target.map(|target| (inbound.conversation, target)));
+}
+
+/// Sequences an inbound action, or says why not.
 pub fn apply(
-    step: &mut Step<'_, '_>,
+    step: &mut Step<'_>,
     conversation: Option<&mut Conversation>,
     inbound: Inbound,
-    known: Option<DecisionRow>,
     replay: bool,
-) -> Result<(), StoreError> {
-    if let Some(row) = known {
-        return again(step, conversation.as_deref(), &inbound, row, replay);
+) -> Outcome {
+    // Gateways pass every format on; this version knows plain text.
+    let unknown = match inbound.action {
+        Action::Send { format, .. } if format != plain_text() => Some(format),
+        _ => None,
+    };
+    if unknown.is_some() && step.choices.poison == Poison::Drop {
+        return Outcome::Done;
     }
+    let known = step.overlay.decision(inbound.author, inbound.client_message_id);
+    let refused = match known {
+        Some(row) => again(step, conversation.as_deref(), &inbound, row, replay).err(),
+        None => first(step, conversation, inbound, unknown.is_some()).err(),
+    };
+    match (unknown, refused) {
+        (Some(format), Some(RejectReason::DeadLettered)) => {
+            Outcome::DeadLettered(format!("unknown format {format}"))
+        }
+        _ => Outcome::Done,
+    }
+}
+
+/// Decides about a message that was never seen before.
+fn first(
+    step: &mut Step<'_>,
+    conversation: Option<&mut Conversation>,
+    inbound: Inbound,
+    is_unknown: bool,
+) -> Result<(), RejectReason> {
     let verdict = match &conversation {
-        Some(conversation) => check(step, conversation, &inbound)?,
+        _ if is_unknown => Err(RejectReason::DeadLettered),
+        Some(conversation) => check(step, conversation, &inbound),
         None if !is_id(&inbound) => Err(RejectReason::BadMessageId),
         None => Err(RejectReason::NotMember),
     };
@@ -40,50 +76,27 @@ pub fn apply(
         (Err(reason), _) => refuse(step, &inbound, reason),
         (Ok(()), None) => unreachable!("a missing conversation is never fine"),
     }
-    Ok(())
-}
-
-/// Answers what cannot be processed: as the first time, or that it became a dead letter.
-pub fn bury(
-    step: &mut Step<'_, '_>,
-    conversation: Option<&Conversation>,
-    inbound: &Inbound,
-    known: Option<DecisionRow>,
-    replay: bool,
-) -> Result<(), StoreError> {
-    match known {
-        Some(row) => again(step, conversation, inbound, row, replay)?,
-        None => refuse(step, inbound, RejectReason::DeadLettered),
-    }
-    Ok(())
+    verdict
 }
 
 /// The same answer as the first time. The entry itself is published again only if the first time
 /// may have ended before its publication: when the delivery is a repeated one, or when the entry is
 /// from an earlier epoch, whose owner may have died.
 fn again(
-    step: &mut Step<'_, '_>,
+    step: &mut Step<'_>,
     conversation: Option<&Conversation>,
     inbound: &Inbound,
     row: DecisionRow,
     replay: bool,
-) -> Result<(), StoreError> {
-    if row.conversation != inbound.conversation {
-        // The id was used before, elsewhere: ids are never used twice by the same user.
-        reject(step, inbound, RejectReason::BadMessageId);
-        return Ok(());
-    }
-    let sequence = match row.decision {
-        Ok(sequence) => sequence,
-        Err(reason) => {
-            reject(step, inbound, reason);
-            return Ok(());
-        }
-    };
+) -> Result<(), RejectReason> {
+    // An id that was used elsewhere: ids are never used twice by the same user.
+    let is_elsewhere = row.conversation != inbound.conversation;
+    let decision = if is_elsewhere { Err(RejectReason::BadMessageId) } else { row.decision };
+    let sequence = decision.inspect_err(|reason| reject(step, inbound, *reason))?;
     if let Some(conversation) = conversation
         && (replay || row.epoch != step.owned.epoch)
     {
-        step.publish_again(row.conversation, sequence, conversation)?;
+        step.publish_again(row.conversation, sequence, conversation);
     }
     let accepted = Accepted {
         client_message_id: inbound.client_message_id,
@@ -97,55 +110,51 @@ fn again(
 }
 
 fn check(
-    step: &Step<'_, '_>,
+    step: &Step<'_>,
     conversation: &Conversation,
     inbound: &Inbound,
-) -> Result<Result<(), RejectReason>, StoreError> {
+) -> Result<(), RejectReason> {
     let author = inbound.author;
     if !is_id(inbound) {
-        return Ok(Err(RejectReason::BadMessageId));
+        return Err(RejectReason::BadMessageId);
     }
     if conversation.joined(author).is_none() {
-        return Ok(Err(RejectReason::NotMember));
+        return Err(RejectReason::NotMember);
     }
     let fits = |body: &str| (1..=limits::MAX_BODY_BYTES).contains(&body.len());
     match &inbound.action {
         Action::Send { body, .. } | Action::Edit { body, .. } if !fits(body) => {
-            Ok(Err(RejectReason::BodySize))
+            Err(RejectReason::BodySize)
         }
-        Action::Send { reply_to: None, .. } => Ok(Ok(())),
+        Action::Send { reply_to: None, .. } => Ok(()),
         Action::Send { reply_to: Some(target), .. } => {
-            Ok(message(step, conversation, inbound.conversation, *target)?.map(|_| ()))
+            message(step, conversation, inbound.conversation, *target).map(|_| ())
         }
         Action::Edit { target, .. } | Action::Delete { target } => {
-            let found = message(step, conversation, inbound.conversation, *target)?;
-            let owned = found.and_then(|message| own(&message, author));
-            // Looked up last: most targets are fine up to here, and a stranger learns nothing more.
+            own(&*message(step, conversation, inbound.conversation, *target)?, author)?;
+            // Last: a stranger learns nothing more.
             let is_final = step.choices.deletion == Deletion::Final;
-            if owned.is_ok()
-                && is_final
-                && step.overlay.is_deleted(inbound.conversation, *target)?
-            {
-                return Ok(Err(RejectReason::NoSuchMessage));
+            if is_final && step.overlay.is_deleted(inbound.conversation, *target) {
+                return Err(RejectReason::NoSuchMessage);
             }
-            Ok(owned)
+            Ok(())
         }
     }
 }
 
 /// The message of a sequence, if it is stored and a message.
 fn message(
-    step: &Step<'_, '_>,
+    step: &Step<'_>,
     conversation: &Conversation,
     id: ConversationId,
     target: Sequence,
-) -> Result<Result<Arc<Entry>, RejectReason>, StoreError> {
+) -> Result<Arc<Entry>, RejectReason> {
     if target < conversation.row.first || target > conversation.row.head {
-        return Ok(Err(RejectReason::NoSuchMessage));
+        return Err(RejectReason::NoSuchMessage);
     }
-    let entry = step.overlay.entry(id, target)?;
+    let entry = step.overlay.entry(id, target);
     let is_message = |entry: &Arc<Entry>| matches!(entry.content, Content::Message { .. });
-    Ok(entry.filter(is_message).ok_or(RejectReason::NoSuchMessage))
+    entry.filter(is_message).ok_or(RejectReason::NoSuchMessage)
 }
 
 fn own(message: &Entry, author: UserId) -> Result<(), RejectReason> {
@@ -156,7 +165,7 @@ fn is_id(inbound: &Inbound) -> bool {
     (1..=MAX_CLIENT_CHOSEN_ID).contains(&inbound.client_message_id.0)
 }
 
-fn accept(step: &mut Step<'_, '_>, conversation: &mut Conversation, inbound: Inbound) {
+fn accept(step: &mut Step<'_>, conversation: &mut Conversation, inbound: Inbound) {
     let Inbound { from, author, conversation: id, client_message_id, action } = inbound;
     let content = match action {
         Action::Send { body, reply_to, format: _ } => Content::Message { body, reply_to },
@@ -174,8 +183,7 @@ fn accept(step: &mut Step<'_, '_>, conversation: &mut Conversation, inbound: Inb
         epoch: entry.epoch,
         owner: entry.owner,
     };
-    let key = (step.owned.partition, author, client_message_id);
-    step.overlay.batch.decisions.insert(key, row);
+    step.overlay.batch.decisions.insert((author, client_message_id), row);
     let accepted = Accepted {
         client_message_id,
         conversation: id,
@@ -188,7 +196,7 @@ fn accept(step: &mut Step<'_, '_>, conversation: &mut Conversation, inbound: Inb
 }
 
 /// Refuses for good, and keeps the decision, unless the id cannot name one.
-fn refuse(step: &mut Step<'_, '_>, inbound: &Inbound, reason: RejectReason) {
+fn refuse(step: &mut Step<'_>, inbound: &Inbound, reason: RejectReason) {
     if is_id(inbound) && step.choices.refusal == Refusal::Decided {
         let row = DecisionRow {
             conversation: inbound.conversation,
@@ -196,13 +204,13 @@ fn refuse(step: &mut Step<'_, '_>, inbound: &Inbound, reason: RejectReason) {
             epoch: step.owned.epoch,
             owner: step.owned.owner,
         };
-        let key = (step.owned.partition, inbound.author, inbound.client_message_id);
+        let key = (inbound.author, inbound.client_message_id);
         step.overlay.batch.decisions.insert(key, row);
     }
     reject(step, inbound, reason);
 }
 
-fn reject(step: &mut Step<'_, '_>, inbound: &Inbound, reason: RejectReason) {
+fn reject(step: &mut Step<'_>, inbound: &Inbound, reason: RejectReason) {
     let rejected = Rejected {
         client_message_id: inbound.client_message_id,
         conversation: inbound.conversation,

@@ -4,8 +4,6 @@ use super::command::Effect;
 use super::conversation::Conversation;
 use super::overlay::Overlay;
 use super::partition::Choices;
-use ports::message_store::{DecisionRow, StoreError};
-use protocol::records::Inbound;
 use protocol::{
     ClientMessageId, Content, ConversationId, Entry, Epoch, NodeNumber, Partition, Sequence, UserId,
 };
@@ -23,13 +21,13 @@ pub struct Owned {
 }
 
 /// One command being applied.
-pub struct Step<'a, 'v> {
+pub struct Step<'a> {
     /// Who sequences.
     pub owned: Owned,
     /// The design choices.
     pub choices: Choices,
     /// The rows.
-    pub overlay: &'a mut Overlay<'v>,
+    pub overlay: &'a mut Overlay,
     /// What follows.
     pub effects: &'a mut Vec<Effect>,
     /// The command's wall clock.
@@ -46,17 +44,7 @@ pub struct Draft {
     pub content: Content,
 }
 
-impl Step<'_, '_> {
-    /// What the engine or this batch has decided about this message before.
-    pub fn decided_before(
-        &self,
-        inbound: &Inbound,
-        batch_only: bool,
-    ) -> Result<Option<DecisionRow>, StoreError> {
-        let partition = self.owned.partition;
-        self.overlay.decision(partition, inbound.author, inbound.client_message_id, batch_only)
-    }
-
+impl Step<'_> {
     /// Gives an entry the next sequence of its conversation. The caller tells the effect, after the
     /// membership has followed.
     pub fn append(
@@ -86,7 +74,7 @@ impl Step<'_, '_> {
 
     /// Writes the conversation's row.
     pub fn save(&mut self, id: ConversationId, conversation: &Conversation) {
-        self.overlay.batch.conversations.insert((self.owned.partition, id), conversation.row);
+        self.overlay.batch.conversations.insert(id, conversation.row);
     }
 
     /// An entry is to be published.
@@ -101,11 +89,10 @@ impl Step<'_, '_> {
         id: ConversationId,
         sequence: Sequence,
         conversation: &Conversation,
-    ) -> Result<(), StoreError> {
-        if let Some(entry) = self.overlay.entry(id, sequence)? {
+    ) {
+        if let Some(entry) = self.overlay.entry(id, sequence) {
             self.effects
                 .push(Effect::Entry { entry, members: conversation.members_since(sequence) });
         }
-        Ok(())
     }
 }

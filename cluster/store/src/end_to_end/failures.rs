@@ -150,8 +150,7 @@ async fn only_durable_keys_recognise_a_resend_in_the_next_life() {
 
 #[tokio::test(start_paused = true)]
 async fn a_dead_node_leaves_the_others_at_work() {
-    let mut first = World::new(Design::default());
-    first.config.stores_total = 2;
+    let mut first = World::of(2, Design::default());
     let mut second = first.neighbour(2);
     first.start().await;
     second.start().await;
@@ -185,7 +184,8 @@ async fn a_dead_node_leaves_the_others_at_work() {
     second.kill().await;
     settle().await;
     let home = |id: &ConversationId| {
-        partition::home_of(partition::partition_of(*id, crate::world::PARTITIONS), 2)
+        let partition = partition::partition_of(*id, crate::world::PARTITIONS);
+        crate::StaticDirectory::new(2).home(partition)
     };
     let left: Vec<_> = ids.iter().copied().filter(|id| home(id) == NodeNumber(1)).collect();
     assert!(!left.is_empty() && left.len() < ids.len());

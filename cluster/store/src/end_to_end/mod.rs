@@ -4,6 +4,7 @@ mod failures;
 mod listening;
 mod messages;
 mod pushes;
+mod takeover;
 
 use crate::world::World;
 use ports::broker::{GatewayLife, Queue};

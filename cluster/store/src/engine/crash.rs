@@ -1,9 +1,11 @@
 //! No power loss, at whatever change to the disk, costs a committed row or leaves half a batch.
 
 use super::RedbStore;
+use super::conformance::acquire;
+use super::{OpenError, Place};
 use fakes::FakeDisk;
 use ports::message_store::{
-    ConversationRow, Cursors, DecisionRow, Lease, MessageStore, Place, StoreError, WriteBatch,
+    Batch, Claim, ConversationRow, Cursors, DecisionRow, Lease, MessageStore, Ownership, StoreError,
 };
 use protocol::design::Fsync;
 use protocol::limits::StoreLimits;
@@ -30,8 +32,8 @@ fn stream(seed: u64) -> impl FnMut(u64) -> u64 {
 
 /// Batch `n` brings the sequences `n * ENTRIES + 1 ..= (n + 1) * ENTRIES` and everything about them;
 /// the last one is deleted at once.
-fn batch(n: u64, epoch: Epoch) -> WriteBatch {
-    let mut batch = WriteBatch::default();
+fn batch(n: u64, epoch: Epoch) -> Batch {
+    let mut batch = Batch::default();
     let head = Sequence((n + 1) * ENTRIES);
     for sequence in (n * ENTRIES + 1..=head.0).map(Sequence) {
         let entry = Entry {
@@ -47,12 +49,12 @@ fn batch(n: u64, epoch: Epoch) -> WriteBatch {
         batch.entries.insert((CONVERSATION, sequence), Arc::new(entry));
         let (conversation, decision) = (CONVERSATION, Ok(sequence));
         let row = DecisionRow { conversation, decision, epoch, owner: NodeNumber(1) };
-        batch.decisions.insert((PARTITION, AUTHOR, ClientMessageId(sequence.0)), row);
+        batch.decisions.insert((AUTHOR, ClientMessageId(sequence.0)), row);
     }
     batch.deletions.insert((CONVERSATION, head));
     let row =
         ConversationRow { kind: ConversationKind::Group, head, first: Sequence(1), founders: 1 };
-    batch.conversations.insert((PARTITION, CONVERSATION), row);
+    batch.conversations.insert(CONVERSATION, row);
     batch.cursors.insert((CONVERSATION, AUTHOR), Cursors { delivered: head, read: head });
     batch
 }
@@ -60,13 +62,16 @@ fn batch(n: u64, epoch: Epoch) -> WriteBatch {
 /// How many batches were committed before the power failed, and the newest epoch.
 fn work(disk: &FakeDisk, fsync: Fsync) -> Result<(u64, Epoch), (u64, Epoch)> {
     let (mut committed, mut epoch) = (0, Epoch(0));
-    let run = |committed: &mut u64, epoch: &mut Epoch| -> Result<(), StoreError> {
+    let run = |committed: &mut u64, epoch: &mut Epoch| -> Result<(), OpenError> {
         let store =
             RedbStore::open_at(Arc::new(disk.clone()), fsync, PLACE, StoreLimits::default())?;
-        let lease = store.acquire(PARTITION, Epoch(0))?;
+        let (partition, owner) = (PARTITION, NodeNumber(1));
+        let seen = Ownership::default();
+        let claim = Claim { partition, owner, seen };
+        let lease = store.acquire(&claim)?.expect("nobody else is here");
         *epoch = lease.epoch;
         for n in 0..BATCHES {
-            store.commit(&[lease], &batch(n, lease.epoch))?;
+            store.commit(&[(lease, batch(n, lease.epoch))])?;
             *committed = n + 1;
             if n % 4 == 2 {
                 store.checkpoint()?;
@@ -90,7 +95,8 @@ fn recovered(disk: &FakeDisk, acquired: Epoch) -> u64 {
         let view = store.view().expect("a view");
         let row = view.conversation(PARTITION, CONVERSATION).expect("readable");
         let head = row.map_or(Sequence(0), |row| row.head);
-        let entries = view.entries(CONVERSATION, Sequence(0), Sequence(u64::MAX), 10_000);
+        let entries =
+            view.entries(PARTITION, CONVERSATION, Sequence(0), Sequence(u64::MAX), 10_000);
         let entries = entries.expect("readable");
         let sequences: Vec<u64> = entries.iter().map(|entry| entry.sequence.0).collect();
         assert_eq!(sequences, (1..=head.0).collect::<Vec<_>>(), "gapless up to the head");
@@ -98,19 +104,22 @@ fn recovered(disk: &FakeDisk, acquired: Epoch) -> u64 {
             let key = entry.client_message_id;
             let accepted = view.decision(PARTITION, AUTHOR, key).expect("readable").expect("there");
             assert_eq!(accepted.decision, Ok(entry.sequence));
-            let deleted = view.is_deleted(CONVERSATION, entry.sequence).expect("readable");
+            let deleted =
+                view.is_deleted(PARTITION, CONVERSATION, entry.sequence).expect("readable");
             assert_eq!(deleted, entry.sequence.0 % ENTRIES == 0, "{}", entry.sequence);
         }
-        let cursor = view.cursor(CONVERSATION, AUTHOR).expect("readable").unwrap_or_default();
+        let cursor =
+            view.cursor(PARTITION, CONVERSATION, AUTHOR).expect("readable").unwrap_or_default();
         assert_eq!(cursor.delivered, head);
         head
     };
-    let lease = store.acquire(PARTITION, Epoch(0)).expect("acquired");
+    let lease = acquire(&store, PARTITION);
     assert!(lease.epoch > acquired, "{lease:?} after {acquired}");
     let stale = Lease { partition: PARTITION, epoch: acquired };
-    let fenced = store.commit(&[stale], &batch(head.0 / ENTRIES, acquired));
-    assert!(matches!(fenced, Err(StoreError::Fenced { .. })), "{fenced:?}");
-    store.commit(&[lease], &batch(head.0 / ENTRIES, lease.epoch)).expect("it goes on");
+    let fenced = store.commit(&[(stale, batch(head.0 / ENTRIES, acquired))]).expect("an answer");
+    assert_eq!(fenced.len(), 1, "{fenced:?}");
+    let fenced = store.commit(&[(lease, batch(head.0 / ENTRIES, lease.epoch))]);
+    assert_eq!(fenced, Ok(Vec::new()), "it goes on");
     assert_eq!(head.0 % ENTRIES, 0, "half a batch");
     head.0 / ENTRIES
 }
@@ -154,9 +163,9 @@ fn two_power_losses_in_a_row_lose_no_committed_row() {
 fn without_forced_writes_a_power_loss_costs_decision_rows() {
     let disk = FakeDisk::default();
     let store = RedbStore::open(Arc::new(disk.clone()), Fsync::Never).unwrap();
-    let lease = store.acquire(PARTITION, Epoch(0)).unwrap();
+    let lease = acquire(&store, PARTITION);
     for n in 0..BATCHES {
-        store.commit(&[lease], &batch(n, lease.epoch)).unwrap();
+        store.commit(&[(lease, batch(n, lease.epoch))]).unwrap();
     }
     let left = disk.after_power_loss(&mut stream(1));
     assert!(recovered(&left, lease.epoch) < BATCHES);
@@ -173,10 +182,10 @@ fn without_forced_writes_a_power_loss_leaves_a_beginning() {
         let mut next = 0;
         for life in 0..3 {
             let store = RedbStore::open(Arc::new(disk.clone()), Fsync::Never).unwrap();
-            let lease = store.acquire(PARTITION, Epoch(0)).unwrap();
+            let lease = acquire(&store, PARTITION);
             assert_eq!(lease.epoch.0, life * 2 + 1, "every life has its own epoch");
             for n in next..next + 8 {
-                store.commit(&[lease], &batch(n, lease.epoch)).unwrap();
+                store.commit(&[(lease, batch(n, lease.epoch))]).unwrap();
                 // Rotates the log without a look at what was forced.
                 if (seed + n) % 5 == 0 {
                     store.checkpoint().unwrap();
@@ -202,13 +211,13 @@ fn without_forced_writes_a_power_loss_leaves_a_beginning() {
 fn the_engine_works_again_after_an_io_error() {
     let disk = FakeDisk::default();
     let store = RedbStore::open(Arc::new(disk.clone()), Fsync::Always).unwrap();
-    let lease = store.acquire(PARTITION, Epoch(0)).unwrap();
-    store.commit(&[lease], &batch(0, lease.epoch)).unwrap();
+    let lease = acquire(&store, PARTITION);
+    store.commit(&[(lease, batch(0, lease.epoch))]).unwrap();
     disk.power_off_after(1);
-    let error = store.commit(&[lease], &batch(1, lease.epoch)).unwrap_err();
+    let error = store.commit(&[(lease, batch(1, lease.epoch))]).unwrap_err();
     assert!(matches!(error, StoreError::Unavailable(_) | StoreError::Unknown(_)), "{error:?}");
     disk.power_off_after(u64::MAX);
-    store.commit(&[lease], &batch(1, lease.epoch)).unwrap();
+    store.commit(&[(lease, batch(1, lease.epoch))]).unwrap();
     drop(store);
     assert_eq!(recovered(&disk, lease.epoch), 2);
 }
@@ -217,8 +226,8 @@ fn the_engine_works_again_after_an_io_error() {
 fn an_engine_that_is_dropped_writes_no_farewell() {
     let disk = FakeDisk::default();
     let store = RedbStore::open(Arc::new(disk.clone()), Fsync::Always).unwrap();
-    let lease = store.acquire(PARTITION, Epoch(0)).unwrap();
-    store.commit(&[lease], &batch(0, lease.epoch)).unwrap();
+    let lease = acquire(&store, PARTITION);
+    store.commit(&[(lease, batch(0, lease.epoch))]).unwrap();
     let before = disk.changes();
     drop(store);
     assert_eq!(disk.changes(), before);

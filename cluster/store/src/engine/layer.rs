@@ -2,7 +2,7 @@
 //!
 //! A layer hides what it trims in the layers and the tree below it, so it is written trims first.
 
-use ports::message_store::{Lease, WriteBatch};
+use ports::message_store::{Batch, Lease};
 use protocol::{ConversationId, Epoch, Partition, Sequence, UserId};
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default)]
 pub struct Layer {
     /// The merged batches. Entries and deletions that a later batch trimmed are gone.
-    pub rows: WriteBatch,
+    pub batches: BTreeMap<Partition, Batch>,
     /// (user, conversation) -> joined, `None` once the user has left.
     pub memberships: BTreeMap<(UserId, ConversationId), Option<Sequence>>,
     /// Acquired partitions.
@@ -25,8 +25,8 @@ impl Layer {
     }
 
     /// Adds a later batch.
-    pub fn merge(&mut self, batch: &WriteBatch) {
-        let rows = &mut self.rows;
+    pub fn merge(&mut self, partition: Partition, batch: &Batch) {
+        let rows = self.batches.entry(partition).or_default();
         rows.conversations.extend(batch.conversations.iter().map(|(key, row)| (*key, *row)));
         for (key, entry) in &batch.entries {
             rows.entries.insert(*key, entry.clone());
@@ -42,27 +42,26 @@ impl Layer {
         }
         // After the inserts: a batch may bring entries that it trims itself.
         for (conversation, first) in &batch.trims {
-            self.trim(*conversation, *first);
+            trim(rows, *conversation, *first);
         }
     }
+}
 
-    fn trim(&mut self, conversation: ConversationId, first: Sequence) {
-        let rows = &mut self.rows;
-        let floor = rows.trims.entry(conversation).or_default();
-        *floor = first.max(*floor);
-        let span = (conversation, Sequence(0))..(conversation, first);
-        let gone: Vec<_> = rows.entries.range(span.clone()).map(|(key, _)| *key).collect();
-        for key in gone {
-            rows.entries.remove(&key);
-        }
-        let gone: Vec<_> = rows.deletions.range(span).copied().collect();
-        for key in gone {
-            rows.deletions.remove(&key);
-        }
+/// Whether rows over others hide an entry of theirs.
+pub fn hides(above: &Batch, conversation: ConversationId, sequence: Sequence) -> bool {
+    above.trims.get(&conversation).is_some_and(|first| sequence < *first)
+}
+
+fn trim(rows: &mut Batch, conversation: ConversationId, first: Sequence) {
+    let floor = rows.trims.entry(conversation).or_default();
+    *floor = first.max(*floor);
+    let span = (conversation, Sequence(0))..(conversation, first);
+    let gone: Vec<_> = rows.entries.range(span.clone()).map(|(key, _)| *key).collect();
+    for key in gone {
+        rows.entries.remove(&key);
     }
-
-    /// Whether this layer hides an entry of what lies below it.
-    pub fn hides(&self, conversation: ConversationId, sequence: Sequence) -> bool {
-        self.rows.trims.get(&conversation).is_some_and(|first| sequence < *first)
+    let gone: Vec<_> = rows.deletions.range(span).copied().collect();
+    for key in gone {
+        rows.deletions.remove(&key);
     }
 }

@@ -16,14 +16,20 @@
 //! Commits and claims write the log only, checkpoints the tree only. So they can go on side by side,
 //! and a crash in the middle of one never touches what the other has made durable.
 
+#[cfg(test)]
+mod tests;
+
 use super::layer::Layer;
 use super::tree::Tree;
 use super::view::LayeredView;
-use ports::message_store::{Lease, MessageStore, Place, StoreError, StoreView, WriteBatch};
+use super::{OpenError, Place};
+use ports::message_store::{
+    Batch, Claim, Fenced, Lease, MessageStore, Ownership, StoreError, StoreView,
+};
 use ports::{Disk, entered};
 use protocol::design::Fsync;
 use protocol::limits::StoreLimits;
-use protocol::{Epoch, Partition};
+use protocol::{NodeNumber, Partition};
 use segments::{Format, Log, LogError, Opened, Options};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -32,13 +38,14 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// The log.
-const FORMAT: Format = Format { prefix: "store", magic: *b"FRACASS1" };
+const FORMAT: Format = Format { prefix: "store", magic: *b"FRACASS2" };
+
 /// A record of the log.
 #[derive(Serialize, Deserialize)]
 struct Group<'a> {
     number: u64,
     acquired: Option<Lease>,
-    batch: Cow<'a, WriteBatch>,
+    batches: Vec<(Partition, Cow<'a, Batch>)>,
 }
 
 /// A log and a redb database on a disk. Dropped without `close`, they leave the disk as a killed
@@ -53,7 +60,9 @@ pub struct RedbStore {
 }
 
 struct State {
-    epochs: BTreeMap<Partition, Epoch>,
+    /// Shared with the views. Only epochs are durable: whoever owned a partition before the disk was
+    /// opened is gone, since a disk belongs to one process.
+    owners: Arc<BTreeMap<Partition, Ownership>>,
     /// Oldest first. Only the last one grows, and only while nobody looks at it.
     layers: Vec<Arc<Layer>>,
     /// The number of the last group.
@@ -79,7 +88,7 @@ struct Written {
 
 impl RedbStore {
     /// Opens what is on the disk, or makes it, whosever it is.
-    pub fn open(disk: Arc<dyn Disk>, fsync: Fsync) -> Result<Self, StoreError> {
+    pub fn open(disk: Arc<dyn Disk>, fsync: Fsync) -> Result<Self, OpenError> {
         Self::opened(disk, fsync, None, StoreLimits::default())
     }
 
@@ -89,7 +98,7 @@ impl RedbStore {
         fsync: Fsync,
         place: Place,
         limits: StoreLimits,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, OpenError> {
         Self::opened(disk, fsync, Some(place), limits)
     }
 
@@ -98,11 +107,13 @@ impl RedbStore {
         fsync: Fsync,
         place: Option<Place>,
         limits: StoreLimits,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, OpenError> {
         let tree = Tree::open(Arc::clone(&disk), place, limits.cache_bytes)?;
         let (in_tree, epochs) = tree.written()?;
+        let former = |epoch| Ownership { epoch, ..Ownership::default() };
+        let owners = epochs.into_iter().map(|(partition, epoch)| (partition, former(epoch)));
         let mut state = State {
-            epochs,
+            owners: Arc::new(owners.collect()),
             layers: Vec::new(),
             last: in_tree,
             in_tree,
@@ -115,12 +126,14 @@ impl RedbStore {
         let mut layer = Layer::default();
         let opened = segments::open(options, |group: Group<'static>, _| {
             if let Some(lease) = group.acquired {
-                state.lease(&mut layer, lease);
+                state.lease(&mut layer, lease, NodeNumber(0));
             }
             highest = group.number.max(highest);
             if group.number == state.last + 1 {
                 state.last = group.number;
-                layer.merge(&group.batch);
+                for (partition, batch) in &group.batches {
+                    layer.merge(*partition, batch);
+                }
             }
         });
         let Opened { log, lengths, damaged } = opened.map_err(|error| match error {
@@ -130,11 +143,12 @@ impl RedbStore {
         let gap = highest > state.last;
         if fsync && (gap || !damaged.is_empty()) {
             let last = state.last;
-            return Err(StoreError::Corrupt(format!(
+            let why = format!(
                 "the store's log ends early, at group {last}: the tree has the groups up to {in_tree}, \
                  the log has some up to {highest}, segments {:?}, of these damaged {damaged:?}",
                 lengths.keys().collect::<Vec<_>>()
-            )));
+            );
+            return Err(StoreError::Corrupt(why).into());
         }
         state.bytes = lengths.values().sum();
         state.layers.push(Arc::new(layer));
@@ -160,8 +174,8 @@ impl RedbStore {
     fn append(
         &self,
         log: &mut Log,
-        acquired: Option<Lease>,
-        batch: &WriteBatch,
+        acquired: Option<(Lease, NodeNumber)>,
+        batches: &[(Partition, &Batch)],
     ) -> Result<(), StoreError> {
         let number = {
             let state = self.state();
@@ -171,7 +185,9 @@ impl RedbStore {
             }
             state.last + 1
         };
-        let group = Group { number, acquired, batch: Cow::Borrowed(batch) };
+        let borrowed = batches.iter().map(|(partition, batch)| (*partition, Cow::Borrowed(*batch)));
+        let lease = acquired.map(|(lease, _)| lease);
+        let group = Group { number, acquired: lease, batches: borrowed.collect() };
         let appended = log.append(&[group], true).map_err(|error| unknown(&error))?;
         if acquired.is_some() {
             // Whatever the design says: two owners under one epoch would be another lesson.
@@ -180,7 +196,7 @@ impl RedbStore {
         let mut state = self.state();
         state.last = number;
         state.bytes += appended.bytes;
-        state.lay(acquired, batch);
+        state.lay(acquired, batches);
         if let Some(through) = state.unneeded.take() {
             drop(state);
             if let Err(error) = log.remove_through(through) {
@@ -190,40 +206,20 @@ impl RedbStore {
         }
         Ok(())
     }
-}
 
-impl MessageStore for RedbStore {
-    fn acquire(&self, partition: Partition, above: Epoch) -> Result<Lease, StoreError> {
-        let mut log = self.log();
-        let stored = self.state().epochs.get(&partition).copied().unwrap_or_default();
-        let lease = Lease { partition, epoch: stored.max(above).next() };
-        self.append(&mut log, Some(lease), &WriteBatch::default())?;
-        Ok(lease)
-    }
-
-    fn commit(&self, leases: &[Lease], batch: &WriteBatch) -> Result<(), StoreError> {
-        let mut log = self.log();
-        self.state().check(leases)?;
-        if batch.is_empty() {
-            return Ok(());
-        }
-        self.append(&mut log, None, batch)
-    }
-
-    fn view(&self) -> Result<Box<dyn StoreView + '_>, StoreError> {
-        // Under one lock: a checkpoint takes its layers away only once they are in the tree.
-        let state = self.state();
-        let tree = self.tree.view()?;
-        Ok(Box::new(LayeredView { layers: state.layers.clone(), tree }))
-    }
-
-    fn is_checkpoint_due(&self) -> bool {
+    /// Whether `checkpoint` should be called soon.
+    pub fn is_checkpoint_due(&self) -> bool {
         let state = self.state();
         let StoreLimits { checkpoint_groups, checkpoint_bytes, .. } = self.limits;
         state.last - state.in_tree >= checkpoint_groups || state.bytes >= checkpoint_bytes
     }
 
-    fn checkpoint(&self) -> Result<(), StoreError> {
+    /// Writes to the tree what only the log has, beside commits and views: on a worker of its own, one
+    /// call at a time.
+    ///
+    /// # Errors
+    /// The disk failed: try again.
+    pub fn checkpoint(&self) -> Result<(), StoreError> {
         self.release();
         let (segment, layers, through, bytes) = {
             let mut log = self.log();
@@ -235,7 +231,9 @@ impl MessageStore for RedbStore {
         Ok(())
     }
 
-    fn release(&self) {
+    /// Gives up what the last checkpoint has made superfluous, without touching a disk: once the call of
+    /// `checkpoint` is over. Until then nobody may act on what it has written.
+    pub fn release(&self) {
         let mut state = self.state();
         if let Some(Written { layers, bytes, through, segment }) = state.written.take() {
             state.layers.drain(..layers.len());
@@ -245,32 +243,88 @@ impl MessageStore for RedbStore {
         }
     }
 
-    fn close(&self) -> Result<(), StoreError> {
+    /// Makes everything durable and gives the disk back; the last call.
+    ///
+    /// # Errors
+    /// The disk failed. What was committed is in the log all the same.
+    pub fn close(&self) -> Result<(), StoreError> {
         self.checkpoint()?;
         self.release();
         self.tree.close()
     }
 }
 
-impl State {
-    fn check(&self, leases: &[Lease]) -> Result<(), StoreError> {
-        for Lease { partition, epoch } in leases {
-            let current = self.epochs.get(partition).copied().unwrap_or_default();
-            if current != *epoch {
-                return Err(StoreError::Fenced { partition: *partition, current });
-            }
+impl MessageStore for RedbStore {
+    fn acquire(&self, claim: &Claim) -> Result<Option<Lease>, StoreError> {
+        let mut log = self.log();
+        let stored = self.state().owner(claim.partition);
+        if stored != claim.seen {
+            return Ok(None);
         }
-        Ok(())
+        let epoch = stored.epoch.next();
+        let lease = Lease { partition: claim.partition, epoch };
+        self.append(&mut log, Some((lease, claim.owner)), &[])?;
+        Ok(Some(lease))
     }
 
-    fn lease(&mut self, layer: &mut Layer, lease: Lease) {
-        let epoch = self.epochs.entry(lease.partition).or_default();
-        *epoch = lease.epoch.max(*epoch);
+    fn renew(&self, leases: &[Lease]) -> Result<Vec<Fenced>, StoreError> {
+        let mut state = self.state();
+        let fenced = state.fenced(leases);
+        let owners = Arc::make_mut(&mut state.owners);
+        for lease in leases {
+            let owner = owners.get_mut(&lease.partition).filter(|is| is.epoch == lease.epoch);
+            if let Some(owner) = owner {
+                owner.renewals += 1;
+            }
+        }
+        Ok(fenced)
+    }
+
+    fn commit(&self, batches: &[(Lease, Batch)]) -> Result<Vec<Fenced>, StoreError> {
+        let mut log = self.log();
+        let fenced = self.state().fenced(batches.iter().map(|(lease, _)| lease));
+        let is_fenced = |partition| fenced.iter().any(|fenced| fenced.partition == partition);
+        let written: Vec<_> = batches
+            .iter()
+            .filter(|(lease, batch)| !batch.is_empty() && !is_fenced(lease.partition))
+            .map(|(lease, batch)| (lease.partition, batch))
+            .collect();
+        if !written.is_empty() {
+            self.append(&mut log, None, &written)?;
+        }
+        Ok(fenced)
+    }
+
+    fn view(&self) -> Result<Box<dyn StoreView + '_>, StoreError> {
+        // Under one lock: a checkpoint takes its layers away only once they are in the tree.
+        let state = self.state();
+        let tree = self.tree.view()?;
+        let (layers, owners) = (state.layers.clone(), Arc::clone(&state.owners));
+        Ok(Box::new(LayeredView { layers, tree, owners }))
+    }
+}
+
+impl State {
+    fn owner(&self, partition: Partition) -> Ownership {
+        self.owners.get(&partition).copied().unwrap_or_default()
+    }
+
+    fn fenced<'a>(&self, leases: impl IntoIterator<Item = &'a Lease>) -> Vec<Fenced> {
+        let fenced = |lease: &Lease| {
+            let current = self.owner(lease.partition);
+            (current.epoch != lease.epoch).then_some(Fenced { partition: lease.partition, current })
+        };
+        leases.into_iter().filter_map(fenced).collect()
+    }
+
+    fn lease(&mut self, layer: &mut Layer, lease: Lease, owner: NodeNumber) {
+        let known = Arc::make_mut(&mut self.owners).entry(lease.partition).or_default();
+        *known = Ownership { owner, epoch: lease.epoch.max(known.epoch), renewals: 0 };
         layer.lease(lease);
     }
 
     /// Adds rows on top: to the last layer, or to a new one if somebody looks at that.
-    fn lay(&mut self, acquired: Option<Lease>, batch: &WriteBatch) {
+    fn lay(&mut self, acquired: Option<(Lease, NodeNumber)>, batches: &[(Partition, &Batch)]) {
         let mut layer = match self.layers.pop().map(Arc::try_unwrap) {
             Some(Ok(layer)) => layer,
             Some(Err(looked_at)) => {
@@ -279,10 +333,12 @@ impl State {
             }
             None => Layer::default(),
         };
-        if let Some(lease) = acquired {
-            self.lease(&mut layer, lease);
+        if let Some((lease, owner)) = acquired {
+            self.lease(&mut layer, lease, owner);
         }
-        layer.merge(batch);
+        for (partition, batch) in batches {
+            layer.merge(*partition, batch);
+        }
         self.layers.push(Arc::new(layer));
     }
 }

@@ -3,10 +3,30 @@
 //! Keys are tuples of plain numbers in the order in which they are read: all entries of a
 //! conversation lie side by side.
 
-use ports::message_store::{ConversationRow, Cursors, DecisionRow, Place};
+use ports::message_store::{ConversationRow, Cursors, DecisionRow};
 use protocol::store_calls::ConversationKind;
 use protocol::{ConversationId, Epoch, NodeNumber, RejectReason, Sequence};
 use redb::TableDefinition;
+use std::fmt;
+
+/// Whose rows a disk holds. Which partitions live on a store node with a disk of its own follows from
+/// these numbers, so under others its conversations would seem to be gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Which store node, from 1.
+    pub number: NodeNumber,
+    /// Of how many.
+    pub stores: u16,
+    /// Partitions of the cluster.
+    pub partitions: u16,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { number, stores, partitions } = self;
+        write!(f, "store {number} of {stores} with {partitions} partitions")
+    }
+}
 
 /// The key of `DECISIONS`.
 pub type DecisionKey = (u16, u64, u64);

@@ -5,14 +5,16 @@
 //! half-made database file is indistinguishable from a damaged one; and reopening, because redb
 //! refuses all work after an I/O error.
 
+use super::OpenError;
 use super::backend::{Dead, DiskBackend};
 use super::layer::Layer;
+use super::tables::Place;
 use super::tables::{
     self, CONVERSATIONS, CURSORS, DECISIONS, DELETIONS, ENTRIES, GROUPS, LEASES, MEMBERS,
     MEMBERSHIPS, PLACE,
 };
 use super::tree_view::TreeView;
-use ports::message_store::{Place, StoreError};
+use ports::message_store::{Batch, StoreError};
 use ports::{Disk, entered};
 use protocol::{Epoch, Partition};
 use redb::{Database, ReadableDatabase, ReadableTable, WriteTransaction};
@@ -25,6 +27,7 @@ use std::sync::{Arc, RwLock, RwLockReadGuard};
 const DATA: &str = "store.redb";
 /// Exists once the database has been made completely.
 const READY: &str = "store.ready";
+
 /// A redb database on a disk. Dropped without `close`, it leaves the disk as a killed process would.
 pub struct Tree {
     disk: Arc<dyn Disk>,
@@ -35,19 +38,19 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Opens the database of a disk with a page cache of this size, or makes it. With a place: a disk that knows none yet belongs to
-    /// it from now on, and one of another place is refused.
+    /// Opens the database of a disk with a page cache of this size, or makes it. With a place: a disk that
+    /// knows none yet belongs to it from now on, and one of another place is refused.
     pub fn open(
         disk: Arc<dyn Disk>,
         place: Option<Place>,
         cache_bytes: usize,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, OpenError> {
         let dead = Dead::default();
         let database = open(&*disk, &dead, place, cache_bytes).map_err(|error| opening(&error))?;
         if let Some(asked) = place {
             let made = settle(&database, asked).map_err(|error| opening(&error.into()))?;
             if made != asked {
-                return Err(StoreError::OtherPlace { made, asked });
+                return Err(OpenError::OtherPlace { made, asked });
             }
         }
         let database = RwLock::new(Some(database));
@@ -141,38 +144,13 @@ impl Drop for Tree {
 }
 
 fn write_layer(transaction: &WriteTransaction, layer: &Layer) -> Result<(), redb::Error> {
-    let Layer { rows, memberships, leases } = layer;
+    let Layer { batches, memberships, leases } = layer;
     let mut table = transaction.open_table(LEASES)?;
     for (partition, epoch) in leases {
         table.insert(partition.0, epoch.0)?;
     }
-    let mut table = transaction.open_table(CONVERSATIONS)?;
-    for ((partition, conversation), row) in &rows.conversations {
-        table.insert((partition.0, conversation.0), tables::conversation_value(row))?;
-    }
-    let mut table = transaction.open_table(ENTRIES)?;
-    for (conversation, first) in &rows.trims {
-        table.retain_in((conversation.0, 0)..(conversation.0, first.0), |_, _| false)?;
-    }
-    for ((conversation, sequence), entry) in &rows.entries {
-        let bytes = postcard::to_stdvec(&**entry).expect("entries have known lengths");
-        table.insert((conversation.0, sequence.0), bytes.as_slice())?;
-    }
-    let mut table = transaction.open_table(DELETIONS)?;
-    for (conversation, first) in &rows.trims {
-        table.retain_in((conversation.0, 0)..(conversation.0, first.0), |_, ()| false)?;
-    }
-    for (conversation, sequence) in &rows.deletions {
-        table.insert((conversation.0, sequence.0), ())?;
-    }
-    let mut table = transaction.open_table(DECISIONS)?;
-    for ((partition, author, message), row) in &rows.decisions {
-        table.insert((partition.0, author.0, message.0), tables::decision_value(row))?;
-    }
-    let mut table = transaction.open_table(MEMBERS)?;
-    for ((conversation, user, joined), left) in &rows.members {
-        let left = left.map_or(0, |left| left.0);
-        table.insert((conversation.0, user.0, joined.0), left)?;
+    for (partition, batch) in batches {
+        write_batch(transaction, *partition, batch)?;
     }
     let mut table = transaction.open_table(MEMBERSHIPS)?;
     for ((user, conversation), joined) in memberships {
@@ -181,8 +159,44 @@ fn write_layer(transaction: &WriteTransaction, layer: &Layer) -> Result<(), redb
             None => table.remove((user.0, conversation.0))?,
         };
     }
+    Ok(())
+}
+
+fn write_batch(
+    transaction: &WriteTransaction,
+    partition: Partition,
+    batch: &Batch,
+) -> Result<(), redb::Error> {
+    let mut table = transaction.open_table(CONVERSATIONS)?;
+    for (conversation, row) in &batch.conversations {
+        table.insert((partition.0, conversation.0), tables::conversation_value(row))?;
+    }
+    let mut table = transaction.open_table(ENTRIES)?;
+    for (conversation, first) in &batch.trims {
+        table.retain_in((conversation.0, 0)..(conversation.0, first.0), |_, _| false)?;
+    }
+    for ((conversation, sequence), entry) in &batch.entries {
+        let bytes = postcard::to_stdvec(&**entry).expect("entries have known lengths");
+        table.insert((conversation.0, sequence.0), bytes.as_slice())?;
+    }
+    let mut table = transaction.open_table(DELETIONS)?;
+    for (conversation, first) in &batch.trims {
+        table.retain_in((conversation.0, 0)..(conversation.0, first.0), |_, ()| false)?;
+    }
+    for (conversation, sequence) in &batch.deletions {
+        table.insert((conversation.0, sequence.0), ())?;
+    }
+    let mut table = transaction.open_table(DECISIONS)?;
+    for ((author, message), row) in &batch.decisions {
+        table.insert((partition.0, author.0, message.0), tables::decision_value(row))?;
+    }
+    let mut table = transaction.open_table(MEMBERS)?;
+    for ((conversation, user, joined), left) in &batch.members {
+        let left = left.map_or(0, |left| left.0);
+        table.insert((conversation.0, user.0, joined.0), left)?;
+    }
     let mut table = transaction.open_table(CURSORS)?;
-    for ((conversation, user), cursors) in &rows.cursors {
+    for ((conversation, user), cursors) in &batch.cursors {
         table.insert((conversation.0, user.0), (cursors.delivered.0, cursors.read.0))?;
     }
     Ok(())

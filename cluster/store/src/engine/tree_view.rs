@@ -5,7 +5,7 @@ use super::tables::{
     MEMBERS, MEMBERSHIPS,
 };
 use super::tree::Tree;
-use ports::message_store::{ConversationRow, Cursors, DecisionRow, StoreError, StoreView};
+use ports::message_store::{ConversationRow, Cursors, DecisionRow, StoreError};
 use protocol::store_calls::{Membership, ReceiptItem, UserConversation};
 use protocol::{ClientMessageId, ConversationId, Entry, Partition, Sequence, UserId};
 use redb::{Database, ReadOnlyTable, ReadTransaction};
@@ -66,8 +66,9 @@ impl<'a> TreeView<'a> {
     }
 }
 
-impl StoreView for TreeView<'_> {
-    fn conversation(
+/// As `StoreView` has them. The partition matters only where it is part of a key.
+impl TreeView<'_> {
+    pub fn conversation(
         &self,
         partition: Partition,
         conversation: ConversationId,
@@ -76,19 +77,24 @@ impl StoreView for TreeView<'_> {
         Ok(row.map(|row| tables::conversation_row(row.value())))
     }
 
-    fn members(&self, conversation: ConversationId) -> Result<Vec<Membership>, StoreError> {
+    pub fn members(
+        &self,
+        _: Partition,
+        conversation: ConversationId,
+    ) -> Result<Vec<Membership>, StoreError> {
         self.intervals(conversation, 0, u64::MAX)
     }
 
-    fn memberships(
+    pub fn memberships(
         &self,
+        _: Partition,
         conversation: ConversationId,
         user: UserId,
     ) -> Result<Vec<Membership>, StoreError> {
         self.intervals(conversation, user.0, user.0)
     }
 
-    fn decision(
+    pub fn decision(
         &self,
         partition: Partition,
         author: UserId,
@@ -98,8 +104,9 @@ impl StoreView for TreeView<'_> {
         Ok(row.map(|row| tables::decision_row(row.value())))
     }
 
-    fn entry(
+    pub fn entry(
         &self,
+        _: Partition,
         conversation: ConversationId,
         sequence: Sequence,
     ) -> Result<Option<Entry>, StoreError> {
@@ -107,8 +114,9 @@ impl StoreView for TreeView<'_> {
         row.map(|row| decode(row.value())).transpose()
     }
 
-    fn is_deleted(
+    pub fn is_deleted(
         &self,
+        _: Partition,
         conversation: ConversationId,
         sequence: Sequence,
     ) -> Result<bool, StoreError> {
@@ -116,8 +124,9 @@ impl StoreView for TreeView<'_> {
         Ok(row.is_some())
     }
 
-    fn entries(
+    pub fn entries(
         &self,
+        _: Partition,
         conversation: ConversationId,
         after: Sequence,
         before: Sequence,
@@ -136,7 +145,7 @@ impl StoreView for TreeView<'_> {
         Ok(entries)
     }
 
-    fn conversations_of(&self, user: UserId) -> Result<Vec<UserConversation>, StoreError> {
+    pub fn conversations_of(&self, user: UserId) -> Result<Vec<UserConversation>, StoreError> {
         let all = (user.0, 0)..=(user.0, u64::MAX);
         let mut found = Vec::new();
         for row in self.memberships.range(all).map_err(self.failed())? {
@@ -147,8 +156,9 @@ impl StoreView for TreeView<'_> {
         Ok(found)
     }
 
-    fn cursor(
+    pub fn cursor(
         &self,
+        _: Partition,
         conversation: ConversationId,
         user: UserId,
     ) -> Result<Option<Cursors>, StoreError> {
@@ -156,7 +166,11 @@ impl StoreView for TreeView<'_> {
         Ok(row.map(|row| tables::cursors_row(row.value())))
     }
 
-    fn cursors(&self, conversation: ConversationId) -> Result<Vec<ReceiptItem>, StoreError> {
+    pub fn cursors(
+        &self,
+        _: Partition,
+        conversation: ConversationId,
+    ) -> Result<Vec<ReceiptItem>, StoreError> {
         let all = (conversation.0, 0)..=(conversation.0, u64::MAX);
         let mut found = Vec::new();
         for row in self.cursors.range(all).map_err(self.failed())? {
@@ -168,7 +182,7 @@ impl StoreView for TreeView<'_> {
         Ok(found)
     }
 
-    fn count(&self, partition: Partition) -> Result<u64, StoreError> {
+    pub fn count(&self, partition: Partition) -> Result<u64, StoreError> {
         let all = (partition.0, 0)..=(partition.0, u64::MAX);
         let rows = self.conversations.range(all).map_err(self.failed())?;
         rows.map(|row| row.map(|_| 1)).sum::<Result<u64, _>>().map_err(self.failed())

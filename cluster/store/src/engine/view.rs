@@ -1,11 +1,13 @@
 //! What the engine held at one instant: the layers over the tree, newest first.
 
-use super::layer::Layer;
+use super::layer::{self, Layer};
 use super::tree_view::TreeView;
-use ports::message_store::{ConversationRow, Cursors, DecisionRow, StoreError, StoreView};
+use ports::message_store::{
+    Batch, ConversationRow, Cursors, DecisionRow, Ownership, StoreError, StoreView,
+};
 use protocol::store_calls::{Membership, ReceiptItem, UserConversation};
 use protocol::{ClientMessageId, ConversationId, Entry, Partition, Sequence, UserId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The layers, oldest first, and the tree below them.
@@ -14,26 +16,29 @@ pub struct LayeredView<'a> {
     pub layers: Vec<Arc<Layer>>,
     /// The tree.
     pub tree: TreeView<'a>,
+    /// Who owned what.
+    pub owners: Arc<BTreeMap<Partition, Ownership>>,
 }
 
 impl LayeredView<'_> {
-    fn newest_first(&self) -> impl Iterator<Item = &Layer> {
-        self.layers.iter().rev().map(|layer| &**layer)
+    /// What the layers have of a partition, oldest first.
+    fn batches(&self, partition: Partition) -> impl DoubleEndedIterator<Item = &Batch> {
+        self.layers.iter().filter_map(move |layer| layer.batches.get(&partition))
     }
 
     /// The intervals of a span of users, by (user, joined).
     fn intervals(
         &self,
         below: Vec<Membership>,
-        conversation: ConversationId,
+        (partition, conversation): (Partition, ConversationId),
         first: UserId,
         last: UserId,
     ) -> Vec<Membership> {
         let span = (conversation, first, Sequence(0))..=(conversation, last, Sequence(u64::MAX));
         let mut found: BTreeMap<_, _> =
             below.into_iter().map(|found| ((found.user, found.joined), found)).collect();
-        for layer in &self.layers {
-            for ((_, user, joined), left) in layer.rows.members.range(span.clone()) {
+        for batch in self.batches(partition) {
+            for ((_, user, joined), left) in batch.members.range(span.clone()) {
                 let (user, joined, left) = (*user, *joined, *left);
                 found.insert((user, joined), Membership { user, joined, left });
             }
@@ -43,30 +48,39 @@ impl LayeredView<'_> {
 }
 
 impl StoreView for LayeredView<'_> {
+    fn ownership(&self, partition: Partition) -> Result<Ownership, StoreError> {
+        Ok(self.owners.get(&partition).copied().unwrap_or_default())
+    }
+
     fn conversation(
         &self,
         partition: Partition,
         conversation: ConversationId,
     ) -> Result<Option<ConversationRow>, StoreError> {
-        let key = (partition, conversation);
-        match self.newest_first().find_map(|layer| layer.rows.conversations.get(&key)) {
+        let mut batches = self.batches(partition).rev();
+        match batches.find_map(|batch| batch.conversations.get(&conversation)) {
             Some(row) => Ok(Some(*row)),
             None => self.tree.conversation(partition, conversation),
         }
     }
 
-    fn members(&self, conversation: ConversationId) -> Result<Vec<Membership>, StoreError> {
-        let below = self.tree.members(conversation)?;
-        Ok(self.intervals(below, conversation, UserId(0), UserId(u64::MAX)))
+    fn members(
+        &self,
+        partition: Partition,
+        conversation: ConversationId,
+    ) -> Result<Vec<Membership>, StoreError> {
+        let below = self.tree.members(partition, conversation)?;
+        Ok(self.intervals(below, (partition, conversation), UserId(0), UserId(u64::MAX)))
     }
 
     fn memberships(
         &self,
+        partition: Partition,
         conversation: ConversationId,
         user: UserId,
     ) -> Result<Vec<Membership>, StoreError> {
-        let below = self.tree.memberships(conversation, user)?;
-        Ok(self.intervals(below, conversation, user, user))
+        let below = self.tree.memberships(partition, conversation, user)?;
+        Ok(self.intervals(below, (partition, conversation), user, user))
     }
 
     fn decision(
@@ -75,8 +89,8 @@ impl StoreView for LayeredView<'_> {
         author: UserId,
         message: ClientMessageId,
     ) -> Result<Option<DecisionRow>, StoreError> {
-        let key = (partition, author, message);
-        match self.newest_first().find_map(|layer| layer.rows.decisions.get(&key)) {
+        let mut batches = self.batches(partition).rev();
+        match batches.find_map(|batch| batch.decisions.get(&(author, message))) {
             Some(row) => Ok(Some(*row)),
             None => self.tree.decision(partition, author, message),
         }
@@ -84,38 +98,41 @@ impl StoreView for LayeredView<'_> {
 
     fn entry(
         &self,
+        partition: Partition,
         conversation: ConversationId,
         sequence: Sequence,
     ) -> Result<Option<Entry>, StoreError> {
-        for layer in self.newest_first() {
-            if let Some(entry) = layer.rows.entries.get(&(conversation, sequence)) {
+        for batch in self.batches(partition).rev() {
+            if let Some(entry) = batch.entries.get(&(conversation, sequence)) {
                 return Ok(Some(Entry::clone(entry)));
             }
-            if layer.hides(conversation, sequence) {
+            if layer::hides(batch, conversation, sequence) {
                 return Ok(None);
             }
         }
-        self.tree.entry(conversation, sequence)
+        self.tree.entry(partition, conversation, sequence)
     }
 
     fn is_deleted(
         &self,
+        partition: Partition,
         conversation: ConversationId,
         sequence: Sequence,
     ) -> Result<bool, StoreError> {
-        for layer in self.newest_first() {
-            if layer.rows.deletions.contains(&(conversation, sequence)) {
+        for batch in self.batches(partition).rev() {
+            if batch.deletions.contains(&(conversation, sequence)) {
                 return Ok(true);
             }
-            if layer.hides(conversation, sequence) {
+            if layer::hides(batch, conversation, sequence) {
                 return Ok(false);
             }
         }
-        self.tree.is_deleted(conversation, sequence)
+        self.tree.is_deleted(partition, conversation, sequence)
     }
 
     fn entries(
         &self,
+        partition: Partition,
         conversation: ConversationId,
         after: Sequence,
         before: Sequence,
@@ -125,20 +142,20 @@ impl StoreView for LayeredView<'_> {
         // The first `limit` of all are among the first `limit` of each. Newest first, so that what a
         // layer brings is not replaced from below, and what it trims is not looked at there.
         let mut found: BTreeMap<Sequence, Arc<Entry>> = BTreeMap::new();
-        for layer in self.newest_first() {
+        for batch in self.batches(partition).rev() {
             if from >= before {
                 break;
             }
             let span = (conversation, from)..(conversation, before);
-            for ((_, sequence), entry) in layer.rows.entries.range(span).take(limit) {
+            for ((_, sequence), entry) in batch.entries.range(span).take(limit) {
                 found.entry(*sequence).or_insert_with(|| Arc::clone(entry));
             }
-            let floor = layer.rows.trims.get(&conversation);
+            let floor = batch.trims.get(&conversation);
             from = from.max(floor.copied().unwrap_or_default());
         }
         if from < before {
             let below = Sequence(from.0.saturating_sub(1));
-            for entry in self.tree.entries(conversation, below, before, limit)? {
+            for entry in self.tree.entries(partition, conversation, below, before, limit)? {
                 found.entry(entry.sequence).or_insert_with(|| Arc::new(entry));
             }
         }
@@ -166,22 +183,27 @@ impl StoreView for LayeredView<'_> {
 
     fn cursor(
         &self,
+        partition: Partition,
         conversation: ConversationId,
         user: UserId,
     ) -> Result<Option<Cursors>, StoreError> {
-        let key = (conversation, user);
-        match self.newest_first().find_map(|layer| layer.rows.cursors.get(&key)) {
+        let mut batches = self.batches(partition).rev();
+        match batches.find_map(|batch| batch.cursors.get(&(conversation, user))) {
             Some(row) => Ok(Some(*row)),
-            None => self.tree.cursor(conversation, user),
+            None => self.tree.cursor(partition, conversation, user),
         }
     }
 
-    fn cursors(&self, conversation: ConversationId) -> Result<Vec<ReceiptItem>, StoreError> {
-        let below = self.tree.cursors(conversation)?;
+    fn cursors(
+        &self,
+        partition: Partition,
+        conversation: ConversationId,
+    ) -> Result<Vec<ReceiptItem>, StoreError> {
+        let below = self.tree.cursors(partition, conversation)?;
         let mut found: BTreeMap<_, _> = below.into_iter().map(|item| (item.user, item)).collect();
-        for layer in &self.layers {
+        for batch in self.batches(partition) {
             let span = (conversation, UserId(0))..=(conversation, UserId(u64::MAX));
-            for ((_, user), Cursors { delivered, read }) in layer.rows.cursors.range(span) {
+            for ((_, user), Cursors { delivered, read }) in batch.cursors.range(span) {
                 let (user, delivered, read) = (*user, *delivered, *read);
                 found.insert(user, ReceiptItem { conversation, user, delivered, read });
             }
@@ -190,12 +212,8 @@ impl StoreView for LayeredView<'_> {
     }
 
     fn count(&self, partition: Partition) -> Result<u64, StoreError> {
-        let span = (partition, ConversationId(0))..=(partition, ConversationId(u64::MAX));
-        let layers = self.layers.iter();
-        let layered = layers.flat_map(|layer| layer.rows.conversations.range(span.clone()));
-        let mut above: Vec<ConversationId> = layered.map(|((_, id), _)| *id).collect();
-        above.sort_unstable();
-        above.dedup();
+        let layered = self.batches(partition).flat_map(|batch| batch.conversations.keys());
+        let above: BTreeSet<ConversationId> = layered.copied().collect();
         let mut count = self.tree.count(partition)?;
         for conversation in above {
             count += u64::from(self.tree.conversation(partition, conversation)?.is_none());

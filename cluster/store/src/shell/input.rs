@@ -7,7 +7,8 @@ use bytes::Bytes;
 use link::LinkSender;
 use ports::CallError;
 use ports::broker::InboundDelivery;
-use protocol::records::Inbound;
+use ports::message_store::{Fenced, Lease, StoreError};
+use protocol::records::{self, Inbound};
 use protocol::store_calls::{
     AttachItem, ChangeMember, CreateConversation, DetachItem, PushRef, ReceiptItem,
 };
@@ -15,25 +16,31 @@ use protocol::{ConversationId, Epoch, Partition, UserId};
 
 /// One consumer's life on an inbound queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Subscribed {
+pub struct Consumer {
     /// The queue.
     pub partition: Partition,
     /// Under which epoch.
     pub epoch: Epoch,
     /// Rises with every subscription of this partition: positions of an earlier one mean nothing.
-    pub subscription: u64,
+    pub number: u64,
 }
 
 /// To the owner.
 pub enum Input {
     /// From an inbound queue.
-    Deliveries(Subscribed, Vec<InboundDelivery>),
+    Deliveries(Consumer, Vec<InboundDelivery>),
+    /// This node owns a partition from now on.
+    Acquired(Lease),
+    /// This node owns a partition no more.
+    Lost(Fenced),
+    /// The engine's data is damaged.
+    Failed(StoreError),
     /// A request that changes a conversation.
     Request(Partition, Request, ReplyTo),
     /// Cursors.
     Receipts(Vec<ReceiptItem>),
     /// Something about attachments.
-    Tail(Tail),
+    Subscription(SubscriptionEvent),
     /// A batch of publications is confirmed.
     Confirmed,
 }
@@ -48,19 +55,29 @@ pub enum Request {
 }
 
 /// What changes or reads the attachments, in the order of arrival.
-pub enum Tail {
+pub enum SubscriptionEvent {
     /// A gateway has announced itself.
     Linked(LinkId, GatewayLife, LinkSender<FromStore>),
     /// A link is lost.
     Unlinked(LinkId),
     /// Subscriptions and backlogs.
-    Attach(LinkId, Vec<AttachItem>, ReplyTo),
+    Attach(AttachCall),
     /// Ends subscriptions.
     Detach(LinkId, Vec<DetachItem>),
     /// Which pushes are due; each with whether it is of use at all.
     Pushes(Vec<(PushRef, bool)>, ReplyTo),
     /// Somebody is typing.
     Typing(LinkId, ConversationId, UserId),
+}
+
+/// An `attach` call.
+pub struct AttachCall {
+    /// From which link.
+    pub link: LinkId,
+    /// The question.
+    pub items: Vec<AttachItem>,
+    /// Where the answer goes.
+    pub reply: ReplyTo,
 }
 
 /// Where an answer goes.
@@ -85,40 +102,48 @@ impl ReplyTo {
             Outcome::Changed(sequence) => Answer::Changed(sequence),
             Outcome::Refused(refusal) => Answer::Failed(CallError::Refused(refusal)),
             // No request ends like this; it is better than no answer.
-            Outcome::Done => Answer::Failed(CallError::Unavailable),
+            Outcome::Done | Outcome::DeadLettered(_) => Answer::Failed(CallError::Unavailable),
         });
     }
 }
 
-/// A command in line.
-pub enum Line {
+/// A queued command.
+pub enum QueuedCommand {
     /// From an inbound queue.
-    Delivery(DeliveryLine),
+    Delivery(QueuedDelivery),
     /// From a link.
     Request(Partition, Request, ReplyTo),
 }
 
-/// A delivery in line.
-pub struct DeliveryLine {
+/// A queued delivery.
+pub struct QueuedDelivery {
     /// Whose it is.
-    pub from: Subscribed,
+    pub consumer: Consumer,
     /// Up to where it is acknowledged with it.
     pub position: u64,
     /// It may have been handed out before.
-    pub redelivered: bool,
-    /// The record.
+    pub replay: bool,
+    /// The record: a dead letter keeps it.
     pub message: Bytes,
-    /// The record, decoded; taken when it is applied.
-    pub inbound: Option<Inbound>,
-    /// Why it cannot be processed.
-    pub poison: Option<Box<crate::core::intake::Poison>>,
+    /// What a gateway asked for; or why the record says nothing.
+    pub content: Result<Inbound, String>,
 }
 
-impl Line {
+impl QueuedDelivery {
+    /// Decodes a delivery, once and for all.
+    pub fn of(consumer: Consumer, delivery: InboundDelivery) -> Self {
+        let InboundDelivery { position, redelivered: replay, message } = delivery;
+        let content = records::decode(&message)
+            .map_err(|error| format!("the record does not decode: {error}"));
+        Self { consumer, position, replay, message, content }
+    }
+}
+
+impl QueuedCommand {
     /// Which partition it is for.
     pub fn partition(&self) -> Partition {
         match self {
-            Self::Delivery(delivery) => delivery.from.partition,
+            Self::Delivery(delivery) => delivery.consumer.partition,
             Self::Request(partition, ..) => *partition,
         }
     }

@@ -1,9 +1,10 @@
 //! Tasks, links and workers around the core.
 
-mod attaching;
-mod departing;
 mod input;
+mod listeners;
 mod owner;
+mod ownership;
+mod partitions;
 mod pending;
 mod publisher;
 mod reads;
@@ -13,4 +14,4 @@ mod server;
 mod subscriber;
 mod writer;
 
-pub use serve::{serve, serve_engine};
+pub use serve::serve;

@@ -4,23 +4,25 @@
 //! caller is told to come back), cursors by the same (beyond it they are dropped: the client's next
 //! receipt says more).
 
-use super::input::{DeliveryLine, Line, ReplyTo, Request, Subscribed, Tail};
+use super::input::{
+    AttachCall, Consumer, QueuedCommand, QueuedDelivery, ReplyTo, Request, SubscriptionEvent,
+};
 use crate::wire::Answer;
 use ports::CallError;
 use ports::broker::InboundDelivery;
 use protocol::limits::StoreLimits;
 use protocol::store_calls::ReceiptItem;
-use protocol::{ConversationId, Epoch, Partition, UserId, design};
+use protocol::{ConversationId, Partition, UserId, design};
 use std::collections::{BTreeMap, VecDeque};
 
 /// The queues in front of a round.
 pub struct Pending {
-    lines: VecDeque<Line>,
-    /// The newest subscription of each partition.
-    subscriptions: BTreeMap<Partition, u64>,
+    commands: VecDeque<QueuedCommand>,
+    /// The newest consumer of each partition.
+    consumers: BTreeMap<Partition, u64>,
     requests: usize,
     receipts: BTreeMap<(ConversationId, UserId), ReceiptItem>,
-    tails: VecDeque<Tail>,
+    events: VecDeque<SubscriptionEvent>,
     choice: design::Receipts,
     limits: StoreLimits,
     /// Requests, cursors and attachments for which there was no room.
@@ -30,32 +32,27 @@ pub struct Pending {
 impl Pending {
     /// Nothing waits.
     pub fn new(choice: design::Receipts, limits: StoreLimits) -> Self {
-        let (lines, tails) = (VecDeque::new(), VecDeque::new());
-        let (subscriptions, receipts) = (BTreeMap::new(), BTreeMap::new());
-        Self { lines, subscriptions, requests: 0, receipts, tails, choice, limits, refused: 0 }
+        let (commands, events) = (VecDeque::new(), VecDeque::new());
+        let (consumers, receipts) = (BTreeMap::new(), BTreeMap::new());
+        Self { commands, consumers, requests: 0, receipts, events, choice, limits, refused: 0 }
     }
 
-    /// Deliveries. What still waits of an earlier subscription comes again with this one.
-    pub fn deliveries(&mut self, from: Subscribed, deliveries: Vec<InboundDelivery>) {
-        let newest = self.subscriptions.insert(from.partition, from.subscription);
-        if newest != Some(from.subscription) {
-            self.lines.retain(|line| match line {
-                Line::Delivery(old) => old.from.partition != from.partition,
-                Line::Request(..) => true,
-            });
+    /// Deliveries. What still waits of an earlier consumer comes again to this one.
+    pub fn deliveries(&mut self, from: Consumer, deliveries: Vec<InboundDelivery>) {
+        let newest = self.consumers.insert(from.partition, from.number);
+        if newest != Some(from.number) {
+            self.drop_deliveries(from.partition);
         }
-        self.lines.extend(deliveries.into_iter().map(|delivery| {
-            let InboundDelivery { position, redelivered, message } = delivery;
-            let (inbound, poison) = (None, None);
-            Line::Delivery(DeliveryLine { from, position, redelivered, message, inbound, poison })
-        }));
+        let queued = deliveries.into_iter().map(|delivery| QueuedDelivery::of(from, delivery));
+        self.commands.extend(queued.map(QueuedCommand::Delivery));
     }
 
-    /// The partition has a new epoch: deliveries under the old one come again.
-    pub fn reacquired(&mut self, partition: Partition, epoch: Epoch) {
-        self.lines.retain(|line| match line {
-            Line::Delivery(old) => old.from.partition != partition || old.from.epoch == epoch,
-            Line::Request(..) => true,
+    /// This node consumes a partition's queue no more, or under another epoch: its deliveries come again,
+    /// here or elsewhere.
+    pub fn drop_deliveries(&mut self, partition: Partition) {
+        self.commands.retain(|command| match command {
+            QueuedCommand::Delivery(old) => old.consumer.partition != partition,
+            QueuedCommand::Request(..) => true,
         });
     }
 
@@ -67,7 +64,7 @@ impl Pending {
             return;
         }
         self.requests += 1;
-        self.lines.push_back(Line::Request(partition, request, reply));
+        self.commands.push_back(QueuedCommand::Request(partition, request, reply));
     }
 
     /// Cursors: of one member, only what they come to.
@@ -90,20 +87,21 @@ impl Pending {
     }
 
     /// Something about attachments. Losing a link is never refused.
-    pub fn tail(&mut self, tail: Tail) {
-        if self.tails.len() < self.limits.backlog {
-            self.tails.push_back(tail);
+    pub fn event(&mut self, event: SubscriptionEvent) {
+        if self.events.len() < self.limits.backlog {
+            self.events.push_back(event);
             return;
         }
         self.refused += 1;
-        match tail {
-            Tail::Attach(_, _, reply) | Tail::Pushes(_, reply) => {
+        match event {
+            SubscriptionEvent::Attach(AttachCall { reply, .. })
+            | SubscriptionEvent::Pushes(_, reply) => {
                 reply.send(Answer::Failed(CallError::Unavailable));
             }
-            Tail::Typing(..) => {}
-            tail @ (Tail::Linked(..) | Tail::Unlinked(_) | Tail::Detach(..)) => {
-                self.tails.push_back(tail);
-            }
+            SubscriptionEvent::Typing(..) => {}
+            event @ (SubscriptionEvent::Linked(..)
+            | SubscriptionEvent::Unlinked(_)
+            | SubscriptionEvent::Detach(..)) => self.events.push_back(event),
         }
     }
 
@@ -112,14 +110,9 @@ impl Pending {
         std::mem::take(&mut self.refused)
     }
 
-    /// Whether a round would have commands.
-    pub fn has_lines(&self) -> bool {
-        !self.lines.is_empty()
-    }
-
     /// How many commands wait.
     pub fn waiting(&self) -> usize {
-        self.lines.len()
+        self.commands.len()
     }
 
     /// Whether cursors wait.
@@ -127,16 +120,12 @@ impl Pending {
         !self.receipts.is_empty()
     }
 
-    /// Whether an attach is next.
-    pub fn has_attach(&self) -> bool {
-        matches!(self.tails.front(), Some(Tail::Attach(..)))
-    }
-
     /// The next commands.
-    pub fn take_lines(&mut self, most: usize) -> Vec<Line> {
-        let lines: Vec<Line> = self.lines.drain(..most.min(self.lines.len())).collect();
-        self.requests -= lines.iter().filter(|line| matches!(line, Line::Request(..))).count();
-        lines
+    pub fn take_commands(&mut self, most: usize) -> Vec<QueuedCommand> {
+        let taken: Vec<_> = self.commands.drain(..most.min(self.commands.len())).collect();
+        let is_request = |command: &&QueuedCommand| matches!(command, QueuedCommand::Request(..));
+        self.requests -= taken.iter().filter(is_request).count();
+        taken
     }
 
     /// All cursors.
@@ -144,22 +133,30 @@ impl Pending {
         std::mem::take(&mut self.receipts).into_values().collect()
     }
 
-    /// The next attaches, up to the first other tail or about `most` items.
-    pub fn take_attaches(&mut self, most: usize) -> Vec<Tail> {
+    /// The next attaches, up to the first other event or about `most` items.
+    pub fn take_attaches(&mut self, most: usize) -> Vec<AttachCall> {
         let mut taken = Vec::new();
         let mut items = 0;
-        while items < most && self.has_attach() {
-            let Some(tail) = self.tails.pop_front() else { break };
-            if let Tail::Attach(_, new, _) = &tail {
-                items += new.len();
+        while items < most
+            && let Some(event) = self.events.pop_front()
+        {
+            match event {
+                SubscriptionEvent::Attach(call) => {
+                    items += call.items.len();
+                    taken.push(call);
+                }
+                other => {
+                    self.events.push_front(other);
+                    break;
+                }
             }
-            taken.push(tail);
         }
         taken
     }
 
-    /// The next tail that is not an attach, if it is the first in line.
-    pub fn take_other_tail(&mut self) -> Option<Tail> {
-        if self.has_attach() { None } else { self.tails.pop_front() }
+    /// The next event, if it is no attach.
+    pub fn take_event(&mut self) -> Option<SubscriptionEvent> {
+        let is_attach = matches!(self.events.front(), Some(SubscriptionEvent::Attach(_)));
+        if is_attach { None } else { self.events.pop_front() }
     }
 }

@@ -5,8 +5,8 @@
 //! order: so a connection that breaks does not let a later entry overtake an earlier one. What is
 //! repeated may arrive twice; receivers drop by sequence, and dead letters have keys.
 
-use super::input::{Input, Subscribed};
-use super::round::Done;
+use super::input::{Consumer, Input};
+use super::round::Settlements;
 use ports::broker::{Brokers, Confirms, FanoutMessage, Job};
 use ports::{BoxFuture, Machine};
 use protocol::backoff::Backoff;
@@ -27,11 +27,11 @@ pub struct Post {
     /// For notifiers.
     pub jobs: Vec<Job>,
     /// Of the deliveries that led to it.
-    pub done: Done,
+    pub settlements: Settlements,
 }
 
 /// For a subscriber: up to where one of its subscriptions is done.
-pub type Acknowledgement = (Subscribed, u64);
+pub type Acknowledgement = (Consumer, u64);
 
 /// The task's belongings.
 pub struct Publisher {
@@ -61,7 +61,7 @@ struct Confirmed {
 
 impl Post {
     fn is_confirmed(&self) -> bool {
-        self.messages.is_empty() && self.jobs.is_empty() && self.done.dead.is_empty()
+        self.messages.is_empty() && self.jobs.is_empty() && self.settlements.dead.is_empty()
     }
 
     /// Keeps what must be repeated. A full queue is waited for.
@@ -70,18 +70,18 @@ impl Post {
             self.messages.clear();
         }
         keep_unconfirmed(&mut self.jobs, &confirmed.jobs);
-        keep_unconfirmed(&mut self.done.dead, &confirmed.dead);
+        keep_unconfirmed(&mut self.settlements.dead, &confirmed.dead);
     }
 
     /// One post of two, for everything but the acknowledgements.
     fn append(&mut self, mut later: Self) {
         self.messages.append(&mut later.messages);
         self.jobs.append(&mut later.jobs);
-        self.done.dead.append(&mut later.done.dead);
+        self.settlements.dead.append(&mut later.settlements.dead);
     }
 
     fn len(&self) -> usize {
-        self.messages.len() + self.jobs.len() + self.done.dead.len()
+        self.messages.len() + self.jobs.len() + self.settlements.dead.len()
     }
 }
 
@@ -108,7 +108,7 @@ impl Publisher {
                     let Some(UnderWay { mut post, .. }) = under_way.pop_front() else { continue };
                     post.keep_unconfirmed(&confirmed);
                     if post.is_confirmed() {
-                        self.done(post.done.through);
+                        self.done(post.settlements.through);
                     } else {
                         self.repeat(post, &mut under_way).await;
                     }
@@ -130,7 +130,7 @@ impl Publisher {
         let messages = (!post.messages.is_empty()).then(|| fanout.publish(post.messages.clone()));
         let jobs = (!post.jobs.is_empty()).then(|| jobs.publish(post.jobs.clone()));
         let dead: Vec<_> =
-            post.done.dead.iter().map(|dead| dead_letters.put(dead.clone())).collect();
+            post.settlements.dead.iter().map(|dead| dead_letters.put(dead.clone())).collect();
         Box::pin(async move {
             let mut confirmed = Confirmed { messages: true, jobs: Vec::new(), dead: Vec::new() };
             if let Some(messages) = messages {
@@ -156,7 +156,7 @@ impl Publisher {
         let mut all_through = Vec::new();
         let mut unconfirmed = Post::default();
         for mut post in posts {
-            all_through.push(std::mem::take(&mut post.done.through));
+            all_through.push(std::mem::take(&mut post.settlements.through));
             unconfirmed.append(post);
         }
         let mut backoff = Backoff::new(PAUSE, PAUSE_MAX);
@@ -171,11 +171,11 @@ impl Publisher {
         }
     }
 
-    fn done(&self, through: BTreeMap<Subscribed, u64>) {
-        for (subscribed, through) in through {
-            if let Some(subscriber) = self.done.get(&subscribed.partition) {
+    fn done(&self, through: BTreeMap<Consumer, u64>) {
+        for (consumer, through) in through {
+            if let Some(subscriber) = self.done.get(&consumer.partition) {
                 // Both ends live in the same node; at its end neither is missed.
-                let _ = subscriber.send((subscribed, through));
+                let _ = subscriber.send((consumer, through));
             }
         }
         let _ = self.owner.send(Input::Confirmed);

@@ -1,87 +1,127 @@
 //! Calls that only read: answered from one view of the engine, beside the commits.
 //!
-//! What a caller was told is durable by then, so a view that is taken later always shows it.
+//! What a caller was told is durable by then, so a view that is taken later always shows it; and a view
+//! in which this node's lease is not the newest answers nothing: somebody else's commits may be missing.
 
+use super::round::NotOwned;
 use crate::config::StoreConfig;
 use crate::core::conversation::Conversation;
 use crate::core::{missed, pages};
 use crate::wire::{Answer, Call};
 use ports::CallError;
 use ports::conversations::Refusal;
-use ports::message_store::{MessageStore, StoreError, StoreView};
-use protocol::store_calls::PushRef;
-use protocol::{ConversationId, Partition, UserId, partition};
+use ports::message_store::{StoreError, StoreView};
+use protocol::store_calls::{PartitionStatus, PushRef};
+use protocol::{ConversationId, Epoch, Partition, UserId};
+use std::collections::BTreeMap;
 
-/// Answers a call that only reads; blocks.
-pub fn answer(store: &dyn MessageStore, config: &StoreConfig, call: &Call) -> Answer {
-    let answered = store.view().and_then(|view| answer_from(&*view, config, call));
-    match answered {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(refusal)) => Answer::Failed(CallError::Refused(refusal)),
-        Err(error) => {
-            tracing::warn!(%error, "a read failed");
-            Answer::Failed(CallError::Unavailable)
-        }
-    }
+/// What is stored at one instant, to a node with these leases. Everything here blocks.
+pub struct Reads<'a> {
+    /// The instant.
+    pub view: &'a dyn StoreView,
+    /// The node's configuration.
+    pub config: &'a StoreConfig,
+    /// Which partitions the node owns, by its own word.
+    pub leases: &'a BTreeMap<Partition, Epoch>,
 }
 
-fn answer_from(
-    view: &dyn StoreView,
-    config: &StoreConfig,
-    call: &Call,
-) -> Result<Result<Answer, Refusal>, StoreError> {
-    let home = |id: ConversationId| partition::partition_of(id, config.partitions_total);
-    match call {
-        Call::OfUsers(users) => {
-            let mut all = Vec::new();
-            for user in users {
-                all.extend(view.conversations_of(*user)?);
+impl Reads<'_> {
+    /// Answers a call that only reads.
+    pub fn answer(&self, call: &Call) -> Result<Answer, StoreError> {
+        let view = self.view;
+        let (id, user) = match call {
+            Call::OfUsers(users) => return self.of_users(users),
+            Call::Range(query) => (query.conversation, query.user),
+            Call::Info(id, user) | Call::Cursors(id, user) => (*id, *user),
+            Call::Attach(_)
+            | Call::Create(_)
+            | Call::ChangeMember(_)
+            | Call::Pushes(_)
+            | Call::Status => unreachable!("the link server sends these elsewhere"),
+        };
+        let home = self.config.home(id);
+        let not_owned = self.not_owned([home])?;
+        if !not_owned.is_empty() {
+            return Ok(Answer::NotOwner(not_owned));
+        }
+        let answered = match call {
+            Call::Range(query) => pages::range(view, home, query)?.map(Answer::Page),
+            Call::Cursors(..) => match self.seen_by(id, user)? {
+                Ok(_) => Ok(Answer::Cursors(view.cursors(home, id)?)),
+                Err(refusal) => Err(refusal),
+            },
+            _ => self.seen_by(id, user)?.map(|found| Answer::Info(found.info(id))),
+        };
+        Ok(answered.unwrap_or_else(|refusal| Answer::Failed(CallError::Refused(refusal))))
+    }
+
+    fn of_users(&self, users: &[UserId]) -> Result<Answer, StoreError> {
+        let mut partitions = Vec::with_capacity(self.leases.len());
+        for (partition, epoch) in self.leases {
+            if self.view.ownership(*partition)?.epoch == *epoch {
+                partitions.push(*partition);
             }
-            Ok(Ok(Answer::OfUsers(all)))
         }
-        Call::Range(query) => {
-            Ok(pages::range(view, home(query.conversation), query)?.map(Answer::Page))
+        let mut all = Vec::new();
+        for user in users {
+            let found = self.view.conversations_of(*user)?.into_iter();
+            let is_own = |conversation| partitions.binary_search(&self.config.home(conversation));
+            all.extend(found.filter(|found| is_own(found.conversation).is_ok()));
         }
-        Call::Info(id, user) => {
-            Ok(seen_by(view, home(*id), *id, *user)?.map(|found| Answer::Info(found.info(*id))))
-        }
-        Call::Cursors(id, user) => match seen_by(view, home(*id), *id, *user)? {
-            Ok(_) => Ok(Ok(Answer::Cursors(view.cursors(*id)?))),
-            Err(refusal) => Ok(Err(refusal)),
-        },
-        Call::Attach(_)
-        | Call::Create(_)
-        | Call::ChangeMember(_)
-        | Call::Pushes(_)
-        | Call::Status => {
-            unreachable!("the link server sends these elsewhere")
-        }
+        Ok(Answer::OfUsers(partitions, all))
     }
-}
 
-/// Which of these pushes are of use; `None`: the engine cannot say now. Blocks.
-pub fn open(store: &dyn MessageStore, pushes: Vec<PushRef>) -> Option<Vec<(PushRef, bool)>> {
-    let answered = store.view().and_then(|view| {
-        pushes.into_iter().map(|push| Ok((push, missed::is_open(&*view, &push)?))).collect()
-    });
-    answered.inspect_err(|error| tracing::warn!(%error, "a read failed")).ok()
-}
+    /// What the owner said of its partitions, of those that are still this node's.
+    pub fn status(&self, mut status: Vec<PartitionStatus>) -> Result<Answer, StoreError> {
+        let lost = self.not_owned(status.iter().map(|status| status.partition))?;
+        status.retain(|status| lost.iter().all(|(partition, _)| *partition != status.partition));
+        Ok(Answer::Status(status))
+    }
 
-/// The conversation, if a service asks or a member. To a stranger there is none; a former member is
-/// told so.
-fn seen_by(
-    view: &dyn StoreView,
-    partition: Partition,
-    id: ConversationId,
-    user: Option<UserId>,
-) -> Result<Result<Conversation, Refusal>, StoreError> {
-    let Some(found) = Conversation::load(view, partition, id)? else {
-        return Ok(Err(Refusal::NoSuchConversation));
-    };
-    Ok(match user {
-        None => Ok(found),
-        Some(user) if found.joined(user).is_some() => Ok(found),
-        Some(user) if found.intervals(user).is_empty() => Err(Refusal::NoSuchConversation),
-        Some(_) => Err(Refusal::NotMember),
-    })
+    /// Which of these pushes are of use. Whether they are due, the owner knows.
+    pub fn open(
+        &self,
+        pushes: &[PushRef],
+    ) -> Result<Result<Vec<(PushRef, bool)>, NotOwned>, StoreError> {
+        let home = |push: &PushRef| self.config.home(push.conversation);
+        let not_owned = self.not_owned(pushes.iter().map(home))?;
+        if !not_owned.is_empty() {
+            return Ok(Err(not_owned));
+        }
+        let open = |push: &PushRef| Ok((*push, missed::is_open(self.view, home(push), push)?));
+        Ok(Ok(pushes.iter().map(open).collect::<Result<_, StoreError>>()?))
+    }
+
+    /// Which of these partitions are not this node's, by its own word or by the engine's.
+    fn not_owned(
+        &self,
+        partitions: impl IntoIterator<Item = Partition>,
+    ) -> Result<NotOwned, StoreError> {
+        let mut not_owned = BTreeMap::new();
+        for partition in partitions {
+            let current = self.view.ownership(partition)?;
+            if self.leases.get(&partition) != Some(&current.epoch) {
+                not_owned.insert(partition, current.known());
+            }
+        }
+        Ok(not_owned.into_iter().collect())
+    }
+
+    /// The conversation, if a service asks or a member. To a stranger there is none; a former member is
+    /// told so.
+    fn seen_by(
+        &self,
+        id: ConversationId,
+        user: Option<UserId>,
+    ) -> Result<Result<Conversation, Refusal>, StoreError> {
+        let Some(found) = Conversation::load(self.view, self.config.home(id), id)? else {
+            return Ok(Err(Refusal::NoSuchConversation));
+        };
+        Ok(match user {
+            None => Ok(found),
+            Some(user) if found.joined(user).is_some() => Ok(found),
+            Some(user) if found.intervals(user).is_empty() => Err(Refusal::NoSuchConversation),
+            Some(_) => Err(Refusal::NotMember),
+        })
+    }
 }

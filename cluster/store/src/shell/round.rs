@@ -1,277 +1,250 @@
-//! One round: take in, apply, commit, look up what was missed, answer attaches. The engine's failures are retried in place,
-//! because whatever comes later must stay behind.
+//! A round: what the owner asks for, what is under way, and what came of it.
 
-use super::input::{DeliveryLine, Line, Subscribed, Tail};
-use super::writer::{Applied, AttachAnswer, Work, Writer};
+use super::input::{AttachCall, Consumer, QueuedCommand, QueuedDelivery, ReplyTo, Request};
+use crate::config::StoreConfig;
 use crate::core::absences::Departure;
-use crate::core::intake;
-use ports::broker::{NewDeadLetter, Origin};
-use ports::message_store::{Lease, StoreError};
-use ports::{Machine, Worker, tasks};
-use protocol::design::{Accept, Poison};
+use crate::core::command::{Command, Effect, Outcome};
+use crate::core::overlay::Overlay;
+use bytes::Bytes;
+use ports::broker::{NewDeadLetter, Origin as QueueOrigin};
+use ports::directory::Owner;
+use ports::message_store::{Batch, Fenced, Lease};
+use protocol::records::Inbound;
 use protocol::records::PushJob;
-use protocol::{Design, Epoch, Partition, limits};
+use protocol::store_calls::{AttachedItem, PartitionStatus, ReceiptItem};
+use protocol::{Partition, partition};
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::Instant;
 
-/// The first pause before a poisoned delivery is tried again; doubles. Short, because everything
-/// behind it waits: all poisoned deliveries of a round share the same pauses.
-const POISON_PAUSE: Duration = Duration::from_millis(1);
-/// The first pause before the engine is tried again; doubles up to the longest.
-const ENGINE_PAUSE: Duration = Duration::from_millis(20);
-/// The longest pause between two attempts at the engine.
-const ENGINE_PAUSE_MAX: Duration = Duration::from_secs(1);
-
-/// How long `accept = before_persist` holds a commit back: whoever answers before writing does so to
-/// write later, and more at a time.
-const WRITE_BEHIND: Duration = Duration::from_millis(50);
-
-/// What rounds share.
-#[derive(Clone)]
-pub struct Desk {
-    /// The node's machine.
-    pub machine: Machine,
-    /// Its one writing worker.
-    pub worker: Arc<dyn Worker>,
-    /// Design choices.
-    pub design: Design,
+/// What the owner wants of a round.
+#[derive(Default)]
+pub struct Job {
+    /// Partitions that are owned from now on.
+    pub acquired: Vec<Lease>,
+    /// Partitions that are owned no more.
+    pub lost: Vec<Partition>,
+    /// Commands, in order.
+    pub commands: Vec<QueuedCommand>,
+    /// Cursors.
+    pub receipts: Vec<ReceiptItem>,
+    /// Of those who have been gone for too long.
+    pub departures: Vec<Departure>,
+    /// Attaches.
+    pub attaches: Vec<AttachCall>,
 }
+
+impl Job {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.acquired.is_empty()
+            && self.lost.is_empty()
+            && self.commands.is_empty()
+            && self.receipts.is_empty()
+            && self.departures.is_empty()
+            && self.attaches.is_empty()
+    }
+}
+
+/// What is to be done with a round's deliveries once the publications are confirmed.
+#[derive(Debug, Default)]
+pub struct Settlements {
+    /// First, those that cannot be processed become dead letters.
+    pub dead: Vec<NewDeadLetter>,
+    /// Then all are acknowledged, up to these positions.
+    pub through: BTreeMap<Consumer, u64>,
+}
+
+/// What came of a round, durable.
+#[derive(Default)]
+pub struct Done {
+    /// For the world.
+    pub effects: Vec<Effect>,
+    /// For the broker.
+    pub settlements: Settlements,
+    /// For the callers.
+    pub outcomes: Vec<(ReplyTo, Outcome)>,
+    /// Calls that touch partitions of others.
+    pub misdirected: Vec<(ReplyTo, NotOwned)>,
+    /// Answers to the attaches.
+    pub attached: Vec<AttachAnswer>,
+    /// What the departed have missed.
+    pub missed: Vec<PushJob>,
+    /// Partitions that are owned from now on.
+    pub acquired: Vec<Lease>,
+    /// Partitions that turned out to be somebody else's.
+    pub fenced: Vec<Fenced>,
+    /// What this node says of its partitions.
+    pub status: Vec<PartitionStatus>,
+    /// How many commands there were.
+    pub commands: usize,
+    /// How many conversations were put out of memory.
+    pub evicted: u64,
+}
+
+/// An answered `attach` call.
+pub struct AttachAnswer {
+    /// The call.
+    pub call: AttachCall,
+    /// The answers, in the order of the items.
+    pub answers: Vec<AttachedItem>,
+}
+
+/// Partitions of others, and whose they are, as far as known.
+pub type NotOwned = Vec<(Partition, Option<Owner>)>;
 
 /// A round under way.
 pub struct Round {
-    /// The state machines and the engine; they travel with the round.
-    pub writer: Writer,
-    /// Commands.
-    pub work: Work,
-    /// Attaches.
-    pub attaches: Vec<Tail>,
-    /// Of those who have been gone for too long.
+    /// The node's wall clock at its beginning.
+    pub at_ms: u64,
+    /// As in the job.
     pub departures: Vec<Departure>,
-    /// Partitions to acquire first, above these epochs.
-    pub acquire: Vec<(Partition, Epoch)>,
-    /// What was applied.
-    pub applied: Applied,
-    /// Newly acquired leases.
+    /// As in the job.
+    pub attaches: Vec<AttachCall>,
+    /// As in the job.
     pub acquired: Vec<Lease>,
-    /// Answers to `attaches`.
-    pub attached: Vec<AttachAnswer>,
-    /// What `departures` come to.
-    pub missed: Vec<PushJob>,
-    /// Whether the deliveries were settled before the commit (the bad choice).
-    pub settled: bool,
+    /// As in the job.
+    pub lost: Vec<Partition>,
+    /// What is to be applied.
+    pub work: Vec<Work>,
+    /// What was applied, by partition.
+    pub applied: BTreeMap<Partition, Applied>,
+    /// What is to be committed.
+    pub batches: Vec<(Lease, Batch)>,
+    /// What came of it; complete after `commit`.
+    pub done: Done,
 }
 
-/// How far a round got.
-pub enum Progress {
-    /// Everything is durable.
-    Done(Box<Round>),
-    /// Applied; the bad design wants the effects published now, then `write_behind`.
-    Early(Box<Round>),
-    /// The engine's data is damaged.
-    Failed(StoreError),
-    /// The node is being torn down.
-    Gone,
+/// A command and what is done with its outcome.
+pub struct Work {
+    /// Whose it is.
+    pub partition: Partition,
+    /// Where it came from.
+    pub origin: Origin,
+    /// Or why the record of a delivery says nothing.
+    pub command: Result<Command, String>,
 }
 
-/// Why a round stops early.
-enum Stop {
-    Failed(StoreError),
-    Gone,
+/// Where a command came from.
+pub enum Origin {
+    /// The broker.
+    Delivery {
+        /// Whose it is.
+        consumer: Consumer,
+        /// Up to where it is acknowledged with it.
+        position: u64,
+        /// Names it among the dead letters: a resend is the same one.
+        key: u128,
+        /// The record.
+        message: Bytes,
+    },
+    /// A caller, who is answered.
+    Request(ReplyTo),
+    /// A report of cursors.
+    Receipt,
 }
 
-impl From<Stop> for Progress {
-    fn from(stop: Stop) -> Self {
-        match stop {
-            Stop::Failed(error) => Self::Failed(error),
-            Stop::Gone => Self::Gone,
-        }
-    }
-}
-
-/// Runs a round from the start.
-pub async fn begin(desk: Desk, mut round: Box<Round>) -> Progress {
-    take_in(&mut round.work, desk.design.poison).await;
-    round.work.at_ms = desk.machine.clock.now_ms();
-    round = match apply(&desk, round).await {
-        Ok(round) => round,
-        Err(stop) => return stop.into(),
-    };
-    if desk.design.accept == Accept::BeforePersist && !round.applied.effects.is_empty() {
-        return Progress::Early(round);
-    }
-    commit(desk, round).await
-}
-
-/// Commits what was published already, later.
-pub async fn write_behind(desk: Desk, round: Box<Round>) -> Progress {
-    tokio::time::sleep(WRITE_BEHIND).await;
-    commit(desk, round).await
-}
-
-/// Commits what was applied, and answers the attaches.
-async fn commit(desk: Desk, mut round: Box<Round>) -> Progress {
-    let mut pause = Pause::new();
-    loop {
-        let began = Instant::now();
-        let (returned, result) = match on_worker(&desk, round, commit_and_attach).await {
-            Ok(done) => done,
-            Err(stop) => return stop.into(),
-        };
-        round = returned;
-        desk.machine.telemetry.time("store_commit", began.elapsed());
-        match result {
-            Ok(()) => return Progress::Done(round),
-            Err(StoreError::Fenced { partition, current }) => {
-                tracing::warn!(%partition, %current, "fenced; acquiring the partition again");
-                round.writer.forget();
-                round.acquire.push((partition, current));
-                // Its deliveries come again under the new epoch; requests are applied again.
-                round.work.lines.retain(|line| match line {
-                    Line::Delivery(delivery) => delivery.from.partition != partition,
-                    Line::Request(..) => true,
-                });
-                round.applied = Applied::default();
-                round = match apply(&desk, round).await {
-                    Ok(round) => round,
-                    Err(stop) => return stop.into(),
-                };
-            }
-            Err(StoreError::Corrupt(why)) => return Progress::Failed(StoreError::Corrupt(why)),
-            Err(error) => {
-                desk.machine.telemetry.count("store_commits_repeated", 1);
-                pause.wait(&error).await;
-            }
-        }
-    }
-}
-
-fn commit_and_attach(round: &mut Round) -> Result<(), StoreError> {
-    if !round.applied.is_committed() {
-        round.writer.commit(&mut round.applied)?;
-    }
-    round.missed = round.writer.missed(&round.departures)?;
-    round.attached = round.writer.attach(&round.attaches)?;
-    Ok(())
-}
-
-async fn apply(desk: &Desk, mut round: Box<Round>) -> Result<Box<Round>, Stop> {
-    let mut pause = Pause::new();
-    loop {
-        let (returned, result) = on_worker(desk, round, |round| {
-            while let Some((partition, above)) = round.acquire.last().copied() {
-                let at_ms = round.work.at_ms;
-                round.acquired.push(round.writer.acquire(partition, above, at_ms)?);
-                round.acquire.pop();
-            }
-            round.applied = round.writer.apply(&mut round.work)?;
-            Ok(())
-        })
-        .await?;
-        round = returned;
-        match result {
-            Ok(()) => return Ok(round),
-            Err(StoreError::Corrupt(why)) => return Err(Stop::Failed(StoreError::Corrupt(why))),
-            Err(error) => pause.wait(&error).await,
-        }
-    }
-}
-
-async fn on_worker(
-    desk: &Desk,
-    mut round: Box<Round>,
-    job: impl FnOnce(&mut Round) -> Result<(), StoreError> + Send + 'static,
-) -> Result<(Box<Round>, Result<(), StoreError>), Stop> {
-    tasks::run_on(&*desk.worker, move || {
-        let result = job(&mut round);
-        (round, result)
-    })
-    .await
-    .ok_or(Stop::Gone)
-}
-
-/// Decodes the deliveries. Those that cannot be processed are tried again in place, so that nothing
-/// overtakes them, and become poison when their attempts are used up.
-async fn take_in(work: &mut Work, design: Poison) {
-    let mut pause = POISON_PAUSE;
-    for attempt in 1..=limits::DELIVERY_LIMIT {
-        let mut again = false;
-        for line in &mut work.lines {
-            if let Line::Delivery(delivery) = line {
-                again |= !take_in_one(delivery, attempt, design);
-            }
-        }
-        if !again {
-            return;
-        }
-        tokio::time::sleep(pause).await;
-        pause *= 2;
-    }
-}
-
-/// Whether this delivery needs no further attempt.
-fn take_in_one(delivery: &mut DeliveryLine, attempt: u32, design: Poison) -> bool {
-    if delivery.inbound.is_some() || delivery.poison.is_some() {
-        return true;
-    }
-    match intake::read(&delivery.message) {
-        Ok(inbound) => delivery.inbound = Some(inbound),
-        Err(mut poison) => {
-            if attempt < limits::DELIVERY_LIMIT {
-                return false;
-            }
-            if design == Poison::Drop {
-                poison.inbound = None;
-            }
-            delivery.poison = Some(poison);
-        }
-    }
-    true
-}
-
-/// What is to be done with a round's deliveries.
+/// What was applied to one partition and is not durable yet.
 #[derive(Default)]
-pub struct Done {
-    /// First, those that could not be processed become dead letters.
-    pub dead: Vec<NewDeadLetter>,
-    /// Then all are acknowledged, up to these positions.
-    pub through: BTreeMap<Subscribed, u64>,
+pub struct Applied {
+    /// The batch.
+    pub overlay: Overlay,
+    /// For the world.
+    pub effects: Vec<Effect>,
+    /// For the callers.
+    pub outcomes: Vec<(ReplyTo, Outcome)>,
+    /// What becomes of the deliveries.
+    pub settlements: Settlements,
+    /// How many conversations are new.
+    pub created: u64,
 }
 
-/// What is to be done once the publications are confirmed.
-pub fn done(work: &Work, design: Poison) -> Done {
-    let mut done = Done::default();
-    for line in &work.lines {
-        let Line::Delivery(delivery) = line else { continue };
-        done.through.insert(delivery.from, delivery.position);
-        if let Some(poison) = &delivery.poison
-            && design == Poison::DeadLetter
-            && !poison.is_settled
-        {
-            done.dead.push(NewDeadLetter {
-                origin: Origin::Inbound(delivery.from.partition),
-                key: poison.key(&delivery.message),
-                reason: poison.reason.clone(),
-                attempts: limits::DELIVERY_LIMIT,
-                message: delivery.message.clone(),
-            });
+impl Round {
+    /// A round for a job. `at_ms`: the node's wall clock.
+    pub fn new(job: Job, at_ms: u64, config: &StoreConfig) -> Self {
+        let Job { acquired, lost, commands, receipts, departures, attaches } = job;
+        let done = Done { commands: commands.len(), ..Done::default() };
+        let mut work = Vec::with_capacity(commands.len() + receipts.len());
+        work.extend(commands.into_iter().map(|command| Work::of(command, at_ms)));
+        work.extend(receipts.into_iter().map(|item| Work {
+            partition: partition::partition_of(item.conversation, config.partitions_total),
+            origin: Origin::Receipt,
+            command: Ok(Command::Receipt(item)),
+        }));
+        let (applied, batches) = (BTreeMap::new(), Vec::new());
+        Self { at_ms, departures, attaches, acquired, lost, work, applied, batches, done }
+    }
+
+    /// What the world would learn and what would be settled, before anything of it is durable.
+    pub fn take_early(&mut self) -> Option<(Vec<Effect>, Settlements)> {
+        if self.applied.values().all(|applied| applied.effects.is_empty()) {
+            return None;
+        }
+        let mut early = (Vec::new(), Settlements::default());
+        for applied in self.applied.values_mut() {
+            early.0.append(&mut applied.effects);
+            early.1.append(&mut applied.settlements);
+        }
+        Some(early)
+    }
+}
+
+impl Work {
+    fn of(command: QueuedCommand, at_ms: u64) -> Self {
+        let partition = command.partition();
+        match command {
+            QueuedCommand::Delivery(delivery) => {
+                let QueuedDelivery { consumer, position, replay, message, content } = delivery;
+                let key = key(&content, &message);
+                let command = content.map(|inbound| Command::Sequence { inbound, at_ms, replay });
+                let origin = Origin::Delivery { consumer, position, key, message };
+                Self { partition, origin, command }
+            }
+            QueuedCommand::Request(_, request, reply) => {
+                let command = Ok(match request {
+                    Request::Create(request) => Command::Create { request, at_ms },
+                    Request::ChangeMember(request) => Command::ChangeMember { request, at_ms },
+                });
+                Self { partition, origin: Origin::Request(reply), command }
+            }
         }
     }
-    done
 }
 
-/// Growing pauses between attempts at the engine.
-struct Pause(Duration);
+/// Names the message among the dead letters of its partition: by its author and id, or by its bytes.
+fn key(content: &Result<Inbound, String>, message: &[u8]) -> u128 {
+    match content {
+        Ok(Inbound { author, client_message_id, .. }) => {
+            (u128::from(author.0) << 64) | u128::from(client_message_id.0)
+        }
+        // FNV-1a (Fowler, Noll, Vo), 128 bits.
+        Err(_) => message.iter().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, |hash, byte| {
+            (hash ^ u128::from(*byte)).wrapping_mul(0x0100_0000_0000_0000_0000_013b)
+        }),
+    }
+}
 
-impl Pause {
-    fn new() -> Self {
-        Self(ENGINE_PAUSE)
+impl Settlements {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.dead.is_empty() && self.through.is_empty()
     }
 
-    async fn wait(&mut self, error: &StoreError) {
-        tracing::warn!(%error, pause = ?self.0, "the engine failed; trying again");
-        tokio::time::sleep(self.0).await;
-        self.0 = (self.0 * 2).min(ENGINE_PAUSE_MAX);
+    /// Takes another partition's.
+    pub fn append(&mut self, other: &mut Self) {
+        self.dead.append(&mut other.dead);
+        self.through.append(&mut other.through);
+    }
+
+    /// A delivery is done, as a dead letter if there is a reason.
+    pub fn settle(
+        &mut self,
+        (consumer, position): (Consumer, u64),
+        (key, message): (u128, Bytes),
+        reason: Option<String>,
+    ) {
+        self.through.insert(consumer, position);
+        let origin = QueueOrigin::Inbound(consumer.partition);
+        let attempts = 1;
+        let letter = |reason| NewDeadLetter { origin, key, reason, attempts, message };
+        self.dead.extend(reason.map(letter));
     }
 }

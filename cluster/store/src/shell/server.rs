@@ -1,23 +1,26 @@
 //! The links of gateways and services: decodes, checks, hands on, answers.
 
-use super::input::{Input, ReplyTo, Request, Tail};
-use super::reads;
+use super::input::{AttachCall, Input, ReplyTo, Request, SubscriptionEvent};
+use super::owner::Leases;
+use super::reads::Reads;
 use crate::config::StoreConfig;
 use crate::core::attachments::{GatewayLife, LinkId};
 use crate::tasks::TaskSet;
 use crate::wire::{Answer, Call, FromStore, ToStore};
 use link::accept::{Acceptor, CONNECTIONS_MAX, Place};
 use link::{Link, LinkSender};
-use ports::message_store::MessageStore;
-use ports::{CallError, Listener, Machine, Stream, Worker, entered, tasks};
-use protocol::store_calls::{PartitionStatus, PushRef};
-use protocol::{ConversationId, Partition, partition};
+use ports::directory::Owner;
+use ports::message_store::{MessageStore, StoreError};
+use ports::{CallError, Listener, Machine, Stream, Worker, tasks};
+use protocol::Partition;
+use protocol::store_calls::PartitionStatus;
+use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex};
-use tokio::sync::mpsc;
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
 
 /// What all links of a node share.
-pub struct Desk {
+pub struct Context {
     /// The node's machine.
     pub machine: Machine,
     /// The node's configuration.
@@ -28,45 +31,68 @@ pub struct Desk {
     pub reads: Arc<dyn Worker>,
     /// The owner.
     pub owner: mpsc::UnboundedSender<Input>,
-    /// Epochs and counts, as the owner last wrote them.
-    pub board: Arc<Mutex<Vec<PartitionStatus>>>,
+    /// What the owner last said of its partitions.
+    pub status: watch::Receiver<Vec<PartitionStatus>>,
+    /// Which partitions are this node's.
+    pub leases: watch::Receiver<Leases>,
 }
 
 /// Accepts links until the listener is broken.
-pub async fn accept(desk: Arc<Desk>, listener: Box<dyn Listener>) -> io::Error {
+pub async fn accept(context: Arc<Context>, listener: Box<dyn Listener>) -> io::Error {
     let mut links = TaskSet::default();
-    let mut acceptor = Acceptor::new(&desk.machine, listener, CONNECTIONS_MAX);
+    let mut acceptor = Acceptor::new(&context.machine, listener, CONNECTIONS_MAX);
     let mut next = 1;
     loop {
         let (stream, place) = match acceptor.next().await {
             Ok(accepted) => accepted,
             Err(error) => return error,
         };
-        let link = serve(Arc::clone(&desk), stream, LinkId(next), place);
+        let link = serve(Arc::clone(&context), stream, LinkId(next), place);
         next += 1;
-        links.add(desk.machine.spawn("store link", link));
+        links.add(context.machine.spawn("store link", link));
     }
 }
 
-async fn serve(desk: Arc<Desk>, stream: Box<dyn Stream>, id: LinkId, _place: Place) {
+async fn serve(context: Arc<Context>, stream: Box<dyn Stream>, id: LinkId, _place: Place) {
     let Link { sender, mut receiver }: Link<FromStore, ToStore> =
-        link::over(&desk.machine, stream, desk.config.timing);
-    if sender.send(&FromStore::Welcome(desk.config.number)).is_err() {
+        link::over(&context.machine, stream, context.config.timing);
+    let mut leases = context.leases.clone();
+    let is_ready = leases.wait_for(|leases| leases.is_ready).await.is_ok();
+    if !is_ready || sender.send(&FromStore::Welcome(context.config.number)).is_err() {
         return;
     }
-    while let Some(message) = receiver.recv().await {
-        if desk.handle(id, &sender, message).await.is_err() {
-            break;
+    leases.mark_changed();
+    let mut told = BTreeMap::new();
+    loop {
+        tokio::select! {
+            biased;
+            // Before any answer: whoever asks on this link knows what its answers are worth.
+            changed = leases.changed() => {
+                let owners = context.owners(&leases.borrow_and_update());
+                let news = owners.iter().filter(|(partition, owner)| told.get(*partition) != Some(*owner));
+                let news: Vec<_> = news.map(|(partition, owner)| (*partition, *owner)).collect();
+                told = owners;
+                let is_lost = !news.is_empty() && sender.send(&FromStore::Owners(news)).is_err();
+                if is_lost || changed.is_err() {
+                    break;
+                }
+            }
+            message = receiver.recv() => {
+                let Some(message) = message else { break };
+                if context.handle(id, &sender, message).await.is_err() {
+                    break;
+                }
+            }
         }
     }
     // The owner ends before its links: then there is nothing to forget.
-    let _ = desk.owner.send(Input::Tail(Tail::Unlinked(id)));
+    let _ = context.owner.send(Input::Subscription(SubscriptionEvent::Unlinked(id)));
 }
 
 /// The owner is gone.
 struct OwnerGone;
 
-impl Desk {
+impl Context {
     async fn handle(
         &self,
         id: LinkId,
@@ -76,15 +102,16 @@ impl Desk {
         let input = match message {
             ToStore::Announce(gateway, incarnation) => {
                 let life = GatewayLife { gateway, incarnation };
-                Input::Tail(Tail::Linked(id, life, sender.clone()))
+                Input::Subscription(SubscriptionEvent::Linked(id, life, sender.clone()))
             }
-            ToStore::Detach(items) => Input::Tail(Tail::Detach(id, items)),
+            ToStore::Detach(items) => Input::Subscription(SubscriptionEvent::Detach(id, items)),
             ToStore::Receipts(mut items) => {
-                items.retain(|item| self.home(item.conversation).is_some());
+                let owned = Arc::clone(&self.leases.borrow().owned);
+                items.retain(|item| owned.contains_key(&self.config.home(item.conversation)));
                 Input::Receipts(items)
             }
             ToStore::Typing(conversation, user) => {
-                Input::Tail(Tail::Typing(id, conversation, user))
+                Input::Subscription(SubscriptionEvent::Typing(id, conversation, user))
             }
             ToStore::Call(number, call) => {
                 let reply = ReplyTo { sender: sender.clone(), number };
@@ -100,51 +127,72 @@ impl Desk {
     /// Answers a call, or says what the owner is to do.
     async fn call(&self, id: LinkId, call: Call, reply: ReplyTo) -> Option<Input> {
         let (conversation, request) = match call {
-            Call::Attach(items) => return Some(Input::Tail(Tail::Attach(id, items, reply))),
+            Call::Attach(items) => {
+                let call = AttachCall { link: id, items, reply };
+                return Some(Input::Subscription(SubscriptionEvent::Attach(call)));
+            }
             Call::Create(request) => (request.conversation, Request::Create(request)),
             Call::ChangeMember(request) => (request.conversation, Request::ChangeMember(request)),
-            Call::Status => {
-                let board = entered(self.board.lock()).clone();
-                reply.send(Answer::Status(board));
-                return None;
-            }
             Call::Pushes(pushes) => {
-                if let Some(pushes) = self.open(pushes).await {
-                    return Some(Input::Tail(Tail::Pushes(pushes, reply)));
-                }
-                reply.send(Answer::Failed(CallError::Unavailable));
+                let opened =
+                    self.read(move |reads| Ok(reads.open(&pushes)?.map_err(Answer::NotOwner)));
+                return match opened.await {
+                    Ok(pushes) => {
+                        Some(Input::Subscription(SubscriptionEvent::Pushes(pushes, reply)))
+                    }
+                    Err(answer) => {
+                        reply.send(answer);
+                        None
+                    }
+                };
+            }
+            Call::Status => {
+                let status = self.status.borrow().clone();
+                let confirmed = self.read(move |reads| Ok(Ok(reads.status(status)?)));
+                reply.send(confirmed.await.unwrap_or_else(|answer| answer));
                 return None;
             }
             read @ (Call::OfUsers(_) | Call::Range(_) | Call::Info(..) | Call::Cursors(..)) => {
-                reply.send(self.read(read).await);
+                let answered = self.read(move |reads| Ok(Ok(reads.answer(&read)?)));
+                reply.send(answered.await.unwrap_or_else(|answer| answer));
                 return None;
             }
         };
-        let Some(partition) = self.home(conversation) else {
-            // Asked the wrong node: the two disagree about the topology.
-            reply.send(Answer::Failed(CallError::Unavailable));
-            return None;
-        };
-        Some(Input::Request(partition, request, reply))
+        let partition = self.config.home(conversation);
+        if self.leases.borrow().owned.contains_key(&partition) {
+            return Some(Input::Request(partition, request, reply));
+        }
+        let owner = self.config.directory.owner(partition);
+        reply.send(Answer::NotOwner(vec![(partition, Some(owner))]));
+        None
     }
 
-    async fn read(&self, call: Call) -> Answer {
+    /// Reads from one view of the engine, under the leases of this moment; or what the caller is told.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Reads<'_>) -> Result<Result<T, Answer>, StoreError> + Send + 'static,
+    ) -> Result<T, Answer> {
         let (store, config) = (Arc::clone(&self.store), self.config.clone());
-        tasks::run_on(&*self.reads, move || reads::answer(&*store, &config, &call))
-            .await
-            .unwrap_or(Answer::Failed(CallError::Unavailable))
+        let leases = Arc::clone(&self.leases.borrow().owned);
+        let read = tasks::run_on(&*self.reads, move || {
+            let view = store.view()?;
+            read(&Reads { view: &*view, config: &config, leases: &leases })
+        });
+        match read.await {
+            Some(Ok(read)) => read,
+            Some(Err(error)) => {
+                tracing::warn!(%error, "a read failed");
+                Err(Answer::Failed(CallError::Unavailable))
+            }
+            None => Err(Answer::Failed(CallError::Unavailable)),
+        }
     }
 
-    /// Which of these pushes are of use at all. Whether they are due, the owner knows.
-    async fn open(&self, pushes: Vec<PushRef>) -> Option<Vec<(PushRef, bool)>> {
-        let store = Arc::clone(&self.store);
-        tasks::run_on(&*self.reads, move || reads::open(&*store, pushes)).await?
-    }
-
-    /// The partition of a conversation, if it lives on this node.
-    fn home(&self, conversation: ConversationId) -> Option<Partition> {
-        let StoreConfig { partitions_total, stores_total, number, .. } = self.config;
-        let partition = partition::partition_of(conversation, partitions_total);
-        (partition::home_of(partition, stores_total) == number).then_some(partition)
+    /// What a caller is to know of the owners.
+    fn owners(&self, leases: &Leases) -> BTreeMap<Partition, Owner> {
+        let node = self.config.number;
+        let owned = leases.owned.iter();
+        let owned = owned.map(|(partition, epoch)| (*partition, Owner { node, epoch: *epoch }));
+        owned.chain(leases.given_up.clone()).collect()
     }
 }

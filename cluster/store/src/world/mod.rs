@@ -3,11 +3,15 @@
 
 pub mod broker;
 
-use crate::{RemoteConversations, StoreConfig, serve};
+use crate::{
+    Engine, MemoryStore, Place, RemoteConversations, SharedDirectory, StaticDirectory, StoreConfig,
+    serve,
+};
 use broker::FakeBroker;
 use fakes::Memory;
 use link::LinkTiming;
-use ports::{Machine, Shutdown, ShutdownTrigger};
+use ports::message_store::{Batch, Claim, Fenced, Lease, MessageStore, StoreError, StoreView};
+use ports::{Directory, Machine, Shutdown, ShutdownTrigger};
 use protocol::limits::StoreLimits;
 use protocol::records::{Action, Inbound, SessionRef};
 use protocol::{
@@ -15,6 +19,7 @@ use protocol::{
     partition,
 };
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::task::AbortHandle;
 
 pub const PARTITIONS: u16 = 4;
@@ -24,6 +29,9 @@ pub struct World {
     pub memory: Memory,
     pub broker: Arc<FakeBroker>,
     pub config: StoreConfig,
+    stores: u16,
+    /// What all nodes share, if they do.
+    shared: Option<Reachable>,
     node: Option<(AbortHandle, ShutdownTrigger)>,
 }
 
@@ -32,21 +40,48 @@ impl World {
         let config = StoreConfig {
             number: NodeNumber(1),
             partitions_total: PARTITIONS,
-            stores_total: 1,
+            directory: Arc::new(StaticDirectory::new(1)),
             notify_queues: 2,
             design,
             timing: LinkTiming::default(),
             retention: None,
             limits: StoreLimits { group_commit: 256, ..StoreLimits::default() },
         };
-        Self { memory: Memory::default(), broker: Arc::default(), config, node: None }
+        let (memory, broker) = (Memory::default(), Arc::default());
+        Self { memory, broker, config, stores: 1, shared: None, node: None }
     }
 
-    /// The world of another store node of the same cluster, with a disk of its own.
+    /// A cluster of so many store nodes with disks of their own; this is the first.
+    pub fn of(stores: u16, design: Design) -> Self {
+        let mut world = Self { stores, ..Self::new(design) };
+        world.config.directory = Arc::new(StaticDirectory::new(stores));
+        world
+    }
+
+    /// A cluster of so many store nodes over one engine; this is the first.
+    pub fn sharing(stores: u16, design: Design) -> Self {
+        let shared = Some(Reachable::default());
+        let mut world = Self { stores, shared, ..Self::new(design) };
+        world.config.directory = Arc::new(SharedDirectory::new(stores));
+        world
+    }
+
+    /// Whether this node reaches the shared engine.
+    pub fn reach(&self, is_reached: bool) {
+        let shared = self.shared.as_ref().expect("an engine is shared");
+        shared.is_cut.store(!is_reached, Ordering::Relaxed);
+    }
+
+    /// The world of another store node of the same cluster, with a disk of its own or the same engine.
     pub fn neighbour(&self, number: u16) -> Self {
-        let config = StoreConfig { number: NodeNumber(number), ..self.config.clone() };
+        let mut config = StoreConfig { number: NodeNumber(number), ..self.config.clone() };
+        let shared = self
+            .shared
+            .as_ref()
+            .map(|shared| Reachable { engine: Arc::clone(&shared.engine), ..Reachable::default() });
+        config.directory = self.directory();
         let (memory, broker) = (self.memory.with_own_disk(), Arc::clone(&self.broker));
-        Self { memory, broker, config, node: None }
+        Self { memory, broker, config, stores: self.stores, shared, node: None }
     }
 
     pub fn machine(&self, name: &str) -> Machine {
@@ -59,8 +94,13 @@ impl World {
         let machine = self.machine(&format!("store-{number}"));
         let listener = machine.network.bind(&format!("store-{}:1", number.0)).await.unwrap();
         let (trigger, shutdown) = Shutdown::new();
-        let node =
-            serve(machine.clone(), listener, self.config.clone(), self.broker.brokers(), shutdown);
+        let brokers = self.broker.brokers();
+        let (config, stores) = (self.config.clone(), self.stores);
+        let engine = match &self.shared {
+            Some(shared) => Engine::Opened(Arc::new(shared.clone())),
+            None => Engine::Redb(Place { number, stores, partitions: PARTITIONS }),
+        };
+        let node = serve(machine.clone(), listener, config, engine, brokers, shutdown);
         let task = machine.spawn("node", async {
             node.await.expect("the node ends in good order");
         });
@@ -90,13 +130,21 @@ impl World {
         self.broker.lose_subscriptions();
     }
 
+    /// A directory that has learned nothing yet.
+    fn directory(&self) -> Arc<dyn Directory> {
+        match self.shared {
+            Some(_) => Arc::new(SharedDirectory::new(self.stores)),
+            None => Arc::new(StaticDirectory::new(self.stores)),
+        }
+    }
+
     pub fn conversations(&self) -> Arc<RemoteConversations> {
-        let stores = (1..=self.config.stores_total).map(|n| format!("store-{n}:1")).collect();
+        let stores = (1..=self.stores).map(|n| format!("store-{n}:1")).collect();
         let machine = self.machine("gateway-1");
         RemoteConversations::start(
             machine,
             stores,
-            PARTITIONS,
+            (PARTITIONS, self.directory()),
             LinkTiming::default(),
             StoreLimits::default(),
         )
@@ -123,5 +171,39 @@ impl World {
     pub fn say(&self, author: u64, conversation: ConversationId, message: u64) {
         let body = format!("{author} says {message}");
         self.send(author, conversation, message, Action::Send { body, reply_to: None, format: 1 });
+    }
+}
+
+/// A shared engine, as one node reaches it.
+#[derive(Clone, Default)]
+struct Reachable {
+    engine: Arc<MemoryStore>,
+    is_cut: Arc<AtomicBool>,
+}
+
+impl Reachable {
+    fn reached(&self) -> Result<&MemoryStore, StoreError> {
+        if self.is_cut.load(Ordering::Relaxed) {
+            return Err(StoreError::Unavailable("the node is cut off".to_owned()));
+        }
+        Ok(&self.engine)
+    }
+}
+
+impl MessageStore for Reachable {
+    fn acquire(&self, claim: &Claim) -> Result<Option<Lease>, StoreError> {
+        self.reached()?.acquire(claim)
+    }
+
+    fn renew(&self, leases: &[Lease]) -> Result<Vec<Fenced>, StoreError> {
+        self.reached()?.renew(leases)
+    }
+
+    fn commit(&self, batches: &[(Lease, Batch)]) -> Result<Vec<Fenced>, StoreError> {
+        self.reached()?.commit(batches)
+    }
+
+    fn view(&self) -> Result<Box<dyn StoreView + '_>, StoreError> {
+        self.reached()?.view()
     }
 }

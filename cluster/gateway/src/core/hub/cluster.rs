@@ -41,8 +41,9 @@ impl<O: Outlet> Hub<O> {
             // Its conversations wait until it is back; attachments that fail are tried again.
             StoreEvent::Lost(_) => {}
             // Which conversations are its own is not known here, and may change: all of them.
-            // The node may also have told of new members in vain, and not have heard who went.
-            StoreEvent::Back(_) => {
+            // The node may also have told of new members in vain, and not have heard who went; a new owner
+            // has heard nothing.
+            StoreEvent::Back(_) | StoreEvent::Moved => {
                 self.refresh_all();
                 self.handshakes.look_up_all(self.sessions.all_greeted());
                 self.streams.detach_again(&mut self.out);

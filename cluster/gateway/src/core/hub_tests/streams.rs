@@ -80,24 +80,25 @@ fn detached(bench: &mut Bench) -> Vec<DetachItem> {
 
 #[test]
 fn owners_hear_what_arrived_also_when_they_come_back() {
-    let (mut bench, client) = bench(Design::default());
-    message(&mut bench, 1);
-    message(&mut bench, 2);
-    bench.work();
-    let (delivered, read) = (Sequence(3), Sequence(0));
-    let receipt = Receipt { conversation: CONVERSATION, delivered, read };
-    bench.say(&client, ClientFrame::Receipt(receipt));
-    bench.work();
-    bench.hub.gone(client.id);
-    let gone =
-        DetachItem { conversation: CONVERSATION, user: UserId(2), arrived: Some(Sequence(3)) };
-    assert_eq!(detached(&mut bench), [gone]);
-    let back = StoreEvent::Back(NodeNumber(1));
-    bench.hub.store_event(back.clone());
-    assert_eq!(detached(&mut bench), [gone], "it may not have heard of it");
-    bench.connect(2);
-    bench.hub.store_event(back);
-    assert_eq!(detached(&mut bench), []);
+    for back in [StoreEvent::Back(NodeNumber(1)), StoreEvent::Moved] {
+        let (mut bench, client) = bench(Design::default());
+        message(&mut bench, 1);
+        message(&mut bench, 2);
+        bench.work();
+        let (delivered, read) = (Sequence(3), Sequence(0));
+        let receipt = Receipt { conversation: CONVERSATION, delivered, read };
+        bench.say(&client, ClientFrame::Receipt(receipt));
+        bench.work();
+        bench.hub.gone(client.id);
+        let gone =
+            DetachItem { conversation: CONVERSATION, user: UserId(2), arrived: Some(Sequence(3)) };
+        assert_eq!(detached(&mut bench), [gone]);
+        bench.hub.store_event(back.clone());
+        assert_eq!(detached(&mut bench), [gone], "it may not have heard of it");
+        bench.connect(2);
+        bench.hub.store_event(back);
+        assert_eq!(detached(&mut bench), []);
+    }
 }
 
 #[test]

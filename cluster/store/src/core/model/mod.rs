@@ -8,15 +8,15 @@ mod list;
 use super::command::{Command, Effect, Outcome};
 use super::overlay::Overlay;
 use super::partition::{Choices, Partition};
-use crate::engine::memory::MemoryStore;
+use crate::engine::{MemoryStore, conformance};
 use list::{Model, Told};
-use ports::message_store::{Lease, MessageStore};
+use ports::message_store::{Keys, Lease, MessageStore};
 use proptest::prelude::*;
 use protocol::limits::StoreLimits;
 use protocol::records::{Action, Inbound, SessionRef};
 use protocol::store_calls::{ChangeMember, ConversationKind, CreateConversation, ReceiptItem};
 use protocol::{
-    ClientMessageId, Content, ConversationId, Entry, Epoch, GatewayId, Incarnation, NodeNumber,
+    ClientMessageId, Content, ConversationId, Entry, GatewayId, Incarnation, NodeNumber,
     Partition as PartitionId, Sequence, SessionId, UserId,
 };
 use std::collections::BTreeMap;
@@ -118,10 +118,7 @@ fn command(step: &Step) -> Command {
             client_message_id: ClientMessageId(id),
             action,
         };
-        return match step {
-            Step::Poison { .. } => Command::Bury { inbound, replay: false },
-            _ => Command::Sequence { inbound, at_ms: 0, replay: false },
-        };
+        return Command::Sequence { inbound, at_ms: 0, replay: false };
     }
     match step.clone() {
         Step::Create { conversation, direct, members } => {
@@ -167,6 +164,10 @@ fn told(outcome: Outcome, effects: &[Effect]) -> Told {
     });
     match outcome {
         Outcome::Done => answer.unwrap_or(Told::Nothing),
+        Outcome::DeadLettered(_) => {
+            assert_eq!(answer, Some(Told::Rejected(protocol::RejectReason::DeadLettered)));
+            Told::Rejected(protocol::RejectReason::DeadLettered)
+        }
         Outcome::Info(info) => Told::Head(info.head.0),
         Outcome::Changed(sequence) => Told::Changed(sequence.0),
         Outcome::Refused(refusal) => Told::Refused(refusal),
@@ -204,10 +205,12 @@ fn agrees(store: &MemoryStore, model: &Model) -> Result<(), TestCaseError> {
         let row = view.conversation(PARTITION, conversation).unwrap().expect("stored");
         prop_assert_eq!(row.head.0, log.entries.len() as u64);
         prop_assert_eq!(row.first.0, log.removed + 1);
-        let stored = view.entries(conversation, Sequence(0), Sequence(u64::MAX), 10_000).unwrap();
+        let stored =
+            view.entries(PARTITION, conversation, Sequence(0), Sequence(u64::MAX), 10_000).unwrap();
         prop_assert_eq!(&stored[..], &log.entries[log.removed as usize..]);
         for user in 1..5 {
-            let cursor = view.cursor(conversation, UserId(user)).unwrap().unwrap_or_default();
+            let cursor =
+                view.cursor(PARTITION, conversation, UserId(user)).unwrap().unwrap_or_default();
             let expected = log.cursors.get(&user).copied().unwrap_or_default();
             prop_assert_eq!((cursor.delivered.0, cursor.read.0), expected);
             let here = view.conversations_of(UserId(user)).unwrap();
@@ -222,7 +225,7 @@ fn agrees(store: &MemoryStore, model: &Model) -> Result<(), TestCaseError> {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fate {
     Committed,
-    /// The engine failed before it was written: forgotten and applied again.
+    /// It was not: another owner takes over, and is told the same again.
     Failed,
     /// As committed, and then another owner takes over.
     TakenOver,
@@ -237,12 +240,10 @@ fn fate() -> impl Strategy<Value = Fate> {
 }
 
 fn owner(store: &MemoryStore) -> (Partition, Lease) {
-    let lease = store.acquire(PARTITION, Epoch(0)).unwrap();
+    let lease = conformance::acquire(store, PARTITION);
     let mut partition = Partition::new(PARTITION, Choices::default(), StoreLimits::default());
-    let view = store.view().unwrap();
     let acquire = Command::Acquire { epoch: lease.epoch, owner: NodeNumber(1) };
-    partition.apply(acquire, &mut Overlay::new(&*view), &mut Vec::new()).unwrap();
-    drop(view);
+    partition.apply(acquire, &mut Overlay::default(), &mut Vec::new());
     (partition, lease)
 }
 
@@ -259,14 +260,17 @@ proptest! {
             let attempts = if *fate == Fate::Failed { 2 } else { 1 };
             for attempt in 1..=attempts {
                 let before = model.clone();
-                let view = store.view().unwrap();
-                let mut overlay = Overlay::new(&*view);
+                let mut keys = Keys::default();
+                for step in steps {
+                    partition.keys(&command(step), &mut keys);
+                }
+                let rows = store.prefetch(&[(PARTITION, keys.clone())]).unwrap().remove(0);
+                let mut overlay = Overlay::new(keys, rows);
                 for step in steps {
                     let heads: BTreeMap<u64, usize> =
                         model.conversations.iter().map(|(id, l)| (*id, l.entries.len())).collect();
                     let mut effects = Vec::new();
-                    let outcome =
-                        partition.apply(command(step), &mut overlay, &mut effects).unwrap();
+                    let outcome = partition.apply(command(step), &mut overlay, &mut effects);
                     let expected = model.apply(step, lease.epoch.0);
                     prop_assert_eq!(told(outcome, &effects), expected, "{:?}", step);
                     let new: Vec<Entry> = model.conversations.iter().flat_map(|(id, log)| {
@@ -278,15 +282,12 @@ proptest! {
                     let again = is.first().is_some_and(|entry| entry.epoch != lease.epoch);
                     prop_assert!(is == new || (again && new.is_empty()), "{is:?} != {new:?}");
                 }
-                let batch = overlay.batch;
-                drop(view);
                 if attempt < attempts {
-                    partition.forget();
+                    (partition, lease) = owner(&store);
                     model = before;
                 } else {
-                    store.commit(&[lease], &batch).unwrap();
-                    let withheld = crate::core::partition::Withheld::default();
-                    partition.committed(&withheld);
+                    prop_assert_eq!(store.commit(&[(lease, overlay.batch)]), Ok(Vec::new()));
+                    partition.committed();
                 }
             }
             if *fate == Fate::TakenOver {

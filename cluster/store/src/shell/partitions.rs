@@ -1,0 +1,274 @@
+//! The partitions of a node over its engine: the blocking half of a round.
+//!
+//! A round fetches what its commands may need, applies them in memory, commits a batch per partition in
+//! one write, and answers from one view of what is stored then. Every step that can fail can be
+//! repeated. A partition whose lease is not the newest any more is dropped with all that was applied to
+//! it: nothing of it was written, and nobody is told.
+
+use super::round::{Applied, AttachAnswer, NotOwned, Origin, Round, Work};
+use crate::config::StoreConfig;
+use crate::core::command::{Command, Outcome};
+use crate::core::conversation::Conversation;
+use crate::core::missed;
+use crate::core::overlay::Overlay;
+use crate::core::pages::{self, Budget};
+use crate::core::partition::{Choices, Partition};
+use ports::message_store::{Keys, Lease, MessageStore, Ownership, StoreError, StoreView};
+use protocol::design::{Epochs, Poison};
+use protocol::store_calls::{AttachItem, AttachedItem, PartitionStatus};
+use protocol::{ConversationId, Epoch, Partition as PartitionId};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// An owned partition.
+struct Owned {
+    machine: Partition,
+    lease: Lease,
+    conversations: u64,
+}
+
+/// The partitions that this node owns.
+pub struct Partitions {
+    store: Arc<dyn MessageStore>,
+    config: StoreConfig,
+    owned: BTreeMap<PartitionId, Owned>,
+}
+
+impl Partitions {
+    /// No partitions yet.
+    pub fn new(store: Arc<dyn MessageStore>, config: StoreConfig) -> Self {
+        Self { store, config, owned: BTreeMap::new() }
+    }
+
+    /// Fetches what a round needs and applies its commands in memory. On an error nothing has happened.
+    pub fn apply(&mut self, round: &mut Round) -> Result<(), StoreError> {
+        for partition in round.lost.drain(..) {
+            self.owned.remove(&partition);
+        }
+        while let Some(lease) = round.acquired.pop() {
+            let adopted = self.adopt(lease, round.at_ms);
+            if adopted.is_err() {
+                round.acquired.push(lease);
+            }
+            adopted?;
+            round.done.acquired.push(lease);
+        }
+        let mut keys: BTreeMap<PartitionId, Keys> = BTreeMap::new();
+        for work in &round.work {
+            if let (Some(owned), Ok(command)) = (self.owned.get(&work.partition), &work.command) {
+                owned.machine.keys(command, keys.entry(work.partition).or_default());
+            }
+        }
+        let keys: Vec<(PartitionId, Keys)> = keys.into_iter().collect();
+        if !keys.is_empty() {
+            let rows = self.store.prefetch(&keys)?;
+            for ((partition, keys), rows) in keys.into_iter().zip(rows) {
+                let applied = round.applied.entry(partition).or_default();
+                applied.overlay = Overlay::new(keys, rows);
+            }
+        }
+        for work in std::mem::take(&mut round.work) {
+            match self.owned.get_mut(&work.partition) {
+                Some(owned) => {
+                    let applied = round.applied.entry(work.partition).or_default();
+                    owned.apply(work, applied, self.config.design.poison);
+                }
+                None => {
+                    if let Origin::Request(reply) = work.origin {
+                        let owner = self.config.directory.owner(work.partition);
+                        let not_owned = vec![(work.partition, Some(owner))];
+                        round.done.misdirected.push((reply, not_owned));
+                    }
+                }
+            }
+        }
+        for (partition, applied) in &mut round.applied {
+            let Some(owned) = self.owned.get_mut(partition) else { continue };
+            if let Some(keep) = self.config.retention {
+                owned.retain(applied, keep);
+            }
+            round.batches.push((owned.lease, std::mem::take(&mut applied.overlay.batch)));
+        }
+        Ok(())
+    }
+
+    /// Takes up a partition that was acquired.
+    fn adopt(&mut self, lease: Lease, at_ms: u64) -> Result<(), StoreError> {
+        let Lease { partition, epoch } = lease;
+        let conversations = self.store.view()?.count(partition)?;
+        let StoreConfig { design, limits, number: owner, .. } = self.config;
+        let mut machine = Partition::new(partition, Choices::from(design), limits);
+        let epoch = match design.epochs {
+            Epochs::Counted => epoch,
+            Epochs::Clock => Epoch(at_ms),
+        };
+        let acquire = Command::Acquire { epoch, owner };
+        machine.apply(acquire, &mut Overlay::default(), &mut Vec::new());
+        self.owned.insert(partition, Owned { machine, lease, conversations });
+        Ok(())
+    }
+
+    /// What this node says of its partitions.
+    fn status(&self) -> Vec<PartitionStatus> {
+        let owner = self.config.number;
+        let status = |(partition, owned): (&PartitionId, &Owned)| PartitionStatus {
+            partition: *partition,
+            owner,
+            epoch: owned.machine.epoch(),
+            conversations: owned.conversations,
+        };
+        self.owned.iter().map(status).collect()
+    }
+
+    /// Makes durable what was applied, then answers from one instant. After an error call it again.
+    pub fn commit(&mut self, round: &mut Round) -> Result<(), StoreError> {
+        if !round.batches.is_empty() {
+            let fenced = self.store.commit(&round.batches)?;
+            round.batches.clear();
+            for fenced in fenced {
+                self.owned.remove(&fenced.partition);
+                if let Some(applied) = round.applied.remove(&fenced.partition) {
+                    let not_owned = (fenced.partition, fenced.current.known());
+                    let callers = applied.outcomes.into_iter();
+                    let callers = callers.map(|(reply, _)| (reply, vec![not_owned]));
+                    round.done.misdirected.extend(callers);
+                }
+                round.done.fenced.push(fenced);
+            }
+        }
+        for (partition, mut applied) in std::mem::take(&mut round.applied) {
+            round.done.settlements.append(&mut applied.settlements);
+            round.done.effects.append(&mut applied.effects);
+            round.done.outcomes.append(&mut applied.outcomes);
+            if let Some(owned) = self.owned.get_mut(&partition) {
+                owned.conversations += applied.created;
+            }
+        }
+        if !(round.attaches.is_empty() && round.departures.is_empty()) {
+            self.answer(round)?;
+        }
+        let machines = self.owned.values_mut();
+        round.done.evicted += machines.map(|owned| owned.machine.committed()).sum::<u64>();
+        round.done.status = self.status();
+        Ok(())
+    }
+
+    /// Answers attaches and looks up what was missed. On an error nothing has happened.
+    fn answer(&mut self, round: &mut Round) -> Result<(), StoreError> {
+        let store = Arc::clone(&self.store);
+        let view = store.view()?;
+        let mut missed = Vec::new();
+        for departure in &round.departures {
+            let most = self.config.limits.missed_messages;
+            let home = self.config.home(departure.conversation);
+            if let Ok(owned) = self.confirmed(&*view, home)? {
+                let found = owned.conversation(&*view, departure.conversation)?;
+                missed.extend(missed::missed((&*view, home), found, departure, most)?);
+            }
+        }
+        let mut attached = Vec::with_capacity(round.attaches.len());
+        for call in &round.attaches {
+            attached.push(self.attach(&*view, &call.items)?);
+        }
+        round.done.missed = missed;
+        round.departures.clear();
+        for (call, attached) in std::mem::take(&mut round.attaches).into_iter().zip(attached) {
+            match attached {
+                Ok(answers) => round.done.attached.push(AttachAnswer { call, answers }),
+                Err(not_owned) => round.done.misdirected.push((call.reply, not_owned)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The answers to all items, or which partitions are not this node's.
+    fn attach(
+        &mut self,
+        view: &dyn StoreView,
+        items: &[AttachItem],
+    ) -> Result<Result<Vec<AttachedItem>, NotOwned>, StoreError> {
+        let mut budget = Budget::new(self.config.limits.answer_bytes);
+        let mut answers = Vec::with_capacity(items.len());
+        let mut not_owned = BTreeMap::new();
+        for item in items {
+            let home = self.config.home(item.conversation);
+            match self.confirmed(view, home)? {
+                Ok(owned) => {
+                    let epoch = owned.lease.epoch;
+                    let found = owned.conversation(view, item.conversation)?;
+                    let outcome = pages::attach((view, home), found, item, epoch, &mut budget)?;
+                    let (conversation, user) = (item.conversation, item.user);
+                    answers.push(AttachedItem { conversation, user, outcome });
+                }
+                Err(current) => {
+                    not_owned.insert(home, current.known());
+                }
+            }
+        }
+        Ok(if not_owned.is_empty() { Ok(answers) } else { Err(not_owned.into_iter().collect()) })
+    }
+
+    /// A partition, if this node owns it, by its own word and by the engine's: what is answered under a
+    /// lease that is not the newest would be a dead stream.
+    fn confirmed(
+        &mut self,
+        view: &dyn StoreView,
+        home: PartitionId,
+    ) -> Result<Result<&mut Owned, Ownership>, StoreError> {
+        let current = view.ownership(home)?;
+        let owned = self.owned.get_mut(&home).filter(|owned| owned.lease.epoch == current.epoch);
+        Ok(owned.ok_or(current))
+    }
+}
+
+impl Owned {
+    fn apply(&mut self, work: Work, applied: &mut Applied, poison: Poison) {
+        let Applied { overlay, effects, outcomes, settlements, created } = applied;
+        let Work { partition: _, origin, command } = work;
+        let outcome = match command {
+            Ok(command) => {
+                let makes = matches!(command, Command::Create { .. });
+                let before = overlay.batch.conversations.len();
+                let outcome = self.machine.apply(command, overlay, effects);
+                // A creation that was no repetition is the only way to a new row here.
+                *created += u64::from(makes && overlay.batch.conversations.len() > before);
+                outcome
+            }
+            Err(reason) if poison == Poison::DeadLetter => Outcome::DeadLettered(reason),
+            Err(_) => Outcome::Done,
+        };
+        match origin {
+            Origin::Delivery { consumer, position, key, message } => {
+                let reason = match outcome {
+                    Outcome::DeadLettered(reason) => Some(reason),
+                    _ => None,
+                };
+                settlements.settle((consumer, position), (key, message), reason);
+            }
+            Origin::Request(reply) => outcomes.push((reply, outcome)),
+            Origin::Receipt => {}
+        }
+    }
+
+    fn retain(&mut self, applied: &mut Applied, keep: u64) {
+        let grown: Vec<_> = applied.overlay.batch.conversations.keys().copied().collect();
+        for conversation in grown {
+            let command = Command::Retain { conversation, keep };
+            self.machine.apply(command, &mut applied.overlay, &mut applied.effects);
+        }
+    }
+
+    /// A conversation, from memory or from the engine.
+    fn conversation(
+        &mut self,
+        view: &dyn StoreView,
+        id: ConversationId,
+    ) -> Result<Option<&Conversation>, StoreError> {
+        if self.machine.cached(id).is_none()
+            && let Some(loaded) = Conversation::load(view, self.lease.partition, id)?
+        {
+            self.machine.keep(id, loaded);
+        }
+        Ok(self.machine.cached(id))
+    }
+}
