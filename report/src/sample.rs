@@ -30,6 +30,7 @@ pub(crate) fn scenario() -> Scenario {
             stores: 2,
             partitions: 4,
             replication: 1,
+            engine: protocol::StoreEngine::Redb,
             limits: protocol::LimitSet::Default,
         },
         design: Design::default(),

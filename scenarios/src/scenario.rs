@@ -1,6 +1,6 @@
 //! A validated scenario. `parse` makes one from TOML; everything else trusts its values.
 
-use protocol::{ConversationId, Design, LimitSet, UserId};
+use protocol::{ConversationId, Design, LimitSet, StoreEngine, UserId};
 use std::time::Duration;
 
 /// One run to make.
@@ -47,6 +47,8 @@ pub struct ClusterShape {
     pub partitions: u16,
     /// Copies of a partition; 1 in this version.
     pub replication: u16,
+    /// What keeps the rows of the stores.
+    pub engine: StoreEngine,
     /// How much each node holds.
     pub limits: LimitSet,
 }

@@ -193,7 +193,7 @@ impl<'a> Phases<'a> {
         let client_of = |user: UserId| world::client_host_of(self.scenario, user);
         let directory = Directory {
             hosts: self.hosts.list(),
-            shape: self.scenario.cluster,
+            owner_of: &|conversation| self.hosts.owner_of(conversation),
             gateway_of: &gateway_of,
             client_of: &client_of,
         };

@@ -3,13 +3,18 @@
 use crate::faults::links::LinkBoard;
 use crate::journal::Journal;
 use crate::machine::HostHardware;
+use crate::machine::database::Connection;
 use crate::machine::flow::Flows;
 use crate::machine::gate::Gate;
 use crate::machine::network::SimNetwork;
 use crate::machine::pulse::{Host, Pulse};
+use node::config::EngineConfig;
 use node::role::Process;
-use node::{ClusterConfig, Role, Topology};
+use node::{ClusterConfig, MemoryStore, Role, Topology};
 use ports::Shutdown;
+use ports::message_store::MessageStore;
+use protocol::partition::partition_of;
+use protocol::{ConversationId, StoreEngine};
 use scenarios::{CLIENT_HOSTS, Scenario};
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -26,9 +31,14 @@ use workload::{Plan, Recorder, Targets};
 /// The port of every node; hosts have names of their own.
 const PORT: u16 = 7000;
 
+/// The node beside which a shared engine stands.
+const BESIDE: &str = "broker-1";
+
 /// All hosts, by name.
-#[derive(Default)]
 pub struct Hosts {
+    config: Arc<ClusterConfig>,
+    /// What all store nodes share, if they do.
+    engine: Option<Arc<dyn MessageStore>>,
     names: Vec<Arc<str>>,
     hardware: Vec<Rc<HostHardware>>,
 }
@@ -42,6 +52,17 @@ impl Hosts {
     /// The names as a slice.
     pub fn list(&self) -> &[Arc<str>] {
         &self.names
+    }
+
+    /// The store node that owns a conversation.
+    pub fn owner_of(&self, conversation: ConversationId) -> Arc<str> {
+        let partition = partition_of(conversation, self.config.partitions);
+        let now = self.engine.as_ref().and_then(|engine| {
+            let owner = engine.view().ok()?.ownership(partition).ok()?.known();
+            owner.map(|owner| owner.node)
+        });
+        let owner = now.unwrap_or_else(|| self.config.directory().owner(partition).node);
+        Topology::name(Role::Store, owner.0).into()
     }
 
     /// What the nodes have counted, all of them together.
@@ -94,14 +115,29 @@ pub struct Builder<'a> {
 impl Builder<'_> {
     /// Registers every host with the simulation.
     pub fn build(&self, sim: &mut turmoil::Sim<'static>) -> Hosts {
-        let mut hosts = Hosts::default();
         let config = Arc::new(self.config());
+        let is_shared = self.scenario.cluster.engine == StoreEngine::Shared;
+        let engine: Option<Arc<dyn MessageStore>> =
+            is_shared.then(|| Arc::new(MemoryStore::default()) as _);
+        let mut hosts = Hosts {
+            config: config.clone(),
+            engine: engine.clone(),
+            names: Vec::new(),
+            hardware: Vec::new(),
+        };
         for (role, number) in config.topology.nodes() {
             let config = config.clone();
             let journal = self.journal.clone();
             let host = Host { name: Topology::name(role, number).into(), is_node: true };
+            let (engine, board) = (engine.clone(), self.board.clone());
             self.host(sim, &mut hosts, host, move |hardware| {
-                Box::pin(serve(role, number, config.clone(), hardware, journal.clone()))
+                let shared = engine.clone().map(|engine| {
+                    let (host, beside) = (hardware.name.clone(), BESIDE.into());
+                    let (board, disk) = (board.clone(), Arc::new(hardware.disk.clone()));
+                    Arc::new(Connection { engine, host, beside, board, disk }) as _
+                });
+                let node = (role, number, config.clone());
+                Box::pin(serve(node, shared, hardware, journal.clone()))
             });
         }
         let targets = Targets::development(config.topology.gateways.clone());
@@ -168,6 +204,7 @@ impl Builder<'_> {
         ClusterConfig {
             partitions: shape.partitions,
             design: self.scenario.design,
+            engine: EngineConfig { store: shape.engine, ..EngineConfig::default() },
             limits: shape.limits,
             ..ClusterConfig::development(topology, u64::from(self.scenario.users.count))
         }
@@ -193,16 +230,15 @@ pub fn client_host_of(scenario: &Scenario, user: protocol::UserId) -> Arc<str> {
 
 /// One node's process.
 async fn serve(
-    role: Role,
-    number: u16,
-    config: Arc<ClusterConfig>,
+    (role, number, config): (Role, u16, Arc<ClusterConfig>),
+    shared_engine: Option<Arc<dyn MessageStore>>,
     hardware: Rc<HostHardware>,
     journal: Journal,
 ) -> turmoil::Result {
     let machine = hardware.start();
     // Nobody asks a simulated node to shut down cleanly: faults and the end of the run kill it.
     let (_trigger, shutdown) = Shutdown::new();
-    let process = Process { metrics: Arc::new(String::new), shutdown };
+    let process = Process { metrics: Arc::new(String::new), shutdown, shared_engine };
     let name = machine.name.clone();
     journal.record(What::NodeStarted { node: name.clone() });
     let node = Box::pin(async move {

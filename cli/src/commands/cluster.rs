@@ -5,9 +5,10 @@ use crate::console;
 use anyhow::Context;
 use campaign::InvalidUsage;
 use clap::Args;
+use node::config::EngineConfig;
 use node::{ClusterConfig, Topology, embedded};
 use ports::Shutdown;
-use protocol::LimitSet;
+use protocol::{LimitSet, StoreEngine};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +44,9 @@ pub struct Cluster {
     /// Sends per second and user.
     #[arg(long)]
     rate: Option<u32>,
+    /// What keeps the rows of the stores: `redb`, or `memory`, which is lost with the process.
+    #[arg(long, value_name = "ENGINE", default_value = "redb")]
+    engine: StoreEngine,
     /// How much each node holds: `default`, or `tiny` to reach every limit.
     #[arg(long, value_name = "SET", default_value = "default")]
     limits: LimitSet,
@@ -148,6 +152,7 @@ impl Cluster {
         Ok(ClusterConfig {
             partitions: self.partitions,
             rate_per_second: self.rate,
+            engine: EngineConfig { store: self.engine, ..EngineConfig::default() },
             limits: self.limits,
             design: design(&self.design)?,
             ..ClusterConfig::development(topology, self.users)

@@ -9,6 +9,7 @@ use campaign::reproduce::{quoted, reproduce};
 use campaign::{Circumstances, InvalidUsage, Observation, Opening};
 use clap::Args;
 use loadgen::{Against, DataFolder, Fit, FolderError, RealRun};
+use protocol::StoreEngine;
 use report::Took;
 use scenarios::Scenario;
 use std::path::{Path, PathBuf};
@@ -70,6 +71,7 @@ impl Load {
         if self.without_faults {
             leave_out_faults(&mut scenario);
         }
+        self.check_engine(&scenario)?;
         let scenario = Arc::new(scenario);
         let fit = self.fit(&scenario)?;
         let stop = interruption::listen()?;
@@ -153,6 +155,16 @@ impl Load {
     /// Claims about what this run cannot see.
     fn unseen(&self) -> impl Iterator<Item = &'static str> {
         UNSEEN_OF_A_TARGET.into_iter().filter(|_| !self.target.is_empty())
+    }
+
+    /// A cluster that is started has no engine that its stores could share.
+    fn check_engine(&self, scenario: &Scenario) -> anyhow::Result<()> {
+        if scenario.cluster.engine == StoreEngine::Shared && self.target.is_empty() {
+            let why =
+                "cluster.engine = \"shared\" is for simulated runs: --set cluster.engine=redb";
+            return Err(InvalidUsage(why.to_owned()).into());
+        }
+        Ok(())
     }
 
     /// What its options make of it.

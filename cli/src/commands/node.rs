@@ -44,7 +44,11 @@ impl Node {
             let machine =
                 real::machine(&name, &self.data.join(&name)).context("the data folder")?;
             let (trigger, shutdown) = Shutdown::new();
-            let process = Process { metrics: Arc::new(move || prometheus.render()), shutdown };
+            let process = Process {
+                metrics: Arc::new(move || prometheus.render()),
+                shutdown,
+                shared_engine: None,
+            };
             let announce = || {
                 console::note(&format!("{name} is running"));
                 if self.role == Role::Notifier && config.topology.push_provider.is_empty() {

@@ -113,6 +113,7 @@ pub fn command_line(scenario: &Scenario, data: &Path, port: u16, push: &str) -> 
         format!("--gateways={}", shape.gateways),
         format!("--stores={}", shape.stores),
         format!("--partitions={}", shape.partitions),
+        format!("--engine={}", shape.engine.word()),
         format!("--limits={}", shape.limits.word()),
         format!("--users={}", scenario.users.count),
         format!("--push={push}"),

@@ -73,6 +73,7 @@ pub(crate) fn scenario(name: &str, verdict: Verdict) -> Scenario {
             stores: 3,
             partitions: 16,
             replication: 1,
+            engine: protocol::StoreEngine::Redb,
             limits: protocol::LimitSet::Default,
         },
         design: Design::default(),

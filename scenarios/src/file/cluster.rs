@@ -4,7 +4,7 @@ use crate::mistake::Mistakes;
 use crate::scenario::ClusterShape;
 use crate::section::{Field, section};
 use crate::value::number::Whole;
-use protocol::LimitSet;
+use protocol::{LimitSet, StoreEngine};
 
 section! {
     /// How many nodes of each role.
@@ -19,6 +19,8 @@ section! {
         partitions: Whole<u16, 1, 4096> = Whole(16),
         /// Copies of each partition; one in this version.
         replication: Whole<u16, 1, 1> = Whole(1),
+        /// What keeps the rows of the stores: redb on their disks, their memory, or one engine that all of them reach like a database on its own (simulated runs only).
+        engine: StoreEngine = StoreEngine::Redb,
         /// How much each node holds: `tiny` limits are all reached within half a minute.
         limits: LimitSet = LimitSet::Default,
     }
@@ -41,6 +43,7 @@ impl Cluster {
             stores: self.stores.get()?.0,
             partitions: self.partitions.get()?.0,
             replication: self.replication.get()?.0,
+            engine: self.engine.get()?,
             limits: self.limits.get()?,
         })
     }
@@ -54,6 +57,7 @@ impl From<&ClusterShape> for Cluster {
             stores: Field::of(Whole(shape.stores)),
             partitions: Field::of(Whole(shape.partitions)),
             replication: Field::of(Whole(shape.replication)),
+            engine: Field::of(shape.engine),
             limits: Field::of(shape.limits),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::TextForm;
 use crate::scenario::{Arrivals, CodecChoice, Role, Transport};
-use protocol::LimitSet;
+use protocol::{LimitSet, StoreEngine};
 
 /// Implements `TextForm` for a plain enum.
 macro_rules! words {
@@ -43,6 +43,7 @@ macro_rules! words {
 words!(Transport { "socket" => Self::Socket, "trunk" => Self::Trunk });
 words!(CodecChoice { "json" => Self::Json, "binary" => Self::Binary });
 words!(LimitSet { "default" => Self::Default, "tiny" => Self::Tiny });
+words!(StoreEngine { "redb" => Self::Redb, "memory" => Self::Memory, "shared" => Self::Shared });
 words!(Arrivals { "poisson" => Self::Poisson, "constant" => Self::Constant });
 
 words!(Role {

@@ -86,10 +86,10 @@ fn what_must_be_there_is_named() {
 #[test]
 fn design_choices_are_checked_by_name_and_option() {
     check_tail(
-        "[design]\nfencng = \"none\"\nacept = \"x\"\naccept = \"before_persists\"\n",
+        "[design]\nquorum = \"none\"\nacept = \"x\"\naccept = \"before_persists\"\n",
         &expect![[r#"
-            smoke.toml:11:1: unknown key "fencng" in [design]; its keys are accept, fsync, deduplication, attach, requeue, client_heartbeat, slow_session, reconnect_jitter, poison, receipts, push, dead_session, push_key, epochs, delivery, membership, deletion, refusal, tokens
-              11 | fencng = "none"
+            smoke.toml:11:1: unknown key "quorum" in [design]; its keys are accept, fsync, deduplication, attach, requeue, client_heartbeat, slow_session, reconnect_jitter, poison, receipts, push, dead_session, push_key, epochs, fencing, delivery, membership, deletion, refusal, tokens
+              11 | quorum = "none"
                  | ^^^^^^
             smoke.toml:12:1: unknown key "acept" in [design]; did you mean "accept"?
               12 | acept = "x"

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use protocol::design::{Accept, Deduplication, Requeue};
-use protocol::{ConversationId, Design, LimitSet, UserId};
+use protocol::{ConversationId, Design, LimitSet, StoreEngine, UserId};
 use scenarios::scenario::*;
 use scenarios::{Scenario, effective_toml, parse};
 use std::time::Duration;
@@ -92,13 +92,16 @@ fn random_faults() -> impl Strategy<Value = RandomFaults> {
 }
 
 fn cluster() -> impl Strategy<Value = ClusterShape> {
-    (1..9_u16, 3..9_u16, 9..99_u16, prop::sample::select(&LimitSet::ALL[..])).prop_map(
-        |(gateways, stores, partitions, limits)| ClusterShape {
+    let engine = prop::sample::select(&StoreEngine::ALL[..]);
+    let limits = prop::sample::select(&LimitSet::ALL[..]);
+    (1..9_u16, 3..9_u16, 9..99_u16, engine, limits).prop_map(
+        |(gateways, stores, partitions, engine, limits)| ClusterShape {
             gateways,
             brokers: 1,
             stores,
             partitions,
             replication: 1,
+            engine,
             limits,
         },
     )

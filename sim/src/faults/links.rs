@@ -151,6 +151,17 @@ impl LinkBoard {
         }
     }
 
+    /// Whether packets between two hosts vanish or wait, in either direction.
+    pub fn is_apart(&self, a: &Arc<str>, b: &Arc<str>) -> bool {
+        self.is_disturbed() && {
+            let state = self.lock();
+            [state.claim_on(a, b), state.claim_on(b, a)]
+                .iter()
+                .flatten()
+                .any(|is| *is >= Claim::Hold)
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         entered(self.0.state.lock())
     }
@@ -256,6 +267,7 @@ mod tests {
         board.lay(&sim, 1, Claim::Cut, pair("a", "b"));
         board.lay(&sim, 2, Claim::Cut, pair("b", "a"));
         assert!(board.connects(&a, &b), "nothing passes");
+        assert!(board.is_apart(&a, &b) && board.is_apart(&b, &a));
         board.writes(&a, &b);
         assert_eq!([1, 2].map(|fault| board.lift(&sim, fault)), [2, 1]);
         assert!(!board.connects(&a, &b) && !board.is_disturbed());

@@ -4,15 +4,15 @@ use super::links::Pair;
 use protocol::ConversationId;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
-use scenarios::scenario::{ClusterShape, Role, Sides, Target};
+use scenarios::scenario::{Role, Sides, Target};
 use std::sync::Arc;
 
 /// Who knows what is where.
 pub struct Directory<'a> {
     /// All hosts of the cluster and of the clients.
     pub hosts: &'a [Arc<str>],
-    /// The cluster.
-    pub shape: ClusterShape,
+    /// The store node that owns a conversation.
+    pub owner_of: &'a dyn Fn(ConversationId) -> Arc<str>,
     /// The gateway of the newest session of a user's first device, if it ever had one.
     pub gateway_of: &'a dyn Fn(protocol::UserId) -> Option<Arc<str>>,
     /// The client host that carries a user.
@@ -26,7 +26,7 @@ impl Directory<'_> {
             Target::Node(name) => {
                 self.hosts.iter().filter(|host| ***host == **name).cloned().collect()
             }
-            Target::Owner(conversation) => vec![self.owner(*conversation)],
+            Target::Owner(conversation) => vec![(self.owner_of)(*conversation)],
             Target::GatewayOf(user) => (self.gateway_of)(*user).into_iter().collect(),
             Target::ClientOf(user) => vec![(self.client_of)(*user)],
             Target::Every(role) => self.of_role(*role),
@@ -46,16 +46,10 @@ impl Directory<'_> {
         match target {
             Target::Any(role) | Target::Every(role) => self.of_role(*role),
             Target::Node(name) => vec![name.as_str().into()],
-            Target::Owner(conversation) => vec![self.owner(*conversation)],
+            Target::Owner(conversation) => vec![(self.owner_of)(*conversation)],
             Target::GatewayOf(user) => (self.gateway_of)(*user).into_iter().collect(),
             Target::ClientOf(user) => vec![(self.client_of)(*user)],
         }
-    }
-
-    fn owner(&self, conversation: ConversationId) -> Arc<str> {
-        let partition = protocol::partition::partition_of(conversation, self.shape.partitions);
-        let home = protocol::partition::home_of(partition, self.shape.stores);
-        format!("store-{home}").into()
     }
 
     /// The directed pairs from one side to the other.

@@ -1,6 +1,7 @@
 //! A simulated machine: every port of a host, backed by the simulation.
 
 pub mod clock;
+pub mod database;
 pub mod flow;
 pub mod gate;
 pub mod network;

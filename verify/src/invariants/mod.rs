@@ -196,7 +196,7 @@ catalogue! {
     one_owner_per_partition:
         "Epochs rise in every log, and each epoch has one owner.",
         "epochs named",
-        ["epochs=clock"];
+        ["epochs=clock", "fencing=none"];
     sequence_agrees_with_ack:
         "Every answer to a send, also to a retry, names the sequence that everybody sees.",
         "answers and observations",

@@ -23,6 +23,7 @@ fn scenario_of(count: u32, direct: u32, groups: u32, rate: f64) -> Scenario {
             stores: 1,
             partitions: 4,
             replication: 1,
+            engine: protocol::StoreEngine::Redb,
             limits: protocol::LimitSet::Default,
         },
         design: Design::default(),

@@ -119,6 +119,13 @@ pub struct Leases {
     pub given_up: BTreeMap<Partition, PartitionOwner>,
 }
 
+impl Leases {
+    /// Before the writer has taken up what was acquired first.
+    pub fn until_adopted(first: &[Lease]) -> Self {
+        Self { is_ready: first.is_empty(), ..Self::default() }
+    }
+}
+
 impl Owner {
     /// Runs until the shutdown is asked for, then ends in good order; or until the engine fails.
     pub async fn run(mut self, shutdown: Shutdown) -> Result<(), ServeError> {

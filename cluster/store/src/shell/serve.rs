@@ -90,8 +90,7 @@ impl Node {
         let (posts, to_publish) = mpsc::unbounded_channel();
         let (news, heard) = mpsc::unbounded_channel();
         let (status, shown) = watch::channel(Vec::new());
-        let is_ready = first.is_empty();
-        let (leases, told) = watch::channel(Leases { is_ready, ..Leases::default() });
+        let (leases, told) = watch::channel(Leases::until_adopted(&first));
         let mut tasks = TaskSet::default();
         let (ended, mut all_ended) = mpsc::channel(1);
         let (mut epochs, mut done) = (BTreeMap::new(), BTreeMap::new());
