@@ -312,7 +312,7 @@ async fn the_last_reads_wait_for_what_is_worked_off_and_not_for_dead_letters() {
     // Not for ever: what is still under way then is a doubt, not a verdict.
     cluster.wait_for_looks(u64::MAX);
     let doubts = final_reads(machine, plan, targets, recorder).await;
-    assert_eq!(doubts, ["messages still wait in queues 60s after the load"]);
+    assert_eq!(doubts, ["messages are still waiting in queues 60s after the load"]);
     assert!(cluster.read_early().0 > 0);
 }
 

@@ -14,6 +14,7 @@ mod markdown_paths;
 mod names;
 mod scenario_files;
 mod unsafe_code;
+mod words;
 
 use crate::repository::{Repository, root};
 use crate::{cargo_program, say};
@@ -49,11 +50,12 @@ impl fmt::Display for Finding {
 type Check = fn(&Repository) -> Vec<Finding>;
 
 /// The checks that look at files; `dependencies` looks at cargo's metadata.
-const CHECKS: [Check; 11] = [
+const CHECKS: [Check; 12] = [
     headers::check,
     lengths::check,
     leftovers::check,
     names::check,
+    words::check,
     cores::check,
     unsafe_code::check,
     homes::check,

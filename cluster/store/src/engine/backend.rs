@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Once set, nothing is written any more. A database that is dropped writes a last time, to say that
-/// it was closed in good order; a node that dies says nothing.
+/// it was closed cleanly; a node that dies says nothing.
 pub type Dead = Arc<AtomicBool>;
 
 /// A thin shim: redb decides when to write and when to sync.

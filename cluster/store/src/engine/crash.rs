@@ -24,7 +24,7 @@ const BATCHES: u64 = 12;
 /// Entries of one batch: enough text to touch several pages.
 const ENTRIES: u64 = 7;
 
-/// Numbers of a seed, so that every run draws the same fates.
+/// Numbers of a seed, so that every run draws the same numbers.
 fn stream(seed: u64) -> impl FnMut(u64) -> u64 {
     let mut random = SplitMix::new(seed);
     move |bound| random.below(bound)

@@ -127,7 +127,7 @@ impl Leases {
 }
 
 impl Owner {
-    /// Runs until the shutdown is asked for, then ends in good order; or until the engine fails.
+    /// Runs until the shutdown is asked for, then shuts down cleanly; or until the engine fails.
     pub async fn run(mut self, shutdown: Shutdown) -> Result<(), ServeError> {
         let mut asked = Box::pin(shutdown.requested());
         let mut deadline = None;

@@ -1,4 +1,4 @@
-//! Starts a store node, and ends it in good order.
+//! Starts a store node, and shuts it down cleanly.
 
 use super::input::Input;
 use super::listeners::Listeners;

@@ -102,7 +102,7 @@ impl World {
         };
         let node = serve(machine.clone(), listener, config, engine, brokers, shutdown);
         let task = machine.spawn("node", async {
-            node.await.expect("the node ends in good order");
+            node.await.expect("the node shuts down cleanly");
         });
         self.node = Some((task, trigger));
     }

@@ -223,7 +223,7 @@ fn agrees(store: &MemoryStore, model: &Model) -> Result<(), TestCaseError> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Fate {
+enum CommitResult {
     Committed,
     /// It was not: another owner takes over, and is told the same again.
     Failed,
@@ -231,11 +231,11 @@ enum Fate {
     TakenOver,
 }
 
-fn fate() -> impl Strategy<Value = Fate> {
+fn commit_result() -> impl Strategy<Value = CommitResult> {
     prop_oneof![
-        6 => Just(Fate::Committed),
-        2 => Just(Fate::Failed),
-        1 => Just(Fate::TakenOver),
+        6 => Just(CommitResult::Committed),
+        2 => Just(CommitResult::Failed),
+        1 => Just(CommitResult::TakenOver),
     ]
 }
 
@@ -251,13 +251,13 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
     #[test]
     fn a_partition_is_a_list_per_conversation(
-        batches in prop::collection::vec((prop::collection::vec(step(), 1..8), fate()), 1..25)
+        batches in prop::collection::vec((prop::collection::vec(step(), 1..8), commit_result()), 1..25)
     ) {
         let store = MemoryStore::default();
         let mut model = Model::default();
         let (mut partition, mut lease) = owner(&store);
-        for (steps, fate) in &batches {
-            let attempts = if *fate == Fate::Failed { 2 } else { 1 };
+        for (steps, outcome) in &batches {
+            let attempts = if *outcome == CommitResult::Failed { 2 } else { 1 };
             for attempt in 1..=attempts {
                 let before = model.clone();
                 let mut keys = Keys::default();
@@ -290,7 +290,7 @@ proptest! {
                     partition.committed();
                 }
             }
-            if *fate == Fate::TakenOver {
+            if *outcome == CommitResult::TakenOver {
                 (partition, lease) = owner(&store);
             }
             agrees(&store, &model)?;
