@@ -4,6 +4,7 @@
 use super::Finding;
 use crate::repository::{Repository, TextFile};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Where the list stands: a table of words in backticks, and what is said instead.
 const STYLE: &str = "STYLE.md";
@@ -19,7 +20,8 @@ pub fn check(repository: &Repository) -> Vec<Finding> {
         return vec![Finding::new(STYLE, 1, what, "list the words that are not used")];
     }
     let prose = repository.files.iter().filter(|file| {
-        file.path.ends_with(".md") && ![STYLE, "CHANGELOG.md"].contains(&file.path.as_str())
+        let is_page = Path::new(&file.path).extension().is_some_and(|ending| ending == "md");
+        is_page && ![STYLE, "CHANGELOG.md"].contains(&file.path.as_str())
     });
     let own = |file: &&TextFile| !file.path.ends_with("tidy/words.rs");
     repository.rust().filter(own).chain(prose).flat_map(|file| of_file(file, &banned)).collect()
