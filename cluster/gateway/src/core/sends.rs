@@ -33,9 +33,13 @@ const RETRY_AFTER_MS: u32 = 500;
 const UNKNOWN_RETRY_MS: u64 = 300;
 /// Attempts at a publication whose outcome is unknown: about a minute.
 const UNKNOWN_TRIES: u32 = 200;
-/// How long an owner may take to answer before the message is published again, milliseconds; longer
-/// than it takes an owner to give a poisonous message up.
-const ANSWER_MS: u64 = 15_000;
+/// How long an owner may take to answer before the message is published again, milliseconds. Fan-out may
+/// lose an answer without anybody noticing, so this bounds how long its sender waits for word; a copy
+/// costs the owner a lookup.
+const ANSWER_MS: u64 = 4_000;
+/// The same after the first copy: an owner that is slow for all does not get a copy of everything each
+/// time.
+const ANSWER_AGAIN_MS: u64 = 8_000;
 /// Shortest time between two rounds in which what is not answered is published again, milliseconds.
 const AGAIN_EVERY_MS: u64 = 1_000;
 
@@ -177,13 +181,13 @@ impl Sends {
         if let Some(pending) = sender.find_mut((conversation, message))
             && pending.progress == Progress::Asked
         {
-            let backoff = ANSWER_MS << (pending.tries - 1).min(4);
+            let patience = if pending.tries == 1 { ANSWER_MS } else { ANSWER_AGAIN_MS };
             match result {
                 // Its answer may have been lost before its confirm came.
                 Ok(()) if pending.losses != losses => {
                     pending.progress = Progress::Confirmed(out.now_ms);
                 }
-                Ok(()) => pending.progress = Progress::Confirmed(out.now_ms + backoff),
+                Ok(()) => pending.progress = Progress::Confirmed(out.now_ms + patience),
                 Err(PublishError::Full) if pending.tries == 1 => {
                     self.refuse_from(out, id, (conversation, message));
                 }
@@ -222,8 +226,7 @@ impl Sends {
                 }
                 Progress::Confirmed(at_ms) if at_ms <= out.now_ms => {
                     // It stays confirmed: those behind it need not wait for this copy.
-                    let next_ms = out.now_ms + (ANSWER_MS << pending.tries.min(4));
-                    pending.progress = Progress::Confirmed(next_ms);
+                    pending.progress = Progress::Confirmed(out.now_ms + ANSWER_AGAIN_MS);
                 }
                 _ => continue,
             }

@@ -58,6 +58,34 @@ fn a_publication_without_a_word_is_made_again_and_its_session_ends_at_last() {
 }
 
 #[test]
+fn a_lost_answer_is_asked_for_within_eight_seconds_whatever_came_before() {
+    for unknown in [0, 1, 20] {
+        let config = config(10);
+        let (mut out, _queue, id) = one_session(&config);
+        let mut sends = Sends::new(config);
+        assert_eq!(sends.send(&mut out, id, USER, send(1, "x")), Sent::Taken);
+        let message = ClientMessageId(1);
+        let of = PublishRef { session: id, conversation: CONVERSATION, message };
+        for _ in 0..unknown {
+            assert!(sends.published(&mut out, of, Err(PublishError::Unknown)));
+            out.now_ms += UNKNOWN_RETRY_MS;
+            sends.publish_due(&mut out, id);
+        }
+        assert!(sends.published(&mut out, of, Ok(())));
+        for _ in 0..3 {
+            let copies = out.calls.len();
+            let patience = if copies == 1 { ANSWER_MS } else { ANSWER_AGAIN_MS };
+            out.now_ms += patience - 1;
+            sends.publish_due(&mut out, id);
+            assert_eq!(out.calls.len(), copies, "an owner gets its time");
+            out.now_ms += 1;
+            sends.publish_due(&mut out, id);
+            assert_eq!(out.calls.len(), copies + 1, "after {unknown} unknown outcomes");
+        }
+    }
+}
+
+#[test]
 fn a_new_session_does_not_refill_the_rate_of_its_user() {
     let mut config = config(10);
     (config.limits.rate_per_second, config.limits.rate_burst) = (1, 1);
