@@ -60,6 +60,20 @@ pub fn simulated(
                 operation.id
             )));
         }
+        let nodes = sim::nodes(&scenario);
+        for (index, fault) in recording.faults.iter().enumerate() {
+            let links = fault.links.iter().flat_map(|(from, to)| [from, to]);
+            if let Some(node) = fault.nodes.iter().chain(links).find(|node| !nodes.contains(node)) {
+                return Err(InvalidUsage(format!(
+                    "--replay: fault {} hits {node}, and the scenario has {}",
+                    fault.id,
+                    nodes.join(", ")
+                )));
+            }
+            if recording.faults[..index].iter().any(|other| other.id == fault.id) {
+                return Err(InvalidUsage(format!("--replay: there are two faults {}", fault.id)));
+            }
+        }
     }
     Ok(SimulatedRun { scenario, seed, replay })
 }

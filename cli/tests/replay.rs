@@ -11,6 +11,15 @@ const SWARM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/safety/sw
 /// Its faults are of seven kinds.
 const SEED: &str = "3";
 
+/// A recording with a fault of a node that is not there.
+const STRANGER: &str = r#"{"recording":1,"scenario":"swarm","seed":3}
+{"fault":{"id":3,"kind":"pause","injected":{"at_us":1,"for_us":1,"nodes":["store-99"]}}}"#;
+
+/// A recording with two faults of one id.
+const TWICE: &str = r#"{"recording":1,"scenario":"swarm","seed":3}
+{"fault":{"id":3,"kind":"pause","injected":{"at_us":1,"for_us":1,"nodes":["store-1"]}}}
+{"fault":{"id":3,"kind":"pause","injected":{"at_us":9,"for_us":1,"nodes":["store-1"]}}}"#;
+
 /// A folder that is gone afterwards.
 struct Folder(PathBuf);
 
@@ -91,6 +100,8 @@ fn what_is_no_recording_of_the_scenario_is_invalid_usage() {
             "{\"recording\":1,\"scenario\":\"swarm\",\"seed\":2}\nfault",
             "line 2: expected {\"fault\"",
         ),
+        (STRANGER, "fault 3 hits store-99, and the scenario has auth-1"),
+        (TWICE, "there are two faults 3"),
     ] {
         std::fs::write(&file, text).unwrap();
         let (status, said) = run(&folder.0.join("out"), &["--replay", &replay]);

@@ -15,3 +15,4 @@ pub mod stall;
 pub mod world;
 
 pub use run::{Ended, Progress, Run, SimulatedRun, run};
+pub use world::nodes;

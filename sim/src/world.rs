@@ -81,6 +81,20 @@ impl Hosts {
     }
 }
 
+/// The names of all hosts of a scenario.
+pub fn nodes(scenario: &Scenario) -> Vec<Arc<str>> {
+    let shape = scenario.cluster;
+    let of =
+        |role: &'static str, count: u16| (1..=count).map(move |n| format!("{role}-{n}").into());
+    of("auth", 1)
+        .chain(of("broker", shape.brokers))
+        .chain(of("store", shape.stores))
+        .chain(of("notifier", 1))
+        .chain(of("gateway", shape.gateways))
+        .chain(of("clients", CLIENT_HOSTS))
+        .collect()
+}
+
 /// The signals between the run and its hosts.
 #[derive(Clone)]
 pub struct Signals {
@@ -155,6 +169,11 @@ impl Builder<'_> {
                 Box::pin(users.clone().work(hardware))
             });
         }
+        debug_assert!(
+            nodes(self.scenario).iter().eq(hosts.names()),
+            "{:?} is not what the scenario has",
+            hosts.list()
+        );
         hosts
     }
 

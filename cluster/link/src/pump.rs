@@ -42,7 +42,7 @@ impl Pump {
         };
         match ended {
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                tracing::warn!(%error, "link refused");
+                tracing::error!(%error, "link refused");
             }
             Err(error) => tracing::debug!(%error, "link lost"),
             Ok(()) => {}

@@ -47,6 +47,12 @@ pub enum NotReplayable {
         /// What is missing or negative.
         name: &'static str,
     },
+    /// A range that ends before it begins.
+    #[error("fault {id}: latency_min_us is above latency_max_us")]
+    Latency {
+        /// The fault.
+        id: u32,
+    },
 }
 
 const KINDS: [&str; 8] =
@@ -116,11 +122,14 @@ impl Parameters<'_> {
             "flap" => {
                 FaultKind::Flap { between, down: self.time("down_us")?, up: self.time("up_us")? }
             }
-            "slow_link" => FaultKind::SlowLink {
-                between,
-                latency_min: self.time("latency_min_us")?,
-                latency_max: self.time("latency_max_us")?,
-            },
+            "slow_link" => {
+                let latency_min = self.time("latency_min_us")?;
+                let latency_max = self.time("latency_max_us")?;
+                if latency_min > latency_max {
+                    return Err(NotReplayable::Latency { id: self.id });
+                }
+                FaultKind::SlowLink { between, latency_min, latency_max }
+            }
             "kill" => FaultKind::Kill { target: target() },
             "power_loss" => FaultKind::PowerLoss { target: target() },
             "pause" => FaultKind::Pause { target: target() },
@@ -191,6 +200,10 @@ mod tests {
         let nothing = Injected::default();
         let error = Injection::read(4, "flop", false, &nothing).expect_err("no such kind");
         assert!(error.to_string().contains("fault 4: unknown kind \"flop\", expected one of blip"));
+        let parameters = [("latency_min_us".into(), 2), ("latency_max_us".into(), 1)].into();
+        let reversed = Injected { parameters, ..Injected::default() };
+        let error = Injection::read(4, "slow_link", false, &reversed).expect_err("no range");
+        assert_eq!(error, NotReplayable::Latency { id: 4 });
         let error = Injection::read(4, "skew", false, &nothing).expect_err("by how much?");
         assert_eq!(error.to_string(), "fault 4: a skew needs the parameter \"offset_ms\"");
     }

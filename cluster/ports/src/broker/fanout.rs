@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// # Not promised
 /// Delivery. A queue that is full, or that nobody consumes, drops without a word. Gateways find what
-/// they lack by the heads that owners publish, and read it from the store.
+/// they lack by the heads that owners send over their links, and read it from the store.
 ///
 /// # Kept by
 /// RabbitMQ: an exclusive, bounded, transient queue per life, bound to a direct exchange. Kafka: a

@@ -113,10 +113,11 @@ limits!(
 limits!(
     /// Of the broker.
     BrokerLimits {
-        /// Failed attempts at a message that make it a dead letter; neither `Requeue` nor the loss of a
-        /// consumer counts
+        /// Failed attempts at a message that make it a dead letter; the loss of a consumer does not
+        /// count
         delivery_limit: u32 = super::DELIVERY_LIMIT, super::DELIVERY_LIMIT;
-        /// Dead letters that are held; a message that should become one more waits
+        /// Dead letters that are held; a message that should become one more waits, and with it its store
+        /// node: requeue some
         dead_letters: usize = 1_000_000, 1_000;
         /// About the bytes of a segment of the log: small enough to be written again in a moment
         segment_bytes: u64 = 16 * 1024 * 1024, 16 * 1024;

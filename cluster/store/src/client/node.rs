@@ -2,9 +2,10 @@
 
 use crate::wire::{Answer, Call, FromStore, ToStore};
 use link::{Calls, LinkSender, LinkTiming};
+use ports::directory::Owner;
 use ports::{CallError, Directory, Machine, StoreEvent, entered};
 use protocol::backoff::Backoff;
-use protocol::{GatewayId, Incarnation, NodeNumber, limits};
+use protocol::{GatewayId, Incarnation, NodeNumber, Partition, limits};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -26,6 +27,20 @@ pub struct Announced {
     pub incarnation: Incarnation,
     /// `StoreEvent`s.
     pub events: mpsc::UnboundedSender<StoreEvent>,
+}
+
+/// Somebody has named the owners of partitions: if that is news, what a gateway has attached there is
+/// attached nowhere now.
+pub fn learn(
+    directory: &dyn Directory,
+    announcement: &Announcement,
+    owners: impl IntoIterator<Item = (Partition, Owner)>,
+) {
+    // All of them are learned, not the first that is news.
+    let news = owners.into_iter().filter(|(partition, owner)| directory.learn(*partition, *owner));
+    if news.count() > 0 {
+        notify(announcement, StoreEvent::Moved);
+    }
 }
 
 /// A store node.
@@ -118,12 +133,7 @@ impl Node {
                 FromStore::Answer(number, answer) => self.calls.answer(number, answer),
                 FromStore::Joined(joined) => notify(announcement, StoreEvent::Joined(joined)),
                 FromStore::Heads(heads) => notify(announcement, StoreEvent::Heads(heads)),
-                FromStore::Owners(owners) => {
-                    let news = owners.iter().filter(|(p, owner)| self.directory.learn(*p, *owner));
-                    if news.count() > 0 {
-                        notify(announcement, StoreEvent::Moved);
-                    }
-                }
+                FromStore::Owners(owners) => learn(&*self.directory, announcement, owners),
                 FromStore::Welcome(_) => {}
             }
         }

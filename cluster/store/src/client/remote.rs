@@ -45,7 +45,9 @@ impl RemoteConversations {
             links.add(machine.spawn("store supervisor", supervise));
             nodes.push(node);
         }
-        let routes = Arc::new(Routes { nodes, partitions_total, directory });
+        let heard = Arc::clone(&announcement);
+        let routes = Routes { nodes, partitions_total, directory, announcement: heard };
+        let routes = Arc::new(routes);
         Arc::new(Self { routes, announcement, limits, _links: links })
     }
 

@@ -4,7 +4,7 @@
 //! asked again there, a bounded number of times. While nobody owns a partition, every node says so, and
 //! the caller is told that the owner cannot be reached.
 
-use super::node::{Asked, Node};
+use super::node::{self, Announcement, Asked, Node};
 use crate::wire::{Answer, Call, ToStore};
 use ports::directory::Owner;
 use ports::{CallError, Directory};
@@ -23,6 +23,8 @@ pub struct Routes {
     pub partitions_total: u16,
     /// What is known of the owners.
     pub directory: Arc<dyn Directory>,
+    /// Who hears that an owner is another one.
+    pub announcement: Announcement,
 }
 
 /// Items with their places in the whole, and the question about them.
@@ -54,11 +56,8 @@ impl Routes {
     }
 
     fn learn(&self, owners: &[(Partition, Option<Owner>)]) {
-        for (partition, owner) in owners {
-            if let Some(owner) = owner {
-                self.directory.learn(*partition, *owner);
-            }
-        }
+        let known = owners.iter().filter_map(|(partition, owner)| Some((*partition, (*owner)?)));
+        node::learn(&*self.directory, &self.announcement, known);
     }
 
     /// Asks the owner of a conversation. The question is on its way when this returns.

@@ -18,6 +18,8 @@ use protocol::{Epoch, NodeNumber, Partition};
 pub const RENEW_MS: u64 = 500;
 /// For how long the standby that comes first must see no renewal, milliseconds.
 pub const SILENCE_MS: u64 = 4 * RENEW_MS;
+/// Between two looks, milliseconds; what is longer is an interruption.
+pub const LOOKS_APART_MS: u64 = 2 * RENEW_MS;
 /// How much longer each further standby waits, milliseconds: two looks, so that the one before it is
 /// seen.
 pub const RANK_MS: u64 = 2 * RENEW_MS;
@@ -83,6 +85,14 @@ impl Candidate {
             return Decision::Wait;
         }
         Decision::Claim(Claim { partition, owner: self.node, seen: current })
+    }
+
+    /// This node could not look for a while: the engine was out of reach, perhaps for the owner as well,
+    /// or the node was asleep. What a standby saw before says nothing of the time between.
+    pub fn interrupted(&mut self) {
+        if let State::Standby(seen) = &mut self.state {
+            *seen = None;
+        }
     }
 
     /// A claim has succeeded.

@@ -3,7 +3,7 @@
 use super::input::{AttachCall, SubscriptionEvent};
 use super::round::AttachAnswer;
 use crate::config::StoreConfig;
-use crate::core::absences::{self, Absences, Departure};
+use crate::core::absences::{self, Absences, Departure, TAKEOVER_MS};
 use crate::core::attachments::{Attachments, Begins, GatewayLife, LinkId, Loss, PresenceChange};
 use crate::core::fanout;
 use crate::wire::{Answer, FromStore};
@@ -226,7 +226,10 @@ impl Listeners {
             return PushAdvice::Never;
         }
         let home = partition_of(conversation, self.partitions_total);
-        let since_ms = self.owned_since_ms.get(&home).copied().unwrap_or_default();
+        let Some(since_ms) = self.owned_since_ms.get(&home).copied() else {
+            // Given up since the question came in: the next owner knows who is there.
+            return PushAdvice::Later { after_ms: TAKEOVER_MS as u32 };
+        };
         self.absences.advice((since_ms, self.now_ms()), conversation, user)
     }
 

@@ -314,7 +314,8 @@ impl Owner {
         if let Some(sender) = self.epochs.get(&partition) {
             sender.send_replace(None);
         }
-        self.acquired.retain(|lease| lease.partition != partition);
+        // A round that was under way for long may be fenced by this node's own newer lease.
+        self.acquired.retain(|lease| lease.partition != partition || lease.epoch >= current.epoch);
         self.pending.drop_deliveries(partition);
         self.listeners.disown(partition);
         self.leases.send_modify(|leases| {

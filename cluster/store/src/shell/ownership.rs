@@ -4,7 +4,7 @@
 
 use super::input::Input;
 use crate::config::StoreConfig;
-use crate::core::ownership::{Candidate, Decision, RENEW_MS};
+use crate::core::ownership::{Candidate, Decision, LOOKS_APART_MS, RENEW_MS};
 use ports::message_store::{Claim, Fenced, Lease, MessageStore, StoreError};
 use ports::{Directory, Worker, tasks};
 use protocol::Partition;
@@ -23,6 +23,10 @@ pub struct Ownership {
     /// Whether other nodes can own the same partitions.
     is_contested: bool,
     began: Instant,
+    /// Lost, and not reported yet: the second half of a look may fail.
+    lost: Vec<Fenced>,
+    /// The last look.
+    looked_ms: u64,
 }
 
 /// What has changed since the last look.
@@ -61,7 +65,16 @@ impl Ownership {
         }
         let began = Instant::now();
         let directory = Arc::clone(&config.directory);
-        Self { store, worker, directory, candidates, is_contested, began }
+        Self {
+            store,
+            worker,
+            directory,
+            candidates,
+            is_contested,
+            began,
+            lost: Vec::new(),
+            looked_ms: 0,
+        }
     }
 
     /// The partitions that the node may own.
@@ -100,6 +113,7 @@ impl Ownership {
                     vec![Input::Failed(error)]
                 }
                 Err(LookError::Engine(error)) => {
+                    self.interrupted();
                     tracing::warn!(%error, "the engine cannot say who owns what");
                     continue;
                 }
@@ -125,6 +139,11 @@ impl Ownership {
         }
     }
 
+    /// Nobody looked for a while.
+    fn interrupted(&mut self) {
+        self.candidates.values_mut().for_each(Candidate::interrupted);
+    }
+
     /// Looks at all records once, and does what follows: what the owner must know of it.
     pub async fn look(&mut self) -> Result<Looked, LookError> {
         let (store, partitions) = (Arc::clone(&self.store), self.partitions().collect::<Vec<_>>());
@@ -135,7 +154,10 @@ impl Ownership {
         });
         let seen = seen.await?;
         let now_ms = self.now_ms();
-        let (mut leases, mut claims, mut lost) = (Vec::new(), Vec::new(), Vec::new());
+        if now_ms.saturating_sub(std::mem::replace(&mut self.looked_ms, now_ms)) > LOOKS_APART_MS {
+            self.interrupted();
+        }
+        let (mut leases, mut claims) = (Vec::new(), Vec::new());
         for (partition, current) in seen {
             if let Some(owner) = current.known() {
                 self.directory.learn(partition, owner);
@@ -145,7 +167,7 @@ impl Ownership {
                 Decision::Wait => {}
                 Decision::Renew(lease) => leases.push(lease),
                 Decision::Claim(claim) => claims.push(claim),
-                Decision::StepDown(fenced) => lost.push(fenced),
+                Decision::StepDown(fenced) => self.lost.push(fenced),
             }
         }
         let acquired = self.claim_and_renew(claims, leases).await?;
@@ -154,7 +176,7 @@ impl Ownership {
                 candidate.acquired(*epoch);
             }
         }
-        Ok(Looked { lost, acquired })
+        Ok(Looked { lost: std::mem::take(&mut self.lost), acquired })
     }
 
     async fn claim_and_renew(

@@ -53,6 +53,17 @@ fn only_an_owner_that_was_seen_to_be_silent_is_succeeded() {
 }
 
 #[test]
+fn silence_that_was_not_watched_does_not_count() {
+    let mut candidate = Candidate::new(PARTITION, NodeNumber(2), 0);
+    let seen = record(1, 4, 7);
+    assert_eq!(candidate.observe(0, seen), Decision::Wait);
+    candidate.interrupted();
+    assert_eq!(candidate.observe(SILENCE_MS, seen), Decision::Wait);
+    assert_eq!(candidate.observe(2 * SILENCE_MS - 1, seen), Decision::Wait);
+    assert_eq!(candidate.observe(2 * SILENCE_MS, seen), claim(2, seen));
+}
+
+#[test]
 fn an_earlier_life_of_a_node_is_not_waited_for() {
     let own = record(2, 4, 7);
     check(2, &[(0, own, claim(2, own))]);
