@@ -25,7 +25,7 @@ impl From<Course> for Abort {
 impl Abort {
     /// The cause, as the history has it.
     pub fn why(&self, phase: Phase) -> String {
-        let phase = word(phase);
+        let phase = phase.words();
         match self {
             Self::Asked(who) => format!("{who} ({phase})"),
             Self::Died => {
@@ -57,18 +57,6 @@ pub async fn maybe<T>(event: Option<impl Future<Output = T>>) -> T {
     match event {
         Some(event) => event.await,
         None => std::future::pending().await,
-    }
-}
-
-const fn word(phase: Phase) -> &'static str {
-    match phase {
-        Phase::SetUp => "set up",
-        Phase::WarmUp => "warm up",
-        Phase::Load => "load",
-        Phase::Heal => "heal",
-        Phase::Settle => "settle",
-        Phase::Judge => "judge",
-        Phase::End => "end",
     }
 }
 

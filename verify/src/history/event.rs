@@ -368,3 +368,18 @@ pub enum Phase {
     /// The last event.
     End,
 }
+
+impl Phase {
+    /// For people.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::SetUp => "set up",
+            Self::WarmUp => "warm up",
+            Self::Load => "load",
+            Self::Heal => "heal",
+            Self::Settle => "settle",
+            Self::Judge => "judge",
+            Self::End => "end",
+        }
+    }
+}

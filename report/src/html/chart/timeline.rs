@@ -9,7 +9,6 @@ use super::scale::{Scale, count_axis, latency_axis, time_ticks};
 use crate::measured::Measured;
 use crate::number;
 use maud::{Markup, html};
-use verify::history::event::Phase;
 
 /// Width of the drawing; the page scales it.
 const WIDTH: f64 = 1040.0;
@@ -173,7 +172,7 @@ impl<'a> Chart<'a> {
         let ends = phases.iter().skip(1).map(|mark| mark.at_us).chain([self.measured.ended_us]);
         let spans = phases.iter().zip(ends).map(|(mark, end_us)| {
             let at = |us: u64| self.time.at(us as f64 / 1e6);
-            (name(mark.phase), at(mark.at_us), at(end_us))
+            (mark.phase.words(), at(mark.at_us), at(end_us))
         });
         html! {
             @for (name, from, to) in spans {
@@ -254,16 +253,4 @@ fn title(bar: &Bar) -> String {
         None => "effect unknown".to_owned(),
     };
     format!("{}: {} to {to}, {effect}", bar.text(), number::moment(band.from_us))
-}
-
-fn name(phase: Phase) -> &'static str {
-    match phase {
-        Phase::SetUp => "set up",
-        Phase::WarmUp => "warm up",
-        Phase::Load => "load",
-        Phase::Heal => "heal",
-        Phase::Settle => "settle",
-        Phase::Judge => "judge",
-        Phase::End => "end",
-    }
 }
