@@ -8,6 +8,6 @@ pub mod disk;
 pub mod machine;
 pub mod network;
 
-pub use disk::{Failure, FakeDisk};
+pub use disk::{Failure, FakeDisk, Rot};
 pub use machine::{FakeClock, FakeTelemetry, Memory, START_MS};
 pub use network::FakeNetwork;

@@ -1,9 +1,9 @@
 //! A directory of the file system, held by one process at a time.
 
 use ports::{Disk, DiskFile};
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// The name of the file whose lock says that a process uses the directory.
@@ -18,10 +18,10 @@ pub struct DirectoryDisk {
 }
 
 impl DirectoryDisk {
-    /// Opens (or makes) the directory; an error if another process uses it.
+    /// Opens (or makes) the directory, for its owner alone; an error if another process uses it.
     pub fn open(directory: &Path) -> io::Result<Self> {
-        std::fs::create_dir_all(directory)?;
-        let lock = File::create(directory.join(LOCK))?;
+        make(directory)?;
+        let lock = private().truncate(true).open(directory.join(LOCK))?;
         lock.try_lock().map_err(|error| {
             io::Error::new(
                 io::ErrorKind::WouldBlock,
@@ -32,12 +32,33 @@ impl DirectoryDisk {
     }
 }
 
+/// Makes a directory, and those above it; durable in each that was there.
+fn make(directory: &Path) -> io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let above = directory.parent().filter(|above| !above.as_os_str().is_empty());
+    if let Some(above) = above {
+        make(above)?;
+    }
+    match DirBuilder::new().mode(0o700).create(directory) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    File::open(above.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// How a file of a node is opened, and made if it is missing: nobody but its owner can read it.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    options
+}
+
 impl Disk for DirectoryDisk {
     fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
         let path = self.directory.join(name);
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        Ok(Box::new(OpenFile(file)))
+        Ok(Box::new(OpenFile(private().open(path)?)))
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
@@ -82,5 +103,24 @@ impl DiskFile for OpenFile {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.0.set_len(len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn files_and_folders_are_their_owners_alone() {
+        let above = std::env::temp_dir().join(format!("fracas-disk-{}", std::process::id()));
+        let directory = above.join("data").join("store-1");
+        let disk = DirectoryDisk::open(&directory).unwrap();
+        disk.open("store.redb").unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let modes = ["", "LOCK", "store.redb"].map(|name| mode(&directory.join(name)));
+        let outer = mode(&above);
+        std::fs::remove_dir_all(&above).unwrap();
+        assert_eq!((modes, outer), ([0o700, 0o600, 0o600], 0o700));
     }
 }

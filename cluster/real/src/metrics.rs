@@ -14,7 +14,6 @@ pub const COUNTERS: &[Meaning] = &[
     ("auth_tokens_issued_total", "Token requests that were granted"),
     ("auth_users_revoked_total", "Users whose tokens were revoked as a whole"),
     ("broker_confirmed_messages", "Messages whose publication was confirmed"),
-    ("broker_damaged_segments", "Segments of the log that were found damaged at the start"),
     ("broker_dead_lettered_messages", "Messages that became dead letters"),
     ("broker_dropped_messages", "Messages to gateways that were dropped; the gateways repair"),
     ("broker_failed_commits", "Writes to the log that failed"),

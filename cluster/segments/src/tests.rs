@@ -1,75 +1,147 @@
-//! Frames and segments: what is read back, and what is not mistaken for a record.
+//! What is appended, what is read back, and how a log ends.
 
-use super::frame;
-use proptest::prelude::*;
+use super::*;
+use fakes::{Failure, FakeDisk};
 
-type Record = (u8, Vec<u8>);
+pub type Record = (u64, Vec<u8>);
 
-fn record(n: u64) -> Record {
-    (n as u8, vec![n as u8; 40])
+pub const FORMAT: Format = Format { prefix: "test", magic: *b"SEGTEST3" };
+
+pub fn record(n: u64) -> Record {
+    (n, vec![n as u8; 40])
 }
 
-/// The records from the start of some bytes.
-fn read(bytes: &[u8], mut chain: u32) -> Vec<Record> {
-    let (mut records, mut at) = (Vec::new(), 0);
-    while let Some(read) = frame::read(bytes, at, chain) {
-        records.push(read.record);
-        (at, chain) = (read.end, read.chain);
-    }
-    records
+pub fn options(disk: &FakeDisk, fsync: bool) -> Options {
+    Options { disk: Arc::new(disk.clone()), format: FORMAT, segment_bytes: 400, fsync }
 }
 
-fn write(records: impl IntoIterator<Item = Record>, mut chain: u32) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for record in records {
-        chain = frame::write(&mut bytes, &record, chain);
+/// The numbers of the records in a log.
+pub fn opened(disk: &FakeDisk, fsync: bool) -> Result<(Log, Vec<u64>), LogError> {
+    let mut numbers = Vec::new();
+    let opened = open(options(disk, fsync), |(n, body): Record, _| {
+        assert_eq!(body, record(n).1);
+        numbers.push(n);
+    })?;
+    Ok((opened.log, numbers))
+}
+
+/// Appends groups of three until these numbers are written.
+pub fn append(log: &mut Log, numbers: std::ops::Range<u64>) {
+    let records: Vec<Record> = numbers.map(record).collect();
+    for group in records.chunks(3) {
+        log.append(group, Force::AsConfigured).expect("a disk that works");
     }
-    bytes
 }
 
 #[test]
-fn zeros_are_no_record() {
-    let mut bytes = write([record(1)], 1);
-    bytes.extend([0; 64]);
-    assert_eq!(read(&bytes, 1), [record(1)]);
-    assert_eq!(read(&[0; 64], 0), []);
+fn what_was_appended_is_read_back_over_many_segments() {
+    let disk = FakeDisk::default();
+    let (mut log, none) = opened(&disk, true).unwrap();
+    assert!(none.is_empty());
+    append(&mut log, 0..40);
+    drop(log);
+    let left = disk.after_power_loss(&mut |_| 1);
+    assert!(left.list().unwrap().len() > 5, "{:?}", left.list());
+    let (mut log, numbers) = opened(&left, true).unwrap();
+    assert!(numbers.into_iter().eq(0..40));
+    append(&mut log, 40..45);
+    assert!(opened(&left.after_power_loss(&mut |_| 1), true).unwrap().1.into_iter().eq(0..45));
 }
 
 #[test]
-fn a_record_behind_a_hole_is_not_read() {
-    let mut bytes = write((1..=3).map(record), 1);
-    let length = bytes.len() / 3;
-    bytes[length..2 * length].fill(0);
-    assert_eq!(read(&bytes, 1), [record(1)]);
-    // The hole is written again with a record of the same length: what is behind it is stale.
-    let mut chain = 1;
-    let mut again = Vec::new();
-    for n in [1, 9] {
-        chain = frame::write(&mut again, &record(n), chain);
+fn a_write_that_was_never_durable_is_cut_off() {
+    for tail in [&[0; 64][..], &[7; 3], b"FRGP and something else that is no header"] {
+        let disk = FakeDisk::default();
+        let (mut log, _) = opened(&disk, true).unwrap();
+        append(&mut log, 0..2);
+        let name = FORMAT.segment(1);
+        let torn = [disk.contents(&name), tail.to_vec()].concat();
+        disk.put(&name, &torn);
+        let checked = check::<Record>(&disk, FORMAT).unwrap();
+        assert_eq!((checked.records, checked.torn), (2, tail.len() as u64));
+        assert_eq!(disk.contents(&name), torn, "a check changes nothing");
+        let (mut log, numbers) = opened(&disk, true).unwrap();
+        assert_eq!(numbers, [0, 1]);
+        append(&mut log, 2..3);
+        assert_eq!(opened(&disk, true).unwrap().1, [0, 1, 2]);
     }
-    bytes[..2 * length].copy_from_slice(&again);
-    assert_eq!(read(&bytes, 1), [record(1), record(9)]);
 }
 
 #[test]
-fn a_record_of_another_segment_is_not_read() {
-    assert_eq!(read(&write([record(1)], 1), 2), []);
+fn a_group_whose_write_or_sync_failed_gives_its_place_to_the_next() {
+    for failure in [Failure::Full, Failure::Sync] {
+        let disk = FakeDisk::default();
+        let (mut log, _) = opened(&disk, true).unwrap();
+        append(&mut log, 0..3);
+        disk.fail(Some(failure));
+        assert!(log.append(&[record(90)], Force::AsConfigured).is_err());
+        disk.fail(None);
+        append(&mut log, 3..6);
+        drop(log);
+        assert_eq!(opened(&disk, true).unwrap().1, [0, 1, 2, 3, 4, 5], "{failure:?}");
+    }
 }
 
-proptest! {
-    #[test]
-    fn a_damaged_log_gives_a_prefix(count in 1_u64..8, at in any::<prop::sample::Index>(), bit in 0..8) {
-        let mut bytes = write((0..count).map(record), 5);
-        let length = bytes.len() / count as usize;
-        let at = at.index(bytes.len());
-        bytes[at] ^= 1_u8 << bit;
-        let read = read(&bytes, 5);
-        prop_assert_eq!(read.len(), at / length);
-        prop_assert!(read.into_iter().eq((0..count).map(record).take(at / length)));
-    }
+#[test]
+fn a_log_of_another_version_is_refused_as_such() {
+    let disk = FakeDisk::default();
+    let (mut log, _) = opened(&disk, true).unwrap();
+    append(&mut log, 0..3);
+    let newer = Format { magic: *b"SEGTEST4", ..FORMAT };
+    let before = disk.everything();
+    let refused = open(Options { format: newer, ..options(&disk, true) }, |_: Record, _| ());
+    let refused = refused.err().expect("refused").to_string();
+    assert!(refused.contains("has version 3") && refused.contains("reads version 4"), "{refused}");
+    assert_eq!(disk.everything(), before);
+}
 
-    #[test]
-    fn garbage_is_no_record(bytes in prop::collection::vec(any::<u8>(), 0..200), chain in any::<u32>()) {
-        prop_assert_eq!(read(&bytes, chain), []);
+#[test]
+fn records_of_another_version_end_no_log() {
+    let disk = FakeDisk::default();
+    let (mut log, _) = opened(&disk, true).unwrap();
+    append(&mut log, 0..3);
+    log.append(&[(7_u64, 300_u64)], Force::AsConfigured).unwrap();
+    append(&mut log, 3..4);
+    let before = disk.everything();
+    let refused = opened(&disk, true).err().expect("refused");
+    assert!(matches!(refused, LogError::Damaged { .. }), "{refused}");
+    assert_eq!(disk.everything(), before);
+}
+
+#[test]
+fn segments_that_were_given_up_do_not_come_back() {
+    let disk = FakeDisk::default();
+    let (mut log, _) = opened(&disk, true).unwrap();
+    append(&mut log, 0..20);
+    let through = log.rotate();
+    append(&mut log, 20..23);
+    log.remove_through(through).unwrap();
+    drop(log);
+    // The removals were not forced, and none of them reached the disk.
+    let left = disk.after_power_loss(&mut |bound| if bound == 2 { 0 } else { 1 });
+    assert_eq!(opened(&left, true).unwrap().1, [20, 21, 22]);
+}
+
+#[test]
+fn without_syncs_a_power_loss_may_take_anything_and_the_log_still_opens() {
+    for seed in 0..200 {
+        let mut random = protocol::mix::SplitMix::new(seed);
+        let mut draw = |bound| random.below(bound);
+        let disk = FakeDisk::default();
+        let (mut log, _) = opened(&disk, false).unwrap();
+        append(&mut log, 0..30);
+        drop(log);
+        let left = disk.after_power_loss(&mut draw);
+        let (mut log, before) = opened(&left, false).unwrap();
+        append(&mut log, 30..33);
+        drop(log);
+        // From now on everything is forced: what is there stays.
+        let (mut log, numbers) = opened(&left, true).unwrap();
+        assert!(numbers.into_iter().eq(before.iter().copied().chain(30..33)), "seed {seed}");
+        append(&mut log, 33..60);
+        drop(log);
+        let left = left.after_power_loss(&mut draw);
+        let numbers = opened(&left, true).unwrap().1;
+        assert!(numbers.into_iter().eq(before.into_iter().chain(30..60)), "seed {seed}");
     }
 }

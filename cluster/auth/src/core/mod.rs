@@ -2,7 +2,6 @@
 
 pub mod answers;
 pub mod issuer;
-pub mod journal;
 pub mod key;
 pub mod keyring;
 pub mod oauth_error;

@@ -1,6 +1,6 @@
-//! The async parts: journal, HTTP server, and the verifier that polls it.
+//! The async parts: log, HTTP server, and the verifier that polls it.
 
-pub mod journal;
+pub mod log;
 pub mod remote_verifier;
 pub mod routes;
 pub mod serve;

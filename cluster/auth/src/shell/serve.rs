@@ -2,7 +2,7 @@
 
 use crate::core::issuer::Issuer;
 use crate::core::settings::{DevelopmentUsers, ServiceClient, Settings};
-use crate::shell::journal::{Commits, Journal, JournalError};
+use crate::shell::log::{Commits, Log, OpenError};
 use crate::shell::routes::router;
 use crate::shell::service::Service;
 use link::http_server::{HttpOptions, serve_http};
@@ -36,9 +36,9 @@ pub enum ServeError {
     /// The listener is broken.
     #[error("accepting connections")]
     Accept(#[source] io::Error),
-    /// The journal cannot be read or written.
-    #[error("the journal")]
-    Journal(#[from] JournalError),
+    /// The log cannot be opened.
+    #[error("the issuer's log")]
+    Log(#[from] OpenError),
 }
 
 /// Serves until the shutdown; then finishes what is under way and returns.
@@ -50,9 +50,8 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let mut seed = [0; 32];
     machine.entropy.fill(&mut seed);
-    let worker = machine.tasks.worker("auth journal");
-    let (journal, state) =
-        Journal::open(Arc::clone(&machine.disk), worker, seed, config.limits).await?;
+    let worker = machine.tasks.worker("auth log");
+    let (log, state) = Log::open(Arc::clone(&machine.disk), worker, seed, config.limits).await?;
     let users = config.development_users.as_ref().map_or(0, |users| users.count);
     let settings = Settings {
         issuer: config.issuer,
@@ -67,16 +66,16 @@ pub async fn serve(
     let families = users.saturating_mul(config.limits.logins_per_user as u64);
     let service = Arc::new(Service::new(machine.clone(), issuer, commits, families));
     let snapshot_of = Arc::clone(&service);
-    let writing = journal.run(line, move || {
+    let writing = log.run(line, move || {
         snapshot_of.count("auth_journal_compactions_total");
         snapshot_of.snapshot()
     });
     let options = HttpOptions::default();
     let serving = serve_http(&machine, listener, router(service), options, shutdown);
-    // The server ends by itself; the writer only by a failure, and then nothing may be answered.
+    // The server ends by itself; the writer only with the node, and then nothing may be answered.
     tokio::select! {
         biased;
-        failed = writing => failed.map_err(ServeError::Journal),
+        () = writing => Err(OpenError::WorkerGone.into()),
         served = serving => served.map_err(ServeError::Accept),
     }
 }

@@ -1,10 +1,12 @@
-//! The issuer with its clock, its dice and its journal: what the routes talk to.
+//! The issuer with its clock, its dice and its log: what the routes talk to.
 
 use crate::core::issuer::{Decision, Issuer, Random};
 use crate::core::state::Snapshot;
-use crate::shell::journal::Commits;
+use crate::shell::log::Commits;
 use ports::{Machine, entered};
 use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// Shared by all connections.
 pub struct Service {
@@ -15,13 +17,16 @@ pub struct Service {
     families_max: u64,
 }
 
+/// How long an answer waits for the disk. What was decided is written down all the same.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// The decision could not be made durable, so nobody may learn of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the journal cannot be written")]
+#[error("the issuer's log cannot be written")]
 pub struct NotDurable;
 
 impl Service {
-    /// A service over an issuer that goes on from the journal's state, with so many refresh families at most.
+    /// A service over an issuer that goes on from the log's state, with so many refresh families at most.
     pub fn new(machine: Machine, issuer: Issuer, commits: Commits, families_max: u64) -> Self {
         Self { machine, issuer: Mutex::new(issuer), commits, families_max }
     }
@@ -32,6 +37,9 @@ impl Service {
         &self,
         decision: impl FnOnce(&mut Issuer, u64, &Random) -> Decision<T>,
     ) -> Result<T, NotDurable> {
+        if self.commits.are_stalled() {
+            return Err(NotDurable);
+        }
         let now_ms = self.machine.clock.now_ms();
         let random = self.random();
         let (answer, confirm) = {
@@ -42,11 +50,13 @@ impl Service {
                 issuer.families() as u64,
                 self.families_max,
             );
-            // In line before the lock is given up: the journal has the order of the decisions.
+            // In line before the lock is given up: the log has the order of the decisions.
             (answer, self.commits.put(records))
         };
-        confirm.await.map_err(|_| NotDurable)?;
-        Ok(answer)
+        match timeout(COMMIT_TIMEOUT, confirm).await {
+            Ok(Ok(())) => Ok(answer),
+            Ok(Err(_)) | Err(_) => Err(NotDurable),
+        }
     }
 
     /// Reads, of what is durable.

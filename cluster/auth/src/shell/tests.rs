@@ -1,6 +1,6 @@
 //! The service over a network and a disk in memory: the wire, restarts, power loss, the verifier.
 
-use super::journal::{Commits, Journal, JournalError};
+use super::log::{Commits, Log, OpenError};
 use super::remote_verifier::RemoteVerifier;
 use super::serve::{AuthConfig, ServeError, serve};
 use crate::core::answers::TokenResponse;
@@ -8,7 +8,7 @@ use crate::core::refresh_token::FamilyId;
 use crate::core::settings::{DevelopmentUsers, ServiceClient};
 use crate::core::state::{Family, Record, State};
 use bytes::Bytes;
-use fakes::Memory;
+use fakes::{Failure, Memory};
 use http_body_util::{BodyExt, Full};
 use hyper::header::HeaderValue;
 use hyper::{Request, Response, header};
@@ -16,6 +16,7 @@ use link::http::exchange;
 use ports::{Machine, Shutdown, ShutdownTrigger, TokenError, TokenVerifier};
 use protocol::UserId;
 use protocol::limits::AuthLimits;
+use segments::LogError;
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -48,7 +49,7 @@ async fn start(memory: &Memory) -> ShutdownTrigger {
         let telemetry = serving.telemetry.clone();
         match serve(serving, listener, config(), shutdown).await {
             Ok(()) => telemetry.count("ended_well", 1),
-            Err(ServeError::Journal(JournalError::Damaged { .. })) => {
+            Err(ServeError::Log(OpenError::Log(LogError::Damaged { .. }))) => {
                 telemetry.count("ended_damaged", 1);
             }
             Err(error) => panic!("{error:?}"),
@@ -252,12 +253,10 @@ async fn a_power_loss_takes_back_nothing_that_was_answered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_torn_end_is_cut_off_but_a_lost_beginning_is_refused() {
-    const FILE: &str = "auth-00000000.journal";
+async fn a_torn_end_is_cut_off_but_damage_is_refused() {
+    const FILE: &str = "auth-0000000001.log";
     let memory = Memory::default();
     let client = memory.machine("client");
-    // A first start that was interrupted: nothing was ever answered.
-    memory.disk.put(FILE, &[0; 20]);
     let first = start(&memory).await;
     let token = login(&client, 7).await.refresh_token.unwrap();
     first.request();
@@ -268,28 +267,68 @@ async fn a_torn_end_is_cut_off_but_a_lost_beginning_is_refused() {
     tokens(&client, &format!("grant_type=refresh_token&refresh_token={token}")).await;
     second.request();
 
-    let mut damaged = whole;
-    damaged[10] ^= 1;
+    // In the last record that was answered for: to forget it would bring a spent token back.
+    let mut damaged = memory.disk.contents(FILE);
+    let last = damaged.len() - 1;
+    damaged[last] ^= 1;
     memory.disk.put(FILE, &damaged);
     let _third = start(&memory).await;
     sleep(Duration::from_secs(1)).await;
     assert_eq!(memory.telemetry.counted("ended_damaged"), 1);
+    assert_eq!(memory.disk.contents(FILE), damaged, "and is left as it is");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_long_journal_is_compacted_without_losing_anything() {
+async fn files_of_version_1_are_refused_as_such() {
+    let memory = Memory::default();
+    memory.disk.put("auth-00000003.journal", b"whatever it is");
+    let machine = memory.machine("auth-1");
+    let worker = machine.tasks.worker("log");
+    let opened = Log::open(machine.disk.clone(), worker, [1; 32], AuthLimits::default()).await;
+    let refused = opened.err().expect("refused").to_string();
+    assert!(refused.starts_with("auth-00000003.journal has version 1"), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_is_said_at_once_and_recovers_by_itself() {
+    let memory = Memory::default();
+    let client = memory.machine("client");
+    let _running = start(&memory).await;
+    let token = login(&client, 7).await.refresh_token.unwrap();
+    memory.disk.fail(Some(Failure::Full));
+    let refresh = format!("grant_type=refresh_token&refresh_token={token}");
+    // The first waits for the disk, within its time; the next is not even tried.
+    let began = tokio::time::Instant::now();
+    let requests = [post("/oauth2/token", &refresh), post("/oauth2/token", &refresh)];
+    for (request, bound) in requests.into_iter().zip([6, 1]) {
+        let began = tokio::time::Instant::now();
+        let response = exchange(&client, AT, request, Duration::from_secs(8)).await.unwrap();
+        assert_eq!(
+            (response.status(), &response.headers()["retry-after"]),
+            (503.try_into().unwrap(), &HeaderValue::from_static("1"))
+        );
+        assert!(began.elapsed() < Duration::from_secs(bound), "{:?}", began.elapsed());
+    }
+    assert!(began.elapsed() < Duration::from_secs(7));
+    memory.disk.fail(None);
+    sleep(Duration::from_secs(2)).await;
+    login(&client, 8).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_log_is_compacted_without_losing_anything() {
     let memory = Memory::default();
     let machine = memory.machine("auth-1");
     let open = || {
-        let (disk, worker) = (machine.disk.clone(), machine.tasks.worker("journal"));
-        Journal::open(disk, worker, [1; 32], AuthLimits::default())
+        let (disk, worker) = (machine.disk.clone(), machine.tasks.worker("log"));
+        Log::open(disk, worker, [1; 32], AuthLimits::default())
     };
-    let (journal, state) = open().await.unwrap();
+    let (log, state) = open().await.unwrap();
     let state = std::sync::Arc::new(std::sync::Mutex::new(state));
     let (commits, line) = Commits::new();
     let writers_state = state.clone();
-    machine.spawn("journal", async move {
-        journal.run(line, move || writers_state.lock().unwrap().to_snapshot(0)).await.unwrap();
+    machine.spawn("log", async move {
+        log.run(line, move || writers_state.lock().unwrap().to_snapshot(0)).await;
     });
     for n in 0..500_u32 {
         let family = Family {
@@ -305,9 +344,8 @@ async fn a_long_journal_is_compacted_without_losing_anything() {
     drop(commits);
     memory.disk.power_loss(&mut |_| 1);
     let files = machine.disk.list().unwrap();
-    assert_eq!(files.len(), 1);
-    assert!(files[0].as_str() > "auth-00000003.journal", "{files:?}");
-    assert!(memory.disk.contents(&files[0]).len() < 2 * 1024 * 1024);
+    assert!(files[0].as_str() > "auth-0000000004.log", "{files:?}");
+    assert!(memory.disk.size() < 4 * 1024 * 1024, "{} bytes", memory.disk.size());
     let recovered: State = open().await.unwrap().1;
     assert_eq!(recovered, *state.lock().unwrap());
 }

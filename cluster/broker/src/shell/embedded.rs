@@ -22,7 +22,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 /// The broker's log.
-const FORMAT: Format = Format { prefix: "broker", magic: *b"FRACASB2" };
+const FORMAT: Format = Format { prefix: "broker", magic: *b"FRACASB3" };
 
 /// Why a broker cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -92,14 +92,10 @@ async fn replayed(
         Ok::<_, LogError>((opened, replay))
     };
     let (opened, replay) = run_on(&*worker, replayed).await.ok_or(OpenError::Stopped)??;
-    let Opened { log, damaged, .. } = opened;
+    let Opened { log, .. } = opened;
     let (messages, dead_letters) = replay.len();
     tracing::info!(messages, dead_letters, "broker log replayed");
-    if !damaged.is_empty() {
-        machine.telemetry.count("broker_damaged_segments", damaged.len() as u64);
-        tracing::error!(?damaged, "closed log segments end in a bad record");
-    }
-    Ok((Storage::Log(worker, log), replay))
+    Ok((Storage::Log(worker, Box::new(log)), replay))
 }
 
 impl Drop for EmbeddedBroker {

@@ -5,7 +5,7 @@ use super::gauges;
 use super::shared::{Group, Shared, Work};
 use crate::core::Record;
 use ports::{Worker, tasks::run_on};
-use segments::{Appended, Log};
+use segments::{Appended, Force, Log};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Where groups of records go.
 pub enum Storage {
     /// To a log, by a worker.
-    Log(Arc<dyn Worker>, Log),
+    Log(Arc<dyn Worker>, Box<Log>),
     /// Nowhere: what is in memory is as durable as it gets.
     Memory,
 }
@@ -88,7 +88,7 @@ async fn append(storage: Storage, records: Vec<Record>) -> Written {
         Storage::Memory => Some((storage, records, Ok(Some((1, 0))))),
         Storage::Log(worker, mut log) => {
             let write = move || {
-                let appended = log.append(&records, true);
+                let appended = log.append(&records, Force::AsConfigured);
                 (log, records, appended.map(|Appended { segment, length, .. }| (segment, length)))
             };
             let (log, records, appended) = run_on(&*worker, write).await?;

@@ -13,9 +13,11 @@
 //! A file handle does not outlive the process that opened it.
 
 mod file;
+mod rot;
 mod state;
 
 use ports::{Disk, DiskFile, entered};
+pub use rot::Rot;
 pub use state::{Failure, Losses, Step, Watch};
 use state::{Running, State};
 use std::io;

@@ -3,7 +3,7 @@
 use super::RedbStore;
 use super::conformance::acquire;
 use super::{OpenError, Place};
-use fakes::FakeDisk;
+use fakes::{Failure, FakeDisk, Rot};
 use ports::message_store::{
     Batch, Claim, ConversationRow, Cursors, DecisionRow, Lease, MessageStore, Ownership, StoreError,
 };
@@ -91,37 +91,93 @@ fn recovered(disk: &FakeDisk, acquired: Epoch) -> u64 {
     let store =
         RedbStore::open_at(Arc::new(disk.clone()), Fsync::Always, PLACE, StoreLimits::default());
     let store = store.expect("it opens again");
-    let head = {
-        let view = store.view().expect("a view");
-        let row = view.conversation(PARTITION, CONVERSATION).expect("readable");
-        let head = row.map_or(Sequence(0), |row| row.head);
-        let entries =
-            view.entries(PARTITION, CONVERSATION, Sequence(0), Sequence(u64::MAX), 10_000);
-        let entries = entries.expect("readable");
-        let sequences: Vec<u64> = entries.iter().map(|entry| entry.sequence.0).collect();
-        assert_eq!(sequences, (1..=head.0).collect::<Vec<_>>(), "gapless up to the head");
-        for entry in &entries {
-            let key = entry.client_message_id;
-            let accepted = view.decision(PARTITION, AUTHOR, key).expect("readable").expect("there");
-            assert_eq!(accepted.decision, Ok(entry.sequence));
-            let deleted =
-                view.is_deleted(PARTITION, CONVERSATION, entry.sequence).expect("readable");
-            assert_eq!(deleted, entry.sequence.0 % ENTRIES == 0, "{}", entry.sequence);
-        }
-        let cursor =
-            view.cursor(PARTITION, CONVERSATION, AUTHOR).expect("readable").unwrap_or_default();
-        assert_eq!(cursor.delivered, head);
-        head
-    };
+    let head = batches(&store).expect("readable");
     let lease = acquire(&store, PARTITION);
     assert!(lease.epoch > acquired, "{lease:?} after {acquired}");
     let stale = Lease { partition: PARTITION, epoch: acquired };
-    let fenced = store.commit(&[(stale, batch(head.0 / ENTRIES, acquired))]).expect("an answer");
+    let fenced = store.commit(&[(stale, batch(head, acquired))]).expect("an answer");
     assert_eq!(fenced.len(), 1, "{fenced:?}");
-    let fenced = store.commit(&[(lease, batch(head.0 / ENTRIES, lease.epoch))]);
+    let fenced = store.commit(&[(lease, batch(head, lease.epoch))]);
     assert_eq!(fenced, Ok(Vec::new()), "it goes on");
+    head
+}
+
+/// Counts the batches in a store; every one is there as a whole.
+fn batches(store: &RedbStore) -> Result<u64, StoreError> {
+    let view = store.view()?;
+    let head = view.conversation(PARTITION, CONVERSATION)?.map_or(Sequence(0), |row| row.head);
+    let entries = view.entries(PARTITION, CONVERSATION, Sequence(0), Sequence(u64::MAX), 10_000)?;
+    let sequences: Vec<u64> = entries.iter().map(|entry| entry.sequence.0).collect();
+    assert_eq!(sequences, (1..=head.0).collect::<Vec<_>>(), "gapless up to the head");
+    for entry in &entries {
+        let written = batch((entry.sequence.0 - 1) / ENTRIES, entry.epoch);
+        assert_eq!(written.entries[&(CONVERSATION, entry.sequence)].content, entry.content);
+        let accepted = view.decision(PARTITION, AUTHOR, entry.client_message_id)?.expect("there");
+        assert_eq!(accepted.decision, Ok(entry.sequence));
+        let deleted = view.is_deleted(PARTITION, CONVERSATION, entry.sequence)?;
+        assert_eq!(deleted, entry.sequence.0 % ENTRIES == 0, "{}", entry.sequence);
+    }
+    let cursor = view.cursor(PARTITION, CONVERSATION, AUTHOR)?.unwrap_or_default();
+    assert_eq!(cursor.delivered, head);
     assert_eq!(head.0 % ENTRIES, 0, "half a batch");
-    head.0 / ENTRIES
+    Ok(head.0 / ENTRIES)
+}
+
+/// What happens to the files of a store while nobody uses it is said when it is opened, or when it is
+/// read; never is something missing in silence.
+#[test]
+fn no_damage_costs_a_row_in_silence() {
+    let (mut refused, mut noticed, mut harmless) = (0, 0, 0);
+    for seed in 0..4 {
+        let disk = FakeDisk::default();
+        if seed > 1 {
+            disk.power_off_after(100 + seed * 60);
+        }
+        let (committed, acquired) = work(&disk, Fsync::Always).unwrap_or_else(|early| early);
+        let disk = disk.after_power_loss(&mut stream(seed));
+        if seed == 0 {
+            // Closed cleanly: nothing is read before somebody asks for it.
+            RedbStore::open(Arc::new(disk.clone()), Fsync::Always).unwrap().close().unwrap();
+        }
+        for rot in Rot::every_kind(&disk, 60, seed) {
+            let Some(rotten) = rot.befalls(&disk) else { continue };
+            let before = rotten.everything();
+            let open = || {
+                RedbStore::open_at(
+                    Arc::new(rotten.clone()),
+                    Fsync::Always,
+                    PLACE,
+                    StoreLimits::default(),
+                )
+            };
+            let is_damage = |error: &StoreError| matches!(error, StoreError::Corrupt(_));
+            match open() {
+                Err(OpenError::Engine(error)) if is_damage(&error) => {
+                    // redb brings its own file in order while it is opened, before it finds more.
+                    let changed = rotten.everything().into_iter().zip(before);
+                    let mut changed = changed.filter(|(now, before)| now != before);
+                    assert!(changed.all(|((name, _), _)| name == "store.redb"), "{rot:?}: {error}");
+                    refused += 1;
+                }
+                Err(error) => panic!("{rot:?}: {error}"),
+                Ok(store) => match batches(&store) {
+                    Ok(found) => {
+                        assert!(found >= committed, "{rot:?}: {found} of {committed}");
+                        drop(store);
+                        recovered(&rotten, acquired);
+                        harmless += 1;
+                    }
+                    Err(error) => {
+                        assert!(is_damage(&error), "{rot:?}: {error}");
+                        noticed += 1;
+                    }
+                },
+            }
+        }
+    }
+    let all = format!("{refused} refused, {noticed} noticed by a read, {harmless} harmless");
+    // With debug assertions redb reads all pages when it opens a database: then nothing is left to notice.
+    assert!(refused + noticed > 400 && harmless > 100, "{all}");
 }
 
 #[test]
@@ -220,6 +276,22 @@ fn the_engine_works_again_after_an_io_error() {
     store.commit(&[(lease, batch(1, lease.epoch))]).unwrap();
     drop(store);
     assert_eq!(recovered(&disk, lease.epoch), 2);
+}
+
+#[test]
+fn a_group_that_failed_leaves_its_number_to_the_next() {
+    let disk = FakeDisk::default();
+    let store = RedbStore::open(Arc::new(disk.clone()), Fsync::Always).unwrap();
+    let lease = acquire(&store, PARTITION);
+    let claim = Claim { partition: Partition(4), owner: NodeNumber(1), seen: Ownership::default() };
+    for failure in [Failure::Sync, Failure::Full] {
+        disk.fail(Some(failure));
+        assert!(matches!(store.acquire(&claim), Err(StoreError::Unknown(_))), "{failure:?}");
+        disk.fail(None);
+    }
+    store.commit(&[(lease, batch(0, lease.epoch))]).unwrap();
+    drop(store);
+    assert_eq!(recovered(&disk.after_power_loss(&mut |_| 1), lease.epoch), 1);
 }
 
 #[test]

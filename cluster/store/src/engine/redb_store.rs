@@ -20,7 +20,7 @@
 mod tests;
 
 use super::layer::Layer;
-use super::tree::Tree;
+use super::tree::{self, Tree};
 use super::view::LayeredView;
 use super::{OpenError, Place};
 use ports::message_store::{
@@ -29,8 +29,8 @@ use ports::message_store::{
 use ports::{Disk, entered};
 use protocol::design::Fsync;
 use protocol::limits::StoreLimits;
-use protocol::{NodeNumber, Partition};
-use segments::{Format, Log, LogError, Opened, Options};
+use protocol::{Epoch, NodeNumber, Partition};
+use segments::{Force, Format, Log, LogError, Opened, Options};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -38,7 +38,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// The log.
-const FORMAT: Format = Format { prefix: "store", magic: *b"FRACASS2" };
+const FORMAT: Format = Format { prefix: "store", magic: *b"FRACASS3" };
 
 /// A record of the log.
 #[derive(Serialize, Deserialize)]
@@ -108,50 +108,38 @@ impl RedbStore {
         place: Option<Place>,
         limits: StoreLimits,
     ) -> Result<Self, OpenError> {
-        let tree = Tree::open(Arc::clone(&disk), place, limits.cache_bytes)?;
-        let (in_tree, epochs) = tree.written()?;
-        let former = |epoch| Ownership { epoch, ..Ownership::default() };
-        let owners = epochs.into_iter().map(|(partition, epoch)| (partition, former(epoch)));
-        let mut state = State {
-            owners: Arc::new(owners.collect()),
-            layers: Vec::new(),
-            last: in_tree,
-            in_tree,
-            bytes: 0,
-            written: None,
-            unneeded: None,
+        let log =
+            FORMAT.presence(&*disk).map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let is_ready = tree::is_ready(&*disk, log)?;
+        let always = fsync == Fsync::Always;
+        let options = Options {
+            disk: Arc::clone(&disk),
+            format: FORMAT,
+            segment_bytes: u64::MAX,
+            fsync: always,
         };
-        let (fsync, mut highest) = (fsync == Fsync::Always, in_tree);
-        let options = Options { disk, format: FORMAT, segment_bytes: u64::MAX, fsync };
-        let mut layer = Layer::default();
-        let opened = segments::open(options, |group: Group<'static>, _| {
-            if let Some(lease) = group.acquired {
-                state.lease(&mut layer, lease, NodeNumber(0));
-            }
-            highest = group.number.max(highest);
-            if group.number == state.last + 1 {
-                state.last = group.number;
-                for (partition, batch) in &group.batches {
-                    layer.merge(*partition, batch);
-                }
-            }
-        });
-        let Opened { log, lengths, damaged } = opened.map_err(|error| match error {
-            LogError::Disk { .. } => unavailable(&error),
-            LogError::Format { .. } => StoreError::Corrupt(error.to_string()),
-        })?;
+        // The log first, since a tree is changed by being opened.
+        let mut groups: Vec<Group<'static>> = Vec::new();
+        let log = segments::read(options, |group, _| groups.push(group));
+        let log = log.map_err(|error| log_error(&error))?;
+        let tree = Tree::open(disk, is_ready, place, limits.cache_bytes)?;
+        let (in_tree, epochs) = tree.written()?;
+        let (mut state, highest) = State::recovered(in_tree, epochs, groups);
+        // Segments are removed only behind a later group. So a tree that has fallen back shows as a gap.
         let gap = highest > state.last;
-        if fsync && (gap || !damaged.is_empty()) {
-            let last = state.last;
+        if always && gap {
             let why = format!(
-                "the store's log ends early, at group {last}: the tree has the groups up to {in_tree}, \
-                 the log has some up to {highest}, segments {:?}, of these damaged {damaged:?}",
-                lengths.keys().collect::<Vec<_>>()
+                "groups of the store are missing: the tree has them up to {in_tree}, the log has some up \
+                 to {highest}, those up to {last} without a gap",
+                last = state.last,
             );
             return Err(StoreError::Corrupt(why).into());
         }
+        let Opened { log, lengths } = log.open().map_err(|error| log_error(&error))?;
+        if !is_ready {
+            tree.set_ready()?;
+        }
         state.bytes = lengths.values().sum();
-        state.layers.push(Arc::new(layer));
         if gap {
             // Without forced writes a power loss leaves holes. No later group may take the number of
             // one behind the hole.
@@ -188,11 +176,9 @@ impl RedbStore {
         let borrowed = batches.iter().map(|(partition, batch)| (*partition, Cow::Borrowed(*batch)));
         let lease = acquired.map(|(lease, _)| lease);
         let group = Group { number, acquired: lease, batches: borrowed.collect() };
-        let appended = log.append(&[group], true).map_err(|error| unknown(&error))?;
-        if acquired.is_some() {
-            // Whatever the design says: two owners under one epoch would be another lesson.
-            log.force().map_err(|error| unknown(&error))?;
-        }
+        // A lease whatever the design says: two owners under one epoch would be another lesson.
+        let force = if acquired.is_some() { Force::Always } else { Force::AsConfigured };
+        let appended = log.append(&[group], force).map_err(|error| unknown(&error))?;
         let mut state = self.state();
         state.last = number;
         state.bytes += appended.bytes;
@@ -305,6 +291,41 @@ impl MessageStore for RedbStore {
 }
 
 impl State {
+    /// The state of a tree with groups of the log behind it; the number of the last group, behind a gap
+    /// or not.
+    fn recovered(
+        in_tree: u64,
+        epochs: BTreeMap<Partition, Epoch>,
+        groups: Vec<Group<'static>>,
+    ) -> (Self, u64) {
+        let former = |epoch| Ownership { epoch, ..Ownership::default() };
+        let owners = epochs.into_iter().map(|(partition, epoch)| (partition, former(epoch)));
+        let mut state = Self {
+            owners: Arc::new(owners.collect()),
+            layers: Vec::new(),
+            last: in_tree,
+            in_tree,
+            bytes: 0,
+            written: None,
+            unneeded: None,
+        };
+        let (mut highest, mut layer) = (in_tree, Layer::default());
+        for group in groups {
+            if let Some(lease) = group.acquired {
+                state.lease(&mut layer, lease, NodeNumber(0));
+            }
+            highest = group.number.max(highest);
+            if group.number == state.last + 1 {
+                state.last = group.number;
+                for (partition, batch) in &group.batches {
+                    layer.merge(*partition, batch);
+                }
+            }
+        }
+        state.layers.push(Arc::new(layer));
+        (state, highest)
+    }
+
     fn owner(&self, partition: Partition) -> Ownership {
         self.owners.get(&partition).copied().unwrap_or_default()
     }
@@ -343,9 +364,13 @@ impl State {
     }
 }
 
-fn unavailable(error: &LogError) -> StoreError {
-    let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    StoreError::Unavailable(format!("{error}: {source}"))
+fn log_error(error: &LogError) -> StoreError {
+    match error {
+        LogError::Disk { source, .. } => StoreError::Unavailable(format!("{error}: {source}")),
+        LogError::Version { .. } | LogError::Damaged { .. } => {
+            StoreError::Corrupt(error.to_string())
+        }
+    }
 }
 
 fn unknown(error: &io::Error) -> StoreError {

@@ -1,9 +1,9 @@
 //! The rows in the order of their keys: one redb database per store node, on the node's disk.
 //!
 //! redb writes copy-on-write pages and switches to them by one checksummed header after a sync, so a
-//! power loss leaves the last committed state. Two things are added here: a marker file, because a
-//! half-made database file is indistinguishable from a damaged one; and reopening, because redb
-//! refuses all work after an I/O error.
+//! power loss leaves the last committed state. Three things are added here: a marker file, because a
+//! half-made database file is indistinguishable from a damaged one; checksums that every read verifies
+//! (see `backend`); and reopening, because redb refuses all work after an I/O error.
 
 use super::OpenError;
 use super::backend::{Dead, DiskBackend};
@@ -18,6 +18,7 @@ use ports::message_store::{Batch, StoreError};
 use ports::{Disk, entered};
 use protocol::{Epoch, Partition};
 use redb::{Database, ReadableDatabase, ReadableTable, WriteTransaction};
+use segments::Presence;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,6 +28,8 @@ use std::sync::{Arc, RwLock, RwLockReadGuard};
 const DATA: &str = "store.redb";
 /// Exists once the database has been made completely.
 const READY: &str = "store.ready";
+/// What is in it: the format of the database, and its version.
+const VERSION: &[u8; 8] = b"FRACAST2";
 
 /// A redb database on a disk. Dropped without `close`, it leaves the disk as a killed process would.
 pub struct Tree {
@@ -38,15 +41,19 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Opens the database of a disk with a page cache of this size, or makes it. With a place: a disk that
-    /// knows none yet belongs to it from now on, and one of another place is refused.
+    /// Opens the database of a disk with a page cache of this size, or makes it if it is not ready. With a
+    /// place: a disk that knows none yet belongs to it from now on, and one of another place is refused.
     pub fn open(
         disk: Arc<dyn Disk>,
+        is_ready: bool,
         place: Option<Place>,
         cache_bytes: usize,
     ) -> Result<Self, OpenError> {
         let dead = Dead::default();
-        let database = open(&*disk, &dead, place, cache_bytes).map_err(|error| opening(&error))?;
+        if !is_ready {
+            make(&*disk, &dead, place, cache_bytes).map_err(|error| opening(&error))?;
+        }
+        let database = open(&*disk, &dead, cache_bytes).map_err(|error| opening(&error))?;
         if let Some(asked) = place {
             let made = settle(&database, asked).map_err(|error| opening(&error.into()))?;
             if made != asked {
@@ -55,6 +62,18 @@ impl Tree {
         }
         let database = RwLock::new(Some(database));
         Ok(Self { disk, dead, database, broken: AtomicBool::new(false), cache_bytes })
+    }
+
+    /// Says on the disk that the database and the log are made.
+    pub fn set_ready(&self) -> Result<(), StoreError> {
+        let write = || -> io::Result<()> {
+            let marker = self.disk.open(READY)?;
+            marker.set_len(0)?;
+            marker.write_at(0, VERSION)?;
+            marker.sync_data()?;
+            self.disk.sync_dir()
+        };
+        write().map_err(|error| opening(&error.into()))
     }
 
     /// The last group of the log whose rows are here, and the epochs of all partitions.
@@ -116,7 +135,7 @@ impl Tree {
             let mut slot = entered(self.database.write());
             if self.broken.load(Ordering::Acquire) {
                 drop(slot.take());
-                let opened = open(&*self.disk, &self.dead, None, self.cache_bytes);
+                let opened = open(&*self.disk, &self.dead, self.cache_bytes);
                 *slot = Some(opened.map_err(|error| opening(&error))?);
                 self.broken.store(false, Ordering::Release);
             }
@@ -127,7 +146,8 @@ impl Tree {
     /// Turns an error of redb into ours, and remembers that the database must be opened anew.
     pub(super) fn failed(&self, error: impl Into<redb::Error>) -> StoreError {
         match error.into() {
-            redb::Error::Corrupted(what) => StoreError::Corrupt(what),
+            redb::Error::Corrupted(what) => damaged(&what),
+            redb::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => damaged(&error),
             error => {
                 self.broken.store(true, Ordering::Release);
                 StoreError::Unavailable(error.to_string())
@@ -202,24 +222,60 @@ fn write_batch(
     Ok(())
 }
 
-fn open(
+/// Whether everything on a disk was made: the database, and the log in front of it. Otherwise nothing
+/// was ever written to it.
+pub fn is_ready(disk: &dyn Disk, log: Presence) -> Result<bool, StoreError> {
+    let read = || -> io::Result<_> {
+        let names = disk.list()?;
+        let has = |file: &str| names.iter().any(|name| name == file);
+        if !has(READY) {
+            return Ok((false, has(DATA)));
+        }
+        let marker = disk.open(READY)?;
+        let mut bytes = vec![0; (marker.len()? as usize).min(VERSION.len())];
+        marker.read_at(0, &mut bytes)?;
+        Ok((bytes == VERSION, has(DATA)))
+    };
+    let missing = |what: &str| Err(StoreError::Corrupt(what.to_owned()));
+    match (read().map_err(|error| opening(&error.into()))?, log) {
+        ((true, true), Presence::Unused | Presence::Used) => Ok(true),
+        ((true, false), _) => missing("store.redb is missing"),
+        ((true, true), Presence::Absent) => missing("the store's log is missing"),
+        ((false, _), Presence::Used) => missing(
+            "store.ready is missing, damaged or of another version, and the store's log is in use",
+        ),
+        ((false, _), Presence::Absent | Presence::Unused) => Ok(false),
+    }
+}
+
+fn make(
     disk: &dyn Disk,
     dead: &Dead,
     place: Option<Place>,
     cache_bytes: usize,
-) -> Result<Database, Opening> {
-    let files = disk.list()?;
-    let ready = files.iter().any(|name| name == READY);
-    if !ready && files.iter().any(|name| name == DATA) {
+) -> Result<(), Opening> {
+    if disk.list()?.iter().any(|name| name == DATA) {
         disk.remove(DATA)?;
     }
-    let backend = DiskBackend { file: disk.open(DATA)?, dead: Arc::clone(dead) };
+    let (backend, _) = DiskBackend::open(disk.open(DATA)?, Arc::clone(dead))?;
     let database = Database::builder().set_cache_size(cache_bytes).create_with_backend(backend)?;
-    if !ready {
-        make_tables(&database, place)?;
-        disk.sync_dir()?;
-        disk.open(READY)?.sync_data()?;
-        disk.sync_dir()?;
+    make_tables(&database, place)?;
+    database.close()?;
+    Ok(disk.sync_dir()?)
+}
+
+/// Opens a database that was made.
+fn open(disk: &dyn Disk, dead: &Dead, cache_bytes: usize) -> Result<Database, Opening> {
+    let file = disk.open(DATA)?;
+    if file.is_empty()? {
+        return Err(Opening::Damaged(format!("{DATA} is empty")));
+    }
+    let (backend, is_doubtful) = DiskBackend::open(file, Arc::clone(dead))?;
+    let builder = Database::builder().set_cache_size(cache_bytes).create_with_backend(backend);
+    let mut database = builder?;
+    if is_doubtful {
+        // The other copy of the header may be older than the pages: redb's own checksums tell.
+        database.check_integrity()?;
     }
     Ok(database)
 }
@@ -264,6 +320,10 @@ fn make_tables(database: &Database, place: Option<Place>) -> Result<(), redb::Er
 enum Opening {
     #[error(transparent)]
     Disk(#[from] io::Error),
+    #[error("{0}")]
+    Damaged(String),
+    #[error(transparent)]
+    Storage(#[from] redb::StorageError),
     #[error(transparent)]
     Database(#[from] redb::DatabaseError),
     #[error(transparent)]
@@ -271,17 +331,27 @@ enum Opening {
 }
 
 fn opening(error: &Opening) -> StoreError {
-    match error {
-        Opening::Database(redb::DatabaseError::Storage(redb::StorageError::Corrupted(what))) => {
-            StoreError::Corrupt(what.clone())
+    let storage = match error {
+        Opening::Damaged(what) => return damaged(what),
+        Opening::Disk(error) if error.kind() == io::ErrorKind::InvalidData => {
+            return damaged(error);
         }
-        Opening::Database(redb::DatabaseError::Storage(redb::StorageError::Io(error)))
-            if error.kind() == io::ErrorKind::InvalidData =>
-        {
-            StoreError::Corrupt(error.to_string())
+        Opening::Database(redb::DatabaseError::Storage(error)) | Opening::Storage(error) => error,
+        Opening::Disk(_) | Opening::Database(_) | Opening::Tables(_) => {
+            return StoreError::Unavailable(error.to_string());
+        }
+    };
+    match storage {
+        redb::StorageError::Corrupted(what) => damaged(what),
+        redb::StorageError::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
+            damaged(error)
         }
         other => StoreError::Unavailable(other.to_string()),
     }
+}
+
+fn damaged(what: &(impl std::fmt::Display + ?Sized)) -> StoreError {
+    StoreError::Corrupt(format!("{DATA}: {what}"))
 }
 
 fn closed() -> StoreError {
