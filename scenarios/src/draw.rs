@@ -4,14 +4,14 @@
 //! has concrete values only. Each draw depends on the seed and on its key alone: one more draw disturbs
 //! no other.
 
-use crate::mistake::{Mistakes, Problem};
-use crate::tree::{Is, Node};
 use protocol::mix::derive;
+use settings::tree::{Is, Node, join};
+use settings::{Mistake, Mistakes, Problem};
 
 /// The key that makes a table a draw.
-pub const WORD: &str = "draw";
+const WORD: &str = "draw";
 /// What must stand there.
-pub const EXPECTED: &str = "a list of the values to draw from";
+const EXPECTED: &str = "a list of the values to draw from";
 
 /// Which value of each draw is taken.
 #[derive(Clone, Copy, Debug)]
@@ -52,17 +52,15 @@ fn visit(node: &mut Node, key: &str, choice: Choice, lots: &mut Lots, mistakes: 
         }
         return visit(node, key, choice, lots, mistakes);
     }
-    let inside =
-        |name: &str| if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") };
     match &mut node.is {
         Is::Table(entries) => {
             for entry in entries {
-                visit(&mut entry.node, &inside(&entry.name), choice, lots, mistakes);
+                visit(&mut entry.node, &join(key, &entry.name), choice, lots, mistakes);
             }
         }
         Is::List(nodes) => {
             for (nth, node) in nodes.iter_mut().enumerate() {
-                visit(node, &inside(&(nth + 1).to_string()), choice, lots, mistakes);
+                visit(node, &join(key, &(nth + 1).to_string()), choice, lots, mistakes);
             }
         }
         _ => {}
@@ -87,4 +85,22 @@ fn values_of(node: &Node, mistakes: &mut Mistakes) -> Option<Vec<Node>> {
             None
         }
     }
+}
+
+/// A draw without values stands for nothing: that it is not what its key takes is no second mistake.
+pub fn forget_what_follows(mistakes: &mut Mistakes) {
+    let empty = |mistake: &Mistake| match &mistake.problem {
+        Problem::Value { key, expected, .. } if expected == EXPECTED => {
+            Some(key.strip_suffix(WORD)?.trim_end_matches('.').to_owned())
+        }
+        _ => None,
+    };
+    let empty: Vec<String> = mistakes.list().iter().filter_map(empty).collect();
+    let in_section = |section: &str| empty.iter().any(|key| section == format!("[{key}]"));
+    mistakes.retain(|mistake| match &mistake.problem {
+        Problem::Value { key, .. } | Problem::Conflict { key, .. } => !empty.contains(key),
+        Problem::UnknownKey { key, section, .. } => key != WORD || !in_section(section),
+        Problem::Missing { section, .. } => !in_section(section),
+        Problem::Syntax(_) => true,
+    });
 }

@@ -3,8 +3,8 @@
 use crate::file::File;
 use crate::file::fault::Fault;
 use crate::scenario::Scenario;
-use crate::section::{Field, Section};
-use crate::value::design::Choices;
+use settings::section::{Field, Section};
+use settings::value::design::Choices;
 use std::fmt::Write;
 use toml::Value;
 

@@ -3,35 +3,33 @@
 //! A scenario says what to run and what to expect; it knows nothing of simulators or sockets.
 
 mod draw;
-pub mod duration;
 mod effective;
 pub mod faults;
 mod figures;
 mod file;
 mod library;
-mod mistake;
 mod overrides;
 mod reference;
 pub mod scenario;
 mod schema;
-mod section;
-mod tree;
 mod value;
 
 use draw::Choice;
 pub use effective::effective_toml;
 pub use figures::CLIENT_HOSTS;
 pub use library::{About, Listing, library};
-pub use mistake::{BadOverride, Mistake, Mistakes, Origin, Problem, nearest};
-pub use overrides::{Override, sweep};
+pub use overrides::{BadOverride, Override, sweep};
+pub use protocol::nearest;
 pub use reference::reference;
 pub use scenario::Scenario;
 pub use schema::schema;
-pub use value::design::{names as design_choices, options as design_options};
+pub use settings::duration;
+pub use settings::value::design::{names as design_choices, options as design_options};
+pub use settings::{Mistake, Mistakes, Origin, Problem};
 
+use settings::tree::{self, Node};
+use settings::value::Value;
 use std::path::Path;
-use tree::Node;
-use value::Value;
 
 /// A scenario of which every draw was made.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,7 +62,7 @@ pub fn parse_with_seed(
     overrides: &[Override],
     seed: u64,
 ) -> Result<Drawn, Mistakes> {
-    let mut mistakes = Mistakes::new(name, text);
+    let mut mistakes = Mistakes::new("the scenario", name, text);
     let mut root = tree::read(text, &mut mistakes);
     if !mistakes.is_empty() {
         // What broken TOML means is a guess; complaints about guesses would only hide the cause.
@@ -72,7 +70,7 @@ pub fn parse_with_seed(
         return Err(mistakes);
     }
     for given in overrides {
-        tree::lay_over(&mut root, given, &mut mistakes);
+        given.lay_over(&mut root, &mut mistakes);
     }
     let stem =
         Path::new(name).file_stem().map_or_else(|| name.into(), |stem| stem.to_string_lossy());
@@ -89,7 +87,7 @@ pub fn parse_with_seed(
         let scenario = scenario.expect("what could not be validated was noted as a mistake");
         return Ok(Drawn { scenario, lots: lots.told });
     }
-    mistakes.forget_what_follows_from_draws();
+    draw::forget_what_follows(&mut mistakes);
     mistakes.sort();
     Err(mistakes)
 }

@@ -1,7 +1,7 @@
 //! The library: all scenario files below a directory, each with its question and what it takes.
 
-use crate::mistake::Mistakes;
 use crate::parse;
+use settings::mistake::Mistakes;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -2,7 +2,8 @@
 //!
 //! Whether the key exists and takes the value is checked with the file, by `parse`.
 
-use crate::mistake::BadOverride;
+use settings::tree::{self, Node};
+use settings::{Mistakes, Origin, Problem};
 use std::fmt;
 
 /// A key with the values to set it to.
@@ -39,6 +40,27 @@ impl Override {
     pub fn values(&self) -> &[String] {
         &self.values
     }
+
+    /// Lays it over a scenario.
+    pub(crate) fn lay_over(&self, root: &mut Node, mistakes: &mut Mistakes) {
+        let origin = Origin::Set(self.to_string().into());
+        if let [word] = self.values.as_slice() {
+            tree::lay_over(root, &self.key, word, &origin, mistakes);
+        } else {
+            let what = "several values make a sweep; one run takes one of them".into();
+            mistakes.note(&origin, Problem::Conflict { key: self.key.clone(), what });
+        }
+    }
+}
+
+/// An argument of `--set` that cannot be understood even without a file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("--set {given}: {what}; write --set KEY=VALUE, for example --set cluster.gateways=2")]
+pub struct BadOverride {
+    /// What was given.
+    pub given: String,
+    /// What is wrong.
+    pub what: String,
 }
 
 impl fmt::Display for Override {

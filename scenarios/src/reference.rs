@@ -1,8 +1,8 @@
 //! The keys of the scenario file as Markdown: the generated part of `docs/scenarios.md`.
 
 use crate::file::{File, cluster, expect, fault, load, network, phases, random_faults, users};
-use crate::section::{KeyInfo, Section};
-use crate::value::design;
+use settings::section::{KeyInfo, Section};
+use settings::value::design;
 use std::fmt::Write;
 
 /// A table of keys for each section, in the order of the file.

@@ -33,8 +33,8 @@ impl Node {
         let path = self.config.display();
         let text = std::fs::read_to_string(&self.config)
             .map_err(|error| InvalidUsage(format!("cannot read {path}: {error}")))?;
-        let config = ClusterConfig::read(&text)
-            .map_err(|mistakes| InvalidUsage(format!("{path}:\n  {}", mistakes.join("\n  "))))?;
+        let config = ClusterConfig::read(&text, &path.to_string())
+            .map_err(|mistakes| InvalidUsage(mistakes.to_string()))?;
         node::check(self.role, self.number, &config).map_err(not_run)?;
         let name = Topology::name(self.role, self.number);
         real::panics::abort_on_panic();

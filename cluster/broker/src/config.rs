@@ -4,11 +4,9 @@ use crate::core::Rules;
 use link::LinkTiming;
 use protocol::Design;
 use protocol::limits::BrokerLimits;
-use serde::{Deserialize, Serialize};
 
 /// What keeps the messages of a broker.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BrokerEngine {
     /// A log on the node's disk.
     #[default]

@@ -1,12 +1,11 @@
 //! Which nodes a cluster has, and where they listen.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::fmt;
 use std::str::FromStr;
 
 /// The role of a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// WebSocket and REST front.
     Gateway,
@@ -55,8 +54,7 @@ impl FromStr for Role {
 }
 
 /// Where every node listens: `host:port`, the first of a role is number 1.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Topology {
     /// Gateways: clients connect here.
     pub gateways: Vec<String>,
@@ -66,17 +64,11 @@ pub struct Topology {
     /// conversation's partition lives on the store that its number says.
     pub stores: Vec<String>,
     /// How many notifiers; they listen nowhere.
-    #[serde(default = "one")]
     pub notifiers: u16,
     /// The auth service.
     pub auth: String,
     /// The push provider that notifiers call; empty: nobody is notified.
-    #[serde(default)]
     pub push_provider: String,
-}
-
-const fn one() -> u16 {
-    1
 }
 
 impl Topology {

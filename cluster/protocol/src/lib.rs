@@ -15,6 +15,7 @@ pub mod frames;
 pub mod ids;
 pub mod limits;
 pub mod mix;
+mod nearest;
 pub mod partition;
 pub mod records;
 pub mod reject;
@@ -30,4 +31,5 @@ pub use ids::{
     Partition, Sequence, SessionId, UserId,
 };
 pub use limits::{LimitSet, Limits};
+pub use nearest::nearest;
 pub use reject::RejectReason;

@@ -1,10 +1,11 @@
 //! `[cluster]`: how many of each role, and how much each holds.
 
-use crate::mistake::Mistakes;
 use crate::scenario::ClusterShape;
-use crate::section::{Field, section};
-use crate::value::number::Whole;
 use protocol::{LimitSet, StoreEngine};
+use settings::mistake::Mistakes;
+use settings::section;
+use settings::section::Field;
+use settings::value::number::Whole;
 
 section! {
     /// How many nodes of each role.

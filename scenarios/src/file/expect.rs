@@ -1,12 +1,13 @@
 //! `[expect]`: what must come out.
 
 use super::load::positive;
-use crate::mistake::Mistakes;
 use crate::scenario::{self, ExpectedOutcome};
-use crate::section::{Field, section};
 use crate::value::invariant::InvariantName;
 use crate::value::time::Below;
 use crate::value::word::ValidVerdict;
+use settings::mistake::Mistakes;
+use settings::section;
+use settings::section::Field;
 use std::time::Duration;
 
 section! {

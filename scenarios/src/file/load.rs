@@ -1,12 +1,13 @@
 //! `[load]`: what the users do, how often, in which shares.
 
-use crate::mistake::Mistakes;
 use crate::scenario::{self, Arrivals, Size};
-use crate::section::{Field, by_default, section};
-use crate::value::TextForm;
-use crate::value::number::{Share, Whole};
 use crate::value::time::Rate;
 use protocol::limits;
+use settings::mistake::Mistakes;
+use settings::section;
+use settings::section::{Field, by_default};
+use settings::value::TextForm;
+use settings::value::number::{Share, Whole};
 use std::time::Duration;
 
 section! {

@@ -13,10 +13,11 @@ pub mod targets;
 pub mod timing;
 pub mod users;
 
-use crate::mistake::Mistakes;
 use crate::scenario::Scenario;
-use crate::section::{by_default, section};
-use crate::value::design::Choices;
+use settings::mistake::Mistakes;
+use settings::section;
+use settings::section::by_default;
+use settings::value::design::Choices;
 
 section! {
     /// What a scenario file holds.

@@ -1,10 +1,11 @@
 //! `[network]`: the simulated network and disks, when nothing is wrong.
 
 use super::load::positive;
-use crate::mistake::Mistakes;
 use crate::scenario::NetworkShape;
-use crate::section::{Field, section};
 use crate::value::time::DurationRange;
+use settings::mistake::Mistakes;
+use settings::section;
+use settings::section::Field;
 use std::time::Duration;
 
 section! {

@@ -1,9 +1,10 @@
 //! `[phases]`: how long a run takes beside its load.
 
 use super::load::positive;
-use crate::mistake::Mistakes;
 use crate::scenario::PhaseLengths;
-use crate::section::{Field, section};
+use settings::mistake::Mistakes;
+use settings::section;
+use settings::section::Field;
 use std::time::Duration;
 
 section! {

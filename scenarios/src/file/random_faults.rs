@@ -2,12 +2,13 @@
 
 use super::fault::CLIENTS_LIVE;
 use super::load::positive;
-use crate::mistake::Mistakes;
 use crate::scenario::{self, Role};
-use crate::section::{Field, section};
-use crate::value::TextForm;
 use crate::value::time::DurationRange;
 use crate::value::word::FaultWord;
+use settings::mistake::Mistakes;
+use settings::section;
+use settings::section::Field;
+use settings::value::TextForm;
 use std::time::Duration;
 
 section! {

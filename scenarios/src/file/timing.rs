@@ -3,9 +3,9 @@
 
 use super::expect::Expect;
 use super::users::Users;
-use crate::mistake::Mistakes;
 use crate::scenario::{self, PhaseLengths};
-use crate::value::TextForm;
+use settings::mistake::Mistakes;
+use settings::value::TextForm;
 
 /// Notes every deadline that the phases leave no room for; true if there is none.
 pub fn fits(

@@ -1,10 +1,11 @@
 //! `[users]`: who uses the cluster, in which conversations, connected how.
 
-use crate::mistake::Mistakes;
 use crate::scenario::{self, CodecChoice, Size, Transport};
-use crate::section::{Field, by_default, section};
-use crate::value::number::Whole;
 use protocol::limits;
+use settings::mistake::Mistakes;
+use settings::section;
+use settings::section::{Field, by_default};
+use settings::value::number::Whole;
 use std::time::Duration;
 
 section! {

@@ -1,6 +1,6 @@
 //! The name of an invariant, as the judge's catalogue has it.
 
-use super::TextForm;
+use settings::value::TextForm;
 
 /// A claim of the catalogue: `accepted_message_survives`.
 #[derive(Clone, Debug, PartialEq, Eq)]

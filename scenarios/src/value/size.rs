@@ -1,10 +1,10 @@
 //! Sizes: a number, or a distribution of numbers.
 
-use super::{Value, wrong};
-use crate::duration::number_of;
-use crate::mistake::Mistakes;
 use crate::scenario::Size;
-use crate::tree::{Is, Node};
+use settings::duration::number_of;
+use settings::mistake::Mistakes;
+use settings::tree::{Is, Node};
+use settings::value::{Value, wrong};
 
 /// The largest size: more would be a mistake of the writer.
 const LARGEST: u32 = 10_000_000;

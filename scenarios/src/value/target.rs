@@ -1,9 +1,8 @@
 //! Targets: nodes by name, by what they do at the moment, by chance, or all of a role.
 
-use super::TextForm;
-use crate::mistake::nearest;
 use crate::scenario::{Role, Target};
-use protocol::{ConversationId, UserId};
+use protocol::{ConversationId, UserId, nearest};
+use settings::value::TextForm;
 
 impl TextForm for Target {
     fn expected() -> String {
@@ -60,7 +59,7 @@ impl TextForm for Target {
                     .map(|call| format!("{call}{number}")),
             );
         }
-        nearest(text, candidates.iter().map(String::as_str))
+        nearest(text, candidates.iter().map(String::as_str)).map(str::to_owned)
     }
 }
 

@@ -1,28 +1,10 @@
-//! Times: durations, ranges and bounds of them, clock offsets, and rates.
+//! Times: ranges and bounds of durations, clock offsets, and rates.
 
-use super::{TextForm, Value, wrong};
-use crate::duration;
-use crate::mistake::Mistakes;
-use crate::tree::{Is, Node};
+use settings::duration;
+use settings::mistake::Mistakes;
+use settings::tree::{Is, Node};
+use settings::value::{TextForm, Value, wrong};
 use std::time::Duration;
-
-impl TextForm for Duration {
-    fn expected() -> String {
-        "a duration up to a day, such as \"250ms\", \"6s\" or \"10m\"".into()
-    }
-
-    fn from_text(text: &str) -> Option<Self> {
-        duration::parse(text)
-    }
-
-    fn text(&self) -> String {
-        duration::text(*self)
-    }
-
-    fn pattern() -> Option<&'static str> {
-        Some(r"^[0-9][0-9_]*(\.[0-9]+)?\s*(us|ms|s|m|h)$")
-    }
-}
 
 /// From the shorter to the longer, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

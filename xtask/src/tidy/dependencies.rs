@@ -5,7 +5,7 @@ use anyhow::Context;
 use serde_json::Value;
 
 /// Each crate with the crates of this workspace that it may depend on.
-const MAY_DEPEND_ON: [(&str, &[&str]); 23] = [
+const MAY_DEPEND_ON: [(&str, &[&str]); 24] = [
     ("protocol", &[]),
     ("ports", &["protocol"]),
     ("real", &["ports"]),
@@ -18,8 +18,15 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 23] = [
     ("store", &["protocol", "ports", "link", "segments", "fakes"]),
     ("notifier", &["protocol", "ports", "link", "fakes"]),
     ("auth", &["protocol", "ports", "link", "segments", "fakes"]),
-    ("node", &["protocol", "ports", "link", "gateway", "broker", "store", "notifier", "auth"]),
-    ("scenarios", &["protocol", "verify"]),
+    (
+        "node",
+        &[
+            "protocol", "ports", "link", "settings", "gateway", "broker", "store", "notifier",
+            "auth",
+        ],
+    ),
+    ("settings", &["protocol"]),
+    ("scenarios", &["protocol", "settings", "verify"]),
     ("verify", &["protocol"]),
     ("report", &["protocol", "scenarios", "verify"]),
     ("workload", &["protocol", "ports", "link", "client", "scenarios", "verify", "fakes"]),

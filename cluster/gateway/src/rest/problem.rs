@@ -106,7 +106,7 @@ impl Problem {
 
     /// What was probably meant, among the words that are valid here.
     pub fn nearest<'a>(mut self, given: &str, valid: impl IntoIterator<Item = &'a str>) -> Self {
-        self.nearest = nearest(given, valid);
+        self.nearest = protocol::nearest(given, valid).map(str::to_owned);
         self
     }
 
@@ -139,17 +139,6 @@ impl Problem {
             "Bearer realm=\"fracas\", error=\"insufficient_scope\", scope=\"{scope}\""
         ))
     }
-}
-
-/// The valid word that is most like the given one, if any is alike.
-fn nearest<'a>(given: &str, valid: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    // Long texts are no typing mistakes, and comparing them costs the square of their length.
-    if given.len() > 128 {
-        return None;
-    }
-    let alike = |word: &str| strsim::jaro_winkler(given, word);
-    let best = valid.into_iter().max_by(|a, b| alike(a).total_cmp(&alike(b)))?;
-    (alike(best) >= 0.7).then(|| best.to_owned())
 }
 
 impl From<CallError> for Problem {
@@ -208,24 +197,5 @@ impl IntoResponse for Problem {
             headers.insert(header::WWW_AUTHENTICATE, value);
         }
         response
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_nearest_word_is_alike_or_absent() {
-        let valid = ["members", "kind", "creator"];
-        for (given, expected) in [
-            ("membrs", Some("members")),
-            ("Kind", Some("kind")),
-            ("xyzzy", None),
-            ("", None),
-            (&"m".repeat(1_000), None),
-        ] {
-            assert_eq!(nearest(given, valid).as_deref(), expected, "{given}");
-        }
     }
 }

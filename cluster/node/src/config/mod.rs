@@ -8,58 +8,44 @@ use crate::topology::{Role, Topology};
 use broker::BrokerEngine;
 use ports::Directory;
 use protocol::{Design, LimitSet, Limits, StoreEngine, development};
-use serde::{Deserialize, Serialize};
+use settings::Mistakes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::{SharedDirectory, StaticDirectory};
 
 /// The configuration of a cluster: the same file for every node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterConfig {
     /// Where the nodes are.
     pub topology: Topology,
     /// Slices of the conversations. Never changes for given data directories.
-    #[serde(default = "default_partitions")]
     pub partitions: u16,
     /// Design choices.
-    #[serde(default)]
     pub design: Design,
     /// Users `user-1` to `user-N` with one password, for development and load tests; 0: none.
-    #[serde(default)]
     pub development_users: u64,
     /// Their password.
-    #[serde(default = "default_password")]
     pub development_password: String,
     /// Service clients.
-    #[serde(default)]
     pub services: Vec<Service>,
     /// How long an access token lives, in seconds.
-    #[serde(default = "default_token_seconds")]
     pub access_token_seconds: u64,
     /// Newest entries that are kept per conversation; absent: all.
-    #[serde(default)]
     pub retention: Option<u64>,
     /// What keeps messages, and what keeps rows.
-    #[serde(default)]
     pub engine: EngineConfig,
     /// How much each node holds.
-    #[serde(default)]
     pub limits: LimitSet,
     /// Sends, edits and deletions per second and user; absent: as `limits` says.
-    #[serde(default)]
     pub rate_per_second: Option<u32>,
 }
 
 /// The engines of a cluster.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EngineConfig {
     /// Of the broker.
-    #[serde(default)]
     pub broker: BrokerEngine,
     /// Of the store nodes.
-    #[serde(default)]
     pub store: StoreEngine,
 }
 
@@ -69,8 +55,7 @@ const SCOPES: [&str; 2] = ["admin", "audit"];
 const TOKEN_SECONDS_MAX: u64 = 366 * 24 * 3_600;
 
 /// A service that gets tokens by client credentials.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
     /// OAuth 2.0 client id.
     pub id: String,
@@ -80,37 +65,32 @@ pub struct Service {
     pub scopes: Vec<String>,
 }
 
-const fn default_partitions() -> u16 {
-    16
-}
-
-fn default_password() -> String {
-    development::PASSWORD.to_owned()
-}
-
-const fn default_token_seconds() -> u64 {
-    3_600
-}
-
 impl ClusterConfig {
-    /// Reads a configuration file (TOML).
+    /// Slices of the conversations, unless the file says otherwise.
+    const PARTITIONS: u16 = 16;
+    /// The password of development users, unless the file says otherwise.
+    const PASSWORD: &str = development::PASSWORD;
+    /// The life of an access token, unless the file says otherwise, in seconds.
+    const TOKEN_SECONDS: u64 = 3_600;
+
+    /// Reads a configuration file (TOML); messages begin with its name.
     ///
     /// # Errors
-    /// Everything that is wrong, a sentence each, with its line.
-    pub fn read(text: &str) -> Result<Self, Vec<String>> {
-        file::read(text)
+    /// Everything that is wrong, each with its place and its remedy.
+    pub fn read(text: &str, name: &str) -> Result<Self, Mistakes> {
+        file::read(text, name)
     }
 
     /// Everything by default: no users, no services.
     fn plain(topology: Topology) -> Self {
         Self {
             topology,
-            partitions: default_partitions(),
+            partitions: Self::PARTITIONS,
             design: Design::default(),
             development_users: 0,
-            development_password: default_password(),
+            development_password: Self::PASSWORD.to_owned(),
             services: Vec::new(),
-            access_token_seconds: default_token_seconds(),
+            access_token_seconds: Self::TOKEN_SECONDS,
             retention: None,
             engine: EngineConfig::default(),
             limits: LimitSet::default(),
@@ -129,103 +109,77 @@ impl ClusterConfig {
         Self { development_users: users, services, ..Self::plain(topology) }
     }
 
-    /// Everything that is wrong, at once; nothing is bound before this is empty.
+    /// Everything that is wrong, at once, a sentence each; nothing is bound before this is empty.
     pub fn mistakes(&self) -> Vec<String> {
-        let topology = &self.topology;
-        let mut mistakes = Vec::new();
-        let mut demand = |holds: bool, what: String| {
-            if !holds {
-                mistakes.push(what);
-            }
-        };
-        demand(!topology.gateways.is_empty(), "topology.gateways: at least one is needed".into());
-        demand(
-            topology.brokers.len() == 1,
-            format!(
-                "topology.brokers: exactly one in this version, found {}",
-                topology.brokers.len()
+        self.conflicts().into_iter().map(|(key, what)| format!("{key}: {what}")).collect()
+    }
+
+    /// Everything that does not go together: under which key, and what.
+    fn conflicts(&self) -> Vec<(String, String)> {
+        let (topology, brokers) = (&self.topology, self.topology.brokers.len());
+        let (partitions, stores) = (self.partitions, self.topology.stores.len());
+        let one = "at least one is needed".to_owned();
+        let demands = [
+            (!topology.gateways.is_empty(), "topology.gateways", one.clone()),
+            (
+                brokers == 1,
+                "topology.brokers",
+                format!("exactly one in this version, found {brokers}"),
             ),
-        );
-        demand(!topology.stores.is_empty(), "topology.stores: at least one is needed".into());
-        demand(
-            usize::from(self.partitions) >= topology.stores.len(),
-            format!(
-                "partitions: at least one per store is needed, found {} for {} stores",
-                self.partitions,
-                topology.stores.len()
+            (stores > 0, "topology.stores", one),
+            (
+                usize::from(partitions) >= stores,
+                "partitions",
+                format!("at least one per store is needed, found {partitions} for {stores} stores"),
             ),
-        );
-        demand(
-            (10..=TOKEN_SECONDS_MAX).contains(&self.access_token_seconds),
-            format!("access_token_seconds: expected 10 to {TOKEN_SECONDS_MAX} (a year)"),
-        );
-        demand(self.rate_per_second != Some(0), "rate_per_second: at least 1".into());
-        demand(self.retention != Some(0), "retention: at least 1".into());
-        demand(topology.notifiers > 0, "topology.notifiers: at least 1".into());
-        mistakes.extend(self.wrong_addresses());
-        mistakes.extend(self.wrong_services());
-        mistakes
+            (self.rate_per_second != Some(0), "rate_per_second", "at least 1".into()),
+        ];
+        let broken = demands.into_iter().filter(|(holds, ..)| !holds);
+        let mut conflicts: Vec<_> = broken.map(|(_, key, what)| (key.to_owned(), what)).collect();
+        conflicts.extend(self.wrong_addresses());
+        conflicts.extend(self.doubled_services());
+        conflicts
     }
 
     /// Addresses that are none, or that two nodes share.
-    fn wrong_addresses(&self) -> Vec<String> {
+    fn wrong_addresses(&self) -> Vec<(String, String)> {
         let topology = &self.topology;
-        let mut mistakes = Vec::new();
-        let mut users: BTreeMap<&str, String> = BTreeMap::new();
         let listed = [
             ("gateways", Role::Gateway, &topology.gateways),
             ("brokers", Role::Broker, &topology.brokers),
             ("stores", Role::Store, &topology.stores),
         ];
         let listed = listed.into_iter().flat_map(|(key, role, addresses)| {
-            let numbered = addresses.iter().zip(1..);
-            numbered.map(move |(address, number)| (key, Topology::name(role, number), address))
+            addresses.iter().zip(1..).map(move |(address, number)| {
+                (format!("topology.{key}.{number}"), Topology::name(role, number), address)
+            })
         });
-        let provider = Some(&topology.push_provider).filter(|address| !address.is_empty());
-        let others = [("auth", Topology::name(Role::Auth, 1), &topology.auth)];
+        let auth = ("topology.auth".into(), Topology::name(Role::Auth, 1), &topology.auth);
         let provider =
-            provider.map(|address| ("push_provider", "the push provider".into(), address));
-        for (key, node, address) in listed.chain(others).chain(provider) {
-            let parts = address.rsplit_once(':');
-            let port = parts.and_then(|(host, port)| {
-                port.parse::<u16>().ok().filter(|port| *port > 0 && !host.is_empty())
-            });
-            if port.is_none() {
-                let what =
-                    format!("topology.{key}: {address:?} is not an address: expected host:port");
-                mistakes.push(what);
+            ("topology.push_provider".into(), "the push provider".into(), &topology.push_provider);
+        let provider = Some(provider).filter(|(.., address)| !address.is_empty());
+        let mut conflicts = Vec::new();
+        let mut users: BTreeMap<&str, String> = BTreeMap::new();
+        for (key, node, address) in listed.chain([auth]).chain(provider) {
+            if !is_address(address) {
+                let what = format!("{address:?} is not an address: expected host:port");
+                conflicts.push((key, what));
             } else if let Some(other) = users.get(address.as_str()) {
-                let what = format!("topology.{key}: {node} and {other} are both at {address}");
-                mistakes.push(what);
+                conflicts.push((key, format!("{node} and {other} are both at {address}")));
             } else {
                 users.insert(address, node);
             }
         }
-        mistakes
+        conflicts
     }
 
-    /// Services that could not log in, or could do nothing.
-    fn wrong_services(&self) -> Vec<String> {
-        let mut mistakes = Vec::new();
-        for (index, service) in self.services.iter().enumerate() {
-            let (number, id) = (index + 1, &service.id);
-            if id.is_empty() || service.secret.is_empty() {
-                mistakes.push(format!("services.{number}.id: id and secret must not be empty"));
-            }
-            if self.services[..index].iter().any(|other| other.id == *id) {
-                mistakes.push(format!("services.{number}.id: {id:?} is the id of two services"));
-            }
-            let unknown = service.scopes.iter().filter(|scope| !SCOPES.contains(&scope.as_str()));
-            for scope in unknown {
-                let hint = file::nearest(scope, SCOPES)
-                    .map_or_else(String::new, |word| format!("; did you mean {word:?}?"));
-                mistakes.push(format!(
-                    "services.{number}.scopes: unknown scope {scope:?}: expected {}{hint}",
-                    SCOPES.join(" or ")
-                ));
-            }
-        }
-        mistakes
+    /// Services of which one cannot be told from another.
+    fn doubled_services(&self) -> impl Iterator<Item = (String, String)> {
+        self.services.iter().enumerate().filter_map(|(index, service)| {
+            let is_doubled = self.services[..index].iter().any(|other| other.id == service.id);
+            let what = || format!("{:?} is the id of two services", service.id);
+            is_doubled.then(|| (format!("services.{}.id", index + 1), what()))
+        })
     }
 
     /// Who owns what, as one node knows it: for ever, if each store node has rows of its own.
@@ -248,4 +202,11 @@ impl ClusterConfig {
         }
         limits
     }
+}
+
+/// Whether a text is `host:port`, with a port that can be listened on.
+fn is_address(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
+    })
 }

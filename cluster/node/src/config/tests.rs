@@ -1,6 +1,10 @@
 //! What a configuration file may say, and what is said of a wrong one.
 
+use super::file::File;
 use super::*;
+use expect_test::{Expect, expect};
+use protocol::design::Fsync;
+use settings::Section;
 
 /// The page that explains the configuration; its example is a whole file.
 const PAGE: &str = include_str!("../../../../docs/running.md");
@@ -10,13 +14,22 @@ fn example() -> &'static str {
     rest.split_once("```").expect("and it ends").0
 }
 
+fn read(text: &str) -> Result<ClusterConfig, String> {
+    ClusterConfig::read(text, "cluster.toml").map_err(|mistakes| mistakes.to_string())
+}
+
+/// All mistakes of a text, as they are shown.
+fn check(text: &str, expected: &Expect) {
+    expected.assert_eq(&read(text).expect_err("a mistake"));
+}
+
 fn topology() -> Topology {
     crate::embedded::topology(7800, 2, 2, "127.0.0.1:7900".into())
 }
 
 #[test]
 fn the_example_of_the_page_is_a_cluster_of_seven() {
-    let config = ClusterConfig::read(example()).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+    let config = read(example()).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     let names: Vec<String> =
         config.topology.nodes().map(|(role, number)| Topology::name(role, number)).collect();
     let expected =
@@ -30,42 +43,104 @@ fn the_example_of_the_page_is_a_cluster_of_seven() {
 }
 
 #[test]
-fn every_key_stands_on_the_page() {
-    let mut config = ClusterConfig::development(topology(), 1);
-    (config.retention, config.rate_per_second) = (Some(1), Some(1));
-    let table = toml::Table::try_from(&config).expect("plain values");
-    let mut keys: Vec<&String> = table.keys().collect();
-    let inner = [&table["topology"], &table["services"][0], &table["engine"]];
-    for inner in inner.map(toml::Value::as_table) {
-        keys.extend(inner.expect("a table").keys());
-    }
-    for key in keys {
-        assert!(PAGE.contains(&format!("`{key}`")), "{key}");
+fn every_key_stands_on_the_page_and_whether_it_is_required() {
+    let (_, keys) = PAGE.split_once("## The configuration file\n").expect("a section");
+    let inner = [file::Addresses::keys(), file::Engines::keys(), file::Account::keys()].concat();
+    for key in File::keys().into_iter().chain(inner) {
+        let row = keys.lines().find(|line| line.starts_with(&format!("| `{}` |", key.name)));
+        let row = row.unwrap_or_else(|| panic!("{} has no row", key.name));
+        assert_eq!(row.contains("| required |"), key.required, "{row}");
     }
 }
 
 #[test]
-fn what_is_written_is_read() {
-    let mut config = ClusterConfig::development(topology(), 12);
-    (config.retention, config.rate_per_second) = (Some(5), Some(7));
-    config.design.fsync = protocol::design::Fsync::Never;
-    config.limits = LimitSet::Tiny;
-    config.engine.broker = BrokerEngine::Memory;
-    config.engine.store = StoreEngine::Memory;
-    let text = toml::to_string(&config).expect("plain values");
-    assert_eq!(ClusterConfig::read(&text), Ok(config));
-}
-
-#[test]
-fn all_mistakes_of_a_file_are_told_at_once_with_lines_and_remedies() {
+fn every_key_is_read() {
     let text = "\
+partitions = 8
+development_users = 12
+development_password = \"secret\"
+access_token_seconds = 60
+retention = 5
+limits = \"tiny\"
+rate_per_second = 7
+[topology]
+gateways = [\"127.0.0.1:1\", \"127.0.0.1:2\"]
+brokers = \"127.0.0.1:3\"
+stores = [\"127.0.0.1:4\"]
+auth = \"127.0.0.1:5\"
+notifiers = 2
+push_provider = \"push.example:6\"
+[design]
+fsync = \"never\"
+[engine]
+broker = \"memory\"
+store = \"memory\"
+[[services]]
+id = \"me\"
+secret = \"mine\"
+scopes = [\"audit\"]
+";
+    let expected = ClusterConfig {
+        partitions: 8,
+        design: Design { fsync: Fsync::Never, ..Design::default() },
+        development_users: 12,
+        development_password: "secret".into(),
+        services: vec![Service {
+            id: "me".into(),
+            secret: "mine".into(),
+            scopes: vec!["audit".into()],
+        }],
+        access_token_seconds: 60,
+        retention: Some(5),
+        engine: EngineConfig { broker: BrokerEngine::Memory, store: StoreEngine::Memory },
+        limits: LimitSet::Tiny,
+        rate_per_second: Some(7),
+        topology: Topology {
+            gateways: vec!["127.0.0.1:1".into(), "127.0.0.1:2".into()],
+            brokers: vec!["127.0.0.1:3".into()],
+            stores: vec!["127.0.0.1:4".into()],
+            notifiers: 2,
+            auth: "127.0.0.1:5".into(),
+            push_provider: "push.example:6".into(),
+        },
+    };
+    assert_eq!(read(text), Ok(expected));
+}
+
+/// Nodes that nothing is wrong with.
+const NODES: &str = "\
+[topology]
+gateways = [\"127.0.0.1:1\"]
+brokers = [\"127.0.0.1:2\"]
+stores = [\"127.0.0.1:3\"]
+auth = \"127.0.0.1:4\"
+";
+
+#[test]
+fn what_is_left_out_is_plain() {
+    let nodes = |list: &[&str]| list.iter().map(ToString::to_string).collect();
+    let topology = Topology {
+        gateways: nodes(&["127.0.0.1:1"]),
+        brokers: nodes(&["127.0.0.1:2"]),
+        stores: nodes(&["127.0.0.1:3"]),
+        notifiers: 1,
+        auth: "127.0.0.1:4".into(),
+        push_provider: String::new(),
+    };
+    assert_eq!(read(NODES), Ok(ClusterConfig::plain(topology)));
+}
+
+/// What can be wrong with values by themselves, and with two of them together.
+const WRONG: &str = "\
 partition = 8
 development_users = \"many\"
+access_token_seconds = 9
 [topology]
-gateways = \"127.0.0.1:1\"
-brokers = [\"127.0.0.1:2\"]
+gateways = 1
+brokers = [\"127.0.0.1:2\", \"127.0.0.1:3\"]
 store = [\"127.0.0.1:3\"]
 auth = \"127.0.0.1:4\"
+push_provider = \"127.0.0.1:2\"
 [design]
 fsync = \"sometimes\"
 acept = \"after_persist\"
@@ -75,54 +150,90 @@ brokr = \"memory\"
 [[services]]
 id = \"me\"
 secret = 5
-scopes = [\"admin\"]
+scopes = [\"admn\"]
+[[services]]
+id = \"me\"
+scopes = [\"audit\"]
 ";
-    let mistakes = ClusterConfig::read(text).unwrap_err();
-    let expected = [
-        ("line 1: unknown key partition", "did you mean \"partitions\"?"),
-        ("line 2: development_users: expected a whole number", "found \"many\""),
-        ("line 3: topology.stores is missing", "a list of addresses"),
-        ("line 4: topology.gateways: expected a list of addresses", "found \"127.0.0.1:1\""),
-        ("line 6: unknown key topology.store", "did you mean \"stores\"?"),
-        ("line 9: design.fsync: unknown variant `sometimes`", "`always` or `never`"),
-        ("line 10: unknown key design.acept", "did you mean \"accept\"?"),
-        ("line 12: engine.broker: expected \"embedded\" or \"memory\"", "found \"embeded\""),
-        ("line 13: unknown key engine.brokr", "did you mean \"broker\"?"),
-        ("line 16: services.1.secret: expected a text, found 5", ""),
-    ];
-    assert_eq!(mistakes.len(), expected.len(), "{mistakes:#?}");
-    for (mistake, (start, part)) in mistakes.iter().zip(expected) {
-        assert!(mistake.starts_with(start) && mistake.contains(part), "{mistake} / {start}");
-    }
+
+#[test]
+fn all_mistakes_of_a_file_are_told_at_once_with_places_and_remedies() {
+    check(
+        WRONG,
+        &expect![[r#"
+            cluster.toml:1:1: unknown key "partition" in the configuration; did you mean "partitions"?
+              1 | partition = 8
+                | ^^^^^^^^^
+            cluster.toml:2:21: development_users: expected a whole number, at least 0, found "many"
+              2 | development_users = "many"
+                |                     ^^^^^^
+            cluster.toml:3:24: access_token_seconds: expected a whole number from 10 to 31622400, found 9
+              3 | access_token_seconds = 9
+                |                        ^
+            cluster.toml:4:1: [topology] needs "stores": a list; each element: an address like "127.0.0.1:7801"
+              4 | [topology]
+                | ^^^^^^^^^^
+            cluster.toml:5:12: topology.gateways: expected a list; each element: an address like "127.0.0.1:7801", found 1
+              5 | gateways = 1
+                |            ^
+            cluster.toml:6:11: topology.brokers: exactly one in this version, found 2
+              6 | brokers = ["127.0.0.1:2", "127.0.0.1:3"]
+                |           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+            cluster.toml:7:1: unknown key "store" in [topology]; did you mean "stores"?
+              7 | store = ["127.0.0.1:3"]
+                | ^^^^^
+            cluster.toml:9:17: topology.push_provider: the push provider and broker-1 are both at 127.0.0.1:2
+              9 | push_provider = "127.0.0.1:2"
+                |                 ^^^^^^^^^^^^^
+            cluster.toml:11:9: design.fsync: expected one of always, never, found "sometimes"
+              11 | fsync = "sometimes"
+                 |         ^^^^^^^^^^^
+            cluster.toml:12:1: unknown key "acept" in [design]; did you mean "accept"?
+              12 | acept = "after_persist"
+                 | ^^^^^
+            cluster.toml:14:10: engine.broker: expected "embedded" or "memory", found "embeded"; did you mean "embedded"?
+              14 | broker = "embeded"
+                 |          ^^^^^^^^^
+            cluster.toml:15:1: unknown key "brokr" in [engine]; did you mean "broker"?
+              15 | brokr = "memory"
+                 | ^^^^^
+            cluster.toml:18:10: services.1.secret: expected text in quotes, found 5
+              18 | secret = 5
+                 |          ^
+            cluster.toml:19:11: services.1.scopes.1: expected "admin" or "audit", found "admn"; did you mean "admin"?
+              19 | scopes = ["admn"]
+                 |           ^^^^^^
+            cluster.toml:20:1: [[services]] needs "secret": text in quotes
+              20 | [[services]]
+                 | ^^^^^^^^^^^^
+            cluster.toml:21:6: services.2.id: "me" is the id of two services
+              21 | id = "me"
+                 |      ^^^^"#]],
+    );
 }
 
 #[test]
 fn only_engines_of_real_clusters_are_configured() {
-    let nodes = "\
-[topology]
-gateways = [\"127.0.0.1:1\"]
-brokers = [\"127.0.0.1:2\"]
-stores = [\"127.0.0.1:3\"]
-auth = \"127.0.0.1:4\"
-[engine]
-";
-    let read = |engine: &str| ClusterConfig::read(&format!("{nodes}{engine}"));
+    let read = |engine: &str| read(&format!("{NODES}[engine]\n{engine}"));
     let store = |engine| read(engine).map(|config| config.engine.store);
     assert_eq!(store(""), Ok(StoreEngine::Redb));
     assert_eq!(store("store = \"memory\"\n"), Ok(StoreEngine::Memory));
     for (engine, expected) in [
-        ("store = \"shared\"\n", "line 7: engine.store: \"shared\" is for the simulator"),
-        ("store = \"rocks\"\n", "line 7: engine.store: expected \"redb\" or \"memory\", found"),
-        ("stor = \"redb\"\n", "line 7: unknown key engine.stor; did you mean \"store\"?"),
+        ("store = \"shared\"\n", "7:9: engine.store: expected \"redb\" or \"memory\", found"),
+        ("store = \"rocks\"\n", "7:9: engine.store: expected \"redb\" or \"memory\", found"),
+        ("stor = \"redb\"\n", "7:1: unknown key \"stor\" in [engine]; did you mean \"store\"?"),
     ] {
         let mistakes = read(engine).unwrap_err();
-        assert!(mistakes.len() == 1 && mistakes[0].starts_with(expected), "{mistakes:?}");
+        assert!(mistakes.starts_with(&format!("cluster.toml:{expected}")), "{mistakes}");
+        assert_eq!(mistakes.lines().count(), 3, "{mistakes}");
     }
 }
 
 #[test]
-fn values_that_do_not_go_together_have_lines_too() {
-    let text = "\
+fn values_that_do_not_go_together_have_places_too() {
+    check(
+        "\
+partitions = 1
 [topology]
 gateways = [\"127.0.0.1:1\"]
 brokers = [\"127.0.0.1:2\"]
@@ -131,22 +242,32 @@ auth = \"nowhere\"
 [[services]]
 id = \"me\"
 secret = \"mine\"
-scopes = [\"admn\"]
-";
-    let mistakes = ClusterConfig::read(text).unwrap_err();
-    let expected = [
-        "line 4: topology.stores: store-2 and broker-1 are both at 127.0.0.1:2",
-        "line 5: topology.auth: \"nowhere\" is not an address: expected host:port",
-        "line 9: services.1.scopes: unknown scope \"admn\": expected admin or audit; did you mean \
-         \"admin\"?",
-    ];
-    assert_eq!(mistakes, expected);
+scopes = [\"admin\"]
+[[services]]
+id = \"me\"
+secret = \"mine too\"
+scopes = [\"audit\"]
+",
+        &expect![[r#"
+            cluster.toml:1:14: partitions: at least one per store is needed, found 1 for 2 stores
+              1 | partitions = 1
+                |              ^
+            cluster.toml:5:26: topology.stores.2: store-2 and broker-1 are both at 127.0.0.1:2
+              5 | stores = ["127.0.0.1:3", "127.0.0.1:2"]
+                |                          ^^^^^^^^^^^^^
+            cluster.toml:6:8: topology.auth: expected an address like "127.0.0.1:7801", found "nowhere"
+              6 | auth = "nowhere"
+                |        ^^^^^^^^^
+            cluster.toml:12:6: services.2.id: "me" is the id of two services
+              12 | id = "me"
+                 |      ^^^^"#]],
+    );
 }
 
 #[test]
-fn broken_toml_is_told_with_its_line() {
-    let mistakes = ClusterConfig::read("partitions = 8\n[topology\n").unwrap_err();
-    assert!(mistakes[0].starts_with("line 2: not TOML"), "{mistakes:?}");
+fn broken_toml_is_told_with_its_place() {
+    let mistakes = read("partitions = 8\n[topology\n").unwrap_err();
+    assert!(mistakes.starts_with("cluster.toml:2:10: not TOML"), "{mistakes}");
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! From a kind's word and the keys that go with it to the kind, with nothing missing.
 
 use super::{CLIENTS_LIVE, Fault};
-use crate::mistake::Mistakes;
 use crate::scenario::{FaultKind, Sides, Target};
-use crate::section::Field;
 use crate::value::word::FaultWord;
-use crate::value::{TextForm, Value};
+use settings::mistake::Mistakes;
+use settings::section::Field;
+use settings::value::{TextForm, Value};
 use std::time::Duration;
 
 /// The keys that go with a kind, beside at, every, for and kind.

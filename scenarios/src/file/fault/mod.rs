@@ -5,13 +5,14 @@ mod written;
 
 use super::load::positive;
 use super::targets;
-use crate::mistake::{Mistakes, Origin, Problem};
 use crate::scenario::{self, ClusterShape, Target};
-use crate::section::{Field, section};
-use crate::value::TextForm;
 use crate::value::time::{ClockDrift, ClockOffset, DurationRange};
 use crate::value::word::FaultWord;
 use kind::keys_of;
+use settings::mistake::{Mistakes, Origin, Problem};
+use settings::section;
+use settings::section::Field;
+use settings::value::TextForm;
 use std::time::Duration;
 
 section! {

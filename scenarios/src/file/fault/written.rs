@@ -2,10 +2,10 @@
 
 use super::Fault;
 use crate::scenario::{self, FaultKind, Sides};
-use crate::section::Field;
-use crate::value::TextForm;
 use crate::value::time::{ClockDrift, ClockOffset, DurationRange};
 use crate::value::word::FaultWord;
+use settings::section::Field;
+use settings::value::TextForm;
 
 impl From<&scenario::Fault> for Fault {
     fn from(fault: &scenario::Fault) -> Self {

@@ -1,10 +1,9 @@
-//! A scenario file as a tree of values, each with its key and the place where it was written.
+//! A TOML file as a tree of values, each with its key and the place where it was written.
 //!
 //! Says nothing about which keys there are. Overrides are laid over the tree before it is read, so
 //! that a value is checked in the same way wherever it comes from.
 
 use crate::mistake::{Mistakes, Origin, Problem};
-use crate::overrides::Override;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -24,7 +23,7 @@ pub struct Node {
 pub enum Is {
     /// `"text"`.
     Text(String),
-    /// `12`; as wide as every integer type that a scenario needs.
+    /// `12`; as wide as every integer type that a key needs.
     Whole(i128),
     /// `0.5`.
     Real(f64),
@@ -56,6 +55,14 @@ impl Node {
             Is::Table(entries) => entries.iter().find(|e| e.name == name).map(|e| &e.node),
             _ => None,
         }
+    }
+
+    /// A value by its key, counted from here: `fault.2.at`.
+    pub fn find(&self, key: &str) -> Option<&Node> {
+        key.split('.').try_fold(self, |node, part| match &node.is {
+            Is::List(nodes) => nodes.get(part.parse::<usize>().ok()?.checked_sub(1)?),
+            _ => node.get(part),
+        })
     }
 
     /// The value in a few words, for messages.
@@ -103,7 +110,7 @@ pub fn read(text: &str, mistakes: &mut Mistakes) -> Node {
 }
 
 /// Reads one value as it stands behind `--set KEY=`: TOML if it is, else a word.
-pub fn read_word(word: &str, key: &str, origin: &Origin) -> Node {
+fn read_word(word: &str, key: &str, origin: &Origin) -> Node {
     match DeValue::parse(word) {
         Ok(value) => node(value, key.to_owned(), &mut |_| origin.clone()),
         Err(_) => {
@@ -112,23 +119,19 @@ pub fn read_word(word: &str, key: &str, origin: &Origin) -> Node {
     }
 }
 
-/// Lays an override over the tree; tables on its way are made where they are missing.
-pub fn lay_over(root: &mut Node, given: &Override, mistakes: &mut Mistakes) {
-    let origin = given.origin();
-    let [word] = given.values() else {
-        let what = "several values make a sweep; one run takes one of them".into();
-        return mistakes.note(&origin, Problem::Conflict { key: given.key().to_owned(), what });
-    };
+/// Lays a value over the tree, as it is given behind `--set KEY=`; tables on its way are made where they
+/// are missing.
+pub fn lay_over(root: &mut Node, key: &str, word: &str, origin: &Origin, mistakes: &mut Mistakes) {
     let mut at = root;
-    let mut key = String::new();
-    for part in given.key().split('.') {
-        key = join(&key, part);
-        at = match step(at, part, &key, &origin) {
+    let mut above = String::new();
+    for part in key.split('.') {
+        above = join(&above, part);
+        at = match step(at, part, &above, origin) {
             Ok(next) => next,
-            Err(what) => return mistakes.note(&origin, Problem::Conflict { key, what }),
+            Err(what) => return mistakes.note(origin, Problem::Conflict { key: above, what }),
         };
     }
-    *at = read_word(word, given.key(), &origin);
+    *at = read_word(word, key, origin);
 }
 
 fn step<'a>(
@@ -202,6 +205,7 @@ fn node(value: Spanned<DeValue<'_>>, key: String, place: Place<'_>) -> Node {
     Node { is, origin, key }
 }
 
-fn join(key: &str, part: &str) -> String {
+/// The key of a part of what has this key.
+pub fn join(key: &str, part: &str) -> String {
     if key.is_empty() { part.to_owned() } else { format!("{key}.{part}") }
 }

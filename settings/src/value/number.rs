@@ -17,6 +17,9 @@ where
         if MIN == MAX {
             return format!("{MIN} (this version takes nothing else)");
         }
+        if MAX == i64::MAX as u64 {
+            return format!("a whole number, at least {MIN}");
+        }
         format!("a whole number from {MIN} to {MAX}")
     }
 

@@ -1,14 +1,15 @@
 //! Durations and rates as people write them: `250ms`, `6s`, `10m`, `500/s`.
 //!
-//! Only text to value and back; where they may stand is said in `file`.
+//! Only text to value and back; where they may stand is said by the sections.
 
+use crate::value::TextForm;
 use std::time::Duration;
 
 /// Units from the longest to the shortest, in microseconds.
 const UNITS: [(&str, u64); 5] =
     [("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000), ("ms", 1_000), ("us", 1)];
 
-/// The longest duration that a scenario may name: a day.
+/// The longest duration that a key may name: a day.
 pub const LONGEST: Duration = Duration::from_hours(24);
 
 /// Reads a number with a unit, to the microsecond: `1.5s`, `10_000ms`. `None` if it is none, or is
@@ -54,7 +55,7 @@ pub fn rate_text(per_second: f64) -> String {
 }
 
 /// A number that is not negative, with underscores between its digits.
-pub(crate) fn number_of(text: &str) -> Option<f64> {
+pub fn number_of(text: &str) -> Option<f64> {
     let text = text.trim();
     let digits_only = text.chars().all(|c| c.is_ascii_digit() || c == '_' || c == '.');
     let framed = text.starts_with('_') || text.ends_with('_');
@@ -62,6 +63,24 @@ pub(crate) fn number_of(text: &str) -> Option<f64> {
         return None;
     }
     text.replace('_', "").parse().ok()
+}
+
+impl TextForm for Duration {
+    fn expected() -> String {
+        "a duration up to a day, such as \"250ms\", \"6s\" or \"10m\"".into()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        parse(text)
+    }
+
+    fn text(&self) -> String {
+        text(*self)
+    }
+
+    fn pattern() -> Option<&'static str> {
+        Some(r"^[0-9][0-9_]*(\.[0-9]+)?\s*(us|ms|s|m|h)$")
+    }
 }
 
 #[cfg(test)]

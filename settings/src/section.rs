@@ -3,9 +3,10 @@
 //! `section!` declares a section once; reading, writing, the JSON Schema and the documentation
 //! follow from it.
 
-use crate::mistake::{Mistakes, Origin, Problem, nearest};
-use crate::tree::{Entry, Is, Node};
+use crate::mistake::{Mistakes, Origin, Problem};
+use crate::tree::{Entry, Is, Node, join};
 use crate::value::Value;
+use protocol::nearest;
 
 /// A key's value as it was read: `None` after a mistake, which has been noted.
 #[derive(Clone, Debug)]
@@ -64,7 +65,7 @@ pub trait Section: Value {
 
 /// A section with nothing but its defaults. Only for sections that need no key.
 pub fn by_default<S: Section>() -> S {
-    let mut mistakes = Mistakes::new("", "");
+    let mut mistakes = Mistakes::new("", "", "");
     let nothing = Node { is: Is::Table(Vec::new()), origin: Origin::Whole, key: String::new() };
     S::read(&nothing, &mut mistakes).expect("a section of which every key has a default")
 }
@@ -79,8 +80,8 @@ pub fn entries_of<'a, S: Section>(node: &'a Node, mistakes: &mut Mistakes) -> Op
     for entry in entries.iter().filter(|entry| !known.contains(&entry.name.as_str())) {
         let problem = Problem::UnknownKey {
             key: entry.name.clone(),
-            section: bracketed(&node.key),
-            nearest: nearest(&entry.name, known.iter().copied()),
+            section: mistakes.section(&node.key),
+            nearest: nearest(&entry.name, known.iter().copied()).map(str::to_owned),
             known: known.iter().map(|&name| name.to_owned()).collect(),
         };
         mistakes.note(&entry.origin, problem);
@@ -95,13 +96,12 @@ pub fn field<T: Value>(
     default: Option<T>,
     mistakes: &mut Mistakes,
 ) -> Field<T> {
-    let key =
-        if section.key.is_empty() { name.to_owned() } else { format!("{}.{name}", section.key) };
+    let key = join(&section.key, name);
     if let Some(node) = section.get(name) {
         return Field { value: T::read(node, mistakes), origin: node.origin.clone(), key };
     }
     if default.is_none() {
-        let section_name = bracketed(&section.key);
+        let section_name = mistakes.section(&section.key);
         let problem =
             Problem::Missing { key: name.into(), section: section_name, expected: T::expected() };
         mistakes.note(&section.origin, problem);
@@ -110,23 +110,14 @@ pub fn field<T: Value>(
     Field { value, origin: section.origin.clone(), key }
 }
 
-/// A section's name as it stands in the file: `[cluster]`, `[[fault]]`.
-fn bracketed(key: &str) -> String {
-    match key.split_once('.') {
-        None if key.is_empty() => "the scenario".into(),
-        Some(("fault", _)) => "[[fault]]".into(),
-        _ => format!("[{key}]"),
-    }
-}
-
-/// The JSON Schema of a section.
+/// The JSON Schema of a section. Each key has a list of what it takes (`anyOf`), for others to add to.
 pub fn schema_of<S: Section>() -> serde_json::Value {
     let mut properties = serde_json::Map::new();
     let mut required = Vec::new();
     for key in S::keys() {
         let mut schema = serde_json::json!({
             "description": key.meaning,
-            "anyOf": [key.schema, { "$ref": "#/definitions/draw" }],
+            "anyOf": [key.schema],
         });
         let object = schema.as_object_mut().expect("it is an object");
         // A section's defaults stand at its own keys.
@@ -156,6 +147,7 @@ pub const fn key_name(field: &'static str) -> &'static str {
 }
 
 /// Declares a section: `key: Type = default` or, for a key that must be there, `key: Type`.
+#[macro_export]
 macro_rules! section {
     (
         $(#[doc = $doc:literal])+
@@ -176,7 +168,7 @@ macro_rules! section {
 
             fn keys() -> Vec<$crate::section::KeyInfo> {
                 vec![$({
-                    let default: Option<$type> = section!(@default $($default)?);
+                    let default: Option<$type> = $crate::section!(@default $($default)?);
                     $crate::section::KeyInfo {
                         name: $crate::section::key_name(stringify!($key)),
                         meaning: concat!($($key_doc),+).trim().to_owned(),
@@ -188,7 +180,7 @@ macro_rules! section {
                 }),+]
             }
 
-            fn entries(&self) -> Vec<(&'static str, toml::Value)> {
+            fn entries(&self) -> Vec<(&'static str, $crate::toml::Value)> {
                 let mut entries = Vec::new();
                 $(
                     let value = self.$key.value.as_ref().and_then($crate::value::Value::write);
@@ -218,19 +210,19 @@ macro_rules! section {
                     $key: $crate::section::field::<$type>(
                         node,
                         $crate::section::key_name(stringify!($key)),
-                        section!(@default $($default)?),
+                        $crate::section!(@default $($default)?),
                         mistakes,
                     ),
                 )+})
             }
 
-            fn write(&self) -> Option<toml::Value> {
+            fn write(&self) -> Option<$crate::toml::Value> {
                 let entries = $crate::section::Section::entries(self);
                 let named = entries.into_iter().map(|(key, value)| (key.to_owned(), value));
-                Some(toml::Value::Table(named.collect()))
+                Some($crate::toml::Value::Table(named.collect()))
             }
 
-            fn schema() -> serde_json::Value {
+            fn schema() -> $crate::serde_json::Value {
                 $crate::section::schema_of::<Self>()
             }
 
@@ -246,5 +238,3 @@ macro_rules! section {
     (@default) => { None };
     (@default $default:expr) => { Some($default) };
 }
-
-pub(crate) use section;

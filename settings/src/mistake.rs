@@ -1,7 +1,5 @@
-//! The mistakes of a scenario file: all of them at once, each with its place and its remedy.
+//! The mistakes of a file: all of them at once, each with its place and its remedy.
 
-use crate::draw;
-use crate::overrides::Override;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -89,14 +87,16 @@ pub struct Mistake {
 /// All mistakes of a file (and of the overrides that were given with it), by position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistakes {
+    whole: &'static str,
     name: String,
     text: String,
     list: Vec<Mistake>,
 }
 
 impl Mistakes {
-    pub(crate) fn new(name: &str, text: &str) -> Self {
-        Self { name: name.into(), text: text.into(), list: Vec::new() }
+    /// None yet. `whole` is what the file holds, as messages call it: `the scenario`.
+    pub fn new(whole: &'static str, name: &str, text: &str) -> Self {
+        Self { whole, name: name.into(), text: text.into(), list: Vec::new() }
     }
 
     /// The mistakes, by position; those of `--set` come last.
@@ -104,12 +104,13 @@ impl Mistakes {
         &self.list
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
     /// Notes a mistake, unless the same one is there already.
-    pub(crate) fn note(&mut self, origin: &Origin, problem: Problem) {
+    pub fn note(&mut self, origin: &Origin, problem: Problem) {
         let (line, column) = match origin {
             Origin::Whole => (1, 1),
             Origin::File(from, _) => self.line_and_column(*from),
@@ -121,26 +122,23 @@ impl Mistakes {
         }
     }
 
-    pub(crate) fn sort(&mut self) {
+    /// Puts them in the order of the file.
+    pub fn sort(&mut self) {
         self.list.sort_by(|a, b| a.origin.cmp(&b.origin));
     }
 
-    /// A draw without values stands for nothing: that it is not what its key takes is no second mistake.
-    pub(crate) fn forget_what_follows_from_draws(&mut self) {
-        let empty = |mistake: &Mistake| match &mistake.problem {
-            Problem::Value { key, expected, .. } if expected == draw::EXPECTED => {
-                Some(key.strip_suffix(draw::WORD)?.trim_end_matches('.').to_owned())
-            }
-            _ => None,
-        };
-        let empty: Vec<String> = self.list.iter().filter_map(empty).collect();
-        let in_section = |section: &str| empty.iter().any(|key| section == format!("[{key}]"));
-        self.list.retain(|mistake| match &mistake.problem {
-            Problem::Value { key, .. } | Problem::Conflict { key, .. } => !empty.contains(key),
-            Problem::UnknownKey { key, section, .. } => key != draw::WORD || !in_section(section),
-            Problem::Missing { section, .. } => !in_section(section),
-            Problem::Syntax(_) => true,
-        });
+    /// Keeps those of which `is_one` is true.
+    pub fn retain(&mut self, is_one: impl FnMut(&Mistake) -> bool) {
+        self.list.retain(is_one);
+    }
+
+    /// A section's name as it stands in the file: `[cluster]`, `[[fault]]`.
+    pub(crate) fn section(&self, key: &str) -> String {
+        match key.split_once('.') {
+            None if key.is_empty() => self.whole.into(),
+            Some((list, number)) if number.parse::<usize>().is_ok() => format!("[[{list}]]"),
+            _ => format!("[{key}]"),
+        }
     }
 
     fn line_and_column(&self, byte: usize) -> (usize, usize) {
@@ -183,34 +181,6 @@ impl fmt::Display for Mistakes {
 }
 
 impl std::error::Error for Mistakes {}
-
-/// An argument of `--set` that cannot be understood even without a file.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("--set {given}: {what}; write --set KEY=VALUE, for example --set cluster.gateways=2")]
-pub struct BadOverride {
-    /// What was given.
-    pub given: String,
-    /// What is wrong.
-    pub what: String,
-}
-
-impl Override {
-    /// Where the override was written, for messages.
-    pub(crate) fn origin(&self) -> Origin {
-        Origin::Set(self.to_string().into())
-    }
-}
-
-/// The nearest of some words, if it is near enough to be meant: at most a third of its letters
-/// (and two letters at least) differ.
-pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    known
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= (candidate.len() / 3).max(2))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate.to_owned())
-}
 
 fn hint(nearest: Option<&str>, known: &[String]) -> String {
     match nearest {

@@ -2,9 +2,9 @@
 //! choice there is a new key here.
 
 use super::{Value, wrong};
-use crate::mistake::{Mistakes, Problem, nearest};
+use crate::mistake::{Mistakes, Problem};
 use crate::tree::{Is, Node};
-use protocol::Design;
+use protocol::{Design, nearest};
 use serde::Deserialize;
 use serde::de::value::{Error, MapDeserializer, StrDeserializer};
 use serde::de::{self, Deserializer, IntoDeserializer, MapAccess, Visitor};
@@ -75,14 +75,14 @@ fn unknown_choice(name: &str, names: &[&str]) -> Problem {
     Problem::UnknownKey {
         key: name.to_owned(),
         section: "[design]".into(),
-        nearest: nearest(name, names.iter().copied()),
+        nearest: nearest(name, names.iter().copied()).map(str::to_owned),
         known: names.iter().map(|name| (*name).to_owned()).collect(),
     }
 }
 
 fn unknown_option(node: &Node, options: &[&str]) -> Problem {
     let near = match &node.is {
-        Is::Text(word) => nearest(word, options.iter().copied()),
+        Is::Text(word) => nearest(word, options.iter().copied()).map(str::to_owned),
         _ => None,
     };
     Problem::Value {
