@@ -1,5 +1,6 @@
 //! The subcommands, one file each.
 
+mod check_data;
 mod cluster;
 mod explore;
 mod history;
@@ -28,6 +29,8 @@ pub enum Command {
     Cluster(cluster::Cluster),
     /// Run one node of a cluster.
     Node(node::Node),
+    /// Check the data of nodes that do not run.
+    CheckData(check_data::CheckData),
     /// Judge a recorded history again.
     Judge(judge::JudgeHistory),
     /// List the scenarios of a folder.
@@ -49,6 +52,7 @@ impl Command {
             Self::Load(command) => command.execute(),
             Self::Cluster(command) => command.execute(),
             Self::Node(command) => command.execute(),
+            Self::CheckData(command) => command.execute(),
             Self::Judge(command) => command.execute(),
             Self::Scenarios(command) => command.execute(),
             Self::Schema(command) => command.execute(),

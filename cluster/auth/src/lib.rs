@@ -9,5 +9,6 @@ pub mod core;
 mod shell;
 
 pub use core::settings::{DevelopmentUsers, ServiceClient};
+pub use shell::log::{check, is_on};
 pub use shell::remote_verifier::RemoteVerifier;
 pub use shell::serve::{AuthConfig, ServeError, serve};

@@ -13,5 +13,5 @@ mod wire;
 
 pub use client::remote::RemoteBroker;
 pub use config::{BrokerConfig, BrokerEngine};
-pub use shell::embedded::{EmbeddedBroker, OpenError};
+pub use shell::embedded::{EmbeddedBroker, OpenError, check, is_on};
 pub use shell::server::{ServeError, serve};

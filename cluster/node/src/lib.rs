@@ -4,6 +4,7 @@
 //! command line gives those of the crate `real`. Both run the same wiring.
 
 pub mod config;
+pub mod data;
 pub mod embedded;
 pub mod role;
 pub mod topology;

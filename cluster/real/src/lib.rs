@@ -7,8 +7,11 @@ pub mod disk;
 pub mod metrics;
 pub mod network;
 pub mod panics;
+pub mod read_only;
 pub mod tasks;
 pub mod telemetry;
+
+pub use read_only::ReadOnlyDirectory;
 
 use ports::{Entropy, Machine, WallClock};
 use std::io;

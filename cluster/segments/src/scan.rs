@@ -4,6 +4,7 @@ use super::manifest::{Found, Manifest, Said};
 use super::{Format, frame};
 use ports::{Disk, DiskFile};
 use serde::de::DeserializeOwned;
+use std::fmt;
 use std::io;
 
 /// Magic, number, length of the segment before, checksum.
@@ -73,29 +74,52 @@ pub struct Whole {
 /// What an offline check found sound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Checked {
-    /// Segments.
+    /// Segments, the last perhaps in part.
     pub segments: usize,
     /// Records in them.
     pub records: u64,
-    /// Bytes of them.
+    /// Bytes of the segments, if all are sound.
     pub bytes: u64,
     /// Bytes of a write at the end that was never durable.
     pub torn: u64,
 }
 
-/// Reads a log from its beginning to its end, and changes nothing.
-///
-/// # Errors
-/// What a start would say.
-pub fn check<R: DeserializeOwned>(disk: &dyn Disk, format: Format) -> Result<Checked, LogError> {
-    let mut records = 0;
-    let scanned = scan(disk, format, |_: R, _| records += 1)?;
-    let mut checked = Checked { segments: scanned.segments.len(), records, ..Checked::default() };
-    for segment in scanned.segments {
-        checked.bytes += segment.length;
-        checked.torn += segment.torn;
+impl fmt::Display for Checked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { segments, records, bytes, torn } = self;
+        write!(f, "{segments} segments, {records} records")?;
+        if *bytes > 0 {
+            write!(f, ", {bytes} bytes")?;
+        }
+        if *torn > 0 {
+            write!(f, ", and {torn} bytes of a write that was never durable")?;
+        }
+        Ok(())
     }
-    Ok(checked)
+}
+
+/// Reads a log from its beginning to its end, and changes nothing: what is sound, and what a start would
+/// say.
+pub fn check<R: DeserializeOwned>(
+    disk: &dyn Disk,
+    format: Format,
+) -> (Checked, Result<(), LogError>) {
+    let (mut sound, mut last) = (Checked::default(), None);
+    let scanned = scan(disk, format, |_: R, segment| {
+        sound.records += 1;
+        sound.segments += usize::from(last.replace(segment) != Some(segment));
+    });
+    match scanned {
+        Ok(scanned) => {
+            sound.segments = scanned.segments.len();
+            for segment in scanned.segments {
+                sound.bytes += segment.length;
+                sound.torn += segment.torn;
+            }
+            (sound, Ok(()))
+        }
+        Err(error) => (sound, Err(error)),
+    }
 }
 
 /// Reads a log. Each record is given to `replay` with the number of its segment, in the order in which

@@ -57,7 +57,8 @@ fn a_write_that_was_never_durable_is_cut_off() {
         let name = FORMAT.segment(1);
         let torn = [disk.contents(&name), tail.to_vec()].concat();
         disk.put(&name, &torn);
-        let checked = check::<Record>(&disk, FORMAT).unwrap();
+        let (checked, read) = check::<Record>(&disk, FORMAT);
+        assert!(read.is_ok(), "{read:?}");
         assert_eq!((checked.records, checked.torn), (2, tail.len() as u64));
         assert_eq!(disk.contents(&name), torn, "a check changes nothing");
         let (mut log, numbers) = opened(&disk, true).unwrap();
@@ -118,7 +119,7 @@ fn segments_that_were_given_up_do_not_come_back() {
     log.remove_through(through).unwrap();
     drop(log);
     // The removals were not forced, and none of them reached the disk.
-    let left = disk.after_power_loss(&mut |bound| if bound == 2 { 0 } else { 1 });
+    let left = disk.after_power_loss(&mut |bound| u64::from(bound != 2));
     assert_eq!(opened(&left, true).unwrap().1, [20, 21, 22]);
 }
 

@@ -24,5 +24,7 @@ mod world;
 pub use client::RemoteConversations;
 pub use config::{Engine, ServeError, StoreConfig};
 pub use directory::{SharedDirectory, StaticDirectory};
-pub use engine::{MemoryStore, OpenError, Place, RedbStore};
+pub use engine::{
+    CheckError, MemoryStore, OpenError, Place, RedbStore, StoreChecked, check, is_on,
+};
 pub use shell::serve;

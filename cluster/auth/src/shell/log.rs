@@ -8,7 +8,7 @@ use ports::tasks::run_on;
 use ports::{Disk, Worker};
 use protocol::backoff::bound;
 use protocol::limits::AuthLimits;
-use segments::{Appended, Force, Format, LogError, Options};
+use segments::{Appended, Checked, Force, Format, LogError, Options, Presence};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +17,23 @@ use tokio::sync::{mpsc, oneshot};
 
 /// The log. Version 1 had files of its own.
 pub const FORMAT: Format = Format { prefix: "auth", magic: *b"FRACASA2" };
+
+/// Whether a disk has the log of an issuer, of this version or the one before.
+///
+/// # Errors
+/// The disk refused.
+pub fn is_on(disk: &dyn Disk) -> io::Result<bool> {
+    Ok(version_1(disk)?.is_some() || FORMAT.presence(disk)? != Presence::Absent)
+}
+
+/// Reads an issuer's log and changes nothing: what is sound, and what a start would say.
+pub fn check(disk: &dyn Disk) -> (Checked, Result<(), LogError>) {
+    match version_1(disk) {
+        Ok(None) => segments::check::<Record>(disk, FORMAT),
+        Ok(Some(file)) => (Checked::default(), Err(older(file))),
+        Err(source) => (Checked::default(), Err(LogError::Disk { file: ".".to_owned(), source })),
+    }
+}
 
 /// Why the log cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -149,7 +166,7 @@ impl Log {
                 }
                 Err(error) => {
                     if !stalled.swap(true, Ordering::Relaxed) {
-                        tracing::warn!(%error, "cannot write the issuer's log: nothing is answered until it can be");
+                        tracing::error!(%error, "cannot write the issuer's log: nothing is answered until it can be");
                     }
                     tokio::time::sleep(bound(FIRST_PAUSE, LONGEST_PAUSE, failures)).await;
                 }
@@ -185,7 +202,9 @@ impl Log {
 }
 
 fn recover(disk: Arc<dyn Disk>, seed: [u8; 32]) -> Result<(segments::Log, u64, State), OpenError> {
-    refuse_version_1(&*disk)?;
+    if let Some(file) = version_1(&*disk)? {
+        return Err(older(file).into());
+    }
     let options = Options { disk, format: FORMAT, segment_bytes: u64::MAX, fsync: true };
     let mut state = None;
     let opened = segments::open(options, |record: Record, _| match record {
@@ -204,10 +223,12 @@ fn recover(disk: Arc<dyn Disk>, seed: [u8; 32]) -> Result<(segments::Log, u64, S
     Ok((log, made.bytes, state))
 }
 
-fn refuse_version_1(disk: &dyn Disk) -> Result<(), OpenError> {
-    let names = disk.list()?;
-    match names.into_iter().find(|name| name.starts_with("auth-") && name.ends_with(".journal")) {
-        Some(file) => Err(LogError::Version { file, found: '1', reads: '2' }.into()),
-        None => Ok(()),
-    }
+/// A file of version 1.
+fn version_1(disk: &dyn Disk) -> io::Result<Option<String>> {
+    let is_one = |name: &String| name.starts_with("auth-") && name.ends_with(".journal");
+    Ok(disk.list()?.into_iter().find(is_one))
+}
+
+const fn older(file: String) -> LogError {
+    LogError::Version { file, found: '1', reads: '2' }
 }

@@ -4,7 +4,7 @@ use super::shared::{Placement, Shared};
 use super::writer::Storage;
 use super::{timer, writer};
 use crate::consumer::{OneByOne, Ordered, Source, Unsettled};
-use crate::core::{ConsumerId, ConsumerOptions, Delivery, Replay, Settlement};
+use crate::core::{ConsumerId, ConsumerOptions, Delivery, Record, Replay, Settlement};
 use crate::{BrokerConfig, BrokerEngine};
 use bytes::Bytes;
 use ports::broker::{
@@ -12,11 +12,12 @@ use ports::broker::{
     Fanout, FanoutConsumer, FanoutMessage, GatewayLife, Inbound, InboundConsumer, InboundOptions,
     Job, JobConsumer, Jobs, NewDeadLetter, PublishError, Queue,
 };
-use ports::{BoxFuture, Machine, tasks::run_on};
+use ports::{BoxFuture, Disk, Machine, tasks::run_on};
 use protocol::Partition;
 use protocol::design::Fsync;
-use segments::{Format, LogError, Opened, Options};
+use segments::{Checked, Format, LogError, Opened, Options, Presence};
 use std::future::ready;
+use std::io;
 use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -33,6 +34,19 @@ pub enum OpenError {
     /// The node died meanwhile.
     #[error("the node was stopped")]
     Stopped,
+}
+
+/// Whether a disk has the log of a broker.
+///
+/// # Errors
+/// The disk refused.
+pub fn is_on(disk: &dyn Disk) -> io::Result<bool> {
+    Ok(FORMAT.presence(disk)? != Presence::Absent)
+}
+
+/// Reads a broker's log and changes nothing: what is sound, and what a start would say.
+pub fn check(disk: &dyn Disk) -> (Checked, Result<(), LogError>) {
+    segments::check::<Record>(disk, FORMAT)
 }
 
 /// A broker with its log on the machine's disk, or without one. Dropping it stops it, without a last write: see

@@ -132,5 +132,5 @@ async fn remove(storage: Storage, through: u32) -> Option<Storage> {
 
 fn failed(shared: &Shared, error: &io::Error) {
     shared.machine.telemetry.count("broker_failed_commits", 1);
-    tracing::warn!(%error, "cannot write the broker's log");
+    tracing::error!(%error, "cannot write the broker's log");
 }

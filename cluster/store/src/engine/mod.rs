@@ -6,6 +6,7 @@
 //! - `weakened` spoils an engine on purpose, for the bad design choices.
 
 mod backend;
+mod check;
 #[cfg(test)]
 pub(crate) mod conformance;
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod tree_view;
 mod view;
 pub(crate) mod weakened;
 
+pub use check::{CheckError, StoreChecked, check, is_on};
 pub use memory::MemoryStore;
 pub use redb_store::RedbStore;
 pub use tables::Place;

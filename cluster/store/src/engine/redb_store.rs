@@ -29,20 +29,20 @@ use ports::message_store::{
 use ports::{Disk, entered};
 use protocol::design::Fsync;
 use protocol::limits::StoreLimits;
-use protocol::{Epoch, NodeNumber, Partition};
+use protocol::{ConversationId, Epoch, NodeNumber, Partition};
 use segments::{Force, Format, Log, LogError, Opened, Options};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// The log.
-const FORMAT: Format = Format { prefix: "store", magic: *b"FRACASS3" };
+pub(super) const FORMAT: Format = Format { prefix: "store", magic: *b"FRACASS3" };
 
 /// A record of the log.
 #[derive(Serialize, Deserialize)]
-struct Group<'a> {
+pub(super) struct Group<'a> {
     number: u64,
     acquired: Option<Lease>,
     batches: Vec<(Partition, Cow<'a, Batch>)>,
@@ -227,6 +227,24 @@ impl RedbStore {
             state.bytes -= bytes;
             state.unneeded = Some(segment);
         }
+    }
+
+    /// Reads every page of the database.
+    pub(super) fn check_pages(&self) -> Result<(), StoreError> {
+        self.tree.check_pages()
+    }
+
+    /// All conversations with their partitions.
+    pub(super) fn conversations(
+        &self,
+    ) -> Result<BTreeSet<(Partition, ConversationId)>, StoreError> {
+        let (layers, tree) = (self.state().layers.clone(), self.tree.view()?);
+        let mut found = tree.conversations()?;
+        for (partition, batch) in layers.iter().flat_map(|layer| &layer.batches) {
+            found
+                .extend(batch.conversations.keys().map(|conversation| (*partition, *conversation)));
+        }
+        Ok(found)
     }
 
     /// Makes everything durable and gives the disk back; the last call.

@@ -119,6 +119,17 @@ impl Tree {
         TreeView::open(self, guard, &transaction).map_err(|error| self.failed(error))
     }
 
+    /// Reads every page that is in use, and compares it with redb's own checksums too.
+    pub fn check_pages(&self) -> Result<(), StoreError> {
+        let mut slot = entered(self.database.write());
+        let database = slot.as_mut().ok_or_else(closed)?;
+        match database.check_integrity() {
+            Ok(_) => Ok(()),
+            Err(redb::DatabaseError::Storage(error)) => Err(self.failed(error)),
+            Err(error) => Err(damaged(&error)),
+        }
+    }
+
     /// Gives redb's resources back; the last call.
     pub fn close(&self) -> Result<(), StoreError> {
         let database = entered(self.database.write()).take();

@@ -8,7 +8,8 @@ use super::tree::Tree;
 use ports::message_store::{ConversationRow, Cursors, DecisionRow, StoreError};
 use protocol::store_calls::{Membership, ReceiptItem, UserConversation};
 use protocol::{ClientMessageId, ConversationId, Entry, Partition, Sequence, UserId};
-use redb::{Database, ReadOnlyTable, ReadTransaction};
+use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableTable};
+use std::collections::BTreeSet;
 use std::sync::RwLockReadGuard;
 
 /// A read transaction and its tables.
@@ -178,6 +179,15 @@ impl TreeView<'_> {
             let Cursors { delivered, read } = tables::cursors_row(value.value());
             let user = UserId(key.value().1);
             found.push(ReceiptItem { conversation, user, delivered, read });
+        }
+        Ok(found)
+    }
+
+    pub fn conversations(&self) -> Result<BTreeSet<(Partition, ConversationId)>, StoreError> {
+        let mut found = BTreeSet::new();
+        for row in self.conversations.iter().map_err(self.failed())? {
+            let (partition, conversation) = row.map_err(self.failed())?.0.value();
+            found.insert((Partition(partition), ConversationId(conversation)));
         }
         Ok(found)
     }
