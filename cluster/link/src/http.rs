@@ -1,4 +1,5 @@
-//! HTTP/1.1 exchanges over the network port: for webhooks, key sets and tokens, and for the users.
+//! HTTP/1.1 exchanges over the network port, on pooled connections: for webhooks, key sets and tokens, and
+//! for the users.
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -7,10 +8,11 @@ use hyper::{Request, Response, body::Bytes};
 use hyper_util::rt::TokioIo;
 use ports::{Machine, entered};
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::sync::Mutex;
 use std::time::Duration;
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// Why there is no response.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +31,7 @@ pub enum HttpError {
     Timeout(Duration),
     /// The exchange broke: the server may have acted.
     #[error("the exchange broke")]
-    Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Broken(#[source] Box<dyn Error + Send + Sync>),
 }
 
 /// Largest response body: a page of long entries in JSON.
@@ -37,6 +39,10 @@ const MAX_RESPONSE: usize = 16 * 1024 * 1024;
 
 /// Idle connections that are kept per host.
 const KEPT: usize = 16;
+
+/// How long a connection may idle and still be used: well below what servers grant (ours 30 s), so that
+/// few requests meet a connection that is being closed.
+const IDLE_MAX: Duration = Duration::from_secs(10);
 
 /// Exchanges over connections that are used again. The URI of a request is the path; a `Host` header
 /// is added.
@@ -52,53 +58,83 @@ impl HttpClient {
     }
 
     /// Sends one request to `host:port` and reads the whole response.
+    ///
+    /// A request is sent a second time only if a used connection turned out closed, and then only if it
+    /// was not sent at all, or is safe (RFC 9110 section 9.2.1) and no head of a response had come.
     pub async fn exchange(
         &self,
         host: &str,
         request: Request<Full<Bytes>>,
         deadline: Duration,
     ) -> Result<Response<Bytes>, HttpError> {
-        let exchange = async {
-            let mut connection = match self.take(host).await {
-                Some(connection) => connection,
-                None => Connection::open(&self.machine, host).await?,
-            };
-            let response = connection.exchange(host, request).await?;
-            let mut kept = entered(self.kept.lock());
-            let kept = kept.entry(host.to_owned()).or_default();
-            if kept.len() < KEPT {
-                kept.push(connection);
+        let exchange = timeout(deadline, self.exchange_unbounded(host, request)).await;
+        let exchange = exchange.unwrap_or(Err(HttpError::Timeout(deadline)));
+        if exchange.is_err() {
+            // The host is gone or behind a partition, and other connections lead there as well: each
+            // would cost another request its deadline.
+            entered(self.kept.lock()).remove(host);
+        }
+        exchange
+    }
+
+    async fn exchange_unbounded(
+        &self,
+        host: &str,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<Response<Bytes>, HttpError> {
+        if let Ok(value) = HeaderValue::from_str(host) {
+            request.headers_mut().entry(HOST).or_insert(value);
+        }
+        if let Some(connection) = self.take(host).await {
+            let copy = request.method().is_safe().then(|| request.clone());
+            match connection.exchange(request).await {
+                Ok(answer) => return Ok(self.keep(host, answer)),
+                Err(failed) => match failed.unsent.or(copy.filter(|_| failed.is_closed)) {
+                    Some(unsent) => request = unsent,
+                    None => return Err(HttpError::Broken(failed.why)),
+                },
             }
-            Ok(response)
-        };
-        timeout(deadline, exchange).await.map_err(|_| HttpError::Timeout(deadline))?
+        }
+        let connection = Connection::open(&self.machine, host).await?;
+        let answer = connection.exchange(request).await;
+        answer.map(|answer| self.keep(host, answer)).map_err(|failed| HttpError::Broken(failed.why))
     }
 
     /// A kept connection that still stands.
     async fn take(&self, host: &str) -> Option<Connection> {
         loop {
             let mut connection = entered(self.kept.lock()).get_mut(host)?.pop()?;
-            if connection.sender.ready().await.is_ok() {
+            if connection.is_fresh() && connection.sender.ready().await.is_ok() {
                 return Some(connection);
             }
         }
     }
-}
 
-/// Sends one request to `host:port` on a connection of its own.
-pub async fn exchange(
-    machine: &Machine,
-    host: &str,
-    request: Request<Full<Bytes>>,
-    deadline: Duration,
-) -> Result<Response<Bytes>, HttpError> {
-    let exchange = async { Connection::open(machine, host).await?.exchange(host, request).await };
-    timeout(deadline, exchange).await.map_err(|_| HttpError::Timeout(deadline))?
+    fn keep(&self, host: &str, answer: (Response<Bytes>, Connection)) -> Response<Bytes> {
+        let (response, connection) = answer;
+        let mut kept = entered(self.kept.lock());
+        let kept = kept.entry(host.to_owned()).or_default();
+        kept.retain(Connection::is_fresh);
+        if kept.len() < KEPT {
+            kept.push(connection);
+        }
+        response
+    }
 }
 
 struct Connection {
     sender: SendRequest<Full<Bytes>>,
     driver: AbortHandle,
+    used: Instant,
+}
+
+/// An exchange that broke.
+struct Failed {
+    why: Box<dyn Error + Send + Sync>,
+    /// The request, if nothing of it was sent.
+    unsent: Option<Request<Full<Bytes>>>,
+    /// Whether the connection ended before a response began.
+    is_closed: bool,
 }
 
 impl Connection {
@@ -115,24 +151,32 @@ impl Connection {
             // Its error reaches us through the response as well.
             let _ = connection.await;
         });
-        Ok(Self { sender, driver })
+        Ok(Self { sender, driver, used: Instant::now() })
     }
 
+    /// Whether it may be used again.
+    fn is_fresh(&self) -> bool {
+        !self.sender.is_closed() && self.used.elapsed() < IDLE_MAX
+    }
+
+    /// The whole response, and the connection to keep.
     async fn exchange(
-        &mut self,
-        host: &str,
-        mut request: Request<Full<Bytes>>,
-    ) -> Result<Response<Bytes>, HttpError> {
-        if let Ok(value) = HeaderValue::from_str(host) {
-            request.headers_mut().entry(HOST).or_insert(value);
-        }
-        async {
-            let (head, body) = self.sender.send_request(request).await?.into_parts();
-            let body = Limited::new(body, MAX_RESPONSE).collect().await?.to_bytes();
-            Ok(Response::from_parts(head, body))
-        }
-        .await
-        .map_err(HttpError::Broken)
+        mut self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(Response<Bytes>, Self), Failed> {
+        let (head, body) = match self.sender.try_send_request(request).await {
+            Ok(response) => response.into_parts(),
+            Err(mut failed) => {
+                let unsent = failed.take_message();
+                let why = failed.into_error();
+                let is_closed = !why.is_parse() && !why.is_user();
+                return Err(Failed { why: why.into(), unsent, is_closed });
+            }
+        };
+        let body = Limited::new(body, MAX_RESPONSE).collect().await;
+        let body = body.map_err(|why| Failed { why, unsent: None, is_closed: false })?;
+        self.used = Instant::now();
+        Ok((Response::from_parts(head, body.to_bytes()), self))
     }
 }
 
@@ -145,40 +189,4 @@ impl Drop for Connection {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::http_server::{HttpOptions, serve_http};
-    use fakes::Memory;
-    use ports::Shutdown;
-    use std::convert::Infallible;
-
-    async fn hello(_: Request<hyper::body::Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-        Ok(Response::new(Full::from("hello")))
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_connection_is_used_again_as_long_as_it_stands() {
-        let memory = Memory::default();
-        let server = memory.machine("server");
-        let listener = server.network.bind("server:80").await.unwrap();
-        let (_trigger, shutdown) = Shutdown::new();
-        server.clone().spawn("server", async move {
-            let service = tower::service_fn(hello);
-            let options = HttpOptions::default();
-            serve_http(&server, listener, service, options, shutdown).await.unwrap();
-        });
-        let client = HttpClient::new(memory.machine("client"));
-        let ask = async || {
-            let request = Request::get("/").body(Full::default()).unwrap();
-            client.exchange("server:80", request, Duration::from_secs(1)).await.unwrap()
-        };
-        for _ in 0..3 {
-            assert_eq!(ask().await.into_body(), "hello");
-        }
-        assert_eq!(memory.network.connections(), 1);
-        // The server closes what is idle for too long.
-        tokio::time::sleep(Duration::from_mins(1)).await;
-        assert_eq!(ask().await.into_body(), "hello");
-        assert_eq!(memory.network.connections(), 2);
-    }
-}
+mod tests;

@@ -133,7 +133,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http;
+    use crate::http::{HttpClient, HttpError};
     use fakes::Memory;
     use http_body_util::Full;
     use hyper::body::Bytes;
@@ -144,10 +144,10 @@ mod tests {
         Ok(Response::new(Full::from("hello")))
     }
 
-    async fn ask(machine: &Machine) -> Result<Bytes, http::HttpError> {
+    async fn ask(machine: &Machine) -> Result<Bytes, HttpError> {
         let request = Request::get("/").body(Full::default()).unwrap();
-        let response =
-            http::exchange(machine, "server:80", request, Duration::from_mins(1)).await?;
+        let client = HttpClient::new(machine.clone());
+        let response = client.exchange("server:80", request, Duration::from_mins(1)).await?;
         Ok(response.into_body())
     }
 

@@ -9,7 +9,7 @@ use crate::core::keyring::{Keyring, Learned, Version};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Request;
-use link::http::{self, HttpError};
+use link::http::{HttpClient, HttpError};
 use ports::{Claims, Machine, TokenError, TokenVerifier, entered};
 use protocol::limits;
 use serde::de::DeserializeOwned;
@@ -29,6 +29,7 @@ impl RemoteVerifier {
         let verifier = Arc::new(Self { keyring: RwLock::default() });
         let tasks = Arc::clone(&machine.tasks);
         let poller = Poller {
+            http: HttpClient::new(machine.clone()),
             machine,
             address: auth_address,
             verifier: Arc::downgrade(&verifier),
@@ -64,6 +65,7 @@ const FIRST_POLL: Duration = Duration::from_millis(100);
 
 struct Poller {
     machine: Machine,
+    http: HttpClient,
     address: String,
     verifier: Weak<RemoteVerifier>,
     /// May be incomplete while a new history is read; the verifier then keeps the earlier one.
@@ -137,7 +139,7 @@ impl Poller {
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, PollError> {
         let request = Request::get(path).body(Full::<Bytes>::default()).expect("our own path");
         let deadline = limits::LINK_CONNECT_TIMEOUT;
-        let response = http::exchange(&self.machine, &self.address, request, deadline).await?;
+        let response = self.http.exchange(&self.address, request, deadline).await?;
         if !response.status().is_success() {
             return Err(PollError::Status(response.status().as_u16()));
         }

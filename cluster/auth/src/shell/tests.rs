@@ -12,7 +12,7 @@ use fakes::{Failure, Memory};
 use http_body_util::{BodyExt, Full};
 use hyper::header::HeaderValue;
 use hyper::{Request, Response, header};
-use link::http::exchange;
+use link::http::HttpClient;
 use ports::{Machine, Shutdown, ShutdownTrigger, TokenError, TokenVerifier};
 use protocol::UserId;
 use protocol::limits::AuthLimits;
@@ -59,7 +59,8 @@ async fn start(memory: &Memory) -> ShutdownTrigger {
 }
 
 async fn send(machine: &Machine, request: Request<Full<Bytes>>) -> Response<Bytes> {
-    exchange(machine, AT, request, Duration::from_secs(5)).await.unwrap()
+    let client = HttpClient::new(machine.clone());
+    client.exchange(AT, request, Duration::from_secs(5)).await.unwrap()
 }
 
 fn post(path: &str, form: &str) -> Request<Full<Bytes>> {
@@ -302,7 +303,8 @@ async fn a_full_disk_is_said_at_once_and_recovers_by_itself() {
     let requests = [post("/oauth2/token", &refresh), post("/oauth2/token", &refresh)];
     for (request, bound) in requests.into_iter().zip([6, 1]) {
         let began = tokio::time::Instant::now();
-        let response = exchange(&client, AT, request, Duration::from_secs(8)).await.unwrap();
+        let http = HttpClient::new(client.clone());
+        let response = http.exchange(AT, request, Duration::from_secs(8)).await.unwrap();
         assert_eq!(
             (response.status(), &response.headers()["retry-after"]),
             (503.try_into().unwrap(), &HeaderValue::from_static("1"))

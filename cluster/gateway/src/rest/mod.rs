@@ -23,6 +23,7 @@ mod tests;
 use allowance::Allowances;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use link::http::HttpClient;
 use ports::broker::{DeadLetters, Depths};
 use ports::{Conversations, Machine, TokenVerifier};
 use protocol::limits::{self, GatewayLimits};
@@ -52,9 +53,10 @@ pub struct RestState {
     pub limits: GatewayLimits,
 }
 
-/// What the handlers share: the state and the callers' allowances.
+/// What the handlers share: the state, connections to the auth service, the callers' allowances.
 struct Rest {
     state: RestState,
+    http: HttpClient,
     allowances: Mutex<Allowances>,
     started: Instant,
 }
@@ -63,6 +65,7 @@ struct Rest {
 pub fn router(state: RestState) -> Router {
     let rest = Rest {
         allowances: Mutex::new(Allowances::new(state.limits)),
+        http: HttpClient::new(state.machine.clone()),
         state,
         started: Instant::now(),
     };

@@ -8,7 +8,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, Request as HttpRequest, Response, header};
 use http_body_util::{BodyExt, Full, Limited};
-use link::http::{HttpError, exchange};
+use link::http::HttpError;
 use protocol::limits;
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ pub async fn auth(
         .body(Full::<Bytes>::new(body.to_bytes()))
         .map_err(|_| Problem::new(Kind::Malformed, "the path cannot be passed on"))?;
     let address = &rest.state.auth_address;
-    let answer = exchange(&rest.state.machine, address, forwarded, limits::CALL_TIMEOUT);
+    let answer = rest.http.exchange(address, forwarded, limits::CALL_TIMEOUT);
     let (head, body) = answer.await.map_err(|error| unanswered(&error))?.into_parts();
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = head.status;

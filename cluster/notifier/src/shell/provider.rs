@@ -5,7 +5,7 @@ use crate::core::outcome::{Outcome, retry_after};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Request, header};
-use link::http::{HttpError, exchange};
+use link::http::{HttpClient, HttpError};
 use ports::{Machine, entered};
 use protocol::design::PushKey;
 use protocol::records::PushJob;
@@ -19,6 +19,7 @@ use tokio::time::Instant;
 /// Where pushes go.
 pub struct Provider {
     machine: Machine,
+    http: HttpClient,
     address: String,
     path: String,
     timeout: Duration,
@@ -70,7 +71,18 @@ impl Provider {
         breaker: BreakerConfig,
     ) -> Self {
         let (breaker, changed) = (Mutex::new(Breaker::new(breaker)), Notify::new());
-        Self { machine, address, path, timeout, key, breaker, changed, started: Instant::now() }
+        let http = HttpClient::new(machine.clone());
+        Self {
+            machine,
+            http,
+            address,
+            path,
+            timeout,
+            key,
+            breaker,
+            changed,
+            started: Instant::now(),
+        }
     }
 
     /// Whether there is one at all.
@@ -97,7 +109,7 @@ impl Provider {
     async fn post(&self, job: &PushJob, attempt: u32) -> Outcome {
         let begun = Instant::now();
         let request = self.request(job, attempt);
-        let answer = exchange(&self.machine, &self.address, request, self.timeout).await;
+        let answer = self.http.exchange(&self.address, request, self.timeout).await;
         self.machine.telemetry.time("notifier_provider_seconds", begun.elapsed());
         match answer {
             Ok(response) => {
