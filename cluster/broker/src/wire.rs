@@ -74,3 +74,93 @@ pub enum Answer {
     /// Messages by queue.
     Depths(Vec<(Queue, u64)>),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fakes::frozen;
+    use ports::broker::{GatewayLife, JobSettlement, Origin, PublishError};
+    use protocol::{Epoch, GatewayId, Incarnation, Partition};
+    use std::time::Duration;
+
+    fn queues() -> [Queue; 4] {
+        let life = GatewayLife { gateway: GatewayId(1), incarnation: Incarnation(2) };
+        [Queue::Inbound(Partition(3)), Queue::Gateway(life), Queue::Jobs(4), Queue::DeadLetters]
+    }
+
+    fn record() -> Bytes {
+        Bytes::from_static(b"record")
+    }
+
+    #[test]
+    fn messages_of_version_2_to_the_broker_are_what_they_were() {
+        let [inbound, Queue::Gateway(to), jobs, _] = queues() else { unreachable!() };
+        let after = Duration::new(6, 7);
+        let job_settlements = [
+            JobSettlement::Done { tag: 8 },
+            JobSettlement::Retry { tag: 9, after },
+            JobSettlement::DeadLetter { tag: 10, reason: "poison".into() },
+        ];
+        frozen::every_variant(&queues());
+        frozen::every_variant(&job_settlements);
+        let one = job_settlements.map(Settlement::One);
+        let settlements: Vec<Settlement> =
+            [Settlement::Through(5)].into_iter().chain(one).collect();
+        frozen::every_variant(&settlements);
+        let options = ConsumerOptions { prefetch: 11, epoch: Epoch(12) };
+        let dead = |origin, key| {
+            let reason = "poison".into();
+            let dead = NewDeadLetter { origin, key, reason, attempts: 13, message: record() };
+            ToBroker::PutDeadLetter { call: 14, dead }
+        };
+        let batch = vec![(inbound, record()), (jobs, Bytes::new())];
+        let samples = [
+            ToBroker::Publish { call: 15, batch },
+            ToBroker::FanOut { call: 16, batch: vec![FanoutMessage { to, message: record() }] },
+            ToBroker::Consume { call: 17, consumer: 18, queue: inbound, options },
+            ToBroker::Leave { consumer: 18 },
+            ToBroker::Settle { consumer: 18, settlements },
+            ToBroker::Received,
+            dead(Origin::Inbound(Partition(3)), 1 << 100),
+            dead(Origin::Jobs(4), 0),
+            ToBroker::DeadLetters { call: 19, after: 20, limit: 21 },
+            ToBroker::RequeueDeadLetter { call: 22, id: 23 },
+            ToBroker::Depths { call: 24 },
+        ];
+        frozen::check(include_str!("../fixtures/to-broker-2.txt"), VERSION, &samples);
+    }
+
+    #[test]
+    fn messages_of_version_2_from_the_broker_are_what_they_were() {
+        let errors = [PublishError::Full, PublishError::Unknown];
+        frozen::every_variant(&errors);
+        let refusals = [ConsumeError::Taken, ConsumeError::Unavailable];
+        frozen::every_variant(&refusals);
+        let dead = DeadLetter {
+            id: 1,
+            origin: Origin::Inbound(Partition(3)),
+            reason: "poison".into(),
+            attempts: 2,
+            at_ms: 3,
+            message: record(),
+        };
+        let consuming = [Ok(())].into_iter().chain(refusals.map(Err)).map(Answer::Consuming);
+        let mut answers = vec![
+            Answer::Confirms([Ok(())].into_iter().chain(errors.map(Err)).collect()),
+            Answer::Taken,
+            Answer::DeadLetters(vec![dead]),
+            Answer::Requeued(Some(true)),
+            Answer::Requeued(None),
+            Answer::Depths(queues().into_iter().zip(4..).collect()),
+        ];
+        answers.extend(consuming);
+        frozen::every_variant(&answers);
+        let deliveries = vec![Delivery { tag: 5, redelivered: 6, message: record() }];
+        let mut samples = vec![
+            FromBroker::Deliveries { consumer: 7, deliveries },
+            FromBroker::Lost { consumer: 7 },
+        ];
+        samples.extend(answers.into_iter().map(|answer| FromBroker::Answer { call: 8, answer }));
+        frozen::check(include_str!("../fixtures/from-broker-2.txt"), VERSION, &samples);
+    }
+}

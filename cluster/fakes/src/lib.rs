@@ -5,6 +5,7 @@
 //! its own.
 
 pub mod disk;
+pub mod frozen;
 pub mod machine;
 pub mod network;
 

@@ -58,6 +58,14 @@ impl Greeting<'static> {
 mod tests {
     use super::*;
 
+    /// Never edit it: versions are compared by greetings, so a greeting can never have another shape.
+    #[test]
+    fn a_greeting_is_what_it_was_in_the_first_version() {
+        let frame = Greeting { link: "store", version: 300 }.frame();
+        assert_eq!(frame, b"\x08\0\0\0\xe5\x47\x05\x18\x05store\xac\x02");
+        assert_eq!(frame::heartbeat(), [0; 8]);
+    }
+
     #[test]
     fn ends_that_do_not_agree_say_why() {
         let told = |own: Greeting<'static>, peer: Greeting<'static>| {

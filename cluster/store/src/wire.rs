@@ -100,3 +100,6 @@ pub enum Answer {
     /// It was not done: partitions that it touches are not this node's, but theirs, as far as known.
     NotOwner(Vec<(Partition, Option<Owner>)>),
 }
+
+#[cfg(test)]
+mod tests;
