@@ -84,6 +84,9 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 24] = [
 /// Ours that is for tests, and where else it may be.
 const FOR_TESTS: (&str, &[&str]) = ("fakes", &["sim"]);
 
+/// What the tests of a crate may stand on beside that: the real broker, instead of a copy of its manners.
+const IN_TESTS: [(&str, &[&str]); 1] = [("notifier", &["broker"])];
+
 /// Outside crates that belong to certain crates only.
 const BELONGS_TO: [(&str, &[&str]); 6] = [
     ("turmoil", &["sim"]),
@@ -138,7 +141,9 @@ fn wrong(name: &str, on: &str, for_tests: bool, ours: &[&str]) -> Option<(String
         let remedy = "say in xtask/src/tidy/dependencies.rs what it may depend on";
         return Some((format!("the crate {name} has no place in the house"), remedy.into()));
     };
-    (!allowed.contains(&on)).then(|| {
+    let in_tests = |(known, on_too): &(&str, &[&str])| *known == name && on_too.contains(&on);
+    let is_allowed = allowed.contains(&on) || for_tests && IN_TESTS.iter().any(in_tests);
+    (!is_allowed).then(|| {
         let remedy = format!("it may depend on: {}", allowed.join(", "));
         (format!("{name} depends on {on}"), remedy)
     })
@@ -192,6 +197,21 @@ mod tests {
         let metadata = json!({ "workspace_root": "/r", "packages": packages });
         let found: Vec<_> = check(&metadata).expect("good").into_iter().map(|f| f.what).collect();
         assert_eq!(found, ["store depends on fakes outside of its tests"]);
+    }
+
+    #[test]
+    fn the_real_broker_is_for_tests_alone() {
+        let found = |name: &str, kind: Option<&str>| {
+            let on = json!([{ "name": "broker", "kind": kind }]);
+            let package =
+                json!({ "name": name, "manifest_path": "/r/Cargo.toml", "dependencies": on });
+            let broker =
+                json!({ "name": "broker", "manifest_path": "/r/Cargo.toml", "dependencies": [] });
+            let metadata = json!({ "workspace_root": "/r", "packages": [package, broker] });
+            check(&metadata).expect("good").len()
+        };
+        assert_eq!(found("notifier", Some("dev")), 0);
+        assert_eq!((found("notifier", None), found("gateway", Some("dev"))), (1, 1));
     }
 
     #[test]

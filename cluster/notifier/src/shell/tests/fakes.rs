@@ -1,226 +1,157 @@
-//! A queue in memory with the broker's manners, and a provider that answers by script.
+//! The broker, over a connection that can be lost, and a provider that answers by script.
 
 use ::fakes::Memory;
+use broker::{BrokerConfig, BrokerEngine, EmbeddedBroker};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response, StatusCode};
 use link::http_server::{HttpOptions, serve_http};
 use ports::broker::{
-    BrokerUnavailable, Confirms, ConsumerLost, Job, JobConsumer, JobDelivery, JobSettlement, Jobs,
+    BrokerUnavailable, Confirms, ConsumerLost, DeadLetters, Depths, Job, JobConsumer, JobDelivery,
+    JobSettlement, Jobs,
 };
 use ports::{BoxFuture, Shutdown};
-use protocol::limits;
+use protocol::records::{self, PushJob};
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::future::ready;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::Notify;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
 
-/// A message of the queue.
-#[derive(Clone)]
-struct Message {
-    id: u64,
-    bytes: Bytes,
-    /// How often it was handed out.
-    handed: u32,
-    /// How often a consumer gave it back: what the broker's delivery limit counts.
-    attempts: u32,
-    visible: Instant,
-}
+/// The queue that is consumed.
+const QUEUE: u16 = 4;
 
-/// One queue.
-#[derive(Default)]
-pub struct FakeBroker {
-    inner: Arc<Inner>,
+/// A broker in memory, as a notifier reaches it, and what the notifier has said of its jobs.
+pub struct Reached {
+    broker: Arc<EmbeddedBroker>,
+    /// Whether the broker can be reached; consumers from before a change are lost.
+    is_up: watch::Sender<bool>,
+    said: Arc<Mutex<Said>>,
 }
 
 #[derive(Default)]
-struct Inner {
-    queue: Mutex<VecDeque<Message>>,
-    unsettled: Mutex<BTreeMap<u64, Message>>,
-    pub dead: Mutex<Vec<(u64, String)>>,
-    done: Mutex<Vec<u64>>,
-    /// Rises when the connection is lost: earlier consumers are dead.
-    life: Mutex<u64>,
-    away: Mutex<bool>,
-    changed: Notify,
+struct Said {
+    done: Vec<u64>,
+    retries: u32,
 }
 
-impl FakeBroker {
-    pub fn put(&self, id: u64, bytes: Bytes) {
-        let message = Message { id, bytes, handed: 0, attempts: 0, visible: Instant::now() };
-        self.inner.queue.lock().unwrap().push_back(message);
-        self.inner.changed.notify_waiters();
+impl Reached {
+    pub async fn open(memory: &Memory) -> Arc<Self> {
+        let config = BrokerConfig { engine: BrokerEngine::Memory, ..BrokerConfig::default() };
+        let broker = EmbeddedBroker::open(memory.machine("broker-1"), config).await.unwrap();
+        let (is_up, _) = watch::channel(true);
+        Arc::new(Self { broker, is_up, said: Arc::default() })
+    }
+
+    pub async fn put(&self, message: Bytes) {
+        let job = Job { queue: QUEUE, message };
+        assert_eq!(Jobs::publish(&*self.broker, vec![job]).await, [Ok(())]);
     }
 
     /// The connection is lost: what was unsettled goes back.
     pub fn lose_connection(&self) {
-        *self.inner.life.lock().unwrap() += 1;
-        self.inner.give_back();
-        self.inner.changed.notify_waiters();
+        self.is_up.send_modify(|_| {});
     }
 
     pub fn be_away(&self, away: bool) {
-        *self.inner.away.lock().unwrap() = away;
+        self.is_up.send_replace(!away);
     }
 
+    /// The users of the jobs that are done, in their order.
     pub fn done(&self) -> Vec<u64> {
-        self.inner.done.lock().unwrap().clone()
+        self.said.lock().unwrap().done.clone()
     }
 
-    pub fn dead(&self) -> Vec<(u64, String)> {
-        self.inner.dead.lock().unwrap().clone()
+    /// The users and the reasons of the jobs that cannot be done; 0: it is no job.
+    pub async fn dead(&self) -> Vec<(u64, String)> {
+        let dead = self.broker.list(0, 100).await.unwrap();
+        dead.into_iter().map(|dead| (user(&dead.message), dead.reason)).collect()
     }
 
-    /// What the delivery limit has counted against the messages that are still there.
-    pub fn attempts(&self) -> Vec<u32> {
-        let queue = self.inner.queue.lock().unwrap();
-        let unsettled = self.inner.unsettled.lock().unwrap();
-        unsettled.values().chain(queue.iter()).map(|message| message.attempts).collect()
+    /// Failed attempts: what the delivery limit counts.
+    pub fn retries(&self) -> u32 {
+        self.said.lock().unwrap().retries
     }
 
-    /// Messages that are neither handed out nor settled.
-    pub fn waiting(&self) -> usize {
-        self.inner.queue.lock().unwrap().len()
-    }
-}
-
-impl Inner {
-    /// When the next delayed message is due. What is visible already waits for room, and room is made
-    /// by a settlement.
-    fn next_due(&self) -> Instant {
-        let now = Instant::now();
-        let queue = self.queue.lock().unwrap();
-        let due = queue.iter().map(|message| message.visible).filter(|due| *due > now).min();
-        due.unwrap_or_else(|| now + Duration::from_hours(9))
-    }
-
-    fn give_back(&self) {
-        let unsettled = std::mem::take(&mut *self.unsettled.lock().unwrap());
-        let mut queue = self.queue.lock().unwrap();
-        for (_, message) in unsettled.into_iter().rev() {
-            queue.push_front(message);
-        }
-    }
-
-    fn settle(&self, settlement: JobSettlement) {
-        let take = |tag: u64| self.unsettled.lock().unwrap().remove(&tag).expect("settled once");
-        match settlement {
-            JobSettlement::Done { tag } => {
-                let message = take(tag);
-                self.done.lock().unwrap().push(message.id);
-            }
-            JobSettlement::Retry { tag, after } => {
-                let message = take(tag);
-                let attempts = message.attempts + 1;
-                if attempts >= limits::DELIVERY_LIMIT {
-                    self.dead.lock().unwrap().push((message.id, "delivery limit".into()));
-                } else {
-                    let visible = Instant::now() + after;
-                    let message = Message { attempts, visible, ..message };
-                    self.queue.lock().unwrap().push_back(message);
-                }
-            }
-            JobSettlement::DeadLetter { tag, reason } => {
-                let message = take(tag);
-                self.dead.lock().unwrap().push((message.id, reason));
-            }
-        }
+    /// Jobs that are not settled.
+    pub async fn waiting(&self) -> u64 {
+        self.broker.depths().await.unwrap().into_iter().map(|(_, messages)| messages).sum()
     }
 }
 
-struct FakeConsumer {
-    inner: Arc<Inner>,
-    life: u64,
-    prefetch: usize,
-    next_tag: u64,
+fn user(message: &Bytes) -> u64 {
+    records::decode::<PushJob>(message).map_or(0, |job| job.user.0)
 }
 
-impl FakeConsumer {
-    fn ready(&mut self) -> Vec<JobDelivery> {
-        let now = Instant::now();
-        let mut queue = self.inner.queue.lock().unwrap();
-        let mut unsettled = self.inner.unsettled.lock().unwrap();
-        let mut deliveries = Vec::new();
-        while unsettled.len() < self.prefetch {
-            let Some(place) = queue.iter().position(|message| message.visible <= now) else {
-                break;
-            };
-            let mut message = queue.remove(place).unwrap();
-            self.next_tag += 1;
-            deliveries.push(JobDelivery {
-                tag: self.next_tag,
-                redelivered: message.handed,
-                message: message.bytes.clone(),
-            });
-            message.handed += 1;
-            unsettled.insert(self.next_tag, message);
-        }
-        deliveries
-    }
-}
-
-impl JobConsumer for FakeConsumer {
-    fn next(&mut self) -> BoxFuture<'_, Result<Vec<JobDelivery>, ConsumerLost>> {
-        Box::pin(async move {
-            let inner = Arc::clone(&self.inner);
-            loop {
-                let changed = inner.changed.notified();
-                if *inner.life.lock().unwrap() != self.life {
-                    return Err(ConsumerLost);
-                }
-                let ready = self.ready();
-                if !ready.is_empty() {
-                    return Ok(ready);
-                }
-                let later = inner.next_due();
-                tokio::select! {
-                    biased;
-                    () = changed => {}
-                    () = sleep_until(later) => {}
-                }
-            }
-        })
-    }
-    fn settle(&mut self, settlements: Vec<JobSettlement>) {
-        if *self.inner.life.lock().unwrap() != self.life {
-            return;
-        }
-        for settlement in settlements {
-            self.inner.settle(settlement);
-        }
-        self.inner.changed.notify_waiters();
-    }
-}
-
-impl Drop for FakeConsumer {
-    fn drop(&mut self) {
-        if *self.inner.life.lock().unwrap() == self.life {
-            self.inner.give_back();
-        }
-    }
-}
-
-impl Jobs for FakeBroker {
+impl Jobs for Reached {
     fn publish(&self, _: Vec<Job>) -> BoxFuture<'static, Confirms> {
         unreachable!("a notifier publishes nothing")
     }
+
     fn consume(
         &self,
         queue: u16,
         prefetch: u32,
     ) -> BoxFuture<'static, Result<Box<dyn JobConsumer>, BrokerUnavailable>> {
-        assert_eq!(queue, 4);
-        let inner = Arc::clone(&self.inner);
-        if *inner.away.lock().unwrap() {
+        assert_eq!(queue, QUEUE);
+        let is_up = self.is_up.subscribe();
+        if !*is_up.borrow() {
             return Box::pin(ready(Err(BrokerUnavailable)));
         }
-        let life = *inner.life.lock().unwrap();
-        let prefetch = prefetch as usize;
-        let consumer = FakeConsumer { inner, life, prefetch, next_tag: life * 1_000 };
-        Box::pin(ready(Ok(Box::new(consumer) as Box<dyn JobConsumer>)))
+        let (consumer, said) = (Jobs::consume(&*self.broker, queue, prefetch), self.said.clone());
+        Box::pin(async move {
+            let inner = Some(consumer.await?);
+            let consumer = Consumer { inner, is_up, said, handed: BTreeMap::new() };
+            Ok(Box::new(consumer) as Box<dyn JobConsumer>)
+        })
+    }
+}
+
+struct Consumer {
+    /// `None` after the connection was lost.
+    inner: Option<Box<dyn JobConsumer>>,
+    is_up: watch::Receiver<bool>,
+    said: Arc<Mutex<Said>>,
+    /// The users of the jobs that are not settled, by tag.
+    handed: BTreeMap<u64, u64>,
+}
+
+impl JobConsumer for Consumer {
+    fn next(&mut self) -> BoxFuture<'_, Result<Vec<JobDelivery>, ConsumerLost>> {
+        Box::pin(async move {
+            let consumer = self.inner.as_mut().ok_or(ConsumerLost)?;
+            let deliveries = tokio::select! {
+                biased;
+                _ = self.is_up.changed() => Err(ConsumerLost),
+                deliveries = consumer.next() => deliveries,
+            };
+            match &deliveries {
+                Ok(deliveries) => {
+                    let users = deliveries.iter().map(|job| (job.tag, user(&job.message)));
+                    self.handed.extend(users);
+                }
+                Err(ConsumerLost) => self.inner = None,
+            }
+            deliveries
+        })
+    }
+
+    fn settle(&mut self, settlements: Vec<JobSettlement>) {
+        if self.is_up.has_changed().unwrap() {
+            self.inner = None;
+        }
+        let Some(consumer) = &mut self.inner else { return };
+        let mut said = self.said.lock().unwrap();
+        for settlement in &settlements {
+            match settlement {
+                JobSettlement::Done { tag } => said.done.push(self.handed[tag]),
+                JobSettlement::Retry { .. } => said.retries += 1,
+                JobSettlement::DeadLetter { .. } => {}
+            }
+        }
+        consumer.settle(settlements);
     }
 }
 

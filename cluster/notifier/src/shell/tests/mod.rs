@@ -1,4 +1,4 @@
-//! A notifier between a queue in memory and a scripted provider, on tokio's paused clock.
+//! A notifier between the broker, in memory, and a scripted provider, on tokio's paused clock.
 
 mod advice;
 mod fakes;
@@ -8,7 +8,7 @@ use super::serve::{NotifierConfig, ServeError, serve};
 use crate::core::breaker::BreakerConfig;
 use ::fakes::Memory;
 use bytes::Bytes;
-use fakes::{Answer, FakeBroker, FakeProvider};
+use fakes::{Answer, FakeProvider, Reached};
 use owners::FakeOwners;
 use ports::{Shutdown, ShutdownTrigger};
 use protocol::limits::NotifierLimits;
@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep};
 
 struct World {
     memory: Memory,
-    broker: Arc<FakeBroker>,
+    broker: Arc<Reached>,
     provider: FakeProvider,
     owners: Arc<FakeOwners>,
     trigger: ShutdownTrigger,
@@ -56,7 +56,7 @@ fn touchy() -> NotifierConfig {
 async fn world(config: NotifierConfig) -> World {
     let memory = Memory::default();
     let provider = FakeProvider::start(&memory).await;
-    let broker = Arc::new(FakeBroker::default());
+    let broker = Reached::open(&memory).await;
     let owners = Arc::new(FakeOwners::default());
     let machine = memory.machine("notifier-1");
     let (trigger, shutdown) = Shutdown::new();
@@ -70,9 +70,9 @@ async fn world(config: NotifierConfig) -> World {
 
 impl World {
     /// Users `from..=to` are to be told of something.
-    fn put(&self, users: std::ops::RangeInclusive<u64>) {
+    async fn put(&self, users: std::ops::RangeInclusive<u64>) {
         for user in users {
-            self.broker.put(user, job(user));
+            self.broker.put(job(user)).await;
         }
     }
 
@@ -101,7 +101,7 @@ const LONG: Duration = Duration::from_mins(1);
 #[tokio::test(start_paused = true)]
 async fn a_taken_push_is_done() {
     let world = world(config()).await;
-    world.put(1..=3);
+    world.put(1..=3).await;
     sleep(LONG).await;
     assert_eq!(world.broker.done(), [1, 2, 3]);
     assert_eq!(world.provider.keys(), ["1-7-3", "2-7-3", "3-7-3"]);
@@ -111,7 +111,7 @@ async fn a_taken_push_is_done() {
 #[tokio::test(start_paused = true)]
 async fn without_a_provider_pushes_are_discarded_and_counted() {
     let world = world(NotifierConfig { provider: String::new(), ..config() }).await;
-    world.put(1..=3);
+    world.put(1..=3).await;
     sleep(LONG).await;
     assert_eq!(world.broker.done(), [1, 2, 3]);
     assert_eq!(world.memory.telemetry.counted("notifier_discarded_total"), 3);
@@ -122,7 +122,7 @@ async fn without_a_provider_pushes_are_discarded_and_counted() {
 async fn a_push_is_tried_again_until_it_is_taken() {
     let world = world(config()).await;
     world.script([Answer::Status(503), Answer::Silence]);
-    world.put(1..=1);
+    world.put(1..=1).await;
     sleep(LONG).await;
     assert_eq!(world.broker.done(), [1]);
     assert_eq!(world.provider.keys(), ["1-7-3", "1-7-3", "1-7-3"]);
@@ -132,10 +132,10 @@ async fn a_push_is_tried_again_until_it_is_taken() {
 async fn a_push_that_fails_too_often_becomes_a_dead_letter() {
     let world = world(config()).await;
     world.provider.by_user.lock().unwrap().insert(1, Answer::Status(500));
-    world.put(1..=2);
+    world.put(1..=2).await;
     sleep(LONG).await;
     assert_eq!(world.broker.done(), [2]);
-    assert_eq!(world.broker.dead(), [(1, "3 attempts, the last one: status 500".into())]);
+    assert_eq!(world.broker.dead().await, [(1, "3 attempts, the last one: status 500".into())]);
     assert_eq!(world.asked(), 4);
 }
 
@@ -143,23 +143,23 @@ async fn a_push_that_fails_too_often_becomes_a_dead_letter() {
 async fn the_notifier_gives_up_before_the_broker_does() {
     let world = world(NotifierConfig { attempts_max: 100, ..config() }).await;
     world.provider.by_user.lock().unwrap().insert(1, Answer::Status(500));
-    world.put(1..=1);
+    world.put(1..=1).await;
     sleep(LONG).await;
-    assert_eq!(world.broker.dead(), [(1, "5 attempts, the last one: status 500".into())]);
+    assert_eq!(world.broker.dead().await, [(1, "5 attempts, the last one: status 500".into())]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_refused_or_unreadable_push_is_a_dead_letter_at_once() {
     let world = world(config()).await;
     world.script([Answer::Status(410)]);
-    world.put(1..=1);
-    world.broker.put(2, Bytes::from_static(&[255]));
-    world.put(3..=3);
+    world.put(1..=1).await;
+    world.broker.put(Bytes::from_static(&[255])).await;
+    world.put(3..=3).await;
     sleep(LONG).await;
-    let mut dead = world.broker.dead();
+    let mut dead = world.broker.dead().await;
     dead.sort();
-    assert_eq!(dead[0], (1, "the push provider refused it: status 410".into()));
-    assert!(dead[1].0 == 2 && dead[1].1.starts_with("no push job: "), "{dead:?}");
+    assert!(dead[0].0 == 0 && dead[0].1.starts_with("no push job: "), "{dead:?}");
+    assert_eq!(dead[1..], [(1, "the push provider refused it: status 410".into())]);
     assert_eq!(world.broker.done(), [3]);
 }
 
@@ -167,7 +167,7 @@ async fn a_refused_or_unreadable_push_is_a_dead_letter_at_once() {
 async fn the_provider_says_when_to_come_back() {
     let world = world(config()).await;
     world.script([Answer::Later(429, 30)]);
-    world.put(1..=1);
+    world.put(1..=1).await;
     sleep(LONG).await;
     let asked = world.provider.asked.lock().unwrap();
     let waited = asked[1].0 - asked[0].0;
@@ -179,11 +179,11 @@ async fn the_provider_says_when_to_come_back() {
 async fn a_dead_provider_is_probed_and_uses_no_attempts_up() {
     let world = world(touchy()).await;
     world.memory.network.close("provider:80");
-    world.put(1..=20);
+    world.put(1..=20).await;
     sleep(Duration::from_mins(10)).await;
-    assert_eq!((world.broker.done().len(), world.broker.dead().len()), (0, 0));
+    assert_eq!((world.broker.done().len(), world.broker.dead().await.len()), (0, 0));
     // The three failures that opened the breaker are all that was counted against anybody.
-    assert_eq!(world.broker.attempts().iter().sum::<u32>(), 3);
+    assert_eq!(world.broker.retries(), 3);
     assert_eq!(world.memory.telemetry.counted("notifier_breaker_opened_total"), 1);
 
     world.provider.listen(&world.memory).await;
@@ -191,7 +191,7 @@ async fn a_dead_provider_is_probed_and_uses_no_attempts_up() {
     let mut done = world.broker.done();
     done.sort_unstable();
     assert_eq!(done, (1..=20).collect::<Vec<_>>());
-    assert_eq!(world.broker.dead(), []);
+    assert_eq!(world.broker.dead().await, []);
 }
 
 #[tokio::test(start_paused = true)]
@@ -199,7 +199,7 @@ async fn an_open_breaker_lets_one_probe_through_at_a_time() {
     let world = world(touchy()).await;
     world.script((0..3).map(|_| Answer::Status(500)));
     world.script((0..40).map(|_| Answer::Silence));
-    world.put(1..=20);
+    world.put(1..=20).await;
     let begun = Instant::now();
     sleep(LONG).await;
     // Up to four were under way when it opened; then each probe lasts the timeout of 2 s, and the
@@ -216,21 +216,21 @@ async fn an_open_breaker_lets_one_probe_through_at_a_time() {
 async fn a_bad_push_does_not_keep_the_breaker_open_for_the_others() {
     let world = world(touchy()).await;
     world.provider.by_user.lock().unwrap().insert(1, Answer::Status(500));
-    world.put(1..=1);
+    world.put(1..=1).await;
     sleep(LONG).await;
-    world.put(2..=9);
+    world.put(2..=9).await;
     sleep(LONG).await;
     let mut done = world.broker.done();
     done.sort_unstable();
     assert_eq!(done, (2..=9).collect::<Vec<_>>());
-    assert_eq!(world.broker.dead().len(), 1, "the bad one has used its attempts up");
+    assert_eq!(world.broker.dead().await.len(), 1, "the bad one has used its attempts up");
 }
 
 #[tokio::test(start_paused = true)]
 async fn no_more_pushes_are_under_way_than_configured() {
     let world = world(config()).await;
     world.script((0..30).map(|_| Answer::Slow(Duration::from_secs(1))));
-    world.put(1..=30);
+    world.put(1..=30).await;
     sleep(LONG).await;
     assert_eq!(world.broker.done().len(), 30);
     assert_eq!(world.provider.most_at_once.lock().unwrap().1, 4);
@@ -240,7 +240,7 @@ async fn no_more_pushes_are_under_way_than_configured() {
 async fn a_lost_broker_loses_no_push() {
     let world = world(config()).await;
     world.script((0..4).map(|_| Answer::Slow(Duration::from_secs(1))));
-    world.put(1..=6);
+    world.put(1..=6).await;
     sleep(Duration::from_millis(500)).await;
     world.broker.be_away(true);
     world.broker.lose_connection();
@@ -257,7 +257,7 @@ async fn a_lost_broker_loses_no_push() {
 async fn lost_connections_to_the_broker_use_no_attempts_up() {
     let world = world(touchy()).await;
     world.memory.network.close("provider:80");
-    world.put(1..=8);
+    world.put(1..=8).await;
     for _ in 0..10 {
         sleep(Duration::from_secs(5)).await;
         world.broker.lose_connection();
@@ -265,14 +265,14 @@ async fn lost_connections_to_the_broker_use_no_attempts_up() {
     world.provider.listen(&world.memory).await;
     world.script([Answer::Status(204), Answer::Status(500), Answer::Status(500)]);
     sleep(LONG).await;
-    assert_eq!((world.broker.done().len(), world.broker.dead()), (8, vec![]));
+    assert_eq!((world.broker.done().len(), world.broker.dead().await), (8, vec![]));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_provider_that_asks_for_rest_is_left_alone() {
     let world = world(touchy()).await;
     world.script((0..4).map(|_| Answer::Later(503, 40)));
-    world.put(1..=20);
+    world.put(1..=20).await;
     sleep(Duration::from_secs(39)).await;
     let before = world.asked();
     assert!(before <= 6, "{before}");
@@ -285,7 +285,7 @@ async fn a_lost_broker_leaves_no_probe_behind() {
     let world = world(touchy()).await;
     world.script([500, 500, 500].map(Answer::Status));
     world.script([Answer::Silence]);
-    world.put(1..=3);
+    world.put(1..=3).await;
     // The breaker has opened at once; the probe after a second is silent, and lost with the broker.
     sleep(Duration::from_millis(1_500)).await;
     world.broker.lose_connection();
@@ -297,21 +297,21 @@ async fn a_lost_broker_leaves_no_probe_behind() {
 async fn a_shutdown_finishes_what_is_under_way_and_gives_the_rest_back() {
     let world = world(config()).await;
     world.script((0..4).map(|_| Answer::Slow(Duration::from_secs(1))));
-    world.put(1..=20);
+    world.put(1..=20).await;
     sleep(Duration::from_millis(500)).await;
     world.trigger.request();
     let begun = Instant::now();
     assert_eq!(world.ended.await.unwrap(), Ok(()));
     assert!(begun.elapsed() < Duration::from_secs(1));
     assert_eq!(world.broker.done(), [1, 2, 3, 4]);
-    assert_eq!((world.broker.waiting(), world.broker.attempts().iter().sum::<u32>()), (16, 0));
+    assert_eq!((world.broker.waiting().await, world.broker.retries()), (16, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_does_not_wait_for_a_silent_provider() {
     let world = world(config()).await;
     world.script((0..4).map(|_| Answer::Silence));
-    world.put(1..=4);
+    world.put(1..=4).await;
     sleep(Duration::from_millis(500)).await;
     world.trigger.request();
     let begun = Instant::now();
