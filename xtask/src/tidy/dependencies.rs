@@ -85,7 +85,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 24] = [
 const FOR_TESTS: (&str, &[&str]) = ("fakes", &["sim"]);
 
 /// What the tests of a crate may stand on beside that: the real broker, instead of a copy of its manners.
-const IN_TESTS: [(&str, &[&str]); 1] = [("notifier", &["broker"])];
+const IN_TESTS: [(&str, &[&str]); 2] = [("notifier", &["broker"]), ("store", &["broker"])];
 
 /// Outside crates that belong to certain crates only.
 const BELONGS_TO: [(&str, &[&str]); 6] = [

@@ -116,9 +116,7 @@ fn report(user: u64, delivered: u64, read: u64) -> ReceiptItem {
 }
 
 fn pushes(world: &World) -> Vec<(u64, u64)> {
-    let queues = [0, 1].map(Queue::Jobs);
-    let known = queues.into_iter().filter(|queue| world.broker.depth(*queue) > 0);
-    let jobs = known.flat_map(|queue| world.broker.take(queue));
+    let jobs = [0, 1].into_iter().flat_map(|queue| world.broker.jobs(queue));
     let decode = |job: bytes::Bytes| protocol::records::decode::<PushJob>(&job).unwrap();
     jobs.map(decode).map(|job| (job.user.0, job.sequence.0)).collect()
 }

@@ -1,190 +1,154 @@
-//! A broker in memory: durable queues that survive their consumers, gateways' queues that exist once
-//! they were made, and confirms that can be withheld.
+//! The broker without a disk, and confirms that can be withheld.
 
+use ::broker::{BrokerConfig, BrokerEngine, EmbeddedBroker};
 use bytes::Bytes;
+use fakes::Memory;
+use futures_util::FutureExt;
 use ports::BoxFuture;
 use ports::broker::{
-    BrokerUnavailable, Brokers, Confirms, ConsumeError, ConsumerLost, DeadLetter, DeadLetters,
-    Depths, Fanout, FanoutConsumer, FanoutMessage, GatewayLife, Inbound, InboundConsumer,
-    InboundDelivery, InboundOptions, Job, JobConsumer, Jobs, NewDeadLetter, Origin, PublishError,
-    Queue,
+    BrokerUnavailable, Brokers, Confirms, DeadLetters, Depths, Fanout, FanoutConsumer,
+    FanoutMessage, GatewayLife, Inbound, InboundConsumer, InboundOptions, Job, JobConsumer,
+    JobSettlement, Jobs, Origin, PublishError, Queue,
 };
 use protocol::records::{self, ToGateway};
 use protocol::{Epoch, Partition};
-use std::collections::{BTreeMap, VecDeque};
-use std::future::ready;
-use std::sync::{Arc, Mutex, MutexGuard};
-use tokio::sync::Notify;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::time::sleep;
 
-#[derive(Clone, Default)]
-pub struct FakeBroker(Arc<Inner>);
+/// More than waits anywhere.
+const ALL: u32 = 10_000;
 
-#[derive(Default)]
-struct Inner {
-    state: Mutex<State>,
-    changed: Notify,
+pub struct Broker {
+    real: Arc<EmbeddedBroker>,
+    withheld: Arc<Withheld>,
+    /// Of the gateways' queues: with its consumer, such a queue ends.
+    gateways: Mutex<BTreeMap<Queue, Box<dyn FanoutConsumer>>>,
+    rival: Mutex<Option<Box<dyn InboundConsumer>>>,
 }
 
-#[derive(Default)]
-struct State {
-    queues: BTreeMap<Queue, Waiting>,
-    dead: BTreeMap<(Origin, u128), String>,
-    /// Publish calls that are answered `Unknown`, stored all the same or not.
-    unknown: u32,
-    stored_all_the_same: bool,
+fn partition_of(queue: Queue) -> Partition {
+    let Queue::Inbound(partition) = queue else { panic!("{queue} is of no partition") };
+    partition
 }
 
-#[derive(Default)]
-struct Waiting {
-    ready: VecDeque<(bool, Bytes)>,
-    unsettled: BTreeMap<u64, (bool, Bytes)>,
-    next_tag: u64,
-    consumer: u64,
-    epoch: Epoch,
+/// What is answered in process is there at once.
+fn now<T>(answer: BoxFuture<'_, T>) -> T {
+    answer.now_or_never().expect("the broker is in this process")
 }
 
-impl FakeBroker {
+impl Broker {
+    pub fn open(memory: &Memory) -> Arc<Self> {
+        let config = BrokerConfig { engine: BrokerEngine::Memory, ..BrokerConfig::default() };
+        let opened = EmbeddedBroker::open(memory.machine("broker-1"), config);
+        let real = now(Box::pin(opened)).expect("it has no disk");
+        let withheld = Withheld { real: real.clone(), calls: Mutex::default() };
+        let (gateways, rival) = (Mutex::default(), Mutex::default());
+        Arc::new(Self { real, withheld: Arc::new(withheld), gateways, rival })
+    }
+
+    /// As a store node reaches it.
+    pub fn brokers(&self) -> Brokers {
+        Brokers {
+            jobs: self.withheld.clone(),
+            fanout: self.withheld.clone(),
+            ..Brokers::one(self.real.clone())
+        }
+    }
+
     pub fn put(&self, queue: Queue, message: Bytes) {
-        self.state().queues.entry(queue).or_default().ready.push_back((false, message));
-        self.0.changed.notify_waiters();
+        let partition = partition_of(queue);
+        // It is placed by the call; nobody waits for the confirm.
+        drop(Inbound::publish(&*self.real, vec![(partition, message)]));
     }
 
     /// Makes a gateway's queue.
     pub fn make(&self, queue: Queue) {
-        self.state().queues.entry(queue).or_default();
+        let Queue::Gateway(gateway) = queue else { panic!("{queue} is of no gateway") };
+        let consumer = now(Fanout::consume(&*self.real, gateway, ALL)).unwrap();
+        self.gateways.lock().unwrap().insert(queue, consumer);
     }
 
-    /// What waits in a queue, taken.
-    pub fn take(&self, queue: Queue) -> Vec<Bytes> {
-        let mut state = self.state();
-        let waiting = state.queues.get_mut(&queue).expect("the queue was made");
-        waiting.ready.drain(..).map(|(_, message)| message).collect()
-    }
-
-    /// The same of a gateway's queue, decoded.
+    /// What waits in a gateway's queue, taken.
     pub fn told(&self, queue: Queue) -> Vec<ToGateway> {
-        self.take(queue).iter().map(|message| records::decode(message).unwrap()).collect()
+        let mut gateways = self.gateways.lock().unwrap();
+        let consumer = gateways.get_mut(&queue).expect("the queue was made");
+        let told = std::iter::from_fn(|| consumer.next().now_or_never()).flat_map(Result::unwrap);
+        told.map(|message| records::decode(&message).unwrap()).collect()
+    }
+
+    /// What waits in a queue of jobs, taken.
+    pub fn jobs(&self, queue: u16) -> Vec<Bytes> {
+        let mut consumer = now(Jobs::consume(&*self.real, queue, ALL)).unwrap();
+        let jobs = consumer.next().now_or_never().map_or_else(Vec::new, Result::unwrap);
+        let done = jobs.iter().map(|job| JobSettlement::Done { tag: job.tag }).collect();
+        consumer.settle(done);
+        jobs.into_iter().map(|job| job.message).collect()
     }
 
     /// Messages that are not settled yet, waiting or handed out.
-    pub fn depth(&self, queue: Queue) -> usize {
-        let state = self.state();
-        state.queues.get(&queue).map_or(0, |waiting| waiting.ready.len() + waiting.unsettled.len())
+    pub fn depth(&self, queue: Queue) -> u64 {
+        let depths = now(self.real.depths()).unwrap();
+        depths.into_iter().find(|(of, _)| *of == queue).map_or(0, |(_, messages)| messages)
     }
 
-    pub fn brokers(&self) -> Brokers {
-        Brokers::one(Arc::new(self.clone()))
-    }
-
-    /// Origins and reasons, in the order of their keys.
+    /// Origins and reasons, in their order.
     pub fn dead(&self) -> Vec<(Origin, String)> {
-        let state = self.state();
-        state.dead.iter().map(|((origin, _), reason)| (*origin, reason.clone())).collect()
+        let dead = now(self.real.list(0, ALL)).unwrap();
+        dead.into_iter().map(|dead| (dead.origin, dead.reason)).collect()
     }
 
     /// The next publish calls are not confirmed.
     pub fn withhold(&self, calls: u32, stored_all_the_same: bool) {
-        let mut state = self.state();
-        state.unknown = calls;
-        state.stored_all_the_same = stored_all_the_same;
+        *self.withheld.calls.lock().unwrap() = (calls, stored_all_the_same);
     }
 
-    /// Another consumer has a queue; epoch 0 leaves it.
+    /// Another consumer has a queue.
     pub fn take_over(&self, queue: Queue, epoch: Epoch) {
-        {
-            let mut state = self.state();
-            let waiting = state.queues.entry(queue).or_default();
-            waiting.epoch = epoch;
-            waiting.give_back();
-        }
-        self.0.changed.notify_waiters();
+        let options = InboundOptions { prefetch: 1, epoch };
+        let rival = now(Inbound::consume(&*self.real, partition_of(queue), options)).unwrap();
+        *self.rival.lock().unwrap() = Some(rival);
     }
 
-    pub fn lose_subscriptions(&self) {
-        self.state().queues.values_mut().for_each(Waiting::give_back);
-        self.0.changed.notify_waiters();
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap()
+    /// It leaves the queue.
+    pub fn give_back(&self) {
+        *self.rival.lock().unwrap() = None;
     }
 }
 
-impl Waiting {
-    fn give_back(&mut self) {
-        self.consumer += 1;
-        for (_, (_, message)) in std::mem::take(&mut self.unsettled).into_iter().rev() {
-            self.ready.push_front((true, message));
-        }
-    }
+/// What store nodes publish, and whether that is confirmed.
+struct Withheld {
+    real: Arc<EmbeddedBroker>,
+    /// Publish calls that are not confirmed, and whether they are stored all the same.
+    calls: Mutex<(u32, bool)>,
 }
 
-impl FakeBroker {
-    /// Publishes, unless the confirm is withheld; whether it is confirmed.
-    fn publish(&self, batch: impl Iterator<Item = (Queue, Bytes)>) -> BoxFuture<'static, bool> {
-        let confirmed = {
-            let mut state = self.state();
-            let unknown = state.unknown > 0;
-            state.unknown = state.unknown.saturating_sub(1);
-            if !unknown || state.stored_all_the_same {
-                batch.for_each(|(queue, message)| state.publish(queue, message));
-            }
-            !unknown
-        };
-        self.0.changed.notify_waiters();
-        Box::pin(async move {
-            tokio::time::sleep(std::time::Duration::from_millis(3)).await;
-            confirmed
-        })
-    }
-}
-
-impl State {
-    fn publish(&mut self, queue: Queue, message: Bytes) {
-        if !matches!(queue, Queue::Gateway(_)) {
-            self.queues.entry(queue).or_default();
-        }
-        if let Some(waiting) = self.queues.get_mut(&queue) {
-            waiting.ready.push_back((false, message));
-        }
-    }
-}
-
-impl Inbound for FakeBroker {
-    fn publish(&self, _: Vec<(Partition, Bytes)>) -> BoxFuture<'static, Confirms> {
-        unreachable!("gateways publish this")
-    }
-
-    fn consume(
+impl Withheld {
+    /// Publishes, unless that is withheld.
+    fn publish<T: Send + 'static>(
         &self,
-        partition: Partition,
-        options: InboundOptions,
-    ) -> BoxFuture<'static, Result<Box<dyn InboundConsumer>, ConsumeError>> {
-        let (broker, queue) = (self.clone(), Queue::Inbound(partition));
+        publish: impl FnOnce() -> BoxFuture<'static, T>,
+        unknown: T,
+    ) -> BoxFuture<'static, T> {
+        let mut calls = self.calls.lock().unwrap();
+        let (withheld, stored_all_the_same) = *calls;
+        calls.0 = withheld.saturating_sub(1);
+        let published = (withheld == 0 || stored_all_the_same).then(publish);
         Box::pin(async move {
-            let number = {
-                let mut state = broker.state();
-                let waiting = state.queues.entry(queue).or_default();
-                if waiting.epoch > options.epoch {
-                    return Err(ConsumeError::Taken);
-                }
-                waiting.give_back();
-                waiting.consumer
-            };
-            let prefetch = options.prefetch as usize;
-            Ok(Box::new(Consumer { broker, queue, number, prefetch }) as Box<dyn InboundConsumer>)
+            sleep(Duration::from_millis(3)).await;
+            match published {
+                Some(confirm) if withheld == 0 => confirm.await,
+                _ => unknown,
+            }
         })
     }
 }
 
-impl Jobs for FakeBroker {
+impl Jobs for Withheld {
     fn publish(&self, batch: Vec<Job>) -> BoxFuture<'static, Confirms> {
-        let size = batch.len();
-        let batch = batch.into_iter().map(|job| (Queue::Jobs(job.queue), job.message));
-        let confirmed = self.publish(batch);
-        Box::pin(
-            async move { vec![confirmed.await.then_some(()).ok_or(PublishError::Unknown); size] },
-        )
+        let unknown = vec![Err(PublishError::Unknown); batch.len()];
+        self.publish(|| Jobs::publish(&*self.real, batch), unknown)
     }
 
     fn consume(
@@ -196,14 +160,12 @@ impl Jobs for FakeBroker {
     }
 }
 
-impl Fanout for FakeBroker {
+impl Fanout for Withheld {
     fn publish(
         &self,
         batch: Vec<FanoutMessage>,
     ) -> BoxFuture<'static, Result<(), BrokerUnavailable>> {
-        let batch = batch.into_iter().map(|message| (Queue::Gateway(message.to), message.message));
-        let confirmed = self.publish(batch);
-        Box::pin(async move { confirmed.await.then_some(()).ok_or(BrokerUnavailable) })
+        self.publish(|| Fanout::publish(&*self.real, batch), Err(BrokerUnavailable))
     }
 
     fn consume(
@@ -212,78 +174,5 @@ impl Fanout for FakeBroker {
         _: u32,
     ) -> BoxFuture<'static, Result<Box<dyn FanoutConsumer>, BrokerUnavailable>> {
         unreachable!("gateways consume this")
-    }
-}
-
-impl DeadLetters for FakeBroker {
-    fn put(&self, dead: NewDeadLetter) -> BoxFuture<'static, Result<(), PublishError>> {
-        self.state().dead.entry((dead.origin, dead.key)).or_insert(dead.reason);
-        Box::pin(ready(Ok(())))
-    }
-
-    fn list(
-        &self,
-        _: u64,
-        _: u32,
-    ) -> BoxFuture<'static, Result<Vec<DeadLetter>, BrokerUnavailable>> {
-        unreachable!("operators ask this")
-    }
-
-    fn requeue(&self, _: u64) -> BoxFuture<'static, Result<bool, BrokerUnavailable>> {
-        unreachable!("operators ask this")
-    }
-}
-
-impl Depths for FakeBroker {
-    fn depths(&self) -> BoxFuture<'static, Result<Vec<(Queue, u64)>, BrokerUnavailable>> {
-        unreachable!("operators ask this")
-    }
-}
-
-struct Consumer {
-    broker: FakeBroker,
-    queue: Queue,
-    number: u64,
-    prefetch: usize,
-}
-
-impl InboundConsumer for Consumer {
-    fn next(&mut self) -> BoxFuture<'_, Result<Vec<InboundDelivery>, ConsumerLost>> {
-        Box::pin(async move {
-            loop {
-                let changed = self.broker.0.changed.notified();
-                {
-                    let mut state = self.broker.state();
-                    let waiting = state.queues.get_mut(&self.queue).expect("consumed");
-                    if waiting.consumer != self.number {
-                        return Err(ConsumerLost);
-                    }
-                    let mut deliveries = Vec::new();
-                    while waiting.unsettled.len() < self.prefetch
-                        && let Some((redelivered, message)) = waiting.ready.pop_front()
-                    {
-                        waiting.next_tag += 1;
-                        let position = waiting.next_tag;
-                        waiting.unsettled.insert(position, (redelivered, message.clone()));
-                        deliveries.push(InboundDelivery { position, redelivered, message });
-                    }
-                    if !deliveries.is_empty() {
-                        return Ok(deliveries);
-                    }
-                }
-                changed.await;
-            }
-        })
-    }
-
-    fn acknowledge(&mut self, through: u64) {
-        {
-            let mut state = self.broker.state();
-            let waiting = state.queues.get_mut(&self.queue).expect("consumed");
-            if waiting.consumer == self.number {
-                waiting.unsettled.retain(|of, _| *of > through);
-            }
-        }
-        self.broker.0.changed.notify_waiters();
     }
 }

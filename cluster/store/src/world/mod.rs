@@ -7,9 +7,10 @@ use crate::{
     Engine, MemoryStore, Place, RemoteConversations, SharedDirectory, StaticDirectory, StoreConfig,
     serve,
 };
-use broker::FakeBroker;
+use broker::Broker;
 use fakes::Memory;
 use link::LinkTiming;
+use ports::broker::Queue;
 use ports::message_store::{Batch, Claim, Fenced, Lease, MessageStore, StoreError, StoreView};
 use ports::{Directory, Machine, Shutdown, ShutdownTrigger};
 use protocol::limits::StoreLimits;
@@ -27,7 +28,7 @@ pub const PARTITIONS: u16 = 4;
 /// One store node and what it touches.
 pub struct World {
     pub memory: Memory,
-    pub broker: Arc<FakeBroker>,
+    pub broker: Arc<Broker>,
     pub config: StoreConfig,
     stores: u16,
     /// What all nodes share, if they do.
@@ -47,7 +48,8 @@ impl World {
             retention: None,
             limits: StoreLimits { group_commit: 256, ..StoreLimits::default() },
         };
-        let (memory, broker) = (Memory::default(), Arc::default());
+        let memory = Memory::default();
+        let broker = Broker::open(&memory);
         Self { memory, broker, config, stores: 1, shared: None, node: None }
     }
 
@@ -116,7 +118,6 @@ impl World {
             }
         }
         self.memory.network.cut();
-        self.broker.lose_subscriptions();
     }
 
     /// The node is asked to end, and does.
@@ -127,7 +128,6 @@ impl World {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
         self.memory.network.cut();
-        self.broker.lose_subscriptions();
     }
 
     /// A directory that has learned nothing yet.
@@ -164,8 +164,7 @@ impl World {
             action,
         };
         let partition = partition::partition_of(conversation, PARTITIONS);
-        self.broker
-            .put(ports::broker::Queue::Inbound(partition), protocol::records::encode(&inbound));
+        self.broker.put(Queue::Inbound(partition), protocol::records::encode(&inbound));
     }
 
     pub fn say(&self, author: u64, conversation: ConversationId, message: u64) {
