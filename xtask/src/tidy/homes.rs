@@ -5,7 +5,7 @@ use crate::repository::{Repository, TextFile};
 
 /// What gives a copy away, where the one stands, and what to do. The words are put together from halves,
 /// so that this file does not find itself.
-const HOMES: [(&str, &[&str], &str); 4] = [
+const HOMES: [(&str, &[&str], &str); 7] = [
     (concat!("0xbf58", "_476d"), &["cluster/protocol/src/mix.rs"], "use protocol::mix"),
     (
         concat!("impl Disk", " for"),
@@ -22,6 +22,13 @@ const HOMES: [(&str, &[&str], &str); 4] = [
         &["cluster/link/src/accept.rs", "sim/src/machine/"],
         "use link::accept",
     ),
+    (
+        concat!("client::conn", "::http1"),
+        &["cluster/link/src/http.rs"],
+        "use link::http::HttpClient",
+    ),
+    (concat!("DeTable::", "parse"), &["settings/src/tree.rs"], "use the reader of settings"),
+    (concat!("strsim", "::"), &["cluster/protocol/src/nearest.rs"], "use protocol::nearest"),
 ];
 
 pub fn check(repository: &Repository) -> Vec<Finding> {

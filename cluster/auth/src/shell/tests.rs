@@ -9,7 +9,7 @@ use crate::core::settings::{DevelopmentUsers, ServiceClient};
 use crate::core::state::{Family, Record, State};
 use bytes::Bytes;
 use fakes::{Failure, Memory};
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use hyper::header::HeaderValue;
 use hyper::{Request, Response, header};
 use link::http::HttpClient;
@@ -163,25 +163,13 @@ async fn tokens_are_not_cached_and_carry_no_date() {
 async fn one_connection_serves_many_requests() {
     let memory = Memory::default();
     let _trigger = start(&memory).await;
-    let machine = memory.machine("client");
-    let stream = machine.network.connect(AT).await.unwrap();
-    let stream = hyper_io(stream);
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.unwrap();
-    machine.spawn("connection", async move { connection.await.unwrap() });
+    let client = HttpClient::new(memory.machine("client"));
     for user in 1..=3 {
         let form = format!("grant_type=password&username={user}&password=secret");
-        let mut request = post("/oauth2/token", &form);
-        request.headers_mut().insert(header::HOST, HeaderValue::from_static("auth"));
-        let response = sender.send_request(request).await.unwrap();
-        assert_eq!(response.status(), 200);
-        response.into_body().collect().await.unwrap();
-        sender.ready().await.unwrap();
+        let answer = client.exchange(AT, post("/oauth2/token", &form), Duration::from_secs(5));
+        assert_eq!(answer.await.unwrap().status(), 200);
     }
     assert_eq!(memory.network.connections(), 1);
-}
-
-fn hyper_io(stream: Box<dyn ports::Stream>) -> impl hyper::rt::Read + hyper::rt::Write + Unpin {
-    hyper_util::rt::TokioIo::new(stream)
 }
 
 #[tokio::test(start_paused = true)]
