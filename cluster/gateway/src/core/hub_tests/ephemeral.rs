@@ -1,13 +1,15 @@
 //! Receipts and typing.
 
-use super::{Bench, CONVERSATION, Client};
+use super::{Answer, Bench, CONVERSATION, Client, Mishap};
 use crate::core::calls::Call;
 use crate::core::hub_model::config;
 use protocol::design::Receipts as Choice;
 use protocol::frames::client::{Receipt, Typing};
 use protocol::frames::server::{ErrorCode, Receipts};
 use protocol::records::ToGateway;
-use protocol::{ClientFrame, ConversationId, Sequence, ServerFrame, UserId};
+use protocol::{
+    ClientFrame, ClientMessageId, Content, ConversationId, Sequence, ServerFrame, UserId,
+};
 
 #[test]
 fn receipts_are_coalesced_and_checked() {
@@ -79,4 +81,29 @@ fn where_the_last_receipt_wins_cursors_fall() {
     let mut bench = Bench::new(bad);
     let client = bench.connect(2);
     assert_eq!(told(&mut bench, &client, &[(2, 2), (1, 1)]), [(2, 2), (1, 1)]);
+}
+
+#[test]
+fn a_session_is_told_nothing_between_two_memberships() {
+    let mut bench = Bench::new(config(1_000));
+    let client = bench.connect(2);
+    client.hear();
+    let user = UserId(2);
+    let changes = [Content::Leave { user }, Content::Join { user }];
+    for change in changes.clone().into_iter().chain(changes) {
+        bench.world.append(CONVERSATION, user, ClientMessageId(0), change);
+    }
+    for record in std::mem::take(&mut bench.world.queue) {
+        bench.hub.delivery(record);
+    }
+    bench.world.calls.extend(bench.hub.take_calls());
+    bench.world.execute(Mishap::None);
+    for answer in std::mem::take(&mut bench.world.answers) {
+        let Answer::Attached(call, answers) = answer else { panic!("an attachment is asked for") };
+        bench.hub.attached(call, answers);
+    }
+    // The second membership is there, and the page that shows the first one's end is still to come.
+    assert_eq!(told(&mut bench, &client, &[(2, 1)]), []);
+    bench.work();
+    assert_eq!(told(&mut bench, &client, &[(3, 1)]), [(3, 1)]);
 }

@@ -347,8 +347,9 @@ impl Streams {
         let Some(stream) = self.by_conversation.get(&conversation) else { return };
         let mut frame = Encoded::from(frame);
         for subscriber in &stream.subscribers {
-            let told = subscriber.user != about && subscriber.phase == Phase::Streaming;
-            if told && wants(subscriber.session) {
+            // One that was not told that it is attached may have been told that it is detached.
+            let listens = subscriber.told && subscriber.phase == Phase::Streaming;
+            if listens && subscriber.user != about && wants(subscriber.session) {
                 out.outlets.post(subscriber.session, &mut frame);
             }
         }
