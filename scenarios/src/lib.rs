@@ -24,7 +24,9 @@ pub use reference::reference;
 pub use scenario::Scenario;
 pub use schema::schema;
 pub use settings::duration;
-pub use settings::value::design::{names as design_choices, options as design_options};
+pub use settings::value::design::{
+    is_sound as is_sound_design, names as design_choices, options as design_options,
+};
 pub use settings::{Mistake, Mistakes, Origin, Problem};
 
 use settings::tree::{self, Node};

@@ -69,11 +69,13 @@ fn default_of(key: &KeyInfo) -> String {
 fn design_part() -> String {
     let mut page =
         "### `[design]`\n\nDesign choices; docs/design-choices.md explains each. The first \
-                    option is the sound one, and the default.\n\n| key | options |\n| --- | --- |\n"
+                    option is the default. It is the only sound one, except where the options are \
+                    called equally sound.\n\n| key | options |\n| --- | --- |\n"
             .to_owned();
     for name in design::names() {
         let options = design::options(name).join("`, `");
-        writeln!(page, "| `{name}` | `{options}` |").expect("text takes all text");
+        let equally = if design::is_sound(name) { ", equally sound" } else { "" };
+        writeln!(page, "| `{name}` | `{options}`{equally} |").expect("text takes all text");
     }
     page.push('\n');
     page

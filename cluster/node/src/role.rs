@@ -3,9 +3,10 @@
 use crate::config::ClusterConfig;
 use crate::topology::{Role, Topology};
 use link::LinkTiming;
-use ports::broker::Brokers;
+use ports::broker::{Brokers, Fanout};
 use ports::message_store::MessageStore;
-use ports::{Conversations, Listener, Machine, Shutdown, TokenVerifier};
+use ports::{Listener, Machine, Shutdown, TokenVerifier};
+use protocol::design::FanOut;
 use protocol::{GatewayId, NodeNumber, StoreEngine, limits};
 use std::sync::Arc;
 use std::time::Duration;
@@ -201,10 +202,13 @@ impl Wiring<'_> {
     }
 
     async fn store(self, listener: Box<dyn Listener>) -> Result<(), Failure> {
+        let gateways = store::GatewayLinks::new(&self.machine, self.config.limits().store);
+        let brokers = self.brokers(gateways.clone());
         let config = store::StoreConfig {
             number: NodeNumber(self.number),
             partitions_total: self.config.partitions,
             directory: self.config.directory(),
+            gateways,
             notify_queues: NOTIFY_QUEUES,
             design: self.config.design,
             timing: LinkTiming::default(),
@@ -223,7 +227,7 @@ impl Wiring<'_> {
             (StoreEngine::Shared, Some(engine)) => store::Engine::Opened(engine),
             (StoreEngine::Shared, None) => return Err("there is no engine to share".into()),
         };
-        let (brokers, shutdown) = (self.brokers(), self.process.shutdown);
+        let shutdown = self.process.shutdown;
         Ok(store::serve(self.machine, listener, config, engine, brokers, shutdown).await?)
     }
 
@@ -242,7 +246,7 @@ impl Wiring<'_> {
             limits: self.config.limits().notifier,
             design: self.config.design,
         };
-        let (jobs, owners) = (self.brokers().jobs, self.remote_conversations());
+        let (jobs, owners) = (self.remote_broker(), self.remote_conversations());
         Ok(notifier::serve(self.machine, config, jobs, owners, self.process.shutdown).await?)
     }
 
@@ -261,7 +265,7 @@ impl Wiring<'_> {
             self.config.topology.auth.clone(),
             REVOCATION_POLL,
         );
-        let brokers = self.brokers();
+        let brokers = self.brokers(conversations.clone());
         let Process { metrics, shutdown, .. } = self.process;
         Ok(gateway::serve(
             self.machine,
@@ -276,7 +280,7 @@ impl Wiring<'_> {
         .await?)
     }
 
-    fn remote_conversations(&self) -> Arc<dyn Conversations> {
+    fn remote_conversations(&self) -> Arc<store::RemoteConversations> {
         store::RemoteConversations::start(
             self.machine.clone(),
             self.config.topology.stores.clone(),
@@ -286,10 +290,18 @@ impl Wiring<'_> {
         )
     }
 
-    fn brokers(&self) -> Brokers {
+    fn remote_broker(&self) -> Arc<broker::RemoteBroker> {
         let address = self.config.topology.brokers[0].clone();
-        let broker =
-            broker::RemoteBroker::start(self.machine.clone(), address, LinkTiming::default());
-        Brokers::one(broker)
+        broker::RemoteBroker::start(self.machine.clone(), address, LinkTiming::default())
+    }
+
+    /// The broker for everything, but for fan-out the links between gateways and store nodes, if they
+    /// are chosen. `links`: this node's end of them.
+    fn brokers(&self, links: Arc<dyn Fanout>) -> Brokers {
+        let brokers = Brokers::one(self.remote_broker());
+        match self.config.design.fan_out {
+            FanOut::Broker => brokers,
+            FanOut::Direct => Brokers { fanout: links, ..brokers },
+        }
     }
 }

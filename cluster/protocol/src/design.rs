@@ -2,6 +2,7 @@
 //!
 //! An engineer compares them, a student breaks one, and the judge must notice each bad one. The
 //! numbers in the variants' documentation are the rows of the catalogue in `docs/design-choices.md`.
+//! All options of the choices in `SOUND` keep every promise; they differ in what they cost.
 
 use serde::{Deserialize, Serialize};
 
@@ -207,6 +208,19 @@ choice!(
     }
 );
 
+choice!(
+    /// How owners tell gateways what has happened. Both ways may lose it.
+    FanOut {
+        /// Through a queue of the broker for each gateway.
+        Broker,
+        /// Over the link that the gateway has to the store node.
+        Direct,
+    }
+);
+
+/// The choices of which every option is sound.
+pub const SOUND: &[&str] = &["fan_out"];
+
 /// All choices of one cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -251,4 +265,6 @@ pub struct Design {
     pub refusal: Refusal,
     /// When a session's token is looked at.
     pub tokens: Tokens,
+    /// How owners tell gateways what has happened.
+    pub fan_out: FanOut,
 }

@@ -59,6 +59,10 @@ pub const COUNTERS: &[Meaning] = &[
     ("store_commits_repeated", "Group commits that failed and were made again"),
     ("store_dropped_notices", "Presence and typing notices that were dropped"),
     (
+        "store_dropped_records",
+        "Records for gateways that direct fan-out dropped: no link, or no room; the gateways repair",
+    ),
+    (
         "store_evicted_conversations",
         "Conversations that were put out of memory; they are read again",
     ),
@@ -82,6 +86,7 @@ pub const GAUGES: &[Meaning] = &[
     ("gateway_sessions", "Open sessions"),
     ("notifier_jobs_in_hand", "Notifications that were delivered to the notifier and not settled"),
     ("store_commands_waiting", "Commands waiting for the owner"),
+    ("store_gateway_queue_bytes", "Bytes waiting for one gateway at most, with direct fan-out"),
 ];
 
 /// Durations: a summary with `_sum` and `_count`; shown with `_seconds`.

@@ -1,5 +1,6 @@
 //! What a store node is told when it starts, and why it may end.
 
+use crate::direct::GatewayLinks;
 use crate::engine::{OpenError, Place};
 use link::LinkTiming;
 use ports::Directory;
@@ -18,6 +19,8 @@ pub struct StoreConfig {
     pub partitions_total: u16,
     /// Who owns what.
     pub directory: Arc<dyn Directory>,
+    /// Which gateways consume over their links, for direct fan-out.
+    pub gateways: Arc<GatewayLinks>,
     /// Queues of push jobs.
     pub notify_queues: u16,
     /// Design choices.

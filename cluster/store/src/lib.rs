@@ -4,6 +4,7 @@
 //! - `engine` keeps rows: redb on the node's disk, or memory.
 //! - `shell` runs a store node: `serve`.
 //! - `client` asks the owners from elsewhere: `RemoteConversations`.
+//! - `direct` fans out over the links between the two, where that is chosen.
 //!
 //! Gateways' queues, their gaps and their repair are the gateways' business; nothing durable depends
 //! on what is published to them.
@@ -11,6 +12,7 @@
 mod client;
 mod config;
 pub mod core;
+mod direct;
 mod directory;
 #[cfg(test)]
 mod end_to_end;
@@ -23,6 +25,7 @@ mod world;
 
 pub use client::RemoteConversations;
 pub use config::{Engine, ServeError, StoreConfig};
+pub use direct::GatewayLinks;
 pub use directory::{SharedDirectory, StaticDirectory};
 pub use engine::{
     CheckError, MemoryStore, OpenError, Place, RedbStore, StoreChecked, check, is_on,

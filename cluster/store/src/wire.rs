@@ -1,6 +1,8 @@
 //! What travels over the link between a gateway (or a service) and a store node.
 
+use bytes::Bytes;
 use ports::CallError;
+use ports::broker::GatewayLife;
 use ports::directory::Owner;
 use protocol::store_calls::{
     AttachItem, AttachedItem, ChangeMember, ConversationInfo, CreateConversation, DetachItem, Head,
@@ -10,7 +12,7 @@ use protocol::{ConversationId, GatewayId, Incarnation, NodeNumber, Partition, Se
 use serde::{Deserialize, Serialize};
 
 /// The version of these messages.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// To a store node.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +27,8 @@ pub enum ToStore {
     Receipts(Vec<ReceiptItem>),
     /// Without an answer.
     Typing(ConversationId, UserId),
+    /// The consumer has taken records; the answer to the receipt that was asked for with them.
+    Taken(u64),
 }
 
 impl link::Wire for ToStore {
@@ -53,6 +57,9 @@ pub enum Call {
     Cursors(ConversationId, Option<UserId>),
     /// Answered by `Answer::Status`.
     Status,
+    /// The records for a gateway's life come by this link from now on, and by no earlier one; so many may
+    /// be under way. Answered by `Answer::Consuming`.
+    Consume(GatewayLife, u32),
 }
 
 /// From a store node.
@@ -69,6 +76,11 @@ pub enum FromStore {
     /// Who owns partitions: behind the welcome those of this node, later what changes. Whoever listened
     /// to such a partition elsewhere attaches again.
     Owners(Vec<(Partition, Owner)>),
+    /// Records for the gateway's life, in their order; some may be missing. If a receipt is asked for, it
+    /// is `ToStore::Taken` with this number.
+    Records(Vec<Bytes>, Option<u64>),
+    /// Another link has become the consumer of this gateway's records.
+    ConsumerLost,
 }
 
 impl link::Wire for FromStore {
@@ -99,6 +111,8 @@ pub enum Answer {
     Failed(CallError),
     /// It was not done: partitions that it touches are not this node's, but theirs, as far as known.
     NotOwner(Vec<(Partition, Option<Owner>)>),
+    /// What is published from now on is in line.
+    Consuming,
 }
 
 #[cfg(test)]

@@ -88,7 +88,7 @@ fn design_choices_are_checked_by_name_and_option() {
     check_tail(
         "[design]\nquorum = \"none\"\nacept = \"x\"\naccept = \"before_persists\"\n",
         &expect![[r#"
-            smoke.toml:11:1: unknown key "quorum" in [design]; its keys are accept, fsync, deduplication, attach, requeue, client_heartbeat, slow_session, reconnect_jitter, poison, receipts, push, dead_session, push_key, epochs, fencing, delivery, membership, deletion, refusal, tokens
+            smoke.toml:11:1: unknown key "quorum" in [design]; its keys are accept, fsync, deduplication, attach, requeue, client_heartbeat, slow_session, reconnect_jitter, poison, receipts, push, dead_session, push_key, epochs, fencing, delivery, membership, deletion, refusal, tokens, fan_out
               11 | quorum = "none"
                  | ^^^^^^
             smoke.toml:12:1: unknown key "acept" in [design]; did you mean "accept"?

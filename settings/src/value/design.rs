@@ -108,6 +108,11 @@ pub fn options(choice: &str) -> &'static [&'static str] {
     words.get()
 }
 
+/// Whether every option of a choice is sound.
+pub fn is_sound(choice: &str) -> bool {
+    protocol::design::SOUND.contains(&choice)
+}
+
 /// Asks a type for its words: serde hands a struct's field names and an enum's variant names to the
 /// deserializer. Without a choice it keeps the former; with one, the latter of that field.
 #[derive(Clone, Copy)]
@@ -185,7 +190,14 @@ mod tests {
     }
 
     #[test]
-    fn the_first_option_is_the_sound_one() {
+    fn choices_that_are_sound_exist() {
+        for name in protocol::design::SOUND {
+            assert!(names().contains(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_first_option_is_the_default() {
         let sound = toml::Table::try_from(Design::default()).expect("a table");
         for name in names() {
             assert_eq!(sound[*name].as_str(), options(name).first().copied(), "{name}");

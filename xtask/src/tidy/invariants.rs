@@ -1,5 +1,6 @@
 //! The judge's catalogue, its files, the design choices and their documentation agree: every claim
-//! has a file, every bad option has a row that names a claim which says that it catches it.
+//! has a file, every bad option has a row that names a claim which says that it catches it, and choices
+//! without a bad option are compared.
 
 use super::Finding;
 use crate::repository::{Repository, TextFile};
@@ -11,8 +12,10 @@ const TABLE: &str = "verify/src/invariants/mod.rs";
 const PAGE: &str = "docs/design-choices.md";
 
 pub fn check(repository: &Repository) -> Vec<Finding> {
-    let bad_options: Vec<String> = scenarios::design_choices()
-        .iter()
+    let (sound, risky): (Vec<&str>, Vec<&str>) =
+        scenarios::design_choices().iter().partition(|key| scenarios::is_sound_design(key));
+    let bad_options: Vec<String> = risky
+        .into_iter()
         .flat_map(|key| {
             let bad = scenarios::design_options(key).iter().skip(1);
             bad.map(move |option| format!("{key}={option}"))
@@ -21,7 +24,10 @@ pub fn check(repository: &Repository) -> Vec<Finding> {
     let mut findings = files(repository, CATALOGUE);
     findings.extend(catches(CATALOGUE, &bad_options));
     match repository.get(PAGE) {
-        Some(page) => findings.extend(documented(page, CATALOGUE, &bad_options)),
+        Some(page) => {
+            findings.extend(documented(page, CATALOGUE, &bad_options));
+            findings.extend(compared(page, &sound));
+        }
         None => findings.push(Finding::new(PAGE, 1, "the page is missing", "write it")),
     }
     findings
@@ -88,6 +94,21 @@ fn documented(page: &TextFile, catalogue: &[Claim], bad_options: &[String]) -> V
     findings
 }
 
+/// Choices without a bad option: each has a paragraph that links to the page with the comparison.
+fn compared(page: &TextFile, sound: &[&str]) -> Vec<Finding> {
+    let is_compared = |key: &&str| {
+        page.lines().any(|(_, line)| {
+            line.starts_with(&format!("**`{key}`**")) && line.contains("](decisions/")
+        })
+    };
+    let missing = sound.iter().filter(|key| !is_compared(key));
+    let finding = |key| {
+        let remedy = "write a paragraph that begins with its name and links to the decision";
+        Finding::new(PAGE, 1, format!("the options of {key} are not compared"), remedy)
+    };
+    missing.map(finding).collect()
+}
+
 /// What stands between backticks.
 fn code(cell: &str) -> impl Iterator<Item = &str> {
     cell.split('`').skip(1).step_by(2)
@@ -142,5 +163,14 @@ mod tests {
         let catalogue = [claim("gap_free", &["a=b"]), claim("order_agrees", &[])];
         let expected = ["order_agrees does not claim to catch a=b", "a=c is not explained"];
         assert_eq!(told(documented(&page, &catalogue, &["a=b".into(), "a=c".into()])), expected);
+    }
+
+    #[test]
+    fn a_choice_without_a_bad_option_is_compared() {
+        let page = TextFile {
+            path: PAGE.into(),
+            text: "**`a`** is [compared](decisions/a.md).\n\n**`b`** is not.\n".into(),
+        };
+        assert_eq!(told(compared(&page, &["a", "b"])), ["the options of b are not compared"]);
     }
 }

@@ -174,8 +174,11 @@ limits!(
         answer_bytes: usize = super::MAX_LINK_FRAME_BYTES / 4, 1_024;
         /// Members that a newly attached watcher is told are online
         presence_notices: usize = 64, 2;
-        /// Presence and typing notices that wait for the broker; beyond it they are dropped
+        /// Presence and typing notices that wait to be published; beyond it they are dropped
         notices: usize = 16_384, 8;
+        /// Bytes waiting for one gateway, where fan-out goes over links, before its queue overflows (the
+        /// gateway then repairs from the store)
+        gateway_queue_bytes: usize = 64 * 1024 * 1024, 32 * 1024;
         /// Users who have just gone and may be back, by conversation; beyond it the oldest counts as away
         absences: usize = 1_048_576, 1_024;
         /// The newest messages of one conversation that somebody is pushed after a session that had been

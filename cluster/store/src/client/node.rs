@@ -1,5 +1,6 @@
 //! One store node, as a caller sees it: the current link, and the calls under way on it.
 
+use crate::direct::{Inbox, Parcel};
 use crate::wire::{Answer, Call, FromStore, ToStore};
 use link::{Calls, LinkSender, LinkTiming};
 use ports::directory::Owner;
@@ -49,6 +50,7 @@ pub struct Node {
     pub number: NodeNumber,
     address: String,
     directory: Arc<dyn Directory>,
+    inbox: Arc<Inbox>,
     link: Mutex<Option<LinkSender<ToStore>>>,
     calls: Calls<Answer>,
 }
@@ -63,8 +65,14 @@ pub struct Asked {
 
 impl Node {
     /// A node that is not connected yet.
-    pub fn new(number: NodeNumber, address: String, directory: Arc<dyn Directory>) -> Self {
-        Self { number, address, directory, link: Mutex::new(None), calls: Calls::default() }
+    pub fn new(
+        number: NodeNumber,
+        address: String,
+        directory: Arc<dyn Directory>,
+        inbox: Arc<Inbox>,
+    ) -> Self {
+        let (link, calls) = (Mutex::new(None), Calls::default());
+        Self { number, address, directory, inbox, link, calls }
     }
 
     /// Whether it can be asked.
@@ -134,25 +142,37 @@ impl Node {
                 FromStore::Joined(joined) => notify(announcement, StoreEvent::Joined(joined)),
                 FromStore::Heads(heads) => notify(announcement, StoreEvent::Heads(heads)),
                 FromStore::Owners(owners) => learn(&*self.directory, announcement, owners),
+                FromStore::Records(records, receipt) => {
+                    let receipt = receipt.and_then(|it| Some((lock(&self.link).clone()?, it)));
+                    self.inbox.put(Parcel { records, receipt });
+                }
+                FromStore::ConsumerLost => self.inbox.lose(),
                 FromStore::Welcome(_) => {}
             }
         }
         *lock(&self.link) = None;
+        self.inbox.link_down();
         self.calls.lose_all();
         notify(announcement, StoreEvent::Lost(self.number));
         true
     }
 
     fn up(&self, sender: LinkSender<ToStore>, announcement: &Announcement) {
-        // Held over both steps, so that an announcement made meanwhile is not missed.
+        // Held over all steps, so that an announcement made meanwhile is not missed.
         let announced = lock(announcement);
-        if let Some(Announced { gateway, incarnation, events }) = &*announced {
-            // A link that is lost already is noticed by its reader.
+        // A link that is lost already is noticed by its reader.
+        if let Some(Announced { gateway, incarnation, .. }) = &*announced {
             let _ = sender.send(&ToStore::Announce(*gateway, *incarnation));
+        }
+        self.inbox.link_up(|consumed| {
+            if let Some((life, window)) = consumed {
+                let (number, _unasked) = self.calls.begin();
+                let _ = sender.send(&ToStore::Call(number, Call::Consume(life, window)));
+            }
             *lock(&self.link) = Some(sender);
+        });
+        if let Some(Announced { events, .. }) = &*announced {
             let _ = events.send(StoreEvent::Back(self.number));
-        } else {
-            *lock(&self.link) = Some(sender);
         }
     }
 }

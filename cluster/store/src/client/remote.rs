@@ -1,10 +1,13 @@
-//! `ports::Conversations` over links to the store nodes: splits batches by home, merges answers.
+//! `ports::Conversations` over links to the store nodes: splits batches by home, merges answers. Also a
+//! gateway's end of direct fan-out, which uses the same links.
 
 use super::node::{Announced, Announcement, Node, lock};
 use super::routes::Routes;
+use crate::direct::Inbox;
 use crate::tasks::TaskSet;
 use crate::wire::{Answer, Call, ToStore};
 use link::LinkTiming;
+use ports::broker::{BrokerUnavailable, Fanout, FanoutConsumer, FanoutMessage, GatewayLife};
 use ports::{BoxFuture, CallError, Conversations, Directory, Machine, StoreEvent};
 use protocol::limits::StoreLimits;
 use protocol::store_calls::{
@@ -20,6 +23,7 @@ use tokio::sync::mpsc;
 pub struct RemoteConversations {
     routes: Arc<Routes>,
     announcement: Announcement,
+    inbox: Arc<Inbox>,
     limits: StoreLimits,
     _links: TaskSet,
 }
@@ -35,11 +39,12 @@ impl RemoteConversations {
         limits: StoreLimits,
     ) -> Arc<Self> {
         assert!(!stores.is_empty(), "a cluster has at least one store node");
-        let announcement = Announcement::default();
+        let (announcement, inbox) = (Announcement::default(), Arc::<Inbox>::default());
         let mut links = TaskSet::default();
         let mut nodes = Vec::with_capacity(stores.len());
         for (number, address) in (1..).map(NodeNumber).zip(stores) {
-            let node = Arc::new(Node::new(number, address, Arc::clone(&directory)));
+            let (directory, inbox) = (Arc::clone(&directory), Arc::clone(&inbox));
+            let node = Arc::new(Node::new(number, address, directory, inbox));
             let (machine_of_link, announcement) = (machine.clone(), Arc::clone(&announcement));
             let supervise = Arc::clone(&node).supervise(machine_of_link, timing, announcement);
             links.add(machine.spawn("store supervisor", supervise));
@@ -48,7 +53,7 @@ impl RemoteConversations {
         let heard = Arc::clone(&announcement);
         let routes = Routes { nodes, partitions_total, directory, announcement: heard };
         let routes = Arc::new(routes);
-        Arc::new(Self { routes, announcement, limits, _links: links })
+        Arc::new(Self { routes, announcement, inbox, limits, _links: links })
     }
 
     fn ask<T: 'static>(
@@ -208,6 +213,34 @@ impl Conversations for RemoteConversations {
             }
             all.sort_by_key(|status| status.partition);
             all
+        })
+    }
+}
+
+impl Fanout for RemoteConversations {
+    /// Nobody publishes here.
+    fn publish(&self, _: Vec<FanoutMessage>) -> BoxFuture<'static, Result<(), BrokerUnavailable>> {
+        Box::pin(std::future::ready(Err(BrokerUnavailable)))
+    }
+
+    /// Consumes what every store node publishes, from the nodes that can be reached at once, and from
+    /// the others as soon as they are linked. Without any it is unavailable, and later lost.
+    fn consume(
+        &self,
+        life: GatewayLife,
+        prefetch: u32,
+    ) -> BoxFuture<'static, Result<Box<dyn FanoutConsumer>, BrokerUnavailable>> {
+        let nodes = &self.routes.nodes;
+        let window = (prefetch / nodes.len() as u32).max(1);
+        let consumer = self.inbox.consume(life, window);
+        let ask = |node: &Arc<Node>| node.ask(Call::Consume(life, window)).ok();
+        let asked: Vec<_> = nodes.iter().filter_map(ask).collect();
+        Box::pin(async move {
+            let mut is_consuming = false;
+            for asked in asked {
+                is_consuming |= matches!(asked.answered().await, Ok(Answer::Consuming));
+            }
+            if is_consuming { Ok(Box::new(consumer) as Box<_>) } else { Err(BrokerUnavailable) }
         })
     }
 }

@@ -1,5 +1,6 @@
 //! A whole store node between a client and a broker, on simulated time.
 
+mod direct;
 mod failures;
 mod listening;
 mod messages;

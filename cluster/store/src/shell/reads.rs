@@ -37,7 +37,8 @@ impl Reads<'_> {
             | Call::Create(_)
             | Call::ChangeMember(_)
             | Call::Pushes(_)
-            | Call::Status => unreachable!("the link server sends these elsewhere"),
+            | Call::Status
+            | Call::Consume(..) => unreachable!("the link server sends these elsewhere"),
         };
         let home = self.config.home(id);
         let not_owned = self.not_owned([home])?;

@@ -85,6 +85,7 @@ async fn serve(context: Arc<Context>, stream: Box<dyn Stream>, id: LinkId, _plac
             }
         }
     }
+    context.config.gateways.lose(id);
     // The owner ends before its links: then there is nothing to forget.
     let _ = context.owner.send(Input::Subscription(SubscriptionEvent::Unlinked(id)));
 }
@@ -113,6 +114,10 @@ impl Context {
             ToStore::Typing(conversation, user) => {
                 Input::Subscription(SubscriptionEvent::Typing(id, conversation, user))
             }
+            ToStore::Taken(receipt) => {
+                self.config.gateways.taken(id, receipt);
+                return Ok(());
+            }
             ToStore::Call(number, call) => {
                 let reply = ReplyTo { sender: sender.clone(), number };
                 match self.call(id, call, reply).await {
@@ -130,6 +135,11 @@ impl Context {
             Call::Attach(items) => {
                 let call = AttachCall { link: id, items, reply };
                 return Some(Input::Subscription(SubscriptionEvent::Attach(call)));
+            }
+            Call::Consume(life, window) => {
+                self.config.gateways.consume(id, (life, window), reply.sender.clone());
+                reply.send(Answer::Consuming);
+                return None;
             }
             Call::Create(request) => (request.conversation, Request::Create(request)),
             Call::ChangeMember(request) => (request.conversation, Request::ChangeMember(request)),

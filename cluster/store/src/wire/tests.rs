@@ -1,4 +1,4 @@
-//! The messages of version 2, kind by kind: their bytes are what they were.
+//! The messages of version 3, kind by kind: their bytes are what they were.
 
 use super::*;
 use fakes::frozen;
@@ -12,6 +12,10 @@ const PARTITION: Partition = Partition(3);
 
 fn owner() -> Owner {
     Owner { node: NodeNumber(4), epoch: Epoch(5) }
+}
+
+fn life() -> GatewayLife {
+    GatewayLife { gateway: GatewayId(18), incarnation: Incarnation(19) }
 }
 
 fn cursor() -> ReceiptItem {
@@ -61,6 +65,7 @@ fn calls() -> Vec<Call> {
         Call::Pushes(vec![PushRef { user, conversation, sequence: after }]),
         Call::Cursors(conversation, Some(user)),
         Call::Status,
+        Call::Consume(life(), 24),
     ];
     let create =
         |kind| CreateConversation { conversation, kind, creator: user, members: vec![user] };
@@ -112,6 +117,7 @@ fn answers() -> Vec<Answer> {
         Answer::Pushes(advice.into()),
         Answer::Cursors(vec![cursor()]),
         Answer::Status(vec![status]),
+        Answer::Consuming,
         Answer::NotOwner(vec![(partition, Some(owner())), (partition, None)]),
     ];
     answers.extend(failures().into_iter().map(Answer::Failed));
@@ -120,20 +126,21 @@ fn answers() -> Vec<Answer> {
 }
 
 #[test]
-fn messages_of_version_2_to_a_store_are_what_they_were() {
+fn messages_of_version_3_to_a_store_are_what_they_were() {
     let detach = |arrived| DetachItem { conversation: CONVERSATION, user: USER, arrived };
     let mut samples = vec![
         ToStore::Announce(GatewayId(18), Incarnation(19)),
         ToStore::Detach(vec![detach(Some(Sequence(20))), detach(None)]),
         ToStore::Receipts(vec![cursor()]),
         ToStore::Typing(CONVERSATION, USER),
+        ToStore::Taken(25),
     ];
     samples.extend(calls().into_iter().map(|call| ToStore::Call(21, call)));
-    frozen::check(include_str!("../../fixtures/to-store-2.txt"), VERSION, &samples);
+    frozen::check(include_str!("../../fixtures/to-store-3.txt"), VERSION, &samples);
 }
 
 #[test]
-fn messages_of_version_2_from_a_store_are_what_they_were() {
+fn messages_of_version_3_from_a_store_are_what_they_were() {
     let head = Head { conversation: CONVERSATION, sequence: Sequence(22) };
     let (user, conversation, joined) = (USER, CONVERSATION, Sequence(14));
     let mut samples = vec![
@@ -141,7 +148,10 @@ fn messages_of_version_2_from_a_store_are_what_they_were() {
         FromStore::Joined(UserConversation { user, conversation, joined }),
         FromStore::Heads(vec![head]),
         FromStore::Owners(vec![(PARTITION, owner())]),
+        FromStore::Records(vec![Bytes::from_static(b"one"), Bytes::from_static(b"two")], Some(26)),
+        FromStore::Records(Vec::new(), None),
+        FromStore::ConsumerLost,
     ];
     samples.extend(answers().into_iter().map(|answer| FromStore::Answer(23, answer)));
-    frozen::check(include_str!("../../fixtures/from-store-2.txt"), VERSION, &samples);
+    frozen::check(include_str!("../../fixtures/from-store-3.txt"), VERSION, &samples);
 }

@@ -4,8 +4,8 @@
 pub mod broker;
 
 use crate::{
-    Engine, MemoryStore, Place, RemoteConversations, SharedDirectory, StaticDirectory, StoreConfig,
-    serve,
+    Engine, GatewayLinks, MemoryStore, Place, RemoteConversations, SharedDirectory,
+    StaticDirectory, StoreConfig, serve,
 };
 use broker::Broker;
 use fakes::Memory;
@@ -13,6 +13,7 @@ use link::LinkTiming;
 use ports::broker::Queue;
 use ports::message_store::{Batch, Claim, Fenced, Lease, MessageStore, StoreError, StoreView};
 use ports::{Directory, Machine, Shutdown, ShutdownTrigger};
+use protocol::design::FanOut;
 use protocol::limits::StoreLimits;
 use protocol::records::{Action, Inbound, SessionRef};
 use protocol::{
@@ -38,17 +39,20 @@ pub struct World {
 
 impl World {
     pub fn new(design: Design) -> Self {
+        let memory = Memory::default();
+        let limits = StoreLimits { group_commit: 256, ..StoreLimits::default() };
+        let gateways = GatewayLinks::new(&memory.machine("store-1"), limits);
         let config = StoreConfig {
             number: NodeNumber(1),
             partitions_total: PARTITIONS,
             directory: Arc::new(StaticDirectory::new(1)),
+            gateways,
             notify_queues: 2,
             design,
             timing: LinkTiming::default(),
             retention: None,
-            limits: StoreLimits { group_commit: 256, ..StoreLimits::default() },
+            limits,
         };
-        let memory = Memory::default();
         let broker = Broker::open(&memory);
         Self { memory, broker, config, stores: 1, shared: None, node: None }
     }
@@ -82,6 +86,7 @@ impl World {
             .as_ref()
             .map(|shared| Reachable { engine: Arc::clone(&shared.engine), ..Reachable::default() });
         config.directory = self.directory();
+        config.gateways = GatewayLinks::new(&self.machine("store"), config.limits);
         let (memory, broker) = (self.memory.with_own_disk(), Arc::clone(&self.broker));
         Self { memory, broker, config, stores: self.stores, shared, node: None }
     }
@@ -96,7 +101,10 @@ impl World {
         let machine = self.machine(&format!("store-{number}"));
         let listener = machine.network.bind(&format!("store-{}:1", number.0)).await.unwrap();
         let (trigger, shutdown) = Shutdown::new();
-        let brokers = self.broker.brokers();
+        let mut brokers = self.broker.brokers();
+        if self.config.design.fan_out == FanOut::Direct {
+            brokers.fanout = self.config.gateways.clone();
+        }
         let (config, stores) = (self.config.clone(), self.stores);
         let engine = match &self.shared {
             Some(shared) => Engine::Opened(Arc::new(shared.clone())),
