@@ -2,6 +2,7 @@
 
 use crate::InvalidUsage;
 use ports::entered;
+use report::folder::{self, Place};
 use report::{Measurements, Run, Took};
 use scenarios::Scenario;
 use scenarios::faults::Injection;
@@ -66,6 +67,10 @@ pub struct Circumstances<'a> {
     pub scenario: &'a Scenario,
     /// One command that reproduces the run.
     pub reproduce: &'a str,
+    /// The same from within the run's folder, with the scenario as it was run.
+    pub reproduce_here: &'a str,
+    /// The version of this build.
+    pub version: &'a str,
     /// Why the run says less than it should.
     pub doubts: Vec<String>,
     /// What a reader should know, and the verdict need not.
@@ -79,10 +84,10 @@ pub struct Circumstances<'a> {
 }
 
 impl Observation {
-    /// Begins to watch a run, whose folder (if any) is made.
+    /// Begins to watch a run, whose folder (if any) is made, or freed of an earlier run.
     ///
     /// # Errors
-    /// The folder or its history cannot be made.
+    /// The folder or its history cannot be made, or the folder has other files.
     pub fn begin(
         header: Header,
         scenario: &Scenario,
@@ -130,14 +135,13 @@ impl Observation {
 }
 
 fn open_history(out: &Path, header: &Header) -> Result<Writer<BufWriter<File>>, InvalidUsage> {
-    let cannot = |what: &str, path: &Path, error: io::Error| {
-        InvalidUsage(format!("--out: cannot {what} {}: {error}", path.display()))
-    };
-    std::fs::create_dir_all(out).map_err(|error| cannot("make", out, error))?;
-    let path = out.join(HISTORY);
-    File::create(&path)
+    folder::prepare(out).map_err(|error| InvalidUsage(format!("--out: {error}")))?;
+    let place = Place::of(&out.join(HISTORY));
+    File::create(place.now())
         .and_then(|file| Writer::plain(BufWriter::with_capacity(1 << 20, file), header))
-        .map_err(|error| cannot("write", &path, error))
+        .map_err(|error| {
+            InvalidUsage(format!("--out: cannot write {}: {error}", place.now().display()))
+        })
 }
 
 impl Observers {
@@ -159,7 +163,9 @@ impl Observers {
     fn conclude(mut self, circumstances: Circumstances<'_>) -> Concluded {
         if let Some(writer) = self.writer.take() {
             // What is dropped unflushed is lost without a word.
+            let place = Place::of(&self.out.clone().unwrap_or_default().join(HISTORY));
             let written = writer.finish().and_then(|mut file| file.flush());
+            let written = written.and_then(|()| place.appear());
             self.failure = written.err().or(self.failure);
         }
         // The judge has seen what the file lacks: the verdict stands, but nobody can check it.
@@ -186,7 +192,8 @@ impl Observers {
             measured: &measured,
             expectations: &expectations,
             reproduce: circumstances.reproduce,
-            version: env!("CARGO_PKG_VERSION"),
+            reproduce_here: circumstances.reproduce_here,
+            version: circumstances.version,
             history_file: HISTORY,
             notes: &circumstances.notes,
             took: circumstances.took,
@@ -219,10 +226,12 @@ impl Observers {
 }
 
 fn record(path: &Path, recording: &Recording) -> Result<(), String> {
-    let written = File::create(path).and_then(|file| {
+    let place = Place::of(path);
+    let written = File::create(place.now()).and_then(|file| {
         let mut out = BufWriter::new(file);
         recording.write(&mut out)?;
-        out.flush()
+        out.flush()?;
+        place.appear()
     });
     written.map_err(|error| format!("cannot write {}: {error}", path.display()))
 }

@@ -51,14 +51,24 @@ impl Write for Log {
     }
 }
 
+static OUTPUT_FAILURE: OnceLock<std::io::Error> = OnceLock::new();
+
 /// A result, on standard output. A closed pipe is no error.
 pub fn result(text: &str) {
     let mut output = std::io::stdout().lock();
-    let _ = output.write_all(text.as_bytes());
-    if !text.ends_with('\n') {
-        let _ = output.write_all(b"\n");
+    let end = if text.ends_with('\n') { "" } else { "\n" };
+    let written = write!(output, "{text}{end}").and_then(|()| output.flush());
+    if let Err(error) = written
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        // The first one counts.
+        let _ = OUTPUT_FAILURE.set(error);
     }
-    let _ = output.flush();
+}
+
+/// Why a result could not be written.
+pub fn output_failure() -> Option<&'static std::io::Error> {
+    OUTPUT_FAILURE.get()
 }
 
 /// A note for people, on standard error.

@@ -1,7 +1,7 @@
 //! The `fracas` command: reads the command line, hands over to one file per subcommand.
 //!
-//! Exit status: 0 valid, 1 violated, 2 unknown, 64 invalid usage or an invalid scenario file (BSD's
-//! `EX_USAGE`).
+//! Exit status: 0 as expected, 1 not as expected, 2 unknown or failed, 64 invalid usage or an invalid
+//! file (BSD's `EX_USAGE`).
 
 mod commands;
 mod console;
@@ -18,17 +18,21 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// The version and, of a build from a repository, its commit: see `build.rs`.
+const VERSION: &str = env!("FRACAS_VERSION");
+
 /// `EX_USAGE` of sysexits.h.
 const USAGE: u8 = 64;
 
 /// Simulates, load-tests and judges a chat cluster.
 ///
-/// Exit status: 0 valid, 1 violated, 2 unknown or failed, 64 invalid usage or an invalid file.
+/// Exit status: 0 everything came out as the scenario expects, 1 it did not, 2 that is unknown or the
+/// command failed, 64 invalid usage or an invalid file.
 ///
 /// The log goes to standard error: only errors, unless RUST_LOG asks for more (RUST_LOG=info) or
 /// less (RUST_LOG=off). It also shows the notifications of a `fracas cluster` without --push.
 #[derive(Debug, Parser)]
-#[command(name = "fracas", version, propagate_version = true)]
+#[command(name = "fracas", version = VERSION, propagate_version = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -49,7 +53,13 @@ fn main() -> ExitCode {
     // The panic has said what it is; whoever reads the status learns that nothing was found out.
     match std::panic::catch_unwind(|| arguments.command.execute()) {
         Err(_) => ExitCode::from(2),
-        Ok(Ok(status)) => ExitCode::from(status),
+        Ok(Ok(status)) => match console::output_failure() {
+            None => ExitCode::from(status),
+            Some(error) => {
+                console::error(&format!("cannot write the result: {error}"));
+                ExitCode::from(if status == 0 { 2 } else { status })
+            }
+        },
         Ok(Err(error)) => {
             let status = if error.is::<campaign::InvalidUsage>() { USAGE } else { 2 };
             console::error(&format!("{error:#}"));

@@ -75,5 +75,5 @@ pub fn simulated(
             }
         }
     }
-    Ok(SimulatedRun { scenario, seed, replay })
+    Ok(SimulatedRun { replay, ..SimulatedRun::new(scenario, seed) })
 }

@@ -8,6 +8,7 @@
 mod claim;
 mod doubts;
 pub mod expectation;
+pub mod folder;
 mod html;
 pub mod measure;
 pub mod measured;

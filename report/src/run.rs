@@ -25,6 +25,8 @@ pub struct Run<'a> {
     pub expectations: &'a [Expectation],
     /// One command line that reproduces the run.
     pub reproduce: &'a str,
+    /// The same from within the run's folder, with the scenario as it was run.
+    pub reproduce_here: &'a str,
     /// The version of Fracas.
     pub version: &'a str,
     /// The name of the history's file, beside the report.

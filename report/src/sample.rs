@@ -253,6 +253,7 @@ impl Stage {
             measured: &self.measured,
             expectations: &self.expectations,
             reproduce: "fracas run scenarios/safety/owner-paused.toml --seed 7",
+            reproduce_here: "fracas run scenario.toml --seed 7",
             version: "0.1.0",
             history_file: "history.jsonl",
             notes: &[],

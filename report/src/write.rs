@@ -1,9 +1,9 @@
 //! Writes the files of a report into one directory.
 
-use crate::html;
 use crate::run::Run;
 use crate::text::{junit::junit, markdown::markdown};
 use crate::verdict_file::VerdictFile;
+use crate::{folder, html};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -46,16 +46,24 @@ pub fn write(dir: &Path, run: &Run) -> Result<Vec<PathBuf>, ReportError> {
         ("report.md", markdown(run)),
         ("report.html", html::page(run)),
         ("junit.xml", junit(run)),
-        ("repro.txt", format!("{}\n", run.reproduce)),
+        ("repro.txt", repro(run)),
     ];
     let mut paths = Vec::with_capacity(files.len());
     for (name, content) in files {
         let path = dir.join(name);
-        fs::write(&path, content)
+        folder::put(&path, content)
             .map_err(|source| ReportError::File { path: path.clone(), source })?;
         paths.push(path);
     }
     Ok(paths)
+}
+
+/// Runs from anywhere: the scenario stands beside it.
+fn repro(run: &Run) -> String {
+    format!(
+        "# Fracas {}; `sh repro.txt`, from anywhere\ncd \"$(dirname \"$0\")\" && {}\n",
+        run.version, run.reproduce_here
+    )
 }
 
 #[cfg(test)]
@@ -79,7 +87,9 @@ mod tests {
             assert!(content.ends_with('\n') || content.ends_with("</html>"), "{path:?}");
         }
         let repro = fs::read_to_string(&paths[5]).expect("what was just written");
-        assert_eq!(repro.trim_end(), stage.run().reproduce);
+        let expected = "# Fracas 0.1.0; `sh repro.txt`, from anywhere\n\
+                        cd \"$(dirname \"$0\")\" && fracas run scenario.toml --seed 7\n";
+        assert_eq!(repro, expected);
         fs::remove_dir_all(&dir).expect("our own directory");
     }
 

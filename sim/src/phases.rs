@@ -13,9 +13,9 @@ use crate::world::{self, Builder, Hosts, Signals};
 use protocol::UserId;
 use scenarios::{Scenario, faults};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::watch;
 use verify::history::What;
@@ -38,6 +38,7 @@ pub struct Phases<'a> {
     progress: mpsc::Sender<Progress>,
     pulse: Pulse,
     traces: Option<TraceSink>,
+    asked_to_end: Arc<OnceLock<&'static str>>,
     draws: u64,
     steps: u64,
 }
@@ -50,6 +51,8 @@ enum Abort {
     GivenUp(&'static str),
     /// The simulator does not go on.
     Failed(String),
+    /// Somebody has asked for it.
+    Asked(&'static str),
 }
 
 impl<'a> Phases<'a> {
@@ -60,7 +63,7 @@ impl<'a> Phases<'a> {
         (pulse, traces): (Pulse, Option<TraceSink>),
         progress: mpsc::Sender<Progress>,
     ) -> Self {
-        let SimulatedRun { scenario, seed, replay } = run;
+        let SimulatedRun { scenario, seed, replay, asked_to_end } = run;
         let seed = *seed;
         let (phase, phases) = watch::channel(Phase::SetUp);
         let [is_set_up, is_read] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
@@ -97,6 +100,7 @@ impl<'a> Phases<'a> {
             progress,
             pulse,
             traces,
+            asked_to_end: Arc::clone(asked_to_end),
             draws: 0,
             steps: 0,
         }
@@ -154,6 +158,7 @@ impl<'a> Phases<'a> {
         let why = match abort {
             // Whose fault it is was said when it broke.
             Abort::Broken(why) => why,
+            Abort::Asked(who) => *who,
             Abort::GivenUp(why) => {
                 self.journal.failed((*why).to_owned());
                 *why
@@ -235,6 +240,9 @@ impl<'a> Phases<'a> {
         self.steps += 1;
         if self.steps.is_multiple_of(256) {
             self.report();
+        }
+        if let Some(who) = self.asked_to_end.get() {
+            return Err(Abort::Asked(who));
         }
         self.journal.broken().map_or(Ok(()), |why| Err(Abort::Broken(why)))
     }

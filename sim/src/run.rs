@@ -9,7 +9,7 @@ use crate::{hooks, panics};
 use ports::panics::Panicked;
 use scenarios::Scenario;
 use std::collections::BTreeMap;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use verify::history::event::Phase;
@@ -27,12 +27,14 @@ pub struct SimulatedRun {
     pub seed: u64,
     /// Faults and operations of another run, instead of those that the seed draws.
     pub replay: Option<Arc<Recording>>,
+    /// Who has asked the run to end where it is, if somebody has.
+    pub asked_to_end: Arc<OnceLock<&'static str>>,
 }
 
 impl SimulatedRun {
     /// A run of its own.
     pub fn new(scenario: Arc<Scenario>, seed: u64) -> Self {
-        Self { scenario, seed, replay: None }
+        Self { scenario, seed, replay: None, asked_to_end: Arc::default() }
     }
 
     /// What its users do.

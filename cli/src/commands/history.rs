@@ -104,6 +104,8 @@ impl PrintHistory {
         let concluded = observation.conclude(Circumstances {
             scenario: &scenario,
             reproduce: "",
+            reproduce_here: "",
+            version: crate::VERSION,
             doubts: ended.doubts,
             notes: ended.notes,
             plan: None,

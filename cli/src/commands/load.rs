@@ -2,8 +2,8 @@
 //! simulator.
 
 use crate::console::{self, ProgressLine};
-use crate::interruption;
 use crate::scenario_arguments::ScenarioArguments;
+use crate::{VERSION, interruption};
 use anyhow::Context;
 use campaign::reproduce::{quoted, reproduce};
 use campaign::{Circumstances, InvalidUsage, Observation, Opening};
@@ -87,8 +87,7 @@ impl Load {
         };
         let quiet = self.quiet || self.json;
         if !quiet {
-            let version = env!("CARGO_PKG_VERSION");
-            console::note(&format!("fracas {version} · {} · seed {}", scenario.name, self.seed));
+            console::note(&format!("fracas {VERSION} · {} · seed {}", scenario.name, self.seed));
             let not_done = loadgen::not_done(&scenario, self.seed, folder.is_some());
             for sentence in
                 [&fit.needs].into_iter().chain(&fit.short).chain(&drawn).chain(&not_done)
@@ -120,7 +119,9 @@ impl Load {
         notes.extend(self.notes());
         let concluded = observation.conclude(Circumstances {
             scenario: &scenario,
-            reproduce: &self.reproduce(&opened.overrides),
+            reproduce: &self.reproduce(&self.opening.scenario, &opened.overrides),
+            reproduce_here: &self.reproduce(Path::new("scenario.toml"), &[]),
+            version: VERSION,
             doubts: ended.doubts,
             notes,
             plan: None,
@@ -180,8 +181,8 @@ impl Load {
         notes
     }
 
-    fn reproduce(&self, overrides: &[String]) -> String {
-        let mut command = reproduce("load", &self.opening.scenario, self.seed, overrides);
+    fn reproduce(&self, scenario: &Path, overrides: &[String]) -> String {
+        let mut command = reproduce("load", scenario, self.seed, overrides);
         for target in &self.target {
             command.push_str(" --target ");
             command.push_str(&quoted(target));
@@ -253,7 +254,7 @@ mod tests {
         let words = "load a.toml --seed 3 --target h:1 --target h:2 --without-faults --quiet";
         let load = Line::try_parse_from(words.split(' ')).map(|line| line.load).ok().unwrap();
         assert_eq!(
-            load.reproduce(&["users.count=5".to_owned()]),
+            load.reproduce(Path::new("a.toml"), &["users.count=5".to_owned()]),
             "fracas load a.toml --seed 3 --set 'users.count=5' --target h:1 --target h:2 \
              --without-faults"
         );

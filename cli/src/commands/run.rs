@@ -3,12 +3,14 @@
 use crate::console::{self, ProgressLine};
 use crate::replay::{SeedArguments, simulated};
 use crate::scenario_arguments::SweepArguments;
+use crate::{VERSION, interruption};
 use campaign::reproduce::{replaying, reproduce};
 use campaign::{Circumstances, Concluded, Observation, Opened, Opening};
 use clap::Args;
 use report::Took;
 use sim::SimulatedRun;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use verify::history::event::Engine;
 
 /// Simulate a scenario with one seed.
@@ -33,6 +35,7 @@ impl Run {
     /// Runs every combination of the overrides; the status of the worst.
     pub fn execute(self) -> anyhow::Result<u8> {
         let (seed, replay) = self.seed.read()?;
+        let stop = interruption::listen()?;
         let opened = Opening::from(&self.opening).open(seed)?;
         let sweep = opened.len() > 1;
         let (mut worst, mut verdicts) = (0, Vec::new());
@@ -45,13 +48,16 @@ impl Run {
                 console::result(&format!("{}\n", one.overrides.join(" ")));
             }
             let run = simulated(one, seed, replay.clone())?;
-            let concluded = self.one(one, run, out.as_deref())?;
+            let concluded = self.one(one, run, out.as_deref(), &stop)?;
             worst = worst.max(severity(concluded.status));
             if !(sweep && self.json) {
                 console::conclusion(&concluded, self.json);
             }
             console::unwritten(&concluded);
             verdicts.push(concluded.json);
+            if stop.borrow().is_some() {
+                break;
+            }
         }
         if sweep && self.json {
             // One document, whatever the number of runs.
@@ -65,22 +71,27 @@ impl Run {
         opened: &Opened,
         run: SimulatedRun,
         out: Option<&Path>,
+        stop: &interruption::Receiver,
     ) -> anyhow::Result<Concluded> {
         let (scenario, seed) = (run.scenario.clone(), run.seed);
         let plan = run.plan();
         let reproduce = self.reproduce(opened);
         if !self.quiet && !self.json {
-            let version = env!("CARGO_PKG_VERSION");
-            console::note(&format!("fracas {version} · {} · seed {}", scenario.name, seed));
+            console::note(&format!("fracas {VERSION} · {} · seed {}", scenario.name, seed));
             opened.drawn().iter().for_each(|drawn| console::note(&format!("  {drawn}")));
         }
         let header = workload::header(&scenario, seed, Engine::Simulated);
         let observation = Observation::begin(header, &scenario, out)?;
         let started = tokio::time::Instant::now();
         let cpu = real::cpu_time();
+        let asked_to_end = Arc::clone(&run.asked_to_end);
         let run = sim::run(run, observation.sink(), None)?;
         let mut line = ProgressLine::new(self.quiet || self.json);
         let ended = run.follow(|at| {
+            if let Some(signal) = *stop.borrow() {
+                // Only the first to ask is named.
+                let _ = asked_to_end.set(signal);
+            }
             let wall = started.elapsed().as_secs_f64().max(0.001);
             line.show(&report::progress(
                 at.simulated.as_secs_f64(),
@@ -94,6 +105,8 @@ impl Run {
         Ok(observation.conclude(Circumstances {
             scenario: &scenario,
             reproduce: &reproduce,
+            reproduce_here: &self.reproduce_here(),
+            version: VERSION,
             doubts: ended.doubts,
             notes: ended.notes.into_iter().chain(opened.drawn()).collect(),
             plan: Some(&plan),
@@ -104,6 +117,14 @@ impl Run {
                 simulated: ended.simulated,
             },
         }))
+    }
+
+    fn reproduce_here(&self) -> String {
+        let scenario = Path::new("scenario.toml");
+        match &self.seed.replay {
+            None => reproduce("run", scenario, self.seed.seed, &[]),
+            Some(_) => replaying(scenario, Path::new("recording.jsonl"), &[]),
+        }
     }
 
     fn reproduce(&self, opened: &Opened) -> String {

@@ -56,6 +56,7 @@ fn show(
         measured: &measured,
         expectations: &expectations,
         reproduce: &reproduce,
+        reproduce_here: &reproduce,
         version: env!("CARGO_PKG_VERSION"),
         history_file: "history.jsonl",
         notes: &[],
