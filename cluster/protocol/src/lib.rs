@@ -19,6 +19,7 @@ mod nearest;
 pub mod partition;
 pub mod records;
 pub mod reject;
+pub mod secret;
 pub mod store_calls;
 
 pub use close::CloseCode;
@@ -33,3 +34,4 @@ pub use ids::{
 pub use limits::{LimitSet, Limits};
 pub use nearest::nearest;
 pub use reject::RejectReason;
+pub use secret::Secret;

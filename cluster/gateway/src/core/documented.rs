@@ -176,7 +176,7 @@ fn as_many_cursors_and_as_long_a_text_as_documented_fit_into_a_frame() {
     let hello = |cursors| {
         let (token, device) = ("x".repeat(1_000), DeviceId(u32::MAX));
         let cursors = vec![most; cursors];
-        ClientFrame::Hello(Hello { token, device, cursors, presence: true })
+        ClientFrame::Hello(Hello { token: token.into(), device, cursors, presence: true })
     };
     let send = |text: &str| {
         ClientFrame::Send(Send {

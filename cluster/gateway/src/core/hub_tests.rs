@@ -12,11 +12,11 @@ use super::outbound::Taken;
 use super::timers::RETRY_MS;
 use super::{Hub, HubConfig};
 use ports::broker::PublishError;
-use ports::{CallError, TokenError};
+use ports::{CallError, Claims, TokenError};
 use protocol::codec::Codec;
 use protocol::design::{Attach, ClientHeartbeat, SlowSession, Tokens};
 use protocol::frames::client::{Hello, Send, plain_text};
-use protocol::frames::server::ErrorCode;
+use protocol::frames::server::{ErrorCode, Renewed};
 use protocol::{
     ClientFrame, ClientMessageId, CloseCode, Content, ConversationId, DeviceId, RejectReason,
     ServerFrame, SessionId, UserId,
@@ -52,7 +52,7 @@ impl Bench {
     fn connect(&mut self, user: u64) -> Client {
         let queue = Shared::default();
         let id = self.hub.open(Codec::Binary, queue.clone(), false).unwrap();
-        let (token, cursors) = (user.to_string(), Vec::new());
+        let (token, cursors) = (user.to_string().into(), Vec::new());
         let claims = Ok(claims(UserId(user)));
         let hello = Hello { token, device: DeviceId(1), cursors, presence: false };
         self.hub.hello(id, hello, claims);
@@ -253,7 +253,7 @@ fn an_owner_that_is_away_is_not_asked_without_end() {
     config.design.attach = Attach::BacklogFirst;
     let mut bench = Bench::new(config);
     let hello =
-        Hello { token: "1".to_owned(), device: DeviceId(1), cursors: Vec::new(), presence: false };
+        Hello { token: "1".into(), device: DeviceId(1), cursors: Vec::new(), presence: false };
     let id = bench.hub.open(Codec::Binary, Shared::default(), false).unwrap();
     bench.hub.hello(id, hello, Ok(claims(UserId(1))));
     // The user's conversations are known, then the owner is away.
@@ -289,6 +289,69 @@ fn a_revoked_token_ends_the_session_at_the_next_send_or_look() {
     assert_eq!(end, Some(CloseCode::Unauthenticated));
     bench.pass(1_100);
     assert_eq!(idle.hear().1, Some(CloseCode::Unauthenticated));
+}
+
+#[test]
+fn a_session_goes_on_with_a_good_token_of_its_user_only() {
+    let mut bench = Bench::new(config(1_000));
+    let client = bench.connect(1);
+    client.hear();
+    let mut renew = |claims, now_ms| {
+        assert!(bench.hub.may_renew(client.id));
+        bench.hub.renew(client.id, claims, now_ms);
+        (client.hear(), bench.hub.claims(client.id).map_or(0, |claims| claims.expires_ms))
+    };
+    let lasting = |user, expires_ms| Claims { expires_ms, ..claims(UserId(user)) };
+    let (heard, expires_ms) = renew(Ok(lasting(1, 900)), 400);
+    assert_eq!(heard, (vec![ServerFrame::Renewed(Renewed { expires_in_ms: 500 })], None));
+    assert_eq!(expires_ms, 900);
+    let scopeless = Claims { scopes: Vec::new(), ..lasting(1, 2_000) };
+    let bad = [Ok(lasting(2, 2_000)), Ok(scopeless), Err(TokenError::Expired)];
+    for (wrong, code) in bad
+        .into_iter()
+        .map(|wrong| (wrong, ErrorCode::BadValue))
+        .chain([(Err(TokenError::NotReady), ErrorCode::Unavailable)])
+    {
+        let ((frames, end), expires_ms) = renew(wrong, 0);
+        assert!(matches!(&frames[..], [ServerFrame::Error(e)] if e.code == code), "{frames:?}");
+        assert_eq!((end, expires_ms), (None, 900), "it goes on with the token that it has");
+    }
+}
+
+#[test]
+fn a_token_is_looked_at_neither_before_hello_nor_too_often() {
+    let mut bench = Bench::new(config(1_000));
+    let queue = Shared::default();
+    let early = bench.hub.open(Codec::Binary, queue.clone(), false).unwrap();
+    assert!(!bench.hub.may_renew(early));
+    assert_eq!(Client { id: early, queue }.hear().1, Some(CloseCode::OutOfOrder));
+    let client = bench.connect(1);
+    client.hear();
+    let looks = (0..20).filter(|_| bench.hub.may_renew(client.id)).count();
+    assert_eq!(looks, 5);
+    let (frames, end) = client.hear();
+    assert_eq!((frames.len(), end), (15, None));
+    bench.pass(1_000);
+    assert!(bench.hub.may_renew(client.id));
+}
+
+#[test]
+fn whoever_does_not_say_hello_takes_the_place_of_few() {
+    let mut config = config(1_000);
+    config.limits.greeting = 2;
+    let mut bench = Bench::new(config);
+    let mut open = || {
+        let queue = Shared::default();
+        bench.hub.open(Codec::Binary, queue.clone(), false).ok_or(queue)
+    };
+    let (first, second) = (open().unwrap(), open().unwrap());
+    let refused = Client { id: SessionId(0), queue: open().unwrap_err() };
+    assert_eq!(refused.hear().1, Some(CloseCode::Full));
+    bench.hub.gone(first);
+    let third = bench.connect(1);
+    third.hear();
+    bench.hub.breach(second, CloseCode::Malformed);
+    bench.connect(2);
 }
 
 #[test]
@@ -360,7 +423,7 @@ fn a_thousand_users_who_return_at_once_cost_a_few_calls() {
     let mut lookups = 0;
     for user in 1..=1_000_u64 {
         let id = bench.hub.open(Codec::Binary, Shared::default(), false).unwrap();
-        let (token, cursors) = (user.to_string(), Vec::new());
+        let (token, cursors) = (user.to_string().into(), Vec::new());
         let claims = Ok(claims(UserId(user)));
         let hello = Hello { token, device: DeviceId(1), cursors, presence: false };
         bench.hub.hello(id, hello, claims);

@@ -4,6 +4,10 @@ use protocol::limits::GatewayLimits;
 
 /// All frames of a session, of any kind, may be this many times as many as a user's sends.
 pub const FRAMES_PER_SEND: u32 = 20;
+/// Renewals of a session's token per second: each costs the check of a signature.
+const RENEWALS_PER_SECOND: u32 = 1;
+/// As many of them may come at once.
+const RENEWALS_BURST: u32 = 5;
 
 /// A bucket that fills with time. Counted in thousandths, so that slow rates stay exact.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +53,7 @@ impl TokenBucket {
 #[derive(Clone, Copy, Debug)]
 pub struct Quota {
     frames: TokenBucket,
+    renewals: TokenBucket,
     /// Refused frames in a row.
     strikes: u32,
 }
@@ -56,7 +61,8 @@ pub struct Quota {
 impl Quota {
     /// Nothing said, nothing refused.
     pub const fn full(now_ms: u64) -> Self {
-        Self { frames: TokenBucket::full(now_ms), strikes: 0 }
+        let full = TokenBucket::full(now_ms);
+        Self { frames: full, renewals: full, strikes: 0 }
     }
 
     /// Counts a frame; if it is one too many, says in how many milliseconds it would not be.
@@ -64,6 +70,11 @@ impl Quota {
         let per_second = limits.rate_per_second.saturating_mul(FRAMES_PER_SEND);
         let burst = limits.rate_burst.saturating_mul(FRAMES_PER_SEND);
         self.frames.take(now_ms, per_second, burst)
+    }
+
+    /// Counts a renewal of the token; whether it is not one too many.
+    pub fn renew(&mut self, now_ms: u64) -> bool {
+        self.renewals.take(now_ms, RENEWALS_PER_SECOND, RENEWALS_BURST).is_ok()
     }
 
     /// A frame was refused because there are too many; whether the session may go on.

@@ -7,10 +7,11 @@
 
 use super::mailbox::Mailbox;
 use crate::core::{Call, Hub};
-use ports::{Machine, TokenError, TokenVerifier, entered};
+use ports::{Claims, Machine, TokenError, TokenVerifier, entered};
 use protocol::SessionId;
 use protocol::codec::Codec;
-use protocol::{ClientFrame, frames::client::Hello};
+use protocol::frames::client::{Hello, Renew};
+use protocol::{ClientFrame, Secret};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -99,6 +100,7 @@ impl Front {
     pub fn received(&self, session: SessionId, codec: Codec, bytes: &[u8]) {
         match codec.decode_client(bytes) {
             Ok(ClientFrame::Hello(hello)) => self.hello(session, hello),
+            Ok(ClientFrame::Renew(renew)) => self.renew(session, &renew),
             Ok(frame) => self.with(|hub| {
                 let token = match &frame {
                     ClientFrame::Send(_) | ClientFrame::Edit(_) | ClientFrame::Delete(_) => {
@@ -113,9 +115,23 @@ impl Front {
     }
 
     fn hello(&self, session: SessionId, hello: Hello) {
-        // Checking a signature takes longer than anything else: before the lock.
-        let claims = self.tokens.verify(&hello.token, self.machine.clock.now_ms());
-        self.with(|hub| hub.hello(session, hello, claims));
+        if self.with(|hub| hub.awaits_hello(session, &hello)) {
+            let claims = self.verified(&hello.token);
+            self.with(|hub| hub.hello(session, hello, claims));
+        }
+    }
+
+    fn renew(&self, session: SessionId, renew: &Renew) {
+        if self.with(|hub| hub.may_renew(session)) {
+            let (now_ms, claims) = (self.machine.clock.now_ms(), self.verified(&renew.token));
+            self.with(|hub| hub.renew(session, claims, now_ms));
+        }
+    }
+
+    /// What a token says. Checking a signature takes longer than anything else: outside of the lock, and
+    /// only when the session's state allows it.
+    fn verified(&self, token: &Secret) -> Result<Claims, TokenError> {
+        self.tokens.verify(token.expose(), self.machine.clock.now_ms())
     }
 
     /// Whether the token of a session is still honoured.

@@ -76,12 +76,12 @@ impl Codec {
 
 /// The kinds of client frames, in the order of their variant numbers.
 pub const CLIENT_FRAMES: &[&str] =
-    &["hello", "send", "edit", "delete", "receipt", "typing", "backlog", "ping", "pong"];
+    &["hello", "send", "edit", "delete", "receipt", "typing", "backlog", "ping", "pong", "renew"];
 
 /// The kinds of server frames, in the order of their variant numbers.
 pub const SERVER_FRAMES: &[&str] = &[
     "welcome", "attached", "detached", "accepted", "rejected", "entry", "receipts", "typing",
-    "presence", "page", "drain", "resync", "error", "ping", "pong",
+    "presence", "page", "drain", "resync", "error", "ping", "pong", "renewed",
 ];
 
 /// The single key of a JSON object, if that is what the bytes are.

@@ -1,6 +1,7 @@
 //! What a client says.
 
 use crate::ids::{ClientMessageId, ConversationId, DeviceId, Sequence};
+use crate::secret::{Secret, exposed};
 use serde::{Deserialize, Serialize};
 
 /// One frame from a client.
@@ -25,13 +26,16 @@ pub enum ClientFrame {
     Ping(Nonce),
     /// The answer to a `ping`.
     Pong(Nonce),
+    /// The session goes on with another token of its user.
+    Renew(Renew),
 }
 
 /// Opens a session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
     /// An OAuth 2.0 access token.
-    pub token: String,
+    #[serde(with = "exposed")]
+    pub token: Secret,
     /// Which of the user's devices this is.
     pub device: DeviceId,
     /// What this device has shown already; the stream goes on behind each cursor. A conversation that
@@ -41,6 +45,15 @@ pub struct Hello {
     /// Whether this session wants `presence` and `typing` frames.
     #[serde(default)]
     pub presence: bool,
+}
+
+/// The session goes on with another token. Answered by `renewed`, or by `error`; then the earlier token
+/// still counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renew {
+    /// An OAuth 2.0 access token of the same user.
+    #[serde(with = "exposed")]
+    pub token: Secret,
 }
 
 /// The highest contiguous sequence that a device has shown.

@@ -43,6 +43,8 @@ pub enum ServerFrame {
     Ping(Nonce),
     /// The answer to a `ping`.
     Pong(Nonce),
+    /// The answer to a good `renew`.
+    Renewed(Renewed),
 }
 
 /// The session is open.
@@ -64,6 +66,13 @@ pub struct Welcome {
     pub idle_timeout_ms: u32,
     /// How many conversations will be attached; `attached` follows for each.
     pub conversations: u32,
+}
+
+/// The session goes on with another token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewed {
+    /// In how many milliseconds it runs out, by the gateway's clock.
+    pub expires_in_ms: u64,
 }
 
 /// The stream of a conversation begins.

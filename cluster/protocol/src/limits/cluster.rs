@@ -61,6 +61,8 @@ limits!(
     GatewayLimits {
         /// Sessions
         sessions: usize = 1_000_000, 1_000;
+        /// Sessions that have not said hello yet
+        greeting: usize = 16_384, 64;
         /// Frames waiting for one session before it counts as slow
         session_queue_frames: usize = 4_096, 40;
         /// Bytes waiting for one session before it counts as slow

@@ -8,7 +8,7 @@ use ports::{Claims, TokenError};
 use protocol::codec::DecodeError;
 use protocol::design::Tokens;
 use protocol::frames::client::{Hello, Receipt};
-use protocol::frames::server::ErrorCode;
+use protocol::frames::server::{ErrorCode, Renewed};
 use protocol::store_calls::ReceiptItem;
 use protocol::{ClientFrame, CloseCode, RejectReason, ServerFrame, SessionId, UserId, limits};
 
@@ -34,7 +34,22 @@ impl<O: Outlet> Hub<O> {
         }
     }
 
-    /// The first frame of a session, with what its token says.
+    /// Whether a `hello` is worth a look at its token: it is the first frame of a session, and in bounds.
+    pub fn awaits_hello(&mut self, id: SessionId, hello: &Hello) -> bool {
+        self.out.counts.frames_in += 1;
+        let Some(session) = self.sessions.get(id) else { return false };
+        let breach = if session.state != State::Greeting {
+            CloseCode::OutOfOrder
+        } else if hello.cursors.len() > limits::MAX_CURSORS {
+            CloseCode::TooBig
+        } else {
+            return true;
+        };
+        self.breach(id, breach);
+        false
+    }
+
+    /// The first frame of a session that awaits it, with what its token says.
     pub fn hello(&mut self, id: SessionId, hello: Hello, claims: Result<Claims, TokenError>) {
         if let Err(code) = self.greet(id, hello, claims) {
             self.close(id, code);
@@ -48,21 +63,15 @@ impl<O: Outlet> Hub<O> {
         hello: Hello,
         claims: Result<Claims, TokenError>,
     ) -> Result<(), CloseCode> {
-        self.out.counts.frames_in += 1;
         let Some(session) = self.sessions.get_mut(id) else { return Ok(()) };
-        if session.state != State::Greeting {
-            return Err(CloseCode::OutOfOrder);
-        }
+        debug_assert_eq!(session.state, State::Greeting, "`awaits_hello` was asked");
         let claims = claims.map_err(|error| match error {
             TokenError::NotReady => CloseCode::Unavailable,
             TokenError::Invalid | TokenError::Expired | TokenError::Revoked => {
                 CloseCode::Unauthenticated
             }
         })?;
-        let user = claims.user.filter(|_| claims.has("chat")).ok_or(CloseCode::Unauthenticated)?;
-        if hello.cursors.len() > limits::MAX_CURSORS {
-            return Err(CloseCode::TooBig);
-        }
+        let user = chatting(&claims).ok_or(CloseCode::Unauthenticated)?;
         session.heard_ms = self.out.now_ms;
         session.state = State::Lookup;
         session.user = user;
@@ -76,12 +85,56 @@ impl<O: Outlet> Hub<O> {
         Ok(())
     }
 
-    /// A frame other than `hello`, which has its own method. `token`: whether the session's is still
+    /// Whether a `renew` is worth a look at its token: not before `hello`, and not too often.
+    pub fn may_renew(&mut self, id: SessionId) -> bool {
+        if self.admit(id, None).is_none() {
+            self.conclude();
+            return false;
+        }
+        let now_ms = self.out.now_ms;
+        let within = self.sessions.get_mut(id).map(|session| session.quota.renew(now_ms));
+        if within == Some(false) {
+            let detail = "renew: too often; this one was dropped".to_owned();
+            self.out.complain(id, ErrorCode::Unavailable, detail);
+            self.conclude();
+        }
+        within == Some(true)
+    }
+
+    /// A session goes on with another token of its user. `wall_ms`: the time by which tokens run out.
+    pub fn renew(&mut self, id: SessionId, claims: Result<Claims, TokenError>, wall_ms: u64) {
+        let Some(session) = self.sessions.get_mut(id) else { return };
+        match claims {
+            Ok(claims) if chatting(&claims) == Some(session.user) => {
+                let expires_in_ms = claims.expires_ms.saturating_sub(wall_ms);
+                session.claims = Some(Box::new(claims));
+                self.out.say(id, ServerFrame::Renewed(Renewed { expires_in_ms }));
+            }
+            Ok(_) => {
+                let detail = "renew: not a token for this user with the scope chat".to_owned();
+                self.out.complain(id, ErrorCode::BadValue, detail);
+            }
+            Err(error) => {
+                let code = match error {
+                    TokenError::NotReady => ErrorCode::Unavailable,
+                    TokenError::Invalid | TokenError::Expired | TokenError::Revoked => {
+                        ErrorCode::BadValue
+                    }
+                };
+                self.out.complain(id, code, format!("renew: {error}"));
+            }
+        }
+        self.conclude();
+    }
+
+    /// A frame other than `hello` and `renew`, which have their own methods. `token`: whether the session's is still
     /// honoured; matters to what is published only.
     pub fn frame(&mut self, id: SessionId, frame: ClientFrame, token: Result<(), TokenError>) {
         let Some(user) = self.admit(id, Some(&frame)) else { return self.conclude() };
         match frame {
-            ClientFrame::Hello(_) => self.close(id, CloseCode::OutOfOrder),
+            ClientFrame::Hello(_) | ClientFrame::Renew(_) => {
+                unreachable!("what carries a token has its own method")
+            }
             ClientFrame::Send(_) | ClientFrame::Edit(_) | ClientFrame::Delete(_) => {
                 self.send(id, user, frame, token);
             }
@@ -211,6 +264,11 @@ impl<O: Outlet> Hub<O> {
             Err(notice) => self.out.say(id, ServerFrame::Error(notice)),
         }
     }
+}
+
+/// The user who may chat with a token.
+fn chatting(claims: &Claims) -> Option<UserId> {
+    claims.user.filter(|_| claims.has("chat"))
 }
 
 /// Whether a token is certainly not honoured.

@@ -70,7 +70,9 @@ impl<O: Outlet> Hub<O> {
     pub fn open(&mut self, codec: Codec, outlet: O, on_trunk: bool) -> Option<SessionId> {
         let refused = if self.draining {
             CloseCode::Draining
-        } else if self.out.outlets.len() >= self.sessions_max() {
+        } else if self.out.outlets.len() >= self.sessions_max()
+            || self.sessions.greeting() >= self.config.limits.greeting
+        {
             CloseCode::Full
         } else {
             let id = self.out.outlets.open(codec, outlet);

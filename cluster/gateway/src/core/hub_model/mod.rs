@@ -238,7 +238,7 @@ impl Model {
         let reader = &mut self.readers[index];
         let id = id.expect("room for all");
         reader.session = Some((id, queue));
-        let token = reader.user.to_string();
+        let token = reader.user.to_string().into();
         let claims = Ok(claims(reader.user));
         let cursors = reader.hello_cursors();
         let hello = Hello { token, device: reader.device, cursors, presence: false };

@@ -27,6 +27,7 @@ use protocol::{
     Sequence, ServerFrame, UserId,
 };
 use std::future::ready;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{Notify, mpsc};
 use tokio_tungstenite::WebSocketStream;
@@ -182,11 +183,13 @@ impl FanoutConsumer for Consumer {
     }
 }
 
-/// Honours every token; the token is the user's number.
-struct Trusting;
+/// Honours every token, and counts; the token is the user's number.
+#[derive(Default)]
+struct Trusting(Arc<AtomicUsize>);
 
 impl TokenVerifier for Trusting {
     fn verify(&self, token: &str, _now_ms: u64) -> Result<Claims, TokenError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
         token.parse().map(|user| claims(UserId(user))).map_err(|_| TokenError::Invalid)
     }
 
@@ -199,6 +202,8 @@ impl TokenVerifier for Trusting {
 pub struct Fixture {
     pub memory: Memory,
     pub shutdown: ShutdownTrigger,
+    /// How often a token was verified.
+    pub verified: Arc<AtomicUsize>,
     pub ended: tokio::sync::oneshot::Receiver<()>,
 }
 
@@ -221,16 +226,16 @@ impl Fixture {
         let (end, ended) = tokio::sync::oneshot::channel();
         let port = Arc::new(Port(behind));
         let (brokers, owners) = (Brokers::one(port.clone()), port);
-        let serving = machine.clone();
+        let (serving, verified) = (machine.clone(), Arc::default());
+        let tokens = Arc::new(Trusting(Arc::clone(&verified)));
         machine.spawn("gateway", async move {
             let metrics = Arc::new(String::new);
-            let tokens = Arc::new(Trusting);
             let served =
                 serve(serving, listener, config, brokers, owners, tokens, metrics, requested);
             served.await.unwrap();
             let _ = end.send(());
         });
-        Self { memory, shutdown, ended }
+        Self { memory, shutdown, verified, ended }
     }
 
     /// A socket with a subprotocol; the status if it is refused.

@@ -6,19 +6,20 @@ use crate::GatewayConfig;
 use fixture::{Client, Fixture};
 use futures_util::{SinkExt, StreamExt};
 use protocol::codec::Codec;
-use protocol::frames::client::{Hello, Nonce, Send, plain_text};
+use protocol::frames::client::{Hello, Nonce, Renew, Send, plain_text};
 use protocol::frames::trunk::{ClientBatch, ServerBatch};
 use protocol::frames::{ClientTrunk, ServerTrunk, subprotocol};
 use protocol::limits::GatewayLimits;
 use protocol::{
     ClientFrame, ClientMessageId, CloseCode, ConversationId, DeviceId, ServerFrame, limits,
 };
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::Message;
 
 fn hello(user: u64, device: u32) -> ClientFrame {
     let (cursors, device) = (Vec::new(), DeviceId(device));
-    ClientFrame::Hello(Hello { token: user.to_string(), device, cursors, presence: false })
+    ClientFrame::Hello(Hello { token: user.to_string().into(), device, cursors, presence: false })
 }
 
 fn send(message: u64, body: &str) -> ClientFrame {
@@ -84,6 +85,27 @@ async fn mistakes_get_their_documented_answers() {
 
     bystander.say(ClientFrame::Ping(Nonce { nonce: 9 })).await;
     assert_eq!(bystander.hear().await, Ok(ServerFrame::Pong(Nonce { nonce: 9 })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_what_the_state_allows_is_worth_a_signature() {
+    let fixture = Fixture::open(GatewayConfig::default()).await;
+    let mut client = session(&fixture, subprotocol::BINARY, 1).await;
+    for _ in 0..100 {
+        client.say(hello(1, 1)).await;
+    }
+    assert_eq!(client.hear_end().await, CloseCode::OutOfOrder.code());
+    assert_eq!(fixture.verified.load(Ordering::Relaxed), 1);
+    let mut client = session(&fixture, subprotocol::JSON, 1).await;
+    let renew = |token: &str| ClientFrame::Renew(Renew { token: token.into() });
+    client.say(renew("1")).await;
+    assert!(matches!(client.hear().await, Ok(ServerFrame::Renewed(_))));
+    client.say(renew("2")).await;
+    assert!(matches!(client.hear().await, Ok(ServerFrame::Error(_))));
+    client.say(send(1, "still user 1")).await;
+    let heard = [client.hear().await.unwrap(), client.hear().await.unwrap()];
+    assert!(heard.iter().any(|frame| matches!(frame, ServerFrame::Accepted(_))), "{heard:?}");
+    assert_eq!(fixture.verified.load(Ordering::Relaxed), 4);
 }
 
 #[tokio::test(start_paused = true)]
