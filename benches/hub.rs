@@ -112,7 +112,12 @@ impl Fixture {
         let session = opened.expect("there is room");
         let token = user.to_string();
         let claims = Ok(claims(UserId(user)));
-        let hello = Hello { token, device: DeviceId(1), cursors: Vec::new(), presence: false };
+        let hello = Hello {
+            token: token.into(),
+            device: DeviceId(1),
+            cursors: Vec::new(),
+            presence: false,
+        };
         self.hub.hello(session, hello, claims);
         self.sessions.push(Member { session, mailbox });
     }

@@ -107,10 +107,10 @@ impl Sessions {
     }
 
     async fn open_one(&self, user: UserId) -> anyhow::Result<AbortHandle> {
-        let token = self.api.tokens().of_device(user, DeviceId(1), false, &self.gateway).await?;
+        let access = self.api.tokens().of_device(user, DeviceId(1), false, &self.gateway).await?;
         let mut wire = self.carrier.open(&self.gateway).await?;
         wire.send(&ClientFrame::Hello(Hello {
-            token: token.to_string(),
+            token: access.token,
             device: DeviceId(1),
             cursors: Vec::new(),
             presence: false,

@@ -32,6 +32,7 @@ pub(crate) fn scenario() -> Scenario {
             replication: 1,
             engine: protocol::StoreEngine::Redb,
             limits: protocol::LimitSet::Default,
+            token_lifetime: Duration::from_hours(1),
         },
         design: Design::default(),
         users: Users {
@@ -41,6 +42,7 @@ pub(crate) fn scenario() -> Scenario {
             groups: 0,
             group_size: Size::Fixed(3),
             offline: 0,
+            renewing: 1.0,
             connect_over: ms(500),
             transport: Transport::Socket,
             codec: CodecChoice::Binary,

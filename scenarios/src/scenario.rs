@@ -51,6 +51,8 @@ pub struct ClusterShape {
     pub engine: StoreEngine,
     /// How much each node holds.
     pub limits: LimitSet,
+    /// How long an access token lives, whole seconds.
+    pub token_lifetime: Duration,
 }
 
 /// Who uses the cluster. Users are 1 to `count`; conversations are 1 to `direct + groups`, direct
@@ -70,6 +72,8 @@ pub struct Users {
     /// Users of whom no device ever connects, so that they get pushes: the last ones. A device that
     /// connected only to be judged would begin at the head and have nothing to show.
     pub offline: u32,
+    /// The share of the devices that get another token before theirs runs out.
+    pub renewing: f64,
     /// How long connecting everybody takes.
     pub connect_over: Duration,
     /// How sessions are carried.

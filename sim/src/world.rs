@@ -225,6 +225,7 @@ impl Builder<'_> {
             design: self.scenario.design,
             engine: EngineConfig { store: shape.engine, ..EngineConfig::default() },
             limits: shape.limits,
+            access_token_seconds: shape.token_lifetime.as_secs(),
             ..ClusterConfig::development(topology, u64::from(self.scenario.users.count))
         }
     }

@@ -1,6 +1,6 @@
 //! Where the cluster is, and how users and services identify themselves to it.
 
-use protocol::development;
+use protocol::{Secret, development};
 
 /// The service whose token makes conversations and reads everything at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -8,7 +8,7 @@ pub struct Service {
     /// Its OAuth 2.0 client id.
     pub id: String,
     /// Its secret.
-    pub secret: String,
+    pub secret: Secret,
 }
 
 /// A cluster to talk to.
@@ -17,7 +17,7 @@ pub struct Targets {
     /// `host:port` of each gateway.
     pub gateways: Vec<String>,
     /// The password that the development users share.
-    pub password: String,
+    pub password: Secret,
     /// A service with the scopes `admin` and `audit`.
     pub service: Service,
 }
@@ -27,10 +27,10 @@ impl Targets {
     pub fn development(gateways: Vec<String>) -> Self {
         Self {
             gateways,
-            password: development::PASSWORD.to_owned(),
+            password: development::PASSWORD.into(),
             service: Service {
                 id: development::SERVICE_ID.to_owned(),
-                secret: development::SERVICE_SECRET.to_owned(),
+                secret: development::SERVICE_SECRET.into(),
             },
         }
     }

@@ -50,6 +50,9 @@ pub struct Cluster {
     /// How much each node holds: `default`, or `tiny` to reach every limit.
     #[arg(long, value_name = "SET", default_value = "default")]
     limits: LimitSet,
+    /// How long an access token lives, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3_600)]
+    token_seconds: u64,
     /// The push provider; without one, notifications only go to the log.
     #[arg(long, value_name = "HOST:PORT")]
     push: Option<String>,
@@ -154,6 +157,7 @@ impl Cluster {
             rate_per_second: self.rate,
             engine: EngineConfig { store: self.engine, ..EngineConfig::default() },
             limits: self.limits,
+            access_token_seconds: self.token_seconds,
             design: design(&self.design)?,
             ..ClusterConfig::development(topology, self.users)
         })
@@ -181,7 +185,7 @@ impl Cluster {
             format!("  gateway  ws://{gateway}/v1/ws   http://{gateway}/openapi.json")
         }));
         let (first, users) = (&topology.gateways[0], self.users);
-        let password = &config.development_password;
+        let password = protocol::development::PASSWORD;
         lines.push(format!(
             "  tokens   http://{first}/oauth2/token   user-1 to user-{users}, password {password}"
         ));

@@ -7,5 +7,7 @@
 mod core;
 mod shell;
 
-pub use crate::core::{Action, ActionKind, Event, OutboxFull, Output, Session, Settings};
+pub use crate::core::{
+    AccessToken, Action, ActionKind, Event, OutboxFull, Output, Session, Settings,
+};
 pub use shell::{Alarm, Carrier, Client, ConnectError, Dialer, Wire, WireEvent};

@@ -209,6 +209,16 @@ choice!(
 );
 
 choice!(
+    /// What a client makes of a message that was refused for its token.
+    Unauthorised {
+        /// It stays in the outbox and is sent again in the next session, with another token.
+        Resent,
+        /// Row 30: it counts as refused for good; what somebody wrote while a token ran out is gone.
+        Dropped,
+    }
+);
+
+choice!(
     /// How owners tell gateways what has happened. Both ways may lose it.
     FanOut {
         /// Through a queue of the broker for each gateway.
@@ -267,4 +277,6 @@ pub struct Design {
     pub tokens: Tokens,
     /// How owners tell gateways what has happened.
     pub fan_out: FanOut,
+    /// What a client makes of a message that was refused for its token.
+    pub unauthorised: Unauthorised,
 }

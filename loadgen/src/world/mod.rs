@@ -115,6 +115,7 @@ pub fn command_line(scenario: &Scenario, data: &Path, port: u16, push: &str) -> 
         format!("--partitions={}", shape.partitions),
         format!("--engine={}", shape.engine.word()),
         format!("--limits={}", shape.limits.word()),
+        format!("--token-seconds={}", shape.token_lifetime.as_secs()),
         format!("--users={}", scenario.users.count),
         format!("--push={push}"),
     ]

@@ -75,6 +75,7 @@ pub(crate) fn scenario(name: &str, verdict: Verdict) -> Scenario {
             replication: 1,
             engine: protocol::StoreEngine::Redb,
             limits: protocol::LimitSet::Default,
+            token_lifetime: Duration::from_hours(1),
         },
         design: Design::default(),
         users: Users {
@@ -84,6 +85,7 @@ pub(crate) fn scenario(name: &str, verdict: Verdict) -> Scenario {
             groups: 12,
             group_size: Size::Uniform(3, 12),
             offline: 0,
+            renewing: 1.0,
             connect_over: ms(2_000),
             transport: Transport::Socket,
             codec: CodecChoice::Binary,

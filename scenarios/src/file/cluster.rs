@@ -6,6 +6,7 @@ use settings::mistake::Mistakes;
 use settings::section;
 use settings::section::Field;
 use settings::value::number::Whole;
+use std::time::Duration;
 
 section! {
     /// How many nodes of each role.
@@ -24,6 +25,8 @@ section! {
         engine: StoreEngine = StoreEngine::Redb,
         /// How much each node holds: `tiny` limits are all reached within half a minute.
         limits: LimitSet = LimitSet::Default,
+        /// How long an access token lives: whole seconds, at least 10.
+        token_lifetime: Duration = Duration::from_hours(1),
     }
 }
 
@@ -38,6 +41,12 @@ impl Cluster {
             self.partitions.conflict(mistakes, what);
             return None;
         }
+        let token_lifetime = self.token_lifetime.get()?;
+        if token_lifetime.subsec_nanos() != 0 || token_lifetime < Duration::from_secs(10) {
+            let what = "an access token lives for whole seconds, at least 10".into();
+            self.token_lifetime.conflict(mistakes, what);
+            return None;
+        }
         Some(ClusterShape {
             gateways: self.gateways.get()?.0,
             brokers: self.brokers.get()?.0,
@@ -46,6 +55,7 @@ impl Cluster {
             replication: self.replication.get()?.0,
             engine: self.engine.get()?,
             limits: self.limits.get()?,
+            token_lifetime,
         })
     }
 }
@@ -60,6 +70,7 @@ impl From<&ClusterShape> for Cluster {
             replication: Field::of(Whole(shape.replication)),
             engine: Field::of(shape.engine),
             limits: Field::of(shape.limits),
+            token_lifetime: Field::of(shape.token_lifetime),
         }
     }
 }

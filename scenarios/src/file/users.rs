@@ -6,6 +6,7 @@ use settings::mistake::Mistakes;
 use settings::section;
 use settings::section::{Field, by_default};
 use settings::value::number::Whole;
+use crate::value::number::Share;
 use std::time::Duration;
 
 section! {
@@ -17,6 +18,8 @@ section! {
         devices: Whole<u32, 1, 16> = Whole(1),
         /// Users whose devices never connect, so that they get pushes: the last ones.
         offline: Whole<u32, 0, 10_000_000> = Whole(0),
+        /// Share of the devices that renew their access token before it runs out. The others are closed then, and come back with a new one.
+        renewing: Share = Share(1.0),
         /// Their conversations.
         conversations: Conversations,
         /// How they connect.
@@ -71,6 +74,7 @@ impl Users {
             groups: talks.groups.get()?.0,
             group_size: talks.group_size.get()?,
             offline: offline?,
+            renewing: self.renewing.get()?.0,
             connect_over: connect.over.get()?,
             transport: connect.by.get()?,
             codec: self.codec.get()?,
@@ -115,6 +119,7 @@ impl From<&scenario::Users> for Users {
             count: Field::of(Whole(users.count)),
             devices: Field::of(Whole(users.devices)),
             offline: Field::of(Whole(users.offline)),
+            renewing: Field::of(Share(users.renewing)),
             conversations: Field::of(Conversations {
                 direct: Field::of(Whole(users.direct)),
                 groups: Field::of(Whole(users.groups)),

@@ -76,7 +76,7 @@ fn what_must_be_there_is_named() {
         &expect![[r#"
             smoke.toml:1:1: the scenario needs "question": text in quotes
             smoke.toml:1:1: the scenario needs "lesson": text in quotes
-            smoke.toml:1:1: the scenario needs "users": a table with count, devices, offline, conversations, connect, codec
+            smoke.toml:1:1: the scenario needs "users": a table with count, devices, offline, renewing, conversations, connect, codec
             smoke.toml:1:1: [load] needs "phases": a list; each element: a table with for, rate
               1 | [load]
                 | ^^^^^^"#]],
@@ -88,7 +88,7 @@ fn design_choices_are_checked_by_name_and_option() {
     check_tail(
         "[design]\nquorum = \"none\"\nacept = \"x\"\naccept = \"before_persists\"\n",
         &expect![[r#"
-            smoke.toml:11:1: unknown key "quorum" in [design]; its keys are accept, fsync, deduplication, attach, requeue, client_heartbeat, slow_session, reconnect_jitter, poison, receipts, push, dead_session, push_key, epochs, fencing, delivery, membership, deletion, refusal, tokens, fan_out
+            smoke.toml:11:1: unknown key "quorum" in [design]; its keys are accept, fsync, deduplication, attach, requeue, client_heartbeat, slow_session, reconnect_jitter, poison, receipts, push, dead_session, push_key, epochs, fencing, delivery, membership, deletion, refusal, tokens, fan_out, unauthorised
               11 | quorum = "none"
                  | ^^^^^^
             smoke.toml:12:1: unknown key "acept" in [design]; did you mean "accept"?

@@ -94,8 +94,8 @@ fn random_faults() -> impl Strategy<Value = RandomFaults> {
 fn cluster() -> impl Strategy<Value = ClusterShape> {
     let engine = prop::sample::select(&StoreEngine::ALL[..]);
     let limits = prop::sample::select(&LimitSet::ALL[..]);
-    (1..9_u16, 3..9_u16, 9..99_u16, engine, limits).prop_map(
-        |(gateways, stores, partitions, engine, limits)| ClusterShape {
+    (1..9_u16, 3..9_u16, 9..99_u16, engine, limits, 10..9_999_u64).prop_map(
+        |(gateways, stores, partitions, engine, limits, token_s)| ClusterShape {
             gateways,
             brokers: 1,
             stores,
@@ -103,6 +103,7 @@ fn cluster() -> impl Strategy<Value = ClusterShape> {
             replication: 1,
             engine,
             limits,
+            token_lifetime: Duration::from_secs(token_s),
         },
     )
 }
@@ -117,9 +118,17 @@ fn design() -> impl Strategy<Value = Design> {
 }
 
 fn users() -> impl Strategy<Value = Users> {
-    let carried = (any::<bool>(), any::<bool>(), time(0, 9_000));
+    let carried = (any::<bool>(), any::<bool>(), time(0, 9_000), 0.0..1.0_f64);
     (30..99_u32, 1..4_u32, 20..99_u32, 0..9_u32, size(2, 30), 0..5_u32, carried).prop_map(
-        |(count, devices, direct, groups, group_size, offline, (trunk, json, connect_over))| {
+        |(
+            count,
+            devices,
+            direct,
+            groups,
+            group_size,
+            offline,
+            (trunk, json, connect_over, renewing),
+        )| {
             Users {
                 count,
                 devices,
@@ -127,6 +136,7 @@ fn users() -> impl Strategy<Value = Users> {
                 groups,
                 group_size,
                 offline,
+                renewing,
                 connect_over,
                 transport: if trunk { Transport::Trunk } else { Transport::Socket },
                 codec: if json { CodecChoice::Json } else { CodecChoice::Binary },

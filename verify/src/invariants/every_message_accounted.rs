@@ -1,6 +1,8 @@
 //! **Every message is accounted for.** Each send ends in one way: accepted, refused for good, or a dead
 //! letter with a reason; before its device has been connected for more than `stuck_us` since
-//! max(S, H). At the end nothing is left in the durable queues, when they are not worked off any more.
+//! max(S, H). And what was refused for its token (`unauthorised`) comes again, before its device has been
+//! connected for more than `stuck_us` since the refusal, if no fault has been active since then; this is
+//! judged without a heal, too. At the end nothing is left in the durable queues, when they are not worked off any more.
 //!
 //! - A refusal for good is true. Who is refused as `not_member` was none at some time from the invocation to
 //!   the answer: it is wrong if a join was known before as the user's last change, all departures that
@@ -17,15 +19,15 @@
 //!   the acceptance of what was not sent; whoever was refused for good at the only attempt is not
 //!   accepted later, nor the other way round; nor is, after whatever resends, who was refused for
 //!   `not_member`, `no_such_message`, `not_author` or `dead_lettered`: these are decisions about the id
-//!   that stand for ever, unless the dead letter was requeued. `unauthorised` is no end: the message comes
-//!   again, with a new token. The queue of the dead letters itself (`dead`) may be filled, and so may a gateway's,
+//!   that stand for ever, unless the dead letter was requeued. `unauthorised` is no end. The queue of the dead letters itself (`dead`) may be filled, and so may a gateway's,
 //!   which is not durable.
 //! - Judged: sends.
 //! - Excused: what its device gave up before the load ended (`unanswered` before `settle`: its outbox
 //!   was full), what had too little time, what users whom the scenario makes slow have not heard (they do
 //!   not read their answers), and a further answer to a send, or a refusal of a change of a message, that
 //!   was compacted.
-//! - Broken by: a send without an answer although its device was connected. Not by: a send of a
+//! - Broken by: a send without an answer although its device was connected; one that was refused for an
+//!   expired token and forgotten. Not by: a send of a
 //!   device that lost its session right after it, shortly before the end.
 //!
 //! Streaming: the ledger's bits, exact counters.
@@ -154,6 +156,20 @@ impl Check for Invariant {
                     slow += 1;
                     continue;
                 }
+                if let Some((refused_at, connected)) = state.dropped(sender, open) {
+                    let mut about = state.about_send(sender, &record);
+                    about.life = Some((refused_at, refused_at));
+                    tally.late(state, about, || {
+                        format!(
+                            "message {} was refused for its token at {:.3} s and was not sent again, \
+                             after {:.3} s with a session",
+                            state.name_of(sender, open.id),
+                            refused_at as f64 / 1e6,
+                            connected as f64 / 1e6
+                        )
+                    });
+                    continue;
+                }
                 let waited = state.waited(sender, open.since);
                 let Some(waited) = waited.filter(|waited| *waited > allowed) else {
                     undue += 1;
@@ -215,7 +231,7 @@ impl Invariant {
 mod tests {
     use crate::history::What;
     use crate::history::builder::Builder;
-    use crate::history::event::Phase;
+    use crate::history::event::{Event, Phase};
     use crate::invariants::tests::{clean, violated};
     use protocol::{ClientMessageId, ConversationId, RejectReason, UserId};
 
@@ -253,6 +269,40 @@ mod tests {
     #[test]
     fn a_message_that_vanished_is_noticed() {
         violated(NAME, &talk().send(1, 1).finish());
+    }
+
+    #[test]
+    fn what_was_refused_for_its_token_comes_again() {
+        let refused = |run: Builder| {
+            let (device, message) = (run.device(1, 1), ClientMessageId(run.last_message(1)));
+            let (conversation, reason) = (ConversationId(1), RejectReason::Unauthorised);
+            run.push(What::Rejected { device, conversation, message, reason })
+        };
+        let again = |run: Builder| {
+            let (device, message) = (run.device(1, 1), ClientMessageId(run.last_message(1)));
+            run.push(What::Resent { device, conversation: ConversationId(1), message })
+        };
+        // Without a heal, so that nothing else is late.
+        let end = |run: Builder| {
+            run.finish().tampered(|events| {
+                let heal = |event: &Event| event.is == What::Phase(Phase::Heal);
+                let at = events.iter().position(heal).unwrap();
+                events.truncate(at + 1);
+                events[at].is = What::Phase(Phase::Settle);
+            })
+        };
+        let back = |run: Builder| run.lose(1, 1).open(1, 1);
+        let long = 2_000_000;
+        let forgotten = || back(refused(talk().send(1, 1)));
+        violated(NAME, &end(forgotten().wait(long)));
+        clean(NAME, &end(forgotten()));
+        clean(NAME, &end(again(forgotten()).wait(long)));
+        let away = refused(talk().send(1, 1)).lose(1, 1).wait(long);
+        clean(NAME, &end(away));
+        // A cluster that is disturbed may not let it get so far.
+        clean(NAME, &end(forgotten().wait(long).fault(1, "cut", "gateway-1", 1_000)));
+        let several = forgotten().wait(900_000);
+        violated(NAME, &end(back(several).wait(900_000)));
     }
 
     #[test]

@@ -188,7 +188,7 @@ catalogue! {
     every_message_accounted:
         "Every send ends as accepted, refused or a dead letter with its reason.",
         "sends",
-        ["poison=drop", "slow_session=drop_oldest"];
+        ["poison=drop", "slow_session=drop_oldest", "unauthorised=dropped"];
     only_authorised_accepted:
         "Only members with a valid token are accepted.",
         "answers",

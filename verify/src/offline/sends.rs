@@ -187,6 +187,30 @@ fn are_letters_missing(book: &Book<'_>) -> bool {
     is_listed && book.phase(Phase::Judge).is_some() && missing > unreadable
 }
 
+/// Whether a send was refused for its token, and did not come again although its device was connected
+/// for long enough.
+fn is_dropped(book: &Book<'_>, send: &Send) -> bool {
+    let words = book.words(send);
+    let refused = words.iter().rev().find_map(|(line, own, word)| match word {
+        Word::Resent if *own => Some(None),
+        Word::RefusedForNow if *own && is_unauthorised(book.lines[*line].is) => Some(Some(*line)),
+        _ => None,
+    });
+    let Some(line) = refused.flatten() else { return false };
+    let (from, to) = (book.lines[line].at, book.watched_until());
+    let is_calm = book.calm_since(book.lines.len()).is_some_and(|calm| calm <= from);
+    let connected: u64 = book
+        .sessions(send.device)
+        .into_iter()
+        .map(|session| session.to.min(to).saturating_sub(session.from.max(from)))
+        .sum();
+    is_calm && connected > book.header.deadlines.stuck_us
+}
+
+const fn is_unauthorised(is: &What) -> bool {
+    matches!(is, What::Rejected { reason: RejectReason::Unauthorised, .. })
+}
+
 /// Whether a send found no end, although its device was connected for long enough.
 fn is_forgotten(book: &Book<'_>, send: &Send) -> bool {
     let ended = book.words(send).iter().any(|(_, own, word)| match word {
@@ -195,5 +219,7 @@ fn is_forgotten(book: &Book<'_>, send: &Send) -> bool {
         _ => false,
     });
     let connected = book.connected_since(send.device, send.at, book.lines.len());
-    !ended && connected.is_some_and(|time| time > book.header.deadlines.stuck_us)
+    !ended
+        && (connected.is_some_and(|time| time > book.header.deadlines.stuck_us)
+            || is_dropped(book, send))
 }

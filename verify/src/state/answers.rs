@@ -65,9 +65,13 @@ impl State {
         if !is_final(reason) {
             self.mark(step, device.user, message, 0);
             let now = self.now;
+            let connected = self.devices[step.device].connected_in_all(now);
             if let Some(open) = self.devices[step.device].open_send(message.0) {
                 step.told = Some(*open);
                 open.told_at = now;
+                if reason == RejectReason::Unauthorised {
+                    open.unauthorised = Some((now, connected));
+                }
                 if open.refused_at == 0 {
                     open.refused_at = now;
                 }

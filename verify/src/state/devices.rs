@@ -13,6 +13,9 @@ pub(crate) struct OpenSend {
     pub refused_at: u64,
     /// When anything was heard of it the last time; 0: never.
     pub told_at: u64,
+    /// When it was refused for its token, unless it has come again; and for how long its device had been
+    /// connected by then.
+    pub unauthorised: Option<(u64, u64)>,
     pub certain: Certain,
 }
 
@@ -55,6 +58,8 @@ pub(crate) struct DeviceState {
     pub open_sends: Vec<OpenSend>,
     /// The newest event of this device (see `recent`).
     pub recent: u64,
+    /// For how long it was connected in all sessions that have ended.
+    connected_us: u64,
     /// Sessions that ended after the heal: from when to when.
     past: Vec<(u64, u64)>,
 }
@@ -77,6 +82,7 @@ impl DeviceState {
         self.open_sends.extend(other.open_sends);
         self.open_sends.sort_by_key(|open| open.since);
         self.down_since = self.down_since.or(other.down_since);
+        self.connected_us = self.connected_us.max(other.connected_us);
         if other.session > self.session {
             let sends = std::mem::take(&mut self.open_sends);
             *self = Self {
@@ -98,11 +104,17 @@ impl DeviceState {
 
     /// The session ends, if there is one.
     pub fn end(&mut self, now: u64, healed_at: Option<u64>) {
-        if std::mem::take(&mut self.open)
-            && let Some(healed) = healed_at
-        {
-            self.past.push((self.opened_at.max(healed), now));
+        if std::mem::take(&mut self.open) {
+            self.connected_us += now - self.opened_at;
+            if let Some(healed) = healed_at {
+                self.past.push((self.opened_at.max(healed), now));
+            }
         }
+    }
+
+    /// For how long it has been connected, all its sessions together.
+    pub fn connected_in_all(&self, now: u64) -> u64 {
+        self.connected_us + if self.open { now.saturating_sub(self.opened_at) } else { 0 }
     }
 
     /// For how long it had a session between two times, both of them after the heal.

@@ -262,6 +262,17 @@ impl State {
         Some(self.devices[device].connected(since, until))
     }
 
+    /// When a send was refused for its token, and for how long its device has been connected since,
+    /// without sending it again: if that is too long, and no fault has been active since.
+    pub fn dropped(&self, device: usize, open: &OpenSend) -> Option<(u64, u64)> {
+        let (refused_at, before) = open.unauthorised?;
+        let until = self.run.watched_until.map_or(self.now, |until| until.min(self.now));
+        let connected = self.devices[device].connected_in_all(until).saturating_sub(before);
+        let is_calm = self.run.calm_for(refused_at, until) == until.saturating_sub(refused_at);
+        let is_dropped = is_calm && connected > self.header.deadlines.stuck_us;
+        is_dropped.then_some((refused_at, connected))
+    }
+
     /// For how long something has been due since it began, whoever was connected; `None` before the
     /// heal.
     pub fn passed(&self, since: u64) -> Option<u64> {

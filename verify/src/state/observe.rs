@@ -251,6 +251,7 @@ impl State {
                 intended,
                 refused_at: 0,
                 told_at: 0,
+                unauthorised: None,
                 certain: self.certain(step, said),
             };
             self.devices[step.device].open_sends.push(open);
@@ -279,6 +280,7 @@ impl State {
         let mut bits = status::RESENT;
         let now = self.now;
         if let Some(open) = self.devices[step.device].open_send(message.0) {
+            open.unauthorised = None;
             let refused_at = std::mem::take(&mut open.refused_at);
             if refused_at > 0 && now - refused_at > HELD_BACK_US {
                 bits |= status::LAPSED;

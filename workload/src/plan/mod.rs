@@ -39,6 +39,7 @@ pub struct Plan {
     seed: u64,
     devices: u32,
     offline: u32,
+    renewing: f64,
     connect_over: Duration,
     transport: Transport,
     codec: Codec,
@@ -57,6 +58,7 @@ impl Plan {
             seed,
             devices: scenario.users.devices.max(1),
             offline: scenario.users.offline.min(scenario.users.count),
+            renewing: scenario.users.renewing,
             connect_over: scenario.users.connect_over,
             transport: scenario.users.transport,
             codec: match scenario.users.codec {
@@ -94,6 +96,12 @@ impl Plan {
     /// Whether no device of a user ever connects. These are the last users.
     pub fn is_offline(&self, user: UserId) -> bool {
         user.0 > u64::from(self.people.users() - self.offline)
+    }
+
+    /// Whether a device gets another token before its own runs out.
+    pub fn renews(&self, user: UserId, device: DeviceId) -> bool {
+        let drawn = self.device_seed("renewing", user, device) as f64 / u64::MAX as f64;
+        drawn < self.renewing
     }
 
     /// Sessions that will be connected.

@@ -25,6 +25,7 @@ fn scenario_of(count: u32, direct: u32, groups: u32, rate: f64) -> Scenario {
             replication: 1,
             engine: protocol::StoreEngine::Redb,
             limits: protocol::LimitSet::Default,
+            token_lifetime: Duration::from_hours(1),
         },
         design: Design::default(),
         users: Users {
@@ -34,6 +35,7 @@ fn scenario_of(count: u32, direct: u32, groups: u32, rate: f64) -> Scenario {
             groups,
             group_size: Size::Uniform(2, 5),
             offline: 1,
+            renewing: 1.0,
             connect_over: second,
             transport: Transport::Socket,
             codec: CodecChoice::Binary,

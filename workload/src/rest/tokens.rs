@@ -1,5 +1,5 @@
-//! Access tokens, got by the grants of RFC 6749 and kept until shortly before they run out. Each device
-//! logs in for itself, as people's devices do.
+//! Access tokens, got by the grants of RFC 6749 and kept until the last quarter of their life. Each device
+//! logs in for itself, as people's devices do, and renews its login with the refresh token.
 
 use super::http::Http;
 use super::{RestError, api};
@@ -7,10 +7,11 @@ use crate::targets::Targets;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use client::AccessToken;
 use http_body_util::Full;
 use hyper::Request;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
-use protocol::{DeviceId, UserId};
+use protocol::{DeviceId, Secret, UserId};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -37,15 +38,22 @@ pub struct Tokens {
 
 #[derive(Clone)]
 struct Kept {
-    token: Arc<str>,
-    refresh: Option<Arc<str>>,
+    token: Secret,
+    refresh: Option<Secret>,
     until: Instant,
+}
+
+impl Kept {
+    fn access(&self) -> AccessToken {
+        let renew_in = self.until.saturating_duration_since(Instant::now());
+        AccessToken { token: self.token.clone(), renew_in_ms: Some(renew_in.as_millis() as u64) }
+    }
 }
 
 #[derive(Deserialize)]
 struct Granted {
-    access_token: String,
-    refresh_token: Option<Arc<str>>,
+    access_token: Secret,
+    refresh_token: Option<Secret>,
     expires_in: u64,
 }
 
@@ -62,23 +70,43 @@ impl Tokens {
         device: DeviceId,
         fresh: bool,
         gateway: &str,
-    ) -> Result<Arc<str>, RestError> {
+    ) -> Result<AccessToken, RestError> {
         let form = format!(
             "grant_type=password&username={user}&password={}&scope=chat",
-            escaped(&self.targets.password)
+            escaped(self.targets.password.expose())
         );
         self.get((user, device), fresh, gateway, form, None).await
     }
 
+    /// Another token of the same login, or of a new one if this one has no refresh token (any more).
+    pub async fn renewed(
+        &self,
+        user: UserId,
+        device: DeviceId,
+        gateway: &str,
+    ) -> Result<AccessToken, RestError> {
+        // Whoever shows a refresh token twice ends its login, so it is spent whatever the answer is.
+        let refresh = {
+            let mut kept = self.kept.lock().expect("no holder panics");
+            kept.get_mut(&(user, device)).and_then(|kept| kept.refresh.take())
+        };
+        let Some(refresh) = refresh else {
+            return self.of_device(user, device, true, gateway).await;
+        };
+        let form = format!("grant_type=refresh_token&refresh_token={}", escaped(refresh.expose()));
+        self.get((user, device), true, gateway, form, None).await
+    }
+
     /// Keeps no token of a device any more. What ends its login: its refresh token, if it has one.
-    pub fn forget(&self, user: UserId, device: DeviceId) -> Option<Arc<str>> {
+    pub fn forget(&self, user: UserId, device: DeviceId) -> Option<Secret> {
         let mut kept = self.kept.lock().expect("no holder panics");
         kept.remove(&(user, device)).and_then(|kept| kept.refresh)
     }
 
     /// Ends a login with all its tokens (RFC 7009); again changes nothing.
-    pub async fn log_out(&self, refresh_token: &str, gateway: &str) -> Result<(), RestError> {
-        let form = format!("token={}&token_type_hint=refresh_token", escaped(refresh_token));
+    pub async fn log_out(&self, refresh_token: &Secret, gateway: &str) -> Result<(), RestError> {
+        let token = escaped(refresh_token.expose());
+        let form = format!("token={token}&token_type_hint=refresh_token");
         let request = Request::post(api::REVOKE)
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(Full::new(Bytes::from(form)))
@@ -87,12 +115,12 @@ impl Tokens {
     }
 
     /// The service's token.
-    pub async fn of_service(&self, fresh: bool, gateway: &str) -> Result<Arc<str>, RestError> {
+    pub async fn of_service(&self, fresh: bool, gateway: &str) -> Result<Secret, RestError> {
         let service = &self.targets.service;
-        let pair = format!("{}:{}", escaped(&service.id), escaped(&service.secret));
+        let pair = format!("{}:{}", escaped(&service.id), escaped(service.secret.expose()));
         let basic = format!("Basic {}", STANDARD.encode(pair));
         let form = "grant_type=client_credentials&scope=admin+audit".to_owned();
-        self.get(SERVICE, fresh, gateway, form, Some(basic)).await
+        Ok(self.get(SERVICE, fresh, gateway, form, Some(basic)).await?.token)
     }
 
     async fn get(
@@ -102,7 +130,7 @@ impl Tokens {
         gateway: &str,
         form: String,
         authorization: Option<String>,
-    ) -> Result<Arc<str>, RestError> {
+    ) -> Result<AccessToken, RestError> {
         if !fresh && let Some(token) = self.kept(key) {
             return Ok(token);
         }
@@ -119,17 +147,17 @@ impl Tokens {
         let request = request.body(Full::new(Bytes::from(form))).expect("its parts are valid");
         let answer = self.http.exchange(gateway, request).await?;
         let granted: Granted = api::document(api::TOKEN, &answer)?;
-        // Left alone for the last tenth of its life, so that no session begins with a stale one.
-        let until = Instant::now() + Duration::from_secs(granted.expires_in) * 9 / 10;
-        let token: Arc<str> = granted.access_token.into();
-        let kept = Kept { token: token.clone(), refresh: granted.refresh_token, until };
+        // Left alone for the last quarter of its life: time to get another one, and to try again.
+        let until = Instant::now() + Duration::from_secs(granted.expires_in) * 3 / 4;
+        let kept = Kept { token: granted.access_token, refresh: granted.refresh_token, until };
+        let access = kept.access();
         self.kept.lock().expect("no holder panics").insert(key, kept);
-        Ok(token)
+        Ok(access)
     }
 
-    fn kept(&self, key: Holder) -> Option<Arc<str>> {
+    fn kept(&self, key: Holder) -> Option<AccessToken> {
         let kept = self.kept.lock().expect("no holder panics");
-        kept.get(&key).filter(|kept| kept.until > Instant::now()).map(|kept| kept.token.clone())
+        kept.get(&key).filter(|kept| kept.until > Instant::now()).map(Kept::access)
     }
 }
 

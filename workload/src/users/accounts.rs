@@ -91,7 +91,7 @@ async fn revoke_and_return(users: &VirtualUsers, user: UserId, away: Duration) {
     sleep(away).await;
     let (device, mut attempt) = (DeviceId(1), 0);
     while let Err(error) =
-        users.api.tokens().of_device(user, device, true, gateway(users, user, attempt)).await
+        users.api.tokens().of_device(user, device, true, users.gateway(user, device, attempt)).await
     {
         tracing::debug!(%error, %user, "not logged in anew");
         attempt += 1;
@@ -107,17 +107,15 @@ pub fn log_out(users: &Arc<VirtualUsers>, user: UserId, device: DeviceId) {
     users.machine.clone().spawn("logout", async move {
         let mut attempt = 0;
         while *users.phase.borrow() < Phase::End
-            && let Err(error) =
-                users.api.tokens().log_out(&refresh_token, gateway(&users, user, attempt)).await
+            && let Err(error) = users
+                .api
+                .tokens()
+                .log_out(&refresh_token, users.gateway(user, device, attempt))
+                .await
         {
             tracing::debug!(%error, %user, %device, "not logged out");
             attempt += 1;
             sleep(PAUSE).await;
         }
     });
-}
-
-fn gateway(users: &VirtualUsers, user: UserId, attempt: u32) -> &str {
-    let gateways = &users.targets.gateways;
-    &gateways[users.plan.gateway_of(user, DeviceId(1), attempt, gateways.len())]
 }

@@ -1,7 +1,8 @@
 //! Where a device connects, and with which token.
 
 use super::VirtualUsers;
-use client::{ConnectError, Dialer, Wire};
+use crate::rest::RestError;
+use client::{AccessToken, ConnectError, Dialer, Wire};
 use ports::BoxFuture;
 use protocol::{DeviceId, UserId};
 use std::sync::Arc;
@@ -23,23 +24,38 @@ impl Dialer for UserDialer {
         &self,
         attempt: u32,
         fresh_token: bool,
-    ) -> BoxFuture<'static, Result<(Wire, String), ConnectError>> {
-        let users = self.users.clone();
-        let (user, device) = (self.user, self.device);
+    ) -> BoxFuture<'static, Result<(Wire, AccessToken), ConnectError>> {
+        let (users, user, device) = (self.users.clone(), self.user, self.device);
         Box::pin(async move {
-            let gateways = &users.targets.gateways;
-            let gateway = &gateways[users.plan.gateway_of(user, device, attempt, gateways.len())];
+            let gateway = users.gateway(user, device, attempt);
             // While its tokens are revoked, the user waits with logging in.
             let may_log_in = users.accounts.enter(user).await;
-            let token = users
-                .api
-                .tokens()
-                .of_device(user, device, fresh_token, gateway)
-                .await
-                .map_err(|error| ConnectError::NotReady(error.to_string()))?;
+            let tokens = users.api.tokens();
+            let token = tokens.of_device(user, device, fresh_token, gateway).await;
             drop(may_log_in);
+            let mut access = token.map_err(not_ready)?;
+            if !users.plan.renews(user, device) {
+                access.renew_in_ms = None;
+            }
             let wire = users.carrier.open(gateway).await?;
-            Ok((wire, token.as_ref().to_owned()))
+            Ok((wire, access))
         })
     }
+
+    fn renew(&self) -> BoxFuture<'static, Result<AccessToken, ConnectError>> {
+        let (users, user, device) = (self.users.clone(), self.user, self.device);
+        Box::pin(async move {
+            // Any gateway will do.
+            let attempt = users.machine.entropy.below(u64::from(u32::MAX)) as u32;
+            let gateway = users.gateway(user, device, attempt);
+            let may_log_in = users.accounts.enter(user).await;
+            let renewed = users.api.tokens().renewed(user, device, gateway).await;
+            drop(may_log_in);
+            renewed.map_err(not_ready)
+        })
+    }
+}
+
+fn not_ready(error: RestError) -> ConnectError {
+    ConnectError::NotReady(error.to_string())
 }

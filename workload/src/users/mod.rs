@@ -49,6 +49,14 @@ struct VirtualUsers {
     phase: watch::Receiver<Phase>,
 }
 
+impl VirtualUsers {
+    /// The gateway that an attempt of a device is sent to.
+    fn gateway(&self, user: UserId, device: DeviceId, attempt: u32) -> &str {
+        let gateways = &self.targets.gateways;
+        &gateways[self.plan.gateway_of(user, device, attempt, gateways.len())]
+    }
+}
+
 /// What a slice of the users reports at the end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UsersReport {
@@ -72,7 +80,8 @@ pub async fn run_users(
     };
     let design = plan.design();
     let (jitter, receipts) = (design.reconnect_jitter, design.receipts);
-    let settings = Settings { jitter, receipts, ..Settings::default() };
+    let unauthorised = design.unauthorised;
+    let settings = Settings { jitter, receipts, unauthorised, ..Settings::default() };
     let users = Arc::new(VirtualUsers {
         api: Api::new(machine.clone(), targets.clone()),
         machine,

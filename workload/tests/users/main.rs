@@ -69,6 +69,7 @@ async fn run(scenario: &Scenario, seed: u64, faults: bool) -> Vec<Event> {
     let memory = Memory::default();
     let gateways = ["gateway-1:80", "gateway-2:80"].map(str::to_owned);
     let cluster = FakeCluster::start(&memory, &gateways, faults).await;
+    cluster.tokens_live(scenario.cluster.token_lifetime);
     let targets = Targets::development(gateways.into());
     let plan = Arc::new(Plan::new(scenario, seed));
     let notes = Arc::new(Notes { began: Instant::now(), events: Mutex::default() });
@@ -232,6 +233,20 @@ async fn whoever_loses_the_token_gets_another_one_and_sends_again() {
             }
         }
         assert!(times > 5 && revoked.is_empty(), "{times}, {revoked:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_runs_out_costs_nothing_whether_it_is_renewed_or_not() {
+    for (renewing, seed) in [(1.0, 11), (0.0, 12)] {
+        let mut scenario = scenario();
+        scenario.cluster.token_lifetime = Duration::from_secs(10);
+        scenario.users.renewing = renewing;
+        let events = run(&scenario, seed, false).await;
+        assert_valid(&scenario, seed, &events);
+        assert_eq!(count(&events, |what| matches!(what, What::Unanswered { .. })), 0);
+        let closed = count(&events, |what| matches!(what, What::Closed { code: 4401, .. }));
+        assert_eq!(closed == 0, renewing == 1.0, "{renewing}: {closed}");
     }
 }
 

@@ -17,6 +17,6 @@ mod session_tests;
 mod settings;
 
 pub use outbox::OutboxFull;
-pub use output::{Action, ActionKind, Event, Output};
+pub use output::{AccessToken, Action, ActionKind, Event, Output};
 pub use session::Session;
 pub use settings::Settings;

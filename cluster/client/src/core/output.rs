@@ -4,7 +4,16 @@ use protocol::frames::client::{Delete, Edit, Send};
 use protocol::frames::server::{
     Accepted, Attached, Page, Presence, Receipts, Rejected, TypingNotice, Welcome,
 };
-use protocol::{ClientFrame, ClientMessageId, ConversationId, Entry, Sequence};
+use protocol::{ClientFrame, ClientMessageId, ConversationId, Entry, Secret, Sequence};
+
+/// What a session is opened with, and goes on with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessToken {
+    /// An OAuth 2.0 access token.
+    pub token: Secret,
+    /// In how many milliseconds another one is to be got; `None`: when this one was refused.
+    pub renew_in_ms: Option<u64>,
+}
 
 /// Something that the user wants sequenced. It stays in the outbox until it is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +84,8 @@ pub enum Output {
     Frame(ClientFrame),
     /// Tell the application.
     Event(Event),
+    /// Get another token for this session, and report `renewed` or `renewal_failed`.
+    Renew,
     /// Drop the connection; it is not reported back.
     Disconnect,
     /// Connect (to any gateway) after this long and report `connected` or `connect_failed`.

@@ -8,18 +8,20 @@ use super::backoff;
 use super::cursors::{Cursors, Verdict};
 use super::member_cursors::MemberCursors;
 use super::outbox::{Outbox, OutboxFull};
-use super::output::{Action, Event, Output};
-use protocol::frames::client::{Backlog, Hello, Nonce, Receipt, Typing};
+use super::output::{AccessToken, Action, Event, Output};
+use protocol::frames::client::{Backlog, Hello, Nonce, Receipt, Renew, Typing};
 use protocol::frames::server::{Rejected, Welcome};
 use protocol::mix::SplitMix;
 use protocol::{
-    ClientFrame, ClientMessageId, CloseCode, ConversationId, DeviceId, Entry, Sequence,
-    ServerFrame, design,
+    ClientFrame, ClientMessageId, CloseCode, ConversationId, DeviceId, Entry, RejectReason,
+    Sequence, ServerFrame, design,
 };
 use std::sync::Arc;
 
 /// Holds a refused action back for at least this long, even if the gateway names no time.
 const HOLD_MS_MIN: u64 = 50;
+/// Before another token is asked for again, at least.
+const RENEW_AGAIN_MS: u64 = 1_000;
 
 /// A chat session that outlives its connections.
 #[derive(Debug)]
@@ -39,7 +41,7 @@ enum State {
     /// Waiting for the driver to connect.
     Apart,
     /// `hello` was sent.
-    Greeting { until_ms: u64 },
+    Greeting { until_ms: u64, renew_ms: Option<u64> },
     /// `welcome` came.
     Open(Open),
     /// The application said goodbye.
@@ -57,6 +59,8 @@ struct Open {
     pinged_ms: u64,
     /// The gateway drains: move to another one at this time.
     leave_ms: Option<u64>,
+    /// Another token is needed at this time; `None` also while one is asked for.
+    renew_ms: Option<u64>,
 }
 
 impl Session {
@@ -75,14 +79,17 @@ impl Session {
     }
 
     /// A connection stands: says `hello`.
-    pub fn connected(&mut self, now_ms: u64, token: String, out: &mut Vec<Output>) {
+    pub fn connected(&mut self, now_ms: u64, access: AccessToken, out: &mut Vec<Output>) {
         if matches!(self.state, State::Stopped) {
             out.push(Output::Disconnect);
             return;
         }
-        self.state = State::Greeting { until_ms: now_ms + self.settings.welcome_timeout_ms };
+        self.state = State::Greeting {
+            until_ms: now_ms + self.settings.welcome_timeout_ms,
+            renew_ms: access.renew_in_ms.map(|in_ms| now_ms + in_ms),
+        };
         out.push(Output::Frame(ClientFrame::Hello(Hello {
-            token,
+            token: access.token,
             device: self.device,
             cursors: self.cursors.report(),
             presence: self.settings.presence,
@@ -111,6 +118,23 @@ impl Session {
         // A drain notice spreads its crowd itself.
         let wait_ms = leave_ms.map_or(0, |leave_ms| leave_ms.saturating_sub(now_ms));
         self.connect_again(wait_ms, refused, out);
+    }
+
+    /// Another token was got: the session goes on with it. Without a session it is of use for the next.
+    pub fn renewed(&mut self, now_ms: u64, access: AccessToken, out: &mut Vec<Output>) {
+        if let State::Open(open) = &mut self.state {
+            open.renew_ms = access.renew_in_ms.map(|in_ms| now_ms + in_ms.max(RENEW_AGAIN_MS));
+            out.push(Output::Frame(ClientFrame::Renew(Renew { token: access.token })));
+        }
+    }
+
+    /// No other token was got: it is asked for again soon. When the old one runs out the session ends,
+    /// and the next one begins with a fresh token.
+    pub fn renewal_failed(&mut self, now_ms: u64) {
+        if let State::Open(open) = &mut self.state {
+            let wait_ms = RENEW_AGAIN_MS + self.random.below(RENEW_AGAIN_MS);
+            open.renew_ms = Some(now_ms + wait_ms);
+        }
     }
 
     /// A frame arrived.
@@ -156,6 +180,8 @@ impl Session {
             }
             // The close that follows says the same; the cursors are kept anyway.
             ServerFrame::Resync(_) | ServerFrame::Pong(_) => {}
+            // The token that was sent counts; when it is to be replaced is known.
+            ServerFrame::Renewed(_) => {}
             ServerFrame::Error(notice) => out.push(Output::Event(Event::Refused(notice))),
             ServerFrame::Ping(nonce) => out.push(Output::Frame(ClientFrame::Pong(nonce))),
         }
@@ -165,7 +191,7 @@ impl Session {
     pub fn tick(&mut self, now_ms: u64, out: &mut Vec<Output>) {
         match &mut self.state {
             State::Apart | State::Stopped => {}
-            State::Greeting { until_ms } => {
+            State::Greeting { until_ms, .. } => {
                 if now_ms >= *until_ms {
                     out.push(Output::Disconnect);
                     self.disconnected(now_ms, 0, out);
@@ -186,6 +212,10 @@ impl Session {
                     open.pinged_ms = now_ms;
                     out.push(Output::Frame(ClientFrame::Ping(Nonce { nonce: now_ms })));
                 }
+                if open.renew_ms.is_some_and(|renew_ms| now_ms >= renew_ms) {
+                    open.renew_ms = None;
+                    out.push(Output::Renew);
+                }
                 self.outbox.give_up_waiting(now_ms);
                 self.outbox.fill(now_ms, &self.settings, out);
             }
@@ -203,12 +233,13 @@ impl Session {
     pub fn due_ms(&self) -> Option<u64> {
         match &self.state {
             State::Apart | State::Stopped => None,
-            State::Greeting { until_ms } => Some(*until_ms),
+            State::Greeting { until_ms, .. } => Some(*until_ms),
             State::Open(open) => {
                 let idle = (open.idle_timeout_ms > 0).then(|| open.heard_ms + open.idle_timeout_ms);
                 let ping = (open.heartbeat_ms > 0)
                     .then(|| open.heard_ms.max(open.pinged_ms) + open.heartbeat_ms);
-                [idle, ping, open.leave_ms, self.outbox.due_ms()].into_iter().flatten().min()
+                let outbox = self.outbox.due_ms();
+                [idle, ping, open.leave_ms, open.renew_ms, outbox].into_iter().flatten().min()
             }
         }
     }
@@ -284,9 +315,7 @@ impl Session {
     }
 
     fn welcomed(&mut self, now_ms: u64, welcome: Welcome, out: &mut Vec<Output>) {
-        if !matches!(self.state, State::Greeting { .. }) {
-            return;
-        }
+        let State::Greeting { renew_ms, .. } = self.state else { return };
         self.failures = 0;
         self.state = State::Open(Open {
             heartbeat_ms: u64::from(welcome.heartbeat_ms),
@@ -294,6 +323,7 @@ impl Session {
             heard_ms: now_ms,
             pinged_ms: now_ms,
             leave_ms: None,
+            renew_ms,
         });
         out.push(Output::Event(Event::Opened(welcome)));
         self.fill(now_ms, out);
@@ -301,7 +331,9 @@ impl Session {
 
     fn rejected(&mut self, now_ms: u64, rejected: Rejected, out: &mut Vec<Output>) {
         let (conversation, id) = (rejected.conversation, rejected.client_message_id);
-        let known = if rejected.reason.is_final() {
+        let is_dropped = rejected.reason == RejectReason::Unauthorised
+            && self.settings.unauthorised == design::Unauthorised::Dropped;
+        let known = if is_dropped || rejected.reason.is_final() {
             self.outbox.decided(conversation, id, now_ms, &self.settings)
         } else {
             let wait_ms = u64::from(rejected.retry_after_ms).max(HOLD_MS_MIN);

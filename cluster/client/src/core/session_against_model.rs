@@ -1,6 +1,6 @@
 //! Sessions against a model of the cluster that loses connections, answers and patience at any point.
 
-use super::{Action, ActionKind, Event, Output, Session, Settings};
+use super::{AccessToken, Action, ActionKind, Event, Output, Session, Settings};
 use proptest::prelude::*;
 use protocol::frames::client::Nonce;
 use protocol::frames::server::{Accepted, Attached, Rejected, Welcome};
@@ -141,7 +141,7 @@ impl World {
             if self.connect_at_ms.is_some_and(|at_ms| at_ms <= self.now_ms) {
                 self.connect_at_ms = None;
                 self.connection = Some(Connection::default());
-                self.session.connected(self.now_ms, "token".into(), &mut self.out);
+                self.session.connected(self.now_ms, access("token"), &mut self.out);
             }
             if self.out.is_empty() {
                 return;
@@ -162,6 +162,7 @@ impl World {
                     .push_back((self.now_ms, frame));
             }
             Output::Disconnect => self.earlier.extend(self.connection.take()),
+            Output::Renew => panic!("its tokens last"),
             Output::ConnectAfter { delay_ms, .. } => {
                 self.connect_at_ms = Some(self.now_ms + delay_ms);
             }
@@ -264,6 +265,11 @@ impl World {
         }
         panic!("unanswered: {:?}", self.session.unanswered().collect::<Vec<_>>());
     }
+}
+
+/// A token that lasts.
+pub fn access(token: &str) -> AccessToken {
+    AccessToken { token: token.into(), renew_in_ms: None }
 }
 
 pub fn welcome() -> Welcome {

@@ -1,7 +1,9 @@
 //! What a session does at single turns of its life.
 
-use super::session_against_model::{entry, welcome};
-use super::{Action, ActionKind, Event, Output, Session, Settings};
+use super::session_against_model::{access, entry, welcome};
+use super::{AccessToken, Action, ActionKind, Event, Output, Session, Settings};
+use protocol::design::Unauthorised;
+use protocol::frames::client::Renew;
 use protocol::frames::server::{Accepted, Attached, Drain, Rejected, Welcome};
 use protocol::{
     ClientFrame, ClientMessageId, CloseCode, ConversationId, DeviceId, Epoch, NodeNumber,
@@ -15,7 +17,7 @@ const AT_ONCE: Output = Output::ConnectAfter { delay_ms: 0, fresh_token: false }
 fn open_session(heartbeat_ms: u32, idle_timeout_ms: u32) -> Session {
     let mut session = Session::new(Arc::new(Settings::default()), DeviceId(1), 1);
     let mut out = Vec::new();
-    session.connected(0, "token".into(), &mut out);
+    session.connected(0, access("token"), &mut out);
     let welcome = Welcome { heartbeat_ms, idle_timeout_ms, ..welcome() };
     session.frame(0, ServerFrame::Welcome(welcome), &mut out);
     session
@@ -71,13 +73,13 @@ fn a_goodbye_is_told_once_and_an_attempt_that_is_given_up_is_not() {
     session.reconnect(&mut out);
     assert_eq!(out, [], "there is nothing to leave");
 
-    session.connected(10, "token".into(), &mut out);
+    session.connected(10, access("token"), &mut out);
     out.clear();
     session.reconnect(&mut out);
     assert_eq!(out, [Output::Disconnect, AT_ONCE], "nobody refused the attempt");
     out.clear();
 
-    session.connected(20, "token".into(), &mut out);
+    session.connected(20, access("token"), &mut out);
     out.clear();
     session.disconnected(30, CloseCode::Unavailable.code(), &mut out);
     assert_eq!(out[0], Output::Event(Event::NotWelcomed { code: 4503 }));
@@ -124,7 +126,7 @@ fn a_session_follows_a_cluster_that_has_lost_its_entries() {
     };
     attach(&mut session, 9);
     session.reconnect(&mut Vec::new());
-    session.connected(10, "token".into(), &mut Vec::new());
+    session.connected(10, access("token"), &mut Vec::new());
     session.frame(11, ServerFrame::Welcome(welcome()), &mut Vec::new());
     attach(&mut session, 7);
     let mut out = Vec::new();
@@ -173,7 +175,7 @@ fn what_was_refused_for_its_token_is_sent_again_with_a_new_one_and_in_order() {
     session.disconnected(20, CloseCode::Unauthenticated.code(), &mut out);
     assert!(matches!(out.last(), Some(Output::ConnectAfter { fresh_token: true, .. })), "{out:?}");
 
-    session.connected(300, "another token".into(), &mut out);
+    session.connected(300, access("another token"), &mut out);
     out.clear();
     session.frame(310, ServerFrame::Welcome(welcome()), &mut out);
     let mut again = sends(&out);
@@ -187,4 +189,45 @@ fn what_was_refused_for_its_token_is_sent_again_with_a_new_one_and_in_order() {
         again.extend(sends(&out));
     }
     assert_eq!((again, session.unanswered().count()), (vec![1, 2, 3], 0));
+}
+
+#[test]
+fn a_token_is_replaced_before_it_runs_out_and_the_session_goes_on() {
+    let mut session = open_session(0, 0);
+    let mut out = Vec::new();
+    let lasting = |token: &str, in_ms| AccessToken { renew_in_ms: Some(in_ms), ..access(token) };
+    session.renewed(0, lasting("second", 9_000), &mut out);
+    let token = "second".into();
+    assert_eq!(out, [Output::Frame(ClientFrame::Renew(Renew { token }))]);
+    assert_eq!(session.due_ms(), Some(9_000));
+    out.clear();
+    session.tick(9_000, &mut out);
+    assert_eq!((&out[..], session.due_ms()), (&[Output::Renew][..], None), "asked for once");
+    session.renewal_failed(9_500);
+    let again_ms = session.due_ms().unwrap();
+    assert!((10_500..11_500).contains(&again_ms), "{again_ms}");
+    out.clear();
+    session.tick(again_ms, &mut out);
+    assert_eq!(out, [Output::Renew]);
+    // What comes when there is no session is for the next one.
+    session.disconnected(again_ms, 0, &mut out);
+    out.clear();
+    session.renewed(again_ms, lasting("third", 9_000), &mut out);
+    assert_eq!(out, []);
+}
+
+#[test]
+fn where_refused_messages_are_dropped_they_are_gone() {
+    let settings = Settings { unauthorised: Unauthorised::Dropped, ..Settings::default() };
+    let mut session = Session::new(Arc::new(settings), DeviceId(1), 1);
+    let mut out = Vec::new();
+    session.connected(0, access("token"), &mut out);
+    session.frame(0, ServerFrame::Welcome(welcome()), &mut out);
+    let (conversation, id) = (ConversationId(1), ClientMessageId(1));
+    let kind = ActionKind::Send { body: "x".into(), reply_to: None, format: 1 };
+    session.submit(0, Action { conversation, id, kind }, &mut out).unwrap();
+    let reason = RejectReason::Unauthorised;
+    let rejected = Rejected { client_message_id: id, conversation, reason, retry_after_ms: 0 };
+    session.frame(10, ServerFrame::Rejected(rejected), &mut out);
+    assert_eq!(session.unanswered().count(), 0);
 }

@@ -1,6 +1,6 @@
 //! The numbers that all sessions of an application share.
 
-use protocol::design::{Receipts, ReconnectJitter};
+use protocol::design::{Receipts, ReconnectJitter, Unauthorised};
 use protocol::limits;
 
 /// How a session behaves. Shared by reference: a million sessions keep one copy.
@@ -10,6 +10,8 @@ pub struct Settings {
     pub jitter: ReconnectJitter,
     /// Whether members' cursors only rise on the display; `Overwrite` is row 20.
     pub receipts: Receipts,
+    /// What becomes of what was refused for its token; `Dropped` is row 30.
+    pub unauthorised: Unauthorised,
     /// The first reconnect comes within this time; each failure doubles it.
     pub backoff_ms_base: u64,
     /// The longest wait before a reconnect.
@@ -31,6 +33,7 @@ impl Default for Settings {
         Self {
             jitter: ReconnectJitter::On,
             receipts: Receipts::Maximum,
+            unauthorised: Unauthorised::Resent,
             backoff_ms_base: 250,
             // Long enough to spread a full house, short enough to be back soon after a heal.
             backoff_ms_max: 5_000,

@@ -2,9 +2,10 @@
 
 use super::alarm::Alarm;
 use super::wire::{ConnectError, Wire, WireEvent};
-use crate::core::{Event, Output, Session};
+use crate::core::{AccessToken, Event, Output, Session};
 use futures_util::FutureExt;
 use ports::BoxFuture;
+use std::future::pending;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -19,10 +20,14 @@ pub trait Dialer: Send {
         &self,
         attempt: u32,
         fresh_token: bool,
-    ) -> BoxFuture<'static, Result<(Wire, String), ConnectError>>;
+    ) -> BoxFuture<'static, Result<(Wire, AccessToken), ConnectError>>;
+
+    /// Another access token for the session, which goes on. Bounded in time.
+    fn renew(&self) -> BoxFuture<'static, Result<AccessToken, ConnectError>>;
 }
 
-type Dialling = BoxFuture<'static, Result<(Wire, String), ConnectError>>;
+type Dialling = BoxFuture<'static, Result<(Wire, AccessToken), ConnectError>>;
+type Renewing = BoxFuture<'static, Result<AccessToken, ConnectError>>;
 
 /// A session and its connection.
 pub struct Client<D> {
@@ -30,6 +35,8 @@ pub struct Client<D> {
     session: Session,
     dialer: D,
     link: Link,
+    /// Outlives the connection: a refresh token that was sent is spent, whoever hears the answer.
+    renewing: Option<Renewing>,
     origin: Instant,
     attempts: u32,
     reading: bool,
@@ -48,7 +55,8 @@ enum Link {
 /// What woke a client up.
 enum Woken {
     Wire(WireEvent),
-    Dialled(Result<(Wire, String), ConnectError>),
+    Dialled(Result<(Wire, AccessToken), ConnectError>),
+    Renewed(Result<AccessToken, ConnectError>),
     Timer,
 }
 
@@ -60,6 +68,7 @@ impl<D: Dialer> Client<D> {
             session,
             dialer,
             link: Link::Waiting { until: now, fresh_token: false },
+            renewing: None,
             origin: now,
             attempts: 0,
             reading: true,
@@ -122,17 +131,24 @@ impl<D: Dialer> Client<D> {
         };
         let timer = self.alarm.at(due);
         let reading = self.reading;
-        match &mut self.link {
-            Link::None | Link::Waiting { .. } => {
-                timer.await;
-                Woken::Timer
+        let link = async {
+            match &mut self.link {
+                Link::None | Link::Waiting { .. } => pending().await,
+                Link::Dialling(dialling) => Woken::Dialled(dialling.await),
+                Link::Up(wire) => Woken::Wire(wire.next(reading).await),
             }
-            Link::Dialling(dialling) => Woken::Dialled(dialling.await),
-            Link::Up(wire) => tokio::select! {
-                biased;
-                event = wire.next(reading) => Woken::Wire(event),
-                () = timer => Woken::Timer,
-            },
+        };
+        let renewing = async {
+            match &mut self.renewing {
+                Some(renewing) => Woken::Renewed(renewing.await),
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            woken = link => woken,
+            woken = renewing => woken,
+            () = timer => Woken::Timer,
         }
     }
 
@@ -146,14 +162,24 @@ impl<D: Dialer> Client<D> {
                 self.link = Link::None;
                 self.session.disconnected(now_ms, code, &mut self.outputs);
             }
-            Woken::Dialled(Ok((wire, token))) => {
+            Woken::Dialled(Ok((wire, access))) => {
                 self.link = Link::Up(wire);
-                self.session.connected(now_ms, token, &mut self.outputs);
+                self.session.connected(now_ms, access, &mut self.outputs);
             }
             Woken::Dialled(Err(error)) => {
                 tracing::trace!(%error, "no connection");
                 self.link = Link::None;
                 self.session.connect_failed(&mut self.outputs);
+            }
+            Woken::Renewed(renewed) => {
+                self.renewing = None;
+                match renewed {
+                    Ok(access) => self.session.renewed(now_ms, access, &mut self.outputs),
+                    Err(error) => {
+                        tracing::trace!(%error, "no other token");
+                        self.session.renewal_failed(now_ms);
+                    }
+                }
             }
             Woken::Timer => {
                 if let Link::Waiting { fresh_token, .. } = self.link {
@@ -179,6 +205,9 @@ impl<D: Dialer> Client<D> {
                     }
                 }
                 Output::Event(event) => self.events.push(event),
+                // The answer to an earlier question will do.
+                Output::Renew if self.renewing.is_some() => {}
+                Output::Renew => self.renewing = Some(self.dialer.renew()),
                 Output::Disconnect => self.link = Link::None,
                 Output::ConnectAfter { delay_ms, fresh_token } => {
                     let until = Instant::now() + Duration::from_millis(delay_ms);

@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -38,7 +39,8 @@ pub struct FakeCluster {
 impl FakeCluster {
     /// Serves at these addresses, until the runtime ends.
     pub async fn start(memory: &Memory, gateways: &[String], faults: bool) -> Self {
-        let state = State { faults, ..State::default() };
+        let tokens_live = Duration::from_hours(1);
+        let state = State { faults, tokens_live, ..State::default() };
         let cluster =
             Self { state: Arc::new(Mutex::new(state)), machine: memory.machine("cluster") };
         for gateway in gateways {
@@ -81,6 +83,11 @@ impl FakeCluster {
         self.state().waiting = Some(looks);
     }
 
+    /// From now on tokens are honoured for so long.
+    pub fn tokens_live(&self, lifetime: Duration) {
+        self.state().tokens_live = lifetime;
+    }
+
     /// How often entries were read while messages waited, and how many still wait.
     pub fn read_early(&self) -> (u64, u64) {
         let state = self.state();
@@ -108,7 +115,8 @@ impl FakeCluster {
             }
             (&Method::POST, ["oauth2", "revoke"]) => {
                 let token = field(&body, "token").expect("it names one");
-                self.state().logged_out.insert(number(&token));
+                let (_, token) = token.split_once('.').expect("it is one of ours");
+                self.state().logged_out.insert(number(token));
                 json!({})
             }
             (&Method::PUT, ["v1", "conversations", id]) => self.create(number(id), &body),
@@ -197,11 +205,13 @@ impl FakeCluster {
         let mut state = self.state();
         state.tokens += 1;
         let number = state.tokens;
-        let user = field(form, "username").unwrap_or_else(|| "service".to_owned());
+        let refreshed = field(form, "refresh_token");
+        let user = refreshed.as_ref().and_then(|token| token.split_once('.')).map(|of| of.0.into());
+        let user = user.or(field(form, "username")).unwrap_or_else(|| "service".to_owned());
         json!({
             "access_token": format!("{user}.{number}"),
-            "refresh_token": number.to_string(),
-            "expires_in": 3_600,
+            "refresh_token": format!("{user}.{number}"),
+            "expires_in": state.tokens_live.as_secs(),
         })
     }
 

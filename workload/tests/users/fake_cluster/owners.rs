@@ -3,14 +3,17 @@
 use super::number;
 use protocol::frames::client::Hello;
 use protocol::frames::server::{
-    Accepted, Attached, Detached, ErrorCode, ErrorNotice, Page, Receipts, Rejected, Welcome,
+    Accepted, Attached, Detached, ErrorCode, ErrorNotice, Page, Receipts, Rejected, Renewed,
+    Welcome,
 };
 use protocol::{
     ClientFrame, ClientMessageId, Content, ConversationId, Entry, Epoch, GatewayId, Incarnation,
-    NodeNumber, RejectReason, Sequence, ServerFrame, SessionId, UserId,
+    NodeNumber, RejectReason, Secret, Sequence, ServerFrame, SessionId, UserId,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 /// To a connection: a frame for a slot, or the end of the slot's session with a close code (0: none).
 pub type Outgoing = (u32, Result<ServerFrame, u16>);
@@ -34,6 +37,8 @@ pub struct State {
     pub revoked: BTreeMap<UserId, u64>,
     /// Logins that were ended, by the number of their token.
     pub logged_out: BTreeSet<u64>,
+    /// How long an access token is honoured.
+    pub tokens_live: Duration,
     /// Reads of entries while messages waited.
     pub read_early: u64,
 }
@@ -49,6 +54,8 @@ pub struct Conversation {
 pub struct Session {
     pub user: UserId,
     pub token: u64,
+    /// Since when it has this token.
+    pub since: Instant,
     pub slot: u32,
     pub outgoing: mpsc::UnboundedSender<Outgoing>,
     pub held: BTreeMap<ConversationId, ClientMessageId>,
@@ -88,6 +95,12 @@ impl Conversation {
     }
 }
 
+/// The user and the number of a token of ours.
+fn parts(token: &Secret) -> (UserId, u64) {
+    let (user, token) = token.expose().split_once('.').expect("it is a token of ours");
+    (UserId(number(user)), number(token))
+}
+
 impl State {
     pub fn hello(
         &mut self,
@@ -95,11 +108,11 @@ impl State {
         slot: u32,
         outgoing: mpsc::UnboundedSender<Outgoing>,
     ) -> SessionId {
-        let (user, token) = hello.token.split_once('.').expect("it is a token of ours");
-        let (user, token, device) = (UserId(number(user)), number(token), hello.device);
+        let ((user, token), device) = (parts(&hello.token), hello.device);
         self.next_session += 1;
         let id = SessionId(self.next_session);
-        let session = Session { user, token, slot, outgoing, held: BTreeMap::new() };
+        let since = Instant::now();
+        let session = Session { user, token, since, slot, outgoing, held: BTreeMap::new() };
         self.sessions.insert(id, session);
         if self.is_revoked(id) {
             self.close(id, UNAUTHENTICATED);
@@ -146,7 +159,8 @@ impl State {
     /// Whether the session's token is honoured no more.
     fn is_revoked(&self, id: SessionId) -> bool {
         self.sessions.get(&id).is_some_and(|session| {
-            self.logged_out.contains(&session.token)
+            session.since.elapsed() >= self.tokens_live
+                || self.logged_out.contains(&session.token)
                 || self.revoked.get(&session.user).is_some_and(|last| session.token <= *last)
         })
     }
@@ -192,6 +206,14 @@ impl State {
                     read: *read,
                 };
                 self.tell(receipt.conversation, Some(user), &ServerFrame::Receipts(receipts));
+            }
+            ClientFrame::Renew(renew) => {
+                let (user, token) = parts(&renew.token);
+                let session = self.sessions.get_mut(&id).expect("it is not revoked");
+                assert_eq!(user, session.user);
+                (session.token, session.since) = (token, Instant::now());
+                let expires_in_ms = self.tokens_live.as_millis() as u64;
+                self.say(id, ServerFrame::Renewed(Renewed { expires_in_ms }));
             }
             ClientFrame::Backlog(backlog) => {
                 self.backlogs += 1;
