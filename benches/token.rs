@@ -36,6 +36,7 @@ fn keyring(key: &KeyPair) -> Keyring {
     let page = RevocationPage {
         issuer: ISSUER.to_owned(),
         key: key.public().kid.clone(),
+        history: None,
         revocations: (1..=REVOKED)
             .map(|user| UserRevocation { user: UserId(user), epoch: 1 })
             .collect(),

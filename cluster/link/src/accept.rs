@@ -4,6 +4,7 @@
 use nix::errno::Errno;
 use ports::{Listener, Machine, Stream, Telemetry};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -27,6 +28,8 @@ pub struct Acceptor {
 /// One of the connections that a server may have; to be held as long as the connection is open.
 #[derive(Debug)]
 pub struct Place {
+    /// From where it comes.
+    pub peer: SocketAddr,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -48,9 +51,9 @@ impl Acceptor {
         let permit = Arc::clone(&self.places).acquire_owned().await.expect("never closed");
         loop {
             match self.listener.accept().await {
-                Ok((stream, _peer)) => {
+                Ok((stream, peer)) => {
                     self.fails = false;
-                    return Ok((stream, Place { _permit: permit }));
+                    return Ok((stream, Place { peer, _permit: permit }));
                 }
                 Err(error) if is_broken(&error) => return Err(error),
                 Err(error) => {
@@ -85,7 +88,6 @@ mod tests {
     use fakes::Memory;
     use ports::{BoxFuture, entered};
     use std::collections::VecDeque;
-    use std::net::SocketAddr;
     use std::sync::Mutex;
 
     /// What accept does, one time after another; `None`: a connection.

@@ -8,6 +8,7 @@
 use crate::accept::{Acceptor, CONNECTIONS_MAX};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -16,10 +17,15 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::time::Duration;
 use tokio::time::timeout;
 use tower_service::Service;
+
+/// From where a request comes: an extension of every one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer(pub IpAddr);
 
 /// The bounds of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +81,8 @@ where
             Ok(accepted) => accepted,
             Err(error) => break Err(error),
         };
-        let connection = connection(stream, service.clone(), options, shutdown.clone());
+        let peer = Peer(place.peer.ip());
+        let connection = connection(stream, peer, service.clone(), options, shutdown.clone());
         machine.spawn("http connection", async move {
             connection.await;
             drop(place);
@@ -88,6 +95,7 @@ where
 
 fn connection<S, B>(
     stream: Box<dyn Stream>,
+    peer: Peer,
     service: S,
     options: HttpOptions,
     shutdown: Shutdown,
@@ -110,10 +118,13 @@ where
         .max_buf_size(8 * 1024)
         .timer(TokioTimer::new())
         .header_read_timeout(options.header_timeout);
+    let service = TowerToHyperService::new(service);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        service.call(request)
+    });
     async move {
-        let served = builder
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
-            .with_upgrades();
+        let served = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
         let mut served = pin!(served);
         let ended = tokio::select! {
             biased;

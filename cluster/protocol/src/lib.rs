@@ -21,6 +21,7 @@ pub mod records;
 pub mod reject;
 pub mod secret;
 pub mod store_calls;
+pub mod throttle;
 
 pub use close::CloseCode;
 pub use design::Design;

@@ -71,6 +71,31 @@ pub mod exposed {
         secret.0.serialize(serializer)
     }
 
+    /// For fields that may be absent.
+    pub mod optional {
+        use super::{Deserialize, Deserializer, Secret, Serialize, Serializer};
+
+        /// Writes the value itself, if there is one.
+        #[expect(clippy::missing_errors_doc, reason = "those of the serializer")]
+        pub fn serialize<T, S>(secret: &Option<Secret<T>>, serializer: S) -> Result<S::Ok, S::Error>
+        where
+            T: Serialize,
+            S: Serializer,
+        {
+            secret.as_ref().map(Secret::expose).serialize(serializer)
+        }
+
+        /// Reads it.
+        #[expect(clippy::missing_errors_doc, reason = "those of the deserializer")]
+        pub fn deserialize<'de, T, D>(deserializer: D) -> Result<Option<Secret<T>>, D::Error>
+        where
+            T: Deserialize<'de>,
+            D: Deserializer<'de>,
+        {
+            Option::deserialize(deserializer)
+        }
+    }
+
     /// Reads it.
     #[expect(clippy::missing_errors_doc, reason = "those of the deserializer")]
     pub fn deserialize<'de, T, D>(deserializer: D) -> Result<Secret<T>, D::Error>

@@ -5,8 +5,8 @@ use protocol::limits;
 use settings::mistake::Mistakes;
 use settings::section;
 use settings::section::{Field, by_default};
-use settings::value::number::Whole;
-use crate::value::number::Share;
+use settings::value::number::{Share, Whole};
+
 use std::time::Duration;
 
 section! {

@@ -1,14 +1,16 @@
 //! The successful answers of the service, as they travel in JSON.
 
 use crate::core::refresh_token::FamilyId;
-use protocol::UserId;
+use protocol::secret::exposed;
+use protocol::{Secret, UserId};
 use serde::{Deserialize, Serialize};
 
 /// A successful answer of the token endpoint (RFC 6749 section 5.1).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenResponse {
     /// A JWT.
-    pub access_token: String,
+    #[serde(with = "exposed")]
+    pub access_token: Secret,
     /// `Bearer`.
     pub token_type: String,
     /// Seconds until the access token runs out.
@@ -16,8 +18,8 @@ pub struct TokenResponse {
     /// Granted scopes, separated by spaces.
     pub scope: String,
     /// For the password and refresh grants.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refresh_token: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "exposed::optional")]
+    pub refresh_token: Option<Secret>,
 }
 
 /// What verifiers poll.
@@ -25,9 +27,12 @@ pub struct TokenResponse {
 pub struct RevocationPage {
     /// The `iss` of tokens.
     pub issuer: String,
-    /// The name of the current key, and so of this history of revocations: an issuer that has lost
-    /// its disk makes a new key and counts from the beginning.
+    /// The name of the newest key.
     pub key: String,
+    /// The name of this history of revocations: an issuer that has lost its disk counts from the
+    /// beginning. Not there: the key's name is.
+    #[serde(default)]
+    pub history: Option<String>,
     /// The changes of this page, oldest first.
     pub revocations: Vec<UserRevocation>,
     /// Logins that were revoked by themselves, oldest first.

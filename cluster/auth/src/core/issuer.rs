@@ -3,16 +3,18 @@
 //! Every decision comes with the records that must be durable before its answer leaves the node.
 
 use crate::core::answers::{LoginRevocation, RevocationPage, TokenResponse, UserRevocation};
-use crate::core::key::{Jwk, JwkSet, KeyPair};
+use crate::core::key::JwkSet;
+use crate::core::logins::Logins;
 use crate::core::oauth_error::{ErrorCode, OAuthError};
 use crate::core::refresh_token::{FamilyId, RefreshToken};
 use crate::core::request::{ClientSecret, Grant, RevocationRequest, TokenRequest};
 use crate::core::secret;
 use crate::core::settings::{ServiceClient, Settings};
+use crate::core::signing::{NextKey, PUBLISHED_BEFORE_MS, Signing};
 use crate::core::state::{EndedLogin, Family, Record, Revocation, Revoked, Snapshot, State};
 use crate::core::token::{self, AUDIENCE, Payload};
 use ports::{Claims, TokenError};
-use protocol::UserId;
+use protocol::{Secret, UserId};
 
 /// What a user may do, and gets if nothing else is asked for.
 pub const USER_SCOPE: &str = "chat";
@@ -22,14 +24,14 @@ pub const ADMIN_SCOPE: &str = "admin";
 const CLOCKS_APART_MS: u64 = 300_000;
 
 /// Fresh random bytes for one decision.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Random {
     /// Names an access token.
     pub token_id: [u8; 16],
     /// Names a family.
     pub family: [u8; 16],
     /// The next secret of a family.
-    pub secret: [u8; 16],
+    pub secret: Secret<[u8; 16]>,
 }
 
 /// An answer, and what must be durable before it is given.
@@ -38,15 +40,16 @@ pub type Decision<T> = (T, Vec<Record>);
 /// The authorization server without its network, disk, clock and dice.
 pub struct Issuer {
     settings: Settings,
-    key: KeyPair,
+    signing: Signing,
+    logins: Logins,
     state: State,
 }
 
 impl Issuer {
     /// An issuer that goes on from a state.
     pub fn new(settings: Settings, state: State) -> Self {
-        let key = KeyPair::from_seed(state.seed());
-        Self { settings, key, state }
+        let (signing, logins) = (Signing::of(state.keys()), Logins::new(&settings.limits));
+        Self { settings, signing, logins, state }
     }
 
     /// Everything to remember.
@@ -59,13 +62,37 @@ impl Issuer {
         self.state.families()
     }
 
-    /// The public keys.
-    pub fn keys(&self) -> JwkSet {
-        JwkSet { keys: vec![self.public_key().clone()] }
+    /// The public keys: of all tokens that may live, and the next one.
+    pub fn keys(&self, now_ms: u64) -> JwkSet {
+        self.signing.published(now_ms)
     }
 
-    fn public_key(&self) -> &Jwk {
-        self.key.public()
+    /// Begins to use another signing key, as soon as verifiers know it; its name. One that waits for its
+    /// time is not followed by yet another one.
+    pub fn rotate(&mut self, now_ms: u64, seed: [u8; 32]) -> Decision<String> {
+        let mut records = Vec::new();
+        if !self.signing.is_pending(now_ms) {
+            let from_ms = now_ms.saturating_add(PUBLISHED_BEFORE_MS);
+            let earlier_until_ms = self.last_token_ends(from_ms);
+            let next = NextKey { seed: Secret::new(seed), from_ms, earlier_until_ms };
+            records.push(Record::KeyAdded(next));
+            self.apply(&records);
+            self.signing = Signing::of(self.state.keys());
+        }
+        (self.signing.newest().kid.clone(), records)
+    }
+
+    fn apply(&mut self, records: &[Record]) {
+        for record in records {
+            self.state.apply(record);
+        }
+    }
+
+    /// When a token that is issued at a time has run out, on every clock that is not further off than
+    /// `CLOCKS_APART_MS`.
+    fn last_token_ends(&self, issued_ms: u64) -> u64 {
+        let lifetime_ms = self.settings.access_token_lifetime.as_millis() as u64;
+        issued_ms.saturating_add(lifetime_ms).saturating_add(CLOCKS_APART_MS)
     }
 
     /// The identifier of the issuer.
@@ -81,14 +108,31 @@ impl Issuer {
         now_ms: u64,
         random: &Random,
     ) -> Decision<Result<TokenResponse, OAuthError>> {
+        let user = self.named(&request.grant);
+        if let Some(Err(slow_down)) = user.map(|user| self.logins.admit(user, now_ms)) {
+            return (Err(slow_down), Vec::new());
+        }
         let mut records = Vec::new();
         let response = self
             .authenticate(request.client.as_ref())
             .and_then(|service| self.decide(request, service, now_ms, random, &mut records));
-        for record in &records {
-            self.state.apply(record);
+        if let Some(user) = user {
+            self.logins.ended(user, &response);
         }
+        self.apply(&records);
         (response, records)
+    }
+
+    /// The user whose tokens a request is about, if there is one.
+    fn named(&self, grant: &Grant) -> Option<UserId> {
+        match grant {
+            Grant::Password { username, .. } => self.user_named(username),
+            Grant::RefreshToken { token } => {
+                let token = RefreshToken::from_text(token.expose())?;
+                self.state.family(token.family).map(|family| family.user)
+            }
+            Grant::ClientCredentials => None,
+        }
     }
 
     fn decide(
@@ -132,7 +176,7 @@ impl Issuer {
     /// client whose answer got lost logs in again.
     fn unspent(
         &self,
-        token: &str,
+        token: &Secret,
         now_ms: u64,
         records: &mut Vec<Record>,
     ) -> Result<(FamilyId, &Family), OAuthError> {
@@ -140,9 +184,9 @@ impl Issuer {
             ErrorCode::InvalidGrant,
             "the refresh token is unknown, spent, expired or revoked",
         );
-        let token = RefreshToken::from_text(token).ok_or(wrong.clone())?;
+        let token = RefreshToken::from_text(token.expose()).ok_or(wrong.clone())?;
         let family = self.state.family(token.family).ok_or(wrong.clone())?;
-        if !secret::has_fingerprint(&token.secret, &family.secret) {
+        if !secret::has_fingerprint(token.secret.expose(), &family.fingerprint) {
             records.push(self.ending(token.family, now_ms));
             return Err(wrong);
         }
@@ -170,11 +214,11 @@ impl Issuer {
             Family {
                 user,
                 scopes: family_scopes.to_vec(),
-                secret: secret::fingerprint(&random.secret),
+                fingerprint: secret::fingerprint(random.secret.expose()),
                 expires_ms: now_ms.saturating_add(lifetime_ms),
             },
         ));
-        let refresh = RefreshToken { family, secret: random.secret };
+        let refresh = RefreshToken { family, secret: random.secret.clone() };
         let login = Some((user, family));
         let access = self.access_token(login, &format!("user-{user}"), scopes, now_ms, random);
         TokenResponse { refresh_token: Some(refresh.to_text()), ..access }
@@ -207,7 +251,7 @@ impl Issuer {
             rev: user.map_or(0, |user| self.state.epoch(user)),
         };
         TokenResponse {
-            access_token: token::issue(&payload, &self.key),
+            access_token: token::issue(&payload, self.signing.current(now_ms)).into(),
             token_type: "Bearer".into(),
             expires_in: exp.saturating_mul(1_000).saturating_sub(now_ms) / 1_000,
             scope,
@@ -223,10 +267,10 @@ impl Issuer {
         let Some(client) = client else { return Ok(None) };
         let service = self.settings.services.iter().find(|service| service.id == client.id);
         // An unknown id takes as long as a wrong secret.
-        let expected = service.map_or("", |service| &service.secret);
-        let same = secret::same(client.secret.as_bytes(), expected.as_bytes());
+        let expected = service.map_or("", |service| service.secret.expose());
+        let same = secret::same(client.secret.expose().as_bytes(), expected.as_bytes());
         match service {
-            Some(service) if same && !service.secret.is_empty() => Ok(Some(service)),
+            Some(service) if same && !service.secret.expose().is_empty() => Ok(Some(service)),
             _ => Err(OAuthError::new(
                 ErrorCode::InvalidClient,
                 "the client id or the client secret is wrong",
@@ -235,19 +279,23 @@ impl Issuer {
     }
 
     /// The user of a name and password.
-    fn user(&self, username: &str, password: &str) -> Result<UserId, OAuthError> {
+    fn user(&self, username: &str, password: &Secret) -> Result<UserId, OAuthError> {
         let users = self.settings.development_users.as_ref().ok_or(OAuthError::new(
             ErrorCode::UnsupportedGrantType,
             "the password grant is off: there are no development users",
         ))?;
-        let same = secret::same(password.as_bytes(), users.password.as_bytes());
-        user_number(username)
-            .filter(|number| (1..=users.count).contains(number) && same)
-            .map(UserId)
-            .ok_or(OAuthError::new(
-                ErrorCode::InvalidGrant,
-                "the user name or the password is wrong",
-            ))
+        let (shown, expected) = (password.expose(), users.password.expose());
+        let same = secret::same(shown.as_bytes(), expected.as_bytes());
+        self.user_named(username).filter(|_| same).ok_or(OAuthError::new(
+            ErrorCode::InvalidGrant,
+            "the user name or the password is wrong",
+        ))
+    }
+
+    /// The user of a name, if there is one.
+    fn user_named(&self, username: &str) -> Option<UserId> {
+        let users = self.settings.development_users.as_ref()?;
+        user_number(username).filter(|number| (1..=users.count).contains(number)).map(UserId)
     }
 
     /// Answers the revocation endpoint (RFC 7009): a token of a user, and with it its whole login. An
@@ -261,8 +309,9 @@ impl Issuer {
             return (Err(error), Vec::new());
         }
         self.state.forget_ended(now_ms);
-        let login = if token::claimed_key(&request.token).is_some() {
-            let claims = self.verify(&request.token, now_ms);
+        let shown = request.token.expose();
+        let login = if token::claimed_key(shown).is_some() {
+            let claims = self.verify(shown, now_ms);
             if claims.as_ref().is_ok_and(|claims| claims.login.is_none()) {
                 let error = OAuthError::new(
                     ErrorCode::UnsupportedTokenType,
@@ -273,30 +322,24 @@ impl Issuer {
             let number = claims.ok().and_then(|claims| claims.login);
             number.map(|number| FamilyId(number.to_be_bytes()))
         } else {
-            RefreshToken::from_text(&request.token)
+            RefreshToken::from_text(shown)
                 .map(|token| token.family)
                 .filter(|family| self.state.family(*family).is_some())
         };
         let records: Vec<Record> =
             login.map(|login| self.ending(login, now_ms)).into_iter().collect();
-        for record in &records {
-            self.state.apply(record);
-        }
+        self.apply(&records);
         (Ok(()), records)
     }
 
-    /// The end of a login. It is remembered until its last access token has run out on every clock
-    /// that is not further off than `CLOCKS_APART_MS`.
+    /// The end of a login. It is remembered until its last access token has run out.
     fn ending(&self, login: FamilyId, now_ms: u64) -> Record {
-        let lifetime_ms = self.settings.access_token_lifetime.as_millis() as u64;
-        let until_ms = now_ms.saturating_add(lifetime_ms).saturating_add(CLOCKS_APART_MS);
-        Record::LoginRevoked(login, self.state.next_ending(until_ms))
+        Record::LoginRevoked(login, self.state.next_ending(self.last_token_ends(now_ms)))
     }
 
     /// Revokes all tokens of a user; the new epoch, or `None` if there is no such user.
     pub fn revoke_user(&mut self, user: UserId) -> Decision<Option<u64>> {
-        let users = self.settings.development_users.as_ref().map_or(0, |users| users.count);
-        if !(1..=users).contains(&user.0) {
+        if self.user_named(&user.to_string()).is_none() {
             return (None, Vec::new());
         }
         let record = Record::UserRevoked(user, self.state.next_revocation(user));
@@ -306,9 +349,7 @@ impl Issuer {
 
     /// What an access token of this issuer says.
     pub fn verify(&self, token: &str, now_ms: u64) -> Result<Claims, TokenError> {
-        let key = self.public_key();
-        let verifying = key.verifying().ok_or(TokenError::Invalid)?;
-        let named = |name: &str| (name == key.kid).then_some(&verifying);
+        let named = |name: &str| self.signing.named(name, now_ms);
         let claims = token::open(token, &self.settings.issuer, now_ms, named)?;
         match claims.user {
             Some(user) if claims.revocation_epoch < self.state.epoch(user) => {
@@ -342,7 +383,8 @@ impl Issuer {
         }
         RevocationPage {
             issuer: self.settings.issuer.clone(),
-            key: self.public_key().kid.clone(),
+            key: self.signing.newest().kid.clone(),
+            history: Some(self.state.history().to_owned()),
             revocations,
             logins,
             next,

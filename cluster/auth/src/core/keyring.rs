@@ -1,7 +1,7 @@
 //! What a verifier knows of its issuer: keys and revocations.
 
 use crate::core::answers::RevocationPage;
-use crate::core::key::{JwkSet, PublicKey};
+use crate::core::key::{Jwk, JwkSet, PublicKey};
 use crate::core::token;
 use ports::{Claims, TokenError};
 use protocol::UserId;
@@ -11,9 +11,11 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Keyring {
     issuer: String,
-    /// The name of the issuer's current key: names the history of revocations.
+    /// Names the history of revocations.
     history: String,
     keys: BTreeMap<String, PublicKey>,
+    /// The name of the issuer's newest key.
+    newest: String,
     revoked: BTreeMap<UserId, u64>,
     /// Logins that were revoked by themselves, and when their last token has run out.
     ended: BTreeMap<u128, u64>,
@@ -26,6 +28,7 @@ pub struct Keyring {
 pub struct Version {
     issuer: String,
     history: String,
+    key: String,
     next: u64,
 }
 
@@ -46,23 +49,21 @@ impl Keyring {
         self.next
     }
 
-    /// Takes keys in. Earlier ones of the same history stay: tokens signed with them may live.
+    /// Takes the issuer's keys in: all that a living token may be signed with. Others are forgotten.
     pub fn learn_keys(&mut self, set: &JwkSet) {
-        for key in &set.keys {
-            if let Some(verifying) = key.verifying() {
-                self.keys.insert(key.kid.clone(), verifying);
-            }
-        }
+        let good = |key: &Jwk| Some((key.kid.clone(), key.verifying()?));
+        self.keys = set.keys.iter().filter_map(good).collect();
     }
 
     /// Takes a page in. A page of another history (the issuer has lost its disk) starts a keyring
     /// afresh: epochs of the two histories cannot be compared, and its keys are new anyway.
     pub fn learn_revocations(&mut self, page: &RevocationPage, now_ms: u64) -> Learned {
-        if page.key != self.history {
+        let history = page.history.as_ref().unwrap_or(&page.key);
+        if *history != self.history {
             // The page was asked for behind a change of the old history, so the new one is read from
             // its beginning, and `self` counts as complete only when that is done.
             *self =
-                Self { issuer: page.issuer.clone(), history: page.key.clone(), ..Self::default() };
+                Self { issuer: page.issuer.clone(), history: history.clone(), ..Self::default() };
             return Learned::KeysMissing;
         }
         for revocation in &page.revocations {
@@ -76,6 +77,7 @@ impl Keyring {
             self.ended.retain(|_, until_ms| *until_ms > now_ms);
         }
         self.issuer.clone_from(&page.issuer);
+        self.newest.clone_from(&page.key);
         self.next = page.next;
         if !self.keys.contains_key(&page.key) {
             Learned::KeysMissing
@@ -94,7 +96,8 @@ impl Keyring {
 
     /// Changes whenever something was learned.
     pub fn version(&self) -> Version {
-        Version { issuer: self.issuer.clone(), history: self.history.clone(), next: self.next }
+        let (issuer, history) = (self.issuer.clone(), self.history.clone());
+        Version { issuer, history, key: self.newest.clone(), next: self.next }
     }
 
     /// What a token says, if it is to be honoured now.
@@ -135,6 +138,7 @@ mod tests {
         RevocationPage {
             issuer: "https://auth".into(),
             key: key.public().kid.clone(),
+            history: Some("history".into()),
             revocations: revoked
                 .iter()
                 .map(|&(user, epoch)| UserRevocation { user: UserId(user), epoch })
@@ -248,12 +252,32 @@ mod tests {
     fn an_issuer_that_lost_its_disk_starts_a_new_history() {
         let (old, new) = (KeyPair::from_seed(&[1; 32]), KeyPair::from_seed(&[2; 32]));
         let mut ring = complete(&old, &[(1, 5)]);
-        assert_eq!(ring.learn_revocations(&page(&new, &[], 0, false), 0), Learned::KeysMissing);
+        let another = RevocationPage { history: None, ..page(&new, &[], 0, false) };
+        assert_eq!(ring.learn_revocations(&another, 0), Learned::KeysMissing);
         assert_eq!(ring.next(), 0);
         ring.learn_keys(&keys(&new));
-        ring.learn_revocations(&page(&new, &[], 0, false), 0);
+        ring.learn_revocations(&another, 0);
         assert_eq!(ring.verify(&token(&new, Some(1), 0), 0).unwrap().user, Some(UserId(1)));
         assert_eq!(ring.verify(&token(&old, Some(1), 5), 0), Err(TokenError::Invalid));
+    }
+
+    #[test]
+    fn another_key_of_the_same_history_forgets_neither_revocations_nor_living_tokens() {
+        let (old, new) = (KeyPair::from_seed(&[1; 32]), KeyPair::from_seed(&[2; 32]));
+        let mut ring = complete(&old, &[(1, 5)]);
+        let version = ring.version();
+        let told = page(&new, &[], 9, false);
+        assert_eq!(ring.learn_revocations(&told, 0), Learned::KeysMissing);
+        let both = [&old, &new].map(|key| key.public().clone());
+        ring.learn_keys(&JwkSet { keys: both.into() });
+        assert_eq!(ring.learn_revocations(&told, 0), Learned::Everything);
+        assert_ne!(ring.version(), version, "it is to be passed on");
+        assert!(ring.verify(&token(&old, Some(2), 0), 0).is_ok());
+        assert!(ring.verify(&token(&new, Some(2), 0), 0).is_ok());
+        assert_eq!(ring.verify(&token(&new, Some(1), 4), 0), Err(TokenError::Revoked));
+        // What the issuer has retired is honoured no more.
+        ring.learn_keys(&keys(&new));
+        assert_eq!(ring.verify(&token(&old, Some(2), 0), 0), Err(TokenError::Invalid));
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub enum ErrorCode {
     UnsupportedGrantType,
     /// A scope is unknown or more than may be granted.
     InvalidScope,
+    /// Too many requests for tokens of this user; no RFC has a code for it here.
+    SlowDown,
     /// Only refresh tokens can be revoked one by one.
     UnsupportedTokenType,
 }
@@ -30,18 +32,28 @@ pub struct OAuthError {
     pub error: ErrorCode,
     /// ASCII without quotes and backslashes, as the RFC wants it: never text of the request.
     pub error_description: &'static str,
+    /// In how many seconds the same may be asked for again, if that is why.
+    #[serde(skip)]
+    pub retry_after_s: Option<u64>,
 }
 
 impl OAuthError {
     /// An error.
     pub const fn new(error: ErrorCode, error_description: &'static str) -> Self {
-        Self { error, error_description }
+        Self { error, error_description, retry_after_s: None }
+    }
+
+    /// There were too many.
+    pub const fn slow_down(seconds: u64) -> Self {
+        let slow_down = Self::new(ErrorCode::SlowDown, "too many requests for tokens of this user");
+        Self { retry_after_s: Some(seconds), ..slow_down }
     }
 
     /// The HTTP status.
     pub const fn status(&self) -> u16 {
         match self.error {
             ErrorCode::InvalidClient => 401,
+            ErrorCode::SlowDown => 429,
             _ => 400,
         }
     }

@@ -5,6 +5,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use protocol::Secret;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// All tokens that go back to one login. In text: 32 hexadecimal digits.
@@ -40,25 +41,26 @@ impl<'de> Deserialize<'de> for FamilyId {
 }
 
 /// A refresh token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefreshToken {
     /// Its family.
     pub family: FamilyId,
     /// The secret of one generation.
-    pub secret: [u8; 16],
+    pub secret: Secret<[u8; 16]>,
 }
 
 impl RefreshToken {
     /// As it travels: 43 characters.
-    pub fn to_text(&self) -> String {
-        URL_SAFE_NO_PAD.encode([self.family.0, self.secret].concat())
+    pub fn to_text(&self) -> Secret {
+        URL_SAFE_NO_PAD.encode([self.family.0, *self.secret.expose()].concat()).into()
     }
 
     /// The token of a text; `None` if it is none.
     pub fn from_text(text: &str) -> Option<Self> {
         let bytes: [u8; 32] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
         let (family, secret) = bytes.split_at(16);
-        Some(Self { family: FamilyId(family.try_into().ok()?), secret: secret.try_into().ok()? })
+        let (family, secret) = (family.try_into().ok()?, secret.try_into().ok()?);
+        Some(Self { family: FamilyId(family), secret: Secret::new(secret) })
     }
 }
 
@@ -80,10 +82,10 @@ mod tests {
 
     #[test]
     fn a_token_comes_back_from_its_text() {
-        let token = RefreshToken { family: FamilyId([1; 16]), secret: [2; 16] };
-        assert_eq!(token.to_text().len(), 43);
-        assert_eq!(RefreshToken::from_text(&token.to_text()), Some(token));
-        for wrong in ["", "AAAA", "ä", &format!("{}A", token.to_text())] {
+        let token = RefreshToken { family: FamilyId([1; 16]), secret: Secret::new([2; 16]) };
+        assert_eq!(token.to_text().expose().len(), 43);
+        assert_eq!(RefreshToken::from_text(token.to_text().expose()), Some(token.clone()));
+        for wrong in ["", "AAAA", "ä", &format!("{}A", token.to_text().expose())] {
             assert_eq!(RefreshToken::from_text(wrong), None, "{wrong}");
         }
     }

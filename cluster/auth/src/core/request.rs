@@ -3,6 +3,7 @@
 use crate::core::oauth_error::{ErrorCode, OAuthError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use protocol::Secret;
 use std::collections::BTreeMap;
 
 /// A request to the token endpoint.
@@ -22,7 +23,7 @@ pub struct ClientSecret {
     /// Its id.
     pub id: String,
     /// Its secret, yet to be checked.
-    pub secret: String,
+    pub secret: Secret,
 }
 
 /// A grant of RFC 6749.
@@ -33,14 +34,14 @@ pub enum Grant {
         /// `user-7` or `7`.
         username: String,
         /// Yet to be checked.
-        password: String,
+        password: Secret,
     },
     /// Section 4.4.
     ClientCredentials,
     /// Section 6.
     RefreshToken {
         /// Yet to be checked.
-        token: String,
+        token: Secret,
     },
 }
 
@@ -50,7 +51,7 @@ pub struct RevocationRequest {
     /// The client, if it has shown a secret.
     pub client: Option<ClientSecret>,
     /// What is to be revoked.
-    pub token: String,
+    pub token: Secret,
 }
 
 const fn invalid(description: &'static str) -> OAuthError {
@@ -65,11 +66,14 @@ impl TokenRequest {
         let grant = match form.take("grant_type").as_deref() {
             Some("password") => Grant::Password {
                 username: form.take("username").ok_or(invalid("username is missing"))?,
-                password: form.take("password").ok_or(invalid("password is missing"))?,
+                password: form.take("password").ok_or(invalid("password is missing"))?.into(),
             },
             Some("client_credentials") => Grant::ClientCredentials,
             Some("refresh_token") => Grant::RefreshToken {
-                token: form.take("refresh_token").ok_or(invalid("refresh_token is missing"))?,
+                token: form
+                    .take("refresh_token")
+                    .ok_or(invalid("refresh_token is missing"))?
+                    .into(),
             },
             Some(_) => {
                 return Err(OAuthError::new(
@@ -91,7 +95,7 @@ impl RevocationRequest {
     pub fn parse(form: &[u8], authorization: Option<&str>) -> Result<Self, OAuthError> {
         let mut form = Form::parse(form)?;
         let client = form.client(authorization)?;
-        let token = form.take("token").ok_or(invalid("token is missing"))?;
+        let token = form.take("token").ok_or(invalid("token is missing"))?.into();
         Ok(Self { client, token })
     }
 }
@@ -136,7 +140,7 @@ impl Form {
             }
             (None, Some(secret)) => {
                 let id = id.ok_or(invalid("client_id is missing"))?;
-                Ok(Some(ClientSecret { id, secret }))
+                Ok(Some(ClientSecret { id, secret: secret.into() }))
             }
             // A public client may name itself; the name proves nothing and changes nothing.
             (None, None) => Ok(None),
@@ -157,7 +161,7 @@ fn basic(header: &str) -> Option<ClientSecret> {
         let escaped = text.replace('&', "%26").replace('=', "%3D");
         form_urlencoded::parse(escaped.as_bytes()).next().map(|(name, _)| name.into_owned())
     };
-    Some(ClientSecret { id: plain(id)?, secret: plain(secret).unwrap_or_default() })
+    Some(ClientSecret { id: plain(id)?, secret: plain(secret).unwrap_or_default().into() })
 }
 
 #[cfg(test)]

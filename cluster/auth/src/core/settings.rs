@@ -1,5 +1,6 @@
 //! What the issuer is configured with.
 
+use protocol::Secret;
 use protocol::limits::AuthLimits;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ pub struct DevelopmentUsers {
     /// Users are 1 to this.
     pub count: u64,
     /// The password of all of them.
-    pub password: String,
+    pub password: Secret,
 }
 
 /// A service that gets tokens with the client credentials grant.
@@ -22,7 +23,7 @@ pub struct ServiceClient {
     /// Its client id.
     pub id: String,
     /// Its client secret.
-    pub secret: String,
+    pub secret: Secret,
     /// The scopes that it may have: `admin`, `audit`.
     pub scopes: Vec<String>,
 }

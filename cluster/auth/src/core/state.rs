@@ -4,15 +4,17 @@
 //! restart, so the two cannot disagree.
 
 use crate::core::refresh_token::FamilyId;
-use protocol::UserId;
+use crate::core::signing::{NextKey, SigningKey};
+use protocol::secret::exposed;
+use protocol::{Secret, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
 /// One change. New variants go at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Record {
-    /// Everything, at the beginning of a journal.
-    Snapshot(Snapshot),
+    /// Everything, as it was written when there was one signing key for ever: read, and never written.
+    FirstSnapshot(FirstSnapshot),
     /// A user logged in, or a refresh token was exchanged for the next one of its family.
     Family(FamilyId, Family),
     /// A family is over: it ran out, or its user logged in too often. Its access tokens live on.
@@ -22,6 +24,10 @@ pub enum Record {
     UserRevoked(UserId, Revocation),
     /// A login is over, with all its tokens: its user logged out, or a spent refresh token was shown.
     LoginRevoked(FamilyId, EndedLogin),
+    /// Everything, at the beginning of a journal.
+    Snapshot(Snapshot),
+    /// There is another signing key. Absolute numbers, as of revocations.
+    KeyAdded(NextKey),
 }
 
 /// The current generation of a refresh family.
@@ -31,9 +37,9 @@ pub struct Family {
     pub user: UserId,
     /// The scopes of the login.
     pub scopes: Vec<String>,
-    /// The fingerprint of the one secret that is not spent.
-    pub secret: [u8; 32],
-    /// When that secret runs out, milliseconds since the Unix epoch.
+    /// The fingerprint of the secret of the one refresh token that is not spent.
+    pub fingerprint: [u8; 32],
+    /// When that token runs out, milliseconds since the Unix epoch.
     pub expires_ms: u64,
 }
 
@@ -64,11 +70,37 @@ pub enum Revoked {
     Login(FamilyId, EndedLogin),
 }
 
+/// Everything, as it was written down when there was one signing key for ever.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirstSnapshot {
+    /// The seed of that key.
+    #[serde(with = "exposed")]
+    pub seed: Secret<[u8; 32]>,
+    /// As in `Snapshot`.
+    pub families: Vec<(FamilyId, Family)>,
+    /// As in `Snapshot`.
+    pub revocations: Vec<(UserId, Revocation)>,
+    /// As in `Snapshot`.
+    pub ended: Vec<(FamilyId, EndedLogin)>,
+    /// As in `Snapshot`.
+    pub changes: u64,
+}
+
+impl From<FirstSnapshot> for Snapshot {
+    fn from(first: FirstSnapshot) -> Self {
+        let FirstSnapshot { seed, families, revocations, ended, changes } = first;
+        let key = SigningKey::first(*seed.expose());
+        Self { history: key.name(), keys: vec![key], families, revocations, ended, changes }
+    }
+}
+
 /// Everything, as it is written down.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// The seed of the signing key.
-    pub seed: [u8; 32],
+    /// The name of the first signing key, which names this history of revocations.
+    pub history: String,
+    /// Signing keys, oldest first.
+    pub keys: Vec<SigningKey>,
     /// Families in the order of their logins per user.
     pub families: Vec<(FamilyId, Family)>,
     /// Revocations.
@@ -82,7 +114,8 @@ pub struct Snapshot {
 /// Everything, as it is looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
-    seed: [u8; 32],
+    history: String,
+    keys: Vec<SigningKey>,
     families: BTreeMap<FamilyId, Family>,
     /// The families of each user, oldest login first.
     logins: BTreeMap<UserId, VecDeque<FamilyId>>,
@@ -101,20 +134,26 @@ enum Whose {
 impl State {
     /// Nobody has logged in yet.
     pub fn new(seed: [u8; 32]) -> Self {
-        Self {
-            seed,
+        let key = SigningKey::first(seed);
+        let nothing = (Vec::new(), Vec::new(), Vec::new());
+        let (families, revocations, ended) = nothing;
+        let (history, keys) = (key.name(), vec![key]);
+        Self::from_snapshot(Snapshot { history, keys, families, revocations, ended, changes: 0 })
+    }
+
+    /// The state that a snapshot describes.
+    pub fn from_snapshot(snapshot: Snapshot) -> Self {
+        let Snapshot { history, keys, .. } = snapshot;
+        let mut state = Self {
+            history,
+            keys,
             families: BTreeMap::new(),
             logins: BTreeMap::new(),
             revocations: BTreeMap::new(),
             ended: BTreeMap::new(),
             by_change: BTreeMap::new(),
             changes: 0,
-        }
-    }
-
-    /// The state that a snapshot describes.
-    pub fn from_snapshot(snapshot: Snapshot) -> Self {
-        let mut state = Self::new(snapshot.seed);
+        };
         for (id, family) in snapshot.families {
             state.put_family(id, family);
         }
@@ -133,7 +172,8 @@ impl State {
     pub fn to_snapshot(&self, now_ms: u64) -> Snapshot {
         let in_login_order = self.logins.values().flatten();
         Snapshot {
-            seed: self.seed,
+            history: self.history.clone(),
+            keys: self.keys.iter().filter(|key| key.until_ms > now_ms).cloned().collect(),
             families: in_login_order
                 .filter_map(|id| Some((*id, self.families.get(id)?.clone())))
                 .filter(|(_, family)| family.expires_ms > now_ms)
@@ -152,17 +192,24 @@ impl State {
     /// Carries a change out.
     pub fn apply(&mut self, record: &Record) {
         match record {
+            Record::FirstSnapshot(first) => *self = Self::from_snapshot(first.clone().into()),
             Record::Snapshot(snapshot) => *self = Self::from_snapshot(snapshot.clone()),
             Record::Family(id, family) => self.put_family(*id, family.clone()),
             Record::FamilyEnded(id) => self.end_family(*id),
             Record::UserRevoked(user, revocation) => self.revoke(*user, *revocation),
             Record::LoginRevoked(id, ended) => self.end_login(*id, *ended),
+            Record::KeyAdded(next) => self.add_key(next),
         }
     }
 
-    /// The seed of the signing key.
-    pub fn seed(&self) -> &[u8; 32] {
-        &self.seed
+    /// The name of this history of revocations: an issuer that has lost its disk begins another one.
+    pub fn history(&self) -> &str {
+        &self.history
+    }
+
+    /// The signing keys, oldest first: at least one.
+    pub fn keys(&self) -> &[SigningKey] {
+        &self.keys
     }
 
     /// A living family.
@@ -243,6 +290,15 @@ impl State {
         });
     }
 
+    fn add_key(&mut self, next: &NextKey) {
+        let Some(last) = self.keys.last_mut().filter(|last| last.from_ms < next.from_ms) else {
+            return;
+        };
+        last.until_ms = next.earlier_until_ms;
+        let NextKey { seed, from_ms, .. } = next.clone();
+        self.keys.push(SigningKey { seed, from_ms, until_ms: u64::MAX });
+    }
+
     fn put_family(&mut self, id: FamilyId, family: Family) {
         let user = family.user;
         if self.families.insert(id, family).is_none() {
@@ -285,114 +341,4 @@ impl State {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MOST: usize = 8;
-    use proptest::prelude::*;
-
-    fn family(user: u64, expires_ms: u64) -> Family {
-        Family { user: UserId(user), scopes: vec!["chat".into()], secret: [0; 32], expires_ms }
-    }
-
-    fn id(n: u8) -> FamilyId {
-        FamilyId([n; 16])
-    }
-
-    #[test]
-    fn the_oldest_login_gives_way_and_so_do_expired_ones() {
-        let mut state = State::new([0; 32]);
-        for n in 0..MOST as u8 {
-            state.apply(&Record::Family(id(n), family(1, 100 + u64::from(n == 3))));
-        }
-        assert_eq!(state.giving_way(UserId(1), MOST, 50), [id(0)]);
-        assert_eq!(state.giving_way(UserId(1), MOST, 100).len(), MOST - 1);
-        assert_eq!(state.giving_way(UserId(2), MOST, 100), []);
-    }
-
-    #[test]
-    fn a_revoked_user_has_a_new_epoch_and_no_families() {
-        let mut state = State::new([0; 32]);
-        state.apply(&Record::Family(id(1), family(1, 100)));
-        state.apply(&Record::Family(id(2), family(2, 100)));
-        for _ in 0..2 {
-            state.apply(&Record::UserRevoked(UserId(1), state.next_revocation(UserId(1))));
-        }
-        assert_eq!((state.epoch(UserId(1)), state.epoch(UserId(2))), (2, 0));
-        assert_eq!((state.family(id(1)), state.families()), (None, 1));
-        let page: Vec<_> = state.revocations_after(0).collect();
-        assert_eq!(page, [(2, Revoked::User(UserId(1), Revocation { epoch: 2, change: 2 }))]);
-        assert_eq!(state.revocations_after(2).count(), 0);
-    }
-
-    #[test]
-    fn an_ended_login_is_remembered_while_its_tokens_live_and_its_number_for_ever() {
-        let mut state = State::new([0; 32]);
-        state.apply(&Record::Family(id(1), family(1, 100)));
-        state.apply(&Record::Family(id(2), family(1, 100)));
-        let ended = state.next_ending(50);
-        state.apply(&Record::LoginRevoked(id(1), ended));
-        assert_eq!((state.family(id(1)), state.families()), (None, 1));
-        assert!(state.is_ended(id(1)) && !state.is_ended(id(2)));
-        assert_eq!(state.revocations_after(0).last(), Some((1, Revoked::Login(id(1), ended))));
-        assert_eq!(State::from_snapshot(state.to_snapshot(49)), state);
-        let later = State::from_snapshot(state.to_snapshot(50));
-        state.forget_ended(50);
-        assert_eq!((later.changes(), later.revocations_after(0).count()), (1, 0));
-        assert_eq!(later, state);
-    }
-
-    fn records() -> impl Strategy<Value = Record> {
-        prop_oneof![
-            (0..6_u8, 1..4_u64, 1..200_u64)
-                .prop_map(|(n, user, until)| Record::Family(id(n), family(user, until))),
-            (0..6_u8).prop_map(|n| Record::FamilyEnded(id(n))),
-            (1..4_u64).prop_map(|user| {
-                let zero = Revocation { epoch: 0, change: 0 };
-                Record::UserRevoked(UserId(user), zero)
-            }),
-            (0..6_u8, 1..200_u64).prop_map(|(n, until_ms)| {
-                Record::LoginRevoked(id(n), EndedLogin { until_ms, change: 0 })
-            }),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn a_snapshot_stands_for_its_history(
-            history in proptest::collection::vec(records(), 0..40),
-            taken in 0..40_usize,
-        ) {
-            let mut owner_of = BTreeMap::new();
-            let mut state = State::new([9; 32]);
-            let (mut replayed, mut done) = (Vec::new(), Vec::new());
-            for record in &history {
-                // A family never changes its user, and never comes back from its end: the issuer draws a
-                // fresh name for each login.
-                if let Record::Family(id, family) = record
-                    && (state.is_ended(*id)
-                        || *owner_of.entry(*id).or_insert(family.user) != family.user) { continue }
-                let record = match record {
-                    Record::UserRevoked(user, _) =>
-                        Record::UserRevoked(*user, state.next_revocation(*user)),
-                    Record::LoginRevoked(id, ended) =>
-                        Record::LoginRevoked(*id, state.next_ending(ended.until_ms)),
-                    other => other.clone(),
-                };
-                state.apply(&record);
-                done.push(record);
-            }
-            prop_assert_eq!(&State::from_snapshot(state.to_snapshot(0)), &state);
-            // Compaction takes its snapshot while the last records wait to be written behind it.
-            replayed.extend_from_slice(&done[taken.min(done.len())..]);
-            let mut again = State::from_snapshot(state.to_snapshot(0));
-            for record in &replayed { again.apply(record); }
-            prop_assert_eq!(&again.families, &state.families);
-            prop_assert_eq!(&again.revocations, &state.revocations);
-            prop_assert_eq!(&again.ended, &state.ended);
-            prop_assert_eq!(&again.by_change, &state.by_change);
-            prop_assert_eq!(again.changes, state.changes);
-            prop_assert!(state.logins.values().map(VecDeque::len).sum::<usize>() == state.families());
-        }
-    }
-}
+mod tests;

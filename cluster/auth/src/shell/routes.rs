@@ -26,6 +26,7 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/oauth2/token", post(token))
         .route("/oauth2/revoke", post(revoke))
         .route("/oauth2/users/{id}/revoke", post(revoke_user))
+        .route("/oauth2/keys/rotate", post(rotate))
         .route("/oauth2/jwks", get(keys))
         .route("/oauth2/revocations", get(revocations))
         .route("/.well-known/oauth-authorization-server", get(metadata))
@@ -90,8 +91,15 @@ async fn revoke_user(
     }
 }
 
+async fn rotate(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {
+    if let Err(refusal) = admin(&service, &headers).await {
+        return refusal;
+    }
+    answer(service.rotate().await.map(|key| Json(json!({ "key": key }))))
+}
+
 async fn keys(State(service): State<Arc<Service>>) -> Response {
-    answer(service.read(|issuer, _| Json(issuer.keys())).await)
+    answer(service.read(|issuer, now_ms| Json(issuer.keys(now_ms))).await)
 }
 
 async fn revocations(State(service): State<Arc<Service>>, RawQuery(query): RawQuery) -> Response {
@@ -232,6 +240,9 @@ impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status()).unwrap_or(StatusCode::BAD_REQUEST);
         let mut response = (status, not_stored(), Json(&self)).into_response();
+        if let Some(seconds) = self.retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
         if status == StatusCode::UNAUTHORIZED {
             let challenge = HeaderValue::from_static("Basic realm=\"fracas\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);

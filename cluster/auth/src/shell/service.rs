@@ -4,6 +4,7 @@ use crate::core::issuer::{Decision, Issuer, Random};
 use crate::core::state::Snapshot;
 use crate::shell::log::Commits;
 use ports::{Machine, entered};
+use protocol::Secret;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -64,6 +65,12 @@ impl Service {
         self.decide(|issuer, now_ms, _| (read(issuer, now_ms), Vec::new())).await
     }
 
+    /// Begins to use another signing key; its name.
+    pub async fn rotate(&self) -> Result<String, NotDurable> {
+        let seed = self.drawn();
+        self.decide(|issuer, now_ms, _| issuer.rotate(now_ms, seed)).await
+    }
+
     /// Everything, for a compaction.
     pub fn snapshot(&self) -> Snapshot {
         self.lock().snapshot(self.machine.clock.now_ms())
@@ -75,11 +82,13 @@ impl Service {
     }
 
     fn random(&self) -> Random {
-        let mut random = Random { token_id: [0; 16], family: [0; 16], secret: [0; 16] };
-        self.machine.entropy.fill(&mut random.token_id);
-        self.machine.entropy.fill(&mut random.family);
-        self.machine.entropy.fill(&mut random.secret);
-        random
+        Random { token_id: self.drawn(), family: self.drawn(), secret: Secret::new(self.drawn()) }
+    }
+
+    fn drawn<const N: usize>(&self) -> [u8; N] {
+        let mut drawn = [0; N];
+        self.machine.entropy.fill(&mut drawn);
+        drawn
     }
 
     fn lock(&self) -> MutexGuard<'_, Issuer> {

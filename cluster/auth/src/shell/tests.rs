@@ -3,10 +3,10 @@
 use super::log::{Commits, Log, OpenError};
 use super::remote_verifier::RemoteVerifier;
 use super::serve::{AuthConfig, ServeError, serve};
-use crate::core::answers::TokenResponse;
 use crate::core::refresh_token::FamilyId;
 use crate::core::settings::{DevelopmentUsers, ServiceClient};
 use crate::core::state::{Family, Record, State};
+use crate::core::token::claimed_key;
 use bytes::Bytes;
 use fakes::{Failure, Memory};
 use http_body_util::Full;
@@ -17,8 +17,17 @@ use ports::{Machine, Shutdown, ShutdownTrigger, TokenError, TokenVerifier};
 use protocol::UserId;
 use protocol::limits::AuthLimits;
 use segments::LogError;
+use serde::Deserialize;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::sleep;
+
+/// The answer of the token endpoint, as its reader has it.
+#[derive(Deserialize)]
+struct TokenResponse {
+    access_token: String,
+    refresh_token: Option<String>,
+}
 
 const AT: &str = "auth:80";
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -130,6 +139,9 @@ async fn every_request_gets_the_answer_of_its_rfc() {
         (as_bearer("/oauth2/users/99/revoke", &admin.access_token), 404, "no such user"),
         (as_bearer("/oauth2/users/x/revoke", &admin.access_token), 404, "no such user"),
         (as_bearer("/oauth2/users/1/revoke", &admin.access_token), 200, "\"epoch\":1"),
+        (post("/oauth2/keys/rotate", ""), 401, "bearer token"),
+        (as_bearer("/oauth2/keys/rotate", &audit.access_token), 403, "admin"),
+        (as_bearer("/oauth2/keys/rotate", &admin.access_token), 200, "\"key\""),
         (get("/oauth2/revocations?after=x"), 400, "invalid_request"),
         (get("/oauth2/revocations?after=0"), 200, "\"user\":1"),
         (get("/oauth2/jwks"), 200, "\"Ed25519\""),
@@ -208,6 +220,43 @@ async fn a_verifier_learns_keys_and_revocations_and_outlives_the_service() {
     assert_eq!(memory.telemetry.counted("ended_well"), 1);
     assert_eq!(verifier.verify(&other, now).unwrap().user, Some(UserId(8)));
     assert_eq!(verifier.verify(&token, now), Err(TokenError::Revoked));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_verifier_honours_the_tokens_of_both_keys_at_every_moment_of_a_rotation() {
+    let memory = Memory::default();
+    let client = memory.machine("gateway-1");
+    let _trigger = start(&memory).await;
+    let verifier = RemoteVerifier::start(client.clone(), AT.into(), Duration::from_secs(1));
+    let old = login(&client, 7).await.access_token;
+    let form = "grant_type=client_credentials&client_id=ops&client_secret=s3";
+    let admin = tokens(&client, form).await.access_token;
+    let mut request = post("/oauth2/keys/rotate", "");
+    bear(&mut request, &admin);
+    assert_eq!(send(&client, request).await.status(), 200);
+    let mut signed_with = BTreeSet::new();
+    for _ in 0..20 {
+        sleep(Duration::from_secs(1)).await;
+        let (now, new) = (client.clock.now_ms(), login(&client, 8).await.access_token);
+        signed_with.insert(claimed_key(&new).unwrap());
+        assert!(verifier.verify(&new, now).is_ok() && verifier.verify(&old, now).is_ok());
+    }
+    assert_eq!(signed_with.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_guesses_passwords_is_told_when_to_come_back() {
+    let memory = Memory::default();
+    let _trigger = start(&memory).await;
+    let client = memory.machine("client");
+    let guess = || post("/oauth2/token", "grant_type=password&username=7&password=guess");
+    for _ in 0..AuthLimits::default().failed_logins_burst {
+        assert_eq!(send(&client, guess()).await.status(), 400);
+    }
+    let refused = send(&client, guess()).await;
+    assert_eq!(refused.status(), 429);
+    assert_eq!(refused.headers()[header::RETRY_AFTER], "10");
+    login(&client, 8).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -324,7 +373,7 @@ async fn a_long_log_is_compacted_without_losing_anything() {
         let family = Family {
             user: UserId(1),
             scopes: vec!["x".repeat(20_000)],
-            secret: [n as u8; 32],
+            fingerprint: [n as u8; 32],
             expires_ms: 1,
         };
         let record = Record::Family(FamilyId([(n % 3) as u8; 16]), family);

@@ -10,7 +10,6 @@ mod tests;
 use super::calls::{Call, PublishCall, PublishRef};
 use super::config::HubConfig;
 use super::effects::Effects;
-use super::limits::TokenBucket;
 use super::outbound::Outlet;
 use super::sender::{Key, Pending, Progress, Sender};
 use super::slab::Slots;
@@ -21,6 +20,7 @@ use protocol::frames::server::{Accepted, Rejected};
 use protocol::ids::MAX_CLIENT_CHOSEN_ID;
 use protocol::partition::partition_of;
 use protocol::records::{Action, Inbound, SessionRef, encode};
+use protocol::throttle::TokenBucket;
 use protocol::{
     ClientFrame, ClientMessageId, ConversationId, RejectReason, ServerFrame, SessionId, UserId,
     limits,

@@ -98,9 +98,8 @@ fn refused(error: TokenError) -> Problem {
 }
 
 fn within_allowance(rest: &Rest, user: UserId) -> Result<(), Problem> {
-    let now_ms = rest.started.elapsed().as_millis() as u64;
-    let mut allowances = entered(rest.allowances.lock());
-    allowances.take(user, now_ms).map_err(|seconds| {
+    let taken = entered(rest.allowances.lock()).take(user, rest.now_ms());
+    taken.map_err(|seconds| {
         Problem::new(Kind::TooManyRequests, "too many requests of this user").retry_after(seconds)
     })
 }

@@ -5,7 +5,6 @@
 //! `openapi.json`, both ways. Errors are problem details (RFC 9457). Messages are not sent here: that
 //! is the WebSocket's business, and so are sessions.
 
-mod allowance;
 mod caller;
 mod conversations;
 mod dead_letters;
@@ -17,16 +16,19 @@ mod problem;
 mod proxy;
 mod receipts;
 mod routes;
+mod source;
 #[cfg(test)]
 mod tests;
 
-use allowance::Allowances;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use link::http::HttpClient;
 use ports::broker::{DeadLetters, Depths};
 use ports::{Conversations, Machine, TokenVerifier};
+use protocol::UserId;
 use protocol::limits::{self, GatewayLimits};
+use protocol::throttle::Throttle;
+use source::Sources;
 use std::sync::{Arc, Mutex};
 use tokio::time::Instant;
 
@@ -57,15 +59,26 @@ pub struct RestState {
 struct Rest {
     state: RestState,
     http: HttpClient,
-    allowances: Mutex<Allowances>,
+    allowances: Mutex<Throttle<UserId>>,
+    sources: Sources,
     started: Instant,
+}
+
+impl Rest {
+    /// Milliseconds since the gateway began.
+    fn now_ms(&self) -> u64 {
+        self.started.elapsed().as_millis() as u64
+    }
 }
 
 /// All REST routes. It has a fallback; merge it with routers that have none.
 pub fn router(state: RestState) -> Router {
+    let GatewayLimits { rest_per_second, rest_burst, rest_users, .. } = state.limits;
+    let allowances = Throttle::per_second(rest_per_second, rest_burst, rest_users);
     let rest = Rest {
-        allowances: Mutex::new(Allowances::new(state.limits)),
         http: HttpClient::new(state.machine.clone()),
+        allowances: Mutex::new(allowances),
+        sources: Sources::new(&state.limits),
         state,
         started: Instant::now(),
     };

@@ -3,6 +3,7 @@
 use super::Rest;
 use super::caller::{ADMIN, AUDIT, Caller};
 use super::problem::{Kind, Problem};
+use super::source::Source;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Json as Answer};
@@ -80,11 +81,19 @@ pub async fn ready(State(rest): State<Arc<Rest>>) -> Result<Answer<Value>, Probl
 }
 
 /// `GET /metrics`
-pub async fn metrics(State(rest): State<Arc<Rest>>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], (rest.state.metrics)())
+pub async fn metrics(
+    State(rest): State<Arc<Rest>>,
+    source: Source,
+) -> Result<impl IntoResponse, Problem> {
+    rest.sources.take(source, rest.now_ms())?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], (rest.state.metrics)()))
 }
 
 /// `GET /openapi.json`
-pub async fn openapi() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], OPENAPI)
+pub async fn openapi(
+    State(rest): State<Arc<Rest>>,
+    source: Source,
+) -> Result<impl IntoResponse, Problem> {
+    rest.sources.take(source, rest.now_ms())?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], OPENAPI))
 }

@@ -4,9 +4,10 @@
 use super::Rest;
 use super::input::arriving;
 use super::problem::{Kind, Problem};
+use super::source::Source;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, Request as HttpRequest, Response, header};
+use axum::http::{HeaderName, Method, Request as HttpRequest, Response, header};
 use http_body_util::{BodyExt, Full, Limited};
 use link::http::HttpError;
 use protocol::limits;
@@ -28,8 +29,23 @@ const MAX_BODY_BYTES: usize = 8 * 1024;
 /// Everything of the auth service that clients and operators use.
 pub async fn auth(
     State(rest): State<Arc<Rest>>,
+    source: Source,
     request: Request,
 ) -> Result<Response<Body>, Problem> {
+    if request.method() == Method::GET {
+        rest.sources.take(source, rest.now_ms())?;
+        return forward(&rest, request).await;
+    }
+    rest.sources.risk(source, rest.now_ms())?;
+    let answer = forward(&rest, request).await;
+    // Only a refusal is the client's failure.
+    if !answer.as_ref().is_ok_and(|answer| answer.status().is_client_error()) {
+        rest.sources.succeeded(source);
+    }
+    answer
+}
+
+async fn forward(rest: &Rest, request: Request) -> Result<Response<Body>, Problem> {
     let (head, body) = request.into_parts();
     let body = arriving(Limited::new(body, MAX_BODY_BYTES).collect()).await?.map_err(|_| {
         Problem::new(Kind::TooLarge, format!("at most {MAX_BODY_BYTES} bytes, and all of them"))

@@ -49,6 +49,7 @@ pub const ROUTES: &[Route] = routes![
     post "/oauth2/token" => proxy::auth,
     post "/oauth2/revoke" => proxy::auth,
     post "/oauth2/users/{id}/revoke" => proxy::auth,
+    post "/oauth2/keys/rotate" => proxy::auth,
     get "/oauth2/jwks" => proxy::auth,
     get "/.well-known/oauth-authorization-server" => proxy::auth,
 ];

@@ -6,8 +6,9 @@
 use super::{ClusterConfig, EngineConfig, SCOPES, Service, TOKEN_SECONDS_MAX, is_address};
 use crate::topology::Topology;
 use broker::BrokerEngine;
-use protocol::{LimitSet, StoreEngine};
+use protocol::{LimitSet, Secret, StoreEngine};
 use settings::section::by_default;
+use settings::tree::Is;
 use settings::value::design::Choices;
 use settings::value::number::Whole;
 use settings::{Field, Mistakes, Node, Origin, Problem, TextForm, Value, section, tree, words};
@@ -27,7 +28,7 @@ section! {
         /// Users for development and load tests.
         development_users: Whole<u64, 0, LARGEST> = Whole(0),
         /// Their password.
-        development_password: String = ClusterConfig::PASSWORD.to_owned(),
+        development_password: Hidden = Hidden::default(),
         /// Service accounts.
         services: Vec<Account> = Vec::new(),
         /// How long an access token lives, in seconds.
@@ -77,7 +78,7 @@ section! {
         /// OAuth 2.0 client id.
         id: String,
         /// OAuth 2.0 client secret.
-        secret: String,
+        secret: Hidden,
         /// Granted scopes.
         scopes: Vec<Scope>,
     }
@@ -99,6 +100,52 @@ impl TextForm for Address {
     fn text(&self) -> String {
         self.0.clone()
     }
+}
+
+/// A secret: no message repeats it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hidden(Secret);
+
+impl Default for Hidden {
+    fn default() -> Self {
+        Self(ClusterConfig::PASSWORD.into())
+    }
+}
+
+impl Value for Hidden {
+    fn expected() -> String {
+        <String as Value>::expected()
+    }
+
+    fn read(node: &Node, mistakes: &mut Mistakes) -> Option<Self> {
+        if let Is::Text(text) = &node.is {
+            return Some(Self(text.as_str().into()));
+        }
+        let (key, expected, found) = (node.key.clone(), Self::expected(), "another value".into());
+        mistakes.note(&node.origin, Problem::Value { key, expected, found, nearest: None });
+        None
+    }
+
+    fn write(&self) -> Option<settings::toml::Value> {
+        None
+    }
+
+    fn schema() -> settings::serde_json::Value {
+        <String as Value>::schema()
+    }
+}
+
+/// The text as messages show it: what stands behind the key of a secret is masked, byte by byte.
+fn masked(text: &str) -> String {
+    let line = |line: &str| {
+        let key = ["secret", "password"].iter().filter_map(|word| line.find(word)).min();
+        let Some(from) = key.and_then(|key| Some(key + line[key..].find('=')? + 1)) else {
+            return line.to_owned();
+        };
+        let hidden = |byte: u8| if byte.is_ascii_whitespace() { char::from(byte) } else { '*' };
+        line[..from].chars().chain(line.bytes().skip(from).map(hidden)).collect()
+    };
+    text.split_inclusive('\n').map(line).collect()
 }
 
 /// What a service may be granted.
@@ -130,7 +177,7 @@ words!(OfStores {
 /// # Errors
 /// Everything that is wrong, in the order of the file.
 pub fn read(text: &str, name: &str) -> Result<ClusterConfig, Mistakes> {
-    let mut mistakes = Mistakes::new("the configuration", name, text);
+    let mut mistakes = Mistakes::new("the configuration", name, &masked(text));
     let root = tree::read(text, &mut mistakes);
     // What broken TOML means is a guess; complaints about guesses would only hide the cause.
     let file = if mistakes.is_empty() { File::read(&root, &mut mistakes) } else { None };
@@ -180,7 +227,7 @@ impl File {
             partitions: or(&self.partitions, Whole(plain.partitions)).0,
             design: or_empty(&self.design).0,
             development_users: or(&self.development_users, Whole(0)).0,
-            development_password: or_empty(&self.development_password),
+            development_password: or_empty(&self.development_password).0,
             services: or_empty(&self.services).iter().map(Account::service).collect(),
             access_token_seconds: or(&self.access_token_seconds, Whole(plain.access_token_seconds))
                 .0,
@@ -216,7 +263,7 @@ impl Account {
     fn service(&self) -> Service {
         Service {
             id: or_empty(&self.id),
-            secret: or_empty(&self.secret),
+            secret: or_empty(&self.secret).0,
             scopes: or_empty(&self.scopes).iter().map(TextForm::text).collect(),
         }
     }

@@ -7,7 +7,7 @@ mod tests;
 use crate::topology::{Role, Topology};
 use broker::BrokerEngine;
 use ports::Directory;
-use protocol::{Design, LimitSet, Limits, StoreEngine, development};
+use protocol::{Design, LimitSet, Limits, Secret, StoreEngine, development};
 use settings::Mistakes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub struct ClusterConfig {
     /// Users `user-1` to `user-N` with one password, for development and load tests; 0: none.
     pub development_users: u64,
     /// Their password.
-    pub development_password: String,
+    pub development_password: Secret,
     /// Service clients.
     pub services: Vec<Service>,
     /// How long an access token lives, in seconds.
@@ -60,7 +60,7 @@ pub struct Service {
     /// OAuth 2.0 client id.
     pub id: String,
     /// OAuth 2.0 client secret.
-    pub secret: String,
+    pub secret: Secret,
     /// Granted scopes: `admin`, `audit`.
     pub scopes: Vec<String>,
 }
@@ -88,7 +88,7 @@ impl ClusterConfig {
             partitions: Self::PARTITIONS,
             design: Design::default(),
             development_users: 0,
-            development_password: Self::PASSWORD.to_owned(),
+            development_password: Self::PASSWORD.into(),
             services: Vec::new(),
             access_token_seconds: Self::TOKEN_SECONDS,
             retention: None,
@@ -103,7 +103,7 @@ impl ClusterConfig {
     pub fn development(topology: Topology, users: u64) -> Self {
         let services = vec![Service {
             id: development::SERVICE_ID.to_owned(),
-            secret: development::SERVICE_SECRET.to_owned(),
+            secret: development::SERVICE_SECRET.into(),
             scopes: SCOPES.map(str::to_owned).to_vec(),
         }];
         Self { development_users: users, services, ..Self::plain(topology) }

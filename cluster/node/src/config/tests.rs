@@ -197,8 +197,8 @@ fn all_mistakes_of_a_file_are_told_at_once_with_places_and_remedies() {
             cluster.toml:15:1: unknown key "brokr" in [engine]; did you mean "broker"?
               15 | brokr = "memory"
                  | ^^^^^
-            cluster.toml:18:10: services.1.secret: expected text in quotes, found 5
-              18 | secret = 5
+            cluster.toml:18:10: services.1.secret: expected text in quotes, found another value
+              18 | secret = *
                  |          ^
             cluster.toml:19:11: services.1.scopes.1: expected "admin" or "audit", found "admn"; did you mean "admin"?
               19 | scopes = ["admn"]
@@ -310,4 +310,26 @@ fn every_limit_stands_on_the_page_and_nothing_else_does() {
     };
     let expected: Vec<String> = protocol::Limits::table().into_iter().map(row).collect();
     assert_eq!(found, expected, "should be:\n{}\n", expected.join("\n"));
+}
+
+#[test]
+fn no_secret_is_shown_or_told_in_a_mistake() {
+    let mut config = ClusterConfig::development(topology(), 3);
+    config.development_password = "hunter2".into();
+    config.services[0].secret = "swordfish".into();
+    let mut shown = vec![format!("{config:?}"), format!("{config:#?}")];
+    for wrong in [
+        "development_password = 90210\n",
+        "development_password = \"hunter2\n",
+        "services = [{ id = \"me\", secret = [\"swordfish\"] }]\n",
+        "[[services]]\nid = \"me\"\nsecret = \"swordfish\" \"hunter2\"\n",
+    ] {
+        let mistakes = ClusterConfig::read(wrong, "cluster.toml").expect_err("it is wrong");
+        shown.push(mistakes.to_string());
+    }
+    for shown in shown {
+        for secret in ["hunter2", "swordfish", "90210"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+    }
 }

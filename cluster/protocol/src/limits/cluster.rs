@@ -107,6 +107,17 @@ limits!(
         rest_burst: u32 = 200, 10;
         /// Users whose REST requests are counted
         rest_users: usize = 65_536, 4;
+        /// Requests for metrics, the documents and the keys, which need no token, per second and address
+        open_per_second: u32 = 10, 10;
+        /// As many of them may come at once
+        open_burst: u32 = 100, 50;
+        /// Requests for tokens, logouts and the like that fail, per minute and address; beyond it all are
+        /// refused
+        auth_failures_per_minute: u32 = 600, 600;
+        /// As many of them may fail, or be under way, at once
+        auth_failures_burst: u32 = 500, 100;
+        /// Addresses whose requests are counted
+        sources: usize = 65_536, 64;
         /// Departures that are said again to an owner that was away; beyond it later ones are said once
         departures: usize = 65_536, 1_024;
     }
@@ -219,6 +230,16 @@ limits!(
         group_commit: usize = 1_024, 2;
         /// Logins with a refresh token that one user may have; the oldest gives way
         logins_per_user: usize = 8, 1;
+        /// Passwords and refresh tokens that grant something, per minute and user
+        grants_per_minute: u32 = 60, 600;
+        /// As many of them may come at once
+        grants_burst: u32 = 30, 30;
+        /// Wrong passwords per minute and user; beyond it the right one is refused, too
+        failed_logins_per_minute: u32 = 6, 60;
+        /// As many of them may come at once
+        failed_logins_burst: u32 = 10, 3;
+        /// Users whose logins are counted
+        users: usize = 65_536, 64;
         /// Revocations in one answer to a verifier
         revocations_page: usize = 1_000, 1;
     }

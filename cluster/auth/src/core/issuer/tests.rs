@@ -30,7 +30,17 @@ fn issuer() -> Issuer {
 
 fn random(n: u64) -> Random {
     let bytes = u128::from(n + 1).to_le_bytes();
-    Random { token_id: bytes, family: bytes, secret: bytes }
+    Random { token_id: bytes, family: bytes, secret: Secret::new(bytes) }
+}
+
+/// The access token that was granted.
+fn access(granted: Decision<Result<TokenResponse, OAuthError>>) -> String {
+    granted.0.unwrap().access_token.expose().clone()
+}
+
+/// A token as its holder shows it.
+fn shown(token: &Option<Secret>) -> String {
+    token.as_ref().unwrap().expose().clone()
 }
 
 fn login(username: &str, password: &str, scope: Option<&str>) -> TokenRequest {
@@ -106,13 +116,13 @@ fn without_development_users_there_is_no_password_grant() {
 #[test]
 fn a_token_ends_with_its_lifetime_or_its_user() {
     let mut issuer = issuer();
-    let token = issuer.grant(&login("7", "secret", None), NOW, &random(0)).0.unwrap().access_token;
+    let token = access(issuer.grant(&login("7", "secret", None), NOW, &random(0)));
     assert_eq!(issuer.verify(&token, NOW).unwrap().user, Some(UserId(7)));
     assert_eq!(issuer.verify(&token, NOW + 60_000), Err(TokenError::Expired));
     assert_eq!(issuer.revoke_user(UserId(10)).0, None);
     assert_eq!(issuer.revoke_user(UserId(7)).0, Some(1));
     assert_eq!(issuer.verify(&token, NOW), Err(TokenError::Revoked));
-    let again = issuer.grant(&login("7", "secret", None), NOW, &random(1)).0.unwrap().access_token;
+    let again = access(issuer.grant(&login("7", "secret", None), NOW, &random(1)));
     assert_eq!(issuer.verify(&again, NOW).unwrap().revocation_epoch, 1);
 }
 
@@ -120,8 +130,8 @@ fn a_token_ends_with_its_lifetime_or_its_user() {
 fn a_spent_refresh_token_ends_its_family() {
     let mut issuer = issuer();
     let first = issuer.grant(&login("7", "secret", None), NOW, &random(0)).0.unwrap();
-    let first = first.refresh_token.unwrap();
-    let second = issuer.grant(&refresh(&first), NOW, &random(1)).0.unwrap().refresh_token.unwrap();
+    let first = shown(&first.refresh_token);
+    let second = shown(&issuer.grant(&refresh(&first), NOW, &random(1)).0.unwrap().refresh_token);
     assert_ne!(first, second);
     let (reused, records) = issuer.grant(&refresh(&first), NOW, &random(2));
     assert_eq!(reused.unwrap_err().error, ErrorCode::InvalidGrant);
@@ -137,14 +147,15 @@ fn whichever_token_is_revoked_its_login_is_over_and_no_other() {
         let mut issuer = issuer();
         let tokens = issuer.grant(&login("7", "secret", None), NOW, &random(0)).0.unwrap();
         let other = issuer.grant(&login("7", "secret", None), NOW, &random(1)).0.unwrap();
-        let (access, refreshing) = (tokens.access_token, tokens.refresh_token.unwrap());
-        let shown = if by_access { &access } else { &refreshing };
-        assert_eq!(issuer.revoke(&revoke(shown), NOW).1.len(), 1);
-        assert_eq!(issuer.revoke(&revoke(shown), NOW), (Ok(()), vec![]), "it is over");
+        let (access, refreshing) =
+            (tokens.access_token.expose().clone(), shown(&tokens.refresh_token));
+        let either = if by_access { &access } else { &refreshing };
+        assert_eq!(issuer.revoke(&revoke(either), NOW).1.len(), 1);
+        assert_eq!(issuer.revoke(&revoke(either), NOW), (Ok(()), vec![]), "it is over");
         assert_eq!(issuer.verify(&access, NOW), Err(TokenError::Revoked));
         assert!(issuer.grant(&refresh(&refreshing), NOW, &random(2)).0.is_err());
-        assert!(issuer.verify(&other.access_token, NOW).is_ok());
-        assert!(issuer.grant(&refresh(&other.refresh_token.unwrap()), NOW, &random(3)).0.is_ok());
+        assert!(issuer.verify(other.access_token.expose(), NOW).is_ok());
+        assert!(issuer.grant(&refresh(&shown(&other.refresh_token)), NOW, &random(3)).0.is_ok());
         let told = issuer.revocations(0);
         assert_eq!((told.logins.len(), told.revocations.len(), told.next), (1, 0, 1));
         // Its last token lives a minute, and clocks may be five apart.
@@ -156,12 +167,98 @@ fn whichever_token_is_revoked_its_login_is_over_and_no_other() {
 fn a_service_is_not_logged_out_and_an_unknown_token_is_as_good_as_revoked() {
     let revoke = |token: &str| RevocationRequest { client: None, token: token.into() };
     let mut issuer = issuer();
-    let token = issuer.grant(&service("ops", "s3", None), NOW, &random(0)).0.unwrap().access_token;
+    let token = access(issuer.grant(&service("ops", "s3", None), NOW, &random(0)));
     let (refused, _) = issuer.revoke(&revoke(&token), NOW);
     assert_eq!(refused.unwrap_err().error, ErrorCode::UnsupportedTokenType);
-    let user = issuer.grant(&login("7", "secret", None), NOW, &random(1)).0.unwrap().access_token;
+    let user = access(issuer.grant(&login("7", "secret", None), NOW, &random(1)));
     assert_eq!(issuer.revoke(&revoke(&user), NOW + 60_000), (Ok(()), vec![]), "it has run out");
     assert_eq!(issuer.revoke(&revoke("rubbish"), NOW), (Ok(()), vec![]));
+}
+
+#[test]
+fn a_token_lives_longer_than_the_key_that_it_was_signed_with_is_used() {
+    let mut issuer = issuer();
+    let kids = |issuer: &Issuer, now| issuer.keys(now).keys.into_iter().map(|key| key.kid);
+    let old = access(issuer.grant(&login("7", "secret", None), NOW, &random(0)));
+    let first = kids(&issuer, NOW).next().unwrap();
+    let (second, records) = issuer.rotate(NOW, [8; 32]);
+    assert_eq!((records.len(), issuer.rotate(NOW, [9; 32])), (1, (second.clone(), vec![])));
+    // Published at once, and used when every verifier knows it.
+    assert_eq!(kids(&issuer, NOW).collect::<Vec<_>>(), [first.clone(), second.clone()]);
+    assert_eq!(issuer.revocations(0).key, second);
+    let kid = |token: &str| token::claimed_key(token).unwrap();
+    let begins = NOW + PUBLISHED_BEFORE_MS;
+    for (now, signs) in [(NOW + 1, &first), (begins - 1, &first), (begins, &second)] {
+        let token = access(issuer.grant(&login("8", "secret", None), now, &random(now)));
+        assert_eq!(&kid(&token), signs);
+        assert!(issuer.verify(&token, now).is_ok());
+    }
+    assert!(issuer.verify(&old, NOW + 59_999).is_ok());
+    // The last token of the first key lives a minute, and clocks may be five apart.
+    let ends = begins + 360_000;
+    assert_eq!(kids(&issuer, ends - 1).collect::<Vec<_>>(), [first, second.clone()]);
+    assert_eq!(kids(&issuer, ends).collect::<Vec<_>>(), [second.clone()]);
+    // All of it outlives a restart, and a compaction.
+    let snapshot = issuer.snapshot(ends - 1);
+    assert_eq!(snapshot.keys.len(), 2);
+    assert_eq!(issuer.snapshot(ends).keys.len(), 1);
+    let again = Issuer::new(settings(), State::from_snapshot(snapshot));
+    assert_eq!(again.keys(ends - 1), issuer.keys(ends - 1));
+    assert_eq!(again.revocations(0), issuer.revocations(0), "the history goes on");
+}
+
+#[test]
+fn whoever_guesses_is_slowed_down_and_whoever_knows_is_not() {
+    let mut issuer = issuer();
+    let mut ask = |user: &str, password: &str, now: u64| {
+        let (response, _) = issuer.grant(&login(user, password, None), now, &random(now));
+        response.map(|_| ()).map_err(|error| (error.error, error.retry_after_s))
+    };
+    let limits = AuthLimits::default();
+    for n in 0..u64::from(limits.grants_burst) {
+        assert_eq!(ask("1", "secret", NOW + n), Ok(()), "a storm of its devices");
+    }
+    assert_eq!(ask("1", "secret", NOW), Err((ErrorCode::SlowDown, Some(1))));
+    assert_eq!(ask("1", "secret", NOW + 1_000), Ok(()));
+    let wrong = Err((ErrorCode::InvalidGrant, None));
+    for _ in 0..limits.failed_logins_burst {
+        assert_eq!(ask("2", "guessed", NOW), wrong);
+    }
+    let wait_s = 60 / u64::from(limits.failed_logins_per_minute);
+    let slow = Err((ErrorCode::SlowDown, Some(wait_s)));
+    assert_eq!(ask("2", "secret", NOW), slow, "nor is the right one told");
+    assert_eq!(ask("user-2", "guessed", NOW), slow, "by whatever name");
+    assert_eq!(ask("3", "secret", NOW), Ok(()), "others are not harmed");
+    assert_eq!(ask("2", "secret", NOW + wait_s * 1_000), Ok(()));
+    assert_eq!(ask("nobody", "guessed", NOW), wrong);
+}
+
+#[test]
+fn no_secret_is_shown() {
+    let mut issuer = issuer();
+    let asked = login("7", "secret", None);
+    let drawn = Random { secret: Secret::new([9; 16]), ..random(0) };
+    let (granted, records) = issuer.grant(&asked, NOW, &drawn);
+    let granted = granted.unwrap();
+    let refresh = shown(&granted.refresh_token);
+    let tokens = [granted.access_token.expose().clone(), refresh.clone()];
+    let seed = format!("{:?}", [3_u8; 32]);
+    let part = format!("{:?}", drawn.secret.expose());
+    let secrets = ["\"secret\"".to_owned(), "\"s3\"".to_owned(), seed, part];
+    for shown in [
+        format!("{:?}", settings()),
+        format!("{asked:?} {:?}", self::refresh(&refresh)),
+        format!("{granted:?} {drawn:?}"),
+        format!("{:?} {records:?}", issuer.snapshot(0)),
+        format!("{:?}", RefreshToken::from_text(&refresh)),
+    ] {
+        for secret in tokens.iter().chain(&secrets) {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+    }
+    // Whoever asked for them gets them.
+    let answer = serde_json::to_string(&granted).unwrap();
+    assert!(tokens.iter().all(|token| answer.contains(token)));
 }
 
 #[test]
@@ -230,7 +327,7 @@ proptest! {
                     let (response, records) = issuer.grant(&request, now, &random(n as u64));
                     journal.extend(records);
                     model.insert(n, (user, tokens.len(), now + 600_000));
-                    tokens.push((n, response.unwrap().refresh_token.unwrap()));
+                    tokens.push((n, shown(&response.unwrap().refresh_token)));
                 }
                 Step::Refresh(which) if !tokens.is_empty() => {
                     let which = which.index(tokens.len());
@@ -242,7 +339,7 @@ proptest! {
                     if let Ok(response) = response {
                         let user = model[&family].0;
                         model.insert(family, (user, tokens.len(), now + 600_000));
-                        tokens.push((family, response.refresh_token.unwrap()));
+                        tokens.push((family, shown(&response.refresh_token)));
                     } else {
                         model.remove(&family);
                     }
@@ -253,7 +350,7 @@ proptest! {
                 }
                 Step::RevokeToken(which) if !tokens.is_empty() => {
                     let (family, token) = tokens[which.index(tokens.len())].clone();
-                    let request = RevocationRequest { client: None, token };
+                    let request = RevocationRequest { client: None, token: token.into() };
                     journal.extend(issuer.revoke(&request, now).1);
                     model.remove(&family);
                 }

@@ -7,8 +7,11 @@ use axum::extract::Request as AxumRequest;
 use axum::http::{Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
-use link::http_server::{HttpOptions, serve_http};
+use link::http_server::{HttpOptions, Peer, serve_http};
 use ports::Shutdown;
+use protocol::limits::GatewayLimits;
+use std::time::Duration;
+use tokio::time::sleep;
 
 /// Answers with what it was asked, in the members that the document knows.
 async fn mirror(request: AxumRequest) -> Response {
@@ -68,6 +71,7 @@ async fn an_auth_service_that_is_away_is_unavailable() {
         ("POST", "/oauth2/token"),
         ("POST", "/oauth2/revoke"),
         ("POST", "/oauth2/users/7/revoke"),
+        ("POST", "/oauth2/keys/rotate"),
         ("GET", "/oauth2/jwks"),
         ("GET", "/.well-known/oauth-authorization-server"),
     ] {
@@ -89,6 +93,65 @@ async fn a_large_form_is_not_passed_on() {
     let world = world_with_auth().await;
     assert_eq!(world.send(token_request("x".repeat(9_000))).await.status, 413);
     assert_eq!(world.memory.network.connections(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_fails_too_often_is_not_heard_for_a_while_and_others_are() {
+    let world = world_with_auth().await;
+    let from = |address: &str| {
+        let mut request = token_request("grant_type=x".into());
+        request.extensions_mut().insert(Peer(address.parse().unwrap()));
+        request
+    };
+    let limits = GatewayLimits::default();
+    for _ in 0..limits.auth_failures_burst {
+        assert_eq!(world.send(from("10.0.0.1")).await.status, 401);
+    }
+    let refused = world.send(from("10.0.0.1")).await;
+    assert_eq!(
+        (refused.status, &refused.headers[header::RETRY_AFTER]),
+        (429, &"1".parse().unwrap())
+    );
+    assert_eq!(world.memory.network.connections() as u32, limits.auth_failures_burst, "not asked");
+    assert_eq!(world.send(from("10.0.0.2")).await.status, 401);
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(world.send(from("10.0.0.1")).await.status, 401);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storm_of_good_logins_from_one_address_is_not_held_up() {
+    let world = World::new();
+    let machine = world.memory.machine("auth-1");
+    let listener = machine.network.bind("auth:80").await.unwrap();
+    let serving = machine.clone();
+    machine.spawn("auth", async move {
+        let (_trigger, shutdown) = Shutdown::new();
+        let router = Router::new().fallback(async || StatusCode::OK);
+        serve_http(&serving, listener, router, HttpOptions::default(), shutdown).await.unwrap();
+    });
+    // A logout is answered without a document.
+    let logout = || Request::post("/oauth2/revoke").body(Body::empty()).unwrap();
+    for _ in 0..2 * GatewayLimits::default().auth_failures_burst {
+        assert_eq!(world.send(logout()).await.status, 200);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_needs_no_token_is_limited_by_address() {
+    let world = World::new();
+    let burst = GatewayLimits::default().open_burst;
+    for path in ["/metrics", "/openapi.json", "/.well-known/oauth-authorization-server"] {
+        sleep(Duration::from_mins(1)).await;
+        for _ in 0..burst {
+            assert_ne!(world.ask("GET", path, "", "").await.status, 429);
+        }
+        let refused = world.ask("GET", path, "", "").await;
+        assert_eq!(
+            (refused.status, &refused.headers[header::RETRY_AFTER]),
+            (429, &"1".parse().unwrap())
+        );
+    }
+    assert_eq!(world.ask("GET", "/ready", "", "").await.status, 200, "for load balancers");
 }
 
 #[tokio::test(start_paused = true)]
