@@ -63,10 +63,9 @@ pub(crate) fn scenario(name: &str, verdict: Verdict) -> Scenario {
         lesson: "A lease is not a lock: only a fencing number, checked by the storage itself, \
                  stops a stale owner."
             .to_owned(),
-        try_out: vec![
-            "--set design.accept=before_persist".to_owned(),
-            "--set cluster.stores=5".to_owned(),
-        ],
+        try_out: ["--set design.accept=before_persist", "--set cluster.stores=5"]
+            .map(str::to_owned)
+            .into(),
         cluster: ClusterShape {
             gateways: 3,
             brokers: 1,

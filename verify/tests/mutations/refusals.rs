@@ -1,12 +1,31 @@
 //! Sends are refused that should not be, or although it was decided otherwise.
 
-use crate::acceptances::{accepted, decision, refuse, resend};
+use crate::acceptances::{accepted, decision, refuse, resend, waiting};
 use crate::case::{Case, is_message};
 use crate::kind::{Kind, caught};
 use protocol::{ClientMessageId, ConversationId, RejectReason, Sequence, UserId};
 use verify::history::event::{Said, What};
 
 pub const KINDS: &[Kind] = &[
+    caught(
+        "a send that was refused for its token does not come again",
+        "every_message_accounted",
+        |case| {
+            let a = waiting(case)?;
+            case.retain(|_, is| {
+                !matches!(is, What::Accepted { device, message, .. }
+                    | What::Rejected { device, message, .. }
+                    | What::Resent { device, message, .. }
+                    if (*device, message.0) == (a.device, a.message))
+            });
+            let sent = |is: &What| {
+                matches!(is, What::Sent { device, message, .. }
+                    if (*device, message.0) == (a.device, a.message))
+            };
+            let at = case.history.events.iter().position(|event| sent(&event.is))?;
+            refuse(case, a, at, RejectReason::Unauthorised)
+        },
+    ),
     caught(
         "what was accepted is refused at a retry, by a decision",
         "every_message_accounted",

@@ -15,25 +15,6 @@ use verify::history::event::{Device, Said, Seen, What};
 pub const KINDS: &[Kind] = &[
     caught("a send is never answered", "every_message_accounted", never_answered),
     caught("a device waits for word of a send without end", "no_stuck_session", never_answered),
-    caught(
-        "a send that was refused for its token does not come again",
-        "every_message_accounted",
-        |case| {
-            let a = waiting(case)?;
-            case.retain(|_, is| {
-                !matches!(is, What::Accepted { device, message, .. }
-                    | What::Rejected { device, message, .. }
-                    | What::Resent { device, message, .. }
-                    if (*device, message.0) == (a.device, a.message))
-            });
-            let sent = |is: &What| {
-                matches!(is, What::Sent { device, message, .. }
-                    if (*device, message.0) == (a.device, a.message))
-            };
-            let at = case.history.events.iter().position(|event| sent(&event.is))?;
-            refuse(case, a, at, RejectReason::Unauthorised)
-        },
-    ),
     caught("no send of a device is answered any more", "every_message_accounted", |case| {
         let a = waiting(case)?;
         case.retain(|n, is| {

@@ -33,7 +33,7 @@ impl Dialer for UserDialer {
             let tokens = users.api.tokens();
             let token = tokens.of_device(user, device, fresh_token, gateway).await;
             drop(may_log_in);
-            let mut access = token.map_err(not_ready)?;
+            let mut access = token.map_err(|error| not_ready(&error))?;
             if !users.plan.renews(user, device) {
                 access.renew_in_ms = None;
             }
@@ -51,11 +51,11 @@ impl Dialer for UserDialer {
             let may_log_in = users.accounts.enter(user).await;
             let renewed = users.api.tokens().renewed(user, device, gateway).await;
             drop(may_log_in);
-            renewed.map_err(not_ready)
+            renewed.map_err(|error| not_ready(&error))
         })
     }
 }
 
-fn not_ready(error: RestError) -> ConnectError {
+fn not_ready(error: &RestError) -> ConnectError {
     ConnectError::NotReady(error.to_string())
 }

@@ -3,13 +3,15 @@
 //! The driver above it connects, moves frames and keeps the time; every decision is here. The order
 //! in which a sender's actions are sequenced is the business of `conversation_outbox`.
 
+mod renewal;
+
 use super::Settings;
 use super::backoff;
 use super::cursors::{Cursors, Verdict};
 use super::member_cursors::MemberCursors;
 use super::outbox::{Outbox, OutboxFull};
 use super::output::{AccessToken, Action, Event, Output};
-use protocol::frames::client::{Backlog, Hello, Nonce, Receipt, Renew, Typing};
+use protocol::frames::client::{Backlog, Hello, Nonce, Receipt, Typing};
 use protocol::frames::server::{Rejected, Welcome};
 use protocol::mix::SplitMix;
 use protocol::{
@@ -20,8 +22,6 @@ use std::sync::Arc;
 
 /// Holds a refused action back for at least this long, even if the gateway names no time.
 const HOLD_MS_MIN: u64 = 50;
-/// Before another token is asked for again, at least.
-const RENEW_AGAIN_MS: u64 = 1_000;
 
 /// A chat session that outlives its connections.
 #[derive(Debug)]
@@ -120,23 +120,6 @@ impl Session {
         self.connect_again(wait_ms, refused, out);
     }
 
-    /// Another token was got: the session goes on with it. Without a session it is of use for the next.
-    pub fn renewed(&mut self, now_ms: u64, access: AccessToken, out: &mut Vec<Output>) {
-        if let State::Open(open) = &mut self.state {
-            open.renew_ms = access.renew_in_ms.map(|in_ms| now_ms + in_ms.max(RENEW_AGAIN_MS));
-            out.push(Output::Frame(ClientFrame::Renew(Renew { token: access.token })));
-        }
-    }
-
-    /// No other token was got: it is asked for again soon. When the old one runs out the session ends,
-    /// and the next one begins with a fresh token.
-    pub fn renewal_failed(&mut self, now_ms: u64) {
-        if let State::Open(open) = &mut self.state {
-            let wait_ms = RENEW_AGAIN_MS + self.random.below(RENEW_AGAIN_MS);
-            open.renew_ms = Some(now_ms + wait_ms);
-        }
-    }
-
     /// A frame arrived.
     pub fn frame(&mut self, now_ms: u64, frame: ServerFrame, out: &mut Vec<Output>) {
         match &mut self.state {
@@ -178,10 +161,9 @@ impl Session {
                     open.leave_ms = Some(now_ms + u64::from(drain.reconnect_after_ms));
                 }
             }
-            // The close that follows says the same; the cursors are kept anyway.
-            ServerFrame::Resync(_) | ServerFrame::Pong(_) => {}
-            // The token that was sent counts; when it is to be replaced is known.
-            ServerFrame::Renewed(_) => {}
+            // The close that follows a resync says the same, and the cursors are kept anyway; when the new
+            // token is to be replaced is known.
+            ServerFrame::Resync(_) | ServerFrame::Pong(_) | ServerFrame::Renewed(_) => {}
             ServerFrame::Error(notice) => out.push(Output::Event(Event::Refused(notice))),
             ServerFrame::Ping(nonce) => out.push(Output::Frame(ClientFrame::Pong(nonce))),
         }

@@ -1,6 +1,8 @@
 //! The issuer's decisions, by tables and against a simple model of refresh families.
 
 use super::*;
+use crate::core::answers::UserRevocation;
+use crate::core::request::RevocationRequest;
 use crate::core::settings::DevelopmentUsers;
 use proptest::prelude::*;
 use protocol::limits::AuthLimits;
@@ -39,8 +41,8 @@ fn access(granted: Decision<Result<TokenResponse, OAuthError>>) -> String {
 }
 
 /// A token as its holder shows it.
-fn shown(token: &Option<Secret>) -> String {
-    token.as_ref().unwrap().expose().clone()
+fn shown(token: Option<Secret>) -> String {
+    token.unwrap().expose().clone()
 }
 
 fn login(username: &str, password: &str, scope: Option<&str>) -> TokenRequest {
@@ -130,8 +132,8 @@ fn a_token_ends_with_its_lifetime_or_its_user() {
 fn a_spent_refresh_token_ends_its_family() {
     let mut issuer = issuer();
     let first = issuer.grant(&login("7", "secret", None), NOW, &random(0)).0.unwrap();
-    let first = shown(&first.refresh_token);
-    let second = shown(&issuer.grant(&refresh(&first), NOW, &random(1)).0.unwrap().refresh_token);
+    let first = shown(first.refresh_token);
+    let second = shown(issuer.grant(&refresh(&first), NOW, &random(1)).0.unwrap().refresh_token);
     assert_ne!(first, second);
     let (reused, records) = issuer.grant(&refresh(&first), NOW, &random(2));
     assert_eq!(reused.unwrap_err().error, ErrorCode::InvalidGrant);
@@ -148,14 +150,16 @@ fn whichever_token_is_revoked_its_login_is_over_and_no_other() {
         let tokens = issuer.grant(&login("7", "secret", None), NOW, &random(0)).0.unwrap();
         let other = issuer.grant(&login("7", "secret", None), NOW, &random(1)).0.unwrap();
         let (access, refreshing) =
-            (tokens.access_token.expose().clone(), shown(&tokens.refresh_token));
+            (tokens.access_token.expose().clone(), shown(tokens.refresh_token.clone()));
         let either = if by_access { &access } else { &refreshing };
         assert_eq!(issuer.revoke(&revoke(either), NOW).1.len(), 1);
         assert_eq!(issuer.revoke(&revoke(either), NOW), (Ok(()), vec![]), "it is over");
         assert_eq!(issuer.verify(&access, NOW), Err(TokenError::Revoked));
         assert!(issuer.grant(&refresh(&refreshing), NOW, &random(2)).0.is_err());
         assert!(issuer.verify(other.access_token.expose(), NOW).is_ok());
-        assert!(issuer.grant(&refresh(&shown(&other.refresh_token)), NOW, &random(3)).0.is_ok());
+        assert!(
+            issuer.grant(&refresh(&shown(other.refresh_token.clone())), NOW, &random(3)).0.is_ok()
+        );
         let told = issuer.revocations(0);
         assert_eq!((told.logins.len(), told.revocations.len(), told.next), (1, 0, 1));
         // Its last token lives a minute, and clocks may be five apart.
@@ -197,7 +201,7 @@ fn a_token_lives_longer_than_the_key_that_it_was_signed_with_is_used() {
     // The last token of the first key lives a minute, and clocks may be five apart.
     let ends = begins + 360_000;
     assert_eq!(kids(&issuer, ends - 1).collect::<Vec<_>>(), [first, second.clone()]);
-    assert_eq!(kids(&issuer, ends).collect::<Vec<_>>(), [second.clone()]);
+    assert!(kids(&issuer, ends).eq([second]));
     // All of it outlives a restart, and a compaction.
     let snapshot = issuer.snapshot(ends - 1);
     assert_eq!(snapshot.keys.len(), 2);
@@ -240,7 +244,7 @@ fn no_secret_is_shown() {
     let drawn = Random { secret: Secret::new([9; 16]), ..random(0) };
     let (granted, records) = issuer.grant(&asked, NOW, &drawn);
     let granted = granted.unwrap();
-    let refresh = shown(&granted.refresh_token);
+    let refresh = shown(granted.refresh_token.clone());
     let tokens = [granted.access_token.expose().clone(), refresh.clone()];
     let seed = format!("{:?}", [3_u8; 32]);
     let part = format!("{:?}", drawn.secret.expose());
@@ -327,7 +331,7 @@ proptest! {
                     let (response, records) = issuer.grant(&request, now, &random(n as u64));
                     journal.extend(records);
                     model.insert(n, (user, tokens.len(), now + 600_000));
-                    tokens.push((n, shown(&response.unwrap().refresh_token)));
+                    tokens.push((n, shown(response.unwrap().refresh_token)));
                 }
                 Step::Refresh(which) if !tokens.is_empty() => {
                     let which = which.index(tokens.len());
@@ -339,7 +343,7 @@ proptest! {
                     if let Ok(response) = response {
                         let user = model[&family].0;
                         model.insert(family, (user, tokens.len(), now + 600_000));
-                        tokens.push((family, shown(&response.refresh_token)));
+                        tokens.push((family, shown(response.refresh_token)));
                     } else {
                         model.remove(&family);
                     }
