@@ -59,7 +59,7 @@ pub async fn run(shared: Arc<Shared>, mut storage: Storage) {
                 }
             }
             Err(error) => {
-                failed(&shared, &error);
+                failed(&shared, &error, pause == FIRST_PAUSE);
                 shared.abandon(records);
             }
         }
@@ -130,7 +130,10 @@ async fn remove(storage: Storage, through: u32) -> Option<Storage> {
     Some(Storage::Log(worker, log))
 }
 
-fn failed(shared: &Shared, error: &io::Error) {
+/// One line for each time that the disk fails for a while.
+fn failed(shared: &Shared, error: &io::Error, is_first: bool) {
     shared.machine.telemetry.count("broker_failed_commits", 1);
-    tracing::error!(%error, "cannot write the broker's log");
+    if is_first {
+        tracing::error!(%error, "cannot write the broker's log: nothing is confirmed until it can be");
+    }
 }

@@ -190,6 +190,10 @@ impl Context {
         });
         match read.await {
             Some(Ok(read)) => read,
+            Some(Err(error @ StoreError::Corrupt(_))) => {
+                tracing::error!(%error, "what was read is damaged, and not served");
+                Err(Answer::Failed(CallError::Unavailable))
+            }
             Some(Err(error)) => {
                 tracing::warn!(%error, "a read failed");
                 Err(Answer::Failed(CallError::Unavailable))

@@ -117,10 +117,17 @@ impl Writer {
             });
             let (returned, result) = stepped.await.ok_or(Stop::Gone)?;
             match result {
-                Ok(()) => return Ok(returned),
+                Ok(()) => {
+                    if pause > PAUSE {
+                        tracing::info!("the engine works again");
+                    }
+                    return Ok(returned);
+                }
                 Err(error @ StoreError::Corrupt(_)) => return Err(Stop::Failed(error)),
                 Err(error) => {
-                    tracing::warn!(%error, ?pause, "the engine failed; trying again");
+                    if pause == PAUSE {
+                        tracing::error!(%error, "nothing can be written: trying again until it can be");
+                    }
                     self.machine.telemetry.count("store_commits_repeated", 1);
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(PAUSE_MAX);
