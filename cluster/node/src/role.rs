@@ -246,8 +246,9 @@ impl Wiring<'_> {
             limits: self.config.limits().notifier,
             design: self.config.design,
         };
-        let (jobs, owners) = (self.remote_broker(), self.remote_conversations());
-        Ok(notifier::serve(self.machine, config, jobs, owners, self.process.shutdown).await?)
+        let brokers = Brokers::one(self.remote_broker());
+        let owners = self.remote_conversations();
+        Ok(notifier::serve(self.machine, config, brokers, owners, self.process.shutdown).await?)
     }
 
     async fn gateway(self, listener: Box<dyn Listener>) -> Result<(), Failure> {

@@ -78,11 +78,11 @@ pub enum ToGateway {
     Presence(Presence),
 }
 
-/// In `Notify(n)`: a member without a session has a new message.
+/// In `Notify(n)`: members without a session have a new message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PushJob {
-    /// Who is to be told.
-    pub user: UserId,
+    /// Who are to be told.
+    pub users: Vec<UserId>,
     /// The conversation.
     pub conversation: ConversationId,
     /// The message.
@@ -93,6 +93,39 @@ pub struct PushJob {
     pub preview: String,
     /// The owner's wall clock when it was sequenced.
     pub at_ms: u64,
+}
+
+/// A `PushJob` of version 1: of one member.
+#[derive(Serialize, Deserialize)]
+struct PushJobOfOne {
+    user: UserId,
+    conversation: ConversationId,
+    sequence: Sequence,
+    author: UserId,
+    preview: String,
+    at_ms: u64,
+}
+
+impl PushJob {
+    /// The version of its records. Those of version 1 are read, too: a queue may hold some.
+    pub const VERSION: u8 = 2;
+
+    /// The bytes of its record.
+    pub fn encode(&self) -> bytes::Bytes {
+        encode_as(Self::VERSION, self)
+    }
+
+    /// The job of some bytes.
+    ///
+    /// # Errors
+    /// They are of another version, or damaged.
+    pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        if let Some((&Self::VERSION, record)) = bytes.split_first() {
+            return Ok(postcard::from_bytes(record)?);
+        }
+        let PushJobOfOne { user, conversation, sequence, author, preview, at_ms } = decode(bytes)?;
+        Ok(Self { users: vec![user], conversation, sequence, author, preview, at_ms })
+    }
 }
 
 /// The version of the records, their first byte. A change that an older node cannot read raises it.
@@ -117,9 +150,13 @@ pub enum RecordError {
 
 /// The bytes of a record.
 pub fn encode<T: Serialize>(record: &T) -> bytes::Bytes {
+    encode_as(VERSION, record)
+}
+
+fn encode_as<T: Serialize>(version: u8, record: &T) -> bytes::Bytes {
     // Room for most of them at once: a buffer that grows byte by byte costs a tenth of a send.
     let mut buffer = Vec::with_capacity(ROOM);
-    buffer.push(VERSION);
+    buffer.push(version);
     postcard::to_extend(record, buffer).expect("records have known lengths").into()
 }
 
@@ -145,9 +182,15 @@ mod tests {
     /// The records of version 1, as the first release wrote them: never edit them. A change that breaks
     /// this test needs another version, and these bytes still have to be read or refused as version 1.
     const FROZEN: &str = include_str!("../fixtures/records-1.txt");
+    /// The same for what has a version 2.
+    const FROZEN_2: &str = include_str!("../fixtures/records-2.txt");
 
     fn frozen(name: &str) -> Vec<u8> {
-        let line = FROZEN.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        frozen_in(FROZEN, name)
+    }
+
+    fn frozen_in(fixture: &str, name: &str) -> Vec<u8> {
+        let line = fixture.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
         let hex = line.unwrap_or_else(|| panic!("{name} is not there")).as_bytes();
         let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
         hex.chunks(2).map(|pair| byte(pair).expect("two hexadecimal digits")).collect()
@@ -185,24 +228,38 @@ mod tests {
             content: Content::Message { body: body(), reply_to: None },
         };
         check("entry", &ToGateway::Entry(entry));
-        let job = PushJob {
-            user: UserId(13),
+        assert_eq!(PushJob::decode(&frozen("push job")), Ok(push_job(vec![UserId(13)])));
+    }
+
+    fn push_job(users: Vec<UserId>) -> PushJob {
+        PushJob {
+            users,
             conversation: ConversationId(5),
             sequence: Sequence(10),
             author: UserId(4),
-            preview: body(),
+            preview: "hello".to_owned(),
             at_ms: 12,
-        };
-        check("push job", &job);
+        }
+    }
+
+    #[test]
+    fn the_push_jobs_of_version_2_are_what_they_were() {
+        let job = push_job(vec![UserId(13), UserId(300)]);
+        let frozen = frozen_in(FROZEN_2, "push job");
+        assert_eq!(job.encode()[..], frozen[..], "{:02x?}", &job.encode()[..]);
+        assert_eq!(PushJob::decode(&frozen), Ok(job));
     }
 
     #[test]
     fn another_version_is_refused_by_its_number() {
-        let mut bytes = frozen("push job");
+        let mut bytes = frozen("inbound send");
         bytes[0] = 2;
-        let error = decode::<PushJob>(&bytes).expect_err("version 2");
+        let error = decode::<Inbound>(&bytes).expect_err("version 2");
         assert_eq!(error.to_string(), "a record of version Some(2), expected 1");
-        assert_eq!(decode::<PushJob>(&[]), Err(RecordError::Version { found: None }));
-        assert!(matches!(decode::<PushJob>(&[1]), Err(RecordError::Malformed(_))));
+        assert_eq!(PushJob::decode(&[]), Err(RecordError::Version { found: None }));
+        assert_eq!(PushJob::decode(&[3]), Err(RecordError::Version { found: Some(3) }));
+        for version in [1, 2] {
+            assert!(matches!(PushJob::decode(&[version]), Err(RecordError::Malformed(_))));
+        }
     }
 }

@@ -20,6 +20,11 @@ pub const COUNTERS: &[Meaning] = &[
     ("broker_links_lost", "Links of other nodes to the broker that were lost"),
     ("broker_log_compactions", "Times that old segments of the log were written again and removed"),
     ("broker_refused_messages", "Messages that a full queue refused; their publishers come back"),
+    ("broker_shed_dead_letters", "Dead letters that gave way to newer ones, or found no room"),
+    (
+        "broker_shed_notifications",
+        "Messages whose notifications gave way to newer ones in a full queue, or found no room",
+    ),
     ("broker_rotated_segments", "Segments of the log that were begun behind others"),
     ("broker_published_messages", "Messages that were taken into a queue"),
     ("broker_redelivered_messages", "Deliveries that were not the first of their message"),

@@ -51,6 +51,10 @@ pub struct Changes {
     pub dropped: u64,
     /// Messages that a full durable queue refused.
     pub refused: u64,
+    /// Jobs that had to give way to newer ones, or found no room.
+    pub shed_jobs: u64,
+    /// Dead letters that had to give way to newer ones, or found no room.
+    pub shed_dead_letters: u64,
     /// Segments that were begun behind others.
     pub rotated: u64,
     /// Times that old segments were written again and given up.

@@ -5,6 +5,7 @@ use super::dead_letters::StoredDeadLetter;
 use super::message::{Message, weight};
 use super::queues::{Queues, wake};
 use super::record::Record;
+use super::usage::Kind;
 use ports::broker::Queue as Name;
 
 impl Queues {
@@ -86,7 +87,7 @@ impl Queues {
             match record {
                 Record::Stored { id, queue: name, message } => {
                     self.unpropose(name, weight(&message));
-                    self.usage.add(segment, weight(&message));
+                    self.usage.add(name.into(), segment, weight(&message));
                     let queue = self.by_name.entry(name).or_default();
                     queue.push(Message::new(id, segment, message));
                     wake(&mut self.changes, queue);
@@ -100,10 +101,12 @@ impl Queues {
                     self.relocate(through, segment);
                     given_up = Some(through);
                 }
-                Record::Settled { .. }
-                | Record::Delayed { .. }
-                | Record::HandedOut { .. }
-                | Record::Kept { .. } => {}
+                Record::Settled { ids } => {
+                    for id in ids {
+                        self.dead_letters.gave_way(id);
+                    }
+                }
+                Record::Delayed { .. } | Record::HandedOut { .. } | Record::Kept { .. } => {}
             }
         }
         given_up
@@ -115,7 +118,7 @@ impl Queues {
             self.unpropose(Name::DeadLetters, weight(&stored.dead.message));
             let (segment, weight) = (stored.segment, stored.weight());
             if self.dead_letters.list(stored) {
-                self.usage.add(segment, weight);
+                self.usage.add(Kind::DeadLetters, segment, weight);
                 self.changes.dead_lettered += 1;
             }
         }
@@ -123,8 +126,10 @@ impl Queues {
 
     fn commit_requeue(&mut self, dead: u64, id: u64) {
         let Some(left) = self.dead_letters.left(dead) else { return };
-        self.usage.remove(left.segment, left.reason_weight());
-        let queue = self.by_name.entry(left.dead.origin.into()).or_default();
+        let name = Name::from(left.dead.origin);
+        self.usage.remove(Kind::DeadLetters, left.segment, left.weight());
+        self.usage.add(name.into(), left.segment, weight(&left.dead.message));
+        let queue = self.by_name.entry(name).or_default();
         queue.push(Message::new(id, left.segment, left.dead.message));
         wake(&mut self.changes, queue);
     }
@@ -161,7 +166,7 @@ impl Queues {
     }
 
     fn unpropose(&mut self, name: Name, weight: u64) {
-        self.proposed_bytes -= weight;
+        self.usage.unpropose(name.into(), weight);
         if let Some(proposed) = self.proposed.get_mut(&name) {
             *proposed -= 1;
         }

@@ -38,8 +38,10 @@ pub struct DeadLetters {
     /// Those listed that have a key.
     by_key: BTreeMap<(Origin, u128), u64>,
     dying: BTreeMap<u64, StoredDeadLetter>,
-    /// To the number that each will have as a message.
-    leaving: BTreeMap<u64, u64>,
+    /// To the number that each will have as a message; `None`: it gives way to newer ones.
+    leaving: BTreeMap<u64, Option<u64>>,
+    /// Of those listed up to here, all that gave way are leaving.
+    shed_through: u64,
 }
 
 impl DeadLetters {
@@ -79,7 +81,23 @@ impl DeadLetters {
 
     /// One is to go back to its queue, under this number as a message.
     pub fn leave(&mut self, id: u64, message: u64) {
-        self.leaving.insert(id, message);
+        self.leaving.insert(id, Some(message));
+    }
+
+    /// The oldest is to give way; which one that is. What is not durable yet, or leaves anyhow, does not.
+    pub fn shed(&mut self) -> Option<&StoredDeadLetter> {
+        let mut candidates = self.listed.range(self.shed_through + 1..);
+        let (id, oldest) = candidates.find(|(id, _)| !self.leaving.contains_key(id))?;
+        self.shed_through = *id;
+        self.leaving.insert(*id, None);
+        Some(oldest)
+    }
+
+    /// It has given way, if that is what it was to do.
+    pub fn gave_way(&mut self, id: u64) {
+        if self.leaving.get(&id) == Some(&None) {
+            self.left(id);
+        }
     }
 
     /// It has left.
@@ -114,10 +132,13 @@ impl DeadLetters {
         self.listed.len() + self.dying.len() - self.leaving.len()
     }
 
-    /// All, with the number that it will have as a message if it is on its way back.
+    /// All that do not give way, with the number that it will have as a message if it is on its way back.
     pub fn all(&self) -> impl Iterator<Item = (&StoredDeadLetter, Option<u64>)> {
         let all = self.listed.iter().chain(&self.dying);
-        all.map(|(id, stored)| (stored, self.leaving.get(id).copied()))
+        all.filter_map(|(id, stored)| match self.leaving.get(id) {
+            None => Some((stored, None)),
+            Some(message) => message.map(|message| (stored, Some(message))),
+        })
     }
 
     /// All, to change where they are stored.

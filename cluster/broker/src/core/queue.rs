@@ -86,6 +86,14 @@ impl Queue {
         self.delayed.insert((at_ms, message.id, message.position), Delayed { due, message });
     }
 
+    /// Takes the oldest message out that could be handed out.
+    pub fn shed(&mut self) -> Option<Message> {
+        let oldest = self.returned.pop_first().map(|(_, message)| message);
+        let oldest = oldest.or_else(|| self.fresh.pop_front())?;
+        self.ready_bytes -= oldest.weight();
+        Some(oldest)
+    }
+
     /// Whether the active consumer keeps the queue against one of this epoch.
     pub fn is_kept_from(&self, epoch: Epoch) -> bool {
         self.consumer.as_ref().is_some_and(|consumer| consumer.epoch > epoch)

@@ -4,18 +4,17 @@
 
 use super::changes::{Changes, Placed, Rules};
 use super::dead_letters::{DeadLetters, StoredDeadLetter};
-use super::message::{ConsumerId, ConsumerOptions, Delivery, Due, Message, Settlement, weight};
+use super::message::{ConsumerId, ConsumerOptions, Delivery, Message, Settlement, weight};
 use super::queue::{Outcome, Queue};
 use super::record::Record;
-use super::usage::Usage;
+use super::usage::{Kind, Usage};
 use ports::broker::{DeadLetter, GatewayLife, NewDeadLetter, Origin, PublishError, Queue as Name};
 use protocol::design::Poison;
 use protocol::{GatewayId, Incarnation, limits};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-/// How long a message waits that should die while the dead letters are full: it is never dropped.
-const FULL_DEAD_LETTERS_RETRY: Duration = Duration::from_secs(1);
+/// Of all durable bytes, jobs may have so much, and so may dead letters: half of them is left for the chat.
+const SHARE: u64 = 4;
 
 /// Another consumer has the queue, and keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,9 +30,8 @@ pub struct Queues {
     pub(super) usage: Usage,
     pub(super) next_id: u64,
     pub(super) next_consumer: u64,
-    /// Proposed and not committed: messages by queue, and bytes.
+    /// Proposed and not committed: messages by queue.
     pub(super) proposed: BTreeMap<Name, usize>,
-    pub(super) proposed_bytes: u64,
     pub(super) marks: BTreeSet<Name>,
     pub(super) compacting: bool,
     pub(super) changes: Changes,
@@ -52,7 +50,6 @@ impl Queues {
             next_id: 1,
             next_consumer: 1,
             proposed: BTreeMap::new(),
-            proposed_bytes: 0,
             marks: BTreeSet::new(),
             compacting: false,
             changes: Changes::default(),
@@ -65,7 +62,8 @@ impl Queues {
         &mut self.changes
     }
 
-    /// Publishes one message. What a gateway's queue does not take is gone.
+    /// Publishes one message. What a gateway's queue does not take is gone. In a full queue of jobs the
+    /// oldest gives way: it is the one that its user has most likely read meanwhile.
     pub fn publish(&mut self, name: Name, message: bytes::Bytes) -> Placed {
         match name {
             Name::Gateway(_) => {
@@ -75,13 +73,9 @@ impl Queues {
             // Those are put, with their reasons.
             Name::DeadLetters => Placed::Refused(PublishError::Full),
             Name::Inbound(_) | Name::Jobs(_) => {
-                let limits = self.rules.limits;
-                let most = match name {
-                    Name::Jobs(_) => limits.notify_queue_messages,
-                    _ => limits.durable_queue_messages,
-                };
-                let held = self.by_name.get(&name).map_or(0, Queue::len);
-                let Some(id) = self.propose(name, held, most, &message) else {
+                while matches!(name, Name::Jobs(_)) && !self.has_room(name) && self.shed_job(name) {
+                }
+                let Some(id) = self.propose(name, &message) else {
                     return Placed::Refused(PublishError::Full);
                 };
                 self.changes.records.push(Record::Stored { id, queue: name, message });
@@ -91,14 +85,15 @@ impl Queues {
         }
     }
 
-    /// Keeps a dead letter, unless one of its key is kept already.
+    /// Keeps a dead letter, unless one of its key is kept already. If there are too many, the oldest gives
+    /// way.
     pub fn put(&mut self, new: NewDeadLetter, now_ms: u64) -> Placed {
         let NewDeadLetter { origin, key, reason, attempts, message } = new;
         if self.dead_letters.keeps(origin, key) {
             return Placed::Done;
         }
-        let (held, most) = (self.dead_letters.len(), self.rules.limits.dead_letters);
-        let Some(id) = self.propose(Name::DeadLetters, held, most, &message) else {
+        self.shed_dead_letters();
+        let Some(id) = self.propose(Name::DeadLetters, &message) else {
             return Placed::Refused(PublishError::Full);
         };
         let reason = shortened(reason);
@@ -108,26 +103,57 @@ impl Queues {
     }
 
     /// The number of a message for which there is room.
-    fn propose(
-        &mut self,
-        name: Name,
-        held: usize,
-        most: usize,
-        message: &bytes::Bytes,
-    ) -> Option<u64> {
-        let proposed = self.proposed.entry(name).or_default();
-        let bytes = self.usage.live() + self.proposed_bytes;
-        let fits = message.len() <= limits::MAX_PUBLICATION_BYTES;
-        if !fits || held + *proposed >= most || bytes >= self.rules.limits.durable_bytes {
-            self.changes.refused += 1;
+    fn propose(&mut self, name: Name, message: &bytes::Bytes) -> Option<u64> {
+        if message.len() > limits::MAX_PUBLICATION_BYTES || !self.has_room(name) {
+            *match name {
+                Name::Jobs(_) => &mut self.changes.shed_jobs,
+                Name::DeadLetters => &mut self.changes.shed_dead_letters,
+                Name::Inbound(_) | Name::Gateway(_) => &mut self.changes.refused,
+            } += 1;
             return None;
         }
-        *proposed += 1;
-        self.proposed_bytes += weight(message);
+        *self.proposed.entry(name).or_default() += 1;
+        self.usage.propose(name.into(), weight(message));
         self.changes.urgent = true;
         let id = self.next_id;
         self.next_id += 1;
         Some(id)
+    }
+
+    /// Whether one more fits among what is there and what is proposed.
+    fn has_room(&self, name: Name) -> bool {
+        let limits = self.rules.limits;
+        let queued = || self.by_name.get(&name).map_or(0, Queue::len);
+        let (held, most) = match name {
+            Name::Jobs(_) => (queued(), limits.notify_queue_messages),
+            Name::DeadLetters => (self.dead_letters.len(), limits.dead_letters),
+            Name::Inbound(_) | Name::Gateway(_) => (queued(), limits.durable_queue_messages),
+        };
+        let has_bytes = match Kind::from(name) {
+            Kind::Inbound => self.usage.held_by_all() < limits.durable_bytes,
+            kind => self.usage.held(kind) < limits.durable_bytes / SHARE,
+        };
+        held + self.proposed.get(&name).copied().unwrap_or(0) < most && has_bytes
+    }
+
+    /// The oldest job that nobody has in hand gives way; false if there is none.
+    fn shed_job(&mut self, name: Name) -> bool {
+        let Some(oldest) = self.by_name.get_mut(&name).and_then(Queue::shed) else { return false };
+        self.usage.remove(name.into(), oldest.segment, oldest.weight());
+        self.changes.records.push(Record::Settled { ids: vec![oldest.id] });
+        self.changes.shed_jobs += 1;
+        true
+    }
+
+    /// The oldest dead letters give way until there is room for another one.
+    fn shed_dead_letters(&mut self) {
+        while !self.has_room(Name::DeadLetters)
+            && let Some(oldest) = self.dead_letters.shed()
+        {
+            self.usage.remove(Kind::DeadLetters, oldest.segment, oldest.weight());
+            self.changes.records.push(Record::Settled { ids: vec![oldest.dead.id] });
+            self.changes.shed_dead_letters += 1;
+        }
     }
 
     fn publish_in_memory(&mut self, name: Name, message: bytes::Bytes) {
@@ -232,7 +258,7 @@ impl Queues {
                 }
                 (Outcome::Done(message) | Outcome::Died(message, _), _) => {
                     if message.id != 0 {
-                        self.usage.remove(message.segment, message.weight());
+                        self.usage.remove(name.into(), message.segment, message.weight());
                         done.push(message.id);
                     }
                 }
@@ -255,13 +281,11 @@ impl Queues {
 
     fn die(&mut self, origin: Origin, message: Message, reason: String, now_ms: u64) {
         let Message { id, attempts, segment, .. } = message;
-        if self.dead_letters.len() >= self.rules.limits.dead_letters {
-            let due = Due::after(now_ms, FULL_DEAD_LETTERS_RETRY);
-            if let Some(queue) = self.by_name.get_mut(&origin.into()) {
-                queue.push_later(due.at_ms(), due, message);
-            }
-            self.changes.records.push(Record::Delayed { id, attempts, due });
-            self.changes.timer = true;
+        self.usage.remove(Name::from(origin).into(), segment, message.weight());
+        self.shed_dead_letters();
+        if !self.has_room(Name::DeadLetters) {
+            self.changes.records.push(Record::Settled { ids: vec![id] });
+            self.changes.shed_dead_letters += 1;
             return;
         }
         let dead = self.next_id;
@@ -276,7 +300,7 @@ impl Queues {
         });
         let dead = DeadLetter { id: dead, origin, reason, attempts, at_ms, message: message.bytes };
         let stored = StoredDeadLetter { dead, key: None, segment };
-        self.usage.add(segment, stored.reason_weight());
+        self.usage.add(Kind::DeadLetters, segment, stored.weight());
         self.dead_letters.die(stored);
         self.changes.urgent = true;
         self.changes.dead_lettered += 1;

@@ -1,5 +1,7 @@
 //! All queues together, with a log that is a list of records.
 
+mod shedding;
+
 use super::changes::{Placed, Rules};
 use super::message::{ConsumerId, ConsumerOptions, Settlement};
 use super::queues::Queues;
@@ -251,24 +253,6 @@ fn a_dead_letter_is_listed_when_it_is_durable() {
 }
 
 #[test]
-fn a_message_waits_while_the_dead_letters_are_full() {
-    let mut world = World::new(with(BrokerLimits { dead_letters: 1, ..BrokerLimits::default() }));
-    let consumer = world.consume(QUEUE);
-    for text in ["first", "second"] {
-        world.publish(QUEUE, text);
-        world.write();
-        world.die(consumer);
-        world.write();
-    }
-    assert_eq!(world.queues.dead_letters(0, 9).len(), 1);
-    assert_eq!(world.texts(consumer), Vec::<String>::new());
-    world.restart();
-    world.queues.tick(world.now_ms + 1_000);
-    let consumer = world.consume(QUEUE);
-    assert_eq!(world.texts(consumer), ["second"]);
-}
-
-#[test]
 fn a_dropped_poison_message_is_gone() {
     let mut world = World::new(Rules { poison: Poison::Drop, ..rules() });
     let consumer = world.consume(QUEUE);
@@ -285,7 +269,7 @@ fn what_is_put_is_listed_once() {
     let mut world = World::new(with(BrokerLimits { dead_letters: 2, ..BrokerLimits::default() }));
     assert_eq!(world.put(1, "one"), Placed::Pending);
     assert_eq!(world.put(2, "two"), Placed::Pending);
-    assert_eq!(world.put(3, "three"), Placed::Refused(PublishError::Full));
+    assert_eq!(world.put(3, "three"), Placed::Refused(PublishError::Full), "neither is durable");
     let records = world.group();
     assert_eq!(world.queues.abandon(records), []);
     assert_eq!(world.queues.dead_letters(0, 9), []);

@@ -20,7 +20,7 @@ pub enum Record {
         /// The record.
         message: Bytes,
     },
-    /// Messages are done.
+    /// Messages are done, or messages or dead letters gave way to newer ones.
     Settled {
         /// Their numbers.
         ids: Vec<u64>,

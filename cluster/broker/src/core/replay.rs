@@ -8,6 +8,7 @@ use super::dead_letters::{DeadLetters, StoredDeadLetter};
 use super::message::{Due, Message};
 use super::queues::Queues;
 use super::record::Record;
+use super::usage::Kind;
 use ports::broker::{DeadLetter, Origin, Queue as Name};
 use std::collections::BTreeMap;
 
@@ -44,7 +45,9 @@ impl Replay {
             }
             Record::Settled { ids } => {
                 for id in ids {
-                    self.messages.remove(&id);
+                    if self.messages.remove(&id).is_none() {
+                        self.dead_letters.left(id);
+                    }
                 }
             }
             Record::Delayed { id, attempts, due } => {
@@ -106,7 +109,7 @@ impl Replay {
             queues.usage.set_length(segment, bytes);
         }
         for Held { queue: name, due, mut message } in self.messages.into_values() {
-            queues.usage.add(message.segment, message.weight());
+            queues.usage.add(name.into(), message.segment, message.weight());
             let queue = queues.by_name.entry(name).or_default();
             if let Some(due) = due {
                 queue.push_later(due.at_ms_seen_from(now_ms), due, message);
@@ -118,7 +121,7 @@ impl Replay {
             queue.push(message);
         }
         for (stored, _) in self.dead_letters.all() {
-            queues.usage.add(stored.segment, stored.weight());
+            queues.usage.add(Kind::DeadLetters, stored.segment, stored.weight());
         }
         queues.dead_letters = self.dead_letters;
         queues.tick(now_ms);

@@ -8,7 +8,30 @@
 //! That rewriting ends rests on the weights: what is written for a message (or letter) is less than
 //! twice its weight, so a log of nothing but live messages is never too long.
 
+use ports::broker::Queue;
 use std::collections::BTreeMap;
+
+/// What a message is there for. Each kind has bounds of its own, so that none takes the room of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// What gateways ask the owners.
+    Inbound,
+    /// Jobs of the notifiers.
+    Jobs,
+    /// What could not be processed.
+    DeadLetters,
+}
+
+impl From<Queue> for Kind {
+    /// A gateway's queue is in memory only, and never asked about.
+    fn from(queue: Queue) -> Self {
+        match queue {
+            Queue::Inbound(_) | Queue::Gateway(_) => Self::Inbound,
+            Queue::Jobs(_) => Self::Jobs,
+            Queue::DeadLetters => Self::DeadLetters,
+        }
+    }
+}
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Segment {
@@ -23,12 +46,14 @@ pub struct Usage {
     segment_bytes: u64,
     total: u64,
     live: u64,
+    /// By kind: what is held, and what is about to be.
+    held: [u64; 3],
 }
 
 impl Usage {
     /// Nothing yet; segments are closed at about this size.
     pub fn new(segment_bytes: u64) -> Self {
-        Self { segments: BTreeMap::new(), segment_bytes, total: 0, live: 0 }
+        Self { segments: BTreeMap::new(), segment_bytes, total: 0, live: 0, held: [0; 3] }
     }
 
     /// A segment has this length now.
@@ -38,8 +63,29 @@ impl Usage {
         account.bytes = bytes;
     }
 
+    /// A message of this weight is to be written.
+    pub fn propose(&mut self, kind: Kind, weight: u64) {
+        self.held[kind as usize] += weight;
+    }
+
+    /// It is about to be added, or given up.
+    pub fn unpropose(&mut self, kind: Kind, weight: u64) {
+        self.held[kind as usize] -= weight;
+    }
+
+    /// What messages of a kind weigh, with those that are to be written.
+    pub fn held(&self, kind: Kind) -> u64 {
+        self.held[kind as usize]
+    }
+
+    /// What all messages weigh, with those that are to be written.
+    pub fn held_by_all(&self) -> u64 {
+        self.held.iter().sum()
+    }
+
     /// A message of this weight needs the segment.
-    pub fn add(&mut self, segment: u32, weight: u64) {
+    pub fn add(&mut self, kind: Kind, segment: u32, weight: u64) {
+        self.held[kind as usize] += weight;
         if segment != 0 {
             self.segments.entry(segment).or_default().live += weight;
             self.live += weight;
@@ -47,7 +93,8 @@ impl Usage {
     }
 
     /// It does not any more.
-    pub fn remove(&mut self, segment: u32, weight: u64) {
+    pub fn remove(&mut self, kind: Kind, segment: u32, weight: u64) {
+        self.held[kind as usize] -= weight;
         if let Some(account) = self.segments.get_mut(&segment) {
             let (live, total) = (account.live, self.live);
             assert!(
@@ -99,6 +146,7 @@ impl Usage {
     }
 
     /// Bytes of all messages in them.
+    #[cfg(test)]
     pub fn live(&self) -> u64 {
         self.live
     }
@@ -121,26 +169,26 @@ mod tests {
         for segment in 1..=4 {
             usage.set_length(segment, 100);
         }
-        usage.add(3, 90);
-        usage.add(4, 90);
+        usage.add(Kind::Inbound, 3, 90);
+        usage.add(Kind::Jobs, 4, 90);
         assert_eq!(usage.worth_compacting(), Some(3));
-        usage.add(2, 90);
+        usage.add(Kind::Inbound, 2, 90);
         assert_eq!(usage.worth_compacting(), Some(2));
-        usage.add(1, 90);
+        usage.add(Kind::Inbound, 1, 90);
         assert_eq!(usage.worth_compacting(), None);
     }
 
     #[test]
     fn a_remnant_does_not_pin_the_log() {
         let mut usage = Usage::new(100);
-        usage.add(1, 10);
+        usage.add(Kind::Inbound, 1, 10);
         for segment in 1..=8 {
             usage.set_length(segment, 100);
         }
         assert_eq!(usage.worth_compacting(), Some(7));
         usage.relocate(7, 8);
         assert_eq!((usage.total(), usage.live()), (100, 10));
-        usage.remove(8, 10);
+        usage.remove(Kind::Inbound, 8, 10);
         assert_eq!(usage.live(), 0);
     }
 }

@@ -9,6 +9,7 @@ use ports::broker::{
 };
 use ports::{Machine, entered};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
@@ -24,6 +25,8 @@ pub struct Shared {
     pub to_time: Notify,
     opened: Instant,
     opened_ms: u64,
+    /// What gave way in this life.
+    shed: AtomicU64,
 }
 
 struct State {
@@ -73,6 +76,7 @@ impl Shared {
             to_time: Notify::new(),
             opened: Instant::now(),
             opened_ms,
+            shed: AtomicU64::new(0),
         }
     }
 
@@ -290,7 +294,7 @@ impl Shared {
         if timer {
             self.to_time.notify_one();
         }
-        counts.report(&self.machine);
+        counts.report(self);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -309,7 +313,7 @@ impl State {
 }
 
 /// What has been counted since the last report.
-struct Counts([(&'static str, u64); 7]);
+struct Counts([(&'static str, u64); 9]);
 
 impl Counts {
     fn take(changes: &mut Changes) -> Self {
@@ -320,15 +324,22 @@ impl Counts {
             ("broker_dead_lettered_messages", take(&mut changes.dead_lettered)),
             ("broker_dropped_messages", take(&mut changes.dropped)),
             ("broker_refused_messages", take(&mut changes.refused)),
+            ("broker_shed_notifications", take(&mut changes.shed_jobs)),
+            ("broker_shed_dead_letters", take(&mut changes.shed_dead_letters)),
             ("broker_rotated_segments", take(&mut changes.rotated)),
             ("broker_log_compactions", take(&mut changes.compacted)),
         ])
     }
 
-    fn report(self, machine: &Machine) {
-        for (name, by) in self.0 {
-            if by > 0 {
-                machine.telemetry.count(name, by);
+    fn report(self, shared: &Shared) {
+        for (name, by) in self.0.into_iter().filter(|(_, by)| *by > 0) {
+            shared.machine.telemetry.count(name, by);
+            if name.starts_with("broker_shed") {
+                let before = shared.shed.fetch_add(by, Ordering::Relaxed);
+                // At the first, and whenever there are twice as many: not a line for each.
+                if before == 0 || before.ilog2() < (before + by).ilog2() {
+                    tracing::warn!(what = name, all = before + by, "no room: the oldest gave way");
+                }
             }
         }
     }

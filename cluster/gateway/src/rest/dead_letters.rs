@@ -92,12 +92,16 @@ fn read(origin: Origin, message: &[u8]) -> Option<Record> {
                 format,
             }
         }),
-        Origin::Jobs(_) => records::decode::<PushJob>(message).ok().map(|job| Record::Push {
-            user: job.user,
-            author: job.author,
-            conversation: job.conversation,
-            sequence: job.sequence,
-            preview: job.preview,
+        Origin::Jobs(_) => PushJob::decode(message).ok().and_then(|job| {
+            // A notifier gives up one user at a time.
+            let &[user] = job.users.as_slice() else { return None };
+            Some(Record::Push {
+                user,
+                author: job.author,
+                conversation: job.conversation,
+                sequence: job.sequence,
+                preview: job.preview,
+            })
         }),
     }
 }

@@ -1,13 +1,15 @@
-//! The jobs in a notifier's hand: asked about, waiting, or ready to be pushed.
+//! The jobs in a notifier's hand, one for each user: asked about, waiting, or ready to be pushed.
 //!
 //! A job says that somebody had no session when a message came. Whether that somebody is away, the
 //! owner knows better a moment later, and after an outage of the provider much better: so it is asked
 //! before every attempt. What the owner cannot say is pushed in the end: a push too many is better than
 //! a message that nobody hears of.
 
+use protocol::UserId;
 use protocol::records::PushJob;
 use protocol::store_calls::{PushAdvice, PushRef};
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 /// How long an advice counts, milliseconds.
 const FRESH_MS: u64 = 2_000;
@@ -16,15 +18,17 @@ const AGAIN_MS: u64 = 500;
 /// Without an answer for this long, milliseconds, a job is pushed all the same.
 const PATIENCE_MS: u64 = 10_000;
 
-/// A job: its delivery is not settled yet.
+/// One user of a job: the delivery is not settled yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
     /// The delivery.
     pub tag: u64,
     /// The number of the next attempt at it, from 1.
     pub attempt: u32,
-    /// What it says.
-    pub job: PushJob,
+    /// Who is to be told.
+    pub user: UserId,
+    /// Of what; its users are left out.
+    pub job: Arc<PushJob>,
     /// Since when nobody answers for it.
     unanswered_ms: Option<u64>,
     /// Until when the advice to push it counts.
@@ -38,25 +42,26 @@ pub struct Hand {
     most: usize,
     new: VecDeque<Held>,
     asked: Vec<Held>,
-    later: BTreeMap<(u64, u64), Held>,
+    later: BTreeMap<(u64, u64, UserId), Held>,
     ready: VecDeque<Held>,
 }
 
 impl Held {
     /// A job that has just come.
-    pub fn new(tag: u64, attempt: u32, job: PushJob) -> Self {
-        Self { tag, attempt, job, unanswered_ms: None, fresh_ms: 0 }
+    pub const fn new(tag: u64, user: UserId, job: Arc<PushJob>) -> Self {
+        Self { tag, attempt: 1, user, job, unanswered_ms: None, fresh_ms: 0 }
     }
 
-    fn push(&self) -> PushRef {
-        push(&self.job)
+    /// What it is about.
+    pub fn push(&self) -> PushRef {
+        let PushJob { conversation, sequence, .. } = *self.job;
+        PushRef { user: self.user, conversation, sequence }
     }
-}
 
-/// What a job is about.
-pub fn push(job: &PushJob) -> PushRef {
-    let PushJob { user, conversation, sequence, .. } = *job;
-    PushRef { user, conversation, sequence }
+    /// A job for this user alone.
+    pub fn alone(&self) -> PushJob {
+        PushJob { users: vec![self.user], ..PushJob::clone(&self.job) }
+    }
 }
 
 impl Hand {
@@ -108,10 +113,10 @@ impl Hand {
             match answer {
                 Some(PushAdvice::Never) => useless.push(held),
                 Some(PushAdvice::Later { after_ms }) => {
-                    self.later.insert((now_ms + u64::from(after_ms), held.tag), held);
+                    self.keep_until(now_ms + u64::from(after_ms), held);
                 }
                 None if now_ms < silent_since + PATIENCE_MS => {
-                    self.later.insert((now_ms + AGAIN_MS, held.tag), held);
+                    self.keep_until(now_ms + AGAIN_MS, held);
                 }
                 Some(PushAdvice::Now) | None => self.be_ready(now_ms, held),
             }
@@ -144,30 +149,39 @@ impl Hand {
 
     /// Not now after all: the same push is under way.
     pub fn postpone(&mut self, now_ms: u64, held: Held) {
-        self.later.insert((now_ms + AGAIN_MS, held.tag), held);
+        self.keep_until(now_ms + AGAIN_MS, held);
+    }
+
+    /// The attempt failed: another one is due then.
+    pub fn try_again(&mut self, at_ms: u64, held: Held) {
+        self.keep_until(at_ms, Held { attempt: held.attempt + 1, ..held });
+    }
+
+    fn keep_until(&mut self, at_ms: u64, held: Held) {
+        self.later.insert((at_ms, held.tag, held.user), held);
     }
 
     /// When a job that waits is to be asked about.
     pub fn due_ms(&self) -> Option<u64> {
-        self.later.first_key_value().map(|((at_ms, _), _)| *at_ms)
+        self.later.first_key_value().map(|((at_ms, ..), _)| *at_ms)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protocol::{ConversationId, Sequence, UserId};
+    use protocol::{ConversationId, Sequence};
 
     fn held(user: u64) -> Held {
         let job = PushJob {
-            user: UserId(user),
+            users: Vec::new(),
             conversation: ConversationId(7),
             sequence: Sequence(3),
             author: UserId(1),
             preview: String::new(),
             at_ms: 0,
         };
-        Held::new(user, 1, job)
+        Held::new(user, UserId(user), Arc::new(job))
     }
 
     fn hand(users: std::ops::RangeInclusive<u64>) -> Hand {

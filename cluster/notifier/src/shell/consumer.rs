@@ -1,18 +1,22 @@
 //! Consumes one queue of push jobs: consume, ask the owners, attempt, settle, again after a loss.
 
-use crate::core::attempts::Attempts;
-use crate::core::hand::{self, Hand, Held};
+use crate::core::deliveries::Deliveries;
+use crate::core::hand::{Hand, Held};
 use crate::core::retry::{Decision, Policy};
 use crate::core::taken::Taken;
 use crate::shell::provider::{AskAgain, Attempt, Provider};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use ports::broker::{BrokerUnavailable, JobConsumer, JobDelivery, JobSettlement, Jobs};
+use ports::broker::{
+    BrokerUnavailable, DeadLetters, JobConsumer, JobDelivery, JobSettlement, Jobs, NewDeadLetter,
+    Origin, PublishError,
+};
 use ports::{BoxFuture, Conversations, Machine, Shutdown};
 use protocol::design::Push;
 use protocol::limits;
 use protocol::limits::NotifierLimits;
-use protocol::records;
+use protocol::mix::mix;
+use protocol::records::PushJob;
 use protocol::store_calls::{PushAdvice, PushRef};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,6 +27,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 pub struct Consumer {
     pub machine: Machine,
     pub jobs: Arc<dyn Jobs>,
+    /// Where pushes end that cannot be made.
+    pub dead_letters: Arc<dyn DeadLetters>,
     /// Who says whether a push is due.
     pub owners: Arc<dyn Conversations>,
     pub choice: Push,
@@ -42,17 +48,14 @@ pub struct Consumer {
 /// What is in hand during one life of a consumer at the broker.
 struct Work {
     jobs: Box<dyn JobConsumer>,
+    deliveries: Deliveries,
     hand: Hand,
     question: Option<BoxFuture<'static, Vec<(PushRef, PushAdvice)>>>,
     under_way: FuturesUnordered<BoxFuture<'static, (Held, Decision)>>,
     /// The pushes under way.
     busy: BTreeSet<PushRef>,
-}
-
-/// What is known of jobs beyond that.
-struct Memory {
-    attempts: Attempts,
-    taken: Taken,
+    /// The deliveries of pushes that are becoming dead letters.
+    dying: FuturesUnordered<BoxFuture<'static, u64>>,
 }
 
 /// The pause before the queue is consumed again: short, since a broker is restarted quickly,
@@ -62,15 +65,12 @@ const CONSUME_PAUSE: Duration = Duration::from_millis(200);
 impl Consumer {
     /// Consumes until the shutdown.
     pub async fn run(self) {
-        let mut memory = Memory {
-            attempts: Attempts::new(self.limits.remembered_jobs),
-            taken: Taken::new(self.limits.taken),
-        };
+        let mut taken = Taken::new(self.limits.taken);
         while !self.shutdown.is_requested() {
             // This may hang as long as the network stalls.
             let consuming = self.jobs.consume(self.queue, self.prefetch());
             match timeout(limits::CALL_TIMEOUT, consuming).await.unwrap_or(Err(BrokerUnavailable)) {
-                Ok(jobs) => self.consume(jobs, &mut memory).await,
+                Ok(jobs) => self.consume(jobs, &mut taken).await,
                 Err(BrokerUnavailable) => self.count("notifier_subscribe_failed_total"),
             }
             let jitter = self.machine.entropy.below(CONSUME_PAUSE.as_millis() as u64);
@@ -92,18 +92,21 @@ impl Consumer {
 
     /// Until the consumer is lost or the shutdown is through. What is unsettled then goes back and
     /// comes again, to us or to the next consumer.
-    async fn consume(&self, jobs: Box<dyn JobConsumer>, memory: &mut Memory) {
+    async fn consume(&self, jobs: Box<dyn JobConsumer>, taken: &mut Taken) {
         let mut work = Work {
             jobs,
+            deliveries: Deliveries::default(),
             hand: Hand::new(self.limits.question),
             question: None,
             under_way: FuturesUnordered::new(),
             busy: BTreeSet::new(),
+            dying: FuturesUnordered::new(),
         };
         loop {
             // Registered before the breaker is asked, so that no change is missed in between.
             let changed = self.provider.changed();
-            let blocked = self.begin(&mut work, memory);
+            self.open(&mut work);
+            let blocked = self.begin(&mut work, taken);
             self.ask(&mut work);
             self.gauge(&work);
             let ask_again = until(match blocked {
@@ -113,14 +116,15 @@ impl Consumer {
             let due = until(work.hand.due_ms().map(|ms| self.began + Duration::from_millis(ms)));
             tokio::select! {
                 biased;
-                () = self.shutdown.requested() => return self.drain(work, memory).await,
+                () = self.shutdown.requested() => return self.drain(work, taken).await,
                 Some((held, decision)) = work.under_way.next() => {
-                    self.settle(&mut work, memory, held, decision);
+                    self.settle(&mut work, taken, held, decision);
                 }
+                Some(tag) = work.dying.next() => Self::done(&mut work, tag),
                 answers = answered(&mut work.question) => {
                     for useless in work.hand.answered(self.now_ms(), &answers) {
                         self.count("notifier_needless_total");
-                        Self::forget(&mut work, memory, &useless);
+                        Self::done(&mut work, useless.tag);
                     }
                 }
                 () = ask_again => {}
@@ -129,7 +133,7 @@ impl Consumer {
                 next = work.jobs.next() => match next {
                     Ok(deliveries) => {
                         for delivery in deliveries {
-                            self.take(&mut work, memory, delivery);
+                            self.take(&mut work, delivery);
                         }
                     }
                     Err(lost) => {
@@ -141,19 +145,20 @@ impl Consumer {
         }
     }
 
-    /// Takes a delivery in hand.
-    fn take(&self, work: &mut Work, memory: &Memory, delivery: JobDelivery) {
-        let JobDelivery { tag, redelivered, message } = delivery;
-        match records::decode(&message) {
-            // Left in the queue it would be there for ever, and a full queue stops the owners.
-            Ok(_) if !self.provider.exists() => {
-                self.count("notifier_discarded_total");
+    /// Takes a delivery.
+    fn take(&self, work: &mut Work, delivery: JobDelivery) {
+        let JobDelivery { tag, message, .. } = delivery;
+        match PushJob::decode(&message) {
+            // Left in the queue it would be there for ever.
+            Ok(job) if !self.provider.exists() => {
+                let telemetry = &self.machine.telemetry;
+                telemetry.count("notifier_discarded_total", job.users.len() as u64);
                 work.jobs.settle(vec![JobSettlement::Done { tag }]);
             }
-            Ok(job) => {
-                let attempt = memory.attempts.next(&job, redelivered);
-                work.hand.take(Held::new(tag, attempt, job));
+            Ok(job) if job.users.is_empty() => {
+                work.jobs.settle(vec![JobSettlement::Done { tag }]);
             }
+            Ok(job) => work.deliveries.take(tag, job),
             Err(error) => {
                 self.count("notifier_undecodable_total");
                 let reason = format!("no push job: {error}");
@@ -162,17 +167,26 @@ impl Consumer {
         }
     }
 
+    /// Opens deliveries while there is room for their users: a job of a large group may go beyond it.
+    fn open(&self, work: &mut Work) {
+        while work.hand.count() < self.prefetch() as usize
+            && let Some(users) = work.deliveries.open()
+        {
+            users.for_each(|held| work.hand.take(held));
+        }
+    }
+
     /// Begins as many attempts as may be; when to ask again, if the breaker forbids the next one.
-    fn begin(&self, work: &mut Work, memory: &mut Memory) -> Option<AskAgain> {
+    fn begin(&self, work: &mut Work, taken: &Taken) -> Option<AskAgain> {
         if self.choice == Push::AtOnce {
             work.hand.ask_nobody();
         }
         while work.under_way.len() < self.concurrency {
             let held = work.hand.next(self.now_ms())?;
-            let push = hand::push(&held.job);
-            if memory.taken.has(&push) {
+            let push = held.push();
+            if taken.has(&push) {
                 self.count("notifier_repeated_total");
-                Self::forget(work, memory, &held);
+                Self::done(work, held.tag);
             } else if work.busy.contains(&push) {
                 work.hand.postpone(self.now_ms(), held);
             } else {
@@ -199,49 +213,65 @@ impl Consumer {
         }
     }
 
-    /// A job that needs no attempt (any more).
-    fn forget(work: &mut Work, memory: &mut Memory, held: &Held) {
-        memory.attempts.ended(&held.job);
-        work.jobs.settle(vec![JobSettlement::Done { tag: held.tag }]);
+    /// A user of a delivery needs no attempt any more.
+    fn done(work: &mut Work, tag: u64) {
+        if work.deliveries.done(tag) {
+            work.jobs.settle(vec![JobSettlement::Done { tag }]);
+        }
     }
 
-    fn settle(&self, work: &mut Work, memory: &mut Memory, held: Held, decision: Decision) {
-        let tag = held.tag;
-        let push = hand::push(&held.job);
+    fn settle(&self, work: &mut Work, taken: &mut Taken, held: Held, decision: Decision) {
+        let push = held.push();
         work.busy.remove(&push);
-        let settlement = match decision {
+        match decision {
             Decision::Done => {
                 self.count("notifier_pushed_total");
-                memory.attempts.ended(&held.job);
-                memory.taken.insert(push);
-                JobSettlement::Done { tag }
+                taken.insert(push);
+                Self::done(work, held.tag);
             }
             Decision::Again(after) => {
                 self.count("notifier_retried_total");
-                memory.attempts.failed(&held.job, held.attempt);
-                JobSettlement::Retry { tag, after }
+                work.hand.try_again(self.now_ms() + after.as_millis() as u64, held);
             }
             Decision::DeadLetter(reason) => {
                 self.count("notifier_dead_lettered_total");
-                memory.attempts.ended(&held.job);
-                tracing::info!(user = %held.job.user, %reason, "a push became a dead letter");
-                JobSettlement::DeadLetter { tag, reason }
+                tracing::info!(user = %held.user, %reason, "a push became a dead letter");
+                let dead_letters = Arc::clone(&self.dead_letters);
+                let (tag, dead) = (held.tag, self.dead_letter(&held, reason));
+                work.dying.push(Box::pin(async move {
+                    put(&*dead_letters, dead).await;
+                    tag
+                }));
             }
             Decision::Hold => {
                 self.count("notifier_held_total");
                 // To the back: if it is this job that makes the provider fail, another one probes next.
                 work.hand.take(held);
-                return;
             }
-        };
-        work.jobs.settle(vec![settlement]);
+        }
+    }
+
+    /// Of a job only this user's push is dead.
+    fn dead_letter(&self, held: &Held, reason: String) -> NewDeadLetter {
+        let PushRef { user, conversation, sequence } = held.push();
+        let who = mix(mix(user.0).wrapping_add(conversation.0));
+        NewDeadLetter {
+            origin: Origin::Jobs(self.queue),
+            key: (u128::from(who) << 64) | u128::from(sequence.0),
+            reason,
+            attempts: held.attempt,
+            message: held.alone().encode(),
+        }
     }
 
     /// Finishes what was begun. What was not goes back with the consumer, which is no attempt at it.
-    async fn drain(&self, mut work: Work, memory: &mut Memory) {
+    async fn drain(&self, mut work: Work, taken: &mut Taken) {
         let finish = async {
             while let Some((held, decision)) = work.under_way.next().await {
-                self.settle(&mut work, memory, held, decision);
+                self.settle(&mut work, taken, held, decision);
+            }
+            while let Some(tag) = work.dying.next().await {
+                Self::done(&mut work, tag);
             }
         };
         if timeout(self.drain, finish).await.is_err() {
@@ -250,9 +280,9 @@ impl Consumer {
     }
 
     fn gauge(&self, work: &Work) {
-        let in_hand = work.hand.count() + work.under_way.len();
         let limit = u64::from(self.prefetch());
-        self.machine.telemetry.gauge("notifier_jobs_in_hand", in_hand as u64, limit);
+        let in_hand = work.deliveries.count() as u64;
+        self.machine.telemetry.gauge("notifier_jobs_in_hand", in_hand, limit);
     }
 
     fn now_ms(&self) -> u64 {
@@ -266,10 +296,17 @@ impl Consumer {
 
 /// One attempt, and what becomes of its job.
 async fn make(attempt: Attempt, machine: Machine, policy: Policy, held: Held) -> (Held, Decision) {
-    let (outcome, blame) = attempt.make(&held.job, held.attempt).await;
+    let (outcome, blame) = attempt.make(&held).await;
     let random = machine.entropy.next_u64();
     let decision = policy.decide(&outcome, held.attempt, blame, random);
     (held, decision)
+}
+
+/// Puts a dead letter. If there is no room for it, it is counted by the broker.
+async fn put(dead_letters: &dyn DeadLetters, dead: NewDeadLetter) {
+    while dead_letters.put(dead.clone()).await == Err(PublishError::Unknown) {
+        sleep(CONSUME_PAUSE).await;
+    }
 }
 
 async fn until(at: Option<Instant>) {

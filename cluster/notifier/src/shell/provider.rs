@@ -1,6 +1,7 @@
 //! The push provider: a webhook behind a circuit breaker that all queues share.
 
 use crate::core::breaker::{Blame, Breaker, BreakerConfig, Permit, Wait};
+use crate::core::hand::Held;
 use crate::core::outcome::{Outcome, retry_after};
 use bytes::Bytes;
 use http_body_util::Full;
@@ -8,7 +9,6 @@ use hyper::{Request, header};
 use link::http::{HttpClient, HttpError};
 use ports::{Machine, entered};
 use protocol::design::PushKey;
-use protocol::records::PushJob;
 use serde::Serialize;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -106,9 +106,9 @@ impl Provider {
         self.changed.notified()
     }
 
-    async fn post(&self, job: &PushJob, attempt: u32) -> Outcome {
+    async fn post(&self, held: &Held) -> Outcome {
         let begun = Instant::now();
-        let request = self.request(job, attempt);
+        let request = self.request(held);
         let answer = self.http.exchange(&self.address, request, self.timeout).await;
         self.machine.telemetry.time("notifier_provider_seconds", begun.elapsed());
         match answer {
@@ -125,15 +125,16 @@ impl Provider {
         }
     }
 
-    fn request(&self, job: &PushJob, attempt: u32) -> Request<Full<Bytes>> {
-        let key = format!("{}-{}-{}", job.user, job.conversation, job.sequence);
+    fn request(&self, held: &Held) -> Request<Full<Bytes>> {
+        let job = &held.job;
+        let key = format!("{}-{}-{}", held.user, job.conversation, job.sequence);
         let key = match self.key {
             PushKey::Message => key,
-            PushKey::Attempt => format!("{key}-{attempt}"),
+            PushKey::Attempt => format!("{key}-{}", held.attempt),
         };
         let webhook = Webhook {
             idempotency_key: &key,
-            user: job.user.0,
+            user: held.user.0,
             conversation: job.conversation.0,
             sequence: job.sequence.0,
             author: job.author.0,
@@ -158,9 +159,9 @@ impl Provider {
 }
 
 impl Attempt {
-    /// Makes the attempt; how it ended, and whose fault that was. `number`: of the job's attempts.
-    pub async fn make(mut self, job: &PushJob, number: u32) -> (Outcome, Blame) {
-        let outcome = self.provider.post(job, number).await;
+    /// Makes the attempt; how it ended, and whose fault that was.
+    pub async fn make(mut self, held: &Held) -> (Outcome, Blame) {
+        let outcome = self.provider.post(held).await;
         let permit = self.permit.take().expect("taken here or in drop");
         let now_ms = self.provider.now_ms();
         let (blame, opened) = {

@@ -5,7 +5,7 @@ use crate::core::retry::Policy;
 use crate::shell::consumer::Consumer;
 use crate::shell::provider::Provider;
 use futures_util::future::join_all;
-use ports::broker::Jobs;
+use ports::broker::Brokers;
 use ports::{Conversations, Machine, Shutdown};
 use protocol::Design;
 use protocol::limits::NotifierLimits;
@@ -53,7 +53,7 @@ pub enum ServeError {
 pub async fn serve(
     machine: Machine,
     config: NotifierConfig,
-    jobs: Arc<dyn Jobs>,
+    brokers: Brokers,
     owners: Arc<dyn Conversations>,
     shutdown: Shutdown,
 ) -> Result<(), ServeError> {
@@ -82,7 +82,8 @@ pub async fn serve(
     join_all(config.queues.iter().map(|&queue| {
         let consumer = Consumer {
             machine: machine.clone(),
-            jobs: Arc::clone(&jobs),
+            jobs: Arc::clone(&brokers.jobs),
+            dead_letters: Arc::clone(&brokers.dead_letters),
             owners: Arc::clone(&owners),
             choice: config.design.push,
             began: Instant::now(),

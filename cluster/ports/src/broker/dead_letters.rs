@@ -12,13 +12,15 @@ use serde::{Deserialize, Serialize};
 /// - A dead letter that was put or listed is durable. Its id names it for ever, and ids rise in the order
 ///   in which they are listed.
 /// - Putting the same again changes nothing: see [`NewDeadLetter::key`].
+/// - When there are too many, the oldest gives way to a newer one, and is counted.
 /// - A dead letter is requeued at most once, and it is in its queue again when that is answered.
 ///
 /// # Kept by
 /// A table of a database. RabbitMQ's dead-letter queue and a Kafka topic keep messages, but neither
 /// finds one by its id, nor removes a single one: with them, a consumer moves them to a table.
 pub trait DeadLetters: Send + Sync {
-    /// Keeps a message. `Full` if no more are kept: whoever found it must not go on without it.
+    /// Keeps a message. `Full`: there is no room for it, and it is counted; to wait for room could take
+    /// for ever.
     fn put(&self, dead: NewDeadLetter) -> BoxFuture<'static, Result<(), PublishError>>;
     /// Dead letters behind an id, oldest first.
     fn list(

@@ -10,14 +10,16 @@ use std::time::Duration;
 ///
 /// # Promises
 /// - A confirmed job is durable, and delivered at least once, until it is settled as `Done` or
-///   `DeadLetter`. The order of jobs is not promised.
+///   `DeadLetter`, or gives way. The order of jobs is not promised.
+/// - In a full queue the oldest job that nobody has in hand gives way to a newer one, and is counted; a
+///   newer one for which there is no room then is `Full`, and counted.
 /// - A failed attempt (`Retry`) comes again after its delay; at the delivery limit it becomes a dead
 ///   letter. The loss of a consumer is no failed attempt.
 /// - A job is in the hands of one consumer at a time. Whether several consumers share a queue, or the
 ///   newest one has it, is the broker's matter.
 ///
 /// # Kept by
-/// RabbitMQ: a quorum queue; `Retry` publishes to a queue with a TTL that dead-letters back, with the
+/// RabbitMQ: a quorum queue with `x-overflow=drop-head`; `Retry` publishes to a queue with a TTL that dead-letters back, with the
 /// count in a header. Kafka: share groups (KIP-932) for settling one by one; delays need retry topics.
 pub trait Jobs: Send + Sync {
     /// Publishes a batch. The future ends with the confirms; see

@@ -129,15 +129,15 @@ limits!(
         /// Failed attempts at a message that make it a dead letter; the loss of a consumer does not
         /// count
         delivery_limit: u32 = super::DELIVERY_LIMIT, super::DELIVERY_LIMIT;
-        /// Dead letters that are held; a message that should become one more waits, and with it its store
-        /// node: requeue some
+        /// Dead letters that are held; beyond it, or a quarter of `broker.durable_bytes`, the oldest gives way
         dead_letters: usize = 1_000_000, 1_000;
         /// About the bytes of a segment of the log: small enough to be written again in a moment
         segment_bytes: u64 = 16 * 1024 * 1024, 16 * 1024;
         /// Messages waiting in one durable queue before publishers are told to wait
         durable_queue_messages: usize = 1_000_000, 64;
-        /// Notifications in one queue before the stores are told to wait: a notifier holds on to those
-        /// whose users may come back, so it must hold some seconds of them
+        /// Messages in one queue of notifications; beyond it, or a quarter of `broker.durable_bytes`, the
+        /// oldest gives way. A notifier holds on to those whose users may come back, so it must hold
+        /// some seconds of them
         notify_queue_messages: usize = 1_000_000, 8_192;
         /// Bytes of all durable messages (they are in memory too) before publishers are told to wait
         durable_bytes: u64 = 2 * 1024 * 1024 * 1024, 4 * 1024 * 1024;
@@ -205,15 +205,12 @@ limits!(
     NotifierLimits {
         /// Pushes under way, shared out equally among the queues, at least one each
         pushes: usize = 64, 32;
-        /// Jobs of one queue that may wait for their owner's word without holding up the others
+        /// Notifications of one queue that may wait for their owner's word without holding up the others
         waiting: u32 = 1_024, 512;
-        /// Jobs in one question to the owners
+        /// Notifications in one question to the owners
         question: usize = 256, 64;
-        /// Taken pushes that are remembered, so that a job that comes twice is pushed once
+        /// Taken pushes that are remembered, so that one that comes twice is made once
         taken: usize = 65_536, 1_024;
-        /// Jobs whose failed attempts are remembered; a forgotten one is tried more often than
-        /// configured, but not more often than the broker lets it
-        remembered_jobs: usize = 16_384, 1;
         /// Failures in a row after which the push provider is given a rest
         failures_to_rest: u32 = 5, 2;
     }

@@ -7,7 +7,8 @@ use ports::broker::{FanoutMessage, Job};
 use protocol::frames::server::{Presence, TypingNotice};
 use protocol::records::{self, PushJob, ToGateway};
 use protocol::store_calls::UserConversation;
-use protocol::{Content, ConversationId, Entry, UserId};
+use protocol::{Content, ConversationId, Entry, Sequence, UserId};
+use std::collections::{BTreeMap, btree_map};
 use std::sync::Arc;
 
 /// Bytes of text that a push notification shows at most.
@@ -26,7 +27,7 @@ pub struct Fanout {
     pub expelled: Vec<(GatewayLife, ConversationId, UserId)>,
 }
 
-/// PresenceChanges the effects of a committed batch into messages, in their order. A `Leave` ends the
+/// Turns the effects of a committed batch into messages, in their order. A `Leave` ends the
 /// member's attachments, after the gateways of those attachments are among its addressees.
 pub fn fan_out(effects: Vec<Effect>, attachments: &mut Attachments, notify_queues: u16) -> Fanout {
     let mut fanout = Fanout::default();
@@ -109,10 +110,12 @@ impl Fanout {
         }
         match &entry.content {
             Content::Message { body, .. } => {
-                for user in members {
-                    if *user != entry.author && !attachments.is_online(conversation, *user) {
-                        self.jobs.push(push(&push_job(*user, entry, body), notify_queues));
-                    }
+                let is_away = |user: &UserId| {
+                    *user != entry.author && !attachments.is_online(conversation, *user)
+                };
+                let away: Vec<UserId> = members.iter().copied().filter(is_away).collect();
+                if !away.is_empty() {
+                    self.jobs.push(job(&push_job(away, entry, body), notify_queues));
                 }
             }
             Content::Join { user } => self.joined.push(UserConversation {
@@ -140,9 +143,9 @@ impl Fanout {
 }
 
 /// What a notifier is told of a message.
-pub fn push_job(user: UserId, entry: &Entry, body: &str) -> PushJob {
+pub fn push_job(users: Vec<UserId>, entry: &Entry, body: &str) -> PushJob {
     PushJob {
-        user,
+        users,
         conversation: entry.conversation,
         sequence: entry.sequence,
         author: entry.author,
@@ -151,10 +154,23 @@ pub fn push_job(user: UserId, entry: &Entry, body: &str) -> PushJob {
     }
 }
 
-/// A job on its way to the notifiers. One user's jobs share a queue.
-pub fn push(job: &PushJob, notify_queues: u16) -> Job {
-    let queue = (job.user.0 % u64::from(notify_queues.max(1))) as u16;
-    Job { queue, message: records::encode(job) }
+/// A job on its way to the notifiers. All about one message share a queue: whoever consumes it knows
+/// what it has pushed.
+fn job(job: &PushJob, notify_queues: u16) -> Job {
+    let queue = (job.conversation.0 % u64::from(notify_queues.max(1))) as u16;
+    Job { queue, message: job.encode() }
+}
+
+/// What the departed have missed: one job for each message.
+pub fn missed(missed: Vec<PushJob>, notify_queues: u16) -> Vec<Job> {
+    let mut by_message: BTreeMap<(ConversationId, Sequence), PushJob> = BTreeMap::new();
+    for mut one in missed {
+        match by_message.entry((one.conversation, one.sequence)) {
+            btree_map::Entry::Occupied(known) => known.into_mut().users.append(&mut one.users),
+            btree_map::Entry::Vacant(vacant) => drop(vacant.insert(one)),
+        }
+    }
+    by_message.values().map(|found| job(found, notify_queues)).collect()
 }
 
 /// `ToGateway::Entry` without a copy of the entry: in postcard a variant is its number, then its field.
@@ -175,7 +191,7 @@ fn preview(body: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protocol::{ClientMessageId, Epoch, NodeNumber, Sequence};
+    use protocol::{ClientMessageId, Epoch, NodeNumber};
 
     #[test]
     fn an_entry_record_is_the_record_of_its_variant() {
@@ -191,6 +207,23 @@ mod tests {
         };
         let record = entry_record(&entry);
         assert_eq!(records::decode::<ToGateway>(&record), Ok(ToGateway::Entry(entry)));
+    }
+
+    #[test]
+    fn who_has_missed_one_message_shares_a_job() {
+        let missed_by = |user: u64, sequence: u64| PushJob {
+            users: vec![UserId(user)],
+            conversation: ConversationId(5),
+            sequence: Sequence(sequence),
+            author: UserId(9),
+            preview: "hello".to_owned(),
+            at_ms: 1,
+        };
+        let jobs = missed(vec![missed_by(1, 7), missed_by(2, 8), missed_by(3, 7)], 2);
+        let users = |job: &Job| PushJob::decode(&job.message).map(|job| job.users);
+        let [seven, eight] = &jobs[..] else { panic!("{jobs:?}") };
+        assert_eq!((users(seven), seven.queue), (Ok(vec![UserId(1), UserId(3)]), 1));
+        assert_eq!((users(eight), eight.queue), (Ok(vec![UserId(2)]), 1));
     }
 
     #[test]

@@ -28,7 +28,9 @@ pub fn missed(
     }
     let entries = view.entries(partition, id, after, upto.next(), most as usize)?;
     let job = |entry: &protocol::Entry| match &entry.content {
-        Content::Message { body, .. } if entry.author != user => Some(push_job(user, entry, body)),
+        Content::Message { body, .. } if entry.author != user => {
+            Some(push_job(vec![user], entry, body))
+        }
         _ => None,
     };
     Ok(entries.iter().filter_map(job).collect())

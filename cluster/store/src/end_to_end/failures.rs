@@ -63,6 +63,32 @@ async fn unconfirmed_publications_are_repeated_in_their_order() {
     }
 }
 
+/// The next message waits for neither, and a restart finds nothing to wait for.
+#[tokio::test(start_paused = true)]
+async fn the_chat_goes_on_without_room_for_pushes_and_dead_letters() {
+    let none =
+        BrokerLimits { notify_queue_messages: 0, dead_letters: 0, ..BrokerLimits::default() };
+    let mut world = World::with(Design::default(), none);
+    world.start().await;
+    let gateway = Gateway::new(&world).await;
+    gateway.create(&[1, 2, 3]).await;
+    gateway.attach(2, None).await;
+    world.broker.told(GATEWAY);
+    for message in 1..=50 {
+        let format = if message % 5 == 0 { 99 } else { 1 };
+        let action = Action::Send { body: "?".to_owned(), reply_to: None, format };
+        world.send(1, CONVERSATION, message, action);
+    }
+    settle().await;
+    let told = world.broker.told(GATEWAY);
+    assert_eq!((accepted(&told).len(), refused(&told).len()), (40, 10));
+    assert_eq!(world.broker.depth(inbound()), 0);
+    assert_eq!((pushes(&world), world.broker.dead()), (vec![], vec![]));
+    assert_eq!(world.memory.telemetry.counted("broker_shed_notifications"), 40);
+    assert_eq!(world.memory.telemetry.counted("broker_shed_dead_letters"), 10);
+    assert_eq!(world.memory.telemetry.counted("store_publications_repeated"), 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_owner_whose_queue_is_taken_gets_it_back_under_the_epoch_that_it_has() {
     let mut world = World::new(Design::default());

@@ -10,6 +10,7 @@ mod takeover;
 use crate::world::World;
 use ports::broker::{GatewayLife, Queue};
 use ports::{Conversations, StoreEvent};
+use protocol::limits::BrokerLimits;
 use protocol::records::{Action, PushJob, ToGateway};
 use protocol::store_calls::{
     AttachItem, AttachedAt, ChangeMember, ConversationKind, CreateConversation, DetachItem, Head,
@@ -118,6 +119,6 @@ fn report(user: u64, delivered: u64, read: u64) -> ReceiptItem {
 
 fn pushes(world: &World) -> Vec<(u64, u64)> {
     let jobs = [0, 1].into_iter().flat_map(|queue| world.broker.jobs(queue));
-    let decode = |job: bytes::Bytes| protocol::records::decode::<PushJob>(&job).unwrap();
-    jobs.map(decode).map(|job| (job.user.0, job.sequence.0)).collect()
+    let jobs = jobs.map(|job: bytes::Bytes| PushJob::decode(&job).unwrap());
+    jobs.flat_map(|job| job.users.into_iter().map(move |user| (user.0, job.sequence.0))).collect()
 }

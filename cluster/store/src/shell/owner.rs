@@ -270,8 +270,7 @@ impl Owner {
             self.listeners.register(answer);
         }
         if !missed.is_empty() {
-            let queues = self.config.notify_queues;
-            let jobs = missed.iter().map(|job| fanout::push(job, queues)).collect();
+            let jobs = fanout::missed(missed, self.config.notify_queues);
             self.post(Vec::new(), jobs, Settlements::default());
         }
         self.status.send_replace(done.status);

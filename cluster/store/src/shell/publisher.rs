@@ -4,10 +4,14 @@
 //! until everything under way is resolved and what is unconfirmed was repeated, together and in its
 //! order: so a connection that breaks does not let a later entry overtake an earlier one. What is
 //! repeated may arrive twice; receivers drop by sequence, and dead letters have keys.
+//!
+//! A broker that has no room for a job or a dead letter has shed it, and counted it: that is an answer,
+//! and nothing waits for it. The chat does not depend on a push provider, nor on who empties the dead
+//! letters.
 
 use super::input::{Consumer, Input};
 use super::round::Settlements;
-use ports::broker::{Brokers, Confirms, FanoutMessage, Job};
+use ports::broker::{Brokers, Confirms, FanoutMessage, Job, PublishError};
 use ports::{BoxFuture, Machine};
 use protocol::backoff::Backoff;
 use std::collections::{BTreeMap, VecDeque};
@@ -64,7 +68,7 @@ impl Post {
         self.messages.is_empty() && self.jobs.is_empty() && self.settlements.dead.is_empty()
     }
 
-    /// Keeps what must be repeated. A full queue is waited for.
+    /// Keeps what must be repeated.
     fn keep_unconfirmed(&mut self, confirmed: &Confirmed) {
         if confirmed.messages {
             self.messages.clear();
@@ -88,7 +92,7 @@ impl Post {
 /// A broker that confirms too few has confirmed nothing of the rest.
 fn keep_unconfirmed<T>(items: &mut Vec<T>, confirms: &Confirms) {
     let mut confirms = confirms.iter();
-    items.retain(|_| confirms.next() != Some(&Ok(())));
+    items.retain(|_| matches!(confirms.next(), None | Some(Err(PublishError::Unknown))));
 }
 
 impl Publisher {

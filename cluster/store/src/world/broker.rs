@@ -10,6 +10,7 @@ use ports::broker::{
     FanoutMessage, GatewayLife, Inbound, InboundConsumer, InboundOptions, Job, JobConsumer,
     JobSettlement, Jobs, Origin, PublishError, Queue,
 };
+use protocol::limits::BrokerLimits;
 use protocol::records::{self, ToGateway};
 use protocol::{Epoch, Partition};
 use std::collections::BTreeMap;
@@ -39,8 +40,9 @@ fn now<T>(answer: BoxFuture<'_, T>) -> T {
 }
 
 impl Broker {
-    pub fn open(memory: &Memory) -> Arc<Self> {
-        let config = BrokerConfig { engine: BrokerEngine::Memory, ..BrokerConfig::default() };
+    pub fn open(memory: &Memory, limits: BrokerLimits) -> Arc<Self> {
+        let engine = BrokerEngine::Memory;
+        let config = BrokerConfig { engine, limits, ..BrokerConfig::default() };
         let opened = EmbeddedBroker::open(memory.machine("broker-1"), config);
         let real = now(Box::pin(opened)).expect("it has no disk");
         let withheld = Withheld { real: real.clone(), calls: Mutex::default() };

@@ -14,7 +14,7 @@ use ports::broker::Queue;
 use ports::message_store::{Batch, Claim, Fenced, Lease, MessageStore, StoreError, StoreView};
 use ports::{Directory, Machine, Shutdown, ShutdownTrigger};
 use protocol::design::FanOut;
-use protocol::limits::StoreLimits;
+use protocol::limits::{BrokerLimits, StoreLimits};
 use protocol::records::{Action, Inbound, SessionRef};
 use protocol::{
     ClientMessageId, ConversationId, Design, GatewayId, Incarnation, NodeNumber, SessionId, UserId,
@@ -39,6 +39,11 @@ pub struct World {
 
 impl World {
     pub fn new(design: Design) -> Self {
+        Self::with(design, BrokerLimits::default())
+    }
+
+    /// Beside a broker of these limits.
+    pub fn with(design: Design, of_broker: BrokerLimits) -> Self {
         let memory = Memory::default();
         let limits = StoreLimits { group_commit: 256, ..StoreLimits::default() };
         let gateways = GatewayLinks::new(&memory.machine("store-1"), limits);
@@ -53,7 +58,7 @@ impl World {
             retention: None,
             limits,
         };
-        let broker = Broker::open(&memory);
+        let broker = Broker::open(&memory, of_broker);
         Self { memory, broker, config, stores: 1, shared: None, node: None }
     }
 

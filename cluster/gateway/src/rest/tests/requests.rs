@@ -279,7 +279,7 @@ fn inbound(action: Action) -> Bytes {
 async fn dead_letters_are_shown_to_people_and_put_back() {
     let world = World::new();
     let push = PushJob {
-        user: UserId(2),
+        users: vec![UserId(2)],
         conversation: ConversationId(7),
         sequence: Sequence(3),
         author: UserId(1),
@@ -292,7 +292,7 @@ async fn dead_letters_are_shown_to_people_and_put_back() {
         dead(4, Origin::Inbound(Partition(3)), inbound(sent)),
         dead(5, Origin::Inbound(Partition(3)), inbound(edited)),
         dead(6, Origin::Inbound(Partition(3)), inbound(Action::Delete { target: Sequence(2) })),
-        dead(7, Origin::Jobs(0), records::encode(&push)),
+        dead(7, Origin::Jobs(0), push.encode()),
         dead(8, Origin::Jobs(0), Bytes::from_static(&[255, 255])),
     ];
     let page = world.ask("GET", "/v1/dead-letters?limit=5", "admin", "").await;

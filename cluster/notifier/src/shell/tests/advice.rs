@@ -2,7 +2,6 @@
 
 use super::*;
 use protocol::design::Push;
-use protocol::store_calls::PushAdvice;
 
 impl World {
     fn say(&self, user: u64, advice: Option<PushAdvice>) {

@@ -7,11 +7,11 @@ use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response, StatusCode};
 use link::http_server::{HttpOptions, serve_http};
 use ports::broker::{
-    BrokerUnavailable, Confirms, ConsumerLost, DeadLetters, Depths, Job, JobConsumer, JobDelivery,
-    JobSettlement, Jobs,
+    BrokerUnavailable, Brokers, Confirms, ConsumerLost, DeadLetters, Depths, Job, JobConsumer,
+    JobDelivery, JobSettlement, Jobs,
 };
 use ports::{BoxFuture, Shutdown};
-use protocol::records::{self, PushJob};
+use protocol::records::PushJob;
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::future::ready;
@@ -34,7 +34,6 @@ pub struct Reached {
 #[derive(Default)]
 struct Said {
     done: Vec<u64>,
-    retries: u32,
 }
 
 impl Reached {
@@ -59,7 +58,7 @@ impl Reached {
         self.is_up.send_replace(!away);
     }
 
-    /// The users of the jobs that are done, in their order.
+    /// The users of the jobs that are settled, in their order: done, or put among the dead letters.
     pub fn done(&self) -> Vec<u64> {
         self.said.lock().unwrap().done.clone()
     }
@@ -70,9 +69,9 @@ impl Reached {
         dead.into_iter().map(|dead| (user(&dead.message), dead.reason)).collect()
     }
 
-    /// Failed attempts: what the delivery limit counts.
-    pub fn retries(&self) -> u32 {
-        self.said.lock().unwrap().retries
+    /// As a notifier reaches it.
+    pub fn brokers(self: &Arc<Self>) -> Brokers {
+        Brokers { jobs: self.clone(), ..Brokers::one(self.broker.clone()) }
     }
 
     /// Jobs that are not settled.
@@ -81,8 +80,12 @@ impl Reached {
     }
 }
 
+/// The only user, or the number of users.
 fn user(message: &Bytes) -> u64 {
-    records::decode::<PushJob>(message).map_or(0, |job| job.user.0)
+    PushJob::decode(message).map_or(0, |job| match job.users[..] {
+        [user] => user.0,
+        _ => job.users.len() as u64,
+    })
 }
 
 impl Jobs for Reached {
@@ -147,8 +150,7 @@ impl JobConsumer for Consumer {
         for settlement in &settlements {
             match settlement {
                 JobSettlement::Done { tag } => said.done.push(self.handed[tag]),
-                JobSettlement::Retry { .. } => said.retries += 1,
-                JobSettlement::DeadLetter { .. } => {}
+                JobSettlement::Retry { .. } | JobSettlement::DeadLetter { .. } => {}
             }
         }
         consumer.settle(settlements);

@@ -12,7 +12,8 @@ use fakes::{Answer, FakeProvider, Reached};
 use owners::FakeOwners;
 use ports::{Shutdown, ShutdownTrigger};
 use protocol::limits::NotifierLimits;
-use protocol::records::{self, PushJob};
+use protocol::records::PushJob;
+use protocol::store_calls::PushAdvice;
 use protocol::{ConversationId, Design, Sequence, UserId};
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,7 +62,7 @@ async fn world(config: NotifierConfig) -> World {
     let machine = memory.machine("notifier-1");
     let (trigger, shutdown) = Shutdown::new();
     let (report, ended) = oneshot::channel();
-    let (consumed, asked) = (broker.clone(), owners.clone());
+    let (consumed, asked) = (broker.brokers(), owners.clone());
     machine.clone().spawn("notifier", async move {
         let _ = report.send(serve(machine, config, consumed, asked, shutdown).await);
     });
@@ -86,14 +87,19 @@ impl World {
 }
 
 fn job(user: u64) -> Bytes {
-    records::encode(&PushJob {
-        user: UserId(user),
+    job_of(user..=user)
+}
+
+fn job_of(users: std::ops::RangeInclusive<u64>) -> Bytes {
+    let job = PushJob {
+        users: users.map(UserId).collect(),
         conversation: ConversationId(7),
         sequence: Sequence(3),
         author: UserId(1),
         preview: "hello".into(),
         at_ms: 9,
-    })
+    };
+    job.encode()
 }
 
 const LONG: Duration = Duration::from_mins(1);
@@ -134,9 +140,31 @@ async fn a_push_that_fails_too_often_becomes_a_dead_letter() {
     world.provider.by_user.lock().unwrap().insert(1, Answer::Status(500));
     world.put(1..=2).await;
     sleep(LONG).await;
-    assert_eq!(world.broker.done(), [2]);
+    assert_eq!(world.broker.done(), [2, 1]);
     assert_eq!(world.broker.dead().await, [(1, "3 attempts, the last one: status 500".into())]);
     assert_eq!(world.asked(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_user_of_a_job_has_an_end_of_its_own() {
+    let world = world(config()).await;
+    world.provider.by_user.lock().unwrap().insert(4, Answer::Status(500));
+    world.provider.by_user.lock().unwrap().insert(6, Answer::Status(410));
+    world.owners.by_user.lock().unwrap().insert(5, Some(PushAdvice::Never));
+    world.broker.put(job_of(1..=900)).await;
+    sleep(Duration::from_millis(50)).await;
+    assert_eq!(world.broker.waiting().await, 1 + 1, "the job, and the dead letter of user 6");
+    sleep(LONG).await;
+    let mut keys = world.provider.keys();
+    keys.sort();
+    let again = keys.windows(2).filter(|two| two[0] == two[1]).count();
+    keys.dedup();
+    assert_eq!((keys.len(), again), (899, 2), "user 4 three times, user 5 never");
+    let dead = [
+        (6, "the push provider refused it: status 410".into()),
+        (4, "3 attempts, the last one: status 500".into()),
+    ];
+    assert_eq!((world.broker.dead().await, world.broker.done()), (dead.to_vec(), vec![900]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -160,7 +188,7 @@ async fn a_refused_or_unreadable_push_is_a_dead_letter_at_once() {
     dead.sort();
     assert!(dead[0].0 == 0 && dead[0].1.starts_with("no push job: "), "{dead:?}");
     assert_eq!(dead[1..], [(1, "the push provider refused it: status 410".into())]);
-    assert_eq!(world.broker.done(), [3]);
+    assert_eq!(world.broker.done(), [1, 3]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -183,7 +211,7 @@ async fn a_dead_provider_is_probed_and_uses_no_attempts_up() {
     sleep(Duration::from_mins(10)).await;
     assert_eq!((world.broker.done().len(), world.broker.dead().await.len()), (0, 0));
     // The three failures that opened the breaker are all that was counted against anybody.
-    assert_eq!(world.broker.retries(), 3);
+    assert_eq!(world.memory.telemetry.counted("notifier_retried_total"), 3);
     assert_eq!(world.memory.telemetry.counted("notifier_breaker_opened_total"), 1);
 
     world.provider.listen(&world.memory).await;
@@ -222,7 +250,7 @@ async fn a_bad_push_does_not_keep_the_breaker_open_for_the_others() {
     sleep(LONG).await;
     let mut done = world.broker.done();
     done.sort_unstable();
-    assert_eq!(done, (2..=9).collect::<Vec<_>>());
+    assert_eq!(done, (1..=9).collect::<Vec<_>>());
     assert_eq!(world.broker.dead().await.len(), 1, "the bad one has used its attempts up");
 }
 
@@ -304,7 +332,7 @@ async fn a_shutdown_finishes_what_is_under_way_and_gives_the_rest_back() {
     assert_eq!(world.ended.await.unwrap(), Ok(()));
     assert!(begun.elapsed() < Duration::from_secs(1));
     assert_eq!(world.broker.done(), [1, 2, 3, 4]);
-    assert_eq!((world.broker.waiting().await, world.broker.retries()), (16, 0));
+    assert_eq!(world.broker.waiting().await, 16);
 }
 
 #[tokio::test(start_paused = true)]
