@@ -334,7 +334,7 @@ impl Counts {
     fn report(self, shared: &Shared) {
         for (name, by) in self.0.into_iter().filter(|(_, by)| *by > 0) {
             shared.machine.telemetry.count(name, by);
-            if name.starts_with("broker_shed") {
+            if name.contains("_shed_") {
                 let before = shared.shed.fetch_add(by, Ordering::Relaxed);
                 // At the first, and whenever there are twice as many: not a line for each.
                 if before == 0 || before.ilog2() < (before + by).ilog2() {
