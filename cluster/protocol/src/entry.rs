@@ -65,11 +65,16 @@ pub enum Content {
 }
 
 impl Content {
+    /// The text that it carries.
+    pub fn body(&self) -> &str {
+        match self {
+            Self::Message { body, .. } | Self::Edit { body, .. } => body,
+            Self::Delete { .. } | Self::Join { .. } | Self::Leave { .. } => "",
+        }
+    }
+
     /// Bytes of text that it carries.
     pub fn body_bytes(&self) -> usize {
-        match self {
-            Self::Message { body, .. } | Self::Edit { body, .. } => body.len(),
-            Self::Delete { .. } | Self::Join { .. } | Self::Leave { .. } => 0,
-        }
+        self.body().len()
     }
 }

@@ -42,6 +42,10 @@ pub const COUNTERS: &[Meaning] = &[
     ("gateway_closes_unauthenticated", "Sessions closed for their token (4401)"),
     ("gateway_closes_unavailable", "Sessions closed because the cluster did not answer (4503)"),
     (
+        "gateway_dropped_state_frames",
+        "Receipts, typing and presence that were not told to a session with a nearly full queue",
+    ),
+    (
         "gateway_evicted_entries",
         "Entries that a stream could not keep; they are read from the owner",
     ),

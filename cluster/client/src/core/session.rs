@@ -22,6 +22,11 @@ use std::sync::Arc;
 
 /// Holds a refused action back for at least this long, even if the gateway names no time.
 const HOLD_MS_MIN: u64 = 50;
+/// A session that was too much for one of the two sides and did not last this long counts as a failed
+/// attempt: the next one comes later than the last.
+const STRAINED_MS: u64 = 30_000;
+/// As many failures such an end counts for, at least: by default, up to a second.
+const STRAINED_FAILURES: u32 = 2;
 
 /// A chat session that outlives its connections.
 #[derive(Debug)]
@@ -57,6 +62,9 @@ struct Open {
     idle_timeout_ms: u64,
     heard_ms: u64,
     pinged_ms: u64,
+    opened_ms: u64,
+    /// Failures in a row before it was welcomed.
+    failures: u32,
     /// The gateway drains: move to another one at this time.
     leave_ms: Option<u64>,
     /// Another token is needed at this time; `None` also while one is asked for.
@@ -108,7 +116,14 @@ impl Session {
             return;
         }
         let leave_ms = match &self.state {
-            State::Open(open) => open.leave_ms,
+            State::Open(open) => {
+                if is_strain(code) {
+                    let lasted = now_ms >= open.opened_ms + STRAINED_MS;
+                    let failures = if lasted { 0 } else { open.failures + 1 };
+                    self.failures = failures.max(STRAINED_FAILURES);
+                }
+                open.leave_ms
+            }
             _ => None,
         };
         // Only this side says goodbye: if the other one does, the connection is lost all the same.
@@ -298,12 +313,14 @@ impl Session {
 
     fn welcomed(&mut self, now_ms: u64, welcome: Welcome, out: &mut Vec<Output>) {
         let State::Greeting { renew_ms, .. } = self.state else { return };
-        self.failures = 0;
+        let failures = std::mem::take(&mut self.failures);
         self.state = State::Open(Open {
             heartbeat_ms: u64::from(welcome.heartbeat_ms),
             idle_timeout_ms: u64::from(welcome.idle_timeout_ms),
             heard_ms: now_ms,
             pinged_ms: now_ms,
+            opened_ms: now_ms,
+            failures,
             leave_ms: None,
             renew_ms,
         });
@@ -387,4 +404,9 @@ impl Session {
         let delay_ms = if wait_ms > 0 { wait_ms } else { backoff_ms };
         out.push(Output::ConnectAfter { delay_ms, fresh_token });
     }
+}
+
+/// Whether a session ended because it was too much for one of the two sides.
+const fn is_strain(code: u16) -> bool {
+    code == CloseCode::SlowConsumer.code() || code == CloseCode::RateLimited.code()
 }

@@ -231,3 +231,31 @@ fn where_refused_messages_are_dropped_they_are_gone() {
     session.frame(10, ServerFrame::Rejected(rejected), &mut out);
     assert_eq!(session.unanswered().count(), 0);
 }
+
+/// The longest of many waits after sessions that ended in this way one after the other, each right
+/// after its welcome.
+fn longest_waits(code: CloseCode, sessions: usize) -> Vec<u64> {
+    let mut longest = vec![0; sessions];
+    for seed in 0..200 {
+        let mut session = Session::new(Arc::new(Settings::default()), DeviceId(1), seed);
+        for longest in &mut longest {
+            let mut out = Vec::new();
+            session.connected(0, access("token"), &mut out);
+            session.frame(0, ServerFrame::Welcome(welcome()), &mut out);
+            session.disconnected(10, code.code(), &mut out);
+            let Some(Output::ConnectAfter { delay_ms, .. }) = out.last() else { panic!("{out:?}") };
+            *longest = (*longest).max(*delay_ms);
+        }
+    }
+    longest
+}
+
+#[test]
+fn a_session_that_was_too_slow_comes_back_later_and_later() {
+    let within = |waits: Vec<u64>, bounds: [u64; 4]| {
+        let near = |(wait, bound): (&u64, &u64)| (bound * 9 / 10..=*bound).contains(wait);
+        assert!(waits.iter().zip(&bounds).all(near), "{waits:?}");
+    };
+    within(longest_waits(CloseCode::SlowConsumer, 4), [1_000, 4_000, 5_000, 5_000]);
+    within(longest_waits(CloseCode::Draining, 4), [250; 4]);
+}

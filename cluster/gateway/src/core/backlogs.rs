@@ -1,7 +1,9 @@
-//! Pages of stored entries that clients ask for themselves.
+//! Pages of stored entries that clients ask for themselves. A page waits here until its session's queue
+//! has room for it: what a session asked for never makes it slow.
 
 use super::calls::{Call, RangeCall, RangePurpose};
 use super::effects::Effects;
+use super::encoded::Encoded;
 use super::outbound::Outlet;
 use super::timers::{RETRY_MS, Timer};
 use ports::CallError;
@@ -17,12 +19,14 @@ const REQUESTS: usize = 4;
 /// Attempts at a page.
 const TRIES: u32 = 3;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Asked {
     /// The client's number.
     request: u32,
     query: RangeQuery,
     tries: u32,
+    /// The answer, as long as there is no room for it.
+    page: Option<Encoded>,
 }
 
 /// Requests that are not answered yet, under numbers of ours.
@@ -30,8 +34,7 @@ struct Asked {
 pub struct Backlogs {
     waiting: BTreeMap<(SessionId, u64), Asked>,
     asked: u64,
-    /// Bytes of text in one page. All the pages that a session may ask for at a time take half of its
-    /// queue.
+    /// Bytes of one page as it is sent, unless it holds a single entry.
     page_bytes: usize,
 }
 
@@ -61,7 +64,7 @@ impl Backlogs {
         }
         self.asked += 1;
         let query = RangeQuery { conversation, user: Some(user), after, limit };
-        self.waiting.insert((id, self.asked), Asked { request, query, tries: 0 });
+        self.waiting.insert((id, self.asked), Asked { request, query, tries: 0, page: None });
         self.read(out, id, self.asked);
     }
 
@@ -80,35 +83,56 @@ impl Backlogs {
         (id, number): (SessionId, u64),
         page: Result<RangePage, CallError>,
     ) {
-        let Some(asked) = self.waiting.get(&(id, number)).copied() else { return };
+        let Some(asked) = self.waiting.get_mut(&(id, number)) else { return };
         let maybe = matches!(page, Err(CallError::Unavailable | CallError::Unknown));
-        if maybe && asked.tries < TRIES && out.outlets.contains(id) {
+        if maybe && asked.tries < TRIES {
             return out.timers.set(out.now_ms + RETRY_MS, Timer::Backlog(id, number));
         }
-        self.waiting.remove(&(id, number));
         let (request, conversation) = (asked.request, asked.query.conversation);
-        match page {
+        let (code, detail) = match page {
             Ok(RangePage { mut entries, first, head }) => {
                 let mut bytes = 0;
                 let fitting = entries.iter().enumerate().take_while(|(index, entry)| {
-                    bytes += entry.content.body_bytes();
+                    bytes += out.outlets.entry_bytes(id, entry);
                     *index == 0 || bytes <= self.page_bytes
                 });
                 let fitting = fitting.count();
                 entries.truncate(fitting);
-                out.say(
-                    id,
-                    ServerFrame::Page(Page { request, conversation, entries, first, head }),
-                );
+                let page = Page { request, conversation, entries, first, head };
+                asked.page = Some(ServerFrame::Page(page).into());
+                return self.give(out, id);
             }
             Err(CallError::Refused(_)) => {
-                let detail = format!("backlog {request}: not a member of {conversation}");
-                out.complain(id, ErrorCode::NotAttached, detail);
+                (ErrorCode::NotAttached, format!("not a member of {conversation}"))
             }
             Err(CallError::Unavailable | CallError::Unknown) => {
-                let detail = format!("backlog {request}: no answer from the owner");
-                out.complain(id, ErrorCode::Unavailable, detail);
+                (ErrorCode::Unavailable, "no answer from the owner".to_owned())
             }
+        };
+        self.waiting.remove(&(id, number));
+        out.complain(id, code, format!("backlog {request}: {detail}"));
+    }
+
+    /// Gives a session the pages for which it has room now; the others wait for more.
+    pub fn give<O: Outlet>(&mut self, out: &mut Effects<O>, id: SessionId) {
+        let mut given = Vec::new();
+        for (key, asked) in self.waiting.range_mut((id, 0)..=(id, u64::MAX)) {
+            let Some(page) = &mut asked.page else { continue };
+            if !out.outlets.post_if_room(id, page) {
+                break;
+            }
+            given.push(*key);
+        }
+        for key in given {
+            self.waiting.remove(&key);
+        }
+    }
+
+    /// A session is gone.
+    pub fn forget(&mut self, id: SessionId) {
+        let mine = self.waiting.range((id, 0)..=(id, u64::MAX)).map(|(key, _)| *key);
+        for key in mine.collect::<Vec<_>>() {
+            self.waiting.remove(&key);
         }
     }
 }
@@ -117,7 +141,7 @@ impl Backlogs {
 mod tests {
     use super::super::hub_model::{config, heard, one_session};
     use super::*;
-    use protocol::{ConversationId, Sequence};
+    use protocol::{ClientMessageId, Content, ConversationId, Entry, Epoch, NodeNumber, Sequence};
 
     const USER: UserId = UserId(7);
 
@@ -158,5 +182,48 @@ mod tests {
         }
         assert_eq!(out.calls.len(), TRIES as usize);
         assert!(matches!(&heard(&queue)[..], [ServerFrame::Error(_)]));
+    }
+
+    #[test]
+    fn pages_wait_until_their_session_has_room() {
+        let mut config = config(1_000);
+        config.limits.session_queue_bytes = 100_000;
+        let (mut out, queue, id) = one_session(&config);
+        let mut backlogs = Backlogs::new(&config.limits);
+        let entry = |sequence| Entry {
+            conversation: ConversationId(1),
+            sequence: Sequence(sequence),
+            epoch: Epoch(1),
+            owner: NodeNumber(1),
+            author: USER,
+            client_message_id: ClientMessageId(sequence),
+            at_ms: 0,
+            content: Content::Message { body: "x".repeat(40_000), reply_to: None },
+        };
+        for request in 0..4 {
+            backlogs.ask(&mut out, id, USER, asked(request));
+            let entries = vec![entry(1), entry(2)];
+            let page = RangePage { entries, first: Sequence(1), head: Sequence(2) };
+            backlogs.answered(&mut out, (id, u64::from(request) + 1), Ok(page));
+        }
+        let mut requests = Vec::new();
+        while let [ServerFrame::Page(page)] = &heard(&queue)[..] {
+            assert_eq!(page.entries.len(), 1, "a page holds one entry at least");
+            requests.push(page.request);
+            backlogs.give(&mut out, id);
+        }
+        assert_eq!(requests, [0, 1, 2, 3]);
+        assert_eq!(out.outlets.take_slow(), []);
+        assert!(backlogs.waiting.is_empty());
+    }
+
+    #[test]
+    fn who_is_gone_waits_for_nothing() {
+        let config = config(10);
+        let (mut out, _queue, id) = one_session(&config);
+        let mut backlogs = Backlogs::new(&config.limits);
+        backlogs.ask(&mut out, id, USER, asked(1));
+        backlogs.forget(id);
+        assert!(backlogs.waiting.is_empty());
     }
 }

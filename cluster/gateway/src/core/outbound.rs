@@ -1,11 +1,12 @@
 //! The outbound queue of one session: it holds frames and counts them.
 //!
-//! Whether a session is slow is decided in `outlets`, which sees the level after every push. How the
+//! Of state frames (receipts, typing, presence) that wait, only the newest about a user in a
+//! conversation matters: it takes the place of the earlier one. Whether a session is slow is decided in `outlets`, which sees the level after every push. How the
 //! hub and the task that writes to the connection share a queue is the shell's business: see `Outlet`.
 
 use bytes::Bytes;
-use protocol::CloseCode;
-use std::collections::VecDeque;
+use protocol::{CloseCode, ConversationId, UserId};
+use std::collections::{BTreeMap, VecDeque};
 
 /// How much waits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,6 +15,28 @@ pub struct Level {
     pub frames: usize,
     /// Their bytes.
     pub bytes: usize,
+}
+
+/// What a state frame is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Topic {
+    /// Where.
+    pub conversation: ConversationId,
+    /// Who.
+    pub user: UserId,
+    /// Of which kind.
+    pub kind: StateKind,
+}
+
+/// The kinds of state frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StateKind {
+    /// Cursors.
+    Receipts,
+    /// Who types.
+    Typing,
+    /// Who is online.
+    Presence,
 }
 
 /// Where the frames of one session go. The hub owns one per session and knows nothing else of the
@@ -27,6 +50,11 @@ pub trait Outlet {
 #[derive(Debug, Default)]
 pub struct Outbound {
     frames: VecDeque<Bytes>,
+    /// Where the newest frame about something waits: the number that the frame had in the queue's whole
+    /// life. Those below `gone` are taken already.
+    newest: BTreeMap<Topic, u64>,
+    /// Frames that have left the queue.
+    gone: u64,
     bytes: usize,
     end: Option<CloseCode>,
     abandoned: bool,
@@ -56,6 +84,8 @@ pub enum Taken {
 
 /// An empty queue that once was long gives its memory back.
 const KEPT_CAPACITY: usize = 16;
+/// In a shorter queue no place is remembered: it is written at once, and looking would cost more.
+const SHORT: usize = 16;
 
 impl Outbound {
     /// Adds a frame; the level behind it. Nothing is added behind the end.
@@ -69,11 +99,51 @@ impl Outbound {
         self.level()
     }
 
+    /// Adds a state frame, or puts it in the place of an earlier one about the same. Without room for one
+    /// more frame below this level it is dropped: state is best effort, and never what makes a session
+    /// slow. The level behind it; `None`: dropped.
+    pub fn push_state(&mut self, frame: Bytes, topic: Topic, room: Level) -> Option<Level> {
+        let place = self.newest.get(&topic).and_then(|place| place.checked_sub(self.gone));
+        if let Some(waiting) = place.and_then(|place| self.frames.get_mut(place as usize)) {
+            self.bytes = self.bytes - waiting.len() + frame.len();
+            *waiting = frame;
+            return Some(self.level());
+        }
+        let count = self.frames.len();
+        if count >= room.frames || self.bytes + frame.len() > room.bytes {
+            return None;
+        }
+        if count >= SHORT && self.end.is_none() {
+            if self.newest.len() > 2 * count {
+                let gone = self.gone;
+                self.newest.retain(|_, place| *place >= gone);
+            }
+            self.newest.insert(topic, self.gone + count as u64);
+        }
+        Some(self.push(frame))
+    }
+
+    /// What comes from now on about a conversation does not go before what waits: its stream begins or
+    /// ends here.
+    pub fn divide(&mut self, conversation: ConversationId) {
+        if !self.newest.is_empty() {
+            self.newest.retain(|topic, _| topic.conversation != conversation);
+        }
+    }
+
+    fn pop(&mut self) -> Option<Bytes> {
+        let frame = self.frames.pop_front()?;
+        self.gone += 1;
+        self.bytes -= frame.len();
+        Some(frame)
+    }
+
     /// Drops the oldest frames until the level is within a limit. Only for a bad design choice.
     pub fn drop_oldest(&mut self, limit: Level) {
         while self.frames.len() > limit.frames || self.bytes > limit.bytes {
-            let Some(frame) = self.frames.pop_front() else { break };
-            self.bytes -= frame.len();
+            if self.pop().is_none() {
+                break;
+            }
         }
     }
 
@@ -90,6 +160,7 @@ impl Outbound {
         if self.end.is_none() {
             self.bytes = last.len();
             self.frames = VecDeque::from([last]);
+            self.newest = BTreeMap::new();
             self.end = Some(code);
             self.news = true;
         }
@@ -99,6 +170,7 @@ impl Outbound {
     pub fn abandon(&mut self) {
         self.abandoned = true;
         self.frames = VecDeque::new();
+        self.newest = BTreeMap::new();
         self.bytes = 0;
         self.news = true;
     }
@@ -141,14 +213,14 @@ impl Outbound {
         if self.abandoned {
             return Taken::Abandoned;
         }
-        if let Some(frame) = self.frames.pop_front() {
-            self.bytes -= frame.len();
+        if let Some(frame) = self.pop() {
             let (frames, bytes) = (self.frames.len(), self.bytes);
             assert!(frames > 0 || bytes == 0, "{bytes} bytes in an empty queue");
             return Taken::Frame(frame);
         }
         if self.frames.capacity() > KEPT_CAPACITY {
             self.frames = VecDeque::new();
+            self.newest = BTreeMap::new();
         }
         match self.end {
             Some(code) => Taken::End(code),
@@ -212,5 +284,45 @@ mod tests {
         assert!(!queue.take_news(), "it was not added");
         queue.abandon();
         assert!(queue.take_news());
+    }
+
+    fn about(user: u64) -> Topic {
+        let (conversation, user) = (ConversationId(7), UserId(user));
+        Topic { conversation, user, kind: StateKind::Receipts }
+    }
+
+    const ROOM: Level = Level { frames: 30, bytes: 1_000 };
+
+    #[test]
+    fn of_the_states_that_wait_only_the_newest_is_told() {
+        let mut queue = Outbound::default();
+        for _ in 0..SHORT {
+            queue.push(Bytes::from_static(b"entry"));
+        }
+        queue.push_state(Bytes::from_static(b"1"), about(1), ROOM);
+        queue.push_state(Bytes::from_static(b"two"), about(2), ROOM);
+        queue.take();
+        queue.push_state(Bytes::from_static(b"three"), about(1), ROOM);
+        assert_eq!(queue.level(), Level { frames: SHORT + 1, bytes: 5 * SHORT - 5 + 5 + 3 });
+        queue.divide(ConversationId(7));
+        queue.push_state(Bytes::from_static(b"4"), about(1), ROOM);
+        let mut taken = Vec::new();
+        while let Taken::Frame(frame) = queue.take() {
+            taken.push(frame);
+        }
+        assert_eq!(taken[SHORT - 1..], ["three", "two", "4"]);
+        queue.push_state(Bytes::from_static(b"5"), about(1), ROOM);
+        assert_eq!(queue.take(), Taken::Frame(Bytes::from_static(b"5")), "what is gone stays so");
+    }
+
+    #[test]
+    fn state_takes_no_room_that_others_need() {
+        let mut queue = Outbound::default();
+        let mut kept =
+            |user| queue.push_state(Bytes::from_static(b"."), about(user), ROOM).is_some();
+        assert_eq!((0..100).filter(|user| kept(*user)).count(), ROOM.frames);
+        assert!(queue.push_state(Bytes::from_static(b"new"), about(20), ROOM).is_some());
+        assert_eq!(queue.level(), Level { frames: ROOM.frames, bytes: ROOM.frames + 2 });
+        assert_eq!(queue.push_state(Bytes::from_static(b"new"), about(99), ROOM), None);
     }
 }

@@ -7,10 +7,15 @@ use protocol::codec::Codec;
 use protocol::design::SlowSession;
 use protocol::frames::server::Resync;
 use protocol::limits::GatewayLimits;
-use protocol::{CloseCode, ServerFrame, SessionId};
+use protocol::{CloseCode, Entry, ServerFrame, SessionId};
 
 /// How long a closed session may take to read its last frames, milliseconds.
 pub const LINGER_MS: u64 = 2_000;
+
+/// An entry without its text, with the longest numbers.
+const BINARY_ENTRY_BYTES: usize = 80;
+/// The same in JSON, with its names.
+const JSON_ENTRY_BYTES: usize = 320;
 
 /// See the module.
 #[derive(Debug)]
@@ -23,8 +28,12 @@ pub struct Outlets<O> {
     policy: SlowSession,
     /// More than this is slow.
     limit: Level,
+    /// Neither what is old nor what is best effort goes beyond: the rest is for what is new.
+    room: Level,
     peak: Level,
     posted: u64,
+    /// State frames for which there was no room.
+    dropped: u64,
 }
 
 impl<O: Outlet> Outlets<O> {
@@ -38,8 +47,10 @@ impl<O: Outlet> Outlets<O> {
             slow: Vec::new(),
             policy,
             limit,
+            room: Level { frames: limit.frames * 3 / 4, bytes: limit.bytes * 3 / 4 },
             peak: Level::default(),
             posted: 0,
+            dropped: 0,
         }
     }
 
@@ -77,9 +88,24 @@ impl<O: Outlet> Outlets<O> {
     pub fn post(&mut self, id: SessionId, frame: &mut Encoded) {
         let Some((codec, outlet)) = self.open.get(id) else { return };
         let bytes = frame.bytes(*codec);
-        let level = outlet.queue(|queue| queue.push(bytes));
+        let (topic, divides, room) = (frame.topic(), frame.divides(), self.room);
+        let pushed = outlet.queue(|queue| {
+            if let Some(topic) = topic {
+                return queue.push_state(bytes, topic, room);
+            }
+            if let Some(conversation) = divides {
+                queue.divide(conversation);
+            }
+            Some(queue.push(bytes))
+        });
+        let Some(level) = pushed else {
+            self.dropped += 1;
+            return;
+        };
         self.posted += 1;
-        if level.frames > self.limit.frames || level.bytes > self.limit.bytes {
+        // A single frame is never too much, however large it is.
+        let is_beyond = level.bytes > self.limit.bytes && level.frames > 1;
+        if is_beyond || level.frames > self.limit.frames {
             match self.policy {
                 SlowSession::Disconnect => return self.slow.push(id),
                 SlowSession::Unbounded => {}
@@ -97,11 +123,37 @@ impl<O: Outlet> Outlets<O> {
         self.post(id, &mut frame.into());
     }
 
+    /// Posts a frame if there is room for all of it, or if nothing else waits; whether it is done with.
+    /// If not, the connection reports when it has taken everything.
+    pub fn post_if_room(&mut self, id: SessionId, frame: &mut Encoded) -> bool {
+        let Some((codec, outlet)) = self.open.get(id) else { return true };
+        let (size, room) = (frame.bytes(*codec).len(), self.room);
+        let fits = outlet.queue(|queue| {
+            let level = queue.level();
+            let fits = level.frames < room.frames && level.bytes + size <= room.bytes;
+            if !fits && level.frames > 0 {
+                queue.want_room();
+            }
+            fits || level.frames == 0
+        });
+        if fits {
+            self.post(id, frame);
+        }
+        fits
+    }
+
+    /// About the bytes of an entry as this session gets it: not less than they are.
+    pub fn entry_bytes(&self, id: SessionId, entry: &Entry) -> usize {
+        let body = entry.content.body();
+        let is_json = self.open.get(id).is_some_and(|(codec, _)| *codec == Codec::Json);
+        if is_json { JSON_ENTRY_BYTES + json_bytes(body) } else { BINARY_ENTRY_BYTES + body.len() }
+    }
+
     /// Whether more of a backlog may be written: a quarter of the queue stays free for what is new.
     pub fn has_room(&self, id: SessionId) -> bool {
         self.open.get(id).is_some_and(|(_, outlet)| {
             let level = outlet.queue(|queue| queue.level());
-            self.below(level, 3, 4)
+            level.frames < self.room.frames && level.bytes < self.room.bytes
         })
     }
 
@@ -110,18 +162,15 @@ impl<O: Outlet> Outlets<O> {
     pub fn wants_page(&self, id: SessionId) -> bool {
         self.open.get(id).is_some_and(|(_, outlet)| {
             outlet.queue(|queue| {
-                let wants = self.below(queue.level(), 1, 2);
+                let level = queue.level();
+                let wants =
+                    2 * level.frames < self.limit.frames && 2 * level.bytes < self.limit.bytes;
                 if !wants {
                     queue.want_room();
                 }
                 wants
             })
         })
-    }
-
-    fn below(&self, level: Level, numerator: usize, denominator: usize) -> bool {
-        level.frames < self.limit.frames * numerator / denominator
-            && level.bytes < self.limit.bytes * numerator / denominator
     }
 
     /// The sessions that were found to be slow since this was last asked.
@@ -177,10 +226,22 @@ impl<O: Outlet> Outlets<O> {
         self.len() == 0 && self.ending.iter().all(|(_, outlet)| finished(outlet))
     }
 
-    /// The highest level of a session that was kept, and the frames posted, since the last look.
-    pub fn take_figures(&mut self) -> (Level, u64) {
-        (std::mem::take(&mut self.peak), std::mem::take(&mut self.posted))
+    /// The highest level of a session that was kept, the frames posted, and the state frames dropped,
+    /// since the last look.
+    pub fn take_figures(&mut self) -> (Level, u64, u64) {
+        let Self { peak, posted, dropped, .. } = self;
+        (std::mem::take(peak), std::mem::take(posted), std::mem::take(dropped))
     }
+}
+
+/// A text in JSON: quotes and backslashes are escaped, and control characters take up to six bytes.
+fn json_bytes(text: &str) -> usize {
+    let escaped = |byte| match byte {
+        b'"' | b'\\' => 2,
+        0..0x20 => 6,
+        _ => 1,
+    };
+    text.bytes().map(escaped).sum()
 }
 
 #[cfg(test)]

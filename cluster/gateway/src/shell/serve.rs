@@ -175,6 +175,7 @@ fn report(front: &Front, limits: GatewayLimits) {
     telemetry.gauge("gateway_session_queue_frames", figures.queue_frames_max, frames);
     telemetry.gauge("gateway_session_queue_bytes", figures.queue_bytes_max, bytes);
     telemetry.count("gateway_frames_out", figures.frames_out);
+    telemetry.count("gateway_dropped_state_frames", figures.state_dropped);
     telemetry.count("gateway_frames_in", figures.counts.frames_in);
     telemetry.count("gateway_rejections", figures.counts.rejections);
     telemetry.count("gateway_repairs", figures.counts.repairs);

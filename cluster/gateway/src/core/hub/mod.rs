@@ -147,6 +147,7 @@ impl<O: Outlet> Hub<O> {
         let user = session.user;
         self.handshakes.forget(id);
         self.sends.close(id);
+        self.backlogs.forget(id);
         let arrived = self.streams.close(id);
         if let Some(lingering) = self.sessions.remove(id, arrived) {
             self.sends.user_gone(&mut self.out, user);

@@ -27,6 +27,8 @@ pub struct Figures {
     pub queue_bytes_max: u64,
     /// Frames posted to sessions since the last look.
     pub frames_out: u64,
+    /// State frames that were dropped since the last look: their sessions' queues were nearly full.
+    pub state_dropped: u64,
     /// The rest, since the last look.
     pub counts: Counts,
 }
@@ -143,12 +145,13 @@ impl<O: Outlet> Hub<O> {
 
     /// What happened since the last look.
     pub fn take_figures(&mut self) -> Figures {
-        let (peak, frames_out) = self.out.outlets.take_figures();
+        let (peak, frames_out, state_dropped) = self.out.outlets.take_figures();
         Figures {
             sessions: self.out.outlets.len() as u64,
             queue_frames_max: peak.frames as u64,
             queue_bytes_max: peak.bytes as u64,
             frames_out,
+            state_dropped,
             counts: std::mem::take(&mut self.out.counts),
         }
     }
