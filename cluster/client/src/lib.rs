@@ -10,4 +10,4 @@ mod shell;
 pub use crate::core::{
     AccessToken, Action, ActionKind, Event, OutboxFull, Output, Session, Settings,
 };
-pub use shell::{Alarm, Carrier, Client, ConnectError, Dialer, Wire, WireEvent};
+pub use shell::{Alarm, Carrier, Client, ConnectError, Dialer, ServiceToken, Wire, WireEvent};

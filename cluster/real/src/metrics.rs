@@ -90,6 +90,7 @@ pub const GAUGES: &[Meaning] = &[
     ("broker_queue_messages", "Messages in the fullest durable queue, notifications excepted"),
     ("broker_unsettled_messages", "Messages that were delivered and not settled"),
     ("fracas_limit", "The limit of the gauge that the label of names"),
+    ("gateway_greeting_sessions", "Sessions that have not said hello"),
     ("gateway_session_queue_bytes", "Bytes waiting for the slowest session"),
     ("gateway_session_queue_frames", "Frames waiting for the slowest session"),
     ("gateway_sessions", "Open sessions"),

@@ -1,10 +1,10 @@
-//! Where a device connects, and with which token.
+//! Where a device connects, and with which token; and with which one the trunks are opened.
 
 use super::VirtualUsers;
-use crate::rest::RestError;
-use client::{AccessToken, ConnectError, Dialer, Wire};
+use crate::rest::{RestError, Tokens};
+use client::{AccessToken, ConnectError, Dialer, ServiceToken, Wire};
 use ports::BoxFuture;
-use protocol::{DeviceId, UserId};
+use protocol::{DeviceId, Secret, UserId};
 use std::sync::Arc;
 
 pub struct UserDialer {
@@ -52,6 +52,22 @@ impl Dialer for UserDialer {
             let renewed = users.api.tokens().renewed(user, device, gateway).await;
             drop(may_log_in);
             renewed.map_err(|error| not_ready(&error))
+        })
+    }
+}
+
+/// Trunks are opened with the token of the run's service.
+pub struct TrunkService(pub Arc<Tokens>);
+
+impl ServiceToken for TrunkService {
+    fn token(
+        &self,
+        gateway: &str,
+        fresh: bool,
+    ) -> BoxFuture<'static, Result<Secret, ConnectError>> {
+        let (tokens, gateway) = (self.0.clone(), gateway.to_owned());
+        Box::pin(async move {
+            tokens.of_service(fresh, &gateway).await.map_err(|error| not_ready(&error))
         })
     }
 }

@@ -74,16 +74,20 @@ pub async fn run_users(
     phase: watch::Receiver<Phase>,
 ) -> UsersReport {
     let targets = Arc::new(targets);
+    let api = Api::new(machine.clone(), targets.clone());
     let carrier = match plan.transport() {
         Transport::Socket => Carrier::sockets(machine.clone(), plan.codec()),
-        Transport::Trunk => Carrier::trunks(machine.clone()),
+        Transport::Trunk => {
+            let service = dialer::TrunkService(api.tokens().clone());
+            Carrier::trunks(machine.clone(), Box::new(service))
+        }
     };
     let design = plan.design();
     let (jitter, receipts) = (design.reconnect_jitter, design.receipts);
     let unauthorised = design.unauthorised;
     let settings = Settings { jitter, receipts, unauthorised, ..Settings::default() };
     let users = Arc::new(VirtualUsers {
-        api: Api::new(machine.clone(), targets.clone()),
+        api,
         machine,
         targets,
         recorder,

@@ -10,4 +10,5 @@ mod wire;
 
 pub use alarm::Alarm;
 pub use client::{Client, Dialer};
+pub use trunk::ServiceToken;
 pub use wire::{Carrier, ConnectError, Wire, WireEvent};

@@ -33,9 +33,10 @@ pub async fn upgrade(
     machine: &Machine,
     to: &str,
     subprotocol: &'static str,
+    token: Option<&str>,
     read_buffer: usize,
 ) -> Result<WebSocket, ConnectError> {
-    timeout(CONNECT_TIMEOUT, upgrade_without_deadline(machine, to, subprotocol, read_buffer))
+    timeout(CONNECT_TIMEOUT, upgrade_without_deadline(machine, to, subprotocol, token, read_buffer))
         .await
         .map_err(|_| ConnectError::Timeout { to: to.to_owned() })?
 }
@@ -44,12 +45,18 @@ async fn upgrade_without_deadline(
     machine: &Machine,
     to: &str,
     subprotocol: &'static str,
+    token: Option<&str>,
     read_buffer: usize,
 ) -> Result<WebSocket, ConnectError> {
     let handshake =
         |source: Error| ConnectError::Handshake { to: to.to_owned(), source: source.into() };
     let mut request = format!("ws://{to}/v1/ws").into_client_request().map_err(handshake)?;
     request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static(subprotocol));
+    if let Some(token) = token {
+        let bearer = HeaderValue::try_from(format!("Bearer {token}"));
+        let bearer = bearer.map_err(|error| handshake(Error::HttpFormat(error.into())))?;
+        request.headers_mut().insert("authorization", bearer);
+    }
     let stream = machine
         .network
         .connect(to)
@@ -76,7 +83,7 @@ pub async fn connect(
         Codec::Json => subprotocol::JSON,
         Codec::Binary => subprotocol::BINARY,
     };
-    let socket = upgrade(machine, to, name, READ_BUFFER).await?;
+    let socket = upgrade(machine, to, name, None, READ_BUFFER).await?;
     Ok(SocketWire { socket: Pump::new(socket), codec })
 }
 

@@ -5,11 +5,11 @@
 use super::socket::{self, Pump};
 use super::wire::{ConnectError, WireEvent};
 use bytes::Bytes;
-use ports::Machine;
+use ports::{BoxFuture, Machine};
 use protocol::codec::Codec;
 use protocol::frames::subprotocol;
 use protocol::frames::trunk::{ClientBatch, ClientTrunk, ServerBatch, ServerTrunk};
-use protocol::{ClientFrame, limits};
+use protocol::{ClientFrame, Secret, limits};
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
@@ -24,9 +24,18 @@ const EVENTS: usize = 4_096;
 /// A batch is closed when it holds this many bytes.
 const BATCH_BYTES: usize = limits::MAX_TRUNK_FRAME_BYTES / 4;
 
+/// Gets the access token of the service that opens trunks. Bounded in time.
+pub trait ServiceToken: Send + Sync {
+    /// A token, to be used at this gateway. `fresh`: the last one was refused.
+    fn token(&self, gateway: &str, fresh: bool)
+    -> BoxFuture<'static, Result<Secret, ConnectError>>;
+}
+
 /// The trunks of one carrier, one per gateway.
-#[derive(Default)]
-pub struct Trunks(Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<Shared>>>>);
+pub struct Trunks {
+    service: Box<dyn ServiceToken>,
+    by_gateway: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<Shared>>>>,
+}
 
 #[derive(Default)]
 struct Shared {
@@ -34,6 +43,8 @@ struct Shared {
     next_slot: u32,
     /// Attempts so far: those who waited for a failed attempt of another session share its failure.
     attempts: u64,
+    /// The last token was refused.
+    refused: bool,
 }
 
 enum Command {
@@ -50,9 +61,13 @@ pub struct TrunkWire {
 }
 
 impl Trunks {
+    pub fn new(service: Box<dyn ServiceToken>) -> Self {
+        Self { service, by_gateway: Mutex::default() }
+    }
+
     pub async fn open(&self, machine: &Machine, to: &str) -> Result<TrunkWire, ConnectError> {
         let shared = {
-            let mut trunks = self.0.lock().expect("no holder panics");
+            let mut trunks = self.by_gateway.lock().expect("no holder panics");
             trunks.entry(to.to_owned()).or_default().clone()
         };
         let began = shared.try_lock().map_or(None, |shared| Some(shared.attempts));
@@ -65,7 +80,17 @@ impl Trunks {
             }
             None => {
                 shared.attempts += 1;
-                let socket = socket::upgrade(machine, to, subprotocol::TRUNK, READ_BUFFER).await?;
+                let token = self.service.token(to, shared.refused).await?;
+                let socket = socket::upgrade(
+                    machine,
+                    to,
+                    subprotocol::TRUNK,
+                    Some(token.expose()),
+                    READ_BUFFER,
+                );
+                let socket = socket.await;
+                shared.refused = socket.as_ref().is_err_and(ConnectError::is_unauthorised);
+                let socket = socket?;
                 let (trunk, commands) = mpsc::unbounded_channel();
                 machine.spawn("trunk", Trunk::new(socket, commands).run());
                 shared.trunk = Some(trunk.clone());

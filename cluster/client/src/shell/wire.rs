@@ -1,13 +1,15 @@
 //! One face for both ways of carrying a session.
 
 use super::socket::{self, SocketWire};
-use super::trunk::{TrunkWire, Trunks};
+use super::trunk::{ServiceToken, TrunkWire, Trunks};
 use ports::Machine;
 use protocol::codec::Codec;
 use protocol::{ClientFrame, ServerFrame, limits};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_tungstenite::tungstenite::Error;
+use tokio_tungstenite::tungstenite::http::StatusCode;
 
 /// How long a connection and its handshake may take: a connect through a stalled link hangs.
 pub const CONNECT_TIMEOUT: Duration = limits::LINK_CONNECT_TIMEOUT;
@@ -50,6 +52,14 @@ pub enum ConnectError {
     NotReady(String),
 }
 
+impl ConnectError {
+    /// Whether the server refused the token of the request.
+    pub fn is_unauthorised(&self) -> bool {
+        let Self::Handshake { source, .. } = self else { return false };
+        matches!(&**source, Error::Http(response) if response.status() == StatusCode::UNAUTHORIZED)
+    }
+}
+
 /// What a wire says.
 #[derive(Debug, PartialEq, Eq)]
 pub enum WireEvent {
@@ -78,9 +88,10 @@ impl Carrier {
         Self { machine, kind: Kind::Sockets(codec) }
     }
 
-    /// One WebSocket per gateway, shared by all sessions of this carrier and its clones.
-    pub fn trunks(machine: Machine) -> Self {
-        Self { machine, kind: Kind::Trunks(Arc::default()) }
+    /// One WebSocket per gateway, shared by all sessions of this carrier and its clones, and opened with
+    /// the token of a service.
+    pub fn trunks(machine: Machine, service: Box<dyn ServiceToken>) -> Self {
+        Self { machine, kind: Kind::Trunks(Arc::new(Trunks::new(service))) }
     }
 
     /// A wire to `host:port`, within `CONNECT_TIMEOUT`.

@@ -64,8 +64,8 @@ impl<O: Outlet> Outlets<O> {
         self.open.len()
     }
 
-    /// Whether a session is open.
-    pub fn contains(&self, id: SessionId) -> bool {
+    #[cfg(test)]
+    fn contains(&self, id: SessionId) -> bool {
         self.open.get(id).is_some()
     }
 

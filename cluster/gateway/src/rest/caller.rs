@@ -3,11 +3,12 @@
 use super::Rest;
 use super::problem::{Kind, Problem};
 use axum::extract::FromRequestParts;
-use axum::http::header;
 use axum::http::request::Parts;
-use ports::{Claims, TokenError, entered};
+use axum::http::{HeaderMap, header};
+use ports::{Claims, Machine, TokenError, TokenVerifier, entered};
 use protocol::UserId;
 use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// What users may do.
 pub const CHAT: &str = "chat";
@@ -16,8 +17,11 @@ pub const ADMIN: &str = "admin";
 /// What services need to read what they are no members of.
 pub const AUDIT: &str = "audit";
 
-/// An authenticated caller within its allowance.
-pub struct Caller(Claims);
+/// An authenticated caller within its allowance, and its place among those who are served.
+pub struct Caller {
+    claims: Claims,
+    _place: OwnedSemaphorePermit,
+}
 
 /// As whom something is read or changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,15 +45,15 @@ impl Role {
 impl Caller {
     /// A user with the scope `chat`.
     pub fn user(&self) -> Result<UserId, Problem> {
-        let user = self.0.user.ok_or_else(|| {
+        let user = self.claims.user.ok_or_else(|| {
             Problem::new(Kind::Forbidden, "this is for users: a service has no conversations")
         })?;
-        if self.0.has(CHAT) { Ok(user) } else { Err(Problem::lacks_scope(&[CHAT])) }
+        if self.claims.has(CHAT) { Ok(user) } else { Err(Problem::lacks_scope(&[CHAT])) }
     }
 
     /// A user with the scope `chat`, or a service with one of these scopes.
     pub fn user_or_service(&self, scopes: &[&str]) -> Result<Role, Problem> {
-        if self.0.user.is_some() {
+        if self.claims.user.is_some() {
             return self.user().map(Role::User);
         }
         self.service(scopes).map(|()| Role::Service)
@@ -57,7 +61,8 @@ impl Caller {
 
     /// A service with one of these scopes. Users never have them, whatever their token says.
     pub fn service(&self, scopes: &[&str]) -> Result<(), Problem> {
-        let allowed = self.0.user.is_none() && scopes.iter().any(|scope| self.0.has(scope));
+        let allowed =
+            self.claims.user.is_none() && scopes.iter().any(|scope| self.claims.has(scope));
         if allowed { Ok(()) } else { Err(Problem::lacks_scope(scopes)) }
     }
 }
@@ -66,24 +71,34 @@ impl FromRequestParts<Arc<Rest>> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, rest: &Arc<Rest>) -> Result<Self, Problem> {
-        let token = parts
-            .headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok()?.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, token)| token.trim())
-            .ok_or_else(|| {
-                Problem::new(Kind::Unauthenticated, "there is no bearer token")
-                    .challenge("Bearer realm=\"fracas\"")
-            })?;
-        let now_ms = rest.state.machine.clock.now_ms();
-        let claims = rest.state.tokens.verify(token, now_ms).map_err(refused)?;
+        let claims = claims(&parts.headers, &rest.state.machine, &*rest.state.tokens)?;
         // Services prepare whole runs; they are trusted not to flood.
         if let Some(user) = claims.user {
             within_allowance(rest, user)?;
         }
-        Ok(Self(claims))
+        let place = Arc::clone(&rest.places).try_acquire_owned();
+        let place =
+            place.map_err(|_| Problem::new(Kind::Unavailable, "too many requests at once"))?;
+        Ok(Self { claims, _place: place })
     }
+}
+
+/// What the bearer token of a request says.
+pub fn claims(
+    headers: &HeaderMap,
+    machine: &Machine,
+    tokens: &dyn TokenVerifier,
+) -> Result<Claims, Problem> {
+    let token = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok()?.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim())
+        .ok_or_else(|| {
+            Problem::new(Kind::Unauthenticated, "there is no bearer token")
+                .challenge("Bearer realm=\"fracas\"")
+        })?;
+    tokens.verify(token, machine.clock.now_ms()).map_err(refused)
 }
 
 fn refused(error: TokenError) -> Problem {

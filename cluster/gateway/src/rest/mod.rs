@@ -5,14 +5,14 @@
 //! `openapi.json`, both ways. Errors are problem details (RFC 9457). Messages are not sent here: that
 //! is the WebSocket's business, and so are sessions.
 
-mod caller;
+pub(crate) mod caller;
 mod conversations;
 mod dead_letters;
 mod entries;
 mod input;
 mod members;
 mod operations;
-mod problem;
+pub(crate) mod problem;
 mod proxy;
 mod receipts;
 mod routes;
@@ -30,6 +30,7 @@ use protocol::limits::{self, GatewayLimits};
 use protocol::throttle::Throttle;
 use source::Sources;
 use std::sync::{Arc, Mutex};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 /// What the routes stand on.
@@ -61,6 +62,8 @@ struct Rest {
     http: HttpClient,
     allowances: Mutex<Throttle<UserId>>,
     sources: Sources,
+    /// Requests with a token that may be under way.
+    places: Arc<Semaphore>,
     started: Instant,
 }
 
@@ -76,6 +79,7 @@ pub fn router(state: RestState) -> Router {
     let GatewayLimits { rest_per_second, rest_burst, rest_users, .. } = state.limits;
     let allowances = Throttle::per_second(rest_per_second, rest_burst, rest_users);
     let rest = Rest {
+        places: Arc::new(Semaphore::new(state.limits.rest_requests)),
         http: HttpClient::new(state.machine.clone()),
         allowances: Mutex::new(allowances),
         sources: Sources::new(&state.limits),

@@ -7,9 +7,16 @@ use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use ports::broker::{Confirms, Inbound, PublishError};
 use ports::{BoxFuture, CallError, Conversations};
-use protocol::Partition;
 use protocol::store_calls::{AttachedItem, RangePage, UserConversation};
+use protocol::{Partition, UserId};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// Before the owners are asked again whether they are there.
+const PROBE: Duration = Duration::from_millis(100);
+/// Users are numbered from 1.
+const NOBODY: UserId = UserId(0);
 
 /// Publications in one batch.
 const BATCH: usize = 256;
@@ -110,4 +117,12 @@ impl Caller {
             Answer::Ranged(call, page) => hub.ranged(&call, page),
         });
     }
+}
+
+/// Asks every owner, as a login does, until all have answered: before, the gateway is not ready.
+pub async fn reach(front: Arc<Front>, conversations: Arc<dyn Conversations>) {
+    while conversations.of_users(vec![NOBODY]).await.is_err() {
+        sleep(PROBE).await;
+    }
+    front.reached_all();
 }

@@ -7,6 +7,9 @@
 
 use super::mailbox::Mailbox;
 use crate::core::{Call, Hub};
+use crate::rest::caller;
+use crate::rest::problem::{Kind, Problem};
+use axum::http::HeaderMap;
 use ports::{Claims, Machine, TokenError, TokenVerifier, entered};
 use protocol::SessionId;
 use protocol::codec::Codec;
@@ -36,6 +39,8 @@ pub struct Front {
     pub sessions_max: usize,
     tokens: Arc<dyn TokenVerifier>,
     subscribed: AtomicBool,
+    /// Every owner has answered once.
+    reached: AtomicBool,
     draining: AtomicBool,
     trunks: AtomicUsize,
 }
@@ -59,6 +64,7 @@ impl Front {
             trunk_idle_timeout,
             tokens,
             subscribed: AtomicBool::new(false),
+            reached: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             trunks: AtomicUsize::new(0),
         }
@@ -140,6 +146,22 @@ impl Front {
         hub.claims(session).map_or(Ok(()), |claims| self.tokens.still_valid(claims, now_ms))
     }
 
+    /// The service that opens a trunk, by the token of its request.
+    pub fn trunk_service(&self, headers: &HeaderMap) -> Result<Claims, Problem> {
+        let claims = caller::claims(headers, &self.machine, &*self.tokens)?;
+        if claims.user.is_some() {
+            return Err(Problem::new(Kind::Forbidden, "trunks are for services"));
+        }
+        Ok(claims)
+    }
+
+    /// Whether the token of a trunk was revoked. That it runs out ends nothing: the sessions on it have
+    /// tokens of their own.
+    pub fn is_revoked(&self, claims: &Claims) -> bool {
+        let now_ms = self.machine.clock.now_ms();
+        self.tokens.still_valid(claims, now_ms) == Err(TokenError::Revoked)
+    }
+
     /// Time passes.
     pub fn tick(&self) {
         self.with(|hub| {
@@ -154,7 +176,21 @@ impl Front {
 
     /// Whether users should be sent here.
     pub fn is_ready(&self) -> bool {
-        self.subscribed.load(Ordering::Relaxed) && !self.is_draining()
+        self.subscribed.load(Ordering::Relaxed)
+            && self.reached.load(Ordering::Relaxed)
+            && self.knows_keys()
+            && !self.is_draining()
+    }
+
+    /// Whether tokens can be checked.
+    fn knows_keys(&self) -> bool {
+        self.tokens.verify("", self.machine.clock.now_ms()) != Err(TokenError::NotReady)
+    }
+
+    /// Every owner has answered: who logs in is served. That one of them is away later is no reason to
+    /// send users elsewhere, since other gateways do not reach it either.
+    pub fn reached_all(&self) {
+        self.reached.store(true, Ordering::Relaxed);
     }
 
     /// Whether the end has begun.

@@ -2,7 +2,9 @@
 
 mod calls;
 mod deliveries;
+mod fragments;
 mod front;
+mod handshake;
 mod incarnation;
 mod mailbox;
 mod serve;

@@ -1,6 +1,6 @@
 //! A gateway from its start to the end of its drain.
 
-use super::calls::Caller;
+use super::calls::{Caller, reach};
 use super::deliveries::{consume, listen};
 use super::front::Front;
 use super::{incarnation, upgrade};
@@ -81,6 +81,7 @@ pub async fn serve(
         machine.spawn("gateway calls", caller.run()),
         machine.spawn("gateway deliveries", consumer),
         machine.spawn("gateway events", listen(front.clone(), events)),
+        machine.spawn("gateway reach", reach(front.clone(), conversations.clone())),
         machine.spawn("gateway time", keep_time(front.clone(), config.limits)),
     ]);
     let router = router(&front, &config, brokers, conversations, tokens, metrics);
@@ -150,6 +151,7 @@ fn router(
         .route("/v1/ws", axum::routing::any(upgrade::upgrade))
         .with_state(front.clone())
         .merge(rest)
+        .layer(axum::middleware::from_fn(upgrade::one_host))
 }
 
 async fn keep_time(front: Arc<Front>, limits: GatewayLimits) {
@@ -170,6 +172,7 @@ fn report(front: &Front, limits: GatewayLimits) {
     let figures = front.with(Hub::take_figures);
     let telemetry = &front.machine.telemetry;
     telemetry.gauge("gateway_sessions", figures.sessions, front.sessions_max as u64);
+    telemetry.gauge("gateway_greeting_sessions", figures.greeting, limits.greeting as u64);
     let frames = limits.session_queue_frames as u64;
     let bytes = limits.session_queue_bytes as u64;
     telemetry.gauge("gateway_session_queue_frames", figures.queue_frames_max, frames);

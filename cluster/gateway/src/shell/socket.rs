@@ -4,17 +4,19 @@
 //! an idle session costs its fields and nothing else. Whatever waits in the mailbox is written with
 //! one flush per wake-up.
 
+use super::fragments;
 use super::front::Front;
+use super::handshake::WebSocket;
 use super::mailbox::Mailbox;
 use crate::core::outbound::Taken;
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use futures_util::{Sink, Stream};
 use protocol::codec::Codec;
 use protocol::{CloseCode, SessionId};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 
 /// Messages that are read in one go before other tasks get their turn.
 const TURNS: usize = 32;
@@ -99,7 +101,7 @@ impl Socket {
             // Behind our close frame we only wait for theirs.
             (Some(Ok(_)), _) => {}
             (Some(Err(error)), Some(session)) if !self.closing => {
-                let code = breach(error).ok_or(Over)?;
+                let code = breach(&error).ok_or(Over)?;
                 self.deaf = true;
                 self.front.with(|hub| hub.breach(session, code));
             }
@@ -126,6 +128,7 @@ impl Socket {
                 // The answer to it is written by the socket itself; reading on ends with `None`.
                 self.front.gone(session);
             }
+            (Message::Frame(_), _) => {}
         }
     }
 }
@@ -167,14 +170,15 @@ impl Drop for Socket {
 /// A close frame with a code.
 pub fn close_message(code: CloseCode) -> Message {
     let reason = Utf8Bytes::from(format!("{code:?}"));
-    Message::Close(Some(CloseFrame { code: code.code(), reason }))
+    Message::Close(Some(CloseFrame { code: code.code().into(), reason }))
 }
 
 /// What a client did wrong below the level of frames; `None`: nothing, it is just gone.
-pub fn breach(error: axum::Error) -> Option<CloseCode> {
+pub fn breach(error: &tungstenite::Error) -> Option<CloseCode> {
     use tungstenite::error::ProtocolError::ResetWithoutClosingHandshake;
-    match error.into_inner().downcast_ref::<tungstenite::Error>()? {
+    match error {
         tungstenite::Error::Capacity(_) => Some(CloseCode::TooBig),
+        tungstenite::Error::Io(error) if fragments::are_too_many(error) => Some(CloseCode::TooBig),
         tungstenite::Error::Protocol(ResetWithoutClosingHandshake) => None,
         tungstenite::Error::Utf8(_) | tungstenite::Error::Protocol(_) => Some(CloseCode::Malformed),
         _ => None,

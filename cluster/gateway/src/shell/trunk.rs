@@ -4,13 +4,14 @@
 //! outgoing batches, so that a flood for one does not hold up the others.
 
 use super::front::Front;
+use super::handshake::WebSocket;
 use super::mailbox::{Mailbox, Ready};
 use super::socket::{Over, breach, close_message};
 use crate::core::outbound::Taken;
 use crate::core::trunk::decode;
-use axum::extract::ws::{Message, WebSocket};
 use bytes::Bytes;
 use futures_util::{Sink, Stream};
+use ports::Claims;
 use protocol::codec::Codec;
 use protocol::frames::{ClientTrunk, ServerTrunk};
 use protocol::{CloseCode, SessionId, limits};
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
+use tokio_tungstenite::tungstenite::Message;
 
 /// Bytes of frames in one outgoing batch (the last frame may go beyond).
 const BATCH_BYTES: usize = 128 * 1024;
@@ -34,6 +36,7 @@ pub const BEAT: Duration = Duration::from_millis(500);
 pub struct Trunk {
     front: Arc<Front>,
     socket: WebSocket,
+    service: Claims,
     ready: Arc<Ready>,
     /// By number.
     slots: BTreeMap<u32, Slot>,
@@ -58,7 +61,7 @@ struct Slot {
 
 impl Trunk {
     /// A fresh trunk, without sessions.
-    pub fn new(front: Arc<Front>, socket: WebSocket) -> Self {
+    pub fn new(front: Arc<Front>, socket: WebSocket, service: Claims) -> Self {
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let now = Instant::now();
@@ -66,6 +69,7 @@ impl Trunk {
         Self {
             front,
             socket,
+            service,
             ready: Arc::default(),
             slots: BTreeMap::new(),
             beat,
@@ -181,9 +185,9 @@ impl Trunk {
                 Err(_) => self.close(CloseCode::Malformed),
             },
             Some(Ok(Message::Text(_))) => self.close(CloseCode::Malformed),
-            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_))) => {}
+            Some(Ok(_)) => {}
             Some(Err(error)) => {
-                let code = breach(error).ok_or(Over)?;
+                let code = breach(&error).ok_or(Over)?;
                 self.deaf = true;
                 self.close(code);
             }
@@ -262,7 +266,9 @@ impl Trunk {
             self.ping = true;
             self.items.push(ServerTrunk::Alive);
         }
-        if self.front.is_draining() && self.slots.is_empty() {
+        if self.front.is_revoked(&self.service) {
+            self.close(CloseCode::Unauthenticated);
+        } else if self.front.is_draining() && self.slots.is_empty() {
             self.close(CloseCode::Draining);
         }
         Ok(())

@@ -1,16 +1,18 @@
 //! `/v1/ws`: from an HTTP request to a WebSocket in one of the subprotocols.
 
 use super::front::Front;
+use super::handshake::{Handshake, has_token};
 use super::socket::Socket;
 use super::trunk::Trunk;
-use axum::extract::State;
-use axum::extract::ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection};
-use axum::http::{StatusCode, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, Version, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use protocol::codec::Codec;
 use protocol::frames::subprotocol;
 use protocol::limits;
 use std::sync::Arc;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 /// What a socket reads at once. The default of 128 KiB would be most of what a session costs.
 const READ_BUFFER: usize = 512;
@@ -23,47 +25,63 @@ const TRUNK_BUFFER: usize = 64 * 1024;
 /// A single frame to a client may be this large: a page of the largest entries, escaped.
 const FRAME_OUT: usize = 8 * 1024 * 1024;
 
+/// In the order in which they are chosen.
+const SUBPROTOCOLS: [&str; 3] = [subprotocol::JSON, subprotocol::BINARY, subprotocol::TRUNK];
+
 /// Answers the request.
-pub async fn upgrade(
-    State(front): State<Arc<Front>>,
-    request: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Response {
-    let request = match request {
-        Ok(request) => request,
-        Err(rejection) => {
-            return problem(rejection.status(), "not-a-websocket", &rejection.body_text());
-        }
+pub async fn upgrade(State(front): State<Arc<Front>>, mut request: Request) -> Response {
+    let handshake = match Handshake::read(&mut request) {
+        Ok(handshake) => handshake,
+        Err((status, detail)) => return problem(status, "not-a-websocket", detail),
     };
-    let offered = [subprotocol::JSON, subprotocol::BINARY, subprotocol::TRUNK];
-    let request = request.protocols(offered);
-    let chosen = request.selected_protocol().and_then(|name| name.to_str().ok());
-    let codec = match chosen {
-        Some(subprotocol::JSON) => Some(Codec::Json),
-        Some(subprotocol::BINARY) => Some(Codec::Binary),
-        Some(_) => None,
-        None => {
-            let detail = format!("offer one of the subprotocols {}", offered.join(", "));
-            return problem(StatusCode::BAD_REQUEST, "no-known-subprotocol", &detail);
-        }
+    let offered = |name: &&str| has_token(request.headers(), &header::SEC_WEBSOCKET_PROTOCOL, name);
+    let Some(name) = SUBPROTOCOLS.into_iter().find(offered) else {
+        let detail = format!("offer one of the subprotocols {}", SUBPROTOCOLS.join(", "));
+        return problem(StatusCode::BAD_REQUEST, "no-known-subprotocol", &detail);
     };
-    let (buffer, largest) = if codec.is_some() {
-        (WRITE_BUFFER, limits::MAX_FRAME_BYTES)
-    } else {
-        (TRUNK_BUFFER, limits::MAX_TRUNK_FRAME_BYTES)
+    if front.is_draining() {
+        let detail = "this gateway is shutting down: connect to another one";
+        return problem(StatusCode::SERVICE_UNAVAILABLE, "draining", detail);
+    }
+    let codec = match name {
+        subprotocol::JSON => Codec::Json,
+        subprotocol::BINARY => Codec::Binary,
+        _ => return trunk(front, handshake, request.headers()),
     };
-    request
-        .read_buffer_size(if codec.is_some() { READ_BUFFER } else { TRUNK_READ })
-        .write_buffer_size(buffer)
-        .max_write_buffer_size(buffer + FRAME_OUT)
-        .max_message_size(largest)
-        .max_frame_size(largest)
-        .on_upgrade(move |socket| {
-            let tasks = front.machine.tasks.clone();
-            tasks.wrap(match codec {
-                Some(codec) => Box::pin(Socket::new(front, socket, codec)),
-                None => Box::pin(Trunk::new(front, socket)),
-            })
-        })
+    let config = config(READ_BUFFER, WRITE_BUFFER, limits::MAX_FRAME_BYTES);
+    let machine = front.machine.clone();
+    handshake.accept(&machine, name, config, move |socket| Socket::new(front, socket, codec))
+}
+
+fn trunk(front: Arc<Front>, handshake: Handshake, headers: &HeaderMap) -> Response {
+    let service = match front.trunk_service(headers) {
+        Ok(service) => service,
+        Err(problem) => return problem.into_response(),
+    };
+    let config = config(TRUNK_READ, TRUNK_BUFFER, limits::MAX_TRUNK_FRAME_BYTES);
+    let machine = front.machine.clone();
+    let serve = move |socket| Trunk::new(front, socket, service);
+    handshake.accept(&machine, subprotocol::TRUNK, config, serve)
+}
+
+fn config(read: usize, write: usize, largest: usize) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(read)
+        .write_buffer_size(write)
+        .max_write_buffer_size(write + FRAME_OUT)
+        .max_message_size(Some(largest))
+        .max_frame_size(Some(largest))
+}
+
+/// Refuses requests that do not name their host, or name two (RFC 9112, section 3.2): whatever stands
+/// between the client and this gateway may have read the other one.
+pub async fn one_host(request: Request, next: Next) -> Response {
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    if request.version() == Version::HTTP_11 && hosts != 1 {
+        let detail = format!("the request has {hosts} headers Host instead of one");
+        return problem(StatusCode::BAD_REQUEST, "malformed", &detail);
+    }
+    next.run(request).await
 }
 
 /// RFC 9457.

@@ -172,7 +172,7 @@ pub struct Page {
 /// The gateway will close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drain {
-    /// Reconnect (to any gateway) after this long; spread by the server.
+    /// Reconnect (to another gateway) after this long; spread by the server.
     pub reconnect_after_ms: u32,
 }
 

@@ -105,6 +105,8 @@ limits!(
         rest_per_second: u32 = 50, 50;
         /// As many of them may come at once
         rest_burst: u32 = 200, 10;
+        /// REST requests with a token under way at a time
+        rest_requests: usize = 512, 64;
         /// Users whose REST requests are counted
         rest_users: usize = 65_536, 4;
         /// Requests for metrics, the documents and the keys, which need no token, per second and address

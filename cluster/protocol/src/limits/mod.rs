@@ -15,6 +15,9 @@ pub const MAX_BODY_BYTES: usize = 16 * 1024;
 pub const MAX_FRAME_BYTES: usize = 64 * 1024;
 /// Largest WebSocket message of a trunk, which carries many sessions.
 pub const MAX_TRUNK_FRAME_BYTES: usize = 1024 * 1024;
+/// Most fragments of one WebSocket message: 64 bytes each in the largest of a session. Empty ones add
+/// nothing to its size, and would be read without end.
+pub const MAX_FRAGMENTS: u32 = 1_024;
 /// Most sessions on one trunk connection.
 pub const MAX_TRUNK_SESSIONS: usize = 100_000;
 /// Most cursors in one `hello`: 4,000 of 10 bytes stay below `MAX_FRAME_BYTES` in binary.

@@ -19,10 +19,14 @@ impl<O: Outlet> Hub<O> {
         self.out.outlets.remove(id);
     }
 
-    /// Something came from a session's connection that is no frame (a WebSocket ping or pong).
+    /// Something came from a session's connection that is no frame (a WebSocket ping or pong). It counts
+    /// like one.
     pub fn heard(&mut self, id: SessionId) {
-        if let Some(session) = self.sessions.get_mut(id) {
-            session.heard_ms = self.out.now_ms;
+        let Some(session) = self.sessions.get_mut(id) else { return };
+        session.heard_ms = self.out.now_ms;
+        if session.quota.take(self.out.now_ms, &self.config.limits).is_err() {
+            self.strike(id);
+            self.conclude();
         }
     }
 

@@ -21,6 +21,8 @@ const SWEEP_MS: u64 = 1_000;
 pub struct Figures {
     /// Sessions now.
     pub sessions: u64,
+    /// Of these, those that have not said hello.
+    pub greeting: u64,
     /// Most frames that waited for one session since the last look.
     pub queue_frames_max: u64,
     /// Most bytes that waited for one session since the last look.
@@ -148,6 +150,7 @@ impl<O: Outlet> Hub<O> {
         let (peak, frames_out, state_dropped) = self.out.outlets.take_figures();
         Figures {
             sessions: self.out.outlets.len() as u64,
+            greeting: self.sessions.greeting() as u64,
             queue_frames_max: peak.frames as u64,
             queue_bytes_max: peak.bytes as u64,
             frames_out,

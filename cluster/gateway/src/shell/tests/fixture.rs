@@ -3,9 +3,12 @@
 use crate::core::hub_model::claims;
 use crate::core::hub_model::world::World;
 use crate::{GatewayConfig, serve};
+use axum::http::Request;
 use bytes::Bytes;
 use fakes::Memory;
 use futures_util::{SinkExt, StreamExt};
+use http_body_util::Full;
+use link::http::HttpClient;
 use ports::broker::{
     BrokerUnavailable, Brokers, Confirms, ConsumeError, ConsumerLost, DeadLetter, DeadLetters,
     Depths, Fanout, FanoutConsumer, FanoutMessage, GatewayLife, Inbound, InboundConsumer,
@@ -29,6 +32,7 @@ use protocol::{
 use std::future::ready;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -53,7 +57,10 @@ impl Conversations for Port {
         &self,
         users: Vec<UserId>,
     ) -> BoxFuture<'static, Result<Vec<UserConversation>, CallError>> {
-        Box::pin(ready(Ok(self.0.world.lock().unwrap().of_users(&users))))
+        let world = self.0.world.lock().unwrap();
+        let found =
+            if world.linked { Ok(world.of_users(&users)) } else { Err(CallError::Unavailable) };
+        Box::pin(ready(found))
     }
     fn attach(&self, items: Vec<AttachItem>) -> BoxFuture<'static, Vec<AttachedItem>> {
         let mut world = self.0.world.lock().unwrap();
@@ -190,6 +197,10 @@ struct Trusting(Arc<AtomicUsize>);
 impl TokenVerifier for Trusting {
     fn verify(&self, token: &str, _now_ms: u64) -> Result<Claims, TokenError> {
         self.0.fetch_add(1, Ordering::Relaxed);
+        if token == SERVICE {
+            let scopes = vec!["admin".to_owned()];
+            return Ok(Claims { user: None, scopes, ..claims(UserId(0)) });
+        }
         token.parse().map(|user| claims(UserId(user))).map_err(|_| TokenError::Invalid)
     }
 
@@ -201,11 +212,15 @@ impl TokenVerifier for Trusting {
 /// A running gateway.
 pub struct Fixture {
     pub memory: Memory,
+    pub world: Arc<Behind>,
     pub shutdown: ShutdownTrigger,
     /// How often a token was verified.
     pub verified: Arc<AtomicUsize>,
     pub ended: tokio::sync::oneshot::Receiver<()>,
 }
+
+/// The token of a service.
+pub const SERVICE: &str = "service";
 
 const AT: &str = "gateway-1:80";
 
@@ -219,6 +234,7 @@ impl Fixture {
             let join = Content::Join { user };
             world.append(ConversationId(7), user, ClientMessageId(0), join);
         }
+        let world = behind.clone();
         let memory = Memory::default();
         let machine = memory.machine("gateway-1");
         let listener = machine.network.bind(AT).await.unwrap();
@@ -235,16 +251,42 @@ impl Fixture {
             served.await.unwrap();
             let _ = end.send(());
         });
-        Self { memory, shutdown, verified, ended }
+        Self { memory, world, shutdown, verified, ended }
+    }
+
+    /// The status of a request without a token.
+    pub async fn ask(&self, path: &str) -> u16 {
+        let request = Request::get(path).body(Full::default()).unwrap();
+        let client = HttpClient::new(self.memory.machine("client"));
+        client.exchange(AT, request, Duration::from_secs(9)).await.unwrap().status().as_u16()
+    }
+
+    /// A connection.
+    pub async fn stream(&self) -> Box<dyn Stream> {
+        self.memory.machine("client").network.connect(AT).await.unwrap()
     }
 
     /// A socket with a subprotocol; the status if it is refused.
     pub async fn connect(&self, protocol: Option<&str>) -> Result<Client, u16> {
-        let stream = self.memory.machine("client").network.connect(AT).await.unwrap();
+        let service = (protocol == Some(subprotocol::TRUNK)).then_some(SERVICE);
+        self.connect_with(protocol, service).await
+    }
+
+    /// The same with an access token in the request.
+    pub async fn connect_with(
+        &self,
+        protocol: Option<&str>,
+        token: Option<&str>,
+    ) -> Result<Client, u16> {
+        let stream = self.stream().await;
         let mut request = format!("ws://{AT}/v1/ws").into_client_request().unwrap();
         if let Some(protocol) = protocol {
             let name = protocol.parse().unwrap();
             request.headers_mut().insert("sec-websocket-protocol", name);
+        }
+        if let Some(token) = token {
+            let bearer = format!("Bearer {token}").parse().unwrap();
+            request.headers_mut().insert("authorization", bearer);
         }
         match tokio_tungstenite::client_async(request, stream).await {
             Ok((socket, _)) => {

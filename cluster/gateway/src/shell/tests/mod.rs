@@ -1,6 +1,7 @@
 //! The gateway through its sockets: what clients do right and wrong, and the end.
 
 mod fixture;
+mod hostile;
 
 use crate::GatewayConfig;
 use fixture::{Client, Fixture};
@@ -159,10 +160,12 @@ async fn a_shutdown_tells_everybody_and_then_ends() {
     let mut client = session(&fixture, subprotocol::JSON, 1).await;
     fixture.shutdown.request();
     assert!(matches!(client.hear().await, Ok(ServerFrame::Drain(_))));
-    let mut late = fixture.connect(Some(subprotocol::JSON)).await.unwrap();
-    assert_eq!(late.hear_end().await, CloseCode::Draining.code());
+    for protocol in [subprotocol::JSON, subprotocol::BINARY, subprotocol::TRUNK] {
+        let late = fixture.connect(Some(protocol)).await;
+        assert_eq!(late.err(), Some(503), "who comes back must find another gateway");
+    }
     assert_eq!(client.hear_end().await, CloseCode::Draining.code());
-    drop((client, late));
+    drop(client);
     fixture.ended.await.unwrap();
 }
 
@@ -264,4 +267,19 @@ async fn a_trunk_is_told_why_it_ends() {
         }
         assert_eq!(trunk_end(&mut trunk).await, code.code());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_is_ready_when_whoever_comes_is_served() {
+    let fixture = Fixture::open(GatewayConfig::default()).await;
+    fixture.world.world.lock().unwrap().linked = false;
+    for _ in 0..5 {
+        assert_eq!(fixture.ask("/ready").await, 503);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    fixture.world.world.lock().unwrap().linked = true;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(fixture.ask("/ready").await, 200);
+    fixture.world.world.lock().unwrap().linked = false;
+    assert_eq!(fixture.ask("/ready").await, 200, "the conversations of the others are served");
 }

@@ -1,0 +1,112 @@
+//! What greedy and hostile clients get: an answer that is documented, and no more.
+
+use super::fixture::{Client, Fixture, SERVICE};
+use super::{hello, session};
+use crate::GatewayConfig;
+use futures_util::SinkExt;
+use protocol::frames::client::Nonce;
+use protocol::frames::subprotocol;
+use protocol::limits::{GatewayLimits, MAX_FRAGMENTS};
+use protocol::{ClientFrame, CloseCode, ServerFrame};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+
+async fn open(limits: GatewayLimits) -> Fixture {
+    Fixture::open(GatewayConfig { limits, ..GatewayConfig::default() }).await
+}
+
+/// Sends the same message more often than a gateway takes it; the close code.
+async fn flood(client: &mut Client, message: Message) -> u16 {
+    for _ in 0..2_000 {
+        let sent = client.socket.send(message.clone());
+        // When the gateway has had enough it may read no more.
+        if !matches!(tokio::time::timeout(Duration::from_millis(1), sent).await, Ok(Ok(()))) {
+            break;
+        }
+    }
+    client.hear_end().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trunk_is_opened_by_a_service() {
+    let fixture = Fixture::open(GatewayConfig::default()).await;
+    let trunk = Some(subprotocol::TRUNK);
+    assert_eq!(fixture.connect_with(trunk, None).await.err(), Some(401));
+    assert_eq!(fixture.connect_with(trunk, Some("nobody")).await.err(), Some(401));
+    assert_eq!(fixture.connect_with(trunk, Some("1")).await.err(), Some(403), "a user");
+    assert!(fixture.connect_with(trunk, Some(SERVICE)).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn strangers_leave_room_for_others() {
+    let limits = GatewayLimits { greeting: 3, ..GatewayLimits::default() };
+    let fixture = open(limits).await;
+    let mut strangers = Vec::new();
+    for _ in 0..3 {
+        strangers.push(fixture.connect(Some(subprotocol::JSON)).await.unwrap());
+    }
+    let mut one_more = fixture.connect(Some(subprotocol::JSON)).await.unwrap();
+    assert_eq!(one_more.hear_end().await, CloseCode::Full.code());
+    strangers[0].say(hello(1, 1)).await;
+    assert!(matches!(strangers[0].hear().await, Ok(ServerFrame::Welcome(_))));
+    session(&fixture, subprotocol::BINARY, 2).await;
+    drop(strangers);
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    for _ in 0..3 {
+        let mut stranger = fixture.connect(Some(subprotocol::JSON)).await.unwrap();
+        assert_eq!(stranger.hear_end().await, CloseCode::HelloTimeout.code());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_has_so_many_fragments_and_no_more() {
+    let fixture = Fixture::open(GatewayConfig::default()).await;
+    let fragment = |opcode, is_last, text: &str| {
+        Message::Frame(Frame::message(text.as_bytes().to_vec(), OpCode::Data(opcode), is_last))
+    };
+    let mut client = session(&fixture, subprotocol::JSON, 1).await;
+    client.socket.send(fragment(Data::Text, false, r#"{"ping":"#)).await.unwrap();
+    for _ in 3..MAX_FRAGMENTS {
+        client.socket.send(fragment(Data::Continue, false, "")).await.unwrap();
+    }
+    client.socket.send(fragment(Data::Continue, true, r#"{"nonce":4}}"#)).await.unwrap();
+    assert_eq!(client.hear().await, Ok(ServerFrame::Pong(Nonce { nonce: 4 })));
+
+    let stranger = fixture.connect(Some(subprotocol::JSON)).await.unwrap();
+    for mut client in [client, stranger] {
+        client.socket.send(fragment(Data::Text, false, "")).await.unwrap();
+        let code = flood(&mut client, fragment(Data::Continue, false, "")).await;
+        assert_eq!(code, CloseCode::TooBig.code());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn control_frames_count_like_others() {
+    let limits = GatewayLimits { rate_strikes: 10, ..GatewayLimits::tiny() };
+    let fixture = open(limits).await;
+    let known = session(&fixture, subprotocol::JSON, 1).await;
+    let stranger = fixture.connect(Some(subprotocol::JSON)).await.unwrap();
+    for mut client in [known, stranger] {
+        let code = flood(&mut client, Message::Pong("x".into())).await;
+        assert_eq!(code, CloseCode::RateLimited.code());
+    }
+    let mut other = session(&fixture, subprotocol::JSON, 2).await;
+    other.say(ClientFrame::Ping(Nonce { nonce: 9 })).await;
+    assert_eq!(other.hear().await, Ok(ServerFrame::Pong(Nonce { nonce: 9 })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_names_its_host_once() {
+    let fixture = Fixture::open(GatewayConfig::default()).await;
+    for (hosts, status) in [("", 400), ("Host: a\r\nHost: b\r\n", 400), ("Host: a\r\n", 200)] {
+        let mut stream = fixture.stream().await;
+        let request = format!("GET /health HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{hosts:?}: {answer}");
+    }
+}
