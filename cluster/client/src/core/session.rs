@@ -54,7 +54,6 @@ enum State {
 }
 
 #[derive(Debug)]
-#[expect(clippy::struct_field_names, reason = "the unit comes last in every name of a time")]
 struct Open {
     /// 0: never.
     heartbeat_ms: u64,
