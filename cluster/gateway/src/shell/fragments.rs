@@ -5,6 +5,7 @@
 //! on their way to it, and nothing else; what is wrong with them is the library's business.
 
 use protocol::limits::MAX_FRAGMENTS;
+use std::error::Error;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -34,7 +35,7 @@ struct TooMany;
 
 /// Whether reading ended because a message had too many fragments.
 pub fn are_too_many(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<TooMany>())
+    error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<TooMany>)
 }
 
 /// Follows the heads of the frames in a stream of bytes.
@@ -150,11 +151,11 @@ mod tests {
         match payload {
             0..126 => bytes.push(0x80 | payload as u8),
             126..0x1_0000 => {
-                bytes.push(0x80 | 126);
+                bytes.push(0x80 + 126);
                 bytes.extend((payload as u16).to_be_bytes());
             }
             _ => {
-                bytes.push(0x80 | 127);
+                bytes.push(0x80 + 127);
                 bytes.extend((payload as u64).to_be_bytes());
             }
         }
