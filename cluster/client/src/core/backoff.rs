@@ -1,10 +1,27 @@
 //! When to connect again.
 
 use super::Settings;
+use protocol::CloseCode;
 use protocol::backoff::{bound, full_jitter};
 use protocol::design::ReconnectJitter;
 use protocol::mix::SplitMix;
 use std::time::Duration;
+
+/// A session that was too much for one of the two sides and did not last this long counts as a failed
+/// attempt: the next one comes later than the last.
+const STRAINED_MS: u64 = 30_000;
+/// As many failures such an end counts for, at least: by default, up to a second.
+const STRAINED_FAILURES: u32 = 2;
+
+/// The failures in a row that count after a session that was welcomed behind `before` of them, lasted so
+/// long, and ended with a code.
+pub fn failures(code: u16, lasted_ms: u64, before: u32) -> u32 {
+    if code != CloseCode::SlowConsumer.code() && code != CloseCode::RateLimited.code() {
+        return 0;
+    }
+    let in_a_row = if lasted_ms >= STRAINED_MS { 0 } else { before + 1 };
+    in_a_row.max(STRAINED_FAILURES)
+}
 
 /// How long to wait before the connection attempt that follows `failures` failed ones.
 pub fn delay_ms(settings: &Settings, failures: u32, random: &mut SplitMix) -> u64 {

@@ -22,11 +22,6 @@ use std::sync::Arc;
 
 /// Holds a refused action back for at least this long, even if the gateway names no time.
 const HOLD_MS_MIN: u64 = 50;
-/// A session that was too much for one of the two sides and did not last this long counts as a failed
-/// attempt: the next one comes later than the last.
-const STRAINED_MS: u64 = 30_000;
-/// As many failures such an end counts for, at least: by default, up to a second.
-const STRAINED_FAILURES: u32 = 2;
 
 /// A chat session that outlives its connections.
 #[derive(Debug)]
@@ -116,11 +111,8 @@ impl Session {
         }
         let leave_ms = match &self.state {
             State::Open(open) => {
-                if is_strain(code) {
-                    let lasted = now_ms >= open.opened_ms + STRAINED_MS;
-                    let failures = if lasted { 0 } else { open.failures + 1 };
-                    self.failures = failures.max(STRAINED_FAILURES);
-                }
+                let lasted_ms = now_ms.saturating_sub(open.opened_ms);
+                self.failures = backoff::failures(code, lasted_ms, open.failures);
                 open.leave_ms
             }
             _ => None,
@@ -403,9 +395,4 @@ impl Session {
         let delay_ms = if wait_ms > 0 { wait_ms } else { backoff_ms };
         out.push(Output::ConnectAfter { delay_ms, fresh_token });
     }
-}
-
-/// Whether a session ended because it was too much for one of the two sides.
-const fn is_strain(code: u16) -> bool {
-    code == CloseCode::SlowConsumer.code() || code == CloseCode::RateLimited.code()
 }
