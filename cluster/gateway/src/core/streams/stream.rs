@@ -105,7 +105,7 @@ impl Stream {
         self.subscribers.binary_search_by_key(&session, |subscriber| subscriber.session)
     }
 
-    /// An entry came from the owner through the broker.
+    /// An entry came from the owner through fan-out.
     pub fn arrived<O: Outlet>(
         &mut self,
         entry: Entry,
