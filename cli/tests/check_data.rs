@@ -23,8 +23,12 @@ fn cluster(playground: &Playground) -> Child {
 
 /// The exit status, and a line for each role's data.
 fn check(playground: &Playground) -> (Option<i32>, String) {
+    check_of(playground, "data")
+}
+
+fn check_of(playground: &Playground, folder: &str) -> (Option<i32>, String) {
     let output = Command::new(FRACAS)
-        .args(["check-data", "data"])
+        .args(["check-data", folder])
         .current_dir(playground.path())
         .output()
         .unwrap();
@@ -79,4 +83,15 @@ fn what_is_damaged_is_said_and_refused_and_left_as_it_is() {
     let errors = std::fs::read_to_string(playground.path().join("errors")).unwrap();
     assert!(errors.contains("auth-0000000001.log is damaged at byte 24"), "{errors}");
     assert!(files(&issuer) == before, "nothing was changed");
+}
+
+#[test]
+fn data_of_another_version_is_not_called_damaged() {
+    let playground = Playground::new("check-old", "unused", "");
+    let issuer = playground.path().join("old/auth-1");
+    std::fs::create_dir_all(&issuer).unwrap();
+    std::fs::write(issuer.join("auth-00000003.journal"), "whatever it is").unwrap();
+    let (status, said) = check_of(&playground, "old");
+    assert_eq!(status, Some(2), "{said}");
+    assert!(said.contains("auth cannot be read: auth-00000003.journal has version 1"), "{said}");
 }

@@ -3,7 +3,7 @@
 use crate::console;
 use campaign::InvalidUsage;
 use clap::Args;
-use node::data::{self, Checked};
+use node::data::{self, Checked, Wrong};
 use real::ReadOnlyDirectory;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 /// Check the data of nodes that do not run, and change nothing.
 ///
-/// Exit status: 0 all of it is sound, 1 something is damaged, 2 something could not be read, 64 there is
-/// no data.
+/// Exit status: 0 all of it is sound, 1 something is damaged, 2 something could not be read (a node is
+/// running, another version), 64 there is no data.
 #[derive(Debug, Args)]
 pub struct CheckData {
     /// The folder of a node, or of several: as of --data.
@@ -31,22 +31,16 @@ impl CheckData {
             let name = folder.display();
             match look(&folder) {
                 Ok(found) => {
-                    for Checked { what, sound, error } in found {
-                        checked += 1;
-                        match error {
-                            None => console::result(&format!("{name}: {what} is sound: {sound}")),
-                            Some(error) => {
-                                console::result(&format!(
-                                    "{name}: {what} is damaged: {error}; sound: {sound}"
-                                ));
-                                status = status.max(1);
-                            }
-                        }
+                    checked += found.len();
+                    for one in found {
+                        let (line, is) = told(&one);
+                        console::result(&format!("{name}: {line}"));
+                        status = worse(status, is);
                     }
                 }
                 Err(error) => {
                     console::error(&format!("{name} cannot be checked: {error}"));
-                    (checked, status) = (checked + 1, 2);
+                    (checked, status) = (checked + 1, worse(status, 2));
                 }
             }
         }
@@ -54,6 +48,22 @@ impl CheckData {
             return Err(InvalidUsage(format!("there is no data of a node in {folder}")).into());
         }
         Ok(status)
+    }
+}
+
+/// Damage (1) is worse than what could not be read (2).
+fn worse(a: u8, b: u8) -> u8 {
+    if a == 1 || b == 1 { 1 } else { a.max(b) }
+}
+
+/// A line, and the status that it alone would give.
+fn told(Checked { what, sound, wrong }: &Checked) -> (String, u8) {
+    match wrong {
+        None => (format!("{what} is sound: {sound}"), 0),
+        Some(Wrong { is_damage: true, error }) => {
+            (format!("{what} is damaged: {error}; sound: {sound}"), 1)
+        }
+        Some(Wrong { is_damage: false, error }) => (format!("{what} cannot be read: {error}"), 2),
     }
 }
 

@@ -66,10 +66,6 @@ impl Tasks for RuntimeTasks {
         tokio::spawn(task).abort_handle()
     }
 
-    fn wrap(&self, task: BoxFuture<'static, ()>) -> BoxFuture<'static, ()> {
-        task
-    }
-
     fn worker(&self, _name: &'static str) -> Arc<dyn Worker> {
         Arc::new(InLine)
     }

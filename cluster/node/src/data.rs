@@ -5,14 +5,22 @@ use std::error::Error;
 use std::io;
 use std::sync::Arc;
 
-/// What of a role's data was found sound, and what was not.
+/// What of a role's data was found.
 pub struct Checked {
     /// Whose data it is.
     pub what: &'static str,
-    /// What is sound: up to the damage, if there is some.
+    /// What is sound: up to what is wrong, if something is.
     pub sound: String,
     /// What a start would say.
-    pub error: Option<Box<dyn Error + Send + Sync>>,
+    pub wrong: Option<Wrong>,
+}
+
+/// What is wrong with data.
+pub struct Wrong {
+    /// Whether it is damaged: otherwise it could not be read, which says nothing of it.
+    pub is_damage: bool,
+    /// In words.
+    pub error: Box<dyn Error + Send + Sync>,
 }
 
 /// Reads everything in a node's folder; nothing, if no node has used it. Give a disk that keeps changes
@@ -23,26 +31,28 @@ pub struct Checked {
 pub fn check(disk: &Arc<dyn Disk>) -> io::Result<Vec<Checked>> {
     let mut found = Vec::new();
     if broker::is_on(&**disk)? {
-        found.push(of_log("broker", broker::check(&**disk)));
+        let (sound, read) = broker::check(&**disk);
+        let wrong = read.err().map(|error| wrong(error.is_damage(), error));
+        found.push(Checked { what: "broker", sound: sound.to_string(), wrong });
     }
     if auth::is_on(&**disk)? {
-        found.push(of_log("auth", auth::check(&**disk)));
+        let (sound, read) = auth::check(&**disk);
+        let wrong = read.err().map(|error| wrong(error.is_damage(), error));
+        found.push(Checked { what: "auth", sound: sound.to_string(), wrong });
     }
     if store::is_on(&**disk)? {
+        let what = "store";
         found.push(match store::check(Arc::clone(disk)) {
-            Ok(sound) => Checked { what: "store", sound: sound.to_string(), error: None },
-            Err(store::CheckError::Log { error, sound }) => of_log("store", (sound, Err(error))),
+            Ok(sound) => Checked { what, sound: sound.to_string(), wrong: None },
             Err(error) => {
-                Checked { what: "store", sound: "its log".to_owned(), error: Some(error.into()) }
+                let sound = error.sound().map_or("its log".to_owned(), |sound| sound.to_string());
+                Checked { what, sound, wrong: Some(wrong(error.is_damage(), error)) }
             }
         });
     }
     Ok(found)
 }
 
-fn of_log<E: Error + Send + Sync + 'static>(
-    what: &'static str,
-    (sound, read): (impl ToString, Result<(), E>),
-) -> Checked {
-    Checked { what, sound: sound.to_string(), error: read.err().map(Into::into) }
+fn wrong(is_damage: bool, error: impl Into<Box<dyn Error + Send + Sync>>) -> Wrong {
+    Wrong { is_damage, error: error.into() }
 }

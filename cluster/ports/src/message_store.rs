@@ -73,8 +73,8 @@ pub enum StoreError {
     /// Maybe done. Commit the same batches under the same leases again: it brings the same rows.
     #[error("the engine did not say whether it was done: {0}")]
     Unknown(String),
-    /// The engine's data is damaged. Trying again will not help.
-    #[error("the stored data is damaged: {0}")]
+    /// The engine's data is damaged, or of another version. Trying again will not help.
+    #[error("the stored data cannot be used: {0}")]
     Corrupt(String),
 }
 

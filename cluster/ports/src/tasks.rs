@@ -15,9 +15,6 @@ pub type Job = Box<dyn FnOnce() + Send>;
 pub trait Tasks: Send + Sync {
     /// Starts a task of the node.
     fn spawn(&self, name: &'static str, task: BoxFuture<'static, ()>) -> AbortHandle;
-    /// Wraps a future that somebody else will spawn (a WebSocket upgrade), so that it is paused with
-    /// the node.
-    fn wrap(&self, task: BoxFuture<'static, ()>) -> BoxFuture<'static, ()>;
     /// A worker that runs blocking jobs one after another, in the order of the calls.
     fn worker(&self, name: &'static str) -> Arc<dyn Worker>;
     /// The same for jobs that nobody waits for: they leave the processors to everybody else.

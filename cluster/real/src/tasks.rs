@@ -17,10 +17,6 @@ impl Tasks for TokioTasks {
         handle.abort_handle()
     }
 
-    fn wrap(&self, task: BoxFuture<'static, ()>) -> BoxFuture<'static, ()> {
-        task
-    }
-
     fn worker(&self, name: &'static str) -> Arc<dyn Worker> {
         start(name, || {})
     }

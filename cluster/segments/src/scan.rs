@@ -50,6 +50,13 @@ pub enum LogError {
     },
 }
 
+impl LogError {
+    /// Whether data is damaged: otherwise it could not be read, which says nothing of it.
+    pub const fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. })
+    }
+}
+
 /// A log as it is on the disk.
 pub struct Scanned {
     /// What the manifest says; `None` if there is no log yet.

@@ -31,10 +31,6 @@ impl Tasks for SimTasks {
         handle.abort_handle()
     }
 
-    fn wrap(&self, task: BoxFuture<'static, ()>) -> BoxFuture<'static, ()> {
-        Box::pin(self.gate.wrap("connection", task))
-    }
-
     fn worker(&self, name: &'static str) -> Arc<dyn Worker> {
         let (sender, jobs) = mpsc::unbounded_channel();
         let disk = self.disk.clone();

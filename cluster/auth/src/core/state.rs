@@ -1,20 +1,19 @@
 //! What the issuer remembers, as a state machine fed by records.
 //!
-//! The same `apply` serves a decision that was just made and the replay of the journal after a
+//! The same `apply` serves a decision that was just made and the replay of the log after a
 //! restart, so the two cannot disagree.
 
 use crate::core::refresh_token::FamilyId;
 use crate::core::signing::{NextKey, SigningKey};
-use protocol::secret::exposed;
-use protocol::{Secret, UserId};
+use protocol::UserId;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
 /// One change. New variants go at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Record {
-    /// Everything, as it was written when there was one signing key for ever: read, and never written.
-    FirstSnapshot(FirstSnapshot),
+    /// Everything, at the beginning of a log.
+    Snapshot(Snapshot),
     /// A user logged in, or a refresh token was exchanged for the next one of its family.
     Family(FamilyId, Family),
     /// A family is over: it ran out, or its user logged in too often. Its access tokens live on.
@@ -24,8 +23,6 @@ pub enum Record {
     UserRevoked(UserId, Revocation),
     /// A login is over, with all its tokens: its user logged out, or a spent refresh token was shown.
     LoginRevoked(FamilyId, EndedLogin),
-    /// Everything, at the beginning of a journal.
-    Snapshot(Snapshot),
     /// There is another signing key. Absolute numbers, as of revocations.
     KeyAdded(NextKey),
 }
@@ -68,30 +65,6 @@ pub enum Revoked {
     User(UserId, Revocation),
     /// All tokens of a login.
     Login(FamilyId, EndedLogin),
-}
-
-/// Everything, as it was written down when there was one signing key for ever.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FirstSnapshot {
-    /// The seed of that key.
-    #[serde(with = "exposed")]
-    pub seed: Secret<[u8; 32]>,
-    /// As in `Snapshot`.
-    pub families: Vec<(FamilyId, Family)>,
-    /// As in `Snapshot`.
-    pub revocations: Vec<(UserId, Revocation)>,
-    /// As in `Snapshot`.
-    pub ended: Vec<(FamilyId, EndedLogin)>,
-    /// As in `Snapshot`.
-    pub changes: u64,
-}
-
-impl From<FirstSnapshot> for Snapshot {
-    fn from(first: FirstSnapshot) -> Self {
-        let FirstSnapshot { seed, families, revocations, ended, changes } = first;
-        let key = SigningKey::first(*seed.expose());
-        Self { history: key.name(), keys: vec![key], families, revocations, ended, changes }
-    }
 }
 
 /// Everything, as it is written down.
@@ -192,7 +165,6 @@ impl State {
     /// Carries a change out.
     pub fn apply(&mut self, record: &Record) {
         match record {
-            Record::FirstSnapshot(first) => *self = Self::from_snapshot(first.clone().into()),
             Record::Snapshot(snapshot) => *self = Self::from_snapshot(snapshot.clone()),
             Record::Family(id, family) => self.put_family(*id, family.clone()),
             Record::FamilyEnded(id) => self.end_family(*id),

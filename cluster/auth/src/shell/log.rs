@@ -209,7 +209,6 @@ fn recover(disk: Arc<dyn Disk>, seed: [u8; 32]) -> Result<(segments::Log, u64, S
     let mut state = None;
     let opened = segments::open(options, |record: Record, _| match record {
         Record::Snapshot(snapshot) => state = Some(State::from_snapshot(snapshot)),
-        Record::FirstSnapshot(first) => state = Some(State::from_snapshot(first.into())),
         record => {
             let state: &mut State = state.as_mut().expect("a log begins with a snapshot");
             state.apply(&record);

@@ -32,7 +32,7 @@ const SUBPROTOCOLS: [&str; 3] = [subprotocol::JSON, subprotocol::BINARY, subprot
 pub async fn upgrade(State(front): State<Arc<Front>>, mut request: Request) -> Response {
     let handshake = match Handshake::read(&mut request) {
         Ok(handshake) => handshake,
-        Err((status, detail)) => return problem(status, "not-a-websocket", detail),
+        Err((status, detail)) => return problem(status, "not-a-websocket", &detail),
     };
     let offered = |name: &&str| has_token(request.headers(), &header::SEC_WEBSOCKET_PROTOCOL, name);
     let Some(name) = SUBPROTOCOLS.into_iter().find(offered) else {

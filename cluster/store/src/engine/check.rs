@@ -45,6 +45,24 @@ pub enum CheckError {
     Rows(#[from] OpenError),
 }
 
+impl CheckError {
+    /// Whether data is damaged: otherwise it could not be read, which says nothing of it.
+    pub const fn is_damage(&self) -> bool {
+        match self {
+            Self::Log { error, .. } => error.is_damage(),
+            Self::Rows(error) => matches!(error, OpenError::Engine(StoreError::Corrupt(_))),
+        }
+    }
+
+    /// What was read before.
+    pub const fn sound(&self) -> Option<Checked> {
+        match self {
+            Self::Log { sound, .. } => Some(*sound),
+            Self::Rows(_) => None,
+        }
+    }
+}
+
 /// Whether a disk has data of a store node.
 ///
 /// # Errors

@@ -124,7 +124,8 @@ impl Tree {
         let mut slot = entered(self.database.write());
         let database = slot.as_mut().ok_or_else(closed)?;
         match database.check_integrity() {
-            Ok(_) => Ok(()),
+            Ok(true) => Ok(()),
+            Ok(false) => Err(damaged("its pages do not agree with their checksums")),
             Err(redb::DatabaseError::Storage(error)) => Err(self.failed(error)),
             Err(error) => Err(damaged(&error)),
         }

@@ -109,19 +109,3 @@ proptest! {
         prop_assert!(state.logins.values().map(VecDeque::len).sum::<usize>() == state.families());
     }
 }
-
-#[test]
-fn a_snapshot_with_one_key_is_read() {
-    let (families, ended) = (Vec::new(), Vec::new());
-    let revocations = vec![(UserId(1), Revocation { epoch: 1, change: 1 })];
-    let seed = Secret::new([5; 32]);
-    let first = FirstSnapshot { seed, families, revocations, ended, changes: 1 };
-    let bytes = postcard::to_stdvec(&Record::FirstSnapshot(first)).unwrap();
-    // Its number, and the seed behind it.
-    assert_eq!(bytes[..33], [&[0][..], &[5; 32]].concat());
-    let mut state = State::new([5; 32]);
-    state.apply(&Record::UserRevoked(UserId(1), Revocation { epoch: 1, change: 1 }));
-    let mut read = State::new([0; 32]);
-    read.apply(&postcard::from_bytes(&bytes).unwrap());
-    assert_eq!(read, state);
-}

@@ -30,14 +30,18 @@ async fn mirror(request: AxumRequest) -> Response {
 }
 
 async fn world_with_auth() -> World {
+    world_with(Router::new().fallback(mirror)).await
+}
+
+/// A gateway beside an auth service of these routes.
+async fn world_with(auth: Router) -> World {
     let world = World::new();
     let machine = world.memory.machine("auth-1");
     let listener = machine.network.bind("auth:80").await.unwrap();
     let serving = machine.clone();
     machine.spawn("auth", async move {
         let (_trigger, shutdown) = Shutdown::new();
-        let router = Router::new().fallback(mirror);
-        serve_http(&serving, listener, router, HttpOptions::default(), shutdown).await.unwrap();
+        serve_http(&serving, listener, auth, HttpOptions::default(), shutdown).await.unwrap();
     });
     world
 }
@@ -119,15 +123,7 @@ async fn an_address_that_fails_too_often_is_not_heard_for_a_while_and_others_are
 
 #[tokio::test(start_paused = true)]
 async fn a_storm_of_good_logins_from_one_address_is_not_held_up() {
-    let world = World::new();
-    let machine = world.memory.machine("auth-1");
-    let listener = machine.network.bind("auth:80").await.unwrap();
-    let serving = machine.clone();
-    machine.spawn("auth", async move {
-        let (_trigger, shutdown) = Shutdown::new();
-        let router = Router::new().fallback(async || StatusCode::OK);
-        serve_http(&serving, listener, router, HttpOptions::default(), shutdown).await.unwrap();
-    });
+    let world = world_with(Router::new().fallback(async || StatusCode::OK)).await;
     // A logout is answered without a document.
     let logout = || Request::post("/oauth2/revoke").body(Body::empty()).unwrap();
     for _ in 0..2 * GatewayLimits::default().auth_failures_burst {
