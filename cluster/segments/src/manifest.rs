@@ -90,7 +90,10 @@ impl Manifest {
 
     /// Opens the file to say something else.
     pub fn open(disk: &dyn Disk, format: Format, said: Said) -> io::Result<Self> {
-        Ok(Self { file: disk.open(&format.manifest())?, magic: format.magic, said })
+        let file = disk.open(&format.manifest())?;
+        // A killed process may have left it in the page cache only, and the other slot is written next.
+        file.sync_data()?;
+        Ok(Self { file, magic: format.magic, said })
     }
 
     /// What it says now.

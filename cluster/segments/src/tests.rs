@@ -123,6 +123,41 @@ fn segments_that_were_given_up_do_not_come_back() {
     assert_eq!(opened(&left, true).unwrap().1, [20, 21, 22]);
 }
 
+/// What a killed process wrote last is in the page cache, and the next process builds on it.
+#[test]
+fn a_power_loss_after_a_kill_loses_no_group() {
+    let life = |disk: &FakeDisk, from: u64| {
+        let (mut log, numbers) = opened(disk, true)?;
+        let mut durable = numbers.len() as u64;
+        assert!(durable >= from, "{durable} of {from}");
+        for number in durable..durable + 12 {
+            let appended = log.append(&[record(number)], Force::Always);
+            appended.map_err(|source| LogError::Disk { file: String::new(), source })?;
+            durable += 1;
+            if durable.is_multiple_of(5) {
+                log.rotate();
+            }
+        }
+        Ok::<u64, LogError>(durable)
+    };
+    for (killed, lost) in (0..60).flat_map(|killed| (0..12).map(move |lost| (killed, lost))) {
+        let disk = FakeDisk::default();
+        let mut durable = life(&disk, 0).unwrap();
+        for changes in [killed, lost] {
+            disk.power_off_after(changes);
+            durable = life(&disk, durable).unwrap_or(durable);
+            disk.power_off_after(u64::MAX);
+            disk.kill(&mut |_| 0);
+        }
+        let mut next = protocol::mix::SplitMix::new(killed * 100 + lost);
+        for _ in 0..30 {
+            let left = disk.after_power_loss(&mut |bound| next.below(bound));
+            let last = life(&left, durable);
+            assert!(last.is_ok(), "killed after {killed}, power lost after {lost}: {last:?}");
+        }
+    }
+}
+
 #[test]
 fn without_syncs_a_power_loss_may_take_anything_and_the_log_still_opens() {
     for seed in 0..200 {

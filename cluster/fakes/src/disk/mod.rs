@@ -6,7 +6,7 @@
 //! any combination:
 //!
 //! - kill: the page cache survives; a job under way is cut after some of its operations, as if the
-//!   process had died there.
+//!   process had died there, and with it whatever came later on the same files.
 //! - power loss: each unsynced write is kept, lost or torn at the borders of sectors by a draw of its
 //!   own, so a later write can survive an earlier one that did not; so is each unsynced name.
 //!
@@ -15,6 +15,7 @@
 mod file;
 mod rot;
 mod state;
+mod under_way;
 
 use ports::{Disk, DiskFile, entered};
 pub use rot::Rot;

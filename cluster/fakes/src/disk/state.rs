@@ -2,6 +2,7 @@
 
 use super::Draw;
 use super::file::{Change, File, Undo};
+use super::under_way::UnderWay;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
@@ -54,6 +55,16 @@ pub enum Step {
     SyncDir,
 }
 
+impl Step {
+    /// The file, or nothing for the names.
+    pub const fn file(&self) -> Option<usize> {
+        match self {
+            Self::Change { file, .. } | Self::Sync { file } => Some(*file),
+            Self::Create { .. } | Self::Remove { .. } | Self::SyncDir => None,
+        }
+    }
+}
+
 /// The process that uses the disk: one after another.
 pub type Running = u64;
 
@@ -67,7 +78,7 @@ pub struct State {
     pub power_off_after: Option<u64>,
     pub changes: u64,
     durable_names: BTreeMap<String, usize>,
-    jobs: BTreeMap<u64, Vec<(Step, Option<Undo>)>>,
+    under_way: UnderWay,
     job: Option<u64>,
     next_job: u64,
 }
@@ -88,20 +99,18 @@ impl State {
     pub fn begin_job(&mut self) -> u64 {
         let job = self.next_job;
         self.next_job += 1;
-        self.jobs.insert(job, Vec::new());
+        self.under_way.begin(job);
         self.job = Some(job);
         job
     }
 
     pub fn end_job(&mut self, job: u64) -> u32 {
         self.job = None;
-        let steps = self.jobs.get(&job).map_or(&[][..], Vec::as_slice);
-        let forced = |(step, _): &&(Step, _)| matches!(step, Step::Sync { .. } | Step::SyncDir);
-        steps.iter().filter(forced).count() as u32
+        self.under_way.syncs(job)
     }
 
     pub fn settle_job(&mut self, job: u64) {
-        for (step, _) in self.jobs.remove(&job).unwrap_or_default() {
+        for step in self.under_way.finish(job) {
             self.settle(step);
         }
     }
@@ -109,17 +118,13 @@ impl State {
     pub fn kill(&mut self, draw: Draw<'_>) -> Losses {
         self.running += 1;
         self.job = None;
-        let mut losses = Losses::default();
-        for mut steps in std::mem::take(&mut self.jobs).into_values() {
-            let cut = draw(steps.len() as u64 + 1);
-            let keep = steps.len() - cut as usize;
-            losses.cut += cut;
-            for step in steps.drain(keep..).rev() {
-                self.take_back(step);
-            }
-            for (step, _) in steps {
-                self.settle(step);
-            }
+        let (happened, cut) = self.under_way.cut(draw);
+        let losses = Losses { cut: cut.len() as u64, ..Losses::default() };
+        for operation in cut.into_iter().rev() {
+            self.take_back(operation.step, operation.undo);
+        }
+        for operation in happened {
+            self.settle(operation.step);
         }
         losses
     }
@@ -206,9 +211,15 @@ impl State {
             (watch.0)(&step);
         }
         let undo = self.apply(&step);
-        match self.job.and_then(|job| self.jobs.get_mut(&job)) {
-            Some(steps) => steps.push((step, undo)),
-            None => self.settle(step),
+        match self.job {
+            Some(job) => self.under_way.push(job, step, undo),
+            // A job of its own, which takes no time.
+            None => {
+                let job = self.begin_job();
+                self.under_way.push(job, step, undo);
+                self.end_job(job);
+                self.settle_job(job);
+            }
         }
         Ok(())
     }
@@ -227,7 +238,7 @@ impl State {
         None
     }
 
-    fn take_back(&mut self, (step, undo): (Step, Option<Undo>)) {
+    fn take_back(&mut self, step: Step, undo: Option<Undo>) {
         match (step, undo) {
             (Step::Change { file, .. }, Some(undo)) => self.files[file].take_back(&undo),
             (Step::Create { name, .. }, _) => drop(self.names.remove(&name)),

@@ -68,6 +68,47 @@ fn a_kill_keeps_the_page_cache_and_cuts_the_job_under_way() {
     }
 }
 
+/// A job's code has run long before its disk time has passed, and a second job may act on what it reads.
+#[test]
+fn a_later_job_never_happens_without_what_it_builds_on() {
+    let mut seen = std::collections::BTreeSet::new();
+    for seed in 0..60 {
+        let disk = FakeDisk::default();
+        let [file, other] = ["file", "other"].map(|name| disk.open(name).unwrap());
+        let first = disk.begin_job();
+        file.write_at(0, b"1").unwrap();
+        file.write_at(1, b"2").unwrap();
+        disk.end_job(first);
+        let second = disk.begin_job();
+        file.write_at(2, b"3").unwrap();
+        other.write_at(0, b"4").unwrap();
+        disk.end_job(second);
+        disk.kill(&mut draws(seed));
+        seen.insert((disk.contents("file"), disk.contents("other")));
+    }
+    let seen: Vec<(&str, &str)> = seen
+        .iter()
+        .map(|(file, other)| (str::from_utf8(file).unwrap(), str::from_utf8(other).unwrap()))
+        .collect();
+    assert_eq!(seen, [("", ""), ("1", ""), ("12", ""), ("123", ""), ("123", "4")]);
+}
+
+#[test]
+fn what_a_finished_job_builds_on_is_no_longer_cut() {
+    let disk = FakeDisk::default();
+    let [file, other] = ["file", "other"].map(|name| disk.open(name).unwrap());
+    let first = disk.begin_job();
+    file.write_at(0, b"1").unwrap();
+    other.write_at(0, b"2").unwrap();
+    disk.end_job(first);
+    let second = disk.begin_job();
+    file.write_at(1, b"3").unwrap();
+    disk.end_job(second);
+    disk.settle_job(second);
+    assert_eq!(disk.kill(&mut |bound| bound - 1).cut, 1);
+    assert_eq!((disk.contents("file"), disk.contents("other")), (b"13".into(), b"".into()));
+}
+
 #[test]
 fn a_handle_does_not_outlive_its_process() {
     let disk = FakeDisk::default();

@@ -64,7 +64,12 @@ impl DiskBackend {
                 let had = header.durable;
                 return Err(damaged(format!("it ends at byte {length}, and had {had}")));
             }
-            Some(header) => *header,
+            Some(header) => {
+                // A killed process may have left it in the page cache only. The next write replaces the
+                // other copy, and relies on this one.
+                file.sync_data()?;
+                *header
+            }
             None if length > PAGES => {
                 return Err(damaged("neither copy of its header is readable"));
             }

@@ -215,6 +215,32 @@ fn two_power_losses_in_a_row_lose_no_committed_row() {
     }
 }
 
+/// What a killed process wrote last is in the page cache, and the next process builds on it.
+#[test]
+fn a_power_loss_after_a_kill_loses_no_committed_row() {
+    let mut cuts = std::collections::BTreeSet::new();
+    for seed in 0..400 {
+        let mut draw = stream(seed);
+        let disk = FakeDisk::default();
+        let store = RedbStore::open(Arc::new(disk.clone()), Fsync::Always).unwrap();
+        let lease = acquire(&store, PARTITION);
+        for n in 0..BATCHES {
+            store.commit(&[(lease, batch(n, lease.epoch))]).unwrap();
+        }
+        let job = disk.begin_job();
+        store.checkpoint().unwrap();
+        disk.end_job(job);
+        // Most of the header's writes are the last of the job.
+        cuts.insert(disk.kill(&mut |bound| draw(bound.min(8))).cut);
+        drop(store);
+        disk.power_off_after(draw(8));
+        drop(RedbStore::open(Arc::new(disk.clone()), Fsync::Always));
+        let left = disk.after_power_loss(&mut draw);
+        assert_eq!(recovered(&left, lease.epoch), BATCHES, "seed {seed}");
+    }
+    assert!(cuts.len() > 4, "{cuts:?}");
+}
+
 #[test]
 fn without_forced_writes_a_power_loss_costs_decision_rows() {
     let disk = FakeDisk::default();
