@@ -25,6 +25,8 @@ pub struct Pending {
     pub progress: Progress,
     /// How often it was published.
     pub tries: u32,
+    /// When it was, the last time.
+    pub published_ms: u64,
     /// How often something was lost before it was published.
     pub losses: u64,
 }
@@ -66,7 +68,7 @@ pub struct Sender {
 impl Pending {
     /// Not published yet.
     pub const fn new(key: Key, record: Bytes) -> Self {
-        Self { key, record, progress: Progress::Waiting, tries: 0, losses: 0 }
+        Self { key, record, progress: Progress::Waiting, tries: 0, published_ms: 0, losses: 0 }
     }
 }
 

@@ -18,6 +18,7 @@ use bytes::Bytes;
 use ports::broker::PublishError;
 use protocol::frames::server::{Accepted, Rejected};
 use protocol::ids::MAX_CLIENT_CHOSEN_ID;
+use protocol::limits::GatewayLimits;
 use protocol::partition::partition_of;
 use protocol::records::{Action, Inbound, SessionRef, encode};
 use protocol::throttle::TokenBucket;
@@ -105,7 +106,7 @@ impl Sends {
         }
         if let Some(sender) = self.senders.get_mut(id) {
             if sender.find(key).is_some() {
-                // The same again; its answer is on the way.
+                self.asked_again(out, id, user, key);
                 return Sent::Handled;
             }
             if !sender.is_next(out.now_ms, key) {
@@ -117,10 +118,9 @@ impl Sends {
                 return Sent::Handled;
             }
         }
-        let (per_second, burst) =
-            (self.config.limits.rate_per_second, self.config.limits.rate_burst);
+        let GatewayLimits { rate_per_second, rate_burst, .. } = self.config.limits;
         let rate = self.rates.entry(user).or_insert_with(|| TokenBucket::full(out.now_ms));
-        if let Err(wait_ms) = rate.take(out.now_ms, per_second, burst) {
+        if let Err(wait_ms) = rate.take(out.now_ms, rate_per_second, rate_burst) {
             return Sent::TooMany(wait_ms);
         }
         let HubConfig { gateway, incarnation, .. } = self.config;
@@ -132,6 +132,31 @@ impl Sends {
         self.sender(id).pending.push(Pending::new(key, record));
         self.publish_next(out, id, conversation);
         Sent::Taken
+    }
+
+    /// The client sends again what is not decided yet. Usually the answer is on its way; but if it was
+    /// lost, nobody else may ever notice.
+    fn asked_again<O: Outlet>(
+        &mut self,
+        out: &mut Effects<O>,
+        id: SessionId,
+        user: UserId,
+        key: Key,
+    ) {
+        let (now_ms, losses) = (out.now_ms, self.losses);
+        let is_due = |pending: &&mut Pending| {
+            let is_confirmed = matches!(pending.progress, Progress::Confirmed(_));
+            is_confirmed && now_ms >= pending.published_ms + AGAIN_EVERY_MS
+        };
+        let sender = self.senders.get_mut(id);
+        let pending = sender.and_then(|sender| sender.find_mut(key)).filter(is_due);
+        let Some(pending) = pending else { return };
+        let rate = self.rates.entry(user).or_insert_with(|| TokenBucket::full(now_ms));
+        let GatewayLimits { rate_per_second, rate_burst, .. } = self.config.limits;
+        if rate.take(now_ms, rate_per_second, rate_burst).is_ok() {
+            pending.progress = Progress::Confirmed(now_ms + ANSWER_AGAIN_MS);
+            publish(out, id, pending, self.config.partitions, losses);
+        }
     }
 
     fn sender(&mut self, id: SessionId) -> &mut Sender {
@@ -322,6 +347,7 @@ fn publish<O: Outlet>(
     losses: u64,
 ) {
     pending.tries += 1;
+    pending.published_ms = out.now_ms;
     pending.losses = losses;
     let (conversation, message) = pending.key;
     let of = PublishRef { session: id, conversation, message };

@@ -86,6 +86,30 @@ fn a_lost_answer_is_asked_for_within_eight_seconds_whatever_came_before() {
 }
 
 #[test]
+fn a_client_that_sends_again_gets_a_copy_published_at_its_users_rate() {
+    let mut config = config(10);
+    (config.limits.rate_per_second, config.limits.rate_burst) = (1, 1);
+    let (mut out, queue, id) = one_session(&config);
+    let mut sends = Sends::new(config);
+    let message = ClientMessageId(1);
+    let of = PublishRef { session: id, conversation: CONVERSATION, message };
+    assert_eq!(sends.send(&mut out, id, USER, send(1, "x")), Sent::Taken);
+    let mut again = |out: &mut Effects<_>, after_ms: u64| {
+        out.now_ms += after_ms;
+        assert_eq!(sends.send(out, id, USER, send(1, "x")), Sent::Handled);
+        let copies = out.calls.len();
+        assert!(sends.published(out, of, Ok(())));
+        copies
+    };
+    assert_eq!(again(&mut out, 5_000), 1, "the broker has not said anything yet");
+    assert_eq!(again(&mut out, 0), 2, "it has, and the first copy is old");
+    assert_eq!(again(&mut out, AGAIN_EVERY_MS - 1), 2, "an owner gets its time");
+    assert_eq!(again(&mut out, 1), 3);
+    assert!(matches!(sends.send(&mut out, id, USER, send(2, "x")), Sent::TooMany(_)));
+    assert_eq!(heard(&queue), []);
+}
+
+#[test]
 fn a_new_session_does_not_refill_the_rate_of_its_user() {
     let mut config = config(10);
     (config.limits.rate_per_second, config.limits.rate_burst) = (1, 1);
