@@ -37,6 +37,8 @@ pub struct Counts {
     pub frames_in: u64,
     /// Refused sends, edits and deletions.
     pub rejections: u64,
+    /// Of these, messages of which nobody had given word in time.
+    pub unanswered: u64,
     /// Repairs of a conversation's stream.
     pub repairs: u64,
     /// Entries that streams could not keep.

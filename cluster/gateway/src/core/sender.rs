@@ -21,6 +21,8 @@ pub struct Pending {
     pub key: Key,
     /// The record.
     pub record: Bytes,
+    /// Since when its sender waits for word.
+    pub since_ms: u64,
     /// How far it has got.
     pub progress: Progress,
     /// How often it was published.
@@ -67,8 +69,16 @@ pub struct Sender {
 
 impl Pending {
     /// Not published yet.
-    pub const fn new(key: Key, record: Bytes) -> Self {
-        Self { key, record, progress: Progress::Waiting, tries: 0, published_ms: 0, losses: 0 }
+    pub const fn new(since_ms: u64, key: Key, record: Bytes) -> Self {
+        Self {
+            key,
+            record,
+            since_ms,
+            progress: Progress::Waiting,
+            tries: 0,
+            published_ms: 0,
+            losses: 0,
+        }
     }
 }
 
@@ -173,7 +183,7 @@ mod tests {
 
     fn sender(messages: &[Key]) -> Sender {
         let mut sender = Sender::default();
-        sender.pending.extend(messages.iter().map(|key| Pending::new(*key, Bytes::new())));
+        sender.pending.extend(messages.iter().map(|key| Pending::new(0, *key, Bytes::new())));
         sender
     }
 

@@ -23,8 +23,8 @@ use protocol::partition::partition_of;
 use protocol::records::{Action, Inbound, SessionRef, encode};
 use protocol::throttle::TokenBucket;
 use protocol::{
-    ClientFrame, ClientMessageId, ConversationId, RejectReason, ServerFrame, SessionId, UserId,
-    limits,
+    ClientFrame, ClientMessageId, ConversationId, Partition, RejectReason, ServerFrame, SessionId,
+    UserId, limits,
 };
 use std::collections::BTreeMap;
 
@@ -32,8 +32,12 @@ use std::collections::BTreeMap;
 const RETRY_AFTER_MS: u32 = 500;
 /// Before a publication whose outcome is unknown is published again, milliseconds.
 const UNKNOWN_RETRY_MS: u64 = 300;
-/// Attempts at a publication whose outcome is unknown: about a minute.
-const UNKNOWN_TRIES: u32 = 200;
+/// How long a sender waits for word at most, milliseconds. Then nobody can tell whether its message will be
+/// decided soon: the broker or the owner is away, or has no room to write.
+const UNANSWERED_MS: u64 = 10_000;
+/// How long such a partition counts as one without answers, milliseconds: while its senders try again,
+/// they are refused again before that.
+const WITHOUT_ANSWERS_MS: u64 = 30_000;
 /// How long an owner may take to answer before the message is published again, milliseconds. Fan-out may
 /// lose an answer without anybody noticing, so this bounds how long its sender waits for word; a copy
 /// costs the owner a lookup.
@@ -67,6 +71,8 @@ pub struct Sends {
     losses: u64,
     /// When what was confirmed and not answered is published again.
     again_ms: Option<u64>,
+    /// When partitions left a sender without an answer, if they have not given one since.
+    without_answers: BTreeMap<Partition, u64>,
 }
 
 /// The conversation and id of a frame that has them.
@@ -88,6 +94,7 @@ impl Sends {
             rates: BTreeMap::new(),
             losses: 0,
             again_ms: None,
+            without_answers: BTreeMap::new(),
         }
     }
 
@@ -129,7 +136,7 @@ impl Sends {
         let record =
             Inbound { from, author: user, conversation, client_message_id: message, action };
         let record: Bytes = encode(&record);
-        self.sender(id).pending.push(Pending::new(key, record));
+        self.sender(id).pending.push(Pending::new(out.now_ms, key, record));
         self.publish_next(out, id, conversation);
         Sent::Taken
     }
@@ -192,17 +199,16 @@ impl Sends {
         }
     }
 
-    /// The broker's word on a publication. Whether the session may go on: if not, nobody may claim to
-    /// know the message's outcome, and the client learns it when it connects again and sends it again.
+    /// The broker's word on a publication.
     pub fn published<O: Outlet>(
         &mut self,
         out: &mut Effects<O>,
         of: PublishRef,
         result: Result<(), PublishError>,
-    ) -> bool {
+    ) {
         let PublishRef { session: id, conversation, message } = of;
         let losses = self.losses;
-        let Some(sender) = self.senders.get_mut(id) else { return true };
+        let Some(sender) = self.senders.get_mut(id) else { return };
         if let Some(pending) = sender.find_mut((conversation, message))
             && pending.progress == Progress::Asked
         {
@@ -218,27 +224,27 @@ impl Sends {
                 }
                 // Of a later attempt even a clear refusal says nothing: an earlier one may have been
                 // stored.
-                Err(_) if pending.tries < UNKNOWN_TRIES => {
+                Err(_) => {
                     pending.progress = Progress::Unknown(out.now_ms + UNKNOWN_RETRY_MS);
                     out.timers.set(out.now_ms + UNKNOWN_RETRY_MS, Timer::Publish(id));
                 }
-                Err(_) => return false,
             }
         }
         self.publish_next(out, id, conversation);
-        true
     }
 
-    /// A message was certainly not stored: it and those behind it are refused for now.
-    fn refuse_from<O: Outlet>(&mut self, out: &mut Effects<O>, id: SessionId, key: Key) {
-        let Some(sender) = self.senders.get_mut(id) else { return };
+    /// A message was not decided: it and those behind it are refused for now. How many.
+    fn refuse_from<O: Outlet>(&mut self, out: &mut Effects<O>, id: SessionId, key: Key) -> usize {
+        let Some(sender) = self.senders.get_mut(id) else { return 0 };
         // What waited for an answer came before whatever was refused meanwhile.
         let mut held = false;
-        for message in sender.withdraw(key) {
-            let key = (key.0, message);
+        let withdrawn = sender.withdraw(key);
+        for message in &withdrawn {
+            let key = (key.0, *message);
             held = held || sender.hold_back(out.now_ms, key, RETRY_AFTER_MS, true);
             refuse(out, id, key, RejectReason::Unavailable, RETRY_AFTER_MS);
         }
+        withdrawn.len()
     }
 
     /// Publishes again what is due.
@@ -295,7 +301,8 @@ impl Sends {
     pub fn rejected<O: Outlet>(&mut self, out: &mut Effects<O>, id: SessionId, it: Rejected) {
         let key = (it.conversation, it.client_message_id);
         if !it.reason.is_final() {
-            return self.refuse_from(out, id, key);
+            self.refuse_from(out, id, key);
+            return;
         }
         self.decided(out, id, key);
         out.counts.rejections += 1;
@@ -303,6 +310,9 @@ impl Sends {
     }
 
     fn decided<O: Outlet>(&mut self, out: &mut Effects<O>, id: SessionId, key: Key) {
+        if !self.without_answers.is_empty() {
+            self.without_answers.remove(&partition_of(key.0, self.config.partitions));
+        }
         if let Some(sender) = self.senders.get_mut(id) {
             sender.decided(out.now_ms, key, self.config.limits.answered);
             self.publish_next(out, id, key.0);
@@ -314,9 +324,23 @@ impl Sends {
         let Some(sender) = self.senders.get_mut(id) else { return };
         if sender.is_idle(out.now_ms) {
             self.senders.remove(id);
-        } else {
-            self.publish_due(out, id);
+            return;
         }
+        let overdue = |pending: &&Pending| out.now_ms >= pending.since_ms + UNANSWERED_MS;
+        let overdue: Vec<Key> = sender.pending.iter().filter(overdue).map(|it| it.key).collect();
+        for key in overdue {
+            let refused = self.refuse_from(out, id, key);
+            out.counts.unanswered += refused as u64;
+            let partition = partition_of(key.0, self.config.partitions);
+            self.without_answers.insert(partition, out.now_ms);
+        }
+        self.publish_due(out, id);
+    }
+
+    /// Partitions that left senders without an answer lately, and have not given one since.
+    pub fn without_answers(&mut self, now_ms: u64) -> Vec<Partition> {
+        self.without_answers.retain(|_, at_ms| now_ms < *at_ms + WITHOUT_ANSWERS_MS);
+        self.without_answers.keys().copied().collect()
     }
 
     /// A session is gone.

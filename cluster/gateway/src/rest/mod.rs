@@ -25,9 +25,9 @@ use axum::extract::DefaultBodyLimit;
 use link::http::HttpClient;
 use ports::broker::{DeadLetters, Depths};
 use ports::{Conversations, Machine, TokenVerifier};
-use protocol::UserId;
 use protocol::limits::{self, GatewayLimits};
 use protocol::throttle::Throttle;
+use protocol::{Partition, UserId};
 use source::Sources;
 use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
@@ -48,8 +48,8 @@ pub struct RestState {
     pub tokens: Arc<dyn TokenVerifier>,
     /// The node's numbers as Prometheus text.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
-    /// Whether the node can do its work now.
-    pub ready: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// The partitions without answers, if the node can do its work now.
+    pub ready: Arc<dyn Fn() -> Option<Vec<Partition>> + Send + Sync>,
     /// The auth service, `host:port`.
     pub auth_address: String,
     /// How much users may ask.

@@ -71,12 +71,19 @@ pub async fn health() -> Answer<Value> {
     Answer(json!({ "status": "pass" }))
 }
 
-/// `GET /ready`: the node can do its work.
+/// `GET /ready`: the node can do its work. That a part of the cluster behind it gives no answers is a
+/// warning: other gateways do not reach it either.
 pub async fn ready(State(rest): State<Arc<Rest>>) -> Result<Answer<Value>, Problem> {
-    if (rest.state.ready)() {
-        Ok(Answer(json!({ "status": "pass" })))
-    } else {
-        Err(Problem::new(Kind::Unavailable, "the node does not reach what it needs, or drains"))
+    match (rest.state.ready)() {
+        Some(without_answers) if without_answers.is_empty() => {
+            Ok(Answer(json!({ "status": "pass" })))
+        }
+        Some(without_answers) => {
+            Ok(Answer(json!({ "status": "warn", "without_answers": without_answers })))
+        }
+        None => {
+            Err(Problem::new(Kind::Unavailable, "the node does not reach what it needs, or drains"))
+        }
     }
 }
 

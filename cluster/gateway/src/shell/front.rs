@@ -14,7 +14,7 @@ use ports::{Claims, Machine, TokenError, TokenVerifier, entered};
 use protocol::SessionId;
 use protocol::codec::Codec;
 use protocol::frames::client::{Hello, Renew};
-use protocol::{ClientFrame, Secret};
+use protocol::{ClientFrame, Partition, Secret};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -180,6 +180,11 @@ impl Front {
             && self.reached.load(Ordering::Relaxed)
             && self.knows_keys()
             && !self.is_draining()
+    }
+
+    /// Partitions whose owners, or their broker, leave senders without an answer.
+    pub fn without_answers(&self) -> Vec<Partition> {
+        self.with(Hub::without_answers)
     }
 
     /// Whether tokens can be checked.

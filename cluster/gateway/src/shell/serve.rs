@@ -143,7 +143,7 @@ fn router(
         conversations,
         tokens,
         metrics,
-        ready: Arc::new(move || readiness.is_ready()),
+        ready: Arc::new(move || readiness.is_ready().then(|| readiness.without_answers())),
         auth_address: config.auth_address.clone(),
         limits: config.limits,
     });
@@ -181,6 +181,7 @@ fn report(front: &Front, limits: GatewayLimits) {
     telemetry.count("gateway_dropped_state_frames", figures.state_dropped);
     telemetry.count("gateway_frames_in", figures.counts.frames_in);
     telemetry.count("gateway_rejections", figures.counts.rejections);
+    telemetry.count("gateway_unanswered_sends", figures.counts.unanswered);
     telemetry.count("gateway_repairs", figures.counts.repairs);
     telemetry.count("gateway_evicted_entries", figures.counts.evicted);
     for (code, count) in CloseCode::ALL.into_iter().zip(figures.counts.closes) {

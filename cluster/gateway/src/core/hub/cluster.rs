@@ -161,9 +161,7 @@ impl<O: Outlet> Hub<O> {
 
     /// The broker's word on a publication.
     pub fn published(&mut self, of: PublishRef, result: Result<(), PublishError>) {
-        if !self.sends.published(&mut self.out, of, result) {
-            self.close(of.session, CloseCode::Unavailable);
-        }
+        self.sends.published(&mut self.out, of, result);
         self.conclude();
     }
 }

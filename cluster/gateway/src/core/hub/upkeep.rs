@@ -10,7 +10,7 @@ use crate::core::sessions::Pulse;
 use crate::core::timers::Timer;
 use protocol::frames::client::Nonce;
 use protocol::frames::server::Drain;
-use protocol::{CloseCode, ServerFrame, SessionId};
+use protocol::{CloseCode, Partition, ServerFrame, SessionId};
 use std::ops::Range;
 
 /// Longest time between two looks at a session, milliseconds.
@@ -113,6 +113,11 @@ impl<O: Outlet> Hub<O> {
             Pulse::Steady => {}
         }
         self.sends.look_at(&mut self.out, id);
+    }
+
+    /// Partitions that left senders without an answer lately.
+    pub fn without_answers(&mut self) -> Vec<Partition> {
+        self.sends.without_answers(self.out.now_ms)
     }
 
     /// Tells every session to reconnect, spread over a time, and closes each when its time has come.

@@ -1,8 +1,9 @@
 //! Refusals, publications without a word, rates.
 
 use super::*;
-use crate::core::hub_model::{config, heard, one_session};
+use crate::core::hub_model::{Shared, config, heard, one_session};
 use protocol::frames::client::{Send, plain_text};
+use protocol::{Epoch, NodeNumber, Sequence};
 
 const CONVERSATION: ConversationId = ConversationId(1);
 const USER: UserId = UserId(7);
@@ -15,6 +16,18 @@ fn send(message: u64, body: &str) -> ClientFrame {
         reply_to: None,
         format: plain_text(),
     })
+}
+
+/// The messages of refusals for now.
+fn refused(queue: &Shared) -> Vec<u64> {
+    let refused = |frame| match frame {
+        ServerFrame::Rejected(Rejected { client_message_id, reason, retry_after_ms, .. }) => {
+            assert_eq!((reason, retry_after_ms), (RejectReason::Unavailable, RETRY_AFTER_MS));
+            client_message_id.0
+        }
+        other => panic!("{other:?}"),
+    };
+    heard(queue).into_iter().map(refused).collect()
 }
 
 #[test]
@@ -37,24 +50,77 @@ fn what_can_never_be_accepted_is_refused_for_good() {
 }
 
 #[test]
-fn a_publication_without_a_word_is_made_again_and_its_session_ends_at_last() {
+fn a_publication_without_a_word_is_made_again_until_it_is_refused_for_now() {
     let config = config(10);
     let (mut out, queue, id) = one_session(&config);
     let mut sends = Sends::new(config);
     assert_eq!(sends.send(&mut out, id, USER, send(1, "x")), Sent::Taken);
+    assert_eq!(sends.send(&mut out, id, USER, send(2, "x")), Sent::Taken);
     let of = PublishRef { session: id, conversation: CONVERSATION, message: ClientMessageId(1) };
-    for tried in 1..UNKNOWN_TRIES {
+    for tried in 1..=UNANSWERED_MS.div_ceil(UNKNOWN_RETRY_MS) {
+        sends.look_at(&mut out, id);
         assert_eq!(out.calls.len(), tried as usize);
-        assert!(sends.published(&mut out, of, Err(PublishError::Unknown)));
+        let unclear = if tried == 1 { PublishError::Unknown } else { PublishError::Full };
+        sends.published(&mut out, of, Err(unclear));
+        assert_eq!(heard(&queue), [], "an earlier one may be stored");
         out.now_ms += UNKNOWN_RETRY_MS;
         assert_eq!(out.timers.pop(out.now_ms), Some(Timer::Publish(id)));
         sends.publish_due(&mut out, id);
     }
-    assert!(
-        !sends.published(&mut out, of, Err(PublishError::Full)),
-        "an earlier one may be stored"
-    );
-    assert_eq!(heard(&queue), []);
+    sends.look_at(&mut out, id);
+    assert_eq!(refused(&queue), [1, 2]);
+    assert_eq!(out.counts.unanswered, 2);
+}
+
+#[test]
+fn a_sender_gets_a_word_in_ten_seconds_whatever_the_owner_does() {
+    let config = config(10);
+    let (mut out, queue, id) = one_session(&config);
+    let mut sends = Sends::new(config);
+    let partition = partition_of(CONVERSATION, sends.config.partitions);
+    let of = |message| PublishRef {
+        session: id,
+        conversation: CONVERSATION,
+        message: ClientMessageId(message),
+    };
+    for message in [1, 2] {
+        assert_eq!(sends.send(&mut out, id, USER, send(message, "x")), Sent::Taken);
+        sends.published(&mut out, of(message), Ok(()));
+        out.now_ms += 1;
+    }
+    out.now_ms = UNANSWERED_MS - 1;
+    sends.look_at(&mut out, id);
+    assert_eq!((refused(&queue), sends.without_answers(out.now_ms)), (vec![], vec![]));
+    out.now_ms += 1;
+    sends.look_at(&mut out, id);
+    assert_eq!(refused(&queue), [1], "2 has some time left");
+    assert_eq!(sends.without_answers(out.now_ms), [partition]);
+    // The owner decides both after all: the broker had them.
+    for message in [1, 2] {
+        let accepted = Accepted {
+            client_message_id: ClientMessageId(message),
+            conversation: CONVERSATION,
+            sequence: Sequence(message),
+            epoch: Epoch(1),
+            owner: NodeNumber(1),
+        };
+        sends.accepted(&mut out, id, accepted);
+    }
+    assert_eq!(sends.without_answers(out.now_ms), []);
+    assert!(matches!(heard(&queue)[..], [ServerFrame::Accepted(_), ServerFrame::Accepted(_)]));
+    assert_eq!(sends.send(&mut out, id, USER, send(3, "x")), Sent::Taken, "1 holds nobody back");
+}
+
+#[test]
+fn a_partition_that_nobody_asks_is_not_called_without_answers_for_ever() {
+    let config = config(10);
+    let (mut out, _queue, id) = one_session(&config);
+    let mut sends = Sends::new(config);
+    assert_eq!(sends.send(&mut out, id, USER, send(1, "x")), Sent::Taken);
+    out.now_ms = UNANSWERED_MS;
+    sends.look_at(&mut out, id);
+    assert_eq!(sends.without_answers(out.now_ms + WITHOUT_ANSWERS_MS - 1).len(), 1);
+    assert_eq!(sends.without_answers(out.now_ms + WITHOUT_ANSWERS_MS), []);
 }
 
 #[test]
@@ -67,11 +133,11 @@ fn a_lost_answer_is_asked_for_within_eight_seconds_whatever_came_before() {
         let message = ClientMessageId(1);
         let of = PublishRef { session: id, conversation: CONVERSATION, message };
         for _ in 0..unknown {
-            assert!(sends.published(&mut out, of, Err(PublishError::Unknown)));
+            sends.published(&mut out, of, Err(PublishError::Unknown));
             out.now_ms += UNKNOWN_RETRY_MS;
             sends.publish_due(&mut out, id);
         }
-        assert!(sends.published(&mut out, of, Ok(())));
+        sends.published(&mut out, of, Ok(()));
         for _ in 0..3 {
             let copies = out.calls.len();
             let patience = if copies == 1 { ANSWER_MS } else { ANSWER_AGAIN_MS };
@@ -98,7 +164,7 @@ fn a_client_that_sends_again_gets_a_copy_published_at_its_users_rate() {
         out.now_ms += after_ms;
         assert_eq!(sends.send(out, id, USER, send(1, "x")), Sent::Handled);
         let copies = out.calls.len();
-        assert!(sends.published(out, of, Ok(())));
+        sends.published(out, of, Ok(()));
         copies
     };
     assert_eq!(again(&mut out, 5_000), 1, "the broker has not said anything yet");

@@ -15,18 +15,19 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, header};
 use fakes::{FakeBroker, FakeOwner, PlainTokens};
 use http_body_util::BodyExt;
+use ports::entered;
+use protocol::Partition;
 use protocol::limits::GatewayLimits;
 use schema::Document;
 use serde_json::Value;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use tower::ServiceExt;
 
 /// A router over fakes.
 struct World {
     owner: Arc<FakeOwner>,
     broker: Arc<FakeBroker>,
-    ready: Arc<AtomicBool>,
+    ready: Arc<Mutex<Option<Vec<Partition>>>>,
     memory: Memory,
     router: Router,
     document: Document,
@@ -44,7 +45,7 @@ impl World {
     fn new() -> Self {
         let memory = Memory::default();
         let (owner, broker) = (Arc::new(FakeOwner::default()), Arc::new(FakeBroker::default()));
-        let ready = Arc::new(AtomicBool::new(true));
+        let ready = Arc::new(Mutex::new(Some(Vec::new())));
         let is_ready = ready.clone();
         let state = RestState {
             machine: memory.machine("gateway-1"),
@@ -53,7 +54,7 @@ impl World {
             conversations: owner.clone(),
             tokens: Arc::new(PlainTokens),
             metrics: Arc::new(|| "sessions 3\n".into()),
-            ready: Arc::new(move || is_ready.load(Ordering::Relaxed)),
+            ready: Arc::new(move || entered(is_ready.lock()).clone()),
             auth_address: "auth:80".into(),
             limits: GatewayLimits::default(),
         };

@@ -3,8 +3,8 @@
 use super::{Reply, World};
 use axum::http::header;
 use bytes::Bytes;
-use ports::CallError;
 use ports::broker::{DeadLetter, Origin};
+use ports::{CallError, entered};
 use protocol::limits::GatewayLimits;
 use protocol::records::{self, Action, Inbound, PushJob, SessionRef};
 use protocol::store_calls::ReceiptItem;
@@ -13,7 +13,6 @@ use protocol::{
     SessionId, UserId,
 };
 use serde_json::{Value, json};
-use std::sync::atomic::Ordering;
 
 /// Conversation 7 is a group of users 1 and 2, conversation 8 direct between 1 and 3.
 pub async fn world() -> World {
@@ -330,7 +329,11 @@ async fn operators_see_queues_partitions_and_readiness() {
     assert_eq!(partitions["partitions"][0]["partition"], 0);
     let metrics = world.ask("GET", "/metrics", "", "").await;
     assert_eq!(metrics.body, "sessions 3\n");
-    world.ready.store(false, Ordering::Relaxed);
+    *entered(world.ready.lock()) = Some(vec![Partition(3), Partition(7)]);
+    let warned = world.ask("GET", "/ready", "", "").await;
+    let expected = json!({ "status": "warn", "without_answers": [3, 7] });
+    assert_eq!((warned.status, warned.body), (200, expected), "others do not reach them either");
+    *entered(world.ready.lock()) = None;
     assert_eq!(world.ask("GET", "/ready", "", "").await.status, 503);
     assert_eq!(world.ask("GET", "/health", "", "").await.status, 200);
 }
