@@ -241,6 +241,8 @@ pub enum FaultKind {
     Pause { target: Target },
     /// The wall clock is off.
     Skew { target: Target, offset_ms: i64, drift_ppm: i64 },
+    /// Nothing can be written to the disk.
+    FullDisk { target: Target },
 }
 
 impl FaultKind {
@@ -255,6 +257,7 @@ impl FaultKind {
             Self::PowerLoss { .. } => "power_loss",
             Self::Pause { .. } => "pause",
             Self::Skew { .. } => "skew",
+            Self::FullDisk { .. } => "full_disk",
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::config::ClusterConfig;
 use crate::topology::{Role, Topology};
 use link::LinkTiming;
 use ports::broker::{Brokers, Fanout};
+use ports::disk::until_open;
 use ports::message_store::MessageStore;
 use ports::{Listener, Machine, Shutdown, TokenVerifier};
 use protocol::design::FanOut;
@@ -197,8 +198,12 @@ impl Wiring<'_> {
             limits: self.config.limits().broker,
             ..broker::BrokerConfig::default()
         };
-        let embedded = broker::EmbeddedBroker::open(self.machine.clone(), config).await?;
-        Ok(broker::serve(self.machine, listener, embedded, self.process.shutdown).await?)
+        let shutdown = self.process.shutdown;
+        let open = || broker::EmbeddedBroker::open(self.machine.clone(), config);
+        let passes = |error: &broker::OpenError| matches!(error, broker::OpenError::Log(error) if error.is_full());
+        let opened = until_open("the broker's log", &shutdown, open, passes).await?;
+        let Some(embedded) = opened else { return Ok(()) };
+        Ok(broker::serve(self.machine, listener, embedded, shutdown).await?)
     }
 
     async fn store(self, listener: Box<dyn Listener>) -> Result<(), Failure> {

@@ -2,7 +2,14 @@
 //!
 //! All calls block: make them on a `Worker`, never on an async thread.
 
+use crate::Shutdown;
+use std::error::Error;
 use std::io;
+use std::iter::successors;
+use std::time::Duration;
+
+/// Pause before the same is tried again.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// One flat directory that belongs to one node.
 pub trait Disk: Send + Sync {
@@ -33,4 +40,41 @@ pub trait DiskFile: Send + Sync {
     }
     /// Cuts or extends (with zeros) the file.
     fn set_len(&self, len: u64) -> io::Result<()>;
+}
+
+/// Whether there was no room: that passes.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// Opens what is on a disk, again and again while it cannot be opened for a reason that passes; `None`: the
+/// shutdown was asked for meanwhile.
+pub async fn until_open<T, E: Error + 'static, F: Future<Output = Result<T, E>>>(
+    what: &'static str,
+    shutdown: &Shutdown,
+    open: impl Fn() -> F,
+    passes: impl Fn(&E) -> bool,
+) -> Result<Option<T>, E> {
+    let mut is_told = false;
+    while !shutdown.is_requested() {
+        match open().await {
+            Ok(opened) => {
+                if is_told {
+                    tracing::info!(what, "it opens again");
+                }
+                return Ok(Some(opened));
+            }
+            Err(error) if passes(&error) => {
+                if !std::mem::replace(&mut is_told, true) {
+                    let causes = successors(error.source(), |cause| (**cause).source());
+                    let why: Vec<String> = causes.map(ToString::to_string).collect();
+                    let why = why.join(": ");
+                    tracing::error!(what, %error, why, "it does not open: trying again until it does");
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
 }

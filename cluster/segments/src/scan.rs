@@ -2,6 +2,7 @@
 
 use super::manifest::{Found, Manifest, Said};
 use super::{Format, frame};
+use ports::disk::is_full;
 use ports::{Disk, DiskFile};
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -48,6 +49,13 @@ pub enum LogError {
         /// What says that it was something else.
         why: String,
     },
+}
+
+impl LogError {
+    /// Whether the disk had no room: that passes.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Disk { source, .. } if is_full(source))
+    }
 }
 
 impl LogError {

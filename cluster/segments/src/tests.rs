@@ -128,9 +128,10 @@ fn segments_that_were_given_up_do_not_come_back() {
 fn a_power_loss_after_a_kill_loses_no_group() {
     let life = |disk: &FakeDisk, from: u64| {
         let (mut log, numbers) = opened(disk, true)?;
-        let mut durable = numbers.len() as u64;
-        assert!(durable >= from, "{durable} of {from}");
-        for number in durable..durable + 12 {
+        let found = numbers.len() as u64;
+        assert!(found >= from, "{found} of {from}");
+        let mut durable = found;
+        for number in found..found + 12 {
             let appended = log.append(&[record(number)], Force::Always);
             appended.map_err(|source| LogError::Disk { file: String::new(), source })?;
             durable += 1;
@@ -150,7 +151,7 @@ fn a_power_loss_after_a_kill_loses_no_group() {
             disk.kill(&mut |_| 0);
         }
         let mut next = protocol::mix::SplitMix::new(killed * 100 + lost);
-        for _ in 0..30 {
+        for _ in 0..12 {
             let left = disk.after_power_loss(&mut |bound| next.below(bound));
             let last = life(&left, durable);
             assert!(last.is_ok(), "killed after {killed}, power lost after {lost}: {last:?}");

@@ -116,6 +116,9 @@ fn real_fault(
         FaultKind::Skew { .. } => {
             return Err("clocks cannot be skewed on real machines");
         }
+        FaultKind::FullDisk { .. } => {
+            return Err("the disk of a real machine is not filled");
+        }
     };
     match target {
         Target::ClientOf(_) | Target::Any(Role::Clients) | Target::Every(Role::Clients) => {

@@ -55,8 +55,8 @@ pub enum NotReplayable {
     },
 }
 
-const KINDS: [&str; 8] =
-    ["blip", "cut", "flap", "slow_link", "kill", "power_loss", "pause", "skew"];
+const KINDS: [&str; 9] =
+    ["blip", "cut", "flap", "slow_link", "kill", "power_loss", "pause", "skew", "full_disk"];
 
 impl Injection {
     /// For the history.
@@ -77,7 +77,8 @@ impl Injection {
             FaultKind::Blip { .. }
             | FaultKind::Kill { .. }
             | FaultKind::PowerLoss { .. }
-            | FaultKind::Pause { .. } => Vec::new(),
+            | FaultKind::Pause { .. }
+            | FaultKind::FullDisk { .. } => Vec::new(),
         };
         Injected {
             at_us: micros(self.at).unsigned_abs(),
@@ -138,6 +139,7 @@ impl Parameters<'_> {
                 offset_ms: self.number("offset_ms")?,
                 drift_ppm: self.number("drift_ppm")?,
             },
+            "full_disk" => FaultKind::FullDisk { target: target() },
             other => {
                 return Err(NotReplayable::Kind { id: self.id, kind: other.to_owned() });
             }
@@ -178,6 +180,7 @@ mod tests {
             FaultKind::PowerLoss { target: target() },
             FaultKind::Pause { target: target() },
             FaultKind::Skew { target: target(), offset_ms: -5, drift_ppm: 7 },
+            FaultKind::FullDisk { target: target() },
         ];
         assert_eq!(kinds.each_ref().map(FaultKind::word), KINDS);
         for kind in kinds {

@@ -6,9 +6,11 @@
 
 use super::named;
 use crate::scenario::{FaultKind, RandomFaults, Role, Sides, Target};
+use crate::value::word::FaultWord;
 use rand::Rng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand_chacha::ChaCha8Rng;
+use settings::value::TextForm;
 use std::time::Duration;
 
 /// Roles that talk to each other: elsewhere a cut has nothing to drop.
@@ -31,6 +33,11 @@ pub fn episodes(
 ) -> Vec<(Duration, Duration, FaultKind)> {
     let mut random = named(seed, "episodes");
     let mut kinds = wanted.kinds.clone();
+    // A seed that enabled only what spares all of them would have no episode.
+    kinds.retain(|kind| {
+        let spares = |kind: FaultWord| wanted.roles.iter().all(|role| kind.spares(*role).is_some());
+        !FaultWord::from_text(kind).is_some_and(spares)
+    });
     kinds.shuffle(&mut random);
     kinds.truncate(random.random_range(1..=kinds.len().max(1)));
     let latest = load.saturating_sub(wanted.lasts_min);
@@ -71,9 +78,14 @@ fn draw(random: &mut ChaCha8Rng, word: &str, roles: &[Role]) -> Option<FaultKind
             let latency_max = latency_min * random.random_range(1..5);
             FaultKind::SlowLink { between: sides(random, roles)?, latency_min, latency_max }
         }
-        "kill" => FaultKind::Kill { target: mortal(random, roles)? },
-        "power_loss" => FaultKind::PowerLoss { target: mortal(random, roles)? },
+        "kill" => FaultKind::Kill { target: possible(random, FaultWord::Kill, roles)? },
+        "power_loss" => {
+            FaultKind::PowerLoss { target: possible(random, FaultWord::PowerLoss, roles)? }
+        }
         "pause" => FaultKind::Pause { target: Target::Any(*roles.choose(random)?) },
+        "full_disk" => {
+            FaultKind::FullDisk { target: possible(random, FaultWord::FullDisk, roles)? }
+        }
         "skew" => FaultKind::Skew {
             target: Target::Any(with_a_clock(random, roles)?),
             offset_ms: random.random_range(-600_000..600_000),
@@ -91,10 +103,11 @@ fn with_a_clock(random: &mut ChaCha8Rng, roles: &[Role]) -> Option<Role> {
     readers.choose(random).or_else(|| roles.choose(random)).copied()
 }
 
-/// The users observe the run: they do not die.
-fn mortal(random: &mut ChaCha8Rng, roles: &[Role]) -> Option<Target> {
-    let mortal: Vec<Role> = roles.iter().copied().filter(|role| *role != Role::Clients).collect();
-    mortal.choose(random).copied().map(Target::Any)
+/// Any node of a role that such a fault can befall.
+fn possible(random: &mut ChaCha8Rng, kind: FaultWord, roles: &[Role]) -> Option<Target> {
+    let possible = |role: &Role| kind.spares(*role).is_none();
+    let possible: Vec<Role> = roles.iter().copied().filter(possible).collect();
+    possible.choose(random).copied().map(Target::Any)
 }
 
 /// One node against all others, a whole role against a node of another or against all of it, or two
@@ -124,8 +137,8 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    const KINDS: [&str; 8] =
-        ["blip", "cut", "flap", "slow_link", "kill", "power_loss", "pause", "skew"];
+    const KINDS: [&str; 9] =
+        ["blip", "cut", "flap", "slow_link", "kill", "power_loss", "pause", "skew", "full_disk"];
 
     fn wanted(roles: &[Role], every_ms: u64) -> RandomFaults {
         RandomFaults {
@@ -162,6 +175,7 @@ mod tests {
                 FaultKind::Kill { target: Target::Any(role) }
                 | FaultKind::PowerLoss { target: Target::Any(role) }
                 | FaultKind::Pause { target: Target::Any(role) }
+                | FaultKind::FullDisk { target: Target::Any(role) }
                 | FaultKind::Skew { target: Target::Any(role), .. } => {
                     met.insert((kind.word(), *role));
                 }
@@ -178,11 +192,11 @@ mod tests {
                 other => panic!("{other:?} names a node"),
             }
         }
-        let never = 2 + 3;
+        let never = 2 + 3 + 3;
         assert_eq!(
             met.len(),
             KINDS.len() * Role::ALL.len() - never,
-            "clients neither die nor go dark, and three roles read no clock"
+            "clients neither die nor go dark, three roles read no clock, and three write to no disk"
         );
         assert!(!met.contains(&("kill", Role::Clients)));
     }
@@ -198,7 +212,8 @@ mod tests {
                 FaultKind::Kill { target }
                 | FaultKind::PowerLoss { target }
                 | FaultKind::Pause { target }
-                | FaultKind::Skew { target, .. } => {
+                | FaultKind::Skew { target, .. }
+                | FaultKind::FullDisk { target } => {
                     assert_eq!(*target, Target::Any(Role::Notifier));
                     continue;
                 }

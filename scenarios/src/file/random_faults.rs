@@ -1,6 +1,5 @@
 //! `[random_faults]`: what goes wrong at random, by seed.
 
-use super::fault::CLIENTS_LIVE;
 use super::load::positive;
 use crate::scenario::{self, Role};
 use crate::value::time::DurationRange;
@@ -79,8 +78,11 @@ impl RandomFaults {
         }
         let mut fit = !roles.is_empty();
         for kind in self.kinds.get().unwrap_or_default() {
-            if fit && !roles.iter().any(|role| kind.can_befall(*role)) {
-                let what = format!("a {} cannot hit any of them: {CLIENTS_LIVE}", kind.text());
+            // The reason of the first, if there is one for each.
+            let mut spared = roles.iter().map(|role| kind.spares(*role));
+            let first = spared.next().flatten().filter(|_| spared.all(|why| why.is_some()));
+            if let Some(why) = first.filter(|_| fit) {
+                let what = format!("a {} cannot hit any of them: {why}", kind.text());
                 self.roles.conflict(mistakes, what);
                 fit = false;
             }

@@ -41,6 +41,8 @@ pub enum FaultWord {
     Pause,
     /// The wall clock is off.
     Skew,
+    /// The disk has no room left.
+    FullDisk,
 }
 
 words!(FaultWord {
@@ -52,11 +54,20 @@ words!(FaultWord {
     "power_loss" => Self::PowerLoss,
     "pause" => Self::Pause,
     "skew" => Self::Skew,
+    "full_disk" => Self::FullDisk,
 });
 
 impl FaultWord {
-    /// Whether such a fault can befall hosts of a role. Who observes the run must not die.
-    pub fn can_befall(self, role: Role) -> bool {
-        !(matches!(self, Self::Kill | Self::PowerLoss) && role == Role::Clients)
+    /// Why such a fault cannot befall hosts of a role, if it cannot.
+    pub const fn spares(self, role: Role) -> Option<&'static str> {
+        match (self, role) {
+            (Self::Kill | Self::PowerLoss, Role::Clients) => Some(
+                "the users observe the run, and dead ones observe nothing; pause clients, or cut their links",
+            ),
+            (Self::FullDisk, Role::Gateway | Role::Notifier | Role::Clients) => {
+                Some("only brokers, stores and auth write to a disk")
+            }
+            _ => None,
+        }
     }
 }

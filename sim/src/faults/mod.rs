@@ -6,6 +6,7 @@
 mod blip;
 mod cut;
 mod flap;
+mod full_disk;
 mod kill;
 pub mod links;
 mod pause;
@@ -99,6 +100,7 @@ impl Active {
             FaultKind::Skew { offset_ms, drift_ppm, .. } => {
                 skew::begin(self, stage, offset_ms, drift_ppm);
             }
+            FaultKind::FullDisk { .. } => full_disk::begin(self, stage),
         }
     }
 
@@ -134,6 +136,7 @@ impl Active {
             FaultKind::PowerLoss { .. } => power_loss::end(self, stage),
             FaultKind::Pause { .. } => pause::end(self, stage),
             FaultKind::Skew { .. } => skew::end(self, stage),
+            FaultKind::FullDisk { .. } => full_disk::end(self, stage),
         }
     }
 }

@@ -148,7 +148,9 @@ fn injection(
         | FaultKind::Cut { between, .. }
         | FaultKind::Flap { between, .. }
         | FaultKind::SlowLink { between, .. } => links = directory.pairs(between, random),
-        FaultKind::Skew { target, .. } => nodes = directory.resolve(target, random),
+        FaultKind::Skew { target, .. } | FaultKind::FullDisk { target } => {
+            nodes = directory.resolve(target, random);
+        }
         FaultKind::Kill { target }
         | FaultKind::PowerLoss { target }
         | FaultKind::Pause { target } => {

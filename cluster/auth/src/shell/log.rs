@@ -4,6 +4,7 @@
 //! gives up the segments before it.
 
 use crate::core::state::{Record, Snapshot, State};
+use ports::disk::is_full;
 use ports::tasks::run_on;
 use ports::{Disk, Worker};
 use protocol::backoff::bound;
@@ -47,6 +48,17 @@ pub enum OpenError {
     /// The worker is gone: the node dies.
     #[error("the disk worker is gone")]
     WorkerGone,
+}
+
+impl OpenError {
+    /// Whether the disk had no room: that passes.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Log(error) => error.is_full(),
+            Self::Disk(error) => is_full(error),
+            Self::WorkerGone => false,
+        }
+    }
 }
 
 /// Records that wait for the disk, and who is told.

@@ -6,6 +6,7 @@ use crate::shell::log::{Commits, Log, OpenError};
 use crate::shell::routes::router;
 use crate::shell::service::Service;
 use link::http_server::{HttpOptions, serve_http};
+use ports::disk::until_open;
 use ports::{Listener, Machine, Shutdown};
 use protocol::limits::AuthLimits;
 use std::io;
@@ -51,7 +52,9 @@ pub async fn serve(
     let mut seed = [0; 32];
     machine.entropy.fill(&mut seed);
     let worker = machine.tasks.worker("auth log");
-    let (log, state) = Log::open(Arc::clone(&machine.disk), worker, seed, config.limits).await?;
+    let open = || Log::open(Arc::clone(&machine.disk), Arc::clone(&worker), seed, config.limits);
+    let opened = until_open("the issuer's log", &shutdown, open, OpenError::is_full).await?;
+    let Some((log, state)) = opened else { return Ok(()) };
     let users = config.development_users.as_ref().map_or(0, |users| users.count);
     let settings = Settings {
         issuer: config.issuer,

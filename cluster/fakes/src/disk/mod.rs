@@ -82,6 +82,16 @@ impl FakeDisk {
         self.state().failure = failure;
     }
 
+    /// There is no room from now on, until `holder` frees it.
+    pub fn fill(&self, holder: u32) {
+        self.state().fill(holder);
+    }
+
+    /// There is room again, unless somebody else fills the disk; how many operations were refused.
+    pub fn free(&self, holder: u32) -> u64 {
+        self.state().free(holder)
+    }
+
     /// Writes, changes of lengths and names, and syncs so far.
     pub fn changes(&self) -> u64 {
         self.state().changes

@@ -77,6 +77,9 @@ pub struct State {
     pub failure: Option<Failure>,
     pub power_off_after: Option<u64>,
     pub changes: u64,
+    /// Who fills the disk, and what was refused before.
+    fullness: BTreeMap<u32, u64>,
+    refused: u64,
     durable_names: BTreeMap<String, usize>,
     under_way: UnderWay,
     job: Option<u64>,
@@ -150,9 +153,7 @@ impl State {
         if let Some(file) = self.names.get(name) {
             return Ok(*file);
         }
-        if self.failure == Some(Failure::Full) {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
+        self.room()?;
         let file = self.files.len();
         self.step(Step::Create { name: name.to_owned(), file })?;
         Ok(file)
@@ -172,11 +173,28 @@ impl State {
     }
 
     pub fn write(&mut self, file: usize, offset: u64, data: &[u8]) -> io::Result<()> {
-        let full = self.failure == Some(Failure::Full);
-        let taken = if full { &data[..data.len() / 2] } else { data };
+        let room = self.room();
+        let taken = if room.is_err() { &data[..data.len() / 2] } else { data };
         let change = Change::Write { offset, data: taken.to_vec() };
         self.step(Step::Change { file, change })?;
-        if full { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        room
+    }
+
+    pub fn fill(&mut self, holder: u32) {
+        self.fullness.insert(holder, self.refused);
+    }
+
+    pub fn free(&mut self, holder: u32) -> u64 {
+        self.fullness.remove(&holder).map_or(0, |before| self.refused - before)
+    }
+
+    /// Whether there is room for a write or a file.
+    fn room(&mut self) -> io::Result<()> {
+        if self.failure != Some(Failure::Full) && self.fullness.is_empty() {
+            return Ok(());
+        }
+        self.refused += 1;
+        Err(io::ErrorKind::StorageFull.into())
     }
 
     pub fn set_len(&mut self, file: usize, len: u64) -> io::Result<()> {
@@ -211,15 +229,14 @@ impl State {
             (watch.0)(&step);
         }
         let undo = self.apply(&step);
-        match self.job {
-            Some(job) => self.under_way.push(job, step, undo),
+        if let Some(job) = self.job {
+            self.under_way.push(job, step, undo);
+        } else {
             // A job of its own, which takes no time.
-            None => {
-                let job = self.begin_job();
-                self.under_way.push(job, step, undo);
-                self.end_job(job);
-                self.settle_job(job);
-            }
+            let job = self.begin_job();
+            self.under_way.push(job, step, undo);
+            self.end_job(job);
+            self.settle_job(job);
         }
         Ok(())
     }

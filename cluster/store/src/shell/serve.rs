@@ -14,6 +14,7 @@ use crate::engine::weakened::weakened;
 use crate::engine::{OpenError, RedbStore};
 use crate::tasks::TaskSet;
 use ports::broker::Brokers;
+use ports::disk::until_open;
 use ports::message_store::{Lease, MessageStore, StoreError};
 use ports::{Listener, Machine, Shutdown, Worker, tasks};
 use protocol::{Epoch, Partition};
@@ -23,8 +24,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-/// Pause before the engine is opened again.
-const OPEN_PAUSE: Duration = Duration::from_millis(500);
+/// Pause before the engine is tried again.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// How often somebody looks whether a checkpoint is due.
 const CHECKPOINT_LOOK: Duration = Duration::from_millis(100);
@@ -52,7 +53,21 @@ pub async fn serve(
     };
     let (disk, fsync, limits) = (Arc::clone(&machine.disk), config.design.fsync, config.limits);
     let open = move || RedbStore::open_at(Arc::clone(&disk), fsync, place, limits).map(Arc::new);
-    let Some(redb) = until_open(&*worker, &shutdown, open).await? else { return Ok(()) };
+    let open = async || {
+        let opened = tasks::run_on(&*worker, open.clone()).await.ok_or(ServeError::WorkerGone)?;
+        opened.map_err(ServeError::Engine)
+    };
+    let passes = |error: &ServeError| {
+        let engine = |error: &OpenError| {
+            !matches!(
+                error,
+                OpenError::Engine(StoreError::Corrupt(_)) | OpenError::OtherPlace { .. }
+            )
+        };
+        matches!(error, ServeError::Engine(error) if engine(error))
+    };
+    let redb = until_open("the store's engine", &shutdown, open, passes).await?;
+    let Some(redb) = redb else { return Ok(()) };
     let background = machine.tasks.background_worker("store checkpoints");
     let mut tasks = TaskSet::default();
     let checkpoints = keep_checkpoints(machine.clone(), Arc::clone(&redb), Arc::clone(&background));
@@ -190,7 +205,7 @@ async fn first_look(
             }
             Err(LookError::Engine(error)) => {
                 tracing::warn!(%error, "the engine does not work; trying again");
-                tokio::time::sleep(OPEN_PAUSE).await;
+                tokio::time::sleep(PAUSE).await;
             }
             Err(LookError::WorkerGone) => return Err(ServeError::WorkerGone),
         }
@@ -214,30 +229,9 @@ async fn keep_checkpoints(machine: Machine, store: Arc<RedbStore>, worker: Arc<d
             }
             Some(Err(error)) => {
                 tracing::warn!(%error, "a checkpoint failed; trying again");
-                tokio::time::sleep(OPEN_PAUSE).await;
+                tokio::time::sleep(PAUSE).await;
             }
             None => return,
         }
     }
-}
-
-/// Opens a disk, again and again while it does not work; `None`: the shutdown was asked for meanwhile.
-async fn until_open<T: Send + 'static>(
-    worker: &dyn Worker,
-    shutdown: &Shutdown,
-    open: impl Fn() -> Result<T, OpenError> + Clone + Send + 'static,
-) -> Result<Option<T>, ServeError> {
-    while !shutdown.is_requested() {
-        match tasks::run_on(worker, open.clone()).await.ok_or(ServeError::WorkerGone)? {
-            Ok(opened) => return Ok(Some(opened)),
-            Err(
-                error @ (OpenError::Engine(StoreError::Corrupt(_)) | OpenError::OtherPlace { .. }),
-            ) => return Err(ServeError::Engine(error)),
-            Err(error) => {
-                tracing::warn!(%error, "the engine does not open; trying again");
-                tokio::time::sleep(OPEN_PAUSE).await;
-            }
-        }
-    }
-    Ok(None)
 }

@@ -1,6 +1,6 @@
 //! From a kind's word and the keys that go with it to the kind, with nothing missing.
 
-use super::{CLIENTS_LIVE, Fault};
+use super::Fault;
 use crate::scenario::{FaultKind, Sides, Target};
 use crate::value::word::FaultWord;
 use settings::mistake::Mistakes;
@@ -15,7 +15,9 @@ pub(super) fn keys_of(kind: FaultWord) -> &'static [&'static str] {
         FaultWord::Cut => &["between", "from", "to", "one_way"],
         FaultWord::Flap => &["between", "from", "to", "down", "up"],
         FaultWord::SlowLink => &["between", "from", "to", "latency"],
-        FaultWord::Kill | FaultWord::PowerLoss | FaultWord::Pause => &["target"],
+        FaultWord::Kill | FaultWord::PowerLoss | FaultWord::Pause | FaultWord::FullDisk => {
+            &["target"]
+        }
         FaultWord::Skew => &["target", "offset", "drift"],
     }
 }
@@ -43,11 +45,14 @@ impl Fault {
                     latency_max: latency.1,
                 }
             }
-            FaultWord::Kill => FaultKind::Kill { target: self.mortal_target(mistakes)? },
-            FaultWord::PowerLoss => FaultKind::PowerLoss { target: self.mortal_target(mistakes)? },
-            FaultWord::Pause => FaultKind::Pause { target: self.one_target(mistakes)? },
+            FaultWord::Kill => FaultKind::Kill { target: self.possible_target(mistakes)? },
+            FaultWord::PowerLoss => {
+                FaultKind::PowerLoss { target: self.possible_target(mistakes)? }
+            }
+            FaultWord::Pause => FaultKind::Pause { target: self.possible_target(mistakes)? },
+            FaultWord::FullDisk => FaultKind::FullDisk { target: self.possible_target(mistakes)? },
             FaultWord::Skew => {
-                let target = self.one_target(mistakes)?;
+                let target = self.possible_target(mistakes)?;
                 let offset_ms = self.offset.get()?.map_or(0, |offset| offset.0);
                 let drift_ppm = self.drift.get()?.map_or(0, |drift| drift.0);
                 if offset_ms == 0 && drift_ppm == 0 {
@@ -90,16 +95,11 @@ impl Fault {
         value
     }
 
-    fn one_target(&self, mistakes: &mut Mistakes) -> Option<Target> {
-        self.needed(&self.target, "target", mistakes)
-    }
-
-    fn mortal_target(&self, mistakes: &mut Mistakes) -> Option<Target> {
-        let (kind, target) = (self.kind.get()?, self.one_target(mistakes)?);
-        if kind.can_befall(target.role()) {
-            return Some(target);
-        }
-        let what = format!("{} cannot hit {}: {CLIENTS_LIVE}", kind.text(), target.text());
+    fn possible_target(&self, mistakes: &mut Mistakes) -> Option<Target> {
+        let target = self.needed(&self.target, "target", mistakes)?;
+        let kind = self.kind.get()?;
+        let Some(why) = kind.spares(target.role()) else { return Some(target) };
+        let what = format!("{} cannot hit {}: {why}", kind.text(), target.text());
         self.target.conflict(mistakes, what);
         None
     }

@@ -26,7 +26,7 @@ section! {
         r#for: Duration,
         /// The kind of fault.
         kind: FaultWord,
-        /// For `kill`, `power_loss`, `pause` and `skew`: which node.
+        /// For `kill`, `power_loss`, `pause`, `skew` and `full_disk`: which node.
         target: Option<Target> = None,
         /// For link faults: two lists of nodes. One list alone means: against all others.
         between: Option<Vec<Vec<Target>>> = None,
@@ -48,10 +48,6 @@ section! {
         drift: Option<ClockDrift> = None,
     }
 }
-
-/// Why nothing ends the clients.
-pub(super) const CLIENTS_LIVE: &str =
-    "the users observe the run, and dead ones observe nothing; pause clients, or cut their links";
 
 /// What a fault must fit to; what had mistakes of its own is missing.
 pub struct Surroundings<'a> {

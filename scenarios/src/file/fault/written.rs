@@ -49,7 +49,8 @@ impl Fault {
             }
             FaultKind::Kill { target }
             | FaultKind::PowerLoss { target }
-            | FaultKind::Pause { target } => self.target = Field::of(Some(target.clone())),
+            | FaultKind::Pause { target }
+            | FaultKind::FullDisk { target } => self.target = Field::of(Some(target.clone())),
             FaultKind::Skew { target, offset_ms, drift_ppm } => {
                 self.target = Field::of(Some(target.clone()));
                 self.offset = Field::of((*offset_ms != 0).then_some(ClockOffset(*offset_ms)));
