@@ -284,9 +284,16 @@ impl Phases {
         self.ended.doubts.extend(plan.doubt);
         self.enter(Phase::Load);
         let began = Instant::now();
-        if let Some(cluster) = cluster {
-            faults::inflict(cluster, plan.faults, began, &self.journal, &self.http).await?;
-        }
+        let surges = faults::tell_surges(plan.surges, began, &self.journal);
+        let inflicted = async {
+            match cluster {
+                Some(cluster) => {
+                    faults::inflict(cluster, plan.faults, began, &self.journal, &self.http).await
+                }
+                None => Ok(()),
+            }
+        };
+        tokio::try_join!(inflicted, async { Ok(surges.await) })?;
         // The last fault may have ended after the load: then the heal begins with its end.
         sleep_until(began + self.plan.load_for()).await;
         Ok(())

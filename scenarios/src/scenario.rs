@@ -243,9 +243,19 @@ pub enum FaultKind {
     Skew { target: Target, offset_ms: i64, drift_ppm: i64 },
     /// Nothing can be written to the disk.
     FullDisk { target: Target },
+    /// The users do so many times as much; `more` is by how many operations, known once it is scheduled.
+    Surge { factor: u32, more: u64 },
 }
 
 impl FaultKind {
+    /// For people: what befalls the users themselves, and no host.
+    pub fn of_users(&self) -> Option<String> {
+        match self {
+            Self::Surge { factor, .. } => Some(format!("all users, {factor} times their rate")),
+            _ => None,
+        }
+    }
+
     /// Its word in a scenario file.
     pub const fn word(&self) -> &'static str {
         match self {
@@ -258,6 +268,7 @@ impl FaultKind {
             Self::Pause { .. } => "pause",
             Self::Skew { .. } => "skew",
             Self::FullDisk { .. } => "full_disk",
+            Self::Surge { .. } => "surge",
         }
     }
 }

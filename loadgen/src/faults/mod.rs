@@ -34,8 +34,10 @@ pub struct Planned {
 /// The faults of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FaultPlan {
-    /// What is done, in the order of time.
+    /// What is done to the cluster, in the order of time.
     pub faults: Vec<Planned>,
+    /// What the users do by themselves; it only has to be told.
+    pub surges: Vec<PlannedFault>,
     /// What is not done, or less than in the simulator: one sentence each.
     pub notes: Vec<String>,
     /// The scenario has faults, and none of them is done: what it asks is not answered.
@@ -48,6 +50,10 @@ pub fn plan(scenario: &Scenario, seed: u64, own_cluster: bool) -> FaultPlan {
     let (mut missing, mut notes) = (BTreeSet::new(), BTreeSet::new());
     let all = faults::schedule(scenario, seed);
     for fault in &all {
+        if fault.kind.of_users().is_some() {
+            plan.surges.push(fault.clone());
+            continue;
+        }
         match real_fault(fault, own_cluster) {
             Ok((real, note)) => {
                 notes.extend(note.map(str::to_owned));
@@ -61,7 +67,7 @@ pub fn plan(scenario: &Scenario, seed: u64, own_cluster: bool) -> FaultPlan {
             }
         }
     }
-    let (done, all) = (plan.faults.len(), all.len());
+    let (done, all) = (plan.faults.len() + plan.surges.len(), all.len());
     let missing: Vec<String> = missing.into_iter().collect();
     match (missing.is_empty(), done) {
         (true, _) => {}
@@ -119,6 +125,7 @@ fn real_fault(
         FaultKind::FullDisk { .. } => {
             return Err("the disk of a real machine is not filled");
         }
+        FaultKind::Surge { .. } => return Err("it befalls the users, not the cluster"),
     };
     match target {
         Target::ClientOf(_) | Target::Any(Role::Clients) | Target::Every(Role::Clients) => {
@@ -161,6 +168,29 @@ pub async fn inflict(
         }
     }
     Ok(())
+}
+
+/// Writes down when the users do more, and when no longer.
+pub async fn tell_surges(surges: Vec<PlannedFault>, load_began: Instant, journal: &Journal) {
+    let began = surges.iter().map(|surge| (surge.at, true, surge));
+    let mut changes: Vec<_> =
+        began.chain(surges.iter().map(|surge| (surge.at + surge.lasts, false, surge))).collect();
+    changes.sort_by_key(|(at, ..)| *at);
+    for (at, begins, surge) in changes {
+        sleep_until(load_began + at).await;
+        let PlannedFault { id, at, lasts, kind, drawn } = surge.clone();
+        journal.record(if begins {
+            let word = kind.word().into();
+            let target = kind.of_users().unwrap_or_default().into();
+            let (nodes, links) = (Vec::new(), Vec::new());
+            let injection = Injection { id, at, lasts, kind, drawn, nodes, links };
+            let injected = Some(injection.recorded().into());
+            What::FaultBegan { fault: id, kind: word, target, drawn, injected }
+        } else {
+            let more = if let FaultKind::Surge { more, .. } = kind { more } else { 0 };
+            What::FaultEnded { fault: id, effect: more }
+        });
+    }
 }
 
 /// The effect: sessions that were lost, or looks at which the process stood still.

@@ -83,7 +83,8 @@ fn disk(scenario: &Scenario) -> u64 {
 
 /// About; the users go on at the last rate until the heal is over.
 fn operations(scenario: &Scenario) -> u64 {
-    let phases = &scenario.load.phases;
+    // Surges by lot differ by seed; any will do.
+    let phases = scenarios::faults::rates(scenario, 1);
     let load: f64 = phases.iter().map(|phase| phase.rate * phase.lasts.as_secs_f64()).sum();
     let last = phases.last().map_or(0.0, |phase| phase.rate);
     (load + last * scenario.phases.heal.as_secs_f64()) as u64

@@ -55,8 +55,18 @@ pub enum NotReplayable {
     },
 }
 
-const KINDS: [&str; 9] =
-    ["blip", "cut", "flap", "slow_link", "kill", "power_loss", "pause", "skew", "full_disk"];
+const KINDS: [&str; 10] = [
+    "blip",
+    "cut",
+    "flap",
+    "slow_link",
+    "kill",
+    "power_loss",
+    "pause",
+    "skew",
+    "full_disk",
+    "surge",
+];
 
 impl Injection {
     /// For the history.
@@ -74,6 +84,10 @@ impl Injection {
             FaultKind::Skew { offset_ms, drift_ppm, .. } => {
                 vec![("offset_ms", *offset_ms), ("drift_ppm", *drift_ppm)]
             }
+            FaultKind::Surge { factor, more } => vec![
+                ("factor", i64::from(*factor)),
+                ("more", i64::try_from(*more).unwrap_or(i64::MAX)),
+            ],
             FaultKind::Blip { .. }
             | FaultKind::Kill { .. }
             | FaultKind::PowerLoss { .. }
@@ -140,6 +154,10 @@ impl Parameters<'_> {
                 drift_ppm: self.number("drift_ppm")?,
             },
             "full_disk" => FaultKind::FullDisk { target: target() },
+            "surge" => FaultKind::Surge {
+                factor: self.number("factor")?.try_into().unwrap_or(u32::MAX),
+                more: self.number("more")?.unsigned_abs(),
+            },
             other => {
                 return Err(NotReplayable::Kind { id: self.id, kind: other.to_owned() });
             }
@@ -181,6 +199,7 @@ mod tests {
             FaultKind::Pause { target: target() },
             FaultKind::Skew { target: target(), offset_ms: -5, drift_ppm: 7 },
             FaultKind::FullDisk { target: target() },
+            FaultKind::Surge { factor: 4, more: 900 },
         ];
         assert_eq!(kinds.each_ref().map(FaultKind::word), KINDS);
         for kind in kinds {

@@ -8,7 +8,7 @@ mod random;
 
 pub use injection::{Injection, NotReplayable};
 
-use crate::scenario::{FaultKind, Scenario};
+use crate::scenario::{FaultKind, LoadPhase, Scenario};
 use protocol::mix::derive;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -50,10 +50,56 @@ pub fn schedule(scenario: &Scenario, seed: u64) -> Vec<PlannedFault> {
         id,
         at: whole(at),
         lasts: whole(lasts),
-        kind,
+        kind: match kind {
+            FaultKind::Surge { factor, .. } => {
+                let usual = expected(&scenario.load.phases, at, at + lasts);
+                FaultKind::Surge { factor, more: (usual * f64::from(factor - 1)).round() as u64 }
+            }
+            kind => kind,
+        },
         drawn,
     };
     all.into_iter().zip(1..).map(number).collect()
+}
+
+/// Operations that phases bring between two times, on average.
+fn expected(phases: &[LoadPhase], from: Duration, to: Duration) -> f64 {
+    let mut began = Duration::ZERO;
+    let mut sum = 0.0;
+    for phase in phases {
+        let ends = began + phase.lasts;
+        sum += ends.min(to).saturating_sub(began.max(from)).as_secs_f64() * phase.rate;
+        began = ends;
+    }
+    sum
+}
+
+/// The phases of the load with their rates as its surges make them, multiplied where they overlap.
+pub fn rates(scenario: &Scenario, seed: u64) -> Vec<LoadPhase> {
+    let surges: Vec<(Duration, Duration, u32)> = schedule(scenario, seed)
+        .into_iter()
+        .filter_map(|fault| match fault.kind {
+            FaultKind::Surge { factor, .. } => Some((fault.at, fault.at + fault.lasts, factor)),
+            _ => None,
+        })
+        .collect();
+    let mut rates = Vec::new();
+    let mut began = Duration::ZERO;
+    for LoadPhase { lasts, rate } in &scenario.load.phases {
+        let ends = began + *lasts;
+        let borders = surges.iter().flat_map(|(from, to, _)| [*from, *to]);
+        let mut borders: Vec<Duration> = borders.filter(|at| (began..ends).contains(at)).collect();
+        borders.extend([began, ends]);
+        borders.sort_unstable();
+        borders.dedup();
+        for piece in borders.windows(2) {
+            let active = surges.iter().filter(|(from, to, _)| (*from..*to).contains(&piece[0]));
+            let factor: f64 = active.map(|(.., factor)| f64::from(*factor)).product();
+            rates.push(LoadPhase { lasts: piece[1] - piece[0], rate: rate * factor });
+        }
+        began = ends;
+    }
+    rates
 }
 
 /// What a fault draws for one purpose: which of several nodes it hits, or what of their disks it spares.
@@ -101,6 +147,26 @@ mod tests {
         assert_eq!(begin(vec![pause(1, Some(3), 2), pause(2, Some(4), 4)]).len(), 5);
         let both = begin(vec![pause(4, None, 1), pause(1, Some(6), 3)]);
         assert_eq!(both, [(1, 1), (2, 4), (3, 7)], "in the order of time");
+    }
+
+    #[test]
+    fn surges_multiply_the_rates_of_the_phases_they_cut() {
+        let surge = |at, lasts, factor| Fault {
+            at: Duration::from_secs(at),
+            every: None,
+            lasts: Duration::from_secs(lasts),
+            kind: FaultKind::Surge { factor, more: 0 },
+        };
+        let mut scenario = scenario(vec![surge(3, 4, 5), surge(6, 2, 2)]);
+        let phase = |lasts, rate| LoadPhase { lasts: Duration::from_secs(lasts), rate };
+        scenario.load.phases = vec![phase(4, 10.0), phase(6, 20.0)];
+        let expected = [(3, 10.0), (1, 50.0), (2, 100.0), (1, 200.0), (1, 40.0), (2, 20.0)];
+        assert_eq!(rates(&scenario, 1), expected.map(|(lasts, rate)| phase(lasts, rate)));
+        let more: Vec<FaultKind> = schedule(&scenario, 1).into_iter().map(|it| it.kind).collect();
+        let surges = [(5, 280), (2, 40)];
+        assert_eq!(more, surges.map(|(factor, more)| FaultKind::Surge { factor, more }));
+        scenario.faults = Vec::new();
+        assert_eq!(rates(&scenario, 1), scenario.load.phases);
     }
 
     #[test]

@@ -86,6 +86,7 @@ fn draw(random: &mut ChaCha8Rng, word: &str, roles: &[Role]) -> Option<FaultKind
         "full_disk" => {
             FaultKind::FullDisk { target: possible(random, FaultWord::FullDisk, roles)? }
         }
+        "surge" => FaultKind::Surge { factor: random.random_range(2..9), more: 0 },
         "skew" => FaultKind::Skew {
             target: Target::Any(with_a_clock(random, roles)?),
             offset_ms: random.random_range(-600_000..600_000),
@@ -209,6 +210,7 @@ mod tests {
                 | FaultKind::Cut { between, .. }
                 | FaultKind::Flap { between, .. }
                 | FaultKind::SlowLink { between, .. } => between.clone(),
+                FaultKind::Surge { .. } => panic!("nobody has asked for it"),
                 FaultKind::Kill { target }
                 | FaultKind::PowerLoss { target }
                 | FaultKind::Pause { target }

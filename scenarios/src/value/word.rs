@@ -43,6 +43,8 @@ pub enum FaultWord {
     Skew,
     /// The disk has no room left.
     FullDisk,
+    /// The users do more.
+    Surge,
 }
 
 words!(FaultWord {
@@ -55,6 +57,7 @@ words!(FaultWord {
     "pause" => Self::Pause,
     "skew" => Self::Skew,
     "full_disk" => Self::FullDisk,
+    "surge" => Self::Surge,
 });
 
 impl FaultWord {

@@ -64,6 +64,9 @@ pub struct Active {
 impl Active {
     /// The targets, for people.
     pub fn description(&self) -> String {
+        if let Some(users) = self.kind.of_users() {
+            return users;
+        }
         if self.pairs.is_empty() && self.hosts.is_empty() {
             return match self.down.as_slice() {
                 [] => "nobody".to_owned(),
@@ -101,6 +104,8 @@ impl Active {
                 skew::begin(self, stage, offset_ms, drift_ppm);
             }
             FaultKind::FullDisk { .. } => full_disk::begin(self, stage),
+            // The users' plan has it.
+            FaultKind::Surge { .. } => {}
         }
     }
 
@@ -137,6 +142,7 @@ impl Active {
             FaultKind::Pause { .. } => pause::end(self, stage),
             FaultKind::Skew { .. } => skew::end(self, stage),
             FaultKind::FullDisk { .. } => full_disk::end(self, stage),
+            FaultKind::Surge { more, .. } => self.effect += more,
         }
     }
 }

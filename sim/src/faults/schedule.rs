@@ -148,6 +148,7 @@ fn injection(
         | FaultKind::Cut { between, .. }
         | FaultKind::Flap { between, .. }
         | FaultKind::SlowLink { between, .. } => links = directory.pairs(between, random),
+        FaultKind::Surge { .. } => {}
         FaultKind::Skew { target, .. } | FaultKind::FullDisk { target } => {
             nodes = directory.resolve(target, random);
         }

@@ -66,7 +66,10 @@ impl Plan {
                 CodecChoice::Binary => Codec::Binary,
             },
             design: scenario.design,
-            load: scenario.load.clone(),
+            load: Load {
+                phases: scenarios::faults::rates(scenario, seed),
+                ..scenario.load.clone()
+            },
             heal: scenario.phases.heal,
             people: People::new(&scenario.users, seed),
             recorded: None,

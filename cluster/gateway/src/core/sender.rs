@@ -131,13 +131,14 @@ impl Sender {
         true
     }
 
-    /// Takes out a message and those of its conversation that wait behind it.
+    /// Takes out a message and those of its conversation behind it, also what the broker has already: the
+    /// sender starts again at the first of them.
     pub fn withdraw(&mut self, key: Key) -> Vec<ClientMessageId> {
-        let goes = |pending: &mut Pending| {
-            pending.key.0 == key.0
-                && (pending.key.1 == key.1 || pending.progress == Progress::Waiting)
+        let Some(first) = self.pending.iter().position(|pending| pending.key == key) else {
+            return Vec::new();
         };
-        self.pending.extract_if(.., goes).map(|pending| pending.key.1).collect()
+        let goes = |pending: &mut Pending| pending.key.0 == key.0;
+        self.pending.extract_if(first.., goes).map(|pending| pending.key.1).collect()
     }
 
     /// The answers to everything that was confirmed may be lost: they are overdue now.
@@ -205,7 +206,9 @@ mod tests {
     #[test]
     fn a_refused_message_takes_those_behind_it_along_and_holds_later_ones_back() {
         let mut sender = sender(&[key(1, 1), key(1, 2), key(2, 3), key(1, 4)]);
-        sender.find_mut(key(1, 1)).unwrap().progress = Progress::Asked;
+        for confirmed in [key(1, 1), key(1, 2)] {
+            sender.find_mut(confirmed).unwrap().progress = Progress::Confirmed(0);
+        }
         assert_eq!(sender.withdraw(key(1, 1)), [1, 2, 4].map(ClientMessageId));
         assert!(sender.hold_back(0, key(1, 1), 500, true));
         assert!(!sender.is_next(0, key(1, 5)));

@@ -19,6 +19,7 @@ pub(super) fn keys_of(kind: FaultWord) -> &'static [&'static str] {
             &["target"]
         }
         FaultWord::Skew => &["target", "offset", "drift"],
+        FaultWord::Surge => &["factor"],
     }
 }
 
@@ -50,6 +51,10 @@ impl Fault {
                 FaultKind::PowerLoss { target: self.possible_target(mistakes)? }
             }
             FaultWord::Pause => FaultKind::Pause { target: self.possible_target(mistakes)? },
+            FaultWord::Surge => {
+                let factor = self.needed(&self.factor, "factor", mistakes)?;
+                FaultKind::Surge { factor: factor.0, more: 0 }
+            }
             FaultWord::FullDisk => FaultKind::FullDisk { target: self.possible_target(mistakes)? },
             FaultWord::Skew => {
                 let target = self.possible_target(mistakes)?;

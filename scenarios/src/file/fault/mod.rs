@@ -13,6 +13,7 @@ use settings::mistake::{Mistakes, Origin, Problem};
 use settings::section;
 use settings::section::Field;
 use settings::value::TextForm;
+use settings::value::number::Whole;
 use std::time::Duration;
 
 section! {
@@ -46,6 +47,8 @@ section! {
         offset: Option<ClockOffset> = None,
         /// For `skew`: how much too fast it runs.
         drift: Option<ClockDrift> = None,
+        /// For `surge`: how many times as much the users do.
+        factor: Option<Whole<u32, 2, 1_000>> = None,
     }
 }
 
@@ -119,6 +122,7 @@ impl Fault {
         note_if_there(&self.latency, "latency", &mut there);
         note_if_there(&self.offset, "offset", &mut there);
         note_if_there(&self.drift, "drift", &mut there);
+        note_if_there(&self.factor, "factor", &mut there);
         there.retain(|(name, ..)| !takes.contains(name));
         for (name, origin, key) in &there {
             let kind = kind.text();

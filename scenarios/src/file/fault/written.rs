@@ -6,6 +6,7 @@ use crate::value::time::{ClockDrift, ClockOffset, DurationRange};
 use crate::value::word::FaultWord;
 use settings::section::Field;
 use settings::value::TextForm;
+use settings::value::number::Whole;
 
 impl From<&scenario::Fault> for Fault {
     fn from(fault: &scenario::Fault) -> Self {
@@ -25,6 +26,7 @@ impl From<&scenario::Fault> for Fault {
             latency: Field::of(None),
             offset: Field::of(None),
             drift: Field::of(None),
+            factor: Field::of(None),
         };
         raw.fill(&fault.kind);
         raw
@@ -51,6 +53,7 @@ impl Fault {
             | FaultKind::PowerLoss { target }
             | FaultKind::Pause { target }
             | FaultKind::FullDisk { target } => self.target = Field::of(Some(target.clone())),
+            FaultKind::Surge { factor, .. } => self.factor = Field::of(Some(Whole(*factor))),
             FaultKind::Skew { target, offset_ms, drift_ppm } => {
                 self.target = Field::of(Some(target.clone()));
                 self.offset = Field::of((*offset_ms != 0).then_some(ClockOffset(*offset_ms)));

@@ -93,7 +93,7 @@ fn a_sender_gets_a_word_in_ten_seconds_whatever_the_owner_does() {
     assert_eq!((refused(&queue), sends.without_answers(out.now_ms)), (vec![], vec![]));
     out.now_ms += 1;
     sends.look_at(&mut out, id);
-    assert_eq!(refused(&queue), [1], "2 has some time left");
+    assert_eq!(refused(&queue), [1, 2], "the sender starts again at the first");
     assert_eq!(sends.without_answers(out.now_ms), [partition]);
     // The owner decides both after all: the broker had them.
     for message in [1, 2] {
@@ -109,6 +109,30 @@ fn a_sender_gets_a_word_in_ten_seconds_whatever_the_owner_does() {
     assert_eq!(sends.without_answers(out.now_ms), []);
     assert!(matches!(heard(&queue)[..], [ServerFrame::Accepted(_), ServerFrame::Accepted(_)]));
     assert_eq!(sends.send(&mut out, id, USER, send(3, "x")), Sent::Taken, "1 holds nobody back");
+}
+
+/// In a storm each of them used to hold back the one before it, for 25 s.
+#[test]
+fn of_several_that_are_refused_the_first_comes_first() {
+    let config = config(10);
+    let (mut out, queue, id) = one_session(&config);
+    let mut sends = Sends::new(config);
+    for message in 1..=3 {
+        assert_eq!(sends.send(&mut out, id, USER, send(message, "x")), Sent::Taken);
+        let message = ClientMessageId(message);
+        let of = PublishRef { session: id, conversation: CONVERSATION, message };
+        sends.published(&mut out, of, Ok(()));
+        out.now_ms += 1_000;
+    }
+    for _ in 0..4 {
+        out.now_ms += UNANSWERED_MS - 3_000;
+        sends.look_at(&mut out, id);
+        out.now_ms += 1_000;
+    }
+    assert_eq!(refused(&queue), [1, 2, 3]);
+    for message in 1..=3 {
+        assert_eq!(sends.send(&mut out, id, USER, send(message, "x")), Sent::Taken, "{message}");
+    }
 }
 
 #[test]
