@@ -38,7 +38,7 @@ fn every_kind_of_fault_has_a_scenario_that_shows_it() {
     let schema = scenarios::schema();
     let kind = &schema["properties"]["fault"]["anyOf"][0]["items"]["properties"]["kind"];
     let words = kind["anyOf"][0]["enum"].as_array().expect("the kinds are words");
-    assert!(words.len() >= 8, "{words:?}");
+    assert!(words.len() >= 10, "{words:?}");
     for word in words {
         let word = word.as_str().expect("a word is text");
         let path = root().join(format!("scenarios/faults/{}.toml", word.replace('_', "-")));
@@ -60,7 +60,7 @@ fn whatever_the_swarm_draws_can_be_run() {
         let drawn = scenarios::parse_with_seed(&text, "swarm.toml", &[], seed)
             .unwrap_or_else(|mistakes| panic!("seed {seed}: {mistakes}"));
         let faults = drawn.scenario.random_faults.expect("it is full of them");
-        assert_eq!((faults.kinds.len(), faults.roles.len()), (8, 6));
+        assert_eq!((faults.kinds.len(), faults.roles.len()), (9, 6));
         shapes.insert(drawn.lots);
     }
     assert!(shapes.len() > 190, "{} shapes in 199 seeds", shapes.len());
