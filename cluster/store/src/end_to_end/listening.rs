@@ -90,6 +90,31 @@ async fn members_come_and_go_in_the_stream() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_links_while_somebody_joins_hears_of_it() {
+    for delay in 0..8 {
+        let mut world = World::new(Design::default());
+        world.start().await;
+        let gateway = Gateway::new(&world).await;
+        gateway.create(&[1, 2]).await;
+        settle().await;
+        let other = world.conversations();
+        let mut events = other.announce(GatewayId(2), Incarnation(1));
+        let join = async {
+            tokio::time::sleep(Duration::from_millis(delay)).await;
+            gateway.change(3, true).await
+        };
+        let look = async {
+            assert_eq!(events.recv().await, Some(StoreEvent::Back(NodeNumber(1))));
+            other.of_users(vec![UserId(3)]).await.expect("the node answers")
+        };
+        let (_, found) = tokio::join!(join, look);
+        settle().await;
+        let told = events.try_recv().ok();
+        assert!(!found.is_empty() || matches!(told, Some(StoreEvent::Joined(_))), "delay {delay}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lost_link_takes_its_attachments_along() {
     let mut world = World::new(Design::default());
     world.start().await;

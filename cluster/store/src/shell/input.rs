@@ -13,6 +13,7 @@ use protocol::store_calls::{
     AttachItem, ChangeMember, CreateConversation, DetachItem, PushRef, ReceiptItem,
 };
 use protocol::{ConversationId, Epoch, Partition, UserId};
+use tokio::sync::oneshot;
 
 /// One consumer's life on an inbound queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,8 +57,8 @@ pub enum Request {
 
 /// What changes or reads the attachments, in the order of arrival.
 pub enum SubscriptionEvent {
-    /// A gateway has announced itself.
-    Linked(LinkId, GatewayLife, LinkSender<FromStore>),
+    /// A gateway has announced itself; told when the owner knows it.
+    Linked(LinkId, GatewayLife, LinkSender<FromStore>, oneshot::Sender<()>),
     /// A link is lost.
     Unlinked(LinkId),
     /// Subscriptions and backlogs.

@@ -82,11 +82,13 @@ impl Listeners {
     /// Whatever touches the attachments, except attaching.
     pub fn event(&mut self, event: SubscriptionEvent) {
         match event {
-            SubscriptionEvent::Linked(link, life, sender) => {
+            SubscriptionEvent::Linked(link, life, sender, known) => {
                 let losses = self.attachments.announce(link, life);
                 self.links.retain(|link, _| self.attachments.is_linked(*link));
                 self.links.insert(link, sender);
                 self.lost(&losses);
+                // Its server may be gone.
+                let _ = known.send(());
             }
             SubscriptionEvent::Unlinked(link) => {
                 self.links.remove(&link);

@@ -17,7 +17,7 @@ use protocol::store_calls::PartitionStatus;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// What all links of a node share.
 pub struct Context {
@@ -102,8 +102,14 @@ impl Context {
     ) -> Result<(), OwnerGone> {
         let input = match message {
             ToStore::Announce(gateway, incarnation) => {
-                let life = GatewayLife { gateway, incarnation };
-                Input::Subscription(SubscriptionEvent::Linked(id, life, sender.clone()))
+                let (life, (told, known)) =
+                    (GatewayLife { gateway, incarnation }, oneshot::channel());
+                let linked = SubscriptionEvent::Linked(id, life, sender.clone(), told);
+                self.owner.send(Input::Subscription(linked)).map_err(|_| OwnerGone)?;
+                // Lookups are answered beside the rounds. Who joins in a round that is under way is told
+                // to the links that the owner knows at its end: whoever looks for members before that,
+                // and is not known, would never hear of this one.
+                return known.await.map_err(|_| OwnerGone);
             }
             ToStore::Detach(items) => Input::Subscription(SubscriptionEvent::Detach(id, items)),
             ToStore::Receipts(mut items) => {
