@@ -82,6 +82,7 @@ impl HostHardware {
                 disk: self.disk.clone(),
                 entropy,
                 disk_sync: self.disk_sync,
+                writes: Arc::default(),
             }),
             telemetry: Arc::new(SimTelemetry::new(
                 self.name.clone(),

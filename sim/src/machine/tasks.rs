@@ -3,10 +3,11 @@
 use super::gate::Gate;
 use fakes::FakeDisk;
 use ports::tasks::Job;
-use ports::{BoxFuture, Entropy, Tasks, Worker};
-use std::sync::Arc;
+use ports::{BoxFuture, Entropy, Tasks, Worker, entered};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 /// Runs everything of one host behind its gate.
@@ -19,6 +20,48 @@ pub struct SimTasks {
     pub entropy: Arc<dyn Entropy>,
     /// Mean latency of a forced write.
     pub disk_sync: Duration,
+    /// What the host's workers are writing.
+    pub writes: Arc<Writes>,
+}
+
+/// Jobs whose code has run and whose disk time has not passed.
+#[derive(Default)]
+pub struct Writes {
+    under_way: Mutex<BTreeSet<u64>>,
+    changed: Notify,
+}
+
+impl Writes {
+    fn begin(&self, job: u64) {
+        entered(self.under_way.lock()).insert(job);
+    }
+
+    fn end(&self, job: u64) {
+        entered(self.under_way.lock()).remove(&job);
+        self.changed.notify_waiters();
+    }
+
+    /// Until those that began before a job are over. Their code has run, so the job may have read what
+    /// they wrote: a real process shows that to nobody before it is on the disk.
+    async fn settled_before(&self, job: u64) {
+        loop {
+            let changed = self.changed.notified();
+            if entered(self.under_way.lock()).range(..job).next().is_none() {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+/// One of a host's workers.
+struct Line {
+    disk: FakeDisk,
+    entropy: Arc<dyn Entropy>,
+    disk_sync: Duration,
+    writes: Arc<Writes>,
+    /// Whether others act on what its jobs write before they are over.
+    is_seen: bool,
 }
 
 impl Tasks for SimTasks {
@@ -32,9 +75,25 @@ impl Tasks for SimTasks {
     }
 
     fn worker(&self, name: &'static str) -> Arc<dyn Worker> {
+        self.start(name, true)
+    }
+
+    fn background_worker(&self, name: &'static str) -> Arc<dyn Worker> {
+        self.start(name, false)
+    }
+}
+
+impl SimTasks {
+    fn start(&self, name: &'static str, is_seen: bool) -> Arc<dyn Worker> {
         let (sender, jobs) = mpsc::unbounded_channel();
-        let disk = self.disk.clone();
-        self.spawn(name, Box::pin(work(jobs, disk, self.entropy.clone(), self.disk_sync)));
+        let line = Line {
+            disk: self.disk.clone(),
+            entropy: Arc::clone(&self.entropy),
+            disk_sync: self.disk_sync,
+            writes: Arc::clone(&self.writes),
+            is_seen,
+        };
+        self.spawn(name, Box::pin(line.work(jobs)));
         Arc::new(SimWorker(sender))
     }
 }
@@ -52,26 +111,73 @@ impl Worker for SimWorker {
     }
 }
 
-/// One job after another. A job's writes are under way until its disk time has passed: a crash in
-/// that window cuts the job at a random point.
-async fn work(
-    mut jobs: mpsc::UnboundedReceiver<(Job, oneshot::Sender<()>)>,
-    disk: FakeDisk,
-    entropy: Arc<dyn Entropy>,
-    disk_sync: Duration,
-) {
-    while let Some((job, done)) = jobs.recv().await {
-        let ticket = disk.begin_job();
-        job();
-        let syncs = disk.end_job(ticket);
-        if syncs > 0 {
-            // Half to one and a half times the mean, per forced write.
-            let factor = 500 + entropy.below(1_000);
-            let micros = disk_sync.as_micros() as u64 * u64::from(syncs) * factor / 1_000;
-            tokio::time::sleep(Duration::from_micros(micros)).await;
+impl Line {
+    /// One job after another. A job's writes are under way until its disk time has passed: a crash in
+    /// that window cuts the job at a random point.
+    async fn work(self, mut jobs: mpsc::UnboundedReceiver<(Job, oneshot::Sender<()>)>) {
+        while let Some((job, done)) = jobs.recv().await {
+            let ticket = self.disk.begin_job();
+            job();
+            let syncs = self.disk.end_job(ticket);
+            if syncs > 0 {
+                if self.is_seen {
+                    self.writes.begin(ticket);
+                }
+                tokio::time::sleep(self.disk_time(syncs)).await;
+            }
+            self.disk.settle_job(ticket);
+            self.writes.end(ticket);
+            self.writes.settled_before(ticket).await;
+            // The caller may be gone.
+            let _ = done.send(());
         }
-        disk.settle_job(ticket);
-        // The caller may be gone.
-        let _ = done.send(());
+    }
+
+    /// Half to one and a half times the mean, per forced write.
+    fn disk_time(&self, syncs: u32) -> Duration {
+        let factor = 500 + self.entropy.below(1_000);
+        let micros = self.disk_sync.as_micros() as u64 * u64::from(syncs) * factor / 1_000;
+        Duration::from_micros(micros)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::trace::Trace;
+    use crate::seed::SeededEntropy;
+    use ports::Disk;
+    use tokio::time::{Instant, sleep};
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_job_reads_of_another_is_told_when_it_is_on_the_disk() {
+        let (disk, writes) = (FakeDisk::default(), Arc::<Writes>::default());
+        let worker = |is_seen| {
+            let (sender, jobs) = mpsc::unbounded_channel();
+            let entropy = Arc::new(SeededEntropy::new(1, "store-1", 1, Trace::default()));
+            let (disk, writes) = (disk.clone(), Arc::clone(&writes));
+            let disk_sync = Duration::from_millis(20);
+            (SimWorker(sender), Line { disk, entropy, disk_sync, writes, is_seen }.work(jobs))
+        };
+        let write = || -> Job {
+            let disk = disk.clone();
+            Box::new(move || disk.open("log").and_then(|file| file.sync_data()).expect("it works"))
+        };
+        let ((commits, commit), (background, checkpoint), (reads, read)) =
+            (worker(true), worker(false), worker(true));
+        let (first, second) = (write(), write());
+        let asks = async move {
+            let mut took = Vec::new();
+            for writing in [commits.run(first), background.run(second)] {
+                sleep(Duration::from_millis(1)).await;
+                let began = Instant::now();
+                reads.run(Box::new(|| ())).await;
+                took.push(began.elapsed());
+                writing.await;
+            }
+            took
+        };
+        let (took, (), (), ()) = tokio::join!(asks, commit, checkpoint, read);
+        assert!(took[0] >= Duration::from_millis(9) && took[1].is_zero(), "{took:?}");
     }
 }
