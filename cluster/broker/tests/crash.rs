@@ -83,7 +83,7 @@ struct World {
     consumers: [Option<Consumer>; 2],
     begun: Vec<(Vec<u32>, BoxFuture<'static, Confirms>)>,
     known: [BTreeMap<u32, Known>; 2],
-    /// Messages that may have lost their place: delayed by a retry, or dead letters that went back.
+    /// Messages that may have lost their place: dead letters that went back.
     moved: BTreeSet<u32>,
     listed: BTreeMap<u64, u32>,
     next: u32,
@@ -92,7 +92,7 @@ struct World {
 fn config() -> BrokerConfig {
     // Small segments: every run crosses many and compacts some.
     BrokerConfig {
-        limits: BrokerLimits { segment_bytes: 300, delivery_limit: 3, ..BrokerLimits::default() },
+        limits: BrokerLimits { segment_bytes: 300, ..BrokerLimits::default() },
         ..BrokerConfig::default()
     }
 }
@@ -250,16 +250,11 @@ impl World {
                         break;
                     }
                     let (tag, message) = held.remove(*kind as usize % held.len().min(2));
-                    settlements.push(match kind {
-                        0 => JobSettlement::DeadLetter { tag, reason: "poison".to_owned() },
-                        1 | 2 => {
-                            self.moved.insert(message);
-                            JobSettlement::Retry { tag, after: Duration::from_millis(30) }
-                        }
-                        _ => {
-                            self.known[queue].insert(message, Known::Settled);
-                            JobSettlement::Done { tag }
-                        }
+                    settlements.push(if *kind == 0 {
+                        JobSettlement::DeadLetter { tag, reason: "poison".to_owned() }
+                    } else {
+                        self.known[queue].insert(message, Known::Settled);
+                        JobSettlement::Done { tag }
                     });
                 }
                 consumer.settle(settlements);
@@ -331,8 +326,6 @@ impl World {
         }
         let dead: BTreeSet<u32> = letters.values().copied().collect();
         assert_eq!(dead.len(), letters.len(), "a message died twice");
-        // Delayed retries are due.
-        sleep(Duration::from_millis(50)).await;
         for queue in 0..KINDS {
             let mut consumer = Consumer::new(self.broker(), queue, 100_000).await;
             consumer.take(20).await;

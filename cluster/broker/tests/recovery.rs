@@ -7,11 +7,8 @@ mod support;
 use broker::{BrokerConfig, EmbeddedBroker, OpenError};
 use fakes::{Failure, FakeDisk, FakeTelemetry};
 use ports::Disk;
-use ports::broker::conformance::{
-    PARTITION, QUEUE, consume, consume_jobs, numbers, publish, publish_jobs, silence, take,
-    take_jobs,
-};
-use ports::broker::{Brokers, JobSettlement, Queue};
+use ports::broker::conformance::{PARTITION, consume, numbers, publish, silence, take};
+use ports::broker::{Brokers, Queue};
 use protocol::design::{Fsync, Requeue};
 use protocol::limits::BrokerLimits;
 use protocol::{Design, Partition};
@@ -19,7 +16,6 @@ use segments::LogError;
 use std::sync::Arc;
 use std::time::Duration;
 use support::machine_with;
-use tokio::time::Instant;
 
 async fn try_open(
     disk: &FakeDisk,
@@ -88,31 +84,6 @@ async fn settlements_are_written_soon_without_anybody_waiting() {
     assert_eq!(numbers(&again), [2, 3, 4]);
     let redelivered: Vec<bool> = again.iter().map(|delivery| delivery.redelivered).collect();
     assert_eq!(redelivered, [true, true, false]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_delay_goes_on_over_a_restart() {
-    let disk = FakeDisk::default();
-    let broker = open(&disk, BrokerConfig::default()).await;
-    let began = Instant::now();
-    publish_jobs(&broker, QUEUE, 0..2).await;
-    let mut consumer = consume_jobs(&broker, QUEUE, 100).await;
-    let jobs = take_jobs(&mut *consumer, 2).await;
-    let again = |job: usize, seconds| {
-        let after = Duration::from_secs(seconds);
-        JobSettlement::Retry { tag: jobs[job].1.tag, after }
-    };
-    consumer.settle(vec![again(0, 10), again(1, 3)]);
-    tokio::time::sleep(Duration::from_secs(4)).await;
-    drop(consumer);
-    lose_power(&disk, broker).await;
-    let broker = open(&disk, BrokerConfig::default()).await;
-    let mut consumer = consume_jobs(&broker, QUEUE, 100).await;
-    assert_eq!(take_jobs(&mut *consumer, 1).await[0].0, 1);
-    assert!(began.elapsed() < Duration::from_secs(5));
-    assert_eq!(take_jobs(&mut *consumer, 1).await[0].0, 0);
-    let late = began.elapsed().checked_sub(Duration::from_secs(10)).expect("not too early");
-    assert!(late < Duration::from_millis(100), "{late:?}");
 }
 
 #[tokio::test(start_paused = true)]

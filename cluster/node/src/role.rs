@@ -244,7 +244,7 @@ impl Wiring<'_> {
             provider: self.config.topology.push_provider.clone(),
             path: "/push".to_owned(),
             timeout: Duration::from_secs(5),
-            attempts_max: limits::DELIVERY_LIMIT,
+            attempts_max: limits::PUSH_ATTEMPTS,
             backoff_base: Duration::from_millis(500),
             backoff_max: Duration::from_secs(30),
             breaker: notifier::BreakerConfig::default(),

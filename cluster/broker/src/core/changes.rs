@@ -39,8 +39,6 @@ pub struct Changes {
     pub wake: Vec<ConsumerId>,
     /// Consumers that lost their queue.
     pub lost: Vec<ConsumerId>,
-    /// Something may be due earlier than before.
-    pub timer: bool,
     /// Messages published.
     pub published: u64,
     /// Deliveries that were not the first.

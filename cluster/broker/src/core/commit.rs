@@ -42,14 +42,11 @@ impl Queues {
             if matches!(name, Name::Gateway(_)) {
                 continue;
             }
-            for (message, due) in queue.messages().filter(|(message, _)| message.segment <= through)
-            {
+            for message in queue.messages().filter(|message| message.segment <= through) {
                 records.push(Record::Kept {
                     id: message.id,
                     queue: *name,
-                    due,
                     handed: message.handed,
-                    attempts: message.attempts,
                     message: message.bytes.clone(),
                 });
             }
@@ -65,9 +62,7 @@ impl Queues {
                 Some(id) => Record::Kept {
                     id,
                     queue: dead.origin.into(),
-                    due: None,
                     handed: 0,
-                    attempts: 0,
                     message: dead.message.clone(),
                 },
             });
@@ -106,7 +101,7 @@ impl Queues {
                         self.dead_letters.gave_way(id);
                     }
                 }
-                Record::Delayed { .. } | Record::HandedOut { .. } | Record::Kept { .. } => {}
+                Record::HandedOut { .. } | Record::Kept { .. } => {}
             }
         }
         given_up

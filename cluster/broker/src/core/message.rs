@@ -20,8 +20,6 @@ pub struct Message {
     pub segment: u32,
     /// How often it was handed out.
     pub handed: u32,
-    /// Attempts that have failed, as consumers say: what the delivery limit counts.
-    pub attempts: u32,
     /// The record.
     pub bytes: Bytes,
 }
@@ -29,7 +27,7 @@ pub struct Message {
 impl Message {
     /// A message that nobody has seen.
     pub fn new(id: u64, segment: u32, bytes: Bytes) -> Self {
-        Self { id, position: 0, segment, handed: 0, attempts: 0, bytes }
+        Self { id, position: 0, segment, handed: 0, bytes }
     }
 
     /// What it weighs against limits of bytes and in the log: its record and about what is stored
@@ -84,32 +82,4 @@ impl From<InboundOptions> for ConsumerOptions {
 /// What a record weighs: see [`Message::weight`].
 pub fn weight(bytes: &Bytes) -> u64 {
     bytes.len() as u64 + 32
-}
-
-/// When a delayed message is due. Both numbers are kept, so that a wall clock that was set back
-/// between two lives of the broker cannot stretch a delay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Due {
-    /// When the delay began, in milliseconds since the Unix epoch.
-    pub from_ms: u64,
-    /// How long it lasts, in milliseconds.
-    pub after_ms: u64,
-}
-
-impl Due {
-    /// Due after a delay from now.
-    pub fn after(now_ms: u64, delay: std::time::Duration) -> Self {
-        let after_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-        Self { from_ms: now_ms, after_ms }
-    }
-
-    /// The time when it is due.
-    pub fn at_ms(self) -> u64 {
-        self.from_ms.saturating_add(self.after_ms)
-    }
-
-    /// The time when it is due, seen from another life whose clock says `now_ms`.
-    pub fn at_ms_seen_from(self, now_ms: u64) -> u64 {
-        self.at_ms().min(now_ms.saturating_add(self.after_ms))
-    }
 }

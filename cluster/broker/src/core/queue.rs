@@ -1,45 +1,26 @@
-//! One queue: a deterministic state machine. Each method is one command of its log; time comes in.
+//! One queue: a deterministic state machine. Each method is one command of its log.
 //!
 //! The order is FIFO by position. A message keeps its position while it is handed out and goes back
-//! to it when its consumer is lost. A delayed message takes its position when it is due.
+//! to it when its consumer is lost.
 //!
-//! The delivery limit counts failed attempts that a consumer has reported (`Retry`), as AMQP 1.0
-//! does: its outcome `modified` counts, and the loss of a consumer does not. A consumer that crashes or drains ten times with a thousand messages prefetched must not
-//! turn a thousand innocent messages into dead letters. A message that kills its consumers shows by
-//! `redelivered`, which counts every time that it was handed out, and the consumer decides.
+//! There is no delivery limit: a consumer that crashes or drains ten times with a thousand messages
+//! prefetched must not turn a thousand innocent messages into dead letters. A message that kills its
+//! consumers shows by `redelivered`, which counts every time that it was handed out, and the consumer
+//! decides.
 
-use super::message::{ConsumerId, ConsumerOptions, Delivery, Due, Message, Settlement};
+use super::message::{ConsumerId, ConsumerOptions, Delivery, Message, Settlement};
 use ports::broker::JobSettlement;
 use protocol::Epoch;
 use protocol::design::Requeue;
 use std::collections::{BTreeMap, VecDeque};
-
-/// Why messages die whose attempts fail again and again.
-pub const DELIVERY_LIMIT_REASON: &str = "delivery limit";
 
 /// What a settlement did to one message.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It is gone.
     Done(Message),
-    /// It comes again later.
-    Delayed {
-        /// Its number.
-        id: u64,
-        /// Attempts that have failed.
-        attempts: u32,
-        /// When it comes again.
-        due: Due,
-    },
     /// It left the queue for the dead letters.
     Died(Message, String),
-}
-
-/// A delayed message.
-#[derive(Debug)]
-struct Delayed {
-    due: Due,
-    message: Message,
 }
 
 /// The active consumer.
@@ -59,8 +40,6 @@ pub struct Queue {
     returned: BTreeMap<u64, Message>,
     /// Not handed out since it took its position; positions rise.
     fresh: VecDeque<Message>,
-    /// By when it is due, then by number.
-    delayed: BTreeMap<(u64, u64, u64), Delayed>,
     consumer: Option<Consumer>,
     next_position: u64,
     /// Numbers up to this one were handed out.
@@ -77,13 +56,6 @@ impl Queue {
         let (last, next) = (self.fresh.back().map(|last| last.position), message.position);
         assert!(last < Some(next), "position {next} is behind {last:?}");
         self.fresh.push_back(message);
-    }
-
-    /// Puts a message at the end when it is due; `at_ms` is by the clock of this life.
-    pub fn push_later(&mut self, at_ms: u64, due: Due, mut message: Message) {
-        message.position = self.next_position;
-        self.next_position += 1;
-        self.delayed.insert((at_ms, message.id, message.position), Delayed { due, message });
     }
 
     /// Takes the oldest message out that could be handed out.
@@ -164,14 +136,7 @@ impl Queue {
     }
 
     /// The active consumer settles. Tags that are unknown or settled already are ignored.
-    pub fn settle(
-        &mut self,
-        id: ConsumerId,
-        settlement: Settlement,
-        delivery_limit: u32,
-        now_ms: u64,
-        outcomes: &mut Vec<Outcome>,
-    ) {
+    pub fn settle(&mut self, id: ConsumerId, settlement: Settlement, outcomes: &mut Vec<Outcome>) {
         let Some(consumer) = self.consumer.as_mut().filter(|consumer| consumer.id == id) else {
             return;
         };
@@ -187,28 +152,10 @@ impl Queue {
                 outcomes.extend(unsettled.remove(&tag).map(Outcome::Done));
             }
             Settlement::One(JobSettlement::DeadLetter { tag, reason }) => {
-                outcomes.extend(unsettled.remove(&tag).map(|mut message| {
-                    message.attempts = message.attempts.saturating_add(1);
-                    Outcome::Died(message, reason)
-                }));
-            }
-            Settlement::One(JobSettlement::Retry { tag, after }) => {
-                if let Some(message) = unsettled.remove(&tag) {
-                    let due = Due::after(now_ms, after);
-                    outcomes.push(self.retry(message, due, delivery_limit));
-                }
+                let died = unsettled.remove(&tag);
+                outcomes.extend(died.map(|message| Outcome::Died(message, reason)));
             }
         }
-    }
-
-    fn retry(&mut self, mut message: Message, due: Due, limit: u32) -> Outcome {
-        message.attempts = message.attempts.saturating_add(1);
-        if message.attempts >= limit {
-            return Outcome::Died(message, DELIVERY_LIMIT_REASON.to_owned());
-        }
-        let (id, attempts) = (message.id, message.attempts);
-        self.push_later(due.at_ms(), due, message);
-        Outcome::Delayed { id, attempts, due }
     }
 
     fn put_back(&mut self, message: Message) {
@@ -225,19 +172,6 @@ impl Queue {
             return self.ready_bytes;
         }
         self.returned.values().chain(&self.fresh).map(Message::weight).sum()
-    }
-
-    /// Time has passed: what is due goes to the end.
-    pub fn tick(&mut self, now_ms: u64) {
-        while let Some(first) = self.delayed.first_entry().filter(|first| first.key().0 <= now_ms) {
-            let message = first.remove().message;
-            self.push(message);
-        }
-    }
-
-    /// When `tick` has something to do next.
-    pub fn next_due(&self) -> Option<u64> {
-        self.delayed.first_key_value().map(|((at_ms, ..), _)| *at_ms)
     }
 
     /// The consumer that could take something now.
@@ -277,24 +211,21 @@ impl Queue {
         self.consumer.as_ref().map_or(0, |consumer| consumer.prefetch)
     }
 
-    /// All messages: ready, delayed and unsettled.
+    /// All messages: ready and unsettled.
     pub fn len(&self) -> usize {
-        self.ready() + self.delayed.len() + self.unsettled()
+        self.ready() + self.unsettled()
     }
 
-    /// Every message, and until when it is delayed.
-    pub fn messages(&self) -> impl Iterator<Item = (&Message, Option<Due>)> {
+    /// Every message.
+    pub fn messages(&self) -> impl Iterator<Item = &Message> {
         let unsettled = self.consumer.iter().flat_map(|consumer| consumer.unsettled.values());
-        let now = self.returned.values().chain(&self.fresh).chain(unsettled);
-        let later = self.delayed.values().map(|delayed| (&delayed.message, Some(delayed.due)));
-        now.map(|message| (message, None)).chain(later)
+        self.returned.values().chain(&self.fresh).chain(unsettled)
     }
 
     /// Every message, to change where it is stored.
     pub fn messages_mut(&mut self) -> impl Iterator<Item = &mut Message> {
         let unsettled =
             self.consumer.iter_mut().flat_map(|consumer| consumer.unsettled.values_mut());
-        let later = self.delayed.values_mut().map(|delayed| &mut delayed.message);
-        self.returned.values_mut().chain(&mut self.fresh).chain(unsettled).chain(later)
+        self.returned.values_mut().chain(&mut self.fresh).chain(unsettled)
     }
 }

@@ -7,9 +7,6 @@ use ports::broker::JobSettlement;
 use proptest::prelude::*;
 use protocol::Epoch;
 use protocol::design::Requeue;
-use std::time::Duration;
-
-const LIMIT: u32 = 4;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -19,9 +16,7 @@ enum Step {
     Take { max_bytes: u64 },
     Done { nth: usize },
     Through { nth: usize },
-    Retry { nth: usize, after_ms: u64 },
     DeadLetter { nth: usize },
-    Pass { ms: u64 },
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -33,9 +28,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => (0_u64..200).prop_map(|max_bytes| Step::Take { max_bytes }),
         2 => nth.clone().prop_map(|nth| Step::Done { nth }),
         1 => nth.clone().prop_map(|nth| Step::Through { nth }),
-        2 => (nth.clone(), 0_u64..50).prop_map(|(nth, after_ms)| Step::Retry { nth, after_ms }),
         1 => nth.prop_map(|nth| Step::DeadLetter { nth }),
-        2 => (0_u64..40).prop_map(|ms| Step::Pass { ms }),
     ];
     prop::collection::vec(step, 1..120)
 }
@@ -43,7 +36,6 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 #[derive(Clone, Debug)]
 struct Entry {
     id: u64,
-    attempts: u32,
     handed: u32,
     /// In the consumer's hands.
     tag: Option<u64>,
@@ -53,10 +45,8 @@ struct Entry {
 struct Model {
     /// In the order of delivery.
     line: Vec<Entry>,
-    delayed: Vec<(u64, Entry)>,
     consumer: Option<(ConsumerId, usize, u64)>,
     epoch: u64,
-    now_ms: u64,
     next: u64,
 }
 
@@ -99,24 +89,6 @@ impl Model {
         }
         taken
     }
-
-    /// An attempt failed; whether that was the last one.
-    fn retry(&mut self, at: usize, due: u64) -> bool {
-        let mut entry = self.line.remove(at);
-        entry.attempts += 1;
-        entry.tag = None;
-        let dead = entry.attempts >= LIMIT;
-        if !dead {
-            self.delayed.push((due, entry));
-        }
-        dead
-    }
-
-    fn tick(&mut self) {
-        self.delayed.sort_by_key(|(due, entry)| (*due, entry.id));
-        let later = self.delayed.partition_point(|(due, _)| *due <= self.now_ms);
-        self.line.extend(self.delayed.drain(..later).map(|(_, entry)| entry));
-    }
 }
 
 fn step(queue: &mut Queue, model: &mut Model, step: &Step, requeue: Requeue) {
@@ -125,7 +97,7 @@ fn step(queue: &mut Queue, model: &mut Model, step: &Step, requeue: Requeue) {
         Step::Push => {
             model.next += 1;
             queue.push(Message::new(model.next, 1, Bytes::new()));
-            model.line.push(Entry { id: model.next, attempts: 0, handed: 0, tag: None });
+            model.line.push(Entry { id: model.next, handed: 0, tag: None });
         }
         Step::Consume { prefetch, epoch } => {
             model.next += 1;
@@ -157,39 +129,22 @@ fn step(queue: &mut Queue, model: &mut Model, step: &Step, requeue: Requeue) {
             let found = deliveries.iter().map(|d| (d.tag, d.redelivered));
             assert!(found.eq(expected.iter().map(|(tag, _, handed)| (*tag, *handed))));
         }
-        Step::Pass { ms } => {
-            model.now_ms += ms;
-            queue.tick(model.now_ms);
-            model.tick();
-            assert!(queue.next_due().is_none_or(|due| due > model.now_ms));
-        }
         _ => settle(queue, model, step),
     }
 }
 
 fn settle(queue: &mut Queue, model: &mut Model, step: &Step) {
-    let (Step::Done { nth }
-    | Step::Through { nth }
-    | Step::Retry { nth, .. }
-    | Step::DeadLetter { nth }) = *step
-    else {
+    let (Step::Done { nth } | Step::Through { nth } | Step::DeadLetter { nth }) = *step else {
         return;
     };
     let (Some((id, ..)), Some((at, tag))) = (model.consumer, model.held(nth)) else { return };
     let (mut done, mut died) = (Vec::new(), Vec::new());
-    let message = model.line[at].id;
     let settlement = match *step {
         Step::Through { .. } => {
             let gone = |entry: &Entry| entry.tag.is_some_and(|held| held <= tag);
             done.extend(model.line.iter().filter(|entry| gone(entry)).map(|entry| entry.id));
             model.line.retain(|entry| !gone(entry));
             Settlement::Through(tag)
-        }
-        Step::Retry { after_ms, .. } => {
-            let due = model.now_ms + after_ms;
-            died.extend(model.retry(at, due).then_some(message));
-            let after = Duration::from_millis(after_ms);
-            Settlement::One(JobSettlement::Retry { tag, after })
         }
         Step::DeadLetter { .. } => {
             died.push(model.line.remove(at).id);
@@ -201,17 +156,14 @@ fn settle(queue: &mut Queue, model: &mut Model, step: &Step) {
         }
     };
     let mut outcomes = Vec::new();
-    queue.settle(ConsumerId(u64::MAX), settlement.clone(), LIMIT, model.now_ms, &mut outcomes);
+    queue.settle(ConsumerId(u64::MAX), settlement.clone(), &mut outcomes);
     assert_eq!(outcomes, [], "only the active consumer settles");
-    queue.settle(id, settlement, LIMIT, model.now_ms, &mut outcomes);
+    queue.settle(id, settlement, &mut outcomes);
     let (mut now_done, mut now_dead) = (Vec::new(), Vec::new());
     for outcome in outcomes {
         match outcome {
             Outcome::Done(message) => now_done.push(message.id),
             Outcome::Died(message, _) => now_dead.push(message.id),
-            Outcome::Delayed { id, attempts, .. } => {
-                assert!(id == message && attempts < LIMIT);
-            }
         }
     }
     done.sort_unstable();
@@ -226,7 +178,7 @@ proptest! {
         let (mut queue, mut model) = (Queue::default(), Model::default());
         for next in &steps {
             step(&mut queue, &mut model, next, requeue);
-            prop_assert_eq!(queue.len(), model.line.len() + model.delayed.len());
+            prop_assert_eq!(queue.len(), model.line.len());
             let weight = Message::new(0, 0, Bytes::new()).weight();
             prop_assert_eq!(queue.ready_bytes(), queue.ready() as u64 * weight);
         }

@@ -244,9 +244,8 @@ impl Queues {
         let Some(name) = self.consumers.get(&id).copied() else { return };
         let Some(queue) = self.by_name.get_mut(&name) else { return };
         let mut outcomes = std::mem::take(&mut self.outcomes);
-        let limit = self.rules.limits.delivery_limit.max(1);
         for settlement in settlements {
-            queue.settle(id, settlement, limit, now_ms, &mut outcomes);
+            queue.settle(id, settlement, &mut outcomes);
         }
         let mut done = Vec::new();
         for outcome in outcomes.drain(..) {
@@ -262,12 +261,6 @@ impl Queues {
                         done.push(message.id);
                     }
                 }
-                (Outcome::Delayed { id, attempts, due }, _) => {
-                    if id != 0 {
-                        self.changes.records.push(Record::Delayed { id, attempts, due });
-                    }
-                    self.changes.timer = true;
-                }
             }
         }
         self.outcomes = outcomes;
@@ -280,7 +273,7 @@ impl Queues {
     }
 
     fn die(&mut self, origin: Origin, message: Message, reason: String, now_ms: u64) {
-        let Message { id, attempts, segment, .. } = message;
+        let Message { id, handed: attempts, segment, .. } = message;
         self.usage.remove(Name::from(origin).into(), segment, message.weight());
         self.shed_dead_letters();
         if !self.has_room(Name::DeadLetters) {
@@ -304,21 +297,6 @@ impl Queues {
         self.dead_letters.die(stored);
         self.changes.urgent = true;
         self.changes.dead_lettered += 1;
-    }
-
-    /// Time has passed.
-    pub fn tick(&mut self, now_ms: u64) {
-        for queue in self.by_name.values_mut() {
-            if queue.next_due().is_some_and(|due| due <= now_ms) {
-                queue.tick(now_ms);
-                wake(&mut self.changes, queue);
-            }
-        }
-    }
-
-    /// When `tick` has something to do next.
-    pub fn next_due(&self) -> Option<u64> {
-        self.by_name.values().filter_map(Queue::next_due).min()
     }
 
     /// Dead letters behind an id, oldest first.

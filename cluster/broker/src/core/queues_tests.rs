@@ -12,7 +12,6 @@ use ports::broker::{JobSettlement, NewDeadLetter, Origin, PublishError, Queue as
 use protocol::design::Poison;
 use protocol::limits::BrokerLimits;
 use protocol::{Epoch, Partition};
-use std::time::Duration;
 
 const QUEUE: Name = Name::Jobs(1);
 const ORDERED: Name = Name::Inbound(Partition(1));
@@ -24,7 +23,7 @@ fn rules() -> Rules {
 
 /// Rules with a log that is compacted soon.
 fn with(limits: BrokerLimits) -> Rules {
-    let limits = BrokerLimits { delivery_limit: 3, segment_bytes: 1_000, ..limits };
+    let limits = BrokerLimits { segment_bytes: 1_000, ..limits };
     Rules { limits, ..Rules::default() }
 }
 
@@ -108,7 +107,7 @@ impl World {
             let length = records.iter().map(|r| postcard::to_stdvec(r).unwrap().len() as u64).sum();
             replay.set_length(*segment, length);
         }
-        self.queues = replay.finish(self.queues.rules(), self.now_ms);
+        self.queues = replay.finish(self.queues.rules());
     }
 
     fn close_segment(&mut self) {
@@ -142,15 +141,11 @@ fn a_slow_queue_does_not_pin_the_log() {
 fn rewriting_comes_to_an_end() {
     let mut world = World::new(rules());
     let consumer = world.consume(QUEUE);
-    for round in 0..90 {
+    for _ in 0..90 {
         world.publish(QUEUE, "");
         world.write();
-        let tag = world.take(consumer)[0].0;
-        let settlement = match round % 3 {
-            0 => JobSettlement::Retry { tag, after: Duration::from_secs(1_000_000) },
-            _ => JobSettlement::DeadLetter { tag, reason: "r".repeat(2_000) },
-        };
-        let settlement = Settlement::One(settlement);
+        let (tag, reason) = (world.take(consumer)[0].0, "r".repeat(2_000));
+        let settlement = Settlement::One(JobSettlement::DeadLetter { tag, reason });
         world.queues.settle(consumer, vec![settlement], 1_780_000_000_000);
         world.write();
     }
@@ -172,8 +167,7 @@ fn rewriting_comes_to_an_end() {
     let again = world.consume(QUEUE);
     let last = world.take(again).last().unwrap().0;
     world.queues.settle(again, vec![Settlement::Through(last)], 0);
-    // The delayed third is left.
-    assert_eq!((restored, world.queues.live_bytes()), (90 * 32, 30 * 32));
+    assert_eq!((restored, world.queues.live_bytes()), (90 * 32, 0));
 }
 
 #[test]
@@ -314,26 +308,6 @@ fn a_dead_letter_that_is_written_again_keeps_its_key() {
     }
     world.restart();
     assert_eq!(world.put(7, "poison"), Placed::Done);
-}
-
-#[test]
-fn a_clock_that_was_set_back_does_not_stretch_a_delay() {
-    let mut world = World::new(rules());
-    world.now_ms = 1_000_000;
-    let consumer = world.consume(QUEUE);
-    world.publish(QUEUE, "again");
-    world.write();
-    let (tag, after) = (world.take(consumer)[0].0, Duration::from_secs(5));
-    let again = Settlement::One(JobSettlement::Retry { tag, after });
-    world.queues.settle(consumer, vec![again], world.now_ms);
-    world.write();
-    world.now_ms = 10_000;
-    world.restart();
-    assert_eq!(world.queues.next_due(), Some(15_000));
-    world.now_ms = 1_005_000;
-    world.restart();
-    assert_eq!(world.queues.next_due(), None);
-    assert_eq!(world.queues.depths(), [(QUEUE, 1)]);
 }
 
 #[test]

@@ -3,7 +3,6 @@
 //! Replaying any prefix of the records gives a sound state: each record is one atomic step, and a
 //! record about a message that is not there changes nothing.
 
-use super::message::Due;
 use bytes::Bytes;
 use ports::broker::{DeadLetter, Queue};
 use serde::{Deserialize, Serialize};
@@ -25,15 +24,6 @@ pub enum Record {
         /// Their numbers.
         ids: Vec<u64>,
     },
-    /// An attempt at a message failed, and it comes again later.
-    Delayed {
-        /// Its number.
-        id: u64,
-        /// Attempts that have failed.
-        attempts: u32,
-        /// When it comes again.
-        due: Due,
-    },
     /// A message became a dead letter.
     Died {
         /// Its number as a message.
@@ -54,7 +44,7 @@ pub enum Record {
         /// Its number as a message.
         id: u64,
     },
-    /// Every undelayed message of a queue up to this number was handed out at least once.
+    /// Every message of a queue up to this number was handed out at least once.
     HandedOut {
         /// The queue.
         queue: Queue,
@@ -67,12 +57,8 @@ pub enum Record {
         id: u64,
         /// Its queue.
         queue: Queue,
-        /// When it becomes visible; `None`: at once.
-        due: Option<Due>,
         /// How often it was handed out.
         handed: u32,
-        /// Attempts that have failed.
-        attempts: u32,
         /// The record.
         message: Bytes,
     },

@@ -1,11 +1,10 @@
 //! The queues as the log tells them after a restart.
 //!
-//! Messages come back in the order of their numbers, which is the order of their publication; a
-//! delayed one goes to the end when it is due, as it would have done.
+//! Messages come back in the order of their numbers, which is the order of their publication.
 
 use super::changes::Rules;
 use super::dead_letters::{DeadLetters, StoredDeadLetter};
-use super::message::{Due, Message};
+use super::message::Message;
 use super::queues::Queues;
 use super::record::Record;
 use super::usage::Kind;
@@ -15,7 +14,6 @@ use std::collections::BTreeMap;
 #[derive(Debug)]
 struct Held {
     queue: Name,
-    due: Option<Due>,
     message: Message,
 }
 
@@ -36,25 +34,18 @@ impl Replay {
             Record::Stored { id, queue, message } => {
                 self.saw(id);
                 let message = Message::new(id, segment, message);
-                self.messages.insert(id, Held { queue, due: None, message });
+                self.messages.insert(id, Held { queue, message });
             }
-            Record::Kept { id, queue, due, handed, attempts, message } => {
+            Record::Kept { id, queue, handed, message } => {
                 self.saw(id);
-                let message = Message { handed, attempts, ..Message::new(id, segment, message) };
-                self.messages.insert(id, Held { queue, due, message });
+                let message = Message { handed, ..Message::new(id, segment, message) };
+                self.messages.insert(id, Held { queue, message });
             }
             Record::Settled { ids } => {
                 for id in ids {
                     if self.messages.remove(&id).is_none() {
                         self.dead_letters.left(id);
                     }
-                }
-            }
-            Record::Delayed { id, attempts, due } => {
-                if let Some(held) = self.messages.get_mut(&id) {
-                    held.message.attempts = attempts;
-                    held.message.handed = held.message.handed.max(attempts);
-                    held.due = Some(due);
                 }
             }
             Record::Died { id, dead, reason, attempts, at_ms } => {
@@ -77,7 +68,7 @@ impl Replay {
                 let Some(left) = self.dead_letters.left(dead) else { return };
                 let message = Message::new(id, left.segment, left.dead.message);
                 let queue = left.dead.origin.into();
-                self.messages.insert(id, Held { queue, due: None, message });
+                self.messages.insert(id, Held { queue, message });
             }
             Record::HandedOut { queue, through } => {
                 let mark = self.handed.entry(queue).or_default();
@@ -102,19 +93,15 @@ impl Replay {
     }
 
     /// The queues.
-    pub fn finish(self, rules: Rules, now_ms: u64) -> Queues {
+    pub fn finish(self, rules: Rules) -> Queues {
         let mut queues = Queues::new(rules);
         queues.next_id = self.next_id.max(1);
         for (segment, bytes) in self.lengths {
             queues.usage.set_length(segment, bytes);
         }
-        for Held { queue: name, due, mut message } in self.messages.into_values() {
+        for Held { queue: name, mut message } in self.messages.into_values() {
             queues.usage.add(name.into(), message.segment, message.weight());
             let queue = queues.by_name.entry(name).or_default();
-            if let Some(due) = due {
-                queue.push_later(due.at_ms_seen_from(now_ms), due, message);
-                continue;
-            }
             if self.handed.get(&name).is_some_and(|through| message.id <= *through) {
                 message.handed = message.handed.max(1);
             }
@@ -124,7 +111,6 @@ impl Replay {
             queues.usage.add(Kind::DeadLetters, stored.segment, stored.weight());
         }
         queues.dead_letters = self.dead_letters;
-        queues.tick(now_ms);
         queues
     }
 }

@@ -2,7 +2,7 @@
 
 use super::shared::{Placement, Shared};
 use super::writer::Storage;
-use super::{timer, writer};
+use super::{gauges, writer};
 use crate::consumer::{OneByOne, Ordered, Source, Unsettled};
 use crate::core::{ConsumerId, ConsumerOptions, Delivery, Record, Replay, Settlement};
 use crate::{BrokerConfig, BrokerEngine};
@@ -23,7 +23,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 /// The broker's log.
-const FORMAT: Format = Format { prefix: "broker", magic: *b"FRACASB3" };
+const FORMAT: Format = Format { prefix: "broker", magic: *b"FRACASB4" };
 
 /// Why a broker cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -64,11 +64,11 @@ impl EmbeddedBroker {
             BrokerEngine::Embedded => replayed(&machine, &config).await?,
             BrokerEngine::Memory => (Storage::Memory, Replay::default()),
         };
-        let queues = replay.finish(config.rules(), machine.clock.now_ms());
+        let queues = replay.finish(config.rules());
         let shared = Arc::new(Shared::new(machine.clone(), queues));
         let tasks = [
             machine.spawn("broker log", writer::run(Arc::clone(&shared), storage)),
-            machine.spawn("broker timers", timer::run(Arc::clone(&shared))),
+            machine.spawn("broker gauges", gauges::run(Arc::clone(&shared))),
         ];
         Ok(Arc::new(Self { shared, config, tasks }))
     }

@@ -3,6 +3,19 @@
 use super::shared::Shared;
 use ports::broker::Queue;
 use protocol::limits::BrokerLimits;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often they are reported at least, even when nothing is written.
+const REPORT: Duration = Duration::from_secs(1);
+
+/// Reports them until the node dies.
+pub async fn run(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(REPORT).await;
+        report(&shared);
+    }
+}
 
 /// Reports them.
 pub fn report(shared: &Shared) {

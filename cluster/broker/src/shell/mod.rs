@@ -5,5 +5,4 @@ mod gauges;
 pub mod server;
 mod session;
 mod shared;
-mod timer;
 mod writer;

@@ -11,9 +11,7 @@ use ports::{Machine, entered};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
-use tokio::time::Instant;
 
 /// The state of a broker, shared by its tasks, consumers and links.
 pub struct Shared {
@@ -21,10 +19,6 @@ pub struct Shared {
     state: Mutex<State>,
     /// There is something to write.
     pub to_write: Notify,
-    /// Something may be due earlier than before.
-    pub to_time: Notify,
-    opened: Instant,
-    opened_ms: u64,
     /// What gave way in this life.
     shed: AtomicU64,
 }
@@ -60,7 +54,6 @@ pub enum Work {
 
 impl Shared {
     pub fn new(machine: Machine, queues: Queues) -> Self {
-        let opened_ms = machine.clock.now_ms();
         let state = State {
             queues,
             pending: Vec::new(),
@@ -69,29 +62,7 @@ impl Shared {
             consumers: BTreeMap::new(),
             closed: false,
         };
-        Self {
-            machine,
-            state: Mutex::new(state),
-            to_write: Notify::new(),
-            to_time: Notify::new(),
-            opened: Instant::now(),
-            opened_ms,
-            shed: AtomicU64::new(0),
-        }
-    }
-
-    /// Milliseconds since the Unix epoch by the wall clock at the start, and since then by the
-    /// monotonic clock: a wall clock that jumps moves no timer.
-    pub fn now_ms(&self) -> u64 {
-        self.opened_ms.saturating_add(self.opened.elapsed().as_millis() as u64)
-    }
-
-    /// The instant of such a time.
-    pub fn instant(&self, at_ms: u64) -> Instant {
-        // Far enough for every timer, near enough for every clock.
-        const FAR_MS: u64 = 365 * 24 * 60 * 60 * 1000;
-        let after = at_ms.saturating_sub(self.opened_ms);
-        self.opened + Duration::from_millis(after.min(FAR_MS))
+        Self { machine, state: Mutex::new(state), to_write: Notify::new(), shed: AtomicU64::new(0) }
     }
 
     /// Puts a batch in line.
@@ -101,7 +72,7 @@ impl Shared {
 
     /// Puts a dead letter in line; one confirm.
     pub fn put(&self, dead: NewDeadLetter) -> Placement {
-        let now_ms = self.now_ms();
+        let now_ms = self.machine.clock.now_ms();
         self.place(std::iter::once(dead), |queues, dead| queues.put(dead, now_ms))
     }
 
@@ -158,7 +129,7 @@ impl Shared {
     }
 
     pub fn settle(&self, id: ConsumerId, settlements: Vec<Settlement>) {
-        let now_ms = self.now_ms();
+        let now_ms = self.machine.clock.now_ms();
         let mut state = self.lock();
         state.queues.settle(id, settlements, now_ms);
         self.follow(state);
@@ -168,17 +139,6 @@ impl Shared {
         let mut state = self.lock();
         state.queues.lose(id);
         self.follow(state);
-    }
-
-    pub fn tick(&self) {
-        let now_ms = self.now_ms();
-        let mut state = self.lock();
-        state.queues.tick(now_ms);
-        self.follow(state);
-    }
-
-    pub fn next_due(&self) -> Option<u64> {
-        self.lock().queues.next_due()
     }
 
     pub fn dead_letters(&self, after: u64, limit: u32) -> Vec<DeadLetter> {
@@ -284,15 +244,11 @@ impl Shared {
                 consumer.notify_one();
             }
         }
-        let timer = std::mem::take(&mut changes.timer);
         let counts = Counts::take(changes);
         let write = records || queues.has_marks();
         drop(state);
         if write {
             self.to_write.notify_one();
-        }
-        if timer {
-            self.to_time.notify_one();
         }
         counts.report(self);
     }

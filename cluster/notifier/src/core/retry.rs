@@ -3,13 +3,12 @@
 use crate::core::breaker::Blame;
 use crate::core::outcome::{Outcome, RETRY_AFTER_MAX};
 use protocol::backoff::{bound, full_jitter};
-use protocol::limits;
 use std::time::Duration;
 
 /// How often and how soon a job is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// Most attempts at one job, from 1. Never more than `limits::DELIVERY_LIMIT` are made.
+    /// Most attempts at one job, from 1.
     pub attempts_max: u32,
     /// Upper end of the first delay.
     pub backoff_base: Duration,
@@ -39,7 +38,7 @@ impl Policy {
                 Decision::DeadLetter(format!("the push provider refused it: status {status}"))
             }
             Outcome::Failed { .. } if blame == Blame::Provider => Decision::Hold,
-            Outcome::Failed { why, .. } if attempt >= self.attempts() => {
+            Outcome::Failed { why, .. } if attempt >= self.attempts_max => {
                 Decision::DeadLetter(format!("{attempt} attempts, the last one: {why}"))
             }
             Outcome::Failed { retry_after, .. } => {
@@ -47,11 +46,6 @@ impl Policy {
                 Decision::Again(self.backoff(attempt, random).max(wanted))
             }
         }
-    }
-
-    /// Most attempts: the broker's limit would otherwise end the job first, with a worse reason.
-    pub fn attempts(&self) -> u32 {
-        self.attempts_max.clamp(1, limits::DELIVERY_LIMIT)
     }
 
     fn backoff(&self, attempt: u32, random: u64) -> Duration {
@@ -95,13 +89,6 @@ mod tests {
         ] {
             let decision = POLICY.decide(&outcome, attempt, blame, u64::MAX);
             assert_eq!(decision, expected, "{outcome:?} {attempt} {blame:?}");
-        }
-    }
-
-    #[test]
-    fn the_notifier_gives_up_before_the_broker_does() {
-        for (wanted, attempts) in [(0, 1), (1, 1), (4, 4), (99, limits::DELIVERY_LIMIT)] {
-            assert_eq!(Policy { attempts_max: wanted, ..POLICY }.attempts(), attempts);
         }
     }
 

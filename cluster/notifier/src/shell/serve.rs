@@ -24,7 +24,7 @@ pub struct NotifierConfig {
     pub path: String,
     /// How long the provider may take to answer.
     pub timeout: Duration,
-    /// Most attempts at one push; never more than `limits::DELIVERY_LIMIT` are made.
+    /// Most attempts at one push, from 1.
     pub attempts_max: u32,
     /// Upper end of the delay before the second attempt; it doubles with each one.
     pub backoff_base: Duration,

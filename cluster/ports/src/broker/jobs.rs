@@ -1,10 +1,9 @@
-//! Work for the notifiers: durable, settled one by one, retried after a delay.
+//! Work for the notifiers: durable, settled one by one.
 
 use super::{BrokerUnavailable, Confirms, ConsumerLost};
 use crate::BoxFuture;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
 
 /// Numbered queues of jobs.
 ///
@@ -13,14 +12,14 @@ use std::time::Duration;
 ///   `DeadLetter`, or gives way. The order of jobs is not promised.
 /// - In a full queue the oldest job that nobody has in hand gives way to a newer one, and is counted; a
 ///   newer one for which there is no room then is `Full`, and counted.
-/// - A failed attempt (`Retry`) comes again after its delay; at the delivery limit it becomes a dead
-///   letter. The loss of a consumer is no failed attempt.
+/// - What a lost consumer held comes again, however often. When a failed attempt is repeated, and how
+///   often, is the consumer's matter: it holds the job meanwhile.
 /// - A job is in the hands of one consumer at a time. Whether several consumers share a queue, or the
 ///   newest one has it, is the broker's matter.
 ///
 /// # Kept by
-/// RabbitMQ: a quorum queue with `x-overflow=drop-head`; `Retry` publishes to a queue with a TTL that dead-letters back, with the
-/// count in a header. Kafka: share groups (KIP-932) for settling one by one; delays need retry topics.
+/// RabbitMQ: a quorum queue with `x-overflow=drop-head` and no delivery limit. Kafka: share groups
+/// (KIP-932).
 pub trait Jobs: Send + Sync {
     /// Publishes a batch. The future ends with the confirms; see
     /// [`Inbound::publish`](super::Inbound::publish).
@@ -60,13 +59,6 @@ pub enum JobSettlement {
     Done {
         /// Which one.
         tag: u64,
-    },
-    /// The attempt failed: another one after a delay, or the dead letters at the delivery limit.
-    Retry {
-        /// Which one.
-        tag: u64,
-        /// When.
-        after: Duration,
     },
     /// It cannot be done.
     DeadLetter {

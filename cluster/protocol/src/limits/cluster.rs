@@ -128,9 +128,6 @@ limits!(
 limits!(
     /// Of the broker.
     BrokerLimits {
-        /// Failed attempts at a message that make it a dead letter; the loss of a consumer does not
-        /// count
-        delivery_limit: u32 = super::DELIVERY_LIMIT, super::DELIVERY_LIMIT;
         /// Dead letters that are held; beyond it, or a quarter of `broker.durable_bytes`, the oldest gives way
         dead_letters: usize = 1_000_000, 1_000;
         /// About the bytes of a segment of the log: small enough to be written again in a moment

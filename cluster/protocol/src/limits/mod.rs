@@ -42,8 +42,8 @@ pub const LINK_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 pub const MAX_LINK_FRAME_BYTES: usize = 16 * 1024 * 1024;
 /// Deadline of one call between two nodes.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(5);
-/// Attempts at one delivery before it goes to the dead letters.
-pub const DELIVERY_LIMIT: u32 = 5;
+/// Attempts at one push before it becomes a dead letter.
+pub const PUSH_ATTEMPTS: u32 = 5;
 /// Largest single publication: far above any record, far below a link frame.
 pub const MAX_PUBLICATION_BYTES: usize = 4 * 1024 * 1024;
 /// Subscriptions of one link to the broker: a node consumes a few queues.

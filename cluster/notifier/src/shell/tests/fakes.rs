@@ -150,7 +150,7 @@ impl JobConsumer for Consumer {
         for settlement in &settlements {
             match settlement {
                 JobSettlement::Done { tag } => said.done.push(self.handed[tag]),
-                JobSettlement::Retry { .. } | JobSettlement::DeadLetter { .. } => {}
+                JobSettlement::DeadLetter { .. } => {}
             }
         }
         consumer.settle(settlements);

@@ -168,15 +168,6 @@ async fn each_user_of_a_job_has_an_end_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_notifier_gives_up_before_the_broker_does() {
-    let world = world(NotifierConfig { attempts_max: 100, ..config() }).await;
-    world.provider.by_user.lock().unwrap().insert(1, Answer::Status(500));
-    world.put(1..=1).await;
-    sleep(LONG).await;
-    assert_eq!(world.broker.dead().await, [(1, "5 attempts, the last one: status 500".into())]);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_refused_or_unreadable_push_is_a_dead_letter_at_once() {
     let world = world(config()).await;
     world.script([Answer::Status(410)]);

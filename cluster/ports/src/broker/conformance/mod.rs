@@ -160,9 +160,7 @@ macro_rules! conformance {
     (jobs, $start:path, $test:meta) => {
         $crate::conformance!(@ jobs, $start, $test:
             jobs_are_settled_one_by_one,
-            a_failed_job_comes_again_after_its_delay,
-            the_delivery_limit_makes_a_dead_letter,
-            lost_consumers_do_not_use_up_the_delivery_limit,
+            what_lost_consumers_held_comes_again_however_often,
             settling_what_is_not_held_changes_nothing,
         );
     };
