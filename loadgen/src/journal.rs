@@ -190,6 +190,7 @@ const fn is_of_the_run(what: &What) -> bool {
             | What::NodeStarted { .. }
             | What::NodePanicked { .. }
             | What::NodeEnded { .. }
+            | What::Shed { .. }
             | What::GeneratorLimited { .. }
             | What::Unanswered { .. }
     )

@@ -190,6 +190,9 @@ pub struct Totals {
     pub pushed: u64,
     /// Entries in the dead letters at the end.
     pub dead_letters: u64,
+    /// What nodes gave up because a bound of theirs was reached, by what it is.
+    #[serde(default)]
+    pub shed: BTreeMap<String, u64>,
     /// Entries in the store at the end.
     pub stored: u64,
     /// Announcements of a partition's owner.

@@ -5,6 +5,7 @@
 //! force and exists to keep the first one honest.
 
 mod addressees;
+mod given_up;
 pub mod history;
 pub mod invariants;
 mod judge;

@@ -15,6 +15,7 @@ pub mod recording;
 pub mod rest;
 mod seen;
 pub mod set_up;
+mod shed;
 pub mod targets;
 pub mod users;
 
@@ -24,5 +25,6 @@ pub use plan::Plan;
 pub use recorder::Recorder;
 pub use recording::Recording;
 pub use set_up::set_up;
+pub use shed::shed;
 pub use targets::{Service, Targets};
 pub use users::{UsersReport, run_users};

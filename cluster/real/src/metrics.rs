@@ -76,6 +76,10 @@ pub const COUNTERS: &[Meaning] = &[
         "Conversations that were put out of memory; they are read again",
     ),
     ("store_refused_calls", "Requests, cursors and attachments for which an owner had no room"),
+    (
+        "store_shed_notifications",
+        "Entries that somebody missed on a dead connection and is not pushed: there were too many",
+    ),
     ("store_windows_filled", "Times that an owner began to wait for its publications"),
     ("store_publications_repeated", "Publications that were made again for want of a confirm"),
 ];

@@ -1,4 +1,4 @@
-//! The levels that a cluster shows at `/metrics`, taken into the history.
+//! The levels that a cluster shows at `/metrics`, and what its nodes gave up, taken into the history.
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -23,9 +23,33 @@ struct Level {
     limit: u64,
 }
 
+/// What nodes had given up, by node and counter, at the last look.
+#[derive(Default)]
+struct GivenUp(Option<BTreeMap<(String, String), u64>>);
+
+impl GivenUp {
+    /// What is new at this look; the first one is where counting begins. A process that was started anew
+    /// counts from nothing.
+    fn news(&mut self, text: &str) -> Vec<What> {
+        let counters = samples(text).filter(|(_, name, _)| workload::shed(name).is_some());
+        let now: BTreeMap<_, _> = counters
+            .map(|(node, name, value)| ((node.to_owned(), name.to_owned()), value))
+            .collect();
+        let Some(before) = self.0.replace(now.clone()) else { return Vec::new() };
+        let news = now.into_iter().filter_map(|(counter, value)| {
+            let known = before.get(&counter).copied().unwrap_or(0);
+            let count = value.checked_sub(known).unwrap_or(value);
+            let (node, name) = counter;
+            let what = workload::shed(&name)?;
+            (count > 0).then(|| What::Shed { node: node.into(), what, count })
+        });
+        news.collect()
+    }
+}
+
 /// Takes levels every second, for ever. A cluster that does not answer is asked again.
 pub async fn poll(http: Http, gateway: String, recorder: std::sync::Arc<dyn Recorder>) {
-    let mut tick = tokio::time::interval(EVERY);
+    let (mut tick, mut given_up) = (tokio::time::interval(EVERY), GivenUp::default());
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
@@ -37,7 +61,9 @@ pub async fn poll(http: Http, gateway: String, recorder: std::sync::Arc<dyn Reco
         if !answer.status().is_success() {
             continue;
         }
-        for Level { node, name, value, limit } in levels(&String::from_utf8_lossy(answer.body())) {
+        let text = String::from_utf8_lossy(answer.body());
+        given_up.news(&text).into_iter().for_each(|what| recorder.record(what));
+        for Level { node, name, value, limit } in levels(&text) {
             recorder.record(What::Gauge { node: node.into(), name: name.into(), value, limit });
         }
     }
@@ -64,6 +90,12 @@ fn levels(text: &str) -> Vec<Level> {
         .collect()
 }
 
+/// All samples of a node: node, name, value.
+fn samples(text: &str) -> impl Iterator<Item = (&str, &str, u64)> {
+    let of_node = |(name, labels, value)| Some((label(labels, "node")?, name, value));
+    text.lines().filter_map(sample).filter_map(of_node)
+}
+
 /// `name{labels} value`.
 fn sample(line: &str) -> Option<(&str, &str, u64)> {
     let (name, rest) = line.split_once('{')?;
@@ -82,6 +114,7 @@ fn label<'a>(labels: &'a str, name: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use verify::history::event::Shed;
 
     #[test]
     fn levels_are_joined_with_their_limits() {
@@ -97,5 +130,29 @@ mod tests {
         let level =
             Level { node: "gateway-1".into(), name: "sessions".into(), value: 12, limit: 1_000 };
         assert_eq!(levels(text), [level]);
+    }
+
+    #[test]
+    fn what_nodes_give_up_is_told_once() {
+        let mut given_up = GivenUp::default();
+        let mut told = |counts: &[(&str, u64)]| {
+            let line = |(what, count): &(&str, u64)| {
+                format!("broker_shed_{what}_total{{node=\"broker-1\"}} {count}\n")
+            };
+            let text: String = counts.iter().map(line).collect();
+            let news = given_up.news(&format!("sessions{{node=\"gateway-1\"}} 12\n{text}"));
+            let counts = news.into_iter().map(|is| match is {
+                What::Shed { node, what, count } if &*node == "broker-1" => (what, count),
+                other => panic!("{other:?}"),
+            });
+            counts.collect::<Vec<_>>()
+        };
+        assert_eq!(told(&[("notifications", 7)]), [], "before the run");
+        let both = told(&[("notifications", 9), ("dead_letters", 1)]);
+        assert_eq!(both, [(Shed::DeadLetters, 1), (Shed::PushJobs, 2)]);
+        assert_eq!(told(&[("notifications", 9), ("dead_letters", 1)]), []);
+        assert_eq!(told(&[("notifications", 3)]), [(Shed::PushJobs, 3)], "a new process");
+        assert_eq!(told(&[]), [], "another one");
+        assert_eq!(told(&[("notifications", 5)]), [(Shed::PushJobs, 5)]);
     }
 }

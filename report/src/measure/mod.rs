@@ -135,6 +135,7 @@ impl Measurements {
             What::MemberChanged { .. } => totals.members_changed += 1,
             What::Pushed { taken: true, .. } => totals.pushed += 1,
             What::DeadLetter { .. } => totals.dead_letters += 1,
+            What::Shed { what, count, .. } => *totals.shed.entry(word(what)).or_default() += count,
             What::Stored { .. } => totals.stored += 1,
             What::Owner { .. } => totals.owners += 1,
             What::FaultBegan { fault, kind, target, .. } => {

@@ -22,6 +22,8 @@ pub(crate) fn totals(measured: &Measured) -> Vec<(String, u64)> {
     let rejected = totals.rejected.iter();
     let rejected = rejected.map(|(reason, count)| (format!("rejected: {reason}"), *count));
     let closed = totals.closed.iter().map(|(code, count)| (closed(*code), *count));
+    let shed = totals.shed.iter();
+    let shed = shed.map(|(what, count)| (format!("given up, for want of room: {what}"), *count));
     let rare = [
         ("accepted again, after a resend", totals.accepted_again),
         ("caught up by devices or members that came later", totals.caught_up),
@@ -38,7 +40,7 @@ pub(crate) fn totals(measured: &Measured) -> Vec<(String, u64)> {
         ("latencies above ten minutes", totals.clipped),
     ];
     let rare = rare.into_iter().map(|(name, count)| (name.to_owned(), count));
-    rows.extend(rejected.chain(closed).chain(rare).filter(|(_, count)| *count > 0));
+    rows.extend(rejected.chain(closed).chain(rare).chain(shed).filter(|(_, count)| *count > 0));
     rows
 }
 

@@ -1,4 +1,5 @@
-//! A simulated host's numbers: gauges become events of the history when they reach a new high.
+//! A simulated host's numbers. Gauges become events of the history when they reach a new high, and so does
+//! what a node gives up.
 
 use ports::{Telemetry, entered};
 use std::collections::BTreeMap;
@@ -52,12 +53,46 @@ impl Telemetry for SimTelemetry {
         self.recorder.record(What::Gauge { node, name: name.into(), value, limit });
     }
 
-    // Counts and times are for operators and for tests; the judge reads levels and the history.
+    // Other counts, and times, are for operators and for tests.
     fn count(&self, name: &'static str, by: u64) {
         self.counters.add(name, by);
+        if let Some(what) = workload::shed(name) {
+            let node = Arc::clone(&self.host);
+            self.recorder.record(What::Shed { node, what, count: by });
+        }
     }
 
     fn time(&self, name: &'static str, _took: Duration) {
         self.counters.add(name, 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use verify::history::event::Shed;
+
+    #[derive(Default)]
+    struct Told(Mutex<Vec<What>>);
+
+    impl Recorder for Told {
+        fn record(&self, what: What) {
+            entered(self.0.lock()).push(what);
+        }
+
+        fn now_us(&self) -> u64 {
+            0
+        }
+    }
+
+    #[test]
+    fn the_judge_is_told_what_a_node_gives_up() {
+        let told = Arc::new(Told::default());
+        let telemetry = SimTelemetry::new("broker-1".into(), told.clone(), Counters::default());
+        telemetry.count("broker_published_messages", 9);
+        telemetry.count("broker_shed_notifications", 2);
+        telemetry.count("broker_shed_dead_letters", 1);
+        let shed = |what, count| What::Shed { node: "broker-1".into(), what, count };
+        assert_eq!(*entered(told.0.lock()), [shed(Shed::PushJobs, 2), shed(Shed::DeadLetters, 1)]);
     }
 }

@@ -22,7 +22,7 @@
 //!   that stand for ever, unless the dead letter was requeued. `unauthorised` is no end. The queue of the dead letters itself (`dead`) may be filled, and so may a gateway's,
 //!   which is not durable.
 //! - Judged: sends.
-//! - Excused: what its device gave up before the load ended (`unanswered` before `settle`: its outbox
+//! - Excused: as many missing dead letters as gave way to newer ones (`shed`); what its device gave up before the load ended (`unanswered` before `settle`: its outbox
 //!   was full), what had too little time, what users whom the scenario makes slow have not heard (they do
 //!   not read their answers), and a further answer to a send, or a refusal of a change of a message, that
 //!   was compacted.
@@ -33,7 +33,7 @@
 //! Streaming: the ledger's bits, exact counters.
 
 use super::Check;
-use crate::history::event::{Event, What};
+use crate::history::event::{Event, Shed, What};
 use crate::refusals::Refusals;
 use crate::state::ledger::{Record, status};
 use crate::state::merge::Slots;
@@ -46,6 +46,7 @@ use crate::tally::Tally;
 pub(crate) struct Invariant {
     letters: u64,
     unreadable_letters: u64,
+    shed_letters: u64,
     /// The most that the queue of the dead letters was reported to have.
     reported: Option<u64>,
     given_up: u64,
@@ -99,6 +100,10 @@ impl Check for Invariant {
                 }
                 format!("a dead letter of queue {queue} without a reason")
             }
+            What::Shed { what: Shed::DeadLetters, count, .. } => {
+                self.shed_letters += count;
+                return;
+            }
             What::InFlight { queue, messages } => {
                 if &**queue == "dead" {
                     self.reported = self.reported.max(Some(*messages));
@@ -130,6 +135,7 @@ impl Check for Invariant {
     fn merge(&mut self, other: Self, slots: &Slots, _: &State, _: &mut Tally) {
         self.letters += other.letters;
         self.unreadable_letters += other.unreadable_letters;
+        self.shed_letters += other.shed_letters;
         self.reported = self.reported.max(other.reported);
         self.given_up += other.given_up;
         self.refusals.merge(other.refusals, slots);
@@ -208,7 +214,7 @@ impl Invariant {
             }
             return;
         }
-        let mut unreadable = self.unreadable_letters;
+        let (mut unreadable, mut shed) = (self.unreadable_letters, self.shed_letters);
         for (sender, records) in state.ledger.by_sender() {
             for record in records {
                 if !record.is(status::DEAD) || record.is(status::LETTER | status::REQUEUED) {
@@ -216,6 +222,11 @@ impl Invariant {
                 }
                 if unreadable > 0 {
                     unreadable -= 1;
+                    continue;
+                }
+                if shed > 0 {
+                    shed -= 1;
+                    tally.excuse("dead letters that gave way", 1);
                     continue;
                 }
                 tally.violated(state, state.about_send(sender, record), || {
@@ -231,8 +242,8 @@ impl Invariant {
 mod tests {
     use crate::history::What;
     use crate::history::builder::Builder;
-    use crate::history::event::{Event, Phase};
-    use crate::invariants::tests::{clean, violated};
+    use crate::history::event::{Event, Phase, Shed};
+    use crate::invariants::tests::{clean, finding, violated};
     use protocol::{ClientMessageId, ConversationId, RejectReason, UserId};
 
     const NAME: &str = "every_message_accounted";
@@ -323,6 +334,19 @@ mod tests {
         violated(NAME, &both(1));
         clean(NAME, &both(2));
         violated(NAME, &letter(refused(talk().send(1, 1)), "").finish());
+    }
+
+    #[test]
+    fn dead_letters_may_give_way_and_say_so() {
+        let two_of_three = |shed: u64| {
+            let three = letter(refused(talk()), "x");
+            let three = refused(refused(three.send(1, 1)).send(1, 1));
+            let what = What::Shed { node: "broker-1".into(), what: Shed::DeadLetters, count: shed };
+            let in_flight = What::InFlight { queue: "dead".into(), messages: 1 };
+            finding(NAME, &three.push(what).phase(Phase::Heal).push(in_flight).finish()).violations
+        };
+        let (one, both) = (two_of_three(1), two_of_three(2));
+        assert_eq!(one, both + 1, "one more is missing than gave way");
     }
 
     #[test]

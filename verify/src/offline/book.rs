@@ -1,7 +1,7 @@
 //! A history with numbered lines, and the words of the definitions in it: sends, answers, observations.
 
 use super::fields::is_in_range;
-use crate::history::event::{Device, Event, Header, Phase, Said, Seen, What};
+use crate::history::event::{Device, Event, Header, Phase, Said, Seen, Shed, What};
 use protocol::{ConversationId, Epoch};
 
 /// A whole history.
@@ -240,6 +240,15 @@ impl<'a> Book<'a> {
     /// W: when the users were last watched.
     pub fn watched_until(&self) -> u64 {
         self.lines.get(self.watched_to()).map_or(0, |line| line.at)
+    }
+
+    /// How much of this gave way.
+    pub fn shed(&self, of: Shed) -> u64 {
+        let counts = self.lines.iter().filter_map(|line| match line.is {
+            What::Shed { what, count, .. } if *what == of => Some(*count),
+            _ => None,
+        });
+        counts.sum()
     }
 
     /// Whether the load generator met a limit of its own: then nothing that is late is a violation.

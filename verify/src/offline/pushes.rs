@@ -2,8 +2,9 @@
 
 use super::book::{Answer, Book, How};
 use super::members::Membership;
-use crate::history::event::{Said, What};
+use crate::history::event::{Said, Shed, What};
 use protocol::{ConversationId, UserId};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A notification that the push provider was handed.
 #[derive(Clone, Copy)]
@@ -57,29 +58,38 @@ impl Book<'_> {
 }
 
 pub(super) fn is_somebody_away_not_told(book: &Book<'_>) -> bool {
-    let letters = book.lines.iter().filter(
-        |line| matches!(line.is, What::DeadLetter { queue, .. } if queue.starts_with("notify")),
-    );
     let pushes = pushes(book);
-    let mut untold = Vec::new();
+    // How many miss each message, and whether a notification came too late.
+    let mut missing: BTreeMap<(ConversationId, u64), BTreeSet<u64>> = BTreeMap::new();
+    let mut is_pushed_late = false;
     for accepted in &book.acceptances {
         for user in book.users() {
             let (c, q) = (accepted.send.conversation, accepted.sequence);
             let is_told = pushes
                 .iter()
                 .any(|p| (p.user.0, p.conversation, p.sequence, p.taken) == (user, c, q, true));
-            if is_due(book, accepted, user) && !is_told && !untold.contains(&(user, c, q)) {
-                untold.push((user, c, q));
+            let late = told_late(book, accepted, user);
+            is_pushed_late |=
+                late.is_some_and(|line| matches!(book.lines[line].is, What::Pushed { .. }));
+            if late.is_some() || (is_due(book, accepted, user) && !is_told) {
+                missing.entry((c, q)).or_default().insert(user);
             }
         }
     }
-    let is_late = |accepted: &Answer| book.users().any(|user| is_told_late(book, accepted, user));
-    !book.is_generator_limited()
-        && (untold.len() > letters.count() || book.acceptances.iter().any(is_late))
+    let mut most_missed: Vec<u64> = missing.values().map(|users| users.len() as u64).collect();
+    most_missed.sort_unstable_by(|a, b| b.cmp(a));
+    let gave_way = book.shed(Shed::PushJobs) as usize;
+    let rest: u64 = most_missed.into_iter().skip(gave_way).sum();
+    let letters = book.lines.iter().filter(
+        |line| matches!(line.is, What::DeadLetter { queue, .. } if queue.starts_with("notify")),
+    );
+    let shed = book.shed(Shed::DeadLetters) + book.shed(Shed::Pushes);
+    let given_up = letters.count() as u64 + shed;
+    !book.is_generator_limited() && (is_pushed_late || rest > given_up)
 }
 
-/// Whether a user heard of a message, from anybody, only when the time for it had passed.
-fn is_told_late(book: &Book<'_>, accepted: &Answer, user: u64) -> bool {
+/// Where a user heard of a message, from anybody, for the first time, if the time for it had passed.
+fn told_late(book: &Book<'_>, accepted: &Answer, user: u64) -> Option<usize> {
     let (conversation, sequence) = (accepted.send.conversation, accepted.sequence);
     let seen = book.observations.iter().filter(|s| match s.how {
         How::Shown(device) | How::Read(device, _) => {
@@ -91,7 +101,7 @@ fn is_told_late(book: &Book<'_>, accepted: &Answer, user: u64) -> bool {
         (p.user.0, p.conversation, p.sequence, p.taken) == (user, conversation, sequence, true)
     });
     let first = seen.map(|s| s.line).chain(taken.map(|p| p.line)).min();
-    first.is_some_and(|line| {
+    first.filter(|&line| {
         line > accepted.line
             && (!book.is_slow(user) || matches!(book.lines[line].is, What::Pushed { .. }))
             && book.was_message(conversation, sequence, line + 1) == Some(true)

@@ -3,7 +3,7 @@
 use super::book::{Book, Send};
 use super::content::is_final;
 use super::refusals::is_refused_wrongly;
-use crate::history::event::{Phase, What};
+use crate::history::event::{Phase, Shed, What};
 use protocol::RejectReason;
 
 /// How long the position of a message that was refused for now is held (docs/protocol.md, "What a client
@@ -184,7 +184,8 @@ fn are_letters_missing(book: &Book<'_>) -> bool {
     };
     let missing = book.sends.iter().filter(is_missing).count();
     let unreadable = letters.iter().filter(|readable| !**readable).count();
-    is_listed && book.phase(Phase::Judge).is_some() && missing > unreadable
+    let shed = book.shed(Shed::DeadLetters);
+    is_listed && book.phase(Phase::Judge).is_some() && missing as u64 > unreadable as u64 + shed
 }
 
 /// Whether a send was refused for its token, and did not come again although its device was connected

@@ -6,7 +6,7 @@ use protocol::{
     ClientMessageId, ConversationId, DeviceId, Epoch, NodeNumber, Partition, RejectReason,
     Sequence, UserId,
 };
-use verify::history::event::{Device, Event, Said, Seen, What};
+use verify::history::event::{Device, Event, Said, Seen, Shed, What};
 
 /// Something that breaks a history. Numbers are taken modulo what there is.
 #[derive(Clone, Debug)]
@@ -137,6 +137,11 @@ fn inserted(is: &What, kind: u8, number: u64) -> Option<What> {
     let message = ClientMessageId(number);
     Some(match kind {
         0 => What::NodePanicked { node: "n".into(), message: "m".into(), place: "p".into() },
+        1 if number.is_multiple_of(3) => What::Shed {
+            node: "broker-1".into(),
+            what: [Shed::PushJobs, Shed::Pushes, Shed::DeadLetters][number as usize / 3 % 3],
+            count: number % 5,
+        },
         1 => What::GeneratorLimited { limit: "EMFILE".into(), times: 1 },
         2 => What::Stopped { why: "SIGTERM".into() },
         3 => What::Closed { device, code: if number.is_multiple_of(2) { 1000 } else { 0 } },

@@ -2,8 +2,9 @@
 
 use crate::case::is_sent;
 use crate::kind::{Kind, allowed};
+use crate::notifications::{forget_notifications, gave_way, missed};
 use protocol::{RejectReason, Sequence};
-use verify::history::event::What;
+use verify::history::event::{Shed, What};
 
 pub const KINDS: &[Kind] = &[
     allowed("an answer comes twice", "each attempt is answered, with the same sequence", |case| {
@@ -164,6 +165,35 @@ pub const KINDS: &[Kind] = &[
             });
             case.insert(heal, What::Closed { device, code: 0 });
             case.insert(0, What::GeneratorLimited { limit: "EADDRNOTAVAIL".into(), times: 3 });
+            Some(())
+        },
+    ),
+    allowed(
+        "the notifications of a message gave way in a full queue",
+        "a bound that is documented, and what it costs is counted",
+        |case| {
+            let (_, position) = missed(case)?;
+            gave_way(case, 1);
+            forget_notifications(case, position);
+            Some(())
+        },
+    ),
+    allowed(
+        "dead letters gave way to newer ones",
+        "a bound that is documented, and what it costs is counted",
+        |case| {
+            let letters = case.truth.all(|is| matches!(is, What::DeadLetter { .. }));
+            let (count, node) = (letters.len() as u64, "broker-1".into());
+            case.event(|is| matches!(is, What::DeadLetter { .. }))?;
+            case.insert(case.truth.heal, What::Shed { node, what: Shed::DeadLetters, count });
+            case.retain(|_, is| !matches!(is, What::DeadLetter { .. }));
+            for event in &mut case.history.events {
+                if let What::InFlight { queue, messages } = &mut event.is
+                    && &**queue == "dead"
+                {
+                    *messages = 0;
+                }
+            }
             Some(())
         },
     ),

@@ -18,6 +18,7 @@ mod cursors;
 mod in_parts;
 mod kind;
 mod members;
+mod notifications;
 mod observations;
 mod reads;
 mod refusals;
@@ -37,7 +38,7 @@ use verify::history::builder::History;
 use verify::{CATALOGUE, Judge, JudgeOptions, Judgement, Verdict};
 
 /// Kinds by what they break.
-const PARTS: [(&str, &[Kind]); 11] = [
+const PARTS: [(&str, &[Kind]); 12] = [
     ("The store", store::KINDS),
     ("What devices show", shows::KINDS),
     ("Sends and answers", sends::KINDS),
@@ -46,7 +47,8 @@ const PARTS: [(&str, &[Kind]); 11] = [
     ("Streams", streams::KINDS),
     ("Reads", reads::KINDS),
     ("Cursors", cursors::KINDS),
-    ("Members and notifications", members::KINDS),
+    ("Members", members::KINDS),
+    ("Notifications", notifications::KINDS),
     ("The run", run::KINDS),
     ("Allowed", allowed::KINDS),
 ];

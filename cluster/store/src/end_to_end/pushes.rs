@@ -97,6 +97,24 @@ async fn what_a_dead_session_swallowed_is_pushed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_too_much_to_be_pushed_is_counted() {
+    let mut world = World::new(Design::default());
+    world.config.limits.missed_messages = 2;
+    world.start().await;
+    let gateway = Gateway::new(&world).await;
+    gateway.create(&[1, 2]).await;
+    gateway.attach(2, None).await;
+    for message in 1..=5 {
+        world.say(1, CONVERSATION, message);
+    }
+    settle().await;
+    gateway.detach(2, Some(3));
+    pass(SESSION_MS + 300).await;
+    assert_eq!(pushes(&world), [(2, 6), (2, 7)], "the newest");
+    assert_eq!(world.memory.telemetry.counted("store_shed_notifications"), 2, "4 and 5");
+}
+
+#[tokio::test(start_paused = true)]
 async fn whoever_comes_back_has_missed_nothing() {
     let (world, gateway) = talk(Design::default()).await;
     gateway.attach(2, None).await;

@@ -285,6 +285,7 @@ impl Owner {
         for (name, by) in [
             ("store_evicted_conversations", done.evicted),
             ("store_refused_calls", self.pending.take_refused()),
+            ("store_shed_notifications", done.left_out),
         ] {
             if by > 0 {
                 telemetry.count(name, by);

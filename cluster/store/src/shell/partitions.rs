@@ -157,20 +157,22 @@ impl Partitions {
     fn answer(&mut self, round: &mut Round) -> Result<(), StoreError> {
         let store = Arc::clone(&self.store);
         let view = store.view()?;
-        let mut missed = Vec::new();
+        let (mut missed, mut left_out) = (Vec::new(), 0);
         for departure in &round.departures {
             let most = self.config.limits.missed_messages;
             let home = self.config.home(departure.conversation);
             if let Ok(owned) = self.confirmed(&*view, home)? {
                 let found = owned.conversation(&*view, departure.conversation)?;
-                missed.extend(missed::missed((&*view, home), found, departure, most)?);
+                let one = missed::missed((&*view, home), found, departure, most)?;
+                missed.extend(one.jobs);
+                left_out += one.left_out;
             }
         }
         let mut attached = Vec::with_capacity(round.attaches.len());
         for call in &round.attaches {
             attached.push(self.attach(&*view, &call.items)?);
         }
-        round.done.missed = missed;
+        (round.done.missed, round.done.left_out) = (missed, left_out);
         round.departures.clear();
         for (call, attached) in std::mem::take(&mut round.attaches).into_iter().zip(attached) {
             match attached {

@@ -68,6 +68,8 @@ pub struct Done {
     pub attached: Vec<AttachAnswer>,
     /// What the departed have missed.
     pub missed: Vec<PushJob>,
+    /// How many entries before that nobody is pushed.
+    pub left_out: u64,
     /// Partitions that are owned from now on.
     pub acquired: Vec<Lease>,
     /// Partitions that turned out to be somebody else's.
