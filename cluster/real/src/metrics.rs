@@ -52,6 +52,7 @@ pub const COUNTERS: &[Meaning] = &[
     ("gateway_frames_in", "Frames from clients"),
     ("gateway_frames_out", "Frames to clients"),
     ("gateway_rejections", "Sends, edits and deletions that were rejected"),
+    ("gateway_unanswered_sends", "Of these, messages without a decision for 10 s: `unavailable`"),
     ("gateway_repairs", "Reads at the owners that filled a gap in a stream"),
     ("link_failed_accepts_total", "Connections that could not be accepted, for now"),
     ("notifier_breaker_opened_total", "Times that the push provider was given a rest"),
