@@ -194,10 +194,11 @@ impl Log {
         let Options { disk, format, fsync, .. } = &self.options;
         let number = self.newest + 1;
         let file = disk.open(&format.segment(number))?;
-        // A file of this name can only be what an earlier failure of these steps has left.
-        file.set_len(0)?;
+        // A file of this name can only be what an earlier failure of these steps has left. If it failed
+        // last, the manifest on the disk may name the segment already: its header stays what it is.
         let header = scan::header(*format, number, length);
         file.write_at(0, &header)?;
+        file.set_len(header.len() as u64)?;
         if *fsync {
             file.sync_data()?;
             disk.sync_dir()?;

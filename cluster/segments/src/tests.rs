@@ -159,6 +159,30 @@ fn a_power_loss_after_a_kill_loses_no_group() {
     }
 }
 
+/// A step of beginning a segment fails and is made again; what the first attempt left may reach the disk.
+#[test]
+fn a_disk_that_failed_for_a_while_takes_no_group_along() {
+    for (first, second) in (0..10).flat_map(|first| (0..10).map(move |second| (first, second))) {
+        let disk = FakeDisk::default();
+        let (mut log, _) = opened(&disk, true).unwrap();
+        append(&mut log, 0..9);
+        let mut confirmed = 9;
+        for changes in [first, second] {
+            disk.power_off_after(changes);
+            let appended = log.append(&[record(confirmed)], Force::AsConfigured);
+            confirmed += u64::from(appended.is_ok());
+        }
+        for seed in 0..30 {
+            let mut next = protocol::mix::SplitMix::new(seed);
+            let left = disk.after_power_loss(&mut |bound| next.below(bound));
+            let read = opened(&left, true);
+            let (_, numbers) = read.unwrap_or_else(|e| panic!("{first}, {second}, {seed}: {e}"));
+            let count = numbers.len() as u64;
+            assert!(count >= confirmed && numbers.into_iter().eq(0..count), "{first}, {second}");
+        }
+    }
+}
+
 #[test]
 fn without_syncs_a_power_loss_may_take_anything_and_the_log_still_opens() {
     for seed in 0..200 {
