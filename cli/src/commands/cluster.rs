@@ -81,7 +81,7 @@ impl Cluster {
         }
         real::panics::abort_on_panic();
         let prometheus = real::telemetry::install().context("metrics")?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let runtime = real::tasks::runtime()?;
         runtime.block_on(async {
             // Held to the end: it keeps others from the data folder.
             let watch = self.machine("watch")?;

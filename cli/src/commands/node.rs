@@ -39,7 +39,7 @@ impl Node {
         let name = Topology::name(self.role, self.number);
         real::panics::abort_on_panic();
         let prometheus = real::telemetry::install().context("metrics")?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let runtime = real::tasks::runtime()?;
         runtime.block_on(async {
             let machine =
                 real::machine(&name, &self.data.join(&name)).context("the data folder")?;

@@ -1,9 +1,17 @@
 //! TCP of the operating system.
 
+use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit};
 use ports::{BoxFuture, Listener, Network, Stream};
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, RawFd};
 use tokio::net::{TcpListener, TcpStream, lookup_host};
+
+/// Descriptors that whoever connects leaves to the process, or a quarter if it has few: for its files, and
+/// for the connections that it makes itself, 64 for pushes alone. A node whose log cannot open its next
+/// segment would stop the chat of everybody.
+const RESERVED: u64 = 128;
 
 /// TCP sockets with Nagle's algorithm off: frames are coalesced by whoever writes them.
 #[derive(Clone, Copy, Debug)]
@@ -42,10 +50,20 @@ pub struct NotFound {
 
 struct Bound(TcpListener);
 
+/// Whether a new descriptor is one of those that are kept back. The system gives the lowest that is free,
+/// so that a high one says that few are left.
+fn is_reserved(descriptor: RawFd, most: u64) -> bool {
+    u64::from(descriptor.unsigned_abs()) >= most - RESERVED.min(most / 4)
+}
+
 impl Listener for Bound {
     fn accept(&self) -> BoxFuture<'_, io::Result<(Box<dyn Stream>, SocketAddr)>> {
         Box::pin(async move {
             let (stream, peer) = self.0.accept().await?;
+            let most = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
+            if is_reserved(stream.as_raw_fd(), most) {
+                return Err(Errno::EMFILE.into());
+            }
             stream.set_nodelay(true)?;
             Ok((Box::new(stream) as Box<dyn Stream>, peer))
         })
@@ -53,5 +71,18 @@ impl Listener for Bound {
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_connects_leaves_some_descriptors() {
+        for (most, first) in [(1_024, 896), (300, 225), (100, 75)] {
+            assert!(!is_reserved(first - 1, most) && is_reserved(first, most), "{most}");
+        }
+        assert!(!is_reserved(RawFd::MAX, u64::MAX));
     }
 }

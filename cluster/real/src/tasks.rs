@@ -2,9 +2,21 @@
 
 use ports::tasks::Job;
 use ports::{BoxFuture, Tasks, Worker};
+use std::io;
 use std::sync::{Arc, mpsc};
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
+
+/// Tasks between two looks at the sockets, at most; tokio's own number is 61. A message is on five sockets
+/// on its way, and where some clients keep every thread busy it would wait at each for that many of their
+/// turns.
+const TURNS_MAX: u32 = 16;
+
+/// The runtime of a node.
+pub fn runtime() -> io::Result<Runtime> {
+    Builder::new_multi_thread().enable_all().event_interval(TURNS_MAX).build()
+}
 
 /// Tasks on the current tokio runtime.
 #[derive(Clone, Copy, Debug)]

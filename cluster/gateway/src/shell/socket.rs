@@ -18,8 +18,9 @@ use std::task::{Context, Poll};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 
-/// Messages that are read in one go before other tasks get their turn.
-const TURNS: usize = 32;
+/// Messages that are read in one go before other tasks get their turn: few, for whoever sends a flood
+/// makes all others wait for them.
+const TURNS: usize = 8;
 
 /// See the module.
 pub struct Socket {
