@@ -7,7 +7,7 @@ use super::conversation::Conversation;
 use ports::conversations::Refusal;
 use ports::message_store::{StoreError, StoreView};
 use protocol::store_calls::{AttachItem, AttachRefusal, AttachedAt, RangePage, RangeQuery};
-use protocol::{Entry, Epoch, Partition, Sequence, limits};
+use protocol::{ConversationId, Entry, Epoch, Partition, Sequence, limits};
 
 /// Where a stream starts for a member, with as many entries as the budget allows. `from` lies behind
 /// what was asked for if the user joined later or retention has removed entries, and never behind
@@ -33,16 +33,16 @@ pub fn attach(
         shown.max(Sequence(row.founders.into()))
     };
     let from = after.max(earliest).min(row.head);
-    let entries = if from < row.head && budget.left > 0 && !item.again {
-        let limit = limits::MAX_PAGE as usize;
-        budget.take(view.entries(partition, item.conversation, from, row.head.next(), limit)?)
-    } else {
+    let entries = if item.again {
         Vec::new()
+    } else {
+        let span = (item.conversation, from, row.head.next());
+        budget.read((view, partition), span, limits::MAX_PAGE as usize)?
     };
     Ok(Ok(AttachedAt { from, head: row.head, entries, epoch }))
 }
 
-/// A page of stored entries, oldest first.
+/// A page of stored entries, oldest first: at most as many as are asked for, as far as they fit.
 pub fn range(
     view: &dyn StoreView,
     partition: Partition,
@@ -62,19 +62,22 @@ pub fn range(
     if spans.is_empty() {
         return Ok(Err(Refusal::NoSuchConversation));
     }
-    let mut missing = query.limit.min(limits::MAX_PAGE) as usize;
+    let most = query.limit.min(limits::MAX_PAGE) as usize;
+    let mut budget = Budget::new(PAGE_BYTES);
     let mut entries: Vec<Entry> = Vec::new();
     for (start, end) in spans {
         let after = query.after.max(Sequence(start.0.saturating_sub(1)));
-        if missing == 0 || after.next() >= end {
-            continue;
-        }
-        let found = view.entries(partition, query.conversation, after, end, missing)?;
-        missing -= found.len();
-        entries.extend(found);
+        let span = (query.conversation, after, end);
+        entries.extend(budget.read((view, partition), span, most - entries.len())?);
     }
     Ok(Ok(RangePage { entries, first: row.first, head: row.head }))
 }
+
+/// Bytes of one page: what the queue of a session takes at once. Otherwise a request of some bytes makes
+/// two nodes read, send and decode megabytes that are then not used.
+const PAGE_BYTES: usize = 128 * 1024;
+/// Entries that are read before it is known how large they are; then twice as many at a time.
+const READ_FIRST: usize = 16;
 
 /// Bytes that the entries of one answer may still take.
 #[derive(Debug)]
@@ -86,6 +89,28 @@ impl Budget {
     /// So many.
     pub const fn new(bytes: usize) -> Self {
         Self { left: bytes }
+    }
+
+    /// The first entries between two sequences: so many, as far as they fit into a page and the budget.
+    fn read(
+        &mut self,
+        (view, partition): (&dyn StoreView, Partition),
+        (conversation, mut after, before): (ConversationId, Sequence, Sequence),
+        most: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let (mut page, mut step) = (Self::new(self.left.min(PAGE_BYTES)), READ_FIRST);
+        let whole = page.left;
+        let mut entries = Vec::new();
+        while entries.len() < most && page.left > 0 && after.next() < before {
+            let count = step.min(most - entries.len());
+            let found = view.entries(partition, conversation, after, before, count)?;
+            let Some(last) = found.last() else { break };
+            after = last.sequence;
+            entries.extend(page.take(found));
+            step *= 2;
+        }
+        self.left -= whole - page.left;
+        Ok(entries)
     }
 
     /// As many of the entries as fit; what follows the first that does not fit is left out too.
@@ -103,5 +128,92 @@ impl Budget {
         }
         entries.truncate(fit);
         entries
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::MemoryStore;
+    use crate::engine::conformance::acquire;
+    use ports::message_store::{Batch, ConversationRow, MessageStore};
+    use protocol::store_calls::ConversationKind;
+    use protocol::{ClientMessageId, Content, NodeNumber, UserId};
+    use std::sync::Arc;
+
+    const HOME: Partition = Partition(3);
+    const CONVERSATION: ConversationId = ConversationId(7);
+    const COUNT: u64 = 300;
+
+    /// A conversation of so many messages of this size.
+    fn store(bytes: usize) -> MemoryStore {
+        let store = MemoryStore::default();
+        let lease = acquire(&store, HOME);
+        let (kind, head) = (ConversationKind::Group, Sequence(COUNT));
+        let row = ConversationRow { kind, head, first: Sequence(1), founders: 0 };
+        let entry = |sequence| Entry {
+            conversation: CONVERSATION,
+            sequence: Sequence(sequence),
+            epoch: lease.epoch,
+            owner: NodeNumber(1),
+            author: UserId(1),
+            client_message_id: ClientMessageId(sequence),
+            at_ms: 0,
+            content: Content::Message { body: "x".repeat(bytes), reply_to: None },
+        };
+        let entries = (1..=COUNT).map(|q| ((CONVERSATION, Sequence(q)), Arc::new(entry(q))));
+        let batch = Batch {
+            conversations: [(CONVERSATION, row)].into(),
+            members: [((CONVERSATION, UserId(1), Sequence(1)), None)].into(),
+            entries: entries.collect(),
+            ..Batch::default()
+        };
+        assert_eq!(store.commit(&[(lease, batch)]), Ok(Vec::new()));
+        store
+    }
+
+    /// How many entries each page has, until the head is reached.
+    fn pages(store: &MemoryStore) -> Vec<usize> {
+        let (mut after, mut pages) = (Sequence(0), Vec::new());
+        while after.0 < COUNT {
+            let (conversation, user) = (CONVERSATION, Some(UserId(1)));
+            let query = RangeQuery { conversation, user, after, limit: limits::MAX_PAGE };
+            let page = range(&*store.view().unwrap(), HOME, &query).unwrap().unwrap();
+            let found: Vec<u64> = page.entries.iter().map(|entry| entry.sequence.0).collect();
+            let next = after.0 + 1..=after.0 + found.len() as u64;
+            assert_eq!(found, next.collect::<Vec<_>>(), "without a gap");
+            after = page.entries.last().unwrap().sequence;
+            pages.push(found.len());
+        }
+        pages
+    }
+
+    #[test]
+    fn a_page_is_full_of_short_texts_or_as_large_as_may_be() {
+        assert_eq!(pages(&store(10)), [200, 100]);
+        assert_eq!(
+            pages(&store(limits::MAX_BODY_BYTES)),
+            [7].repeat(42).into_iter().chain([6]).collect::<Vec<_>>()
+        );
+    }
+
+    #[test]
+    fn an_attachment_brings_no_more_than_a_page() {
+        let store = store(limits::MAX_BODY_BYTES);
+        let view = store.view().unwrap();
+        let conversation = Conversation::load(&*view, HOME, CONVERSATION).unwrap();
+        let (conversation_id, user, after) = (CONVERSATION, UserId(1), Some(Sequence(3)));
+        let item = AttachItem {
+            conversation: conversation_id,
+            user,
+            after,
+            presence: false,
+            again: false,
+        };
+        let mut budget = Budget::new(limits::MAX_LINK_FRAME_BYTES);
+        let at = attach((&*view, HOME), conversation.as_ref(), &item, Epoch(1), &mut budget);
+        let at = at.unwrap().unwrap();
+        assert_eq!((at.from, at.head, at.entries.len()), (Sequence(3), Sequence(COUNT), 7));
+        assert_eq!(at.entries[0].sequence, Sequence(4));
     }
 }
