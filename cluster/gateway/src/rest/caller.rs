@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use ports::{Claims, Machine, TokenError, TokenVerifier, entered};
 use protocol::UserId;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use tokio::sync::OwnedSemaphorePermit;
 
 /// What users may do.
@@ -20,7 +20,28 @@ pub const AUDIT: &str = "audit";
 /// An authenticated caller within its allowance, and its place among those who are served.
 pub struct Caller {
     claims: Claims,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
+}
+
+/// A place among those who are served at a time; an extension of the request, too.
+#[derive(Clone, Default)]
+pub struct Place(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
+
+impl Place {
+    /// Takes one, if there is one.
+    pub(super) fn take(&self, rest: &Rest) -> Result<(), Problem> {
+        let permit = Arc::clone(&rest.places).try_acquire_owned();
+        let permit =
+            permit.map_err(|_| Problem::new(Kind::Unavailable, "too many requests at once"))?;
+        *entered(self.0.lock()) = Some(permit);
+        Ok(())
+    }
+
+    /// Leaves it to others for as long as the request is not complete: a few users whose bodies never
+    /// come would hold all of them.
+    pub fn leave(&self) {
+        *entered(self.0.lock()) = None;
+    }
 }
 
 /// As whom something is read or changed.
@@ -76,9 +97,9 @@ impl FromRequestParts<Arc<Rest>> for Caller {
         if let Some(user) = claims.user {
             within_allowance(rest, user)?;
         }
-        let place = Arc::clone(&rest.places).try_acquire_owned();
-        let place =
-            place.map_err(|_| Problem::new(Kind::Unavailable, "too many requests at once"))?;
+        let place = Place::default();
+        place.take(rest)?;
+        parts.extensions.insert(place.clone());
         Ok(Self { claims, _place: place })
     }
 }

@@ -2,6 +2,7 @@
 //! there is one, the nearest valid word.
 
 use super::Rest;
+use super::caller::Place;
 use super::problem::{Kind, Problem};
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, RawQuery, Request};
@@ -147,6 +148,8 @@ impl<T: Fields> FromRequest<Arc<Rest>> for Json<T> {
         if !kind.eq_ignore_ascii_case("application/json") {
             return Err(Problem::new(Kind::UnsupportedMediaType, "send application/json"));
         }
+        let place = request.extensions().get::<Place>().cloned().unwrap_or_default();
+        place.leave();
         let body = arriving(Bytes::from_request(request, rest)).await?.map_err(|rejection| {
             if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
                 let most = limits::MAX_REST_BODY_BYTES;
@@ -155,6 +158,7 @@ impl<T: Fields> FromRequest<Arc<Rest>> for Json<T> {
                 Problem::new(Kind::Malformed, "the body broke off")
             }
         })?;
+        place.take(rest)?;
         parse(&body).map(Self)
     }
 }

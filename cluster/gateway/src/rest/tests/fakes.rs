@@ -17,7 +17,9 @@ use protocol::{
 use std::collections::BTreeMap;
 use std::future::ready;
 use std::sync::Mutex;
+use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::sleep;
 
 /// One owner of everything.
 #[derive(Default)]
@@ -26,6 +28,8 @@ pub struct FakeOwner {
     pub receipts: Mutex<Vec<ReceiptItem>>,
     /// What every call answers instead.
     pub failure: Mutex<Option<CallError>>,
+    /// How long every call takes.
+    pub delay: Mutex<Duration>,
 }
 
 impl FakeOwner {
@@ -50,7 +54,11 @@ impl FakeOwner {
         answer: impl FnOnce() -> Result<T, CallError>,
     ) -> BoxFuture<'static, Result<T, CallError>> {
         let failure = self.failure.lock().unwrap().clone();
-        Box::pin(ready(failure.map_or_else(answer, Err)))
+        let (answer, delay) = (failure.map_or_else(answer, Err), *self.delay.lock().unwrap());
+        Box::pin(async move {
+            sleep(delay).await;
+            answer
+        })
     }
 
     fn members(entries: &[Entry]) -> Vec<Membership> {

@@ -43,6 +43,10 @@ struct Reply {
 
 impl World {
     fn new() -> Self {
+        Self::with(GatewayLimits::default())
+    }
+
+    fn with(limits: GatewayLimits) -> Self {
         let memory = Memory::default();
         let (owner, broker) = (Arc::new(FakeOwner::default()), Arc::new(FakeBroker::default()));
         let ready = Arc::new(Mutex::new(Some(Vec::new())));
@@ -56,7 +60,7 @@ impl World {
             metrics: Arc::new(|| "sessions 3\n".into()),
             ready: Arc::new(move || entered(is_ready.lock()).clone()),
             auth_address: "auth:80".into(),
-            limits: GatewayLimits::default(),
+            limits,
         };
         Self { owner, broker, ready, memory, router: router(state), document: Document::load() }
     }

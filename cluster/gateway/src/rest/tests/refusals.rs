@@ -6,9 +6,11 @@ use axum::body::Body;
 use axum::http::{Request, header};
 use bytes::Bytes;
 use futures_util::stream;
-use protocol::limits;
+use protocol::limits::{self, GatewayLimits};
 use serde_json::{Value, json};
 use std::convert::Infallible;
+use std::time::Duration;
+use tokio::time::sleep;
 
 #[tokio::test(start_paused = true)]
 async fn a_mistake_is_told_the_nearest_valid_word() {
@@ -117,12 +119,42 @@ async fn a_body_that_never_comes_is_given_up() {
         ("/oauth2/token", "application/x-www-form-urlencoded"),
     ] {
         let began = tokio::time::Instant::now();
-        let request = Request::post(path)
-            .header(header::AUTHORIZATION, "bearer user-1")
-            .header(header::CONTENT_TYPE, kind);
-        let silence = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
-        let reply = world.send(request.body(silence).unwrap()).await;
+        let reply = world.send(without_end(path, kind)).await;
         assert_eq!((reply.status, word(&reply)), (408, "body-timeout"), "{path}");
         assert_eq!(began.elapsed().as_secs(), 30, "{path}");
     }
+}
+
+/// A request whose body never comes.
+fn without_end(path: &str, kind: &str) -> Request<Body> {
+    let request = Request::post(path)
+        .header(header::AUTHORIZATION, "bearer user-1")
+        .header(header::CONTENT_TYPE, kind);
+    let silence = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
+    request.body(silence).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn so_many_requests_are_served_at_once_and_an_incomplete_one_is_none() {
+    let world = World::with(GatewayLimits { rest_requests: 2, ..GatewayLimits::default() });
+    let ask = async || {
+        let reply = world.ask("GET", "/v1/conversations", "user-2", "").await;
+        (reply.status, word(&reply).to_owned())
+    };
+    let incomplete = || world.send(without_end("/v1/conversations", "application/json"));
+    *world.owner.delay.lock().unwrap() = Duration::from_secs(1);
+    let (first, second, third, fourth, later, _) = tokio::join!(
+        incomplete(),
+        ask(),
+        ask(),
+        ask(),
+        async {
+            sleep(Duration::from_secs(2)).await;
+            ask().await
+        },
+        incomplete()
+    );
+    let (served, refused) = ((200, String::new()), (503, "unavailable".to_owned()));
+    assert_eq!(first.status, 408);
+    assert_eq!([second, third, fourth, later], [served.clone(), served.clone(), refused, served]);
 }
