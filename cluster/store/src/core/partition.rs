@@ -143,12 +143,15 @@ impl Partition {
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     conversations: BTreeMap<ConversationId, Cached>,
+    /// Counted over all conversations.
+    uses: u64,
 }
 
 #[derive(Debug)]
 struct Cached {
     conversation: Conversation,
-    used: bool,
+    /// Which use was its last one.
+    used: u64,
 }
 
 impl Cache {
@@ -166,30 +169,65 @@ impl Cache {
     }
 
     fn cached(&mut self, id: ConversationId) -> Option<&mut Conversation> {
-        self.conversations.get_mut(&id).map(|cached| {
-            cached.used = true;
-            &mut cached.conversation
-        })
+        self.uses += 1;
+        let cached = self.conversations.get_mut(&id)?;
+        cached.used = self.uses;
+        Some(&mut cached.conversation)
     }
 
     pub(super) fn insert(&mut self, id: ConversationId, conversation: Conversation) {
-        self.conversations.insert(id, Cached { conversation, used: true });
+        self.uses += 1;
+        self.conversations.insert(id, Cached { conversation, used: self.uses });
     }
 
-    /// Keeps at most so many; those not used lately go first, and are read again.
+    /// Keeps at most so many. If there are more, those that were used longest ago go, a quarter at a time,
+    /// so that a full cache is not gone through after every batch; they are read again.
     /// Between batches only: within one, an uncommitted conversation exists nowhere else.
     fn sweep(&mut self, most: usize) -> u64 {
-        let before = self.conversations.len();
-        if before > most {
-            self.conversations.retain(|_, cached| std::mem::take(&mut cached.used));
-            if self.conversations.len() > most {
-                self.conversations.clear();
-            }
+        let excess = self.conversations.len().saturating_sub(most);
+        if excess == 0 {
+            return 0;
         }
-        (before - self.conversations.len()) as u64
+        let gone = excess + most / 4;
+        let mut uses: Vec<u64> = self.conversations.values().map(|cached| cached.used).collect();
+        let (_, last, _) = uses.select_nth_unstable(gone - 1);
+        self.conversations.retain(|_, cached| cached.used > *last);
+        gone as u64
     }
 }
 
 fn fetched(rows: &Rows, id: ConversationId) -> Option<Conversation> {
     rows.conversations.get(&id).map(|(row, members)| Conversation::of(*row, members))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ports::message_store::ConversationRow;
+    use protocol::Sequence;
+    use protocol::store_calls::ConversationKind;
+
+    #[test]
+    fn what_was_used_longest_ago_goes_and_a_hot_conversation_stays() {
+        let row = ConversationRow {
+            kind: ConversationKind::Group,
+            head: Sequence(1),
+            first: Sequence(1),
+            founders: 1,
+        };
+        let limits = StoreLimits { cached_conversations: 8, ..StoreLimits::default() };
+        let mut partition = Partition::new(PartitionId(1), Choices::default(), limits);
+        let hot = ConversationId(0);
+        partition.keep(hot, Conversation::new(row));
+        let mut gone = 0;
+        for id in 1..=100 {
+            partition.keep(ConversationId(id), Conversation::new(row));
+            assert!(partition.cached(hot).is_some(), "{id}");
+            gone += partition.committed();
+            assert!(partition.cache.conversations.len() <= 8);
+        }
+        let left: Vec<u64> = partition.cache.conversations.keys().map(|id| id.0).collect();
+        assert_eq!(left, [0, 94, 95, 96, 97, 98, 99, 100]);
+        assert_eq!(gone, 101 - 8);
+    }
 }
