@@ -19,7 +19,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::layer::Layer;
+use super::layer::Layers;
 use super::tree::{self, Tree};
 use super::view::LayeredView;
 use super::{OpenError, Place};
@@ -63,8 +63,7 @@ struct State {
     /// Shared with the views. Only epochs are durable: whoever owned a partition before the disk was
     /// opened is gone, since a disk belongs to one process.
     owners: Arc<BTreeMap<Partition, Ownership>>,
-    /// Oldest first. Only the last one grows, and only while nobody looks at it.
-    layers: Vec<Arc<Layer>>,
+    layers: Layers,
     /// The number of the last group.
     last: u64,
     /// The last group in the tree.
@@ -77,10 +76,9 @@ struct State {
     unneeded: Option<u32>,
 }
 
-/// What a checkpoint has written to the tree: layers with so many bytes, up to a group, and the log's
-/// segments up to one. As long as these layers are here, nobody lays rows over the last of them.
+/// What a checkpoint has written to the tree: the layers that it has taken, with so many bytes, up to a
+/// group, and the log's segments up to one.
 struct Written {
-    layers: Vec<Arc<Layer>>,
     bytes: u64,
     through: u64,
     segment: u32,
@@ -143,8 +141,8 @@ impl RedbStore {
         if gap {
             // Without forced writes a power loss leaves holes. No later group may take the number of
             // one behind the hole.
-            tree.write(&state.layers, highest)?;
-            state.layers.clear();
+            tree.write(&state.layers.take(), highest)?;
+            state.layers.remove_taken();
             (state.last, state.in_tree) = (highest, highest);
         }
         Ok(Self { limits, tree, log: Mutex::new(log), state: Mutex::new(state) })
@@ -209,20 +207,24 @@ impl RedbStore {
         self.release();
         let (segment, layers, through, bytes) = {
             let mut log = self.log();
-            let state = self.state();
-            (log.rotate(), state.layers.clone(), state.last, state.bytes)
+            let mut state = self.state();
+            (log.rotate(), state.layers.take(), state.last, state.bytes)
         };
-        self.tree.write(&layers, through)?;
-        self.state().written = Some(Written { layers, bytes, through, segment });
-        Ok(())
+        let written = self.tree.write(&layers, through);
+        let mut state = self.state();
+        match written {
+            Ok(()) => state.written = Some(Written { bytes, through, segment }),
+            Err(_) => state.layers.give_back(),
+        }
+        written
     }
 
     /// Gives up what the last checkpoint has made superfluous, without touching a disk: once the call of
     /// `checkpoint` is over. Until then nobody may act on what it has written.
     pub fn release(&self) {
         let mut state = self.state();
-        if let Some(Written { layers, bytes, through, segment }) = state.written.take() {
-            state.layers.drain(..layers.len());
+        if let Some(Written { bytes, through, segment }) = state.written.take() {
+            state.layers.remove_taken();
             state.in_tree = through;
             state.bytes -= bytes;
             state.unneeded = Some(segment);
@@ -238,7 +240,7 @@ impl RedbStore {
     pub(super) fn conversations(
         &self,
     ) -> Result<BTreeSet<(Partition, ConversationId)>, StoreError> {
-        let (layers, tree) = (self.state().layers.clone(), self.tree.view()?);
+        let (layers, tree) = (self.state().layers.share(), self.tree.view()?);
         let mut found = tree.conversations()?;
         for (partition, batch) in layers.iter().flat_map(|layer| &layer.batches) {
             found
@@ -303,7 +305,7 @@ impl MessageStore for RedbStore {
         // Under one lock: a checkpoint takes its layers away only once they are in the tree.
         let state = self.state();
         let tree = self.tree.view()?;
-        let (layers, owners) = (state.layers.clone(), Arc::clone(&state.owners));
+        let (layers, owners) = (state.layers.share(), Arc::clone(&state.owners));
         Ok(Box::new(LayeredView { layers, tree, owners }))
     }
 }
@@ -320,27 +322,27 @@ impl State {
         let owners = epochs.into_iter().map(|(partition, epoch)| (partition, former(epoch)));
         let mut state = Self {
             owners: Arc::new(owners.collect()),
-            layers: Vec::new(),
+            layers: Layers::default(),
             last: in_tree,
             in_tree,
             bytes: 0,
             written: None,
             unneeded: None,
         };
-        let (mut highest, mut layer) = (in_tree, Layer::default());
-        for group in groups {
-            if let Some(lease) = group.acquired {
-                state.lease(&mut layer, lease, NodeNumber(0));
+        let mut highest = in_tree;
+        for Group { number, acquired, batches } in groups {
+            highest = number.max(highest);
+            let is_next = number == state.last + 1;
+            if is_next {
+                state.last = number;
             }
-            highest = group.number.max(highest);
-            if group.number == state.last + 1 {
-                state.last = group.number;
-                for (partition, batch) in &group.batches {
-                    layer.merge(*partition, batch);
-                }
+            if is_next || acquired.is_some() {
+                let acquired = acquired.map(|lease| (lease, NodeNumber(0)));
+                let batches = if is_next { &batches[..] } else { &[] };
+                let rows = batches.iter().map(|(partition, batch)| (*partition, &**batch));
+                state.lay(acquired, &rows.collect::<Vec<_>>());
             }
         }
-        state.layers.push(Arc::new(layer));
         (state, highest)
     }
 
@@ -356,29 +358,20 @@ impl State {
         leases.into_iter().filter_map(fenced).collect()
     }
 
-    fn lease(&mut self, layer: &mut Layer, lease: Lease, owner: NodeNumber) {
-        let known = Arc::make_mut(&mut self.owners).entry(lease.partition).or_default();
-        *known = Ownership { owner, epoch: lease.epoch.max(known.epoch), renewals: 0 };
-        layer.lease(lease);
-    }
-
-    /// Adds rows on top: to the last layer, or to a new one if somebody looks at that.
+    /// Adds rows on top.
     fn lay(&mut self, acquired: Option<(Lease, NodeNumber)>, batches: &[(Partition, &Batch)]) {
-        let mut layer = match self.layers.pop().map(Arc::try_unwrap) {
-            Some(Ok(layer)) => layer,
-            Some(Err(looked_at)) => {
-                self.layers.push(looked_at);
-                Layer::default()
-            }
-            None => Layer::default(),
-        };
         if let Some((lease, owner)) = acquired {
-            self.lease(&mut layer, lease, owner);
+            let known = Arc::make_mut(&mut self.owners).entry(lease.partition).or_default();
+            *known = Ownership { owner, epoch: lease.epoch.max(known.epoch), renewals: 0 };
         }
-        for (partition, batch) in batches {
-            layer.merge(*partition, batch);
-        }
-        self.layers.push(Arc::new(layer));
+        self.layers.lay(|layer| {
+            if let Some((lease, _)) = acquired {
+                layer.lease(lease);
+            }
+            for (partition, batch) in batches {
+                layer.merge(*partition, batch);
+            }
+        });
     }
 }
 

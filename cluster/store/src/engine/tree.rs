@@ -176,7 +176,7 @@ impl Drop for Tree {
 }
 
 fn write_layer(transaction: &WriteTransaction, layer: &Layer) -> Result<(), redb::Error> {
-    let Layer { batches, memberships, leases } = layer;
+    let Layer { batches, memberships, leases, groups: _ } = layer;
     let mut table = transaction.open_table(LEASES)?;
     for (partition, epoch) in leases {
         table.insert(partition.0, epoch.0)?;
