@@ -117,6 +117,7 @@ impl Fixture {
             device: DeviceId(1),
             cursors: Vec::new(),
             presence: false,
+            more: false,
         };
         self.hub.hello(session, hello, claims);
         self.sessions.push(Member { session, mailbox });

@@ -114,6 +114,7 @@ impl Sessions {
             device: DeviceId(1),
             cursors: Vec::new(),
             presence: false,
+            more: false,
         }));
         match timeout(WELCOME, wire.next(true)).await.context("no welcome")? {
             WireEvent::Frame(ServerFrame::Welcome(_)) => {}

@@ -1,6 +1,6 @@
 //! How far a device has shown each of its conversations.
 
-use protocol::frames::client::Cursor;
+use protocol::frames::client::{self, Cursor};
 use protocol::frames::server::Attached;
 use protocol::limits;
 use protocol::{ConversationId, Sequence};
@@ -66,15 +66,21 @@ impl Cursors {
         Verdict::Show
     }
 
-    /// For the `hello` of a new connection.
-    pub fn report(&mut self) -> Vec<Cursor> {
+    /// For the `hello` of a new connection, and for the frames behind it.
+    pub fn report(&mut self) -> (Vec<Cursor>, Vec<client::Cursors>) {
         let cursors: Vec<Cursor> = self
             .iter()
-            .take(limits::MAX_CURSORS)
+            .take(limits::MAX_CURSORS_IN_ALL)
             .map(|(conversation, sequence)| Cursor { conversation, sequence })
             .collect();
         self.named = cursors.iter().map(|cursor| cursor.conversation).collect();
-        cursors
+        let mut frames = cursors.chunks(limits::SAFE_CURSORS).map(<[Cursor]>::to_vec).peekable();
+        let of_hello = frames.next().unwrap_or_default();
+        let mut behind = Vec::new();
+        while let Some(cursors) = frames.next() {
+            behind.push(client::Cursors { cursors, more: frames.peek().is_some() });
+        }
+        (of_hello, behind)
     }
 
     /// All of them, by conversation.
@@ -124,7 +130,7 @@ mod tests {
     fn a_cursor_beyond_the_head_falls_with_the_first_attachment() {
         let mut cursors = Cursors::default();
         attached(&mut cursors, 9, 9);
-        assert_eq!(cursors.report().len(), 1);
+        assert_eq!(cursors.report().0.len(), 1);
         assert_eq!(attached(&mut cursors, 7, 7), 7);
         assert_eq!(cursors.entry(CONVERSATION, Sequence(8)), Verdict::Show);
         assert_eq!(attached(&mut cursors, 7, 7), 8, "only the first attachment of a session");
@@ -137,6 +143,6 @@ mod tests {
         let mut cursors = Cursors::default();
         attached(&mut cursors, 4, 4);
         cursors.detached(CONVERSATION);
-        assert!(cursors.report().is_empty());
+        assert_eq!(cursors.report(), (vec![], vec![]));
     }
 }

@@ -5,12 +5,11 @@
 
 mod renewal;
 
-use super::Settings;
-use super::backoff;
 use super::cursors::{Cursors, Verdict};
 use super::member_cursors::MemberCursors;
 use super::outbox::{Outbox, OutboxFull};
 use super::output::{AccessToken, Action, Event, Output};
+use super::{Settings, backoff};
 use protocol::frames::client::{Backlog, Hello, Nonce, Receipt, Typing};
 use protocol::frames::server::{Rejected, Welcome};
 use protocol::mix::SplitMix;
@@ -90,12 +89,15 @@ impl Session {
             until_ms: now_ms + self.settings.welcome_timeout_ms,
             renew_ms: access.renew_in_ms.map(|in_ms| now_ms + in_ms),
         };
+        let (cursors, behind) = self.cursors.report();
         out.push(Output::Frame(ClientFrame::Hello(Hello {
             token: access.token,
             device: self.device,
-            cursors: self.cursors.report(),
+            cursors,
             presence: self.settings.presence,
+            more: !behind.is_empty(),
         })));
+        out.extend(behind.into_iter().map(|more| Output::Frame(ClientFrame::Cursors(more))));
     }
 
     /// No connection came about.

@@ -259,3 +259,26 @@ fn a_session_that_was_too_slow_comes_back_later_and_later() {
     within(longest_waits(CloseCode::SlowConsumer, 4), [1_000, 4_000, 5_000, 5_000]);
     within(longest_waits(CloseCode::Draining, 4), [250; 4]);
 }
+
+#[test]
+fn a_device_of_many_conversations_names_all_of_its_cursors() {
+    let mut session = open_session(0, 0);
+    let mut out = Vec::new();
+    for conversation in (1..=2_500).map(ConversationId) {
+        let (from, head) = (Sequence(conversation.0), Sequence(9_999));
+        session.frame(0, ServerFrame::Attached(Attached { conversation, from, head }), &mut out);
+    }
+    session.disconnected(1, 0, &mut out);
+    out.clear();
+    session.connected(2, access("token"), &mut out);
+    let named = |frame: &Output| match frame {
+        Output::Frame(ClientFrame::Hello(it)) => (it.cursors.clone(), it.more),
+        Output::Frame(ClientFrame::Cursors(it)) => (it.cursors.clone(), it.more),
+        other => panic!("{other:?}"),
+    };
+    let frames: Vec<_> = out.iter().map(named).collect();
+    let lengths: Vec<_> = frames.iter().map(|(cursors, more)| (cursors.len(), *more)).collect();
+    assert_eq!(lengths, [(1_000, true), (1_000, true), (500, false)]);
+    let all = frames.iter().flat_map(|(cursors, _)| cursors);
+    assert!(all.map(|at| (at.conversation.0, at.sequence.0)).eq((1..=2_500).map(|id| (id, id))));
+}

@@ -1,7 +1,7 @@
 //! `docs/protocol.md` against the types: every example in it is decoded, and encodes to the same.
 
 use protocol::codec::Codec;
-use protocol::frames::client::{Cursor, Hello, Send, plain_text};
+use protocol::frames::client::{Cursor, Cursors, Hello, Send, plain_text};
 use protocol::frames::trunk::ClientBatch;
 use protocol::frames::{ClientTrunk, subprotocol};
 use protocol::ids::MAX_CLIENT_CHOSEN_ID;
@@ -176,7 +176,13 @@ fn as_many_cursors_and_as_long_a_text_as_documented_fit_into_a_frame() {
     let hello = |cursors| {
         let (token, device) = ("x".repeat(1_000), DeviceId(u32::MAX));
         let cursors = vec![most; cursors];
-        ClientFrame::Hello(Hello { token: token.into(), device, cursors, presence: true })
+        ClientFrame::Hello(Hello {
+            token: token.into(),
+            device,
+            cursors,
+            presence: true,
+            more: true,
+        })
     };
     let send = |text: &str| {
         ClientFrame::Send(Send {
@@ -187,8 +193,11 @@ fn as_many_cursors_and_as_long_a_text_as_documented_fit_into_a_frame() {
             format: plain_text(),
         })
     };
+    let more = |count| ClientFrame::Cursors(Cursors { cursors: vec![most; count], more: true });
     for (codec, frame, fits) in [
-        (Codec::Json, hello(1_000), true),
+        (Codec::Json, hello(limits::SAFE_CURSORS), true),
+        (Codec::Json, more(limits::SAFE_CURSORS), true),
+        (Codec::Binary, more(limits::MAX_CURSORS), true),
         (Codec::Json, hello(limits::MAX_CURSORS), false),
         (Codec::Binary, hello(limits::MAX_CURSORS), true),
         (Codec::Json, send("\""), true),
@@ -198,6 +207,22 @@ fn as_many_cursors_and_as_long_a_text_as_documented_fit_into_a_frame() {
         let bytes = codec.encode_client(&frame).len();
         assert_eq!(bytes <= limits::MAX_FRAME_BYTES, fits, "{codec:?} {bytes}");
     }
+}
+
+#[test]
+fn a_hello_from_before_there_was_more_is_read() {
+    let hello = |more| {
+        let (token, device) = ("t".into(), DeviceId(1));
+        ClientFrame::Hello(Hello { token, device, cursors: Vec::new(), presence: true, more })
+    };
+    for more in [false, true] {
+        let bytes = Codec::Binary.encode_client(&hello(more));
+        assert_eq!(Codec::Binary.decode_client(&bytes), Ok(hello(more)));
+        let earlier = &bytes[..bytes.len() - 1];
+        assert_eq!(Codec::Binary.decode_client(earlier), Ok(hello(false)));
+    }
+    let wrong = br#"{"hello":{"token":"t","device":1,"more":7}}"#;
+    assert!(Codec::Json.decode_client(wrong).is_err());
 }
 
 proptest::proptest! {

@@ -6,17 +6,19 @@ use super::calls::{Call, LookupCall};
 use super::effects::Effects;
 use super::outbound::Outlet;
 use super::sessions::Sessions;
-use protocol::frames::client::Cursor;
+use protocol::frames::client::{Cursor, Cursors};
 use protocol::limits::GatewayLimits;
 use protocol::store_calls::UserConversation;
-use protocol::{ConversationId, Sequence, SessionId, UserId, limits};
+use protocol::{CloseCode, ConversationId, Sequence, SessionId, UserId, limits};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What must be remembered between hello and welcome.
 #[derive(Debug)]
 struct Greeting {
-    /// Cursors of the hello, sorted by conversation, each once.
+    /// Cursors of the hello and what followed; when all are there, sorted by conversation, each once.
     cursors: Vec<Cursor>,
+    /// Whether more follow.
+    more: bool,
     /// Conversations that the user joined meanwhile.
     joins: Vec<UserConversation>,
     since_ms: u64,
@@ -54,13 +56,48 @@ impl Handshakes {
         }
     }
 
-    /// Hello was said, with these cursors.
-    pub fn begin(&mut self, now_ms: u64, id: SessionId, mut cursors: Vec<Cursor>) {
+    /// Hello was said, with these cursors; perhaps `more` follow.
+    pub fn begin(&mut self, now_ms: u64, id: SessionId, cursors: Vec<Cursor>, more: bool) {
+        let greeting = Greeting { cursors, more, joins: Vec::new(), since_ms: now_ms };
+        self.greetings.insert(id, greeting);
+        self.conclude(id);
+    }
+
+    /// More cursors came.
+    ///
+    /// # Errors
+    /// They were not announced, or are too many.
+    pub fn go_on(
+        &mut self,
+        id: SessionId,
+        Cursors { cursors, more }: Cursors,
+    ) -> Result<(), CloseCode> {
+        let greeting = self.greetings.get_mut(&id).filter(|greeting| greeting.more);
+        let greeting = greeting.ok_or(CloseCode::OutOfOrder)?;
+        if greeting.cursors.len() + cursors.len() > limits::MAX_CURSORS_IN_ALL {
+            return Err(CloseCode::TooBig);
+        }
+        greeting.cursors.extend(cursors);
+        greeting.more = more;
+        self.conclude(id);
+        Ok(())
+    }
+
+    /// Looks up the conversations of a session once all of its cursors are there.
+    fn conclude(&mut self, id: SessionId) {
+        let Some(greeting) = self.greetings.get_mut(&id).filter(|greeting| !greeting.more) else {
+            return;
+        };
         // The highest cursor of a conversation counts if it is named twice.
+        let cursors = &mut greeting.cursors;
         cursors.sort_by_key(|cursor| (cursor.conversation, std::cmp::Reverse(cursor.sequence)));
         cursors.dedup_by_key(|cursor| cursor.conversation);
-        self.greetings.insert(id, Greeting { cursors, joins: Vec::new(), since_ms: now_ms });
         self.waiting.push(id);
+    }
+
+    /// Whether a session has not said all of its cursors in time.
+    pub fn is_unfinished(&self, now_ms: u64, id: SessionId) -> bool {
+        self.is_overdue(now_ms, id) && self.greetings.get(&id).is_some_and(|is| is.more)
     }
 
     /// A session is gone.
@@ -96,7 +133,12 @@ impl Handshakes {
     pub fn cut<O: Outlet>(&mut self, out: &mut Effects<O>, known: &Sessions) {
         while self.could_cut() {
             let count = self.waiting.len().min(self.users_max);
-            let alive = |id| known.get(id).map(|session| (id, session.user));
+            // Who is still to name cursors is looked up behind the last of them.
+            let is_whole = |id| self.greetings.get(&id).is_none_or(|greeting| !greeting.more);
+            let alive = |id| {
+                let session = known.get(id).filter(|_| is_whole(id));
+                session.map(|session| (id, session.user))
+            };
             let (sessions, users): (Vec<_>, BTreeSet<_>) =
                 self.waiting.drain(..count).filter_map(alive).unzip();
             if !sessions.is_empty() {
@@ -121,6 +163,9 @@ impl Handshakes {
     /// The conversations of a session's user are known (`found`: sorted). `None`: the session does not
     /// wait for them.
     pub fn end(&mut self, id: SessionId, found: &[UserConversation]) -> Option<Beginning> {
+        if self.greetings.get(&id)?.more {
+            return None;
+        }
         let Greeting { cursors, joins, .. } = self.greetings.remove(&id)?;
         let mut conversations: Vec<_> = found
             .iter()
@@ -173,7 +218,7 @@ mod tests {
     fn a_stream_begins_at_the_highest_cursor_or_at_the_news_of_the_joining() {
         let mut handshakes = handshakes();
         let id = SessionId(1);
-        handshakes.begin(0, id, vec![cursor(2, 4), cursor(9, 3), cursor(2, 6)]);
+        handshakes.begin(0, id, vec![cursor(2, 4), cursor(9, 3), cursor(2, 6)], false);
         handshakes.joined(id, member(7, 3, 8));
         handshakes.joined(id, member(7, 2, 9));
         let found = [member(6, 1, 1), member(7, 1, 1), member(7, 2, 1), member(8, 4, 1)];
@@ -187,9 +232,40 @@ mod tests {
     }
 
     #[test]
+    fn a_session_begins_behind_the_last_of_its_cursors() {
+        let mut handshakes = handshakes();
+        let id = SessionId(1);
+        let more = |cursors, more| Cursors { cursors, more };
+        assert_eq!(handshakes.go_on(id, more(vec![], false)), Err(CloseCode::OutOfOrder));
+        handshakes.begin(0, id, vec![cursor(2, 4)], true);
+        let found = [member(7, 1, 1), member(7, 2, 1), member(7, 3, 1)];
+        assert_eq!(handshakes.go_on(id, more(vec![cursor(1, 5)], true)), Ok(()));
+        assert!(!handshakes.could_cut() && handshakes.end(id, &found).is_none());
+        assert!(!handshakes.is_unfinished(9_999, id) && handshakes.is_unfinished(10_000, id));
+        assert_eq!(handshakes.go_on(id, more(vec![cursor(3, 6), cursor(2, 3)], false)), Ok(()));
+        assert!(handshakes.could_cut() && !handshakes.is_unfinished(10_000, id));
+        assert_eq!(handshakes.go_on(id, more(vec![], false)), Err(CloseCode::OutOfOrder));
+        let at = |conversation, after| (ConversationId(conversation), Some(Sequence(after)));
+        let beginning = handshakes.end(id, &found).unwrap();
+        assert_eq!(beginning.conversations, [at(1, 5), at(2, 4), at(3, 6)]);
+    }
+
+    #[test]
+    fn nobody_names_cursors_without_end() {
+        let mut handshakes = handshakes();
+        handshakes.begin(0, SessionId(1), Vec::new(), true);
+        let mut go_on = |count| {
+            let cursors = vec![cursor(2, 4); count];
+            handshakes.go_on(SessionId(1), Cursors { cursors, more: true })
+        };
+        assert_eq!(go_on(limits::MAX_CURSORS_IN_ALL), Ok(()));
+        assert_eq!(go_on(1), Err(CloseCode::TooBig));
+    }
+
+    #[test]
     fn a_lookup_does_not_take_for_ever() {
         let mut handshakes = handshakes();
-        handshakes.begin(100, SessionId(1), Vec::new());
+        handshakes.begin(100, SessionId(1), Vec::new(), false);
         let timeout = 100 + limits::HELLO_TIMEOUT.as_millis() as u64;
         assert!(!handshakes.is_overdue(timeout - 1, SessionId(1)));
         assert!(handshakes.is_overdue(timeout, SessionId(1)));

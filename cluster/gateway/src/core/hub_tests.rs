@@ -1,7 +1,8 @@
 //! The hub's decisions one by one: slow sessions, design choices, time, drain; in `ephemeral`,
-//! receipts and typing; in `rates`, what is too much; in `streams`, who gets what; in `tokens`, who may.
+//! receipts and typing; in `many`, a user of many conversations; in `rates`, what is too much; in `streams`, who gets what; in `tokens`, who may.
 
 mod ephemeral;
+mod many;
 mod rates;
 mod streams;
 mod tokens;
@@ -55,7 +56,7 @@ impl Bench {
         let id = self.hub.open(Codec::Binary, queue.clone(), false).unwrap();
         let (token, cursors) = (user.to_string().into(), Vec::new());
         let claims = Ok(claims(UserId(user)));
-        let hello = Hello { token, device: DeviceId(1), cursors, presence: false };
+        let hello = Hello { token, device: DeviceId(1), cursors, presence: false, more: false };
         self.hub.hello(id, hello, claims);
         self.work();
         Client { id, queue }
@@ -253,8 +254,13 @@ fn an_owner_that_is_away_is_not_asked_without_end() {
     let mut config = config(1_000);
     config.design.attach = Attach::BacklogFirst;
     let mut bench = Bench::new(config);
-    let hello =
-        Hello { token: "1".into(), device: DeviceId(1), cursors: Vec::new(), presence: false };
+    let hello = Hello {
+        token: "1".into(),
+        device: DeviceId(1),
+        cursors: Vec::new(),
+        presence: false,
+        more: false,
+    };
     let id = bench.hub.open(Codec::Binary, Shared::default(), false).unwrap();
     bench.hub.hello(id, hello, Ok(claims(UserId(1))));
     // The user's conversations are known, then the owner is away.
@@ -332,7 +338,7 @@ fn a_thousand_users_who_return_at_once_cost_a_few_calls() {
         let id = bench.hub.open(Codec::Binary, Shared::default(), false).unwrap();
         let (token, cursors) = (user.to_string().into(), Vec::new());
         let claims = Ok(claims(UserId(user)));
-        let hello = Hello { token, device: DeviceId(1), cursors, presence: false };
+        let hello = Hello { token, device: DeviceId(1), cursors, presence: false, more: false };
         bench.hub.hello(id, hello, claims);
     }
     for call in bench.hub.take_calls() {

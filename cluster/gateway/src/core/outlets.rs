@@ -157,9 +157,10 @@ impl<O: Outlet> Outlets<O> {
         })
     }
 
-    /// Whether another page of a backlog should be asked for; if not, the connection reports when
-    /// there is room.
-    pub fn wants_page(&self, id: SessionId) -> bool {
+    /// Whether more of what is old should be asked for, a page or an attachment; if not, the connection
+    /// reports when there is room. `expected`: attachments under way. Each is one frame whether there is
+    /// room or not: an eighth of the queue is for these.
+    pub fn wants_more(&self, id: SessionId, expected: usize) -> bool {
         self.open.get(id).is_some_and(|(_, outlet)| {
             outlet.queue(|queue| {
                 let level = queue.level();
@@ -168,7 +169,7 @@ impl<O: Outlet> Outlets<O> {
                 if !wants {
                     queue.want_room();
                 }
-                wants
+                wants && 8 * expected < self.limit.frames
             })
         })
     }
@@ -271,7 +272,7 @@ mod tests {
         let (mut outlets, queue, id) = outlets(SlowSession::Disconnect, 8);
         let mut room = Vec::new();
         for _ in 0..8 {
-            room.push((outlets.wants_page(id), outlets.has_room(id)));
+            room.push((outlets.wants_more(id, 0), outlets.has_room(id)));
             outlets.say(id, pong());
         }
         let stops = |index| (index < 4, index < 6);

@@ -75,8 +75,10 @@ impl Codec {
 }
 
 /// The kinds of client frames, in the order of their variant numbers.
-pub const CLIENT_FRAMES: &[&str] =
-    &["hello", "send", "edit", "delete", "receipt", "typing", "backlog", "ping", "pong", "renew"];
+pub const CLIENT_FRAMES: &[&str] = &[
+    "hello", "send", "edit", "delete", "receipt", "typing", "backlog", "ping", "pong", "renew",
+    "cursors",
+];
 
 /// The kinds of server frames, in the order of their variant numbers.
 pub const SERVER_FRAMES: &[&str] = &[

@@ -2,7 +2,7 @@
 
 use crate::ids::{ClientMessageId, ConversationId, DeviceId, Sequence};
 use crate::secret::{Secret, exposed};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// One frame from a client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,8 @@ pub enum ClientFrame {
     Pong(Nonce),
     /// The session goes on with another token of its user.
     Renew(Renew),
+    /// More cursors, behind `hello`.
+    Cursors(Cursors),
 }
 
 /// Opens a session.
@@ -38,13 +40,32 @@ pub struct Hello {
     pub token: Secret,
     /// Which of the user's devices this is.
     pub device: DeviceId,
-    /// What this device has shown already; the stream goes on behind each cursor. A conversation that
-    /// is not named starts at its head.
+    /// What this device has shown already; the stream goes on behind each cursor.
     #[serde(default)]
     pub cursors: Vec<Cursor>,
     /// Whether this session wants `presence` and `typing` frames.
     #[serde(default)]
     pub presence: bool,
+    /// Whether `cursors` follow: the session begins behind the last of them.
+    #[serde(default, deserialize_with = "unless_missing")]
+    pub more: bool,
+}
+
+/// More cursors of this device than fit into `hello`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursors {
+    /// As in `hello`.
+    pub cursors: Vec<Cursor>,
+    /// Whether still more follow.
+    #[serde(default)]
+    pub more: bool,
+}
+
+/// A field that came later: binary frames of earlier clients end before it.
+fn unless_missing<'de, D: Deserializer<'de>>(input: D) -> Result<bool, D::Error> {
+    let is_text = input.is_human_readable();
+    let read = bool::deserialize(input);
+    if is_text { read } else { Ok(read.unwrap_or_default()) }
 }
 
 /// The session goes on with another token. Answered by `renewed`, or by `error`; then the earlier token

@@ -20,8 +20,12 @@ pub const MAX_TRUNK_FRAME_BYTES: usize = 1024 * 1024;
 pub const MAX_FRAGMENTS: u32 = 1_024;
 /// Most sessions on one trunk connection.
 pub const MAX_TRUNK_SESSIONS: usize = 100_000;
-/// Most cursors in one `hello`: 4,000 of 10 bytes stay below `MAX_FRAME_BYTES` in binary.
+/// Most cursors in one frame: 4,000 of 10 bytes stay below `MAX_FRAME_BYTES` in binary.
 pub const MAX_CURSORS: usize = 4_000;
+/// As many surely fit in JSON, too.
+pub const SAFE_CURSORS: usize = 1_000;
+/// Most cursors of one session: 1.6 MB until it is welcomed.
+pub const MAX_CURSORS_IN_ALL: usize = 100_000;
 /// Most entries in one backlog page.
 pub const MAX_PAGE: u32 = 200;
 /// Most members of one conversation.

@@ -207,6 +207,7 @@ impl State {
                 };
                 self.tell(receipt.conversation, Some(user), &ServerFrame::Receipts(receipts));
             }
+            ClientFrame::Cursors(_) => unreachable!("all cursors fit into `hello`"),
             ClientFrame::Renew(renew) => {
                 let (user, token) = parts(&renew.token);
                 let session = self.sessions.get_mut(&id).expect("it is not revoked");

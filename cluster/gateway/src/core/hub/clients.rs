@@ -85,7 +85,7 @@ impl<O: Outlet> Hub<O> {
         for earlier in self.sessions.greeted(id, user, hello.device) {
             self.close(earlier, CloseCode::Replaced);
         }
-        self.handshakes.begin(self.out.now_ms, id, hello.cursors);
+        self.handshakes.begin(self.out.now_ms, id, hello.cursors, hello.more);
         Ok(())
     }
 
@@ -150,6 +150,11 @@ impl<O: Outlet> Hub<O> {
                 } else {
                     let detail = format!("typing: conversation {conversation} is not attached");
                     self.out.complain(id, ErrorCode::NotAttached, detail);
+                }
+            }
+            ClientFrame::Cursors(more) => {
+                if let Err(code) = self.handshakes.go_on(id, more) {
+                    self.close(id, code);
                 }
             }
             ClientFrame::Backlog(asked) => self.backlogs.ask(&mut self.out, id, user, asked),

@@ -155,7 +155,7 @@ impl<O: Outlet> Hub<O> {
     /// A session's queue has room again.
     pub fn room(&mut self, id: SessionId) {
         self.backlogs.give(&mut self.out, id);
-        self.streams.catch_up_all(&mut self.out, id);
+        self.streams.room(&mut self.out, id);
         self.conclude();
     }
 

@@ -112,6 +112,9 @@ impl<O: Outlet> Hub<O> {
             }
             Pulse::Steady => {}
         }
+        if self.handshakes.is_unfinished(self.out.now_ms, id) {
+            return self.close(id, CloseCode::HelloTimeout);
+        }
         self.sends.look_at(&mut self.out, id);
     }
 

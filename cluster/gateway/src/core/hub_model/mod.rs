@@ -241,7 +241,7 @@ impl Model {
         let token = reader.user.to_string().into();
         let claims = Ok(claims(reader.user));
         let cursors = reader.hello_cursors();
-        let hello = Hello { token, device: reader.device, cursors, presence: false };
+        let hello = Hello { token, device: reader.device, cursors, presence: false, more: false };
         self.hub.hello(id, hello, claims);
     }
 

@@ -1,16 +1,21 @@
-//! Attachments that wait to be made, or made again. They travel in batches.
+//! Attachments that wait to be made, or made again. They travel in batches. Those of a session are held
+//! back while its queue has no room for the answers: a user of many conversations is not slow for that.
 
 use crate::core::calls::{AttachCall, AttachWish};
 use protocol::limits::GatewayLimits;
 use protocol::store_calls::AttachItem;
 use protocol::{ConversationId, Sequence, SessionId, UserId};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// See the module.
 #[derive(Debug)]
 pub struct Attachments {
     wishes: VecDeque<AttachWish>,
     refreshes: BTreeSet<(ConversationId, UserId)>,
+    /// Of sessions without room.
+    held_back: BTreeMap<SessionId, Vec<AttachWish>>,
+    /// Of a session, how many are under way.
+    expected: BTreeMap<SessionId, usize>,
     /// How often something was lost on the way from the owners.
     losses: u64,
     under_way: usize,
@@ -25,6 +30,8 @@ pub struct Known<'a> {
     pub is_wanted: &'a dyn Fn(SessionId, ConversationId) -> bool,
     /// Up to where every stream of a user has everything.
     pub goes_on: &'a dyn Fn(ConversationId, UserId) -> Option<Sequence>,
+    /// Whether a session has room for one more answer besides so many.
+    pub has_room: &'a dyn Fn(SessionId, usize) -> bool,
     /// Whether a user wants presence.
     pub presence: &'a dyn Fn(UserId) -> bool,
 }
@@ -35,6 +42,8 @@ impl Attachments {
         Self {
             wishes: VecDeque::new(),
             refreshes: BTreeSet::new(),
+            held_back: BTreeMap::new(),
+            expected: BTreeMap::new(),
             losses: 0,
             under_way: 0,
             made: 0,
@@ -63,6 +72,16 @@ impl Attachments {
     /// A user is no longer attached.
     pub fn forget(&mut self, conversation: ConversationId, user: UserId) {
         self.refreshes.remove(&(conversation, user));
+    }
+
+    /// A session has room again.
+    pub fn go_on(&mut self, id: SessionId) {
+        self.wishes.extend(self.held_back.remove(&id).into_iter().flatten());
+    }
+
+    /// A session is gone.
+    pub fn gone(&mut self, id: SessionId) {
+        self.held_back.remove(&id);
     }
 
     /// A connection was lost, and maybe something with it.
@@ -94,6 +113,15 @@ impl Attachments {
                 later.push(wish);
                 continue;
             }
+            if let Some(id) = wish.session {
+                let expected = self.expected.get(&id).copied().unwrap_or_default();
+                if !(known.has_room)(id, expected) {
+                    pairs.remove(&(conversation, user));
+                    self.held_back.entry(id).or_default().push(wish);
+                    continue;
+                }
+                self.expected.insert(id, expected + 1);
+            }
             wish.item.presence = (known.presence)(user);
             wishes.push(wish);
         }
@@ -120,8 +148,16 @@ impl Attachments {
     }
 
     /// A call was answered. Whether something may have been lost while the answer was on its way.
-    pub const fn answered(&mut self, call: &AttachCall) -> bool {
+    pub fn answered(&mut self, call: &AttachCall) -> bool {
         self.under_way -= 1;
+        for id in call.wishes.iter().filter_map(|wish| wish.session) {
+            let expected = self.expected.get_mut(&id).expect("counted when it was cut");
+            *expected -= 1;
+            if *expected == 0 {
+                self.expected.remove(&id);
+            }
+            self.go_on(id);
+        }
         call.losses != self.losses
     }
 }
@@ -135,11 +171,13 @@ mod tests {
         Attachments::new(&GatewayLimits { attach_calls, attach_items, ..GatewayLimits::default() })
     }
 
-    /// The next call, where session 9 no longer waits: sessions and conversations.
+    /// The next call, where session 9 no longer waits and session 8 has room for two: sessions and
+    /// conversations.
     fn cut(attachments: &mut Attachments) -> Vec<(Option<u64>, u64)> {
         let known = Known {
             is_wanted: &|id, _| id != SessionId(9),
             goes_on: &|_, _| None,
+            has_room: &|id, expected| id != SessionId(8) || expected < 2,
             presence: &|_| false,
         };
         let call = attachments.cut(&known);
@@ -174,6 +212,31 @@ mod tests {
         let call = AttachCall { wishes: Vec::new(), number: 1, losses: 0 };
         assert!(!attachments.answered(&call));
         assert_eq!(cut(&mut attachments), [(Some(2), 2)]);
+    }
+
+    #[test]
+    fn a_session_without_room_waits_and_holds_nobody_up() {
+        let mut attachments = attachments(9, 9);
+        for conversation in 1..=5 {
+            wish(&mut attachments, 8, 8, conversation);
+        }
+        wish(&mut attachments, 1, 1, 1);
+        assert_eq!(cut(&mut attachments), [(Some(8), 1), (Some(8), 2), (Some(1), 1)]);
+        assert_eq!(cut(&mut attachments), []);
+        attachments.go_on(SessionId(8));
+        assert_eq!(cut(&mut attachments), [], "there are two under way");
+        let item = |conversation| AttachItem {
+            conversation: ConversationId(conversation),
+            user: UserId(8),
+            after: None,
+            presence: false,
+            again: false,
+        };
+        let wishes = [1, 2].map(|id| AttachWish { item: item(id), session: Some(SessionId(8)) });
+        attachments.answered(&AttachCall { wishes: wishes.into(), number: 1, losses: 0 });
+        assert_eq!(cut(&mut attachments), [(Some(8), 3), (Some(8), 4)]);
+        attachments.gone(SessionId(8));
+        assert!(attachments.held_back.is_empty());
     }
 
     #[test]

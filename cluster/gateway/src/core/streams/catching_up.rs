@@ -36,7 +36,7 @@ impl Streams {
         if !behind
             || subscriber.reading != Reading::Not
             || reader.pages >= limits.catch_up_pages
-            || !out.outlets.wants_page(id)
+            || !out.outlets.wants_more(id, 0)
         {
             return;
         }
@@ -48,7 +48,7 @@ impl Streams {
     }
 
     /// Asks for pages of whatever this session is behind in.
-    pub fn catch_up_all<O: Outlet>(&mut self, out: &mut Effects<O>, id: SessionId) {
+    pub(super) fn catch_up_all<O: Outlet>(&mut self, out: &mut Effects<O>, id: SessionId) {
         let Some(reader) = self.readers.get(id) else { return };
         if reader.pages >= self.config.limits.catch_up_pages {
             return;

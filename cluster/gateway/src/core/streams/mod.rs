@@ -90,6 +90,7 @@ impl Streams {
     /// A session is gone; what had arrived in its conversations.
     pub fn close(&mut self, id: SessionId) -> Vec<Lingering> {
         let Some(reader) = self.readers.remove(id) else { return Vec::new() };
+        self.attachments.gone(id);
         let mut lingering = Vec::with_capacity(reader.conversations.len());
         for conversation in reader.conversations {
             let subscriber = self.leave(id, conversation);
@@ -300,10 +301,19 @@ impl Streams {
             streaming.map(|subscriber| subscriber.at).min()
         };
         let presence = |user: UserId| sessions.wants_presence(user);
-        let known = Known { is_wanted: &is_wanted, goes_on: &goes_on, presence: &presence };
+        let Effects { outlets, calls, .. } = out;
+        let has_room = |id: SessionId, expected: usize| outlets.wants_more(id, expected);
+        let (is_wanted, goes_on) = (&is_wanted, &goes_on);
+        let known = Known { is_wanted, goes_on, has_room: &has_room, presence: &presence };
         while let Some(call) = attachments.cut(&known) {
-            out.calls.push_back(Call::Attach(call));
+            calls.push_back(Call::Attach(call));
         }
+    }
+
+    /// A session's queue has room again.
+    pub fn room<O: Outlet>(&mut self, out: &mut Effects<O>, id: SessionId) {
+        self.attachments.go_on(id);
+        self.catch_up_all(out, id);
     }
 
     /// Who reads a conversation in a session.

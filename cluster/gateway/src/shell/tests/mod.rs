@@ -20,7 +20,13 @@ use tokio_tungstenite::tungstenite::Message;
 
 fn hello(user: u64, device: u32) -> ClientFrame {
     let (cursors, device) = (Vec::new(), DeviceId(device));
-    ClientFrame::Hello(Hello { token: user.to_string().into(), device, cursors, presence: false })
+    ClientFrame::Hello(Hello {
+        token: user.to_string().into(),
+        device,
+        cursors,
+        presence: false,
+        more: false,
+    })
 }
 
 fn send(message: u64, body: &str) -> ClientFrame {
