@@ -34,7 +34,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Within what 99 of 100 messages are shown.
 const IN_TIME: Duration = Duration::from_millis(100);
 /// So often an attack may be tried.
-const TRIES: usize = 3;
+const TRIES: usize = 5;
 /// Descriptors of connections that the nodes, which are one process here, keep among each other for their
 /// next requests: 16 to the issuer and 16 to the push provider at most, each with two ends.
 const KEPT_DESCRIPTORS: usize = 64;
