@@ -4,6 +4,7 @@
 use super::cluster::{Cluster, DESCRIPTORS};
 use super::{CLOSE, JSON, TEXT, connect, exchange, frame, head, received, text, upgrade_request};
 use serde_json::json;
+use std::cell::Cell;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -54,6 +55,8 @@ pub const ALONE: [(&str, Attack); 17] = [
 
 /// Where attackers come from: not from where the others come, whose address has an allowance, too.
 const FROM: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 66);
+/// The type of what is asked for tokens.
+const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
 /// So many frames at a turn of those who send floods.
 const FLOOD: usize = 200;
 /// So many of what costs the gateway more than a look.
@@ -134,7 +137,8 @@ fn hold(turns: &Turns<'_>, count: usize, open: impl Fn() -> io::Result<TcpStream
 
 fn is_open(stream: &TcpStream) -> bool {
     let is_silent = |error: io::Error| error.kind() == io::ErrorKind::WouldBlock;
-    stream.set_nonblocking(true).is_ok() && stream.peek(&mut [0]).is_err_and(is_silent)
+    let looked = stream.set_nonblocking(true).and_then(|()| stream.peek(&mut [0]));
+    looked.map_or_else(is_silent, |bytes| bytes > 0)
 }
 
 /// Writes the same bytes until the gateway has had enough, and reads what it says to that.
@@ -148,9 +152,21 @@ fn idle(enemy: &Enemy, turns: &Turns<'_>) {
     hold(turns, 250, || enemy.connect());
 }
 
-/// More connections than the whole process has descriptors.
+/// More connections than the whole process has descriptors; each asks for a token, which takes one more.
 pub fn crowd(enemy: &Enemy, turns: &Turns<'_>) {
-    hold(turns, DESCRIPTORS + 100, || enemy.connect());
+    let user = Cell::new(0);
+    hold(turns, DESCRIPTORS + 100, || {
+        user.set(user.get() % 800 + 1);
+        let body =
+            format!("grant_type=password&username=user-{}&password=fracas", 100 + user.get());
+        let mut stream = enemy.connect()?;
+        let request = format!(
+            "POST /oauth2/token HTTP/1.1\r\nHost: gateway\r\nContent-Length: {}\r\n{FORM}\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes())?;
+        Ok(stream)
+    });
 }
 
 fn byte_by_byte(enemy: &Enemy, turns: &Turns<'_>) {
@@ -321,7 +337,6 @@ fn hosts(enemy: &Enemy, turns: &Turns<'_>) {
 
 impl Enemy {
     fn ask(&self, request_line: &str, body: &str) -> io::Result<(u16, String)> {
-        let form = "Content-Type: application/x-www-form-urlencoded\r\n";
-        exchange(FROM, self.gateway, request_line, form, body)
+        exchange(FROM, self.gateway, request_line, FORM, body)
     }
 }

@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use tokio::net::{TcpListener, TcpStream, lookup_host};
 
 /// Descriptors that whoever connects leaves to the process, or a quarter if it has few: for its files, and
-/// for the connections that it makes itself, 64 for pushes alone. A node whose log cannot open its next
+/// for the connections that it makes itself: 64 for pushes, 32 for each gateway's logins. A node whose log cannot open its next
 /// segment would stop the chat of everybody.
 const RESERVED: u64 = 128;
 

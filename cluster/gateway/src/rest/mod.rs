@@ -64,6 +64,8 @@ struct Rest {
     sources: Sources,
     /// Requests with a token that may be under way.
     places: Arc<Semaphore>,
+    /// Requests to the auth service that may be under way.
+    passed_on: Semaphore,
     started: Instant,
 }
 
@@ -80,6 +82,7 @@ pub fn router(state: RestState) -> Router {
     let allowances = Throttle::per_second(rest_per_second, rest_burst, rest_users);
     let rest = Rest {
         places: Arc::new(Semaphore::new(state.limits.rest_requests)),
+        passed_on: Semaphore::new(proxy::AT_ONCE),
         http: HttpClient::new(state.machine.clone()),
         allowances: Mutex::new(allowances),
         sources: Sources::new(&state.limits),

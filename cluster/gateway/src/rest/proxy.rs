@@ -12,6 +12,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use link::http::HttpError;
 use protocol::limits;
 use std::sync::Arc;
+use tokio::time::timeout;
 
 /// Request headers that the auth service may see.
 const FORWARDED: [HeaderName; 3] = [header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT];
@@ -23,6 +24,9 @@ const RETURNED: [HeaderName; 5] = [
     header::WWW_AUTHENTICATE,
     header::RETRY_AFTER,
 ];
+/// Requests under way to the auth service; others wait. Each takes a connection of the gateway's own, which
+/// are not limited by what may connect to it.
+pub const AT_ONCE: usize = 32;
 /// Largest body that is passed on: the auth service takes no more.
 const MAX_BODY_BYTES: usize = 8 * 1024;
 
@@ -50,6 +54,8 @@ async fn forward(rest: &Rest, request: Request) -> Result<Response<Body>, Proble
     let body = arriving(Limited::new(body, MAX_BODY_BYTES).collect()).await?.map_err(|_| {
         Problem::new(Kind::TooLarge, format!("at most {MAX_BODY_BYTES} bytes, and all of them"))
     })?;
+    let place = timeout(limits::CALL_TIMEOUT, rest.passed_on.acquire()).await;
+    let _place = place.map_err(|_| Problem::new(Kind::Unavailable, "too many requests at once"))?;
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
     let mut forwarded = HttpRequest::builder().method(head.method).uri(path);
     for name in FORWARDED {

@@ -1,15 +1,19 @@
 //! The window to the auth service, against a scripted one.
 
 use super::World;
+use crate::rest::proxy::AT_ONCE;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request as AxumRequest;
 use axum::http::{Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures_util::future::join_all;
 use http_body_util::BodyExt;
 use link::http_server::{HttpOptions, Peer, serve_http};
 use ports::Shutdown;
 use protocol::limits::GatewayLimits;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -129,6 +133,24 @@ async fn a_storm_of_good_logins_from_one_address_is_not_held_up() {
     for _ in 0..2 * GatewayLimits::default().auth_failures_burst {
         assert_eq!(world.send(logout()).await.status, 200);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_so_many_requests_are_passed_on_at_a_time() {
+    let now = Arc::new((AtomicUsize::new(0), AtomicUsize::new(0)));
+    let counted = now.clone();
+    let auth = async move || {
+        let (under_way, most) = &*counted;
+        most.fetch_max(under_way.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+        sleep(Duration::from_secs(1)).await;
+        under_way.fetch_sub(1, Ordering::Relaxed);
+        StatusCode::OK
+    };
+    let world = world_with(Router::new().fallback(auth)).await;
+    let logout = || world.send(Request::post("/oauth2/revoke").body(Body::empty()).unwrap());
+    let replies = join_all((0..3 * AT_ONCE).map(|_| logout())).await;
+    assert!(replies.iter().all(|reply| reply.status == 200), "{replies:?}");
+    assert_eq!(now.1.load(Ordering::Relaxed), AT_ONCE);
 }
 
 #[tokio::test(start_paused = true)]
