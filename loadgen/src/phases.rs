@@ -293,7 +293,8 @@ impl Phases {
                 None => Ok(()),
             }
         };
-        tokio::try_join!(inflicted, async { Ok(surges.await) })?;
+        let (inflicted, ()) = tokio::join!(inflicted, surges);
+        inflicted?;
         // The last fault may have ended after the load: then the heal begins with its end.
         sleep_until(began + self.plan.load_for()).await;
         Ok(())

@@ -92,10 +92,10 @@ pub fn rates(scenario: &Scenario, seed: u64) -> Vec<LoadPhase> {
         borders.extend([began, ends]);
         borders.sort_unstable();
         borders.dedup();
-        for piece in borders.windows(2) {
-            let active = surges.iter().filter(|(from, to, _)| (*from..*to).contains(&piece[0]));
+        for (at, next) in borders.iter().zip(&borders[1..]) {
+            let active = surges.iter().filter(|(from, to, _)| (*from..*to).contains(at));
             let factor: f64 = active.map(|(.., factor)| f64::from(*factor)).product();
-            rates.push(LoadPhase { lasts: piece[1] - piece[0], rate: rate * factor });
+            rates.push(LoadPhase { lasts: next.saturating_sub(*at), rate: rate * factor });
         }
         began = ends;
     }
