@@ -4,6 +4,7 @@
 //! refused for now holds back the later ones: so a sender's messages are sequenced in the order in
 //! which they were sent, whatever is lost or refused on the way.
 
+mod frame;
 #[cfg(test)]
 mod tests;
 
@@ -15,16 +16,16 @@ use super::sender::{Key, Pending, Progress, Sender};
 use super::slab::Slots;
 use super::timers::Timer;
 use bytes::Bytes;
+pub use frame::named;
+use frame::{action, flaw};
 use ports::broker::PublishError;
 use protocol::frames::server::{Accepted, Rejected};
-use protocol::ids::MAX_CLIENT_CHOSEN_ID;
 use protocol::limits::GatewayLimits;
 use protocol::partition::partition_of;
-use protocol::records::{Action, Inbound, SessionRef, encode};
+use protocol::records::{Inbound, SessionRef, encode};
 use protocol::throttle::TokenBucket;
 use protocol::{
-    ClientFrame, ClientMessageId, ConversationId, Partition, RejectReason, ServerFrame, SessionId,
-    UserId, limits,
+    ClientFrame, ConversationId, Partition, RejectReason, ServerFrame, SessionId, UserId,
 };
 use std::collections::BTreeMap;
 
@@ -73,16 +74,6 @@ pub struct Sends {
     again_ms: Option<u64>,
     /// When partitions left a sender without an answer, if they have not given one since.
     without_answers: BTreeMap<Partition, u64>,
-}
-
-/// The conversation and id of a frame that has them.
-pub fn named(frame: &ClientFrame) -> Option<Key> {
-    match frame {
-        ClientFrame::Send(send) => Some((send.conversation, send.client_message_id)),
-        ClientFrame::Edit(edit) => Some((edit.conversation, edit.client_message_id)),
-        ClientFrame::Delete(delete) => Some((delete.conversation, delete.client_message_id)),
-        _ => None,
-    }
 }
 
 impl Sends {
@@ -391,29 +382,4 @@ pub fn refuse<O: Outlet>(
     out.counts.rejections += 1;
     let rejected = Rejected { client_message_id, conversation, reason, retry_after_ms };
     out.say(id, ServerFrame::Rejected(rejected));
-}
-
-/// Why a frame can never be accepted, as far as a gateway can tell.
-fn flaw(frame: &ClientFrame) -> Option<RejectReason> {
-    let (_, ClientMessageId(id)) = named(frame)?;
-    if id == 0 || id > MAX_CLIENT_CHOSEN_ID {
-        return Some(RejectReason::BadMessageId);
-    }
-    let body = match frame {
-        ClientFrame::Send(send) => &send.body,
-        ClientFrame::Edit(edit) => &edit.body,
-        _ => return None,
-    };
-    (body.is_empty() || body.len() > limits::MAX_BODY_BYTES).then_some(RejectReason::BodySize)
-}
-
-fn action(frame: ClientFrame) -> Option<Action> {
-    match frame {
-        ClientFrame::Send(send) => {
-            Some(Action::Send { body: send.body, reply_to: send.reply_to, format: send.format })
-        }
-        ClientFrame::Edit(edit) => Some(Action::Edit { target: edit.target, body: edit.body }),
-        ClientFrame::Delete(delete) => Some(Action::Delete { target: delete.target }),
-        _ => None,
-    }
 }

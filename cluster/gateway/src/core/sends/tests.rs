@@ -3,7 +3,8 @@
 use super::*;
 use crate::core::hub_model::{Shared, config, heard, one_session};
 use protocol::frames::client::{Send, plain_text};
-use protocol::{Epoch, NodeNumber, Sequence};
+use protocol::ids::MAX_CLIENT_CHOSEN_ID;
+use protocol::{ClientMessageId, Epoch, NodeNumber, Sequence, limits};
 
 const CONVERSATION: ConversationId = ConversationId(1);
 const USER: UserId = UserId(7);
