@@ -83,8 +83,10 @@ impl Layer {
 
     /// Lays a later layer over this one.
     fn cover(&mut self, above: &Self) {
-        for (partition, batch) in &above.batches {
-            self.merge(*partition, batch);
+        for (partition, rows) in &above.batches {
+            // First: what it holds has survived its own trims.
+            self.trim(*partition, rows);
+            self.insert(*partition, rows);
         }
         for (partition, epoch) in &above.leases {
             self.lease(Lease { partition: *partition, epoch: *epoch });
@@ -94,6 +96,12 @@ impl Layer {
 
     /// Adds a later batch.
     pub fn merge(&mut self, partition: Partition, batch: &Batch) {
+        self.insert(partition, batch);
+        // Last: a batch may bring entries that it trims itself.
+        self.trim(partition, batch);
+    }
+
+    fn insert(&mut self, partition: Partition, batch: &Batch) {
         let rows = self.batches.entry(partition).or_default();
         rows.conversations.extend(batch.conversations.iter().map(|(key, row)| (*key, *row)));
         for (key, entry) in &batch.entries {
@@ -108,7 +116,10 @@ impl Layer {
             let member = left.is_none().then_some(*joined);
             self.memberships.insert((*user, *conversation), member);
         }
-        // After the inserts: a batch may bring entries that it trims itself.
+    }
+
+    fn trim(&mut self, partition: Partition, batch: &Batch) {
+        let rows = self.batches.entry(partition).or_default();
         for (conversation, first) in &batch.trims {
             trim(rows, *conversation, *first);
         }
@@ -175,6 +186,22 @@ mod tests {
         for (last, view) in views {
             assert_eq!(shown(&view), expected(last), "a view shows what it showed");
         }
+    }
+
+    #[test]
+    fn what_came_after_a_trim_is_not_trimmed_when_it_is_laid_below() {
+        let key = |sequence| (ConversationId(1), Sequence(sequence));
+        let deletions = |sequences: &[u64]| Batch {
+            deletions: sequences.iter().map(|sequence| key(*sequence)).collect(),
+            ..Batch::default()
+        };
+        let (mut below, mut above) = (Layer::default(), Layer::default());
+        below.merge(PARTITION, &deletions(&[1, 2, 7]));
+        let trims = [(ConversationId(1), Sequence(5))].into();
+        above.merge(PARTITION, &Batch { trims, ..deletions(&[3]) });
+        above.merge(PARTITION, &deletions(&[4]));
+        below.cover(&above);
+        assert_eq!(below.batches[&PARTITION].deletions, [key(4), key(7)].into());
     }
 
     #[test]
