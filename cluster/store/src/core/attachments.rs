@@ -60,6 +60,9 @@ pub struct Attachments {
     audiences: BTreeMap<ConversationId, Audience>,
     /// Those with new entries since heads were last told.
     grown: BTreeSet<ConversationId>,
+    /// What links had attached until its last user there left, with the head at that time: the last entry
+    /// may be lost, too.
+    left: BTreeMap<LinkId, BTreeMap<ConversationId, Sequence>>,
 }
 
 #[derive(Debug)]
@@ -143,7 +146,7 @@ impl Attachments {
 
     /// Whether there is a head to tell.
     pub fn has_grown(&self) -> bool {
-        !self.grown.is_empty()
+        !self.grown.is_empty() || !self.left.is_empty()
     }
 
     /// The heads of conversations with new entries since this was last asked, for each link that has
@@ -151,6 +154,10 @@ impl Attachments {
     /// gateway that is told the head notices.
     pub fn take_heads(&mut self) -> BTreeMap<LinkId, Vec<Head>> {
         let mut heads: BTreeMap<LinkId, Vec<Head>> = BTreeMap::new();
+        for (link, left) in std::mem::take(&mut self.left) {
+            let head = |(conversation, sequence)| Head { conversation, sequence };
+            heads.insert(link, left.into_iter().map(head).collect());
+        }
         for conversation in std::mem::take(&mut self.grown) {
             let Some(audience) = self.audiences.get(&conversation) else { continue };
             let head = Head { conversation, sequence: audience.head };
@@ -196,9 +203,14 @@ impl Attachments {
         let has = |(link, users): (&LinkId, &BTreeMap<UserId, bool>)| {
             users.contains_key(&user).then_some(*link)
         };
-        let links: Vec<LinkId> = audience.links.iter().filter_map(has).collect();
+        let (head, links) = (audience.head, audience.links.iter().filter_map(has));
+        let links: Vec<LinkId> = links.collect();
         for link in &links {
             self.detach(*link, conversation, user);
+            let audience = self.audiences.get(&conversation);
+            if !audience.is_some_and(|audience| audience.links.contains_key(link)) {
+                self.left.entry(*link).or_default().insert(conversation, head);
+            }
         }
         links.iter().map(|link| self.links[link].life).collect()
     }
@@ -216,6 +228,7 @@ impl Attachments {
         };
         let losses = attached.into_iter().map(loss).collect();
         self.links.remove(&link);
+        self.left.remove(&link);
         losses
     }
 

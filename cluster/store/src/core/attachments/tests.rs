@@ -129,3 +129,30 @@ proptest! {
         }
     }
 }
+
+/// The last entry that a gateway needs may be lost like any other: whose membership has ended there
+/// would never hear of it.
+#[test]
+fn a_gateway_whose_last_user_has_left_is_told_the_head_once_more() {
+    let (conversation, leaves) = (ConversationId(9), Sequence(13));
+    let (alone, shared) = (LinkId(1), LinkId(2));
+    let mut attachments = Attachments::default();
+    let begins = Begins { from: Sequence(12), head: Sequence(12) };
+    for link in [alone, shared] {
+        attachments.announce(link, life(link.0));
+    }
+    for (link, user) in [(alone, 1), (shared, 1), (shared, 2)] {
+        attachments.attach(link, conversation, UserId(user), false, begins);
+    }
+    attachments.sent(conversation, leaves);
+    assert_eq!(attachments.expel(conversation, UserId(1)).len(), 2);
+    assert!(attachments.has_grown());
+    let head = vec![Head { conversation, sequence: leaves }];
+    let expected = BTreeMap::from([(alone, head.clone()), (shared, head)]);
+    assert_eq!(attachments.take_heads(), expected);
+    assert!(!attachments.has_grown() && attachments.take_heads().is_empty());
+    attachments.sent(conversation, Sequence(14));
+    attachments.expel(conversation, UserId(2));
+    attachments.lose(shared);
+    assert!(attachments.take_heads().is_empty(), "nobody is there");
+}
