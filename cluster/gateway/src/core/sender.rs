@@ -23,6 +23,9 @@ pub struct Pending {
     pub record: Bytes,
     /// Since when its sender waits for word.
     pub since_ms: u64,
+    /// The session was told the answer to an earlier copy before this one came: its sender may be done with
+    /// it, and never send it again.
+    pub is_answered: bool,
     /// How far it has got.
     pub progress: Progress,
     /// How often it was published.
@@ -69,11 +72,12 @@ pub struct Sender {
 
 impl Pending {
     /// Not published yet.
-    pub const fn new(since_ms: u64, key: Key, record: Bytes) -> Self {
+    pub const fn new(since_ms: u64, key: Key, record: Bytes, is_answered: bool) -> Self {
         Self {
             key,
             record,
             since_ms,
+            is_answered,
             progress: Progress::Waiting,
             tries: 0,
             published_ms: 0,
@@ -117,7 +121,7 @@ impl Sender {
     /// Later messages of a conversation must not overtake this one. `earliest`: nor must the one that
     /// holds them back already, which came later. Whether this one holds them back now.
     pub fn hold_back(&mut self, now_ms: u64, key: Key, wait_ms: u32, earliest: bool) -> bool {
-        if self.decided.contains(&key.1) {
+        if self.is_decided(key.1) {
             // Another copy of it has its answer: the sender may be done with it, and never send it again.
             return false;
         }
@@ -132,13 +136,21 @@ impl Sender {
     }
 
     /// Takes out a message and those of its conversation behind it, also what the broker has already: the
-    /// sender starts again at the first of them.
-    pub fn withdraw(&mut self, key: Key) -> Vec<ClientMessageId> {
+    /// sender starts again at the first of them. One that has its answer goes alone.
+    pub fn withdraw(&mut self, key: Key) -> Vec<Pending> {
         let Some(first) = self.pending.iter().position(|pending| pending.key == key) else {
             return Vec::new();
         };
+        if self.pending[first].is_answered {
+            return vec![self.pending.remove(first)];
+        }
         let goes = |pending: &mut Pending| pending.key.0 == key.0;
-        self.pending.extract_if(first.., goes).map(|pending| pending.key.1).collect()
+        self.pending.extract_if(first.., goes).collect()
+    }
+
+    /// Whether a message was decided lately.
+    pub fn is_decided(&self, message: ClientMessageId) -> bool {
+        self.decided.contains(&message)
     }
 
     /// The answers to everything that was confirmed may be lost: they are overdue now.
@@ -184,7 +196,9 @@ mod tests {
 
     fn sender(messages: &[Key]) -> Sender {
         let mut sender = Sender::default();
-        sender.pending.extend(messages.iter().map(|key| Pending::new(0, *key, Bytes::new())));
+        sender
+            .pending
+            .extend(messages.iter().map(|key| Pending::new(0, *key, Bytes::new(), false)));
         sender
     }
 
@@ -209,7 +223,8 @@ mod tests {
         for confirmed in [key(1, 1), key(1, 2)] {
             sender.find_mut(confirmed).unwrap().progress = Progress::Confirmed(0);
         }
-        assert_eq!(sender.withdraw(key(1, 1)), [1, 2, 4].map(ClientMessageId));
+        let withdrawn = sender.withdraw(key(1, 1)).into_iter().map(|pending| pending.key.1.0);
+        assert!(withdrawn.eq([1, 2, 4]));
         assert!(sender.hold_back(0, key(1, 1), 500, true));
         assert!(!sender.is_next(0, key(1, 5)));
         assert!(sender.is_next(0, key(2, 5)), "in another conversation");

@@ -127,7 +127,9 @@ impl Sends {
         let record =
             Inbound { from, author: user, conversation, client_message_id: message, action };
         let record: Bytes = encode(&record);
-        self.sender(id).pending.push(Pending::new(out.now_ms, key, record));
+        let sender = self.sender(id);
+        let is_answered = sender.is_decided(message);
+        sender.pending.push(Pending::new(out.now_ms, key, record, is_answered));
         self.publish_next(out, id, conversation);
         Sent::Taken
     }
@@ -230,10 +232,10 @@ impl Sends {
         // What waited for an answer came before whatever was refused meanwhile.
         let mut held = false;
         let withdrawn = sender.withdraw(key);
-        for message in &withdrawn {
-            let key = (key.0, *message);
-            held = held || sender.hold_back(out.now_ms, key, RETRY_AFTER_MS, true);
-            refuse(out, id, key, RejectReason::Unavailable, RETRY_AFTER_MS);
+        for Pending { key, is_answered, .. } in &withdrawn {
+            let holds = !held && !is_answered;
+            held = held || holds && sender.hold_back(out.now_ms, *key, RETRY_AFTER_MS, true);
+            refuse(out, id, *key, RejectReason::Unavailable, RETRY_AFTER_MS);
         }
         withdrawn.len()
     }

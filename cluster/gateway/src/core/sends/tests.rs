@@ -136,6 +136,41 @@ fn of_several_that_are_refused_the_first_comes_first() {
     }
 }
 
+/// A copy that crosses its answer on the way: the sender is done with it.
+#[test]
+fn a_copy_of_what_was_answered_holds_nobody_back() {
+    let mut config = config(10);
+    config.limits.answered = 1;
+    let (mut out, queue, id) = one_session(&config);
+    let mut sends = Sends::new(config);
+    let accepted = |message| Accepted {
+        client_message_id: ClientMessageId(message),
+        conversation: CONVERSATION,
+        sequence: Sequence(message),
+        epoch: Epoch(1),
+        owner: NodeNumber(1),
+    };
+    let take = |sends: &mut Sends, out: &mut Effects<_>, message| {
+        assert_eq!(sends.send(out, id, USER, send(message, "x")), Sent::Taken, "{message}");
+        let message = ClientMessageId(message);
+        let of = PublishRef { session: id, conversation: CONVERSATION, message };
+        sends.published(out, of, Ok(()));
+    };
+    take(&mut sends, &mut out, 1);
+    sends.accepted(&mut out, id, accepted(1));
+    take(&mut sends, &mut out, 1);
+    take(&mut sends, &mut out, 2);
+    // Forgets that 1 was decided.
+    sends.accepted(&mut out, id, accepted(2));
+    out.now_ms = UNANSWERED_MS - 1;
+    take(&mut sends, &mut out, 3);
+    assert_eq!(heard(&queue).len(), 2);
+    out.now_ms += 1;
+    sends.look_at(&mut out, id);
+    assert_eq!(refused(&queue), [1], "alone");
+    take(&mut sends, &mut out, 4);
+}
+
 #[test]
 fn a_partition_that_nobody_asks_is_not_called_without_answers_for_ever() {
     let config = config(10);
