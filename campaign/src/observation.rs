@@ -1,7 +1,7 @@
 //! What every run does with its events: write them down, judge them, measure them; then report.
 
 use crate::InvalidUsage;
-use ports::entered;
+use ports::{entered, with_causes};
 use report::folder::{self, Place};
 use report::{Measurements, Run, Took};
 use scenarios::Scenario;
@@ -201,7 +201,7 @@ impl Observers {
         let written = self.out.as_deref().map_or(Ok(()), |out| report::write(out, &run).map(drop));
         let report = written
             .err()
-            .map(|error| format!("the report could not be written: {}", chain(&error)));
+            .map(|error| format!("the report could not be written: {}", with_causes(&error)));
         let recording = self.out.as_deref().zip(circumstances.plan).and_then(|(out, plan)| {
             let recording = Recording {
                 scenario: circumstances.scenario.name.clone(),
@@ -234,10 +234,4 @@ fn record(path: &Path, recording: &Recording) -> Result<(), String> {
         place.appear()
     });
     written.map_err(|error| format!("cannot write {}: {error}", path.display()))
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

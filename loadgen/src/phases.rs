@@ -12,7 +12,7 @@ use crate::world::readiness::{reach, reach_any};
 use crate::world::{CLUSTER, Cluster};
 
 use crate::run::{Against, Progress, RealEnded, RealRun};
-use ports::Machine;
+use ports::{Machine, with_causes};
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
@@ -178,7 +178,7 @@ impl Phases {
             Ok(false) => {
                 self.ended.notes.push("the cluster did not drain cleanly".to_owned());
             }
-            Err(error) => self.ended.doubts.push(chain(&error)),
+            Err(error) => self.ended.doubts.push(with_causes(&error)),
         }
     }
 
@@ -197,7 +197,7 @@ impl Phases {
         timeout(PATIENCE, set_up(machine, plan, targets.clone(), recorder.clone()))
             .await
             .map_err(|_| "the conversations were not created in time".to_owned())?
-            .map_err(|error| chain(&error))?;
+            .map_err(|error| with_causes(&error))?;
         let http = Http::new(self.machine.clone());
         let polling = self.machine.spawn("metrics", metrics::poll(http, first, recorder.clone()));
 
@@ -236,14 +236,14 @@ impl Phases {
         let cluster = Cluster::new(binary, &self.run.scenario, data, &push);
         let recorder: Arc<dyn Recorder> = self.journal.clone();
         self.machine.spawn("push provider", provider::serve(self.machine.clone(), push, recorder));
-        cluster.map(Some).map_err(|error| chain(&error))
+        cluster.map(Some).map_err(|error| with_causes(&error))
     }
 
     /// The gateways, as soon as they are there.
     async fn gateways(&self, cluster: Option<&mut Cluster>) -> Result<Vec<String>, String> {
         if let Some(cluster) = cluster {
             self.journal.record(What::NodeStarted { node: CLUSTER.into() });
-            cluster.start(&self.http).await.map_err(|error| chain(&error))?;
+            cluster.start(&self.http).await.map_err(|error| with_causes(&error))?;
             return Ok(cluster.gateways().to_vec());
         }
         let Against::Given(gateways) = &self.run.against else { return Ok(Vec::new()) };
@@ -364,12 +364,6 @@ fn slices(users: Range<u32>, parts: u32) -> impl Iterator<Item = Range<u32>> {
     let count = u64::from(users.end - users.start);
     let bound = move |part: u32| users.start + (count * u64::from(part) / u64::from(parts)) as u32;
     (0..parts).map(move |part| bound(part)..bound(part + 1)).filter(|slice| !slice.is_empty())
-}
-
-/// An error with all its causes in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 #[cfg(test)]

@@ -11,8 +11,8 @@ use crate::machine::pulse::{Host, Pulse};
 use node::config::EngineConfig;
 use node::role::Process;
 use node::{ClusterConfig, MemoryStore, Role, Topology};
-use ports::Shutdown;
 use ports::message_store::MessageStore;
+use ports::{Shutdown, with_causes};
 use protocol::partition::partition_of;
 use protocol::{ConversationId, StoreEngine};
 use scenarios::{CLIENT_HOSTS, Scenario};
@@ -264,7 +264,7 @@ async fn serve(
     let node = Box::pin(async move {
         let why = match node::run(role, number, &config, machine, process).await {
             Ok(()) => "without an error".to_owned(),
-            Err(error) => described(&error),
+            Err(error) => with_causes(&error),
         };
         tracing::error!(%why, "{name} exited on its own");
         journal.record(What::NodeEnded { node: name, why: why.into() });
@@ -272,12 +272,6 @@ async fn serve(
     hardware.gate.wrap("main", node).await;
     // A process that has ended stays ended, but its host stays up: peers are refused.
     std::future::pending().await
-}
-
-/// An error with its causes.
-fn described(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// The users of one host, and on the first one what frames the run.

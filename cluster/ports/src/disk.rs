@@ -1,11 +1,10 @@
 //! A node's directory of files, with the power of a file system to lose what was not synced.
 //!
-//! All calls block: make them on a `Worker`, never on an async thread.
+//! All calls of the two traits block: make them on a `Worker`, never on an async thread.
 
-use crate::Shutdown;
+use crate::{Shutdown, with_causes};
 use std::error::Error;
 use std::io;
-use std::iter::successors;
 use std::time::Duration;
 
 /// Pause before the same is tried again.
@@ -66,10 +65,8 @@ pub async fn until_open<T, E: Error + 'static, F: Future<Output = Result<T, E>>>
             }
             Err(error) if passes(&error) => {
                 if !std::mem::replace(&mut is_told, true) {
-                    let causes = successors(error.source(), |cause| (**cause).source());
-                    let why: Vec<String> = causes.map(ToString::to_string).collect();
-                    let why = why.join(": ");
-                    tracing::error!(what, %error, why, "it does not open: trying again until it does");
+                    let why = with_causes(&error);
+                    tracing::error!(what, why, "it does not open: trying again until it does");
                 }
                 tokio::time::sleep(PAUSE).await;
             }

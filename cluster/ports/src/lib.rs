@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 pub mod broker;
+pub mod causes;
 pub mod clock;
 pub mod conversations;
 pub mod directory;
@@ -22,6 +23,7 @@ pub mod telemetry;
 pub mod tokens;
 
 pub use broker::Brokers;
+pub use causes::with_causes;
 pub use clock::WallClock;
 pub use conversations::{CallError, Conversations, StoreEvent};
 pub use directory::Directory;

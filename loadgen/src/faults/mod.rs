@@ -164,7 +164,7 @@ pub async fn inflict(
         let counted = *effect.as_ref().unwrap_or(&0);
         journal.record(What::FaultEnded { fault: id, effect: counted });
         if let Err(error) = effect {
-            return Err(format!("fault {id} ({word}): {}", crate::phases::chain(&error)));
+            return Err(format!("fault {id} ({word}): {}", ports::with_causes(&error)));
         }
     }
     Ok(())

@@ -22,7 +22,7 @@ pub async fn reach(http: &Http, gateways: &[String]) -> Result<(), String> {
         while let Err(why) = look(http, gateway, deadline).await {
             let hopeless = matches!(why, Obstacle::NoGateway(_));
             if hopeless || Instant::now() + LOOK_AGAIN >= deadline {
-                return Err(format!("--target {gateway}: {}", crate::phases::chain(&why)));
+                return Err(format!("--target {gateway}: {}", ports::with_causes(&why)));
             }
             sleep(LOOK_AGAIN).await;
         }
