@@ -1,6 +1,7 @@
 //! **Every message is accounted for.** Each send ends in one way: accepted, refused for good, or a dead
 //! letter with a reason; before its device has been connected for more than `stuck_us` since
-//! max(S, H). And what was refused for its token (`unauthorised`) comes again, before its device has been
+//! max(S, H), or since a send before it in its conversation had its end: a device sends there in order,
+//! and holds back what is behind. And what was refused for its token (`unauthorised`) comes again, before its device has been
 //! connected for more than `stuck_us` since the refusal, if no fault has been active since then; this is
 //! judged without a heal, too. At the end nothing is left in the durable queues, when they are not worked off any more.
 //!
@@ -176,7 +177,7 @@ impl Check for Invariant {
                     });
                     continue;
                 }
-                let waited = state.waited(sender, open.since);
+                let waited = state.waited(sender, open.due_since());
                 let Some(waited) = waited.filter(|waited| *waited > allowed) else {
                     undue += 1;
                     continue;
@@ -347,6 +348,21 @@ mod tests {
         };
         let (one, both) = (two_of_three(1), two_of_three(2));
         assert_eq!(one, both + 1, "one more is missing than gave way");
+    }
+
+    #[test]
+    fn a_send_is_due_from_when_the_one_before_it_had_its_end() {
+        let last = |after: u64| {
+            let run = talk().send(1, 1);
+            let first = run.last_message(1);
+            let both = run.send(1, 1).heal().wait(after).commit_message(1, first);
+            let stopped = What::Stopped { why: "SIGTERM".into() };
+            both.accept_message(1, first).deliver(1).wait(1_400_000).push(stopped).finish()
+        };
+        clean(NAME, &last(1_400_000));
+        let alone = talk().send(1, 1).heal().wait(2_800_000);
+        violated(NAME, &alone.push(What::Stopped { why: "SIGTERM".into() }).finish());
+        violated(NAME, &talk().send(1, 1).send(1, 1).heal().commit(1).accept(1).finish());
     }
 
     #[test]

@@ -8,8 +8,9 @@
 //! - the end (`detached`) of a stream of a conversation that its user has left for good, after all that is
 //!   known by then: since the departure became known, and the stream began;
 //! - word of a send, edit or deletion (an answer to the device that sent it): since the invocation or
-//!   the last word (a refusal for now), with time without a session left out; no longer when the device
-//!   gave it up (`unanswered` before `settle`);
+//!   the last word (a refusal for now) of it or of one before it in its conversation, behind which the
+//!   device holds it back; with time without a session left out; no longer when the device gave it up
+//!   (`unanswered` before `settle`);
 //! - the answer to a read (entries or an error), within one session;
 //! - an entry that it must see and has not shown: since K and the device's last progress. Progress is a welcome, a failed attempt, a stream's beginning or end, an entry of a
 //!   stream, an answer, an error, a close: being told that something is wrong is not being stuck.
@@ -225,7 +226,7 @@ mod tests {
     use crate::history::builder::Builder;
     use crate::history::event::Phase;
     use crate::invariants::tests::{clean, judge as judge_history, violated};
-    use protocol::{ConversationId, Sequence};
+    use protocol::{ClientMessageId, ConversationId, RejectReason, Sequence};
 
     const NAME: &str = "no_stuck_session";
 
@@ -243,6 +244,32 @@ mod tests {
     fn a_half_open_session_is_noticed() {
         violated(NAME, &talk().send(1, 1).commit(1).accept(1).deliver_to(1, 1, 1).finish());
         violated(NAME, &talk().send(1, 1).heal().wait(2_000_000).commit(1).accept(1).finish());
+    }
+
+    #[test]
+    fn what_a_device_holds_back_itself_is_not_waited_for() {
+        let two = |conversation| {
+            let groups = Builder::new(2, 2).group(1, &[1, 2]).group(2, &[1, 2]).connect_all();
+            let run = groups.send(1, 1);
+            let first = run.last_message(1);
+            let both = run.send(1, conversation).heal().wait(1_400_000);
+            let first = both.commit_message(1, first).accept_message(1, first).deliver(1);
+            first.wait(1_400_000).commit(1).accept(1).deliver(conversation).finish()
+        };
+        clean(NAME, &two(1));
+        violated(NAME, &two(2));
+        let refused_at = |wait| {
+            let run = talk().send(1, 1);
+            let first = run.last_message(1);
+            let (device, message) = (run.device(1, 1), ClientMessageId(first));
+            let (conversation, reason) = (ConversationId(1), RejectReason::Unavailable);
+            let told = What::Rejected { device, conversation, message, reason };
+            let both = run.send(1, 1).heal().wait(1_400_000).push(told).wait(wait);
+            let first = both.commit_message(1, first).accept_message(1, first);
+            first.commit(1).accept(1).deliver(1).finish()
+        };
+        clean(NAME, &refused_at(1_400_000));
+        violated(NAME, &refused_at(1_600_000));
     }
 
     #[test]

@@ -81,6 +81,19 @@ impl Book<'_> {
         }
         told
     }
+
+    /// The same of all sends before a send in its conversation, from its invocation on, without what its device gave up.
+    pub fn told_before(&self, send: &Send) -> Vec<(usize, bool)> {
+        let own = |other: &&Send| {
+            (other.device, other.conversation) == (send.device, send.conversation)
+                && other.id < send.id
+        };
+        let told = self.sends.iter().filter(own).flat_map(|other| self.told(other));
+        told.filter(|(line, _)| {
+            *line > send.line && !matches!(self.lines[*line].is, What::Unanswered { .. })
+        })
+        .collect()
+    }
 }
 
 pub(super) fn is_something_overtaken(book: &Book<'_>) -> bool {
@@ -219,7 +232,10 @@ fn is_forgotten(book: &Book<'_>, send: &Send) -> bool {
         Word::GivenUp => *own,
         _ => false,
     });
-    let connected = book.connected_since(send.device, send.at, book.lines.len());
+    let ends = book.told_before(send).into_iter().filter(|(_, is_end)| *is_end);
+    let moved = ends.map(|(line, _)| book.lines[line].at).max();
+    let since = moved.map_or(send.at, |moved| moved.max(send.at));
+    let connected = book.connected_since(send.device, since, book.lines.len());
     !ended
         && (connected.is_some_and(|time| time > book.header.deadlines.stuck_us)
             || is_dropped(book, send))

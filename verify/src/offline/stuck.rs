@@ -118,16 +118,19 @@ fn for_ends(book: &Book<'_>, device: Device) -> Vec<Wait> {
 fn for_words(book: &Book<'_>, device: Device) -> Vec<Wait> {
     let mut waits = Vec::new();
     for send in book.sends.iter().filter(|send| send.device == device) {
+        let before = book.told_before(send);
+        let wait = |since: u64, to: usize| {
+            let words = before.iter().filter(|(line, _)| *line < to);
+            let told = words.map(|(line, _)| book.lines[*line].at).max();
+            Wait { since: told.map_or(since, |told| told.max(since)), to, for_session: false }
+        };
         let mut since = Some(send.at);
         for (to, is_answer) in book.told(send) {
             let gave_up = matches!(book.lines[to].is, What::Unanswered { .. });
-            if let Some(since) = since.filter(|_| !gave_up) {
-                waits.push(Wait { since, to, for_session: false });
-            }
+            waits.extend(since.filter(|_| !gave_up).map(|since| wait(since, to)));
             since = (!is_answer).then_some(book.lines[to].at);
         }
-        let to = book.lines.len();
-        waits.extend(since.map(|since| Wait { since, to, for_session: false }));
+        waits.extend(since.map(|since| wait(since, book.lines.len())));
     }
     waits
 }

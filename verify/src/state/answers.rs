@@ -1,5 +1,6 @@
 //! What the answer to a send says.
 
+use super::devices::OpenSend;
 use super::ledger::status;
 use super::observe::is_final;
 use super::{State, Step};
@@ -19,7 +20,7 @@ impl State {
         step.log = self.logs[step.conversation].get(at);
         step.is_compacted = self.logs[step.conversation].is_compacted(at);
         self.mark(step, device.user, message, status::ACCEPTED);
-        step.answered = self.devices[step.device].answer(message.0);
+        step.answered = self.end_send(step.device, message);
         if let Some((_, before)) = step.send {
             step.fingerprint = before.fingerprint;
             if before.conversation as usize != step.conversation {
@@ -66,7 +67,8 @@ impl State {
             self.mark(step, device.user, message, 0);
             let now = self.now;
             let connected = self.devices[step.device].connected_in_all(now);
-            if let Some(open) = self.devices[step.device].open_send(message.0) {
+            let device = &mut self.devices[step.device];
+            if let Some(open) = device.open_send(message.0) {
                 step.told = Some(*open);
                 open.told_at = now;
                 if reason == RejectReason::Unauthorised {
@@ -75,6 +77,8 @@ impl State {
                 if open.refused_at == 0 {
                     open.refused_at = now;
                 }
+                let send = *open;
+                device.sent_behind(&send).for_each(|open| open.told_at = now);
             }
             return;
         }
@@ -88,6 +92,14 @@ impl State {
         {
             self.ledger.get_mut(slot).status |= status::REFUSED;
         }
-        step.answered = self.devices[step.device].answer(message.0);
+        step.answered = self.end_send(step.device, message);
+    }
+
+    /// A send has its end: what its device holds back behind it may go on.
+    fn end_send(&mut self, device: usize, message: ClientMessageId) -> Option<OpenSend> {
+        let (now, device) = (self.now, &mut self.devices[device]);
+        let ended = device.answer(message.0)?;
+        device.sent_behind(&ended).for_each(|open| (open.told_at, open.moved_at) = (now, now));
+        Some(ended)
     }
 }

@@ -5,14 +5,18 @@
 pub(crate) struct OpenSend {
     /// The message id.
     pub id: u64,
+    /// Its conversation: what a device sends there goes out in order.
+    pub conversation: u32,
     /// When it was invoked.
     pub since: u64,
     /// When the schedule wanted it.
     pub intended: u64,
     /// When it was refused for now the last time, unless it has come again; 0: it was not.
     pub refused_at: u64,
-    /// When anything was heard of it the last time; 0: never.
+    /// When anything was heard of it, or of one before it in its conversation, the last time; 0: never.
     pub told_at: u64,
+    /// When one before it in its conversation had its end the last time; 0: never.
+    pub moved_at: u64,
     /// When it was refused for its token, unless it has come again; and for how long its device had been
     /// connected by then.
     pub unauthorised: Option<(u64, u64)>,
@@ -38,6 +42,11 @@ impl OpenSend {
     /// Since when its device waits to hear of it.
     pub fn waits_since(&self) -> u64 {
         self.since.max(self.told_at)
+    }
+
+    /// Since when its end is due.
+    pub fn due_since(&self) -> u64 {
+        self.since.max(self.moved_at)
     }
 }
 
@@ -74,6 +83,13 @@ impl DeviceState {
     /// The open send of an id.
     pub fn open_send(&mut self, id: u64) -> Option<&mut OpenSend> {
         self.open_sends.iter_mut().find(|open| open.id == id)
+    }
+
+    /// What was sent behind a send, to the same conversation, and has no answer yet.
+    pub fn sent_behind(&mut self, send: &OpenSend) -> impl Iterator<Item = &mut OpenSend> {
+        let (conversation, id) = (send.conversation, send.id);
+        let open = self.open_sends.iter_mut();
+        open.filter(move |open| open.conversation == conversation && open.id > id)
     }
 
     /// What another part knows of it: of its sessions the same, or everything.

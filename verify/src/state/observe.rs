@@ -247,10 +247,12 @@ impl State {
         if self.ledger.add(step.device, record) {
             let open = OpenSend {
                 id: message.0,
+                conversation: conversation.0 as u32 - 1,
                 since: self.now,
                 intended,
                 refused_at: 0,
                 told_at: 0,
+                moved_at: 0,
                 unauthorised: None,
                 certain: self.certain(step, said),
             };
