@@ -27,6 +27,10 @@ pub struct Measured {
     pub phases: Vec<PhaseMark>,
     /// The fault episodes, in the order in which they began.
     pub faults: Vec<Band>,
+    /// With what the latencies after faults were compared (`Band::recovery`); `None`: fewer than twenty
+    /// answers between the beginning of the load and the first fault.
+    #[serde(default)]
+    pub baseline: Option<Baseline>,
     /// Nodes' levels at their highest.
     pub levels: Vec<Level>,
     /// Counts over the whole run.
@@ -38,9 +42,10 @@ pub struct Measured {
 pub struct Latency {
     /// Over the whole run.
     pub all: Percentiles,
-    /// Of the operations that no fault overlapped between the intended time and the end.
+    /// Of the operations that no fault, and no recovery from one, overlapped between the intended time
+    /// and the end.
     pub calm: Percentiles,
-    /// Of the operations that some fault overlapped.
+    /// Of the others.
     pub under_fault: Percentiles,
     /// The distribution over the whole run, for a chart: rising quantiles, with the value of each.
     pub distribution: Vec<Point>,
@@ -123,6 +128,36 @@ pub struct Band {
     pub to_us: Option<u64>,
     /// What it did (packets held, writes lost, ...); `None` if it had not ended.
     pub effect: Option<u64>,
+    /// How soon latency was back at its baseline.
+    #[serde(default)]
+    pub recovery: Recovery,
+}
+
+/// How soon latency was back at its baseline after a fault.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recovery {
+    /// Not known: there is no baseline, it had not ended, or another fault was active at its end or
+    /// before latency was back.
+    #[default]
+    Unknown,
+    /// So many microseconds after its end, to a second.
+    After(u64),
+    /// Not before the run ended.
+    Never,
+}
+
+/// What latency was before the faults, and what it may be after them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Baseline {
+    /// The 90th percentile until accepted, from the beginning of the load to the first fault.
+    pub accept_p90_us: u64,
+    /// A second in which more than a tenth took longer is slow.
+    pub accept_allowed_us: u64,
+    /// The same until shown elsewhere; `None`: too few.
+    pub deliver_p90_us: Option<u64>,
+    /// As `accept_allowed_us`.
+    pub deliver_allowed_us: Option<u64>,
 }
 
 /// The highest level of a node's gauge.
@@ -199,6 +234,21 @@ pub struct Totals {
     pub owners: u64,
     /// Faults that began.
     pub faults: u64,
+}
+
+impl Measured {
+    /// The longest time that latency took to be back at its baseline after a fault: `Never` if it
+    /// was not in one case, `Unknown` if that is known of no fault.
+    pub fn recovery(&self) -> Recovery {
+        let known = self.faults.iter().map(|band| band.recovery);
+        known
+            .max_by_key(|recovery| match recovery {
+                Recovery::Unknown => 0,
+                Recovery::After(us) => us.saturating_add(1),
+                Recovery::Never => u64::MAX,
+            })
+            .unwrap_or_default()
+    }
 }
 
 impl Totals {

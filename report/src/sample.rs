@@ -1,7 +1,9 @@
 //! A small, fabricated run for this crate's own tests.
 
 use crate::expectation::{Expectation, expectations};
-use crate::measured::{Band, Latency, Measured, Percentiles, PhaseMark, Point, Second, Totals};
+use crate::measured::{
+    Band, Baseline, Latency, Measured, Percentiles, PhaseMark, Point, Recovery, Second, Totals,
+};
 use crate::run::{Run, Took};
 use protocol::Design;
 use scenarios::Scenario;
@@ -213,7 +215,14 @@ pub(crate) fn measured() -> Measured {
             from_us: 2_000_000,
             to_us: Some(2_500_000),
             effect: Some(3),
+            recovery: Recovery::After(1_500_000),
         }],
+        baseline: Some(Baseline {
+            accept_p90_us: 14_000,
+            accept_allowed_us: 92_000,
+            deliver_p90_us: Some(22_000),
+            deliver_allowed_us: Some(116_000),
+        }),
         levels: Vec::new(),
         totals: Totals {
             events: 5_555,

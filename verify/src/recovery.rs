@@ -1,9 +1,22 @@
 //! What `recovers_to_baseline` compares: a time before the faults, and one after the recovery.
 
+use crate::history::event::Engine;
 use hdrhistogram::Histogram;
 
 /// Longer latencies count as this: an hour.
 const LONGEST_US: u64 = 3_600_000_000;
+
+/// How long the 90th percentile of a latency may be once the faults are over, in microseconds, if it was
+/// `before_us` before them: three times as long, and 50 ms more. On real sockets 500 ms more: a busy
+/// machine gives a process its turn late by hundreds of milliseconds.
+pub const fn allowed_after_faults(engine: Engine, before_us: u64) -> u64 {
+    let allowance = match engine {
+        Engine::Simulated => 50_000,
+        Engine::Real => 500_000,
+    };
+    3 * before_us + allowance
+}
+
 /// One side of the comparison.
 pub(crate) struct Side {
     pub latency_us: Histogram<u64>,

@@ -1,8 +1,10 @@
 //! The few figures that most readers look for, and the numbers behind the chart.
 
 use super::chart::bins::{Bin, Bins};
+use crate::measured::Recovery;
 use crate::number;
 use crate::run::Run;
+use crate::text::notes::within;
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
@@ -20,7 +22,7 @@ pub(super) fn figures(run: &Run) -> Markup {
         ("delivered", number::count(totals.delivered), "to other devices".to_owned()),
         ("accept p99", us(measured.accept.all.p99_us), median(measured.accept.all.p50_us)),
         ("deliver p99", us(measured.deliver.all.p99_us), median(measured.deliver.all.p50_us)),
-        ("faults", number::count(totals.faults), kinds(run)),
+        ("faults", number::count(totals.faults), beside_faults(run)),
         (
             "violations",
             number::count(run.violations()),
@@ -43,6 +45,14 @@ fn median(p50_us: Option<u64>) -> String {
 
 fn judged(run: &Run) -> u64 {
     run.judgement.findings.iter().map(|found| found.judged).sum()
+}
+
+fn beside_faults(run: &Run) -> String {
+    match run.measured.recovery() {
+        Recovery::Unknown => kinds(run),
+        Recovery::After(us) => format!("{}; latency back within {}", kinds(run), within(us)),
+        Recovery::Never => format!("{}; latency was not back", kinds(run)),
+    }
 }
 
 fn kinds(run: &Run) -> String {

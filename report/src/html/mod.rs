@@ -10,7 +10,7 @@ mod head;
 mod tables;
 
 use crate::run::Run;
-use crate::text::notes::latency_notes;
+use crate::text::notes::{latency_notes, recovery};
 use chart::bins::Bins;
 use chart::{distribution::distribution, timeline::timeline};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -99,7 +99,7 @@ fn latency(run: &Run) -> Markup {
             h2 { "Latency" }
             (tables::latency(run))
             figure.scroll { (distribution(run.measured)) }
-            @for note in latency_notes(run.measured) { p.note { (note) } }
+            @for note in recovery(run.measured).into_iter().chain(latency_notes(run.measured)) { p.note { (note) } }
         }
     }
 }

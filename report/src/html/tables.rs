@@ -5,6 +5,7 @@ use crate::doubts;
 use crate::measured::{Band, Latency, Percentiles};
 use crate::number;
 use crate::run::{Run, Status};
+use crate::text::notes::recovered;
 use crate::text::totals::totals;
 use maud::{Markup, html};
 use verify::verdict::{Finding, Verdict};
@@ -167,7 +168,7 @@ pub(super) fn faults(run: &Run) -> Markup {
         div.scroll { table.stacked {
             thead { tr {
                 th { "fault" } th { "target" } th.number { "from" } th.number { "to" }
-                th.number { "effect" }
+                th.number { "effect" } th.number { "back within" }
             } }
             tbody { @for band in bands.iter().take(FAULTS_MAX) { (fault(band)) } }
         } }
@@ -203,6 +204,7 @@ fn fault(band: &Band) -> Markup {
                 }
             }
             td.number data-label="effect" { (band.effect.map_or_else(|| "–".to_owned(), number::count)) }
+            td.number data-label="back within" { (recovered(band.recovery)) }
         }
     }
 }

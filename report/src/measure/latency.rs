@@ -36,6 +36,10 @@ impl Distribution {
         self.max = 0;
     }
 
+    pub(crate) fn len(&self) -> u64 {
+        self.histogram.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.histogram.is_empty()
     }

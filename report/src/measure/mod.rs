@@ -17,6 +17,7 @@
 mod faults;
 mod latency;
 mod members;
+mod recovery;
 mod seconds;
 mod window;
 
@@ -28,7 +29,7 @@ use protocol::ClientMessageId;
 use seconds::Seconds;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use verify::history::event::{Device, Event, Header, Said, Seen, What};
+use verify::history::event::{Device, Event, Header, Phase, Said, Seen, What};
 use window::{Acceptance, Window};
 
 /// Gauges that are followed: a few per node, of at most some hundred nodes.
@@ -77,7 +78,7 @@ impl Measurements {
             deliver: Recorder::new(),
             lateness: Distribution::new(),
             seconds: Seconds::new(),
-            faults: Faults::default(),
+            faults: Faults::new(header.engine),
             connected: 0,
             members: Members::default(),
             levels: BTreeMap::new(),
@@ -91,7 +92,9 @@ impl Measurements {
     pub fn observe(&mut self, event: &Event) {
         self.totals.events += 1;
         self.now = self.now.max(event.at);
-        self.seconds.advance(self.now, &mut self.accept, &mut self.deliver);
+        let faults = &mut self.faults;
+        let ended = |at, second: &_| faults.second_ended(at, second);
+        self.seconds.advance(self.now, &mut self.accept, &mut self.deliver, ended);
         match &event.is {
             What::Shown { device, entry } => self.shown(*device, entry),
             What::Sent { device, message, said, intended, .. } => {
@@ -143,11 +146,18 @@ impl Measurements {
                 self.faults.began(self.now, *fault, kind, target);
             }
             What::FaultEnded { fault, effect } => self.faults.ended(self.now, *fault, *effect),
-            What::Phase(phase) if self.phases.len() < PHASES_MAX => {
-                self.phases.push(PhaseMark { phase: *phase, at_us: self.now });
-            }
+            What::Phase(phase) => self.phase(*phase),
             What::Gauge { node, name, value, limit } => self.gauge(node, name, *value, *limit),
             _ => {}
+        }
+    }
+
+    fn phase(&mut self, phase: Phase) {
+        if phase == Phase::Load {
+            self.faults.recovery.load_began();
+        }
+        if self.phases.len() < PHASES_MAX {
+            self.phases.push(PhaseMark { phase, at_us: self.now });
         }
     }
 
@@ -171,8 +181,9 @@ impl Measurements {
             }
             Acceptance::Unknown => self.totals.untimed += 1,
             Acceptance::First(intended) => {
-                let under_fault = self.faults.overlapped(*intended);
+                let under_fault = self.faults.recovery.is_disturbed(*intended);
                 let latency = self.now.saturating_sub(*intended);
+                self.faults.recovery.accepted(latency);
                 self.totals.clipped += u64::from(self.accept.record(latency, under_fault));
             }
         }
@@ -182,7 +193,7 @@ impl Measurements {
 
     fn unanswered(&mut self, device: Device, message: ClientMessageId) {
         if let Acceptance::First(intended) = self.window.accepted(device, message) {
-            let under_fault = self.faults.overlapped(intended);
+            let under_fault = self.faults.recovery.is_disturbed(intended);
             let waited = self.now.saturating_sub(intended);
             let clipped = self.accept.record_unanswered(waited, under_fault);
             self.totals.clipped += u64::from(clipped);
@@ -210,8 +221,9 @@ impl Measurements {
             self.totals.caught_up += 1;
             return;
         }
-        let under_fault = self.faults.overlapped(intended);
+        let under_fault = self.faults.recovery.is_disturbed(intended);
         let latency = self.now.saturating_sub(intended);
+        self.faults.recovery.delivered(latency);
         self.totals.clipped += u64::from(self.deliver.record(latency, under_fault));
     }
 
@@ -252,7 +264,9 @@ impl Measurements {
 
     /// What was measured.
     pub fn finish(mut self) -> Measured {
-        let seconds = self.seconds.finish(self.now, &mut self.accept, &mut self.deliver);
+        let faults = &mut self.faults;
+        let ended = |at, second: &_| faults.second_ended(at, second);
+        let seconds = self.seconds.finish(self.now, &mut self.accept, &mut self.deliver, ended);
         let level = |((node, name), (highest, limit))| Level { node, name, highest, limit };
         Measured {
             ended_us: self.now,
@@ -261,6 +275,7 @@ impl Measurements {
             lateness: self.lateness.percentiles(),
             seconds,
             phases: self.phases,
+            baseline: self.faults.recovery.baseline(),
             faults: self.faults.finish(),
             levels: self.levels.into_iter().map(level).collect(),
             totals: self.totals,

@@ -25,9 +25,16 @@ impl Seconds {
         &mut self.now
     }
 
-    /// Ends all seconds before `at`.
-    pub(crate) fn advance(&mut self, at: u64, accept: &mut Recorder, deliver: &mut Recorder) {
+    /// Ends all seconds before `at`, and tells of each.
+    pub(crate) fn advance(
+        &mut self,
+        at: u64,
+        accept: &mut Recorder,
+        deliver: &mut Recorder,
+        mut ended: impl FnMut(u64, &Second),
+    ) {
         while at >= self.now_ends_us {
+            ended(self.now_ends_us, &self.now);
             if self.over.len() < SECONDS_MAX {
                 self.end(accept, deliver);
             } else {
@@ -52,8 +59,9 @@ impl Seconds {
         ended_us: u64,
         accept: &mut Recorder,
         deliver: &mut Recorder,
+        ended: impl FnMut(u64, &Second),
     ) -> Vec<Second> {
-        self.advance(ended_us, accept, deliver);
+        self.advance(ended_us, accept, deliver, ended);
         let began_us = self.now_ends_us - SECOND_US;
         let anything = self.now != Second { connected: self.now.connected, ..Second::default() };
         if self.over.len() < SECONDS_MAX && (ended_us > began_us || anything) {

@@ -1,7 +1,7 @@
 //! Claims about measuring, on small streams of events.
 
 use super::Measurements;
-use crate::measured::Measured;
+use crate::measured::{Measured, Recovery};
 use crate::sample::header;
 use protocol::{
     ClientMessageId, ConversationId, DeviceId, Epoch, GatewayId, Incarnation, NodeNumber,
@@ -275,4 +275,40 @@ fn a_gauge_keeps_its_highest_value() {
     let measured = measure([(1, gauge(5)), (2, gauge(70)), (3, gauge(20))]);
     assert_eq!(measured.levels.len(), 1);
     assert_eq!((measured.levels[0].highest, measured.levels[0].limit), (70, 100));
+}
+
+/// Ten messages a second, answered after so many milliseconds each.
+fn talk(seconds: std::ops::Range<u64>, ms: u64) -> Vec<(u64, What)> {
+    let ada = device(1, 1);
+    let one = |tenth: u64| {
+        let at = tenth * 100_000;
+        [(at, sent(ada, tenth + 1, at)), (at + ms * 1_000, accepted(ada, tenth + 1))]
+    };
+    let mut events: Vec<_> = (seconds.start * 10..seconds.end * 10).flat_map(one).collect();
+    events.sort_by_key(|(at, _)| *at);
+    events
+}
+
+#[test]
+fn recovery_is_that_of_the_last_of_several_faults() {
+    let fault = |at, number| (at, began(number));
+    let ended = |at, number| (at, What::FaultEnded { fault: number, effect: 1 });
+    let run = |last: u64| {
+        let mut events = vec![(0, What::Phase(Phase::Load))];
+        events.extend(talk(0..5, 10));
+        events.extend([fault(5_000_000, 1), ended(5_500_000, 1), fault(5_600_000, 2)]);
+        events.push(ended(6_000_000, 2));
+        events.extend(talk(6..8, 700));
+        events.extend(talk(9..last, 10));
+        events.sort_by_key(|(at, _)| *at);
+        measure(events)
+    };
+    let back = run(14);
+    let recoveries = |run: &Measured| run.faults.iter().map(|f| f.recovery).collect::<Vec<_>>();
+    assert_eq!(recoveries(&back), [Recovery::Unknown, Recovery::After(3_000_000)]);
+    assert_eq!(back.recovery(), Recovery::After(3_000_000));
+    assert_eq!((back.accept.calm.count, back.accept.under_fault.count), (50 + 50 - 30, 20 + 30));
+    assert_eq!(run(10).recovery(), Recovery::Never);
+    let calm = measure(talk(0..5, 10));
+    assert_eq!((calm.recovery(), calm.baseline), (Recovery::Unknown, None));
 }

@@ -7,7 +7,7 @@ use crate::claim;
 use crate::measured::{Band, Latency, Percentiles};
 use crate::number;
 use crate::run::Run;
-use crate::text::notes::latency_notes;
+use crate::text::notes::{latency_notes, recovered, recovery};
 use crate::text::totals::totals;
 use std::fmt::Write as _;
 use verify::verdict::Evidence;
@@ -109,7 +109,7 @@ fn latency(run: &Run, out: &mut String) {
         }
     }
     percentiles("generator's lateness", &measured.lateness, out);
-    for note in latency_notes(measured) {
+    for note in recovery(measured).into_iter().chain(latency_notes(measured)) {
         let _ = write!(out, "\n{}\n", text(&note));
     }
     out.push('\n');
@@ -129,18 +129,20 @@ fn faults(run: &Run, out: &mut String) {
     if bands.is_empty() {
         return;
     }
-    out.push_str("## Faults\n\n| fault | target | from | to | effect |\n");
-    out.push_str("| --- | --- | --: | --: | --: |\n");
-    for Band { kind, target, from_us, to_us, effect, .. } in bands.iter().take(FAULTS_MAX) {
+    out.push_str("## Faults\n\n| fault | target | from | to | effect | back within |\n");
+    out.push_str("| --- | --- | --: | --: | --: | --: |\n");
+    for Band { kind, target, from_us, to_us, effect, recovery, .. } in bands.iter().take(FAULTS_MAX)
+    {
         let dash = || "–".to_owned();
         let _ = writeln!(
             out,
-            "| {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} |",
             text(kind),
             text(target),
             number::moment(*from_us),
             to_us.map_or_else(dash, number::moment),
-            effect.map_or_else(dash, number::count)
+            effect.map_or_else(dash, number::count),
+            recovered(*recovery)
         );
     }
     if bands.len() > FAULTS_MAX {

@@ -1,6 +1,6 @@
 //! What a reader must know to trust the latencies, and what is special in this run.
 
-use crate::measured::Measured;
+use crate::measured::{Measured, Recovery};
 use crate::number;
 
 /// Sentences for below the table of latencies.
@@ -30,4 +30,36 @@ pub(crate) fn latency_notes(measured: &Measured) -> Vec<String> {
     special(totals.untimed, "answers came so late that their intended time was forgotten.");
     special(totals.clipped, "latencies above ten minutes count as ten minutes in percentiles.");
     notes
+}
+
+/// How soon latency was back at its baseline after the faults, if that is known.
+pub(crate) fn recovery(measured: &Measured) -> Option<String> {
+    let baseline = measured.baseline?;
+    let back = match measured.recovery() {
+        Recovery::Unknown => return None,
+        Recovery::After(us) => {
+            format!("back at its baseline within {} of each fault", within(us))
+        }
+        Recovery::Never => "not back at its baseline when the run ended".to_owned(),
+    };
+    let (was, allowed) = (baseline.accept_p90_us, baseline.accept_allowed_us);
+    Some(format!(
+        "Latency was {back}: p90 until accepted {} before the faults, at most {} after them.",
+        number::latency(was),
+        number::latency(allowed)
+    ))
+}
+
+/// The recovery after one fault, in a table's cell.
+pub(crate) fn recovered(recovery: Recovery) -> String {
+    match recovery {
+        Recovery::Unknown => "–".to_owned(),
+        Recovery::After(us) => within(us),
+        Recovery::Never => "never".to_owned(),
+    }
+}
+
+/// A recovery is known to a second.
+pub(crate) fn within(us: u64) -> String {
+    format!("{} s", number::count(us.div_ceil(1_000_000).max(1)))
 }

@@ -5,6 +5,7 @@ use crate::expectation::Expectation;
 use crate::measured::{Latency, Percentiles};
 use crate::number::{self, COMMA};
 use crate::run::{Run, Status};
+use crate::text::notes;
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 use verify::verdict::Verdict;
 
@@ -24,6 +25,7 @@ pub fn terminal(run: &Run, colour: bool, width: u16) -> String {
     parts.extend(page.doubts());
     parts.extend(page.notes());
     parts.push(page.latencies());
+    parts.extend(notes::recovery(run.measured).map(|told| wrapped(&told, page.width)));
     parts.push(page.expectations());
     parts.push(wrapped(&page.counts(), page.width) + "\n" + &wrapped(&page.footer(), page.width));
     parts.retain(|part| !part.is_empty());

@@ -31,8 +31,8 @@
 //! Streaming: four histograms.
 
 use super::Check;
-use crate::history::event::{Engine, Event, Phase, What};
-use crate::recovery::Side;
+use crate::history::event::{Event, Phase, What};
+use crate::recovery::{Side, allowed_after_faults};
 use crate::state::merge::Slots;
 use crate::state::recent::About;
 use crate::state::{State, Step};
@@ -43,15 +43,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Fewest answered sends on either side.
 const FEWEST: u64 = 20;
-/// Added to three times the baseline's percentile, in microseconds. On real sockets the machine's other
-/// work is in it: a busy machine gives a process its turn late by hundreds of milliseconds.
-const fn allowance_us(engine: Engine) -> u64 {
-    match engine {
-        Engine::Simulated => 50_000,
-        Engine::Real => 500_000,
-    }
-}
-
 #[derive(Default)]
 pub(crate) struct Invariant {
     before: Side,
@@ -150,7 +141,7 @@ impl Check for Invariant {
         let slower = |what: &str, before: &Histogram<u64>, after: &Histogram<u64>| {
             let [was, is] = [before, after].map(|side| side.value_at_quantile(0.9));
             let judged = before.len() >= FEWEST && after.len() >= FEWEST;
-            (judged && is > 3 * was + allowance_us(state.header.engine)).then(|| {
+            (judged && is > allowed_after_faults(state.header.engine, was)).then(|| {
                 format!("{what} within {} ms (p90), before {} ms", is / 1_000, was / 1_000)
             })
         };

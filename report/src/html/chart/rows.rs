@@ -108,7 +108,7 @@ fn labelled(bars: &mut [Bar], right: f64) -> Vec<String> {
 mod tests {
     use super::{LABELLED_MAX, ROWS_MAX, Rows};
     use crate::html::chart::scale::Scale;
-    use crate::measured::Band;
+    use crate::measured::{Band, Recovery};
     use proptest::prelude::*;
 
     const RIGHT: f64 = 1000.0;
@@ -122,6 +122,7 @@ mod tests {
             from_us,
             to_us: Some(from_us + length_us),
             effect: Some(1),
+            recovery: Recovery::Unknown,
         }
     }
 

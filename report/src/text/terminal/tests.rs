@@ -24,6 +24,9 @@ fn a_valid_run_fits_on_a_screen() {
            calm          11.0 ms  22.0 ms  55.0 ms  220 ms  440 ms  1,000
            under faults  36.0 ms  72.0 ms   180 ms  720 ms  1.44 s    234
 
+        Latency was back at its baseline within 2 s of each fault: p90 until accepted 14.0 ms before the
+        faults, at most 92.0 ms after them.
+
          ✓  outcome     wanted valid; got valid
          ✓  accept_p99  wanted at most 250 ms; got 40.0 ms (1,234 measured)
 
@@ -53,6 +56,9 @@ fn a_violated_run_shows_its_evidence_and_ends_with_the_command() {
          deliver         12.0 ms  24.0 ms  60.0 ms  240 ms  480 ms  1,234
            calm          11.0 ms  22.0 ms  55.0 ms  220 ms  440 ms  1,000
            under faults  36.0 ms  72.0 ms   180 ms  720 ms  1.44 s    234
+
+        Latency was back at its baseline within 2 s of each fault: p90 until accepted
+        14.0 ms before the faults, at most 92.0 ms after them.
 
          ✗  outcome     wanted valid; got violated: accepted_message_survives
          ✓  accept_p99  wanted at most 250 ms; got 40.0 ms (1,234 measured)
