@@ -116,7 +116,7 @@ impl Sessions {
             presence: false,
             more: false,
         }));
-        match timeout(WELCOME, wire.next(true)).await.context("no welcome")? {
+        match timeout(WELCOME, wire.next()).await.context("no welcome")? {
             WireEvent::Frame(ServerFrame::Welcome(_)) => {}
             other => bail!("{other:?} instead of a welcome"),
         }
@@ -144,7 +144,7 @@ impl Drop for Sessions {
 
 async fn idle(mut wire: Wire, heard: Arc<Heard>) {
     loop {
-        match wire.next(true).await {
+        match wire.next().await {
             WireEvent::Frame(ServerFrame::Ping(nonce)) => {
                 wire.send(&ClientFrame::Pong(nonce));
                 heard.pings.fetch_add(1, Ordering::Relaxed);

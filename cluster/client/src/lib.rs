@@ -10,4 +10,6 @@ mod shell;
 pub use crate::core::{
     AccessToken, Action, ActionKind, Event, OutboxFull, Output, Session, Settings,
 };
-pub use shell::{Alarm, Carrier, Client, ConnectError, Dialer, ServiceToken, Wire, WireEvent};
+pub use shell::{
+    Alarm, Carrier, Client, ConnectError, Dialer, Outbound, Polled, ServiceToken, Wire, WireEvent,
+};

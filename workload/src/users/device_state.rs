@@ -4,7 +4,7 @@ use protocol::{
     ClientMessageId, Content, ConversationId, DeviceId, Entry, Sequence,
     frames::server::{Accepted, Rejected},
 };
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 /// Own messages that can still be edited or withdrawn.
 const OWN_MAX: usize = 16;
@@ -15,11 +15,12 @@ const COUNTER_BITS: u32 = 40;
 #[derive(Debug)]
 pub struct DeviceState {
     next_id: u64,
-    conversations: BTreeMap<ConversationId, Newest>,
+    /// Sorted.
+    conversations: Vec<(ConversationId, Newest)>,
     /// Conversations that the cluster has said the user is no member of any more.
     left: BTreeSet<ConversationId>,
-    /// Own messages without an answer so far.
-    asked: BTreeSet<ClientMessageId>,
+    /// Own messages without an answer so far, sorted: ids rise.
+    asked: Vec<ClientMessageId>,
     own: VecDeque<(ConversationId, Sequence)>,
 }
 
@@ -33,9 +34,9 @@ impl DeviceState {
     pub const fn new(device: DeviceId) -> Self {
         Self {
             next_id: (device.0 as u64) << COUNTER_BITS,
-            conversations: BTreeMap::new(),
+            conversations: Vec::new(),
             left: BTreeSet::new(),
-            asked: BTreeSet::new(),
+            asked: Vec::new(),
             own: VecDeque::new(),
         }
     }
@@ -48,11 +49,11 @@ impl DeviceState {
 
     /// A message (not an edit or a deletion) was sent.
     pub fn asked(&mut self, id: ClientMessageId) {
-        self.asked.insert(id);
+        self.asked.push(id);
     }
 
     pub fn accepted(&mut self, accepted: &Accepted) {
-        if self.asked.remove(&accepted.client_message_id) {
+        if self.answered(accepted.client_message_id) {
             self.own.push_back((accepted.conversation, accepted.sequence));
             if self.own.len() > OWN_MAX {
                 self.own.pop_front();
@@ -62,12 +63,28 @@ impl DeviceState {
 
     pub fn rejected(&mut self, rejected: &Rejected) {
         if rejected.reason.is_final() {
-            self.asked.remove(&rejected.client_message_id);
+            self.answered(rejected.client_message_id);
         }
     }
 
+    /// Whether a message was waiting for its answer.
+    fn answered(&mut self, id: ClientMessageId) -> bool {
+        let found = self.asked.binary_search(&id);
+        if let Ok(at) = found {
+            self.asked.remove(at);
+        }
+        found.is_ok()
+    }
+
     pub fn shown(&mut self, entry: &Entry) {
-        let newest = self.conversations.entry(entry.conversation).or_default();
+        let at = match self.find(entry.conversation) {
+            Ok(at) => at,
+            Err(at) => {
+                self.conversations.insert(at, (entry.conversation, Newest::default()));
+                at
+            }
+        };
+        let newest = &mut self.conversations[at].1;
         match entry.content {
             Content::Message { .. } => newest.message = entry.sequence,
             Content::Join { .. } | Content::Leave { .. } => newest.membership = entry.sequence,
@@ -92,15 +109,21 @@ impl DeviceState {
 
     /// The newest message that was shown, to be answered.
     pub fn newest_message(&self, conversation: ConversationId) -> Option<Sequence> {
-        self.conversations
-            .get(&conversation)
-            .map(|newest| newest.message)
-            .filter(|message| *message != Sequence::START)
+        let newest = self.newest(conversation).message;
+        (newest != Sequence::START).then_some(newest)
     }
 
     /// The newest join or departure that was shown.
     pub fn membership(&self, conversation: ConversationId) -> Sequence {
-        self.conversations.get(&conversation).map_or(Sequence::START, |newest| newest.membership)
+        self.newest(conversation).membership
+    }
+
+    fn newest(&self, conversation: ConversationId) -> Newest {
+        self.find(conversation).map_or_else(|_| Newest::default(), |at| self.conversations[at].1)
+    }
+
+    fn find(&self, conversation: ConversationId) -> Result<usize, usize> {
+        self.conversations.binary_search_by_key(&conversation, |&(id, _)| id)
     }
 
     /// One of the own messages, to be edited; `forget` it when it is withdrawn. Those in a left

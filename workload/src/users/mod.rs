@@ -10,30 +10,38 @@ mod device_state;
 mod dialer;
 mod history_read;
 mod membership;
+mod ready;
 mod receipts;
+mod shard;
 mod slowness;
 
 use crate::measure::Lateness;
-use crate::plan::{Operation, Plan};
+use crate::plan::Plan;
 use crate::recorder::Recorder;
 use crate::rest::Api;
 use crate::targets::Targets;
 use accounts::Accounts;
-use client::{Carrier, Settings};
-use device::{Command, Device};
+use client::{Alarm, Carrier, Settings};
+use futures_util::StreamExt;
 use membership::Membership;
 use ports::Machine;
 use protocol::{DeviceId, UserId};
 use scenarios::scenario::Transport;
+use shard::Shard;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::watch;
+use tokio::task::yield_now;
+use tokio::time::Instant;
 use verify::history::event::Phase;
 
 /// How long the devices of a slice may take to say goodbye at the end.
 const GOODBYE: Duration = Duration::from_secs(5);
+/// Devices that say goodbye at once.
+const GOODBYES: usize = 1_024;
+/// Operations in a row after which other tasks get their turn.
+const TURN: usize = 32;
 
 /// What all devices of a slice share.
 struct VirtualUsers {
@@ -101,45 +109,56 @@ pub async fn run_users(
     Roster::new(users, slice, phase).run().await
 }
 
-/// The command channels of a slice's devices.
+/// What the devices of a slice do, phase by phase.
 struct Roster {
     users: Arc<VirtualUsers>,
+    shard: Shard,
     slice: Range<u32>,
     phase: watch::Receiver<Phase>,
-    /// By user and device, dense.
-    commands: Vec<Option<mpsc::UnboundedSender<Command>>>,
-    devices: u32,
-    /// Ends when every device has said goodbye.
-    gone: (mpsc::Sender<()>, mpsc::Receiver<()>),
+    alarm: Alarm,
     report: UsersReport,
 }
 
 impl Roster {
     fn new(users: Arc<VirtualUsers>, slice: Range<u32>, phase: watch::Receiver<Phase>) -> Self {
-        let devices = users.plan.devices().count() as u32;
-        let commands = (0..slice.len() * devices as usize).map(|_| None).collect();
-        let gone = mpsc::channel(1);
-        Self { users, slice, phase, commands, devices, gone, report: UsersReport::default() }
+        let shard = Shard::new(users.clone(), slice.clone());
+        let (alarm, report) = (Alarm::default(), UsersReport::default());
+        Self { users, shard, slice, phase, alarm, report }
     }
 
     async fn run(mut self) -> UsersReport {
-        self.until(Phase::WarmUp).await;
+        self.drive(None, Phase::WarmUp).await;
         self.connect_everybody().await;
-        self.until(Phase::Load).await;
+        self.drive(None, Phase::Load).await;
         self.load().await;
-        self.until(Phase::End).await;
+        self.drive(None, Phase::End).await;
         self.goodbye().await;
         self.report
     }
 
-    /// Waits for a phase or a later one.
-    async fn until(&mut self, phase: Phase) {
-        // A channel that closes is the end.
-        let _ = self.phase.wait_for(|now| *now >= phase).await;
-    }
-
-    fn is_over(&self, phase: Phase) -> bool {
-        *self.phase.borrow() > phase || self.phase.has_changed().is_err()
+    /// Lets the devices go on until a time, or until a phase or a later one; whether the phase ended it.
+    async fn drive(&mut self, until: Option<Instant>, phase: Phase) -> bool {
+        loop {
+            let goes_on = self.shard.poll_some();
+            if *self.phase.borrow() >= phase || self.phase.has_changed().is_err() {
+                return true;
+            }
+            if until.is_some_and(|until| until <= Instant::now()) {
+                return false;
+            }
+            if goes_on {
+                yield_now().await;
+                continue;
+            }
+            let due = [until, self.shard.due()].into_iter().flatten().min();
+            tokio::select! {
+                biased;
+                // A channel that closes is the end.
+                _ = self.phase.wait_for(|now| *now >= phase) => return true,
+                () = self.shard.woken() => {}
+                () = self.alarm.at(due) => {}
+            }
+        }
     }
 
     /// Starts every device at its time, unless the load begins before.
@@ -156,27 +175,9 @@ impl Roster {
         times.sort_unstable();
         let began = Instant::now();
         for (at, user, device) in times {
-            if began + at > Instant::now() {
-                tokio::select! {
-                    biased;
-                    _ = self.phase.wait_for(|now| *now >= Phase::Load) => {}
-                    () = sleep_until(began + at) => {}
-                }
-            }
-            self.start(user, device);
+            self.drive(Some(began + at), Phase::Load).await;
+            self.shard.start(user, device);
         }
-    }
-
-    fn start(&mut self, user: UserId, device: DeviceId) {
-        let (sender, commands) = mpsc::unbounded_channel();
-        let slot = self.slot(user, device);
-        self.commands[slot] = Some(sender);
-        let device = Device::new(self.users.clone(), user, device, commands);
-        let gone = self.gone.0.clone();
-        self.users.machine.spawn("device", async move {
-            device.run().await;
-            drop(gone);
-        });
     }
 
     /// Hands out the operations at their times, until `Phase::Settle`.
@@ -184,52 +185,29 @@ impl Roster {
         let plan = self.users.plan.clone();
         let began = Instant::now();
         let began_us = self.users.recorder.now_us();
-        // Slow readers are slow from the load on: while everybody connects they read like all others.
-        for device in self.commands.iter().flatten() {
-            // A device that is gone needs no telling.
-            let _ = device.send(Command::Load);
-        }
-        for operation in plan.schedule(self.slice.clone()) {
+        self.shard.load_begins();
+        for (number, operation) in plan.schedule(self.slice.clone()).enumerate() {
             let due = began + operation.at;
-            if due > Instant::now() {
-                tokio::select! {
-                    biased;
-                    _ = self.phase.wait_for(|now| *now >= Phase::Settle) => return,
-                    () = sleep_until(due) => {}
-                }
-            } else if self.is_over(Phase::Heal) {
+            if self.drive(Some(due), Phase::Settle).await {
                 return;
             }
+            if number % TURN == TURN - 1 {
+                // Behind its schedule a slice would keep its thread to itself.
+                yield_now().await;
+            }
             self.report.lateness.note(operation.at, due.elapsed());
-            self.hand_out(operation, began_us + operation.at.as_micros() as u64);
-        }
-    }
-
-    fn hand_out(&mut self, operation: Operation, intended_us: u64) {
-        let slot = self.slot(operation.user, operation.device);
-        let taken = self.commands[slot]
-            .as_ref()
-            .is_some_and(|device| device.send(Command::Do { operation, intended_us }).is_ok());
-        if !taken {
-            self.report.lateness.note_skipped();
+            let intended_us = began_us + operation.at.as_micros() as u64;
+            if !self.shard.operate(operation, intended_us) {
+                self.report.lateness.note_skipped();
+            }
         }
     }
 
     async fn goodbye(&mut self) {
-        for device in self.commands.drain(..).flatten() {
-            // A device that is gone already needs no goodbye.
-            let _ = device.send(Command::Stop);
-        }
-        let (kept, _) = mpsc::channel(1);
-        drop(std::mem::replace(&mut self.gone.0, kept));
-        let everybody = self.gone.1.recv();
+        let wires = futures_util::stream::iter(self.shard.stop());
+        let everybody = wires.for_each_concurrent(GOODBYES, client::Wire::close);
         if tokio::time::timeout(GOODBYE, everybody).await.is_err() {
             tracing::warn!("some devices did not say goodbye in time");
         }
-    }
-
-    fn slot(&self, user: UserId, device: DeviceId) -> usize {
-        let user = user.0 as usize - self.slice.start as usize;
-        user * self.devices as usize + device.0 as usize - 1
     }
 }

@@ -1,15 +1,16 @@
-//! A session together with its connection: the loop that an application awaits.
+//! A session together with its connection, to be polled by the application.
+//!
+//! A client has no task, timer or channel: whoever owns many of them keeps their timers together
+//! (`due`), and polls those whose connection has something to say.
 
-use super::alarm::Alarm;
 use super::wire::{ConnectError, Wire, WireEvent};
 use crate::core::{AccessToken, Event, Output, Session};
-use futures_util::FutureExt;
 use ports::BoxFuture;
-use std::future::pending;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Frames that are taken in one go before the application gets its turn.
+/// Frames that are taken in one go before others get their turn.
 const BURST: usize = 64;
 
 /// Knows where to connect and with which token.
@@ -29,9 +30,16 @@ pub trait Dialer: Send {
 type Dialling = BoxFuture<'static, Result<(Wire, AccessToken), ConnectError>>;
 type Renewing = BoxFuture<'static, Result<AccessToken, ConnectError>>;
 
+/// Room for what a session puts out, shared by all clients of an owner: idle clients have none.
+#[derive(Debug, Default)]
+pub struct Outbound {
+    outputs: Vec<Output>,
+    /// What happened, in order; the application takes it out.
+    pub events: Vec<Event>,
+}
+
 /// A session and its connection.
 pub struct Client<D> {
-    /// The session. Whoever changes it hands the outputs to `apply`.
     session: Session,
     dialer: D,
     link: Link,
@@ -40,9 +48,6 @@ pub struct Client<D> {
     origin: Instant,
     attempts: u32,
     reading: bool,
-    alarm: Alarm,
-    outputs: Vec<Output>,
-    events: Vec<Event>,
 }
 
 enum Link {
@@ -52,16 +57,17 @@ enum Link {
     Up(Wire),
 }
 
-/// What woke a client up.
-enum Woken {
-    Wire(WireEvent),
-    Dialled(Result<(Wire, AccessToken), ConnectError>),
-    Renewed(Result<AccessToken, ConnectError>),
-    Timer,
+/// Why a poll returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Polled {
+    /// Nothing more is to be had now; the waker was registered.
+    Pending,
+    /// There may be more at once: poll again when others had their turn.
+    Again,
 }
 
 impl<D: Dialer> Client<D> {
-    /// A client that connects as soon as `next` is awaited.
+    /// A client that connects as soon as it is polled.
     pub fn new(session: Session, dialer: D) -> Self {
         let now = Instant::now();
         Self {
@@ -72,9 +78,6 @@ impl<D: Dialer> Client<D> {
             origin: now,
             attempts: 0,
             reading: true,
-            alarm: Alarm::default(),
-            outputs: Vec::new(),
-            events: Vec::new(),
         }
     }
 
@@ -83,11 +86,16 @@ impl<D: Dialer> Client<D> {
         &self.session
     }
 
-    /// Lets the application act on the session: the closure gets the time and the output list.
-    pub fn act<T>(&mut self, act: impl FnOnce(&mut Session, u64, &mut Vec<Output>) -> T) -> T {
+    /// Lets the application act on the session: the closure gets the time and the output list. What it
+    /// sends goes out with the next poll.
+    pub fn act<T>(
+        &mut self,
+        out: &mut Outbound,
+        act: impl FnOnce(&mut Session, u64, &mut Vec<Output>) -> T,
+    ) -> T {
         let now_ms = self.now_ms();
-        let result = act(&mut self.session, now_ms, &mut self.outputs);
-        self.apply();
+        let result = act(&mut self.session, now_ms, &mut out.outputs);
+        self.apply(out);
         result
     }
 
@@ -96,115 +104,119 @@ impl<D: Dialer> Client<D> {
         self.reading = reading;
     }
 
-    /// Waits until something happens, and appends the events of it, maybe none. Cancel safe.
-    pub async fn next(&mut self, events: &mut Vec<Event>) {
-        if self.events.is_empty() {
-            let woken = self.wake().await;
-            self.woken(woken);
-            for _ in 1..BURST {
-                let Link::Up(wire) = &mut self.link else { break };
-                if !self.reading {
-                    break;
-                }
-                let Some(event) = wire.next(true).now_or_never() else { break };
-                self.woken(Woken::Wire(event));
-            }
-        }
-        events.append(&mut self.events);
-    }
-
-    /// Ends the session and the connection, and appends the last events.
-    pub async fn stop(mut self, events: &mut Vec<Event>) {
-        // The wire is taken first: `Disconnect` would drop it without a goodbye.
-        let link = std::mem::replace(&mut self.link, Link::None);
-        self.act(|session, _, out| session.stop(out));
-        events.append(&mut self.events);
-        if let Link::Up(wire) = link {
-            wire.close().await;
-        }
-    }
-
-    async fn wake(&mut self) -> Woken {
-        let due = match &self.link {
+    /// When it wants to be polled, whatever its connection says.
+    pub fn due(&self) -> Option<Instant> {
+        match &self.link {
             Link::Waiting { until, .. } => Some(*until),
             _ => self.session.due_ms().map(|due_ms| self.origin + Duration::from_millis(due_ms)),
-        };
-        let timer = self.alarm.at(due);
-        let reading = self.reading;
-        let link = async {
-            match &mut self.link {
-                Link::None | Link::Waiting { .. } => pending().await,
-                Link::Dialling(dialling) => Woken::Dialled(dialling.await),
-                Link::Up(wire) => Woken::Wire(wire.next(reading).await),
-            }
-        };
-        let renewing = async {
-            match &mut self.renewing {
-                Some(renewing) => Woken::Renewed(renewing.await),
-                None => pending().await,
-            }
-        };
-        tokio::select! {
-            biased;
-            woken = link => woken,
-            woken = renewing => woken,
-            () = timer => Woken::Timer,
         }
     }
 
-    fn woken(&mut self, woken: Woken) {
-        let now_ms = self.now_ms();
-        match woken {
-            Woken::Wire(WireEvent::Frame(frame)) => {
-                self.session.frame(now_ms, frame, &mut self.outputs);
+    /// Writes what is in line, takes what has come, looks at the clock, and appends what happened.
+    pub fn poll(&mut self, cx: &mut Context<'_>, out: &mut Outbound) -> Polled {
+        self.look_at_the_clock(out);
+        for _ in 0..BURST {
+            let (linked, renewed) = (self.poll_link(cx, out), self.poll_renewing(cx, out));
+            if !linked && !renewed {
+                return Polled::Pending;
             }
-            Woken::Wire(WireEvent::Closed(code)) => {
+        }
+        Polled::Again
+    }
+
+    /// Ends the session and appends the last events; what is left is to say goodbye on the wire.
+    pub fn stop(mut self, out: &mut Outbound) -> Option<Wire> {
+        // The wire is taken first: `Disconnect` would drop it without a goodbye.
+        let link = std::mem::replace(&mut self.link, Link::None);
+        self.act(out, |session, _, out| session.stop(out));
+        match link {
+            Link::Up(wire) => Some(wire),
+            _ => None,
+        }
+    }
+
+    /// Whether the connection, or the attempt to get one, had something to say.
+    fn poll_link(&mut self, cx: &mut Context<'_>, out: &mut Outbound) -> bool {
+        let (polled, now_ms) = match &mut self.link {
+            Link::None | Link::Waiting { .. } => return false,
+            Link::Dialling(dialling) => {
+                let Poll::Ready(dialled) = dialling.as_mut().poll(cx) else { return false };
+                self.dialled(dialled, out);
+                return true;
+            }
+            Link::Up(wire) => (wire.poll_next(cx, self.reading), self.now_ms()),
+        };
+        match polled {
+            Poll::Pending => return false,
+            Poll::Ready(WireEvent::Frame(frame)) => {
+                self.session.frame(now_ms, frame, &mut out.outputs);
+            }
+            Poll::Ready(WireEvent::Closed(code)) => {
                 self.link = Link::None;
-                self.session.disconnected(now_ms, code, &mut self.outputs);
+                self.session.disconnected(now_ms, code, &mut out.outputs);
             }
-            Woken::Dialled(Ok((wire, access))) => {
+        }
+        self.apply(out);
+        true
+    }
+
+    fn dialled(&mut self, dialled: Result<(Wire, AccessToken), ConnectError>, out: &mut Outbound) {
+        match dialled {
+            Ok((wire, access)) => {
                 self.link = Link::Up(wire);
-                self.session.connected(now_ms, access, &mut self.outputs);
+                self.session.connected(self.now_ms(), access, &mut out.outputs);
             }
-            Woken::Dialled(Err(error)) => {
+            Err(error) => {
                 tracing::trace!(%error, "no connection");
                 self.link = Link::None;
-                self.session.connect_failed(&mut self.outputs);
-            }
-            Woken::Renewed(renewed) => {
-                self.renewing = None;
-                match renewed {
-                    Ok(access) => self.session.renewed(now_ms, access, &mut self.outputs),
-                    Err(error) => {
-                        tracing::trace!(%error, "no other token");
-                        self.session.renewal_failed(now_ms);
-                    }
-                }
-            }
-            Woken::Timer => {
-                if let Link::Waiting { fresh_token, .. } = self.link {
-                    self.link = Link::Dialling(self.dialer.dial(self.attempts, fresh_token));
-                    self.attempts = self.attempts.wrapping_add(1);
-                } else {
-                    if !self.reading {
-                        self.session.not_listening(now_ms);
-                    }
-                    self.session.tick(now_ms, &mut self.outputs);
-                }
+                self.session.connect_failed(&mut out.outputs);
             }
         }
-        self.apply();
+        self.apply(out);
     }
 
-    fn apply(&mut self) {
-        for output in self.outputs.drain(..) {
+    fn poll_renewing(&mut self, cx: &mut Context<'_>, out: &mut Outbound) -> bool {
+        let Some(renewing) = &mut self.renewing else { return false };
+        let Poll::Ready(renewed) = renewing.as_mut().poll(cx) else { return false };
+        self.renewing = None;
+        let now_ms = self.now_ms();
+        match renewed {
+            Ok(access) => self.session.renewed(now_ms, access, &mut out.outputs),
+            Err(error) => {
+                tracing::trace!(%error, "no other token");
+                self.session.renewal_failed(now_ms);
+            }
+        }
+        self.apply(out);
+        true
+    }
+
+    fn look_at_the_clock(&mut self, out: &mut Outbound) {
+        if self.due().is_none_or(|due| due > Instant::now()) {
+            return;
+        }
+        if let Link::Waiting { fresh_token, .. } = self.link {
+            self.link = Link::Dialling(self.dialer.dial(self.attempts, fresh_token));
+            self.attempts = self.attempts.wrapping_add(1);
+        } else {
+            let now_ms = self.now_ms();
+            if !self.reading {
+                self.session.not_listening(now_ms);
+            }
+            self.session.tick(now_ms, &mut out.outputs);
+        }
+        self.apply(out);
+    }
+
+    fn apply(&mut self, out: &mut Outbound) {
+        for output in out.outputs.drain(..) {
             match output {
                 Output::Frame(frame) => {
                     if let Link::Up(wire) = &mut self.link {
                         wire.send(&frame);
                     }
                 }
-                Output::Event(event) => self.events.push(event),
+                Output::Event(event) => out.events.push(event),
                 // The answer to an earlier question will do.
                 Output::Renew if self.renewing.is_some() => {}
                 Output::Renew => self.renewing = Some(self.dialer.renew()),

@@ -4,11 +4,12 @@
 
 mod alarm;
 mod client;
+mod inbox;
 mod socket;
 mod trunk;
 mod wire;
 
 pub use alarm::Alarm;
-pub use client::{Client, Dialer};
+pub use client::{Client, Dialer, Outbound, Polled};
 pub use trunk::ServiceToken;
 pub use wire::{Carrier, ConnectError, Wire, WireEvent};

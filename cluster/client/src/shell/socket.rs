@@ -10,7 +10,7 @@ use protocol::{ClientFrame, CloseCode};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
@@ -104,19 +104,19 @@ impl SocketWire {
         });
     }
 
-    pub async fn next(&mut self, reading: bool) -> WireEvent {
+    pub fn poll_next(&mut self, cx: &mut Context<'_>, reading: bool) -> Poll<WireEvent> {
         loop {
-            let payload = match poll_fn(|cx| self.socket.poll_next(cx, reading)).await {
+            let payload = match ready!(self.socket.poll_next(cx, reading)) {
                 Ok(payload) => payload,
-                Err(code) => return WireEvent::Closed(code),
+                Err(code) => return Poll::Ready(WireEvent::Closed(code)),
             };
             match self.codec.decode_server(&payload) {
-                Ok(frame) => return WireEvent::Frame(frame),
+                Ok(frame) => return Poll::Ready(WireEvent::Frame(frame)),
                 // A newer server may say things that are not for us.
                 Err(DecodeError::UnknownFrame(kind)) => tracing::debug!(kind, "unknown frame"),
                 Err(DecodeError::Malformed(error)) => {
                     tracing::warn!(error, "malformed frame");
-                    return WireEvent::Closed(0);
+                    return Poll::Ready(WireEvent::Closed(0));
                 }
             }
         }

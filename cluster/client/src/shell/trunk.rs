@@ -2,6 +2,7 @@
 //!
 //! A session that does not take its frames is cut off alone: nobody else on the trunk waits for it.
 
+use super::inbox::{self, inbox};
 use super::socket::{self, Pump};
 use super::wire::{ConnectError, WireEvent};
 use bytes::Bytes;
@@ -13,14 +14,13 @@ use protocol::{ClientFrame, Secret, limits};
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
 /// The WebSocket library zeroes this much before every read: more would cost more than it saves.
 const READ_BUFFER: usize = 8 * 1024;
-/// Events of a session that may wait for its reader; a session that is slower still ends.
-const EVENTS: usize = 4_096;
 /// A batch is closed when it holds this many bytes.
 const BATCH_BYTES: usize = limits::MAX_TRUNK_FRAME_BYTES / 4;
 
@@ -48,7 +48,7 @@ struct Shared {
 }
 
 enum Command {
-    Open { slot: u32, session: mpsc::Sender<WireEvent> },
+    Open { slot: u32, session: inbox::Sender },
     Frame { slot: u32, frame: Bytes },
     Close { slot: u32 },
 }
@@ -57,7 +57,7 @@ enum Command {
 pub struct TrunkWire {
     slot: u32,
     trunk: mpsc::UnboundedSender<Command>,
-    events: mpsc::Receiver<WireEvent>,
+    events: inbox::Receiver,
 }
 
 impl Trunks {
@@ -100,7 +100,7 @@ impl Trunks {
         // Slots are never used twice, so a late frame cannot reach a later session.
         shared.next_slot = shared.next_slot.wrapping_add(1);
         let slot = shared.next_slot;
-        let (session, events) = mpsc::channel(EVENTS);
+        let (session, events) = inbox();
         if trunk.send(Command::Open { slot, session }).is_err() {
             return Err(ConnectError::NoTrunk { to: to.to_owned() });
         }
@@ -115,11 +115,11 @@ impl TrunkWire {
         let _ = self.trunk.send(Command::Frame { slot: self.slot, frame });
     }
 
-    pub async fn next(&mut self, reading: bool) -> WireEvent {
+    pub fn poll_next(&mut self, cx: &Context<'_>, reading: bool) -> Poll<WireEvent> {
         if !reading {
-            std::future::pending::<()>().await;
+            return Poll::Pending;
         }
-        self.events.recv().await.unwrap_or(WireEvent::Closed(0))
+        self.events.poll_next(cx).map(|event| event.unwrap_or(WireEvent::Closed(0)))
     }
 }
 
@@ -133,7 +133,7 @@ impl Drop for TrunkWire {
 struct Trunk {
     socket: Pump,
     commands: mpsc::UnboundedReceiver<Command>,
-    sessions: BTreeMap<u32, mpsc::Sender<WireEvent>>,
+    sessions: BTreeMap<u32, inbox::Sender>,
     heard: Instant,
 }
 
@@ -237,7 +237,7 @@ impl Trunk {
             };
             let closed = matches!(event, WireEvent::Closed(_));
             let Some(session) = self.sessions.get(&slot) else { continue };
-            let taken = session.try_send(event).is_ok();
+            let taken = session.send(event);
             if !taken && !closed {
                 overrun.push(ClientTrunk::Close { slot });
             }

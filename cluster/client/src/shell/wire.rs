@@ -5,8 +5,10 @@ use super::trunk::{ServiceToken, TrunkWire, Trunks};
 use ports::Machine;
 use protocol::codec::Codec;
 use protocol::{ClientFrame, ServerFrame, limits};
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::http::StatusCode;
@@ -122,13 +124,18 @@ impl Wire {
         }
     }
 
-    /// Writes what is in line and, if `reading`, waits for the next event; without `reading` it
-    /// never ends. Cancel safe.
-    pub async fn next(&mut self, reading: bool) -> WireEvent {
+    /// Writes what is in line and, if `reading`, looks for the next event; without `reading` it is never
+    /// ready.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>, reading: bool) -> Poll<WireEvent> {
         match self {
-            Self::Socket(wire) => wire.next(reading).await,
-            Self::Trunk(wire) => wire.next(reading).await,
+            Self::Socket(wire) => wire.poll_next(cx, reading),
+            Self::Trunk(wire) => wire.poll_next(cx, reading),
         }
+    }
+
+    /// Writes what is in line and waits for the next event. Cancel safe.
+    pub async fn next(&mut self) -> WireEvent {
+        poll_fn(|cx| self.poll_next(cx, true)).await
     }
 
     /// Says goodbye, briefly.

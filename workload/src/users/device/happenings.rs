@@ -2,12 +2,12 @@
 
 use super::Device;
 use crate::seen;
-use client::Event;
+use client::{Event, Outbound};
 use protocol::frames::server::{Accepted, ErrorNotice};
 use verify::history::event::What;
 
 impl Device {
-    pub(super) fn happened(&mut self, event: Event) {
+    pub(super) fn happened(&mut self, event: Event, out: &mut Outbound) {
         let device = self.who;
         match event {
             Event::Opened(welcome) => self.record(What::Opened {
@@ -26,6 +26,7 @@ impl Device {
             }
             Event::Attached(attached) => {
                 self.state.attached(attached.conversation);
+                self.receipts.moved();
                 self.record(What::Attached {
                     device,
                     conversation: attached.conversation,
@@ -53,6 +54,7 @@ impl Device {
             }
             Event::Shown(entry) => {
                 self.state.shown(&entry);
+                self.receipts.moved();
                 self.record(What::Shown { device, entry: seen::seen(&entry) });
             }
             Event::Dropped(entry) => {
@@ -65,7 +67,7 @@ impl Device {
                 delivered: receipts.delivered,
                 read: receipts.read,
             }),
-            Event::Page(page) => self.page(&page),
+            Event::Page(page) => self.page(&page, out),
             Event::Refused(notice) => self.refused(&notice),
             // Nothing that a history has a word for.
             Event::Typing(_) | Event::Presence(_) => {}

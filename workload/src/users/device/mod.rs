@@ -11,13 +11,13 @@ use super::{VirtualUsers, accounts, membership};
 use crate::body::{self, Body};
 use crate::plan::{Kind, Operation};
 use crate::seen;
-use client::{Action, ActionKind, Alarm, Client, Session};
+use client::{Action, ActionKind, Client, Outbound, Polled, Session, Wire};
 use protocol::frames::client::plain_text;
 use protocol::frames::server::Page;
 use protocol::{CloseCode, ConversationId, DeviceId, Sequence, UserId};
 use std::sync::Arc;
+use std::task::Context;
 use std::time::Duration;
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 use verify::history::event::{self, Phase, Said, What};
 
@@ -30,43 +30,22 @@ const WHOLE_ONE_IN: u64 = 16;
 /// Before a device without a session is seen to go dead again.
 const VANISH_AGAIN: Duration = Duration::from_millis(100);
 
-/// What a device is told.
-pub enum Command {
-    /// An operation is due.
-    Do {
-        /// Which.
-        operation: Operation,
-        /// Its intended time in the recorder's clock.
-        intended_us: u64,
-    },
-    /// The load begins.
-    Load,
-    /// The run is over.
-    Stop,
-}
-
 pub struct Device {
     users: Arc<VirtualUsers>,
     who: event::Device,
-    commands: mpsc::UnboundedReceiver<Command>,
     client: Client<UserDialer>,
     state: DeviceState,
     receipts: Receipts,
-    receipts_at: Instant,
     reads: HistoryReads,
-    slowness: Option<Slowness>,
+    slowness: Option<Box<Slowness>>,
     /// When its network is gone without a word.
     vanishes_at: Option<Instant>,
-    alarm: Alarm,
+    /// Its connection stays, and nobody reads or answers.
+    is_gone: bool,
 }
 
 impl Device {
-    pub fn new(
-        users: Arc<VirtualUsers>,
-        user: UserId,
-        device: DeviceId,
-        commands: mpsc::UnboundedReceiver<Command>,
-    ) -> Self {
+    pub fn new(users: Arc<VirtualUsers>, user: UserId, device: DeviceId) -> Self {
         let seed = users.plan.device_seed("session", user, device);
         let session = Session::new(users.settings.clone(), device, seed);
         let dialer = UserDialer::new(users.clone(), user, device);
@@ -75,62 +54,73 @@ impl Device {
         let part = users.plan.device_seed("receipts", user, device) as f64 / u64::MAX as f64;
         Self {
             who: event::Device { user, device },
-            commands,
             client: Client::new(session, dialer),
             state: DeviceState::new(device),
-            receipts: Receipts::default(),
-            receipts_at: Instant::now() + period.mul_f64(part),
+            receipts: Receipts::new(Instant::now() + period.mul_f64(part), period),
             reads: HistoryReads::default(),
             slowness: None,
             vanishes_at: None,
-            alarm: Alarm::default(),
+            is_gone: false,
             users,
         }
     }
 
-    pub async fn run(mut self) {
+    /// Lets it go on: its connection, what happens to it, its clock.
+    pub fn poll(&mut self, cx: &mut Context<'_>, out: &mut Outbound) -> Polled {
+        if self.is_gone {
+            return Polled::Pending;
+        }
+        self.look_at_the_clock(out);
         let mut events = Vec::new();
         loop {
-            let due = self.due();
-            tokio::select! {
-                biased;
-                command = self.commands.recv() => match command {
-                    Some(Command::Do { operation, intended_us }) => {
-                        self.operate(operation, intended_us);
-                    }
-                    Some(Command::Load) => self.load_begins(),
-                    Some(Command::Stop) | None => break,
-                },
-                () = self.client.next(&mut events) => {
-                    for event in events.drain(..) {
-                        self.happened(event);
-                    }
-                }
-                () = self.alarm.at(due) => self.look_at_the_clock(),
+            let polled = self.client.poll(cx, out);
+            if out.events.is_empty() {
+                return polled;
             }
-            if self.is_gone() {
-                return self.vanish().await;
+            std::mem::swap(&mut events, &mut out.events);
+            for event in events.drain(..) {
+                self.happened(event, out);
+            }
+            if polled == Polled::Again {
+                return polled;
             }
         }
-        self.stop().await;
     }
 
-    /// Only a session can go dead; whoever has none has it a little later.
-    fn is_gone(&mut self) -> bool {
-        let now = Instant::now();
-        let due = self.vanishes_at.is_some_and(|at| at <= now);
-        if due && !self.client.session().is_open() {
-            self.vanishes_at = Some(now + VANISH_AGAIN);
+    /// When it wants to be polled, whatever its connection says.
+    pub fn due(&self) -> Option<Instant> {
+        if self.is_gone {
+            return None;
         }
-        due && self.client.session().is_open()
+        let slow = self.slowness.as_ref().map(|slowness| slowness.until());
+        let own = [slow, self.receipts.due_at(), self.vanishes_at, self.client.due()];
+        own.into_iter().flatten().min()
     }
 
-    /// Its connection stays, and nobody reads or answers. To the user this is a goodbye: the session is
-    /// over, and what was unanswered is given up.
-    async fn vanish(mut self) {
+    /// Whether it went dead for good.
+    pub const fn is_gone(&self) -> bool {
+        self.is_gone
+    }
+
+    /// Ends it. This goodbye is no event of the run: what a device is due is judged until its end.
+    pub fn stop(self, out: &mut Outbound) -> Option<Wire> {
+        if self.is_gone {
+            return None;
+        }
+        self.give_up();
+        self.client.stop(out)
+    }
+
+    /// Only a session can go dead; whoever has none has it a little later. To the user this is a goodbye:
+    /// the session is over, and what was unanswered is given up.
+    fn vanish(&mut self) {
+        if !self.client.session().is_open() {
+            self.vanishes_at = Some(Instant::now() + VANISH_AGAIN);
+            return;
+        }
+        self.is_gone = true;
         self.give_up();
         self.record(What::Closed { device: self.who, code: CloseCode::Normal.code() });
-        while !matches!(self.commands.recv().await, Some(Command::Stop) | None) {}
     }
 
     fn give_up(&self) {
@@ -139,23 +129,7 @@ impl Device {
         }
     }
 
-    async fn stop(self) {
-        self.give_up();
-        // This goodbye is no event of the run: what a device is due is judged until its end.
-        self.client.stop(&mut Vec::new()).await;
-    }
-
-    fn due(&self) -> Option<Instant> {
-        let slow = self.slowness.as_ref().map(Slowness::until);
-        let receipts = self.reports_receipts().then_some(self.receipts_at);
-        [slow, receipts, self.vanishes_at].into_iter().flatten().min()
-    }
-
-    fn reports_receipts(&self) -> bool {
-        !self.users.plan.load().receipts_every.is_zero()
-    }
-
-    fn look_at_the_clock(&mut self) {
+    fn look_at_the_clock(&mut self, out: &mut Outbound) {
         let now = Instant::now();
         if let Some(slowness) = &mut self.slowness
             && slowness.until() <= now
@@ -163,17 +137,21 @@ impl Device {
             slowness.turn();
             self.client.set_reading(slowness.reads());
         }
-        if self.reports_receipts() && self.receipts_at <= now {
-            self.receipts_at = now + self.users.plan.load().receipts_every;
+        if self.receipts.due_at().is_some_and(|at| at <= now) {
+            self.receipts.beat(now);
             // The final reads compare the stored cursors with what was reported before them.
             if *self.users.phase.borrow() < Phase::Judge {
-                self.report_receipts();
+                self.report_receipts(out);
             }
+        }
+        if self.vanishes_at.is_some_and(|at| at <= now) {
+            self.vanish();
         }
     }
 
-    fn report_receipts(&mut self) {
+    fn report_receipts(&mut self, out: &mut Outbound) {
         if !self.client.session().is_open() {
+            self.receipts.moved();
             return;
         }
         let due: Vec<_> = self
@@ -183,7 +161,7 @@ impl Device {
             .filter_map(|(conversation, cursor)| self.receipts.due(conversation, cursor))
             .collect();
         for receipt in due {
-            if self.client.act(|session, _, out| session.receipt(receipt, out)) {
+            if self.client.act(out, |session, _, out| session.receipt(receipt, out)) {
                 self.receipts.sent(receipt);
                 let (conversation, device) = (receipt.conversation, self.who);
                 let (delivered, read) = (receipt.delivered, receipt.read);
@@ -192,51 +170,53 @@ impl Device {
         }
     }
 
-    fn operate(&mut self, planned: Operation, intended_us: u64) {
+    /// Does what the plan wants.
+    pub fn operate(&mut self, planned: Operation, intended_us: u64, out: &mut Outbound) {
         let own = self.users.plan.conversations_of(self.who.user);
         let operation = planned.moved(own, |conversation| self.state.is_left(conversation));
         let conversation = operation.conversation;
         match operation.kind {
-            Kind::Send => self.send(operation, intended_us, None, plain_text()),
-            Kind::Poison => self.send(operation, intended_us, None, POISON_FORMAT),
+            Kind::Send => self.send(operation, intended_us, (None, plain_text()), out),
+            Kind::Poison => self.send(operation, intended_us, (None, POISON_FORMAT), out),
             Kind::Reply => {
                 let parent = self.state.newest_message(conversation);
-                self.send(operation, intended_us, parent, plain_text());
+                self.send(operation, intended_us, (parent, plain_text()), out);
             }
             Kind::Edit | Kind::Delete => {
                 let delete = operation.kind == Kind::Delete;
                 match self.state.own_message(operation.pick, delete, operation.is_stubborn()) {
                     Some((conversation, target)) => {
-                        self.change(operation, intended_us, conversation, target);
+                        self.change(operation, intended_us, (conversation, target), out);
                     }
-                    None => self.send(operation, intended_us, None, plain_text()),
+                    None => self.send(operation, intended_us, (None, plain_text()), out),
                 }
             }
-            Kind::ReadHistory => self.read(operation),
+            Kind::ReadHistory => self.read(operation, out),
             Kind::JoinLeave => {
                 membership::change(&self.users, conversation, self.who.user);
             }
-            Kind::Reconnect => self.client.act(|session, _, out| session.reconnect(out)),
+            Kind::Reconnect => self.client.act(out, |session, _, out| session.reconnect(out)),
             Kind::Typing => {
-                self.client.act(|session, _, out| session.typing(conversation, out));
+                self.client.act(out, |session, _, out| session.typing(conversation, out));
             }
             Kind::Revoke => accounts::revoke(&self.users, self.who.user, operation.pick),
             Kind::LogOut => {
                 let away_ms = accounts::logged_out_for(operation.pick).as_millis() as u64;
-                if self.client.act(|session, _, out| session.log_out(away_ms, out)) {
+                if self.client.act(out, |session, _, out| session.log_out(away_ms, out)) {
                     accounts::log_out(&self.users, self.who.user, self.who.device);
                 }
             }
         }
     }
 
-    fn load_begins(&mut self) {
+    /// The load begins.
+    pub fn load_begins(&mut self) {
         let after = self.users.plan.vanishes(self.who.user);
         self.vanishes_at = after.map(|after| Instant::now() + after);
         if self.slowness.is_none()
             && let Some(slow) = self.users.plan.slow_reader(self.who.user)
         {
-            self.slowness = Some(Slowness::new(slow));
+            self.slowness = Some(Box::new(Slowness::new(slow)));
             self.client.set_reading(false);
         }
     }
@@ -245,8 +225,8 @@ impl Device {
         &mut self,
         operation: Operation,
         intended_us: u64,
-        parent: Option<Sequence>,
-        format: u16,
+        (parent, format): (Option<Sequence>, u16),
+        out: &mut Outbound,
     ) {
         let conversation = operation.conversation;
         let id = self.state.next_id();
@@ -254,15 +234,15 @@ impl Device {
         let body = self.text(id, conversation, parent, operation.size);
         let said = Said::Message { hash: body::hash(&body), parent };
         let kind = ActionKind::Send { body, reply_to: parent, format };
-        self.submit(Action { conversation, id, kind }, said, intended_us);
+        self.submit(Action { conversation, id, kind }, said, intended_us, out);
     }
 
     fn change(
         &mut self,
         operation: Operation,
         intended_us: u64,
-        conversation: ConversationId,
-        target: Sequence,
+        (conversation, target): (ConversationId, Sequence),
+        out: &mut Outbound,
     ) {
         let id = self.state.next_id();
         let (kind, said) = if operation.kind == Kind::Delete {
@@ -272,7 +252,7 @@ impl Device {
             let said = Said::Edit { target, hash: body::hash(&body) };
             (ActionKind::Edit { target, body }, said)
         };
-        self.submit(Action { conversation, id, kind }, said, intended_us);
+        self.submit(Action { conversation, id, kind }, said, intended_us, out);
     }
 
     fn text(
@@ -287,19 +267,20 @@ impl Device {
         Body { user, counter, conversation, parent, epoch }.text(size as usize)
     }
 
-    fn submit(&mut self, action: Action, said: Said, intended: u64) {
+    fn submit(&mut self, action: Action, said: Said, intended: u64, out: &mut Outbound) {
         let (conversation, message) = (action.conversation, action.id);
         // Recorded first: nobody may see the message before it was invoked.
         let device = self.who;
         self.record(What::Sent { device, conversation, message, said, intended });
-        let taken = self.client.act(|session, now_ms, out| session.submit(now_ms, action, out));
+        let taken =
+            self.client.act(out, |session, now_ms, out| session.submit(now_ms, action, out));
         if taken.is_err() {
             // It never left the device. An indefinite outcome is a true, if weak, statement.
             self.record(What::Unanswered { device, conversation, message });
         }
     }
 
-    fn read(&mut self, operation: Operation) {
+    fn read(&mut self, operation: Operation, out: &mut Outbound) {
         let conversation = operation.conversation;
         let Some(cursor) = self.client.session().cursor(conversation) else { return };
         let after = if operation.pick.is_multiple_of(WHOLE_ONE_IN) {
@@ -313,16 +294,16 @@ impl Device {
         let Some(backlog) = self.reads.begin(conversation, after) else { return };
         let (device, request) = (self.who, backlog.request);
         self.record(What::ReadBegan { device, request, conversation, after });
-        self.client.act(|session, _, out| session.backlog(backlog, out));
+        self.client.act(out, |session, _, out| session.backlog(backlog, out));
     }
 
-    fn page(&mut self, page: &Page) {
+    fn page(&mut self, page: &Page, out: &mut Outbound) {
         let (device, request) = (self.who, page.request);
         match self.reads.page(page) {
             Next::Nothing => {}
             Next::Ask(backlog) => {
                 self.read_entries(page);
-                self.client.act(|session, _, out| session.backlog(backlog, out));
+                self.client.act(out, |session, _, out| session.backlog(backlog, out));
             }
             Next::Ended(Ended { conversation, head, whole, .. }) => {
                 self.read_entries(page);

@@ -1,0 +1,144 @@
+//! The devices of a slice of the users: one owner, one queue of those who want to be polled, one heap of
+//! their timers. A device that waits costs its own memory, and nothing else.
+
+use super::VirtualUsers;
+use super::device::Device;
+use super::ready::{DeviceWaker, Ready};
+use crate::plan::Operation;
+use client::{Outbound, Polled, Wire};
+use protocol::{DeviceId, UserId};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
+use tokio::time::Instant;
+
+/// Devices that are polled before other tasks of the runtime get their turn.
+const POLLS: usize = 32;
+
+pub struct Shard {
+    users: Arc<VirtualUsers>,
+    slice: Range<u32>,
+    devices: u32,
+    /// By user and device, dense.
+    slots: Vec<Option<Box<Slot>>>,
+    ready: Arc<Ready>,
+    timers: BinaryHeap<Reverse<(Instant, u32)>>,
+    out: Outbound,
+}
+
+struct Slot {
+    device: Device,
+    waker: Arc<DeviceWaker>,
+    /// Its earliest timer in the heap: one that was put off is left there, and looked at in vain.
+    armed: Option<Instant>,
+}
+
+impl Shard {
+    pub fn new(users: Arc<VirtualUsers>, slice: Range<u32>) -> Self {
+        let devices = users.plan.devices().count() as u32;
+        let slots = (0..slice.len() * devices as usize).map(|_| None).collect();
+        let (ready, timers, out) = (Arc::default(), BinaryHeap::new(), Outbound::default());
+        Self { users, slice, devices, slots, ready, timers, out }
+    }
+
+    /// A device connects.
+    pub fn start(&mut self, user: UserId, device: DeviceId) {
+        let at = self.slot(user, device);
+        let waker = Arc::new(DeviceWaker::new(at, self.ready.clone()));
+        waker.wake_by_ref();
+        let device = Device::new(self.users.clone(), user, device);
+        self.slots[at as usize] = Some(Box::new(Slot { device, waker, armed: None }));
+    }
+
+    /// Slow readers are slow from the load on: while everybody connects they read like all others.
+    pub fn load_begins(&mut self) {
+        for slot in self.slots.iter_mut().flatten() {
+            slot.device.load_begins();
+            slot.waker.wake_by_ref();
+        }
+    }
+
+    /// Hands an operation to its device; false if that never connected.
+    pub fn operate(&mut self, operation: Operation, intended_us: u64) -> bool {
+        let at = self.slot(operation.user, operation.device);
+        let Some(slot) = &mut self.slots[at as usize] else { return false };
+        // Whose network is gone does nothing any more, as the scenario wants it.
+        if !slot.device.is_gone() {
+            slot.device.operate(operation, intended_us, &mut self.out);
+            self.poll(at);
+        }
+        true
+    }
+
+    /// Polls devices that want it, a few; whether more of them do.
+    pub fn poll_some(&mut self) -> bool {
+        let now = Instant::now();
+        while let Some(Reverse((at, slot))) = self.timers.peek().copied()
+            && at <= now
+        {
+            self.timers.pop();
+            if let Some(slot) = &mut self.slots[slot as usize]
+                && slot.armed == Some(at)
+            {
+                slot.armed = None;
+                slot.waker.wake_by_ref();
+            }
+        }
+        for _ in 0..POLLS {
+            let Some(slot) = self.ready.pop() else { return false };
+            self.poll(slot);
+        }
+        true
+    }
+
+    /// When a device's timer is due.
+    pub fn due(&self) -> Option<Instant> {
+        self.timers.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// Ends when a device wants to be polled.
+    pub fn woken(&self) -> impl Future<Output = ()> + use<> {
+        let ready = self.ready.clone();
+        async move { ready.any().await }
+    }
+
+    /// Ends every device; what is left is to say goodbye on their wires.
+    pub fn stop(&mut self) -> Vec<Wire> {
+        let Self { slots, out, .. } = self;
+        let wires = slots.drain(..).flatten().filter_map(|slot| slot.device.stop(out)).collect();
+        out.events.clear();
+        wires
+    }
+
+    fn poll(&mut self, at: u32) {
+        let Some(slot) = &mut self.slots[at as usize] else { return };
+        slot.waker.polled();
+        let waker = Waker::from(slot.waker.clone());
+        if slot.device.poll(&mut Context::from_waker(&waker), &mut self.out) == Polled::Again {
+            slot.waker.wake_by_ref();
+        }
+        if let Some(due) = slot.device.due()
+            && slot.armed.is_none_or(|armed| due < armed)
+        {
+            slot.armed = Some(due);
+            self.timers.push(Reverse((due, at)));
+        }
+    }
+
+    fn slot(&self, user: UserId, device: DeviceId) -> u32 {
+        let user = user.0 as u32 - self.slice.start;
+        user * self.devices + device.0 - 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_device_is_small() {
+        // Two million of them fit into a gigabyte and a half, their connections and tokens apart.
+        let size = size_of::<super::Slot>();
+        assert!(size <= 640, "{size} bytes");
+    }
+}
