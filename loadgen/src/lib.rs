@@ -15,6 +15,7 @@ mod limits;
 mod machine;
 mod phases;
 mod run;
+mod slices;
 mod world;
 
 pub use faults::not_done;

@@ -4,8 +4,9 @@ use crate::abort::{self, Abort};
 use crate::faults;
 use crate::journal::{Journal, Sink};
 use crate::limits::Limits;
-use crate::limits::health;
-use crate::machine::machine;
+use crate::limits::{health, supply};
+use crate::machine::{machine, machine_from};
+use crate::slices::{self, Slices};
 use crate::world::addresses::free_address;
 use crate::world::metrics;
 use crate::world::readiness::{reach, reach_any};
@@ -17,8 +18,7 @@ use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
-use tokio::sync::watch;
-use tokio::task::{AbortHandle, JoinHandle};
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use verify::history::What;
 use verify::history::event::{Engine, Phase};
@@ -34,8 +34,6 @@ use workload::{final_reads, header, run_users, set_up};
 const PATIENCE: Duration = Duration::from_mins(5);
 /// How long users may take to end.
 const GOODBYE: Duration = Duration::from_secs(10);
-/// Slices of the users: more than processors, so that no schedule of a slice is a bottleneck.
-pub const SLICES: u32 = 4;
 /// Between two looks at how far the run has got.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
@@ -56,6 +54,7 @@ pub async fn tell(run: RealRun, sink: Sink, progress: mpsc::Sender<Progress>) ->
 struct Phases {
     run: RealRun,
     plan: Arc<Plan>,
+    slices: Slices,
     machine: Machine,
     http: Arc<Http>,
     journal: Arc<Journal>,
@@ -66,6 +65,9 @@ struct Phases {
 
 impl Phases {
     fn new(run: RealRun, journal: Arc<Journal>, progress: mpsc::Sender<Progress>) -> Self {
+        // Before anything is opened that they would keep open.
+        let supply = supply::supply(None);
+        let slices = Slices::start(slices::of(&run.scenario, &run.against, &supply));
         let limits = Arc::default();
         let machine = machine("clients", run.seed, &limits);
         let (phase, phases) = watch::channel(Phase::SetUp);
@@ -80,6 +82,7 @@ impl Phases {
         Self {
             plan: Arc::new(Plan::new(&run.scenario, run.seed)),
             http: Arc::new(Http::new(machine.clone())),
+            slices,
             run,
             machine,
             journal,
@@ -106,7 +109,6 @@ impl Phases {
             Against::Given(_) => None,
         };
         let watched = health::until_hopeless(&limits, &journal, &plan, id, data.as_deref());
-        let lag = self.feel_lag();
         // Whoever asks and whatever dies, the process of the cluster stays at hand here.
         let abort = tokio::select! {
             biased;
@@ -115,7 +117,6 @@ impl Phases {
             why = watched => Some(Abort::Failed(why)),
             told = self.tell(&mut cluster, &mut users) => told.err().map(Abort::Failed),
         };
-        lag.abort();
         if let Some(abort) = &abort {
             let phase = *self.phase.borrow();
             self.journal.stop(&abort.why(phase));
@@ -131,13 +132,6 @@ impl Phases {
             self.tell_panics(Some(cluster));
         }
         self.ended
-    }
-
-    /// Whether the tasks of this runtime get their turn.
-    fn feel_lag(&self) -> AbortHandle {
-        let limits = self.limits.clone();
-        let deadlines = header(&self.run.scenario, self.run.seed, Engine::Real).deadlines;
-        self.machine.spawn("lag", async move { health::feel_lag(&limits, deadlines).await })
     }
 
     fn tell_panics(&self, cluster: Option<&mut Cluster>) {
@@ -185,7 +179,7 @@ impl Phases {
     async fn tell(
         &mut self,
         cluster: &mut Option<Cluster>,
-        users: &mut Vec<JoinHandle<Lateness>>,
+        users: &mut Vec<oneshot::Receiver<Lateness>>,
     ) -> Result<(), String> {
         let gateways = self.gateways(cluster.as_mut()).await?;
         let Some(first) = gateways.first().cloned() else {
@@ -251,20 +245,32 @@ impl Phases {
         Ok(gateways.clone())
     }
 
-    /// Starts the users; each takes a slice of the users.
-    fn users(&self, targets: &Targets) -> Vec<JoinHandle<Lateness>> {
-        slices(self.plan.users(), SLICES)
+    /// Starts the users, in slices.
+    fn users(&self, targets: &Targets) -> Vec<oneshot::Receiver<Lateness>> {
+        let deadlines = header(&self.run.scenario, self.run.seed, Engine::Real).deadlines;
+        let is_local = self.run.against.is_local();
+        parts(self.plan.users(), self.slices.len() as u32)
             .enumerate()
             .map(|(number, slice)| {
+                let name = format!("clients-{}", number + 1);
+                let source = is_local.then(|| slices::source(number));
                 let users = run_users(
-                    machine(&format!("clients-{}", number + 1), self.run.seed, &self.limits),
+                    machine_from(&name, self.run.seed, &self.limits, source),
                     self.plan.clone(),
                     slice,
                     targets.clone(),
                     self.journal.clone(),
                     self.phase.subscribe(),
                 );
-                tokio::runtime::Handle::current().spawn(async move { users.await.lateness })
+                let limits = self.limits.clone();
+                self.slices.run(number, async move {
+                    let lag = health::feel_lag(&limits, deadlines);
+                    tokio::select! {
+                        biased;
+                        report = users => report.lateness,
+                        never = lag => match never {},
+                    }
+                })
             })
             .collect()
     }
@@ -300,7 +306,7 @@ impl Phases {
         Ok(())
     }
 
-    async fn dismiss(&mut self, users: Vec<JoinHandle<Lateness>>) {
+    async fn dismiss(&mut self, users: Vec<oneshot::Receiver<Lateness>>) {
         // Users write down what is still unanswered; only then comes the last event.
         self.phase.send_replace(Phase::End);
         let mut lateness = Lateness::default();
@@ -308,9 +314,7 @@ impl Phases {
         for users in users {
             match timeout_at(deadline, users).await {
                 Ok(Ok(theirs)) => lateness.merge(&theirs),
-                Ok(Err(error)) => {
-                    self.ended.doubts.push(format!("a slice of the users failed: {error}"));
-                }
+                Ok(Err(_)) => self.ended.doubts.push("a slice of the users failed".to_owned()),
                 Err(_) => {
                     self.ended
                         .doubts
@@ -360,7 +364,7 @@ async fn report(
 }
 
 /// The users in so many parts of about the same size.
-fn slices(users: Range<u32>, parts: u32) -> impl Iterator<Item = Range<u32>> {
+fn parts(users: Range<u32>, parts: u32) -> impl Iterator<Item = Range<u32>> {
     let count = u64::from(users.end - users.start);
     let bound = move |part: u32| users.start + (count * u64::from(part) / u64::from(parts)) as u32;
     (0..parts).map(move |part| bound(part)..bound(part + 1)).filter(|slice| !slice.is_empty())
@@ -371,9 +375,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slices_cover_everybody_once() {
+    fn parts_cover_everybody_once() {
         for users in [1, 2, 3, 4, 5, 30, 1_001] {
-            let all: Vec<u32> = slices(1..users + 1, SLICES).flatten().collect();
+            let all: Vec<u32> = parts(1..users + 1, 4).flatten().collect();
             assert_eq!(all, (1..=users).collect::<Vec<_>>());
         }
     }

@@ -3,6 +3,7 @@
 use crate::journal::Sink;
 use crate::phases;
 use scenarios::scenario::Scenario;
+use std::net::Ipv4Addr;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
@@ -69,7 +70,7 @@ pub fn run(run: RealRun, sink: Sink) -> (mpsc::Receiver<Progress>, JoinHandle<Re
     let (progress, receiver) = mpsc::channel();
     let handle = thread("real run", move || {
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(workers(&run.against))
+            .worker_threads(run.against.workers() as usize)
             .enable_all()
             .build();
         match runtime {
@@ -82,13 +83,36 @@ pub fn run(run: RealRun, sink: Sink) -> (mpsc::Receiver<Progress>, JoinHandle<Re
     (receiver, handle)
 }
 
-/// The users' threads. A cluster of our own needs processors beside them: every thread of ours that
-/// runs is one of its threads that waits.
-fn workers(against: &Against) -> usize {
-    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    match against {
-        Against::Given(_) => processors,
-        Against::Started { .. } => processors.div_ceil(2),
+impl Against {
+    /// Threads for the users, at least. A cluster of our own needs processors beside them: every thread of
+    /// ours that runs is one of its threads that waits.
+    pub fn workers(&self) -> u64 {
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        match self {
+            Self::Given(_) => processors as u64,
+            Self::Started { .. } => processors.div_ceil(2) as u64,
+        }
+    }
+
+    /// How many gateways there are.
+    pub fn gateways(&self, scenario: &Scenario) -> u64 {
+        match self {
+            Self::Given(gateways) => gateways.len() as u64,
+            Self::Started { .. } => u64::from(scenario.cluster.gateways),
+        }
+    }
+
+    /// Whether they are all on loopback addresses, towards which there are more source addresses than
+    /// one.
+    pub fn is_local(&self) -> bool {
+        let is_local = |gateway: &String| {
+            let host = gateway.rsplit_once(':').map_or(&**gateway, |(host, _)| host);
+            host == "localhost" || host.parse::<Ipv4Addr>().is_ok_and(|host| host.is_loopback())
+        };
+        match self {
+            Self::Given(gateways) => gateways.iter().all(is_local),
+            Self::Started { .. } => true,
+        }
     }
 }
 

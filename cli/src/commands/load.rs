@@ -78,13 +78,7 @@ impl Load {
         // Before the report's folder is touched: its data folder may be refused.
         let folder =
             self.target.is_empty().then(|| data_folder(self.out.as_deref())).transpose()?;
-        let against = match &folder {
-            Some(folder) => Against::Started {
-                binary: std::env::current_exe().context("cannot find the path of this program")?,
-                data: folder.path().to_owned(),
-            },
-            None => Against::Given(self.target.clone()),
-        };
+        let against = self.against(folder.as_ref().map(DataFolder::path))?;
         let quiet = self.quiet || self.json;
         if !quiet {
             console::note(&format!("fracas {VERSION} · {} · seed {}", scenario.name, self.seed));
@@ -137,15 +131,19 @@ impl Load {
         Ok(concluded.status)
     }
 
+    /// What it runs against: a cluster that is started with its data in a folder, or the targets.
+    fn against(&self, data: Option<&Path>) -> anyhow::Result<Against> {
+        let Some(data) = data else { return Ok(Against::Given(self.target.clone())) };
+        let binary = std::env::current_exe().context("cannot find the path of this program")?;
+        Ok(Against::Started { binary, data: data.to_owned() })
+    }
+
     /// Compares what the scenario needs with what this machine has; an error (status 2: nothing can be
     /// said of any cluster) if it cannot work at all.
     fn fit(&self, scenario: &Scenario) -> anyhow::Result<Fit> {
-        let gateways = match self.target.len() {
-            0 => usize::from(scenario.cluster.gateways),
-            given => given,
-        };
         let data = self.target.is_empty().then(|| DataFolder::place(self.out.as_deref()));
-        let fit = loadgen::fit(scenario, gateways, loadgen::supply(data.as_deref()));
+        let against = self.against(data.as_deref())?;
+        let fit = loadgen::fit(scenario, &against, loadgen::supply(data.as_deref()));
         if fit.impossible.is_empty() {
             return Ok(fit);
         }

@@ -2,11 +2,13 @@
 
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit};
+#[cfg(target_os = "linux")]
+use nix::sys::socket::{setsockopt, sockopt::IpBindAddressNoPort};
 use ports::{BoxFuture, Listener, Network, Stream};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
-use tokio::net::{TcpListener, TcpStream, lookup_host};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
 /// Descriptors that whoever connects leaves to the process, or a quarter if it has few: for its files, and
 /// for the connections that it makes itself: 64 for pushes, 32 for each gateway's logins. A node whose log cannot open its next
@@ -28,16 +30,40 @@ impl Network for TcpNetwork {
 
     fn connect<'a>(&'a self, to: &'a str) -> BoxFuture<'a, io::Result<Box<dyn Stream>>> {
         Box::pin(async move {
-            // An address that is no name is not looked up.
-            let found =
-                lookup_host(to).await.map_err(|source| NotFound { name: to.into(), source });
-            let addresses: Vec<SocketAddr> = found.map_err(io::Error::other)?.collect();
+            let addresses = find(to).await?;
             #[expect(clippy::disallowed_methods, reason = "this is the adapter")]
             let stream = TcpStream::connect(&addresses[..]).await?;
             stream.set_nodelay(true)?;
             Ok(Box::new(stream) as Box<dyn Stream>)
         })
     }
+}
+
+impl TcpNetwork {
+    /// As `connect`, and from a loopback address of one's own if `to` is one, too: each has local ports of
+    /// its own.
+    pub async fn connect_from(self, source: Ipv4Addr, to: &str) -> io::Result<Box<dyn Stream>> {
+        let found = find(to).await?;
+        let there = found.first().filter(|there| there.is_ipv4() && there.ip().is_loopback());
+        let Some(there) = there else { return self.connect(to).await };
+        let socket = TcpSocket::new_v4()?;
+        // The port is chosen with the peer in view; without this it must be free towards everybody.
+        #[cfg(target_os = "linux")]
+        setsockopt(&socket, IpBindAddressNoPort, &true)?;
+        socket.bind((source, 0).into())?;
+        let stream = socket.connect(*there).await?;
+        stream.set_nodelay(true)?;
+        Ok(Box::new(stream))
+    }
+}
+
+/// An address that is no name is not looked up.
+async fn find(to: &str) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(address) = to.parse() {
+        return Ok(vec![address]);
+    }
+    let found = lookup_host(to).await.map_err(|source| NotFound { name: to.into(), source });
+    Ok(found.map_err(io::Error::other)?.collect())
 }
 
 /// No address was found for the name of a peer, which was not even asked. Inside of an [`io::Error`].

@@ -5,6 +5,7 @@ use crate::journal::Journal;
 use crate::limits::processors::Watch;
 use crate::limits::supply;
 use crate::limits::{Hopelessness, Limits};
+use std::convert::Infallible;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -81,7 +82,7 @@ pub fn note_lateness(limits: &Limits, journal: &Journal, expected: u64) {
 
 /// Counts how often a task of this runtime got its turn so late that the observer may be to blame for
 /// a missed deadline. Never ends.
-pub async fn feel_lag(limits: &Limits, deadlines: Deadlines) {
+pub async fn feel_lag(limits: &Limits, deadlines: Deadlines) -> Infallible {
     let Deadlines { delivered_us, stuck_us, recovered_us, .. } = deadlines;
     let shortest = Duration::from_micros(delivered_us.min(stuck_us).min(recovered_us));
     loop {

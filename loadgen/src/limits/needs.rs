@@ -5,18 +5,16 @@
 //! beforehand, and what cannot work at all is refused.
 
 use crate::limits::supply::Supply;
-use crate::phases::SLICES;
+use crate::run::Against;
+use crate::slices::{self, AT_EASE};
 use scenarios::scenario::{Scenario, Size, Transport};
 
 /// Descriptors that every process needs beside its connections, in the least case.
 const BASE: u64 = 16;
-/// What tokens, set-up, changes of members and the links of a cluster need beside the sessions, at
-/// most: 32 requests at once for each slice of users and for the set-up, 256 changes, and a reserve.
-const AT_EASE: u64 = 512;
-/// Bytes of a session in the generator and the cluster together: measured with 4,000 idle sessions,
-/// 22 KiB and 8 KiB; over a trunk half of it.
-const SOCKET_BYTES: u64 = 30 * 1024;
-const TRUNK_BYTES: u64 = 15 * 1024;
+/// Bytes of a session in the generator and the cluster together: measured with 50,000 sessions over trunks
+/// 5 KiB and 4 KiB; a socket needs as much again for its buffers.
+const SOCKET_BYTES: u64 = 18 * 1024;
+const TRUNK_BYTES: u64 = 9 * 1024;
 /// Bytes of both processes without any session.
 const EMPTY_BYTES: u64 = 80 * 1024 * 1024;
 
@@ -32,7 +30,9 @@ struct Needs {
     sessions: u64,
     /// Connections that carry them.
     connections: u64,
-    /// Connections to one gateway.
+    /// Tables of open files and source addresses over which the generator spreads them.
+    slices: u64,
+    /// Connections from one source address to one gateway.
     ports: u64,
     /// Bytes, about.
     memory: u64,
@@ -51,18 +51,19 @@ pub struct Fit {
     pub impossible: Vec<String>,
 }
 
-fn needs(scenario: &Scenario, gateways: u64) -> Needs {
-    let users = &scenario.users;
-    let online = u64::from(users.count - users.offline.min(users.count));
-    let sessions = online * u64::from(users.devices.max(1));
-    let (connections, bytes) = match users.transport {
+fn needs(scenario: &Scenario, against: &Against, supply: &Supply) -> Needs {
+    let (sessions, gateways) = (slices::sessions(scenario), against.gateways(scenario).max(1));
+    let slices = slices::of(scenario, against, supply);
+    let (connections, bytes) = match scenario.users.transport {
         Transport::Socket => (sessions, SOCKET_BYTES),
-        Transport::Trunk => (u64::from(SLICES) * gateways, TRUNK_BYTES),
+        Transport::Trunk => (slices * gateways, TRUNK_BYTES),
     };
+    let sources = if against.is_local() { slices } else { 1 };
     Needs {
         sessions,
         connections,
-        ports: connections.div_ceil(gateways.max(1)),
+        slices,
+        ports: connections.div_ceil(gateways).div_ceil(sources),
         memory: EMPTY_BYTES + sessions * bytes,
         disk: disk(scenario),
     }
@@ -90,9 +91,15 @@ fn operations(scenario: &Scenario) -> u64 {
     (load + last * scenario.phases.heal.as_secs_f64()) as u64
 }
 
-/// Compares a scenario's needs with what there is, for a run against so many gateways.
-pub fn fit(scenario: &Scenario, gateways: usize, supply: Supply) -> Fit {
-    let needs = needs(scenario, gateways as u64);
+/// Compares a scenario's needs with what there is.
+pub fn fit(scenario: &Scenario, against: &Against, supply: Supply) -> Fit {
+    let needs = needs(scenario, against, &supply);
+    // A cluster of our own is one process, whose table of open files is one. Another one's limits are its
+    // own business.
+    let in_one_table = match against {
+        Against::Started { .. } => needs.connections,
+        Against::Given(_) => needs.connections.div_ceil(needs.slices),
+    };
     let Supply { open_files, ports, memory, disk } = supply;
     let mut fit = Fit { needs: sentence(&needs, supply), ..Fit::default() };
     let mut compare = |what: &str, least: u64, at_ease: u64, there: Option<u64>, remedy: &str| {
@@ -111,8 +118,8 @@ pub fn fit(scenario: &Scenario, gateways: usize, supply: Supply) -> Fit {
     };
     compare(
         "open files",
-        needs.connections + BASE,
-        needs.connections + AT_EASE,
+        in_one_table + BASE,
+        in_one_table + AT_EASE,
         open_files,
         "raise the hard limit (ulimit -Hn), or connect the users by trunk",
     );
@@ -151,8 +158,8 @@ fn sentence(needs: &Needs, supply: Supply) -> String {
         format!(", and its data about {} of disk ({} free)", bytes(needs.disk), bytes(there))
     });
     format!(
-        "{} sessions need {} connections (open files: {} on either side; local ports: {} towards each \
-         gateway) and about {} of memory ({free} free){disk}",
+        "{} sessions need {} connections (open files: {} in each table; local ports: {} from each address \
+         towards each gateway) and about {} of memory ({free} free){disk}",
         needs.sessions,
         needs.connections,
         number(supply.open_files),
@@ -189,15 +196,21 @@ mod tests {
     #[test]
     fn what_cannot_work_is_told_apart_from_what_may_be_short() {
         let scenario = scenario(400);
-        let told = |supply| {
-            let fit = fit(&scenario, 2, supply);
+        let ours = ours();
+        let told = |against, supply| {
+            let fit = fit(&scenario, against, supply);
             (fit.short.len(), fit.impossible.len())
         };
-        assert_eq!(told(supply(10_000, 10_000, 1_000)), (0, 0));
-        assert_eq!(told(supply(911, 711, 80)), (3, 0));
-        assert_eq!(told(supply(415, 199, 1_000)), (0, 2));
-        assert_eq!(told(supply(416, 200, 1_000)), (2, 0));
-        assert_eq!(told(Supply::default()), (0, 0), "nothing is known");
+        let there = &elsewhere(2);
+        for against in [&ours, there] {
+            assert_eq!(told(against, supply(10_000, 10_000, 1_000)), (0, 0));
+            assert_eq!(told(against, Supply::default()), (0, 0), "nothing is known");
+        }
+        assert_eq!(told(&ours, supply(911, 10_000, 80)), (2, 0), "files and memory");
+        assert_eq!(told(&ours, supply(416, 10_000, 1_000)), (1, 0));
+        assert_eq!(told(&ours, supply(415, 10_000, 1_000)), (0, 1));
+        assert_eq!(told(there, supply(10_000, 711, 1_000)), (1, 0), "ports");
+        assert_eq!(told(there, supply(10_000, 199, 1_000)), (0, 1));
     }
 
     #[test]
@@ -205,7 +218,7 @@ mod tests {
         let mut scenario = scenario(400);
         scenario.load.body = Size::Fixed(4_000);
         let need = EMPTY_DISK_BYTES + operations(&scenario) * 8_300;
-        let told = |disk| fit(&scenario, 2, Supply { disk, ..Supply::default() });
+        let told = |disk| fit(&scenario, &elsewhere(2), Supply { disk, ..Supply::default() });
         let heal = scenario.phases.heal.as_secs();
         assert_eq!(operations(&scenario), 2 * 10 + (2 + heal) * 20, "two phases, and the heal");
         assert!(told(Some(need)).short.is_empty());
@@ -216,16 +229,44 @@ mod tests {
     }
 
     #[test]
+    fn many_connections_are_spread_over_tables_and_addresses() {
+        let scenario = scenario(100_000);
+        let here = Against::Given(vec!["127.0.0.1:7800".to_owned(), "localhost:7801".to_owned()]);
+        let supply = supply(20_000, 28_232, 8_000);
+        let needs = needs(&scenario, &here, &supply);
+        assert_eq!((needs.slices, needs.ports), (6, 8_334));
+        assert!(fit(&scenario, &here, supply).impossible.is_empty());
+        let ports = fit(&scenario, &elsewhere(2), supply).impossible;
+        assert!(matches!(&ports[..], [ports] if ports.contains("50000 local ports")), "{ports:?}");
+        let ours = ours();
+        let files = fit(&scenario, &ours, supply).impossible;
+        assert!(matches!(&files[..], [files] if files.contains("100016 open files")), "{files:?}");
+    }
+
+    #[test]
     fn trunks_need_few_connections() {
         let mut scenario = scenario(100_000);
-        assert_eq!(fit(&scenario, 2, supply(20_000, 28_000, 8_000)).impossible.len(), 2);
         scenario.users.transport = Transport::Trunk;
-        let fit = fit(&scenario, 2, supply(20_000, 28_000, 8_000));
+        let (least, supply) = (elsewhere(2).workers(), supply(20_000, 28_000, 8_000));
+        let fit = fit(&scenario, &elsewhere(2), supply);
         assert_eq!((fit.short.len(), fit.impossible.len()), (0, 0));
         assert_eq!(
             fit.needs,
-            "100000 sessions need 8 connections (open files: 20000 on either side; local ports: 28000 \
-             towards each gateway) and about 1.5 GiB of memory (7.8 GiB free)"
+            format!(
+                "100000 sessions need {} connections (open files: 20000 in each table; local ports: \
+                 28000 from each address towards each gateway) and about 958 MiB of memory (7.8 GiB \
+                 free)",
+                2 * least
+            )
         );
+    }
+
+    fn ours() -> Against {
+        Against::Started { binary: "fracas".into(), data: "data".into() }
+    }
+
+    /// A cluster on other machines.
+    fn elsewhere(gateways: usize) -> Against {
+        Against::Given((0..gateways).map(|n| format!("gateway-{n}.example:80")).collect())
     }
 }

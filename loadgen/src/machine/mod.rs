@@ -9,14 +9,25 @@ use crate::machine::network::CountedNetwork;
 use ports::entropy::Seeded;
 use ports::{Disk, DiskFile, Machine, Telemetry};
 use std::io;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A machine on the current runtime, whose own failures to connect are counted.
 pub fn machine(name: &str, seed: u64, limits: &Arc<Limits>) -> Machine {
+    machine_from(name, seed, limits, None)
+}
+
+/// As `machine`; from `source` it connects to gateways on this machine.
+pub fn machine_from(
+    name: &str,
+    seed: u64,
+    limits: &Arc<Limits>,
+    source: Option<Ipv4Addr>,
+) -> Machine {
     Machine {
         name: name.into(),
-        network: Arc::new(CountedNetwork(limits.clone())),
+        network: Arc::new(CountedNetwork { limits: limits.clone(), source }),
         disk: Arc::new(NoDisk),
         clock: Arc::new(real::SystemClock),
         entropy: Arc::new(Seeded::new(workload::plan::random::number(seed, name, 0))),

@@ -5,22 +5,31 @@ use crate::limits::Limits;
 use ports::{BoxFuture, Listener, Network, Stream};
 use real::network::TcpNetwork;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 /// TCP, with a count of our own failures.
-pub struct CountedNetwork(pub Arc<Limits>);
+pub struct CountedNetwork {
+    pub limits: Arc<Limits>,
+    /// From where it connects to this machine's own addresses.
+    pub source: Option<Ipv4Addr>,
+}
 
 impl Network for CountedNetwork {
     fn bind<'a>(&'a self, at: &'a str) -> BoxFuture<'a, io::Result<Box<dyn Listener>>> {
         Box::pin(async move {
             let listener = TcpNetwork.bind(at).await?;
-            Ok(Box::new(CountedListener(listener, self.0.clone())) as Box<dyn Listener>)
+            Ok(Box::new(CountedListener(listener, self.limits.clone())) as Box<dyn Listener>)
         })
     }
 
     fn connect<'a>(&'a self, to: &'a str) -> BoxFuture<'a, io::Result<Box<dyn Stream>>> {
-        Box::pin(async move { self.0.attempt(TcpNetwork.connect(to).await) })
+        Box::pin(async move {
+            self.limits.attempt(match self.source {
+                Some(source) => TcpNetwork.connect_from(source, to).await,
+                None => TcpNetwork.connect(to).await,
+            })
+        })
     }
 }
 
@@ -45,12 +54,15 @@ mod tests {
         let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = free.local_addr().unwrap().to_string();
         drop(free);
-        let network = CountedNetwork(Arc::default());
+        let network = CountedNetwork { limits: Arc::default(), source: None };
         assert!(network.connect(&address).await.is_err());
-        assert_eq!((network.0.attempts(), network.0.met()), ((1, 0), vec![]));
+        assert_eq!((network.limits.attempts(), network.limits.met()), ((1, 0), vec![]));
         // Too long to be asked for: names have 253 characters at most.
         let name = "x".repeat(300);
         assert!(network.connect(&format!("{name}:80")).await.is_err());
-        assert_eq!((network.0.attempts(), network.0.met()), ((2, 1), vec![("name_resolution", 1)]));
+        assert_eq!(
+            (network.limits.attempts(), network.limits.met()),
+            ((2, 1), vec![("name_resolution", 1)])
+        );
     }
 }
