@@ -14,12 +14,14 @@ use crate::world::{CLUSTER, Cluster};
 
 use crate::run::{Against, Progress, RealEnded, RealRun};
 use ports::{Machine, with_causes};
+use std::io;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, TryRecvError};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
-use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use verify::history::What;
 use verify::history::event::{Engine, Phase};
 use workload::measure::Lateness;
@@ -40,9 +42,14 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// Tells the whole phases.
 pub async fn tell(run: RealRun, sink: Sink, progress: mpsc::Sender<Progress>) -> RealEnded {
     let (journal, thread) = Journal::new(sink);
-    let phases = Phases::new(run, journal.clone(), progress);
     let began = journal.began();
-    let mut ended = phases.run().await;
+    let mut ended = match Phases::new(run, journal.clone(), progress) {
+        Ok(phases) => phases.run().await,
+        Err(error) => {
+            let doubts = vec![format!("no threads for the users: {}", with_causes(&error))];
+            RealEnded { doubts, ..RealEnded::default() }
+        }
+    };
     journal.close();
     if tokio::task::block_in_place(|| thread.join()).is_err() {
         ended.doubts.push("the judging thread has died".to_owned());
@@ -64,10 +71,14 @@ struct Phases {
 }
 
 impl Phases {
-    fn new(run: RealRun, journal: Arc<Journal>, progress: mpsc::Sender<Progress>) -> Self {
+    fn new(
+        run: RealRun,
+        journal: Arc<Journal>,
+        progress: mpsc::Sender<Progress>,
+    ) -> io::Result<Self> {
         // Before anything is opened that they would keep open.
         let supply = supply::supply(None);
-        let slices = Slices::start(slices::of(&run.scenario, &run.against, &supply));
+        let slices = Slices::start(slices::of(&run.scenario, &run.against, &supply))?;
         let limits = Arc::default();
         let machine = machine("clients", run.seed, &limits);
         let (phase, phases) = watch::channel(Phase::SetUp);
@@ -79,7 +90,7 @@ impl Phases {
                 + lengths.settle
         };
         machine.spawn("progress", report(journal.clone(), phases, total, progress));
-        Self {
+        Ok(Self {
             plan: Arc::new(Plan::new(&run.scenario, run.seed)),
             http: Arc::new(Http::new(machine.clone())),
             slices,
@@ -89,7 +100,7 @@ impl Phases {
             limits,
             phase,
             ended: RealEnded::default(),
-        }
+        })
     }
 
     async fn run(mut self) -> RealEnded {
@@ -179,7 +190,7 @@ impl Phases {
     async fn tell(
         &mut self,
         cluster: &mut Option<Cluster>,
-        users: &mut Vec<oneshot::Receiver<Lateness>>,
+        users: &mut Vec<Receiver<Lateness>>,
     ) -> Result<(), String> {
         let gateways = self.gateways(cluster.as_mut()).await?;
         let Some(first) = gateways.first().cloned() else {
@@ -246,7 +257,7 @@ impl Phases {
     }
 
     /// Starts the users, in slices.
-    fn users(&self, targets: &Targets) -> Vec<oneshot::Receiver<Lateness>> {
+    fn users(&self, targets: &Targets) -> Vec<Receiver<Lateness>> {
         let deadlines = header(&self.run.scenario, self.run.seed, Engine::Real).deadlines;
         let is_local = self.run.against.is_local();
         parts(self.plan.users(), self.slices.len() as u32)
@@ -254,21 +265,15 @@ impl Phases {
             .map(|(number, slice)| {
                 let name = format!("clients-{}", number + 1);
                 let source = is_local.then(|| slices::source(number));
-                let users = run_users(
-                    machine_from(&name, self.run.seed, &self.limits, source),
-                    self.plan.clone(),
-                    slice,
-                    targets.clone(),
-                    self.journal.clone(),
-                    self.phase.subscribe(),
-                );
-                let limits = self.limits.clone();
-                self.slices.run(number, async move {
-                    let lag = health::feel_lag(&limits, deadlines);
+                let (plan, targets) = (self.plan.clone(), targets.clone());
+                let (journal, limits) = (self.journal.clone(), self.limits.clone());
+                let machine = machine_from(&name, self.run.seed, &limits, source);
+                self.slices.run(number, move |phases| async move {
+                    let users = run_users(machine, plan, slice, targets, journal, phases);
                     tokio::select! {
                         biased;
                         report = users => report.lateness,
-                        never = lag => match never {},
+                        never = health::feel_lag(&limits, deadlines) => match never {},
                     }
                 })
             })
@@ -306,21 +311,27 @@ impl Phases {
         Ok(())
     }
 
-    async fn dismiss(&mut self, users: Vec<oneshot::Receiver<Lateness>>) {
+    async fn dismiss(&mut self, users: Vec<Receiver<Lateness>>) {
         // Users write down what is still unanswered; only then comes the last event.
         self.phase.send_replace(Phase::End);
+        self.slices.enter(Phase::End);
         let mut lateness = Lateness::default();
         let deadline = Instant::now() + GOODBYE;
         for users in users {
-            match timeout_at(deadline, users).await {
-                Ok(Ok(theirs)) => lateness.merge(&theirs),
-                Ok(Err(_)) => self.ended.doubts.push("a slice of the users failed".to_owned()),
-                Err(_) => {
-                    self.ended
-                        .doubts
-                        .push("a slice of the users did not finish in time".to_owned());
-                }
+            let mut theirs = users.try_recv();
+            while theirs == Err(TryRecvError::Empty) && Instant::now() < deadline {
+                sleep(slices::LOOK).await;
+                theirs = users.try_recv();
             }
+            let wrong = match theirs {
+                Ok(theirs) => {
+                    lateness.merge(&theirs);
+                    continue;
+                }
+                Err(TryRecvError::Empty) => "a slice of the users did not finish in time",
+                Err(TryRecvError::Disconnected) => "a slice of the users failed",
+            };
+            self.ended.doubts.push(wrong.to_owned());
         }
         self.tell_limits(&lateness);
         self.journal.record(What::Phase(Phase::End));
@@ -339,6 +350,7 @@ impl Phases {
     fn enter(&self, phase: Phase) {
         self.journal.record(What::Phase(phase));
         self.phase.send_replace(phase);
+        self.slices.enter(phase);
     }
 }
 

@@ -6,15 +6,28 @@
 //! thousands of connections lead from one address to one other. So users beyond either limit are a
 //! matter of more slices. Threads are made before the run opens anything: a table is a copy, and what
 //! is in it stays open as long as the thread lives.
+//!
+//! **No waker crosses the border.** A runtime is woken through a descriptor, and the number of a descriptor
+//! means another file in another table: a wake from outside would write into whatever has that number
+//! there. So a slice looks for the phase by itself, its result is looked for, and no signal is handled on
+//! its thread. What both sides share must not wait for each other by anything but locks and the channels
+//! of the standard library.
 
 use crate::limits::supply::Supply;
 use crate::run::{Against, thread};
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::SigSet;
 use scenarios::scenario::{Scenario, Transport};
+use std::convert::Infallible;
+use std::io;
 use std::net::Ipv4Addr;
-use std::sync::mpsc;
-use tokio::runtime::Builder;
-use tokio::sync::oneshot;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+use tokio::time::sleep;
+use verify::history::event::Phase;
 
 /// What tokens and changes of members need beside the sessions of a slice, at most: 32 requests at once
 /// and 256 changes, and a reserve.
@@ -59,38 +72,39 @@ pub const fn source(slice: usize) -> Ipv4Addr {
     Ipv4Addr::new(127, 1 + high, low, 1)
 }
 
-type Work = Box<dyn FnOnce(&tokio::runtime::Runtime) + Send>;
+/// Between two looks over the border.
+pub const LOOK: Duration = Duration::from_millis(10);
+
+type Work = Box<dyn FnOnce(&Runtime) + Send>;
 
 /// Threads that wait for their work.
 pub struct Slices {
-    threads: Vec<mpsc::Sender<Work>>,
-    /// Threads that have no table of open files of their own.
-    pub shared: usize,
+    threads: Vec<Sender<Work>>,
+    phase: Arc<Mutex<Phase>>,
 }
 
 impl Slices {
-    /// So many threads.
-    pub fn start(count: u64) -> Self {
-        let mut slices = Self { threads: Vec::new(), shared: 0 };
+    /// So many threads; an error if one has no table of open files of its own.
+    pub fn start(count: u64) -> io::Result<Self> {
+        let mut threads = Vec::new();
         for _ in 0..count {
-            let (sender, work) = mpsc::channel::<Work>();
-            let (told, own) = mpsc::channel();
+            let (sender, work) = channel::<Work>();
+            let (told, ready) = channel();
             thread("users", move || {
-                let is_own = unshare(CloneFlags::CLONE_FILES).is_ok();
-                let runtime =
-                    Builder::new_current_thread().enable_all().event_interval(TURNS_MAX).build();
+                let runtime = own_table().and_then(|()| {
+                    Builder::new_current_thread().enable_all().event_interval(TURNS_MAX).build()
+                });
                 // Whoever started the thread waits for this.
-                let _ = told.send(is_own);
-                let Ok(runtime) = runtime else { return };
+                let _ = told.send(runtime.as_ref().map(drop).map_err(|error| error.kind().into()));
                 // Without work there is none to do: the run has ended before its users began.
-                if let Ok(work) = work.recv() {
+                if let (Ok(runtime), Ok(work)) = (runtime, work.recv()) {
                     work(&runtime);
                 }
             });
-            slices.shared += usize::from(!own.recv().unwrap_or(false));
-            slices.threads.push(sender);
+            ready.recv().unwrap_or_else(|_| Err(io::Error::other("the thread has died")))?;
+            threads.push(sender);
         }
-        slices
+        Ok(Self { threads, phase: Arc::new(Mutex::new(Phase::SetUp)) })
     }
 
     /// How many there are.
@@ -98,20 +112,51 @@ impl Slices {
         self.threads.len()
     }
 
-    /// Runs the work of a slice on its thread; nothing comes back if that has died.
-    pub fn run<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+    /// The phase that all slices find the next time they look.
+    pub fn enter(&self, phase: Phase) {
+        *self.phase.lock().expect("no holder panics") = phase;
+    }
+
+    /// Runs the work of a slice on its thread. It learns of the phases from a channel. What it returns is to
+    /// be looked for: nobody is woken.
+    pub fn run<T: Send + 'static, F: Future<Output = T>>(
         &self,
         slice: usize,
-        work: F,
-    ) -> oneshot::Receiver<T> {
-        let (done, finished) = oneshot::channel();
+        work: impl FnOnce(watch::Receiver<Phase>) -> F + Send + 'static,
+    ) -> Receiver<T> {
+        let (done, finished) = channel();
+        let phase = self.phase.clone();
         let work: Work = Box::new(move |runtime| {
+            let (sender, phases) = watch::channel(Phase::SetUp);
+            let outcome = runtime.block_on(async {
+                tokio::select! {
+                    biased;
+                    outcome = work(phases) => outcome,
+                    never = follow(&phase, &sender) => match never {},
+                }
+            });
             // Whoever waited may have lost patience.
-            let _ = done.send(runtime.block_on(work));
+            let _ = done.send(outcome);
         });
         // A thread that has died drops the work, and with it `done`.
         let _ = self.threads[slice].send(work);
         finished
+    }
+}
+
+/// Gives the calling thread a table of open files of its own, and keeps signals from it: their handlers
+/// write into descriptors.
+fn own_table() -> io::Result<()> {
+    SigSet::all().thread_block()?;
+    Ok(unshare(CloneFlags::CLONE_FILES)?)
+}
+
+/// Tells the phases, a little after they have begun.
+async fn follow(phase: &Mutex<Phase>, phases: &watch::Sender<Phase>) -> Infallible {
+    loop {
+        let now = *phase.lock().expect("no holder panics");
+        phases.send_if_modified(|phase| std::mem::replace(phase, now) != now);
+        sleep(LOOK).await;
     }
 }
 
@@ -141,18 +186,32 @@ mod tests {
         );
     }
 
-    #[tokio::test]
-    async fn a_slice_has_open_files_of_its_own() {
-        let slices = Slices::start(2);
-        assert_eq!((slices.len(), slices.shared), (2, 0));
-        let opened = slices.run(0, async {
-            std::fs::File::open("/dev/null").map(std::os::fd::IntoRawFd::into_raw_fd)
+    #[test]
+    fn a_slice_has_open_files_of_its_own() {
+        let slices = Slices::start(2).expect("no privilege is needed");
+        let opened = slices.run(0, |_| async {
+            let file = std::fs::File::open("/dev/null").expect("everybody may");
+            std::os::fd::IntoRawFd::into_raw_fd(file)
         });
-        let descriptor = opened.await.unwrap().unwrap();
-        let there = move || async move {
+        let descriptor = opened.recv().expect("it was opened");
+        let elsewhere = slices.run(1, move |_| async move {
             std::fs::read_link(format!("/proc/thread-self/fd/{descriptor}")).ok()
-        };
-        let elsewhere = slices.run(1, there()).await.unwrap();
+        });
+        let elsewhere = elsewhere.recv().expect("somebody looked");
         assert_ne!(elsewhere.as_deref(), Some(std::path::Path::new("/dev/null")));
+    }
+
+    #[test]
+    fn a_slice_hears_of_the_phases() {
+        let slices = Slices::start(1).expect("no privilege is needed");
+        let heard = slices.run(0, |mut phases| async move {
+            phases.wait_for(|phase| *phase == Phase::Heal).await.map(|phase| *phase).ok()
+        });
+        for phase in [Phase::WarmUp, Phase::Load, Phase::Heal] {
+            std::thread::sleep(LOOK * 3);
+            assert!(heard.try_recv().is_err());
+            slices.enter(phase);
+        }
+        assert_eq!(heard.recv(), Ok(Some(Phase::Heal)));
     }
 }
