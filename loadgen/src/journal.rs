@@ -9,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::time::Instant;
+use verify::history::event::Phase;
 use verify::history::{Event, What};
 use workload::measure::LATE;
 use workload::recorder::Recorder;
@@ -66,7 +67,7 @@ impl Counts {
 struct Line {
     events: Vec<Event>,
     closed: bool,
-    /// The run ends abort: what happens to users from now on is of its end, and no event of it.
+    /// The run ends, or has ended: what happens to users from now on is no event of it.
     stopped: bool,
 }
 
@@ -164,6 +165,8 @@ impl Recorder for Journal {
             self.counts.sent.fetch_add(1, Ordering::Relaxed);
             self.counts.late.fetch_add(u64::from(is_late(at, *intended)), Ordering::Relaxed);
         }
+        // What comes behind the end, such as a push to somebody who has said goodbye, is no part of it.
+        line.stopped |= what == What::Phase(Phase::End);
         line.events.push(Event { at, is: what });
         let count = line.events.len();
         drop(line);
@@ -200,7 +203,7 @@ const fn is_of_the_run(what: &What) -> bool {
 mod tests {
     use super::*;
     use protocol::{ClientMessageId, ConversationId, DeviceId, UserId};
-    use verify::history::event::{Device, Phase, Said};
+    use verify::history::event::{Device, Said};
 
     /// The events that a journal hands over of what `write` does with it.
     fn events(write: impl FnOnce(&Arc<Journal>)) -> Vec<Event> {
@@ -226,6 +229,7 @@ mod tests {
             journal.record(What::Unanswered { device: DEVICE, conversation, message });
             journal.stop("SIGTERM again");
             journal.record(What::Phase(Phase::End));
+            journal.record(What::Revoked { user: UserId(1) });
         });
         let is: Vec<What> = events.into_iter().map(|event| event.is).collect();
         let expected = [

@@ -17,7 +17,7 @@ use ports::{Machine, with_causes};
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -56,6 +56,12 @@ pub async fn tell(run: RealRun, sink: Sink, progress: mpsc::Sender<Progress>) ->
     }
     ended.wall = began.elapsed();
     ended
+}
+
+/// A slice of the users: what it tells at the end, and when it has said goodbye.
+struct Users {
+    lateness: Receiver<Lateness>,
+    gone: Receiver<()>,
 }
 
 struct Phases {
@@ -190,7 +196,7 @@ impl Phases {
     async fn tell(
         &mut self,
         cluster: &mut Option<Cluster>,
-        users: &mut Vec<Receiver<Lateness>>,
+        users: &mut Vec<Users>,
     ) -> Result<(), String> {
         let gateways = self.gateways(cluster.as_mut()).await?;
         let Some(first) = gateways.first().cloned() else {
@@ -257,7 +263,7 @@ impl Phases {
     }
 
     /// Starts the users, in slices.
-    fn users(&self, targets: &Targets) -> Vec<Receiver<Lateness>> {
+    fn users(&self, targets: &Targets) -> Vec<Users> {
         let deadlines = header(&self.run.scenario, self.run.seed, Engine::Real).deadlines;
         let is_local = self.run.against.is_local();
         parts(self.plan.users(), self.slices.len() as u32)
@@ -268,14 +274,19 @@ impl Phases {
                 let (plan, targets) = (self.plan.clone(), targets.clone());
                 let (journal, limits) = (self.journal.clone(), self.limits.clone());
                 let machine = machine_from(&name, self.run.seed, &limits, source);
-                self.slices.run(number, move |phases| async move {
+                let (told, lateness) = channel();
+                let gone = self.slices.run(number, move |phases| async move {
                     let users = run_users(machine, plan, slice, targets, journal, phases);
-                    tokio::select! {
+                    let report = tokio::select! {
                         biased;
-                        report = users => report.lateness,
+                        report = users => report,
                         never = health::feel_lag(&limits, deadlines) => match never {},
-                    }
-                })
+                    };
+                    // Whoever waited may have lost patience.
+                    let _ = told.send(report.lateness);
+                    report.goodbye.say().await;
+                });
+                Users { lateness, gone }
             })
             .collect()
     }
@@ -311,19 +322,14 @@ impl Phases {
         Ok(())
     }
 
-    async fn dismiss(&mut self, users: Vec<Receiver<Lateness>>) {
+    async fn dismiss(&mut self, users: Vec<Users>) {
         // Users write down what is still unanswered; only then comes the last event.
         self.phase.send_replace(Phase::End);
         self.slices.enter(Phase::End);
         let mut lateness = Lateness::default();
         let deadline = Instant::now() + GOODBYE;
-        for users in users {
-            let mut theirs = users.try_recv();
-            while theirs == Err(TryRecvError::Empty) && Instant::now() < deadline {
-                sleep(slices::LOOK).await;
-                theirs = users.try_recv();
-            }
-            let wrong = match theirs {
+        for users in &users {
+            let wrong = match slices::outcome(&users.lateness, deadline).await {
                 Ok(theirs) => {
                     lateness.merge(&theirs);
                     continue;
@@ -334,7 +340,12 @@ impl Phases {
             self.ended.doubts.push(wrong.to_owned());
         }
         self.tell_limits(&lateness);
+        // What the cluster makes of the goodbyes, such as pushes to who is away now, is no part of the run.
         self.journal.record(What::Phase(Phase::End));
+        for users in users {
+            // They have their own patience.
+            let _ = slices::outcome(&users.gone, deadline).await;
+        }
     }
 
     /// All that limited the generator, as the judge will hear it.

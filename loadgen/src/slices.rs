@@ -21,12 +21,12 @@ use scenarios::scenario::{Scenario, Transport};
 use std::convert::Infallible;
 use std::io;
 use std::net::Ipv4Addr;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use verify::history::event::Phase;
 
 /// What tokens and changes of members need beside the sessions of a slice, at most: 32 requests at once
@@ -73,7 +73,7 @@ pub const fn source(slice: usize) -> Ipv4Addr {
 }
 
 /// Between two looks over the border.
-pub const LOOK: Duration = Duration::from_millis(10);
+const LOOK: Duration = Duration::from_millis(10);
 
 type Work = Box<dyn FnOnce(&Runtime) + Send>;
 
@@ -141,6 +141,16 @@ impl Slices {
         // A thread that has died drops the work, and with it `done`.
         let _ = self.threads[slice].send(work);
         finished
+    }
+}
+
+/// What comes from a slice, until a deadline.
+pub async fn outcome<T>(from: &Receiver<T>, deadline: Instant) -> Result<T, TryRecvError> {
+    loop {
+        match from.try_recv() {
+            Err(TryRecvError::Empty) if Instant::now() < deadline => sleep(LOOK).await,
+            outcome => return outcome,
+        }
     }
 }
 

@@ -317,13 +317,15 @@ impl VirtualUsers {
         machine.spawn("users", async move {
             // Simulated users are never late by themselves: a fault has stopped them, which the scenario
             // wants, or their schedule is impossible, which is a limit of the run.
-            match users.await.lateness.doubt() {
+            let ended = users.await;
+            match ended.lateness.doubt() {
                 None => {}
                 Some(_) if gate.has_been_closed() => journal.note(format!(
                     "users of {name} were late because a fault had stopped them, not the generator"
                 )),
                 Some(doubt) => journal.failed(format!("no fault stopped {name}, but {doubt}")),
             }
+            ended.goodbye.say().await;
         });
         phase.wait_for(|phase| *phase >= Phase::Judge).await?;
         if self.index == 0 {

@@ -27,4 +27,4 @@ pub use recording::Recording;
 pub use set_up::set_up;
 pub use shed::shed;
 pub use targets::{Service, Targets};
-pub use users::{UsersReport, run_users};
+pub use users::{Goodbye, UsersReport, run_users};

@@ -65,11 +65,27 @@ impl VirtualUsers {
     }
 }
 
-/// What a slice of the users reports at the end.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What a slice of the users reports at the end, when all that happened to it is recorded.
 pub struct UsersReport {
     /// How well it kept the schedule.
     pub lateness: Lateness,
+    /// What is left to do.
+    pub goodbye: Goodbye,
+}
+
+/// The connections of devices that were there until the end.
+pub struct Goodbye(Vec<client::Wire>);
+
+impl Goodbye {
+    /// Says goodbye to the cluster. It may then take its users for away: nothing that it does from here
+    /// on belongs to the run any more.
+    pub async fn say(self) {
+        let wires = futures_util::stream::iter(self.0);
+        let everybody = wires.for_each_concurrent(GOODBYES, client::Wire::close);
+        if tokio::time::timeout(GOODBYE, everybody).await.is_err() {
+            tracing::warn!("some devices did not say goodbye in time");
+        }
+    }
 }
 
 /// Runs some users from `Phase::WarmUp` to `Phase::End` (a phase channel that closes ends them, too).
@@ -116,14 +132,14 @@ struct Roster {
     slice: Range<u32>,
     phase: watch::Receiver<Phase>,
     alarm: Alarm,
-    report: UsersReport,
+    lateness: Lateness,
 }
 
 impl Roster {
     fn new(users: Arc<VirtualUsers>, slice: Range<u32>, phase: watch::Receiver<Phase>) -> Self {
         let shard = Shard::new(users.clone(), slice.clone());
-        let (alarm, report) = (Alarm::default(), UsersReport::default());
-        Self { users, shard, slice, phase, alarm, report }
+        let (alarm, lateness) = (Alarm::default(), Lateness::default());
+        Self { users, shard, slice, phase, alarm, lateness }
     }
 
     async fn run(mut self) -> UsersReport {
@@ -132,8 +148,7 @@ impl Roster {
         self.drive(None, Phase::Load).await;
         self.load().await;
         self.drive(None, Phase::End).await;
-        self.goodbye().await;
-        self.report
+        UsersReport { lateness: self.lateness, goodbye: Goodbye(self.shard.stop()) }
     }
 
     /// Lets the devices go on until a time, or until a phase or a later one; whether the phase ended it.
@@ -195,19 +210,11 @@ impl Roster {
                 // Behind its schedule a slice would keep its thread to itself.
                 yield_now().await;
             }
-            self.report.lateness.note(operation.at, due.elapsed());
+            self.lateness.note(operation.at, due.elapsed());
             let intended_us = began_us + operation.at.as_micros() as u64;
             if !self.shard.operate(operation, intended_us) {
-                self.report.lateness.note_skipped();
+                self.lateness.note_skipped();
             }
-        }
-    }
-
-    async fn goodbye(&mut self) {
-        let wires = futures_util::stream::iter(self.shard.stop());
-        let everybody = wires.for_each_concurrent(GOODBYES, client::Wire::close);
-        if tokio::time::timeout(GOODBYE, everybody).await.is_err() {
-            tracing::warn!("some devices did not say goodbye in time");
         }
     }
 }

@@ -110,7 +110,9 @@ async fn run(scenario: &Scenario, seed: u64, faults: bool) -> Vec<Event> {
     assert!(doubts.is_empty(), "{doubts:?}");
     phase.send_replace(Phase::End);
     while let Some(users) = groups.join_next().await {
-        assert_eq!(users.expect("it ends well").lateness.doubt(), None);
+        let users = users.expect("it ends well");
+        assert_eq!(users.lateness.doubt(), None);
+        users.goodbye.say().await;
     }
     notes.record(What::Phase(Phase::End));
     std::mem::take(&mut *notes.events.lock().expect("no holder panics"))
