@@ -12,7 +12,8 @@
 //! 3. An action stays until it is accepted or finally rejected, under one id.
 //!
 //! A gateway's share: per session and conversation it passes actions on without holes. Once it has
-//! refused one with a retryable reason, it refuses every higher id too, until that one comes again.
+//! refused one with a retryable reason, it refuses every higher id too, until that one comes again; or, if
+//! an earlier copy of it is decided after all, the first that was refused behind it.
 //!
 //! Then each connection, old or new, hands the owner a hole-free run of the outbox that begins at an
 //! action which was unanswered when the connection began. In any interleaving of such runs the first

@@ -11,6 +11,9 @@ pub const HELD_BACK_MS: u64 = 25_000;
 /// Room for so many messages is kept when a burst is over.
 const PENDING_KEPT: usize = 8;
 
+/// So many refused messages are remembered. A client that follows the rules has fewer on the wire.
+const REFUSED_MAX: usize = 1_024;
+
 /// Names a message of one session.
 pub type Key = (ConversationId, ClientMessageId);
 
@@ -49,10 +52,9 @@ pub enum Progress {
     Confirmed(u64),
 }
 
-/// A message that was refused for now.
+/// A message that was refused for now and is not decided.
 #[derive(Clone, Copy, Debug)]
 struct HeldBack {
-    /// It must come again first.
     key: Key,
     /// Until when the others of its conversation wait for it.
     until_ms: u64,
@@ -67,6 +69,9 @@ pub struct Sender {
     decided: VecDeque<ClientMessageId>,
     /// When the last one was.
     decided_ms: u64,
+    /// In the order in which they were sent: the first of a conversation must come again before any other.
+    /// If it is decided after all, by a copy that the broker had, the second must: what is on the wire
+    /// behind them was sent before their sender knew.
     held_back: Vec<HeldBack>,
 }
 
@@ -104,40 +109,32 @@ impl Sender {
             .filter(|pending| pending.progress == Progress::Waiting)
     }
 
-    /// Whether no message that was refused for now must come before this one. If it comes now, it no
-    /// longer holds others back.
+    /// Whether no message that was refused for now must come before this one; otherwise it is to be refused
+    /// as well. If it comes now, it no longer holds others back, and they come again behind it.
     pub fn is_next(&mut self, now_ms: u64, key: Key) -> bool {
-        let Some(index) = self.held_back.iter().position(|held| held.key.0 == key.0) else {
-            return true;
-        };
-        let held = self.held_back[index];
-        if held.key != key && now_ms < held.until_ms {
+        let of = |held: &&HeldBack| held.key.0 == key.0;
+        let Some(&first) = self.held_back.iter().find(of) else { return true };
+        if first.key != key && now_ms < first.until_ms {
+            self.hold_back(now_ms, key, 0);
             return false;
         }
-        self.held_back.swap_remove(index);
+        self.held_back.retain(|held| held.key.0 != key.0);
         true
     }
 
-    /// Later messages of a conversation must not overtake this one. `earliest`: nor must the one that
-    /// holds them back already, which came later. Whether this one holds them back now.
-    pub fn hold_back(&mut self, now_ms: u64, key: Key, wait_ms: u32, earliest: bool) -> bool {
-        if self.is_decided(key.1) {
-            // Another copy of it has its answer: the sender may be done with it, and never send it again.
-            return false;
+    /// Later messages of a conversation must not overtake this one.
+    pub fn hold_back(&mut self, now_ms: u64, key: Key, wait_ms: u32) {
+        let is_known = self.held_back.iter().any(|held| held.key == key);
+        // Of one that has its answer the sender may be done with it, and never send it again.
+        if !is_known && !self.is_decided(key.1) && self.held_back.len() < REFUSED_MAX {
+            self.held_back.push(HeldBack { key, until_ms: until(now_ms, wait_ms) });
         }
-        let until_ms = now_ms + HELD_BACK_MS + u64::from(wait_ms);
-        let hold = HeldBack { key, until_ms };
-        match self.held_back.iter_mut().find(|held| held.key.0 == key.0) {
-            None => self.held_back.push(hold),
-            Some(later) if earliest => *later = hold,
-            Some(_) => return false,
-        }
-        true
     }
 
     /// Takes out a message and those of its conversation behind it, also what the broker has already: the
-    /// sender starts again at the first of them. One that has its answer goes alone.
-    pub fn withdraw(&mut self, key: Key) -> Vec<Pending> {
+    /// sender starts again at the first of them, and they hold later ones back. One that has its answer
+    /// goes alone, and holds nobody back.
+    pub fn withdraw(&mut self, now_ms: u64, key: Key, wait_ms: u32) -> Vec<Pending> {
         let Some(first) = self.pending.iter().position(|pending| pending.key == key) else {
             return Vec::new();
         };
@@ -145,7 +142,15 @@ impl Sender {
             return vec![self.pending.remove(first)];
         }
         let goes = |pending: &mut Pending| pending.key.0 == key.0;
-        self.pending.extract_if(first.., goes).collect()
+        let withdrawn: Vec<Pending> = self.pending.extract_if(first.., goes).collect();
+        // They came before whatever was refused meanwhile.
+        let held = |pending: &Pending| {
+            let until_ms = until(now_ms, wait_ms);
+            (!pending.is_answered).then_some(HeldBack { key: pending.key, until_ms })
+        };
+        self.held_back.retain(|held| withdrawn.iter().all(|pending| pending.key != held.key));
+        self.held_back.splice(0..0, withdrawn.iter().filter_map(held));
+        withdrawn
     }
 
     /// Whether a message was decided lately.
@@ -178,12 +183,18 @@ impl Sender {
 
     /// Whether nothing here matters any more. What is over is forgotten after a while.
     pub fn is_idle(&mut self, now_ms: u64) -> bool {
-        self.held_back.retain(|held| now_ms < held.until_ms);
+        if self.held_back.iter().all(|held| now_ms >= held.until_ms) {
+            self.held_back = Vec::new();
+        }
         if now_ms >= self.decided_ms + HELD_BACK_MS {
             self.decided = VecDeque::new();
         }
         self.pending.is_empty() && self.decided.is_empty() && self.held_back.is_empty()
     }
+}
+
+const fn until(now_ms: u64, wait_ms: u32) -> u64 {
+    now_ms + HELD_BACK_MS + wait_ms as u64
 }
 
 #[cfg(test)]
@@ -223,9 +234,8 @@ mod tests {
         for confirmed in [key(1, 1), key(1, 2)] {
             sender.find_mut(confirmed).unwrap().progress = Progress::Confirmed(0);
         }
-        let withdrawn = sender.withdraw(key(1, 1)).into_iter().map(|pending| pending.key.1.0);
-        assert!(withdrawn.eq([1, 2, 4]));
-        assert!(sender.hold_back(0, key(1, 1), 500, true));
+        let withdrawn = sender.withdraw(0, key(1, 1), 500);
+        assert!(withdrawn.into_iter().map(|pending| pending.key.1.0).eq([1, 2, 4]));
         assert!(!sender.is_next(0, key(1, 5)));
         assert!(sender.is_next(0, key(2, 5)), "in another conversation");
         assert!(sender.is_next(0, key(1, 1)));
@@ -233,12 +243,30 @@ mod tests {
     }
 
     #[test]
+    fn if_a_refused_message_is_decided_the_next_refused_one_comes_first() {
+        let mut sender = sender(&[key(1, 2), key(1, 3)]);
+        sender.hold_back(0, key(1, 4), 500);
+        sender.withdraw(0, key(1, 2), 500);
+        assert!(!sender.is_next(0, key(1, 5)), "refused too, before it is known that 2 is decided");
+        for decided in [2, 4] {
+            sender.decided(0, key(1, decided), 9);
+        }
+        assert!(!sender.is_next(0, key(1, 6)), "3 has not come again");
+        assert!(!sender.is_next(0, key(1, 5)), "3 has not come again");
+        sender.decided(0, key(1, 3), 9);
+        assert!(!sender.is_next(0, key(1, 6)), "5 has not come again");
+        assert!(sender.is_next(0, key(1, 5)));
+        assert!(sender.is_next(0, key(1, 6)));
+    }
+
+    #[test]
     fn nothing_is_held_back_for_ever() {
         let mut sender = Sender::default();
-        assert!(sender.hold_back(0, key(1, 1), 500, false));
-        assert!(!sender.hold_back(0, key(1, 2), 500, false), "1 holds the others back already");
+        sender.hold_back(0, key(1, 1), 500);
+        sender.hold_back(9, key(1, 3), 500);
         assert!(!sender.is_next(HELD_BACK_MS + 499, key(1, 2)));
         assert!(sender.is_next(HELD_BACK_MS + 500, key(1, 2)));
+        assert!(sender.is_next(HELD_BACK_MS + 500, key(1, 4)), "nobody waits for 3 alone");
     }
 
     #[test]
@@ -246,11 +274,13 @@ mod tests {
         let mut sender = sender(&[key(1, 1)]);
         assert!(!sender.is_idle(0));
         sender.decided(10, key(1, 1), 1);
-        assert!(!sender.hold_back(10, key(1, 1), 500, false));
+        sender.hold_back(10, key(1, 1), 500);
+        assert!(sender.is_next(10, key(1, 2)));
         assert!(!sender.is_idle(10 + HELD_BACK_MS - 1));
         assert!(sender.is_idle(10 + HELD_BACK_MS));
         sender.decided(0, key(1, 2), 1);
         sender.decided(0, key(1, 3), 1);
-        assert!(sender.hold_back(0, key(1, 2), 500, false), "only the last one is remembered");
+        sender.hold_back(0, key(1, 2), 500);
+        assert!(!sender.is_next(0, key(1, 3)), "only the last one is remembered");
     }
 }

@@ -6,6 +6,8 @@
 
 mod frame;
 #[cfg(test)]
+mod order;
+#[cfg(test)]
 mod tests;
 
 use super::calls::{Call, PublishCall, PublishRef};
@@ -174,7 +176,7 @@ impl Sends {
         key: Key,
         retry_after_ms: u32,
     ) {
-        self.sender(id).hold_back(out.now_ms, key, retry_after_ms, false);
+        self.sender(id).hold_back(out.now_ms, key, retry_after_ms);
         refuse(out, id, key, RejectReason::RateLimited, retry_after_ms.max(1));
     }
 
@@ -229,12 +231,8 @@ impl Sends {
     /// A message was not decided: it and those behind it are refused for now. How many.
     fn refuse_from<O: Outlet>(&mut self, out: &mut Effects<O>, id: SessionId, key: Key) -> usize {
         let Some(sender) = self.senders.get_mut(id) else { return 0 };
-        // What waited for an answer came before whatever was refused meanwhile.
-        let mut held = false;
-        let withdrawn = sender.withdraw(key);
-        for Pending { key, is_answered, .. } in &withdrawn {
-            let holds = !held && !is_answered;
-            held = held || holds && sender.hold_back(out.now_ms, *key, RETRY_AFTER_MS, true);
+        let withdrawn = sender.withdraw(out.now_ms, key, RETRY_AFTER_MS);
+        for Pending { key, .. } in &withdrawn {
             refuse(out, id, *key, RejectReason::Unavailable, RETRY_AFTER_MS);
         }
         withdrawn.len()

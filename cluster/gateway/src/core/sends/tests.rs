@@ -6,10 +6,10 @@ use protocol::frames::client::{Send, plain_text};
 use protocol::ids::MAX_CLIENT_CHOSEN_ID;
 use protocol::{ClientMessageId, Epoch, NodeNumber, Sequence, limits};
 
-const CONVERSATION: ConversationId = ConversationId(1);
-const USER: UserId = UserId(7);
+pub const CONVERSATION: ConversationId = ConversationId(1);
+pub const USER: UserId = UserId(7);
 
-fn send(message: u64, body: &str) -> ClientFrame {
+pub fn send(message: u64, body: &str) -> ClientFrame {
     ClientFrame::Send(Send {
         conversation: CONVERSATION,
         client_message_id: ClientMessageId(message),
