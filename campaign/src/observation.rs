@@ -3,7 +3,8 @@
 use crate::InvalidUsage;
 use ports::{entered, with_causes};
 use report::folder::{self, Place};
-use report::{Measurements, Run, Took};
+use report::latency_log::LATENCY_LOG;
+use report::{Machine, Measurements, Run, Took};
 use scenarios::Scenario;
 use scenarios::faults::Injection;
 use std::fs::File;
@@ -94,6 +95,10 @@ impl Observation {
         out: Option<&Path>,
     ) -> Result<Self, InvalidUsage> {
         let writer = out.map(|out| open_history(out, &header)).transpose()?;
+        let mut measurements = Measurements::new(&header);
+        if let Some(out) = out {
+            measurements = measurements.logged_to(Box::new(create(&out.join(LATENCY_LOG))?));
+        }
         let options = JudgeOptions {
             may_be_idle: scenario.expect.may_be_idle.clone(),
             evidence_max: EVIDENCE_MAX,
@@ -101,7 +106,7 @@ impl Observation {
         };
         Ok(Self(Arc::new(Mutex::new(Some(Observers {
             judge: Judge::new(&header, options),
-            measurements: Measurements::new(&header),
+            measurements,
             header,
             writer,
             faults: Vec::new(),
@@ -136,12 +141,18 @@ impl Observation {
 
 fn open_history(out: &Path, header: &Header) -> Result<Writer<BufWriter<File>>, InvalidUsage> {
     folder::prepare(out).map_err(|error| InvalidUsage(format!("--out: {error}")))?;
-    let place = Place::of(&out.join(HISTORY));
-    File::create(place.now())
-        .and_then(|file| Writer::plain(BufWriter::with_capacity(1 << 20, file), header))
-        .map_err(|error| {
-            InvalidUsage(format!("--out: cannot write {}: {error}", place.now().display()))
-        })
+    let path = out.join(HISTORY);
+    Writer::plain(create(&path)?, header).map_err(|error| not_written(&path, &error))
+}
+
+/// A file that appears when it is whole.
+fn create(path: &Path) -> Result<BufWriter<File>, InvalidUsage> {
+    let file = File::create(Place::of(path).now()).map_err(|error| not_written(path, &error))?;
+    Ok(BufWriter::with_capacity(1 << 20, file))
+}
+
+fn not_written(path: &Path, error: &io::Error) -> InvalidUsage {
+    InvalidUsage(format!("--out: cannot write {}: {error}", Place::of(path).now().display()))
 }
 
 impl Observers {
@@ -181,7 +192,12 @@ impl Observers {
         if !judgement.doubts.is_empty() && judgement.verdict == Verdict::Valid {
             judgement.verdict = Verdict::Unknown;
         }
-        let measured = self.measurements.finish();
+        let (measured, logged) = self.measurements.finish_logged();
+        let log = self.out.as_deref().and_then(|out| {
+            let place = Place::of(&out.join(LATENCY_LOG));
+            let error = logged.and_then(|()| place.appear()).err()?;
+            Some(format!("cannot write {}: {error}", out.join(LATENCY_LOG).display()))
+        });
         let expectations = report::expectations(circumstances.scenario, &judgement, &measured);
         let scenario_toml = scenarios::effective_toml(circumstances.scenario);
         let run = Run {
@@ -197,6 +213,7 @@ impl Observers {
             history_file: HISTORY,
             notes: &circumstances.notes,
             took: circumstances.took,
+            machine: &Machine::here(),
         };
         let written = self.out.as_deref().map_or(Ok(()), |out| report::write(out, &run).map(drop));
         let report = written
@@ -211,7 +228,8 @@ impl Observers {
             };
             record(&out.join(RECORDING), &recording).err()
         });
-        let unwritten: Vec<String> = failure.into_iter().chain(report).chain(recording).collect();
+        let unwritten: Vec<String> =
+            failure.into_iter().chain(log).chain(report).chain(recording).collect();
         let Terminal { width, colour } = circumstances.terminal;
         let text = report::terminal(&run, colour, width);
         let json = serde_json::to_value(report::VerdictFile::of(&run)).expect("it is plain data");

@@ -50,9 +50,10 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-const ALL: [&str; 8] = [
+const ALL: [&str; 9] = [
     "history.jsonl",
     "junit.xml",
+    "latency.hlog",
     "recording.jsonl",
     "report.html",
     "report.md",
@@ -98,7 +99,7 @@ fn results_of_an_earlier_run_go_and_what_is_no_result_is_refused() {
     let refused = fracas(playground.path(), &["run", "s.toml", "--quiet", "--out", "out"]);
     let said = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(64), "{said}");
-    assert!(said.contains("out/thesis.tex is not of a run"), "{said}");
+    assert!(said.contains("out/thesis.tex was not written by Fracas"), "{said}");
     assert_eq!(names(&out), ["thesis.tex"]);
 }
 

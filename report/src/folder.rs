@@ -1,12 +1,14 @@
 //! The folder of a run: what may be in it, and how a file gets there.
 
+use crate::latency_log::LATENCY_LOG;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-/// The files of a run. `history.jsonl` and `recording.jsonl` are written by whoever observes it.
-pub const FILES: [&str; 8] = [
+/// The files of a run. `history.jsonl`, `latency.hlog` and `recording.jsonl` are written by whoever observes it.
+pub const FILES: [&str; 9] = [
     "history.jsonl",
+    LATENCY_LOG,
     "recording.jsonl",
     "scenario.toml",
     "verdict.json",
@@ -19,8 +21,8 @@ pub const FILES: [&str; 8] = [
 /// Why a folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
-    /// It has something that no run has written.
-    #[error("{path} is not of a run: name another folder, or move it away")]
+    /// It has something that was not written here.
+    #[error("{path} was not written by Fracas: name another folder, or move it away")]
     Foreign {
         /// What.
         path: PathBuf,
@@ -43,6 +45,14 @@ pub enum FolderError {
 /// # Errors
 /// It has other files, or the disk refused: then nothing was removed.
 pub fn prepare(folder: &Path) -> Result<(), FolderError> {
+    prepare_for(folder, &FILES)
+}
+
+/// The same for something else that writes these files.
+///
+/// # Errors
+/// As of [`prepare`].
+pub fn prepare_for(folder: &Path, files: &[&str]) -> Result<(), FolderError> {
     let disk =
         |what, path: &Path, source| FolderError::Disk { what, path: path.to_owned(), source };
     fs::create_dir_all(folder).map_err(|error| disk("make", folder, error))?;
@@ -55,7 +65,7 @@ pub fn prepare(folder: &Path) -> Result<(), FolderError> {
         if kind.is_dir() {
             continue;
         }
-        if !FILES.iter().any(|file| name == OsStr::new(file) || name == *part(file)) {
+        if !files.iter().any(|file| name == OsStr::new(file) || name == *part(file)) {
             return Err(FolderError::Foreign { path });
         }
         if kind.is_file() {
@@ -131,7 +141,7 @@ mod tests {
         let names: Vec<_> =
             fs::read_dir(&folder).expect("read").map(|one| one.expect("one").file_name()).collect();
         fs::remove_dir_all(&folder).expect("our own folder");
-        assert!(refused.contains("notes.txt is not of a run"), "{refused}");
+        assert!(refused.contains("notes.txt was not written by Fracas"), "{refused}");
         assert!(left, "nothing was removed");
         assert!(taken.is_ok(), "{taken:?}");
         assert_eq!(names, ["deep"]);

@@ -2,17 +2,21 @@
 //!
 //! Everything is derived from the stream of history events and the judgement, so that a simulated
 //! run and a run on real sockets get the same report. This crate judges nothing: whether an
-//! invariant holds is for `verify` to say. It reads no clock and opens nothing but the files of the
-//! report.
+//! invariant holds is for `verify` to say. It reads no clock and opens nothing but the files of
+//! reports, and what the machine says of itself.
 
 mod claim;
+pub mod compare;
 mod doubts;
 pub mod expectation;
 pub mod folder;
 mod html;
+pub mod latency_log;
+pub mod machine;
 pub mod measure;
 pub mod measured;
 mod number;
+pub mod past_run;
 pub mod run;
 #[cfg(test)]
 mod sample;
@@ -21,9 +25,12 @@ pub mod verdict_file;
 mod write;
 
 pub use expectation::{Expectation, expectations};
+pub use machine::Machine;
 pub use measure::Measurements;
 pub use measured::Measured;
+pub use past_run::PastRun;
 pub use run::{Run, Took};
+pub use text::comparison::comparison;
 pub use text::progress::progress;
 pub use text::terminal::terminal;
 pub use verdict_file::VerdictFile;

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use verify::history::event::Phase;
 
+const SECOND_US: u64 = 1_000_000;
+
 /// Everything that was measured in a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
@@ -248,6 +250,22 @@ impl Measured {
                 Recovery::Never => u64::MAX,
             })
             .unwrap_or_default()
+    }
+
+    /// Operations that were accepted per second of the load, its whole seconds alone; `None`: it had none.
+    pub fn throughput(&self) -> Option<f64> {
+        let load = self.phases.iter().position(|mark| mark.phase == Phase::Load)?;
+        let ends_us = self.phases.get(load + 1).map_or(self.ended_us, |mark| mark.at_us);
+        let from = self.phases[load].at_us.div_ceil(SECOND_US) as usize;
+        let seconds = self.seconds.get(from..(ends_us / SECOND_US) as usize)?;
+        let accepted: u64 = seconds.iter().map(|second| u64::from(second.accepted)).sum();
+        (!seconds.is_empty()).then(|| accepted as f64 / seconds.len() as f64)
+    }
+
+    /// The share of the operations that were refused; `None`: none was sent.
+    pub fn refused(&self) -> Option<f64> {
+        let sent = self.totals.sent();
+        (sent > 0).then(|| self.totals.rejected_in_all() as f64 / sent as f64)
     }
 }
 

@@ -1,6 +1,7 @@
 //! One run as a report sees it: what was asked, what was judged, what was measured.
 
 use crate::expectation::Expectation;
+use crate::machine::Machine;
 use crate::measured::Measured;
 use scenarios::Scenario;
 use scenarios::scenario::ExpectedOutcome;
@@ -36,6 +37,8 @@ pub struct Run<'a> {
     pub notes: &'a [String],
     /// What the run took.
     pub took: Took,
+    /// The machine that it ran on.
+    pub machine: &'a Machine,
 }
 
 /// What a run took.

@@ -1,11 +1,14 @@
 //! A small, fabricated run for this crate's own tests.
 
 use crate::expectation::{Expectation, expectations};
+use crate::machine::Machine;
 use crate::measured::{
     Band, Baseline, Latency, Measured, Percentiles, PhaseMark, Point, Recovery, Second, Totals,
 };
 use crate::run::{Run, Took};
-use protocol::Design;
+use protocol::{
+    ClientMessageId, ConversationId, Design, DeviceId, Epoch, NodeNumber, Sequence, UserId,
+};
 use scenarios::Scenario;
 use scenarios::scenario::{
     Arrivals, ClusterShape, CodecChoice, Expect, ExpectedOutcome, Load, LoadPhase, Mix,
@@ -13,7 +16,7 @@ use scenarios::scenario::{
 };
 use std::time::Duration;
 use verify::history::Header;
-use verify::history::event::{Deadlines, Engine, FORMAT, Phase};
+use verify::history::event::{Deadlines, Device, Engine, FORMAT, Phase, Said, What};
 use verify::verdict::{Evidence, Finding, Judgement, Verdict};
 
 const fn ms(ms: u64) -> Duration {
@@ -162,6 +165,26 @@ pub(crate) fn judgement_of(verdict: Verdict) -> Judgement {
     }
 }
 
+/// Messages of one device, each intended then and accepted so much later, in microseconds.
+pub(crate) fn accepted_after(latencies: &[(u64, u64)]) -> Vec<(u64, What)> {
+    let device = Device { user: UserId(1), device: DeviceId(1) };
+    let conversation = ConversationId(1);
+    let mut events = Vec::new();
+    for (counter, (intended, latency)) in (1_u64..).zip(latencies.iter().copied()) {
+        let message = ClientMessageId(1 << 40 | counter);
+        let said = Said::Message { hash: counter, parent: None };
+        let sequence = Sequence(counter);
+        let (epoch, owner) = (Epoch(1), NodeNumber(1));
+        events.push((intended, What::Sent { device, conversation, message, said, intended }));
+        events.push((
+            intended + latency,
+            What::Accepted { device, conversation, message, sequence, epoch, owner },
+        ));
+    }
+    events.sort_by_key(|(at, _)| *at);
+    events
+}
+
 fn percentiles(count: u64, p50_us: u64) -> Percentiles {
     Percentiles {
         count,
@@ -245,14 +268,15 @@ pub(crate) struct Stage {
     pub(crate) judgement: Judgement,
     pub(crate) measured: Measured,
     pub(crate) expectations: Vec<Expectation>,
+    pub(crate) machine: Machine,
 }
 
 impl Stage {
     pub(crate) fn of(verdict: Verdict) -> Self {
         let (scenario, judgement, measured) = (scenario(), judgement_of(verdict), measured());
         let expectations = expectations(&scenario, &judgement, &measured);
-        let header = header(3, 2);
-        Self { scenario, header, judgement, measured, expectations }
+        let (header, machine) = (header(3, 2), Machine::here());
+        Self { scenario, header, judgement, measured, expectations, machine }
     }
 
     pub(crate) fn run(&self) -> Run<'_> {
@@ -269,6 +293,7 @@ impl Stage {
             history_file: "history.jsonl",
             notes: &[],
             took: Took { wall: ms(1_200), cpu: ms(800), simulated: ms(4_400) },
+            machine: &self.machine,
         }
     }
 }

@@ -17,10 +17,12 @@
 //! | `events` | events that were judged |
 //! | `measured` | latencies, series, faults, totals: `measured::Measured`, times in microseconds |
 //! | `took` | `wall_s`, `cpu_s`, `simulated_s`: the only values that differ between two runs of a seed |
+//! | `machine` | `system`, `processors`, `model` (null where the system does not say) |
 //! | `history` | the file with the history, beside this one |
 //! | `reproduce` | the command that reproduces the run |
 
 use crate::expectation::Expectation;
+use crate::machine::Machine;
 use crate::measured::Measured;
 use crate::run::Run;
 use serde::{Deserialize, Serialize};
@@ -47,6 +49,8 @@ pub struct VerdictFile {
     pub findings: Vec<Finding>,
     pub events: u64,
     pub took: TookSeconds,
+    #[serde(default)]
+    pub machine: Option<Machine>,
     pub history: String,
     pub reproduce: String,
     pub measured: Measured,
@@ -82,6 +86,7 @@ impl VerdictFile {
                 cpu_s: run.took.cpu.as_secs_f64(),
                 simulated_s: run.took.simulated.as_secs_f64(),
             },
+            machine: Some(run.machine.clone()),
             history: run.history_file.to_owned(),
             reproduce: run.reproduce.to_owned(),
             measured: run.measured.clone(),

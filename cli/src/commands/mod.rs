@@ -2,6 +2,7 @@
 
 mod check_data;
 mod cluster;
+mod compare;
 mod explore;
 mod history;
 mod judge;
@@ -25,6 +26,8 @@ pub enum Command {
     Twin(twin::Twin),
     /// Run a scenario on real sockets against a real cluster, with the same checks.
     Load(load::Load),
+    /// Compare two sets of runs: better, worse, or the same.
+    Compare(compare::Compare),
     /// Run a whole cluster on this machine.
     Cluster(cluster::Cluster),
     /// Run one node of a cluster.
@@ -50,6 +53,7 @@ impl Command {
             Self::Explore(command) => command.execute(),
             Self::Twin(command) => command.execute(),
             Self::Load(command) => command.execute(),
+            Self::Compare(command) => command.execute(),
             Self::Cluster(command) => command.execute(),
             Self::Node(command) => command.execute(),
             Self::CheckData(command) => command.execute(),

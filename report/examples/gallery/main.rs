@@ -8,7 +8,7 @@ mod judgement;
 mod scenario;
 mod stream;
 
-use report::{Measurements, Run, Took, expectations, write};
+use report::{Machine, Measurements, Run, Took, expectations, write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use stream::Shape;
@@ -65,6 +65,7 @@ fn show(
             cpu: Duration::from_millis(1_870),
             simulated: Duration::from_micros(measured.ended_us),
         },
+        machine: &Machine::here(),
     };
     write(into, &run)?;
     Ok(report::terminal(&run, true, 100))

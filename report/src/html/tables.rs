@@ -255,13 +255,6 @@ fn share(part: u64, whole: u64) -> String {
 pub(super) fn environment(run: &Run) -> Markup {
     let (header, cluster) = (run.header, &run.scenario.cluster);
     let span = |duration| number::span(number::micros(duration));
-    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let machine = format!(
-        "{} {}, {}",
-        std::env::consts::OS,
-        std::env::consts::ARCH,
-        number::counted(processors as u64, "processors", number::NARROW)
-    );
     let nodes = format!(
         "{}, {}, {}",
         number::counted(cluster.gateways.into(), "gateways", number::NARROW),
@@ -290,7 +283,7 @@ pub(super) fn environment(run: &Run) -> Markup {
         ("users", users),
         ("conversations", number::count(header.conversations.into())),
         ("took", took),
-        ("machine", machine),
+        ("machine", run.machine.words(number::NARROW)),
         ("version", format!("Fracas {}", run.version)),
         ("history", run.history_file.to_owned()),
     ];

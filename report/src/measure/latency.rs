@@ -12,6 +12,7 @@ const DIGITS: u8 = 3;
 const POINTS_PER_HALVING: u32 = 6;
 
 /// A distribution with an exact maximum.
+#[derive(Clone, Debug)]
 pub(crate) struct Distribution {
     histogram: Histogram<u64>,
     max: u64,
@@ -32,8 +33,29 @@ impl Distribution {
     }
 
     pub(crate) fn clear(&mut self) {
-        self.histogram.reset();
-        self.max = 0;
+        if !self.is_empty() {
+            self.histogram.reset();
+            self.max = 0;
+        }
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        // Most are empty: few seconds have faults.
+        if !other.is_empty() {
+            self.histogram.add(&other.histogram).expect("all have the same bounds");
+            self.max = self.max.max(other.max);
+        }
+    }
+
+    /// Adds a histogram from elsewhere; false if it has values that no distribution has.
+    pub(crate) fn add_histogram(&mut self, other: &Histogram<u64>) -> bool {
+        let fits = self.histogram.add(other).is_ok();
+        self.max = self.max.max(other.max());
+        fits
+    }
+
+    pub(crate) fn histogram(&self) -> &Histogram<u64> {
+        &self.histogram
     }
 
     pub(crate) fn len(&self) -> u64 {
@@ -61,7 +83,7 @@ impl Distribution {
         }
     }
 
-    fn curve(&self) -> Vec<Point> {
+    pub(crate) fn curve(&self) -> Vec<Point> {
         let mut points: Vec<Point> = self
             .histogram
             .iter_quantiles(POINTS_PER_HALVING)
@@ -76,50 +98,90 @@ impl Distribution {
     }
 }
 
+/// A distribution of what was calm, and one of what met faults.
+#[derive(Clone, Debug)]
+pub(crate) struct Split {
+    pub(crate) calm: Distribution,
+    pub(crate) under_fault: Distribution,
+}
+
+impl Split {
+    pub(crate) fn new() -> Self {
+        Self { calm: Distribution::new(), under_fault: Distribution::new() }
+    }
+
+    fn record(&mut self, us: u64, under_fault: bool) -> bool {
+        if under_fault { self.under_fault.record(us) } else { self.calm.record(us) }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.calm.add(&other.calm);
+        self.under_fault.add(&other.under_fault);
+    }
+
+    fn clear(&mut self) {
+        self.calm.clear();
+        self.under_fault.clear();
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.calm.len() + self.under_fault.len()
+    }
+
+    /// Both together.
+    pub(crate) fn all(&self) -> Distribution {
+        let mut all = self.calm.clone();
+        all.add(&self.under_fault);
+        all
+    }
+}
+
 /// The latency of one kind of operation, with and without faults.
 pub(crate) struct Recorder {
-    calm: Distribution,
-    under_fault: Distribution,
-    second: Distribution,
+    /// Before the second that is under way.
+    run: Split,
+    second: Split,
+    in_vain: Split,
 }
 
 impl Recorder {
     pub(crate) fn new() -> Self {
-        Self {
-            calm: Distribution::new(),
-            under_fault: Distribution::new(),
-            second: Distribution::new(),
-        }
+        Self { run: Split::new(), second: Split::new(), in_vain: Split::new() }
     }
 
     /// Records a latency; true if it had to be clipped.
     pub(crate) fn record(&mut self, us: u64, under_fault: bool) -> bool {
-        self.second.record(us);
-        self.record_unanswered(us, under_fault)
+        self.second.record(us, under_fault)
     }
 
     /// Records how long something has waited in vain: it belongs to the run, but to no second.
     pub(crate) fn record_unanswered(&mut self, us: u64, under_fault: bool) -> bool {
-        if under_fault { self.under_fault.record(us) } else { self.calm.record(us) }
+        self.in_vain.record(us, under_fault)
     }
 
-    /// Median and 99th percentile of what was recorded since the last call.
-    pub(crate) fn end_second(&mut self) -> (Option<u64>, Option<u64>) {
-        if self.second.is_empty() {
-            return (None, None);
+    /// Median and 99th percentile of what was recorded since the last call; `log` gets all of it.
+    pub(crate) fn end_second(&mut self, log: impl FnOnce(&Split)) -> (Option<u64>, Option<u64>) {
+        let all = self.second.all();
+        if !all.is_empty() {
+            log(&self.second);
+            self.run.add(&self.second);
+            self.second.clear();
         }
-        let ends = (self.second.quantile(0.50), self.second.quantile(0.99));
-        self.second.clear();
-        ends
+        (all.quantile(0.50), all.quantile(0.99))
     }
 
-    pub(crate) fn finish(self) -> Latency {
-        let calm = self.calm.percentiles();
-        let under_fault = self.under_fault.percentiles();
-        let mut all = self.calm;
-        all.histogram.add(&self.under_fault.histogram).expect("both have the same bounds");
-        all.max = all.max.max(self.under_fault.max);
-        Latency { all: all.percentiles(), calm, under_fault, distribution: all.curve() }
+    /// The latency of the whole run; `log` gets what belongs to no second that has ended.
+    pub(crate) fn finish(mut self, log: impl FnOnce(&Split)) -> Latency {
+        self.in_vain.add(&self.second);
+        log(&self.in_vain);
+        self.run.add(&self.in_vain);
+        let all = self.run.all();
+        Latency {
+            all: all.percentiles(),
+            calm: self.run.calm.percentiles(),
+            under_fault: self.run.under_fault.percentiles(),
+            distribution: all.curve(),
+        }
     }
 }
 
@@ -165,8 +227,11 @@ mod tests {
             let mut recorder = Recorder::new();
             for (value, under_fault) in &values {
                 recorder.record(*value, *under_fault);
+                if value % 40 == 0 {
+                    recorder.end_second(|_| ());
+                }
             }
-            let latency = recorder.finish();
+            let latency = recorder.finish(|_| ());
             prop_assert_eq!(latency.all.count, values.len() as u64);
             prop_assert_eq!(latency.all.count, latency.calm.count + latency.under_fault.count);
             prop_assert_eq!(latency.all.max_us, values.iter().map(|(value, _)| *value).max());
@@ -179,7 +244,7 @@ mod tests {
 
     #[test]
     fn nothing_recorded_has_no_percentiles() {
-        let latency = Recorder::new().finish();
+        let latency = Recorder::new().finish(|_| ());
         assert_eq!(latency.all.count, 0);
         assert_eq!(latency.all.p99_us, None);
         assert_eq!(latency.all.max_us, None);

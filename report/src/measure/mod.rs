@@ -15,7 +15,8 @@
 //! that is counted in `Totals::untimed`. Memory is bounded, whatever the length of the run.
 
 mod faults;
-mod latency;
+mod latencies;
+pub(crate) mod latency;
 mod members;
 mod recovery;
 mod seconds;
@@ -23,11 +24,13 @@ mod window;
 
 use crate::measured::{Level, Measured, PhaseMark, Totals};
 use faults::Faults;
-use latency::{Distribution, Recorder};
+use latencies::Latencies;
+use latency::Distribution;
 use members::Members;
 use protocol::ClientMessageId;
 use seconds::Seconds;
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 use verify::history::event::{Device, Event, Header, Phase, Said, Seen, What};
 use window::{Acceptance, Window};
@@ -40,8 +43,7 @@ const PHASES_MAX: usize = 32;
 /// Measures a run; feed it every event, in order.
 pub struct Measurements {
     window: Window,
-    accept: Recorder,
-    deliver: Recorder,
+    latencies: Latencies,
     lateness: Distribution,
     seconds: Seconds,
     faults: Faults,
@@ -74,8 +76,7 @@ impl Measurements {
         Self {
             presence: vec![absent; window.slots()],
             window,
-            accept: Recorder::new(),
-            deliver: Recorder::new(),
+            latencies: Latencies::new(),
             lateness: Distribution::new(),
             seconds: Seconds::new(),
             faults: Faults::new(header.engine),
@@ -88,13 +89,20 @@ impl Measurements {
         }
     }
 
+    /// Writes all latencies, second by second, to a log (see `latency_log`).
+    #[must_use]
+    pub fn logged_to(mut self, out: Box<dyn io::Write + Send>) -> Self {
+        self.latencies.log_to(out);
+        self
+    }
+
     /// Takes the next event.
     pub fn observe(&mut self, event: &Event) {
         self.totals.events += 1;
         self.now = self.now.max(event.at);
         let faults = &mut self.faults;
         let ended = |at, second: &_| faults.second_ended(at, second);
-        self.seconds.advance(self.now, &mut self.accept, &mut self.deliver, ended);
+        self.seconds.advance(self.now, &mut self.latencies, ended);
         match &event.is {
             What::Shown { device, entry } => self.shown(*device, entry),
             What::Sent { device, message, said, intended, .. } => {
@@ -184,7 +192,8 @@ impl Measurements {
                 let under_fault = self.faults.recovery.is_disturbed(*intended);
                 let latency = self.now.saturating_sub(*intended);
                 self.faults.recovery.accepted(latency);
-                self.totals.clipped += u64::from(self.accept.record(latency, under_fault));
+                self.totals.clipped +=
+                    u64::from(self.latencies.accept.record(latency, under_fault));
             }
         }
         self.totals.accepted += 1;
@@ -195,7 +204,7 @@ impl Measurements {
         if let Acceptance::First(intended) = self.window.accepted(device, message) {
             let under_fault = self.faults.recovery.is_disturbed(intended);
             let waited = self.now.saturating_sub(intended);
-            let clipped = self.accept.record_unanswered(waited, under_fault);
+            let clipped = self.latencies.accept.record_unanswered(waited, under_fault);
             self.totals.clipped += u64::from(clipped);
         }
     }
@@ -224,7 +233,7 @@ impl Measurements {
         let under_fault = self.faults.recovery.is_disturbed(intended);
         let latency = self.now.saturating_sub(intended);
         self.faults.recovery.delivered(latency);
-        self.totals.clipped += u64::from(self.deliver.record(latency, under_fault));
+        self.totals.clipped += u64::from(self.latencies.deliver.record(latency, under_fault));
     }
 
     fn opened(&mut self, device: Device) {
@@ -262,16 +271,22 @@ impl Measurements {
         }
     }
 
-    /// What was measured.
-    pub fn finish(mut self) -> Measured {
+    /// What was measured; what could not be logged is forgotten.
+    pub fn finish(self) -> Measured {
+        self.finish_logged().0
+    }
+
+    /// What was measured, and whether all latencies were logged.
+    pub fn finish_logged(mut self) -> (Measured, io::Result<()>) {
         let faults = &mut self.faults;
         let ended = |at, second: &_| faults.second_ended(at, second);
-        let seconds = self.seconds.finish(self.now, &mut self.accept, &mut self.deliver, ended);
+        let seconds = self.seconds.finish(self.now, &mut self.latencies, ended);
         let level = |((node, name), (highest, limit))| Level { node, name, highest, limit };
-        Measured {
+        let (accept, deliver, logged) = self.latencies.finish(self.now);
+        let measured = Measured {
             ended_us: self.now,
-            accept: self.accept.finish(),
-            deliver: self.deliver.finish(),
+            accept,
+            deliver,
             lateness: self.lateness.percentiles(),
             seconds,
             phases: self.phases,
@@ -279,7 +294,8 @@ impl Measurements {
             faults: self.faults.finish(),
             levels: self.levels.into_iter().map(level).collect(),
             totals: self.totals,
-        }
+        };
+        (measured, logged)
     }
 }
 

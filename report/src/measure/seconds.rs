@@ -1,6 +1,6 @@
 //! The row of the second that is under way, and the rows of those that are over.
 
-use crate::measure::latency::Recorder;
+use crate::measure::Latencies;
 use crate::measured::Second;
 
 /// Rows that are kept: two days. A longer run goes on without further rows.
@@ -29,14 +29,13 @@ impl Seconds {
     pub(crate) fn advance(
         &mut self,
         at: u64,
-        accept: &mut Recorder,
-        deliver: &mut Recorder,
+        latencies: &mut Latencies,
         mut ended: impl FnMut(u64, &Second),
     ) {
         while at >= self.now_ends_us {
             ended(self.now_ends_us, &self.now);
             if self.over.len() < SECONDS_MAX {
-                self.end(accept, deliver);
+                self.end(latencies);
             } else {
                 self.now = Second { connected: self.now.connected, ..Second::default() };
                 self.now_ends_us = (at / SECOND_US + 1) * SECOND_US;
@@ -44,9 +43,10 @@ impl Seconds {
         }
     }
 
-    fn end(&mut self, accept: &mut Recorder, deliver: &mut Recorder) {
-        (self.now.accept_p50_us, self.now.accept_p99_us) = accept.end_second();
-        (self.now.deliver_p50_us, self.now.deliver_p99_us) = deliver.end_second();
+    fn end(&mut self, latencies: &mut Latencies) {
+        let [accept, deliver] = latencies.end_second(self.now_ends_us);
+        (self.now.accept_p50_us, self.now.accept_p99_us) = accept;
+        (self.now.deliver_p50_us, self.now.deliver_p99_us) = deliver;
         let connected = self.now.connected;
         self.over.push(std::mem::take(&mut self.now));
         self.now.connected = connected;
@@ -57,15 +57,14 @@ impl Seconds {
     pub(crate) fn finish(
         mut self,
         ended_us: u64,
-        accept: &mut Recorder,
-        deliver: &mut Recorder,
+        latencies: &mut Latencies,
         ended: impl FnMut(u64, &Second),
     ) -> Vec<Second> {
-        self.advance(ended_us, accept, deliver, ended);
+        self.advance(ended_us, latencies, ended);
         let began_us = self.now_ends_us - SECOND_US;
         let anything = self.now != Second { connected: self.now.connected, ..Second::default() };
         if self.over.len() < SECONDS_MAX && (ended_us > began_us || anything) {
-            self.end(accept, deliver);
+            self.end(latencies);
         }
         self.over
     }

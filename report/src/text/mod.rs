@@ -1,5 +1,6 @@
 //! The forms of a report that are text: for a terminal, for people who read diffs, for CI.
 
+pub(crate) mod comparison;
 pub(crate) mod junit;
 pub(crate) mod markdown;
 pub(crate) mod notes;

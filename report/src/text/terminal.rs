@@ -236,12 +236,12 @@ impl Page<'_> {
 }
 
 /// A table without the spaces at its lines' ends.
-fn lines(table: &Table) -> String {
+pub(super) fn lines(table: &Table) -> String {
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
 /// A sentence in lines of at most `width` columns, broken between words.
-fn wrapped(text: &str, width: u16) -> String {
+pub(super) fn wrapped(text: &str, width: u16) -> String {
     let mut out = String::new();
     let mut column = 0;
     for word in text.split(' ') {

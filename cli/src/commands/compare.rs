@@ -1,0 +1,80 @@
+//! `fracas compare`: two sets of runs, figure by figure.
+
+use crate::{VERSION, console};
+use anyhow::Context;
+use campaign::InvalidUsage;
+use clap::Args;
+use report::compare::{FailIf, compare, sides};
+use std::path::PathBuf;
+
+/// What a reader of the help may want to know.
+const MEANING: &str = "\
+Whole runs are compared, not messages: give at least three runs a side, better five or more, of several \
+seeds. A figure is worse or better only if the runs show it, and same only if they show that.
+
+  fracas compare before/* -- after/*
+  fracas compare --fail-if 'accept_p99 > 10%' --fail-if 'throughput < -5%' before/* -- after/*
+
+Figures: accept_p50, accept_p90, accept_p99, accept_p99.9, accept_calm_p99, \
+accept_under_faults_p99, the same of deliver, throughput, cpu_per_message, refused, recovery.
+
+Exit status: 0 no --fail-if holds, 1 one does, 2 that cannot be told or a folder cannot be compared.";
+
+/// Compare two sets of runs: is B better than A, worse, or the same?
+#[derive(Debug, Args)]
+#[command(after_help = MEANING)]
+pub struct Compare {
+    /// The folders of runs (their --out) to compare with.
+    #[arg(value_name = "A", required = true)]
+    a: Vec<PathBuf>,
+    /// The folders of the runs in question.
+    #[arg(value_name = "B", required = true, last = true)]
+    b: Vec<PathBuf>,
+    /// A change by no more than this is none.
+    #[arg(long, value_name = "PERCENT", default_value = "5%", value_parser = percent)]
+    tolerance: f64,
+    /// Exit with status 1 if this is shown: 'accept_p99 > 10%' (from A to B). Repeat it for several.
+    #[arg(long, value_name = "CHANGE")]
+    fail_if: Vec<FailIf>,
+    /// Compare also runs whose verdict is not valid.
+    #[arg(long)]
+    any_verdict: bool,
+    /// The folder for the comparison as a page, as Markdown, as JSON and for CI (JUnit).
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Print the comparison as JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Compare {
+    /// Compares them; the status says what became of the demands.
+    pub fn execute(self) -> anyhow::Result<u8> {
+        if let Some(option) = self.b.iter().find(|path| path.to_string_lossy().starts_with("--")) {
+            let why =
+                format!("{}: options stand before the --, after it are folders", option.display());
+            return Err(InvalidUsage(why).into());
+        }
+        let (a, b) = sides(&self.a, &self.b, self.any_verdict)?;
+        let compared = compare(&a, &b, self.tolerance, &self.fail_if, VERSION);
+        if self.json {
+            console::result(&serde_json::to_string_pretty(&compared)?);
+        } else {
+            let terminal = console::terminal();
+            console::result(&report::comparison(&compared, terminal.colour, terminal.width));
+        }
+        if let Some(out) = &self.out {
+            compared.write(out, &a, &b).context("the comparison could not be written")?;
+        }
+        Ok(compared.status())
+    }
+}
+
+/// "5%" as 0.05.
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.trim().strip_suffix('%').and_then(|number| number.trim().parse().ok());
+    let percent = number.filter(|percent| (0.0..=1000.0).contains(percent));
+    percent
+        .map(|percent: f64| percent / 100.0)
+        .ok_or_else(|| "expected percent, such as 5%".to_owned())
+}

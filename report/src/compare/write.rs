@@ -1,0 +1,36 @@
+//! The files of a comparison.
+
+use super::Comparison;
+use crate::folder;
+use crate::past_run::PastRun;
+use std::io;
+use std::path::Path;
+
+/// What is in the folder of a comparison.
+const FILES: [&str; 1] = ["comparison.json"];
+
+impl Comparison {
+    /// Writes all forms into a folder, which is made, or freed of an earlier comparison.
+    ///
+    /// # Errors
+    /// The folder has other files, or the disk refused.
+    pub fn write(&self, out: &Path, _a: &[PastRun], _b: &[PastRun]) -> io::Result<()> {
+        folder::prepare_for(out, &FILES).map_err(io::Error::other)?;
+        let mut json = serde_json::to_string_pretty(self)?;
+        json.push('\n');
+        for (name, content) in FILES.iter().zip([json]) {
+            folder::put(&out.join(name), content)?;
+        }
+        Ok(())
+    }
+
+    /// The exit status: 1 if a demand is not met, 2 if that cannot be told of one, else 0.
+    pub fn status(&self) -> u8 {
+        let any = |failed| self.gates.iter().any(|gate| gate.failed == failed);
+        match () {
+            () if any(Some(true)) => 1,
+            () if any(None) => 2,
+            () => 0,
+        }
+    }
+}
