@@ -161,9 +161,9 @@ fn no_run(path: &Path) -> PastRunError {
     }
     let beside = runs_in(&parent);
     let hint = match scenarios::nearest(&name, beside.iter().map(String::as_str)) {
-        Some(near) => format!("; did you mean {}?", parent.join(near).display()),
+        Some(near) => format!("; did you mean {}?", path.with_file_name(near).display()),
         None if beside.is_empty() => String::new(),
-        None => format!("; {} has {}", parent.display(), listed(&beside)),
+        None => format!("; beside it are the runs {}", listed(&beside)),
     };
     PastRunError::NoRun { path, what: "does not exist", hint }
 }

@@ -214,3 +214,31 @@ fn folders_are_refused_all_at_once() {
     assert_eq!(told[1], "/nowhere/a is on both sides");
     assert!(told[2..].iter().all(|one| one.ends_with("does not exist")), "{told:?}");
 }
+
+#[test]
+fn all_forms_say_the_same_and_no_text_of_a_run_is_markup() {
+    let (mut a, b) = (runs(0..5, 1.0), runs(5..10, 1.3));
+    let hostile = "\"'></script><script>alert(1)</script><img src=x>&|`";
+    for run in &mut a {
+        run.file.scenario = hostile.to_owned();
+        run.folder = hostile.into();
+    }
+    let demands =
+        ["accept_p99 > 10%".parse().expect("a demand"), "recovery > 0%".parse().expect("one")];
+    let compared = compare(&a, &b, 0.05, &demands, hostile);
+    let folder = std::env::temp_dir().join(format!("fracas-compare-{}", std::process::id()));
+    compared.write(&folder, &a, &b).expect("a temporary directory");
+    compared.write(&folder, &a, &b).expect("an earlier comparison gives way");
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect("it was written");
+    let [page, junit, markdown] = ["comparison.html", "junit.xml", "comparison.md"].map(read);
+    std::fs::remove_dir_all(&folder).expect("our own directory");
+    assert!(!page.contains("<img") && page.matches("<script").count() == 1);
+    assert!(page.contains("<p class=\"word\">worse</p>") && page.contains("class=\"line b\""));
+    assert!(!junit.contains("<img") && junit.contains("failures=\"1\""), "{junit}");
+    assert!(junit.contains("<failure type=\"worse\" message=\"accept_p99 &gt; 10%: +"), "{junit}");
+    let row = markdown.lines().find(|line| line.contains("`accept_p50`")).expect("a row");
+    assert!(row.starts_with("| ✗ |") && row.ends_with("| worse |"), "{row}");
+    let told = crate::comparison(&compared, false, 100);
+    assert!(told.starts_with("worse  B against A: 8 of 12 figures worse, "), "{told}");
+    assert!(told.contains("✗ fail if accept_p99 > 10%: fails; +"), "{told}");
+}

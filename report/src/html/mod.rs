@@ -4,15 +4,18 @@
 //! Without scripts everything can be read; the script adds a cursor on the chart and copying.
 
 mod chart;
+pub(crate) mod comparison;
 mod evidence;
 mod figures;
 mod head;
 mod tables;
 
+use crate::measured::Measured;
 use crate::run::Run;
 use crate::text::notes::{latency_notes, recovery};
 use chart::bins::Bins;
-use chart::{distribution::distribution, timeline::timeline};
+use chart::distribution::{Curve, distribution};
+use chart::timeline::timeline;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use verify::verdict::Verdict;
 
@@ -25,48 +28,51 @@ const POLICY: &str =
 /// The page of a run.
 pub(crate) fn page(run: &Run) -> String {
     let bins = Bins::of(&run.measured.seconds, run.measured.ended_us);
+    let title = format!("{}: {}", run.header.scenario, run.verdict_word());
+    let body = html! {
+        (head::head(run))
+        (figures::figures(run))
+        (tables::doubts(run))
+        (tables::notes(run))
+        (tables::expectations(run))
+        (tables::invariants(run))
+        (evidence::violations(run))
+        (over_time(run, &bins))
+        (latency(run))
+        (tables::faults(run))
+        (tables::counts(run))
+        (scenario(run))
+        (foot(run))
+    };
+    let tone = match run.judgement.verdict {
+        Verdict::Valid => "good",
+        Verdict::Violated => "bad",
+        Verdict::Unknown => "doubt",
+    };
+    shell(tone, &title, run.version, &body)
+}
+
+/// A whole page; `tone` is the class that colours its verdict.
+fn shell(tone: &str, title: &str, version: &str, body: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
-        html lang="en" class=(tone(run)) {
+        html lang="en" class=(tone) {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                meta name="generator" content={ "fracas " (run.version) };
+                meta name="generator" content={ "fracas " (version) };
                 meta http-equiv="Content-Security-Policy" content=(POLICY);
-                title { (run.header.scenario) ": " (run.verdict_word()) }
+                title { (title) }
                 style { (PreEscaped(STYLE)) }
             }
             body {
-                main {
-                    (head::head(run))
-                    (figures::figures(run))
-                    (tables::doubts(run))
-                    (tables::notes(run))
-                    (tables::expectations(run))
-                    (tables::invariants(run))
-                    (evidence::violations(run))
-                    (over_time(run, &bins))
-                    (latency(run))
-                    (tables::faults(run))
-                    (tables::counts(run))
-                    (scenario(run))
-                    (foot(run))
-                }
+                main { (body) }
                 script { (PreEscaped(SCRIPT)) }
             }
         }
     };
     page.into_string()
-}
-
-/// The class that colours the verdict.
-fn tone(run: &Run) -> &'static str {
-    match run.judgement.verdict {
-        Verdict::Valid => "good",
-        Verdict::Violated => "bad",
-        Verdict::Unknown => "doubt",
-    }
 }
 
 fn over_time(run: &Run, bins: &Bins) -> Markup {
@@ -94,11 +100,16 @@ fn over_time(run: &Run, bins: &Bins) -> Markup {
 }
 
 fn latency(run: &Run) -> Markup {
+    let Measured { accept, deliver, .. } = run.measured;
+    let curves = [
+        Curve::of("until accepted", "accept", accept),
+        Curve::of("until shown elsewhere", "deliver", deliver),
+    ];
     html! {
         section {
             h2 { "Latency" }
             (tables::latency(run))
-            figure.scroll { (distribution(run.measured)) }
+            figure.scroll { (distribution("Latency by percentile", &curves)) }
             @for note in recovery(run.measured).into_iter().chain(latency_notes(run.measured)) { p.note { (note) } }
         }
     }

@@ -114,7 +114,7 @@ impl Split {
         if under_fault { self.under_fault.record(us) } else { self.calm.record(us) }
     }
 
-    fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         self.calm.add(&other.calm);
         self.under_fault.add(&other.under_fault);
     }

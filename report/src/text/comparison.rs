@@ -1,8 +1,10 @@
-//! A comparison in a terminal.
+//! A comparison in a terminal, and as Markdown.
 
+use super::markdown::{code, text};
 use super::terminal::{lines, wrapped};
-use crate::compare::{Comparison, Outcome, Side};
+use crate::compare::{Comparison, Gate, Outcome, Side};
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
+use std::fmt::Write as _;
 
 /// Narrower terminals get lines that wrap.
 const WIDTH_MIN: u16 = 60;
@@ -78,12 +80,57 @@ fn metrics(compared: &Comparison, colour: bool, width: u16) -> String {
 
 fn gates(compared: &Comparison) -> String {
     let told = compared.gates.iter().map(|gate| {
-        let (sign, word) = match gate.failed {
-            Some(true) => ("✗", "fails"),
-            Some(false) => ("✓", "passes"),
-            None => ("?", "cannot be told"),
-        };
+        let (sign, word) = told(gate);
         format!("{sign} fail if {}: {word}; {}", gate.fail_if, gate.got)
     });
     told.collect::<Vec<_>>().join("\n")
+}
+
+/// The comparison as Markdown, for a review or the summary of a CI run.
+pub(crate) fn markdown(compared: &Comparison) -> String {
+    let mut out = format!("# B against A: {}\n\n", compared.outcome().word());
+    let _ = writeln!(out, "{}.\n", compared.tally());
+    for (name, side) in [("A", &compared.a), ("B", &compared.b)] {
+        let folders: Vec<String> =
+            side.folders.iter().map(|folder| format!("`{}`", code(folder))).collect();
+        let (scenario, seeds) = (text(&side.scenario), &side.seeds);
+        let _ = writeln!(out, "- {name}: {scenario}, seeds {seeds}: {}", folders.join(", "));
+    }
+    for one in &compared.differences {
+        let _ = writeln!(out, "- Note: {}", text(one));
+    }
+    if !compared.gates.is_empty() {
+        out.push_str("\n| | fails if | change |\n| --- | --- | --- |\n");
+    }
+    for gate in &compared.gates {
+        let (sign, _) = told(gate);
+        let _ = writeln!(out, "| {sign} | `{}` | {} |", code(&gate.fail_if), text(&gate.got));
+    }
+    out.push_str("\n| | figure | A | B | change | 95 % interval | |\n");
+    out.push_str("| --- | --- | --: | --: | --: | --: | --- |\n");
+    for one in &compared.metrics {
+        let why = one.why.as_ref().map(|why| format!(": {}", text(why))).unwrap_or_default();
+        let _ = writeln!(
+            out,
+            "| {} | `{}` | {} | {} | {} | {} | {}{why} |",
+            one.outcome.sign(),
+            one.metric,
+            one.a_words(),
+            one.b_words(),
+            one.ratio_words(),
+            one.interval_words(),
+            one.outcome.word()
+        );
+    }
+    let _ = writeln!(out, "\n{}", compared.legend());
+    out
+}
+
+/// What became of a demand: a sign and a word.
+fn told(gate: &Gate) -> (&'static str, &'static str) {
+    match gate.failed {
+        Some(true) => ("✗", "fails"),
+        Some(false) => ("✓", "passes"),
+        None => ("?", "cannot be told"),
+    }
 }

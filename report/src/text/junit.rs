@@ -4,6 +4,7 @@
 //! task). A violation that the scenario wants is no failure: CI must be red exactly when
 //! somebody has to look.
 
+use crate::compare::{self, Comparison};
 use crate::expectation::Expectation;
 use crate::number::{self, COMMA};
 use crate::run::{Run, Status};
@@ -24,51 +25,110 @@ struct Case {
     said: String,
 }
 
-/// The file of a run.
-pub(crate) fn junit(run: &Run) -> String {
-    let cases: Vec<Case> = run
-        .expectations
-        .iter()
-        .map(expectation)
-        .chain(run.judgement.findings.iter().map(|found| invariant(run, found)))
-        .collect();
-    let count = |wanted: fn(&Outcome) -> bool| cases.iter().filter(|c| wanted(&c.outcome)).count();
-    let failures = count(|outcome| matches!(outcome, Outcome::Failed { .. }));
-    let skipped = count(|outcome| matches!(outcome, Outcome::Skipped(_)));
-    let (tests, time) = (cases.len(), run.took.wall.as_secs_f64());
-    let sums = format!(
-        "tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\" \
-         time=\"{time:.3}\""
-    );
-    let name = escape(&run.header.scenario);
-    let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    let _ = writeln!(out, "<testsuites name=\"fracas\" {sums}>");
-    let _ = writeln!(out, "  <testsuite name=\"{name}\" {sums}>");
-    properties(run, &mut out);
-    for case in &cases {
-        write_case(case, &name, &mut out);
-    }
-    if !run.judgement.doubts.is_empty() {
-        let doubts = run.judgement.doubts.join("\n");
-        let _ = writeln!(out, "    <system-out>{}</system-out>", escape(&doubts));
-    }
-    out.push_str("  </testsuite>\n</testsuites>\n");
-    out
+/// A suite: one run, or one comparison.
+struct Suite<'a> {
+    name: &'a str,
+    seconds: f64,
+    properties: Vec<(&'static str, String)>,
+    cases: Vec<Case>,
+    /// What else was said.
+    said: String,
 }
 
-fn properties(run: &Run, out: &mut String) {
-    out.push_str("    <properties>\n");
-    for (name, value) in [
-        ("verdict", run.verdict_word()),
-        ("engine", run.engine()),
-        ("seed", &run.header.seed.to_string()),
-        ("version", run.version),
-        ("reproduce", run.reproduce),
-    ] {
-        let value = escape(value);
-        let _ = writeln!(out, "      <property name=\"{name}\" value=\"{value}\"/>");
+/// The file of a run.
+pub(crate) fn junit(run: &Run) -> String {
+    let invariants = run.judgement.findings.iter().map(|found| invariant(run, found));
+    let suite = Suite {
+        name: &run.header.scenario,
+        seconds: run.took.wall.as_secs_f64(),
+        properties: vec![
+            ("verdict", run.verdict_word().to_owned()),
+            ("engine", run.engine().to_owned()),
+            ("seed", run.header.seed.to_string()),
+            ("version", run.version.to_owned()),
+            ("reproduce", run.reproduce.to_owned()),
+        ],
+        cases: run.expectations.iter().map(expectation).chain(invariants).collect(),
+        said: run.judgement.doubts.join("\n"),
+    };
+    suite.file()
+}
+
+/// The file of a comparison: what is worse fails only where somebody demands that it is not.
+pub(crate) fn comparison(compared: &Comparison) -> String {
+    let gates = compared.gates.iter().map(|gate| {
+        let outcome = match gate.failed {
+            Some(false) => Outcome::Passed,
+            Some(true) => {
+                let message = format!("{}: {}", gate.fail_if, gate.got);
+                Outcome::Failed { kind: "worse", message, text: String::new() }
+            }
+            None => Outcome::Skipped(format!("cannot be told: {}", gate.got)),
+        };
+        let name = format!("fail if {}", gate.fail_if);
+        Case { class: "demand", name, outcome, said: gate.got.clone() }
+    });
+    let metrics = compared.metrics.iter().map(|one| Case {
+        class: "figure",
+        name: one.metric.to_owned(),
+        outcome: match one.outcome {
+            compare::Outcome::NotClear => Outcome::Skipped("not clear".to_owned()),
+            _ => Outcome::Passed,
+        },
+        said: format!(
+            "{}: A {}, B {}, {}",
+            one.outcome.word(),
+            one.a_words(),
+            one.b_words(),
+            one.change()
+        ),
+    });
+    let suite = Suite {
+        name: "comparison",
+        seconds: 0.0,
+        properties: vec![
+            ("outcome", compared.outcome().word().to_owned()),
+            ("a", compared.a.folders.join(" ")),
+            ("b", compared.b.folders.join(" ")),
+            ("version", compared.version.clone()),
+        ],
+        cases: gates.chain(metrics).collect(),
+        said: compared.differences.join("\n"),
+    };
+    suite.file()
+}
+
+impl Suite<'_> {
+    fn file(&self) -> String {
+        let count = |wanted: fn(&Outcome) -> bool| {
+            self.cases.iter().filter(|case| wanted(&case.outcome)).count()
+        };
+        let failures = count(|outcome| matches!(outcome, Outcome::Failed { .. }));
+        let skipped = count(|outcome| matches!(outcome, Outcome::Skipped(_)));
+        let (tests, time) = (self.cases.len(), self.seconds);
+        let sums = format!(
+            "tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\" \
+             time=\"{time:.3}\""
+        );
+        let name = escape(self.name);
+        let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+        let _ = writeln!(out, "<testsuites name=\"fracas\" {sums}>");
+        let _ = writeln!(out, "  <testsuite name=\"{name}\" {sums}>");
+        out.push_str("    <properties>\n");
+        for (name, value) in &self.properties {
+            let value = escape(value);
+            let _ = writeln!(out, "      <property name=\"{name}\" value=\"{value}\"/>");
+        }
+        out.push_str("    </properties>\n");
+        for case in &self.cases {
+            write_case(case, &name, &mut out);
+        }
+        if !self.said.is_empty() {
+            let _ = writeln!(out, "    <system-out>{}</system-out>", escape(&self.said));
+        }
+        out.push_str("  </testsuite>\n</testsuites>\n");
+        out
     }
-    out.push_str("    </properties>\n");
 }
 
 fn expectation(expectation: &Expectation) -> Case {

@@ -217,12 +217,12 @@ fn block(language: &str, content: &str, out: &mut String) {
 }
 
 /// Content of a code span in a table's cell.
-fn code(content: &str) -> String {
+pub(super) fn code(content: &str) -> String {
     content.replace('`', "'").replace('|', "\\|").replace(['\n', '\r'], " ")
 }
 
 /// Text that means nothing but itself.
-fn text(content: &str) -> String {
+pub(super) fn text(content: &str) -> String {
     let mut out = String::with_capacity(content.len());
     for character in content.chars() {
         match character {

@@ -4,7 +4,7 @@
 use super::line::{Point, line, tenth};
 use super::panel::{Frame, HEAD, grid, head, nothing};
 use super::scale::{Scale, latency_axis};
-use crate::measured::{Latency, Measured};
+use crate::measured::{Latency, Point as Value};
 use maud::{Markup, html};
 
 const WIDTH: f64 = 1040.0;
@@ -23,12 +23,27 @@ const TICKS: [(f64, &str); 8] = [
     (1e-6, "99.9999 %"),
 ];
 
-/// Draws both distributions.
-pub(crate) fn distribution(measured: &Measured) -> Markup {
-    let series = [(&measured.accept, "accept"), (&measured.deliver, "deliver")];
-    let points = || series.iter().flat_map(|(latency, _)| &latency.distribution);
+/// One distribution of the chart.
+pub(crate) struct Curve<'a> {
+    pub(crate) name: &'static str,
+    /// The class of its line.
+    pub(crate) class: &'static str,
+    pub(crate) count: u64,
+    pub(crate) points: &'a [Value],
+}
+
+impl<'a> Curve<'a> {
+    pub(crate) fn of(name: &'static str, class: &'static str, latency: &'a Latency) -> Self {
+        Self { name, class, count: latency.all.count, points: &latency.distribution }
+    }
+}
+
+/// Draws distributions over one another.
+pub(crate) fn distribution(title: &str, curves: &[Curve]) -> Markup {
+    let points = || curves.iter().flat_map(|curve| curve.points);
     let values = || points().map(|point| point.value_us as f64);
-    let most = series.iter().map(|(latency, _)| latency.all.count).max().unwrap_or(0);
+    let most = curves.iter().map(|curve| curve.count).max().unwrap_or(0);
+    let legend: Vec<_> = curves.iter().map(|curve| (curve.name, curve.class)).collect();
     // Beyond one value in `most` there is nothing to see; ten leaves room for the labels.
     let rarest = (most as f64).clamp(10.0, 1e6 * 2.0);
     let percent = Scale::logarithmic((1.0, rarest), (FRAME.left, FRAME.right));
@@ -38,10 +53,8 @@ pub(crate) fn distribution(measured: &Measured) -> Markup {
     let empty = points().next().is_none();
     html! {
         svg.chart viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img"
-            aria-label="Latency by percentile" {
-            (head(&FRAME, "Latency by percentile", &[
-                ("until accepted", "accept"), ("until shown elsewhere", "deliver"),
-            ]))
+            aria-label=(title) {
+            (head(&FRAME, title, &legend))
             @if empty { (nothing(&FRAME, "nothing was accepted or delivered")) } @else {
                 (grid(&FRAME, &scale, &ticks))
                 @for (above, label) in TICKS.into_iter().filter(|(above, _)| 1.0 / above <= rarest) {
@@ -49,17 +62,15 @@ pub(crate) fn distribution(measured: &Measured) -> Markup {
                     line.grid x1=(x) x2=(x) y1=(tenth(FRAME.top)) y2=(tenth(FRAME.bottom)) {}
                     text class="tick x" x=(x) y=(tenth(FRAME.bottom + 18.0)) { (label) }
                 }
-                @for (latency, class) in series {
-                    (line(&curve(latency, &percent, &scale), class))
-                }
+                @for curve in curves { (line(&drawn(curve, &percent, &scale), curve.class)) }
             }
         }
     }
 }
 
-fn curve(latency: &Latency, percent: &Scale, scale: &Scale) -> Vec<Point> {
-    let count = latency.all.count as f64;
-    let points = latency.distribution.iter();
+fn drawn(curve: &Curve, percent: &Scale, scale: &Scale) -> Vec<Point> {
+    let count = curve.count as f64;
+    let points = curve.points.iter();
     points
         .map(|point| {
             // The highest value is one of `count`, whatever its quantile is called.

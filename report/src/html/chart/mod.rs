@@ -3,6 +3,7 @@
 pub(crate) mod bins;
 pub(crate) mod distribution;
 mod line;
+pub(crate) mod overlay;
 mod panel;
 mod rows;
 mod scale;

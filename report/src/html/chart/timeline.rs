@@ -11,12 +11,12 @@ use crate::number;
 use maud::{Markup, html};
 
 /// Width of the drawing; the page scales it.
-const WIDTH: f64 = 1040.0;
-const LEFT: f64 = 66.0;
-const RIGHT: f64 = 1026.0;
+pub(super) const WIDTH: f64 = 1040.0;
+pub(super) const LEFT: f64 = 66.0;
+pub(super) const RIGHT: f64 = 1026.0;
 const PHASES: f64 = 24.0;
 const ROW: f64 = 18.0;
-const AXIS: f64 = 30.0;
+pub(super) const AXIS: f64 = 30.0;
 /// Moments of violations that are marked; more would be a wall.
 const MARKS_MAX: usize = 60;
 
@@ -38,7 +38,7 @@ pub(crate) fn timeline(measured: &Measured, bins: &Bins, violated_at: &[u64]) ->
             (chart.bands(top, bottom))
             (panels)
             (chart.marks(violated_at, top, bottom))
-            (chart.axis(bottom))
+            (axis(&chart.time, bottom))
             line.cursor x1="0" x2="0" y1=(tenth(top)) y2=(tenth(bottom)) visibility="hidden" {}
         }
     }
@@ -226,15 +226,16 @@ impl<'a> Chart<'a> {
             }
         }
     }
+}
 
-    fn axis(&self, bottom: f64) -> Markup {
-        html! {
-            @for (seconds, label) in time_ticks(self.time.to(), 10) {
-                @let at = self.time.at(seconds);
-                @let x = tenth(at);
-                line.base x1=(x) x2=(x) y1=(tenth(bottom)) y2=(tenth(bottom + 5.0)) {}
-                text class=(tick_class(at)) x=(x) y=(tenth(bottom + 18.0)) { (label) }
-            }
+/// The time axis below all panels.
+pub(super) fn axis(time: &Scale, bottom: f64) -> Markup {
+    html! {
+        @for (seconds, label) in time_ticks(time.to(), 10) {
+            @let at = time.at(seconds);
+            @let x = tenth(at);
+            line.base x1=(x) x2=(x) y1=(tenth(bottom)) y2=(tenth(bottom + 5.0)) {}
+            text class=(tick_class(at)) x=(x) y=(tenth(bottom + 18.0)) { (label) }
         }
     }
 }
