@@ -233,10 +233,11 @@ impl Observers {
         let Terminal { width, colour } = circumstances.terminal;
         let text = report::terminal(&run, colour, width);
         let json = serde_json::to_value(report::VerdictFile::of(&run)).expect("it is plain data");
+        let any = |met| expectations.iter().any(|expectation| expectation.met == met);
         let status = match judgement.verdict {
             Verdict::Unknown => Verdict::Unknown.exit_code(),
-            _ if run.failed() => Verdict::Violated.exit_code(),
-            _ if !unwritten.is_empty() => Verdict::Unknown.exit_code(),
+            _ if any(Some(false)) => Verdict::Violated.exit_code(),
+            _ if any(None) || !unwritten.is_empty() => Verdict::Unknown.exit_code(),
             _ => Verdict::Valid.exit_code(),
         };
         Concluded { text, json, status, unwritten }

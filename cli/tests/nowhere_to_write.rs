@@ -59,7 +59,7 @@ fn a_verdict_without_its_report_is_told_and_decides_the_status() {
     assert!(complaint.contains("cannot write out/report.html: No space left"), "{complaint}");
     assert_eq!(status, Some(2), "somebody who keeps the report has nothing to keep");
 
-    let (status, told, complaint) = run("report.html", &["--set", "expect.accept_p99=< 1ms"]);
+    let (status, told, complaint) = run("report.html", &["--set", "expect.accept.p99=< 1ms"]);
     assert!(told.contains("but not all else is"), "{told}\n{complaint}");
     assert!(complaint.contains("out/report.html"), "{complaint}");
     assert_eq!(status, Some(1), "what was found out stays");

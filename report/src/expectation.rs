@@ -1,11 +1,11 @@
 //! What the scenario's `[expect]` demands, beside what came out.
 
-use crate::measured::Measured;
+use crate::measured::{Measured, Percentiles, Recovery};
 use crate::number;
+use crate::text::notes::within;
 use scenarios::Scenario;
-use scenarios::scenario::ExpectedOutcome;
+use scenarios::scenario::{ExpectedOutcome, PercentileBounds, Thresholds};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
 use verify::verdict::{Judgement, Verdict};
 
 /// One demand of a scenario.
@@ -28,15 +28,82 @@ pub fn expectations(
     measured: &Measured,
 ) -> Vec<Expectation> {
     let mut expectations = vec![outcome(&scenario.expect.outcome, judgement)];
-    let mut bound = |what: &str, limit: Option<Duration>, p99_us: Option<u64>, count: u64| {
-        if let Some(limit) = limit {
-            expectations.push(at_most(what, limit, p99_us, count));
-        }
-    };
-    let (accept, deliver) = (&measured.accept.all, &measured.deliver.all);
-    bound("accept_p99", scenario.expect.accept_p99, accept.p99_us, accept.count);
-    bound("deliver_p99", scenario.expect.deliver_p99, deliver.p99_us, deliver.count);
+    expectations.extend(thresholds(&scenario.expect.thresholds, measured));
     expectations
+}
+
+/// The demands on what was measured; what was not is neither met nor unmet.
+fn thresholds(wanted: &Thresholds, measured: &Measured) -> Vec<Expectation> {
+    let Thresholds { accept, deliver, lateness, refused_percent, throughput, recovery } = wanted;
+    let percentiles = [
+        ("accept", &accept.all, &measured.accept.all),
+        ("accept_calm", &accept.calm, &measured.accept.calm),
+        ("accept_under_faults", &accept.under_faults, &measured.accept.under_fault),
+        ("deliver", &deliver.all, &measured.deliver.all),
+        ("deliver_calm", &deliver.calm, &measured.deliver.calm),
+        ("deliver_under_faults", &deliver.under_faults, &measured.deliver.under_fault),
+        ("lateness", lateness, &measured.lateness),
+    ];
+    let mut expectations: Vec<Expectation> = percentiles
+        .into_iter()
+        .flat_map(|(what, bounds, measured)| within_bounds(what, bounds, measured))
+        .collect();
+    expectations.extend(refused_percent.map(|limit| {
+        let percent = measured.refused().map(|share| share * 100.0);
+        let met = percent.map(|percent| percent <= limit);
+        expectation("refused", format!("at most {limit} %"), percent.map(percent_words), met)
+    }));
+    expectations.extend(throughput.map(|limit| {
+        let rate = measured.throughput();
+        let words = |rate| format!("{}/s", number::three_digits(rate));
+        let met = rate.map(|rate| rate >= limit);
+        expectation("throughput", format!("at least {}", words(limit)), rate.map(words), met)
+    }));
+    expectations.extend(recovery.map(|limit| {
+        let (got, met) = match measured.recovery() {
+            Recovery::Unknown => (None, None),
+            Recovery::Never => (Some("never".to_owned()), Some(false)),
+            Recovery::After(us) => (Some(recovered(us)), Some(us <= number::micros(limit))),
+        };
+        let wanted = format!("at most {}", number::latency(number::micros(limit)));
+        expectation("recovery", wanted, got, met)
+    }));
+    expectations
+}
+
+fn within_bounds<'a>(
+    what: &'a str,
+    bounds: &PercentileBounds,
+    measured: &'a Percentiles,
+) -> impl Iterator<Item = Expectation> + 'a {
+    let all = [
+        ("p50", bounds.p50, measured.p50_us),
+        ("p90", bounds.p90, measured.p90_us),
+        ("p95", bounds.p95, measured.p95_us),
+        ("p99", bounds.p99, measured.p99_us),
+        ("max", bounds.max, measured.max_us),
+    ];
+    all.into_iter().filter_map(move |(name, limit, us)| {
+        let limit_us = number::micros(limit?);
+        let count = number::count(measured.count);
+        let got = us.map(|us| format!("{} ({count} measured)", number::latency(us)));
+        let wanted = format!("at most {}", number::latency(limit_us));
+        let met = us.map(|us| us <= limit_us);
+        Some(expectation(&format!("{what}_{name}"), wanted, got, met))
+    })
+}
+
+fn expectation(what: &str, wanted: String, got: Option<String>, met: Option<bool>) -> Expectation {
+    let got = got.unwrap_or_else(|| "nothing measured".to_owned());
+    Expectation { what: what.to_owned(), wanted, got, met }
+}
+
+fn percent_words(percent: f64) -> String {
+    format!("{percent:.2} %")
+}
+
+fn recovered(us: u64) -> String {
+    format!("within {}", within(us))
 }
 
 fn outcome(wanted: &ExpectedOutcome, judgement: &Judgement) -> Expectation {
@@ -64,25 +131,12 @@ fn violated(judgement: &Judgement) -> Vec<&str> {
     violated.map(|found| found.invariant.as_str()).collect()
 }
 
-fn at_most(what: &str, limit: Duration, p99_us: Option<u64>, count: u64) -> Expectation {
-    let limit_us = number::micros(limit);
-    Expectation {
-        what: what.to_owned(),
-        wanted: format!("at most {}", number::latency(limit_us)),
-        got: match p99_us {
-            Some(us) => format!("{} ({} measured)", number::latency(us), number::count(count)),
-            None => "nothing measured".to_owned(),
-        },
-        met: p99_us.map(|us| us <= limit_us),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::expectations;
-    use crate::measured::{Measured, Percentiles};
+    use crate::measured::{Measured, Percentiles, Recovery};
     use crate::sample;
-    use scenarios::scenario::ExpectedOutcome;
+    use scenarios::scenario::{ExpectedOutcome, LatencyBounds, PercentileBounds, Thresholds};
     use std::time::Duration;
     use verify::verdict::Verdict::{self, Unknown, Valid, Violated};
 
@@ -114,8 +168,7 @@ mod tests {
             [(Some(250_000), Some(true)), (Some(250_001), Some(false)), (None, None)]
         {
             let mut scenario = sample::scenario();
-            scenario.expect.accept_p99 = Some(Duration::from_millis(250));
-            scenario.expect.deliver_p99 = None;
+            scenario.expect.thresholds.accept.all.p99 = Some(Duration::from_millis(250));
             let mut measured = Measured::default();
             measured.accept.all = Percentiles { count: 10, p99_us, ..Percentiles::default() };
             let judgement = sample::judgement_of(Verdict::Valid);
@@ -123,5 +176,73 @@ mod tests {
             assert_eq!(got.len(), 2);
             assert_eq!(got[1].met, met, "{p99_us:?}");
         }
+    }
+    /// What became of all demands but the outcome.
+    fn check(thresholds: &Thresholds, measured: &Measured) -> Vec<(String, String, Option<bool>)> {
+        let mut scenario = sample::scenario();
+        scenario.expect.thresholds = *thresholds;
+        let got = expectations(&scenario, &sample::judgement_of(Verdict::Valid), measured);
+        got.into_iter().skip(1).map(|one| (one.what, one.got, one.met)).collect()
+    }
+
+    fn everything(limit: Duration) -> Thresholds {
+        let limit = Some(limit);
+        let all = PercentileBounds { p50: limit, p90: limit, p95: limit, p99: limit, max: limit };
+        let latency = LatencyBounds { all, calm: all, under_faults: all };
+        Thresholds {
+            accept: latency,
+            deliver: latency,
+            lateness: all,
+            refused_percent: Some(1.0),
+            throughput: Some(400.0),
+            recovery: limit,
+        }
+    }
+
+    #[test]
+    fn every_demand_is_looked_up_under_its_own_name() {
+        let met = check(&everything(Duration::from_secs(9)), &sample::measured());
+        assert_eq!(met.len(), 7 * 5 + 3);
+        assert!(met.iter().all(|(.., met)| *met == Some(true)), "{met:?}");
+        let unmet = check(&everything(Duration::from_micros(1)), &sample::measured());
+        let unmet = unmet.iter().filter(|(.., met)| *met == Some(false)).count();
+        assert_eq!(unmet, 7 * 5 + 1, "all but the refused and the throughput");
+        let mut names: Vec<&String> = met.iter().map(|(what, ..)| what).collect();
+        names.dedup();
+        assert_eq!(names.len(), met.len());
+        let calm = met.iter().find(|(what, ..)| what == "accept_calm_p95").expect("it is there");
+        assert_eq!(calm.1, "21.0 ms (1\u{202f}000 measured)");
+    }
+
+    #[test]
+    fn what_was_not_measured_is_neither_met_nor_unmet() {
+        for (what, got, met) in check(&everything(Duration::from_secs(9)), &Measured::default()) {
+            assert_eq!((got.as_str(), met), ("nothing measured", None), "{what}");
+        }
+    }
+
+    #[test]
+    fn rates_have_their_own_bounds() {
+        let mut measured = sample::measured();
+        let only = |refused_percent, throughput, recovery| Thresholds {
+            refused_percent,
+            throughput,
+            recovery,
+            ..Thresholds::default()
+        };
+        measured.totals.rejected.insert("rate_limited".to_owned(), 124);
+        let told = |wanted, measured: &Measured| check(&wanted, measured).remove(0);
+        let refused = told(only(Some(10.0), None, None), &measured);
+        assert_eq!(refused, ("refused".to_owned(), "10.00 %".to_owned(), Some(true)));
+        assert_eq!(told(only(Some(9.9), None, None), &measured).2, Some(false));
+        // Of the whole seconds of the load, 1 s to 4 s.
+        let throughput = told(only(None, Some(414.0), None), &measured);
+        assert_eq!(throughput.1, "413/s");
+        assert_eq!(throughput.2, Some(false));
+        measured.faults[0].recovery = Recovery::Never;
+        let never = told(only(None, None, Some(Duration::from_secs(9))), &measured);
+        assert_eq!((never.1.as_str(), never.2), ("never", Some(false)));
+        measured.faults[0].recovery = Recovery::Unknown;
+        assert_eq!(told(only(None, None, Some(Duration::from_secs(9))), &measured).2, None);
     }
 }

@@ -62,6 +62,9 @@ pub struct Percentiles {
     pub p50_us: Option<u64>,
     /// 90 % of the values are at most this.
     pub p90_us: Option<u64>,
+    /// 95 % of the values are at most this.
+    #[serde(default)]
+    pub p95_us: Option<u64>,
     /// 99 % of the values are at most this.
     pub p99_us: Option<u64>,
     /// 99.9 % of the values are at most this.

@@ -11,8 +11,8 @@ use protocol::{
 };
 use scenarios::Scenario;
 use scenarios::scenario::{
-    Arrivals, ClusterShape, CodecChoice, Expect, ExpectedOutcome, Load, LoadPhase, Mix,
-    NetworkShape, PhaseLengths, Size, Transport, Users,
+    Arrivals, ClusterShape, CodecChoice, Expect, ExpectedOutcome, LatencyBounds, Load, LoadPhase,
+    Mix, NetworkShape, PercentileBounds, PhaseLengths, Size, Thresholds, Transport, Users,
 };
 use std::time::Duration;
 use verify::history::Header;
@@ -81,18 +81,27 @@ pub(crate) fn scenario() -> Scenario {
         },
         faults: Vec::new(),
         random_faults: None,
-        expect: Expect {
-            outcome: ExpectedOutcome::Valid,
-            delivered_after_heal: ms(10_000),
-            no_stuck_session: ms(15_000),
-            recovers_within: ms(20_000),
-            revocation_within: ms(1_000),
-            pushed_within: ms(20_000),
-            accept_p99: Some(ms(250)),
-            deliver_p99: None,
-            may_be_idle: Vec::new(),
-        },
+        expect: expect(),
         phases: PhaseLengths { warm_up: ms(1_000), heal: ms(1_000), settle: ms(1_000) },
+    }
+}
+
+fn expect() -> Expect {
+    Expect {
+        outcome: ExpectedOutcome::Valid,
+        delivered_after_heal: ms(10_000),
+        no_stuck_session: ms(15_000),
+        recovers_within: ms(20_000),
+        revocation_within: ms(1_000),
+        pushed_within: ms(20_000),
+        thresholds: Thresholds {
+            accept: LatencyBounds {
+                all: PercentileBounds { p99: Some(ms(250)), ..PercentileBounds::default() },
+                ..LatencyBounds::default()
+            },
+            ..Thresholds::default()
+        },
+        may_be_idle: Vec::new(),
     }
 }
 
@@ -190,6 +199,7 @@ fn percentiles(count: u64, p50_us: u64) -> Percentiles {
         count,
         p50_us: Some(p50_us),
         p90_us: Some(p50_us * 2),
+        p95_us: Some(p50_us * 3),
         p99_us: Some(p50_us * 5),
         p999_us: Some(p50_us * 20),
         max_us: Some(p50_us * 40),

@@ -25,6 +25,7 @@ pub fn reference() -> String {
         part::<fault::Fault>("`[[fault]]`"),
         part::<random_faults::RandomFaults>("`[random_faults]`"),
         part::<expect::Expect>("`[expect]`"),
+        part::<expect::Percentiles>("`[expect]` `accept = { .. }` and the like"),
     ] {
         page.push_str(&part);
     }

@@ -1,5 +1,8 @@
 //! A validated scenario. `parse` makes one from TOML; everything else trusts its values.
 
+mod expect;
+
+pub use expect::{Expect, ExpectedOutcome, LatencyBounds, PercentileBounds, Thresholds};
 use protocol::{ConversationId, Design, LimitSet, StoreEngine, UserId};
 use std::time::Duration;
 
@@ -349,39 +352,6 @@ pub struct RandomFaults {
     pub kinds: Vec<String>,
     /// Roles that they befall.
     pub roles: Vec<Role>,
-}
-
-/// What must come out.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Expect {
-    /// The expected outcome.
-    pub outcome: ExpectedOutcome,
-    /// Deadline of `delivered_after_heal`.
-    pub delivered_after_heal: Duration,
-    /// Deadline of `no_stuck_session`.
-    pub no_stuck_session: Duration,
-    /// Deadline of `recovers_to_baseline`.
-    pub recovers_within: Duration,
-    /// How long after a revocation a token may still be accepted.
-    pub revocation_within: Duration,
-    /// Deadline of `away_member_is_pushed`.
-    pub pushed_within: Duration,
-    /// Upper bound of the 99th percentile from the intended send to `accepted`.
-    pub accept_p99: Option<Duration>,
-    /// Upper bound of the 99th percentile from the intended send to shown.
-    pub deliver_p99: Option<Duration>,
-    /// Invariants that may judge nothing here without making the verdict unknown, for example
-    /// `edits_converge` where nobody edits.
-    pub may_be_idle: Vec<String>,
-}
-
-/// The expected outcome.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ExpectedOutcome {
-    /// Verdict valid.
-    Valid,
-    /// Verdict violated, by exactly or at least these invariants.
-    Violates(Vec<String>),
 }
 
 /// How long each phase takes (load: the sum of its phases).

@@ -3,8 +3,8 @@
 use protocol::Design;
 use scenarios::Scenario;
 use scenarios::scenario::{
-    Arrivals, ClusterShape, CodecChoice, Expect, ExpectedOutcome, Load, LoadPhase, Mix,
-    NetworkShape, PhaseLengths, Size, Transport, Users,
+    Arrivals, ClusterShape, CodecChoice, Expect, ExpectedOutcome, LatencyBounds, Load, LoadPhase,
+    Mix, NetworkShape, PercentileBounds, PhaseLengths, Size, Thresholds, Transport, Users,
 };
 use std::time::Duration;
 use verify::verdict::Verdict;
@@ -35,7 +35,7 @@ for = "4s"
 
 [expect]
 verdict = "valid"
-accept_p99 = "< 5s"
+accept = { p99 = "< 5s" }
 "#;
 
 /// The scenario of a show.
@@ -114,6 +114,7 @@ pub(crate) fn scenario(name: &str, verdict: Verdict) -> Scenario {
 
 fn expect() -> Expect {
     let ms = Duration::from_millis;
+    let below_5s = PercentileBounds { p99: Some(ms(5_000)), ..PercentileBounds::default() };
     Expect {
         outcome: ExpectedOutcome::Valid,
         delivered_after_heal: ms(10_000),
@@ -121,8 +122,11 @@ fn expect() -> Expect {
         recovers_within: ms(20_000),
         revocation_within: ms(1_000),
         pushed_within: Duration::from_secs(20),
-        accept_p99: Some(ms(5_000)),
-        deliver_p99: Some(ms(6_000)),
+        thresholds: Thresholds {
+            accept: LatencyBounds { all: below_5s, ..LatencyBounds::default() },
+            deliver: LatencyBounds { all: below_5s, ..LatencyBounds::default() },
+            ..Thresholds::default()
+        },
         may_be_idle: vec!["receipts_only_rise".to_owned()],
     }
 }

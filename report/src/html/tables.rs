@@ -150,7 +150,7 @@ fn latency_rows(name: &str, class: &str, latency: &Latency) -> Markup {
 }
 
 fn percentiles(name: &str, class: &str, percentiles: &Percentiles) -> Markup {
-    let Percentiles { count, p50_us, p90_us, p99_us, p999_us, max_us } = *percentiles;
+    let Percentiles { count, p50_us, p90_us, p99_us, p999_us, max_us, .. } = *percentiles;
     html! {
         tr class=(class) {
             th scope="row" { (name) }

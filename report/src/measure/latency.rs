@@ -77,6 +77,7 @@ impl Distribution {
             count: self.histogram.len(),
             p50_us: self.quantile(0.50),
             p90_us: self.quantile(0.90),
+            p95_us: self.quantile(0.95),
             p99_us: self.quantile(0.99),
             p999_us: self.quantile(0.999),
             max_us: (!self.is_empty()).then_some(self.max),
@@ -212,7 +213,7 @@ mod tests {
             prop_assert_eq!(got.count, values.len() as u64);
             prop_assert_eq!(got.max_us, values.last().copied());
             for (quantile, got) in
-                [(0.5, got.p50_us), (0.9, got.p90_us), (0.99, got.p99_us), (0.999, got.p999_us)]
+                [(0.5, got.p50_us), (0.95, got.p95_us), (0.99, got.p99_us), (0.999, got.p999_us)]
             {
                 let want = exact(&values, quantile);
                 let got = got.unwrap_or_default();

@@ -116,7 +116,7 @@ fn latency(run: &Run, out: &mut String) {
 }
 
 fn percentiles(name: &str, percentiles: &Percentiles, out: &mut String) {
-    let Percentiles { count, p50_us, p90_us, p99_us, p999_us, max_us } = *percentiles;
+    let Percentiles { count, p50_us, p90_us, p99_us, p999_us, max_us, .. } = *percentiles;
     let _ = write!(out, "| {name} |");
     for value in [p50_us, p90_us, p99_us, p999_us, max_us] {
         let _ = write!(out, " {} |", number::latency_or_dash(value));

@@ -141,7 +141,7 @@ impl Page<'_> {
         let head = head.map(|text| right(text.to_owned()));
         table.set_header(std::iter::once(Cell::new("latency")).chain(head));
         let mut row = |name: &str, percentiles: &Percentiles| {
-            let Percentiles { count, p50_us, p90_us, p99_us, p999_us, max_us } = *percentiles;
+            let Percentiles { count, p50_us, p90_us, p99_us, p999_us, max_us, .. } = *percentiles;
             let values = [p50_us, p90_us, p99_us, p999_us, max_us].map(number::latency_or_dash);
             let count = number::grouped(count, COMMA);
             let cells = values.into_iter().chain([count]).map(right);

@@ -1,9 +1,9 @@
 //! `[expect]`: what must come out.
 
 use super::load::positive;
-use crate::scenario::{self, ExpectedOutcome};
+use crate::scenario::{self, ExpectedOutcome, LatencyBounds, PercentileBounds, Thresholds};
 use crate::value::invariant::InvariantName;
-use crate::value::time::Below;
+use crate::value::time::{Above, Below, BelowPercent};
 use crate::value::word::ValidVerdict;
 use settings::mistake::Mistakes;
 use settings::section;
@@ -11,7 +11,7 @@ use settings::section::Field;
 use std::time::Duration;
 
 section! {
-    /// The expected result: the verdict, the deadlines of the liveness claims, and latencies.
+    /// The expected result: the verdict, the deadlines of the liveness claims, and bounds of what is measured.
     Expect {
         /// The verdict.
         verdict: Option<ValidVerdict> = None,
@@ -27,13 +27,46 @@ section! {
         revocation_within: Duration = Duration::from_secs(5),
         /// Deadline of `away_member_is_pushed`, counted from the acceptance or the heal.
         pushed_within: Duration = Duration::from_secs(20),
-        /// 99th percentile from the intended send until `accepted`.
-        accept_p99: Option<Below> = None,
-        /// 99th percentile from the intended send until shown.
-        deliver_p99: Option<Below> = None,
+        /// From the intended send until `accepted`, over the whole run.
+        accept: Option<Percentiles> = None,
+        /// The same of what no fault, and no recovery from one, overlapped.
+        accept_calm: Option<Percentiles> = None,
+        /// The same of the rest.
+        accept_under_faults: Option<Percentiles> = None,
+        /// From the intended send until shown elsewhere, over the whole run.
+        deliver: Option<Percentiles> = None,
+        /// The same of what no fault, and no recovery from one, overlapped.
+        deliver_calm: Option<Percentiles> = None,
+        /// The same of the rest.
+        deliver_under_faults: Option<Percentiles> = None,
+        /// From the intended send until the first send: how late the generator is.
+        lateness: Option<Percentiles> = None,
+        /// Refused operations per sent one.
+        refused: Option<BelowPercent> = None,
+        /// Accepted operations per second of the load.
+        throughput: Option<Above> = None,
+        /// Until latency is back at its baseline after a fault, the slowest time.
+        recovery: Option<Below> = None,
         /// Invariants that may have nothing to judge here; any other one with nothing to judge
         /// makes the verdict unknown.
         may_be_idle: Vec<InvariantName> = Vec::new(),
+    }
+}
+
+section! {
+    /// Bounds of percentiles, each of which must be met. What was not measured is neither met nor unmet: it
+    /// is unknown.
+    Percentiles {
+        /// The median.
+        p50: Option<Below> = None,
+        /// The 90th percentile.
+        p90: Option<Below> = None,
+        /// The 95th percentile.
+        p95: Option<Below> = None,
+        /// The 99th percentile.
+        p99: Option<Below> = None,
+        /// The highest value.
+        max: Option<Below> = None,
     }
 }
 
@@ -55,11 +88,31 @@ impl Expect {
             recovers_within: self.recovers_within.get()?,
             revocation_within: self.revocation_within.get()?,
             pushed_within: self.pushed_within.get()?,
-            accept_p99: self.accept_p99.get()?.map(|bound| bound.0),
-            deliver_p99: self.deliver_p99.get()?.map(|bound| bound.0),
+            thresholds: self.thresholds()?,
             may_be_idle: names(self.may_be_idle.get()?),
         };
         (fit == [true; 5]).then_some(expect)
+    }
+
+    fn thresholds(&self) -> Option<Thresholds> {
+        let Self { accept, accept_calm, accept_under_faults, .. } = self;
+        let Self { deliver, deliver_calm, deliver_under_faults, .. } = self;
+        Some(Thresholds {
+            accept: LatencyBounds {
+                all: bounds(accept)?,
+                calm: bounds(accept_calm)?,
+                under_faults: bounds(accept_under_faults)?,
+            },
+            deliver: LatencyBounds {
+                all: bounds(deliver)?,
+                calm: bounds(deliver_calm)?,
+                under_faults: bounds(deliver_under_faults)?,
+            },
+            lateness: bounds(&self.lateness)?,
+            refused_percent: self.refused.get()?.map(|bound| bound.0),
+            throughput: self.throughput.get()?.map(|bound| bound.0),
+            recovery: self.recovery.get()?.map(|bound| bound.0),
+        })
     }
 
     fn outcome(&self, mistakes: &mut Mistakes) -> Option<ExpectedOutcome> {
@@ -81,6 +134,30 @@ impl Expect {
     }
 }
 
+fn bounds(percentiles: &Field<Option<Percentiles>>) -> Option<PercentileBounds> {
+    let Some(percentiles) = percentiles.get()? else { return Some(PercentileBounds::default()) };
+    let bound = |field: &Field<Option<Below>>| field.get().map(|bound| bound.map(|below| below.0));
+    Some(PercentileBounds {
+        p50: bound(&percentiles.p50)?,
+        p90: bound(&percentiles.p90)?,
+        p95: bound(&percentiles.p95)?,
+        p99: bound(&percentiles.p99)?,
+        max: bound(&percentiles.max)?,
+    })
+}
+
+fn percentiles(bounds: &PercentileBounds) -> Field<Option<Percentiles>> {
+    let bound = |bound: Option<Duration>| Field::of(bound.map(Below));
+    let section = (*bounds != PercentileBounds::default()).then(|| Percentiles {
+        p50: bound(bounds.p50),
+        p90: bound(bounds.p90),
+        p95: bound(bounds.p95),
+        p99: bound(bounds.p99),
+        max: bound(bounds.max),
+    });
+    Field::of(section)
+}
+
 fn names(invariants: Vec<InvariantName>) -> Vec<String> {
     invariants.into_iter().map(|name| name.0).collect()
 }
@@ -92,6 +169,8 @@ impl From<&scenario::Expect> for Expect {
             ExpectedOutcome::Valid => (Some(ValidVerdict), None),
             ExpectedOutcome::Violates(invariants) => (None, Some(claims(invariants))),
         };
+        let Thresholds { accept, deliver, lateness, refused_percent, throughput, recovery } =
+            &expect.thresholds;
         Self {
             verdict: Field::of(verdict),
             violates: Field::of(violates),
@@ -100,8 +179,16 @@ impl From<&scenario::Expect> for Expect {
             recovers_within: Field::of(expect.recovers_within),
             revocation_within: Field::of(expect.revocation_within),
             pushed_within: Field::of(expect.pushed_within),
-            accept_p99: Field::of(expect.accept_p99.map(Below)),
-            deliver_p99: Field::of(expect.deliver_p99.map(Below)),
+            accept: percentiles(&accept.all),
+            accept_calm: percentiles(&accept.calm),
+            accept_under_faults: percentiles(&accept.under_faults),
+            deliver: percentiles(&deliver.all),
+            deliver_calm: percentiles(&deliver.calm),
+            deliver_under_faults: percentiles(&deliver.under_faults),
+            lateness: percentiles(lateness),
+            refused: Field::of(refused_percent.map(BelowPercent)),
+            throughput: Field::of(throughput.map(Above)),
+            recovery: Field::of(recovery.map(Below)),
             may_be_idle: Field::of(claims(&expect.may_be_idle)),
         }
     }

@@ -1,4 +1,4 @@
-//! Times: ranges and bounds of durations, clock offsets, and rates.
+//! Times: ranges and bounds of durations, clock offsets, rates; and the bounds of what is measured.
 
 use settings::duration;
 use settings::mistake::Mistakes;
@@ -53,6 +53,53 @@ impl TextForm for Below {
 
     fn pattern() -> Option<&'static str> {
         Some(r"^<\s*[0-9][0-9_.]*(us|ms|s|m|h)$")
+    }
+}
+
+/// An upper bound of a share, in percent: `< 1%`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BelowPercent(pub f64);
+
+impl TextForm for BelowPercent {
+    fn expected() -> String {
+        "an upper bound such as \"< 1%\"".into()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        let percent = text.trim().strip_prefix('<')?.trim().strip_suffix('%')?;
+        let percent = duration::number_of(percent)?;
+        (percent > 0.0 && percent <= 100.0).then_some(Self(percent))
+    }
+
+    fn text(&self) -> String {
+        format!("< {}%", self.0)
+    }
+
+    fn pattern() -> Option<&'static str> {
+        Some(r"^<\s*[0-9][0-9_.]*\s*%$")
+    }
+}
+
+/// A lower bound of a rate: `> 900/s`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Above(pub f64);
+
+impl TextForm for Above {
+    fn expected() -> String {
+        "a lower bound such as \"> 900/s\"".into()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        let rate = duration::parse_rate(text.trim().strip_prefix('>')?)?;
+        (rate > 0.0 && rate <= FASTEST_RATE).then_some(Self(rate))
+    }
+
+    fn text(&self) -> String {
+        format!("> {}", duration::rate_text(self.0))
+    }
+
+    fn pattern() -> Option<&'static str> {
+        Some(r"^>\s*[0-9][0-9_.]*\s*/\s*(s|sec|m|min|h|hour)$")
     }
 }
 

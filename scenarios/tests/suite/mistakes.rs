@@ -245,14 +245,24 @@ down = "1s"
 fn expectations_name_invariants_of_the_judge() {
     check_tail(
         "[expect]\nverdict = \"valid\"\nviolates = [\"no_gap_in_sequence\", \"no_gaps_in_sequence\"]\n\
-         may_be_idle = \"edits_converge\"\naccept_p99 = \"250ms\"\n",
+         may_be_idle = \"edits_converge\"\naccept = { p99 = \"250ms\" }\nrefused = \"1%\"\nthroughput = \"> 9\"\n\
+         deliver_p99 = \"< 1s\"\n",
         &expect![[r#"
             smoke.toml:12:35: expect.violates.2: expected the name of an invariant, such as "accepted_message_survives", found "no_gaps_in_sequence"; did you mean "no_gap_in_sequence"?
               12 | violates = ["no_gap_in_sequence", "no_gaps_in_sequence"]
                  |                                   ^^^^^^^^^^^^^^^^^^^^^
-            smoke.toml:14:14: expect.accept_p99: expected an upper bound such as "< 250ms", found "250ms"
-              14 | accept_p99 = "250ms"
-                 |              ^^^^^^^"#]],
+            smoke.toml:14:18: expect.accept.p99: expected an upper bound such as "< 250ms", found "250ms"
+              14 | accept = { p99 = "250ms" }
+                 |                  ^^^^^^^
+            smoke.toml:15:11: expect.refused: expected an upper bound such as "< 1%", found "1%"
+              15 | refused = "1%"
+                 |           ^^^^
+            smoke.toml:16:14: expect.throughput: expected a lower bound such as "> 900/s", found "> 9"
+              16 | throughput = "> 9"
+                 |              ^^^^^
+            smoke.toml:17:1: unknown key "deliver_p99" in [expect]; did you mean "deliver_calm"?
+              17 | deliver_p99 = "< 1s"
+                 | ^^^^^^^^^^^"#]],
     );
     check_tail(
         "[expect]\nverdict = \"valid\"\nviolates = [\"no_gap_in_sequence\"]\n",

@@ -180,18 +180,35 @@ fn load() -> impl Strategy<Value = Load> {
     )
 }
 
+fn percentiles() -> impl Strategy<Value = PercentileBounds> {
+    prop::array::uniform5(prop::option::of(time(1, 999)))
+        .prop_map(|[p50, p90, p95, p99, max]| PercentileBounds { p50, p90, p95, p99, max })
+}
+
+fn thresholds() -> impl Strategy<Value = Thresholds> {
+    let latency = || {
+        let parts = prop::array::uniform3(percentiles());
+        parts.prop_map(|[all, calm, under_faults]| LatencyBounds { all, calm, under_faults })
+    };
+    let rates = (prop::option::of(0.001..100.0_f64), prop::option::of(0.001..1e6_f64));
+    (latency(), latency(), percentiles(), rates, prop::option::of(time(1, 9_000))).prop_map(
+        |(accept, deliver, lateness, (refused_percent, throughput), recovery)| Thresholds {
+            accept,
+            deliver,
+            lateness,
+            refused_percent,
+            throughput,
+            recovery,
+        },
+    )
+}
+
 fn expectation() -> impl Strategy<Value = Expect> {
     let claims = || prop::sample::subsequence(INVARIANTS.to_vec(), 0..3);
     let deadlines =
         [time(1, 10_000), time(1, 10_000), time(1, 9_000), time(1, 9_000), time(1, 9_000)];
-    let bounds = (prop::option::of(time(1, 999)), prop::option::of(time(1, 999)));
-    (claims(), claims(), deadlines, bounds).prop_map(
-        |(
-            violated,
-            idle,
-            [delivered, stuck, recovers, revoked, pushed],
-            (accept_p99, deliver_p99),
-        )| {
+    (claims(), claims(), deadlines, thresholds()).prop_map(
+        |(violated, idle, [delivered, stuck, recovers, revoked, pushed], thresholds)| {
             let owned =
                 |names: Vec<&str>| names.into_iter().map(Into::into).collect::<Vec<String>>();
             Expect {
@@ -204,8 +221,7 @@ fn expectation() -> impl Strategy<Value = Expect> {
                 recovers_within: recovers,
                 revocation_within: revoked,
                 pushed_within: pushed,
-                accept_p99,
-                deliver_p99,
+                thresholds,
                 may_be_idle: owned(idle),
             }
         },

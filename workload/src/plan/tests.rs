@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use protocol::Design;
 use scenarios::scenario::{
     Arrivals, ClusterShape, Expect, ExpectedOutcome, LoadPhase, Mix, NetworkShape, PhaseLengths,
-    Size, Users, Vanishing,
+    Size, Thresholds, Users, Vanishing,
 };
 use std::collections::BTreeSet;
 
@@ -56,8 +56,7 @@ fn scenario_of(count: u32, direct: u32, groups: u32, rate: f64) -> Scenario {
             recovers_within: 10 * second,
             revocation_within: second,
             pushed_within: second,
-            accept_p99: None,
-            deliver_p99: None,
+            thresholds: Thresholds::default(),
             may_be_idle: Vec::new(),
         },
         phases: PhaseLengths { warm_up: 5 * second, heal: second, settle: 5 * second },
