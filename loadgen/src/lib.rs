@@ -7,6 +7,7 @@
 //! left out in silence.
 
 mod abort;
+pub mod doctor;
 mod faults;
 #[cfg(test)]
 mod fixture;
@@ -18,9 +19,10 @@ mod run;
 mod slices;
 mod world;
 
+pub use doctor::{Grade, System};
 pub use faults::not_done;
 pub use journal::Sink;
-pub use limits::needs::{Fit, fit};
+pub use limits::needs::{Fit, demand, fit};
 pub use limits::supply::{Supply, supply};
 pub use run::{Against, Progress, RealEnded, RealRun, run};
 pub use world::data_folder::{DataFolder, FolderError};

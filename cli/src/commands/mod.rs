@@ -3,6 +3,7 @@
 mod check_data;
 mod cluster;
 mod compare;
+mod doctor;
 mod explore;
 mod history;
 mod judge;
@@ -28,6 +29,8 @@ pub enum Command {
     Load(load::Load),
     /// Compare two sets of runs: better, worse, or the same.
     Compare(compare::Compare),
+    /// Check the limits of this machine against what a scenario's load needs.
+    Doctor(doctor::Doctor),
     /// Run a whole cluster on this machine.
     Cluster(cluster::Cluster),
     /// Run one node of a cluster.
@@ -54,6 +57,7 @@ impl Command {
             Self::Twin(command) => command.execute(),
             Self::Load(command) => command.execute(),
             Self::Compare(command) => command.execute(),
+            Self::Doctor(command) => command.execute(),
             Self::Cluster(command) => command.execute(),
             Self::Node(command) => command.execute(),
             Self::CheckData(command) => command.execute(),

@@ -4,10 +4,12 @@
 //! towards each gateway. A cluster that is started needs room for its data. What is short is said
 //! beforehand, and what cannot work at all is refused.
 
-use crate::limits::supply::Supply;
+use crate::doctor::Demand;
+use crate::limits::supply::{Supply, supply};
 use crate::run::Against;
 use crate::slices::{self, AT_EASE};
 use scenarios::scenario::{Scenario, Size, Transport};
+use std::path::Path;
 
 /// Descriptors that every process needs beside its connections, in the least case.
 const BASE: u64 = 16;
@@ -25,19 +27,31 @@ const OPERATION_BYTES: u64 = 300;
 
 /// What a scenario needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Needs {
+pub struct Needs {
     /// Sessions of users.
-    sessions: u64,
+    pub sessions: u64,
     /// Connections that carry them.
-    connections: u64,
+    pub connections: u64,
     /// Tables of open files and source addresses over which the generator spreads them.
-    slices: u64,
+    pub slices: u64,
     /// Connections from one source address to one gateway.
-    ports: u64,
+    pub ports: u64,
     /// Bytes, about.
-    memory: u64,
+    pub memory: u64,
     /// Bytes of disk, about.
-    disk: u64,
+    pub disk: u64,
+}
+
+impl Needs {
+    /// Bytes of memory without any session.
+    pub const fn empty_memory(&self) -> u64 {
+        EMPTY_BYTES
+    }
+
+    /// Bytes of memory of each session.
+    pub fn session_bytes(&self) -> u64 {
+        ((self.memory - EMPTY_BYTES) / self.sessions.max(1)).max(1)
+    }
 }
 
 /// Whether a machine can carry a scenario.
@@ -51,7 +65,8 @@ pub struct Fit {
     pub impossible: Vec<String>,
 }
 
-fn needs(scenario: &Scenario, against: &Against, supply: &Supply) -> Needs {
+/// What a scenario needs of a machine that has so much.
+pub fn needs(scenario: &Scenario, against: &Against, supply: &Supply) -> Needs {
     let (sessions, gateways) = (slices::sessions(scenario), against.gateways(scenario).max(1));
     let slices = slices::of(scenario, against, supply);
     let (connections, bytes) = match scenario.users.transport {
@@ -89,6 +104,16 @@ fn operations(scenario: &Scenario) -> u64 {
     let load: f64 = phases.iter().map(|phase| phase.rate * phase.lasts.as_secs_f64()).sum();
     let last = phases.last().map_or(0.0, |phase| phase.rate);
     (load + last * scenario.phases.heal.as_secs_f64()) as u64
+}
+
+/// What a run would demand of this machine; `data`: where a cluster that is started will keep its data.
+pub fn demand(scenario: &Scenario, against: &Against, data: Option<&Path>) -> Demand {
+    Demand {
+        needs: needs(scenario, against, &supply(data)),
+        gateways: against.gateways(scenario),
+        transport: scenario.users.transport,
+        is_local: against.is_local(),
+    }
 }
 
 /// Compares a scenario's needs with what there is.
