@@ -4,7 +4,7 @@ use crate::InvalidUsage;
 use ports::{entered, with_causes};
 use report::folder::{self, Place};
 use report::latency_log::LATENCY_LOG;
-use report::{Machine, Measurements, Run, Took};
+use report::{Machine, Measurements, Run, Took, VerdictFile};
 use scenarios::Scenario;
 use scenarios::faults::Injection;
 use std::fs::File;
@@ -53,8 +53,8 @@ pub struct Terminal {
 pub struct Concluded {
     /// The text for the terminal.
     pub text: String,
-    /// What the command line `--json` prints.
-    pub json: serde_json::Value,
+    /// The same for programs.
+    pub file: VerdictFile,
     /// The exit status: 0 if everything came out as the scenario expects, 1 if it did not, 2 if that
     /// is unknown, or if it could not be written down.
     pub status: u8,
@@ -232,7 +232,7 @@ impl Observers {
             failure.into_iter().chain(log).chain(report).chain(recording).collect();
         let Terminal { width, colour } = circumstances.terminal;
         let text = report::terminal(&run, colour, width);
-        let json = serde_json::to_value(report::VerdictFile::of(&run)).expect("it is plain data");
+        let file = VerdictFile::of(&run);
         let any = |met| expectations.iter().any(|expectation| expectation.met == met);
         let status = match judgement.verdict {
             Verdict::Unknown => Verdict::Unknown.exit_code(),
@@ -240,7 +240,7 @@ impl Observers {
             _ if any(None) || !unwritten.is_empty() => Verdict::Unknown.exit_code(),
             _ => Verdict::Valid.exit_code(),
         };
-        Concluded { text, json, status, unwritten }
+        Concluded { text, file, status, unwritten }
     }
 }
 

@@ -19,6 +19,8 @@ pub struct Opened {
     pub scenario: Scenario,
     /// The overrides, as they are given on a command line.
     pub overrides: Vec<String>,
+    /// Its values of the keys that have several ([`Opening::keys`]).
+    pub values: Vec<String>,
     /// What the scenario leaves to the seed, and what it has drawn.
     lots: Vec<String>,
 }
@@ -39,12 +41,8 @@ impl Opening {
         let path = self.scenario.display().to_string();
         let text = std::fs::read_to_string(&self.scenario)
             .map_err(|error| InvalidUsage(format!("cannot read {path}: {error}{}", self.hint())))?;
-        let overrides: Vec<Override> = self
-            .overrides
-            .iter()
-            .map(|given| Override::parse(given))
-            .collect::<Result<_, _>>()
-            .map_err(|error| InvalidUsage(error.to_string()))?;
+        let overrides = self.parsed()?;
+        let keys = several(&overrides);
         scenarios::sweep(&overrides)
             .into_iter()
             .map(|set| {
@@ -53,9 +51,24 @@ impl Opening {
                         InvalidUsage(format!("{path} is not a valid scenario\n{mistakes}"))
                     })?;
                 let overrides = set.iter().map(ToString::to_string).collect();
-                Ok(Opened { scenario, overrides, lots })
+                let swept = set.iter().filter(|one| keys.iter().any(|key| key == one.key()));
+                let values = swept.map(|one| one.values().join(",")).collect();
+                Ok(Opened { scenario, overrides, values, lots })
             })
             .collect()
+    }
+
+    /// The keys that have several values: those of a sweep.
+    ///
+    /// # Errors
+    /// An override that cannot be understood.
+    pub fn keys(&self) -> Result<Vec<String>, InvalidUsage> {
+        Ok(several(&self.parsed()?))
+    }
+
+    fn parsed(&self) -> Result<Vec<Override>, InvalidUsage> {
+        let overrides = self.overrides.iter().map(|given| Override::parse(given));
+        overrides.collect::<Result<_, _>>().map_err(|error| InvalidUsage(error.to_string()))
     }
 
     /// The only scenario, with the draws of a seed; several values of an override are invalid here.
@@ -84,6 +97,11 @@ impl Opening {
         let name = self.scenario.file_name().unwrap_or_default().to_string_lossy();
         beside(&name, &scenarios_in(folder))
     }
+}
+
+fn several(overrides: &[Override]) -> Vec<String> {
+    let swept = overrides.iter().filter(|given| given.values().len() > 1);
+    swept.map(|given| given.key().to_owned()).collect()
 }
 
 /// What may have been meant by a name, among the names that are there.

@@ -93,7 +93,12 @@ pub fn terminal() -> Terminal {
 
 /// The result of a run.
 pub fn conclusion(concluded: &Concluded, json: bool) {
-    result(&if json { format!("{:#}", concluded.json) } else { concluded.text.clone() });
+    result(&if json { pretty(&concluded.file) } else { concluded.text.clone() });
+}
+
+/// A result for programs.
+pub fn pretty(value: &impl serde::Serialize) -> String {
+    serde_json::to_string_pretty(value).expect("it is plain data")
 }
 
 /// What of a run could not be written: after the result, which is what matters.

@@ -8,6 +8,7 @@ mod console;
 mod interruption;
 mod replay;
 mod scenario_arguments;
+mod sweep;
 
 use clap::Parser;
 use clap::error::ErrorKind;

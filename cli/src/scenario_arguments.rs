@@ -20,8 +20,8 @@ pub struct SweepArguments {
 pub struct ScenarioArguments {
     /// The scenario file.
     pub scenario: PathBuf,
-    /// Override a key of the file: `design.accept=before_persist`. One value per key: only
-    /// `fracas run` takes several.
+    /// Override a key of the file: `design.accept=before_persist`. One value per key:
+    /// `run`, `load` and `explore` take several.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
 }

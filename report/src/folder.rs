@@ -1,5 +1,6 @@
 //! The folder of a run: what may be in it, and how a file gets there.
 
+use crate::compare::FILES as COMPARISON;
 use crate::latency_log::LATENCY_LOG;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,9 @@ pub const FILES: [&str; 9] = [
     "junit.xml",
     "repro.txt",
 ];
+
+/// All that is written into folders: by runs, by comparisons, by sweeps beside the folders of their runs.
+const WRITTEN: [&[&str]; 3] = [&FILES, &COMPARISON, &["index.html", "index.md"]];
 
 /// Why a folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -39,20 +43,12 @@ pub enum FolderError {
     },
 }
 
-/// Makes a folder ready for a run: it is made if it is missing, and an earlier run's files are removed.
+/// Makes a folder ready: it is made if it is missing, and the files of an earlier result are removed.
 /// Folders in it stay; so do links, which are written through.
 ///
 /// # Errors
 /// It has other files, or the disk refused: then nothing was removed.
 pub fn prepare(folder: &Path) -> Result<(), FolderError> {
-    prepare_for(folder, &FILES)
-}
-
-/// The same for something else that writes these files.
-///
-/// # Errors
-/// As of [`prepare`].
-pub fn prepare_for(folder: &Path, files: &[&str]) -> Result<(), FolderError> {
     let disk =
         |what, path: &Path, source| FolderError::Disk { what, path: path.to_owned(), source };
     fs::create_dir_all(folder).map_err(|error| disk("make", folder, error))?;
@@ -65,7 +61,11 @@ pub fn prepare_for(folder: &Path, files: &[&str]) -> Result<(), FolderError> {
         if kind.is_dir() {
             continue;
         }
-        if !files.iter().any(|file| name == OsStr::new(file) || name == *part(file)) {
+        if !WRITTEN
+            .iter()
+            .flat_map(|files| files.iter())
+            .any(|file| name == OsStr::new(file) || name == *part(file))
+        {
             return Err(FolderError::Foreign { path });
         }
         if kind.is_file() {

@@ -20,6 +20,7 @@ pub mod past_run;
 pub mod run;
 #[cfg(test)]
 mod sample;
+pub mod sweep;
 mod text;
 pub mod verdict_file;
 mod write;
@@ -30,8 +31,10 @@ pub use measure::Measurements;
 pub use measured::Measured;
 pub use past_run::PastRun;
 pub use run::{Run, Took};
+pub use sweep::Sweep;
 pub use text::comparison::comparison;
 pub use text::progress::progress;
+pub use text::sweep::sweep_table;
 pub use text::terminal::terminal;
 pub use verdict_file::VerdictFile;
 pub use write::{ReportError, write};

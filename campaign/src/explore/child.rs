@@ -1,7 +1,9 @@
 //! One run in a process of its own: how it ended, whatever became of the process.
 
+use super::Case;
 use ports::entered;
 use report::VerdictFile;
+use report::sweep::Summary;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -24,8 +26,8 @@ pub enum Outcome {
 /// How the run of one seed ended.
 #[derive(Debug)]
 pub struct Finished {
-    /// The number of its scenario.
-    pub scenario: usize,
+    /// The number of its case.
+    pub case: usize,
     pub seed: u64,
     pub outcome: Outcome,
     /// Invariants that were violated.
@@ -34,6 +36,8 @@ pub struct Finished {
     /// What the process said when it died, or why there was none.
     pub died: Option<String>,
     pub episodes: Vec<Episode>,
+    /// What it measured, if it left a verdict.
+    pub summary: Option<Summary>,
 }
 
 /// A fault of a run.
@@ -55,24 +59,26 @@ impl Finished {
         }
     }
 
-    fn of(scenario: usize, seed: u64, status: ExitStatus, output: &[u8], errors: &str) -> Self {
+    fn of(case: usize, seed: u64, status: ExitStatus, output: &[u8], errors: &str) -> Self {
         let outcome = match status.code() {
             Some(0) => Outcome::Valid,
             Some(2) => Outcome::Unknown,
             _ => Outcome::Violated,
         };
         let nothing = || Self {
-            scenario,
+            case,
             seed,
             outcome,
             violated: Vec::new(),
             doubts: Vec::new(),
             died: None,
             episodes: Vec::new(),
+            summary: None,
         };
         let Ok(file) = serde_json::from_slice::<VerdictFile>(output) else {
             return Self { died: Some(last_words(status, errors)), ..nothing() };
         };
+        let summary = Some(Summary::of(&file));
         let episodes = file.measured.faults.into_iter().map(|band| Episode {
             kind: band.kind.to_string(),
             target: band.target.to_string(),
@@ -87,6 +93,7 @@ impl Finished {
                 .collect(),
             doubts: file.doubts,
             episodes: episodes.collect(),
+            summary,
             ..nothing()
         }
     }
@@ -114,25 +121,25 @@ struct State {
 }
 
 impl Children {
-    /// Runs one seed to its end. `None`: everything was ended meanwhile.
+    /// Runs one seed to its end, with its results in `out`. `None`: everything was ended meanwhile.
     pub fn run(
         &self,
-        path: &Path,
-        scenario: usize,
+        (number, case): (usize, &Case),
         seed: u64,
-        overrides: &[String],
+        out: Option<&Path>,
     ) -> Option<Finished> {
-        let (id, mut output, mut errors) = match self.start(path, seed, overrides) {
+        let (id, mut output, mut errors) = match self.start(case, seed, out) {
             Ok(started) => started?,
             Err(error) => {
                 return Some(Finished {
-                    scenario,
+                    case: number,
                     seed,
                     outcome: Outcome::Unknown,
                     violated: Vec::new(),
                     doubts: vec![format!("cannot start a process: {error}")],
                     died: None,
                     episodes: Vec::new(),
+                    summary: None,
                 });
             }
         };
@@ -147,7 +154,7 @@ impl Children {
             return None;
         }
         let complained = String::from_utf8_lossy(&complained);
-        Some(Finished::of(scenario, seed, status, &said, &complained))
+        Some(Finished::of(number, seed, status, &said, &complained))
     }
 
     /// Ends all of them, and starts no more.
@@ -162,15 +169,18 @@ impl Children {
 
     fn start(
         &self,
-        path: &Path,
+        case: &Case,
         seed: u64,
-        overrides: &[String],
+        out: Option<&Path>,
     ) -> std::io::Result<Option<(u32, impl Read + Send + use<>, impl Read + Send + use<>)>> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("run").arg(path).args(["--json", "--quiet"]);
+        command.arg("run").arg(&case.scenario).args(["--json", "--quiet"]);
         command.arg("--seed").arg(seed.to_string());
-        for set in overrides {
+        for set in &case.overrides {
             command.arg("--set").arg(set);
+        }
+        if let Some(out) = out {
+            command.arg("--out").arg(out);
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // A Ctrl-C is for this process alone, which ends its children: a run that a terminal has ended
@@ -233,6 +243,12 @@ mod tests {
     fn nothing_starts_after_the_end() {
         let children = Children::default();
         children.end_all();
-        assert!(children.run(Path::new("/nope.toml"), 0, 1, &[]).is_none());
+        let case = Case {
+            scenario: "/nope.toml".into(),
+            overrides: Vec::new(),
+            values: Vec::new(),
+            folder: "".into(),
+        };
+        assert!(children.run((0, &case), 1, None).is_none());
     }
 }

@@ -1,15 +1,15 @@
-//! Many seeds of many scenarios, each run in a process of its own.
+//! Many seeds of many scenarios and of several values of their keys, each run in a process of its own.
 
 mod child;
 mod summary;
 
 pub use child::{Finished, Outcome};
-pub use summary::tables;
 
 use crate::reproduce::reproduce;
-use crate::{InvalidUsage, Opening};
+use crate::{InvalidUsage, Opened, Opening};
 use child::Children;
 use ports::entered;
+use report::sweep::{Sweep, SweepRun};
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,7 +23,7 @@ use tokio::time::Instant;
 pub struct Explore {
     /// The scenario files.
     pub scenarios: Vec<PathBuf>,
-    /// Overrides of all of them, one value per key.
+    /// Overrides of all of them; several values of a key make a case each.
     pub overrides: Vec<String>,
     /// The first seed.
     pub from: u64,
@@ -33,29 +33,43 @@ pub struct Explore {
     pub within: Option<Duration>,
     /// Processes at a time.
     pub jobs: usize,
-    /// Stop a scenario at its first seed whose verdict is not valid.
+    /// Stop a case at its first seed whose verdict is not valid.
     pub until_caught: bool,
+    /// Where each run gets a folder.
+    pub out: Option<PathBuf>,
+}
+
+/// A scenario with one value per key, to be run with every seed.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The scenario file.
+    pub scenario: PathBuf,
+    /// One value per key.
+    pub overrides: Vec<String>,
+    /// The name of the scenario, if there are several, and its values of the keys that have several.
+    pub values: Vec<String>,
+    /// Where its runs are, within the folder of all.
+    pub folder: PathBuf,
+}
+
+/// What to explore, checked.
+#[derive(Debug)]
+pub struct Exploration {
+    wanted: Explore,
+    /// What tells the cases apart.
+    keys: Vec<String>,
+    cases: Vec<Case>,
 }
 
 /// How often the progress and the signals are looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
 impl Explore {
-    /// How many runs there are.
-    pub fn total(&self) -> u64 {
-        self.seeds.saturating_mul(self.scenarios.len() as u64)
-    }
-
-    /// One command that reproduces one of the runs.
-    pub fn reproduce(&self, one: &Finished) -> String {
-        reproduce("run", &self.scenarios[one.scenario], one.seed, &self.overrides)
-    }
-
     /// Finds all mistakes of all files, not the first file's alone, and of everything that the seeds draw.
     ///
     /// # Errors
     /// All of them.
-    pub fn check(&self) -> Result<(), InvalidUsage> {
+    pub fn checked(self) -> Result<Exploration, InvalidUsage> {
         let mut mistakes = Vec::new();
         let last = self.from.checked_add(self.seeds.saturating_sub(1));
         if self.seeds == 0 {
@@ -67,17 +81,97 @@ impl Explore {
                 self.from, self.seeds
             ));
         }
-        for scenario in &self.scenarios {
+        let (mut keys, mut cases) = (Vec::new(), Vec::new());
+        for (number, scenario) in self.scenarios.iter().enumerate() {
             let opening = Opening { scenario: scenario.clone(), overrides: self.overrides.clone() };
-            let seeds = self.from..=last.unwrap_or(self.from);
-            let wrong = match opening.open_one(self.from) {
-                Ok(first) if first.drawn().is_none() => None,
-                Ok(_) => seeds.into_iter().find_map(|seed| opening.open_one(seed).err()),
-                Err(error) => Some(error),
-            };
-            mistakes.extend(wrong.map(|error| error.to_string()));
+            let mut seeds = self.from..=last.unwrap_or(self.from);
+            let opened = opening.open(self.from).and_then(|opened| {
+                // Without draws, all seeds are alike.
+                let draws = opened.iter().any(|one| one.drawn().is_some());
+                let wrong = draws.then(|| seeds.find_map(|seed| opening.open(seed).err()));
+                wrong.flatten().map_or(Ok(opened), Err)
+            });
+            match opened {
+                Ok(opened) => {
+                    keys = opening.keys()?;
+                    cases.extend(self.cases(number, &opened));
+                }
+                Err(error) => mistakes.push(error.to_string()),
+            }
         }
-        if mistakes.is_empty() { Ok(()) } else { Err(InvalidUsage(mistakes.join("\n"))) }
+        if self.scenarios.len() > 1 {
+            keys.insert(0, "scenario".to_owned());
+        }
+        if mistakes.is_empty() {
+            Ok(Exploration { wanted: self, keys, cases })
+        } else {
+            Err(InvalidUsage(mistakes.join("\n")))
+        }
+    }
+
+    /// The cases of a scenario.
+    fn cases(&self, number: usize, opened: &[Opened]) -> Vec<Case> {
+        let stem = |path: &PathBuf| path.file_stem().unwrap_or_default().to_owned();
+        let scenario = &self.scenarios[number];
+        let alike = self.scenarios.iter().filter(|one| stem(one) == stem(scenario)).count();
+        let name = stem(scenario).to_string_lossy().into_owned();
+        let name = if alike == 1 { name } else { format!("{}-{name}", number + 1) };
+        let cases = opened.iter().enumerate().map(|(index, one)| {
+            let mut folder = PathBuf::new();
+            let mut values = one.values.clone();
+            if self.scenarios.len() > 1 {
+                folder.push(&name);
+                values.insert(0, name.clone());
+            }
+            if opened.len() > 1 {
+                folder.push((index + 1).to_string());
+            }
+            let (scenario, overrides) = (scenario.clone(), one.overrides.clone());
+            Case { scenario, overrides, values, folder }
+        });
+        cases.collect()
+    }
+}
+
+impl Exploration {
+    /// How many runs there are.
+    pub fn total(&self) -> u64 {
+        self.wanted.seeds.saturating_mul(self.cases.len() as u64)
+    }
+
+    /// Whether keys have several values.
+    pub fn is_sweep(&self) -> bool {
+        self.cases.len() > self.wanted.scenarios.len()
+    }
+
+    /// One command that reproduces one of the runs.
+    pub fn reproduce(&self, one: &Finished) -> String {
+        let case = &self.cases[one.case];
+        reproduce("run", &case.scenario, one.seed, &case.overrides)
+    }
+
+    /// What all runs say: verdicts, episodes, reasons.
+    pub fn tables(&self, finished: &[Finished]) -> String {
+        summary::tables(&self.cases, &self.keys, finished)
+    }
+
+    /// The runs side by side, for the table and the page of their folder.
+    pub fn sweep(&self, finished: &[Finished], version: &str) -> Sweep {
+        let paths = self.wanted.scenarios.iter().map(|path| path.display().to_string());
+        let mut sweep = Sweep {
+            title: paths.collect::<Vec<_>>().join(", "),
+            keys: self.keys.clone(),
+            version: version.to_owned(),
+            rows: Vec::new(),
+        };
+        for one in finished {
+            let case = &self.cases[one.case];
+            let folder = case.folder.join(one.seed.to_string()).display().to_string();
+            let folder = self.wanted.out.is_some().then_some(folder);
+            let (seed, summary) = (one.seed, one.summary);
+            sweep.add(case.values.clone(), SweepRun { seed, folder, summary });
+        }
+        sweep
     }
 
     /// Runs all of it, or until `stop` names somebody who asks for the end; `show` gets the number of
@@ -88,14 +182,14 @@ impl Explore {
         mut show: impl FnMut(usize, usize),
     ) -> Vec<Finished> {
         let total = self.total();
-        let ends = self.within.map(|within| Instant::now() + within);
+        let ends = self.wanted.within.map(|within| Instant::now() + within);
         let next = AtomicU64::new(0);
-        let caught = Mutex::new(vec![false; self.scenarios.len()]);
+        let caught = Mutex::new(vec![false; self.cases.len()]);
         let children = Children::default();
         let (sender, receiver) = mpsc::channel();
         let mut finished: Vec<Finished> = Vec::new();
         std::thread::scope(|scope| {
-            for _ in 0..self.jobs.max(1) {
+            for _ in 0..self.wanted.jobs.max(1) {
                 let (sender, next, caught, children) = (sender.clone(), &next, &caught, &children);
                 scope.spawn(move || {
                     while ends.is_none_or(|ends| Instant::now() < ends) {
@@ -103,17 +197,13 @@ impl Explore {
                         if index >= total {
                             break;
                         }
-                        let scenario = (index / self.seeds) as usize;
-                        if self.until_caught && lock(caught)[scenario] {
+                        let number = (index / self.wanted.seeds) as usize;
+                        if self.wanted.until_caught && lock(caught)[number] {
                             continue;
                         }
-                        let seed = self.from + index % self.seeds;
-                        let path = &self.scenarios[scenario];
-                        let Some(one) = children.run(path, scenario, seed, &self.overrides) else {
-                            break;
-                        };
+                        let Some(one) = self.one(children, number, index) else { break };
                         if one.outcome != Outcome::Valid {
-                            lock(caught)[scenario] = true;
+                            lock(caught)[number] = true;
                         }
                         if sender.send(one).is_err() {
                             break;
@@ -135,8 +225,17 @@ impl Explore {
                 show(finished.len(), bad);
             }
         });
-        finished.sort_by_key(|one| (one.scenario, one.seed));
+        finished.sort_by_key(|one| (one.case, one.seed));
         finished
+    }
+
+    /// The run with this index among all of them.
+    fn one(&self, children: &Children, number: usize, index: u64) -> Option<Finished> {
+        let seed = self.wanted.from + index % self.wanted.seeds;
+        let case = &self.cases[number];
+        let out = self.wanted.out.as_ref();
+        let out = out.map(|out| out.join(&case.folder).join(seed.to_string()));
+        children.run((number, case), seed, out.as_deref())
     }
 }
 
@@ -157,13 +256,14 @@ mod tests {
             within: None,
             jobs: 1,
             until_caught: false,
+            out: None,
         }
     }
 
     #[test]
     fn all_mistakes_of_all_files_are_reported() {
         let explore = explore(&["/nope/a.toml", "/nope/b.toml"], &[], u64::MAX, 3);
-        let told = explore.check().unwrap_err().0;
+        let told = explore.checked().unwrap_err().0;
         assert_eq!(told.lines().count(), 3, "{told}");
         assert!(told.contains("/nope/a.toml") && told.contains("/nope/b.toml"), "{told}");
         assert!(told.contains("the last seed is"), "{told}");
@@ -175,11 +275,35 @@ mod tests {
         let check = |stores: &str| {
             let stores = format!("cluster.stores={stores}");
             let partitions = "cluster.partitions={ draw = [3, 3, 9] }";
-            explore(&[smoke], &[&stores, partitions], 1, 40).check()
+            explore(&[smoke], &[&stores, partitions], 1, 40).checked()
         };
-        assert_eq!(check("{ draw = [1, 2, 3] }"), Ok(()));
+        assert!(check("{ draw = [1, 2, 3] }").is_ok());
         // The first three values go together, of some seeds they do not.
         let told = check("{ draw = [3, 2, 9] }").expect_err("9 stores, 3 partitions").0;
         assert!(told.contains("3 partitions are not enough for 9 stores"), "{told}");
+    }
+
+    #[test]
+    fn every_combination_is_a_case_with_a_folder_of_its_own() {
+        let safety = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/safety/");
+        let files = ["smoke.toml", "half-open.toml"].map(|name| format!("{safety}{name}"));
+        let told = |files: &[&str], sets: &[&str]| {
+            let checked = explore(files, sets, 1, 2).checked().expect("valid");
+            let cases = checked.cases.iter();
+            let folders =
+                cases.map(|case| format!("{}: {}", case.folder.display(), case.values.join(" ")));
+            let folders: Vec<String> = folders.collect();
+            (checked.keys.join(" "), checked.total(), folders)
+        };
+        let [smoke, half_open] = [files[0].as_str(), files[1].as_str()];
+        let owned = |all: &[&str]| all.iter().map(|&one| one.to_owned()).collect::<Vec<_>>();
+        assert_eq!(told(&[smoke], &["users.codec=json"]), (String::new(), 2, owned(&[": "])));
+        let sets = ["users.codec=json,binary", "cluster.gateways=2"];
+        let codec = "users.codec".to_owned();
+        assert_eq!(told(&[smoke], &sets), (codec, 4, owned(&["1: json", "2: binary"])));
+        let (keys, total, folders) = told(&[smoke, half_open, smoke], &sets);
+        assert_eq!((keys.as_str(), total), ("scenario users.codec", 12));
+        assert_eq!(folders[0], "1-smoke/1: 1-smoke json");
+        assert_eq!(folders[3], "half-open/2: half-open binary");
     }
 }

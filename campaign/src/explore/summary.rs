@@ -1,16 +1,17 @@
 //! What many runs say together: verdicts, episodes by kind and role, reasons by frequency.
 
+use super::Case;
 use super::child::{Finished, Outcome};
 use comfy_table::{CellAlignment, Table};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fmt::Write as _;
 
 /// Roles, in the order in which episodes are counted.
 const ROLES: [&str; 6] = ["gateway", "broker", "store", "notifier", "auth", "clients"];
 
 /// All tables, those without a row left out.
-pub fn tables(scenarios: &[PathBuf], finished: &[Finished]) -> String {
-    let mut parts = vec![verdicts(scenarios, finished).to_string()];
+pub(super) fn tables(cases: &[Case], keys: &[String], finished: &[Finished]) -> String {
+    let mut parts = vec![verdicts(cases, keys, finished).to_string()];
     parts.extend(episodes(finished).map(|table| table.to_string()));
     let violated = finished.iter().flat_map(|one| {
         one.violated.iter().cloned().chain(one.died.as_deref().map(without_numbers))
@@ -38,17 +39,17 @@ fn plain<const N: usize>(header: [&str; N]) -> Table {
     table
 }
 
-fn verdicts(scenarios: &[PathBuf], finished: &[Finished]) -> Table {
+fn verdicts(cases: &[Case], keys: &[String], finished: &[Finished]) -> Table {
     let mut table = plain(["scenario", "runs", "valid", "violated", "unknown"]);
-    for (index, path) in scenarios.iter().enumerate() {
-        let of = || finished.iter().filter(move |one| one.scenario == index);
+    for (index, case) in cases.iter().enumerate() {
+        let of = || finished.iter().filter(move |one| one.case == index);
         let runs = of().count();
         let share = |outcome| {
             let count = of().filter(|one| one.outcome == outcome).count();
             format!("{count} ({})", percent(count, runs))
         };
         table.add_row([
-            path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            case.name(keys),
             runs.to_string(),
             share(Outcome::Valid),
             share(Outcome::Violated),
@@ -56,6 +57,17 @@ fn verdicts(scenarios: &[PathBuf], finished: &[Finished]) -> Table {
         ]);
     }
     table
+}
+
+impl Case {
+    /// The scenario's name with the values that tell it from the other cases.
+    fn name(&self, keys: &[String]) -> String {
+        let mut name = self.scenario.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        for (key, value) in keys.iter().zip(&self.values).filter(|(key, _)| *key != "scenario") {
+            let _ = write!(name, " {key}={value}");
+        }
+        name
+    }
 }
 
 /// Episodes by kind: how many, how many of them without effect, and how many befell each role.
@@ -135,12 +147,13 @@ mod tests {
     fn finished(seed: u64, outcome: Outcome, violated: &[&str], doubts: &[&str]) -> Finished {
         let owned = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect();
         Finished {
-            scenario: 0,
+            case: 0,
             seed,
             outcome,
             violated: owned(violated),
             doubts: owned(doubts),
             died: None,
+            summary: None,
             episodes: vec![
                 Episode {
                     kind: "cut".to_owned(),
@@ -169,7 +182,13 @@ mod tests {
             finished(3, Outcome::Unknown, &[], &["fault 27 had no effect"]),
             finished(4, Outcome::Violated, &["no_gap_in_sequence"], &[]),
         ];
-        let told = tables(&[PathBuf::from("a/swarm.toml")], &runs);
+        let cases = vec![Case {
+            scenario: "a/swarm.toml".into(),
+            overrides: Vec::new(),
+            values: vec!["4".to_owned()],
+            folder: "".into(),
+        }];
+        let told = tables(&cases, &["cluster.stores".to_owned()], &runs);
         let tidy: Vec<String> = told
             .lines()
             .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
@@ -179,7 +198,7 @@ mod tests {
             tidy,
             [
                 "scenario runs valid violated unknown",
-                "swarm 4 1 (25.0 %) 1 (25.0 %) 2 (50.0 %)",
+                "swarm cluster.stores=4 4 1 (25.0 %) 1 (25.0 %) 2 (50.0 %)",
                 "episodes all no effect gateway broker store notifier auth clients",
                 "cut 4 0 4 0 4 0 0 0",
                 "skew 4 3 0 4 0 0 0 0",

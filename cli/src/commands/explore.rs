@@ -1,7 +1,9 @@
 //! `fracas explore`: many seeds, each in a process of its own.
 
 use crate::console::{self, ProgressLine};
-use crate::interruption;
+use crate::sweep::{prepared, show};
+use crate::{VERSION, interruption};
+use anyhow::Context;
 use campaign::explore::{self, Outcome};
 use clap::Args;
 use std::path::PathBuf;
@@ -25,12 +27,16 @@ pub struct Explore {
     /// Processes at a time; one per processor by default.
     #[arg(long)]
     jobs: Option<usize>,
-    /// Override a key of the files. One value per key.
+    /// Override a key of the files. Several values (`cluster.gateways=2,4`) run every seed with each.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
     /// Stop a scenario at its first seed whose verdict is not valid.
     #[arg(long)]
     until_caught: bool,
+    /// The folder for the results: a folder per run (DIR/SEED; DIR/N/SEED for the Nth of several
+    /// values; DIR/SCENARIO/... for several files) and a page that links them.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
     /// Show no progress line.
     #[arg(long)]
     quiet: bool,
@@ -51,8 +57,10 @@ impl Explore {
             within: self.within,
             jobs,
             until_caught: self.until_caught,
-        };
-        wanted.check()?;
+            out: self.out.clone(),
+        }
+        .checked()?;
+        self.out.as_deref().map(prepared).transpose()?;
         let stop = interruption::listen()?;
         let total = wanted.total();
         let mut progress = ProgressLine::new(self.quiet);
@@ -60,7 +68,14 @@ impl Explore {
             progress.show(&format!("{done} of {total} runs, {bad} not valid"));
         });
         progress.finish();
-        console::result(&explore::tables(&wanted.scenarios, &finished));
+        console::result(&wanted.tables(&finished));
+        let sweep = wanted.sweep(&finished, VERSION);
+        if wanted.is_sweep() {
+            show(&sweep);
+        }
+        if let Some(out) = &self.out {
+            sweep.write(out).with_context(|| format!("cannot write {}", out.display()))?;
+        }
         for one in finished.iter().filter(|one| one.outcome != Outcome::Valid) {
             console::result(&format!("{}: {}", one.why(), wanted.reproduce(one)));
         }

@@ -2,11 +2,12 @@
 //! simulator.
 
 use crate::console::{self, ProgressLine};
-use crate::scenario_arguments::ScenarioArguments;
+use crate::scenario_arguments::SweepArguments;
+use crate::sweep::{self, SweepOutput};
 use crate::{VERSION, interruption};
 use anyhow::Context;
 use campaign::reproduce::{quoted, reproduce};
-use campaign::{Circumstances, InvalidUsage, Observation, Opening};
+use campaign::{Circumstances, Concluded, InvalidUsage, Observation, Opened, Opening};
 use clap::Args;
 use loadgen::{Against, DataFolder, Fit, FolderError, RealRun};
 use protocol::StoreEngine;
@@ -37,7 +38,7 @@ report says what to change.";
 #[command(after_help = SIGNALS)]
 pub struct Load {
     #[command(flatten)]
-    opening: ScenarioArguments,
+    opening: SweepArguments,
     /// The seed, which decides what the users do and when.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -63,21 +64,37 @@ pub struct Load {
 }
 
 impl Load {
-    /// Runs it; the status as for a simulated run.
+    /// Runs every combination of the overrides, each on a cluster of its own; the status of the worst.
     pub fn execute(self) -> anyhow::Result<u8> {
-        let opened = Opening::from(&self.opening).open_one(self.seed)?;
-        let drawn = opened.drawn();
-        let mut scenario = opened.scenario;
-        if self.without_faults {
-            leave_out_faults(&mut scenario);
+        let opening = Opening::from(&self.opening);
+        let mut opened = opening.open(self.seed)?;
+        if opened.len() > 1 && !self.target.is_empty() {
+            let why = "--target: a cluster is fresh for one run only: one value per --set";
+            return Err(InvalidUsage(why.to_owned()).into());
         }
-        self.check_engine(&scenario)?;
-        let scenario = Arc::new(scenario);
-        let fit = self.fit(&scenario)?;
+        for Opened { scenario, .. } in &mut opened {
+            if self.without_faults {
+                leave_out_faults(scenario);
+            }
+            self.check_engine(scenario)?;
+            self.fit(scenario)?;
+        }
         let stop = interruption::listen()?;
+        let output = SweepOutput { out: self.out.as_deref(), json: self.json, seed: self.seed };
+        sweep::run(&opening, &opened, &output, &stop, |one, out| self.one(one, out, stop.clone()))
+    }
+
+    fn one(
+        &self,
+        opened: &Opened,
+        out: Option<&Path>,
+        stop: interruption::Receiver,
+    ) -> anyhow::Result<Concluded> {
+        let drawn = opened.drawn();
+        let scenario = Arc::new(opened.scenario.clone());
+        let fit = self.fit(&scenario)?;
         // Before the report's folder is touched: its data folder may be refused.
-        let folder =
-            self.target.is_empty().then(|| data_folder(self.out.as_deref())).transpose()?;
+        let folder = self.target.is_empty().then(|| data_folder(out)).transpose()?;
         let against = self.against(folder.as_ref().map(DataFolder::path))?;
         let quiet = self.quiet || self.json;
         if !quiet {
@@ -91,9 +108,9 @@ impl Load {
         }
         let mut header = workload::header(&scenario, self.seed, Engine::Real);
         header.unseen = self.unseen().map(str::to_owned).collect();
-        let observation = Observation::begin(header, &scenario, self.out.as_deref())?;
+        let observation = Observation::begin(header, &scenario, out)?;
         let run = RealRun { scenario: scenario.clone(), seed: self.seed, against, stop };
-        let cpu = real::cpu_time();
+        let cpu = real::cpu_time() + real::children_cpu_time();
         let (progress, thread) = loadgen::run(run, observation.sink());
         let mut line = ProgressLine::new(quiet);
         for at in progress {
@@ -111,7 +128,7 @@ impl Load {
         notes.extend(drawn);
         notes.extend(fit.short);
         notes.extend(self.notes());
-        let concluded = observation.conclude(Circumstances {
+        Ok(observation.conclude(Circumstances {
             scenario: &scenario,
             reproduce: &self.reproduce(&self.opening.scenario, &opened.overrides),
             reproduce_here: &self.reproduce(Path::new("scenario.toml"), &[]),
@@ -125,10 +142,7 @@ impl Load {
                 cpu: (real::cpu_time() + real::children_cpu_time()).saturating_sub(cpu),
                 simulated: ended.wall,
             },
-        });
-        console::conclusion(&concluded, self.json);
-        console::unwritten(&concluded);
-        Ok(concluded.status)
+        }))
     }
 
     /// What it runs against: a cluster that is started with its data in a folder, or the targets.

@@ -14,6 +14,7 @@ mod scenarios;
 mod schema;
 mod twin;
 
+use campaign::InvalidUsage;
 use clap::Subcommand;
 
 /// What to do.
@@ -73,5 +74,5 @@ impl Command {
 fn not_run(error: ::node::NodeError) -> anyhow::Error {
     let is_invalid_usage = error.is_invalid_usage();
     let error = anyhow::Error::from(error);
-    if is_invalid_usage { campaign::InvalidUsage(format!("{error:#}")).into() } else { error }
+    if is_invalid_usage { InvalidUsage(format!("{error:#}")).into() } else { error }
 }

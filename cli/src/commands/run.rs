@@ -3,6 +3,7 @@
 use crate::console::{self, ProgressLine};
 use crate::replay::{SeedArguments, simulated};
 use crate::scenario_arguments::SweepArguments;
+use crate::sweep::{self, SweepOutput};
 use crate::{VERSION, interruption};
 use campaign::reproduce::{replaying, reproduce};
 use campaign::{Circumstances, Concluded, Observation, Opened, Opening};
@@ -36,34 +37,13 @@ impl Run {
     pub fn execute(self) -> anyhow::Result<u8> {
         let (seed, replay) = self.seed.read()?;
         let stop = interruption::listen()?;
-        let opened = Opening::from(&self.opening).open(seed)?;
-        let sweep = opened.len() > 1;
-        let (mut worst, mut verdicts) = (0, Vec::new());
-        for (index, one) in opened.iter().enumerate() {
-            let out = self
-                .out
-                .as_ref()
-                .map(|out| if sweep { out.join(format!("{}", index + 1)) } else { out.clone() });
-            if sweep && !self.json {
-                console::result(&format!("{}\n", one.overrides.join(" ")));
-            }
+        let opening = Opening::from(&self.opening);
+        let opened = opening.open(seed)?;
+        let output = SweepOutput { out: self.out.as_deref(), json: self.json, seed };
+        sweep::run(&opening, &opened, &output, &stop, |one, out| {
             let run = simulated(one, seed, replay.clone())?;
-            let concluded = self.one(one, run, out.as_deref(), &stop)?;
-            worst = worst.max(severity(concluded.status));
-            if !(sweep && self.json) {
-                console::conclusion(&concluded, self.json);
-            }
-            console::unwritten(&concluded);
-            verdicts.push(concluded.json);
-            if stop.borrow().is_some() {
-                break;
-            }
-        }
-        if sweep && self.json {
-            // One document, whatever the number of runs.
-            console::result(&format!("{:#}", serde_json::Value::from(verdicts)));
-        }
-        Ok(BY_SEVERITY[worst])
+            self.one(one, run, out, &stop)
+        })
     }
 
     fn one(
@@ -134,11 +114,4 @@ impl Run {
             Some(replay) => replaying(&opening.scenario, replay, &opened.overrides),
         }
     }
-}
-
-/// Violated (1) is worse than unknown (2), unknown worse than valid (0).
-const BY_SEVERITY: [u8; 3] = [0, 2, 1];
-
-fn severity(status: u8) -> usize {
-    BY_SEVERITY.iter().position(|known| *known == status).unwrap_or(1)
 }

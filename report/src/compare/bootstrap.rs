@@ -55,9 +55,12 @@ pub(crate) fn interval<R: Replicates>(a: &R, b: &R, seed: u64) -> Option<Interva
         return None;
     }
     let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let (mut of_a, mut of_b) = (vec![0; a.runs()], vec![0; b.runs()]);
     let mut ratios: Vec<f64> = (0..RESAMPLES)
         .map(|_| {
-            ratio(a.figure(&drawn(a.runs(), &mut random)), b.figure(&drawn(b.runs(), &mut random)))
+            draw(&mut of_a, &mut random);
+            draw(&mut of_b, &mut random);
+            ratio(a.figure(&of_a), b.figure(&of_b))
         })
         .collect();
     ratios.sort_unstable_by(f64::total_cmp);
@@ -65,14 +68,13 @@ pub(crate) fn interval<R: Replicates>(a: &R, b: &R, seed: u64) -> Option<Interva
     Some(Interval { low: ratios[outside], high: ratios[RESAMPLES - 1 - outside] })
 }
 
-/// How often each of so many runs was drawn.
-fn drawn(runs: usize, random: &mut ChaCha8Rng) -> Vec<u32> {
-    let mut times = vec![0; runs];
-    for _ in 0..runs {
+/// Draws as many runs as there are, with replacement: how often each.
+fn draw(times: &mut [u32], random: &mut ChaCha8Rng) {
+    times.fill(0);
+    for _ in 0..times.len() {
         // The bias of the high bits is below one in a hundred million.
-        times[((u64::from(random.next_u32()) * runs as u64) >> 32) as usize] += 1;
+        times[((u64::from(random.next_u32()) * times.len() as u64) >> 32) as usize] += 1;
     }
-    times
 }
 
 /// The share to cut off at each end with so many runs.

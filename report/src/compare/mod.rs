@@ -22,6 +22,7 @@ use metric::{METRICS, Metric};
 use replicates::Figures;
 use serde::Serialize;
 pub use sides::{CannotCompare, sides};
+pub(crate) use write::FILES;
 
 /// Fewest values above a percentile that say where it is.
 const FEWEST_BEYOND: u64 = 10;

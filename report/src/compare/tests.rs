@@ -50,7 +50,7 @@ fn outcome(compared: &Comparison, metric: &str) -> Outcome {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4))]
+    #![proptest_config(ProptestConfig::with_cases(3))]
     #[test]
     fn runs_of_one_build_are_the_same(seed in 0_u64..1_000_000) {
         let compared = compared(&runs(seed..seed + 5, 1.0), &runs(seed + 5..seed + 10, 1.0));

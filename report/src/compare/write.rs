@@ -10,7 +10,8 @@ use std::io;
 use std::path::Path;
 
 /// What is in the folder of a comparison.
-const FILES: [&str; 4] = ["comparison.json", "comparison.html", "comparison.md", "junit.xml"];
+pub(crate) const FILES: [&str; 4] =
+    ["comparison.json", "comparison.html", "comparison.md", "junit.xml"];
 
 impl Comparison {
     /// Writes all forms into a folder, which is made, or freed of an earlier comparison.
@@ -18,7 +19,7 @@ impl Comparison {
     /// # Errors
     /// The folder has other files, or the disk refused.
     pub fn write(&self, out: &Path, a: &[PastRun], b: &[PastRun]) -> io::Result<()> {
-        folder::prepare_for(out, &FILES).map_err(io::Error::other)?;
+        folder::prepare(out).map_err(io::Error::other)?;
         let mut json = serde_json::to_string_pretty(self)?;
         json.push('\n');
         let page = comparison::page(self, a, b);

@@ -5,5 +5,6 @@ pub(crate) mod junit;
 pub(crate) mod markdown;
 pub(crate) mod notes;
 pub(crate) mod progress;
+pub(crate) mod sweep;
 pub(crate) mod terminal;
 pub(crate) mod totals;

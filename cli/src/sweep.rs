@@ -1,0 +1,91 @@
+//! Several values of keys, a run each: one after another, then all side by side.
+
+use crate::{VERSION, console, interruption};
+use anyhow::Context;
+use campaign::{Concluded, InvalidUsage, Opened, Opening};
+use report::sweep::{Summary, Sweep, SweepRun};
+use report::{VerdictFile, folder};
+use std::path::Path;
+
+/// Where the results go.
+pub struct SweepOutput<'a> {
+    /// The folder of the runs' folders; of a single run its own.
+    pub out: Option<&'a Path>,
+    /// JSON instead of text.
+    pub json: bool,
+    /// The seed of all runs.
+    pub seed: u64,
+}
+
+/// Makes a run of every combination and prints its result; at the end all of them in one table and, in
+/// their folder, on one page. The status of the worst. A single run is no sweep: it has no table.
+pub fn run(
+    opening: &Opening,
+    opened: &[Opened],
+    output: &SweepOutput,
+    stop: &interruption::Receiver,
+    mut one: impl FnMut(&Opened, Option<&Path>) -> anyhow::Result<Concluded>,
+) -> anyhow::Result<u8> {
+    let SweepOutput { out, json, seed } = *output;
+    if let [only] = opened {
+        let concluded = one(only, out)?;
+        console::conclusion(&concluded, json);
+        console::unwritten(&concluded);
+        return Ok(concluded.status);
+    }
+    out.map(prepared).transpose()?;
+    let mut sweep = Sweep {
+        title: opening.scenario.display().to_string(),
+        keys: opening.keys()?,
+        rows: Vec::new(),
+        version: VERSION.to_owned(),
+    };
+    let (mut worst, mut files) = (0, Vec::<VerdictFile>::new());
+    for (number, opened) in (1..).zip(opened) {
+        if !json {
+            console::result(&format!("{}\n", opened.overrides.join(" ")));
+        }
+        let name = format!("{number}");
+        let concluded = one(opened, out.map(|out| out.join(&name)).as_deref())?;
+        worst = worst.max(severity(concluded.status));
+        if !json {
+            console::conclusion(&concluded, false);
+        }
+        console::unwritten(&concluded);
+        let summary = Some(Summary::of(&concluded.file));
+        let folder = out.map(|_| name);
+        sweep.add(opened.values.clone(), SweepRun { seed, folder, summary });
+        files.push(concluded.file);
+        if stop.borrow().is_some() {
+            break;
+        }
+    }
+    if json {
+        // One document, whatever the number of runs.
+        console::result(&console::pretty(&files));
+    } else {
+        show(&sweep);
+    }
+    if let Some(out) = out {
+        sweep.write(out).with_context(|| format!("cannot write {}", out.display()))?;
+    }
+    Ok(BY_SEVERITY[worst])
+}
+
+/// The folder of a sweep, without the page of an earlier one.
+pub fn prepared(out: &Path) -> Result<(), InvalidUsage> {
+    folder::prepare(out).map_err(|error| InvalidUsage(format!("--out: {error}")))
+}
+
+/// All runs side by side.
+pub fn show(sweep: &Sweep) {
+    let table = report::sweep_table(sweep, console::terminal().colour);
+    console::result(&format!("\n{table}"));
+}
+
+/// Violated (1) is worse than unknown (2), unknown worse than valid (0).
+const BY_SEVERITY: [u8; 3] = [0, 2, 1];
+
+fn severity(status: u8) -> usize {
+    BY_SEVERITY.iter().position(|known| *known == status).unwrap_or(1)
+}

@@ -1,0 +1,90 @@
+//! Several values of a key end in one table and one page, in `run` and in `explore`.
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod processes;
+
+use processes::{FRACAS, Playground};
+use std::path::Path;
+use std::process::{Command, Output};
+
+const SCENARIO: &str = r#"
+question = "How fast is it with more of it?"
+lesson = "One table says it."
+[cluster]
+gateways = 1
+stores = 1
+partitions = 2
+[users]
+count = 6
+conversations = { direct = 3 }
+[load]
+phases = [{ for = "3s", rate = "20/s" }]
+mix = { send = 1.0 }
+[network]
+tick = "5ms"
+[phases]
+heal = "5s"
+settle = "5s"
+[expect]
+verdict = "valid"
+may_be_idle = ["reply_after_parent", "own_message_visible", "edits_converge", "recovers_to_baseline"]
+recovers_within = "4s"
+delivered_after_heal = "4s"
+no_stuck_session = "4s"
+pushed_within = "4s"
+"#;
+
+fn fracas(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+    let ended: Output = Command::new(FRACAS).args(arguments).current_dir(folder).output().unwrap();
+    let said = [ended.stdout, ended.stderr].concat();
+    (ended.status.code(), String::from_utf8_lossy(&said).into_owned())
+}
+
+/// The table at the end: its lines with single spaces.
+fn table(said: &str) -> Vec<String> {
+    let lines = said.lines().skip_while(|line| !line.contains("accept p50"));
+    let words = lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    words.take_while(|line| !line.is_empty()).collect()
+}
+
+#[test]
+fn several_values_end_in_one_table_and_one_page() {
+    let playground = Playground::new("sweep", "s.toml", SCENARIO);
+    let at = |name: &str| playground.path().join(name);
+    let set = ["--set", "load.phases.1.rate=20/s,60/s", "--quiet", "--out"];
+    let words = |first: [&'static str; 2], out| first.into_iter().chain(set).chain([out]);
+    let (status, said) =
+        fracas(playground.path(), &words(["run", "s.toml"], "run").collect::<Vec<_>>());
+    assert_eq!(status, Some(0), "{said}");
+    let rows = table(&said);
+    assert_eq!(
+        rows[0],
+        "load.phases.1.rate verdict accepted/s accept p50 accept p99 deliver p50 deliver p99 refused recovery"
+    );
+    assert!(rows[1].starts_with("20/s valid ") && rows[2].starts_with("60/s valid "), "{said}");
+    assert_eq!(rows.len(), 3, "{said}");
+    let index = std::fs::read_to_string(at("run/index.html")).unwrap();
+    for run in ["1", "2"] {
+        assert!(index.contains(&format!("href=\"{run}/report.html\"")), "{index}");
+        assert!(at("run").join(run).join("report.html").exists());
+    }
+
+    let seeds = words(["explore", "s.toml"], "seeds").chain(["--seeds", "2"]);
+    let (status, said) = fracas(playground.path(), &seeds.collect::<Vec<_>>());
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("s load.phases.1.rate=60/s"), "{said}");
+    let rows = table(&said);
+    assert!(rows[2].starts_with("60/s 2 valid "), "{said}");
+    let index = std::fs::read_to_string(at("seeds/index.md")).unwrap();
+    assert!(index.contains("[1](2/1/report.md) [2](2/2/report.md)"), "{index}");
+    assert!(at("seeds/2/2/report.md").exists());
+    let (status, said) = fracas(playground.path(), &["compare", "seeds", "--", "seeds/2/1"]);
+    assert_eq!(status, Some(2));
+    assert!(said.contains("seeds is not the folder of a run"), "{said}");
+
+    let target = ["load", "s.toml", "--target", "127.0.0.1:1", "--set", "users.count=6,8"];
+    let (status, said) = fracas(playground.path(), &target);
+    assert_eq!(status, Some(64), "{said}");
+    assert!(said.contains("one value per --set"), "{said}");
+}
