@@ -18,6 +18,13 @@ impl ClusterShape {
             Role::Clients => CLIENT_HOSTS,
         }
     }
+
+    /// Every node by role and number, in the order in which a cluster is started.
+    pub fn all_nodes(&self) -> impl Iterator<Item = (Role, u16)> + use<> {
+        let shape = *self;
+        let roles = [Role::Auth, Role::Broker, Role::Store, Role::Notifier, Role::Gateway];
+        roles.into_iter().flat_map(move |role| (1..=shape.nodes(role)).map(move |n| (role, n)))
+    }
 }
 
 impl Size {

@@ -2,6 +2,7 @@
 //!
 //! A scenario says what to run and what to expect; it knows nothing of simulators or sockets.
 
+mod cluster_file;
 mod draw;
 mod effective;
 pub mod faults;
@@ -14,6 +15,7 @@ pub mod scenario;
 mod schema;
 mod value;
 
+pub use cluster_file::{Addresses, cluster_file};
 use draw::Choice;
 pub use effective::effective_toml;
 pub use figures::CLIENT_HOSTS;

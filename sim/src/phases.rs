@@ -3,7 +3,6 @@
 use crate::faults::Stage;
 use crate::faults::links::{Latency, LinkBoard};
 use crate::faults::schedule::{Due, Schedule};
-use crate::faults::target::Directory;
 use crate::hooks;
 use crate::journal::{Journal, OWN_BUG, TraceSink};
 use crate::machine::flow::Flows;
@@ -11,6 +10,7 @@ use crate::machine::pulse::Pulse;
 use crate::run::{Progress, SimulatedRun};
 use crate::world::{self, Builder, Hosts, Signals};
 use protocol::UserId;
+use scenarios::faults::target::Directory;
 use scenarios::{Scenario, faults};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -15,7 +15,7 @@ use ports::message_store::MessageStore;
 use ports::{Shutdown, with_causes};
 use protocol::partition::partition_of;
 use protocol::{ConversationId, StoreEngine};
-use scenarios::{CLIENT_HOSTS, Scenario};
+use scenarios::{CLIENT_HOSTS, Scenario, scenario};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -83,16 +83,9 @@ impl Hosts {
 
 /// The names of all hosts of a scenario.
 pub fn nodes(scenario: &Scenario) -> Vec<Arc<str>> {
-    let shape = scenario.cluster;
-    let of =
-        |role: &'static str, count: u16| (1..=count).map(move |n| format!("{role}-{n}").into());
-    of("auth", 1)
-        .chain(of("broker", shape.brokers))
-        .chain(of("store", shape.stores))
-        .chain(of("notifier", 1))
-        .chain(of("gateway", shape.gateways))
-        .chain(of("clients", CLIENT_HOSTS))
-        .collect()
+    let clients = (1..=CLIENT_HOSTS).map(|number| (scenario::Role::Clients, number));
+    let all = scenario.cluster.all_nodes().chain(clients);
+    all.map(|(role, number)| format!("{}-{number}", role.word()).into()).collect()
 }
 
 /// The signals between the run and its hosts.
@@ -129,7 +122,7 @@ pub struct Builder<'a> {
 impl Builder<'_> {
     /// Registers every host with the simulation.
     pub fn build(&self, sim: &mut turmoil::Sim<'static>) -> Hosts {
-        let config = Arc::new(self.config());
+        let config = Arc::new(config(self.scenario));
         let is_shared = self.scenario.cluster.engine == StoreEngine::Shared;
         let engine: Option<Arc<dyn MessageStore>> =
             is_shared.then(|| Arc::new(MemoryStore::default()) as _);
@@ -206,28 +199,29 @@ impl Builder<'_> {
         sim.host(&*name, move || software(hardware.clone()));
         self.board.register(sim.lookup(&*name), &name);
     }
+}
 
-    fn config(&self) -> ClusterConfig {
-        let shape = self.scenario.cluster;
-        let addresses = |role: Role, count: u16| -> Vec<String> {
-            (1..=count).map(|n| format!("{}:{PORT}", Topology::name(role, n))).collect()
-        };
-        let topology = Topology {
-            gateways: addresses(Role::Gateway, shape.gateways),
-            brokers: addresses(Role::Broker, shape.brokers),
-            stores: addresses(Role::Store, shape.stores),
-            notifiers: 1,
-            auth: format!("auth-1:{PORT}"),
-            push_provider: format!("clients-1:{}", workload::provider::PORT),
-        };
-        ClusterConfig {
-            partitions: shape.partitions,
-            design: self.scenario.design,
-            engine: EngineConfig { store: shape.engine, ..EngineConfig::default() },
-            limits: shape.limits,
-            access_token_seconds: shape.token_lifetime.as_secs(),
-            ..ClusterConfig::development(topology, u64::from(self.scenario.users.count))
-        }
+/// The cluster of a scenario, as its nodes are told: what `scenarios::cluster_file` says of a real one.
+fn config(scenario: &Scenario) -> ClusterConfig {
+    let shape = scenario.cluster;
+    let addresses = |role: Role, count: u16| -> Vec<String> {
+        (1..=count).map(|n| format!("{}:{PORT}", Topology::name(role, n))).collect()
+    };
+    let topology = Topology {
+        gateways: addresses(Role::Gateway, shape.gateways),
+        brokers: addresses(Role::Broker, shape.brokers),
+        stores: addresses(Role::Store, shape.stores),
+        notifiers: 1,
+        auth: format!("auth-1:{PORT}"),
+        push_provider: format!("clients-1:{}", workload::provider::PORT),
+    };
+    ClusterConfig {
+        partitions: shape.partitions,
+        design: scenario.design,
+        engine: EngineConfig { store: shape.engine, ..EngineConfig::default() },
+        limits: shape.limits,
+        access_token_seconds: shape.token_lifetime.as_secs(),
+        ..ClusterConfig::development(topology, u64::from(scenario.users.count))
     }
 }
 
@@ -352,4 +346,33 @@ pub fn simulation(scenario: &Scenario, seed: u64, limit: Duration) -> turmoil::S
         .ephemeral_ports(1_024..=65_535)
         .rng_seed(protocol::mix::derive(seed, "turmoil"))
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use scenarios::{Addresses, cluster_file};
+
+    /// One scenario, two worlds: what a real cluster is told is what a simulated one is told.
+    #[test]
+    fn a_real_cluster_is_configured_as_a_simulated_one() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
+        let mut compared = 0;
+        for listing in scenarios::library(&folder).unwrap() {
+            let text = std::fs::read_to_string(&listing.path).unwrap();
+            let name = listing.path.display().to_string();
+            let scenario = scenarios::parse(&text, &name, &[]).unwrap();
+            if scenario.cluster.engine == StoreEngine::Shared {
+                continue;
+            }
+            let simulated = config(&scenario);
+            let topology = simulated.topology.clone();
+            let Topology { gateways, brokers, stores, auth, push_provider, .. } = topology;
+            let addresses = Addresses { gateways, brokers, stores, auth, push_provider };
+            let real = ClusterConfig::read(&cluster_file(&scenario, &addresses), &name);
+            assert_eq!(real.unwrap_or_else(|mistakes| panic!("{mistakes}")), simulated);
+            compared += 1;
+        }
+        assert!(compared > 20, "{compared} scenarios");
+    }
 }

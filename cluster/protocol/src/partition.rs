@@ -1,6 +1,6 @@
 //! Which partition a conversation belongs to: the same function in every adapter and every node.
 
-use crate::ids::{ConversationId, Partition};
+use crate::ids::{ConversationId, NodeNumber, Partition};
 use crate::mix::{GAMMA, mix};
 
 /// The partition of a conversation among `partitions` of them (at least 1).
@@ -9,6 +9,11 @@ use crate::mix::{GAMMA, mix};
 pub const fn partition_of(conversation: ConversationId, partitions: u16) -> Partition {
     let mixed = mix(conversation.0.wrapping_add(GAMMA));
     Partition((mixed % partitions as u64) as u16)
+}
+
+/// The store node that a partition lives on, of `stores` (at least 1) with disks of their own: for ever.
+pub const fn home_of(partition: Partition, stores: u16) -> NodeNumber {
+    NodeNumber(partition.0 % stores + 1)
 }
 
 #[cfg(test)]

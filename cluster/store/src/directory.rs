@@ -3,6 +3,7 @@
 
 use ports::directory::{Directory, Owner};
 use ports::entered;
+use protocol::partition::home_of;
 use protocol::{Epoch, NodeNumber, Partition};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -22,7 +23,7 @@ impl StaticDirectory {
 
     /// The node that a partition lives on.
     pub fn home(self, partition: Partition) -> NodeNumber {
-        NodeNumber(partition.0 % self.stores + 1)
+        home_of(partition, self.stores)
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod injection;
 mod random;
+pub mod target;
 
 pub use injection::{Injection, NotReplayable};
 

@@ -76,7 +76,7 @@ enum Way {
 }
 
 /// A directed pair of hosts.
-pub type Pair = (Arc<str>, Arc<str>);
+pub use scenarios::faults::target::Pair;
 
 /// Directed pairs in both directions.
 pub fn both_ways(pairs: &[Pair]) -> impl Iterator<Item = Pair> {

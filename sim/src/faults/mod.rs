@@ -14,7 +14,6 @@ mod power_loss;
 pub mod schedule;
 mod skew;
 mod slow_link;
-pub mod target;
 
 use crate::world::Hosts;
 use links::{Latency, LinkBoard, Pair};

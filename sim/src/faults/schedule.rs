@@ -1,7 +1,7 @@
 //! The schedule of one run, worked off as simulated time passes: when each fault begins and ends.
 
-use super::target::Directory;
 use super::{Active, Stage};
+use scenarios::faults::target::Directory;
 use scenarios::faults::{Injection, PlannedFault};
 use scenarios::scenario::FaultKind;
 use std::sync::Arc;
@@ -79,7 +79,10 @@ impl Schedule {
         record: &dyn Fn(What),
     ) {
         let injection = match due {
-            Due::Planned(fault) => injection(fault, stage, directory),
+            Due::Planned(fault) => {
+                let running = running(stage, directory.hosts.iter());
+                directory.injection(fault, stage.seed, &running)
+            }
             Due::Recorded(mut injection) => {
                 // A recording that somebody edits may name nodes that are not there.
                 let known = |node: &Arc<str>| directory.hosts.contains(node);
@@ -132,39 +135,6 @@ impl Schedule {
             record(What::FaultEnded { fault, effect });
         }
     }
-}
-
-/// Finds out whom a fault hits. Of processes, `any` means any of those that run: who is down cannot die
-/// or stop.
-fn injection(
-    fault: PlannedFault,
-    stage: &mut Stage<'_, '_>,
-    directory: &Directory<'_>,
-) -> Injection {
-    let random = &mut stage.stream(fault.id, "target");
-    let (mut nodes, mut links) = (Vec::new(), Vec::new());
-    match &fault.kind {
-        FaultKind::Blip { between }
-        | FaultKind::Cut { between, .. }
-        | FaultKind::Flap { between, .. }
-        | FaultKind::SlowLink { between, .. } => links = directory.pairs(between, random),
-        FaultKind::Surge { .. } => {}
-        FaultKind::Skew { target, .. } | FaultKind::FullDisk { target } => {
-            nodes = directory.resolve(target, random);
-        }
-        FaultKind::Kill { target }
-        | FaultKind::PowerLoss { target }
-        | FaultKind::Pause { target } => {
-            let running = running(stage, directory.hosts.iter());
-            nodes = Directory { hosts: &running, ..*directory }.resolve(target, random);
-            nodes.retain(|node| running.contains(node));
-            if nodes.is_empty() {
-                nodes = directory.all_of(target);
-            }
-        }
-    }
-    let PlannedFault { id, at, lasts, kind, drawn } = fault;
-    Injection { id, at, lasts, kind, drawn, nodes, links }
 }
 
 /// The hosts that a fault really hits, now.

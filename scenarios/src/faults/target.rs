@@ -1,11 +1,14 @@
-//! Which hosts a fault's targets are, at the moment when it begins.
+//! Which hosts a fault's targets are, at the moment when it begins: the same in both worlds.
 
-use super::links::Pair;
+use super::{Injection, PlannedFault, stream};
+use crate::scenario::{FaultKind, Role, Sides, Target};
 use protocol::ConversationId;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
-use scenarios::scenario::{Role, Sides, Target};
 use std::sync::Arc;
+
+/// A link from one host to another.
+pub type Pair = (Arc<str>, Arc<str>);
 
 /// Who knows what is where.
 pub struct Directory<'a> {
@@ -20,6 +23,34 @@ pub struct Directory<'a> {
 }
 
 impl Directory<'_> {
+    /// Finds out whom a fault hits. Of processes, `any` means any of the `running` ones: who is down
+    /// cannot die or stop.
+    pub fn injection(&self, fault: PlannedFault, seed: u64, running: &[Arc<str>]) -> Injection {
+        let random = &mut stream(seed, fault.id, "target");
+        let (mut nodes, mut links) = (Vec::new(), Vec::new());
+        match &fault.kind {
+            FaultKind::Blip { between }
+            | FaultKind::Cut { between, .. }
+            | FaultKind::Flap { between, .. }
+            | FaultKind::SlowLink { between, .. } => links = self.pairs(between, random),
+            FaultKind::Surge { .. } => {}
+            FaultKind::Skew { target, .. } | FaultKind::FullDisk { target } => {
+                nodes = self.resolve(target, random);
+            }
+            FaultKind::Kill { target }
+            | FaultKind::PowerLoss { target }
+            | FaultKind::Pause { target } => {
+                nodes = Directory { hosts: running, ..*self }.resolve(target, random);
+                nodes.retain(|node| running.contains(node));
+                if nodes.is_empty() {
+                    nodes = self.all_of(target);
+                }
+            }
+        }
+        let PlannedFault { id, at, lasts, kind, drawn } = fault;
+        Injection { id, at, lasts, kind, drawn, nodes, links }
+    }
+
     /// The hosts of a target; none if there is nobody now (a user without a session).
     pub fn resolve(&self, target: &Target, random: &mut ChaCha8Rng) -> Vec<Arc<str>> {
         match target {

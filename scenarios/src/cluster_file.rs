@@ -1,0 +1,59 @@
+//! The configuration file of a scenario's cluster: the one place that knows how a scenario becomes what
+//! `fracas node` and `fracas cluster` read (docs/running.md).
+
+use crate::scenario::Scenario;
+use protocol::development::{PASSWORD, SERVICE_ID, SERVICE_SECRET};
+use toml::{Table, Value};
+
+/// Where the nodes of a cluster are, `host:port` each; the first of a role is number 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// Gateways.
+    pub gateways: Vec<String>,
+    /// Brokers.
+    pub brokers: Vec<String>,
+    /// Store nodes.
+    pub stores: Vec<String>,
+    /// The auth service.
+    pub auth: String,
+    /// The push provider.
+    pub push_provider: String,
+}
+
+/// The file, for a cluster of this scenario at these addresses. An engine that stores share has no word
+/// in it: it exists in the simulator only.
+pub fn cluster_file(scenario: &Scenario, addresses: &Addresses) -> String {
+    let shape = &scenario.cluster;
+    let Addresses { gateways, brokers, stores, auth, push_provider } = addresses.clone();
+    let topology = table([
+        ("gateways", gateways.into()),
+        ("brokers", brokers.into()),
+        ("stores", stores.into()),
+        ("notifiers", 1.into()),
+        ("auth", auth.into()),
+        ("push_provider", push_provider.into()),
+    ]);
+    let service = table([
+        ("id", SERVICE_ID.into()),
+        ("secret", SERVICE_SECRET.into()),
+        ("scopes", vec!["admin", "audit"].into()),
+    ]);
+    let seconds = i64::try_from(shape.token_lifetime.as_secs()).unwrap_or(i64::MAX);
+    let design = Value::try_from(scenario.design).expect("a design is a table of words");
+    let file = table([
+        ("partitions", i64::from(shape.partitions).into()),
+        ("limits", shape.limits.word().into()),
+        ("access_token_seconds", seconds.into()),
+        ("development_users", i64::from(scenario.users.count).into()),
+        ("development_password", PASSWORD.into()),
+        ("topology", topology),
+        ("engine", table([("store", shape.engine.word().into())])),
+        ("design", design),
+        ("services", vec![service].into()),
+    ]);
+    toml::to_string(&file).expect("it is made of plain values")
+}
+
+fn table<const N: usize>(entries: [(&str, Value); N]) -> Value {
+    Value::Table(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect::<Table>())
+}
