@@ -6,6 +6,7 @@
 mod commands;
 mod console;
 mod interruption;
+mod lifeline;
 mod replay;
 mod scenario_arguments;
 mod sweep;

@@ -1,7 +1,8 @@
 //! `fracas cluster`: a whole cluster on this machine.
 
-use super::not_run;
+use super::{not_run, read_config};
 use crate::console;
+use crate::lifeline::Lifeline;
 use anyhow::Context;
 use campaign::InvalidUsage;
 use clap::Args;
@@ -23,6 +24,13 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Run a whole cluster on this machine, on loopback.
 #[derive(Debug, Args)]
 pub struct Cluster {
+    /// The configuration of the cluster (TOML), as of `fracas node`, in place of the options that say what
+    /// it is.
+    #[arg(long, value_name = "FILE", conflicts_with_all = [
+        "port", "gateways", "stores", "partitions", "users", "rate", "engine", "limits",
+        "token_seconds", "push", "design",
+    ])]
+    config: Option<PathBuf>,
     /// The data folder; a cluster that is restarted on the same folder has lost nothing.
     #[arg(long, value_name = "DIR", default_value = "fracas-data")]
     data: PathBuf,
@@ -62,10 +70,8 @@ pub struct Cluster {
     /// Print the addresses as one line of JSON, as soon as all gateways are ready.
     #[arg(long)]
     json: bool,
-    /// End at once when the standard input ends: for a process that starts a cluster for itself, and
-    /// must not leave it behind. It is told on a second line when somebody asks the cluster to end.
-    #[arg(long, hide = true)]
-    ends_with_stdin: bool,
+    #[command(flatten)]
+    lifeline: Lifeline,
 }
 
 impl Cluster {
@@ -76,9 +82,7 @@ impl Cluster {
         if !mistakes.is_empty() {
             return Err(InvalidUsage(mistakes.join("\n")).into());
         }
-        if self.ends_with_stdin {
-            end_with_stdin()?;
-        }
+        self.lifeline.watch()?;
         real::panics::abort_on_panic();
         let prometheus = real::telemetry::install().context("metrics")?;
         let runtime = real::tasks::runtime()?;
@@ -86,7 +90,7 @@ impl Cluster {
             // Held to the end: it keeps others from the data folder.
             let watch = self.machine("watch")?;
             self.find_ports_free(&config.topology)?;
-            if self.push.is_none() {
+            if self.is_own_provider() {
                 let machine = self.machine("push-provider")?;
                 let address = config.topology.push_provider.clone();
                 let log = Arc::new(workload::provider::Log);
@@ -108,9 +112,7 @@ impl Cluster {
                 ended = &mut cluster => ended.map_err(not_run)?,
                 asked = real::asked_to_end() => {
                     asked?;
-                    if self.ends_with_stdin {
-                        console::result(loadgen::ASKED_TO_END);
-                    }
+                    self.lifeline.asked_to_end();
                     console::note("draining");
                     trigger.request();
                     cluster.await.map_err(not_run)?;
@@ -132,17 +134,29 @@ impl Cluster {
     /// Looks for whoever listens on a port of the cluster. Somebody may come later: then a node says
     /// that it cannot listen.
     fn find_ports_free(&self, topology: &Topology) -> Result<(), InvalidUsage> {
-        let provider = self.push.is_none().then_some(&topology.push_provider);
+        let provider = self.is_own_provider().then_some(&topology.push_provider);
         let own = [&topology.gateways, &topology.brokers, &topology.stores].into_iter().flatten();
         for address in own.chain([&topology.auth]).chain(provider) {
             std::net::TcpListener::bind(address).map_err(|error| {
-                InvalidUsage(format!("--port {}: cannot listen on {address}: {error}", self.port))
+                let option = match &self.config {
+                    Some(file) => format!("--config {}", file.display()),
+                    None => format!("--port {}", self.port),
+                };
+                InvalidUsage(format!("{option}: cannot listen on {address}: {error}"))
             })?;
         }
         Ok(())
     }
 
+    /// Whether notifications go to the log of this process.
+    const fn is_own_provider(&self) -> bool {
+        self.config.is_none() && self.push.is_none()
+    }
+
     fn config(&self) -> anyhow::Result<ClusterConfig> {
+        if let Some(file) = &self.config {
+            return read_config(file);
+        }
         let nodes = self.gateways.saturating_add(self.stores).saturating_add(3);
         if self.port.checked_add(nodes).is_none() {
             return Err(
@@ -184,25 +198,16 @@ impl Cluster {
         lines.extend(topology.gateways.iter().map(|gateway| {
             format!("  gateway  ws://{gateway}/v1/ws   http://{gateway}/openapi.json")
         }));
-        let (first, users) = (&topology.gateways[0], self.users);
-        let password = protocol::development::PASSWORD;
-        lines.push(format!(
-            "  tokens   http://{first}/oauth2/token   user-1 to user-{users}, password {password}"
-        ));
+        if self.config.is_none() {
+            let (first, users) = (&topology.gateways[0], self.users);
+            let password = protocol::development::PASSWORD;
+            lines.push(format!(
+                "  tokens   http://{first}/oauth2/token   user-1 to user-{users}, password {password}"
+            ));
+        }
         lines.push("Ctrl-C drains and stops it.".to_owned());
         console::result(&lines.join("\n"));
     }
-}
-
-/// Watches the standard input, on a thread that no task can keep from it.
-fn end_with_stdin() -> std::io::Result<()> {
-    let watch = || {
-        // An error is an end as well: there is nobody to say anything any more.
-        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
-        console::note("the process that started this cluster is gone");
-        std::process::exit(2);
-    };
-    std::thread::Builder::new().name("standard input".to_owned()).spawn(watch).map(drop)
 }
 
 /// Waits until each gateway was seen ready; whether that was in time.

@@ -14,8 +14,10 @@ mod scenarios;
 mod schema;
 mod twin;
 
+use ::node::ClusterConfig;
 use campaign::InvalidUsage;
 use clap::Subcommand;
+use std::path::Path;
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -68,6 +70,15 @@ impl Command {
             Self::History(command) => command.execute(),
         }
     }
+}
+
+/// The configuration of a cluster.
+fn read_config(file: &Path) -> anyhow::Result<ClusterConfig> {
+    let path = file.display();
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| InvalidUsage(format!("cannot read {path}: {error}")))?;
+    ClusterConfig::read(&text, &path.to_string())
+        .map_err(|mistakes| InvalidUsage(mistakes.to_string()).into())
 }
 
 /// What to make of a node that did not run.

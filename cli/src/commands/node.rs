@@ -1,13 +1,13 @@
 //! `fracas node`: one role of a cluster over several machines.
 
-use super::not_run;
+use super::{not_run, read_config};
 use crate::console;
+use crate::lifeline::Lifeline;
 use anyhow::Context;
-use campaign::InvalidUsage;
 use clap::Args;
 use node::role::Process;
-use node::{ClusterConfig, Role, Topology};
-use ports::Shutdown;
+use node::{Role, Topology};
+use ports::{Machine, Shutdown};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -25,31 +25,32 @@ pub struct Node {
     /// The data folder: each node has a folder of its own in it.
     #[arg(long, value_name = "DIR", default_value = "fracas-data")]
     data: PathBuf,
+    /// Serve this node's numbers at `http://HOST:PORT/metrics` (a gateway has them at its own address).
+    #[arg(long, value_name = "HOST:PORT")]
+    metrics: Option<String>,
+    #[command(flatten)]
+    lifeline: Lifeline,
 }
 
 impl Node {
     /// Runs until it is told to end.
     pub fn execute(self) -> anyhow::Result<u8> {
-        let path = self.config.display();
-        let text = std::fs::read_to_string(&self.config)
-            .map_err(|error| InvalidUsage(format!("cannot read {path}: {error}")))?;
-        let config = ClusterConfig::read(&text, &path.to_string())
-            .map_err(|mistakes| InvalidUsage(mistakes.to_string()))?;
+        let config = read_config(&self.config)?;
         node::check(self.role, self.number, &config).map_err(not_run)?;
         let name = Topology::name(self.role, self.number);
+        self.lifeline.watch()?;
         real::panics::abort_on_panic();
         let prometheus = real::telemetry::install().context("metrics")?;
+        let metrics: Arc<dyn Fn() -> String + Send + Sync> = Arc::new(move || prometheus.render());
         let runtime = real::tasks::runtime()?;
         runtime.block_on(async {
             let machine =
                 real::machine(&name, &self.data.join(&name)).context("the data folder")?;
             let (trigger, shutdown) = Shutdown::new();
-            let process = Process {
-                metrics: Arc::new(move || prometheus.render()),
-                shutdown,
-                shared_engine: None,
-            };
+            self.serve_metrics(&machine, &metrics, &shutdown).await?;
+            let process = Process { metrics, shutdown, shared_engine: None };
             let announce = || {
+                self.lifeline.running(&name);
                 console::note(&format!("{name} is running"));
                 if self.role == Role::Notifier && config.topology.push_provider.is_empty() {
                     console::note("there is no push_provider: all notifications are discarded");
@@ -63,6 +64,7 @@ impl Node {
                 ended = &mut node => ended.map_err(not_run)?,
                 asked = real::asked_to_end() => {
                     asked?;
+                    self.lifeline.asked_to_end();
                     console::note(&format!("{name} is draining"));
                     trigger.request();
                     node.await.map_err(not_run)?;
@@ -70,5 +72,25 @@ impl Node {
             }
             Ok(0)
         })
+    }
+
+    /// Begins to serve this node's numbers, if somebody wants them.
+    async fn serve_metrics(
+        &self,
+        machine: &Machine,
+        metrics: &Arc<dyn Fn() -> String + Send + Sync>,
+        shutdown: &Shutdown,
+    ) -> anyhow::Result<()> {
+        let Some(address) = &self.metrics else { return Ok(()) };
+        let listener = machine.network.bind(address).await;
+        let listener =
+            listener.with_context(|| format!("--metrics: cannot listen on {address}"))?;
+        let (own, metrics, shutdown) = (machine.clone(), metrics.clone(), shutdown.clone());
+        machine.spawn("metrics", async move {
+            if let Err(error) = node::metrics::serve(&own, listener, metrics, shutdown).await {
+                tracing::error!(%error, "the metrics are not served any more");
+            }
+        });
+        Ok(())
     }
 }

@@ -6,6 +6,7 @@
 pub mod config;
 pub mod data;
 pub mod embedded;
+pub mod metrics;
 pub mod role;
 pub mod topology;
 
