@@ -35,6 +35,9 @@ pub struct Measured {
     pub baseline: Option<Baseline>,
     /// Nodes' levels at their highest.
     pub levels: Vec<Level>,
+    /// What each process used; empty for simulated runs.
+    #[serde(default)]
+    pub processes: Vec<Used>,
     /// Counts over the whole run.
     pub totals: Totals,
 }
@@ -176,6 +179,36 @@ pub struct Level {
     pub highest: u64,
     /// The limit that stood when it was highest.
     pub limit: u64,
+}
+
+/// What a process of a real run used of its machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Used {
+    /// The node, `generator`, or `cluster` where all nodes are one process.
+    pub process: Arc<str>,
+    /// User and system time, of all its lives together.
+    pub cpu_us: u64,
+    /// Resident memory at its highest.
+    pub memory_bytes_max: u64,
+    /// Open descriptors at their highest.
+    pub open_files_max: u64,
+    /// Bytes of its data when they were looked at last; `None`: it has no folder of its own.
+    pub disk_bytes: Option<u64>,
+    /// Once a second while it ran.
+    pub looks: Vec<Look>,
+}
+
+/// What a process used at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Look {
+    /// When.
+    pub at_us: u64,
+    /// User and system time until then.
+    pub cpu_us: u64,
+    /// Resident memory.
+    pub memory_bytes: u64,
+    /// Open descriptors.
+    pub open_files: u64,
 }
 
 /// Counts over a whole run.

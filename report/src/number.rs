@@ -59,6 +59,21 @@ pub(crate) fn latency_or_dash(us: Option<u64>) -> String {
     us.map_or_else(|| "–".to_owned(), latency)
 }
 
+/// An amount of memory or disk: "842 B", "12.4 KiB", "1.24 GiB".
+pub(crate) fn bytes(count: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if count < 1024 {
+        return format!("{count} B");
+    }
+    let (mut value, mut unit) = (count as f64 / 1024.0, 0);
+    // From 1000 on the next unit is shorter.
+    while value >= 999.5 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{} {}", three_digits(value), UNITS[unit])
+}
+
 /// A length of time that people wait: "12.3 s", "2 min 05 s", "1 h 02 min".
 pub(crate) fn span(us: u64) -> String {
     let seconds = (us + 500_000) / 1_000_000;

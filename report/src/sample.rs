@@ -3,7 +3,8 @@
 use crate::expectation::{Expectation, expectations};
 use crate::machine::Machine;
 use crate::measured::{
-    Band, Baseline, Latency, Measured, Percentiles, PhaseMark, Point, Recovery, Second, Totals,
+    Band, Baseline, Latency, Look, Measured, Percentiles, PhaseMark, Point, Recovery, Second,
+    Totals, Used,
 };
 use crate::run::{Run, Took};
 use protocol::{
@@ -257,6 +258,7 @@ pub(crate) fn measured() -> Measured {
             deliver_allowed_us: Some(116_000),
         }),
         levels: Vec::new(),
+        processes: Vec::new(),
         totals: Totals {
             events: 5_555,
             messages: 1_240,
@@ -268,6 +270,23 @@ pub(crate) fn measured() -> Measured {
             faults: 1,
             ..Totals::default()
         },
+    }
+}
+
+fn used(process: &str) -> Used {
+    let look = |second: u64| Look {
+        at_us: second * 1_000_000,
+        cpu_us: second * 420_000,
+        memory_bytes: (30 + second) << 20,
+        open_files: 40 + second,
+    };
+    Used {
+        process: process.into(),
+        cpu_us: 1_680_000,
+        memory_bytes_max: 34 << 20,
+        open_files_max: 44,
+        disk_bytes: (process == "store-1").then_some(1_300_000),
+        looks: (0..5).map(look).collect(),
     }
 }
 
@@ -287,6 +306,14 @@ impl Stage {
         let expectations = expectations(&scenario, &judgement, &measured);
         let (header, machine) = (header(3, 2), Machine::here());
         Self { scenario, header, judgement, measured, expectations, machine }
+    }
+
+    /// The same on real sockets, where processes are seen.
+    pub(crate) fn real(verdict: Verdict) -> Self {
+        let mut stage = Self::of(verdict);
+        stage.header.engine = Engine::Real;
+        stage.measured.processes = ["store-1", "generator"].map(used).to_vec();
+        stage
     }
 
     pub(crate) fn run(&self) -> Run<'_> {

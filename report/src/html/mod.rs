@@ -8,6 +8,7 @@ pub(crate) mod comparison;
 mod evidence;
 mod figures;
 mod head;
+mod processes;
 pub(crate) mod sweep;
 mod tables;
 
@@ -41,6 +42,7 @@ pub(crate) fn page(run: &Run) -> String {
         (over_time(run, &bins))
         (latency(run))
         (tables::faults(run))
+        (processes::processes(run))
         (tables::counts(run))
         (scenario(run))
         (foot(run))

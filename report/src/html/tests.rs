@@ -101,7 +101,7 @@ fn a_run_without_anything_has_a_page() {
 fn every_tag_is_closed() {
     const VOID: [&str; 1] = ["meta"];
     for verdict in VERDICTS {
-        let page = page(&Stage::of(verdict).run());
+        let page = page(&Stage::real(verdict).run());
         let (body, _) = page.split_once("<script>").expect("the script is last");
         let mut names = tags(body);
         names.sort_unstable();
@@ -114,4 +114,12 @@ fn every_tag_is_closed() {
             assert_eq!(opened, closed + behind, "{name}");
         }
     }
+}
+
+#[test]
+fn a_real_run_draws_what_its_processes_used() {
+    let page = page(&Stage::real(Verdict::Valid).run());
+    assert_eq!(page.matches("<svg class=\"chart spark\"").count(), 4, "two for each");
+    assert!(page.contains("<td>store-1</td>") && page.contains(">1.24 MiB</td>"));
+    assert!(!page.contains("NaN"));
 }

@@ -18,6 +18,7 @@ mod faults;
 mod latencies;
 pub(crate) mod latency;
 mod members;
+mod processes;
 mod recovery;
 mod seconds;
 mod window;
@@ -27,6 +28,7 @@ use faults::Faults;
 use latencies::Latencies;
 use latency::Distribution;
 use members::Members;
+use processes::Processes;
 use protocol::ClientMessageId;
 use seconds::Seconds;
 use std::collections::BTreeMap;
@@ -52,6 +54,7 @@ pub struct Measurements {
     connected: u32,
     members: Members,
     levels: BTreeMap<(Arc<str>, Arc<str>), (u64, u64)>,
+    processes: Processes,
     phases: Vec<PhaseMark>,
     totals: Totals,
     now: u64,
@@ -83,6 +86,7 @@ impl Measurements {
             connected: 0,
             members: Members::default(),
             levels: BTreeMap::new(),
+            processes: Processes::default(),
             phases: Vec::new(),
             totals: Totals::default(),
             now: 0,
@@ -156,6 +160,7 @@ impl Measurements {
             What::FaultEnded { fault, effect } => self.faults.ended(self.now, *fault, *effect),
             What::Phase(phase) => self.phase(*phase),
             What::Gauge { node, name, value, limit } => self.gauge(node, name, *value, *limit),
+            What::Usage(usage) => self.processes.seen(self.now, usage),
             _ => {}
         }
     }
@@ -293,6 +298,7 @@ impl Measurements {
             baseline: self.faults.recovery.baseline(),
             faults: self.faults.finish(),
             levels: self.levels.into_iter().map(level).collect(),
+            processes: self.processes.finish(),
             totals: self.totals,
         };
         (measured, logged)

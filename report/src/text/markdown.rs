@@ -24,6 +24,7 @@ pub(crate) fn markdown(run: &Run) -> String {
     latency(run, &mut out);
     faults(run, &mut out);
     violations(run, &mut out);
+    processes(run, &mut out);
     counts(run, &mut out);
     reproduce(run, &mut out);
     out
@@ -178,6 +179,27 @@ fn evidence(shown: &Evidence, out: &mut String) {
         block("json", &shown.history.join("\n"), out);
         out.push_str("\n</details>\n\n");
     }
+}
+
+fn processes(run: &Run, out: &mut String) {
+    let processes = &run.measured.processes;
+    if processes.is_empty() {
+        return;
+    }
+    out.push_str("## Processes\n\n| process | CPU | memory | open files | data |\n");
+    out.push_str("| --- | --: | --: | --: | --: |\n");
+    for used in processes {
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {} | {} |",
+            text(&used.process),
+            number::span(used.cpu_us),
+            number::bytes(used.memory_bytes_max),
+            number::count(used.open_files_max),
+            used.disk_bytes.map_or_else(|| "–".to_owned(), number::bytes)
+        );
+    }
+    out.push('\n');
 }
 
 fn counts(run: &Run, out: &mut String) {

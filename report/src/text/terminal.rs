@@ -26,6 +26,7 @@ pub fn terminal(run: &Run, colour: bool, width: u16) -> String {
     parts.extend(page.notes());
     parts.push(page.latencies());
     parts.extend(notes::recovery(run.measured).map(|told| wrapped(&told, page.width)));
+    parts.extend(page.processes());
     parts.push(page.expectations());
     parts.push(wrapped(&page.counts(), page.width) + "\n" + &wrapped(&page.footer(), page.width));
     parts.retain(|part| !part.is_empty());
@@ -156,6 +157,24 @@ impl Page<'_> {
             }
         }
         lines(&table)
+    }
+
+    fn processes(&self) -> Option<String> {
+        let mut table = self.table();
+        let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
+        let head = ["CPU", "memory", "open files", "data"].map(|text| right(text.to_owned()));
+        table.set_header(std::iter::once(Cell::new("process")).chain(head));
+        for used in &self.run.measured.processes {
+            let values = [
+                number::span(used.cpu_us),
+                number::bytes(used.memory_bytes_max),
+                number::grouped(used.open_files_max, COMMA),
+                used.disk_bytes.map_or_else(|| "–".to_owned(), number::bytes),
+            ];
+            let cells = values.map(|value| right(value.replace(number::NARROW, ",")));
+            table.add_row(std::iter::once(Cell::new(&used.process)).chain(cells));
+        }
+        (!self.run.measured.processes.is_empty()).then(|| lines(&table))
     }
 
     fn expectations(&self) -> String {

@@ -1,9 +1,11 @@
 //! One event of a history, as it stands in memory and, by serde, in `history.jsonl`.
 //!
-//! Everything is from the users' side of the sockets, except `Gauge`, `Owner`, `Fault*` and `Phase`.
+//! Everything is from the users' side of the sockets, except `Gauge`, `Usage`, `Owner`, `Fault*` and
+//! `Phase`.
 //! Users, devices and conversations are the cluster's own ids; in a scenario they are dense from 1,
 //! so that checks can use arrays.
 
+pub use super::machine::{Shed, Usage};
 use protocol::{
     ClientMessageId, ConversationId, DeviceId, Epoch, GatewayId, Incarnation, NodeNumber,
     Partition, RejectReason, Sequence, SessionId, UserId,
@@ -323,6 +325,8 @@ pub enum What {
     NodePanicked { node: Arc<str>, message: Arc<str>, place: Arc<str> },
     /// A process of the cluster ended that nobody had ended, and said why: it refused to go on.
     NodeEnded { node: Arc<str>, why: Arc<str> },
+    /// What a process of a real run uses of its machine now.
+    Usage(Usage),
     /// A node gave up so many more of these, because a bound that its documentation names was reached.
     Shed { node: Arc<str>, what: Shed, count: u64 },
     /// The load generator met a limit of its own (`EMFILE`, `lateness`) so many times: what is late or
@@ -330,18 +334,6 @@ pub enum What {
     GeneratorLimited { limit: Arc<str>, times: u64 },
     /// The run ends before its time: from here on the users see nothing more.
     Stopped { why: Arc<str> },
-}
-
-/// What a node may give up when there is no room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Shed {
-    /// The notifications of one message, to all who were to have one.
-    PushJobs,
-    /// The notification of one message to one member.
-    Pushes,
-    /// Dead letters.
-    DeadLetters,
 }
 
 /// What a fault is made of: enough to inject it again.

@@ -5,6 +5,7 @@
 pub mod builder;
 pub mod event;
 pub mod fixture;
+mod machine;
 pub mod reader;
 pub mod soak;
 pub(crate) mod subject;

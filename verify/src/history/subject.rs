@@ -51,6 +51,7 @@ impl What {
             | What::NodeStarted { .. }
             | What::NodePanicked { .. }
             | What::NodeEnded { .. }
+            | What::Usage(_)
             | What::Shed { .. }
             | What::GeneratorLimited { .. }
             | What::Stopped { .. } => (None, None),

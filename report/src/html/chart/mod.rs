@@ -7,4 +7,5 @@ pub(crate) mod overlay;
 mod panel;
 mod rows;
 mod scale;
+pub(crate) mod spark;
 pub(crate) mod timeline;

@@ -133,3 +133,11 @@ fn a_fence_is_longer_than_what_it_holds() {
     block("toml", "a ```` b", &mut out);
     assert_eq!(out, "`````toml\na ```` b\n`````\n");
 }
+
+#[test]
+fn a_real_run_tells_what_its_processes_used() {
+    let page = markdown(&Stage::real(Verdict::Valid).run());
+    let rows = "| store-1 | 1.7 s | 34.0 MiB | 44 | 1.24 MiB |\n\
+                | generator | 1.7 s | 34.0 MiB | 44 | – |\n";
+    assert!(page.contains(rows), "{page}");
+}

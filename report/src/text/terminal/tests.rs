@@ -127,3 +127,12 @@ fn colour_is_an_addition() {
         assert_eq!(words(&stripped), words(&plain));
     }
 }
+
+#[test]
+fn a_real_run_tells_what_its_processes_used() {
+    let text = terminal(&Stage::real(Verdict::Valid).run(), false, 80);
+    let table = " process      CPU    memory  open files      data\n \
+                 store-1    1.7 s  34.0 MiB          44  1.24 MiB\n \
+                 generator  1.7 s  34.0 MiB          44         –\n";
+    assert!(text.contains(table), "{text}");
+}

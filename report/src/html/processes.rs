@@ -1,0 +1,109 @@
+//! What the processes of a real run used: a row for each, with its processor time and its memory over
+//! the run.
+
+use super::chart::spark::spark;
+use crate::measured::{Look, Used};
+use crate::number;
+use crate::run::Run;
+use maud::{Markup, html};
+
+/// Two looks that lie farther apart than this have a time between them in which there was no process.
+const GAP_US: u64 = 2_500_000;
+
+/// A moment and a value, or the lack of one.
+type Value = Option<(u64, f64)>;
+
+pub(super) fn processes(run: &Run) -> Markup {
+    let (measured, all) = (run.measured, &run.measured.processes);
+    let highest = |values: fn(&[Look]) -> Vec<Value>| -> f64 {
+        let values = all.iter().flat_map(|used| values(&used.looks)).flatten();
+        values.map(|(_, value)| value).fold(0.0, f64::max)
+    };
+    let (cpu_max, memory_max) = (highest(busy), highest(memory));
+    let draw = |values: Vec<Value>, highest: f64, class: &str| {
+        spark(&values, (measured.ended_us, highest), &measured.faults, class)
+    };
+    html! {
+        @if !all.is_empty() {
+            section {
+                h2 { "Processes" }
+                div.scroll { table.stacked.processes {
+                    thead { tr {
+                        th { "process" }
+                        th { "processors, up to " (number::three_digits(cpu_max)) }
+                        th { "memory, up to " (number::bytes(memory_max as u64)) }
+                        th.number { "CPU" } th.number { "memory" } th.number { "open files" }
+                        th.number { "data" }
+                    } }
+                    tbody { @for used in all {
+                        tr {
+                            td { (used.process) }
+                            td.chart { (draw(busy(&used.looks), cpu_max, "accept")) }
+                            td.chart { (draw(memory(&used.looks), memory_max, "deliver")) }
+                            (figures(used))
+                        }
+                    } }
+                } }
+                p.note {
+                    "CPU, user and system, is that of all lives of a process; up to a second before a kill \
+                     is not seen. Memory (resident) and open files at their highest, data as it was last. \
+                     The generator judges, too. Shaded: fault episodes."
+                }
+            }
+        }
+    }
+}
+
+fn figures(used: &Used) -> Markup {
+    html! {
+        td.number data-label="CPU" { (number::span(used.cpu_us)) }
+        td.number data-label="memory" { (number::bytes(used.memory_bytes_max)) }
+        td.number data-label="open files" { (number::count(used.open_files_max)) }
+        td.number data-label="data" {
+            (used.disk_bytes.map_or_else(|| "–".to_owned(), number::bytes))
+        }
+    }
+}
+
+/// Between two looks: at the later one, how many processors were busy.
+fn busy(looks: &[Look]) -> Vec<Value> {
+    let between = looks.windows(2).map(|pair| {
+        let (us, cpu_us) =
+            (pair[1].at_us - pair[0].at_us, pair[1].cpu_us.saturating_sub(pair[0].cpu_us));
+        (us <= GAP_US).then(|| (pair[1].at_us, cpu_us as f64 / us.max(1) as f64))
+    });
+    between.collect()
+}
+
+fn memory(looks: &[Look]) -> Vec<Value> {
+    let value = |look: &Look| Some((look.at_us, look.memory_bytes as f64));
+    let gap = |pair: &[Look]| pair[1].at_us - pair[0].at_us > GAP_US;
+    let mut values: Vec<Value> = looks.first().map(value).into_iter().collect();
+    for pair in looks.windows(2) {
+        values.extend(gap(pair).then_some(None));
+        values.push(value(&pair[1]));
+    }
+    values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_was_down_for_a_while_has_a_gap() {
+        let look = |at_s: u64, cpu_ms: u64| Look {
+            at_us: at_s * 1_000_000,
+            cpu_us: cpu_ms * 1_000,
+            memory_bytes: 7,
+            open_files: 3,
+        };
+        let looks = [look(1, 0), look(2, 500), look(9, 600), look(10, 2_100)];
+        let expected = [Some((2_000_000, 0.5)), None, Some((10_000_000, 1.5))];
+        assert_eq!(busy(&looks), expected);
+        let at = |value: &Value| value.map(|(at_us, _)| at_us / 1_000_000);
+        let moments: Vec<_> = memory(&looks).iter().map(at).collect();
+        assert_eq!(moments, [Some(1), Some(2), None, Some(9), Some(10)]);
+        assert_eq!((busy(&[]), memory(&[])), (vec![], vec![]));
+    }
+}
