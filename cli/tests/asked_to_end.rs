@@ -4,7 +4,9 @@
 
 mod processes;
 
-use processes::{FRACAS, Playground, children, is_gone, output, soon, takes_sigterm, terminate};
+use processes::{
+    FRACAS, Playground, children, command_line, is_gone, output, soon, takes_sigterm, terminate,
+};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -53,9 +55,10 @@ may_be_idle = [
 ]
 "#;
 
-fn load(playground: &Playground) -> Child {
+fn load(playground: &Playground, mode: &[&str]) -> Child {
     Command::new(FRACAS)
         .args(["load", "early.toml", "--quiet"])
+        .args(mode)
         .current_dir(playground.path())
         .env("TMPDIR", playground.path().join("tmp"))
         .stdin(Stdio::null())
@@ -68,7 +71,7 @@ fn load(playground: &Playground) -> Child {
 #[test]
 fn a_load_that_is_asked_to_end_at_any_moment_accuses_nobody() {
     let began = Instant::now();
-    let whole = output(load(&Playground::new("whole-run", "early.toml", SCENARIO)));
+    let whole = output(load(&Playground::new("whole-run", "early.toml", SCENARIO), &[]));
     let lasts = began.elapsed();
     // On a busy machine the generator may be late.
     assert!(matches!(whole.status.code(), Some(0 | 2)), "{whole:?}");
@@ -82,38 +85,60 @@ fn a_load_that_is_asked_to_end_at_any_moment_accuses_nobody() {
 
 #[test]
 fn a_cluster_that_somebody_else_asks_to_end_is_not_blamed_for_its_farewell() {
-    let playground = Playground::new("asked-cluster", "early.toml", SCENARIO);
-    let load = load(&playground);
-    // Past the fault, which ends one cluster and starts another.
-    let first = cluster_of(&load, &[]);
-    let second = cluster_of(&load, &first);
-    soon("it listens to signals", || takes_sigterm(second[0]));
-    std::thread::sleep(Duration::from_secs(1));
-    terminate(second[0]);
-    let asked = Instant::now();
-    let ended = output(load);
-    let (took, told) = (asked.elapsed(), String::from_utf8_lossy(&ended.stdout));
-    assert!(took < SOON, "{took:?}\n{told}");
-    assert_eq!(ended.status.code(), Some(2), "{told}");
-    assert!(told.contains("something else stopped the cluster (load)"), "{told}");
-    assert!(is_gone(second[0]));
+    for (mode, node, told) in
+        [(&["--one-process"][..], "cluster", "the cluster"), (&[], "node store", "store-1")]
+    {
+        let playground = Playground::new(&format!("asked-{}", mode.len()), "early.toml", SCENARIO);
+        let load = load(&playground, mode);
+        // Past the fault, which ends one process and starts another.
+        let first = process_of(&load, node, None);
+        let second = process_of(&load, node, Some(first));
+        soon("it listens to signals", || takes_sigterm(second));
+        std::thread::sleep(Duration::from_secs(1));
+        let others = children(load.id());
+        terminate(second);
+        let asked = Instant::now();
+        let ended = output(load);
+        let (took, said) = (asked.elapsed(), String::from_utf8_lossy(&ended.stdout));
+        assert!(took < SOON, "{took:?}\n{said}");
+        assert_eq!(ended.status.code(), Some(2), "{said}");
+        assert!(said.contains(&format!("something else stopped {told} (load)")), "{said}");
+        assert!(others.iter().all(|child| is_gone(*child)));
+    }
 }
 
-/// The process of a load's cluster, other than those.
-fn cluster_of(load: &Child, others: &[u32]) -> Vec<u32> {
-    let mut found = Vec::new();
-    soon("a cluster runs", || {
-        found = children(load.id()).into_iter().filter(|child| !others.contains(child)).collect();
-        !found.is_empty()
+#[test]
+fn a_node_that_somebody_kills_is_named_and_no_other_is_blamed() {
+    let playground = Playground::new("murdered-node", "early.toml", SCENARIO);
+    let load = load(&playground, &[]);
+    let broker = process_of(&load, "node broker", None);
+    soon("it listens to signals", || takes_sigterm(broker));
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(Command::new("kill").args(["-KILL", &broker.to_string()]).status().unwrap().success());
+    let ended = output(load);
+    let said = String::from_utf8_lossy(&ended.stdout);
+    assert_eq!(ended.status.code(), Some(2), "{said}");
+    let folded = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(folded.contains("broker-1 ended by itself") && folded.contains("signal: 9"), "{said}");
+    assert!(folded.contains("broker-1 exited on its own"), "{said}");
+}
+
+/// The process of a load that runs `fracas NODE`, other than that one.
+fn process_of(load: &Child, node: &str, other: Option<u32>) -> u32 {
+    let mut found = None;
+    soon("it runs", || {
+        let own = children(load.id()).into_iter().filter(|child| Some(*child) != other);
+        found = own.into_iter().find(|child| command_line(*child).contains(node));
+        found.is_some()
     });
-    found
+    found.unwrap()
 }
 
 /// Asks a run to end so long after it has begun to listen.
 fn asked_after(wait: Duration) {
     let playground =
         Playground::new(&format!("asked-{}", wait.as_millis()), "early.toml", SCENARIO);
-    let load = load(&playground);
+    let load = load(&playground, &[]);
     soon("it listens to signals", || takes_sigterm(load.id()));
     std::thread::sleep(wait);
     let cluster = children(load.id());

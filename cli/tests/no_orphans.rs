@@ -9,7 +9,7 @@ use processes::{FRACAS, Playground, children, ended, is_gone, soon, state, termi
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// A load that lasts longer than any test, in which the cluster is soon stopped.
+/// A load that lasts longer than any test, in which a store is soon stopped.
 const SCENARIO: &str = r#"
 question = "Who is left?"
 lesson = "Nobody."
@@ -34,10 +34,14 @@ target = "store-1"
 verdict = "valid"
 "#;
 
-/// `fracas load`, and the cluster that it has started and stopped.
-fn load(playground: &Playground) -> (Child, u32) {
+/// How a cluster is made: a process for each node, or one.
+const MODES: [&[&str]; 2] = [&[], &["--one-process"]];
+
+/// `fracas load`, all processes of its cluster, and the one that it has stopped.
+fn load(playground: &Playground, mode: &[&str]) -> (Child, Vec<u32>, u32) {
     let load = Command::new(FRACAS)
         .args(["load", "pause.toml", "--quiet"])
+        .args(mode)
         .current_dir(playground.path())
         .env("TMPDIR", playground.path().join("tmp"))
         .stdin(Stdio::null())
@@ -45,33 +49,41 @@ fn load(playground: &Playground) -> (Child, u32) {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let mut cluster = None;
-    soon("the cluster is stopped", || {
-        let stopped = |child: &u32| state(*child) == Some('T');
-        cluster = children(load.id()).into_iter().find(stopped);
-        cluster.is_some()
+    let mut stopped = None;
+    soon("a process is stopped", || {
+        let is_stopped = |child: &u32| state(*child) == Some('T');
+        stopped = children(load.id()).into_iter().find(is_stopped);
+        stopped.is_some()
     });
-    (load, cluster.unwrap())
+    let cluster = children(load.id());
+    // A guard of the stopped one is among them.
+    assert_eq!(cluster.len(), if mode.is_empty() { 6 } else { 2 }, "{cluster:?}");
+    (load, cluster, stopped.unwrap())
 }
 
 #[test]
-fn a_stopped_cluster_goes_with_a_load_that_is_killed() {
-    let playground = Playground::new("killed-load", "pause.toml", SCENARIO);
-    let (mut running, cluster) = load(&playground);
-    running.kill().unwrap();
-    running.wait().unwrap();
-    soon("the cluster is gone", || is_gone(cluster));
+fn stopped_and_running_nodes_go_with_a_load_that_is_killed() {
+    for mode in MODES {
+        let playground = Playground::new("killed-load", "pause.toml", SCENARIO);
+        let (mut running, cluster, stopped) = load(&playground, mode);
+        running.kill().unwrap();
+        running.wait().unwrap();
+        soon("the stopped one is gone", || is_gone(stopped));
+        soon("the others are gone", || cluster.iter().all(|child| is_gone(*child)));
+    }
 }
 
 #[test]
 fn a_load_that_is_asked_to_end_judges_and_leaves_nothing() {
-    let playground = Playground::new("asked-load", "pause.toml", SCENARIO);
-    let (mut running, cluster) = load(&playground);
-    assert_eq!(playground.left(), 1);
-    terminate(running.id());
-    assert_eq!(ended(&mut running).code(), Some(2), "the verdict is unknown");
-    assert!(is_gone(cluster));
-    assert_eq!(playground.left(), 0);
+    for mode in MODES {
+        let playground = Playground::new("asked-load", "pause.toml", SCENARIO);
+        let (mut running, cluster, _) = load(&playground, mode);
+        assert_eq!(playground.left(), 1);
+        terminate(running.id());
+        assert_eq!(ended(&mut running).code(), Some(2), "the verdict is unknown");
+        assert!(cluster.iter().all(|child| is_gone(*child)));
+        assert_eq!(playground.left(), 0);
+    }
 }
 
 #[test]

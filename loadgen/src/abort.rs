@@ -1,6 +1,9 @@
 //! Why a run ends before its time, and how that is told.
 
-use crate::world::process::Course;
+use crate::world::Left;
+use crate::world::layout::CLUSTER;
+use crate::world::process::Departure;
+use std::sync::Arc;
 use tokio::sync::watch;
 use verify::history::event::Phase;
 
@@ -8,17 +11,15 @@ use verify::history::event::Phase;
 pub enum Abort {
     /// Somebody asked for it.
     Asked(&'static str),
-    /// The cluster did.
-    Died,
-    /// Somebody else asked the cluster to.
-    Ended,
+    /// A process of the cluster left.
+    Left(Arc<str>, Departure),
     /// It cannot go on.
     Failed(String),
 }
 
-impl From<Course> for Abort {
-    fn from(course: Course) -> Self {
-        if course == Course::Asked { Self::Ended } else { Self::Died }
+impl From<Left> for Abort {
+    fn from((who, how): Left) -> Self {
+        Self::Left(who, how)
     }
 }
 
@@ -26,16 +27,17 @@ impl Abort {
     /// The cause, as the history has it.
     pub fn why(&self, phase: Phase) -> String {
         let phase = phase.words();
+        // Where all nodes are one process, it has the name of a thing.
+        let named = |who: &str| if who == CLUSTER { format!("the {who}") } else { who.to_owned() };
         match self {
             Self::Asked(who) => format!("{who} ({phase})"),
-            Self::Died => {
-                format!(
-                    "the cluster exited on its own ({phase}), not because of a fault of the scenario"
-                )
-            }
-            Self::Ended => format!(
-                "something else stopped the cluster ({phase}): neither this load nor a fault of \
-                 the scenario"
+            Self::Left(who, Departure::Died) => format!(
+                "{} exited on its own ({phase}), not because of a fault of the scenario",
+                named(who)
+            ),
+            Self::Left(who, Departure::Asked) => format!(
+                "something else stopped {} ({phase}): neither this load nor a fault of the scenario",
+                named(who)
             ),
             Self::Failed(why) => why.clone(),
         }
@@ -74,8 +76,11 @@ mod tests {
         sender.send_replace(Some("SIGTERM"));
         assert_eq!(timeout(soon, asked(&mut receiver)).await, Ok("SIGTERM"));
         assert_eq!(Abort::Asked("SIGTERM").why(Phase::Load), "SIGTERM (load)");
-        let ended = Abort::from(Course::Asked).why(Phase::Heal);
+        let left = |who: &str, how| Abort::from((who.into(), how)).why(Phase::Heal);
+        let ended = left("cluster", Departure::Asked);
         assert!(ended.starts_with("something else stopped the cluster (heal)"), "{ended}");
+        let died = left("store-1", Departure::Died);
+        assert!(died.starts_with("store-1 exited on its own (heal)"), "{died}");
 
         let (sender, mut receiver) = watch::channel(None);
         drop(sender);

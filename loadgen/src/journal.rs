@@ -4,12 +4,13 @@
 //! whichever thread records.
 
 use ports::entered;
-use std::sync::atomic::{AtomicU64, Ordering};
+use protocol::{DeviceId, GatewayId, UserId};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::time::Instant;
-use verify::history::event::Phase;
+use verify::history::event::{Device, Phase};
 use verify::history::{Event, What};
 use workload::measure::LATE;
 use workload::recorder::Recorder;
@@ -25,6 +26,8 @@ const WAITING_MAX: usize = 1_000_000;
 const GATHER_EVENTS: usize = 4_096;
 /// How long the first event may wait for others.
 const GATHER: Duration = Duration::from_millis(5);
+/// The device that `gateway(user=7)` means.
+const FIRST: DeviceId = DeviceId(1);
 
 /// The journal of one run.
 pub struct Journal {
@@ -35,6 +38,8 @@ pub struct Journal {
     /// There is room in the line.
     emptied: Condvar,
     counts: Counts,
+    /// Of each user's first device, the gateway of the newest session; 0: there was none.
+    gateways: Vec<AtomicU16>,
 }
 
 /// What happened how often so far.
@@ -72,14 +77,15 @@ struct Line {
 }
 
 impl Journal {
-    /// An empty journal; the thread hands events to `sink` until the journal is closed.
-    pub fn new(sink: Sink) -> (Arc<Self>, JoinHandle<()>) {
+    /// An empty journal for so many users; the thread hands events to `sink` until the journal is closed.
+    pub fn new(users: u32, sink: Sink) -> (Arc<Self>, JoinHandle<()>) {
         let journal = Arc::new(Self {
             began: Instant::now(),
             line: Mutex::default(),
             filled: Condvar::new(),
             emptied: Condvar::new(),
             counts: Counts::default(),
+            gateways: (0..=users).map(|_| AtomicU16::new(0)).collect(),
         });
         let theirs = journal.clone();
         let thread = crate::run::thread("judge", move || theirs.hand_over(sink));
@@ -89,6 +95,20 @@ impl Journal {
     /// What happened how often so far.
     pub const fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    /// The gateway of the newest session of a user's first device, which may be over.
+    pub fn gateway_of(&self, user: UserId) -> Option<GatewayId> {
+        let known = self.gateways.get(user.0 as usize)?.load(Ordering::Relaxed);
+        (known > 0).then_some(GatewayId(known))
+    }
+
+    fn note_gateway(&self, device: Device, gateway: GatewayId) {
+        if device.device == FIRST
+            && let Some(known) = self.gateways.get(device.user.0 as usize)
+        {
+            known.store(gateway.0, Ordering::Relaxed);
+        }
     }
 
     /// When the run began.
@@ -147,7 +167,10 @@ impl Recorder for Journal {
     fn record(&self, what: What) {
         self.counts.events.fetch_add(1, Ordering::Relaxed);
         match &what {
-            What::Opened { .. } => self.counts.opened.fetch_add(1, Ordering::Relaxed),
+            What::Opened { device, gateway, .. } => {
+                self.note_gateway(*device, *gateway);
+                self.counts.opened.fetch_add(1, Ordering::Relaxed)
+            }
             What::Closed { .. } => self.counts.closed.fetch_add(1, Ordering::Relaxed),
             _ => 0,
         };
@@ -194,6 +217,7 @@ const fn is_of_the_run(what: &What) -> bool {
             | What::NodePanicked { .. }
             | What::NodeEnded { .. }
             | What::Shed { .. }
+            | What::Usage(_)
             | What::GeneratorLimited { .. }
             | What::Unanswered { .. }
     )
@@ -202,15 +226,18 @@ const fn is_of_the_run(what: &What) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protocol::{ClientMessageId, ConversationId, DeviceId, UserId};
-    use verify::history::event::{Device, Said};
+    use protocol::{ClientMessageId, ConversationId};
+    use verify::history::event::Said;
 
     /// The events that a journal hands over of what `write` does with it.
     fn events(write: impl FnOnce(&Arc<Journal>)) -> Vec<Event> {
         let (sender, receiver) = std::sync::mpsc::channel();
-        let (journal, thread) = Journal::new(Box::new(move |event| {
-            sender.send(event.clone()).expect("somebody listens");
-        }));
+        let (journal, thread) = Journal::new(
+            1,
+            Box::new(move |event| {
+                sender.send(event.clone()).expect("somebody listens");
+            }),
+        );
         write(&journal);
         journal.close();
         thread.join().expect("it ends well");

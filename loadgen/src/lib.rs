@@ -1,10 +1,10 @@
-//! The real world: the users of a scenario on real sockets against a cluster in another process. The
+//! The real world: the users of a scenario on real sockets against a cluster in other processes. The
 //! sibling of `sim`.
 //!
 //! The run takes place on a thread with a runtime of its own; its events go to a sink on yet another
-//! thread, so that judging and writing never delay the users. The cluster is a child process that is
-//! killed, stopped and started as the scenario asks; what cannot be done to a process is reported, not
-//! left out in silence.
+//! thread, so that judging and writing never delay the users. The nodes of the cluster are child processes
+//! that are killed, stopped and started as the scenario asks; what cannot be done to a process is reported,
+//! not left out in silence.
 
 mod abort;
 pub mod doctor;
@@ -24,7 +24,6 @@ pub use faults::not_done;
 pub use journal::Sink;
 pub use limits::needs::{Fit, demand, fit};
 pub use limits::supply::{Supply, supply};
-pub use run::{Against, Progress, RealEnded, RealRun, run};
+pub use run::{Against, Processes, Progress, RealEnded, RealRun, run};
 pub use world::data_folder::{DataFolder, FolderError};
 pub use world::process::ASKED_TO_END;
-pub use world::{ClusterError, command_line};

@@ -2,15 +2,18 @@
 
 use crate::abort::{self, Abort};
 use crate::faults;
+use crate::faults::schedule::{Stage, inflict};
 use crate::journal::{Journal, Sink};
 use crate::limits::Limits;
 use crate::limits::{health, supply};
 use crate::machine::{machine, machine_from};
 use crate::slices::{self, Slices};
+use crate::world::Cluster;
 use crate::world::addresses::free_address;
 use crate::world::metrics;
+use crate::world::process::Departure;
 use crate::world::readiness::{reach, reach_any};
-use crate::world::{CLUSTER, Cluster};
+use crate::world::usage::Sampler;
 
 use crate::run::{Against, Progress, RealEnded, RealRun};
 use ports::{Machine, with_causes};
@@ -21,6 +24,7 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use verify::history::What;
 use verify::history::event::{Engine, Phase};
@@ -41,7 +45,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// Tells the whole phases.
 pub async fn tell(run: RealRun, sink: Sink, progress: mpsc::Sender<Progress>) -> RealEnded {
-    let (journal, thread) = Journal::new(sink);
+    let (journal, thread) = Journal::new(run.scenario.users.count, sink);
     let began = journal.began();
     let mut ended = match Phases::new(run, journal.clone(), progress) {
         Ok(phases) => phases.run().await,
@@ -118,43 +122,36 @@ impl Phases {
         let mut users = Vec::new();
         let mut stop = self.run.stop.clone();
         let leaves = cluster.as_ref().map(Cluster::leaves);
-        let id = cluster.as_ref().map(Cluster::id);
+        let ids = cluster.as_ref().map(Cluster::ids);
         let (limits, journal, plan) =
             (self.limits.clone(), self.journal.clone(), self.plan.clone());
         let data = match &self.run.against {
             Against::Started { data, .. } => Some(data.clone()),
             Against::Given(_) => None,
         };
-        let watched = health::until_hopeless(&limits, &journal, &plan, id, data.as_deref());
-        // Whoever asks and whatever dies, the process of the cluster stays at hand here.
+        let sampler = Sampler::start(ids.clone(), data.clone(), journal.clone());
+        let watched = health::until_hopeless(&limits, &journal, &plan, ids, data.as_deref());
+        // Whoever asks and whatever dies, the processes of the cluster stay at hand here.
         let abort = tokio::select! {
             biased;
             who = abort::asked(&mut stop) => Some(Abort::Asked(who)),
-            course = abort::maybe(leaves) => Some(course.into()),
+            left = abort::maybe(leaves) => Some(left.into()),
             why = watched => Some(Abort::Failed(why)),
             told = self.tell(&mut cluster, &mut users) => told.err().map(Abort::Failed),
         };
+        tokio::task::block_in_place(|| sampler.end());
         if let Some(abort) = &abort {
             let phase = *self.phase.borrow();
             self.journal.stop(&abort.why(phase));
-            if let (Abort::Died, Some(cluster)) = (abort, &mut cluster) {
-                let obituary = cluster.cause_of_death().await;
-                self.ended.doubts.insert(0, format!("the cluster exited on its own: {obituary}"));
+            if let (Abort::Left(who, Departure::Died), Some(cluster)) = (abort, &mut cluster) {
+                cluster.tell_ends(who).await;
             }
-            self.tell_panics(cluster.as_mut());
         }
         self.dismiss(users).await;
         if let Some(cluster) = &mut cluster {
             self.end(cluster, abort.is_some()).await;
-            self.tell_panics(Some(cluster));
         }
         self.ended
-    }
-
-    fn tell_panics(&self, cluster: Option<&mut Cluster>) {
-        if let Some(cluster) = cluster {
-            cluster.tell_panics(&*self.journal);
-        }
     }
 
     fn nothing(self, why: &str) -> RealEnded {
@@ -165,8 +162,7 @@ impl Phases {
 
     async fn end(&mut self, cluster: &mut Cluster, at_once: bool) {
         if at_once {
-            // It may be dead already.
-            let _ = cluster.kill().await;
+            cluster.kill_all().await;
             return;
         }
         let mut stop = self.run.stop.clone();
@@ -175,21 +171,16 @@ impl Phases {
             who = abort::asked(&mut stop) => Err(who),
             ended = cluster.end() => Ok(ended),
         };
-        let ended = match ended {
-            Ok(ended) => ended,
+        let RealEnded { notes, doubts, .. } = &mut self.ended;
+        match ended {
+            Ok(Ok(true)) => {}
+            Ok(Ok(false)) => notes.push("the cluster did not drain cleanly".to_owned()),
+            Ok(Err(error)) => doubts.push(with_causes(&error)),
             // Everything is judged already, but nobody waits for the cluster any more.
             Err(who) => {
-                self.ended.notes.push(format!("{who} cut the cluster's draining short"));
-                let _ = cluster.kill().await;
-                return;
+                notes.push(format!("{who} cut the cluster's draining short"));
+                cluster.kill_all().await;
             }
-        };
-        match ended {
-            Ok(true) => {}
-            Ok(false) => {
-                self.ended.notes.push("the cluster did not drain cleanly".to_owned());
-            }
-            Err(error) => self.ended.doubts.push(with_causes(&error)),
         }
     }
 
@@ -199,9 +190,8 @@ impl Phases {
         users: &mut Vec<Users>,
     ) -> Result<(), String> {
         let gateways = self.gateways(cluster.as_mut()).await?;
-        let Some(first) = gateways.first().cloned() else {
-            return Err("there is no gateway to connect to".to_owned());
-        };
+        // A cluster that was given shows the numbers of one gateway.
+        let metrics = cluster.as_ref().map_or(&gateways[..1], |cluster| cluster.metrics()).to_vec();
         let targets = Targets::development(gateways);
         let recorder: Arc<dyn Recorder> = self.journal.clone();
         let (machine, plan) = (self.machine.clone(), self.plan.clone());
@@ -209,8 +199,11 @@ impl Phases {
             .await
             .map_err(|_| "the conversations were not created in time".to_owned())?
             .map_err(|error| with_causes(&error))?;
-        let http = Http::new(self.machine.clone());
-        let polling = self.machine.spawn("metrics", metrics::poll(http, first, recorder.clone()));
+        let poll = |address| {
+            let http = Http::new(self.machine.clone());
+            self.machine.spawn("metrics", metrics::poll(http, address, recorder.clone()))
+        };
+        let polling: Vec<AbortHandle> = metrics.into_iter().map(poll).collect();
 
         self.enter(Phase::WarmUp);
         *users = self.users(&targets);
@@ -226,7 +219,7 @@ impl Phases {
         sleep(self.run.scenario.phases.heal).await;
         self.enter(Phase::Settle);
         sleep(self.run.scenario.phases.settle).await;
-        polling.abort();
+        polling.iter().for_each(AbortHandle::abort);
         if let Against::Given(gateways) = &self.run.against {
             reach_any(&self.http, gateways).await?;
         }
@@ -241,11 +234,14 @@ impl Phases {
 
     /// The cluster of the run, if it is to be started.
     fn cluster(&self) -> Result<Option<Cluster>, String> {
-        let Against::Started { binary, data } = &self.run.against else { return Ok(None) };
+        let Against::Started { binary, processes, data } = &self.run.against else {
+            return Ok(None);
+        };
         let push =
             free_address().map_err(|error| format!("no port for the push provider: {error}"))?;
-        let cluster = Cluster::new(binary, &self.run.scenario, data, &push);
         let recorder: Arc<dyn Recorder> = self.journal.clone();
+        let program = (binary.as_path(), *processes);
+        let cluster = Cluster::new(program, &self.run.scenario, data, &push, recorder.clone());
         self.machine.spawn("push provider", provider::serve(self.machine.clone(), push, recorder));
         cluster.map(Some).map_err(|error| with_causes(&error))
     }
@@ -253,8 +249,7 @@ impl Phases {
     /// The gateways, as soon as they are there.
     async fn gateways(&self, cluster: Option<&mut Cluster>) -> Result<Vec<String>, String> {
         if let Some(cluster) = cluster {
-            self.journal.record(What::NodeStarted { node: CLUSTER.into() });
-            cluster.start(&self.http).await.map_err(|error| with_causes(&error))?;
+            cluster.start_all(&self.http).await.map_err(|error| with_causes(&error))?;
             return Ok(cluster.gateways().to_vec());
         }
         let Against::Given(gateways) = &self.run.against else { return Ok(Vec::new()) };
@@ -301,19 +296,17 @@ impl Phases {
     }
 
     async fn load(&mut self, cluster: Option<&mut Cluster>) -> Result<(), String> {
-        let plan = faults::plan(&self.run.scenario, self.run.seed, cluster.is_some());
+        let (scenario, seed) = (&self.run.scenario, self.run.seed);
+        let plan = faults::plan(scenario, seed, self.run.against.processes());
         self.ended.notes.extend(plan.notes);
         self.ended.doubts.extend(plan.doubt);
         self.enter(Phase::Load);
         let began = Instant::now();
         let surges = faults::tell_surges(plan.surges, began, &self.journal);
+        let (scenario, journal) = (&*self.run.scenario, &*self.journal);
         let inflicted = async {
-            match cluster {
-                Some(cluster) => {
-                    faults::inflict(cluster, plan.faults, began, &self.journal, &self.http).await
-                }
-                None => Ok(()),
-            }
+            let Some(cluster) = cluster else { return Ok(()) };
+            inflict(Stage { cluster, scenario, seed, journal }, plan.faults, began).await
         };
         let (inflicted, ()) = tokio::join!(inflicted, surges);
         inflicted?;

@@ -32,11 +32,32 @@ pub enum Against {
     Given(Vec<String>),
     /// One that is started for the run and ended after it.
     Started {
-        /// The program whose `cluster` command starts one.
+        /// The program whose `node` and `cluster` commands start its processes.
         binary: PathBuf,
-        /// Where it keeps its data and its log; made if missing, and better empty.
+        /// Of how many processes it is made.
+        processes: Processes,
+        /// Where it keeps its data and its logs; made if missing, and better empty.
         data: PathBuf,
     },
+}
+
+/// What a cluster that is started is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Processes {
+    /// A process for each node: a fault hits the nodes that it names.
+    EachNode,
+    /// One process for all nodes, which costs less: a fault hits all of them.
+    One,
+}
+
+impl Against {
+    /// What our own cluster is made of.
+    pub const fn processes(&self) -> Option<Processes> {
+        match self {
+            Self::Given(_) => None,
+            Self::Started { processes, .. } => Some(*processes),
+        }
+    }
 }
 
 /// How far a run has got.

@@ -37,6 +37,8 @@ pub const AT_EASE: u64 = 512;
 const TO_ONE_GATEWAY: u64 = 20_000;
 /// Tasks between two looks at the sockets, as in a node.
 const TURNS_MAX: u32 = 16;
+/// The name of their threads.
+pub const THREAD: &str = "users";
 /// As many source addresses as 127.1.0.0/16 and its neighbours have for slices: more than any run needs.
 const MOST: u64 = 4_096;
 
@@ -90,7 +92,7 @@ impl Slices {
         for _ in 0..count {
             let (sender, work) = channel::<Work>();
             let (told, ready) = channel();
-            thread("users", move || {
+            thread(THREAD, move || {
                 let runtime = own_table().and_then(|()| {
                     Builder::new_current_thread().enable_all().event_interval(TURNS_MAX).build()
                 });

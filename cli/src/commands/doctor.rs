@@ -4,7 +4,7 @@ use crate::console;
 use crate::scenario_arguments::ScenarioArguments;
 use campaign::Opening;
 use clap::Args;
-use loadgen::{Against, DataFolder, Grade, doctor};
+use loadgen::{Against, DataFolder, Grade, Processes, doctor};
 use std::path::PathBuf;
 
 /// Check the limits of this machine against what a scenario's load needs.
@@ -28,7 +28,10 @@ impl Doctor {
         let scenario = Opening::from(&self.opening).open_one(1)?.scenario;
         let data = self.target.is_empty().then(|| DataFolder::place(self.out.as_deref()));
         let against = match &data {
-            Some(data) => Against::Started { binary: PathBuf::new(), data: data.clone() },
+            Some(data) => {
+                let (binary, processes) = (PathBuf::new(), Processes::EachNode);
+                Against::Started { binary, processes, data: data.clone() }
+            }
             None => Against::Given(self.target),
         };
         let system = loadgen::System::here(data.as_deref());

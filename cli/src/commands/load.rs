@@ -9,7 +9,7 @@ use anyhow::Context;
 use campaign::reproduce::{quoted, reproduce};
 use campaign::{Circumstances, Concluded, InvalidUsage, Observation, Opened, Opening};
 use clap::Args;
-use loadgen::{Against, DataFolder, Fit, FolderError, RealRun};
+use loadgen::{Against, DataFolder, Fit, FolderError, Processes, RealRun};
 use protocol::StoreEngine;
 use report::Took;
 use scenarios::Scenario;
@@ -44,9 +44,13 @@ pub struct Load {
     seed: u64,
     /// A gateway of a running cluster, `host:port`; repeat it for several. The cluster must be fresh:
     /// nothing may have been written to the scenario's conversations. No faults are injected into it.
-    /// Without this, a cluster is started on this machine and stopped after the run.
+    /// Without this, a cluster is started on this machine, a process for each node, and stopped after the
+    /// run.
     #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
     target: Vec<String>,
+    /// Start all nodes in one process. That costs less, and a fault hits all of them at once.
+    #[arg(long, conflicts_with = "target")]
+    one_process: bool,
     /// Run the load alone. Without this, the verdict is unknown if none of the scenario's faults can
     /// be injected (into a --target cluster, links or clocks).
     #[arg(long)]
@@ -99,7 +103,7 @@ impl Load {
         let quiet = self.quiet || self.json;
         if !quiet {
             console::note(&format!("fracas {VERSION} · {} · seed {}", scenario.name, self.seed));
-            let not_done = loadgen::not_done(&scenario, self.seed, folder.is_some());
+            let not_done = loadgen::not_done(&scenario, self.seed, against.processes());
             for sentence in
                 [&fit.needs].into_iter().chain(&fit.short).chain(&drawn).chain(&not_done)
             {
@@ -124,10 +128,7 @@ impl Load {
         }
         line.finish();
         let ended = thread.join().map_err(|_| anyhow::anyhow!("the thread of the run has died"))?;
-        let mut notes = ended.notes;
-        notes.extend(drawn);
-        notes.extend(fit.short);
-        notes.extend(self.notes());
+        let notes = [ended.notes, drawn.into_iter().collect(), fit.short, self.notes()].concat();
         Ok(observation.conclude(Circumstances {
             scenario: &scenario,
             reproduce: &self.reproduce(&self.opening.scenario, &opened.overrides),
@@ -149,7 +150,7 @@ impl Load {
     fn against(&self, data: Option<&Path>) -> anyhow::Result<Against> {
         let Some(data) = data else { return Ok(Against::Given(self.target.clone())) };
         let binary = std::env::current_exe().context("cannot find the path of this program")?;
-        Ok(Against::Started { binary, data: data.to_owned() })
+        Ok(Against::Started { binary, processes: self.processes(), data: data.to_owned() })
     }
 
     /// Compares what the scenario needs with what this machine has; an error (status 2: nothing can be
@@ -163,6 +164,10 @@ impl Load {
         }
         let why = fit.impossible.join("\n  ");
         anyhow::bail!("this machine cannot generate the load of {}:\n  {why}", scenario.name)
+    }
+
+    const fn processes(&self) -> Processes {
+        if self.one_process { Processes::One } else { Processes::EachNode }
     }
 
     /// Claims about what this run cannot see.
@@ -198,6 +203,9 @@ impl Load {
         for target in &self.target {
             command.push_str(" --target ");
             command.push_str(&quoted(target));
+        }
+        if self.one_process {
+            command.push_str(" --one-process");
         }
         if self.without_faults {
             command.push_str(" --without-faults");
@@ -263,6 +271,13 @@ mod tests {
 
     #[test]
     fn the_command_that_makes_a_run_again_says_against_what() {
+        let one = Line::try_parse_from("load a.toml --one-process".split(' ')).ok().unwrap().load;
+        let told = one.reproduce(Path::new("a.toml"), &[]);
+        assert_eq!(told, "fracas load a.toml --seed 1 --one-process");
+        assert!(
+            Line::try_parse_from("load a.toml --one-process --target h:1".split(' ')).is_err(),
+            "whoever runs the cluster decides that"
+        );
         let words = "load a.toml --seed 3 --target h:1 --target h:2 --without-faults --quiet";
         let load = Line::try_parse_from(words.split(' ')).map(|line| line.load).ok().unwrap();
         assert_eq!(
@@ -280,7 +295,7 @@ mod tests {
             let mut scenario =
                 scenarios::parse(&text, &listing.path.display().to_string(), &[]).unwrap();
             leave_out_faults(&mut scenario);
-            assert_eq!(loadgen::not_done(&scenario, 1, false), [""; 0], "{}", scenario.name);
+            assert_eq!(loadgen::not_done(&scenario, 1, None), [""; 0], "{}", scenario.name);
         }
     }
 }

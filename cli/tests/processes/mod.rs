@@ -56,6 +56,12 @@ pub fn children(process: u32) -> Vec<u32> {
     all.split_whitespace().filter_map(|child| child.parse().ok()).collect()
 }
 
+/// What a process was started with, its words separated by blanks.
+pub fn command_line(process: u32) -> String {
+    let line = std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&line).replace('\0', " ")
+}
+
 /// The letter of proc(5); nothing if there is no such process.
 pub fn state(process: u32) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;

@@ -1,21 +1,20 @@
-//! The faults of a scenario, as far as they can be done to a real process.
+//! The faults of a scenario, as far as they can be done to real processes.
 //!
-//! All roles live in one process here, so every target is the whole cluster. Links cannot be cut and
-//! clocks cannot be set from outside: such faults are listed, and the run goes on without them.
+//! Links cannot be cut and clocks cannot be set from outside: such faults are listed, and the run goes on
+//! without them. Where all roles live in one process, every target is the whole cluster.
+
+pub mod schedule;
 
 use crate::journal::Journal;
-use crate::world::{CLUSTER, Cluster, ClusterError};
+use crate::run::Processes;
 use scenarios::faults::{self, Injection, PlannedFault};
 use scenarios::scenario::{FaultKind, Role, Scenario, Target};
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 use verify::history::What;
 use workload::recorder::Recorder;
-use workload::rest::Http;
 
-/// What is done to the process.
+/// What is done to a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RealFault {
     /// Killed, and started again afterwards.
@@ -44,8 +43,8 @@ pub struct FaultPlan {
     pub doubt: Option<String>,
 }
 
-/// What can be done to the cluster of a run.
-pub fn plan(scenario: &Scenario, seed: u64, own_cluster: bool) -> FaultPlan {
+/// What can be done to the cluster of a run; `processes`: what it is made of, if it is our own.
+pub fn plan(scenario: &Scenario, seed: u64, processes: Option<Processes>) -> FaultPlan {
     let mut plan = FaultPlan::default();
     let (mut missing, mut notes) = (BTreeSet::new(), BTreeSet::new());
     let all = faults::schedule(scenario, seed);
@@ -54,13 +53,13 @@ pub fn plan(scenario: &Scenario, seed: u64, own_cluster: bool) -> FaultPlan {
             plan.surges.push(fault.clone());
             continue;
         }
-        match real_fault(fault, own_cluster) {
+        match real_fault(fault, processes) {
             Ok((real, note)) => {
                 notes.extend(note.map(str::to_owned));
                 plan.faults.push(Planned { fault: fault.clone(), real });
             }
             Err(why) if fault.drawn => {
-                missing.insert(format!("random faults ({why})"));
+                missing.insert(format!("random {} ({why})", fault.kind.word()));
             }
             Err(why) => {
                 missing.insert(format!("{} ({why})", fault.kind.word()));
@@ -87,21 +86,22 @@ pub fn plan(scenario: &Scenario, seed: u64, own_cluster: bool) -> FaultPlan {
 }
 
 /// What a run will leave out of a scenario, as sentences: known before it begins.
-pub fn not_done(scenario: &Scenario, seed: u64, own_cluster: bool) -> Vec<String> {
-    let FaultPlan { notes, doubt, .. } = plan(scenario, seed, own_cluster);
+pub fn not_done(scenario: &Scenario, seed: u64, processes: Option<Processes>) -> Vec<String> {
+    let FaultPlan { notes, doubt, .. } = plan(scenario, seed, processes);
     doubt.into_iter().chain(notes).collect()
 }
 
 /// What a fault is to a process, with a note where it is less or more than in the simulator.
 fn real_fault(
     fault: &PlannedFault,
-    own_cluster: bool,
+    processes: Option<Processes>,
 ) -> Result<(RealFault, Option<&'static str>), &'static str> {
-    if fault.drawn {
-        return Err("not available on real sockets");
-    }
-    if !own_cluster {
-        return Err("the cluster was given with --target");
+    match processes {
+        None => return Err("the cluster was given with --target"),
+        Some(Processes::One) if fault.drawn => {
+            return Err("it befalls single nodes, and all of them are one process");
+        }
+        Some(_) => {}
     }
     let (target, real_fault, note) = match &fault.kind {
         FaultKind::Kill { target } => (target, RealFault::Kill, None),
@@ -138,38 +138,6 @@ fn real_fault(
     }
 }
 
-/// Does all of it, one after another. What goes wrong is a reason to end the run: the cluster is not
-/// what it should be then.
-pub async fn inflict(
-    cluster: &mut Cluster,
-    planned: Vec<Planned>,
-    load_began: Instant,
-    journal: &Journal,
-    http: &Http,
-) -> Result<(), String> {
-    for Planned { fault, real } in planned {
-        let PlannedFault { id, at, lasts, kind, drawn } = fault;
-        let word = kind.word();
-        sleep_until(load_began + at).await;
-        let nodes = vec![CLUSTER.into()];
-        let injection = Injection { id, at, lasts, kind, drawn, nodes, links: Vec::new() };
-        journal.record(What::FaultBegan {
-            fault: id,
-            kind: word.into(),
-            target: CLUSTER.into(),
-            drawn,
-            injected: Some(injection.recorded().into()),
-        });
-        let effect = inflict_one(cluster, real, lasts, journal, http).await;
-        let counted = *effect.as_ref().unwrap_or(&0);
-        journal.record(What::FaultEnded { fault: id, effect: counted });
-        if let Err(error) = effect {
-            return Err(format!("fault {id} ({word}): {}", ports::with_causes(&error)));
-        }
-    }
-    Ok(())
-}
-
 /// Writes down when the users do more, and when no longer.
 pub async fn tell_surges(surges: Vec<PlannedFault>, load_began: Instant, journal: &Journal) {
     let began = surges.iter().map(|surge| (surge.at, true, surge));
@@ -193,33 +161,13 @@ pub async fn tell_surges(surges: Vec<PlannedFault>, load_began: Instant, journal
     }
 }
 
-/// The effect: sessions that were lost, or looks at which the process stood still.
-async fn inflict_one(
-    cluster: &mut Cluster,
-    fault: RealFault,
-    lasts: Duration,
-    journal: &Journal,
-    http: &Http,
-) -> Result<u64, ClusterError> {
-    match fault {
-        RealFault::Pause => cluster.pause(lasts).await,
-        RealFault::Kill => {
-            let before = journal.counts().closed.load(Ordering::Relaxed);
-            let killed = cluster.kill().await;
-            cluster.tell_panics(journal);
-            killed?;
-            sleep(lasts).await;
-            journal.record(What::NodeStarted { node: CLUSTER.into() });
-            cluster.start(http).await?;
-            Ok(journal.counts().closed.load(Ordering::Relaxed) - before)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use scenarios::scenario::{Fault, Sides};
+    use scenarios::scenario::{Fault, RandomFaults, Sides};
+    use std::time::Duration;
+
+    const OWN: Option<Processes> = Some(Processes::EachNode);
 
     fn fault(at: u64, every: Option<u64>, kind: FaultKind) -> Fault {
         Fault {
@@ -242,7 +190,7 @@ mod tests {
             fault(2, None, FaultKind::Blip { between }),
             fault(1, None, FaultKind::Kill { target: Target::Every(Role::Clients) }),
         ];
-        let own = plan(&scenario, 1, true);
+        let own = plan(&scenario, 1, OWN);
         let kinds: Vec<_> = own.faults.iter().map(|p| (p.fault.at.as_secs(), p.real)).collect();
         assert_eq!(kinds, [(1, RealFault::Kill), (3, RealFault::Pause), (3, RealFault::Kill)]);
         assert_eq!(own.doubt, None);
@@ -255,15 +203,37 @@ mod tests {
     #[test]
     fn a_run_without_any_of_its_faults_is_in_doubt() {
         let mut scenario = crate::fixture::scenario(10, 5, 1);
-        assert_eq!(plan(&scenario, 1, false), FaultPlan::default(), "it asks for none");
+        assert_eq!(plan(&scenario, 1, None), FaultPlan::default(), "it asks for none");
         let store = || Target::Node("store-1".into());
         let between = Sides { from: vec![store()], to: Vec::new() };
         scenario.faults = vec![fault(1, None, FaultKind::Blip { between })];
-        assert!(plan(&scenario, 1, true).doubt.is_some_and(|doubt| doubt.contains("blip (links")));
+        assert!(plan(&scenario, 1, OWN).doubt.is_some_and(|doubt| doubt.contains("blip (links")));
         scenario.faults = vec![fault(1, None, FaultKind::Kill { target: store() })];
-        assert_eq!(plan(&scenario, 1, true).doubt, None);
-        let given = plan(&scenario, 1, false);
+        assert_eq!(plan(&scenario, 1, OWN).doubt, None);
+        let given = plan(&scenario, 1, None);
         assert!(given.faults.is_empty());
         assert!(given.doubt.is_some_and(|doubt| doubt.contains("kill (the cluster was given")));
+    }
+
+    #[test]
+    fn random_faults_of_processes_are_done_where_nodes_have_one_each() {
+        let mut scenario = crate::fixture::scenario(10, 5, 1);
+        let second = Duration::from_secs(1);
+        scenario.random_faults = Some(RandomFaults {
+            lead: Duration::ZERO,
+            every: second / 10,
+            lasts_min: second / 10,
+            lasts_max: second,
+            kinds: ["kill", "pause", "power_loss"].map(str::to_owned).to_vec(),
+            roles: vec![Role::Store, Role::Broker],
+        });
+        let each = plan(&scenario, 1, OWN);
+        assert_eq!(each.faults.len(), faults::schedule(&scenario, 1).len());
+        assert_eq!(each.doubt, None);
+        let one = plan(&scenario, 1, Some(Processes::One));
+        assert!(one.doubt.is_some_and(|doubt| doubt.contains("single nodes")), "{:?}", one.notes);
+        scenario.random_faults.as_mut().unwrap().roles = vec![Role::Clients];
+        let clients = plan(&scenario, 1, OWN).doubt.unwrap();
+        assert!(clients.contains("clients run in the process that observes them"), "{clients}");
     }
 }

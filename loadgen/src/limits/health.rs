@@ -5,6 +5,7 @@ use crate::journal::Journal;
 use crate::limits::processors::Watch;
 use crate::limits::supply;
 use crate::limits::{Hopelessness, Limits};
+use crate::world::Ids;
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -29,7 +30,7 @@ pub async fn until_hopeless(
     limits: &Limits,
     journal: &Journal,
     plan: &Plan,
-    cluster: Option<watch::Receiver<Option<u32>>>,
+    cluster: Option<watch::Receiver<Ids>>,
     data: Option<&Path>,
 ) -> String {
     let mut hopelessness = Hopelessness::default();
@@ -40,9 +41,9 @@ pub async fn until_hopeless(
             sleep(SOON).await;
             limits.tell(journal, false);
         }
-        let cluster = cluster.as_ref().and_then(|id| *id.borrow());
-        let processes: Vec<u32> = [std::process::id()].into_iter().chain(cluster).collect();
-        if processors.is_starved(&processes, asleep.elapsed()) {
+        let nodes = cluster.iter().flat_map(|ids| ids.borrow().clone()).map(|(_, id)| id);
+        let parties = [vec![std::process::id()], nodes.collect()];
+        if processors.is_starved(&parties, asleep.elapsed()) {
             limits.add("processors", 1);
         }
         note_lateness(limits, journal, plan.operations());

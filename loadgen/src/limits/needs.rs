@@ -6,8 +6,9 @@
 
 use crate::doctor::Demand;
 use crate::limits::supply::{Supply, supply};
-use crate::run::Against;
+use crate::run::{Against, Processes};
 use crate::slices::{self, AT_EASE};
+use crate::world::layout;
 use scenarios::scenario::{Scenario, Size, Transport};
 use std::path::Path;
 
@@ -17,8 +18,10 @@ const BASE: u64 = 16;
 /// 5 KiB and 4 KiB; a socket needs as much again for its buffers.
 const SOCKET_BYTES: u64 = 18 * 1024;
 const TRUNK_BYTES: u64 = 9 * 1024;
-/// Bytes of both processes without any session.
+/// Bytes of the generator and of a cluster in one process, without any session; of each further process of
+/// a cluster.
 const EMPTY_BYTES: u64 = 80 * 1024 * 1024;
+const PROCESS_BYTES: u64 = 20 * 1024 * 1024;
 
 /// Bytes on the disk of a cluster that has nothing yet, and of each operation beside its body; the body
 /// is in two logs. Measured with 287,000 sends of 110 bytes: 132 MB.
@@ -40,17 +43,19 @@ pub struct Needs {
     pub memory: u64,
     /// Bytes of disk, about.
     pub disk: u64,
+    /// Processes of the cluster, if it is started.
+    processes: Option<u16>,
 }
 
 impl Needs {
     /// Bytes of memory without any session.
-    pub const fn empty_memory(&self) -> u64 {
-        EMPTY_BYTES
+    pub fn empty_memory(&self) -> u64 {
+        empty_memory(self.processes)
     }
 
     /// Bytes of memory of each session.
     pub fn session_bytes(&self) -> u64 {
-        ((self.memory - EMPTY_BYTES) / self.sessions.max(1)).max(1)
+        ((self.memory - self.empty_memory()) / self.sessions.max(1)).max(1)
     }
 }
 
@@ -69,6 +74,8 @@ pub struct Fit {
 pub fn needs(scenario: &Scenario, against: &Against, supply: &Supply) -> Needs {
     let (sessions, gateways) = (slices::sessions(scenario), against.gateways(scenario).max(1));
     let slices = slices::of(scenario, against, supply);
+    let shape = &scenario.cluster;
+    let processes = against.processes().map(|processes| layout::count(shape, processes));
     let (connections, bytes) = match scenario.users.transport {
         Transport::Socket => (sessions, SOCKET_BYTES),
         Transport::Trunk => (slices * gateways, TRUNK_BYTES),
@@ -79,9 +86,16 @@ pub fn needs(scenario: &Scenario, against: &Against, supply: &Supply) -> Needs {
         connections,
         slices,
         ports: connections.div_ceil(gateways).div_ceil(sources),
-        memory: EMPTY_BYTES + sessions * bytes,
+        memory: empty_memory(processes) + sessions * bytes,
         disk: disk(scenario),
+        processes,
     }
+}
+
+/// Bytes of memory without any session, for a cluster of so many processes.
+fn empty_memory(processes: Option<u16>) -> u64 {
+    let further = processes.unwrap_or(1).saturating_sub(1);
+    EMPTY_BYTES + u64::from(further) * PROCESS_BYTES
 }
 
 /// What the cluster will have written at the end, about.
@@ -119,11 +133,15 @@ pub fn demand(scenario: &Scenario, against: &Against, data: Option<&Path>) -> De
 /// Compares a scenario's needs with what there is.
 pub fn fit(scenario: &Scenario, against: &Against, supply: Supply) -> Fit {
     let needs = needs(scenario, against, &supply);
-    // A cluster of our own is one process, whose table of open files is one. Another one's limits are its
-    // own business.
-    let in_one_table = match against {
-        Against::Started { .. } => needs.connections,
-        Against::Given(_) => needs.connections.div_ceil(needs.slices),
+    // Each process of a cluster of our own has one table of open files. Another one's limits are its own
+    // business.
+    let in_slice = needs.connections.div_ceil(needs.slices);
+    let in_one_table = match against.processes() {
+        Some(Processes::One) => needs.connections,
+        Some(Processes::EachNode) => {
+            needs.connections.div_ceil(against.gateways(scenario)).max(in_slice)
+        }
+        None => in_slice,
     };
     let Supply { open_files, ports, memory, disk } = supply;
     let mut fit = Fit { needs: sentence(&needs, supply), ..Fit::default() };
@@ -182,9 +200,13 @@ fn sentence(needs: &Needs, supply: Supply) -> String {
     let disk = supply.disk.map_or_else(String::new, |there| {
         format!(", and its data about {} of disk ({} free)", bytes(needs.disk), bytes(there))
     });
+    let processes = needs.processes.filter(|count| *count > 1);
+    let processes = processes.map_or_else(String::new, |count| {
+        format!("; the cluster is {count} processes (--one-process: one)")
+    });
     format!(
         "{} sessions need {} connections (open files: {} in each table; local ports: {} from each address \
-         towards each gateway) and about {} of memory ({free} free){disk}",
+         towards each gateway) and about {} of memory ({free} free){disk}{processes}",
         needs.sessions,
         needs.connections,
         number(supply.open_files),
@@ -286,8 +308,35 @@ mod tests {
         );
     }
 
+    #[test]
+    fn more_processes_need_more_memory_and_have_a_table_each() {
+        let mut scenario = scenario(400);
+        (scenario.cluster.gateways, scenario.cluster.stores) = (2, 2);
+        let each = &started(Processes::EachNode);
+        let told = |against, supply| {
+            let memory = needs(&scenario, against, &supply).memory;
+            let fit = fit(&scenario, against, supply);
+            (memory, fit.impossible.len(), fit.needs)
+        };
+        let (few, one) = (supply(220, 10_000, 1_000), &ours());
+        let (one, each) = (told(one, few), told(each, few));
+        assert_eq!((one.1, each.1), (1, 0));
+        assert_eq!(each.0 - one.0, 6 * PROCESS_BYTES);
+        assert!(
+            each.2.ends_with("; the cluster is 7 processes (--one-process: one)"),
+            "{}",
+            each.2
+        );
+        assert!(!one.2.contains("process"), "{}", one.2);
+    }
+
+    /// A cluster in one process.
     fn ours() -> Against {
-        Against::Started { binary: "fracas".into(), data: "data".into() }
+        started(Processes::One)
+    }
+
+    fn started(processes: Processes) -> Against {
+        Against::Started { binary: "fracas".into(), processes, data: "data".into() }
     }
 
     /// A cluster on other machines.

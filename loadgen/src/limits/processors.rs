@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-/// A process that waits longer than this for each of its turns, in the mean of a second, starves. Measured:
+/// A party (the generator, or the cluster with all its processes) that waits longer than this for each of its
+/// turns, in the mean of a second, starves. Measured:
 /// with ten thousand messages a second on two processors that also compile, 1 ms and never more than 3;
 /// behind 80 busy processes on one processor 8 to 36 ms.
 const WAIT: Duration = Duration::from_millis(10);
@@ -52,16 +53,16 @@ impl Turns {
     }
 }
 
-/// Whether one of some processes starved in a time in which the processors had so much to give. If the
-/// processes had most of that themselves, they waited for each other: that is their own doing.
-fn is_starved(processes: &[Turns], supply: Duration) -> bool {
-    let ran: u64 = processes.iter().map(|process| process.ran).sum();
+/// Whether one of some parties starved in a time in which the processors had so much to give. If the parties
+/// had most of that themselves, they waited for each other: that is their own doing.
+fn is_starved(parties: &[Turns], supply: Duration) -> bool {
+    let ran: u64 = parties.iter().map(|party| party.ran).sum();
     let is_crowded = u128::from(ran) * 100 < supply.as_nanos() * u128::from(OWN_PERCENT);
-    let starves = |process: &Turns| {
-        let waited = Duration::from_nanos(process.waited);
-        waited >= LEAST && waited > WAIT * u32::try_from(process.count).unwrap_or(u32::MAX)
+    let starves = |party: &Turns| {
+        let waited = Duration::from_nanos(party.waited);
+        waited >= LEAST && waited > WAIT * u32::try_from(party.count).unwrap_or(u32::MAX)
     };
-    is_crowded && processes.iter().any(starves)
+    is_crowded && parties.iter().any(starves)
 }
 
 /// Looks at processes again and again.
@@ -72,25 +73,29 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Whether one of the processes starved since the last look, so long ago. The first look at a
-    /// process says nothing of it.
-    pub fn is_starved(&mut self, processes: &[u32], since: Duration) -> bool {
+    /// Whether one of the parties starved since the last look, so long ago; each is some processes. The first
+    /// look at a process says nothing of it.
+    pub fn is_starved(&mut self, parties: &[Vec<u32>], since: Duration) -> bool {
         let before = std::mem::take(&mut self.threads);
-        let mut lately = Vec::new();
-        for &process in processes {
-            let is_known = before.keys().any(|(known, _)| *known == process);
-            let mut all = Turns::default();
-            for (thread, turns) in threads(Path::new(&format!("/proc/{process}/task"))) {
-                self.threads.insert((process, thread), turns);
-                let earlier = before.get(&(process, thread)).copied().unwrap_or_default();
-                all = all.plus(turns.since(earlier));
-            }
-            if is_known {
-                lately.push(all);
-            }
-        }
+        let lately: Vec<Turns> = parties.iter().map(|party| self.look(party, &before)).collect();
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         is_starved(&lately, since * u32::try_from(processors).unwrap_or(u32::MAX))
+    }
+
+    /// What the processes that were known before have got since then.
+    fn look(&mut self, party: &[u32], before: &BTreeMap<(u32, u32), Turns>) -> Turns {
+        let mut all = Turns::default();
+        for &process in party {
+            let is_known = before.keys().any(|(known, _)| *known == process);
+            for (thread, turns) in threads(Path::new(&format!("/proc/{process}/task"))) {
+                self.threads.insert((process, thread), turns);
+                if is_known {
+                    let earlier = before.get(&(process, thread)).copied().unwrap_or_default();
+                    all = all.plus(turns.since(earlier));
+                }
+            }
+        }
+        all
     }
 }
 
@@ -147,8 +152,8 @@ mod tests {
     fn only_what_came_since_the_last_look_counts() {
         let mut watch = Watch::default();
         let own = std::process::id();
-        assert!(!watch.is_starved(&[own], SECOND), "nothing is known of the time before");
-        assert!(!watch.is_starved(&[u32::MAX], SECOND), "there is no such process");
+        assert!(!watch.is_starved(&[vec![own]], SECOND), "nothing is known of the time before");
+        assert!(!watch.is_starved(&[vec![u32::MAX]], SECOND), "there is no such process");
         let (late, abort) = (turns(9, 8, 7), turns(4, 9, 3));
         assert_eq!(late.since(abort), turns(5, 0, 4));
         assert_eq!(late.plus(abort), turns(13, 17, 10));

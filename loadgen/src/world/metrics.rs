@@ -1,4 +1,4 @@
-//! The levels that a cluster shows at `/metrics`, and what its nodes gave up, taken into the history.
+//! The levels that nodes show at `/metrics`, and what they gave up, taken into the history.
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -47,14 +47,14 @@ impl GivenUp {
     }
 }
 
-/// Takes levels every second, for ever. A cluster that does not answer is asked again.
-pub async fn poll(http: Http, gateway: String, recorder: std::sync::Arc<dyn Recorder>) {
+/// Takes the levels of a process every second, for ever. One that does not answer is asked again.
+pub async fn poll(http: Http, address: String, recorder: std::sync::Arc<dyn Recorder>) {
     let (mut tick, mut given_up) = (tokio::time::interval(EVERY), GivenUp::default());
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
         let request = Request::get("/metrics").body(Full::<Bytes>::default());
-        let answer = http.exchange(&gateway, request.expect("its parts are valid")).await;
+        let answer = http.exchange(&address, request.expect("its parts are valid")).await;
         let Ok(answer) = answer.inspect_err(|error| tracing::debug!(%error, "no metrics")) else {
             continue;
         };

@@ -1,48 +1,42 @@
-//! The cluster as a child process.
-//!
-//! It is ended, killed and stopped by its own process id only. That it does not outlive this process
-//! is the work of `process`, and of the `cluster` command, which watches its standard input.
+//! The cluster of a run as child processes: one for each node, or one for all of them.
 
 pub mod addresses;
 pub mod data_folder;
+pub mod layout;
 pub mod metrics;
+pub mod node;
 pub mod process;
 pub mod readiness;
+pub mod usage;
 
-use crate::world::addresses::free_ports;
-use crate::world::process::{Course, Process};
-use nix::sys::signal::Signal;
-use ports::panics::Panicked;
+use crate::run::Processes;
+use crate::world::layout::Layout;
+use crate::world::node::{Begun, Node, Obituary, begun};
+use crate::world::process::Departure;
 use scenarios::scenario::Scenario;
-use serde::Deserialize;
+use std::future::Future;
 use std::io;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
 use verify::history::What;
 use workload::recorder::Recorder;
 use workload::rest::Http;
 
-/// The name of the whole cluster, whose nodes are one process here.
-pub const CLUSTER: &str = "cluster";
-/// How long a cluster may take until all its gateways are ready.
+/// How long all gateways may take to be ready, once all nodes run.
 const READY: Duration = Duration::from_mins(1);
 /// Between two looks.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// How long it may take to drain.
+/// How long nodes may take to drain.
 const DRAIN: Duration = Duration::from_secs(20);
-/// Characters of its log's last line that are shown.
-const LAST_WORDS: usize = 300;
-/// What Rust's runtime says of a thread before it aborts.
-const OVERFLOW: &str = "has overflowed its stack";
 
-/// What went wrong with the child process.
+/// What went wrong with the child processes.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
-    /// Its folder, its log or itself.
+    /// A folder, a log or a process.
     #[error("cannot {what}")]
     Io {
         /// What was tried.
@@ -54,23 +48,31 @@ pub enum ClusterError {
     /// No room for its nodes.
     #[error("no {0} consecutive free ports")]
     NoPorts(u16),
-    /// Its first line is no list of addresses.
-    #[error("the cluster did not start: it printed {line:?} ({ended})")]
-    Announcement {
-        /// What it said.
-        line: String,
+    /// It ended instead of running.
+    #[error("{node} did not start: {ended}")]
+    NotStarted {
+        /// Who.
+        node: String,
         /// How it ended.
         ended: String,
     },
     /// It does not get ready.
-    #[error("the cluster was not ready in {READY:?} (its log: {log})")]
+    #[error("{node} was not ready in time (its log: {log})")]
     NotReady {
+        /// Who.
+        node: String,
         /// Where to look.
         log: String,
     },
     /// It does not take signals.
-    #[error("no signal to the cluster")]
-    Signal(#[source] nix::Error),
+    #[error("no signal to {node}")]
+    Signal {
+        /// Who.
+        node: String,
+        /// Why.
+        #[source]
+        source: nix::Error,
+    },
 }
 
 fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> ClusterError {
@@ -78,145 +80,102 @@ fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> ClusterError {
     move |source| ClusterError::Io { what, source }
 }
 
-/// The first line of a cluster.
-#[derive(Deserialize)]
-struct Announced {
-    gateways: Vec<String>,
-}
+/// Who has left without having been asked to by us, and how.
+pub type Left = (Arc<str>, Departure);
+/// The processes that run, by name and number.
+pub type Ids = Vec<(Arc<str>, u32)>;
+/// Starts under way: who, and what became of it.
+pub type Starts = JoinSet<(Arc<str>, Begun)>;
 
-/// A cluster, which may run.
+/// A cluster, whose nodes may run.
 pub struct Cluster {
     binary: PathBuf,
-    arguments: Vec<String>,
-    log: PathBuf,
-    process: Option<Process>,
-    /// Where the part of the log begins that the process has written.
-    log_from: u64,
-    /// Panics that were not told yet.
-    panics: Vec<Panicked>,
+    nodes: Vec<Node>,
     gateways: Vec<String>,
-    /// Whether it ends without having been asked to by us.
-    course: watch::Sender<Course>,
-    /// The number of its process, while there is one.
-    id: watch::Sender<Option<u32>>,
-}
-
-/// The arguments that start the cluster of a scenario: the one place that knows them.
-pub fn command_line(scenario: &Scenario, data: &Path, port: u16, push: &str) -> Vec<String> {
-    let shape = scenario.cluster;
-    let mut arguments: Vec<String> = [
-        "cluster".to_owned(),
-        "--json".to_owned(),
-        "--ends-with-stdin".to_owned(),
-        format!("--data={}", data.display()),
-        format!("--port={port}"),
-        format!("--gateways={}", shape.gateways),
-        format!("--stores={}", shape.stores),
-        format!("--partitions={}", shape.partitions),
-        format!("--engine={}", shape.engine.word()),
-        format!("--limits={}", shape.limits.word()),
-        format!("--token-seconds={}", shape.token_lifetime.as_secs()),
-        format!("--users={}", scenario.users.count),
-        format!("--push={push}"),
-    ]
-    .into();
-    arguments.extend(design_words(scenario).into_iter().map(|word| format!("--design={word}")));
-    arguments
-}
-
-/// The design choices that are not the sound default, as `choice=option`.
-fn design_words(scenario: &Scenario) -> Vec<String> {
-    let fields = |design: protocol::Design| match serde_json::to_value(design) {
-        Ok(serde_json::Value::Object(fields)) => fields,
-        _ => serde_json::Map::new(),
-    };
-    let sound = fields(protocol::Design::default());
-    fields(scenario.design)
-        .into_iter()
-        .filter(|(choice, option)| sound.get(choice) != Some(option))
-        .filter_map(|(choice, option)| Some(format!("{choice}={}", option.as_str()?)))
-        .collect()
+    metrics: Vec<String>,
+    recorder: Arc<dyn Recorder>,
+    /// The first one.
+    left: watch::Sender<Option<Left>>,
+    ids: watch::Sender<Ids>,
 }
 
 impl Cluster {
     /// A cluster that is not started yet; its folder is made.
     pub fn new(
-        binary: &Path,
+        (binary, processes): (&Path, Processes),
         scenario: &Scenario,
         data: &Path,
         push: &str,
+        recorder: Arc<dyn Recorder>,
     ) -> Result<Self, ClusterError> {
-        std::fs::create_dir_all(data).map_err(io_error(format!("make {}", data.display())))?;
-        // Three more than gateways and stores: broker, auth and push provider.
-        let ports = scenario.cluster.gateways + scenario.cluster.stores + 3;
-        let port = free_ports(ports).ok_or(ClusterError::NoPorts(ports))?;
+        let Layout { programs, gateways, metrics } = Layout::new(scenario, processes, data, push)?;
         Ok(Self {
             binary: binary.to_owned(),
-            arguments: command_line(scenario, data, port, push),
-            log: data.join("cluster.log"),
-            process: None,
-            log_from: 0,
-            panics: Vec::new(),
-            gateways: Vec::new(),
-            course: watch::Sender::default(),
-            id: watch::Sender::default(),
+            nodes: programs.into_iter().map(Node::new).collect(),
+            gateways,
+            metrics,
+            recorder,
+            left: watch::Sender::default(),
+            ids: watch::Sender::default(),
         })
     }
 
-    /// `host:port` of its gateways, once it was started.
+    /// `host:port` of its gateways.
     pub fn gateways(&self) -> &[String] {
         &self.gateways
     }
 
-    /// Waits until it ends by itself, or until somebody else asks it to.
-    pub fn leaves(&self) -> impl Future<Output = Course> + use<> {
-        let mut course = self.course.subscribe();
+    /// `host:port` of everybody who serves numbers.
+    pub fn metrics(&self) -> &[String] {
+        &self.metrics
+    }
+
+    /// All names.
+    pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.nodes.iter().map(Node::name)
+    }
+
+    /// The names of those that run; a stopped one does.
+    pub fn running(&self) -> Vec<Arc<str>> {
+        let running = self.nodes.iter().filter(|node| node.id().is_some());
+        running.map(|node| node.name().clone()).collect()
+    }
+
+    /// The processes, whenever they change.
+    pub fn ids(&self) -> watch::Receiver<Ids> {
+        self.ids.subscribe()
+    }
+
+    /// Waits until a process ends by itself, or until somebody else asks it to.
+    pub fn leaves(&self) -> impl Future<Output = Left> + use<> {
+        let mut left = self.left.subscribe();
         async move {
-            let left = course.wait_for(|course| *course != Course::Running).await.map(|left| *left);
-            match left {
-                Ok(left) => left,
+            let who = left.wait_for(Option::is_some).await.ok().and_then(|left| left.clone());
+            match who {
+                Some(left) => left,
                 // The cluster was given up; then nobody cares any more.
-                Err(_) => std::future::pending().await,
+                None => std::future::pending().await,
             }
         }
     }
 
-    /// The number of its process, whenever there is one.
-    pub fn id(&self) -> watch::Receiver<Option<u32>> {
-        self.id.subscribe()
-    }
-
-    /// Starts it, again on the same data and the same ports, and waits until it is ready.
+    /// Starts all nodes, and waits until all of them run and all gateways are ready.
     ///
-    /// A caller that loses its patience finds the process in here, and can kill it.
-    pub async fn start(&mut self, http: &Http) -> Result<(), ClusterError> {
-        // What another process has written is not this one's.
-        self.log_from = std::fs::metadata(&self.log).map_or(0, |log| log.len());
-        let Self { binary, arguments, log, .. } = self;
-        let process = Process::start(binary, arguments, log)
-            .map_err(io_error(format!("start {}", binary.display())))?;
-        self.id.send_replace(process.id());
-        let process = self.process.insert(process);
-        let line = timeout(READY, process.first_line())
-            .await
-            .map_err(|_| ClusterError::NotReady { log: self.log.display().to_string() })?
-            .map_err(io_error("read what the cluster says"))?;
-        let Ok(announced) = serde_json::from_str::<Announced>(&line) else {
-            let status = process.status().await;
-            return Err(ClusterError::Announcement { line, ended: self.ended(status) });
-        };
-        process.watch(self.course.clone());
-        self.gateways = announced.gateways;
-        self.ready(http).await
-    }
-
-    /// Waits until all gateways are ready.
-    async fn ready(&self, http: &Http) -> Result<(), ClusterError> {
+    /// A caller that loses its patience finds the processes in here, and can kill them.
+    pub async fn start_all(&mut self, http: &Http) -> Result<(), ClusterError> {
+        let mut starts = Starts::new();
+        for index in 0..self.nodes.len() {
+            self.start(index, &mut starts)?;
+        }
+        while let Some(started) = starts.join_next().await {
+            self.check_start(started).await?;
+        }
         let deadline = Instant::now() + READY;
         for gateway in &self.gateways {
             while !http.is_ready(gateway).await {
-                if Instant::now() >= deadline || *self.course.borrow() != Course::Running {
-                    return Err(ClusterError::NotReady { log: self.log.display().to_string() });
+                if Instant::now() >= deadline {
+                    let (node, log) = (format!("the gateway at {gateway}"), self.logs());
+                    return Err(ClusterError::NotReady { node, log });
                 }
                 sleep(LOOK_AGAIN).await;
             }
@@ -224,173 +183,152 @@ impl Cluster {
         Ok(())
     }
 
-    /// How it ended, with the last line of its log.
-    pub async fn cause_of_death(&mut self) -> String {
-        let status = match &mut self.process {
-            Some(process) => process.status().await,
-            None => None,
+    /// Starts those of some nodes that do not run.
+    pub fn start_again(
+        &mut self,
+        names: &[Arc<str>],
+        starts: &mut Starts,
+    ) -> Result<(), ClusterError> {
+        for index in 0..self.nodes.len() {
+            let node = &self.nodes[index];
+            if names.contains(node.name()) && node.id().is_none() {
+                self.start(index, starts)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, index: usize, starts: &mut Starts) -> Result<(), ClusterError> {
+        let (node, left) = (&mut self.nodes[index], self.left.clone());
+        let name = node.name().clone();
+        self.recorder.record(What::NodeStarted { node: name.clone() });
+        let who = name.clone();
+        let first = node.start(&self.binary, move |departure| {
+            left.send_if_modified(|left| {
+                let is_first = left.is_none();
+                left.get_or_insert((who, departure));
+                is_first
+            });
+        })?;
+        starts.spawn(async move { (name, begun(first).await) });
+        self.tell_ids();
+        Ok(())
+    }
+
+    /// What became of a start.
+    pub async fn check_start(
+        &mut self,
+        started: Result<(Arc<str>, Begun), tokio::task::JoinError>,
+    ) -> Result<(), ClusterError> {
+        let (name, begun) = started.expect("nothing in it panics, and nobody aborts it");
+        let Some(node) = self.nodes.iter_mut().find(|node| *node.name() == name) else {
+            return Ok(());
         };
-        self.ended(status)
-    }
-
-    /// Records the panics of its processes.
-    pub fn tell_panics(&mut self, recorder: &dyn Recorder) {
-        for Panicked { message, place } in self.panics.drain(..) {
-            let (message, place) = (message.into(), place.into());
-            recorder.record(What::NodePanicked { node: CLUSTER.into(), message, place });
+        let node_name = name.to_string();
+        match begun {
+            Begun::Well => Ok(()),
+            Begun::Silent => Err(ClusterError::NotReady { node: node_name, log: node.log() }),
+            Begun::Ended => {
+                let ended = node.left(true).await;
+                let ended = ended.map_or_else(String::new, |obituary| {
+                    tell_panic(&*self.recorder, &name, &obituary);
+                    obituary.words
+                });
+                Err(ClusterError::NotStarted { node: node_name, ended })
+            }
         }
     }
 
-    /// A process has ended: notes a panic; what else can be said of it, with the last line of its log.
-    fn ended(&mut self, status: Option<ExitStatus>) -> String {
-        let log = self.log_of_process();
-        if let Some(panicked) = panic_of(status, &log) {
-            self.panics.push(panicked);
-            // It is told once.
-            self.log_from = u64::MAX;
+    /// Kills the processes of some nodes, at once: how many ran. [`Self::gone`] waits for their end.
+    pub fn kill(&mut self, names: &[Arc<str>]) -> u64 {
+        let named = self.nodes.iter_mut().filter(|node| names.contains(node.name()));
+        let killed = named.map(|node| u64::from(node.kill())).sum();
+        self.tell_ids();
+        killed
+    }
+
+    /// Waits until all killed processes are gone.
+    pub async fn gone(&mut self) {
+        for node in &mut self.nodes {
+            if let Some(obituary) = node.gone().await {
+                // It may have panicked just before.
+                tell_panic(&*self.recorder, node.name(), &obituary);
+            }
         }
-        let status = status.map_or_else(|| "no status".to_owned(), |status| status.to_string());
-        let last = log.lines().rev().map(str::trim).find(|line| !line.is_empty());
-        let last: String = last.unwrap_or("(none)").chars().take(LAST_WORDS).collect();
-        format!("{status}; last line of its log: {last}")
     }
 
-    fn log_of_process(&self) -> String {
-        let log = std::fs::read(&self.log).unwrap_or_default();
-        let own = log.get(usize::try_from(self.log_from).unwrap_or(usize::MAX)..);
-        String::from_utf8_lossy(own.unwrap_or_default()).into_owned()
-    }
-
-    /// Kills the process at once, as `kill -9` does, even if it is stopped, and waits until it is
-    /// gone.
-    pub async fn kill(&mut self) -> Result<(), ClusterError> {
-        let Some(mut process) = self.process.take() else { return Ok(()) };
-        self.id.send_replace(None);
-        let killed = process.kill().await;
-        // It may have panicked just before.
-        let status = process.status().await;
-        self.ended(status);
-        killed.map_err(io_error("kill the cluster"))
-    }
-
-    /// Stops the process for a while; how often it was seen stopped in that time.
-    pub async fn pause(&mut self, lasts: Duration) -> Result<u64, ClusterError> {
-        let process = self.process.as_ref().ok_or(ClusterError::Signal(nix::Error::ESRCH))?;
-        let guard = process.stop().map_err(io_error("stop the cluster"))?;
-        let end = Instant::now() + lasts;
+    /// Stops the processes of some nodes; how many were seen to stand still.
+    pub async fn pause(&mut self, names: &[Arc<str>], fault: u32) -> Result<u64, ClusterError> {
         let mut stopped = 0;
-        while Instant::now() < end {
-            sleep(LOOK_AGAIN.min(end - Instant::now())).await;
-            stopped += u64::from(process.is_stopped());
+        for node in self.nodes.iter_mut().filter(|node| names.contains(node.name())) {
+            stopped += u64::from(node.pause(fault).await?);
         }
-        guard.dismiss().await.map_err(io_error("dismiss the guard of the stopped cluster"))?;
-        process.signal(Signal::SIGCONT).map_err(ClusterError::Signal)?;
         Ok(stopped)
     }
 
-    /// Lets it drain and end; kills it if it takes too long. Whether it ended well.
-    pub async fn end(&mut self) -> Result<bool, ClusterError> {
-        let Some(process) = &mut self.process else { return Ok(false) };
-        let status = process.end(DRAIN).await.map_err(io_error("end the cluster"))?;
-        if status.is_none() {
-            self.kill().await?;
+    /// A fault lets go of all nodes that it has stopped.
+    pub async fn resume(&mut self, fault: u32) -> Result<(), ClusterError> {
+        for node in &mut self.nodes {
+            node.resume(fault).await?;
         }
-        self.ended(status);
-        Ok(status.is_some_and(|status| status.success()))
+        Ok(())
+    }
+
+    /// Tells how the processes ended that have left by themselves; `who` is one of them.
+    pub async fn tell_ends(&mut self, who: &str) {
+        for node in &mut self.nodes {
+            let name = node.name().clone();
+            let Some(obituary) = node.left(*name == *who).await else { continue };
+            if !tell_panic(&*self.recorder, &name, &obituary) {
+                let why = obituary.words.into();
+                self.recorder.record(What::NodeEnded { node: name, why });
+            }
+        }
+    }
+
+    /// Kills all of it and waits until it is gone.
+    pub async fn kill_all(&mut self) {
+        let all: Vec<Arc<str>> = self.names().cloned().collect();
+        self.kill(&all);
+        self.gone().await;
+    }
+
+    /// Lets all nodes drain and end, gateways first, and kills what takes too long; whether all of them
+    /// ended well.
+    pub async fn end(&mut self) -> Result<bool, ClusterError> {
+        let mut all_well = true;
+        for gateways in [true, false] {
+            let deadline = Instant::now() + DRAIN;
+            let nodes = || |node: &&mut Node| node.is_gateway() == gateways;
+            self.nodes.iter_mut().filter(nodes()).for_each(Node::ask_to_end);
+            for node in self.nodes.iter_mut().filter(nodes()) {
+                let (well, obituary) = node.ended_by(deadline).await?;
+                all_well &= well;
+                tell_panic(&*self.recorder, node.name(), &obituary);
+            }
+        }
+        Ok(all_well)
+    }
+
+    fn tell_ids(&self) {
+        let ids = self.nodes.iter().filter_map(|node| Some((node.name().clone(), node.id()?)));
+        self.ids.send_replace(ids.collect());
+    }
+
+    /// Where the complaints of all nodes are.
+    fn logs(&self) -> String {
+        self.nodes.iter().map(Node::log).collect::<Vec<_>>().join(", ")
     }
 }
 
-/// A process that panicked says so in its log, and ends by SIGABRT. One that has no stack left can only
-/// do the second, after a line of Rust's runtime.
-fn panic_of(status: Option<ExitStatus>, log: &str) -> Option<Panicked> {
-    let aborted = status.and_then(|status| status.signal()) == Some(Signal::SIGABRT as i32);
-    let overflow = |line: &&str| line.starts_with("thread ") && line.ends_with(OVERFLOW);
-    let read = || {
-        log.lines().find_map(Panicked::read).or_else(|| {
-            let line = log.lines().find(overflow)?;
-            Some(Panicked { message: line.to_owned(), place: "unknown".to_owned() })
-        })
-    };
-    aborted.then(read).flatten()
+/// Writes a panic down, if it was one.
+fn tell_panic(recorder: &dyn Recorder, node: &Arc<str>, obituary: &Obituary) -> bool {
+    if let Some(panicked) = &obituary.panicked {
+        let (message, place) = (panicked.message.as_str().into(), panicked.place.as_str().into());
+        recorder.record(What::NodePanicked { node: node.clone(), message, place });
+    }
+    obituary.panicked.is_some()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::{Arc, Mutex};
-    use std::time::Duration;
-
-    #[derive(Default)]
-    struct Events(Mutex<Vec<What>>);
-
-    impl Recorder for Events {
-        fn record(&self, what: What) {
-            self.0.lock().unwrap().push(what);
-        }
-
-        fn now_us(&self) -> u64 {
-            0
-        }
-    }
-
-    /// A cluster whose process is a script, in a folder with the log of an earlier process.
-    fn cluster(name: &str, script: &str) -> (Cluster, PathBuf) {
-        let data = std::env::temp_dir().join(format!("fracas-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&data).unwrap();
-        let log = data.join("cluster.log");
-        std::fs::write(&log, "fracas panicked at old.rs:1:1: an earlier run\n").unwrap();
-        let cluster = Cluster {
-            binary: "/bin/sh".into(),
-            arguments: vec!["-c".to_owned(), script.to_owned()],
-            log,
-            process: None,
-            log_from: 0,
-            panics: Vec::new(),
-            gateways: Vec::new(),
-            course: watch::Sender::default(),
-            id: watch::Sender::default(),
-        };
-        (cluster, data)
-    }
-
-    async fn told_by(name: &str, script: &str) -> (String, Vec<What>) {
-        let (mut cluster, data) = cluster(name, script);
-        let http = Http::new(crate::machine::machine("test", 1, &Arc::default()));
-        cluster.start(&http).await.expect("no gateway is waited for");
-        let left = timeout(Duration::from_secs(5), cluster.leaves()).await;
-        assert_eq!(left, Ok(Course::Died));
-        let cause = cluster.cause_of_death().await;
-        // It cannot be killed any more.
-        let _ = cluster.kill().await;
-        let events = Events::default();
-        cluster.tell_panics(&events);
-        std::fs::remove_dir_all(data).unwrap();
-        (cause, events.0.into_inner().unwrap())
-    }
-
-    const READY_LINE: &str = r#"echo '{"gateways":[]}'; sleep 0.1; "#;
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_panic_is_told_once_with_its_place() {
-        let script = format!(
-            "{READY_LINE} echo 'fracas panicked at cluster/a.rs:1:2: odd: 3' >&2; kill -ABRT $$"
-        );
-        let (cause, events) = told_by("panicked", &script).await;
-        assert!(cause.contains("signal: 6") && cause.ends_with("odd: 3"), "{cause}");
-        let (message, place) = ("odd: 3".into(), "cluster/a.rs:1:2".into());
-        assert_eq!(events, [What::NodePanicked { node: "cluster".into(), message, place }]);
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_lost_stack_is_a_panic_and_another_end_is_not() {
-        let script = format!(
-            "{READY_LINE} echo \"thread 'main' (7) has overflowed its stack\" >&2; kill -ABRT $$"
-        );
-        let (_, events) = told_by("overflowed", &script).await;
-        assert!(matches!(&events[..], [What::NodePanicked { .. }]), "{events:?}");
-        for end in ["kill -KILL $$", "kill -ABRT $$", "exit 2"] {
-            let (_, events) = told_by("ended", &format!("{READY_LINE} {end}")).await;
-            assert_eq!(events, [], "{end}");
-        }
-    }
-}
+mod tests;

@@ -14,20 +14,17 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
-/// What a child says on a line of its output as soon as somebody else than this process has asked it to
-/// end: what comes now is its farewell.
+/// What a child says on a line of its output, after the first one, as soon as somebody else than this
+/// process has asked it to end: what comes now is its farewell.
 pub const ASKED_TO_END: &str = r#"{"ending":"asked"}"#;
 
-/// How far a process has got that nobody here has asked to end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Course {
-    /// It goes on.
-    #[default]
-    Running,
+/// How a process leaves that nobody here has asked to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Departure {
     /// Somebody else has asked it to end: see [`ASKED_TO_END`].
     Asked,
     /// It has ended by itself.
@@ -74,36 +71,43 @@ impl Process {
         Ok(Self { child, output, watcher: None, lifeline })
     }
 
-    /// The first line of its output; empty if it ended without one.
-    pub async fn first_line(&mut self) -> io::Result<String> {
-        let mut line = String::new();
-        if let Some(output) = &mut self.output {
-            output.read_line(&mut line).await?;
-        }
-        Ok(line)
-    }
-
-    /// From now on, its end without [`Self::kill`] or [`Self::end`] is told: a process that dies
-    /// closes its output, and one that is asked to end says so.
-    pub fn watch(&mut self, course: watch::Sender<Course>) {
-        let Some(output) = self.output.take() else { return };
+    /// Begins to watch it: the receiver gets the first line of its output, empty if it ended without one.
+    /// From that line on, its end without [`Self::kill`] or [`Self::ask_to_end`] is told to `departed`:
+    /// a process that dies closes its output, and one that is asked to end says so.
+    pub fn watch(
+        &mut self,
+        departed: impl FnOnce(Departure) + Send + 'static,
+    ) -> oneshot::Receiver<String> {
+        let (begun, begins) = oneshot::channel();
+        let Some(output) = self.output.take() else { return begins };
         let watcher = Handle::current().spawn(async move {
             let mut lines = output.lines();
+            let Ok(Some(first)) = lines.next_line().await else {
+                // Nobody waits for it any more, or whoever does learns of its end.
+                let _ = begun.send(String::new());
+                return;
+            };
+            let _ = begun.send(first);
             while let Ok(Some(line)) = lines.next_line().await {
                 if line == ASKED_TO_END {
-                    course.send_replace(Course::Asked);
                     // Its end follows from that.
-                    return;
+                    return departed(Departure::Asked);
                 }
             }
-            course.send_replace(Course::Died);
+            departed(Departure::Died);
         });
         self.watcher = Some(watcher.abort_handle());
+        begins
     }
 
     /// How it ended, if it has.
     pub async fn status(&mut self) -> Option<ExitStatus> {
         timeout(STATUS, self.child.wait()).await.ok()?.ok()
+    }
+
+    /// How it ended, if it has by now.
+    pub fn status_now(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
     }
 
     /// Sends it a signal.
@@ -128,17 +132,21 @@ impl Process {
         Ok(Guard(guard))
     }
 
-    /// Kills it, even if it is stopped, and waits until it is gone.
-    pub async fn kill(&mut self) -> io::Result<()> {
+    /// Kills it at once, as `kill -9` does, even if it is stopped.
+    pub fn kill(&mut self) -> io::Result<()> {
         self.forget();
-        self.child.kill().await
+        self.child.start_kill()
     }
 
-    /// Asks it to end; its status, if it does so in time.
-    pub async fn end(&mut self, patience: Duration) -> io::Result<Option<ExitStatus>> {
+    /// Asks it to end.
+    pub fn ask_to_end(&mut self) -> nix::Result<()> {
         self.forget();
-        self.signal(Signal::SIGTERM).map_err(io::Error::from)?;
-        timeout(patience, self.child.wait()).await.ok().transpose()
+        self.signal(Signal::SIGTERM)
+    }
+
+    /// How it ended, if it does so before the deadline.
+    pub async fn ended_by(&mut self, deadline: Instant) -> io::Result<Option<ExitStatus>> {
+        timeout_at(deadline, self.child.wait()).await.ok().transpose()
     }
 
     /// Whether the system says that it is stopped: `T` in `/proc/PID/stat`, see proc(5).
@@ -186,75 +194,86 @@ mod tests {
         Process::start(Path::new("/bin/sh"), &arguments, Path::new("/dev/null")).unwrap()
     }
 
-    async fn told(course: &mut watch::Receiver<Course>, within: Duration) -> Course {
-        // Without an end there is nothing to wait for.
-        let _ = timeout(within, course.wait_for(|course| *course != Course::Running)).await;
-        *course.borrow()
+    /// A process with that script, once it has said its first line, and where its departure is told.
+    async fn begun(script: &str) -> (Process, oneshot::Receiver<Departure>) {
+        let (sender, departure) = oneshot::channel();
+        let mut process = shell(script);
+        let first = process.watch(|departure| {
+            // Nobody may listen.
+            let _ = sender.send(departure);
+        });
+        assert_eq!(first.await.as_deref(), Ok("ready"));
+        (process, departure)
+    }
+
+    async fn told(departure: oneshot::Receiver<Departure>) -> Option<Departure> {
+        timeout(Duration::from_secs(5), departure).await.expect("it is told or forgotten").ok()
     }
 
     #[tokio::test]
     async fn an_end_that_nobody_asked_for_is_told_at_once() {
-        let (sender, mut course) = watch::channel(Course::Running);
-        let mut process = shell("echo ready; echo more; sleep 0.2; exit 3");
-        assert_eq!(process.first_line().await.unwrap(), "ready\n");
-        process.watch(sender);
-        assert_eq!(told(&mut course, Duration::from_secs(5)).await, Course::Died);
+        let (mut process, departure) = begun("echo ready; echo more; sleep 0.2; exit 3").await;
+        assert_eq!(told(departure).await, Some(Departure::Died));
         assert_eq!(process.status().await.and_then(|status| status.code()), Some(3));
     }
 
     #[tokio::test]
+    async fn an_end_before_the_first_line_is_told_to_who_waits_for_it() {
+        let (sender, departure) = oneshot::channel();
+        let mut process = shell("exit 3");
+        let first = process.watch(|departure| {
+            // Nobody may listen.
+            let _ = sender.send(departure);
+        });
+        assert_eq!(first.await.as_deref(), Ok(""));
+        assert_eq!(told(departure).await, None);
+    }
+
+    #[tokio::test]
     async fn an_end_that_somebody_else_has_asked_for_is_told_before_it_comes() {
-        let (sender, mut course) = watch::channel(Course::Running);
         let script = format!("echo ready; sleep 0.1; echo '{ASKED_TO_END}'; exec sleep 60");
-        let mut process = shell(&script);
-        process.first_line().await.unwrap();
-        process.watch(sender);
-        assert_eq!(told(&mut course, Duration::from_secs(5)).await, Course::Asked);
-        process.kill().await.unwrap();
-        assert_eq!(*course.borrow(), Course::Asked, "its end is no news");
+        let (mut process, departure) = begun(&script).await;
+        assert_eq!(told(departure).await, Some(Departure::Asked));
+        process.kill().unwrap();
+        assert!(process.status().await.is_some(), "it is gone");
     }
 
     #[tokio::test]
     async fn a_process_that_load_itself_asks_to_end_does_not_count_as_asked_by_others() {
-        let (sender, mut course) = watch::channel(Course::Running);
         let script = format!(
             "trap 'echo {ASKED_TO_END:?}; exit 0' TERM; echo ready; while :; do sleep 0.05; done"
         );
-        let mut process = shell(&script);
-        process.first_line().await.unwrap();
-        process.watch(sender);
-        let status = process.end(Duration::from_secs(5)).await.unwrap();
+        let (mut process, departure) = begun(&script).await;
+        process.ask_to_end().unwrap();
+        let status = process.ended_by(Instant::now() + Duration::from_secs(5)).await.unwrap();
         assert!(status.is_some(), "it ends in time");
-        assert_eq!(told(&mut course, Duration::from_millis(200)).await, Course::Running);
+        assert_eq!(told(departure).await, None);
     }
 
     #[tokio::test]
     async fn a_process_that_is_killed_on_purpose_is_not_said_to_have_died() {
-        let (sender, mut course) = watch::channel(Course::Running);
-        let mut process = shell("echo ready; exec sleep 60");
-        process.first_line().await.unwrap();
-        process.watch(sender);
+        let (mut process, departure) = begun("echo ready; exec sleep 60").await;
         let guard = process.stop().unwrap();
         while !process.is_stopped() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         guard.dismiss().await.unwrap();
         assert!(process.is_stopped());
-        process.kill().await.unwrap();
-        assert_eq!(told(&mut course, Duration::from_millis(200)).await, Course::Running);
+        process.kill().unwrap();
+        assert!(process.status().await.is_some(), "it is gone");
+        assert_eq!(told(departure).await, None);
     }
 
     #[tokio::test]
     async fn a_process_sees_the_end_of_its_input_when_its_parent_lets_go() {
-        let mut process = shell("echo ready; cat; exit 7");
-        process.first_line().await.unwrap();
+        let (mut process, _) = begun("echo ready; cat; exit 7").await;
         process.let_go();
         assert_eq!(process.status().await.and_then(|status| status.code()), Some(7));
     }
+
     #[tokio::test]
     async fn a_stopped_process_is_killed_by_its_guard_when_its_parent_goes() {
-        let mut process = shell("echo ready; exec sleep 60");
-        process.first_line().await.unwrap();
+        let (mut process, _) = begun("echo ready; exec sleep 60").await;
         let mut guard = process.stop().unwrap();
         guard.0.stdin.take();
         let status = process.status().await.expect("it ends");

@@ -1,0 +1,157 @@
+//! The faults of a run, carried out at their times: several at once, each on the nodes that it hits.
+
+use crate::faults::{Planned, RealFault};
+use crate::journal::Journal;
+use crate::world::layout::CLUSTER;
+use crate::world::{Cluster, ClusterError, Starts};
+use ports::with_causes;
+use protocol::partition::{home_of, partition_of};
+use protocol::{ConversationId, UserId};
+use scenarios::faults::target::Directory;
+use scenarios::faults::{Injection, PlannedFault};
+use scenarios::scenario::Scenario;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
+use verify::history::What;
+use workload::recorder::Recorder;
+
+/// What faults are carried out on.
+pub struct Stage<'a> {
+    /// The nodes.
+    pub cluster: &'a mut Cluster,
+    /// Whose they are.
+    pub scenario: &'a Scenario,
+    /// Decides what `any` means.
+    pub seed: u64,
+    /// Where it is told.
+    pub journal: &'a Journal,
+}
+
+/// A fault that has begun.
+struct Active {
+    real: RealFault,
+    word: &'static str,
+    /// Whom it really hit.
+    hit: Vec<Arc<str>>,
+    effect: u64,
+}
+
+/// Does all of it. What goes wrong is a reason to end the run: the cluster is not what it should be then.
+pub async fn inflict(
+    mut stage: Stage<'_>,
+    planned: Vec<Planned>,
+    load_began: Instant,
+) -> Result<(), String> {
+    let mut waiting = VecDeque::from(planned);
+    let mut active: BTreeMap<(Duration, u32), Active> = BTreeMap::new();
+    let mut starts = Starts::new();
+    loop {
+        let ends = active.keys().next().map(|(ends, _)| *ends);
+        let begins = waiting.front().map(|planned| planned.fault.at);
+        let next = ends.into_iter().chain(begins).min();
+        if next.is_none() && starts.is_empty() {
+            return Ok(());
+        }
+        let at = next.unwrap_or_default();
+        tokio::select! {
+            biased;
+            Some(started) = starts.join_next() => {
+                stage.cluster.check_start(started).await.map_err(|error| with_causes(&error))?;
+            }
+            () = sleep_until(load_began + at), if next.is_some() => {
+                while active.keys().next().is_some_and(|(ends, _)| *ends <= at) {
+                    let ((_, id), over) = active.pop_first().expect("there is one");
+                    stage.end(id, over, &mut starts).await?;
+                }
+                while waiting.front().is_some_and(|planned| planned.fault.at <= at) {
+                    let planned = waiting.pop_front().expect("there is one");
+                    let key = (planned.fault.at + planned.fault.lasts, planned.fault.id);
+                    active.extend(stage.begin(planned).await?.map(|begun| (key, begun)));
+                }
+                // All that die at one moment are dead before anybody waits for one of them.
+                stage.cluster.gone().await;
+            }
+        }
+    }
+}
+
+impl Stage<'_> {
+    /// Nothing comes of an episode by lot all of whose nodes are down already.
+    async fn begin(&mut self, planned: Planned) -> Result<Option<Active>, String> {
+        let Planned { fault, real } = planned;
+        let (id, word) = (fault.id, fault.kind.word());
+        let running = self.cluster.running();
+        let injection = self.injection(fault, &running);
+        let is_up = |node: &&Arc<str>| running.contains(node);
+        let hit: Vec<Arc<str>> = injection.nodes.iter().filter(is_up).cloned().collect();
+        if injection.drawn && hit.is_empty() {
+            return Ok(None);
+        }
+        self.journal.record(What::FaultBegan {
+            fault: id,
+            kind: word.into(),
+            target: described(&injection.nodes, &hit).into(),
+            drawn: injection.drawn,
+            injected: Some(injection.recorded().into()),
+        });
+        let effect = match real {
+            RealFault::Kill => Ok(self.cluster.kill(&hit)),
+            RealFault::Pause => self.cluster.pause(&hit, id).await,
+        };
+        let effect = effect.map_err(|error| failed(id, word, &error))?;
+        Ok(Some(Active { real, word, hit, effect }))
+    }
+
+    async fn end(&mut self, id: u32, over: Active, starts: &mut Starts) -> Result<(), String> {
+        let Active { real, word, hit, effect } = over;
+        let ended = match real {
+            RealFault::Pause => self.cluster.resume(id).await,
+            RealFault::Kill => Ok(()),
+        };
+        self.journal.record(What::FaultEnded { fault: id, effect });
+        let started = match real {
+            RealFault::Kill => self.cluster.start_again(&hit, starts),
+            RealFault::Pause => Ok(()),
+        };
+        ended.and(started).map_err(|error| failed(id, word, &error))
+    }
+
+    /// Whom a fault hits, as in the simulator; all of the cluster where it is one process.
+    fn injection(&self, fault: PlannedFault, running: &[Arc<str>]) -> Injection {
+        let hosts: Vec<Arc<str>> = self.cluster.names().cloned().collect();
+        if hosts == [CLUSTER.into()] {
+            let PlannedFault { id, at, lasts, kind, drawn } = fault;
+            return Injection { id, at, lasts, kind, drawn, nodes: hosts, links: Vec::new() };
+        }
+        let shape = &self.scenario.cluster;
+        let owner_of = |conversation: ConversationId| -> Arc<str> {
+            let home = home_of(partition_of(conversation, shape.partitions), shape.stores);
+            format!("store-{home}").into()
+        };
+        let gateway_of = |user: UserId| -> Option<Arc<str>> {
+            self.journal.gateway_of(user).map(|gateway| format!("gateway-{gateway}").into())
+        };
+        let directory = Directory {
+            hosts: &hosts,
+            owner_of: &owner_of,
+            gateway_of: &gateway_of,
+            client_of: &|_| "clients".into(),
+        };
+        directory.injection(fault, self.seed, running)
+    }
+}
+
+/// The targets, for people.
+fn described(meant: &[Arc<str>], hit: &[Arc<str>]) -> String {
+    match (meant, hit) {
+        ([], []) => "nobody".to_owned(),
+        (down, []) => format!("{} (down already)", down.join(", ")),
+        (_, hit) => hit.join(", "),
+    }
+}
+
+fn failed(id: u32, word: &str, error: &ClusterError) -> String {
+    format!("fault {id} ({word}): {}", with_causes(error))
+}
