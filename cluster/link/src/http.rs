@@ -2,9 +2,10 @@
 //! for the users.
 
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{HOST, HeaderValue};
-use hyper::{Request, Response, body::Bytes};
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use ports::{Machine, entered};
 use std::collections::BTreeMap;
@@ -100,6 +101,23 @@ impl HttpClient {
         answer.map(|answer| self.keep(host, answer)).map_err(|failed| HttpError::Broken(failed.why))
     }
 
+    /// Sends one request to `host:port` on a connection of its own, and returns when the response begins.
+    /// `silence`: how long connecting may take, then the head, then each piece of the body.
+    pub async fn stream(
+        &self,
+        host: &str,
+        mut request: Request<Full<Bytes>>,
+        silence: Duration,
+    ) -> Result<Response<Pieces>, HttpError> {
+        if let Ok(value) = HeaderValue::from_str(host) {
+            request.headers_mut().entry(HOST).or_insert(value);
+        }
+        let mut connection = in_time(silence, Connection::open(&self.machine, host)).await??;
+        let response = in_time(silence, connection.sender.send_request(request)).await?;
+        let response = response.map_err(|why| HttpError::Broken(why.into()))?;
+        Ok(response.map(|body| Pieces { body, silence, _connection: connection }))
+    }
+
     /// A kept connection that still stands.
     async fn take(&self, host: &str) -> Option<Connection> {
         loop {
@@ -120,6 +138,40 @@ impl HttpClient {
         }
         response
     }
+}
+
+/// A body that comes piece by piece: the peer sends no faster than they are taken.
+pub struct Pieces {
+    body: Incoming,
+    silence: Duration,
+    _connection: Connection,
+}
+
+impl Pieces {
+    /// The next piece; `None` behind the last one. A body that is cut ends with an error.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, HttpError> {
+        loop {
+            let frame = match in_time(self.silence, self.body.frame()).await? {
+                Some(frame) => frame.map_err(|why| HttpError::Broken(why.into()))?,
+                None => return Ok(None),
+            };
+            // Trailers say nothing here.
+            if let Ok(piece) = frame.into_data() {
+                return Ok(Some(piece));
+            }
+        }
+    }
+
+    /// All of it at once.
+    pub async fn collect(self) -> Result<Bytes, HttpError> {
+        let body = Limited::new(self.body, MAX_RESPONSE).collect();
+        let body = in_time(self.silence, body).await?.map_err(HttpError::Broken)?;
+        Ok(body.to_bytes())
+    }
+}
+
+async fn in_time<T>(silence: Duration, step: impl Future<Output = T>) -> Result<T, HttpError> {
+    timeout(silence, step).await.map_err(|_| HttpError::Timeout(silence))
 }
 
 struct Connection {

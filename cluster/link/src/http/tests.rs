@@ -127,3 +127,51 @@ async fn a_failure_ends_all_idle_connections_to_its_host() {
     assert!(matches!(late, HttpError::Timeout(_)), "{late:?}");
     assert!(!client.kept.lock().unwrap().contains_key(AT));
 }
+
+/// A server that answers with chunks, a pause apart; `is_cut`: without the last one.
+async fn drip(memory: &Memory, pause: Duration, is_cut: bool) {
+    let server = memory.machine("server");
+    let listener = server.network.bind(AT).await.unwrap();
+    server.clone().spawn("server", async move {
+        let (mut stream, _place) = Acceptor::new(&server, listener, 1).next().await.unwrap();
+        let _ = stream.read(&mut [0; 1_024]).await;
+        let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+        stream.write_all(head).await.unwrap();
+        for chunk in [&b"3\r\none\r\n"[..], b"3\r\ntwo\r\n"] {
+            sleep(pause).await;
+            stream.write_all(chunk).await.unwrap();
+        }
+        if !is_cut {
+            stream.write_all(b"0\r\n\r\n").await.unwrap();
+        }
+    });
+}
+
+async fn pieces(pause: Duration, is_cut: bool) -> (String, Result<(), HttpError>) {
+    let memory = Memory::default();
+    drip(&memory, pause, is_cut).await;
+    let client = HttpClient::new(memory.machine("client"));
+    let silence = Duration::from_secs(1);
+    let response = client.stream(AT, Request::get("/").body(Full::default()).unwrap(), silence);
+    let mut body = response.await.unwrap().into_body();
+    let mut text = String::new();
+    loop {
+        match body.next().await {
+            Ok(Some(piece)) => text.push_str(std::str::from_utf8(&piece).unwrap()),
+            Ok(None) => return (text, Ok(())),
+            Err(error) => return (text, Err(error)),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_may_last_as_long_as_it_goes_on_and_a_cut_one_is_no_end() {
+    let (text, ended) = pieces(Duration::from_millis(900), false).await;
+    assert_eq!((text.as_str(), ended.is_ok()), ("onetwo", true));
+    let (text, ended) = pieces(Duration::from_millis(10), true).await;
+    assert_eq!(text, "onetwo");
+    assert!(matches!(ended, Err(HttpError::Broken(_))), "{ended:?}");
+    let (text, ended) = pieces(Duration::from_millis(1_100), false).await;
+    assert_eq!(text, "");
+    assert!(matches!(ended, Err(HttpError::Timeout(_))), "{ended:?}");
+}
