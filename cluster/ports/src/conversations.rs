@@ -4,10 +4,11 @@
 
 use crate::BoxFuture;
 use protocol::store_calls::{
-    AttachItem, AttachedItem, ChangeMember, ConversationInfo, CreateConversation, DetachItem, Head,
-    PartitionStatus, PushAdvice, PushRef, RangePage, RangeQuery, ReceiptItem, UserConversation,
+    AttachItem, AttachedItem, ChangeMember, ConversationInfo, CreateConversation,
+    CreatedConversation, DetachItem, ExportPage, ExportPlace, Head, PartitionStatus, PushAdvice,
+    PushRef, RangePage, RangeQuery, ReceiptItem, UserConversation,
 };
-use protocol::{ConversationId, GatewayId, Incarnation, NodeNumber, Sequence, UserId};
+use protocol::{ConversationId, GatewayId, Incarnation, NodeNumber, Partition, Sequence, UserId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -88,11 +89,12 @@ pub trait Conversations: Send + Sync {
         conversation: ConversationId,
         user: Option<UserId>,
     ) -> BoxFuture<'static, Result<ConversationInfo, CallError>>;
-    /// Makes a conversation, durable on `Ok`.
+    /// Makes conversations, each durable on its `Ok`. The result is in the order of the requests; one
+    /// does not depend on another.
     fn create(
         &self,
-        request: CreateConversation,
-    ) -> BoxFuture<'static, Result<ConversationInfo, CallError>>;
+        requests: Vec<CreateConversation>,
+    ) -> BoxFuture<'static, Vec<Result<CreatedConversation, CallError>>>;
     /// Changes the membership, durable on `Ok`; the sequence of the `Join` or `Leave` entry (of the
     /// earlier one if there was nothing to change).
     fn change_member(
@@ -107,6 +109,12 @@ pub trait Conversations: Send + Sync {
         conversation: ConversationId,
         user: Option<UserId>,
     ) -> BoxFuture<'static, Result<Vec<ReceiptItem>, CallError>>;
+    /// A page of a partition from a place on, members, entries and cursors: for services.
+    fn export(
+        &self,
+        partition: Partition,
+        from: ExportPlace,
+    ) -> BoxFuture<'static, Result<ExportPage, CallError>>;
     /// Tells the other members, without an answer.
     fn typing(&self, conversation: ConversationId, user: UserId);
     /// Every partition's owner and epoch, of the nodes that answer.

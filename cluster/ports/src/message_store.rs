@@ -204,6 +204,13 @@ pub trait StoreView {
         partition: Partition,
         conversation: ConversationId,
     ) -> Result<Option<ConversationRow>, StoreError>;
+    /// The first conversations of a partition from an id on, by id, at most `limit`.
+    fn conversations(
+        &self,
+        partition: Partition,
+        from: ConversationId,
+        limit: usize,
+    ) -> Result<Vec<(ConversationId, ConversationRow)>, StoreError>;
     /// Its members, former ones too, by (user, joined).
     fn members(
         &self,

@@ -156,6 +156,15 @@ pub struct CreateConversation {
     pub members: Vec<UserId>,
 }
 
+/// A conversation that exists as it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreatedConversation {
+    /// Whether this request has made it; otherwise an earlier one has.
+    pub is_new: bool,
+    /// The conversation as it stands.
+    pub info: ConversationInfo,
+}
+
 /// A member is added or removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangeMember {
@@ -167,6 +176,64 @@ pub struct ChangeMember {
     pub user: UserId,
     /// Added (true) or removed (false).
     pub add: bool,
+}
+
+/// From where on a partition is read: of this conversation what is behind a sequence, and every later one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ExportPlace {
+    /// The conversation, whether or not there is one of this id.
+    pub conversation: ConversationId,
+    /// Its entries behind this sequence.
+    pub after: Sequence,
+}
+
+impl ExportPlace {
+    /// Behind a whole conversation.
+    pub const fn behind(conversation: ConversationId) -> Self {
+        let next = ConversationId(conversation.0.saturating_add(1));
+        Self { conversation: next, after: Sequence::START }
+    }
+}
+
+/// Conversations of a partition in the order of their ids, as they were at one instant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportPage {
+    /// The partition.
+    pub partition: Partition,
+    /// The node that has read it.
+    pub owner: NodeNumber,
+    /// Under this epoch, which was the newest at that instant.
+    pub epoch: Epoch,
+    /// The conversations; the last one may go on in the next page.
+    pub conversations: Vec<ExportedConversation>,
+    /// Where the next page begins; `None`: there is nothing more.
+    pub next: Option<ExportPlace>,
+}
+
+/// A conversation, or a part of a long one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportedConversation {
+    /// Its id.
+    pub conversation: ConversationId,
+    /// Its kind.
+    pub kind: ConversationKind,
+    /// The newest sequence.
+    pub head: Sequence,
+    /// The oldest stored sequence.
+    pub first: Sequence,
+    /// Stored entries, oldest first.
+    pub entries: Vec<Entry>,
+    /// What stands behind the last of them; `None`: more entries follow in another part.
+    pub end: Option<ExportedEnd>,
+}
+
+/// What a conversation has besides its entries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportedEnd {
+    /// Membership, with intervals, by the order of joining.
+    pub members: Vec<Membership>,
+    /// The cursors of those who have any.
+    pub cursors: Vec<ReceiptItem>,
 }
 
 /// A member's cursors rise to at least these.

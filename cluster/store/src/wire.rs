@@ -3,16 +3,18 @@
 use bytes::Bytes;
 use ports::CallError;
 use ports::broker::GatewayLife;
+use ports::conversations::Refusal;
 use ports::directory::Owner;
 use protocol::store_calls::{
-    AttachItem, AttachedItem, ChangeMember, ConversationInfo, CreateConversation, DetachItem, Head,
-    PartitionStatus, PushAdvice, PushRef, RangePage, RangeQuery, ReceiptItem, UserConversation,
+    AttachItem, AttachedItem, ChangeMember, ConversationInfo, CreateConversation,
+    CreatedConversation, DetachItem, ExportPage, ExportPlace, Head, PartitionStatus, PushAdvice,
+    PushRef, RangePage, RangeQuery, ReceiptItem, UserConversation,
 };
 use protocol::{ConversationId, GatewayId, Incarnation, NodeNumber, Partition, Sequence, UserId};
 use serde::{Deserialize, Serialize};
 
 /// The version of these messages.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 
 /// To a store node.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,14 +49,16 @@ pub enum Call {
     Range(RangeQuery),
     /// Answered by `Answer::Info`.
     Info(ConversationId, Option<UserId>),
-    /// Answered by `Answer::Info`.
-    Create(CreateConversation),
+    /// Conversations of one partition. Answered by `Answer::Created`.
+    Create(Vec<CreateConversation>),
     /// Answered by `Answer::Changed`.
     ChangeMember(ChangeMember),
     /// Answered by `Answer::Pushes`.
     Pushes(Vec<PushRef>),
     /// Answered by `Answer::Cursors`.
     Cursors(ConversationId, Option<UserId>),
+    /// Answered by `Answer::Exported`.
+    Export(Partition, ExportPlace),
     /// Answered by `Answer::Status`.
     Status,
     /// The records for a gateway's life come by this link from now on, and by no earlier one; so many may
@@ -69,8 +73,8 @@ pub enum FromStore {
     Welcome(NodeNumber),
     /// The answer to a call.
     Answer(u64, Answer),
-    /// Somebody became a member; to every announced gateway.
-    Joined(UserConversation),
+    /// These became members; to every announced gateway.
+    Joined(Vec<UserConversation>),
     /// How far the logs go that have new entries and are attached on this link.
     Heads(Vec<Head>),
     /// Who owns partitions: behind the welcome those of this node, later what changes. Whoever listened
@@ -99,12 +103,16 @@ pub enum Answer {
     Page(RangePage),
     /// A conversation.
     Info(ConversationInfo),
+    /// In the order of the requests.
+    Created(Vec<Result<CreatedConversation, Refusal>>),
     /// The sequence of the `Join` or `Leave` entry.
     Changed(Sequence),
     /// In the order of the items.
     Pushes(Vec<PushAdvice>),
     /// The members' cursors.
     Cursors(Vec<ReceiptItem>),
+    /// A page of a partition.
+    Exported(ExportPage),
     /// This node's partitions.
     Status(Vec<PartitionStatus>),
     /// It was not done.

@@ -18,9 +18,9 @@ use std::sync::Arc;
 /// What a new conversation is to be.
 #[derive(Deserialize)]
 pub struct NewConversation {
-    kind: String,
-    members: Vec<UserId>,
-    creator: Option<UserId>,
+    pub kind: String,
+    pub members: Vec<UserId>,
+    pub creator: Option<UserId>,
 }
 
 impl Fields for NewConversation {
@@ -56,7 +56,7 @@ pub async fn create(
     for _ in 0..2 {
         let id = rest.state.machine.entropy.below(MAX_CLIENT_CHOSEN_ID) + 1;
         request.conversation = ConversationId(id);
-        match rest.state.conversations.create(request.clone()).await {
+        match create_one(&rest, request.clone()).await {
             Err(CallError::Refused(Refusal::Conflict)) => {}
             Err(error) => return Err(error.into()),
             Ok(info) => {
@@ -77,13 +77,21 @@ pub async fn create_with_id(
 ) -> Result<Response, Problem> {
     caller.service(&[ADMIN])?;
     let request = new.request(ids.conversation(), Role::Service)?;
-    let info = rest.state.conversations.create(request).await?;
+    let info = create_one(&rest, request).await?;
     Ok(Answer(Shown::from(info)).into_response())
+}
+
+async fn create_one(
+    rest: &Rest,
+    request: CreateConversation,
+) -> Result<ConversationInfo, CallError> {
+    let mut created = rest.state.conversations.create(vec![request]).await;
+    Ok(created.pop().unwrap_or(Err(CallError::Unknown))?.info)
 }
 
 impl NewConversation {
     /// The request to the owner, if it can be granted at all.
-    fn request(
+    pub fn request(
         self,
         conversation: ConversationId,
         role: Role,

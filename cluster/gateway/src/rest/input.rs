@@ -94,39 +94,51 @@ impl FromRequestParts<Arc<Rest>> for Page {
 impl Page {
     fn parse(query: &str) -> Result<Self, Problem> {
         let mut page = Self { after: 0, limit: limits::MAX_PAGE, user: None };
-        let mut seen = BTreeSet::new();
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            if !seen.insert(name.clone()) {
-                let detail = format!("the query parameter {:?} stands twice", shown(&name));
-                return Err(Problem::new(Kind::Malformed, detail));
-            }
+        parameters(query, &["after", "limit", "user"], |name, value| {
             let wrong = |what: &str| Problem::new(Kind::Malformed, format!("{name} is {what}"));
-            match &*name {
+            match name {
                 "after" => page.after = value.parse().map_err(|_| wrong("a whole number"))?,
                 "limit" => {
                     let limit = value.parse().ok().filter(|n| (1..=limits::MAX_PAGE).contains(n));
                     let range = format!("a whole number from 1 to {}", limits::MAX_PAGE);
                     page.limit = limit.ok_or_else(|| wrong(&range))?;
                 }
-                "user" => {
-                    let user = id(&value).ok_or_else(|| wrong("the number of a user"))?;
+                _ => {
+                    let user = id(value).ok_or_else(|| wrong("the number of a user"))?;
                     page.user = Some(UserId(user));
                 }
-                unknown => {
-                    let unknown = shown(unknown);
-                    let detail = format!(
-                        "the query parameter {unknown:?} is unknown; there are after, limit, user"
-                    );
-                    return Err(Problem::new(Kind::Malformed, detail));
-                }
             }
-        }
+            Ok(())
+        })?;
         Ok(page)
     }
 }
 
+/// Reads a query of these parameters, each once at most, one after another.
+pub fn parameters(
+    query: &str,
+    known: &[&str],
+    mut read: impl FnMut(&str, &str) -> Result<(), Problem>,
+) -> Result<(), Problem> {
+    let mut seen = BTreeSet::new();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        let wrong = |what: &str| {
+            let detail = format!("the query parameter {:?} {what}", shown(&name));
+            Err(Problem::new(Kind::Malformed, detail))
+        };
+        if !known.contains(&&*name) {
+            return wrong(&format!("is unknown; there are {}", known.join(", ")));
+        }
+        if !seen.insert(name.clone()) {
+            return wrong("stands twice");
+        }
+        read(&name, &value)?;
+    }
+    Ok(())
+}
+
 /// As much of a word from outside as belongs into a sentence.
-fn shown(word: &str) -> &str {
+pub fn shown(word: &str) -> &str {
     word.char_indices().nth(SHOWN).map_or(word, |(end, _)| &word[..end])
 }
 
@@ -134,6 +146,11 @@ fn shown(word: &str) -> &str {
 pub trait Fields: DeserializeOwned {
     /// The names of its fields.
     const FIELDS: &'static [&'static str];
+
+    /// Reads it.
+    fn read(body: &[u8]) -> Result<Self, Problem> {
+        parse(body)
+    }
 }
 
 /// A JSON body.
@@ -159,7 +176,7 @@ impl<T: Fields> FromRequest<Arc<Rest>> for Json<T> {
             }
         })?;
         place.take(rest)?;
-        parse(&body).map(Self)
+        T::read(&body).map(Self)
     }
 }
 
@@ -171,7 +188,8 @@ pub async fn arriving<T>(body: impl Future<Output = T>) -> Result<T, Problem> {
     })
 }
 
-fn parse<T: Fields>(body: &[u8]) -> Result<T, Problem> {
+/// Reads an object of these fields, with the nearest word for an unknown one.
+pub fn parse<T: Fields>(body: &[u8]) -> Result<T, Problem> {
     let value: Value = serde_json::from_slice(body)
         .map_err(|error| Problem::new(Kind::Malformed, format!("no JSON: {error}")))?;
     if let Some(twice) = repeated(body) {

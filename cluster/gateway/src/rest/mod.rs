@@ -5,10 +5,12 @@
 //! `openapi.json`, both ways. Errors are problem details (RFC 9457). Messages are not sent here: that
 //! is the WebSocket's business, and so are sessions.
 
+mod batch;
 pub(crate) mod caller;
 mod conversations;
 mod dead_letters;
 mod entries;
+mod export;
 mod input;
 mod members;
 mod operations;
@@ -52,6 +54,8 @@ pub struct RestState {
     pub ready: Arc<dyn Fn() -> Option<Vec<Partition>> + Send + Sync>,
     /// The auth service, `host:port`.
     pub auth_address: String,
+    /// Partitions of the cluster.
+    pub partitions_total: u16,
     /// How much users may ask.
     pub limits: GatewayLimits,
 }

@@ -52,6 +52,8 @@ pub async fn queues(
 #[derive(Serialize)]
 pub struct Partitions {
     partitions: Vec<PartitionStatus>,
+    /// Of the whole cluster: 0 to one less, whether or not their owners answer.
+    total: u16,
 }
 
 /// `GET /v1/partitions`
@@ -62,7 +64,7 @@ pub async fn partitions(
     caller.service(&[ADMIN, AUDIT])?;
     let mut partitions = in_time(rest.state.conversations.status()).await?;
     partitions.sort_by_key(|status| status.partition);
-    Ok(Answer(Partitions { partitions }))
+    Ok(Answer(Partitions { partitions, total: rest.state.partitions_total }))
 }
 
 /// `GET /health`: the process lives. It says nothing about the nodes behind it: restarting this one

@@ -4,7 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use ports::broker::BrokerUnavailable;
 use ports::conversations::{CallError, Refusal};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// What kind of problem: the last word of its `type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,6 +110,11 @@ impl Problem {
         self
     }
 
+    /// It is about one item of several.
+    pub fn of_item(self, place: usize) -> Self {
+        Self { detail: format!("conversations[{place}]: {}", self.detail), ..self }
+    }
+
     /// When to come back, in seconds.
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after_s = Some(seconds);
@@ -174,8 +179,9 @@ struct Details<'a> {
     nearest: Option<&'a str>,
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+/// Inside another document.
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (status, word, title) = self.kind.parts();
         let details = Details {
             kind: format!("urn:fracas:problem:{word}"),
@@ -184,7 +190,14 @@ impl IntoResponse for Problem {
             detail: &self.detail,
             nearest: self.nearest.as_deref(),
         };
-        let body = serde_json::to_vec(&details).expect("plain fields");
+        details.serialize(serializer)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, ..) = self.kind.parts();
+        let body = serde_json::to_vec(&self).expect("plain fields");
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

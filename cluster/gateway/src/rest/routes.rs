@@ -1,7 +1,9 @@
 //! The one table of routes.
 
 use super::problem::{Kind, Problem};
-use super::{Rest, conversations, dead_letters, entries, members, operations, proxy, receipts};
+use super::{
+    Rest, batch, conversations, dead_letters, entries, export, members, operations, proxy, receipts,
+};
 use axum::Router;
 use axum::http::Uri;
 use axum::routing::{MethodRouter, delete, get, post, put};
@@ -30,6 +32,7 @@ macro_rules! routes {
 pub const ROUTES: &[Route] = routes![
     post "/v1/conversations" => conversations::create,
     get "/v1/conversations" => conversations::list,
+    post "/v1/conversations:batch" => batch::create,
     put "/v1/conversations/{id}" => conversations::create_with_id,
     get "/v1/conversations/{id}" => conversations::show,
     put "/v1/conversations/{id}/members/{user}" => members::add,
@@ -42,6 +45,7 @@ pub const ROUTES: &[Route] = routes![
     post "/v1/dead-letters/{id}/requeue" => dead_letters::requeue,
     get "/v1/queues" => operations::queues,
     get "/v1/partitions" => operations::partitions,
+    get "/v1/partitions/{partition}/export" => export::export,
     get "/health" => operations::health,
     get "/ready" => operations::ready,
     get "/metrics" => operations::metrics,

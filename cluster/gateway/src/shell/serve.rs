@@ -145,6 +145,7 @@ fn router(
         metrics,
         ready: Arc::new(move || readiness.is_ready().then(|| readiness.without_answers())),
         auth_address: config.auth_address.clone(),
+        partitions_total: config.partitions_total,
         limits: config.limits,
     });
     axum::Router::new()

@@ -184,6 +184,10 @@ limits!(
         lookup_users: usize = 500, 4;
         /// Bytes of entries in the answer to one call for attachments
         answer_bytes: usize = super::MAX_LINK_FRAME_BYTES / 4, 1_024;
+        /// Conversations in one page of an export: what is read at once, and held up by, other reads
+        export_conversations: usize = 256, 3;
+        /// About the bytes of one page of an export, a longer entry excepted
+        export_bytes: usize = 256 * 1024, 1_024;
         /// Members that a newly attached watcher is told are online
         presence_notices: usize = 64, 2;
         /// Presence and typing notices that wait to be published; beyond it they are dropped

@@ -54,5 +54,7 @@ pub const MAX_PUBLICATION_BYTES: usize = 4 * 1024 * 1024;
 pub const MAX_LINK_SUBSCRIPTIONS: usize = 4_096;
 /// Largest body of a REST request: a group with `MAX_MEMBERS` members, 18 bytes each, fits.
 pub const MAX_REST_BODY_BYTES: usize = 256 * 1024;
+/// Most conversations that one request makes: as many direct ones surely fit in `MAX_REST_BODY_BYTES`.
+pub const MAX_BATCH: usize = 2_000;
 /// Longest reason of a dead letter; a longer one is cut.
 pub const MAX_REASON_BYTES: usize = 1_024;

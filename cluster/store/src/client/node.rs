@@ -139,7 +139,10 @@ impl Node {
         while let Some(message) = receiver.recv().await {
             match message {
                 FromStore::Answer(number, answer) => self.calls.answer(number, answer),
-                FromStore::Joined(joined) => notify(announcement, StoreEvent::Joined(joined)),
+                FromStore::Joined(all) => {
+                    let joined = all.into_iter().map(StoreEvent::Joined);
+                    joined.for_each(|event| notify(announcement, event));
+                }
                 FromStore::Heads(heads) => notify(announcement, StoreEvent::Heads(heads)),
                 FromStore::Owners(owners) => learn(&*self.directory, announcement, owners),
                 FromStore::Records(records, receipt) => {

@@ -8,13 +8,15 @@ use crate::tasks::TaskSet;
 use crate::wire::{Answer, Call, ToStore};
 use link::LinkTiming;
 use ports::broker::{BrokerUnavailable, Fanout, FanoutConsumer, FanoutMessage, GatewayLife};
+use ports::conversations::Refusal;
 use ports::{BoxFuture, CallError, Conversations, Directory, Machine, StoreEvent};
 use protocol::limits::StoreLimits;
 use protocol::store_calls::{
-    AttachItem, AttachedItem, ChangeMember, ConversationInfo, CreateConversation, DetachItem,
-    PartitionStatus, PushAdvice, PushRef, RangePage, RangeQuery, ReceiptItem, UserConversation,
+    AttachItem, AttachedItem, ChangeMember, ConversationInfo, CreateConversation,
+    CreatedConversation, DetachItem, ExportPage, ExportPlace, PartitionStatus, PushAdvice, PushRef,
+    RangePage, RangeQuery, ReceiptItem, UserConversation,
 };
-use protocol::{ConversationId, GatewayId, Incarnation, NodeNumber, Sequence, UserId};
+use protocol::{ConversationId, GatewayId, Incarnation, NodeNumber, Partition, Sequence, UserId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -60,12 +62,19 @@ impl RemoteConversations {
         &self,
         conversation: ConversationId,
         call: Call,
-        wanted: impl FnOnce(Answer) -> Option<T> + Send + 'static,
+        is_wanted: impl FnOnce(Answer) -> Option<T> + Send + 'static,
     ) -> BoxFuture<'static, Result<T, CallError>> {
-        let answered = self.routes.ask(conversation, call);
-        // An answer to another question would be a fault of the peer: what was done is not known.
-        Box::pin(async move { wanted(answered.await?).ok_or(CallError::Unknown) })
+        wanted(self.routes.ask(conversation, call), is_wanted)
     }
+}
+
+/// The answer to a question, if it is one. Another one would be a fault of the peer: what was done is not
+/// known.
+fn wanted<T: 'static>(
+    answered: impl Future<Output = Result<Answer, CallError>> + Send + 'static,
+    is_wanted: impl FnOnce(Answer) -> Option<T> + Send + 'static,
+) -> BoxFuture<'static, Result<T, CallError>> {
+    Box::pin(async move { is_wanted(answered.await?).ok_or(CallError::Unknown) })
 }
 
 impl Conversations for RemoteConversations {
@@ -145,14 +154,39 @@ impl Conversations for RemoteConversations {
         conversation: ConversationId,
         user: Option<UserId>,
     ) -> BoxFuture<'static, Result<ConversationInfo, CallError>> {
-        self.ask(conversation, Call::Info(conversation, user), info)
+        self.ask(conversation, Call::Info(conversation, user), |answer| match answer {
+            Answer::Info(info) => Some(info),
+            _ => None,
+        })
     }
 
     fn create(
         &self,
-        request: CreateConversation,
-    ) -> BoxFuture<'static, Result<ConversationInfo, CallError>> {
-        self.ask(request.conversation, Call::Create(request), info)
+        requests: Vec<CreateConversation>,
+    ) -> BoxFuture<'static, Vec<Result<CreatedConversation, CallError>>> {
+        let count = requests.len();
+        let asked: Vec<_> = self
+            .routes
+            .by_partition(requests, |request| request.conversation)
+            .map(|(first, part)| {
+                let (places, requests): (Vec<_>, Vec<_>) = part.into_iter().unzip();
+                (places, self.ask(first, Call::Create(requests), created))
+            })
+            .collect();
+        Box::pin(async move {
+            let mut all = vec![Err(CallError::Unknown); count];
+            for (places, answered) in asked {
+                match answered.await {
+                    Ok(outcomes) => {
+                        for (place, outcome) in places.into_iter().zip(outcomes) {
+                            all[place] = outcome.map_err(CallError::Refused);
+                        }
+                    }
+                    Err(error) => places.into_iter().for_each(|at| all[at] = Err(error.clone())),
+                }
+            }
+            all
+        })
     }
 
     fn change_member(
@@ -193,6 +227,18 @@ impl Conversations for RemoteConversations {
     ) -> BoxFuture<'static, Result<Vec<ReceiptItem>, CallError>> {
         self.ask(conversation, Call::Cursors(conversation, user), |answer| match answer {
             Answer::Cursors(cursors) => Some(cursors),
+            _ => None,
+        })
+    }
+
+    fn export(
+        &self,
+        partition: Partition,
+        from: ExportPlace,
+    ) -> BoxFuture<'static, Result<ExportPage, CallError>> {
+        let answered = self.routes.ask_owner(partition, Call::Export(partition, from));
+        wanted(answered, |answer| match answer {
+            Answer::Exported(page) => Some(page),
             _ => None,
         })
     }
@@ -245,9 +291,9 @@ impl Fanout for RemoteConversations {
     }
 }
 
-fn info(answer: Answer) -> Option<ConversationInfo> {
+fn created(answer: Answer) -> Option<Vec<Result<CreatedConversation, Refusal>>> {
     match answer {
-        Answer::Info(info) => Some(info),
+        Answer::Created(created) => Some(created),
         _ => None,
     }
 }

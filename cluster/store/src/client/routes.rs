@@ -66,8 +66,16 @@ impl Routes {
         conversation: ConversationId,
         call: Call,
     ) -> impl Future<Output = Result<Answer, CallError>> + Send + 'static {
+        self.ask_owner(self.partition(conversation), call)
+    }
+
+    /// The same of the owner of a partition.
+    pub fn ask_owner(
+        self: &Arc<Self>,
+        partition: Partition,
+        call: Call,
+    ) -> impl Future<Output = Result<Answer, CallError>> + Send + 'static {
         let routes = Arc::clone(self);
-        let partition = self.partition(conversation);
         let mut tried = Vec::new();
         let mut asked = self.ask_next(partition, &mut tried, &call);
         async move {
@@ -155,6 +163,21 @@ impl Routes {
         for (node, items) in self.split(items, conversation) {
             node.tell(&message(items));
         }
+    }
+
+    /// Splits items by partition, each with its place in the whole; and one conversation of each part.
+    pub fn by_partition<T>(
+        &self,
+        items: Vec<T>,
+        conversation: impl Fn(&T) -> ConversationId,
+    ) -> impl Iterator<Item = (ConversationId, Vec<(usize, T)>)> {
+        let mut parts: BTreeMap<Partition, (ConversationId, Vec<(usize, T)>)> = BTreeMap::new();
+        for (place, item) in items.into_iter().enumerate() {
+            let id = conversation(&item);
+            let part = parts.entry(self.partition(id)).or_insert_with(|| (id, Vec::new()));
+            part.1.push((place, item));
+        }
+        parts.into_values()
     }
 
     /// Splits items by node.

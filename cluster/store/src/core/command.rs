@@ -6,7 +6,7 @@
 use ports::conversations::Refusal;
 use protocol::frames::server::{Accepted, Receipts, Rejected};
 use protocol::records::{Inbound, SessionRef};
-use protocol::store_calls::{ChangeMember, ConversationInfo, CreateConversation, ReceiptItem};
+use protocol::store_calls::{ChangeMember, CreateConversation, CreatedConversation, ReceiptItem};
 use protocol::{ConversationId, Entry, Epoch, NodeNumber, Sequence, UserId};
 use std::sync::Arc;
 
@@ -29,10 +29,10 @@ pub enum Command {
         /// The same may have been stored before without its effects having been published.
         replay: bool,
     },
-    /// A new conversation.
+    /// New conversations, one after another.
     Create {
         /// What was asked.
-        request: CreateConversation,
+        requests: Vec<CreateConversation>,
         /// For `Entry::at_ms`.
         at_ms: u64,
     },
@@ -79,8 +79,8 @@ pub enum Outcome {
     Done,
     /// The message cannot be processed, and its sender was told so: for this reason.
     DeadLettered(String),
-    /// The conversation as it stands.
-    Info(ConversationInfo),
+    /// The conversations as they stand, or why not, in the order of the requests.
+    Created(Vec<Result<CreatedConversation, Refusal>>),
     /// The sequence of the `Join` or `Leave` entry.
     Changed(Sequence),
     /// It was not done.

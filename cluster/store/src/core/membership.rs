@@ -6,11 +6,17 @@ use super::partition::Cache;
 use super::step::{Draft, Step};
 use ports::conversations::Refusal;
 use ports::message_store::ConversationRow;
-use protocol::store_calls::{ChangeMember, ConversationKind, CreateConversation};
+use protocol::store_calls::{
+    ChangeMember, ConversationKind, CreateConversation, CreatedConversation,
+};
 use protocol::{ClientMessageId, Content, ConversationId, Sequence, UserId, limits};
 
 /// Makes a conversation: one `Join` entry for each first member, in the given order.
-pub fn create(step: &mut Step<'_>, cache: &mut Cache, request: &CreateConversation) -> Outcome {
+pub fn create(
+    step: &mut Step<'_>,
+    cache: &mut Cache,
+    request: &CreateConversation,
+) -> Result<CreatedConversation, Refusal> {
     let CreateConversation { conversation: id, kind, creator, .. } = *request;
     let members = without_repeats(&request.members);
     if let Some(found) = cache.get(step.overlay, id) {
@@ -21,7 +27,7 @@ pub fn create(step: &mut Step<'_>, cache: &mut Cache, request: &CreateConversati
         ConversationKind::Group => (1..=limits::MAX_MEMBERS).contains(&members.len()),
     };
     if !fits {
-        return Outcome::Refused(Refusal::MembershipFixed);
+        return Err(Refusal::MembershipFixed);
     }
     let row = ConversationRow {
         kind,
@@ -44,7 +50,7 @@ pub fn create(step: &mut Step<'_>, cache: &mut Cache, request: &CreateConversati
     }
     let info = conversation.info(id);
     cache.insert(id, conversation);
-    Outcome::Info(info)
+    Ok(CreatedConversation { is_new: true, info })
 }
 
 fn created_before(
@@ -52,12 +58,12 @@ fn created_before(
     id: ConversationId,
     kind: ConversationKind,
     mut members: Vec<UserId>,
-) -> Outcome {
+) -> Result<CreatedConversation, Refusal> {
     members.sort_unstable();
     if found.row.kind != kind || found.founders() != members {
-        return Outcome::Refused(Refusal::Conflict);
+        return Err(Refusal::Conflict);
     }
-    Outcome::Info(found.info(id))
+    Ok(CreatedConversation { is_new: false, info: found.info(id) })
 }
 
 /// Adds or removes a member.

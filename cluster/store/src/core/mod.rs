@@ -4,6 +4,7 @@ pub mod absences;
 pub mod attachments;
 pub mod command;
 pub mod conversation;
+pub mod export;
 pub mod fanout;
 mod membership;
 pub mod missed;

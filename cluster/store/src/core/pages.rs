@@ -92,7 +92,7 @@ impl Budget {
     }
 
     /// The first entries between two sequences: so many, as far as they fit into a page and the budget.
-    fn read(
+    pub fn read(
         &mut self,
         (view, partition): (&dyn StoreView, Partition),
         (conversation, mut after, before): (ConversationId, Sequence, Sequence),

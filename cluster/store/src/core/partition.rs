@@ -60,13 +60,18 @@ impl Partition {
 
     /// Adds the rows that a command may need and that are not in memory.
     pub fn keys(&self, command: &Command, keys: &mut Keys) {
+        let cached = &self.cache.conversations;
         let conversation = match command {
             Command::Acquire { .. } => return,
+            Command::Create { requests, .. } => {
+                let asked = requests.iter().map(|request| request.conversation);
+                keys.conversations.extend(asked.filter(|id| !cached.contains_key(id)));
+                return;
+            }
             Command::Sequence { inbound, .. } => {
                 sequencing::keys(inbound, keys);
                 inbound.conversation
             }
-            Command::Create { request, .. } => request.conversation,
             Command::ChangeMember { request, .. } => request.conversation,
             Command::Receipt(item) => {
                 keys.cursors.insert((item.conversation, item.user));
@@ -74,7 +79,7 @@ impl Partition {
             }
             Command::Retain { conversation, .. } => *conversation,
         };
-        if !self.cache.conversations.contains_key(&conversation) {
+        if !cached.contains_key(&conversation) {
             keys.conversations.insert(conversation);
         }
     }
@@ -101,9 +106,10 @@ impl Partition {
                 let conversation = cache.get(step.overlay, inbound.conversation);
                 sequencing::apply(&mut step, conversation, inbound, replay)
             }
-            Command::Create { request, at_ms } => {
+            Command::Create { requests, at_ms } => {
                 step.at_ms = at_ms;
-                membership::create(&mut step, cache, &request)
+                let create = |request| membership::create(&mut step, cache, request);
+                Outcome::Created(requests.iter().map(create).collect())
             }
             Command::ChangeMember { request, at_ms } => {
                 step.at_ms = at_ms;

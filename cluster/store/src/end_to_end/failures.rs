@@ -189,7 +189,7 @@ async fn a_dead_node_leaves_the_others_at_work() {
             creator: UserId(1),
             members: vec![UserId(1), UserId(2)],
         };
-        gateway.conversations.create(request).await.expect("made");
+        gateway.conversations.create(vec![request]).await.remove(0).expect("made");
     }
     let mine = gateway.conversations.of_users(vec![UserId(1)]).await.expect("both answer");
     assert_eq!(mine.len(), ids.len());

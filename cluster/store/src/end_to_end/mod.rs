@@ -1,5 +1,6 @@
 //! A whole store node between a client and a broker, on simulated time.
 
+mod bulk;
 mod direct;
 mod failures;
 mod listening;
@@ -13,8 +14,8 @@ use ports::{Conversations, StoreEvent};
 use protocol::limits::BrokerLimits;
 use protocol::records::{Action, PushJob, ToGateway};
 use protocol::store_calls::{
-    AttachItem, AttachedAt, ChangeMember, ConversationKind, CreateConversation, DetachItem, Head,
-    PushAdvice, PushRef, RangeQuery, ReceiptItem,
+    AttachItem, AttachedAt, ChangeMember, ConversationKind, CreateConversation,
+    CreatedConversation, DetachItem, Head, PushAdvice, PushRef, RangeQuery, ReceiptItem,
 };
 use protocol::{
     Content, ConversationId, Design, Epoch, GatewayId, Incarnation, NodeNumber, RejectReason,
@@ -62,8 +63,12 @@ impl Gateway {
             creator: UserId(members[0]),
             members: members.iter().copied().map(UserId).collect(),
         };
-        let info = self.conversations.create(request.clone()).await.expect("made");
-        assert_eq!(self.conversations.create(request).await, Ok(info), "the same again");
+        let requests = vec![request];
+        let mut made = self.conversations.create(requests.clone()).await;
+        let made = made.remove(0).expect("made");
+        assert!(made.is_new);
+        let again = Ok(CreatedConversation { is_new: false, ..made });
+        assert_eq!(self.conversations.create(requests).await, [again], "the same again");
     }
 
     async fn attach(&self, user: u64, after: Option<u64>) -> AttachedAt {

@@ -156,6 +156,9 @@ fn shown(store: &dyn MessageStore) -> String {
     let mut show = |what: &dyn std::fmt::Debug| writeln!(shown, "{what:?}").unwrap();
     for p in [PARTITION, OTHER] {
         show(&(view.ownership(p).unwrap(), view.count(p).unwrap()));
+        for (from, limit) in [(0, 100), (of(p).start, 2), (of(p).start + 1, 2), (u64::MAX, 1)] {
+            show(&view.conversations(p, ConversationId(from), limit).unwrap());
+        }
         let mut keys = Keys::default();
         for c in of(p).map(ConversationId) {
             show(&view.conversation(p, c).unwrap());

@@ -141,6 +141,17 @@ impl StoreView for MemoryView<'_> {
         Ok(self.rows(partition).and_then(|rows| rows.conversations.get(&conversation)).copied())
     }
 
+    fn conversations(
+        &self,
+        partition: Partition,
+        from: ConversationId,
+        limit: usize,
+    ) -> Result<Vec<(ConversationId, ConversationRow)>, StoreError> {
+        let rows = self.rows(partition).into_iter();
+        let found = rows.flat_map(|rows| rows.conversations.range(from..)).take(limit);
+        Ok(found.map(|(id, row)| (*id, *row)).collect())
+    }
+
     fn members(
         &self,
         partition: Partition,

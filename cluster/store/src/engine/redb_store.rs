@@ -241,7 +241,7 @@ impl RedbStore {
         &self,
     ) -> Result<BTreeSet<(Partition, ConversationId)>, StoreError> {
         let (layers, tree) = (self.state().layers.share(), self.tree.view()?);
-        let mut found = tree.conversations()?;
+        let mut found = tree.all_conversations()?;
         for (partition, batch) in layers.iter().flat_map(|layer| &layer.batches) {
             found
                 .extend(batch.conversations.keys().map(|conversation| (*partition, *conversation)));

@@ -78,6 +78,21 @@ impl TreeView<'_> {
         Ok(row.map(|row| tables::conversation_row(row.value())))
     }
 
+    pub fn conversations(
+        &self,
+        partition: Partition,
+        from: ConversationId,
+        limit: usize,
+    ) -> Result<Vec<(ConversationId, ConversationRow)>, StoreError> {
+        let all = (partition.0, from.0)..=(partition.0, u64::MAX);
+        let mut found = Vec::new();
+        for row in self.conversations.range(all).map_err(self.failed())?.take(limit) {
+            let (key, row) = row.map_err(self.failed())?;
+            found.push((ConversationId(key.value().1), tables::conversation_row(row.value())));
+        }
+        Ok(found)
+    }
+
     pub fn members(
         &self,
         _: Partition,
@@ -183,7 +198,7 @@ impl TreeView<'_> {
         Ok(found)
     }
 
-    pub fn conversations(&self) -> Result<BTreeSet<(Partition, ConversationId)>, StoreError> {
+    pub fn all_conversations(&self) -> Result<BTreeSet<(Partition, ConversationId)>, StoreError> {
         let mut found = BTreeSet::new();
         for row in self.conversations.iter().map_err(self.failed())? {
             let (partition, conversation) = row.map_err(self.failed())?.0.value();

@@ -64,6 +64,21 @@ impl StoreView for LayeredView<'_> {
         }
     }
 
+    fn conversations(
+        &self,
+        partition: Partition,
+        from: ConversationId,
+        limit: usize,
+    ) -> Result<Vec<(ConversationId, ConversationRow)>, StoreError> {
+        // The first `limit` of all are among the first `limit` of each.
+        let below = self.tree.conversations(partition, from, limit)?;
+        let mut found: BTreeMap<_, _> = below.into_iter().collect();
+        for batch in self.batches(partition) {
+            found.extend(batch.conversations.range(from..).take(limit));
+        }
+        Ok(found.into_iter().take(limit).collect())
+    }
+
     fn members(
         &self,
         partition: Partition,

@@ -49,10 +49,20 @@ pub enum Input {
 /// A request that changes a conversation and is answered.
 #[derive(Clone, Debug)]
 pub enum Request {
-    /// Makes one.
-    Create(CreateConversation),
+    /// Makes some, all of one partition.
+    Create(Vec<CreateConversation>),
     /// Adds or removes a member.
     ChangeMember(ChangeMember),
+}
+
+impl Request {
+    /// How much of a group commit it takes: what one command of another kind does.
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Create(requests) => requests.len().max(1),
+            Self::ChangeMember(_) => 1,
+        }
+    }
 }
 
 /// What changes or reads the attachments, in the order of arrival.
@@ -99,7 +109,7 @@ impl ReplyTo {
     /// Answers with the outcome of a command.
     pub fn outcome(&self, outcome: Outcome) {
         self.send(match outcome {
-            Outcome::Info(info) => Answer::Info(info),
+            Outcome::Created(created) => Answer::Created(created),
             Outcome::Changed(sequence) => Answer::Changed(sequence),
             Outcome::Refused(refusal) => Answer::Failed(CallError::Refused(refusal)),
             // No request ends like this; it is better than no answer.
@@ -141,6 +151,14 @@ impl QueuedDelivery {
 }
 
 impl QueuedCommand {
+    /// How much of a group commit it takes.
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Delivery(_) => 1,
+            Self::Request(_, request, _) => request.weight(),
+        }
+    }
+
     /// Which partition it is for.
     pub fn partition(&self) -> Partition {
         match self {

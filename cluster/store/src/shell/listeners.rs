@@ -162,10 +162,14 @@ impl Listeners {
     }
 
     /// Tells every gateway of a new member.
-    pub fn joined(&self, joined: UserConversation) {
+    pub fn joined(&self, joined: Vec<UserConversation>) {
+        if joined.is_empty() {
+            return;
+        }
+        let joined = FromStore::Joined(joined);
         for sender in self.links.values() {
             // A lost link is noticed by its own task.
-            let _ = sender.send(&FromStore::Joined(joined));
+            let _ = sender.send(&joined);
         }
     }
 

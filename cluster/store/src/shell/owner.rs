@@ -335,9 +335,7 @@ impl Owner {
         if attachments.has_grown() {
             self.heads_at.get_or_insert_with(|| Instant::now() + HEADS_EVERY);
         }
-        for joined in fanned.joined {
-            self.listeners.joined(joined);
-        }
+        self.listeners.joined(fanned.joined);
         self.listeners.expelled(fanned.expelled);
         self.post(fanned.messages, fanned.jobs, settlements);
     }

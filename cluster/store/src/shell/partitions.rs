@@ -232,8 +232,10 @@ impl Owned {
                 let makes = matches!(command, Command::Create { .. });
                 let before = overlay.batch.conversations.len();
                 let outcome = self.machine.apply(command, overlay, effects);
-                // A creation that was no repetition is the only way to a new row here.
-                *created += u64::from(makes && overlay.batch.conversations.len() > before);
+                // Rows beyond those that the batch had are of creations that were no repetitions.
+                if makes {
+                    *created += (overlay.batch.conversations.len() - before) as u64;
+                }
                 outcome
             }
             Err(reason) if poison == Poison::DeadLetter => Outcome::DeadLettered(reason),

@@ -20,6 +20,7 @@ pub struct Pending {
     commands: VecDeque<QueuedCommand>,
     /// The newest consumer of each partition.
     consumers: BTreeMap<Partition, u64>,
+    /// What the waiting requests weigh.
     requests: usize,
     receipts: BTreeMap<(ConversationId, UserId), ReceiptItem>,
     events: VecDeque<SubscriptionEvent>,
@@ -63,7 +64,7 @@ impl Pending {
             reply.send(Answer::Failed(CallError::Unavailable));
             return;
         }
-        self.requests += 1;
+        self.requests += request.weight();
         self.commands.push_back(QueuedCommand::Request(partition, request, reply));
     }
 
@@ -120,11 +121,18 @@ impl Pending {
         !self.receipts.is_empty()
     }
 
-    /// The next commands.
+    /// The next commands: of this weight, and the one that reaches it.
     pub fn take_commands(&mut self, most: usize) -> Vec<QueuedCommand> {
-        let taken: Vec<_> = self.commands.drain(..most.min(self.commands.len())).collect();
-        let is_request = |command: &&QueuedCommand| matches!(command, QueuedCommand::Request(..));
-        self.requests -= taken.iter().filter(is_request).count();
+        let (mut taken, mut weight) = (Vec::new(), 0);
+        while weight < most
+            && let Some(command) = self.commands.pop_front()
+        {
+            weight += command.weight();
+            if let QueuedCommand::Request(_, request, _) = &command {
+                self.requests -= request.weight();
+            }
+            taken.push(command);
+        }
         taken
     }
 

@@ -6,12 +6,12 @@
 use super::round::NotOwned;
 use crate::config::StoreConfig;
 use crate::core::conversation::Conversation;
-use crate::core::{missed, pages};
+use crate::core::{export, missed, pages};
 use crate::wire::{Answer, Call};
 use ports::CallError;
 use ports::conversations::Refusal;
 use ports::message_store::{StoreError, StoreView};
-use protocol::store_calls::{PartitionStatus, PushRef};
+use protocol::store_calls::{ExportPlace, PartitionStatus, PushRef};
 use protocol::{ConversationId, Epoch, Partition, UserId};
 use std::collections::BTreeMap;
 
@@ -31,6 +31,7 @@ impl Reads<'_> {
         let view = self.view;
         let (id, user) = match call {
             Call::OfUsers(users) => return self.of_users(users),
+            Call::Export(partition, from) => return self.export(*partition, *from),
             Call::Range(query) => (query.conversation, query.user),
             Call::Info(id, user) | Call::Cursors(id, user) => (*id, *user),
             Call::Attach(_)
@@ -70,6 +71,16 @@ impl Reads<'_> {
             all.extend(found.filter(|found| is_own(found.conversation).is_ok()));
         }
         Ok(Answer::OfUsers(partitions, all))
+    }
+
+    fn export(&self, partition: Partition, from: ExportPlace) -> Result<Answer, StoreError> {
+        let not_owned = self.not_owned([partition])?;
+        let Some(epoch) = self.leases.get(&partition).filter(|_| not_owned.is_empty()) else {
+            return Ok(Answer::NotOwner(not_owned));
+        };
+        let read_by = (self.config.number, *epoch);
+        let page = export::page(self.view, partition, from, &self.config.limits, read_by)?;
+        Ok(Answer::Exported(page))
     }
 
     /// What the owner said of its partitions, of those that are still this node's.

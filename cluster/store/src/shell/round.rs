@@ -202,7 +202,7 @@ impl Work {
             }
             QueuedCommand::Request(_, request, reply) => {
                 let command = Ok(match request {
-                    Request::Create(request) => Command::Create { request, at_ms },
+                    Request::Create(requests) => Command::Create { requests, at_ms },
                     Request::ChangeMember(request) => Command::ChangeMember { request, at_ms },
                 });
                 Self { partition, origin: Origin::Request(reply), command }

@@ -12,8 +12,8 @@ use link::{Link, LinkSender};
 use ports::directory::Owner;
 use ports::message_store::{MessageStore, StoreError};
 use ports::{CallError, Listener, Machine, Stream, Worker, tasks};
-use protocol::Partition;
-use protocol::store_calls::PartitionStatus;
+use protocol::store_calls::{CreateConversation, PartitionStatus};
+use protocol::{ConversationId, Partition};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
@@ -147,7 +147,13 @@ impl Context {
                 reply.send(Answer::Consuming);
                 return None;
             }
-            Call::Create(request) => (request.conversation, Request::Create(request)),
+            Call::Create(requests) => {
+                let Some(conversation) = self.home_of(&requests) else {
+                    reply.send(Answer::Failed(CallError::Unavailable));
+                    return None;
+                };
+                (conversation, Request::Create(requests))
+            }
             Call::ChangeMember(request) => (request.conversation, Request::ChangeMember(request)),
             Call::Pushes(pushes) => {
                 let opened =
@@ -168,7 +174,11 @@ impl Context {
                 reply.send(confirmed.await.unwrap_or_else(|answer| answer));
                 return None;
             }
-            read @ (Call::OfUsers(_) | Call::Range(_) | Call::Info(..) | Call::Cursors(..)) => {
+            read @ (Call::OfUsers(_)
+            | Call::Range(_)
+            | Call::Info(..)
+            | Call::Cursors(..)
+            | Call::Export(..)) => {
                 let answered = self.read(move |reads| Ok(Ok(reads.answer(&read)?)));
                 reply.send(answered.await.unwrap_or_else(|answer| answer));
                 return None;
@@ -181,6 +191,15 @@ impl Context {
         let owner = self.config.directory.owner(partition);
         reply.send(Answer::NotOwner(vec![(partition, Some(owner))]));
         None
+    }
+
+    /// A conversation of the partition of all these, if they are of one.
+    fn home_of(&self, requests: &[CreateConversation]) -> Option<ConversationId> {
+        let first = requests.first()?.conversation;
+        let home = self.config.home(first);
+        let is_there =
+            |request: &CreateConversation| self.config.home(request.conversation) == home;
+        requests.iter().all(is_there).then_some(first)
     }
 
     /// Reads from one view of the engine, under the leases of this moment; or what the caller is told.

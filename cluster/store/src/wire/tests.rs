@@ -1,9 +1,11 @@
-//! The messages of version 3, kind by kind: their bytes are what they were.
+//! The messages of version 4, kind by kind: their bytes are what they were.
 
 use super::*;
 use fakes::frozen;
 use ports::conversations::Refusal;
-use protocol::store_calls::{AttachRefusal, AttachedAt, ConversationKind, Membership};
+use protocol::store_calls::{
+    AttachRefusal, AttachedAt, ConversationKind, ExportedConversation, ExportedEnd, Membership,
+};
 use protocol::{ClientMessageId, Content, Entry, Epoch};
 
 const CONVERSATION: ConversationId = ConversationId(1);
@@ -64,12 +66,13 @@ fn calls() -> Vec<Call> {
         Call::ChangeMember(ChangeMember { conversation, by: None, user, add: false }),
         Call::Pushes(vec![PushRef { user, conversation, sequence: after }]),
         Call::Cursors(conversation, Some(user)),
+        Call::Export(PARTITION, ExportPlace { conversation, after }),
         Call::Status,
         Call::Consume(life(), 24),
     ];
     let create =
         |kind| CreateConversation { conversation, kind, creator: user, members: vec![user] };
-    calls.extend(kinds.map(create).map(Call::Create));
+    calls.push(Call::Create(kinds.map(create).into()));
     frozen::every_variant(&calls);
     calls
 }
@@ -102,8 +105,19 @@ fn answers() -> Vec<Answer> {
         Membership { user, joined: first, left: None },
         Membership { user, joined: first, left: Some(head) },
     ];
-    let info =
-        ConversationInfo { conversation, kind: ConversationKind::Group, head, first, members };
+    let kind = ConversationKind::Group;
+    let info = ConversationInfo { conversation, kind, head, first, members: members.clone() };
+    let created = CreatedConversation { is_new: true, info: info.clone() };
+    let part =
+        |end| ExportedConversation { conversation, kind, head, first, entries: entries(), end };
+    let end = ExportedEnd { members, cursors: vec![cursor()] };
+    let export = ExportPage {
+        partition: PARTITION,
+        owner: NodeNumber(4),
+        epoch: Epoch(5),
+        conversations: vec![part(Some(end)), part(None)],
+        next: Some(ExportPlace { conversation, after: first }),
+    };
     let advice = [PushAdvice::Now, PushAdvice::Later { after_ms: 16 }, PushAdvice::Never];
     frozen::every_variant(&advice);
     let (partition, epoch) = (PARTITION, Epoch(5));
@@ -113,6 +127,8 @@ fn answers() -> Vec<Answer> {
         Answer::Attached(attached.into()),
         Answer::Page(RangePage { entries: entries(), first, head }),
         Answer::Info(info),
+        Answer::Created(vec![Ok(created), Err(Refusal::Conflict)]),
+        Answer::Exported(export),
         Answer::Changed(head),
         Answer::Pushes(advice.into()),
         Answer::Cursors(vec![cursor()]),
@@ -126,7 +142,7 @@ fn answers() -> Vec<Answer> {
 }
 
 #[test]
-fn messages_of_version_3_to_a_store_are_what_they_were() {
+fn messages_of_version_4_to_a_store_are_what_they_were() {
     let detach = |arrived| DetachItem { conversation: CONVERSATION, user: USER, arrived };
     let mut samples = vec![
         ToStore::Announce(GatewayId(18), Incarnation(19)),
@@ -136,16 +152,16 @@ fn messages_of_version_3_to_a_store_are_what_they_were() {
         ToStore::Taken(25),
     ];
     samples.extend(calls().into_iter().map(|call| ToStore::Call(21, call)));
-    frozen::check(include_str!("../../fixtures/to-store-3.txt"), VERSION, &samples);
+    frozen::check(include_str!("../../fixtures/to-store-4.txt"), VERSION, &samples);
 }
 
 #[test]
-fn messages_of_version_3_from_a_store_are_what_they_were() {
+fn messages_of_version_4_from_a_store_are_what_they_were() {
     let head = Head { conversation: CONVERSATION, sequence: Sequence(22) };
     let (user, conversation, joined) = (USER, CONVERSATION, Sequence(14));
     let mut samples = vec![
         FromStore::Welcome(NodeNumber(4)),
-        FromStore::Joined(UserConversation { user, conversation, joined }),
+        FromStore::Joined(vec![UserConversation { user, conversation, joined }]),
         FromStore::Heads(vec![head]),
         FromStore::Owners(vec![(PARTITION, owner())]),
         FromStore::Records(vec![Bytes::from_static(b"one"), Bytes::from_static(b"two")], Some(26)),
@@ -153,5 +169,5 @@ fn messages_of_version_3_from_a_store_are_what_they_were() {
         FromStore::ConsumerLost,
     ];
     samples.extend(answers().into_iter().map(|answer| FromStore::Answer(23, answer)));
-    frozen::check(include_str!("../../fixtures/from-store-3.txt"), VERSION, &samples);
+    frozen::check(include_str!("../../fixtures/from-store-4.txt"), VERSION, &samples);
 }

@@ -1,14 +1,17 @@
 //! What the routes stand on, small enough to be obviously right.
 
+use futures_util::future::join_all;
 use ports::broker::{
     BrokerUnavailable, DeadLetter, DeadLetters, Depths, NewDeadLetter, PublishError, Queue,
 };
 use ports::conversations::Refusal;
 use ports::{BoxFuture, CallError, Claims, Conversations, StoreEvent, TokenError, TokenVerifier};
+use protocol::partition::partition_of;
 use protocol::store_calls::{
     AttachItem, AttachedItem, ChangeMember, ConversationInfo, ConversationKind, CreateConversation,
-    DetachItem, Membership, PartitionStatus, PushAdvice, PushRef, RangePage, RangeQuery,
-    ReceiptItem, UserConversation,
+    CreatedConversation, DetachItem, ExportPage, ExportPlace, ExportedConversation, ExportedEnd,
+    Membership, PartitionStatus, PushAdvice, PushRef, RangePage, RangeQuery, ReceiptItem,
+    UserConversation,
 };
 use protocol::{
     ClientMessageId, Content, ConversationId, Entry, Epoch, GatewayId, Incarnation, NodeNumber,
@@ -21,6 +24,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
+/// Of the cluster.
+pub const PARTITIONS: u16 = 4;
+
 /// One owner of everything.
 #[derive(Default)]
 pub struct FakeOwner {
@@ -28,6 +34,8 @@ pub struct FakeOwner {
     pub receipts: Mutex<Vec<ReceiptItem>>,
     /// What every call answers instead.
     pub failure: Mutex<Option<CallError>>,
+    /// Pages of exports until it is lost.
+    pub pages_left: Mutex<Option<u32>>,
     /// How long every call takes.
     pub delay: Mutex<Duration>,
 }
@@ -95,6 +103,52 @@ impl FakeOwner {
         Ok((made.clone(), entries.clone(), members))
     }
 
+    fn made(&self, request: CreateConversation) -> Result<CreatedConversation, CallError> {
+        let id = request.conversation;
+        let mut all = self.conversations.lock().unwrap();
+        let (made, _) = all.entry(id).or_insert((request.clone(), Vec::new()));
+        if *made != request {
+            return Err(CallError::Refused(Refusal::Conflict));
+        }
+        let is_new = all[&id].1.is_empty();
+        drop(all);
+        for user in request.members.into_iter().filter(|_| is_new) {
+            self.say(id.0, request.creator.0, Content::Join { user });
+        }
+        Ok(CreatedConversation { is_new, info: self.info_of(id, None)? })
+    }
+
+    /// A page of two conversations, and of three entries of each.
+    fn page(&self, partition: Partition, from: ExportPlace) -> ExportPage {
+        let all = self.conversations.lock().unwrap();
+        let home = |id: &ConversationId| partition_of(*id, PARTITIONS) == partition;
+        let mut conversations = Vec::new();
+        let mut next = None;
+        for (id, (made, entries)) in all.range(from.conversation..).filter(|(id, _)| home(id)) {
+            let after = if *id == from.conversation { from.after } else { Sequence::START };
+            if conversations.len() == 2 || next.is_some() {
+                next = next.or(Some(ExportPlace { conversation: *id, after: Sequence::START }));
+                break;
+            }
+            let head = Sequence(entries.len() as u64);
+            let later = entries.iter().filter(|entry| entry.sequence > after);
+            let part: Vec<Entry> = later.take(3).cloned().collect();
+            let last = part.last().map_or(head, |last| last.sequence);
+            next = (last < head).then_some(ExportPlace { conversation: *id, after: last });
+            let receipts = self.receipts.lock().unwrap().clone();
+            let end = ExportedEnd { members: Self::members(entries), cursors: receipts };
+            conversations.push(ExportedConversation {
+                conversation: *id,
+                kind: made.kind,
+                head,
+                first: Sequence(1),
+                entries: part,
+                end: next.is_none().then_some(end),
+            });
+        }
+        ExportPage { partition, owner: NodeNumber(1), epoch: Epoch(2), conversations, next }
+    }
+
     fn info_of(
         &self,
         conversation: ConversationId,
@@ -155,22 +209,10 @@ impl Conversations for FakeOwner {
     }
     fn create(
         &self,
-        request: CreateConversation,
-    ) -> BoxFuture<'static, Result<ConversationInfo, CallError>> {
-        self.answer(|| {
-            let id = request.conversation;
-            let mut all = self.conversations.lock().unwrap();
-            let (made, _) = all.entry(id).or_insert((request.clone(), Vec::new()));
-            if *made != request {
-                return Err(CallError::Refused(Refusal::Conflict));
-            }
-            let fresh = all[&id].1.is_empty();
-            drop(all);
-            for user in request.members.into_iter().filter(|_| fresh) {
-                self.say(id.0, request.creator.0, Content::Join { user });
-            }
-            self.info_of(id, None)
-        })
+        requests: Vec<CreateConversation>,
+    ) -> BoxFuture<'static, Vec<Result<CreatedConversation, CallError>>> {
+        let one = |request| self.answer(|| self.made(request));
+        Box::pin(join_all(requests.into_iter().map(one).collect::<Vec<_>>()))
     }
     fn change_member(
         &self,
@@ -199,6 +241,18 @@ impl Conversations for FakeOwner {
         self.answer(|| {
             self.seen(conversation, user)?;
             Ok(self.receipts.lock().unwrap().clone())
+        })
+    }
+    fn export(
+        &self,
+        partition: Partition,
+        from: ExportPlace,
+    ) -> BoxFuture<'static, Result<ExportPage, CallError>> {
+        self.answer(|| {
+            if let Some(left) = &mut *self.pages_left.lock().unwrap() {
+                *left = left.checked_sub(1).ok_or(CallError::Unavailable)?;
+            }
+            Ok(self.page(partition, from))
         })
     }
     fn typing(&self, _: ConversationId, _: UserId) {}

@@ -1,6 +1,7 @@
 //! Every route, with right and wrong inputs, against fakes. Each response is also held against
 //! `openapi.json`: status, media type and body.
 
+mod bulk;
 mod fakes;
 mod refusals;
 mod requests;
@@ -13,7 +14,7 @@ use ::fakes::Memory;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, header};
-use fakes::{FakeBroker, FakeOwner, PlainTokens};
+use fakes::{FakeBroker, FakeOwner, PARTITIONS, PlainTokens};
 use http_body_util::BodyExt;
 use ports::entered;
 use protocol::Partition;
@@ -60,6 +61,7 @@ impl World {
             metrics: Arc::new(|| "sessions 3\n".into()),
             ready: Arc::new(move || entered(is_ready.lock()).clone()),
             auth_address: "auth:80".into(),
+            partitions_total: PARTITIONS,
             limits,
         };
         Self { owner, broker, ready, memory, router: router(state), document: Document::load() }

@@ -22,8 +22,9 @@ use protocol::codec::Codec;
 use protocol::frames::subprotocol;
 use protocol::records::{decode, encode};
 use protocol::store_calls::{
-    AttachItem, AttachedItem, ChangeMember, ConversationInfo, CreateConversation, DetachItem,
-    PartitionStatus, PushAdvice, PushRef, RangePage, RangeQuery, ReceiptItem, UserConversation,
+    AttachItem, AttachedItem, ChangeMember, ConversationInfo, CreateConversation,
+    CreatedConversation, DetachItem, ExportPage, ExportPlace, PartitionStatus, PushAdvice, PushRef,
+    RangePage, RangeQuery, ReceiptItem, UserConversation,
 };
 use protocol::{
     ClientFrame, ClientMessageId, Content, ConversationId, GatewayId, Incarnation, Partition,
@@ -83,9 +84,9 @@ impl Conversations for Port {
     }
     fn create(
         &self,
-        _: CreateConversation,
-    ) -> BoxFuture<'static, Result<ConversationInfo, CallError>> {
-        Box::pin(ready(Err(CallError::Unavailable)))
+        requests: Vec<CreateConversation>,
+    ) -> BoxFuture<'static, Vec<Result<CreatedConversation, CallError>>> {
+        Box::pin(ready(vec![Err(CallError::Unavailable); requests.len()]))
     }
     fn change_member(&self, _: ChangeMember) -> BoxFuture<'static, Result<Sequence, CallError>> {
         Box::pin(ready(Err(CallError::Unavailable)))
@@ -96,6 +97,13 @@ impl Conversations for Port {
         _: ConversationId,
         _: Option<UserId>,
     ) -> BoxFuture<'static, Result<Vec<ReceiptItem>, CallError>> {
+        Box::pin(ready(Err(CallError::Unavailable)))
+    }
+    fn export(
+        &self,
+        _: Partition,
+        _: ExportPlace,
+    ) -> BoxFuture<'static, Result<ExportPage, CallError>> {
         Box::pin(ready(Err(CallError::Unavailable)))
     }
     fn typing(&self, _: ConversationId, _: UserId) {}

@@ -2,10 +2,11 @@
 
 use ports::{BoxFuture, CallError, Conversations, StoreEvent};
 use protocol::store_calls::{
-    AttachItem, AttachedItem, ChangeMember, ConversationInfo, CreateConversation, DetachItem,
-    PartitionStatus, PushAdvice, PushRef, RangePage, RangeQuery, ReceiptItem, UserConversation,
+    AttachItem, AttachedItem, ChangeMember, ConversationInfo, CreateConversation,
+    CreatedConversation, DetachItem, ExportPage, ExportPlace, PartitionStatus, PushAdvice, PushRef,
+    RangePage, RangeQuery, ReceiptItem, UserConversation,
 };
-use protocol::{ConversationId, GatewayId, Incarnation, Sequence, UserId};
+use protocol::{ConversationId, GatewayId, Incarnation, Partition, Sequence, UserId};
 use std::collections::BTreeMap;
 use std::future::ready;
 use std::sync::Mutex;
@@ -55,8 +56,8 @@ impl Conversations for FakeOwners {
     }
     fn create(
         &self,
-        _: CreateConversation,
-    ) -> BoxFuture<'static, Result<ConversationInfo, CallError>> {
+        _: Vec<CreateConversation>,
+    ) -> BoxFuture<'static, Vec<Result<CreatedConversation, CallError>>> {
         unreachable!("a notifier changes nothing")
     }
     fn change_member(&self, _: ChangeMember) -> BoxFuture<'static, Result<Sequence, CallError>> {
@@ -70,6 +71,13 @@ impl Conversations for FakeOwners {
         _: ConversationId,
         _: Option<UserId>,
     ) -> BoxFuture<'static, Result<Vec<ReceiptItem>, CallError>> {
+        unreachable!("a notifier asks for pushes only")
+    }
+    fn export(
+        &self,
+        _: Partition,
+        _: ExportPlace,
+    ) -> BoxFuture<'static, Result<ExportPage, CallError>> {
         unreachable!("a notifier asks for pushes only")
     }
     fn typing(&self, _: ConversationId, _: UserId) {

@@ -129,7 +129,7 @@ fn command(step: &Step) -> Command {
                 creator: UserId(1),
                 members: members.into_iter().map(UserId).collect(),
             };
-            Command::Create { request, at_ms: 0 }
+            Command::Create { requests: vec![request], at_ms: 0 }
         }
         Step::Change { conversation, by, user, add } => {
             let conversation = ConversationId(conversation);
@@ -168,7 +168,10 @@ fn told(outcome: Outcome, effects: &[Effect]) -> Told {
             assert_eq!(answer, Some(Told::Rejected(protocol::RejectReason::DeadLettered)));
             Told::Rejected(protocol::RejectReason::DeadLettered)
         }
-        Outcome::Info(info) => Told::Head(info.head.0),
+        Outcome::Created(mut created) => match created.remove(0) {
+            Ok(created) => Told::Head(created.info.head.0),
+            Err(refusal) => Told::Refused(refusal),
+        },
         Outcome::Changed(sequence) => Told::Changed(sequence.0),
         Outcome::Refused(refusal) => Told::Refused(refusal),
     }
