@@ -78,12 +78,12 @@ impl Owner {
         let mut owner = Self { store, lease, machine };
         let acquire = Command::Acquire { epoch: lease.epoch, owner: OWNER };
         let creations = (1..=CONVERSATIONS).map(|id| Command::Create {
-            request: CreateConversation {
+            requests: vec![CreateConversation {
                 conversation: ConversationId(id),
                 kind: ConversationKind::Direct,
                 creator: author(id),
                 members: vec![author(id), UserId(author(id).0 + 1)],
-            },
+            }],
             at_ms: 0,
         });
         owner.apply_and_commit(std::iter::once(acquire).chain(creations).collect());

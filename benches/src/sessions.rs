@@ -15,6 +15,7 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use workload::plan::PlannedConversation;
 use workload::rest::Api;
+use workload::rest::bulk::NewConversations;
 
 /// Connects and grants under way at once.
 const AT_ONCE: usize = 32;
@@ -79,20 +80,28 @@ impl Sessions {
 
     /// Makes conversations of two: so many of users 1 and 2, so many of users 3 and 4, and so on.
     pub async fn acquaint(&self, users: u64, conversations: u64) -> anyhow::Result<()> {
-        let pairs = (1..=users / 2).flat_map(|pair| (0..conversations).map(move |n| (pair, n)));
-        stream::iter(pairs)
-            .map(|(pair, n)| async move {
+        let mut batch = NewConversations::new();
+        for pair in 1..=users / 2 {
+            for n in 0..conversations {
                 let planned = PlannedConversation {
                     id: ConversationId((pair - 1) * conversations + n + 1),
                     kind: ConversationKind::Direct,
                     members: &[UserId(pair * 2 - 1), UserId(pair * 2)],
                 };
-                self.api.create(planned, PATIENCE).await
-            })
-            .buffer_unordered(AT_ONCE)
-            .try_for_each(|_| std::future::ready(Ok(())))
-            .await
-            .context("making conversations")
+                if !batch.push(planned) {
+                    self.make(std::mem::take(&mut batch)).await?;
+                    batch.push(planned);
+                }
+            }
+        }
+        self.make(batch).await
+    }
+
+    async fn make(&self, batch: NewConversations) -> anyhow::Result<()> {
+        for outcome in self.api.create(batch, PATIENCE).await.context("making conversations")? {
+            outcome.made().context("making a conversation")?;
+        }
+        Ok(())
     }
 
     /// Opens a session for each of these users; returns when every one is welcomed.

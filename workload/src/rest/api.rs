@@ -10,12 +10,13 @@ use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
 use hyper::{Method, Request, Response, StatusCode};
 use ports::Machine;
 use protocol::backoff::Backoff;
-use protocol::store_calls::{Membership, PartitionStatus, RangePage};
+use protocol::store_calls::PartitionStatus;
 use protocol::{ClientMessageId, ConversationId, Sequence, UserId};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::{Instant, sleep};
 
 /// The token endpoint.
 pub const TOKEN: &str = "/oauth2/token";
@@ -31,7 +32,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 pub struct Api {
     machine: Machine,
     targets: Arc<Targets>,
-    http: Arc<Http>,
+    pub(super) http: Arc<Http>,
     tokens: Arc<Tokens>,
 }
 
@@ -68,15 +69,6 @@ pub struct LetterRecord {
     pub conversation: Option<ConversationId>,
 }
 
-/// A conversation that was made.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Made {
-    /// Its last sequence.
-    pub head: Sequence,
-    /// Its members, with intervals.
-    pub members: Vec<Membership>,
-}
-
 /// A member's stored cursors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub struct Cursor {
@@ -94,11 +86,6 @@ struct Changed {
 }
 
 #[derive(Deserialize)]
-struct Receipts {
-    receipts: Vec<Cursor>,
-}
-
-#[derive(Deserialize)]
 struct DeadLetters {
     dead_letters: Vec<DeadLetter>,
 }
@@ -108,9 +95,14 @@ struct Queues {
     queues: Vec<QueueDepth>,
 }
 
-#[derive(Deserialize)]
-struct Partitions {
-    partitions: Vec<PartitionStatus>,
+/// The partitions of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Partitions {
+    /// Those whose owners answer.
+    pub partitions: Vec<PartitionStatus>,
+    /// How many there are; 0: the cluster does not say.
+    #[serde(default)]
+    pub total: u16,
 }
 
 impl Api {
@@ -126,21 +118,6 @@ impl Api {
         &self.tokens
     }
 
-    /// Makes a conversation; again changes nothing.
-    pub async fn create(
-        &self,
-        planned: crate::plan::PlannedConversation<'_>,
-        patience: Duration,
-    ) -> Result<Made, RestError> {
-        let document = serde_json::json!({
-            "kind": planned.kind,
-            "creator": planned.members.first(),
-            "members": planned.members,
-        });
-        let path = format!("/v1/conversations/{}", planned.id);
-        self.patiently(Method::PUT, &path, Some(document), patience).await
-    }
-
     /// Adds or removes a member; the sequence of the entry.
     pub async fn change_member(
         &self,
@@ -153,29 +130,6 @@ impl Api {
         let method = if add { Method::PUT } else { Method::DELETE };
         let changed: Changed = self.patiently(method, &path, None, patience).await?;
         Ok(changed.sequence)
-    }
-
-    /// Stored entries behind a sequence.
-    pub async fn entries(
-        &self,
-        conversation: ConversationId,
-        after: Sequence,
-        limit: u32,
-        patience: Duration,
-    ) -> Result<RangePage, RestError> {
-        let path = format!("/v1/conversations/{conversation}/entries?after={after}&limit={limit}");
-        self.patiently(Method::GET, &path, None, patience).await
-    }
-
-    /// The stored cursors of a conversation's members.
-    pub async fn receipts(
-        &self,
-        conversation: ConversationId,
-        patience: Duration,
-    ) -> Result<Vec<Cursor>, RestError> {
-        let path = format!("/v1/conversations/{conversation}/receipts");
-        let document: Receipts = self.patiently(Method::GET, &path, None, patience).await?;
-        Ok(document.receipts)
     }
 
     /// Dead letters behind an id.
@@ -197,10 +151,8 @@ impl Api {
     }
 
     /// Who owns which partition.
-    pub async fn partitions(&self, patience: Duration) -> Result<Vec<PartitionStatus>, RestError> {
-        let path = "/v1/partitions";
-        let document: Partitions = self.patiently(Method::GET, path, None, patience).await?;
-        Ok(document.partitions)
+    pub async fn partitions(&self, patience: Duration) -> Result<Partitions, RestError> {
+        self.patiently(Method::GET, "/v1/partitions", None, patience).await
     }
 
     /// Revokes all tokens of a user.
@@ -210,39 +162,20 @@ impl Api {
         Ok(())
     }
 
-    /// The same call again, to one gateway after another, until there is an answer or `patience` is
-    /// used up. A 401 is answered with a fresh token.
-    async fn patiently<T: DeserializeOwned>(
+    /// The same call again, until there is an answer or `patience` is used up.
+    pub(super) async fn patiently<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
-        document: Option<serde_json::Value>,
+        body: Option<Bytes>,
         patience: Duration,
     ) -> Result<T, RestError> {
-        let body = document.map(|document| Bytes::from(document.to_string()));
-        let deadline = tokio::time::Instant::now() + patience;
-        let mut gateway = self.machine.entropy.below(self.targets.gateways.len() as u64) as usize;
-        let (mut fresh, mut refused_tokens) = (false, 0);
-        let mut backoff = Backoff::new(PAUSE_MIN, PAUSE_MAX);
+        let mut attempts = Attempts::new(self, patience);
         loop {
-            let host = &self.targets.gateways[gateway];
-            let error = match self.call(&method, path, body.clone(), host, fresh).await {
+            match self.call(&method, path, body.clone(), &attempts).await {
                 Ok(answer) => return Ok(answer),
-                Err(error) => error,
-            };
-            fresh = matches!(
-                &error,
-                RestError::Refused { status, .. } if *status == StatusCode::UNAUTHORIZED
-            );
-            refused_tokens += u32::from(fresh);
-            let hopeless = !(error.may_retry() || fresh && refused_tokens < 3);
-            let pause = backoff.next(self.machine.entropy.next_u64());
-            if hopeless || tokio::time::Instant::now() + pause >= deadline {
-                return Err(error);
+                Err(error) => attempts.failed(error).await?,
             }
-            tracing::debug!(%error, path, "calling again");
-            tokio::time::sleep(pause).await;
-            gateway = (gateway + 1) % self.targets.gateways.len();
         }
     }
 
@@ -251,18 +184,77 @@ impl Api {
         method: &Method,
         path: &str,
         body: Option<Bytes>,
-        host: &str,
-        fresh: bool,
+        attempt: &Attempts<'_>,
     ) -> Result<T, RestError> {
-        let token = self.tokens.of_service(fresh, host).await?;
+        let request = self.request(method, path, body, attempt).await?;
+        document(path, &self.http.exchange(attempt.host(), request).await?)
+    }
+
+    /// A request with the service's token.
+    pub(super) async fn request(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<Bytes>,
+        attempt: &Attempts<'_>,
+    ) -> Result<Request<Full<Bytes>>, RestError> {
+        let token = self.tokens.of_service(attempt.fresh, attempt.host()).await?;
         let request = Request::builder()
             .method(method)
             .uri(path)
             .header(AUTHORIZATION, format!("Bearer {}", token.expose()))
             .header(CONTENT_TYPE, "application/json")
-            .body(Full::new(body.unwrap_or_default()))
-            .expect("its parts are valid");
-        document(path, &self.http.exchange(host, request).await?)
+            .body(Full::new(body.unwrap_or_default()));
+        Ok(request.expect("its parts are valid"))
+    }
+}
+
+/// One attempt at a call after another, each at the next gateway, as long as patience lasts. A 401 is
+/// answered with a fresh token.
+pub(super) struct Attempts<'a> {
+    api: &'a Api,
+    gateway: usize,
+    fresh: bool,
+    refused_tokens: u32,
+    backoff: Backoff,
+    deadline: Instant,
+}
+
+impl<'a> Attempts<'a> {
+    /// The first one, at any gateway.
+    pub(super) fn new(api: &'a Api, patience: Duration) -> Self {
+        let gateways = api.targets.gateways.len() as u64;
+        Self {
+            api,
+            gateway: api.machine.entropy.below(gateways) as usize,
+            fresh: false,
+            refused_tokens: 0,
+            backoff: Backoff::new(PAUSE_MIN, PAUSE_MAX),
+            deadline: Instant::now() + patience,
+        }
+    }
+
+    /// Whom to ask.
+    pub(super) fn host(&self) -> &'a str {
+        &self.api.targets.gateways[self.gateway]
+    }
+
+    /// Waits until it is time for the next one, if there is one.
+    pub(super) async fn failed(&mut self, error: RestError) -> Result<(), RestError> {
+        self.fresh = matches!(
+            &error,
+            RestError::Refused { status, .. } if *status == StatusCode::UNAUTHORIZED
+        );
+        self.refused_tokens += u32::from(self.fresh);
+        let hopeless = !(error.may_retry() || self.fresh && self.refused_tokens < 3);
+        let pause = self.backoff.next(self.api.machine.entropy.next_u64());
+        if hopeless || Instant::now() + pause >= self.deadline {
+            return Err(error);
+        }
+        tracing::debug!(%error, "calling again");
+        sleep(pause).await;
+        self.gateway = (self.gateway + 1) % self.api.targets.gateways.len();
+        Ok(())
     }
 }
 
@@ -275,15 +267,8 @@ pub fn document<T: DeserializeOwned>(path: &str, answer: &Response<Bytes>) -> Re
 
 /// Whether the answer is a good one.
 pub fn success(path: &str, answer: &Response<Bytes>) -> Result<(), RestError> {
-    let (status, path) = (answer.status(), path.to_owned());
-    if status.is_success() {
+    if answer.status().is_success() {
         return Ok(());
     }
-    if status.is_server_error()
-        || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
-    {
-        return Err(RestError::Unavailable { path, status });
-    }
-    let text = String::from_utf8_lossy(answer.body());
-    Err(RestError::Refused { path, status, detail: text.chars().take(300).collect() })
+    Err(RestError::of(path, answer.status(), &String::from_utf8_lossy(answer.body())))
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Request, Response};
-use link::http::{HttpClient, HttpError};
+use link::http::{HttpClient, HttpError, Pieces};
 use ports::Machine;
 use std::time::Duration;
 
@@ -26,6 +26,16 @@ impl Http {
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Bytes>, HttpError> {
         self.0.exchange(host, request, DEADLINE).await
+    }
+
+    /// Sends one request and returns when the response begins; its body comes piece by piece.
+    pub async fn stream(
+        &self,
+        host: &str,
+        request: Request<Full<Bytes>>,
+        silence: Duration,
+    ) -> Result<Response<Pieces>, HttpError> {
+        self.0.stream(host, request, silence).await
     }
 
     /// Whether a gateway says that users may come.

@@ -1,8 +1,10 @@
 //! The cluster's REST interface, as users and services of a run use it.
 //!
-//! `http` keeps connections, `tokens` gets and keeps access tokens, `api` knows paths and documents.
+//! `http` keeps connections, `tokens` gets and keeps access tokens, `api` and `bulk` know paths and
+//! documents.
 
 pub mod api;
+pub mod bulk;
 mod http;
 mod tokens;
 
@@ -49,6 +51,17 @@ pub enum RestError {
 }
 
 impl RestError {
+    /// An answer that is no good one.
+    fn of(path: &str, status: StatusCode, detail: &str) -> Self {
+        let path = path.to_owned();
+        if status.is_server_error()
+            || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
+        {
+            return Self::Unavailable { path, status };
+        }
+        Self::Refused { path, status, detail: detail.chars().take(300).collect() }
+    }
+
     /// Whether the same call may succeed later. All calls of this crate are idempotent.
     pub const fn may_retry(&self) -> bool {
         matches!(self, Self::Http(_) | Self::Unavailable { .. })

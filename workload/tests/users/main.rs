@@ -1,10 +1,11 @@
 //! Virtual users against a small cluster in memory, on simulated time, judged like any run.
 
+mod bulk;
 mod fake_cluster;
 
 use fake_cluster::FakeCluster;
 use fakes::Memory;
-use protocol::{ConversationId, RejectReason, Sequence};
+use protocol::RejectReason;
 use scenarios::scenario::{Scenario, Transport};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -14,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use verify::history::event::{Engine, Phase};
 use verify::history::{Event, What};
 use verify::{Judge, JudgeOptions, Verdict};
-use workload::set_up::{SetUpError, set_up};
+use workload::set_up::set_up;
 use workload::{Plan, Recorder, Targets, final_reads, run_users};
 
 /// Everything in one list.
@@ -260,77 +261,6 @@ async fn messages_are_sent_when_they_are_due_whatever_the_answers() {
             assert!(event.at >= intended && event.at - intended < 5_000, "{event:?}");
         }
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_conversation_that_is_gone_is_read_as_empty() {
-    let memory = Memory::default();
-    let gateways = ["gateway-1:80".to_owned()];
-    let cluster = FakeCluster::start(&memory, &gateways, false).await;
-    let targets = Targets::development(gateways.into());
-    let plan = Arc::new(Plan::new(&scenario(), 6));
-    let notes = Arc::new(Notes { began: Instant::now(), events: Mutex::default() });
-    let recorder: Arc<dyn Recorder> = notes.clone();
-    let machine = memory.machine("clients-1");
-    set_up(machine.clone(), plan.clone(), targets.clone(), recorder.clone())
-        .await
-        .expect("the cluster takes every conversation");
-    let lost = ConversationId(3);
-    cluster.lose(lost);
-    let doubts = final_reads(machine, plan, targets, recorder).await;
-    assert_eq!(doubts, ["conversation 3: the cluster no longer knows it"]);
-    let events = notes.events.lock().expect("no holder panics");
-    let empty = |what: &What| {
-        matches!(what, What::StoredAll { first: Sequence(1), head: Sequence(0), whole: true, .. })
-    };
-    let of_lost =
-        |what: &What| matches!(what, What::StoredAll { conversation, .. } if *conversation == lost);
-    assert_eq!(count(&events, |what| of_lost(what) && empty(what)), 1);
-    assert_eq!(count(&events, empty), 1);
-    assert_eq!(count(&events, |what| matches!(what, What::StoredAll { whole: true, .. })), 15);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_cluster_that_was_used_before_is_refused_and_not_accused() {
-    let memory = Memory::default();
-    let gateways = ["gateway-1:80".to_owned()];
-    let cluster = FakeCluster::start(&memory, &gateways, false).await;
-    let targets = Targets::development(gateways.into());
-    let plan = Arc::new(Plan::new(&scenario(), 8));
-    let recorder = Arc::new(Notes { began: Instant::now(), events: Mutex::default() });
-    let machine = memory.machine("clients-1");
-    let again = || set_up(machine.clone(), plan.clone(), targets.clone(), recorder.clone());
-    again().await.expect("the cluster takes every conversation");
-    again().await.expect("nobody has said anything yet");
-    cluster.use_up(ConversationId(2));
-    let error = again().await.expect_err("one of them has a history");
-    let is_told = matches!(&error, SetUpError::Used { conversation: ConversationId(2), .. });
-    assert!(is_told, "{error}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_last_reads_wait_for_what_is_worked_off_and_not_for_dead_letters() {
-    let memory = Memory::default();
-    let gateways = ["gateway-1:80".to_owned()];
-    let cluster = FakeCluster::start(&memory, &gateways, false).await;
-    let targets = Targets::development(gateways.into());
-    let plan = Arc::new(Plan::new(&scenario(), 7));
-    let recorder = Arc::new(Notes { began: Instant::now(), events: Mutex::default() });
-    let machine = memory.machine("clients-1");
-    set_up(machine.clone(), plan.clone(), targets.clone(), recorder.clone())
-        .await
-        .expect("the cluster takes every conversation");
-    cluster.wait_for_looks(40);
-    let doubts =
-        final_reads(machine.clone(), plan.clone(), targets.clone(), recorder.clone()).await;
-    assert_eq!(doubts, [""; 0]);
-    assert_eq!(cluster.read_early(), (0, 0));
-
-    // Not for ever: what is still under way then is a doubt, not a verdict.
-    cluster.wait_for_looks(u64::MAX);
-    let doubts = final_reads(machine, plan, targets, recorder).await;
-    assert_eq!(doubts, ["messages are still waiting in queues 60s after the load"]);
-    assert!(cluster.read_early().0 > 0);
 }
 
 #[test]

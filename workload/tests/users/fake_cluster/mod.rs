@@ -3,7 +3,10 @@
 //! It knows nothing of nodes, queues and disks. It stands in for the cluster where the behaviour of
 //! its clients is tested, over the real WebSocket and HTTP stack. `owners` decides, this file talks.
 
+mod bulk;
 mod owners;
+
+pub use bulk::{Export, PARTITIONS};
 
 use bytes::Bytes;
 use fakes::Memory;
@@ -18,7 +21,7 @@ use ports::{Machine, Shutdown};
 use protocol::codec::Codec;
 use protocol::frames::subprotocol;
 use protocol::frames::trunk::{ClientBatch, ClientTrunk, ServerTrunk};
-use protocol::{ClientFrame, ConversationId, Entry, SessionId, UserId};
+use protocol::{ClientFrame, ConversationId, SessionId, UserId};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -119,19 +122,18 @@ impl FakeCluster {
                 self.state().logged_out.insert(number(token));
                 json!({})
             }
-            (&Method::PUT, ["v1", "conversations", id]) => self.create(number(id), &body),
+            (&Method::POST, ["v1", "conversations:batch"]) => self.create(&body),
             (method, ["v1", "conversations", id, "members", user]) => {
                 self.change(number(id), UserId(number(user)), *method == Method::PUT)
             }
-            (&Method::GET, ["v1", "conversations", id, "entries"]) => {
-                let query = head.uri.query().unwrap_or("");
-                let after = query.split('&').find_map(|pair| pair.strip_prefix("after="));
-                self.entries(number(id), number(after.unwrap_or("0")))
+            (&Method::GET, ["v1", "partitions", number, "export"]) => {
+                return self.export(number, head.uri.query().unwrap_or(""));
             }
-            (&Method::GET, ["v1", "conversations", id, "receipts"]) => self.receipts(number(id)),
             (&Method::GET, ["v1", "dead-letters"]) => json!({ "dead_letters": [] }),
             (&Method::GET, ["v1", "queues"]) => self.queues(),
-            (&Method::GET, ["v1", "partitions"]) => json!({ "partitions": [] }),
+            (&Method::GET, ["v1", "partitions"]) => {
+                json!({ "partitions": [], "total": PARTITIONS })
+            }
             _ => Value::Null,
         };
         let mut response = Response::new(Full::from(document.to_string()));
@@ -139,26 +141,6 @@ impl FakeCluster {
             *response.status_mut() = StatusCode::NOT_FOUND;
         }
         response
-    }
-
-    fn create(&self, id: u64, body: &[u8]) -> Value {
-        let new: Value = serde_json::from_slice(body).expect("it is JSON");
-        let members: Vec<UserId> =
-            serde_json::from_value(new["members"].clone()).expect("they are users");
-        let mut state = self.state();
-        for user in members {
-            if !state.conversations.entry(ConversationId(id)).or_default().is_member(user) {
-                state.change_member(ConversationId(id), user, true);
-            }
-        }
-        let members: Vec<Value> = state.conversations[&ConversationId(id)]
-            .members
-            .iter()
-            .filter_map(|(user, intervals)| Some((user, intervals.last()?)))
-            .map(|(user, (joined, left))| json!({ "user": user, "joined": joined, "left": left }))
-            .collect();
-        let head = state.conversations[&ConversationId(id)].head();
-        json!({ "id": id, "head": head, "members": members })
     }
 
     fn change(&self, id: u64, user: UserId, add: bool) -> Value {
@@ -175,29 +157,6 @@ impl FakeCluster {
             { "queue": "dead", "messages": 7 },
             { "queue": "inbound-2", "messages": found },
         ] })
-    }
-
-    fn entries(&self, id: u64, after: u64) -> Value {
-        let mut state = self.state();
-        state.read_early += u64::from(state.waiting.unwrap_or(0) > 0);
-        let Some(conversation) = state.conversations.get(&ConversationId(id)) else {
-            return Value::Null;
-        };
-        let entries: Vec<&Entry> =
-            conversation.entries.iter().skip(after as usize).take(50).collect();
-        json!({ "entries": entries, "first": 1, "head": conversation.head() })
-    }
-
-    fn receipts(&self, id: u64) -> Value {
-        let state = self.state();
-        let cursors = &state.conversations[&ConversationId(id)].cursors;
-        let receipts: Vec<Value> = cursors
-            .iter()
-            .map(|(user, (delivered, read))| {
-                json!({ "user": user, "delivered": delivered, "read": read })
-            })
-            .collect();
-        json!({ "receipts": receipts })
     }
 
     /// An access token names its user and has a number; the number alone is its refresh token.

@@ -1,6 +1,6 @@
 //! What the fake cluster knows and decides: logs, members, sessions, and its rudeness.
 
-use super::number;
+use super::{Export, number};
 use protocol::frames::client::Hello;
 use protocol::frames::server::{
     Accepted, Attached, Detached, ErrorCode, ErrorNotice, Page, Receipts, Rejected, Renewed,
@@ -39,6 +39,12 @@ pub struct State {
     pub logged_out: BTreeSet<u64>,
     /// How long an access token is honoured.
     pub tokens_live: Duration,
+    /// How exports end.
+    pub export: Export,
+    /// Exports that were asked for.
+    pub exports: u64,
+    /// What batches are to be refused for now, once each.
+    pub unready: BTreeSet<ConversationId>,
     /// Reads of entries while messages waited.
     pub read_early: u64,
 }

@@ -1,13 +1,15 @@
 //! Reads, at the end, what the cluster has stored: the truth that everything else is compared with.
 
+mod partition;
+
 use crate::plan::Plan;
 use crate::recorder::Recorder;
-use crate::rest::api::QueueDepth;
+use crate::rest::api::{Partitions, QueueDepth};
 use crate::rest::{Api, RestError};
-use crate::seen;
 use crate::targets::Targets;
+use partition::{Outcome, Reading};
 use ports::Machine;
-use protocol::{ConversationId, Sequence, limits};
+use protocol::{Partition, limits};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -15,34 +17,16 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 use verify::history::What;
 
-/// Conversations that are read at once.
-const AT_ONCE: u32 = 16;
+/// Partitions that are read at once.
+const AT_ONCE: u32 = 8;
 /// How long one answer is asked for again and again.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Why a final read is in doubt.
-#[derive(Debug, thiserror::Error)]
-enum ReadError {
-    /// It was made before the run, and is not there any more.
-    #[error("the cluster no longer knows it")]
-    Gone,
-    /// It was not read.
-    #[error(transparent)]
-    Rest(#[from] RestError),
-}
-
-impl ReadError {
-    /// Whether the cluster did not answer in time.
-    const fn is_silence(&self) -> bool {
-        matches!(self, Self::Rest(error) if error.may_retry())
-    }
-}
 
 /// How long the cluster may go on working off what it has taken, after the load.
 const QUIET_PATIENCE: Duration = Duration::from_mins(1);
 /// Queues that have not become shorter for so long are not worked off any more.
 const STUCK: Duration = Duration::from_secs(20);
-/// So many conversations in a row without an answer end the final reads: each one took `PATIENCE`.
+/// So many partitions in a row without an answer end the final reads: each took half a minute.
 const SILENCE: u32 = 2 * AT_ONCE;
 /// Between two looks at the queues.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -63,43 +47,7 @@ pub async fn final_reads(
     if quiet != Quiet::Reached {
         all.push(format!("messages are still waiting in queues {QUIET_PATIENCE:?} after the load"));
     }
-    let next = Arc::new(AtomicU32::new(1));
-    let silence = Arc::new(AtomicU32::new(0));
-    let (doubt, mut doubts) = mpsc::channel(64);
-    for _ in 0..AT_ONCE.min(plan.conversations()) {
-        let (api, plan, recorder) = (api.clone(), plan.clone(), recorder.clone());
-        let (next, silence, doubt) = (next.clone(), silence.clone(), doubt.clone());
-        machine.spawn("final reads", async move {
-            while silence.load(Ordering::Relaxed) < SILENCE {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number > plan.conversations() {
-                    return;
-                }
-                let conversation = ConversationId(u64::from(number));
-                if plan.conversation(conversation).members.is_empty() {
-                    continue;
-                }
-                let failed = read_conversation(&api, recorder.as_ref(), conversation).await.err();
-                if failed.as_ref().is_some_and(ReadError::is_silence) {
-                    silence.fetch_add(1, Ordering::Relaxed);
-                } else {
-                    silence.store(0, Ordering::Relaxed);
-                }
-                if let Some(error) = failed
-                    && doubt.send(format!("conversation {conversation}: {error}")).await.is_err()
-                {
-                    return;
-                }
-            }
-        });
-    }
-    drop(doubt);
-    while let Some(doubt) = doubts.recv().await {
-        all.push(doubt);
-    }
-    if silence.load(Ordering::Relaxed) >= SILENCE {
-        all.push("the final reads were abandoned: the cluster no longer answers".to_owned());
-    }
+    all.extend(read_all((&machine, &api), &plan, &recorder).await);
     // What came meanwhile from those who were refused for a while is worked off, too.
     let quiet = wait_for_quiet(&api).await;
     for (what, outcome) in [
@@ -152,52 +100,61 @@ fn is_worked_off(queue: &QueueDepth) -> bool {
     ["inbound-", "notify-"].iter().any(|kind| queue.queue.starts_with(kind))
 }
 
-async fn read_conversation(
-    api: &Api,
-    recorder: &dyn Recorder,
-    conversation: ConversationId,
-) -> Result<(), ReadError> {
-    recorder.record(What::StoredBegan { conversation });
-    let (mut first, mut head, mut after) = (Sequence::START, Sequence::START, Sequence::START);
-    let outcome = loop {
-        let page = match api.entries(conversation, after, limits::MAX_PAGE, PATIENCE).await {
-            Ok(page) => page,
-            // Only conversations that were made are read, so this one was lost with all that was
-            // accepted in it: an answer, not the lack of one.
-            Err(error) if error.is_not_found() && after == Sequence::START => {
-                let (first, head) = (Sequence::START.next(), Sequence::START);
-                recorder.record(What::StoredAll { conversation, first, head, whole: true });
-                return Err(ReadError::Gone);
-            }
-            Err(error) => break Err(error),
-        };
-        (first, head) = (page.first, page.head);
-        for entry in &page.entries {
-            recorder.record(What::Stored { entry: seen::seen(entry) });
+/// Reads all partitions, so many at a time; what is in doubt.
+async fn read_all(
+    (machine, api): (&Machine, &Api),
+    plan: &Arc<Plan>,
+    recorder: &Arc<dyn Recorder>,
+) -> Vec<String> {
+    let total = match api.partitions(PATIENCE).await {
+        Ok(Partitions { total: 0, .. }) => {
+            return vec![
+                "the cluster does not say how many partitions it has: it is older than this program, or \
+                 another one, and cannot be read in bulk"
+                    .to_owned(),
+            ];
         }
-        match page.entries.last() {
-            Some(last) if last.sequence < head => after = last.sequence,
-            // The oldest entries may have been removed by retention between two pages.
-            None if after < first && first <= head => after = Sequence(first.0.max(1) - 1),
-            last => {
-                // An empty page before the head is a hole in the store: not everything was read.
-                let whole = last.map_or(after, |last| last.sequence) >= head;
-                break Ok(whole);
-            }
-        }
-        if page.entries.is_empty() && after.next() != first {
-            break Ok(false);
-        }
+        Ok(partitions) => partitions.total,
+        Err(error) => return vec![format!("the number of partitions: {error}")],
     };
-    let whole = *outcome.as_ref().unwrap_or(&false);
-    recorder.record(What::StoredAll { conversation, first, head, whole });
-    outcome?;
-    for item in api.receipts(conversation, PATIENCE).await? {
-        let (user, delivered, read) = (item.user, item.delivered, item.read);
-        recorder.record(What::StoredCursor { conversation, user, delivered, read });
+    let next = Arc::new(AtomicU32::new(0));
+    let silence = Arc::new(AtomicU32::new(0));
+    let (doubt, mut doubts) = mpsc::channel(64);
+    for _ in 0..AT_ONCE.min(total.into()) {
+        let (machine, api, plan) = (machine.clone(), api.clone(), plan.clone());
+        let (recorder, next) = (recorder.clone(), next.clone());
+        let (silence, doubt) = (silence.clone(), doubt.clone());
+        machine.clone().spawn("final reads", async move {
+            while silence.load(Ordering::Relaxed) < SILENCE
+                && let Ok(number) = u16::try_from(next.fetch_add(1, Ordering::Relaxed))
+                && number < total
+            {
+                let which = (Partition(number), total);
+                let access = (machine.clone(), api.clone());
+                let Outcome { doubts, is_silent } =
+                    Reading::read(access, &plan, recorder.clone(), which).await;
+                if is_silent {
+                    silence.fetch_add(1, Ordering::Relaxed);
+                } else {
+                    silence.store(0, Ordering::Relaxed);
+                }
+                for one in doubts {
+                    if doubt.send(one).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        });
     }
-    recorder.record(What::StoredCursorsAll { conversation });
-    Ok(())
+    drop(doubt);
+    let mut all = Vec::new();
+    while let Some(doubt) = doubts.recv().await {
+        all.push(doubt);
+    }
+    if silence.load(Ordering::Relaxed) >= SILENCE {
+        all.push("the final reads were abandoned: the cluster no longer answers".to_owned());
+    }
+    all
 }
 
 async fn read_dead_letters(api: &Api, recorder: &dyn Recorder) -> Result<(), RestError> {
@@ -237,7 +194,7 @@ async fn read_queues(api: &Api, recorder: &dyn Recorder, quiet: Quiet) -> Result
 }
 
 async fn read_partitions(api: &Api, recorder: &dyn Recorder) -> Result<(), RestError> {
-    for status in api.partitions(PATIENCE).await? {
+    for status in api.partitions(PATIENCE).await?.partitions {
         let (partition, owner, epoch) = (status.partition, status.owner, status.epoch);
         recorder.record(What::Owner { partition, owner, epoch });
     }
