@@ -2,6 +2,7 @@
 //!
 //! A session that does not take its frames is cut off alone: nobody else on the trunk waits for it.
 
+use super::alarm::Alarm;
 use super::inbox::{self, inbox};
 use super::socket::{self, Pump};
 use super::wire::{ConnectError, WireEvent};
@@ -146,6 +147,7 @@ impl Trunk {
     /// Ends with the connection; every session learns of it by the end of its channel.
     async fn run(mut self) {
         let mut alive = tokio::time::interval(limits::CLIENT_HEARTBEAT);
+        let mut silence = Alarm::default();
         loop {
             tokio::select! {
                 biased;
@@ -160,12 +162,9 @@ impl Trunk {
                     let Some(first) = command else { return };
                     self.forward(first);
                 }
-                _ = alive.tick() => {
-                    if self.heard.elapsed() >= limits::CLIENT_IDLE_TIMEOUT {
-                        return;
-                    }
-                    self.write(&vec![ClientTrunk::Alive]);
-                }
+                // With a timer of its own: noticed at a heartbeat, it would be up to one later.
+                () = silence.at(Some(self.heard + limits::CLIENT_IDLE_TIMEOUT)) => return,
+                _ = alive.tick() => self.write(&vec![ClientTrunk::Alive]),
             }
         }
     }
@@ -249,5 +248,33 @@ impl Trunk {
             self.write(&overrun);
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::SinkExt as _;
+    use std::time::Duration;
+    use tokio_tungstenite::WebSocketStream;
+    use tokio_tungstenite::tungstenite::protocol::Role;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_trunk_is_given_up_in_time_whenever_it_was_last_heard() {
+        for heard_after in [0, 600, 4_999] {
+            let (ours, theirs) = tokio::io::duplex(64 * 1024);
+            let ours: Box<dyn ports::Stream> = Box::new(ours);
+            let ours = WebSocketStream::from_raw_socket(ours, Role::Client, None).await;
+            let mut gateway = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
+            let (_sessions, commands) = mpsc::unbounded_channel();
+            let gateway = async {
+                tokio::time::sleep(Duration::from_millis(heard_after)).await;
+                let alive = postcard::to_stdvec(&vec![ServerTrunk::Alive]).unwrap();
+                gateway.send(Message::Binary(alive.into())).await.unwrap();
+                Instant::now()
+            };
+            let (heard, ()) = tokio::join!(gateway, Trunk::new(ours, commands).run());
+            assert_eq!(heard.elapsed(), limits::CLIENT_IDLE_TIMEOUT, "{heard_after}");
+        }
     }
 }
