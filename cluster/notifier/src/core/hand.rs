@@ -4,11 +4,14 @@
 //! owner knows better a moment later, and after an outage of the provider much better: so it is asked
 //! before every attempt. What the owner cannot say is pushed in the end: a push too many is better than
 //! a message that nobody hears of.
+//!
+//! Who has waited for longest comes first, however often it was asked about or tried meanwhile: otherwise
+//! a provider that can just keep up is told of new messages, and never of old ones.
 
 use protocol::UserId;
 use protocol::records::PushJob;
 use protocol::store_calls::{PushAdvice, PushRef};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// How long an advice counts, milliseconds.
@@ -29,33 +32,43 @@ pub struct Held {
     pub user: UserId,
     /// Of what; its users are left out.
     pub job: Arc<PushJob>,
+    /// Since when it waits for its turn.
+    since_ms: u64,
     /// Since when nobody answers for it.
     unanswered_ms: Option<u64>,
     /// Until when the advice to push it counts.
     fresh_ms: u64,
 }
 
+/// A job's turn: since when it waits, its delivery and user.
+type Turn = (u64, u64, UserId);
+
 /// See the module. Times are milliseconds, and never fall.
 #[derive(Debug)]
 pub struct Hand {
     /// Jobs in one question.
     most: usize,
-    new: VecDeque<Held>,
+    new: BTreeMap<Turn, Held>,
     asked: Vec<Held>,
-    later: BTreeMap<(u64, u64, UserId), Held>,
-    ready: VecDeque<Held>,
+    /// By when they are to be asked about.
+    later: BTreeMap<(u64, Turn), Held>,
+    ready: BTreeMap<Turn, Held>,
 }
 
 impl Held {
     /// A job that has just come.
     pub const fn new(tag: u64, user: UserId, job: Arc<PushJob>) -> Self {
-        Self { tag, attempt: 1, user, job, unanswered_ms: None, fresh_ms: 0 }
+        Self { tag, attempt: 1, user, job, since_ms: 0, unanswered_ms: None, fresh_ms: 0 }
     }
 
     /// What it is about.
     pub fn push(&self) -> PushRef {
         let PushJob { conversation, sequence, .. } = *self.job;
         PushRef { user: self.user, conversation, sequence }
+    }
+
+    const fn turn(&self) -> Turn {
+        (self.since_ms, self.tag, self.user)
     }
 
     /// A job for this user alone.
@@ -69,10 +82,10 @@ impl Hand {
     pub const fn new(most: usize) -> Self {
         Self {
             most,
-            new: VecDeque::new(),
+            new: BTreeMap::new(),
             asked: Vec::new(),
             later: BTreeMap::new(),
-            ready: VecDeque::new(),
+            ready: BTreeMap::new(),
         }
     }
 
@@ -81,9 +94,13 @@ impl Hand {
         self.new.len() + self.asked.len() + self.later.len() + self.ready.len()
     }
 
-    /// Takes a job; the next one to be asked about comes first.
-    pub fn take(&mut self, held: Held) {
-        self.new.push_back(held);
+    /// Takes a job, the last in turn.
+    pub fn take(&mut self, now_ms: u64, held: Held) {
+        self.ask_about(Held { since_ms: now_ms, ..held });
+    }
+
+    fn ask_about(&mut self, held: Held) {
+        self.new.insert(held.turn(), held);
     }
 
     /// What to ask now, unless a question is under way.
@@ -91,12 +108,14 @@ impl Hand {
         while let Some(first) = self.later.first_entry()
             && first.key().0 <= now_ms
         {
-            self.new.push_back(first.remove());
+            let held = first.remove();
+            self.ask_about(held);
         }
         if !self.asked.is_empty() || self.new.is_empty() {
             return None;
         }
-        self.asked = self.new.drain(..self.new.len().min(self.most)).collect();
+        let in_turn = std::iter::from_fn(|| self.new.pop_first());
+        self.asked = in_turn.take(self.most).map(|(_, held)| held).collect();
         Some(self.asked.iter().map(Held::push).collect())
     }
 
@@ -127,24 +146,29 @@ impl Hand {
     /// Without anybody to ask: whatever there is, is ready.
     pub fn ask_nobody(&mut self) {
         let new = std::mem::take(&mut self.new);
-        self.ready.extend(new.into_iter().map(|held| Held { fresh_ms: u64::MAX, ..held }));
+        self.ready.extend(
+            new.into_iter().map(|(turn, held)| (turn, Held { fresh_ms: u64::MAX, ..held })),
+        );
     }
 
     fn be_ready(&mut self, now_ms: u64, held: Held) {
-        self.ready.push_back(Held { fresh_ms: now_ms + FRESH_MS, ..held });
+        self.ready.insert(held.turn(), Held { fresh_ms: now_ms + FRESH_MS, ..held });
     }
 
     /// The next job to be pushed. What has waited for too long is asked about again.
     pub fn next(&mut self, now_ms: u64) -> Option<Held> {
-        while self.ready.front().is_some_and(|held| held.fresh_ms < now_ms) {
-            self.new.extend(self.ready.pop_front());
+        while let Some((_, held)) = self.ready.pop_first() {
+            if held.fresh_ms >= now_ms {
+                return Some(held);
+            }
+            self.ask_about(held);
         }
-        self.ready.pop_front()
+        None
     }
 
     /// Not now after all: the provider is given a rest.
     pub fn keep(&mut self, held: Held) {
-        self.ready.push_front(held);
+        self.ready.insert(held.turn(), held);
     }
 
     /// Not now after all: the same push is under way.
@@ -158,7 +182,7 @@ impl Hand {
     }
 
     fn keep_until(&mut self, at_ms: u64, held: Held) {
-        self.later.insert((at_ms, held.tag, held.user), held);
+        self.later.insert((at_ms, held.turn()), held);
     }
 
     /// When a job that waits is to be asked about.
@@ -186,7 +210,7 @@ mod tests {
 
     fn hand(users: std::ops::RangeInclusive<u64>) -> Hand {
         let mut hand = Hand::new(256);
-        users.for_each(|user| hand.take(held(user)));
+        users.for_each(|user| hand.take(0, held(user)));
         hand
     }
 
@@ -220,6 +244,39 @@ mod tests {
         hand.keep(kept);
         assert_eq!(next(&mut hand, FRESH_MS + 1), None);
         assert_eq!(hand.question(FRESH_MS + 1), Some(asked));
+    }
+
+    #[test]
+    fn who_has_waited_for_longest_comes_first_whatever_came_between() {
+        let mut hand = hand(1..=2);
+        let old = hand.question(0).unwrap();
+        hand.answered(0, &old.iter().map(|push| (*push, PushAdvice::Now)).collect::<Vec<_>>());
+        let failed = hand.next(0).unwrap();
+        hand.try_again(FRESH_MS, failed);
+        // The provider is given a rest, in which another job comes, and the old advice gets stale.
+        hand.take(FRESH_MS - 1, held(3));
+        let new = hand.question(FRESH_MS - 1).unwrap();
+        hand.answered(FRESH_MS, &[(new[0], PushAdvice::Now)]);
+        let kept = hand.next(FRESH_MS + 1).unwrap();
+        assert_eq!(kept.tag, 3);
+        hand.keep(kept);
+        assert_eq!(hand.question(FRESH_MS + 1).as_ref(), Some(&old));
+        hand.answered(
+            FRESH_MS + 1,
+            &old.iter().map(|push| (*push, PushAdvice::Now)).collect::<Vec<_>>(),
+        );
+        let order = std::iter::from_fn(|| next(&mut hand, FRESH_MS + 1));
+        assert_eq!(order.collect::<Vec<_>>(), [1, 2, 3]);
+    }
+
+    #[test]
+    fn whoever_is_to_wait_for_the_provider_goes_to_the_back() {
+        let mut hand = hand(1..=2);
+        hand.ask_nobody();
+        let probe = hand.next(5).unwrap();
+        hand.take(5, probe);
+        hand.ask_nobody();
+        assert_eq!((next(&mut hand, 5), next(&mut hand, 5)), (Some(2), Some(1)));
     }
 
     #[test]

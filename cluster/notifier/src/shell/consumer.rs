@@ -172,7 +172,7 @@ impl Consumer {
         while work.hand.count() < self.prefetch() as usize
             && let Some(users) = work.deliveries.open()
         {
-            users.for_each(|held| work.hand.take(held));
+            users.for_each(|held| work.hand.take(self.now_ms(), held));
         }
     }
 
@@ -246,7 +246,7 @@ impl Consumer {
             Decision::Hold => {
                 self.count("notifier_held_total");
                 // To the back: if it is this job that makes the provider fail, another one probes next.
-                work.hand.take(held);
+                work.hand.take(self.now_ms(), held);
             }
         }
     }
