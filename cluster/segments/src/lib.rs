@@ -34,7 +34,7 @@ use std::io;
 use std::sync::Arc;
 
 pub use recover::{Opened, Unopened, open, read};
-pub use scan::{Checked, LogError, Presence, check};
+pub use scan::{ADVICE, Checked, LogError, Presence, check};
 
 /// Whose log it is: logs of several formats can share a directory.
 #[derive(Clone, Copy, Debug)]

@@ -11,6 +11,10 @@ use std::io;
 /// Magic, number, length of the segment before, checksum.
 pub const HEADER: usize = 8 + 4 + 8 + 4;
 
+/// What to do about damaged data.
+pub const ADVICE: &str =
+    "restore the data folder from a copy, or move it away to start without its data";
+
 /// Why a log cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
@@ -37,10 +41,7 @@ pub enum LogError {
         reads: char,
     },
     /// Something that was durable is no longer readable. Nothing on the disk was changed.
-    #[error(
-        "{file} is damaged at byte {offset}: {why}; nothing was changed: restore the data folder from a \
-         copy, or move it away to start without its data"
-    )]
+    #[error("{file} is damaged at byte {offset}: {why}; nothing was changed: {ADVICE}")]
     Damaged {
         /// The file.
         file: String,

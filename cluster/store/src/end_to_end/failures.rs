@@ -1,7 +1,10 @@
 //! What failures cost: nothing, or what a bad design choice gives away.
 
 use super::*;
+use crate::{OpenError, ServeError};
 use fakes::START_MS;
+use ports::CallError;
+use ports::message_store::StoreError;
 
 #[tokio::test(start_paused = true)]
 async fn a_crash_before_the_confirm_is_replayed_under_the_same_sequence() {
@@ -60,6 +63,58 @@ async fn unconfirmed_publications_are_repeated_in_their_order() {
         }
         assert_eq!(seen, [3, 4, 5, 6]);
         assert_eq!(world.broker.depth(inbound()), 0);
+    }
+}
+
+/// Flips a bit in each page of the database, whether somebody has it open or not.
+fn rot_all_pages(disk: &dyn ports::Disk) {
+    let file = disk.open("store.redb").unwrap();
+    for at in (8_300..file.len().unwrap()).step_by(4_100) {
+        let mut byte = [0];
+        file.read_at(at, &mut byte).unwrap();
+        file.write_at(at, &[byte[0] ^ 1]).unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_ends_with_the_damage_that_it_meets() {
+    for meets in ["a read", "a command", "a checkpoint"] {
+        let mut world = World::new(Design::default());
+        world.config.limits.cache_bytes = 0;
+        world.config.limits.checkpoint_groups = 1;
+        world.start().await;
+        let gateway = Gateway::new(&world).await;
+        gateway.create(&[1, 2]).await;
+        world.stop().await;
+        let (node, _trigger) = world.node().await;
+        let met = async {
+            // Between two looks at whether a checkpoint is due.
+            tokio::time::sleep(Duration::from_millis(3_050)).await;
+            if meets == "a checkpoint" {
+                world.say(1, CONVERSATION, 1);
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            rot_all_pages(&world.memory.disk);
+            if meets == "a read" {
+                let info = gateway.conversations.info(CONVERSATION, None).await;
+                assert_eq!(info.err(), Some(CallError::Unavailable));
+            }
+            if meets == "a command" {
+                world.say(1, CONVERSATION, 1);
+            }
+            tokio::time::sleep(Duration::from_mins(10)).await;
+        };
+        tokio::select! {
+            ended = node => {
+                let error = ended.expect_err("it was not asked to end");
+                let ServeError::Engine(OpenError::Engine(StoreError::Corrupt(why))) = error else {
+                    panic!("{error:?}");
+                };
+                let says = "is not as it was written; restore";
+                assert!(why.contains(says), "{meets}: {why}");
+            }
+            () = met => panic!("{meets}: it goes on for ever"),
+        }
     }
 }
 

@@ -5,14 +5,30 @@
 //! copies here, of which a write replaces the older one, so that a torn write leaves the other.
 
 use ports::{DiskFile, entered};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
-/// Once set, nothing is written any more. A database that is dropped writes a last time, to say that
-/// it was closed cleanly; a node that dies says nothing.
-pub type Dead = Arc<AtomicBool>;
+/// What became of a database, known to all that use its file.
+#[derive(Debug, Default)]
+pub struct Condition {
+    /// Once set, nothing is written any more. A database that is dropped writes a last time, to say that
+    /// it was closed cleanly; a node that dies says nothing.
+    pub dead: AtomicBool,
+    /// The damage that was met first. redb says it once, and then only that something has failed before.
+    pub damage: OnceLock<String>,
+}
+
+/// Where writes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writes {
+    /// To the file.
+    ToDisk,
+    /// Nowhere, but what was written is read back: for a look that leaves the file as it is.
+    ToMemory,
+}
 
 /// redb's pages; it reads and writes whole ones, but for the header in the first.
 const PAGE: usize = 4096;
@@ -31,8 +47,17 @@ const PAGES: u64 = 2 * PAGE as u64;
 /// A thin shim: redb decides when to write and when to sync.
 pub struct DiskBackend {
     file: Box<dyn DiskFile>,
-    dead: Dead,
+    condition: Arc<Condition>,
     header: Mutex<Header>,
+    memory: Option<Mutex<Memory>>,
+}
+
+/// What a look has written.
+#[derive(Default)]
+struct Memory {
+    /// The length of redb's storage, if that was changed.
+    length: Option<u64>,
+    pages: BTreeMap<u64, Vec<u8>>,
 }
 
 /// The header in force.
@@ -51,7 +76,11 @@ struct Header {
 impl DiskBackend {
     /// Opens the storage in a file. Whether one copy of the header is unreadable, torn or damaged: then
     /// the other may be older than the pages.
-    pub fn open(file: Box<dyn DiskFile>, dead: Dead) -> io::Result<(Self, bool)> {
+    pub fn open(
+        file: Box<dyn DiskFile>,
+        condition: Arc<Condition>,
+        writes: Writes,
+    ) -> io::Result<(Self, bool)> {
         let length = file.len()?;
         let copies = [read_copy(&*file, length, 0)?, read_copy(&*file, length, 1)?];
         let is_doubtful = copies.iter().any(|copy| matches!(copy, Copy::Unreadable));
@@ -75,11 +104,12 @@ impl DiskBackend {
             }
             None => Header::new(length > 0),
         };
-        Ok((Self { file, dead, header: Mutex::new(header) }, is_doubtful))
+        let memory = (writes == Writes::ToMemory).then(Mutex::default);
+        Ok((Self { file, condition, header: Mutex::new(header), memory }, is_doubtful))
     }
 
     fn alive(&self) -> io::Result<()> {
-        if self.dead.load(Ordering::Acquire) {
+        if self.condition.dead.load(Ordering::Acquire) {
             return Err(io::Error::other("the engine was dropped without being closed"));
         }
         Ok(())
@@ -89,7 +119,36 @@ impl DiskBackend {
         entered(self.header.lock())
     }
 
+    fn memory(&self) -> Option<MutexGuard<'_, Memory>> {
+        self.memory.as_ref().map(|memory| entered(memory.lock()))
+    }
+
+    /// Pages from the file, if they are as they were written.
+    fn read_pages(&self, first: u64, out: &mut [u8]) -> io::Result<()> {
+        let mut stored = vec![0; out.len() / PAGE * STORED_PAGE];
+        self.file.read_at(stored_at(first), &mut stored).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => damaged(format!("it ends before page {first}")),
+            _ => error,
+        })?;
+        let pages = stored.chunks_exact(STORED_PAGE).zip(out.chunks_exact_mut(PAGE));
+        for (number, (stored, page)) in (first..).zip(pages) {
+            let (bytes, sum) = stored.split_at(PAGE);
+            if checksum(number, bytes).to_le_bytes() != *sum {
+                let at = stored_at(number);
+                return Err(damaged(format!(
+                    "page {number} at byte {at} is not as it was written"
+                )));
+            }
+            page.copy_from_slice(bytes);
+        }
+        Ok(())
+    }
+
     fn write_header(&self, header: &mut Header, at: usize, data: &[u8]) -> io::Result<()> {
+        if self.memory.is_some() {
+            header.bytes[at..at + data.len()].copy_from_slice(data);
+            return Ok(());
+        }
         let turn = if header.is_new { header.turn } else { header.turn + 1 };
         let mut bytes = header.bytes;
         bytes[at..at + data.len()].copy_from_slice(data);
@@ -146,6 +205,9 @@ impl fmt::Debug for DiskBackend {
 
 impl redb::StorageBackend for DiskBackend {
     fn len(&self) -> io::Result<u64> {
+        if let Some(length) = self.memory().and_then(|memory| memory.length) {
+            return Ok(length);
+        }
         let length = self.file.len()?;
         let is_made = self.header().is_made;
         Ok(match length.checked_sub(PAGES) {
@@ -161,27 +223,32 @@ impl redb::StorageBackend for DiskBackend {
             return Ok(());
         }
         let first = offset / PAGE as u64;
-        let mut stored = vec![0; out.len() / PAGE * STORED_PAGE];
-        self.file.read_at(stored_at(first), &mut stored).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => damaged(format!("it ends before page {first}")),
-            _ => error,
-        })?;
-        let pages = stored.chunks_exact(STORED_PAGE).zip(out.chunks_exact_mut(PAGE));
-        for (number, (stored, page)) in (first..).zip(pages) {
-            let (bytes, sum) = stored.split_at(PAGE);
-            if checksum(number, bytes).to_le_bytes() != *sum {
-                let at = stored_at(number);
-                return Err(damaged(format!(
-                    "page {number} at byte {at} is not as it was written"
-                )));
+        let read = match self.memory() {
+            None => self.read_pages(first, out),
+            Some(memory) => {
+                (first..).zip(out.chunks_exact_mut(PAGE)).try_for_each(|(number, page)| {
+                    let Some(written) = memory.pages.get(&number) else {
+                        return self.read_pages(number, page);
+                    };
+                    page.copy_from_slice(written);
+                    Ok(())
+                })
             }
-            page.copy_from_slice(bytes);
+        };
+        if let Err(error) = &read
+            && error.kind() == io::ErrorKind::InvalidData
+        {
+            self.condition.damage.get_or_init(|| error.to_string());
         }
-        Ok(())
+        read
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.alive()?;
+        if let Some(mut memory) = self.memory() {
+            memory.length = Some(len);
+            return Ok(());
+        }
         let pages = len.div_ceil(PAGE as u64);
         let length = if pages == 0 { 0 } else { stored_at(pages) };
         let mut header = self.header();
@@ -199,6 +266,9 @@ impl redb::StorageBackend for DiskBackend {
 
     fn sync_data(&self) -> io::Result<()> {
         self.alive()?;
+        if self.memory.is_some() {
+            return Ok(());
+        }
         let mut header = self.header();
         let length = self.file.len()?;
         self.file.sync_data()?;
@@ -212,6 +282,11 @@ impl redb::StorageBackend for DiskBackend {
             return self.write_header(&mut self.header(), at, data);
         }
         let first = offset / PAGE as u64;
+        if let Some(mut memory) = self.memory() {
+            let pages = data.chunks_exact(PAGE).map(<[u8]>::to_vec);
+            memory.pages.extend((first..).zip(pages));
+            return Ok(());
+        }
         let mut stored = Vec::with_capacity(data.len() / PAGE * STORED_PAGE);
         for (number, page) in (first..).zip(data.chunks_exact(PAGE)) {
             stored.extend_from_slice(page);

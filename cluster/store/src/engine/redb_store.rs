@@ -19,6 +19,7 @@
 #[cfg(test)]
 mod tests;
 
+use super::backend::Writes;
 use super::layer::Layers;
 use super::tree::{self, Tree};
 use super::view::LayeredView;
@@ -30,7 +31,7 @@ use ports::{Disk, entered};
 use protocol::design::Fsync;
 use protocol::limits::StoreLimits;
 use protocol::{ConversationId, Epoch, NodeNumber, Partition};
-use segments::{Force, Format, Log, LogError, Opened, Options};
+use segments::{ADVICE, Force, Format, Log, LogError, Opened, Options};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -116,29 +117,33 @@ impl RedbStore {
             segment_bytes: u64::MAX,
             fsync: always,
         };
-        // The log first, since a tree is changed by being opened.
+        // A look at everything first, since a tree is changed by being opened.
         let mut groups: Vec<Group<'static>> = Vec::new();
         let log = segments::read(options, |group, _| groups.push(group));
         let log = log.map_err(|error| log_error(&error))?;
-        let tree = Tree::open(disk, is_ready, place, limits.cache_bytes)?;
-        let (in_tree, epochs) = tree.written()?;
-        let (mut state, highest) = State::recovered(in_tree, epochs, groups);
+        let (cache, mut in_tree) = (limits.cache_bytes, 0);
+        if is_ready {
+            let tree = Tree::open(Arc::clone(&disk), is_ready, place, cache, Writes::ToMemory)?;
+            (in_tree, _) = tree.written()?;
+        }
         // Segments are removed only behind a later group. So a tree that has fallen back shows as a gap.
-        let gap = highest > state.last;
-        if always && gap {
+        let (last, highest) = reach(in_tree, &groups);
+        if always && highest > last {
             let why = format!(
                 "groups of the store are missing: the tree has them up to {in_tree}, the log has some up \
-                 to {highest}, those up to {last} without a gap",
-                last = state.last,
+                 to {highest}, those up to {last} without a gap; {ADVICE}",
             );
             return Err(StoreError::Corrupt(why).into());
         }
+        let tree = Tree::open(disk, is_ready, place, cache, Writes::ToDisk)?;
+        let (in_tree, epochs) = tree.written()?;
+        let mut state = State::recovered(in_tree, epochs, groups);
         let Opened { log, lengths } = log.open().map_err(|error| log_error(&error))?;
         if !is_ready {
             tree.set_ready()?;
         }
         state.bytes = lengths.values().sum();
-        if gap {
+        if highest > last {
             // Without forced writes a power loss leaves holes. No later group may take the number of
             // one behind the hole.
             tree.write(&state.layers.take(), highest)?;
@@ -311,13 +316,12 @@ impl MessageStore for RedbStore {
 }
 
 impl State {
-    /// The state of a tree with groups of the log behind it; the number of the last group, behind a gap
-    /// or not.
+    /// The state of a tree with groups of the log behind it.
     fn recovered(
         in_tree: u64,
         epochs: BTreeMap<Partition, Epoch>,
         groups: Vec<Group<'static>>,
-    ) -> (Self, u64) {
+    ) -> Self {
         let former = |epoch| Ownership { epoch, ..Ownership::default() };
         let owners = epochs.into_iter().map(|(partition, epoch)| (partition, former(epoch)));
         let mut state = Self {
@@ -329,9 +333,7 @@ impl State {
             written: None,
             unneeded: None,
         };
-        let mut highest = in_tree;
         for Group { number, acquired, batches } in groups {
-            highest = number.max(highest);
             let is_next = number == state.last + 1;
             if is_next {
                 state.last = number;
@@ -343,7 +345,7 @@ impl State {
                 state.lay(acquired, &rows.collect::<Vec<_>>());
             }
         }
-        (state, highest)
+        state
     }
 
     fn owner(&self, partition: Partition) -> Ownership {
@@ -373,6 +375,14 @@ impl State {
             }
         });
     }
+}
+
+/// The number of the last group behind those of the tree, without a gap, and of the last one at all.
+fn reach(in_tree: u64, groups: &[Group<'_>]) -> (u64, u64) {
+    groups.iter().fold((in_tree, in_tree), |(last, highest), group| {
+        let last = if group.number == last + 1 { group.number } else { last };
+        (last, highest.max(group.number))
+    })
 }
 
 fn log_error(error: &LogError) -> StoreError {

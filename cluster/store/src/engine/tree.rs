@@ -6,7 +6,7 @@
 //! (see `backend`); and reopening, because redb refuses all work after an I/O error.
 
 use super::OpenError;
-use super::backend::{Dead, DiskBackend};
+use super::backend::{Condition, DiskBackend, Writes};
 use super::layer::Layer;
 use super::tables::Place;
 use super::tables::{
@@ -18,7 +18,7 @@ use ports::message_store::{Batch, StoreError};
 use ports::{Disk, entered};
 use protocol::{Epoch, Partition};
 use redb::{Database, ReadableDatabase, ReadableTable, WriteTransaction};
-use segments::Presence;
+use segments::{ADVICE, Presence};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,7 +35,7 @@ const VERSION: &[u8; 8] = b"FRACAST2";
 pub struct Tree {
     disk: Arc<dyn Disk>,
     database: RwLock<Option<Database>>,
-    dead: Dead,
+    condition: Arc<Condition>,
     broken: AtomicBool,
     cache_bytes: usize,
 }
@@ -43,25 +43,33 @@ pub struct Tree {
 impl Tree {
     /// Opens the database of a disk with a page cache of this size, or makes it if it is not ready. With a
     /// place: a disk that knows none yet belongs to it from now on, and one of another place is refused.
+    ///
+    /// redb brings its file in order while it is opened, before it can find more: only a look with
+    /// `Writes::ToMemory` shows whether it may.
     pub fn open(
         disk: Arc<dyn Disk>,
         is_ready: bool,
         place: Option<Place>,
         cache_bytes: usize,
+        writes: Writes,
     ) -> Result<Self, OpenError> {
-        let dead = Dead::default();
-        if !is_ready {
-            make(&*disk, &dead, place, cache_bytes).map_err(|error| opening(&error))?;
-        }
-        let database = open(&*disk, &dead, cache_bytes).map_err(|error| opening(&error))?;
-        if let Some(asked) = place {
-            let made = settle(&database, asked).map_err(|error| opening(&error.into()))?;
-            if made != asked {
-                return Err(OpenError::OtherPlace { made, asked });
+        let condition = Arc::<Condition>::default();
+        let open = || -> Result<_, redb::Error> {
+            if !is_ready {
+                make(&*disk, &condition, place, cache_bytes)?;
             }
+            let database = open(&*disk, &condition, cache_bytes, writes)?;
+            let made = place.map(|asked| settle(&database, asked)).transpose()?;
+            Ok((database, made))
+        };
+        let (database, made) = open().map_err(|error| told(&condition, &error))?;
+        if let (Some(made), Some(asked)) = (made, place)
+            && made != asked
+        {
+            return Err(OpenError::OtherPlace { made, asked });
         }
         let database = RwLock::new(Some(database));
-        Ok(Self { disk, dead, database, broken: AtomicBool::new(false), cache_bytes })
+        Ok(Self { disk, condition, database, broken: AtomicBool::new(false), cache_bytes })
     }
 
     /// Says on the disk that the database and the log are made.
@@ -73,7 +81,7 @@ impl Tree {
             marker.sync_data()?;
             self.disk.sync_dir()
         };
-        write().map_err(|error| opening(&error.into()))
+        write().map_err(|error| told(&self.condition, &error.into()))
     }
 
     /// The last group of the log whose rows are here, and the epochs of all partitions.
@@ -140,15 +148,18 @@ impl Tree {
         }
     }
 
-    /// The database, opened anew if the last I/O failed.
+    /// The database, opened anew if the last I/O failed. Damage does not pass.
     pub(super) fn database(&self) -> Result<RwLockReadGuard<'_, Option<Database>>, StoreError> {
+        if let Some(what) = self.condition.damage.get() {
+            return Err(damaged(what));
+        }
         if self.broken.load(Ordering::Acquire) {
             // Waits for the views that are in use, so that never two databases share the file.
             let mut slot = entered(self.database.write());
             if self.broken.load(Ordering::Acquire) {
                 drop(slot.take());
-                let opened = open(&*self.disk, &self.dead, self.cache_bytes);
-                *slot = Some(opened.map_err(|error| opening(&error))?);
+                let opened = open(&*self.disk, &self.condition, self.cache_bytes, Writes::ToDisk);
+                *slot = Some(opened.map_err(|error| told(&self.condition, &error))?);
                 self.broken.store(false, Ordering::Release);
             }
         }
@@ -157,21 +168,18 @@ impl Tree {
 
     /// Turns an error of redb into ours, and remembers that the database must be opened anew.
     pub(super) fn failed(&self, error: impl Into<redb::Error>) -> StoreError {
-        match error.into() {
-            redb::Error::Corrupted(what) => damaged(&what),
-            redb::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => damaged(&error),
-            error => {
-                self.broken.store(true, Ordering::Release);
-                StoreError::Unavailable(error.to_string())
-            }
+        let error = told(&self.condition, &error.into());
+        if !matches!(error, StoreError::Corrupt(_)) {
+            self.broken.store(true, Ordering::Release);
         }
+        error
     }
 }
 
 impl Drop for Tree {
     fn drop(&mut self) {
         // After `close` there is no database left that could write.
-        self.dead.store(true, Ordering::Release);
+        self.condition.dead.store(true, Ordering::Release);
     }
 }
 
@@ -248,8 +256,8 @@ pub fn is_ready(disk: &dyn Disk, log: Presence) -> Result<bool, StoreError> {
         marker.read_at(0, &mut bytes)?;
         Ok((bytes == VERSION, has(DATA)))
     };
-    let missing = |what: &str| Err(StoreError::Corrupt(what.to_owned()));
-    match (read().map_err(|error| opening(&error.into()))?, log) {
+    let missing = |what: &str| Err(StoreError::Corrupt(format!("{what}; {ADVICE}")));
+    match (read().map_err(|error| StoreError::Unavailable(error.to_string()))?, log) {
         ((true, true), Presence::Unused | Presence::Used) => Ok(true),
         ((true, false), _) => missing("store.redb is missing"),
         ((true, true), Presence::Absent) => missing("the store's log is missing"),
@@ -262,14 +270,15 @@ pub fn is_ready(disk: &dyn Disk, log: Presence) -> Result<bool, StoreError> {
 
 fn make(
     disk: &dyn Disk,
-    dead: &Dead,
+    condition: &Arc<Condition>,
     place: Option<Place>,
     cache_bytes: usize,
-) -> Result<(), Opening> {
+) -> Result<(), redb::Error> {
     if disk.list()?.iter().any(|name| name == DATA) {
         disk.remove(DATA)?;
     }
-    let (backend, _) = DiskBackend::open(disk.open(DATA)?, Arc::clone(dead))?;
+    let file = disk.open(DATA)?;
+    let (backend, _) = DiskBackend::open(file, Arc::clone(condition), Writes::ToDisk)?;
     let database = Database::builder().set_cache_size(cache_bytes).create_with_backend(backend)?;
     make_tables(&database, place)?;
     database.close()?;
@@ -277,12 +286,17 @@ fn make(
 }
 
 /// Opens a database that was made.
-fn open(disk: &dyn Disk, dead: &Dead, cache_bytes: usize) -> Result<Database, Opening> {
+fn open(
+    disk: &dyn Disk,
+    condition: &Arc<Condition>,
+    cache_bytes: usize,
+    writes: Writes,
+) -> Result<Database, redb::Error> {
     let file = disk.open(DATA)?;
     if file.is_empty()? {
-        return Err(Opening::Damaged(format!("{DATA} is empty")));
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is empty").into());
     }
-    let (backend, is_doubtful) = DiskBackend::open(file, Arc::clone(dead))?;
+    let (backend, is_doubtful) = DiskBackend::open(file, Arc::clone(condition), writes)?;
     let builder = Database::builder().set_cache_size(cache_bytes).create_with_backend(backend);
     let mut database = builder?;
     if is_doubtful {
@@ -328,42 +342,23 @@ fn make_tables(database: &Database, place: Option<Place>) -> Result<(), redb::Er
     Ok(())
 }
 
-#[derive(Debug, thiserror::Error)]
-enum Opening {
-    #[error(transparent)]
-    Disk(#[from] io::Error),
-    #[error("{0}")]
-    Damaged(String),
-    #[error(transparent)]
-    Storage(#[from] redb::StorageError),
-    #[error(transparent)]
-    Database(#[from] redb::DatabaseError),
-    #[error(transparent)]
-    Tables(#[from] redb::Error),
-}
-
-fn opening(error: &Opening) -> StoreError {
-    let storage = match error {
-        Opening::Damaged(what) => return damaged(what),
-        Opening::Disk(error) if error.kind() == io::ErrorKind::InvalidData => {
-            return damaged(error);
-        }
-        Opening::Database(redb::DatabaseError::Storage(error)) | Opening::Storage(error) => error,
-        Opening::Disk(_) | Opening::Database(_) | Opening::Tables(_) => {
-            return StoreError::Unavailable(error.to_string());
-        }
+/// What an error means to whoever waits: whether it may pass. What redb says once of damage it calls an
+/// earlier error from then on, and what it finds in a file of another version never passes either.
+fn told(condition: &Condition, error: &redb::Error) -> StoreError {
+    let passes = match error {
+        redb::Error::Io(error) => error.kind() != io::ErrorKind::InvalidData,
+        redb::Error::PreviousIo | redb::Error::DatabaseClosed => true,
+        _ => false,
     };
-    match storage {
-        redb::StorageError::Corrupted(what) => damaged(what),
-        redb::StorageError::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
-            damaged(error)
-        }
-        other => StoreError::Unavailable(other.to_string()),
+    match condition.damage.get() {
+        Some(what) => damaged(what),
+        None if passes => StoreError::Unavailable(error.to_string()),
+        None => damaged(error),
     }
 }
 
 fn damaged(what: &(impl std::fmt::Display + ?Sized)) -> StoreError {
-    StoreError::Corrupt(format!("{DATA}: {what}"))
+    StoreError::Corrupt(format!("{DATA}: {what}; {ADVICE}"))
 }
 
 fn closed() -> StoreError {

@@ -69,12 +69,13 @@ pub async fn serve(
     let redb = until_open("the store's engine", &shutdown, open, passes).await?;
     let Some(redb) = redb else { return Ok(()) };
     let background = machine.tasks.background_worker("store checkpoints");
-    let mut tasks = TaskSet::default();
     let checkpoints = keep_checkpoints(machine.clone(), Arc::clone(&redb), Arc::clone(&background));
-    tasks.add(machine.spawn("store checkpoints", checkpoints));
     let node = Node { machine, config, brokers, store: Arc::clone(&redb) as _, worker };
-    let ended = node.run(listener, shutdown).await;
-    drop(tasks);
+    let ended = tokio::select! {
+        biased;
+        ended = node.run(listener, shutdown) => ended,
+        damage = checkpoints => Err(ServeError::Engine(damage.into())),
+    };
     // After the tasks, so that nobody reads any more, and behind the last checkpoint. What is
     // committed is durable already.
     let closed = tasks::run_on(&*background, move || redb.close()).await;
@@ -213,8 +214,12 @@ async fn first_look(
     Ok(None)
 }
 
-/// Makes the engine's checkpoints beside the owner's rounds.
-async fn keep_checkpoints(machine: Machine, store: Arc<RedbStore>, worker: Arc<dyn Worker>) {
+/// Makes the engine's checkpoints beside the owner's rounds, until data turns out to be damaged.
+async fn keep_checkpoints(
+    machine: Machine,
+    store: Arc<RedbStore>,
+    worker: Arc<dyn Worker>,
+) -> StoreError {
     loop {
         tokio::time::sleep(CHECKPOINT_LOOK).await;
         if !store.is_checkpoint_due() {
@@ -227,11 +232,13 @@ async fn keep_checkpoints(machine: Machine, store: Arc<RedbStore>, worker: Arc<d
                 store.release();
                 machine.telemetry.time("store_checkpoint", began.elapsed());
             }
+            Some(Err(error @ StoreError::Corrupt(_))) => return error,
             Some(Err(error)) => {
                 tracing::warn!(%error, "a checkpoint failed; trying again");
                 tokio::time::sleep(PAUSE).await;
             }
-            None => return,
+            // The node is being torn down.
+            None => std::future::pending().await,
         }
     }
 }

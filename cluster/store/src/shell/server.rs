@@ -216,7 +216,8 @@ impl Context {
         match read.await {
             Some(Ok(read)) => read,
             Some(Err(error @ StoreError::Corrupt(_))) => {
-                tracing::error!(%error, "what was read is damaged, and not served");
+                // It is not served, and it does not pass.
+                let _ = self.owner.send(Input::Failed(error));
                 Err(Answer::Failed(CallError::Unavailable))
             }
             Some(Err(error)) => {

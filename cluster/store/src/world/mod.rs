@@ -4,7 +4,7 @@
 pub mod broker;
 
 use crate::{
-    Engine, GatewayLinks, MemoryStore, Place, RemoteConversations, SharedDirectory,
+    Engine, GatewayLinks, MemoryStore, Place, RemoteConversations, ServeError, SharedDirectory,
     StaticDirectory, StoreConfig, serve,
 };
 use broker::Broker;
@@ -102,6 +102,17 @@ impl World {
 
     /// Starts the node, on what is left on its disk.
     pub async fn start(&mut self) {
+        let (node, trigger) = self.node().await;
+        let task = self.machine("store").spawn("node", async {
+            node.await.expect("the node shuts down cleanly");
+        });
+        self.node = Some((task, trigger));
+    }
+
+    /// A node on what is left on its disk, to be run, and what asks it to end.
+    pub async fn node(
+        &self,
+    ) -> (impl Future<Output = Result<(), ServeError>> + use<>, ShutdownTrigger) {
         let number = self.config.number;
         let machine = self.machine(&format!("store-{number}"));
         let listener = machine.network.bind(&format!("store-{}:1", number.0)).await.unwrap();
@@ -115,11 +126,7 @@ impl World {
             Some(shared) => Engine::Opened(Arc::new(shared.clone())),
             None => Engine::Redb(Place { number, stores, partitions: PARTITIONS }),
         };
-        let node = serve(machine.clone(), listener, config, engine, brokers, shutdown);
-        let task = machine.spawn("node", async {
-            node.await.expect("the node shuts down cleanly");
-        });
-        self.node = Some((task, trigger));
+        (serve(machine, listener, config, engine, brokers, shutdown), trigger)
     }
 
     /// The process dies: its disk keeps what it had, its connections break.
