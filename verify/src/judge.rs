@@ -138,7 +138,7 @@ impl Judge {
 
     /// Violations that are certain already. Some invariants judge only at the end.
     pub fn violations_so_far(&self) -> u64 {
-        self.checks.violations()
+        self.checks.violations(&self.state)
     }
 
     /// The judgement: the history is complete.

@@ -1,6 +1,7 @@
 //! What one invariant has counted, and the evidence for its first violations.
 
 use crate::history::Event;
+use crate::history::event::Engine;
 use crate::state::State;
 use crate::state::recent::About;
 use crate::verdict::Evidence;
@@ -106,6 +107,13 @@ impl Tally {
     /// reason for doubt: whoever was owed it has been judged, and this is a repetition.
     pub const fn compacted(&mut self, count: u64) {
         self.compacted += count;
+    }
+
+    /// Violations that are certain while the history goes on: what is late on real sockets may yet turn out
+    /// to be the load generator's fault.
+    pub fn certain(&self, state: &State) -> u64 {
+        let may_be_excused = state.header.engine == Engine::Real;
+        self.violations - if may_be_excused { self.late } else { 0 }
     }
 
     /// The history is complete. If the generator met a limit of its own, what is late may be late by

@@ -123,8 +123,9 @@ macro_rules! catalogue {
                 $(self.$name.0.compact_records(state, sender, records, &mut self.$name.1);)*
             }
 
-            pub fn violations(&self) -> u64 {
-                0 $(+ self.$name.1.violations)*
+            /// Those that are certain before the end.
+            pub fn violations(&self, state: &State) -> u64 {
+                0 $(+ self.$name.1.certain(state))*
             }
 
             /// The tallies, in the order of the catalogue.

@@ -224,8 +224,9 @@ fn judge(state: &State, device: usize, wait: Wait, tally: &mut Tally) {
 mod tests {
     use crate::history::What;
     use crate::history::builder::Builder;
-    use crate::history::event::Phase;
+    use crate::history::event::{Engine, Phase};
     use crate::invariants::tests::{clean, judge as judge_history, violated};
+    use crate::judge::{Judge, JudgeOptions};
     use protocol::{ClientMessageId, ConversationId, RejectReason, Sequence};
 
     const NAME: &str = "no_stuck_session";
@@ -346,6 +347,18 @@ mod tests {
         let named = |wanted: &str| judgement.doubts.iter().any(|doubt| doubt.contains(wanted));
         assert!(named("EMFILE, 3 times"), "{judgement:#?}");
         assert!(named("no_stuck_session: 1 things were late"), "{judgement:#?}");
+    }
+
+    #[test]
+    fn what_is_late_on_real_sockets_is_certain_at_the_end() {
+        let mut history = talk().lose(2, 1).heal().wait(3_000_000).connect(2, 1).finish();
+        for (engine, certain) in [(Engine::Simulated, 1), (Engine::Real, 0)] {
+            history.header.engine = engine;
+            let mut judge = Judge::new(&history.header, JudgeOptions::default());
+            history.events.iter().for_each(|event| judge.observe(event));
+            assert_eq!(judge.violations_so_far(), certain, "{engine:?}");
+            assert_eq!(judge.finish().verdict, crate::Verdict::Violated);
+        }
     }
 
     #[test]
