@@ -76,10 +76,15 @@ pub struct NotFound {
 
 struct Bound(TcpListener);
 
+/// How many of so many descriptors are kept back.
+pub fn reserve(most: u64) -> u64 {
+    RESERVED.min(most / 4)
+}
+
 /// Whether a new descriptor is one of those that are kept back. The system gives the lowest that is free,
 /// so that a high one says that few are left.
 fn is_reserved(descriptor: RawFd, most: u64) -> bool {
-    u64::from(descriptor.unsigned_abs()) >= most - RESERVED.min(most / 4)
+    u64::from(descriptor.unsigned_abs()) >= most - reserve(most)
 }
 
 impl Listener for Bound {

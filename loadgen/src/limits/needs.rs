@@ -9,6 +9,7 @@ use crate::limits::supply::{Supply, supply};
 use crate::run::{Against, Processes};
 use crate::slices::{self, AT_EASE};
 use crate::world::layout;
+use real::network::reserve;
 use scenarios::scenario::{Scenario, Size, Transport};
 use std::path::Path;
 
@@ -133,17 +134,19 @@ pub fn demand(scenario: &Scenario, against: &Against, data: Option<&Path>) -> De
 /// Compares a scenario's needs with what there is.
 pub fn fit(scenario: &Scenario, against: &Against, supply: Supply) -> Fit {
     let needs = needs(scenario, against, &supply);
-    // Each process of a cluster of our own has one table of open files. Another one's limits are its own
-    // business.
+    let Supply { open_files, ports, memory, disk } = supply;
+    // Each process of a cluster of our own has one table of open files, and takes no connection that would
+    // need one of its last descriptors. Another one's limits are its own business.
     let in_slice = needs.connections.div_ceil(needs.slices);
+    let kept_back = open_files.map_or(0, reserve);
     let in_one_table = match against.processes() {
-        Some(Processes::One) => needs.connections,
+        Some(Processes::One) => needs.connections + kept_back,
         Some(Processes::EachNode) => {
-            needs.connections.div_ceil(against.gateways(scenario)).max(in_slice)
+            let of_gateway = needs.connections.div_ceil(against.gateways(scenario).max(1));
+            in_slice.max(of_gateway + kept_back)
         }
         None => in_slice,
     };
-    let Supply { open_files, ports, memory, disk } = supply;
     let mut fit = Fit { needs: sentence(&needs, supply), ..Fit::default() };
     let mut compare = |what: &str, least: u64, at_ease: u64, there: Option<u64>, remedy: &str| {
         let Some(there) = there else { return };
@@ -253,9 +256,10 @@ mod tests {
             assert_eq!(told(against, supply(10_000, 10_000, 1_000)), (0, 0));
             assert_eq!(told(against, Supply::default()), (0, 0), "nothing is known");
         }
-        assert_eq!(told(&ours, supply(911, 10_000, 80)), (2, 0), "files and memory");
-        assert_eq!(told(&ours, supply(416, 10_000, 1_000)), (1, 0));
-        assert_eq!(told(&ours, supply(415, 10_000, 1_000)), (0, 1));
+        assert_eq!(told(&ours, supply(1_039, 10_000, 80)), (2, 0), "files and memory");
+        assert_eq!(told(&ours, supply(1_040, 10_000, 1_000)), (0, 0));
+        assert_eq!(told(&ours, supply(555, 10_000, 1_000)), (1, 0), "a cluster keeps 128 back");
+        assert_eq!(told(&ours, supply(543, 10_000, 1_000)), (0, 1));
         assert_eq!(told(there, supply(10_000, 711, 1_000)), (1, 0), "ports");
         assert_eq!(told(there, supply(10_000, 199, 1_000)), (0, 1));
     }
@@ -287,7 +291,7 @@ mod tests {
         assert!(matches!(&ports[..], [ports] if ports.contains("50000 local ports")), "{ports:?}");
         let ours = ours();
         let files = fit(&scenario, &ours, supply).impossible;
-        assert!(matches!(&files[..], [files] if files.contains("100016 open files")), "{files:?}");
+        assert!(matches!(&files[..], [files] if files.contains("100144 open files")), "{files:?}");
     }
 
     #[test]
