@@ -322,7 +322,7 @@ mod tests {
             let fit = fit(&scenario, against, supply);
             (memory, fit.impossible.len(), fit.needs)
         };
-        let (few, one) = (supply(220, 10_000, 1_000), &ours());
+        let (few, one) = (supply(300, 10_000, 1_000), &ours());
         let (one, each) = (told(one, few), told(each, few));
         assert_eq!((one.1, each.1), (1, 0));
         assert_eq!(each.0 - one.0, 6 * PROCESS_BYTES);
