@@ -5,6 +5,7 @@
 //! force and exists to keep the first one honest.
 
 mod addressees;
+mod dead_letters;
 mod given_up;
 pub mod history;
 pub mod invariants;

@@ -1,7 +1,7 @@
 //! What a run needs of this machine, limit by limit: what there is, what to set, and how many sessions
 //! can be reached without setting anything.
 //!
-//! Figures: docs/running.md, "Limits of the machine".
+//! Each end of a connection is given a page of the TCP buffers: many speak at once, and not all of them.
 
 mod system;
 
@@ -17,10 +17,9 @@ const GATEWAY_FILES: u64 = 256;
 const SYSTEM_FILES: u64 = 10_000;
 /// Handshakes that are under way at once when everybody connects.
 const HANDSHAKES: u64 = 1_024;
-/// Pages of the kernel's TCP buffers for each connection while many speak at once: one for either end.
-const BUFFER_PAGES: u64 = 2;
 /// Threads beside those of the slices.
 const THREADS: u64 = 256;
+const MEBIBYTE: u64 = 1024 * 1024;
 
 /// How a limit compares with what is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,119 +64,136 @@ pub struct Demand {
 
 /// Compares a run's demand with what the system has; limits that it does not tell are left out.
 pub fn examine(system: &System, demand: &Demand) -> Vec<Check> {
-    let Demand { needs, gateways, transport, is_local } = *demand;
-    let Needs { sessions, connections, slices, .. } = needs;
-    let ends = 1 + u64::from(is_local);
-    // Over trunks, connections do not grow with the sessions.
-    let by_socket = transport == Transport::Socket;
-    let unbounded = |allowed: u64| if by_socket { allowed } else { u64::MAX };
-    let mut checks = Vec::new();
-    let mut check = |what, there: Option<u64>, needed: u64, grade, allows: u64, remedy: String| {
-        let Some(there) = there else { return };
-        let grade = if there < needed { grade } else { Grade::Enough };
-        checks.push(Check { what, there, needed, grade, allows, remedy });
-    };
-    if is_local {
-        let to_each = connections.div_ceil(gateways.max(1)) + GATEWAY_FILES;
-        let there = system.open_files;
-        let allows = there.map_or(0, |there| there.saturating_sub(GATEWAY_FILES) * gateways);
-        let more = connections.div_ceil(there.unwrap_or(1).saturating_sub(GATEWAY_FILES).max(1));
-        check(
-            "open files of a gateway (ulimit -Hn)",
-            there,
-            to_each,
-            Grade::Impossible,
-            unbounded(allows),
-            format!("ulimit -Hn {to_each}, or cluster.gateways = {more}"),
-        );
+    let files = open_files(system, demand);
+    let network = connections(system, demand);
+    files.into_iter().chain(network).chain(room(system, demand)).flatten().collect()
+}
+
+impl Demand {
+    /// Ends of a connection that are on this machine.
+    const fn ends(&self) -> u64 {
+        if self.is_local { 2 } else { 1 }
     }
-    check(
-        "open files of a slice of users (ulimit -Hn)",
-        system.open_files,
-        connections.div_ceil(slices.max(1)) + AT_EASE,
-        Grade::Short,
-        u64::MAX,
-        "nothing: more slices are made".to_owned(),
+
+    /// So many connections allow as many sessions; over trunks any number.
+    fn sessions_of(&self, connections: u64) -> u64 {
+        if self.transport == Transport::Socket { connections } else { u64::MAX }
+    }
+}
+
+/// A limit, and how it is graded if there is less than needed.
+fn check(
+    what: &'static str,
+    (there, needed, otherwise): (Option<u64>, u64, Grade),
+    allows: impl Fn(u64) -> u64,
+    remedy: impl Into<String>,
+) -> Option<Check> {
+    let there = there?;
+    let grade = if there < needed { otherwise } else { Grade::Enough };
+    Some(Check { what, there, needed, grade, allows: allows(there), remedy: remedy.into() })
+}
+
+const fn any(_: u64) -> u64 {
+    u64::MAX
+}
+
+fn open_files(system: &System, demand: &Demand) -> [Option<Check>; 3] {
+    let Needs { connections, slices, .. } = demand.needs;
+    let gateways = demand.gateways.max(1);
+    let to_each = connections.div_ceil(gateways) + GATEWAY_FILES;
+    let more = |there: u64| connections.div_ceil(there.saturating_sub(GATEWAY_FILES).max(1));
+    let of_gateway = check(
+        "open files of a gateway (ulimit -Hn)",
+        (system.open_files.filter(|_| demand.is_local), to_each, Grade::Impossible),
+        |there| demand.sessions_of(there.saturating_sub(GATEWAY_FILES) * gateways),
+        format!(
+            "ulimit -Hn {to_each}, or cluster.gateways = {}",
+            system.open_files.map_or(gateways, more)
+        ),
     );
-    let files = connections * ends + SYSTEM_FILES;
-    check(
+    let in_slice = connections.div_ceil(slices.max(1)) + AT_EASE;
+    let of_slice = check(
+        "open files of a slice of users (ulimit -Hn)",
+        (system.open_files, in_slice, Grade::Short),
+        any,
+        "nothing: more slices are made",
+    );
+    let files = connections * demand.ends() + SYSTEM_FILES;
+    let of_system = check(
         "fs.file-max, less what is open",
-        system.files_left,
-        files,
-        Grade::Impossible,
-        unbounded(system.files_left.unwrap_or(0).saturating_sub(SYSTEM_FILES) / ends),
+        (system.files_left, files, Grade::Impossible),
+        |there| demand.sessions_of(there.saturating_sub(SYSTEM_FILES) / demand.ends()),
         format!("sysctl fs.file-max={}", files * 2),
     );
-    check(
-        "net.ipv4.ip_local_port_range, from one address to one gateway",
-        system.ports,
-        needs.ports + AT_EASE,
-        Grade::Impossible,
-        if is_local {
-            u64::MAX
-        } else {
-            unbounded(system.ports.unwrap_or(0).saturating_sub(AT_EASE) * gateways)
-        },
-        "sysctl net.ipv4.ip_local_port_range='1024 65535', or more gateways".to_owned(),
-    );
-    let handshakes = HANDSHAKES.min(connections);
-    for (what, there) in [
-        ("net.core.somaxconn", system.listen_backlog),
-        ("net.ipv4.tcp_max_syn_backlog", system.syn_backlog),
-    ] {
+    [of_gateway, of_slice, of_system]
+}
+
+fn connections(system: &System, demand: &Demand) -> [Option<Check>; 5] {
+    let Needs { connections, ports, .. } = demand.needs;
+    // On this machine there are more source addresses than any run needs.
+    let by_ports = |there: u64| match demand.is_local {
+        true => u64::MAX,
+        false => demand.sessions_of(there.saturating_sub(AT_EASE) * demand.gateways),
+    };
+    let backlog = |what: &'static str, there| {
         let remedy = format!("sysctl {what}={}", 4 * HANDSHAKES);
-        check(what, there, handshakes, Grade::Short, u64::MAX, remedy);
-    }
-    check(
-        "net.ipv4.tcp_mem, its last number: pages of all buffers",
-        system.buffer_pages,
-        connections * BUFFER_PAGES * ends / 2,
-        Grade::Short,
-        u64::MAX,
-        "raise all three numbers of net.ipv4.tcp_mem".to_owned(),
-    );
-    check(
-        "net.netfilter.nf_conntrack_max",
-        system.tracked_connections,
-        connections + HANDSHAKES,
-        Grade::Impossible,
-        unbounded(system.tracked_connections.unwrap_or(0).saturating_sub(HANDSHAKES)),
-        format!("sysctl net.netfilter.nf_conntrack_max={}", 2 * connections),
-    );
-    check(
-        "kernel.threads-max",
-        system.threads,
-        slices + THREADS,
-        Grade::Impossible,
-        u64::MAX,
-        "sysctl kernel.threads-max".to_owned(),
-    );
-    check(
-        "MiB of memory",
-        system.memory.map(mebibytes),
-        mebibytes(needs.memory),
-        Grade::Short,
-        system.memory.unwrap_or(0).saturating_sub(needs.empty_memory()) / needs.session_bytes(),
-        format!("connect fewer than {sessions} users, or over trunks"),
-    );
-    check(
-        "MiB of disk for the cluster's data",
-        system.disk.map(mebibytes),
-        mebibytes(needs.disk),
-        Grade::Short,
-        u64::MAX,
-        "another disk with --out (or TMPDIR), or a lower rate".to_owned(),
-    );
-    checks
+        check(what, (there, HANDSHAKES.min(connections), Grade::Short), any, remedy)
+    };
+    [
+        check(
+            "net.ipv4.ip_local_port_range, from one address to one gateway",
+            (system.ports, ports + AT_EASE, Grade::Impossible),
+            by_ports,
+            "sysctl net.ipv4.ip_local_port_range='1024 65535', or more gateways",
+        ),
+        backlog("net.core.somaxconn", system.listen_backlog),
+        backlog("net.ipv4.tcp_max_syn_backlog", system.syn_backlog),
+        check(
+            "net.ipv4.tcp_mem, its last number: pages of all buffers",
+            (system.buffer_pages, connections * demand.ends(), Grade::Short),
+            any,
+            "raise all three numbers of net.ipv4.tcp_mem",
+        ),
+        check(
+            "net.netfilter.nf_conntrack_max",
+            (system.tracked_connections, connections + HANDSHAKES, Grade::Impossible),
+            |there| demand.sessions_of(there.saturating_sub(HANDSHAKES)),
+            format!("sysctl net.netfilter.nf_conntrack_max={}", 2 * connections),
+        ),
+    ]
+}
+
+fn room(system: &System, demand: &Demand) -> [Option<Check>; 3] {
+    let needs = demand.needs;
+    let for_sessions = |there: u64| {
+        (there * MEBIBYTE).saturating_sub(needs.empty_memory()) / needs.session_bytes()
+    };
+    let mebibytes = |bytes: u64| bytes / MEBIBYTE;
+    [
+        check(
+            "kernel.threads-max",
+            (system.threads, needs.slices + THREADS, Grade::Impossible),
+            any,
+            "sysctl kernel.threads-max",
+        ),
+        check(
+            "MiB of memory",
+            (system.memory.map(mebibytes), mebibytes(needs.memory), Grade::Short),
+            for_sessions,
+            "connect fewer users, or over trunks",
+        ),
+        check(
+            "MiB of disk for the cluster's data",
+            (system.disk.map(mebibytes), mebibytes(needs.disk), Grade::Short),
+            any,
+            "another disk with --out (or TMPDIR), or a lower rate",
+        ),
+    ]
 }
 
 /// How many sessions the tightest limit allows.
 pub fn reach(checks: &[Check]) -> Option<(&'static str, u64)> {
     checks.iter().map(|check| (check.what, check.allows)).min_by_key(|(_, allows)| *allows)
-}
-
-const fn mebibytes(bytes: u64) -> u64 {
-    bytes / (1024 * 1024)
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@
 //! Streaming: the ledger's bits, exact counters.
 
 use super::Check;
+use crate::dead_letters::DeadLetters;
 use crate::history::event::{Event, Shed, What};
 use crate::refusals::Refusals;
 use crate::state::ledger::{Record, status};
@@ -45,11 +46,7 @@ use crate::tally::Tally;
 
 #[derive(Default)]
 pub(crate) struct Invariant {
-    letters: u64,
-    unreadable_letters: u64,
-    shed_letters: u64,
-    /// The most that the queue of the dead letters was reported to have.
-    reported: Option<u64>,
+    letters: DeadLetters,
     given_up: u64,
     refusals: Refusals,
 }
@@ -94,20 +91,19 @@ impl Check for Invariant {
                 return;
             }
             What::DeadLetter { queue, reason, author, message, .. } => {
-                self.letters += 1;
-                self.unreadable_letters += u64::from(author.is_none() || message.is_none());
+                self.letters.listed(author.is_some() && message.is_some());
                 if !reason.trim().is_empty() {
                     return;
                 }
                 format!("a dead letter of queue {queue} without a reason")
             }
             What::Shed { what: Shed::DeadLetters, count, .. } => {
-                self.shed_letters += count;
+                self.letters.gave_way(*count);
                 return;
             }
             What::InFlight { queue, messages } => {
                 if &**queue == "dead" {
-                    self.reported = self.reported.max(Some(*messages));
+                    self.letters.reported(*messages);
                 }
                 if *messages > 0 && is_work(queue) {
                     tally.late(state, About::default(), || {
@@ -134,16 +130,13 @@ impl Check for Invariant {
     }
 
     fn merge(&mut self, other: Self, slots: &Slots, _: &State, _: &mut Tally) {
-        self.letters += other.letters;
-        self.unreadable_letters += other.unreadable_letters;
-        self.shed_letters += other.shed_letters;
-        self.reported = self.reported.max(other.reported);
+        self.letters.merge(&other.letters);
         self.given_up += other.given_up;
         self.refusals.merge(other.refusals, slots);
     }
 
     fn finish(&mut self, state: &State, tally: &mut Tally) {
-        self.find_missing_letters(state, tally);
+        self.letters.find_missing(state, tally);
         self.refusals.resolve(state, tally);
         let allowed = state.header.deadlines.stuck_us;
         let (mut undue, mut slow) = (0, 0);
@@ -198,44 +191,6 @@ impl Check for Invariant {
         tally.excuse("had too little time", undue);
         tally.excuse("of slow users", slow);
         tally.excuse("given up by their devices", self.given_up);
-    }
-}
-
-impl Invariant {
-    fn find_missing_letters(&self, state: &State, tally: &mut Tally) {
-        // A list that was cut off says nothing about what is not in it.
-        let listed = self.reported.is_some_and(|reported| self.letters >= reported);
-        if state.run.judged_at.is_none() || !listed {
-            let all = state.ledger.by_sender().flat_map(|(_, records)| records);
-            let refused = all.filter(|record| record.is(status::DEAD)).count();
-            if refused > 0 {
-                tally.doubts.push(format!(
-                    "{refused} dead letters are expected, and the list is incomplete"
-                ));
-            }
-            return;
-        }
-        let (mut unreadable, mut shed) = (self.unreadable_letters, self.shed_letters);
-        for (sender, records) in state.ledger.by_sender() {
-            for record in records {
-                if !record.is(status::DEAD) || record.is(status::LETTER | status::REQUEUED) {
-                    continue;
-                }
-                if unreadable > 0 {
-                    unreadable -= 1;
-                    continue;
-                }
-                if shed > 0 {
-                    shed -= 1;
-                    tally.excuse("dead letters that gave way", 1);
-                    continue;
-                }
-                tally.violated(state, state.about_send(sender, record), || {
-                    let name = state.name_of(sender, record.id);
-                    format!("message {name} should be a dead letter and is none")
-                });
-            }
-        }
     }
 }
 
