@@ -79,9 +79,16 @@ fn several_values_end_in_one_table_and_one_page() {
     let index = std::fs::read_to_string(at("seeds/index.md")).unwrap();
     assert!(index.contains("[1](2/1/report.md) [2](2/2/report.md)"), "{index}");
     assert!(at("seeds/2/2/report.md").exists());
-    let (status, said) = fracas(playground.path(), &["compare", "seeds", "--", "seeds/2/1"]);
+    let (status, said) = fracas(playground.path(), &["compare", "seeds", "--", "seeds/2"]);
     assert_eq!(status, Some(2));
-    assert!(said.contains("seeds is not the folder of a run"), "{said}");
+    assert!(
+        said.contains("seeds is not the folder of a run; runs are in its folders 1, 2"),
+        "{said}"
+    );
+    let page = ["compare", "seeds/1", "seeds/index.md", "--", "seeds/2"];
+    let (status, said) = fracas(playground.path(), &page);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("A  s, 2 runs, seeds 1, 2: seeds/1/1 … seeds/1/2"), "{said}");
 
     let target = ["load", "s.toml", "--target", "127.0.0.1:1", "--set", "users.count=6,8"];
     let (status, said) = fracas(playground.path(), &target);

@@ -2,6 +2,7 @@
 
 use crate::compare::FILES as COMPARISON;
 use crate::latency_log::LATENCY_LOG;
+use crate::sweep::PAGES;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -20,7 +21,7 @@ pub const FILES: [&str; 9] = [
 ];
 
 /// All that is written into folders: by runs, by comparisons, by sweeps beside the folders of their runs.
-const WRITTEN: [&[&str]; 3] = [&FILES, &COMPARISON, &["index.html", "index.md"]];
+const WRITTEN: [&[&str]; 3] = [&FILES, &COMPARISON, &PAGES];
 
 /// Why a folder cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -7,7 +7,7 @@ use crate::verdict_file::{FORMAT, VerdictFile};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-const VERDICT: &str = "verdict.json";
+pub(crate) const VERDICT: &str = "verdict.json";
 const SCENARIO: &str = "scenario.toml";
 /// Names of neighbours that a message lists.
 const LISTED_MAX: usize = 8;
@@ -151,11 +151,11 @@ fn no_run(path: &Path) -> PastRunError {
         return PastRunError::NoRun { path, what: "is a file, not the folder of a run", hint };
     }
     if path.is_dir() {
-        let inside = runs_in(&path);
-        let hint = if inside.is_empty() {
-            format!("; it has no {VERDICT}")
-        } else {
-            format!("; it contains runs: {} (write {}/*)", listed(&inside), path.display())
+        let deeper = folders_in(&path, |folder| !runs_in(folder).is_empty());
+        let hint = match runs_in(&path) {
+            runs if !runs.is_empty() => format!("; it contains the runs {}", listed(&runs)),
+            _ if deeper.is_empty() => format!("; it has no {VERDICT}"),
+            _ => format!("; runs are in its folders {}: name one of them", listed(&deeper)),
         };
         return PastRunError::NoRun { path, what: "is not the folder of a run", hint };
     }
@@ -175,11 +175,16 @@ fn listed(names: &[String]) -> String {
 }
 
 /// The names of the runs in a folder.
-fn runs_in(folder: &Path) -> Vec<String> {
+pub(crate) fn runs_in(folder: &Path) -> Vec<String> {
+    folders_in(folder, |inside| inside.join(VERDICT).is_file())
+}
+
+/// The names of some folders in a folder, numbers in their order.
+fn folders_in(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let runs = entries.filter(|entry| entry.path().join(VERDICT).is_file());
+    let found = entries.filter(|entry| wanted(&entry.path()));
     let mut names: Vec<String> =
-        runs.map(|run| run.file_name().to_string_lossy().into_owned()).collect();
+        found.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort_by_key(|name| (name.len(), name.clone()));
     names
 }
@@ -213,7 +218,7 @@ mod tests {
         let mut stage = Stage::of(Verdict::Valid);
         crate::write(&folder.0.join("before"), &stage.run()).expect("written");
         assert!(told(&at("befor")).contains("does not exist; did you mean"));
-        assert!(told(&at("")).contains("it contains runs: before (write "));
+        assert!(told(&at("")).contains("it contains the runs before"));
         let file = told(&at("before/verdict.json"));
         assert!(file.contains("name its folder") && file.ends_with("before"), "{file}");
         let old = told(&at("before"));

@@ -11,6 +11,9 @@ use std::io;
 use std::path::Path;
 use verify::verdict::Verdict;
 
+/// The files that link the runs, beside their folders.
+pub(crate) const PAGES: [&str; 2] = ["index.html", "index.md"];
+
 /// All runs of a command, in rows.
 #[derive(Clone, Debug, Default)]
 pub struct Sweep {
@@ -175,8 +178,9 @@ impl Sweep {
     /// # Errors
     /// The disk refused.
     pub fn write(&self, out: &Path) -> io::Result<()> {
-        folder::put(&out.join("index.html"), html::sweep::page(self))?;
-        folder::put(&out.join("index.md"), text::sweep::markdown(self))
+        let [page, markdown] = PAGES;
+        folder::put(&out.join(page), html::sweep::page(self))?;
+        folder::put(&out.join(markdown), text::sweep::markdown(self))
     }
 }
 

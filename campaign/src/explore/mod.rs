@@ -157,10 +157,12 @@ impl Exploration {
 
     /// The runs side by side, for the table and the page of their folder.
     pub fn sweep(&self, finished: &[Finished], version: &str) -> Sweep {
+        // Of one case, the seeds are what differs.
+        let by_seed = self.keys.is_empty();
         let paths = self.wanted.scenarios.iter().map(|path| path.display().to_string());
         let mut sweep = Sweep {
             title: paths.collect::<Vec<_>>().join(", "),
-            keys: self.keys.clone(),
+            keys: if by_seed { vec!["seed".to_owned()] } else { self.keys.clone() },
             version: version.to_owned(),
             rows: Vec::new(),
         };
@@ -169,7 +171,8 @@ impl Exploration {
             let folder = case.folder.join(one.seed.to_string()).display().to_string();
             let folder = self.wanted.out.is_some().then_some(folder);
             let (seed, summary) = (one.seed, one.summary);
-            sweep.add(case.values.clone(), SweepRun { seed, folder, summary });
+            let values = if by_seed { vec![seed.to_string()] } else { case.values.clone() };
+            sweep.add(values, SweepRun { seed, folder, summary });
         }
         sweep
     }

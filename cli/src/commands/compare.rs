@@ -12,8 +12,8 @@ const MEANING: &str = "\
 Whole runs are compared, not messages: give at least three runs a side, better five or more, of several \
 seeds. A figure is worse or better only if the runs show it, and same only if they show that.
 
-  fracas compare before/* -- after/*
-  fracas compare --fail-if 'accept_p99 > 10%' --fail-if 'throughput < -5%' before/* -- after/*
+  fracas compare before -- after
+  fracas compare --fail-if 'accept_p99 > 10%' --fail-if 'throughput < -5%' before -- after
 
 Figures: accept_p50, accept_p90, accept_p99, accept_p99.9, accept_calm_p99, \
 accept_under_faults_p99, the same of deliver, throughput, cpu_per_message, refused, recovery.
@@ -24,7 +24,7 @@ Exit status: 0 no --fail-if holds, 1 one does, 2 that cannot be told or a folder
 #[derive(Debug, Args)]
 #[command(after_help = MEANING)]
 pub struct Compare {
-    /// The folders of runs (their --out) to compare with.
+    /// The folders of runs (their --out) to compare with; one with several runs in it stands for all.
     #[arg(value_name = "A", required = true)]
     a: Vec<PathBuf>,
     /// The folders of the runs in question.

@@ -113,8 +113,15 @@ fn keys(a: &[PastRun], b: &[PastRun]) -> Vec<String> {
         .filter(|key| !WORDS.contains(&key.split('.').next().unwrap_or_default()))
         .filter_map(|key| {
             let (of_a, of_b) = (a.get(key).unwrap_or(&none), b.get(key).unwrap_or(&none));
-            let differ = of_a != of_b;
-            differ.then(|| format!("{key} differs: A has {}, B has {}", listed(of_a), listed(of_b)))
+            if of_a != of_b {
+                return Some(format!(
+                    "{key} differs: A has {}, B has {}",
+                    listed(of_a),
+                    listed(of_b)
+                ));
+            }
+            let within = of_a.len() > 1;
+            within.then(|| format!("{key} differs within both sides: {}", listed(of_a)))
         })
         .collect()
 }

@@ -187,7 +187,7 @@ impl Compared {
         let (Some(ratio), Some(low), Some(high)) = (self.ratio, self.low, self.high) else {
             return Outcome::NotClear;
         };
-        let (least, most) = (1.0 / (1.0 + tolerance), 1.0 + tolerance);
+        let (least, most) = (1.0 - tolerance, 1.0 + tolerance);
         if low >= least && high <= most {
             return Outcome::Same;
         }

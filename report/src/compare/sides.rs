@@ -1,6 +1,7 @@
 //! The runs of both sides, read from their folders with all mistakes at once.
 
-use crate::past_run::{PastRun, PastRunError};
+use crate::past_run::{PastRun, PastRunError, VERDICT, runs_in};
+use crate::sweep::PAGES;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use verify::verdict::Verdict;
@@ -10,7 +11,7 @@ use verify::verdict::Verdict;
 #[error("cannot compare:\n  {}", .0.join("\n  "))]
 pub struct CannotCompare(pub Vec<String>);
 
-/// Reads the runs of A and of B. Runs that are not valid are refused, unless `any_verdict`.
+/// Reads the runs of A and of B; a folder of runs stands for all of them. Runs that are not valid are refused, unless `any_verdict`.
 ///
 /// # Errors
 /// A folder is none of a run, or given twice, or its run is not valid.
@@ -19,7 +20,8 @@ pub fn sides(
     b: &[PathBuf],
     any_verdict: bool,
 ) -> Result<(Vec<PastRun>, Vec<PastRun>), CannotCompare> {
-    let mut wrong = twice(a, b);
+    let (a, b) = (all_runs(a), all_runs(b));
+    let mut wrong = twice(&a, &b);
     let mut read = |folders: &[PathBuf]| -> Vec<PastRun> {
         let runs = folders.iter().filter_map(|folder| match PastRun::read(folder) {
             Ok(run) if any_verdict || run.file.verdict == Verdict::Valid => Some(run),
@@ -34,8 +36,21 @@ pub fn sides(
         });
         runs.collect()
     };
-    let sides = (read(a), read(b));
+    let sides = (read(&a), read(&b));
     if wrong.is_empty() { Ok(sides) } else { Err(CannotCompare(wrong)) }
+}
+
+/// The folders with the runs in them, where `explore` has written them; its page of links is none.
+fn all_runs(folders: &[PathBuf]) -> Vec<PathBuf> {
+    let is_page = |path: &Path| path.is_file() && PAGES.iter().any(|page| path.ends_with(page));
+    let expanded = folders.iter().filter(|path| !is_page(path)).flat_map(|path| {
+        let runs = if path.join(VERDICT).is_file() { Vec::new() } else { runs_in(path) };
+        match runs.as_slice() {
+            [] => vec![path.clone()],
+            runs => runs.iter().map(|run| path.join(run)).collect(),
+        }
+    });
+    expanded.collect()
 }
 
 fn not_valid(run: &PastRun) -> String {
