@@ -131,10 +131,9 @@ fn open_files(system: &System, demand: &Demand) -> [Option<Check>; 3] {
 fn connections(system: &System, demand: &Demand) -> [Option<Check>; 5] {
     let Needs { connections, ports, .. } = demand.needs;
     // On this machine there are more source addresses than any run needs.
-    let by_ports = |there: u64| match demand.is_local {
-        true => u64::MAX,
-        false => demand.sessions_of(there.saturating_sub(AT_EASE) * demand.gateways),
-    };
+    let elsewhere = |there: u64| there.saturating_sub(AT_EASE) * demand.gateways;
+    let by_ports =
+        |there| if demand.is_local { u64::MAX } else { demand.sessions_of(elsewhere(there)) };
     let backlog = |what: &'static str, there| {
         let remedy = format!("sysctl {what}={}", 4 * HANDSHAKES);
         check(what, (there, HANDSHAKES.min(connections), Grade::Short), any, remedy)
