@@ -155,3 +155,98 @@ fn described(meant: &[Arc<str>], hit: &[Arc<str>]) -> String {
 fn failed(id: u32, word: &str, error: &ClusterError) -> String {
     format!("fault {id} ({word}): {}", with_causes(error))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::tests::{RUNS, World, world};
+    use scenarios::scenario::{FaultKind, Role, Target};
+    use std::sync::mpsc;
+
+    /// Faults by when they begin and end, in milliseconds, carried out on nodes that do nothing: what the
+    /// history has of them, and who has another process afterwards.
+    async fn carried_out(
+        test: &str,
+        faults: Vec<(u64, u64, FaultKind)>,
+    ) -> (Vec<String>, Vec<String>) {
+        let nodes = ["store-1", "store-2", "broker-1"].map(|name| (name, RUNS));
+        let mut world: World = world(test, &nodes);
+        world.cluster.start_all(&world.http).await.unwrap();
+        let before = world.cluster.ids().borrow().clone();
+        let planned = faults.into_iter().zip(1..).map(|((at, ends, kind), id)| {
+            let [at, ends] = [at, ends].map(Duration::from_millis);
+            let real =
+                if let FaultKind::Pause { .. } = kind { RealFault::Pause } else { RealFault::Kill };
+            let fault = PlannedFault { id, at, lasts: ends.saturating_sub(at), kind, drawn: false };
+            Planned { fault, real }
+        });
+        let (sender, events) = mpsc::channel();
+        let sink = Box::new(move |event: &verify::history::Event| {
+            sender.send(event.is.clone()).expect("somebody listens");
+        });
+        let (journal, thread) = Journal::new(1, sink);
+        let mut scenario = crate::fixture::scenario(10, 5, 1);
+        (scenario.cluster.stores, scenario.cluster.partitions) = (2, 4);
+        let cluster = &mut world.cluster;
+        let stage = Stage { cluster, scenario: &scenario, seed: 1, journal: &journal };
+        inflict(stage, planned.collect(), Instant::now()).await.unwrap();
+        let after = world.cluster.ids().borrow().clone();
+        world.cluster.kill_all().await;
+        journal.close();
+        thread.join().unwrap();
+        let told = events.iter().map(|is| match is {
+            What::FaultBegan { fault, target, .. } => format!("{fault} {target}"),
+            What::FaultEnded { fault, effect } => format!("{fault} ends: {effect}"),
+            other => panic!("{other:?}"),
+        });
+        let anew = after.iter().filter(|process| !before.contains(process));
+        (told.collect(), anew.map(|(name, _)| name.to_string()).collect())
+    }
+
+    fn node(name: &str) -> Target {
+        Target::Node(name.to_owned())
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn faults_that_overlap_hit_their_own_nodes_at_their_own_times() {
+        let faults = vec![
+            (50, 500, FaultKind::Kill { target: node("store-2") }),
+            (150, 300, FaultKind::Pause { target: node("broker-1") }),
+            (200, 400, FaultKind::Kill { target: node("store-2") }),
+        ];
+        let (told, anew) = carried_out("overlapping", faults).await;
+        let expected = [
+            "1 store-2",
+            "2 broker-1",
+            "3 store-2 (down already)",
+            "2 ends: 1",
+            "3 ends: 0",
+            "1 ends: 1",
+        ];
+        assert_eq!(told, expected);
+        assert_eq!(anew, ["store-2"], "started once, and nobody else");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_target_is_found_when_its_fault_begins() {
+        let faults = vec![
+            (50, 150, FaultKind::PowerLoss { target: Target::Every(Role::Store) }),
+            (200, 300, FaultKind::Kill { target: node("store-1") }),
+            (210, 300, FaultKind::Kill { target: Target::Any(Role::Store) }),
+            (400, 450, FaultKind::Pause { target: Target::GatewayOf(UserId(1)) }),
+        ];
+        let (told, anew) = carried_out("resolved", faults).await;
+        let expected = [
+            "1 store-1, store-2",
+            "1 ends: 2",
+            "2 store-1",
+            "3 store-2",
+            "2 ends: 1",
+            "3 ends: 1",
+            "4 nobody",
+            "4 ends: 0",
+        ];
+        assert_eq!(told, expected, "any is one that runs");
+        assert_eq!(anew, ["store-1", "store-2"]);
+    }
+}

@@ -20,9 +20,9 @@ const BASE: u64 = 16;
 const SOCKET_BYTES: u64 = 18 * 1024;
 const TRUNK_BYTES: u64 = 9 * 1024;
 /// Bytes of the generator and of a cluster in one process, without any session; of each further process of
-/// a cluster.
+/// a cluster: measured with 1,000 users, 371 MB in nine processes against 104 MB in one.
 const EMPTY_BYTES: u64 = 80 * 1024 * 1024;
-const PROCESS_BYTES: u64 = 20 * 1024 * 1024;
+const PROCESS_BYTES: u64 = 32 * 1024 * 1024;
 
 /// Bytes on the disk of a cluster that has nothing yet, and of each operation beside its body; the body
 /// is in two logs. Measured with 287,000 sends of 110 bytes: 132 MB.

@@ -331,4 +331,4 @@ fn tell_panic(recorder: &dyn Recorder, node: &Arc<str>, obituary: &Obituary) -> 
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

@@ -18,11 +18,11 @@ impl Recorder for Events {
     }
 }
 
-struct World {
-    cluster: Cluster,
+pub struct World {
+    pub cluster: Cluster,
     events: Arc<Events>,
     data: PathBuf,
-    http: Http,
+    pub http: Http,
 }
 
 impl Drop for World {
@@ -31,10 +31,11 @@ impl Drop for World {
     }
 }
 
-const RUNS: &str = "echo ready; exec sleep 60";
+/// A node that does nothing.
+pub const RUNS: &str = "echo ready; exec sleep 60";
 
 /// Nodes by name and script, in a folder with the logs of earlier processes.
-fn world(test: &str, scripts: &[(&str, &str)]) -> World {
+pub fn world(test: &str, scripts: &[(&str, &str)]) -> World {
     let data = std::env::temp_dir().join(format!("fracas-{test}-{}", std::process::id()));
     std::fs::create_dir_all(&data).unwrap();
     let program = |(name, script): &(&str, &str)| {

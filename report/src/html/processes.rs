@@ -10,6 +10,9 @@ use maud::{Markup, html};
 /// Two looks that lie farther apart than this have a time between them in which there was no process.
 const GAP_US: u64 = 2_500_000;
 
+/// CPU time comes in ticks of 10 ms: over less than this it is no share of a processor.
+const SHORT_US: u64 = 500_000;
+
 /// A moment and a value, or the lack of one.
 type Value = Option<(u64, f64)>;
 
@@ -38,8 +41,8 @@ pub(super) fn processes(run: &Run) -> Markup {
                     tbody { @for used in all {
                         tr {
                             td { (used.process) }
-                            td.chart { (draw(busy(&used.looks), cpu_max, "accept")) }
-                            td.chart { (draw(memory(&used.looks), memory_max, "deliver")) }
+                            td.drawn { (draw(busy(&used.looks), cpu_max, "accept")) }
+                            td.drawn { (draw(memory(&used.looks), memory_max, "deliver")) }
                             (figures(used))
                         }
                     } }
@@ -67,12 +70,18 @@ fn figures(used: &Used) -> Markup {
 
 /// Between two looks: at the later one, how many processors were busy.
 fn busy(looks: &[Look]) -> Vec<Value> {
-    let between = looks.windows(2).map(|pair| {
-        let (us, cpu_us) =
-            (pair[1].at_us - pair[0].at_us, pair[1].cpu_us.saturating_sub(pair[0].cpu_us));
-        (us <= GAP_US).then(|| (pair[1].at_us, cpu_us as f64 / us.max(1) as f64))
-    });
-    between.collect()
+    let Some(mut before) = looks.first() else { return Vec::new() };
+    let mut values = Vec::new();
+    for look in &looks[1..] {
+        let us = look.at_us - before.at_us;
+        if us < SHORT_US {
+            continue;
+        }
+        let cpu_us = look.cpu_us.saturating_sub(before.cpu_us);
+        values.push((us <= GAP_US).then(|| (look.at_us, cpu_us as f64 / us as f64)));
+        before = look;
+    }
+    values
 }
 
 fn memory(looks: &[Look]) -> Vec<Value> {
@@ -98,12 +107,13 @@ mod tests {
             memory_bytes: 7,
             open_files: 3,
         };
-        let looks = [look(1, 0), look(2, 500), look(9, 600), look(10, 2_100)];
+        let again = Look { at_us: 10_000_100, ..look(10, 2_110) };
+        let looks = [look(1, 0), look(2, 500), look(9, 600), look(10, 2_100), again];
         let expected = [Some((2_000_000, 0.5)), None, Some((10_000_000, 1.5))];
-        assert_eq!(busy(&looks), expected);
+        assert_eq!(busy(&looks), expected, "the last look came too soon");
         let at = |value: &Value| value.map(|(at_us, _)| at_us / 1_000_000);
         let moments: Vec<_> = memory(&looks).iter().map(at).collect();
-        assert_eq!(moments, [Some(1), Some(2), None, Some(9), Some(10)]);
+        assert_eq!(moments, [Some(1), Some(2), None, Some(9), Some(10), Some(10)]);
         assert_eq!((busy(&[]), memory(&[])), (vec![], vec![]));
     }
 }
