@@ -31,6 +31,8 @@ pub struct Second {
 pub struct Lateness {
     seconds: Vec<Second>,
     skipped: u64,
+    /// Devices that had yet to begin to connect when the load began.
+    waiting: u64,
 }
 
 impl Lateness {
@@ -53,6 +55,11 @@ impl Lateness {
         self.skipped += 1;
     }
 
+    /// So many devices waited for others to get through when the load began.
+    pub const fn note_waiting(&mut self, devices: u64) {
+        self.waiting += devices;
+    }
+
     /// Adds what another slice has measured.
     pub fn merge(&mut self, other: &Self) {
         if self.seconds.len() < other.seconds.len() {
@@ -64,6 +71,7 @@ impl Lateness {
             mine.late_us_max = mine.late_us_max.max(theirs.late_us_max);
         }
         self.skipped += other.skipped;
+        self.waiting += other.waiting;
     }
 
     /// Second by second.
@@ -76,9 +84,9 @@ impl Lateness {
         self.seconds.iter().map(|second| u64::from(second.operations)).sum()
     }
 
-    /// Operations that were invoked late, or not at all.
+    /// Operations that were invoked late, or not at all, and devices that connected late.
     pub fn behind(&self) -> u64 {
-        self.late() + self.skipped
+        self.late() + self.skipped + self.waiting
     }
 
     fn late(&self) -> u64 {
@@ -89,7 +97,13 @@ impl Lateness {
     pub fn doubt(&self) -> Option<String> {
         let (operations, late) = (self.operations(), self.late());
         if self.skipped == 0 && !is_late(late, operations) {
-            return None;
+            return (self.waiting > 0).then(|| {
+                format!(
+                    "the load began too early: {} devices still waited for others to connect (phases.\
+                     warm_up)",
+                    self.waiting
+                )
+            });
         }
         let worst = self.seconds.iter().map(|second| second.late_us_max).max().unwrap_or(0);
         Some(format!(
@@ -119,6 +133,16 @@ mod tests {
         let doubt = lateness.doubt().expect("3 of 203 are more than 1 %");
         assert!(doubt.contains("3 of 203") && doubt.contains("180 ms"), "{doubt}");
         assert_eq!(lateness.seconds().len(), 2);
+    }
+
+    #[test]
+    fn a_load_that_begins_before_everybody_could_connect_is_doubted() {
+        let mut lateness = Lateness::default();
+        lateness.note_waiting(0);
+        assert_eq!(lateness.doubt(), None);
+        lateness.note_waiting(7);
+        assert!(lateness.doubt().is_some_and(|doubt| doubt.contains("7 devices still waited")));
+        assert_eq!(lateness.behind(), 7);
     }
 
     #[test]

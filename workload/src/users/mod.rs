@@ -144,8 +144,9 @@ impl Roster {
 
     async fn run(mut self) -> UsersReport {
         self.drive(None, Phase::WarmUp).await;
-        self.connect_everybody().await;
+        self.shard.connect_everybody();
         self.drive(None, Phase::Load).await;
+        self.lateness.note_waiting(self.shard.waiting());
         self.load().await;
         self.drive(None, Phase::End).await;
         UsersReport { lateness: self.lateness, goodbye: Goodbye(self.shard.stop()) }
@@ -173,25 +174,6 @@ impl Roster {
                 () = self.shard.woken() => {}
                 () = self.alarm.at(due) => {}
             }
-        }
-    }
-
-    /// Starts every device at its time, unless the load begins before.
-    async fn connect_everybody(&mut self) {
-        let plan = self.users.plan.clone();
-        let mut times: Vec<(Duration, UserId, DeviceId)> = self
-            .slice
-            .clone()
-            .map(|user| UserId(u64::from(user)))
-            .filter(|user| !plan.is_offline(*user))
-            .flat_map(|user| plan.devices().map(move |device| (user, device)))
-            .map(|(user, device)| (plan.connect_at(user, device), user, device))
-            .collect();
-        times.sort_unstable();
-        let began = Instant::now();
-        for (at, user, device) in times {
-            self.drive(Some(began + at), Phase::Load).await;
-            self.shard.start(user, device);
         }
     }
 

@@ -16,6 +16,9 @@ use tokio::time::Instant;
 
 /// Devices that are polled before other tasks of the runtime get their turn.
 const POLLS: usize = 32;
+/// Devices of a shard that connect for the first time at once. More of them would not be faster, and all
+/// of them together slower than each patience: they would begin anew again and again.
+const CONNECTING: usize = 128;
 
 pub struct Shard {
     users: Arc<VirtualUsers>,
@@ -26,6 +29,10 @@ pub struct Shard {
     ready: Arc<Ready>,
     timers: BinaryHeap<Reverse<(Instant, u32)>>,
     out: Outbound,
+    /// Who will connect at which time, the latest first.
+    arrivals: Vec<(Instant, UserId, DeviceId)>,
+    /// Devices that have never had a session, and try to get one.
+    connecting: usize,
 }
 
 struct Slot {
@@ -33,6 +40,7 @@ struct Slot {
     waker: Arc<DeviceWaker>,
     /// Its earliest timer in the heap: one that was put off is left there, and looked at in vain.
     armed: Option<Instant>,
+    is_connecting: bool,
 }
 
 impl Shard {
@@ -40,16 +48,40 @@ impl Shard {
         let devices = users.plan.devices().count() as u32;
         let slots = (0..slice.len() * devices as usize).map(|_| None).collect();
         let (ready, timers, out) = (Arc::default(), BinaryHeap::new(), Outbound::default());
-        Self { users, slice, devices, slots, ready, timers, out }
+        let (arrivals, connecting) = (Vec::new(), 0);
+        Self { users, slice, devices, slots, ready, timers, out, arrivals, connecting }
     }
 
-    /// A device connects.
-    pub fn start(&mut self, user: UserId, device: DeviceId) {
-        let at = self.slot(user, device);
-        let waker = Arc::new(DeviceWaker::new(at, self.ready.clone()));
-        waker.wake_by_ref();
-        let device = Device::new(self.users.clone(), user, device);
-        self.slots[at as usize] = Some(Box::new(Slot { device, waker, armed: None }));
+    /// Every device connects at the time that the plan has for it, or when others have got through.
+    pub fn connect_everybody(&mut self) {
+        let (plan, began) = (self.users.plan.clone(), Instant::now());
+        let users = self.slice.clone().map(|user| UserId(u64::from(user)));
+        let devices = users
+            .filter(|user| !plan.is_offline(*user))
+            .flat_map(|user| plan.devices().map(move |device| (user, device)));
+        let arrival = |(user, device)| (began + plan.connect_at(user, device), user, device);
+        self.arrivals = devices.map(arrival).collect();
+        self.arrivals.sort_unstable_by(|a, b| b.cmp(a));
+    }
+
+    /// Devices whose time to connect has come, and which wait for others to get through.
+    pub fn waiting(&self) -> u64 {
+        let now = Instant::now();
+        self.arrivals.iter().rev().take_while(|(at, ..)| *at <= now).count() as u64
+    }
+
+    fn arrive(&mut self, now: Instant) {
+        while self.connecting < CONNECTING
+            && let Some((_, user, device)) = self.arrivals.pop_if(|(at, ..)| *at <= now)
+        {
+            let at = self.slot(user, device);
+            let waker = Arc::new(DeviceWaker::new(at, self.ready.clone()));
+            waker.wake_by_ref();
+            let device = Device::new(self.users.clone(), user, device);
+            let slot = Slot { device, waker, armed: None, is_connecting: true };
+            self.slots[at as usize] = Some(Box::new(slot));
+            self.connecting += 1;
+        }
     }
 
     /// Slow readers are slow from the load on: while everybody connects they read like all others.
@@ -75,6 +107,7 @@ impl Shard {
     /// Polls devices that want it, a few; whether more of them do.
     pub fn poll_some(&mut self) -> bool {
         let now = Instant::now();
+        self.arrive(now);
         while let Some(Reverse((at, slot))) = self.timers.peek().copied()
             && at <= now
         {
@@ -93,9 +126,11 @@ impl Shard {
         true
     }
 
-    /// When a device's timer is due.
+    /// When a device's timer is due, or a device is to connect.
     pub fn due(&self) -> Option<Instant> {
-        self.timers.peek().map(|Reverse((at, _))| *at)
+        let timer = self.timers.peek().map(|Reverse((at, _))| *at);
+        let arrival = self.arrivals.last().filter(|_| self.connecting < CONNECTING);
+        timer.into_iter().chain(arrival.map(|(at, ..)| *at)).min()
     }
 
     /// Ends when a device wants to be polled.
@@ -118,6 +153,10 @@ impl Shard {
         let waker = Waker::from(slot.waker.clone());
         if slot.device.poll(&mut Context::from_waker(&waker), &mut self.out) == Polled::Again {
             slot.waker.wake_by_ref();
+        }
+        if slot.is_connecting && slot.device.is_open() {
+            slot.is_connecting = false;
+            self.connecting -= 1;
         }
         if let Some(due) = slot.device.due()
             && slot.armed.is_none_or(|armed| due < armed)

@@ -97,6 +97,11 @@ impl Device {
         own.into_iter().flatten().min()
     }
 
+    /// Whether it has a session.
+    pub const fn is_open(&self) -> bool {
+        self.client.session().is_open()
+    }
+
     /// Whether it went dead for good.
     pub const fn is_gone(&self) -> bool {
         self.is_gone
