@@ -45,8 +45,8 @@ fn meaning(limit: &str) -> (&'static str, &'static str) {
             "lower the rate, or give the generator more processors",
         ),
         "processors" => (
-            "for seconds its process or the cluster's got each turn on a processor more than 10 ms \
-             late, because others had them",
+            "for seconds its process or the cluster's waited for a processor more than it ran, \
+             because others had them",
             "end what else runs on this machine, or give it more processors",
         ),
         "lag" => (
