@@ -11,6 +11,7 @@ pub mod history;
 pub mod invariants;
 mod judge;
 pub mod limits;
+mod misplaced;
 pub mod offline;
 mod part;
 mod presence;

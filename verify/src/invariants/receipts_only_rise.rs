@@ -1,9 +1,10 @@
 //! **Receipts only rise.** Neither cursor of another member that a device displays ever falls, and a stored
-//! cursor is not below what any device displayed. read <= delivered; delivered never exceeds what a device
+//! cursor is not below what any device displayed before the final read of its conversation began
+//! (`stored_began`). read <= delivered; delivered never exceeds what a device
 //! of that member has shown (or behind which its stream began). Nobody who never joined a conversation
 //! receives its cursors, or has one there. What is displayed or stored of a member its devices had reported
 //! (`receipt_sent`) before, or report within a second: delivered and read each for itself. A member at the
-//! end whose cursor was displayed is among all stored cursors (`stored_cursors_all`) of the conversation. No
+//! end whose cursor was displayed by then is among all stored cursors (`stored_cursors_all`) of the conversation. No
 //! device displays a cursor of its own user; and none displays anything behind a `detached` of its session,
 //! while its user has left for certain, and nobody has asked for a change since.
 //!
@@ -16,6 +17,7 @@
 
 use super::Check;
 use crate::history::event::{Event, What};
+use crate::misplaced::misplaced;
 use crate::state::members::Standing;
 use crate::state::merge::Slots;
 use crate::state::recent::About;
@@ -125,32 +127,6 @@ impl Check for Invariant {
     }
 }
 
-/// Why a device should not be told what it displays.
-fn misplaced(state: &State, step: &Step, event: &Event) -> Option<String> {
-    let What::ReceiptSeen { user, .. } = event.is else { return None };
-    let observer = &state.pairs.members[step.who as usize];
-    let device = &state.devices[step.device];
-    if state.header.format < 2 {
-        return None;
-    }
-    if user.0 == u64::from(observer.user) + 1 {
-        return Some("it was told to the user's own device".to_owned());
-    }
-    let left_at = step.before.attached_at;
-    let is_outside = device.open
-        && step.before.left
-        && left_at >= device.opened_at
-        && observer.has_left()
-        && observer.last_asked_at < left_at;
-    is_outside.then(|| {
-        format!(
-            "it was told to {}, whose user had left and was detached at {:.3} s",
-            state.device_name(step.device),
-            left_at as f64 / 1e6
-        )
-    })
-}
-
 impl Invariant {
     /// All stored cursors of a conversation were read: whoever was told of is among them.
     fn missing(&self, state: &State, step: &Step, tally: &mut Tally) {
@@ -207,9 +183,11 @@ impl Invariant {
     ) -> Option<String> {
         let told = match event.is {
             What::ReceiptSeen { .. } => {
-                let told = self.told.entry((member, step.conversation)).or_default();
-                told.delivered = told.delivered.max(delivered);
-                told.read = told.read.max(read);
+                if state.read_began(step.conversation).is_none() {
+                    let told = self.told.entry((member, step.conversation)).or_default();
+                    told.delivered = told.delivered.max(delivered);
+                    told.read = told.read.max(read);
+                }
                 let key = (step.pair, member);
                 if self.observed.len() >= MOST && !self.observed.contains_key(&key) {
                     self.unjudged += 1;
@@ -235,6 +213,7 @@ impl Invariant {
 mod tests {
     use crate::history::What;
     use crate::history::builder::Builder;
+    use crate::history::event::Phase;
     use crate::invariants::tests::{clean, violated};
     use protocol::{ConversationId, Sequence, UserId};
 
@@ -288,6 +267,24 @@ mod tests {
         let mut old = seen(unreported(), 4, 2).finish();
         old.header.format = 1;
         clean(NAME, &old);
+    }
+
+    #[test]
+    fn what_is_displayed_while_the_final_read_goes_on_may_not_be_in_it() {
+        let at = |began_first: bool| {
+            let (conversation, user) = (ConversationId(1), UserId(2));
+            let began = What::StoredBegan { conversation };
+            let early = stored(seen(talk(), 3, 3), 3, 3).phase(Phase::Judge);
+            let late = if began_first {
+                seen(early.push(began), 4, 3)
+            } else {
+                seen(early, 4, 3).push(began)
+            };
+            let (delivered, read) = (Sequence(3), Sequence(3));
+            late.push(What::StoredCursor { conversation, user, delivered, read }).finish()
+        };
+        clean(NAME, &at(true));
+        violated(NAME, &at(false));
     }
 
     #[test]

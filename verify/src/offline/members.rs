@@ -35,15 +35,25 @@ impl Book<'_> {
         self.final_answer(conversation).filter(|(_, whole)| *whole).map(|(read, _)| read)
     }
 
-    /// What the final read said, and whether it got everything.
-    fn final_answer(&self, conversation: ConversationId) -> Option<(FinalRead, bool)> {
-        let began = if self.header.format >= 2 {
+    /// The line at which the final read of a conversation began.
+    fn read_began(&self, conversation: ConversationId) -> Option<usize> {
+        if self.header.format >= 2 {
             self.first(
                 |is| matches!(is, What::StoredBegan { conversation: c } if *c == conversation),
             )
         } else {
             self.phase(Phase::Judge)
-        };
+        }
+    }
+
+    /// The same; behind the last line if there was none.
+    pub fn read_begins(&self, conversation: ConversationId) -> usize {
+        self.read_began(conversation).unwrap_or(self.lines.len())
+    }
+
+    /// What the final read said, and whether it got everything.
+    fn final_answer(&self, conversation: ConversationId) -> Option<(FinalRead, bool)> {
+        let began = self.read_began(conversation);
         let answers = self.lines.iter().filter_map(|line| match line.is {
             What::StoredAll { conversation: c, first, head, whole } if *c == conversation => {
                 Some((first.0, head.0, *whole))

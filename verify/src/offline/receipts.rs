@@ -21,7 +21,8 @@ pub(super) fn does_a_cursor_lie(book: &Book<'_>) -> bool {
                 || [device.user, *user].iter().any(|u| is_stranger(book, u.0, *conversation))
         }
         What::StoredCursor { conversation, user, delivered, read } => {
-            let is_below = book.lines[..line].iter().any(|earlier| {
+            let told = line.min(book.read_begins(*conversation));
+            let is_below = book.lines[..told].iter().any(|earlier| {
                 matches!(earlier.is, What::ReceiptSeen { conversation: c, user: u, delivered: d,
                     read: r, .. } if (c, u) == (conversation, user) && (d > delivered || r > read))
             });
@@ -94,7 +95,8 @@ fn is_one_missing(book: &Book<'_>, conversation: ConversationId, line: usize) ->
     });
     let Some((_, head)) = read.filter(|_| is_whole) else { return false };
     book.users().any(|user| {
-        let is_told = earlier.iter().any(|l| {
+        let told = earlier.len().min(book.read_begins(conversation));
+        let is_told = earlier[..told].iter().any(|l| {
             matches!(*l.is, What::ReceiptSeen { conversation: c, user: u, delivered, .. }
                 if (c, u.0) == (conversation, user) && delivered.0 > 0)
         });
