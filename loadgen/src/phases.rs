@@ -289,8 +289,8 @@ impl Phases {
     /// Until everybody is connected, or until the time for it is over.
     async fn warm_up(&self) {
         let deadline = Instant::now() + self.run.scenario.phases.warm_up;
-        let opened = || self.journal.counts().opened.load(Ordering::Relaxed);
-        while opened() < self.plan.sessions() && Instant::now() < deadline {
+        let connected = || self.journal.counts().connected();
+        while connected() < self.plan.sessions() && Instant::now() < deadline {
             sleep(LOOK_AGAIN).await;
         }
     }

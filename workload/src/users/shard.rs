@@ -87,8 +87,9 @@ impl Shard {
     /// Slow readers are slow from the load on: while everybody connects they read like all others.
     pub fn load_begins(&mut self) {
         for slot in self.slots.iter_mut().flatten() {
-            slot.device.load_begins();
-            slot.waker.wake_by_ref();
+            if slot.device.load_begins() {
+                slot.waker.wake_by_ref();
+            }
         }
     }
 

@@ -214,8 +214,8 @@ impl Device {
         }
     }
 
-    /// The load begins.
-    pub fn load_begins(&mut self) {
+    /// The load begins; whether that changes anything for it.
+    pub fn load_begins(&mut self) -> bool {
         let after = self.users.plan.vanishes(self.who.user);
         self.vanishes_at = after.map(|after| Instant::now() + after);
         if self.slowness.is_none()
@@ -224,6 +224,7 @@ impl Device {
             self.slowness = Some(Box::new(Slowness::new(slow)));
             self.client.set_reading(false);
         }
+        self.vanishes_at.is_some() || self.slowness.is_some()
     }
 
     fn send(
