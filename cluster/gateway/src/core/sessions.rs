@@ -29,6 +29,8 @@ pub struct Session {
     on_trunk: bool,
     opened_ms: u64,
     pinged_ms: u64,
+    /// The first ping that nothing has answered.
+    asked_ms: u64,
 }
 
 /// How far a session has got.
@@ -90,6 +92,7 @@ impl Session {
             on_trunk,
             opened_ms: now_ms,
             pinged_ms: now_ms,
+            asked_ms: 0,
         }
     }
 
@@ -104,13 +107,24 @@ impl Session {
             return Pulse::Steady;
         }
         let silent_ms = now_ms.saturating_sub(self.heard_ms);
-        if config.idle_timeout_ms > 0 && silent_ms >= config.idle_timeout_ms {
+        // Whoever says nothing is asked first: a gateway that comes too late to ask has only itself to blame.
+        let unanswered_ms = match config.heartbeat_ms {
+            0 => silent_ms,
+            heartbeat if self.asked_ms > self.heard_ms => {
+                now_ms.saturating_sub(self.asked_ms) + heartbeat
+            }
+            _ => 0,
+        };
+        if config.idle_timeout_ms > 0 && unanswered_ms >= config.idle_timeout_ms {
             return Pulse::Lost;
         }
         let due = config.heartbeat_ms > 0
             && silent_ms >= config.heartbeat_ms
             && now_ms >= self.pinged_ms + config.heartbeat_ms;
         if due {
+            if self.asked_ms <= self.heard_ms {
+                self.asked_ms = now_ms;
+            }
             self.pinged_ms = now_ms;
             return Pulse::Ping;
         }
@@ -243,6 +257,9 @@ mod tests {
         assert!(session.is_latest_ping(2_000) && !session.is_latest_ping(1_000));
         session.heard_ms = 2_400;
         assert_eq!(session.pulse(2_500, &config), steady);
+        // A gateway that was held up asks before it gives up.
+        let late = [9_000, 10_000, 10_499, 10_500].map(|ms| session.pulse(ms, &config));
+        assert_eq!(late, [ping, ping, steady, Pulse::Lost]);
         session.on_trunk = true;
         assert_eq!(session.pulse(9_000, &config), steady, "the trunk is pinged for all");
     }
