@@ -59,11 +59,11 @@ fn cluster(playground: &Playground, port: u16) -> Child {
 #[test]
 fn what_cannot_work_at_all_is_refused() {
     let playground = Playground::new("few-files", "a.toml", SCENARIO);
-    let ended = load(&playground, 90, "127.0.0.1:1");
+    let ended = load(&playground, 30, "127.0.0.1:1");
     let told = String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(2), "{told}");
     assert!(
-        told.contains("100 sessions need at least 116 open files, but only 90 are available"),
+        told.contains("100 sessions need at least 31 open files, but only 30 are available"),
         "{told}"
     );
     assert!(told.contains("ulimit -Hn"), "{told}");
@@ -77,8 +77,8 @@ fn a_generator_that_runs_out_of_files_ends_soon_and_names_its_limit() {
     let gateway = format!("127.0.0.1:{port}");
     let mut cluster = cluster(&playground, port);
     soon("the cluster listens", || std::net::TcpStream::connect(&gateway).is_ok());
-    // Enough to begin with, and too few for a hundred sessions beside the requests for tokens.
-    let ended = load(&playground, 118, &gateway);
+    // Enough to begin with, and too few for the sessions of a thread beside its requests for tokens.
+    let ended = load(&playground, 33, &gateway);
     terminate(cluster.id());
     cluster.wait().unwrap();
     let told = String::from_utf8_lossy(&ended.stdout);
