@@ -88,7 +88,8 @@ fn a_cluster_that_somebody_else_asks_to_end_is_not_blamed_for_its_farewell() {
     for (mode, node, told) in
         [(&["--one-process"][..], "cluster", "the cluster"), (&[], "node store", "store-1")]
     {
-        let playground = Playground::new(&format!("asked-{}", mode.len()), "early.toml", SCENARIO);
+        let playground =
+            Playground::new(&format!("farewell-{}", mode.len()), "early.toml", SCENARIO);
         let load = load(&playground, mode);
         // Past the fault, which ends one process and starts another.
         let first = process_of(&load, node, None);
@@ -155,5 +156,5 @@ fn asked_after(wait: Duration) {
     assert_eq!(ended.status.code(), Some(expected), "{context}");
     assert!(expected == 0 || told.starts_with("unknown"), "{context}");
     soon("the cluster is gone", || cluster.iter().all(|child| is_gone(*child)));
-    assert_eq!(playground.left(), 0, "{context}");
+    assert_eq!(playground.left(), 0, "{context}\n{}", playground.leftovers());
 }

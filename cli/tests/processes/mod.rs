@@ -28,6 +28,12 @@ impl Playground {
     pub fn left(&self) -> usize {
         std::fs::read_dir(self.0.join("tmp")).unwrap().count()
     }
+
+    /// Everything in the folder for what is temporary.
+    pub fn leftovers(&self) -> String {
+        let found = Command::new("find").arg(self.0.join("tmp")).output().unwrap();
+        String::from_utf8_lossy(&found.stdout).into_owned()
+    }
 }
 
 impl Drop for Playground {
