@@ -63,7 +63,7 @@ fn what_cannot_work_at_all_is_refused() {
     let told = String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(2), "{told}");
     assert!(
-        told.contains("100 sessions need at least 31 open files, but only 30 are available"),
+        told.contains("100 sessions need at least 31 open files of a slice of users, but only 30 are available"),
         "{told}"
     );
     assert!(told.contains("ulimit -Hn"), "{told}");

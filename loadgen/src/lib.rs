@@ -19,11 +19,10 @@ mod run;
 mod slices;
 mod world;
 
-pub use doctor::{Grade, System};
+pub use doctor::{Fit, Grade, System, fit};
 pub use faults::not_done;
 pub use journal::Sink;
-pub use limits::needs::{Fit, demand, fit};
-pub use limits::supply::{Supply, supply};
+pub use limits::supply::Supply;
 pub use run::{Against, Processes, Progress, RealEnded, RealRun, run};
 pub use world::data_folder::{DataFolder, FolderError};
 pub use world::process::ASKED_TO_END;

@@ -34,24 +34,23 @@ impl Doctor {
             }
             None => Against::Given(self.target),
         };
+        let gateways = against.gateways(&scenario);
         let system = loadgen::System::here(data.as_deref());
-        let demand = loadgen::demand(&scenario, &against, data.as_deref());
-        let checks = doctor::examine(&system, &demand);
-        let sessions = demand.needs.sessions;
+        let (needs, checks) = doctor::examine(&scenario, &against, &system);
         console::result(&format!(
-            "{}: {sessions} sessions over {} connections, {} gateways, {} slices of users",
-            scenario.name, demand.needs.connections, demand.gateways, demand.needs.slices
+            "{}: {} sessions over {} connections, {gateways} gateways, {} slices of users",
+            scenario.name, needs.sessions, needs.connections, needs.slices
         ));
         let width = checks.iter().map(|check| check.what.len()).max().unwrap_or(0);
         for check in &checks {
-            let (sign, remedy) = match check.grade {
+            let (sign, remedy) = match check.grade() {
                 Grade::Enough => ("✓", String::new()),
                 Grade::Short => ("?", format!("  short; {}", check.remedy)),
                 Grade::Impossible => ("✗", format!("  cannot work; {}", check.remedy)),
             };
             console::result(&format!(
                 " {sign} {:width$}  {:>9} of {:>9}{remedy}",
-                check.what, check.needed, check.there
+                check.what, check.at_ease, check.there
             ));
         }
         if let Some((what, reached)) = doctor::reach(&checks) {
@@ -60,6 +59,6 @@ impl Doctor {
                  it runs out of: {what}."
             ));
         }
-        Ok(u8::from(checks.iter().any(|check| check.grade > Grade::Enough)))
+        Ok(u8::from(checks.iter().any(|check| check.grade() > Grade::Enough)))
     }
 }

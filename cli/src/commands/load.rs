@@ -9,7 +9,7 @@ use anyhow::Context;
 use campaign::reproduce::{quoted, reproduce};
 use campaign::{Circumstances, Concluded, InvalidUsage, Observation, Opened, Opening};
 use clap::Args;
-use loadgen::{Against, DataFolder, Fit, FolderError, Processes, RealRun};
+use loadgen::{Against, DataFolder, Fit, FolderError, Processes, RealRun, System};
 use protocol::StoreEngine;
 use report::Took;
 use scenarios::Scenario;
@@ -158,7 +158,7 @@ impl Load {
     fn fit(&self, scenario: &Scenario) -> anyhow::Result<Fit> {
         let data = self.target.is_empty().then(|| DataFolder::place(self.out.as_deref()));
         let against = self.against(data.as_deref())?;
-        let fit = loadgen::fit(scenario, &against, loadgen::supply(data.as_deref()));
+        let fit = loadgen::fit(scenario, &against, &System::here(data.as_deref()));
         if fit.impossible.is_empty() {
             return Ok(fit);
         }

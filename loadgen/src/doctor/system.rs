@@ -6,12 +6,10 @@ use std::path::Path;
 /// What there is; `None`: the system does not say, or has no such limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct System {
-    /// Descriptors of each table of open files.
-    pub open_files: Option<u64>,
+    /// What bounds every run.
+    pub supply: Supply,
     /// Descriptors of the whole system that are not in use.
     pub files_left: Option<u64>,
-    /// Local ports of an address.
-    pub ports: Option<u64>,
     /// Connections that wait to be accepted, by listener.
     pub listen_backlog: Option<u64>,
     /// Handshakes under way, by listener.
@@ -20,10 +18,6 @@ pub struct System {
     pub buffer_pages: Option<u64>,
     /// Threads of the whole system.
     pub threads: Option<u64>,
-    /// Free bytes of memory.
-    pub memory: Option<u64>,
-    /// Free bytes of disk for the cluster's data.
-    pub disk: Option<u64>,
     /// Connections that the firewall tracks.
     pub tracked_connections: Option<u64>,
 }
@@ -31,17 +25,13 @@ pub struct System {
 impl System {
     /// What this system tells. `data`: where a cluster that is started will keep its data.
     pub fn here(data: Option<&Path>) -> Self {
-        let Supply { open_files, ports, memory, disk } = supply(data);
         Self {
-            open_files,
+            supply: supply(data),
             files_left: sysctl("fs/file-max", 0).zip(sysctl("fs/file-nr", 0)).map(left),
-            ports,
             listen_backlog: sysctl("net/core/somaxconn", 0),
             syn_backlog: sysctl("net/ipv4/tcp_max_syn_backlog", 0),
             buffer_pages: sysctl("net/ipv4/tcp_mem", 2),
             threads: sysctl("kernel/threads-max", 0),
-            memory,
-            disk,
             tracked_connections: sysctl("net/netfilter/nf_conntrack_max", 0),
         }
     }
