@@ -347,6 +347,14 @@ impl Phases {
             self.limits.raise("lateness", lateness.behind());
             self.ended.doubts.push(told);
         }
+        let deadlines = header(&self.run.scenario, self.run.seed, Engine::Real).deadlines;
+        if lateness.queued() > health::too_long(deadlines) {
+            self.limits.add("lag", 1);
+            self.ended.notes.push(format!(
+                "a device with something to do waited up to {:.1?} for the others of its slice",
+                lateness.queued()
+            ));
+        }
         health::note_lateness(&self.limits, &self.journal, lateness.operations());
         self.limits.tell(&*self.journal, true);
     }

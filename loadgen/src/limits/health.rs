@@ -84,13 +84,18 @@ pub fn note_lateness(limits: &Limits, journal: &Journal, expected: u64) {
 /// Counts how often a task of this runtime got its turn so late that the observer may be to blame for
 /// a missed deadline. Never ends.
 pub async fn feel_lag(limits: &Limits, deadlines: Deadlines) -> Infallible {
-    let Deadlines { delivered_us, stuck_us, recovered_us, .. } = deadlines;
-    let shortest = Duration::from_micros(delivered_us.min(stuck_us).min(recovered_us));
+    let too_long = too_long(deadlines);
     loop {
         let asleep = Instant::now();
         sleep(TURN).await;
-        if asleep.elapsed().saturating_sub(TURN) > shortest / LAG_ONE_IN {
+        if asleep.elapsed().saturating_sub(TURN) > too_long {
             limits.add("lag", 1);
         }
     }
+}
+
+/// Who gets a turn later than this makes others late.
+pub fn too_long(deadlines: Deadlines) -> Duration {
+    let Deadlines { delivered_us, stuck_us, recovered_us, .. } = deadlines;
+    Duration::from_micros(delivered_us.min(stuck_us).min(recovered_us)) / LAG_ONE_IN
 }

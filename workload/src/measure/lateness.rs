@@ -33,6 +33,7 @@ pub struct Lateness {
     skipped: u64,
     /// Devices that had yet to begin to connect when the load began.
     waiting: u64,
+    queued: Duration,
 }
 
 impl Lateness {
@@ -60,6 +61,16 @@ impl Lateness {
         self.waiting += devices;
     }
 
+    /// A device that had something to do got its turn after so long.
+    pub fn note_queued(&mut self, queued: Duration) {
+        self.queued = self.queued.max(queued);
+    }
+
+    /// The longest that a device with something to do was kept from it by the others of its slice.
+    pub const fn queued(&self) -> Duration {
+        self.queued
+    }
+
     /// Adds what another slice has measured.
     pub fn merge(&mut self, other: &Self) {
         if self.seconds.len() < other.seconds.len() {
@@ -72,6 +83,7 @@ impl Lateness {
         }
         self.skipped += other.skipped;
         self.waiting += other.waiting;
+        self.note_queued(other.queued);
     }
 
     /// Second by second.

@@ -156,6 +156,9 @@ impl Roster {
     async fn drive(&mut self, until: Option<Instant>, phase: Phase) -> bool {
         loop {
             let goes_on = self.shard.poll_some();
+            if let Some(queued) = self.shard.waited() {
+                self.lateness.note_queued(queued);
+            }
             if *self.phase.borrow() >= phase || self.phase.has_changed().is_err() {
                 return true;
             }

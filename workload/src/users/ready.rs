@@ -6,18 +6,38 @@ use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Wake};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Devices that were woken, each once, in the order in which they were.
 #[derive(Default)]
 pub struct Ready {
     slots: Mutex<VecDeque<u32>>,
     shard: AtomicWaker,
+    /// How many have been taken, and how many will have been when everybody who waited at a time has.
+    mark: Mutex<(u64, Option<(u64, Instant)>)>,
 }
 
 impl Ready {
     /// The next one.
     pub fn pop(&self) -> Option<u32> {
-        self.slots.lock().expect("no holder panics").pop_front()
+        let slot = self.slots.lock().expect("no holder panics").pop_front()?;
+        self.mark.lock().expect("no holder panics").0 += 1;
+        Some(slot)
+    }
+
+    /// How long the last of those waited who were in the queue at an earlier call, once all of them have
+    /// had their turn: the queue measures itself with one of its members after another.
+    pub fn waited(&self, now: Instant) -> Option<Duration> {
+        let waiting = self.slots.lock().expect("no holder panics").len() as u64;
+        let (taken, mark) = &mut *self.mark.lock().expect("no holder panics");
+        let waited = match mark {
+            Some((last, since)) if *taken >= *last => Some(now - *since),
+            Some(_) => return None,
+            None => None,
+        };
+        *mark = (waiting > 0).then_some((*taken + waiting, now));
+        waited
     }
 
     /// Waits until there is one.
@@ -83,5 +103,25 @@ mod tests {
         wakers[0].polled();
         Waker::from(wakers[0].clone()).wake();
         assert_eq!(ready.pop(), Some(3));
+    }
+
+    #[test]
+    fn the_queue_knows_how_long_its_members_wait() {
+        let ready = Arc::<Ready>::default();
+        let wakers = [0, 1, 2].map(|slot| Arc::new(DeviceWaker::new(slot, ready.clone())));
+        let began = Instant::now();
+        let after = |ms| began + Duration::from_millis(ms);
+        assert_eq!(ready.waited(began), None, "nobody waits");
+        Waker::from(wakers[0].clone()).wake();
+        Waker::from(wakers[1].clone()).wake();
+        assert_eq!(ready.waited(began), None);
+        ready.pop();
+        Waker::from(wakers[2].clone()).wake();
+        assert_eq!(ready.waited(after(5)), None, "the second one still waits");
+        ready.pop();
+        assert_eq!(ready.waited(after(9)), Some(Duration::from_millis(9)));
+        ready.pop();
+        assert_eq!(ready.waited(after(20)), Some(Duration::from_millis(11)), "the third one");
+        assert_eq!(ready.waited(after(90)), None);
     }
 }

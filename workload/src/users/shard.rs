@@ -12,6 +12,7 @@ use std::collections::BinaryHeap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Devices that are polled before other tasks of the runtime get their turn.
@@ -103,6 +104,11 @@ impl Shard {
             self.poll(at);
         }
         true
+    }
+
+    /// How long devices that were woken wait for their turn, when that is known again.
+    pub fn waited(&self) -> Option<Duration> {
+        self.ready.waited(Instant::now())
     }
 
     /// Polls devices that want it, a few; whether more of them do.

@@ -8,6 +8,7 @@ use super::Rest;
 use super::caller::{AUDIT, Caller};
 use super::input::{self, shown};
 use super::problem::{Kind, Problem};
+use super::receipts::Cursor;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequestParts, Path, RawQuery, State};
 use axum::http::header;
@@ -17,7 +18,7 @@ use futures_util::stream;
 use protocol::store_calls::{
     ConversationKind, ExportPage, ExportPlace, ExportedConversation, ExportedEnd, Membership,
 };
-use protocol::{ConversationId, Entry, Epoch, NodeNumber, Partition, Sequence, UserId};
+use protocol::{ConversationId, Entry, Epoch, NodeNumber, Partition, Sequence};
 use serde::Serialize;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -87,13 +88,6 @@ struct End<'a> {
     receipts: Vec<Cursor>,
 }
 
-#[derive(Serialize)]
-struct Cursor {
-    user: UserId,
-    delivered: Sequence,
-    read: Sequence,
-}
-
 /// What comes next in a stream.
 enum Next {
     Page(ExportPage),
@@ -151,13 +145,9 @@ impl<'a> Line<'a> {
     fn of(conversation: &'a ExportedConversation) -> Self {
         let ExportedConversation { conversation: id, kind, head, first, entries, end } =
             conversation;
-        let end = end.as_ref().map(|ExportedEnd { members, cursors }| {
-            let receipts = cursors.iter().map(|cursor| Cursor {
-                user: cursor.user,
-                delivered: cursor.delivered,
-                read: cursor.read,
-            });
-            End { members, receipts: receipts.collect() }
+        let end = end.as_ref().map(|ExportedEnd { members, cursors }| End {
+            members,
+            receipts: cursors.iter().copied().map(Cursor::from).collect(),
         });
         Self::Conversation { id: *id, kind: *kind, head: *head, first: *first, entries, end }
     }

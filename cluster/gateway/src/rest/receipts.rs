@@ -57,11 +57,18 @@ pub struct Cursors {
     receipts: Vec<Cursor>,
 }
 
+/// The cursors of one member.
 #[derive(Serialize)]
-struct Cursor {
+pub struct Cursor {
     user: UserId,
     delivered: Sequence,
     read: Sequence,
+}
+
+impl From<ReceiptItem> for Cursor {
+    fn from(ReceiptItem { user, delivered, read, .. }: ReceiptItem) -> Self {
+        Self { user, delivered, read }
+    }
 }
 
 /// `GET /v1/conversations/{id}/receipts`
@@ -73,7 +80,6 @@ pub async fn list(
     let role = caller.user_or_service(&[ADMIN, AUDIT])?;
     let conversation = ids.conversation();
     let cursors = rest.state.conversations.cursors(conversation, role.user()).await?;
-    let cursor =
-        |item: ReceiptItem| Cursor { user: item.user, delivered: item.delivered, read: item.read };
-    Ok(Answer(Cursors { conversation, receipts: cursors.into_iter().map(cursor).collect() }))
+    let receipts = cursors.into_iter().map(Cursor::from).collect();
+    Ok(Answer(Cursors { conversation, receipts }))
 }
