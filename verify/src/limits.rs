@@ -50,7 +50,8 @@ fn meaning(limit: &str) -> (&'static str, &'static str) {
             "end what else runs on this machine, or give it more processors",
         ),
         "lag" => (
-            "its own tasks waited for a processor for longer than a tenth of the shortest deadline",
+            "its own tasks waited for a processor, or its users for each other, for longer than a \
+             tenth of the shortest deadline",
             "let fewer users connect, lower the rate, or give the generator more processors",
         ),
         _ => ("something of its own was used up", "see the notes of the run"),
