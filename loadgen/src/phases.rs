@@ -348,13 +348,8 @@ impl Phases {
             self.ended.doubts.push(told);
         }
         let deadlines = header(&self.run.scenario, self.run.seed, Engine::Real).deadlines;
-        if lateness.queued() > health::too_long(deadlines) {
-            self.limits.add("lag", 1);
-            self.ended.notes.push(format!(
-                "a device with something to do waited up to {:.1?} for the others of its slice",
-                lateness.queued()
-            ));
-        }
+        let queued = health::note_queued(&self.limits, deadlines, lateness.queued());
+        self.ended.notes.extend(queued);
         health::note_lateness(&self.limits, &self.journal, lateness.operations());
         self.limits.tell(&*self.journal, true);
     }

@@ -94,8 +94,34 @@ pub async fn feel_lag(limits: &Limits, deadlines: Deadlines) -> Infallible {
     }
 }
 
+/// Counts that devices had to wait for the others of their slice, if that was too long: a note.
+pub fn note_queued(limits: &Limits, deadlines: Deadlines, queued: Duration) -> Option<String> {
+    (queued > too_long(deadlines)).then(|| {
+        limits.add("lag", 1);
+        format!("devices with something to do waited up to {queued:.1?} for others of their slice")
+    })
+}
+
 /// Who gets a turn later than this makes others late.
-pub fn too_long(deadlines: Deadlines) -> Duration {
+fn too_long(deadlines: Deadlines) -> Duration {
     let Deadlines { delivered_us, stuck_us, recovered_us, .. } = deadlines;
     Duration::from_micros(delivered_us.min(stuck_us).min(recovered_us)) / LAG_ONE_IN
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use workload::header;
+
+    #[test]
+    fn a_queue_that_is_too_long_is_a_limit_of_the_generator() {
+        let scenario = crate::fixture::scenario(10, 5, 1);
+        let deadlines = header(&scenario, 1, verify::history::event::Engine::Real).deadlines;
+        let (limits, longest) = (Limits::default(), too_long(deadlines));
+        assert_eq!(note_queued(&limits, deadlines, longest), None);
+        assert_eq!(limits.met(), []);
+        let told = note_queued(&limits, deadlines, longest + Duration::from_millis(1));
+        assert!(told.is_some_and(|told| told.contains("waited up to")));
+        assert_eq!(limits.met(), [("lag", 1)]);
+    }
 }
