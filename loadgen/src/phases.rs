@@ -18,7 +18,6 @@ use crate::world::usage::Sampler;
 use crate::run::{Against, Progress, RealEnded, RealRun};
 use ports::{Machine, with_causes};
 use std::io;
-use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::sync::{Arc, mpsc};
@@ -261,7 +260,7 @@ impl Phases {
     fn users(&self, targets: &Targets) -> Vec<Users> {
         let deadlines = header(&self.run.scenario, self.run.seed, Engine::Real).deadlines;
         let is_local = self.run.against.is_local();
-        parts(self.plan.users(), self.slices.len() as u32)
+        slices::parts(self.plan.users(), self.slices.len() as u32)
             .enumerate()
             .map(|(number, slice)| {
                 let name = format!("clients-{}", number + 1);
@@ -378,26 +377,6 @@ async fn report(
         // Nobody looks any more, or the run is over.
         if progress.send(at).is_err() || phases.has_changed().is_err() {
             return;
-        }
-    }
-}
-
-/// The users in so many parts of about the same size.
-fn parts(users: Range<u32>, parts: u32) -> impl Iterator<Item = Range<u32>> {
-    let count = u64::from(users.end - users.start);
-    let bound = move |part: u32| users.start + (count * u64::from(part) / u64::from(parts)) as u32;
-    (0..parts).map(move |part| bound(part)..bound(part + 1)).filter(|slice| !slice.is_empty())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parts_cover_everybody_once() {
-        for users in [1, 2, 3, 4, 5, 30, 1_001] {
-            let all: Vec<u32> = parts(1..users + 1, 4).flatten().collect();
-            assert_eq!(all, (1..=users).collect::<Vec<_>>());
         }
     }
 }

@@ -21,6 +21,7 @@ use scenarios::scenario::{Scenario, Transport};
 use std::convert::Infallible;
 use std::io;
 use std::net::Ipv4Addr;
+use std::ops::Range;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -68,6 +69,13 @@ fn needed(connections: u64, gateways: u64, supply: &Supply, least: u64) -> u64 {
     let to_each = connections.div_ceil(gateways.max(1));
     let by_ports = to_each.div_ceil(ports.min(TO_ONE_GATEWAY));
     connections.div_ceil(files).max(by_ports).clamp(least.min(MOST), MOST)
+}
+
+/// The users in so many parts of about the same size.
+pub fn parts(users: Range<u32>, parts: u32) -> impl Iterator<Item = Range<u32>> {
+    let count = u64::from(users.end - users.start);
+    let bound = move |part: u32| users.start + (count * u64::from(part) / u64::from(parts)) as u32;
+    (0..parts).map(move |part| bound(part)..bound(part + 1)).filter(|slice| !slice.is_empty())
 }
 
 /// The address from which a slice connects to gateways on this machine.
@@ -199,6 +207,14 @@ mod tests {
             (source(0), source(300)),
             ("127.1.0.1".parse().unwrap(), Ipv4Addr::new(127, 2, 44, 1))
         );
+    }
+
+    #[test]
+    fn parts_cover_everybody_once() {
+        for users in [1, 2, 3, 4, 5, 30, 1_001] {
+            let all: Vec<u32> = parts(1..users + 1, 4).flatten().collect();
+            assert_eq!(all, (1..=users).collect::<Vec<_>>());
+        }
     }
 
     #[test]
