@@ -98,14 +98,15 @@ pub struct Slices {
 impl Slices {
     /// So many threads; an error if one has no table of open files of its own.
     pub fn start(count: u64) -> io::Result<Self> {
+        // The first runtime of a process makes descriptors that all others use under the same numbers
+        // (tokio's signals): they must be there before a table is copied.
+        drop(runtime()?);
         let mut threads = Vec::new();
         for _ in 0..count {
             let (sender, work) = channel::<Work>();
             let (told, ready) = channel();
             thread(THREAD, move || {
-                let runtime = own_table().and_then(|()| {
-                    Builder::new_current_thread().enable_all().event_interval(TURNS_MAX).build()
-                });
+                let runtime = own_table().and_then(|()| runtime());
                 // Whoever started the thread waits for this.
                 let _ = told.send(runtime.as_ref().map(drop).map_err(|error| error.kind().into()));
                 // Without work there is none to do: the run has ended before its users began.
@@ -154,6 +155,10 @@ impl Slices {
         let _ = self.threads[slice].send(work);
         finished
     }
+}
+
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().event_interval(TURNS_MAX).build()
 }
 
 /// What comes from a slice, until a deadline.
