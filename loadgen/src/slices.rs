@@ -100,7 +100,7 @@ impl Slices {
     pub fn start(count: u64) -> io::Result<Self> {
         // The first runtime of a process makes descriptors that all others use under the same numbers
         // (tokio's signals): they must be there before a table is copied.
-        drop(runtime()?);
+        runtime()?.shutdown_background();
         let mut threads = Vec::new();
         for _ in 0..count {
             let (sender, work) = channel::<Work>();
@@ -235,6 +235,14 @@ mod tests {
         });
         let elsewhere = elsewhere.recv().expect("somebody looked");
         assert_ne!(elsewhere.as_deref(), Some(std::path::Path::new("/dev/null")));
+    }
+
+    #[tokio::test]
+    async fn slices_are_started_from_within_a_runtime() {
+        let slices = Slices::start(2).expect("no privilege is needed");
+        let done = slices.run(1, |_| async { 7 });
+        let soon = Instant::now() + Duration::from_secs(9);
+        assert_eq!(outcome(&done, soon).await, Ok(7));
     }
 
     #[test]
