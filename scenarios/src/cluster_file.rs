@@ -3,6 +3,7 @@
 
 use crate::scenario::Scenario;
 use protocol::development::{PASSWORD, SERVICE_ID, SERVICE_SECRET};
+use std::time::Duration;
 use toml::{Table, Value};
 
 /// Where the nodes of a cluster are, `host:port` each; the first of a role is number 1.
@@ -38,12 +39,13 @@ pub fn cluster_file(scenario: &Scenario, addresses: &Addresses) -> String {
         ("secret", SERVICE_SECRET.into()),
         ("scopes", vec!["admin", "audit"].into()),
     ]);
-    let seconds = i64::try_from(shape.token_lifetime.as_secs()).unwrap_or(i64::MAX);
+    let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
     let design = Value::try_from(scenario.design).expect("a design is a table of words");
     let file = table([
         ("partitions", i64::from(shape.partitions).into()),
         ("limits", shape.limits.word().into()),
-        ("access_token_seconds", seconds.into()),
+        ("access_token_seconds", seconds(shape.token_lifetime).into()),
+        ("heartbeat_seconds", seconds(shape.heartbeat).into()),
         ("development_users", i64::from(scenario.users.count).into()),
         ("development_password", PASSWORD.into()),
         ("topology", topology),

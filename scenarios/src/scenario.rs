@@ -56,6 +56,8 @@ pub struct ClusterShape {
     pub limits: LimitSet,
     /// How long an access token lives, whole seconds.
     pub token_lifetime: Duration,
+    /// How often a gateway pings a silent session, whole seconds.
+    pub heartbeat: Duration,
 }
 
 /// Who uses the cluster. Users are 1 to `count`; conversations are 1 to `direct + groups`, direct

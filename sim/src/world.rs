@@ -221,6 +221,7 @@ fn config(scenario: &Scenario) -> ClusterConfig {
         engine: EngineConfig { store: shape.engine, ..EngineConfig::default() },
         limits: shape.limits,
         access_token_seconds: shape.token_lifetime.as_secs(),
+        heartbeat_seconds: shape.heartbeat.as_secs(),
         ..ClusterConfig::development(topology, u64::from(scenario.users.count))
     }
 }

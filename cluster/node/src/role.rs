@@ -257,11 +257,14 @@ impl Wiring<'_> {
     }
 
     async fn gateway(self, listener: Box<dyn Listener>) -> Result<(), Failure> {
+        let heartbeat = Duration::from_secs(self.config.heartbeat_seconds);
         let config = gateway::GatewayConfig {
             id: GatewayId(self.number),
             partitions_total: self.config.partitions,
             design: self.config.design,
             auth_address: self.config.topology.auth.clone(),
+            heartbeat,
+            idle_timeout: limits::client_idle_timeout(heartbeat),
             limits: self.config.limits().gateway,
             ..gateway::GatewayConfig::default()
         };

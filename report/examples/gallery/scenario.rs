@@ -75,6 +75,7 @@ pub(crate) fn scenario(name: &str, verdict: Verdict) -> Scenario {
             engine: protocol::StoreEngine::Redb,
             limits: protocol::LimitSet::Default,
             token_lifetime: Duration::from_hours(1),
+            heartbeat: protocol::limits::CLIENT_HEARTBEAT,
         },
         design: Design::default(),
         users: Users {

@@ -1,6 +1,7 @@
 //! `[cluster]`: how many of each role, and how much each holds.
 
 use crate::scenario::ClusterShape;
+use protocol::limits::{CLIENT_HEARTBEAT, CLIENT_HEARTBEAT_MAX};
 use protocol::{LimitSet, StoreEngine};
 use settings::mistake::Mistakes;
 use settings::section;
@@ -27,6 +28,8 @@ section! {
         limits: LimitSet = LimitSet::Default,
         /// How long an access token lives: whole seconds, at least 10.
         token_lifetime: Duration = Duration::from_hours(1),
+        /// How often a gateway pings a session in which nothing was heard: whole seconds, 5 to 600. After two and a half times as long it gives the session up.
+        heartbeat: Duration = CLIENT_HEARTBEAT,
     }
 }
 
@@ -47,6 +50,14 @@ impl Cluster {
             self.token_lifetime.conflict(mistakes, what);
             return None;
         }
+        let heartbeat = self.heartbeat.get()?;
+        if heartbeat.subsec_nanos() != 0
+            || !(CLIENT_HEARTBEAT..=CLIENT_HEARTBEAT_MAX).contains(&heartbeat)
+        {
+            let what = "a heartbeat takes whole seconds, 5 to 600".into();
+            self.heartbeat.conflict(mistakes, what);
+            return None;
+        }
         Some(ClusterShape {
             gateways: self.gateways.get()?.0,
             brokers: self.brokers.get()?.0,
@@ -56,6 +67,7 @@ impl Cluster {
             engine: self.engine.get()?,
             limits: self.limits.get()?,
             token_lifetime,
+            heartbeat,
         })
     }
 }
@@ -71,6 +83,7 @@ impl From<&ClusterShape> for Cluster {
             engine: Field::of(shape.engine),
             limits: Field::of(shape.limits),
             token_lifetime: Field::of(shape.token_lifetime),
+            heartbeat: Field::of(shape.heartbeat),
         }
     }
 }

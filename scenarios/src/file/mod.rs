@@ -13,11 +13,13 @@ pub mod targets;
 pub mod timing;
 pub mod users;
 
-use crate::scenario::Scenario;
+use crate::scenario::{ClusterShape, Scenario};
+use protocol::limits::client_idle_timeout;
 use settings::mistake::Mistakes;
 use settings::section;
 use settings::section::by_default;
 use settings::value::design::Choices;
+use std::time::Duration;
 
 section! {
     /// What a scenario file holds.
@@ -52,6 +54,14 @@ section! {
 }
 
 impl File {
+    /// How long a session on a dead connection counts as there, if there are faults that can make one.
+    fn given_up_after(&self, cluster: Option<&ClusterShape>) -> Option<Duration> {
+        let scheduled = self.fault.get().is_some_and(|faults| !faults.is_empty());
+        let random = matches!(self.random_faults.get(), Some(Some(_)));
+        let cluster = cluster.filter(|_| scheduled || random)?;
+        Some(client_idle_timeout(cluster.heartbeat))
+    }
+
     /// Checks every section, alone and against the others. `None` if there was any mistake.
     pub fn validated(&self, file_stem: &str, mistakes: &mut Mistakes) -> Option<Scenario> {
         // Every section is looked at before the first `?`, so that all mistakes are found.
@@ -82,7 +92,9 @@ impl File {
         let crowd = self.users.get();
         let in_time = phases.as_ref().is_some_and(|phases| {
             let users = crowd.as_ref().zip(users.as_ref());
-            timing::fits(phases, users, expectation.as_ref().zip(expect.as_ref()), mistakes)
+            let given_up_after = self.given_up_after(cluster.as_ref());
+            let expect = expectation.as_ref().zip(expect.as_ref());
+            timing::fits(phases, users, given_up_after, expect, mistakes)
         });
         in_time.then_some(())?;
         Some(Scenario {

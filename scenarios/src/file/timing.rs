@@ -6,11 +6,14 @@ use super::users::Users;
 use crate::scenario::{self, PhaseLengths};
 use settings::mistake::Mistakes;
 use settings::value::TextForm;
+use std::time::Duration;
 
-/// Notes every deadline that the phases leave no room for; true if there is none.
+/// Notes every deadline that the phases or the cluster leave no room for; true if there is none.
+/// `given_up_after`: how long a session on a dead connection counts as there, if faults can make one.
 pub fn fits(
     phases: &PhaseLengths,
     users: Option<(&Users, &scenario::Users)>,
+    given_up_after: Option<Duration>,
     expect: Option<(&Expect, &scenario::Expect)>,
     mistakes: &mut Mistakes,
 ) -> bool {
@@ -38,6 +41,17 @@ pub fn fits(
             field.conflict(mistakes, what);
             all_fit = false;
         }
+    }
+    if let Some(after) = given_up_after
+        && expect.pushed_within < after
+    {
+        let (within, after) = (expect.pushed_within.text(), after.text());
+        let what = format!(
+            "a session whose connection a fault has cut is given up only after {after}, by \
+             cluster.heartbeat, and nobody is told by a push before that; found {within}"
+        );
+        section.pushed_within.conflict(mistakes, what);
+        all_fit = false;
     }
     let is_judged = expect.may_be_idle.iter().all(|claim| claim != "recovers_to_baseline");
     if is_judged && expect.recovers_within >= phases.heal {

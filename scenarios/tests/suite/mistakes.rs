@@ -309,6 +309,34 @@ fn deadlines_that_cannot_be_missed_are_refused() {
 }
 
 #[test]
+fn a_heartbeat_fits_to_what_is_expected() {
+    let text = |heartbeat: &str, fault: &str| {
+        format!(
+            "[cluster]\nheartbeat = \"{heartbeat}\"\n{fault}[phases]\nsettle = \"30s\"\n[expect]\n\
+             pushed_within = \"25s\"\n"
+        )
+    };
+    let fault = "[[fault]]\nat = \"1s\"\nfor = \"1s\"\nkind = \"kill\"\ntarget = \"store-1\"\n";
+    check_tail(
+        &text("4s", ""),
+        &expect![[r#"
+        smoke.toml:11:13: cluster.heartbeat: a heartbeat takes whole seconds, 5 to 600
+          11 | heartbeat = "4s"
+             |             ^^^^"#]],
+    );
+    check_tail(
+        &text("11s", fault),
+        &expect![[r#"
+        smoke.toml:20:17: expect.pushed_within: a session whose connection a fault has cut is given up only after 27500ms, by cluster.heartbeat, and nobody is told by a push before that; found 25s
+          20 | pushed_within = "25s"
+             |                 ^^^^^"#]],
+    );
+    // Without faults no connection dies unnoticed.
+    assert!(scenarios::parse(&format!("{SMALL}{}", text("11s", "")), "smoke.toml", &[]).is_ok());
+    assert!(scenarios::parse(&format!("{SMALL}{}", text("10s", fault)), "smoke.toml", &[]).is_ok());
+}
+
+#[test]
 fn nothing_ends_the_clients_who_observe_the_run() {
     let text = format!(
         "{SMALL}{}",

@@ -94,8 +94,8 @@ fn random_faults() -> impl Strategy<Value = RandomFaults> {
 fn cluster() -> impl Strategy<Value = ClusterShape> {
     let engine = prop::sample::select(&StoreEngine::ALL[..]);
     let limits = prop::sample::select(&LimitSet::ALL[..]);
-    (1..9_u16, 3..9_u16, 9..99_u16, engine, limits, 10..9_999_u64).prop_map(
-        |(gateways, stores, partitions, engine, limits, token_s)| ClusterShape {
+    (1..9_u16, 3..9_u16, 9..99_u16, engine, limits, (10..9_999_u64, 5..9_u64)).prop_map(
+        |(gateways, stores, partitions, engine, limits, (token_s, heartbeat_s))| ClusterShape {
             gateways,
             brokers: 1,
             stores,
@@ -104,6 +104,7 @@ fn cluster() -> impl Strategy<Value = ClusterShape> {
             engine,
             limits,
             token_lifetime: Duration::from_secs(token_s),
+            heartbeat: Duration::from_secs(heartbeat_s),
         },
     )
 }
@@ -206,7 +207,7 @@ fn thresholds() -> impl Strategy<Value = Thresholds> {
 fn expectation() -> impl Strategy<Value = Expect> {
     let claims = || prop::sample::subsequence(INVARIANTS.to_vec(), 0..3);
     let deadlines =
-        [time(1, 10_000), time(1, 10_000), time(1, 9_000), time(1, 9_000), time(1, 9_000)];
+        [time(1, 10_000), time(1, 10_000), time(1, 9_000), time(1, 9_000), time(20_000, 29_000)];
     (claims(), claims(), deadlines, thresholds()).prop_map(
         |(violated, idle, [delivered, stuck, recovers, revoked, pushed], thresholds)| {
             let owned =
@@ -234,7 +235,7 @@ fn surroundings() -> impl Strategy<Value = (NetworkShape, PhaseLengths)> {
         time(5, 9),
         time(1, 99),
         time(0, 9),
-        [time(9_000, 19_000), time(9_000, 19_000), time(10_000, 19_000)],
+        [time(9_000, 19_000), time(9_000, 19_000), time(29_000, 39_000)],
     )
         .prop_map(|(latency_min, latency_max, tick, disk_sync, [warm_up, heal, settle])| {
             let network = NetworkShape { latency_min, latency_max, tick, disk_sync };

@@ -26,6 +26,7 @@ fn scenario_of(count: u32, direct: u32, groups: u32, rate: f64) -> Scenario {
             engine: protocol::StoreEngine::Redb,
             limits: protocol::LimitSet::Default,
             token_lifetime: Duration::from_hours(1),
+            heartbeat: protocol::limits::CLIENT_HEARTBEAT,
         },
         design: Design::default(),
         users: Users {

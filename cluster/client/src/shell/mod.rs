@@ -4,6 +4,7 @@
 
 mod alarm;
 mod client;
+mod handshake;
 mod inbox;
 mod socket;
 mod trunk;

@@ -1,9 +1,10 @@
 //! A WebSocket of its own for a session.
 
+use super::handshake::WebSocket;
 use super::wire::{CONNECT_TIMEOUT, ConnectError, WireEvent};
 use bytes::Bytes;
 use futures_util::{Sink, Stream as _};
-use ports::{Machine, Stream};
+use ports::Machine;
 use protocol::codec::{Codec, DecodeError};
 use protocol::frames::subprotocol;
 use protocol::{ClientFrame, CloseCode};
@@ -13,20 +14,17 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::timeout;
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-/// The default of 128 KiB would dominate the memory of a virtual user.
-const READ_BUFFER: usize = 2 * 1024;
+/// The default of 128 KiB would dominate the memory of a virtual user; a few frames of the usual size fit.
+const READ_BUFFER: usize = 512;
 /// Largest message that is taken from a server: a page of `limits::MAX_PAGE` long bodies fits.
 const MAX_MESSAGE: usize = 16 * 1024 * 1024;
 /// How long saying goodbye may take.
 const GOODBYE: Duration = Duration::from_millis(200);
-
-pub type WebSocket = WebSocketStream<Box<dyn Stream>>;
 
 /// Connects and upgrades, within `CONNECT_TIMEOUT`.
 pub async fn upgrade(
@@ -68,10 +66,7 @@ async fn upgrade_without_deadline(
         .write_buffer_size(read_buffer)
         .max_message_size(Some(MAX_MESSAGE))
         .max_frame_size(Some(MAX_MESSAGE));
-    let (socket, _) = tokio_tungstenite::client_async_with_config(request, stream, Some(config))
-        .await
-        .map_err(handshake)?;
-    Ok(socket)
+    super::handshake::upgrade(request, stream, config).await.map_err(handshake)
 }
 
 pub async fn connect(
@@ -186,6 +181,10 @@ impl Pump {
                     let message = self.waiting.pop_front().expect("it is not empty");
                     self.unflushed = true;
                     socket.as_mut().start_send(message)?;
+                    if self.waiting.is_empty() {
+                        // An idle session keeps no room for it.
+                        self.waiting = VecDeque::new();
+                    }
                 }
             }
         }

@@ -3,6 +3,7 @@
 //! A session that does not take its frames is cut off alone: nobody else on the trunk waits for it.
 
 use super::alarm::Alarm;
+use super::handshake::WebSocket;
 use super::inbox::{self, inbox};
 use super::socket::{self, Pump};
 use super::wire::{ConnectError, WireEvent};
@@ -139,7 +140,7 @@ struct Trunk {
 }
 
 impl Trunk {
-    fn new(socket: socket::WebSocket, commands: mpsc::UnboundedReceiver<Command>) -> Self {
+    fn new(socket: WebSocket, commands: mpsc::UnboundedReceiver<Command>) -> Self {
         let socket = Pump::new(socket);
         Self { socket, commands, sessions: BTreeMap::new(), heard: Instant::now() }
     }

@@ -3,7 +3,10 @@
 //! What the values mean together is checked by `ClusterConfig::conflicts`; here it is only given its
 //! place.
 
-use super::{ClusterConfig, EngineConfig, SCOPES, Service, TOKEN_SECONDS_MAX, is_address};
+use super::{
+    ClusterConfig, EngineConfig, HEARTBEAT_SECONDS_MAX, HEARTBEAT_SECONDS_MIN, SCOPES, Service,
+    TOKEN_SECONDS_MAX, is_address,
+};
 use crate::topology::Topology;
 use broker::BrokerEngine;
 use protocol::{LimitSet, Secret, StoreEngine};
@@ -33,6 +36,8 @@ section! {
         services: Vec<Account> = Vec::new(),
         /// How long an access token lives, in seconds.
         access_token_seconds: Whole<u64, 10, TOKEN_SECONDS_MAX> = Whole(ClusterConfig::TOKEN_SECONDS),
+        /// How often a gateway pings a session in which nothing was heard, in seconds.
+        heartbeat_seconds: Whole<u64, HEARTBEAT_SECONDS_MIN, HEARTBEAT_SECONDS_MAX> = Whole(HEARTBEAT_SECONDS_MIN),
         /// Newest entries that are kept per conversation.
         retention: Option<Whole<u64, 1, LARGEST>> = None,
         /// What keeps messages, and what keeps rows.
@@ -231,6 +236,7 @@ impl File {
             services: or_empty(&self.services).iter().map(Account::service).collect(),
             access_token_seconds: or(&self.access_token_seconds, Whole(plain.access_token_seconds))
                 .0,
+            heartbeat_seconds: or(&self.heartbeat_seconds, Whole(plain.heartbeat_seconds)).0,
             retention: or_empty(&self.retention).map(|entries| entries.0),
             engine: EngineConfig {
                 broker: or_empty(&engine.broker).0,

@@ -7,7 +7,7 @@ mod tests;
 use crate::topology::{Role, Topology};
 use broker::BrokerEngine;
 use ports::Directory;
-use protocol::{Design, LimitSet, Limits, Secret, StoreEngine, development};
+use protocol::{Design, LimitSet, Limits, Secret, StoreEngine, development, limits};
 use settings::Mistakes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,6 +30,8 @@ pub struct ClusterConfig {
     pub services: Vec<Service>,
     /// How long an access token lives, in seconds.
     pub access_token_seconds: u64,
+    /// How often a gateway pings a silent session, in seconds.
+    pub heartbeat_seconds: u64,
     /// Newest entries that are kept per conversation; absent: all.
     pub retention: Option<u64>,
     /// What keeps messages, and what keeps rows.
@@ -53,6 +55,9 @@ pub struct EngineConfig {
 const SCOPES: [&str; 2] = ["admin", "audit"];
 /// The longest life of an access token, in seconds: a year.
 const TOKEN_SECONDS_MAX: u64 = 366 * 24 * 3_600;
+/// The bounds of a heartbeat, in seconds; the lower one is the default.
+const HEARTBEAT_SECONDS_MIN: u64 = limits::CLIENT_HEARTBEAT.as_secs();
+const HEARTBEAT_SECONDS_MAX: u64 = limits::CLIENT_HEARTBEAT_MAX.as_secs();
 
 /// A service that gets tokens by client credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +96,7 @@ impl ClusterConfig {
             development_password: Self::PASSWORD.into(),
             services: Vec::new(),
             access_token_seconds: Self::TOKEN_SECONDS,
+            heartbeat_seconds: HEARTBEAT_SECONDS_MIN,
             retention: None,
             engine: EngineConfig::default(),
             limits: LimitSet::default(),

@@ -60,6 +60,7 @@ partitions = 8
 development_users = 12
 development_password = \"secret\"
 access_token_seconds = 60
+heartbeat_seconds = 30
 retention = 5
 limits = \"tiny\"
 rate_per_second = 7
@@ -91,6 +92,7 @@ scopes = [\"audit\"]
             scopes: vec!["audit".into()],
         }],
         access_token_seconds: 60,
+        heartbeat_seconds: 30,
         retention: Some(5),
         engine: EngineConfig { broker: BrokerEngine::Memory, store: StoreEngine::Memory },
         limits: LimitSet::Tiny,

@@ -32,10 +32,19 @@ pub const MAX_PAGE: u32 = 200;
 pub const MAX_MEMBERS: usize = 10_000;
 /// How long a fresh connection may take to say `hello`.
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often a gateway pings a session in which nothing was heard.
+/// How often a gateway pings a session in which nothing was heard, unless configured otherwise; never
+/// more often, for a trunk says no more often that it is alive.
 pub const CLIENT_HEARTBEAT: Duration = Duration::from_secs(5);
+/// The longest time between two heartbeats: longer ones notice nothing that anybody still waits for.
+pub const CLIENT_HEARTBEAT_MAX: Duration = Duration::from_mins(10);
+/// Silence after which either side gives a session up, by the default heartbeat.
+pub const CLIENT_IDLE_TIMEOUT: Duration = client_idle_timeout(CLIENT_HEARTBEAT);
+
 /// Silence after which either side gives a session up: two heartbeats and a half.
-pub const CLIENT_IDLE_TIMEOUT: Duration = Duration::from_millis(12_500);
+pub const fn client_idle_timeout(heartbeat: Duration) -> Duration {
+    Duration::from_millis(heartbeat.as_millis() as u64 * 5 / 2)
+}
+
 /// How often two nodes ping each other.
 pub const LINK_HEARTBEAT: Duration = Duration::from_millis(500);
 /// Silence after which a node gives a link up.
