@@ -72,14 +72,76 @@ struct Linked {
     attached: BTreeMap<(ConversationId, UserId), Sequence>,
 }
 
-/// The listeners of one conversation: by link, the users and whether they want presence.
+/// The listeners of one conversation. Most have two, so these are lists, and no larger than they must be.
 #[derive(Debug, Default)]
 struct Audience {
-    links: BTreeMap<LinkId, BTreeMap<UserId, bool>>,
-    /// On how many links each user is attached.
-    online: BTreeMap<UserId, u32>,
+    /// By link, sorted.
+    links: Vec<Listening>,
     /// The newest entry.
     head: Sequence,
+}
+
+/// Who listens through one link, sorted, and whether they want presence.
+#[derive(Debug)]
+struct Listening {
+    link: LinkId,
+    users: Vec<(UserId, bool)>,
+}
+
+impl Listening {
+    fn place(&self, user: UserId) -> Result<usize, usize> {
+        self.users.binary_search_by_key(&user, |(user, _)| *user)
+    }
+
+    fn has(&self, user: UserId) -> bool {
+        self.place(user).is_ok()
+    }
+
+    fn wants(&mut self, user: UserId, presence: bool) {
+        match self.place(user) {
+            Ok(at) => self.users[at].1 |= presence,
+            Err(at) => insert_tight(&mut self.users, at, (user, presence)),
+        }
+    }
+}
+
+impl Audience {
+    fn place(&self, link: LinkId) -> Result<usize, usize> {
+        self.links.binary_search_by_key(&link, |listening| listening.link)
+    }
+
+    fn link(&mut self, link: LinkId) -> &mut Listening {
+        let at = self.place(link).unwrap_or_else(|at| {
+            insert_tight(&mut self.links, at, Listening { link, users: Vec::new() });
+            at
+        });
+        &mut self.links[at]
+    }
+
+    fn is_online(&self, user: UserId) -> bool {
+        self.links.iter().any(|listening| listening.has(user))
+    }
+
+    fn remove(&mut self, link: LinkId, user: UserId) {
+        let Ok(at) = self.place(link) else { return };
+        if let Ok(place) = self.links[at].place(user) {
+            self.links[at].users.remove(place);
+        }
+        if self.links[at].users.is_empty() {
+            self.links.remove(at);
+        }
+    }
+}
+
+/// Below this length a list has no room to grow.
+const TIGHT: usize = 4;
+
+/// Inserts; a short list grows by one.
+fn insert_tight<T>(list: &mut Vec<T>, at: usize, item: T) {
+    if list.len() < TIGHT {
+        list.reserve_exact(1);
+    }
+    list.insert(at, item);
 }
 
 impl Attachments {
@@ -122,18 +184,13 @@ impl Attachments {
         let Begins { from, head } = begins;
         let linked = self.links.get_mut(&link)?;
         let audience = self.audiences.entry(conversation).or_default();
-        let wanted = audience.links.entry(link).or_default().entry(user).or_default();
-        *wanted |= presence;
+        let was_online = audience.is_online(user);
+        audience.link(link).wants(user, presence);
         audience.head = audience.head.max(head);
-        if linked.attached.contains_key(&(conversation, user)) {
-            return None;
-        }
-        linked.attached.insert((conversation, user), from);
-        let links = audience.online.entry(user).or_default();
-        *links += 1;
+        linked.attached.entry((conversation, user)).or_insert(from);
         let change =
             PresenceChange { conversation, user, online: true, since: from, head: audience.head };
-        (*links == 1).then_some(change)
+        (!was_online).then_some(change)
     }
 
     /// An entry is sent to the listeners.
@@ -161,7 +218,7 @@ impl Attachments {
         for conversation in std::mem::take(&mut self.grown) {
             let Some(audience) = self.audiences.get(&conversation) else { continue };
             let head = Head { conversation, sequence: audience.head };
-            for link in audience.links.keys() {
+            for Listening { link, .. } in &audience.links {
                 heads.entry(*link).or_default().push(head);
             }
         }
@@ -177,18 +234,8 @@ impl Attachments {
     ) -> Option<PresenceChange> {
         let since = self.links.get_mut(&link)?.attached.remove(&(conversation, user))?;
         let audience = self.audiences.get_mut(&conversation)?;
-        if let Some(users) = audience.links.get_mut(&link) {
-            users.remove(&user);
-            if users.is_empty() {
-                audience.links.remove(&link);
-            }
-        }
-        let links = audience.online.get_mut(&user)?;
-        *links -= 1;
-        let went = *links == 0;
-        if went {
-            audience.online.remove(&user);
-        }
+        audience.remove(link, user);
+        let went = !audience.is_online(user);
         let change =
             PresenceChange { conversation, user, online: false, since, head: audience.head };
         if audience.links.is_empty() {
@@ -200,15 +247,13 @@ impl Attachments {
     /// A user is no longer a member: every attachment of theirs ends. The gateways that had one.
     pub fn expel(&mut self, conversation: ConversationId, user: UserId) -> Vec<GatewayLife> {
         let Some(audience) = self.audiences.get(&conversation) else { return Vec::new() };
-        let has = |(link, users): (&LinkId, &BTreeMap<UserId, bool>)| {
-            users.contains_key(&user).then_some(*link)
-        };
-        let (head, links) = (audience.head, audience.links.iter().filter_map(has));
-        let links: Vec<LinkId> = links.collect();
+        let head = audience.head;
+        let has = audience.links.iter().filter(|listening| listening.has(user));
+        let links: Vec<LinkId> = has.map(|listening| listening.link).collect();
         for link in &links {
             self.detach(*link, conversation, user);
             let audience = self.audiences.get(&conversation);
-            if !audience.is_some_and(|audience| audience.links.contains_key(link)) {
+            if !audience.is_some_and(|audience| audience.place(*link).is_ok()) {
                 self.left.entry(*link).or_default().insert(conversation, head);
             }
         }
@@ -243,7 +288,7 @@ impl Attachments {
 
     /// Whether a user has the conversation attached on any gateway.
     pub fn is_online(&self, conversation: ConversationId, user: UserId) -> bool {
-        self.audiences.get(&conversation).is_some_and(|a| a.online.contains_key(&user))
+        self.audiences.get(&conversation).is_some_and(|audience| audience.is_online(user))
     }
 
     /// Whether a user has the conversation attached on this link.
@@ -258,7 +303,7 @@ impl Attachments {
         &self,
         conversation: ConversationId,
     ) -> impl Iterator<Item = GatewayLife> + '_ {
-        self.of(conversation).map(|(link, _)| self.links[link].life)
+        self.of(conversation).map(|listening| self.links[&listening.link].life)
     }
 
     /// Every gateway on which another member than `user` listens.
@@ -268,8 +313,8 @@ impl Attachments {
         user: UserId,
     ) -> impl Iterator<Item = GatewayLife> + '_ {
         self.of(conversation)
-            .filter(move |(_, users)| users.keys().any(|other| *other != user))
-            .map(|(link, _)| self.links[link].life)
+            .filter(move |listening| listening.users.iter().any(|(other, _)| *other != user))
+            .map(|listening| self.links[&listening.link].life)
     }
 
     /// Every gateway on which another member than `user` wants presence.
@@ -279,8 +324,10 @@ impl Attachments {
         user: UserId,
     ) -> impl Iterator<Item = GatewayLife> + '_ {
         self.of(conversation)
-            .filter(move |(_, users)| users.iter().any(|(other, wants)| *wants && *other != user))
-            .map(|(link, _)| self.links[link].life)
+            .filter(move |listening| {
+                listening.users.iter().any(|(other, wants)| *wants && *other != user)
+            })
+            .map(|listening| self.links[&listening.link].life)
     }
 
     /// Who has the conversation attached, besides a user.
@@ -289,14 +336,12 @@ impl Attachments {
         conversation: ConversationId,
         user: UserId,
     ) -> impl Iterator<Item = UserId> + '_ {
-        let audience = self.audiences.get(&conversation).into_iter();
-        audience.flat_map(|a| a.online.keys().copied()).filter(move |other| *other != user)
+        let users = self.of(conversation).flat_map(|listening| &listening.users);
+        let others: BTreeSet<UserId> = users.map(|(other, _)| *other).collect();
+        others.into_iter().filter(move |other| *other != user)
     }
 
-    fn of(
-        &self,
-        conversation: ConversationId,
-    ) -> impl Iterator<Item = (&LinkId, &BTreeMap<UserId, bool>)> + '_ {
+    fn of(&self, conversation: ConversationId) -> impl Iterator<Item = &Listening> + '_ {
         self.audiences.get(&conversation).into_iter().flat_map(|audience| audience.links.iter())
     }
 }

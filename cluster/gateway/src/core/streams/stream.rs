@@ -21,6 +21,9 @@ use protocol::limits::GatewayLimits;
 use protocol::{Content, ConversationId, Entry, Sequence, ServerFrame, SessionId, UserId};
 use std::collections::{BTreeMap, VecDeque};
 
+/// With fewer sessions than this a stream has no room for more: most have one or two.
+const TIGHT: usize = 4;
+
 /// A conversation on this gateway.
 #[derive(Debug)]
 pub struct Stream {
@@ -92,6 +95,9 @@ impl Stream {
     /// Adds a session unless it subscribes already.
     pub fn add(&mut self, session: SessionId, user: UserId, phase: Phase) -> bool {
         let Err(index) = self.find(session) else { return false };
+        if self.subscribers.len() < TIGHT {
+            self.subscribers.reserve_exact(1);
+        }
         self.subscribers.insert(index, Subscriber::new(session, user, phase));
         true
     }
