@@ -19,7 +19,7 @@ use workload::{Plan, Recording};
 const EVIDENCE_MAX: usize = 5;
 
 /// The name of the history in a run's folder.
-pub const HISTORY: &str = "history.jsonl";
+pub const HISTORY: &str = "history.jsonl.gz";
 
 /// The name of the list of faults and operations beside it.
 pub const RECORDING: &str = "recording.jsonl";
@@ -142,13 +142,13 @@ impl Observation {
 fn open_history(out: &Path, header: &Header) -> Result<Writer<BufWriter<File>>, InvalidUsage> {
     folder::prepare(out).map_err(|error| InvalidUsage(format!("--out: {error}")))?;
     let path = out.join(HISTORY);
-    Writer::plain(create(&path)?, header).map_err(|error| not_written(&path, &error))
+    Writer::gzip(create(&path)?, header).map_err(|error| not_written(&path, &error))
 }
 
 /// A file that appears when it is whole.
 fn create(path: &Path) -> Result<BufWriter<File>, InvalidUsage> {
     let file = File::create(Place::of(path).now()).map_err(|error| not_written(path, &error))?;
-    Ok(BufWriter::with_capacity(1 << 20, file))
+    Ok(BufWriter::with_capacity(1 << 16, file))
 }
 
 fn not_written(path: &Path, error: &io::Error) -> InvalidUsage {

@@ -51,7 +51,7 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 const ALL: [&str; 9] = [
-    "history.jsonl",
+    "history.jsonl.gz",
     "junit.xml",
     "latency.hlog",
     "recording.jsonl",
@@ -86,7 +86,7 @@ fn the_command_in_the_folder_reproduces_the_run_from_anywhere() {
         .output()
         .unwrap();
     assert_eq!(again.status.code(), ended.status.code(), "{again:?}");
-    let read = |folder: &Path| std::fs::read(folder.join("history.jsonl")).unwrap();
+    let read = |folder: &Path| std::fs::read(folder.join("history.jsonl.gz")).unwrap();
     assert!(read(&first) == read(&first.join("again")), "another history");
 }
 
@@ -122,7 +122,7 @@ fn an_interrupted_run_is_judged_as_far_as_it_got() {
         .spawn()
         .unwrap();
     soon("it listens", || takes_sigterm(child.id()));
-    let history = playground.path().join("out/history.jsonl.part");
+    let history = playground.path().join("out/history.jsonl.gz.part");
     soon("the history is begun", || history.exists());
     terminate(child.id());
     let ended = output(child);

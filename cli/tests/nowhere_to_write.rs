@@ -67,14 +67,14 @@ fn a_verdict_without_its_report_is_told_and_decides_the_status() {
 
 #[test]
 fn a_history_that_is_not_whole_makes_a_valid_run_unknown_and_leaves_a_violated_one() {
-    let (status, told, complaint) = run("history.jsonl", &[]);
+    let (status, told, complaint) = run("history.jsonl.gz", &[]);
     assert!(told.starts_with("unknown "), "{told}\n{complaint}");
-    assert!(complaint.contains("out/history.jsonl: No space left"), "{complaint}");
+    assert!(complaint.contains("out/history.jsonl.gz: No space left"), "{complaint}");
     assert_eq!(status, Some(2));
 
     let (status, told, complaint) =
-        run("history.jsonl", &["--set", "design.poison=drop", "--set", "load.poison=3"]);
+        run("history.jsonl.gz", &["--set", "design.poison=drop", "--set", "load.poison=3"]);
     assert!(told.starts_with("violated "), "{told}\n{complaint}");
-    assert!(complaint.contains("out/history.jsonl: No space left"), "{complaint}");
+    assert!(complaint.contains("out/history.jsonl.gz: No space left"), "{complaint}");
     assert_eq!(status, Some(1));
 }

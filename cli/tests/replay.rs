@@ -3,8 +3,10 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use verify::history::{Event, ReadError, Reader};
 
 const FRACAS: &str = env!("CARGO_BIN_EXE_fracas");
 const SWARM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/safety/swarm.toml");
@@ -47,13 +49,18 @@ fn read(folder: &Path, name: &str) -> String {
     std::fs::read_to_string(folder.join(name)).unwrap()
 }
 
+/// The history of a run, as it stands in its folder.
+fn history(folder: &Path) -> Vec<u8> {
+    std::fs::read(folder.join("history.jsonl.gz")).unwrap()
+}
+
 /// The beginnings of faults in a history.
-fn faults(history: &str) -> Vec<serde_json::Value> {
-    let began = |line: &str| -> Option<serde_json::Value> {
-        let event: serde_json::Value = serde_json::from_str(line).ok()?;
-        event["is"].get("fault_began").cloned()
+fn faults(history: Vec<u8>) -> Vec<serde_json::Value> {
+    let began = |event: Result<Event, ReadError>| -> Option<serde_json::Value> {
+        let event = serde_json::to_value(event.unwrap().is).unwrap();
+        event.get("fault_began").cloned()
     };
-    history.lines().filter_map(began).collect()
+    Reader::new(Cursor::new(history)).unwrap().filter_map(began).collect()
 }
 
 #[test]
@@ -61,14 +68,14 @@ fn a_recording_gives_the_same_history_and_one_fault_less_leaves_the_others() {
     let folder = Folder(std::env::temp_dir().join(format!("fracas-replay-{}", std::process::id())));
     let [first, second, third] = ["1", "2", "3"].map(|name| folder.0.join(name));
     assert_eq!(run(&first, &["--seed", SEED]), (Some(0), String::new()));
-    let (history, recording) = (read(&first, "history.jsonl"), read(&first, "recording.jsonl"));
+    let (written, recording) = (history(&first), read(&first, "recording.jsonl"));
 
     let again = first.join("recording.jsonl").display().to_string();
     assert_eq!(run(&second, &["--replay", &again]), (Some(0), String::new()));
-    assert!(read(&second, "history.jsonl") == history, "another history");
+    assert!(history(&second) == written, "another history");
     assert!(read(&second, "recording.jsonl") == recording, "another recording");
 
-    let all = faults(&history);
+    let all = faults(written);
     assert!(all.len() > 3, "{all:?}");
     let removed = all[1].clone();
     let line =
@@ -78,7 +85,7 @@ fn a_recording_gives_the_same_history_and_one_fault_less_leaves_the_others() {
     let fewer = first.join("fewer.jsonl").display().to_string();
     let (status, said) = run(&third, &["--replay", &fewer]);
     assert!(matches!(status, Some(0 | 2)), "{status:?} {said}");
-    let left: Vec<_> = faults(&read(&third, "history.jsonl"));
+    let left: Vec<_> = faults(history(&third));
     let expected: Vec<_> = all.iter().filter(|fault| **fault != removed).cloned().collect();
     let key = |fault: &serde_json::Value| (fault["fault"].clone(), fault["injected"].clone());
     assert_eq!(

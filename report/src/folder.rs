@@ -7,9 +7,11 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-/// The files of a run. `history.jsonl`, `latency.hlog` and `recording.jsonl` are written by whoever observes it.
-pub const FILES: [&str; 9] = [
+/// The files of a run, and the plain history of earlier versions. History, `latency.hlog` and
+/// `recording.jsonl` are written by whoever observes it.
+pub const FILES: [&str; 10] = [
     "history.jsonl",
+    "history.jsonl.gz",
     LATENCY_LOG,
     "recording.jsonl",
     "scenario.toml",
@@ -131,7 +133,7 @@ mod tests {
     fn an_earlier_run_is_removed_and_anything_else_is_refused() {
         let folder = std::env::temp_dir().join(format!("fracas-folder-{}", std::process::id()));
         prepare(&folder.join("deep")).expect("it is made");
-        for name in ["report.html", "history.jsonl.part"] {
+        for name in ["report.html", "history.jsonl", "history.jsonl.gz.part"] {
             put(&folder.join(name), "earlier").expect("written");
         }
         fs::write(folder.join("notes.txt"), "mine").expect("written");

@@ -14,7 +14,7 @@ use verify::{CATALOGUE, Judge, JudgeOptions};
 /// Judge a recorded history again.
 #[derive(Debug, Args)]
 pub struct JudgeHistory {
-    /// `history.jsonl`, plain or compressed.
+    /// `history.jsonl.gz`, or a plain one.
     history: PathBuf,
     /// An invariant that may have nothing to judge.
     #[arg(long, value_name = "INVARIANT", hide_possible_values = true)]
@@ -67,8 +67,9 @@ fn told_once(error: &dyn Error) -> String {
 mod tests {
     use super::*;
     use clap::Parser;
-    use verify::history::Writer;
+    use std::io;
     use verify::history::builder::{Builder, History};
+    use verify::history::{Header, Writer};
 
     #[derive(Parser)]
     struct Line {
@@ -92,8 +93,8 @@ mod tests {
 
     #[test]
     fn what_stands_before_a_torn_line_is_judged() {
-        let status = |history: &History| {
-            let mut writer = Writer::plain(Vec::new(), &history.header).expect("a header");
+        let status = |history: &History, writer: fn(Vec<u8>, &Header) -> io::Result<_>| {
+            let mut writer: Writer<Vec<u8>> = writer(Vec::new(), &history.header).expect("begun");
             history.events.iter().for_each(|event| writer.write(event).expect("an event"));
             let mut text = writer.finish().expect("written");
             text.truncate(text.len() - 7);
@@ -107,7 +108,10 @@ mod tests {
             status
         };
         let talk = || Builder::new(2, 1).group(1, &[1, 2]).connect_all().say(1, 1);
-        assert_eq!(status(&talk().finish()), Some(2));
-        assert_eq!(status(&talk().show(2, 1, 1, 3).show(2, 1, 1, 3).finish()), Some(1));
+        for writer in [Writer::plain, Writer::gzip] {
+            assert_eq!(status(&talk().finish(), writer), Some(2));
+            let twice = talk().show(2, 1, 1, 3).show(2, 1, 1, 3);
+            assert_eq!(status(&twice.finish(), writer), Some(1));
+        }
     }
 }

@@ -14,7 +14,7 @@ pub mod timing;
 pub mod users;
 
 use crate::scenario::{ClusterShape, Scenario};
-use protocol::limits::client_idle_timeout;
+use protocol::limits::{CLIENT_HEARTBEAT, client_idle_timeout};
 use settings::mistake::Mistakes;
 use settings::section;
 use settings::section::by_default;
@@ -54,12 +54,13 @@ section! {
 }
 
 impl File {
-    /// How long a session on a dead connection counts as there, if there are faults that can make one.
+    /// How long a session on a dead connection counts as there, if there are faults that can make one and
+    /// the heartbeat is slower than usual.
     fn given_up_after(&self, cluster: Option<&ClusterShape>) -> Option<Duration> {
         let scheduled = self.fault.get().is_some_and(|faults| !faults.is_empty());
         let random = matches!(self.random_faults.get(), Some(Some(_)));
-        let cluster = cluster.filter(|_| scheduled || random)?;
-        Some(client_idle_timeout(cluster.heartbeat))
+        let slow = cluster.filter(|cluster| cluster.heartbeat > CLIENT_HEARTBEAT)?;
+        (scheduled || random).then(|| client_idle_timeout(slow.heartbeat))
     }
 
     /// Checks every section, alone and against the others. `None` if there was any mistake.
