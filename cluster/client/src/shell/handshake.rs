@@ -4,6 +4,7 @@
 //! kilobytes and for as long as the socket lives. A handshake that ends with the head of the answer
 //! leaves nothing in it, and the socket begins with a buffer of the size that it was given.
 
+use futures_util::FutureExt;
 use ports::Stream;
 use std::io;
 use std::pin::Pin;
@@ -17,16 +18,34 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 /// The client's end of a WebSocket.
 pub type WebSocket = WebSocketStream<Box<dyn Stream>>;
 
+/// A socket whose handshake is over.
+pub struct Opened {
+    pub socket: WebSocket,
+    /// Nothing of the server's has been read into it.
+    pub is_unread: bool,
+}
+
 /// Upgrades a stream.
 pub async fn upgrade(
     request: Request,
     stream: Box<dyn Stream>,
     config: WebSocketConfig,
-) -> Result<WebSocket, Error> {
+) -> Result<Opened, Error> {
     let head = Head { stream, end: End::default(), behind: Vec::new() };
     let (socket, _) = client_async_with_config(request, head, Some(config)).await?;
     let Head { stream, behind, .. } = socket.into_inner();
-    Ok(WebSocketStream::from_partially_read(stream, behind, Role::Client, Some(config)).await)
+    let is_unread = behind.is_empty();
+    let socket = WebSocketStream::from_partially_read(stream, behind, Role::Client, Some(config));
+    Ok(Opened { socket: socket.await, is_unread })
+}
+
+/// The same socket without its buffers, of which nothing was read, and everything that it was given was
+/// written.
+pub fn without_buffers(socket: WebSocket) -> WebSocket {
+    let config = *socket.get_config();
+    let stream = socket.into_inner();
+    let socket = WebSocketStream::from_raw_socket(stream, Role::Client, Some(config));
+    socket.now_or_never().expect("it waits for nothing")
 }
 
 /// A stream whose reader is given the head of an answer and not what follows it.
@@ -140,7 +159,8 @@ mod tests {
         let request = "ws://gateway/v1/ws".into_client_request().unwrap();
         let config = WebSocketConfig::default();
         let (socket, _server) = tokio::join!(upgrade(request, Box::new(client), config), answering);
-        let mut socket = socket.unwrap();
+        let Opened { mut socket, is_unread } = socket.unwrap();
+        assert!(!is_unread);
         for expected in [vec![7, 8, 9], vec![10]] {
             let message = socket.next().await.unwrap().unwrap();
             assert_eq!(message, Message::Binary(expected.into()));

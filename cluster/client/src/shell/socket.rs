@@ -1,6 +1,6 @@
 //! A WebSocket of its own for a session.
 
-use super::handshake::WebSocket;
+use super::handshake::{self, Opened, WebSocket};
 use super::wire::{CONNECT_TIMEOUT, ConnectError, WireEvent};
 use bytes::Bytes;
 use futures_util::{Sink, Stream as _};
@@ -33,7 +33,7 @@ pub async fn upgrade(
     subprotocol: &'static str,
     token: Option<&str>,
     read_buffer: usize,
-) -> Result<WebSocket, ConnectError> {
+) -> Result<Opened, ConnectError> {
     timeout(CONNECT_TIMEOUT, upgrade_without_deadline(machine, to, subprotocol, token, read_buffer))
         .await
         .map_err(|_| ConnectError::Timeout { to: to.to_owned() })?
@@ -45,14 +45,14 @@ async fn upgrade_without_deadline(
     subprotocol: &'static str,
     token: Option<&str>,
     read_buffer: usize,
-) -> Result<WebSocket, ConnectError> {
-    let handshake =
+) -> Result<Opened, ConnectError> {
+    let wrong =
         |source: Error| ConnectError::Handshake { to: to.to_owned(), source: source.into() };
-    let mut request = format!("ws://{to}/v1/ws").into_client_request().map_err(handshake)?;
+    let mut request = format!("ws://{to}/v1/ws").into_client_request().map_err(wrong)?;
     request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static(subprotocol));
     if let Some(token) = token {
         let bearer = HeaderValue::try_from(format!("Bearer {token}"));
-        let bearer = bearer.map_err(|error| handshake(Error::HttpFormat(error.into())))?;
+        let bearer = bearer.map_err(|error| wrong(Error::HttpFormat(error.into())))?;
         request.headers_mut().insert("authorization", bearer);
     }
     let stream = machine
@@ -66,7 +66,7 @@ async fn upgrade_without_deadline(
         .write_buffer_size(read_buffer)
         .max_message_size(Some(MAX_MESSAGE))
         .max_frame_size(Some(MAX_MESSAGE));
-    super::handshake::upgrade(request, stream, config).await.map_err(handshake)
+    handshake::upgrade(request, stream, config).await.map_err(wrong)
 }
 
 pub async fn connect(
@@ -125,14 +125,22 @@ impl SocketWire {
 
 /// Writes and reads one WebSocket from one task, so that neither waits for the other.
 pub struct Pump {
-    socket: WebSocket,
+    /// Always there, but for a moment.
+    socket: Option<WebSocket>,
     waiting: VecDeque<Message>,
     unflushed: bool,
+    /// Nothing was read so far. What is written until then, a hello with its token, is the largest frame
+    /// that most sessions ever send, and its room would be kept.
+    is_unread: bool,
 }
 
 impl Pump {
-    pub const fn new(socket: WebSocket) -> Self {
-        Self { socket, waiting: VecDeque::new(), unflushed: false }
+    pub fn new(Opened { socket, is_unread }: Opened) -> Self {
+        Self { socket: Some(socket), waiting: VecDeque::new(), unflushed: false, is_unread }
+    }
+
+    fn socket(&mut self) -> Pin<&mut WebSocket> {
+        Pin::new(self.socket.as_mut().expect("it is put back at once"))
     }
 
     pub fn send(&mut self, message: Message) {
@@ -152,8 +160,9 @@ impl Pump {
         if !reading {
             return Poll::Pending;
         }
+        self.is_unread = false;
         loop {
-            match Pin::new(&mut self.socket).poll_next(cx) {
+            match self.socket().poll_next(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Some(Ok(Message::Binary(bytes)))) => return Poll::Ready(Ok(bytes)),
                 Poll::Ready(Some(Ok(Message::Text(text)))) => return Poll::Ready(Ok(text.into())),
@@ -173,14 +182,13 @@ impl Pump {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
-        let mut socket = Pin::new(&mut self.socket);
         while !self.waiting.is_empty() {
-            match socket.as_mut().poll_ready(cx)? {
+            match self.socket().poll_ready(cx)? {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(()) => {
                     let message = self.waiting.pop_front().expect("it is not empty");
                     self.unflushed = true;
-                    socket.as_mut().start_send(message)?;
+                    self.socket().start_send(message)?;
                     if self.waiting.is_empty() {
                         // An idle session keeps no room for it.
                         self.waiting = VecDeque::new();
@@ -188,14 +196,17 @@ impl Pump {
                 }
             }
         }
-        if self.unflushed && socket.poll_flush(cx)?.is_ready() {
+        if self.unflushed && self.socket().poll_flush(cx)?.is_ready() {
             self.unflushed = false;
+            if self.is_unread {
+                self.socket = self.socket.take().map(handshake::without_buffers);
+            }
         }
         Ok(())
     }
 
     async fn close(&mut self) -> Result<(), Error> {
         poll_fn(|cx| Poll::Ready(self.poll_write(cx))).await?;
-        self.socket.close(None).await
+        self.socket().close(None).await
     }
 }

@@ -3,7 +3,7 @@
 //! A session that does not take its frames is cut off alone: nobody else on the trunk waits for it.
 
 use super::alarm::Alarm;
-use super::handshake::WebSocket;
+use super::handshake::Opened;
 use super::inbox::{self, inbox};
 use super::socket::{self, Pump};
 use super::wire::{ConnectError, WireEvent};
@@ -140,7 +140,7 @@ struct Trunk {
 }
 
 impl Trunk {
-    fn new(socket: WebSocket, commands: mpsc::UnboundedReceiver<Command>) -> Self {
+    fn new(socket: Opened, commands: mpsc::UnboundedReceiver<Command>) -> Self {
         let socket = Pump::new(socket);
         Self { socket, commands, sessions: BTreeMap::new(), heard: Instant::now() }
     }
@@ -274,7 +274,10 @@ mod tests {
                 gateway.send(Message::Binary(alive.into())).await.unwrap();
                 Instant::now()
             };
-            let (heard, ()) = tokio::join!(gateway, Trunk::new(ours, commands).run());
+            let (heard, ()) = tokio::join!(
+                gateway,
+                Trunk::new(Opened { socket: ours, is_unread: true }, commands).run()
+            );
             assert_eq!(heard.elapsed(), limits::CLIENT_IDLE_TIMEOUT, "{heard_after}");
         }
     }
