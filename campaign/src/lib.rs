@@ -1,10 +1,11 @@
 //! Runs, observed and compared: what a single run does with its events, many seeds at a time
-//! (`explore`), and one seed twice (`twin`).
+//! (`explore`), one seed twice (`twin`), one rate after another (`knee`).
 //!
 //! Each of many runs is a process of its own, so that nothing of one reaches another. Running is left to
 //! `sim` and `loadgen`, printing to whoever calls.
 
 pub mod explore;
+pub mod knee;
 pub mod observation;
 pub mod opening;
 pub mod reproduce;

@@ -4,15 +4,17 @@ use crate::InvalidUsage;
 use ports::{entered, with_causes};
 use report::folder::{self, Place};
 use report::latency_log::LATENCY_LOG;
-use report::{Machine, Measurements, Run, Took, VerdictFile};
+use report::{Machine, Measurements, Planned, Run, Took, VerdictFile};
 use scenarios::Scenario;
 use scenarios::faults::Injection;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
 use verify::history::{Event, Header, What, Writer};
 use verify::{Judge, JudgeOptions, Verdict};
+use workload::plan::Kind;
 use workload::{Plan, Recording};
 
 /// Pieces of evidence per invariant.
@@ -38,6 +40,8 @@ struct Observers {
     out: Option<PathBuf>,
     /// Why the history is not whole.
     failure: Option<io::Error>,
+    /// Hears of a threshold that cannot be met any more.
+    unmeetable: watch::Sender<Option<String>>,
 }
 
 /// How wide text may be, and whether in colour.
@@ -95,7 +99,10 @@ impl Observation {
         out: Option<&Path>,
     ) -> Result<Self, InvalidUsage> {
         let writer = out.map(|out| open_history(out, &header)).transpose()?;
-        let mut measurements = Measurements::new(&header);
+        let thresholds = &scenario.expect.thresholds;
+        let planned = thresholds.abort_after.map(|_| planned(scenario, header.seed));
+        let mut measurements =
+            Measurements::new(&header).bounded_by(thresholds, planned.unwrap_or_default());
         if let Some(out) = out {
             measurements = measurements.logged_to(Box::new(create(&out.join(LATENCY_LOG))?));
         }
@@ -112,6 +119,7 @@ impl Observation {
             faults: Vec::new(),
             out: out.map(Path::to_owned),
             failure: None,
+            unmeetable: watch::channel(None).0,
         })))))
     }
 
@@ -126,6 +134,12 @@ impl Observation {
         })
     }
 
+    /// Gets the threshold that cannot be met any more, in a sentence, if the scenario wants to end then.
+    pub fn unmeetable(&self) -> watch::Receiver<Option<String>> {
+        let observation = entered(self.0.lock());
+        observation.as_ref().expect("a run that is not concluded").unmeetable.subscribe()
+    }
+
     /// Violations so far.
     pub fn violations(&self) -> u64 {
         let observation = entered(self.0.lock());
@@ -137,6 +151,22 @@ impl Observation {
         let observers = entered(self.0.lock()).take();
         observers.expect("a run is concluded once").conclude(circumstances)
     }
+}
+
+/// How much a run will do at most.
+fn planned(scenario: &Scenario, seed: u64) -> Planned {
+    let (plan, mut planned) = (Plan::new(scenario, seed), Planned::default());
+    for operation in plan.schedule(plan.users()) {
+        match operation.kind {
+            Kind::Send | Kind::Poison => {}
+            Kind::Reply => planned.replies += 1,
+            Kind::Edit => planned.edits += 1,
+            Kind::Delete => planned.deletes += 1,
+            _ => continue,
+        }
+        planned.operations += 1;
+    }
+    planned
 }
 
 fn open_history(out: &Path, header: &Header) -> Result<Writer<BufWriter<File>>, InvalidUsage> {
@@ -169,6 +199,11 @@ impl Observers {
         }
         self.judge.observe(event);
         self.measurements.observe(event);
+        if self.unmeetable.borrow().is_none()
+            && let Some(why) = self.measurements.unmeetable()
+        {
+            self.unmeetable.send_replace(Some(why.to_owned()));
+        }
     }
 
     fn conclude(mut self, circumstances: Circumstances<'_>) -> Concluded {
@@ -234,7 +269,10 @@ impl Observers {
         let text = report::terminal(&run, colour, width);
         let file = VerdictFile::of(&run);
         let any = |met| expectations.iter().any(|expectation| expectation.met == met);
+        // Such a run is unknown because it ended, and it ended because of what is certain.
+        let is_certain = measured.unmeetable.is_some() && measured.totals.limits.is_empty();
         let status = match judgement.verdict {
+            Verdict::Unknown if is_certain => Verdict::Violated.exit_code(),
             Verdict::Unknown => Verdict::Unknown.exit_code(),
             _ if any(Some(false)) => Verdict::Violated.exit_code(),
             _ if any(None) || !unwritten.is_empty() => Verdict::Unknown.exit_code(),

@@ -11,6 +11,8 @@ use verify::history::event::Phase;
 pub enum Abort {
     /// Somebody asked for it.
     Asked(&'static str),
+    /// A threshold cannot be met any more, in a sentence.
+    Unmeetable(String),
     /// A process of the cluster left.
     Left(Arc<str>, Departure),
     /// It cannot go on.
@@ -31,6 +33,7 @@ impl Abort {
         let named = |who: &str| if who == CLUSTER { format!("the {who}") } else { who.to_owned() };
         match self {
             Self::Asked(who) => format!("{who} ({phase})"),
+            Self::Unmeetable(why) => format!("{why} ({phase})"),
             Self::Left(who, Departure::Died) => format!(
                 "{} exited on its own ({phase}), not because of a fault of the scenario",
                 named(who)
@@ -45,8 +48,8 @@ impl Abort {
 }
 
 /// Waits until somebody asks for the end of the run.
-pub async fn asked(stop: &mut watch::Receiver<Option<&'static str>>) -> &'static str {
-    let who = stop.wait_for(Option::is_some).await.ok().and_then(|who| *who);
+pub async fn asked<T: Clone>(stop: &mut watch::Receiver<Option<T>>) -> T {
+    let who = stop.wait_for(Option::is_some).await.ok().and_then(|who| who.clone());
     match who {
         Some(who) => who,
         // Nobody can ask any more.
@@ -76,13 +79,15 @@ mod tests {
         sender.send_replace(Some("SIGTERM"));
         assert_eq!(timeout(soon, asked(&mut receiver)).await, Ok("SIGTERM"));
         assert_eq!(Abort::Asked("SIGTERM").why(Phase::Load), "SIGTERM (load)");
+        let unmeetable = Abort::Unmeetable("accept_p99 cannot be met any more".to_owned());
+        assert_eq!(unmeetable.why(Phase::Load), "accept_p99 cannot be met any more (load)");
         let left = |who: &str, how| Abort::from((who.into(), how)).why(Phase::Heal);
         let ended = left("cluster", Departure::Asked);
         assert!(ended.starts_with("something else stopped the cluster (heal)"), "{ended}");
         let died = left("store-1", Departure::Died);
         assert!(died.starts_with("store-1 exited on its own (heal)"), "{died}");
 
-        let (sender, mut receiver) = watch::channel(None);
+        let (sender, mut receiver) = watch::channel(None::<&str>);
         drop(sender);
         assert!(timeout(soon, asked(&mut receiver)).await.is_err());
     }

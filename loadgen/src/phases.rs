@@ -119,7 +119,7 @@ impl Phases {
             Err(why) => return self.nothing(&why),
         };
         let mut users = Vec::new();
-        let mut stop = self.run.stop.clone();
+        let (mut stop, mut unmeetable) = (self.run.stop.clone(), self.run.unmeetable.clone());
         let leaves = cluster.as_ref().map(Cluster::leaves);
         let ids = cluster.as_ref().map(Cluster::ids);
         let (limits, journal, plan) =
@@ -134,6 +134,7 @@ impl Phases {
         let abort = tokio::select! {
             biased;
             who = abort::asked(&mut stop) => Some(Abort::Asked(who)),
+            why = abort::asked(&mut unmeetable) => Some(Abort::Unmeetable(why)),
             left = abort::maybe(leaves) => Some(left.into()),
             why = watched => Some(Abort::Failed(why)),
             told = self.tell(&mut cluster, &mut users) => told.err().map(Abort::Failed),

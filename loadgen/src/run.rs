@@ -23,6 +23,8 @@ pub struct RealRun {
     pub against: Against,
     /// As soon as this names somebody who asks, the run ends and says so.
     pub stop: watch::Receiver<Option<&'static str>>,
+    /// As soon as this names a threshold that cannot be met any more, too.
+    pub unmeetable: watch::Receiver<Option<String>>,
 }
 
 /// Which cluster is run against.

@@ -1,11 +1,12 @@
 //! What the scenario's `[expect]` demands, beside what came out.
 
-use crate::measured::{Measured, Percentiles, Recovery};
+use crate::measured::{Measured, Operations, Percentiles, Recovery};
 use crate::number;
 use crate::text::notes::within;
 use scenarios::Scenario;
-use scenarios::scenario::{ExpectedOutcome, PercentileBounds, Thresholds};
+use scenarios::scenario::{ExpectedOutcome, OperationBounds, PercentileBounds, Thresholds};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 use verify::verdict::{Judgement, Verdict};
 
 /// One demand of a scenario.
@@ -34,7 +35,8 @@ pub fn expectations(
 
 /// The demands on what was measured; what was not is neither met nor unmet.
 fn thresholds(wanted: &Thresholds, measured: &Measured) -> Vec<Expectation> {
-    let Thresholds { accept, deliver, lateness, refused_percent, throughput, recovery } = wanted;
+    let Thresholds { accept, deliver, lateness, refused_percent, throughput, recovery, .. } =
+        wanted;
     let percentiles = [
         ("accept", &accept.all, &measured.accept.all),
         ("accept_calm", &accept.calm, &measured.accept.calm),
@@ -47,6 +49,8 @@ fn thresholds(wanted: &Thresholds, measured: &Measured) -> Vec<Expectation> {
     let mut expectations: Vec<Expectation> = percentiles
         .into_iter()
         .flat_map(|(what, bounds, measured)| within_bounds(what, bounds, measured))
+        .chain(by_operation("accept", &accept.operations, &measured.accept.operations))
+        .chain(by_operation("deliver", &deliver.operations, &measured.deliver.operations))
         .collect();
     expectations.extend(refused_percent.map(|limit| {
         let percent = measured.refused().map(|share| share * 100.0);
@@ -71,11 +75,24 @@ fn thresholds(wanted: &Thresholds, measured: &Measured) -> Vec<Expectation> {
     expectations
 }
 
-fn within_bounds<'a>(
-    what: &'a str,
+/// As "accept_edit_p99".
+fn by_operation(
+    what: &str,
+    bounds: &OperationBounds,
+    measured: &Operations,
+) -> impl Iterator<Item = Expectation> {
+    let OperationBounds { send, reply, edit, delete } = bounds;
+    let named = [send, reply, edit, delete].into_iter().zip(measured.named());
+    named.flat_map(move |(bounds, (operation, measured))| {
+        within_bounds(&format!("{what}_{operation}"), bounds, measured)
+    })
+}
+
+fn within_bounds(
+    what: &str,
     bounds: &PercentileBounds,
-    measured: &'a Percentiles,
-) -> impl Iterator<Item = Expectation> + 'a {
+    measured: &Percentiles,
+) -> Vec<Expectation> {
     let all = [
         ("p50", bounds.p50, measured.p50_us),
         ("p90", bounds.p90, measured.p90_us),
@@ -83,14 +100,15 @@ fn within_bounds<'a>(
         ("p99", bounds.p99, measured.p99_us),
         ("max", bounds.max, measured.max_us),
     ];
-    all.into_iter().filter_map(move |(name, limit, us)| {
+    let bound = |(name, limit, us): (&str, Option<Duration>, Option<u64>)| {
         let limit_us = number::micros(limit?);
         let count = number::count(measured.count);
         let got = us.map(|us| format!("{} ({count} measured)", number::latency(us)));
         let wanted = format!("at most {}", number::latency(limit_us));
         let met = us.map(|us| us <= limit_us);
         Some(expectation(&format!("{what}_{name}"), wanted, got, met))
-    })
+    };
+    all.into_iter().filter_map(bound).collect()
 }
 
 fn expectation(what: &str, wanted: String, got: Option<String>, met: Option<bool>) -> Expectation {
@@ -136,7 +154,9 @@ mod tests {
     use super::expectations;
     use crate::measured::{Measured, Percentiles, Recovery};
     use crate::sample;
-    use scenarios::scenario::{ExpectedOutcome, LatencyBounds, PercentileBounds, Thresholds};
+    use scenarios::scenario::{
+        ExpectedOutcome, LatencyBounds, OperationBounds, PercentileBounds, Thresholds,
+    };
     use std::time::Duration;
     use verify::verdict::Verdict::{self, Unknown, Valid, Violated};
 
@@ -188,7 +208,8 @@ mod tests {
     fn everything(limit: Duration) -> Thresholds {
         let limit = Some(limit);
         let all = PercentileBounds { p50: limit, p90: limit, p95: limit, p99: limit, max: limit };
-        let latency = LatencyBounds { all, calm: all, under_faults: all };
+        let operations = OperationBounds { send: all, reply: all, edit: all, delete: all };
+        let latency = LatencyBounds { all, calm: all, under_faults: all, operations };
         Thresholds {
             accept: latency,
             deliver: latency,
@@ -196,22 +217,25 @@ mod tests {
             refused_percent: Some(1.0),
             throughput: Some(400.0),
             recovery: limit,
+            abort_after: None,
         }
     }
 
     #[test]
     fn every_demand_is_looked_up_under_its_own_name() {
         let met = check(&everything(Duration::from_secs(9)), &sample::measured());
-        assert_eq!(met.len(), 7 * 5 + 3);
+        assert_eq!(met.len(), 15 * 5 + 3);
         assert!(met.iter().all(|(.., met)| *met == Some(true)), "{met:?}");
         let unmet = check(&everything(Duration::from_micros(1)), &sample::measured());
         let unmet = unmet.iter().filter(|(.., met)| *met == Some(false)).count();
-        assert_eq!(unmet, 7 * 5 + 1, "all but the refused and the throughput");
+        assert_eq!(unmet, 15 * 5 + 1, "all but the refused and the throughput");
         let mut names: Vec<&String> = met.iter().map(|(what, ..)| what).collect();
         names.dedup();
         assert_eq!(names.len(), met.len());
         let calm = met.iter().find(|(what, ..)| what == "accept_calm_p95").expect("it is there");
         assert_eq!(calm.1, "21.0 ms (1\u{202f}000 measured)");
+        let edits = met.iter().find(|(what, ..)| what == "deliver_edit_p50").expect("it is there");
+        assert_eq!(edits.1, "14.0 ms (100 measured)");
     }
 
     #[test]

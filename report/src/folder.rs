@@ -1,6 +1,7 @@
 //! The folder of a run: what may be in it, and how a file gets there.
 
 use crate::compare::FILES as COMPARISON;
+use crate::knee::FILES as KNEE;
 use crate::latency_log::LATENCY_LOG;
 use crate::sweep::PAGES;
 use std::ffi::OsStr;
@@ -22,8 +23,8 @@ pub const FILES: [&str; 10] = [
     "repro.txt",
 ];
 
-/// All that is written into folders: by runs, by comparisons, by sweeps beside the folders of their runs.
-const WRITTEN: [&[&str]; 3] = [&FILES, &COMPARISON, &PAGES];
+/// All that is written into folders: by runs, by comparisons, by sweeps and searches beside the folders of their runs.
+const WRITTEN: [&[&str]; 4] = [&FILES, &COMPARISON, &PAGES, &KNEE];
 
 /// Why a folder cannot be used.
 #[derive(Debug, thiserror::Error)]

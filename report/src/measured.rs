@@ -38,6 +38,9 @@ pub struct Measured {
     /// What each process used; empty for simulated runs.
     #[serde(default)]
     pub processes: Vec<Used>,
+    /// The threshold for which the run ended early, because it could not be met any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unmeetable: Option<String>,
     /// Counts over the whole run.
     pub totals: Totals,
 }
@@ -47,13 +50,44 @@ pub struct Measured {
 pub struct Latency {
     /// Over the whole run.
     pub all: Percentiles,
+    /// The mean over the whole run.
+    #[serde(default)]
+    pub mean_us: Option<f64>,
     /// Of the operations that no fault, and no recovery from one, overlapped between the intended time
     /// and the end.
     pub calm: Percentiles,
     /// Of the others.
     pub under_fault: Percentiles,
+    /// Of each kind of operation, over the whole run.
+    #[serde(default)]
+    pub operations: Operations,
     /// The distribution over the whole run, for a chart: rising quantiles, with the value of each.
     pub distribution: Vec<Point>,
+}
+
+/// Percentiles by operation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operations {
+    /// Of new messages that answer none.
+    pub send: Percentiles,
+    /// Of replies.
+    pub reply: Percentiles,
+    /// Of edits.
+    pub edit: Percentiles,
+    /// Of deletions.
+    pub delete: Percentiles,
+}
+
+impl Operations {
+    /// Each with its name.
+    pub(crate) const fn named(&self) -> [(&'static str, &Percentiles); 4] {
+        [
+            ("send", &self.send),
+            ("reply", &self.reply),
+            ("edit", &self.edit),
+            ("delete", &self.delete),
+        ]
+    }
 }
 
 /// Percentiles of a distribution, each at most 0.1 % above the exact value.
@@ -184,7 +218,7 @@ pub struct Level {
 /// What a process of a real run used of its machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Used {
-    /// The node, `generator`, or `cluster` where all nodes are one process.
+    /// The node, `generator`, `cluster` where all nodes are one process, or `machine`.
     pub process: Arc<str>,
     /// User and system time, of all its lives together.
     pub cpu_us: u64,
@@ -209,6 +243,9 @@ pub struct Look {
     pub memory_bytes: u64,
     /// Open descriptors.
     pub open_files: u64,
+    /// Of the machine: since it started, how long some task waited for a disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_wait_us: Option<u64>,
 }
 
 /// Counts over a whole run.
@@ -266,6 +303,9 @@ pub struct Totals {
     /// What nodes gave up because a bound of theirs was reached, by what it is.
     #[serde(default)]
     pub shed: BTreeMap<String, u64>,
+    /// Limits of its own that the load generator met, with how often.
+    #[serde(default)]
+    pub limits: BTreeMap<String, u64>,
     /// Entries in the store at the end.
     pub stored: u64,
     /// Announcements of a partition's owner.

@@ -3,8 +3,8 @@
 use crate::expectation::{Expectation, expectations};
 use crate::machine::Machine;
 use crate::measured::{
-    Band, Baseline, Latency, Look, Measured, Percentiles, PhaseMark, Point, Recovery, Second,
-    Totals, Used,
+    Band, Baseline, Latency, Look, Measured, Operations, Percentiles, PhaseMark, Point, Recovery,
+    Second, Totals, Used,
 };
 use crate::run::{Run, Took};
 use protocol::{
@@ -208,11 +208,22 @@ fn percentiles(count: u64, p50_us: u64) -> Percentiles {
     }
 }
 
+fn operations(p50_us: u64) -> Operations {
+    Operations {
+        send: percentiles(1_000, p50_us),
+        reply: percentiles(100, p50_us),
+        edit: percentiles(100, p50_us + 2_000),
+        delete: percentiles(34, p50_us + 4_000),
+    }
+}
+
 pub(crate) fn measured() -> Measured {
     let latency = |p50_us: u64| Latency {
         all: percentiles(1_234, p50_us),
+        mean_us: Some(p50_us as f64 * 1.5),
         calm: percentiles(1_000, p50_us - 1_000),
         under_fault: percentiles(234, p50_us * 3),
+        operations: operations(p50_us),
         distribution: [(0.0, 1), (0.5, 2), (0.9, 4), (0.99, 10), (0.999, 40), (1.0, 80)]
             .map(|(quantile, times)| Point { quantile, value_us: p50_us / 2 * times })
             .to_vec(),
@@ -260,6 +271,7 @@ pub(crate) fn measured() -> Measured {
         }),
         levels: Vec::new(),
         processes: Vec::new(),
+        unmeetable: None,
         totals: Totals {
             events: 5_555,
             messages: 1_240,
@@ -280,6 +292,7 @@ fn used(process: &str) -> Used {
         cpu_us: second * 420_000,
         memory_bytes: (30 + second) << 20,
         open_files: 40 + second,
+        disk_wait_us: None,
     };
     Used {
         process: process.into(),

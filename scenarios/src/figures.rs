@@ -1,6 +1,6 @@
 //! Figures that follow from a validated scenario: nodes of a role, lengths, sums, bounds.
 
-use crate::scenario::{ClusterShape, Load, Mix, Role, Scenario, Size};
+use crate::scenario::{ClusterShape, Load, Mix, Role, Scenario, Size, Users};
 use std::time::Duration;
 
 /// Hosts that carry the users of a simulated run: enough for a fault that strikes some users only,
@@ -68,4 +68,23 @@ impl Scenario {
         let phases = &self.phases;
         phases.warm_up + self.load.lasts() + phases.heal + phases.settle
     }
+}
+
+impl Scenario {
+    /// The highest rate that its users can do: what is beyond it gateways do not take from them.
+    pub fn highest_rate(&self) -> f64 {
+        highest_rate(&self.load.mix, &self.users)
+    }
+}
+
+/// The same of operations of a mix; infinite if none of them is a message.
+pub(crate) fn highest_rate(mix: &Mix, users: &Users) -> f64 {
+    let online = f64::from((users.count - users.offline).max(1));
+    let sends = mix.send + mix.reply + mix.edit + mix.delete;
+    messages_per_user() * online / sends
+}
+
+/// Messages a second that a gateway takes from a user.
+pub(crate) fn messages_per_user() -> f64 {
+    f64::from(protocol::Limits::default().gateway.rate_per_second)
 }

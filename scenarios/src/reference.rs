@@ -25,7 +25,8 @@ pub fn reference() -> String {
         part::<fault::Fault>("`[[fault]]`"),
         part::<random_faults::RandomFaults>("`[random_faults]`"),
         part::<expect::Expect>("`[expect]`"),
-        part::<expect::Percentiles>("`[expect]` `accept = { .. }` and the like"),
+        part::<expect::Latency>("`[expect]` `accept = { .. }` and `deliver = { .. }`"),
+        part::<expect::Percentiles>("`[expect]` `accept_calm = { .. }` and the like"),
     ] {
         page.push_str(&part);
     }

@@ -2,7 +2,9 @@
 
 mod expect;
 
-pub use expect::{Expect, ExpectedOutcome, LatencyBounds, PercentileBounds, Thresholds};
+pub use expect::{
+    Expect, ExpectedOutcome, LatencyBounds, OperationBounds, PercentileBounds, Thresholds,
+};
 use protocol::{ConversationId, Design, LimitSet, StoreEngine, UserId};
 use std::time::Duration;
 

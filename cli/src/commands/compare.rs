@@ -1,5 +1,6 @@
 //! `fracas compare`: two sets of runs, figure by figure.
 
+use super::percent;
 use crate::{VERSION, console};
 use anyhow::Context;
 use campaign::InvalidUsage;
@@ -68,13 +69,4 @@ impl Compare {
         }
         Ok(compared.status())
     }
-}
-
-/// "5%" as 0.05.
-fn percent(text: &str) -> Result<f64, String> {
-    let number = text.trim().strip_suffix('%').and_then(|number| number.trim().parse().ok());
-    let percent = number.filter(|percent| (0.0..=1000.0).contains(percent));
-    percent
-        .map(|percent: f64| percent / 100.0)
-        .ok_or_else(|| "expected percent, such as 5%".to_owned())
 }

@@ -2,7 +2,7 @@
 //! simulator.
 
 use crate::console::{self, ProgressLine};
-use crate::scenario_arguments::SweepArguments;
+use crate::scenario_arguments::{ScenarioArguments, SweepArguments};
 use crate::sweep::{self, SweepOutput};
 use crate::{VERSION, interruption};
 use anyhow::Context;
@@ -70,8 +70,31 @@ pub struct Load {
 impl Load {
     /// Runs every combination of the overrides, each on a cluster of its own; the status of the worst.
     pub fn execute(self) -> anyhow::Result<u8> {
+        let opened = self.opened()?;
+        let stop = interruption::listen()?;
+        let output = SweepOutput { out: self.out.as_deref(), json: self.json, seed: self.seed };
         let opening = Opening::from(&self.opening);
-        let mut opened = opening.open(self.seed)?;
+        sweep::run(&opening, &opened, &output, &stop, |one, out| self.one(one, out, stop.clone()))
+    }
+
+    /// A run of `fracas knee`, which does not tell of itself: without faults, against a cluster of its own.
+    pub(super) fn of_a_level(opening: ScenarioArguments, seed: u64, one_process: bool) -> Self {
+        let ScenarioArguments { scenario, overrides } = opening;
+        Self {
+            opening: SweepArguments { scenario, overrides },
+            seed,
+            target: Vec::new(),
+            one_process,
+            without_faults: true,
+            out: None,
+            quiet: true,
+            json: false,
+        }
+    }
+
+    /// Every combination of the overrides, of which each can be run.
+    pub(super) fn opened(&self) -> anyhow::Result<Vec<Opened>> {
+        let mut opened = Opening::from(&self.opening).open(self.seed)?;
         if opened.len() > 1 && !self.target.is_empty() {
             let why = "--target: a cluster is fresh for one run only: one value per --set";
             return Err(InvalidUsage(why.to_owned()).into());
@@ -83,12 +106,11 @@ impl Load {
             self.check_engine(scenario)?;
             self.fit(scenario)?;
         }
-        let stop = interruption::listen()?;
-        let output = SweepOutput { out: self.out.as_deref(), json: self.json, seed: self.seed };
-        sweep::run(&opening, &opened, &output, &stop, |one, out| self.one(one, out, stop.clone()))
+        Ok(opened)
     }
 
-    fn one(
+    /// One run, whose report goes to a folder.
+    pub(super) fn one(
         &self,
         opened: &Opened,
         out: Option<&Path>,
@@ -113,7 +135,9 @@ impl Load {
         let mut header = workload::header(&scenario, self.seed, Engine::Real);
         header.unseen = self.unseen().map(str::to_owned).collect();
         let observation = Observation::begin(header, &scenario, out)?;
-        let run = RealRun { scenario: scenario.clone(), seed: self.seed, against, stop };
+        let unmeetable = observation.unmeetable();
+        let run =
+            RealRun { scenario: scenario.clone(), seed: self.seed, against, stop, unmeetable };
         let cpu = real::cpu_time() + real::children_cpu_time();
         let (progress, thread) = loadgen::run(run, observation.sink());
         let mut line = ProgressLine::new(quiet);

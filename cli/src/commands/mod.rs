@@ -7,6 +7,7 @@ mod doctor;
 mod explore;
 mod history;
 mod judge;
+mod knee;
 mod load;
 mod node;
 mod run;
@@ -30,6 +31,8 @@ pub enum Command {
     Twin(twin::Twin),
     /// Run a scenario on real sockets against a real cluster, with the same checks.
     Load(load::Load),
+    /// Search for the highest rate that a cluster sustains.
+    Knee(knee::Knee),
     /// Compare two sets of runs: better, worse, or the same.
     Compare(compare::Compare),
     /// Check the limits of this machine against what a scenario's load needs.
@@ -59,6 +62,7 @@ impl Command {
             Self::Explore(command) => command.execute(),
             Self::Twin(command) => command.execute(),
             Self::Load(command) => command.execute(),
+            Self::Knee(command) => command.execute(),
             Self::Compare(command) => command.execute(),
             Self::Doctor(command) => command.execute(),
             Self::Cluster(command) => command.execute(),
@@ -86,4 +90,13 @@ fn not_run(error: ::node::NodeError) -> anyhow::Error {
     let is_invalid_usage = error.is_invalid_usage();
     let error = anyhow::Error::from(error);
     if is_invalid_usage { InvalidUsage(format!("{error:#}")).into() } else { error }
+}
+
+/// "5%" as 0.05.
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.trim().strip_suffix('%').and_then(|number| number.trim().parse().ok());
+    let percent = number.filter(|percent| (0.0..=1000.0).contains(percent));
+    percent
+        .map(|percent: f64| percent / 100.0)
+        .ok_or_else(|| "expected percent, such as 5%".to_owned())
 }

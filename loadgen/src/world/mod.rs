@@ -8,6 +8,7 @@ pub mod node;
 pub mod process;
 pub mod readiness;
 pub mod usage;
+mod whole;
 
 use crate::run::Processes;
 use crate::world::layout::Layout;

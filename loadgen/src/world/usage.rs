@@ -4,6 +4,7 @@
 
 use crate::slices::THREAD as SLICE;
 use crate::world::Ids;
+use crate::world::whole::Whole;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,7 +23,7 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Looks at processes for one at their data, which costs more.
 const DATA_ONE_IN: u32 = 5;
 /// The unit of CPU time in `/proc/PID/stat`: `USER_HZ` is 100 on every architecture that we know.
-const TICK_US: u64 = 10_000;
+pub(super) const TICK_US: u64 = 10_000;
 
 /// Looks again and again, on a thread of its own, until it is ended.
 pub struct Sampler {
@@ -39,7 +40,7 @@ impl Sampler {
     ) -> Self {
         let (end, ended) = mpsc::channel();
         let own: (Arc<str>, u32) = (GENERATOR.into(), std::process::id());
-        let mut lives = Lives::default();
+        let (mut lives, mut whole) = (Lives::default(), Whole::default());
         let mut look = move |with_data: bool| {
             let nodes = ids.iter().flat_map(|ids| ids.borrow().clone());
             for (name, id) in nodes.chain([own.clone()]) {
@@ -49,7 +50,12 @@ impl Sampler {
                 let disk_bytes = data.and_then(|data| bytes_below(&data.join(&*name)));
                 let Used { cpu_us, memory_bytes, open_files } = used;
                 let process = name;
-                let usage = Usage { process, cpu_us, memory_bytes, open_files, disk_bytes };
+                let disk_wait_us = None;
+                let usage =
+                    Usage { process, cpu_us, memory_bytes, open_files, disk_bytes, disk_wait_us };
+                recorder.record(What::Usage(usage));
+            }
+            if let Some(usage) = whole.look(Path::new("/proc")) {
                 recorder.record(What::Usage(usage));
             }
         };

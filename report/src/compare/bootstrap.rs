@@ -72,9 +72,32 @@ pub(crate) fn interval<R: Replicates>(a: &R, b: &R, seed: u64) -> Option<Interva
 fn draw(times: &mut [u32], random: &mut ChaCha8Rng) {
     times.fill(0);
     for _ in 0..times.len() {
-        // The bias of the high bits is below one in a hundred million.
-        times[((u64::from(random.next_u32()) * times.len() as u64) >> 32) as usize] += 1;
+        times[below(times.len(), random)] += 1;
     }
+}
+
+/// A number below `count`.
+fn below(count: usize, random: &mut ChaCha8Rng) -> usize {
+    // The bias of the high bits is below one in a hundred million.
+    ((u64::from(random.next_u32()) * count as u64) >> 32) as usize
+}
+
+/// What `of` makes of as many values as there are, drawn with replacement, so many times over.
+pub(crate) fn resampled<T>(
+    values: &[f64],
+    times: usize,
+    seed: u64,
+    mut of: impl FnMut(&[f64]) -> T,
+) -> Vec<T> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut drawn = values.to_vec();
+    let again = |_| {
+        for value in &mut drawn {
+            *value = values[below(values.len(), &mut random)];
+        }
+        of(&drawn)
+    };
+    (0..times).map(again).collect()
 }
 
 /// The share to cut off at each end with so many runs.
@@ -82,6 +105,12 @@ fn tail(runs: usize) -> f64 {
     let freedom = runs as f64 - 1.0;
     let wide = student(TAIL, freedom) * (runs as f64 / freedom).sqrt();
     normal_above(wide)
+}
+
+/// The share to cut off at each end for an interval as wide as Student's t has it, with at least one degree
+/// of freedom.
+pub(crate) fn student_tail(freedom: usize) -> f64 {
+    normal_above(student(TAIL, freedom as f64))
 }
 
 /// The value that Student's t exceeds with this probability, with whole degrees of freedom.

@@ -8,6 +8,7 @@ pub(crate) mod comparison;
 mod evidence;
 mod figures;
 mod head;
+pub(crate) mod knee;
 mod processes;
 pub(crate) mod sweep;
 mod tables;

@@ -50,7 +50,8 @@ pub(super) fn processes(run: &Run) -> Markup {
                 p.note {
                     "CPU, user and system, is that of all lives of a process; up to a second before a kill \
                      is not seen. Memory (resident) and open files at their highest, data as it was last. \
-                     The generator judges, too. Shaded: fault episodes."
+                     The generator judges, too. The machine: all that ran on it, other work included. \
+                     Shaded: fault episodes."
                 }
             }
         }
@@ -106,6 +107,7 @@ mod tests {
             cpu_us: cpu_ms * 1_000,
             memory_bytes: 7,
             open_files: 3,
+            disk_wait_us: None,
         };
         let again = Look { at_us: 10_000_100, ..look(10, 2_110) };
         let looks = [look(1, 0), look(2, 500), look(9, 600), look(10, 2_100), again];

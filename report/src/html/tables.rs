@@ -139,12 +139,18 @@ pub(super) fn latency(run: &Run) -> Markup {
 }
 
 fn latency_rows(name: &str, class: &str, latency: &Latency) -> Markup {
-    let Latency { all, calm, under_fault, .. } = latency;
+    let Latency { all, calm, under_fault, operations, .. } = latency;
+    let operations = operations.named().into_iter().filter(|(_, measured)| measured.count > 0);
+    let operations: Vec<_> = operations.collect();
     html! {
         (percentiles(name, class, all))
         @if under_fault.count > 0 {
             (percentiles("calm", "part", calm))
             (percentiles("under faults", "part", under_fault))
+        }
+        // Of a single kind they are those of all.
+        @if operations.len() > 1 {
+            @for (name, measured) in operations { (percentiles(name, "part", measured)) }
         }
     }
 }

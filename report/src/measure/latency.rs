@@ -1,7 +1,8 @@
 //! Distributions of latencies: HdrHistogram with three significant digits, one microsecond to ten
 //! minutes.
 
-use crate::measured::{Latency, Percentiles, Point};
+use super::operation::Operation;
+use crate::measured::{Latency, Operations, Percentiles, Point};
 use hdrhistogram::Histogram;
 
 /// Longer latencies count as this in the percentiles; the maximum stays exact.
@@ -143,21 +144,38 @@ pub(crate) struct Recorder {
     run: Split,
     second: Split,
     in_vain: Split,
+    /// Of the whole run, by number of the operation.
+    operations: [Distribution; 4],
+}
+
+/// A latency, of what, and whether it met a fault.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Took {
+    pub(crate) us: u64,
+    pub(crate) operation: Operation,
+    pub(crate) under_fault: bool,
 }
 
 impl Recorder {
     pub(crate) fn new() -> Self {
-        Self { run: Split::new(), second: Split::new(), in_vain: Split::new() }
+        Self {
+            run: Split::new(),
+            second: Split::new(),
+            in_vain: Split::new(),
+            operations: std::array::from_fn(|_| Distribution::new()),
+        }
     }
 
     /// Records a latency; true if it had to be clipped.
-    pub(crate) fn record(&mut self, us: u64, under_fault: bool) -> bool {
-        self.second.record(us, under_fault)
+    pub(crate) fn record(&mut self, took: Took) -> bool {
+        self.operations[took.operation as usize].record(took.us);
+        self.second.record(took.us, took.under_fault)
     }
 
     /// Records how long something has waited in vain: it belongs to the run, but to no second.
-    pub(crate) fn record_unanswered(&mut self, us: u64, under_fault: bool) -> bool {
-        self.in_vain.record(us, under_fault)
+    pub(crate) fn record_unanswered(&mut self, took: Took) -> bool {
+        self.operations[took.operation as usize].record(took.us);
+        self.in_vain.record(took.us, took.under_fault)
     }
 
     /// Median and 99th percentile of what was recorded since the last call; `log` gets all of it.
@@ -179,8 +197,13 @@ impl Recorder {
         let all = self.run.all();
         Latency {
             all: all.percentiles(),
+            mean_us: (!all.is_empty()).then(|| all.histogram.mean()),
             calm: self.run.calm.percentiles(),
             under_fault: self.run.under_fault.percentiles(),
+            operations: {
+                let [send, reply, edit, delete] = self.operations.map(|one| one.percentiles());
+                Operations { send, reply, edit, delete }
+            },
             distribution: all.curve(),
         }
     }
@@ -188,7 +211,7 @@ impl Recorder {
 
 #[cfg(test)]
 mod tests {
-    use super::{CLIP_US, Distribution, Recorder};
+    use super::{CLIP_US, Distribution, Operation, Recorder, Took};
     use proptest::prelude::*;
 
     /// The definition: the smallest value that at least this share of the values do not exceed.
@@ -227,7 +250,8 @@ mod tests {
         ) {
             let mut recorder = Recorder::new();
             for (value, under_fault) in &values {
-                recorder.record(*value, *under_fault);
+                let operation = Operation::ALL[(value % 4) as usize];
+                recorder.record(Took { us: *value, operation, under_fault: *under_fault });
                 if value % 40 == 0 {
                     recorder.end_second(|_| ());
                 }
@@ -235,6 +259,10 @@ mod tests {
             let latency = recorder.finish(|_| ());
             prop_assert_eq!(latency.all.count, values.len() as u64);
             prop_assert_eq!(latency.all.count, latency.calm.count + latency.under_fault.count);
+            for (number, (_, found)) in latency.operations.named().iter().enumerate() {
+                let of_it = values.iter().map(|one| one.0).filter(|us| us % 4 == number as u64);
+                prop_assert_eq!((found.count, found.max_us), (of_it.clone().count() as u64, of_it.max()));
+            }
             prop_assert_eq!(latency.all.max_us, values.iter().map(|(value, _)| *value).max());
             for pair in latency.distribution.windows(2) {
                 prop_assert!(pair[0].quantile < pair[1].quantile);

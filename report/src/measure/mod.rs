@@ -18,22 +18,28 @@ mod faults;
 mod latencies;
 pub(crate) mod latency;
 mod members;
+pub(crate) mod operation;
 mod processes;
 mod recovery;
 mod seconds;
+mod unmeetable;
 mod window;
 
 use crate::measured::{Level, Measured, PhaseMark, Totals};
 use faults::Faults;
 use latencies::Latencies;
-use latency::Distribution;
+use latency::{Distribution, Took};
 use members::Members;
+use operation::Operation;
 use processes::Processes;
 use protocol::ClientMessageId;
+use scenarios::scenario::Thresholds;
 use seconds::Seconds;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+pub use unmeetable::Planned;
+use unmeetable::{Unmeetable, Value};
 use verify::history::event::{Device, Event, Header, Phase, Said, Seen, What};
 use window::{Acceptance, Window};
 
@@ -55,6 +61,7 @@ pub struct Measurements {
     members: Members,
     levels: BTreeMap<(Arc<str>, Arc<str>), (u64, u64)>,
     processes: Processes,
+    unmeetable: Unmeetable,
     phases: Vec<PhaseMark>,
     totals: Totals,
     now: u64,
@@ -87,6 +94,7 @@ impl Measurements {
             members: Members::default(),
             levels: BTreeMap::new(),
             processes: Processes::default(),
+            unmeetable: Unmeetable::default(),
             phases: Vec::new(),
             totals: Totals::default(),
             now: 0,
@@ -100,6 +108,18 @@ impl Measurements {
         self
     }
 
+    /// Follows whether thresholds can still be met, if they want to end the run early.
+    #[must_use]
+    pub fn bounded_by(mut self, wanted: &Thresholds, planned: Planned) -> Self {
+        self.unmeetable = Unmeetable::of(wanted, planned);
+        self
+    }
+
+    /// The threshold that cannot be met any more, in a sentence, once it is time to say so.
+    pub fn unmeetable(&self) -> Option<&str> {
+        self.unmeetable.told(self.now)
+    }
+
     /// Takes the next event.
     pub fn observe(&mut self, event: &Event) {
         self.totals.events += 1;
@@ -110,7 +130,9 @@ impl Measurements {
         match &event.is {
             What::Shown { device, entry } => self.shown(*device, entry),
             What::Sent { device, message, said, intended, .. } => {
-                self.window.sent(*device, *message, *intended);
+                if let Some(operation) = Operation::of(said) {
+                    self.window.sent(*device, *message, *intended, operation);
+                }
                 self.sent(*said, *intended);
             }
             What::Accepted { device, message, .. } => {
@@ -142,6 +164,7 @@ impl Measurements {
             What::Rejected { reason, .. } => {
                 *totals.rejected.entry(word(reason)).or_default() += 1;
                 self.seconds.now().rejected += 1;
+                self.unmeetable.refused();
             }
             What::Unanswered { .. } => totals.unanswered += 1,
             What::ReadEnded { .. } => totals.pages_read += 1,
@@ -151,6 +174,9 @@ impl Measurements {
             What::Pushed { taken: true, .. } => totals.pushed += 1,
             What::DeadLetter { .. } => totals.dead_letters += 1,
             What::Shed { what, count, .. } => *totals.shed.entry(word(what)).or_default() += count,
+            What::GeneratorLimited { limit, times } => {
+                *totals.limits.entry(limit.to_string()).or_default() += times;
+            }
             What::Stored { .. } => totals.stored += 1,
             What::Owner { .. } => totals.owners += 1,
             What::FaultBegan { fault, kind, target, .. } => {
@@ -168,6 +194,7 @@ impl Measurements {
     fn phase(&mut self, phase: Phase) {
         if phase == Phase::Load {
             self.faults.recovery.load_began();
+            self.unmeetable.load_began(self.now);
         }
         if self.phases.len() < PHASES_MAX {
             self.phases.push(PhaseMark { phase, at_us: self.now });
@@ -182,7 +209,9 @@ impl Measurements {
             // Joins and leaves are asked for by `MemberAsked`.
             Said::Join { .. } | Said::Leave { .. } => return,
         }
-        self.lateness.record(self.now.saturating_sub(intended));
+        let late = self.now.saturating_sub(intended);
+        self.lateness.record(late);
+        self.unmeetable.record(Value::Lateness(late));
         self.seconds.now().sent += 1;
     }
 
@@ -193,12 +222,11 @@ impl Measurements {
                 return;
             }
             Acceptance::Unknown => self.totals.untimed += 1,
-            Acceptance::First(intended) => {
-                let under_fault = self.faults.recovery.is_disturbed(*intended);
-                let latency = self.now.saturating_sub(*intended);
-                self.faults.recovery.accepted(latency);
-                self.totals.clipped +=
-                    u64::from(self.latencies.accept.record(latency, under_fault));
+            Acceptance::First(intended, operation) => {
+                let took = self.took(*intended, *operation);
+                self.faults.recovery.accepted(took.us);
+                self.unmeetable.record(Value::Accept(took));
+                self.totals.clipped += u64::from(self.latencies.accept.record(took));
             }
         }
         self.totals.accepted += 1;
@@ -206,18 +234,20 @@ impl Measurements {
     }
 
     fn unanswered(&mut self, device: Device, message: ClientMessageId) {
-        if let Acceptance::First(intended) = self.window.accepted(device, message) {
-            let under_fault = self.faults.recovery.is_disturbed(intended);
-            let waited = self.now.saturating_sub(intended);
-            let clipped = self.latencies.accept.record_unanswered(waited, under_fault);
-            self.totals.clipped += u64::from(clipped);
+        if let Acceptance::First(intended, operation) = self.window.accepted(device, message) {
+            let waited = self.took(intended, operation);
+            self.totals.clipped += u64::from(self.latencies.accept.record_unanswered(waited));
         }
     }
 
+    /// What was intended then is over now.
+    fn took(&self, intended: u64, operation: Operation) -> Took {
+        let under_fault = self.faults.recovery.is_disturbed(intended);
+        Took { us: self.now.saturating_sub(intended), operation, under_fault }
+    }
+
     fn shown(&mut self, device: Device, entry: &Seen) {
-        if matches!(entry.said, Said::Join { .. } | Said::Leave { .. }) {
-            return;
-        }
+        let Some(operation) = Operation::of(&entry.said) else { return };
         let sender = Window::sender(entry.message);
         if entry.author == device.user && sender == u64::from(device.device.0) {
             self.totals.echoed += 1;
@@ -235,10 +265,10 @@ impl Measurements {
             self.totals.caught_up += 1;
             return;
         }
-        let under_fault = self.faults.recovery.is_disturbed(intended);
-        let latency = self.now.saturating_sub(intended);
-        self.faults.recovery.delivered(latency);
-        self.totals.clipped += u64::from(self.latencies.deliver.record(latency, under_fault));
+        let took = self.took(intended, operation);
+        self.faults.recovery.delivered(took.us);
+        self.unmeetable.record(Value::Deliver(took));
+        self.totals.clipped += u64::from(self.latencies.deliver.record(took));
     }
 
     fn opened(&mut self, device: Device) {
@@ -287,6 +317,7 @@ impl Measurements {
         let ended = |at, second: &_| faults.second_ended(at, second);
         let seconds = self.seconds.finish(self.now, &mut self.latencies, ended);
         let level = |((node, name), (highest, limit))| Level { node, name, highest, limit };
+        let unmeetable = self.unmeetable.told(self.now).map(str::to_owned);
         let (accept, deliver, logged) = self.latencies.finish(self.now);
         let measured = Measured {
             ended_us: self.now,
@@ -299,6 +330,7 @@ impl Measurements {
             faults: self.faults.finish(),
             levels: self.levels.into_iter().map(level).collect(),
             processes: self.processes.finish(),
+            unmeetable,
             totals: self.totals,
         };
         (measured, logged)

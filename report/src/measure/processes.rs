@@ -14,7 +14,7 @@ pub(super) struct Processes(Vec<Used>);
 impl Processes {
     /// A look at one of them.
     pub(super) fn seen(&mut self, at_us: u64, usage: &Usage) {
-        let Usage { process, cpu_us, memory_bytes, open_files, disk_bytes } = usage;
+        let Usage { process, cpu_us, memory_bytes, open_files, disk_bytes, disk_wait_us } = usage;
         let (cpu_us, memory_bytes, open_files) = (*cpu_us, *memory_bytes, *open_files);
         let known = self.0.iter().position(|used| used.process == *process);
         let used = match known {
@@ -30,7 +30,8 @@ impl Processes {
         used.open_files_max = used.open_files_max.max(open_files);
         used.disk_bytes = disk_bytes.or(used.disk_bytes);
         if used.looks.len() < LOOKS_MAX {
-            used.looks.push(Look { at_us, cpu_us, memory_bytes, open_files });
+            let disk_wait_us = *disk_wait_us;
+            used.looks.push(Look { at_us, cpu_us, memory_bytes, open_files, disk_wait_us });
         }
     }
 
@@ -52,6 +53,7 @@ mod tests {
             memory_bytes,
             open_files,
             disk_bytes,
+            disk_wait_us: None,
         };
         processes.seen(0, &usage("store-1", 5, 100, 9, Some(10)));
         processes.seen(1, &usage("generator", 7, 50, 4, None));

@@ -4,6 +4,7 @@
 //! per operation, one index computation per look-up. All rings share one bound; the oldest
 //! operation of the whole run makes room for the newest.
 
+use super::operation::Operation;
 use protocol::{ClientMessageId, UserId};
 use std::collections::VecDeque;
 use verify::history::Header;
@@ -11,10 +12,14 @@ use verify::history::event::Device;
 
 /// A client message id is `device << COUNTER_BITS | counter`.
 const COUNTER_BITS: u32 = 40;
-/// Set in an intended time once the operation is accepted; times stay far below (292,000 years).
+/// Set beside an intended time once the operation is accepted.
 const ACCEPTED: u64 = 1 << 63;
+/// The number of the operation's kind is from this bit on; times stay far below (73,000 years).
+const KIND_AT: u32 = 61;
+/// The bits of the time.
+const TIME: u64 = (1 << KIND_AT) - 1;
 /// Stands for an operation that was skipped in a device's numbering.
-const UNKNOWN: u64 = ACCEPTED - 1;
+const UNKNOWN: u64 = TIME;
 /// Most numbers that a device may skip; a sender that skips more is not dense and is not followed.
 const SKIP_MAX: u64 = 1_024;
 /// Operations that are remembered: 12 bytes each, and at 10,000/s a quarter of an hour.
@@ -39,8 +44,8 @@ struct Ring {
 /// What an `accepted` meant.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Acceptance {
-    /// The first for an operation that was intended then.
-    First(u64),
+    /// The first for an operation of this kind that was intended then.
+    First(u64, Operation),
     /// Another one.
     Again,
     /// The operation is not remembered.
@@ -80,7 +85,13 @@ impl Window {
     }
 
     /// Remembers an operation.
-    pub(crate) fn sent(&mut self, device: Device, message: ClientMessageId, intended: u64) {
+    pub(crate) fn sent(
+        &mut self,
+        device: Device,
+        message: ClientMessageId,
+        intended: u64,
+        operation: Operation,
+    ) {
         let Some(slot) = self.slot(device) else { return };
         let counter = message.0 & ((1 << COUNTER_BITS) - 1);
         let ring = &mut self.rings[slot];
@@ -92,7 +103,8 @@ impl Window {
             return;
         }
         for skipped in next..=counter {
-            let value = if skipped == counter { intended.min(UNKNOWN - 1) } else { UNKNOWN };
+            let known = intended.min(UNKNOWN - 1) | (operation as u64) << KIND_AT;
+            let value = if skipped == counter { known } else { UNKNOWN };
             self.rings[slot].intended.push_back(value);
             self.order.push_back(slot as u32);
         }
@@ -107,17 +119,18 @@ impl Window {
         if *intended & ACCEPTED != 0 {
             return Acceptance::Again;
         }
-        if *intended == UNKNOWN {
+        if *intended & TIME == UNKNOWN {
             return Acceptance::Unknown;
         }
-        let first = *intended;
+        let operation = Operation::ALL[(*intended >> KIND_AT & 0b11) as usize];
+        let first = *intended & TIME;
         *intended |= ACCEPTED;
-        Acceptance::First(first)
+        Acceptance::First(first, operation)
     }
 
     /// When an operation was intended, if it is remembered.
     pub(crate) fn intended(&mut self, author: UserId, message: ClientMessageId) -> Option<u64> {
-        let intended = *self.entry(author, message)? & !ACCEPTED;
+        let intended = *self.entry(author, message)? & TIME;
         (intended != UNKNOWN).then_some(intended)
     }
 
@@ -141,7 +154,7 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
-    use super::{Acceptance, COUNTER_BITS, Window};
+    use super::{Acceptance, COUNTER_BITS, Operation, Window};
     use crate::sample::header;
     use protocol::{ClientMessageId, DeviceId, UserId};
     use verify::history::event::Device;
@@ -156,8 +169,8 @@ mod tests {
     #[test]
     fn an_operation_is_accepted_first_once() {
         let mut window = Window::new(&header(3, 2), 10);
-        window.sent(ADA, id(ADA, 1), 500);
-        assert_eq!(window.accepted(ADA, id(ADA, 1)), Acceptance::First(500));
+        window.sent(ADA, id(ADA, 1), 500, Operation::Edit);
+        assert_eq!(window.accepted(ADA, id(ADA, 1)), Acceptance::First(500, Operation::Edit));
         assert_eq!(window.accepted(ADA, id(ADA, 1)), Acceptance::Again);
         assert_eq!(window.intended(ADA.user, id(ADA, 1)), Some(500));
         assert_eq!(window.accepted(ADA, id(ADA, 2)), Acceptance::Unknown);
@@ -166,10 +179,10 @@ mod tests {
     #[test]
     fn a_full_window_forgets_the_oldest_operation_of_all_devices() {
         let mut window = Window::new(&header(3, 2), 3);
-        window.sent(ADA, id(ADA, 1), 1);
-        window.sent(BOB, id(BOB, 7), 2);
-        window.sent(BOB, id(BOB, 8), 3);
-        window.sent(ADA, id(ADA, 2), 4);
+        window.sent(ADA, id(ADA, 1), 1, Operation::Edit);
+        window.sent(BOB, id(BOB, 7), 2, Operation::Edit);
+        window.sent(BOB, id(BOB, 8), 3, Operation::Edit);
+        window.sent(ADA, id(ADA, 2), 4, Operation::Edit);
         assert_eq!(window.intended(ADA.user, id(ADA, 1)), None);
         assert_eq!(window.intended(ADA.user, id(ADA, 2)), Some(4));
         assert_eq!(window.intended(BOB.user, id(BOB, 7)), Some(2));
@@ -179,8 +192,8 @@ mod tests {
     #[test]
     fn a_skipped_number_has_no_intended_time() {
         let mut window = Window::new(&header(3, 2), 10);
-        window.sent(ADA, id(ADA, 1), 1);
-        window.sent(ADA, id(ADA, 3), 3);
+        window.sent(ADA, id(ADA, 1), 1, Operation::Edit);
+        window.sent(ADA, id(ADA, 3), 3, Operation::Edit);
         assert_eq!(window.intended(ADA.user, id(ADA, 2)), None);
         assert_eq!(window.accepted(ADA, id(ADA, 2)), Acceptance::Unknown);
         assert_eq!(window.intended(ADA.user, id(ADA, 3)), Some(3));
@@ -191,8 +204,23 @@ mod tests {
         let mut window = Window::new(&header(3, 2), 10);
         for stranger in [(0, 1), (4, 1), (1, 0), (1, 3), (u64::MAX, 2)] {
             let device = Device { user: UserId(stranger.0), device: DeviceId(stranger.1) };
-            window.sent(device, id(device, 1), 1);
+            window.sent(device, id(device, 1), 1, Operation::Edit);
             assert_eq!(window.intended(device.user, id(device, 1)), None, "{device:?}");
+        }
+    }
+
+    #[test]
+    fn each_kind_of_operation_is_remembered_beside_the_latest_time() {
+        let mut window = Window::new(&header(3, 2), 10);
+        for (counter, operation) in (1..).zip(Operation::ALL) {
+            window.sent(ADA, id(ADA, counter), u64::MAX, operation);
+            let Acceptance::First(intended, kind) = window.accepted(ADA, id(ADA, counter)) else {
+                panic!("{operation:?} is remembered");
+            };
+            assert_eq!(
+                (kind, Some(intended)),
+                (operation, window.intended(ADA.user, id(ADA, counter)))
+            );
         }
     }
 }

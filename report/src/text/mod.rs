@@ -2,6 +2,7 @@
 
 pub(crate) mod comparison;
 pub(crate) mod junit;
+pub(crate) mod knee;
 pub(crate) mod markdown;
 pub(crate) mod notes;
 pub(crate) mod progress;

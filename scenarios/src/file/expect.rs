@@ -1,7 +1,9 @@
 //! `[expect]`: what must come out.
 
 use super::load::positive;
-use crate::scenario::{self, ExpectedOutcome, LatencyBounds, PercentileBounds, Thresholds};
+use crate::scenario::{
+    self, ExpectedOutcome, LatencyBounds, OperationBounds, PercentileBounds, Thresholds,
+};
 use crate::value::invariant::InvariantName;
 use crate::value::time::{Above, Below, BelowPercent};
 use crate::value::word::ValidVerdict;
@@ -28,13 +30,13 @@ section! {
         /// Deadline of `away_member_is_pushed`, counted from the acceptance or the heal.
         pushed_within: Duration = Duration::from_secs(20),
         /// From the intended send until `accepted`, over the whole run.
-        accept: Option<Percentiles> = None,
+        accept: Option<Latency> = None,
         /// The same of what no fault, and no recovery from one, overlapped.
         accept_calm: Option<Percentiles> = None,
         /// The same of the rest.
         accept_under_faults: Option<Percentiles> = None,
         /// From the intended send until shown elsewhere, over the whole run.
-        deliver: Option<Percentiles> = None,
+        deliver: Option<Latency> = None,
         /// The same of what no fault, and no recovery from one, overlapped.
         deliver_calm: Option<Percentiles> = None,
         /// The same of the rest.
@@ -47,9 +49,36 @@ section! {
         throughput: Option<Above> = None,
         /// Until latency is back at its baseline after a fault, the slowest time.
         recovery: Option<Below> = None,
+        /// A real run ends as soon as a bound cannot be met any more, but not before so long a load; without
+        /// this it never ends for that reason.
+        abort_after: Option<Duration> = None,
         /// Invariants that may have nothing to judge here; any other one with nothing to judge
         /// makes the verdict unknown.
         may_be_idle: Vec<InvariantName> = Vec::new(),
+    }
+}
+
+section! {
+    /// Bounds of percentiles, of all operations and of each kind of them.
+    Latency {
+        /// The median.
+        p50: Option<Below> = None,
+        /// The 90th percentile.
+        p90: Option<Below> = None,
+        /// The 95th percentile.
+        p95: Option<Below> = None,
+        /// The 99th percentile.
+        p99: Option<Below> = None,
+        /// The highest value.
+        max: Option<Below> = None,
+        /// Of new messages that answer none.
+        send: Option<Percentiles> = None,
+        /// Of replies.
+        reply: Option<Percentiles> = None,
+        /// Of edits.
+        edit: Option<Percentiles> = None,
+        /// Of deletions.
+        delete: Option<Percentiles> = None,
     }
 }
 
@@ -99,19 +128,20 @@ impl Expect {
         let Self { deliver, deliver_calm, deliver_under_faults, .. } = self;
         Some(Thresholds {
             accept: LatencyBounds {
-                all: bounds(accept)?,
                 calm: bounds(accept_calm)?,
                 under_faults: bounds(accept_under_faults)?,
+                ..latency(accept)?
             },
             deliver: LatencyBounds {
-                all: bounds(deliver)?,
                 calm: bounds(deliver_calm)?,
                 under_faults: bounds(deliver_under_faults)?,
+                ..latency(deliver)?
             },
             lateness: bounds(&self.lateness)?,
             refused_percent: self.refused.get()?.map(|bound| bound.0),
             throughput: self.throughput.get()?.map(|bound| bound.0),
             recovery: self.recovery.get()?.map(|bound| bound.0),
+            abort_after: self.abort_after.get()?,
         })
     }
 
@@ -134,28 +164,62 @@ impl Expect {
     }
 }
 
-fn bounds(percentiles: &Field<Option<Percentiles>>) -> Option<PercentileBounds> {
-    let Some(percentiles) = percentiles.get()? else { return Some(PercentileBounds::default()) };
-    let bound = |field: &Field<Option<Below>>| field.get().map(|bound| bound.map(|below| below.0));
-    Some(PercentileBounds {
-        p50: bound(&percentiles.p50)?,
-        p90: bound(&percentiles.p90)?,
-        p95: bound(&percentiles.p95)?,
-        p99: bound(&percentiles.p99)?,
-        max: bound(&percentiles.max)?,
+/// The bounds of all operations and of each kind.
+fn latency(section: &Field<Option<Latency>>) -> Option<LatencyBounds> {
+    let Some(section) = section.get()? else { return Some(LatencyBounds::default()) };
+    let Latency { p50, p90, p95, p99, max, send, reply, edit, delete } = &section;
+    Some(LatencyBounds {
+        all: percentile_bounds([p50, p90, p95, p99, max])?,
+        operations: OperationBounds {
+            send: bounds(send)?,
+            reply: bounds(reply)?,
+            edit: bounds(edit)?,
+            delete: bounds(delete)?,
+        },
+        ..LatencyBounds::default()
     })
 }
 
-fn percentiles(bounds: &PercentileBounds) -> Field<Option<Percentiles>> {
-    let bound = |bound: Option<Duration>| Field::of(bound.map(Below));
-    let section = (*bounds != PercentileBounds::default()).then(|| Percentiles {
-        p50: bound(bounds.p50),
-        p90: bound(bounds.p90),
-        p95: bound(bounds.p95),
-        p99: bound(bounds.p99),
-        max: bound(bounds.max),
+fn bounds(section: &Field<Option<Percentiles>>) -> Option<PercentileBounds> {
+    let Some(section) = section.get()? else { return Some(PercentileBounds::default()) };
+    let Percentiles { p50, p90, p95, p99, max } = &section;
+    percentile_bounds([p50, p90, p95, p99, max])
+}
+
+fn percentile_bounds(fields: [&Field<Option<Below>>; 5]) -> Option<PercentileBounds> {
+    let bound = |field: &Field<Option<Below>>| field.get().map(|bound| bound.map(|below| below.0));
+    let [p50, p90, p95, p99, max] = fields.map(bound);
+    Some(PercentileBounds { p50: p50?, p90: p90?, p95: p95?, p99: p99?, max: max? })
+}
+
+fn latency_section(bounds: &LatencyBounds) -> Field<Option<Latency>> {
+    let LatencyBounds { all, operations, .. } = bounds;
+    let is_empty = (*all, *operations) == <(PercentileBounds, OperationBounds)>::default();
+    let [p50, p90, p95, p99, max] = fields(all);
+    let section = (!is_empty).then(|| Latency {
+        p50,
+        p90,
+        p95,
+        p99,
+        max,
+        send: percentiles(&operations.send),
+        reply: percentiles(&operations.reply),
+        edit: percentiles(&operations.edit),
+        delete: percentiles(&operations.delete),
     });
     Field::of(section)
+}
+
+fn percentiles(bounds: &PercentileBounds) -> Field<Option<Percentiles>> {
+    let [p50, p90, p95, p99, max] = fields(bounds);
+    let section =
+        (*bounds != PercentileBounds::default()).then_some(Percentiles { p50, p90, p95, p99, max });
+    Field::of(section)
+}
+
+fn fields(bounds: &PercentileBounds) -> [Field<Option<Below>>; 5] {
+    let PercentileBounds { p50, p90, p95, p99, max } = *bounds;
+    [p50, p90, p95, p99, max].map(|bound| Field::of(bound.map(Below)))
 }
 
 fn names(invariants: Vec<InvariantName>) -> Vec<String> {
@@ -169,7 +233,8 @@ impl From<&scenario::Expect> for Expect {
             ExpectedOutcome::Valid => (Some(ValidVerdict), None),
             ExpectedOutcome::Violates(invariants) => (None, Some(claims(invariants))),
         };
-        let Thresholds { accept, deliver, lateness, refused_percent, throughput, recovery } =
+        let Thresholds { accept, deliver, lateness, .. } = &expect.thresholds;
+        let Thresholds { refused_percent, throughput, recovery, abort_after, .. } =
             &expect.thresholds;
         Self {
             verdict: Field::of(verdict),
@@ -179,16 +244,17 @@ impl From<&scenario::Expect> for Expect {
             recovers_within: Field::of(expect.recovers_within),
             revocation_within: Field::of(expect.revocation_within),
             pushed_within: Field::of(expect.pushed_within),
-            accept: percentiles(&accept.all),
+            accept: latency_section(accept),
             accept_calm: percentiles(&accept.calm),
             accept_under_faults: percentiles(&accept.under_faults),
-            deliver: percentiles(&deliver.all),
+            deliver: latency_section(deliver),
             deliver_calm: percentiles(&deliver.calm),
             deliver_under_faults: percentiles(&deliver.under_faults),
             lateness: percentiles(lateness),
             refused: Field::of(refused_percent.map(BelowPercent)),
             throughput: Field::of(throughput.map(Above)),
             recovery: Field::of(recovery.map(Below)),
+            abort_after: Field::of(*abort_after),
             may_be_idle: Field::of(claims(&expect.may_be_idle)),
         }
     }

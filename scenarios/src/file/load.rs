@@ -1,5 +1,6 @@
 //! `[load]`: what the users do, how often, in which shares.
 
+use crate::figures::{highest_rate, messages_per_user};
 use crate::scenario::{self, Arrivals, Size};
 use crate::value::time::Rate;
 use protocol::limits;
@@ -148,17 +149,16 @@ impl Load {
         users: &scenario::Users,
         mistakes: &mut Mistakes,
     ) -> bool {
-        let most = f64::from(protocol::Limits::default().gateway.rate_per_second);
-        let online = f64::from((users.count - users.offline).max(1));
-        let sends = mix.send + mix.reply + mix.edit + mix.delete;
+        let most = highest_rate(mix, users);
         let sections = self.phases.get().unwrap_or_default();
         let mut all_fit = true;
         for (phase, section) in phases.iter().zip(&sections) {
-            let each = phase.rate * sends / online;
-            if each > most {
+            if phase.rate > most {
+                let taken = messages_per_user();
+                let each = phase.rate / most * taken;
                 let what = format!(
                     "{each:.0} messages a second for each user who is online; a gateway takes at \
-                     most {most} per user"
+                     most {taken} per user"
                 );
                 section.rate.conflict(mistakes, what);
                 all_fit = false;

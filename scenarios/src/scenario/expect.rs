@@ -48,6 +48,8 @@ pub struct Thresholds {
     pub throughput: Option<f64>,
     /// Until latency is back at its baseline after a fault, at most.
     pub recovery: Option<Duration>,
+    /// A real run ends as soon as one of them cannot be met any more, but not before so long a load.
+    pub abort_after: Option<Duration>,
 }
 
 /// Upper bounds of a latency.
@@ -59,6 +61,21 @@ pub struct LatencyBounds {
     pub calm: PercentileBounds,
     /// Of the rest.
     pub under_faults: PercentileBounds,
+    /// Of each kind of operation, over the whole run.
+    pub operations: OperationBounds,
+}
+
+/// Upper bounds by operation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OperationBounds {
+    /// Of new messages that answer none.
+    pub send: PercentileBounds,
+    /// Of replies.
+    pub reply: PercentileBounds,
+    /// Of edits.
+    pub edit: PercentileBounds,
+    /// Of deletions.
+    pub delete: PercentileBounds,
 }
 
 /// Upper bounds of percentiles.

@@ -184,22 +184,33 @@ fn load() -> impl Strategy<Value = Load> {
 fn percentiles() -> impl Strategy<Value = PercentileBounds> {
     prop::array::uniform5(prop::option::of(time(1, 999)))
         .prop_map(|[p50, p90, p95, p99, max]| PercentileBounds { p50, p90, p95, p99, max })
+        // By value, a strategy of seven of them is more than the stack of a test.
+        .boxed()
 }
 
 fn thresholds() -> impl Strategy<Value = Thresholds> {
     let latency = || {
-        let parts = prop::array::uniform3(percentiles());
-        parts.prop_map(|[all, calm, under_faults]| LatencyBounds { all, calm, under_faults })
+        let parts = prop::array::uniform7(percentiles());
+        parts.prop_map(|[all, calm, under_faults, send, reply, edit, delete]| LatencyBounds {
+            all,
+            calm,
+            under_faults,
+            operations: OperationBounds { send, reply, edit, delete },
+        })
     };
+    let times = (prop::option::of(time(1, 9_000)), prop::option::of(time(1, 9_000)));
     let rates = (prop::option::of(0.001..100.0_f64), prop::option::of(0.001..1e6_f64));
-    (latency(), latency(), percentiles(), rates, prop::option::of(time(1, 9_000))).prop_map(
-        |(accept, deliver, lateness, (refused_percent, throughput), recovery)| Thresholds {
-            accept,
-            deliver,
-            lateness,
-            refused_percent,
-            throughput,
-            recovery,
+    (latency(), latency(), percentiles(), rates, times).prop_map(
+        |(accept, deliver, lateness, (refused_percent, throughput), (recovery, abort_after))| {
+            Thresholds {
+                accept,
+                deliver,
+                lateness,
+                refused_percent,
+                throughput,
+                recovery,
+                abort_after,
+            }
         },
     )
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// What a process uses of its machine at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
-    /// A node, or `generator`; `cluster` where all nodes are one process.
+    /// A node, or `generator`; `cluster` where all nodes are one process; `machine` for all that runs there.
     pub process: Arc<str>,
     /// User and system time since the run began, of all its lives together.
     pub cpu_us: u64,
@@ -17,6 +17,9 @@ pub struct Usage {
     /// Bytes of its data folder; not looked at every time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk_bytes: Option<u64>,
+    /// Of `machine`: since it started, how long some task waited for a disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_wait_us: Option<u64>,
 }
 
 /// What a node may give up when there is no room.

@@ -6,6 +6,7 @@ mod line;
 pub(crate) mod overlay;
 mod panel;
 mod rows;
+pub(crate) mod scalability;
 mod scale;
 pub(crate) mod spark;
 pub(crate) mod timeline;
