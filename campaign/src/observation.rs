@@ -199,8 +199,8 @@ impl Observers {
         }
         self.judge.observe(event);
         self.measurements.observe(event);
-        if self.unmeetable.borrow().is_none()
-            && let Some(why) = self.measurements.unmeetable()
+        if let Some(why) = self.measurements.unmeetable()
+            && self.unmeetable.borrow().is_none()
         {
             self.unmeetable.send_replace(Some(why.to_owned()));
         }
