@@ -4,7 +4,7 @@ use crate::InvalidUsage;
 use ports::{entered, with_causes};
 use report::folder::{self, Place};
 use report::latency_log::LATENCY_LOG;
-use report::{Machine, Measurements, Planned, Run, Took, VerdictFile};
+use report::{Live, Machine, Measurements, Planned, Run, Took, VerdictFile};
 use scenarios::Scenario;
 use scenarios::faults::Injection;
 use std::fs::File;
@@ -138,6 +138,14 @@ impl Observation {
     pub fn unmeetable(&self) -> watch::Receiver<Option<String>> {
         let observation = entered(self.0.lock());
         observation.as_ref().expect("a run that is not concluded").unmeetable.subscribe()
+    }
+
+    /// How the run stands.
+    pub fn live(&self) -> Live {
+        let observation = entered(self.0.lock());
+        observation
+            .as_ref()
+            .map_or_else(Live::default, |it| it.measurements.live(it.judge.violations_so_far()))
     }
 
     /// Violations so far.

@@ -3,6 +3,7 @@
 use campaign::Concluded;
 use campaign::observation::Terminal;
 use indicatif::{ProgressBar, ProgressStyle};
+use report::{Extent, Live, live_line, live_panel};
 use std::io::{IsTerminal, Write};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -142,6 +143,20 @@ impl ProgressLine {
         if self.last.is_none_or(|last| now.duration_since(last) >= self.every) {
             self.last = Some(now);
             note(text);
+        }
+    }
+
+    /// How a real run stands now: several lines on a terminal, one elsewhere.
+    pub fn show_live(&mut self, live: &Live, extent: &Extent, recorded: u64) {
+        if self.quiet {
+            return;
+        }
+        match &self.bar {
+            Some(bar) => {
+                bar.set_message(live_panel(live, extent, recorded, terminal().width));
+                bar.tick();
+            }
+            None => self.show(&live_line(live, extent, recorded)),
         }
     }
 

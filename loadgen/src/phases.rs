@@ -91,16 +91,10 @@ impl Phases {
         let limits = Arc::default();
         let machine = machine("clients", run.seed, &limits);
         let (phase, phases) = watch::channel(Phase::SetUp);
-        let total = {
-            let lengths = run.scenario.phases;
-            run.scenario.load.phases.iter().map(|phase| phase.lasts).sum::<Duration>()
-                + lengths.warm_up
-                + lengths.heal
-                + lengths.settle
-        };
-        machine.spawn("progress", report(journal.clone(), phases, total, progress));
+        let plan = Arc::new(Plan::new(&run.scenario, run.seed));
+        machine.spawn("progress", report(journal.clone(), plan.clone(), phases, progress));
         Ok(Self {
-            plan: Arc::new(Plan::new(&run.scenario, run.seed)),
+            plan,
             http: Arc::new(Http::new(machine.clone())),
             slices,
             run,
@@ -363,17 +357,17 @@ impl Phases {
 
 async fn report(
     journal: Arc<Journal>,
+    plan: Arc<Plan>,
     phases: watch::Receiver<Phase>,
-    total: Duration,
     progress: mpsc::Sender<Progress>,
 ) {
     loop {
         sleep(LOOK_AGAIN).await;
         let at = Progress {
-            phase: *phases.borrow(),
-            elapsed: journal.began().elapsed(),
-            total,
             events: journal.counts().events.load(Ordering::Relaxed),
+            memberships: plan.memberships(),
+            conversations: plan.conversations().into(),
+            sessions: plan.sessions(),
         };
         // Nobody looks any more, or the run is over.
         if progress.send(at).is_err() || phases.has_changed().is_err() {

@@ -10,7 +10,6 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::watch;
-use verify::history::event::Phase;
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -65,14 +64,14 @@ impl Against {
 /// How far a run has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// The phase.
-    pub phase: Phase,
-    /// Time since the run began.
-    pub elapsed: Duration,
-    /// Time of the whole run, about.
-    pub total: Duration,
-    /// Events so far.
+    /// Events so far, judged or not.
     pub events: u64,
+    /// Members that all conversations will have together.
+    pub memberships: u64,
+    /// Conversations.
+    pub conversations: u64,
+    /// Sessions that will be connected.
+    pub sessions: u64,
 }
 
 /// How a run ended.

@@ -9,9 +9,9 @@ use anyhow::Context;
 use campaign::reproduce::{quoted, reproduce};
 use campaign::{Circumstances, Concluded, InvalidUsage, Observation, Opened, Opening};
 use clap::Args;
-use loadgen::{Against, DataFolder, Fit, FolderError, Processes, RealRun, System};
+use loadgen::{Against, DataFolder, Fit, FolderError, Processes, Progress, RealRun, System};
 use protocol::StoreEngine;
-use report::Took;
+use report::{Extent, Took};
 use scenarios::Scenario;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -142,16 +142,11 @@ impl Load {
         let (progress, thread) = loadgen::run(run, observation.sink());
         let mut line = ProgressLine::new(quiet);
         for at in progress {
-            line.show(&report::progress(
-                at.elapsed.as_secs_f64(),
-                at.total.as_secs_f64(),
-                at.events,
-                observation.violations(),
-                1.0,
-            ));
+            line.show_live(&observation.live(), &extent(&scenario, at), at.events);
         }
-        line.finish();
+        line.show("judging what is still in line");
         let ended = thread.join().map_err(|_| anyhow::anyhow!("the thread of the run has died"))?;
+        line.finish();
         let notes = [ended.notes, drawn.into_iter().collect(), fit.short, self.notes()].concat();
         Ok(observation.conclude(Circumstances {
             scenario: &scenario,
@@ -235,6 +230,19 @@ impl Load {
             command.push_str(" --without-faults");
         }
         command
+    }
+}
+
+/// How much a run plans.
+fn extent(scenario: &Scenario, at: Progress) -> Extent {
+    let phases = scenario.phases;
+    let load = scenario.load.lasts();
+    let lengths = [phases.warm_up, load, phases.heal, phases.settle];
+    Extent {
+        members: at.memberships,
+        conversations: at.conversations,
+        sessions: at.sessions,
+        lengths_us: lengths.map(|length| length.as_micros() as u64),
     }
 }
 

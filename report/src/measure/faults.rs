@@ -49,6 +49,12 @@ impl Faults {
         }
     }
 
+    /// Those that are active, by kind and target: "kill of store-1".
+    pub(crate) fn active(&self) -> Vec<String> {
+        let active = self.bands.iter().filter(|band| band.to_us.is_none());
+        active.map(|band| format!("{} of {}", band.kind, band.target)).collect()
+    }
+
     /// A second is over.
     pub(crate) fn second_ended(&mut self, at: u64, second: &Second) {
         let Some(since) = self.recovery.second_ended(at, second) else { return };

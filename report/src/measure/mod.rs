@@ -25,6 +25,7 @@ mod seconds;
 mod unmeetable;
 mod window;
 
+use crate::live::Live;
 use crate::measured::{Level, Measured, PhaseMark, Totals};
 use faults::Faults;
 use latencies::Latencies;
@@ -64,6 +65,8 @@ pub struct Measurements {
     unmeetable: Unmeetable,
     phases: Vec<PhaseMark>,
     totals: Totals,
+    /// Conversations of which the final read is over.
+    read_back: u64,
     now: u64,
 }
 
@@ -97,6 +100,7 @@ impl Measurements {
             unmeetable: Unmeetable::default(),
             phases: Vec::new(),
             totals: Totals::default(),
+            read_back: 0,
             now: 0,
         }
     }
@@ -118,6 +122,26 @@ impl Measurements {
     /// The threshold that cannot be met any more, in a sentence, once it is time to say so.
     pub fn unmeetable(&self) -> Option<&str> {
         self.unmeetable.told(self.now)
+    }
+
+    /// How the run stands; the judge has found so many violations.
+    pub fn live(&self, violations: u64) -> Live {
+        let totals = &self.totals;
+        Live {
+            phase: self.phases.last().map(|mark| (mark.phase, mark.at_us)),
+            now_us: self.now,
+            second: self.seconds.last(),
+            events: totals.events,
+            sent: totals.sent(),
+            accepted: totals.accepted,
+            delivered: totals.delivered,
+            refused: totals.rejected.values().sum(),
+            made: totals.members_changed,
+            read_back: self.read_back,
+            violations,
+            faults: self.faults.active(),
+            processes: self.processes.now(),
+        }
     }
 
     /// Takes the next event.
@@ -178,6 +202,7 @@ impl Measurements {
                 *totals.limits.entry(limit.to_string()).or_default() += times;
             }
             What::Stored { .. } => totals.stored += 1,
+            What::StoredAll { .. } => self.read_back += 1,
             What::Owner { .. } => totals.owners += 1,
             What::FaultBegan { fault, kind, target, .. } => {
                 totals.faults += 1;

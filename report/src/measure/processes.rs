@@ -1,6 +1,7 @@
 //! What the processes of a real run used.
 
 use crate::measured::{Look, Used};
+use std::sync::Arc;
 use verify::history::event::Usage;
 
 /// Processes that are followed, and looks at each: a day of seconds.
@@ -35,6 +36,18 @@ impl Processes {
         }
     }
 
+    /// The share of one processor that each used between the last two looks at it, in percent, and its
+    /// memory.
+    pub(super) fn now(&self) -> Vec<(Arc<str>, u64, u64)> {
+        let share = |used: &Used| {
+            let [.., earlier, last] = &used.looks[..] else { return None };
+            let spent = last.cpu_us.saturating_sub(earlier.cpu_us) * 100;
+            let percent = spent.checked_div(last.at_us.saturating_sub(earlier.at_us))?;
+            Some((used.process.clone(), percent, last.memory_bytes))
+        };
+        self.0.iter().filter_map(share).collect()
+    }
+
     pub(super) fn finish(self) -> Vec<Used> {
         self.0
     }
@@ -58,12 +71,13 @@ mod tests {
         processes.seen(0, &usage("store-1", 5, 100, 9, Some(10)));
         processes.seen(1, &usage("generator", 7, 50, 4, None));
         processes.seen(1_000_000, &usage("store-1", 20, 300, 7, Some(8)));
-        processes.seen(2_000_000, &usage("store-1", 30, 200, 8, None));
+        processes.seen(2_000_000, &usage("store-1", 400_020, 200, 8, None));
+        assert_eq!(processes.now(), [("store-1".into(), 40, 200)]);
         let used = processes.finish();
         let names: Vec<&str> = used.iter().map(|used| &*used.process).collect();
         assert_eq!(names, ["store-1", "generator"]);
         let Used { cpu_us, memory_bytes_max, open_files_max, disk_bytes, looks, .. } = &used[0];
-        assert_eq!((*cpu_us, *memory_bytes_max, *open_files_max), (30, 300, 9));
+        assert_eq!((*cpu_us, *memory_bytes_max, *open_files_max), (400_020, 300, 9));
         assert_eq!((*disk_bytes, looks.len()), (Some(8), 3));
     }
 }

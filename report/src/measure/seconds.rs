@@ -25,6 +25,12 @@ impl Seconds {
         &mut self.now
     }
 
+    /// The last row that is over, with who is connected now.
+    pub(crate) fn last(&self) -> Second {
+        let last = self.over.last().cloned().unwrap_or_default();
+        Second { connected: self.now.connected, ..last }
+    }
+
     /// Ends all seconds before `at`, and tells of each.
     pub(crate) fn advance(
         &mut self,

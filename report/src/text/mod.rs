@@ -3,6 +3,7 @@
 pub(crate) mod comparison;
 pub(crate) mod junit;
 pub(crate) mod knee;
+pub(crate) mod live;
 pub(crate) mod markdown;
 pub(crate) mod notes;
 pub(crate) mod progress;

@@ -130,6 +130,11 @@ impl Plan {
         self.people.conversations()
     }
 
+    /// Members of all conversations together.
+    pub const fn memberships(&self) -> u64 {
+        self.people.memberships()
+    }
+
     /// One conversation.
     pub fn conversation(&self, id: ConversationId) -> PlannedConversation<'_> {
         self.people.conversation(id)

@@ -59,6 +59,10 @@ impl People {
         self.members.len() as u32
     }
 
+    pub const fn memberships(&self) -> u64 {
+        self.members.items.len() as u64
+    }
+
     pub fn conversation(&self, id: ConversationId) -> PlannedConversation<'_> {
         let kind =
             if self.is_group(id) { ConversationKind::Group } else { ConversationKind::Direct };
