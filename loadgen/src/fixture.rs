@@ -1,6 +1,6 @@
 //! The scenario of this crate's own tests.
 
-use scenarios::scenario::{LoadPhase, Scenario, Size};
+use scenarios::scenario::{LoadPhase, Rate, Scenario, Size};
 use std::time::Duration;
 
 /// A small scenario without faults, for this many users in so many conversations.
@@ -14,8 +14,8 @@ pub fn scenario(users: u32, direct: u32, groups: u32) -> Scenario {
     (scenario.faults, scenario.random_faults) = (Vec::new(), None);
     let second = Duration::from_secs(1);
     scenario.load.phases = vec![
-        LoadPhase { lasts: 2 * second, rate: 10.0 },
-        LoadPhase { lasts: 2 * second, rate: 20.0 },
+        LoadPhase { lasts: 2 * second, rate: Rate::Constant(10.0) },
+        LoadPhase { lasts: 2 * second, rate: Rate::Constant(20.0) },
     ];
     scenario.phases.heal = second;
     scenario

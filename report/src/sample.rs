@@ -12,8 +12,9 @@ use protocol::{
 };
 use scenarios::Scenario;
 use scenarios::scenario::{
-    Arrivals, ClusterShape, CodecChoice, Expect, ExpectedOutcome, LatencyBounds, Load, LoadPhase,
-    Mix, NetworkShape, PercentileBounds, PhaseLengths, Size, Thresholds, Transport, Users,
+    Activity, Arrivals, ClusterShape, CodecChoice, Expect, ExpectedOutcome, LatencyBounds, Load,
+    LoadPhase, Mix, NetworkShape, PercentileBounds, PhaseLengths, Rate, Size, Thresholds,
+    Transport, Users,
 };
 use std::time::Duration;
 use verify::history::Header;
@@ -56,7 +57,7 @@ pub(crate) fn scenario() -> Scenario {
         },
         load: Load {
             arrivals: Arrivals::Poisson,
-            phases: vec![LoadPhase { lasts: ms(3_000), rate: 100.0 }],
+            phases: vec![LoadPhase { lasts: ms(3_000), rate: Rate::Constant(100.0) }],
             mix: Mix {
                 send: 1.0,
                 reply: 0.0,
@@ -69,6 +70,8 @@ pub(crate) fn scenario() -> Scenario {
                 revoke: 0.0,
                 log_out: 0.0,
             },
+            activity: Activity { users: 0.0, conversations: 0.0 },
+            visits: None,
             body: Size::Fixed(64),
             poison: 0,
             slow_readers: None,

@@ -1,6 +1,9 @@
 //! Figures that follow from a validated scenario: nodes of a role, lengths, sums, bounds.
 
-use crate::scenario::{ClusterShape, Load, Mix, Role, Scenario, Size, Users};
+use crate::intensity::Piece;
+use crate::scenario::{
+    Activity, ClusterShape, Load, LoadPhase, Mix, Rate, Role, Scenario, Size, Users,
+};
 use std::time::Duration;
 
 /// Hosts that carry the users of a simulated run: enough for a fault that strikes some users only,
@@ -50,6 +53,43 @@ impl Load {
     pub fn lasts(&self) -> Duration {
         self.phases.iter().map(|phase| phase.lasts).sum()
     }
+
+    /// The rate of its arrivals, piece by piece.
+    pub fn pieces(&self) -> Vec<Piece> {
+        self.phases.iter().flat_map(LoadPhase::pieces).collect()
+    }
+
+    /// Operations that an arrival brings, on average.
+    pub fn each_brings(&self) -> f64 {
+        self.visits.map_or(1.0, |visits| {
+            let own = visits.stay.as_secs_f64() / visits.think.as_secs_f64();
+            own / (1.0 - visits.replies) + 2.0
+        })
+    }
+}
+
+impl Activity {
+    /// How many times as much as on average the busiest of so many users does.
+    pub fn busiest(&self, users: u32) -> f64 {
+        if self.users == 0.0 {
+            return 1.0;
+        }
+        let shares = (1..=users).map(|rank| f64::from(rank).powf(-self.users));
+        f64::from(users) / shares.sum::<f64>()
+    }
+}
+
+impl Rate {
+    /// The highest that it gets.
+    pub const fn peak(&self) -> f64 {
+        match *self {
+            Self::Constant(rate) => rate,
+            Self::Ramp(a, b)
+            | Self::Staircase(a, b, _)
+            | Self::Spike(a, b)
+            | Self::Diurnal(a, b) => a.max(b),
+        }
+    }
 }
 
 impl Mix {
@@ -73,15 +113,16 @@ impl Scenario {
 impl Scenario {
     /// The highest rate that its users can do: what is beyond it gateways do not take from them.
     pub fn highest_rate(&self) -> f64 {
-        highest_rate(&self.load.mix, &self.users)
+        highest_rate(&self.load.mix, &self.users, self.load.activity)
     }
 }
 
 /// The same of operations of a mix; infinite if none of them is a message.
-pub(crate) fn highest_rate(mix: &Mix, users: &Users) -> f64 {
-    let online = f64::from((users.count - users.offline).max(1));
+pub(crate) fn highest_rate(mix: &Mix, users: &Users, activity: Activity) -> f64 {
+    let online = (users.count - users.offline).max(1);
+    let busiest = activity.busiest(online);
     let sends = mix.send + mix.reply + mix.edit + mix.delete;
-    messages_per_user() * online / sends
+    messages_per_user() * f64::from(online) / (sends * busiest)
 }
 
 /// Messages a second that a gateway takes from a user.

@@ -8,6 +8,7 @@ mod effective;
 pub mod faults;
 mod figures;
 mod file;
+pub mod intensity;
 mod library;
 mod overrides;
 mod reference;

@@ -1,6 +1,8 @@
 //! The keys of the scenario file as Markdown: the generated part of `docs/scenarios.md`.
 
-use crate::file::{File, cluster, expect, fault, load, network, phases, random_faults, users};
+use crate::file::{
+    File, cluster, expect, fault, load, network, phases, random_faults, users, visits,
+};
 use settings::section::{KeyInfo, Section};
 use settings::value::design;
 use std::fmt::Write;
@@ -18,6 +20,8 @@ pub fn reference() -> String {
         part::<load::Load>("`[load]`"),
         part::<load::LoadPhase>("`[load]` `phases = [ { .. } ]`"),
         part::<load::Mix>("`[load]` `mix = { .. }`"),
+        part::<visits::Activity>("`[load]` `activity = { .. }`"),
+        part::<visits::Visits>("`[load]` `visits = { .. }`"),
         part::<load::SlowReaders>("`[load]` `slow_readers = { .. }`"),
         part::<load::Vanishing>("`[load]` `vanishing = { .. }`"),
         part::<network::Network>("`[network]`"),

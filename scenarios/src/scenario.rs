@@ -1,10 +1,12 @@
 //! A validated scenario. `parse` makes one from TOML; everything else trusts its values.
 
 mod expect;
+mod load;
 
 pub use expect::{
     Expect, ExpectedOutcome, LatencyBounds, OperationBounds, PercentileBounds, Thresholds,
 };
+pub use load::{Activity, Arrivals, Load, LoadPhase, Mix, Rate, SlowReaders, Vanishing, Visits};
 use protocol::{ConversationId, Design, LimitSet, StoreEngine, UserId};
 use std::time::Duration;
 
@@ -116,90 +118,6 @@ pub enum CodecChoice {
     Json,
     /// postcard.
     Binary,
-}
-
-/// What users do.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Load {
-    /// How operations are spread in time; always open loop.
-    pub arrivals: Arrivals,
-    /// One after another.
-    pub phases: Vec<LoadPhase>,
-    /// Shares of the operations; they add up to 1.
-    pub mix: Mix,
-    /// Length of the bodies, in bytes.
-    pub body: Size,
-    /// Sends of an unknown format (poison), evenly over the load.
-    pub poison: u32,
-    /// How many users read slowly, and how slowly.
-    pub slow_readers: Option<SlowReaders>,
-    /// How many users' devices go dead, and when.
-    pub vanishing: Option<Vanishing>,
-    /// How often each device reports its cursors.
-    pub receipts_every: Duration,
-}
-
-/// How operations are spread in time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arrivals {
-    /// Exponential gaps.
-    Poisson,
-    /// Equal gaps.
-    Constant,
-}
-
-/// A rate for a while.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct LoadPhase {
-    /// How long.
-    pub lasts: Duration,
-    /// Operations per second over all users.
-    pub rate: f64,
-}
-
-/// Shares of the operations.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Mix {
-    /// New messages.
-    pub send: f64,
-    /// Messages that answer the newest one that the device has shown.
-    pub reply: f64,
-    /// Edits of an own, accepted message.
-    pub edit: f64,
-    /// Deletions of an own, accepted message.
-    pub delete: f64,
-    /// Backlog pages.
-    pub read_history: f64,
-    /// A member leaves a group, or somebody joins it.
-    pub join_leave: f64,
-    /// A device disconnects and comes back.
-    pub reconnect: f64,
-    /// A user starts typing.
-    pub typing: f64,
-    /// A user's tokens are revoked, all of them; the user logs in anew a few seconds later.
-    pub revoke: f64,
-    /// A device logs out, and in again a moment later.
-    pub log_out: f64,
-}
-
-/// Devices that stop reading for a while, again and again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SlowReaders {
-    /// How many users (the first ones).
-    pub users: u32,
-    /// They do not read for this long,
-    pub stall: Duration,
-    /// then read for this long.
-    pub read: Duration,
-}
-
-/// Devices whose network is gone without a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Vanishing {
-    /// How many users (the last ones who are not offline).
-    pub users: u32,
-    /// How long after the beginning of the load.
-    pub after: Duration,
 }
 
 /// The simulated network at rest.

@@ -105,7 +105,7 @@ impl Knee {
 
     fn wanted(&self, scenario: &Scenario) -> Result<Wanted, InvalidUsage> {
         let most = scenario.highest_rate();
-        let rates = scenario.load.phases.iter().map(|phase| phase.rate);
+        let rates = scenario.load.phases.iter().map(|phase| phase.rate.peak());
         let from = self.from.unwrap_or_else(|| rates.fold(f64::INFINITY, f64::min));
         if from > most {
             let why = format!("--from: the users of this scenario do at most {most:.0}/s");

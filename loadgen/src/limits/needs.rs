@@ -7,6 +7,7 @@ use crate::limits::supply::Supply;
 use crate::run::Against;
 use crate::slices;
 use crate::world::layout;
+use scenarios::intensity::Piece;
 use scenarios::scenario::{Scenario, Size, Transport};
 
 /// Bytes of a session, in the generator, the cluster and the kernel: measured with 100,000 sockets 11, 11
@@ -122,10 +123,11 @@ fn disk(scenario: &Scenario) -> u64 {
 /// About; the users go on at the last rate until the heal is over.
 fn operations(scenario: &Scenario) -> u64 {
     // Surges by lot differ by seed; any will do.
-    let phases = scenarios::faults::rates(scenario, 1);
-    let load: f64 = phases.iter().map(|phase| phase.rate * phase.lasts.as_secs_f64()).sum();
-    let last = phases.last().map_or(0.0, |phase| phase.rate);
-    (load + last * scenario.phases.heal.as_secs_f64()) as u64
+    let pieces = scenarios::faults::rates(scenario, 1);
+    let load: f64 = pieces.iter().map(Piece::expected).sum();
+    let last = pieces.last().map_or(0.0, |piece| piece.to);
+    let arrivals = load + last * scenario.phases.heal.as_secs_f64();
+    (arrivals * scenario.load.each_brings()) as u64
 }
 
 /// In a unit that fits.

@@ -3,8 +3,9 @@
 use protocol::Design;
 use scenarios::Scenario;
 use scenarios::scenario::{
-    Arrivals, ClusterShape, CodecChoice, Expect, ExpectedOutcome, LatencyBounds, Load, LoadPhase,
-    Mix, NetworkShape, PercentileBounds, PhaseLengths, Size, Thresholds, Transport, Users,
+    Activity, Arrivals, ClusterShape, CodecChoice, Expect, ExpectedOutcome, LatencyBounds, Load,
+    LoadPhase, Mix, NetworkShape, PercentileBounds, PhaseLengths, Rate, Size, Thresholds,
+    Transport, Users,
 };
 use std::time::Duration;
 use verify::verdict::Verdict;
@@ -90,16 +91,7 @@ pub(crate) fn scenario(name: &str, verdict: Verdict) -> Scenario {
             transport: Transport::Socket,
             codec: CodecChoice::Binary,
         },
-        load: Load {
-            arrivals: Arrivals::Poisson,
-            phases: vec![LoadPhase { lasts: ms(18_000), rate: 400.0 }],
-            mix,
-            body: Size::Fixed(64),
-            poison: 0,
-            slow_readers: None,
-            vanishing: None,
-            receipts_every: ms(1_000),
-        },
+        load: load(mix),
         network: NetworkShape {
             latency_min: ms(1),
             latency_max: ms(5),
@@ -129,5 +121,21 @@ fn expect() -> Expect {
             ..Thresholds::default()
         },
         may_be_idle: vec!["receipts_only_rise".to_owned()],
+    }
+}
+
+fn load(mix: Mix) -> Load {
+    let ms = Duration::from_millis;
+    Load {
+        arrivals: Arrivals::Poisson,
+        phases: vec![LoadPhase { lasts: ms(18_000), rate: Rate::Constant(400.0) }],
+        mix,
+        activity: Activity { users: 0.0, conversations: 0.0 },
+        visits: None,
+        body: Size::Fixed(64),
+        poison: 0,
+        slow_readers: None,
+        vanishing: None,
+        receipts_every: ms(1_000),
     }
 }

@@ -7,7 +7,8 @@
 //! Operations that are accepted or shown much later than intended, because a fault, a reconnect or
 //! a slow reader was in between, count in full. Only a device that had no session at all yet when
 //! an operation was intended, or whose user joined (again) after that, has no latency for it
-//! (`Totals::caught_up`): nobody owed it the message then. Operations that were never answered count
+//! (`Totals::caught_up`): nobody owed it the message then; nor does one that its user had put away (`back`).
+//! Operations that were never answered count
 //! with the time that they waited.
 //!
 //! Nothing is sampled: every operation and every delivery is recorded, as long as fewer than
@@ -73,7 +74,7 @@ pub struct Measurements {
 /// Whether a device is connected, and since when it takes part.
 #[derive(Clone, Copy)]
 struct Presence {
-    first_opened_us: u64,
+    since_us: u64,
     connected: bool,
 }
 
@@ -85,7 +86,7 @@ impl Measurements {
 
     fn with_window(header: &Header, remembered_max: usize) -> Self {
         let window = Window::new(header, remembered_max);
-        let absent = Presence { first_opened_us: u64::MAX, connected: false };
+        let absent = Presence { since_us: u64::MAX, connected: false };
         Self {
             presence: vec![absent; window.slots()],
             window,
@@ -168,6 +169,7 @@ impl Measurements {
                 self.seconds.now().resent += 1;
             }
             What::Opened { device, .. } => self.opened(*device),
+            What::Back { device } => self.back(*device),
             What::Closed { device, code } => self.closed(*device, *code),
             other => self.observe_rare(other),
         }
@@ -284,7 +286,7 @@ impl Measurements {
             self.totals.untimed += 1;
             return;
         };
-        let there = self.window.slot(device).map(|slot| self.presence[slot].first_opened_us);
+        let there = self.window.slot(device).map(|slot| self.presence[slot].since_us);
         let member_since = self.members.since(device.user, entry.conversation);
         if there.is_none_or(|since| since.max(member_since) > intended) {
             self.totals.caught_up += 1;
@@ -300,12 +302,19 @@ impl Measurements {
         self.totals.opened += 1;
         let Some(slot) = self.window.slot(device) else { return };
         let presence = &mut self.presence[slot];
-        presence.first_opened_us = presence.first_opened_us.min(self.now);
+        presence.since_us = presence.since_us.min(self.now);
         if !presence.connected {
             presence.connected = true;
             self.connected += 1;
             self.totals.connected_max = self.totals.connected_max.max(self.connected.into());
             self.seconds.now().connected = self.connected;
+        }
+    }
+
+    /// What was said while its user had put it away was not for it to show at once.
+    fn back(&mut self, device: Device) {
+        if let Some(slot) = self.window.slot(device) {
+            self.presence[slot].since_us = self.now;
         }
     }
 

@@ -189,6 +189,24 @@ fn a_device_that_lost_its_connection_is_late() {
 }
 
 #[test]
+fn what_went_past_a_device_that_was_put_away_is_nobodys_latency() {
+    let (ada, bob) = (device(1, 1), device(2, 1));
+    let measured = measure([
+        (0, opened(ada)),
+        (0, opened(bob)),
+        (5, What::Closed { device: bob, code: 1000 }),
+        (10, sent(ada, 1, 10)),
+        (5_000, What::Back { device: bob }),
+        (5_010, sent(ada, 2, 5_010)),
+        (5_600, opened(bob)),
+        (6_010, shown(bob, ada, 1)),
+        (6_020, shown(bob, ada, 2)),
+    ]);
+    assert_eq!((measured.deliver.all.count, measured.totals.caught_up), (1, 1));
+    assert_eq!(measured.deliver.all.max_us, Some(1_010), "to connect counts in full");
+}
+
+#[test]
 fn latency_under_a_fault_is_told_apart() {
     let ada = device(1, 1);
     let mut events = vec![(0, opened(ada))];

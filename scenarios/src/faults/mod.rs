@@ -9,7 +9,8 @@ pub mod target;
 
 pub use injection::{Injection, NotReplayable};
 
-use crate::scenario::{FaultKind, LoadPhase, Scenario};
+use crate::intensity::{Piece, expected};
+use crate::scenario::{FaultKind, Scenario};
 use protocol::mix::derive;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -45,6 +46,7 @@ pub fn schedule(scenario: &Scenario, seed: u64) -> Vec<PlannedFault> {
     let drawn = drawn.map(|(at, lasts, kind)| (at, lasts, kind, true));
     let mut all: Vec<_> = scheduled.chain(drawn).collect();
     all.sort_by_key(|(at, ..)| *at);
+    let usual = scenario.load.pieces();
     // Whole microseconds, as the history has them: what is read from there is the same fault.
     let whole = |time: Duration| Duration::from_micros(time.as_micros() as u64);
     let number = |((at, lasts, kind, drawn), id)| PlannedFault {
@@ -53,7 +55,7 @@ pub fn schedule(scenario: &Scenario, seed: u64) -> Vec<PlannedFault> {
         lasts: whole(lasts),
         kind: match kind {
             FaultKind::Surge { factor, .. } => {
-                let usual = expected(&scenario.load.phases, at, at + lasts);
+                let usual = expected(&usual, at, at + lasts);
                 FaultKind::Surge { factor, more: (usual * f64::from(factor - 1)).round() as u64 }
             }
             kind => kind,
@@ -63,20 +65,8 @@ pub fn schedule(scenario: &Scenario, seed: u64) -> Vec<PlannedFault> {
     all.into_iter().zip(1..).map(number).collect()
 }
 
-/// Operations that phases bring between two times, on average.
-fn expected(phases: &[LoadPhase], from: Duration, to: Duration) -> f64 {
-    let mut began = Duration::ZERO;
-    let mut sum = 0.0;
-    for phase in phases {
-        let ends = began + phase.lasts;
-        sum += ends.min(to).saturating_sub(began.max(from)).as_secs_f64() * phase.rate;
-        began = ends;
-    }
-    sum
-}
-
-/// The phases of the load with their rates as its surges make them, multiplied where they overlap.
-pub fn rates(scenario: &Scenario, seed: u64) -> Vec<LoadPhase> {
+/// The rate of the load, piece by piece, as its surges make it; where they overlap they multiply.
+pub fn rates(scenario: &Scenario, seed: u64) -> Vec<Piece> {
     let surges: Vec<(Duration, Duration, u32)> = schedule(scenario, seed)
         .into_iter()
         .filter_map(|fault| match fault.kind {
@@ -86,8 +76,8 @@ pub fn rates(scenario: &Scenario, seed: u64) -> Vec<LoadPhase> {
         .collect();
     let mut rates = Vec::new();
     let mut began = Duration::ZERO;
-    for LoadPhase { lasts, rate } in &scenario.load.phases {
-        let ends = began + *lasts;
+    for piece in scenario.load.pieces() {
+        let ends = began + piece.lasts;
         let borders = surges.iter().flat_map(|(from, to, _)| [*from, *to]);
         let mut borders: Vec<Duration> = borders.filter(|at| (began..ends).contains(at)).collect();
         borders.extend([began, ends]);
@@ -96,7 +86,8 @@ pub fn rates(scenario: &Scenario, seed: u64) -> Vec<LoadPhase> {
         for (at, next) in borders.iter().zip(&borders[1..]) {
             let active = surges.iter().filter(|(from, to, _)| (*from..*to).contains(at));
             let factor: f64 = active.map(|(.., factor)| f64::from(*factor)).product();
-            rates.push(LoadPhase { lasts: next.saturating_sub(*at), rate: rate * factor });
+            let part = piece.part(at.saturating_sub(began), next.saturating_sub(began));
+            rates.push(part.times(factor));
         }
         began = ends;
     }
@@ -115,8 +106,7 @@ fn named(seed: u64, name: &str) -> ChaCha8Rng {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::Fault;
-    use crate::scenario::{Role, Target};
+    use crate::scenario::{Fault, LoadPhase, Rate, Role, Target};
 
     fn scenario(faults: Vec<Fault>) -> Scenario {
         let text = "question = \"When?\"\nlesson = \"Then.\"\n[cluster]\n[users]\ncount = 2\n\
@@ -159,15 +149,24 @@ mod tests {
             kind: FaultKind::Surge { factor, more: 0 },
         };
         let mut scenario = scenario(vec![surge(3, 4, 5), surge(6, 2, 2)]);
-        let phase = |lasts, rate| LoadPhase { lasts: Duration::from_secs(lasts), rate };
+        let phase = |lasts, rate| LoadPhase {
+            lasts: Duration::from_secs(lasts),
+            rate: Rate::Constant(rate),
+        };
+        let piece = |(lasts, rate)| Piece::constant(Duration::from_secs(lasts), rate);
         scenario.load.phases = vec![phase(4, 10.0), phase(6, 20.0)];
         let expected = [(3, 10.0), (1, 50.0), (2, 100.0), (1, 200.0), (1, 40.0), (2, 20.0)];
-        assert_eq!(rates(&scenario, 1), expected.map(|(lasts, rate)| phase(lasts, rate)));
+        assert_eq!(rates(&scenario, 1), expected.map(piece));
         let more: Vec<FaultKind> = schedule(&scenario, 1).into_iter().map(|it| it.kind).collect();
         let surges = [(5, 280), (2, 40)];
         assert_eq!(more, surges.map(|(factor, more)| FaultKind::Surge { factor, more }));
+        scenario.load.phases[0].rate = Rate::Ramp(10.0, 50.0);
+        let ramp = rates(&scenario, 1);
+        let second = Duration::from_secs(1);
+        assert_eq!(ramp[0], Piece { lasts: 3 * second, from: 10.0, to: 40.0 });
+        assert_eq!(ramp[1], Piece { lasts: second, from: 200.0, to: 250.0 });
         scenario.faults = Vec::new();
-        assert_eq!(rates(&scenario, 1), scenario.load.phases);
+        assert_eq!(rates(&scenario, 1), scenario.load.pieces());
     }
 
     #[test]

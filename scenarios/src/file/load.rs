@@ -1,8 +1,8 @@
 //! `[load]`: what the users do, how often, in which shares.
 
+use super::visits::{Activity, Visits};
 use crate::figures::{highest_rate, messages_per_user};
-use crate::scenario::{self, Arrivals, Size};
-use crate::value::time::Rate;
+use crate::scenario::{self, Arrivals, Rate, Size};
 use protocol::limits;
 use settings::mistake::Mistakes;
 use settings::section;
@@ -20,6 +20,10 @@ section! {
         phases: Vec<LoadPhase>,
         /// Shares of the operations.
         mix: Mix = only_sends(),
+        /// How unequally users act, and their conversations are used.
+        activity: Activity = by_default(),
+        /// Users come and go: the rates are visits, in which each user acts by its own clock.
+        visits: Option<Visits> = None,
         /// Length of the message bodies, in bytes.
         body: Size = Size::Uniform(20, 200),
         /// Messages of an unknown format, which no owner can process, spread evenly over the load.
@@ -38,7 +42,7 @@ section! {
     LoadPhase {
         /// How long.
         r#for: Duration,
-        /// Operations, over all users.
+        /// Operations (with `visits`: visits), over all users: one rate, or how it goes.
         rate: Rate,
     }
 }
@@ -115,6 +119,12 @@ impl Load {
             Some(None) => Some(None),
             None => None,
         };
+        let visits = match self.visits.get() {
+            Some(Some(section)) => section.validated(users, phases.as_deref(), mistakes).map(Some),
+            Some(None) => Some(None),
+            None => None,
+        };
+        let nobody_else = self.goes_with_visits(mistakes);
         let body = self.body.get().filter(|body| {
             let fits = body.largest() as usize <= limits::MAX_BODY_BYTES;
             if !fits {
@@ -124,7 +134,10 @@ impl Load {
             fits
         });
         let phases = phases.zip(mix).zip(users).map(|((phases, mix), users)| {
-            self.within_the_limit(&phases, &mix, users, mistakes).then_some(phases)
+            // Visitors act by their own clocks.
+            let fits = matches!(visits, Some(Some(_)))
+                || self.within_the_limit(&phases, &mix, users, mistakes);
+            fits.then_some(phases)
         });
         let receipts_every =
             self.receipts_every.get().filter(|_| positive(&self.receipts_every, mistakes));
@@ -132,6 +145,8 @@ impl Load {
             arrivals: self.arrivals.get()?,
             phases: phases??,
             mix: mix?,
+            activity: self.activity.get()?.validated()?,
+            visits: visits.filter(|_| nobody_else)?,
             body: body?,
             poison: self.poison.get()?.0,
             slow_readers: slow_readers?,
@@ -149,22 +164,42 @@ impl Load {
         users: &scenario::Users,
         mistakes: &mut Mistakes,
     ) -> bool {
-        let most = highest_rate(mix, users);
+        let activity = self.activity.get().and_then(|section| section.validated());
+        let activity = activity.unwrap_or_default();
+        let is_even = activity.users == 0.0;
+        let most = highest_rate(mix, users, activity);
         let sections = self.phases.get().unwrap_or_default();
         let mut all_fit = true;
         for (phase, section) in phases.iter().zip(&sections) {
-            if phase.rate > most {
+            if phase.rate.peak() > most {
                 let taken = messages_per_user();
-                let each = phase.rate / most * taken;
+                let each = phase.rate.peak() / most * taken;
+                let whom = if is_even { "each user who is online" } else { "the busiest user" };
                 let what = format!(
-                    "{each:.0} messages a second for each user who is online; a gateway takes at \
-                     most {taken} per user"
+                    "{each:.0} messages a second for {whom}; a gateway takes at most {taken} per user"
                 );
                 section.rate.conflict(mistakes, what);
                 all_fit = false;
             }
         }
         all_fit
+    }
+
+    /// Whether nothing is there that takes no part in visits.
+    fn goes_with_visits(&self, mistakes: &mut Mistakes) -> bool {
+        if !matches!(self.visits.get(), Some(Some(_))) {
+            return true;
+        }
+        let why = "not together with visits: it would be of users who are away";
+        let poison = self.poison.get().is_some_and(|poison| poison.0 > 0);
+        if poison {
+            self.poison.conflict(mistakes, why.into());
+        }
+        let vanishing = matches!(self.vanishing.get(), Some(Some(_)));
+        if vanishing {
+            self.vanishing.conflict(mistakes, why.into());
+        }
+        !poison && !vanishing
     }
 
     fn valid_phases(&self, mistakes: &mut Mistakes) -> Option<Vec<scenario::LoadPhase>> {
@@ -177,7 +212,7 @@ impl Load {
             .iter()
             .map(|phase| {
                 positive(&phase.r#for, mistakes).then_some(())?;
-                Some(scenario::LoadPhase { lasts: phase.r#for.get()?, rate: phase.rate.get()?.0 })
+                Some(scenario::LoadPhase { lasts: phase.r#for.get()?, rate: phase.rate.get()? })
             })
             .collect();
         valid.into_iter().collect()
@@ -285,10 +320,10 @@ pub(crate) fn positive(field: &Field<Duration>, mistakes: &mut Mistakes) -> bool
 
 impl From<&scenario::Load> for Load {
     fn from(load: &scenario::Load) -> Self {
-        let phases = load.phases.iter().map(|phase| LoadPhase {
-            r#for: Field::of(phase.lasts),
-            rate: Field::of(Rate(phase.rate)),
-        });
+        let phases = load
+            .phases
+            .iter()
+            .map(|phase| LoadPhase { r#for: Field::of(phase.lasts), rate: Field::of(phase.rate) });
         let slow_readers = load.slow_readers.map(|slow| SlowReaders {
             users: Field::of(Whole(slow.users)),
             stall: Field::of(slow.stall),
@@ -299,6 +334,8 @@ impl From<&scenario::Load> for Load {
             after: Field::of(vanishing.after),
         });
         Self {
+            activity: Field::of((&load.activity).into()),
+            visits: Field::of(load.visits.as_ref().map(Into::into)),
             arrivals: Field::of(load.arrivals),
             phases: Field::of(phases.collect()),
             mix: Field::of((&load.mix).into()),

@@ -12,6 +12,7 @@ pub mod random_faults;
 pub mod targets;
 pub mod timing;
 pub mod users;
+pub mod visits;
 
 use crate::scenario::{ClusterShape, Scenario};
 use protocol::limits::{CLIENT_HEARTBEAT, client_idle_timeout};

@@ -1,6 +1,8 @@
 //! The values that only scenarios have.
 
+pub mod exponent;
 pub mod invariant;
+pub mod rate;
 pub mod size;
 pub mod target;
 pub mod time;

@@ -1,9 +1,7 @@
-//! Times: ranges and bounds of durations, clock offsets, rates; and the bounds of what is measured.
+//! Times: ranges and bounds of durations, clock offsets; and the bounds of what is measured.
 
 use settings::duration;
-use settings::mistake::Mistakes;
-use settings::tree::{Is, Node};
-use settings::value::{TextForm, Value, wrong};
+use settings::value::TextForm;
 use std::time::Duration;
 
 /// From the shorter to the longer, both included.
@@ -80,6 +78,9 @@ impl TextForm for BelowPercent {
     }
 }
 
+/// The highest rate per second.
+pub const FASTEST_RATE: f64 = 10_000_000.0;
+
 /// A lower bound of a rate: `> 900/s`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Above(pub f64);
@@ -154,42 +155,5 @@ impl TextForm for ClockDrift {
 
     fn pattern() -> Option<&'static str> {
         Some(r"^-?[0-9][0-9_]*\s*ppm$")
-    }
-}
-
-/// Operations per second, above 0 and up to ten million.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rate(pub f64);
-
-const FASTEST_RATE: f64 = 10_000_000.0;
-
-impl Value for Rate {
-    fn expected() -> String {
-        "a rate above 0, such as \"500/s\", \"30/min\", or a number per second".into()
-    }
-
-    fn read(node: &Node, mistakes: &mut Mistakes) -> Option<Self> {
-        let rate = match &node.is {
-            Is::Text(text) => duration::parse_rate(text).unwrap_or(0.0),
-            Is::Whole(number) => *number as f64,
-            Is::Real(number) => *number,
-            _ => 0.0,
-        };
-        if rate > 0.0 && rate <= FASTEST_RATE {
-            return Some(Self(rate));
-        }
-        wrong(node, Self::expected(), mistakes);
-        None
-    }
-
-    fn write(&self) -> Option<toml::Value> {
-        Some(toml::Value::String(duration::rate_text(self.0)))
-    }
-
-    fn schema() -> serde_json::Value {
-        serde_json::json!({ "anyOf": [
-            { "type": "string", "pattern": r"^[0-9][0-9_.]*\s*/\s*(s|sec|m|min|h|hour)$" },
-            { "type": "number", "exclusiveMinimum": 0 },
-        ]})
     }
 }

@@ -178,9 +178,9 @@ fn values_must_fit_together() {
     check(
         &SMALL.replace("\"5/s\"", "0"),
         &expect![[r#"
-        smoke.toml:9:34: load.phases.1.rate: expected a rate above 0, such as "500/s", "30/min", or a number per second, found 0
-          9 | phases = [ { for = "10s", rate = 0 } ]
-            |                                  ^"#]],
+            smoke.toml:9:34: load.phases.1.rate: expected a rate above 0, such as "500/s" or "30/min", a number per second, or a shape: "ramp(0/s..500/s)", "staircase(100/s..500/s, 5)", "spike(50/s..500/s)" or "diurnal(50/s..500/s)", found 0
+              9 | phases = [ { for = "10s", rate = 0 } ]
+                |                                  ^"#]],
     );
 }
 

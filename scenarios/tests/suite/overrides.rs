@@ -27,7 +27,7 @@ fn any_key_can_be_set() {
     assert_eq!(scenario.cluster.gateways, 2);
     assert_eq!(scenario.design.accept, Accept::BeforePersist);
     assert_eq!(scenario.users.group_size, Size::Uniform(2, 4));
-    assert!((scenario.load.phases[0].rate - 7.0).abs() < f64::EPSILON);
+    assert_eq!(scenario.load.phases[0].rate, scenarios::scenario::Rate::Constant(7.0));
     assert_eq!(scenario.phases.settle, Duration::from_secs(30));
     assert_eq!(scenario.question, "Why?");
 }

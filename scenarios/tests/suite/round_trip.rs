@@ -147,8 +147,15 @@ fn users() -> impl Strategy<Value = Users> {
 }
 
 fn load() -> impl Strategy<Value = Load> {
-    let phase =
-        (time(9_000, 19_000), 0.01..50.0_f64).prop_map(|(lasts, rate)| LoadPhase { lasts, rate });
+    let rate = (0..5, 0.01..50.0_f64, 0.0..50.0_f64, 2..9_u32);
+    let rate = rate.prop_map(|(shape, a, b, steps)| match shape {
+        0 => Rate::Constant(a),
+        1 => Rate::Ramp(b, a),
+        2 => Rate::Staircase(b, a, steps),
+        3 => Rate::Spike(b, a),
+        _ => Rate::Diurnal(b, a),
+    });
+    let phase = (time(9_000, 19_000), rate).prop_map(|(lasts, rate)| LoadPhase { lasts, rate });
     let slow = (1..9_u32, time(1, 999), time(1, 999));
     let slow = slow.prop_map(|(users, stall, read)| SlowReaders { users, stall, read });
     let phases = prop::collection::vec(phase, 1..4);
@@ -156,8 +163,20 @@ fn load() -> impl Strategy<Value = Load> {
     let vanishing = vanishing.prop_map(|(users, after)| Vanishing { users, after });
     let (slow, vanishing) = (prop::option::of(slow), prop::option::of(vanishing));
     let rest = (size(1, 999), 0..9_u32, slow, vanishing, time(1, 9_000));
-    (any::<bool>(), phases, 0.0..1.0_f64, rest).prop_map(
-        |(poisson, phases, reply, (body, poison, slow_readers, vanishing, receipts_every))| Load {
+    let activity = (0.0..0.5_f64, 0.0..9.0_f64);
+    let activity = activity.prop_map(|(users, conversations)| Activity { users, conversations });
+    let visits = (time(1, 500), time(250, 9_000), 0.0..0.9_f64, time(0, 5), time(5, 9));
+    let visits = visits.prop_map(|(stay, think, replies, reply_after_min, reply_after_max)| {
+        Visits { stay, think, replies, reply_after_min, reply_after_max }
+    });
+    (any::<bool>(), phases, 0.0..1.0_f64, rest, (activity, prop::option::of(visits))).prop_map(
+        |(
+            poisson,
+            phases,
+            reply,
+            (body, poison, slow_readers, vanishing, receipts_every),
+            (activity, visits),
+        )| Load {
             arrivals: if poisson { Arrivals::Poisson } else { Arrivals::Constant },
             phases,
             mix: Mix {
@@ -172,10 +191,13 @@ fn load() -> impl Strategy<Value = Load> {
                 revoke: 0.0,
                 log_out: 0.0,
             },
+            activity,
+            visits,
             body,
-            poison,
+            // Neither is of users who are away.
+            poison: if visits.is_some() { 0 } else { poison },
             slow_readers,
-            vanishing,
+            vanishing: vanishing.filter(|_| visits.is_none()),
             receipts_every,
         },
     )

@@ -263,6 +263,8 @@ pub enum What {
     MemberAsked { conversation: ConversationId, user: UserId, add: bool },
     /// It was done, in the entry of this sequence.
     MemberChanged { conversation: ConversationId, user: UserId, add: bool, sequence: Sequence },
+    /// A user takes up a device that was put away (a goodbye before): it wants a session from now on.
+    Back { device: Device },
     /// A user's tokens were revoked, says the auth service.
     Revoked { user: UserId },
     /// The user got a new token after a revocation: it may send again.

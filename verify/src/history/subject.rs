@@ -12,6 +12,7 @@ impl What {
         match self {
             What::Opened { device, .. }
             | What::Closed { device, .. }
+            | What::Back { device }
             | What::ConnectFailed { device } => (Some(*device), None),
             What::Attached { device, conversation, .. }
             | What::Detached { device, conversation }

@@ -9,6 +9,7 @@ pub(super) const fn device_of(is: &What) -> Option<Device> {
         What::Opened { device, .. }
         | What::Closed { device, .. }
         | What::ConnectFailed { device }
+        | What::Back { device }
         | What::Attached { device, .. }
         | What::Detached { device, .. }
         | What::Sent { device, .. }

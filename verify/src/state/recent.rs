@@ -176,6 +176,7 @@ impl State {
             What::Opened { .. }
                 | What::Closed { .. }
                 | What::ConnectFailed { .. }
+                | What::Back { .. }
                 | What::Attached { .. }
                 | What::Detached { .. }
         );

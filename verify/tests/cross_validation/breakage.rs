@@ -106,6 +106,7 @@ fn elsewhere(is: &mut What, there: Device) {
         What::Opened { device, .. }
         | What::Closed { device, .. }
         | What::ConnectFailed { device }
+        | What::Back { device }
         | What::Attached { device, .. }
         | What::Detached { device, .. }
         | What::Resent { device, .. }

@@ -3,20 +3,24 @@
 //! The plan does not depend on how users are spread over hosts: each slice of the
 //! users sees the same operations that all of them on one host would.
 
+mod activity;
 mod arrivals;
 mod operation;
 mod people;
 pub mod random;
 mod schedule;
+mod visits;
 
 pub use operation::{Kind, Operation};
 pub use schedule::Schedule;
 
+use activity::Activity;
 use people::People;
 use protocol::codec::Codec;
 use protocol::store_calls::ConversationKind;
 use protocol::{ConversationId, Design, DeviceId, UserId};
 use rand::Rng;
+use scenarios::intensity::Piece;
 use scenarios::scenario::{CodecChoice, Load, Scenario, SlowReaders, Transport};
 use std::ops::Range;
 use std::sync::Arc;
@@ -45,7 +49,12 @@ pub struct Plan {
     codec: Codec,
     design: Design,
     load: Load,
+    /// The rate of the load and of the heal phase, as surges make it.
+    rates: Vec<Piece>,
     heal: Duration,
+    /// How long it takes until everybody has come back who is away when the load ends.
+    back_over: Duration,
+    activity: Activity,
     people: People,
     /// The operations of another run, instead of drawn ones.
     recorded: Option<Arc<[Operation]>>,
@@ -66,11 +75,16 @@ impl Plan {
                 CodecChoice::Binary => Codec::Binary,
             },
             design: scenario.design,
-            load: Load {
-                phases: scenarios::faults::rates(scenario, seed),
-                ..scenario.load.clone()
-            },
+            load: scenario.load.clone(),
+            rates: rates(scenario, seed),
             heal: scenario.phases.heal,
+            // Well before anybody is missed.
+            back_over: (scenario.phases.heal / 2).min(scenario.expect.no_stuck_session / 4),
+            activity: Activity::new(
+                scenario.load.activity,
+                scenario.users.count.saturating_sub(scenario.users.offline),
+                seed,
+            ),
             people: People::new(&scenario.users, seed),
             recorded: None,
         }
@@ -193,14 +207,13 @@ impl Plan {
         if let Some(recorded) = &self.recorded {
             return recorded.len() as u64;
         }
-        let last = self.load.phases.last().map_or(0.0, |phase| phase.rate);
-        let phases = self.load.phases.iter().map(|phase| phase.rate * phase.lasts.as_secs_f64());
-        (phases.sum::<f64>() + last * self.heal.as_secs_f64()) as u64
+        let arrivals: f64 = self.rates.iter().map(Piece::expected).sum();
+        (arrivals * self.load.each_brings()) as u64
     }
 
     /// How long the load lasts.
     pub fn load_for(&self) -> Duration {
-        self.load.phases.iter().map(|phase| phase.lasts).sum()
+        self.load.lasts()
     }
 
     /// What users do.
@@ -226,6 +239,20 @@ impl Plan {
     const fn online(&self) -> u32 {
         self.people.users() - self.offline
     }
+}
+
+/// The rate of the load, and after it the last one for as long as the cluster heals.
+fn rates(scenario: &Scenario, seed: u64) -> Vec<Piece> {
+    let (mut rates, heal) = (scenarios::faults::rates(scenario, seed), scenario.phases.heal);
+    match rates.last_mut() {
+        Some(last) if last.is_constant() => last.lasts += heal,
+        Some(last) => {
+            let after = Piece::constant(heal, last.to);
+            rates.push(after);
+        }
+        None => {}
+    }
+    rates
 }
 
 const fn device_key(user: UserId, device: DeviceId) -> u64 {

@@ -61,6 +61,10 @@ pub enum Kind {
     Revoke,
     /// The device logs out, and in again later.
     LogOut,
+    /// The user takes the device up, which was put away.
+    Come,
+    /// The user puts the device away.
+    Go,
 }
 
 impl Operation {
@@ -90,13 +94,23 @@ pub fn draw(plan: &Plan, id: u64, at: Duration, number: u64, poison: bool) -> Op
     if plan.online() == 0 {
         return None;
     }
-    let user = UserId(random.random_range(1..=u64::from(plan.online())));
+    let user = plan.activity.user(&mut random);
     let device = DeviceId(random.random_range(1..=plan.devices));
-    let mut kind = kind(&plan.load.mix, &mut random);
-    if poison {
-        kind = Kind::Poison;
-    }
-    let size = random::size(plan.load.body, &mut random);
+    of(plan, id, at, (user, device), poison.then_some(Kind::Poison), &mut random)
+}
+
+/// What a device does then: of this kind, or of one by the shares of the mix.
+pub fn of(
+    plan: &Plan,
+    id: u64,
+    at: Duration,
+    (user, device): (UserId, DeviceId),
+    of_kind: Option<Kind>,
+    random: &mut SmallRng,
+) -> Option<Operation> {
+    let drawn = kind(&plan.load.mix, random);
+    let mut kind = of_kind.unwrap_or(drawn);
+    let size = random::size(plan.load.body, random);
     let all = plan.conversations_of(user);
     // Direct conversations have the lower numbers.
     let groups = &all[all.partition_point(|id| !plan.people.is_group(*id))..];
@@ -107,7 +121,7 @@ pub fn draw(plan: &Plan, id: u64, at: Duration, number: u64, poison: bool) -> Op
     if choice.is_empty() {
         return None;
     }
-    let conversation = choice[random.random_range(0..choice.len())];
+    let conversation = plan.activity.conversation(user, choice, random);
     Some(Operation { id, at, user, device, kind, conversation, size, pick: random.random() })
 }
 

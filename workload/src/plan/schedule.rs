@@ -4,6 +4,7 @@
 use super::Plan;
 use super::arrivals::Arrivals;
 use super::operation::{self, Operation};
+use super::visits::Visits;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -17,13 +18,14 @@ pub struct Schedule<'a> {
 #[derive(Debug)]
 enum Source<'a> {
     Drawn(Box<Draws<'a>>),
+    Visits(Box<Visits<'a>>),
     Recorded(std::slice::Iter<'a, Operation>),
 }
 
 #[derive(Debug)]
 struct Draws<'a> {
     plan: &'a Plan,
-    arrivals: std::iter::Peekable<std::iter::Enumerate<Arrivals>>,
+    arrivals: std::iter::Peekable<std::iter::Enumerate<Arrivals<'a>>>,
     poison: u32,
     /// Operations of anybody so far.
     drawn: u64,
@@ -32,11 +34,15 @@ struct Draws<'a> {
 impl<'a> Schedule<'a> {
     pub(super) fn new(plan: &'a Plan, users: Range<u32>) -> Self {
         let drawn = || {
-            let arrivals = Arrivals::new(&plan.load, plan.heal, plan.seed).enumerate().peekable();
+            let arrivals = Arrivals::new(plan.load.arrivals, &plan.rates, plan.seed);
+            let arrivals = arrivals.enumerate().peekable();
             Source::Drawn(Box::new(Draws { plan, arrivals, poison: 0, drawn: 0 }))
         };
-        let recorded = plan.recorded.as_ref().map(|recorded| Source::Recorded(recorded.iter()));
-        let source = recorded.unwrap_or_else(drawn);
+        let source = match (&plan.recorded, plan.load.visits) {
+            (Some(recorded), _) => Source::Recorded(recorded.iter()),
+            (None, Some(visits)) => Source::Visits(Box::new(Visits::new(plan, visits))),
+            (None, None) => drawn(),
+        };
         Self { source, users }
     }
 }
@@ -88,6 +94,7 @@ impl Iterator for Schedule<'_> {
         let mine = |operation: &Operation| users.contains(&(operation.user.0 as u32));
         match source {
             Source::Drawn(all) => all.find(mine),
+            Source::Visits(all) => all.find(mine),
             Source::Recorded(all) => all.copied().find(mine),
         }
     }

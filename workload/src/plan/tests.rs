@@ -4,8 +4,8 @@ use super::*;
 use proptest::prelude::*;
 use protocol::Design;
 use scenarios::scenario::{
-    Arrivals, ClusterShape, Expect, ExpectedOutcome, LoadPhase, Mix, NetworkShape, PhaseLengths,
-    Size, Thresholds, Users, Vanishing,
+    Activity, Arrivals, ClusterShape, Expect, ExpectedOutcome, LoadPhase, Mix, NetworkShape,
+    PhaseLengths, Rate, Size, Thresholds, Users, Vanishing,
 };
 use std::collections::BTreeSet;
 
@@ -69,8 +69,8 @@ fn load(rate: f64) -> Load {
     Load {
         arrivals: Arrivals::Poisson,
         phases: vec![
-            LoadPhase { lasts: 2 * second, rate },
-            LoadPhase { lasts: 2 * second, rate: 2.0 * rate },
+            LoadPhase { lasts: 2 * second, rate: Rate::Constant(rate) },
+            LoadPhase { lasts: 2 * second, rate: Rate::Constant(2.0 * rate) },
         ],
         mix: Mix {
             send: 0.6,
@@ -84,6 +84,8 @@ fn load(rate: f64) -> Load {
             revoke: 0.01,
             log_out: 0.01,
         },
+        activity: Activity { users: 0.0, conversations: 0.0 },
+        visits: None,
         body: Size::Zipf(20, 400, 1.1),
         poison: 3,
         slow_readers: None,
@@ -211,4 +213,106 @@ fn the_last_users_who_connect_vanish() {
         plan.users().filter(|user| plan.vanishes(UserId(u64::from(*user))).is_some()).collect();
     assert_eq!(vanish, [6, 7]);
     assert_eq!(plan.vanishes(UserId(7)), Some(after));
+}
+
+fn visited(seed: u64, count: u32, per_second: f64) -> Plan {
+    let mut scenario = scenario_of(count, count, 4, per_second);
+    scenario.load.phases =
+        vec![LoadPhase { lasts: Duration::from_mins(1), rate: Rate::Constant(per_second) }];
+    scenario.load.poison = 0;
+    scenario.load.visits = Some(scenarios::scenario::Visits {
+        stay: Duration::from_secs(6),
+        think: Duration::from_millis(500),
+        replies: 0.5,
+        reply_after_min: Duration::from_secs(1),
+        reply_after_max: Duration::from_secs(3),
+    });
+    Plan::new(&scenario, seed)
+}
+
+proptest! {
+    /// A model of who is there, from the operations alone.
+    #[test]
+    fn visitors_act_while_they_are_there(seed: u64, count in 20_u32..80) {
+        let plan = visited(seed, count, 2.0);
+        let mut there: BTreeSet<(UserId, DeviceId)> = plan
+            .users()
+            .map(|user| UserId(user.into()))
+            .filter(|user| !plan.is_offline(*user))
+            .flat_map(|user| plan.devices().map(move |device| (user, device)))
+            .filter(|(user, device)| !plan.is_away_at_first(*user, *device))
+            .collect();
+        let (mut at, mut ids) = (Duration::ZERO, 0);
+        for operation in plan.schedule(plan.users()) {
+            prop_assert!(operation.at >= at && operation.at <= plan.scheduled_for());
+            prop_assert!(operation.id > ids && plan.knows(&operation));
+            (at, ids) = (operation.at, operation.id);
+            let who = (operation.user, operation.device);
+            match operation.kind {
+                Kind::Come => {
+                    prop_assert!(there.iter().all(|(user, _)| *user != operation.user));
+                    there.insert(who);
+                }
+                Kind::Go => {
+                    prop_assert!(there.remove(&who) && operation.at < plan.load_for());
+                }
+                _ => prop_assert!(there.contains(&who), "{:?}", operation),
+            }
+        }
+    }
+
+    #[test]
+    fn visits_do_not_depend_on_the_slices(seed: u64, cut in 1_u32..60) {
+        let plan = visited(seed, 60, 3.0);
+        let whole: Vec<Operation> = plan.schedule(plan.users()).collect();
+        let mut parts: Vec<Operation> =
+            plan.schedule(1..cut).chain(plan.schedule(cut..61)).collect();
+        parts.sort_by_key(|operation| operation.id);
+        prop_assert_eq!(whole, parts);
+    }
+}
+
+#[test]
+fn visits_are_steady_from_the_beginning() {
+    let plan = visited(5, 2_000, 50.0);
+    let operations: Vec<Operation> = plan.schedule(plan.users()).collect();
+    let count = |kind: fn(Kind) -> bool, from: u64, to: u64| {
+        let span = Duration::from_secs(from)..Duration::from_secs(to);
+        let found = operations.iter().filter(|it| kind(it.kind) && span.contains(&it.at));
+        found.count()
+    };
+    let acts = |kind| !matches!(kind, Kind::Come | Kind::Go);
+    // 50 visits a second of 6 s with 2 operations a second each: 600 operations a second, from the first
+    // second on. Visits vary in length, so the count varies more than a Poisson one.
+    for second in [0, 10, 30, 50] {
+        let found = count(acts, second, second + 5);
+        assert!((2_500..3_500).contains(&found), "{found} from second {second} on");
+    }
+    let come = count(|kind| kind == Kind::Come, 0, 60);
+    assert!((2_725..3_275).contains(&come), "{come} of 3,000");
+    let told = plan.operations() as f64;
+    // A part of the visits has not ended, and replies are in no plan.
+    let planned = operations.len() as f64;
+    assert!(planned < told && planned * 2.2 > told, "{planned} of {told}");
+}
+
+#[test]
+fn a_message_gets_as_many_replies_as_the_scenario_wants() {
+    let plan = visited(5, 40, 1.0);
+    let mut replies = 0;
+    let group = ConversationId(u64::from(plan.conversations()));
+    let members = plan.conversation(group).members;
+    for sequence in (1..=4_000).map(protocol::Sequence) {
+        for user in &members[1..] {
+            for device in plan.devices() {
+                let reply = plan.reply((*user, device), (group, sequence));
+                assert_eq!(reply, plan.reply((*user, device), (group, sequence)));
+                if let Some((after, _)) = reply {
+                    assert!((1.0..=3.0).contains(&after.as_secs_f64()), "{after:?}");
+                    replies += 1;
+                }
+            }
+        }
+    }
+    assert!((1_780..2_220).contains(&replies), "{replies} of 2,000");
 }

@@ -6,15 +6,16 @@ mod fake_cluster;
 use fake_cluster::FakeCluster;
 use fakes::Memory;
 use protocol::RejectReason;
-use scenarios::scenario::{Scenario, Transport};
+use scenarios::scenario::{Scenario, Transport, Visits};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
-use verify::history::event::{Engine, Phase};
+use verify::history::event::{Engine, Phase, Said};
 use verify::history::{Event, What};
 use verify::{Judge, JudgeOptions, Verdict};
+use workload::plan::Kind;
 use workload::set_up::set_up;
 use workload::{Plan, Recorder, Targets, final_reads, run_users};
 
@@ -251,6 +252,84 @@ async fn a_token_that_runs_out_costs_nothing_whether_it_is_renewed_or_not() {
         let closed = count(&events, |what| matches!(what, What::Closed { code: 4401, .. }));
         assert_eq!(closed == 0, renew, "{closed}");
     }
+}
+
+/// A third of them is there at once, and comes and goes.
+fn visited() -> Scenario {
+    let mut scenario = scenario();
+    scenario.load.phases[0].rate = scenarios::scenario::Rate::Constant(3.0);
+    scenario.load.visits = Some(Visits {
+        stay: Duration::from_secs(2),
+        think: Duration::from_millis(100),
+        replies: 0.4,
+        reply_after_min: Duration::from_millis(100),
+        reply_after_max: Duration::from_millis(800),
+    });
+    scenario
+}
+
+/// Who is there, from the history alone.
+fn assert_visited(events: &[Event]) {
+    let (mut there, mut away) = (BTreeSet::new(), BTreeSet::new());
+    let (mut fewest, mut backs) = (usize::MAX, 0);
+    let mut phase = Phase::SetUp;
+    for event in events {
+        match event.is {
+            What::Phase(now) => phase = now,
+            What::Opened { device, .. } => {
+                assert!(!away.contains(&device), "{device:?} was put away");
+                there.insert(device);
+            }
+            What::Closed { device, code } => {
+                there.remove(&device);
+                if code == 1000 && phase < Phase::Settle {
+                    away.insert(device);
+                    fewest = fewest.min(there.len());
+                }
+            }
+            What::Back { device } => {
+                backs += 1;
+                assert!(away.remove(&device), "{device:?} was there");
+            }
+            What::Sent { device, .. } => assert!(!away.contains(&device), "{device:?} is away"),
+            _ => {}
+        }
+    }
+    // 18 users have 36 devices, of which 6 are there in the long run.
+    assert!((1..13).contains(&fewest), "{fewest}");
+    assert!(backs > 36 && away.is_empty(), "{backs}, {away:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn users_come_and_go_and_reply_to_what_they_see() {
+    for (seed, transport) in [(21, Transport::Socket), (22, Transport::Trunk)] {
+        let mut scenario = visited();
+        scenario.users.transport = transport;
+        scenario.load.mix.reconnect = 0.0;
+        scenario.load.mix.send += 0.05;
+        let events = run(&scenario, seed, false).await;
+        assert_valid(&scenario, seed, &events);
+        assert_visited(&events);
+        let parents = |what: &What| {
+            matches!(what, What::Sent { said: Said::Message { parent: Some(_), .. }, .. })
+        };
+        let planned = Plan::new(&scenario, seed);
+        let acts = planned.schedule(planned.users()).filter(|it| it.kind == Kind::Reply).count();
+        let replies = count(&events, parents);
+        assert!(replies > acts + 10, "{replies} replies, {acts} of them of the plan");
+        let ids = |what: &What| matches!(what, What::Unanswered { .. });
+        assert_eq!(count(&events, ids), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn visitors_survive_lost_answers_and_refusals() {
+    let scenario = visited();
+    let events = run(&scenario, 23, true).await;
+    assert_valid(&scenario, 23, &events);
+    assert_eq!(count(&events, |what| matches!(what, What::Unanswered { .. })), 0);
+    let back = count(&events, |what| matches!(what, What::Back { .. }));
+    assert!(back > 36, "{back}");
 }
 
 #[tokio::test(start_paused = true)]

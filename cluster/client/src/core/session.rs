@@ -3,6 +3,7 @@
 //! The driver above it connects, moves frames and keeps the time; every decision is here. The order
 //! in which a sender's actions are sequenced is the business of `conversation_outbox`.
 
+mod leaving;
 mod renewal;
 
 use super::cursors::{Cursors, Verdict};
@@ -259,23 +260,6 @@ impl Session {
     /// Asks for stored entries; the answer is lost with the connection.
     pub fn backlog(&mut self, backlog: Backlog, out: &mut Vec<Output>) -> bool {
         self.say(ClientFrame::Backlog(backlog), out)
-    }
-
-    /// Leaves this connection and connects anew at once.
-    pub fn reconnect(&mut self, out: &mut Vec<Output>) {
-        if self.leave(out) {
-            out.push(Output::ConnectAfter { delay_ms: 0, fresh_token: false });
-        }
-    }
-
-    /// Leaves this connection for so long, and comes back with a token of another login; whether there
-    /// was a connection to leave.
-    pub fn log_out(&mut self, away_ms: u64, out: &mut Vec<Output>) -> bool {
-        let left = self.leave(out);
-        if left {
-            out.push(Output::ConnectAfter { delay_ms: away_ms, fresh_token: true });
-        }
-        left
     }
 
     /// Says goodbye for ever.

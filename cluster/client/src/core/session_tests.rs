@@ -147,6 +147,21 @@ fn a_device_that_logs_out_comes_back_with_another_token() {
     assert_eq!(out, []);
 }
 
+#[test]
+fn a_device_that_is_put_away_stays_away_until_it_is_taken_up() {
+    let mut session = open_session(5_000, 12_500);
+    let mut out = Vec::new();
+    session.take_up(&mut out);
+    assert_eq!(out, [], "it is there");
+    assert!(session.put_away(&mut out));
+    assert_eq!(out, [Output::Disconnect, Output::Event(Event::Closed { code: 1000 })]);
+    assert_eq!((session.due_ms(), session.is_open()), (None, false));
+    out.clear();
+    assert!(!session.put_away(&mut out), "it is away");
+    session.take_up(&mut out);
+    assert_eq!(out, [AT_ONCE]);
+}
+
 /// The ids of the sends among some outputs.
 fn sends(out: &[Output]) -> Vec<u64> {
     let id = |output: &Output| match output {

@@ -54,6 +54,7 @@ impl Device {
             }
             Event::Shown(entry) => {
                 self.state.shown(&entry);
+                self.think_of(&entry);
                 self.receipts.moved();
                 self.record(What::Shown { device, entry: seen::seen(&entry) });
             }

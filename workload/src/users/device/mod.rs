@@ -1,12 +1,14 @@
 //! One device of one user: acts when it is told to, and records everything that happens to it.
 
 mod happenings;
+mod visiting;
 
 use super::device_state::DeviceState;
 use super::dialer::UserDialer;
 use super::history_read::{Ended, HistoryReads, Next};
 use super::receipts::Receipts;
 use super::slowness::Slowness;
+use super::visitor::Visitor;
 use super::{VirtualUsers, accounts, membership};
 use crate::body::{self, Body};
 use crate::plan::{Kind, Operation};
@@ -38,6 +40,8 @@ pub struct Device {
     receipts: Receipts,
     reads: HistoryReads,
     slowness: Option<Box<Slowness>>,
+    /// If users come and go.
+    visitor: Option<Box<Visitor>>,
     /// When its network is gone without a word.
     vanishes_at: Option<Instant>,
     /// Its connection stays, and nobody reads or answers.
@@ -59,6 +63,7 @@ impl Device {
             receipts: Receipts::new(Instant::now() + period.mul_f64(part), period),
             reads: HistoryReads::default(),
             slowness: None,
+            visitor: users.plan.load().visits.map(|_| Box::new(Visitor::new())),
             vanishes_at: None,
             is_gone: false,
             users,
@@ -93,7 +98,8 @@ impl Device {
             return None;
         }
         let slow = self.slowness.as_ref().map(|slowness| slowness.until());
-        let own = [slow, self.receipts.due_at(), self.vanishes_at, self.client.due()];
+        let moves = self.visitor.as_ref().and_then(|visitor| visitor.due());
+        let own = [slow, moves, self.receipts.due_at(), self.vanishes_at, self.client.due()];
         own.into_iter().flatten().min()
     }
 
@@ -152,6 +158,7 @@ impl Device {
         if self.vanishes_at.is_some_and(|at| at <= now) {
             self.vanish();
         }
+        self.visit(now, out);
     }
 
     fn report_receipts(&mut self, out: &mut Outbound) {
@@ -180,12 +187,13 @@ impl Device {
         let own = self.users.plan.conversations_of(self.who.user);
         let operation = planned.moved(own, |conversation| self.state.is_left(conversation));
         let conversation = operation.conversation;
+        let says = (conversation, operation.size);
         match operation.kind {
-            Kind::Send => self.send(operation, intended_us, (None, plain_text()), out),
-            Kind::Poison => self.send(operation, intended_us, (None, POISON_FORMAT), out),
+            Kind::Send => self.send(says, intended_us, (None, plain_text()), out),
+            Kind::Poison => self.send(says, intended_us, (None, POISON_FORMAT), out),
             Kind::Reply => {
                 let parent = self.state.newest_message(conversation);
-                self.send(operation, intended_us, (parent, plain_text()), out);
+                self.send(says, intended_us, (parent, plain_text()), out);
             }
             Kind::Edit | Kind::Delete => {
                 let delete = operation.kind == Kind::Delete;
@@ -193,7 +201,7 @@ impl Device {
                     Some((conversation, target)) => {
                         self.change(operation, intended_us, (conversation, target), out);
                     }
-                    None => self.send(operation, intended_us, (None, plain_text()), out),
+                    None => self.send(says, intended_us, (None, plain_text()), out),
                 }
             }
             Kind::ReadHistory => self.read(operation, out),
@@ -211,6 +219,8 @@ impl Device {
                     accounts::log_out(&self.users, self.who.user, self.who.device);
                 }
             }
+            Kind::Come => self.come(out),
+            Kind::Go => self.go(),
         }
     }
 
@@ -224,20 +234,20 @@ impl Device {
             self.slowness = Some(Box::new(Slowness::new(slow)));
             self.client.set_reading(false);
         }
-        self.vanishes_at.is_some() || self.slowness.is_some()
+        self.visits_begin();
+        self.vanishes_at.is_some() || self.slowness.is_some() || self.visitor.is_some()
     }
 
     fn send(
         &mut self,
-        operation: Operation,
+        (conversation, size): (ConversationId, u32),
         intended_us: u64,
         (parent, format): (Option<Sequence>, u16),
         out: &mut Outbound,
     ) {
-        let conversation = operation.conversation;
         let id = self.state.next_id();
         self.state.asked(id);
-        let body = self.text(id, conversation, parent, operation.size);
+        let body = self.text(id, conversation, parent, size);
         let said = Said::Message { hash: body::hash(&body), parent };
         let kind = ActionKind::Send { body, reply_to: parent, format };
         self.submit(Action { conversation, id, kind }, said, intended_us, out);
