@@ -22,6 +22,7 @@ pub mod past_run;
 pub mod run;
 #[cfg(test)]
 mod sample;
+mod steady;
 pub mod sweep;
 mod text;
 pub mod verdict_file;

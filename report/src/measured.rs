@@ -330,12 +330,17 @@ impl Measured {
 
     /// Operations that were accepted per second of the load, its whole seconds alone; `None`: it had none.
     pub fn throughput(&self) -> Option<f64> {
-        let load = self.phases.iter().position(|mark| mark.phase == Phase::Load)?;
-        let ends_us = self.phases.get(load + 1).map_or(self.ended_us, |mark| mark.at_us);
-        let from = self.phases[load].at_us.div_ceil(SECOND_US) as usize;
-        let seconds = self.seconds.get(from..(ends_us / SECOND_US) as usize)?;
+        let seconds = self.seconds_of(Phase::Load)?;
         let accepted: u64 = seconds.iter().map(|second| u64::from(second.accepted)).sum();
         (!seconds.is_empty()).then(|| accepted as f64 / seconds.len() as f64)
+    }
+
+    /// The whole seconds of a phase; `None`: it had none.
+    pub fn seconds_of(&self, phase: Phase) -> Option<&[Second]> {
+        let at = self.phases.iter().position(|mark| mark.phase == phase)?;
+        let ends_us = self.phases.get(at + 1).map_or(self.ended_us, |mark| mark.at_us);
+        let from = self.phases[at].at_us.div_ceil(SECOND_US) as usize;
+        self.seconds.get(from..(ends_us / SECOND_US) as usize)
     }
 
     /// The share of the operations that were refused; `None`: none was sent.

@@ -1,7 +1,9 @@
 //! What a reader must know to trust the latencies, and what is special in this run.
 
-use crate::measured::{Measured, Recovery};
+use crate::measured::{Measured, Recovery, Second};
 use crate::number;
+use crate::steady::{Steady, steady};
+use verify::history::event::Phase;
 
 /// Sentences for below the table of latencies.
 pub(crate) fn latency_notes(measured: &Measured) -> Vec<String> {
@@ -24,12 +26,43 @@ pub(crate) fn latency_notes(measured: &Measured) -> Vec<String> {
     );
     special(
         totals.caught_up,
-        "deliveries went to devices that connected for the first time, or whose users joined, after \
-         the message was intended; they have no latency.",
+        "deliveries went to devices that connected for the first time, or whose users joined or came \
+         back, after the message was intended; they have no latency.",
     );
     special(totals.untimed, "answers came so late that their intended time was forgotten.");
     special(totals.clipped, "latencies above ten minutes count as ten minutes in percentiles.");
+    notes.extend(steadiness(measured));
     notes
+}
+
+/// How much of the load was warm-up, with what was usual behind it.
+fn steadiness(measured: &Measured) -> Option<String> {
+    let cut = match steady(measured)? {
+        Steady::Never => {
+            return Some(
+                "There was no steady state: until the end of the load the time until accepted \
+                 drifted (MSER), so the percentiles say as much about its length as about its rate."
+                    .to_owned(),
+            );
+        }
+        Steady::From(cut) => cut,
+    };
+    let seconds = measured.seconds_of(Phase::Load)?.get(cut..)?;
+    let median = |of: fn(&Second) -> Option<u64>| {
+        let mut values: Vec<u64> = seconds.iter().filter_map(of).collect();
+        values.sort_unstable();
+        values.get(values.len() / 2).map(|us| number::latency(*us))
+    };
+    let (p50, p99) =
+        (median(|second| second.accept_p50_us)?, median(|second| second.accept_p99_us)?);
+    let begins = match cut {
+        0 => "from its beginning on".to_owned(),
+        cut => format!("from second {cut} on (warm-up before that)"),
+    };
+    Some(format!(
+        "The load was steady {begins} (MSER); a median second of that part has p50 {p50} and p99 \
+         {p99} until accepted."
+    ))
 }
 
 /// How soon latency was back at its baseline after the faults, if that is known.
