@@ -45,6 +45,11 @@ pub fn simulated(
     replay: Option<Arc<Recording>>,
 ) -> Result<SimulatedRun, InvalidUsage> {
     let scenario = Arc::new(opened.scenario.clone());
+    // Goose has threads, sockets and a clock of its own.
+    if scenario.journeys.is_some() {
+        let why = "[journeys] is for real runs (fracas load), and cannot be simulated: remove it";
+        return Err(InvalidUsage(why.to_owned()));
+    }
     if let Some(recording) = &replay {
         let (of, name) = (&recording.scenario, &scenario.name);
         if of != name {

@@ -12,6 +12,7 @@ mod faults;
 #[cfg(test)]
 mod fixture;
 mod journal;
+pub mod journeys;
 mod limits;
 mod machine;
 mod phases;
@@ -22,6 +23,7 @@ mod world;
 pub use doctor::{Fit, Grade, System, fit};
 pub use faults::not_done;
 pub use journal::Sink;
+pub use limits::Limits;
 pub use limits::supply::Supply;
 pub use run::{Against, Processes, Progress, RealEnded, RealRun, run};
 pub use world::data_folder::{DataFolder, FolderError};

@@ -1,9 +1,12 @@
 //! A real run from beginning to end: set up, warm up, load under faults, heal, settle, judge.
 
+mod rest_users;
+
 use crate::abort::{self, Abort};
 use crate::faults;
 use crate::faults::schedule::{Stage, inflict};
 use crate::journal::{Journal, Sink};
+use crate::journeys::Driven;
 use crate::limits::Limits;
 use crate::limits::{health, supply};
 use crate::machine::{machine, machine_from};
@@ -26,7 +29,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use verify::history::What;
-use verify::history::event::{Engine, Phase};
+use verify::history::event::{Deadlines, Engine, Phase};
 use workload::measure::Lateness;
 use workload::plan::Plan;
 use workload::provider;
@@ -76,6 +79,8 @@ struct Phases {
     journal: Arc<Journal>,
     limits: Arc<Limits>,
     phase: watch::Sender<Phase>,
+    /// The users of the REST interface, while they are driven.
+    journeys: Option<Driven>,
     ended: RealEnded,
 }
 
@@ -102,6 +107,7 @@ impl Phases {
             journal,
             limits,
             phase,
+            journeys: None,
             ended: RealEnded::default(),
         })
     }
@@ -199,6 +205,7 @@ impl Phases {
         };
         let polling: Vec<AbortHandle> = metrics.into_iter().map(poll).collect();
 
+        self.journeys = self.begin_journeys(&targets);
         self.enter(Phase::WarmUp);
         *users = self.users(&targets);
         self.warm_up().await;
@@ -212,14 +219,16 @@ impl Phases {
         self.enter(Phase::Heal);
         sleep(self.run.scenario.phases.heal).await;
         self.enter(Phase::Settle);
-        sleep(self.run.scenario.phases.settle).await;
+        let settled = Instant::now() + self.run.scenario.phases.settle;
+        let made = self.end_journeys(settled + GOODBYE).await;
+        sleep_until(settled).await;
         polling.iter().for_each(AbortHandle::abort);
         if let Against::Given(gateways) = &self.run.against {
             reach_any(&self.http, gateways).await?;
         }
         self.enter(Phase::Judge);
         let (machine, plan) = (self.machine.clone(), self.plan.clone());
-        match timeout(PATIENCE, final_reads(machine, plan, targets, recorder)).await {
+        match timeout(PATIENCE, final_reads(machine, plan, targets, recorder, made)).await {
             Ok(doubts) => self.ended.doubts.extend(doubts),
             Err(_) => self.ended.doubts.push("the final reads did not finish in time".to_owned()),
         }
@@ -253,7 +262,7 @@ impl Phases {
 
     /// Starts the users, in slices.
     fn users(&self, targets: &Targets) -> Vec<Users> {
-        let deadlines = header(&self.run.scenario, self.run.seed, Engine::Real).deadlines;
+        let deadlines = self.deadlines();
         let is_local = self.run.against.is_local();
         slices::parts(self.plan.users(), self.slices.len() as u32)
             .enumerate()
@@ -278,6 +287,10 @@ impl Phases {
                 Users { lateness, gone }
             })
             .collect()
+    }
+
+    fn deadlines(&self) -> Deadlines {
+        header(&self.run.scenario, self.run.seed, Engine::Real).deadlines
     }
 
     /// Until everybody is connected, or until the time for it is over.
@@ -326,6 +339,8 @@ impl Phases {
             };
             self.ended.doubts.push(wrong.to_owned());
         }
+        // Of a run that ended before its time.
+        self.end_journeys(deadline).await;
         self.tell_limits(&lateness);
         // What the cluster makes of the goodbyes, such as pushes to who is away now, is no part of the run.
         self.journal.record(What::Phase(Phase::End));
@@ -341,7 +356,7 @@ impl Phases {
             self.limits.raise("lateness", lateness.behind());
             self.ended.doubts.push(told);
         }
-        let deadlines = header(&self.run.scenario, self.run.seed, Engine::Real).deadlines;
+        let deadlines = self.deadlines();
         let queued = health::note_queued(&self.limits, deadlines, lateness.queued());
         self.ended.notes.extend(queued);
         health::note_lateness(&self.limits, &self.journal, lateness.operations());

@@ -1,6 +1,7 @@
 //! Starts a real run: its threads, its runtime, and what comes back.
 
 use crate::journal::Sink;
+use crate::journeys::Drive;
 use crate::phases;
 use scenarios::scenario::Scenario;
 use std::net::Ipv4Addr;
@@ -20,6 +21,8 @@ pub struct RealRun {
     pub seed: u64,
     /// The cluster.
     pub against: Against,
+    /// What drives the users of the REST interface, if the scenario has any.
+    pub journeys: Option<Drive>,
     /// As soon as this names somebody who asks, the run ends and says so.
     pub stop: watch::Receiver<Option<&'static str>>,
     /// As soon as this names a threshold that cannot be met any more, too.

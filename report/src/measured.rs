@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use verify::history::event::Phase;
+use verify::history::event::{Phase, Request};
 
 const SECOND_US: u64 = 1_000_000;
 
@@ -35,6 +35,10 @@ pub struct Measured {
     pub baseline: Option<Baseline>,
     /// Nodes' levels at their highest.
     pub levels: Vec<Level>,
+    /// What the users of the REST interface asked for, kind by kind: a closed loop, with latencies from
+    /// the beginning of each request. Empty if there are none.
+    #[serde(default)]
+    pub requests: Vec<Requests>,
     /// What each process used; empty for simulated runs.
     #[serde(default)]
     pub processes: Vec<Used>,
@@ -88,6 +92,22 @@ impl Operations {
             ("delete", &self.delete),
         ]
     }
+}
+
+/// Requests of the users of the REST interface, of one kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requests {
+    /// What was asked for.
+    pub request: Request,
+    /// From the beginning of the request to the end of its answer, whatever that is. A request that was
+    /// never answered counts with the time that its user has waited.
+    pub all: Percentiles,
+    /// Of the requests that no fault, and no recovery from one, overlapped.
+    pub calm: Percentiles,
+    /// Of the others.
+    pub under_fault: Percentiles,
+    /// Answers other than success, by status; 0: there was none.
+    pub failed: BTreeMap<u16, u64>,
 }
 
 /// Percentiles of a distribution, each at most 0.1 % above the exact value.

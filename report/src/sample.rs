@@ -4,7 +4,7 @@ use crate::expectation::{Expectation, expectations};
 use crate::machine::Machine;
 use crate::measured::{
     Band, Baseline, Latency, Look, Measured, Operations, Percentiles, PhaseMark, Point, Recovery,
-    Second, Totals, Used,
+    Requests, Second, Totals, Used,
 };
 use crate::run::{Run, Took};
 use protocol::{
@@ -18,7 +18,7 @@ use scenarios::scenario::{
 };
 use std::time::Duration;
 use verify::history::Header;
-use verify::history::event::{Deadlines, Device, Engine, FORMAT, Phase, Said, What};
+use verify::history::event::{Deadlines, Device, Engine, FORMAT, Phase, Request, Said, What};
 use verify::verdict::{Evidence, Finding, Judgement, Verdict};
 
 const fn ms(ms: u64) -> Duration {
@@ -86,6 +86,7 @@ pub(crate) fn scenario() -> Scenario {
         },
         faults: Vec::new(),
         random_faults: None,
+        journeys: None,
         expect: expect(),
         phases: PhaseLengths { warm_up: ms(1_000), heal: ms(1_000), settle: ms(1_000) },
     }
@@ -273,6 +274,7 @@ pub(crate) fn measured() -> Measured {
             deliver_allowed_us: Some(116_000),
         }),
         levels: Vec::new(),
+        requests: Vec::new(),
         processes: Vec::new(),
         unmeetable: None,
         totals: Totals {
@@ -330,6 +332,13 @@ impl Stage {
         let mut stage = Self::of(verdict);
         stage.header.engine = Engine::Real;
         stage.measured.processes = ["store-1", "generator"].map(used).to_vec();
+        stage.measured.requests = vec![Requests {
+            request: Request::PageBacklog,
+            all: percentiles(1_234, 2_000),
+            calm: percentiles(1_000, 1_000),
+            under_fault: percentiles(234, 5_000),
+            failed: [(0, 1), (503, 12)].into(),
+        }];
         stage
     }
 

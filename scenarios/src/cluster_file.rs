@@ -46,7 +46,7 @@ pub fn cluster_file(scenario: &Scenario, addresses: &Addresses) -> String {
         ("limits", shape.limits.word().into()),
         ("access_token_seconds", seconds(shape.token_lifetime).into()),
         ("heartbeat_seconds", seconds(shape.heartbeat).into()),
-        ("development_users", i64::from(scenario.users.count).into()),
+        ("development_users", i64::from(scenario.everybody()).into()),
         ("development_password", PASSWORD.into()),
         ("topology", topology),
         ("engine", table([("store", shape.engine.word().into())])),

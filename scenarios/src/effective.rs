@@ -46,6 +46,7 @@ impl From<&Scenario> for File {
             design: Field::of(Choices(scenario.design)),
             users: Field::of((&scenario.users).into()),
             load: Field::of((&scenario.load).into()),
+            journeys: Field::of(scenario.journeys.as_ref().map(Into::into)),
             network: Field::of((&scenario.network).into()),
             phases: Field::of((&scenario.phases).into()),
             fault: Field::of(scenario.faults.iter().map(Fault::from).collect()),

@@ -2,7 +2,7 @@
 
 use crate::intensity::Piece;
 use crate::scenario::{
-    Activity, ClusterShape, Load, LoadPhase, Mix, Rate, Role, Scenario, Size, Users,
+    Activity, ClusterShape, JourneyMix, Load, LoadPhase, Mix, Rate, Role, Scenario, Size, Users,
 };
 use std::time::Duration;
 
@@ -102,7 +102,19 @@ impl Mix {
     }
 }
 
+impl JourneyMix {
+    /// All shares together: 1 in a valid scenario.
+    pub fn sum(&self) -> f64 {
+        self.page_backlog + self.create_conversation + self.change_members + self.sign_in
+    }
+}
+
 impl Scenario {
+    /// Users of both kinds: those of the REST interface are the last ones.
+    pub fn everybody(&self) -> u32 {
+        self.users.count + self.journeys.map_or(0, |journeys| journeys.users)
+    }
+
     /// Simulated time of a run, at most: all phases together.
     pub fn lasts(&self) -> Duration {
         let phases = &self.phases;

@@ -1,7 +1,7 @@
 //! The keys of the scenario file as Markdown: the generated part of `docs/scenarios.md`.
 
 use crate::file::{
-    File, cluster, expect, fault, load, network, phases, random_faults, users, visits,
+    File, cluster, expect, fault, journeys, load, network, phases, random_faults, users, visits,
 };
 use settings::section::{KeyInfo, Section};
 use settings::value::design;
@@ -24,6 +24,8 @@ pub fn reference() -> String {
         part::<visits::Visits>("`[load]` `visits = { .. }`"),
         part::<load::SlowReaders>("`[load]` `slow_readers = { .. }`"),
         part::<load::Vanishing>("`[load]` `vanishing = { .. }`"),
+        part::<journeys::Journeys>("`[journeys]`"),
+        part::<journeys::JourneyMix>("`[journeys]` `mix = { .. }`"),
         part::<network::Network>("`[network]`"),
         part::<phases::Phases>("`[phases]`"),
         part::<fault::Fault>("`[[fault]]`"),

@@ -29,6 +29,8 @@ pub struct Scenario {
     pub users: Users,
     /// What they do.
     pub load: Load,
+    /// Who uses the REST interface beside them.
+    pub journeys: Option<Journeys>,
     /// The simulated network, when nothing is wrong.
     pub network: NetworkShape,
     /// What goes wrong by schedule.
@@ -118,6 +120,33 @@ pub enum CodecChoice {
     Json,
     /// postcard.
     Binary,
+}
+
+/// Users of the REST interface, beside the others: the last ones. A closed loop: each waits for the answer,
+/// thinks, and goes on the next journey.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Journeys {
+    /// How many.
+    pub users: u32,
+    /// Between two journeys.
+    pub think: Duration,
+    /// Groups of the others that each is a member of from the beginning.
+    pub groups: u32,
+    /// Shares of the journeys; they add up to 1.
+    pub mix: JourneyMix,
+}
+
+/// Shares of the journeys.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct JourneyMix {
+    /// All stored entries of a conversation, page by page.
+    pub page_backlog: f64,
+    /// A new group.
+    pub create_conversation: f64,
+    /// The user leaves a group, or comes back.
+    pub change_members: f64,
+    /// Another access token.
+    pub sign_in: f64,
 }
 
 /// The simulated network at rest.

@@ -16,7 +16,7 @@ use ports::{Shutdown, with_causes};
 use protocol::partition::partition_of;
 use protocol::{ConversationId, StoreEngine};
 use scenarios::{CLIENT_HOSTS, Scenario, scenario};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -324,7 +324,10 @@ impl VirtualUsers {
         });
         phase.wait_for(|phase| *phase >= Phase::Judge).await?;
         if self.index == 0 {
-            for doubt in workload::final_reads(machine, self.plan, self.targets, recorder).await {
+            for doubt in
+                workload::final_reads(machine, self.plan, self.targets, recorder, BTreeSet::new())
+                    .await
+            {
                 self.journal.failed(doubt);
             }
             self.signals.is_read.store(true, Ordering::Relaxed);

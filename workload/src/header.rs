@@ -1,5 +1,6 @@
 //! What the judge of a run needs to know beforehand.
 
+use crate::plan::Journeys;
 use scenarios::scenario::Scenario;
 use std::time::Duration;
 use verify::history::event::{Deadlines, Engine, FORMAT, Header};
@@ -7,14 +8,15 @@ use verify::history::event::{Deadlines, Engine, FORMAT, Header};
 /// The header of a run's history.
 pub fn header(scenario: &Scenario, seed: u64, engine: Engine) -> Header {
     let expect = &scenario.expect;
+    let made = scenario.users.direct + scenario.users.groups;
     Header {
         format: FORMAT,
         scenario: scenario.name.clone(),
         seed,
         engine,
-        users: scenario.users.count,
+        users: scenario.everybody(),
         devices_per_user: scenario.users.devices.max(1),
-        conversations: scenario.users.direct + scenario.users.groups,
+        conversations: Journeys::new(scenario, seed).map_or(made, |all| all.conversations()),
         partitions: scenario.cluster.partitions,
         slow_users: scenario.load.slow_readers.map_or(0, |slow| slow.users),
         offline_users: Some(stay_away(scenario)),
@@ -31,10 +33,12 @@ pub fn header(scenario: &Scenario, seed: u64, engine: Engine) -> Header {
     }
 }
 
-/// Users who never connect, or go for good. Both are the last ones.
+/// Users who never connect, or go for good. Both are the last ones with devices; behind them come those who
+/// have none.
 fn stay_away(scenario: &Scenario) -> u32 {
     let gone = scenario.load.vanishing.map_or(0, |vanishing| vanishing.users);
-    scenario.users.offline.saturating_add(gone).min(scenario.users.count)
+    let without_devices = scenario.everybody() - scenario.users.count;
+    scenario.users.offline.saturating_add(gone).min(scenario.users.count) + without_devices
 }
 
 fn microseconds(duration: Duration) -> u64 {

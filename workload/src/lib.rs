@@ -13,7 +13,7 @@ pub mod provider;
 pub mod recorder;
 pub mod recording;
 pub mod rest;
-mod seen;
+pub mod seen;
 pub mod set_up;
 mod shed;
 pub mod targets;

@@ -11,6 +11,7 @@ use anyhow::{Context, ensure};
 use benches::cluster::Cluster;
 use benches::folder::Folder;
 use clap::Parser;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -98,7 +99,7 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     set_up(machine.clone(), plan.clone(), targets.clone(), counting.clone()).await?;
     before.print("made", count, &cluster)?;
     let before = Spent::now(&cluster)?;
-    let doubts = final_reads(machine, plan, targets, counting.clone()).await;
+    let doubts = final_reads(machine, plan, targets, counting.clone(), BTreeSet::new()).await;
     before.print("read", count, &cluster)?;
     cluster.end().await?;
     for doubt in &doubts {

@@ -76,7 +76,7 @@ impl Knee {
         let scenario = opened.scenario;
         let search = Search::new(self.wanted(&scenario)?);
         self.out.as_deref().map(prepared).transpose()?;
-        let stop = interruption::listen()?;
+        let stop = super::load::listen()?;
         let (mut number, mut thresholds) = (0, None);
         let run = |next: &Next| {
             number += 1;

@@ -9,6 +9,7 @@ use anyhow::Context;
 use campaign::reproduce::{quoted, reproduce};
 use campaign::{Circumstances, Concluded, InvalidUsage, Observation, Opened, Opening};
 use clap::Args;
+use loadgen::journeys::Drive;
 use loadgen::{Against, DataFolder, Fit, FolderError, Processes, Progress, RealRun, System};
 use protocol::StoreEngine;
 use report::{Extent, Took};
@@ -71,7 +72,7 @@ impl Load {
     /// Runs every combination of the overrides, each on a cluster of its own; the status of the worst.
     pub fn execute(self) -> anyhow::Result<u8> {
         let opened = self.opened()?;
-        let stop = interruption::listen()?;
+        let stop = listen()?;
         let output = SweepOutput { out: self.out.as_deref(), json: self.json, seed: self.seed };
         let opening = Opening::from(&self.opening);
         sweep::run(&opening, &opened, &output, &stop, |one, out| self.one(one, out, stop.clone()))
@@ -104,6 +105,7 @@ impl Load {
                 leave_out_faults(scenario);
             }
             self.check_engine(scenario)?;
+            check_journeys(scenario)?;
             self.fit(scenario)?;
         }
         Ok(opened)
@@ -136,8 +138,8 @@ impl Load {
         header.unseen = self.unseen().map(str::to_owned).collect();
         let observation = Observation::begin(header, &scenario, out)?;
         let unmeetable = observation.unmeetable();
-        let run =
-            RealRun { scenario: scenario.clone(), seed: self.seed, against, stop, unmeetable };
+        let (seed, of_run, journeys) = (self.seed, scenario.clone(), DRIVE);
+        let run = RealRun { scenario: of_run, seed, against, journeys, stop, unmeetable };
         let cpu = real::cpu_time() + real::children_cpu_time();
         let (progress, thread) = loadgen::run(run, observation.sink());
         let mut line = ProgressLine::new(quiet);
@@ -244,6 +246,29 @@ fn extent(scenario: &Scenario, at: Progress) -> Extent {
         sessions: at.sessions,
         lengths_us: lengths.map(|length| length.as_micros() as u64),
     }
+}
+
+/// What drives the users of the REST interface, if it is part of this build.
+#[cfg(feature = "journeys")]
+const DRIVE: Option<Drive> = Some(journeys::drive);
+#[cfg(not(feature = "journeys"))]
+const DRIVE: Option<Drive> = None;
+
+fn check_journeys(scenario: &Scenario) -> Result<(), InvalidUsage> {
+    if scenario.journeys.is_none() || DRIVE.is_some() {
+        return Ok(());
+    }
+    let why = "[journeys] needs goose, which this program was built without: build it with \
+               --features journeys";
+    Err(InvalidUsage(why.to_owned()))
+}
+
+/// Listens to signals in a process that may drive users of the REST interface: goose would take Ctrl-C for
+/// itself.
+pub(super) fn listen() -> anyhow::Result<interruption::Receiver> {
+    #[cfg(feature = "journeys")]
+    journeys::keep_ours().context("signals")?;
+    interruption::listen()
 }
 
 /// Where a started cluster keeps its data.

@@ -39,9 +39,7 @@ verdict = "valid"
 accept = { p99 = "< 5s" }
 "#;
 
-/// The scenario of a show.
-pub(crate) fn scenario(name: &str, verdict: Verdict) -> Scenario {
-    let ms = Duration::from_millis;
+fn mix(verdict: Verdict) -> Mix {
     let mut mix = Mix {
         send: 0.9,
         reply: 0.05,
@@ -57,6 +55,12 @@ pub(crate) fn scenario(name: &str, verdict: Verdict) -> Scenario {
     if verdict == Verdict::Unknown {
         mix.send = 1.0;
     }
+    mix
+}
+
+/// The scenario of a show.
+pub(crate) fn scenario(name: &str, verdict: Verdict) -> Scenario {
+    let ms = Duration::from_millis;
     Scenario {
         name: name.to_owned(),
         question: "Does a store node that wakes up from a long pause corrupt a conversation?"
@@ -91,7 +95,7 @@ pub(crate) fn scenario(name: &str, verdict: Verdict) -> Scenario {
             transport: Transport::Socket,
             codec: CodecChoice::Binary,
         },
-        load: load(mix),
+        load: load(mix(verdict)),
         network: NetworkShape {
             latency_min: ms(1),
             latency_max: ms(5),
@@ -100,6 +104,7 @@ pub(crate) fn scenario(name: &str, verdict: Verdict) -> Scenario {
         },
         faults: Vec::new(),
         random_faults: None,
+        journeys: None,
         expect: expect(),
         phases: PhaseLengths { warm_up: ms(3_000), heal: ms(3_000), settle: ms(3_000) },
     }

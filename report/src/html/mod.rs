@@ -10,6 +10,7 @@ mod figures;
 mod head;
 pub(crate) mod knee;
 mod processes;
+mod requests;
 pub(crate) mod sweep;
 mod tables;
 
@@ -42,6 +43,7 @@ pub(crate) fn page(run: &Run) -> String {
         (evidence::violations(run))
         (over_time(run, &bins))
         (latency(run))
+        (requests::requests(run))
         (tables::faults(run))
         (processes::processes(run))
         (tables::counts(run))

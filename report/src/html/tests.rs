@@ -123,3 +123,11 @@ fn a_real_run_draws_what_its_processes_used() {
     assert!(page.contains("<td>store-1</td>") && page.contains(">1.24 MiB</td>"));
     assert!(!page.contains("NaN"));
 }
+
+#[test]
+fn rest_users_stand_apart_with_their_failures() {
+    let real = page(&Stage::real(Verdict::Valid).run());
+    assert!(real.contains("<h2>REST users</h2>") && real.contains("A closed loop"));
+    assert!(real.contains(">no answer: 1, 503: 12</td>"));
+    assert!(!page(&Stage::of(Verdict::Valid).run()).contains("REST users"));
+}

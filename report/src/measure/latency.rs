@@ -112,7 +112,7 @@ impl Split {
         Self { calm: Distribution::new(), under_fault: Distribution::new() }
     }
 
-    fn record(&mut self, us: u64, under_fault: bool) -> bool {
+    pub(crate) fn record(&mut self, us: u64, under_fault: bool) -> bool {
         if under_fault { self.under_fault.record(us) } else { self.calm.record(us) }
     }
 

@@ -22,6 +22,7 @@ mod members;
 pub(crate) mod operation;
 mod processes;
 mod recovery;
+mod requests;
 mod seconds;
 mod unmeetable;
 mod window;
@@ -64,6 +65,7 @@ pub struct Measurements {
     levels: BTreeMap<(Arc<str>, Arc<str>), (u64, u64)>,
     processes: Processes,
     unmeetable: Unmeetable,
+    requests: requests::All,
     phases: Vec<PhaseMark>,
     totals: Totals,
     /// Conversations of which the final read is over.
@@ -99,6 +101,7 @@ impl Measurements {
             levels: BTreeMap::new(),
             processes: Processes::default(),
             unmeetable: Unmeetable::default(),
+            requests: requests::All::default(),
             phases: Vec::new(),
             totals: Totals::default(),
             read_back: 0,
@@ -213,6 +216,11 @@ impl Measurements {
             What::FaultEnded { fault, effect } => self.faults.ended(self.now, *fault, *effect),
             What::Phase(phase) => self.phase(*phase),
             What::Gauge { node, name, value, limit } => self.gauge(node, name, *value, *limit),
+            What::Requested { request, status, took_us, .. } => {
+                let began = self.now.saturating_sub(*took_us);
+                let under_fault = self.faults.recovery.is_disturbed(began);
+                self.requests.answered(*request, *status, *took_us, under_fault);
+            }
             What::Usage(usage) => self.processes.seen(self.now, usage),
             _ => {}
         }
@@ -363,6 +371,7 @@ impl Measurements {
             baseline: self.faults.recovery.baseline(),
             faults: self.faults.finish(),
             levels: self.levels.into_iter().map(level).collect(),
+            requests: self.requests.finish(),
             processes: self.processes.finish(),
             unmeetable,
             totals: self.totals,

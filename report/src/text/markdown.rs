@@ -8,6 +8,7 @@ use crate::measured::{Band, Latency, Percentiles};
 use crate::number;
 use crate::run::Run;
 use crate::text::notes::{latency_notes, recovered, recovery};
+use crate::text::requests;
 use crate::text::totals::totals;
 use std::fmt::Write as _;
 use verify::verdict::Evidence;
@@ -22,6 +23,7 @@ pub(crate) fn markdown(run: &Run) -> String {
     expectations(run, &mut out);
     invariants(run, &mut out);
     latency(run, &mut out);
+    rest_users(run, &mut out);
     faults(run, &mut out);
     violations(run, &mut out);
     processes(run, &mut out);
@@ -114,6 +116,21 @@ fn latency(run: &Run, out: &mut String) {
         let _ = write!(out, "\n{}\n", text(&note));
     }
     out.push('\n');
+}
+
+fn rest_users(run: &Run, out: &mut String) {
+    let rows = requests::rows(&run.measured.requests);
+    if rows.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "## {}\n", requests::TITLE);
+    let _ = writeln!(out, "| request | {} |", requests::HEAD.join(" | "));
+    let _ = writeln!(out, "| --- |{}", " --: |".repeat(requests::HEAD.len()));
+    for (name, values) in rows {
+        let name = text(&name).replace("  ", "&emsp;");
+        let _ = writeln!(out, "| {name} | {} |", values.map(|value| text(&value)).join(" | "));
+    }
+    let _ = writeln!(out, "\n{}\n", requests::NOTE);
 }
 
 fn percentiles(name: &str, percentiles: &Percentiles, out: &mut String) {

@@ -7,6 +7,7 @@ pub(crate) mod live;
 pub(crate) mod markdown;
 pub(crate) mod notes;
 pub(crate) mod progress;
+pub(crate) mod requests;
 pub(crate) mod sweep;
 pub(crate) mod terminal;
 pub(crate) mod totals;

@@ -5,7 +5,7 @@ use crate::expectation::Expectation;
 use crate::measured::{Latency, Percentiles};
 use crate::number::{self, COMMA};
 use crate::run::{Run, Status};
-use crate::text::notes;
+use crate::text::{notes, requests};
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 use verify::verdict::Verdict;
 
@@ -26,6 +26,7 @@ pub fn terminal(run: &Run, colour: bool, width: u16) -> String {
     parts.extend(page.notes());
     parts.push(page.latencies());
     parts.extend(notes::recovery(run.measured).map(|told| wrapped(&told, page.width)));
+    parts.extend(page.requests());
     parts.extend(page.processes());
     parts.push(page.expectations());
     parts.push(wrapped(&page.counts(), page.width) + "\n" + &wrapped(&page.footer(), page.width));
@@ -157,6 +158,21 @@ impl Page<'_> {
             }
         }
         lines(&table)
+    }
+
+    fn requests(&self) -> Option<String> {
+        let mut table = self.table();
+        let right = |text: &str| {
+            Cell::new(text.replace(number::NARROW, ",")).set_alignment(CellAlignment::Right)
+        };
+        let title = format!("{} (closed loop)", requests::TITLE);
+        table.set_header(std::iter::once(Cell::new(title)).chain(requests::HEAD.map(right)));
+        let rows = requests::rows(&self.run.measured.requests);
+        for (name, values) in &rows {
+            let cells = values.iter().map(|value| right(value));
+            table.add_row(std::iter::once(Cell::new(name)).chain(cells));
+        }
+        (!rows.is_empty()).then(|| lines(&table))
     }
 
     fn processes(&self) -> Option<String> {

@@ -242,15 +242,7 @@ impl Mix {
         mistakes: &mut Mistakes,
     ) -> Option<scenario::Mix> {
         let mix = self.shares()?;
-        let sum = mix.sum();
-        if (sum - 1.0).abs() > 1e-6 {
-            // Six digits: more would show how binary fractions round.
-            whole.conflict(
-                mistakes,
-                format!("the shares must add up to 1, not {}", (sum * 1e6).round() / 1e6),
-            );
-            return None;
-        }
+        adds_up(mix.sum(), whole, mistakes).then_some(())?;
         if mix.join_leave > 0.0 && users.is_some_and(|users| users.groups == 0) {
             self.join_leave
                 .conflict(mistakes, "only groups change their members, and there are none".into());
@@ -307,6 +299,17 @@ impl Vanishing {
         }
         Some(scenario::Vanishing { users: gone, after })
     }
+}
+
+/// Notes shares that do not add up to 1.
+pub(crate) fn adds_up<T: Clone>(sum: f64, whole: &Field<T>, mistakes: &mut Mistakes) -> bool {
+    let fits = (sum - 1.0).abs() <= 1e-6;
+    if !fits {
+        // Six digits: more would show how binary fractions round.
+        let sum = (sum * 1e6).round() / 1e6;
+        whole.conflict(mistakes, format!("the shares must add up to 1, not {sum}"));
+    }
+    fits
 }
 
 /// Notes a duration of nothing. A mistake that was noted already is not noted again.

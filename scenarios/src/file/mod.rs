@@ -5,6 +5,7 @@
 pub mod cluster;
 pub mod expect;
 pub mod fault;
+pub mod journeys;
 pub mod load;
 pub mod network;
 pub mod phases;
@@ -41,6 +42,8 @@ section! {
         users: users::Users,
         /// What the users do.
         load: load::Load,
+        /// Users of the REST interface, beside the others. Only in real runs.
+        journeys: Option<journeys::Journeys> = None,
         /// The simulated network in the absence of faults.
         network: network::Network = by_default(),
         /// How long each phase takes, apart from the load.
@@ -70,6 +73,11 @@ impl File {
         let cluster = self.cluster.get().and_then(|section| section.validated(mistakes));
         let users = self.users.get().and_then(|section| section.validated(mistakes));
         let load = self.load.get().and_then(|section| section.validated(users.as_ref(), mistakes));
+        let journeys = match self.journeys.get() {
+            Some(Some(section)) => section.validated(users.as_ref(), mistakes).map(Some),
+            Some(None) => Some(None),
+            None => None,
+        };
         let network = self.network.get().and_then(|section| section.validated(mistakes));
         let phases = self.phases.get().and_then(|section| section.validated(mistakes));
         let surroundings = fault::Surroundings {
@@ -108,6 +116,7 @@ impl File {
             design: self.design.get()?.0,
             users: users?,
             load: load?,
+            journeys: journeys?,
             network: network?,
             faults: faults.into_iter().collect::<Option<_>>()?,
             random_faults: random_faults?,

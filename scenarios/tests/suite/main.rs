@@ -4,6 +4,7 @@
 
 mod draws;
 mod fixtures;
+mod journeys;
 mod mistakes;
 mod overrides;
 mod round_trip;

@@ -203,6 +203,17 @@ fn load() -> impl Strategy<Value = Load> {
     )
 }
 
+fn journeys() -> impl Strategy<Value = Journeys> {
+    (1..9_u32, time(1, 9_000), 1..9_u32, 0.0..1.0_f64).prop_map(
+        |(users, think, groups, sign_in)| {
+            let page_backlog = 1.0 - sign_in;
+            let mix =
+                JourneyMix { page_backlog, create_conversation: 0.0, change_members: 0.0, sign_in };
+            Journeys { users, think, groups, mix }
+        },
+    )
+}
+
 fn percentiles() -> impl Strategy<Value = PercentileBounds> {
     prop::array::uniform5(prop::option::of(time(1, 999)))
         .prop_map(|[p50, p90, p95, p99, max]| PercentileBounds { p50, p90, p95, p99, max })
@@ -281,6 +292,7 @@ prop_compose! {
         (name, question, lesson) in ("[a-z-]{1,12}", text(), text()),
         try_out in prop::collection::vec(text(), 0..3),
         (cluster, design, users, load) in (cluster(), design(), users(), load()),
+        journeys in prop::option::of(journeys()),
         (network, phases) in surroundings(),
         faults in prop::collection::vec(fault(), 0..4),
         random_faults in prop::option::of(random_faults()),
@@ -292,8 +304,9 @@ prop_compose! {
             .vanishing
             .filter(|gone| users.transport == Transport::Socket && gone.after < lasts);
         let load = Load { vanishing, ..load };
+        let journeys = journeys.filter(|journeys| journeys.groups <= users.groups);
         Scenario {
-            name, question, lesson, try_out, cluster, design, users, load, network, faults,
+            name, question, lesson, try_out, cluster, design, users, load, journeys, network, faults,
             random_faults, expect, phases,
         }
     }

@@ -6,6 +6,7 @@
 //! so that checks can use arrays.
 
 pub use super::machine::{Shed, Usage};
+pub use super::request::Request;
 use protocol::{
     ClientMessageId, ConversationId, DeviceId, Epoch, GatewayId, Incarnation, NodeNumber,
     Partition, RejectReason, Sequence, SessionId, UserId,
@@ -265,6 +266,9 @@ pub enum What {
     MemberChanged { conversation: ConversationId, user: UserId, add: bool, sequence: Sequence },
     /// A user takes up a device that was put away (a goodbye before): it wants a session from now on.
     Back { device: Device },
+    /// A user of the REST interface has an answer to a request, all of it, or has given up waiting
+    /// (`status` 0), so long after the request began.
+    Requested { user: UserId, request: Request, status: u16, took_us: u64 },
     /// A user's tokens were revoked, says the auth service.
     Revoked { user: UserId },
     /// The user got a new token after a revocation: it may send again.

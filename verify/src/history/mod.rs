@@ -7,6 +7,7 @@ pub mod event;
 pub mod fixture;
 mod machine;
 pub mod reader;
+mod request;
 pub mod soak;
 pub(crate) mod subject;
 mod talk;

@@ -40,6 +40,7 @@ impl What {
             | What::StoredCursorsAll { conversation }
             | What::Pushed { conversation, .. } => (None, Some(*conversation)),
             What::Phase(_)
+            | What::Requested { .. }
             | What::Revoked { .. }
             | What::Granted { .. }
             | What::Requeued { .. }

@@ -11,6 +11,7 @@ const fn user_of(what: &What) -> Option<UserId> {
         What::ReceiptSeen { user, .. }
         | What::MemberAsked { user, .. }
         | What::MemberChanged { user, .. }
+        | What::Requested { user, .. }
         | What::Revoked { user }
         | What::Granted { user }
         | What::StoredCursor { user, .. }

@@ -9,7 +9,9 @@ use crate::rest::{Api, RestError};
 use crate::targets::Targets;
 use partition::{Outcome, Reading};
 use ports::Machine;
-use protocol::{Partition, limits};
+use protocol::partition::partition_of;
+use protocol::{ConversationId, Partition, limits};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -31,8 +33,27 @@ const SILENCE: u32 = 2 * AT_ONCE;
 /// Between two looks at the queues.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
+/// The conversations to read.
+struct Wanted {
+    plan: Arc<Plan>,
+    /// Made during the run; none of the plan's.
+    made: BTreeSet<ConversationId>,
+}
+
+impl Wanted {
+    /// Those in a partition of `total`, ascending.
+    fn of(&self, partition: Partition, total: u16) -> impl Iterator<Item = ConversationId> {
+        let is_planned = |id: &ConversationId| !self.plan.conversation(*id).members.is_empty();
+        let ids = (1..=u64::from(self.plan.conversations())).map(ConversationId);
+        ids.filter(move |id| partition_of(*id, total) == partition).filter(is_planned).chain(
+            self.made.iter().copied().filter(move |id| partition_of(*id, total) == partition),
+        )
+    }
+}
+
 /// Waits until no message waits in a queue, then reads every conversation whole, its cursors, the
-/// dead letters, the queues and the owners. Reading earlier would miss what is accepted meanwhile.
+/// dead letters, the queues and the owners; beside the conversations of the plan those that were made during
+/// the run. Reading earlier would miss what is accepted meanwhile.
 /// Whatever does not answer is recorded as such where a history has a word for it, and returned as
 /// one sentence each.
 pub async fn final_reads(
@@ -40,6 +61,7 @@ pub async fn final_reads(
     plan: Arc<Plan>,
     targets: Targets,
     recorder: Arc<dyn Recorder>,
+    made: BTreeSet<ConversationId>,
 ) -> Vec<String> {
     let api = Api::new(machine.clone(), Arc::new(targets));
     let mut all = Vec::new();
@@ -47,7 +69,8 @@ pub async fn final_reads(
     if quiet != Quiet::Reached {
         all.push(format!("messages are still waiting in queues {QUIET_PATIENCE:?} after the load"));
     }
-    all.extend(read_all((&machine, &api), &plan, &recorder).await);
+    let wanted = Arc::new(Wanted { plan, made });
+    all.extend(read_all((&machine, &api), &wanted, &recorder).await);
     // What came meanwhile from those who were refused for a while is worked off, too.
     let quiet = wait_for_quiet(&api).await;
     for (what, outcome) in [
@@ -103,7 +126,7 @@ fn is_worked_off(queue: &QueueDepth) -> bool {
 /// Reads all partitions, so many at a time; what is in doubt.
 async fn read_all(
     (machine, api): (&Machine, &Api),
-    plan: &Arc<Plan>,
+    wanted: &Arc<Wanted>,
     recorder: &Arc<dyn Recorder>,
 ) -> Vec<String> {
     let total = match api.partitions(PATIENCE).await {
@@ -121,7 +144,7 @@ async fn read_all(
     let silence = Arc::new(AtomicU32::new(0));
     let (doubt, mut doubts) = mpsc::channel(64);
     for _ in 0..AT_ONCE.min(total.into()) {
-        let (machine, api, plan) = (machine.clone(), api.clone(), plan.clone());
+        let (machine, api, wanted) = (machine.clone(), api.clone(), wanted.clone());
         let (recorder, next) = (recorder.clone(), next.clone());
         let (silence, doubt) = (silence.clone(), doubt.clone());
         machine.clone().spawn("final reads", async move {
@@ -132,7 +155,7 @@ async fn read_all(
                 let which = (Partition(number), total);
                 let access = (machine.clone(), api.clone());
                 let Outcome { doubts, is_silent } =
-                    Reading::read(access, &plan, recorder.clone(), which).await;
+                    Reading::read(access, &wanted, recorder.clone(), which).await;
                 if is_silent {
                     silence.fetch_add(1, Ordering::Relaxed);
                 } else {

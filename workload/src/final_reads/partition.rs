@@ -1,6 +1,6 @@
 //! One partition read whole, through as many streams as it takes.
 
-use crate::plan::Plan;
+use super::Wanted;
 use crate::recorder::Recorder;
 use crate::rest::bulk::{Exported, ExportedEnd, Line};
 use crate::rest::{Api, RestError};
@@ -85,15 +85,11 @@ impl Reading {
     /// before can be missing.
     pub async fn read(
         (machine, api): (Machine, Api),
-        plan: &Plan,
+        wanted: &Wanted,
         recorder: Arc<dyn Recorder>,
         (partition, total): (Partition, u16),
     ) -> Outcome {
-        let is_planned = |id: &ConversationId| {
-            partition_of(*id, total) == partition && !plan.conversation(*id).members.is_empty()
-        };
-        let ids = (1..=u64::from(plan.conversations())).map(ConversationId);
-        let mut expected: Vec<_> = ids.filter(is_planned).collect();
+        let mut expected: Vec<_> = wanted.of(partition, total).collect();
         for conversation in expected.iter().copied() {
             recorder.record(What::StoredBegan { conversation });
         }

@@ -5,12 +5,14 @@
 
 mod activity;
 mod arrivals;
+mod journeys;
 mod operation;
 mod people;
 pub mod random;
 mod schedule;
 mod visits;
 
+pub use journeys::{Journey, Journeys};
 pub use operation::{Kind, Operation};
 pub use schedule::Schedule;
 
@@ -56,6 +58,7 @@ pub struct Plan {
     back_over: Duration,
     activity: Activity,
     people: People,
+    journeys: Option<Arc<Journeys>>,
     /// The operations of another run, instead of drawn ones.
     recorded: Option<Arc<[Operation]>>,
 }
@@ -63,6 +66,7 @@ pub struct Plan {
 impl Plan {
     /// The plan of a scenario.
     pub fn new(scenario: &Scenario, seed: u64) -> Self {
+        let journeys = Journeys::new(scenario, seed);
         Self {
             seed,
             devices: scenario.users.devices.max(1),
@@ -85,7 +89,8 @@ impl Plan {
                 scenario.users.count.saturating_sub(scenario.users.offline),
                 seed,
             ),
-            people: People::new(&scenario.users, seed),
+            people: People::new(&scenario.users, journeys.as_ref(), seed),
+            journeys: journeys.map(Arc::new),
             recorded: None,
         }
     }
@@ -100,7 +105,12 @@ impl Plan {
         self.seed
     }
 
-    /// All users: 1 to the count.
+    /// Who uses the REST interface beside the users, if anybody does.
+    pub const fn journeys(&self) -> Option<&Arc<Journeys>> {
+        self.journeys.as_ref()
+    }
+
+    /// All users who have devices: 1 to the count.
     pub fn users(&self) -> Range<u32> {
         1..self.people.users() + 1
     }
@@ -139,7 +149,7 @@ impl Plan {
         gone.then_some(vanishing.after)
     }
 
-    /// The number of conversations; their ids are 1 to this.
+    /// The number of conversations that there are from the beginning; their ids are 1 to this.
     pub const fn conversations(&self) -> u32 {
         self.people.conversations()
     }

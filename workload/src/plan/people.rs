@@ -1,6 +1,6 @@
 //! Users, conversations, and who is a member of what.
 
-use super::{PlannedConversation, random};
+use super::{Journeys, PlannedConversation, random};
 use protocol::store_calls::ConversationKind;
 use protocol::{ConversationId, UserId};
 use rand::Rng;
@@ -42,10 +42,10 @@ impl<T> Lists<T> {
 }
 
 impl People {
-    pub fn new(users: &Users, seed: u64) -> Self {
+    pub fn new(users: &Users, journeys: Option<&Journeys>, seed: u64) -> Self {
         let mut members = Lists::new();
         pair_up(users, seed, &mut members);
-        gather(users, seed, &mut members);
+        gather(users, journeys, seed, &mut members);
         members.begin();
         let of_user = turn_around(&members, users.count);
         Self { direct: users.direct, members, of_user }
@@ -100,8 +100,9 @@ fn pair_up(users: &Users, seed: u64, members: &mut Lists<UserId>) {
     }
 }
 
-/// Groups: who has no conversation yet comes first, the rest of each group is drawn at random.
-fn gather(users: &Users, seed: u64, members: &mut Lists<UserId>) {
+/// Groups: who has no conversation yet comes first, the rest of each group is drawn at random. The users
+/// of the REST interface stand behind them: without them the others would be the same.
+fn gather(users: &Users, journeys: Option<&Journeys>, seed: u64, members: &mut Lists<UserId>) {
     let mut lonely: Vec<bool> = vec![true; users.count as usize];
     for user in &members.items {
         lonely[user.0 as usize - 1] = false;
@@ -125,6 +126,7 @@ fn gather(users: &Users, seed: u64, members: &mut Lists<UserId>) {
             let user = draw_outsider(&mut member_of, group, users.count, &mut random);
             members.items.push(user);
         }
+        members.items.extend(journeys.iter().flat_map(|journeys| journeys.members_of(group)));
     }
 }
 
@@ -142,7 +144,8 @@ fn draw_outsider(member_of: &mut [u32], group: u32, count: u32, random: &mut Sma
 fn turn_around(members: &Lists<UserId>, users: u32) -> Lists<ConversationId> {
     let mut of_user = Lists::new();
     let mut counts = vec![0_u32; users as usize + 1];
-    for user in &members.items {
+    let has_devices = |user: &&UserId| user.0 <= u64::from(users);
+    for user in members.items.iter().filter(has_devices) {
         counts[user.0 as usize] += 1;
     }
     let mut end = 0;
@@ -155,9 +158,9 @@ fn turn_around(members: &Lists<UserId>, users: u32) -> Lists<ConversationId> {
         .collect();
     // `bounds[u]` is now where the list of user u ends and that of user u + 1 begins.
     let mut next: Vec<u32> = of_user.bounds.clone();
-    of_user.items = vec![ConversationId(0); members.items.len()];
+    of_user.items = vec![ConversationId(0); counts.iter().sum::<u32>() as usize];
     for conversation in 0..members.len() {
-        for user in members.get(conversation) {
+        for user in members.get(conversation).iter().filter(has_devices) {
             let at = &mut next[user.0 as usize - 1];
             of_user.items[*at as usize] = ConversationId(conversation as u64 + 1);
             *at += 1;

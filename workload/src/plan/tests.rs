@@ -4,8 +4,8 @@ use super::*;
 use proptest::prelude::*;
 use protocol::Design;
 use scenarios::scenario::{
-    Activity, Arrivals, ClusterShape, Expect, ExpectedOutcome, LoadPhase, Mix, NetworkShape,
-    PhaseLengths, Rate, Size, Thresholds, Users, Vanishing,
+    Activity, Arrivals, ClusterShape, Expect, ExpectedOutcome, JourneyMix, LoadPhase, Mix,
+    NetworkShape, PhaseLengths, Rate, Size, Thresholds, Users, Vanishing,
 };
 use std::collections::BTreeSet;
 
@@ -42,6 +42,7 @@ fn scenario_of(count: u32, direct: u32, groups: u32, rate: f64) -> Scenario {
             codec: CodecChoice::Binary,
         },
         load: load(rate),
+        journeys: None,
         network: NetworkShape {
             latency_min: Duration::from_millis(1),
             latency_max: Duration::from_millis(2),
@@ -315,4 +316,60 @@ fn a_message_gets_as_many_replies_as_the_scenario_wants() {
         }
     }
     assert!((1_780..2_220).contains(&replies), "{replies} of 2,000");
+}
+
+fn with_journeys(users: u32, groups_each: u32) -> Scenario {
+    let mix = JourneyMix {
+        page_backlog: 0.4,
+        create_conversation: 0.2,
+        change_members: 0.3,
+        sign_in: 0.1,
+    };
+    let think = Duration::from_millis(100);
+    let journeys = scenarios::scenario::Journeys { users, think, groups: groups_each, mix };
+    Scenario { journeys: Some(journeys), ..scenario_of(30, 10, 4, 50.0) }
+}
+
+proptest! {
+    #[test]
+    fn rest_users_are_members_beside_the_others(
+        users in 1_u32..40, groups_each in 1_u32..=4, seed: u64,
+    ) {
+        let plain = Plan::new(&scenario_of(30, 10, 4, 50.0), seed);
+        let plan = Plan::new(&with_journeys(users, groups_each), seed);
+        let journeys = plan.journeys().expect("it has some");
+        for id in (1..=u64::from(plan.conversations())).map(ConversationId) {
+            let members = plan.conversation(id).members;
+            let others = plain.conversation(id).members;
+            prop_assert!(members.starts_with(others), "the others are the same");
+            let more: BTreeSet<UserId> = members[others.len()..].iter().copied().collect();
+            prop_assert_eq!(more.len(), members.len() - others.len());
+            let told = journeys.users().filter(|user| journeys.groups_of(*user).any(|of| of == id));
+            prop_assert_eq!(more, told.collect::<BTreeSet<_>>());
+        }
+        let operations = |plan: &Plan| plan.schedule(plan.users()).collect::<Vec<_>>();
+        prop_assert_eq!(operations(&plan), operations(&plain));
+    }
+
+    #[test]
+    fn rest_users_never_run_out_of_numbers_for_conversations(users in 1_u32..20, seed: u64) {
+        let plan = Plan::new(&with_journeys(users, 1), seed);
+        let journeys = plan.journeys().expect("it has some");
+        let steps = plan.scheduled_for().as_millis() as u64 / 100;
+        let mut next = u64::from(plan.conversations()) + 1;
+        for user in journeys.users() {
+            let made: Vec<u64> = journeys.conversations_made_by(user).map(|id| id.0).collect();
+            let creations = (0..=steps)
+                .filter(|step| journeys.journey(user, *step) == Journey::CreateConversation);
+            prop_assert_eq!(creations.count(), made.len());
+            for id in made {
+                prop_assert_eq!(id, next, "without gaps");
+                next += 1;
+                let members = journeys.first_members(user, ConversationId(id));
+                let distinct: BTreeSet<_> = members.iter().collect();
+                prop_assert!(members[0] == user && distinct.len() == members.len());
+            }
+        }
+        prop_assert_eq!(next, u64::from(journeys.conversations()) + 1);
+    }
 }

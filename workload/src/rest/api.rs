@@ -11,7 +11,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use ports::Machine;
 use protocol::backoff::Backoff;
 use protocol::store_calls::PartitionStatus;
-use protocol::{ClientMessageId, ConversationId, Sequence, UserId};
+use protocol::{ClientMessageId, ConversationId, Entry, Sequence, UserId};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use std::sync::Arc;
@@ -80,9 +80,22 @@ pub struct Cursor {
     pub read: Sequence,
 }
 
-#[derive(Deserialize)]
-struct Changed {
-    sequence: Sequence,
+/// A change of membership.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Changed {
+    /// The entry that says so.
+    pub sequence: Sequence,
+}
+
+/// A page of stored entries.
+#[derive(Debug, Deserialize)]
+pub struct BacklogPage {
+    /// The entries.
+    pub entries: Vec<Entry>,
+    /// The newest stored sequence.
+    pub head: Sequence,
+    /// Behind which the next page begins; `None`: this was the last one.
+    pub next_after: Option<Sequence>,
 }
 
 #[derive(Deserialize)]
@@ -126,7 +139,7 @@ impl Api {
         add: bool,
         patience: Duration,
     ) -> Result<Sequence, RestError> {
-        let path = format!("/v1/conversations/{conversation}/members/{user}");
+        let path = member(conversation, user);
         let method = if add { Method::PUT } else { Method::DELETE };
         let changed: Changed = self.patiently(method, &path, None, patience).await?;
         Ok(changed.sequence)
@@ -207,6 +220,11 @@ impl Api {
             .body(Full::new(body.unwrap_or_default()));
         Ok(request.expect("its parts are valid"))
     }
+}
+
+/// The path of a member.
+pub fn member(conversation: ConversationId, user: UserId) -> String {
+    format!("/v1/conversations/{conversation}/members/{user}")
 }
 
 /// One attempt at a call after another, each at the next gateway, as long as patience lasts. A 401 is

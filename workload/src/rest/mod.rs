@@ -6,7 +6,7 @@
 pub mod api;
 pub mod bulk;
 mod http;
-mod tokens;
+pub mod tokens;
 
 pub use api::Api;
 pub use http::Http;

@@ -50,11 +50,27 @@ impl Kept {
     }
 }
 
+/// What the token endpoint grants.
 #[derive(Deserialize)]
-struct Granted {
-    access_token: Secret,
+pub struct Granted {
+    /// Opens everything that the scope allows.
+    pub access_token: Secret,
     refresh_token: Option<Secret>,
     expires_in: u64,
+}
+
+impl Granted {
+    /// Until when a token that was granted now is used: it is left alone for the last quarter of its life,
+    /// time to get another one, and to try again.
+    pub fn until(&self) -> Instant {
+        Instant::now() + Duration::from_secs(self.expires_in) * 3 / 4
+    }
+}
+
+/// The form with which a user signs in.
+pub fn password_form(user: UserId, password: &Secret) -> String {
+    let password = escaped(password.expose());
+    format!("grant_type=password&username={user}&password={password}&scope=chat")
 }
 
 impl Tokens {
@@ -71,10 +87,7 @@ impl Tokens {
         fresh: bool,
         gateway: &str,
     ) -> Result<AccessToken, RestError> {
-        let form = format!(
-            "grant_type=password&username={user}&password={}&scope=chat",
-            escaped(self.targets.password.expose())
-        );
+        let form = password_form(user, &self.targets.password);
         self.get((user, device), fresh, gateway, form, None).await
     }
 
@@ -147,8 +160,7 @@ impl Tokens {
         let request = request.body(Full::new(Bytes::from(form))).expect("its parts are valid");
         let answer = self.http.exchange(gateway, request).await?;
         let granted: Granted = api::document(api::TOKEN, &answer)?;
-        // Left alone for the last quarter of its life: time to get another one, and to try again.
-        let until = Instant::now() + Duration::from_secs(granted.expires_in) * 3 / 4;
+        let until = granted.until();
         let kept = Kept { token: granted.access_token, refresh: granted.refresh_token, until };
         let access = kept.access();
         self.kept.lock().expect("no holder panics").insert(key, kept);

@@ -46,7 +46,8 @@ impl Prepared {
     async fn read(&self) -> (Vec<String>, Vec<What>) {
         let notes = Arc::new(Notes { began: Instant::now(), events: Mutex::default() });
         let (machine, plan) = (self.memory.machine("clients-1"), self.plan.clone());
-        let doubts = final_reads(machine, plan, self.targets.clone(), notes.clone()).await;
+        let doubts =
+            final_reads(machine, plan, self.targets.clone(), notes.clone(), BTreeSet::new()).await;
         (doubts, notes.all())
     }
 }

@@ -108,7 +108,7 @@ async fn run(scenario: &Scenario, seed: u64, faults: bool) -> Vec<Event> {
     enter(Phase::Settle);
     sleep(Duration::from_secs(20)).await;
     enter(Phase::Judge);
-    let doubts = final_reads(machine, plan, targets, recorder).await;
+    let doubts = final_reads(machine, plan, targets, recorder, BTreeSet::new()).await;
     assert!(doubts.is_empty(), "{doubts:?}");
     phase.send_replace(Phase::End);
     while let Some(users) = groups.join_next().await {

@@ -5,7 +5,7 @@ use anyhow::Context;
 use serde_json::Value;
 
 /// Each crate with the crates of this workspace that it may depend on.
-const MAY_DEPEND_ON: [(&str, &[&str]); 24] = [
+const MAY_DEPEND_ON: [(&str, &[&str]); 25] = [
     ("protocol", &[]),
     ("ports", &["protocol"]),
     ("real", &["ports"]),
@@ -31,6 +31,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 24] = [
     ("report", &["protocol", "scenarios", "verify"]),
     ("workload", &["protocol", "ports", "link", "client", "scenarios", "verify", "fakes"]),
     ("loadgen", &["protocol", "ports", "real", "workload", "scenarios", "verify"]),
+    ("journeys", &["protocol", "ports", "workload", "loadgen", "verify"]),
     ("sim", &["protocol", "ports", "link", "node", "workload", "scenarios", "verify", "fakes"]),
     ("campaign", &["ports", "scenarios", "workload", "verify", "report"]),
     (
@@ -53,6 +54,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 24] = [
             "report",
             "workload",
             "loadgen",
+            "journeys",
             "sim",
         ],
     ),
@@ -88,8 +90,10 @@ const FOR_TESTS: (&str, &[&str]) = ("fakes", &["sim"]);
 const IN_TESTS: [(&str, &[&str]); 2] = [("notifier", &["broker"]), ("store", &["broker"])];
 
 /// Outside crates that belong to certain crates only.
-const BELONGS_TO: [(&str, &[&str]); 6] = [
+const BELONGS_TO: [(&str, &[&str]); 8] = [
     ("turmoil", &["sim"]),
+    ("goose", &["journeys"]),
+    ("ctrlc", &["journeys"]),
     ("lapin", &["broker"]),
     ("tokio-postgres", &["store"]),
     ("sqlx", &["store"]),

@@ -141,3 +141,12 @@ fn a_real_run_tells_what_its_processes_used() {
                 | generator | 1.7 s | 34.0 MiB | 44 | – |\n";
     assert!(page.contains(rows), "{page}");
 }
+
+#[test]
+fn rest_users_stand_apart_with_their_failures() {
+    let page = markdown(&Stage::real(Verdict::Valid).run());
+    assert!(page.contains("## REST users\n\n| request | p50 |"), "{page}");
+    let row = page.lines().find(|line| line.starts_with("| page of backlog |"));
+    assert!(row.is_some_and(|row| row.ends_with("| no answer: 1, 503: 12 |")), "{row:?}");
+    assert!(!markdown(&Stage::of(Verdict::Valid).run()).contains("REST users"));
+}

@@ -136,3 +136,12 @@ fn a_real_run_tells_what_its_processes_used() {
                  generator  1.7 s  34.0 MiB          44         –\n";
     assert!(text.contains(table), "{text}");
 }
+
+#[test]
+fn rest_users_stand_apart_with_their_failures() {
+    let text = terminal(&Stage::real(Verdict::Valid).run(), false, 100);
+    assert!(text.contains(" REST users (closed loop) "), "{text}");
+    let row = text.lines().find(|line| line.starts_with(" page of backlog")).expect("it is there");
+    assert!(row.contains(" 1,234 ") && row.ends_with("no answer: 1, 503: 12"), "{row}");
+    assert!(!terminal(&Stage::of(Verdict::Valid).run(), false, 100).contains("REST users"));
+}
