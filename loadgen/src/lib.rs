@@ -8,6 +8,7 @@
 
 mod abort;
 pub mod doctor;
+mod exposition;
 mod faults;
 #[cfg(test)]
 mod fixture;
@@ -21,6 +22,7 @@ mod slices;
 mod world;
 
 pub use doctor::{Fit, Grade, System, fit};
+pub use exposition::Exposition;
 pub use faults::not_done;
 pub use journal::Sink;
 pub use limits::Limits;

@@ -114,6 +114,9 @@ impl Phases {
 
     async fn run(mut self) -> RealEnded {
         self.enter(Phase::SetUp);
+        if let Err(why) = self.expose().await {
+            return self.nothing(&why);
+        }
         let mut cluster = match self.cluster() {
             Ok(cluster) => cluster,
             Err(why) => return self.nothing(&why),
@@ -152,6 +155,15 @@ impl Phases {
             self.end(cluster, abort.is_some()).await;
         }
         self.ended
+    }
+
+    /// Serves the numbers of the run, if somebody wants them.
+    async fn expose(&self) -> Result<(), String> {
+        let Some(metrics) = self.run.metrics.clone() else { return Ok(()) };
+        let (at, journal) = (metrics.at.clone(), self.journal.clone());
+        let recorded = move || journal.counts().events.load(Ordering::Relaxed);
+        let served = metrics.serve(&self.machine, recorded).await;
+        served.map_err(|error| format!("no metrics at {at}: {error}"))
     }
 
     fn nothing(self, why: &str) -> RealEnded {

@@ -1,5 +1,6 @@
 //! Starts a real run: its threads, its runtime, and what comes back.
 
+use crate::exposition::Exposition;
 use crate::journal::Sink;
 use crate::journeys::Drive;
 use crate::phases;
@@ -23,6 +24,8 @@ pub struct RealRun {
     pub against: Against,
     /// What drives the users of the REST interface, if the scenario has any.
     pub journeys: Option<Drive>,
+    /// Where its numbers are served while it is under way.
+    pub metrics: Option<Exposition>,
     /// As soon as this names somebody who asks, the run ends and says so.
     pub stop: watch::Receiver<Option<&'static str>>,
     /// As soon as this names a threshold that cannot be met any more, too.

@@ -40,6 +40,7 @@ pub use sweep::Sweep;
 pub use text::comparison::comparison;
 pub use text::knee::knee as knee_table;
 pub use text::live::{live_line, live_panel};
+pub use text::live_metrics::live_metrics;
 pub use text::progress::progress;
 pub use text::sweep::sweep_table;
 pub use text::terminal::terminal;

@@ -10,7 +10,9 @@ use campaign::reproduce::{quoted, reproduce};
 use campaign::{Circumstances, Concluded, InvalidUsage, Observation, Opened, Opening};
 use clap::Args;
 use loadgen::journeys::Drive;
-use loadgen::{Against, DataFolder, Fit, FolderError, Processes, Progress, RealRun, System};
+use loadgen::{
+    Against, DataFolder, Exposition, Fit, FolderError, Processes, Progress, RealRun, System,
+};
 use protocol::StoreEngine;
 use report::{Extent, Took};
 use scenarios::Scenario;
@@ -60,6 +62,9 @@ pub struct Load {
     /// without it, the data goes to a temporary folder and nothing is kept.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Serve the numbers of the run to Prometheus while it is under way, at `/metrics` of this address.
+    #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
+    metrics: Option<String>,
     /// Show no progress line.
     #[arg(long)]
     quiet: bool,
@@ -88,6 +93,7 @@ impl Load {
             one_process,
             without_faults: true,
             out: None,
+            metrics: None,
             quiet: true,
             json: false,
         }
@@ -139,7 +145,14 @@ impl Load {
         let observation = Observation::begin(header, &scenario, out)?;
         let unmeetable = observation.unmeetable();
         let (seed, of_run, journeys) = (self.seed, scenario.clone(), DRIVE);
-        let run = RealRun { scenario: of_run, seed, against, journeys, stop, unmeetable };
+        let metrics = self.metrics.clone().map(|at| Exposition {
+            at,
+            text: {
+                let observation = observation.clone();
+                Arc::new(move |recorded| report::live_metrics(&observation.live(), recorded))
+            },
+        });
+        let run = RealRun { scenario: of_run, seed, against, journeys, metrics, stop, unmeetable };
         let cpu = real::cpu_time() + real::children_cpu_time();
         let (progress, thread) = loadgen::run(run, observation.sink());
         let mut line = ProgressLine::new(quiet);

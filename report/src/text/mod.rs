@@ -4,6 +4,7 @@ pub(crate) mod comparison;
 pub(crate) mod junit;
 pub(crate) mod knee;
 pub(crate) mod live;
+pub(crate) mod live_metrics;
 pub(crate) mod markdown;
 pub(crate) mod notes;
 pub(crate) mod progress;
