@@ -123,8 +123,12 @@ impl Scenario {
 }
 
 impl Scenario {
-    /// The highest rate that its users can do: what is beyond it gateways do not take from them.
+    /// The highest rate that its users can do: what is beyond it gateways do not take from them. Infinite
+    /// where the rates are those of visits.
     pub fn highest_rate(&self) -> f64 {
+        if self.load.visits.is_some() {
+            return f64::INFINITY;
+        }
         highest_rate(&self.load.mix, &self.users, self.load.activity)
     }
 }

@@ -24,7 +24,7 @@ place of its phases. It is sustained if it is valid, if the thresholds of [expec
 sent is accepted as fast. The rate doubles until that fails twice, then the two nearest rates are brought \
 together; the rate that is found is held for longer.
 
-  fracas knee scenarios/load/ten-thousand-a-second.toml --set expect.accept.p99='< 50ms'
+  fracas knee scenarios/load/knee.toml --set expect.accept.p99='< 50ms'
 
 SIGINT (Ctrl-C), SIGTERM and SIGHUP end the search, which tells what it has seen so far.
 
@@ -105,6 +105,7 @@ impl Knee {
 
     fn wanted(&self, scenario: &Scenario) -> Result<Wanted, InvalidUsage> {
         let most = scenario.highest_rate();
+        // With visits, too, rates are what is searched: visits per second.
         let rates = scenario.load.phases.iter().map(|phase| phase.rate.peak());
         let from = self.from.unwrap_or_else(|| rates.fold(f64::INFINITY, f64::min));
         if from > most {

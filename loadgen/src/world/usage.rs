@@ -40,11 +40,16 @@ impl Sampler {
     ) -> Self {
         let (end, ended) = mpsc::channel();
         let own: (Arc<str>, u32) = (GENERATOR.into(), std::process::id());
+        // This process may have made runs before this one.
+        let before_us = Used::read(Path::new("/proc"), own.1).map_or(0, |used| used.cpu_us);
         let (mut lives, mut whole) = (Lives::default(), Whole::default());
         let mut look = move |with_data: bool| {
             let nodes = ids.iter().flat_map(|ids| ids.borrow().clone());
             for (name, id) in nodes.chain([own.clone()]) {
                 let Some(mut used) = Used::read(Path::new("/proc"), id) else { continue };
+                if id == own.1 {
+                    used.cpu_us = used.cpu_us.saturating_sub(before_us);
+                }
                 used.cpu_us = lives.in_all(&name, id, used.cpu_us);
                 let data = data.as_ref().filter(|_| with_data && *name != *GENERATOR);
                 let disk_bytes = data.and_then(|data| bytes_below(&data.join(&*name)));

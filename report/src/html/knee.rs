@@ -29,14 +29,6 @@ pub(crate) fn page(knee: &Knee) -> String {
                 button type="button" data-copy=(knee.reproduce) { "Copy" }
             }
         }
-        section {
-            h2 { "Levels" }
-            (levels(knee))
-            p.note {
-                "Sent and accepted per second, after the beginning of the load. CPU: processors that each \
-                 process kept busy during the load; the machine is all that ran on it, other work included."
-            }
-        }
         (list("What was used up", &knee.saturation()))
         section {
             h2 { "Universal Scalability Law" }
@@ -48,6 +40,12 @@ pub(crate) fn page(knee: &Knee) -> String {
                  in which more and more was in flight have no N, and are not in it."
             }
         }
+        section {
+            h2 { "Levels" }
+            (levels(knee))
+            p.note { "Sent and accepted per second, after the beginning of the load." }
+        }
+        (processors(knee))
         (list("Thresholds of a level", &thresholds(knee)))
         section { h2 { "This search" } p { (knee.machine) } }
     };
@@ -84,7 +82,6 @@ fn levels(knee: &Knee) -> Markup {
             thead { tr {
                 th.sign {}
                 @for name in &COLUMNS[..5] { th.number { (name) } }
-                th { (COLUMNS[5]) }
                 th {}
             } }
             tbody { @for level in by_rate(knee) { (row(level)) } }
@@ -105,11 +102,41 @@ fn row(level: &Level) -> Markup {
             @for (name, cell) in COLUMNS.iter().zip(&cells[..5]) {
                 td.number data-label=(name) { (cell) }
             }
-            td data-label=(COLUMNS[5]) { (cells[5]) }
             td {
                 @match &level.folder {
-                    Some(folder) => a href={ (folder) "/report.html" } { (level.told()) },
-                    None => (level.told()),
+                    Some(folder) => a href={ (folder) "/report.html" } { (level.word()) },
+                    None => (level.word()),
+                }
+                @for why in &level.why { p.claim { (why) } }
+            }
+        }
+    }
+}
+
+/// Which process kept how many processors busy, level by level.
+fn processors(knee: &Knee) -> Markup {
+    let processes = knee.processes();
+    let busy = |level: &Level, process: &str| {
+        let found = level.cpu.iter().find(|(name, _)| name == process);
+        found.map_or_else(|| "–".to_owned(), |(_, busy)| format!("{busy:.2}"))
+    };
+    html! {
+        @if !processes.is_empty() {
+            section {
+                h2 { "Processors" }
+                div.scroll { table {
+                    thead { tr {
+                        th.number { (COLUMNS[0]) }
+                        @for process in &processes { th.number { (process) } }
+                    } }
+                    tbody { @for level in by_rate(knee) { tr {
+                        td.number { (level.cells()[0]) }
+                        @for process in &processes { td.number { (busy(level, process)) } }
+                    } } }
+                } }
+                p.note {
+                    "Processors that each process kept busy during the load. The machine is all that ran \
+                     there, other work included."
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! A level of load: one whole run at one rate, and whether it was sustained.
 
-use super::saturation;
+use super::saturation::{self, Saturated};
 use super::usl::Point;
 use crate::measured::{Measured, Second};
 use crate::number;
@@ -23,7 +23,8 @@ pub enum Outcome {
     Sustained,
     /// The cluster did not manage.
     Broken,
-    /// The generator, or its machine, met a limit of its own: it says nothing of the cluster.
+    /// The generator, or its machine, met a limit of its own, or other work had the machine: it says nothing
+    /// of the cluster.
     GeneratorLimited,
     /// Nothing is known, for another reason.
     Unknown,
@@ -56,8 +57,8 @@ pub struct Level {
     pub deliver_p99_us: Option<u64>,
     /// Processors that each process kept busy during the load.
     pub cpu: Vec<(String, f64)>,
-    /// What was at its limit: a sentence each.
-    pub saturated: Vec<String>,
+    /// What was at its limit.
+    pub saturated: Vec<Saturated>,
     /// Where its report is, seen from the page.
     pub folder: Option<String>,
 }
@@ -132,17 +133,21 @@ fn judged(file: &VerdictFile, rates: Option<Rates>) -> (Outcome, Vec<String>) {
     if let (Verdict::Unknown, true, Some(why)) =
         (file.verdict, limits.is_empty(), &file.measured.unmeetable)
     {
-        return (Outcome::Broken, vec![why.clone()]);
+        let processors = file.machine.as_ref().map_or(0, |machine| machine.processors);
+        return match saturation::other_work(&file.measured, processors) {
+            Some(crowded) => (Outcome::GeneratorLimited, vec![crowded]),
+            None => (Outcome::Broken, vec![why.clone()]),
+        };
     }
     if file.verdict == Verdict::Unknown {
-        let outcome = if limits.is_empty() { Outcome::Unknown } else { Outcome::GeneratorLimited };
-        let of_the_limit =
-            |doubt: &&String| limits.keys().any(|limit| doubt.contains(limit.as_str()));
-        let mut why: Vec<String> = file.doubts.iter().filter(of_the_limit).cloned().collect();
-        if why.is_empty() {
-            why.extend(file.doubts.first().cloned());
+        if limits.is_empty() {
+            return (Outcome::Unknown, file.doubts.first().cloned().into_iter().collect());
         }
-        return (outcome, why);
+        let met = limits.iter().map(|(limit, times)| match times {
+            1 => format!("{limit} once"),
+            more => format!("{limit} {} times", number::count(*more)),
+        });
+        return (Outcome::GeneratorLimited, met.collect());
     }
     let mut broken = Vec::new();
     let violated = file.findings.iter().filter(|found| found.verdict == Verdict::Violated);
@@ -158,7 +163,13 @@ fn judged(file: &VerdictFile, rates: Option<Rates>) -> (Outcome, Vec<String>) {
         broken.push(format!("{}/s were accepted of {}/s that were sent", words[0], words[1]));
     }
     if !broken.is_empty() {
-        return (Outcome::Broken, broken);
+        let processors = file.machine.as_ref().map_or(0, |machine| machine.processors);
+        // What an invariant says stands; time is what other work takes away.
+        let crowded = saturation::other_work(&file.measured, processors);
+        return match crowded.filter(|_| file.verdict == Verdict::Valid) {
+            Some(why) => (Outcome::GeneratorLimited, vec![why]),
+            None => (Outcome::Broken, broken),
+        };
     }
     let open = bounds.filter(|one| one.met.is_none());
     let open: Vec<String> = open.map(|one| format!("{}: {}", one.what, one.got)).collect();
@@ -223,11 +234,32 @@ mod tests {
         let mut late = file(Verdict::Unknown, 1_000, 100);
         assert_eq!(outcome(&late).0, Outcome::Unknown);
         late.measured.totals.limits.insert("lateness".to_owned(), 7);
-        late.doubts.push("the load generator met a limit of its own, lateness".to_owned());
         let (limited, why) = outcome(&late);
         assert_eq!(limited, Outcome::GeneratorLimited);
-        assert_eq!(why, "the load generator met a limit of its own, lateness");
+        assert_eq!(why, "lateness 7 times");
         assert_eq!(Level::of(1.0, false, None, &late).point(), None);
+    }
+
+    #[test]
+    fn what_is_slow_beside_other_work_is_not_the_clusters_doing() {
+        let mut slow = file(Verdict::Valid, 1_000, 900);
+        slow.machine.as_mut().expect("this one").processors = 2;
+        let look = |second: u64| crate::measured::Look {
+            at_us: second * 1_000_000,
+            cpu_us: second * 1_900_000,
+            memory_bytes: 0,
+            open_files: 0,
+            disk_wait_us: None,
+        };
+        let looks = (0..13).map(look).collect();
+        let machine =
+            crate::measured::Used { process: "machine".into(), looks, ..Default::default() };
+        slow.measured.processes = vec![machine];
+        let (limited, why) = outcome(&slow);
+        assert_eq!(limited, Outcome::GeneratorLimited);
+        assert_eq!(why, "other work kept 1.90 of 2 processors busy");
+        slow.verdict = Verdict::Violated;
+        assert_eq!(outcome(&slow).0, Outcome::Broken);
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub(crate) mod words;
 mod write;
 
 pub use level::{Level, Outcome};
+pub use saturation::{Resource, Saturated};
 use serde::Serialize;
 pub use usl::{Estimate, FEWEST_LEVELS, Fit, Point};
 pub(crate) use write::FILES;
@@ -75,8 +76,9 @@ pub struct Knee {
     pub fit: Option<Fit>,
     /// Why there is none.
     pub no_fit: Option<String>,
-    /// What was used up at the lowest rate that was not sustained.
-    pub saturated: Vec<String>,
+    /// What was used up at the lowest rate that was not sustained; of the machine alone, where the generator
+    /// was the limit.
+    pub saturated: Vec<Saturated>,
     /// The command that searches again.
     pub reproduce: String,
 }
@@ -105,7 +107,7 @@ impl Knee {
     ) -> Self {
         let points: Vec<Point> = levels.iter().filter_map(Level::point).collect();
         let fit = usl::fit(&points);
-        let saturated = bounds.1.and_then(|rate| breaking(&levels, rate));
+        let saturated = saturated(&levels, &end, bounds.1);
         Self {
             version: searched.version.to_owned(),
             scenario: searched.scenario.to_owned(),
@@ -114,7 +116,7 @@ impl Knee {
             end,
             sustained: bounds.0,
             broken: bounds.1,
-            saturated: saturated.map(|level| level.saturated.clone()).unwrap_or_default(),
+            saturated,
             no_fit: fit.as_ref().err().cloned(),
             fit: fit.ok(),
             levels,
@@ -126,6 +128,18 @@ impl Knee {
     pub(crate) fn breaking(&self) -> Option<&Level> {
         breaking(&self.levels, self.broken?)
     }
+}
+
+fn saturated(levels: &[Level], end: &End, broken: Option<f64>) -> Vec<Saturated> {
+    if *end == End::GeneratorLimited {
+        let limited = levels.iter().rev().find(|level| level.outcome == Outcome::GeneratorLimited);
+        let of_the_machine =
+            |found: &&Saturated| matches!(found.resource, Resource::Processors | Resource::Disk);
+        let found = limited.map_or(&[][..], |level| &level.saturated);
+        return found.iter().filter(of_the_machine).cloned().collect();
+    }
+    let level = broken.and_then(|rate| breaking(levels, rate));
+    level.map(|level| level.saturated.clone()).unwrap_or_default()
 }
 
 fn breaking(levels: &[Level], rate: f64) -> Option<&Level> {

@@ -1,6 +1,6 @@
 //! A whole search, told in every form.
 
-use super::{End, Knee, Level, Outcome, Searched};
+use super::{End, Knee, Level, Outcome, Resource, Saturated, Searched};
 use crate::html;
 use crate::text::knee::{knee as terminal, markdown};
 
@@ -20,9 +20,16 @@ fn level(in_flight: f64, outcome: Outcome) -> Level {
         accept_p99_us: Some(20_000),
         deliver_p99_us: Some(30_000),
         cpu: vec![("store-1".to_owned(), 0.42)],
-        saturated: vec!["CPU: store-1 alone kept 0.95 processors busy".to_owned()],
+        saturated: vec![
+            found(Resource::Process, "CPU: store-1 alone kept 0.95 processors busy"),
+            found(Resource::Disk, "disk: something waited"),
+        ],
         folder: Some("1".to_owned()),
     }
+}
+
+fn found(resource: Resource, told: &str) -> Saturated {
+    Saturated { resource, told: told.to_owned() }
 }
 
 fn levels() -> Vec<Level> {
@@ -98,7 +105,7 @@ fn the_pages_link_every_level_and_hold_no_markup_of_others() {
 #[test]
 fn a_search_that_found_nothing_says_why() {
     let mut limited = level(4.0, Outcome::GeneratorLimited);
-    limited.why.push("the load generator met a limit of its own, processors".to_owned());
+    limited.why.push("processors 7 times".to_owned());
     let three = [levels()[..2].to_vec(), vec![limited]].concat();
     let sustained = three[1].rate;
     let knee = searched(three, End::GeneratorLimited, (Some(sustained), None));
@@ -106,9 +113,10 @@ fn a_search_that_found_nothing_says_why() {
     let told = terminal(&knee, false, 100);
     assert!(told.starts_with("190/s at least"), "{told}");
     let flat = told.replace('\n', " ");
-    assert!(flat.contains("the generator, not the cluster, is the limit"), "{told}");
+    assert!(flat.contains("the generator or its machine, not the cluster, is the limit"), "{told}");
     assert!(told.contains("not fitted: 2 levels can be used, it takes 6"), "{told}");
-    assert!(!told.contains("What was used up"), "the cluster is not accused:\n{told}");
+    assert!(told.contains("generator limited: processors 7 times"), "{told}");
+    assert!(told.contains("disk: something") && !told.contains("store-1 alone"), "{told}");
     assert!(told.ends_with("\nfracas knee a.toml\n"));
     let nothing = searched(Vec::new(), End::Interrupted, (None, None));
     let page = html::knee::page(&nothing);

@@ -1,5 +1,6 @@
 //! What a knee says, in sentences that every form of its report has.
 
+use super::saturation::MACHINE;
 use super::{End, Estimate, Fit, Knee, Level, Outcome};
 use crate::number;
 
@@ -57,12 +58,16 @@ impl Level {
         told.collect::<Vec<_>>().join(" ")
     }
 
-    /// What became of it, and why: "not sustained: accept_p99: ..."; the long run says that it is one.
+    /// What became of it; the long run says that it is one.
+    pub(crate) fn word(&self) -> String {
+        format!("{}{}", self.outcome.word(), if self.is_hold { " (hold)" } else { "" })
+    }
+
+    /// What became of it, and why: "not sustained: accept_p99: ...".
     pub(crate) fn told(&self) -> String {
-        let hold = if self.is_hold { " (hold)" } else { "" };
         let why =
             if self.why.is_empty() { String::new() } else { format!(": {}", self.why.join("; ")) };
-        format!("{}{hold}{why}", self.outcome.word())
+        format!("{}{why}", self.word())
     }
 }
 
@@ -96,7 +101,8 @@ impl Knee {
             End::NothingSustained => "",
             End::UsersLimited => ": the users of the scenario, not the cluster, are the limit",
             End::GeneratorLimited => {
-                "; beyond, the generator, not the cluster, is the limit: this says nothing of the cluster"
+                "; beyond, the generator or its machine, not the cluster, is the limit: this says \
+                 nothing of the cluster"
             }
             End::Unknown => "; a level said nothing, and the search ended there",
             End::Interrupted => "; then the search was interrupted",
@@ -104,17 +110,30 @@ impl Knee {
         format!("{between}{then}.")
     }
 
+    /// All processes that were seen, the busiest first, the machine last.
+    pub(crate) fn processes(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for (name, _) in self.levels.iter().rev().flat_map(|level| &level.cpu) {
+            if !names.contains(&name.as_str()) {
+                names.push(name);
+            }
+        }
+        let (machine, mut names): (Vec<_>, Vec<_>) =
+            names.into_iter().partition(|name| *name == MACHINE);
+        names.extend(machine);
+        names
+    }
+
     /// What was used up, or that nothing was seen to be.
     pub(crate) fn saturation(&self) -> Vec<String> {
-        match self.breaking() {
-            None => Vec::new(),
-            Some(_) if self.saturated.is_empty() => vec![
+        if self.saturated.is_empty() && self.breaking().is_some() {
+            return vec![
                 "nothing that was measured was at its limit: what binds is within a process (a lock, \
                  one thread, the time of a sync)"
                     .to_owned(),
-            ],
-            Some(_) => self.saturated.clone(),
+            ];
         }
+        self.saturated.iter().map(|found| found.told.clone()).collect()
     }
 
     /// What the law says; why it says nothing.

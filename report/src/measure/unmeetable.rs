@@ -13,7 +13,7 @@ use crate::number;
 use scenarios::scenario::{LatencyBounds, PercentileBounds, Thresholds};
 use std::time::Duration;
 
-/// The most that a run will do.
+/// The most that a run will do; the highest number where nobody knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Planned {
     /// Messages, edits and deletions. A reply, an edit or a deletion that has nothing to refer to becomes a
@@ -221,7 +221,7 @@ fn bounds_of(
 
 /// A share of all that come may be above a limit; one more, because a histogram's ranks are rounded.
 fn allowed(most: u64, share: f64) -> u64 {
-    (most as f64 * share) as u64 + 1
+    ((most as f64 * share) as u64).saturating_add(1)
 }
 
 #[cfg(test)]
@@ -319,6 +319,24 @@ mod tests {
         following.refused();
         let told = following.told(20_000_000).expect("certain");
         assert_eq!(told, "refused cannot be met any more: 12 operations were, and 11 may be");
+    }
+
+    #[test]
+    fn where_nobody_knows_how_much_comes_only_the_highest_value_is_certain() {
+        let bounds = PercentileBounds { max: Some(Duration::from_secs(1)), ..p99() };
+        let wanted = Thresholds {
+            refused_percent: Some(100.0),
+            ..thresholds(&LatencyBounds { all: bounds, ..LatencyBounds::default() })
+        };
+        let mut following =
+            Unmeetable::of(&wanted, Planned { operations: u64::MAX, ..Planned::default() });
+        following.load_began(0);
+        (0..9_999).for_each(|_| following.record(accept(101, Operation::Send, false)));
+        following.refused();
+        assert_eq!(following.told(20_000_000), None);
+        following.record(accept(1_001, Operation::Send, false));
+        let told = following.told(20_000_000).expect("certain");
+        assert!(told.starts_with("accept_max cannot be met any more: one took"), "{told}");
     }
 
     proptest! {
