@@ -144,9 +144,10 @@ impl Run<'_> {
         if self.transport == Transport::Socket { connections } else { u64::MAX }
     }
 
-    fn open_files(&self, system: &System) -> [Option<Check>; 3] {
+    fn open_files(&self, system: &System) -> [Option<Check>; 4] {
         const REMEDY: &str = "raise the hard limit (ulimit -Hn), or connect the users by trunk";
-        let (there, connections) = (system.supply.open_files, self.needs.connections);
+        let (there, rest) = (system.supply.open_files, self.needs.rest);
+        let connections = self.needs.connections + rest;
         // A process of a cluster of our own takes no connection that would need one of its last
         // descriptors. Another cluster's limits are its own business.
         let of_cluster = self.against.processes().and_then(|processes| {
@@ -162,13 +163,20 @@ impl Run<'_> {
                 format!("{REMEDY}, or over more gateways with a process each (cluster.gateways)")
             })
         });
-        let in_slice = connections.div_ceil(self.needs.slices.max(1));
+        let in_slice = self.needs.connections.div_ceil(self.needs.slices.max(1));
         let of_slice = check(
             "open files of a slice of users",
             (there, in_slice + BASE, in_slice + AT_EASE),
             // More of them are made.
             any,
             REMEDY,
+        );
+        // Nothing can be spread here: goose has one table.
+        let of_rest = check(
+            "open files of the users of the REST interface",
+            (there.filter(|_| rest > 0), rest + BASE, rest + AT_EASE),
+            any,
+            "raise the hard limit (ulimit -Hn), or set journeys.users lower",
         );
         let least = connections * self.ends();
         let of_system = check(
@@ -177,7 +185,7 @@ impl Run<'_> {
             |there| self.sessions_of(there.saturating_sub(SYSTEM_FILES) / self.ends()),
             format!("sysctl fs.file-max={}", 2 * (least + SYSTEM_FILES)),
         );
-        [of_cluster, of_slice, of_system]
+        [of_cluster, of_slice, of_rest, of_system]
     }
 
     fn network(&self, system: &System) -> [Option<Check>; 5] {

@@ -31,6 +31,8 @@ pub struct Needs {
     pub sessions: u64,
     /// Connections that carry them.
     pub connections: u64,
+    /// Connections of the users of the REST interface: one each, from the generator's own table.
+    pub rest: u64,
     /// Tables of open files and source addresses over which the generator spreads them.
     pub slices: u64,
     /// Connections from one source address to one gateway.
@@ -46,7 +48,7 @@ pub struct Needs {
 impl Needs {
     /// Bytes of memory without any session.
     pub fn empty_memory(&self) -> u64 {
-        empty_memory(self.processes)
+        empty_memory(self.processes) + self.rest * SOCKET_BYTES
     }
 
     /// Bytes of memory of each session.
@@ -90,12 +92,15 @@ pub fn needs(scenario: &Scenario, against: &Against, supply: &Supply) -> Needs {
         Transport::Trunk => (slices * gateways, TRUNK_BYTES),
     };
     let sources = if against.is_local() { slices } else { 1 };
+    // Goose keeps 13 KiB for each beside its connection: about as much as a session.
+    let rest = scenario.journeys.map_or(0, |journeys| u64::from(journeys.users));
     Needs {
         sessions,
         connections,
+        rest,
         slices,
         ports: connections.div_ceil(gateways).div_ceil(sources),
-        memory: empty_memory(processes) + sessions * bytes,
+        memory: empty_memory(processes) + rest * SOCKET_BYTES + sessions * bytes,
         disk: disk(scenario),
         processes,
     }
@@ -144,6 +149,7 @@ fn bytes(count: u64) -> String {
 mod tests {
     use super::*;
     use crate::run::Processes;
+    use scenarios::scenario::{JourneyMix, Journeys};
 
     fn scenario(users: u32) -> Scenario {
         let mut scenario = crate::fixture::scenario(users, 1, 0);
@@ -191,6 +197,25 @@ mod tests {
                 2 * elsewhere.workers()
             )
         );
+    }
+
+    #[test]
+    fn users_of_the_rest_interface_have_connections_of_their_own() {
+        let mut with = scenario(400);
+        let mix = JourneyMix {
+            page_backlog: 1.0,
+            create_conversation: 0.0,
+            change_members: 0.0,
+            sign_in: 0.0,
+        };
+        let think = std::time::Duration::from_secs(1);
+        with.journeys = Some(Journeys { users: 20_000, think, groups: 1, mix });
+        let here = Against::Given(vec!["127.0.0.1:7800".to_owned()]);
+        let supply = supply(20_000, 28_232, 8_000);
+        let [plain, with] = [scenario(400), with].map(|one| needs(&one, &here, &supply));
+        assert_eq!((plain.rest, with.rest, with.connections), (0, 20_000, plain.connections));
+        assert_eq!(with.memory - plain.memory, 20_000 * SOCKET_BYTES);
+        assert_eq!(with.session_bytes(), plain.session_bytes(), "they are no sessions");
     }
 
     #[test]

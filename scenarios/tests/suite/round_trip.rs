@@ -204,7 +204,7 @@ fn load() -> impl Strategy<Value = Load> {
 }
 
 fn journeys() -> impl Strategy<Value = Journeys> {
-    (1..9_u32, time(1, 9_000), 1..9_u32, 0.0..1.0_f64).prop_map(
+    (1..9_u32, time(10, 9_000), 1..9_u32, 0.0..1.0_f64).prop_map(
         |(users, think, groups, sign_in)| {
             let page_backlog = 1.0 - sign_in;
             let mix =
