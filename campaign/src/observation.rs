@@ -177,9 +177,9 @@ fn planned(scenario: &Scenario, seed: u64) -> Planned {
         }
         planned.operations += 1;
     }
-    if scenario.load.visits.is_some() {
-        // What visitors are shown may bring replies that no plan knows.
-        (planned.operations, planned.replies) = (u64::MAX, u64::MAX);
+    if scenario.load.visits.is_some_and(|visits| visits.replies > 0.0) {
+        // What is shown brings replies of which no plan knows the number.
+        (planned.operations, planned.replies) = (u64::MAX / 2, u64::MAX / 2);
     }
     planned
 }
@@ -306,4 +306,25 @@ fn record(path: &Path, recording: &Recording) -> Result<(), String> {
         place.appear()
     });
     written.map_err(|error| format!("cannot write {}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replies_that_nobody_plans_leave_open_how_much_a_run_will_do() {
+        let file = include_str!("../../scenarios/safety/visits.toml");
+        let planned_with = |replies: &str| {
+            let set = format!("load.visits.replies={replies}");
+            let set = scenarios::Override::parse(&set).expect("a key and a value");
+            let scenario =
+                scenarios::parse(file, "visits.toml", &[set]).expect("it is in the library");
+            planned(&scenario, 1)
+        };
+        let none = planned_with("0");
+        assert!((100..100_000).contains(&none.operations), "{none:?}");
+        let some = planned_with("0.5");
+        assert!(some.operations > 1 << 60 && some.edits == none.edits, "{some:?}");
+    }
 }
