@@ -30,7 +30,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 25] = [
     ("verify", &["protocol"]),
     ("report", &["protocol", "scenarios", "verify"]),
     ("workload", &["protocol", "ports", "link", "client", "scenarios", "verify", "fakes"]),
-    ("loadgen", &["protocol", "ports", "real", "workload", "scenarios", "verify"]),
+    ("loadgen", &["protocol", "ports", "real", "link", "workload", "scenarios", "verify"]),
     ("journeys", &["protocol", "ports", "workload", "loadgen", "verify", "scenarios", "fakes"]),
     ("sim", &["protocol", "ports", "link", "node", "workload", "scenarios", "verify", "fakes"]),
     ("campaign", &["ports", "scenarios", "workload", "verify", "report"]),
