@@ -1,5 +1,6 @@
 //! A real run from beginning to end: set up, warm up, load under faults, heal, settle, judge.
 
+mod progress;
 mod rest_users;
 
 use crate::abort::{self, Abort};
@@ -97,7 +98,8 @@ impl Phases {
         let machine = machine("clients", run.seed, &limits);
         let (phase, phases) = watch::channel(Phase::SetUp);
         let plan = Arc::new(Plan::new(&run.scenario, run.seed));
-        machine.spawn("progress", report(journal.clone(), plan.clone(), phases, progress));
+        machine
+            .spawn("progress", progress::report(journal.clone(), plan.clone(), phases, progress));
         Ok(Self {
             plan,
             http: Arc::new(Http::new(machine.clone())),
@@ -379,26 +381,5 @@ impl Phases {
         self.journal.record(What::Phase(phase));
         self.phase.send_replace(phase);
         self.slices.enter(phase);
-    }
-}
-
-async fn report(
-    journal: Arc<Journal>,
-    plan: Arc<Plan>,
-    phases: watch::Receiver<Phase>,
-    progress: mpsc::Sender<Progress>,
-) {
-    loop {
-        sleep(LOOK_AGAIN).await;
-        let at = Progress {
-            events: journal.counts().events.load(Ordering::Relaxed),
-            memberships: plan.memberships(),
-            conversations: plan.conversations().into(),
-            sessions: plan.sessions(),
-        };
-        // Nobody looks any more, or the run is over.
-        if progress.send(at).is_err() || phases.has_changed().is_err() {
-            return;
-        }
     }
 }
