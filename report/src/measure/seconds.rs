@@ -27,7 +27,7 @@ impl Seconds {
 
     /// The last row that is over, with who is connected now.
     pub(crate) fn last(&self) -> Second {
-        let last = self.over.last().cloned().unwrap_or_default();
+        let last = self.over.last().copied().unwrap_or_default();
         Second { connected: self.now.connected, ..last }
     }
 

@@ -19,7 +19,7 @@ pub struct Writer<W: Write> {
 enum Sink<W: Write> {
     Plain(BufWriter<W>),
     /// The buffer in front gives the compressor large pieces instead of the tokens of a line.
-    Gzip(BufWriter<GzEncoder<W>>),
+    Gzip(Box<BufWriter<GzEncoder<W>>>),
 }
 
 impl<W: Write> Writer<W> {
@@ -33,7 +33,8 @@ impl<W: Write> Writer<W> {
     /// Level 1: about 1/10 of the plain size already, and it must not slow a load run down.
     pub fn gzip(out: W, header: &Header) -> io::Result<Self> {
         let encoder = GzEncoder::new(out, Compression::fast());
-        Self::begin(Sink::Gzip(BufWriter::with_capacity(BUFFER_BYTES, encoder)), header)
+        let out = BufWriter::with_capacity(BUFFER_BYTES, encoder);
+        Self::begin(Sink::Gzip(Box::new(out)), header)
     }
 
     fn begin(mut sink: Sink<W>, header: &Header) -> io::Result<Self> {

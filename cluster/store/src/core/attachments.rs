@@ -253,7 +253,7 @@ impl Attachments {
         for link in &links {
             self.detach(*link, conversation, user);
             let audience = self.audiences.get(&conversation);
-            if !audience.is_some_and(|audience| audience.place(*link).is_ok()) {
+            if audience.is_none_or(|audience| audience.place(*link).is_err()) {
                 self.left.entry(*link).or_default().insert(conversation, head);
             }
         }
