@@ -77,6 +77,15 @@ impl Knee {
         let search = Search::new(self.wanted(&scenario)?);
         self.out.as_deref().map(prepared).transpose()?;
         let stop = super::load::listen()?;
+        if !self.quiet && !self.json {
+            let phases = scenario.phases;
+            let each = self.lasts + phases.warm_up.min(scenario.users.connect_over) + phases.heal;
+            let each = duration::text(each + phases.settle);
+            console::note(&format!(
+                "fracas {VERSION} · {} · seed {} · a level takes {each} and its set-up",
+                scenario.name, self.seed
+            ));
+        }
         let (mut number, mut thresholds) = (0, None);
         let run = |next: &Next| {
             number += 1;
