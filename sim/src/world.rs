@@ -222,7 +222,7 @@ fn config(scenario: &Scenario) -> ClusterConfig {
         limits: shape.limits,
         access_token_seconds: shape.token_lifetime.as_secs(),
         heartbeat_seconds: shape.heartbeat.as_secs(),
-        ..ClusterConfig::development(topology, u64::from(scenario.users.count))
+        ..ClusterConfig::development(topology, u64::from(scenario.everybody()))
     }
 }
 

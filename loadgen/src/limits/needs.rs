@@ -10,9 +10,9 @@ use crate::world::layout;
 use scenarios::intensity::Piece;
 use scenarios::scenario::{Scenario, Size, Transport};
 
-/// Bytes of a session, in the generator, the cluster and the kernel: measured with 100,000 sockets 11, 11
+/// Bytes of a session, in the generator, the cluster and the kernel: measured with 36,000 sockets 5, 6.5
 /// and 8 KiB, with 50,000 sessions over trunks 5, 6 and nothing.
-const SOCKET_BYTES: u64 = 30 * 1024;
+const SOCKET_BYTES: u64 = 20 * 1024;
 const TRUNK_BYTES: u64 = 12 * 1024;
 /// Bytes of the generator and of a cluster in one process, without any session; of each further process of
 /// a cluster: measured with 1,000 users, 371 MB in nine processes against 104 MB in one.
