@@ -53,7 +53,11 @@ impl Tally {
         self.doubts.extend(other.doubts);
         self.evidence.extend(other.evidence);
         self.evidence.sort_by_key(|(evidence, _)| evidence.at);
-        self.evidence.truncate(self.evidence_max);
+        let mut kept = [0; 2];
+        self.evidence.retain(|(_, is_late)| {
+            kept[usize::from(*is_late)] += 1;
+            kept[usize::from(*is_late)] <= self.evidence_max
+        });
     }
 
     /// A violation shows now. The sentence is made only if it is kept.
@@ -88,7 +92,8 @@ impl Tally {
 
     fn note(&mut self, evidence: impl FnOnce() -> Evidence, is_late: bool) {
         self.violations += 1;
-        if self.evidence.len() < self.evidence_max {
+        // What is late may turn out to be nobody's fault, and must not take the place of what is certain.
+        if self.evidence.iter().filter(|(_, late)| *late == is_late).count() < self.evidence_max {
             self.evidence.push((evidence(), is_late));
         }
     }
@@ -145,6 +150,29 @@ impl Tally {
 
     /// The evidence.
     pub fn into_evidence(self) -> Vec<Evidence> {
-        self.evidence.into_iter().map(|(evidence, _)| evidence).collect()
+        let mut evidence: Vec<_> =
+            self.evidence.into_iter().map(|(evidence, _)| evidence).collect();
+        evidence.truncate(self.evidence_max);
+        evidence
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_late_takes_no_place_of_what_is_certain() {
+        let evidence =
+            |at| Evidence { at, what: String::new(), faults: Vec::new(), history: Vec::new() };
+        let mut tally = Tally::new(2);
+        for (at, is_late) in [(1, true), (2, true), (3, true), (4, false), (5, false), (6, false)] {
+            tally.note(|| evidence(at), is_late);
+        }
+        assert_eq!(tally.violations, 6);
+        let kept: Vec<u64> = tally.evidence.iter().map(|(evidence, _)| evidence.at).collect();
+        assert_eq!(kept, [1, 2, 4, 5]);
+        tally.evidence.retain(|(_, is_late)| !is_late);
+        assert_eq!(tally.into_evidence().len(), 2);
     }
 }

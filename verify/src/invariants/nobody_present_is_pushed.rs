@@ -19,6 +19,7 @@
 //!   a store's restart), and where S(m) is not known, since m was never accepted, or after its device had
 //!   given it up; a key of a notification that lies more than 65,536 others back;
 //!   the first notification of a message that was compacted before.
+//!   In a run whose generator met a limit of its own, that somebody was present is a doubt.
 //! - Broken by: a notification of a message that no conversation has; the same one five times. Not by: a
 //!   notification to a user who comes back just then.
 //!
@@ -129,7 +130,8 @@ impl Check for Invariant {
         for (target, at) in self.presence.finish(state, tally) {
             let mut about = about(state, target);
             about.life = about.life.map(|(from, _)| (from, at));
-            tally.violated(state, about, || {
+            // A store gives a silent gateway up after a while, and silent it may be for want of a processor.
+            tally.late(state, about, || {
                 format!("{}, who had its stream all the time", name(state, target))
             });
         }
