@@ -45,8 +45,8 @@ pub struct Extent {
     pub conversations: u64,
     /// Sessions.
     pub sessions: u64,
-    /// How long users may take to connect, the load, the heal and the settling last, in microseconds.
-    pub lengths_us: [u64; 4],
+    /// How long the load, the heal and the settling last, in microseconds.
+    pub lengths_us: [u64; 3],
 }
 
 impl Live {
@@ -54,7 +54,7 @@ impl Live {
     pub fn done(&self, extent: &Extent, recorded: u64) -> Option<(u64, u64, Unit)> {
         let (phase, since) = self.phase?;
         let spent = self.now_us.saturating_sub(since);
-        let [_, load, heal, settle] = extent.lengths_us;
+        let [load, heal, settle] = extent.lengths_us;
         Some(match phase {
             Phase::SetUp => (self.made, extent.members, Unit::Members),
             Phase::WarmUp => (self.second.connected.into(), extent.sessions, Unit::Sessions),

@@ -251,8 +251,7 @@ impl Load {
 /// How much a run plans.
 fn extent(scenario: &Scenario, at: Progress) -> Extent {
     let phases = scenario.phases;
-    let load = scenario.load.lasts();
-    let lengths = [phases.warm_up, load, phases.heal, phases.settle];
+    let lengths = [scenario.load.lasts(), phases.heal, phases.settle];
     Extent {
         members: at.memberships,
         conversations: at.conversations,

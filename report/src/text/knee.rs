@@ -1,10 +1,11 @@
 //! A knee in a terminal, and as Markdown.
 
 use super::markdown::{code, text};
+use super::sweep::unwrapped;
 use super::terminal::{lines, wrapped};
 use crate::knee::words::COLUMNS;
 use crate::knee::{End, Knee, Level, Outcome};
-use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Table, presets};
+use comfy_table::{Cell, CellAlignment, Color};
 use std::fmt::Write as _;
 
 /// The knee, its levels, what was used up, the law.
@@ -45,14 +46,7 @@ pub(crate) fn thresholds(knee: &Knee) -> Vec<String> {
 }
 
 fn levels(knee: &Knee, colour: bool) -> String {
-    let mut table = Table::new();
-    // A line that is too long for a terminal is easier to read than cells of three lines.
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    if colour {
-        table.enforce_styling();
-    } else {
-        table.force_no_tty();
-    }
+    let mut table = unwrapped(colour);
     let right = |text: &str| Cell::new(text).set_alignment(CellAlignment::Right);
     let head = std::iter::once(Cell::new("")).chain(COLUMNS[..5].iter().map(|name| right(name)));
     table.set_header(head.chain([Cell::new(COLUMNS[5]), Cell::new("")]));

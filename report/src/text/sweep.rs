@@ -7,16 +7,22 @@ use crate::sweep::{COLUMNS, Row, Sweep};
 use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 use std::fmt::Write as _;
 
-/// One row per combination of values.
-pub fn sweep_table(sweep: &Sweep, colour: bool) -> String {
+/// An empty table whose lines are not wrapped: one that is too long for a terminal is easier to read than
+/// cells of three lines.
+pub(crate) fn unwrapped(colour: bool) -> Table {
     let mut table = Table::new();
-    // A line that is too long for a terminal is easier to read than cells of three lines.
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     if colour {
         table.enforce_styling();
     } else {
         table.force_no_tty();
     }
+    table
+}
+
+/// One row per combination of values.
+pub fn sweep_table(sweep: &Sweep, colour: bool) -> String {
+    let mut table = unwrapped(colour);
     let right = |text: &str| Cell::new(text).set_alignment(CellAlignment::Right);
     let head = sweep.keys.iter().map(Cell::new).chain([Cell::new(COLUMNS[0])]);
     table.set_header(head.chain(COLUMNS[1..].iter().map(|name| right(name))));
