@@ -33,7 +33,7 @@ impl RejectReason {
     /// `Unauthorised` ends the session: the same comes again in the next one, with a new token. Any other
     /// reason that is not final holds a session's conversation: the gateway refuses every higher
     /// id of the same session and conversation, with the same reason, until the refused one comes
-    /// again or until twice `limits::CLIENT_IDLE_TIMEOUT` has passed (what was sent before the client
+    /// again or until twice the idle timeout of sessions has passed (what was sent before the client
     /// learned of the refusal has arrived by then, or the connection is gone). Otherwise a pipelining sender's messages would be sequenced out of its order.
     pub const fn is_final(self) -> bool {
         !matches!(self, Self::RateLimited | Self::Unavailable | Self::Unauthorised)

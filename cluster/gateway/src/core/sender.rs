@@ -4,8 +4,9 @@ use bytes::Bytes;
 use protocol::{ClientMessageId, ConversationId};
 use std::collections::VecDeque;
 
-/// How long later messages wait for one that was refused for now, milliseconds: twice the time after
-/// which a client gives a silent connection up and comes again with the refused one.
+/// How long later messages wait at least for one that was refused for now, milliseconds: twice the time
+/// after which a client gives a silent connection up and comes again with the refused one. With slower
+/// heartbeats it is longer.
 pub const HELD_BACK_MS: u64 = 25_000;
 
 /// Room for so many messages is kept when a burst is over.
@@ -61,7 +62,7 @@ struct HeldBack {
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Sender {
     /// Not decided yet, oldest first.
     pub pending: Vec<Pending>,
@@ -73,6 +74,7 @@ pub struct Sender {
     /// If it is decided after all, by a copy that the broker had, the second must: what is on the wire
     /// behind them was sent before their sender knew.
     held_back: Vec<HeldBack>,
+    held_back_ms: u64,
 }
 
 impl Pending {
@@ -92,6 +94,17 @@ impl Pending {
 }
 
 impl Sender {
+    /// Nothing sent so far, by a client that gives a connection up after so much silence.
+    pub fn new(idle_timeout_ms: u64) -> Self {
+        Self {
+            pending: Vec::new(),
+            decided: VecDeque::new(),
+            decided_ms: 0,
+            held_back: Vec::new(),
+            held_back_ms: (2 * idle_timeout_ms).max(HELD_BACK_MS),
+        }
+    }
+
     /// A message that is not decided yet.
     pub fn find(&self, key: Key) -> Option<&Pending> {
         self.pending.iter().find(|pending| pending.key == key)
@@ -127,7 +140,8 @@ impl Sender {
         let is_known = self.held_back.iter().any(|held| held.key == key);
         // Of one that has its answer the sender may be done with it, and never send it again.
         if !is_known && !self.is_decided(key.1) && self.held_back.len() < REFUSED_MAX {
-            self.held_back.push(HeldBack { key, until_ms: until(now_ms, wait_ms) });
+            let until_ms = now_ms + self.held_back_ms + u64::from(wait_ms);
+            self.held_back.push(HeldBack { key, until_ms });
         }
     }
 
@@ -144,8 +158,8 @@ impl Sender {
         let goes = |pending: &mut Pending| pending.key.0 == key.0;
         let withdrawn: Vec<Pending> = self.pending.extract_if(first.., goes).collect();
         // They came before whatever was refused meanwhile.
+        let until_ms = now_ms + self.held_back_ms + u64::from(wait_ms);
         let held = |pending: &Pending| {
-            let until_ms = until(now_ms, wait_ms);
             (!pending.is_answered).then_some(HeldBack { key: pending.key, until_ms })
         };
         self.held_back.retain(|held| withdrawn.iter().all(|pending| pending.key != held.key));
@@ -186,15 +200,11 @@ impl Sender {
         if self.held_back.iter().all(|held| now_ms >= held.until_ms) {
             self.held_back = Vec::new();
         }
-        if now_ms >= self.decided_ms + HELD_BACK_MS {
+        if now_ms >= self.decided_ms + self.held_back_ms {
             self.decided = VecDeque::new();
         }
         self.pending.is_empty() && self.decided.is_empty() && self.held_back.is_empty()
     }
-}
-
-const fn until(now_ms: u64, wait_ms: u32) -> u64 {
-    now_ms + HELD_BACK_MS + wait_ms as u64
 }
 
 #[cfg(test)]
@@ -206,7 +216,7 @@ mod tests {
     }
 
     fn sender(messages: &[Key]) -> Sender {
-        let mut sender = Sender::default();
+        let mut sender = Sender::new(12_500);
         sender
             .pending
             .extend(messages.iter().map(|key| Pending::new(0, *key, Bytes::new(), false)));
@@ -261,12 +271,16 @@ mod tests {
 
     #[test]
     fn nothing_is_held_back_for_ever() {
-        let mut sender = Sender::default();
+        let mut sender = Sender::new(12_500);
         sender.hold_back(0, key(1, 1), 500);
         sender.hold_back(9, key(1, 3), 500);
         assert!(!sender.is_next(HELD_BACK_MS + 499, key(1, 2)));
         assert!(sender.is_next(HELD_BACK_MS + 500, key(1, 2)));
         assert!(sender.is_next(HELD_BACK_MS + 500, key(1, 4)), "nobody waits for 3 alone");
+        // What was sent on a connection that stalls arrives as late as its client lets it.
+        let mut patient = Sender::new(300_000);
+        patient.hold_back(0, key(1, 1), 500);
+        assert!(!patient.is_next(600_499, key(1, 2)) && patient.is_next(600_500, key(1, 2)));
     }
 
     #[test]

@@ -163,7 +163,7 @@ impl Sends {
 
     fn sender(&mut self, id: SessionId) -> &mut Sender {
         if self.senders.get(id).is_none() {
-            self.senders.set(id, Box::default());
+            self.senders.set(id, Box::new(Sender::new(self.config.idle_timeout_ms)));
         }
         self.senders.get_mut(id).expect("it was just put in")
     }
