@@ -62,10 +62,10 @@ pub fn sessions(scenario: &Scenario) -> u64 {
 
 /// How many slices so many connections to so many gateways need, at least `least`.
 fn needed(connections: u64, gateways: u64, supply: &Supply, least: u64) -> u64 {
-    // With few files half of them must do for everything else.
-    let sessions = |files: u64| files.saturating_sub(AT_EASE).max(files / 2).max(1);
+    // With few of them half must do for everything else.
+    let sessions = |there: u64| there.saturating_sub(AT_EASE).max(there / 2).max(1);
     let files = supply.open_files.map_or(u64::MAX, sessions);
-    let ports = supply.ports.map_or(u64::MAX, |ports| ports.saturating_sub(AT_EASE).max(1));
+    let ports = supply.ports.map_or(u64::MAX, sessions);
     let to_each = connections.div_ceil(gateways.max(1));
     let by_ports = to_each.div_ceil(ports.min(TO_ONE_GATEWAY));
     connections.div_ceil(files).max(by_ports).clamp(least.min(MOST), MOST)
@@ -206,6 +206,7 @@ mod tests {
         assert_eq!(needed(100_000, 50, &supply(20_000, 28_232), 1), 6);
         assert_eq!(needed(1_000_000, 50, &supply(20_000, 28_232), 1), 52);
         assert_eq!(needed(1_000, 1, &supply(20_000, 1_012), 1), 2);
+        assert_eq!(needed(400, 1, &supply(20_000, 150), 1), 6);
         assert_eq!(needed(1_000, 1, &Supply::default(), 2), 2, "nothing is known");
         assert_eq!(needed(100, 1, &supply(90, 28_232), 1), 3);
         assert_eq!(
