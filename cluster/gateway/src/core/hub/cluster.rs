@@ -17,12 +17,12 @@ use protocol::{CloseCode, ServerFrame, SessionId};
 impl<O: Outlet> Hub<O> {
     /// A record from this gateway's queue.
     pub fn delivery(&mut self, record: ToGateway) {
-        let Self { out, streams, sends, .. } = self;
+        let Self { out, streams, sends, sessions, .. } = self;
         match record {
             ToGateway::Entry(entry) => streams.entry(out, entry),
             ToGateway::Accepted(id, accepted) => sends.accepted(out, id, accepted),
             ToGateway::Rejected(id, rejected) => sends.rejected(out, id, rejected),
-            ToGateway::Receipts(receipts) => streams.receipts(out, receipts),
+            ToGateway::Receipts(receipts) => streams.receipts(out, sessions, receipts),
             ToGateway::Typing(it) => {
                 streams.tell_presence(out, it.conversation, it.user, ServerFrame::Typing(it));
             }

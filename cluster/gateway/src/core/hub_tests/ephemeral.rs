@@ -75,6 +75,25 @@ fn an_owner_that_tells_its_receipts_again_takes_no_cursor_back() {
 }
 
 #[test]
+fn where_many_listen_only_the_authors_are_told_who_has_got_their_messages() {
+    let mut few = config(1_000);
+    few.limits.receipts_audience = 2;
+    let mut bench = Bench::new(few);
+    let user = UserId(3);
+    bench.world.append(CONVERSATION, user, ClientMessageId(0), Content::Join { user });
+    let [_, author, other] = [1, 2, 3].map(|user| bench.connect(user));
+    bench.send(&author, 1);
+    bench.work();
+    let hears = |client: &Client| *client.entries().last().expect("it was delivered");
+    let sent = hears(&author);
+    assert_eq!(hears(&other), sent);
+    assert_eq!(told(&mut bench, &author, &[(sent, sent - 1)]), [(sent, sent - 1)]);
+    assert_eq!(told(&mut bench, &other, &[]), [], "the message is not theirs");
+    assert_eq!(told(&mut bench, &author, &[(sent, sent)]), [(sent, sent)], "read, too");
+    assert_eq!(told(&mut bench, &author, &[(sent + 1, sent + 1)]), [], "it covers nothing new");
+}
+
+#[test]
 fn where_the_last_receipt_wins_cursors_fall() {
     let mut bad = config(1_000);
     bad.design.receipts = Choice::Overwrite;

@@ -10,9 +10,18 @@ use protocol::{Sequence, UserId};
 #[derive(Debug, Default)]
 pub struct MemberCursors(Vec<(UserId, Sequence, Sequence)>);
 
+/// A member has got further than was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Raised {
+    /// What is to be told.
+    pub told: Receipts,
+    /// Delivered and read, as was told before.
+    pub before: (Sequence, Sequence),
+}
+
 impl MemberCursors {
-    /// Whether a member has got further than was told; what is to be told then.
-    pub fn raise(&mut self, told: Receipts) -> Option<Receipts> {
+    /// Whether a member has got further than was told.
+    pub fn raise(&mut self, told: Receipts) -> Option<Raised> {
         let index = match self.0.binary_search_by_key(&told.user, |(user, ..)| *user) {
             Ok(index) => index,
             Err(index) => {
@@ -21,9 +30,10 @@ impl MemberCursors {
             }
         };
         let (_, delivered, read) = &mut self.0[index];
-        let risen = told.delivered > *delivered || told.read > *read;
+        let before = (*delivered, *read);
         *delivered = told.delivered.max(*delivered);
         *read = told.read.max(*read);
-        risen.then_some(Receipts { delivered: *delivered, read: *read, ..told })
+        let told = Receipts { delivered: *delivered, read: *read, ..told };
+        (before != (*delivered, *read)).then_some(Raised { told, before })
     }
 }

@@ -8,6 +8,7 @@
 mod arrivals;
 mod attaching;
 mod attachments;
+mod authors;
 mod catching_up;
 mod departed;
 mod member_cursors;
@@ -25,6 +26,7 @@ use super::slab::Slots;
 use super::timers::Timer;
 use attachments::{Attachments, Known};
 use departed::Departed;
+use member_cursors::Raised;
 use protocol::design::{Attach, Receipts};
 use subscriber::{Phase, Reading, Subscriber};
 
@@ -321,16 +323,28 @@ impl Streams {
         Some(self.by_conversation.get(&conversation)?.subscriber(id)?.user)
     }
 
-    /// How far a member has got, as the owner says.
-    pub fn receipts<O: Outlet>(&mut self, out: &mut Effects<O>, told: Told) {
+    /// How far a member has got, as the owner says. Where many listen, those are told whose messages that
+    /// covers.
+    pub fn receipts<O: Outlet>(&mut self, out: &mut Effects<O>, sessions: &Sessions, told: Told) {
         let Some(stream) = self.by_conversation.get_mut(&told.conversation) else { return };
-        let told = match self.config.design.receipts {
+        let raised = match self.config.design.receipts {
             Receipts::Maximum => stream.cursors.raise(told),
-            Receipts::Overwrite => Some(told),
+            Receipts::Overwrite => {
+                Some(Raised { told, before: (Sequence::START, Sequence::START) })
+            }
         };
-        if let Some(told) = told {
-            let frame = ServerFrame::Receipts(told);
-            self.tell(out, told.conversation, told.user, frame, |_| true);
+        let Some(raised) = raised else { return };
+        let frame = ServerFrame::Receipts(raised.told);
+        if !stream.has_many() {
+            return self.tell(out, told.conversation, told.user, frame, |_| true);
+        }
+        let mut frame = Encoded::from(frame);
+        for author in stream.authors.covered(&raised) {
+            for session in sessions.of(author) {
+                if stream.subscriber(*session).is_some_and(Subscriber::listens) {
+                    out.outlets.post(*session, &mut frame);
+                }
+            }
         }
     }
 
@@ -357,9 +371,7 @@ impl Streams {
         let Some(stream) = self.by_conversation.get(&conversation) else { return };
         let mut frame = Encoded::from(frame);
         for subscriber in &stream.subscribers {
-            // One that was not told that it is attached may have been told that it is detached.
-            let listens = subscriber.told && subscriber.phase == Phase::Streaming;
-            if listens && subscriber.user != about && wants(subscriber.session) {
+            if subscriber.listens() && subscriber.user != about && wants(subscriber.session) {
                 out.outlets.post(subscriber.session, &mut frame);
             }
         }

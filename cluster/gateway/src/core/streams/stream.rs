@@ -9,6 +9,7 @@
 #[cfg(test)]
 mod tests;
 
+use super::authors::Authors;
 use super::member_cursors::MemberCursors;
 use super::rules::Rules;
 use super::subscriber::{Phase, Subscriber};
@@ -39,6 +40,9 @@ pub struct Stream {
     pub subscribers: Vec<Subscriber>,
     /// What was told of members' cursors.
     pub cursors: MemberCursors,
+    /// Who is told of them where many listen.
+    pub authors: Authors,
+    audience_max: usize,
     pending: BTreeMap<Sequence, Entry>,
     pending_max: usize,
     recent: VecDeque<Entry>,
@@ -69,6 +73,8 @@ impl Stream {
             repairing: false,
             subscribers: Vec::new(),
             cursors: MemberCursors::default(),
+            authors: Authors::default(),
+            audience_max: limits.receipts_audience,
             pending: BTreeMap::new(),
             pending_max: limits.pending_entries,
             recent: VecDeque::new(),
@@ -80,6 +86,11 @@ impl Stream {
     /// Whether it lacks entries that are known to exist.
     pub fn is_behind(&self) -> bool {
         self.live.is_some_and(|live| live < self.known)
+    }
+
+    /// Whether so many sessions listen that not all are told how far the others have got.
+    pub const fn has_many(&self) -> bool {
+        self.subscribers.len() > self.audience_max
     }
 
     /// A session as a subscriber.
@@ -231,6 +242,9 @@ impl Stream {
         let leaver = self.rules.leaver(&entry);
         if let Content::Join { user } = entry.content {
             follow.push(Follow::Joined { user, at: sequence });
+        }
+        if self.has_many() && matches!(entry.content, Content::Message { .. }) {
+            self.authors.note(sequence, entry.author, self.recent_max);
         }
         let mut needed = false;
         let mut frame = Encoded::from(ServerFrame::Entry(entry.clone()));

@@ -81,9 +81,16 @@ impl Subscriber {
         }
     }
 
+    /// Whether it hears of the others. One that was not told that it is attached may have been told that
+    /// it is detached.
+    #[inline]
+    pub fn listens(&self) -> bool {
+        self.told && self.phase == Phase::Streaming
+    }
+
     /// Whether it gets the entry behind `live` as it comes.
     #[inline]
     pub fn is_live(&self, live: Option<Sequence>) -> bool {
-        self.told && self.phase == Phase::Streaming && Some(self.at) == live
+        self.listens() && Some(self.at) == live
     }
 }
