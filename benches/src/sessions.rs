@@ -6,7 +6,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use ports::Machine;
 use protocol::frames::client::Hello;
 use protocol::store_calls::ConversationKind;
-use protocol::{ClientFrame, ConversationId, DeviceId, ServerFrame, UserId};
+use protocol::{ClientFrame, ConversationId, DeviceId, Secret, ServerFrame, UserId};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -76,6 +76,12 @@ impl Sessions {
             .try_for_each(|_| std::future::ready(Ok(())))
             .await
             .context("getting tokens")
+    }
+
+    /// A user's token, which was granted before or is now.
+    pub async fn token(&self, user: UserId, device: DeviceId) -> anyhow::Result<Secret> {
+        let tokens = self.api.tokens();
+        Ok(tokens.of_device(user, device, false, &self.gateway).await?.token)
     }
 
     /// Makes conversations of two: so many of users 1 and 2, so many of users 3 and 4, and so on.

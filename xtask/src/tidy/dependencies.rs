@@ -5,7 +5,7 @@ use anyhow::Context;
 use serde_json::Value;
 
 /// Each crate with the crates of this workspace that it may depend on.
-const MAY_DEPEND_ON: [(&str, &[&str]); 25] = [
+const MAY_DEPEND_ON: [(&str, &[&str]); 26] = [
     ("protocol", &[]),
     ("ports", &["protocol"]),
     ("real", &["ports"]),
@@ -80,6 +80,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 25] = [
             "sim",
         ],
     ),
+    ("generators", &["protocol", "real", "client", "workload", "benches"]),
     ("xtask", &["scenarios", "verify"]),
 ];
 
@@ -92,7 +93,7 @@ const IN_TESTS: [(&str, &[&str]); 2] = [("notifier", &["broker"]), ("store", &["
 /// Outside crates that belong to certain crates only.
 const BELONGS_TO: [(&str, &[&str]); 8] = [
     ("turmoil", &["sim"]),
-    ("goose", &["journeys"]),
+    ("goose", &["journeys", "generators"]),
     ("ctrlc", &["journeys"]),
     ("lapin", &["broker"]),
     ("tokio-postgres", &["store"]),

@@ -14,7 +14,8 @@ const HOMES: [(&str, &[&str], &str); 7] = [
     ),
     (
         concat!("tokio::net::", "Tcp"),
-        &["cluster/real/src/"],
+        // What is compared with ours does not use ours.
+        &["cluster/real/src/", "benches/generators/"],
         "use ports::Network, with real behind it",
     ),
     (
