@@ -4,6 +4,7 @@
 //! Each of many runs is a process of its own, so that nothing of one reaches another. Running is left to
 //! `sim` and `loadgen`, printing to whoever calls.
 
+pub mod agents;
 pub mod explore;
 pub mod knee;
 pub mod observation;

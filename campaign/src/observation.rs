@@ -79,6 +79,8 @@ pub struct Circumstances<'a> {
     pub version: &'a str,
     /// Why the run says less than it should.
     pub doubts: Vec<String>,
+    /// Why the order of what was seen is not certain: then no violation is, either.
+    pub disorder: Option<String>,
     /// What a reader should know, and the verdict need not.
     pub notes: Vec<String>,
     /// How long it took.
@@ -184,7 +186,10 @@ fn planned(scenario: &Scenario, seed: u64) -> Planned {
     planned
 }
 
-fn open_history(out: &Path, header: &Header) -> Result<Writer<BufWriter<File>>, InvalidUsage> {
+pub(crate) fn open_history(
+    out: &Path,
+    header: &Header,
+) -> Result<Writer<BufWriter<File>>, InvalidUsage> {
     folder::prepare(out).map_err(|error| InvalidUsage(format!("--out: {error}")))?;
     let path = out.join(HISTORY);
     Writer::gzip(create(&path)?, header).map_err(|error| not_written(&path, &error))
@@ -236,7 +241,12 @@ impl Observers {
         });
         let mut judgement = self.judge.finish();
         // What happened to the run comes first: most of what the judge misses follows from it.
-        let own: Vec<String> = circumstances.doubts.into_iter().chain(failure.clone()).collect();
+        let disorder = circumstances.disorder;
+        if disorder.is_some() {
+            judgement.verdict = Verdict::Unknown;
+        }
+        let own: Vec<String> =
+            disorder.into_iter().chain(circumstances.doubts).chain(failure.clone()).collect();
         judgement.doubts.retain(|doubt| !own.contains(doubt));
         judgement.doubts.splice(0..0, own);
         if !judgement.doubts.is_empty() && judgement.verdict == Verdict::Valid {

@@ -5,7 +5,7 @@ use crate::console;
 use clap::Args;
 
 /// For a process that starts nodes for itself.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Lifeline {
     /// End at once when the standard input ends: for a process that starts this one for itself, and must
     /// not leave it behind. It gets a line on standard output as soon as this one runs, and another one
@@ -15,6 +15,11 @@ pub struct Lifeline {
 }
 
 impl Lifeline {
+    /// Whether there is one.
+    pub const fn is_on(&self) -> bool {
+        self.ends_with_stdin
+    }
+
     /// Begins to watch the standard input, on a thread that no task can keep from it.
     pub fn watch(&self) -> std::io::Result<()> {
         if !self.ends_with_stdin {

@@ -3,6 +3,8 @@
 //! Exit status: 0 as expected, 1 not as expected, 2 unknown or failed, 64 invalid usage or an invalid
 //! file (BSD's `EX_USAGE`).
 
+mod address;
+mod agents;
 mod commands;
 mod console;
 mod interruption;

@@ -180,7 +180,7 @@ impl Recorder for Journal {
             self.counts.waited.fetch_add(1, Ordering::Relaxed);
             line = entered(self.emptied.wait_while(line, is_full));
         }
-        if line.closed || line.stopped && !is_of_the_run(&what) {
+        if line.closed || line.stopped && !what.follows_a_stop() {
             return;
         }
         let at = self.now_us();
@@ -205,22 +205,6 @@ impl Recorder for Journal {
 
 const fn is_late(at: u64, intended: u64) -> bool {
     at.saturating_sub(intended) > LATE.as_micros() as u64
-}
-
-/// What is told after a run was stopped: facts of the run, and which outcomes stay open.
-const fn is_of_the_run(what: &What) -> bool {
-    matches!(
-        what,
-        What::Phase(_)
-            | What::FaultEnded { .. }
-            | What::NodeStarted { .. }
-            | What::NodePanicked { .. }
-            | What::NodeEnded { .. }
-            | What::Shed { .. }
-            | What::Usage(_)
-            | What::GeneratorLimited { .. }
-            | What::Unanswered { .. }
-    )
 }
 
 #[cfg(test)]

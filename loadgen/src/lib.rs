@@ -7,6 +7,7 @@
 //! not left out in silence.
 
 mod abort;
+pub mod agents;
 pub mod doctor;
 mod exposition;
 mod faults;
@@ -28,5 +29,6 @@ pub use journal::Sink;
 pub use limits::Limits;
 pub use limits::supply::Supply;
 pub use run::{Against, Processes, Progress, RealEnded, RealRun, run};
+pub use slices::Share;
 pub use world::data_folder::{DataFolder, FolderError};
 pub use world::process::ASKED_TO_END;

@@ -1,9 +1,12 @@
 //! A real run from beginning to end: set up, warm up, load under faults, heal, settle, judge.
 
+mod farewell;
+mod led;
 mod progress;
 mod rest_users;
 
 use crate::abort::{self, Abort};
+use crate::agents::Company;
 use crate::faults;
 use crate::faults::schedule::{Stage, inflict};
 use crate::journal::{Journal, Sink};
@@ -79,6 +82,7 @@ struct Phases {
     http: Arc<Http>,
     journal: Arc<Journal>,
     limits: Arc<Limits>,
+    company: Company,
     phase: watch::Sender<Phase>,
     /// The users of the REST interface, while they are driven.
     journeys: Option<Driven>,
@@ -93,13 +97,15 @@ impl Phases {
     ) -> io::Result<Self> {
         // Before anything is opened that they would keep open.
         let supply = supply::supply(None);
-        let slices = Slices::start(slices::of(&run.scenario, &run.against, &supply))?;
+        let slices = Slices::start(slices::of(&run.scenario, &run.against, &supply, run.share()))?;
         let limits = Arc::default();
         let machine = machine("clients", run.seed, &limits);
         let (phase, phases) = watch::channel(Phase::SetUp);
         let plan = Arc::new(Plan::new(&run.scenario, run.seed));
-        machine
-            .spawn("progress", progress::report(journal.clone(), plan.clone(), phases, progress));
+        let company = Company::new(run.part.clone(), machine.clone(), journal.clone());
+        let told =
+            progress::report(journal.clone(), company.clone(), plan.clone(), phases, progress);
+        machine.spawn("progress", told);
         Ok(Self {
             plan,
             http: Arc::new(Http::new(machine.clone())),
@@ -108,6 +114,7 @@ impl Phases {
             machine,
             journal,
             limits,
+            company,
             phase,
             journeys: None,
             ended: RealEnded::default(),
@@ -131,9 +138,10 @@ impl Phases {
             (self.limits.clone(), self.journal.clone(), self.plan.clone());
         let data = match &self.run.against {
             Against::Started { data, .. } => Some(data.clone()),
-            Against::Given(_) => None,
+            Against::Given(_) | Against::Joined => None,
         };
         let sampler = Sampler::start(ids.clone(), data.clone(), journal.clone());
+        let company = self.company.clone();
         let watched = health::until_hopeless(&limits, &journal, &plan, ids, data.as_deref());
         // Whoever asks and whatever dies, the processes of the cluster stay at hand here.
         let abort = tokio::select! {
@@ -142,17 +150,21 @@ impl Phases {
             why = abort::asked(&mut unmeetable) => Some(Abort::Unmeetable(why)),
             left = abort::maybe(leaves) => Some(left.into()),
             why = watched => Some(Abort::Failed(why)),
+            why = company.lost() => Some(Abort::Failed(why)),
             told = self.tell(&mut cluster, &mut users) => told.err().map(Abort::Failed),
         };
         tokio::task::block_in_place(|| sampler.end());
         if let Some(abort) = &abort {
-            let phase = *self.phase.borrow();
-            self.journal.stop(&abort.why(phase));
+            let why = abort.why(*self.phase.borrow());
+            self.journal.stop(&why);
+            self.company.stop(&why).await;
+            self.ended.stopped = Some(why);
             if let (Abort::Left(who, Departure::Died), Some(cluster)) = (abort, &mut cluster) {
                 cluster.tell_ends(who).await;
             }
         }
         self.dismiss(users).await;
+        self.ended.met = self.company.met();
         if let Some(cluster) = &mut cluster {
             self.end(cluster, abort.is_some()).await;
         }
@@ -168,34 +180,11 @@ impl Phases {
         served.map_err(|error| format!("no metrics at {at}: {error}"))
     }
 
-    fn nothing(self, why: &str) -> RealEnded {
+    fn nothing(mut self, why: &str) -> RealEnded {
+        self.ended.stopped = Some(why.to_owned());
         self.journal.stop(why);
         self.journal.record(What::Phase(Phase::End));
         self.ended
-    }
-
-    async fn end(&mut self, cluster: &mut Cluster, at_once: bool) {
-        if at_once {
-            cluster.kill_all().await;
-            return;
-        }
-        let mut stop = self.run.stop.clone();
-        let ended = tokio::select! {
-            biased;
-            who = abort::asked(&mut stop) => Err(who),
-            ended = cluster.end() => Ok(ended),
-        };
-        let RealEnded { notes, doubts, .. } = &mut self.ended;
-        match ended {
-            Ok(Ok(true)) => {}
-            Ok(Ok(false)) => notes.push("the cluster did not drain cleanly".to_owned()),
-            Ok(Err(error)) => doubts.push(with_causes(&error)),
-            // Everything is judged already, but nobody waits for the cluster any more.
-            Err(who) => {
-                notes.push(format!("{who} cut the cluster's draining short"));
-                cluster.kill_all().await;
-            }
-        }
     }
 
     async fn tell(
@@ -203,6 +192,10 @@ impl Phases {
         cluster: &mut Option<Cluster>,
         users: &mut Vec<Users>,
     ) -> Result<(), String> {
+        self.company.meet().await?;
+        if self.company.member().is_some() {
+            return self.follow(users).await;
+        }
         let gateways = self.gateways(cluster.as_mut()).await?;
         // A cluster that was given shows the numbers of one gateway.
         let metrics = cluster.as_ref().map_or(&gateways[..1], |cluster| cluster.metrics()).to_vec();
@@ -220,10 +213,11 @@ impl Phases {
         let polling: Vec<AbortHandle> = metrics.into_iter().map(poll).collect();
 
         self.journeys = self.begin_journeys(&targets);
+        self.company.begin(&targets.gateways);
         self.enter(Phase::WarmUp);
         *users = self.users(&targets);
         self.warm_up().await;
-        let (connected, planned) = (self.journal.counts().connected(), self.plan.sessions());
+        let (connected, planned) = (self.connected(), self.plan.sessions());
         if connected < planned {
             let told =
                 format!("{connected} of {planned} sessions were connected when the load began");
@@ -278,16 +272,18 @@ impl Phases {
     fn users(&self, targets: &Targets) -> Vec<Users> {
         let deadlines = self.deadlines();
         let is_local = self.run.against.is_local();
-        slices::parts(self.plan.users(), self.slices.len() as u32)
+        let share = self.run.share();
+        slices::parts(share.of_users(&self.plan), self.slices.len() as u32)
+            .zip(share.slices())
             .enumerate()
-            .map(|(number, slice)| {
+            .map(|(thread, (slice, number))| {
                 let name = format!("clients-{}", number + 1);
                 let source = is_local.then(|| slices::source(number));
                 let (plan, targets) = (self.plan.clone(), targets.clone());
                 let (journal, limits) = (self.journal.clone(), self.limits.clone());
                 let machine = machine_from(&name, self.run.seed, &limits, source);
                 let (told, lateness) = channel();
-                let gone = self.slices.run(number, move |phases| async move {
+                let gone = self.slices.run(thread, move |phases| async move {
                     let users = run_users(machine, plan, slice, targets, journal, phases);
                     let report = tokio::select! {
                         biased;
@@ -310,10 +306,14 @@ impl Phases {
     /// Until everybody is connected, or until the time for it is over.
     async fn warm_up(&self) {
         let deadline = Instant::now() + self.run.scenario.phases.warm_up;
-        let connected = || self.journal.counts().connected();
-        while connected() < self.plan.sessions() && Instant::now() < deadline {
+        while self.connected() < self.plan.sessions() && Instant::now() < deadline {
             sleep(LOOK_AGAIN).await;
         }
+    }
+
+    /// Sessions of all users, whoever drives them.
+    fn connected(&self) -> u64 {
+        self.journal.counts().connected() + self.company.reached().0
     }
 
     async fn load(&mut self, cluster: Option<&mut Cluster>) -> Result<(), String> {
@@ -338,6 +338,7 @@ impl Phases {
 
     async fn dismiss(&mut self, users: Vec<Users>) {
         // Users write down what is still unanswered; only then comes the last event.
+        self.company.enter(Phase::End);
         self.phase.send_replace(Phase::End);
         self.slices.enter(Phase::End);
         let mut lateness = Lateness::default();
@@ -356,6 +357,7 @@ impl Phases {
         // Of a run that ended before its time.
         self.end_journeys(deadline).await;
         self.tell_limits(&lateness);
+        self.ended.doubts.extend(self.company.finish(deadline).await);
         // What the cluster makes of the goodbyes, such as pushes to who is away now, is no part of the run.
         self.journal.record(What::Phase(Phase::End));
         for users in users {
@@ -381,5 +383,6 @@ impl Phases {
         self.journal.record(What::Phase(phase));
         self.phase.send_replace(phase);
         self.slices.enter(phase);
+        self.company.enter(phase);
     }
 }

@@ -1,10 +1,13 @@
 //! Starts a real run: its threads, its runtime, and what comes back.
 
+use crate::agents::{Met, Part};
 use crate::exposition::Exposition;
 use crate::journal::Sink;
 use crate::journeys::Drive;
 use crate::phases;
+use crate::slices::Share;
 use scenarios::scenario::Scenario;
+use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -12,6 +15,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::watch;
+use verify::history::event::Phase;
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -22,6 +26,8 @@ pub struct RealRun {
     pub seed: u64,
     /// The cluster.
     pub against: Against,
+    /// Which part of the run this is, if several generators make it.
+    pub part: Option<Part>,
     /// What drives the users of the REST interface, if the scenario has any.
     pub journeys: Option<Drive>,
     /// Where its numbers are served while it is under way.
@@ -37,6 +43,8 @@ pub struct RealRun {
 pub enum Against {
     /// One that is there already: `host:port` of its gateways.
     Given(Vec<String>),
+    /// One that the lead of several generators starts on this machine.
+    Joined,
     /// One that is started for the run and ended after it.
     Started {
         /// The program whose `node` and `cluster` commands start its processes.
@@ -61,15 +69,19 @@ impl Against {
     /// What our own cluster is made of.
     pub const fn processes(&self) -> Option<Processes> {
         match self {
-            Self::Given(_) => None,
+            Self::Given(_) | Self::Joined => None,
             Self::Started { processes, .. } => Some(*processes),
         }
     }
 }
 
 /// How far a run has got.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
+    /// The phase.
+    pub phase: Phase,
+    /// Sessions that are connected, by all generators together.
+    pub connected: u64,
     /// Events so far, judged or not.
     pub events: u64,
     /// Members that all conversations will have together.
@@ -90,6 +102,21 @@ pub struct RealEnded {
     pub doubts: Vec<String>,
     /// What a real run does not do, such as link faults. For the report; the verdict stands.
     pub notes: Vec<String>,
+    /// Why it ended before its time, if it did.
+    pub stopped: Option<String>,
+    /// The run that it was a part of, if they have met.
+    pub met: Option<Met>,
+}
+
+impl RealRun {
+    /// The share of the users that is driven here.
+    pub fn share(&self) -> Share {
+        self.part.as_ref().map_or(Share::WHOLE, |part| Share {
+            number: part.agent.number,
+            of: part.agent.of,
+            here: part.here,
+        })
+    }
 }
 
 /// Starts a run. Events go to `sink`, one after another; progress comes out of the channel, which
@@ -98,7 +125,7 @@ pub fn run(run: RealRun, sink: Sink) -> (mpsc::Receiver<Progress>, JoinHandle<Re
     let (progress, receiver) = mpsc::channel();
     let handle = thread("real run", move || {
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(run.against.workers() as usize)
+            .worker_threads(run.against.workers(run.share()) as usize)
             .enable_all()
             .build();
         match runtime {
@@ -114,19 +141,20 @@ pub fn run(run: RealRun, sink: Sink) -> (mpsc::Receiver<Progress>, JoinHandle<Re
 impl Against {
     /// Threads for the users, at least. A cluster of our own needs processors beside them: every thread of
     /// ours that runs is one of its threads that waits.
-    pub fn workers(&self) -> u64 {
-        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-        match self {
-            Self::Given(_) => processors as u64,
-            Self::Started { .. } => processors.div_ceil(2) as u64,
-        }
+    pub fn workers(&self, share: Share) -> u64 {
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get) as u64;
+        let ours = match self {
+            Self::Given(_) => processors,
+            Self::Started { .. } | Self::Joined => processors.div_ceil(2),
+        };
+        (ours / u64::from(share.here.max(1))).max(1)
     }
 
     /// How many gateways there are.
     pub fn gateways(&self, scenario: &Scenario) -> u64 {
         match self {
             Self::Given(gateways) => gateways.len() as u64,
-            Self::Started { .. } => u64::from(scenario.cluster.gateways),
+            Self::Started { .. } | Self::Joined => u64::from(scenario.cluster.gateways),
         }
     }
 
@@ -139,7 +167,7 @@ impl Against {
         };
         match self {
             Self::Given(gateways) => gateways.iter().all(is_local),
-            Self::Started { .. } => true,
+            Self::Started { .. } | Self::Joined => true,
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::limits::supply::Supply;
 use crate::run::{Against, thread};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::SigSet;
+use protocol::UserId;
 use scenarios::scenario::{Scenario, Transport};
 use std::convert::Infallible;
 use std::io;
@@ -29,6 +30,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use verify::history::event::Phase;
+use workload::plan::Plan;
 
 /// What tokens and changes of members need beside the sessions of a slice, at most: 32 requests at once
 /// and 256 changes, and a reserve.
@@ -43,14 +45,46 @@ pub const THREAD: &str = "users";
 /// As many source addresses as 127.1.0.0/16 and its neighbours have for slices: more than any run needs.
 const MOST: u64 = 4_096;
 
+/// Which of the users one generator drives: a range, as a slice is one of its ranges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Its number, from 0.
+    pub number: u32,
+    /// Of so many.
+    pub of: u32,
+    /// So many of them are on this machine.
+    pub here: u32,
+}
+
+impl Share {
+    /// All of them.
+    pub const WHOLE: Self = Self { number: 0, of: 1, here: 1 };
+
+    /// Its users. The last ones of all, who never connect, are nobody's burden.
+    pub fn of_users(self, plan: &Plan) -> Range<u32> {
+        let users = plan.users();
+        let online = users.clone().take_while(|user| !plan.is_offline(UserId((*user).into())));
+        let end = users.start + online.count() as u32;
+        let mut shares = parts(users.start..end, self.of);
+        let share = shares.nth(self.number as usize).unwrap_or(end..end);
+        let is_last = self.number + 1 == self.of;
+        if is_last { share.start..users.end } else { share }
+    }
+
+    /// The numbers of its slices, from 0 on, among those of all generators.
+    pub fn slices(self) -> impl Iterator<Item = usize> {
+        (self.number as usize..).step_by(self.of as usize)
+    }
+}
+
 /// How many slices a run has.
-pub fn of(scenario: &Scenario, against: &Against, supply: &Supply) -> u64 {
+pub fn of(scenario: &Scenario, against: &Against, supply: &Supply, share: Share) -> u64 {
     let sessions = match scenario.users.transport {
-        Transport::Socket => sessions(scenario),
+        Transport::Socket => sessions(scenario).div_ceil(u64::from(share.of)),
         // A few connections for each slice.
         Transport::Trunk => 0,
     };
-    needed(sessions, against.gateways(scenario), supply, against.workers())
+    needed(sessions, against.gateways(scenario), supply, against.workers(share))
 }
 
 /// Sessions that the users will have.

@@ -10,7 +10,7 @@ use std::{fs, io};
 
 /// The files of a run, and the plain history of earlier versions. History, `latency.hlog` and
 /// `recording.jsonl` are written by whoever observes it.
-pub const FILES: [&str; 10] = [
+pub const FILES: [&str; 11] = [
     "history.jsonl",
     "history.jsonl.gz",
     LATENCY_LOG,
@@ -21,6 +21,7 @@ pub const FILES: [&str; 10] = [
     "report.html",
     "junit.xml",
     "repro.txt",
+    "agent.json",
 ];
 
 /// All that is written into folders: by runs, by comparisons, by sweeps and searches beside the folders of their runs.

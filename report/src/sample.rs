@@ -125,6 +125,7 @@ pub(crate) fn header(users: u32, devices_per_user: u32) -> Header {
         offline_users: Some(0),
         retention: None,
         unseen: Vec::new(),
+        agent: None,
         deadlines: Deadlines {
             delivered_us: 10_000_000,
             stuck_us: 15_000_000,

@@ -23,6 +23,7 @@ pub fn header(scenario: &Scenario, seed: u64, engine: Engine) -> Header {
         // No run turns it on: what a store has removed is lost.
         retention: None,
         unseen: Vec::new(),
+        agent: None,
         deadlines: Deadlines {
             delivered_us: microseconds(expect.delivered_after_heal),
             stuck_us: microseconds(expect.no_stuck_session),

@@ -36,7 +36,7 @@ impl Doctor {
         };
         let gateways = against.gateways(&scenario);
         let system = loadgen::System::here(data.as_deref());
-        let (needs, checks) = doctor::examine(&scenario, &against, &system);
+        let (needs, checks) = doctor::examine(&scenario, &against, &system, loadgen::Share::WHOLE);
         console::result(&format!(
             "{}: {} sessions over {} connections, {gateways} gateways, {} slices of users",
             scenario.name, needs.sessions, needs.connections, needs.slices

@@ -107,6 +107,7 @@ impl PrintHistory {
             reproduce_here: "",
             version: crate::VERSION,
             doubts: ended.doubts,
+            disorder: None,
             notes: ended.notes,
             plan: None,
             terminal: console::terminal(),

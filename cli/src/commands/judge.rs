@@ -32,6 +32,13 @@ impl JudgeHistory {
             .map_err(|error| InvalidUsage(format!("cannot read {path}: {error}")))?;
         let mut reader = Reader::new(BufReader::new(file))
             .map_err(|error| InvalidUsage(format!("{path}: {}", told_once(&error))))?;
+        if let Some(agent) = reader.header().agent {
+            return Err(InvalidUsage(format!(
+                "{path} is what {agent} saw, and says nothing alone: fracas merge judges all agents of a run \
+                 together"
+            ))
+            .into());
+        }
         let options = JudgeOptions { may_be_idle: self.may_be_idle, evidence_max: 5, keep: None };
         let mut judge = Judge::new(reader.header(), options);
         let mut at = 0;

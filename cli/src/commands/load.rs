@@ -1,6 +1,10 @@
 //! `fracas load`: a scenario on real sockets, with the same users, checks and report as in the
 //! simulator.
 
+mod several;
+
+use crate::address::host_and_port;
+use crate::agents::AgentArguments;
 use crate::console::{self, ProgressLine};
 use crate::scenario_arguments::{ScenarioArguments, SweepArguments};
 use crate::sweep::{self, SweepOutput};
@@ -16,8 +20,10 @@ use loadgen::{
 use protocol::StoreEngine;
 use report::{Extent, Took};
 use scenarios::Scenario;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use verify::history::Header;
 use verify::history::event::Engine;
 
 /// The invariant that has nothing to judge in a run without faults.
@@ -71,6 +77,8 @@ pub struct Load {
     /// Print the verdict as JSON instead of a table.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    agents: AgentArguments,
 }
 
 impl Load {
@@ -78,6 +86,13 @@ impl Load {
     pub fn execute(self) -> anyhow::Result<u8> {
         let opened = self.opened()?;
         let stop = listen()?;
+        if let (Some(agent), Some(out)) = (self.agents.agent, &self.out) {
+            let [only] = &opened[..] else {
+                let why = "--agent: a run is shared between agents: one value per --set";
+                return Err(InvalidUsage(why.to_owned()).into());
+            };
+            return self.part(only, agent, out, stop);
+        }
         let output = SweepOutput { out: self.out.as_deref(), json: self.json, seed: self.seed };
         let opening = Opening::from(&self.opening);
         sweep::run(&opening, &opened, &output, &stop, |one, out| self.one(one, out, stop.clone()))
@@ -96,6 +111,7 @@ impl Load {
             metrics: None,
             quiet: true,
             json: false,
+            agents: AgentArguments::default(),
         }
     }
 
@@ -112,6 +128,7 @@ impl Load {
             }
             self.check_engine(scenario)?;
             check_journeys(scenario)?;
+            self.check_share(scenario)?;
             self.fit(scenario)?;
         }
         Ok(opened)
@@ -127,24 +144,20 @@ impl Load {
         let drawn = opened.drawn();
         let scenario = Arc::new(opened.scenario.clone());
         let fit = self.fit(&scenario)?;
+        if self.agents.agents.is_some() {
+            let notes = [drawn.into_iter().collect(), fit.short, self.notes()].concat();
+            return self.on_this_machine(opened, notes, out, &stop);
+        }
         // Before the report's folder is touched: its data folder may be refused.
-        let folder = self.target.is_empty().then(|| data_folder(out)).transpose()?;
+        let folder = self.starts_cluster().then(|| data_folder(out)).transpose()?;
         let against = self.against(folder.as_ref().map(DataFolder::path))?;
         let quiet = self.quiet || self.json;
         if !quiet {
-            console::note(&format!("fracas {VERSION} · {} · seed {}", scenario.name, self.seed));
-            let not_done = loadgen::not_done(&scenario, self.seed, against.processes());
-            for sentence in
-                [&fit.needs].into_iter().chain(&fit.short).chain(&drawn).chain(&not_done)
-            {
-                console::note(&format!("  {sentence}"));
-            }
+            self.introduce(opened, &fit, &against);
         }
-        let mut header = workload::header(&scenario, self.seed, Engine::Real);
-        header.unseen = self.unseen().map(str::to_owned).collect();
-        let observation = Observation::begin(header, &scenario, out)?;
+        let observation = Observation::begin(self.header(&scenario), &scenario, out)?;
         let unmeetable = observation.unmeetable();
-        let (seed, of_run, journeys) = (self.seed, scenario.clone(), DRIVE);
+        let (seed, of_run, journeys, part) = (self.seed, scenario.clone(), DRIVE, None);
         let metrics = self.metrics.clone().map(|at| Exposition {
             at,
             text: {
@@ -152,7 +165,8 @@ impl Load {
                 Arc::new(move |recorded| report::live_metrics(&observation.live(), recorded))
             },
         });
-        let run = RealRun { scenario: of_run, seed, against, journeys, metrics, stop, unmeetable };
+        let run =
+            RealRun { scenario: of_run, seed, against, part, journeys, metrics, stop, unmeetable };
         let cpu = real::cpu_time() + real::children_cpu_time();
         let (progress, thread) = loadgen::run(run, observation.sink());
         let mut line = ProgressLine::new(quiet);
@@ -169,6 +183,7 @@ impl Load {
             reproduce_here: &self.reproduce(Path::new("scenario.toml"), &[]),
             version: VERSION,
             doubts: ended.doubts,
+            disorder: None,
             notes,
             plan: None,
             terminal: console::terminal(),
@@ -180,9 +195,39 @@ impl Load {
         }))
     }
 
+    /// What is about to happen.
+    fn introduce(&self, opened: &Opened, fit: &Fit, against: &Against) {
+        let scenario = &opened.scenario;
+        console::note(&format!("fracas {VERSION} · {} · seed {}", scenario.name, self.seed));
+        let drawn = opened.drawn();
+        let not_done = loadgen::not_done(scenario, self.seed, against.processes());
+        for sentence in [&fit.needs].into_iter().chain(&fit.short).chain(&drawn).chain(&not_done) {
+            console::note(&format!("  {sentence}"));
+        }
+    }
+
+    /// The first line of its history.
+    fn header(&self, scenario: &Scenario) -> Header {
+        let mut header = workload::header(scenario, self.seed, Engine::Real);
+        header.unseen = self.unseen().map(str::to_owned).collect();
+        header
+    }
+
+    /// Whether the cluster is started here: otherwise it is there, or the lead starts it.
+    fn starts_cluster(&self) -> bool {
+        self.target.is_empty() && !self.agents.is_led()
+    }
+
     /// What it runs against: a cluster that is started with its data in a folder, or the targets.
     fn against(&self, data: Option<&Path>) -> anyhow::Result<Against> {
-        let Some(data) = data else { return Ok(Against::Given(self.target.clone())) };
+        let Some(data) = data else {
+            let is_given = !self.target.is_empty();
+            return Ok(if is_given {
+                Against::Given(self.target.clone())
+            } else {
+                Against::Joined
+            });
+        };
         let binary = std::env::current_exe().context("cannot find the path of this program")?;
         Ok(Against::Started { binary, processes: self.processes(), data: data.to_owned() })
     }
@@ -190,9 +235,10 @@ impl Load {
     /// Compares what the scenario needs with what this machine has; an error (status 2: nothing can be
     /// said of any cluster) if it cannot work at all.
     fn fit(&self, scenario: &Scenario) -> anyhow::Result<Fit> {
-        let data = self.target.is_empty().then(|| DataFolder::place(self.out.as_deref()));
+        let data = self.starts_cluster().then(|| DataFolder::place(self.out.as_deref()));
         let against = self.against(data.as_deref())?;
-        let fit = loadgen::fit(scenario, &against, &System::here(data.as_deref()));
+        let share = self.agents.share(self.target.is_empty());
+        let fit = loadgen::fit(scenario, &against, &System::here(data.as_deref()), share);
         if fit.impossible.is_empty() {
             return Ok(fit);
         }
@@ -243,6 +289,9 @@ impl Load {
         }
         if self.without_faults {
             command.push_str(" --without-faults");
+        }
+        if let Some(agents) = self.agents.agents {
+            write!(command, " --agents {agents}").expect("text takes all text");
         }
         command
     }
@@ -300,22 +349,6 @@ fn leave_out_faults(scenario: &mut Scenario) {
     }
 }
 
-/// `host:port`, as sockets take it.
-fn host_and_port(text: &str) -> Result<String, String> {
-    let expected = "expected host:port, such as 127.0.0.1:7800";
-    if text.contains("://") {
-        return Err(format!("{expected}, without a scheme"));
-    }
-    let (host, port) = text.rsplit_once(':').ok_or(expected)?;
-    // An IPv6 address stands in brackets.
-    let is_bracketed = host.starts_with('[') && host.ends_with(']');
-    let is_host = !host.is_empty()
-        && (is_bracketed || !host.contains(':'))
-        && !host.contains(|one: char| one == '/' || one == '@' || one.is_whitespace());
-    let is_port = port.parse::<u16>().is_ok_and(|port| port > 0);
-    if is_host && is_port { Ok(text.to_owned()) } else { Err(expected.to_owned()) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -325,17 +358,6 @@ mod tests {
     struct Line {
         #[command(flatten)]
         load: Load,
-    }
-
-    #[test]
-    fn a_target_is_a_host_and_a_port() {
-        for good in ["127.0.0.1:7800", "gateway.example:80", "[::1]:7800"] {
-            assert_eq!(host_and_port(good).as_deref(), Ok(good));
-        }
-        let bad = ["foo", "http://127.0.0.1:7800", ":80", "a:0", "a:65536", "::1:80", "a/b:80", ""];
-        for bad in bad {
-            assert!(host_and_port(bad).is_err_and(|why| why.contains("host:port")), "{bad}");
-        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod history;
 mod judge;
 mod knee;
 mod load;
+mod merge;
 mod node;
 mod run;
 mod scenarios;
@@ -31,6 +32,8 @@ pub enum Command {
     Twin(twin::Twin),
     /// Run a scenario on real sockets against a real cluster, with the same checks.
     Load(load::Load),
+    /// Merge the parts of several generators of a run, and judge the whole.
+    Merge(merge::MergeParts),
     /// Search for the highest rate that a cluster sustains.
     Knee(knee::Knee),
     /// Compare two sets of runs: better, worse, or the same.
@@ -62,6 +65,7 @@ impl Command {
             Self::Explore(command) => command.execute(),
             Self::Twin(command) => command.execute(),
             Self::Load(command) => command.execute(),
+            Self::Merge(command) => command.execute(),
             Self::Knee(command) => command.execute(),
             Self::Compare(command) => command.execute(),
             Self::Doctor(command) => command.execute(),

@@ -88,6 +88,7 @@ impl Run {
             reproduce_here: &self.reproduce_here(),
             version: VERSION,
             doubts: ended.doubts,
+            disorder: None,
             notes: ended.notes.into_iter().chain(opened.drawn()).collect(),
             plan: Some(&plan),
             terminal: console::terminal(),

@@ -9,7 +9,7 @@ pub use system::System;
 
 use crate::limits::needs::{self, Needs};
 use crate::run::{Against, Processes};
-use crate::slices::AT_EASE;
+use crate::slices::{AT_EASE, Share};
 use real::network::reserve;
 use scenarios::scenario::{Scenario, Transport};
 
@@ -76,8 +76,13 @@ pub struct Fit {
 }
 
 /// Compares what a run needs with what the system has; limits that it does not tell are left out.
-pub fn examine(scenario: &Scenario, against: &Against, system: &System) -> (Needs, Vec<Check>) {
-    let needs = needs::needs(scenario, against, &system.supply);
+pub fn examine(
+    scenario: &Scenario,
+    against: &Against,
+    system: &System,
+    share: Share,
+) -> (Needs, Vec<Check>) {
+    let needs = needs::needs(scenario, against, &system.supply, share);
     let gateways = against.gateways(scenario).max(1);
     let run = Run { needs, gateways, against, transport: scenario.users.transport };
     let files = run.open_files(system).into_iter();
@@ -86,8 +91,8 @@ pub fn examine(scenario: &Scenario, against: &Against, system: &System) -> (Need
 }
 
 /// The same in sentences.
-pub fn fit(scenario: &Scenario, against: &Against, system: &System) -> Fit {
-    let (needs, checks) = examine(scenario, against, system);
+pub fn fit(scenario: &Scenario, against: &Against, system: &System, share: Share) -> Fit {
+    let (needs, checks) = examine(scenario, against, system, share);
     let mut fit = Fit { needs: needs.sentence(system.supply), ..Fit::default() };
     for Check { what, there, least, at_ease, remedy, .. } in checks {
         let sessions = needs.sessions;
@@ -293,7 +298,7 @@ mod tests {
     fn what_cannot_work_is_told_apart_from_what_may_be_short() {
         let scenario = scenario(400, Transport::Socket);
         let told = |against: &Against, system| {
-            let fit = fit(&scenario, against, &system);
+            let fit = fit(&scenario, against, &system, Share::WHOLE);
             (fit.short.len(), fit.impossible.len())
         };
         let (one, each) = (ours(Processes::One), ours(Processes::EachNode));
@@ -308,7 +313,7 @@ mod tests {
         assert_eq!(told(&each, system(300, 10_000, 1_000)).1, 0, "a table for each gateway");
         assert_eq!(told(&elsewhere(), system(10_000, 711, 1_000)), (1, 0), "ports");
         assert_eq!(told(&elsewhere(), system(10_000, 199, 1_000)), (0, 1));
-        let refused = fit(&scenario, &one, &system(30, 10_000, 1_000)).impossible;
+        let refused = fit(&scenario, &one, &system(30, 10_000, 1_000), Share::WHOLE).impossible;
         assert!(
             refused[0]
                 .contains("400 sessions need at least 423 open files of the cluster, but only 30"),
@@ -322,7 +327,7 @@ mod tests {
         let scenario = scenario(400, Transport::Socket);
         let mut system = system(10_000, 10_000, 1_000);
         system.supply.disk = Some(1 << 20);
-        let short = fit(&scenario, &ours(Processes::One), &system).short;
+        let short = fit(&scenario, &ours(Processes::One), &system, Share::WHOLE).short;
         assert!(matches!(&short[..], [told] if told.contains("of disk") && told.contains("--out")));
     }
 
@@ -330,11 +335,13 @@ mod tests {
     fn the_tightest_limit_says_how_far_the_machine_reaches() {
         let system = system(20_000, 28_232, 20 << 10);
         let each = ours(Processes::EachNode);
-        let (_, checks) = examine(&scenario(30_000, Transport::Socket), &each, &system);
+        let (_, checks) =
+            examine(&scenario(30_000, Transport::Socket), &each, &system, Share::WHOLE);
         assert!(checks.iter().all(|check| check.grade() == Grade::Enough), "{checks:?}");
         let tightest = ("open files of a gateway", 2 * (20_000 - BASE - 128));
         assert_eq!(reach(&checks), Some(tightest));
-        let (_, checks) = examine(&scenario(100_000, Transport::Socket), &each, &system);
+        let (_, checks) =
+            examine(&scenario(100_000, Transport::Socket), &each, &system, Share::WHOLE);
         let impossible = checks.iter().filter(|check| check.grade() == Grade::Impossible);
         assert_eq!(impossible.map(|check| check.what).collect::<Vec<_>>(), [tightest.0]);
         assert_eq!(reach(&[]), None);
@@ -344,7 +351,7 @@ mod tests {
     fn over_trunks_memory_is_what_binds() {
         let million = scenario(1_000_000, Transport::Trunk);
         let system = system(20_000, 28_232, 20 << 10);
-        let (_, checks) = examine(&million, &ours(Processes::EachNode), &system);
+        let (_, checks) = examine(&million, &ours(Processes::EachNode), &system, Share::WHOLE);
         assert!(checks.iter().all(|check| check.grade() == Grade::Enough), "{checks:?}");
         let (what, sessions) = reach(&checks).expect("there are limits");
         assert_eq!(what, "MiB of memory");

@@ -5,7 +5,7 @@
 
 use crate::limits::supply::Supply;
 use crate::run::Against;
-use crate::slices;
+use crate::slices::{self, Share};
 use crate::world::layout;
 use scenarios::intensity::Piece;
 use scenarios::scenario::{Scenario, Size, Transport};
@@ -43,12 +43,14 @@ pub struct Needs {
     pub disk: u64,
     /// Processes of the cluster, if it is started.
     processes: Option<u16>,
+    /// Processes on this machine that generate the load.
+    generators: u32,
 }
 
 impl Needs {
     /// Bytes of memory without any session.
     pub fn empty_memory(&self) -> u64 {
-        empty_memory(self.processes) + self.rest * SOCKET_BYTES
+        empty_memory(self.processes, self.generators) + self.rest * SOCKET_BYTES
     }
 
     /// Bytes of memory of each session.
@@ -82,9 +84,12 @@ impl Needs {
 }
 
 /// What a scenario needs of a machine that has so much.
-pub fn needs(scenario: &Scenario, against: &Against, supply: &Supply) -> Needs {
-    let (sessions, gateways) = (slices::sessions(scenario), against.gateways(scenario).max(1));
-    let slices = slices::of(scenario, against, supply);
+pub fn needs(scenario: &Scenario, against: &Against, supply: &Supply, share: Share) -> Needs {
+    let here = u64::from(share.here.max(1));
+    let of_each = slices::sessions(scenario).div_ceil(u64::from(share.of));
+    let sessions = slices::sessions(scenario).min(of_each * here);
+    let gateways = against.gateways(scenario).max(1);
+    let slices = slices::of(scenario, against, supply, share) * here;
     let shape = &scenario.cluster;
     let processes = against.processes().map(|processes| layout::count(shape, processes));
     let (connections, bytes) = match scenario.users.transport {
@@ -100,16 +105,18 @@ pub fn needs(scenario: &Scenario, against: &Against, supply: &Supply) -> Needs {
         rest,
         slices,
         ports: connections.div_ceil(gateways).div_ceil(sources),
-        memory: empty_memory(processes) + rest * SOCKET_BYTES + sessions * bytes,
+        memory: empty_memory(processes, share.here) + rest * SOCKET_BYTES + sessions * bytes,
         disk: disk(scenario),
         processes,
+        generators: share.here,
     }
 }
 
-/// Bytes of memory without any session, for a cluster of so many processes.
-fn empty_memory(processes: Option<u16>) -> u64 {
-    let further = processes.unwrap_or(1).saturating_sub(1);
-    EMPTY_BYTES + u64::from(further) * PROCESS_BYTES
+/// Bytes of memory without any session, for a cluster of so many processes, and so many generators.
+fn empty_memory(processes: Option<u16>, generators: u32) -> u64 {
+    let further = u64::from(processes.unwrap_or(1).saturating_sub(1));
+    let further = further + u64::from(generators.saturating_sub(1));
+    EMPTY_BYTES + further * PROCESS_BYTES
 }
 
 /// What the cluster will have written at the end, about.
@@ -176,9 +183,24 @@ mod tests {
         let scenario = scenario(100_000);
         let here = Against::Given(vec!["127.0.0.1:7800".to_owned(), "localhost:7801".to_owned()]);
         let there = Against::Given(vec!["a.example:80".to_owned(), "b.example:80".to_owned()]);
-        let needs =
-            [here, there].map(|against| needs(&scenario, &against, &supply(20_000, 28_232, 8_000)));
+        let needs = [here, there].map(|against| {
+            needs(&scenario, &against, &supply(20_000, 28_232, 8_000), Share::WHOLE)
+        });
         assert_eq!(needs.map(|needs| (needs.slices, needs.ports)), [(6, 8_334), (6, 50_000)]);
+    }
+
+    #[test]
+    fn generators_of_one_machine_need_tables_addresses_and_memory_of_their_own() {
+        let scenario = scenario(100_000);
+        let here = Against::Given(vec!["127.0.0.1:7800".to_owned(), "localhost:7801".to_owned()]);
+        let needed = |of, here_too| {
+            let share = Share { number: 0, of, here: here_too };
+            needs(&scenario, &here, &supply(20_000, 28_232, 8_000), share)
+        };
+        let [one, four, of_four] = [needed(1, 1), needed(4, 4), needed(4, 1)];
+        assert_eq!((four.sessions, four.slices, four.ports), (100_000, 8, 6_250));
+        assert_eq!(four.memory - one.memory, 3 * PROCESS_BYTES);
+        assert_eq!((of_four.sessions, of_four.connections), (25_000, 25_000), "a quarter is here");
     }
 
     #[test]
@@ -187,14 +209,14 @@ mod tests {
         scenario.users.transport = Transport::Trunk;
         let elsewhere = Against::Given(vec!["a.example:80".to_owned(), "b.example:80".to_owned()]);
         let supply = supply(20_000, 28_000, 8_000);
-        let needs = needs(&scenario, &elsewhere, &supply);
+        let needs = needs(&scenario, &elsewhere, &supply, Share::WHOLE);
         assert_eq!(
             needs.sentence(supply),
             format!(
                 "100000 sessions need {} connections (open files: 20000 in each table; local ports: \
                  28000 from each address towards each gateway) and about 1.2 GiB of memory (7.8 GiB \
                  free)",
-                2 * elsewhere.workers()
+                2 * elsewhere.workers(Share::WHOLE)
             )
         );
     }
@@ -212,7 +234,8 @@ mod tests {
         with.journeys = Some(Journeys { users: 20_000, think, groups: 1, mix });
         let here = Against::Given(vec!["127.0.0.1:7800".to_owned()]);
         let supply = supply(20_000, 28_232, 8_000);
-        let [plain, with] = [scenario(400), with].map(|one| needs(&one, &here, &supply));
+        let [plain, with] =
+            [scenario(400), with].map(|one| needs(&one, &here, &supply, Share::WHOLE));
         assert_eq!((plain.rest, with.rest, with.connections), (0, 20_000, plain.connections));
         assert_eq!(with.memory - plain.memory, 20_000 * SOCKET_BYTES);
         assert_eq!(with.session_bytes(), plain.session_bytes(), "they are no sessions");
@@ -225,7 +248,7 @@ mod tests {
         let supply = Supply { disk: Some(9 << 30), ..supply(10_000, 10_000, 1_000) };
         let [one, each] = [Processes::One, Processes::EachNode].map(|processes| {
             let (binary, data) = ("fracas".into(), "data".into());
-            needs(&scenario, &Against::Started { binary, processes, data }, &supply)
+            needs(&scenario, &Against::Started { binary, processes, data }, &supply, Share::WHOLE)
         });
         assert_eq!(each.memory - one.memory, 6 * PROCESS_BYTES);
         let [one, each] = [one, each].map(|needs| needs.sentence(supply));

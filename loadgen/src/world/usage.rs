@@ -13,11 +13,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::watch;
 use verify::history::What;
-use verify::history::event::Usage;
+use verify::history::event::{GENERATOR, Usage};
 use workload::recorder::Recorder;
 
-/// The name of this process in the history.
-pub const GENERATOR: &str = "generator";
 /// How often processes are looked at.
 const EVERY: Duration = Duration::from_secs(1);
 /// Looks at processes for one at their data, which costs more.

@@ -3,10 +3,7 @@
 
 use super::usage::TICK_US;
 use std::path::Path;
-use verify::history::event::Usage;
-
-/// The name of the machine in the history.
-const MACHINE: &str = "machine";
+use verify::history::event::{MACHINE, Usage};
 
 /// Remembers where the CPU time began, which the system counts from its start.
 #[derive(Default)]

@@ -85,6 +85,7 @@ pub(crate) fn header(name: &str, shape: &Shape) -> Header {
         offline_users: Some(0),
         retention: None,
         unseen: Vec::new(),
+        agent: None,
         deadlines: Deadlines {
             delivered_us: 10 * SECOND,
             stuck_us: 15 * SECOND,

@@ -66,6 +66,7 @@ impl Builder {
             offline_users: Some(0),
             retention: None,
             unseen: Vec::new(),
+            agent: None,
             deadlines: Deadlines {
                 delivered_us: 1_000_000,
                 stuck_us: 1_500_000,

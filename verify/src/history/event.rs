@@ -5,7 +5,8 @@
 //! Users, devices and conversations are the cluster's own ids; in a scenario they are dense from 1,
 //! so that checks can use arrays.
 
-pub use super::machine::{Shed, Usage};
+pub use super::header::{Agent, Deadlines, Engine, FORMAT, Header};
+pub use super::machine::{GENERATOR, MACHINE, Shed, Usage};
 pub use super::request::Request;
 use protocol::{
     ClientMessageId, ConversationId, DeviceId, Epoch, GatewayId, Incarnation, NodeNumber,
@@ -15,52 +16,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The format of `history.jsonl`; readers refuse a newer one.
-pub const FORMAT: u32 = 2;
-
-/// The first line of a history: what the judge needs to know beforehand.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Header {
-    /// `FORMAT`.
-    pub format: u32,
-    /// The scenario's name.
-    pub scenario: String,
-    /// The seed.
-    pub seed: u64,
-    /// Where it ran.
-    pub engine: Engine,
-    /// Users are 1 to this.
-    pub users: u32,
-    /// Devices of each user are 1 to this.
-    pub devices_per_user: u32,
-    /// Conversations are 1 to this.
-    pub conversations: u32,
-    /// Partitions of the cluster.
-    pub partitions: u16,
-    /// Users 1 to this read slowly because the scenario wants it: what they wait for they delay
-    /// themselves. Left out of the line if there are none.
-    #[serde(default, skip_serializing_if = "is_none")]
-    pub slow_users: u32,
-    /// Of the last so many users no device ever connects. Not there: the history does not say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub offline_users: Option<u32>,
-    /// Newest entries of each conversation that retention keeps. Not there: it keeps all of them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retention: Option<u64>,
-    /// Claims about what this run could not see: they are not judged.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub unseen: Vec<String>,
-    /// Deadlines that the judge applies.
-    pub deadlines: Deadlines,
-}
-
-/// Whether there are none; by reference, as serde wants it.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
-const fn is_none(count: &u32) -> bool {
-    *count == 0
-}
-
-/// As `is_none`, for keys.
+/// Whether there is none; by reference, as serde wants it.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
 const fn is_zero(key: &u64) -> bool {
     *key == 0
@@ -81,32 +37,6 @@ const fn is_true(flag: &bool) -> bool {
     *flag
 }
 
-/// Deadlines of the liveness invariants, in microseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Deadlines {
-    /// `delivered_after_heal`: from max(accepted, healed) to shown.
-    pub delivered_us: u64,
-    /// `no_stuck_session`: the longest time without progress or an error while something is due.
-    pub stuck_us: u64,
-    /// `recovers_to_baseline`: from the heal on.
-    pub recovered_us: u64,
-    /// How long after a revocation a token may still be honoured.
-    pub revocation_us: u64,
-    /// `away_member_is_pushed`: from max(accepted, healed) to the push. Not there: `stuck_us`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pushed_us: Option<u64>,
-}
-
-/// Where a run took place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Engine {
-    /// In the simulator: times are simulated.
-    Simulated,
-    /// On real sockets.
-    Real,
-}
-
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
@@ -117,7 +47,7 @@ pub struct Event {
 }
 
 /// A device of a user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Device {
     /// The user.
     pub user: UserId,

@@ -30,6 +30,7 @@ pub fn header() -> Header {
         offline_users: Some(0),
         retention: None,
         unseen: Vec::new(),
+        agent: None,
         deadlines: Deadlines {
             delivered_us: 10_000_000,
             stuck_us: 10_000_000,

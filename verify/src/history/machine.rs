@@ -3,6 +3,11 @@
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
+/// The name of a process that generates the load.
+pub const GENERATOR: &str = "generator";
+/// The name of all that runs on a machine.
+pub const MACHINE: &str = "machine";
+
 /// What a process uses of its machine at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {

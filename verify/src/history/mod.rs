@@ -5,14 +5,18 @@
 pub mod builder;
 pub mod event;
 pub mod fixture;
+mod header;
 mod machine;
+pub mod merge;
 pub mod reader;
 mod request;
 pub mod soak;
 pub(crate) mod subject;
 mod talk;
+mod trips;
 pub mod writer;
 
-pub use event::{Event, Header, What};
+pub use event::{Agent, Event, Header, What};
+pub use merge::{Clock, Merge};
 pub use reader::{ReadError, Reader};
 pub use writer::Writer;

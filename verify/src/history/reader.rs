@@ -45,6 +45,9 @@ pub enum ReadError {
     },
 }
 
+/// The next event of a history, or why there is none.
+pub type Item = Result<Event, ReadError>;
+
 /// A history that is being read: an iterator over its events.
 pub struct Reader {
     input: Box<dyn BufRead>,
@@ -153,6 +156,7 @@ fn placeholder() -> Header {
         offline_users: None,
         retention: None,
         unseen: Vec::new(),
+        agent: None,
         deadlines: Deadlines {
             delivered_us: 0,
             stuck_us: 0,

@@ -60,6 +60,22 @@ impl What {
         }
     }
 
+    /// Whether it is told after a run was stopped: facts of the run, and which outcomes stay open.
+    pub const fn follows_a_stop(&self) -> bool {
+        matches!(
+            self,
+            What::Phase(_)
+                | What::FaultEnded { .. }
+                | What::NodeStarted { .. }
+                | What::NodePanicked { .. }
+                | What::NodeEnded { .. }
+                | What::Shed { .. }
+                | What::Usage(_)
+                | What::GeneratorLimited { .. }
+                | What::Unanswered { .. }
+        )
+    }
+
     /// The device that an event is about.
     pub const fn device(&self) -> Option<Device> {
         self.subject().0

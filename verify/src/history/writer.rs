@@ -48,6 +48,15 @@ impl<W: Write> Writer<W> {
         self.sink.line(event)
     }
 
+    /// Lets the underlying writer have everything that was written so far: whoever reads it finds that,
+    /// even if no more follows.
+    pub fn flush(&mut self) -> io::Result<()> {
+        match &mut self.sink {
+            Sink::Plain(out) => out.flush(),
+            Sink::Gzip(out) => out.flush(),
+        }
+    }
+
     /// Events that were written so far.
     pub const fn events(&self) -> u64 {
         self.events
