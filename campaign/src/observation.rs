@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 use verify::history::event::Engine;
 use verify::history::{Event, Header, What, Writer};
-use verify::{Judge, JudgeOptions, Verdict};
+use verify::{Judge, JudgeOptions, Judgement, Verdict};
 use workload::plan::Kind;
 use workload::{Plan, Recording};
 
@@ -239,19 +239,8 @@ impl Observers {
         let failure = self.failure.map(|error| {
             format!("the history could not be written to its end: {}: {error}", history.display())
         });
-        let mut judgement = self.judge.finish();
-        // What happened to the run comes first: most of what the judge misses follows from it.
-        let disorder = circumstances.disorder;
-        if disorder.is_some() {
-            judgement.verdict = Verdict::Unknown;
-        }
-        let own: Vec<String> =
-            disorder.into_iter().chain(circumstances.doubts).chain(failure.clone()).collect();
-        judgement.doubts.retain(|doubt| !own.contains(doubt));
-        judgement.doubts.splice(0..0, own);
-        if !judgement.doubts.is_empty() && judgement.verdict == Verdict::Valid {
-            judgement.verdict = Verdict::Unknown;
-        }
+        let said = [circumstances.doubts, failure.iter().cloned().collect()].concat();
+        let judgement = doubted(self.judge.finish(), circumstances.disorder, said);
         let (measured, logged) = self.measurements.finish_logged();
         let log = self.out.as_deref().and_then(|out| {
             let place = Place::of(&out.join(LATENCY_LOG));
@@ -307,6 +296,21 @@ impl Observers {
     }
 }
 
+/// A judgement in the light of what happened to the run. That comes first: most of what the judge misses
+/// follows from it.
+fn doubted(mut judgement: Judgement, disorder: Option<String>, said: Vec<String>) -> Judgement {
+    if disorder.is_some() {
+        judgement.verdict = Verdict::Unknown;
+    }
+    let own: Vec<String> = disorder.into_iter().chain(said).collect();
+    judgement.doubts.retain(|doubt| !own.contains(doubt));
+    judgement.doubts.splice(0..0, own);
+    if !judgement.doubts.is_empty() && judgement.verdict == Verdict::Valid {
+        judgement.verdict = Verdict::Unknown;
+    }
+    judgement
+}
+
 fn record(path: &Path, recording: &Recording) -> Result<(), String> {
     let place = Place::of(path);
     let written = File::create(place.now()).and_then(|file| {
@@ -321,6 +325,22 @@ fn record(path: &Path, recording: &Recording) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_may_have_happened_in_another_order_is_no_violation() {
+        let judgement = |verdict| Judgement {
+            verdict,
+            doubts: vec!["the judge's".to_owned()],
+            findings: Vec::new(),
+            events: 1,
+        };
+        let order = || Some("the clocks".to_owned());
+        let found = doubted(judgement(Verdict::Violated), order(), vec!["lateness".to_owned()]);
+        assert_eq!(found.verdict, Verdict::Unknown);
+        assert_eq!(found.doubts, ["the clocks", "lateness", "the judge's"]);
+        let found = doubted(judgement(Verdict::Violated), None, vec!["the judge's".to_owned()]);
+        assert_eq!((found.verdict, found.doubts.len()), (Verdict::Violated, 1));
+    }
 
     #[test]
     fn replies_that_nobody_plans_leave_open_how_much_a_run_will_do() {

@@ -19,7 +19,7 @@ use verify::history::{Agent, Header, Merge, Reader};
 pub struct Parts {
     scenario: Scenario,
     header: Header,
-    parts: Vec<One>,
+    all: Vec<One>,
 }
 
 struct One {
@@ -70,7 +70,7 @@ impl Parts {
                 InvalidUsage(format!("{path} is not a valid scenario\n{mistakes}"))
             })?
             .scenario;
-        Ok(Self { scenario, header, parts })
+        Ok(Self { scenario, header, all: parts })
     }
 
     /// Merges them, judges the whole, and writes its report into a folder, if one is given.
@@ -79,14 +79,14 @@ impl Parts {
     /// The folder cannot be used.
     pub fn merge(self, out: Option<&Path>, told: Told<'_>) -> Result<Concluded, InvalidUsage> {
         let same = out.and_then(|out| out.canonicalize().ok());
-        if self.parts.iter().any(|one| same.is_some() && one.folder.canonicalize().ok() == same) {
+        if self.all.iter().any(|one| same.is_some() && one.folder.canonicalize().ok() == same) {
             let why = "--out: the result cannot go into the folder of an agent, whose history it would replace";
             return Err(InvalidUsage(why.to_owned()));
         }
         let observation = Observation::begin(self.header.clone(), &self.scenario, out)?;
         let mut doubts = told.doubts;
         let mut sources = Vec::new();
-        for one in &self.parts {
+        for one in &self.all {
             sources.push(one.source(&mut doubts));
         }
         let (mut merge, mut sink) = (Merge::new(sources), observation.sink());
@@ -98,7 +98,7 @@ impl Parts {
         let notes = [told.notes, vec![self.clocks()], self.said(|ended| &ended.notes)].concat();
         let seed = self.header.seed;
         let here = reproduce("load", Path::new("scenario.toml"), seed, &[]);
-        let here = format!("{here} --agents {}", self.parts.len());
+        let here = format!("{here} --agents {}", self.all.len());
         let reproduce = told.reproduce.unwrap_or_else(|| here.clone());
         Ok(observation.conclude(Circumstances {
             scenario: &self.scenario,
@@ -116,13 +116,13 @@ impl Parts {
 
     /// By how much the order of what two agents saw may be wrong.
     fn error_us(&self) -> u64 {
-        error_us(&self.parts)
+        error_us(&self.all)
     }
 
     /// How the clocks compare, in a sentence.
     fn clocks(&self) -> String {
-        let (count, error) = (self.parts.len(), self.error_us());
-        let led = &self.parts[1..];
+        let (count, error) = (self.all.len(), self.error_us());
+        let led = &self.all[1..];
         if led.iter().all(|one| one.file.clock.is_shared) {
             return format!(
                 "{count} generators of one host, whose clock they share: events of two of them are in order within {error} us"
@@ -148,7 +148,7 @@ impl Parts {
     /// What the agents say at their ends.
     fn said(&self, what: impl Fn(&super::Ended) -> &Vec<String>) -> Vec<String> {
         let mut all: Vec<String> = Vec::new();
-        for one in &self.parts {
+        for one in &self.all {
             for told in one.file.ended.iter().flat_map(&what) {
                 let number = one.agent.number;
                 let told =
@@ -160,7 +160,7 @@ impl Parts {
     }
 
     fn took(&self) -> Took {
-        let ended = || self.parts.iter().filter_map(|one| one.file.ended.as_ref());
+        let ended = || self.all.iter().filter_map(|one| one.file.ended.as_ref());
         let wall = Duration::from_micros(ended().map(|ended| ended.wall_us).max().unwrap_or(0));
         let cpu = Duration::from_micros(ended().map(|ended| ended.cpu_us).sum());
         Took { wall, cpu, simulated: wall }
@@ -286,4 +286,48 @@ fn disorder(error_us: u64, quickest_us: Option<u64>) -> Option<String> {
         "the clocks of the generators are known to {error_us} us only, and the cluster answered within \
          {quickest} us: what two of them saw may have happened in the other order"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use verify::history::Clock;
+    use verify::history::fixture;
+
+    fn one(number: u32, error_us: u64) -> One {
+        let agent = Agent { number, of: 3 };
+        let header = Header { agent: Some(agent), ..fixture::header() };
+        let clock = Clock { error_us, ..Clock::default() };
+        let (run, version) = ("7".to_owned(), "1".to_owned());
+        let file = AgentFile { format: 1, run, version, header, clock, ended: None };
+        One { folder: format!("part-{number}").into(), agent, file }
+    }
+
+    #[test]
+    fn clocks_that_are_slower_than_the_cluster_leave_the_order_open() {
+        assert_eq!(disorder(3, Some(4)), None);
+        assert_eq!(disorder(900, None), None, "nobody was answered: nothing hangs on it");
+        let told = disorder(400, Some(400)).expect("it may be the other way round");
+        assert!(told.contains("known to 400 us only"), "{told}");
+    }
+
+    #[test]
+    fn deadlines_allow_for_the_two_worst_clocks() {
+        let parts = [one(0, 0), one(1, 30), one(2, 400)];
+        let (before, after) = (&parts[1].file.header.deadlines, whole(&parts).deadlines);
+        assert_eq!(after.delivered_us, before.delivered_us + 430);
+        assert_eq!(after.pushed_us, before.pushed_us.map(|us| us + 430));
+        assert_eq!(whole(&parts).agent, None);
+    }
+
+    #[test]
+    fn every_agent_is_there_once() {
+        let told = |numbers: &[u32]| {
+            let parts: Vec<One> = numbers.iter().map(|number| one(*number, 0)).collect();
+            are_all(&parts).err().map(|InvalidUsage(why)| why)
+        };
+        assert_eq!(told(&[0, 1, 2]), None);
+        assert!(told(&[1]).is_some_and(|why| why.contains("missing: 0, 2")));
+        assert!(told(&[0, 1, 1, 2]).is_some_and(|why| why.contains("are both of agent 1 of 3")));
+    }
 }

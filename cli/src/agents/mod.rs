@@ -1,6 +1,6 @@
 //! Several generators of one run on the command line.
 
-pub mod crew;
+pub mod here;
 pub mod part;
 
 use crate::lifeline::Lifeline;

@@ -4,7 +4,7 @@ use super::AgentArguments;
 use crate::VERSION;
 use crate::console::{self, ProgressLine};
 use campaign::agents::{Ended, PartFolder};
-use loadgen::agents::crew::Line;
+use loadgen::agents::processes::Line;
 use loadgen::agents::{Agent, Meeting, Part};
 use loadgen::{Progress, RealRun};
 use scenarios::Scenario;

@@ -64,7 +64,7 @@ pub struct Comparison {
 impl Comparison {
     /// Asked and answered at these times of the agent, where the lead's clock showed `at_us`.
     pub fn round(&mut self, asked_us: u64, at_us: u64, answered_us: u64) {
-        let [asked, at, answered] = [asked_us, at_us, answered_us].map(|us| us as i64);
+        let [asked, at, answered] = [asked_us, at_us, answered_us].map(u64::cast_signed);
         let (low, high) = (at - answered, at - asked);
         let (lowest, highest, narrowest) = self.bounds.unwrap_or((low, high, high - low));
         self.bounds = Some((lowest.max(low), highest.min(high), narrowest.min(high - low)));

@@ -2,9 +2,10 @@
 
 use super::clock::HostClock;
 use super::message::{FromAgent, FromLead, hear, say};
-use super::{BEAT, Part, SILENCE};
+use super::{Part, SILENCE};
 use crate::journal::Journal;
-use ports::{Listener, Machine, Stream, with_causes};
+use link::accept::{Acceptor, CONNECTIONS_MAX};
+use ports::{Machine, Stream, with_causes};
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ const GREETING: Duration = Duration::from_secs(5);
 
 /// An agent, as the lead knows it.
 #[derive(Clone, Debug, Default)]
-struct Seat {
+struct Place {
     is_taken: bool,
     connected: u64,
     events: u64,
@@ -40,7 +41,7 @@ struct Shared {
     run: u64,
     machine: Machine,
     journal: Arc<Journal>,
-    seats: watch::Sender<Vec<Seat>>,
+    places: watch::Sender<Vec<Place>>,
     /// All that was told so far.
     told: watch::Sender<Vec<FromLead>>,
 }
@@ -49,9 +50,9 @@ impl Lead {
     /// Of a part's company; nobody is there yet.
     pub fn new(part: Part, machine: Machine, journal: Arc<Journal>) -> Self {
         let others = part.agent.of.saturating_sub(1) as usize;
-        let seats = watch::channel(vec![Seat::default(); others]).0;
+        let places = watch::channel(vec![Place::default(); others]).0;
         let (run, told) = (machine.entropy.next_u64(), watch::channel(Vec::new()).0);
-        Self { shared: Arc::new(Shared { part, run, machine, journal, seats, told }) }
+        Self { shared: Arc::new(Shared { part, run, machine, journal, places, told }) }
     }
 
     /// The number of the run.
@@ -65,23 +66,24 @@ impl Lead {
         let listener = machine.network.bind(&part.lead).await?;
         let address = listener.local_addr()?.to_string();
         let shared = self.shared.clone();
-        machine.spawn("agents", async move { shared.welcome(&*listener).await });
+        let acceptor = Acceptor::new(machine, listener, CONNECTIONS_MAX);
+        machine.spawn("agents", async move { shared.welcome(acceptor).await });
         Ok(address)
     }
 
     /// Waits until everybody is there.
     pub async fn all_here(&self) -> Result<(), String> {
-        let Shared { part, seats, .. } = &*self.shared;
-        let mut seats = seats.subscribe();
-        let all = seats.wait_for(|seats| seats.iter().all(|seat| seat.is_taken));
+        let Shared { part, places, .. } = &*self.shared;
+        let mut places = places.subscribe();
+        let all = places.wait_for(|places| places.iter().all(|place| place.is_taken));
         if timeout(part.patience, all).await.is_ok() {
             return Ok(());
         }
-        let missing: Vec<String> = seats
+        let missing: Vec<String> = places
             .borrow()
             .iter()
             .zip(1..)
-            .filter(|(seat, _)| !seat.is_taken)
+            .filter(|(place, _)| !place.is_taken)
             .map(|(_, number)| self.shared.named(number))
             .collect();
         let (missing, patience) = (missing.join(", "), part.patience);
@@ -95,17 +97,17 @@ impl Lead {
 
     /// Sessions that are connected, and events, of all others.
     pub fn reached(&self) -> (u64, u64) {
-        let seats = self.shared.seats.borrow();
-        let sum = |of: fn(&Seat) -> u64| seats.iter().map(of).sum();
-        (sum(|seat| seat.connected), sum(|seat| seat.events))
+        let places = self.shared.places.borrow();
+        let sum = |of: fn(&Place) -> u64| places.iter().map(of).sum();
+        (sum(|place| place.connected), sum(|place| place.events))
     }
 
     /// Waits until somebody is gone before the end: why.
     pub async fn lost(&self) -> String {
-        let mut seats = self.shared.seats.subscribe();
-        let gone = |seats: &Vec<Seat>| seats.iter().find_map(|seat| seat.gone.clone());
-        let lost = seats.wait_for(|seats| gone(seats).is_some()).await;
-        match lost.ok().and_then(|seats| gone(&seats)) {
+        let mut places = self.shared.places.subscribe();
+        let gone = |places: &Vec<Place>| places.iter().find_map(|place| place.gone.clone());
+        let lost = places.wait_for(|places| gone(places).is_some()).await;
+        match lost.ok().and_then(|places| gone(&places)) {
             Some(why) => why,
             // Nobody can go any more.
             None => std::future::pending().await,
@@ -114,13 +116,13 @@ impl Lead {
 
     /// Waits until everybody who is there has written everything down: who has not.
     pub async fn all_finished(&self, deadline: Instant) -> Vec<String> {
-        let mut seats = self.shared.seats.subscribe();
-        let is_over = |seat: &Seat| seat.is_finished || seat.gone.is_some() || !seat.is_taken;
-        let all = seats.wait_for(|seats| seats.iter().all(is_over));
+        let mut places = self.shared.places.subscribe();
+        let is_over = |place: &Place| place.is_finished || place.gone.is_some() || !place.is_taken;
+        let all = places.wait_for(|places| places.iter().all(is_over));
         // Who did not is named.
         let _ = timeout_at(deadline, all).await;
-        let seats = seats.borrow();
-        let late = seats.iter().zip(1..).filter(|(seat, _)| !is_over(seat));
+        let places = places.borrow();
+        let late = places.iter().zip(1..).filter(|(place, _)| !is_over(place));
         late.map(|(_, number)| format!("{} did not finish in time", self.shared.named(number)))
             .collect()
     }
@@ -131,17 +133,18 @@ impl Shared {
         Agent { number, of: self.part.agent.of }.to_string()
     }
 
-    async fn welcome(self: Arc<Self>, listener: &dyn Listener) {
+    async fn welcome(self: Arc<Self>, mut acceptor: Acceptor) {
         loop {
-            match listener.accept().await {
-                Ok((stream, _)) => {
+            match acceptor.next().await {
+                Ok((stream, open)) => {
                     let shared = self.clone();
-                    self.machine.spawn("agent", async move { shared.attend(stream).await });
+                    self.machine.spawn("agent", async move {
+                        shared.attend(stream).await;
+                        drop(open);
+                    });
                 }
-                Err(error) => {
-                    tracing::warn!(%error, "an agent could not be accepted");
-                    tokio::time::sleep(BEAT).await;
-                }
+                // Whoever has not come by now is missed.
+                Err(error) => return tracing::error!(%error, "no more agents can be accepted"),
             }
         }
     }
@@ -150,7 +153,7 @@ impl Shared {
         let (from, mut to) = split(stream);
         let mut from = BufReader::new(from);
         let number = match timeout(GREETING, hear::<FromAgent>(&mut from)).await {
-            Ok(Ok(FromAgent::Hello { agent, plan })) => match self.seat(agent, &plan) {
+            Ok(Ok(FromAgent::Hello { agent, plan })) => match self.place(agent, &plan) {
                 Ok(number) => number,
                 Err(why) => {
                     tracing::warn!(why, "an agent is refused");
@@ -164,15 +167,15 @@ impl Shared {
         let outcome = self.lead(number, &mut from, &mut to).await;
         let Err(why) = outcome else { return };
         let (phase, named) = (self.phase(), self.named(number));
-        self.change(number, |seat| {
-            if !seat.is_finished {
-                seat.gone.get_or_insert_with(|| format!("{named} {why} ({phase})"));
+        self.change(number, |place| {
+            if !place.is_finished {
+                place.gone.get_or_insert_with(|| format!("{named} {why} ({phase})"));
             }
         });
     }
 
     /// The place of an agent, if it may take one.
-    fn seat(&self, agent: Agent, plan: &str) -> Result<u32, String> {
+    fn place(&self, agent: Agent, plan: &str) -> Result<u32, String> {
         let Part { agent: own, plan: ours, .. } = &self.part;
         if agent.of != own.of || agent.number == 0 || agent.number >= own.of {
             let last = own.of - 1;
@@ -186,12 +189,12 @@ impl Shared {
             return Err(format!("it runs {plan}, but the lead runs {ours}"));
         }
         let mut is_new = false;
-        self.change(agent.number, |seat| is_new = !std::mem::replace(&mut seat.is_taken, true));
+        self.change(agent.number, |place| is_new = !std::mem::replace(&mut place.is_taken, true));
         if is_new { Ok(agent.number) } else { Err(format!("{agent} is there already")) }
     }
 
-    fn change(&self, number: u32, change: impl FnOnce(&mut Seat)) {
-        self.seats.send_modify(|seats| change(&mut seats[number as usize - 1]));
+    fn change(&self, number: u32, change: impl FnOnce(&mut Place)) {
+        self.places.send_modify(|places| change(&mut places[number as usize - 1]));
     }
 
     fn phase(&self) -> &'static str {
@@ -243,11 +246,13 @@ impl Shared {
                 FromAgent::State { at_us: sent_us, connected, events } => {
                     let beat = FromLead::Beat { sent_us, at_us: self.journal.now_us() };
                     say(to, &beat).await.map_err(vanished)?;
-                    self.change(number, |seat| (seat.connected, seat.events) = (connected, events));
+                    self.change(number, |place| {
+                        (place.connected, place.events) = (connected, events);
+                    });
                 }
                 FromAgent::Leaves { why } => return Err(format!("left: {why}")),
                 FromAgent::Finished => {
-                    self.change(number, |seat| seat.is_finished = true);
+                    self.change(number, |place| place.is_finished = true);
                     return Ok(());
                 }
                 FromAgent::Hello { .. } => return Err("said hello twice".to_owned()),

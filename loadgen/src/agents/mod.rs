@@ -6,10 +6,12 @@
 
 mod clock;
 mod company;
-pub mod crew;
 mod lead;
 mod member;
 mod message;
+pub mod processes;
+#[cfg(test)]
+mod tests;
 
 pub use company::Company;
 pub use verify::history::{Agent, Clock};

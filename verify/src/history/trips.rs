@@ -2,16 +2,16 @@
 
 use super::event::{Device, Event, What};
 use protocol::ClientMessageId;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// Requests of the devices of one agent, and the quickest answer.
 #[derive(Debug, Default)]
 pub(super) struct Trips {
-    began: HashMap<(Device, Request), u64>,
+    began: BTreeMap<(Device, Request), u64>,
     quickest_us: Option<u64>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Request {
     Send(ClientMessageId),
     Read(u32),
@@ -26,7 +26,7 @@ impl Trips {
     pub fn see(&mut self, event: &Event) {
         match event.is {
             What::Sent { device, message, .. } => {
-                self.begin(device, Request::Send(message), event.at)
+                self.begin(device, Request::Send(message), event.at);
             }
             What::ReadBegan { device, request, .. } => {
                 self.begin(device, Request::Read(request), event.at);

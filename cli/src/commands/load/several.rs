@@ -1,7 +1,7 @@
 //! A load that several generators share.
 
 use super::{DRIVE, Load, data_folder};
-use crate::agents::crew::OnThisMachine;
+use crate::agents::here::OnThisMachine;
 use crate::agents::part::{OfAgent, never};
 use crate::interruption;
 use campaign::{Concluded, InvalidUsage, Opened};

@@ -12,7 +12,7 @@ use std::io::{self, BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 /// What a lead says on its standard output, a line each.
@@ -26,18 +26,18 @@ pub enum Line {
 }
 
 /// Agents that were started, the lead first. Those that still run when this is dropped are killed.
-pub struct Crew {
-    agents: Vec<Started>,
+pub struct Generators {
+    agents: Vec<One>,
     told: Receiver<Line>,
     tell: Sender<Line>,
 }
 
-struct Started {
+struct One {
     child: Child,
     ended: Option<ExitStatus>,
 }
 
-impl Crew {
+impl Generators {
     /// Nobody yet.
     pub fn new() -> Self {
         let (tell, told) = channel();
@@ -68,16 +68,13 @@ impl Crew {
                 }
             });
         }
-        self.agents.push(Started { child, ended: None });
+        self.agents.push(One { child, ended: None });
         Ok(())
     }
 
     /// What the lead says next, if it does so within a while.
     pub fn heard(&self, within: Duration) -> Option<Line> {
-        match self.told.recv_timeout(within) {
-            Ok(line) => Some(line),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+        self.told.recv_timeout(within).ok()
     }
 
     /// Passes on to the lead what somebody has sent to this process; the others hear of it from the lead.
@@ -121,13 +118,13 @@ impl Crew {
     }
 }
 
-impl Default for Crew {
+impl Default for Generators {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Drop for Crew {
+impl Drop for Generators {
     fn drop(&mut self) {
         self.kill();
     }

@@ -8,7 +8,7 @@ use campaign::agents::{Parts, Told};
 use campaign::{Concluded, InvalidUsage};
 use loadgen::DataFolder;
 use loadgen::agents::Agent;
-use loadgen::agents::crew::{Crew, Line};
+use loadgen::agents::processes::{Generators, Line};
 use report::folder;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -82,14 +82,14 @@ impl OnThisMachine<'_> {
         line: &mut ProgressLine,
     ) -> anyhow::Result<Vec<String>> {
         let program = std::env::current_exe().context("cannot find the path of this program")?;
-        let mut crew = Crew::new();
-        self.start(&mut crew, &program, within, (0, "127.0.0.1:0"))?;
+        let mut generators = Generators::new();
+        self.start(&mut generators, &program, within, (0, "127.0.0.1:0"))?;
         let (mut is_passed_on, mut first_end) = (false, None);
         loop {
-            match crew.heard(LOOK) {
+            match generators.heard(LOOK) {
                 Some(Line::Listens(at)) => {
                     for number in 1..self.of {
-                        self.start(&mut crew, &program, within, (number, &at))?;
+                        self.start(&mut generators, &program, within, (number, &at))?;
                     }
                 }
                 Some(Line::Progress(at)) => line.show(&words(&at)),
@@ -99,11 +99,11 @@ impl OnThisMachine<'_> {
                 && !is_passed_on
             {
                 is_passed_on = true;
-                crew.pass_on(signal);
+                generators.pass_on(signal);
             }
-            let ended = crew.ended();
+            let ended = generators.ended();
             let is_lead_over = ended.iter().any(|(number, _)| *number == 0);
-            if ended.len() == self.of as usize || is_lead_over && ended.len() == crew.len() {
+            if ended.len() == self.of as usize || is_lead_over && ended.len() == generators.len() {
                 return Ok(ended.iter().filter_map(|end| self.told(end)).collect());
             }
             if ended.is_empty() {
@@ -113,17 +113,17 @@ impl OnThisMachine<'_> {
             if since.elapsed() > NOTICE && !is_lead_over && !is_passed_on {
                 // One that has never met the lead is missed by nobody.
                 is_passed_on = true;
-                crew.pass_on("SIGTERM");
+                generators.pass_on("SIGTERM");
             }
             if since.elapsed() > PATIENCE {
-                crew.kill();
+                generators.kill();
             }
         }
     }
 
     fn start(
         &self,
-        crew: &mut Crew,
+        generators: &mut Generators,
         program: &Path,
         within: &Path,
         (number, lead): (u32, &str),
@@ -137,7 +137,7 @@ impl OnThisMachine<'_> {
             arguments.extend([name.to_owned(), value.to_owned()]);
         }
         arguments.push("--ends-with-stdin".to_owned());
-        let started = crew.start(program, &arguments, &log(within, number));
+        let started = generators.start(program, &arguments, &log(within, number));
         started.with_context(|| format!("cannot start {}", Agent { number, of: self.of }))
     }
 
