@@ -13,7 +13,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use verify::history::merge::Source;
-use verify::history::{Agent, Header, Merge, Reader};
+use verify::history::{Agent, Clock, Header, Merge, Reader};
 
 /// All agents of one run, the lead first.
 pub struct Parts {
@@ -128,20 +128,14 @@ impl Parts {
                 "{count} generators of one host, whose clock they share: events of two of them are in order within {error} us"
             );
         }
-        let off: Vec<String> = led
-            .iter()
-            .map(|one| {
-                let clock = one.file.clock;
-                format!(
-                    "that of agent {} {} us (± {})",
-                    one.agent.number, clock.offset_us, clock.error_us
-                )
-            })
-            .collect();
+        let began = led.iter().map(|one| {
+            let Clock { offset_us, error_us, .. } = one.file.clock;
+            format!("agent {} {offset_us} us (± {error_us})", one.agent.number)
+        });
         format!(
             "{count} generators on several hosts: events of two of them are in order within {error} us; \
-             behind the lead's clock was {}",
-            off.join(", ")
+             after the lead began {}",
+            began.collect::<Vec<_>>().join(", ")
         )
     }
 
@@ -291,7 +285,6 @@ fn disorder(error_us: u64, quickest_us: Option<u64>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use verify::history::Clock;
     use verify::history::fixture;
 
     fn one(number: u32, error_us: u64) -> One {

@@ -81,7 +81,9 @@ impl OfAgent<'_> {
                 cpu_us: cpu.as_micros() as u64,
             },
         );
-        unwritten.iter().for_each(|what| console::error(what));
+        for what in &unwritten {
+            console::error(what);
+        }
         if !is_child {
             let out = out.display();
             console::note(&format!(

@@ -4,7 +4,7 @@ use crate::console;
 use crate::scenario_arguments::ScenarioArguments;
 use campaign::Opening;
 use clap::Args;
-use loadgen::{Against, DataFolder, Grade, Processes, doctor};
+use loadgen::{Against, DataFolder, Grade, Processes, Share, doctor};
 use std::path::PathBuf;
 
 /// Check the limits of this machine against what a scenario's load needs.
@@ -17,6 +17,10 @@ pub struct Doctor {
     /// A gateway of a running cluster, as of `load`; without this, for a cluster on this machine.
     #[arg(long, value_name = "HOST:PORT")]
     target: Vec<String>,
+    /// So many generators on this machine, as of `load`.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=999))]
+    agents: u32,
     /// Where the cluster's data would go, as of `load`.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -36,7 +40,8 @@ impl Doctor {
         };
         let gateways = against.gateways(&scenario);
         let system = loadgen::System::here(data.as_deref());
-        let (needs, checks) = doctor::examine(&scenario, &against, &system, loadgen::Share::WHOLE);
+        let share = Share { number: 0, of: self.agents, here: self.agents };
+        let (needs, checks) = doctor::examine(&scenario, &against, &system, share);
         console::result(&format!(
             "{}: {} sessions over {} connections, {gateways} gateways, {} slices of users",
             scenario.name, needs.sessions, needs.connections, needs.slices
