@@ -123,6 +123,9 @@ impl Parts {
     fn clocks(&self) -> String {
         let (count, error) = (self.all.len(), self.error_us());
         let led = &self.all[1..];
+        if led.is_empty() {
+            return "1 generator, as an agent".to_owned();
+        }
         if led.iter().all(|one| one.file.clock.is_shared) {
             return format!(
                 "{count} generators of one host, whose clock they share: events of two of them are in order within {error} us"

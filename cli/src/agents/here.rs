@@ -18,7 +18,7 @@ use tokio::time::Instant;
 /// Between two looks at the processes.
 const LOOK: Duration = Duration::from_millis(100);
 /// How long those that are left may take, once one of them has ended.
-const PATIENCE: Duration = Duration::from_secs(45);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// How long the lead may take to notice that somebody has ended.
 const NOTICE: Duration = Duration::from_secs(3);
 /// Where their parts are, in the folder of the run.
