@@ -1,0 +1,271 @@
+//! The exchanges and queues of a cluster, as data.
+
+use ports::broker::{GatewayLife, Queue};
+use protocol::limits::BrokerLimits;
+use protocol::{GatewayId, Partition};
+
+/// Returns of a message after which RabbitMQ takes it out of a queue: more than can happen. A quorum
+/// queue without any limit has one of 20 from RabbitMQ 4.0 on, and before that puts what is returned at
+/// its end instead of its head.
+const RETURNS_MAX: i64 = i32::MAX as i64;
+/// Most dead letters: whoever lists them holds all of them unacknowledged, and a channel holds 65,535.
+const DEAD_LETTERS_MAX: usize = 60_000;
+/// Notices of what gave way that wait to be counted.
+const SHED_MAX: i64 = 100_000;
+
+/// Where a message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Destination {
+    /// A partition's queue.
+    Inbound(Partition),
+    /// A queue of jobs.
+    Jobs(u16),
+    /// The dead letters.
+    Dead,
+    /// The queue of one life of a gateway, if it is there.
+    Gateway(GatewayLife),
+    /// Every queue of a gateway: that it has a new consumer.
+    Takeover(GatewayId),
+}
+
+/// The names of one cluster's exchanges and queues, and how they are made.
+#[derive(Clone, Debug)]
+pub struct Topology {
+    prefix: String,
+    limits: BrokerLimits,
+}
+
+/// An exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// Its name.
+    pub name: String,
+    /// Whether it sends everything to all of its queues; otherwise the routing key says to which.
+    pub fanout: bool,
+    /// Beyond its name.
+    pub arguments: Arguments,
+}
+
+/// A durable quorum queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DurableQueue {
+    /// Its name.
+    pub name: String,
+    /// Where its messages come from: an exchange and a routing key.
+    pub from: (String, String),
+    /// Beyond its name.
+    pub arguments: Arguments,
+}
+
+/// `x-...` arguments.
+pub type Arguments = Vec<(&'static str, Argument)>;
+
+/// The value of an argument.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Argument {
+    /// A number.
+    Number(i64),
+    /// A flag.
+    Flag(bool),
+    /// A text.
+    Text(String),
+}
+
+impl Topology {
+    /// The topology of the cluster whose names begin so.
+    pub const fn new(prefix: String, limits: BrokerLimits) -> Self {
+        Self { prefix, limits }
+    }
+
+    fn name(&self, what: &str) -> String {
+        format!("{}.{what}", self.prefix)
+    }
+
+    /// For everything durable. What it cannot route goes to `unrouted` instead of into the void.
+    pub fn durable(&self) -> String {
+        self.name("durable")
+    }
+
+    /// For what gateways are told.
+    pub fn gateways(&self) -> String {
+        self.name("gateways")
+    }
+
+    /// What came for a queue that was not there.
+    pub fn unrouted(&self) -> String {
+        self.name("unrouted")
+    }
+
+    /// Dead letters.
+    pub fn dead(&self) -> String {
+        self.name("dead")
+    }
+
+    /// What gave way in a full queue, until it is counted.
+    pub fn shed(&self) -> String {
+        self.name("shed")
+    }
+
+    /// Held by whoever reads all dead letters.
+    pub fn dead_lock(&self) -> String {
+        self.name("dead.lock")
+    }
+
+    /// The queue of a gateway's life; `nonce` tells it from one that was there before.
+    pub fn gateway_queue(&self, life: GatewayLife, nonce: u64) -> String {
+        let GatewayLife { gateway, incarnation } = life;
+        self.name(&format!("gateway.{gateway}.{incarnation}.{nonce:016x}"))
+    }
+
+    /// The arguments of such a queue: in memory, and the oldest gives way.
+    pub fn gateway_arguments(&self) -> Arguments {
+        vec![
+            ("x-queue-type", Argument::Text("classic".into())),
+            ("x-max-length", number(self.limits.gateway_queue_messages)),
+            ("x-max-length-bytes", number(self.limits.gateway_queue_bytes)),
+        ]
+    }
+
+    /// The arguments of the lock: in memory, for one connection.
+    pub fn lock_arguments(&self) -> Arguments {
+        vec![("x-queue-type", Argument::Text("classic".into()))]
+    }
+
+    /// The exchange and the routing key of a message.
+    pub fn route(&self, to: Destination) -> (String, String) {
+        match to {
+            Destination::Inbound(_) | Destination::Jobs(_) | Destination::Dead => {
+                (self.durable(), key(to))
+            }
+            Destination::Gateway(_) | Destination::Takeover(_) => (self.gateways(), key(to)),
+        }
+    }
+
+    /// The exchanges, each behind those that it names.
+    pub fn exchanges(&self) -> [Exchange; 3] {
+        let exchange = |name, fanout| Exchange { name, fanout, arguments: Arguments::new() };
+        let alternate = vec![("alternate-exchange", Argument::Text(self.unrouted()))];
+        [
+            exchange(self.unrouted(), true),
+            Exchange { arguments: alternate, ..exchange(self.durable(), false) },
+            exchange(self.gateways(), false),
+        ]
+    }
+
+    /// The queues that are there before anybody asks for them.
+    pub fn standing_queues(&self) -> [DurableQueue; 3] {
+        let plain = |name: String, from, rest: Arguments| DurableQueue {
+            name,
+            from,
+            arguments: [quorum(), rest].concat(),
+        };
+        let unrouted = plain(self.unrouted(), (self.unrouted(), String::new()), Arguments::new());
+        let dead = DurableQueue {
+            name: self.dead(),
+            from: self.route(Destination::Dead),
+            arguments: self.giving_way(self.limits.dead_letters.min(DEAD_LETTERS_MAX)),
+        };
+        let bounded = vec![
+            ("x-max-length", Argument::Number(SHED_MAX)),
+            ("x-overflow", Argument::Text("drop-head".into())),
+        ];
+        let shed = plain(self.shed(), (self.durable(), SHED_KEY.to_owned()), bounded);
+        [unrouted, dead, shed]
+    }
+
+    /// The queue of a durable destination; a gateway's is made by the gateway, dead letters have theirs.
+    pub fn queue(&self, to: Destination) -> Option<DurableQueue> {
+        let arguments = match to {
+            Destination::Inbound(_) => self.refusing(),
+            Destination::Jobs(_) => self.giving_way(self.limits.notify_queue_messages),
+            Destination::Dead | Destination::Gateway(_) | Destination::Takeover(_) => return None,
+        };
+        Some(DurableQueue { name: self.name(&key(to)), from: self.route(to), arguments })
+    }
+
+    /// One consumer at a time; publishers are refused when it is full; nothing leaves it but by an
+    /// acknowledgement, and if an operator's policy says otherwise, into the dead letters.
+    fn refusing(&self) -> Arguments {
+        let own = vec![
+            ("x-single-active-consumer", Argument::Flag(true)),
+            ("x-max-length", number(self.limits.durable_queue_messages)),
+            ("x-max-length-bytes", number(self.limits.durable_bytes)),
+            ("x-overflow", Argument::Text("reject-publish".into())),
+            ("x-dead-letter-exchange", Argument::Text(self.durable())),
+            ("x-dead-letter-routing-key", Argument::Text(key(Destination::Dead))),
+            ("x-dead-letter-strategy", Argument::Text("at-least-once".into())),
+        ];
+        [quorum(), own].concat()
+    }
+
+    /// The oldest gives way, and is counted.
+    fn giving_way(&self, messages: usize) -> Arguments {
+        let own = vec![
+            ("x-max-length", number(messages)),
+            ("x-max-length-bytes", number(self.limits.durable_bytes / 4)),
+            ("x-overflow", Argument::Text("drop-head".into())),
+            ("x-dead-letter-exchange", Argument::Text(self.durable())),
+            ("x-dead-letter-routing-key", Argument::Text(SHED_KEY.into())),
+        ];
+        [quorum(), own].concat()
+    }
+
+    /// Where a message was sent that nothing of the durable exchange could be found for.
+    pub fn durable_destination(&self, routing_key: &str) -> Option<Destination> {
+        match self.queue_named(&self.name(routing_key))? {
+            Queue::Inbound(partition) => Some(Destination::Inbound(partition)),
+            Queue::Jobs(queue) => Some(Destination::Jobs(queue)),
+            Queue::DeadLetters => Some(Destination::Dead),
+            Queue::Gateway(_) => None,
+        }
+    }
+
+    /// The queue of the port that a queue here is, if it is one.
+    pub fn queue_named(&self, name: &str) -> Option<Queue> {
+        let key = name.strip_prefix(&self.prefix)?.strip_prefix('.')?;
+        let mut parts = key.split('.');
+        let number = |text: Option<&str>| text?.parse::<u16>().ok();
+        let queue = match parts.next()? {
+            "inbound" => Queue::Inbound(Partition(number(parts.next())?)),
+            "notify" => Queue::Jobs(number(parts.next())?),
+            "dead" => Queue::DeadLetters,
+            "gateway" => {
+                let gateway = GatewayId(number(parts.next())?);
+                let incarnation = protocol::Incarnation(parts.next()?.parse().ok()?);
+                parts.next()?;
+                Queue::Gateway(GatewayLife { gateway, incarnation })
+            }
+            _ => return None,
+        };
+        parts.next().is_none().then_some(queue)
+    }
+}
+
+const SHED_KEY: &str = "shed";
+
+/// The routing key of a destination.
+fn key(to: Destination) -> String {
+    match to {
+        Destination::Inbound(partition) => format!("inbound.{partition}"),
+        Destination::Jobs(queue) => format!("notify.{queue}"),
+        Destination::Dead => "dead".into(),
+        Destination::Gateway(GatewayLife { gateway, incarnation }) => {
+            format!("{gateway}.{incarnation}")
+        }
+        Destination::Takeover(gateway) => gateway.to_string(),
+    }
+}
+
+fn quorum() -> Arguments {
+    vec![
+        ("x-queue-type", Argument::Text("quorum".into())),
+        ("x-delivery-limit", Argument::Number(RETURNS_MAX)),
+    ]
+}
+
+fn number(value: impl TryInto<i64>) -> Argument {
+    Argument::Number(value.try_into().unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests;

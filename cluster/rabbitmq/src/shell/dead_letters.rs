@@ -1,0 +1,222 @@
+//! Dead letters in a queue: written by anybody, read as a whole by one reader at a time.
+
+use super::consuming::of_this_connection;
+use super::link::Link;
+use super::messages;
+use super::uplink::{Pending, Uplink};
+use crate::core::dead::{self, Dead, Held, Ids};
+use crate::core::topology::Destination;
+use bytes::Bytes;
+use futures_util::future::join_all;
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicNackOptions};
+use lapin::types::FieldTable;
+use lapin::{Channel, Consumer};
+use ports::broker::{BrokerUnavailable, DeadLetter, NewDeadLetter, Origin, PublishError};
+use ports::{BoxFuture, entered};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// Between two attempts to keep a dead letter, or to be the one reader.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Messages that are asked for at once: each costs the queue an entry of its log, many share a sync.
+const AT_ONCE: usize = 64;
+
+/// Writes dead letters, each with an id of its own.
+pub struct Writer {
+    uplink: Arc<Uplink>,
+    ids: Mutex<Ids>,
+    /// One reader of this node at a time; the lock of the other nodes is a queue.
+    reading: tokio::sync::Mutex<()>,
+}
+
+impl Writer {
+    pub fn new(uplink: Arc<Uplink>) -> Self {
+        Self { uplink, ids: Mutex::default(), reading: tokio::sync::Mutex::default() }
+    }
+
+    fn named(&self, new: NewDeadLetter) -> Dead {
+        let (now, random) =
+            (self.uplink.machine.clock.now_ms(), self.uplink.machine.entropy.next_u64());
+        Dead::new(entered(self.ids.lock()).next(now, random), now, new)
+    }
+
+    fn send(&self, dead: &Dead) -> Option<Pending> {
+        let properties = messages::of_dead(dead);
+        self.uplink.put([(Destination::Dead, dead.letter.message.clone(), properties)])
+    }
+
+    /// Keeps one; in line when this returns.
+    pub fn put(&self, new: NewDeadLetter) -> BoxFuture<'static, Result<(), PublishError>> {
+        let pending = self.send(&self.named(new));
+        let uplink = Arc::clone(&self.uplink);
+        Box::pin(async move { one(uplink.confirms(pending, 1).await) })
+    }
+
+    /// Ends when one is kept; in line when this returns.
+    pub fn until_kept(self: &Arc<Self>, new: NewDeadLetter) -> BoxFuture<'static, ()> {
+        let (writer, dead) = (Arc::clone(self), self.named(new));
+        let mut pending = self.send(&dead);
+        Box::pin(async move {
+            while one(writer.uplink.confirms(pending, 1).await).is_err() {
+                sleep(PAUSE).await;
+                pending = writer.send(&dead);
+            }
+        })
+    }
+
+    /// Those behind an id, oldest first.
+    pub async fn list(&self, after: u64, limit: u32) -> lapin::Result<Vec<DeadLetter>> {
+        let _reading = self.reading.lock().await;
+        let mut reader = Reader::begin(self).await?;
+        let table = reader.read(self).await?;
+        let later = after.checked_add(1).map(|from| table.range(from..)).into_iter().flatten();
+        let listed = later.take(limit as usize).map(|(_, held)| held.dead.letter.clone()).collect();
+        reader.end().await?;
+        Ok(listed)
+    }
+
+    /// Puts one back into its queue; false: there is none of this id.
+    pub async fn requeue(&self, id: u64) -> Result<bool, BrokerUnavailable> {
+        let _reading = self.reading.lock().await;
+        let mut reader = Reader::begin(self).await.map_err(unavailable)?;
+        let mut table = reader.read(self).await.map_err(unavailable)?;
+        let Some(Held { tag, dead, .. }) = table.remove(&id) else {
+            reader.end().await.map_err(unavailable)?;
+            return Ok(false);
+        };
+        let to = match dead.letter.origin {
+            Origin::Inbound(partition) => Destination::Inbound(partition),
+            Origin::Jobs(queue) => Destination::Jobs(queue),
+        };
+        let pending = self.uplink.put([(to, dead.letter.message, self.uplink.durable())]);
+        let requeued = one(self.uplink.confirms(pending, 1).await).is_ok();
+        if requeued {
+            reader.remove(tag).await.map_err(unavailable)?;
+        }
+        reader.end().await.map_err(unavailable)?;
+        if requeued { Ok(true) } else { Err(BrokerUnavailable) }
+    }
+}
+
+fn one(confirms: Vec<Result<(), PublishError>>) -> Result<(), PublishError> {
+    confirms.into_iter().next().unwrap_or(Err(PublishError::Unknown))
+}
+
+pub fn unavailable(error: lapin::Error) -> BrokerUnavailable {
+    tracing::warn!(error = %ports::with_causes(&error), "RabbitMQ did not do what was asked");
+    BrokerUnavailable
+}
+
+/// The one reader of the dead letters: it holds every one of them until it ends, or is dropped.
+struct Reader {
+    uplink: Arc<Uplink>,
+    channel: Channel,
+    _lock: Consumer,
+}
+
+impl Reader {
+    async fn begin(writer: &Writer) -> lapin::Result<Self> {
+        let uplink = Arc::clone(&writer.uplink);
+        let link = uplink.connected().await;
+        let (channel, lock) = lock(&uplink, &link).await?;
+        Ok(Self { uplink, channel, _lock: lock })
+    }
+
+    async fn read(&mut self, writer: &Writer) -> lapin::Result<BTreeMap<u64, Held<u64>>> {
+        let queue = self.uplink.topology.dead();
+        let mut held = Vec::new();
+        loop {
+            let asked = (0..AT_ONCE)
+                .map(|_| self.channel.basic_get(queue.as_str().into(), BasicGetOptions::default()));
+            let answers = join_all(asked).await;
+            let mut found = 0;
+            for answer in answers {
+                let Some(message) = answer? else { continue };
+                found += 1;
+                let delivery = message.delivery;
+                let (tag, seen) = (delivery.delivery_tag, messages::redelivered(&delivery) > 0);
+                let message = Bytes::from(delivery.data);
+                match messages::dead(&delivery.properties, &message) {
+                    Some(dead) => held.push(Held { tag, seen, dead }),
+                    None => self.adopt(writer, tag, &delivery.properties, message).await?,
+                }
+            }
+            if found < AT_ONCE {
+                break;
+            }
+        }
+        let (table, doubled) = dead::table(held);
+        for tag in doubled {
+            self.remove(tag).await?;
+        }
+        Ok(table)
+    }
+
+    /// What RabbitMQ put here because a policy says so: it becomes a dead letter like all others, and is
+    /// listed the next time.
+    async fn adopt(
+        &self,
+        writer: &Writer,
+        tag: u64,
+        properties: &lapin::BasicProperties,
+        message: Bytes,
+    ) -> lapin::Result<()> {
+        let taken_out = messages::taken_out(properties);
+        let Some((queue, reason)) = taken_out else {
+            tracing::error!("a message among the dead letters is none: it is left there");
+            return Ok(());
+        };
+        let origin = self.uplink.topology.queue_named(&queue).and_then(Origin::of);
+        let (Some(origin), Some(key)) = (origin, messages::id(properties)) else {
+            tracing::error!(queue, "a dead letter of an unknown queue is left where it is");
+            return Ok(());
+        };
+        let reason = format!("RabbitMQ took it out of its queue: {reason}");
+        let new = NewDeadLetter { origin, key, reason, attempts: 0, message };
+        if writer.put(new).await.is_ok() {
+            self.remove(tag).await?;
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, tag: u64) -> lapin::Result<()> {
+        self.channel.basic_ack(tag, BasicAckOptions::default()).await
+    }
+
+    /// Gives back what it holds, and lets the next reader in.
+    async fn end(self) -> lapin::Result<()> {
+        let all = BasicNackOptions { multiple: true, requeue: true };
+        self.channel.basic_nack(0, all).await?;
+        self.channel.close(200, "done".into()).await
+    }
+}
+
+/// Becomes the one reader: a queue that one connection can have at a time is made, and it is gone as soon as
+/// its one consumer is.
+async fn lock(uplink: &Uplink, link: &Link) -> lapin::Result<(Channel, Consumer)> {
+    let name = uplink.topology.dead_lock();
+    loop {
+        // A refusal closes the channel.
+        let channel = link.consuming.create_channel().await?;
+        let arguments = uplink.topology.lock_arguments();
+        match of_this_connection(&channel, &name, arguments).await {
+            Ok(()) => {
+                let plain = (BasicConsumeOptions::default(), FieldTable::default());
+                let lock = channel.basic_consume(name.into(), "".into(), plain.0, plain.1).await?;
+                return Ok((channel, lock));
+            }
+            Err(error) if is_locked(&error) => sleep(PAUSE).await,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn is_locked(error: &lapin::Error) -> bool {
+    const RESOURCE_LOCKED: u16 = 405;
+    match error.kind() {
+        lapin::ErrorKind::ProtocolError(error) => error.get_id() == RESOURCE_LOCKED,
+        _ => false,
+    }
+}

@@ -1,0 +1,81 @@
+//! What every node does beside, while it has a link: counts what gave way in full queues, and brings back
+//! what could not be routed.
+
+use super::deliveries::{Deliveries, Settle};
+use super::link::{self, Link};
+use super::messages;
+use super::uplink::Uplink;
+use lapin::message::Delivery;
+use ports::broker::Queue;
+use std::sync::Arc;
+use tokio::task::AbortHandle;
+
+/// Most of either in hand.
+const PREFETCH: u32 = 256;
+
+/// Begins; ends with the link, or when it is aborted.
+pub fn start(uplink: &Arc<Uplink>, link: &Arc<Link>) -> AbortHandle {
+    let (uplink, link) = (Arc::clone(uplink), Arc::clone(link));
+    uplink.machine.clone().spawn("rabbitmq housekeeping", async move {
+        let counting = count_shed(&uplink, &link);
+        let returning = bring_back(&uplink, &link);
+        let (counted, returned) = futures_util::future::join(counting, returning).await;
+        for ended in [counted, returned] {
+            if let Err(error) = ended {
+                tracing::warn!(error = %ports::with_causes(&error), "housekeeping ended");
+            }
+        }
+    })
+}
+
+async fn begin(uplink: &Uplink, link: &Arc<Link>, queue: &str) -> lapin::Result<Deliveries> {
+    let channel = link.consuming.create_channel().await?;
+    Deliveries::begin(&uplink.machine, link, channel, queue, PREFETCH).await
+}
+
+/// Each notice is counted by one node.
+async fn count_shed(uplink: &Uplink, link: &Arc<Link>) -> lapin::Result<()> {
+    let mut shed = begin(uplink, link, &uplink.topology.shed()).await?;
+    while let Ok(batch) = shed.next().await {
+        for delivery in &batch {
+            let from = messages::taken_out(&delivery.properties).map(|(queue, _)| queue);
+            let queue = from.as_deref().and_then(|name| uplink.topology.queue_named(name));
+            let counter = match queue {
+                Some(Queue::DeadLetters) => "broker_shed_dead_letters",
+                _ => "broker_shed_notifications",
+            };
+            uplink.machine.telemetry.count(counter, 1);
+            tracing::warn!(queue = ?queue, "a full queue gave its oldest message up");
+            shed.settle(Settle::One(delivery.delivery_tag));
+        }
+    }
+    Ok(())
+}
+
+/// A queue was deleted by hand, and messages came for it: it is made again, and they go into it.
+async fn bring_back(uplink: &Arc<Uplink>, link: &Arc<Link>) -> lapin::Result<()> {
+    let mut unrouted = begin(uplink, link, &uplink.topology.unrouted()).await?;
+    let channel = link.consuming.create_channel().await?;
+    while let Ok(batch) = unrouted.next().await {
+        for Delivery { delivery_tag, routing_key, properties, data, .. } in batch {
+            let key = routing_key.as_str();
+            let Some(to) = uplink.topology.durable_destination(key) else {
+                tracing::error!(key, "a message for no queue of ours stays among the unrouted");
+                continue;
+            };
+            tracing::error!(key, "a queue was not there: it is made again");
+            if let Some(queue) = uplink.topology.queue(to) {
+                link::declare(&channel, queue).await?;
+            }
+            let pending = uplink.put([(to, data.into(), properties)]);
+            // One after another, in their order.
+            if uplink.confirms(pending, 1).await == [Ok(())] {
+                unrouted.settle(Settle::One(delivery_tag));
+            } else {
+                // It comes again with the next link.
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! Two connections to one node of RabbitMQ, one to publish on and one to consume on, and the topology made.
+//!
+//! RabbitMQ stops reading from a connection that publishes while it has no room (`Connection.Blocked`):
+//! acknowledgements on the same connection, which would make room, would wait behind it.
+
+use super::publisher::{self, Line};
+use crate::config::RabbitConfig;
+use crate::core::topology::{Argument, Arguments, DurableQueue, Topology};
+use futures_util::StreamExt;
+use lapin::options::{
+    ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
+};
+use lapin::tcp::OwnedTLSConfig;
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
+use lapin::{Channel, Connection, ConnectionProperties, ConnectionStatus, ExchangeKind};
+use ports::Machine;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// After this many seconds without a sign of life the other side is gone; both sides send one at half of
+/// it.
+const HEARTBEAT_SECONDS: u16 = 10;
+/// How often a connection is looked at, beside what it says on its own.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Both connections.
+pub struct Link {
+    /// For what must be kept.
+    pub durable: Line,
+    /// For what gateways are told: it never waits behind the others.
+    pub gateways: Line,
+    /// Made anew with the next link.
+    pub consuming: Connection,
+    /// True once the link is lost.
+    pub lost: watch::Sender<bool>,
+    publishing: Connection,
+}
+
+/// Connects to `host:port`, and makes what is always there.
+pub async fn open(
+    machine: &Machine,
+    config: &RabbitConfig,
+    topology: &Arc<Topology>,
+    address: &str,
+) -> lapin::Result<Arc<Link>> {
+    let publishing = connect(machine, config, address, "publishing").await?;
+    let consuming = connect(machine, config, address, "consuming").await?;
+    make(&publishing.create_channel().await?, topology).await?;
+    let lost = watch::Sender::new(false);
+    let line = async || {
+        let channel = publishing.create_channel().await?;
+        channel.confirm_select(ConfirmSelectOptions::default()).await?;
+        let status = publishing.status().clone();
+        lapin::Result::Ok(publisher::start(
+            machine,
+            channel,
+            status,
+            Arc::clone(topology),
+            lost.clone(),
+        ))
+    };
+    let (durable, gateways) = (line().await?, line().await?);
+    Ok(Arc::new(Link { durable, gateways, consuming, lost, publishing }))
+}
+
+async fn connect(
+    machine: &Machine,
+    config: &RabbitConfig,
+    address: &str,
+    purpose: &str,
+) -> lapin::Result<Connection> {
+    let properties = ConnectionProperties::default()
+        .with_connection_name(format!("{} {purpose}", machine.name).into());
+    let trusted = OwnedTLSConfig { identity: None, cert_chain: config.authority.clone() };
+    let runtime = lapin::runtime::default_runtime()?;
+    Connection::connect_uri_with_config(uri(config, address), properties, trusted, runtime).await
+}
+
+fn uri(config: &RabbitConfig, address: &str) -> AMQPUri {
+    let scheme = if config.tls { AMQPScheme::AMQPS } else { AMQPScheme::AMQP };
+    let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
+    AMQPUri {
+        authority: AMQPAuthority {
+            userinfo: AMQPUserInfo {
+                username: config.user.clone(),
+                password: config.password.expose().clone(),
+            },
+            host: host.trim_matches(['[', ']']).to_owned(),
+            port: port.parse().unwrap_or_else(|_| scheme.default_port()),
+        },
+        scheme,
+        vhost: config.virtual_host.clone(),
+        query: AMQPQueryString { heartbeat: Some(HEARTBEAT_SECONDS), ..Default::default() },
+    }
+}
+
+async fn make(channel: &Channel, topology: &Topology) -> lapin::Result<()> {
+    for exchange in topology.exchanges() {
+        let kind = if exchange.fanout { ExchangeKind::Fanout } else { ExchangeKind::Direct };
+        let options = ExchangeDeclareOptions { durable: true, ..Default::default() };
+        let arguments = table(exchange.arguments);
+        channel.exchange_declare(exchange.name.into(), kind, options, arguments).await?;
+    }
+    for queue in topology.standing_queues() {
+        declare(channel, queue).await?;
+    }
+    Ok(())
+}
+
+/// Makes a durable queue and its binding, if they are not there.
+///
+/// # Errors
+/// It is there with other arguments, among others.
+pub async fn declare(channel: &Channel, queue: DurableQueue) -> lapin::Result<()> {
+    let options = QueueDeclareOptions { durable: true, ..Default::default() };
+    let (exchange, key) = queue.from;
+    let name = queue.name;
+    channel.queue_declare(name.as_str().into(), options, table(queue.arguments)).await?;
+    let plain = (QueueBindOptions::default(), FieldTable::default());
+    channel.queue_bind(name.into(), exchange.into(), key.into(), plain.0, plain.1).await
+}
+
+/// Arguments as `lapin` takes them.
+pub fn table(arguments: Arguments) -> FieldTable {
+    let mut table = FieldTable::default();
+    for (name, value) in arguments {
+        let value = match value {
+            Argument::Number(number) => AMQPValue::LongLongInt(number),
+            Argument::Flag(flag) => AMQPValue::Boolean(flag),
+            Argument::Text(text) => AMQPValue::LongString(text.into()),
+        };
+        table.insert(name.into(), value);
+    }
+    table
+}
+
+impl Link {
+    /// Whether RabbitMQ has said that it takes nothing at the moment.
+    pub fn is_blocked(&self) -> bool {
+        self.publishing.status().blocked()
+    }
+
+    /// Ends when a connection, or one of the two lines, is lost. `when_blocked` is called whenever the
+    /// broker says so, with its reason.
+    pub async fn watch(&self, mut when_blocked: impl FnMut(&str)) {
+        let mut lost = self.lost.subscribe();
+        let mut told = Box::pin(self.publishing.events_listener());
+        let stand = |status: &ConnectionStatus| status.connected();
+        while stand(self.publishing.status()) && stand(self.consuming.status()) {
+            tokio::select! {
+                biased;
+                // The sender lives as long as `self`.
+                _ = lost.wait_for(|lost| *lost) => return,
+                event = told.next() => match event {
+                    Some(lapin::Event::ConnectionBlocked(reason)) => when_blocked(&reason),
+                    Some(lapin::Event::Error(error)) => {
+                        tracing::warn!(%error, "the connection to RabbitMQ is lost");
+                        return;
+                    }
+                    Some(_) => {}
+                    None => return,
+                },
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! A line of messages to be published, and the task that publishes them on a channel in confirm mode.
+//!
+//! Nothing is published twice here: what was not confirmed when the channel ended is `Unknown`, and its
+//! publisher decides.
+
+use super::link;
+use crate::core::topology::{Destination, Topology};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use lapin::options::BasicPublishOptions;
+use lapin::{BasicProperties, Channel, Confirmation, ConnectionStatus, PublisherConfirm};
+use ports::Machine;
+use ports::broker::PublishError;
+use std::collections::BTreeSet;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep, timeout};
+
+/// Most messages that are published and not confirmed: more bring no higher rate.
+const WINDOW: usize = 1_024;
+/// Without any confirm for this long, while some are due and the broker has not said that it is blocked,
+/// the connection counts as lost.
+const SILENCE: Duration = Duration::from_secs(10);
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// A message on its way.
+pub struct Outgoing {
+    /// Where to.
+    pub to: Destination,
+    /// Its body.
+    pub message: Bytes,
+    /// Its properties.
+    pub properties: BasicProperties,
+    /// Told once; dropped: not known.
+    pub confirmed: oneshot::Sender<Result<(), PublishError>>,
+}
+
+/// Where messages stand in line.
+#[derive(Clone)]
+pub struct Line(mpsc::UnboundedSender<Outgoing>);
+
+impl Line {
+    /// Puts a message in line; without a task at its other end it is dropped, and so unknown.
+    pub fn put(&self, outgoing: Outgoing) {
+        let _ = self.0.send(outgoing);
+    }
+}
+
+/// Starts the task of a line; when it ends on its own, `lost` becomes true.
+pub fn start(
+    machine: &Machine,
+    channel: Channel,
+    status: ConnectionStatus,
+    topology: Arc<Topology>,
+    lost: watch::Sender<bool>,
+) -> Line {
+    let (sender, line) = mpsc::unbounded_channel();
+    let publisher = Publisher { channel, status, topology, declared: BTreeSet::new() };
+    machine.spawn("rabbitmq publisher", async move {
+        if let Err(error) = publisher.run(line).await {
+            tracing::warn!(error = %ports::with_causes(&error), "publishing to RabbitMQ ended");
+            lost.send_replace(true);
+        }
+    });
+    Line(sender)
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error("no confirm for {SILENCE:?}")]
+    Silent,
+    #[error(transparent)]
+    Lost(#[from] lapin::Error),
+}
+
+struct Publisher {
+    channel: Channel,
+    status: ConnectionStatus,
+    topology: Arc<Topology>,
+    /// What is certainly there, because this channel has asked for it.
+    declared: BTreeSet<Destination>,
+}
+
+impl Publisher {
+    async fn run(mut self, mut line: mpsc::UnboundedReceiver<Outgoing>) -> Result<(), Ended> {
+        let mut under_way = FuturesUnordered::new();
+        let mut progress = Instant::now();
+        loop {
+            tokio::select! {
+                biased;
+                Some((confirmed, told)) = under_way.next() => {
+                    progress = Instant::now();
+                    let told: lapin::Result<Confirmation> = told;
+                    if let Some(result) = result(told?) {
+                        answer(confirmed, result);
+                    }
+                }
+                next = line.recv(), if under_way.len() < WINDOW => {
+                    let Some(outgoing) = next else { return Ok(()) };
+                    if under_way.is_empty() {
+                        progress = Instant::now();
+                    }
+                    if !outgoing.confirmed.is_closed() {
+                        let (confirmed, confirm) = self.publish(outgoing).await?;
+                        under_way.push(async move { (confirmed, confirm.await) });
+                    }
+                }
+                () = sleep(LOOK), if !under_way.is_empty() => {
+                    if self.status.blocked() {
+                        progress = Instant::now();
+                    } else if progress.elapsed() > SILENCE {
+                        return Err(Ended::Silent);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ends when the message is written to the connection.
+    async fn publish(
+        &mut self,
+        outgoing: Outgoing,
+    ) -> Result<(oneshot::Sender<Result<(), PublishError>>, PublisherConfirm), Ended> {
+        let Outgoing { to, message, properties, confirmed } = outgoing;
+        let queue = self.topology.queue(to).filter(|_| !self.declared.contains(&to));
+        if let Some(queue) = queue {
+            link::declare(&self.channel, queue).await?;
+            self.declared.insert(to);
+        }
+        let (exchange, key) = self.topology.route(to);
+        let options = BasicPublishOptions::default();
+        let (exchange, key) = (exchange.into(), key.into());
+        let mut publish =
+            pin!(self.channel.basic_publish(exchange, key, options, &message, properties));
+        loop {
+            match timeout(SILENCE, publish.as_mut()).await {
+                Ok(published) => return Ok((confirmed, published?)),
+                // Its callers do not wait for it: they have deadlines of their own.
+                Err(_) if self.status.blocked() => {}
+                Err(_) => return Err(Ended::Silent),
+            }
+        }
+    }
+}
+
+/// What a confirmation says; `None`: nothing.
+///
+/// Only quorum queues refuse (`x-overflow=reject-publish`), and what they refuse is certainly not stored. A
+/// message that cannot be routed is never returned: the alternate exchange takes it.
+fn result(confirmation: Confirmation) -> Option<Result<(), PublishError>> {
+    match confirmation {
+        Confirmation::Ack(None) => Some(Ok(())),
+        Confirmation::Nack(None) => Some(Err(PublishError::Full)),
+        // A returned message may be attached to another one's confirm.
+        Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)) | Confirmation::NotRequested => {
+            None
+        }
+    }
+}
+
+fn answer(confirmed: oneshot::Sender<Result<(), PublishError>>, result: Result<(), PublishError>) {
+    // The caller may have stopped waiting.
+    let _ = confirmed.send(result);
+}

@@ -1,0 +1,153 @@
+//! The link of a node to RabbitMQ: kept up for as long as the node lives.
+
+use super::link::{self, Link};
+use super::publisher::Outgoing;
+use super::{housekeeping, messages};
+use crate::config::RabbitConfig;
+use crate::core::addresses::Addresses;
+use crate::core::topology::{Destination, Topology};
+use bytes::Bytes;
+use lapin::BasicProperties;
+use ports::broker::PublishError;
+use ports::{Machine, entered};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+/// How long connecting may take, the topology included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a publish waits for a link, or for a blocked broker, before it ends as `Unknown`.
+const PUBLISH_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a publish waits for its confirm before it ends as `Unknown`.
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What the supervisor, the adapter and its consumers share.
+pub struct Uplink {
+    pub machine: Machine,
+    pub config: RabbitConfig,
+    pub topology: Arc<Topology>,
+    link: watch::Sender<Option<Arc<Link>>>,
+    /// In line under this lock: the order of calls is the order on the channel.
+    order: Mutex<()>,
+}
+
+/// The confirms of messages that were put in line, in their order.
+pub type Pending = Vec<oneshot::Receiver<Result<(), PublishError>>>;
+
+impl Uplink {
+    pub fn new(machine: Machine, config: RabbitConfig) -> Self {
+        let topology = Arc::new(Topology::new(config.prefix.clone(), config.limits));
+        let link = watch::Sender::new(None);
+        Self { machine, config, topology, link, order: Mutex::default() }
+    }
+
+    /// Keeps a link up, for ever.
+    pub async fn supervise(self: Arc<Self>) {
+        let random = || self.machine.entropy.next_u64();
+        let mut addresses = Addresses::new(self.config.addresses.clone(), random());
+        loop {
+            let held = self.hold(addresses.current()).await;
+            sleep(addresses.lost(held, random())).await;
+        }
+    }
+
+    /// Connects, and returns when that link is lost: how long it held.
+    async fn hold(self: &Arc<Self>, address: &str) -> Option<Duration> {
+        let opening = link::open(&self.machine, &self.config, &self.topology, address);
+        let link = match timeout(CONNECT_TIMEOUT, opening).await {
+            Ok(Ok(link)) => link,
+            Ok(Err(error)) => {
+                let error = ports::with_causes(&error);
+                tracing::warn!(address, error, "cannot use RabbitMQ");
+                return None;
+            }
+            Err(_) => {
+                tracing::warn!(address, "RabbitMQ does not answer");
+                return None;
+            }
+        };
+        let began = Instant::now();
+        tracing::info!(address, "connected to RabbitMQ");
+        let keeping = housekeeping::start(self, &link);
+        self.link.send_replace(Some(Arc::clone(&link)));
+        link.watch(|reason| {
+            tracing::warn!(address, reason, "RabbitMQ takes no messages");
+            self.machine.telemetry.count("broker_blocked", 1);
+        })
+        .await;
+        keeping.abort();
+        self.disconnect();
+        self.machine.telemetry.count("broker_links_lost", 1);
+        Some(began.elapsed())
+    }
+
+    /// The link is lost, and with it its consumers and whatever is not confirmed.
+    pub fn disconnect(&self) {
+        if let Some(link) = self.link.send_replace(None) {
+            link.lost.send_replace(true);
+        }
+    }
+
+    /// The link, as soon as there is one.
+    pub async fn connected(&self) -> Arc<Link> {
+        let mut link = self.link.subscribe();
+        // The sender lives as long as `self`.
+        match link.wait_for(Option::is_some).await.map(|link| link.clone()) {
+            Ok(Some(link)) => link,
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Puts messages in line, with nothing of another call between them; `None`: there is no link that
+    /// takes any.
+    pub fn put(
+        &self,
+        batch: impl IntoIterator<Item = (Destination, Bytes, BasicProperties)>,
+    ) -> Option<Pending> {
+        let link = self.link.borrow().clone().filter(|link| !link.is_blocked())?;
+        let _order = entered(self.order.lock());
+        let in_line = batch.into_iter().map(|(to, message, properties)| {
+            let (confirmed, pending) = oneshot::channel();
+            let may_be_lost = matches!(to, Destination::Gateway(_) | Destination::Takeover(_));
+            let line = if may_be_lost { &link.gateways } else { &link.durable };
+            line.put(Outgoing { to, message, properties, confirmed });
+            pending
+        });
+        Some(in_line.collect())
+    }
+
+    /// Of a message that is kept.
+    pub fn durable(&self) -> BasicProperties {
+        let [high, low] = [(); 2].map(|()| u128::from(self.machine.entropy.next_u64()));
+        messages::durable(high << 64 | low)
+    }
+
+    /// The confirms of `count` messages, in time.
+    pub async fn confirms(
+        &self,
+        pending: Option<Pending>,
+        count: usize,
+    ) -> Vec<Result<(), PublishError>> {
+        let Some(pending) = pending else {
+            // Either way it is time to answer.
+            let _ = timeout(PUBLISH_PATIENCE, self.taking()).await;
+            return vec![Err(PublishError::Unknown); count];
+        };
+        let deadline = Instant::now() + CONFIRM_TIMEOUT;
+        let mut confirms = Vec::with_capacity(count);
+        for one in pending {
+            let told = timeout_at(deadline, one).await;
+            confirms.push(told.ok().and_then(Result::ok).unwrap_or(Err(PublishError::Unknown)));
+        }
+        confirms
+    }
+
+    /// Ends when there is a link that takes messages.
+    async fn taking(&self) {
+        const LOOK: Duration = Duration::from_millis(50);
+        while self.connected().await.is_blocked() {
+            sleep(LOOK).await;
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The suites of the broker's ports, against a RabbitMQ that `cargo xtask engines` has started.
+
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+mod support;
+
+use support::start;
+
+ports::conformance!(inbound, start, tokio::test(flavor = "multi_thread"));
+ports::conformance!(jobs, start, tokio::test(flavor = "multi_thread"));
+ports::conformance!(fanout, start, tokio::test(flavor = "multi_thread"));
+ports::conformance!(dead_letters, start, tokio::test(flavor = "multi_thread"));
+ports::conformance!(depths, start, tokio::test(flavor = "multi_thread"));
