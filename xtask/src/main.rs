@@ -1,7 +1,8 @@
-//! Developer commands: `cargo xtask check` and `cargo xtask tidy`.
+//! Developer commands: `cargo xtask check`, `cargo xtask engines` and `cargo xtask tidy`.
 
 mod check;
 mod choices;
+mod engines;
 mod repository;
 mod tidy;
 
@@ -12,9 +13,12 @@ const FRACAS: [&str; 5] = ["run", "--profile", "sim", "--quiet", "--"];
 
 const USAGE: &str = "\
 usage: cargo xtask check [--skip STEP]... [--only STEP]...
+       cargo xtask engines [ENGINE]...
        cargo xtask tidy
 
 check runs every step that a change must pass; CI runs the same.
+engines runs the tests that need a real engine (rabbitmq), each against an instance that is started for them on
+loopback; CI runs all of them.
 tidy checks the rules of STYLE.md that no other tool knows.
 ";
 
@@ -23,6 +27,14 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments.as_slice() {
         ["tidy"] => tidy::run(),
+        ["engines", names @ ..] => match names.iter().find(|name| !engines::ENGINES.contains(name))
+        {
+            None => engines::run(names),
+            Some(name) => {
+                let known = engines::ENGINES.join(", ");
+                return usage(&format!("there is no engine {name}, only {known}"));
+            }
+        },
         ["check", options @ ..] => match check::selection(options) {
             Ok(selection) => check::run(&selection),
             Err(what) => return usage(&what),

@@ -15,6 +15,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 26] = [
     ("client", &["protocol", "ports"]),
     ("gateway", &["protocol", "ports", "link", "fakes"]),
     ("broker", &["protocol", "ports", "link", "segments", "fakes"]),
+    ("rabbitmq", &["protocol", "ports", "link"]),
     ("store", &["protocol", "ports", "link", "segments", "fakes"]),
     ("notifier", &["protocol", "ports", "link", "fakes"]),
     ("auth", &["protocol", "ports", "link", "segments", "fakes"]),
@@ -45,6 +46,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 26] = [
             "client",
             "gateway",
             "broker",
+            "rabbitmq",
             "store",
             "notifier",
             "auth",
@@ -88,14 +90,16 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 26] = [
 const FOR_TESTS: (&str, &[&str]) = ("fakes", &["sim"]);
 
 /// What the tests of a crate may stand on beside that: the real broker, instead of a copy of its manners.
-const IN_TESTS: [(&str, &[&str]); 2] = [("notifier", &["broker"]), ("store", &["broker"])];
+/// An engine is tested on a real machine.
+const IN_TESTS: [(&str, &[&str]); 3] =
+    [("notifier", &["broker"]), ("store", &["broker"]), ("rabbitmq", &["real"])];
 
 /// Outside crates that belong to certain crates only.
 const BELONGS_TO: [(&str, &[&str]); 8] = [
     ("turmoil", &["sim"]),
     ("goose", &["journeys", "generators"]),
     ("ctrlc", &["journeys"]),
-    ("lapin", &["broker"]),
+    ("lapin", &["rabbitmq"]),
     ("tokio-postgres", &["store"]),
     ("sqlx", &["store"]),
     ("axum", &["gateway", "auth", "node"]),

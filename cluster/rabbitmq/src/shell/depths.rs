@@ -54,7 +54,9 @@ impl Manager {
         ))
         .map_err(hyper::http::Error::from)?;
         credentials.set_sensitive(true);
-        let path = format!("/api/queues/{}?columns=name,messages", escaped(&config.virtual_host));
+        let host = escaped(&config.virtual_host);
+        // Totals alone: without the statistics they come at once, and are not kept for several seconds.
+        let path = format!("/api/queues/{host}?disable_stats=true&enable_queue_totals=true");
         let request = Request::get(path).header(AUTHORIZATION, credentials).body(Full::default())?;
         let response = self.client.exchange(address, request, limits::CALL_TIMEOUT).await?;
         if response.status() != StatusCode::OK {

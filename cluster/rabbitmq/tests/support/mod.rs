@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// What `cargo xtask engines` says about it.
-fn told(variable: &str) -> String {
+pub fn told(variable: &str) -> String {
     std::env::var(variable)
         .unwrap_or_else(|_| panic!("{variable} is not set: run `cargo xtask engines rabbitmq`"))
 }
