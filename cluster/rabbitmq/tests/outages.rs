@@ -22,6 +22,9 @@ use tokio::time::{Instant, sleep, timeout};
 /// One test at a time does something to the one RabbitMQ.
 static ALONE: Mutex<()> = Mutex::const_new(());
 const PATIENCE: Duration = Duration::from_secs(60);
+/// RabbitMQ 3.10 on one node: a queue that was made less than about a second before the process was killed is
+/// there again afterwards, but elects no leader, for ever (docs/engines.md).
+const QUEUE_SETTLED: Duration = Duration::from_secs(3);
 
 fn batch(numbers: std::ops::Range<u32>) -> Vec<(protocol::Partition, bytes::Bytes)> {
     numbers.map(|n| (PARTITION, text(n))).collect()
@@ -64,6 +67,7 @@ async fn a_killed_broker_has_everything_confirmed() {
     let config = config(&prefix());
     let client = brokers("store-1", &config).await;
     publish(&client, PARTITION, 0..4).await;
+    sleep(QUEUE_SETTLED).await;
     let mut consumer = consume(&client, PARTITION, 2).await;
     let deliveries = take(&mut *consumer, 2).await;
     consumer.acknowledge(deliveries[0].position);
