@@ -7,6 +7,7 @@ mod address;
 mod agents;
 mod commands;
 mod console;
+mod engines;
 mod interruption;
 mod lifeline;
 mod replay;

@@ -253,7 +253,8 @@ async fn serve(
     let machine = hardware.start();
     // Nobody asks a simulated node to shut down cleanly: faults and the end of the run kill it.
     let (_trigger, shutdown) = Shutdown::new();
-    let process = Process { metrics: Arc::new(String::new), shutdown, shared_engine };
+    let process =
+        Process { metrics: Arc::new(String::new), shutdown, shared_engine, brokers: None };
     let name = machine.name.clone();
     journal.record(What::NodeStarted { node: name.clone() });
     let node = Box::pin(async move {

@@ -2,6 +2,7 @@
 
 use super::{not_run, read_config};
 use crate::console;
+use crate::engines::OutsideBroker;
 use crate::lifeline::Lifeline;
 use anyhow::Context;
 use campaign::InvalidUsage;
@@ -82,6 +83,7 @@ impl Cluster {
         if !mistakes.is_empty() {
             return Err(InvalidUsage(mistakes.join("\n")).into());
         }
+        let outside = OutsideBroker::of(&config)?;
         self.lifeline.watch()?;
         real::panics::abort_on_panic();
         let prometheus = real::telemetry::install().context("metrics")?;
@@ -101,7 +103,8 @@ impl Cluster {
             let metrics = Arc::new(move || prometheus.render());
             let config = Arc::new(config);
             let machine = |name: &str| real::machine(name, &self.data.join(name));
-            let cluster = embedded::run_all(config.clone(), machine, metrics, shutdown);
+            let brokers = |role, machine: &ports::Machine| outside.reached(role, machine);
+            let cluster = embedded::run_all(config.clone(), machine, brokers, metrics, shutdown);
             let announced = async {
                 self.announce_when_ready(&config, Http::new(watch.clone())).await;
                 std::future::pending::<std::convert::Infallible>().await

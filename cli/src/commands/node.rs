@@ -2,6 +2,7 @@
 
 use super::{not_run, read_config};
 use crate::console;
+use crate::engines::OutsideBroker;
 use crate::lifeline::Lifeline;
 use anyhow::Context;
 use clap::Args;
@@ -37,6 +38,7 @@ impl Node {
     pub fn execute(self) -> anyhow::Result<u8> {
         let config = read_config(&self.config)?;
         node::check(self.role, self.number, &config).map_err(not_run)?;
+        let outside = OutsideBroker::of(&config)?;
         let name = Topology::name(self.role, self.number);
         self.lifeline.watch()?;
         real::panics::abort_on_panic();
@@ -48,7 +50,8 @@ impl Node {
                 real::machine(&name, &self.data.join(&name)).context("the data folder")?;
             let (trigger, shutdown) = Shutdown::new();
             self.serve_metrics(&machine, &metrics, &shutdown).await?;
-            let process = Process { metrics, shutdown, shared_engine: None };
+            let brokers = outside.reached(self.role, &machine);
+            let process = Process { metrics, shutdown, shared_engine: None, brokers };
             let announce = || {
                 self.lifeline.running(&name);
                 console::note(&format!("{name} is running"));

@@ -3,6 +3,7 @@
 use crate::config::ClusterConfig;
 use crate::role::{NodeError, Process, run};
 use crate::topology::{Role, Topology};
+use ports::broker::Brokers;
 use ports::{Machine, Shutdown};
 use std::io;
 use std::sync::Arc;
@@ -26,11 +27,13 @@ pub fn topology(port: u16, gateways: u16, stores: u16, push_provider: String) ->
     }
 }
 
-/// Runs all nodes, each on the `machine` of its name, until the shutdown is asked for: gateways drain first, then the others end. The
-/// first node that fails ends the cluster.
+/// Runs all nodes, each on the `machine` of its name, until the shutdown is asked for: gateways drain first,
+/// then the others end. The first node that fails ends the cluster. `brokers`: what keeps messages, as the
+/// node on a machine reaches it, if that is no node of the cluster.
 pub async fn run_all(
     config: Arc<ClusterConfig>,
     machine: impl Fn(&str) -> io::Result<Machine>,
+    brokers: impl Fn(Role, &Machine) -> Option<Brokers>,
     metrics: Arc<dyn Fn() -> String + Send + Sync>,
     shutdown: Shutdown,
 ) -> Result<(), NodeError> {
@@ -44,7 +47,8 @@ pub async fn run_all(
         let config = config.clone();
         let is_gateway = role == Role::Gateway;
         let shutdown = if is_gateway { shutdown.clone() } else { servers_stop.clone() };
-        let process = Process { metrics: metrics.clone(), shutdown, shared_engine: None };
+        let brokers = brokers(role, &machine);
+        let process = Process { metrics: metrics.clone(), shutdown, shared_engine: None, brokers };
         let nodes = if is_gateway { &mut gateways } else { &mut servers };
         nodes.spawn(async move { run(role, number, &config, machine, process).await });
     }

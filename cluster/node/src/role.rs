@@ -1,6 +1,6 @@
 //! One role on one machine: the wiring that production and the simulator share.
 
-use crate::config::ClusterConfig;
+use crate::config::{BrokerChoice, ClusterConfig};
 use crate::topology::{Role, Topology};
 use link::LinkTiming;
 use ports::broker::{Brokers, Fanout};
@@ -83,6 +83,8 @@ pub struct Process {
     pub shutdown: Shutdown,
     /// The engine that all store nodes share, as this one reaches it, if they share one.
     pub shared_engine: Option<Arc<dyn MessageStore>>,
+    /// What keeps messages, as this node reaches it, if that is no node of the cluster.
+    pub brokers: Option<Brokers>,
 }
 
 /// Says whether a node can be run at all. Ask before anything is made for it.
@@ -192,8 +194,11 @@ impl Wiring<'_> {
     }
 
     async fn broker(self, listener: Box<dyn Listener>) -> Result<(), Failure> {
+        let BrokerChoice::Node(engine) = self.config.engine.broker else {
+            return Err("the cluster has no broker of its own".into());
+        };
         let config = broker::BrokerConfig {
-            engine: self.config.engine.broker,
+            engine,
             design: self.config.design,
             limits: self.config.limits().broker,
             ..broker::BrokerConfig::default()
@@ -208,7 +213,7 @@ impl Wiring<'_> {
 
     async fn store(self, listener: Box<dyn Listener>) -> Result<(), Failure> {
         let gateways = store::GatewayLinks::new(&self.machine, self.config.limits().store);
-        let brokers = self.brokers(gateways.clone());
+        let brokers = self.brokers(gateways.clone())?;
         let config = store::StoreConfig {
             number: NodeNumber(self.number),
             partitions_total: self.config.partitions,
@@ -251,7 +256,7 @@ impl Wiring<'_> {
             limits: self.config.limits().notifier,
             design: self.config.design,
         };
-        let brokers = Brokers::one(self.remote_broker());
+        let brokers = self.durable_brokers()?;
         let owners = self.remote_conversations();
         Ok(notifier::serve(self.machine, config, brokers, owners, self.process.shutdown).await?)
     }
@@ -274,7 +279,7 @@ impl Wiring<'_> {
             self.config.topology.auth.clone(),
             REVOCATION_POLL,
         );
-        let brokers = self.brokers(conversations.clone());
+        let brokers = self.brokers(conversations.clone())?;
         let Process { metrics, shutdown, .. } = self.process;
         Ok(gateway::serve(
             self.machine,
@@ -299,18 +304,26 @@ impl Wiring<'_> {
         )
     }
 
-    fn remote_broker(&self) -> Arc<broker::RemoteBroker> {
-        let address = self.config.topology.brokers[0].clone();
-        broker::RemoteBroker::start(self.machine.clone(), address, LinkTiming::default())
+    /// What keeps messages.
+    fn durable_brokers(&self) -> Result<Brokers, Failure> {
+        match (self.config.engine.broker, &self.process.brokers) {
+            (BrokerChoice::Node(_), _) => {
+                let (machine, timing) = (self.machine.clone(), LinkTiming::default());
+                let address = self.config.topology.brokers[0].clone();
+                Ok(Brokers::one(broker::RemoteBroker::start(machine, address, timing)))
+            }
+            (BrokerChoice::RabbitMq, Some(brokers)) => Ok(brokers.clone()),
+            (BrokerChoice::RabbitMq, None) => Err("there is no way to RabbitMQ".into()),
+        }
     }
 
-    /// The broker for everything, but for fan-out the links between gateways and store nodes, if they
-    /// are chosen. `links`: this node's end of them.
-    fn brokers(&self, links: Arc<dyn Fanout>) -> Brokers {
-        let brokers = Brokers::one(self.remote_broker());
-        match self.config.design.fan_out {
+    /// The same for everything, but for fan-out the links between gateways and store nodes, if they are
+    /// chosen. `links`: this node's end of them.
+    fn brokers(&self, links: Arc<dyn Fanout>) -> Result<Brokers, Failure> {
+        let brokers = self.durable_brokers()?;
+        Ok(match self.config.design.fan_out {
             FanOut::Broker => brokers,
             FanOut::Direct => Brokers { fanout: links, ..brokers },
-        }
+        })
     }
 }

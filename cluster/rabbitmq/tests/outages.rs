@@ -155,6 +155,21 @@ async fn another_address_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn encrypted_connections_are_made_to_trusted_brokers_only() {
+    let _alone = ALONE.lock().await;
+    let mut config = config(&prefix());
+    config.addresses = vec![told("FRACAS_RABBITMQ_ENCRYPTED")];
+    config.tls = true;
+    let stranger = RabbitBroker::start(machine("gateway-1"), config.clone());
+    assert!(timeout(Duration::from_secs(3), stranger.connected()).await.is_err());
+    config.authority = Some(std::fs::read_to_string(told("FRACAS_RABBITMQ_AUTHORITY")).unwrap());
+    let client = brokers("gateway-2", &config).await;
+    publish(&client, PARTITION, 0..1).await;
+    let mut consumer = consume(&client, PARTITION, 10).await;
+    assert_eq!(numbers(&take(&mut *consumer, 1).await), [0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_refuses_and_a_full_queue_of_jobs_gives_its_oldest_up() {
     let _alone = ALONE.lock().await;
     let mut config = config(&prefix());

@@ -29,7 +29,8 @@ pub fn run() -> anyhow::Result<bool> {
     let control = ["/usr/lib/rabbitmq/bin/rabbitmqctl", "rabbitmqctl"];
     let control = install::program(&control, "rabbitmq-server")?;
     let mapper = install::program(&["epmd"], "erlang-base")?;
-    let instance = Instance::prepare(server, &control)?;
+    let certify = install::program(&["openssl"], "openssl")?;
+    let instance = Instance::prepare(server, &control, &certify)?;
     let _mapper = Running(instance.start_mapper(&mapper)?);
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -58,22 +59,30 @@ struct Instance {
     server: PathBuf,
     folder: PathBuf,
     variables: Vec<(&'static str, String)>,
-    port: u16,
-    management: u16,
+    ports: Ports,
     mapper: u16,
+}
+
+/// Where it listens.
+struct Ports {
+    port: u16,
+    encrypted: u16,
+    management: u16,
 }
 
 impl Instance {
     /// Writes its configuration.
-    fn prepare(server: PathBuf, control: &Path) -> anyhow::Result<Self> {
+    fn prepare(server: PathBuf, control: &Path, certify: &Path) -> anyhow::Result<Self> {
         let folder = folder("rabbitmq")?;
-        let [mapper, port, management, distribution] = free_ports()?;
+        let [mapper, port, encrypted, management, distribution] = free_ports()?;
         let at = |name: &str| folder.join(name).display().to_string();
         std::fs::create_dir(at("home")).context("its home")?;
         let cookie = folder.join("home/.erlang.cookie");
         write(&cookie, &format!("fracas{}", std::process::id()))?;
         std::fs::set_permissions(&cookie, Permissions::from_mode(0o400)).context("the cookie")?;
-        write(&folder.join("rabbitmq.conf"), &configuration(port, management))?;
+        make_certificate(certify, &folder)?;
+        let ports = Ports { port, encrypted, management };
+        write(&folder.join("rabbitmq.conf"), &ports.configuration(&folder))?;
         // Depths are read from statistics that are collected at this pace; by default it is five seconds.
         write(&folder.join("advanced.config"), "[{rabbit, [{quorum_tick_interval, 200}]}].\n")?;
         write(&folder.join("enabled_plugins"), "[rabbitmq_management].\n")?;
@@ -97,7 +106,7 @@ impl Instance {
         let script = folder.join("control");
         write(&script, &script_of(&variables, control))?;
         std::fs::set_permissions(&script, Permissions::from_mode(0o700)).context("its script")?;
-        Ok(Self { server, folder, variables, port, management, mapper })
+        Ok(Self { server, folder, variables, ports, mapper })
     }
 
     /// The port mapper of its own; in the foreground, so that it can be ended.
@@ -137,11 +146,13 @@ impl Instance {
     /// Waits until it listens, and runs the tests.
     fn test(&self) -> anyhow::Result<bool> {
         self.wait_until_ready()?;
-        say(&format!("RabbitMQ listens on 127.0.0.1:{}", self.port));
+        say(&format!("RabbitMQ listens on 127.0.0.1:{}", self.ports.port));
         let at = |name: &str| self.folder.join(name).display().to_string();
         let told = [
-            ("FRACAS_RABBITMQ", format!("127.0.0.1:{}", self.port)),
-            ("FRACAS_RABBITMQ_MANAGEMENT", format!("127.0.0.1:{}", self.management)),
+            ("FRACAS_RABBITMQ", format!("127.0.0.1:{}", self.ports.port)),
+            ("FRACAS_RABBITMQ_ENCRYPTED", format!("localhost:{}", self.ports.encrypted)),
+            ("FRACAS_RABBITMQ_AUTHORITY", at("certificate.pem")),
+            ("FRACAS_RABBITMQ_MANAGEMENT", format!("127.0.0.1:{}", self.ports.management)),
             ("FRACAS_RABBITMQ_CONTROL", at("control")),
             ("FRACAS_RABBITMQ_PID", at("pid")),
         ];
@@ -156,7 +167,7 @@ impl Instance {
     fn wait_until_ready(&self) -> anyhow::Result<()> {
         let listens = |port| TcpStream::connect(("127.0.0.1", port)).is_ok();
         for _ in 0..START.as_millis() / LOOK.as_millis() {
-            if listens(self.port) && listens(self.management) {
+            if listens(self.ports.port) && listens(self.ports.management) {
                 return Ok(());
             }
             std::thread::sleep(LOOK);
@@ -168,13 +179,47 @@ impl Instance {
     }
 }
 
-fn configuration(port: u16, management: u16) -> String {
-    format!(
-        "listeners.tcp.1 = 127.0.0.1:{port}\n\
-         management.tcp.ip = 127.0.0.1\n\
-         management.tcp.port = {management}\n\
-         collect_statistics_interval = 200\n"
-    )
+impl Ports {
+    fn configuration(&self, folder: &Path) -> String {
+        let Self { port, encrypted, management } = self;
+        let folder = folder.display();
+        format!(
+            "listeners.tcp.1 = 127.0.0.1:{port}\n\
+             listeners.ssl.1 = 127.0.0.1:{encrypted}\n\
+             ssl_options.cacertfile = {folder}/certificate.pem\n\
+             ssl_options.certfile = {folder}/certificate.pem\n\
+             ssl_options.keyfile = {folder}/key.pem\n\
+             management.tcp.ip = 127.0.0.1\n\
+             management.tcp.port = {management}\n\
+             collect_statistics_interval = 200\n"
+        )
+    }
+}
+
+/// A certificate for `localhost` that nobody trusts who is not told to.
+fn make_certificate(openssl: &Path, folder: &Path) -> anyhow::Result<()> {
+    const REQUEST: &str = "[req]\n\
+        distinguished_name = name\n\
+        x509_extensions = extensions\n\
+        prompt = no\n\
+        [name]\n\
+        CN = localhost\n\
+        [extensions]\n\
+        basicConstraints = critical, CA:FALSE\n\
+        subjectAltName = DNS:localhost\n";
+    let request = folder.join("request.conf");
+    write(&request, REQUEST)?;
+    let output = Command::new(openssl)
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout"])
+        .arg(folder.join("key.pem"))
+        .arg("-out")
+        .arg(folder.join("certificate.pem"))
+        .arg("-config")
+        .arg(request)
+        .output()
+        .context("running openssl")?;
+    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
 }
 
 /// What `rabbitmqctl` needs to find this instance, for the tests.

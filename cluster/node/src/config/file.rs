@@ -4,8 +4,8 @@
 //! place.
 
 use super::{
-    ClusterConfig, EngineConfig, HEARTBEAT_SECONDS_MAX, HEARTBEAT_SECONDS_MIN, SCOPES, Service,
-    TOKEN_SECONDS_MAX, is_address,
+    BrokerChoice, ClusterConfig, EngineConfig, HEARTBEAT_SECONDS_MAX, HEARTBEAT_SECONDS_MIN,
+    RabbitMq, SCOPES, Service, TOKEN_SECONDS_MAX, is_address,
 };
 use crate::topology::Topology;
 use broker::BrokerEngine;
@@ -55,7 +55,7 @@ section! {
         /// Of each gateway.
         gateways: Vec<Address>,
         /// Of the broker.
-        brokers: Vec<Address>,
+        brokers: Vec<Address> = Vec::new(),
         /// Of each store node.
         stores: Vec<Address>,
         /// Of the auth service.
@@ -71,9 +71,33 @@ section! {
     /// What keeps messages, and what keeps rows.
     Engines {
         /// Of the broker.
-        broker: OfBroker = OfBroker(BrokerEngine::default()),
+        broker: OfBroker = OfBroker::default(),
+        /// How RabbitMQ is reached.
+        rabbitmq: Option<RabbitTable> = None,
         /// Of the store nodes.
         store: OfStores = OfStores(StoreEngine::default()),
+    }
+}
+
+section! {
+    /// How RabbitMQ is reached.
+    RabbitTable {
+        /// Of each of its nodes.
+        addresses: Vec<Address>,
+        /// Who connects.
+        user: String,
+        /// Its password.
+        password: Hidden,
+        /// The virtual host.
+        virtual_host: String = "/".to_owned(),
+        /// Whether connections are encrypted.
+        tls: bool = false,
+        /// A file of certificates that are trusted too.
+        authority: Option<String> = None,
+        /// How names begin.
+        prefix: String = "fracas".to_owned(),
+        /// Of the management interface.
+        management: Option<Address> = None,
     }
 }
 
@@ -161,11 +185,12 @@ words!(Scope { "admin" => Self(SCOPES[0]), "audit" => Self(SCOPES[1]) });
 
 /// An engine of a broker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OfBroker(BrokerEngine);
+pub struct OfBroker(BrokerChoice);
 
 words!(OfBroker {
-    "embedded" => Self(BrokerEngine::Embedded),
-    "memory" => Self(BrokerEngine::Memory),
+    "embedded" => Self(BrokerChoice::Node(BrokerEngine::Embedded)),
+    "memory" => Self(BrokerChoice::Node(BrokerEngine::Memory)),
+    "rabbitmq" => Self(BrokerChoice::RabbitMq),
 });
 
 /// An engine of the store nodes of a real cluster.
@@ -240,6 +265,7 @@ impl File {
             retention: or_empty(&self.retention).map(|entries| entries.0),
             engine: EngineConfig {
                 broker: or_empty(&engine.broker).0,
+                rabbitmq: or_empty(&engine.rabbitmq).map(|table| table.config()),
                 store: or_empty(&engine.store).0,
             },
             limits: or_empty(&self.limits),
@@ -261,6 +287,22 @@ impl Addresses {
             auth: or_empty(&self.auth).0,
             notifiers: or(&self.notifiers, Whole(1)).0,
             push_provider: or_empty(&self.push_provider).unwrap_or_default().0,
+        }
+    }
+}
+
+impl RabbitTable {
+    fn config(&self) -> RabbitMq {
+        let plain = |field: &Field<String>, by_default: &str| or(field, by_default.to_owned());
+        RabbitMq {
+            addresses: or_empty(&self.addresses).into_iter().map(|Address(text)| text).collect(),
+            user: or_empty(&self.user),
+            password: or_empty(&self.password).0,
+            virtual_host: plain(&self.virtual_host, "/"),
+            tls: or_empty(&self.tls),
+            authority: or_empty(&self.authority),
+            prefix: plain(&self.prefix, "fracas"),
+            management: or_empty(&self.management).map(|Address(text)| text),
         }
     }
 }

@@ -1,11 +1,13 @@
 //! What all nodes of one cluster agree on. `docs/running.md` explains every key.
 
+mod engines;
 mod file;
 #[cfg(test)]
 mod tests;
 
+pub use engines::{BrokerChoice, EngineConfig, RabbitMq};
+
 use crate::topology::{Role, Topology};
-use broker::BrokerEngine;
 use ports::Directory;
 use protocol::{Design, LimitSet, Limits, Secret, StoreEngine, development, limits};
 use settings::Mistakes;
@@ -40,15 +42,6 @@ pub struct ClusterConfig {
     pub limits: LimitSet,
     /// Sends, edits and deletions per second and user; absent: as `limits` says.
     pub rate_per_second: Option<u32>,
-}
-
-/// The engines of a cluster.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct EngineConfig {
-    /// Of the broker.
-    pub broker: BrokerEngine,
-    /// Of the store nodes.
-    pub store: StoreEngine,
 }
 
 /// The scopes that a service can be granted.
@@ -127,11 +120,18 @@ impl ClusterConfig {
         let one = "at least one is needed".to_owned();
         let demands = [
             (!topology.gateways.is_empty(), "topology.gateways", one.clone()),
-            (
-                brokers == 1,
-                "topology.brokers",
-                format!("exactly one in this version, found {brokers}"),
-            ),
+            match self.engine.broker {
+                BrokerChoice::Node(_) => (
+                    brokers == 1,
+                    "topology.brokers",
+                    format!("exactly one in this version, found {brokers}"),
+                ),
+                BrokerChoice::RabbitMq => (
+                    brokers == 0,
+                    "topology.brokers",
+                    format!("none beside RabbitMQ, found {brokers}"),
+                ),
+            },
             (stores > 0, "topology.stores", one),
             (
                 usize::from(partitions) >= stores,
@@ -144,6 +144,7 @@ impl ClusterConfig {
         let mut conflicts: Vec<_> = broken.map(|(_, key, what)| (key.to_owned(), what)).collect();
         conflicts.extend(self.wrong_addresses());
         conflicts.extend(self.doubled_services());
+        conflicts.extend(self.engine.conflicts());
         conflicts
     }
 

@@ -1,7 +1,10 @@
 //! What a configuration file may say, and what is said of a wrong one.
 
+mod rabbitmq;
+
 use super::file::File;
 use super::*;
+use broker::BrokerEngine;
 use expect_test::{Expect, expect};
 use protocol::design::Fsync;
 use settings::Section;
@@ -46,6 +49,15 @@ fn the_example_of_the_page_is_a_cluster_of_seven() {
 fn every_key_stands_on_the_page_and_whether_it_is_required() {
     let (_, keys) = PAGE.split_once("## The configuration file\n").expect("a section");
     let inner = [file::Addresses::keys(), file::Engines::keys(), file::Account::keys()].concat();
+    let (_, engines) = include_str!("../../../../docs/engines.md")
+        .split_once("`[engine.rabbitmq]`:")
+        .expect("a table");
+    for key in file::RabbitTable::keys() {
+        let named = format!("`{}`", key.name);
+        let row = engines.lines().find(|line| line.starts_with("| `") && line.contains(&named));
+        let row = row.unwrap_or_else(|| panic!("{} has no row", key.name));
+        assert_eq!(row.contains("| required |"), key.required, "{row}");
+    }
     for key in File::keys().into_iter().chain(inner) {
         let row = keys.lines().find(|line| line.starts_with(&format!("| `{}` |", key.name)));
         let row = row.unwrap_or_else(|| panic!("{} has no row", key.name));
@@ -94,7 +106,11 @@ scopes = [\"audit\"]
         access_token_seconds: 60,
         heartbeat_seconds: 30,
         retention: Some(5),
-        engine: EngineConfig { broker: BrokerEngine::Memory, store: StoreEngine::Memory },
+        engine: EngineConfig {
+            broker: BrokerChoice::Node(BrokerEngine::Memory),
+            store: StoreEngine::Memory,
+            ..EngineConfig::default()
+        },
         limits: LimitSet::Tiny,
         rate_per_second: Some(7),
         topology: Topology {
@@ -193,7 +209,7 @@ fn all_mistakes_of_a_file_are_told_at_once_with_places_and_remedies() {
             cluster.toml:12:1: unknown key "acept" in [design]; did you mean "accept"?
               12 | acept = "after_persist"
                  | ^^^^^
-            cluster.toml:14:10: engine.broker: expected "embedded" or "memory", found "embeded"; did you mean "embedded"?
+            cluster.toml:14:10: engine.broker: expected "embedded", "memory" or "rabbitmq", found "embeded"; did you mean "embedded"?
               14 | broker = "embeded"
                  |          ^^^^^^^^^
             cluster.toml:15:1: unknown key "brokr" in [engine]; did you mean "broker"?

@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 /// - A dead letter is requeued at most once, and it is in its queue again when that is answered.
 ///
 /// # Kept by
-/// A table of a database. RabbitMQ's dead-letter queue and a Kafka topic keep messages, but neither
-/// finds one by its id, nor removes a single one: with them, a consumer moves them to a table.
+/// A table of a database. RabbitMQ: a queue that one reader at a time reads as a whole, because a queue finds
+/// nothing by its id. A Kafka topic cannot remove a single message either: a consumer moves them to a table.
 pub trait DeadLetters: Send + Sync {
     /// Keeps a message. `Full`: there is no room for it, and it is counted; to wait for room could take
     /// for ever.

@@ -9,7 +9,8 @@ use std::fmt;
 /// The lengths of the queues.
 ///
 /// # Kept by
-/// RabbitMQ: passive declarations, or the management API. Kafka: the lag of the consumer.
+/// RabbitMQ: the management API (passive declarations leave out what a consumer holds). Kafka: the lag of
+/// the consumer.
 pub trait Depths: Send + Sync {
     /// The number of messages in each queue that has any, at about this time.
     fn depths(&self) -> BoxFuture<'static, Result<Vec<(Queue, u64)>, BrokerUnavailable>>;

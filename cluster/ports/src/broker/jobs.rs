@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 ///   newest one has it, is the broker's matter.
 ///
 /// # Kept by
-/// RabbitMQ: a quorum queue with `x-overflow=drop-head` and no delivery limit. Kafka: share groups
+/// RabbitMQ: a quorum queue with `x-overflow=drop-head` and a delivery limit that is never reached. Kafka: share groups
 /// (KIP-932).
 pub trait Jobs: Send + Sync {
     /// Publishes a batch. The future ends with the confirms; see

@@ -19,8 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// After this many seconds without a sign of life the other side is gone; both sides send one at half of
-/// it.
+/// Both sides send a sign of life at half of this; one that is silent for this long, or for twice as long at
+/// most, is gone.
 const HEARTBEAT_SECONDS: u16 = 10;
 /// How often a connection is looked at, beside what it says on its own.
 const LOOK: Duration = Duration::from_secs(1);

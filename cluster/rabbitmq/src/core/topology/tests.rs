@@ -1,3 +1,5 @@
+//! What stands for which promise, and names that are read back.
+
 use super::*;
 use protocol::Incarnation;
 
