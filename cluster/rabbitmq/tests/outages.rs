@@ -6,6 +6,8 @@
 
 mod support;
 
+use fakes::FakeTelemetry;
+use ports::Machine;
 use ports::broker::conformance::{
     PARTITION, QUEUE, consume, consume_jobs, fanout, listed, numbers, publish, take, text,
 };
@@ -14,6 +16,7 @@ use protocol::Epoch;
 use protocol::limits::BrokerLimits;
 use rabbitmq::RabbitBroker;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 use support::{brokers, config, machine, prefix, told};
 use tokio::sync::Mutex;
@@ -21,7 +24,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// One test at a time does something to the one RabbitMQ.
 static ALONE: Mutex<()> = Mutex::const_new(());
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// RabbitMQ 3.10 on one node: a queue that was made less than about a second before the process was killed is
 /// there again afterwards, but elects no leader, for ever (docs/engines.md).
 const QUEUE_SETTLED: Duration = Duration::from_secs(3);
@@ -178,7 +181,11 @@ async fn a_full_queue_refuses_and_a_full_queue_of_jobs_gives_its_oldest_up() {
         notify_queue_messages: 3,
         ..BrokerLimits::default()
     };
-    let client = brokers("store-1", &config).await;
+    let telemetry = Arc::new(FakeTelemetry::default());
+    let counting = Machine { telemetry: telemetry.clone(), ..machine("store-1") };
+    let broker = RabbitBroker::start(counting, config);
+    timeout(PATIENCE, broker.connected()).await.unwrap();
+    let client = Brokers::one(broker);
     // RabbitMQ counts what it holds a moment late, so one more may get in.
     let mut refused = 0;
     for n in 0..20 {
@@ -200,6 +207,12 @@ async fn a_full_queue_refuses_and_a_full_queue_of_jobs_gives_its_oldest_up() {
     }
     let kept: Vec<_> = jobs.into_iter().map(|job| job.message).collect();
     assert_eq!(kept, [text(3), text(4), text(5)]);
+    let counted = async {
+        while telemetry.counted("broker_shed_notifications") != 3 {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, counted).await.expect("what gave way is counted");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,7 @@ pub const COUNTERS: &[Meaning] = &[
     ("auth_requests_refused_total", "Token requests that were refused"),
     ("auth_tokens_issued_total", "Token requests that were granted"),
     ("auth_users_revoked_total", "Users whose tokens were revoked as a whole"),
+    ("broker_blocked", "Times that RabbitMQ said that it takes no messages"),
     ("broker_confirmed_messages", "Messages whose publication was confirmed"),
     ("broker_dead_lettered_messages", "Messages that became dead letters"),
     ("broker_dropped_messages", "Messages to gateways that were dropped; the gateways repair"),

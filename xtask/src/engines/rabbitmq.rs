@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// How long it may take until it listens.
-const START: Duration = Duration::from_secs(120);
+const START: Duration = Duration::from_mins(2);
 /// How long it may take to shut down before it is killed.
 const STOP: Duration = Duration::from_secs(30);
 /// Between two looks at something.
@@ -224,10 +224,11 @@ fn make_certificate(openssl: &Path, folder: &Path) -> anyhow::Result<()> {
 
 /// What `rabbitmqctl` needs to find this instance, for the tests.
 fn script_of(variables: &[(&str, String)], control: &Path) -> String {
-    let exports: String = variables
-        .iter()
-        .map(|(name, value)| format!("export {name}='{}'\n", value.replace('\'', "'\\''")))
-        .collect();
+    let export = |(name, value): &(&str, String)| {
+        format!("export {name}='{}'\n", value.replace('\'', "'\\''"))
+    };
+    let exports: Vec<String> = variables.iter().map(export).collect();
+    let exports = exports.concat();
     format!("#!/bin/sh\n{exports}exec '{}' \"$@\"\n", control.display())
 }
 

@@ -15,7 +15,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 26] = [
     ("client", &["protocol", "ports"]),
     ("gateway", &["protocol", "ports", "link", "fakes"]),
     ("broker", &["protocol", "ports", "link", "segments", "fakes"]),
-    ("rabbitmq", &["protocol", "ports", "link"]),
+    ("rabbitmq", &["protocol", "ports", "link", "fakes"]),
     ("store", &["protocol", "ports", "link", "segments", "fakes"]),
     ("notifier", &["protocol", "ports", "link", "fakes"]),
     ("auth", &["protocol", "ports", "link", "segments", "fakes"]),

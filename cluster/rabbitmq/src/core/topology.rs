@@ -127,7 +127,7 @@ impl Topology {
     }
 
     /// The arguments of the lock: in memory, for one connection.
-    pub fn lock_arguments(&self) -> Arguments {
+    pub fn lock_arguments() -> Arguments {
         vec![("x-queue-type", Argument::Text("classic".into()))]
     }
 

@@ -169,7 +169,7 @@ impl DeadLetters for RabbitBroker {
         let dead = Arc::clone(&self.dead);
         Box::pin(async move {
             let listed = timeout(limits::CALL_TIMEOUT, dead.list(after, limit)).await;
-            listed.map_err(|_| BrokerUnavailable)?.map_err(unavailable)
+            listed.map_err(|_| BrokerUnavailable)?.map_err(|error| unavailable(&error))
         })
     }
 

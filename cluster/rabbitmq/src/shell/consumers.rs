@@ -113,7 +113,9 @@ impl FanoutConsumer for Unsettled {
         Box::pin(async {
             loop {
                 let mut batch = Vec::new();
+                let mut through = 0;
                 for delivery in self.deliveries.next().await? {
+                    through = delivery.delivery_tag;
                     match messages::taken_over_by(&delivery.properties) {
                         Some(nonce) if nonce == self.nonce => {}
                         Some(_) => {
@@ -122,9 +124,9 @@ impl FanoutConsumer for Unsettled {
                         }
                         None => batch.push(Bytes::from(delivery.data)),
                     }
-                    // Handed out now: the next one may come.
-                    self.deliveries.settle(Settle::One(delivery.delivery_tag));
                 }
+                // Handed out now: the next ones may come.
+                self.deliveries.settle(Settle::Through(through));
                 if !batch.is_empty() {
                     return Ok(batch);
                 }

@@ -5,7 +5,7 @@ use super::link::Link;
 use super::messages;
 use super::uplink::{Pending, Uplink};
 use crate::core::dead::{self, Dead, Held, Ids};
-use crate::core::topology::Destination;
+use crate::core::topology::{Destination, Topology};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicNackOptions};
@@ -13,10 +13,11 @@ use lapin::types::FieldTable;
 use lapin::{Channel, Consumer};
 use ports::broker::{BrokerUnavailable, DeadLetter, NewDeadLetter, Origin, PublishError};
 use ports::{BoxFuture, entered};
+use protocol::limits;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 /// Between two attempts to keep a dead letter, or to be the one reader.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -80,10 +81,12 @@ impl Writer {
     /// Puts one back into its queue; false: there is none of this id.
     pub async fn requeue(&self, id: u64) -> Result<bool, BrokerUnavailable> {
         let _reading = self.reading.lock().await;
-        let mut reader = Reader::begin(self).await.map_err(unavailable)?;
-        let mut table = reader.read(self).await.map_err(unavailable)?;
+        let begun = timeout(limits::CALL_TIMEOUT, Reader::begin(self)).await;
+        let begun = begun.map_err(|_| BrokerUnavailable)?;
+        let mut reader = begun.map_err(|error| unavailable(&error))?;
+        let mut table = reader.read(self).await.map_err(|error| unavailable(&error))?;
         let Some(Held { tag, dead, .. }) = table.remove(&id) else {
-            reader.end().await.map_err(unavailable)?;
+            reader.end().await.map_err(|error| unavailable(&error))?;
             return Ok(false);
         };
         let to = match dead.letter.origin {
@@ -93,9 +96,9 @@ impl Writer {
         let pending = self.uplink.put([(to, dead.letter.message, self.uplink.durable())]);
         let requeued = one(self.uplink.confirms(pending, 1).await).is_ok();
         if requeued {
-            reader.remove(tag).await.map_err(unavailable)?;
+            reader.remove(tag).await.map_err(|error| unavailable(&error))?;
         }
-        reader.end().await.map_err(unavailable)?;
+        reader.end().await.map_err(|error| unavailable(&error))?;
         if requeued { Ok(true) } else { Err(BrokerUnavailable) }
     }
 }
@@ -104,8 +107,8 @@ fn one(confirms: Vec<Result<(), PublishError>>) -> Result<(), PublishError> {
     confirms.into_iter().next().unwrap_or(Err(PublishError::Unknown))
 }
 
-pub fn unavailable(error: lapin::Error) -> BrokerUnavailable {
-    tracing::warn!(error = %ports::with_causes(&error), "RabbitMQ did not do what was asked");
+pub fn unavailable(error: &lapin::Error) -> BrokerUnavailable {
+    tracing::warn!(error = %ports::with_causes(error), "RabbitMQ did not do what was asked");
     BrokerUnavailable
 }
 
@@ -200,7 +203,7 @@ async fn lock(uplink: &Uplink, link: &Link) -> lapin::Result<(Channel, Consumer)
     loop {
         // A refusal closes the channel.
         let channel = link.consuming.create_channel().await?;
-        let arguments = uplink.topology.lock_arguments();
+        let arguments = Topology::lock_arguments();
         match of_this_connection(&channel, &name, arguments).await {
             Ok(()) => {
                 let plain = (BasicConsumeOptions::default(), FieldTable::default());

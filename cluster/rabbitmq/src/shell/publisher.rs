@@ -95,7 +95,7 @@ impl Publisher {
                 Some((confirmed, told)) = under_way.next() => {
                     progress = Instant::now();
                     let told: lapin::Result<Confirmation> = told;
-                    if let Some(result) = result(told?) {
+                    if let Some(result) = result(&told?) {
                         answer(confirmed, result);
                     }
                 }
@@ -104,10 +104,8 @@ impl Publisher {
                     if under_way.is_empty() {
                         progress = Instant::now();
                     }
-                    if !outgoing.confirmed.is_closed() {
-                        let (confirmed, confirm) = self.publish(outgoing).await?;
-                        under_way.push(async move { (confirmed, confirm.await) });
-                    }
+                    let (confirmed, confirm) = self.publish(outgoing).await?;
+                    under_way.push(async move { (confirmed, confirm.await) });
                 }
                 () = sleep(LOOK), if !under_way.is_empty() => {
                     if self.status.blocked() {
@@ -151,7 +149,7 @@ impl Publisher {
 ///
 /// Only quorum queues refuse (`x-overflow=reject-publish`), and what they refuse is certainly not stored. A
 /// message that cannot be routed is never returned: the alternate exchange takes it.
-fn result(confirmation: Confirmation) -> Option<Result<(), PublishError>> {
+fn result(confirmation: &Confirmation) -> Option<Result<(), PublishError>> {
     match confirmation {
         Confirmation::Ack(None) => Some(Ok(())),
         Confirmation::Nack(None) => Some(Err(PublishError::Full)),
