@@ -45,8 +45,10 @@ impl Deliveries {
         let consumer =
             channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await?;
         let (settle, settling) = mpsc::unbounded_channel();
-        machine.spawn("rabbitmq settling", settle_all(channel, consumer.clone(), settling));
-        Ok(Self { consumer, settle, lost: link.lost.subscribe(), is_lost: false })
+        let lost = link.lost.subscribe();
+        let settling = settle_all(channel, consumer.clone(), settling, lost.clone());
+        machine.spawn("rabbitmq settling", settling);
+        Ok(Self { consumer, settle, lost, is_lost: false })
     }
 
     /// The next deliveries, at least one, as many as are there. Cancel safe.
@@ -86,18 +88,20 @@ impl Deliveries {
     }
 }
 
-/// Ends with the channel. The consumer is kept until then: `lapin` cancels one that is dropped, and gives back
+/// Ends with the channel, or with the link. The consumer is kept until then: `lapin` cancels one that is dropped, and gives back
 /// what it has prefetched; then the next consumer would get that before what is older and still held.
 async fn settle_all(
     channel: Channel,
     consumer: Consumer,
     mut settling: mpsc::UnboundedReceiver<Settle>,
+    mut lost: watch::Receiver<bool>,
 ) {
     let mut later = futures_util::stream::FuturesUnordered::new();
     let mut is_open = true;
     while is_open || !later.is_empty() {
         let (tag, multiple) = tokio::select! {
             biased;
+            _ = lost.wait_for(|lost| *lost) => return,
             Some(tag) = later.next() => (tag, false),
             settle = settling.recv(), if is_open => match settle {
                 Some(Settle::Through(tag)) => (tag, true),
