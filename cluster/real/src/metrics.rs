@@ -156,9 +156,10 @@ mod tests {
     /// The words in quotation marks of a role's sources that have the form of its numbers.
     fn reported() -> BTreeSet<String> {
         let mut files = Vec::new();
-        for role in ROLES {
+        // What stands in for the broker reports under its name.
+        for folder in ROLES.into_iter().chain(["rabbitmq"]) {
             let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-            sources(&manifest.join("..").join(role).join("src"), &mut files);
+            sources(&manifest.join("..").join(folder).join("src"), &mut files);
         }
         let mut reported = BTreeSet::new();
         for file in files {
