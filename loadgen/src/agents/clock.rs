@@ -87,7 +87,9 @@ mod tests {
 
     fn compared(rounds: &[(u64, u64, u64)]) -> Option<(i64, u64)> {
         let mut comparison = Comparison::default();
-        rounds.iter().for_each(|(asked, at, answered)| comparison.round(*asked, *at, *answered));
+        for (asked, at, answered) in rounds {
+            comparison.round(*asked, *at, *answered);
+        }
         comparison.clock().map(|clock| (clock.offset_us, clock.error_us))
     }
 

@@ -39,6 +39,7 @@ fn one(number: u32, lead: &str, plan: &str) -> One {
 async fn lead() -> (Company, String, tokio::task::JoinHandle<Result<(), String>>) {
     let lead = one(0, "127.0.0.1:0", "talk");
     let company = lead.company.clone();
+    #[expect(clippy::disallowed_methods, reason = "the test's own task, on no simulated host")]
     let meeting = tokio::spawn(async move { company.meet().await });
     while lead.heard.lock().unwrap().is_empty() {
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -201,7 +201,9 @@ mod tests {
         let names = crate::CATALOGUE.iter().map(|claim| claim.name.to_owned());
         let options = JudgeOptions { may_be_idle: names.collect(), ..JudgeOptions::default() };
         let mut judge = Judge::new(&history.header, options);
-        events.iter().for_each(|event| judge.observe(event));
+        for event in events {
+            judge.observe(event);
+        }
         judge.finish()
     }
 
