@@ -1,6 +1,6 @@
 //! Whose messages a receipt covers: in a conversation with many listeners only their authors are told of
 //! it. If everybody were told how far everybody has got, each message of a group would cost the square of
-//! its members; so it costs as many receipts as it was delivered, at most.
+//! its members; so it costs one receipt, or two (delivered, read), for each time that it was delivered, at most.
 
 use super::member_cursors::Raised;
 use protocol::{Sequence, UserId};
