@@ -70,8 +70,8 @@ pub enum ToGateway {
     Accepted(SessionId, Accepted),
     /// For one session.
     Rejected(SessionId, Rejected),
-    /// For the other members.
-    Receipts(Receipts),
+    /// For the other members; and how many members there are.
+    Receipts(Receipts, u32),
     /// For the other members that want it.
     Typing(TypingNotice),
     /// For the other members that want it.

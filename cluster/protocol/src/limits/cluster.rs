@@ -99,8 +99,8 @@ limits!(
         lookup_calls: usize = 2, 1;
         /// Receipts that go to the owners before their time, because there are so many
         receipts: usize = 10_000, 8;
-        /// Sessions of one conversation that are all told how far others have got; where more of them
-        /// listen on a gateway, only authors of what was newly delivered or read are
+        /// Members of a conversation who are all told how far the others have got; of more, only authors of
+        /// what was newly delivered or read are
         receipts_audience: usize = 32, 4;
         /// Deliveries of the gateway's queue that it holds unacknowledged
         prefetch: u32 = 4_096, 64;

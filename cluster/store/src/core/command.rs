@@ -68,8 +68,8 @@ pub enum Effect {
     Accepted(SessionRef, Accepted),
     /// For the session that asked.
     Rejected(SessionRef, Rejected),
-    /// For the other members.
-    Receipts(Receipts),
+    /// For the other members; and how many members there are.
+    Receipts(Receipts, u32),
 }
 
 /// What the caller of a command is told.

@@ -44,8 +44,8 @@ pub fn fan_out(effects: Vec<Effect>, attachments: &mut Attachments, notify_queue
                 let message = records::encode(&ToGateway::Rejected(to.session, rejected));
                 fanout.tell(to.into(), message);
             }
-            Effect::Receipts(receipts) => {
-                let message = records::encode(&ToGateway::Receipts(receipts));
+            Effect::Receipts(receipts, members) => {
+                let message = records::encode(&ToGateway::Receipts(receipts, members));
                 let to = attachments.listeners_besides(receipts.conversation, receipts.user);
                 fanout.tell_all(to, &message);
             }

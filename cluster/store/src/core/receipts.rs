@@ -29,6 +29,8 @@ pub fn apply(step: &mut Step<'_>, conversation: Option<&mut Conversation>, item:
     if new != old {
         step.overlay.batch.cursors.insert((id, user), new);
         let Cursors { delivered, read } = new;
-        step.effects.push(Effect::Receipts(Receipts { conversation: id, user, delivered, read }));
+        let receipts = Receipts { conversation: id, user, delivered, read };
+        let members = u32::try_from(conversation.members().len()).unwrap_or(u32::MAX);
+        step.effects.push(Effect::Receipts(receipts, members));
     }
 }

@@ -22,7 +22,9 @@ impl<O: Outlet> Hub<O> {
             ToGateway::Entry(entry) => streams.entry(out, entry),
             ToGateway::Accepted(id, accepted) => sends.accepted(out, id, accepted),
             ToGateway::Rejected(id, rejected) => sends.rejected(out, id, rejected),
-            ToGateway::Receipts(receipts) => streams.receipts(out, sessions, receipts),
+            ToGateway::Receipts(receipts, members) => {
+                streams.receipts(out, sessions, receipts, members);
+            }
             ToGateway::Typing(it) => {
                 streams.tell_presence(out, it.conversation, it.user, ServerFrame::Typing(it));
             }

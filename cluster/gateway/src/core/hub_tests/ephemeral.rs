@@ -48,12 +48,12 @@ fn typing_is_throttled() {
     assert_eq!(bench.hub.take_calls(), [Call::Typing(CONVERSATION, UserId(1))]);
 }
 
-/// What a client hears of user 1 when an owner tells these cursors, one after the other.
+/// What a client hears of user 1, of three members, when an owner tells these cursors, one after the other.
 fn told(bench: &mut Bench, client: &Client, pairs: &[(u64, u64)]) -> Vec<(u64, u64)> {
     for (delivered, read) in pairs {
         let (delivered, read) = (Sequence(*delivered), Sequence(*read));
         let receipts = Receipts { conversation: CONVERSATION, user: UserId(1), delivered, read };
-        bench.hub.delivery(ToGateway::Receipts(receipts));
+        bench.hub.delivery(ToGateway::Receipts(receipts, 3));
     }
     let pair = |frame: &ServerFrame| match frame {
         ServerFrame::Receipts(receipts) => Some((receipts.delivered.0, receipts.read.0)),
@@ -75,7 +75,7 @@ fn an_owner_that_tells_its_receipts_again_takes_no_cursor_back() {
 }
 
 #[test]
-fn where_many_listen_only_the_authors_are_told_who_has_got_their_messages() {
+fn of_many_members_only_the_authors_are_told_who_has_got_their_messages() {
     let mut few = config(1_000);
     few.limits.receipts_audience = 2;
     let mut bench = Bench::new(few);

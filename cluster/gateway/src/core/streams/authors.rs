@@ -1,4 +1,4 @@
-//! Whose messages a receipt covers: in a conversation with many listeners only their authors are told of
+//! Whose messages a receipt covers: in a conversation with many members only their authors are told of
 //! it. If everybody were told how far everybody has got, each message of a group would cost the square of
 //! its members; so it costs one receipt, or two (delivered, read), for each time that it was delivered, at most.
 
@@ -13,7 +13,7 @@ pub struct Authors(VecDeque<(Sequence, UserId)>);
 impl Authors {
     /// A message goes by; `most` are kept.
     pub fn note(&mut self, sequence: Sequence, author: UserId, most: usize) {
-        if self.0.len() >= most.max(1) {
+        while self.0.len() >= most.max(1) {
             self.0.pop_front();
         }
         self.0.push_back((sequence, author));

@@ -323,10 +323,17 @@ impl Streams {
         Some(self.by_conversation.get(&conversation)?.subscriber(id)?.user)
     }
 
-    /// How far a member has got, as the owner says. Where many listen, those are told whose messages that
-    /// covers.
-    pub fn receipts<O: Outlet>(&mut self, out: &mut Effects<O>, sessions: &Sessions, told: Told) {
+    /// How far a member has got, as the owner says, and how many members there are. Of many, those are told
+    /// whose messages that covers.
+    pub fn receipts<O: Outlet>(
+        &mut self,
+        out: &mut Effects<O>,
+        sessions: &Sessions,
+        told: Told,
+        members: u32,
+    ) {
         let Some(stream) = self.by_conversation.get_mut(&told.conversation) else { return };
+        stream.has_members(members);
         let raised = match self.config.design.receipts {
             Receipts::Maximum => stream.cursors.raise(told),
             Receipts::Overwrite => {
@@ -335,7 +342,7 @@ impl Streams {
         };
         let Some(raised) = raised else { return };
         let frame = ServerFrame::Receipts(raised.told);
-        if !stream.has_many() {
+        if !stream.has_many {
             return self.tell(out, told.conversation, told.user, frame, |_| true);
         }
         let mut frame = Encoded::from(frame);

@@ -24,6 +24,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// With fewer sessions than this a stream has no room for more: most have one or two.
 const TIGHT: usize = 4;
+/// Authors of the newest messages that are known where there are not many members, or it is not known yet.
+const AUTHORS: usize = 16;
 
 /// A conversation on this gateway.
 #[derive(Debug)]
@@ -40,8 +42,10 @@ pub struct Stream {
     pub subscribers: Vec<Subscriber>,
     /// What was told of members' cursors.
     pub cursors: MemberCursors,
-    /// Who is told of them where many listen.
+    /// Who is told of them where there are many members.
     pub authors: Authors,
+    /// Whether there are so many that not all are told how far the others have got.
+    pub has_many: bool,
     audience_max: usize,
     pending: BTreeMap<Sequence, Entry>,
     pending_max: usize,
@@ -74,6 +78,7 @@ impl Stream {
             subscribers: Vec::new(),
             cursors: MemberCursors::default(),
             authors: Authors::default(),
+            has_many: false,
             audience_max: limits.receipts_audience,
             pending: BTreeMap::new(),
             pending_max: limits.pending_entries,
@@ -88,9 +93,9 @@ impl Stream {
         self.live.is_some_and(|live| live < self.known)
     }
 
-    /// Whether so many sessions listen that not all are told how far the others have got.
-    pub const fn has_many(&self) -> bool {
-        self.subscribers.len() > self.audience_max
+    /// So many members there are, as the owner says.
+    pub const fn has_members(&mut self, members: u32) {
+        self.has_many = members as usize > self.audience_max;
     }
 
     /// A session as a subscriber.
@@ -243,8 +248,10 @@ impl Stream {
         if let Content::Join { user } = entry.content {
             follow.push(Follow::Joined { user, at: sequence });
         }
-        if self.has_many() && matches!(entry.content, Content::Message { .. }) {
-            self.authors.note(sequence, entry.author, self.recent_max);
+        if matches!(entry.content, Content::Message { .. }) {
+            // Until the first receipt says that there are many members, a few are enough.
+            let most = if self.has_many { self.recent_max } else { AUTHORS.min(self.recent_max) };
+            self.authors.note(sequence, entry.author, most);
         }
         let mut needed = false;
         let mut frame = Encoded::from(ServerFrame::Entry(entry.clone()));

@@ -160,7 +160,7 @@ fn told(outcome: Outcome, effects: &[Effect]) -> Told {
             Some(Told::Accepted(accepted.sequence.0, accepted.epoch.0))
         }
         Effect::Rejected(_, rejected) => Some(Told::Rejected(rejected.reason)),
-        Effect::Entry { .. } | Effect::Receipts(_) => None,
+        Effect::Entry { .. } | Effect::Receipts(..) => None,
     });
     match outcome {
         Outcome::Done => answer.unwrap_or(Told::Nothing),
