@@ -28,7 +28,7 @@ pub use faults::not_done;
 pub use journal::Sink;
 pub use limits::Limits;
 pub use limits::supply::Supply;
-pub use run::{Against, Processes, Progress, RealEnded, RealRun, run};
+pub use run::{Against, Engines, Processes, Progress, RealEnded, RealRun, run};
 pub use slices::Share;
 pub use world::data_folder::{DataFolder, FolderError};
 pub use world::process::ASKED_TO_END;

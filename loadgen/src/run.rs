@@ -59,10 +59,22 @@ pub enum Against {
 /// What a cluster that is started is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Processes {
-    /// A process for each node: a fault hits the nodes that it names.
-    EachNode,
+    /// A process for each node: a fault hits the nodes that it names. Engines take the place of nodes.
+    EachNode(Engines),
     /// One process for all nodes, which costs less: a fault hits all of them.
     One,
+}
+
+/// The engines that a cluster which is started stands on: private servers on this machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Engines {
+    /// RabbitMQ is its broker.
+    pub rabbitmq: bool,
+}
+
+impl Engines {
+    /// The cluster's own.
+    pub const NONE: Self = Self { rabbitmq: false };
 }
 
 impl Against {

@@ -13,6 +13,9 @@ pub struct Addresses {
     pub gateways: Vec<String>,
     /// Brokers.
     pub brokers: Vec<String>,
+    /// The first port of a RabbitMQ on loopback that is their broker instead, if it is; its management
+    /// interface has the port after it.
+    pub rabbitmq: Option<u16>,
     /// Store nodes.
     pub stores: Vec<String>,
     /// The auth service.
@@ -25,7 +28,7 @@ pub struct Addresses {
 /// in it: it exists in the simulator only.
 pub fn cluster_file(scenario: &Scenario, addresses: &Addresses) -> String {
     let shape = &scenario.cluster;
-    let Addresses { gateways, brokers, stores, auth, push_provider } = addresses.clone();
+    let Addresses { gateways, brokers, rabbitmq, stores, auth, push_provider } = addresses.clone();
     let topology = table([
         ("gateways", gateways.into()),
         ("brokers", brokers.into()),
@@ -49,11 +52,25 @@ pub fn cluster_file(scenario: &Scenario, addresses: &Addresses) -> String {
         ("development_users", i64::from(scenario.everybody()).into()),
         ("development_password", PASSWORD.into()),
         ("topology", topology),
-        ("engine", table([("store", shape.engine.word().into())])),
+        ("engine", engines(shape.engine.word(), rabbitmq)),
         ("design", design),
         ("services", vec![service].into()),
     ]);
     toml::to_string(&file).expect("it is made of plain values")
+}
+
+/// What keeps rows, and what keeps messages.
+fn engines(store: &str, rabbitmq: Option<u16>) -> Value {
+    let store = ("store", store.into());
+    let Some(port) = rabbitmq else { return table([store]) };
+    let on_loopback = |port: u16| format!("127.0.0.1:{port}");
+    let reached = table([
+        ("addresses", vec![on_loopback(port)].into()),
+        ("user", "guest".into()),
+        ("password", "guest".into()),
+        ("management", on_loopback(port + 1).into()),
+    ]);
+    table([store, ("broker", "rabbitmq".into()), ("rabbitmq", reached)])
 }
 
 fn table<const N: usize>(entries: [(&str, Value); N]) -> Value {

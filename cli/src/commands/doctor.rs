@@ -4,7 +4,7 @@ use crate::console;
 use crate::scenario_arguments::ScenarioArguments;
 use campaign::Opening;
 use clap::Args;
-use loadgen::{Against, DataFolder, Grade, Processes, Share, doctor};
+use loadgen::{Against, DataFolder, Engines, Grade, Processes, Share, doctor};
 use std::path::PathBuf;
 
 /// Check the limits of this machine against what a scenario's load needs.
@@ -33,7 +33,7 @@ impl Doctor {
         let data = self.target.is_empty().then(|| DataFolder::place(self.out.as_deref()));
         let against = match &data {
             Some(data) => {
-                let (binary, processes) = (PathBuf::new(), Processes::EachNode);
+                let (binary, processes) = (PathBuf::new(), Processes::EachNode(Engines::NONE));
                 Against::Started { binary, processes, data: data.clone() }
             }
             None => Against::Given(self.target),

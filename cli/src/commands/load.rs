@@ -5,6 +5,7 @@ mod several;
 
 use crate::address::host_and_port;
 use crate::agents::AgentArguments;
+use crate::commands::engine::EngineName;
 use crate::console::{self, ProgressLine};
 use crate::scenario_arguments::{ScenarioArguments, SweepArguments};
 use crate::sweep::{self, SweepOutput};
@@ -12,10 +13,11 @@ use crate::{VERSION, interruption};
 use anyhow::Context;
 use campaign::reproduce::{quoted, reproduce};
 use campaign::{Circumstances, Concluded, InvalidUsage, Observation, Opened, Opening};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use loadgen::journeys::Drive;
 use loadgen::{
-    Against, DataFolder, Exposition, Fit, FolderError, Processes, Progress, RealRun, System,
+    Against, DataFolder, Engines, Exposition, Fit, FolderError, Processes, Progress, RealRun,
+    System,
 };
 use protocol::StoreEngine;
 use report::{Extent, Took};
@@ -60,6 +62,10 @@ pub struct Load {
     /// Start all nodes in one process. That costs less, and a fault hits all of them at once.
     #[arg(long, conflicts_with = "target")]
     one_process: bool,
+    /// Start the cluster on these engines instead of its own: private servers on this machine, installed if
+    /// they are missing and this user may.
+    #[arg(long, value_delimiter = ',', value_name = "ENGINE", conflicts_with_all = ["target", "one_process"])]
+    engines: Vec<EngineName>,
     /// Run the load alone. Without this, the verdict is unknown if none of the scenario's faults can
     /// be injected (into a --target cluster, links or clocks).
     #[arg(long)]
@@ -106,6 +112,7 @@ impl Load {
             seed,
             target: Vec::new(),
             one_process,
+            engines: Vec::new(),
             without_faults: true,
             out: None,
             metrics: None,
@@ -246,8 +253,9 @@ impl Load {
         anyhow::bail!("this machine cannot generate the load of {}:\n  {why}", scenario.name)
     }
 
-    const fn processes(&self) -> Processes {
-        if self.one_process { Processes::One } else { Processes::EachNode }
+    fn processes(&self) -> Processes {
+        let rabbitmq = self.engines.contains(&EngineName::Rabbitmq);
+        if self.one_process { Processes::One } else { Processes::EachNode(Engines { rabbitmq }) }
     }
 
     /// Claims about what this run cannot see.
@@ -262,7 +270,22 @@ impl Load {
                 "cluster.engine = \"shared\" is for simulated runs: --set cluster.engine=redb";
             return Err(InvalidUsage(why.to_owned()).into());
         }
+        let brokers = scenario.cluster.brokers;
+        if self.engines.contains(&EngineName::Rabbitmq) && brokers != 1 {
+            let why = format!(
+                "--engines rabbitmq: one RabbitMQ takes the place of the broker, and the scenario has \
+                 {brokers} of them: --set cluster.brokers=1"
+            );
+            return Err(InvalidUsage(why).into());
+        }
         Ok(())
+    }
+
+    /// The engines, as they are written.
+    pub(super) fn engine_words(&self) -> Option<String> {
+        let words = self.engines.iter().filter_map(EngineName::to_possible_value);
+        let words: Vec<String> = words.map(|word| word.get_name().to_owned()).collect();
+        (!words.is_empty()).then(|| words.join(","))
     }
 
     /// What its options make of it.
@@ -271,6 +294,9 @@ impl Load {
         if !self.target.is_empty() {
             let unseen = UNSEEN_OF_A_TARGET.join(", ");
             notes.push(format!("not judged, since it cannot be observed with --target: {unseen}"));
+        }
+        if let Some(engines) = self.engine_words() {
+            notes.push(format!("the cluster stands on engines outside of it: {engines}"));
         }
         if self.without_faults {
             notes.push("without faults, as requested".to_owned());
@@ -286,6 +312,10 @@ impl Load {
         }
         if self.one_process {
             command.push_str(" --one-process");
+        }
+        if let Some(engines) = self.engine_words() {
+            command.push_str(" --engines ");
+            command.push_str(&engines);
         }
         if self.without_faults {
             command.push_str(" --without-faults");

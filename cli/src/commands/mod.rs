@@ -4,6 +4,7 @@ mod check_data;
 mod cluster;
 mod compare;
 mod doctor;
+mod engine;
 mod explore;
 mod history;
 mod judge;
@@ -44,6 +45,9 @@ pub enum Command {
     Cluster(cluster::Cluster),
     /// Run one node of a cluster.
     Node(node::Node),
+    /// Run a private server of an engine.
+    #[command(hide = true)]
+    Engine(engine::Engine),
     /// Check the data of nodes that do not run.
     CheckData(check_data::CheckData),
     /// Judge a recorded history again.
@@ -71,6 +75,7 @@ impl Command {
             Self::Doctor(command) => command.execute(),
             Self::Cluster(command) => command.execute(),
             Self::Node(command) => command.execute(),
+            Self::Engine(command) => command.execute(),
             Self::CheckData(command) => command.execute(),
             Self::Judge(command) => command.execute(),
             Self::Scenarios(command) => command.execute(),

@@ -1,11 +1,14 @@
 //! Finds the program of an engine, and installs its package if it is missing.
 
-use crate::say;
 use anyhow::{Context, bail};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// The first of these programs that is there; after installing the Debian package, if none is.
+///
+/// # Errors
+/// It is missing, and cannot be installed from here: with what to do by hand.
 pub fn program(candidates: &[&str], package: &str) -> anyhow::Result<PathBuf> {
     if let Some(found) = found(candidates) {
         return Ok(found);
@@ -29,7 +32,7 @@ fn install(package: &str) -> anyhow::Result<()> {
     if !is_root()? || found(&["apt-get"]).is_none() {
         bail!("the package {package} is missing, and cannot be installed from here; {by_hand}");
     }
-    say(&format!("installing {package}"));
+    writeln!(std::io::stderr().lock(), "installing {package}").context("telling so")?;
     for arguments in [&["update"][..], &["install", "-y", "--no-install-recommends", package]] {
         let status = Command::new("apt-get")
             .args(arguments)

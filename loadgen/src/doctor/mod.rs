@@ -158,7 +158,7 @@ impl Run<'_> {
         let of_cluster = self.against.processes().and_then(|processes| {
             let (what, tables) = match processes {
                 Processes::One => ("open files of the cluster", 1),
-                Processes::EachNode => ("open files of a gateway", self.gateways),
+                Processes::EachNode(_) => ("open files of a gateway", self.gateways),
             };
             let in_table = connections.div_ceil(tables);
             let least = in_table + BASE + there.map_or(0, reserve);
@@ -263,6 +263,7 @@ impl Run<'_> {
 mod tests {
     use super::*;
     use crate::limits::supply::Supply;
+    use crate::run::Engines;
 
     fn scenario(users: u32, transport: Transport) -> Scenario {
         let mut scenario = crate::fixture::scenario(users, 1, 0);
@@ -301,7 +302,7 @@ mod tests {
             let fit = fit(&scenario, against, &system, Share::WHOLE);
             (fit.short.len(), fit.impossible.len())
         };
-        let (one, each) = (ours(Processes::One), ours(Processes::EachNode));
+        let (one, each) = (ours(Processes::One), ours(Processes::EachNode(Engines::NONE)));
         for against in [&one, &each, &elsewhere()] {
             assert_eq!(told(against, system(10_000, 10_000, 1_000)), (0, 0));
             assert_eq!(told(against, System::default()), (0, 0), "nothing is known");
@@ -334,7 +335,7 @@ mod tests {
     #[test]
     fn the_tightest_limit_says_how_far_the_machine_reaches() {
         let system = system(20_000, 28_232, 20 << 10);
-        let each = ours(Processes::EachNode);
+        let each = ours(Processes::EachNode(Engines::NONE));
         let (_, checks) =
             examine(&scenario(30_000, Transport::Socket), &each, &system, Share::WHOLE);
         assert!(checks.iter().all(|check| check.grade() == Grade::Enough), "{checks:?}");
@@ -351,7 +352,8 @@ mod tests {
     fn over_trunks_memory_is_what_binds() {
         let million = scenario(1_000_000, Transport::Trunk);
         let system = system(20_000, 28_232, 20 << 10);
-        let (_, checks) = examine(&million, &ours(Processes::EachNode), &system, Share::WHOLE);
+        let (_, checks) =
+            examine(&million, &ours(Processes::EachNode(Engines::NONE)), &system, Share::WHOLE);
         assert!(checks.iter().all(|check| check.grade() == Grade::Enough), "{checks:?}");
         let (what, sessions) = reach(&checks).expect("there are limits");
         assert_eq!(what, "MiB of memory");

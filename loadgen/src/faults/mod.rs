@@ -164,10 +164,11 @@ pub async fn tell_surges(surges: Vec<PlannedFault>, load_began: Instant, journal
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::Engines;
     use scenarios::scenario::{Fault, RandomFaults, Sides};
     use std::time::Duration;
 
-    const OWN: Option<Processes> = Some(Processes::EachNode);
+    const OWN: Option<Processes> = Some(Processes::EachNode(Engines::NONE));
 
     fn fault(at: u64, every: Option<u64>, kind: FaultKind) -> Fault {
         Fault {

@@ -155,6 +155,7 @@ fn bytes(count: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::Engines;
     use crate::run::Processes;
     use scenarios::scenario::{JourneyMix, Journeys};
 
@@ -246,7 +247,7 @@ mod tests {
         let mut scenario = scenario(400);
         (scenario.cluster.gateways, scenario.cluster.stores) = (2, 2);
         let supply = Supply { disk: Some(9 << 30), ..supply(10_000, 10_000, 1_000) };
-        let [one, each] = [Processes::One, Processes::EachNode].map(|processes| {
+        let [one, each] = [Processes::One, Processes::EachNode(Engines::NONE)].map(|processes| {
             let (binary, data) = ("fracas".into(), "data".into());
             needs(&scenario, &Against::Started { binary, processes, data }, &supply, Share::WHOLE)
         });

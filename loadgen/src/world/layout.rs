@@ -2,7 +2,7 @@
 //! for each node, or one for all of them. Both read the same configuration file.
 
 use super::{ClusterError, io_error};
-use crate::run::Processes;
+use crate::run::{Engines, Processes};
 use crate::world::addresses::free_ports;
 use scenarios::scenario::{ClusterShape, Role, Scenario};
 use scenarios::{Addresses, cluster_file};
@@ -13,6 +13,9 @@ use std::sync::Arc;
 pub const CLUSTER: &str = "cluster";
 /// The name of the configuration's file in the data folder.
 const FILE: &str = "cluster.toml";
+
+/// The first is that of AMQP, the second that of the management interface.
+pub const PORTS_OF_RABBITMQ: u16 = 4;
 
 /// One process to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +53,7 @@ impl Layout {
         let shape = &scenario.cluster;
         let count = ports(shape, processes);
         let mut next = free_ports(count).ok_or(ClusterError::NoPorts(count))?;
-        let addresses = addresses(shape, &mut next, push_provider);
+        let addresses = addresses(shape, processes, &mut next, push_provider);
         let config = data.join(FILE);
         std::fs::write(&config, cluster_file(scenario, &addresses))
             .map_err(io_error(format!("write {}", config.display())))?;
@@ -70,16 +73,22 @@ impl Layout {
             return Ok(Self { programs, metrics: gateways[..1].to_vec(), gateways });
         }
         let mut metrics = gateways.clone();
+        let rabbitmq = addresses.rabbitmq;
         let program = |(role, number): (Role, u16)| {
             let word = role.word();
-            let mut arguments = common(&["node", word, &format!("--number={number}")]);
-            let is_gateway = role == Role::Gateway;
-            if !is_gateway {
-                metrics.extend(take(&mut next, 1));
-                arguments.extend(metrics.last().map(|at| format!("--metrics={at}")));
-            }
             let name = format!("{word}-{number}");
             let log = data.join(format!("{name}.log"));
+            let is_gateway = role == Role::Gateway;
+            let on_engine = rabbitmq.filter(|_| role == Role::Broker);
+            let arguments = on_engine.map(|port| engine("rabbitmq", &data.join(&name), port));
+            let arguments = arguments.unwrap_or_else(|| {
+                let mut arguments = common(&["node", word, &format!("--number={number}")]);
+                if !is_gateway {
+                    metrics.extend(take(&mut next, 1));
+                    arguments.extend(metrics.last().map(|at| format!("--metrics={at}")));
+                }
+                arguments
+            });
             Program { name: name.into(), arguments, log, is_gateway }
         };
         let programs = shape.all_nodes().map(program).collect();
@@ -91,25 +100,49 @@ impl Layout {
 pub fn count(shape: &ClusterShape, processes: Processes) -> u16 {
     match processes {
         Processes::One => 1,
-        Processes::EachNode => u16::try_from(shape.all_nodes().count()).unwrap_or(u16::MAX),
+        Processes::EachNode(_) => nodes(shape),
     }
+}
+
+fn nodes(shape: &ClusterShape) -> u16 {
+    u16::try_from(shape.all_nodes().count()).unwrap_or(u16::MAX)
 }
 
 /// How many ports they listen on: all nodes but notifiers for the others, and all but gateways for
-/// whoever asks for their numbers.
+/// whoever asks for their numbers. An engine listens on its own ones, and its numbers are not asked for.
 fn ports(shape: &ClusterShape, processes: Processes) -> u16 {
-    let all = count(shape, Processes::EachNode);
+    let all = nodes(shape);
     let peers = all - shape.nodes(Role::Notifier);
     match processes {
         Processes::One => peers,
-        Processes::EachNode => peers + all - shape.gateways,
+        Processes::EachNode(Engines { rabbitmq }) => {
+            let of_engines = if rabbitmq { PORTS_OF_RABBITMQ - 2 } else { 0 };
+            peers + all - shape.gateways + of_engines
+        }
     }
 }
 
-fn addresses(shape: &ClusterShape, next: &mut u16, push_provider: &str) -> Addresses {
+/// What starts an engine.
+fn engine(word: &str, data: &Path, port: u16) -> Vec<String> {
+    let data = format!("--data={}", data.display());
+    let port = format!("--port={port}");
+    ["engine", word, &data, &port, "--ends-with-stdin"].map(str::to_owned).to_vec()
+}
+
+fn addresses(
+    shape: &ClusterShape,
+    processes: Processes,
+    next: &mut u16,
+    push_provider: &str,
+) -> Addresses {
+    let on_rabbitmq = processes == Processes::EachNode(Engines { rabbitmq: true });
+    let rabbitmq = on_rabbitmq.then_some(*next);
+    *next += if on_rabbitmq { PORTS_OF_RABBITMQ } else { 0 };
+    let brokers = if on_rabbitmq { 0 } else { shape.brokers };
     Addresses {
         gateways: take(next, shape.gateways).collect(),
-        brokers: take(next, shape.brokers).collect(),
+        brokers: take(next, brokers).collect(),
+        rabbitmq,
         stores: take(next, shape.stores).collect(),
         auth: take(next, 1).collect(),
         push_provider: push_provider.to_owned(),
@@ -133,7 +166,8 @@ mod tests {
         let mut scenario = crate::fixture::scenario(10, 5, 1);
         (scenario.cluster.gateways, scenario.cluster.stores) = (2, 3);
         let data = std::env::temp_dir().join(format!("fracas-layout-{}", std::process::id()));
-        let each = Layout::new(&scenario, Processes::EachNode, &data, "127.0.0.1:9").unwrap();
+        let each = Layout::new(&scenario, Processes::EachNode(Engines::NONE), &data, "127.0.0.1:9")
+            .unwrap();
         let names: Vec<&str> = each.programs.iter().map(|program| &*program.name).collect();
         let expected = [
             "auth-1",
@@ -156,7 +190,30 @@ mod tests {
         let one = Layout::new(&scenario, Processes::One, &data, "127.0.0.1:9").unwrap();
         assert_eq!((one.programs.len(), one.gateways.len(), one.metrics.len()), (1, 2, 1));
         let written = std::fs::read_to_string(data.join(FILE)).unwrap();
+        assert!(!written.contains("rabbitmq"), "{written}");
         assert!(one.gateways.iter().all(|gateway| written.contains(gateway)), "{written}");
+        std::fs::remove_dir_all(data).unwrap();
+    }
+
+    #[test]
+    fn an_engine_takes_the_place_of_a_node() {
+        let scenario = crate::fixture::scenario(10, 5, 1);
+        let data = std::env::temp_dir().join(format!("fracas-engines-{}", std::process::id()));
+        let on_rabbitmq = Processes::EachNode(Engines { rabbitmq: true });
+        let layout = Layout::new(&scenario, on_rabbitmq, &data, "127.0.0.1:9").unwrap();
+        let broker = layout.programs.iter().find(|program| &*program.name == "broker-1").unwrap();
+        let [engine, rabbitmq, folder, port, _] = &broker.arguments[..] else {
+            panic!("{broker:?}")
+        };
+        assert_eq!((&**engine, &**rabbitmq), ("engine", "rabbitmq"));
+        assert!(folder.ends_with("/broker-1"), "{folder}");
+        let port: u16 = port.strip_prefix("--port=").unwrap().parse().unwrap();
+        let written = std::fs::read_to_string(data.join(FILE)).unwrap();
+        let told = format!("addresses = [\"127.0.0.1:{port}\"]");
+        assert!(written.contains(&told) && written.contains("brokers = []"), "{written}");
+        let all = layout.gateways.iter().chain(&layout.metrics).collect::<BTreeSet<_>>();
+        let of_engine = (port..port + PORTS_OF_RABBITMQ).map(|port| format!("127.0.0.1:{port}"));
+        assert!(of_engine.into_iter().all(|own| !all.contains(&own)), "{all:?}");
         std::fs::remove_dir_all(data).unwrap();
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod addresses;
 pub mod data_folder;
+mod family;
 pub mod layout;
 pub mod metrics;
 pub mod node;

@@ -156,9 +156,7 @@ impl Node {
             guard.dismiss().await.map_err(io_error(format!("dismiss the guard of {name}")))?;
         }
         let Some(process) = &self.process else { return Ok(()) };
-        process
-            .signal(Signal::SIGCONT)
-            .map_err(|source| ClusterError::Signal { node: name.to_string(), source })
+        process.go_on().map_err(|source| ClusterError::Signal { node: name.to_string(), source })
     }
 
     /// Asks it to drain and end.

@@ -5,8 +5,10 @@
 //! waits for the end of such a pipe, kills it instead. Both lead process groups of their own, so that
 //! Ctrl-C reaches this process alone.
 
+use crate::world::family::family;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
@@ -115,10 +117,11 @@ impl Process {
         kill(self.pid()?, signal)
     }
 
-    /// Stops it, until it gets SIGCONT. For as long as the guard is kept, it is killed if this process
-    /// goes.
+    /// Stops it with all that it has started, until it may [go on](Self::go_on). For as long as the guard
+    /// is kept, it is killed if this process goes.
     pub fn stop(&self) -> io::Result<Guard> {
         let pid = self.pid().map_err(io::Error::from)?;
+        // What it has started ends with it: see `Program::start` of `engines`.
         let guard = Command::new("sh")
             .args(["-c", &format!("read -r _; kill -KILL {pid}")])
             .stdin(Stdio::piped())
@@ -128,14 +131,41 @@ impl Process {
             .kill_on_drop(true)
             .spawn()?;
         // A guard that is dropped by now dies before it sees the end of its input.
-        self.signal(Signal::SIGSTOP).map_err(io::Error::from)?;
+        let mut stopped = BTreeSet::new();
+        // Whoever stands still starts nobody: after the last one there is nobody new.
+        while let Some(next) = self.family().into_iter().find(|id| !stopped.contains(id)) {
+            match kill(next, Signal::SIGSTOP) {
+                // One that has just ended, other than itself, is not missed.
+                Err(nix::Error::ESRCH) if next != pid => {}
+                done => done.map_err(io::Error::from)?,
+            }
+            stopped.insert(next);
+        }
         Ok(Guard(guard))
     }
 
-    /// Kills it at once, as `kill -9` does, even if it is stopped.
+    /// Lets a stopped one go on.
+    pub fn go_on(&self) -> nix::Result<()> {
+        let pid = self.pid()?;
+        for member in self.family() {
+            match kill(member, Signal::SIGCONT) {
+                Err(nix::Error::ESRCH) if member != pid => {}
+                done => done?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Kills it at once with all that it has started, as `kill -9` does, even if it is stopped.
     pub fn kill(&mut self) -> io::Result<()> {
         self.forget();
-        self.child.start_kill()
+        let started: Vec<Pid> = self.family().into_iter().skip(1).collect();
+        self.child.start_kill()?;
+        for member in started {
+            // It may have ended with the one that has started it.
+            let _ = kill(member, Signal::SIGKILL);
+        }
+        Ok(())
     }
 
     /// Asks it to end.
@@ -149,11 +179,20 @@ impl Process {
         timeout_at(deadline, self.child.wait()).await.ok().transpose()
     }
 
-    /// Whether the system says that it is stopped: `T` in `/proc/PID/stat`, see proc(5).
+    /// Whether the system says that all of it is stopped: `T` in `/proc/PID/stat`, see proc(5).
     pub fn is_stopped(&self) -> bool {
-        let Ok(pid) = self.pid() else { return false };
-        std::fs::read_to_string(format!("/proc/{pid}/stat"))
-            .is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')))
+        let is_stopped = |pid: Pid| {
+            std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
+                stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+            })
+        };
+        self.pid().is_ok() && self.family().into_iter().all(is_stopped)
+    }
+
+    /// It, first, and all that it has started; nobody if it has ended.
+    fn family(&self) -> Vec<Pid> {
+        let family = self.child.id().map(|id| family(Path::new("/proc"), id)).unwrap_or_default();
+        family.into_iter().filter_map(|id| i32::try_from(id).ok()).map(Pid::from_raw).collect()
     }
 
     /// Whoever reads its input sees the end of it.
@@ -262,6 +301,32 @@ mod tests {
         process.kill().unwrap();
         assert!(process.status().await.is_some(), "it is gone");
         assert_eq!(told(departure).await, None);
+    }
+
+    #[tokio::test]
+    async fn what_a_process_has_started_stops_goes_on_and_dies_with_it() {
+        let (mut process, _) = begun("sleep 60 & echo ready; wait").await;
+        let family = process.family();
+        let [_, child] = family[..] else { panic!("{family:?}") };
+        let state = || std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        let until = |wanted: &'static str| {
+            let state = &state;
+            async move {
+                while !state().contains(wanted) {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            }
+        };
+        let guard = process.stop().unwrap();
+        until(") T ").await;
+        process.go_on().unwrap();
+        until(") S ").await;
+        guard.dismiss().await.unwrap();
+        process.kill().unwrap();
+        assert!(process.status().await.is_some(), "it is gone");
+        while !state().is_empty() && !state().contains(") Z ") {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     #[tokio::test]

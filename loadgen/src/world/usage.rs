@@ -4,6 +4,7 @@
 
 use crate::slices::THREAD as SLICE;
 use crate::world::Ids;
+use crate::world::family::family;
 use crate::world::whole::Whole;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -39,13 +40,16 @@ impl Sampler {
         let (end, ended) = mpsc::channel();
         let own: (Arc<str>, u32) = (GENERATOR.into(), std::process::id());
         // This process may have made runs before this one.
-        let before_us = Used::read(Path::new("/proc"), own.1).map_or(0, |used| used.cpu_us);
+        let before_us = Used::of_one(Path::new("/proc"), own.1).map_or(0, |used| used.cpu_us);
         let (mut lives, mut whole) = (Lives::default(), Whole::default());
         let mut look = move |with_data: bool| {
             let nodes = ids.iter().flat_map(|ids| ids.borrow().clone());
             for (name, id) in nodes.chain([own.clone()]) {
-                let Some(mut used) = Used::read(Path::new("/proc"), id) else { continue };
-                if id == own.1 {
+                let is_own = id == own.1;
+                // Ours has started all the others.
+                let used = if is_own { Used::of_one } else { Used::of_family };
+                let Some(mut used) = used(Path::new("/proc"), id) else { continue };
+                if is_own {
                     used.cpu_us = used.cpu_us.saturating_sub(before_us);
                 }
                 used.cpu_us = lives.in_all(&name, id, used.cpu_us);
@@ -117,12 +121,28 @@ struct Used {
 }
 
 impl Used {
-    fn read(proc: &Path, id: u32) -> Option<Self> {
+    /// Of a process and all that it has started. Memory that they share counts for each of them.
+    fn of_family(proc: &Path, id: u32) -> Option<Self> {
+        let all = family(proc, id).into_iter().filter_map(|id| Self::read(proc, id, true));
+        all.reduce(|a, b| Self {
+            cpu_us: a.cpu_us + b.cpu_us,
+            memory_bytes: a.memory_bytes + b.memory_bytes,
+            open_files: a.open_files + b.open_files,
+        })
+    }
+
+    /// Of one process.
+    fn of_one(proc: &Path, id: u32) -> Option<Self> {
+        Self::read(proc, id, false)
+    }
+
+    /// Of one process; `with_ended`: and the time of what it has started and seen to its end.
+    fn read(proc: &Path, id: u32, with_ended: bool) -> Option<Self> {
         let folder = proc.join(id.to_string());
         let stat = std::fs::read_to_string(folder.join("stat")).ok()?;
         let status = std::fs::read_to_string(folder.join("status")).ok()?;
         Some(Self {
-            cpu_us: cpu_us(&stat)?,
+            cpu_us: cpu_us(&stat, with_ended)?,
             // A process that has just ended has none any more.
             memory_bytes: memory_bytes(&status)?,
             open_files: open_files(&folder.join("fd")) + in_tables_of_slices(&folder.join("task")),
@@ -130,11 +150,14 @@ impl Used {
     }
 }
 
-/// `utime` and `stime`, the 14th and 15th field; the second one may hold blanks.
-fn cpu_us(stat: &str) -> Option<u64> {
+/// `utime` and `stime`, the 14th and 15th field, or with `cutime` and `cstime` behind them, which children
+/// leave it when they have ended; the second field may hold blanks.
+fn cpu_us(stat: &str, with_ended: bool) -> Option<u64> {
     let (_, behind) = stat.rsplit_once(") ")?;
-    let mut ticks = behind.split_whitespace().skip(11).map(|field| field.parse::<u64>().ok());
-    Some((ticks.next()?? + ticks.next()??) * TICK_US)
+    let fields = if with_ended { 4 } else { 2 };
+    let ticks = behind.split_whitespace().skip(11).take(fields);
+    let ticks: Vec<u64> = ticks.map(|field| field.parse().ok()).collect::<Option<_>>()?;
+    (ticks.len() == fields).then(|| ticks.into_iter().sum::<u64>() * TICK_US)
 }
 
 fn memory_bytes(status: &str) -> Option<u64> {
@@ -178,11 +201,12 @@ mod tests {
     #[test]
     fn what_the_system_says_is_read() {
         let stat = "7 (a (b) c) S 1 7 7 0 -1 4194304 99 0 0 0 125 75 0 0 20 0 9 0 62593 31 413";
-        assert_eq!(cpu_us(stat), Some(2_000_000));
-        assert_eq!(cpu_us("7 (a) Z 1"), None);
+        assert_eq!(cpu_us(stat, false), Some(2_000_000));
+        assert_eq!(cpu_us(&stat.replace(" 75 0 0", " 75 3 4"), true), Some(2_070_000));
+        assert_eq!(cpu_us("7 (a) Z 1", false), None);
         assert_eq!(memory_bytes("Name:\tfracas\nVmRSS:\t    1652 kB\n"), Some(1652 * 1024));
         assert_eq!(memory_bytes("Name:\tfracas\n"), None, "it has ended");
-        let own = Used::read(Path::new("/proc"), std::process::id()).unwrap();
+        let own = Used::of_one(Path::new("/proc"), std::process::id()).unwrap();
         assert!(own.memory_bytes > 100_000 && own.open_files > 2, "{own:?}");
     }
 

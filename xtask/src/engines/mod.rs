@@ -4,18 +4,23 @@
 //! with ports and a folder of its own; and stopped when its tests are over. Nothing is left out: an engine
 //! that cannot be had is a failure.
 
-mod install;
 mod rabbitmq;
 
 use crate::repository::root;
 use crate::{cargo_program, say};
 use anyhow::Context;
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use engines::{Instance, Running};
+use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
 
 /// The engines, by their names on the command line.
 pub const ENGINES: [&str; 1] = ["rabbitmq"];
+
+/// Between two looks at whether a server has ended.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Runs the tests of these engines, or of all of them; true if none failed.
 pub fn run(names: &[&str]) -> anyhow::Result<bool> {
@@ -54,28 +59,37 @@ fn folder(name: &str) -> anyhow::Result<PathBuf> {
     Ok(folder)
 }
 
-/// Ports on loopback that nobody listens on, below those that the system gives away on its own.
-fn free_ports<const N: usize>() -> anyhow::Result<[u16; N]> {
-    const CANDIDATES: std::ops::Range<u16> = 21_000..32_000;
-    let mut free = CANDIDATES.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
-    let mut ports = [0; N];
-    for port in &mut ports {
-        *port = free.next().context("there is no free port from 21000 to 32000")?;
-    }
-    Ok(ports)
-}
-
-fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    std::fs::write(path, text).with_context(|| path.display().to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ports_are_different_ones() {
-        let [first, second, third] = free_ports().expect("there are some");
-        assert!(first < second && second < third, "{first} {second} {third}");
-    }
+/// Keeps an instance running while something is tested, whatever the tests do to it.
+fn serve_during(
+    instance: &dyn Instance,
+    tests: impl FnOnce() -> anyhow::Result<bool>,
+) -> anyhow::Result<bool> {
+    let (is_ready, ready) = mpsc::channel();
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let over = &over;
+        // The system ends the server with the thread that has started it.
+        let serving = scope.spawn(move || {
+            let mut running = Running::start(instance)?;
+            running.wait_until_ready()?;
+            // Whoever waits for it has not gone away.
+            let _ = is_ready.send(());
+            while !over.load(Ordering::Relaxed) {
+                if running.ended()?.is_some() {
+                    // What is left of it has its ports.
+                    drop(running);
+                    running = Running::start(instance)?;
+                }
+                std::thread::sleep(LOOK);
+            }
+            running.stop()
+        });
+        let tested = ready.recv().map_or(Ok(false), |()| {
+            say(&format!("{} is ready", instance.name()));
+            tests()
+        });
+        over.store(true, Ordering::Relaxed);
+        serving.join().expect("serving does not panic")?;
+        tested
+    })
 }

@@ -5,7 +5,7 @@ use anyhow::Context;
 use serde_json::Value;
 
 /// Each crate with the crates of this workspace that it may depend on.
-const MAY_DEPEND_ON: [(&str, &[&str]); 27] = [
+const MAY_DEPEND_ON: [(&str, &[&str]); 28] = [
     ("protocol", &[]),
     ("ports", &["protocol"]),
     ("real", &["ports"]),
@@ -32,6 +32,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 27] = [
     ("report", &["protocol", "scenarios", "verify"]),
     ("workload", &["protocol", "ports", "link", "client", "scenarios", "verify", "fakes"]),
     ("loadgen", &["protocol", "ports", "real", "link", "workload", "scenarios", "verify"]),
+    ("engines", &[]),
     ("journeys", &["protocol", "ports", "workload", "loadgen", "verify", "scenarios", "fakes"]),
     ("sim", &["protocol", "ports", "link", "node", "workload", "scenarios", "verify", "fakes"]),
     ("campaign", &["ports", "scenarios", "workload", "verify", "report"]),
@@ -56,6 +57,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 27] = [
             "report",
             "workload",
             "loadgen",
+            "engines",
             "journeys",
             "sim",
         ],
@@ -83,7 +85,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 27] = [
         ],
     ),
     ("generators", &["protocol", "real", "client", "workload", "benches"]),
-    ("xtask", &["scenarios", "verify"]),
+    ("xtask", &["scenarios", "verify", "engines"]),
 ];
 
 /// Ours that is for tests, and where else it may be.

@@ -1,0 +1,83 @@
+//! `fracas engine`: a private server of an engine, for a cluster that `fracas load --engines` starts.
+
+use crate::lifeline::Lifeline;
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use engines::rabbitmq::{Ports, RabbitMq};
+use engines::{Instance, Running};
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// How old depths may be that the server tells.
+const STATISTICS: Duration = Duration::from_secs(1);
+/// Between two looks at whether it has ended.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What a cluster may stand on instead of nodes of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum EngineName {
+    /// The broker.
+    Rabbitmq,
+}
+
+/// Run a private server of an engine on loopback; installed if it is missing and this user may.
+#[derive(Debug, Args)]
+pub struct Engine {
+    /// Which one.
+    #[arg(value_enum)]
+    name: EngineName,
+    /// Its folder, with the data of an earlier start at the same ports or none.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// The first of the ports that it takes: RabbitMQ takes four.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=65_000))]
+    port: u16,
+    #[command(flatten)]
+    lifeline: Lifeline,
+}
+
+impl Engine {
+    /// Runs until it is told to end. The server dies with this thread.
+    pub fn execute(self) -> anyhow::Result<u8> {
+        self.lifeline.watch()?;
+        let instance = self.instance()?;
+        let mut running = Running::start(&*instance)?;
+        running.wait_until_ready()?;
+        self.lifeline.running(instance.name());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.context("a runtime")?.block_on(async {
+            let mut asked = std::pin::pin!(real::asked_to_end());
+            loop {
+                tokio::select! {
+                    biased;
+                    asked = &mut asked => break asked.context("signals"),
+                    () = sleep(LOOK) => {
+                        if let Some(status) = running.ended()? {
+                            bail!("{} ended with {status}", instance.name());
+                        }
+                    }
+                }
+            }
+        })?;
+        self.lifeline.asked_to_end();
+        running.stop()?;
+        Ok(0)
+    }
+
+    fn instance(&self) -> anyhow::Result<Box<dyn Instance>> {
+        let port = self.port;
+        match self.name {
+            EngineName::Rabbitmq => {
+                let ports = Ports {
+                    amqp: port,
+                    encrypted: None,
+                    management: port + 1,
+                    distribution: port + 2,
+                    mapper: port + 3,
+                };
+                Ok(Box::new(RabbitMq::prepare(&self.data, ports, STATISTICS)?))
+            }
+        }
+    }
+}

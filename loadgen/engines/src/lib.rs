@@ -1,0 +1,49 @@
+//! Private servers of the engines that a cluster may stand on: each on loopback, with ports and a folder of
+//! its own, installed first if it is missing and this user may.
+//!
+//! An [`Instance`] knows the programs of one server and when it is ready; [`Running`] has its processes. What
+//! is done to them, and when, is left to the tests of the adapters and to `fracas load`.
+
+mod install;
+pub mod rabbitmq;
+mod running;
+
+pub use install::program;
+pub use running::{Instance, Program, Running};
+
+use anyhow::Context;
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+
+/// Ports on loopback that nobody listens on, below those that the system gives away on its own.
+///
+/// # Errors
+/// There are not as many.
+pub fn free_ports<const N: usize>() -> anyhow::Result<[u16; N]> {
+    const CANDIDATES: std::ops::Range<u16> = 21_000..32_000;
+    let mut free = CANDIDATES.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    let mut ports = [0; N];
+    for port in &mut ports {
+        *port = free.next().context("there is no free port from 21000 to 32000")?;
+    }
+    Ok(ports)
+}
+
+fn listens(port: u16) -> bool {
+    TcpStream::connect(("127.0.0.1", port)).is_ok()
+}
+
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    std::fs::write(path, text).with_context(|| path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_different_ones() {
+        let [first, second, third] = free_ports().expect("there are some");
+        assert!(first < second && second < third, "{first} {second} {third}");
+    }
+}

@@ -1,0 +1,210 @@
+//! The processes of a server, which do not outlive this one.
+
+use anyhow::{Context, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+/// How long a server may take until it is ready.
+const START: Duration = Duration::from_mins(2);
+/// How long it may take to shut down before it is killed.
+const STOP: Duration = Duration::from_secs(30);
+/// Between two looks at something.
+const LOOK: Duration = Duration::from_millis(50);
+/// Lines of its output that an error shows.
+const LAST_LINES: usize = 30;
+
+/// A server that can be started, and started again on the same data.
+pub trait Instance: Sync {
+    /// What it is called.
+    fn name(&self) -> &'static str;
+    /// The programs that it is made of, in the order in which they are started. The last one is the server
+    /// itself.
+    fn programs(&self) -> Vec<Program>;
+    /// Whether it takes work.
+    fn is_ready(&self) -> bool;
+}
+
+/// A program that stays in the foreground.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// Its file.
+    pub file: PathBuf,
+    /// What it is called with.
+    pub arguments: Vec<String>,
+    /// What its environment has besides ours.
+    pub variables: Vec<(&'static str, String)>,
+    /// Where its output goes. What an earlier process wrote is kept.
+    pub console: PathBuf,
+    /// The signal that asks it to shut down.
+    pub end: Signal,
+}
+
+/// The processes of an instance. They are killed when this is dropped, and by the system when the thread
+/// that has started them ends.
+pub struct Running<'a> {
+    instance: &'a dyn Instance,
+    processes: Vec<(Program, Child)>,
+}
+
+impl<'a> Running<'a> {
+    /// Starts all programs.
+    ///
+    /// # Errors
+    /// A program cannot be started.
+    pub fn start(instance: &'a dyn Instance) -> anyhow::Result<Self> {
+        let mut running = Self { instance, processes: Vec::new() };
+        for program in instance.programs() {
+            let child = program.start()?;
+            running.processes.push((program, child));
+        }
+        Ok(running)
+    }
+
+    /// Waits until it takes work.
+    ///
+    /// # Errors
+    /// It ended, or took too long: with the last lines of what it said.
+    pub fn wait_until_ready(&mut self) -> anyhow::Result<()> {
+        for _ in 0..looks(START) {
+            if self.instance.is_ready() {
+                return Ok(());
+            }
+            if let Some(status) = self.ended()? {
+                bail!("{} ended with {status}; it said:\n{}", self.instance.name(), self.said());
+            }
+            std::thread::sleep(LOOK);
+        }
+        let name = self.instance.name();
+        bail!("{name} is not ready after {START:?}; it said:\n{}", self.said())
+    }
+
+    /// How the server ended, if it has by now.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        let Some((_, server)) = self.processes.last_mut() else { return Ok(None) };
+        server.try_wait().context("waiting for a server")
+    }
+
+    /// Asks the server to shut down, and waits until it has.
+    ///
+    /// # Errors
+    /// It takes too long. It is killed then.
+    pub fn stop(mut self) -> anyhow::Result<()> {
+        let Some((program, server)) = self.processes.last_mut() else { return Ok(()) };
+        // It may have ended by itself just now.
+        let _ = kill(pid(server)?, program.end);
+        for _ in 0..looks(STOP) {
+            if server.try_wait().context("waiting for a server")?.is_some() {
+                return Ok(());
+            }
+            std::thread::sleep(LOOK);
+        }
+        bail!("{} does not shut down in {STOP:?}", self.instance.name())
+    }
+
+    /// The last lines of its output.
+    fn said(&self) -> String {
+        let Some((program, _)) = self.processes.last() else { return String::new() };
+        let said = std::fs::read(&program.console).unwrap_or_default();
+        let said = String::from_utf8_lossy(&said);
+        let lines: Vec<&str> = said.lines().collect();
+        lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        for (_, process) in self.processes.iter_mut().rev() {
+            // It may have ended.
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+impl Program {
+    /// `setpriv` asks the system to kill it when we are gone, however we went.
+    fn start(&self) -> anyhow::Result<Child> {
+        let with = crate::program(&["setpriv"], "util-linux")?;
+        let console = File::options().create(true).append(true).open(&self.console);
+        let console = console.with_context(|| self.console.display().to_string())?;
+        Command::new(with)
+            .args(["--pdeathsig", "KILL"])
+            .arg(&self.file)
+            .args(&self.arguments)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(console.try_clone().context("its output")?)
+            .stderr(console)
+            .spawn()
+            .with_context(|| format!("starting {}", self.file.display()))
+    }
+}
+
+/// How many there are in this time, at least.
+const fn looks(time: Duration) -> u128 {
+    time.as_millis() / LOOK.as_millis()
+}
+
+fn pid(child: &Child) -> anyhow::Result<Pid> {
+    Ok(Pid::from_raw(i32::try_from(child.id()).context("the number of a process")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Shell(&'static str, PathBuf);
+
+    impl Instance for Shell {
+        fn name(&self) -> &'static str {
+            "a shell"
+        }
+
+        fn programs(&self) -> Vec<Program> {
+            vec![Program {
+                file: "/bin/sh".into(),
+                arguments: vec!["-c".to_owned(), self.0.to_owned()],
+                variables: vec![("SAID", "more".to_owned())],
+                console: self.1.clone(),
+                end: Signal::SIGTERM,
+            }]
+        }
+
+        fn is_ready(&self) -> bool {
+            std::fs::read_to_string(&self.1).is_ok_and(|said| said.contains("ready"))
+        }
+    }
+
+    fn console(name: &str) -> PathBuf {
+        let console = std::env::temp_dir().join(format!("fracas-{name}-{}", std::process::id()));
+        // A previous process with this number may have left it.
+        let _ = std::fs::remove_file(&console);
+        console
+    }
+
+    #[test]
+    fn a_server_is_waited_for_and_asked_to_end() {
+        let shell = Shell("echo ready $SAID; exec sleep 60", console("ready"));
+        let mut running = Running::start(&shell).unwrap();
+        running.wait_until_ready().unwrap();
+        assert_eq!(running.ended().unwrap(), None);
+        assert_eq!(running.said(), "ready more");
+        running.stop().unwrap();
+        std::fs::remove_file(&shell.1).unwrap();
+    }
+
+    #[test]
+    fn a_server_that_ends_says_why() {
+        let shell = Shell("echo no room; exit 3", console("ends"));
+        let error = Running::start(&shell).unwrap().wait_until_ready().unwrap_err().to_string();
+        assert_eq!(error, "a shell ended with exit status: 3; it said:\nno room");
+        std::fs::remove_file(&shell.1).unwrap();
+    }
+}
