@@ -1,11 +1,11 @@
 //! `fracas load`: a scenario on real sockets, with the same users, checks and report as in the
 //! simulator.
 
+mod on_engines;
 mod several;
 
 use crate::address::host_and_port;
 use crate::agents::AgentArguments;
-use crate::commands::engine::EngineName;
 use crate::console::{self, ProgressLine};
 use crate::scenario_arguments::{ScenarioArguments, SweepArguments};
 use crate::sweep::{self, SweepOutput};
@@ -13,13 +13,12 @@ use crate::{VERSION, interruption};
 use anyhow::Context;
 use campaign::reproduce::{quoted, reproduce};
 use campaign::{Circumstances, Concluded, InvalidUsage, Observation, Opened, Opening};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use loadgen::journeys::Drive;
 use loadgen::{
-    Against, DataFolder, Engines, Exposition, Fit, FolderError, Processes, Progress, RealRun,
-    System,
+    Against, DataFolder, Exposition, Fit, FolderError, Processes, Progress, RealRun, System,
 };
-use protocol::StoreEngine;
+use on_engines::EngineArguments;
 use report::{Extent, Took};
 use scenarios::Scenario;
 use std::fmt::Write as _;
@@ -62,10 +61,8 @@ pub struct Load {
     /// Start all nodes in one process. That costs less, and a fault hits all of them at once.
     #[arg(long, conflicts_with = "target")]
     one_process: bool,
-    /// Start the cluster on these engines instead of its own: private servers on this machine, installed if
-    /// they are missing and this user may.
-    #[arg(long, value_delimiter = ',', value_name = "ENGINE", conflicts_with_all = ["target", "one_process"])]
-    engines: Vec<EngineName>,
+    #[command(flatten)]
+    engines: EngineArguments,
     /// Run the load alone. Without this, the verdict is unknown if none of the scenario's faults can
     /// be injected (into a --target cluster, links or clocks).
     #[arg(long)]
@@ -112,7 +109,7 @@ impl Load {
             seed,
             target: Vec::new(),
             one_process,
-            engines: Vec::new(),
+            engines: EngineArguments::default(),
             without_faults: true,
             out: None,
             metrics: None,
@@ -133,7 +130,9 @@ impl Load {
             if self.without_faults {
                 leave_out_faults(scenario);
             }
-            self.check_engine(scenario)?;
+            if self.target.is_empty() {
+                EngineArguments::check(scenario)?;
+            }
             check_journeys(scenario)?;
             self.check_share(scenario)?;
             self.fit(scenario)?;
@@ -254,38 +253,12 @@ impl Load {
     }
 
     fn processes(&self) -> Processes {
-        let rabbitmq = self.engines.contains(&EngineName::Rabbitmq);
-        if self.one_process { Processes::One } else { Processes::EachNode(Engines { rabbitmq }) }
+        if self.one_process { Processes::One } else { Processes::EachNode(self.engines.chosen()) }
     }
 
     /// Claims about what this run cannot see.
     fn unseen(&self) -> impl Iterator<Item = &'static str> {
         UNSEEN_OF_A_TARGET.into_iter().filter(|_| !self.target.is_empty())
-    }
-
-    /// A cluster that is started has no engine that its stores could share.
-    fn check_engine(&self, scenario: &Scenario) -> anyhow::Result<()> {
-        if scenario.cluster.engine == StoreEngine::Shared && self.target.is_empty() {
-            let why =
-                "cluster.engine = \"shared\" is for simulated runs: --set cluster.engine=redb";
-            return Err(InvalidUsage(why.to_owned()).into());
-        }
-        let brokers = scenario.cluster.brokers;
-        if self.engines.contains(&EngineName::Rabbitmq) && brokers != 1 {
-            let why = format!(
-                "--engines rabbitmq: one RabbitMQ takes the place of the broker, and the scenario has \
-                 {brokers} of them: --set cluster.brokers=1"
-            );
-            return Err(InvalidUsage(why).into());
-        }
-        Ok(())
-    }
-
-    /// The engines, as they are written.
-    pub(super) fn engine_words(&self) -> Option<String> {
-        let words = self.engines.iter().filter_map(EngineName::to_possible_value);
-        let words: Vec<String> = words.map(|word| word.get_name().to_owned()).collect();
-        (!words.is_empty()).then(|| words.join(","))
     }
 
     /// What its options make of it.
@@ -295,7 +268,7 @@ impl Load {
             let unseen = UNSEEN_OF_A_TARGET.join(", ");
             notes.push(format!("not judged, since it cannot be observed with --target: {unseen}"));
         }
-        if let Some(engines) = self.engine_words() {
+        if let Some(engines) = self.engines.words() {
             notes.push(format!("the cluster stands on engines outside of it: {engines}"));
         }
         if self.without_faults {
@@ -313,7 +286,7 @@ impl Load {
         if self.one_process {
             command.push_str(" --one-process");
         }
-        if let Some(engines) = self.engine_words() {
+        if let Some(engines) = self.engines.words() {
             command.push_str(" --engines ");
             command.push_str(&engines);
         }

@@ -59,7 +59,7 @@ impl Load {
         let flags =
             [("--one-process", self.one_process), ("--without-faults", self.without_faults)];
         arguments.extend(flags.into_iter().filter(|flag| flag.1).map(|flag| flag.0.to_owned()));
-        arguments.extend(self.engine_words().map(|words| format!("--engines={words}")));
+        arguments.extend(self.engines.words().map(|words| format!("--engines={words}")));
         let reproduce = self.reproduce(&self.opening.scenario, &opened.overrides);
         let quiet = self.quiet || self.json;
         let of = self.agents.agents.unwrap_or(1);
