@@ -68,13 +68,13 @@ pub enum Processes {
 /// The engines that a cluster which is started stands on: private servers on this machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Engines {
-    /// RabbitMQ is its broker.
-    pub rabbitmq: bool,
+    /// Nodes of the RabbitMQ that is its broker; 0: its own.
+    pub rabbitmq: u16,
 }
 
 impl Engines {
     /// The cluster's own.
-    pub const NONE: Self = Self { rabbitmq: false };
+    pub const NONE: Self = Self { rabbitmq: 0 };
 }
 
 impl Against {

@@ -13,9 +13,9 @@ pub struct Addresses {
     pub gateways: Vec<String>,
     /// Brokers.
     pub brokers: Vec<String>,
-    /// The first port of a RabbitMQ on loopback that is their broker instead, if it is; its management
-    /// interface has the port after it.
-    pub rabbitmq: Option<u16>,
+    /// The ports of the nodes of a RabbitMQ on loopback that is their broker instead; the management interface
+    /// has the port after it.
+    pub rabbitmq: Vec<u16>,
     /// Store nodes.
     pub stores: Vec<String>,
     /// The auth service.
@@ -52,7 +52,7 @@ pub fn cluster_file(scenario: &Scenario, addresses: &Addresses) -> String {
         ("development_users", i64::from(scenario.everybody()).into()),
         ("development_password", PASSWORD.into()),
         ("topology", topology),
-        ("engine", engines(shape.engine.word(), rabbitmq)),
+        ("engine", engines(shape.engine.word(), &rabbitmq)),
         ("design", design),
         ("services", vec![service].into()),
     ]);
@@ -60,15 +60,16 @@ pub fn cluster_file(scenario: &Scenario, addresses: &Addresses) -> String {
 }
 
 /// What keeps rows, and what keeps messages.
-fn engines(store: &str, rabbitmq: Option<u16>) -> Value {
+fn engines(store: &str, rabbitmq: &[u16]) -> Value {
     let store = ("store", store.into());
-    let Some(port) = rabbitmq else { return table([store]) };
+    let Some(first) = rabbitmq.first() else { return table([store]) };
     let on_loopback = |port: u16| format!("127.0.0.1:{port}");
+    let addresses: Vec<String> = rabbitmq.iter().copied().map(on_loopback).collect();
     let reached = table([
-        ("addresses", vec![on_loopback(port)].into()),
+        ("addresses", addresses.into()),
         ("user", "guest".into()),
         ("password", "guest".into()),
-        ("management", on_loopback(port + 1).into()),
+        ("management", on_loopback(first + 1).into()),
     ]);
     table([store, ("broker", "rabbitmq".into()), ("rabbitmq", reached)])
 }

@@ -374,7 +374,7 @@ mod tests {
             let topology = simulated.topology.clone();
             let Topology { gateways, brokers, stores, auth, push_provider, .. } = topology;
             let addresses =
-                Addresses { gateways, brokers, rabbitmq: None, stores, auth, push_provider };
+                Addresses { gateways, brokers, rabbitmq: Vec::new(), stores, auth, push_provider };
             let real = ClusterConfig::read(&cluster_file(&scenario, &addresses), &name);
             assert_eq!(real.unwrap_or_else(|mistakes| panic!("{mistakes}")), simulated);
             compared += 1;

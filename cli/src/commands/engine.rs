@@ -3,7 +3,7 @@
 use crate::lifeline::Lifeline;
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use engines::rabbitmq::{Ports, RabbitMq};
+use engines::rabbitmq::{Mapper, Ports, RabbitMq, Together};
 use engines::{Instance, Running};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,8 +17,10 @@ const LOOK: Duration = Duration::from_millis(50);
 /// What a cluster may stand on instead of nodes of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum EngineName {
-    /// The broker.
+    /// A node of the broker.
     Rabbitmq,
+    /// What the nodes of RabbitMQ find each other by.
+    PortMapper,
 }
 
 /// Run a private server of an engine on loopback; installed if it is missing and this user may.
@@ -30,9 +32,15 @@ pub struct Engine {
     /// Its folder, with the data of an earlier start at the same ports or none.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// The first of the ports that it takes: RabbitMQ takes four.
+    /// The first of the ports that it takes: a node of RabbitMQ takes three.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=65_000))]
     port: u16,
+    /// The first ports of all nodes of the RabbitMQ, whose folders are beside each other.
+    #[arg(long, value_delimiter = ',', value_name = "PORT")]
+    together: Vec<u16>,
+    /// The port of their port mapper.
+    #[arg(long, value_name = "PORT", required_if_eq("name", "rabbitmq"))]
+    mapper: Option<u16>,
     #[command(flatten)]
     lifeline: Lifeline,
 }
@@ -68,15 +76,17 @@ impl Engine {
     fn instance(&self) -> anyhow::Result<Box<dyn Instance>> {
         let port = self.port;
         match self.name {
+            EngineName::PortMapper => Ok(Box::new(Mapper::prepare(&self.data, port)?)),
             EngineName::Rabbitmq => {
-                let ports = Ports {
-                    amqp: port,
-                    encrypted: None,
-                    management: port + 1,
-                    distribution: port + 2,
-                    mapper: port + 3,
+                let (management, distribution) = (port + 1, port + 2);
+                let ports = Ports { amqp: port, encrypted: None, management, distribution };
+                let together = Together {
+                    mapper: self.mapper.context("--mapper is missing")?,
+                    secret: self.data.with_file_name("erlang-secret"),
+                    amqp: self.together.clone(),
+                    statistics: STATISTICS,
                 };
-                Ok(Box::new(RabbitMq::prepare(&self.data, ports, STATISTICS)?))
+                Ok(Box::new(RabbitMq::prepare(&self.data, ports, &together)?))
             }
         }
     }

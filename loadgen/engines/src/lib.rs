@@ -1,8 +1,8 @@
 //! Private servers of the engines that a cluster may stand on: each on loopback, with ports and a folder of
 //! its own, installed first if it is missing and this user may.
 //!
-//! An [`Instance`] knows the programs of one server and when it is ready; [`Running`] has its processes. What
-//! is done to them, and when, is left to the tests of the adapters and to `fracas load`.
+//! An [`Instance`] knows the program of one server and when it is ready; [`Running`] has its process. What is
+//! done to it, and when, is left to the tests of the adapters and to `fracas load`.
 
 mod install;
 pub mod rabbitmq;

@@ -1,4 +1,4 @@
-//! A private RabbitMQ of one node.
+//! A private RabbitMQ: a port mapper, and one node or several.
 //!
 //! Traps that cost time: `RABBITMQ_NODE_PORT` beside `listeners.tcp.1` binds twice and dies; the cookie must be
 //! in `HOME` and readable by its owner alone; the wrapper in `sbin` changes the user; without a port mapper
@@ -9,22 +9,22 @@ use crate::running::{Instance, Program};
 use crate::{listens, program, write};
 use anyhow::Context;
 use nix::sys::signal::Signal;
-use std::fs::Permissions;
+use std::fs::{File, Permissions};
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// A RabbitMQ, with its configuration in its folder. The user is `guest`, with the password `guest`.
+/// A node of RabbitMQ, with its configuration in its folder. The user is `guest`, with the password `guest`.
 pub struct RabbitMq {
     server: PathBuf,
-    mapper: PathBuf,
     folder: PathBuf,
     variables: Vec<(&'static str, String)>,
     ports: Ports,
 }
 
-/// Where it listens, always on loopback.
+/// Where a node listens, always on loopback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ports {
     /// AMQP.
@@ -35,43 +35,93 @@ pub struct Ports {
     pub management: u16,
     /// Erlang's own protocol.
     pub distribution: u16,
-    /// The port mapper.
+}
+
+/// Erlang's port mapper: nodes find each other by it, and their tools find them. It keeps nothing.
+pub struct Mapper {
+    program: PathBuf,
+    folder: PathBuf,
+    port: u16,
+}
+
+impl Mapper {
+    /// Finds the program; its output goes to a folder.
+    ///
+    /// # Errors
+    /// It is missing and cannot be installed, or the folder cannot be made.
+    pub fn prepare(folder: &Path, port: u16) -> anyhow::Result<Self> {
+        let program = program(&["epmd"], "erlang-base")?;
+        std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        Ok(Self { program, folder: folder.to_owned(), port })
+    }
+}
+
+impl Instance for Mapper {
+    fn name(&self) -> &'static str {
+        "Erlang's port mapper"
+    }
+
+    fn program(&self) -> Program {
+        let arguments = ["-port", &self.port.to_string(), "-address", "127.0.0.1"];
+        Program {
+            file: self.program.clone(),
+            arguments: arguments.map(str::to_owned).to_vec(),
+            variables: Vec::new(),
+            console: self.folder.join("console"),
+            end: Signal::SIGTERM,
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        listens(self.port)
+    }
+}
+
+/// The nodes that make one RabbitMQ together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Together {
+    /// The port mapper of all of them, which has to run.
     pub mapper: u16,
+    /// The file of their secret, made if it is missing, on the disk of their folders.
+    pub secret: PathBuf,
+    /// The ports of AMQP of all of them.
+    pub amqp: Vec<u16>,
+    /// How old depths may be that they tell.
+    pub statistics: Duration,
 }
 
 impl RabbitMq {
-    /// Finds the programs, and writes the configuration into a folder, which may have data of an earlier
-    /// start with the same ports. Depths are as old as `statistics`.
+    /// Finds the programs, and writes the configuration of a node into a folder, which may have its data of
+    /// an earlier start with the same ports.
     ///
     /// # Errors
     /// A program is missing and cannot be installed, or a file cannot be written.
-    pub fn prepare(folder: &Path, ports: Ports, statistics: Duration) -> anyhow::Result<Self> {
+    pub fn prepare(folder: &Path, ports: Ports, together: &Together) -> anyhow::Result<Self> {
         let server = ["/usr/lib/rabbitmq/bin/rabbitmq-server", "rabbitmq-server"];
         let server = program(&server, "rabbitmq-server")?;
         let control = ["/usr/lib/rabbitmq/bin/rabbitmqctl", "rabbitmqctl"];
         let control = program(&control, "rabbitmq-server")?;
-        let mapper = program(&["epmd"], "erlang-base")?;
         // It is told absolute paths.
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         let folder = folder.canonicalize().with_context(|| folder.display().to_string())?;
         let at = |name: &str| folder.join(name).display().to_string();
         std::fs::create_dir_all(at("home")).context("its home")?;
-        write_cookie(&folder.join("home/.erlang.cookie"))?;
+        write_cookie(&folder.join("home/.erlang.cookie"), &together.secret)?;
         if ports.encrypted.is_some() {
             make_certificate(&folder)?;
         }
-        let statistics = statistics.as_millis();
-        write(&folder.join("rabbitmq.conf"), &ports.configuration(&folder, statistics))?;
+        write(&folder.join("rabbitmq.conf"), &ports.configuration(&folder, together))?;
         // Depths are read from statistics that are collected at this pace; by default it is five seconds.
-        let advanced = format!("[{{rabbit, [{{quorum_tick_interval, {statistics}}}]}}].\n");
+        let pace = together.statistics.as_millis();
+        let advanced = format!("[{{rabbit, [{{quorum_tick_interval, {pace}}}]}}].\n");
         write(&folder.join("advanced.config"), &advanced)?;
         write(&folder.join("enabled_plugins"), "[rabbitmq_management].\n")?;
         write(&folder.join("environment"), "")?;
         let variables = vec![
             ("HOME", at("home")),
             ("ERL_EPMD_ADDRESS", "127.0.0.1".into()),
-            ("ERL_EPMD_PORT", ports.mapper.to_string()),
-            ("RABBITMQ_NODENAME", format!("fracas-{}@localhost", ports.amqp)),
+            ("ERL_EPMD_PORT", together.mapper.to_string()),
+            ("RABBITMQ_NODENAME", node(ports.amqp)),
             ("RABBITMQ_DIST_PORT", ports.distribution.to_string()),
             ("RABBITMQ_CONF_ENV_FILE", at("environment")),
             ("RABBITMQ_CONFIG_FILE", at("rabbitmq.conf")),
@@ -89,7 +139,7 @@ impl RabbitMq {
         let script = folder.join("control");
         write(&script, &script_of(&variables, &control))?;
         std::fs::set_permissions(&script, Permissions::from_mode(0o700)).context("its script")?;
-        Ok(Self { server, mapper, folder, variables, ports })
+        Ok(Self { server, folder, variables, ports })
     }
 
     /// Its folder: `control` is `rabbitmqctl` for this instance, `pid` has the number of its process.
@@ -103,24 +153,14 @@ impl Instance for RabbitMq {
         "RabbitMQ"
     }
 
-    fn programs(&self) -> Vec<Program> {
-        let mapper = Program {
-            file: self.mapper.clone(),
-            arguments: ["-port", &self.ports.mapper.to_string(), "-address", "127.0.0.1"]
-                .map(str::to_owned)
-                .to_vec(),
-            variables: Vec::new(),
-            console: self.folder.join("mapper"),
-            end: Signal::SIGTERM,
-        };
-        let server = Program {
+    fn program(&self) -> Program {
+        Program {
             file: self.server.clone(),
             arguments: Vec::new(),
             variables: self.variables.clone(),
             console: self.folder.join("console"),
             end: Signal::SIGTERM,
-        };
-        vec![mapper, server]
+        }
     }
 
     fn is_ready(&self) -> bool {
@@ -130,8 +170,16 @@ impl Instance for RabbitMq {
 }
 
 impl Ports {
-    fn configuration(&self, folder: &Path, statistics: u128) -> String {
+    fn configuration(&self, folder: &Path, together: &Together) -> String {
         let Self { amqp, encrypted, management, .. } = self;
+        let statistics = together.statistics.as_millis();
+        let numbered = together.amqp.iter().zip(1..);
+        let nodes: Vec<String> = numbered
+            .map(|(port, n)| {
+                format!("cluster_formation.classic_config.nodes.{n} = {}\n", node(*port))
+            })
+            .collect();
+        let nodes = nodes.concat();
         let folder = folder.display();
         let encrypted = encrypted.map_or_else(String::new, |port| {
             format!(
@@ -146,18 +194,40 @@ impl Ports {
              {encrypted}\
              management.tcp.ip = 127.0.0.1\n\
              management.tcp.port = {management}\n\
-             collect_statistics_interval = {statistics}\n"
+             collect_statistics_interval = {statistics}\n\
+             cluster_formation.peer_discovery_backend = classic_config\n\
+             {nodes}"
         )
     }
 }
 
-/// The same one for every start: it is readable by its owner alone, and cannot be written again.
-fn write_cookie(cookie: &Path) -> anyhow::Result<()> {
+/// What the node with that port of AMQP is called.
+fn node(amqp: u16) -> String {
+    format!("fracas-{amqp}@localhost")
+}
+
+/// The secret by which nodes know each other: whoever knows it can do anything as this user. It is made by
+/// the first who needs it, and readable by its owner alone.
+fn write_cookie(cookie: &Path, shared: &Path) -> anyhow::Result<()> {
     if cookie.exists() {
         return Ok(());
     }
-    write(cookie, &format!("fracas{}", std::process::id()))?;
-    std::fs::set_permissions(cookie, Permissions::from_mode(0o400)).context("the cookie")
+    let new = cookie.with_extension("new");
+    write(&new, "")?;
+    std::fs::set_permissions(&new, Permissions::from_mode(0o600)).context("the cookie")?;
+    let mut random = [0; 16];
+    File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut random))
+        .context("chance")?;
+    write(&new, &random.map(|byte| format!("{byte:02x}")).concat())?;
+    std::fs::set_permissions(&new, Permissions::from_mode(0o400)).context("the cookie")?;
+    // Another node may have been faster; then that one's holds.
+    match std::fs::hard_link(&new, shared) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        done => done.with_context(|| shared.display().to_string())?,
+    }
+    std::fs::remove_file(&new).context("the cookie")?;
+    std::fs::hard_link(shared, cookie).context("the cookie")
 }
 
 /// A certificate for `localhost` that nobody trusts who is not told to.

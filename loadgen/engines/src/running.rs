@@ -1,4 +1,4 @@
-//! The processes of a server, which do not outlive this one.
+//! The process of a server, which does not outlive this one.
 
 use anyhow::{Context, bail};
 use nix::sys::signal::{Signal, kill};
@@ -21,9 +21,8 @@ const LAST_LINES: usize = 30;
 pub trait Instance: Sync {
     /// What it is called.
     fn name(&self) -> &'static str;
-    /// The programs that it is made of, in the order in which they are started. The last one is the server
-    /// itself.
-    fn programs(&self) -> Vec<Program>;
+    /// What it is started from.
+    fn program(&self) -> Program;
     /// Whether it takes work.
     fn is_ready(&self) -> bool;
 }
@@ -43,25 +42,23 @@ pub struct Program {
     pub end: Signal,
 }
 
-/// The processes of an instance. They are killed when this is dropped, and by the system when the thread
-/// that has started them ends.
+/// The process of an instance. It is killed when this is dropped, and by the system when the thread that has
+/// started it ends.
 pub struct Running<'a> {
     instance: &'a dyn Instance,
-    processes: Vec<(Program, Child)>,
+    program: Program,
+    server: Child,
 }
 
 impl<'a> Running<'a> {
-    /// Starts all programs.
+    /// Starts it.
     ///
     /// # Errors
-    /// A program cannot be started.
+    /// Its program cannot be started.
     pub fn start(instance: &'a dyn Instance) -> anyhow::Result<Self> {
-        let mut running = Self { instance, processes: Vec::new() };
-        for program in instance.programs() {
-            let child = program.start()?;
-            running.processes.push((program, child));
-        }
-        Ok(running)
+        let program = instance.program();
+        let server = program.start()?;
+        Ok(Self { instance, program, server })
     }
 
     /// Waits until it takes work.
@@ -82,25 +79,23 @@ impl<'a> Running<'a> {
         bail!("{name} is not ready after {START:?}; it said:\n{}", self.said())
     }
 
-    /// How the server ended, if it has by now.
+    /// How it ended, if it has by now.
     ///
     /// # Errors
     /// The system does not say.
     pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
-        let Some((_, server)) = self.processes.last_mut() else { return Ok(None) };
-        server.try_wait().context("waiting for a server")
+        self.server.try_wait().context("waiting for a server")
     }
 
-    /// Asks the server to shut down, and waits until it has.
+    /// Asks it to shut down, and waits until it has.
     ///
     /// # Errors
     /// It takes too long. It is killed then.
     pub fn stop(mut self) -> anyhow::Result<()> {
-        let Some((program, server)) = self.processes.last_mut() else { return Ok(()) };
         // It may have ended by itself just now.
-        let _ = kill(pid(server)?, program.end);
+        let _ = kill(pid(&self.server)?, self.program.end);
         for _ in 0..looks(STOP) {
-            if server.try_wait().context("waiting for a server")?.is_some() {
+            if self.ended()?.is_some() {
                 return Ok(());
             }
             std::thread::sleep(LOOK);
@@ -110,8 +105,7 @@ impl<'a> Running<'a> {
 
     /// The last lines of its output.
     fn said(&self) -> String {
-        let Some((program, _)) = self.processes.last() else { return String::new() };
-        let said = std::fs::read(&program.console).unwrap_or_default();
+        let said = std::fs::read(&self.program.console).unwrap_or_default();
         let said = String::from_utf8_lossy(&said);
         let lines: Vec<&str> = said.lines().collect();
         lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
@@ -120,11 +114,9 @@ impl<'a> Running<'a> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        for (_, process) in self.processes.iter_mut().rev() {
-            // It may have ended.
-            let _ = process.kill();
-            let _ = process.wait();
-        }
+        // It may have ended.
+        let _ = self.server.kill();
+        let _ = self.server.wait();
     }
 }
 
@@ -167,14 +159,14 @@ mod tests {
             "a shell"
         }
 
-        fn programs(&self) -> Vec<Program> {
-            vec![Program {
+        fn program(&self) -> Program {
+            Program {
                 file: "/bin/sh".into(),
                 arguments: vec!["-c".to_owned(), self.0.to_owned()],
                 variables: vec![("SAID", "more".to_owned())],
                 console: self.1.clone(),
                 end: Signal::SIGTERM,
-            }]
+            }
         }
 
         fn is_ready(&self) -> bool {

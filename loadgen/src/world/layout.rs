@@ -14,8 +14,10 @@ pub const CLUSTER: &str = "cluster";
 /// The name of the configuration's file in the data folder.
 const FILE: &str = "cluster.toml";
 
-/// The first is that of AMQP, the second that of the management interface.
-pub const PORTS_OF_RABBITMQ: u16 = 4;
+/// Ports of a node of RabbitMQ: the first is that of AMQP, the second that of the management interface.
+const PORTS_OF_RABBITMQ: u16 = 3;
+/// The name of Erlang's port mapper, by which the nodes of RabbitMQ find each other.
+const MAPPER: &str = "port-mapper";
 
 /// One process to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,25 +75,24 @@ impl Layout {
             return Ok(Self { programs, metrics: gateways[..1].to_vec(), gateways });
         }
         let mut metrics = gateways.clone();
-        let rabbitmq = addresses.rabbitmq;
-        let program = |(role, number): (Role, u16)| {
+        let is_node = |(role, _): &(Role, u16)| {
+            // RabbitMQ stands in its place.
+            *role != Role::Broker || addresses.rabbitmq.is_empty()
+        };
+        let node = |(role, number): (Role, u16)| {
             let word = role.word();
+            let mut arguments = common(&["node", word, &format!("--number={number}")]);
+            let is_gateway = role == Role::Gateway;
+            if !is_gateway {
+                metrics.extend(take(&mut next, 1));
+                arguments.extend(metrics.last().map(|at| format!("--metrics={at}")));
+            }
             let name = format!("{word}-{number}");
             let log = data.join(format!("{name}.log"));
-            let is_gateway = role == Role::Gateway;
-            let on_engine = rabbitmq.filter(|_| role == Role::Broker);
-            let arguments = on_engine.map(|port| engine("rabbitmq", &data.join(&name), port));
-            let arguments = arguments.unwrap_or_else(|| {
-                let mut arguments = common(&["node", word, &format!("--number={number}")]);
-                if !is_gateway {
-                    metrics.extend(take(&mut next, 1));
-                    arguments.extend(metrics.last().map(|at| format!("--metrics={at}")));
-                }
-                arguments
-            });
             Program { name: name.into(), arguments, log, is_gateway }
         };
-        let programs = shape.all_nodes().map(program).collect();
+        let nodes = shape.all_nodes().filter(is_node).map(node);
+        let programs = rabbitmq(&addresses.rabbitmq, data).into_iter().chain(nodes).collect();
         Ok(Self { programs, gateways, metrics })
     }
 }
@@ -116,17 +117,32 @@ fn ports(shape: &ClusterShape, processes: Processes) -> u16 {
     match processes {
         Processes::One => peers,
         Processes::EachNode(Engines { rabbitmq }) => {
-            let of_engines = if rabbitmq { PORTS_OF_RABBITMQ - 2 } else { 0 };
-            peers + all - shape.gateways + of_engines
+            let of_rabbitmq = if rabbitmq > 0 { rabbitmq * PORTS_OF_RABBITMQ + 1 } else { 0 };
+            peers + all - shape.gateways + of_rabbitmq
         }
     }
 }
 
-/// What starts an engine.
-fn engine(word: &str, data: &Path, port: u16) -> Vec<String> {
-    let data = format!("--data={}", data.display());
-    let port = format!("--port={port}");
-    ["engine", word, &data, &port, "--ends-with-stdin"].map(str::to_owned).to_vec()
+/// The port mapper and the nodes of a RabbitMQ with these first ports, if it has any.
+fn rabbitmq(ports: &[u16], data: &Path) -> Vec<Program> {
+    let Some(last) = ports.last() else { return Vec::new() };
+    let mapper = last + PORTS_OF_RABBITMQ;
+    let told: Vec<String> = ports.iter().map(u16::to_string).collect();
+    let together = [format!("--together={}", told.join(",")), format!("--mapper={mapper}")];
+    let nodes = ports.iter().zip(1..).map(|(port, number)| {
+        engine(format!("{}-{number}", Role::Broker.word()), "rabbitmq", data, *port, &together)
+    });
+    let mapper = engine(MAPPER.to_owned(), "port-mapper", data, mapper, &[]);
+    [mapper].into_iter().chain(nodes).collect()
+}
+
+/// A server of an engine.
+fn engine(name: String, word: &str, data: &Path, port: u16, more: &[String]) -> Program {
+    let own = [format!("--data={}", data.join(&name).display()), format!("--port={port}")];
+    let words = ["engine", word, "--ends-with-stdin"].map(str::to_owned);
+    let arguments = words.into_iter().chain(own).chain(more.iter().cloned()).collect();
+    let log = data.join(format!("{name}.log"));
+    Program { name: name.into(), arguments, log, is_gateway: false }
 }
 
 fn addresses(
@@ -135,10 +151,14 @@ fn addresses(
     next: &mut u16,
     push_provider: &str,
 ) -> Addresses {
-    let on_rabbitmq = processes == Processes::EachNode(Engines { rabbitmq: true });
-    let rabbitmq = on_rabbitmq.then_some(*next);
-    *next += if on_rabbitmq { PORTS_OF_RABBITMQ } else { 0 };
-    let brokers = if on_rabbitmq { 0 } else { shape.brokers };
+    let nodes = match processes {
+        Processes::EachNode(Engines { rabbitmq }) => rabbitmq,
+        Processes::One => 0,
+    };
+    let rabbitmq: Vec<u16> = (0..nodes).map(|node| *next + node * PORTS_OF_RABBITMQ).collect();
+    // One more for the port mapper.
+    *next += if nodes > 0 { nodes * PORTS_OF_RABBITMQ + 1 } else { 0 };
+    let brokers = if nodes > 0 { 0 } else { shape.brokers };
     Addresses {
         gateways: take(next, shape.gateways).collect(),
         brokers: take(next, brokers).collect(),
@@ -199,21 +219,27 @@ mod tests {
     fn an_engine_takes_the_place_of_a_node() {
         let scenario = crate::fixture::scenario(10, 5, 1);
         let data = std::env::temp_dir().join(format!("fracas-engines-{}", std::process::id()));
-        let on_rabbitmq = Processes::EachNode(Engines { rabbitmq: true });
+        let on_rabbitmq = Processes::EachNode(Engines { rabbitmq: 3 });
         let layout = Layout::new(&scenario, on_rabbitmq, &data, "127.0.0.1:9").unwrap();
-        let broker = layout.programs.iter().find(|program| &*program.name == "broker-1").unwrap();
-        let [engine, rabbitmq, folder, port, _] = &broker.arguments[..] else {
-            panic!("{broker:?}")
+        let names: Vec<&str> = layout.programs.iter().map(|program| &*program.name).collect();
+        assert_eq!(names[..5], ["port-mapper", "broker-1", "broker-2", "broker-3", "auth-1"]);
+        let told = |program: usize, key: &str| {
+            let arguments = &layout.programs[program].arguments;
+            let value = arguments.iter().find_map(|word| word.strip_prefix(key));
+            value.unwrap_or_else(|| panic!("{key} in {arguments:?}")).to_owned()
         };
-        assert_eq!((&**engine, &**rabbitmq), ("engine", "rabbitmq"));
-        assert!(folder.ends_with("/broker-1"), "{folder}");
-        let port: u16 = port.strip_prefix("--port=").unwrap().parse().unwrap();
+        assert_eq!(layout.programs[1].arguments[..2], ["engine", "rabbitmq"]);
+        assert!(told(1, "--data=").ends_with("/broker-1"));
+        let amqp = [1, 2, 3].map(|node| told(node, "--port=").parse::<u16>().unwrap());
+        assert_eq!(told(3, "--together="), amqp.map(|port| port.to_string()).join(","));
+        assert_eq!(told(2, "--mapper="), told(0, "--port="));
         let written = std::fs::read_to_string(data.join(FILE)).unwrap();
-        let told = format!("addresses = [\"127.0.0.1:{port}\"]");
-        assert!(written.contains(&told) && written.contains("brokers = []"), "{written}");
+        let addresses = amqp.map(|port| format!("\"127.0.0.1:{port}\"")).join(", ");
+        assert!(written.contains(&format!("addresses = [{addresses}]")), "{written}");
+        assert!(written.contains("brokers = []"), "{written}");
         let all = layout.gateways.iter().chain(&layout.metrics).collect::<BTreeSet<_>>();
-        let of_engine = (port..port + PORTS_OF_RABBITMQ).map(|port| format!("127.0.0.1:{port}"));
-        assert!(of_engine.into_iter().all(|own| !all.contains(&own)), "{all:?}");
+        let own = (amqp[0]..=amqp[2] + PORTS_OF_RABBITMQ).map(|port| format!("127.0.0.1:{port}"));
+        assert!(own.into_iter().all(|own| !all.contains(&own)), "{all:?}");
         std::fs::remove_dir_all(data).unwrap();
     }
 }

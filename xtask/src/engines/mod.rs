@@ -59,33 +59,45 @@ fn folder(name: &str) -> anyhow::Result<PathBuf> {
     Ok(folder)
 }
 
-/// Keeps an instance running while something is tested, whatever the tests do to it.
+/// Keeps instances running while something is tested, whatever the tests do to them. Each is ready before the
+/// next one is started; those that make one engine `together` are started at once.
 fn serve_during(
-    instance: &dyn Instance,
+    before: &[&dyn Instance],
+    together: &[&dyn Instance],
     tests: impl FnOnce() -> anyhow::Result<bool>,
 ) -> anyhow::Result<bool> {
     let (is_ready, ready) = mpsc::channel();
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let over = &over;
-        // The system ends the server with the thread that has started it.
+        // The system ends the servers with the thread that has started them.
         let serving = scope.spawn(move || {
-            let mut running = Running::start(instance)?;
-            running.wait_until_ready()?;
+            let mut running = Vec::new();
+            for instance in before {
+                running.push((*instance, Running::start(*instance)?));
+                running.last_mut().expect("just put there").1.wait_until_ready()?;
+            }
+            for instance in together {
+                running.push((*instance, Running::start(*instance)?));
+            }
+            for (_, server) in &mut running {
+                server.wait_until_ready()?;
+            }
             // Whoever waits for it has not gone away.
             let _ = is_ready.send(());
             while !over.load(Ordering::Relaxed) {
-                if running.ended()?.is_some() {
-                    // What is left of it has its ports.
-                    drop(running);
-                    running = Running::start(instance)?;
+                for (instance, server) in &mut running {
+                    if server.ended()?.is_some() {
+                        *server = Running::start(*instance)?;
+                    }
                 }
                 std::thread::sleep(LOOK);
             }
-            running.stop()
+            running.into_iter().rev().try_for_each(|(_, server)| server.stop())
         });
         let tested = ready.recv().map_or(Ok(false), |()| {
-            say(&format!("{} is ready", instance.name()));
+            let names: Vec<&str> = together.iter().map(|instance| instance.name()).collect();
+            say(&format!("ready: {}", names.join(", ")));
             tests()
         });
         over.store(true, Ordering::Relaxed);

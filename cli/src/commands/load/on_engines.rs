@@ -1,31 +1,69 @@
 //! A cluster that stands on engines outside of it.
 
-use crate::commands::engine::EngineName;
 use campaign::InvalidUsage;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use loadgen::Engines;
 use protocol::StoreEngine;
 use scenarios::Scenario;
+use std::fmt;
+use std::str::FromStr;
+
+/// Most nodes of RabbitMQ: more of them do not make it safer.
+const NODES_MAX: u16 = 5;
 
 /// Which engines are started with the cluster.
 #[derive(Debug, Default, Args)]
 pub struct EngineArguments {
     /// Start the cluster on these engines instead of its own: private servers on this machine, installed if
-    /// they are missing and this user may.
+    /// they are missing and this user may. `rabbitmq`, or `rabbitmq:3` for three nodes.
     #[arg(long, value_delimiter = ',', value_name = "ENGINE", conflicts_with_all = ["target", "one_process"])]
-    engines: Vec<EngineName>,
+    engines: Vec<Started>,
+}
+
+/// An engine, as it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Started {
+    RabbitMq { nodes: u16 },
+}
+
+impl FromStr for Started {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, nodes) = text.split_once(':').unwrap_or((text, "1"));
+        if name != "rabbitmq" {
+            return Err("expected rabbitmq, or rabbitmq:3 for three nodes".to_owned());
+        }
+        let nodes = nodes.parse().ok().filter(|nodes| (1..=NODES_MAX).contains(nodes));
+        let nodes = nodes.ok_or_else(|| format!("expected 1 to {NODES_MAX} nodes"))?;
+        Ok(Self::RabbitMq { nodes })
+    }
+}
+
+impl fmt::Display for Started {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RabbitMq { nodes: 1 } => f.write_str("rabbitmq"),
+            Self::RabbitMq { nodes } => write!(f, "rabbitmq:{nodes}"),
+        }
+    }
 }
 
 impl EngineArguments {
     /// What they come to.
     pub fn chosen(&self) -> Engines {
-        Engines { rabbitmq: self.engines.contains(&EngineName::Rabbitmq) }
+        let mut engines = Engines::NONE;
+        for started in &self.engines {
+            match started {
+                Started::RabbitMq { nodes } => engines.rabbitmq = *nodes,
+            }
+        }
+        engines
     }
 
     /// As they are written.
     pub fn words(&self) -> Option<String> {
-        let words = self.engines.iter().filter_map(EngineName::to_possible_value);
-        let words: Vec<String> = words.map(|word| word.get_name().to_owned()).collect();
+        let words: Vec<String> = self.engines.iter().map(Started::to_string).collect();
         (!words.is_empty()).then(|| words.join(","))
     }
 
@@ -36,5 +74,20 @@ impl EngineArguments {
         }
         let why = "cluster.engine = \"shared\" is for simulated runs: --set cluster.engine=redb";
         Err(InvalidUsage(why.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_is_read_as_it_is_written() {
+        for text in ["rabbitmq", "rabbitmq:3"] {
+            assert_eq!(text.parse::<Started>().map(|it| it.to_string()).as_deref(), Ok(text));
+        }
+        for text in ["rabitmq", "rabbitmq:0", "rabbitmq:6", "rabbitmq:three", ""] {
+            assert!(text.parse::<Started>().is_err(), "{text}");
+        }
     }
 }

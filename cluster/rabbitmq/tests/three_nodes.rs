@@ -1,0 +1,133 @@
+//! What becomes of a queue when the node that leads it is killed: against the three nodes of
+//! `cargo xtask engines`, which starts each again when it ends.
+
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+mod support;
+
+use ports::broker::conformance::{PARTITION, numbers, text};
+use ports::broker::{Brokers, InboundConsumer, InboundOptions};
+use protocol::Epoch;
+use std::collections::BTreeSet;
+use std::process::Command;
+use std::time::Duration;
+use support::{brokers, config, prefix, told};
+use tokio::time::{Instant, sleep, timeout};
+
+const PATIENCE: Duration = Duration::from_mins(1);
+/// How soon something is confirmed again after the leader was killed.
+const BACK: Duration = Duration::from_secs(10);
+/// Messages before, during and after.
+const EACH: u32 = 500;
+
+/// The place of the node that leads a partition's queue among those of `FRACAS_RABBITMQ`, as soon as all of
+/// them have the queue: two of three that are away at once are more than a quorum bears.
+async fn leader_of_all(prefix: &str) -> usize {
+    let began = Instant::now();
+    loop {
+        if let Some(leader) = leader(prefix) {
+            return leader;
+        }
+        assert!(began.elapsed() < PATIENCE, "the queue is not whole again");
+        sleep(Duration::from_millis(500)).await;
+    }
+}
+
+fn leader(prefix: &str) -> Option<usize> {
+    let arguments = ["list_queues", "--quiet", "--formatter=json", "name", "leader", "online"];
+    let output = Command::new(told("FRACAS_RABBITMQ_CONTROL")).args(arguments).output().unwrap();
+    // The node that is asked may be the one that is away.
+    let queues: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).ok()?;
+    let name = format!("{prefix}.inbound.{PARTITION}");
+    let queue = queues.iter().find(|queue| queue["name"] == name.as_str())?;
+    if queue["online"].as_array()?.len() < 3 {
+        return None;
+    }
+    // `fracas-PORT@localhost`
+    let (node, _) = queue["leader"].as_str()?.split_once('@')?;
+    let ends_so = |address: &str| address.ends_with(&format!(":{}", &node["fracas-".len()..]));
+    told("FRACAS_RABBITMQ").split(',').position(ends_so)
+}
+
+/// As a power failure of its process: nothing is said to anybody.
+fn kill(node: usize) {
+    let pids = told("FRACAS_RABBITMQ_PID");
+    let id = std::fs::read_to_string(pids.split(',').nth(node).unwrap()).unwrap();
+    let killed = Command::new("kill").args(["-KILL", id.trim()]).status().unwrap();
+    assert!(killed.success());
+}
+
+/// Publishes each number until it is confirmed, one after the other; those that took more than one attempt.
+async fn persistently(brokers: &Brokers, numbers: std::ops::Range<u32>) -> BTreeSet<u32> {
+    let mut again = BTreeSet::new();
+    let publish_all = async {
+        for n in numbers {
+            while brokers.inbound.publish(vec![(PARTITION, text(n))]).await != [Ok(())] {
+                again.insert(n);
+            }
+        }
+    };
+    timeout(PATIENCE, publish_all).await.expect("confirmed at last");
+    again
+}
+
+async fn consume(brokers: &Brokers) -> Box<dyn InboundConsumer> {
+    let options = InboundOptions { prefetch: 100, epoch: Epoch(1) };
+    let attempts = async {
+        loop {
+            if let Ok(consumer) = brokers.inbound.consume(PARTITION, options).await {
+                return consumer;
+            }
+        }
+    };
+    timeout(PATIENCE, attempts).await.expect("the queue has a leader")
+}
+
+/// Everything up to a number, from consumer after consumer, acknowledged as it comes.
+async fn all_until(brokers: &Brokers, last: u32) -> Vec<u32> {
+    let mut all = Vec::new();
+    let mut consumer = consume(brokers).await;
+    while all.last() != Some(&last) {
+        match timeout(PATIENCE, consumer.next()).await.expect("something comes") {
+            Ok(deliveries) => {
+                consumer.acknowledge(deliveries.last().unwrap().position);
+                all.extend(numbers(&deliveries));
+            }
+            Err(_) => consumer = consume(brokers).await,
+        }
+    }
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_leader_loses_nothing_and_keeps_the_order() {
+    let config = config(&prefix());
+    let (gateway, store) = (brokers("gateway", &config).await, brokers("store", &config).await);
+    let mut arrived_late = BTreeSet::new();
+    let mut expected = 0;
+    for _ in 0..3 {
+        persistently(&gateway, expected..expected + EACH).await;
+        let last = expected + 2 * EACH - 1;
+        let consuming = all_until(&store, last);
+        let leader = leader_of_all(&config.prefix).await;
+        let killing = async {
+            kill(leader);
+            let began = Instant::now();
+            let again = persistently(&gateway, expected + EACH..last + 1).await;
+            assert!(began.elapsed() < BACK, "{:?}", began.elapsed());
+            again
+        };
+        let (arrived, again) = tokio::join!(consuming, killing);
+        arrived_late.extend(again);
+        // What was confirmed is there, in its order. What was delivered and not yet acknowledged comes again,
+        // and so does what was published again.
+        let mut next = expected;
+        for n in arrived {
+            assert!(n <= next, "{n} came, and {next} is missing");
+            next = next.max(n + 1);
+        }
+        assert_eq!(next, last + 1);
+        expected = last + 1;
+    }
+    println!("published more than once: {arrived_late:?}");
+}
