@@ -10,11 +10,15 @@ use crate::{listens, program, write};
 use anyhow::Context;
 use nix::sys::signal::Signal;
 use std::fs::{File, Permissions};
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+
+/// How long the management interface may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A node of RabbitMQ, with its configuration in its folder. The user is `guest`, with the password `guest`.
 pub struct RabbitMq {
@@ -22,6 +26,8 @@ pub struct RabbitMq {
     folder: PathBuf,
     variables: Vec<(&'static str, String)>,
     ports: Ports,
+    mapper: u16,
+    nodes: usize,
 }
 
 /// Where a node listens, always on loopback.
@@ -139,7 +145,8 @@ impl RabbitMq {
         let script = folder.join("control");
         write(&script, &script_of(&variables, &control))?;
         std::fs::set_permissions(&script, Permissions::from_mode(0o700)).context("its script")?;
-        Ok(Self { server, folder, variables, ports })
+        let (mapper, nodes) = (together.mapper, together.amqp.len());
+        Ok(Self { server, folder, variables, ports, mapper, nodes })
     }
 
     /// Its folder: `control` is `rabbitmqctl` for this instance, `pid` has the number of its process.
@@ -163,9 +170,24 @@ impl Instance for RabbitMq {
         }
     }
 
+    /// Without a port mapper it would start one that nobody ends.
+    fn may_start(&self) -> bool {
+        listens(self.mapper)
+    }
+
+    /// For the first time, it is when all nodes have come together: a queue that is made before that has no
+    /// copies on those that are missing, and never gets any.
     fn is_ready(&self) -> bool {
         let Ports { amqp, encrypted, management, .. } = self.ports;
-        listens(amqp) && listens(management) && encrypted.is_none_or(listens)
+        if !(listens(amqp) && listens(management) && encrypted.is_none_or(listens)) {
+            return false;
+        }
+        let together = self.folder.join("together");
+        if !together.exists() && nodes_running(management).is_ok_and(|there| there == self.nodes) {
+            // Without the file it is asked again, which is right as well.
+            let _ = write(&together, "");
+        }
+        together.exists()
     }
 }
 
@@ -199,6 +221,19 @@ impl Ports {
              {nodes}"
         )
     }
+}
+
+/// How many nodes run, as one of them says on its management interface.
+fn nodes_running(management: u16) -> std::io::Result<usize> {
+    let mut stream = TcpStream::connect(("127.0.0.1", management))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    // The user and the password are `guest`.
+    stream.write_all(
+        b"GET /api/nodes?columns=running HTTP/1.0\r\nAuthorization: Basic Z3Vlc3Q6Z3Vlc3Q=\r\n\r\n",
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer.matches("\"running\":true").count())
 }
 
 /// What the node with that port of AMQP is called.

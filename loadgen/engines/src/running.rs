@@ -10,6 +10,8 @@ use std::time::Duration;
 
 /// How long a server may take until it is ready.
 const START: Duration = Duration::from_mins(2);
+/// How long what it needs may take.
+const NEEDED: Duration = Duration::from_secs(20);
 /// How long it may take to shut down before it is killed.
 const STOP: Duration = Duration::from_secs(30);
 /// Between two looks at something.
@@ -23,6 +25,10 @@ pub trait Instance: Sync {
     fn name(&self) -> &'static str;
     /// What it is started from.
     fn program(&self) -> Program;
+    /// Whether what it needs is there; it is not started before.
+    fn may_start(&self) -> bool {
+        true
+    }
     /// Whether it takes work.
     fn is_ready(&self) -> bool;
 }
@@ -51,11 +57,18 @@ pub struct Running<'a> {
 }
 
 impl<'a> Running<'a> {
-    /// Starts it.
+    /// Starts it, as soon as it may.
     ///
     /// # Errors
-    /// Its program cannot be started.
+    /// Its program cannot be started, or what it needs does not come.
     pub fn start(instance: &'a dyn Instance) -> anyhow::Result<Self> {
+        let mut patience = looks(NEEDED);
+        while !instance.may_start() {
+            patience = patience.checked_sub(1).with_context(|| {
+                format!("{}: what it needs is not there after {NEEDED:?}", instance.name())
+            })?;
+            std::thread::sleep(LOOK);
+        }
         let program = instance.program();
         let server = program.start()?;
         Ok(Self { instance, program, server })

@@ -30,6 +30,8 @@ pub struct Program {
     pub log: PathBuf,
     /// Gateways drain while all others still serve them.
     pub is_gateway: bool,
+    /// Engines run before the nodes that stand on them are started, and after these have ended.
+    pub is_engine: bool,
 }
 
 /// The processes of a cluster.
@@ -71,7 +73,8 @@ impl Layout {
         if processes == Processes::One {
             let (name, arguments) = (CLUSTER.into(), common(&["cluster", "--json"]));
             let log = data.join("cluster.log");
-            let programs = vec![Program { name, arguments, log, is_gateway: false }];
+            let programs =
+                vec![Program { name, arguments, log, is_gateway: false, is_engine: false }];
             return Ok(Self { programs, metrics: gateways[..1].to_vec(), gateways });
         }
         let mut metrics = gateways.clone();
@@ -89,7 +92,7 @@ impl Layout {
             }
             let name = format!("{word}-{number}");
             let log = data.join(format!("{name}.log"));
-            Program { name: name.into(), arguments, log, is_gateway }
+            Program { name: name.into(), arguments, log, is_gateway, is_engine: false }
         };
         let nodes = shape.all_nodes().filter(is_node).map(node);
         let programs = rabbitmq(&addresses.rabbitmq, data).into_iter().chain(nodes).collect();
@@ -142,7 +145,7 @@ fn engine(name: String, word: &str, data: &Path, port: u16, more: &[String]) -> 
     let words = ["engine", word, "--ends-with-stdin"].map(str::to_owned);
     let arguments = words.into_iter().chain(own).chain(more.iter().cloned()).collect();
     let log = data.join(format!("{name}.log"));
-    Program { name: name.into(), arguments, log, is_gateway: false }
+    Program { name: name.into(), arguments, log, is_gateway: false, is_engine: true }
 }
 
 fn addresses(

@@ -165,12 +165,16 @@ impl Cluster {
     ///
     /// A caller that loses its patience finds the processes in here, and can kill them.
     pub async fn start_all(&mut self, http: &Http) -> Result<(), ClusterError> {
-        let mut starts = Starts::new();
-        for index in 0..self.nodes.len() {
-            self.start(index, &mut starts)?;
-        }
-        while let Some(started) = starts.join_next().await {
-            self.check_start(started).await?;
+        for engines in [true, false] {
+            let mut starts = Starts::new();
+            for index in 0..self.nodes.len() {
+                if self.nodes[index].is_engine() == engines {
+                    self.start(index, &mut starts)?;
+                }
+            }
+            while let Some(started) = starts.join_next().await {
+                self.check_start(started).await?;
+            }
         }
         let deadline = Instant::now() + READY;
         for gateway in &self.gateways {
@@ -295,13 +299,13 @@ impl Cluster {
         self.gone().await;
     }
 
-    /// Lets all nodes drain and end, gateways first, and kills what takes too long; whether all of them
+    /// Lets all nodes drain and end, gateways first and engines last, and kills what takes too long; whether all of them
     /// ended well.
     pub async fn end(&mut self) -> Result<bool, ClusterError> {
         let mut all_well = true;
-        for gateways in [true, false] {
+        for turn in 0..=2 {
             let deadline = Instant::now() + DRAIN;
-            let nodes = || |node: &&mut Node| node.is_gateway() == gateways;
+            let nodes = || |node: &&mut Node| node.turn_to_end() == turn;
             self.nodes.iter_mut().filter(nodes()).for_each(Node::ask_to_end);
             for node in self.nodes.iter_mut().filter(nodes()) {
                 let (well, obituary) = node.ended_by(deadline).await?;

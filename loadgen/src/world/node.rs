@@ -78,9 +78,18 @@ impl Node {
         &self.program.name
     }
 
-    /// Whether it is one of those that drain first.
-    pub const fn is_gateway(&self) -> bool {
-        self.program.is_gateway
+    /// When it ends: gateways first, engines last.
+    pub const fn turn_to_end(&self) -> u8 {
+        match &self.program {
+            Program { is_gateway: true, .. } => 0,
+            Program { is_engine: false, .. } => 1,
+            Program { is_engine: true, .. } => 2,
+        }
+    }
+
+    /// Whether nodes stand on it.
+    pub const fn is_engine(&self) -> bool {
+        self.program.is_engine
     }
 
     /// Where its complaints go.

@@ -42,8 +42,8 @@ pub fn world(test: &str, scripts: &[(&str, &str)]) -> World {
         let log = data.join(format!("{name}.log"));
         std::fs::write(&log, "fracas panicked at old.rs:1:1: an earlier run\n").unwrap();
         let arguments = vec!["-c".to_owned(), (*script).to_owned()];
-        let is_gateway = name.starts_with("gateway");
-        Node::new(Program { name: (*name).into(), arguments, log, is_gateway })
+        let (is_gateway, is_engine) = (name.starts_with("gateway"), false);
+        Node::new(Program { name: (*name).into(), arguments, log, is_gateway, is_engine })
     };
     let events = Arc::new(Events::default());
     let cluster = Cluster {
