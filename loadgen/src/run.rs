@@ -70,11 +70,13 @@ pub enum Processes {
 pub struct Engines {
     /// Nodes of the RabbitMQ that is its broker; 0: its own.
     pub rabbitmq: u16,
+    /// Whether its stores keep their rows in PostgreSQL.
+    pub postgres: bool,
 }
 
 impl Engines {
     /// The cluster's own.
-    pub const NONE: Self = Self { rabbitmq: 0 };
+    pub const NONE: Self = Self { rabbitmq: 0, postgres: false };
 }
 
 impl Against {

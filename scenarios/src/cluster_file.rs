@@ -2,6 +2,7 @@
 //! `fracas node` and `fracas cluster` read (docs/running.md).
 
 use crate::scenario::Scenario;
+use protocol::StoreEngine;
 use protocol::development::{PASSWORD, SERVICE_ID, SERVICE_SECRET};
 use std::time::Duration;
 use toml::{Table, Value};
@@ -16,6 +17,8 @@ pub struct Addresses {
     /// The ports of the nodes of a RabbitMQ on loopback that is their broker instead; the management interface
     /// has the port after it.
     pub rabbitmq: Vec<u16>,
+    /// The port of a PostgreSQL on loopback that keeps the rows of the stores instead of them.
+    pub postgres: Option<u16>,
     /// Store nodes.
     pub stores: Vec<String>,
     /// The auth service.
@@ -28,7 +31,8 @@ pub struct Addresses {
 /// in it: it exists in the simulator only.
 pub fn cluster_file(scenario: &Scenario, addresses: &Addresses) -> String {
     let shape = &scenario.cluster;
-    let Addresses { gateways, brokers, rabbitmq, stores, auth, push_provider } = addresses.clone();
+    let Addresses { gateways, brokers, rabbitmq, postgres, stores, auth, push_provider } =
+        addresses.clone();
     let topology = table([
         ("gateways", gateways.into()),
         ("brokers", brokers.into()),
@@ -52,7 +56,7 @@ pub fn cluster_file(scenario: &Scenario, addresses: &Addresses) -> String {
         ("development_users", i64::from(scenario.everybody()).into()),
         ("development_password", PASSWORD.into()),
         ("topology", topology),
-        ("engine", engines(shape.engine.word(), &rabbitmq)),
+        ("engine", engines(shape.engine, &rabbitmq, postgres)),
         ("design", design),
         ("services", vec![service].into()),
     ]);
@@ -60,18 +64,32 @@ pub fn cluster_file(scenario: &Scenario, addresses: &Addresses) -> String {
 }
 
 /// What keeps rows, and what keeps messages.
-fn engines(store: &str, rabbitmq: &[u16]) -> Value {
-    let store = ("store", store.into());
-    let Some(first) = rabbitmq.first() else { return table([store]) };
+fn engines(of_nodes: StoreEngine, rabbitmq: &[u16], postgres: Option<u16>) -> Value {
     let on_loopback = |port: u16| format!("127.0.0.1:{port}");
-    let addresses: Vec<String> = rabbitmq.iter().copied().map(on_loopback).collect();
-    let reached = table([
-        ("addresses", addresses.into()),
-        ("user", "guest".into()),
-        ("password", "guest".into()),
-        ("management", on_loopback(first + 1).into()),
-    ]);
-    table([store, ("broker", "rabbitmq".into()), ("rabbitmq", reached)])
+    let mut engines = Table::new();
+    engines.insert("store".to_owned(), of_nodes.word().into());
+    if let Some(first) = rabbitmq.first() {
+        let addresses: Vec<String> = rabbitmq.iter().copied().map(on_loopback).collect();
+        let reached = table([
+            ("addresses", addresses.into()),
+            ("user", "guest".into()),
+            ("password", "guest".into()),
+            ("management", on_loopback(first + 1).into()),
+        ]);
+        engines.insert("broker".to_owned(), "rabbitmq".into());
+        engines.insert("rabbitmq".to_owned(), reached);
+    }
+    if let Some(port) = postgres {
+        let reached = table([
+            ("hosts", vec![on_loopback(port)].into()),
+            ("database", "chat".into()),
+            ("user", "chat".into()),
+            ("password", "fracas".into()),
+        ]);
+        engines.insert("store".to_owned(), "postgres".into());
+        engines.insert("postgres".to_owned(), reached);
+    }
+    Value::Table(engines)
 }
 
 fn table<const N: usize>(entries: [(&str, Value); N]) -> Value {

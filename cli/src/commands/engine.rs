@@ -3,6 +3,7 @@
 use crate::lifeline::Lifeline;
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
+use engines::postgres::Postgres;
 use engines::rabbitmq::{Mapper, Ports, RabbitMq, Together};
 use engines::{Instance, Running};
 use std::path::PathBuf;
@@ -19,6 +20,8 @@ const LOOK: Duration = Duration::from_millis(50);
 pub enum EngineName {
     /// A node of the broker.
     Rabbitmq,
+    /// What keeps the rows of the stores.
+    Postgres,
     /// What the nodes of RabbitMQ find each other by.
     PortMapper,
 }
@@ -76,6 +79,7 @@ impl Engine {
     fn instance(&self) -> anyhow::Result<Box<dyn Instance>> {
         let port = self.port;
         match self.name {
+            EngineName::Postgres => Ok(Box::new(Postgres::prepare(&self.data, port, &[])?)),
             EngineName::PortMapper => Ok(Box::new(Mapper::prepare(&self.data, port)?)),
             EngineName::Rabbitmq => {
                 let (management, distribution) = (port + 1, port + 2);

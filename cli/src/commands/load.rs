@@ -131,7 +131,7 @@ impl Load {
                 leave_out_faults(scenario);
             }
             if self.target.is_empty() {
-                EngineArguments::check(scenario)?;
+                self.engines.check(scenario)?;
             }
             check_journeys(scenario)?;
             self.check_share(scenario)?;

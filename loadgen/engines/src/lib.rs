@@ -4,7 +4,9 @@
 //! An [`Instance`] knows the program of one server and when it is ready; [`Running`] has its process. What is
 //! done to it, and when, is left to the tests of the adapters and to `fracas load`.
 
+mod certificate;
 mod install;
+pub mod postgres;
 pub mod rabbitmq;
 mod running;
 

@@ -5,6 +5,7 @@
 //! of its own the instance would be found by, and find, whatever else runs on the machine; only under
 //! `RUNNING_UNDER_SYSTEMD` does its script become the server instead of waiting for it.
 
+use crate::certificate::make_certificate;
 use crate::running::{Instance, Program};
 use crate::{listens, program, write};
 use anyhow::Context;
@@ -14,7 +15,6 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 /// How long the management interface may take to answer.
@@ -74,6 +74,7 @@ impl Instance for Mapper {
             arguments: arguments.map(str::to_owned).to_vec(),
             variables: Vec::new(),
             console: self.folder.join("console"),
+            user: None,
             end: Signal::SIGTERM,
         }
     }
@@ -166,6 +167,7 @@ impl Instance for RabbitMq {
             arguments: Vec::new(),
             variables: self.variables.clone(),
             console: self.folder.join("console"),
+            user: None,
             end: Signal::SIGTERM,
         }
     }
@@ -263,33 +265,6 @@ fn write_cookie(cookie: &Path, shared: &Path) -> anyhow::Result<()> {
     }
     std::fs::remove_file(&new).context("the cookie")?;
     std::fs::hard_link(shared, cookie).context("the cookie")
-}
-
-/// A certificate for `localhost` that nobody trusts who is not told to.
-fn make_certificate(folder: &Path) -> anyhow::Result<()> {
-    const REQUEST: &str = "[req]\n\
-        distinguished_name = name\n\
-        x509_extensions = extensions\n\
-        prompt = no\n\
-        [name]\n\
-        CN = localhost\n\
-        [extensions]\n\
-        basicConstraints = critical, CA:FALSE\n\
-        subjectAltName = DNS:localhost\n";
-    let openssl = program(&["openssl"], "openssl")?;
-    let request = folder.join("request.conf");
-    write(&request, REQUEST)?;
-    let output = Command::new(openssl)
-        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout"])
-        .arg(folder.join("key.pem"))
-        .arg("-out")
-        .arg(folder.join("certificate.pem"))
-        .arg("-config")
-        .arg(request)
-        .output()
-        .context("running openssl")?;
-    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Ok(())
 }
 
 /// What `rabbitmqctl` needs to find this instance, for the tests.

@@ -42,6 +42,8 @@ pub struct Program {
     pub arguments: Vec<String>,
     /// What its environment has besides ours.
     pub variables: Vec<(&'static str, String)>,
+    /// Who it runs as, if not as this process.
+    pub user: Option<&'static str>,
     /// Where its output goes. What an earlier process wrote is kept.
     pub console: PathBuf,
     /// The signal that asks it to shut down.
@@ -139,11 +141,17 @@ impl Program {
         let with = crate::program(&["setpriv"], "util-linux")?;
         let console = File::options().create(true).append(true).open(&self.console);
         let console = console.with_context(|| self.console.display().to_string())?;
-        Command::new(with)
-            .args(["--pdeathsig", "KILL"])
+        let mut command = Command::new(with);
+        if let Some(user) = self.user {
+            command.args(["--reuid", user, "--regid", user, "--clear-groups"]);
+        }
+        command
+            .args(["--pdeathsig", "KILL", "--"])
             .arg(&self.file)
             .args(&self.arguments)
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            // Another user may not read where we are.
+            .current_dir("/")
             .stdin(Stdio::null())
             .stdout(console.try_clone().context("its output")?)
             .stderr(console)
@@ -178,6 +186,7 @@ mod tests {
                 arguments: vec!["-c".to_owned(), self.0.to_owned()],
                 variables: vec![("SAID", "more".to_owned())],
                 console: self.1.clone(),
+                user: None,
                 end: Signal::SIGTERM,
             }
         }

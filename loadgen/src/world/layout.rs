@@ -18,6 +18,8 @@ const FILE: &str = "cluster.toml";
 const PORTS_OF_RABBITMQ: u16 = 3;
 /// The name of Erlang's port mapper, by which the nodes of RabbitMQ find each other.
 const MAPPER: &str = "port-mapper";
+/// The name of PostgreSQL.
+const POSTGRES: &str = "postgres-1";
 
 /// One process to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +97,11 @@ impl Layout {
             Program { name: name.into(), arguments, log, is_gateway, is_engine: false }
         };
         let nodes = shape.all_nodes().filter(is_node).map(node);
-        let programs = rabbitmq(&addresses.rabbitmq, data).into_iter().chain(nodes).collect();
+        let postgres = addresses.postgres.iter();
+        let postgres =
+            postgres.map(|port| engine(POSTGRES.to_owned(), "postgres", data, *port, &[]));
+        let engines = rabbitmq(&addresses.rabbitmq, data).into_iter().chain(postgres);
+        let programs = engines.chain(nodes).collect();
         Ok(Self { programs, gateways, metrics })
     }
 }
@@ -119,9 +125,9 @@ fn ports(shape: &ClusterShape, processes: Processes) -> u16 {
     let peers = all - shape.nodes(Role::Notifier);
     match processes {
         Processes::One => peers,
-        Processes::EachNode(Engines { rabbitmq }) => {
+        Processes::EachNode(Engines { rabbitmq, postgres }) => {
             let of_rabbitmq = if rabbitmq > 0 { rabbitmq * PORTS_OF_RABBITMQ + 1 } else { 0 };
-            peers + all - shape.gateways + of_rabbitmq
+            peers + all - shape.gateways + of_rabbitmq + u16::from(postgres)
         }
     }
 }
@@ -154,18 +160,22 @@ fn addresses(
     next: &mut u16,
     push_provider: &str,
 ) -> Addresses {
-    let nodes = match processes {
-        Processes::EachNode(Engines { rabbitmq }) => rabbitmq,
-        Processes::One => 0,
+    let engines = match processes {
+        Processes::EachNode(engines) => engines,
+        Processes::One => Engines::NONE,
     };
+    let nodes = engines.rabbitmq;
     let rabbitmq: Vec<u16> = (0..nodes).map(|node| *next + node * PORTS_OF_RABBITMQ).collect();
     // One more for the port mapper.
     *next += if nodes > 0 { nodes * PORTS_OF_RABBITMQ + 1 } else { 0 };
     let brokers = if nodes > 0 { 0 } else { shape.brokers };
+    let postgres = engines.postgres.then_some(*next);
+    *next += u16::from(engines.postgres);
     Addresses {
         gateways: take(next, shape.gateways).collect(),
         brokers: take(next, brokers).collect(),
         rabbitmq,
+        postgres,
         stores: take(next, shape.stores).collect(),
         auth: take(next, 1).collect(),
         push_provider: push_provider.to_owned(),
@@ -222,10 +232,11 @@ mod tests {
     fn an_engine_takes_the_place_of_a_node() {
         let scenario = crate::fixture::scenario(10, 5, 1);
         let data = std::env::temp_dir().join(format!("fracas-engines-{}", std::process::id()));
-        let on_rabbitmq = Processes::EachNode(Engines { rabbitmq: 3 });
+        let on_rabbitmq = Processes::EachNode(Engines { rabbitmq: 3, postgres: true });
         let layout = Layout::new(&scenario, on_rabbitmq, &data, "127.0.0.1:9").unwrap();
         let names: Vec<&str> = layout.programs.iter().map(|program| &*program.name).collect();
-        assert_eq!(names[..5], ["port-mapper", "broker-1", "broker-2", "broker-3", "auth-1"]);
+        let first = ["port-mapper", "broker-1", "broker-2", "broker-3", "postgres-1", "auth-1"];
+        assert_eq!(names[..6], first);
         let told = |program: usize, key: &str| {
             let arguments = &layout.programs[program].arguments;
             let value = arguments.iter().find_map(|word| word.strip_prefix(key));
@@ -240,8 +251,11 @@ mod tests {
         let addresses = amqp.map(|port| format!("\"127.0.0.1:{port}\"")).join(", ");
         assert!(written.contains(&format!("addresses = [{addresses}]")), "{written}");
         assert!(written.contains("brokers = []"), "{written}");
+        let postgres = format!("hosts = [\"127.0.0.1:{}\"]", told(4, "--port="));
+        assert!(written.contains(&postgres), "{written}");
         let all = layout.gateways.iter().chain(&layout.metrics).collect::<BTreeSet<_>>();
-        let own = (amqp[0]..=amqp[2] + PORTS_OF_RABBITMQ).map(|port| format!("127.0.0.1:{port}"));
+        let own =
+            (amqp[0]..=amqp[2] + PORTS_OF_RABBITMQ + 1).map(|port| format!("127.0.0.1:{port}"));
         assert!(own.into_iter().all(|own| !all.contains(&own)), "{all:?}");
         std::fs::remove_dir_all(data).unwrap();
     }

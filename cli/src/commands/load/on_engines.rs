@@ -15,7 +15,7 @@ const NODES_MAX: u16 = 5;
 #[derive(Debug, Default, Args)]
 pub struct EngineArguments {
     /// Start the cluster on these engines instead of its own: private servers on this machine, installed if
-    /// they are missing and this user may. `rabbitmq`, or `rabbitmq:3` for three nodes.
+    /// they are missing and this user may. `rabbitmq` (`rabbitmq:3` for three nodes), `postgres`.
     #[arg(long, value_delimiter = ',', value_name = "ENGINE", conflicts_with_all = ["target", "one_process"])]
     engines: Vec<Started>,
 }
@@ -24,15 +24,19 @@ pub struct EngineArguments {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Started {
     RabbitMq { nodes: u16 },
+    Postgres,
 }
 
 impl FromStr for Started {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        if text == "postgres" {
+            return Ok(Self::Postgres);
+        }
         let (name, nodes) = text.split_once(':').unwrap_or((text, "1"));
         if name != "rabbitmq" {
-            return Err("expected rabbitmq, or rabbitmq:3 for three nodes".to_owned());
+            return Err("expected rabbitmq, rabbitmq:3 (three nodes) or postgres".to_owned());
         }
         let nodes = nodes.parse().ok().filter(|nodes| (1..=NODES_MAX).contains(nodes));
         let nodes = nodes.ok_or_else(|| format!("expected 1 to {NODES_MAX} nodes"))?;
@@ -45,6 +49,7 @@ impl fmt::Display for Started {
         match self {
             Self::RabbitMq { nodes: 1 } => f.write_str("rabbitmq"),
             Self::RabbitMq { nodes } => write!(f, "rabbitmq:{nodes}"),
+            Self::Postgres => f.write_str("postgres"),
         }
     }
 }
@@ -56,6 +61,7 @@ impl EngineArguments {
         for started in &self.engines {
             match started {
                 Started::RabbitMq { nodes } => engines.rabbitmq = *nodes,
+                Started::Postgres => engines.postgres = true,
             }
         }
         engines
@@ -67,12 +73,13 @@ impl EngineArguments {
         (!words.is_empty()).then(|| words.join(","))
     }
 
-    /// A cluster that is started has no engine that its stores could share.
-    pub fn check(scenario: &Scenario) -> Result<(), InvalidUsage> {
-        if scenario.cluster.engine != StoreEngine::Shared {
+    /// A cluster that is started has no engine that its stores could share, but for PostgreSQL.
+    pub fn check(&self, scenario: &Scenario) -> Result<(), InvalidUsage> {
+        if scenario.cluster.engine != StoreEngine::Shared || self.chosen().postgres {
             return Ok(());
         }
-        let why = "cluster.engine = \"shared\" is for simulated runs: --set cluster.engine=redb";
+        let why = "cluster.engine = \"shared\" is for simulated runs: --engines postgres, or --set \
+                   cluster.engine=redb";
         Err(InvalidUsage(why.to_owned()))
     }
 }
@@ -83,10 +90,10 @@ mod tests {
 
     #[test]
     fn an_engine_is_read_as_it_is_written() {
-        for text in ["rabbitmq", "rabbitmq:3"] {
+        for text in ["rabbitmq", "rabbitmq:3", "postgres"] {
             assert_eq!(text.parse::<Started>().map(|it| it.to_string()).as_deref(), Ok(text));
         }
-        for text in ["rabitmq", "rabbitmq:0", "rabbitmq:6", "rabbitmq:three", ""] {
+        for text in ["rabitmq", "rabbitmq:0", "rabbitmq:6", "rabbitmq:three", "postgres:2", ""] {
             assert!(text.parse::<Started>().is_err(), "{text}");
         }
     }
