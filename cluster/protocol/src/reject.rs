@@ -28,6 +28,39 @@ pub enum RejectReason {
 }
 
 impl RejectReason {
+    /// Every reason.
+    const ALL: [Self; 9] = [
+        Self::NotMember,
+        Self::BodySize,
+        Self::BadMessageId,
+        Self::NoSuchMessage,
+        Self::NotAuthor,
+        Self::RateLimited,
+        Self::Unavailable,
+        Self::DeadLettered,
+        Self::Unauthorised,
+    ];
+
+    /// The number under which engines store it: from 1, and never another one.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::NotMember => 1,
+            Self::BodySize => 2,
+            Self::BadMessageId => 3,
+            Self::NoSuchMessage => 4,
+            Self::NotAuthor => 5,
+            Self::RateLimited => 6,
+            Self::Unavailable => 7,
+            Self::DeadLettered => 8,
+            Self::Unauthorised => 9,
+        }
+    }
+
+    /// The same back; 0 is none.
+    pub fn numbered(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.number() == number)
+    }
+
     /// Whether sending the same id again cannot help.
     ///
     /// `Unauthorised` ends the session: the same comes again in the next one, with a new token. Any other

@@ -27,6 +27,8 @@ pub use client::RemoteConversations;
 pub use config::{Engine, ServeError, StoreConfig};
 pub use direct::GatewayLinks;
 pub use directory::{SharedDirectory, StaticDirectory};
+#[cfg(any(test, feature = "conformance"))]
+pub use engine::conformance;
 pub use engine::{
     CheckError, MemoryStore, OpenError, Place, RedbStore, StoreChecked, check, is_on,
 };

@@ -7,8 +7,8 @@
 
 mod backend;
 mod check;
-#[cfg(test)]
-pub(crate) mod conformance;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 #[cfg(test)]
 mod crash;
 mod layer;

@@ -85,46 +85,18 @@ pub fn conversation_row((kind, head, first, founders): (u8, u64, u64, u32)) -> C
 pub fn decision_value(row: &DecisionRow) -> DecisionValue {
     let (sequence, refusal) = match row.decision {
         Ok(sequence) => (sequence.0, 0),
-        Err(reason) => (0, refusal_number(reason)),
+        Err(reason) => (0, reason.number()),
     };
     (row.conversation.0, sequence, row.epoch.0, row.owner.0, refusal)
 }
 
 /// The same back.
 pub fn decision_row((conversation, sequence, epoch, owner, refusal): DecisionValue) -> DecisionRow {
-    let reason = REFUSALS.iter().find(|reason| refusal_number(**reason) == refusal);
     DecisionRow {
         conversation: ConversationId(conversation),
-        decision: reason.map_or(Ok(Sequence(sequence)), |reason| Err(*reason)),
+        decision: RejectReason::numbered(refusal).map_or(Ok(Sequence(sequence)), Err),
         epoch: Epoch(epoch),
         owner: NodeNumber(owner),
-    }
-}
-
-/// Every reason. Their numbers are stored: they stay as they are.
-const REFUSALS: [RejectReason; 9] = [
-    RejectReason::NotMember,
-    RejectReason::BodySize,
-    RejectReason::BadMessageId,
-    RejectReason::NoSuchMessage,
-    RejectReason::NotAuthor,
-    RejectReason::RateLimited,
-    RejectReason::Unavailable,
-    RejectReason::DeadLettered,
-    RejectReason::Unauthorised,
-];
-
-const fn refusal_number(reason: RejectReason) -> u8 {
-    match reason {
-        RejectReason::NotMember => 1,
-        RejectReason::BodySize => 2,
-        RejectReason::BadMessageId => 3,
-        RejectReason::NoSuchMessage => 4,
-        RejectReason::NotAuthor => 5,
-        RejectReason::RateLimited => 6,
-        RejectReason::Unavailable => 7,
-        RejectReason::DeadLettered => 8,
-        RejectReason::Unauthorised => 9,
     }
 }
 

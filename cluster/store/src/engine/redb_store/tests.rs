@@ -1,7 +1,8 @@
 //! The suite of the port, and what only this engine does.
 
 use super::*;
-use crate::engine::conformance::{self, acquire};
+use crate::engine::conformance::changes::{compare, groups};
+use crate::engine::conformance::{Durable, acquire};
 use fakes::FakeDisk;
 use proptest::prelude::*;
 use protocol::{ConversationId, Sequence};
@@ -10,19 +11,32 @@ fn redb() -> RedbStore {
     RedbStore::open(Arc::new(FakeDisk::default()), Fsync::Always).unwrap()
 }
 
-conformance::conformance!(engine, super::redb);
+/// Its disk.
+#[derive(Default)]
+struct Place(Arc<FakeDisk>);
+
+impl Durable for Place {
+    type Engine = RedbStore;
+
+    fn open(&self) -> RedbStore {
+        RedbStore::open(Arc::clone(&self.0) as _, Fsync::Always).unwrap()
+    }
+}
+
+crate::conformance!(engine, super::redb);
+crate::durable!(reopened, super::Place::default);
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
     #[test]
     fn checkpoints_and_views_change_nothing_that_is_shown(
-        groups in conformance::groups(),
+        groups in groups(),
         doings in prop::collection::vec((any::<bool>(), any::<bool>()), 7),
     ) {
         let engine = redb();
         let mut doings = doings.into_iter();
         let mut looking = None;
-        conformance::compare(&engine, &groups, |_| {
+        compare(&engine, &groups, |_| {
             let (look, checkpoint) = doings.next().unwrap_or_default();
             // A view makes the next commit begin a new layer.
             looking = look.then(|| engine.view().unwrap());
