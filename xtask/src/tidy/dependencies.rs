@@ -16,6 +16,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 28] = [
     ("gateway", &["protocol", "ports", "link", "fakes"]),
     ("broker", &["protocol", "ports", "link", "segments", "fakes"]),
     ("rabbitmq", &["protocol", "ports", "link", "fakes"]),
+    ("postgres", &["protocol", "ports"]),
     ("store", &["protocol", "ports", "link", "segments", "fakes"]),
     ("notifier", &["protocol", "ports", "link", "fakes"]),
     ("auth", &["protocol", "ports", "link", "segments", "fakes"]),
@@ -48,6 +49,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 28] = [
             "gateway",
             "broker",
             "rabbitmq",
+            "postgres",
             "store",
             "notifier",
             "auth",
@@ -92,9 +94,13 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 28] = [
 const FOR_TESTS: (&str, &[&str]) = ("fakes", &["sim"]);
 
 /// What the tests of a crate may stand on beside that: the real broker, instead of a copy of its manners.
-/// An engine is tested on a real machine.
-const IN_TESTS: [(&str, &[&str]); 3] =
-    [("notifier", &["broker"]), ("store", &["broker"]), ("rabbitmq", &["real"])];
+/// An engine is tested on a real machine, one of rows by the suite that stands beside the engine in memory.
+const IN_TESTS: [(&str, &[&str]); 4] = [
+    ("notifier", &["broker"]),
+    ("store", &["broker"]),
+    ("rabbitmq", &["real"]),
+    ("postgres", &["real", "store"]),
+];
 
 /// Outside crates that belong to certain crates only.
 const BELONGS_TO: [(&str, &[&str]); 8] = [
@@ -102,8 +108,8 @@ const BELONGS_TO: [(&str, &[&str]); 8] = [
     ("goose", &["journeys", "generators"]),
     ("ctrlc", &["journeys"]),
     ("lapin", &["rabbitmq"]),
-    ("tokio-postgres", &["store"]),
-    ("sqlx", &["store"]),
+    ("tokio-postgres", &["postgres"]),
+    ("deadpool-postgres", &["postgres"]),
     ("axum", &["gateway", "auth", "node"]),
     ("libc", &["sim"]),
 ];

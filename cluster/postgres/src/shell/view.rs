@@ -1,0 +1,244 @@
+//! What was stored at one instant: a transaction that only reads, for as long as somebody looks.
+
+#![expect(
+    clippy::redundant_closure_for_method_calls,
+    reason = "a method is for cells of one lifetime, a closure for those of any"
+)]
+
+use super::leases::{OWNERSHIPS, ownerships};
+use super::prefetch::BEGIN;
+use super::rows::{Cells, Read, all};
+use super::session::{Parameters, Session};
+use super::store::PostgresStore;
+use crate::core::failure::Purpose;
+use crate::core::numbers::{bound, stored};
+use futures_util::future::join;
+use ports::message_store::{
+    ConversationRow, Cursors, DecisionRow, Ownership, StoreError, StoreView,
+};
+use protocol::store_calls::{Membership, ReceiptItem, UserConversation};
+use protocol::{ClientMessageId, ConversationId, Entry, Partition, Sequence, UserId};
+use std::collections::BTreeMap;
+use tokio_postgres::Row;
+
+/// The instant begins with its first statement, which reads who owns what: every answer is checked against
+/// that.
+pub struct PostgresView<'a> {
+    store: &'a PostgresStore,
+    session: Option<Session>,
+    ownerships: BTreeMap<Partition, Ownership>,
+}
+
+impl<'a> PostgresView<'a> {
+    /// Begins.
+    pub fn begin(store: &'a PostgresStore) -> Result<Self, StoreError> {
+        let (session, rows) = store.wait(async {
+            let session = store.sessions().get().await?;
+            let begun = session.in_time(async {
+                let statement = session.client().prepare_cached(OWNERSHIPS).await?;
+                let begun = session.client().batch_execute(BEGIN);
+                let (begun, rows) = join(begun, session.client().query(&statement, &[])).await;
+                begun?;
+                rows
+            });
+            let rows = begun.await.map_err(|failure| failure.told(Purpose::Read));
+            Ok::<_, StoreError>((session, rows))
+        })?;
+        // From here on the transaction is ended in any case.
+        let mut view = Self { store, session: Some(session), ownerships: BTreeMap::new() };
+        view.ownerships = ownerships(&rows?)?;
+        Ok(view)
+    }
+
+    fn query(&self, sql: &str, parameters: Parameters<'_>) -> Read<Vec<Row>> {
+        let session = self.session.as_ref().expect("it is taken when the view is dropped");
+        let rows = self.store.wait(session.query(sql, parameters));
+        rows.map_err(|failure| failure.told(Purpose::Read))
+    }
+
+    fn list<T>(
+        &self,
+        sql: &str,
+        parameters: Parameters<'_>,
+        read: impl Fn(&mut Cells<'_>) -> Read<T>,
+    ) -> Read<Vec<T>> {
+        all(&self.query(sql, parameters)?, |cells| read(cells))
+    }
+
+    fn one<T>(
+        &self,
+        sql: &str,
+        parameters: Parameters<'_>,
+        read: impl Fn(&mut Cells<'_>) -> Read<T>,
+    ) -> Read<Option<T>> {
+        let rows = self.query(sql, parameters)?;
+        rows.first().map(|row| read(&mut Cells::of(row))).transpose()
+    }
+}
+
+impl Drop for PostgresView<'_> {
+    fn drop(&mut self) {
+        if let Some(session) = self.session.take() {
+            // Nobody waits for it; the connection goes back to the pool when it is done.
+            self.store.in_background(async move {
+                let _ = session.in_time(session.client().batch_execute("ROLLBACK")).await;
+            });
+        }
+    }
+}
+
+fn part(partition: Partition) -> i32 {
+    i32::from(partition.0)
+}
+
+fn limited(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+impl StoreView for PostgresView<'_> {
+    fn ownership(&self, partition: Partition) -> Result<Ownership, StoreError> {
+        Ok(self.ownerships.get(&partition).copied().unwrap_or_default())
+    }
+
+    fn conversation(
+        &self,
+        partition: Partition,
+        conversation: ConversationId,
+    ) -> Result<Option<ConversationRow>, StoreError> {
+        let sql = "SELECT kind, head, first, founders FROM conversations \
+                   WHERE partition = $1 AND id = $2";
+        let parameters: Parameters<'_> = &[&part(partition), &stored(conversation.0)];
+        self.one(sql, parameters, |cells| cells.conversation_row())
+    }
+
+    fn conversations(
+        &self,
+        partition: Partition,
+        from: ConversationId,
+        limit: usize,
+    ) -> Result<Vec<(ConversationId, ConversationRow)>, StoreError> {
+        let sql = "SELECT id, kind, head, first, founders FROM conversations \
+                   WHERE partition = $1 AND id >= $2 ORDER BY id LIMIT $3";
+        let parameters: Parameters<'_> = &[&part(partition), &bound(from.0), &limited(limit)];
+        self.list(sql, parameters, |cells| Ok((cells.conversation()?, cells.conversation_row()?)))
+    }
+
+    fn members(
+        &self,
+        partition: Partition,
+        conversation: ConversationId,
+    ) -> Result<Vec<Membership>, StoreError> {
+        let sql = "SELECT member, joined, left_at FROM members \
+                   WHERE partition = $1 AND conversation = $2 ORDER BY member, joined";
+        let parameters: Parameters<'_> = &[&part(partition), &stored(conversation.0)];
+        self.list(sql, parameters, |cells| cells.membership())
+    }
+
+    fn memberships(
+        &self,
+        partition: Partition,
+        conversation: ConversationId,
+        user: UserId,
+    ) -> Result<Vec<Membership>, StoreError> {
+        let sql = "SELECT member, joined, left_at FROM members \
+                   WHERE partition = $1 AND conversation = $2 AND member = $3 ORDER BY joined";
+        let parameters: Parameters<'_> =
+            &[&part(partition), &stored(conversation.0), &stored(user.0)];
+        self.list(sql, parameters, |cells| cells.membership())
+    }
+
+    fn decision(
+        &self,
+        partition: Partition,
+        author: UserId,
+        message: ClientMessageId,
+    ) -> Result<Option<DecisionRow>, StoreError> {
+        let sql = "SELECT conversation, sequence, refusal, epoch, owner FROM decisions \
+                   WHERE partition = $1 AND author = $2 AND message = $3";
+        let parameters: Parameters<'_> = &[&part(partition), &stored(author.0), &stored(message.0)];
+        self.one(sql, parameters, |cells| cells.decision())
+    }
+
+    fn entry(
+        &self,
+        partition: Partition,
+        conversation: ConversationId,
+        sequence: Sequence,
+    ) -> Result<Option<Entry>, StoreError> {
+        let sql = "SELECT entry FROM entries \
+                   WHERE partition = $1 AND conversation = $2 AND sequence = $3";
+        let parameters: Parameters<'_> =
+            &[&part(partition), &stored(conversation.0), &stored(sequence.0)];
+        self.one(sql, parameters, |cells| cells.entry())
+    }
+
+    fn is_deleted(
+        &self,
+        partition: Partition,
+        conversation: ConversationId,
+        sequence: Sequence,
+    ) -> Result<bool, StoreError> {
+        let sql = "SELECT sequence FROM deletions \
+                   WHERE partition = $1 AND conversation = $2 AND sequence = $3";
+        let parameters: Parameters<'_> =
+            &[&part(partition), &stored(conversation.0), &stored(sequence.0)];
+        Ok(self.one(sql, parameters, |cells| cells.sequence())?.is_some())
+    }
+
+    fn entries(
+        &self,
+        partition: Partition,
+        conversation: ConversationId,
+        after: Sequence,
+        before: Sequence,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let sql = "SELECT entry FROM entries WHERE partition = $1 AND conversation = $2 \
+                   AND sequence > $3 AND sequence < $4 ORDER BY sequence LIMIT $5";
+        let (after, before) = (bound(after.0), bound(before.0));
+        let parameters: Parameters<'_> =
+            &[&part(partition), &stored(conversation.0), &after, &before, &limited(limit)];
+        self.list(sql, parameters, |cells| cells.entry())
+    }
+
+    fn conversations_of(&self, user: UserId) -> Result<Vec<UserConversation>, StoreError> {
+        let sql = "SELECT conversation, max(joined) FROM members \
+                   WHERE member = $1 AND left_at IS NULL GROUP BY conversation ORDER BY conversation";
+        self.list(sql, &[&stored(user.0)], |cells| {
+            Ok(UserConversation {
+                user,
+                conversation: cells.conversation()?,
+                joined: cells.sequence()?,
+            })
+        })
+    }
+
+    fn cursor(
+        &self,
+        partition: Partition,
+        conversation: ConversationId,
+        user: UserId,
+    ) -> Result<Option<Cursors>, StoreError> {
+        let sql = "SELECT delivered, seen FROM cursors \
+                   WHERE partition = $1 AND conversation = $2 AND member = $3";
+        let parameters: Parameters<'_> =
+            &[&part(partition), &stored(conversation.0), &stored(user.0)];
+        self.one(sql, parameters, |cells| cells.cursors())
+    }
+
+    fn cursors(
+        &self,
+        partition: Partition,
+        conversation: ConversationId,
+    ) -> Result<Vec<ReceiptItem>, StoreError> {
+        let sql = "SELECT member, delivered, seen FROM cursors \
+                   WHERE partition = $1 AND conversation = $2 ORDER BY member";
+        let parameters: Parameters<'_> = &[&part(partition), &stored(conversation.0)];
+        self.list(sql, parameters, |cells| cells.receipt(conversation))
+    }
+
+    fn count(&self, partition: Partition) -> Result<u64, StoreError> {
+        let sql = "SELECT count(*) FROM conversations WHERE partition = $1";
+        Ok(self.one(sql, &[&part(partition)], |cells| cells.count())?.unwrap_or_default())
+    }
+}
