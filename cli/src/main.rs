@@ -12,6 +12,7 @@ mod interruption;
 mod lifeline;
 mod replay;
 mod scenario_arguments;
+mod shared_engine;
 mod sweep;
 
 use clap::Parser;

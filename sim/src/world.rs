@@ -8,7 +8,7 @@ use crate::machine::flow::Flows;
 use crate::machine::gate::Gate;
 use crate::machine::network::SimNetwork;
 use crate::machine::pulse::{Host, Pulse};
-use node::config::EngineConfig;
+use node::config::{EngineConfig, StoreChoice};
 use node::role::Process;
 use node::{ClusterConfig, MemoryStore, Role, Topology};
 use ports::message_store::MessageStore;
@@ -218,7 +218,7 @@ fn config(scenario: &Scenario) -> ClusterConfig {
     ClusterConfig {
         partitions: shape.partitions,
         design: scenario.design,
-        engine: EngineConfig { store: shape.engine, ..EngineConfig::default() },
+        engine: EngineConfig { store: StoreChoice::Node(shape.engine), ..EngineConfig::default() },
         limits: shape.limits,
         access_token_seconds: shape.token_lifetime.as_secs(),
         heartbeat_seconds: shape.heartbeat.as_secs(),

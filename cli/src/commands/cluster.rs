@@ -4,10 +4,11 @@ use super::{not_run, read_config};
 use crate::console;
 use crate::engines::OutsideBroker;
 use crate::lifeline::Lifeline;
+use crate::shared_engine::SharedEngine;
 use anyhow::Context;
 use campaign::InvalidUsage;
 use clap::Args;
-use node::config::EngineConfig;
+use node::config::{EngineConfig, StoreChoice};
 use node::{ClusterConfig, Topology, embedded};
 use ports::Shutdown;
 use protocol::{LimitSet, StoreEngine};
@@ -84,6 +85,7 @@ impl Cluster {
             return Err(InvalidUsage(mistakes.join("\n")).into());
         }
         let outside = OutsideBroker::of(&config)?;
+        let shared = SharedEngine::of(&config)?;
         self.lifeline.watch()?;
         real::panics::abort_on_panic();
         let prometheus = real::telemetry::install().context("metrics")?;
@@ -104,7 +106,9 @@ impl Cluster {
             let config = Arc::new(config);
             let machine = |name: &str| real::machine(name, &self.data.join(name));
             let brokers = |role, machine: &ports::Machine| outside.reached(role, machine);
-            let cluster = embedded::run_all(config.clone(), machine, brokers, metrics, shutdown);
+            let engine = |role, machine: &ports::Machine| shared.reached(role, machine);
+            let cluster =
+                embedded::run_all(config.clone(), machine, brokers, engine, metrics, shutdown);
             let announced = async {
                 self.announce_when_ready(&config, Http::new(watch.clone())).await;
                 std::future::pending::<std::convert::Infallible>().await
@@ -172,7 +176,10 @@ impl Cluster {
         Ok(ClusterConfig {
             partitions: self.partitions,
             rate_per_second: self.rate,
-            engine: EngineConfig { store: self.engine, ..EngineConfig::default() },
+            engine: EngineConfig {
+                store: StoreChoice::Node(self.engine),
+                ..EngineConfig::default()
+            },
             limits: self.limits,
             access_token_seconds: self.token_seconds,
             design: design(&self.design)?,

@@ -4,6 +4,7 @@ use super::{not_run, read_config};
 use crate::console;
 use crate::engines::OutsideBroker;
 use crate::lifeline::Lifeline;
+use crate::shared_engine::SharedEngine;
 use anyhow::Context;
 use clap::Args;
 use node::role::Process;
@@ -39,6 +40,7 @@ impl Node {
         let config = read_config(&self.config)?;
         node::check(self.role, self.number, &config).map_err(not_run)?;
         let outside = OutsideBroker::of(&config)?;
+        let shared = SharedEngine::of(&config)?;
         let name = Topology::name(self.role, self.number);
         self.lifeline.watch()?;
         real::panics::abort_on_panic();
@@ -51,7 +53,8 @@ impl Node {
             let (trigger, shutdown) = Shutdown::new();
             self.serve_metrics(&machine, &metrics, &shutdown).await?;
             let brokers = outside.reached(self.role, &machine);
-            let process = Process { metrics, shutdown, shared_engine: None, brokers };
+            let shared_engine = shared.reached(self.role, &machine).context("PostgreSQL")?;
+            let process = Process { metrics, shutdown, shared_engine, brokers };
             let announce = || {
                 self.lifeline.running(&name);
                 console::note(&format!("{name} is running"));

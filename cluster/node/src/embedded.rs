@@ -4,6 +4,7 @@ use crate::config::ClusterConfig;
 use crate::role::{NodeError, Process, run};
 use crate::topology::{Role, Topology};
 use ports::broker::Brokers;
+use ports::message_store::MessageStore;
 use ports::{Machine, Shutdown};
 use std::io;
 use std::sync::Arc;
@@ -29,11 +30,13 @@ pub fn topology(port: u16, gateways: u16, stores: u16, push_provider: String) ->
 
 /// Runs all nodes, each on the `machine` of its name, until the shutdown is asked for: gateways drain first,
 /// then the others end. The first node that fails ends the cluster. `brokers`: what keeps messages, as the
-/// node on a machine reaches it, if that is no node of the cluster.
+/// node on a machine reaches it, if that is no node of the cluster; `engine`: what keeps the rows of all store
+/// nodes, likewise.
 pub async fn run_all(
     config: Arc<ClusterConfig>,
     machine: impl Fn(&str) -> io::Result<Machine>,
     brokers: impl Fn(Role, &Machine) -> Option<Brokers>,
+    engine: impl Fn(Role, &Machine) -> io::Result<Option<Arc<dyn MessageStore>>>,
     metrics: Arc<dyn Fn() -> String + Send + Sync>,
     shutdown: Shutdown,
 ) -> Result<(), NodeError> {
@@ -42,13 +45,14 @@ pub async fn run_all(
     let mut gateways = JoinSet::new();
     for (role, number) in config.topology.nodes() {
         let name = Topology::name(role, number);
-        let machine = machine(&name)
-            .map_err(|source| NodeError::Failed { node: name.clone(), source: Box::new(source) })?;
+        let failed = |source| NodeError::Failed { node: name.clone(), source: Box::new(source) };
+        let machine = machine(&name).map_err(failed)?;
+        let shared_engine = engine(role, &machine).map_err(failed)?;
         let config = config.clone();
         let is_gateway = role == Role::Gateway;
         let shutdown = if is_gateway { shutdown.clone() } else { servers_stop.clone() };
         let brokers = brokers(role, &machine);
-        let process = Process { metrics: metrics.clone(), shutdown, shared_engine: None, brokers };
+        let process = Process { metrics: metrics.clone(), shutdown, shared_engine, brokers };
         let nodes = if is_gateway { &mut gateways } else { &mut servers };
         nodes.spawn(async move { run(role, number, &config, machine, process).await });
     }

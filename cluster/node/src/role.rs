@@ -1,6 +1,6 @@
 //! One role on one machine: the wiring that production and the simulator share.
 
-use crate::config::{BrokerChoice, ClusterConfig};
+use crate::config::{BrokerChoice, ClusterConfig, StoreChoice};
 use crate::topology::{Role, Topology};
 use link::LinkTiming;
 use ports::broker::{Brokers, Fanout};
@@ -226,16 +226,20 @@ impl Wiring<'_> {
             limits: self.config.limits().store,
         };
         let engine = match (self.config.engine.store, self.process.shared_engine.clone()) {
-            (StoreEngine::Redb, _) => store::Engine::Redb(store::Place {
+            (StoreChoice::Node(StoreEngine::Redb), _) => store::Engine::Redb(store::Place {
                 number: config.number,
                 stores: self.config.topology.count(Role::Store),
                 partitions: config.partitions_total,
             }),
-            (StoreEngine::Memory, _) => {
+            (StoreChoice::Node(StoreEngine::Memory), _) => {
                 store::Engine::Opened(Arc::new(store::MemoryStore::default()))
             }
-            (StoreEngine::Shared, Some(engine)) => store::Engine::Opened(engine),
-            (StoreEngine::Shared, None) => return Err("there is no engine to share".into()),
+            (StoreChoice::Node(StoreEngine::Shared) | StoreChoice::Postgres, Some(engine)) => {
+                store::Engine::Opened(engine)
+            }
+            (StoreChoice::Node(StoreEngine::Shared) | StoreChoice::Postgres, None) => {
+                return Err("there is no engine to share".into());
+            }
         };
         let shutdown = self.process.shutdown;
         Ok(store::serve(self.machine, listener, config, engine, brokers, shutdown).await?)

@@ -5,7 +5,7 @@
 
 use super::{
     BrokerChoice, ClusterConfig, EngineConfig, HEARTBEAT_SECONDS_MAX, HEARTBEAT_SECONDS_MIN,
-    RabbitMq, SCOPES, Service, TOKEN_SECONDS_MAX, is_address,
+    Postgres, RabbitMq, SCOPES, Service, StoreChoice, TOKEN_SECONDS_MAX, is_address,
 };
 use crate::topology::Topology;
 use broker::BrokerEngine;
@@ -75,7 +75,33 @@ section! {
         /// How RabbitMQ is reached.
         rabbitmq: Option<RabbitTable> = None,
         /// Of the store nodes.
-        store: OfStores = OfStores(StoreEngine::default()),
+        store: OfStores = OfStores::default(),
+        /// How PostgreSQL is reached.
+        postgres: Option<PostgresTable> = None,
+    }
+}
+
+section! {
+    /// How PostgreSQL is reached.
+    PostgresTable {
+        /// Of each of its servers.
+        hosts: Vec<Address>,
+        /// The database.
+        database: String = "fracas".to_owned(),
+        /// Who connects.
+        user: String,
+        /// The password.
+        password: Hidden,
+        /// The schema of the tables.
+        schema: String = "fracas".to_owned(),
+        /// Whether connections are encrypted.
+        tls: bool = false,
+        /// A file of certificates that are trusted too.
+        authority: Option<String> = None,
+        /// How many connections a store node has.
+        connections: Whole<u16, 4, 1_000> = Whole(8),
+        /// Whether commits wait until they are durable.
+        synchronous_commit: bool = true,
     }
 }
 
@@ -195,11 +221,12 @@ words!(OfBroker {
 
 /// An engine of the store nodes of a real cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OfStores(StoreEngine);
+pub struct OfStores(StoreChoice);
 
 words!(OfStores {
-    "redb" => Self(StoreEngine::Redb),
-    "memory" => Self(StoreEngine::Memory),
+    "redb" => Self(StoreChoice::Node(StoreEngine::Redb)),
+    "memory" => Self(StoreChoice::Node(StoreEngine::Memory)),
+    "postgres" => Self(StoreChoice::Postgres),
 });
 
 /// Reads a configuration; messages begin with the name of its file.
@@ -267,6 +294,7 @@ impl File {
                 broker: or_empty(&engine.broker).0,
                 rabbitmq: or_empty(&engine.rabbitmq).map(|table| table.config()),
                 store: or_empty(&engine.store).0,
+                postgres: or_empty(&engine.postgres).map(|table| table.config()),
             },
             limits: or_empty(&self.limits),
             rate_per_second: or_empty(&self.rate_per_second).map(|rate| rate.0),
@@ -303,6 +331,23 @@ impl RabbitTable {
             authority: or_empty(&self.authority),
             prefix: plain(&self.prefix, "fracas"),
             management: or_empty(&self.management).map(|Address(text)| text),
+        }
+    }
+}
+
+impl PostgresTable {
+    fn config(&self) -> Postgres {
+        let plain = |field: &Field<String>| or(field, "fracas".to_owned());
+        Postgres {
+            hosts: or_empty(&self.hosts).into_iter().map(|Address(text)| text).collect(),
+            database: plain(&self.database),
+            user: or_empty(&self.user),
+            password: or_empty(&self.password).0,
+            schema: plain(&self.schema),
+            tls: or_empty(&self.tls),
+            authority: or_empty(&self.authority),
+            connections: or(&self.connections, Whole(8)).0,
+            synchronous_commit: or(&self.synchronous_commit, true),
         }
     }
 }

@@ -5,11 +5,11 @@ mod file;
 #[cfg(test)]
 mod tests;
 
-pub use engines::{BrokerChoice, EngineConfig, RabbitMq};
+pub use engines::{BrokerChoice, EngineConfig, Postgres, RabbitMq, StoreChoice};
 
 use crate::topology::{Role, Topology};
 use ports::Directory;
-use protocol::{Design, LimitSet, Limits, Secret, StoreEngine, development, limits};
+use protocol::{Design, LimitSet, Limits, Secret, development, limits};
 use settings::Mistakes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -192,9 +192,10 @@ impl ClusterConfig {
     /// Who owns what, as one node knows it: for ever, if each store node has rows of its own.
     pub fn directory(&self) -> Arc<dyn Directory> {
         let stores = self.topology.count(Role::Store);
-        match self.engine.store {
-            StoreEngine::Redb | StoreEngine::Memory => Arc::new(StaticDirectory::new(stores)),
-            StoreEngine::Shared => Arc::new(SharedDirectory::new(stores)),
+        if self.engine.store.is_shared() {
+            Arc::new(SharedDirectory::new(stores))
+        } else {
+            Arc::new(StaticDirectory::new(stores))
         }
     }
 

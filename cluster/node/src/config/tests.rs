@@ -6,6 +6,7 @@ use super::file::File;
 use super::*;
 use broker::BrokerEngine;
 use expect_test::{Expect, expect};
+use protocol::StoreEngine;
 use protocol::design::Fsync;
 use settings::Section;
 
@@ -108,7 +109,7 @@ scopes = [\"audit\"]
         retention: Some(5),
         engine: EngineConfig {
             broker: BrokerChoice::Node(BrokerEngine::Memory),
-            store: StoreEngine::Memory,
+            store: StoreChoice::Node(StoreEngine::Memory),
             ..EngineConfig::default()
         },
         limits: LimitSet::Tiny,
@@ -234,11 +235,17 @@ fn all_mistakes_of_a_file_are_told_at_once_with_places_and_remedies() {
 fn only_engines_of_real_clusters_are_configured() {
     let read = |engine: &str| read(&format!("{NODES}[engine]\n{engine}"));
     let store = |engine| read(engine).map(|config| config.engine.store);
-    assert_eq!(store(""), Ok(StoreEngine::Redb));
-    assert_eq!(store("store = \"memory\"\n"), Ok(StoreEngine::Memory));
+    assert_eq!(store(""), Ok(StoreChoice::Node(StoreEngine::Redb)));
+    assert_eq!(store("store = \"memory\"\n"), Ok(StoreChoice::Node(StoreEngine::Memory)));
     for (engine, expected) in [
-        ("store = \"shared\"\n", "7:9: engine.store: expected \"redb\" or \"memory\", found"),
-        ("store = \"rocks\"\n", "7:9: engine.store: expected \"redb\" or \"memory\", found"),
+        (
+            "store = \"shared\"\n",
+            "7:9: engine.store: expected \"redb\", \"memory\" or \"postgres\", found",
+        ),
+        (
+            "store = \"rocks\"\n",
+            "7:9: engine.store: expected \"redb\", \"memory\" or \"postgres\", found",
+        ),
         ("stor = \"redb\"\n", "7:1: unknown key \"stor\" in [engine]; did you mean \"store\"?"),
     ] {
         let mistakes = read(engine).unwrap_err();
@@ -349,5 +356,28 @@ fn no_secret_is_shown_or_told_in_a_mistake() {
         for secret in ["hunter2", "swordfish", "90210"] {
             assert!(!shown.contains(secret), "{shown}");
         }
+    }
+}
+
+#[test]
+fn postgres_is_chosen_with_all_that_it_needs() {
+    let told = |engine: &str| read(&format!("{NODES}[engine]\n{engine}"));
+    let table = "[engine.postgres]\nhosts = [\"db:5432\"]\nuser = \"me\"\npassword = \"mine\"\n";
+    let chosen = told(&format!("store = \"postgres\"\n{table}tls = true\n")).unwrap();
+    assert!(chosen.engine.store.is_shared());
+    let postgres = chosen.engine.postgres.unwrap();
+    assert_eq!(
+        (postgres.hosts, postgres.schema),
+        (vec!["db:5432".to_owned()], "fracas".to_owned())
+    );
+    assert!(postgres.tls && postgres.synchronous_commit);
+    for (engine, expected) in [
+        ("store = \"postgres\"\n".to_owned(), "the table is needed for store = \"postgres\""),
+        (table.to_owned(), "it is for store = \"postgres\" alone"),
+        (format!("store = \"postgres\"\n{table}schema = \"No\"\n"), "small letters, digits"),
+        (format!("store = \"postgres\"\n{table}authority = \"ca\"\n"), "for tls = true alone"),
+    ] {
+        let mistakes = told(&engine).unwrap_err();
+        assert!(mistakes.contains(expected), "{mistakes}");
     }
 }
