@@ -48,6 +48,7 @@ fn install(package: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether this user may do everything.
 pub fn is_root() -> anyhow::Result<bool> {
     let output = Command::new("id").arg("-u").output().context("running id")?;
     Ok(output.stdout.trim_ascii() == b"0")

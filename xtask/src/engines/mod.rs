@@ -4,6 +4,7 @@
 //! with ports and a folder of its own; and stopped when its tests are over. Nothing is left out: an engine
 //! that cannot be had is a failure.
 
+mod postgres;
 mod rabbitmq;
 
 use crate::repository::root;
@@ -17,7 +18,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 /// The engines, by their names on the command line.
-pub const ENGINES: [&str; 1] = ["rabbitmq"];
+pub const ENGINES: [&str; 2] = ["rabbitmq", "postgres"];
 
 /// Between two looks at whether a server has ended.
 const LOOK: Duration = Duration::from_millis(100);
@@ -28,6 +29,7 @@ pub fn run(names: &[&str]) -> anyhow::Result<bool> {
         say(&format!("== engine {name}"));
         let passed = match *name {
             "rabbitmq" => rabbitmq::run(),
+            "postgres" => postgres::run(),
             _ => anyhow::bail!("{name} has no tests"),
         };
         if !passed.with_context(|| format!("the engine {name}"))? {
