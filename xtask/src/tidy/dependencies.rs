@@ -5,7 +5,7 @@ use anyhow::Context;
 use serde_json::Value;
 
 /// Each crate with the crates of this workspace that it may depend on.
-const MAY_DEPEND_ON: [(&str, &[&str]); 28] = [
+const MAY_DEPEND_ON: [(&str, &[&str]); 29] = [
     ("protocol", &[]),
     ("ports", &["protocol"]),
     ("real", &["ports"]),
