@@ -85,7 +85,7 @@ impl Postgres {
             done(Command::new("chown").arg(format!("{user}:")).arg(&follower.folder))?;
         }
         let from = format!(
-            "host=127.0.0.1 port={} user=fracas password={PASSWORD} application_name=follower",
+            "host=127.0.0.1 port={} user=fracas password={PASSWORD} application_name=standby",
             self.port
         );
         let mut copy = self.command("pg_basebackup");

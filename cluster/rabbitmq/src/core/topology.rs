@@ -183,6 +183,14 @@ impl Topology {
         Some(DurableQueue { name: self.name(&key(to)), from: self.route(to), arguments })
     }
 
+    /// How many messages a queue holds before it refuses more; `None`: it never does.
+    pub const fn most(&self, to: Destination) -> Option<usize> {
+        match to {
+            Destination::Inbound(_) => Some(self.limits.durable_queue_messages),
+            _ => None,
+        }
+    }
+
     /// One consumer at a time; publishers are refused when it is full; nothing leaves it but by an
     /// acknowledgement, and if an operator's policy says otherwise, into the dead letters.
     fn refusing(&self) -> Arguments {

@@ -8,7 +8,8 @@ use crate::core::topology::{Destination, Topology};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use lapin::options::BasicPublishOptions;
+use lapin::options::{BasicPublishOptions, QueueDeclareOptions};
+use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Confirmation, ConnectionStatus, PublisherConfirm};
 use ports::Machine;
 use ports::broker::PublishError;
@@ -59,7 +60,8 @@ pub fn start(
     lost: watch::Sender<bool>,
 ) -> Line {
     let (sender, line) = mpsc::unbounded_channel();
-    let publisher = Publisher { channel, status, topology, declared: BTreeSet::new() };
+    let (declared, taken) = (BTreeSet::new(), BTreeSet::new());
+    let publisher = Publisher { channel, status, topology, declared, taken };
     machine.spawn("rabbitmq publisher", async move {
         if let Err(error) = publisher.run(line).await {
             tracing::warn!(error = %ports::with_causes(&error), "publishing to RabbitMQ ended");
@@ -83,6 +85,8 @@ struct Publisher {
     topology: Arc<Topology>,
     /// What is certainly there, because this channel has asked for it.
     declared: BTreeSet<Destination>,
+    /// What has taken a message of this channel.
+    taken: BTreeSet<Destination>,
 }
 
 impl Publisher {
@@ -92,10 +96,10 @@ impl Publisher {
         loop {
             tokio::select! {
                 biased;
-                Some((confirmed, told)) = under_way.next() => {
+                Some((to, confirmed, told)) = under_way.next() => {
                     progress = Instant::now();
                     let told: lapin::Result<Confirmation> = told;
-                    if let Some(result) = result(&told?) {
+                    if let Some(result) = self.result(to, &told?).await? {
                         answer(confirmed, result);
                     }
                 }
@@ -104,8 +108,9 @@ impl Publisher {
                     if under_way.is_empty() {
                         progress = Instant::now();
                     }
+                    let to = outgoing.to;
                     let (confirmed, confirm) = self.publish(outgoing).await?;
-                    under_way.push(async move { (confirmed, confirm.await) });
+                    under_way.push(async move { (to, confirmed, confirm.await) });
                 }
                 () = sleep(LOOK), if !under_way.is_empty() => {
                     if self.status.blocked() {
@@ -143,20 +148,46 @@ impl Publisher {
             }
         }
     }
-}
 
-/// What a confirmation says; `None`: nothing.
-///
-/// Only quorum queues refuse (`x-overflow=reject-publish`), and what they refuse is certainly not stored. A
-/// message that cannot be routed is never returned: the alternate exchange takes it.
-fn result(confirmation: &Confirmation) -> Option<Result<(), PublishError>> {
-    match confirmation {
-        Confirmation::Ack(None) => Some(Ok(())),
-        Confirmation::Nack(None) => Some(Err(PublishError::Full)),
-        // A returned message may be attached to another one's confirm.
-        Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)) | Confirmation::NotRequested => {
-            None
-        }
+    /// What a confirmation says; `None`: nothing.
+    ///
+    /// What a queue refuses is certainly not stored. But RabbitMQ refuses not only where a queue is full: the
+    /// first message of a channel to a queue whose leader is away is refused as well (`rabbit_fifo_client`:
+    /// its publisher could not be registered). A message that cannot be routed is never returned: the
+    /// alternate exchange takes it.
+    async fn result(
+        &mut self,
+        to: Destination,
+        confirmation: &Confirmation,
+    ) -> Result<Option<Result<(), PublishError>>, Ended> {
+        Ok(match confirmation {
+            Confirmation::Ack(None) => {
+                self.taken.insert(to);
+                Some(Ok(()))
+            }
+            Confirmation::Nack(None) => {
+                let is_full = match self.topology.most(to) {
+                    // It knows this channel.
+                    Some(_) if self.taken.contains(&to) => true,
+                    Some(most) => self.waiting(to).await? >= most,
+                    // Its oldest messages give way.
+                    None => false,
+                };
+                Some(Err(if is_full { PublishError::Full } else { PublishError::Unknown }))
+            }
+            // A returned message may be attached to another one's confirm.
+            Confirmation::Ack(Some(_))
+            | Confirmation::Nack(Some(_))
+            | Confirmation::NotRequested => None,
+        })
+    }
+
+    /// How many messages wait in a queue, 0 if its leader is away.
+    async fn waiting(&self, to: Destination) -> Result<usize, Ended> {
+        let Some(queue) = self.topology.queue(to) else { return Ok(0) };
+        let options = QueueDeclareOptions { passive: true, ..Default::default() };
+        let asked = self.channel.queue_declare(queue.name.into(), options, FieldTable::default());
+        Ok(asked.await?.message_count() as usize)
     }
 }
 
