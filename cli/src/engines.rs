@@ -7,12 +7,16 @@ use ports::broker::Brokers;
 
 /// What keeps the messages of a cluster, if that is no node of it.
 #[derive(Clone, Debug)]
-pub struct OutsideBroker(Option<Settings>);
+pub struct OutsideBroker(Option<Outside>);
 
-#[cfg(feature = "rabbitmq")]
-type Settings = rabbitmq::RabbitConfig;
-#[cfg(not(feature = "rabbitmq"))]
-type Settings = std::convert::Infallible;
+/// Each engine that this program was built with.
+#[derive(Clone, Debug)]
+enum Outside {
+    #[cfg(feature = "rabbitmq")]
+    RabbitMq(rabbitmq::RabbitConfig),
+    #[cfg(feature = "kafka")]
+    Kafka(kafka::KafkaConfig),
+}
 
 impl OutsideBroker {
     /// What a configuration says. Files that it names are read.
@@ -20,50 +24,127 @@ impl OutsideBroker {
     /// # Errors
     /// A file cannot be read, or this program was built without that engine.
     pub fn of(config: &ClusterConfig) -> Result<Self, InvalidUsage> {
-        config.engine.rabbitmq.as_ref().map(|it| settings(it, config)).transpose().map(Self)
+        let engine = &config.engine;
+        let outside = match (&engine.rabbitmq, &engine.kafka) {
+            (Some(rabbitmq), _) => Some(of_rabbitmq(rabbitmq, config)?),
+            (None, Some(kafka)) => Some(of_kafka(kafka, config)?),
+            (None, None) => None,
+        };
+        Ok(Self(outside))
     }
 
     /// As a node of this role reaches it from a machine. Auth needs none.
-    #[cfg(feature = "rabbitmq")]
-    pub fn reached(&self, role: Role, machine: &Machine) -> Option<Brokers> {
+    ///
+    /// # Errors
+    /// There can be no client with these settings.
+    pub fn reached(&self, role: Role, machine: &Machine) -> Result<Option<Brokers>, InvalidUsage> {
         let needs_it = matches!(role, Role::Gateway | Role::Store | Role::Notifier);
-        let settings = self.0.clone().filter(|_| needs_it)?;
-        Some(Brokers::one(rabbitmq::RabbitBroker::start(machine.clone(), settings)))
-    }
-
-    /// Never: there is none in this build.
-    #[cfg(not(feature = "rabbitmq"))]
-    pub fn reached(&self, _: Role, _: &Machine) -> Option<Brokers> {
-        self.0.map(|never| match never {})
+        let Some(outside) = self.0.as_ref().filter(|_| needs_it) else { return Ok(None) };
+        outside.brokers(machine).map(Some)
     }
 }
 
+impl Outside {
+    #[cfg_attr(
+        not(any(feature = "rabbitmq", feature = "kafka")),
+        expect(unused_variables, reason = "there is nothing to connect")
+    )]
+    #[cfg_attr(
+        not(feature = "kafka"),
+        allow(
+            clippy::unnecessary_wraps,
+            reason = "the clients of Kafka can be refused, no others"
+        )
+    )]
+    fn brokers(&self, machine: &Machine) -> Result<Brokers, InvalidUsage> {
+        match *self {
+            #[cfg(feature = "rabbitmq")]
+            Self::RabbitMq(ref settings) => {
+                Ok(Brokers::one(rabbitmq::RabbitBroker::start(machine.clone(), settings.clone())))
+            }
+            #[cfg(feature = "kafka")]
+            Self::Kafka(ref settings) => {
+                let started = kafka::KafkaBroker::start(machine.clone(), settings);
+                let refused =
+                    |error| InvalidUsage(format!("engine.kafka: {}", ports::with_causes(&error)));
+                started.map(Brokers::one).map_err(refused)
+            }
+        }
+    }
+}
+
+/// A file of certificates that a configuration names.
+#[cfg(any(feature = "rabbitmq", feature = "kafka"))]
+fn read(key: &str, file: &str) -> Result<String, InvalidUsage> {
+    std::fs::read_to_string(file)
+        .map_err(|error| InvalidUsage(format!("{key}: cannot read {file}: {error}")))
+}
+
 #[cfg(feature = "rabbitmq")]
-fn settings(
+fn of_rabbitmq(
     from: &node::config::RabbitMq,
     config: &ClusterConfig,
-) -> Result<Settings, InvalidUsage> {
+) -> Result<Outside, InvalidUsage> {
     let from = from.clone();
-    let read = |file: String| {
-        std::fs::read_to_string(&file).map_err(|error| {
-            InvalidUsage(format!("engine.rabbitmq.authority: cannot read {file}: {error}"))
-        })
-    };
-    Ok(rabbitmq::RabbitConfig {
+    let authority = from.authority.map(|file| read("engine.rabbitmq.authority", &file));
+    Ok(Outside::RabbitMq(rabbitmq::RabbitConfig {
         addresses: from.addresses,
         user: from.user,
         password: from.password,
         virtual_host: from.virtual_host,
         tls: from.tls,
-        authority: from.authority.map(read).transpose()?,
+        authority: authority.transpose()?,
         prefix: from.prefix,
         management: from.management.map(|address| rabbitmq::Management { address }),
         limits: config.limits().broker,
-    })
+    }))
 }
 
 #[cfg(not(feature = "rabbitmq"))]
-fn settings(_: &node::config::RabbitMq, _: &ClusterConfig) -> Result<Settings, InvalidUsage> {
+fn of_rabbitmq(_: &node::config::RabbitMq, _: &ClusterConfig) -> Result<Outside, InvalidUsage> {
     let why = "engine.rabbitmq: this program was built without RabbitMQ: build it with --features rabbitmq";
     Err(InvalidUsage(why.to_owned()))
 }
+
+#[cfg(feature = "kafka")]
+fn of_kafka(from: &node::config::Kafka, config: &ClusterConfig) -> Result<Outside, InvalidUsage> {
+    use kafka::{Credentials, Encryption, Mechanism};
+    use node::config::SaslMechanism;
+    let from = from.clone();
+    let mechanism = match from.mechanism {
+        SaslMechanism::Plain => Mechanism::Plain,
+        SaslMechanism::ScramSha256 => Mechanism::ScramSha256,
+        SaslMechanism::ScramSha512 => Mechanism::ScramSha512,
+    };
+    let credentials = from.user.zip(from.password).map(|(user, password)| Credentials {
+        mechanism,
+        user,
+        password,
+    });
+    let authority = from.authority.map(|file| read("engine.kafka.authority", &file)).transpose()?;
+    let settings = kafka::KafkaConfig {
+        servers: from.servers,
+        prefix: from.prefix,
+        replication: from.replication,
+        partitions: config.partitions,
+        job_queues: node::role::NOTIFY_QUEUES,
+        gateways: u16::try_from(config.topology.gateways.len()).unwrap_or(u16::MAX),
+        credentials,
+        encryption: from.tls.then_some(Encryption { authority }),
+        limits: config.limits().broker,
+    };
+    match settings.unsupported() {
+        Some(why) => Err(InvalidUsage(format!("engine.kafka: {why}"))),
+        None => Ok(Outside::Kafka(settings)),
+    }
+}
+
+#[cfg(not(feature = "kafka"))]
+fn of_kafka(_: &node::config::Kafka, _: &ClusterConfig) -> Result<Outside, InvalidUsage> {
+    let why = "engine.kafka: this program was built without Kafka: build it with --features kafka";
+    Err(InvalidUsage(why.to_owned()))
+}
+
+#[cfg(test)]
+#[path = "engines_tests.rs"]
+mod tests;

@@ -17,7 +17,7 @@ usage: cargo xtask check [--skip STEP]... [--only STEP]...
        cargo xtask tidy
 
 check runs every step that a change must pass; CI runs the same.
-engines runs the tests that need a real engine (rabbitmq, postgres), each against an instance that is started for them on
+engines runs the tests that need a real engine (rabbitmq, kafka, postgres), each against an instance that is started for them on
 loopback.
 tidy checks the rules of STYLE.md that no other tool knows.
 ";

@@ -105,7 +105,7 @@ impl Cluster {
             let metrics = Arc::new(move || prometheus.render());
             let config = Arc::new(config);
             let machine = |name: &str| real::machine(name, &self.data.join(name));
-            let brokers = |role, machine: &ports::Machine| outside.reached(role, machine);
+            let brokers = |role, machine: &ports::Machine| Ok(outside.reached(role, machine)?);
             let engine = |role, machine: &ports::Machine| shared.reached(role, machine);
             let cluster =
                 embedded::run_all(config.clone(), machine, brokers, engine, metrics, shutdown);

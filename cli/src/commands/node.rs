@@ -52,7 +52,7 @@ impl Node {
                 real::machine(&name, &self.data.join(&name)).context("the data folder")?;
             let (trigger, shutdown) = Shutdown::new();
             self.serve_metrics(&machine, &metrics, &shutdown).await?;
-            let brokers = outside.reached(self.role, &machine);
+            let brokers = outside.reached(self.role, &machine)?;
             let shared_engine = shared.reached(self.role, &machine).context("PostgreSQL")?;
             let process = Process { metrics, shutdown, shared_engine, brokers };
             let announce = || {

@@ -1,7 +1,7 @@
 //! A whole cluster in one process on loopback.
 
 use crate::config::ClusterConfig;
-use crate::role::{NodeError, Process, run};
+use crate::role::{Failure, NodeError, Process, run};
 use crate::topology::{Role, Topology};
 use ports::broker::Brokers;
 use ports::message_store::MessageStore;
@@ -35,7 +35,7 @@ pub fn topology(port: u16, gateways: u16, stores: u16, push_provider: String) ->
 pub async fn run_all(
     config: Arc<ClusterConfig>,
     machine: impl Fn(&str) -> io::Result<Machine>,
-    brokers: impl Fn(Role, &Machine) -> Option<Brokers>,
+    brokers: impl Fn(Role, &Machine) -> Result<Option<Brokers>, Failure>,
     engine: impl Fn(Role, &Machine) -> io::Result<Option<Arc<dyn MessageStore>>>,
     metrics: Arc<dyn Fn() -> String + Send + Sync>,
     shutdown: Shutdown,
@@ -51,7 +51,8 @@ pub async fn run_all(
         let config = config.clone();
         let is_gateway = role == Role::Gateway;
         let shutdown = if is_gateway { shutdown.clone() } else { servers_stop.clone() };
-        let brokers = brokers(role, &machine);
+        let brokers = brokers(role, &machine)
+            .map_err(|source| NodeError::Failed { node: name.clone(), source })?;
         let process = Process { metrics: metrics.clone(), shutdown, shared_engine, brokers };
         let nodes = if is_gateway { &mut gateways } else { &mut servers };
         nodes.spawn(async move { run(role, number, &config, machine, process).await });

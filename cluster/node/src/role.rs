@@ -157,7 +157,7 @@ pub async fn run_announced(
 }
 
 /// Why a role ended.
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 struct Wiring<'a> {
     config: &'a ClusterConfig,
@@ -310,14 +310,14 @@ impl Wiring<'_> {
 
     /// What keeps messages.
     fn durable_brokers(&self) -> Result<Brokers, Failure> {
-        match (self.config.engine.broker, &self.process.brokers) {
-            (BrokerChoice::Node(_), _) => {
+        match (self.config.engine.broker.outside(), &self.process.brokers) {
+            (None, _) => {
                 let (machine, timing) = (self.machine.clone(), LinkTiming::default());
                 let address = self.config.topology.brokers[0].clone();
                 Ok(Brokers::one(broker::RemoteBroker::start(machine, address, timing)))
             }
-            (BrokerChoice::RabbitMq, Some(brokers)) => Ok(brokers.clone()),
-            (BrokerChoice::RabbitMq, None) => Err("there is no way to RabbitMQ".into()),
+            (Some(_), Some(brokers)) => Ok(brokers.clone()),
+            (Some(outside), None) => Err(format!("there is no way to {outside}").into()),
         }
     }
 

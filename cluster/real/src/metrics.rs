@@ -19,6 +19,7 @@ pub const COUNTERS: &[Meaning] = &[
     ("broker_dropped_messages", "Messages to gateways that were dropped; the gateways repair"),
     ("broker_failed_commits", "Writes to the log that failed"),
     ("broker_links_lost", "Links of other nodes to the broker that were lost"),
+    ("broker_lost_messages", "Messages that Kafka no longer had when they were to be read"),
     ("broker_log_compactions", "Times that old segments of the log were written again and removed"),
     ("broker_refused_messages", "Messages that a full queue refused; their publishers come back"),
     ("broker_shed_dead_letters", "Dead letters that gave way to newer ones, or found no room"),
@@ -157,7 +158,7 @@ mod tests {
     fn reported() -> BTreeSet<String> {
         let mut files = Vec::new();
         // What stands in for the broker reports under its name.
-        for folder in ROLES.into_iter().chain(["rabbitmq"]) {
+        for folder in ROLES.into_iter().chain(["rabbitmq", "kafka"]) {
             let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
             sources(&manifest.join("..").join(folder).join("src"), &mut files);
         }

@@ -6,6 +6,7 @@
 
 mod certificate;
 mod install;
+pub mod kafka;
 pub mod postgres;
 pub mod rabbitmq;
 mod running;
@@ -17,16 +18,19 @@ use anyhow::Context;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 
-/// Ports on loopback that nobody listens on, below those that the system gives away on its own.
+/// Ports on loopback that nobody listens on, below those that the system gives away on its own. Each process
+/// begins to look elsewhere: while a test has killed its engine, another one must not find its ports free.
 ///
 /// # Errors
 /// There are not as many.
 pub fn free_ports<const N: usize>() -> anyhow::Result<[u16; N]> {
-    const CANDIDATES: std::ops::Range<u16> = 21_000..32_000;
-    let mut free = CANDIDATES.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    const PROCESSES: u32 = 100;
+    const PORTS_EACH: u16 = 100;
+    let first = 21_000 + (std::process::id() % PROCESSES) as u16 * PORTS_EACH;
+    let mut free = (first..32_000).filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
     let mut ports = [0; N];
     for port in &mut ports {
-        *port = free.next().context("there is no free port from 21000 to 32000")?;
+        *port = free.next().context("there is no free port below 32000")?;
     }
     Ok(ports)
 }

@@ -73,6 +73,8 @@ impl<'a> Running<'a> {
         }
         let program = instance.program();
         let server = program.start()?;
+        // `setpriv` becomes the server.
+        crate::write(&program.console.with_file_name("pid"), &server.id().to_string())?;
         Ok(Self { instance, program, server })
     }
 

@@ -4,6 +4,7 @@
 //! with ports and a folder of its own; and stopped when its tests are over. Nothing is left out: an engine
 //! that cannot be had is a failure.
 
+mod kafka;
 mod postgres;
 mod rabbitmq;
 
@@ -18,7 +19,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 /// The engines, by their names on the command line.
-pub const ENGINES: [&str; 2] = ["rabbitmq", "postgres"];
+pub const ENGINES: [&str; 3] = ["rabbitmq", "kafka", "postgres"];
 
 /// Between two looks at whether a server has ended.
 const LOOK: Duration = Duration::from_millis(100);
@@ -30,6 +31,7 @@ pub fn run(names: &[&str]) -> anyhow::Result<bool> {
         let passed = match *name {
             "rabbitmq" => rabbitmq::run(),
             "postgres" => postgres::run(),
+            "kafka" => kafka::run(),
             _ => anyhow::bail!("{name} has no tests"),
         };
         if !passed.with_context(|| format!("the engine {name}"))? {
@@ -40,10 +42,24 @@ pub fn run(names: &[&str]) -> anyhow::Result<bool> {
     Ok(true)
 }
 
+/// With which features a package is tested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Features {
+    Default,
+    All,
+}
+
 /// Runs tests by name, one binary after another, with what they must know in their environment.
-fn test(package: &str, target: &str, told: &[(&str, String)]) -> anyhow::Result<bool> {
+fn test(
+    package: &str,
+    features: Features,
+    target: &str,
+    told: &[(&str, String)],
+) -> anyhow::Result<bool> {
+    let features: &[&str] = if features == Features::All { &["--all-features"] } else { &[] };
     let status = Command::new(cargo_program())
         .args(["test", "--package", package, "--test", target])
+        .args(features)
         .envs(told.iter().map(|(name, value)| (name, value)))
         .current_dir(root())
         .status()

@@ -1,6 +1,6 @@
 //! The tests against a PostgreSQL, and one that follows it.
 
-use super::{folder, serve_during, test};
+use super::{Features, folder, serve_during, test};
 use engines::postgres::{PASSWORD, Postgres};
 use engines::{Running, free_ports};
 
@@ -30,7 +30,7 @@ pub fn run() -> anyhow::Result<bool> {
         for (package, target) in
             [("postgres", "conformance"), ("postgres", "outages"), ("fracas", "takeover")]
         {
-            if !test(package, target, &told)? {
+            if !test(package, Features::Default, target, &told)? {
                 return Ok(false);
             }
         }

@@ -5,7 +5,7 @@ use anyhow::Context;
 use serde_json::Value;
 
 /// Each crate with the crates of this workspace that it may depend on.
-const MAY_DEPEND_ON: [(&str, &[&str]); 29] = [
+const MAY_DEPEND_ON: [(&str, &[&str]); 30] = [
     ("protocol", &[]),
     ("ports", &["protocol"]),
     ("real", &["ports"]),
@@ -17,6 +17,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 29] = [
     ("broker", &["protocol", "ports", "link", "segments", "fakes"]),
     ("rabbitmq", &["protocol", "ports", "link", "fakes"]),
     ("postgres", &["protocol", "ports"]),
+    ("kafka", &["protocol", "ports", "fakes"]),
     ("store", &["protocol", "ports", "link", "segments", "fakes"]),
     ("notifier", &["protocol", "ports", "link", "fakes"]),
     ("auth", &["protocol", "ports", "link", "segments", "fakes"]),
@@ -50,6 +51,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 29] = [
             "broker",
             "rabbitmq",
             "postgres",
+            "kafka",
             "store",
             "notifier",
             "auth",
@@ -95,21 +97,23 @@ const FOR_TESTS: (&str, &[&str]) = ("fakes", &["sim"]);
 
 /// What the tests of a crate may stand on beside that: the real broker, instead of a copy of its manners.
 /// An engine is tested on a real machine, one of rows by the suite that stands beside the engine in memory.
-const IN_TESTS: [(&str, &[&str]); 4] = [
+const IN_TESTS: [(&str, &[&str]); 5] = [
     ("notifier", &["broker"]),
     ("store", &["broker"]),
     ("rabbitmq", &["real"]),
     ("postgres", &["real", "store"]),
+    ("kafka", &["real"]),
 ];
 
 /// Outside crates that belong to certain crates only.
-const BELONGS_TO: [(&str, &[&str]); 8] = [
+const BELONGS_TO: [(&str, &[&str]); 9] = [
     ("turmoil", &["sim"]),
     ("goose", &["journeys", "generators"]),
     ("ctrlc", &["journeys"]),
     ("lapin", &["rabbitmq"]),
     ("tokio-postgres", &["postgres"]),
     ("deadpool-postgres", &["postgres"]),
+    ("rdkafka", &["kafka"]),
     ("axum", &["gateway", "auth", "node"]),
     ("libc", &["sim"]),
 ];

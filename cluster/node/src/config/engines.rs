@@ -11,6 +11,8 @@ pub struct EngineConfig {
     pub broker: BrokerChoice,
     /// How RabbitMQ is reached, if it does.
     pub rabbitmq: Option<RabbitMq>,
+    /// How Kafka is reached, if it does.
+    pub kafka: Option<Kafka>,
     /// What keeps rows.
     pub store: StoreChoice,
     /// How PostgreSQL is reached, if it does.
@@ -24,6 +26,19 @@ pub enum BrokerChoice {
     Node(BrokerEngine),
     /// RabbitMQ; the cluster has no broker of its own.
     RabbitMq,
+    /// Kafka; likewise.
+    Kafka,
+}
+
+impl BrokerChoice {
+    /// The name of what keeps messages outside of the cluster.
+    pub const fn outside(self) -> Option<&'static str> {
+        match self {
+            Self::Node(_) => None,
+            Self::RabbitMq => Some("RabbitMQ"),
+            Self::Kafka => Some("Kafka"),
+        }
+    }
 }
 
 impl Default for BrokerChoice {
@@ -98,31 +113,65 @@ pub struct RabbitMq {
     pub management: Option<String>,
 }
 
+/// How Kafka is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kafka {
+    /// `host:port` of some of its brokers.
+    pub servers: Vec<String>,
+    /// How the names of topics begin.
+    pub prefix: String,
+    /// Replicas of each partition of a topic that is made.
+    pub replication: u16,
+    /// Who connects, if Kafka asks for it.
+    pub user: Option<String>,
+    /// The password of that user.
+    pub password: Option<Secret>,
+    /// How it is proved.
+    pub mechanism: SaslMechanism,
+    /// Whether connections are encrypted.
+    pub tls: bool,
+    /// A file with certificates that are trusted in place of those of the system.
+    pub authority: Option<String>,
+}
+
+/// How Kafka is shown who connects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SaslMechanism {
+    /// The password is sent.
+    #[default]
+    Plain,
+    /// RFC 7677.
+    ScramSha256,
+    /// The same with SHA-512.
+    ScramSha512,
+}
+
 impl EngineConfig {
     /// What does not go together: under which key, and what.
     pub(super) fn conflicts(&self) -> Vec<(String, String)> {
-        let conflict = |key: &str, what: &str| vec![(key.to_owned(), what.to_owned())];
-        let of_rows = match (self.store, &self.postgres) {
-            (StoreChoice::Node(_), None) => Vec::new(),
-            (StoreChoice::Postgres, Some(postgres)) => postgres.conflicts(),
-            (StoreChoice::Postgres, None) => {
-                conflict("engine.postgres", "the table is needed for store = \"postgres\"")
-            }
-            (StoreChoice::Node(_), Some(_)) => {
-                conflict("engine.postgres", "it is for store = \"postgres\" alone")
-            }
-        };
-        let of_messages = match (self.broker, &self.rabbitmq) {
-            (BrokerChoice::Node(_), None) => Vec::new(),
-            (BrokerChoice::RabbitMq, Some(rabbitmq)) => rabbitmq.conflicts(),
-            (BrokerChoice::RabbitMq, None) => {
-                conflict("engine.rabbitmq", "the table is needed for broker = \"rabbitmq\"")
-            }
-            (BrokerChoice::Node(_), Some(_)) => {
-                conflict("engine.rabbitmq", "it is for broker = \"rabbitmq\" alone")
+        let mut conflicts = Vec::new();
+        let mut tables = |what: &str, name: &str, chosen, table: Option<Vec<(String, String)>>| {
+            let key = format!("engine.{name}");
+            match (chosen, table) {
+                (false, None) => {}
+                (true, Some(within)) => conflicts.extend(within),
+                (true, None) => {
+                    let why = format!("the table is needed for {what} = \"{name}\"");
+                    conflicts.push((key, why));
+                }
+                (false, Some(_)) => {
+                    conflicts.push((key, format!("it is for {what} = \"{name}\" alone")));
+                }
             }
         };
-        [of_messages, of_rows].concat()
+        let (broker, rabbitmq, kafka) = (self.broker, &self.rabbitmq, &self.kafka);
+        let of_rabbitmq = rabbitmq.as_ref().map(RabbitMq::conflicts);
+        let of_kafka = kafka.as_ref().map(Kafka::conflicts);
+        let of_postgres = self.postgres.as_ref().map(Postgres::conflicts);
+        tables("broker", "rabbitmq", broker == BrokerChoice::RabbitMq, of_rabbitmq);
+        tables("broker", "kafka", broker == BrokerChoice::Kafka, of_kafka);
+        tables("store", "postgres", self.store == StoreChoice::Postgres, of_postgres);
+        conflicts
     }
 }
 
@@ -154,6 +203,42 @@ impl Postgres {
     }
 }
 
+/// Names of AMQP and of Kafka's topics are at most 255 or 249 bytes; ours take less than a hundred of them.
+fn wrong_prefix(prefix: &str) -> Option<String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    let fits = (1..=100).contains(&prefix.len()) && prefix.bytes().all(is_plain);
+    let expected = "expected up to 100 letters, digits, hyphens and underscores";
+    (!fits).then(|| format!("{expected}, found {prefix:?}"))
+}
+
+impl Kafka {
+    fn conflicts(&self) -> Vec<(String, String)> {
+        let mut conflicts = Vec::new();
+        let mut note = |key: &str, what: String| {
+            conflicts.push((format!("engine.kafka.{key}"), what));
+        };
+        if self.servers.is_empty() {
+            note("servers", "at least one is needed".into());
+        }
+        for server in self.servers.iter().filter(|server| !is_address(server)) {
+            note("servers", format!("{server:?} is not an address: expected host:port"));
+        }
+        if let Some(wrong) = wrong_prefix(&self.prefix) {
+            note("prefix", wrong);
+        }
+        if self.user.is_some() != self.password.is_some() {
+            note("user", "it goes with a password, and a password with it".into());
+        }
+        if self.user.is_none() && self.mechanism != SaslMechanism::default() {
+            note("mechanism", "it is for a user alone".into());
+        }
+        if self.authority.is_some() && !self.tls {
+            note("authority", "it is for tls = true alone".into());
+        }
+        conflicts
+    }
+}
+
 impl RabbitMq {
     fn conflicts(&self) -> Vec<(String, String)> {
         let mut conflicts = Vec::new();
@@ -166,11 +251,8 @@ impl RabbitMq {
         for address in self.addresses.iter().filter(|address| !is_address(address)) {
             note("addresses", format!("{address:?} is not an address: expected host:port"));
         }
-        // Names of AMQP are at most 255 bytes; ours take less than a hundred of them.
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-        if !(1..=100).contains(&self.prefix.len()) || !self.prefix.bytes().all(is_plain) {
-            let expected = "expected up to 100 letters, digits, hyphens and underscores";
-            note("prefix", format!("{expected}, found {:?}", self.prefix));
+        if let Some(wrong) = wrong_prefix(&self.prefix) {
+            note("prefix", wrong);
         }
         if self.authority.is_some() && !self.tls {
             note("authority", "it is for tls = true alone".into());

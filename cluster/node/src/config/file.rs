@@ -3,13 +3,13 @@
 //! What the values mean together is checked by `ClusterConfig::conflicts`; here it is only given its
 //! place.
 
+use super::engine_tables::Engines;
 use super::{
-    BrokerChoice, ClusterConfig, EngineConfig, HEARTBEAT_SECONDS_MAX, HEARTBEAT_SECONDS_MIN,
-    Postgres, RabbitMq, SCOPES, Service, StoreChoice, TOKEN_SECONDS_MAX, is_address,
+    ClusterConfig, HEARTBEAT_SECONDS_MAX, HEARTBEAT_SECONDS_MIN, SCOPES, Service,
+    TOKEN_SECONDS_MAX, is_address,
 };
 use crate::topology::Topology;
-use broker::BrokerEngine;
-use protocol::{LimitSet, Secret, StoreEngine};
+use protocol::{LimitSet, Secret};
 use settings::section::by_default;
 use settings::tree::Is;
 use settings::value::design::Choices;
@@ -68,66 +68,6 @@ section! {
 }
 
 section! {
-    /// What keeps messages, and what keeps rows.
-    Engines {
-        /// Of the broker.
-        broker: OfBroker = OfBroker::default(),
-        /// How RabbitMQ is reached.
-        rabbitmq: Option<RabbitTable> = None,
-        /// Of the store nodes.
-        store: OfStores = OfStores::default(),
-        /// How PostgreSQL is reached.
-        postgres: Option<PostgresTable> = None,
-    }
-}
-
-section! {
-    /// How PostgreSQL is reached.
-    PostgresTable {
-        /// Of each of its servers.
-        hosts: Vec<Address>,
-        /// The database.
-        database: String = "fracas".to_owned(),
-        /// Who connects.
-        user: String,
-        /// The password.
-        password: Hidden,
-        /// The schema of the tables.
-        schema: String = "fracas".to_owned(),
-        /// Whether connections are encrypted.
-        tls: bool = false,
-        /// A file of certificates that are trusted too.
-        authority: Option<String> = None,
-        /// How many connections a store node has.
-        connections: Whole<u16, 4, 1_000> = Whole(8),
-        /// Whether commits wait until they are durable.
-        synchronous_commit: bool = true,
-    }
-}
-
-section! {
-    /// How RabbitMQ is reached.
-    RabbitTable {
-        /// Of each of its nodes.
-        addresses: Vec<Address>,
-        /// Who connects.
-        user: String,
-        /// Its password.
-        password: Hidden,
-        /// The virtual host.
-        virtual_host: String = "/".to_owned(),
-        /// Whether connections are encrypted.
-        tls: bool = false,
-        /// A file of certificates that are trusted too.
-        authority: Option<String> = None,
-        /// How names begin.
-        prefix: String = "fracas".to_owned(),
-        /// Of the management interface.
-        management: Option<Address> = None,
-    }
-}
-
-section! {
     /// A service account.
     Account {
         /// OAuth 2.0 client id.
@@ -141,7 +81,7 @@ section! {
 
 /// `host:port`.
 #[derive(Clone, Debug, Default)]
-pub struct Address(String);
+pub struct Address(pub String);
 
 impl TextForm for Address {
     fn expected() -> String {
@@ -159,7 +99,7 @@ impl TextForm for Address {
 
 /// A secret: no message repeats it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hidden(Secret);
+pub struct Hidden(pub Secret);
 
 impl Default for Hidden {
     fn default() -> Self {
@@ -209,27 +149,6 @@ pub struct Scope(&'static str);
 
 words!(Scope { "admin" => Self(SCOPES[0]), "audit" => Self(SCOPES[1]) });
 
-/// An engine of a broker.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OfBroker(BrokerChoice);
-
-words!(OfBroker {
-    "embedded" => Self(BrokerChoice::Node(BrokerEngine::Embedded)),
-    "memory" => Self(BrokerChoice::Node(BrokerEngine::Memory)),
-    "rabbitmq" => Self(BrokerChoice::RabbitMq),
-});
-
-/// An engine of the store nodes of a real cluster.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OfStores(StoreChoice);
-
-words!(OfStores {
-    "redb" => Self(StoreChoice::Node(StoreEngine::Redb)),
-    "memory" => Self(StoreChoice::Node(StoreEngine::Memory)),
-    "postgres" => Self(StoreChoice::Postgres),
-});
-
-/// Reads a configuration; messages begin with the name of its file.
 ///
 /// # Errors
 /// Everything that is wrong, in the order of the file.
@@ -266,11 +185,11 @@ fn note_conflicts(config: &ClusterConfig, root: &Node, mistakes: &mut Mistakes) 
 }
 
 /// The value, or the emptiest one after a mistake.
-fn or_empty<T: Clone + Default>(field: &Field<T>) -> T {
+pub(super) fn or_empty<T: Clone + Default>(field: &Field<T>) -> T {
     field.get().unwrap_or_default()
 }
 
-fn or<T: Clone>(field: &Field<T>, plain: T) -> T {
+pub(super) fn or<T: Clone>(field: &Field<T>, plain: T) -> T {
     field.get().unwrap_or(plain)
 }
 
@@ -290,12 +209,7 @@ impl File {
                 .0,
             heartbeat_seconds: or(&self.heartbeat_seconds, Whole(plain.heartbeat_seconds)).0,
             retention: or_empty(&self.retention).map(|entries| entries.0),
-            engine: EngineConfig {
-                broker: or_empty(&engine.broker).0,
-                rabbitmq: or_empty(&engine.rabbitmq).map(|table| table.config()),
-                store: or_empty(&engine.store).0,
-                postgres: or_empty(&engine.postgres).map(|table| table.config()),
-            },
+            engine: engine.config(),
             limits: or_empty(&self.limits),
             rate_per_second: or_empty(&self.rate_per_second).map(|rate| rate.0),
             topology: plain.topology,
@@ -315,39 +229,6 @@ impl Addresses {
             auth: or_empty(&self.auth).0,
             notifiers: or(&self.notifiers, Whole(1)).0,
             push_provider: or_empty(&self.push_provider).unwrap_or_default().0,
-        }
-    }
-}
-
-impl RabbitTable {
-    fn config(&self) -> RabbitMq {
-        let plain = |field: &Field<String>, by_default: &str| or(field, by_default.to_owned());
-        RabbitMq {
-            addresses: or_empty(&self.addresses).into_iter().map(|Address(text)| text).collect(),
-            user: or_empty(&self.user),
-            password: or_empty(&self.password).0,
-            virtual_host: plain(&self.virtual_host, "/"),
-            tls: or_empty(&self.tls),
-            authority: or_empty(&self.authority),
-            prefix: plain(&self.prefix, "fracas"),
-            management: or_empty(&self.management).map(|Address(text)| text),
-        }
-    }
-}
-
-impl PostgresTable {
-    fn config(&self) -> Postgres {
-        let plain = |field: &Field<String>| or(field, "fracas".to_owned());
-        Postgres {
-            hosts: or_empty(&self.hosts).into_iter().map(|Address(text)| text).collect(),
-            database: plain(&self.database),
-            user: or_empty(&self.user),
-            password: or_empty(&self.password).0,
-            schema: plain(&self.schema),
-            tls: or_empty(&self.tls),
-            authority: or_empty(&self.authority),
-            connections: or(&self.connections, Whole(8)).0,
-            synchronous_commit: or(&self.synchronous_commit, true),
         }
     }
 }

@@ -1,11 +1,14 @@
 //! What all nodes of one cluster agree on. `docs/running.md` explains every key.
 
+mod engine_tables;
 mod engines;
 mod file;
 #[cfg(test)]
 mod tests;
 
-pub use engines::{BrokerChoice, EngineConfig, Postgres, RabbitMq, StoreChoice};
+pub use engines::{
+    BrokerChoice, EngineConfig, Kafka, Postgres, RabbitMq, SaslMechanism, StoreChoice,
+};
 
 use crate::topology::{Role, Topology};
 use ports::Directory;
@@ -120,16 +123,16 @@ impl ClusterConfig {
         let one = "at least one is needed".to_owned();
         let demands = [
             (!topology.gateways.is_empty(), "topology.gateways", one.clone()),
-            match self.engine.broker {
-                BrokerChoice::Node(_) => (
+            match self.engine.broker.outside() {
+                None => (
                     brokers == 1,
                     "topology.brokers",
                     format!("exactly one in this version, found {brokers}"),
                 ),
-                BrokerChoice::RabbitMq => (
+                Some(outside) => (
                     brokers == 0,
                     "topology.brokers",
-                    format!("none beside RabbitMQ, found {brokers}"),
+                    format!("none beside {outside}, found {brokers}"),
                 ),
             },
             (stores > 0, "topology.stores", one),

@@ -1,5 +1,7 @@
 //! What a configuration file may say, and what is said of a wrong one.
 
+mod kafka;
+mod postgres;
 mod rabbitmq;
 
 use super::file::File;
@@ -49,15 +51,24 @@ fn the_example_of_the_page_is_a_cluster_of_seven() {
 #[test]
 fn every_key_stands_on_the_page_and_whether_it_is_required() {
     let (_, keys) = PAGE.split_once("## The configuration file\n").expect("a section");
-    let inner = [file::Addresses::keys(), file::Engines::keys(), file::Account::keys()].concat();
-    let (_, engines) = include_str!("../../../../docs/engines.md")
-        .split_once("`[engine.rabbitmq]`:")
-        .expect("a table");
-    for key in file::RabbitTable::keys() {
-        let named = format!("`{}`", key.name);
-        let row = engines.lines().find(|line| line.starts_with("| `") && line.contains(&named));
-        let row = row.unwrap_or_else(|| panic!("{} has no row", key.name));
-        assert_eq!(row.contains("| required |"), key.required, "{row}");
+    let inner =
+        [file::Addresses::keys(), engine_tables::Engines::keys(), file::Account::keys()].concat();
+    let tables = [
+        ("rabbitmq", engine_tables::RabbitTable::keys()),
+        ("kafka", engine_tables::KafkaTable::keys()),
+        ("postgres", engine_tables::PostgresTable::keys()),
+    ];
+    for (engine, keys) in tables {
+        let (_, table) = include_str!("../../../../docs/engines.md")
+            .split_once(&format!("`[engine.{engine}]`:"))
+            .expect("a table");
+        let (table, _) = table.split_once("\n### ").expect("a section behind it");
+        for key in keys {
+            let named = format!("`{}`", key.name);
+            let row = table.lines().find(|line| line.starts_with("| `") && line.contains(&named));
+            let row = row.unwrap_or_else(|| panic!("{engine}: {} has no row", key.name));
+            assert_eq!(row.contains("| required |"), key.required, "{row}");
+        }
     }
     for key in File::keys().into_iter().chain(inner) {
         let row = keys.lines().find(|line| line.starts_with(&format!("| `{}` |", key.name)));
@@ -124,6 +135,19 @@ scopes = [\"audit\"]
         },
     };
     assert_eq!(read(text), Ok(expected));
+}
+
+/// A cluster whose messages something else keeps.
+fn on_outside(broker: &str, engine: &str) -> String {
+    let nodes: String = NODES.lines().filter(|line| !line.starts_with("brokers")).fold(
+        String::new(),
+        |mut text, line| {
+            text.push_str(line);
+            text.push('\n');
+            text
+        },
+    );
+    format!("{nodes}[engine]\nbroker = {broker:?}\n{engine}")
 }
 
 /// Nodes that nothing is wrong with.
@@ -210,7 +234,7 @@ fn all_mistakes_of_a_file_are_told_at_once_with_places_and_remedies() {
             cluster.toml:12:1: unknown key "acept" in [design]; did you mean "accept"?
               12 | acept = "after_persist"
                  | ^^^^^
-            cluster.toml:14:10: engine.broker: expected "embedded", "memory" or "rabbitmq", found "embeded"; did you mean "embedded"?
+            cluster.toml:14:10: engine.broker: expected "embedded", "memory", "rabbitmq" or "kafka", found "embeded"; did you mean "embedded"?
               14 | broker = "embeded"
                  |          ^^^^^^^^^
             cluster.toml:15:1: unknown key "brokr" in [engine]; did you mean "broker"?
@@ -356,28 +380,5 @@ fn no_secret_is_shown_or_told_in_a_mistake() {
         for secret in ["hunter2", "swordfish", "90210"] {
             assert!(!shown.contains(secret), "{shown}");
         }
-    }
-}
-
-#[test]
-fn postgres_is_chosen_with_all_that_it_needs() {
-    let told = |engine: &str| read(&format!("{NODES}[engine]\n{engine}"));
-    let table = "[engine.postgres]\nhosts = [\"db:5432\"]\nuser = \"me\"\npassword = \"mine\"\n";
-    let chosen = told(&format!("store = \"postgres\"\n{table}tls = true\n")).unwrap();
-    assert!(chosen.engine.store.is_shared());
-    let postgres = chosen.engine.postgres.unwrap();
-    assert_eq!(
-        (postgres.hosts, postgres.schema),
-        (vec!["db:5432".to_owned()], "fracas".to_owned())
-    );
-    assert!(postgres.tls && postgres.synchronous_commit);
-    for (engine, expected) in [
-        ("store = \"postgres\"\n".to_owned(), "the table is needed for store = \"postgres\""),
-        (table.to_owned(), "it is for store = \"postgres\" alone"),
-        (format!("store = \"postgres\"\n{table}schema = \"No\"\n"), "small letters, digits"),
-        (format!("store = \"postgres\"\n{table}authority = \"ca\"\n"), "for tls = true alone"),
-    ] {
-        let mistakes = told(&engine).unwrap_err();
-        assert!(mistakes.contains(expected), "{mistakes}");
     }
 }

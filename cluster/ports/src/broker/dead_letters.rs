@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// # Kept by
 /// A table of a database. RabbitMQ: a queue that one reader at a time reads as a whole, because a queue finds
-/// nothing by its id. A Kafka topic cannot remove a single message either: a consumer moves them to a table.
+/// nothing by its id. Kafka: a log of what was done to them, which every reader folds into the same table.
 pub trait DeadLetters: Send + Sync {
     /// Keeps a message. `Full`: there is no room for it, and it is counted; to wait for room could take
     /// for ever.

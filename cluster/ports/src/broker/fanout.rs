@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// # Kept by
 /// RabbitMQ: an exclusive, bounded, transient queue per life, bound to a direct exchange. Kafka: a
-/// short-lived topic. No broker at all: the links between gateways and store nodes.
+/// partition per gateway, read from the moment on at which its consumer comes. No broker at all: the links between gateways and store nodes.
 pub trait Fanout: Send + Sync {
     /// Publishes a batch. It is in line when this returns: the order of calls is the order of delivery
     /// per gateway. `Ok`: the broker has it, and may drop it.

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 /// # Kept by
 /// RabbitMQ: a quorum queue with `x-single-active-consumer` and publisher confirms; an acknowledgement
 /// is `basic.ack` with `multiple`. Kafka: a partition, `acks=all` with the idempotent producer, a
-/// manual assignment; an acknowledgement commits the offset.
+/// manual assignment that is claimed in the metadata of commits; an acknowledgement commits the offset.
 pub trait Inbound: Send + Sync {
     /// Publishes a batch. It is in line when this returns: the order of calls is the order of delivery
     /// per partition. The future ends with the confirms. While the broker is away it ends with

@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 ///   newest one has it, is the broker's matter.
 ///
 /// # Kept by
-/// RabbitMQ: a quorum queue with `x-overflow=drop-head` and a delivery limit that is never reached. Kafka: share groups
-/// (KIP-932).
+/// RabbitMQ: a quorum queue with `x-overflow=drop-head` and a delivery limit that is never reached. Kafka: a
+/// partition, with what is settled out of order in the metadata of the commit.
 pub trait Jobs: Send + Sync {
     /// Publishes a batch. The future ends with the confirms; see
     /// [`Inbound::publish`](super::Inbound::publish).

@@ -1,19 +1,11 @@
 //! RabbitMQ in the configuration.
 
 use super::super::*;
-use super::{NODES, read};
+use super::{NODES, on_outside, read};
 
 /// A cluster whose messages RabbitMQ keeps.
 fn on_rabbitmq(engine: &str) -> String {
-    let nodes: String = NODES.lines().filter(|line| !line.starts_with("brokers")).fold(
-        String::new(),
-        |mut text, line| {
-            text.push_str(line);
-            text.push('\n');
-            text
-        },
-    );
-    format!("{nodes}[engine]\nbroker = \"rabbitmq\"\n{engine}")
+    on_outside("rabbitmq", engine)
 }
 
 #[test]
