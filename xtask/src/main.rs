@@ -6,6 +6,7 @@ mod engines;
 mod repository;
 mod tidy;
 
+use engines::Tested;
 use std::process::ExitCode;
 
 /// Runs `fracas` with every assertion in it: what follows is its command line.
@@ -17,10 +18,13 @@ usage: cargo xtask check [--skip STEP]... [--only STEP]...
        cargo xtask tidy
 
 check runs every step that a change must pass; CI runs the same.
-engines runs the tests that need a real engine (rabbitmq, kafka, postgres), each against an instance that is started for them on
-loopback.
+engines runs the tests that need a real engine (rabbitmq, kafka, postgres), each against an instance that
+is started for them on loopback. Exit status 75: none failed, but an engine could not be had.
 tidy checks the rules of STYLE.md that no other tool knows.
 ";
+
+/// `EX_TEMPFAIL` of sysexits.h.
+const NOT_HAD: u8 = 75;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -29,7 +33,10 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(),
         ["engines", names @ ..] => match names.iter().find(|name| !engines::ENGINES.contains(name))
         {
-            None => engines::run(names),
+            None => match engines::run(names) {
+                Ok(Tested::InPart) => return ExitCode::from(NOT_HAD),
+                tested => tested.map(|tested| tested == Tested::Passed),
+            },
             Some(name) => {
                 let known = engines::ENGINES.join(", ");
                 return usage(&format!("there is no engine {name}, only {known}"));
