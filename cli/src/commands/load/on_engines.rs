@@ -6,6 +6,7 @@ use loadgen::Engines;
 use protocol::StoreEngine;
 use scenarios::Scenario;
 use std::fmt;
+use std::mem;
 use std::str::FromStr;
 
 /// Most nodes of RabbitMQ: more of them do not make it safer.
@@ -31,8 +32,13 @@ impl FromStr for Started {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if text == "postgres" {
-            return Ok(Self::Postgres);
+        match text {
+            "postgres" => return Ok(Self::Postgres),
+            "kafka" => {
+                let why = "Kafka is not started by load: run a cluster on it, and --target it";
+                return Err(why.to_owned());
+            }
+            _ => {}
         }
         let (name, nodes) = text.split_once(':').unwrap_or((text, "1"));
         if name != "rabbitmq" {
@@ -73,8 +79,13 @@ impl EngineArguments {
         (!words.is_empty()).then(|| words.join(","))
     }
 
-    /// A cluster that is started has no engine that its stores could share, but for PostgreSQL.
+    /// Each engine is there once, and a cluster that is started has none that its stores could share, but for
+    /// PostgreSQL.
     pub fn check(&self, scenario: &Scenario) -> Result<(), InvalidUsage> {
+        let kinds: Vec<_> = self.engines.iter().map(mem::discriminant).collect();
+        if (1..kinds.len()).any(|later| kinds[..later].contains(&kinds[later])) {
+            return Err(InvalidUsage("--engines: each engine once".to_owned()));
+        }
         if scenario.cluster.engine != StoreEngine::Shared || self.chosen().postgres {
             return Ok(());
         }
@@ -93,7 +104,9 @@ mod tests {
         for text in ["rabbitmq", "rabbitmq:3", "postgres"] {
             assert_eq!(text.parse::<Started>().map(|it| it.to_string()).as_deref(), Ok(text));
         }
-        for text in ["rabitmq", "rabbitmq:0", "rabbitmq:6", "rabbitmq:three", "postgres:2", ""] {
+        for text in
+            ["kafka", "rabitmq", "rabbitmq:0", "rabbitmq:6", "rabbitmq:three", "postgres:2", ""]
+        {
             assert!(text.parse::<Started>().is_err(), "{text}");
         }
     }
