@@ -5,15 +5,10 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// Something that a server needs is missing, and cannot be fetched from here.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct CannotBeHad(pub String);
-
 /// The first of these programs that is there; after installing the Debian package, if none is.
 ///
 /// # Errors
-/// [`CannotBeHad`]: it is missing, and cannot be installed from here; with what to do by hand.
+/// It is missing, and cannot be installed from here: with what to do by hand.
 pub fn program(candidates: &[&str], package: &str) -> anyhow::Result<PathBuf> {
     if let Some(found) = found(candidates) {
         return Ok(found);
@@ -35,9 +30,7 @@ fn found(candidates: &[&str]) -> Option<PathBuf> {
 fn install(package: &str) -> anyhow::Result<()> {
     let by_hand = format!("install it by hand: apt-get install {package}");
     if !is_root()? || found(&["apt-get"]).is_none() {
-        let what =
-            format!("the package {package} is missing, and not to be installed by this user");
-        bail!(CannotBeHad(format!("{what}; {by_hand}")));
+        bail!("the package {package} is missing, and not to be installed by this user; {by_hand}");
     }
     writeln!(std::io::stderr().lock(), "installing {package}").context("telling so")?;
     for arguments in [&["update"][..], &["install", "-y", "--no-install-recommends", package]] {
@@ -49,8 +42,7 @@ fn install(package: &str) -> anyhow::Result<()> {
             .status()
             .context("running apt-get")?;
         if !status.success() {
-            let what = format!("apt-get {} ended with {status}", arguments.join(" "));
-            bail!(CannotBeHad(format!("{what}; {by_hand}")));
+            bail!("apt-get {} ended with {status}; {by_hand}", arguments.join(" "));
         }
     }
     Ok(())

@@ -11,7 +11,7 @@ pub mod postgres;
 pub mod rabbitmq;
 mod running;
 
-pub use install::{CannotBeHad, program};
+pub use install::program;
 pub use running::{Instance, Program, Running};
 
 use anyhow::Context;

@@ -6,7 +6,7 @@ use crate::repository::root;
 use crate::say;
 use anyhow::{Context, ensure};
 use engines::kafka::{Kafka, Ports};
-use engines::{CannotBeHad, free_ports, program};
+use engines::{free_ports, program};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -58,7 +58,7 @@ fn jars() -> anyhow::Result<PathBuf> {
         .stdin(Stdio::null())
         .status()
         .context("running mvn")?;
-    ensure!(status.success(), CannotBeHad(format!("the jars of Kafka: mvn ended with {status}")));
+    ensure!(status.success(), "the jars of Kafka: mvn ended with {status}");
     std::fs::write(&mark, wanted).context("marking the jars as complete")?;
     Ok(folder)
 }
