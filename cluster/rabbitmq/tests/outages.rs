@@ -4,9 +4,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
+mod patience;
 mod support;
 
 use fakes::FakeTelemetry;
+use patience::{PATIENCE, patiently};
 use ports::Machine;
 use ports::broker::conformance::{
     PARTITION, QUEUE, consume, consume_jobs, fanout, listed, numbers, publish, take, text,
@@ -24,7 +26,6 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// One test at a time does something to the one RabbitMQ.
 static ALONE: Mutex<()> = Mutex::const_new(());
-const PATIENCE: Duration = Duration::from_mins(1);
 /// RabbitMQ 3.10 on one node: a queue that was made less than about a second before the process was killed is
 /// there again afterwards, but elects no leader, for ever (docs/engines.md).
 const QUEUE_SETTLED: Duration = Duration::from_secs(3);
@@ -49,19 +50,6 @@ fn kill() {
 async fn persistently(brokers: &Brokers, n: u32) {
     let attempts = async { while brokers.inbound.publish(batch(n..n + 1)).await != [Ok(())] {} };
     timeout(PATIENCE, attempts).await.expect("confirmed at last");
-}
-
-/// Consumes, however long it takes.
-async fn patiently(brokers: &Brokers) -> Box<dyn ports::broker::InboundConsumer> {
-    let options = InboundOptions { prefetch: 100, epoch: Epoch(1) };
-    let attempts = async {
-        loop {
-            if let Ok(consumer) = brokers.inbound.consume(PARTITION, options).await {
-                return consumer;
-            }
-        }
-    };
-    timeout(PATIENCE, attempts).await.expect("RabbitMQ is back")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,18 +3,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
+mod patience;
 mod support;
 
+use patience::{PATIENCE, patiently};
 use ports::broker::conformance::{PARTITION, numbers, text};
-use ports::broker::{Brokers, InboundConsumer, InboundOptions};
-use protocol::Epoch;
+use ports::broker::{Brokers, PublishError};
 use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::Duration;
 use support::{brokers, config, prefix, told};
 use tokio::time::{Instant, sleep, timeout};
 
-const PATIENCE: Duration = Duration::from_mins(1);
 /// How soon something is confirmed again after the leader was killed.
 const BACK: Duration = Duration::from_secs(10);
 /// Messages before, during and after.
@@ -62,8 +62,13 @@ async fn persistently(brokers: &Brokers, numbers: std::ops::Range<u32>) -> BTree
     let mut again = BTreeSet::new();
     let publish_all = async {
         for n in numbers {
-            while brokers.inbound.publish(vec![(PARTITION, text(n))]).await != [Ok(())] {
-                again.insert(n);
+            loop {
+                match brokers.inbound.publish(vec![(PARTITION, text(n))]).await[..] {
+                    [Ok(())] => break,
+                    // A queue without a leader refuses too, and is not full.
+                    [Err(PublishError::Unknown)] => again.insert(n),
+                    ref other => panic!("{other:?}"),
+                };
             }
         }
     };
@@ -71,29 +76,17 @@ async fn persistently(brokers: &Brokers, numbers: std::ops::Range<u32>) -> BTree
     again
 }
 
-async fn consume(brokers: &Brokers) -> Box<dyn InboundConsumer> {
-    let options = InboundOptions { prefetch: 100, epoch: Epoch(1) };
-    let attempts = async {
-        loop {
-            if let Ok(consumer) = brokers.inbound.consume(PARTITION, options).await {
-                return consumer;
-            }
-        }
-    };
-    timeout(PATIENCE, attempts).await.expect("the queue has a leader")
-}
-
 /// Everything up to a number, from consumer after consumer, acknowledged as it comes.
 async fn all_until(brokers: &Brokers, last: u32) -> Vec<u32> {
     let mut all = Vec::new();
-    let mut consumer = consume(brokers).await;
+    let mut consumer = patiently(brokers).await;
     while all.last() != Some(&last) {
         match timeout(PATIENCE, consumer.next()).await.expect("something comes") {
             Ok(deliveries) => {
                 consumer.acknowledge(deliveries.last().unwrap().position);
                 all.extend(numbers(&deliveries));
             }
-            Err(_) => consumer = consume(brokers).await,
+            Err(_) => consumer = patiently(brokers).await,
         }
     }
     all

@@ -110,7 +110,13 @@ impl Layout {
 pub fn count(shape: &ClusterShape, processes: Processes) -> u16 {
     match processes {
         Processes::One => 1,
-        Processes::EachNode(_) => nodes(shape),
+        Processes::EachNode(Engines { rabbitmq: 0, postgres }) => {
+            nodes(shape) + u16::from(postgres)
+        }
+        // And a port mapper.
+        Processes::EachNode(Engines { rabbitmq, postgres }) => {
+            nodes(shape) - shape.brokers + rabbitmq + 1 + u16::from(postgres)
+        }
     }
 }
 
@@ -237,6 +243,7 @@ mod tests {
         let names: Vec<&str> = layout.programs.iter().map(|program| &*program.name).collect();
         let first = ["port-mapper", "broker-1", "broker-2", "broker-3", "postgres-1", "auth-1"];
         assert_eq!(names[..6], first);
+        assert_eq!(usize::from(count(&scenario.cluster, on_rabbitmq)), names.len());
         let told = |program: usize, key: &str| {
             let arguments = &layout.programs[program].arguments;
             let value = arguments.iter().find_map(|word| word.strip_prefix(key));

@@ -153,7 +153,7 @@ async fn receipts_rise_and_are_told_to_the_others() {
     assert_eq!(cursors, [report(2, 1)], "never above the head, never back");
     let told = world.broker.told(GATEWAY);
     assert!(
-        matches!(&told[..], [ToGateway::Receipts(r, _)] if r.delivered == Sequence(2)),
+        matches!(&told[..], [ToGateway::Receipts(r, 2)] if r.delivered == Sequence(2)),
         "{told:?}"
     );
 }
