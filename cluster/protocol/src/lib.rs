@@ -22,6 +22,7 @@ pub mod reject;
 pub mod secret;
 pub mod store_calls;
 pub mod throttle;
+pub mod tight;
 
 pub use close::CloseCode;
 pub use design::Design;

@@ -6,6 +6,7 @@
 use super::fingerprint::mix;
 use super::intervals::Intervals;
 use crate::history::event::{Said, Seen};
+use protocol::tight;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -312,6 +313,7 @@ impl Log {
                 return self.far.entry(sequence).or_default();
             }
             let old = self.offset + self.entries.len() as u32;
+            tight::reserve(&mut self.entries, at + 1);
             self.entries.resize(at + 1, LogEntry::default());
             if !self.far.is_empty() {
                 let far = self.far.split_off(&old);

@@ -2,6 +2,7 @@
 
 use super::intervals::Intervals;
 use super::run::Run;
+use protocol::tight;
 
 /// A join or a departure.
 #[derive(Clone, Copy, Debug)]
@@ -89,7 +90,7 @@ impl Member {
         let at = self.changes.partition_point(|change| change.sequence < sequence);
         if self.changes.get(at).is_none_or(|change| change.sequence != sequence) {
             let new = Change { sequence, joined, at: [u64::MAX; 2], stored: [false; 2] };
-            self.changes.insert(at, new);
+            tight::insert(&mut self.changes, at, new);
             self.happened[usize::from(joined)] += u32::from(is_told);
             if at + 1 == self.changes.len() {
                 self.changed_at = now;

@@ -7,6 +7,7 @@ use super::NONE;
 use super::fingerprint::mix;
 use super::intervals::Intervals;
 use super::members::Member;
+use protocol::tight;
 
 /// How far a device's stream of a conversation has got.
 #[derive(Clone, Copy, Debug, Default)]
@@ -72,12 +73,18 @@ impl Pairs {
         }
         let slot = self.members.len() as u32;
         self.table[at] = (key, slot);
+        tight::reserve(&mut self.members, slot as usize + 1);
         self.members.push(Member::new(user, conversation));
-        if self.of.len() <= conversation as usize {
-            self.of.resize(conversation as usize + 1, Vec::new());
+        let conversations = conversation as usize + 1;
+        if self.of.len() < conversations {
+            tight::reserve(&mut self.of, conversations);
+            self.of.resize(conversations, Vec::new());
         }
-        self.of[conversation as usize].push(slot);
-        self.slots.resize_with(self.members.len() * self.devices as usize, Pair::default);
+        let of = &mut self.of[conversation as usize];
+        tight::insert(of, of.len(), slot);
+        let pairs = self.members.len() * self.devices as usize;
+        tight::reserve(&mut self.slots, pairs);
+        self.slots.resize_with(pairs, Pair::default);
         // Half full at most, so that a search ends after one or two steps.
         if self.members.len() * 2 > self.table.len() {
             self.grow();

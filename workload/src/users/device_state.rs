@@ -3,6 +3,7 @@
 use protocol::{
     ClientMessageId, Content, ConversationId, DeviceId, Entry, Sequence,
     frames::server::{Accepted, Rejected},
+    tight,
 };
 use std::collections::{BTreeSet, VecDeque};
 
@@ -80,7 +81,7 @@ impl DeviceState {
         let at = match self.find(entry.conversation) {
             Ok(at) => at,
             Err(at) => {
-                self.conversations.insert(at, (entry.conversation, Newest::default()));
+                tight::insert(&mut self.conversations, at, (entry.conversation, Newest::default()));
                 at
             }
         };

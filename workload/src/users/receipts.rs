@@ -1,7 +1,7 @@
 //! Which cursors a device reports, and when: at its own beat, if there is anything new.
 
 use protocol::frames::client::Receipt;
-use protocol::{ConversationId, Sequence};
+use protocol::{ConversationId, Sequence, tight};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -66,7 +66,7 @@ impl Receipts {
         let reported = (receipt.conversation, receipt.delivered, receipt.read);
         match self.find(receipt.conversation) {
             Ok(at) => self.reported[at] = reported,
-            Err(at) => self.reported.insert(at, reported),
+            Err(at) => tight::insert(&mut self.reported, at, reported),
         }
         if receipt.read < receipt.delivered {
             self.moved();

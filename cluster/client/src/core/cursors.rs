@@ -3,7 +3,7 @@
 use protocol::frames::client::{self, Cursor};
 use protocol::frames::server::Attached;
 use protocol::limits;
-use protocol::{ConversationId, Sequence};
+use protocol::{ConversationId, Sequence, tight};
 
 /// One cursor per conversation, sorted: users have few conversations, and 16 bytes each are all that
 /// an idle session costs for them.
@@ -44,7 +44,7 @@ impl Cursors {
         match self.find(conversation) {
             Ok(at) if named.is_ok() && head < self.shown[at].1 => self.shown[at].1 = from,
             Ok(at) => self.shown[at].1 = self.shown[at].1.max(from),
-            Err(at) => self.shown.insert(at, (conversation, from)),
+            Err(at) => tight::insert(&mut self.shown, at, (conversation, from)),
         }
     }
 
@@ -60,7 +60,7 @@ impl Cursors {
         match self.find(conversation) {
             Ok(at) if sequence <= self.shown[at].1 => return Verdict::Drop,
             Ok(at) => self.shown[at].1 = sequence,
-            Err(at) => self.shown.insert(at, (conversation, sequence)),
+            Err(at) => tight::insert(&mut self.shown, at, (conversation, sequence)),
         }
         debug_assert!(self.shown.is_sorted_by_key(|&(id, _)| id), "{:?}", self.shown);
         Verdict::Show

@@ -4,7 +4,7 @@
 //! again. The display keeps the maximum, for as long as the session lives.
 
 use protocol::frames::server::Receipts;
-use protocol::{ConversationId, Sequence, UserId};
+use protocol::{ConversationId, Sequence, UserId, tight};
 
 /// Delivered and read, of each member that was heard of, sorted: 32 bytes each, and most devices hear of
 /// few.
@@ -17,7 +17,7 @@ impl MemberCursors {
         let member = (told.conversation, told.user);
         let index = self.0.binary_search_by_key(&member, |&(member, _)| member);
         let index = index.unwrap_or_else(|index| {
-            self.0.insert(index, (member, (Sequence::START, Sequence::START)));
+            tight::insert(&mut self.0, index, (member, (Sequence::START, Sequence::START)));
             index
         });
         let (delivered, read) = &mut self.0[index].1;

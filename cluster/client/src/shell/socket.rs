@@ -19,22 +19,25 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-/// The default of 128 KiB would dominate the memory of a virtual user; a few frames of the usual size fit.
-const READ_BUFFER: usize = 512;
+/// What a virtual user's socket reads at first. The default of 128 KiB would dominate its memory; for a
+/// larger frame the buffer grows, and stays.
+const READ_BUFFER: usize = 128;
+/// What it gathers before it writes: a few frames of the usual size.
+const WRITE_BUFFER: usize = 512;
 /// Largest message that is taken from a server: a page of `limits::MAX_PAGE` long bodies fits.
 const MAX_MESSAGE: usize = 16 * 1024 * 1024;
 /// How long saying goodbye may take.
 const GOODBYE: Duration = Duration::from_millis(200);
 
-/// Connects and upgrades, within `CONNECT_TIMEOUT`.
+/// Connects and upgrades, within `CONNECT_TIMEOUT`. The buffers: for reading and for writing.
 pub async fn upgrade(
     machine: &Machine,
     to: &str,
     subprotocol: &'static str,
     token: Option<&str>,
-    read_buffer: usize,
+    buffers: (usize, usize),
 ) -> Result<Opened, ConnectError> {
-    timeout(CONNECT_TIMEOUT, upgrade_without_deadline(machine, to, subprotocol, token, read_buffer))
+    timeout(CONNECT_TIMEOUT, upgrade_without_deadline(machine, to, subprotocol, token, buffers))
         .await
         .map_err(|_| ConnectError::Timeout { to: to.to_owned() })?
 }
@@ -44,7 +47,7 @@ async fn upgrade_without_deadline(
     to: &str,
     subprotocol: &'static str,
     token: Option<&str>,
-    read_buffer: usize,
+    buffers: (usize, usize),
 ) -> Result<Opened, ConnectError> {
     let wrong =
         |source: Error| ConnectError::Handshake { to: to.to_owned(), source: source.into() };
@@ -61,9 +64,9 @@ async fn upgrade_without_deadline(
         .await
         .map_err(|source| ConnectError::Connect { to: to.to_owned(), source })?;
     let config = WebSocketConfig::default()
-        .read_buffer_size(read_buffer)
+        .read_buffer_size(buffers.0)
         // Several frames of one wake-up share a write; `poll_flush` sends them off.
-        .write_buffer_size(read_buffer)
+        .write_buffer_size(buffers.1)
         .max_message_size(Some(MAX_MESSAGE))
         .max_frame_size(Some(MAX_MESSAGE));
     handshake::upgrade(request, stream, config).await.map_err(wrong)
@@ -78,7 +81,7 @@ pub async fn connect(
         Codec::Json => subprotocol::JSON,
         Codec::Binary => subprotocol::BINARY,
     };
-    let socket = upgrade(machine, to, name, None, READ_BUFFER).await?;
+    let socket = upgrade(machine, to, name, None, (READ_BUFFER, WRITE_BUFFER)).await?;
     Ok(SocketWire { socket: Pump::new(socket), codec })
 }
 

@@ -88,7 +88,7 @@ impl Trunks {
                     to,
                     subprotocol::TRUNK,
                     Some(token.expose()),
-                    READ_BUFFER,
+                    (READ_BUFFER, READ_BUFFER),
                 );
                 let socket = socket.await;
                 shared.refused = socket.as_ref().is_err_and(ConnectError::is_unauthorised);

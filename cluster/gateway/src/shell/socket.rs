@@ -8,7 +8,9 @@ use super::fragments;
 use super::front::Front;
 use super::handshake::WebSocket;
 use super::mailbox::Mailbox;
+use super::upgrade::READ_BUFFER;
 use crate::core::outbound::Taken;
+use bytes::Bytes;
 use futures_util::{Sink, Stream};
 use protocol::codec::Codec;
 use protocol::{CloseCode, SessionId};
@@ -91,14 +93,16 @@ impl Socket {
         }
     }
 
-    /// Reads one message. `Ready(Ok)`: there may be more.
-    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Over>> {
+    /// Reads one message. `Ready(Ok)`: there may be more; the message, if it is to be held until then.
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Over>> {
         if self.deaf {
             return Poll::Pending;
         }
         let received = std::task::ready!(Pin::new(&mut self.stream).poll_next(context));
         match (received, self.session) {
-            (Some(Ok(message)), Some(session)) if !self.closing => self.receive(session, message),
+            (Some(Ok(message)), Some(session)) if !self.closing => {
+                return Poll::Ready(Ok(self.receive(session, message)));
+            }
             // Behind our close frame we only wait for theirs.
             (Some(Ok(_)), _) => {}
             (Some(Err(error)), Some(session)) if !self.closing => {
@@ -108,10 +112,18 @@ impl Socket {
             }
             (Some(Err(_)) | None, _) => return Poll::Ready(Err(Over)),
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(Ok(None))
     }
 
-    fn receive(&mut self, session: SessionId, message: Message) {
+    /// Hands a message on. What comes back is held until the next one is read: the socket then begins a
+    /// buffer of the size that it needs, instead of keeping the one that grew with this message. A
+    /// `hello` with its token is the largest that most sessions ever send.
+    fn receive(&mut self, session: SessionId, message: Message) -> Option<Bytes> {
+        let held = match &message {
+            Message::Text(text) if text.len() > READ_BUFFER => Some(Bytes::clone(text.as_ref())),
+            Message::Binary(bytes) if bytes.len() > READ_BUFFER => Some(bytes.clone()),
+            _ => None,
+        };
         match (message, self.codec) {
             (Message::Text(text), Codec::Json) => {
                 self.front.received(session, Codec::Json, text.as_str().as_bytes());
@@ -131,6 +143,7 @@ impl Socket {
             }
             (Message::Frame(_), _) => {}
         }
+        held
     }
 }
 
@@ -139,9 +152,10 @@ impl Future for Socket {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let mut read_all = false;
+        let mut _held = None;
         for _ in 0..TURNS {
             match self.poll_read(context) {
-                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Ok(message)) => _held = message,
                 Poll::Ready(Err(Over)) => return Poll::Ready(()),
                 Poll::Pending => {
                     read_all = true;

@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 /// What a socket reads at once, a few frames of the usual size. The default of 128 KiB would be most of
 /// what a session costs, and twice this is what an idle one keeps.
-const READ_BUFFER: usize = 256;
+pub const READ_BUFFER: usize = 256;
 /// Frames are gathered up to this size before they are written.
 const WRITE_BUFFER: usize = 4 * 1024;
 /// What a trunk reads at once: the WebSocket library zeroes this much before every read.

@@ -7,7 +7,7 @@
 mod tests;
 
 use protocol::store_calls::Head;
-use protocol::{ConversationId, Sequence, UserId};
+use protocol::{ConversationId, Sequence, UserId, tight};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use ports::broker::GatewayLife;
@@ -100,7 +100,7 @@ impl Listening {
     fn wants(&mut self, user: UserId, presence: bool) {
         match self.place(user) {
             Ok(at) => self.users[at].1 |= presence,
-            Err(at) => insert_tight(&mut self.users, at, (user, presence)),
+            Err(at) => tight::insert(&mut self.users, at, (user, presence)),
         }
     }
 }
@@ -112,7 +112,7 @@ impl Audience {
 
     fn link(&mut self, link: LinkId) -> &mut Listening {
         let at = self.place(link).unwrap_or_else(|at| {
-            insert_tight(&mut self.links, at, Listening { link, users: Vec::new() });
+            tight::insert(&mut self.links, at, Listening { link, users: Vec::new() });
             at
         });
         &mut self.links[at]
@@ -131,17 +131,6 @@ impl Audience {
             self.links.remove(at);
         }
     }
-}
-
-/// Below this length a list has no room to grow.
-const TIGHT: usize = 4;
-
-/// Inserts; a short list grows by one.
-fn insert_tight<T>(list: &mut Vec<T>, at: usize, item: T) {
-    if list.len() < TIGHT {
-        list.reserve_exact(1);
-    }
-    list.insert(at, item);
 }
 
 impl Attachments {
