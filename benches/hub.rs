@@ -6,7 +6,7 @@ use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use gateway::Mailbox;
 use gateway::core::outbound::Taken;
 use gateway::core::{Call, Hub, HubConfig};
-use ports::{Claims, TokenError};
+use ports::{Claims, Scopes, TokenError};
 use protocol::codec::Codec;
 use protocol::frames::client::{Hello, Send, plain_text};
 use protocol::frames::server::Accepted;
@@ -225,8 +225,7 @@ fn claims(user: UserId) -> Claims {
     Claims {
         login: None,
         user: Some(user),
-        subject: user.to_string(),
-        scopes: vec!["chat".to_owned()],
+        scopes: Scopes::of(["chat"]),
         expires_ms: u64::MAX,
         revocation_epoch: 0,
     }

@@ -34,7 +34,7 @@ pub use network::{Listener, Network, Stream};
 pub use shutdown::{Shutdown, ShutdownTrigger};
 pub use tasks::{Tasks, Worker};
 pub use telemetry::Telemetry;
-pub use tokens::{Claims, TokenError, TokenVerifier};
+pub use tokens::{Claims, Scopes, TokenError, TokenVerifier};
 
 use std::future::Future;
 use std::pin::Pin;

@@ -2,15 +2,36 @@
 
 use protocol::UserId;
 
-/// What a valid access token says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a token may allow, and who has it.
+const SCOPES: [&str; 3] = ["chat", "admin", "audit"];
+
+/// Granted scopes: `chat` for users; `admin` and `audit` for services. Others mean nothing here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scopes(u8);
+
+impl Scopes {
+    /// Those among some words that mean something.
+    pub fn of<'a>(words: impl IntoIterator<Item = &'a str>) -> Self {
+        Self(words.into_iter().map(Self::bit).fold(0, |all, bit| all | bit))
+    }
+
+    /// Whether a scope is one of them.
+    pub fn has(self, scope: &str) -> bool {
+        self.0 & Self::bit(scope) != 0
+    }
+
+    fn bit(scope: &str) -> u8 {
+        SCOPES.iter().position(|known| *known == scope).map_or(0, |at| 1 << at)
+    }
+}
+
+/// What of a valid access token matters: a few bytes, which every session keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claims {
     /// The user; `None` for a service.
     pub user: Option<UserId>,
-    /// The OAuth 2.0 client or user name, for logs.
-    pub subject: String,
-    /// Granted scopes: `chat` for users; `admin` and `audit` for services.
-    pub scopes: Vec<String>,
+    /// What it allows.
+    pub scopes: Scopes,
     /// When it runs out, milliseconds since the Unix epoch.
     pub expires_ms: u64,
     /// The login that it goes back to, which can be revoked by itself; `None` for a service.
@@ -23,7 +44,7 @@ pub struct Claims {
 impl Claims {
     /// Whether a scope was granted.
     pub fn has(&self, scope: &str) -> bool {
-        self.scopes.iter().any(|granted| granted == scope)
+        self.scopes.has(scope)
     }
 }
 
@@ -51,4 +72,19 @@ pub trait TokenVerifier: Send + Sync {
     /// Whether claims that were verified earlier are still to be honoured: checked again and again
     /// during a session.
     fn still_valid(&self, claims: &Claims, now_ms: u64) -> Result<(), TokenError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_are_those_that_mean_something() {
+        let scopes = Scopes::of("chat extra audit".split(' '));
+        assert_eq!(
+            ["chat", "admin", "audit", "extra", ""].map(|it| scopes.has(it)),
+            [true, false, true, false, false]
+        );
+        assert_eq!(Scopes::of(["other"]), Scopes::default());
+    }
 }

@@ -23,6 +23,9 @@ const PROCESS_BYTES: u64 = 32 * 1024 * 1024;
 /// is in two logs. Measured with 287,000 sends of 110 bytes: 132 MB.
 const EMPTY_DISK_BYTES: u64 = 2 * 1024 * 1024;
 const OPERATION_BYTES: u64 = 300;
+/// Of each session: its places in conversations, and its login. Measured with 100,000 users in one
+/// conversation each: 41 MB.
+const SESSION_DISK_BYTES: u64 = 420;
 
 /// What a scenario needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +132,9 @@ fn disk(scenario: &Scenario) -> u64 {
         Size::Zipf(least, ..) => least,
     };
     let each = OPERATION_BYTES + 2 * u64::from(body);
-    EMPTY_DISK_BYTES + operations(scenario).saturating_mul(each)
+    EMPTY_DISK_BYTES
+        + slices::sessions(scenario) * SESSION_DISK_BYTES
+        + operations(scenario).saturating_mul(each)
 }
 
 /// About; the users go on at the last rate until the heal is over.
@@ -176,7 +181,8 @@ mod tests {
         scenario.load.body = Size::Fixed(4_000);
         let heal = scenario.phases.heal.as_secs();
         assert_eq!(operations(&scenario), 2 * 10 + (2 + heal) * 20, "two phases, and the heal");
-        assert_eq!(disk(&scenario), EMPTY_DISK_BYTES + operations(&scenario) * 8_300);
+        let users = 400 * SESSION_DISK_BYTES;
+        assert_eq!(disk(&scenario), EMPTY_DISK_BYTES + users + operations(&scenario) * 8_300);
     }
 
     #[test]

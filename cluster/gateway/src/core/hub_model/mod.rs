@@ -10,7 +10,7 @@ use super::calls::Call;
 use super::effects::Effects;
 use super::outbound::{Outbound, Taken};
 use super::{Hub, HubConfig};
-use ports::Claims;
+use ports::{Claims, Scopes};
 use proptest::prelude::*;
 use protocol::codec::Codec;
 use protocol::frames::client::{Hello, Send, plain_text};
@@ -50,8 +50,7 @@ pub fn heard(queue: &Shared) -> Vec<ServerFrame> {
 pub fn claims(user: UserId) -> Claims {
     Claims {
         user: Some(user),
-        subject: user.to_string(),
-        scopes: vec!["chat".to_owned()],
+        scopes: Scopes::of(["chat"]),
         expires_ms: u64::MAX,
         login: None,
         revocation_epoch: 0,

@@ -1,6 +1,7 @@
 //! Tokens at `hello`, at every send, and renewed; sessions without one.
 
 use super::*;
+use ports::Scopes;
 
 #[test]
 fn a_revoked_token_ends_the_session_at_the_next_send_or_look() {
@@ -32,7 +33,7 @@ fn a_session_goes_on_with_a_good_token_of_its_user_only() {
     let (heard, expires_ms) = renew(Ok(lasting(1, 900)), 400);
     assert_eq!(heard, (vec![ServerFrame::Renewed(Renewed { expires_in_ms: 500 })], None));
     assert_eq!(expires_ms, 900);
-    let scopeless = Claims { scopes: Vec::new(), ..lasting(1, 2_000) };
+    let scopeless = Claims { scopes: Scopes::default(), ..lasting(1, 2_000) };
     let bad = [Ok(lasting(2, 2_000)), Ok(scopeless), Err(TokenError::Expired)];
     for (wrong, code) in bad
         .into_iter()

@@ -5,7 +5,9 @@ use ports::broker::{
     BrokerUnavailable, DeadLetter, DeadLetters, Depths, NewDeadLetter, PublishError, Queue,
 };
 use ports::conversations::Refusal;
-use ports::{BoxFuture, CallError, Claims, Conversations, StoreEvent, TokenError, TokenVerifier};
+use ports::{
+    BoxFuture, CallError, Claims, Conversations, Scopes, StoreEvent, TokenError, TokenVerifier,
+};
 use protocol::partition::partition_of;
 use protocol::store_calls::{
     AttachItem, AttachedItem, ChangeMember, ConversationInfo, ConversationKind, CreateConversation,
@@ -322,8 +324,7 @@ impl TokenVerifier for PlainTokens {
     fn verify(&self, token: &str, _: u64) -> Result<Claims, TokenError> {
         let claims = |user: Option<&str>, scope: &str| Claims {
             user: user.map(|number| UserId(number.parse().unwrap())),
-            subject: token.into(),
-            scopes: vec![scope.into()],
+            scopes: Scopes::of([scope]),
             expires_ms: u64::MAX,
             login: None,
             revocation_epoch: 0,

@@ -15,8 +15,8 @@ use ports::broker::{
     InboundOptions, Job, JobConsumer, Jobs, NewDeadLetter, PublishError, Queue,
 };
 use ports::{
-    BoxFuture, CallError, Claims, Conversations, Shutdown, ShutdownTrigger, StoreEvent, Stream,
-    TokenError, TokenVerifier,
+    BoxFuture, CallError, Claims, Conversations, Scopes, Shutdown, ShutdownTrigger, StoreEvent,
+    Stream, TokenError, TokenVerifier,
 };
 use protocol::codec::Codec;
 use protocol::frames::subprotocol;
@@ -206,7 +206,7 @@ impl TokenVerifier for Trusting {
     fn verify(&self, token: &str, _now_ms: u64) -> Result<Claims, TokenError> {
         self.0.fetch_add(1, Ordering::Relaxed);
         if token == SERVICE {
-            let scopes = vec!["admin".to_owned()];
+            let scopes = Scopes::of(["admin"]);
             return Ok(Claims { user: None, scopes, ..claims(UserId(0)) });
         }
         token.parse().map(|user| claims(UserId(user))).map_err(|_| TokenError::Invalid)
