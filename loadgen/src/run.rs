@@ -70,13 +70,20 @@ pub enum Processes {
 pub struct Engines {
     /// Nodes of the RabbitMQ that is its broker; 0: its own.
     pub rabbitmq: u16,
+    /// Nodes of the Kafka that is, likewise; never beside RabbitMQ.
+    pub kafka: u16,
     /// Whether its stores keep their rows in PostgreSQL.
     pub postgres: bool,
 }
 
 impl Engines {
     /// The cluster's own.
-    pub const NONE: Self = Self { rabbitmq: 0, postgres: false };
+    pub const NONE: Self = Self { rabbitmq: 0, kafka: 0, postgres: false };
+
+    /// Whether the cluster has a broker of its own.
+    pub const fn own_broker(self) -> bool {
+        self.rabbitmq == 0 && self.kafka == 0
+    }
 }
 
 impl Against {

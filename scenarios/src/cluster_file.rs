@@ -7,6 +7,9 @@ use protocol::development::{PASSWORD, SERVICE_ID, SERVICE_SECRET};
 use std::time::Duration;
 use toml::{Table, Value};
 
+/// Most replicas on a Kafka: more of them do not make it safer.
+const REPLICAS_MAX: usize = 3;
+
 /// Where the nodes of a cluster are, `host:port` each; the first of a role is number 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Addresses {
@@ -17,6 +20,8 @@ pub struct Addresses {
     /// The ports of the nodes of a RabbitMQ on loopback that is their broker instead; the management interface
     /// has the port after it.
     pub rabbitmq: Vec<u16>,
+    /// The ports of the nodes of a Kafka on loopback that is their broker instead.
+    pub kafka: Vec<u16>,
     /// The port of a PostgreSQL on loopback that keeps the rows of the stores instead of them.
     pub postgres: Option<u16>,
     /// Store nodes.
@@ -31,8 +36,7 @@ pub struct Addresses {
 /// in it: it exists in the simulator only.
 pub fn cluster_file(scenario: &Scenario, addresses: &Addresses) -> String {
     let shape = &scenario.cluster;
-    let Addresses { gateways, brokers, rabbitmq, postgres, stores, auth, push_provider } =
-        addresses.clone();
+    let Addresses { gateways, brokers, stores, auth, push_provider, .. } = addresses.clone();
     let topology = table([
         ("gateways", gateways.into()),
         ("brokers", brokers.into()),
@@ -56,7 +60,7 @@ pub fn cluster_file(scenario: &Scenario, addresses: &Addresses) -> String {
         ("development_users", i64::from(scenario.everybody()).into()),
         ("development_password", PASSWORD.into()),
         ("topology", topology),
-        ("engine", engines(shape.engine, &rabbitmq, postgres)),
+        ("engine", engines(shape.engine, addresses)),
         ("design", design),
         ("services", vec![service].into()),
     ]);
@@ -64,14 +68,15 @@ pub fn cluster_file(scenario: &Scenario, addresses: &Addresses) -> String {
 }
 
 /// What keeps rows, and what keeps messages.
-fn engines(of_nodes: StoreEngine, rabbitmq: &[u16], postgres: Option<u16>) -> Value {
+fn engines(of_nodes: StoreEngine, addresses: &Addresses) -> Value {
     let on_loopback = |port: u16| format!("127.0.0.1:{port}");
+    let Addresses { rabbitmq, kafka, postgres, .. } = addresses;
+    let all = |ports: &[u16]| ports.iter().copied().map(on_loopback).collect::<Vec<_>>();
     let mut engines = Table::new();
     engines.insert("store".to_owned(), of_nodes.word().into());
     if let Some(first) = rabbitmq.first() {
-        let addresses: Vec<String> = rabbitmq.iter().copied().map(on_loopback).collect();
         let reached = table([
-            ("addresses", addresses.into()),
+            ("addresses", all(rabbitmq).into()),
             ("user", "guest".into()),
             ("password", "guest".into()),
             ("management", on_loopback(first + 1).into()),
@@ -79,9 +84,15 @@ fn engines(of_nodes: StoreEngine, rabbitmq: &[u16], postgres: Option<u16>) -> Va
         engines.insert("broker".to_owned(), "rabbitmq".into());
         engines.insert("rabbitmq".to_owned(), reached);
     }
+    if !kafka.is_empty() {
+        let replication = kafka.len().min(REPLICAS_MAX) as i64;
+        let reached = table([("servers", all(kafka).into()), ("replication", replication.into())]);
+        engines.insert("broker".to_owned(), "kafka".into());
+        engines.insert("kafka".to_owned(), reached);
+    }
     if let Some(port) = postgres {
         let reached = table([
-            ("hosts", vec![on_loopback(port)].into()),
+            ("hosts", all(&[*port]).into()),
             ("database", "chat".into()),
             ("user", "chat".into()),
             ("password", "fracas".into()),

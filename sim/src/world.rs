@@ -373,9 +373,16 @@ mod tests {
             let simulated = config(&scenario);
             let topology = simulated.topology.clone();
             let Topology { gateways, brokers, stores, auth, push_provider, .. } = topology;
-            let (rabbitmq, postgres) = (Vec::new(), None);
-            let addresses =
-                Addresses { gateways, brokers, rabbitmq, postgres, stores, auth, push_provider };
+            let addresses = Addresses {
+                gateways,
+                brokers,
+                rabbitmq: Vec::new(),
+                kafka: Vec::new(),
+                postgres: None,
+                stores,
+                auth,
+                push_provider,
+            };
             let real = ClusterConfig::read(&cluster_file(&scenario, &addresses), &name);
             assert_eq!(real.unwrap_or_else(|mistakes| panic!("{mistakes}")), simulated);
             compared += 1;

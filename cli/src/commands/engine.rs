@@ -3,6 +3,7 @@
 use crate::lifeline::Lifeline;
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
+use engines::kafka::{self, Jars, Kafka};
 use engines::postgres::Postgres;
 use engines::rabbitmq::{Mapper, Ports, RabbitMq, Together};
 use engines::{Instance, Running};
@@ -20,6 +21,8 @@ const LOOK: Duration = Duration::from_millis(50);
 pub enum EngineName {
     /// A node of the broker.
     Rabbitmq,
+    /// A broker of Kafka that is a controller too.
+    Kafka,
     /// What keeps the rows of the stores.
     Postgres,
     /// What the nodes of RabbitMQ find each other by.
@@ -35,10 +38,10 @@ pub struct Engine {
     /// Its folder, with the data of an earlier start at the same ports or none.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// The first of the ports that it takes: a node of RabbitMQ takes three.
+    /// The first of the ports that it takes: a node of RabbitMQ takes three, one of Kafka two.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=65_000))]
     port: u16,
-    /// The first ports of all nodes of the RabbitMQ, whose folders are beside each other.
+    /// The first ports of all nodes of the RabbitMQ or Kafka, whose folders are beside each other.
     #[arg(long, value_delimiter = ',', value_name = "PORT")]
     together: Vec<u16>,
     /// The port of their port mapper.
@@ -80,6 +83,11 @@ impl Engine {
         let port = self.port;
         match self.name {
             EngineName::Postgres => Ok(Box::new(Postgres::prepare(&self.data, port, &[])?)),
+            EngineName::Kafka => {
+                let ports = kafka::Ports { plain: port, encrypted: None, controller: port + 1 };
+                let controllers: Vec<u16> = self.together.iter().map(|port| port + 1).collect();
+                Ok(Box::new(Kafka::prepare(&self.data, &Jars::find()?, ports, &controllers)?))
+            }
             EngineName::PortMapper => Ok(Box::new(Mapper::prepare(&self.data, port)?)),
             EngineName::Rabbitmq => {
                 let (management, distribution) = (port + 1, port + 2);

@@ -1,5 +1,9 @@
-//! A private Kafka: one process that is broker and controller (KRaft). What is started is the class that
-//! Kafka's own scripts start.
+//! A private Kafka: one node or several, each of them broker and controller (KRaft). What is started is the
+//! class that Kafka's own scripts start.
+
+mod jars;
+
+pub use jars::{JARS, Jars};
 
 use crate::certificate::make_certificate;
 use crate::running::{Instance, Program};
@@ -14,7 +18,10 @@ const USER: &str = "SCRAM-SHA-512=[name=chat,password=a-secret]";
 /// The identity of its storage: any 16 bytes in base64 will do.
 const CLUSTER: &str = "ZnJhY2FzLWVuZ2luZXMtaw";
 
-/// A Kafka, with its configuration in its folder.
+/// Most replicas of what Kafka itself keeps: more of them do not make it safer.
+const REPLICAS_MAX: usize = 3;
+
+/// A node of a Kafka, with its configuration in its folder.
 pub struct Kafka {
     java: PathBuf,
     classes: String,
@@ -22,43 +29,59 @@ pub struct Kafka {
     ports: Ports,
 }
 
-/// Where it listens, always on loopback.
+/// Where a node listens, always on loopback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ports {
     /// For everybody.
     pub plain: u16,
-    /// For everybody, encrypted; the certificate is `certificate.pem` in the folder.
-    pub encrypted: u16,
-    /// Encrypted, for users with a password.
-    pub users: u16,
-    /// For itself.
+    /// Encrypted, if it is wanted; the certificate is `certificate.pem` in the folder.
+    pub encrypted: Option<Encrypted>,
+    /// For the nodes among themselves.
     pub controller: u16,
 }
 
+/// Where a node listens for encrypted connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Encrypted {
+    /// For everybody.
+    pub everybody: u16,
+    /// For users with a password.
+    pub users: u16,
+}
+
 impl Kafka {
-    /// Finds Java, writes the configuration into a folder, and formats the storage, unless an earlier start
-    /// has. `jars` has those of Kafka and of all that they need.
+    /// Finds Java, writes the configuration of a node into a folder, and formats the storage, unless an
+    /// earlier start with the same ports has. `controllers` are those of all nodes, its own among them.
     ///
     /// # Errors
     /// Java is missing and cannot be installed, or the storage cannot be formatted.
-    pub fn prepare(folder: &Path, jars: &Path, ports: Ports) -> anyhow::Result<Self> {
+    pub fn prepare(
+        folder: &Path,
+        jars: &Jars,
+        ports: Ports,
+        controllers: &[u16],
+    ) -> anyhow::Result<Self> {
         let java = ["/usr/lib/jvm/java-17-openjdk-amd64/bin/java", "java"];
         let java = program(&java, "openjdk-17-jre-headless")?;
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         let folder = folder.canonicalize().with_context(|| folder.display().to_string())?;
-        let classes = format!("{}/*", jars.display());
+        let classes = jars.class_path();
         let instance = Self { java, classes, folder, ports };
         let at = |name: &str| instance.folder.join(name);
-        if at("data").exists() {
+        // Formatting writes it last.
+        if at("data/meta.properties").exists() {
             return Ok(instance);
         }
-        make_certificate(&instance.folder)?;
-        let read = |name| std::fs::read_to_string(at(name)).context("the certificate");
-        write(&at("keystore.pem"), &[read("key.pem")?, read("certificate.pem")?].concat())?;
-        write(&at("server.properties"), &ports.configuration(&instance.folder))?;
+        let mut format = ["format", "--cluster-id", CLUSTER].map(str::to_owned).to_vec();
+        if ports.encrypted.is_some() {
+            make_certificate(&instance.folder)?;
+            let read = |name| std::fs::read_to_string(at(name)).context("the certificate");
+            write(&at("keystore.pem"), &[read("key.pem")?, read("certificate.pem")?].concat())?;
+            format.extend(["--add-scram", USER].map(str::to_owned));
+        }
+        write(&at("server.properties"), &ports.configuration(&instance.folder, controllers))?;
         write(&at("log4j2.yaml"), LOGGING)?;
-        let mut format = vec!["format".to_owned(), "--cluster-id".to_owned(), CLUSTER.to_owned()];
-        format.extend(["--add-scram".to_owned(), USER.to_owned(), "--config".to_owned()]);
+        format.push("--config".to_owned());
         let output = Command::new(&instance.java)
             .args(instance.arguments("kafka.tools.StorageTool", &format))
             .stdin(Stdio::null())
@@ -111,36 +134,51 @@ impl Instance for Kafka {
 }
 
 impl Ports {
-    /// One broker, so everything has one replica.
-    fn configuration(self, folder: &Path) -> String {
-        let Self { plain, encrypted, users, controller } = self;
+    /// Nodes are numbered from 1, in the order of their controllers.
+    fn configuration(self, folder: &Path, controllers: &[u16]) -> String {
+        let Self { plain, encrypted, controller } = self;
+        let own = controllers.iter().position(|port| *port == controller).unwrap_or(0);
+        let numbered = controllers.iter().zip(1..);
+        let voters: Vec<String> =
+            numbered.map(|(port, number)| format!("{number}@127.0.0.1:{port}")).collect();
+        let replicas = controllers.len().min(REPLICAS_MAX);
+        let majority = replicas / 2 + 1;
         let folder = folder.display();
+        let (mut listeners, mut advertised, mut secured) = Default::default();
+        if let Some(Encrypted { everybody, users }) = encrypted {
+            listeners = format!(",SSL://127.0.0.1:{everybody},SASL_SSL://127.0.0.1:{users}");
+            advertised = format!(",SSL://localhost:{everybody},SASL_SSL://localhost:{users}");
+            secured = format!(
+                "ssl.keystore.type=PEM\n\
+                 ssl.keystore.location={folder}/keystore.pem\n\
+                 sasl.enabled.mechanisms=SCRAM-SHA-512\n\
+                 listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=\
+                 org.apache.kafka.common.security.scram.ScramLoginModule required;\n"
+            );
+        }
         format!(
             "process.roles=broker,controller\n\
-             node.id=1\n\
-             controller.quorum.voters=1@127.0.0.1:{controller}\n\
-             listeners=PLAINTEXT://127.0.0.1:{plain},SSL://127.0.0.1:{encrypted},\
-             SASL_SSL://127.0.0.1:{users},CONTROLLER://127.0.0.1:{controller}\n\
-             advertised.listeners=PLAINTEXT://127.0.0.1:{plain},SSL://localhost:{encrypted},\
-             SASL_SSL://localhost:{users}\n\
+             node.id={number}\n\
+             controller.quorum.voters={voters}\n\
+             listeners=PLAINTEXT://127.0.0.1:{plain},CONTROLLER://127.0.0.1:{controller}{listeners}\n\
+             advertised.listeners=PLAINTEXT://127.0.0.1:{plain}{advertised}\n\
              controller.listener.names=CONTROLLER\n\
              listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,\
              SASL_SSL:SASL_SSL\n\
-             ssl.keystore.type=PEM\n\
-             ssl.keystore.location={folder}/keystore.pem\n\
-             sasl.enabled.mechanisms=SCRAM-SHA-512\n\
-             listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=\
-             org.apache.kafka.common.security.scram.ScramLoginModule required;\n\
+             {secured}\
              log.dirs={folder}/data\n\
              auto.create.topics.enable=false\n\
-             offsets.topic.replication.factor=1\n\
+             min.insync.replicas={majority}\n\
+             offsets.topic.replication.factor={replicas}\n\
              offsets.topic.num.partitions=4\n\
-             transaction.state.log.replication.factor=1\n\
-             transaction.state.log.min.isr=1\n\
-             share.coordinator.state.topic.replication.factor=1\n\
-             share.coordinator.state.topic.min.isr=1\n\
+             transaction.state.log.replication.factor={replicas}\n\
+             transaction.state.log.min.isr={majority}\n\
+             share.coordinator.state.topic.replication.factor={replicas}\n\
+             share.coordinator.state.topic.min.isr={majority}\n\
              num.network.threads=2\n\
-             num.io.threads=4\n"
+             num.io.threads=4\n",
+            number = own + 1,
+            voters = voters.join(","),
         )
     }
 }
@@ -164,14 +202,35 @@ Configuration:
 mod tests {
     use super::*;
 
+    const ENCRYPTED: Encrypted = Encrypted { everybody: 21_002, users: 21_003 };
+
     #[test]
     fn it_listens_on_loopback_alone() {
-        let ports = Ports { plain: 21_001, encrypted: 21_002, users: 21_003, controller: 21_004 };
-        let text = ports.configuration(Path::new("/a b"));
-        let listeners = text.lines().find_map(|line| line.strip_prefix("listeners="));
-        let listeners: Vec<_> = listeners.expect("listeners").split(',').collect();
-        assert_eq!(listeners.len(), 4);
-        assert!(listeners.iter().all(|it| it.contains("://127.0.0.1:")), "{listeners:?}");
-        assert!(text.contains("log.dirs=/a b/data\n"));
+        for (encrypted, count) in [(None, 2), (Some(ENCRYPTED), 4)] {
+            let ports = Ports { plain: 21_001, encrypted, controller: 21_004 };
+            let text = ports.configuration(Path::new("/a b"), &[21_004]);
+            let listeners = text.lines().find_map(|line| line.strip_prefix("listeners="));
+            let listeners: Vec<_> = listeners.expect("listeners").split(',').collect();
+            assert_eq!(listeners.len(), count);
+            assert!(listeners.iter().all(|it| it.contains("://127.0.0.1:")), "{listeners:?}");
+            assert!(text.contains("log.dirs=/a b/data\n"));
+        }
+    }
+
+    #[test]
+    fn nodes_know_each_other_and_keep_a_majority() {
+        let ports = |controller| Ports { plain: controller - 1, encrypted: None, controller };
+        let controllers = [7_002, 7_004, 7_006, 7_008, 7_010];
+        for (nodes, replicas, majority) in [(1, 1, 1), (2, 2, 2), (3, 3, 2), (5, 3, 2)] {
+            let last = controllers[nodes - 1];
+            let text = ports(last).configuration(Path::new("/a"), &controllers[..nodes]);
+            let all = [
+                format!("node.id={nodes}\n"),
+                format!("{nodes}@127.0.0.1:{last}\n"),
+                format!("offsets.topic.replication.factor={replicas}\n"),
+                format!("\nmin.insync.replicas={majority}\n"),
+            ];
+            assert!(all.iter().all(|line| text.contains(line)), "{text}");
+        }
     }
 }

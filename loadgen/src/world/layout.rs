@@ -16,6 +16,8 @@ const FILE: &str = "cluster.toml";
 
 /// Ports of a node of RabbitMQ: the first is that of AMQP, the second that of the management interface.
 const PORTS_OF_RABBITMQ: u16 = 3;
+/// Ports of a node of Kafka: the second is that of its controller.
+const PORTS_OF_KAFKA: u16 = 2;
 /// The name of Erlang's port mapper, by which the nodes of RabbitMQ find each other.
 const MAPPER: &str = "port-mapper";
 /// The name of PostgreSQL.
@@ -81,8 +83,8 @@ impl Layout {
         }
         let mut metrics = gateways.clone();
         let is_node = |(role, _): &(Role, u16)| {
-            // RabbitMQ stands in its place.
-            *role != Role::Broker || addresses.rabbitmq.is_empty()
+            // RabbitMQ or Kafka stands in its place.
+            *role != Role::Broker || (addresses.rabbitmq.is_empty() && addresses.kafka.is_empty())
         };
         let node = |(role, number): (Role, u16)| {
             let word = role.word();
@@ -100,7 +102,8 @@ impl Layout {
         let postgres = addresses.postgres.iter();
         let postgres =
             postgres.map(|port| engine(POSTGRES.to_owned(), "postgres", data, *port, &[]));
-        let engines = rabbitmq(&addresses.rabbitmq, data).into_iter().chain(postgres);
+        let brokers = rabbitmq(&addresses.rabbitmq, data).into_iter();
+        let engines = brokers.chain(kafka(&addresses.kafka, data)).chain(postgres);
         let programs = engines.chain(nodes).collect();
         Ok(Self { programs, gateways, metrics })
     }
@@ -110,12 +113,11 @@ impl Layout {
 pub fn count(shape: &ClusterShape, processes: Processes) -> u16 {
     match processes {
         Processes::One => 1,
-        Processes::EachNode(Engines { rabbitmq: 0, postgres }) => {
-            nodes(shape) + u16::from(postgres)
-        }
-        // And a port mapper.
-        Processes::EachNode(Engines { rabbitmq, postgres }) => {
-            nodes(shape) - shape.brokers + rabbitmq + 1 + u16::from(postgres)
+        Processes::EachNode(engines) => {
+            let Engines { rabbitmq, kafka, postgres } = engines;
+            let replaced = if engines.own_broker() { 0 } else { shape.brokers };
+            let mapper = u16::from(rabbitmq > 0);
+            nodes(shape) - replaced + rabbitmq + mapper + kafka + u16::from(postgres)
         }
     }
 }
@@ -131,9 +133,10 @@ fn ports(shape: &ClusterShape, processes: Processes) -> u16 {
     let peers = all - shape.nodes(Role::Notifier);
     match processes {
         Processes::One => peers,
-        Processes::EachNode(Engines { rabbitmq, postgres }) => {
+        Processes::EachNode(Engines { rabbitmq, kafka, postgres }) => {
             let of_rabbitmq = if rabbitmq > 0 { rabbitmq * PORTS_OF_RABBITMQ + 1 } else { 0 };
-            peers + all - shape.gateways + of_rabbitmq + u16::from(postgres)
+            let of_engines = of_rabbitmq + kafka * PORTS_OF_KAFKA + u16::from(postgres);
+            peers + all - shape.gateways + of_engines
         }
     }
 }
@@ -142,13 +145,23 @@ fn ports(shape: &ClusterShape, processes: Processes) -> u16 {
 fn rabbitmq(ports: &[u16], data: &Path) -> Vec<Program> {
     let Some(last) = ports.last() else { return Vec::new() };
     let mapper = last + PORTS_OF_RABBITMQ;
-    let told: Vec<String> = ports.iter().map(u16::to_string).collect();
-    let together = [format!("--together={}", told.join(",")), format!("--mapper={mapper}")];
-    let nodes = ports.iter().zip(1..).map(|(port, number)| {
-        engine(format!("{}-{number}", Role::Broker.word()), "rabbitmq", data, *port, &together)
-    });
+    let nodes = in_place_of_brokers("rabbitmq", ports, data, &[format!("--mapper={mapper}")]);
     let mapper = engine(MAPPER.to_owned(), "port-mapper", data, mapper, &[]);
     [mapper].into_iter().chain(nodes).collect()
+}
+
+/// The nodes of a Kafka with these first ports.
+fn kafka(ports: &[u16], data: &Path) -> Vec<Program> {
+    in_place_of_brokers("kafka", ports, data, &[])
+}
+
+/// Servers that are one engine together, and that the faults of brokers hit.
+fn in_place_of_brokers(word: &str, ports: &[u16], data: &Path, more: &[String]) -> Vec<Program> {
+    let told: Vec<String> = ports.iter().map(u16::to_string).collect();
+    let arguments = [&[format!("--together={}", told.join(","))], more].concat();
+    let named =
+        ports.iter().zip(1..).map(|(port, n)| (format!("{}-{n}", Role::Broker.word()), port));
+    named.map(|(name, port)| engine(name, word, data, *port, &arguments)).collect()
 }
 
 /// A server of an engine.
@@ -170,22 +183,30 @@ fn addresses(
         Processes::EachNode(engines) => engines,
         Processes::One => Engines::NONE,
     };
-    let nodes = engines.rabbitmq;
-    let rabbitmq: Vec<u16> = (0..nodes).map(|node| *next + node * PORTS_OF_RABBITMQ).collect();
-    // One more for the port mapper.
-    *next += if nodes > 0 { nodes * PORTS_OF_RABBITMQ + 1 } else { 0 };
-    let brokers = if nodes > 0 { 0 } else { shape.brokers };
+    let rabbitmq = first_ports(next, engines.rabbitmq, PORTS_OF_RABBITMQ);
+    // The port mapper.
+    *next += u16::from(engines.rabbitmq > 0);
+    let kafka = first_ports(next, engines.kafka, PORTS_OF_KAFKA);
+    let brokers = if engines.own_broker() { shape.brokers } else { 0 };
     let postgres = engines.postgres.then_some(*next);
     *next += u16::from(engines.postgres);
     Addresses {
         gateways: take(next, shape.gateways).collect(),
         brokers: take(next, brokers).collect(),
         rabbitmq,
+        kafka,
         postgres,
         stores: take(next, shape.stores).collect(),
         auth: take(next, 1).collect(),
         push_provider: push_provider.to_owned(),
     }
+}
+
+/// The first port of each of these nodes.
+fn first_ports(next: &mut u16, nodes: u16, each: u16) -> Vec<u16> {
+    let first = *next;
+    *next += nodes * each;
+    (0..nodes).map(|node| first + node * each).collect()
 }
 
 /// The next addresses on loopback.
@@ -238,7 +259,8 @@ mod tests {
     fn an_engine_takes_the_place_of_a_node() {
         let scenario = crate::fixture::scenario(10, 5, 1);
         let data = std::env::temp_dir().join(format!("fracas-engines-{}", std::process::id()));
-        let on_rabbitmq = Processes::EachNode(Engines { rabbitmq: 3, postgres: true });
+        let on_rabbitmq =
+            Processes::EachNode(Engines { rabbitmq: 3, postgres: true, ..Engines::NONE });
         let layout = Layout::new(&scenario, on_rabbitmq, &data, "127.0.0.1:9").unwrap();
         let names: Vec<&str> = layout.programs.iter().map(|program| &*program.name).collect();
         let first = ["port-mapper", "broker-1", "broker-2", "broker-3", "postgres-1", "auth-1"];
@@ -264,6 +286,32 @@ mod tests {
         let own =
             (amqp[0]..=amqp[2] + PORTS_OF_RABBITMQ + 1).map(|port| format!("127.0.0.1:{port}"));
         assert!(own.into_iter().all(|own| !all.contains(&own)), "{all:?}");
+        std::fs::remove_dir_all(data).unwrap();
+    }
+
+    #[test]
+    fn kafka_takes_the_place_of_the_broker() {
+        let scenario = crate::fixture::scenario(10, 5, 1);
+        let data = std::env::temp_dir().join(format!("fracas-kafka-{}", std::process::id()));
+        for nodes in [1, 3, 5] {
+            let on_kafka = Processes::EachNode(Engines { kafka: nodes, ..Engines::NONE });
+            let layout = Layout::new(&scenario, on_kafka, &data, "127.0.0.1:9").unwrap();
+            assert_eq!(usize::from(count(&scenario.cluster, on_kafka)), layout.programs.len());
+            let own = &layout.programs[..usize::from(nodes)];
+            assert!(own.iter().all(|program| program.arguments[..2] == ["engine", "kafka"]));
+            assert_eq!(own.iter().filter(|program| &*program.name == "broker-1").count(), 1);
+            let ports = own.iter().map(|program| {
+                let mut arguments = program.arguments.iter();
+                arguments.find_map(|word| word.strip_prefix("--port=")).unwrap()
+            });
+            let ports: Vec<&str> = ports.collect();
+            let together = format!("--together={}", ports.join(","));
+            assert!(own.iter().all(|program| program.arguments.contains(&together)));
+            let written = std::fs::read_to_string(data.join(FILE)).unwrap();
+            assert!(written.contains(&format!("servers = [\"127.0.0.1:{}\"", ports[0])));
+            assert!(written.contains(&format!("replication = {}\n", nodes.min(3))), "{written}");
+            assert!(written.contains("brokers = []"), "{written}");
+        }
         std::fs::remove_dir_all(data).unwrap();
     }
 }

@@ -5,9 +5,8 @@ use super::{Features, folder, serve_during, test};
 use crate::repository::root;
 use crate::say;
 use anyhow::{Context, ensure};
-use engines::kafka::{Kafka, Ports};
+use engines::kafka::{Encrypted, Jars, Kafka, Ports};
 use engines::{free_ports, program};
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// Runs every test that needs it.
@@ -15,13 +14,13 @@ pub fn run() -> anyhow::Result<bool> {
     // What the encrypted client is built with.
     program(&["/usr/include/openssl/ssl.h"], "libssl-dev")?;
     program(&["pkg-config"], "pkg-config")?;
-    let [plain, encrypted, users, controller] = free_ports()?;
-    let ports = Ports { plain, encrypted, users, controller };
-    let kafka = Kafka::prepare(&folder("kafka")?, &jars()?, ports)?;
+    let [plain, everybody, users, controller] = free_ports()?;
+    let ports = Ports { plain, encrypted: Some(Encrypted { everybody, users }), controller };
+    let kafka = Kafka::prepare(&folder("kafka")?, &jars()?, ports, &[controller])?;
     let at = |name: &str| kafka.folder().join(name).display().to_string();
     let told = [
         ("FRACAS_KAFKA", format!("127.0.0.1:{plain}")),
-        ("FRACAS_KAFKA_ENCRYPTED", format!("localhost:{encrypted}")),
+        ("FRACAS_KAFKA_ENCRYPTED", format!("localhost:{everybody}")),
         ("FRACAS_KAFKA_USERS", format!("localhost:{users}")),
         ("FRACAS_KAFKA_AUTHORITY", at("certificate.pem")),
         ("FRACAS_KAFKA_PID", at("pid")),
@@ -38,14 +37,14 @@ pub fn run() -> anyhow::Result<bool> {
 
 /// The folder with the jars of Kafka and of what it needs. A run that was cut off leaves no mark, and the next
 /// one begins anew.
-fn jars() -> anyhow::Result<PathBuf> {
-    let maven = program(&["mvn"], "maven")?;
+fn jars() -> anyhow::Result<Jars> {
     let named = root().join("xtask/engines/kafka.xml");
-    let folder = root().join("target/engines/kafka-jars");
+    let folder = Jars::below(&root().join("target"));
     let (mark, wanted) = (folder.join("complete"), std::fs::read(&named).context("kafka.xml")?);
     if std::fs::read(&mark).is_ok_and(|complete| complete == wanted) {
-        return Ok(folder);
+        return Jars::of(&folder);
     }
+    let maven = program(&["mvn"], "maven")?;
     if folder.exists() {
         std::fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
     }
@@ -60,5 +59,5 @@ fn jars() -> anyhow::Result<PathBuf> {
         .context("running mvn")?;
     ensure!(status.success(), "the jars of Kafka: mvn ended with {status}");
     std::fs::write(&mark, wanted).context("marking the jars as complete")?;
-    Ok(folder)
+    Jars::of(&folder)
 }
