@@ -108,13 +108,17 @@ fn of_rabbitmq(_: &node::config::RabbitMq, _: &ClusterConfig) -> Result<Outside,
 
 #[cfg(feature = "kafka")]
 fn of_kafka(from: &node::config::Kafka, config: &ClusterConfig) -> Result<Outside, InvalidUsage> {
-    use kafka::{Credentials, Encryption, Mechanism};
+    use kafka::{Acks, Credentials, Encryption, Mechanism};
     use node::config::SaslMechanism;
     let from = from.clone();
     let mechanism = match from.mechanism {
         SaslMechanism::Plain => Mechanism::Plain,
         SaslMechanism::ScramSha256 => Mechanism::ScramSha256,
         SaslMechanism::ScramSha512 => Mechanism::ScramSha512,
+    };
+    let acks = match from.acks {
+        node::config::Acks::All => Acks::All,
+        node::config::Acks::Leader => Acks::Leader,
     };
     let credentials = from.user.zip(from.password).map(|(user, password)| Credentials {
         mechanism,
@@ -126,6 +130,7 @@ fn of_kafka(from: &node::config::Kafka, config: &ClusterConfig) -> Result<Outsid
         servers: from.servers,
         prefix: from.prefix,
         replication: from.replication,
+        acks,
         partitions: config.partitions,
         job_queues: node::role::NOTIFY_QUEUES,
         gateways: u16::try_from(config.topology.gateways.len()).unwrap_or(u16::MAX),

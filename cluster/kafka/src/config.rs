@@ -12,6 +12,8 @@ pub struct KafkaConfig {
     pub prefix: String,
     /// Replicas of each partition of a topic that is made; one that is there keeps its own.
     pub replication: u16,
+    /// Whose word a publish waits for that must be kept.
+    pub acks: Acks,
     /// Partitions of conversations.
     pub partitions: u16,
     /// Queues of jobs.
@@ -24,6 +26,16 @@ pub struct KafkaConfig {
     pub encryption: Option<Encryption>,
     /// What the queues hold.
     pub limits: BrokerLimits,
+}
+
+/// Whose word a confirm is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Acks {
+    /// That of all replicas in sync.
+    #[default]
+    All,
+    /// That of the leader alone, a bad design choice: what its followers do not have yet is lost with it.
+    Leader,
 }
 
 /// A user of Kafka (SASL).

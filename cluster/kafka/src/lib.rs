@@ -13,5 +13,5 @@ mod config;
 mod core;
 mod shell;
 
-pub use config::{Credentials, Encryption, KafkaConfig, Mechanism};
+pub use config::{Acks, Credentials, Encryption, KafkaConfig, Mechanism};
 pub use shell::broker::{KafkaBroker, NoClients};

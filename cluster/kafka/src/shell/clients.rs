@@ -1,6 +1,6 @@
 //! The clients of `rdkafka` and how they are set.
 
-use crate::config::{KafkaConfig, Mechanism};
+use crate::config::{Acks, KafkaConfig, Mechanism};
 use crate::core::topology::{Place, RECORD_MAX, Topology};
 use ports::{Machine, Telemetry};
 use rdkafka::admin::AdminClient;
@@ -62,6 +62,7 @@ pub type Publishing = FutureProducer<Context>;
 /// Makes clients. None of them waits for a connection.
 pub struct Clients {
     config: ClientConfig,
+    acks: Acks,
     group: String,
     context: Context,
 }
@@ -70,14 +71,19 @@ impl Clients {
     pub fn new(machine: &Machine, config: &KafkaConfig, topology: &Topology) -> Self {
         let (node, telemetry) = (Arc::clone(&machine.name), Arc::clone(&machine.telemetry));
         let context = Context { node, telemetry, speaks: false };
-        Self { config: common(machine, config), group: topology.group(), context }
+        let (common, acks) = (common(machine, config), config.acks);
+        Self { config: common, acks, group: topology.group(), context }
     }
 
     /// For what must be kept: `acks=all`, and the idempotent producer, which neither doubles nor reorders
     /// what it sends again.
     pub fn durable(&self) -> KafkaResult<Publishing> {
         let mut config = self.publishing();
-        config.set("enable.idempotence", "true").set("acks", "all");
+        match self.acks {
+            Acks::All => config.set("enable.idempotence", "true").set("acks", "all"),
+            // Without idempotence only one request at a time keeps the order.
+            Acks::Leader => config.set("acks", "1").set("max.in.flight", "1"),
+        };
         config.create_with_context(Context { speaks: true, ..self.context.clone() })
     }
 

@@ -36,7 +36,9 @@ pub fn config(prefix: &str) -> KafkaConfig {
     KafkaConfig {
         servers: told("FRACAS_KAFKA").split(',').map(str::to_owned).collect(),
         prefix: prefix.to_owned(),
-        replication: 1,
+        // As many as there are nodes.
+        replication: u16::try_from(told("FRACAS_KAFKA").split(',').count()).unwrap_or(u16::MAX),
+        acks: kafka::Acks::All,
         partitions: 4,
         job_queues: 3,
         gateways: 2,

@@ -1,7 +1,9 @@
 //! The tables of the engines in a configuration file.
 
 use super::file::{Address, Hidden, or, or_empty};
-use super::{BrokerChoice, EngineConfig, Kafka, Postgres, RabbitMq, SaslMechanism, StoreChoice};
+use super::{
+    Acks, BrokerChoice, EngineConfig, Kafka, Postgres, RabbitMq, SaslMechanism, StoreChoice,
+};
 use broker::BrokerEngine;
 use protocol::StoreEngine;
 use settings::value::number::Whole;
@@ -59,6 +61,8 @@ section! {
         prefix: String = "fracas".to_owned(),
         /// Of each partition.
         replication: Whole<u16, 1, 100> = Whole(REPLICATION),
+        /// Whose word is waited for.
+        acks: OfAcks = OfAcks::default(),
         /// Who connects.
         user: Option<String> = None,
         /// Its password.
@@ -115,6 +119,15 @@ words!(OfKafka {
     "scram-sha-512" => Self(SaslMechanism::ScramSha512),
 });
 
+/// Whose word a publish to Kafka waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OfAcks(Acks);
+
+words!(OfAcks {
+    "all" => Self(Acks::All),
+    "leader" => Self(Acks::Leader),
+});
+
 /// An engine of the store nodes of a real cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OfStores(StoreChoice);
@@ -144,6 +157,7 @@ impl KafkaTable {
             servers: or_empty(&self.servers).into_iter().map(|Address(text)| text).collect(),
             prefix: or(&self.prefix, "fracas".to_owned()),
             replication: or(&self.replication, Whole(REPLICATION)).0,
+            acks: or_empty(&self.acks).0,
             user: or_empty(&self.user),
             password: or_empty(&self.password).map(|Hidden(password)| password),
             mechanism: or_empty(&self.mechanism).0,

@@ -122,6 +122,8 @@ pub struct Kafka {
     pub prefix: String,
     /// Replicas of each partition of a topic that is made.
     pub replication: u16,
+    /// Whose word a publish waits for.
+    pub acks: Acks,
     /// Who connects, if Kafka asks for it.
     pub user: Option<String>,
     /// The password of that user.
@@ -132,6 +134,16 @@ pub struct Kafka {
     pub tls: bool,
     /// A file with certificates that are trusted in place of those of the system.
     pub authority: Option<String>,
+}
+
+/// Whose word a publish to Kafka waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Acks {
+    /// That of all replicas in sync.
+    #[default]
+    All,
+    /// That of the leader alone; a bad design choice.
+    Leader,
 }
 
 /// How Kafka is shown who connects.

@@ -7,7 +7,7 @@ mod file;
 mod tests;
 
 pub use engines::{
-    BrokerChoice, EngineConfig, Kafka, Postgres, RabbitMq, SaslMechanism, StoreChoice,
+    Acks, BrokerChoice, EngineConfig, Kafka, Postgres, RabbitMq, SaslMechanism, StoreChoice,
 };
 
 use crate::topology::{Role, Topology};

@@ -10,6 +10,7 @@ fn kafka_is_reached_as_the_file_says() {
 servers = [\"k-1.example:9096\", \"k-2.example:9096\"]
 prefix = \"chat\"
 replication = 2
+acks = \"leader\"
 user = \"chat\"
 password = \"hush\"
 mechanism = \"scram-sha-512\"
@@ -22,6 +23,7 @@ authority = \"ca.pem\"
         servers: vec!["k-1.example:9096".into(), "k-2.example:9096".into()],
         prefix: "chat".into(),
         replication: 2,
+        acks: Acks::Leader,
         user: Some("chat".into()),
         password: Some("hush".into()),
         mechanism: SaslMechanism::ScramSha512,
@@ -31,6 +33,7 @@ authority = \"ca.pem\"
     assert_eq!(config.engine.kafka, Some(expected));
     let plain = read(&on_outside("kafka", "[engine.kafka]\nservers = [\"k:1\"]\n")).unwrap();
     let plain = plain.engine.kafka.unwrap();
+    assert_eq!(plain.acks, Acks::All);
     assert_eq!((plain.prefix.as_str(), plain.replication, plain.tls), ("fracas", 3, false));
 }
 
