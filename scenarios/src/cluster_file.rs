@@ -8,7 +8,7 @@ use std::time::Duration;
 use toml::{Table, Value};
 
 /// Most replicas on a Kafka: more of them do not make it safer.
-const REPLICAS_MAX: usize = 3;
+const REPLICAS_MAX: i64 = 3;
 
 /// Where the nodes of a cluster are, `host:port` each; the first of a role is number 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +85,8 @@ fn engines(of_nodes: StoreEngine, addresses: &Addresses) -> Value {
         engines.insert("rabbitmq".to_owned(), reached);
     }
     if !kafka.is_empty() {
-        let replication = kafka.len().min(REPLICAS_MAX) as i64;
+        let replication =
+            i64::try_from(kafka.len()).map_or(REPLICAS_MAX, |it| it.min(REPLICAS_MAX));
         let reached = table([("servers", all(kafka).into()), ("replication", replication.into())]);
         engines.insert("broker".to_owned(), "kafka".into());
         engines.insert("kafka".to_owned(), reached);

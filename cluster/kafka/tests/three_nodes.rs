@@ -14,8 +14,11 @@ use std::ops::Range;
 use std::process::Command;
 use std::time::Duration;
 use support::{brokers, config, prefix, told};
+use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
+/// One test at a time kills a node: two that are away at once are more than a majority bears.
+static ALONE: Mutex<()> = Mutex::const_new(());
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_mins(2);
 /// How soon something is confirmed again after a leader was killed: the others notice it after
@@ -24,8 +27,7 @@ const BACK: Duration = Duration::from_secs(30);
 /// Messages before a kill, and after it.
 const EACH: u32 = 300;
 
-/// The number of the node that leads a partition, from 1, as soon as all three have its messages: two that
-/// are away at once are more than a majority bears.
+/// The number of the node that leads a partition, from 1, as soon as all three have its messages.
 async fn leader_of_all(topic: &str, partition: i32) -> usize {
     let servers = told("FRACAS_KAFKA");
     let client: BaseConsumer =
@@ -101,6 +103,7 @@ async fn all_until(brokers: &Brokers, epoch: u64, last: u32) -> Vec<u32> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_leader_loses_nothing_and_keeps_the_order() {
+    let _alone = ALONE.lock().await;
     let config = config(&prefix());
     let (gateway, store) = (brokers("gateway", &config).await, brokers("store", &config).await);
     let topic = format!("{}.inbound", config.prefix);
@@ -112,9 +115,10 @@ async fn a_killed_leader_loses_nothing_and_keeps_the_order() {
         let killing = async {
             kill(leader);
             let began = Instant::now();
-            persistently(&gateway, expected + EACH..last + 1).await;
+            persistently(&gateway, expected + EACH..expected + EACH + 1).await;
             println!("round {round}: confirmed after {:?}", began.elapsed());
             assert!(began.elapsed() < BACK, "{:?}", began.elapsed());
+            persistently(&gateway, expected + EACH + 1..last + 1).await;
         };
         let (arrived, ()) = tokio::join!(all_until(&store, round + 1, last), killing);
         // What was confirmed is there, in its order. What was delivered and not yet acknowledged comes again,
@@ -131,6 +135,7 @@ async fn a_killed_leader_loses_nothing_and_keeps_the_order() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn jobs_that_are_settled_stay_so_when_a_leader_is_killed() {
+    let _alone = ALONE.lock().await;
     let config = config(&prefix());
     let client = brokers("notifier", &config).await;
     let jobs = (0..20).map(|n| Job { queue: QUEUE, message: text(n) });

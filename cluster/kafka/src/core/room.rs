@@ -2,7 +2,8 @@
 //!
 //! Kafka refuses nothing because too much waits: a log has no bound that its consumers set. So publishers
 //! keep one: the end of the partition, which every confirm tells, less what is committed, which is asked
-//! for now and then.
+//! for now and then. Both only rise, unless a topic is made anew: what is known of the old one must not make
+//! the new one full, since a full partition gets no message whose confirm would say better.
 
 use protocol::Partition;
 use std::collections::BTreeMap;
@@ -29,13 +30,21 @@ impl Room {
 
     /// A message was confirmed at this offset.
     pub fn confirmed(&mut self, partition: Partition, offset: u64) {
-        let known = self.known.entry(partition).or_insert(Known { end: offset, committed: offset });
+        let anew = Known { end: offset, committed: offset };
+        let known = self.known.entry(partition).or_insert(anew);
+        if offset < known.committed {
+            *known = anew;
+        }
         known.end = known.end.max(offset + 1);
     }
 
     /// This is committed.
     pub fn committed(&mut self, partition: Partition, offset: u64) {
         if let Some(known) = self.known.get_mut(&partition) {
+            if offset < known.committed {
+                // Until the next confirm says how far the new one is.
+                known.end = offset;
+            }
             known.committed = offset;
         }
     }
@@ -77,5 +86,32 @@ mod tests {
         room.committed(one, 1_051);
         assert!(!room.is_full(one));
         assert_eq!(room.partitions(), [one]);
+    }
+
+    #[test]
+    fn a_partition_that_begins_anew_is_not_full_of_what_is_gone() {
+        let full = || {
+            let (mut room, one) = (Room::new(3), Partition(1));
+            room.confirmed(one, 1_000);
+            room.committed(one, 1_001);
+            room.confirmed(one, 1_003);
+            assert!(room.is_full(one));
+            (room, one)
+        };
+        // Its consumer has begun before any message came.
+        let (mut room, one) = full();
+        room.committed(one, 0);
+        assert!(!room.is_full(one));
+        for offset in 0..3 {
+            assert!(!room.is_full(one));
+            room.confirmed(one, offset);
+        }
+        assert!(room.is_full(one));
+        // A message came before its consumer had begun.
+        let (mut room, one) = full();
+        room.confirmed(one, 0);
+        assert!(!room.is_full(one));
+        room.confirmed(one, 2);
+        assert!(room.is_full(one));
     }
 }

@@ -8,6 +8,8 @@ use ports::broker::conformance::{
 };
 use ports::broker::{Inbound, Job, JobSettlement};
 use protocol::limits::BrokerLimits;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
 use std::sync::Arc;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -42,6 +44,35 @@ async fn a_full_partition_refuses_and_a_full_queue_of_jobs_gives_its_oldest_up()
     let jobs = take_jobs(&mut *consumer, 3).await;
     assert_eq!(jobs.iter().map(|(n, _)| *n).collect::<Vec<_>>(), [3, 4, 5]);
     assert_eq!(telemetry.counted("broker_shed_notifications"), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_is_made_anew_is_not_full_of_what_is_gone() {
+    let _alone = ALONE.lock().await;
+    let mut config = config(&prefix());
+    config.limits = BrokerLimits { durable_queue_messages: 3, ..BrokerLimits::default() };
+    let gateway = brokers("gateway-1", &config).await;
+    let mut consumer = consume(&gateway, PARTITION, 10).await;
+    for n in 0..10 {
+        persistently(&gateway, n).await;
+        consumer.acknowledge(take(&mut *consumer, 1).await[0].position);
+    }
+    drop(consumer);
+    let mut n = 10;
+    while gateway.inbound.publish(batch(n..n + 1)).await != [Err(PublishError::Full)] {
+        n += 1;
+    }
+    let mut client = rdkafka::ClientConfig::new();
+    client.set("bootstrap.servers", told("FRACAS_KAFKA"));
+    let admin: AdminClient<DefaultClientContext> = client.create().unwrap();
+    let topic = format!("{}.inbound", config.prefix);
+    let deleted = admin.delete_topics(&[&topic], &AdminOptions::new()).await.unwrap();
+    assert!(deleted.iter().all(Result::is_ok), "{deleted:?}");
+    // Another node makes it anew when it starts, and its consumer says how far it is.
+    let store = brokers("store-1", &config).await;
+    let mut consumer = patiently(&store).await;
+    persistently(&gateway, 99).await;
+    assert_eq!(arrived_through(&mut *consumer, 99).await, [99]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
