@@ -55,7 +55,8 @@ async fn a_topic_that_is_made_anew_is_not_full_of_what_is_gone() {
     let mut consumer = consume(&gateway, PARTITION, 10).await;
     for n in 0..10 {
         persistently(&gateway, n).await;
-        consumer.acknowledge(take(&mut *consumer, 1).await[0].position);
+        let deliveries = take(&mut *consumer, 1).await;
+        consumer.acknowledge(deliveries[0].position);
     }
     drop(consumer);
     let mut n = 10;
