@@ -111,12 +111,19 @@ impl Window {
         gone
     }
 
-    /// A message was read, the next one; those before `oldest_kept` give way.
-    pub fn read(&mut self, offset: u64, oldest_kept: u64) -> Read {
+    /// How many wait from here on, if the partition ends at `end`: a newer one that was settled does not.
+    pub fn waiting_from(&self, offset: u64, end: u64) -> u64 {
+        let rest = |run: &Range<u64>| run.end.saturating_sub(run.start.max(offset));
+        let open: u64 = self.resumed.open.iter().map(rest).sum();
+        end.saturating_sub(self.resumed.next.max(offset)) + open
+    }
+
+    /// A message was read, the next one; it may have to give way.
+    pub fn read(&mut self, offset: u64, gives_way: bool) -> Read {
         self.next = offset + 1;
         if self.resumed.is_settled(offset) {
             Read::Settled
-        } else if offset < oldest_kept {
+        } else if gives_way {
             Read::GivesWay
         } else {
             self.held.insert(offset);

@@ -11,7 +11,7 @@ fn handed_out(redelivered: bool) -> Read {
 fn what_is_settled_out_of_order_stays_settled_for_the_next_consumer() {
     let mut window = Window::resume(Progress::at(10), 10, 4);
     for offset in 10..14 {
-        assert_eq!(window.read(offset, 0), handed_out(false));
+        assert_eq!(window.read(offset, false), handed_out(false));
     }
     assert_eq!(window.room(), 0);
     assert!(window.settle(11) && window.settle(12) && !window.settle(12));
@@ -20,7 +20,7 @@ fn what_is_settled_out_of_order_stays_settled_for_the_next_consumer() {
     assert_eq!((progress.base(), progress.waiting(20)), (10, 8));
 
     let mut next = Window::resume(progress, 14, 4);
-    let read: Vec<_> = (10..15).map(|offset| next.read(offset, 0)).collect();
+    let read: Vec<_> = (10..15).map(|offset| next.read(offset, false)).collect();
     let again = handed_out(true);
     assert_eq!(read, [again, Read::Settled, Read::Settled, again, handed_out(false)]);
 }
@@ -30,7 +30,7 @@ fn what_was_not_read_again_yet_is_not_forgotten() {
     let progress = Progress { next: 14, open: vec![10..11, 13..14] };
     let mut window = Window::resume(progress.clone(), 14, 4);
     assert_eq!(window.progress(), progress);
-    window.read(10, 0);
+    window.read(10, false);
     assert_eq!(window.progress(), progress);
     assert!(window.settle_through(10));
     let after = window.progress();
@@ -60,16 +60,34 @@ fn what_kafka_puts_in_the_places_of_lost_messages_is_new() {
         assert_eq!(progress().cut_at(end), Progress { next, open }, "{end}");
     }
     let mut window = Window::resume(progress().cut_at(3), 0, 4);
-    assert_eq!(window.read(3, 0), handed_out(false));
+    assert_eq!(window.read(3, false), handed_out(false));
 }
 
 #[test]
 fn the_oldest_gives_way_unless_it_is_in_hand() {
     let mut window = Window::resume(Progress::at(0), 0, 10);
-    assert_eq!(window.read(0, 0), handed_out(false));
-    assert_eq!(window.read(1, 2), Read::GivesWay);
-    assert_eq!(window.read(2, 2), handed_out(false));
+    assert_eq!(window.read(0, false), handed_out(false));
+    assert_eq!(window.read(1, true), Read::GivesWay);
+    assert_eq!(window.read(2, false), handed_out(false));
     assert_eq!(window.progress(), Progress { next: 3, open: vec![0..1, 2..3] });
+}
+
+#[test]
+fn what_was_settled_makes_nothing_give_way() {
+    let window = Window::resume(Progress { next: 1_000, open: vec![3..4, 90..95] }, 1_000, 10);
+    for (offset, end, waiting) in [
+        (3, 1_000, 6),
+        (92, 1_000, 3),
+        (95, 1_000, 0),
+        (3, 1_010, 16),
+        (1_004, 1_010, 6),
+        // An end from before.
+        (1_004, 900, 0),
+    ] {
+        assert_eq!(window.waiting_from(offset, end), waiting, "{offset} of {end}");
+    }
+    let fresh = Window::resume(Progress::at(10), 10, 10);
+    assert_eq!((fresh.waiting_from(10, 15), fresh.waiting_from(14, 15)), (5, 1));
 }
 
 proptest! {
@@ -88,7 +106,7 @@ proptest! {
             let from = window.next();
             for offset in from..(from + reads).min(end) {
                 let expected = unsettled.contains(&offset);
-                let read = window.read(offset, 0);
+                let read = window.read(offset, false);
                 prop_assert_eq!(matches!(read, Read::HandOut { .. }), expected);
                 held.extend(expected.then_some(offset));
             }
@@ -104,6 +122,11 @@ proptest! {
                 .chain(progress.next..end).collect();
             prop_assert_eq!(&open, &unsettled);
             prop_assert_eq!(progress.waiting(end), unsettled.len() as u64);
+            let next = Window::resume(progress.clone(), 0, 1);
+            for from in [0, 30, 90] {
+                let later = unsettled.range(from..).count() as u64;
+                prop_assert_eq!(next.waiting_from(from, end), later);
+            }
         }
     }
 }

@@ -226,8 +226,9 @@ impl Reader {
             return None;
         }
         report_missing(&self.uplink, &self.wanted, self.window.skip_to(offset));
-        let oldest_kept = self.wanted.most.map_or(0, |most| self.end.saturating_sub(most));
-        match self.window.read(offset, oldest_kept) {
+        let waiting = self.window.waiting_from(offset, self.end);
+        let gives_way = self.wanted.most.is_some_and(|most| waiting > most);
+        match self.window.read(offset, gives_way) {
             Read::Settled => None,
             Read::GivesWay => {
                 self.changed = true;

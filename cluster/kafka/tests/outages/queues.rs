@@ -105,6 +105,31 @@ async fn jobs_that_were_settled_out_of_order_stay_settled_after_a_kill() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_old_job_does_not_give_way_to_what_is_done() {
+    let _alone = ALONE.lock().await;
+    let mut config = config(&prefix());
+    config.limits = BrokerLimits { notify_queue_messages: 3, ..BrokerLimits::default() };
+    let telemetry = Arc::new(FakeTelemetry::default());
+    let counting = Machine { telemetry: telemetry.clone(), ..machine("notifier-1") };
+    let client = Brokers::one(KafkaBroker::start(counting, &config).unwrap());
+    let mut consumer = consume_jobs(&client, QUEUE, 100).await;
+    for n in 0..20 {
+        publish_jobs(&client, QUEUE, n..n + 1).await;
+        let jobs = take_jobs(&mut *consumer, 1).await;
+        // The first one waits for its provider.
+        let done = jobs.iter().filter(|_| n > 0);
+        consumer.settle(done.map(|(_, job)| JobSettlement::Done { tag: job.tag }).collect());
+    }
+    sleep(Duration::from_secs(1)).await;
+    drop(consumer);
+    let mut consumer = consume_jobs(&client, QUEUE, 100).await;
+    publish_jobs(&client, QUEUE, 20..21).await;
+    let jobs = take_jobs(&mut *consumer, 2).await;
+    assert_eq!(jobs.iter().map(|(n, _)| *n).collect::<Vec<_>>(), [0, 20]);
+    assert_eq!(telemetry.counted("broker_shed_notifications"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn dead_letters_outlive_a_kill() {
     let _alone = ALONE.lock().await;
     let client = brokers("store-1", &config(&prefix())).await;
