@@ -111,7 +111,9 @@ async fn an_old_job_does_not_give_way_to_what_is_done() {
     config.limits = BrokerLimits { notify_queue_messages: 3, ..BrokerLimits::default() };
     let telemetry = Arc::new(FakeTelemetry::default());
     let counting = Machine { telemetry: telemetry.clone(), ..machine("notifier-1") };
-    let client = Brokers::one(KafkaBroker::start(counting, &config).unwrap());
+    let broker = KafkaBroker::start(counting, &config).unwrap();
+    timeout(PATIENCE, broker.connected()).await.unwrap();
+    let client = Brokers::one(broker);
     let mut consumer = consume_jobs(&client, QUEUE, 100).await;
     for n in 0..20 {
         publish_jobs(&client, QUEUE, n..n + 1).await;
