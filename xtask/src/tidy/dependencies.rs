@@ -5,7 +5,7 @@ use anyhow::Context;
 use serde_json::Value;
 
 /// Each crate with the crates of this workspace that it may depend on.
-const MAY_DEPEND_ON: [(&str, &[&str]); 30] = [
+const MAY_DEPEND_ON: [(&str, &[&str]); 31] = [
     ("protocol", &[]),
     ("ports", &["protocol"]),
     ("real", &["ports"]),
@@ -17,6 +17,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 30] = [
     ("broker", &["protocol", "ports", "link", "segments", "fakes"]),
     ("rabbitmq", &["protocol", "ports", "link", "fakes"]),
     ("postgres", &["protocol", "ports"]),
+    ("cassandra", &["protocol", "ports"]),
     ("kafka", &["protocol", "ports", "fakes"]),
     ("store", &["protocol", "ports", "link", "segments", "fakes"]),
     ("notifier", &["protocol", "ports", "link", "fakes"]),
@@ -51,6 +52,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 30] = [
             "broker",
             "rabbitmq",
             "postgres",
+            "cassandra",
             "kafka",
             "store",
             "notifier",
@@ -97,22 +99,24 @@ const FOR_TESTS: (&str, &[&str]) = ("fakes", &["sim"]);
 
 /// What the tests of a crate may stand on beside that: the real broker, instead of a copy of its manners.
 /// An engine is tested on a real machine, one of rows by the suite that stands beside the engine in memory.
-const IN_TESTS: [(&str, &[&str]); 5] = [
+const IN_TESTS: [(&str, &[&str]); 6] = [
     ("notifier", &["broker"]),
     ("store", &["broker"]),
     ("rabbitmq", &["real"]),
     ("postgres", &["real", "store"]),
+    ("cassandra", &["real", "store"]),
     ("kafka", &["real"]),
 ];
 
 /// Outside crates that belong to certain crates only.
-const BELONGS_TO: [(&str, &[&str]); 9] = [
+const BELONGS_TO: [(&str, &[&str]); 10] = [
     ("turmoil", &["sim"]),
     ("goose", &["journeys", "generators"]),
     ("ctrlc", &["journeys"]),
     ("lapin", &["rabbitmq"]),
     ("tokio-postgres", &["postgres"]),
     ("deadpool-postgres", &["postgres"]),
+    ("scylla", &["cassandra"]),
     ("rdkafka", &["kafka"]),
     ("axum", &["gateway", "auth", "node"]),
     ("libc", &["sim"]),

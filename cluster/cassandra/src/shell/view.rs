@@ -1,0 +1,171 @@
+//! What was stored at one instant: each partition at the slot that was its newest when the view began.
+
+use super::apply;
+use super::link::Link;
+use super::reads::{self, At, Read};
+use super::states;
+use super::store::CassandraStore;
+use crate::core::outcome::State;
+use ports::message_store::{
+    ConversationRow, Cursors, DecisionRow, Ownership, StoreError, StoreView,
+};
+use protocol::store_calls::{Membership, ReceiptItem, UserConversation};
+use protocol::{ClientMessageId, ConversationId, Entry, Partition, Sequence, UserId};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// Versions that it sees stay for longer than it may be used.
+pub struct CassandraView<'a> {
+    store: &'a CassandraStore,
+    link: Arc<Link>,
+    began: Instant,
+    states: BTreeMap<Partition, State>,
+}
+
+impl<'a> CassandraView<'a> {
+    /// Begins.
+    pub fn begin(store: &'a CassandraStore) -> Read<Self> {
+        let shared = store.shared();
+        store.wait(async {
+            let link = shared.link().await?;
+            let began = Instant::now();
+            let states = states::current(&link, (0..shared.partitions).map(Partition)).await?;
+            Ok(Self { store, link, began, states })
+        })
+    }
+
+    fn state(&self, partition: Partition) -> State {
+        self.states.get(&partition).copied().unwrap_or_default()
+    }
+
+    /// What a work on a partition brings, unless it took too long.
+    fn read<'b, T>(
+        &'b self,
+        partition: Partition,
+        work: impl AsyncFnOnce(At<'b>) -> Read<T>,
+    ) -> Read<T> {
+        let (state, link) = (self.state(partition), &*self.link);
+        let found = self.store.wait(async {
+            apply::before_reading(self.store.shared(), link, partition, &state).await?;
+            work(At { link, partition, slot: state.head }).await
+        })?;
+        self.in_time(found)
+    }
+
+    fn in_time<T>(&self, found: T) -> Read<T> {
+        let age = self.began.elapsed();
+        if age > self.store.shared().timing.view {
+            // What it should have seen may be removed by now.
+            return Err(StoreError::Unavailable(format!("the view is {age:?} old")));
+        }
+        Ok(found)
+    }
+}
+
+impl StoreView for CassandraView<'_> {
+    fn ownership(&self, partition: Partition) -> Read<Ownership> {
+        Ok(self.state(partition).ownership)
+    }
+
+    fn conversation(
+        &self,
+        partition: Partition,
+        conversation: ConversationId,
+    ) -> Read<Option<ConversationRow>> {
+        self.read(partition, async |at| at.conversation(conversation).await)
+    }
+
+    fn conversations(
+        &self,
+        partition: Partition,
+        from: ConversationId,
+        limit: usize,
+    ) -> Read<Vec<(ConversationId, ConversationRow)>> {
+        self.read(partition, async |at| at.conversations(from, limit).await)
+    }
+
+    fn members(&self, partition: Partition, conversation: ConversationId) -> Read<Vec<Membership>> {
+        self.read(partition, async |at| at.members(conversation).await)
+    }
+
+    fn memberships(
+        &self,
+        partition: Partition,
+        conversation: ConversationId,
+        user: UserId,
+    ) -> Read<Vec<Membership>> {
+        self.read(partition, async |at| at.memberships(conversation, user).await)
+    }
+
+    fn decision(
+        &self,
+        partition: Partition,
+        author: UserId,
+        message: ClientMessageId,
+    ) -> Read<Option<DecisionRow>> {
+        self.read(partition, async |at| at.decision(author, message).await)
+    }
+
+    fn entry(
+        &self,
+        partition: Partition,
+        conversation: ConversationId,
+        sequence: Sequence,
+    ) -> Read<Option<Entry>> {
+        self.read(partition, async |at| at.entry(conversation, sequence).await)
+    }
+
+    fn is_deleted(
+        &self,
+        partition: Partition,
+        conversation: ConversationId,
+        sequence: Sequence,
+    ) -> Read<bool> {
+        self.read(partition, async |at| at.is_deleted(conversation, sequence).await)
+    }
+
+    fn entries(
+        &self,
+        partition: Partition,
+        conversation: ConversationId,
+        after: Sequence,
+        before: Sequence,
+        limit: usize,
+    ) -> Read<Vec<Entry>> {
+        self.read(partition, async |at| at.entries(conversation, after, before, limit).await)
+    }
+
+    fn conversations_of(&self, user: UserId) -> Read<Vec<UserConversation>> {
+        let (shared, link) = (self.store.shared(), &*self.link);
+        let found = self.store.wait(async {
+            for (partition, state) in &self.states {
+                apply::before_reading(shared, link, *partition, state).await?;
+            }
+            reads::conversations_of(link, user, |partition| self.state(partition).head).await
+        })?;
+        self.in_time(found)
+    }
+
+    fn cursor(
+        &self,
+        partition: Partition,
+        conversation: ConversationId,
+        user: UserId,
+    ) -> Read<Option<Cursors>> {
+        self.read(partition, async |at| at.cursor(conversation, user).await)
+    }
+
+    fn cursors(
+        &self,
+        partition: Partition,
+        conversation: ConversationId,
+    ) -> Read<Vec<ReceiptItem>> {
+        self.read(partition, async |at| at.cursors(conversation).await)
+    }
+
+    fn count(&self, partition: Partition) -> Read<u64> {
+        let all = async |at: At<'_>| at.conversations(ConversationId(0), usize::MAX).await;
+        self.read(partition, all).map(|all| all.len() as u64)
+    }
+}
