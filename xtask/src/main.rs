@@ -18,7 +18,7 @@ usage: cargo xtask check [--skip STEP]... [--only STEP]...
        cargo xtask tidy
 
 check runs every step that a change must pass; CI runs the same.
-engines runs the tests that need a real engine (rabbitmq, kafka, postgres), each against an instance that
+engines runs the tests that need a real engine (rabbitmq, kafka, postgres, cassandra), each against an instance that
 is started for them on loopback. Exit status 75: none failed, but an engine could not
 be had or started.
 tidy checks the rules of STYLE.md that no other tool knows.

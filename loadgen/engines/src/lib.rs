@@ -4,8 +4,10 @@
 //! An [`Instance`] knows the program of one server and when it is ready; [`Running`] has its process. What is
 //! done to it, and when, is left to the tests of the adapters and to `fracas load`.
 
+pub mod cassandra;
 mod certificate;
 mod install;
+pub mod jars;
 pub mod kafka;
 pub mod postgres;
 pub mod rabbitmq;

@@ -1,21 +1,17 @@
 //! The tests against a Kafka, of one node and of three. Its jars and what they need come from Maven, named in
 //! `xtask/engines/kafka.xml`, and are kept between runs.
 
-use super::{Features, folder, serve_during, test};
-use crate::repository::root;
-use crate::say;
-use anyhow::{Context, ensure};
+use super::{Features, folder, jars, serve_during, test};
 use engines::kafka::{Encrypted, Jars, Kafka, Ports};
 use engines::{Instance, free_ports, program};
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 /// Runs every test that needs it.
 pub fn run() -> anyhow::Result<bool> {
     // What the encrypted client is built with.
     program(&["/usr/include/openssl/ssl.h"], "libssl-dev")?;
     program(&["pkg-config"], "pkg-config")?;
-    let (folder, jars) = (folder("kafka")?, jars()?);
+    let (folder, jars) = (folder("kafka")?, Jars::of(&jars("kafka")?)?);
     Ok(on_nodes(&folder.join("one"), &jars, 1, &["conformance", "encrypted", "outages"])?
         && on_nodes(&folder.join("three"), &jars, 3, &["conformance", "three_nodes"])?)
 }
@@ -62,31 +58,4 @@ fn told(ports: &[Ports], nodes: &[Kafka]) -> [(&'static str, String); 5] {
         ("FRACAS_KAFKA_AUTHORITY", at(&nodes[0], "certificate.pem")),
         ("FRACAS_KAFKA_PID", all(nodes.iter().map(|node| at(node, "pid")).collect())),
     ]
-}
-
-/// The folder with the jars of Kafka and of what it needs. A run that was cut off leaves no mark, and the next
-/// one begins anew.
-fn jars() -> anyhow::Result<Jars> {
-    let named = root().join("xtask/engines/kafka.xml");
-    let folder = Jars::below(&root().join("target"));
-    let (mark, wanted) = (folder.join("complete"), std::fs::read(&named).context("kafka.xml")?);
-    if std::fs::read(&mark).is_ok_and(|complete| complete == wanted) {
-        return Jars::of(&folder);
-    }
-    let maven = program(&["mvn"], "maven")?;
-    if folder.exists() {
-        std::fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    }
-    say("fetching the jars of Kafka");
-    let status = Command::new(maven)
-        .args(["--batch-mode", "--quiet", "--file"])
-        .arg(&named)
-        .arg("dependency:copy-dependencies")
-        .arg(format!("-DoutputDirectory={}", folder.display()))
-        .stdin(Stdio::null())
-        .status()
-        .context("running mvn")?;
-    ensure!(status.success(), "the jars of Kafka: mvn ended with {status}");
-    std::fs::write(&mark, wanted).context("marking the jars as complete")?;
-    Jars::of(&folder)
 }

@@ -4,6 +4,7 @@
 //! with ports and a folder of its own; and stopped when its tests are over. Nothing is left out in silence: an
 //! engine that cannot be had has a status of its own.
 
+mod cassandra;
 mod kafka;
 mod postgres;
 mod rabbitmq;
@@ -19,7 +20,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 /// The engines, by their names on the command line.
-pub const ENGINES: [&str; 3] = ["rabbitmq", "kafka", "postgres"];
+pub const ENGINES: [&str; 4] = ["rabbitmq", "kafka", "postgres", "cassandra"];
 
 /// Between two looks at whether a server has ended.
 const LOOK: Duration = Duration::from_millis(100);
@@ -44,6 +45,7 @@ pub fn run(names: &[&str]) -> anyhow::Result<Tested> {
             "rabbitmq" => rabbitmq::run(),
             "postgres" => postgres::run(),
             "kafka" => kafka::run(),
+            "cassandra" => cassandra::run(),
             _ => anyhow::bail!("{name} has no tests"),
         };
         match passed {
@@ -94,6 +96,14 @@ fn folder(name: &str) -> anyhow::Result<PathBuf> {
         std::fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
     }
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    Ok(folder)
+}
+
+/// The folder with the jars of an engine and of what it needs, kept between runs.
+fn jars(name: &str) -> anyhow::Result<PathBuf> {
+    let project = root().join("xtask/engines").join(name).with_extension("xml");
+    let folder = root().join("target/engines").join(format!("{name}-jars"));
+    engines::jars::fetch(&project, &folder)?;
     Ok(folder)
 }
 

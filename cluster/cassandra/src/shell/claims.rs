@@ -21,24 +21,28 @@ pub async fn acquire(shared: &Shared, claim: &Claim) -> Result<Option<Lease>, St
     let lease = Lease { partition, epoch: seen.epoch.next() };
     let attempt = shared.attempt();
     let deadline = Instant::now() + shared.timing.settle;
+    let mut is_open = false;
     loop {
-        let failure = match ask(&link, claim, attempt).await {
+        let mut why = match ask(&link, claim, attempt).await {
             Ok(true) => return Ok(Some(lease)),
-            // A refusal may follow an attempt of this one whose answer was lost in the cluster.
-            Ok(false) => None,
-            Err(failure) if failure.is_open && !failure.is_for_good => Some(failure.message),
-            Err(failure) => return Err(failure.of_read()),
+            // A refusal may follow an attempt of this one whose answer was lost.
+            Ok(false) => "the claim was refused, though nothing has changed".to_owned(),
+            Err(failure) if failure.is_for_good || !(failure.is_open || is_open) => {
+                return Err(failure.of_read());
+            }
+            Err(failure) => {
+                is_open |= failure.is_open;
+                failure.message
+            }
         };
-        let why =
-            failure.unwrap_or_else(|| "the claim was refused, though nothing has changed".into());
-        let why = match states::decided(&link, partition).await {
+        match states::decided(&link, partition).await {
             Ok(state) => match judge_claim(&state, seen, attempt) {
                 Claimed::Yes => return Ok(Some(lease)),
                 Claimed::No => return Ok(None),
-                Claimed::NotYet => why,
+                Claimed::NotYet => {}
             },
-            Err(error) => error.to_string(),
-        };
+            Err(error) => why = error.to_string(),
+        }
         if Instant::now() >= deadline {
             return Err(StoreError::Unknown(why));
         }

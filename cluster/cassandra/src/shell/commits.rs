@@ -147,8 +147,8 @@ impl Attempt<'_> {
                 // Rows of the slot before did not get in place: look, and put them there.
                 continue;
             }
-            if Instant::now() >= deadline && asked.is_some() {
-                return Err(StoreError::Unknown(last));
+            if Instant::now() >= deadline {
+                return Err(open(StoreError::Unavailable(last), asked));
             }
             match self.ask(head).await {
                 Ok(true) => {
@@ -157,12 +157,17 @@ impl Attempt<'_> {
                     return Ok(Ok(head + 1));
                 }
                 // Somebody else has the slot, or another epoch rules: look.
-                Ok(false) => {}
-                Err(failure) if failure.is_open && !failure.is_for_good => {
-                    asked = Some(Asked { slot: head + 1, attempt: self.number });
-                    last = failure.message;
+                Ok(false) => "somebody else writes under the same lease".clone_into(&mut last),
+                Err(failure) if failure.is_for_good || !(failure.is_open || asked.is_some()) => {
+                    return Err(open(failure.of_read(), asked));
                 }
-                Err(failure) => return Err(open(failure.of_read(), asked)),
+                Err(failure) => {
+                    if failure.is_open {
+                        asked = Some(Asked { slot: head + 1, attempt: self.number });
+                    }
+                    last = failure.message;
+                    sleep(PAUSE).await;
+                }
             }
         }
     }

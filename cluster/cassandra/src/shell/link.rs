@@ -73,7 +73,9 @@ impl Links {
             .keepalive_interval(KEEPALIVE)
             .keepalive_timeout(KEEPALIVE)
             .schema_agreement_timeout(timing.migration)
-            .fetch_schema_metadata(false)
+            // What routing needs.
+            .keyspaces_to_fetch([&self.config.keyspace])
+            .fetch_full_schema_metadata(false)
             .tcp_nodelay(true);
         if let Some((user, password)) = &self.config.user {
             builder = builder.user(user, password.expose());

@@ -1,0 +1,25 @@
+//! The tests against a Cassandra of one node. Its jars and what they need come from Maven, named in
+//! `xtask/engines/cassandra.xml`, and are kept between runs.
+
+use super::{Features, folder, jars, serve_during, test};
+use engines::cassandra::{Cassandra, Ports};
+use engines::free_ports;
+
+/// Runs every test that needs it.
+pub fn run() -> anyhow::Result<bool> {
+    let [clients, storage] = free_ports()?;
+    let ports = Ports { clients, storage };
+    let cassandra = Cassandra::prepare(&folder("cassandra")?, &jars("cassandra")?, ports)?;
+    let told = [
+        ("FRACAS_CASSANDRA", format!("127.0.0.1:{clients}")),
+        ("FRACAS_CASSANDRA_PID", cassandra.folder().join("pid").display().to_string()),
+    ];
+    serve_during(&[], &[&cassandra], || {
+        for target in ["conformance", "outages"] {
+            if !test("cassandra", Features::Default, target, &told)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    })
+}
