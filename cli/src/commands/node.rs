@@ -53,7 +53,8 @@ impl Node {
             let (trigger, shutdown) = Shutdown::new();
             self.serve_metrics(&machine, &metrics, &shutdown).await?;
             let brokers = outside.reached(self.role, &machine)?;
-            let shared_engine = shared.reached(self.role, &machine).context("PostgreSQL")?;
+            let shared_engine =
+                shared.reached(self.role, &machine).context("the engine of the stores")?;
             let process = Process { metrics, shutdown, shared_engine, brokers };
             let announce = || {
                 self.lifeline.running(&name);

@@ -190,7 +190,8 @@ fn a_slot_without_its_rows_is_read_and_continued() {
     drop(store);
     let [(_, mut batch)] = to(lease, 2);
     batch.members.insert((ConversationId(1), UserId(8), Sequence(2)), None);
-    let payload = postcard::to_stdvec(&batch).unwrap();
+    // The first kind of payload: the batch is there.
+    let payload = [vec![0], postcard::to_stdvec(&batch).unwrap()].concat();
     Beside::open().run(
         &format!(
             "UPDATE {name}.slots SET head = 2, applied = 1, writer = 5, attempt = 5, payload = ? \
@@ -208,6 +209,42 @@ fn a_slot_without_its_rows_is_read_and_continued() {
         third.view().unwrap().entries(PARTITION, ConversationId(1), Sequence(0), Sequence(9), 9);
     assert_eq!(all.unwrap().len(), 3);
     assert_eq!(head(&other), Sequence(3));
+}
+
+#[test]
+fn a_batch_larger_than_cassandra_takes_is_written_whole() {
+    let _alone = alone();
+    const ENTRIES: u64 = 400;
+    let name = keyspace();
+    let timing = Timing { view: Duration::from_secs(2), ..Timing::default() };
+    let store = started(&CassandraConfig { timing, ..config(&name) });
+    let lease = acquire(&store, PARTITION);
+    let [(_, mut large)] = to(lease, ENTRIES);
+    for sequence in (1..=ENTRIES).map(Sequence) {
+        let mut entry = entry(lease, ConversationId(1), sequence);
+        let body = "x".repeat(60_000);
+        entry.content = protocol::Content::Message { body, reply_to: None };
+        large.entries.insert((ConversationId(1), sequence), Arc::new(entry));
+    }
+    assert_eq!(store.commit(&[(lease, large)]), Ok(Vec::new()));
+    // Another node, which has the parts alone.
+    let other = started(&config(&name));
+    let found = |store: &CassandraStore| {
+        let view = store.view().unwrap();
+        let all = view.entries(PARTITION, ConversationId(1), Sequence(0), Sequence(999), 999);
+        all.unwrap().len() as u64
+    };
+    assert_eq!((found(&store), found(&other)), (ENTRIES, ENTRIES));
+    assert_eq!(store.commit(&to(lease, ENTRIES + 1)), Ok(Vec::new()));
+    let beside = Beside::open();
+    let parts = format!("SELECT a FROM {name}.rows WHERE kind = 9 ALLOW FILTERING");
+    assert!(beside.count(&parts) > 20, "the batch was in parts");
+    assert_eq!(store.commit(&to(lease, ENTRIES + 2)), Ok(Vec::new()));
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while beside.count(&parts) > 0 {
+        assert!(Instant::now() < deadline, "its parts are left");
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }
 
 #[test]

@@ -234,12 +234,9 @@ impl Wiring<'_> {
             (StoreChoice::Node(StoreEngine::Memory), _) => {
                 store::Engine::Opened(Arc::new(store::MemoryStore::default()))
             }
-            (StoreChoice::Node(StoreEngine::Shared) | StoreChoice::Postgres, Some(engine)) => {
-                store::Engine::Opened(engine)
-            }
-            (StoreChoice::Node(StoreEngine::Shared) | StoreChoice::Postgres, None) => {
-                return Err("there is no engine to share".into());
-            }
+            // What is left is shared.
+            (_, Some(engine)) => store::Engine::Opened(engine),
+            (_, None) => return Err("there is no engine to share".into()),
         };
         let shutdown = self.process.shutdown;
         Ok(store::serve(self.machine, listener, config, engine, brokers, shutdown).await?)

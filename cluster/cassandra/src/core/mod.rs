@@ -2,6 +2,7 @@
 
 pub mod numbers;
 pub mod outcome;
+pub mod payload;
 pub mod retired;
 pub mod rows;
 pub mod schema;

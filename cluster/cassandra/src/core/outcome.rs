@@ -40,21 +40,28 @@ pub enum Verdict {
     Fenced(Ownership),
     /// It has no slot so far; this is the next one.
     Next(i64),
+}
+
+/// Whether the state says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judged {
+    /// It does.
+    Verdict(Verdict),
     /// Its slot is taken, and not the newest: look at who took it.
     Look(Asked),
 }
 
 /// Judges a commit under a lease; `asked` is the slot that it may have been given already.
-pub fn judge(state: &State, lease: Lease, asked: Option<Asked>) -> Verdict {
+pub fn judge(state: &State, lease: Lease, asked: Option<Asked>) -> Judged {
     if let Some(asked) = asked {
         if state.head == asked.slot && state.writer == asked.attempt {
-            return Verdict::Done(asked.slot);
+            return Judged::Verdict(Verdict::Done(asked.slot));
         }
         if state.head > asked.slot {
-            return Verdict::Look(asked);
+            return Judged::Look(asked);
         }
     }
-    judge_anew(state, lease)
+    Judged::Verdict(judge_anew(state, lease))
 }
 
 /// The same of a commit that certainly has no slot.
@@ -109,23 +116,24 @@ mod tests {
         let check = |state: State, expected| {
             assert_eq!(judge(&state, lease(3), Some(ASKED)), expected, "{state:?}");
         };
-        check(state(3, 5, 77), Verdict::Done(5));
+        check(state(3, 5, 77), Judged::Verdict(Verdict::Done(5)));
         // The next owner has begun and has written nothing: it was in time.
-        check(state(4, 5, 77), Verdict::Done(5));
+        check(state(4, 5, 77), Judged::Verdict(Verdict::Done(5)));
         // It may still come, so the same slot is asked for again.
-        check(state(3, 4, 1), Verdict::Next(5));
+        check(state(3, 4, 1), Judged::Verdict(Verdict::Next(5)));
         // It cannot come any more.
-        check(state(4, 4, 1), Verdict::Fenced(state(4, 4, 1).ownership));
-        check(state(4, 9, 1), Verdict::Look(ASKED));
-        check(state(3, 9, 77), Verdict::Look(ASKED));
+        check(state(4, 4, 1), Judged::Verdict(Verdict::Fenced(state(4, 4, 1).ownership)));
+        check(state(4, 9, 1), Judged::Look(ASKED));
+        check(state(3, 9, 77), Judged::Look(ASKED));
         // Another life of this node under the same lease took it.
-        check(state(3, 5, 78), Verdict::Next(6));
+        check(state(3, 5, 78), Judged::Verdict(Verdict::Next(6)));
     }
 
     #[test]
     fn a_lease_of_the_future_is_fenced() {
-        assert!(matches!(judge(&state(3, 5, 0), lease(7), None), Verdict::Fenced(_)));
-        assert_eq!(judge(&state(3, 5, 0), lease(3), None), Verdict::Next(6));
+        assert!(matches!(judge_anew(&state(3, 5, 0), lease(7)), Verdict::Fenced(_)));
+        let next = Judged::Verdict(Verdict::Next(6));
+        assert_eq!(judge(&state(3, 5, 0), lease(3), None), next);
     }
 
     #[test]

@@ -39,7 +39,7 @@ impl Retired {
                 }
                 Kind::Trim => newest(&mut self.young.trims, (key.place, key.a), *version),
                 // Written once.
-                Kind::Entry | Kind::Deletion | Kind::Decision | Kind::Listed => {}
+                Kind::Entry | Kind::Deletion | Kind::Decision | Kind::Listed | Kind::Part => {}
             }
         }
     }

@@ -26,6 +26,8 @@ enum Scope {
     User = 2,
     /// The conversations of a partition.
     Listing = 3,
+    /// A large batch, by the attempt to write it.
+    Payload = 4,
 }
 
 impl Place {
@@ -47,6 +49,11 @@ impl Place {
     /// Of the list of a partition's conversations.
     pub fn listing(partition: Partition) -> Self {
         Self::new(i32::from(partition.0), Scope::Listing, 0)
+    }
+
+    /// Of a batch that is too large for its slot.
+    pub fn payload(partition: Partition, attempt: i64) -> Self {
+        Self { partition: i32::from(partition.0), scope: Scope::Payload, id: attempt }
     }
 
     fn new(partition: i32, scope: Scope, id: u64) -> Self {
@@ -80,6 +87,8 @@ pub enum Kind {
     Membership = 7,
     /// A conversation, by its id; empty. It has no versions: whoever reads it looks at the conversation.
     Listed = 8,
+    /// A part of a large batch, by its number. It has no versions.
+    Part = 9,
 }
 
 impl Kind {
@@ -152,6 +161,27 @@ pub fn rows(partition: Partition, slot: i64, batch: &Batch) -> Result<Vec<Row>, 
     Ok(all.rows)
 }
 
+/// Rows of one request, at most.
+const ROWS: usize = 200;
+/// Bytes of one request, a larger row excepted.
+const BYTES: usize = 256 * 1024;
+
+/// The rows by request: each has rows of one place, which are one mutation there.
+pub fn requests(mut rows: &[Row]) -> Vec<&[Row]> {
+    let mut all = Vec::new();
+    while let Some(first) = rows.first() {
+        let mut bytes = 0;
+        let fits = rows.iter().take(ROWS).take_while(|row| {
+            bytes += row.value.len();
+            row.key.place == first.key.place && bytes <= BYTES
+        });
+        let (request, rest) = rows.split_at(fits.count().max(1));
+        all.push(request);
+        rows = rest;
+    }
+    all
+}
+
 struct Rows {
     slot: i64,
     rows: Vec<Row>,
@@ -175,6 +205,19 @@ impl Rows {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_has_one_place_and_is_small() {
+        let row = |user, bytes| Row {
+            key: Key { place: Place::user(UserId(user)), kind: Kind::Member, a: 0, b: 0 },
+            version: 1,
+            value: vec![0; bytes],
+        };
+        let mut rows = vec![row(1, 9), row(1, 9), row(2, BYTES + 1), row(2, BYTES), row(2, 1)];
+        rows.extend((0..=ROWS).map(|_| row(3, 1)));
+        let sizes: Vec<usize> = requests(&rows).into_iter().map(<[Row]>::len).collect();
+        assert_eq!(sizes, [2, 1, 1, 1, ROWS, 1]);
+    }
 
     #[test]
     fn rows_of_one_place_lie_behind_each_other() {

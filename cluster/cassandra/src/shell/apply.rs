@@ -2,10 +2,12 @@
 
 use super::failure::{Failure, corrupt};
 use super::link::Link;
+use super::reads::At;
 use super::states;
 use super::tracks::{Shared, Track};
 use crate::core::outcome::State;
-use crate::core::rows::{Row, rows};
+use crate::core::payload::Payload;
+use crate::core::rows::{Kind, Place, Row, requests, rows};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use ports::entered;
 use ports::message_store::{Batch, StoreError};
@@ -14,8 +16,6 @@ use scylla::statement::batch::{Batch as Statements, BatchType};
 
 /// Requests of one slot that are under way at once.
 const AT_ONCE: usize = 64;
-/// Rows of one request, all of one partition of Cassandra: there it is one mutation.
-const ROWS: usize = 200;
 /// Slots that are read at once.
 const SLOTS: i32 = 8;
 
@@ -34,13 +34,11 @@ pub async fn up_to(
         let found = found.rows::<(i64, i64, &[u8])>().map_err(corrupt)?;
         let before = from;
         for slot in found {
-            let (slot, _, payload) = slot.map_err(corrupt)?;
+            let (slot, attempt, payload) = slot.map_err(corrupt)?;
             if slot != from + 1 {
                 break;
             }
-            let batch: Batch = postcard::from_bytes(payload).map_err(|error| {
-                corrupt(format!("slot {slot} of partition {partition} cannot be read: {error}"))
-            })?;
+            let Some(batch) = batch_of(link, partition, attempt, payload).await? else { break };
             slot_in_place(shared, link, partition, slot, &batch).await?;
             from = slot;
         }
@@ -59,6 +57,31 @@ pub async fn up_to(
     Ok(())
 }
 
+/// The batch of a slot; `None`: its parts are not there.
+async fn batch_of(
+    link: &Link,
+    partition: Partition,
+    attempt: i64,
+    payload: &[u8],
+) -> Result<Option<Batch>, StoreError> {
+    let unread =
+        |error| corrupt(format!("a slot of partition {partition} cannot be read: {error}"));
+    let count = match postcard::from_bytes(payload).map_err(unread)? {
+        Payload::Here(batch) => return Ok(Some(batch)),
+        Payload::Elsewhere(count) => count,
+    };
+    let at = At { link, partition, slot: i64::MAX };
+    let parts = at.list(Place::payload(partition, attempt), Kind::Part).await?;
+    if parts.len() != count as usize {
+        return Ok(None);
+    }
+    let whole: Vec<u8> = parts.into_iter().flat_map(|(.., part)| part).collect();
+    match postcard::from_bytes(&whole).map_err(unread)? {
+        Payload::Here(batch) => Ok(Some(batch)),
+        Payload::Elsewhere(_) => Err(corrupt("the parts of a batch name further ones")),
+    }
+}
+
 /// Puts the rows of one slot in place; those of the slots before are.
 pub async fn slot_in_place(
     shared: &Shared,
@@ -68,14 +91,18 @@ pub async fn slot_in_place(
     batch: &Batch,
 ) -> Result<(), StoreError> {
     let rows = rows(partition, slot, batch).map_err(corrupt)?;
-    let together = rows.chunk_by(|one, next| one.key.place == next.key.place);
-    let requests = together.flat_map(|rows| rows.chunks(ROWS)).map(|rows| write(link, rows));
-    stream::iter(requests).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+    write(link, &rows).await?;
     entered(shared.retired.lock()).written(&rows);
     Ok(())
 }
 
-async fn write(link: &Link, rows: &[Row]) -> Result<(), StoreError> {
+/// Writes rows, of which those of one place are behind each other.
+pub async fn write(link: &Link, rows: &[Row]) -> Result<(), StoreError> {
+    let requests = requests(rows).into_iter().map(|rows| request(link, rows));
+    stream::iter(requests).buffer_unordered(AT_ONCE).try_collect().await
+}
+
+async fn request(link: &Link, rows: &[Row]) -> Result<(), StoreError> {
     let values = |row: &Row| {
         let Row { key, version, value } = row;
         let (place, kind) = (key.place, key.kind.number());

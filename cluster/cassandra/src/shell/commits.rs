@@ -6,9 +6,11 @@ use super::link::Link;
 use super::states;
 use super::tracks::{Shared, Standing, Track};
 use crate::core::numbers::stored;
-use crate::core::outcome::{Asked, State, Verdict, judge, judge_anew};
+use crate::core::outcome::{Asked, Judged, Verdict, judge, judge_anew};
+use crate::core::payload;
 use futures_util::future::join_all;
-use ports::message_store::{Batch, Fenced, Lease, StoreError};
+use ports::entered;
+use ports::message_store::{Batch, Fenced, Lease, Ownership, StoreError};
 use protocol::Partition;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -80,11 +82,19 @@ async fn write(
     batch: &Batch,
 ) -> Result<Option<Fenced>, StoreError> {
     let partition = lease.partition;
-    let payload = postcard::to_stdvec(batch).map_err(corrupt)?;
+    let number = shared.attempt();
+    let (payload, parts) = payload::encode(partition, number, batch).map_err(corrupt)?;
     let track = shared.track(partition);
     let mut standing = track.writing.lock().await;
-    let attempt = Attempt { link, lease, number: shared.attempt(), payload };
-    let slot = match attempt.take_slot(shared, &track, &mut standing).await? {
+    apply::write(link, &parts).await?;
+    let attempt = Attempt { link, lease, number, payload };
+    let taken = attempt.take_slot(shared, &track, &mut standing).await?;
+    if !parts.is_empty() {
+        // Without a slot they are of no use to anybody.
+        let slot = taken.unwrap_or(i64::MIN);
+        entered(track.large.lock()).push((slot, number));
+    }
+    let slot = match taken {
         Ok(slot) => slot,
         Err(current) => return Ok(Some(Fenced { partition, current })),
     };
@@ -104,7 +114,7 @@ struct Attempt<'a> {
     payload: Vec<u8>,
 }
 
-type Taken = Result<i64, ports::message_store::Ownership>;
+type Taken = Result<i64, Ownership>;
 
 impl Attempt<'_> {
     /// Takes the next slot. In front of it all rows are in place, so that the log can say so.
@@ -114,57 +124,51 @@ impl Attempt<'_> {
         track: &Track,
         standing: &mut Option<Standing>,
     ) -> Result<Taken, StoreError> {
-        let Lease { partition, epoch } = self.lease;
+        let epoch = self.lease.epoch;
         let deadline = Instant::now() + shared.timing.settle;
-        let mut asked = None;
+        // The last slot that was asked for; and whether it may have been given without an answer.
+        let (mut asked, mut is_open) = (None, false);
         let mut last = String::new();
         loop {
-            let head = match standing.take().filter(|known| known.epoch == epoch) {
-                Some(known) => known.head,
-                None => match self.look(asked).await {
-                    Ok((_, Verdict::Done(slot))) => {
-                        *standing = Some(Standing { epoch, head: slot });
-                        return Ok(Ok(slot));
-                    }
-                    Ok((_, Verdict::Fenced(current))) => return Ok(Err(current)),
-                    Ok((state, _)) => {
-                        let of = (partition, track);
-                        apply::up_to(shared, self.link, of, &state)
-                            .await
-                            .map_err(|it| open(it, asked))?;
-                        state.head
-                    }
-                    // Whether it was carried out cannot be asked; it can be asked again, for a while.
-                    Err(error) if asked.is_some() && Instant::now() < deadline => {
-                        last = error.to_string();
-                        sleep(PAUSE).await;
-                        continue;
-                    }
-                    Err(error) => return Err(open(error, asked)),
-                },
+            let known = standing.take().filter(|known| known.epoch == epoch);
+            let looked = match known {
+                Some(known) => Ok(Verdict::Next(known.head + 1)),
+                None => self.look(shared, track, asked).await,
             };
-            if track.applied() < head {
+            let slot = match looked {
+                Ok(Verdict::Done(slot)) => {
+                    *standing = Some(Standing { epoch, head: slot });
+                    return Ok(Ok(slot));
+                }
+                Ok(Verdict::Fenced(current)) => return Ok(Err(current)),
                 // Rows of the slot before did not get in place: look, and put them there.
-                continue;
-            }
+                Ok(Verdict::Next(slot)) if track.applied() < slot - 1 => continue,
+                Ok(Verdict::Next(slot)) => slot,
+                // What became of it can be asked again, for a while.
+                Err(StoreError::Unavailable(why)) if is_open && Instant::now() < deadline => {
+                    last = why;
+                    sleep(PAUSE).await;
+                    continue;
+                }
+                Err(error) => return Err(open(error, is_open)),
+            };
             if Instant::now() >= deadline {
-                return Err(open(StoreError::Unavailable(last), asked));
+                return Err(open(StoreError::Unavailable(last), is_open));
             }
-            match self.ask(head).await {
+            asked = Some(Asked { slot, attempt: self.number });
+            match self.ask(slot).await {
                 Ok(true) => {
-                    *standing = Some(Standing { epoch, head: head + 1 });
-                    track.has_settled(head);
-                    return Ok(Ok(head + 1));
+                    *standing = Some(Standing { epoch, head: slot });
+                    track.has_settled(slot - 1);
+                    return Ok(Ok(slot));
                 }
                 // Somebody else has the slot, or another epoch rules: look.
                 Ok(false) => "somebody else writes under the same lease".clone_into(&mut last),
-                Err(failure) if failure.is_for_good || !(failure.is_open || asked.is_some()) => {
-                    return Err(open(failure.of_read(), asked));
+                Err(failure) if failure.is_for_good || !(failure.is_open || is_open) => {
+                    return Err(open(failure.of_read(), is_open));
                 }
                 Err(failure) => {
-                    if failure.is_open {
-                        asked = Some(Asked { slot: head + 1, attempt: self.number });
-                    }
+                    is_open |= failure.is_open;
                     last = failure.message;
                     sleep(PAUSE).await;
                 }
@@ -172,44 +176,54 @@ impl Attempt<'_> {
         }
     }
 
-    async fn ask(&self, head: i64) -> Result<bool, Failure> {
+    async fn ask(&self, slot: i64) -> Result<bool, Failure> {
         let partition = i32::from(self.lease.partition.0);
-        let (slot, epoch) = (head + 1, stored(self.lease.epoch.0));
-        let values =
-            ((slot, head, self.number, self.number, &self.payload), (partition, slot, epoch, head));
-        let ((a, b, c, d, e), (f, g, h, i)) = values;
-        self.link.is_applied(&self.link.statements.commit, (a, b, c, d, e, f, g, h, i)).await
+        let (head, epoch, number) = (slot - 1, stored(self.lease.epoch.0), self.number);
+        let values = (slot, head, number, number, &self.payload, partition, slot, epoch, head);
+        self.link.is_applied(&self.link.statements.commit, values).await
     }
 
-    /// Where the partition stands, and what that says of this attempt.
-    async fn look(&self, asked: Option<Asked>) -> Result<(State, Verdict), StoreError> {
+    /// What the partition's state says of this attempt. If it is to go on, all rows are in place.
+    async fn look(
+        &self,
+        shared: &Shared,
+        track: &Track,
+        asked: Option<Asked>,
+    ) -> Result<Verdict, StoreError> {
         let partition = self.lease.partition;
         let state = states::decided(self.link, partition).await?;
         let verdict = match judge(&state, self.lease, asked) {
-            Verdict::Look(Asked { slot, attempt }) => {
-                let values = (i32::from(partition.0), slot - 1, slot, 1);
-                let slots = self.link.rows(&self.link.statements.slots, values).await;
-                let slots = slots.map_err(Failure::of_read)?;
-                match slots.maybe_first_row::<(i64, i64, &[u8])>().map_err(corrupt)? {
-                    Some((_, taken_by, _)) if taken_by == attempt => Verdict::Done(slot),
-                    Some(_) => judge_anew(&state, self.lease),
-                    // It was removed meanwhile, and nobody can say any more who took it.
-                    None => {
-                        let why = format!("slot {slot} of partition {partition} was removed");
-                        return Err(StoreError::Unknown(why));
-                    }
+            Judged::Look(asked) => match self.taken_by(asked.slot).await? {
+                Some(attempt) if attempt == asked.attempt => Verdict::Done(asked.slot),
+                Some(_) => judge_anew(&state, self.lease),
+                // It was removed meanwhile, and nobody can say any more who took it.
+                None => {
+                    let slot = asked.slot;
+                    let why = format!("slot {slot} of partition {partition} was removed");
+                    return Err(StoreError::Unknown(why));
                 }
-            }
-            verdict => verdict,
+            },
+            Judged::Verdict(verdict) => verdict,
         };
-        Ok((state, verdict))
+        if matches!(verdict, Verdict::Next(_)) {
+            apply::up_to(shared, self.link, (partition, track), &state).await?;
+        }
+        Ok(verdict)
+    }
+
+    async fn taken_by(&self, slot: i64) -> Result<Option<i64>, StoreError> {
+        let values = (i32::from(self.lease.partition.0), slot - 1, slot, 1);
+        let slots = self.link.rows(&self.link.statements.slots, values).await;
+        let slots = slots.map_err(Failure::of_read)?;
+        let found = slots.maybe_first_row::<(i64, i64, &[u8])>().map_err(corrupt)?;
+        Ok(found.map(|(_, attempt, _)| attempt))
     }
 }
 
 /// An error, when a slot may have been taken.
-fn open(error: StoreError, asked: Option<Asked>) -> StoreError {
+fn open(error: StoreError, is_open: bool) -> StoreError {
     match error {
-        StoreError::Unavailable(why) if asked.is_some() => StoreError::Unknown(why),
+        StoreError::Unavailable(why) if is_open => StoreError::Unknown(why),
         error => error,
     }
 }

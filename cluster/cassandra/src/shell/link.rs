@@ -12,6 +12,7 @@ use scylla::errors::ExecutionError;
 use scylla::policies::retry::FallthroughRetryPolicy;
 use scylla::response::query_result::QueryRowsResult;
 use scylla::serialize::row::SerializeRow;
+use scylla::statement::Statement;
 use scylla::statement::prepared::PreparedStatement;
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,7 +97,9 @@ impl Links {
         let CassandraConfig { keyspace, replication, partitions, .. } = &self.config;
         if !self.are_there(session).await? {
             for cql in schema::making(keyspace, *replication) {
-                let made = session.query_unpaged(cql, ()).await;
+                let mut statement = Statement::new(cql);
+                statement.set_request_timeout(Some(self.config.timing.migration));
+                let made = session.query_unpaged(statement, ()).await;
                 made.map_err(|it| Failure::from(it).of_read())?;
             }
         }

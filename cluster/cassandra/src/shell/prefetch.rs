@@ -9,10 +9,12 @@ use ports::message_store::{Keys, Rows};
 use protocol::Partition;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// Fetches the rows of keys.
 pub async fn prefetch(shared: &Shared, keys: &[(Partition, Keys)]) -> Read<Vec<Rows>> {
     let link = shared.link().await?;
+    let began = Instant::now();
     let partitions = keys.iter().map(|(partition, _)| *partition);
     let states = states::current(&link, partitions).await?;
     let all = keys.iter().map(|(partition, keys)| {
@@ -22,7 +24,9 @@ pub async fn prefetch(shared: &Shared, keys: &[(Partition, Keys)]) -> Read<Vec<R
             of_partition(At { link, partition: *partition, slot: state.head }, keys).await
         }
     });
-    try_join_all(all).await
+    let rows = try_join_all(all).await?;
+    shared.in_time(began)?;
+    Ok(rows)
 }
 
 async fn of_partition(at: At<'_>, keys: &Keys) -> Read<Rows> {

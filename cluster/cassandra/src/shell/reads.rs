@@ -47,7 +47,7 @@ impl At<'_> {
     }
 
     /// The newest versions of the rows of a kind.
-    async fn list(&self, place: Place, kind: Kind) -> Read<Vec<Found>> {
+    pub async fn list(&self, place: Place, kind: Kind) -> Read<Vec<Found>> {
         let values = (place.partition, place.scope(), place.id, kind.number());
         let statement = &self.link.statements.list;
         newest(self.link, statement, values, AsOf::slot(self.slot), usize::MAX, |_| true).await

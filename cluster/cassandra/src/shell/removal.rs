@@ -34,6 +34,16 @@ pub async fn keep_small(shared: Weak<Shared>) {
         }
         for (partition, track) in shared.tracks() {
             let settled = track.settled();
+            let gone: Vec<_> = {
+                let mut large = entered(track.large.lock());
+                large.extract_if(.., |(slot, _)| *slot < settled).collect()
+            };
+            for (_, attempt) in gone {
+                let place = Place::payload(partition, attempt);
+                if let Err(error) = below(link, place, Kind::Part, i64::MAX, 1).await {
+                    tracing::debug!(error = ports::with_causes(&error), "a large batch is left");
+                }
+            }
             if removed.insert(partition, settled).is_none_or(|before| before < settled) {
                 let values = (i32::from(partition.0), settled);
                 let gone = link.session.execute_unpaged(&link.statements.remove_slots, values);

@@ -9,6 +9,7 @@ use protocol::{Epoch, Partition};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use tokio::time::Instant;
 
 /// Everything that the calls of a node share.
 pub struct Shared {
@@ -31,6 +32,8 @@ pub struct Track {
     applied: AtomicI64,
     /// The same as the log has it: slots before this one are of no use to anybody.
     settled: AtomicI64,
+    /// Large batches, each under its attempt, and its slot: of no use when that one is settled.
+    pub large: Mutex<Vec<(i64, i64)>>,
 }
 
 /// Where a lease stands.
@@ -83,6 +86,16 @@ impl Shared {
     pub fn tracks(&self) -> Vec<(Partition, Arc<Track>)> {
         let all = entered(self.tracks.lock());
         all.iter().map(|(partition, track)| (*partition, Arc::clone(track))).collect()
+    }
+
+    /// Whether what was read since a view began is what it should have seen.
+    pub fn in_time(&self, began: Instant) -> Result<(), StoreError> {
+        let age = began.elapsed();
+        if age > self.timing.view {
+            // That may be removed by now.
+            return Err(StoreError::Unavailable(format!("the view is {age:?} old")));
+        }
+        Ok(())
     }
 
     /// The number of a new attempt to write.

@@ -6,9 +6,7 @@ use super::reads::{self, At, Read};
 use super::states;
 use super::store::CassandraStore;
 use crate::core::outcome::State;
-use ports::message_store::{
-    ConversationRow, Cursors, DecisionRow, Ownership, StoreError, StoreView,
-};
+use ports::message_store::{ConversationRow, Cursors, DecisionRow, Ownership, StoreView};
 use protocol::store_calls::{Membership, ReceiptItem, UserConversation};
 use protocol::{ClientMessageId, ConversationId, Entry, Partition, Sequence, UserId};
 use std::collections::BTreeMap;
@@ -50,16 +48,7 @@ impl<'a> CassandraView<'a> {
             apply::before_reading(self.store.shared(), link, partition, &state).await?;
             work(At { link, partition, slot: state.head }).await
         })?;
-        self.in_time(found)
-    }
-
-    fn in_time<T>(&self, found: T) -> Read<T> {
-        let age = self.began.elapsed();
-        if age > self.store.shared().timing.view {
-            // What it should have seen may be removed by now.
-            return Err(StoreError::Unavailable(format!("the view is {age:?} old")));
-        }
-        Ok(found)
+        self.store.shared().in_time(self.began).map(|()| found)
     }
 }
 
@@ -144,7 +133,7 @@ impl StoreView for CassandraView<'_> {
             }
             reads::conversations_of(link, user, |partition| self.state(partition).head).await
         })?;
-        self.in_time(found)
+        self.store.shared().in_time(self.began).map(|()| found)
     }
 
     fn cursor(

@@ -115,8 +115,9 @@ pub fn commit_through(config: &CassandraConfig, accident: impl FnOnce()) -> Afte
 }
 
 fn verify(store: &CassandraStore, after: &Aftermath) {
-    let view = persistently(|| store.view());
     for n in 1..=after.committed {
+        // One for all of them would grow too old.
+        let view = persistently(|| store.view());
         let id = ConversationId(n);
         let entries = view.entries(PARTITION, id, Sequence(0), Sequence(u64::MAX), 100).unwrap();
         let members = view.members(PARTITION, id).unwrap();

@@ -2,7 +2,8 @@
 
 use cassandra::{CassandraConfig, CassandraStore, Timing};
 use ports::Entropy;
-use ports::message_store::MessageStore;
+use ports::message_store::{MessageStore, StoreError};
+use std::time::Duration;
 
 /// What `cargo xtask engines` says about it.
 pub fn told(variable: &str) -> String {
@@ -33,6 +34,16 @@ pub fn started(config: &CassandraConfig) -> CassandraStore {
     let _ = tracing_subscriber::fmt().with_test_writer().try_init();
     let instance = real::SystemEntropy.next_u64();
     let store = CassandraStore::start(config.clone(), instance).expect("there are threads");
-    drop(store.view().expect("Cassandra answers"));
+    // With times that are short for a test, making the tables may take several attempts.
+    const ATTEMPTS: usize = 60;
+    let has_begun = (0..ATTEMPTS).any(|_| match store.view().map(|_| ()) {
+        Ok(()) => true,
+        Err(StoreError::Unavailable(_)) => {
+            std::thread::sleep(Duration::from_millis(500));
+            false
+        }
+        Err(error) => panic!("{error}"),
+    });
+    assert!(has_begun, "Cassandra does not answer");
     store
 }

@@ -2,7 +2,8 @@
 
 use super::file::{Address, Hidden, or, or_empty};
 use super::{
-    Acks, BrokerChoice, EngineConfig, Kafka, Postgres, RabbitMq, SaslMechanism, StoreChoice,
+    Acks, BrokerChoice, Cassandra, EngineConfig, Kafka, Postgres, RabbitMq, SaslMechanism,
+    StoreChoice,
 };
 use broker::BrokerEngine;
 use protocol::StoreEngine;
@@ -25,6 +26,24 @@ section! {
         store: OfStores = OfStores::default(),
         /// How PostgreSQL is reached.
         postgres: Option<PostgresTable> = None,
+        /// How Cassandra is reached.
+        cassandra: Option<CassandraTable> = None,
+    }
+}
+
+section! {
+    /// How Cassandra is reached.
+    CassandraTable {
+        /// Of some of its nodes.
+        hosts: Vec<Address>,
+        /// The keyspace of the tables.
+        keyspace: String = "fracas".to_owned(),
+        /// Of the keyspace.
+        replication: Whole<u16, 1, 100> = Whole(REPLICATION),
+        /// Who connects.
+        user: Option<String> = None,
+        /// Its password.
+        password: Option<Hidden> = None,
     }
 }
 
@@ -136,6 +155,7 @@ words!(OfStores {
     "redb" => Self(StoreChoice::Node(StoreEngine::Redb)),
     "memory" => Self(StoreChoice::Node(StoreEngine::Memory)),
     "postgres" => Self(StoreChoice::Postgres),
+    "cassandra" => Self(StoreChoice::Cassandra),
 });
 
 impl Engines {
@@ -147,6 +167,19 @@ impl Engines {
             kafka: or_empty(&self.kafka).map(|table| table.config()),
             store: or_empty(&self.store).0,
             postgres: or_empty(&self.postgres).map(|table| table.config()),
+            cassandra: or_empty(&self.cassandra).map(|table| table.config()),
+        }
+    }
+}
+
+impl CassandraTable {
+    fn config(&self) -> Cassandra {
+        Cassandra {
+            hosts: or_empty(&self.hosts).into_iter().map(|Address(text)| text).collect(),
+            keyspace: or(&self.keyspace, "fracas".to_owned()),
+            replication: or(&self.replication, Whole(REPLICATION)).0,
+            user: or_empty(&self.user),
+            password: or_empty(&self.password).map(|Hidden(password)| password),
         }
     }
 }

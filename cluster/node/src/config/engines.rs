@@ -17,6 +17,8 @@ pub struct EngineConfig {
     pub store: StoreChoice,
     /// How PostgreSQL is reached, if it does.
     pub postgres: Option<Postgres>,
+    /// How Cassandra is reached, if it does.
+    pub cassandra: Option<Cassandra>,
 }
 
 /// What keeps messages.
@@ -54,6 +56,8 @@ pub enum StoreChoice {
     Node(StoreEngine),
     /// PostgreSQL, which all store nodes share: any of them may own any partition.
     Postgres,
+    /// Cassandra; likewise.
+    Cassandra,
 }
 
 impl Default for StoreChoice {
@@ -65,7 +69,7 @@ impl Default for StoreChoice {
 impl StoreChoice {
     /// Whether all store nodes reach the same rows.
     pub const fn is_shared(self) -> bool {
-        matches!(self, Self::Postgres | Self::Node(StoreEngine::Shared))
+        matches!(self, Self::Postgres | Self::Cassandra | Self::Node(StoreEngine::Shared))
     }
 }
 
@@ -90,6 +94,21 @@ pub struct Postgres {
     pub connections: u16,
     /// Whether commits wait until they are durable; otherwise a bad design choice.
     pub synchronous_commit: bool,
+}
+
+/// How Cassandra is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cassandra {
+    /// `host:port` of some of its nodes.
+    pub hosts: Vec<String>,
+    /// The keyspace of the tables.
+    pub keyspace: String,
+    /// Replicas of the keyspace, if it is made by a node.
+    pub replication: u16,
+    /// Who connects, if Cassandra asks for it.
+    pub user: Option<String>,
+    /// The password of that user.
+    pub password: Option<Secret>,
 }
 
 /// How RabbitMQ is reached.
@@ -180,9 +199,42 @@ impl EngineConfig {
         let of_rabbitmq = rabbitmq.as_ref().map(RabbitMq::conflicts);
         let of_kafka = kafka.as_ref().map(Kafka::conflicts);
         let of_postgres = self.postgres.as_ref().map(Postgres::conflicts);
+        let of_cassandra = self.cassandra.as_ref().map(Cassandra::conflicts);
         tables("broker", "rabbitmq", broker == BrokerChoice::RabbitMq, of_rabbitmq);
         tables("broker", "kafka", broker == BrokerChoice::Kafka, of_kafka);
         tables("store", "postgres", self.store == StoreChoice::Postgres, of_postgres);
+        tables("store", "cassandra", self.store == StoreChoice::Cassandra, of_cassandra);
+        conflicts
+    }
+}
+
+/// What a database takes as a name without quotes, with room for the names that it makes of it.
+fn wrong_name(name: &str) -> Option<String> {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    let begins = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
+    let fits = name.len() <= 40 && begins && name.bytes().all(is_plain);
+    let expected = "expected up to 40 small letters, digits and underscores, a letter first";
+    (!fits).then(|| format!("{expected}, found {name:?}"))
+}
+
+impl Cassandra {
+    fn conflicts(&self) -> Vec<(String, String)> {
+        let mut conflicts = Vec::new();
+        let mut note = |key: &str, what: String| {
+            conflicts.push((format!("engine.cassandra.{key}"), what));
+        };
+        if self.hosts.is_empty() {
+            note("hosts", "at least one is needed".into());
+        }
+        for address in self.hosts.iter().filter(|address| !is_address(address)) {
+            note("hosts", format!("{address:?} is not an address: expected host:port"));
+        }
+        if let Some(wrong) = wrong_name(&self.keyspace) {
+            note("keyspace", wrong);
+        }
+        if self.user.is_some() != self.password.is_some() {
+            note("user", "it goes with a password, and a password with it".into());
+        }
         conflicts
     }
 }
@@ -199,14 +251,8 @@ impl Postgres {
         for address in self.hosts.iter().filter(|address| !is_address(address)) {
             note("hosts", format!("{address:?} is not an address: expected host:port"));
         }
-        // What PostgreSQL takes without quotes, and room for the names that it makes of it.
-        let is_plain =
-            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-        let begins = self.schema.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
-        if self.schema.len() > 40 || !begins || !self.schema.bytes().all(is_plain) {
-            let expected =
-                "expected up to 40 small letters, digits and underscores, a letter first";
-            note("schema", format!("{expected}, found {:?}", self.schema));
+        if let Some(wrong) = wrong_name(&self.schema) {
+            note("schema", wrong);
         }
         if self.authority.is_some() && !self.tls {
             note("authority", "it is for tls = true alone".into());

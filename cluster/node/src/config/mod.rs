@@ -7,7 +7,8 @@ mod file;
 mod tests;
 
 pub use engines::{
-    Acks, BrokerChoice, EngineConfig, Kafka, Postgres, RabbitMq, SaslMechanism, StoreChoice,
+    Acks, BrokerChoice, Cassandra, EngineConfig, Kafka, Postgres, RabbitMq, SaslMechanism,
+    StoreChoice,
 };
 
 use crate::topology::{Role, Topology};

@@ -1,5 +1,6 @@
 //! What a configuration file may say, and what is said of a wrong one.
 
+mod cassandra;
 mod kafka;
 mod postgres;
 mod rabbitmq;
@@ -264,11 +265,11 @@ fn only_engines_of_real_clusters_are_configured() {
     for (engine, expected) in [
         (
             "store = \"shared\"\n",
-            "7:9: engine.store: expected \"redb\", \"memory\" or \"postgres\", found",
+            "7:9: engine.store: expected \"redb\", \"memory\", \"postgres\" or \"cassandra\", found",
         ),
         (
             "store = \"rocks\"\n",
-            "7:9: engine.store: expected \"redb\", \"memory\" or \"postgres\", found",
+            "7:9: engine.store: expected \"redb\", \"memory\", \"postgres\" or \"cassandra\", found",
         ),
         ("stor = \"redb\"\n", "7:1: unknown key \"stor\" in [engine]; did you mean \"store\"?"),
     ] {
