@@ -1,12 +1,14 @@
-//! Two store nodes over one PostgreSQL: the owner of half of the partitions is killed under load, the other one
-//! takes them over, and nothing is lost. A process for each node, and the instance of
-//! `cargo xtask engines postgres`.
+//! Two store nodes over one engine: the owner of half of the partitions is killed under load, the other one takes
+//! them over, and nothing is lost. A process for each node, and the instance of `cargo xtask engines`, of PostgreSQL
+//! or of Cassandra.
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod processes;
 
+use ports::message_store::MessageStore;
 use processes::{FRACAS, Playground, ended, soon};
+use protocol::{NodeNumber, Partition};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -44,7 +46,49 @@ verdict = "valid"
 /// What `cargo xtask engines` says about its instance.
 fn told(variable: &str) -> String {
     std::env::var(variable)
-        .unwrap_or_else(|_| panic!("{variable} is not set: run `cargo xtask engines postgres`"))
+        .unwrap_or_else(|_| panic!("{variable} is not set: run `cargo xtask engines`"))
+}
+
+/// The engine of the instance: how nodes are told to reach it, and a look at what it keeps.
+fn engine() -> (String, Box<dyn MessageStore>) {
+    let name = format!("takeover_{}", std::process::id());
+    let Ok(host) = std::env::var("FRACAS_CASSANDRA") else { return postgres(name) };
+    let table = format!(
+        "[engine]\nstore = \"cassandra\"\n\
+         [engine.cassandra]\nhosts = [\"{host}\"]\nkeyspace = \"{name}\"\nreplication = 1\n"
+    );
+    let config = cassandra::CassandraConfig {
+        hosts: vec![host],
+        keyspace: name,
+        replication: 1,
+        user: None,
+        partitions: PARTITIONS,
+        timing: cassandra::Timing::default(),
+    };
+    (table, Box::new(cassandra::CassandraStore::start(config, 0).unwrap()))
+}
+
+fn postgres(schema: String) -> (String, Box<dyn MessageStore>) {
+    let (host, password) = (told("FRACAS_POSTGRES"), told("FRACAS_POSTGRES_PASSWORD"));
+    let table = format!(
+        "[engine]\nstore = \"postgres\"\n\
+         [engine.postgres]\nhosts = [\"{host}\"]\ndatabase = \"chat\"\nuser = \"chat\"\n\
+         password = \"{password}\"\nschema = \"{schema}\"\n"
+    );
+    let config = postgres::PostgresConfig {
+        hosts: vec![host],
+        database: "chat".into(),
+        user: "chat".into(),
+        password: password.as_str().into(),
+        schema,
+        tls: false,
+        authority: None,
+        connections: 1,
+        synchronous_commit: true,
+        partitions: PARTITIONS,
+        timing: postgres::Timing::default(),
+    };
+    (table, Box::new(postgres::PostgresStore::start("takeover", &config).unwrap()))
 }
 
 /// A process, killed at the end of the test.
@@ -62,31 +106,23 @@ impl Drop for Running {
 struct Cluster {
     playground: Playground,
     gateway: String,
-    schema: String,
+    engine: Box<dyn MessageStore>,
 }
 
 impl Cluster {
     fn new() -> Self {
-        let schema = format!("takeover_{}", std::process::id());
         let playground = Playground::new("takeover", "scenario.toml", SCENARIO);
         let [gateway, broker, first, second, auth] = free_addresses();
-        let (host, password) = (told("FRACAS_POSTGRES"), told("FRACAS_POSTGRES_PASSWORD"));
-        let mut config = format!(
+        let (table, engine) = engine();
+        let config = format!(
             "partitions = {PARTITIONS}\ndevelopment_users = 100\n\
              [topology]\ngateways = [\"{gateway}\"]\nbrokers = [\"{broker}\"]\n\
-             stores = [\"{first}\", \"{second}\"]\nauth = \"{auth}\"\n\
-             [engine]\nstore = \"postgres\"\n"
-        );
-        write!(
-            config,
-            "[engine.postgres]\nhosts = [\"{host}\"]\ndatabase = \"chat\"\nuser = \"chat\"\n\
-             password = \"{password}\"\nschema = \"{schema}\"\n\
+             stores = [\"{first}\", \"{second}\"]\nauth = \"{auth}\"\n{table}\
              [[services]]\nid = \"fracas-service\"\nsecret = \"fracas-secret\"\n\
              scopes = [\"admin\", \"audit\"]\n"
-        )
-        .unwrap();
+        );
         std::fs::write(playground.path().join("cluster.toml"), config).unwrap();
-        Self { playground, gateway, schema }
+        Self { playground, gateway, engine }
     }
 
     fn start(&self, role: &str, number: u16) -> Running {
@@ -103,18 +139,12 @@ impl Cluster {
         Running(node.unwrap())
     }
 
-    /// How many partitions a store node owns, as the database has it.
+    /// How many partitions a store node owns, as the engine has it.
     fn owned(&self, owner: u16) -> u16 {
-        let port = told("FRACAS_POSTGRES").rsplit_once(':').unwrap().1.to_owned();
-        let sql = format!("SELECT count(*) FROM {}.ownerships WHERE owner = {owner}", self.schema);
-        let asked = Command::new(told("FRACAS_POSTGRES_CLIENT"))
-            .env("PGPASSWORD", told("FRACAS_POSTGRES_PASSWORD"))
-            .args(["-X", "-h", "127.0.0.1", "-p", &port, "-U", "chat", "-d", "chat", "-A", "-t"])
-            .args(["-c", &sql])
-            .output()
-            .unwrap();
-        // Before the first node has made the tables there are none.
-        String::from_utf8_lossy(&asked.stdout).trim().parse().unwrap_or_default()
+        // While it makes its tables it may not answer.
+        let Ok(view) = self.engine.view() else { return 0 };
+        let owns = |n| view.ownership(Partition(n)).unwrap().owner == NodeNumber(owner);
+        (0..PARTITIONS).filter(|n| owns(*n)).count() as u16
     }
 
     fn is_ready(&self) -> bool {

@@ -15,8 +15,10 @@ pub fn run() -> anyhow::Result<bool> {
         ("FRACAS_CASSANDRA_PID", cassandra.folder().join("pid").display().to_string()),
     ];
     serve_during(&[], &[&cassandra], || {
-        for target in ["conformance", "outages"] {
-            if !test("cassandra", Features::Default, target, &told)? {
+        for (package, target) in
+            [("cassandra", "conformance"), ("cassandra", "outages"), ("fracas", "takeover")]
+        {
+            if !test(package, Features::Default, target, &told)? {
                 return Ok(false);
             }
         }

@@ -25,7 +25,6 @@ pub fn run() -> anyhow::Result<bool> {
             ("FRACAS_POSTGRES_PASSWORD", PASSWORD.to_owned()),
             ("FRACAS_POSTGRES_AUTHORITY", at("certificate.pem")),
             ("FRACAS_POSTGRES_DATA", at("data")),
-            ("FRACAS_POSTGRES_CLIENT", first.client_program().display().to_string()),
         ];
         for (package, target) in
             [("postgres", "conformance"), ("postgres", "outages"), ("fracas", "takeover")]
