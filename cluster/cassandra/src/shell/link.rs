@@ -169,7 +169,7 @@ impl Link {
         statement: &PreparedStatement,
         values: impl SerializeRow,
     ) -> Result<QueryRowsResult, Failure> {
-        answered(self.session.execute_unpaged(statement, values).await)
+        answered(Box::pin(self.session.execute_unpaged(statement, values)).await)
     }
 
     /// Whether the condition of a statement held.

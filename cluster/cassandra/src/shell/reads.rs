@@ -10,7 +10,7 @@ use futures_util::future::try_join;
 use ports::message_store::{ConversationRow, Cursors, DecisionRow, StoreError};
 use protocol::store_calls::{Membership, ReceiptItem, UserConversation};
 use protocol::{ClientMessageId, ConversationId, Entry, Partition, Sequence, UserId};
-use scylla::errors::{NextRowError, PagerExecutionError};
+use scylla::errors::NextRowError;
 use scylla::serialize::row::SerializeRow;
 use scylla::statement::prepared::PreparedStatement;
 use serde::de::DeserializeOwned;
@@ -48,26 +48,13 @@ impl At<'_> {
 
     /// The newest versions of the rows of a kind.
     pub async fn list(&self, place: Place, kind: Kind) -> Read<Vec<Found>> {
-        let values = (place.partition, place.scope(), place.id, kind.number());
-        let statement = &self.link.statements.list;
+        let (values, statement) = (of_kind(place, kind), &self.link.statements.list);
         newest(self.link, statement, values, AsOf::slot(self.slot), usize::MAX, |_| true).await
     }
 
     async fn trims(&self, id: ConversationId) -> Read<Trims> {
-        let values = self.all(Place::conversation(self.partition, id), Kind::Trim);
-        let all = newest(
-            self.link,
-            &self.link.statements.list,
-            values,
-            AsOf::slot(self.slot),
-            usize::MAX,
-            |_| true,
-        );
-        Ok(Trims(all.await?.into_iter().map(|(first, _, slot, _)| (first, slot)).collect()))
-    }
-
-    fn all(&self, place: Place, kind: Kind) -> (i32, i8, i64, i8) {
-        (place.partition, place.scope(), place.id, kind.number())
+        let all = self.list(Place::conversation(self.partition, id), Kind::Trim).await?;
+        Ok(Trims(all.into_iter().map(|(first, _, slot, _)| (first, slot)).collect()))
     }
 
     fn of(&self, id: ConversationId, kind: Kind, (a, b): (u64, u64)) -> Key {
@@ -88,10 +75,10 @@ impl At<'_> {
     ) -> Read<Vec<(ConversationId, ConversationRow)>> {
         let mut found = Vec::new();
         // One below, if there is one: the ends of a range are left out.
-        let mut after = bound(from.0).checked_sub(1).unwrap_or(i64::MIN);
+        let mut after = bound(from.0).saturating_sub(1);
         while found.len() < limit {
             let place = Place::listing(self.partition);
-            let (partition, scope, id, kind) = self.all(place, Kind::Listed);
+            let (partition, scope, id, kind) = of_kind(place, Kind::Listed);
             let values = (partition, scope, id, kind, after, i64::MAX);
             let wanted = (limit - found.len()).min(PAGE);
             let statement = &self.link.statements.range;
@@ -120,7 +107,7 @@ impl At<'_> {
 
     pub async fn memberships(&self, id: ConversationId, user: UserId) -> Read<Vec<Membership>> {
         let (partition, scope, place, kind) =
-            self.all(Place::conversation(self.partition, id), Kind::Member);
+            of_kind(Place::conversation(self.partition, id), Kind::Member);
         let user = stored(user.0);
         let (after, before) = (user.checked_sub(1), user.checked_add(1));
         let ends = (after.unwrap_or(i64::MIN), before.unwrap_or(i64::MAX));
@@ -172,7 +159,7 @@ impl At<'_> {
         limit: usize,
     ) -> Read<Vec<Entry>> {
         let (partition, scope, place, kind) =
-            self.all(Place::conversation(self.partition, id), Kind::Entry);
+            of_kind(Place::conversation(self.partition, id), Kind::Entry);
         let values = (partition, scope, place, kind, bound(after.0), bound(before.0));
         if after >= before || limit == 0 {
             return Ok(Vec::new());
@@ -199,6 +186,11 @@ impl At<'_> {
     }
 }
 
+/// All rows of a kind in a place.
+fn of_kind(place: Place, kind: Kind) -> (i32, i8, i64, i8) {
+    (place.partition, place.scope(), place.id, kind.number())
+}
+
 fn membership((user, joined, _, value): Found) -> Read<Membership> {
     let (user, joined) = (UserId(read(user)), Sequence(read(joined)));
     Ok(Membership { user, joined, left: decoded(&value)? })
@@ -211,7 +203,7 @@ pub async fn conversations_of(
     slot: impl Fn(Partition) -> i64,
 ) -> Read<Vec<UserConversation>> {
     let place = Place::user(user);
-    let values = (place.partition, place.scope(), place.id, Kind::Membership.number());
+    let values = of_kind(place, Kind::Membership);
     // All versions: each row is of a partition of its own.
     let mut rows = pager(link, &link.statements.list, values, PAGE).await?;
     let mut views: BTreeMap<Partition, AsOf> = BTreeMap::new();
@@ -263,7 +255,8 @@ async fn pager(
     let mut statement = statement.clone();
     let page = limit.saturating_add(MORE).min(PAGE);
     statement.set_page_size(i32::try_from(page).unwrap_or(i32::MAX));
-    let pages = link.session.execute_iter(statement, values).await.map_err(|it| first_page(&it))?;
+    let pages = Box::pin(link.session.execute_iter(statement, values)).await;
+    let pages = pages.map_err(|it| StoreError::Unavailable(ports::with_causes(&it)))?;
     pages.rows_stream().map_err(corrupt)
 }
 
@@ -272,8 +265,4 @@ async fn next(rows: &mut Rows) -> Read<Option<Found>> {
         NextRowError::RowDeserializationError(_) => corrupt(ports::with_causes(&error)),
         _ => StoreError::Unavailable(ports::with_causes(&error)),
     })
-}
-
-fn first_page(error: &PagerExecutionError) -> StoreError {
-    StoreError::Unavailable(ports::with_causes(error))
 }
