@@ -95,6 +95,7 @@ fn of_rabbitmq(
         tls: from.tls,
         authority: authority.transpose()?,
         prefix: from.prefix,
+        quorum_queues: from.quorum_queues,
         management: from.management.map(|address| rabbitmq::Management { address }),
         limits: config.limits().broker,
     }))

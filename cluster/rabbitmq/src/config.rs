@@ -21,6 +21,8 @@ pub struct RabbitConfig {
     pub authority: Option<String>,
     /// How the names of exchanges and queues begin: clusters on one virtual host need different ones.
     pub prefix: String,
+    /// Whether durable queues have copies on other nodes; otherwise a bad design choice.
+    pub quorum_queues: bool,
     /// Where depths are asked for; without it there are none.
     pub management: Option<Management>,
     /// What the queues hold.

@@ -112,6 +112,8 @@ section! {
         authority: Option<String> = None,
         /// How names begin.
         prefix: String = "fracas".to_owned(),
+        /// Whether durable queues have copies on other nodes.
+        quorum_queues: bool = true,
         /// Of the management interface.
         management: Option<Address> = None,
     }
@@ -211,6 +213,7 @@ impl RabbitTable {
             tls: or_empty(&self.tls),
             authority: or_empty(&self.authority),
             prefix: plain(&self.prefix, "fracas"),
+            quorum_queues: or(&self.quorum_queues, true),
             management: or_empty(&self.management).map(|Address(text)| text),
         }
     }

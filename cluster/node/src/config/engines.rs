@@ -128,6 +128,8 @@ pub struct RabbitMq {
     pub authority: Option<String>,
     /// How the names of exchanges and queues begin.
     pub prefix: String,
+    /// Whether durable queues have copies on other nodes; otherwise a bad design choice.
+    pub quorum_queues: bool,
     /// `host:port` of the management interface.
     pub management: Option<String>,
 }

@@ -33,6 +33,7 @@ pub enum Destination {
 pub struct Topology {
     prefix: String,
     limits: BrokerLimits,
+    quorum_queues: bool,
 }
 
 /// An exchange.
@@ -46,7 +47,7 @@ pub struct Exchange {
     pub arguments: Arguments,
 }
 
-/// A durable quorum queue.
+/// A durable queue: a quorum queue, unless the cluster's choice is another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DurableQueue {
     /// Its name.
@@ -74,7 +75,12 @@ pub enum Argument {
 impl Topology {
     /// The topology of the cluster whose names begin so.
     pub const fn new(prefix: String, limits: BrokerLimits) -> Self {
-        Self { prefix, limits }
+        Self { prefix, limits, quorum_queues: true }
+    }
+
+    /// The same, with queues that have copies on other nodes or not.
+    pub fn with_quorum_queues(self, quorum_queues: bool) -> Self {
+        Self { quorum_queues, ..self }
     }
 
     fn name(&self, what: &str) -> String {
@@ -157,7 +163,7 @@ impl Topology {
         let plain = |name: String, from, rest: Arguments| DurableQueue {
             name,
             from,
-            arguments: [quorum(), rest].concat(),
+            arguments: [self.kept(), rest].concat(),
         };
         let unrouted = plain(self.unrouted(), (self.unrouted(), String::new()), Arguments::new());
         let dead = DurableQueue {
@@ -191,19 +197,32 @@ impl Topology {
         }
     }
 
+    /// What keeps a durable queue. RabbitMQ refuses a classic queue with arguments of quorum queues.
+    fn kept(&self) -> Arguments {
+        if !self.quorum_queues {
+            return vec![("x-queue-type", Argument::Text("classic".into()))];
+        }
+        vec![
+            ("x-queue-type", Argument::Text("quorum".into())),
+            ("x-delivery-limit", Argument::Number(RETURNS_MAX)),
+        ]
+    }
+
     /// One consumer at a time; publishers are refused when it is full; nothing leaves it but by an
     /// acknowledgement, and if an operator's policy says otherwise, into the dead letters.
     fn refusing(&self) -> Arguments {
-        let own = vec![
+        let mut own = vec![
             ("x-single-active-consumer", Argument::Flag(true)),
             ("x-max-length", number(self.limits.durable_queue_messages)),
             ("x-max-length-bytes", number(self.limits.durable_bytes)),
             ("x-overflow", Argument::Text("reject-publish".into())),
             ("x-dead-letter-exchange", Argument::Text(self.durable())),
             ("x-dead-letter-routing-key", Argument::Text(key(Destination::Dead))),
-            ("x-dead-letter-strategy", Argument::Text("at-least-once".into())),
         ];
-        [quorum(), own].concat()
+        if self.quorum_queues {
+            own.push(("x-dead-letter-strategy", Argument::Text("at-least-once".into())));
+        }
+        [self.kept(), own].concat()
     }
 
     /// The oldest gives way, and is counted.
@@ -215,7 +234,7 @@ impl Topology {
             ("x-dead-letter-exchange", Argument::Text(self.durable())),
             ("x-dead-letter-routing-key", Argument::Text(SHED_KEY.into())),
         ];
-        [quorum(), own].concat()
+        [self.kept(), own].concat()
     }
 
     /// Where a message was sent that nothing of the durable exchange could be found for.
@@ -262,13 +281,6 @@ fn key(to: Destination) -> String {
         }
         Destination::Takeover(gateway) => gateway.to_string(),
     }
-}
-
-fn quorum() -> Arguments {
-    vec![
-        ("x-queue-type", Argument::Text("quorum".into())),
-        ("x-delivery-limit", Argument::Number(RETURNS_MAX)),
-    ]
 }
 
 fn number(value: impl TryInto<i64>) -> Argument {

@@ -37,7 +37,8 @@ pub type Pending = Vec<oneshot::Receiver<Result<(), PublishError>>>;
 
 impl Uplink {
     pub fn new(machine: Machine, config: RabbitConfig) -> Self {
-        let topology = Arc::new(Topology::new(config.prefix.clone(), config.limits));
+        let topology = Topology::new(config.prefix.clone(), config.limits);
+        let topology = Arc::new(topology.with_quorum_queues(config.quorum_queues));
         let link = watch::Sender::new(None);
         Self { machine, config, topology, link, order: Mutex::default() }
     }

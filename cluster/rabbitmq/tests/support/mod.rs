@@ -41,6 +41,7 @@ pub fn config(prefix: &str) -> RabbitConfig {
         tls: false,
         authority: None,
         prefix: prefix.to_owned(),
+        quorum_queues: true,
         management: Some(Management { address: told("FRACAS_RABBITMQ_MANAGEMENT") }),
         limits: BrokerLimits::default(),
     }

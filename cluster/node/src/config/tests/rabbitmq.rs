@@ -30,6 +30,7 @@ management = \"127.0.0.1:15672\"
         tls: true,
         authority: Some("ca.pem".into()),
         prefix: "fracas".into(),
+        quorum_queues: true,
         management: Some("127.0.0.1:15672".into()),
     };
     assert_eq!(config.engine.rabbitmq, Some(expected));

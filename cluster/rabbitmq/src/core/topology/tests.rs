@@ -82,3 +82,19 @@ fn every_destination_has_a_route_of_its_own() {
     }
     assert_eq!(routes[0], ("chat.durable".into(), "inbound.2".into()));
 }
+
+/// RabbitMQ refuses a classic queue that is declared with what only a quorum queue can keep.
+#[test]
+fn queues_without_copies_ask_for_nothing_that_needs_them() {
+    let topology = topology().with_quorum_queues(false);
+    let inbound = topology.queue(Destination::Inbound(Partition(1))).unwrap();
+    let jobs = topology.queue(Destination::Jobs(0)).unwrap();
+    for queue in topology.standing_queues().iter().chain([&inbound, &jobs]) {
+        let told = |name: &str| argument(&queue.arguments, name);
+        assert_eq!(told("x-queue-type"), Some(&Argument::Text("classic".into())));
+        assert_eq!(told("x-delivery-limit"), None, "{}", queue.name);
+        assert_eq!(told("x-dead-letter-strategy"), None, "{}", queue.name);
+    }
+    let one_consumer = argument(&inbound.arguments, "x-single-active-consumer");
+    assert_eq!(one_consumer, Some(&Argument::Flag(true)));
+}
