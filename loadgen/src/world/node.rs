@@ -132,6 +132,7 @@ impl Node {
     pub async fn gone(&mut self) -> Option<Obituary> {
         let mut process = self.dying.take()?;
         let status = process.status().await;
+        process.orphans_gone().await;
         self.holds.clear();
         if let Some(guard) = self.guard.take() {
             // Its process is gone: it guards nothing.
@@ -153,6 +154,11 @@ impl Node {
             sleep(Duration::from_millis(1)).await;
         }
         Ok(process.is_stopped())
+    }
+
+    /// Whether it has a process that stands still.
+    pub fn is_still(&self) -> bool {
+        self.process.as_ref().is_some_and(Process::is_stopped)
     }
 
     /// A fault lets go of the process, which goes on unless another one holds it.

@@ -18,7 +18,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// What a child says on a line of its output, after the first one, as soon as somebody else than this
 /// process has asked it to end: what comes now is its farewell.
@@ -35,12 +35,18 @@ pub enum Departure {
 
 /// How long the status of a process is waited for that has closed its output.
 const STATUS: Duration = Duration::from_secs(2);
+/// How long those may take to be gone that were killed with it.
+const ORPHANS: Duration = Duration::from_secs(10);
+/// Between two looks at them.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// A child process. It is killed when this is dropped.
 pub struct Process {
     child: Child,
     output: Option<BufReader<ChildStdout>>,
     watcher: Option<AbortHandle>,
+    /// What it had started when it was killed.
+    orphans: Vec<Pid>,
     /// Held apart from the child: waiting for a child closes its input.
     lifeline: Option<ChildStdin>,
 }
@@ -70,7 +76,7 @@ impl Process {
             .spawn()?;
         let output = child.stdout.take().map(BufReader::new);
         let lifeline = child.stdin.take();
-        Ok(Self { child, output, watcher: None, lifeline })
+        Ok(Self { child, output, watcher: None, orphans: Vec::new(), lifeline })
     }
 
     /// Begins to watch it: the receiver gets the first line of its output, empty if it ended without one.
@@ -131,17 +137,23 @@ impl Process {
             .kill_on_drop(true)
             .spawn()?;
         // A guard that is dropped by now dies before it sees the end of its input.
+        self.stand_still(pid).map_err(io::Error::from)?;
+        Ok(Guard(guard))
+    }
+
+    /// Tells it and all that it has started to stop.
+    fn stand_still(&self, pid: Pid) -> nix::Result<()> {
         let mut stopped = BTreeSet::new();
         // Whoever stands still starts nobody: after the last one there is nobody new.
         while let Some(next) = self.family().into_iter().find(|id| !stopped.contains(id)) {
             match kill(next, Signal::SIGSTOP) {
                 // One that has just ended, other than itself, is not missed.
                 Err(nix::Error::ESRCH) if next != pid => {}
-                done => done.map_err(io::Error::from)?,
+                done => done?,
             }
             stopped.insert(next);
         }
-        Ok(Guard(guard))
+        Ok(())
     }
 
     /// Lets a stopped one go on.
@@ -159,13 +171,30 @@ impl Process {
     /// Kills it at once with all that it has started, as `kill -9` does, even if it is stopped.
     pub fn kill(&mut self) -> io::Result<()> {
         self.forget();
-        let started: Vec<Pid> = self.family().into_iter().skip(1).collect();
+        if self.family().len() > 1
+            && let Ok(pid) = self.pid()
+        {
+            // One that is started while the others die would outlive them: PostgreSQL does not start beside it.
+            let _ = self.stand_still(pid);
+        }
+        self.orphans = self.family().into_iter().skip(1).collect();
         self.child.start_kill()?;
-        for member in started {
+        for member in &self.orphans {
             // It may have ended with the one that has started it.
-            let _ = kill(member, Signal::SIGKILL);
+            let _ = kill(*member, Signal::SIGKILL);
         }
         Ok(())
+    }
+
+    /// Waits until nobody is left of those that were killed with it. They take their time to give their memory
+    /// back, and PostgreSQL does not start while the system knows the number of an earlier one.
+    pub async fn orphans_gone(&mut self) {
+        let deadline = Instant::now() + ORPHANS;
+        let is_there = |orphan: &Pid| kill(*orphan, None) != Err(nix::Error::ESRCH);
+        while self.orphans.iter().any(is_there) && Instant::now() < deadline {
+            sleep(LOOK_AGAIN).await;
+        }
+        self.orphans.clear();
     }
 
     /// Asks it to end.
@@ -324,9 +353,8 @@ mod tests {
         guard.dismiss().await.unwrap();
         process.kill().unwrap();
         assert!(process.status().await.is_some(), "it is gone");
-        while !state().is_empty() && !state().contains(") Z ") {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        process.orphans_gone().await;
+        assert_eq!(state(), "", "nobody knows its number any more");
     }
 
     #[tokio::test]
