@@ -324,10 +324,11 @@ impl Phases {
         self.enter(Phase::Load);
         let began = Instant::now();
         let surges = faults::tell_surges(plan.surges, began, &self.journal);
-        let (scenario, journal) = (&*self.run.scenario, &*self.journal);
+        let (scenario, journal, http) = (&*self.run.scenario, &*self.journal, &*self.http);
         let inflicted = async {
             let Some(cluster) = cluster else { return Ok(()) };
-            inflict(Stage { cluster, scenario, seed, journal }, plan.faults, began).await
+            let stage = Stage { cluster, http, scenario, seed, journal };
+            inflict(stage, plan.faults, began).await
         };
         let (inflicted, ()) = tokio::join!(inflicted, surges);
         inflicted?;

@@ -66,19 +66,32 @@ pub enum Processes {
 }
 
 /// The engines that a cluster which is started stands on: private servers on this machine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Engines {
     /// Nodes of the RabbitMQ that is its broker; 0: its own.
     pub rabbitmq: u16,
+    /// Whether the queues of RabbitMQ have copies on its other nodes; otherwise a bad choice.
+    pub quorum_queues: bool,
     /// Nodes of the Kafka that is, likewise; never beside RabbitMQ.
     pub kafka: u16,
+    /// Whether all nodes of Kafka that are in sync must have a message; otherwise a bad choice.
+    pub all_acks: bool,
     /// Whether its stores keep their rows in PostgreSQL.
     pub postgres: bool,
+    /// Whether the commits of PostgreSQL wait until they are durable; otherwise a bad choice.
+    pub synchronous_commit: bool,
 }
 
 impl Engines {
     /// The cluster's own.
-    pub const NONE: Self = Self { rabbitmq: 0, kafka: 0, postgres: false };
+    pub const NONE: Self = Self {
+        rabbitmq: 0,
+        quorum_queues: true,
+        kafka: 0,
+        all_acks: true,
+        postgres: false,
+        synchronous_commit: true,
+    };
 
     /// Whether the cluster has a broker of its own.
     pub const fn own_broker(self) -> bool {

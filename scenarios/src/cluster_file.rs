@@ -20,10 +20,16 @@ pub struct Addresses {
     /// The ports of the nodes of a RabbitMQ on loopback that is their broker instead; the management interface
     /// has the port after it.
     pub rabbitmq: Vec<u16>,
+    /// Whether its durable queues have copies on other nodes.
+    pub quorum_queues: bool,
     /// The ports of the nodes of a Kafka on loopback that is their broker instead.
     pub kafka: Vec<u16>,
+    /// Whether it confirms what all nodes have that are in sync.
+    pub all_acks: bool,
     /// The port of a PostgreSQL on loopback that keeps the rows of the stores instead of them.
     pub postgres: Option<u16>,
+    /// Whether its commits wait until they are durable.
+    pub synchronous_commit: bool,
     /// Store nodes.
     pub stores: Vec<String>,
     /// The auth service.
@@ -79,6 +85,7 @@ fn engines(of_nodes: StoreEngine, addresses: &Addresses) -> Value {
             ("addresses", all(rabbitmq).into()),
             ("user", "guest".into()),
             ("password", "guest".into()),
+            ("quorum_queues", addresses.quorum_queues.into()),
             ("management", on_loopback(first + 1).into()),
         ]);
         engines.insert("broker".to_owned(), "rabbitmq".into());
@@ -87,7 +94,12 @@ fn engines(of_nodes: StoreEngine, addresses: &Addresses) -> Value {
     if !kafka.is_empty() {
         let replication =
             i64::try_from(kafka.len()).map_or(REPLICAS_MAX, |it| it.min(REPLICAS_MAX));
-        let reached = table([("servers", all(kafka).into()), ("replication", replication.into())]);
+        let acks = if addresses.all_acks { "all" } else { "leader" };
+        let reached = table([
+            ("servers", all(kafka).into()),
+            ("replication", replication.into()),
+            ("acks", acks.into()),
+        ]);
         engines.insert("broker".to_owned(), "kafka".into());
         engines.insert("kafka".to_owned(), reached);
     }
@@ -97,6 +109,7 @@ fn engines(of_nodes: StoreEngine, addresses: &Addresses) -> Value {
             ("database", "chat".into()),
             ("user", "chat".into()),
             ("password", "fracas".into()),
+            ("synchronous_commit", addresses.synchronous_commit.into()),
         ]);
         engines.insert("store".to_owned(), "postgres".into());
         engines.insert("postgres".to_owned(), reached);

@@ -4,6 +4,7 @@ use crate::intensity::Piece;
 use crate::scenario::{
     Activity, ClusterShape, JourneyMix, Load, LoadPhase, Mix, Rate, Role, Scenario, Size, Users,
 };
+use protocol::StoreEngine;
 use std::time::Duration;
 
 /// Hosts that carry the users of a simulated run: enough for a fault that strikes some users only,
@@ -19,10 +20,14 @@ impl ClusterShape {
             Role::Store => self.stores,
             Role::Notifier | Role::Auth => 1,
             Role::Clients => CLIENT_HOSTS,
+            Role::Database => match self.engine {
+                StoreEngine::Shared => 1,
+                StoreEngine::Redb | StoreEngine::Memory => 0,
+            },
         }
     }
 
-    /// Every node by role and number, in the order in which a cluster is started.
+    /// Every node by role and number, in the order in which a cluster is started; a database is none.
     pub fn all_nodes(&self) -> impl Iterator<Item = (Role, u16)> + use<> {
         let shape = *self;
         let roles = [Role::Auth, Role::Broker, Role::Store, Role::Notifier, Role::Gateway];

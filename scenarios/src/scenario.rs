@@ -210,6 +210,22 @@ impl FaultKind {
         }
     }
 
+    /// The host that it befalls, unless it befalls links or users.
+    pub const fn target(&self) -> Option<&Target> {
+        match self {
+            Self::Kill { target }
+            | Self::PowerLoss { target }
+            | Self::Pause { target }
+            | Self::Skew { target, .. }
+            | Self::FullDisk { target } => Some(target),
+            Self::Blip { .. }
+            | Self::Cut { .. }
+            | Self::Flap { .. }
+            | Self::SlowLink { .. }
+            | Self::Surge { .. } => None,
+        }
+    }
+
     /// Its word in a scenario file.
     pub const fn word(&self) -> &'static str {
         match self {
@@ -243,6 +259,8 @@ pub enum Target {
     Node(String),
     /// `owner(conversation=3)`: the store node that owns it.
     Owner(ConversationId),
+    /// `broker(conversation=3)`: the broker that leads the inbound queue of its partition.
+    BrokerOf(ConversationId),
     /// `gateway(user=7)`: the gateway of the user's first device.
     GatewayOf(UserId),
     /// `clients(user=7)`: the client host that carries the user.
@@ -268,11 +286,24 @@ pub enum Role {
     Auth,
     /// `clients-N`: hosts that carry users, not part of the cluster.
     Clients,
+    /// `database-1`: what keeps the rows of stores that share an engine.
+    Database,
 }
 
 impl Role {
     /// All roles.
-    pub const ALL: [Self; 6] =
+    pub const ALL: [Self; 7] = [
+        Self::Gateway,
+        Self::Broker,
+        Self::Store,
+        Self::Notifier,
+        Self::Auth,
+        Self::Clients,
+        Self::Database,
+    ];
+
+    /// Those that are there in every run.
+    pub const EVERYWHERE: [Self; 6] =
         [Self::Gateway, Self::Broker, Self::Store, Self::Notifier, Self::Auth, Self::Clients];
 
     /// Its word: the part of a node's name before the number.
@@ -284,6 +315,7 @@ impl Role {
             Self::Notifier => "notifier",
             Self::Auth => "auth",
             Self::Clients => "clients",
+            Self::Database => "database",
         }
     }
 }

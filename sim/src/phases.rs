@@ -199,6 +199,8 @@ impl<'a> Phases<'a> {
         let directory = Directory {
             hosts: self.hosts.list(),
             owner_of: &|conversation| self.hosts.owner_of(conversation),
+            // The one that leads all queues.
+            broker_of: &|_| Some("broker-1".into()),
             gateway_of: &gateway_of,
             client_of: &client_of,
         };

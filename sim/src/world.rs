@@ -3,7 +3,7 @@
 use crate::faults::links::LinkBoard;
 use crate::journal::Journal;
 use crate::machine::HostHardware;
-use crate::machine::database::Connection;
+use crate::machine::database::{Connection, Database};
 use crate::machine::flow::Flows;
 use crate::machine::gate::Gate;
 use crate::machine::network::SimNetwork;
@@ -33,6 +33,8 @@ const PORT: u16 = 7000;
 
 /// The node beside which a shared engine stands.
 const BESIDE: &str = "broker-1";
+/// The host of the shared engine.
+const DATABASE: &str = "database-1";
 
 /// All hosts, by name.
 pub struct Hosts {
@@ -83,8 +85,9 @@ impl Hosts {
 
 /// The names of all hosts of a scenario.
 pub fn nodes(scenario: &Scenario) -> Vec<Arc<str>> {
-    let clients = (1..=CLIENT_HOSTS).map(|number| (scenario::Role::Clients, number));
-    let all = scenario.cluster.all_nodes().chain(clients);
+    let others = [scenario::Role::Clients, scenario::Role::Database].into_iter();
+    let others = others.flat_map(|role| (1..=scenario.cluster.nodes(role)).map(move |n| (role, n)));
+    let all = scenario.cluster.all_nodes().chain(others);
     all.map(|(role, number)| format!("{}-{number}", role.word()).into()).collect()
 }
 
@@ -124,24 +127,21 @@ impl Builder<'_> {
     pub fn build(&self, sim: &mut turmoil::Sim<'static>) -> Hosts {
         let config = Arc::new(config(self.scenario));
         let is_shared = self.scenario.cluster.engine == StoreEngine::Shared;
-        let engine: Option<Arc<dyn MessageStore>> =
-            is_shared.then(|| Arc::new(MemoryStore::default()) as _);
-        let mut hosts = Hosts {
-            config: config.clone(),
-            engine: engine.clone(),
-            names: Vec::new(),
-            hardware: Vec::new(),
-        };
+        let database = is_shared.then(|| self.database());
+        let engine = database.as_ref().map(|(database, _)| database.rows.clone());
+        let mut hosts =
+            Hosts { config: config.clone(), engine, names: Vec::new(), hardware: Vec::new() };
         for (role, number) in config.topology.nodes() {
             let config = config.clone();
             let journal = self.journal.clone();
             let host = Host { name: Topology::name(role, number).into(), is_node: true };
-            let (engine, board) = (engine.clone(), self.board.clone());
+            let database = database.as_ref().map(|(database, _)| database.clone());
+            let board = self.board.clone();
             self.host(sim, &mut hosts, host, move |hardware| {
-                let shared = engine.clone().map(|engine| {
-                    let (host, beside) = (hardware.name.clone(), BESIDE.into());
-                    let (board, disk) = (board.clone(), Arc::new(hardware.disk.clone()));
-                    Arc::new(Connection { engine, host, beside, board, disk }) as _
+                let shared = database.clone().map(|database| {
+                    let link = [hardware.name.clone(), BESIDE.into()];
+                    let disk = Arc::new(hardware.disk.clone());
+                    Arc::new(Connection::new(database, link, board.clone(), disk)) as _
                 });
                 let node = (role, number, config.clone());
                 Box::pin(serve(node, shared, hardware, journal.clone()))
@@ -162,6 +162,12 @@ impl Builder<'_> {
                 Box::pin(users.clone().work(hardware))
             });
         }
+        if let Some((database, hardware)) = database {
+            let journal = self.journal.clone();
+            self.register(sim, &mut hosts, hardware, move |hardware| {
+                Box::pin(serve_rows(database.clone(), hardware, journal.clone()))
+            });
+        }
         debug_assert!(
             nodes(self.scenario).iter().eq(hosts.names()),
             "{:?} is not what the scenario has",
@@ -178,22 +184,44 @@ impl Builder<'_> {
         host: Host,
         software: impl Fn(Rc<HostHardware>) -> Software + 'static,
     ) {
+        let hardware = self.hardware(host);
+        self.register(sim, hosts, hardware, software);
+    }
+
+    /// What the stores share, and its host.
+    fn database(&self) -> (Arc<Database>, Rc<HostHardware>) {
+        let hardware = self.hardware(Host { name: DATABASE.into(), is_node: true });
+        let rows = Arc::new(MemoryStore::default());
+        (Arc::new(Database::new(rows, hardware.gate.clone())), hardware)
+    }
+
+    fn hardware(&self, host: Host) -> Rc<HostHardware> {
         let name = host.name.clone();
         let (pulse, journal) = (self.pulse.of(host.clone()), self.journal.clone());
         let network = SimNetwork {
-            host: name.clone(),
+            host: name,
             board: self.board.clone(),
             flows: self.flows.clone(),
             trace: pulse.trace().clone(),
         };
         let gate = Gate::new(pulse, Arc::new(move |panicked| journal.broke(&host, &panicked)));
-        let hardware = Rc::new(HostHardware::new(
+        Rc::new(HostHardware::new(
             network,
             gate,
             Arc::new(self.journal.clone()),
             self.seed,
             self.scenario.network.disk_sync,
-        ));
+        ))
+    }
+
+    fn register(
+        &self,
+        sim: &mut turmoil::Sim<'static>,
+        hosts: &mut Hosts,
+        hardware: Rc<HostHardware>,
+        software: impl Fn(Rc<HostHardware>) -> Software + 'static,
+    ) {
+        let name = hardware.name.clone();
         hosts.names.push(name.clone());
         hosts.hardware.push(hardware.clone());
         sim.host(&*name, move || software(hardware.clone()));
@@ -267,6 +295,17 @@ async fn serve(
     });
     hardware.gate.wrap("main", node).await;
     // A process that has ended stays ended, but its host stays up: peers are refused.
+    std::future::pending().await
+}
+
+/// The process of the engine that stores share, which nobody asks anything over the network.
+async fn serve_rows(
+    database: Arc<Database>,
+    hardware: Rc<HostHardware>,
+    journal: Journal,
+) -> turmoil::Result {
+    journal.record(What::NodeStarted { node: hardware.name.clone() });
+    let _serving = database.serve();
     std::future::pending().await
 }
 
@@ -354,39 +393,4 @@ pub fn simulation(scenario: &Scenario, seed: u64, limit: Duration) -> turmoil::S
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use scenarios::{Addresses, cluster_file};
-
-    /// One scenario, two worlds: what a real cluster is told is what a simulated one is told.
-    #[test]
-    fn a_real_cluster_is_configured_as_a_simulated_one() {
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
-        let mut compared = 0;
-        for listing in scenarios::library(&folder).unwrap() {
-            let text = std::fs::read_to_string(&listing.path).unwrap();
-            let name = listing.path.display().to_string();
-            let scenario = scenarios::parse(&text, &name, &[]).unwrap();
-            if scenario.cluster.engine == StoreEngine::Shared {
-                continue;
-            }
-            let simulated = config(&scenario);
-            let topology = simulated.topology.clone();
-            let Topology { gateways, brokers, stores, auth, push_provider, .. } = topology;
-            let addresses = Addresses {
-                gateways,
-                brokers,
-                rabbitmq: Vec::new(),
-                kafka: Vec::new(),
-                postgres: None,
-                stores,
-                auth,
-                push_provider,
-            };
-            let real = ClusterConfig::read(&cluster_file(&scenario, &addresses), &name);
-            assert_eq!(real.unwrap_or_else(|mistakes| panic!("{mistakes}")), simulated);
-            compared += 1;
-        }
-        assert!(compared > 20, "{compared} scenarios");
-    }
-}
+mod tests;

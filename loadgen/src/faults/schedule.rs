@@ -9,18 +9,21 @@ use protocol::partition::{home_of, partition_of};
 use protocol::{ConversationId, UserId};
 use scenarios::faults::target::Directory;
 use scenarios::faults::{Injection, PlannedFault};
-use scenarios::scenario::Scenario;
+use scenarios::scenario::{Scenario, Target};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use verify::history::What;
 use workload::recorder::Recorder;
+use workload::rest::Http;
 
 /// What faults are carried out on.
 pub struct Stage<'a> {
     /// The nodes.
     pub cluster: &'a mut Cluster,
+    /// Asks nodes of an engine what they do.
+    pub http: &'a Http,
     /// Whose they are.
     pub scenario: &'a Scenario,
     /// Decides what `any` means.
@@ -83,7 +86,8 @@ impl Stage<'_> {
         let Planned { fault, real } = planned;
         let (id, word) = (fault.id, fault.kind.word());
         let running = self.cluster.running();
-        let injection = self.injection(fault, &running);
+        let leader = self.leader(&fault).await;
+        let injection = self.injection(fault, &running, leader.as_ref());
         let is_up = |node: &&Arc<str>| running.contains(node);
         let hit: Vec<Arc<str>> = injection.nodes.iter().filter(is_up).cloned().collect();
         if injection.drawn && hit.is_empty() {
@@ -105,7 +109,11 @@ impl Stage<'_> {
     }
 
     async fn end(&mut self, id: u32, over: Active, starts: &mut Starts) -> Result<(), String> {
-        let Active { real, word, hit, effect } = over;
+        let Active { real, word, hit, mut effect } = over;
+        if real == RealFault::Pause {
+            // One that was waiting for a disk when it was told to stop may have gone on doing so for a while.
+            effect = effect.max(self.cluster.standing_still(&hit));
+        }
         let ended = match real {
             RealFault::Pause => self.cluster.resume(id).await,
             RealFault::Kill => Ok(()),
@@ -118,8 +126,20 @@ impl Stage<'_> {
         ended.and(started).map_err(|error| failed(id, word, &error))
     }
 
+    /// The broker that a fault is meant for, if it is meant for what one of them does.
+    async fn leader(&self, fault: &PlannedFault) -> Option<Arc<str>> {
+        let Some(Target::BrokerOf(conversation)) = fault.kind.target() else { return None };
+        let partition = partition_of(*conversation, self.scenario.cluster.partitions);
+        self.cluster.leader(self.http, partition).await
+    }
+
     /// Whom a fault hits, as in the simulator; all of the cluster where it is one process.
-    fn injection(&self, fault: PlannedFault, running: &[Arc<str>]) -> Injection {
+    fn injection(
+        &self,
+        fault: PlannedFault,
+        running: &[Arc<str>],
+        leader: Option<&Arc<str>>,
+    ) -> Injection {
         let hosts: Vec<Arc<str>> = self.cluster.names().cloned().collect();
         if hosts == [CLUSTER.into()] {
             let PlannedFault { id, at, lasts, kind, drawn } = fault;
@@ -136,6 +156,7 @@ impl Stage<'_> {
         let directory = Directory {
             hosts: &hosts,
             owner_of: &owner_of,
+            broker_of: &|_| leader.cloned(),
             gateway_of: &gateway_of,
             client_of: &|_| "clients".into(),
         };
@@ -160,7 +181,7 @@ fn failed(id: u32, word: &str, error: &ClusterError) -> String {
 mod tests {
     use super::*;
     use crate::world::tests::{RUNS, World, world};
-    use scenarios::scenario::{FaultKind, Role, Target};
+    use scenarios::scenario::{FaultKind, Role};
     use std::sync::mpsc;
 
     /// Faults by when they begin and end, in milliseconds, carried out on nodes that do nothing: what the
@@ -188,7 +209,8 @@ mod tests {
         let mut scenario = crate::fixture::scenario(10, 5, 1);
         (scenario.cluster.stores, scenario.cluster.partitions) = (2, 4);
         let cluster = &mut world.cluster;
-        let stage = Stage { cluster, scenario: &scenario, seed: 1, journal: &journal };
+        let http = &world.http;
+        let stage = Stage { cluster, http, scenario: &scenario, seed: 1, journal: &journal };
         inflict(stage, planned.collect(), Instant::now()).await.unwrap();
         let after = world.cluster.ids().borrow().clone();
         world.cluster.kill_all().await;

@@ -20,8 +20,6 @@ const PORTS_OF_RABBITMQ: u16 = 3;
 const PORTS_OF_KAFKA: u16 = 2;
 /// The name of Erlang's port mapper, by which the nodes of RabbitMQ find each other.
 const MAPPER: &str = "port-mapper";
-/// The name of PostgreSQL.
-const POSTGRES: &str = "postgres-1";
 
 /// One process to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +43,8 @@ pub struct Layout {
     pub programs: Vec<Program>,
     /// `host:port` of the gateways.
     pub gateways: Vec<String>,
+    /// The first ports of the nodes of RabbitMQ.
+    pub rabbitmq: Vec<u16>,
     /// `host:port` of everybody who serves `/metrics`.
     pub metrics: Vec<String>,
 }
@@ -79,7 +79,8 @@ impl Layout {
             let log = data.join("cluster.log");
             let programs =
                 vec![Program { name, arguments, log, is_gateway: false, is_engine: false }];
-            return Ok(Self { programs, metrics: gateways[..1].to_vec(), gateways });
+            let (metrics, rabbitmq) = (gateways[..1].to_vec(), Vec::new());
+            return Ok(Self { programs, gateways, rabbitmq, metrics });
         }
         let mut metrics = gateways.clone();
         let is_node = |(role, _): &(Role, u16)| {
@@ -100,12 +101,13 @@ impl Layout {
         };
         let nodes = shape.all_nodes().filter(is_node).map(node);
         let postgres = addresses.postgres.iter();
-        let postgres =
-            postgres.map(|port| engine(POSTGRES.to_owned(), "postgres", data, *port, &[]));
+        let postgres = postgres.map(|port| {
+            engine(format!("{}-1", Role::Database.word()), "postgres", data, *port, &[])
+        });
         let brokers = rabbitmq(&addresses.rabbitmq, data).into_iter();
         let engines = brokers.chain(kafka(&addresses.kafka, data)).chain(postgres);
         let programs = engines.chain(nodes).collect();
-        Ok(Self { programs, gateways, metrics })
+        Ok(Self { programs, gateways, rabbitmq: addresses.rabbitmq, metrics })
     }
 }
 
@@ -114,7 +116,7 @@ pub fn count(shape: &ClusterShape, processes: Processes) -> u16 {
     match processes {
         Processes::One => 1,
         Processes::EachNode(engines) => {
-            let Engines { rabbitmq, kafka, postgres } = engines;
+            let Engines { rabbitmq, kafka, postgres, .. } = engines;
             let replaced = if engines.own_broker() { 0 } else { shape.brokers };
             let mapper = u16::from(rabbitmq > 0);
             nodes(shape) - replaced + rabbitmq + mapper + kafka + u16::from(postgres)
@@ -133,7 +135,7 @@ fn ports(shape: &ClusterShape, processes: Processes) -> u16 {
     let peers = all - shape.nodes(Role::Notifier);
     match processes {
         Processes::One => peers,
-        Processes::EachNode(Engines { rabbitmq, kafka, postgres }) => {
+        Processes::EachNode(Engines { rabbitmq, kafka, postgres, .. }) => {
             let of_rabbitmq = if rabbitmq > 0 { rabbitmq * PORTS_OF_RABBITMQ + 1 } else { 0 };
             let of_engines = of_rabbitmq + kafka * PORTS_OF_KAFKA + u16::from(postgres);
             peers + all - shape.gateways + of_engines
@@ -194,8 +196,11 @@ fn addresses(
         gateways: take(next, shape.gateways).collect(),
         brokers: take(next, brokers).collect(),
         rabbitmq,
+        quorum_queues: engines.quorum_queues,
         kafka,
+        all_acks: engines.all_acks,
         postgres,
+        synchronous_commit: engines.synchronous_commit,
         stores: take(next, shape.stores).collect(),
         auth: take(next, 1).collect(),
         push_provider: push_provider.to_owned(),
@@ -263,7 +268,7 @@ mod tests {
             Processes::EachNode(Engines { rabbitmq: 3, postgres: true, ..Engines::NONE });
         let layout = Layout::new(&scenario, on_rabbitmq, &data, "127.0.0.1:9").unwrap();
         let names: Vec<&str> = layout.programs.iter().map(|program| &*program.name).collect();
-        let first = ["port-mapper", "broker-1", "broker-2", "broker-3", "postgres-1", "auth-1"];
+        let first = ["port-mapper", "broker-1", "broker-2", "broker-3", "database-1", "auth-1"];
         assert_eq!(names[..6], first);
         assert_eq!(usize::from(count(&scenario.cluster, on_rabbitmq)), names.len());
         let told = |program: usize, key: &str| {

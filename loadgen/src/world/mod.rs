@@ -4,6 +4,7 @@ pub mod addresses;
 pub mod data_folder;
 mod family;
 pub mod layout;
+mod leader;
 pub mod metrics;
 pub mod node;
 pub mod process;
@@ -15,7 +16,8 @@ use crate::run::Processes;
 use crate::world::layout::Layout;
 use crate::world::node::{Begun, Node, Obituary, begun};
 use crate::world::process::Departure;
-use scenarios::scenario::Scenario;
+use protocol::Partition;
+use scenarios::scenario::{Role, Scenario};
 use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -94,6 +96,8 @@ pub struct Cluster {
     binary: PathBuf,
     nodes: Vec<Node>,
     gateways: Vec<String>,
+    /// The first ports of the nodes of RabbitMQ, if it has any.
+    rabbitmq: Vec<u16>,
     metrics: Vec<String>,
     recorder: Arc<dyn Recorder>,
     /// The first one.
@@ -110,11 +114,13 @@ impl Cluster {
         push: &str,
         recorder: Arc<dyn Recorder>,
     ) -> Result<Self, ClusterError> {
-        let Layout { programs, gateways, metrics } = Layout::new(scenario, processes, data, push)?;
+        let Layout { programs, gateways, rabbitmq, metrics } =
+            Layout::new(scenario, processes, data, push)?;
         Ok(Self {
             binary: binary.to_owned(),
             nodes: programs.into_iter().map(Node::new).collect(),
             gateways,
+            rabbitmq,
             metrics,
             recorder,
             left: watch::Sender::default(),
@@ -141,6 +147,26 @@ impl Cluster {
     pub fn running(&self) -> Vec<Arc<str>> {
         let running = self.nodes.iter().filter(|node| node.id().is_some());
         running.map(|node| node.name().clone()).collect()
+    }
+
+    /// The broker that leads the inbound queue of a partition, if one that runs says so.
+    pub async fn leader(&self, http: &Http, partition: Partition) -> Option<Arc<str>> {
+        let broker =
+            |number: usize| -> Arc<str> { format!("{}-{number}", Role::Broker.word()).into() };
+        if self.rabbitmq.is_empty() {
+            // Several nodes of Kafka are not asked.
+            let is_alone = !self.names().any(|name| *name == broker(2));
+            return is_alone.then(|| broker(1));
+        }
+        let running = self.running();
+        let up = (1..).zip(&self.rabbitmq).filter(|(number, _)| running.contains(&broker(*number)));
+        for (_, port) in up {
+            if let Some(leader) = leader::leader(http, *port, partition).await {
+                let number = self.rabbitmq.iter().position(|port| *port == leader)?;
+                return Some(broker(number + 1));
+            }
+        }
+        None
     }
 
     /// The processes, whenever they change.
@@ -270,6 +296,12 @@ impl Cluster {
             stopped += u64::from(node.pause(fault).await?);
         }
         Ok(stopped)
+    }
+
+    /// How many of some nodes stand still, with all of their processes.
+    pub fn standing_still(&self, names: &[Arc<str>]) -> u64 {
+        let named = self.nodes.iter().filter(|node| names.contains(node.name()));
+        named.filter(|node| node.is_still()).count() as u64
     }
 
     /// A fault lets go of all nodes that it has stopped.

@@ -50,6 +50,7 @@ pub fn world(test: &str, scripts: &[(&str, &str)]) -> World {
         binary: "/bin/sh".into(),
         nodes: scripts.iter().map(program).collect(),
         gateways: Vec::new(),
+        rabbitmq: Vec::new(),
         metrics: Vec::new(),
         recorder: events.clone(),
         left: watch::Sender::default(),

@@ -16,6 +16,8 @@ pub struct Directory<'a> {
     pub hosts: &'a [Arc<str>],
     /// The store node that owns a conversation.
     pub owner_of: &'a dyn Fn(ConversationId) -> Arc<str>,
+    /// The broker that leads the inbound queue of a conversation's partition, if one is known.
+    pub broker_of: &'a dyn Fn(ConversationId) -> Option<Arc<str>>,
     /// The gateway of the newest session of a user's first device, if it ever had one.
     pub gateway_of: &'a dyn Fn(protocol::UserId) -> Option<Arc<str>>,
     /// The client host that carries a user.
@@ -58,6 +60,7 @@ impl Directory<'_> {
                 self.hosts.iter().filter(|host| ***host == **name).cloned().collect()
             }
             Target::Owner(conversation) => vec![(self.owner_of)(*conversation)],
+            Target::BrokerOf(conversation) => (self.broker_of)(*conversation).into_iter().collect(),
             Target::GatewayOf(user) => (self.gateway_of)(*user).into_iter().collect(),
             Target::ClientOf(user) => vec![(self.client_of)(*user)],
             Target::Every(role) => self.of_role(*role),
@@ -78,6 +81,7 @@ impl Directory<'_> {
             Target::Any(role) | Target::Every(role) => self.of_role(*role),
             Target::Node(name) => vec![name.as_str().into()],
             Target::Owner(conversation) => vec![(self.owner_of)(*conversation)],
+            Target::BrokerOf(conversation) => (self.broker_of)(*conversation).into_iter().collect(),
             Target::GatewayOf(user) => (self.gateway_of)(*user).into_iter().collect(),
             Target::ClientOf(user) => vec![(self.client_of)(*user)],
         }

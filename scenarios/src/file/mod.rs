@@ -93,7 +93,9 @@ impl File {
             .map(|fault| fault.validated(&surroundings, mistakes))
             .collect();
         let random_faults = match self.random_faults.get() {
-            Some(Some(section)) => section.validated(load.as_ref(), mistakes).map(Some),
+            Some(Some(section)) => {
+                section.validated(cluster.as_ref(), load.as_ref(), mistakes).map(Some)
+            }
             Some(None) => Some(None),
             None => None,
         };

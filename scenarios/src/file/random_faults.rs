@@ -1,7 +1,8 @@
 //! `[random_faults]`: what goes wrong at random, by seed.
 
 use super::load::positive;
-use crate::scenario::{self, Role};
+use super::targets::NO_DATABASE;
+use crate::scenario::{self, ClusterShape, Role};
 use crate::value::time::DurationRange;
 use crate::value::word::FaultWord;
 use settings::mistake::Mistakes;
@@ -20,7 +21,7 @@ section! {
         /// The kinds to draw from.
         kinds: Vec<FaultWord>,
         /// The roles that they hit; for a link fault, at least one side.
-        roles: Vec<Role> = Role::ALL.to_vec(),
+        roles: Vec<Role> = Role::EVERYWHERE.to_vec(),
         /// How long the load runs without random faults first: the baseline of the recovery.
         lead: Duration = Duration::from_secs(5),
     }
@@ -30,6 +31,7 @@ impl RandomFaults {
     /// The validated section.
     pub fn validated(
         &self,
+        cluster: Option<&ClusterShape>,
         load: Option<&scenario::Load>,
         mistakes: &mut Mistakes,
     ) -> Option<scenario::RandomFaults> {
@@ -41,7 +43,7 @@ impl RandomFaults {
             !kinds.is_empty()
         });
         let lasts = self.r#for.get().filter(|lasts| self.lasts_fit(*lasts, load, mistakes));
-        let roles = self.roles.get().filter(|roles| self.roles_fit(roles, mistakes));
+        let roles = self.roles.get().filter(|roles| self.roles_fit(roles, cluster, mistakes));
         let faults = scenario::RandomFaults {
             lead: self.lead.get()?,
             roles: roles?,
@@ -72,11 +74,22 @@ impl RandomFaults {
         fits
     }
 
-    fn roles_fit(&self, roles: &[Role], mistakes: &mut Mistakes) -> bool {
+    fn roles_fit(
+        &self,
+        roles: &[Role],
+        cluster: Option<&ClusterShape>,
+        mistakes: &mut Mistakes,
+    ) -> bool {
         if roles.is_empty() {
             self.roles.conflict(mistakes, "there must be at least one role".into());
         }
         let mut fit = !roles.is_empty();
+        let is_missing = |role: &&Role| cluster.is_some_and(|cluster| cluster.nodes(**role) == 0);
+        if let Some(role) = roles.iter().find(is_missing) {
+            let what = format!("there is no {}: {NO_DATABASE}", role.word());
+            self.roles.conflict(mistakes, what);
+            fit = false;
+        }
         for kind in self.kinds.get().unwrap_or_default() {
             // The reason of the first, if there is one for each.
             let mut spared = roles.iter().map(|role| kind.spares(*role));

@@ -3,6 +3,10 @@
 use crate::scenario::{ClusterShape, Target, Users};
 use crate::value::target::parts_of;
 
+/// Why there may be none of a role.
+pub const NO_DATABASE: &str =
+    "the stores share no engine; with cluster.engine = \"shared\" they do";
+
 /// Says what is wrong with a target, if anything. What is not known is not checked.
 pub fn missing(
     target: &Target,
@@ -14,12 +18,15 @@ pub fn missing(
             let (role, number) = parts_of(name)?;
             let (word, count) = (role.word(), cluster.nodes(role));
             match count {
+                0 => Some(format!("there is no {name}: {NO_DATABASE}")),
                 _ if (1..=count).contains(&number) => None,
                 1 => Some(format!("there is no {name}, only {word}-1")),
                 _ => Some(format!("there is no {name}, only {word}-1 to {word}-{count}")),
             }
         }
-        (Target::Owner(conversation), _, Some(users)) => {
+        (Target::Any(role) | Target::Every(role), Some(cluster), _) => (cluster.nodes(*role) == 0)
+            .then(|| format!("there is no {}: {NO_DATABASE}", role.word())),
+        (Target::Owner(conversation) | Target::BrokerOf(conversation), _, Some(users)) => {
             let last = u64::from(users.direct) + u64::from(users.groups);
             let there = (1..=last).contains(&conversation.0);
             (!there).then(|| format!("conversations are 1 to {last}, not {conversation}"))

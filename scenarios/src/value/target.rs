@@ -6,7 +6,7 @@ use settings::value::TextForm;
 
 impl TextForm for Target {
     fn expected() -> String {
-        "a target: \"store-1\", \"owner(conversation=3)\", \"gateway(user=7)\", \"clients(user=7)\", \
+        "a target: \"store-1\", \"owner(conversation=3)\", \"broker(conversation=3)\", \"gateway(user=7)\", \"clients(user=7)\", \
          \"any store\" or \"every store\""
             .into()
     }
@@ -24,6 +24,7 @@ impl TextForm for Target {
             let number = number.trim().replace('_', "").parse().ok()?;
             return match (call.trim(), name.trim()) {
                 ("owner", "conversation") => Some(Self::Owner(ConversationId(number))),
+                ("broker", "conversation") => Some(Self::BrokerOf(ConversationId(number))),
                 ("gateway", "user") => Some(Self::GatewayOf(UserId(number))),
                 ("clients", "user") => Some(Self::ClientOf(UserId(number))),
                 _ => None,
@@ -37,6 +38,7 @@ impl TextForm for Target {
         match self {
             Self::Node(name) => name.clone(),
             Self::Owner(conversation) => format!("owner(conversation={conversation})"),
+            Self::BrokerOf(conversation) => format!("broker(conversation={conversation})"),
             Self::GatewayOf(user) => format!("gateway(user={user})"),
             Self::ClientOf(user) => format!("clients(user={user})"),
             Self::Any(role) => format!("any {}", role.word()),
@@ -55,7 +57,7 @@ impl TextForm for Target {
         }
         if let Some((_, number)) = text.rsplit_once('=') {
             candidates.extend(
-                ["owner(conversation=", "gateway(user=", "clients(user="]
+                ["owner(conversation=", "broker(conversation=", "gateway(user=", "clients(user="]
                     .map(|call| format!("{call}{number}")),
             );
         }
@@ -69,6 +71,7 @@ impl Target {
         match self {
             Self::Node(name) => parts_of(name).expect("nodes are named after their role").0,
             Self::Owner(_) => Role::Store,
+            Self::BrokerOf(_) => Role::Broker,
             Self::GatewayOf(_) => Role::Gateway,
             Self::ClientOf(_) => Role::Clients,
             Self::Any(role) | Self::Every(role) => *role,

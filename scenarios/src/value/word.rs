@@ -14,6 +14,7 @@ words!(Role {
     "notifier" => Self::Notifier,
     "auth" => Self::Auth,
     "clients" => Self::Clients,
+    "database" => Self::Database,
 });
 
 /// `verdict = "valid"`; what is violated is named by `violates`.
@@ -69,6 +70,10 @@ impl FaultWord {
             ),
             (Self::FullDisk, Role::Gateway | Role::Notifier | Role::Clients) => {
                 Some("only brokers, stores and auth write to a disk")
+            }
+            (Self::Kill | Self::PowerLoss | Self::Pause | Self::Surge, _) => None,
+            (_, Role::Database) => {
+                Some("a database can be killed and paused; nodes reach it beside broker-1")
             }
             _ => None,
         }

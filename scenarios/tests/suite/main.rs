@@ -2,6 +2,7 @@
 
 #![allow(clippy::needless_raw_string_hashes, reason = "expect-test writes its snapshots so")]
 
+mod database;
 mod draws;
 mod fixtures;
 mod journeys;

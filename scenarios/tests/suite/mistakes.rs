@@ -229,7 +229,7 @@ down = "1s"
             smoke.toml:22:10: fault.2.target: conversations are 1 to 5, not 6
               22 | target = "owner(conversation=6)"
                  |          ^^^^^^^^^^^^^^^^^^^^^^^
-            smoke.toml:29:35: fault.3.between.2.1: expected a target: "store-1", "owner(conversation=3)", "gateway(user=7)", "clients(user=7)", "any store" or "every store", found "any gatway"; did you mean "any gateway"?
+            smoke.toml:29:35: fault.3.between.2.1: expected a target: "store-1", "owner(conversation=3)", "broker(conversation=3)", "gateway(user=7)", "clients(user=7)", "any store" or "every store", found "any gatway"; did you mean "any gateway"?
               29 | between = [["gateway(user=11)"], ["any gatway"]]
                  |                                   ^^^^^^^^^^^^
             smoke.toml:30:10: fault.3.target: a cut takes between, from, to, one_way, not "target"

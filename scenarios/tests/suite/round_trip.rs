@@ -30,6 +30,7 @@ fn target() -> impl Strategy<Value = Target> {
     prop_oneof![
         (1..4_u16).prop_map(|n| Target::Node(format!("store-{n}"))),
         (1..20_u64).prop_map(|n| Target::Owner(ConversationId(n))),
+        (1..20_u64).prop_map(|n| Target::BrokerOf(ConversationId(n))),
         (1..20_u64).prop_map(|n| Target::GatewayOf(UserId(n))),
         (1..20_u64).prop_map(|n| Target::ClientOf(UserId(n))),
         (0..6_usize).prop_map(|n| Target::Any(Role::ALL[n])),

@@ -86,6 +86,15 @@ impl Gate {
         wake(state);
     }
 
+    /// Whether the host answers something that none of its tasks is asked for. To refuse it is an effect of
+    /// what stops the host.
+    pub fn answers(&self) -> bool {
+        let mut state = self.lock();
+        // An open gate has nothing that could refuse.
+        state.refuse();
+        !state.is_closed()
+    }
+
     /// Whether the host has ever been stopped.
     pub fn has_been_closed(&self) -> bool {
         self.lock().has_been_closed
@@ -103,7 +112,7 @@ impl Gate {
             return false;
         }
         if state.is_closed() {
-            state.pauses.iter_mut().for_each(|pause| pause.refused += u64::from(pause.stops));
+            state.refuse();
             state.waiting.push(context.waker().clone());
             return false;
         }
@@ -138,6 +147,10 @@ impl Gate {
 impl State {
     fn is_closed(&self) -> bool {
         self.pauses.iter().any(|pause| pause.stops)
+    }
+
+    fn refuse(&mut self) {
+        self.pauses.iter_mut().for_each(|pause| pause.refused += u64::from(pause.stops));
     }
 }
 

@@ -12,6 +12,12 @@ use std::str::FromStr;
 
 /// Most nodes of a broker: more of them do not make it safer.
 const NODES_MAX: u16 = 5;
+/// Queues that are on one node alone.
+const CLASSIC: &str = "classic";
+/// Messages that are confirmed when one node has them.
+const LEADER: &str = "acks=leader";
+/// Commits that are told before they are durable.
+const ASYNCHRONOUS: &str = "synchronous_commit=off";
 
 /// Which engines are started with the cluster.
 #[derive(Debug, Default, Args)]
@@ -19,7 +25,8 @@ pub struct EngineArguments {
     /// Start the cluster on these engines instead of its own: private servers on this machine, installed if
     /// they are missing and this user may. `rabbitmq` or `kafka` (`rabbitmq:3`, `kafka:3` for three nodes),
     /// `postgres`. The jars of Kafka are where `cargo xtask engines kafka` has put them, or in the folder that
-    /// FRACAS_KAFKA_JARS names.
+    /// FRACAS_KAFKA_JARS names. With a bad choice, to see what it costs: `rabbitmq:3+classic` (queues without
+    /// copies), `kafka:3+acks=leader`, `postgres+synchronous_commit=off`.
     #[arg(long, value_delimiter = ',', value_name = "ENGINE", conflicts_with_all = ["target", "one_process"])]
     engines: Vec<Started>,
 }
@@ -27,42 +34,56 @@ pub struct EngineArguments {
 /// An engine, as it is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Started {
-    RabbitMq { nodes: u16 },
-    Kafka { nodes: u16 },
-    Postgres,
+    RabbitMq { nodes: u16, quorum_queues: bool },
+    Kafka { nodes: u16, all_acks: bool },
+    Postgres { synchronous_commit: bool },
 }
 
 impl FromStr for Started {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if text == "postgres" {
-            return Ok(Self::Postgres);
-        }
-        let (name, nodes) = text.split_once(':').unwrap_or((text, "1"));
-        let of_nodes: fn(u16) -> Self = match name {
-            "rabbitmq" => |nodes| Self::RabbitMq { nodes },
-            "kafka" => |nodes| Self::Kafka { nodes },
-            _ => {
-                let expected =
-                    "expected rabbitmq or kafka (rabbitmq:3, kafka:3: three nodes), or postgres";
-                return Err(expected.to_owned());
-            }
+        let (engine, choice) =
+            text.split_once('+').map_or((text, None), |(engine, choice)| (engine, Some(choice)));
+        // Whether the choice is the sound one.
+        let unless = |bad: &str| match choice {
+            None => Ok(true),
+            Some(choice) if choice == bad => Ok(false),
+            Some(choice) => Err(format!("unknown choice {choice:?}: expected {engine}+{bad}")),
         };
-        let nodes = nodes.parse().ok().filter(|nodes| (1..=NODES_MAX).contains(nodes));
-        nodes.map(of_nodes).ok_or_else(|| format!("expected 1 to {NODES_MAX} nodes"))
+        let (name, nodes) = engine.split_once(':').unwrap_or((engine, "1"));
+        let nodes = || {
+            let nodes = nodes.parse().ok().filter(|nodes| (1..=NODES_MAX).contains(nodes));
+            nodes.ok_or_else(|| format!("expected 1 to {NODES_MAX} nodes"))
+        };
+        match name {
+            "postgres" if engine == name => {
+                Ok(Self::Postgres { synchronous_commit: unless(ASYNCHRONOUS)? })
+            }
+            "rabbitmq" => Ok(Self::RabbitMq { nodes: nodes()?, quorum_queues: unless(CLASSIC)? }),
+            "kafka" => Ok(Self::Kafka { nodes: nodes()?, all_acks: unless(LEADER)? }),
+            _ => Err("expected rabbitmq or kafka (rabbitmq:3, kafka:3: three nodes), or postgres"
+                .to_owned()),
+        }
     }
 }
 
 impl fmt::Display for Started {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::RabbitMq { nodes: 1 } => f.write_str("rabbitmq"),
-            Self::RabbitMq { nodes } => write!(f, "rabbitmq:{nodes}"),
-            Self::Kafka { nodes: 1 } => f.write_str("kafka"),
-            Self::Kafka { nodes } => write!(f, "kafka:{nodes}"),
-            Self::Postgres => f.write_str("postgres"),
+        let (name, nodes, bad) = match *self {
+            Self::RabbitMq { nodes, quorum_queues } => {
+                ("rabbitmq", nodes, (!quorum_queues).then_some(CLASSIC))
+            }
+            Self::Kafka { nodes, all_acks } => ("kafka", nodes, (!all_acks).then_some(LEADER)),
+            Self::Postgres { synchronous_commit } => {
+                ("postgres", 1, (!synchronous_commit).then_some(ASYNCHRONOUS))
+            }
+        };
+        f.write_str(name)?;
+        if nodes != 1 {
+            write!(f, ":{nodes}")?;
         }
+        bad.map_or(Ok(()), |bad| write!(f, "+{bad}"))
     }
 }
 
@@ -71,10 +92,16 @@ impl EngineArguments {
     pub fn chosen(&self) -> Engines {
         let mut engines = Engines::NONE;
         for started in &self.engines {
-            match started {
-                Started::RabbitMq { nodes } => engines.rabbitmq = *nodes,
-                Started::Kafka { nodes } => engines.kafka = *nodes,
-                Started::Postgres => engines.postgres = true,
+            match *started {
+                Started::RabbitMq { nodes, quorum_queues } => {
+                    (engines.rabbitmq, engines.quorum_queues) = (nodes, quorum_queues);
+                }
+                Started::Kafka { nodes, all_acks } => {
+                    (engines.kafka, engines.all_acks) = (nodes, all_acks);
+                }
+                Started::Postgres { synchronous_commit } => {
+                    (engines.postgres, engines.synchronous_commit) = (true, synchronous_commit);
+                }
             }
         }
         engines
@@ -126,7 +153,16 @@ mod tests {
 
     #[test]
     fn an_engine_is_read_as_it_is_written() {
-        for text in ["rabbitmq", "rabbitmq:3", "kafka", "kafka:5", "postgres"] {
+        for text in [
+            "rabbitmq",
+            "rabbitmq:3",
+            "kafka",
+            "kafka:5",
+            "postgres",
+            "rabbitmq:3+classic",
+            "kafka:3+acks=leader",
+            "postgres+synchronous_commit=off",
+        ] {
             assert_eq!(text.parse::<Started>().map(|it| it.to_string()).as_deref(), Ok(text));
         }
         for text in
@@ -134,5 +170,7 @@ mod tests {
         {
             assert!(text.parse::<Started>().is_err(), "{text}");
         }
+        let why = "postgres+fsync=off".parse::<Started>().unwrap_err();
+        assert!(why.contains("expected postgres+synchronous_commit=off"), "{why}");
     }
 }

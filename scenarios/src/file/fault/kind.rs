@@ -125,11 +125,15 @@ impl Fault {
                     self.between.conflict(mistakes, what);
                     return None;
                 }
+                self.possible_side(&lists.concat(), &self.between, mistakes)?;
                 let to = if lists.len() == 2 { lists.remove(1) } else { Vec::new() };
                 Some(Sides { from: lists.remove(0), to })
             }
             (None, Some(from), to) if !from.is_empty() => {
-                Some(Sides { from, to: to.unwrap_or_default() })
+                let to = to.unwrap_or_default();
+                self.possible_side(&from, &self.from, mistakes)?;
+                self.possible_side(&to, &self.to, mistakes)?;
+                Some(Sides { from, to })
             }
             _ => {
                 let kind = self.kind.get()?.text();
@@ -138,5 +142,23 @@ impl Fault {
                 None
             }
         }
+    }
+
+    /// Whether such a fault can hit all of these; `written`: where they are said.
+    fn possible_side<T: Clone>(
+        &self,
+        side: &[Target],
+        written: &Field<T>,
+        mistakes: &mut Mistakes,
+    ) -> Option<()> {
+        let kind = self.kind.get()?;
+        for target in side {
+            if let Some(why) = kind.spares(target.role()) {
+                let what = format!("{} cannot hit {}: {why}", kind.text(), target.text());
+                written.conflict(mistakes, what);
+                return None;
+            }
+        }
+        Some(())
     }
 }
