@@ -17,9 +17,11 @@ use tokio::time::Instant;
 
 /// Devices that are polled before other tasks of the runtime get their turn.
 const POLLS: usize = 32;
-/// Devices of a shard that connect for the first time at once. More of them would not be faster, and all
-/// of them together slower than each patience: they would begin anew again and again.
-const CONNECTING: usize = 128;
+/// Devices of a run that connect for the first time at once, and of a shard at most. More of them would not
+/// be faster, and all of them together slower than each patience: they would begin anew again and again.
+/// (52 shards with 128 each came to 1,700 connects a second with 700,000 there, and to 340 with 800,000.)
+const CONNECTING_IN_ALL: u64 = 1_024;
+const CONNECTING: u64 = 128;
 
 pub struct Shard {
     users: Arc<VirtualUsers>,
@@ -32,8 +34,9 @@ pub struct Shard {
     out: Outbound,
     /// Who will connect at which time, the latest first.
     arrivals: Vec<(Instant, UserId, DeviceId)>,
-    /// Devices that have never had a session, and try to get one.
-    connecting: usize,
+    /// Devices that have never had a session, and try to get one; so many at most.
+    connecting: u64,
+    connecting_max: u64,
 }
 
 struct Slot {
@@ -50,7 +53,19 @@ impl Shard {
         let slots = (0..slice.len() * devices as usize).map(|_| None).collect();
         let (ready, timers, out) = (Arc::default(), BinaryHeap::new(), Outbound::default());
         let (arrivals, connecting) = (Vec::new(), 0);
-        Self { users, slice, devices, slots, ready, timers, out, arrivals, connecting }
+        let connecting_max = connecting_max(slice.len() as u64, users.plan.users().len() as u64);
+        Self {
+            users,
+            slice,
+            devices,
+            slots,
+            ready,
+            timers,
+            out,
+            arrivals,
+            connecting,
+            connecting_max,
+        }
     }
 
     /// Every device connects at the time that the plan has for it, or when others have got through.
@@ -72,7 +87,7 @@ impl Shard {
     }
 
     fn arrive(&mut self, now: Instant) {
-        while self.connecting < CONNECTING
+        while self.connecting < self.connecting_max
             && let Some((_, user, device)) = self.arrivals.pop_if(|(at, ..)| *at <= now)
         {
             let at = self.slot(user, device);
@@ -136,7 +151,7 @@ impl Shard {
     /// When a device's timer is due, or a device is to connect.
     pub fn due(&self) -> Option<Instant> {
         let timer = self.timers.peek().map(|Reverse((at, _))| *at);
-        let arrival = self.arrivals.last().filter(|_| self.connecting < CONNECTING);
+        let arrival = self.arrivals.last().filter(|_| self.connecting < self.connecting_max);
         timer.into_iter().chain(arrival.map(|(at, ..)| *at)).min()
     }
 
@@ -179,8 +194,23 @@ impl Shard {
     }
 }
 
+/// How many devices of a shard with so many of all users may connect at once.
+fn connecting_max(users: u64, of: u64) -> u64 {
+    (CONNECTING_IN_ALL * users).div_ceil(of.max(1)).min(CONNECTING)
+}
+
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_share_the_devices_that_connect_at_once() {
+        assert_eq!(connecting_max(1_000, 1_000), 128);
+        assert_eq!(connecting_max(16_667, 100_000), 128);
+        assert_eq!(connecting_max(19_231, 1_000_000), 20);
+        assert_eq!(connecting_max(1, 1_000_000), 1);
+    }
+
     #[test]
     fn a_device_is_small() {
         // Two million of them fit into a gigabyte and a half, their connections and tokens apart.
