@@ -104,13 +104,23 @@ impl<'a> Running<'a> {
         self.server.try_wait().context("waiting for a server")
     }
 
+    /// Asks it to shut down. Nodes of one engine are asked before any of them is waited for: the last ones
+    /// alone would wait for a majority.
+    ///
+    /// # Errors
+    /// It has no number.
+    pub fn ask_to_end(&self) -> anyhow::Result<()> {
+        // It may have ended by itself just now.
+        let _ = kill(pid(&self.server)?, self.program.end);
+        Ok(())
+    }
+
     /// Asks it to shut down, and waits until it has.
     ///
     /// # Errors
     /// It takes too long. It is killed then.
     pub fn stop(mut self) -> anyhow::Result<()> {
-        // It may have ended by itself just now.
-        let _ = kill(pid(&self.server)?, self.program.end);
+        self.ask_to_end()?;
         for _ in 0..looks(STOP) {
             if self.ended()?.is_some() {
                 return Ok(());

@@ -141,6 +141,9 @@ fn serve_during(
                 }
                 std::thread::sleep(LOOK);
             }
+            for (_, server) in &running[before.len()..] {
+                server.ask_to_end()?;
+            }
             running.into_iter().rev().try_for_each(|(_, server)| server.stop())
         });
         let tested = ready.recv().map_or(Ok(false), |()| {
