@@ -4,23 +4,25 @@
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 #![allow(clippy::disallowed_methods, reason = "threads of a test")]
 
-mod commits;
 mod proxy;
 mod server;
 mod support;
 
 use cassandra::{CassandraConfig, CassandraStore, Timing};
-use commits::{PARTITION, batch, commit_through, entry, persistently, row};
 use ports::message_store::{Batch, Lease, MessageStore, StoreError};
 use protocol::{ConversationId, Sequence, UserId};
 use proxy::{Mode, Proxy};
 use server::{Beside, again, signal};
 use std::sync::Arc;
 use std::time::Duration;
+use store::conformance::accidents::{PARTITION, batch, commit_through, entry, persistently, row};
 use store::conformance::acquire;
 use support::{config, keyspace, started};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
+
+/// Commits before an accident.
+const BEFORE: u64 = 50;
 
 /// One test at a time does something to the one Cassandra. It has no poison: each has tables of its own.
 fn alone() -> MutexGuard<'static, ()> {
@@ -43,7 +45,7 @@ fn a_killed_server_has_everything_that_was_accepted() {
     let _alone = alone();
     for _ in 0..2 {
         let config = CassandraConfig { timing: hasty(), ..config(&keyspace()) };
-        let after = commit_through(&config, || again("KILL"));
+        let after = commit_through(&started(&config), BEFORE, || again("KILL"));
         assert!(after.unknown + after.unavailable > 0, "the kill was not noticed");
     }
 }
@@ -52,7 +54,7 @@ fn a_killed_server_has_everything_that_was_accepted() {
 fn a_restart_loses_nothing() {
     let _alone = alone();
     let config = CassandraConfig { timing: hasty(), ..config(&keyspace()) };
-    let after = commit_through(&config, || again("TERM"));
+    let after = commit_through(&started(&config), BEFORE, || again("TERM"));
     assert!(after.unknown + after.unavailable > 0, "the restart was not noticed");
 }
 

@@ -4,21 +4,23 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
-mod commits;
 mod server;
 mod support;
 
-use commits::{PARTITION, batch, commit_through, entry, persistently, row};
 use ports::message_store::{Batch, Lease, MessageStore, StoreError};
 use postgres::{PostgresConfig, PostgresStore, Timing};
 use protocol::{ConversationId, NodeNumber, Sequence};
 use server::{admin, backends, continue_all, is_back, kill, signal, stop_all};
 use std::sync::Arc;
 use std::time::Duration;
+use store::conformance::accidents::{PARTITION, batch, commit_through, entry, persistently, row};
 use store::conformance::acquire;
 use support::{config, schema, started, told};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
+
+/// Commits before an accident.
+const BEFORE: u64 = 100;
 
 /// One test at a time does something to the one PostgreSQL. It has no poison: each has tables of its own.
 fn alone() -> MutexGuard<'static, ()> {
@@ -30,7 +32,7 @@ fn alone() -> MutexGuard<'static, ()> {
 fn a_killed_server_has_everything_that_was_accepted() {
     let _alone = alone();
     for _ in 0..3 {
-        let after = commit_through(&config(&schema()), || {
+        let after = commit_through(&started("outages", &config(&schema())), BEFORE, || {
             kill();
             is_back();
         });
@@ -43,7 +45,7 @@ fn without_waiting_for_the_disk_what_was_accepted_is_lost() {
     let _alone = alone();
     let config = PostgresConfig { synchronous_commit: false, ..config(&schema()) };
     let lost = std::panic::catch_unwind(|| {
-        commit_through(&config, || {
+        commit_through(&started("outages", &config), BEFORE, || {
             kill();
             is_back();
         })
@@ -56,7 +58,7 @@ fn without_waiting_for_the_disk_what_was_accepted_is_lost() {
 #[test]
 fn a_restart_loses_nothing() {
     let _alone = alone();
-    let after = commit_through(&config(&schema()), || {
+    let after = commit_through(&started("outages", &config(&schema())), BEFORE, || {
         // Sessions end at once, the server writes what it has.
         signal("INT", &server::postmaster());
         is_back();
@@ -67,7 +69,7 @@ fn a_restart_loses_nothing() {
 #[test]
 fn sessions_that_are_ended_lose_nothing() {
     let _alone = alone();
-    let after = commit_through(&config(&schema()), || {
+    let after = commit_through(&started("outages", &config(&schema())), BEFORE, || {
         for _ in 0..10 {
             admin("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'chat'");
             std::thread::sleep(Duration::from_millis(30));
@@ -128,7 +130,7 @@ fn a_promoted_standby_has_everything_that_was_accepted() {
     let mut config = PostgresConfig { timing: hasty(), ..config(&schema()) };
     config.hosts.push(told("FRACAS_POSTGRES_STANDBY"));
     let mut stopped = Vec::new();
-    let after = commit_through(&config, || {
+    let after = commit_through(&started("outages", &config), BEFORE, || {
         // The machine of the primary is gone without a word.
         stopped = stop_all();
         server::promote();

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 #![allow(missing_docs, reason = "a claim is its name")]
 
+pub mod accidents;
 pub mod changes;
 pub mod durable;
 pub mod owners;

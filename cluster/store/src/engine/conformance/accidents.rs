@@ -1,7 +1,6 @@
-//! Commits around an accident, and what is left of them.
+//! Commits around an accident of a server that keeps the rows, and what is left of them.
 
-use super::support::started;
-use cassandra::{CassandraConfig, CassandraStore};
+use super::acquire;
 use ports::message_store::{Batch, ConversationRow, Lease, MessageStore, StoreError};
 use protocol::store_calls::ConversationKind;
 use protocol::{
@@ -10,7 +9,6 @@ use protocol::{
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
-use store::conformance::acquire;
 use tokio::time::Instant;
 
 pub const PARTITION: Partition = Partition(3);
@@ -49,7 +47,7 @@ pub fn row(head: Sequence) -> ConversationRow {
     ConversationRow { kind: ConversationKind::Group, head, first: Sequence(1), founders: 1 }
 }
 
-/// Tries until Cassandra works.
+/// Tries until the engine works.
 pub fn persistently<T>(call: impl Fn() -> Result<T, StoreError>) -> T {
     let deadline = Instant::now() + Duration::from_mins(2);
     loop {
@@ -71,12 +69,10 @@ pub struct Aftermath {
 }
 
 /// Commits one batch after another, none of them twice, while `accident` happens; then looks: what was
-/// accepted is there, whole, and of the others all rows or none.
-pub fn commit_through(config: &CassandraConfig, accident: impl FnOnce()) -> Aftermath {
-    const BEFORE: u64 = 50;
+/// accepted is there, whole, and of the others all rows or none. `before`: so many come before the accident.
+pub fn commit_through(store: &dyn MessageStore, before: u64, accident: impl FnOnce()) -> Aftermath {
     const AFTER: u64 = 20;
-    let store = started(config);
-    let lease = acquire(&store, PARTITION);
+    let lease = acquire(store, PARTITION);
     let (count, over) = (AtomicU64::new(0), AtomicBool::new(false));
     let mut after = Aftermath { accepted: Vec::new(), unknown: 0, unavailable: 0, committed: 0 };
     std::thread::scope(|scope| {
@@ -102,7 +98,7 @@ pub fn commit_through(config: &CassandraConfig, accident: impl FnOnce()) -> Afte
             }
             n
         });
-        while count.load(Ordering::Relaxed) < BEFORE && !committing.is_finished() {
+        while count.load(Ordering::Relaxed) < before && !committing.is_finished() {
             std::thread::sleep(Duration::from_millis(1));
         }
         accident();
@@ -110,11 +106,11 @@ pub fn commit_through(config: &CassandraConfig, accident: impl FnOnce()) -> Afte
         after.committed = committing.join().unwrap();
     });
     after.accepted.sort_unstable();
-    verify(&store, &after);
+    verify(store, &after);
     after
 }
 
-fn verify(store: &CassandraStore, after: &Aftermath) {
+fn verify(store: &dyn MessageStore, after: &Aftermath) {
     for n in 1..=after.committed {
         // One for all of them would grow too old.
         let view = persistently(|| store.view());
