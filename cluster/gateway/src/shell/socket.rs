@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn an_idle_session_has_little_state() {
-        // Buffers (256 bytes for reading), the boxed stream and tokio's task come on top.
+        // Buffers (256 bytes for reading at most), the boxed stream and tokio's task come on top.
         let state = size_of::<Socket>() + size_of::<Mailbox>() + crate::core::SESSION_BYTES;
         assert!(state <= 1_536, "{state} bytes");
     }

@@ -14,8 +14,8 @@ use protocol::limits;
 use std::sync::Arc;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
-/// What a socket reads at once, a few frames of the usual size. The default of 128 KiB would be most of
-/// what a session costs, and twice this is what an idle one keeps.
+/// What a socket reads at once at first, a few frames of the usual size. The default of 128 KiB would be most
+/// of what a session costs. Behind a larger frame it begins anew with what the next one needs.
 pub const READ_BUFFER: usize = 256;
 /// Frames are gathered up to this size before they are written.
 const WRITE_BUFFER: usize = 4 * 1024;
