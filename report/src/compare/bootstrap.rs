@@ -15,8 +15,10 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 const RESAMPLES: usize = 10_000;
 /// Fewer runs on a side say nothing of how much runs differ.
 pub const FEWEST_RUNS: usize = 3;
-/// Outside the interval, at each end.
-const TAIL: f64 = 0.025;
+/// How often a statement of chance is allowed to come out wrong, of all that are made together.
+pub(crate) const WRONG: f64 = 0.05;
+/// Outside a 95 % interval, at each end.
+pub(crate) const TAIL: f64 = WRONG / 2.0;
 
 /// The runs of one side, as far as one figure needs them.
 pub(crate) trait Replicates {
@@ -48,8 +50,8 @@ pub(crate) fn ratio(a: f64, b: f64) -> f64 {
     if a == b { 1.0 } else { b / a }
 }
 
-/// The interval of B / A; `None`: too few runs.
-pub(crate) fn interval<R: Replicates>(a: &R, b: &R, seed: u64) -> Option<Interval> {
+/// The interval of B / A with so much outside at each end; `None`: too few runs.
+pub(crate) fn interval<R: Replicates>(a: &R, b: &R, outside: f64, seed: u64) -> Option<Interval> {
     let fewest = a.runs().min(b.runs());
     if fewest < FEWEST_RUNS {
         return None;
@@ -64,7 +66,7 @@ pub(crate) fn interval<R: Replicates>(a: &R, b: &R, seed: u64) -> Option<Interva
         })
         .collect();
     ratios.sort_unstable_by(f64::total_cmp);
-    let outside = (tail(fewest) * RESAMPLES as f64) as usize;
+    let outside = (tail(fewest, outside) * RESAMPLES as f64) as usize;
     Some(Interval { low: ratios[outside], high: ratios[RESAMPLES - 1 - outside] })
 }
 
@@ -77,7 +79,7 @@ fn draw(times: &mut [u32], random: &mut ChaCha8Rng) {
 }
 
 /// A number below `count`.
-fn below(count: usize, random: &mut ChaCha8Rng) -> usize {
+pub(crate) fn below(count: usize, random: &mut ChaCha8Rng) -> usize {
     // The bias of the high bits is below one in a hundred million.
     ((u64::from(random.next_u32()) * count as u64) >> 32) as usize
 }
@@ -100,10 +102,10 @@ pub(crate) fn resampled<T>(
     (0..times).map(again).collect()
 }
 
-/// The share to cut off at each end with so many runs.
-fn tail(runs: usize) -> f64 {
+/// The share to cut off at each end with so many runs, where `outside` is meant to be.
+fn tail(runs: usize, outside: f64) -> f64 {
     let freedom = runs as f64 - 1.0;
-    let wide = student(TAIL, freedom) * (runs as f64 / freedom).sqrt();
+    let wide = student(outside, freedom) * (runs as f64 / freedom).sqrt();
     normal_above(wide)
 }
 

@@ -1,7 +1,10 @@
 //! `--fail-if 'accept_p99 > 10%'`: a change that makes the comparison fail.
 
+use super::bootstrap::{FEWEST_RUNS, Interval};
+use super::measured::{Change, Measured};
 use super::metric::{METRICS, Metric};
-use super::{Compared, FEWEST_RUNS};
+use super::permutation::ByChance;
+use super::words;
 use serde::Serialize;
 use std::str::FromStr;
 
@@ -54,26 +57,30 @@ impl FromStr for FailIf {
 }
 
 impl FailIf {
-    /// Looks it up among what was compared. It holds if the change exceeds the limit and the interval
-    /// excludes "no change"; if the first alone is so, more runs are needed.
-    pub(crate) fn judged(&self, metrics: &[Compared]) -> Gate {
+    /// Looks it up among what was measured. It holds if the change exceeds the limit and the interval, one
+    /// of so many demands', excludes "no change"; if the first alone is so, more runs are needed.
+    pub(crate) fn judged(&self, measured: &[Measured], demands: usize) -> Gate {
         let gate = |failed, got: String| Gate { fail_if: self.text.clone(), failed, got };
-        let found = metrics.iter().find(|compared| compared.metric == self.metric);
-        let Some(compared) = found else {
+        let found = measured.iter().find(|one| one.metric.name == self.metric);
+        let Some(measured) = found else {
             return gate(None, "no run has it".to_owned());
         };
-        let (Some(ratio), Some(low), Some(high)) = (compared.ratio, compared.low, compared.high)
+        let mut why = measured.unsaid.clone();
+        let Some(Change { ratio, interval: Interval { low, high } }) = measured.change(demands)
         else {
-            let why = compared.why.clone();
             let few = || format!("it takes at least {FEWEST_RUNS} runs a side");
             return gate(None, why.unwrap_or_else(few));
         };
         let exceeds = if self.rises { ratio > 1.0 + self.limit } else { ratio < 1.0 + self.limit };
-        let is_shown = compared.why.is_none() && if self.rises { low > 1.0 } else { high < 1.0 };
-        let failed = match (exceeds, is_shown) {
+        let is_apart = if self.rises { low > 1.0 } else { high < 1.0 };
+        if exceeds && is_apart && why.is_none() {
+            let way = |chance: ByChance| if self.rises { chance.rise } else { chance.fall };
+            why = measured.too_often(demands, way);
+        }
+        let failed = match (exceeds, is_apart && why.is_none()) {
             (true, false) => None,
             (exceeds, _) => Some(exceeds),
         };
-        gate(failed, compared.change())
+        gate(failed, words::changed(Some(ratio), Some((low, high)), why.as_deref()))
     }
 }

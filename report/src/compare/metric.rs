@@ -99,14 +99,14 @@ impl Metric {
     }
 
     /// What the runs that have it say; `None`: none has.
-    pub(crate) fn figures(&self, runs: &[PastRun]) -> Option<Figures> {
+    pub(crate) fn figures<'a>(&self, runs: impl Iterator<Item = &'a PastRun>) -> Option<Figures> {
         match self.source {
             Source::Quantile(of, quantile) => {
-                let runs: Vec<Distribution> = runs.iter().filter_map(of).collect();
+                let runs: Vec<Distribution> = runs.filter_map(of).collect();
                 (!runs.is_empty()).then(|| Figures::Quantile(Quantile::new(quantile, &runs)))
             }
             Source::Share(of) => {
-                let runs: Vec<(f64, f64)> = runs.iter().filter_map(of).collect();
+                let runs: Vec<(f64, f64)> = runs.filter_map(of).collect();
                 (!runs.is_empty()).then_some(Figures::Share(runs))
             }
         }

@@ -33,6 +33,18 @@ pub(crate) fn change(ratio: f64) -> String {
     format!("{:+.1} %", tenths / 10.0).replace('-', "−").replace("+0.0", "0.0")
 }
 
+fn interval(ends: Option<(f64, f64)>) -> String {
+    let told = |(low, high)| format!("{} to {}", change(low), change(high));
+    ends.map_or_else(|| "–".to_owned(), told)
+}
+
+/// "+12.3 % (+8.0 % to +16.1 %)", and why that is not clear.
+pub(crate) fn changed(ratio: Option<f64>, ends: Option<(f64, f64)>, why: Option<&str>) -> String {
+    let ratio = ratio.map_or_else(|| "–".to_owned(), change);
+    let why = why.map_or_else(String::new, |why| format!("; {why}"));
+    format!("{ratio} ({}){why}", interval(ends))
+}
+
 impl Compared {
     /// The value of A, in words.
     pub(crate) fn a_words(&self) -> String {
@@ -51,20 +63,12 @@ impl Compared {
 
     /// "+8.0 % to +16.1 %".
     pub(crate) fn interval_words(&self) -> String {
-        match (self.low, self.high) {
-            (Some(low), Some(high)) => format!("{} to {}", change(low), change(high)),
-            _ => "–".to_owned(),
-        }
+        interval(self.low.zip(self.high))
     }
 
-    /// "+12.3 % (+8.0 % to +16.1 %)".
+    /// "+12.3 % (+8.0 % to +16.1 %)", and why that is not clear.
     pub(crate) fn change(&self) -> String {
-        let mut told = format!("{} ({})", self.ratio_words(), self.interval_words());
-        if let Some(why) = &self.why {
-            told.push_str("; ");
-            told.push_str(why);
-        }
-        told
+        changed(self.ratio, self.low.zip(self.high), self.why.as_deref())
     }
 }
 
@@ -101,8 +105,9 @@ impl Comparison {
     /// What the interval and the words mean.
     pub(crate) fn legend(&self) -> String {
         format!(
-            "95 % intervals of B / A from whole runs (bootstrap). same: within {} of A; worse, better: the \
-             interval excludes no change, which is beyond that; not clear: the runs do not show it.",
+            "Intervals of B / A from whole runs (bootstrap), all of which hold together in 95 % of \
+             comparisons. same: within {} of A; worse, better: the interval excludes no change, which is \
+             beyond that; not clear: the runs do not show it.",
             change(1.0 + self.tolerance).replace('+', "±")
         )
     }

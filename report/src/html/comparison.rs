@@ -134,7 +134,7 @@ fn figures(compared: &Comparison) -> Markup {
             div.scroll { table.stacked {
                 thead { tr {
                     th.sign {} th { "figure" } th.number { "A" } th.number { "B" }
-                    th.number { "change" } th.number { "95 % interval" } th {}
+                    th.number { "change" } th.number { "interval" } th {}
                 } }
                 tbody {
                     @for one in &compared.metrics {
@@ -153,7 +153,7 @@ fn figures(compared: &Comparison) -> Markup {
                             td.number data-label="A" { (one.a_words()) }
                             td.number data-label="B" { (one.b_words()) }
                             td.number data-label="change" { (one.ratio_words()) }
-                            td.number data-label="95 % interval" { (one.interval_words()) }
+                            td.number data-label="interval" { (one.interval_words()) }
                             td { (one.outcome.word()) }
                         }
                     }

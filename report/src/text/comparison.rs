@@ -60,7 +60,7 @@ fn metrics(compared: &Comparison, colour: bool, width: u16) -> String {
         table.force_no_tty();
     }
     let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
-    let head = ["A", "B", "change", "95 % interval"].map(|text| right(text.to_owned()));
+    let head = ["A", "B", "change", "interval"].map(|text| right(text.to_owned()));
     table.set_header([Cell::new(""), Cell::new("")].into_iter().chain(head).chain([Cell::new("")]));
     for one in &compared.metrics {
         let paint = |cell: Cell| match one.outcome {
@@ -106,7 +106,7 @@ pub(crate) fn markdown(compared: &Comparison) -> String {
         let (sign, _) = told(gate);
         let _ = writeln!(out, "| {sign} | `{}` | {} |", code(&gate.fail_if), text(&gate.got));
     }
-    out.push_str("\n| | figure | A | B | change | 95 % interval | |\n");
+    out.push_str("\n| | figure | A | B | change | interval | |\n");
     out.push_str("| --- | --- | --: | --: | --: | --: | --- |\n");
     for one in &compared.metrics {
         let why = one.why.as_ref().map(|why| format!(": {}", text(why))).unwrap_or_default();

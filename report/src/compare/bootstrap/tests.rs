@@ -1,6 +1,6 @@
 //! Claims about intervals: the published figures behind them, and how often they hold the truth.
 
-use super::{Interval, Replicates, interval, normal_above, ratio, student, tail};
+use super::{Interval, Replicates, TAIL, interval, normal_above, ratio, student, tail};
 use crate::compare::replicates::{Figures, Quantile};
 use crate::measure::latency::Distribution;
 use proptest::prelude::*;
@@ -21,7 +21,7 @@ fn the_tails_are_those_of_the_tables() {
     assert!((normal_above(1.959_964) - 0.025).abs() < 1e-6);
     // By hand: t of the tables times the root of n / (n - 1), looked up in that of the normal distribution.
     for (runs, want) in [(5, 0.001_0), (10, 0.008_6), (20, 0.015_9)] {
-        assert!((tail(runs) - want).abs() < 1e-4, "{runs}: {}", tail(runs));
+        assert!((tail(runs, TAIL) - want).abs() < 1e-4, "{runs}: {}", tail(runs, TAIL));
     }
 }
 
@@ -41,9 +41,9 @@ fn nothing_and_infinity_have_ratios() {
 #[test]
 fn two_runs_a_side_say_nothing_of_their_differences() {
     let (two, three) = (side(&[1.0, 2.0]), side(&[1.0, 2.0, 3.0]));
-    assert_eq!(interval(&two, &three, 1), None);
-    assert_eq!(interval(&three, &two, 1), None);
-    assert!(interval(&three, &three, 1).is_some());
+    assert_eq!(interval(&two, &three, TAIL, 1), None);
+    assert_eq!(interval(&three, &two, TAIL, 1), None);
+    assert!(interval(&three, &three, TAIL, 1).is_some());
 }
 
 proptest! {
@@ -55,12 +55,12 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let (one, other) = (side(&a), side(&b));
-        let first = interval(&one, &other, seed).expect("enough runs");
-        prop_assert_eq!(interval(&one, &other, seed), Some(first));
+        let first = interval(&one, &other, TAIL, seed).expect("enough runs");
+        prop_assert_eq!(interval(&one, &other, TAIL, seed), Some(first));
         let ratio = ratio(one.together(), other.together());
         prop_assert!(first.low <= ratio && ratio <= first.high, "{ratio} in {first:?}");
         let twice: Vec<f64> = b.iter().map(|value| value * 2.0).collect();
-        let scaled = interval(&one, &side(&twice), seed).expect("enough runs");
+        let scaled = interval(&one, &side(&twice), TAIL, seed).expect("enough runs");
         prop_assert!((scaled.low / first.low - 2.0).abs() < 1e-9);
         prop_assert!((scaled.high / first.high - 2.0).abs() < 1e-9);
     }
@@ -70,7 +70,7 @@ proptest! {
         value in 1.0_f64..100.0, runs in 3_usize..8,
     ) {
         let same = side(&vec![value; runs]);
-        let Interval { low, high } = interval(&same, &same, 1).expect("enough runs");
+        let Interval { low, high } = interval(&same, &same, TAIL, 1).expect("enough runs");
         prop_assert!((low - 1.0).abs() < 1e-12 && (high - 1.0).abs() < 1e-12);
     }
 }
@@ -101,7 +101,7 @@ fn covered(count: usize, truth: f64) -> usize {
             Figures::Quantile(Quantile::new(0.5, &runs(random, count, median_us)))
         };
         let (a, b) = (side(&mut random, 10_000.0), side(&mut random, 10_000.0 * truth));
-        let Interval { low, high } = interval(&a, &b, 1).expect("enough runs");
+        let Interval { low, high } = interval(&a, &b, TAIL, 1).expect("enough runs");
         low <= truth && truth <= high
     };
     (0..100).filter(|_| holds()).count()
