@@ -22,6 +22,9 @@ const HANDSHAKES: u64 = 1_024;
 /// Threads beside those of the slices.
 const THREADS: u64 = 256;
 const MEBIBYTE: u64 = 1024 * 1024;
+/// What is needed of memory and disk is an estimate from measured runs: no run will do with less than one
+/// in so many of it.
+const OVERESTIMATED_AT_MOST: u64 = 2;
 
 /// How a limit compares with what is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -235,7 +238,10 @@ impl Run<'_> {
             (there * MEBIBYTE).saturating_sub(needs.empty_memory()) / needs.session_bytes()
         };
         let mebibytes = |bytes: u64| bytes / MEBIBYTE;
+        let least = |bytes: u64| mebibytes(bytes / OVERESTIMATED_AT_MOST);
         let supply = system.supply;
+        // What swaps is too slow to be at ease, and may still work.
+        let swap = system.swap.unwrap_or(0);
         [
             check(
                 "threads (kernel.threads-max)",
@@ -245,13 +251,17 @@ impl Run<'_> {
             ),
             check(
                 "MiB of memory",
-                (supply.memory.map(mebibytes), 0, needs.memory.div_ceil(MEBIBYTE)),
+                (
+                    supply.memory.map(mebibytes),
+                    least(needs.memory).saturating_sub(mebibytes(swap)),
+                    needs.memory.div_ceil(MEBIBYTE),
+                ),
                 for_sessions,
-                "connect fewer users",
+                "connect fewer users (users.count)",
             ),
             check(
                 "MiB of disk for the cluster's data",
-                (supply.disk.map(mebibytes), 0, needs.disk.div_ceil(MEBIBYTE)),
+                (supply.disk.map(mebibytes), least(needs.disk), needs.disk.div_ceil(MEBIBYTE)),
                 any,
                 "choose another disk with --out (or TMPDIR), or lower the rate",
             ),
@@ -292,6 +302,7 @@ mod tests {
             buffer_pages: Some(575_802),
             threads: Some(190_000),
             tracked_connections: None,
+            swap: None,
         }
     }
 
@@ -330,6 +341,24 @@ mod tests {
         system.supply.disk = Some(1 << 20);
         let short = fit(&scenario, &ours(Processes::One), &system, Share::WHOLE).short;
         assert!(matches!(&short[..], [told] if told.contains("of disk") && told.contains("--out")));
+    }
+
+    #[test]
+    fn a_run_that_needs_far_more_memory_than_there_is_cannot_work() {
+        let scenario = scenario(100_000, Transport::Trunk);
+        let (one, mut system) = (ours(Processes::One), system(20_000, 28_232, 1_000));
+        let needs = examine(&scenario, &one, &system, Share::WHOLE).0.memory / MEBIBYTE;
+        let mut told = |mebibytes: u64, swap: u64| {
+            system.supply.memory = Some(mebibytes * MEBIBYTE);
+            system.swap = Some(swap * MEBIBYTE);
+            let fit = fit(&scenario, &one, &system, Share::WHOLE);
+            (fit.short.len(), fit.impossible)
+        };
+        assert_eq!(told(needs + 1, 0), (0, vec![]));
+        assert_eq!(told(needs / 2, 0), (1, vec![]));
+        let (_, refused) = told(needs / 2 - 1, 0);
+        assert!(matches!(&refused[..], [told] if told.contains("MiB of memory")), "{refused:?}");
+        assert_eq!(told(needs / 2 - 1, 10), (1, vec![]), "it may swap");
     }
 
     #[test]

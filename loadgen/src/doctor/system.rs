@@ -1,6 +1,6 @@
 //! The limits that the system tells of.
 
-use crate::limits::supply::{Supply, supply};
+use crate::limits::supply::{Supply, free_swap, supply};
 use std::path::Path;
 
 /// What there is; `None`: the system does not say, or has no such limit.
@@ -20,6 +20,8 @@ pub struct System {
     pub threads: Option<u64>,
     /// Connections that the firewall tracks.
     pub tracked_connections: Option<u64>,
+    /// Free bytes to which memory can be swapped.
+    pub swap: Option<u64>,
 }
 
 impl System {
@@ -33,6 +35,7 @@ impl System {
             buffer_pages: sysctl("net/ipv4/tcp_mem", 2),
             threads: sysctl("kernel/threads-max", 0),
             tracked_connections: sysctl("net/netfilter/nf_conntrack_max", 0),
+            swap: free_swap(),
         }
     }
 }

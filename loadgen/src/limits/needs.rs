@@ -7,6 +7,7 @@ use crate::limits::supply::Supply;
 use crate::run::Against;
 use crate::slices::{self, Share};
 use crate::world::layout;
+use protocol::limits;
 use scenarios::intensity::Piece;
 use scenarios::scenario::{Scenario, Size, Transport};
 
@@ -97,7 +98,11 @@ pub fn needs(scenario: &Scenario, against: &Against, supply: &Supply, share: Sha
     let processes = against.processes().map(|processes| layout::count(shape, processes));
     let (connections, bytes) = match scenario.users.transport {
         Transport::Socket => (sessions, SOCKET_BYTES),
-        Transport::Trunk => (slices * gateways, TRUNK_BYTES),
+        Transport::Trunk => {
+            let to_each = sessions.div_ceil(slices * gateways);
+            let trunks = to_each.div_ceil(limits::MAX_TRUNK_SESSIONS as u64).max(1);
+            (slices * gateways * trunks, TRUNK_BYTES)
+        }
     };
     let sources = if against.is_local() { slices } else { 1 };
     // Goose keeps 13 KiB for each beside its connection: about as much as a session.

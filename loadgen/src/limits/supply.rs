@@ -76,18 +76,30 @@ fn range(text: &str) -> Option<u64> {
 
 /// What is free of the machine's memory, or what its control group (version 2) may use at most.
 fn free_memory() -> Option<u64> {
-    let group = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
-    let of_group = group.and_then(|text| text.trim().parse().ok());
-    [available_now(), of_group].into_iter().flatten().min()
+    [available_now(), of_group("memory.max")].into_iter().flatten().min()
+}
+
+/// What is free to be swapped to.
+pub fn free_swap() -> Option<u64> {
+    [meminfo("SwapFree:"), of_group("memory.swap.max")].into_iter().flatten().min()
+}
+
+fn of_group(limit: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/sys/fs/cgroup/{limit}")).ok()?;
+    text.trim().parse().ok()
 }
 
 fn available_now() -> Option<u64> {
-    available(&std::fs::read_to_string("/proc/meminfo").ok()?)
+    meminfo("MemAvailable:")
 }
 
-/// `MemAvailable` of proc(5).
-fn available(text: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+fn meminfo(name: &str) -> Option<u64> {
+    bytes_of(&std::fs::read_to_string("/proc/meminfo").ok()?, name)
+}
+
+/// A line of /proc/meminfo, as proc(5) has it.
+fn bytes_of(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kibibytes * 1024)
 }
@@ -108,7 +120,8 @@ mod tests {
         assert_eq!(range("9 4"), None);
         assert_eq!(range(""), None);
         let meminfo = "MemTotal:       24000000 kB\nMemAvailable:   22000000 kB\n";
-        assert_eq!(available(meminfo), Some(22_000_000 * 1024));
+        assert_eq!(bytes_of(meminfo, "MemAvailable:"), Some(22_000_000 * 1024));
+        assert_eq!(bytes_of(meminfo, "SwapFree:"), None);
         assert!(open_files().is_some_and(|files| files > 0));
     }
 

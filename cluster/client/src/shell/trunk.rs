@@ -1,4 +1,4 @@
-//! Many sessions on one WebSocket per gateway, in batched frames.
+//! Many sessions on one WebSocket to a gateway, in batched frames; when it is full, on one more.
 //!
 //! A session that does not take its frames is cut off alone: nobody else on the trunk waits for it.
 
@@ -33,7 +33,7 @@ pub trait ServiceToken: Send + Sync {
     -> BoxFuture<'static, Result<Secret, ConnectError>>;
 }
 
-/// The trunks of one carrier, one per gateway.
+/// The trunks of one carrier: as many to each gateway as its sessions fill.
 pub struct Trunks {
     service: Box<dyn ServiceToken>,
     by_gateway: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<Shared>>>>,
@@ -41,7 +41,7 @@ pub struct Trunks {
 
 #[derive(Default)]
 struct Shared {
-    trunk: Option<mpsc::UnboundedSender<Command>>,
+    trunks: Vec<mpsc::UnboundedSender<Command>>,
     next_slot: u32,
     /// Attempts so far: those who waited for a failed attempt of another session share its failure.
     attempts: u64,
@@ -74,7 +74,8 @@ impl Trunks {
         };
         let began = shared.try_lock().map_or(None, |shared| Some(shared.attempts));
         let mut shared = shared.lock().await;
-        let trunk = match shared.trunk.clone().filter(|trunk| !trunk.is_closed()) {
+        shared.trunks.retain(|trunk| !trunk.is_closed());
+        let trunk = match shared.trunks.iter().find(|trunk| has_room(trunk)).cloned() {
             Some(trunk) => trunk,
             // Somebody else was connecting while we waited, in vain.
             None if began.is_none_or(|began| began != shared.attempts) && shared.attempts > 0 => {
@@ -95,7 +96,7 @@ impl Trunks {
                 let socket = socket?;
                 let (trunk, commands) = mpsc::unbounded_channel();
                 machine.spawn("trunk", Trunk::new(socket, commands).run());
-                shared.trunk = Some(trunk.clone());
+                shared.trunks.push(trunk.clone());
                 trunk
             }
         };
@@ -108,6 +109,11 @@ impl Trunks {
         }
         Ok(TrunkWire { slot, trunk, events })
     }
+}
+
+/// Whether one more session fits: each holds its trunk, and so does the carrier.
+fn has_room(trunk: &mpsc::UnboundedSender<Command>) -> bool {
+    trunk.strong_count() <= limits::MAX_TRUNK_SESSIONS
 }
 
 impl TrunkWire {
@@ -191,11 +197,10 @@ impl Trunk {
     fn note(&mut self, command: Command, batch: &mut ClientBatch, bytes: &mut usize) {
         match command {
             Command::Open { slot, session } => {
-                // Too many for one trunk: the session's channel ends at once.
-                if self.sessions.len() < limits::MAX_TRUNK_SESSIONS {
-                    self.sessions.insert(slot, session);
-                    batch.push(ClientTrunk::Open { slot });
-                }
+                self.sessions.insert(slot, session);
+                batch.push(ClientTrunk::Open { slot });
+                let open = self.sessions.len();
+                debug_assert!(open <= limits::MAX_TRUNK_SESSIONS, "{open} on one trunk");
             }
             Command::Frame { slot, frame } => {
                 if self.sessions.contains_key(&slot) {
@@ -259,6 +264,17 @@ mod tests {
     use std::time::Duration;
     use tokio_tungstenite::WebSocketStream;
     use tokio_tungstenite::tungstenite::protocol::Role;
+
+    #[test]
+    fn a_trunk_has_room_until_its_sessions_fill_it() {
+        let (trunk, _commands) = mpsc::unbounded_channel();
+        let mut sessions = vec![trunk.clone(); limits::MAX_TRUNK_SESSIONS - 1];
+        assert!(has_room(&trunk), "for the last one");
+        sessions.push(trunk.clone());
+        assert!(!has_room(&trunk), "it is full");
+        sessions.pop();
+        assert!(has_room(&trunk), "somebody has left");
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_silent_trunk_is_given_up_in_time_whenever_it_was_last_heard() {
