@@ -110,7 +110,7 @@ impl Front {
             Ok(frame) => self.with(|hub| {
                 let token = match &frame {
                     ClientFrame::Send(_) | ClientFrame::Edit(_) | ClientFrame::Delete(_) => {
-                        self.check_token(hub, session)
+                        self.check_token(hub, session, self.machine.clock.now_ms())
                     }
                     _ => Ok(()),
                 };
@@ -141,8 +141,12 @@ impl Front {
     }
 
     /// Whether the token of a session is still honoured.
-    fn check_token(&self, hub: &Gateway, session: SessionId) -> Result<(), TokenError> {
-        let now_ms = self.machine.clock.now_ms();
+    fn check_token(
+        &self,
+        hub: &Gateway,
+        session: SessionId,
+        now_ms: u64,
+    ) -> Result<(), TokenError> {
         hub.claims(session).map_or(Ok(()), |claims| self.tokens.still_valid(claims, now_ms))
     }
 
@@ -164,9 +168,10 @@ impl Front {
 
     /// Time passes.
     pub fn tick(&self) {
+        let now_ms = self.machine.clock.now_ms();
         self.with(|hub| {
             for session in hub.tick() {
-                let token = self.check_token(hub, session);
+                let token = self.check_token(hub, session, now_ms);
                 if token.is_err() {
                     hub.token_failed(session, token);
                 }
