@@ -49,15 +49,23 @@ fn load(playground: &Playground, mode: &[&str]) -> (Child, Vec<u32>, u32) {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
+    let is_several = mode.contains(&"--seeds");
     let mut stopped = None;
     soon("a process is stopped", || {
         let is_stopped = |child: &u32| state(*child) == Some('T');
-        stopped = children(load.id()).into_iter().find(is_stopped);
+        let runs = children(load.id());
+        let below = if is_several { runs.into_iter().flat_map(children).collect() } else { runs };
+        stopped = below.into_iter().find(is_stopped);
         stopped.is_some()
     });
     let cluster = children(load.id());
     // A guard of the stopped one is among them.
-    assert_eq!(cluster.len(), if mode.is_empty() { 6 } else { 2 }, "{cluster:?}");
+    let count = match mode {
+        [] => 6,
+        ["--one-process"] => 2,
+        _ => 1,
+    };
+    assert_eq!(cluster.len(), count, "{cluster:?}");
     (load, cluster, stopped.unwrap())
 }
 
@@ -83,6 +91,27 @@ fn a_load_that_is_asked_to_end_judges_and_leaves_nothing() {
         assert_eq!(ended(&mut running).code(), Some(2), "the verdict is unknown");
         assert!(cluster.iter().all(|child| is_gone(*child)));
         assert_eq!(playground.left(), 0);
+    }
+}
+
+/// Several runs in a row: the first one, whose cluster runs.
+#[test]
+fn the_first_of_several_loads_leaves_nothing_when_all_are_ended() {
+    for is_killed in [true, false] {
+        let playground = Playground::new("several-loads", "pause.toml", SCENARIO);
+        let (mut running, run, stopped) = load(&playground, &["--seeds", "2"]);
+        let [run] = run[..] else { panic!("one run at a time: {run:?}") };
+        let cluster = children(run);
+        if is_killed {
+            running.kill().unwrap();
+            running.wait().unwrap();
+        } else {
+            terminate(running.id());
+            assert_eq!(ended(&mut running).code(), Some(2), "not all have run");
+            assert_eq!(playground.left(), 0);
+        }
+        soon("the run is gone", || is_gone(run) && is_gone(stopped));
+        soon("its cluster is gone", || cluster.iter().all(|child| is_gone(*child)));
     }
 }
 

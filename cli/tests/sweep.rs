@@ -95,3 +95,30 @@ fn several_values_end_in_one_table_and_one_page() {
     assert_eq!(status, Some(64), "{said}");
     assert!(said.contains("one value per --set"), "{said}");
 }
+
+#[test]
+fn real_runs_of_several_scenarios_end_in_one_table() {
+    let playground = Playground::new("many", "s.toml", SCENARIO);
+    let folder = playground.path();
+    std::fs::copy(folder.join("s.toml"), folder.join("t.toml")).unwrap();
+    let both = ["load", "s.toml", "t.toml", "--one-process", "--quiet", "--out", "real"];
+    let (status, said) = fracas(folder, &both);
+    // A busy machine makes the verdict unknown.
+    assert!(matches!(status, Some(0 | 2)), "{said}");
+    for scenario in ["s", "t"] {
+        let is_row = |line: &str| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            words.starts_with(&[scenario, "1", "1"])
+        };
+        assert!(said.lines().any(is_row), "{said}");
+        assert!(folder.join("real").join(scenario).join("1/report.html").exists());
+    }
+    for (words, why) in [
+        (["--json", "--seeds=2"], "--json: the verdicts of several runs go to --out"),
+        (["--target=127.0.0.1:1", "--seeds=2"], "a cluster is fresh for one run only"),
+        (["--quiet", "--seeds=0"], "--seeds: expected at least 1"),
+    ] {
+        let (status, said) = fracas(folder, &[&["load", "s.toml"][..], &words].concat());
+        assert_eq!((status, said.contains(why)), (Some(64), true), "{said}");
+    }
+}

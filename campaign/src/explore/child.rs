@@ -1,6 +1,8 @@
 //! One run in a process of its own: how it ended, whatever became of the process.
 
 use super::Case;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use ports::entered;
 use report::VerdictFile;
 use report::sweep::Summary;
@@ -21,6 +23,31 @@ pub enum Outcome {
     Violated,
     /// That could not be judged.
     Unknown,
+}
+
+/// Where runs take place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum World {
+    /// In the simulator: `fracas run`.
+    Simulated,
+    /// On this machine: `fracas load` with these options.
+    Real(Vec<String>),
+}
+
+impl World {
+    pub(super) const fn command(&self) -> &'static str {
+        match self {
+            Self::Simulated => "run",
+            Self::Real(_) => "load",
+        }
+    }
+
+    pub(super) fn options(&self) -> &[String] {
+        match self {
+            Self::Simulated => &[],
+            Self::Real(options) => options,
+        }
+    }
 }
 
 /// How the run of one seed ended.
@@ -59,13 +86,9 @@ impl Finished {
         }
     }
 
-    fn of(case: usize, seed: u64, status: ExitStatus, output: &[u8], errors: &str) -> Self {
-        let outcome = match status.code() {
-            Some(0) => Outcome::Valid,
-            Some(2) => Outcome::Unknown,
-            _ => Outcome::Violated,
-        };
-        let nothing = || Self {
+    /// A run that has said nothing.
+    pub(super) const fn nothing(case: usize, seed: u64, outcome: Outcome) -> Self {
+        Self {
             case,
             seed,
             outcome,
@@ -74,7 +97,16 @@ impl Finished {
             died: None,
             episodes: Vec::new(),
             summary: None,
+        }
+    }
+
+    fn of(case: usize, seed: u64, status: ExitStatus, output: &[u8], errors: &str) -> Self {
+        let outcome = match status.code() {
+            Some(0) => Outcome::Valid,
+            Some(2) => Outcome::Unknown,
+            _ => Outcome::Violated,
         };
+        let nothing = || Self::nothing(case, seed, outcome);
         let Ok(file) = serde_json::from_slice::<VerdictFile>(output) else {
             return Self { died: Some(last_words(status, errors)), ..nothing() };
         };
@@ -124,23 +156,17 @@ impl Children {
     /// Runs one seed to its end, with its results in `out`. `None`: everything was ended meanwhile.
     pub fn run(
         &self,
+        world: &World,
         (number, case): (usize, &Case),
         seed: u64,
         out: Option<&Path>,
     ) -> Option<Finished> {
-        let (id, mut output, mut errors) = match self.start(case, seed, out) {
+        let (id, mut output, mut errors) = match self.start(world, case, seed, out) {
             Ok(started) => started?,
             Err(error) => {
-                return Some(Finished {
-                    case: number,
-                    seed,
-                    outcome: Outcome::Unknown,
-                    violated: Vec::new(),
-                    doubts: vec![format!("cannot start a process: {error}")],
-                    died: None,
-                    episodes: Vec::new(),
-                    summary: None,
-                });
+                let doubts = vec![format!("cannot start a process: {error}")];
+                let nothing = Finished::nothing(number, seed, Outcome::Unknown);
+                return Some(Finished { doubts, ..nothing });
             }
         };
         // Both at once: a process that says much on one of them waits for its reader.
@@ -157,32 +183,46 @@ impl Children {
         Some(Finished::of(number, seed, status, &said, &complained))
     }
 
-    /// Ends all of them, and starts no more.
-    pub fn end_all(&self) {
+    /// Ends all of them, and starts no more. A real run is asked once: it has a cluster to take down.
+    pub fn end_all(&self, world: &World) {
         let mut state = self.lock();
-        state.is_over = true;
+        let is_first = !std::mem::replace(&mut state.is_over, true);
         for child in state.running.values_mut() {
             // It may have ended already; who reads its output waits for it.
-            let _ = child.kill();
+            let _ = match world {
+                World::Simulated => child.kill().ok(),
+                World::Real(_) => is_first
+                    .then(|| Pid::from_raw(child.id().cast_signed()))
+                    .and_then(|id| kill(id, Signal::SIGTERM).ok()),
+            };
         }
     }
 
     fn start(
         &self,
+        world: &World,
         case: &Case,
         seed: u64,
         out: Option<&Path>,
     ) -> std::io::Result<Option<(u32, impl Read + Send + use<>, impl Read + Send + use<>)>> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("run").arg(&case.scenario).args(["--json", "--quiet"]);
-        command.arg("--seed").arg(seed.to_string());
+        command.arg(world.command()).arg(&case.scenario).args(["--json", "--quiet"]);
+        command.arg("--seed").arg(seed.to_string()).args(world.options());
         for set in &case.overrides {
             command.arg("--set").arg(set);
         }
         if let Some(out) = out {
             command.arg("--out").arg(out);
         }
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let stdin = match world {
+            World::Simulated => Stdio::null(),
+            // What it has started must not outlive this process, however that ends.
+            World::Real(_) => {
+                command.arg("--ends-with-stdin");
+                Stdio::piped()
+            }
+        };
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         // A Ctrl-C is for this process alone, which ends its children: a run that a terminal has ended
         // must not look like one that died.
         command.process_group(0);
@@ -242,13 +282,13 @@ mod tests {
     #[test]
     fn nothing_starts_after_the_end() {
         let children = Children::default();
-        children.end_all();
+        children.end_all(&World::Simulated);
         let case = Case {
             scenario: "/nope.toml".into(),
             overrides: Vec::new(),
             values: Vec::new(),
             folder: "".into(),
         };
-        assert!(children.run((0, &case), 1, None).is_none());
+        assert!(children.run(&World::Simulated, (0, &case), 1, None).is_none());
     }
 }

@@ -1,11 +1,12 @@
-//! Many seeds of many scenarios and of several values of their keys, each run in a process of its own.
+//! Many seeds of many scenarios and of several values of their keys, simulated or real, each run in a
+//! process of its own.
 
 mod child;
 mod summary;
 
-pub use child::{Finished, Outcome};
+pub use child::{Finished, Outcome, World};
 
-use crate::reproduce::reproduce;
+use crate::reproduce::{quoted, reproduce};
 use crate::{InvalidUsage, Opened, Opening};
 use child::Children;
 use ports::entered;
@@ -37,6 +38,8 @@ pub struct Explore {
     pub until_caught: bool,
     /// Where each run gets a folder.
     pub out: Option<PathBuf>,
+    /// Where the runs take place.
+    pub world: World,
 }
 
 /// A scenario with one value per key, to be run with every seed.
@@ -147,7 +150,10 @@ impl Exploration {
     /// One command that reproduces one of the runs.
     pub fn reproduce(&self, one: &Finished) -> String {
         let case = &self.cases[one.case];
-        reproduce("run", &case.scenario, one.seed, &case.overrides)
+        let world = &self.wanted.world;
+        let command = reproduce(world.command(), &case.scenario, one.seed, &case.overrides);
+        let options = world.options().iter().map(|word| quoted(word));
+        std::iter::once(command).chain(options).collect::<Vec<_>>().join(" ")
     }
 
     /// What all runs say: verdicts, episodes, reasons.
@@ -222,7 +228,7 @@ impl Exploration {
                     Err(RecvTimeoutError::Disconnected) => break,
                 }
                 if stop.borrow().is_some() {
-                    children.end_all();
+                    children.end_all(&self.wanted.world);
                 }
                 let bad = finished.iter().filter(|one| one.outcome != Outcome::Valid).count();
                 show(finished.len(), bad);
@@ -238,7 +244,7 @@ impl Exploration {
         let case = &self.cases[number];
         let out = self.wanted.out.as_ref();
         let out = out.map(|out| out.join(&case.folder).join(seed.to_string()));
-        children.run((number, case), seed, out.as_deref())
+        children.run(&self.wanted.world, (number, case), seed, out.as_deref())
     }
 }
 
@@ -260,7 +266,20 @@ mod tests {
             jobs: 1,
             until_caught: false,
             out: None,
+            world: World::Simulated,
         }
+    }
+
+    #[test]
+    fn a_real_run_is_reproduced_with_its_options() {
+        let smoke = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/safety/smoke.toml");
+        let options = ["--engines", "rabbitmq:3,postgres"].map(str::to_owned).to_vec();
+        let real = Explore { world: World::Real(options), ..explore(&[smoke], &[], 5, 1) };
+        let checked = real.checked().expect("valid");
+        let one = Finished::nothing(0, 5, Outcome::Unknown);
+        let told = checked.reproduce(&one);
+        assert!(told.starts_with("fracas load ") && told.contains(" --seed 5 "), "{told}");
+        assert!(told.ends_with(" --engines rabbitmq:3,postgres"), "{told}");
     }
 
     #[test]

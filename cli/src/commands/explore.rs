@@ -4,9 +4,9 @@ use crate::console::{self, ProgressLine};
 use crate::sweep::{prepared, show};
 use crate::{VERSION, interruption};
 use anyhow::Context;
-use campaign::explore::{self, Outcome};
+use campaign::explore::{self, Exploration, Outcome};
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Simulate scenarios with many seeds.
@@ -58,41 +58,49 @@ impl Explore {
             jobs,
             until_caught: self.until_caught,
             out: self.out.clone(),
+            world: explore::World::Simulated,
         }
         .checked()?;
-        self.out.as_deref().map(prepared).transpose()?;
-        let stop = interruption::listen()?;
-        let total = wanted.total();
-        let mut progress = ProgressLine::new(self.quiet);
-        let finished = wanted.run(&stop, |done, bad| {
-            progress.show(&format!("{done} of {total} runs, {bad} not valid"));
-        });
-        progress.finish();
-        console::result(&wanted.tables(&finished));
-        let sweep = wanted.sweep(&finished, VERSION);
-        if wanted.is_sweep() {
-            show(&sweep);
-        }
-        if let Some(out) = &self.out {
-            sweep.write(out).with_context(|| format!("cannot write {}", out.display()))?;
-        }
-        for one in finished.iter().filter(|one| one.outcome != Outcome::Valid) {
-            console::result(&format!("{}: {}", one.why(), wanted.reproduce(one)));
-        }
-        let signal = *stop.borrow();
-        if let Some(signal) = signal {
-            console::result(&format!(
-                "stopped by {signal} after {} of {total} runs",
-                finished.len()
-            ));
-        }
-        let any = |outcome| finished.iter().any(|one| one.outcome == outcome);
-        Ok(match () {
-            () if any(Outcome::Violated) => 1,
-            () if any(Outcome::Unknown) || signal.is_some() => 2,
-            () => 0,
-        })
+        explored(&wanted, self.out.as_deref(), self.quiet)
     }
+}
+
+/// Makes all runs and tells of them: in tables, in a folder, and with a command for each that is not valid.
+pub(super) fn explored(
+    wanted: &Exploration,
+    out: Option<&Path>,
+    quiet: bool,
+) -> anyhow::Result<u8> {
+    out.map(prepared).transpose()?;
+    let stop = interruption::listen()?;
+    let total = wanted.total();
+    let mut progress = ProgressLine::new(quiet);
+    let finished = wanted.run(&stop, |done, bad| {
+        progress.show(&format!("{done} of {total} runs, {bad} not valid"));
+    });
+    progress.finish();
+    console::result(&wanted.tables(&finished));
+    let sweep = wanted.sweep(&finished, VERSION);
+    if wanted.is_sweep() {
+        show(&sweep);
+    }
+    if let Some(out) = out {
+        sweep.write(out).with_context(|| format!("cannot write {}", out.display()))?;
+    }
+    for one in finished.iter().filter(|one| one.outcome != Outcome::Valid) {
+        console::result(&format!("{}: {}", one.why(), wanted.reproduce(one)));
+    }
+    let signal = *stop.borrow();
+    if let Some(signal) = signal {
+        let done = finished.len();
+        console::result(&format!("stopped by {signal} after {done} of {total} runs"));
+    }
+    let any = |outcome| finished.iter().any(|one| one.outcome == outcome);
+    Ok(match () {
+        () if any(Outcome::Violated) => 1,
+        () if any(Outcome::Unknown) || signal.is_some() => 2,
+        () => 0,
+    })
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

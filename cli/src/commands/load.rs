@@ -1,6 +1,7 @@
 //! `fracas load`: a scenario on real sockets, with the same users, checks and report as in the
 //! simulator.
 
+mod many;
 mod on_engines;
 mod several;
 
@@ -21,7 +22,6 @@ use loadgen::{
 use on_engines::EngineArguments;
 use report::{Extent, Took};
 use scenarios::Scenario;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use verify::history::Header;
@@ -49,9 +49,15 @@ report says what to change.";
 pub struct Load {
     #[command(flatten)]
     opening: SweepArguments,
-    /// The seed, which decides what the users do and when.
+    /// Further scenario files: a table tells of all of them.
+    #[arg(value_name = "SCENARIO")]
+    further: Vec<PathBuf>,
+    /// The seed, which decides what the users do and when; of several the first.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// How many seeds to run of each scenario, one after another.
+    #[arg(long, default_value_t = 1)]
+    seeds: u64,
     /// A gateway of a running cluster, `host:port`; repeat it for several. The cluster must be fresh:
     /// nothing may have been written to the scenario's conversations. No faults are injected into it.
     /// Without this, a cluster is started on this machine, a process for each node, and stopped after the
@@ -87,7 +93,13 @@ pub struct Load {
 impl Load {
     /// Runs every combination of the overrides, each on a cluster of its own; the status of the worst.
     pub fn execute(self) -> anyhow::Result<u8> {
+        if self.is_many() {
+            return self.many();
+        }
         let opened = self.opened()?;
+        if self.agents.agent.is_none() {
+            self.agents.lifeline.watch().context("standard input")?;
+        }
         let stop = listen()?;
         if let (Some(agent), Some(out)) = (self.agents.agent, &self.out) {
             let [only] = &opened[..] else {
@@ -106,7 +118,9 @@ impl Load {
         let ScenarioArguments { scenario, overrides } = opening;
         Self {
             opening: SweepArguments { scenario, overrides },
+            further: Vec::new(),
             seed,
+            seeds: 1,
             target: Vec::new(),
             one_process,
             engines: EngineArguments::default(),
@@ -279,24 +293,34 @@ impl Load {
 
     fn reproduce(&self, scenario: &Path, overrides: &[String]) -> String {
         let mut command = reproduce("load", scenario, self.seed, overrides);
-        for target in &self.target {
-            command.push_str(" --target ");
-            command.push_str(&quoted(target));
-        }
-        if self.one_process {
-            command.push_str(" --one-process");
-        }
-        if let Some(engines) = self.engines.words() {
-            command.push_str(" --engines ");
-            command.push_str(&engines);
-        }
-        if self.without_faults {
-            command.push_str(" --without-faults");
-        }
-        if let Some(agents) = self.agents.agents {
-            write!(command, " --agents {agents}").expect("text takes all text");
+        for word in self.options() {
+            command.push(' ');
+            command.push_str(&quoted(&word));
         }
         command
+    }
+
+    /// What makes a run the one that it is, beside its scenario and its seed.
+    fn options(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        let mut say = |name: &str, value: Option<String>| {
+            words.push(name.to_owned());
+            words.extend(value);
+        };
+        self.target.iter().for_each(|target| say("--target", Some(target.clone())));
+        if self.one_process {
+            say("--one-process", None);
+        }
+        if let Some(engines) = self.engines.words() {
+            say("--engines", Some(engines));
+        }
+        if self.without_faults {
+            say("--without-faults", None);
+        }
+        if let Some(agents) = self.agents.agents {
+            say("--agents", Some(agents.to_string()));
+        }
+        words
     }
 }
 
