@@ -12,9 +12,9 @@ use scenarios::intensity::Piece;
 use scenarios::scenario::{Scenario, Size, Transport};
 
 /// Bytes of a session, in the generator, the cluster and the kernel: measured with 36,000 sockets 5, 6.5
-/// and 8 KiB, with 50,000 sessions over trunks 5, 6 and nothing.
+/// and 8 KiB; with 400,000 sessions over trunks 3.3, 3.8 and nothing.
 const SOCKET_BYTES: u64 = 20 * 1024;
-const TRUNK_BYTES: u64 = 12 * 1024;
+const TRUNK_BYTES: u64 = 7_680;
 /// Bytes of the generator and of a cluster in one process, without any session; of each further process of
 /// a cluster: measured with 1,000 users, 371 MB in nine processes against 104 MB in one.
 const EMPTY_BYTES: u64 = 80 * 1024 * 1024;
@@ -226,7 +226,7 @@ mod tests {
             needs.sentence(supply),
             format!(
                 "100000 sessions need {} connections (open files: 20000 in each table; local ports: \
-                 28000 from each address towards each gateway) and about 1.2 GiB of memory (7.8 GiB \
+                 28000 from each address towards each gateway) and about 812 MiB of memory (7.8 GiB \
                  free)",
                 2 * elsewhere.workers(Share::WHOLE)
             )
