@@ -55,9 +55,12 @@ pub struct Load {
     /// The seed, which decides what the users do and when; of several the first.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How many seeds to run of each scenario, one after another.
+    /// How many seeds to run of each scenario.
     #[arg(long, default_value_t = 1)]
     seeds: u64,
+    /// Of several runs, so many at a time. Beside another one, each measures both.
+    #[arg(long, default_value_t = 1)]
+    jobs: usize,
     /// A gateway of a running cluster, `host:port`; repeat it for several. The cluster must be fresh:
     /// nothing may have been written to the scenario's conversations. No faults are injected into it.
     /// Without this, a cluster is started on this machine, a process for each node, and stopped after the
@@ -121,6 +124,7 @@ impl Load {
             further: Vec::new(),
             seed,
             seeds: 1,
+            jobs: 1,
             target: Vec::new(),
             one_process,
             engines: EngineArguments::default(),

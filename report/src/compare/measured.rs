@@ -79,7 +79,7 @@ impl Measured {
             way(ByChance { rise: one, fall: one })
         };
         let has = a.min(all.runs() - a);
-        let takes = (has..).find(|runs| least(*runs) <= may_be * (1.0 + 1e-9)).unwrap_or(has);
+        let takes = (has..100).find(|runs| least(*runs) <= may_be * (1.0 + 1e-9)).unwrap_or(has);
         Some(if takes > has { format!("{why}: it takes {takes} runs a side") } else { why })
     }
 

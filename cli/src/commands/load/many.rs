@@ -1,4 +1,4 @@
-//! Several scenarios, or several seeds: a process for each run, one after another.
+//! Several scenarios, or several seeds: a process for each run.
 
 use super::Load;
 use crate::commands::explore::explored;
@@ -24,8 +24,7 @@ impl Load {
             from: self.seed,
             seeds: self.seeds,
             within: None,
-            // Beside another one, each would measure both.
-            jobs: 1,
+            jobs: self.jobs,
             until_caught: false,
             out: self.out.clone(),
             world,
