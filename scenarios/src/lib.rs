@@ -20,7 +20,7 @@ pub use cluster_file::{Addresses, cluster_file};
 use draw::Choice;
 pub use effective::effective_toml;
 pub use figures::CLIENT_HOSTS;
-pub use library::{About, Listing, library};
+pub use library::{About, BUILT_IN, BuiltIn, Listing, built_in, built_in_library, library};
 pub use overrides::{BadOverride, Override, sweep};
 pub use protocol::nearest;
 pub use reference::reference;

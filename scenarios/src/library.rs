@@ -1,4 +1,5 @@
-//! The library: all scenario files below a directory, each with its question and what it takes.
+//! The library: the scenarios that are built in, or all files below a directory, each with its question
+//! and what it takes.
 
 use crate::parse;
 use settings::mistake::Mistakes;
@@ -6,10 +7,30 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// A scenario file.
+/// A scenario that is part of this program.
+#[derive(Clone, Copy, Debug)]
+pub struct BuiltIn {
+    /// Its folder in the repository: `safety`.
+    pub folder: &'static str,
+    /// Its name, which no other one has.
+    pub name: &'static str,
+    /// Its file.
+    pub text: &'static str,
+}
+
+/// All of them, by folder and name: see `build.rs`.
+pub const BUILT_IN: &[BuiltIn] = include!(concat!(env!("OUT_DIR"), "/library.rs"));
+
+/// The one that is called so.
+pub fn built_in(name: &str) -> Option<&'static BuiltIn> {
+    BUILT_IN.iter().find(|one| one.name == name)
+}
+
+/// A scenario of a library.
 #[derive(Clone, Debug)]
 pub struct Listing {
-    /// Its path, as reached from the directory that was given.
+    /// What a command takes for it: its path, as reached from the directory that was given, or the name of
+    /// one that is built in.
     pub path: PathBuf,
     /// The folder: `safety`.
     pub folder: String,
@@ -32,6 +53,16 @@ pub struct About {
     pub faults: usize,
     /// Whether there are random faults too.
     pub random_faults: bool,
+}
+
+/// Lists what is built in.
+pub fn built_in_library() -> Vec<Listing> {
+    let listing = |one: &BuiltIn| {
+        let path = PathBuf::from(one.name);
+        let about = about(&path, one.text);
+        Listing { path, folder: one.folder.to_owned(), about }
+    };
+    BUILT_IN.iter().map(listing).collect()
 }
 
 /// Lists `dir/FOLDER/*.toml`, by folder and name.

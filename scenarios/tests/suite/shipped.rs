@@ -34,6 +34,23 @@ fn every_scenario_of_the_library_is_valid_and_called_after_its_file() {
 }
 
 #[test]
+fn the_library_is_built_in_and_each_name_stands_for_one_scenario() {
+    let library = scenarios::library(&root().join("scenarios")).expect("the library can be read");
+    let built_in = scenarios::built_in_library();
+    assert_eq!(built_in.len(), library.len());
+    for (one, file) in built_in.iter().zip(library) {
+        assert_eq!(Some(one.path.as_os_str()), file.path.file_stem());
+        assert_eq!((&one.folder, &one.about), (&file.folder, &file.about));
+        let name = one.path.to_str().expect("a name");
+        let found = scenarios::built_in(name).expect("it is listed");
+        // A name that two folders have would find the first one only.
+        assert_eq!(found.folder, one.folder, "{name}");
+        assert_eq!(found.text, std::fs::read_to_string(&file.path).expect("it was read before"));
+    }
+    assert!(scenarios::built_in("safety/smoke").is_none());
+}
+
+#[test]
 fn every_kind_of_fault_has_a_scenario_that_shows_it() {
     let schema = scenarios::schema();
     let kind = &schema["properties"]["fault"]["anyOf"][0]["items"]["properties"]["kind"];
