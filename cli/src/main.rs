@@ -14,6 +14,7 @@ mod replay;
 mod scenario_arguments;
 mod shared_engine;
 mod sweep;
+mod whole;
 
 use clap::Parser;
 use clap::error::ErrorKind;

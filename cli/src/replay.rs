@@ -1,5 +1,6 @@
 //! `--replay FILE`: the faults and operations of a recorded run, instead of those that the seed draws.
 
+use crate::whole::whole;
 use anyhow::Context;
 use campaign::{InvalidUsage, Opened};
 use clap::Args;
@@ -15,7 +16,7 @@ use workload::{Plan, Recording};
 #[derive(Clone, Debug, Args)]
 pub struct SeedArguments {
     /// The seed, which decides every packet, crash, clock and random choice.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = whole(0..=u64::MAX))]
     pub seed: u64,
     /// Replay another run of this scenario, with its seed: FILE is the recording.jsonl in its output
     /// folder, the faults and operations of the run. You may remove lines: no line depends on another.

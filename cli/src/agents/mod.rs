@@ -4,6 +4,7 @@ pub mod here;
 pub mod part;
 
 use crate::lifeline::Lifeline;
+use crate::whole::whole;
 use clap::Args;
 use loadgen::Share;
 use loadgen::agents::Agent;
@@ -13,7 +14,7 @@ use loadgen::agents::Agent;
 pub struct AgentArguments {
     /// Generate the load with so many processes on this machine. Each drives its share of the users; their
     /// histories (in `agents` of the folder) are merged and judged as one.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=999))]
+    #[arg(long, value_name = "N", value_parser = whole(1..=999_u32))]
     #[arg(conflicts_with_all = ["metrics", "agent", "lead"])]
     pub agents: Option<u32>,
     /// Be one of several generators, which an orchestrator starts on one or more machines: K of N, from 0.
@@ -25,7 +26,7 @@ pub struct AgentArguments {
     #[arg(long, value_name = "HOST:PORT", requires = "agent")]
     pub lead: Option<String>,
     /// Agents on this machine, which share its processors.
-    #[arg(long, value_name = "N", hide = true, default_value_t = 1)]
+    #[arg(long, value_name = "N", hide = true, default_value_t = 1, value_parser = whole(1..=999_u32))]
     pub agents_here: u32,
     #[command(flatten)]
     pub lifeline: Lifeline,

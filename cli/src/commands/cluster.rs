@@ -5,6 +5,7 @@ use crate::console;
 use crate::engines::OutsideBroker;
 use crate::lifeline::Lifeline;
 use crate::shared_engine::SharedEngine;
+use crate::whole::whole;
 use anyhow::Context;
 use campaign::InvalidUsage;
 use clap::Args;
@@ -37,22 +38,22 @@ pub struct Cluster {
     #[arg(long, value_name = "DIR", default_value = "fracas-data")]
     data: PathBuf,
     /// The port of the first gateway; the other nodes take the ports after it.
-    #[arg(long, default_value_t = 7800, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, default_value_t = 7800, value_parser = whole(1..=u16::MAX))]
     port: u16,
     /// Gateways.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = whole(1..=u16::MAX))]
     gateways: u16,
     /// Store nodes; must stay the same for a data folder.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = whole(1..=u16::MAX))]
     stores: u16,
     /// Partitions; must stay the same for a data folder.
-    #[arg(long, default_value_t = 16)]
+    #[arg(long, default_value_t = 16, value_parser = whole(1..=u16::MAX))]
     partitions: u16,
     /// Development users `user-1` to `user-N`, password `fracas`.
-    #[arg(long, default_value_t = 1_000)]
+    #[arg(long, default_value_t = 1_000, value_parser = whole(0..=u64::MAX))]
     users: u64,
     /// Sends per second and user.
-    #[arg(long)]
+    #[arg(long, value_parser = whole(0..=u32::MAX))]
     rate: Option<u32>,
     /// What keeps the rows of the stores: `redb`, or `memory`, which is lost with the process.
     #[arg(long, value_name = "ENGINE", default_value = "redb")]
@@ -61,7 +62,7 @@ pub struct Cluster {
     #[arg(long, value_name = "SET", default_value = "default")]
     limits: LimitSet,
     /// How long an access token lives, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 3_600)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 3_600, value_parser = whole(0..=u64::MAX))]
     token_seconds: u64,
     /// The push provider; without one, notifications only go to the log.
     #[arg(long, value_name = "HOST:PORT")]

@@ -13,9 +13,6 @@ const MEANING: &str = "\
 Whole runs are compared, not messages: give at least three runs a side, better five or more, of several \
 seeds. A figure is worse or better only if the runs show it, and same only if they show that.
 
-  fracas compare before -- after
-  fracas compare --fail-if 'accept_p99 > 10%' --fail-if 'throughput < -5%' before -- after
-
 Figures: accept_p50, accept_p90, accept_p99, accept_p99.9, accept_calm_p99, \
 accept_under_faults_p99, the same of deliver, throughput, cpu_per_message, refused, recovery.
 

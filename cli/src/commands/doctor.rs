@@ -2,6 +2,7 @@
 
 use crate::console;
 use crate::scenario_arguments::ScenarioArguments;
+use crate::whole::whole;
 use campaign::Opening;
 use clap::Args;
 use loadgen::{Against, DataFolder, Engines, Grade, Processes, Share, doctor};
@@ -18,8 +19,7 @@ pub struct Doctor {
     #[arg(long, value_name = "HOST:PORT")]
     target: Vec<String>,
     /// So many generators on this machine, as of `load`.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=999))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole(1..=999_u32))]
     agents: u32,
     /// Where the cluster's data would go, as of `load`.
     #[arg(long, value_name = "DIR")]

@@ -1,6 +1,7 @@
 //! `fracas engine`: a private server of an engine, for a cluster that `fracas load --engines` starts.
 
 use crate::lifeline::Lifeline;
+use crate::whole::whole;
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use engines::kafka::{self, Jars, Kafka};
@@ -39,13 +40,13 @@ pub struct Engine {
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
     /// The first of the ports that it takes: a node of RabbitMQ takes three, one of Kafka two.
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=65_000))]
+    #[arg(long, value_parser = whole(1..=65_000_u16))]
     port: u16,
     /// The first ports of all nodes of the RabbitMQ or Kafka, whose folders are beside each other.
-    #[arg(long, value_delimiter = ',', value_name = "PORT")]
+    #[arg(long, value_delimiter = ',', value_name = "PORT", value_parser = whole(1..=u16::MAX))]
     together: Vec<u16>,
     /// The port of their port mapper.
-    #[arg(long, value_name = "PORT", required_if_eq("name", "rabbitmq"))]
+    #[arg(long, value_name = "PORT", required_if_eq("name", "rabbitmq"), value_parser = whole(1..=u16::MAX))]
     mapper: Option<u16>,
     #[command(flatten)]
     lifeline: Lifeline,

@@ -2,6 +2,7 @@
 
 use crate::console::{self, ProgressLine};
 use crate::sweep::{prepared, show};
+use crate::whole::whole;
 use crate::{VERSION, interruption};
 use anyhow::Context;
 use campaign::explore::{self, Exploration, Outcome};
@@ -12,22 +13,22 @@ use std::time::Duration;
 /// Simulate scenarios with many seeds.
 #[derive(Debug, Args)]
 pub struct Explore {
-    /// The scenario files.
+    /// Scenario files, or names of scenarios of the library (`fracas scenarios`).
     #[arg(required = true)]
     scenarios: Vec<PathBuf>,
     /// How many seeds to run of each.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = whole(1..=u64::MAX))]
     seeds: u64,
     /// The first seed.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = whole(0..=u64::MAX))]
     from: u64,
     /// Start no more runs after this long: `10m`.
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     within: Option<Duration>,
     /// Processes at a time; one per processor by default.
-    #[arg(long)]
+    #[arg(long, value_parser = whole(1..=1_000_usize))]
     jobs: Option<usize>,
-    /// Override a key of the files. Several values (`cluster.gateways=2,4`) run every seed with each.
+    /// Override a key of the scenarios. Several values (`cluster.gateways=2,4`) run every seed with each.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
     /// Stop a scenario at its first seed whose verdict is not valid.

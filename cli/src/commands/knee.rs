@@ -3,6 +3,7 @@
 use super::load::Load;
 use crate::scenario_arguments::ScenarioArguments;
 use crate::sweep::prepared;
+use crate::whole::whole;
 use crate::{VERSION, console, interruption};
 use anyhow::Context;
 use campaign::knee::search::{Next, Search, Wanted};
@@ -24,8 +25,6 @@ place of its phases. It is sustained if it is valid, if the thresholds of [expec
 sent is accepted as fast. The rate doubles until that fails twice, then the two nearest rates are brought \
 together; the rate that is found is held for longer.
 
-  fracas knee scenarios/load/knee.toml --set expect.accept.p99='< 50ms'
-
 SIGINT (Ctrl-C), SIGTERM and SIGHUP end the search, which tells what it has seen so far.
 
 Exit status: 0 a knee was found and held, 1 it did not hold or no rate was sustained, 2 unknown: the \
@@ -38,7 +37,7 @@ pub struct Knee {
     #[command(flatten)]
     opening: ScenarioArguments,
     /// The seed of the first run at each rate; another run has the next one.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = whole(0..=u64::MAX))]
     seed: u64,
     /// The first rate; without it, the lowest one of the scenario.
     #[arg(long, value_name = "RATE", value_parser = rate)]
@@ -53,7 +52,7 @@ pub struct Knee {
     #[arg(long, value_name = "PERCENT", default_value = "5%", value_parser = resolution)]
     resolution: f64,
     /// Runs at a rate before it counts as not sustained.
-    #[arg(long, value_name = "RUNS", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=9))]
+    #[arg(long, value_name = "RUNS", default_value_t = 2, value_parser = whole(1..=9_u32))]
     tries: u32,
     /// Start all nodes in one process. That costs less, and hides which node is the limit.
     #[arg(long)]

@@ -10,6 +10,7 @@ use crate::agents::AgentArguments;
 use crate::console::{self, ProgressLine};
 use crate::scenario_arguments::{ScenarioArguments, SweepArguments};
 use crate::sweep::{self, SweepOutput};
+use crate::whole::whole;
 use crate::{VERSION, interruption};
 use anyhow::Context;
 use campaign::reproduce::{quoted, reproduce};
@@ -53,13 +54,13 @@ pub struct Load {
     #[arg(value_name = "SCENARIO")]
     further: Vec<PathBuf>,
     /// The seed, which decides what the users do and when; of several the first.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = whole(0..=u64::MAX))]
     seed: u64,
     /// How many seeds to run of each scenario.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = whole(1..=u64::MAX))]
     seeds: u64,
     /// Of several runs, so many at a time. Beside another one, each measures both.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = whole(1..=1_000_usize))]
     jobs: usize,
     /// A gateway of a running cluster, `host:port`; repeat it for several. The cluster must be fresh:
     /// nothing may have been written to the scenario's conversations. No faults are injected into it.

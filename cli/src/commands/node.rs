@@ -5,6 +5,7 @@ use crate::console;
 use crate::engines::OutsideBroker;
 use crate::lifeline::Lifeline;
 use crate::shared_engine::SharedEngine;
+use crate::whole::whole;
 use anyhow::Context;
 use clap::Args;
 use node::role::Process;
@@ -19,7 +20,7 @@ pub struct Node {
     /// gateway, broker, store, notifier or auth.
     role: Role,
     /// Its number within its role, from 1.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = whole(1..=u16::MAX))]
     number: u16,
     /// The configuration of the cluster, the same for all nodes (TOML).
     #[arg(long, value_name = "FILE")]

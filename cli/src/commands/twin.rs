@@ -2,6 +2,7 @@
 
 use crate::console::{self, ProgressLine};
 use crate::scenario_arguments::ScenarioArguments;
+use crate::whole::whole;
 use campaign::Opening;
 use campaign::twin::{Compared, compare};
 use clap::Args;
@@ -12,7 +13,7 @@ pub struct Twin {
     #[command(flatten)]
     opening: ScenarioArguments,
     /// The seed.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = whole(0..=u64::MAX))]
     seed: u64,
     /// Show no progress line.
     #[arg(long)]
