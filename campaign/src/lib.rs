@@ -7,6 +7,7 @@
 pub mod agents;
 pub mod explore;
 pub mod knee;
+pub mod lookup;
 pub mod observation;
 pub mod opening;
 pub mod reproduce;

@@ -1,13 +1,15 @@
-//! Opening a scenario file, with every mistake shown at once.
+//! Opening a scenario, with every mistake shown at once.
 
 use crate::InvalidUsage;
-use scenarios::{Override, Scenario};
-use std::path::{Path, PathBuf};
+use crate::lookup::scenario_text;
+use crate::reproduce::quoted;
+use scenarios::{Mistake, Mistakes, Origin, Override, Scenario};
+use std::path::PathBuf;
 
-/// A scenario file with the overrides of a command line.
+/// A scenario with the overrides of a command line.
 #[derive(Clone, Debug)]
 pub struct Opening {
-    /// The scenario file.
+    /// The scenario file, or the name of a scenario of the library.
     pub scenario: PathBuf,
     /// `KEY=VALUE`; several values (`cluster.gateways=2,4`) make several runs.
     pub overrides: Vec<String>,
@@ -39,23 +41,27 @@ impl Opening {
     /// All mistakes of the file and of the overrides.
     pub fn open(&self, seed: u64) -> Result<Vec<Opened>, InvalidUsage> {
         let path = self.scenario.display().to_string();
-        let text = std::fs::read_to_string(&self.scenario)
-            .map_err(|error| InvalidUsage(format!("cannot read {path}: {error}{}", self.hint())))?;
+        let text = scenario_text(&self.scenario)?;
         let overrides = self.parsed()?;
         let keys = several(&overrides);
-        scenarios::sweep(&overrides)
-            .into_iter()
-            .map(|set| {
-                let scenarios::Drawn { scenario, lots } =
-                    scenarios::parse_with_seed(&text, &path, &set, seed).map_err(|mistakes| {
-                        InvalidUsage(format!("{path} is not a valid scenario\n{mistakes}"))
-                    })?;
-                let overrides = set.iter().map(ToString::to_string).collect();
-                let swept = set.iter().filter(|one| keys.iter().any(|key| key == one.key()));
-                let values = swept.map(|one| one.values().join(",")).collect();
-                Ok(Opened { scenario, overrides, values, lots })
-            })
-            .collect()
+        let (mut opened, mut mistaken) = (Vec::new(), Vec::new());
+        for set in scenarios::sweep(&overrides) {
+            match scenarios::parse_with_seed(&text, &path, &set, seed) {
+                Ok(scenarios::Drawn { scenario, lots }) => {
+                    let overrides = set.iter().map(ToString::to_string).collect();
+                    let swept = set.iter().filter(|one| keys.iter().any(|key| key == one.key()));
+                    let values = swept.map(|one| one.values().join(",")).collect();
+                    opened.push(Opened { scenario, overrides, values, lots });
+                }
+                Err(mistakes) => {
+                    let told = told(&path, &text, &set, seed, &mistakes);
+                    if !mistaken.contains(&told) {
+                        mistaken.push(told);
+                    }
+                }
+            }
+        }
+        if mistaken.is_empty() { Ok(opened) } else { Err(InvalidUsage(mistaken.join("\n"))) }
     }
 
     /// The keys that have several values: those of a sweep.
@@ -67,8 +73,14 @@ impl Opening {
     }
 
     fn parsed(&self) -> Result<Vec<Override>, InvalidUsage> {
-        let overrides = self.overrides.iter().map(|given| Override::parse(given));
-        overrides.collect::<Result<_, _>>().map_err(|error| InvalidUsage(error.to_string()))
+        let (mut good, mut bad) = (Vec::new(), Vec::new());
+        for given in &self.overrides {
+            match Override::parse(given) {
+                Ok(one) => good.push(one),
+                Err(error) => bad.push(error.to_string()),
+            }
+        }
+        if bad.is_empty() { Ok(good) } else { Err(InvalidUsage(bad.join("\n"))) }
     }
 
     /// The only scenario, with the draws of a seed; several values of an override are invalid here.
@@ -82,21 +94,6 @@ impl Opening {
         }
         Ok(opened.pop().expect("a sweep has at least one run"))
     }
-
-    /// The scenarios inside of a folder, or beside a file that is missing, the nearest one first.
-    fn hint(&self) -> String {
-        if self.scenario.is_dir() {
-            let inside = scenarios_in(&self.scenario);
-            let all = inside.join(", ");
-            return if all.is_empty() { String::new() } else { format!("; it contains {all}") };
-        }
-        let folder = match self.scenario.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        let name = self.scenario.file_name().unwrap_or_default().to_string_lossy();
-        beside(&name, &scenarios_in(folder))
-    }
 }
 
 fn several(overrides: &[Override]) -> Vec<String> {
@@ -104,69 +101,65 @@ fn several(overrides: &[Override]) -> Vec<String> {
     swept.map(|given| given.key().to_owned()).collect()
 }
 
-/// What may have been meant by a name, among the names that are there.
-fn beside(name: &str, there: &[String]) -> String {
-    if there.is_empty() {
-        return String::new();
-    }
-    let all = there.join(", ");
-    // What is left out is seldom the ending.
-    let meant = |name: &str| scenarios::nearest(name, there.iter().map(String::as_str));
-    match meant(name).or_else(|| meant(&format!("{name}.toml"))) {
-        Some(meant) => format!("; did you mean {meant}? (this folder has {all})"),
-        None => format!("; this folder has {all}"),
-    }
-}
-
-/// The files of a folder that may be scenarios, and those one folder deeper.
-fn scenarios_in(folder: &Path) -> Vec<String> {
-    let names = |folder: &Path| -> Vec<PathBuf> {
-        let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        files.map(|file| file.path()).collect()
+/// The mistakes of a scenario. Those that are not at a `--set` but come from some are told with them.
+fn told(path: &str, text: &str, set: &[Override], seed: u64, mistakes: &Mistakes) -> String {
+    let mistake_at_set = |mistake: &Mistake| matches!(mistake.origin, Origin::Set(_));
+    let is_wrong = |set: &[Override]| scenarios::parse_with_seed(text, path, set, seed).is_err();
+    let guilty = if mistakes.list().iter().all(mistake_at_set) || is_wrong(&[]) {
+        Vec::new()
+    } else {
+        let alone = set.iter().filter(|one| is_wrong(std::slice::from_ref(one)));
+        let alone: Vec<&Override> = alone.collect();
+        // What is good alone is wrong together.
+        if alone.is_empty() { set.iter().collect() } else { alone }
     };
-    let is_toml = |path: &PathBuf| path.extension().is_some_and(|e| e == "toml");
-    let deeper = names(folder).into_iter().filter(|path| path.is_dir());
-    let all = names(folder).into_iter().chain(deeper.flat_map(|path| names(&path)));
-    let mut names: Vec<String> = all
-        .filter(is_toml)
-        .filter_map(|path| Some(path.strip_prefix(folder).ok()?.display().to_string()))
-        .filter(|name| name != "Cargo.toml")
-        .collect();
-    names.sort();
-    names
+    let sets = guilty.iter().map(|one| format!(" --set {}", quoted(&one.to_string())));
+    let sets = sets.collect::<Vec<_>>().concat();
+    let with = if sets.is_empty() { "" } else { " with" };
+    format!("{path} is not a valid scenario{with}{sets}\n{mistakes}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn hint(scenario: &str) -> String {
-        let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios").join(scenario);
-        Opening { scenario, overrides: Vec::new() }.hint()
+    fn wrong(overrides: &[&str]) -> String {
+        let overrides = overrides.iter().map(|&set| set.to_owned()).collect();
+        let opening = Opening { scenario: "smoke".into(), overrides };
+        opening.open(1).err().expect("it is wrong").0
+    }
+
+    /// What the scenario is not valid with, of each time that it is not.
+    fn wrong_with(overrides: &[&str]) -> Vec<String> {
+        let told = wrong(overrides);
+        let with =
+            told.lines().filter_map(|line| line.strip_prefix("smoke is not a valid scenario"));
+        with.map(|sets| sets.trim_start_matches(" with ").to_owned()).collect()
     }
 
     #[test]
-    fn a_folder_names_the_scenarios_inside() {
-        let safety = hint("safety");
-        assert!(
-            safety.starts_with("; it contains ") && safety.contains(", smoke.toml, "),
-            "{safety}"
-        );
-        assert!(hint(".").contains(", safety/smoke.toml, "), "{}", hint("."));
-        assert_eq!(hint("src"), "");
+    fn of_several_overrides_those_that_are_wrong_are_told() {
+        let with = wrong_with(&["users.count=40", "phases.settle=3s,30s", "users.devices=1,2"]);
+        assert_eq!(with, ["--set phases.settle=3s"]);
+        let together = ["load.phases.1.for=12s", "fault.3.for=3s"];
+        let with = wrong_with(&together);
+        assert_eq!(with, ["--set load.phases.1.for=12s --set fault.3.for=3s"]);
+        // A mistake at a `--set` says so itself.
+        assert_eq!(wrong_with(&["cluster.gateways=99,2", "users.count=30,40"]), [""]);
     }
 
     #[test]
-    fn a_misspelt_name_gets_the_nearest_one_first() {
-        for near in ["safety/smok.toml", "safety/smoke", "safety/Smoke.toml"] {
-            let hint = hint(near);
-            assert!(
-                hint.starts_with("; did you mean smoke.toml? (this folder has "),
-                "{near}: {hint}"
-            );
-        }
-        let far = hint("safety/something-quite-different.toml");
-        assert!(far.starts_with("; this folder has ") && far.contains("smoke.toml"), "{far}");
-        assert_eq!(hint("no/such/folder.toml"), "");
+    fn what_all_values_have_is_told_once() {
+        let told = wrong(&["users.count=30,40", "cluster.gatways=3"]);
+        let expected = "smoke is not a valid scenario\n--set cluster.gatways=3: unknown key \
+                        \"gatways\" in [cluster]; did you mean \"gateways\"?";
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn every_override_that_cannot_be_understood_is_told() {
+        let told = wrong(&["users.count", "users.devices=2", "a..b=1", "users.count=30,,40"]);
+        assert_eq!(told.lines().count(), 3, "{told}");
+        assert!(told.contains("--set users.count=30,,40: value 2 of 3 is empty"), "{told}");
     }
 }

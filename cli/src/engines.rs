@@ -76,8 +76,8 @@ impl Outside {
 /// A file of certificates that a configuration names.
 #[cfg(any(feature = "rabbitmq", feature = "kafka"))]
 fn read(key: &str, file: &str) -> Result<String, InvalidUsage> {
-    std::fs::read_to_string(file)
-        .map_err(|error| InvalidUsage(format!("{key}: cannot read {file}: {error}")))
+    campaign::lookup::read_text(file.as_ref())
+        .map_err(|InvalidUsage(why)| InvalidUsage(format!("{key}: {why}")))
 }
 
 #[cfg(feature = "rabbitmq")]

@@ -2,10 +2,10 @@
 
 use crate::whole::whole;
 use anyhow::Context;
+use campaign::lookup::open;
 use campaign::{InvalidUsage, Opened};
 use clap::Args;
 use sim::SimulatedRun;
-use std::fs::File;
 use std::io::BufReader;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,8 +29,7 @@ impl SeedArguments {
     pub fn read(&self) -> anyhow::Result<(u64, Option<Arc<Recording>>)> {
         let Some(path) = &self.replay else { return Ok((self.seed, None)) };
         let shown = path.display();
-        let file = File::open(path)
-            .map_err(|error| InvalidUsage(format!("cannot read {shown}: {error}")))?;
+        let file = open(path)?;
         match Recording::read(BufReader::new(file)) {
             Ok(recording) => Ok((recording.seed, Some(Arc::new(recording)))),
             Err(RecordingError::Io(error)) => Err(error).with_context(|| format!("{shown}")),

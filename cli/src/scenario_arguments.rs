@@ -7,9 +7,10 @@ use std::path::PathBuf;
 /// For a command that makes a run of every combination.
 #[derive(Clone, Debug, Args)]
 pub struct SweepArguments {
-    /// The scenario file.
+    /// A scenario file, or the name of a scenario of the library (`fracas scenarios`); a file of that name
+    /// wins.
     pub scenario: PathBuf,
-    /// Override a key of the file: `design.accept=before_persist`. Several values
+    /// Override a key of the scenario: `design.accept=before_persist`. Several values
     /// (`cluster.gateways=2,4`) make one run each.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
@@ -18,9 +19,10 @@ pub struct SweepArguments {
 /// For a command that makes one run.
 #[derive(Clone, Debug, Args)]
 pub struct ScenarioArguments {
-    /// The scenario file.
+    /// A scenario file, or the name of a scenario of the library (`fracas scenarios`); a file of that name
+    /// wins.
     pub scenario: PathBuf,
-    /// Override a key of the file: `design.accept=before_persist`. One value per key:
+    /// Override a key of the scenario: `design.accept=before_persist`. One value per key:
     /// `run`, `load` and `explore` take several.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,

@@ -74,9 +74,8 @@ fn of_postgres(
 ) -> Result<Settings, InvalidUsage> {
     let from = from.clone();
     let read = |file: String| {
-        std::fs::read_to_string(&file).map_err(|error| {
-            InvalidUsage(format!("engine.postgres.authority: cannot read {file}: {error}"))
-        })
+        campaign::lookup::read_text(file.as_ref())
+            .map_err(|InvalidUsage(why)| InvalidUsage(format!("engine.postgres.authority: {why}")))
     };
     Ok(Settings::Postgres(postgres::PostgresConfig {
         hosts: from.hosts,

@@ -105,9 +105,10 @@ impl Recording {
     /// # Errors
     /// The first line that is wrong, by its number.
     pub fn read(file: impl BufRead) -> Result<Self, RecordingError> {
-        let mut lines = file.lines();
+        // Lines of bytes: what is no text is told by its line, too.
+        let mut lines = file.split(b'\n');
         let first = lines.next().transpose()?.unwrap_or_default();
-        let header: Header = serde_json::from_str(&first)
+        let header: Header = serde_json::from_slice(&first)
             .map_err(|error| RecordingError::Header(error.to_string()))?;
         if header.recording != FORMAT {
             return Err(RecordingError::Version(header.recording));
@@ -115,7 +116,7 @@ impl Recording {
         let Header { scenario, seed, .. } = header;
         let mut recording = Self { scenario, seed, faults: Vec::new(), operations: Vec::new() };
         for (line, text) in (2..).zip(lines) {
-            let read = serde_json::from_str(&text?);
+            let read = serde_json::from_slice(&text?);
             match read.map_err(|source| RecordingError::Line { line, source })? {
                 Line::Operation(operation) => recording.operations.push(operation),
                 Line::Fault(FaultLine { id, kind, drawn, injected }) => {
@@ -199,5 +200,10 @@ mod tests {
         assert!(broken.starts_with("line 4: expected {\"fault\":...}"), "{broken}");
         let unknown = told(&good.replacen("\"pause\"", "\"paws\"", 1));
         assert!(unknown.starts_with("line 2: fault 1: unknown kind \"paws\""), "{unknown}");
+        let mut bytes = good.into_bytes();
+        let last = bytes.len() - 3;
+        bytes[last] = 0xff;
+        let no_text = Recording::read(&bytes[..]).expect_err("wrong").to_string();
+        assert!(no_text.starts_with("line 6: expected {\"fault\":...}"), "{no_text}");
     }
 }

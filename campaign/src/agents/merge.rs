@@ -2,6 +2,7 @@
 
 use super::file::AgentFile;
 use crate::InvalidUsage;
+use crate::lookup::read_text;
 use crate::observation::{Circumstances, Concluded, HISTORY, Observation, Terminal};
 use crate::reproduce::reproduce;
 use report::Took;
@@ -199,9 +200,7 @@ impl One {
     }
 
     fn scenario_text(&self) -> Result<String, InvalidUsage> {
-        let path = self.folder.join("scenario.toml");
-        let cannot = |error| InvalidUsage(format!("cannot read {}: {error}", path.display()));
-        std::fs::read_to_string(&path).map_err(cannot)
+        read_text(&self.folder.join("scenario.toml"))
     }
 
     /// Its events; what a killed agent has left of its history is called otherwise.

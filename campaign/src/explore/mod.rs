@@ -22,7 +22,7 @@ use tokio::time::Instant;
 /// What to explore.
 #[derive(Clone, Debug)]
 pub struct Explore {
-    /// The scenario files.
+    /// The scenarios: files, or names of the library.
     pub scenarios: Vec<PathBuf>,
     /// Overrides of all of them; several values of a key make a case each.
     pub overrides: Vec<String>,
@@ -45,7 +45,7 @@ pub struct Explore {
 /// A scenario with one value per key, to be run with every seed.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// The scenario file.
+    /// The scenario: a file, or a name of the library.
     pub scenario: PathBuf,
     /// One value per key.
     pub overrides: Vec<String>,

@@ -2,10 +2,10 @@
 
 use crate::console;
 use campaign::InvalidUsage;
+use campaign::lookup::open;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use std::error::Error;
-use std::fs::File;
 use std::io::BufReader;
 use std::path::PathBuf;
 use verify::history::{Event, Reader, What};
@@ -28,8 +28,7 @@ impl JudgeHistory {
     /// valid any more.
     pub fn execute(self) -> anyhow::Result<u8> {
         let path = self.history.display();
-        let file = File::open(&self.history)
-            .map_err(|error| InvalidUsage(format!("cannot read {path}: {error}")))?;
+        let file = open(&self.history)?;
         let mut reader = Reader::new(BufReader::new(file))
             .map_err(|error| InvalidUsage(format!("{path}: {}", told_once(&error))))?;
         if let Some(agent) = reader.header().agent {

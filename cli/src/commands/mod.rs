@@ -19,6 +19,7 @@ mod twin;
 
 use ::node::ClusterConfig;
 use campaign::InvalidUsage;
+use campaign::lookup::read_text;
 use clap::Subcommand;
 use std::path::Path;
 
@@ -88,8 +89,7 @@ impl Command {
 /// The configuration of a cluster.
 fn read_config(file: &Path) -> anyhow::Result<ClusterConfig> {
     let path = file.display();
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| InvalidUsage(format!("cannot read {path}: {error}")))?;
+    let text = read_text(file)?;
     ClusterConfig::read(&text, &path.to_string())
         .map_err(|mistakes| InvalidUsage(mistakes.to_string()).into())
 }

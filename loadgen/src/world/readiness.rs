@@ -22,7 +22,7 @@ pub async fn reach(http: &Http, gateways: &[String]) -> Result<(), String> {
         while let Err(why) = look(http, gateway, deadline).await {
             let hopeless = matches!(why, Obstacle::NoGateway(_));
             if hopeless || Instant::now() + LOOK_AGAIN >= deadline {
-                return Err(format!("--target {gateway}: {}", ports::with_causes(&why)));
+                return Err(format!("--target {gateway}: {}", why.told()));
             }
             sleep(LOOK_AGAIN).await;
         }
@@ -62,6 +62,21 @@ enum Obstacle {
     NoGateway(StatusCode),
 }
 
+impl Obstacle {
+    /// With its causes, and with what is expected there, unless it is there.
+    fn told(&self) -> String {
+        let why = ports::with_causes(self);
+        match self {
+            Self::NotReady(_) => why,
+            Self::Silent(_) | Self::Slow | Self::NoGateway(_) => {
+                format!(
+                    "{why}; expected a gateway of a running cluster (fracas cluster starts one)"
+                )
+            }
+        }
+    }
+}
+
 async fn look(http: &Http, gateway: &str, deadline: Instant) -> Result<(), Obstacle> {
     let request = Request::get("/ready").body(Full::<Bytes>::default());
     let exchange = http.exchange(gateway, request.expect("its parts are valid"));
@@ -94,6 +109,21 @@ mod tests {
         .unwrap_err();
         assert!(began.elapsed() < PATIENCE + LOOK_AGAIN);
         assert!(why.contains(&address) && why.contains("refused"), "{why}");
+        assert!(
+            why.ends_with("; expected a gateway of a running cluster (fracas cluster starts one)")
+        );
+    }
+
+    #[tokio::test]
+    async fn a_listener_that_says_nothing_is_told_in_seconds() {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let http = Http::new(machine("clients", 1, &Arc::default()));
+        let began = Instant::now();
+        let why = reach(&http, std::slice::from_ref(&address)).await.unwrap_err();
+        assert!(began.elapsed() < PATIENCE * 2);
+        let expected = format!("--target {address}: no answer within 5s; expected a gateway");
+        assert!(why.starts_with(&expected), "{why}");
     }
 
     #[tokio::test]
