@@ -9,6 +9,7 @@ pub mod faults;
 mod figures;
 mod file;
 pub mod intensity;
+mod laid_over;
 mod library;
 mod overrides;
 mod reference;
@@ -74,9 +75,7 @@ pub fn parse_with_seed(
         mistakes.sort();
         return Err(mistakes);
     }
-    for given in overrides {
-        given.lay_over(&mut root, &mut mistakes);
-    }
+    laid_over::lay_over(&mut root, overrides, &mut mistakes);
     let stem =
         Path::new(name).file_stem().map_or_else(|| name.into(), |stem| stem.to_string_lossy());
     let mut drawn = root.clone();

@@ -22,11 +22,14 @@ impl Override {
         let (key, values) = given.split_once('=').ok_or_else(|| bad("there is no \"=\""))?;
         let key = key.trim();
         if key.is_empty() || key.split('.').any(str::is_empty) {
-            return Err(bad("a part of the key is empty"));
+            return Err(bad(&format!("a part of the key {key:?} is empty")));
         }
         let values = split_values(values);
-        if values.iter().any(String::is_empty) {
-            return Err(bad("a value is empty"));
+        if let Some(index) = values.iter().position(String::is_empty) {
+            return Err(match values.len() {
+                1 => bad("the value is empty"),
+                all => bad(&format!("value {} of {all} is empty", index + 1)),
+            });
         }
         Ok(Self { key: key.to_owned(), values })
     }
@@ -41,9 +44,14 @@ impl Override {
         &self.values
     }
 
+    /// Where its value was written.
+    pub(crate) fn origin(&self) -> Origin {
+        Origin::Set(self.to_string().into())
+    }
+
     /// Lays it over a scenario.
     pub(crate) fn lay_over(&self, root: &mut Node, mistakes: &mut Mistakes) {
-        let origin = Origin::Set(self.to_string().into());
+        let origin = self.origin();
         if let [word] = self.values.as_slice() {
             tree::lay_over(root, &self.key, word, &origin, mistakes);
         } else {

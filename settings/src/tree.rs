@@ -65,6 +65,17 @@ impl Node {
         })
     }
 
+    /// The same, to be changed.
+    pub fn find_mut(&mut self, key: &str) -> Option<&mut Node> {
+        key.split('.').try_fold(self, |node, part| match &mut node.is {
+            Is::List(nodes) => nodes.get_mut(part.parse::<usize>().ok()?.checked_sub(1)?),
+            Is::Table(entries) => {
+                entries.iter_mut().find(|entry| entry.name == part).map(|entry| &mut entry.node)
+            }
+            _ => None,
+        })
+    }
+
     /// The value in a few words, for messages.
     pub fn described(&self) -> String {
         match &self.is {
