@@ -15,6 +15,7 @@ mod overrides;
 mod reference;
 pub mod scenario;
 mod schema;
+mod starting_point;
 mod value;
 
 pub use cluster_file::{Addresses, cluster_file};
@@ -32,6 +33,7 @@ pub use settings::value::design::{
     is_sound as is_sound_design, names as design_choices, options as design_options,
 };
 pub use settings::{Mistake, Mistakes, Origin, Problem};
+pub use starting_point::starting_point;
 
 use settings::tree::{self, Node};
 use settings::value::Value;

@@ -10,3 +10,4 @@ mod mistakes;
 mod overrides;
 mod round_trip;
 mod shipped;
+mod starting_point;
