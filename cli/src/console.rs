@@ -2,6 +2,8 @@
 
 use campaign::Concluded;
 use campaign::observation::Terminal;
+use clap::ColorChoice;
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use report::{Extent, Live, live_line, live_panel};
 use std::io::{IsTerminal, Write};
@@ -19,7 +21,7 @@ pub fn start_logging() {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(|| Log)
-        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
+        .with_ansi(in_colour(std::io::stderr().is_terminal()));
     // A second call (in tests) finds the first one's subscriber and leaves it.
     let _ = subscriber.without_time().try_init();
 }
@@ -83,13 +85,60 @@ pub fn error(text: &str) {
     note(&format!("error: {text}"));
 }
 
+static COLOUR: OnceLock<ColorChoice> = OnceLock::new();
+
+/// From now on this decides about colour.
+pub fn choose_colour(choice: ColorChoice) {
+    // The first one stays: a process has one command line.
+    let _ = COLOUR.set(choice);
+}
+
+/// Whether a stream that is a terminal or is none gets colour.
+fn in_colour(is_terminal: bool) -> bool {
+    // An empty one counts as none: https://no-color.org
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    match COLOUR.get() {
+        Some(ColorChoice::Always) => true,
+        Some(ColorChoice::Never) => false,
+        Some(ColorChoice::Auto) | None => is_terminal && !refused && !is_dumb(),
+    }
+}
+
+/// A terminal that knows no control sequences.
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|name| name == "dumb")
+}
+
 /// Whether standard output wants colour, and how wide its tables are.
 pub fn terminal() -> Terminal {
-    let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
     Terminal {
-        colour: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
-        width: columns.unwrap_or(100).clamp(60, 160),
+        colour: in_colour(std::io::stdout().is_terminal()),
+        width: columns().unwrap_or(100).clamp(40, 160),
     }
+}
+
+/// How wide the terminal is; `None` if results go elsewhere.
+pub fn columns() -> Option<u16> {
+    let given = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+    // Some terminals do not tell.
+    given.or_else(|| Table::new().width()).filter(|&columns| columns > 0)
+}
+
+/// A list: a table without lines, of which on a terminal one column wraps. Elsewhere a row is a line.
+pub fn list(header: &[&str], rows: Vec<Vec<String>>, wraps: usize) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).force_no_tty();
+    if !header.is_empty() {
+        table.set_header(header);
+    }
+    table.add_rows(rows);
+    if let Some(width) = columns() {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width.max(40));
+        for column in table.column_iter_mut().filter(|column| column.index != wraps) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
+    table.trim_fmt()
 }
 
 /// The result of a run.
@@ -118,7 +167,8 @@ pub struct ProgressLine {
 impl ProgressLine {
     /// A progress line; `quiet` shows nothing.
     pub fn new(quiet: bool) -> Self {
-        let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
+        let redraws = std::io::stderr().is_terminal() && !is_dumb();
+        let bar = (!quiet && redraws).then(|| {
             let bar = ProgressBar::new_spinner();
             bar.set_style(
                 ProgressStyle::with_template("{spinner} {msg}")

@@ -5,6 +5,7 @@ mod cluster;
 mod compare;
 mod doctor;
 mod engine;
+mod explain;
 mod explore;
 mod history;
 mod judge;
@@ -53,8 +54,10 @@ pub enum Command {
     CheckData(check_data::CheckData),
     /// Judge a recorded history again.
     Judge(judge::JudgeHistory),
-    /// List the scenarios of a folder.
+    /// List the scenarios of the library, or of a folder.
     Scenarios(scenarios::Scenarios),
+    /// Explain an invariant, a kind of fault or a design choice.
+    Explain(explain::Explain),
     /// Print the JSON Schema of scenario files.
     Schema(schema::Schema),
     /// Print the history of a simulated run, line by line.
@@ -80,6 +83,7 @@ impl Command {
             Self::CheckData(command) => command.execute(),
             Self::Judge(command) => command.execute(),
             Self::Scenarios(command) => command.execute(),
+            Self::Explain(command) => command.execute(),
             Self::Schema(command) => command.execute(),
             Self::History(command) => command.execute(),
         }
