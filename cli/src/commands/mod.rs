@@ -12,6 +12,7 @@ mod judge;
 mod knee;
 mod load;
 mod merge;
+mod new;
 mod node;
 mod run;
 mod scenarios;
@@ -54,6 +55,8 @@ pub enum Command {
     CheckData(check_data::CheckData),
     /// Judge a recorded history again.
     Judge(judge::JudgeHistory),
+    /// Write a scenario of your own to begin with.
+    New(new::New),
     /// List the scenarios of the library, or of a folder.
     Scenarios(scenarios::Scenarios),
     /// Explain an invariant, a kind of fault or a design choice.
@@ -82,6 +85,7 @@ impl Command {
             Self::Engine(command) => command.execute(),
             Self::CheckData(command) => command.execute(),
             Self::Judge(command) => command.execute(),
+            Self::New(command) => command.execute(),
             Self::Scenarios(command) => command.execute(),
             Self::Explain(command) => command.execute(),
             Self::Schema(command) => command.execute(),
