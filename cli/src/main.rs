@@ -5,6 +5,7 @@
 
 mod address;
 mod agents;
+mod command_line;
 mod commands;
 mod console;
 mod engines;
@@ -18,9 +19,9 @@ mod shared_engine;
 mod sweep;
 mod whole;
 
-use clap::Parser;
+use clap::FromArgMatches;
 use clap::error::ErrorKind;
-use commands::Command;
+use command_line::Arguments;
 use std::process::ExitCode;
 
 /// Small, short-lived buffers are most of what a run allocates.
@@ -33,22 +34,9 @@ const VERSION: &str = env!("FRACAS_VERSION");
 /// `EX_USAGE` of sysexits.h.
 const USAGE: u8 = 64;
 
-/// Simulates, load-tests and judges a chat cluster.
-///
-/// Exit status: 0 everything came out as the scenario expects, 1 it did not, 2 that is unknown or the
-/// command failed, 64 invalid usage or an invalid file.
-///
-/// The log goes to standard error: only errors, unless RUST_LOG asks for more (RUST_LOG=info) or
-/// less (RUST_LOG=off). It also shows the notifications of a `fracas cluster` without --push.
-#[derive(Debug, Parser)]
-#[command(name = "fracas", version = VERSION, propagate_version = true)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
 fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let read = command_line::command().try_get_matches();
+    let arguments = match read.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => arguments,
         Err(answer) => {
             // The terminal may be gone; there is nobody to tell then.
@@ -58,6 +46,7 @@ fn main() -> ExitCode {
             return ExitCode::from(if is_help { 0 } else { USAGE });
         }
     };
+    console::choose_colour(arguments.color);
     console::start_logging();
     // The panic has said what it is; whoever reads the status learns that nothing was found out.
     match std::panic::catch_unwind(|| arguments.command.execute()) {

@@ -3,6 +3,7 @@
 mod check_data;
 mod cluster;
 mod compare;
+mod completions;
 mod doctor;
 mod engine;
 mod explain;
@@ -11,6 +12,7 @@ mod history;
 mod judge;
 mod knee;
 mod load;
+mod man;
 mod merge;
 mod new;
 mod node;
@@ -63,6 +65,10 @@ pub enum Command {
     Explain(explain::Explain),
     /// Print the JSON Schema of scenario files.
     Schema(schema::Schema),
+    /// Print the completions for a shell.
+    Completions(completions::Completions),
+    /// Print the manual page.
+    Man(man::Manual),
     /// Print the history of a simulated run, line by line.
     #[command(hide = true)]
     History(history::PrintHistory),
@@ -89,6 +95,8 @@ impl Command {
             Self::Scenarios(command) => command.execute(),
             Self::Explain(command) => command.execute(),
             Self::Schema(command) => command.execute(),
+            Self::Completions(command) => command.execute(),
+            Self::Man(command) => command.execute(),
             Self::History(command) => command.execute(),
         }
     }
