@@ -59,6 +59,29 @@ fn a_name_runs_and_the_commands_in_the_result_reproduce_the_run() {
 }
 
 #[test]
+fn what_is_begun_anew_runs_and_is_never_overwritten() {
+    let playground = Playground::new("new", "own.toml", OWN);
+    let fracas = |words: &str| fracas(playground.path(), words);
+    let (status, result, _) = fracas("new mine --from own.toml");
+    assert_eq!((status, result.lines().last()), (Some(0), Some("fracas run mine.toml")));
+    let (status, _, complaints) = fracas("new mine");
+    assert_eq!(status, Some(64));
+    assert_eq!(complaints, "error: mine.toml exists already: choose another name\n");
+    let users = |result: &str| result.split(' ').nth(1).map(str::to_owned);
+    assert_eq!(users(&fracas("doctor mine.toml").1).as_deref(), Some("2"), "it was overwritten");
+    assert_eq!(fracas("new other.toml").0, Some(0));
+    let (status, result, _) = fracas("run other.toml --quiet");
+    assert_eq!(status, Some(0), "{result}");
+    assert!(
+        result.starts_with("valid  other, seed 1, simulated: as the scenario expects"),
+        "{result}"
+    );
+    let (status, _, complaints) = fracas("new third --from smok");
+    assert!(status == Some(64) && complaints.contains("smoke of the library"), "{complaints}");
+    assert!(!playground.path().join("third.toml").exists());
+}
+
+#[test]
 fn a_file_wins_and_an_unknown_name_tells_the_nearest() {
     let playground = Playground::new("file-wins", "smoke", OWN);
     let doctor = |words: &str| fracas(playground.path(), &format!("doctor {words}"));

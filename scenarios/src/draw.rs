@@ -9,7 +9,7 @@ use settings::tree::{Is, Node, join};
 use settings::{Mistake, Mistakes, Problem};
 
 /// The key that makes a table a draw.
-const WORD: &str = "draw";
+pub const WORD: &str = "draw";
 /// What must stand there.
 const EXPECTED: &str = "a list of the values to draw from";
 

@@ -1,11 +1,11 @@
 //! Laying all `--set` over a scenario. Two things follow from one that is set: what the file says instead of
 //! it makes room, and the rest of a mix scales.
 
-use crate::Override;
 use crate::file::{journeys, load};
+use crate::{Override, draw};
 use settings::section::KeyInfo;
 use settings::tree::{self, Is, Node};
-use settings::{Mistakes, Origin, Section};
+use settings::{Mistakes, Origin, Problem, Section};
 
 /// Keys of one table of which one stands instead of others; an element of a list has any number.
 const INSTEAD: [(&str, &str, &[&str]); 5] = [
@@ -83,6 +83,11 @@ impl Mix {
         last: Origin,
         mistakes: &mut Mistakes,
     ) {
+        if root.find(&tree::join(self.table, draw::WORD)).is_some() {
+            let what = "the seed draws it: set the whole of it, or nothing".into();
+            let key = self.table.to_owned();
+            return mistakes.note(&last, Problem::Conflict { key, what });
+        }
         if root.find(self.table).is_none() {
             tree::lay_over(root, &tree::join(self.table, self.all), "1.0", &last, mistakes);
         }

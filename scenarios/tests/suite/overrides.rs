@@ -107,6 +107,11 @@ fn shares_that_cannot_add_up_are_told_and_never_made_to() {
     .assert_eq(&told(mix, &["load.mix.edit=many"]));
     let broken = told("mix = { send = 0.6, reply = 0.3 }\n", &["load.mix.edit=0.2"]);
     assert!(broken.contains("the shares must add up to 1, not 1.1"), "{broken}");
+    let drawn = "mix = { draw = [{ send = 1.0 }, { send = 0.5, reply = 0.5 }] }\n";
+    expect![[
+        r#"--set load.mix.edit=0.2: load.mix: the seed draws it: set the whole of it, or nothing"#
+    ]]
+    .assert_eq(&told(drawn, &["load.mix.edit=0.2"]));
     let unknown = told(mix, &["load.mix.edits=0.2"]);
     assert!(unknown.contains("did you mean \"edit\"?"), "{unknown}");
 }
