@@ -18,7 +18,7 @@ pub(crate) struct Tally {
     /// How many of these are a matter of time: what was late, or too late to be seen. They count only
     /// if the generator kept its own time.
     late: u64,
-    /// For the first few violations; whether they are a matter of time.
+    /// For the first few violations, in the order of time; whether they are a matter of time.
     evidence: Vec<(Evidence, bool)>,
     /// What was not judged, and why.
     excused: Vec<(&'static str, u64)>,
@@ -63,14 +63,14 @@ impl Tally {
     /// A violation shows now. The sentence is made only if it is kept.
     #[cold]
     pub fn violated(&mut self, state: &State, about: About, what: impl FnOnce() -> String) {
-        self.confirmed(|| state.evidence(what(), about));
+        self.note(about.at(state.now), false, || state.evidence(what(), about));
     }
 
     /// As `violated`, by the passing of time: something is late, or has not come in time.
     #[cold]
     pub fn late(&mut self, state: &State, about: About, what: impl FnOnce() -> String) {
         self.late += 1;
-        self.note(|| state.evidence(what(), about), true);
+        self.note(about.at(state.now), true, || state.evidence(what(), about));
     }
 
     /// A violation that one event shows by itself.
@@ -87,15 +87,25 @@ impl Tally {
     /// A violation is confirmed for which evidence may have been kept earlier.
     #[cold]
     pub fn confirmed(&mut self, evidence: impl FnOnce() -> Evidence) {
-        self.note(evidence, false);
+        self.note(u64::MAX, false, evidence);
     }
 
-    fn note(&mut self, evidence: impl FnOnce() -> Evidence, is_late: bool) {
+    /// Keeps the earliest: later violations are often consequences. What is judged at the end comes in
+    /// any order, and `at` says without evidence whether it takes the place of a later one.
+    fn note(&mut self, at: u64, is_late: bool, evidence: impl FnOnce() -> Evidence) {
         self.violations += 1;
         // What is late may turn out to be nobody's fault, and must not take the place of what is certain.
-        if self.evidence.iter().filter(|(_, late)| *late == is_late).count() < self.evidence_max {
-            self.evidence.push((evidence(), is_late));
+        let alike = |(_, late): &(Evidence, bool)| *late == is_late;
+        if self.evidence.iter().filter(|kept| alike(kept)).count() >= self.evidence_max {
+            let latest = self.evidence.iter().rposition(alike);
+            let Some(latest) = latest.filter(|&latest| self.evidence[latest].0.at > at) else {
+                return;
+            };
+            self.evidence.remove(latest);
         }
+        let evidence = evidence();
+        let place = self.evidence.partition_point(|(kept, _)| kept.at <= evidence.at);
+        self.evidence.insert(place, (evidence, is_late));
     }
 
     /// So much was not judged, for this reason.
@@ -167,12 +177,22 @@ mod tests {
             |at| Evidence { at, what: String::new(), faults: Vec::new(), history: Vec::new() };
         let mut tally = Tally::new(2);
         for (at, is_late) in [(1, true), (2, true), (3, true), (4, false), (5, false), (6, false)] {
-            tally.note(|| evidence(at), is_late);
+            tally.note(at, is_late, || evidence(at));
         }
         assert_eq!(tally.violations, 6);
         let kept: Vec<u64> = tally.evidence.iter().map(|(evidence, _)| evidence.at).collect();
         assert_eq!(kept, [1, 2, 4, 5]);
         tally.evidence.retain(|(_, is_late)| !is_late);
         assert_eq!(tally.into_evidence().len(), 2);
+    }
+    #[test]
+    fn the_earliest_evidence_stays_in_whatever_order_it_comes() {
+        let mut tally = Tally::new(2);
+        for at in [50, 40, 60, 10, 30] {
+            let (what, faults, history) = (String::new(), Vec::new(), Vec::new());
+            tally.note(at, false, || Evidence { at, what, faults, history });
+        }
+        let kept: Vec<u64> = tally.into_evidence().iter().map(|evidence| evidence.at).collect();
+        assert_eq!(kept, [10, 30]);
     }
 }

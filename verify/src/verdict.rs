@@ -67,3 +67,8 @@ pub struct Evidence {
     /// The events that show it, as lines of the history, oldest first.
     pub history: Vec<String>,
 }
+
+/// How `Evidence::faults` begins to name a fault: by this a report finds the rest that is known of it.
+pub fn fault_began(number: u32, kind: &str, target: &str, at: u64) -> String {
+    format!("fault {number}: {kind} on {target} from {:.3} s", at as f64 / 1e6)
+}

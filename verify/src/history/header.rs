@@ -45,6 +45,21 @@ pub struct Header {
     pub deadlines: Deadlines,
 }
 
+/// The device stands above this bit of a message's id, in the histories of this project.
+const DEVICE_SHIFT: u32 = 40;
+
+impl Header {
+    /// A message by its author and id, for people: "4/2 #18" is the 18th of user 4's device 2.
+    pub fn message_name(&self, user: u64, id: u64) -> String {
+        let (device, count) = (id >> DEVICE_SHIFT, id & ((1 << DEVICE_SHIFT) - 1));
+        if (1..=u64::from(self.devices_per_user)).contains(&device) {
+            format!("{user}/{device} #{count}")
+        } else {
+            format!("user {user}'s #{id}")
+        }
+    }
+}
+
 /// Whether there are none; by reference, as serde wants it.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
 const fn is_none(count: &u32) -> bool {

@@ -38,9 +38,6 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
-/// The device stands above this bit of a message's id, in the histories of this project.
-const DEVICE_SHIFT: u32 = 40;
-
 /// Stands for "none" where a number would be a slot.
 pub(crate) const NONE: u32 = u32::MAX;
 
@@ -147,14 +144,9 @@ impl State {
         format!("device {}/{}", slot / devices + 1, slot % devices + 1)
     }
 
-    /// A message by its author and id, for people: "4/2 #18" is the 18th of user 4's device 2.
+    /// A message by its author and id, for people.
     pub fn message_name(&self, user: u64, id: u64) -> String {
-        let (device, count) = (id >> DEVICE_SHIFT, id & ((1 << DEVICE_SHIFT) - 1));
-        if (1..=u64::from(self.header.devices_per_user)).contains(&device) {
-            format!("{user}/{device} #{count}")
-        } else {
-            format!("user {user}'s #{id}")
-        }
+        self.header.message_name(user, id)
     }
 
     /// The same by the slot of its device.

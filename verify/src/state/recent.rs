@@ -8,13 +8,17 @@ use super::run::SHORTLY_US;
 use crate::history::event::{Device, Event, Seen, What};
 use crate::verdict::Evidence;
 use protocol::{ConversationId, Sequence};
+use std::collections::BTreeMap;
 
-/// Events in the ring: at about 130 bytes each it stays within 4 MiB.
-const RING: usize = 1 << 15;
+/// Events in the ring: at about 130 bytes each it stays within 17 MiB. What is judged at the end finds the
+/// beginning of a run of a minute there.
+const RING: usize = 1 << 17;
 /// How far back a search goes along one thread.
-const MOST_STEPS: usize = 2_000;
+const MOST_STEPS: usize = 20_000;
 /// Lines of evidence, at most.
 const MOST_LINES: usize = 12;
+/// Of all who were shown the same, at most: more of them only crowd out what differs.
+const MOST_ALIKE: usize = 2;
 
 struct Kept {
     event: Event,
@@ -44,6 +48,13 @@ pub(crate) struct About {
     pub message: Option<(u64, u64)>,
     /// From when to when it went wrong, if that was not now.
     pub life: Option<(u64, u64)>,
+}
+
+impl About {
+    /// When it went wrong.
+    pub fn at(&self, now: u64) -> u64 {
+        self.life.map_or(now, |(_, at)| at)
+    }
 }
 
 impl Recent {
@@ -117,12 +128,12 @@ impl State {
         }
         numbers.sort_unstable();
         numbers.dedup();
-        // What the message's own device was told is what an accusation rests on: it stays, and of the
-        // others the newest.
+        // What the message's own device sent and was told is what an accusation rests on: it stays, and of
+        // the others the newest.
         let mut spare = numbers.len().saturating_sub(MOST_LINES);
         numbers.retain(|&number| {
             let kept = self.recent.get(number);
-            let leaves = spare > 0 && !kept.is_some_and(|kept| is_answer(&kept.event, about));
+            let leaves = spare > 0 && !kept.is_some_and(|kept| is_own(&kept.event, about));
             spare -= usize::from(leaves);
             !leaves
         });
@@ -131,7 +142,8 @@ impl State {
             .filter_map(|&number| self.recent.get(number))
             .map(|kept| serde_json::to_string(&kept.event).expect("events have string keys only"))
             .collect();
-        let (from, at) = about.life.unwrap_or((self.now, self.now));
+        let at = about.at(self.now);
+        let from = about.life.map_or(at, |(from, _)| from);
         // What took something away that was there may have begun a moment later.
         let to = if about.life.is_some() { at + SHORTLY_US } else { at };
         Evidence { at, what, faults: self.run.faults_around(from, to), history }
@@ -145,19 +157,39 @@ impl State {
         numbers: &mut Vec<u64>,
     ) {
         let (mut number, mut found) = (newest, 0);
+        let mut alike = BTreeMap::new();
         for _ in 0..MOST_STEPS {
             let Some(kept) = self.recent.get(number) else { return };
-            let is_answer = is_answer(&kept.event, about);
-            if (found < MOST_LINES || is_answer) && self.belongs(&kept.event, about) {
+            let is_own = is_own(&kept.event, about);
+            if (found < MOST_LINES || is_own)
+                && self.belongs(&kept.event, about)
+                && !self.is_repetition(&kept.event, about, &mut alike)
+            {
                 numbers.push(number);
-                found += usize::from(!is_answer);
+                found += usize::from(!is_own);
             }
-            // Without a message there is no answer to look for.
-            if found == MOST_LINES && about.message.is_none() {
+            // Without a message there is nothing of its own to look for.
+            if found == MOST_LINES && about.message.is_none() && about.sequence.is_none() {
                 return;
             }
             number = before(kept);
         }
+    }
+
+    /// Whether enough other devices were shown the same.
+    fn is_repetition(&self, event: &Event, about: About, alike: &mut Alike) -> bool {
+        let (What::Shown { device, entry }
+        | What::Received { device, entry }
+        | What::Read { device, entry, .. }) = &event.is
+        else {
+            return false;
+        };
+        if about.device == Some(self.device_slot(*device)) {
+            return false;
+        }
+        let others = alike.entry((entry.sequence, entry.author.0, entry.message.0)).or_default();
+        *others += 1;
+        *others > MOST_ALIKE
     }
 
     fn belongs(&self, event: &Event, about: About) -> bool {
@@ -194,10 +226,24 @@ impl State {
     }
 }
 
-/// Whether an event is the acceptance of the message that a violation is about.
-fn is_answer(event: &Event, about: About) -> bool {
-    matches!(event.is, What::Accepted { device, message, .. }
-        if about.message == Some((device.user.0, message.0)))
+/// How often an entry was shown: by sequence, author and message.
+type Alike = BTreeMap<(Sequence, u64, u64), usize>;
+
+/// Whether an event is of the message that a violation is about: its sends, and what its device was told. If
+/// only the sequence is known, it is the answer that names this.
+fn is_own(event: &Event, about: About) -> bool {
+    match event.is {
+        What::Accepted { conversation, sequence, .. } if about.message.is_none() => {
+            about.sequence == Some(super::short(sequence))
+                && about.conversation.is_some_and(|index| conversation.0 as usize == index + 1)
+        }
+        What::Sent { device, message, .. }
+        | What::Accepted { device, message, .. }
+        | What::Rejected { device, message, .. } => {
+            about.message == Some((device.user.0, message.0))
+        }
+        _ => false,
+    }
 }
 
 /// What an event mentions.

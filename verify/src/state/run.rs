@@ -212,12 +212,14 @@ impl Run {
             .filter(|f| f.ended.is_none_or(|ended| ended.saturating_add(SHORTLY_US) >= from))
             .filter(|f| f.began <= to)
             .map(|f| {
-                let began = f.began as f64 / 1e6;
                 let end = f.ended.map_or_else(
                     || "still active".to_owned(),
                     |ended| format!("until {:.3} s", ended as f64 / 1e6),
                 );
-                format!("fault {}: {} on {} from {began:.3} s, {end}", f.number, f.kind, f.target)
+                format!(
+                    "{}, {end}",
+                    crate::verdict::fault_began(f.number, &f.kind, &f.target, f.began)
+                )
             })
             .collect()
     }
