@@ -25,7 +25,9 @@ mod sample;
 mod steady;
 pub mod sweep;
 mod text;
+mod under_test;
 pub mod verdict_file;
+mod violations;
 mod write;
 
 pub use expectation::{Expectation, expectations};

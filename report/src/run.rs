@@ -71,8 +71,8 @@ impl Status {
     /// One character that says it without colour.
     pub(crate) const fn sign(self) -> &'static str {
         match self {
-            Self::Held => "✓",
-            Self::ViolatedAsWanted | Self::Violated => "✗",
+            Self::Held | Self::ViolatedAsWanted => "✓",
+            Self::Violated => "✗",
             Self::Idle => "–",
             Self::Unknown => "?",
         }
@@ -82,7 +82,7 @@ impl Status {
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Held => "held",
-            Self::ViolatedAsWanted => "violated, as expected",
+            Self::ViolatedAsWanted => "caught, as expected",
             Self::Violated => "violated",
             Self::Idle => "idle, as allowed",
             Self::Unknown => "unknown",
@@ -122,12 +122,19 @@ impl Run<'_> {
     pub(crate) fn agreement(&self) -> &'static str {
         match self.expectations.first().and_then(|outcome| outcome.met) {
             Some(true) if self.failed() => "as expected, but not all else is",
+            Some(true) if self.violates_as_wanted() => "as expected",
             Some(true) => "as the scenario expects",
             Some(false) => "not what the scenario expects",
             None => "the scenario's expectation stays open",
         }
     }
 
+    /// The outcome for people: a violation that the scenario wants is a success.
+    pub(crate) fn outcome_word(&self) -> &'static str {
+        if self.violates_as_wanted() { "caught" } else { self.verdict_word() }
+    }
+
+    /// The verdict, as files have it.
     pub(crate) fn verdict_word(&self) -> &'static str {
         match self.judgement.verdict {
             Verdict::Valid => "valid",
@@ -149,6 +156,9 @@ impl Run<'_> {
             Verdict::Valid => format!(
                 "{held} of {invariants} invariants judged something, and all of these held; the \
                  scenario allows the others to be idle."
+            ),
+            Verdict::Violated if self.violates_as_wanted() => format!(
+                "{violated} of {invariants} invariants were violated, those that must be among them."
             ),
             Verdict::Violated => format!("{violated} of {invariants} invariants were violated."),
             Verdict::Unknown => {

@@ -1,26 +1,87 @@
 //! Violations with what shows them.
 
+use super::space_time::space_time;
 use crate::claim;
 use crate::number;
 use crate::run::Run;
+use crate::violations::diagram::diagram;
+use crate::violations::{self, Group, grouped};
 use maud::{Markup, html};
 use serde_json::{Map, Value};
 use verify::verdict::{Evidence, Finding};
 
-pub(super) fn violations(run: &Run) -> Markup {
-    let violated = || run.judgement.findings.iter().filter(|found| found.violations > 0);
+/// The violation to look at first, drawn.
+pub(super) fn leading(run: &Run) -> Markup {
+    let Some((found, shown)) = violations::leading(run.judgement) else { return html! {} };
     html! {
-        @if violated().next().is_some() {
-            section {
-                h2 { "Violations" }
-                @for found in violated() { (violation(found)) }
+        section {
+            h2 { "Look at this first" }
+            p {
+                (link(found))
+                @if let Some(claim) = claim::of(&found.invariant) { ": " (claim) }
+            }
+            (drawn(run, found, shown))
+            @if let Some((found, shown)) = violations::earlier(run.judgement) {
+                p.note { "The earliest violation was " (link(found)) " at " (number::moment(shown.at)) "." }
             }
         }
     }
 }
 
-fn violation(found: &Finding) -> Markup {
+fn link(found: &Finding) -> Markup {
+    html! { a href={ "#" (found.invariant) } { code { (found.invariant) } } }
+}
+
+/// The diagram of an evidence, if it has one; its steps lead to the lines of the history.
+fn drawn(run: &Run, found: &Finding, shown: &Evidence) -> Markup {
+    let number = found.evidence.iter().position(|other| other == shown).unwrap_or_default();
+    let diagram = diagram(run.header, shown, &run.measured.faults);
+    html! {
+        @if let Some(diagram) = diagram {
+            (space_time(&diagram, |line| line_id(found, number, line)))
+        }
+    }
+}
+
+/// What a line of the history is called on the page.
+fn line_id(found: &Finding, evidence: usize, line: usize) -> String {
+    format!("{}-{}-{}", found.invariant, evidence + 1, line + 1)
+}
+
+pub(super) fn violations(run: &Run) -> Markup {
+    let groups = grouped(run.judgement);
+    html! {
+        @if !groups.is_empty() {
+            section {
+                h2 { "Violations" }
+                @for group in &groups { (told(run, group)) }
+            }
+        }
+    }
+}
+
+fn told(run: &Run, group: &Group) -> Markup {
+    html! {
+        (violation(run, group.first))
+        @if !group.consequences.is_empty() {
+            details.consequences {
+                summary {
+                    "What usually breaks with it: "
+                    @for (number, found) in group.consequences.iter().enumerate() {
+                        @if number > 0 { ", " }
+                        code { (found.invariant) }
+                    }
+                }
+                @for found in &group.consequences { (violation(run, found)) }
+            }
+        }
+    }
+}
+
+fn violation(run: &Run, found: &Finding) -> Markup {
     let shown = found.evidence.len() as u64;
+    let leading = violations::leading(run.judgement);
+    let is_drawn = leading.is_some_and(|(other, _)| other.invariant == found.invariant);
     html! {
         article.violated id=(found.invariant) {
             h3 {
@@ -28,7 +89,18 @@ fn violation(found: &Finding) -> Markup {
                 span.times { (number::counted(found.violations, "violations", number::NARROW)) }
             }
             @if let Some(claim) = claim::of(&found.invariant) { p.claim { (claim) } }
-            @for one in &found.evidence { (evidence(one)) }
+            @if let Some(first) = found.evidence.first() {
+                (evidence(found, 0, first))
+                @if !is_drawn { (drawn(run, found, first)) }
+            }
+            @if found.evidence.len() > 1 {
+                details {
+                    summary { "Evidence of " (number::counted(shown - 1, "more violations", number::NARROW)) }
+                    @for (number, one) in found.evidence.iter().enumerate().skip(1) {
+                        (evidence(found, number, one))
+                    }
+                }
+            }
             @if shown < found.violations {
                 p.note {
                     @if shown == 0 { "Without evidence." } @else {
@@ -40,7 +112,7 @@ fn violation(found: &Finding) -> Markup {
     }
 }
 
-fn evidence(shown: &Evidence) -> Markup {
+fn evidence(found: &Finding, number: usize, shown: &Evidence) -> Markup {
     html! {
         div.evidence {
             p { time { (number::moment(shown.at)) } " " (shown.what) }
@@ -51,7 +123,9 @@ fn evidence(shown: &Evidence) -> Markup {
                 div.history {
                     button type="button" data-copy=(shown.history.join("\n")) { "Copy lines" }
                     pre tabindex="0" {
-                        @for line in &shown.history { (history(line)) "\n" }
+                        @for (line, text) in shown.history.iter().enumerate() {
+                            span id=(line_id(found, number, line)) { (history(text)) } "\n"
+                        }
                     }
                 }
             }

@@ -1,6 +1,8 @@
 //! The head of the page: the verdict, what was asked, and how to reproduce it.
 
 use crate::run::Run;
+use crate::under_test::{Choice, choices};
+use crate::violations;
 use maud::{Markup, html};
 use verify::verdict::Verdict;
 
@@ -14,15 +16,20 @@ pub(super) fn head(run: &Run) -> Markup {
             }
             h1 { (run.header.scenario) }
             div.verdict {
-                (sign(run.judgement.verdict))
+                (sign(run))
                 div {
-                    p.word { (run.verdict_word()) }
+                    p.word { (run.outcome_word()) }
                     p.agreement { (run.agreement()) }
                 }
                 p.sentence { (run.verdict_sentence()) }
             }
-            @if !run.scenario.question.is_empty() || !run.scenario.lesson.is_empty() {
+            @if let Some((_, shown)) = violations::leading(run.judgement) {
+                p.first { (violations::sentence(shown, &run.measured.faults)) }
+            }
+            @let under_test = under_test(run);
+            @if !under_test.is_empty() || !run.scenario.question.is_empty() || !run.scenario.lesson.is_empty() {
                 dl.run {
+                    @for choice in &under_test { dt { "Design" } dd { (design(choice)) } }
                     @if !run.scenario.question.is_empty() {
                         dt { "Question" } dd { (run.scenario.question) }
                     }
@@ -39,8 +46,31 @@ pub(super) fn head(run: &Run) -> Markup {
     }
 }
 
+/// The choices that may have to do with a violation.
+fn under_test(run: &Run) -> Vec<Choice> {
+    let is_violated = run.judgement.verdict == Verdict::Violated;
+    if is_violated { choices(&run.scenario.design) } else { Vec::new() }
+}
+
+fn design(choice: &Choice) -> Markup {
+    html! {
+        code { (choice.key) " = " (choice.option) }
+        @match choice.why {
+            Some(why) => {
+                ", where " code { (choice.sound) } " is sound. "
+                // The documentation sets code in backticks: every second part is code.
+                @for (number, part) in why.split('`').enumerate() {
+                    @if number % 2 == 1 { code { (part) } } @else { (part) }
+                }
+            }
+            None => { ", as sound as the default " code { (choice.sound) } "." }
+        }
+    }
+}
+
 /// A tick, a cross or a question mark: the verdict without words or colours.
-fn sign(verdict: Verdict) -> Markup {
+fn sign(run: &Run) -> Markup {
+    let verdict = if run.violates_as_wanted() { Verdict::Valid } else { run.judgement.verdict };
     html! {
         svg.sign viewBox="0 0 48 48" aria-hidden="true" {
             circle cx="24" cy="24" r="24" {}

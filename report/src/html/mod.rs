@@ -11,6 +11,7 @@ mod head;
 pub(crate) mod knee;
 mod processes;
 mod requests;
+mod space_time;
 pub(crate) mod sweep;
 mod tables;
 
@@ -32,9 +33,10 @@ const POLICY: &str =
 /// The page of a run.
 pub(crate) fn page(run: &Run) -> String {
     let bins = Bins::of(&run.measured.seconds, run.measured.ended_us);
-    let title = format!("{}: {}", run.header.scenario, run.verdict_word());
+    let title = format!("{}: {}", run.header.scenario, run.outcome_word());
     let body = html! {
         (head::head(run))
+        (evidence::leading(run))
         (figures::figures(run))
         (tables::doubts(run))
         (tables::notes(run))
@@ -51,6 +53,7 @@ pub(crate) fn page(run: &Run) -> String {
         (foot(run))
     };
     let tone = match run.judgement.verdict {
+        Verdict::Violated if run.violates_as_wanted() && !run.failed() => "good caught",
         Verdict::Valid => "good",
         Verdict::Violated => "bad",
         Verdict::Unknown => "doubt",

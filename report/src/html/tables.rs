@@ -114,7 +114,8 @@ fn invariant(run: &Run, found: &Finding) -> Markup {
 const fn class(status: Status) -> &'static str {
     match status {
         Status::Held => "held",
-        Status::Violated | Status::ViolatedAsWanted => "violated",
+        Status::Violated => "violated",
+        Status::ViolatedAsWanted => "caught-as-expected",
         Status::Idle => "idle",
         Status::Unknown => "unknown",
     }

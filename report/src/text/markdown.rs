@@ -8,10 +8,11 @@ use crate::measured::{Band, Latency, Percentiles};
 use crate::number;
 use crate::run::Run;
 use crate::text::notes::{latency_notes, recovered, recovery};
-use crate::text::requests;
 use crate::text::totals::totals;
+use crate::text::{first, requests};
+use crate::violations::{Group, grouped};
 use std::fmt::Write as _;
-use verify::verdict::Evidence;
+use verify::verdict::{Evidence, Finding};
 
 /// Fault episodes that are listed; a random run can have hundreds, and the page draws them all.
 const FAULTS_MAX: usize = 50;
@@ -33,7 +34,7 @@ pub(crate) fn markdown(run: &Run) -> String {
 }
 
 fn head(run: &Run, out: &mut String) {
-    let word = run.verdict_word();
+    let word = run.outcome_word();
     let _ = writeln!(out, "# {}: {word}\n", text(&run.header.scenario));
     let (seed, engine, version) = (run.header.seed, run.engine(), text(run.version));
     let _ = writeln!(
@@ -42,6 +43,12 @@ fn head(run: &Run, out: &mut String) {
         run.agreement()
     );
     let _ = writeln!(out, "{}\n", text(&run.verdict_sentence()));
+    if let Some(sentence) = first::violation(run) {
+        let _ = writeln!(out, "{}\n", text(&sentence));
+    }
+    for design in first::designs(run) {
+        let _ = writeln!(out, "{design}\n");
+    }
     if !run.scenario.question.is_empty() {
         let _ = writeln!(out, "> {}\n", text(&run.scenario.question));
     }
@@ -170,17 +177,41 @@ fn faults(run: &Run, out: &mut String) {
 }
 
 fn violations(run: &Run, out: &mut String) {
-    if run.violations() == 0 {
+    let groups = grouped(run.judgement);
+    if groups.is_empty() {
         return;
     }
     out.push_str("## Violations\n\n");
-    for found in run.judgement.findings.iter().filter(|found| found.violations > 0) {
-        let times = number::counted(found.violations, "violations", number::NARROW);
-        let _ = writeln!(out, "### `{}`: {times}\n", code(&found.invariant));
-        for shown in &found.evidence {
-            evidence(shown, out);
+    for Group { first, consequences } in &groups {
+        violation(first, out);
+        if !consequences.is_empty() {
+            let names: Vec<String> =
+                consequences.iter().map(|found| format!("`{}`", code(&found.invariant))).collect();
+            folded(&format!("What usually breaks with it: {}", names.join(", ")), out, |out| {
+                consequences.iter().for_each(|found| violation(found, out));
+            });
         }
     }
+}
+
+fn violation(found: &Finding, out: &mut String) {
+    let times = number::counted(found.violations, "violations", number::NARROW);
+    let _ = writeln!(out, "### `{}`: {times}\n", code(&found.invariant));
+    let Some((first, more)) = found.evidence.split_first() else { return };
+    evidence(first, out);
+    if !more.is_empty() {
+        let more_told = number::counted(more.len() as u64, "more violations", number::NARROW);
+        folded(&format!("Evidence of {more_told}"), out, |out| {
+            more.iter().for_each(|shown| evidence(shown, out));
+        });
+    }
+}
+
+/// What only some readers want.
+fn folded(summary: &str, out: &mut String, content: impl FnOnce(&mut String)) {
+    let _ = writeln!(out, "<details><summary>{summary}</summary>\n");
+    content(out);
+    out.push_str("</details>\n\n");
 }
 
 fn evidence(shown: &Evidence, out: &mut String) {
@@ -192,9 +223,10 @@ fn evidence(shown: &Evidence, out: &mut String) {
         out.push('\n');
     }
     if !shown.history.is_empty() {
-        out.push_str("<details><summary>history</summary>\n\n");
-        block("json", &shown.history.join("\n"), out);
-        out.push_str("\n</details>\n\n");
+        folded("history", out, |out| {
+            block("json", &shown.history.join("\n"), out);
+            out.push('\n');
+        });
     }
 }
 

@@ -1,6 +1,7 @@
 //! The forms of a report that are text: for a terminal, for people who read diffs, for CI.
 
 pub(crate) mod comparison;
+mod first;
 pub(crate) mod junit;
 pub(crate) mod knee;
 pub(crate) mod live;

@@ -5,7 +5,8 @@ use crate::expectation::Expectation;
 use crate::measured::{Latency, Percentiles};
 use crate::number::{self, COMMA};
 use crate::run::{Run, Status};
-use crate::text::{notes, requests};
+use crate::text::{first, notes, requests};
+use crate::violations::{self, Group};
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 use verify::verdict::Verdict;
 
@@ -20,7 +21,10 @@ const DOUBTS_MAX: usize = 6;
 /// of at most `width` columns, the first and the last one excepted. The last line of a failed run is the command that reproduces it.
 pub fn terminal(run: &Run, colour: bool, width: u16) -> String {
     let page = Page { run, colour, width: width.clamp(WIDTH_MIN, WIDTH_MAX) };
-    let mut parts = vec![page.headline(), page.invariants()];
+    let mut parts = vec![page.headline()];
+    let told_first = first::violation(run).into_iter().chain(first::designs(run));
+    parts.extend(told_first.map(|told| wrapped(&printable(&told), page.width)));
+    parts.push(page.invariants());
     parts.extend(page.violations());
     parts.extend(page.doubts());
     parts.extend(page.notes());
@@ -51,8 +55,9 @@ struct Page<'a> {
 impl Page<'_> {
     fn headline(&self) -> String {
         let run = self.run;
-        let word = run.verdict_word();
+        let word = run.outcome_word();
         let colour = match run.judgement.verdict {
+            Verdict::Violated if run.violates_as_wanted() => "32",
             Verdict::Valid => "32",
             Verdict::Violated => "31",
             Verdict::Unknown => "33",
@@ -93,22 +98,27 @@ impl Page<'_> {
         lines(&table)
     }
 
+    /// The likely causes with their first evidence; what usually breaks with them by name alone.
     fn violations(&self) -> Vec<String> {
-        let violated = self.run.judgement.findings.iter().filter(|found| found.violations > 0);
-        violated
-            .filter_map(|found| {
-                let shown = found.evidence.first()?;
-                let text =
-                    format!("{} at {}: {}", found.invariant, number::moment(shown.at), shown.what);
-                let faults = shown.faults.iter().map(|fault| format!("during {fault}"));
-                let parts: Vec<_> = std::iter::once(text).chain(faults).collect();
-                let mut table = self.table();
-                for (line, text) in parts.iter().enumerate() {
-                    table.add_row([if line == 0 { "✗" } else { "" }, &printable(text)]);
-                }
-                Some(lines(&table))
-            })
-            .collect()
+        let told = |group: &Group| {
+            let found = group.first;
+            let shown = found.evidence.first()?;
+            let text =
+                format!("{} at {}: {}", found.invariant, number::moment(shown.at), shown.what);
+            let faults = shown.faults.iter().map(|fault| format!("during {fault}"));
+            let names: Vec<&str> =
+                group.consequences.iter().map(|found| &*found.invariant).collect();
+            let with =
+                (!names.is_empty()).then(|| format!("usually with it: {}", names.join(", ")));
+            let parts: Vec<_> = std::iter::once(text).chain(faults).chain(with).collect();
+            let mut table = self.table();
+            for (line, text) in parts.iter().enumerate() {
+                let sign = if line == 0 { self.run.status(found).sign() } else { "" };
+                table.add_row([sign, &printable(text)]);
+            }
+            Some(lines(&table))
+        };
+        violations::grouped(self.run.judgement).iter().filter_map(told).collect()
     }
 
     fn doubts(&self) -> Option<String> {
@@ -260,10 +270,8 @@ impl Page<'_> {
             return cell;
         }
         match status {
-            Status::Held => cell.fg(Color::Green),
-            Status::Violated | Status::ViolatedAsWanted => {
-                cell.fg(Color::Red).add_attribute(Attribute::Bold)
-            }
+            Status::Held | Status::ViolatedAsWanted => cell.fg(Color::Green),
+            Status::Violated => cell.fg(Color::Red).add_attribute(Attribute::Bold),
             Status::Unknown => cell.fg(Color::Yellow),
             Status::Idle => cell.fg(Color::DarkGrey),
         }

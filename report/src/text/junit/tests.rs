@@ -61,7 +61,7 @@ fn a_wanted_violation_does_not_turn_ci_red() {
         crate::expectations(&stage.scenario, &stage.judgement, &sample::measured());
     let text = junit(&stage.run());
     assert!(text.contains("failures=\"0\""), "{text}");
-    assert!(text.contains("violated, as expected"), "{text}");
+    assert!(text.contains("caught, as expected"), "{text}");
 }
 
 #[test]

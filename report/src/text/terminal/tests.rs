@@ -41,6 +41,10 @@ fn a_violated_run_shows_its_evidence_and_ends_with_the_command() {
     expect![[r#"
         violated  small, seed 7, simulated: not what the scenario expects
 
+        Look at this first: At 2.345 s, message 17 of user 2 was accepted as 9 in
+        conversation 1, and is not in the store | <b>at the end</b>. The history has
+        power_loss of store-1 (2.000 s to 2.500 s).
+
             invariant                  judged                     violations
          ✗  accepted_message_survives   1,234  accepted messages           2
          ✓  no_phantom_message          4,321  accepted messages           –

@@ -1,0 +1,144 @@
+//! The space-time diagram of a violation: lanes from left to right, time downwards, a row for each
+//! step, and beside it what happens. It fits on a phone, since rows grow only downwards.
+
+use crate::number;
+use crate::violations::diagram::{Course, Diagram, Shade, Step};
+use maud::{Markup, html};
+
+/// Between two lanes.
+const LANE: f64 = 46.0;
+/// The names of the lanes.
+const HEAD: f64 = 40.0;
+/// A row; the style sheet gives the steps in words the same height.
+const ROW: f64 = 54.0;
+/// Half the width of a fault's band.
+const BAND: f64 = 9.0;
+/// The head of an arrow: its length, and half its width.
+const TIP: (f64, f64) = (8.0, 3.5);
+
+/// Draws a diagram; `line` is what the page calls a line of the evidence.
+pub(super) fn space_time(diagram: &Diagram, line: impl Fn(usize) -> String) -> Markup {
+    let is_faulty = !diagram.shades.is_empty();
+    html! {
+        figure.space {
+            div.steps {
+                (drawing(diagram))
+                ol { @for step in &diagram.steps { (row(step, &line)) } }
+            }
+            p.note {
+                "Time goes downwards and is not to scale. An arrow is bound to a moment at the client; when a \
+                 node handled it is not recorded. "
+                @if is_faulty { "Shaded: faults. " }
+                "A step leads to its line of the history."
+            }
+        }
+    }
+}
+
+fn row(step: &Step, line: &impl Fn(usize) -> String) -> Markup {
+    let class = match step.course {
+        _ if step.is_violation => Some("violation"),
+        Course::Began(_) | Course::Ended(_) => Some("fault"),
+        _ => None,
+    };
+    let words = html! {
+        time { @if let Some(at) = step.at { (number::moment(at)) } @else { "in the end" } }
+        span { (step.what) }
+    };
+    html! {
+        li class=[class] title=(step.what) {
+            @if let Some(number) = step.line { a href={ "#" (line(number)) } { (words) } } @else { (words) }
+        }
+    }
+}
+
+fn drawing(diagram: &Diagram) -> Markup {
+    let width = LANE * diagram.lanes.len() as f64;
+    let height = HEAD + ROW * diagram.steps.len() as f64;
+    html! {
+        svg width=(width) height=(height) viewBox={ "0 0 " (width) " " (height) } role="img"
+            aria-label="The steps of the violation, between whom they are" {
+            @for (number, step) in diagram.steps.iter().enumerate() {
+                @if step.is_violation {
+                    rect.row x="0" y=(y(number) - ROW / 2.0) width=(width) height=(ROW) {}
+                }
+            }
+            @for shade in &diagram.shades { (band(shade, height)) }
+            @for (number, lane) in diagram.lanes.iter().enumerate() {
+                line.lane x1=(x(number)) x2=(x(number)) y1=(HEAD) y2=(height) {}
+                text x=(x(number)) y="14" { (lane.kind) }
+                text.name x=(x(number)) y="30" { (lane.name) }
+            }
+            @for (number, step) in diagram.steps.iter().enumerate() { (mark(diagram, number, step)) }
+        }
+    }
+}
+
+fn x(lane: usize) -> f64 {
+    LANE * (lane as f64 + 0.5)
+}
+
+fn y(step: usize) -> f64 {
+    HEAD + ROW * (step as f64 + 0.5)
+}
+
+fn band(shade: &Shade, bottom: f64) -> Markup {
+    let (left, top) = (x(shade.lane) - BAND, y(shade.from));
+    let height = shade.to.map_or(bottom, y) - top;
+    html! { rect.band x=(left) y=(top) width=(2.0 * BAND) height=(height.max(2.0)) {} }
+}
+
+fn mark(diagram: &Diagram, number: usize, step: &Step) -> Markup {
+    let class = if step.is_violation { "mark violation" } else { "mark" };
+    let at = y(number);
+    let place = |lane| x(diagram.place(lane));
+    html! {
+        @match &step.course {
+            // The end at the node has no moment: it lies between this step and the next one.
+            Course::Sent(from, to) => {
+                g class=(class) {
+                    (arrow((place(from), at), (place(to), at + ROW / 2.0)))
+                    circle cx=(place(from)) cy=(at) r="3.5" {}
+                }
+            },
+            Course::Got(from, to) => {
+                g class=(class) {
+                    (arrow((place(from), at - ROW / 2.0), (place(to), at)))
+                    @if step.is_violation { (cross(place(to), at)) }
+                }
+            },
+            Course::Point(lane) => {
+                g class=(class) {
+                    @if step.is_violation { (cross(place(lane), at)) }
+                    @else { circle cx=(place(lane)) cy=(at) r="3.5" {} }
+                }
+            },
+            Course::Began(_) | Course::Ended(_) => {},
+        }
+    }
+}
+
+fn arrow(from: (f64, f64), to: (f64, f64)) -> Markup {
+    let (dx, dy) = (to.0 - from.0, to.1 - from.1);
+    let length = dx.hypot(dy).max(1.0);
+    let (ux, uy) = (dx / length, dy / length);
+    let (back_x, back_y) = (to.0 - ux * TIP.0, to.1 - uy * TIP.0);
+    let corner = |side: f64| (back_x - uy * TIP.1 * side, back_y + ux * TIP.1 * side);
+    let ((left_x, left_y), (right_x, right_y)) = (corner(1.0), corner(-1.0));
+    let tip =
+        format!("M{:.1} {:.1}L{left_x:.1} {left_y:.1}L{right_x:.1} {right_y:.1}Z", to.0, to.1);
+    html! {
+        line x1=(from.0) y1=(from.1) x2=(format!("{back_x:.1}")) y2=(format!("{back_y:.1}")) {}
+        path d=(tip) {}
+    }
+}
+
+/// Where it went wrong.
+fn cross(x: f64, y: f64) -> Markup {
+    let half = 7.0;
+    html! {
+        circle.ground cx=(x) cy=(y) r="11" {}
+        line x1=(x - half) y1=(y - half) x2=(x + half) y2=(y + half) {}
+        line x1=(x - half) y1=(y + half) x2=(x + half) y2=(y - half) {}
+    }
+}
