@@ -2,11 +2,11 @@
 //! step, and beside it what happens. It fits on a phone, since rows grow only downwards.
 
 use crate::number;
-use crate::violations::diagram::{Course, Diagram, Shade, Step};
+use crate::violations::diagram::{Course, Diagram, Lane, Shade, Step};
 use maud::{Markup, html};
 
 /// Between two lanes.
-const LANE: f64 = 46.0;
+const LANE: f64 = 48.0;
 /// The names of the lanes.
 const HEAD: f64 = 40.0;
 /// A row; the style sheet gives the steps in words the same height.
@@ -29,7 +29,8 @@ pub(super) fn space_time(diagram: &Diagram, line: impl Fn(usize) -> String) -> M
                 "Time goes downwards and is not to scale. An arrow is bound to a moment at the client; when a \
                  node handled it is not recorded. "
                 @if is_faulty { "Shaded: faults. " }
-                "A step leads to its line of the history."
+                "4/2 is the second device of user 4, and 4/2 #18 its 18th message. A step leads to its line of \
+                 the history."
             }
         }
     }
@@ -103,7 +104,7 @@ fn mark(diagram: &Diagram, number: usize, step: &Step) -> Markup {
             },
             Course::Got(from, to) => {
                 g class=(class) {
-                    (arrow((place(from), at - ROW / 2.0), (place(to), at)))
+                    (arrow((place(from), origin(diagram, number, from)), (place(to), at)))
                     @if step.is_violation { (cross(place(to), at)) }
                 }
             },
@@ -116,6 +117,18 @@ fn mark(diagram: &Diagram, number: usize, step: &Step) -> Markup {
             Course::Began(_) | Course::Ended(_) => {},
         }
     }
+}
+
+/// Where the arrow to a client leaves its node: where the message came in, or before this step. A node that
+/// is down sends nothing, so then it was before.
+fn origin(diagram: &Diagram, number: usize, from: &Lane) -> f64 {
+    let origin = diagram.steps[number].since.map_or(number as f64 - 0.5, |sent| sent as f64 + 0.5);
+    let lane = diagram.place(from);
+    let outage = diagram.shades.iter().find(|shade| {
+        let to = shade.to.map_or(f64::INFINITY, |to| to as f64);
+        shade.is_outage && shade.lane == lane && (shade.from as f64..to).contains(&origin)
+    });
+    outage.map_or(HEAD + ROW * (origin + 0.5), |shade| y(shade.from))
 }
 
 fn arrow(from: (f64, f64), to: (f64, f64)) -> Markup {

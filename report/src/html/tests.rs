@@ -1,8 +1,12 @@
 //! Claims about the page: nothing of a run can become markup, and nothing is loaded.
 
 use super::page;
+use crate::expectation::expectations;
 use crate::measured::Measured;
 use crate::sample::Stage;
+use crate::violations::fixture;
+use protocol::design::Accept;
+use scenarios::scenario::ExpectedOutcome;
 use verify::verdict::Verdict;
 
 const VERDICTS: [Verdict; 3] = [Verdict::Valid, Verdict::Violated, Verdict::Unknown];
@@ -130,4 +134,49 @@ fn rest_users_stand_apart_with_their_failures() {
     assert!(real.contains("<h2>REST users</h2>") && real.contains("A closed loop"));
     assert!(real.contains(">no answer: 1, 503: 12</td>"));
     assert!(!page(&Stage::of(Verdict::Valid).run()).contains("REST users"));
+}
+
+#[test]
+fn every_step_of_a_diagram_leads_to_a_line_of_the_page() {
+    let stage = fixture::stage(&fixture::after_power_loss(fixture::replaced));
+    let page = page(&stage.run());
+    let (_, drawn) = page.split_once("<figure class=\"space\">").expect("there is a diagram");
+    let (drawn, _) = drawn.split_once("</figure>").expect("it ends");
+    let links: Vec<&str> = drawn.split("href=\"#").skip(1).collect();
+    assert!(links.len() >= 4, "{drawn}");
+    for link in links {
+        let (id, _) = link.split_once('"').expect("it is quoted");
+        assert_eq!(page.matches(&format!(" id=\"{id}\"")).count(), 1, "{id}");
+    }
+    assert!(drawn.contains("<rect class=\"band\"") && drawn.contains("mark violation"), "{drawn}");
+    assert!(!page.contains("NaN"));
+}
+
+#[test]
+fn no_id_is_used_twice() {
+    let stage = fixture::stage(&fixture::after_power_loss(fixture::lost));
+    let page = page(&stage.run());
+    let mut ids: Vec<&str> =
+        page.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    let all = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), all);
+}
+
+#[test]
+fn a_violation_that_the_scenario_wants_is_green() {
+    let mut stage = fixture::stage(&fixture::after_power_loss(fixture::lost));
+    let survives = vec!["accepted_message_survives".to_owned()];
+    stage.scenario.expect.outcome = ExpectedOutcome::Violates(survives);
+    stage.scenario.design.accept = Accept::BeforePersist;
+    stage.expectations =
+        expectations(&stage.scenario, &stage.judgement, &stage.measured)[..1].to_vec();
+    let page = page(&stage.run());
+    assert!(page.contains("<html lang=\"en\" class=\"good caught\">"));
+    assert!(page.contains("<p class=\"word\">caught</p><p class=\"agreement\">as expected</p>"));
+    assert!(page.contains("<tr class=\"caught-as-expected\">"), "the row is green, too");
+    assert!(page.contains(
+        "<code>accept = before_persist</code>, where <code>after_persist</code> is sound."
+    ));
 }

@@ -80,7 +80,7 @@ pub(super) fn began(band: &Band) -> String {
         Some((from, to)) if to.matches(", ").count() > 1 => from,
         _ => &*band.target,
     };
-    let be = if target.contains(", ") { "were" } else { "was" };
+    let (target, be) = (listed(target), if target.contains(", ") { "were" } else { "was" });
     match &*band.kind {
         "kill" => format!("{target} {be} killed"),
         "power_loss" => format!("{target} lost power"),
@@ -96,11 +96,21 @@ pub(super) fn began(band: &Band) -> String {
     }
 }
 
+/// "a, b, c" as "a, b and c".
+fn listed(names: &str) -> String {
+    names.rsplit_once(", ").map_or(names.to_owned(), |(names, last)| format!("{names} and {last}"))
+}
+
+/// Whether nodes do nothing while the fault lasts.
+pub(super) fn is_outage(band: &Band) -> bool {
+    ["kill", "power_loss", "pause"].contains(&&*band.kind)
+}
+
 /// The end of a fault, as a sentence.
 pub(super) fn ended(band: &Band) -> String {
     match &*band.kind {
-        "kill" | "power_loss" => format!("{} started again", band.target),
-        "pause" => format!("{} went on", band.target),
+        "kill" | "power_loss" => format!("{} started again", listed(&band.target)),
+        "pause" => format!("{} went on", listed(&band.target)),
         kind => format!("the end of the {}", kind.replace('_', " ")),
     }
 }

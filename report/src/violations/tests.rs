@@ -82,8 +82,20 @@ fn a_diagram_shows_what_took_the_place_of_a_message() {
     assert_eq!(steps, expected);
     let violations: Vec<bool> = drawn.steps.iter().map(|step| step.is_violation).collect();
     assert_eq!(violations, [false, false, false, false, false, true]);
-    assert_eq!(drawn.shades.len(), 1);
-    assert_eq!((drawn.shades[0].lane, drawn.shades[0].from, drawn.shades[0].to), (2, 3, Some(4)));
+    let since: Vec<Option<usize>> = drawn.steps.iter().map(|step| step.since).collect();
+    assert_eq!(since, [None, Some(0), Some(0), None, None, None], "the final read is later");
+    let [shade] = drawn.shades[..] else { panic!("{:?}", drawn.shades) };
+    assert_eq!((shade.lane, shade.from, shade.to, shade.is_outage), (2, 3, Some(4), true));
+}
+
+#[test]
+fn a_second_sequence_has_an_origin_of_its_own() {
+    let talk = Builder::new(3, 1).group(1, &[1, 2, 3]).connect_all().say(1, 1).say(2, 1);
+    let twice = talk.commit_message(2, 1).accept_message(2, 1).deliver(1).finish();
+    let drawn = drawn(&twice, "no_duplicate_delivery");
+    let violation = drawn.steps.last().expect("it has steps");
+    assert!(violation.is_violation && violation.since.is_none(), "{drawn:?}");
+    assert!(drawn.steps.iter().any(|step| step.since.is_some()), "{drawn:?}");
 }
 
 #[test]

@@ -9,6 +9,9 @@ use verify::verdict::Evidence;
 /// More than that nobody follows.
 const STEPS_MAX: usize = 8;
 
+/// Sessions and streams of a device that began longer before the message have nothing to do with it.
+const RELATED_US: u64 = 1_000_000;
+
 /// The events, in their order; whether it is the one that shows the violation.
 pub(super) fn chosen<'a>(shown: &Evidence, lines: &'a [Line]) -> Vec<(&'a Line, bool)> {
     let violation = violation(shown, lines);
@@ -23,7 +26,12 @@ pub(super) fn chosen<'a>(shown: &Evidence, lines: &'a [Line]) -> Vec<(&'a Line, 
     let mut ranked: Vec<(u8, &Line)> = Vec::new();
     // What comes behind the violation is not needed to see it.
     let last = violation.map_or(usize::MAX, |line| line.number);
-    for line in lines.iter().filter(|line| line.number <= last) {
+    let is_subject =
+        |line: &&Line| about.subject.is_some() && of_message(&line.event.is) == about.subject;
+    let begins = lines.iter().find(is_subject).map_or(0, |line| line.event.at);
+    let from = begins.saturating_sub(RELATED_US);
+    let may_matter = |line: &&Line| line.number <= last && line.event.at >= from;
+    for line in lines.iter().filter(may_matter) {
         let is_violation = violation.is_some_and(|one| one.number == line.number);
         let rank = if is_violation { Some(0) } else { about.rank(&line.event.is, &mut seen) };
         ranked.extend(rank.map(|rank| (rank, line)));

@@ -15,6 +15,7 @@ use crate::measured::Band;
 pub(crate) use lane::Lane;
 pub(crate) use step::Course;
 use verify::history::Header;
+use verify::history::event::What;
 use verify::verdict::Evidence;
 
 /// Faults that are drawn: the nearest.
@@ -42,6 +43,8 @@ pub(crate) struct Step {
     pub(crate) line: Option<usize>,
     /// What is drawn.
     pub(crate) course: Course,
+    /// The step that sent what a client gets here: the node has handled it once, behind that step.
+    pub(crate) since: Option<usize>,
     /// Whether it is the step that violates the invariant.
     pub(crate) is_violation: bool,
 }
@@ -55,6 +58,8 @@ pub(crate) struct Shade {
     pub(crate) from: usize,
     /// To which step; `None`: to the end.
     pub(crate) to: Option<usize>,
+    /// Whether the node does nothing meanwhile.
+    pub(crate) is_outage: bool,
 }
 
 impl Diagram {
@@ -72,7 +77,7 @@ pub(crate) fn diagram(header: &Header, shown: &Evidence, faults: &[Band]) -> Opt
         .filter_map(|(line, is_violation)| {
             let (what, course) = step::of(header, &line.event.is, &lines)?;
             let (at, line) = (Some(line.event.at), Some(line.number));
-            Some(Step { at, what, line, course, is_violation })
+            Some(Step { at, what, line, course, since: None, is_violation })
         })
         .collect();
     if steps.len() < 2 {
@@ -87,6 +92,9 @@ pub(crate) fn diagram(header: &Header, shown: &Evidence, faults: &[Band]) -> Opt
     }
     if !steps.iter().any(|step| step.is_violation) {
         steps.push(outcome(shown, &lines, &steps));
+    }
+    for number in 0..steps.len() {
+        steps[number].since = sent_by(&steps, number, &lines);
     }
     let lanes = lane::ordered(steps.iter().map(|step| &step.course), &faults);
     let shades = shades(&steps, &faults, &lanes);
@@ -115,10 +123,32 @@ fn told_faults<'a>(
     told
 }
 
+/// The step that sent what a client gets: of a message that got a second sequence, nothing says what led to
+/// it. What is read at the end comes from the store as it is then.
+fn sent_by(steps: &[Step], number: usize, lines: &[Line]) -> Option<usize> {
+    let event = |step: &Step| {
+        let number = step.line?;
+        lines.iter().find(|line| line.number == number).map(|line| &line.event.is)
+    };
+    let got = event(&steps[number]).filter(|event| !matches!(event, What::Stored { .. }))?;
+    let (message, sequence) = (step::of_message(got)?, step::sequence_of(got)?);
+    let mut before = steps[..number].iter().filter_map(event);
+    let same = |event: &What| step::of_message(event) == Some(message);
+    if before.any(|one| same(one) && step::sequence_of(one).is_some_and(|at| at != sequence)) {
+        return None;
+    }
+    steps[..number]
+        .iter()
+        .position(|step| matches!(step.course, Course::Sent(..)) && event(step).is_some_and(same))
+}
+
 /// Inserts a step behind those of its time and before.
 fn insert(steps: &mut Vec<Step>, at: u64, what: String, course: Course) {
     let place = steps.partition_point(|step| step.at.is_none_or(|other| other <= at));
-    steps.insert(place, Step { at: Some(at), what, line: None, course, is_violation: false });
+    steps.insert(
+        place,
+        Step { at: Some(at), what, line: None, course, since: None, is_violation: false },
+    );
 }
 
 /// What is missing is no event: it is told last, where it is missing.
@@ -128,7 +158,7 @@ fn outcome(shown: &Evidence, lines: &[Line], steps: &[Step]) -> Step {
     let last = steps.iter().rev().find_map(|step| step.course.nodes().next().cloned());
     let lane = Lane::device_in(what).or(promised).or(last).unwrap_or_else(Lane::cluster);
     let (what, course) = (what.to_owned(), Course::Point(lane));
-    Step { at: None, what, line: None, course, is_violation: true }
+    Step { at: None, what, line: None, course, since: None, is_violation: true }
 }
 
 /// The faults as bands on the lanes of the nodes that they hit.
@@ -138,7 +168,8 @@ fn shades(steps: &[Step], faults: &[&Band], lanes: &[Lane]) -> Vec<Shade> {
         let from = at(&Course::Began(index)).unwrap_or(0);
         let to = at(&Course::Ended(index));
         let lanes = lanes.iter().enumerate().filter(|(_, lane)| lane.is_hit(band));
-        lanes.map(|(lane, _)| Shade { lane, from, to }).collect::<Vec<_>>()
+        let is_outage = fault::is_outage(band);
+        lanes.map(|(lane, _)| Shade { lane, from, to, is_outage }).collect::<Vec<_>>()
     };
     faults.iter().enumerate().flat_map(|(index, band)| hit(index, band)).collect()
 }

@@ -99,16 +99,16 @@ fn of_devices(event: &What) -> Option<(String, Course)> {
         What::Opened { device, gateway, .. } => {
             let course =
                 Course::Sent(Lane::device(*device), Lane::node(&format!("gateway-{gateway}")));
-            return Some((format!("{}/{} has a session", device.user, device.device), course));
+            return Some((format!("{}/{} opens a session", device.user, device.device), course));
         }
         What::Closed { device, code: 0 } => ("loses its connection".to_owned(), device),
-        What::Closed { device, code } => (format!("has its session closed ({code})"), device),
+        What::Closed { device, code } => (format!("has a session no more ({code})"), device),
         What::ConnectFailed { device } => ("cannot connect".to_owned(), device),
         What::Back { device } => ("is taken up again".to_owned(), device),
         What::Attached { device, from, head, .. } => {
-            (format!("has a stream behind {from}, of {head}"), device)
+            (format!("is attached behind {from}, the head is {head}"), device)
         }
-        What::Detached { device, .. } => ("has no stream any more".to_owned(), device),
+        What::Detached { device, .. } => ("is detached".to_owned(), device),
         What::ReadBegan { device, after, .. } => (format!("reads behind {after}"), device),
         What::ReadEnded { device, head, .. } => (format!("has read; the head is {head}"), device),
         What::ReadFailed { device, .. } => ("cannot read".to_owned(), device),
@@ -190,15 +190,24 @@ pub(super) fn answered_by(event: &What) -> Option<Lane> {
     }
 }
 
-/// The author and the id of the message that an event is about.
+/// The author and the id of the message that an event is about; changes of membership have none.
 pub(super) fn of_message(event: &What) -> Option<(u64, u64)> {
-    match event {
+    let message = match event {
         What::Sent { device, message, .. }
         | What::Resent { device, message, .. }
         | What::Accepted { device, message, .. }
         | What::Rejected { device, message, .. }
         | What::Unanswered { device, message, .. } => Some((device.user.0, message.0)),
         other => entry_of(other).map(|entry| (entry.author.0, entry.message.0)),
+    };
+    message.filter(|(_, id)| *id != 0)
+}
+
+/// The sequence that an event gives a message.
+pub(super) fn sequence_of(event: &What) -> Option<u64> {
+    match event {
+        What::Accepted { sequence, .. } => Some(sequence.0),
+        other => entry_of(other).map(|entry| entry.sequence.0),
     }
 }
 
