@@ -5,8 +5,10 @@ use crate::number;
 use crate::violations::diagram::{Course, Diagram, Lane, Shade, Step};
 use maud::{Markup, html};
 
-/// Between two lanes.
-const LANE: f64 = 48.0;
+/// Between two lanes; many are closer together, so that there is room for words on a phone.
+const LANE: (f64, f64) = (48.0, 40.0);
+/// So many are not many.
+const FEW_LANES: usize = 4;
 /// The names of the lanes.
 const HEAD: f64 = 40.0;
 /// A row; the style sheet gives the steps in words the same height.
@@ -54,7 +56,8 @@ fn row(step: &Step, line: &impl Fn(usize) -> String) -> Markup {
 }
 
 fn drawing(diagram: &Diagram) -> Markup {
-    let width = LANE * diagram.lanes.len() as f64;
+    let x = |lane: usize| x(diagram, lane);
+    let width = x(diagram.lanes.len()) - x(0);
     let height = HEAD + ROW * diagram.steps.len() as f64;
     html! {
         svg width=(width) height=(height) viewBox={ "0 0 " (width) " " (height) } role="img"
@@ -64,7 +67,7 @@ fn drawing(diagram: &Diagram) -> Markup {
                     rect.row x="0" y=(y(number) - ROW / 2.0) width=(width) height=(ROW) {}
                 }
             }
-            @for shade in &diagram.shades { (band(shade, height)) }
+            @for shade in &diagram.shades { (band(x(shade.lane), shade, height)) }
             @for (number, lane) in diagram.lanes.iter().enumerate() {
                 line.lane x1=(x(number)) x2=(x(number)) y1=(HEAD) y2=(height) {}
                 text x=(x(number)) y="14" { (lane.kind) }
@@ -75,16 +78,17 @@ fn drawing(diagram: &Diagram) -> Markup {
     }
 }
 
-fn x(lane: usize) -> f64 {
-    LANE * (lane as f64 + 0.5)
+fn x(diagram: &Diagram, lane: usize) -> f64 {
+    let between = if diagram.lanes.len() > FEW_LANES { LANE.1 } else { LANE.0 };
+    between * (lane as f64 + 0.5)
 }
 
 fn y(step: usize) -> f64 {
     HEAD + ROW * (step as f64 + 0.5)
 }
 
-fn band(shade: &Shade, bottom: f64) -> Markup {
-    let (left, top) = (x(shade.lane) - BAND, y(shade.from));
+fn band(x: f64, shade: &Shade, bottom: f64) -> Markup {
+    let (left, top) = (x - BAND, y(shade.from));
     let height = shade.to.map_or(bottom, y) - top;
     html! { rect.band x=(left) y=(top) width=(2.0 * BAND) height=(height.max(2.0)) {} }
 }
@@ -92,7 +96,7 @@ fn band(shade: &Shade, bottom: f64) -> Markup {
 fn mark(diagram: &Diagram, number: usize, step: &Step) -> Markup {
     let class = if step.is_violation { "mark violation" } else { "mark" };
     let at = y(number);
-    let place = |lane| x(diagram.place(lane));
+    let place = |lane| x(diagram, diagram.place(lane));
     html! {
         @match &step.course {
             // The end at the node has no moment: it lies between this step and the next one.

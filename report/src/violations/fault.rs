@@ -73,26 +73,35 @@ fn distance(band: &Band, at: u64) -> u64 {
     band.from_us.saturating_sub(at).max(at.saturating_sub(ended))
 }
 
-/// What a fault did, as the verb of a sentence whose subject it hit.
+/// What a fault did, as a sentence.
 pub(super) fn began(band: &Band) -> String {
-    // All links of a node go to everybody: the other side is long and says nothing.
-    let target = match band.target.split_once(" <-> ") {
-        Some((from, to)) if to.matches(", ").count() > 1 => from,
-        _ => &*band.target,
-    };
-    let (target, be) = (listed(target), if target.contains(", ") { "were" } else { "was" });
+    let (target, network) = (listed(&band.target), network(&band.target));
+    let be = if band.target.contains(", ") { "were" } else { "was" };
     match &*band.kind {
         "kill" => format!("{target} {be} killed"),
         "power_loss" => format!("{target} lost power"),
         "pause" => format!("{target} {be} paused"),
         "skew" => format!("the clock of {target} was set off"),
         "full_disk" => format!("the disk of {target} was full"),
-        "cut" => format!("the network of {target} was cut"),
-        "blip" => format!("the network of {target} stalled"),
-        "slow_link" => format!("the network of {target} became slow"),
-        "flap" => format!("the network of {target} began to flap"),
-        "surge" => format!("a surge of load began ({target})"),
+        "cut" => format!("{network} was cut"),
+        "blip" => format!("{network} stalled"),
+        "slow_link" => format!("{network} became slow"),
+        "flap" => format!("{network} began to flap"),
+        "surge" => format!("a surge of load began ({})", band.target),
         kind => format!("{kind} of {target} began"),
+    }
+}
+
+/// The links that a fault hit.
+fn network(target: &str) -> String {
+    let sides = |(from, to)| (listed(from), listed(to), str::matches(to, ", ").count());
+    match (target.split_once(" <-> ").map(sides), target.split_once(" -> ").map(sides)) {
+        // The links of a node to everybody: the other side is long and says nothing.
+        (Some((from, _, 2..)), _) => format!("the network of {from}"),
+        (Some((from, to, _)), _) => format!("the network between {from} and {to}"),
+        (_, Some((from, _, 2..))) => format!("the network from {from} to others"),
+        (_, Some((from, to, _))) => format!("the network from {from} to {to}"),
+        (None, None) => format!("the network of {}", listed(target)),
     }
 }
 

@@ -5,7 +5,7 @@ use super::fixture::{after_power_loss, judged, lost, replaced};
 use super::{causes, earlier, grouped, leading, sentence};
 use crate::sample;
 use verify::history::builder::{Builder, History};
-use verify::history::event::What;
+use verify::history::event::{Event, What};
 use verify::verdict::{Evidence, Judgement, Verdict};
 
 fn evidence<'a>(judgement: &'a Judgement, invariant: &str) -> &'a Evidence {
@@ -62,6 +62,59 @@ fn a_fault_that_came_before_is_told_as_before() {
     let again = told(&history, "no_duplicate_delivery");
     assert!(again.starts_with("At 0.0"), "{again}");
     assert!(again.contains(". Before, gateway-1 was paused at 0."), "{again}");
+}
+
+#[test]
+fn faults_of_links_say_between_whom() {
+    let told = |target: &str| {
+        let talk = Builder::new(3, 1).group(1, &[1, 2, 3]).connect_all().say(1, 1).say(2, 1);
+        told(
+            &talk.fault(1, "cut", target, 1_000).finish().tampered(lost),
+            "accepted_message_survives",
+        )
+    };
+    for (target, words) in [
+        (
+            "gateway-1 <-> broker-1",
+            "; the network between gateway-1 and broker-1 was cut 4.00 ms later,",
+        ),
+        ("gateway-1, gateway-2 -> clients-1", "from gateway-1 and gateway-2 to clients-1 was cut"),
+        ("store-1 <-> auth-1, broker-1, clients-1", "; the network of store-1 was cut"),
+    ] {
+        let sentence = told(target);
+        assert!(sentence.contains(words), "{sentence}");
+    }
+}
+
+#[test]
+fn a_resend_at_the_moment_of_a_violation_is_not_the_violation() {
+    let talk = Builder::new(3, 1).group(1, &[1, 2, 3]).connect_all().say(1, 1);
+    let shown = Evidence {
+        at: 2_000_000,
+        what: "device 2/1 waited 5.000 s for word of user 2's #1".to_owned(),
+        faults: Vec::new(),
+        history: Vec::new(),
+    };
+    let waiting = talk.send(2, 1).finish();
+    let What::Sent { device, conversation, message, .. } = waiting
+        .events
+        .iter()
+        .map(|event| &event.is)
+        .rfind(|is| matches!(is, What::Sent { .. }))
+        .expect("it was sent")
+    else {
+        unreachable!("it was looked for")
+    };
+    let resent = |at| Event {
+        at,
+        is: What::Resent { device: *device, conversation: *conversation, message: *message },
+    };
+    let line = |event| serde_json::to_string(&event).expect("a plain structure");
+    let history = vec![line(resent(1_000_000)), line(resent(2_000_000))];
+    let drawn = diagram(&waiting.header, &Evidence { history, ..shown }, &[]).expect("two steps");
+    let last = drawn.steps.last().expect("it has steps");
+    assert!(last.is_violation && last.what.starts_with("device 2/1 waited"), "{drawn:?}");
+    assert_eq!(drawn.steps.iter().filter(|step| step.is_violation).count(), 1);
 }
 
 #[test]

@@ -16,7 +16,9 @@ const RELATED_US: u64 = 1_000_000;
 pub(super) fn chosen<'a>(shown: &Evidence, lines: &'a [Line]) -> Vec<(&'a Line, bool)> {
     let violation = violation(shown, lines);
     let of = |line: Option<&Line>| line.and_then(|line| of_message(&line.event.is));
-    let subject = promise(shown, lines).or(violation);
+    // What something is missing of is what the lines are about.
+    let named = || lines.iter().rev().find(|line| of_message(&line.event.is).is_some());
+    let subject = promise(shown, lines).or(violation).or_else(named);
     let about = About {
         subject: of(subject),
         other: of(violation),
@@ -46,8 +48,8 @@ pub(super) fn chosen<'a>(shown: &Evidence, lines: &'a [Line]) -> Vec<(&'a Line, 
 /// something is missing.
 fn violation<'a>(shown: &Evidence, lines: &'a [Line]) -> Option<&'a Line> {
     let Some(promise) = promise(shown, lines) else {
-        let is_now = |line: &&Line| line.event.at == shown.at && !names_its_moment(shown);
-        return lines.iter().rev().find(is_now);
+        let is_now = |line: &&Line| line.event.at == shown.at && !is_of_user(&line.event.is);
+        return lines.iter().rev().find(is_now).filter(|_| !names_its_moment(shown));
     };
     let What::Accepted { conversation, sequence, .. } = promise.event.is else { return None };
     let message = of_message(&promise.event.is);
@@ -59,6 +61,19 @@ fn violation<'a>(shown: &Evidence, lines: &'a [Line]) -> Option<&'a Line> {
         place == Some((conversation, sequence)) && of_message(&line.event.is) != message
     };
     lines.iter().filter(|line| line.number > promise.number).find(contradicts)
+}
+
+/// Whether an event is something that users do: it violates nothing, and only happens to be at that moment.
+const fn is_of_user(event: &What) -> bool {
+    matches!(
+        event,
+        What::Sent { .. }
+            | What::Resent { .. }
+            | What::ReadBegan { .. }
+            | What::ReceiptSent { .. }
+            | What::MemberAsked { .. }
+            | What::Back { .. }
+    )
 }
 
 /// What is told once: of a message an answer with a sequence, or that somebody shows it.
