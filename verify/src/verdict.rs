@@ -62,7 +62,8 @@ pub struct Evidence {
     pub at: u64,
     /// One sentence with the values.
     pub what: String,
-    /// The faults that were active then, or had been shortly before.
+    /// The faults that were active then or had been shortly before; of something that did not stay, also
+    /// those that began shortly after.
     pub faults: Vec<String>,
     /// The events that show it, as lines of the history, oldest first.
     pub history: Vec<String>,

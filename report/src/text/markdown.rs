@@ -188,7 +188,9 @@ fn violations(run: &Run, out: &mut String) {
             let names: Vec<String> =
                 consequences.iter().map(|found| format!("`{}`", code(&found.invariant))).collect();
             folded(&format!("What usually breaks with it: {}", names.join(", ")), out, |out| {
-                consequences.iter().for_each(|found| violation(found, out));
+                for found in consequences {
+                    violation(found, out);
+                }
             });
         }
     }
@@ -202,7 +204,9 @@ fn violation(found: &Finding, out: &mut String) {
     if !more.is_empty() {
         let more_told = number::counted(more.len() as u64, "more violations", number::NARROW);
         folded(&format!("Evidence of {more_told}"), out, |out| {
-            more.iter().for_each(|shown| evidence(shown, out));
+            for shown in more {
+                evidence(shown, out);
+            }
         });
     }
 }
@@ -217,7 +221,7 @@ fn folded(summary: &str, out: &mut String, content: impl FnOnce(&mut String)) {
 fn evidence(shown: &Evidence, out: &mut String) {
     let _ = writeln!(out, "**{}** {}\n", number::moment(shown.at), text(&shown.what));
     for fault in &shown.faults {
-        let _ = writeln!(out, "- during {}", text(fault));
+        let _ = writeln!(out, "- {}", text(fault));
     }
     if !shown.faults.is_empty() {
         out.push('\n');

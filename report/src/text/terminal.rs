@@ -105,7 +105,7 @@ impl Page<'_> {
             let shown = found.evidence.first()?;
             let text =
                 format!("{} at {}: {}", found.invariant, number::moment(shown.at), shown.what);
-            let faults = shown.faults.iter().map(|fault| format!("during {fault}"));
+            let faults = shown.faults.iter().cloned();
             let names: Vec<&str> =
                 group.consequences.iter().map(|found| &*found.invariant).collect();
             let with =

@@ -42,12 +42,12 @@ pub(crate) fn grouped(judgement: &Judgement) -> Vec<Group<'_>> {
 }
 
 /// The violation to look at first: the earliest of the likeliest cause.
-pub(crate) fn leading<'a>(judgement: &'a Judgement) -> Option<(&'a Finding, &'a Evidence)> {
+pub(crate) fn leading(judgement: &Judgement) -> Option<(&Finding, &Evidence)> {
     grouped(judgement).iter().find_map(|group| earliest_of(group.first))
 }
 
 /// The earliest violation of all, if it is another one.
-pub(crate) fn earlier<'a>(judgement: &'a Judgement) -> Option<(&'a Finding, &'a Evidence)> {
+pub(crate) fn earlier(judgement: &Judgement) -> Option<(&Finding, &Evidence)> {
     let (_, leading) = leading(judgement)?;
     let all = judgement.findings.iter().filter_map(earliest_of);
     all.min_by_key(|(_, shown)| shown.at).filter(|(_, shown)| shown.at < leading.at)

@@ -72,7 +72,7 @@ fn a_violated_run_reads_like_a_page() {
 
         **2.345 s** message 17 of user 2 was accepted as 9 in conversation 1, and is not in the store \| &lt;b&gt;at the end&lt;/b&gt;
 
-        - during power\_loss of store-1 (2.000 s to 2.500 s)
+        - power\_loss of store-1 (2.000 s to 2.500 s)
 
         <details><summary>history</summary>
 

@@ -51,7 +51,7 @@ fn a_violated_run_shows_its_evidence_and_ends_with_the_command() {
 
          ✗  accepted_message_survives at 2.345 s: message 17 of user 2 was accepted as
             9 in conversation 1, and is not in the store | <b>at the end</b>
-            during power_loss of store-1 (2.000 s to 2.500 s)
+            power_loss of store-1 (2.000 s to 2.500 s)
 
          latency             p50      p90      p99   p99.9     max  count
          accept          8.00 ms  16.0 ms  40.0 ms  160 ms  320 ms  1,234

@@ -103,8 +103,9 @@ impl About {
             }
             What::Sent { .. } if is_subject => Some(1),
             What::Sent { .. } | What::Rejected { .. } if is_told => Some(2),
-            What::Resent { .. } | What::Unanswered { .. } if is_told => Some(4),
-            What::Stored { .. } if is_told => Some(4),
+            What::Resent { .. } | What::Unanswered { .. } | What::Stored { .. } if is_told => {
+                Some(4)
+            }
             _ if is_here => Some(3),
             // Of everybody else who shows the same one is enough.
             What::Shown { device, entry } if is_told && device.user != entry.author => {

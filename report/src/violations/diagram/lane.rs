@@ -23,40 +23,40 @@ pub(crate) struct Lane {
 const KINDS: [&str; 7] = ["device", "user", "gateway", "broker", "cluster", "store", "final"];
 
 impl Lane {
-    fn of(kind: &str, name: impl ToString) -> Self {
+    fn of(kind: &str, name: String) -> Self {
         let rank =
             KINDS.iter().position(|other| *other == kind).map_or(KINDS.len() * 2 - 3, |at| at * 2);
-        Self { rank, kind: kind.to_owned(), name: name.to_string() }
+        Self { rank, kind: kind.to_owned(), name }
     }
 
     pub(super) fn device(device: Device) -> Self {
-        Self::of("device", format_args!("{}/{}", device.user, device.device))
+        Self::of("device", format!("{}/{}", device.user, device.device))
     }
 
     /// A user whose device is not known.
     pub(super) fn user(user: UserId) -> Self {
-        Self::of("user", user)
+        Self::of("user", user.to_string())
     }
 
     pub(super) fn store(number: NodeNumber) -> Self {
-        Self::of("store", number)
+        Self::of("store", number.to_string())
     }
 
     /// Some node, nobody knows which.
     pub(super) fn cluster() -> Self {
-        Self::of("cluster", "")
+        Self::of("cluster", String::new())
     }
 
     /// The reads with a service's token, after everything else.
     pub(super) fn final_read() -> Self {
-        Self::of("final", "read")
+        Self::of("final", "read".to_owned())
     }
 
     /// A node by its name: `gateway-1`, `notifier`.
     pub(super) fn node(name: &str) -> Self {
         match name.rsplit_once('-') {
-            Some((kind, number)) => Self::of(kind, number),
-            None => Self::of(name, ""),
+            Some((kind, number)) => Self::of(kind, number.to_owned()),
+            None => Self::of(name, String::new()),
         }
     }
 
@@ -64,7 +64,7 @@ impl Lane {
     pub(super) fn device_in(sentence: &str) -> Option<Self> {
         let (_, rest) = sentence.split_once("device ")?;
         let name = rest.split(|c: char| !c.is_ascii_digit() && c != '/').next()?;
-        name.contains('/').then(|| Self::of("device", name))
+        name.contains('/').then(|| Self::of("device", name.to_owned()))
     }
 
     /// Whether a fault was on this node.

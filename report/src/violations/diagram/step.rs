@@ -178,8 +178,8 @@ fn named(header: &Header, entry: &Seen) -> String {
 
 /// The store that gave a message its sequence, if the evidence says which.
 fn sequenced_by(lines: &[Line], message: (u64, u64)) -> Lane {
-    let by = lines.iter().filter(|line| of_message(&line.event.is) == Some(message));
-    by.filter_map(|line| answered_by(&line.event.is)).next().unwrap_or_else(Lane::cluster)
+    let mut by = lines.iter().filter(|line| of_message(&line.event.is) == Some(message));
+    by.find_map(|line| answered_by(&line.event.is)).unwrap_or_else(Lane::cluster)
 }
 
 /// The store that an event names.
