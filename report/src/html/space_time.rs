@@ -154,7 +154,7 @@ fn arrow(from: (f64, f64), to: (f64, f64)) -> Markup {
 fn cross(x: f64, y: f64) -> Markup {
     let half = 7.0;
     html! {
-        circle.ground cx=(x) cy=(y) r="11" {}
+        circle.disc cx=(x) cy=(y) r="11" {}
         line x1=(x - half) y1=(y - half) x2=(x + half) y2=(y + half) {}
         line x1=(x - half) y1=(y + half) x2=(x + half) y2=(y - half) {}
     }
