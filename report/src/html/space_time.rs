@@ -99,10 +99,9 @@ fn mark(diagram: &Diagram, number: usize, step: &Step) -> Markup {
     let place = |lane| x(diagram, diagram.place(lane));
     html! {
         @match &step.course {
-            // The end at the node has no moment: it lies between this step and the next one.
             Course::Sent(from, to) => {
                 g class=(class) {
-                    (arrow((place(from), at), (place(to), at + ROW / 2.0)))
+                    (arrow((place(from), at), (place(to), handled(diagram, number, to))))
                     circle cx=(place(from)) cy=(at) r="3.5" {}
                 }
             },
@@ -123,16 +122,31 @@ fn mark(diagram: &Diagram, number: usize, step: &Step) -> Markup {
     }
 }
 
-/// Where the arrow to a client leaves its node: where the message came in, or before this step. A node that
+/// Where a node handles what is sent in a step. That has no moment: it is drawn before the next step, or, if
+/// the node is down, when it is there again.
+fn handled(diagram: &Diagram, sent: usize, node: &Lane) -> f64 {
+    let behind = sent as f64 + 0.5;
+    let back = outage(diagram, behind, node).and_then(|shade| shade.to);
+    back.map_or(HEAD + ROW * (behind + 0.5), y)
+}
+
+/// Where the arrow to a client leaves its node: where the message was handled, or before this step. A node that
 /// is down sends nothing, so then it was before.
-fn origin(diagram: &Diagram, number: usize, from: &Lane) -> f64 {
-    let origin = diagram.steps[number].since.map_or(number as f64 - 0.5, |sent| sent as f64 + 0.5);
-    let lane = diagram.place(from);
-    let outage = diagram.shades.iter().find(|shade| {
+fn origin(diagram: &Diagram, number: usize, node: &Lane) -> f64 {
+    if let Some(sent) = diagram.steps[number].since {
+        return handled(diagram, sent, node);
+    }
+    let before = number as f64 - 0.5;
+    outage(diagram, before, node).map_or(HEAD + ROW * (before + 0.5), |shade| y(shade.from))
+}
+
+/// The outage of a node at a place between steps.
+fn outage<'a>(diagram: &'a Diagram, at: f64, node: &Lane) -> Option<&'a Shade> {
+    let lane = diagram.place(node);
+    diagram.shades.iter().filter(|shade| shade.is_outage && shade.lane == lane).find(|shade| {
         let to = shade.to.map_or(f64::INFINITY, |to| to as f64);
-        shade.is_outage && shade.lane == lane && (shade.from as f64..to).contains(&origin)
-    });
-    outage.map_or(HEAD + ROW * (origin + 0.5), |shade| y(shade.from))
+        (shade.from as f64..to).contains(&at)
+    })
 }
 
 fn arrow(from: (f64, f64), to: (f64, f64)) -> Markup {
@@ -157,5 +171,37 @@ fn cross(x: f64, y: f64) -> Markup {
         circle.disc cx=(x) cy=(y) r="11" {}
         line x1=(x - half) y1=(y - half) x2=(x + half) y2=(y + half) {}
         line x1=(x - half) y1=(y + half) x2=(x + half) y2=(y - half) {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::violations::fixture;
+    use verify::history::builder::Builder;
+
+    #[test]
+    fn a_node_that_is_down_handles_nothing() {
+        let talk = Builder::new(2, 1).group(1, &[1, 2]).connect_all().say(1, 1);
+        let owner = format!("store-{}", talk.log(1)[2].owner);
+        let history = talk
+            .push(fixture::killed(&owner))
+            .send(2, 1)
+            .push(fixture::back())
+            .commit(2)
+            .accept(2)
+            .finish()
+            .tampered(|events| fixture::lose(events, 4));
+        let (judgement, measured) = fixture::judged(&history);
+        let survives = judgement.findings.iter().find(|one| one.invariant.contains("survives"));
+        let shown = survives.and_then(|found| found.evidence.first()).expect("it is violated");
+        let drawn = crate::violations::diagram::diagram(&history.header, shown, &measured.faults);
+        let drawn = drawn.expect("there are steps");
+        let words: Vec<&str> = drawn.steps.iter().map(|step| &*step.what).collect();
+        assert!(words[0].ends_with("was killed") && words[1].ends_with("is sent"), "{words:?}");
+        assert!(words[2].ends_with("started again") && words[3].contains("accepted"), "{words:?}");
+        let Course::Got(node, _) = &drawn.steps[3].course else { panic!("{drawn:?}") };
+        assert_eq!(handled(&drawn, 1, node).to_bits(), y(2).to_bits());
+        assert_eq!(origin(&drawn, 3, node).to_bits(), y(2).to_bits());
     }
 }

@@ -30,7 +30,25 @@ pub(crate) fn after_power_loss(tamper: impl FnOnce(&mut Vec<Event>)) -> History 
 
 /// The store has nothing at sequence 5.
 pub(crate) fn lost(events: &mut Vec<Event>) {
-    events.retain(|event| !matches!(&event.is, What::Stored { entry } if entry.sequence.0 == 5));
+    lose(events, 5);
+}
+
+/// The store has nothing at a sequence.
+pub(crate) fn lose(events: &mut Vec<Event>, sequence: u64) {
+    events.retain(
+        |event| !matches!(&event.is, What::Stored { entry } if entry.sequence.0 == sequence),
+    );
+}
+
+/// A node is killed.
+pub(crate) fn killed(node: &str) -> What {
+    let (kind, target) = ("kill".into(), node.into());
+    What::FaultBegan { fault: 1, kind, target, drawn: false, injected: None }
+}
+
+/// It starts again.
+pub(crate) const fn back() -> What {
+    What::FaultEnded { fault: 1, effect: 1 }
 }
 
 /// The store has message 6 at sequence 5, too.

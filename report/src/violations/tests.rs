@@ -163,6 +163,19 @@ fn what_is_missing_is_the_last_step() {
 }
 
 #[test]
+fn a_lost_join_is_drawn_from_its_answer_alone() {
+    let talk = Builder::new(3, 1).group(1, &[1, 2, 3]).connect_all().say(1, 1);
+    let history = talk.finish().tampered(|events| {
+        events
+            .retain(|event| !matches!(&event.is, What::Stored { entry } if entry.sequence.0 == 1));
+    });
+    let drawn = drawn(&history, "accepted_message_survives");
+    let steps: Vec<&str> = drawn.steps.iter().map(|step| &*step.what).collect();
+    assert_eq!(steps, ["user 1 is a member from 1 on", "the store does not have it there"]);
+    assert!(drawn.lanes.iter().any(|lane| lane.kind == "store"), "{drawn:?}");
+}
+
+#[test]
 fn every_step_of_the_history_names_its_line() {
     let (judgement, measured) = judged(&after_power_loss(replaced));
     let history = after_power_loss(replaced);

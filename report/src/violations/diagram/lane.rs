@@ -42,6 +42,11 @@ impl Lane {
         Self::of("store", number.to_string())
     }
 
+    /// A store, nobody knows which.
+    pub(super) fn some_store() -> Self {
+        Self::of("store", String::new())
+    }
+
     /// Some node, nobody knows which.
     pub(super) fn cluster() -> Self {
         Self::of("cluster", String::new())

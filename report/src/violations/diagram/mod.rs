@@ -80,7 +80,7 @@ pub(crate) fn diagram(header: &Header, shown: &Evidence, faults: &[Band]) -> Opt
             Some(Step { at, what, line, course, since: None, is_violation })
         })
         .collect();
-    if steps.len() < 2 {
+    if steps.is_empty() {
         return None;
     }
     let faults = told_faults(shown, &lines, &steps, faults);
@@ -95,6 +95,9 @@ pub(crate) fn diagram(header: &Header, shown: &Evidence, faults: &[Band]) -> Opt
     }
     for number in 0..steps.len() {
         steps[number].since = sent_by(&steps, number, &lines);
+    }
+    if steps.len() < 2 {
+        return None;
     }
     let lanes = lane::ordered(steps.iter().map(|step| &step.course), &faults);
     let shades = shades(&steps, &faults, &lanes);
@@ -155,8 +158,9 @@ fn insert(steps: &mut Vec<Step>, at: u64, what: String, course: Course) {
 fn outcome(shown: &Evidence, lines: &[Line], steps: &[Step]) -> Step {
     let what = halves(&shown.what).map_or(&*shown.what, |(_, outcome)| outcome);
     let promised = promise(shown, lines).and_then(|line| step::answered_by(&line.event.is));
+    let stored = what.contains("the store").then(Lane::some_store);
     let last = steps.iter().rev().find_map(|step| step.course.nodes().next().cloned());
-    let lane = Lane::device_in(what).or(promised).or(last).unwrap_or_else(Lane::cluster);
+    let lane = Lane::device_in(what).or(promised).or(stored).or(last).unwrap_or_else(Lane::cluster);
     let (what, course) = (what.to_owned(), Course::Point(lane));
     Step { at: None, what, line: None, course, since: None, is_violation: true }
 }
