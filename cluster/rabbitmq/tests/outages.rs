@@ -4,9 +4,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
+mod control;
 mod patience;
 mod support;
 
+use control::control;
 use fakes::FakeTelemetry;
 use patience::{PATIENCE, patiently};
 use ports::Machine;
@@ -32,11 +34,6 @@ const QUEUE_SETTLED: Duration = Duration::from_secs(3);
 
 fn batch(numbers: std::ops::Range<u32>) -> Vec<(protocol::Partition, bytes::Bytes)> {
     numbers.map(|n| (PARTITION, text(n))).collect()
-}
-
-fn control(arguments: &[&str]) {
-    let output = Command::new(told("FRACAS_RABBITMQ_CONTROL")).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{arguments:?}: {output:?}");
 }
 
 /// As a power failure of its process: nothing is said to anybody.
@@ -72,7 +69,7 @@ async fn a_killed_broker_has_everything_confirmed() {
     consumer.acknowledge(u64::MAX);
     let confirmed = under_way.await;
     persistently(&client, 5).await;
-    let mut consumer = patiently(&client).await;
+    let mut consumer = patiently(&client, PARTITION).await;
     let mut arrived = Vec::new();
     while arrived.last() != Some(&5) {
         arrived.extend(numbers(&timeout(PATIENCE, consumer.next()).await.unwrap().unwrap()));
@@ -256,4 +253,21 @@ async fn a_gateway_that_loses_its_queue_gets_another_one() {
     let mut gateway = timeout(PATIENCE, again).await.expect("RabbitMQ is back");
     fanout::publish(&client, life, 7..9).await;
     assert_eq!(fanout::take(&mut *gateway, 2).await, [7, 8]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_gives_up_leaves_no_consumer_behind() {
+    let _alone = ALONE.lock().await;
+    let client = brokers("store-1", &config(&prefix())).await;
+    publish(&client, PARTITION, 0..5).await;
+    let options = InboundOptions { prefetch: 100, epoch: Epoch(1) };
+    // Somewhere between the first question and the last answer.
+    for step in 0..100 {
+        let soon = Duration::from_micros(step * 200);
+        let _ = timeout(soon, client.inbound.consume(PARTITION, options)).await;
+        let _ = timeout(soon, client.dead_letters.list(0, 1)).await;
+    }
+    let mut consumer = consume(&client, PARTITION, 100).await;
+    assert_eq!(numbers(&take(&mut *consumer, 5).await), [0, 1, 2, 3, 4]);
+    assert_eq!(client.dead_letters.list(0, 1).await, Ok(Vec::new()));
 }

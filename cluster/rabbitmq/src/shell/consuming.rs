@@ -6,10 +6,12 @@ use super::uplink::Uplink;
 use crate::core::topology::Destination;
 use lapin::options::{QueueBindOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
+use ports::Machine;
 use ports::broker::{BrokerUnavailable, GatewayLife};
 use protocol::limits;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 /// Between two attempts.
@@ -31,13 +33,15 @@ pub enum Source {
 
 /// Tries until it succeeds, or the time for a call is over.
 pub async fn consume(
-    uplink: &Uplink,
+    uplink: &Arc<Uplink>,
     source: Source,
     prefetch: u32,
 ) -> Result<Deliveries, BrokerUnavailable> {
     let attempts = async {
         loop {
-            match begin(uplink, &uplink.connected().await, source, prefetch).await {
+            let (with, link) = (Arc::clone(uplink), uplink.connected().await);
+            let beginning = async move { begin(&with, &link, source, prefetch).await };
+            match to_its_end(&uplink.machine, beginning).await {
                 Ok(begun) => return begun,
                 Err(error) => {
                     tracing::warn!(?source, error = %ports::with_causes(&error), "cannot consume");
@@ -47,6 +51,25 @@ pub async fn consume(
         }
     };
     timeout(limits::CALL_TIMEOUT, attempts).await.map_err(|_| BrokerUnavailable)
+}
+
+/// Goes on when its caller gives up, and drops what comes of it then. A consumer that RabbitMQ answers too late,
+/// because its queue has no leader, would otherwise stay in `lapin` with nobody who reads it or closes its
+/// channel: as the single active consumer it takes everything, and no other one gets anything.
+pub async fn to_its_end<T: Send + 'static>(
+    machine: &Machine,
+    work: impl Future<Output = lapin::Result<T>> + Send + 'static,
+) -> lapin::Result<T> {
+    let (told, done) = oneshot::channel();
+    machine.spawn("rabbitmq consuming", async move {
+        // Without a caller it is dropped here.
+        let _ = told.send(work.await);
+    });
+    match done.await {
+        Ok(done) => done,
+        // The node is ending.
+        Err(_) => std::future::pending().await,
+    }
 }
 
 async fn begin(

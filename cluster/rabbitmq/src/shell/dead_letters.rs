@@ -1,6 +1,6 @@
 //! Dead letters in a queue: written by anybody, read as a whole by one reader at a time.
 
-use super::consuming::of_this_connection;
+use super::consuming::{of_this_connection, to_its_end};
 use super::link::Link;
 use super::messages;
 use super::uplink::{Pending, Uplink};
@@ -196,24 +196,25 @@ impl Reader {
     }
 }
 
-/// Becomes the one reader: a queue that one connection can have at a time is made, and it is gone as soon as
-/// its one consumer is.
-async fn lock(uplink: &Uplink, link: &Link) -> lapin::Result<(Channel, Consumer)> {
-    let name = uplink.topology.dead_lock();
+/// Becomes the one reader, as soon as there is no other one.
+async fn lock(uplink: &Uplink, link: &Arc<Link>) -> lapin::Result<(Channel, Consumer)> {
     loop {
-        // A refusal closes the channel.
-        let channel = link.consuming.create_channel().await?;
-        let arguments = Topology::lock_arguments();
-        match of_this_connection(&channel, &name, arguments).await {
-            Ok(()) => {
-                let plain = (BasicConsumeOptions::default(), FieldTable::default());
-                let lock = channel.basic_consume(name.into(), "".into(), plain.0, plain.1).await?;
-                return Ok((channel, lock));
-            }
+        let name = uplink.topology.dead_lock();
+        match to_its_end(&uplink.machine, try_lock(Arc::clone(link), name)).await {
             Err(error) if is_locked(&error) => sleep(PAUSE).await,
-            Err(error) => return Err(error),
+            locked => return locked,
         }
     }
+}
+
+/// Makes a queue that one connection can have at a time; it is gone as soon as its one consumer is. A refusal
+/// closes the channel.
+async fn try_lock(link: Arc<Link>, name: String) -> lapin::Result<(Channel, Consumer)> {
+    let channel = link.consuming.create_channel().await?;
+    of_this_connection(&channel, &name, Topology::lock_arguments()).await?;
+    let plain = (BasicConsumeOptions::default(), FieldTable::default());
+    let lock = channel.basic_consume(name.into(), "".into(), plain.0, plain.1).await?;
+    Ok((channel, lock))
 }
 
 fn is_locked(error: &lapin::Error) -> bool {

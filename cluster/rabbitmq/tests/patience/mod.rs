@@ -1,8 +1,7 @@
 //! Waiting for a RabbitMQ that was killed.
 
-use ports::broker::conformance::PARTITION;
 use ports::broker::{Brokers, InboundConsumer, InboundOptions};
-use protocol::Epoch;
+use protocol::{Epoch, Partition};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -10,11 +9,11 @@ use tokio::time::timeout;
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Consumes, however long it takes.
-pub async fn patiently(brokers: &Brokers) -> Box<dyn InboundConsumer> {
+pub async fn patiently(brokers: &Brokers, partition: Partition) -> Box<dyn InboundConsumer> {
     let options = InboundOptions { prefetch: 100, epoch: Epoch(1) };
     let attempts = async {
         loop {
-            if let Ok(consumer) = brokers.inbound.consume(PARTITION, options).await {
+            if let Ok(consumer) = brokers.inbound.consume(partition, options).await {
                 return consumer;
             }
         }
