@@ -8,24 +8,34 @@ use super::uplink::Uplink;
 use lapin::message::Delivery;
 use ports::broker::Queue;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::AbortHandle;
+use tokio::time::sleep;
 
 /// Most of either in hand.
 const PREFETCH: u32 = 256;
+
+/// Before either begins again.
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// Begins; ends with the link, or when it is aborted.
 pub fn start(uplink: &Arc<Uplink>, link: &Arc<Link>) -> AbortHandle {
     let (uplink, link) = (Arc::clone(uplink), Arc::clone(link));
     uplink.machine.clone().spawn("rabbitmq housekeeping", async move {
-        let counting = count_shed(&uplink, &link);
-        let returning = bring_back(&uplink, &link);
-        let (counted, returned) = futures_util::future::join(counting, returning).await;
-        for ended in [counted, returned] {
-            if let Err(error) = ended {
-                tracing::warn!(error = %ports::with_causes(&error), "housekeeping ended");
-            }
-        }
+        let counting = always(&link, || count_shed(&uplink, &link));
+        let returning = always(&link, || bring_back(&uplink, &link));
+        futures_util::future::join(counting, returning).await;
     })
+}
+
+/// Begins again for as long as the link stands: RabbitMQ can lose a consumer and keep its connection.
+async fn always<F: Future<Output = lapin::Result<()>>>(link: &Link, work: impl Fn() -> F) {
+    while !*link.lost.borrow() {
+        if let Err(error) = work().await {
+            tracing::warn!(error = %ports::with_causes(&error), "housekeeping ended");
+        }
+        sleep(PAUSE).await;
+    }
 }
 
 async fn begin(uplink: &Uplink, link: &Arc<Link>, queue: &str) -> lapin::Result<Deliveries> {
@@ -72,7 +82,7 @@ async fn bring_back(uplink: &Arc<Uplink>, link: &Arc<Link>) -> lapin::Result<()>
             if uplink.confirms(pending, 1).await == [Ok(())] {
                 unrouted.settle(Settle::One(delivery_tag));
             } else {
-                // It comes again with the next link.
+                // It comes again.
                 return Ok(());
             }
         }

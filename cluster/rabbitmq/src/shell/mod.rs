@@ -11,3 +11,4 @@ mod link;
 mod messages;
 mod publisher;
 mod uplink;
+mod watch;
