@@ -16,8 +16,8 @@ use ports::broker::conformance::{
     PARTITION, QUEUE, consume, consume_jobs, fanout, listed, numbers, publish, take, text,
 };
 use ports::broker::{Brokers, ConsumeError, ConsumerLost, InboundOptions, Job, PublishError};
-use protocol::Epoch;
 use protocol::limits::BrokerLimits;
+use protocol::{Epoch, Partition};
 use rabbitmq::RabbitBroker;
 use std::process::Command;
 use std::sync::Arc;
@@ -270,4 +270,21 @@ async fn a_caller_that_gives_up_leaves_no_consumer_behind() {
     let mut consumer = consume(&client, PARTITION, 100).await;
     assert_eq!(numbers(&take(&mut *consumer, 5).await), [0, 1, 2, 3, 4]);
     assert_eq!(client.dead_letters.list(0, 1).await, Ok(Vec::new()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_node_held_that_goes_away_comes_first() {
+    let _alone = ALONE.lock().await;
+    let config = config(&prefix());
+    let there = brokers("store-2", &config).await;
+    for partition in (0..10).map(Partition) {
+        let here = brokers("store-1", &config).await;
+        publish(&here, partition, 0..6).await;
+        let mut held = consume(&here, partition, 3).await;
+        take(&mut *held, 3).await;
+        let mut waiting = consume(&there, partition, 100).await;
+        drop((here, held));
+        let deliveries = take(&mut *waiting, 6).await;
+        assert_eq!(numbers(&deliveries), [0, 1, 2, 3, 4, 5], "partition {partition}");
+    }
 }

@@ -98,8 +98,9 @@ impl Deliveries {
     }
 }
 
-/// Ends with the channel, or with the link. The consumer is kept until then: `lapin` cancels one that is dropped, and gives back
-/// what it has prefetched; then the next consumer would get that before what is older and still held.
+/// Closes the channel when everything is settled, or the link is lost. The consumer is kept until then: `lapin`
+/// cancels one that is dropped, and gives back what it has prefetched; then the next consumer would get that
+/// before what is older and still held.
 async fn settle_all(
     channel: Channel,
     consumer: Consumer,
@@ -112,7 +113,8 @@ async fn settle_all(
     while is_open || !later.is_empty() {
         let (tag, multiple) = tokio::select! {
             biased;
-            _ = lost.wait_for(|lost| *lost) => return,
+            // Its connection may stand: a link is also given up when publishing fails.
+            _ = lost.wait_for(|lost| *lost) => break,
             Some(tag) = later.next() => (tag, false),
             settle = settling.recv(), if is_open => match settle {
                 Some(Settle::Through(tag)) => (tag, true),
