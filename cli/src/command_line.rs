@@ -43,7 +43,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &[
             "fracas explore smoke --seeds 200 --for 10m",
             "fracas explore order-race --until-caught --set design.requeue=back",
-            "fracas explore smoke swarm --seeds 5 --out before",
+            "fracas explore smoke swarm --seeds 6 --out before",
         ],
     ),
     ("twin", &["fracas twin smoke --seed 7"]),
@@ -51,6 +51,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         "load",
         &[
             "fracas load smoke --out run",
+            "fracas load smoke owner-killed --seeds 20 --engines rabbitmq,postgres",
             "fracas load ten-thousand-a-second --without-faults --agents 2",
             "fracas load thousand-users --target 127.0.0.1:7800",
         ],
