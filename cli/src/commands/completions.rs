@@ -15,15 +15,15 @@ pub struct Completions {
 impl Completions {
     /// Prints them.
     pub fn execute(self) -> anyhow::Result<u8> {
-        console::result(&script(self.shell));
+        console::result(&script(self.shell)?);
         Ok(0)
     }
 }
 
-fn script(shell: Shell) -> String {
+fn script(shell: Shell) -> anyhow::Result<String> {
     let mut script = Vec::new();
     generate(shell, &mut visible(), "fracas", &mut script);
-    String::from_utf8(script).expect("the command line is text")
+    Ok(String::from_utf8(script)?)
 }
 
 /// The command line without what is hidden, which shells would offer.
@@ -41,6 +41,10 @@ fn visible() -> clap::Command {
 mod tests {
     use super::*;
     use clap::ValueEnum;
+
+    fn script(shell: Shell) -> String {
+        super::script(shell).expect("the command line is text")
+    }
 
     #[test]
     fn every_shell_is_told_of_what_is_not_hidden() {
