@@ -157,10 +157,13 @@ impl Run<'_> {
                 "{held} of {invariants} invariants judged something, and all of these held; the \
                  scenario allows the others to be idle."
             ),
-            Verdict::Violated if self.violates_as_wanted() => format!(
-                "{violated} of {invariants} invariants were violated, those that must be among them."
-            ),
-            Verdict::Violated => format!("{violated} of {invariants} invariants were violated."),
+            Verdict::Violated if self.violates_as_wanted() => {
+                format!("Violated, as it must be: {violated} of {invariants} invariants.")
+            }
+            Verdict::Violated => {
+                let were = if violated == 1 { "was" } else { "were" };
+                format!("{violated} of {invariants} invariants {were} violated.")
+            }
             Verdict::Unknown => {
                 "Nothing was violated, but not everything could be judged.".to_owned()
             }

@@ -124,18 +124,18 @@ pub(super) fn ended(band: &Band) -> String {
     }
 }
 
-/// A fault with its time, seen from a moment.
+/// A fault that began after a moment.
+pub(super) fn later(band: &Band, at: u64) -> String {
+    let gap = number::latency(band.from_us.saturating_sub(at));
+    format!("{} {gap} later{}", began(band), back(band))
+}
+
+/// A fault with its time, and how long before a moment it was over.
 pub(super) fn told(band: &Band, at: u64) -> String {
-    let (began, back) = (began(band), back(band));
-    if band.from_us > at {
-        return format!("{began} {} later{back}", number::latency(band.from_us - at));
-    }
-    let from = number::moment(band.from_us);
+    let told = format!("{} at {}{}", began(band), number::moment(band.from_us), back(band));
     match band.to_us {
-        Some(to) if to <= at => {
-            format!("{began} at {from}{back}, {} before that", number::latency(at - to))
-        }
-        _ => format!("{began} at {from}{back}"),
+        Some(to) if to <= at => format!("{told}, {} before that", number::latency(at - to)),
+        _ => told,
     }
 }
 

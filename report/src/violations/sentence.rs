@@ -18,15 +18,17 @@ pub(crate) fn sentence(shown: &Evidence, faults: &[Band]) -> String {
             [first, ..] => format!("{what}. The history has {first}."),
         };
     };
-    let told = fault::told(band, shown.at);
     match halves(&what) {
         // The order of the sentence is that of the events.
         Some((before, outcome)) if band.from_us > shown.at && names_its_moment(shown) => {
+            let told = fault::later(band, shown.at);
             let told = by_owner(band, promise(shown, &lines), &told);
             format!("{before}; {told}; {outcome}.")
         }
-        _ if band.from_us > shown.at => format!("{what}; {told}."),
-        _ => format!("{what}. Before, {told}."),
+        _ => {
+            let order = if band.from_us > shown.at { "Later" } else { "Before" };
+            format!("{what}. {order}, {}.", fault::told(band, shown.at))
+        }
     }
 }
 

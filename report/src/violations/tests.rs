@@ -65,6 +65,20 @@ fn a_fault_that_came_before_is_told_as_before() {
 }
 
 #[test]
+fn a_fault_that_began_later_is_told_with_its_own_time() {
+    let faults = sample::measured().faults;
+    let shown = Evidence {
+        at: 1_000_000,
+        what: "message 1/1 #1 was sent at 1.000 s and has no answer, after 3.000 s".to_owned(),
+        faults: vec!["fault 0: power_loss on store-1 from 2.000 s, until 2.500 s".to_owned()],
+        history: Vec::new(),
+    };
+    let expected = "Message 1/1 #1 was sent at 1.000 s and has no answer, after 3.000 s. Later, store-1 lost \
+                    power at 2.000 s and started again at 2.500 s.";
+    assert_eq!(sentence(&shown, &faults), expected);
+}
+
+#[test]
 fn faults_of_links_say_between_whom() {
     let told = |target: &str| {
         let talk = Builder::new(3, 1).group(1, &[1, 2, 3]).connect_all().say(1, 1).say(2, 1);

@@ -20,7 +20,7 @@ fn a_violated_run_reads_like_a_page() {
 
         **violated**, not what the scenario expects. Seed 7, simulated, Fracas 0.1.0.
 
-        1 of 2 invariants were violated.
+        1 of 2 invariants was violated.
 
         Look at this first: At 2.345 s, message 17 of user 2 was accepted as 9 in conversation 1, and is not in the store \| &lt;b&gt;at the end&lt;/b&gt;. The history has power\_loss of store-1 (2.000 s to 2.500 s).
 

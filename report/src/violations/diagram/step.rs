@@ -67,7 +67,9 @@ fn of_messages(header: &Header, event: &What, lines: &[Line]) -> Option<(String,
         What::Rejected { device, message, reason, .. } => {
             let name = header.message_name(device.user.0, message.0);
             let from = sequenced_by(lines, (device.user.0, message.0));
-            (format!("{name} is refused: {reason:?}"), Course::Got(from, Lane::device(*device)))
+            let reason = serde_json::to_value(reason).unwrap_or_default();
+            let reason = reason.as_str().unwrap_or("no reason");
+            (format!("{name} is refused: {reason}"), Course::Got(from, Lane::device(*device)))
         }
         What::Unanswered { device, message, .. } => {
             let name = header.message_name(device.user.0, message.0);
