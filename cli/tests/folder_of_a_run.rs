@@ -63,6 +63,20 @@ const ALL: [&str; 9] = [
 ];
 
 #[test]
+fn a_target_that_does_not_answer_is_one_sentence_and_no_report() {
+    let playground = Playground::new("no-answer", "s.toml", SCENARIO);
+    let load = ["load", "s.toml", "--target", "127.0.0.1:1", "--without-faults", "--out", "o"];
+    let ended = fracas(playground.path(), &load);
+    let told = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!((ended.status.code(), ended.stdout.as_slice()), (Some(2), &b""[..]), "{told}");
+    assert!(told.starts_with("error: --target 127.0.0.1:1: no answer"), "{told}");
+    assert!(
+        told.contains("; expected a gateway of a running cluster") && told.lines().count() == 1
+    );
+    assert!(!playground.path().join("o").exists());
+}
+
+#[test]
 fn the_command_in_the_folder_reproduces_the_run_from_anywhere() {
     let playground = Playground::new("repro", "s.toml", SCENARIO);
     let first = playground.path().join("first");

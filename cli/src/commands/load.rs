@@ -169,6 +169,8 @@ impl Load {
         let drawn = opened.drawn();
         let scenario = Arc::new(opened.scenario.clone());
         let fit = self.fit(&scenario)?;
+        // Without a cluster there is nothing to report.
+        loadgen::answers(&self.target).map_err(anyhow::Error::msg)?;
         if self.agents.agents.is_some() {
             let notes = [drawn.into_iter().collect(), fit.short, self.notes()].concat();
             return self.on_this_machine(opened, notes, out, &stop);

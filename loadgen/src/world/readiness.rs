@@ -1,8 +1,10 @@
 //! Whether a cluster that somebody named is there, before anything else is asked of it.
 
+use crate::machine::machine;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Request, StatusCode};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 use workload::rest::{Http, HttpError};
@@ -11,6 +13,17 @@ use workload::rest::{Http, HttpError};
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Between two looks.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// Whether every gateway is ready, before there is a run.
+///
+/// # Errors
+/// One sentence on the first gateway that is not ready.
+pub fn answers(gateways: &[String]) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
+    let http = Http::new(machine("clients", 1, &Arc::default()));
+    runtime.block_on(reach(&http, gateways))
+}
 
 /// Waits until every gateway is ready, for a few seconds.
 ///
@@ -91,9 +104,7 @@ async fn look(http: &Http, gateway: &str, deadline: Instant) -> Result<(), Obsta
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::machine::machine;
     use std::io::{Read, Write};
-    use std::sync::Arc;
 
     #[tokio::test]
     async fn a_port_without_a_listener_is_told_in_seconds_and_by_its_cause() {
