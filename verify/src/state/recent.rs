@@ -10,9 +10,9 @@ use crate::verdict::Evidence;
 use protocol::{ConversationId, Sequence};
 use std::collections::BTreeMap;
 
-/// Events in the ring: at about 130 bytes each it stays within 17 MiB. What is judged at the end finds the
-/// beginning of a run of a minute there.
-const RING: usize = 1 << 17;
+/// Events in the ring: at about 130 bytes each it stays within 9 MiB. A simulated run of a minute fits, so that what
+/// is judged at its end still finds the beginning; a larger one takes the judge longer to fill.
+const RING: usize = 1 << 16;
 /// How far back a search goes along one thread.
 const MOST_STEPS: usize = 20_000;
 /// Lines of evidence, at most.
