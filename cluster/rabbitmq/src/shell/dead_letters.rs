@@ -17,6 +17,7 @@ use protocol::limits;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::sync::OwnedMutexGuard;
 use tokio::time::{sleep, timeout};
 
 /// Between two attempts to keep a dead letter, or to be the one reader.
@@ -29,12 +30,12 @@ pub struct Writer {
     uplink: Arc<Uplink>,
     ids: Mutex<Ids>,
     /// One reader of this node at a time; the lock of the other nodes is a queue.
-    reading: tokio::sync::Mutex<()>,
+    reading: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Writer {
     pub fn new(uplink: Arc<Uplink>) -> Self {
-        Self { uplink, ids: Mutex::default(), reading: tokio::sync::Mutex::default() }
+        Self { uplink, ids: Mutex::default(), reading: Arc::default() }
     }
 
     fn named(&self, new: NewDeadLetter) -> Dead {
@@ -67,10 +68,16 @@ impl Writer {
         })
     }
 
+    /// Becomes the one reader, as soon as there is no other one.
+    async fn reader(&self) -> lapin::Result<Reader> {
+        let turn = Arc::clone(&self.reading).lock_owned().await;
+        let beginning = Reader::begin(Arc::clone(&self.uplink), turn);
+        to_its_end(&self.uplink.machine, beginning).await
+    }
+
     /// Those behind an id, oldest first.
     pub async fn list(&self, after: u64, limit: u32) -> lapin::Result<Vec<DeadLetter>> {
-        let _reading = self.reading.lock().await;
-        let mut reader = Reader::begin(self).await?;
+        let mut reader = self.reader().await?;
         let table = reader.read(self).await?;
         let later = after.checked_add(1).map(|from| table.range(from..)).into_iter().flatten();
         let listed = later.take(limit as usize).map(|(_, held)| held.dead.letter.clone()).collect();
@@ -80,8 +87,7 @@ impl Writer {
 
     /// Puts one back into its queue; false: there is none of this id.
     pub async fn requeue(&self, id: u64) -> Result<bool, BrokerUnavailable> {
-        let _reading = self.reading.lock().await;
-        let begun = timeout(limits::CALL_TIMEOUT, Reader::begin(self)).await;
+        let begun = timeout(limits::CALL_TIMEOUT, self.reader()).await;
         let begun = begun.map_err(|_| BrokerUnavailable)?;
         let mut reader = begun.map_err(|error| unavailable(&error))?;
         let mut table = reader.read(self).await.map_err(|error| unavailable(&error))?;
@@ -116,15 +122,26 @@ pub fn unavailable(error: &lapin::Error) -> BrokerUnavailable {
 struct Reader {
     uplink: Arc<Uplink>,
     channel: Channel,
-    _lock: Consumer,
+    held: Option<(Consumer, OwnedMutexGuard<()>)>,
+}
+
+/// One that is given up gives back what it holds before it lets the next one in, which would miss it.
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let (channel, held) = (self.channel.clone(), self.held.take());
+        self.uplink.machine.spawn("rabbitmq reader", async move {
+            // A channel that cannot be closed is gone, or was closed before.
+            let _ = channel.close(200, "given up".into()).await;
+            drop(held);
+        });
+    }
 }
 
 impl Reader {
-    async fn begin(writer: &Writer) -> lapin::Result<Self> {
-        let uplink = Arc::clone(&writer.uplink);
+    async fn begin(uplink: Arc<Uplink>, turn: OwnedMutexGuard<()>) -> lapin::Result<Self> {
         let link = uplink.connected().await;
         let (channel, lock) = lock(&uplink, &link).await?;
-        Ok(Self { uplink, channel, _lock: lock })
+        Ok(Self { uplink, channel, held: Some((lock, turn)) })
     }
 
     async fn read(&mut self, writer: &Writer) -> lapin::Result<BTreeMap<u64, Held<u64>>> {
@@ -196,25 +213,24 @@ impl Reader {
     }
 }
 
-/// Becomes the one reader, as soon as there is no other one.
-async fn lock(uplink: &Uplink, link: &Arc<Link>) -> lapin::Result<(Channel, Consumer)> {
+/// Becomes the one reader: a queue that one connection can have at a time is made, and it is gone as soon as
+/// its one consumer is.
+async fn lock(uplink: &Uplink, link: &Link) -> lapin::Result<(Channel, Consumer)> {
+    let name = uplink.topology.dead_lock();
     loop {
-        let name = uplink.topology.dead_lock();
-        match to_its_end(&uplink.machine, try_lock(Arc::clone(link), name)).await {
+        // A refusal closes the channel.
+        let channel = link.consuming.create_channel().await?;
+        let arguments = Topology::lock_arguments();
+        match of_this_connection(&channel, &name, arguments).await {
+            Ok(()) => {
+                let plain = (BasicConsumeOptions::default(), FieldTable::default());
+                let lock = channel.basic_consume(name.into(), "".into(), plain.0, plain.1).await?;
+                return Ok((channel, lock));
+            }
             Err(error) if is_locked(&error) => sleep(PAUSE).await,
-            locked => return locked,
+            Err(error) => return Err(error),
         }
     }
-}
-
-/// Makes a queue that one connection can have at a time; it is gone as soon as its one consumer is. A refusal
-/// closes the channel.
-async fn try_lock(link: Arc<Link>, name: String) -> lapin::Result<(Channel, Consumer)> {
-    let channel = link.consuming.create_channel().await?;
-    of_this_connection(&channel, &name, Topology::lock_arguments()).await?;
-    let plain = (BasicConsumeOptions::default(), FieldTable::default());
-    let lock = channel.basic_consume(name.into(), "".into(), plain.0, plain.1).await?;
-    Ok((channel, lock))
 }
 
 fn is_locked(error: &lapin::Error) -> bool {
