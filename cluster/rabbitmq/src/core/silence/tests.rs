@@ -1,3 +1,5 @@
+//! When a consumer counts as lost, and what excuses it.
+
 use super::*;
 
 const PREFETCH: u16 = 4;
