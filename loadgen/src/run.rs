@@ -80,6 +80,8 @@ pub struct Engines {
     pub postgres: bool,
     /// Whether the commits of PostgreSQL wait until they are durable; otherwise a bad choice.
     pub synchronous_commit: bool,
+    /// Whether they keep them in Cassandra; never beside PostgreSQL.
+    pub cassandra: bool,
 }
 
 impl Engines {
@@ -91,6 +93,7 @@ impl Engines {
         all_acks: true,
         postgres: false,
         synchronous_commit: true,
+        cassandra: false,
     };
 
     /// Whether the cluster has a broker of its own.

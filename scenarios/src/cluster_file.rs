@@ -30,6 +30,8 @@ pub struct Addresses {
     pub postgres: Option<u16>,
     /// Whether its commits wait until they are durable.
     pub synchronous_commit: bool,
+    /// The port of a Cassandra of one node on loopback that keeps them instead.
+    pub cassandra: Option<u16>,
     /// Store nodes.
     pub stores: Vec<String>,
     /// The auth service.
@@ -76,7 +78,7 @@ pub fn cluster_file(scenario: &Scenario, addresses: &Addresses) -> String {
 /// What keeps rows, and what keeps messages.
 fn engines(of_nodes: StoreEngine, addresses: &Addresses) -> Value {
     let on_loopback = |port: u16| format!("127.0.0.1:{port}");
-    let Addresses { rabbitmq, kafka, postgres, .. } = addresses;
+    let Addresses { rabbitmq, kafka, postgres, cassandra, .. } = addresses;
     let all = |ports: &[u16]| ports.iter().copied().map(on_loopback).collect::<Vec<_>>();
     let mut engines = Table::new();
     engines.insert("store".to_owned(), of_nodes.word().into());
@@ -113,6 +115,11 @@ fn engines(of_nodes: StoreEngine, addresses: &Addresses) -> Value {
         ]);
         engines.insert("store".to_owned(), "postgres".into());
         engines.insert("postgres".to_owned(), reached);
+    }
+    if let Some(port) = cassandra {
+        let reached = table([("hosts", all(&[*port]).into()), ("replication", 1.into())]);
+        engines.insert("store".to_owned(), "cassandra".into());
+        engines.insert("cassandra".to_owned(), reached);
     }
     Value::Table(engines)
 }

@@ -1,11 +1,12 @@
 //! `fracas doctor`: whether this machine can carry a scenario's load, and what to set.
 
+use super::on_engines::EngineArguments;
 use crate::console;
 use crate::scenario_arguments::ScenarioArguments;
 use crate::whole::whole;
 use campaign::Opening;
 use clap::Args;
-use loadgen::{Against, DataFolder, Engines, Grade, Processes, Share, doctor};
+use loadgen::{Against, DataFolder, Grade, Processes, Share, doctor};
 use std::path::PathBuf;
 
 /// Check the limits of this machine against what a scenario's load needs.
@@ -18,6 +19,8 @@ pub struct Doctor {
     /// A gateway of a running cluster, as of `load`; without this, for a cluster on this machine.
     #[arg(long, value_name = "HOST:PORT")]
     target: Vec<String>,
+    #[command(flatten)]
+    engines: EngineArguments,
     /// So many generators on this machine, as of `load`.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole(1..=999_u32))]
     agents: u32,
@@ -33,7 +36,9 @@ impl Doctor {
         let data = self.target.is_empty().then(|| DataFolder::place(self.out.as_deref()));
         let against = match &data {
             Some(data) => {
-                let (binary, processes) = (PathBuf::new(), Processes::EachNode(Engines::NONE));
+                self.engines.check(&scenario)?;
+                let processes = Processes::EachNode(self.engines.chosen());
+                let binary = PathBuf::new();
                 Against::Started { binary, processes, data: data.clone() }
             }
             None => Against::Given(self.target),

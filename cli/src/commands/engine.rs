@@ -4,7 +4,9 @@ use crate::lifeline::Lifeline;
 use crate::whole::whole;
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use engines::kafka::{self, Jars, Kafka};
+use engines::cassandra::{self, Cassandra};
+use engines::jars::{CASSANDRA, Jars, KAFKA};
+use engines::kafka::{self, Kafka};
 use engines::postgres::Postgres;
 use engines::rabbitmq::{Mapper, Ports, RabbitMq, Together};
 use engines::{Instance, Running};
@@ -26,6 +28,8 @@ pub enum EngineName {
     Kafka,
     /// What keeps the rows of the stores.
     Postgres,
+    /// Likewise.
+    Cassandra,
     /// What the nodes of RabbitMQ find each other by.
     PortMapper,
 }
@@ -39,7 +43,8 @@ pub struct Engine {
     /// Its folder, with the data of an earlier start at the same ports or none.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// The first of the ports that it takes: a node of RabbitMQ takes three, one of Kafka two.
+    /// The first of the ports that it takes: a node of RabbitMQ takes three, one of Kafka or
+    /// Cassandra two.
     #[arg(long, value_parser = whole(1..=65_000_u16))]
     port: u16,
     /// The first ports of all nodes of the RabbitMQ or Kafka, whose folders are beside each other.
@@ -84,10 +89,16 @@ impl Engine {
         let port = self.port;
         match self.name {
             EngineName::Postgres => Ok(Box::new(Postgres::prepare(&self.data, port, &[])?)),
+            EngineName::Cassandra => {
+                let ports = cassandra::Ports { clients: port, storage: port + 1 };
+                let jars = Jars::find(CASSANDRA)?;
+                Ok(Box::new(Cassandra::prepare(&self.data, &jars, ports)?))
+            }
             EngineName::Kafka => {
                 let ports = kafka::Ports { plain: port, encrypted: None, controller: port + 1 };
                 let controllers: Vec<u16> = self.together.iter().map(|port| port + 1).collect();
-                Ok(Box::new(Kafka::prepare(&self.data, &Jars::find()?, ports, &controllers)?))
+                let jars = Jars::find(KAFKA)?;
+                Ok(Box::new(Kafka::prepare(&self.data, &jars, ports, &controllers)?))
             }
             EngineName::PortMapper => Ok(Box::new(Mapper::prepare(&self.data, port)?)),
             EngineName::Rabbitmq => {

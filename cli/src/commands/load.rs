@@ -2,9 +2,9 @@
 //! simulator.
 
 mod many;
-mod on_engines;
 mod several;
 
+use super::on_engines::EngineArguments;
 use crate::address::host_and_port;
 use crate::agents::AgentArguments;
 use crate::console::{self, ProgressLine};
@@ -20,7 +20,6 @@ use loadgen::journeys::Drive;
 use loadgen::{
     Against, DataFolder, Exposition, Fit, FolderError, Processes, Progress, RealRun, System,
 };
-use on_engines::EngineArguments;
 use report::{Extent, Took};
 use scenarios::Scenario;
 use std::path::{Path, PathBuf};
@@ -69,7 +68,7 @@ pub struct Load {
     #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
     target: Vec<String>,
     /// Start all nodes in one process. That costs less, and a fault hits all of them at once.
-    #[arg(long, conflicts_with = "target")]
+    #[arg(long, conflicts_with_all = ["target", "engines"])]
     one_process: bool,
     #[command(flatten)]
     engines: EngineArguments,

@@ -16,6 +16,7 @@ mod man;
 mod merge;
 mod new;
 mod node;
+mod on_engines;
 mod run;
 mod scenarios;
 mod schema;

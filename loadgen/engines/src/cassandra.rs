@@ -1,5 +1,6 @@
 //! A private Cassandra: a cluster of one node. What is started is the class that Cassandra's own scripts start.
 
+use crate::jars::Jars;
 use crate::running::{Instance, Program};
 use crate::{listens, program, write};
 use anyhow::Context;
@@ -58,12 +59,11 @@ const OPENS: [&str; 16] = [
 ];
 
 impl Cassandra {
-    /// Finds Java 17 and writes the configuration into a folder. `jars` has those of Cassandra and of all that
-    /// they need.
+    /// Finds Java 17 and writes the configuration into a folder, which may have the data of an earlier start.
     ///
     /// # Errors
     /// Java is missing and cannot be installed.
-    pub fn prepare(folder: &Path, jars: &Path, ports: Ports) -> anyhow::Result<Self> {
+    pub fn prepare(folder: &Path, jars: &Jars, ports: Ports) -> anyhow::Result<Self> {
         // Not the one on the path: Cassandra 5.0 runs on 11 and 17 alone.
         let java =
             program(&["/usr/lib/jvm/java-17-openjdk-amd64/bin/java"], "openjdk-17-jre-headless")?;
@@ -71,7 +71,7 @@ impl Cassandra {
         let folder = folder.canonicalize().with_context(|| folder.display().to_string())?;
         write(&folder.join("cassandra.yaml"), &ports.configuration(&folder))?;
         write(&folder.join("logback.xml"), LOGGING)?;
-        let classes = format!("{}/*", jars.display());
+        let classes = jars.class_path();
         Ok(Self { java, classes, folder, ports })
     }
 

@@ -1,11 +1,8 @@
 //! A private Kafka: one node or several, each of them broker and controller (KRaft). What is started is the
 //! class that Kafka's own scripts start.
 
-mod jars;
-
-pub use jars::{JARS, Jars};
-
 use crate::certificate::make_certificate;
+use crate::jars::Jars;
 use crate::running::{Instance, Program};
 use crate::{listens, program, write};
 use anyhow::{Context, ensure};

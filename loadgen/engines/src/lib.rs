@@ -9,6 +9,7 @@ mod certificate;
 mod install;
 pub mod jars;
 pub mod kafka;
+pub mod maven;
 pub mod postgres;
 pub mod rabbitmq;
 mod running;

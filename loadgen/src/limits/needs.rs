@@ -4,7 +4,7 @@
 //! towards each gateway. A cluster that is started needs room for its data.
 
 use crate::limits::supply::Supply;
-use crate::run::Against;
+use crate::run::{Against, Engines, Processes};
 use crate::slices::{self, Share};
 use crate::world::layout;
 use protocol::limits;
@@ -19,6 +19,11 @@ const TRUNK_BYTES: u64 = 7_680;
 /// a cluster: measured with 1,000 users, 371 MB in nine processes against 104 MB in one.
 const EMPTY_BYTES: u64 = 80 * 1024 * 1024;
 const PROCESS_BYTES: u64 = 32 * 1024 * 1024;
+/// Bytes of the server of an engine, beside the process that starts it: TODO measured.
+const RABBITMQ_BYTES: u64 = 128 * 1024 * 1024;
+const KAFKA_BYTES: u64 = 320 * 1024 * 1024;
+const POSTGRES_BYTES: u64 = 64 * 1024 * 1024;
+const CASSANDRA_BYTES: u64 = 1024 * 1024 * 1024;
 
 /// Bytes on the disk of a cluster that has nothing yet, and of each operation beside its body; the body
 /// is in two logs. Measured with 287,000 sends of 110 bytes: 132 MB.
@@ -47,6 +52,8 @@ pub struct Needs {
     pub disk: u64,
     /// Processes of the cluster, if it is started.
     processes: Option<u16>,
+    /// Bytes of memory of the engines that it stands on.
+    engines: u64,
     /// Processes on this machine that generate the load.
     generators: u32,
 }
@@ -54,7 +61,7 @@ pub struct Needs {
 impl Needs {
     /// Bytes of memory without any session.
     pub fn empty_memory(&self) -> u64 {
-        empty_memory(self.processes, self.generators) + self.rest * SOCKET_BYTES
+        empty_memory(self.processes, self.generators) + self.engines + self.rest * SOCKET_BYTES
     }
 
     /// Bytes of memory of each session.
@@ -72,8 +79,11 @@ impl Needs {
             format!(", and its data about {} of disk ({} free)", bytes(self.disk), bytes(there))
         });
         let processes = self.processes.filter(|count| *count > 1);
-        let processes = processes.map_or_else(String::new, |count| {
-            format!("; the cluster is {count} processes (--one-process: one)")
+        let processes = processes.map_or_else(String::new, |count| match self.engines {
+            0 => format!("; the cluster is {count} processes (--one-process: one)"),
+            engines => {
+                format!("; the cluster is {count} processes, its engines take {}", bytes(engines))
+            }
         });
         format!(
             "{} sessions need {} connections (open files: {} in each table; local ports: {} from each address \
@@ -95,6 +105,7 @@ pub fn needs(scenario: &Scenario, against: &Against, supply: &Supply, share: Sha
     let gateways = against.gateways(scenario).max(1);
     let slices = slices::of(scenario, against, supply, share) * here;
     let shape = &scenario.cluster;
+    let engines = against.processes().map_or(0, of_engines);
     let processes = against.processes().map(|processes| layout::count(shape, processes));
     let (connections, bytes) = match scenario.users.transport {
         Transport::Socket => (sessions, SOCKET_BYTES),
@@ -113,9 +124,13 @@ pub fn needs(scenario: &Scenario, against: &Against, supply: &Supply, share: Sha
         rest,
         slices,
         ports: connections.div_ceil(gateways).div_ceil(sources),
-        memory: empty_memory(processes, share.here) + rest * SOCKET_BYTES + sessions * bytes,
+        memory: empty_memory(processes, share.here)
+            + engines
+            + rest * SOCKET_BYTES
+            + sessions * bytes,
         disk: disk(scenario),
         processes,
+        engines,
         generators: share.here,
     }
 }
@@ -125,6 +140,16 @@ fn empty_memory(processes: Option<u16>, generators: u32) -> u64 {
     let further = u64::from(processes.unwrap_or(1).saturating_sub(1));
     let further = further + u64::from(generators.saturating_sub(1));
     EMPTY_BYTES + further * PROCESS_BYTES
+}
+
+/// Bytes of memory of the servers of engines in a cluster that is made of these processes.
+fn of_engines(processes: Processes) -> u64 {
+    let Processes::EachNode(engines) = processes else { return 0 };
+    let Engines { rabbitmq, kafka, postgres, cassandra, .. } = engines;
+    u64::from(rabbitmq) * RABBITMQ_BYTES
+        + u64::from(kafka) * KAFKA_BYTES
+        + u64::from(postgres) * POSTGRES_BYTES
+        + u64::from(cassandra) * CASSANDRA_BYTES
 }
 
 /// What the cluster will have written at the end, about.
@@ -165,8 +190,6 @@ fn bytes(count: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::Engines;
-    use crate::run::Processes;
     use scenarios::scenario::{JourneyMix, Journeys};
 
     fn scenario(users: u32) -> Scenario {
@@ -266,5 +289,31 @@ mod tests {
         let [one, each] = [one, each].map(|needs| needs.sentence(supply));
         assert!(each.ends_with("; the cluster is 7 processes (--one-process: one)"), "{each}");
         assert!(!one.contains("process") && one.contains("its data about"), "{one}");
+    }
+
+    #[test]
+    fn engines_need_memory_that_no_session_has() {
+        let (scenario, supply) = (scenario(400), supply(10_000, 10_000, 1_000));
+        let on = |engines| {
+            let processes = Processes::EachNode(engines);
+            let against =
+                Against::Started { binary: "fracas".into(), processes, data: "data".into() };
+            needs(&scenario, &against, &supply, Share::WHOLE)
+        };
+        let own = on(Engines::NONE);
+        // A mapper and two nodes more in the place of a broker; a server beside the stores.
+        for (engines, processes, bytes) in [
+            (Engines { rabbitmq: 3, ..Engines::NONE }, 3, 3 * RABBITMQ_BYTES),
+            (Engines { kafka: 1, ..Engines::NONE }, 0, KAFKA_BYTES),
+            (Engines { postgres: true, ..Engines::NONE }, 1, POSTGRES_BYTES),
+            (Engines { cassandra: true, ..Engines::NONE }, 1, CASSANDRA_BYTES),
+        ] {
+            let with = on(engines);
+            assert_eq!(with.memory - own.memory, processes * PROCESS_BYTES + bytes, "{engines:?}");
+            assert_eq!(with.session_bytes(), own.session_bytes(), "{engines:?}");
+            let sentence = with.sentence(supply);
+            assert!(!sentence.contains("--one-process"), "{sentence}");
+            assert!(sentence.ends_with(&format!("its engines take {}", super::bytes(bytes))));
+        }
     }
 }

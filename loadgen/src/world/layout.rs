@@ -18,6 +18,8 @@ const FILE: &str = "cluster.toml";
 const PORTS_OF_RABBITMQ: u16 = 3;
 /// Ports of a node of Kafka: the second is that of its controller.
 const PORTS_OF_KAFKA: u16 = 2;
+/// Ports of Cassandra: the second is for its nodes among themselves.
+const PORTS_OF_CASSANDRA: u16 = 2;
 /// The name of Erlang's port mapper, by which the nodes of RabbitMQ find each other.
 const MAPPER: &str = "port-mapper";
 
@@ -100,12 +102,12 @@ impl Layout {
             Program { name: name.into(), arguments, log, is_gateway, is_engine: false }
         };
         let nodes = shape.all_nodes().filter(is_node).map(node);
-        let postgres = addresses.postgres.iter();
-        let postgres = postgres.map(|port| {
-            engine(format!("{}-1", Role::Database.word()), "postgres", data, *port, &[])
+        let databases = [("postgres", addresses.postgres), ("cassandra", addresses.cassandra)];
+        let databases = databases.into_iter().filter_map(|(word, port)| {
+            Some(engine(format!("{}-1", Role::Database.word()), word, data, port?, &[]))
         });
         let brokers = rabbitmq(&addresses.rabbitmq, data).into_iter();
-        let engines = brokers.chain(kafka(&addresses.kafka, data)).chain(postgres);
+        let engines = brokers.chain(kafka(&addresses.kafka, data)).chain(databases);
         let programs = engines.chain(nodes).collect();
         Ok(Self { programs, gateways, rabbitmq: addresses.rabbitmq, metrics })
     }
@@ -116,10 +118,11 @@ pub fn count(shape: &ClusterShape, processes: Processes) -> u16 {
     match processes {
         Processes::One => 1,
         Processes::EachNode(engines) => {
-            let Engines { rabbitmq, kafka, postgres, .. } = engines;
+            let Engines { rabbitmq, kafka, postgres, cassandra, .. } = engines;
             let replaced = if engines.own_broker() { 0 } else { shape.brokers };
             let mapper = u16::from(rabbitmq > 0);
-            nodes(shape) - replaced + rabbitmq + mapper + kafka + u16::from(postgres)
+            let databases = u16::from(postgres) + u16::from(cassandra);
+            nodes(shape) - replaced + rabbitmq + mapper + kafka + databases
         }
     }
 }
@@ -135,9 +138,10 @@ fn ports(shape: &ClusterShape, processes: Processes) -> u16 {
     let peers = all - shape.nodes(Role::Notifier);
     match processes {
         Processes::One => peers,
-        Processes::EachNode(Engines { rabbitmq, kafka, postgres, .. }) => {
+        Processes::EachNode(Engines { rabbitmq, kafka, postgres, cassandra, .. }) => {
             let of_rabbitmq = if rabbitmq > 0 { rabbitmq * PORTS_OF_RABBITMQ + 1 } else { 0 };
-            let of_engines = of_rabbitmq + kafka * PORTS_OF_KAFKA + u16::from(postgres);
+            let of_databases = u16::from(postgres) + u16::from(cassandra) * PORTS_OF_CASSANDRA;
+            let of_engines = of_rabbitmq + kafka * PORTS_OF_KAFKA + of_databases;
             peers + all - shape.gateways + of_engines
         }
     }
@@ -190,8 +194,8 @@ fn addresses(
     *next += u16::from(engines.rabbitmq > 0);
     let kafka = first_ports(next, engines.kafka, PORTS_OF_KAFKA);
     let brokers = if engines.own_broker() { shape.brokers } else { 0 };
-    let postgres = engines.postgres.then_some(*next);
-    *next += u16::from(engines.postgres);
+    let postgres = first_ports(next, engines.postgres.into(), 1).first().copied();
+    let cassandra = first_ports(next, engines.cassandra.into(), PORTS_OF_CASSANDRA);
     Addresses {
         gateways: take(next, shape.gateways).collect(),
         brokers: take(next, brokers).collect(),
@@ -201,6 +205,7 @@ fn addresses(
         all_acks: engines.all_acks,
         postgres,
         synchronous_commit: engines.synchronous_commit,
+        cassandra: cassandra.first().copied(),
         stores: take(next, shape.stores).collect(),
         auth: take(next, 1).collect(),
         push_provider: push_provider.to_owned(),
@@ -317,6 +322,26 @@ mod tests {
             assert!(written.contains(&format!("replication = {}\n", nodes.min(3))), "{written}");
             assert!(written.contains("brokers = []"), "{written}");
         }
+        std::fs::remove_dir_all(data).unwrap();
+    }
+
+    #[test]
+    fn cassandra_keeps_the_rows_of_the_stores() {
+        let scenario = crate::fixture::scenario(10, 5, 1);
+        let data = std::env::temp_dir().join(format!("fracas-cassandra-{}", std::process::id()));
+        let on_cassandra = Processes::EachNode(Engines { cassandra: true, ..Engines::NONE });
+        let layout = Layout::new(&scenario, on_cassandra, &data, "127.0.0.1:9").unwrap();
+        assert_eq!(usize::from(count(&scenario.cluster, on_cassandra)), layout.programs.len());
+        let server = &layout.programs[0];
+        assert_eq!((&*server.name, server.is_engine), ("database-1", true));
+        assert_eq!(server.arguments[..2], ["engine", "cassandra"]);
+        let port = server.arguments.iter().find_map(|word| word.strip_prefix("--port="));
+        let port: u16 = port.unwrap().parse().unwrap();
+        let written = std::fs::read_to_string(data.join(FILE)).unwrap();
+        let hosts = format!("hosts = [\"127.0.0.1:{port}\"]\nreplication = 1\n");
+        assert!(written.contains("store = \"cassandra\"") && written.contains(&hosts), "{written}");
+        // The second port is its own.
+        assert!(!written.contains(&format!("127.0.0.1:{}\"", port + 1)), "{written}");
         std::fs::remove_dir_all(data).unwrap();
     }
 }

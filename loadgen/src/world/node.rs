@@ -17,8 +17,9 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 
-/// How long a process may take until it says that it runs.
-const RUNNING: Duration = Duration::from_mins(1);
+/// How long a process may take until it says that it runs. An engine gives up by itself after two minutes, and
+/// knows why.
+const RUNNING: Duration = Duration::from_secs(150);
 /// How long a process that was told to stop may take to stand still.
 const STILL: Duration = Duration::from_secs(1);
 /// Characters of its log's last line that are shown.

@@ -22,7 +22,7 @@ section! {
         partitions: Whole<u16, 1, 4096> = Whole(16),
         /// Copies of each partition; one in this version.
         replication: Whole<u16, 1, 1> = Whole(1),
-        /// What keeps the rows of the stores: redb on their disks, their memory, or one engine that all of them reach like a database on its own (simulated, or `--engines postgres`).
+        /// What keeps the rows of the stores: redb on their disks, their memory, or one engine that all of them reach like a database on its own (simulated, or `--engines postgres` or `cassandra`).
         engine: StoreEngine = StoreEngine::Redb,
         /// How much each node holds: `tiny` limits are all reached within half a minute.
         limits: LimitSet = LimitSet::Default,

@@ -26,6 +26,7 @@ fn a_real_cluster_is_configured_as_a_simulated_one() {
             kafka: Vec::new(),
             all_acks: true,
             postgres: None,
+            cassandra: None,
             synchronous_commit: true,
             stores,
             auth,

@@ -4,12 +4,14 @@
 use super::{Features, folder, jars, serve_during, test};
 use engines::cassandra::{Cassandra, Ports};
 use engines::free_ports;
+use engines::jars::{CASSANDRA, Jars};
 
 /// Runs every test that needs it.
 pub fn run() -> anyhow::Result<bool> {
     let [clients, storage] = free_ports()?;
     let ports = Ports { clients, storage };
-    let cassandra = Cassandra::prepare(&folder("cassandra")?, &jars("cassandra")?, ports)?;
+    let jars = Jars::of(CASSANDRA, &jars("cassandra")?)?;
+    let cassandra = Cassandra::prepare(&folder("cassandra")?, &jars, ports)?;
     let told = [
         ("FRACAS_CASSANDRA", format!("127.0.0.1:{clients}")),
         ("FRACAS_CASSANDRA_PID", cassandra.folder().join("pid").display().to_string()),

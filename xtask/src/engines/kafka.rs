@@ -2,7 +2,8 @@
 //! `xtask/engines/kafka.xml`, and are kept between runs.
 
 use super::{Features, folder, jars, serve_during, test};
-use engines::kafka::{Encrypted, Jars, Kafka, Ports};
+use engines::jars::{Jars, KAFKA};
+use engines::kafka::{Encrypted, Kafka, Ports};
 use engines::{Instance, free_ports, program};
 use std::path::Path;
 
@@ -11,7 +12,7 @@ pub fn run() -> anyhow::Result<bool> {
     // What the encrypted client is built with.
     program(&["/usr/include/openssl/ssl.h"], "libssl-dev")?;
     program(&["pkg-config"], "pkg-config")?;
-    let (folder, jars) = (folder("kafka")?, Jars::of(&jars("kafka")?)?);
+    let (folder, jars) = (folder("kafka")?, Jars::of(KAFKA, &jars("kafka")?)?);
     Ok(on_nodes(&folder.join("one"), &jars, 1, &["conformance", "encrypted", "outages"])?
         && on_nodes(&folder.join("three"), &jars, 3, &["conformance", "three_nodes"])?)
 }

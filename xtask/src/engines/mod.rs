@@ -103,7 +103,7 @@ fn folder(name: &str) -> anyhow::Result<PathBuf> {
 fn jars(name: &str) -> anyhow::Result<PathBuf> {
     let project = root().join("xtask/engines").join(name).with_extension("xml");
     let folder = root().join("target/engines").join(format!("{name}-jars"));
-    engines::jars::fetch(&project, &folder)?;
+    engines::maven::fetch(&project, &folder)?;
     Ok(folder)
 }
 

@@ -2,9 +2,9 @@
 
 use campaign::InvalidUsage;
 use clap::Args;
-use engines::kafka::Jars;
+use engines::jars::{CASSANDRA, Jars, KAFKA, Product};
 use loadgen::Engines;
-use protocol::StoreEngine;
+use protocol::{StoreEngine, nearest};
 use scenarios::Scenario;
 use std::fmt;
 use std::mem;
@@ -23,11 +23,12 @@ const ASYNCHRONOUS: &str = "synchronous_commit=off";
 #[derive(Debug, Default, Args)]
 pub struct EngineArguments {
     /// Start the cluster on these engines instead of its own: private servers on this machine, installed if
-    /// they are missing and this user may. `rabbitmq` or `kafka` (`rabbitmq:3`, `kafka:3` for three nodes),
-    /// `postgres`. The jars of Kafka are where `cargo xtask engines kafka` has put them, or in the folder that
-    /// FRACAS_KAFKA_JARS names. With a bad choice, to see what it costs: `rabbitmq:3+classic` (queues without
+    /// they are missing and this user may. `rabbitmq` or `kafka` (`rabbitmq:3`, `kafka:3` for three nodes) as the
+    /// broker; `postgres` or `cassandra` under the stores. The jars of Kafka and Cassandra are where
+    /// `cargo xtask engines kafka` (`cassandra`) has put them, or in the folder that FRACAS_KAFKA_JARS
+    /// (FRACAS_CASSANDRA_JARS) names. With a bad choice, to see what it costs: `rabbitmq:3+classic` (queues without
     /// copies), `kafka:3+acks=leader`, `postgres+synchronous_commit=off`.
-    #[arg(long, value_delimiter = ',', value_name = "ENGINE", conflicts_with_all = ["target", "one_process"])]
+    #[arg(long, value_delimiter = ',', value_name = "ENGINE", conflicts_with = "target")]
     engines: Vec<Started>,
 }
 
@@ -37,6 +38,7 @@ enum Started {
     RabbitMq { nodes: u16, quorum_queues: bool },
     Kafka { nodes: u16, all_acks: bool },
     Postgres { synchronous_commit: bool },
+    Cassandra,
 }
 
 impl FromStr for Started {
@@ -57,13 +59,23 @@ impl FromStr for Started {
             nodes.ok_or_else(|| format!("expected 1 to {NODES_MAX} nodes"))
         };
         match name {
-            "postgres" if engine == name => {
-                Ok(Self::Postgres { synchronous_commit: unless(ASYNCHRONOUS)? })
+            "postgres" | "cassandra" if engine != name => {
+                Err(format!("{name} has one node here: expected {name}"))
             }
+            "postgres" => Ok(Self::Postgres { synchronous_commit: unless(ASYNCHRONOUS)? }),
+            "cassandra" => match choice {
+                None => Ok(Self::Cassandra),
+                Some(choice) => Err(format!("unknown choice {choice:?}: expected cassandra alone")),
+            },
             "rabbitmq" => Ok(Self::RabbitMq { nodes: nodes()?, quorum_queues: unless(CLASSIC)? }),
             "kafka" => Ok(Self::Kafka { nodes: nodes()?, all_acks: unless(LEADER)? }),
-            _ => Err("expected rabbitmq or kafka (rabbitmq:3, kafka:3: three nodes), or postgres"
-                .to_owned()),
+            _ => {
+                let meant = nearest(name, ["rabbitmq", "kafka", "postgres", "cassandra"]);
+                let meant = meant.map_or_else(String::new, |it| format!("; did you mean {it}?"));
+                Err(format!(
+                    "expected rabbitmq or kafka (rabbitmq:3, kafka:3: three nodes), postgres or cassandra{meant}"
+                ))
+            }
         }
     }
 }
@@ -78,6 +90,7 @@ impl fmt::Display for Started {
             Self::Postgres { synchronous_commit } => {
                 ("postgres", 1, (!synchronous_commit).then_some(ASYNCHRONOUS))
             }
+            Self::Cassandra => ("cassandra", 1, None),
         };
         f.write_str(name)?;
         if nodes != 1 {
@@ -102,6 +115,7 @@ impl EngineArguments {
                 Started::Postgres { synchronous_commit } => {
                     (engines.postgres, engines.synchronous_commit) = (true, synchronous_commit);
                 }
+                Started::Cassandra => engines.cassandra = true,
             }
         }
         engines
@@ -113,8 +127,8 @@ impl EngineArguments {
         (!words.is_empty()).then(|| words.join(","))
     }
 
-    /// Each engine is there once, and one broker; Kafka can be had; and a cluster that is started has none that its stores could share, but for
-    /// PostgreSQL.
+    /// Each engine is there once, one broker and one database; what is made of jars can be had; and what the stores
+    /// of a cluster that is started share is one of these databases.
     pub fn check(&self, scenario: &Scenario) -> Result<(), InvalidUsage> {
         let kinds: Vec<_> = self.engines.iter().map(mem::discriminant).collect();
         if (1..kinds.len()).any(|later| kinds[..later].contains(&kinds[later])) {
@@ -125,26 +139,36 @@ impl EngineArguments {
             let why = "--engines: rabbitmq and kafka are both the broker: name one of them";
             return Err(InvalidUsage(why.to_owned()));
         }
-        if chosen.kafka > 0 {
-            can_have_kafka()?;
+        if chosen.postgres && chosen.cassandra {
+            let why = "--engines: postgres and cassandra both keep the rows of the stores: name one of them";
+            return Err(InvalidUsage(why.to_owned()));
         }
-        if scenario.cluster.engine != StoreEngine::Shared || chosen.postgres {
+        if chosen.kafka > 0 {
+            can_have(KAFKA, cfg!(feature = "kafka"))?;
+        }
+        if chosen.cassandra {
+            can_have(CASSANDRA, cfg!(feature = "cassandra"))?;
+        }
+        if scenario.cluster.engine != StoreEngine::Shared || chosen.postgres || chosen.cassandra {
             return Ok(());
         }
-        let why = "cluster.engine = \"shared\" is for simulated runs: --engines postgres, or --set \
-                   cluster.engine=redb";
+        let why = "cluster.engine = \"shared\" is for simulated runs: --engines postgres, --engines cassandra, \
+                   or --set cluster.engine=redb";
         Err(InvalidUsage(why.to_owned()))
     }
 }
 
 /// Before anything is started: the nodes can talk to it, and it can be started.
-fn can_have_kafka() -> Result<(), InvalidUsage> {
-    if !cfg!(feature = "kafka") {
-        let why = "--engines kafka: this program was built without Kafka: \
-                   cargo build --release --features kafka";
-        return Err(InvalidUsage(why.to_owned()));
+fn can_have(product: Product, is_built_in: bool) -> Result<(), InvalidUsage> {
+    let Product { name, word, .. } = product;
+    if !is_built_in {
+        let why = format!(
+            "--engines {word}: this program was built without {name}: cargo build --release --features {word}"
+        );
+        return Err(InvalidUsage(why));
     }
-    Jars::find().map(drop).map_err(|error| InvalidUsage(format!("--engines kafka: {error:#}")))
+    let found = Jars::find(product);
+    found.map(drop).map_err(|error| InvalidUsage(format!("--engines {word}: {error:#}")))
 }
 
 #[cfg(test)]
@@ -159,6 +183,7 @@ mod tests {
             "kafka",
             "kafka:5",
             "postgres",
+            "cassandra",
             "rabbitmq:3+classic",
             "kafka:3+acks=leader",
             "postgres+synchronous_commit=off",
@@ -170,7 +195,14 @@ mod tests {
         {
             assert!(text.parse::<Started>().is_err(), "{text}");
         }
-        let why = "postgres+fsync=off".parse::<Started>().unwrap_err();
-        assert!(why.contains("expected postgres+synchronous_commit=off"), "{why}");
+        for (text, expected) in [
+            ("postgres+fsync=off", "expected postgres+synchronous_commit=off"),
+            ("cassandra+commitlog_sync=periodic", "expected cassandra alone"),
+            ("cassandra:3", "expected cassandra"),
+            ("casandra", "did you mean cassandra?"),
+        ] {
+            let why = text.parse::<Started>().unwrap_err();
+            assert!(why.contains(expected), "{text}: {why}");
+        }
     }
 }
