@@ -12,7 +12,7 @@ const FEW_LANES: usize = 4;
 /// The names of the lanes.
 const HEAD: f64 = 40.0;
 /// A row; the style sheet gives the steps in words the same height.
-const ROW: f64 = 54.0;
+const ROW: f64 = 56.0;
 /// Half the width of a fault's band.
 const BAND: f64 = 9.0;
 /// The head of an arrow: its length, and half its width.
