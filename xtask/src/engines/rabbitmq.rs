@@ -13,7 +13,7 @@ const STATISTICS: Duration = Duration::from_millis(200);
 pub fn run() -> anyhow::Result<bool> {
     let folder = folder("rabbitmq")?;
     Ok(on_nodes(&folder.join("one"), 1, &["conformance", "silence", "outages"])?
-        && on_nodes(&folder.join("three"), 3, &["conformance", "three_nodes"])?)
+        && on_nodes(&folder.join("three"), 3, &["conformance", "three_nodes", "majority"])?)
 }
 
 fn on_nodes(folder: &Path, nodes: usize, targets: &[&str]) -> anyhow::Result<bool> {

@@ -17,9 +17,9 @@ pub fn told(variable: &str) -> String {
 
 /// A machine on this one, with a folder of its own.
 pub fn machine(name: &str) -> Machine {
+    static MADE: AtomicU32 = AtomicU32::new(0);
     // What the adapter says stands beside a failure. Only the first call sets it up.
     let _ = tracing_subscriber::fmt().with_test_writer().try_init();
-    static MADE: AtomicU32 = AtomicU32::new(0);
     let number = MADE.fetch_add(1, Ordering::Relaxed);
     let folder = format!("rabbitmq-{}-{number}", std::process::id());
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
