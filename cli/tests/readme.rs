@@ -7,15 +7,11 @@ use std::process::Command;
 /// Begins the block with the run that fails.
 const PROMPT: &str = "$ cargo run --release -- run scenarios/safety/owner-killed.toml --set ";
 
-/// The beginning, the first evidence and the end of an output.
+/// The beginning of an output, up to the table of the invariants, and its end.
 fn shortened(output: &str) -> String {
     let lines: Vec<&str> = output.lines().collect();
-    let evidence = lines.iter().position(|line| line.starts_with(" ✗") && line.contains(" at "));
-    let evidence = lines[evidence.unwrap()..].iter().take_while(|line| !line.is_empty()).take(5);
-    let mut shown = vec![lines[0], "..."];
-    shown.extend(evidence);
-    shown.extend(["...", lines[lines.len() - 1]]);
-    shown.join("\n")
+    let table = lines.iter().position(|line| line.trim_start().starts_with("invariant ")).unwrap();
+    [&lines[..table - 1], &["...", lines[lines.len() - 1]]].concat().join("\n")
 }
 
 #[test]
