@@ -116,7 +116,7 @@ fn real_runs_of_several_scenarios_end_in_one_table() {
     for (words, why) in [
         (["--json", "--seeds=2"], "--json: the verdicts of several runs go to --out"),
         (["--target=127.0.0.1:1", "--seeds=2"], "a cluster is fresh for one run only"),
-        (["--quiet", "--seeds=0"], "--seeds: expected at least 1"),
+        (["--quiet", "--seeds=0"], "expected a whole number from 1"),
     ] {
         let (status, said) = fracas(folder, &[&["load", "s.toml"][..], &words].concat());
         assert_eq!((status, said.contains(why)), (Some(64), true), "{said}");
