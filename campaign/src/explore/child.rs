@@ -19,7 +19,7 @@ use verify::Verdict;
 pub enum Outcome {
     /// As the scenario expects.
     Valid,
-    /// Not as it expects; or its process died, which no scenario expects.
+    /// Not as it expects; or the process of a simulation died, which no scenario expects.
     Violated,
     /// That could not be judged.
     Unknown,
@@ -100,7 +100,13 @@ impl Finished {
         }
     }
 
-    fn of(case: usize, seed: u64, status: ExitStatus, output: &[u8], errors: &str) -> Self {
+    fn of(
+        world: &World,
+        (case, seed): (usize, u64),
+        status: ExitStatus,
+        output: &[u8],
+        errors: &str,
+    ) -> Self {
         let outcome = match status.code() {
             Some(0) => Outcome::Valid,
             Some(2) => Outcome::Unknown,
@@ -108,7 +114,15 @@ impl Finished {
         };
         let nothing = || Self::nothing(case, seed, outcome);
         let Ok(file) = serde_json::from_slice::<VerdictFile>(output) else {
-            return Self { died: Some(last_words(status, errors)), ..nothing() };
+            let died = Some(last_words(status, errors));
+            return match world {
+                World::Simulated => Self { died, ..nothing() },
+                // The generator has died, or was killed: that says nothing of the cluster.
+                World::Real(_) => Self {
+                    doubts: Vec::from_iter(died),
+                    ..Self::nothing(case, seed, Outcome::Unknown)
+                },
+            };
         };
         let summary = Some(Summary::of(&file));
         let episodes = file.measured.faults.into_iter().map(|band| Episode {
@@ -180,7 +194,7 @@ impl Children {
             return None;
         }
         let complained = String::from_utf8_lossy(&complained);
-        Some(Finished::of(number, seed, status, &said, &complained))
+        Some(Finished::of(world, (number, seed), status, &said, &complained))
     }
 
     /// Ends all of them, and starts no more. A real run is asked once: it has a cluster to take down.
@@ -255,7 +269,20 @@ mod tests {
     use super::*;
 
     fn ended(status: i32, errors: &str) -> Finished {
-        Finished::of(0, 7, ExitStatus::from_raw(status), b"", errors)
+        Finished::of(&World::Simulated, (0, 7), ExitStatus::from_raw(status), b"", errors)
+    }
+
+    #[test]
+    fn a_generator_that_dies_says_nothing_of_the_cluster() {
+        let real = World::Real(Vec::new());
+        for (status, why) in [
+            (9, "the process was killed by signal 9: no memory"),
+            (101 << 8, "no verdict (exit status 101): no memory"),
+            (1 << 8, "no verdict (exit status 1): no memory"),
+        ] {
+            let one = Finished::of(&real, (0, 7), ExitStatus::from_raw(status), b"", "no memory");
+            assert_eq!((one.outcome, one.why().as_str()), (Outcome::Unknown, why));
+        }
     }
 
     #[test]
