@@ -5,7 +5,7 @@
 mod processes;
 
 use processes::{FRACAS, Playground, output, soon, terminate};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// A hundred users on sockets of their own.
 const SCENARIO: &str = r#"
@@ -18,11 +18,12 @@ partitions = 4
 [users]
 count = 100
 conversations = { direct = 50 }
-connect = { over = "500ms" }
+connect = { over = "10s" }
 [load]
 phases = [{ for = "60s", rate = "50/s" }]
 mix = { send = 1.0 }
 [phases]
+warm_up = "15s"
 heal = "6s"
 settle = "5s"
 [expect]
@@ -33,7 +34,7 @@ pushed_within = "5s"
 "#;
 
 /// `fracas load` against a gateway, with so many open files and no more.
-fn load(playground: &Playground, open_files: u32, gateway: &str) -> Output {
+fn load(playground: &Playground, open_files: u32, gateway: &str) -> Child {
     let command = format!("ulimit -n {open_files}; exec {FRACAS} load a.toml --target {gateway}");
     let load = Command::new("sh")
         .args(["-c", &command])
@@ -42,7 +43,11 @@ fn load(playground: &Playground, open_files: u32, gateway: &str) -> Output {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn();
-    output(load.unwrap())
+    load.unwrap()
+}
+
+fn open_files(process: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{process}/fd")).unwrap().count()
 }
 
 fn cluster(playground: &Playground, port: u16) -> Child {
@@ -59,7 +64,7 @@ fn cluster(playground: &Playground, port: u16) -> Child {
 #[test]
 fn what_cannot_work_at_all_is_refused() {
     let playground = Playground::new("few-files", "a.toml", SCENARIO);
-    let ended = load(&playground, 30, "127.0.0.1:1");
+    let ended = output(load(&playground, 30, "127.0.0.1:1"));
     let told = String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(2), "{told}");
     assert!(
@@ -77,8 +82,14 @@ fn a_generator_that_runs_out_of_files_ends_soon_and_names_its_limit() {
     let gateway = format!("127.0.0.1:{port}");
     let mut cluster = cluster(&playground, port);
     soon("the cluster listens", || std::net::TcpStream::connect(&gateway).is_ok());
-    // Enough to begin with, and too few for the sessions of a thread beside its requests for tokens.
-    let ended = load(&playground, 33, &gateway);
+    let idle = open_files(cluster.id());
+    // Enough to begin with: one slice of users, with one table. While they connect, it gets too
+    // small for most of them.
+    let load = load(&playground, 1_024, &gateway);
+    soon("the first users connect", || open_files(cluster.id()) > idle + 2);
+    let process = format!("--pid={}", load.id());
+    assert!(Command::new("prlimit").args([&process, "--nofile=33:33"]).status().unwrap().success());
+    let ended = output(load);
     terminate(cluster.id());
     cluster.wait().unwrap();
     let told = String::from_utf8_lossy(&ended.stdout);
