@@ -15,10 +15,6 @@ pub const COUNTERS: &[Meaning] = &[
     ("auth_users_revoked_total", "Users whose tokens were revoked as a whole"),
     ("broker_blocked", "Times that RabbitMQ said that it takes no messages"),
     ("broker_confirmed_messages", "Messages whose publication was confirmed"),
-    (
-        "broker_consumers_renewed",
-        "Consumers that RabbitMQ gave nothing while messages were ready: they began anew",
-    ),
     ("broker_dead_lettered_messages", "Messages that became dead letters"),
     ("broker_dropped_messages", "Messages to gateways that were dropped; the gateways repair"),
     ("broker_failed_commits", "Writes to the log that failed"),

@@ -4,5 +4,4 @@ pub mod acknowledged;
 pub mod addresses;
 pub mod dead;
 pub mod depths;
-pub mod silence;
 pub mod topology;

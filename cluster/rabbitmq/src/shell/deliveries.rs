@@ -1,7 +1,6 @@
 //! The deliveries of one queue on a channel of its own, and what is said about them.
 
 use super::link::Link;
-use super::watch::{Settled, Watch};
 use futures_util::{FutureExt, StreamExt};
 use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
@@ -13,11 +12,9 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 /// A consumer of a queue. Dropping it closes its channel, once everything that was settled is on its way:
-/// then the queue has back what was not. It is lost with its link, and when RabbitMQ has lost track of it.
+/// then the queue has back what was not.
 pub struct Deliveries {
-    machine: Machine,
     consumer: Consumer,
-    watch: Watch,
     settle: mpsc::UnboundedSender<Settle>,
     lost: watch::Receiver<bool>,
     is_lost: bool,
@@ -49,11 +46,9 @@ impl Deliveries {
             channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await?;
         let (settle, settling) = mpsc::unbounded_channel();
         let lost = link.lost.subscribe();
-        let settled = Settled::default();
-        let watch = Watch::new(channel.clone(), queue, prefetch, settled.clone());
-        let settling = settle_all(channel, consumer.clone(), settling, settled, lost.clone());
+        let settling = settle_all(channel, consumer.clone(), settling, lost.clone());
         machine.spawn("rabbitmq settling", settling);
-        Ok(Self { machine: machine.clone(), consumer, watch, settle, lost, is_lost: false })
+        Ok(Self { consumer, settle, lost, is_lost: false })
     }
 
     /// The next deliveries, at least one, as many as are there. Cancel safe.
@@ -65,10 +60,6 @@ impl Deliveries {
             biased;
             _ = self.lost.wait_for(|lost| *lost) => None,
             next = self.consumer.next() => next,
-            () = self.watch.lost() => {
-                self.machine.telemetry.count("broker_consumers_renewed", 1);
-                None
-            }
         };
         let Some(Ok(first)) = first else {
             self.is_lost = true;
@@ -82,7 +73,6 @@ impl Deliveries {
             };
             batch.push(next);
         }
-        self.watch.delivered(batch.len());
         Ok(batch)
     }
 
@@ -105,7 +95,6 @@ async fn settle_all(
     channel: Channel,
     consumer: Consumer,
     mut settling: mpsc::UnboundedReceiver<Settle>,
-    settled: Settled,
     mut lost: watch::Receiver<bool>,
 ) {
     let mut later = futures_util::stream::FuturesUnordered::new();
@@ -133,7 +122,6 @@ async fn settle_all(
             // The channel is gone, and with it whatever it held.
             return;
         }
-        settled.count(tag, multiple);
     }
     // A channel that cannot be closed is gone.
     let _ = channel.close(200, "done".into()).await;

@@ -28,7 +28,7 @@ pub fn start(uplink: &Arc<Uplink>, link: &Arc<Link>) -> AbortHandle {
     })
 }
 
-/// Begins again for as long as the link stands: RabbitMQ can lose a consumer and keep its connection.
+/// Begins again for as long as the link stands: RabbitMQ can close a channel and keep its connection.
 async fn always<F: Future<Output = lapin::Result<()>>>(link: &Link, work: impl Fn() -> F) {
     while !*link.lost.borrow() {
         if let Err(error) = work().await {

@@ -11,4 +11,3 @@ mod link;
 mod messages;
 mod publisher;
 mod uplink;
-mod watch;
