@@ -15,6 +15,10 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 /// segment would stop the chat of everybody.
 const RESERVED: u64 = 128;
 
+/// Handshakes that may wait for a busy node, if the system allows as many (`net.core.somaxconn`). Those beyond
+/// are dropped, and tried again after seconds.
+const BACKLOG: u32 = 4_096;
+
 /// TCP sockets with Nagle's algorithm off: frames are coalesced by whoever writes them.
 #[derive(Clone, Copy, Debug)]
 pub struct TcpNetwork;
@@ -22,9 +26,14 @@ pub struct TcpNetwork;
 impl Network for TcpNetwork {
     fn bind<'a>(&'a self, at: &'a str) -> BoxFuture<'a, io::Result<Box<dyn Listener>>> {
         Box::pin(async move {
-            #[expect(clippy::disallowed_methods, reason = "this is the adapter")]
-            let listener = TcpListener::bind(at).await?;
-            Ok(Box::new(Bound(listener)) as Box<dyn Listener>)
+            let mut why = io::Error::other(format!("no address of {at}"));
+            for address in find(at).await? {
+                match listen(address) {
+                    Ok(listener) => return Ok(Box::new(Bound(listener)) as Box<dyn Listener>),
+                    Err(error) => why = error,
+                }
+            }
+            Err(why)
         })
     }
 
@@ -55,6 +64,14 @@ impl TcpNetwork {
         stream.set_nodelay(true)?;
         Ok(Box::new(stream))
     }
+}
+
+fn listen(at: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if at.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // As a restarted node finds its port.
+    socket.set_reuseaddr(true)?;
+    socket.bind(at)?;
+    socket.listen(BACKLOG)
 }
 
 /// An address that is no name is not looked up.
@@ -108,6 +125,21 @@ impl Listener for Bound {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+    use tokio::time::timeout;
+
+    #[tokio::test]
+    async fn hundreds_of_handshakes_may_wait_for_a_node_that_is_busy() {
+        let listener = TcpNetwork.bind("127.0.0.1:0").await.expect("a free port");
+        let at = listener.local_addr().expect("bound").to_string();
+        // Longer than it takes, shorter than until a dropped handshake is tried for the second time.
+        let patience = Duration::from_millis(900);
+        let mut waiting = Vec::new();
+        for _ in 0..500 {
+            let connecting = timeout(patience, TcpNetwork.connect(&at)).await;
+            waiting.push(connecting.expect("not dropped").expect("connected"));
+        }
+    }
 
     #[test]
     fn whoever_connects_leaves_some_descriptors() {
