@@ -71,6 +71,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "fracas compare --fail-if 'accept_p99 > 10%' --fail-if 'throughput < -5%' before -- after",
         ],
     ),
+    ("report", &["fracas report runs", "fracas report before after --out both"]),
     ("doctor", &["fracas doctor million", "fracas doctor smoke --set users.count=50_000"]),
     (
         "cluster",

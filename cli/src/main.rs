@@ -10,6 +10,7 @@ mod commands;
 mod console;
 mod engines;
 mod explain;
+mod github;
 mod interruption;
 mod lifeline;
 mod markdown;

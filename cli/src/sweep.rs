@@ -1,11 +1,13 @@
 //! Several values of keys, a run each: one after another, then all side by side.
 
+use crate::github::{self, Problem};
 use crate::{VERSION, console, interruption};
 use anyhow::Context;
 use campaign::{Concluded, InvalidUsage, Opened, Opening};
 use report::sweep::{Summary, Sweep, SweepRun};
 use report::{VerdictFile, folder};
 use std::path::Path;
+use verify::verdict::Verdict;
 
 /// Where the results go.
 pub struct SweepOutput<'a> {
@@ -27,20 +29,24 @@ pub fn run(
     mut one: impl FnMut(&Opened, Option<&Path>) -> anyhow::Result<Concluded>,
 ) -> anyhow::Result<u8> {
     let SweepOutput { out, json, seed } = *output;
-    if let [only] = opened {
-        let concluded = one(only, out)?;
-        console::conclusion(&concluded, json);
-        console::unwritten(&concluded);
-        return Ok(concluded.status);
-    }
-    out.map(prepared).transpose()?;
     let mut sweep = Sweep {
         title: opening.scenario.display().to_string(),
         keys: opening.keys()?,
         rows: Vec::new(),
         version: VERSION.to_owned(),
     };
+    if let [only] = opened {
+        let concluded = one(only, out)?;
+        console::conclusion(&concluded, json);
+        console::unwritten(&concluded);
+        let summary = Some(Summary::of(&concluded.file));
+        sweep.add(only.values.clone(), SweepRun { seed, folder: None, summary });
+        github::tell(&sweep, Vec::from_iter(problem(&concluded)).as_slice());
+        return Ok(concluded.status);
+    }
+    out.map(prepared).transpose()?;
     let (mut worst, mut files) = (0, Vec::<VerdictFile>::new());
+    let mut problems = Vec::new();
     for (number, opened) in (1..).zip(opened) {
         if !json {
             console::result(&format!("{}\n", opened.overrides.join(" ")));
@@ -52,6 +58,7 @@ pub fn run(
             console::conclusion(&concluded, false);
         }
         console::unwritten(&concluded);
+        problems.extend(problem(&concluded));
         let summary = Some(Summary::of(&concluded.file));
         let folder = out.map(|_| name);
         sweep.add(opened.values.clone(), SweepRun { seed, folder, summary });
@@ -66,10 +73,28 @@ pub fn run(
     } else {
         show(&sweep);
     }
+    github::tell(&sweep, &problems);
     if let Some(out) = out {
         sweep.write(out).with_context(|| format!("cannot write {}", out.display()))?;
     }
     Ok(BY_SEVERITY[worst])
+}
+
+/// Why a run did not come out as expected.
+fn problem(concluded: &Concluded) -> Option<Problem> {
+    let file = &concluded.file;
+    let unmet = file.expectations.iter().filter(|one| one.met == Some(false));
+    let unmet = unmet.map(|one| format!("{}: wanted {}; got {}", one.what, one.wanted, one.got));
+    let violated = file.findings.iter().filter(|found| found.verdict == Verdict::Violated);
+    let violated = violated.map(|found| format!("{} violated", found.invariant));
+    let known: Vec<String> = unmet.chain(violated).collect();
+    let why = if known.is_empty() { file.doubts.join("; ") } else { known.join("; ") };
+    (concluded.status != 0).then(|| Problem {
+        run: format!("{}, seed {}", file.scenario, file.seed),
+        is_error: concluded.status == 1,
+        why,
+        reproduce: file.reproduce.clone(),
+    })
 }
 
 /// The folder of a sweep, without the page of an earlier one.

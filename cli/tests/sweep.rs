@@ -79,6 +79,19 @@ fn several_values_end_in_one_table_and_one_page() {
     let index = std::fs::read_to_string(at("seeds/index.md")).unwrap();
     assert!(index.contains("[1](2/1/report.md) [2](2/2/report.md)"), "{index}");
     assert!(at("seeds/2/2/report.md").exists());
+    let junit = std::fs::read_to_string(at("seeds/junit.xml")).unwrap();
+    let case = "classname=\"fracas.seed-2\" name=\"s load.phases.1.rate=60/s\"";
+    assert!(junit.contains("tests=\"4\" failures=\"0\"") && junit.contains(case), "{junit}");
+
+    let (status, said) = fracas(playground.path(), &["report", "run", "seeds", "--out", "all"]);
+    assert_eq!(status, Some(0), "{said}");
+    let rows = table(&said);
+    assert!(rows[1].starts_with("s simulation --set load.phases.1.rate=20/s 3 valid "), "{said}");
+    assert_eq!(rows.iter().filter(|row| row.starts_with("s ")).count(), 2, "{said}");
+    let index = std::fs::read_to_string(at("all/index.html")).unwrap();
+    assert!(index.contains("href=\"../seeds/2/1/report.html\""), "{index}");
+    let (status, said) = fracas(playground.path(), &["report", "tmp"]);
+    assert_eq!((status, said.contains("there is no run in tmp")), (Some(64), true), "{said}");
     let (status, said) = fracas(playground.path(), &["compare", "seeds", "--", "seeds/2"]);
     assert_eq!(status, Some(2));
     assert!(
@@ -94,6 +107,29 @@ fn several_values_end_in_one_table_and_one_page() {
     let (status, said) = fracas(playground.path(), &target);
     assert_eq!(status, Some(64), "{said}");
     assert!(said.contains("one value per --set"), "{said}");
+}
+
+#[test]
+fn github_is_told_what_went_wrong() {
+    let playground = Playground::new("github", "s.toml", SCENARIO);
+    let summary = playground.path().join("summary.md");
+    let ended = Command::new(FRACAS)
+        .args(["run", "s.toml", "--quiet", "--json", "--set", "expect.accept.p99=< 1us"])
+        .envs([("GITHUB_ACTIONS", "true")])
+        .env("GITHUB_STEP_SUMMARY", &summary)
+        .current_dir(playground.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.contains("::error title=s%2C seed 1::accept.p99: wanted < 1us"), "{said}");
+    let summary = std::fs::read_to_string(&summary).unwrap();
+    assert!(
+        summary.contains("| verdict |") && summary.contains("    fracas run s.toml"),
+        "{summary}"
+    );
+    let text = String::from_utf8_lossy(&ended.stdout);
+    assert!(text.starts_with('{') && text.trim_end().ends_with('}'), "one document: {text}");
 }
 
 #[test]

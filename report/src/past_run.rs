@@ -122,7 +122,7 @@ fn bytes(path: &Path) -> Result<Vec<u8>, PastRunError> {
     fs::read(path).map_err(|source| PastRunError::Disk { path: path.to_owned(), source })
 }
 
-fn verdict_in(path: &Path) -> Result<VerdictFile, PastRunError> {
+pub(crate) fn verdict_in(path: &Path) -> Result<VerdictFile, PastRunError> {
     let text = bytes(path)?;
     let damaged = |error: serde_json::Error| PastRunError::Damaged {
         path: path.to_owned(),

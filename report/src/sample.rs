@@ -41,6 +41,7 @@ pub(crate) fn scenario() -> Scenario {
             limits: protocol::LimitSet::Default,
             token_lifetime: Duration::from_hours(1),
             heartbeat: protocol::limits::CLIENT_HEARTBEAT,
+            link_timeout: protocol::limits::LINK_IDLE_TIMEOUT,
         },
         design: Design::default(),
         users: Users {

@@ -173,6 +173,18 @@ impl Sweep {
         self.rows.iter().any(|row| row.runs.len() > 1)
     }
 
+    /// The same for whom the folders are out of reach.
+    #[must_use]
+    pub fn without_links(mut self) -> Self {
+        self.rows.iter_mut().flat_map(|row| &mut row.runs).for_each(|run| run.folder = None);
+        self
+    }
+
+    /// The table as Markdown.
+    pub fn markdown(&self) -> String {
+        text::sweep::markdown(self)
+    }
+
     /// Writes `index.html` and `index.md` into the folder of the runs' folders.
     ///
     /// # Errors
@@ -180,7 +192,7 @@ impl Sweep {
     pub fn write(&self, out: &Path) -> io::Result<()> {
         let [page, markdown] = PAGES;
         folder::put(&out.join(page), html::sweep::page(self))?;
-        folder::put(&out.join(markdown), text::sweep::markdown(self))
+        folder::put(&out.join(markdown), self.markdown())
     }
 }
 

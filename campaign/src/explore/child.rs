@@ -25,6 +25,16 @@ pub enum Outcome {
     Unknown,
 }
 
+impl From<Outcome> for Verdict {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Valid => Self::Valid,
+            Outcome::Violated => Self::Violated,
+            Outcome::Unknown => Self::Unknown,
+        }
+    }
+}
+
 /// Where runs take place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum World {

@@ -183,6 +183,23 @@ impl Exploration {
         sweep
     }
 
+    /// All runs for CI systems (JUnit).
+    pub fn junit(&self, finished: &[Finished], version: &str) -> String {
+        let members = finished.iter().map(|one| report::Member {
+            name: self.cases[one.case].name(&self.keys),
+            seed: one.seed,
+            outcome: one.outcome.into(),
+            why: one.why(),
+            reproduce: self.reproduce(one),
+        });
+        report::members("fracas", version, &members.collect::<Vec<_>>())
+    }
+
+    /// The name of a run: of its scenario, its values, its seed.
+    pub fn name(&self, one: &Finished) -> String {
+        format!("{}, seed {}", self.cases[one.case].name(&self.keys), one.seed)
+    }
+
     /// Runs all of it, or until `stop` names somebody who asks for the end; `show` gets the number of
     /// finished runs and of those that are not valid, now and then.
     pub fn run(

@@ -61,7 +61,7 @@ fn verdicts(cases: &[Case], keys: &[String], finished: &[Finished]) -> Table {
 
 impl Case {
     /// The scenario's name with the values that tell it from the other cases.
-    fn name(&self, keys: &[String]) -> String {
+    pub(super) fn name(&self, keys: &[String]) -> String {
         let mut name = self.scenario.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         for (key, value) in keys.iter().zip(&self.values).filter(|(key, _)| *key != "scenario") {
             let _ = write!(name, " {key}={value}");

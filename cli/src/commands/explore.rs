@@ -1,14 +1,17 @@
 //! `fracas explore`: many seeds, each in a process of its own.
 
 use crate::console::{self, ProgressLine};
+use crate::github::{self, Problem};
 use crate::sweep::{prepared, show};
 use crate::whole::whole;
 use crate::{VERSION, interruption};
 use anyhow::Context;
 use campaign::explore::{self, Exploration, Outcome};
 use clap::Args;
+use report::folder;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Simulate scenarios with many seeds.
 #[derive(Debug, Args)]
@@ -35,7 +38,7 @@ pub struct Explore {
     #[arg(long)]
     until_caught: bool,
     /// The folder for the results: a folder per run (DIR/SEED; DIR/N/SEED for the Nth of several
-    /// values; DIR/SCENARIO/... for several files) and a page that links them.
+    /// values; DIR/SCENARIO/... for several files), a page that links them, and junit.xml.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Show no progress line.
@@ -74,10 +77,13 @@ pub(super) fn explored(
 ) -> anyhow::Result<u8> {
     out.map(prepared).transpose()?;
     let stop = interruption::listen()?;
-    let total = wanted.total();
+    let (total, began) = (wanted.total(), Instant::now());
     let mut progress = ProgressLine::new(quiet);
     let finished = wanted.run(&stop, |done, bad| {
-        progress.show(&format!("{done} of {total} runs, {bad} not valid"));
+        let left = left(began.elapsed(), done as u64, total);
+        let left = left.map(|left| format!(", about {} left", in_words(left)));
+        progress
+            .show(&format!("{done} of {total} runs, {bad} not valid{}", left.unwrap_or_default()));
     });
     progress.finish();
     console::result(&wanted.tables(&finished));
@@ -86,11 +92,22 @@ pub(super) fn explored(
         show(&sweep);
     }
     if let Some(out) = out {
-        sweep.write(out).with_context(|| format!("cannot write {}", out.display()))?;
+        let cannot = || format!("cannot write {}", out.display());
+        sweep.write(out).with_context(cannot)?;
+        let junit = wanted.junit(&finished, VERSION);
+        folder::put(&out.join("junit.xml"), junit).with_context(cannot)?;
     }
-    for one in finished.iter().filter(|one| one.outcome != Outcome::Valid) {
-        console::result(&format!("{}: {}", one.why(), wanted.reproduce(one)));
+    let problems = finished.iter().filter(|one| one.outcome != Outcome::Valid).map(|one| Problem {
+        run: wanted.name(one),
+        is_error: one.outcome == Outcome::Violated,
+        why: one.why(),
+        reproduce: wanted.reproduce(one),
+    });
+    let problems: Vec<Problem> = problems.collect();
+    for Problem { why, reproduce, .. } in &problems {
+        console::result(&format!("{why}: {reproduce}"));
     }
+    github::tell(&sweep, &problems);
     let signal = *stop.borrow();
     if let Some(signal) = signal {
         let done = finished.len();
@@ -104,7 +121,37 @@ pub(super) fn explored(
     })
 }
 
+/// How long the rest takes at the pace so far; not before a few runs have shown one.
+fn left(elapsed: Duration, done: u64, total: u64) -> Option<Duration> {
+    const SHOWN_BY: u64 = 3;
+    let rest = total.saturating_sub(done) as f64 / done as f64;
+    (done >= SHOWN_BY && done < total).then(|| elapsed.mul_f64(rest))
+}
+
+fn in_words(left: Duration) -> String {
+    match left.as_secs() {
+        seconds @ 0..=99 => format!("{seconds} s"),
+        seconds @ 100..=5_999 => format!("{} min", seconds.div_ceil(60)),
+        seconds => format!("{:.1} h", seconds as f64 / 3_600.0),
+    }
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     scenarios::duration::parse(text)
         .ok_or_else(|| "expected a duration, such as 90s or 10m".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_told_by_the_pace_so_far() {
+        let left = |seconds, done, total| left(Duration::from_secs(seconds), done, total);
+        assert_eq!(left(20, 2, 100), None, "too few to tell");
+        assert_eq!(left(20, 4, 100).map(in_words).as_deref(), Some("8 min"));
+        assert_eq!(left(20, 100, 100), None);
+        assert_eq!(left(60, 4, 8).map(in_words).as_deref(), Some("60 s"));
+        assert_eq!(left(600, 3, 300).map(in_words).as_deref(), Some("16.5 h"));
+    }
 }

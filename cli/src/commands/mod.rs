@@ -17,6 +17,7 @@ mod merge;
 mod new;
 mod node;
 mod on_engines;
+mod report;
 mod run;
 mod scenarios;
 mod schema;
@@ -45,6 +46,8 @@ pub enum Command {
     Knee(knee::Knee),
     /// Compare two sets of runs: better, worse, or the same.
     Compare(compare::Compare),
+    /// List the runs in folders, and write a page that links their reports.
+    Report(report::Report),
     /// Check the limits of this machine against what a scenario's load needs.
     Doctor(doctor::Doctor),
     /// Run a whole cluster on this machine.
@@ -86,6 +89,7 @@ impl Command {
             Self::Merge(command) => command.execute(),
             Self::Knee(command) => command.execute(),
             Self::Compare(command) => command.execute(),
+            Self::Report(command) => command.execute(),
             Self::Doctor(command) => command.execute(),
             Self::Cluster(command) => command.execute(),
             Self::Node(command) => command.execute(),

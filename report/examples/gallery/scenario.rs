@@ -81,6 +81,7 @@ pub(crate) fn scenario(name: &str, verdict: Verdict) -> Scenario {
             limits: protocol::LimitSet::Default,
             token_lifetime: Duration::from_hours(1),
             heartbeat: protocol::limits::CLIENT_HEARTBEAT,
+            link_timeout: protocol::limits::LINK_IDLE_TIMEOUT,
         },
         design: Design::default(),
         users: Users {

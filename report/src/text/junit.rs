@@ -8,8 +8,9 @@ use crate::compare::{self, Comparison};
 use crate::expectation::Expectation;
 use crate::number::{self, COMMA};
 use crate::run::{Run, Status};
+use std::borrow::Cow;
 use std::fmt::Write as _;
-use verify::verdict::{Evidence, Finding};
+use verify::verdict::{Evidence, Finding, Verdict};
 
 /// What became of one case.
 enum Outcome {
@@ -19,7 +20,7 @@ enum Outcome {
 }
 
 struct Case {
-    class: &'static str,
+    class: Cow<'static, str>,
     name: String,
     outcome: Outcome,
     said: String,
@@ -66,10 +67,10 @@ pub(crate) fn comparison(compared: &Comparison) -> String {
             None => Outcome::Skipped(format!("cannot be told: {}", gate.got)),
         };
         let name = format!("fail if {}", gate.fail_if);
-        Case { class: "demand", name, outcome, said: gate.got.clone() }
+        Case { class: "demand".into(), name, outcome, said: gate.got.clone() }
     });
     let metrics = compared.metrics.iter().map(|one| Case {
-        class: "figure",
+        class: "figure".into(),
         name: one.metric.to_owned(),
         outcome: match one.outcome {
             compare::Outcome::NotClear => Outcome::Skipped("not clear".to_owned()),
@@ -94,6 +95,46 @@ pub(crate) fn comparison(compared: &Comparison) -> String {
         ],
         cases: gates.chain(metrics).collect(),
         said: compared.differences.join("\n"),
+    };
+    suite.file()
+}
+
+/// A run among many.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// What tells it from others but for its seed.
+    pub name: String,
+    /// Its seed.
+    pub seed: u64,
+    /// Valid: all came out as its scenario expects.
+    pub outcome: Verdict,
+    /// Why it is not valid.
+    pub why: String,
+    /// The command that reproduces it.
+    pub reproduce: String,
+}
+
+/// The file of many runs: a case for each, with its seed in the name of the class.
+pub fn members(title: &str, version: &str, runs: &[Member]) -> String {
+    let case = |run: &Member| {
+        let outcome = match run.outcome {
+            Verdict::Valid => Outcome::Passed,
+            Verdict::Violated => Outcome::Failed {
+                kind: "violated",
+                message: run.why.clone(),
+                text: run.reproduce.clone(),
+            },
+            Verdict::Unknown => Outcome::Skipped(format!("unknown: {}", run.why)),
+        };
+        let class = format!("seed-{}", run.seed).into();
+        Case { class, name: run.name.clone(), outcome, said: run.reproduce.clone() }
+    };
+    let suite = Suite {
+        name: title,
+        seconds: 0.0,
+        properties: vec![("version", version.to_owned())],
+        cases: runs.iter().map(case).collect(),
+        said: String::new(),
     };
     suite.file()
 }
@@ -141,7 +182,7 @@ fn expectation(expectation: &Expectation) -> Case {
         }
         None => Outcome::Skipped(said.clone()),
     };
-    Case { class: "expectation", name: what.clone(), outcome, said }
+    Case { class: "expectation".into(), name: what.clone(), outcome, said }
 }
 
 fn invariant(run: &Run, found: &Finding) -> Case {
@@ -165,7 +206,7 @@ fn invariant(run: &Run, found: &Finding) -> Case {
         run.status(found).word(),
         number::counted(found.violations, "violations", COMMA)
     );
-    Case { class: "invariant", name: found.invariant.clone(), outcome, said }
+    Case { class: "invariant".into(), name: found.invariant.clone(), outcome, said }
 }
 
 fn evidence(shown: &Evidence) -> String {
@@ -180,7 +221,7 @@ fn evidence(shown: &Evidence) -> String {
 }
 
 fn write_case(case: &Case, suite: &str, out: &mut String) {
-    let (class, name) = (case.class, escape(&case.name));
+    let (class, name) = (escape(&case.class), escape(&case.name));
     let _ =
         writeln!(out, "    <testcase classname=\"{suite}.{class}\" name=\"{name}\" time=\"0\">");
     match &case.outcome {

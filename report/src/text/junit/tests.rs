@@ -2,7 +2,7 @@
 
 #![allow(clippy::needless_raw_string_hashes, reason = "expect-test writes them")]
 
-use super::{escape, junit};
+use super::{Member, escape, junit, members};
 use crate::sample::{self, Stage};
 use expect_test::expect;
 use scenarios::scenario::ExpectedOutcome;
@@ -42,6 +42,28 @@ fn a_violated_run_has_failures_with_evidence() {
           </testsuite>
         </testsuites>
     "#]].assert_eq(&junit(&Stage::of(Verdict::Violated).run()));
+}
+
+#[test]
+fn of_many_runs_each_has_its_seed_in_its_class() {
+    let member = |seed, outcome, why: &str| Member {
+        name: "smoke".to_owned(),
+        seed,
+        outcome,
+        why: why.to_owned(),
+        reproduce: format!("fracas run smoke --seed {seed}"),
+    };
+    let runs = [
+        member(1, Verdict::Valid, ""),
+        member(2, Verdict::Violated, "no_phantom_message"),
+        member(3, Verdict::Unknown, "processors"),
+    ];
+    let file = members("fracas", "0.1.0", &runs);
+    assert!(file.contains("tests=\"3\" failures=\"1\" errors=\"0\" skipped=\"1\""), "{file}");
+    let failed = "<failure type=\"violated\" message=\"no_phantom_message\">fracas run smoke --seed 2</failure>";
+    assert!(file.contains(failed), "{file}");
+    assert!(file.contains("classname=\"fracas.seed-3\" name=\"smoke\""), "{file}");
+    assert!(file.contains("<skipped message=\"unknown: processors\"/>"), "{file}");
 }
 
 #[test]
