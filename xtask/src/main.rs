@@ -1,8 +1,9 @@
-//! Developer commands: `cargo xtask check`, `cargo xtask engines` and `cargo xtask tidy`.
+//! Developer commands: `cargo xtask check`, `engines`, `pages` and `tidy`.
 
 mod check;
 mod choices;
 mod engines;
+mod pages;
 mod repository;
 mod tidy;
 
@@ -15,12 +16,14 @@ const FRACAS: [&str; 5] = ["run", "--profile", "sim", "--quiet", "--"];
 const USAGE: &str = "\
 usage: cargo xtask check [--skip STEP]... [--only STEP]...
        cargo xtask engines [ENGINE]...
+       cargo xtask pages
        cargo xtask tidy
 
 check runs every step that a change must pass; CI runs the same.
 engines runs the tests that need a real engine (rabbitmq, kafka, postgres, cassandra), each against an instance that
 is started for them on loopback. Exit status 75: none failed, but an engine could not
 be had or started.
+pages opens reports of every kind in a headless Chromium. Exit status 75: there is none.
 tidy checks the rules of STYLE.md that no other tool knows.
 ";
 
@@ -41,6 +44,17 @@ fn main() -> ExitCode {
             Some(name) => {
                 let known = engines::ENGINES.join(", ");
                 return usage(&format!("there is no engine {name}, only {known}"));
+            }
+        },
+        ["pages"] => match pages::run() {
+            Ok(Ok(())) => Ok(true),
+            Ok(Err(wrong)) => {
+                say(&wrong);
+                Ok(false)
+            }
+            Err(error) => {
+                say(&format!("pages NOT LOOKED AT: {error:#}"));
+                return ExitCode::from(NOT_HAD);
             }
         },
         ["check", options @ ..] => match check::selection(options) {
