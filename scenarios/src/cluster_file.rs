@@ -65,6 +65,10 @@ pub fn cluster_file(scenario: &Scenario, addresses: &Addresses) -> String {
         ("limits", shape.limits.word().into()),
         ("access_token_seconds", seconds(shape.token_lifetime).into()),
         ("heartbeat_seconds", seconds(shape.heartbeat).into()),
+        (
+            "link_timeout_ms",
+            i64::try_from(shape.link_timeout.as_millis()).unwrap_or(i64::MAX).into(),
+        ),
         ("development_users", i64::from(scenario.everybody()).into()),
         ("development_password", PASSWORD.into()),
         ("topology", topology),

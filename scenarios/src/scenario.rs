@@ -64,6 +64,8 @@ pub struct ClusterShape {
     pub token_lifetime: Duration,
     /// How often a gateway pings a silent session, whole seconds.
     pub heartbeat: Duration,
+    /// Silence after which a node gives a link to another one up.
+    pub link_timeout: Duration,
 }
 
 /// Who uses the cluster. Users are 1 to `count`; conversations are 1 to `direct + groups`, direct

@@ -250,6 +250,7 @@ fn config(scenario: &Scenario) -> ClusterConfig {
         limits: shape.limits,
         access_token_seconds: shape.token_lifetime.as_secs(),
         heartbeat_seconds: shape.heartbeat.as_secs(),
+        link_timeout_ms: shape.link_timeout.as_millis() as u64,
         ..ClusterConfig::development(topology, u64::from(scenario.everybody()))
     }
 }

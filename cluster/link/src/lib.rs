@@ -36,13 +36,17 @@ pub struct LinkTiming {
     pub connect_timeout: Duration,
 }
 
+impl LinkTiming {
+    /// A link that is lost after so much silence, and says something five times as often.
+    pub fn of(idle_timeout: Duration) -> Self {
+        let heartbeat = idle_timeout / 5;
+        Self { heartbeat, idle_timeout, connect_timeout: limits::LINK_CONNECT_TIMEOUT }
+    }
+}
+
 impl Default for LinkTiming {
     fn default() -> Self {
-        Self {
-            heartbeat: limits::LINK_HEARTBEAT,
-            idle_timeout: limits::LINK_IDLE_TIMEOUT,
-            connect_timeout: limits::LINK_CONNECT_TIMEOUT,
-        }
+        Self::of(limits::LINK_IDLE_TIMEOUT)
     }
 }
 

@@ -201,6 +201,7 @@ impl Wiring<'_> {
             engine,
             design: self.config.design,
             limits: self.config.limits().broker,
+            timing: self.timing(),
             ..broker::BrokerConfig::default()
         };
         let shutdown = self.process.shutdown;
@@ -221,7 +222,7 @@ impl Wiring<'_> {
             gateways,
             notify_queues: NOTIFY_QUEUES,
             design: self.config.design,
-            timing: LinkTiming::default(),
+            timing: self.timing(),
             retention: self.config.retention,
             limits: self.config.limits().store,
         };
@@ -295,12 +296,16 @@ impl Wiring<'_> {
         .await?)
     }
 
+    fn timing(&self) -> LinkTiming {
+        LinkTiming::of(Duration::from_millis(self.config.link_timeout_ms))
+    }
+
     fn remote_conversations(&self) -> Arc<store::RemoteConversations> {
         store::RemoteConversations::start(
             self.machine.clone(),
             self.config.topology.stores.clone(),
             (self.config.partitions, self.config.directory()),
-            LinkTiming::default(),
+            self.timing(),
             self.config.limits().store,
         )
     }
@@ -309,7 +314,7 @@ impl Wiring<'_> {
     fn durable_brokers(&self) -> Result<Brokers, Failure> {
         match (self.config.engine.broker.outside(), &self.process.brokers) {
             (None, _) => {
-                let (machine, timing) = (self.machine.clone(), LinkTiming::default());
+                let (machine, timing) = (self.machine.clone(), self.timing());
                 let address = self.config.topology.brokers[0].clone();
                 Ok(Brokers::one(broker::RemoteBroker::start(machine, address, timing)))
             }

@@ -1,7 +1,10 @@
 //! `[cluster]`: how many of each role, and how much each holds.
 
 use crate::scenario::ClusterShape;
-use protocol::limits::{CLIENT_HEARTBEAT, CLIENT_HEARTBEAT_MAX};
+use protocol::limits::{
+    CLIENT_HEARTBEAT, CLIENT_HEARTBEAT_MAX, LINK_IDLE_TIMEOUT, LINK_IDLE_TIMEOUT_MAX,
+    LINK_IDLE_TIMEOUT_MIN,
+};
 use protocol::{LimitSet, StoreEngine};
 use settings::mistake::Mistakes;
 use settings::section;
@@ -30,6 +33,8 @@ section! {
         token_lifetime: Duration = Duration::from_hours(1),
         /// How often a gateway pings a session in which nothing was heard: whole seconds, 5 to 600. After two and a half times as long it gives the session up.
         heartbeat: Duration = CLIENT_HEARTBEAT,
+        /// Silence after which a node gives a link to another one up: 1s to 60s. What was lost with a link is asked for again, which costs more the more there is, so machines that are short of processors need longer.
+        link_timeout: Duration = LINK_IDLE_TIMEOUT,
     }
 }
 
@@ -58,6 +63,12 @@ impl Cluster {
             self.heartbeat.conflict(mistakes, what);
             return None;
         }
+        let link_timeout = self.link_timeout.get()?;
+        if !(LINK_IDLE_TIMEOUT_MIN..=LINK_IDLE_TIMEOUT_MAX).contains(&link_timeout) {
+            let what = "a link is given up after 1s to 60s of silence".into();
+            self.link_timeout.conflict(mistakes, what);
+            return None;
+        }
         Some(ClusterShape {
             gateways: self.gateways.get()?.0,
             brokers: self.brokers.get()?.0,
@@ -68,6 +79,7 @@ impl Cluster {
             limits: self.limits.get()?,
             token_lifetime,
             heartbeat,
+            link_timeout,
         })
     }
 }
@@ -84,6 +96,7 @@ impl From<&ClusterShape> for Cluster {
             limits: Field::of(shape.limits),
             token_lifetime: Field::of(shape.token_lifetime),
             heartbeat: Field::of(shape.heartbeat),
+            link_timeout: Field::of(shape.link_timeout),
         }
     }
 }

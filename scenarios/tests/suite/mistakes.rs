@@ -325,6 +325,13 @@ fn a_heartbeat_fits_to_what_is_expected() {
              |             ^^^^"#]],
     );
     check_tail(
+        &text("5s\"\nlink_timeout = \"61s", ""),
+        &expect![[r#"
+        smoke.toml:12:16: cluster.link_timeout: a link is given up after 1s to 60s of silence
+          12 | link_timeout = "61s"
+             |                ^^^^^"#]],
+    );
+    check_tail(
         &text("11s", fault),
         &expect![[r#"
         smoke.toml:20:17: expect.pushed_within: a session whose connection a fault has cut is given up only after 27500ms, by cluster.heartbeat, and nobody is told by a push before that; found 25s

@@ -95,17 +95,20 @@ fn random_faults() -> impl Strategy<Value = RandomFaults> {
 fn cluster() -> impl Strategy<Value = ClusterShape> {
     let engine = prop::sample::select(&StoreEngine::ALL[..]);
     let limits = prop::sample::select(&LimitSet::ALL[..]);
-    (1..9_u16, 3..9_u16, 9..99_u16, engine, limits, (10..9_999_u64, 5..9_u64)).prop_map(
-        |(gateways, stores, partitions, engine, limits, (token_s, heartbeat_s))| ClusterShape {
-            gateways,
-            brokers: 1,
-            stores,
-            partitions,
-            replication: 1,
-            engine,
-            limits,
-            token_lifetime: Duration::from_secs(token_s),
-            heartbeat: Duration::from_secs(heartbeat_s),
+    (1..9_u16, 3..9_u16, 9..99_u16, engine, limits, (10..9_999_u64, 5..9_u64, 1..60_u64)).prop_map(
+        |(gateways, stores, partitions, engine, limits, (token_s, heartbeat_s, link_s))| {
+            ClusterShape {
+                gateways,
+                brokers: 1,
+                stores,
+                partitions,
+                replication: 1,
+                engine,
+                limits,
+                token_lifetime: Duration::from_secs(token_s),
+                heartbeat: Duration::from_secs(heartbeat_s),
+                link_timeout: Duration::from_secs(link_s),
+            }
         },
     )
 }

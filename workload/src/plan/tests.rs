@@ -27,6 +27,7 @@ fn scenario_of(count: u32, direct: u32, groups: u32, rate: f64) -> Scenario {
             limits: protocol::LimitSet::Default,
             token_lifetime: Duration::from_hours(1),
             heartbeat: protocol::limits::CLIENT_HEARTBEAT,
+            link_timeout: protocol::limits::LINK_IDLE_TIMEOUT,
         },
         design: Design::default(),
         users: Users {

@@ -5,8 +5,8 @@
 
 use super::engine_tables::Engines;
 use super::{
-    ClusterConfig, HEARTBEAT_SECONDS_MAX, HEARTBEAT_SECONDS_MIN, SCOPES, Service,
-    TOKEN_SECONDS_MAX, is_address,
+    ClusterConfig, HEARTBEAT_SECONDS_MAX, HEARTBEAT_SECONDS_MIN, LINK_TIMEOUT_MS,
+    LINK_TIMEOUT_MS_MAX, LINK_TIMEOUT_MS_MIN, SCOPES, Service, TOKEN_SECONDS_MAX, is_address,
 };
 use crate::topology::Topology;
 use protocol::{LimitSet, Secret};
@@ -38,6 +38,8 @@ section! {
         access_token_seconds: Whole<u64, 10, TOKEN_SECONDS_MAX> = Whole(ClusterConfig::TOKEN_SECONDS),
         /// How often a gateway pings a session in which nothing was heard, in seconds.
         heartbeat_seconds: Whole<u64, HEARTBEAT_SECONDS_MIN, HEARTBEAT_SECONDS_MAX> = Whole(HEARTBEAT_SECONDS_MIN),
+        /// Silence after which a node gives a link to another one up, in milliseconds.
+        link_timeout_ms: Whole<u64, LINK_TIMEOUT_MS_MIN, LINK_TIMEOUT_MS_MAX> = Whole(LINK_TIMEOUT_MS),
         /// Newest entries that are kept per conversation.
         retention: Option<Whole<u64, 1, LARGEST>> = None,
         /// What keeps messages, and what keeps rows.
@@ -208,6 +210,7 @@ impl File {
             access_token_seconds: or(&self.access_token_seconds, Whole(plain.access_token_seconds))
                 .0,
             heartbeat_seconds: or(&self.heartbeat_seconds, Whole(plain.heartbeat_seconds)).0,
+            link_timeout_ms: or(&self.link_timeout_ms, Whole(plain.link_timeout_ms)).0,
             retention: or_empty(&self.retention).map(|entries| entries.0),
             engine: engine.config(),
             limits: or_empty(&self.limits),

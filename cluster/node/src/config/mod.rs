@@ -38,6 +38,8 @@ pub struct ClusterConfig {
     pub access_token_seconds: u64,
     /// How often a gateway pings a silent session, in seconds.
     pub heartbeat_seconds: u64,
+    /// Silence after which a node gives a link to another one up, in milliseconds.
+    pub link_timeout_ms: u64,
     /// Newest entries that are kept per conversation; absent: all.
     pub retention: Option<u64>,
     /// What keeps messages, and what keeps rows.
@@ -55,6 +57,10 @@ const TOKEN_SECONDS_MAX: u64 = 366 * 24 * 3_600;
 /// The bounds of a heartbeat, in seconds; the lower one is the default.
 const HEARTBEAT_SECONDS_MIN: u64 = limits::CLIENT_HEARTBEAT.as_secs();
 const HEARTBEAT_SECONDS_MAX: u64 = limits::CLIENT_HEARTBEAT_MAX.as_secs();
+/// The silence after which a link is given up, by default and at the bounds, in milliseconds.
+const LINK_TIMEOUT_MS: u64 = limits::LINK_IDLE_TIMEOUT.as_millis() as u64;
+const LINK_TIMEOUT_MS_MIN: u64 = limits::LINK_IDLE_TIMEOUT_MIN.as_millis() as u64;
+const LINK_TIMEOUT_MS_MAX: u64 = limits::LINK_IDLE_TIMEOUT_MAX.as_millis() as u64;
 
 /// A service that gets tokens by client credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +100,7 @@ impl ClusterConfig {
             services: Vec::new(),
             access_token_seconds: Self::TOKEN_SECONDS,
             heartbeat_seconds: HEARTBEAT_SECONDS_MIN,
+            link_timeout_ms: LINK_TIMEOUT_MS,
             retention: None,
             engine: EngineConfig::default(),
             limits: LimitSet::default(),

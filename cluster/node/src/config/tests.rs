@@ -86,6 +86,7 @@ development_users = 12
 development_password = \"secret\"
 access_token_seconds = 60
 heartbeat_seconds = 30
+link_timeout_ms = 9000
 retention = 5
 limits = \"tiny\"
 rate_per_second = 7
@@ -118,6 +119,7 @@ scopes = [\"audit\"]
         }],
         access_token_seconds: 60,
         heartbeat_seconds: 30,
+        link_timeout_ms: 9_000,
         retention: Some(5),
         engine: EngineConfig {
             broker: BrokerChoice::Node(BrokerEngine::Memory),

@@ -45,10 +45,12 @@ pub const fn client_idle_timeout(heartbeat: Duration) -> Duration {
     Duration::from_millis(heartbeat.as_millis() as u64 * 5 / 2)
 }
 
-/// How often two nodes ping each other.
-pub const LINK_HEARTBEAT: Duration = Duration::from_millis(500);
-/// Silence after which a node gives a link up.
+/// Silence after which a node gives a link to another one up, unless configured otherwise.
 pub const LINK_IDLE_TIMEOUT: Duration = Duration::from_millis(2_500);
+/// The shortest such silence: a node that is busy for less is not lost.
+pub const LINK_IDLE_TIMEOUT_MIN: Duration = Duration::from_secs(1);
+/// The longest: whoever waits for an answer gives up before.
+pub const LINK_IDLE_TIMEOUT_MAX: Duration = Duration::from_mins(1);
 /// How long a node tries to connect before it tries anew (a connect through a stalled link hangs).
 pub const LINK_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Largest frame between two nodes.
