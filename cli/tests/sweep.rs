@@ -86,7 +86,7 @@ fn several_values_end_in_one_table_and_one_page() {
     let (status, said) = fracas(playground.path(), &["report", "run", "seeds", "--out", "all"]);
     assert_eq!(status, Some(0), "{said}");
     let rows = table(&said);
-    assert!(rows[1].starts_with("s simulation --set load.phases.1.rate=20/s 3 valid "), "{said}");
+    assert!(rows[1].starts_with("s simulation --set 'load.phases.1.rate=20/s' 3 valid "), "{said}");
     assert_eq!(rows.iter().filter(|row| row.starts_with("s ")).count(), 2, "{said}");
     let index = std::fs::read_to_string(at("all/index.html")).unwrap();
     assert!(index.contains("href=\"../seeds/2/1/report.html\""), "{index}");
@@ -122,7 +122,7 @@ fn github_is_told_what_went_wrong() {
         .unwrap();
     let said = String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(1), "{said}");
-    assert!(said.contains("::error title=s%2C seed 1::accept.p99: wanted < 1us"), "{said}");
+    assert!(said.contains("::error title=s%2C seed 1::accept_p99: wanted at most 1 µs"), "{said}");
     let summary = std::fs::read_to_string(&summary).unwrap();
     assert!(
         summary.contains("| verdict |") && summary.contains("    fracas run s.toml"),

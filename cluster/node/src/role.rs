@@ -202,7 +202,6 @@ impl Wiring<'_> {
             design: self.config.design,
             limits: self.config.limits().broker,
             timing: self.timing(),
-            ..broker::BrokerConfig::default()
         };
         let shutdown = self.process.shutdown;
         let open = || broker::EmbeddedBroker::open(self.machine.clone(), config);
