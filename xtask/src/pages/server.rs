@@ -1,11 +1,13 @@
-//! One page on loopback, and who asks for anything else.
+//! A few pages on loopback, and whatever is asked for.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 
-const PAGE: &str = "/page.html";
+/// What is served, by its path.
+type Pages = BTreeMap<&'static str, String>;
 
 /// Serves for as long as the process lives.
 pub struct Server {
@@ -14,42 +16,33 @@ pub struct Server {
 }
 
 impl Server {
-    /// Serves this page.
-    pub fn of(page: String) -> io::Result<Self> {
+    /// Serves these pages.
+    pub fn of(pages: Pages) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let server = Self { address: listener.local_addr()?, asked: Arc::default() };
         let asked = Arc::clone(&server.asked);
         spawn(move || {
-            let page: Arc<str> = page.into();
+            let pages = Arc::new(pages);
             for stream in listener.incoming().flatten() {
-                let (page, asked) = (Arc::clone(&page), Arc::clone(&asked));
+                let (pages, asked) = (Arc::clone(&pages), Arc::clone(&asked));
                 // A browser that goes away has what it wanted.
-                spawn(move || answer(stream, &page, &asked).unwrap_or_default());
+                spawn(move || answer(stream, &pages, &asked).unwrap_or_default());
             }
         });
         Ok(server)
     }
 
-    pub fn address(&self) -> String {
-        format!("http://{}{PAGE}", self.address)
+    pub fn address(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
     }
 
-    /// How often the page was asked for.
-    pub fn served(&self) -> usize {
-        self.asked().iter().filter(|path| *path == PAGE).count()
-    }
-
-    /// What else was asked for.
-    pub fn others(&self) -> Vec<String> {
-        self.asked().iter().filter(|path| *path != PAGE).cloned().collect()
-    }
-
-    fn asked(&self) -> MutexGuard<'_, Vec<String>> {
-        lock(&self.asked)
+    /// What was asked for so far.
+    pub fn asked(&self) -> Vec<String> {
+        lock(&self.asked).clone()
     }
 }
 
-fn answer(mut stream: TcpStream, page: &str, asked: &Mutex<Vec<String>>) -> io::Result<()> {
+fn answer(mut stream: TcpStream, pages: &Pages, asked: &Mutex<Vec<String>>) -> io::Result<()> {
     let mut request = BufReader::new(stream.try_clone()?);
     let mut line = String::new();
     request.read_line(&mut line)?;
@@ -57,7 +50,10 @@ fn answer(mut stream: TcpStream, page: &str, asked: &Mutex<Vec<String>>) -> io::
     let Some(path) = line.split(' ').nth(1).map(str::to_owned) else { return Ok(()) };
     let mut head = line;
     while request.read_line(&mut head)? > 2 {}
-    let (status, body) = if path == PAGE { ("200 OK", page) } else { ("404 Not Found", "") };
+    let (status, body) = match pages.get(path.as_str()) {
+        Some(page) => ("200 OK", page.as_str()),
+        None => ("404 Not Found", ""),
+    };
     lock(asked).push(path);
     let length = body.len();
     write!(
