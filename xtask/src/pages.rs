@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 
 const PAGE: &str = "/page.html";
 
-/// The width of a small phone, and of a desk.
+/// The width of a small phone, and of a laptop.
 const WIDTHS: [u32; 2] = [390, 1_280];
 
 /// A page around the page, which shows by how many pixels it is wider than its frame. A window of a headless
