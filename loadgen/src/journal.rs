@@ -56,7 +56,8 @@ pub struct Counts {
     /// Of these, recorded later than their schedule wanted it by more than `LATE`: a device invokes
     /// them whether or not it is connected, so that only the generator delays them.
     pub late: AtomicU64,
-    /// Events that had to wait, since the sink did not keep up.
+    /// Events that had to wait before the final reads, since the sink did not keep up. Later all deadlines have
+    /// passed, and whoever reads back goes on when there is room.
     pub waited: AtomicU64,
 }
 
@@ -72,6 +73,8 @@ impl Counts {
 struct Line {
     events: Vec<Event>,
     closed: bool,
+    /// The final reads have begun.
+    judging: bool,
     /// The run ends, or has ended: what happens to users from now on is no event of it.
     stopped: bool,
 }
@@ -177,7 +180,7 @@ impl Recorder for Journal {
         let is_full = |line: &mut Line| line.events.len() >= WAITING_MAX && !line.closed;
         let mut line = self.line();
         if is_full(&mut line) {
-            self.counts.waited.fetch_add(1, Ordering::Relaxed);
+            self.counts.waited.fetch_add(u64::from(!line.judging), Ordering::Relaxed);
             line = entered(self.emptied.wait_while(line, is_full));
         }
         if line.closed || line.stopped && !what.follows_a_stop() {
@@ -188,6 +191,7 @@ impl Recorder for Journal {
             self.counts.sent.fetch_add(1, Ordering::Relaxed);
             self.counts.late.fetch_add(u64::from(is_late(at, *intended)), Ordering::Relaxed);
         }
+        line.judging |= what == What::Phase(Phase::Judge);
         // What comes behind the end, such as a push to somebody who has said goodbye, is no part of it.
         line.stopped |= what == What::Phase(Phase::End);
         line.events.push(Event { at, is: what });
@@ -262,6 +266,36 @@ mod tests {
         });
         let late = [(5, 7), (100_000, 0), (100_001, 0)].map(|(at, intended)| is_late(at, intended));
         assert_eq!(late, [false, false, true]);
+    }
+
+    /// How often a writer waited for a sink that did nothing until the line was full.
+    fn waited(first: What) -> u64 {
+        let (go, gate) = std::sync::mpsc::channel::<()>();
+        let (journal, thread) = Journal::new(1, Box::new(move |_| _ = gate.recv()));
+        let all = 2 * WAITING_MAX as u64 + 2;
+        let writer = journal.clone();
+        let writing = crate::run::thread("writer", move || {
+            writer.record(first);
+            for _ in 1..all {
+                writer.record(What::Revoked { user: UserId(1) });
+            }
+        });
+        // One batch may be with the sink, and as many wait: the next one finds no room.
+        while journal.line().events.len() < WAITING_MAX {
+            std::thread::yield_now();
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        drop(go);
+        writing.join().expect("it ends well");
+        journal.close();
+        thread.join().expect("it ends well");
+        journal.counts().waited.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn who_reads_back_may_wait_for_the_judge() {
+        assert!(waited(What::Phase(Phase::Load)) > 0);
+        assert_eq!(waited(What::Phase(Phase::Judge)), 0);
     }
 
     #[test]
