@@ -5,7 +5,7 @@ use benches::cpu_time::{self, CpuTime};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use gateway::Mailbox;
 use gateway::core::outbound::Taken;
-use gateway::core::{Call, Hub, HubConfig};
+use gateway::core::{Call, Hub, HubConfig, TokenTime};
 use ports::{Claims, Scopes, TokenError};
 use protocol::codec::Codec;
 use protocol::frames::client::{Hello, Send, plain_text};
@@ -27,6 +27,7 @@ fn main() {
     let mut criterion = cpu_time::criterion();
     fan_out(&mut criterion);
     send(&mut criterion);
+    silence(&mut criterion);
     criterion.final_summary();
 }
 
@@ -67,6 +68,23 @@ fn send(criterion: &mut Criterion<CpuTime>) {
     });
 }
 
+/// A second in which nobody says anything: what everybody who is there costs.
+fn silence(criterion: &mut Criterion<CpuTime>) {
+    const SESSIONS: u64 = 18_000;
+    let mut fixture = Fixture::of(HubConfig { heartbeat_ms: 1 << 40, ..config() }, SESSIONS);
+    let mut now_ms = 0;
+    let mut group = criterion.benchmark_group("hub/silence");
+    group.throughput(Throughput::Elements(SESSIONS));
+    group.bench_function(BenchmarkId::from_parameter(SESSIONS), |bencher| {
+        bencher.iter(|| {
+            for _ in 0..10 {
+                now_ms += 100;
+                fixture.tick(now_ms);
+            }
+        });
+    });
+}
+
 /// A gateway whose sessions are members of one conversation.
 struct Fixture {
     hub: Hub<Arc<Mailbox>>,
@@ -93,7 +111,11 @@ impl Member {
 
 impl Fixture {
     fn new(sessions: u64) -> Self {
-        let hub = Hub::new(config());
+        Self::of(config(), sessions)
+    }
+
+    fn of(config: HubConfig, sessions: u64) -> Self {
+        let hub = Hub::new(config);
         let mut fixture = Self { hub, sessions: Vec::new(), head: Sequence(sessions) };
         for user in 1..=sessions {
             fixture.connect(user);
@@ -159,12 +181,21 @@ impl Fixture {
         }
     }
 
+    /// As the shell does.
+    fn tick(&mut self, now_ms: u64) {
+        self.hub.at(now_ms);
+        for session in self.hub.tick(TokenTime { wall_ms: now_ms, revision: 0 }) {
+            let token = still_valid(self.hub.claims(session), now_ms);
+            assert_eq!(token, Ok(()), "it runs for ever");
+        }
+    }
+
     fn send(&mut self, message: ClientMessageId) {
         let from = self.sessions[0].session;
         // A thousand sends a second, and a look at the timers every hundred, as in a busy gateway.
         self.hub.at(message.0);
         if message.0.is_multiple_of(100) {
-            self.hub.tick();
+            self.hub.tick(TokenTime::default());
         }
         let send = Send {
             conversation: CONVERSATION,

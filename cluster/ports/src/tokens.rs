@@ -72,6 +72,9 @@ pub trait TokenVerifier: Send + Sync {
     /// Whether claims that were verified earlier are still to be honoured: checked again and again
     /// during a session.
     fn still_valid(&self, claims: &Claims, now_ms: u64) -> Result<(), TokenError>;
+    /// Changes, and never back, when claims that were still valid may not be any more for another reason than
+    /// the time. To be asked before `still_valid`.
+    fn revision(&self) -> u64;
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use link::http::{HttpClient, HttpError};
 use ports::{Claims, Machine, TokenError, TokenVerifier, entered};
 use protocol::limits;
 use serde::de::DeserializeOwned;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock, Weak};
 use std::time::Duration;
 use tokio::time::sleep;
@@ -20,13 +21,16 @@ use tokio::time::sleep;
 /// Keys and revocations of a distant issuer.
 pub struct RemoteVerifier {
     keyring: RwLock<Arc<Keyring>>,
+    /// How often it was replaced.
+    revision: AtomicU64,
 }
 
 impl RemoteVerifier {
     /// Starts to poll `auth_address` (`host:port`) until the verifier is dropped. A revocation is
     /// noticed within `poll` and the time of one exchange.
     pub fn start(machine: Machine, auth_address: String, poll: Duration) -> Arc<Self> {
-        let verifier = Arc::new(Self { keyring: RwLock::default() });
+        let verifier =
+            Arc::new(Self { keyring: RwLock::default(), revision: AtomicU64::default() });
         let tasks = Arc::clone(&machine.tasks);
         let poller = Poller {
             http: HttpClient::new(machine.clone()),
@@ -56,8 +60,12 @@ impl TokenVerifier for RemoteVerifier {
     }
 
     fn still_valid(&self, claims: &Claims, now_ms: u64) -> Result<(), TokenError> {
-        // For every session again and again: the copy of a pointer would cost more than the look.
+        // For many sessions again and again: the copy of a pointer would cost more than the look.
         entered(self.keyring.read()).still_valid(claims, now_ms)
+    }
+
+    fn revision(&self) -> u64 {
+        self.revision.load(Ordering::Acquire)
     }
 }
 
@@ -133,6 +141,8 @@ impl Poller {
         {
             let keyring = Arc::new(self.learning.clone());
             *entered(verifier.keyring.write()) = keyring;
+            // Behind the keyring: whoever sees the number judges by no earlier one.
+            verifier.revision.fetch_add(1, Ordering::Release);
             self.published = Some(version);
         }
     }

@@ -12,7 +12,7 @@ use super::hub_model::world::{Answer, Mishap, World};
 use super::hub_model::{Shared, claims, config};
 use super::outbound::Taken;
 use super::timers::RETRY_MS;
-use super::{Hub, HubConfig};
+use super::{Hub, HubConfig, TokenTime};
 use ports::broker::PublishError;
 use ports::{CallError, Claims, TokenError};
 use protocol::codec::Codec;
@@ -95,7 +95,8 @@ impl Bench {
 
     fn tick(&mut self) {
         self.hub.at(self.now_ms);
-        for id in self.hub.tick() {
+        let revision = u64::from(self.tokens.is_err());
+        for id in self.hub.tick(TokenTime { wall_ms: 0, revision }) {
             self.hub.token_failed(id, self.token(id));
         }
     }

@@ -33,7 +33,7 @@ pub(crate) mod trunk;
 
 pub use calls::Call;
 pub use config::HubConfig;
-pub use hub::Hub;
+pub use hub::{Hub, TokenTime};
 pub(crate) use outlets::LINGER_MS;
 
 /// What the hub knows of one session, without its conversations and what waits.

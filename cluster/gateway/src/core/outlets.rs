@@ -69,19 +69,14 @@ impl<O: Outlet> Outlets<O> {
         self.open.get(id).is_some()
     }
 
-    /// Slots of open sessions: the range of `between`.
-    pub fn width(&self) -> usize {
-        self.open.width()
-    }
-
-    /// The open sessions in a range of slots.
-    pub fn between(&self, from: usize, to: usize) -> Vec<SessionId> {
-        self.open.keys_between(from, to)
+    /// The open session in a slot.
+    pub fn in_slot(&self, slot: usize) -> Option<SessionId> {
+        self.open.key(slot)
     }
 
     /// All open sessions.
     pub fn all(&self) -> Vec<SessionId> {
-        self.between(0, self.width())
+        self.open.keys()
     }
 
     /// Posts a frame to a session.

@@ -310,12 +310,13 @@ impl Sends {
         }
     }
 
-    /// Looks at a session now and then: publishes again what is due, forgets what is over.
-    pub fn look_at<O: Outlet>(&mut self, out: &mut Effects<O>, id: SessionId) {
-        let Some(sender) = self.senders.get_mut(id) else { return };
+    /// Looks at a session now and then: publishes again what is due, forgets what is over. Whether it is to
+    /// be looked at again soon.
+    pub fn look_at<O: Outlet>(&mut self, out: &mut Effects<O>, id: SessionId) -> bool {
+        let Some(sender) = self.senders.get_mut(id) else { return false };
         if sender.is_idle(out.now_ms) {
             self.senders.remove(id);
-            return;
+            return false;
         }
         let overdue = |pending: &&Pending| out.now_ms >= pending.since_ms + UNANSWERED_MS;
         let overdue: Vec<Key> = sender.pending.iter().filter(overdue).map(|it| it.key).collect();
@@ -326,6 +327,7 @@ impl Sends {
             self.without_answers.insert(partition, out.now_ms);
         }
         self.publish_due(out, id);
+        true
     }
 
     /// Partitions that left senders without an answer lately, and have not given one since.

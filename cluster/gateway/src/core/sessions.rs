@@ -131,6 +131,26 @@ impl Session {
         Pulse::Steady
     }
 
+    /// Before this time, milliseconds since the gateway began, a look shows nothing unless the session's
+    /// state changes.
+    pub fn quiet_until_ms(&self, config: &HubConfig) -> u64 {
+        if self.state != State::Open {
+            return 0;
+        }
+        let HubConfig { heartbeat_ms: heartbeat, idle_timeout_ms: idle, .. } = *config;
+        if config.design.client_heartbeat == ClientHeartbeat::Off || self.on_trunk {
+            return u64::MAX;
+        }
+        let after = |ms: u64, set: bool| if set { ms } else { u64::MAX };
+        let ping = after(self.heard_ms.max(self.pinged_ms) + heartbeat, heartbeat > 0);
+        let lost = match heartbeat {
+            0 => self.heard_ms + idle,
+            _ if self.asked_ms > self.heard_ms => self.asked_ms + idle.saturating_sub(heartbeat),
+            _ => u64::MAX,
+        };
+        ping.min(after(lost, idle > 0))
+    }
+
     /// Whether a pong answers the latest ping: the answer to an earlier one says nothing about what
     /// came before the latest.
     pub const fn is_latest_ping(&self, nonce: u64) -> bool {
@@ -221,6 +241,8 @@ impl Sessions {
 mod tests {
     use super::super::hub_model::config;
     use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     fn greeted(sessions: &mut Sessions, id: u64, device: u32) -> Vec<SessionId> {
         let (id, device) = (SessionId(id), DeviceId(device));
@@ -262,6 +284,33 @@ mod tests {
         assert_eq!(late, [ping, ping, steady, Pulse::Lost]);
         session.on_trunk = true;
         assert_eq!(session.pulse(9_000, &config), steady, "the trunk is pinged for all");
+    }
+
+    proptest! {
+        #[test]
+        fn a_look_shows_nothing_as_long_as_a_session_is_quiet(
+            heartbeat_ms in 0_u64..20,
+            idle_timeout_ms in 0_u64..50,
+            heard in vec(prop::bool::weighted(0.1), 1..300),
+        ) {
+            let config = HubConfig { heartbeat_ms, idle_timeout_ms, ..config(10) };
+            let mut session = Session::new(false, 0);
+            prop_assert_eq!(session.quiet_until_ms(&config), 0, "hello is awaited");
+            session.state = State::Open;
+            let mut quiet = session.quiet_until_ms(&config);
+            for (now_ms, heard) in (1..).zip(heard) {
+                if heard {
+                    session.heard_ms = now_ms;
+                }
+                let pulse = session.pulse(now_ms, &config);
+                prop_assert!(pulse == Pulse::Steady || now_ms >= quiet, "{pulse:?} at {now_ms}, {quiet}");
+                if now_ms >= quiet {
+                    quiet = session.quiet_until_ms(&config);
+                    let lost = pulse == Pulse::Lost || (1..=heartbeat_ms).contains(&idle_timeout_ms);
+                    prop_assert!(quiet > now_ms || lost, "at {now_ms}, {quiet}");
+                }
+            }
+        }
     }
 
     #[test]

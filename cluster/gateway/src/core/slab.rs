@@ -102,20 +102,25 @@ impl<T> Slab<T> {
         self.width() - self.free.len()
     }
 
-    /// Slots, used or not: the range of `keys_between`.
+    /// Slots, used or not.
     pub fn width(&self) -> usize {
         self.slots.0.len()
     }
 
-    /// The keys in a range of slots.
-    pub fn keys_between(&self, from: usize, to: usize) -> Vec<SessionId> {
-        let range = from.min(self.width())..to.min(self.width());
-        self.slots.0[range].iter().flatten().map(|held| held.0).collect()
+    /// The key in a slot, if it is used.
+    pub fn key(&self, slot: usize) -> Option<SessionId> {
+        self.slots.0.get(slot)?.as_ref().map(|held| held.0)
+    }
+
+    /// All keys, by slot.
+    pub fn keys(&self) -> Vec<SessionId> {
+        self.slots.iter().map(|(id, _)| id).collect()
     }
 }
 
+/// The index of a key's slot.
 #[inline]
-fn slot(id: SessionId) -> usize {
+pub fn slot(id: SessionId) -> usize {
     (id.0 & (CAPACITY as u64 - 1)) as usize
 }
 

@@ -6,7 +6,7 @@
 //! signatures and all writing happen outside.
 
 use super::mailbox::Mailbox;
-use crate::core::{Call, Hub};
+use crate::core::{Call, Hub, TokenTime};
 use crate::rest::caller;
 use crate::rest::problem::{Kind, Problem};
 use axum::http::HeaderMap;
@@ -169,8 +169,9 @@ impl Front {
     /// Time passes.
     pub fn tick(&self) {
         let now_ms = self.machine.clock.now_ms();
+        let time = TokenTime { wall_ms: now_ms, revision: self.tokens.revision() };
         self.with(|hub| {
-            for session in hub.tick() {
+            for session in hub.tick(time) {
                 let token = self.check_token(hub, session, now_ms);
                 if token.is_err() {
                     hub.token_failed(session, token);

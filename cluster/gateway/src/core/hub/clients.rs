@@ -112,6 +112,7 @@ impl<O: Outlet> Hub<O> {
             Ok(claims) if chatting(&claims) == Some(session.user) => {
                 let expires_in_ms = claims.expires_ms.saturating_sub(wall_ms);
                 session.claims = Some(Box::new(claims));
+                self.look_soon(id);
                 self.out.say(id, ServerFrame::Renewed(Renewed { expires_in_ms }));
             }
             Ok(_) => {
@@ -204,6 +205,7 @@ impl<O: Outlet> Hub<O> {
         let Err(retry_after_ms) = within else { return Some(user) };
         self.strike(id);
         if let Some(key) = frame.and_then(named) {
+            self.look_soon(id);
             self.sends.refuse_for_now(&mut self.out, id, key, retry_after_ms);
             return None;
         }
@@ -240,6 +242,7 @@ impl<O: Outlet> Hub<O> {
             refuse(&mut self.out, id, key, RejectReason::Unauthorised, 0);
             return self.close(id, CloseCode::Unauthenticated);
         }
+        self.look_soon(id);
         match self.sends.send(&mut self.out, id, user, frame) {
             Sent::Taken => {
                 if let Some(session) = self.sessions.get_mut(id) {

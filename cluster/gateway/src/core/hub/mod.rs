@@ -7,6 +7,7 @@
 
 mod clients;
 mod cluster;
+mod sweep;
 mod upkeep;
 
 use super::backlogs::Backlogs;
@@ -22,7 +23,8 @@ use super::streams::Streams;
 use protocol::codec::Codec;
 use protocol::design::SlowSession;
 use protocol::{CloseCode, SessionId};
-use upkeep::Sweep;
+use sweep::Sweep;
+pub use sweep::TokenTime;
 
 /// See the module.
 pub struct Hub<O> {
@@ -77,6 +79,7 @@ impl<O: Outlet> Hub<O> {
         } else {
             let id = self.out.outlets.open(codec, outlet);
             self.sessions.open(id, on_trunk, self.out.now_ms);
+            self.look_soon(id);
             return Some(id);
         };
         self.out.outlets.refuse(self.out.now_ms, outlet, refused);

@@ -1,8 +1,7 @@
 //! Time passes: timers, heartbeats, idle sessions, the drain; and the numbers.
-//!
-//! Sessions have no timers of their own. A sweep looks at a slice of them on every tick.
 
 use super::Hub;
+use super::sweep::{Plan, TokenTime};
 use crate::core::effects::Counts;
 use crate::core::outbound::Outlet;
 use crate::core::outlets::LINGER_MS;
@@ -11,10 +10,6 @@ use crate::core::timers::Timer;
 use protocol::frames::client::Nonce;
 use protocol::frames::server::Drain;
 use protocol::{CloseCode, Partition, ServerFrame, SessionId};
-use std::ops::Range;
-
-/// Longest time between two looks at a session, milliseconds.
-const SWEEP_MS: u64 = 1_000;
 
 /// What a gateway's numbers are made of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,51 +30,31 @@ pub struct Figures {
     pub counts: Counts,
 }
 
-/// Goes over all sessions again and again.
-#[derive(Clone, Copy, Debug)]
-pub struct Sweep {
-    period_ms: u64,
-    at: usize,
-    at_ms: u64,
-}
-
-impl Sweep {
-    /// At the beginning. Each session is looked at several times between two heartbeats.
-    pub fn new(heartbeat_ms: u64) -> Self {
-        Self { period_ms: (heartbeat_ms / 4).clamp(100, SWEEP_MS), at: 0, at_ms: 0 }
-    }
-
-    /// The slots of `width` that are due.
-    fn next(&mut self, now_ms: u64, width: usize) -> Range<usize> {
-        let passed = now_ms.saturating_sub(self.at_ms).min(self.period_ms);
-        let count = (width as u64 * passed).div_ceil(self.period_ms) as usize;
-        self.at_ms = now_ms;
-        let from = if self.at >= width { 0 } else { self.at };
-        self.at = (from + count).min(width);
-        from..self.at
-    }
-}
-
 impl<O: Outlet> Hub<O> {
     /// To be called about ten times a second. Returns the sessions whose tokens are to be looked at.
-    pub fn tick(&mut self) -> Vec<SessionId> {
+    pub fn tick(&mut self, tokens: TokenTime) -> Vec<SessionId> {
         while let Some(timer) = self.out.timers.pop(self.out.now_ms) {
             self.fire(timer);
         }
         self.sends.tick(&mut self.out);
-        let width = self.out.outlets.width();
-        let due = self.sweep.next(self.out.now_ms, width);
-        if due.end == width {
+        let (due, ended) = self.sweep.next(self.out.now_ms, tokens);
+        if ended {
             self.streams.sweep(&self.out);
         }
-        let due = self.out.outlets.between(due.start, due.end);
-        for id in &due {
-            self.look_at(*id);
+        let mut looked_at = Vec::with_capacity(due.len());
+        for slot in due {
+            match self.out.outlets.in_slot(slot) {
+                Some(id) => {
+                    self.look_at(id);
+                    looked_at.push(id);
+                }
+                None => self.sweep.leave_out(slot),
+            }
         }
         self.ephemeral.tick(&mut self.out);
         self.out.outlets.abandon_late(self.out.now_ms);
         self.conclude();
-        due
+        looked_at
     }
 
     fn fire(&mut self, timer: Timer) {
@@ -115,7 +90,21 @@ impl<O: Outlet> Hub<O> {
         if self.handshakes.is_unfinished(self.out.now_ms, id) {
             return self.close(id, CloseCode::HelloTimeout);
         }
-        self.sends.look_at(&mut self.out, id);
+        let is_sending = self.sends.look_at(&mut self.out, id);
+        self.plan(id, is_sending);
+    }
+
+    /// Plans the next look at a session. What it does before that makes it look sooner (`look_soon`).
+    fn plan(&mut self, id: SessionId, is_sending: bool) {
+        let Some(session) = self.sessions.get(id) else { return };
+        let quiet = if is_sending { 0 } else { session.quiet_until_ms(&self.config) };
+        let expires_ms = self.claims(id).map_or(u64::MAX, |claims| claims.expires_ms);
+        self.sweep.plan(id, Plan { look_ms: quiet, expires_ms });
+    }
+
+    /// A session has something to do: a look may show something earlier than was planned.
+    pub(super) fn look_soon(&mut self, id: SessionId) {
+        self.sweep.plan(id, Plan::SOON);
     }
 
     /// Partitions that left senders without an answer lately.
@@ -165,22 +154,5 @@ impl<O: Outlet> Hub<O> {
             state_dropped,
             counts: std::mem::take(&mut self.out.counts),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Sweep;
-
-    #[test]
-    fn every_slot_is_looked_at_once_in_a_period() {
-        let mut sweep = Sweep::new(4_000);
-        let mut looks = vec![0; 7];
-        for tick in 1..=10 {
-            let due = sweep.next(tick * 100, looks.len());
-            looks[due].iter_mut().for_each(|count| *count += 1);
-        }
-        assert!(looks.iter().all(|count| (1..=2).contains(count)), "{looks:?}");
-        assert!(sweep.next(1_000, 7).is_empty(), "no time has passed");
     }
 }

@@ -9,7 +9,7 @@ pub mod world;
 use super::calls::Call;
 use super::effects::Effects;
 use super::outbound::{Outbound, Taken};
-use super::{Hub, HubConfig};
+use super::{Hub, HubConfig, TokenTime};
 use ports::{Claims, Scopes};
 use proptest::prelude::*;
 use protocol::codec::Codec;
@@ -220,7 +220,7 @@ impl Model {
                 self.now_ms += u64::from(ms);
                 self.world.tell_heads();
                 self.hub.at(self.now_ms);
-                self.hub.tick();
+                self.hub.tick(TokenTime::default());
             }
         }
         let calls: Vec<Call> = self.hub.take_calls();

@@ -20,6 +20,38 @@ fn a_revoked_token_ends_the_session_at_the_next_send_or_look() {
 }
 
 #[test]
+fn a_silent_session_is_left_alone_until_its_token_runs_out_or_may_be_revoked() {
+    let mut bench = Bench::new(HubConfig { heartbeat_ms: 60_000, ..config(1_000) });
+    let client = bench.connect(1);
+    client.hear();
+    bench.pass(2_000);
+    let looks = |bench: &mut Bench, wall_ms, revision| {
+        let mut looks = Vec::new();
+        for _ in 0..11 {
+            bench.now_ms += 100;
+            bench.hub.at(bench.now_ms);
+            looks.extend(bench.hub.tick(TokenTime { wall_ms, revision }));
+        }
+        looks.dedup();
+        looks
+    };
+    assert_eq!(looks(&mut bench, 899, 0), []);
+    assert_eq!(looks(&mut bench, 899, 1), [client.id], "something was revoked");
+    assert_eq!(looks(&mut bench, 899, 1), [], "once is enough");
+    // A token that runs out before the one that it has.
+    let claims = Claims { expires_ms: 900, ..claims(UserId(1)) };
+    assert!(bench.hub.may_renew(client.id));
+    bench.hub.renew(client.id, Ok(claims), 0);
+    assert_eq!(looks(&mut bench, 899, 1), [client.id], "it was renewed");
+    assert_eq!(looks(&mut bench, 899, 1), []);
+    assert_eq!(looks(&mut bench, 900, 1), [client.id], "it has run out");
+    assert_eq!(looks(&mut bench, 0, 1), [], "the clock was set back");
+    // Whoever sends is looked at until its messages are decided, and for a while.
+    bench.send(&client, 1);
+    assert_eq!(looks(&mut bench, 0, 1), [client.id]);
+}
+
+#[test]
 fn a_session_goes_on_with_a_good_token_of_its_user_only() {
     let mut bench = Bench::new(config(1_000));
     let client = bench.connect(1);
