@@ -171,7 +171,7 @@ pub struct Fault {
     pub at: Duration,
     /// Repeats with this distance, until the load ends.
     pub every: Option<Duration>,
-    /// How long it lasts (for `kill` and `power_loss`: until the restart).
+    /// How long it lasts (for `kill`, `power_loss` and `drain`: until the restart).
     pub lasts: Duration,
     /// What it is.
     pub kind: FaultKind,
@@ -193,6 +193,8 @@ pub enum FaultKind {
     Kill { target: Target },
     /// As `Kill`, and unsynced writes are lost or torn.
     PowerLoss { target: Target },
+    /// The process is asked to end, finishes what it has in hand, and is restarted.
+    Drain { target: Target },
     /// The process stops for a while and goes on, unaware.
     Pause { target: Target },
     /// The wall clock is off.
@@ -217,6 +219,7 @@ impl FaultKind {
         match self {
             Self::Kill { target }
             | Self::PowerLoss { target }
+            | Self::Drain { target }
             | Self::Pause { target }
             | Self::Skew { target, .. }
             | Self::FullDisk { target } => Some(target),
@@ -237,6 +240,7 @@ impl FaultKind {
             Self::SlowLink { .. } => "slow_link",
             Self::Kill { .. } => "kill",
             Self::PowerLoss { .. } => "power_loss",
+            Self::Drain { .. } => "drain",
             Self::Pause { .. } => "pause",
             Self::Skew { .. } => "skew",
             Self::FullDisk { .. } => "full_disk",

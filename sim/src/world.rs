@@ -12,7 +12,7 @@ use node::config::{EngineConfig, StoreChoice};
 use node::role::Process;
 use node::{ClusterConfig, MemoryStore, Role, Topology};
 use ports::message_store::MessageStore;
-use ports::{Shutdown, with_causes};
+use ports::with_causes;
 use protocol::partition::partition_of;
 use protocol::{ConversationId, StoreEngine};
 use scenarios::{CLIENT_HOSTS, Scenario, scenario};
@@ -280,14 +280,15 @@ async fn serve(
     journal: Journal,
 ) -> turmoil::Result {
     let machine = hardware.start();
-    // Nobody asks a simulated node to shut down cleanly: faults and the end of the run kill it.
-    let (_trigger, shutdown) = Shutdown::new();
+    let shutdown = hardware.ending.start();
     let process =
         Process { metrics: Arc::new(String::new), shutdown, shared_engine, brokers: None };
     let name = machine.name.clone();
     journal.record(What::NodeStarted { node: name.clone() });
+    let ending = hardware.ending.clone();
     let node = Box::pin(async move {
         let why = match node::run(role, number, &config, machine, process).await {
+            Ok(()) if ending.end() => return,
             Ok(()) => "without an error".to_owned(),
             Err(error) => with_causes(&error),
         };

@@ -1,11 +1,12 @@
 //! What a fault is told to have befallen.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use verify::history::event::{Event, What};
 
-const SCENARIO: &str = r#"
-question = "Who is killed that is down already?"
-lesson = "Nobody."
+const HEAD: &str = r#"
+question = "What becomes of a fault?"
+lesson = "That is told."
 [cluster]
 stores = 2
 partitions = 4
@@ -14,6 +15,9 @@ count = 4
 conversations = { direct = 2 }
 [load]
 phases = [{ for = "4s", rate = "5/s" }]
+"#;
+
+const KILLS: &str = r#"
 [[fault]]
 at = "1s"
 for = "2s"
@@ -26,20 +30,61 @@ kind = "kill"
 target = "every store"
 "#;
 
-#[test]
-fn a_fault_of_nodes_that_are_down_already_names_them() {
-    let scenario = scenarios::parse(SCENARIO, "twice.toml", &[]);
+const DRAINS: &str = r#"
+[[fault]]
+at = "1s"
+for = "1s"
+kind = "drain"
+target = "every store"
+[[fault]]
+at = "1s"
+for = "100ms"
+kind = "drain"
+target = "gateway-1"
+[[fault]]
+at = "2500ms"
+for = "500ms"
+kind = "drain"
+target = "broker-1"
+"#;
+
+/// What is told of the faults of a run: whom each of them hit, and how many it had an effect on.
+fn told(faults: &str) -> Vec<(String, u64)> {
+    let text = format!("{HEAD}{faults}");
+    let scenario = scenarios::parse(&text, "faults.toml", &[]);
     let scenario = scenario.unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    let events = Arc::new(Mutex::new(Vec::new()));
+    let events = Arc::new(Mutex::new((BTreeMap::new(), Vec::new())));
     let sink = events.clone();
     let sink = Box::new(move |event: &Event| {
-        if let What::FaultBegan { target, .. } = &event.is {
-            sink.lock().expect("nobody panicked").push(target.to_string());
+        let (targets, told) = &mut *sink.lock().expect("nobody panicked");
+        match &event.is {
+            What::FaultBegan { fault, target, .. } => {
+                targets.insert(*fault, target.to_string());
+            }
+            What::FaultEnded { fault, effect } => {
+                told.push((targets.remove(fault).expect("it began"), *effect));
+            }
+            What::NodeEnded { node, why } => panic!("{node} ended: {why}"),
+            _ => {}
         }
     });
     let wanted = sim::SimulatedRun::new(Arc::new(scenario), 1);
     sim::run(wanted, sink, None).expect("it is simulated").follow(|_| {});
-    let mut targets = events.lock().expect("nobody panicked").clone();
-    targets.sort();
-    assert_eq!(targets, ["store-1, store-2", "store-1, store-2 (down already)"]);
+    let mut told = events.lock().expect("nobody panicked").1.clone();
+    told.sort();
+    told
+}
+
+#[test]
+fn a_fault_of_nodes_that_are_down_already_names_them() {
+    let down = ("store-1, store-2 (down already)".to_owned(), 0);
+    assert_eq!(told(KILLS), [("store-1, store-2".to_owned(), 2), down]);
+}
+
+#[test]
+fn who_does_not_end_when_asked_is_killed_and_does_not_count() {
+    // A gateway takes longer to send its users elsewhere.
+    let told = told(DRAINS);
+    let told: Vec<(&str, u64)> = told.iter().map(|(target, effect)| (&**target, *effect)).collect();
+    assert_eq!(told, [("broker-1", 1), ("gateway-1", 0), ("store-1, store-2", 2)]);
 }

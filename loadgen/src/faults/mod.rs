@@ -19,6 +19,8 @@ use workload::recorder::Recorder;
 pub enum RealFault {
     /// Killed, and started again afterwards.
     Kill,
+    /// Asked to end, and started again afterwards.
+    Drain,
     /// Stopped for a while.
     Pause,
 }
@@ -112,6 +114,7 @@ fn real_fault(
                 "power_loss: the process is killed; what the operating system has cached is not lost",
             ),
         ),
+        FaultKind::Drain { target } => (target, RealFault::Drain, None),
         FaultKind::Pause { target } => (target, RealFault::Pause, None),
         FaultKind::Blip { .. }
         | FaultKind::Cut { .. }

@@ -102,6 +102,11 @@ impl Stage<'_> {
         });
         let effect = match real {
             RealFault::Kill => Ok(self.cluster.kill(&hit)),
+            // Whoever ends counts at its end.
+            RealFault::Drain => {
+                self.cluster.ask_to_end(&hit);
+                Ok(0)
+            }
             RealFault::Pause => self.cluster.pause(&hit, id).await,
         };
         let effect = effect.map_err(|error| failed(id, word, &error))?;
@@ -116,18 +121,22 @@ impl Stage<'_> {
         }
         let ended = match real {
             RealFault::Pause => self.cluster.resume(id).await,
+            RealFault::Drain => {
+                effect = self.cluster.ended_as_asked(&hit).await;
+                Ok(())
+            }
             RealFault::Kill => Ok(()),
         };
         self.journal.record(What::FaultEnded { fault: id, effect });
         let started = match real {
-            RealFault::Kill => self.cluster.start_again(&hit, starts),
+            RealFault::Kill | RealFault::Drain => self.cluster.start_again(&hit, starts),
             RealFault::Pause => Ok(()),
         };
         ended.and(started).map_err(|error| failed(id, word, &error))
     }
 
     /// The broker that a fault is meant for, if it is meant for what one of them does.
-    async fn leader(&self, fault: &PlannedFault) -> Option<Arc<str>> {
+    async fn leader(&mut self, fault: &PlannedFault) -> Option<Arc<str>> {
         let Some(Target::BrokerOf(conversation)) = fault.kind.target() else { return None };
         let partition = partition_of(*conversation, self.scenario.cluster.partitions);
         self.cluster.leader(self.http, partition).await
@@ -191,13 +200,25 @@ mod tests {
         faults: Vec<(u64, u64, FaultKind)>,
     ) -> (Vec<String>, Vec<String>) {
         let nodes = ["store-1", "store-2", "broker-1"].map(|name| (name, RUNS));
-        let mut world: World = world(test, &nodes);
+        carried_out_on(&nodes, test, faults).await
+    }
+
+    /// The same on nodes of these scripts.
+    async fn carried_out_on(
+        nodes: &[(&str, &str)],
+        test: &str,
+        faults: Vec<(u64, u64, FaultKind)>,
+    ) -> (Vec<String>, Vec<String>) {
+        let mut world: World = world(test, nodes);
         world.cluster.start_all(&world.http).await.unwrap();
         let before = world.cluster.ids().borrow().clone();
         let planned = faults.into_iter().zip(1..).map(|((at, ends, kind), id)| {
             let [at, ends] = [at, ends].map(Duration::from_millis);
-            let real =
-                if let FaultKind::Pause { .. } = kind { RealFault::Pause } else { RealFault::Kill };
+            let real = match kind {
+                FaultKind::Pause { .. } => RealFault::Pause,
+                FaultKind::Drain { .. } => RealFault::Drain,
+                _ => RealFault::Kill,
+            };
             let fault = PlannedFault { id, at, lasts: ends.saturating_sub(at), kind, drawn: false };
             Planned { fault, real }
         });
@@ -247,6 +268,30 @@ mod tests {
         ];
         assert_eq!(told, expected);
         assert_eq!(anew, ["store-2"], "started once, and nobody else");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_does_not_end_when_asked_is_killed_and_does_not_count() {
+        let ends = "trap 'exit 0' TERM; echo ready; while :; do sleep 0.02; done";
+        let stays = "trap '' TERM; echo ready; while :; do sleep 0.02; done";
+        let faults = vec![
+            (50, 700, FaultKind::Drain { target: Target::Every(Role::Store) }),
+            // It has ended by then: nobody is there to be killed.
+            (500, 600, FaultKind::Kill { target: node("store-1") }),
+            (750, 1_000, FaultKind::Drain { target: node("broker-1") }),
+        ];
+        let nodes = [("store-1", ends), ("store-2", stays), ("broker-1", stays)];
+        let (told, anew) = carried_out_on(&nodes, "drained", faults).await;
+        let expected = [
+            "1 store-1, store-2",
+            "2 store-1 (down already)",
+            "2 ends: 0",
+            "1 ends: 1",
+            "3 broker-1",
+            "3 ends: 0",
+        ];
+        assert_eq!(told, expected);
+        assert_eq!(anew, ["store-1", "store-2", "broker-1"]);
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -144,13 +144,13 @@ impl Cluster {
     }
 
     /// The names of those that run; a stopped one does.
-    pub fn running(&self) -> Vec<Arc<str>> {
-        let running = self.nodes.iter().filter(|node| node.id().is_some());
-        running.map(|node| node.name().clone()).collect()
+    pub fn running(&mut self) -> Vec<Arc<str>> {
+        let named = |node: &mut Node| node.is_running().then(|| node.name().clone());
+        self.nodes.iter_mut().filter_map(named).collect()
     }
 
     /// The broker that leads the inbound queue of a partition, if one that runs says so.
-    pub async fn leader(&self, http: &Http, partition: Partition) -> Option<Arc<str>> {
+    pub async fn leader(&mut self, http: &Http, partition: Partition) -> Option<Arc<str>> {
         let broker =
             |number: usize| -> Arc<str> { format!("{}-{number}", Role::Broker.word()).into() };
         if self.rabbitmq.is_empty() {
@@ -287,6 +287,24 @@ impl Cluster {
                 tell_panic(&*self.recorder, node.name(), &obituary);
             }
         }
+    }
+
+    /// Asks some nodes to drain and end.
+    pub fn ask_to_end(&mut self, names: &[Arc<str>]) {
+        let named = self.nodes.iter_mut().filter(|node| names.contains(node.name()));
+        named.for_each(Node::ask_to_end);
+    }
+
+    /// Of some nodes that were asked to end: kills those that have not, and tells how many have, and well.
+    pub async fn ended_as_asked(&mut self, names: &[Arc<str>]) -> u64 {
+        let mut ended = 0;
+        for node in self.nodes.iter_mut().filter(|node| names.contains(node.name())) {
+            let Some((well, obituary)) = node.ended_as_asked().await else { continue };
+            tell_panic(&*self.recorder, node.name(), &obituary);
+            ended += u64::from(well);
+        }
+        self.tell_ids();
+        ended
     }
 
     /// Stops the processes of some nodes; how many were seen to stand still.

@@ -120,6 +120,11 @@ impl Node {
         Ok(first)
     }
 
+    /// Whether it has a process that has not ended as it was asked to.
+    pub fn is_running(&mut self) -> bool {
+        self.process.as_mut().is_some_and(|process| !process.has_ended_as_asked())
+    }
+
     /// Kills the process, even if it is stopped; whether there was one. [`Self::gone`] waits for its end.
     pub fn kill(&mut self) -> bool {
         let Some(mut process) = self.process.take() else { return false };
@@ -197,6 +202,18 @@ impl Node {
         }
         self.process = None;
         Ok((status.is_some_and(|status| status.success()), self.obituary(status)))
+    }
+
+    /// How a process ended that was asked to, and whether well; it is killed if it has not. Nothing if there is
+    /// none, or another one by now.
+    pub async fn ended_as_asked(&mut self) -> Option<(bool, Obituary)> {
+        let process = self.process.as_mut().filter(|process| process.is_asked())?;
+        let Some(status) = process.status_now() else {
+            self.kill();
+            return self.gone().await.map(|obituary| (false, obituary));
+        };
+        self.process = None;
+        Some((status.success(), self.obituary(Some(status))))
     }
 
     /// How a process ended that nobody has killed; nothing if it runs. `wait`: it is about to end.

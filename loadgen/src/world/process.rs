@@ -45,6 +45,7 @@ pub struct Process {
     child: Child,
     output: Option<BufReader<ChildStdout>>,
     watcher: Option<AbortHandle>,
+    is_asked: bool,
     /// What it had started when it was killed.
     orphans: Vec<Pid>,
     /// Held apart from the child: waiting for a child closes its input.
@@ -76,7 +77,8 @@ impl Process {
             .spawn()?;
         let output = child.stdout.take().map(BufReader::new);
         let lifeline = child.stdin.take();
-        Ok(Self { child, output, watcher: None, orphans: Vec::new(), lifeline })
+        let (watcher, orphans) = (None, Vec::new());
+        Ok(Self { child, output, watcher, is_asked: false, orphans, lifeline })
     }
 
     /// Begins to watch it: the receiver gets the first line of its output, empty if it ended without one.
@@ -200,7 +202,18 @@ impl Process {
     /// Asks it to end.
     pub fn ask_to_end(&mut self) -> nix::Result<()> {
         self.forget();
+        self.is_asked = true;
         self.signal(Signal::SIGTERM)
+    }
+
+    /// Whether it was asked to end.
+    pub const fn is_asked(&self) -> bool {
+        self.is_asked
+    }
+
+    /// Whether it has ended as it was asked to.
+    pub fn has_ended_as_asked(&mut self) -> bool {
+        self.is_asked && self.status_now().is_some()
     }
 
     /// How it ended, if it does so before the deadline.

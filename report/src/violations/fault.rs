@@ -80,6 +80,7 @@ pub(super) fn began(band: &Band) -> String {
     match &*band.kind {
         "kill" => format!("{target} {be} killed"),
         "power_loss" => format!("{target} lost power"),
+        "drain" => format!("{target} {be} asked to end"),
         "pause" => format!("{target} {be} paused"),
         "skew" => format!("the clock of {target} was set off"),
         "full_disk" => format!("the disk of {target} was full"),
@@ -112,13 +113,13 @@ fn listed(names: &str) -> String {
 
 /// Whether nodes do nothing while the fault lasts.
 pub(super) fn is_outage(band: &Band) -> bool {
-    ["kill", "power_loss", "pause"].contains(&&*band.kind)
+    ["kill", "power_loss", "drain", "pause"].contains(&&*band.kind)
 }
 
 /// The end of a fault, as a sentence.
 pub(super) fn ended(band: &Band) -> String {
     match &*band.kind {
-        "kill" | "power_loss" => format!("{} started again", listed(&band.target)),
+        "kill" | "power_loss" | "drain" => format!("{} started again", listed(&band.target)),
         "pause" => format!("{} went on", listed(&band.target)),
         kind => format!("the end of the {}", kind.replace('_', " ")),
     }
@@ -143,7 +144,7 @@ pub(super) fn told(band: &Band, at: u64) -> String {
 fn back(band: &Band) -> String {
     let Some(to) = band.to_us.map(number::moment) else { return String::new() };
     match &*band.kind {
-        "kill" | "power_loss" => format!(" and started again at {to}"),
+        "kill" | "power_loss" | "drain" => format!(" and started again at {to}"),
         "pause" => format!(" and went on at {to}"),
         _ => format!(", until {to}"),
     }

@@ -55,13 +55,14 @@ pub enum NotReplayable {
     },
 }
 
-const KINDS: [&str; 10] = [
+const KINDS: [&str; 11] = [
     "blip",
     "cut",
     "flap",
     "slow_link",
     "kill",
     "power_loss",
+    "drain",
     "pause",
     "skew",
     "full_disk",
@@ -91,6 +92,7 @@ impl Injection {
             FaultKind::Blip { .. }
             | FaultKind::Kill { .. }
             | FaultKind::PowerLoss { .. }
+            | FaultKind::Drain { .. }
             | FaultKind::Pause { .. }
             | FaultKind::FullDisk { .. } => Vec::new(),
         };
@@ -147,6 +149,7 @@ impl Parameters<'_> {
             }
             "kill" => FaultKind::Kill { target: target() },
             "power_loss" => FaultKind::PowerLoss { target: target() },
+            "drain" => FaultKind::Drain { target: target() },
             "pause" => FaultKind::Pause { target: target() },
             "skew" => FaultKind::Skew {
                 target: target(),
@@ -196,6 +199,7 @@ mod tests {
             },
             FaultKind::Kill { target: target() },
             FaultKind::PowerLoss { target: target() },
+            FaultKind::Drain { target: target() },
             FaultKind::Pause { target: target() },
             FaultKind::Skew { target: target(), offset_ms: -5, drift_ppm: 7 },
             FaultKind::FullDisk { target: target() },

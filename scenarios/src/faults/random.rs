@@ -82,6 +82,7 @@ fn draw(random: &mut ChaCha8Rng, word: &str, roles: &[Role]) -> Option<FaultKind
         "power_loss" => {
             FaultKind::PowerLoss { target: possible(random, FaultWord::PowerLoss, roles)? }
         }
+        "drain" => FaultKind::Drain { target: possible(random, FaultWord::Drain, roles)? },
         "pause" => FaultKind::Pause { target: Target::Any(*roles.choose(random)?) },
         "full_disk" => {
             FaultKind::FullDisk { target: possible(random, FaultWord::FullDisk, roles)? }
@@ -140,8 +141,18 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    const KINDS: [&str; 9] =
-        ["blip", "cut", "flap", "slow_link", "kill", "power_loss", "pause", "skew", "full_disk"];
+    const KINDS: [&str; 10] = [
+        "blip",
+        "cut",
+        "flap",
+        "slow_link",
+        "kill",
+        "power_loss",
+        "drain",
+        "pause",
+        "skew",
+        "full_disk",
+    ];
 
     fn wanted(roles: &[Role], every_ms: u64) -> RandomFaults {
         RandomFaults {
@@ -177,6 +188,7 @@ mod tests {
             match kind {
                 FaultKind::Kill { target: Target::Any(role) }
                 | FaultKind::PowerLoss { target: Target::Any(role) }
+                | FaultKind::Drain { target: Target::Any(role) }
                 | FaultKind::Pause { target: Target::Any(role) }
                 | FaultKind::FullDisk { target: Target::Any(role) }
                 | FaultKind::Skew { target: Target::Any(role), .. } => {
@@ -195,11 +207,11 @@ mod tests {
                 other => panic!("{other:?} names a node"),
             }
         }
-        let never = 2 + 3 + 3;
+        let never = 3 + 3 + 3;
         assert_eq!(
             met.len(),
             KINDS.len() * Role::EVERYWHERE.len() - never,
-            "clients neither die nor go dark, three roles read no clock, and three write to no disk"
+            "clients neither die nor drain nor go dark, three roles read no clock, and three write to no disk"
         );
         assert!(!met.contains(&("kill", Role::Clients)));
     }
@@ -215,6 +227,7 @@ mod tests {
                 FaultKind::Surge { .. } => panic!("nobody has asked for it"),
                 FaultKind::Kill { target }
                 | FaultKind::PowerLoss { target }
+                | FaultKind::Drain { target }
                 | FaultKind::Pause { target }
                 | FaultKind::Skew { target, .. }
                 | FaultKind::FullDisk { target } => {

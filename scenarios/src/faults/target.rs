@@ -41,6 +41,7 @@ impl Directory<'_> {
             }
             FaultKind::Kill { target }
             | FaultKind::PowerLoss { target }
+            | FaultKind::Drain { target }
             | FaultKind::Pause { target } => {
                 nodes = Directory { hosts: running, ..*self }.resolve(target, random);
                 nodes.retain(|node| running.contains(node));

@@ -38,6 +38,8 @@ pub enum FaultWord {
     Kill,
     /// As kill, and unsynced writes are lost.
     PowerLoss,
+    /// The process is asked to end, and is restarted.
+    Drain,
     /// The process stops for a while.
     Pause,
     /// The wall clock is off.
@@ -55,6 +57,7 @@ words!(FaultWord {
     "slow_link" => Self::SlowLink,
     "kill" => Self::Kill,
     "power_loss" => Self::PowerLoss,
+    "drain" => Self::Drain,
     "pause" => Self::Pause,
     "skew" => Self::Skew,
     "full_disk" => Self::FullDisk,
@@ -65,13 +68,16 @@ impl FaultWord {
     /// Why such a fault cannot befall hosts of a role, if it cannot.
     pub const fn spares(self, role: Role) -> Option<&'static str> {
         match (self, role) {
-            (Self::Kill | Self::PowerLoss, Role::Clients) => Some(
+            (Self::Kill | Self::PowerLoss | Self::Drain, Role::Clients) => Some(
                 "the users observe the run, and dead ones observe nothing; pause clients, or cut their links",
             ),
             (Self::FullDisk, Role::Gateway | Role::Notifier | Role::Clients) => {
                 Some("only brokers, stores and auth write to a disk")
             }
-            (Self::Kill | Self::PowerLoss | Self::Pause | Self::Surge, _) => None,
+            (Self::Drain, Role::Database) => {
+                Some("a database can be killed and paused; nobody waits for it to end")
+            }
+            (Self::Kill | Self::PowerLoss | Self::Drain | Self::Pause | Self::Surge, _) => None,
             (_, Role::Database) => {
                 Some("a database can be killed and paused; nodes reach it beside broker-1")
             }

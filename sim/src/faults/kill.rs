@@ -3,11 +3,18 @@
 
 use super::{Active, Stage};
 use rand::Rng;
+use std::sync::Arc;
 
 /// The processes die.
 pub fn begin(fault: &mut Active, stage: &mut Stage<'_, '_>) {
-    let mut random = stage.stream(fault.id, "disk");
-    for name in &fault.hosts {
+    fault.effect += die(&fault.hosts, fault.id, stage);
+}
+
+/// The processes of some hosts die, if they run; how many did.
+pub fn die(hosts: &[Arc<str>], fault: u32, stage: &mut Stage<'_, '_>) -> u64 {
+    let mut random = stage.stream(fault, "disk");
+    let mut died = 0;
+    for name in hosts {
         if !stage.sim.is_host_running(&**name) {
             continue;
         }
@@ -15,8 +22,9 @@ pub fn begin(fault: &mut Active, stage: &mut Stage<'_, '_>) {
         let draw = &mut |bound| random.random_range(0..bound);
         stage.hosts.get(name).disk.kill(draw);
         stage.sim.crash(&**name);
-        fault.effect += 1;
+        died += 1;
     }
+    died
 }
 
 /// The processes start again.

@@ -5,6 +5,7 @@
 
 mod blip;
 mod cut;
+mod drain;
 mod flap;
 mod full_disk;
 mod kill;
@@ -98,6 +99,7 @@ impl Active {
             }
             FaultKind::Kill { .. } => kill::begin(self, stage),
             FaultKind::PowerLoss { .. } => power_loss::begin(self, stage),
+            FaultKind::Drain { .. } => drain::begin(self, stage),
             FaultKind::Pause { .. } => pause::begin(self, stage),
             FaultKind::Skew { offset_ms, drift_ppm, .. } => {
                 skew::begin(self, stage, offset_ms, drift_ppm);
@@ -108,22 +110,25 @@ impl Active {
         }
     }
 
-    /// Between its beginning and its end, a flapping link changes its state; when next, if at all.
+    /// Between its beginning and its end, a flapping link changes its state, and a process that was asked to
+    /// end may have ended; when next, if at all.
     pub fn next_change(&self, begun: Duration, now: Duration) -> Option<Duration> {
         match self.kind {
             FaultKind::Flap { down, up, .. } => Some(flap::next_change(begun, now, down, up)),
+            FaultKind::Drain { .. } => Some(drain::next_look(now)),
             _ => None,
         }
     }
 
-    /// A flapping link changes its state.
+    /// What happens between its beginning and its end.
     pub fn change(&mut self, stage: &mut Stage<'_, '_>, begun: Duration) {
-        if let FaultKind::Flap { down, up, .. } = self.kind {
-            if flap::is_down(begun, stage.now, down, up) {
+        match self.kind {
+            FaultKind::Flap { down, up, .. } if flap::is_down(begun, stage.now, down, up) => {
                 flap::down(self, stage);
-            } else {
-                self.effect += stage.board.lift(stage.sim, self.id);
             }
+            FaultKind::Flap { .. } => self.effect += stage.board.lift(stage.sim, self.id),
+            FaultKind::Drain { .. } => drain::look(self, stage),
+            _ => {}
         }
     }
 
@@ -138,6 +143,7 @@ impl Active {
             }
             FaultKind::Kill { .. } => kill::end(self, stage),
             FaultKind::PowerLoss { .. } => power_loss::end(self, stage),
+            FaultKind::Drain { .. } => drain::end(self, stage),
             FaultKind::Pause { .. } => pause::end(self, stage),
             FaultKind::Skew { .. } => skew::end(self, stage),
             FaultKind::FullDisk { .. } => full_disk::end(self, stage),

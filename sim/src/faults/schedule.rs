@@ -145,9 +145,10 @@ fn befallen(
 ) -> Vec<Arc<str>> {
     let known = injection.nodes.iter().filter(|node| directory.hosts.contains(node));
     match injection.kind {
-        FaultKind::Kill { .. } | FaultKind::PowerLoss { .. } | FaultKind::Pause { .. } => {
-            running(stage, known)
-        }
+        FaultKind::Kill { .. }
+        | FaultKind::PowerLoss { .. }
+        | FaultKind::Drain { .. }
+        | FaultKind::Pause { .. } => running(stage, known),
         _ => known.cloned().collect(),
     }
 }

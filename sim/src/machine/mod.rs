@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod database;
+pub mod ending;
 pub mod flow;
 pub mod gate;
 pub mod network;
@@ -12,6 +13,7 @@ pub mod trace;
 
 use crate::seed::SeededEntropy;
 use clock::Clock;
+use ending::Ending;
 use fakes::FakeDisk;
 use gate::Gate;
 use network::SimNetwork;
@@ -33,6 +35,8 @@ pub struct HostHardware {
     pub clock: Clock,
     /// The gate of its tasks.
     pub gate: Gate,
+    /// Whether its process was asked to end.
+    pub ending: Ending,
     /// What its processes have counted.
     pub counters: Counters,
     network: SimNetwork,
@@ -56,6 +60,7 @@ impl HostHardware {
             disk: network.trace.watched_disk(),
             clock: Clock::default(),
             gate,
+            ending: Ending::default(),
             counters: Counters::default(),
             network,
             recorder,

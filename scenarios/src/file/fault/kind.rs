@@ -15,9 +15,11 @@ pub(super) fn keys_of(kind: FaultWord) -> &'static [&'static str] {
         FaultWord::Cut => &["between", "from", "to", "one_way"],
         FaultWord::Flap => &["between", "from", "to", "down", "up"],
         FaultWord::SlowLink => &["between", "from", "to", "latency"],
-        FaultWord::Kill | FaultWord::PowerLoss | FaultWord::Pause | FaultWord::FullDisk => {
-            &["target"]
-        }
+        FaultWord::Kill
+        | FaultWord::PowerLoss
+        | FaultWord::Drain
+        | FaultWord::Pause
+        | FaultWord::FullDisk => &["target"],
         FaultWord::Skew => &["target", "offset", "drift"],
         FaultWord::Surge => &["factor"],
     }
@@ -50,6 +52,7 @@ impl Fault {
             FaultWord::PowerLoss => {
                 FaultKind::PowerLoss { target: self.possible_target(mistakes)? }
             }
+            FaultWord::Drain => FaultKind::Drain { target: self.possible_target(mistakes)? },
             FaultWord::Pause => FaultKind::Pause { target: self.possible_target(mistakes)? },
             FaultWord::Surge => {
                 let factor = self.needed(&self.factor, "factor", mistakes)?;

@@ -23,11 +23,11 @@ section! {
         at: Duration,
         /// How often it repeats, until the load ends.
         every: Option<Duration> = None,
-        /// How long it lasts; for `kill` and `power_loss`, until the restart.
+        /// How long it lasts; for `kill`, `power_loss` and `drain`, until the restart.
         r#for: Duration,
         /// The kind of fault.
         kind: FaultWord,
-        /// For `kill`, `power_loss`, `pause`, `skew` and `full_disk`: which node.
+        /// For `kill`, `power_loss`, `drain`, `pause`, `skew` and `full_disk`: which node.
         target: Option<Target> = None,
         /// For link faults: two lists of nodes. One list alone means: against all others.
         between: Option<Vec<Vec<Target>>> = None,

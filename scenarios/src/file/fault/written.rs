@@ -51,6 +51,7 @@ impl Fault {
             }
             FaultKind::Kill { target }
             | FaultKind::PowerLoss { target }
+            | FaultKind::Drain { target }
             | FaultKind::Pause { target }
             | FaultKind::FullDisk { target } => self.target = Field::of(Some(target.clone())),
             FaultKind::Surge { factor, .. } => self.factor = Field::of(Some(Whole(*factor))),
