@@ -51,6 +51,22 @@ impl Size {
             Self::Uniform(_, to) | Self::Zipf(_, to, _) => to,
         }
     }
+
+    /// What it gives on average.
+    pub fn mean(&self) -> f64 {
+        match *self {
+            Self::Fixed(number) => f64::from(number),
+            Self::Uniform(from, to) => f64::midpoint(f64::from(from), f64::from(to)),
+            Self::Zipf(from, to, exponent) => {
+                let ranked = (from..=to).zip(1_u32..);
+                let weighed = ranked.map(|(size, rank)| (f64::from(rank).powf(-exponent), size));
+                let (weights, sum) = weighed.fold((0.0, 0.0), |(weights, sum), (weight, size)| {
+                    (weights + weight, sum + weight * f64::from(size))
+                });
+                sum / weights
+            }
+        }
+    }
 }
 
 impl Load {
@@ -149,4 +165,16 @@ pub(crate) fn highest_rate(mix: &Mix, users: &Users, activity: Activity) -> f64 
 /// Messages a second that a gateway takes from a user.
 pub(crate) fn messages_per_user() -> f64 {
     f64::from(protocol::Limits::default().gateway.rate_per_second)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_by_rank_are_mostly_small() {
+        assert_eq!((Size::Fixed(7).mean(), Size::Uniform(5, 50).mean()), (7.0, 27.5));
+        // Ranks 1 and 2, with weights 1 and 1/2.
+        assert!((Size::Zipf(3, 4, 1.0).mean() - (3.0 + 4.0 / 2.0) / 1.5).abs() < 1e-9);
+    }
 }

@@ -5,6 +5,7 @@
 //! the judge takes what is late or missing for a doubt. What the cluster does is never counted here.
 
 pub mod health;
+mod length;
 pub mod needs;
 pub mod processors;
 pub mod supply;

@@ -3,6 +3,7 @@
 //! Both sides need a descriptor for each connection, and this side a local port; a port serves once
 //! towards each gateway. A cluster that is started needs room for its data.
 
+use crate::limits::length;
 use crate::limits::supply::Supply;
 use crate::run::{Against, Engines, Processes};
 use crate::slices::{self, Share};
@@ -10,6 +11,7 @@ use crate::world::layout;
 use protocol::limits;
 use scenarios::intensity::Piece;
 use scenarios::scenario::{Scenario, Size, Transport};
+use std::time::Duration;
 
 /// Bytes of a session, in the generator, the cluster and the kernel: measured with 36,000 sockets 5, 6.5
 /// and 8 KiB; with 400,000 sessions over trunks 3.3, 3.8 and nothing.
@@ -52,6 +54,8 @@ pub struct Needs {
     pub memory: u64,
     /// Bytes of disk, about.
     pub disk: u64,
+    /// How long the run takes, about.
+    pub length: Duration,
     /// Processes of the cluster, if it is started.
     processes: Option<u16>,
     /// Bytes of memory of the engines that it stands on.
@@ -89,12 +93,13 @@ impl Needs {
         });
         format!(
             "{} sessions need {} connections (open files: {} in each table; local ports: {} from each address \
-         towards each gateway) and about {} of memory ({free} free){disk}{processes}",
+         towards each gateway) and about {} of memory ({free} free){disk}{processes}; it takes about {}",
             self.sessions,
             self.connections,
             number(supply.open_files),
             number(supply.ports),
             bytes(self.memory),
+            length::text(self.length),
         )
     }
 }
@@ -131,6 +136,7 @@ pub fn needs(scenario: &Scenario, against: &Against, supply: &Supply, share: Sha
             + rest * SOCKET_BYTES
             + sessions * bytes,
         disk: disk(scenario),
+        length: length::of(scenario, processes.is_some(), engines > 0),
         processes,
         engines,
         generators: share.here,
@@ -252,8 +258,9 @@ mod tests {
             format!(
                 "100000 sessions need {} connections (open files: 20000 in each table; local ports: \
                  28000 from each address towards each gateway) and about 812 MiB of memory (7.8 GiB \
-                 free)",
-                2 * elsewhere.workers(Share::WHOLE)
+                 free); it takes about {} s",
+                2 * elsewhere.workers(Share::WHOLE),
+                needs.length.as_secs()
             )
         );
     }
@@ -267,7 +274,7 @@ mod tests {
             change_members: 0.0,
             sign_in: 0.0,
         };
-        let think = std::time::Duration::from_secs(1);
+        let think = Duration::from_secs(1);
         with.journeys = Some(Journeys { users: 20_000, think, groups: 1, mix });
         let here = Against::Given(vec!["127.0.0.1:7800".to_owned()]);
         let supply = supply(20_000, 28_232, 8_000);
@@ -289,7 +296,10 @@ mod tests {
         });
         assert_eq!(each.memory - one.memory, 6 * PROCESS_BYTES);
         let [one, each] = [one, each].map(|needs| needs.sentence(supply));
-        assert!(each.ends_with("; the cluster is 7 processes (--one-process: one)"), "{each}");
+        assert!(
+            each.contains("; the cluster is 7 processes (--one-process: one); it takes "),
+            "{each}"
+        );
         assert!(!one.contains("process") && one.contains("its data about"), "{one}");
     }
 
@@ -315,7 +325,9 @@ mod tests {
             assert_eq!(with.session_bytes(), own.session_bytes(), "{engines:?}");
             let sentence = with.sentence(supply);
             assert!(!sentence.contains("--one-process"), "{sentence}");
-            assert!(sentence.ends_with(&format!("its engines take {}", super::bytes(bytes))));
+            assert!(
+                sentence.contains(&format!("its engines take {}; it takes", super::bytes(bytes)))
+            );
         }
     }
 }
