@@ -6,6 +6,7 @@ use crate::limits::processors::Watch;
 use crate::limits::supply;
 use crate::limits::{Hopelessness, Limits};
 use crate::world::Ids;
+use crate::world::family::family;
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -42,8 +43,7 @@ pub async fn until_hopeless(
             limits.tell(journal, false);
         }
         let nodes = cluster.iter().flat_map(|ids| ids.borrow().clone()).map(|(_, id)| id);
-        let parties = [vec![std::process::id()], nodes.collect()];
-        if processors.is_starved(&parties, asleep.elapsed()) {
+        if processors.is_starved(&parties(nodes), asleep.elapsed()) {
             limits.add("processors", 1);
         }
         note_lateness(limits, journal, plan.operations());
@@ -71,6 +71,13 @@ pub async fn until_hopeless(
             );
         }
     }
+}
+
+/// Who has to get its turn: this process, and all processes of the cluster. An engine works in processes that a
+/// node has started.
+fn parties(nodes: impl Iterator<Item = u32>) -> [Vec<u32>; 2] {
+    let proc = Path::new("/proc");
+    [vec![std::process::id()], nodes.flat_map(|node| family(proc, node)).collect()]
 }
 
 /// Counts late sends as soon as they are too many of all the operations that are expected.
@@ -111,7 +118,26 @@ fn too_long(deadlines: Deadlines) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
     use workload::header;
+
+    #[test]
+    fn processes_of_an_engine_have_to_get_their_turn_too() {
+        let script = ["-c", "sleep 60 & echo $!; wait"];
+        let mut node = Command::new("sh").args(script).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(node.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let engine: u32 = line.trim().parse().unwrap();
+        let own = std::process::id();
+        assert_eq!(parties([node.id()].into_iter()), [vec![own], vec![node.id(), engine]]);
+        nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(engine as i32),
+            nix::sys::signal::SIGKILL,
+        )
+        .unwrap();
+        node.wait().unwrap();
+    }
 
     #[test]
     fn a_queue_that_is_too_long_is_a_limit_of_the_generator() {

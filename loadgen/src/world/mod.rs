@@ -2,7 +2,7 @@
 
 pub mod addresses;
 pub mod data_folder;
-mod family;
+pub mod family;
 pub mod layout;
 mod leader;
 pub mod metrics;
