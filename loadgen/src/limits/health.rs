@@ -132,7 +132,7 @@ mod tests {
         let own = std::process::id();
         assert_eq!(parties([node.id()].into_iter()), [vec![own], vec![node.id(), engine]]);
         nix::sys::signal::kill(
-            nix::unistd::Pid::from_raw(engine as i32),
+            nix::unistd::Pid::from_raw(engine.cast_signed()),
             nix::sys::signal::SIGKILL,
         )
         .unwrap();
