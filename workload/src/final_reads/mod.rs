@@ -4,7 +4,7 @@ mod partition;
 
 use crate::plan::Plan;
 use crate::recorder::Recorder;
-use crate::rest::api::{Partitions, QueueDepth};
+use crate::rest::api::{DeadLetter, Partitions, QueueDepth};
 use crate::rest::{Api, RestError};
 use crate::targets::Targets;
 use partition::{Outcome, Reading};
@@ -30,6 +30,9 @@ const QUIET_PATIENCE: Duration = Duration::from_mins(1);
 const STUCK: Duration = Duration::from_secs(20);
 /// So many partitions in a row without an answer end the final reads: each took half a minute.
 const SILENCE: u32 = 2 * AT_ONCE;
+/// How long the dead letters and the depth of their queue may take to agree, and the name of that queue.
+const AGREED: Duration = Duration::from_secs(15);
+const DEAD: &str = "dead";
 /// Between two looks at the queues.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
@@ -74,8 +77,7 @@ pub async fn final_reads(
     // What came meanwhile from those who were refused for a while is worked off, too.
     let quiet = wait_for_quiet(&api).await;
     for (what, outcome) in [
-        ("dead letters", read_dead_letters(&api, recorder.as_ref()).await),
-        ("queues", read_queues(&api, recorder.as_ref(), quiet).await),
+        ("dead letters and queues", read_queues(&api, recorder.as_ref(), quiet).await),
         ("partitions", read_partitions(&api, recorder.as_ref()).await),
     ] {
         if let Err(error) = outcome {
@@ -180,31 +182,31 @@ async fn read_all(
     all
 }
 
-async fn read_dead_letters(api: &Api, recorder: &dyn Recorder) -> Result<(), RestError> {
-    let mut after = 0;
-    loop {
-        let letters = api.dead_letters(after, limits::MAX_PAGE, PATIENCE).await?;
-        let Some(last) = letters.last() else { return Ok(()) };
-        // Ids rise; anything else would go round in circles.
-        if last.id <= after {
-            return Ok(());
-        }
-        after = last.id;
-        for letter in &letters {
-            let about = letter.record.unwrap_or_default();
-            recorder.record(What::DeadLetter {
-                queue: letter.queue.as_str().into(),
-                reason: letter.reason.as_str().into(),
-                author: about.author,
-                message: about.client_message_id,
-                conversation: about.conversation,
-            });
-        }
-    }
-}
-
+/// The dead letters and the queues, until as many letters are listed as their queue is said to have, or for a
+/// while: a list may put in order what it finds, and RabbitMQ counts its queues every five seconds.
 async fn read_queues(api: &Api, recorder: &dyn Recorder, quiet: Quiet) -> Result<(), RestError> {
-    for queue in api.queues(PATIENCE).await? {
+    let began = Instant::now();
+    let (letters, queues) = loop {
+        let letters = dead_letters(api).await?;
+        let queues = api.queues(PATIENCE).await?;
+        let told = queues.iter().find(|queue| queue.queue == DEAD).map_or(0, |dead| dead.messages);
+        if told <= letters.len() as u64 || began.elapsed() >= AGREED {
+            break (letters, queues);
+        }
+        // A list costs more than a look.
+        sleep(5 * LOOK_AGAIN).await;
+    };
+    for letter in letters {
+        let about = letter.record.unwrap_or_default();
+        recorder.record(What::DeadLetter {
+            queue: letter.queue.as_str().into(),
+            reason: letter.reason.as_str().into(),
+            author: about.author,
+            message: about.client_message_id,
+            conversation: about.conversation,
+        });
+    }
+    for queue in queues {
         let messages = match quiet {
             // That it was empty was seen a moment ago.
             Quiet::Reached if is_worked_off(&queue) => 0,
@@ -214,6 +216,20 @@ async fn read_queues(api: &Api, recorder: &dyn Recorder, quiet: Quiet) -> Result
         recorder.record(What::InFlight { queue: queue.queue.into(), messages });
     }
     Ok(())
+}
+
+/// All dead letters, page by page.
+async fn dead_letters(api: &Api) -> Result<Vec<DeadLetter>, RestError> {
+    let mut all: Vec<DeadLetter> = Vec::new();
+    loop {
+        let after = all.last().map_or(0, |last| last.id);
+        let letters = api.dead_letters(after, limits::MAX_PAGE, PATIENCE).await?;
+        // Ids rise; anything else would go round in circles.
+        if letters.last().is_none_or(|last| last.id <= after) {
+            return Ok(all);
+        }
+        all.extend(letters);
+    }
 }
 
 async fn read_partitions(api: &Api, recorder: &dyn Recorder) -> Result<(), RestError> {
