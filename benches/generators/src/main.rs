@@ -8,10 +8,11 @@
 //! messages that it has more; memory for a user is what the many take more. So what is paid once (a
 //! program, an interpreter, signing in) falls out, and the speed of the cluster does not matter.
 //!
-//! goose is compiled in. locust is used where it is installed; where it is not, the table says so. `fracas load` judges every message meanwhile; the others check that a message is
-//! answered, and nothing else.
+//! goose is compiled in. locust, tsung and artillery are used where they are installed; where not, the table
+//! says so. `fracas load` judges every message meanwhile; the others check that a message is answered, and
+//! nothing else.
 
-#![expect(clippy::print_stdout, reason = "a measurement prints its result")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a measurement prints its results")]
 
 mod generator;
 mod goose_users;
@@ -83,8 +84,8 @@ async fn compare(what: &Comparison) -> anyhow::Result<()> {
         "users talk in pairs, and --many must be more than --users"
     );
     ensure!(what.slow > 0 && what.slow < what.fast, "--fast must be more than --slow");
-    let all = [Generator::Fracas, Generator::Goose, Generator::Locust];
-    let wanted = all.into_iter().filter(|one| what.only.is_empty() || what.only.contains(one));
+    let all = Generator::ALL.into_iter();
+    let wanted = all.filter(|one| what.only.is_empty() || what.only.contains(one));
     let mut rows = Vec::new();
     for generator in wanted {
         if let Some(missing) = generator.missing() {
