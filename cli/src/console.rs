@@ -21,6 +21,8 @@ pub fn start_logging() {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(|| Log)
+        // It would print them to standard error, and panic where that takes nothing any more.
+        .log_internal_errors(false)
         .with_ansi(in_colour(std::io::stderr().is_terminal()));
     // A second call (in tests) finds the first one's subscriber and leaves it.
     let _ = subscriber.without_time().try_init();
