@@ -32,4 +32,4 @@ pub use run::{Against, Engines, Processes, Progress, RealEnded, RealRun, run};
 pub use slices::Share;
 pub use world::data_folder::{DataFolder, FolderError};
 pub use world::process::ASKED_TO_END;
-pub use world::readiness::answers;
+pub use world::readiness::{answers, probe};

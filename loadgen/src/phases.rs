@@ -199,7 +199,7 @@ impl Phases {
         let gateways = self.gateways(cluster.as_mut()).await?;
         // A cluster that was given shows the numbers of one gateway.
         let metrics = cluster.as_ref().map_or(&gateways[..1], |cluster| cluster.metrics()).to_vec();
-        let targets = Targets::development(gateways);
+        let targets = Targets::new(gateways, self.run.credentials.clone());
         let recorder: Arc<dyn Recorder> = self.journal.clone();
         let (machine, plan) = (self.machine.clone(), self.plan.clone());
         timeout(PATIENCE, set_up(machine, plan, targets.clone(), recorder.clone()))

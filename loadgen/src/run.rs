@@ -16,6 +16,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::watch;
 use verify::history::event::Phase;
+use workload::targets::Credentials;
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub struct RealRun {
     pub seed: u64,
     /// The cluster.
     pub against: Against,
+    /// How the users identify themselves to it.
+    pub credentials: Credentials,
     /// Which part of the run this is, if several generators make it.
     pub part: Option<Part>,
     /// What drives the users of the REST interface, if the scenario has any.

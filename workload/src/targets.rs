@@ -11,6 +11,24 @@ pub struct Service {
     pub secret: Secret,
 }
 
+/// How users and a service identify themselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// The password that the development users share.
+    pub password: Secret,
+    /// A service with the scopes `admin` and `audit`.
+    pub service: Service,
+}
+
+impl Credentials {
+    /// Those of the development configuration.
+    pub fn development() -> Self {
+        let id = development::SERVICE_ID.to_owned();
+        let secret = development::SERVICE_SECRET.into();
+        Self { password: development::PASSWORD.into(), service: Service { id, secret } }
+    }
+}
+
 /// A cluster to talk to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Targets {
@@ -25,13 +43,12 @@ pub struct Targets {
 impl Targets {
     /// A cluster in its development configuration.
     pub fn development(gateways: Vec<String>) -> Self {
-        Self {
-            gateways,
-            password: development::PASSWORD.into(),
-            service: Service {
-                id: development::SERVICE_ID.to_owned(),
-                secret: development::SERVICE_SECRET.into(),
-            },
-        }
+        Self::new(gateways, Credentials::development())
+    }
+
+    /// A cluster with credentials of its own.
+    pub fn new(gateways: Vec<String>, credentials: Credentials) -> Self {
+        let Credentials { password, service } = credentials;
+        Self { gateways, password, service }
     }
 }

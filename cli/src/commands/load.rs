@@ -1,7 +1,9 @@
 //! `fracas load`: a scenario on real sockets, with the same users, checks and report as in the
 //! simulator.
 
+mod credentials;
 mod many;
+mod reproduced;
 mod several;
 
 use super::on_engines::EngineArguments;
@@ -13,7 +15,6 @@ use crate::sweep::{self, SweepOutput};
 use crate::whole::whole;
 use crate::{VERSION, interruption};
 use anyhow::Context;
-use campaign::reproduce::{quoted, reproduce};
 use campaign::{Circumstances, Concluded, InvalidUsage, Observation, Opened, Opening};
 use clap::Args;
 use loadgen::journeys::Drive;
@@ -67,6 +68,10 @@ pub struct Load {
     /// run.
     #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
     target: Vec<String>,
+    /// The configuration of the cluster at --target: the password of its development users, and a service
+    /// that may change and read anything. Without this, both are those of a cluster for development.
+    #[arg(long, value_name = "FILE", requires = "target")]
+    config: Option<PathBuf>,
     /// Start all nodes in one process. That costs less, and a fault hits all of them at once.
     #[arg(long, conflicts_with_all = ["target", "engines"])]
     one_process: bool,
@@ -126,6 +131,7 @@ impl Load {
             seeds: 1,
             jobs: 1,
             target: Vec::new(),
+            config: None,
             one_process,
             engines: EngineArguments::default(),
             without_faults: true,
@@ -177,6 +183,7 @@ impl Load {
         // Before the report's folder is touched: its data folder may be refused.
         let folder = self.starts_cluster().then(|| data_folder(out)).transpose()?;
         let against = self.against(folder.as_ref().map(DataFolder::path))?;
+        let credentials = self.credentials(&scenario)?;
         let quiet = self.quiet || self.json;
         if !quiet {
             self.introduce(opened, &fit, &against);
@@ -191,8 +198,17 @@ impl Load {
                 Arc::new(move |recorded| report::live_metrics(&observation.live(), recorded))
             },
         });
-        let run =
-            RealRun { scenario: of_run, seed, against, part, journeys, metrics, stop, unmeetable };
+        let run = RealRun {
+            scenario: of_run,
+            seed,
+            against,
+            credentials,
+            part,
+            journeys,
+            metrics,
+            stop,
+            unmeetable,
+        };
         let cpu = real::cpu_time() + real::children_cpu_time();
         let (progress, thread) = loadgen::run(run, observation.sink());
         let mut line = ProgressLine::new(quiet);
@@ -295,38 +311,6 @@ impl Load {
             notes.push("without faults, as requested".to_owned());
         }
         notes
-    }
-
-    fn reproduce(&self, scenario: &Path, overrides: &[String]) -> String {
-        let mut command = reproduce("load", scenario, self.seed, overrides);
-        for word in self.options() {
-            command.push(' ');
-            command.push_str(&quoted(&word));
-        }
-        command
-    }
-
-    /// What makes a run the one that it is, beside its scenario and its seed.
-    fn options(&self) -> Vec<String> {
-        let mut words = Vec::new();
-        let mut say = |name: &str, value: Option<String>| {
-            words.push(name.to_owned());
-            words.extend(value);
-        };
-        self.target.iter().for_each(|target| say("--target", Some(target.clone())));
-        if self.one_process {
-            say("--one-process", None);
-        }
-        if let Some(engines) = self.engines.words() {
-            say("--engines", Some(engines));
-        }
-        if self.without_faults {
-            say("--without-faults", None);
-        }
-        if let Some(agents) = self.agents.agents {
-            say("--agents", Some(agents.to_string()));
-        }
-        words
     }
 }
 

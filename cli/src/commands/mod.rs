@@ -17,6 +17,7 @@ mod merge;
 mod new;
 mod node;
 mod on_engines;
+mod probe;
 mod report;
 mod run;
 mod scenarios;
@@ -24,6 +25,7 @@ mod schema;
 mod twin;
 
 use ::node::ClusterConfig;
+use ::node::config::Kept;
 use campaign::InvalidUsage;
 use campaign::lookup::read_text;
 use clap::Subcommand;
@@ -54,6 +56,8 @@ pub enum Command {
     Cluster(cluster::Cluster),
     /// Run one node of a cluster.
     Node(node::Node),
+    /// Ask a node whether it is alive, or ready.
+    Probe(probe::Probe),
     /// Run a private server of an engine.
     #[command(hide = true)]
     Engine(engine::Engine),
@@ -93,6 +97,7 @@ impl Command {
             Self::Doctor(command) => command.execute(),
             Self::Cluster(command) => command.execute(),
             Self::Node(command) => command.execute(),
+            Self::Probe(command) => command.execute(),
             Self::Engine(command) => command.execute(),
             Self::CheckData(command) => command.execute(),
             Self::Judge(command) => command.execute(),
@@ -111,8 +116,18 @@ impl Command {
 fn read_config(file: &Path) -> anyhow::Result<ClusterConfig> {
     let path = file.display();
     let text = read_text(file)?;
-    ClusterConfig::read(&text, &path.to_string())
+    ClusterConfig::read_with(&text, &path.to_string(), &secret)
         .map_err(|mistakes| InvalidUsage(mistakes.to_string()).into())
+}
+
+/// A secret that a configuration keeps elsewhere.
+fn secret(kept: Kept<'_>) -> Result<String, String> {
+    match kept {
+        Kept::File(path) => read_text(path.as_ref()).map_err(|InvalidUsage(why)| why),
+        Kept::Variable(name) => {
+            std::env::var(name).map_err(|_| format!("the variable {name} is not set, or no text"))
+        }
+    }
 }
 
 /// What to make of a node that did not run.

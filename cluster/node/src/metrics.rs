@@ -1,5 +1,5 @@
-//! `GET /metrics` of a node that serves no HTTP otherwise. What a gateway says there it says at its own
-//! address.
+//! `GET /metrics` and `GET /health` of a node that serves no HTTP otherwise. What a gateway says there it says
+//! at its own address.
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -36,7 +36,9 @@ pub async fn serve(
 fn answer(method: &Method, path: &str, render: &dyn Fn() -> String) -> Response<Full<Bytes>> {
     let (status, body) = match (method, path) {
         (&Method::GET, "/metrics") => (StatusCode::OK, render()),
-        (_, "/metrics") => (StatusCode::METHOD_NOT_ALLOWED, String::new()),
+        // Its process lives, as at a gateway. Whoever restarts it for what it waits for helps nobody.
+        (&Method::GET, "/health") => (StatusCode::OK, "pass\n".to_owned()),
+        (_, "/metrics" | "/health") => (StatusCode::METHOD_NOT_ALLOWED, String::new()),
         _ => (StatusCode::NOT_FOUND, String::new()),
     };
     let mut response = Response::new(Full::from(body));
@@ -51,10 +53,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_is_one_page_and_it_can_only_be_read() {
+    fn there_are_two_pages_and_they_can_only_be_read() {
         let told = |method, path| answer(method, path, &|| "sessions 3\n".to_owned()).status();
         assert_eq!(told(&Method::GET, "/metrics"), StatusCode::OK);
+        assert_eq!(told(&Method::GET, "/health"), StatusCode::OK);
         assert_eq!(told(&Method::POST, "/metrics"), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(told(&Method::POST, "/health"), StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(told(&Method::GET, "/"), StatusCode::NOT_FOUND);
     }
 }

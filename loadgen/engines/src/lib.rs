@@ -14,7 +14,8 @@ pub mod postgres;
 pub mod rabbitmq;
 mod running;
 
-pub use install::program;
+pub use install::{is_root, program};
+pub use nix::sys::signal::Signal;
 pub use running::{Instance, Program, Running};
 
 use anyhow::Context;

@@ -17,7 +17,7 @@ impl Phases {
         };
         reach(&self.http, &gateways).await?;
         self.enter(Phase::WarmUp);
-        *users = self.users(&Targets::development(gateways));
+        *users = self.users(&Targets::new(gateways, self.run.credentials.clone()));
         for phase in [Phase::Load, Phase::Heal, Phase::Settle, Phase::Judge] {
             member.phase(phase).await;
             self.enter(phase);

@@ -6,7 +6,7 @@ use http_body_util::Full;
 use hyper::{Request, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use workload::rest::{Http, HttpError};
 
 /// How long a gateway may take to answer and to be ready.
@@ -19,10 +19,35 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// # Errors
 /// One sentence on the first gateway that is not ready.
 pub fn answers(gateways: &[String]) -> Result<(), String> {
+    alone(async { reach(&client(), gateways).await })
+}
+
+/// Whether a node says yes at a path, asked once.
+///
+/// # Errors
+/// Its answer if it is another one, or why there is none, in a few words.
+pub fn probe(address: &str, path: &str) -> Result<(), String> {
+    alone(async {
+        let request = Request::get(path).body(Full::<Bytes>::default());
+        let request = request.map_err(|error| format!("no path: {error}"))?;
+        let http = client();
+        let answer = timeout(PATIENCE, http.exchange(address, request)).await;
+        let answer = answer.map_err(|_| format!("no answer within {PATIENCE:?}"))?;
+        match answer.map_err(|error| ports::with_causes(&error))?.status() {
+            status if status.is_success() => Ok(()),
+            status => Err(status.to_string()),
+        }
+    })
+}
+
+fn client() -> Http {
+    Http::new(machine("clients", 1, &Arc::default()))
+}
+
+/// On a runtime of its own.
+fn alone(asking: impl Future<Output = Result<(), String>>) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
-    let http = Http::new(machine("clients", 1, &Arc::default()));
-    runtime.block_on(reach(&http, gateways))
+    runtime.map_err(|error| format!("no runtime: {error}"))?.block_on(asking)
 }
 
 /// Waits until every gateway is ready, for a few seconds.
@@ -154,6 +179,25 @@ mod tests {
         let why = none.unwrap_err();
         assert!(why.starts_with("no gateway answered after the load"), "{why}");
         server.join().unwrap();
+    }
+
+    #[test]
+    fn a_node_is_asked_once_and_its_answer_told() {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let server = crate::run::thread("a node", move || {
+            for answer in ["200 OK", "503 Service Unavailable"] {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut asked = [0; 1024];
+                let length = stream.read(&mut asked).unwrap();
+                assert!(asked[..length].starts_with(b"GET /health "));
+                write!(stream, "HTTP/1.1 {answer}\r\ncontent-length: 0\r\n\r\n").unwrap();
+            }
+        });
+        assert_eq!(probe(&address, "/health"), Ok(()));
+        assert_eq!(probe(&address, "/health"), Err("503 Service Unavailable".to_owned()));
+        server.join().unwrap();
+        assert!(probe(&address, "/health").is_err_and(|why| why.contains("refused")));
     }
 
     #[tokio::test]

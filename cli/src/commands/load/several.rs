@@ -24,6 +24,7 @@ impl Load {
         let fit = self.fit(&scenario)?;
         let folder = self.starts_cluster().then(|| data_folder(Some(out))).transpose()?;
         let against = self.against(folder.as_ref().map(DataFolder::path))?;
+        let credentials = self.credentials(&scenario)?;
         let mut header = self.header(&scenario);
         header.agent = Some(agent);
         let quiet = self.quiet || self.json;
@@ -32,8 +33,17 @@ impl Load {
         }
         let (seed, journeys, of_run) = (self.seed, DRIVE, scenario.clone());
         let (part, metrics, unmeetable) = (None, None, never());
-        let run =
-            RealRun { scenario: of_run, seed, against, part, journeys, metrics, stop, unmeetable };
+        let run = RealRun {
+            scenario: of_run,
+            seed,
+            against,
+            credentials,
+            part,
+            journeys,
+            metrics,
+            stop,
+            unmeetable,
+        };
         let arguments = &self.agents;
         // Whoever starts the agents of this machine says the rest, and so does the lead for all of them.
         let is_told = arguments.lifeline.is_on() || arguments.is_led();
@@ -55,6 +65,9 @@ impl Load {
         let set = opened.overrides.iter().map(|set| ("--set", set));
         for (name, value) in set.chain(self.target.iter().map(|target| ("--target", target))) {
             arguments.extend([name.to_owned(), value.clone()]);
+        }
+        if let Some(config) = &self.config {
+            arguments.extend(["--config".to_owned(), config.display().to_string()]);
         }
         let flags =
             [("--one-process", self.one_process), ("--without-faults", self.without_faults)];

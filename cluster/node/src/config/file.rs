@@ -4,6 +4,7 @@
 //! place.
 
 use super::engine_tables::Engines;
+use super::secrets::{self, Fetch};
 use super::{
     ClusterConfig, HEARTBEAT_SECONDS_MAX, HEARTBEAT_SECONDS_MIN, LINK_TIMEOUT_MS,
     LINK_TIMEOUT_MS_MAX, LINK_TIMEOUT_MS_MIN, SCOPES, Service, TOKEN_SECONDS_MAX, is_address,
@@ -132,6 +133,9 @@ impl Value for Hidden {
     }
 }
 
+/// The keys of secrets.
+pub const SECRETS: [&str; 3] = ["secret", "password", "development_password"];
+
 /// The text as messages show it: what stands behind the key of a secret is masked, byte by byte.
 fn masked(text: &str) -> String {
     let line = |line: &str| {
@@ -151,14 +155,19 @@ pub struct Scope(&'static str);
 
 words!(Scope { "admin" => Self(SCOPES[0]), "audit" => Self(SCOPES[1]) });
 
+/// Reads a configuration; secrets that are kept elsewhere are fetched.
 ///
 /// # Errors
 /// Everything that is wrong, in the order of the file.
-pub fn read(text: &str, name: &str) -> Result<ClusterConfig, Mistakes> {
+pub fn read(text: &str, name: &str, fetch: Fetch<'_>) -> Result<ClusterConfig, Mistakes> {
     let mut mistakes = Mistakes::new("the configuration", name, &masked(text));
-    let root = tree::read(text, &mut mistakes);
+    let mut root = tree::read(text, &mut mistakes);
     // What broken TOML means is a guess; complaints about guesses would only hide the cause.
-    let file = if mistakes.is_empty() { File::read(&root, &mut mistakes) } else { None };
+    let mut file = None;
+    if mistakes.is_empty() {
+        secrets::put_in(&mut root, fetch, &mut mistakes);
+        file = File::read(&root, &mut mistakes);
+    }
     if let Some(config) = file.map(|file| file.config()) {
         note_conflicts(&config, &root, &mut mistakes);
         if mistakes.is_empty() {

@@ -3,6 +3,7 @@
 mod engine_tables;
 mod engines;
 mod file;
+mod secrets;
 #[cfg(test)]
 mod tests;
 
@@ -10,6 +11,7 @@ pub use engines::{
     Acks, BrokerChoice, Cassandra, EngineConfig, Kafka, Postgres, RabbitMq, SaslMechanism,
     StoreChoice,
 };
+pub use secrets::{Fetch, Kept};
 
 use crate::topology::{Role, Topology};
 use ports::Directory;
@@ -81,12 +83,28 @@ impl ClusterConfig {
     /// The life of an access token, unless the file says otherwise, in seconds.
     const TOKEN_SECONDS: u64 = 3_600;
 
-    /// Reads a configuration file (TOML); messages begin with its name.
+    /// Reads a configuration file (TOML) that has its secrets in itself; messages begin with its name.
     ///
     /// # Errors
     /// Everything that is wrong, each with its place and its remedy.
     pub fn read(text: &str, name: &str) -> Result<Self, Mistakes> {
-        file::read(text, name)
+        Self::read_with(text, name, &|_| Err("no secrets are read from elsewhere here".to_owned()))
+    }
+
+    /// The same; secrets that the file keeps elsewhere are fetched from there.
+    ///
+    /// # Errors
+    /// As `read`, and what was said of a secret that cannot be had.
+    pub fn read_with(text: &str, name: &str, fetch: Fetch<'_>) -> Result<Self, Mistakes> {
+        file::read(text, name, fetch)
+    }
+
+    /// A service that may change and read anything, if there is one.
+    pub fn service_of_all_scopes(&self) -> Option<&Service> {
+        let has_all = |service: &&Service| {
+            SCOPES.iter().all(|scope| service.scopes.iter().any(|has| has == scope))
+        };
+        self.services.iter().find(has_all)
     }
 
     /// Everything by default: no users, no services.

@@ -4,6 +4,7 @@ mod cassandra;
 mod kafka;
 mod postgres;
 mod rabbitmq;
+mod secrets;
 
 use super::file::File;
 use super::*;

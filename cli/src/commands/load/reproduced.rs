@@ -1,0 +1,42 @@
+//! The command that reproduces a load.
+
+use super::Load;
+use campaign::reproduce::{quoted, reproduce};
+use std::path::Path;
+
+impl Load {
+    pub(super) fn reproduce(&self, scenario: &Path, overrides: &[String]) -> String {
+        let mut command = reproduce("load", scenario, self.seed, overrides);
+        for word in self.options() {
+            command.push(' ');
+            command.push_str(&quoted(&word));
+        }
+        command
+    }
+
+    /// What makes a run the one that it is, beside its scenario and its seed.
+    pub(super) fn options(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        let mut say = |name: &str, value: Option<String>| {
+            words.push(name.to_owned());
+            words.extend(value);
+        };
+        self.target.iter().for_each(|target| say("--target", Some(target.clone())));
+        if let Some(config) = &self.config {
+            say("--config", Some(config.display().to_string()));
+        }
+        if self.one_process {
+            say("--one-process", None);
+        }
+        if let Some(engines) = self.engines.words() {
+            say("--engines", Some(engines));
+        }
+        if self.without_faults {
+            say("--without-faults", None);
+        }
+        if let Some(agents) = self.agents.agents {
+            say("--agents", Some(agents.to_string()));
+        }
+        words
+    }
+}
