@@ -1,7 +1,8 @@
-//! Developer commands: `cargo xtask check`, `engines`, `pages` and `tidy`.
+//! Developer commands: `cargo xtask check`, `engines`, `pages`, `compose` and `tidy`.
 
 mod check;
 mod choices;
+mod compose;
 mod engines;
 mod pages;
 mod repository;
@@ -17,6 +18,7 @@ const USAGE: &str = "\
 usage: cargo xtask check [--skip STEP]... [--only STEP]...
        cargo xtask engines [ENGINE]...
        cargo xtask pages
+       cargo xtask compose [--lint]
        cargo xtask tidy
 
 check runs every step that a change must pass; CI runs the same.
@@ -24,6 +26,8 @@ engines runs the tests that need a real engine (rabbitmq, kafka, postgres, cassa
 is started for them on loopback. Exit status 75: none failed, but an engine could not
 be had or started.
 pages opens reports of every kind in a headless Chromium. Exit status 75: there is none.
+compose runs the stack of docker-compose.yml and breaks parts of it under load; with --lint it checks its files
+alone. Exit status 75: no Docker engine or no images can be had.
 tidy checks the rules of STYLE.md that no other tool knows.
 ";
 
@@ -54,6 +58,14 @@ fn main() -> ExitCode {
             }
             Err(error) => {
                 say(&format!("pages NOT LOOKED AT: {error:#}"));
+                return ExitCode::from(NOT_HAD);
+            }
+        },
+        ["compose", "--lint"] => compose::lint(),
+        ["compose"] => match compose::run() {
+            Ok(checked) => checked.map(|()| true),
+            Err(error) => {
+                say(&format!("compose NOT RUN: {error:#}"));
                 return ExitCode::from(NOT_HAD);
             }
         },
