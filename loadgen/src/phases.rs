@@ -97,7 +97,9 @@ impl Phases {
     ) -> io::Result<Self> {
         // Before anything is opened that they would keep open.
         let supply = supply::supply(None);
-        let slices = Slices::start(slices::of(&run.scenario, &run.against, &supply, run.share()))?;
+        let count = slices::of(&run.scenario, &run.against, &supply, run.share());
+        let one_table = slices::fit_one_table(&run.scenario, &supply, run.share());
+        let slices = Slices::start(count, one_table)?;
         let limits = Arc::default();
         let machine = machine("clients", run.seed, &limits);
         let (phase, phases) = watch::channel(Phase::SetUp);

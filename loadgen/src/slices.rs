@@ -2,7 +2,7 @@
 //! its own.
 //!
 //! The limit on open files counts each table, and a thread may have its own (`unshare(2)`,
-//! `CLONE_FILES`, no privilege); the kernel finds a free port slowly, and in the end none, when tens of
+//! `CLONE_FILES`, no privilege; containers forbid it by default, and one table must do then); the kernel finds a free port slowly, and in the end none, when tens of
 //! thousands of connections lead from one address to one other. So users beyond either limit are a
 //! matter of more slices. Threads are made before the run opens anything: a table is a copy, and what
 //! is in it stays open as long as the thread lives.
@@ -15,6 +15,7 @@
 
 use crate::limits::supply::Supply;
 use crate::run::{Against, thread};
+use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::SigSet;
 use protocol::UserId;
@@ -94,12 +95,24 @@ pub fn sessions(scenario: &Scenario) -> u64 {
     u64::from(online) * u64::from(users.devices.max(1))
 }
 
+/// Whether one table of open files is enough for all slices of a run together.
+pub fn fit_one_table(scenario: &Scenario, supply: &Supply, share: Share) -> bool {
+    let connections = match scenario.users.transport {
+        Transport::Socket => sessions(scenario).div_ceil(u64::from(share.of)),
+        Transport::Trunk => 0,
+    };
+    connections <= room(supply.open_files)
+}
+
+/// For how many sessions there is room in so much of something. With little of it half must do for
+/// everything else.
+fn room(there: Option<u64>) -> u64 {
+    there.map_or(u64::MAX, |there| there.saturating_sub(AT_EASE).max(there / 2).max(1))
+}
+
 /// How many slices so many connections to so many gateways need, at least `least`.
 fn needed(connections: u64, gateways: u64, supply: &Supply, least: u64) -> u64 {
-    // With few of them half must do for everything else.
-    let sessions = |there: u64| there.saturating_sub(AT_EASE).max(there / 2).max(1);
-    let files = supply.open_files.map_or(u64::MAX, sessions);
-    let ports = supply.ports.map_or(u64::MAX, sessions);
+    let (files, ports) = (room(supply.open_files), room(supply.ports));
     let to_each = connections.div_ceil(gateways.max(1));
     let by_ports = to_each.div_ceil(ports.min(TO_ONE_GATEWAY));
     connections.div_ceil(files).max(by_ports).clamp(least.min(MOST), MOST)
@@ -130,8 +143,9 @@ pub struct Slices {
 }
 
 impl Slices {
-    /// So many threads; an error if one has no table of open files of its own.
-    pub fn start(count: u64) -> io::Result<Self> {
+    /// So many threads; an error if one may not have a table of open files of its own, and `one_table` is not
+    /// enough for all of them.
+    pub fn start(count: u64, one_table: bool) -> io::Result<Self> {
         // The first runtime of a process makes descriptors that all others use under the same numbers
         // (tokio's signals): they must be there before a table is copied.
         runtime()?.shutdown_background();
@@ -140,9 +154,10 @@ impl Slices {
             let (sender, work) = channel::<Work>();
             let (told, ready) = channel();
             thread(THREAD, move || {
-                let runtime = own_table().and_then(|()| runtime());
+                let runtime = own_table(one_table).and_then(|()| runtime());
                 // Whoever started the thread waits for this.
-                let _ = told.send(runtime.as_ref().map(drop).map_err(|error| error.kind().into()));
+                let failed = |error: &io::Error| io::Error::new(error.kind(), error.to_string());
+                let _ = told.send(runtime.as_ref().map(drop).map_err(failed));
                 // Without work there is none to do: the run has ended before its users began.
                 if let (Ok(runtime), Ok(work)) = (runtime, work.recv()) {
                     work(&runtime);
@@ -206,10 +221,18 @@ pub async fn outcome<T>(from: &Receiver<T>, deadline: Instant) -> Result<T, TryR
 }
 
 /// Gives the calling thread a table of open files of its own, and keeps signals from it: their handlers
-/// write into descriptors.
-fn own_table() -> io::Result<()> {
+/// write into descriptors. Where that is forbidden, it may share the one that is there.
+fn own_table(may_share: bool) -> io::Result<()> {
     SigSet::all().thread_block()?;
-    Ok(unshare(CloneFlags::CLONE_FILES)?)
+    match unshare(CloneFlags::CLONE_FILES) {
+        Err(Errno::EPERM) if may_share => Ok(()),
+        Err(Errno::EPERM) => Err(io::Error::other(
+            "the users need more open files than one process may have, and this one may not give its \
+             threads tables of their own (unshare is forbidden, as in a container by default): raise the \
+             limit on open files, or share the load between several generators",
+        )),
+        done => Ok(done?),
+    }
 }
 
 /// Tells the phases, a little after they have begun.
@@ -250,6 +273,17 @@ mod tests {
     }
 
     #[test]
+    fn one_table_is_enough_for_few() {
+        let supply = |open_files| Supply { open_files, ..Supply::default() };
+        let scenario = crate::fixture::scenario(31, 10, 4);
+        let of = |number, of| Share { number, of, here: of };
+        assert!(fit_one_table(&scenario, &supply(Some(20_000)), Share::WHOLE));
+        assert!(!fit_one_table(&scenario, &supply(Some(90)), Share::WHOLE), "60 sessions");
+        assert!(fit_one_table(&scenario, &supply(Some(90)), of(0, 2)), "30 each");
+        assert!(fit_one_table(&scenario, &supply(None), Share::WHOLE), "nothing is known");
+    }
+
+    #[test]
     fn parts_cover_everybody_once() {
         for users in [1, 2, 3, 4, 5, 30, 1_001] {
             let all: Vec<u32> = parts(1..users + 1, 4).flatten().collect();
@@ -259,7 +293,7 @@ mod tests {
 
     #[test]
     fn a_slice_has_open_files_of_its_own() {
-        let slices = Slices::start(2).expect("no privilege is needed");
+        let slices = Slices::start(2, false).expect("no privilege is needed");
         let opened = slices.run(0, |_| async {
             let file = std::fs::File::open("/dev/null").expect("everybody may");
             std::os::fd::IntoRawFd::into_raw_fd(file)
@@ -274,7 +308,7 @@ mod tests {
 
     #[tokio::test]
     async fn slices_are_started_from_within_a_runtime() {
-        let slices = Slices::start(2).expect("no privilege is needed");
+        let slices = Slices::start(2, false).expect("no privilege is needed");
         let done = slices.run(1, |_| async { 7 });
         let soon = Instant::now() + Duration::from_secs(9);
         assert_eq!(outcome(&done, soon).await, Ok(7));
@@ -282,7 +316,7 @@ mod tests {
 
     #[test]
     fn a_slice_hears_of_the_phases() {
-        let slices = Slices::start(1).expect("no privilege is needed");
+        let slices = Slices::start(1, false).expect("no privilege is needed");
         let heard = slices.run(0, |mut phases| async move {
             phases.wait_for(|phase| *phase == Phase::Heal).await.map(|phase| *phase).ok()
         });
