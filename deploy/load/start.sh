@@ -4,6 +4,7 @@
 set -euo pipefail
 target=haproxy:7800
 run=(fracas load "$SCENARIO" --seed "$SEED" --target "$target" --config /etc/fracas/cluster.toml --without-faults)
+for node in gateway-1 gateway-2 store-1 store-2 notifier; do run+=(--target-metrics "$node:9100"); done
 
 if [ "$GENERATORS" = 1 ]; then
   exec "${run[@]}" --metrics 0.0.0.0:9101 --out /var/lib/fracas/run

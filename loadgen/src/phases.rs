@@ -199,8 +199,8 @@ impl Phases {
             return self.follow(users).await;
         }
         let gateways = self.gateways(cluster.as_mut()).await?;
-        // A cluster that was given shows the numbers of one gateway.
-        let metrics = cluster.as_ref().map_or(&gateways[..1], |cluster| cluster.metrics()).to_vec();
+        let told = if self.run.numbers.is_empty() { &gateways[..1] } else { &self.run.numbers };
+        let metrics = cluster.as_ref().map_or(told, |cluster| cluster.metrics()).to_vec();
         let targets = Targets::new(gateways, self.run.credentials.clone());
         let recorder: Arc<dyn Recorder> = self.journal.clone();
         let (machine, plan) = (self.machine.clone(), self.plan.clone());

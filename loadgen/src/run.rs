@@ -29,6 +29,8 @@ pub struct RealRun {
     pub against: Against,
     /// How the users identify themselves to it.
     pub credentials: Credentials,
+    /// Who serves the numbers of a cluster that is given: `host:port`. Without any, its first gateway does.
+    pub numbers: Vec<String>,
     /// Which part of the run this is, if several generators make it.
     pub part: Option<Part>,
     /// What drives the users of the REST interface, if the scenario has any.

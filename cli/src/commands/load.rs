@@ -72,6 +72,10 @@ pub struct Load {
     /// that may change and read anything. Without this, both are those of a cluster for development.
     #[arg(long, value_name = "FILE", requires = "target")]
     config: Option<PathBuf>,
+    /// Who serves the numbers of the nodes of the cluster at --target (`fracas node --metrics`); repeat it for
+    /// several. Their queues are judged. Without this, they are those of the first --target, a gateway.
+    #[arg(long, value_name = "HOST:PORT", requires = "target", value_parser = host_and_port)]
+    target_metrics: Vec<String>,
     /// Start all nodes in one process. That costs less, and a fault hits all of them at once.
     #[arg(long, conflicts_with_all = ["target", "engines"])]
     one_process: bool,
@@ -132,6 +136,7 @@ impl Load {
             jobs: 1,
             target: Vec::new(),
             config: None,
+            target_metrics: Vec::new(),
             one_process,
             engines: EngineArguments::default(),
             without_faults: true,
@@ -203,6 +208,7 @@ impl Load {
             seed,
             against,
             credentials,
+            numbers: self.target_metrics.clone(),
             part,
             journeys,
             metrics,

@@ -22,6 +22,7 @@ impl Load {
             words.extend(value);
         };
         self.target.iter().for_each(|target| say("--target", Some(target.clone())));
+        self.target_metrics.iter().for_each(|at| say("--target-metrics", Some(at.clone())));
         if let Some(config) = &self.config {
             say("--config", Some(config.display().to_string()));
         }

@@ -38,6 +38,7 @@ impl Load {
             seed,
             against,
             credentials,
+            numbers: self.target_metrics.clone(),
             part,
             journeys,
             metrics,
@@ -63,7 +64,9 @@ impl Load {
         let mut arguments = vec!["load".to_owned(), self.opening.scenario.display().to_string()];
         arguments.extend(["--seed".to_owned(), self.seed.to_string(), "--quiet".to_owned()]);
         let set = opened.overrides.iter().map(|set| ("--set", set));
-        for (name, value) in set.chain(self.target.iter().map(|target| ("--target", target))) {
+        let targets = self.target.iter().map(|target| ("--target", target));
+        let metrics = self.target_metrics.iter().map(|at| ("--target-metrics", at));
+        for (name, value) in set.chain(targets).chain(metrics) {
             arguments.extend([name.to_owned(), value.clone()]);
         }
         if let Some(config) = &self.config {
