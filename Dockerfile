@@ -21,5 +21,5 @@ VOLUME /var/lib/fracas
 # Clients and links of the nodes; the numbers of each node.
 EXPOSE 7800 7820 7830 9100
 ENTRYPOINT ["fracas"]
-HEALTHCHECK --interval=3s --timeout=5s --start-period=60s --retries=5 \
+HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=5 \
     CMD ["fracas", "probe", "127.0.0.1:9100/health"]

@@ -16,7 +16,7 @@ mod stand_ins;
 use crate::repository::root;
 use crate::say;
 use anyhow::Context;
-use docker::{Docker, with_docker};
+use docker::with_docker;
 use monitoring::Monitoring;
 use stack::Stack;
 use std::path::{Path, PathBuf};

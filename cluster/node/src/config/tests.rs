@@ -1,6 +1,7 @@
 //! What a configuration file may say, and what is said of a wrong one.
 
 mod cassandra;
+mod deployed;
 mod kafka;
 mod postgres;
 mod rabbitmq;
