@@ -2,7 +2,8 @@
 # One of GENERATORS that make one run against the stack, through HAProxy. Their numbers follow from their addresses: the
 # name of the service has all of them. The first one leads, and brings the parts together.
 set -euo pipefail
-target=haproxy:7800
+# Its address, once: hundreds of devices that reconnect at once are more than the DNS of a network of containers takes.
+target="$(getent ahostsv4 haproxy | head -1 | cut -d' ' -f1):7800"
 run=(fracas load "$SCENARIO" --seed "$SEED" --target "$target" --config /etc/fracas/cluster.toml --without-faults)
 for node in gateway-1 gateway-2 store-1 store-2 notifier; do run+=(--target-metrics "$node:9100"); done
 

@@ -31,6 +31,13 @@ pub fn under_load(stack: &Stack<'_>, monitoring: &Monitoring) -> anyhow::Result<
         .with_context(|| stack.last_words("load", 20))?;
     for (what, service, alert) in BREAKS {
         std::thread::sleep(REST);
+        let state = stack.state("load", "{{.State.Status}}")?;
+        if state != "running" {
+            bail!(
+                "the load is {state} before {service} was stopped:\n{}",
+                stack.last_words("load", 60)
+            );
+        }
         say(&format!("{what} {service}"));
         stack.act(what, service)?;
         let fires = format!("ALERTS{{alertname=\"{alert}\",alertstate=\"firing\"}}");

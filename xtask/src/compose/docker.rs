@@ -14,14 +14,14 @@ pub struct Docker {
 }
 
 /// Does something with an engine. Where none runs, a private one is installed, started, and stopped afterwards;
-/// its images stay in a folder.
+/// its images stay in a folder. What cannot be removed afterwards is an inner error.
 ///
 /// # Errors
 /// There is none and none can be had, or as `work`.
-pub fn with_docker<T>(
+pub fn with_docker(
     folder: &Path,
-    work: impl FnOnce(&Docker) -> anyhow::Result<T>,
-) -> anyhow::Result<T> {
+    work: impl FnOnce(&Docker) -> anyhow::Result<anyhow::Result<()>>,
+) -> anyhow::Result<anyhow::Result<()>> {
     let server = program(&["dockerd"], "docker.io")?;
     let client = program(&["docker"], "docker.io")?;
     let mut docker = Docker { client, compose: Vec::new(), socket: None };
@@ -36,8 +36,8 @@ pub fn with_docker<T>(
     running.wait_until_ready().context("no Docker engine can be started here")?;
     let done = work(&docker);
     let stopped = running.stop();
-    let removed = std::fs::remove_dir_all(&daemon.short).context("the folder of its socket");
-    done.and_then(|done| stopped.and(removed).map(|()| done))
+    let removed = daemon.remove_state();
+    done.map(|done| done.and(stopped).and(removed))
 }
 
 impl Docker {
@@ -130,6 +130,17 @@ impl Daemon {
     fn socket(&self) -> PathBuf {
         self.short.join("socket")
     }
+
+    /// What it has mounted stays mounted when it ends.
+    fn remove_state(&self) -> anyhow::Result<()> {
+        let mounts = std::fs::read_to_string("/proc/mounts").context("what is mounted")?;
+        let places = mounts.lines().filter_map(|line| line.split(' ').nth(1));
+        let ours: Vec<&str> = places.filter(|at| Path::new(at).starts_with(&self.short)).collect();
+        for at in ours.iter().rev() {
+            said(Command::new("umount").arg(at))?;
+        }
+        std::fs::remove_dir_all(&self.short).context("the folder of its socket")
+    }
 }
 
 impl Instance for Daemon {
@@ -144,7 +155,8 @@ impl Instance for Daemon {
                 .map(|path| path.display().to_string());
         let arguments = ["--host", &host, "--data-root", &data, "--exec-root", &state]
             .into_iter()
-            .chain(["--pidfile", &pid, "--log-level", "warn"]);
+            // Each container counts as much as a process of this machine; by default all of them together would.
+            .chain(["--pidfile", &pid, "--log-level", "warn", "--cgroup-parent", "/"]);
         Program {
             file: self.server.clone(),
             arguments: arguments.map(str::to_owned).collect(),
