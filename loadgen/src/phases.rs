@@ -208,9 +208,11 @@ impl Phases {
             .await
             .map_err(|_| "the conversations were not created in time".to_owned())?
             .map_err(|error| with_causes(&error))?;
+        // A node that is away, with its name, is no limit of the generator.
+        let watching = self::machine("numbers", self.run.seed, &Arc::default());
         let poll = |address| {
-            let http = Http::new(self.machine.clone());
-            self.machine.spawn("metrics", metrics::poll(http, address, recorder.clone()))
+            let polling = metrics::poll(Http::new(watching.clone()), address, recorder.clone());
+            watching.spawn("metrics", polling)
         };
         let polling: Vec<AbortHandle> = metrics.into_iter().map(poll).collect();
 
