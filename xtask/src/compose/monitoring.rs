@@ -48,7 +48,7 @@ impl Monitoring {
     /// # Errors
     /// There is no answer at all.
     pub fn unanswered(&self, queries: &[Query], seconds: u64) -> anyhow::Result<Vec<String>> {
-        let now = self.value("time()")?.context("Prometheus knows no time")? as u64;
+        let now = self.value("vector(time())")?.context("Prometheus knows no time")? as u64;
         let from = now.saturating_sub(seconds);
         let mut wrong = Vec::new();
         for Query { place, expression } in queries {
