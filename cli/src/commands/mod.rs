@@ -97,7 +97,7 @@ impl Command {
             Self::Doctor(command) => command.execute(),
             Self::Cluster(command) => command.execute(),
             Self::Node(command) => command.execute(),
-            Self::Probe(command) => command.execute(),
+            Self::Probe(command) => Ok(command.execute()),
             Self::Engine(command) => command.execute(),
             Self::CheckData(command) => command.execute(),
             Self::Judge(command) => command.execute(),

@@ -21,13 +21,13 @@ struct Question {
 
 impl Probe {
     /// Asks once.
-    pub fn execute(self) -> anyhow::Result<u8> {
+    pub fn execute(self) -> u8 {
         let Question { address, path } = &self.question;
         match loadgen::probe(address, path) {
-            Ok(()) => Ok(0),
+            Ok(()) => 0,
             Err(why) => {
                 console::error(&format!("{address}{path}: {why}"));
-                Ok(1)
+                1
             }
         }
     }
