@@ -1,4 +1,4 @@
-//! A report that cannot be written does not swallow the verdict.
+//! A report or a log that cannot be written does not swallow the verdict.
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -77,4 +77,20 @@ fn a_history_that_is_not_whole_makes_a_valid_run_unknown_and_leaves_a_violated_o
     assert!(told.starts_with("violated "), "{told}\n{complaint}");
     assert!(complaint.contains("out/history.jsonl.gz: No space left"), "{complaint}");
     assert_eq!(status, Some(1));
+}
+
+#[test]
+fn a_log_that_takes_nothing_ends_no_process() {
+    let playground = Playground::new("full-log", "s.toml", SCENARIO);
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let ended = Command::new(FRACAS)
+        .args(["run", "s.toml", "--quiet"])
+        .env("RUST_LOG", "info")
+        .stderr(full)
+        .current_dir(playground.path())
+        .output()
+        .unwrap();
+    let told = String::from_utf8(ended.stdout).unwrap();
+    assert!(told.starts_with("valid "), "{told}");
+    assert_eq!(ended.status.code(), Some(0));
 }
