@@ -4,4 +4,5 @@ pub mod core;
 mod rest;
 mod shell;
 
+pub use rest::Proxies;
 pub use shell::{GatewayConfig, Mailbox, ServeError, serve};

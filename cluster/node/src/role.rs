@@ -272,6 +272,7 @@ impl Wiring<'_> {
             heartbeat,
             idle_timeout: limits::client_idle_timeout(heartbeat),
             limits: self.config.limits().gateway,
+            proxies: gateway::Proxies::new(self.config.trusted_proxies.clone()),
             ..gateway::GatewayConfig::default()
         };
         let conversations = self.remote_conversations();

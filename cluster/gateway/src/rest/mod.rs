@@ -15,12 +15,15 @@ mod input;
 mod members;
 mod operations;
 pub(crate) mod problem;
+mod proxies;
 mod proxy;
 mod receipts;
 mod routes;
 mod source;
 #[cfg(test)]
 mod tests;
+
+pub use proxies::Proxies;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -58,6 +61,8 @@ pub struct RestState {
     pub partitions_total: u16,
     /// How much users may ask.
     pub limits: GatewayLimits,
+    /// Whom to believe about where a request comes from.
+    pub proxies: Proxies,
 }
 
 /// What the handlers share: the state, connections to the auth service, the callers' allowances.

@@ -12,6 +12,9 @@ use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex};
 
+/// Where proxies say whose request they pass on.
+const FORWARDED_FOR: &str = "x-forwarded-for";
+
 /// An address. Of IPv6 the network: a host may use all addresses in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Source(IpAddr);
@@ -31,10 +34,14 @@ impl Source {
 impl FromRequestParts<Arc<Rest>> for Source {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<Rest>) -> Result<Self, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, rest: &Arc<Rest>) -> Result<Self, Infallible> {
         let peer = parts.extensions.get::<Peer>();
         // Without a connection there is one source: nobody is unlimited.
-        Ok(Self::of(peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0)))
+        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
+        let lines = parts.headers.get_all(FORWARDED_FOR).iter();
+        // What is no text is no address, either.
+        let lines: Vec<&str> = lines.map(|line| line.to_str().unwrap_or_default()).collect();
+        Ok(Self::of(rest.state.proxies.source(peer, lines.into_iter())))
     }
 }
 

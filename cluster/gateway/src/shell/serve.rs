@@ -5,6 +5,7 @@ use super::deliveries::{consume, listen};
 use super::front::Front;
 use super::{incarnation, upgrade};
 use crate::core::{Hub, HubConfig};
+use crate::rest::Proxies;
 use link::http_server::{HttpOptions, serve_http};
 use ports::broker::{Brokers, GatewayLife};
 use ports::{Conversations, Listener, Machine, Shutdown, TokenVerifier};
@@ -37,6 +38,8 @@ pub struct GatewayConfig {
     pub limits: GatewayLimits,
     /// Over how long the sessions are told to go at a shutdown.
     pub drain_over: Duration,
+    /// Whom to believe about where a request comes from.
+    pub proxies: Proxies,
 }
 
 /// Why a gateway ended without being asked to.
@@ -147,6 +150,7 @@ fn router(
         auth_address: config.auth_address.clone(),
         partitions_total: config.partitions_total,
         limits: config.limits,
+        proxies: config.proxies.clone(),
     });
     axum::Router::new()
         .route("/v1/ws", axum::routing::any(upgrade::upgrade))
@@ -238,6 +242,7 @@ impl Default for GatewayConfig {
             idle_timeout: limits::CLIENT_IDLE_TIMEOUT,
             limits: GatewayLimits::default(),
             drain_over: Duration::from_secs(5),
+            proxies: Proxies::default(),
         }
     }
 }

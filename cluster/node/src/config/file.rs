@@ -10,12 +10,14 @@ use super::{
     LINK_TIMEOUT_MS_MAX, LINK_TIMEOUT_MS_MIN, SCOPES, Service, TOKEN_SECONDS_MAX, is_address,
 };
 use crate::topology::Topology;
+use ipnet::IpNet;
 use protocol::{LimitSet, Secret};
 use settings::section::by_default;
 use settings::tree::Is;
 use settings::value::design::Choices;
 use settings::value::number::Whole;
 use settings::{Field, Mistakes, Node, Origin, Problem, TextForm, Value, section, tree, words};
+use std::net::IpAddr;
 
 /// The largest whole number of a TOML file.
 const LARGEST: u64 = i64::MAX as u64;
@@ -49,6 +51,8 @@ section! {
         limits: LimitSet = LimitSet::default(),
         /// Sends, edits and deletions per second and user.
         rate_per_second: Option<Whole<u32, 1, 4_294_967_295>> = None,
+        /// Proxies that gateways believe about where a request comes from.
+        trusted_proxies: Vec<Network> = Vec::new(),
     }
 }
 
@@ -97,6 +101,25 @@ impl TextForm for Address {
 
     fn text(&self) -> String {
         self.0.clone()
+    }
+}
+
+/// Addresses that begin alike, or one of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Network(pub IpNet);
+
+impl TextForm for Network {
+    fn expected() -> String {
+        "an address or a network like \"10.0.0.5\" or \"10.0.0.0/8\"".into()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        let alone = || text.parse::<IpAddr>().ok().map(IpNet::from);
+        text.parse().ok().or_else(alone).map(Self)
+    }
+
+    fn text(&self) -> String {
+        self.0.to_string()
     }
 }
 
@@ -224,6 +247,7 @@ impl File {
             engine: engine.config(),
             limits: or_empty(&self.limits),
             rate_per_second: or_empty(&self.rate_per_second).map(|rate| rate.0),
+            trusted_proxies: or_empty(&self.trusted_proxies).iter().map(|one| one.0).collect(),
             topology: plain.topology,
         }
     }

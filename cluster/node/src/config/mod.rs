@@ -14,6 +14,7 @@ pub use engines::{
 pub use secrets::{Fetch, Kept};
 
 use crate::topology::{Role, Topology};
+use ipnet::IpNet;
 use ports::Directory;
 use protocol::{Design, LimitSet, Limits, Secret, development, limits};
 use settings::Mistakes;
@@ -50,6 +51,8 @@ pub struct ClusterConfig {
     pub limits: LimitSet,
     /// Sends, edits and deletions per second and user; absent: as `limits` says.
     pub rate_per_second: Option<u32>,
+    /// The proxies that gateways believe about where a request comes from.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// The scopes that a service can be granted.
@@ -123,6 +126,7 @@ impl ClusterConfig {
             engine: EngineConfig::default(),
             limits: LimitSet::default(),
             rate_per_second: None,
+            trusted_proxies: Vec::new(),
         }
     }
 

@@ -92,6 +92,7 @@ link_timeout_ms = 9000
 retention = 5
 limits = \"tiny\"
 rate_per_second = 7
+trusted_proxies = [\"10.0.0.0/8\", \"192.0.2.7\"]
 [topology]
 gateways = [\"127.0.0.1:1\", \"127.0.0.1:2\"]
 brokers = \"127.0.0.1:3\"
@@ -130,6 +131,9 @@ scopes = [\"audit\"]
         },
         limits: LimitSet::Tiny,
         rate_per_second: Some(7),
+        trusted_proxies: ["10.0.0.0/8", "192.0.2.7/32"]
+            .map(|it| it.parse().expect("a network"))
+            .to_vec(),
         topology: Topology {
             gateways: vec!["127.0.0.1:1".into(), "127.0.0.1:2".into()],
             brokers: vec!["127.0.0.1:3".into()],

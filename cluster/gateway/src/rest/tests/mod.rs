@@ -63,6 +63,7 @@ impl World {
             auth_address: "auth:80".into(),
             partitions_total: PARTITIONS,
             limits,
+            proxies: super::Proxies::new(vec!["10.0.0.0/8".parse().expect("a network")]),
         };
         Self { owner, broker, ready, memory, router: router(state), document: Document::load() }
     }

@@ -126,6 +126,29 @@ async fn an_address_that_fails_too_often_is_not_heard_for_a_while_and_others_are
 }
 
 #[tokio::test(start_paused = true)]
+async fn clients_of_a_trusted_proxy_are_limited_each_alone() {
+    let world = world_with_auth().await;
+    let from = |proxy: &str, client: &str| {
+        let mut request = token_request("grant_type=x".into());
+        request.extensions_mut().insert(Peer(proxy.parse().unwrap()));
+        request.headers_mut().insert("x-forwarded-for", client.parse().unwrap());
+        request
+    };
+    let burst = GatewayLimits::default().auth_failures_burst;
+    for _ in 0..burst {
+        assert_eq!(world.send(from("10.0.0.1", "198.51.100.7")).await.status, 401);
+    }
+    assert_eq!(world.send(from("10.0.0.1", "198.51.100.7")).await.status, 429);
+    assert_eq!(world.send(from("10.0.0.1", "198.51.100.8")).await.status, 401);
+    // Whoever is not trusted cannot have another address for each attempt.
+    for client in 0..burst {
+        let client = format!("198.51.{}.{}", client / 256, client % 256);
+        assert_eq!(world.send(from("192.0.2.1", &client)).await.status, 401);
+    }
+    assert_eq!(world.send(from("192.0.2.1", "198.51.100.99")).await.status, 429);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_storm_of_good_logins_from_one_address_is_not_held_up() {
     let world = world_with(Router::new().fallback(async || StatusCode::OK)).await;
     // A logout is answered without a document.
