@@ -4,7 +4,7 @@ use crate::InvalidUsage;
 use ports::{entered, with_causes};
 use report::folder::{self, Place};
 use report::latency_log::LATENCY_LOG;
-use report::{Live, Machine, Measurements, Planned, Run, Took, VerdictFile};
+use report::{Live, LiveLatencies, Machine, Measurements, Planned, Run, Took, VerdictFile};
 use scenarios::Scenario;
 use scenarios::faults::Injection;
 use std::fs::File;
@@ -104,6 +104,9 @@ impl Observation {
         let writer = out.map(|out| open_history(out, &header)).transpose()?;
         let thresholds = &scenario.expect.thresholds;
         let mut measurements = Measurements::new(&header);
+        if scenario.load.has_one_rate() {
+            measurements = measurements.of_one_rate();
+        }
         // A simulated run goes on: its time costs little, and its seed decides all of it.
         if thresholds.abort_after.is_some() && header.engine == Engine::Real {
             measurements = measurements.bounded_by(thresholds, planned(scenario, header.seed));
@@ -151,6 +154,13 @@ impl Observation {
         observation
             .as_ref()
             .map_or_else(Live::default, |it| it.measurements.live(it.judge.violations_so_far()))
+    }
+
+    /// The latencies so far.
+    pub fn latencies(&self) -> LiveLatencies {
+        let observation = entered(self.0.lock());
+        let latencies = observation.as_ref().map(|it| it.measurements.latencies());
+        latencies.unwrap_or_default()
     }
 
     /// Violations so far.

@@ -1,12 +1,15 @@
 //! What the scenario's `[expect]` demands, beside what came out.
 
-use crate::measured::{Measured, Operations, Percentiles, Recovery};
+use crate::measured::{Latency, Measured, Operations, Percentiles, Recovery};
 use crate::number;
 use crate::text::notes::within;
 use scenarios::Scenario;
-use scenarios::scenario::{ExpectedOutcome, OperationBounds, PercentileBounds, Thresholds};
+use scenarios::scenario::{
+    ExpectedOutcome, OperationBounds, PercentileBounds, RequestBounds, Thresholds,
+};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use verify::history::event::Request;
 use verify::verdict::{Judgement, Verdict};
 
 /// One demand of a scenario.
@@ -35,15 +38,19 @@ pub fn expectations(
 
 /// The demands on what was measured; what was not is neither met nor unmet.
 fn thresholds(wanted: &Thresholds, measured: &Measured) -> Vec<Expectation> {
-    let Thresholds { accept, deliver, lateness, refused_percent, throughput, recovery, .. } =
-        wanted;
+    let Thresholds { accept, deliver, lateness, requests, .. } = wanted;
+    let Thresholds { refused_percent, throughput, recovery, .. } = wanted;
+    let steady = |latency: &Latency| latency.steady.unwrap_or_default();
+    let [accept_steady, deliver_steady] = [&measured.accept, &measured.deliver].map(steady);
     let percentiles = [
         ("accept", &accept.all, &measured.accept.all),
         ("accept_calm", &accept.calm, &measured.accept.calm),
         ("accept_under_faults", &accept.under_faults, &measured.accept.under_fault),
+        ("accept_steady", &accept.steady, &accept_steady),
         ("deliver", &deliver.all, &measured.deliver.all),
         ("deliver_calm", &deliver.calm, &measured.deliver.calm),
         ("deliver_under_faults", &deliver.under_faults, &measured.deliver.under_fault),
+        ("deliver_steady", &deliver.steady, &deliver_steady),
         ("lateness", lateness, &measured.lateness),
     ];
     let mut expectations: Vec<Expectation> = percentiles
@@ -51,6 +58,7 @@ fn thresholds(wanted: &Thresholds, measured: &Measured) -> Vec<Expectation> {
         .flat_map(|(what, bounds, measured)| within_bounds(what, bounds, measured))
         .chain(by_operation("accept", &accept.operations, &measured.accept.operations))
         .chain(by_operation("deliver", &deliver.operations, &measured.deliver.operations))
+        .chain(of_requests(requests, measured))
         .collect();
     expectations.extend(refused_percent.map(|limit| {
         let percent = measured.refused().map(|share| share * 100.0);
@@ -86,6 +94,31 @@ fn by_operation(
     named.flat_map(move |(bounds, (operation, measured))| {
         within_bounds(&format!("{what}_{operation}"), bounds, measured)
     })
+}
+
+/// As "requests_p99", "requests_page_backlog_p99" and "requests_failed".
+fn of_requests(bounds: &RequestBounds, measured: &Measured) -> Vec<Expectation> {
+    let of_kind = [
+        (Request::PageBacklog, "page_backlog", &bounds.page_backlog),
+        (Request::CreateConversation, "create_conversation", &bounds.create_conversation),
+        (Request::AddMember, "add_member", &bounds.add_member),
+        (Request::RemoveMember, "remove_member", &bounds.remove_member),
+        (Request::SignIn, "sign_in", &bounds.sign_in),
+    ];
+    let all = measured.requests_all.unwrap_or_default();
+    let mut expectations = within_bounds("requests", &bounds.all, &all);
+    for (request, name, bounds) in of_kind {
+        let of_it = measured.requests.iter().find(|one| one.request == request);
+        let percentiles = of_it.map(|one| one.all).unwrap_or_default();
+        expectations.extend(within_bounds(&format!("requests_{name}"), bounds, &percentiles));
+    }
+    expectations.extend(bounds.failed_percent.map(|limit| {
+        let percent = measured.failed_requests().map(|share| share * 100.0);
+        let met = percent.map(|percent| percent <= limit);
+        let wanted = format!("at most {limit} %");
+        expectation("requests_failed", wanted, percent.map(percent_words), met)
+    }));
+    expectations
 }
 
 fn within_bounds(
@@ -152,12 +185,14 @@ fn violated(judgement: &Judgement) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::expectations;
-    use crate::measured::{Measured, Percentiles, Recovery};
+    use crate::measured::{Measured, Percentiles, Recovery, Requests};
     use crate::sample;
     use scenarios::scenario::{
-        ExpectedOutcome, LatencyBounds, OperationBounds, PercentileBounds, Thresholds,
+        ExpectedOutcome, LatencyBounds, OperationBounds, PercentileBounds, RequestBounds,
+        Thresholds,
     };
     use std::time::Duration;
+    use verify::history::event::Request;
     use verify::verdict::Verdict::{self, Unknown, Valid, Violated};
 
     #[test]
@@ -209,11 +244,21 @@ mod tests {
         let limit = Some(limit);
         let all = PercentileBounds { p50: limit, p90: limit, p95: limit, p99: limit, max: limit };
         let operations = OperationBounds { send: all, reply: all, edit: all, delete: all };
-        let latency = LatencyBounds { all, calm: all, under_faults: all, operations };
+        let latency = LatencyBounds { all, calm: all, under_faults: all, steady: all, operations };
+        let requests = RequestBounds {
+            all,
+            page_backlog: all,
+            create_conversation: all,
+            add_member: all,
+            remove_member: all,
+            sign_in: all,
+            failed_percent: Some(50.0),
+        };
         Thresholds {
             accept: latency,
             deliver: latency,
             lateness: all,
+            requests,
             refused_percent: Some(1.0),
             throughput: Some(400.0),
             recovery: limit,
@@ -221,14 +266,41 @@ mod tests {
         }
     }
 
+    /// A run in which there was something of every kind.
+    fn with_everything() -> Measured {
+        let mut measured = sample::measured();
+        for latency in [&mut measured.accept, &mut measured.deliver] {
+            latency.steady = Some(latency.all);
+        }
+        let all = measured.accept.all;
+        let of_kind = |request| Requests {
+            request,
+            all,
+            calm: all,
+            under_fault: Percentiles::default(),
+            failed: [(503, all.count / 4)].into(),
+        };
+        let kinds = [
+            Request::PageBacklog,
+            Request::CreateConversation,
+            Request::AddMember,
+            Request::RemoveMember,
+            Request::SignIn,
+        ];
+        measured.requests = kinds.map(of_kind).to_vec();
+        measured.requests_all = Some(all);
+        measured
+    }
+
     #[test]
     fn every_demand_is_looked_up_under_its_own_name() {
-        let met = check(&everything(Duration::from_secs(9)), &sample::measured());
-        assert_eq!(met.len(), 15 * 5 + 3);
+        let measured = with_everything();
+        let met = check(&everything(Duration::from_secs(9)), &measured);
+        assert_eq!(met.len(), 23 * 5 + 4);
         assert!(met.iter().all(|(.., met)| *met == Some(true)), "{met:?}");
-        let unmet = check(&everything(Duration::from_micros(1)), &sample::measured());
+        let unmet = check(&everything(Duration::from_micros(1)), &measured);
         let unmet = unmet.iter().filter(|(.., met)| *met == Some(false)).count();
-        assert_eq!(unmet, 15 * 5 + 1, "all but the refused and the throughput");
+        assert_eq!(unmet, 23 * 5 + 1, "all but the shares and the throughput");
         let mut names: Vec<&String> = met.iter().map(|(what, ..)| what).collect();
         names.dedup();
         assert_eq!(names.len(), met.len());

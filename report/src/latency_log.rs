@@ -3,9 +3,9 @@
 //! The format is HdrHistogram's interval log (version 1.3), which its own tools read: one line per second
 //! and tag with start and length of the interval in seconds since the run began, the highest value, and
 //! the histogram (V2, compressed, base64). Values are microseconds. The tags are `accept_calm`,
-//! `accept_under_faults`, `deliver_calm` and `deliver_under_faults`; the sum of all lines of the first two
-//! is the latency until accepted of the whole run, of the others until shown elsewhere. An interval in
-//! which nothing was measured has no line. What was never answered is in the last interval. Values above
+//! `accept_under_faults`, `deliver_calm`, `deliver_under_faults`, `request_calm` and `request_under_faults`;
+//! the sum of all lines of the first two is the latency until accepted of the whole run, of the next two
+//! until shown elsewhere, of the last two that of the requests of the REST interface. An interval in which nothing was measured has no line. What was never answered is in the last interval. Values above
 //! ten minutes count as ten minutes.
 
 use crate::measure::latency::{Distribution, Split};
@@ -27,14 +27,17 @@ pub const LATENCY_LOG: &str = "latency.hlog";
 pub(crate) enum Kind {
     Accept,
     Deliver,
+    Request,
 }
 
 /// Each tag, what is timed, and whether under faults.
-const TAGS: [(&str, Kind, bool); 4] = [
+const TAGS: [(&str, Kind, bool); 6] = [
     ("accept_calm", Kind::Accept, false),
     ("accept_under_faults", Kind::Accept, true),
     ("deliver_calm", Kind::Deliver, false),
     ("deliver_under_faults", Kind::Deliver, true),
+    ("request_calm", Kind::Request, false),
+    ("request_under_faults", Kind::Request, true),
 ];
 
 const HEAD: &str = "#[Histogram log format version 1.3]\n\
@@ -105,9 +108,26 @@ pub enum BadLog {
     },
 }
 
-/// The latencies of a whole run, read back: until accepted, and until shown elsewhere.
-pub(crate) fn read(log: &[u8]) -> Result<(Split, Split), BadLog> {
-    let (mut accept, mut deliver) = (Split::new(), Split::new());
+/// The latencies of a run, read back.
+#[derive(Clone, Debug)]
+pub(crate) struct Logged {
+    /// Until accepted.
+    pub(crate) accept: Split,
+    /// Until shown elsewhere.
+    pub(crate) deliver: Split,
+    /// Of the requests of the REST interface.
+    pub(crate) requests: Split,
+}
+
+impl Logged {
+    pub(crate) fn new() -> Self {
+        Self { accept: Split::new(), deliver: Split::new(), requests: Split::new() }
+    }
+}
+
+/// The latencies of a whole run, and of its intervals that begin at a moment or later.
+pub(crate) fn read(log: &[u8], since: Duration) -> Result<(Logged, Logged), BadLog> {
+    let (mut run, mut later) = (Logged::new(), Logged::new());
     let mut deserializer = Deserializer::new();
     let mut line = 0;
     for entry in IntervalLogIterator::new(log) {
@@ -125,25 +145,33 @@ pub(crate) fn read(log: &[u8]) -> Result<(Split, Split), BadLog> {
         let histogram = deserializer
             .deserialize(&mut bytes.as_slice())
             .map_err(|error| bad(&error.to_string()))?;
-        let split = if kind == Kind::Accept { &mut accept } else { &mut deliver };
-        let into = if under_fault { &mut split.under_fault } else { &mut split.calm };
-        if !into.add_histogram(&histogram) {
-            return Err(bad("its values are out of bounds"));
+        let is_later = interval.start_timestamp() >= since;
+        for logged in std::iter::once(&mut run).chain(is_later.then_some(&mut later)) {
+            let split = match kind {
+                Kind::Accept => &mut logged.accept,
+                Kind::Deliver => &mut logged.deliver,
+                Kind::Request => &mut logged.requests,
+            };
+            let into = if under_fault { &mut split.under_fault } else { &mut split.calm };
+            if !into.add_histogram(&histogram) {
+                return Err(bad("its values are out of bounds"));
+            }
         }
     }
-    Ok((accept, deliver))
+    Ok((run, later))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BadLog, HEAD, read};
+    use super::{BadLog, HEAD, Logged, read};
     use crate::measure::Measurements;
-    use crate::measured::Measured;
+    use crate::measured::{Measured, Steady};
     use crate::sample::{accepted_after, header};
     use proptest::prelude::*;
     use std::io::{self, Write};
     use std::sync::{Arc, Mutex};
-    use verify::history::event::{Event, What};
+    use std::time::Duration;
+    use verify::history::event::{Event, Phase, What};
 
     /// What was written, for whoever kept a copy.
     #[derive(Clone, Default)]
@@ -163,7 +191,7 @@ mod tests {
     fn logged(events: &[(u64, What)]) -> (Measured, String) {
         let out = Shared::default();
         let log = Box::new(out.clone());
-        let mut measurements = Measurements::new(&header(3, 2)).logged_to(log);
+        let mut measurements = Measurements::new(&header(3, 2)).logged_to(log).of_one_rate();
         for (at, is) in events {
             measurements.observe(&Event { at: *at, is: is.clone() });
         }
@@ -182,7 +210,8 @@ mod tests {
             latencies.sort_unstable();
             let events = accepted_after(&latencies);
             let (measured, log) = logged(&events);
-            let (accept, deliver) = read(log.as_bytes()).expect("what was just written");
+            let whole = read(log.as_bytes(), Duration::ZERO).expect("what was just written").1;
+            let Logged { accept, deliver, .. } = whole;
             prop_assert_eq!(accept.calm.len(), measured.accept.calm.count);
             prop_assert_eq!(accept.under_fault.len(), measured.accept.under_fault.count);
             let (read, want) = (accept.all().percentiles(), measured.accept.all);
@@ -194,6 +223,26 @@ mod tests {
             }
             prop_assert!(deliver.all().is_empty());
         }
+    }
+
+    #[test]
+    fn what_is_behind_the_warm_up_is_the_same_in_the_log() {
+        // Ten answers a second: slow for three seconds, then quick.
+        let took = |tenth: u64| if tenth < 30 { 700_000 } else { 9_000 + tenth % 7 * 100 };
+        let latencies: Vec<_> = (0..400).map(|tenth| (tenth * 100_000, took(tenth))).collect();
+        let mut events = accepted_after(&latencies);
+        events.insert(0, (0, What::Phase(Phase::Load)));
+        let (measured, log) = logged(&events);
+        let Some(Steady::From { at_us, warm_up_s }) = measured.steady else {
+            panic!("{:?}", measured.steady)
+        };
+        assert!((3..=5).contains(&warm_up_s) && at_us == u64::from(warm_up_s) * 1_000_000);
+        let (run, later) =
+            read(log.as_bytes(), Duration::from_micros(at_us)).expect("just written");
+        let steady = measured.accept.steady.expect("there is a steady state");
+        assert_eq!(run.accept.len(), measured.accept.all.count);
+        assert_eq!(later.accept.len(), steady.count);
+        assert!(steady.max_us < Some(20_000) && measured.accept.all.max_us > Some(600_000));
     }
 
     #[test]
@@ -212,13 +261,16 @@ mod tests {
     fn what_is_no_log_is_refused() {
         let (_, log) = logged(&accepted_after(&[(100, 900)]));
         let torn = &log[..log.len() - 7];
-        assert!(matches!(read(torn.as_bytes()).err(), Some(BadLog::NoLog(_))));
-        assert!(matches!(read(b"nothing of this kind\n").err(), Some(BadLog::NoLog(0))));
+        assert!(matches!(read(torn.as_bytes(), Duration::ZERO).err(), Some(BadLog::NoLog(_))));
+        assert!(matches!(
+            read(b"nothing of this kind\n", Duration::ZERO).err(),
+            Some(BadLog::NoLog(0))
+        ));
         let strange = log.replace("accept_calm", "read_calm");
-        let told = read(strange.as_bytes()).expect_err("refused").to_string();
+        let told = read(strange.as_bytes(), Duration::ZERO).expect_err("refused").to_string();
         assert!(told.contains("its tag is \"read_calm\""), "{told}");
         let damaged = log.replace("900.000,HIST", "900.000,HISX");
-        let told = read(damaged.as_bytes()).expect_err("refused").to_string();
+        let told = read(damaged.as_bytes(), Duration::ZERO).expect_err("refused").to_string();
         assert!(told.starts_with("line 1 has no histogram"), "{told}");
     }
 }

@@ -33,7 +33,7 @@ mod write;
 
 pub use expectation::{Expectation, expectations};
 pub use knee::Knee;
-pub use live::{Extent, Live};
+pub use live::{Extent, Live, LiveLatencies};
 pub use machine::Machine;
 pub use measure::{Measurements, Planned};
 pub use measured::Measured;

@@ -1,5 +1,6 @@
 //! How a run stands while it is under way: of the last whole second, and so far.
 
+use crate::measure::latency::Distribution;
 use crate::measured::Second;
 use std::sync::Arc;
 use verify::history::event::Phase;
@@ -34,6 +35,42 @@ pub struct Live {
     /// Of each process its share of one processor in the last second, in percent, and its memory in
     /// bytes.
     pub processes: Vec<(Arc<str>, u64, u64)>,
+}
+
+/// Bounds of the buckets of a latency, in microseconds.
+pub(crate) const BUCKETS_US: [u64; 14] = [
+    1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000,
+    5_000_000, 10_000_000, 30_000_000,
+];
+
+/// All latencies of one kind so far, as Prometheus counts them.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Buckets {
+    /// How many are at most each bound.
+    pub(crate) at_most: [u64; BUCKETS_US.len()],
+    /// How many there are.
+    pub(crate) count: u64,
+    /// Their sum.
+    pub(crate) sum_us: f64,
+}
+
+impl Buckets {
+    pub(crate) fn of(distribution: &Distribution) -> Self {
+        let count = distribution.len();
+        let sum_us = if count == 0 { 0.0 } else { distribution.histogram().mean() * count as f64 };
+        Self { at_most: distribution.at_most(BUCKETS_US), count, sum_us }
+    }
+}
+
+/// Latencies so far, from the intended time on.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LiveLatencies {
+    /// Until accepted.
+    pub accept: Buckets,
+    /// Until shown elsewhere.
+    pub deliver: Buckets,
+    /// Until first sent: how late the generator is.
+    pub lateness: Buckets,
 }
 
 /// What a run plans to do.

@@ -2,12 +2,16 @@
 //!
 //! All times are microseconds in the clock of the history; missing values are `None`, never zero.
 
+mod totals;
+
+pub use totals::Totals;
+
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use verify::history::event::{Phase, Request};
 
-const SECOND_US: u64 = 1_000_000;
+pub(crate) const SECOND_US: u64 = 1_000_000;
 
 /// Everything that was measured in a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -35,10 +39,17 @@ pub struct Measured {
     pub baseline: Option<Baseline>,
     /// Nodes' levels at their highest.
     pub levels: Vec<Level>,
+    /// Whether latency was steady under the load; `None`: nobody can tell, because the load came at more than
+    /// one rate, had faults, or was shorter than ten seconds.
+    #[serde(default)]
+    pub steady: Option<Steady>,
     /// What the users of the REST interface asked for, kind by kind: a closed loop, with latencies from
     /// the beginning of each request. Empty if there are none.
     #[serde(default)]
     pub requests: Vec<Requests>,
+    /// All of these together.
+    #[serde(default)]
+    pub requests_all: Option<Percentiles>,
     /// What each process used; empty for simulated runs.
     #[serde(default)]
     pub processes: Vec<Used>,
@@ -62,11 +73,30 @@ pub struct Latency {
     pub calm: Percentiles,
     /// Of the others.
     pub under_fault: Percentiles,
+    /// From the end of the warm-up to the end of the run (`Measured::steady`). What was never answered counts
+    /// in it whenever it was intended.
+    #[serde(default)]
+    pub steady: Option<Percentiles>,
     /// Of each kind of operation, over the whole run.
     #[serde(default)]
     pub operations: Operations,
     /// The distribution over the whole run, for a chart: rising quantiles, with the value of each.
     pub distribution: Vec<Point>,
+}
+
+/// Whether latency was steady under a load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Steady {
+    /// It was, behind a warm-up.
+    From {
+        /// The moment in the run; 0: from the beginning of the load on.
+        at_us: u64,
+        /// The warm-up: whole seconds of the load.
+        warm_up_s: u32,
+    },
+    /// It drifted to the end.
+    Never,
 }
 
 /// Percentiles by operation.
@@ -233,6 +263,18 @@ pub struct Level {
     pub highest: u64,
     /// The limit that stood when it was highest.
     pub limit: u64,
+    /// How it went; `None` in simulated runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over_time: Option<Peaks>,
+}
+
+/// A gauge over a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peaks {
+    /// Seconds that each value stands for.
+    pub seconds: u32,
+    /// The highest value in that time, from the beginning of the run on; `None`: nobody looked.
+    pub highest: Vec<Option<u64>>,
 }
 
 /// What a process of a real run used of its machine.
@@ -263,75 +305,12 @@ pub struct Look {
     pub memory_bytes: u64,
     /// Open descriptors.
     pub open_files: u64,
+    /// Bytes of its data, at every fifth look or so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_bytes: Option<u64>,
     /// Of the machine: since it started, how long some task waited for a disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk_wait_us: Option<u64>,
-}
-
-/// Counts over a whole run.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Totals {
-    /// Events of the history.
-    pub events: u64,
-    /// New messages that were sent.
-    pub messages: u64,
-    /// Edits that were sent.
-    pub edits: u64,
-    /// Deletions that were sent.
-    pub deletes: u64,
-    /// Operations that were sent again.
-    pub resent: u64,
-    /// Operations that were accepted, each counted once.
-    pub accepted: u64,
-    /// Further `accepted` for an operation that already was.
-    pub accepted_again: u64,
-    /// Operations that were refused, by reason.
-    pub rejected: BTreeMap<String, u64>,
-    /// Operations without an answer at the end of the run.
-    pub unanswered: u64,
-    /// Entries that were shown on devices other than the sender's.
-    pub delivered: u64,
-    /// Of these, entries that were intended before the device's first session, or before its user
-    /// joined (again): shown, but without a latency, because nobody owed them to it then.
-    pub caught_up: u64,
-    /// Entries that were shown on the sender's own device.
-    pub echoed: u64,
-    /// Accepts and deliveries without a latency, because their intended time was not known any more.
-    pub untimed: u64,
-    /// Latencies above ten minutes, which count as ten minutes in the percentiles.
-    pub clipped: u64,
-    /// Sessions that were opened.
-    pub opened: u64,
-    /// Sessions that ended, by close code; 0 is a lost connection.
-    pub closed: BTreeMap<u16, u64>,
-    /// Connection attempts that failed.
-    pub connects_failed: u64,
-    /// Most devices connected at once.
-    pub connected_max: u64,
-    /// Pages of stored entries that were read.
-    pub pages_read: u64,
-    /// Cursor reports that were sent.
-    pub receipts_sent: u64,
-    /// Cursor reports of others that were seen.
-    pub receipts_seen: u64,
-    /// Members who joined or left.
-    pub members_changed: u64,
-    /// Notifications that the push provider took.
-    pub pushed: u64,
-    /// Entries in the dead letters at the end.
-    pub dead_letters: u64,
-    /// What nodes gave up because a bound of theirs was reached, by what it is.
-    #[serde(default)]
-    pub shed: BTreeMap<String, u64>,
-    /// Limits of its own that the load generator met, with how often.
-    #[serde(default)]
-    pub limits: BTreeMap<String, u64>,
-    /// Entries in the store at the end.
-    pub stored: u64,
-    /// Announcements of a partition's owner.
-    pub owners: u64,
-    /// Faults that began.
-    pub faults: u64,
 }
 
 impl Measured {
@@ -359,25 +338,25 @@ impl Measured {
     pub fn seconds_of(&self, phase: Phase) -> Option<&[Second]> {
         let at = self.phases.iter().position(|mark| mark.phase == phase)?;
         let ends_us = self.phases.get(at + 1).map_or(self.ended_us, |mark| mark.at_us);
-        let from = self.phases[at].at_us.div_ceil(SECOND_US) as usize;
-        self.seconds.get(from..(ends_us / SECOND_US) as usize)
+        self.seconds.get(self.first_second(phase)?..(ends_us / SECOND_US) as usize)
+    }
+
+    /// The first whole second of a phase.
+    pub(crate) fn first_second(&self, phase: Phase) -> Option<usize> {
+        let began = self.phases.iter().find(|mark| mark.phase == phase)?.at_us;
+        Some(began.div_ceil(SECOND_US) as usize)
+    }
+
+    /// The share of the requests of the REST interface without a success; `None`: there was none.
+    pub fn failed_requests(&self) -> Option<f64> {
+        let all: u64 = self.requests.iter().map(|of_kind| of_kind.all.count).sum();
+        let failed: u64 = self.requests.iter().flat_map(|of_kind| of_kind.failed.values()).sum();
+        (all > 0).then(|| failed as f64 / all as f64)
     }
 
     /// The share of the operations that were refused; `None`: none was sent.
     pub fn refused(&self) -> Option<f64> {
         let sent = self.totals.sent();
         (sent > 0).then(|| self.totals.rejected_in_all() as f64 / sent as f64)
-    }
-}
-
-impl Totals {
-    /// Operations that were sent, each counted once.
-    pub fn sent(&self) -> u64 {
-        self.messages + self.edits + self.deletes
-    }
-
-    /// Operations that were refused, for whatever reason.
-    pub fn rejected_in_all(&self) -> u64 {
-        self.rejected.values().sum()
     }
 }

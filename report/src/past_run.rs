@@ -1,10 +1,11 @@
 //! A run, read back from its folder.
 
 use crate::folder::FILES;
-use crate::latency_log::{self, BadLog, LATENCY_LOG};
-use crate::measure::latency::Split;
+use crate::latency_log::{self, BadLog, LATENCY_LOG, Logged};
+use crate::measured::Steady;
 use crate::verdict_file::{FORMAT, VerdictFile};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use std::{fs, io};
 
 pub(crate) const VERDICT: &str = "verdict.json";
@@ -21,8 +22,9 @@ pub struct PastRun {
     pub file: VerdictFile,
     /// The scenario as it took effect.
     pub scenario_toml: String,
-    pub(crate) accept: Split,
-    pub(crate) deliver: Split,
+    pub(crate) latencies: Logged,
+    /// Behind the warm-up, if there is a steady state.
+    pub(crate) steady: Option<Logged>,
 }
 
 /// Why a folder cannot be used.
@@ -100,21 +102,25 @@ impl PastRun {
         }
         let damaged =
             |error: BadLog| PastRunError::Damaged { path: log.clone(), why: error.to_string() };
-        let (accept, deliver) = latency_log::read(&bytes(&log)?).map_err(damaged)?;
+        let steady_from = match file.measured.steady {
+            Some(Steady::From { at_us, .. }) => Some(Duration::from_micros(at_us)),
+            Some(Steady::Never) | None => None,
+        };
+        let since = steady_from.unwrap_or_default();
+        let (latencies, later) = latency_log::read(&bytes(&log)?, since).map_err(damaged)?;
         let scenario = folder.join(SCENARIO);
         let scenario_toml = String::from_utf8_lossy(&bytes(&scenario)?).into_owned();
         let counts = (file.measured.accept.all.count, file.measured.deliver.all.count);
-        if (accept.len(), deliver.len()) != counts {
+        let logged = (latencies.accept.len(), latencies.deliver.len());
+        if logged != counts {
             let why = format!(
                 "it has {} and {} latencies, {VERDICT} counts {} and {}",
-                accept.len(),
-                deliver.len(),
-                counts.0,
-                counts.1
+                logged.0, logged.1, counts.0, counts.1
             );
             return Err(PastRunError::Damaged { path: log, why });
         }
-        Ok(Self { folder: folder.to_owned(), file, scenario_toml, accept, deliver })
+        let steady = steady_from.map(|_| later);
+        Ok(Self { folder: folder.to_owned(), file, scenario_toml, latencies, steady })
     }
 }
 

@@ -229,6 +229,7 @@ pub(crate) fn measured() -> Measured {
         mean_us: Some(p50_us as f64 * 1.5),
         calm: percentiles(1_000, p50_us - 1_000),
         under_fault: percentiles(234, p50_us * 3),
+        steady: None,
         operations: operations(p50_us),
         distribution: [(0.0, 1), (0.5, 2), (0.9, 4), (0.99, 10), (0.999, 40), (1.0, 80)]
             .map(|(quantile, times)| Point { quantile, value_us: p50_us / 2 * times })
@@ -276,7 +277,9 @@ pub(crate) fn measured() -> Measured {
             deliver_allowed_us: Some(116_000),
         }),
         levels: Vec::new(),
+        steady: None,
         requests: Vec::new(),
+        requests_all: None,
         processes: Vec::new(),
         unmeetable: None,
         totals: Totals {
@@ -299,6 +302,7 @@ fn used(process: &str) -> Used {
         cpu_us: second * 420_000,
         memory_bytes: (30 + second) << 20,
         open_files: 40 + second,
+        disk_bytes: None,
         disk_wait_us: None,
     };
     Used {

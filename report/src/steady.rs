@@ -6,7 +6,7 @@
 //! MSER looks at the beginning; a series that drifts at its end, as that of a cluster beyond its knee does,
 //! is told by its trend (Mann, 1945; Kendall, 1975).
 
-use crate::measured::{Measured, Second};
+use crate::measured::{Measured, SECOND_US, Steady};
 use verify::history::event::Phase;
 
 /// Fewer seconds say nothing.
@@ -19,33 +19,32 @@ const BATCHES_MIN: usize = 20;
 const TREND: f64 = 2.6;
 const DRIFT: f64 = 1.5;
 
-/// The steady part of a load.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Steady {
-    /// From so many seconds after its beginning on; 0: all of it.
-    From(usize),
-    /// No part at the end is steady: latency drifts.
-    Never,
-}
-
 /// Since when the median time until accepted was steady, second by second of the load; `None` if there
-/// were faults, which are no steady state, or the load was too short.
-pub(crate) fn steady(measured: &Measured) -> Option<Steady> {
+/// were faults, which are no steady state, or the load was too short. `division`: the first second, from one
+/// on, at which the run can be divided.
+pub(crate) fn steady(measured: &Measured, division: impl Fn(usize) -> usize) -> Option<Steady> {
     if !measured.faults.is_empty() {
         return None;
     }
-    let seconds = measured.seconds_of(Phase::Load)?;
-    let median = |second: &Second| second.accept_p50_us.map(|us| us as f64);
+    let (first, seconds) = (measured.first_second(Phase::Load)?, measured.seconds_of(Phase::Load)?);
     // A second without an answer is one in which nobody asked, or a stall; the next one tells.
-    let series: Vec<f64> = seconds.iter().filter_map(median).collect();
-    (series.len() >= FEWEST).then(|| match mser(&series) {
-        Steady::From(cut) if has_trend(&series[cut..]) => Steady::Never,
-        other => other,
+    let answered = (0..).zip(seconds);
+    let series: Vec<(usize, f64)> =
+        answered.filter_map(|(at, second)| Some((at, second.accept_p50_us? as f64))).collect();
+    let values: Vec<f64> = series.iter().map(|(_, value)| *value).collect();
+    (series.len() >= FEWEST).then(|| match mser(&values) {
+        Some(cut) if !has_trend(&values[cut..]) && cut > 0 => {
+            let second = division(first + series[cut].0);
+            let at_us = second as u64 * SECOND_US;
+            Steady::From { at_us, warm_up_s: (second - first) as u32 }
+        }
+        Some(0) if !has_trend(&values) => Steady::From { at_us: 0, warm_up_s: 0 },
+        _ => Steady::Never,
     })
 }
 
-/// The cut of a series, to a batch.
-fn mser(series: &[f64]) -> Steady {
+/// How many values of a series are its warm-up, to a batch; `None`: it drifts.
+fn mser(series: &[f64]) -> Option<usize> {
     let size = (series.len() / BATCHES_MIN).clamp(1, BATCH_MAX);
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     let batches: Vec<f64> = series.chunks_exact(size).map(mean).collect();
@@ -59,7 +58,7 @@ fn mser(series: &[f64]) -> Steady {
     };
     let errors = cuts.map(|cut| (cut, error(cut)));
     let best = errors.min_by(|(_, a), (_, b)| a.total_cmp(b)).map_or(0, |(cut, _)| cut);
-    if best > batches.len() / 2 { Steady::Never } else { Steady::From(best * size) }
+    (best <= batches.len() / 2).then_some(best * size)
 }
 
 /// Whether a series rises to its end by more than chance, and by something.
@@ -103,9 +102,7 @@ mod tests {
     #[test]
     fn noise_alone_is_steady() {
         for seconds in [10, 20, 40, 100, 1_000] {
-            let Steady::From(cut) = mser(&series(seconds, |_| 5_000.0)) else {
-                panic!("{seconds}")
-            };
+            let Some(cut) = mser(&series(seconds, |_| 5_000.0)) else { panic!("{seconds}") };
             assert!(cut <= seconds / 4, "{cut} of {seconds}");
         }
     }
@@ -113,18 +110,18 @@ mod tests {
     #[test]
     fn a_slow_beginning_is_cut() {
         let warms_up = |at: f64| if at < 12.0 { 90_000.0 } else { 5_000.0 };
-        assert_eq!(mser(&series(40, warms_up)), Steady::From(12));
+        assert_eq!(mser(&series(40, warms_up)), Some(12));
         // In batches of five.
-        let Steady::From(cut) = mser(&series(200, warms_up)) else { panic!("it is steady") };
+        let Some(cut) = mser(&series(200, warms_up)) else { panic!("it is steady") };
         assert!((11..25).contains(&cut), "{cut}");
         let decays = |at: f64| 80_000.0f64.mul_add((-at / 4.0).exp(), 5_000.0);
-        let Steady::From(cut) = mser(&series(60, decays)) else { panic!("it is steady") };
+        let Some(cut) = mser(&series(60, decays)) else { panic!("it is steady") };
         assert!((8..28).contains(&cut), "{cut}");
     }
 
     #[test]
     fn what_grows_all_the_time_is_never_steady() {
-        assert_eq!(mser(&series(40, |at| 900.0f64.mul_add(at, 5_000.0))), Steady::Never);
+        assert_eq!(mser(&series(40, |at| 900.0f64.mul_add(at, 5_000.0))), None);
         let knee =
             |at: f64| if at < 30.0 { 5_000.0 } else { 40_000.0f64.mul_add(at - 29.0, 5_000.0) };
         assert!(has_trend(&series(40, knee)), "it drifts at its end");
@@ -138,6 +135,6 @@ mod tests {
     #[test]
     fn a_single_stall_is_no_drift() {
         let stalls = |at: f64| if (at - 20.0).abs() < 0.5 { 60_000.0 } else { 5_000.0 };
-        assert!(matches!(mser(&series(60, stalls)), Steady::From(_)));
+        assert!(mser(&series(60, stalls)).is_some());
     }
 }

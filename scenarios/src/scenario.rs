@@ -4,7 +4,8 @@ mod expect;
 mod load;
 
 pub use expect::{
-    Expect, ExpectedOutcome, LatencyBounds, OperationBounds, PercentileBounds, Thresholds,
+    Expect, ExpectedOutcome, LatencyBounds, OperationBounds, PercentileBounds, RequestBounds,
+    Thresholds,
 };
 pub use load::{Activity, Arrivals, Load, LoadPhase, Mix, Rate, SlowReaders, Vanishing, Visits};
 use protocol::{ConversationId, Design, LimitSet, StoreEngine, UserId};

@@ -15,7 +15,8 @@ three nothing is said, and with five no figure of the usual twelve can be worse 
 better only if the runs show it, and same only if they show that.
 
 Figures: accept_p50, accept_p90, accept_p99, accept_p99.9, accept_calm_p99, \
-accept_under_faults_p99, the same of deliver, throughput, cpu_per_message, refused, recovery.
+accept_under_faults_p99, accept_steady_p99 (behind the warm-up), the same of deliver, requests_p50 and requests_p99 \
+(of the REST interface), requests_failed, throughput, cpu_per_message, refused, recovery.
 
 Exit status: 0 no --fail-if holds, 1 one does, 2 that cannot be told or a folder cannot be compared.";
 

@@ -1,6 +1,7 @@
 //! `fracas knee`: the highest rate that a cluster sustains under a scenario's thresholds.
 
 use super::load::Load;
+use super::on_engines::EngineArguments;
 use crate::scenario_arguments::ScenarioArguments;
 use crate::sweep::prepared;
 use crate::whole::whole;
@@ -55,8 +56,10 @@ pub struct Knee {
     #[arg(long, value_name = "RUNS", default_value_t = 2, value_parser = whole(1..=9_u32))]
     tries: u32,
     /// Start all nodes in one process. That costs less, and hides which node is the limit.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "engines")]
     one_process: bool,
+    #[command(flatten)]
+    engines: EngineArguments,
     /// The folder for the search as a page, as Markdown and as JSON, with a folder for each level.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -141,7 +144,12 @@ impl Knee {
         opening
             .overrides
             .push(format!("load.phases=[{{ for = \"{lasts}\", rate = \"{rate}/s\" }}]"));
-        let load = Load::of_a_level(opening, self.seed + u64::from(nth), self.one_process);
+        let load = Load::of_a_level(
+            opening,
+            self.seed + u64::from(nth),
+            self.one_process,
+            self.engines.clone(),
+        );
         let opened = load.opened()?;
         let out = self.out.as_deref().zip(folder.as_deref()).map(|(out, name)| out.join(name));
         let concluded = load.one(&opened[0], out.as_deref(), stop)?;
@@ -162,12 +170,14 @@ impl Knee {
         let ScenarioArguments { scenario, overrides } = &self.opening;
         let from = self.from.map(|from| format!(" --from {from}")).unwrap_or_default();
         let one_process = if self.one_process { " --one-process" } else { "" };
+        let engines = self.engines.words().map(|engines| format!(" --engines {engines}"));
         let [lasts, hold] = [self.lasts, self.hold].map(duration::text);
         format!(
-            "{}{from} --for {lasts} --hold {hold} --resolution {}% --tries {}{one_process}",
+            "{}{from} --for {lasts} --hold {hold} --resolution {}% --tries {}{one_process}{}",
             reproduce("knee", scenario, self.seed, overrides),
             (self.resolution * 1e4).round() / 1e2,
-            self.tries
+            self.tries,
+            engines.unwrap_or_default()
         )
     }
 }
@@ -238,6 +248,11 @@ mod tests {
             .reproduce(),
             "fracas knee a.toml --seed 1 --set 'users.count=5' --from 7 --for 15s --hold 30s \
              --resolution 10% --tries 2 --one-process"
+        );
+        assert_eq!(
+            knee("knee a.toml --engines rabbitmq,postgres").reproduce(),
+            "fracas knee a.toml --seed 1 --for 15s --hold 1m --resolution 5% --tries 2 --engines \
+             rabbitmq,postgres"
         );
     }
 

@@ -66,7 +66,7 @@ pub struct Load {
     /// nothing may have been written to the scenario's conversations. No faults are injected into it.
     /// Without this, a cluster is started on this machine, a process for each node, and stopped after the
     /// run.
-    #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
+    #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port, conflicts_with = "engines")]
     target: Vec<String>,
     /// The configuration of the cluster at --target: the password of its development users, and a service
     /// that may change and read anything. Without this, both are those of a cluster for development.
@@ -126,7 +126,12 @@ impl Load {
     }
 
     /// A run of `fracas knee`, which does not tell of itself: without faults, against a cluster of its own.
-    pub(super) fn of_a_level(opening: ScenarioArguments, seed: u64, one_process: bool) -> Self {
+    pub(super) fn of_a_level(
+        opening: ScenarioArguments,
+        seed: u64,
+        one_process: bool,
+        engines: EngineArguments,
+    ) -> Self {
         let ScenarioArguments { scenario, overrides } = opening;
         Self {
             opening: SweepArguments { scenario, overrides },
@@ -138,7 +143,7 @@ impl Load {
             config: None,
             target_metrics: Vec::new(),
             one_process,
-            engines: EngineArguments::default(),
+            engines,
             without_faults: true,
             out: None,
             metrics: None,
@@ -200,7 +205,10 @@ impl Load {
             at,
             text: {
                 let observation = observation.clone();
-                Arc::new(move |recorded| report::live_metrics(&observation.live(), recorded))
+                Arc::new(move |recorded| {
+                    let (live, latencies) = (observation.live(), observation.latencies());
+                    report::live_metrics(&live, &latencies, recorded)
+                })
             },
         });
         let run = RealRun {

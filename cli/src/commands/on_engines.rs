@@ -20,7 +20,7 @@ const LEADER: &str = "acks=leader";
 const ASYNCHRONOUS: &str = "synchronous_commit=off";
 
 /// Which engines are started with the cluster.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct EngineArguments {
     /// Start the cluster on these engines instead of its own: private servers on this machine, installed if
     /// they are missing and this user may. `rabbitmq` or `kafka` (`rabbitmq:3`, `kafka:3` for three nodes) as the
@@ -28,7 +28,7 @@ pub struct EngineArguments {
     /// `cargo xtask engines kafka` (`cassandra`) has put them, or in the folder that FRACAS_KAFKA_JARS
     /// (FRACAS_CASSANDRA_JARS) names. With a bad choice, to see what it costs: `rabbitmq:3+classic` (queues without
     /// copies), `kafka:3+acks=leader`, `postgres+synchronous_commit=off`.
-    #[arg(long, value_delimiter = ',', value_name = "ENGINE", conflicts_with = "target")]
+    #[arg(long, value_delimiter = ',', value_name = "ENGINE")]
     engines: Vec<Started>,
 }
 

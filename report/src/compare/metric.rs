@@ -48,8 +48,9 @@ const fn share(
     Metric { name, unit, higher_is_better, source: Source::Share(of) }
 }
 
-const ACCEPT: fn(&PastRun) -> Option<Distribution> = |run| some(run.accept.all());
-const DELIVER: fn(&PastRun) -> Option<Distribution> = |run| some(run.deliver.all());
+const ACCEPT: fn(&PastRun) -> Option<Distribution> = |run| some(run.latencies.accept.all());
+const DELIVER: fn(&PastRun) -> Option<Distribution> = |run| some(run.latencies.deliver.all());
+const REQUESTS: fn(&PastRun) -> Option<Distribution> = |run| some(run.latencies.requests.all());
 
 fn some(distribution: Distribution) -> Option<Distribution> {
     (!distribution.is_empty()).then_some(distribution)
@@ -61,25 +62,36 @@ fn calm(split: &Split) -> Option<Distribution> {
 }
 
 /// All of them, in the order in which they are shown.
-pub(crate) const METRICS: [Metric; 16] = [
+pub(crate) const METRICS: [Metric; 21] = [
     latency("accept_p50", ACCEPT, 0.5),
     latency("accept_p90", ACCEPT, 0.9),
     latency("accept_p99", ACCEPT, 0.99),
     latency("accept_p99.9", ACCEPT, 0.999),
-    latency("accept_calm_p99", |run| calm(&run.accept), 0.99),
-    latency("accept_under_faults_p99", |run| some(run.accept.under_fault.clone()), 0.99),
+    latency("accept_calm_p99", |run| calm(&run.latencies.accept), 0.99),
+    latency("accept_under_faults_p99", |run| some(run.latencies.accept.under_fault.clone()), 0.99),
+    latency("accept_steady_p99", |run| some(run.steady.as_ref()?.accept.all()), 0.99),
     latency("deliver_p50", DELIVER, 0.5),
     latency("deliver_p90", DELIVER, 0.9),
     latency("deliver_p99", DELIVER, 0.99),
     latency("deliver_p99.9", DELIVER, 0.999),
-    latency("deliver_calm_p99", |run| calm(&run.deliver), 0.99),
-    latency("deliver_under_faults_p99", |run| some(run.deliver.under_fault.clone()), 0.99),
+    latency("deliver_calm_p99", |run| calm(&run.latencies.deliver), 0.99),
+    latency(
+        "deliver_under_faults_p99",
+        |run| some(run.latencies.deliver.under_fault.clone()),
+        0.99,
+    ),
+    latency("deliver_steady_p99", |run| some(run.steady.as_ref()?.deliver.all()), 0.99),
+    latency("requests_p50", REQUESTS, 0.5),
+    latency("requests_p99", REQUESTS, 0.99),
     share("throughput", Unit::PerSecond, true, |run| Some((run.file.measured.throughput()?, 1.0))),
     share("cpu_per_message", Unit::Microseconds, false, |run| {
         let accepted = run.file.measured.totals.accepted as f64;
         (accepted > 0.0).then_some((run.file.took.cpu_s * 1e6, accepted))
     }),
     share("refused", Unit::Share, false, |run| Some((run.file.measured.refused()?, 1.0))),
+    share("requests_failed", Unit::Share, false, |run| {
+        Some((run.file.measured.failed_requests()?, 1.0))
+    }),
     share("recovery", Unit::Microseconds, false, |run| match run.file.measured.recovery() {
         Recovery::Unknown => None,
         // It is known to a second.

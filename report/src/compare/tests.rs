@@ -1,6 +1,7 @@
 //! Claims about comparisons of made-up runs: what is the same, what is worse, what cannot be said.
 
 use super::{Comparison, FailIf, Outcome, compare, sides};
+use crate::latency_log::Logged;
 use crate::measure::latency::Split;
 use crate::measured::Recovery;
 use crate::past_run::PastRun;
@@ -32,8 +33,8 @@ pub(crate) fn run(seed: u64, slow: f64) -> PastRun {
         folder: format!("runs/{seed}").into(),
         file: VerdictFile::of(&stage.run()),
         scenario_toml: format!("name = \"a\"\nquestion = \"{seed}\"\n[network]\ntick = \"1ms\"\n"),
-        accept,
-        deliver,
+        latencies: Logged { accept, deliver, ..Logged::new() },
+        steady: None,
     }
 }
 
@@ -118,9 +119,9 @@ fn what_too_few_values_or_runs_have_is_not_clear() {
         run.file.measured.faults[0].recovery = Recovery::Unknown;
     }
     for run in &mut a {
-        run.deliver = Split::new();
+        run.latencies.deliver = Split::new();
         for us in 0..1_000 {
-            run.deliver.calm.record(us);
+            run.latencies.deliver.calm.record(us);
         }
     }
     let compared = compared(&a, &b);

@@ -37,9 +37,9 @@ pub(crate) fn page(compared: &Comparison, a: &[PastRun], b: &[PastRun]) -> Strin
         (figures(compared))
         section {
             h2 { "Latency" }
-            figure.scroll { (curves("Until accepted, by percentile", a, b, |run| &run.accept)) }
+            figure.scroll { (curves("Until accepted, by percentile", a, b, |run| &run.latencies.accept)) }
             figure.scroll {
-                (curves("Until shown elsewhere, by percentile", a, b, |run| &run.deliver))
+                (curves("Until shown elsewhere, by percentile", a, b, |run| &run.latencies.deliver))
             }
             p.note { "All runs of a side together." }
         }

@@ -9,6 +9,7 @@ mod evidence;
 mod figures;
 mod head;
 pub(crate) mod knee;
+mod levels;
 mod processes;
 mod requests;
 mod space_time;
@@ -48,6 +49,7 @@ pub(crate) fn page(run: &Run) -> String {
         (requests::requests(run))
         (tables::faults(run))
         (processes::processes(run))
+        (levels::levels(run))
         (tables::counts(run))
         (scenario(run))
         (foot(run))

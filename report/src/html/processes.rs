@@ -1,5 +1,5 @@
-//! What the processes of a real run used: a row for each, with its processor time and its memory over
-//! the run.
+//! What the processes of a real run used: a row for each, with its processor time, its memory, its open
+//! files and its data over the run.
 
 use super::chart::spark::spark;
 use crate::measured::{Look, Used};
@@ -23,6 +23,7 @@ pub(super) fn processes(run: &Run) -> Markup {
         values.map(|(_, value)| value).fold(0.0, f64::max)
     };
     let (cpu_max, memory_max) = (highest(busy), highest(memory));
+    let (files_max, data_max) = (highest(open_files), highest(data));
     let draw = |values: Vec<Value>, highest: f64, class: &str| {
         spark(&values, (measured.ended_us, highest), &measured.faults, class)
     };
@@ -35,6 +36,8 @@ pub(super) fn processes(run: &Run) -> Markup {
                         th { "process" }
                         th { "processors, up to " (number::three_digits(cpu_max)) }
                         th { "memory, up to " (number::bytes(memory_max as u64)) }
+                        th { "open files, up to " (number::count(files_max as u64)) }
+                        th { "data, up to " (number::bytes(data_max as u64)) }
                         th.number { "CPU" } th.number { "memory" } th.number { "open files" }
                         th.number { "data" }
                     } }
@@ -43,6 +46,10 @@ pub(super) fn processes(run: &Run) -> Markup {
                             td { (used.process) }
                             td.drawn { (draw(busy(&used.looks), cpu_max, "accept")) }
                             td.drawn { (draw(memory(&used.looks), memory_max, "deliver")) }
+                            td.drawn { (draw(open_files(&used.looks), files_max, "connected")) }
+                            td.drawn {
+                                @if used.disk_bytes.is_some() { (draw(data(&used.looks), data_max, "sent")) }
+                            }
                             (figures(used))
                         }
                     } }
@@ -86,12 +93,25 @@ fn busy(looks: &[Look]) -> Vec<Value> {
 }
 
 fn memory(looks: &[Look]) -> Vec<Value> {
-    let value = |look: &Look| Some((look.at_us, look.memory_bytes as f64));
+    levels(looks, |look| Some(look.memory_bytes))
+}
+
+fn open_files(looks: &[Look]) -> Vec<Value> {
+    levels(looks, |look| Some(look.open_files))
+}
+
+fn data(looks: &[Look]) -> Vec<Value> {
+    levels(looks, |look| look.disk_bytes)
+}
+
+/// What each look saw; one that did not look for it says nothing.
+fn levels(looks: &[Look], of: fn(&Look) -> Option<u64>) -> Vec<Value> {
+    let value = |look: &Look| Some(Some((look.at_us, of(look)? as f64)));
     let gap = |pair: &[Look]| pair[1].at_us - pair[0].at_us > GAP_US;
-    let mut values: Vec<Value> = looks.first().map(value).into_iter().collect();
+    let mut values: Vec<Value> = looks.first().and_then(value).into_iter().collect();
     for pair in looks.windows(2) {
         values.extend(gap(pair).then_some(None));
-        values.push(value(&pair[1]));
+        values.extend(value(&pair[1]));
     }
     values
 }
@@ -107,6 +127,7 @@ mod tests {
             cpu_us: cpu_ms * 1_000,
             memory_bytes: 7,
             open_files: 3,
+            disk_bytes: (at_s == 9).then_some(5),
             disk_wait_us: None,
         };
         let again = Look { at_us: 10_000_100, ..look(10, 2_110) };
@@ -116,6 +137,7 @@ mod tests {
         let at = |value: &Value| value.map(|(at_us, _)| at_us / 1_000_000);
         let moments: Vec<_> = memory(&looks).iter().map(at).collect();
         assert_eq!(moments, [Some(1), Some(2), None, Some(9), Some(10), Some(10)]);
+        assert_eq!(data(&looks), [None, Some((9_000_000, 5.0))]);
         assert_eq!((busy(&[]), memory(&[])), (vec![], vec![]));
     }
 }

@@ -2,10 +2,10 @@
 
 use crate::claim;
 use crate::doubts;
-use crate::measured::{Band, Latency, Percentiles};
+use crate::measured::{Band, Latency, Measured, Percentiles};
 use crate::number;
 use crate::run::{Run, Status};
-use crate::text::notes::recovered;
+use crate::text::notes::{STEADY, behind_warm_up, recovered};
 use crate::text::totals::totals;
 use maud::{Markup, html};
 use verify::verdict::{Finding, Verdict};
@@ -131,20 +131,23 @@ pub(super) fn latency(run: &Run) -> Markup {
                 }
             } }
             tbody {
-                (latency_rows("until accepted", "accept", &measured.accept))
-                (latency_rows("until shown elsewhere", "deliver", &measured.deliver))
+                (latency_rows("until accepted", "accept", &measured.accept, measured))
+                (latency_rows("until shown elsewhere", "deliver", &measured.deliver, measured))
                 (percentiles("generator's lateness", "late", &measured.lateness))
             }
         } }
     }
 }
 
-fn latency_rows(name: &str, class: &str, latency: &Latency) -> Markup {
+fn latency_rows(name: &str, class: &str, latency: &Latency, measured: &Measured) -> Markup {
     let Latency { all, calm, under_fault, operations, .. } = latency;
     let operations = operations.named().into_iter().filter(|(_, measured)| measured.count > 0);
     let operations: Vec<_> = operations.collect();
     html! {
         (percentiles(name, class, all))
+        @if let Some(steady) = behind_warm_up(measured, latency) {
+            (percentiles(STEADY, "part", steady))
+        }
         @if under_fault.count > 0 {
             (percentiles("calm", "part", calm))
             (percentiles("under faults", "part", under_fault))
@@ -217,7 +220,6 @@ fn fault(band: &Band) -> Markup {
 }
 
 pub(super) fn counts(run: &Run) -> Markup {
-    let levels = &run.measured.levels;
     html! {
         section {
             h2 { "Counts" }
@@ -226,37 +228,8 @@ pub(super) fn counts(run: &Run) -> Markup {
                     div { dt { (name) } dd { (number::count(value)) } }
                 }
             }
-            @if !levels.is_empty() {
-                details {
-                    summary { "Highest levels of queues and resources" }
-                    div.scroll { table {
-                        thead { tr {
-                            th { "node" } th { "level" } th.number { "highest" }
-                            th.number { "limit" } th.number { "share" }
-                        } }
-                        tbody {
-                            @for level in levels {
-                                tr class=[(level.highest > level.limit).then_some("violated")] {
-                                    td { (level.node) }
-                                    td { code { (level.name) } }
-                                    td.number { (number::count(level.highest)) }
-                                    td.number { (number::count(level.limit)) }
-                                    td.number { (share(level.highest, level.limit)) }
-                                }
-                            }
-                        }
-                    } }
-                }
-            }
         }
     }
-}
-
-fn share(part: u64, whole: u64) -> String {
-    if whole == 0 {
-        return "–".to_owned();
-    }
-    format!("{:.1} %", part as f64 / whole as f64 * 100.0)
 }
 
 pub(super) fn environment(run: &Run) -> Markup {

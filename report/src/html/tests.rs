@@ -123,7 +123,11 @@ fn every_tag_is_closed() {
 #[test]
 fn a_real_run_draws_what_its_processes_used() {
     let page = page(&Stage::real(Verdict::Valid).run());
-    assert_eq!(page.matches("<svg class=\"chart spark\"").count(), 4, "two for each");
+    assert_eq!(
+        page.matches("<svg class=\"chart spark\"").count(),
+        7,
+        "three for each, and the data of one"
+    );
     assert!(page.contains("<td>store-1</td>") && page.contains(">1.24 MiB</td>"));
     assert!(!page.contains("NaN"));
 }

@@ -158,6 +158,7 @@ mod tests {
                 cpu_us: (busy * loaded) as u64,
                 memory_bytes: 1,
                 open_files: 1,
+                disk_bytes: None,
                 disk_wait_us: waits.map(|share| (share * loaded) as u64 + 77),
             }
         };
@@ -210,6 +211,7 @@ mod tests {
             name: "broker_inbound_messages".into(),
             highest,
             limit: 1_000,
+            over_time: None,
         };
         measured.levels = vec![level(899), level(950)];
         assert_eq!(

@@ -1,6 +1,7 @@
 //! Distributions of latencies: HdrHistogram with three significant digits, one microsecond to ten
 //! minutes.
 
+use super::blocks::Blocks;
 use super::operation::Operation;
 use crate::measured::{Latency, Operations, Percentiles, Point};
 use hdrhistogram::Histogram;
@@ -85,6 +86,22 @@ impl Distribution {
         }
     }
 
+    /// How many values are at most each of some bounds, which rise; to 0.1 %.
+    pub(crate) fn at_most<const N: usize>(&self, bounds_us: [u64; N]) -> [u64; N] {
+        let mut counts = [0; N];
+        for value in self.histogram.iter_recorded() {
+            let at = bounds_us.partition_point(|bound| *bound < value.value_iterated_to());
+            if let Some(count) = counts.get_mut(at) {
+                *count += value.count_since_last_iteration();
+            }
+        }
+        let mut sum = 0;
+        counts.map(|count| {
+            sum += count;
+            sum
+        })
+    }
+
     pub(crate) fn curve(&self) -> Vec<Point> {
         let mut points: Vec<Point> = self
             .histogram
@@ -121,7 +138,7 @@ impl Split {
         self.under_fault.add(&other.under_fault);
     }
 
-    fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.calm.clear();
         self.under_fault.clear();
     }
@@ -144,6 +161,7 @@ pub(crate) struct Recorder {
     run: Split,
     second: Split,
     in_vain: Split,
+    blocks: Blocks,
     /// Of the whole run, by number of the operation.
     operations: [Distribution; 4],
 }
@@ -162,6 +180,7 @@ impl Recorder {
             run: Split::new(),
             second: Split::new(),
             in_vain: Split::new(),
+            blocks: Blocks::new(),
             operations: std::array::from_fn(|_| Distribution::new()),
         }
     }
@@ -178,6 +197,16 @@ impl Recorder {
         self.in_vain.record(took.us, took.under_fault)
     }
 
+    /// All that was recorded.
+    pub(crate) fn so_far(&self) -> Distribution {
+        let mut all = self.run.all();
+        for split in [&self.second, &self.in_vain] {
+            all.add(&split.calm);
+            all.add(&split.under_fault);
+        }
+        all
+    }
+
     /// Median and 99th percentile of what was recorded since the last call; `log` gets all of it.
     pub(crate) fn end_second(&mut self, log: impl FnOnce(&Split)) -> (Option<u64>, Option<u64>) {
         let all = self.second.all();
@@ -186,20 +215,33 @@ impl Recorder {
             self.run.add(&self.second);
             self.second.clear();
         }
+        self.blocks.end_second(&all);
         (all.quantile(0.50), all.quantile(0.99))
     }
 
-    /// The latency of the whole run; `log` gets what belongs to no second that has ended.
-    pub(crate) fn finish(mut self, log: impl FnOnce(&Split)) -> Latency {
+    /// The first second, from this one on, at which the run can be divided.
+    pub(crate) fn division(&self, second: usize) -> usize {
+        self.blocks.begin_of_block(second)
+    }
+
+    /// The latency of the whole run, and from a second on; `log` gets what belongs to no second that has
+    /// ended.
+    pub(crate) fn finish(mut self, since: Option<usize>, log: impl FnOnce(&Split)) -> Latency {
         self.in_vain.add(&self.second);
         log(&self.in_vain);
         self.run.add(&self.in_vain);
+        let steady = since.map(|since| {
+            let mut steady = self.blocks.since(since);
+            steady.add(&self.in_vain.all());
+            steady.percentiles()
+        });
         let all = self.run.all();
         Latency {
             all: all.percentiles(),
             mean_us: (!all.is_empty()).then(|| all.histogram.mean()),
             calm: self.run.calm.percentiles(),
             under_fault: self.run.under_fault.percentiles(),
+            steady,
             operations: {
                 let [send, reply, edit, delete] = self.operations.map(|one| one.percentiles());
                 Operations { send, reply, edit, delete }
@@ -256,7 +298,7 @@ mod tests {
                     recorder.end_second(|_| ());
                 }
             }
-            let latency = recorder.finish(|_| ());
+            let latency = recorder.finish(None, |_| ());
             prop_assert_eq!(latency.all.count, values.len() as u64);
             prop_assert_eq!(latency.all.count, latency.calm.count + latency.under_fault.count);
             for (number, (_, found)) in latency.operations.named().iter().enumerate() {
@@ -273,7 +315,7 @@ mod tests {
 
     #[test]
     fn nothing_recorded_has_no_percentiles() {
-        let latency = Recorder::new().finish(|_| ());
+        let latency = Recorder::new().finish(None, |_| ());
         assert_eq!(latency.all.count, 0);
         assert_eq!(latency.all.p99_us, None);
         assert_eq!(latency.all.max_us, None);

@@ -15,9 +15,11 @@
 //! `window::REMEMBERED` operations come between an operation and its last delivery; what is beyond
 //! that is counted in `Totals::untimed`. Memory is bounded, whatever the length of the run.
 
+mod blocks;
 mod faults;
 mod latencies;
 pub(crate) mod latency;
+mod levels;
 mod members;
 pub(crate) mod operation;
 mod processes;
@@ -27,27 +29,25 @@ mod seconds;
 mod unmeetable;
 mod window;
 
-use crate::live::Live;
-use crate::measured::{Level, Measured, PhaseMark, Totals};
+use crate::live::{Buckets, Live, LiveLatencies};
+use crate::measured::{Measured, PhaseMark, SECOND_US, Steady, Totals};
+use crate::steady;
 use faults::Faults;
-use latencies::Latencies;
+use latencies::{Finished, Latencies};
 use latency::{Distribution, Took};
+use levels::Levels;
 use members::Members;
 use operation::Operation;
 use processes::Processes;
 use protocol::ClientMessageId;
 use scenarios::scenario::Thresholds;
 use seconds::Seconds;
-use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
 pub use unmeetable::Planned;
 use unmeetable::{Unmeetable, Value};
-use verify::history::event::{Device, Event, Header, Phase, Said, Seen, What};
+use verify::history::event::{Device, Engine, Event, Header, Phase, Said, Seen, What};
 use window::{Acceptance, Window};
 
-/// Gauges that are followed: a few per node, of at most some hundred nodes.
-const LEVELS_MAX: usize = 4_096;
 /// Phases that are noted; a run has seven.
 const PHASES_MAX: usize = 32;
 
@@ -62,10 +62,10 @@ pub struct Measurements {
     presence: Vec<Presence>,
     connected: u32,
     members: Members,
-    levels: BTreeMap<(Arc<str>, Arc<str>), (u64, u64)>,
+    levels: Levels,
     processes: Processes,
     unmeetable: Unmeetable,
-    requests: requests::All,
+    is_of_one_rate: bool,
     phases: Vec<PhaseMark>,
     totals: Totals,
     /// Conversations of which the final read is over.
@@ -98,10 +98,10 @@ impl Measurements {
             faults: Faults::new(header.engine),
             connected: 0,
             members: Members::default(),
-            levels: BTreeMap::new(),
+            levels: Levels::new(header.engine == Engine::Real),
             processes: Processes::default(),
             unmeetable: Unmeetable::default(),
-            requests: requests::All::default(),
+            is_of_one_rate: false,
             phases: Vec::new(),
             totals: Totals::default(),
             read_back: 0,
@@ -113,6 +113,13 @@ impl Measurements {
     #[must_use]
     pub fn logged_to(mut self, out: Box<dyn io::Write + Send>) -> Self {
         self.latencies.log_to(out);
+        self
+    }
+
+    /// Looks for the steady state of a load that comes at one rate.
+    #[must_use]
+    pub const fn of_one_rate(mut self) -> Self {
+        self.is_of_one_rate = true;
         self
     }
 
@@ -145,6 +152,15 @@ impl Measurements {
             violations,
             faults: self.faults.active(),
             processes: self.processes.now(),
+        }
+    }
+
+    /// The latencies so far.
+    pub fn latencies(&self) -> LiveLatencies {
+        LiveLatencies {
+            accept: Buckets::of(&self.latencies.accept.so_far()),
+            deliver: Buckets::of(&self.latencies.deliver.so_far()),
+            lateness: Buckets::of(&self.lateness),
         }
     }
 
@@ -215,11 +231,13 @@ impl Measurements {
             }
             What::FaultEnded { fault, effect } => self.faults.ended(self.now, *fault, *effect),
             What::Phase(phase) => self.phase(*phase),
-            What::Gauge { node, name, value, limit } => self.gauge(node, name, *value, *limit),
+            What::Gauge { node, name, value, limit } => {
+                self.levels.seen(self.now, node, name, (*value, *limit));
+            }
             What::Requested { request, status, took_us, .. } => {
                 let began = self.now.saturating_sub(*took_us);
                 let under_fault = self.faults.recovery.is_disturbed(began);
-                self.requests.answered(*request, *status, *took_us, under_fault);
+                self.latencies.requests.answered(*request, *status, *took_us, under_fault);
             }
             What::Usage(usage) => self.processes.seen(self.now, usage),
             _ => {}
@@ -337,17 +355,6 @@ impl Measurements {
         }
     }
 
-    fn gauge(&mut self, node: &Arc<str>, name: &Arc<str>, value: u64, limit: u64) {
-        let key = (node.clone(), name.clone());
-        if let Some(level) = self.levels.get_mut(&key) {
-            if value > level.0 {
-                *level = (value, limit);
-            }
-        } else if self.levels.len() < LEVELS_MAX {
-            self.levels.insert(key, (value, limit));
-        }
-    }
-
     /// What was measured; what could not be logged is forgotten.
     pub fn finish(self) -> Measured {
         self.finish_logged().0
@@ -358,24 +365,31 @@ impl Measurements {
         let faults = &mut self.faults;
         let ended = |at, second: &_| faults.second_ended(at, second);
         let seconds = self.seconds.finish(self.now, &mut self.latencies, ended);
-        let level = |((node, name), (highest, limit))| Level { node, name, highest, limit };
         let unmeetable = self.unmeetable.told(self.now).map(str::to_owned);
-        let (accept, deliver, logged) = self.latencies.finish(self.now);
-        let measured = Measured {
+        let mut measured = Measured {
             ended_us: self.now,
-            accept,
-            deliver,
             lateness: self.lateness.percentiles(),
             seconds,
             phases: self.phases,
             baseline: self.faults.recovery.baseline(),
             faults: self.faults.finish(),
-            levels: self.levels.into_iter().map(level).collect(),
-            requests: self.requests.finish(),
+            levels: self.levels.finish(),
             processes: self.processes.finish(),
             unmeetable,
             totals: self.totals,
+            ..Measured::default()
         };
+        let latencies = self.latencies;
+        let division = |second| latencies.accept.division(second);
+        measured.steady =
+            self.is_of_one_rate.then(|| steady::steady(&measured, division)).flatten();
+        let since = match measured.steady {
+            Some(Steady::From { at_us, .. }) => Some((at_us / SECOND_US) as usize),
+            Some(Steady::Never) | None => None,
+        };
+        let Finished { accept, deliver, requests, logged } = latencies.finish(self.now, since);
+        (measured.accept, measured.deliver) = (accept, deliver);
+        (measured.requests, measured.requests_all) = requests;
         (measured, logged)
     }
 }

@@ -31,8 +31,9 @@ impl Processes {
         used.open_files_max = used.open_files_max.max(open_files);
         used.disk_bytes = disk_bytes.or(used.disk_bytes);
         if used.looks.len() < LOOKS_MAX {
-            let disk_wait_us = *disk_wait_us;
-            used.looks.push(Look { at_us, cpu_us, memory_bytes, open_files, disk_wait_us });
+            let (disk_bytes, disk_wait_us) = (*disk_bytes, *disk_wait_us);
+            let look = Look { at_us, cpu_us, memory_bytes, open_files, disk_bytes, disk_wait_us };
+            used.looks.push(look);
         }
     }
 

@@ -5,7 +5,7 @@
 //! others (docs/decisions/rest-journeys.md): the values stand apart from those of the open loop.
 
 use super::latency::Split;
-use crate::measured::Requests;
+use crate::measured::{Percentiles, Requests};
 use std::collections::BTreeMap;
 use verify::history::event::Request;
 
@@ -16,21 +16,45 @@ struct OfKind {
 }
 
 /// Of all kinds.
-#[derive(Default)]
-pub(super) struct All(BTreeMap<Request, OfKind>);
+pub(crate) struct All {
+    kinds: BTreeMap<Request, OfKind>,
+    /// All kinds together: before the second that is under way, and in it.
+    run: Split,
+    second: Split,
+}
 
 impl All {
+    pub(super) fn new() -> Self {
+        Self { kinds: BTreeMap::new(), run: Split::new(), second: Split::new() }
+    }
+
     /// An answer, or the end of the wait for one (status 0).
     pub(super) fn answered(&mut self, request: Request, status: u16, us: u64, under_fault: bool) {
         let new = || OfKind { latency: Split::new(), failed: BTreeMap::new() };
-        let of_kind = self.0.entry(request).or_insert_with(new);
+        let of_kind = self.kinds.entry(request).or_insert_with(new);
         of_kind.latency.record(us, under_fault);
+        self.second.record(us, under_fault);
         if !(200..300).contains(&status) {
             *of_kind.failed.entry(status).or_default() += 1;
         }
     }
 
-    pub(super) fn finish(self) -> Vec<Requests> {
+    /// A second is over; `log` gets all of it.
+    pub(super) fn end_second(&mut self, log: impl FnOnce(&Split)) {
+        if self.second.len() > 0 {
+            log(&self.second);
+            self.run.add(&self.second);
+            self.second.clear();
+        }
+    }
+
+    /// Kind by kind, and together, if there were any; `log` gets what belongs to no second that has ended.
+    pub(super) fn finish(
+        mut self,
+        log: impl FnOnce(&Split),
+    ) -> (Vec<Requests>, Option<Percentiles>) {
+        self.end_second(log);
+        let together = (self.run.len() > 0).then(|| self.run.all().percentiles());
         let told = |(request, OfKind { latency, failed })| Requests {
             request,
             all: latency.all().percentiles(),
@@ -38,7 +62,7 @@ impl All {
             under_fault: latency.under_fault.percentiles(),
             failed,
         };
-        self.0.into_iter().map(told).collect()
+        (self.kinds.into_iter().map(told).collect(), together)
     }
 }
 
@@ -48,12 +72,15 @@ mod tests {
 
     #[test]
     fn every_request_counts_and_failures_are_told_by_status() {
-        let mut all = All::default();
+        let mut all = All::new();
         all.answered(Request::SignIn, 200, 7_000, false);
         all.answered(Request::PageBacklog, 200, 1_000, false);
         all.answered(Request::PageBacklog, 503, 2_000, true);
         all.answered(Request::PageBacklog, 0, 10_000_000, true);
-        let told = all.finish();
+        all.end_second(|second| assert_eq!(second.len(), 4));
+        let (told, together) = all.finish(|_| panic!("nothing came since"));
+        let together = together.expect("there were some");
+        assert_eq!((together.count, together.max_us), (4, Some(10_000_000)));
         assert_eq!(told[0].request, Request::PageBacklog);
         let of = &told[0];
         assert_eq!((of.all.count, of.calm.count, of.under_fault.count), (3, 1, 2));

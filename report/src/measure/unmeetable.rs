@@ -4,7 +4,8 @@
 //! A percentile q of n values is above its limit if more than (1 − q) n of them are. At most as many values
 //! come as operations are planned: once that share of *all planned* ones is above the limit, it stays so. The
 //! highest value needs one. How many entries will be shown on other devices is not known beforehand, so of
-//! `deliver` only the highest value is certain; of throughput and recovery nothing is. What waits for
+//! `deliver` only the highest value is certain; of throughput, recovery, requests and the steady part
+//! nothing is. What waits for
 //! its answer is not counted: it may be refused, and has no latency then.
 
 use super::latency::{CLIP_US, Took};
@@ -175,7 +176,8 @@ impl Bound {
 
 /// What `accept` and `deliver` are bounded in.
 fn parts(latency: &LatencyBounds) -> [(&'static str, Of, &PercentileBounds); 7] {
-    let LatencyBounds { all, calm, under_faults, operations } = latency;
+    // Where the warm-up ends is known at the end of the run.
+    let LatencyBounds { all, calm, under_faults, steady: _, operations } = latency;
     [
         ("", Of::All, all),
         ("_calm", Of::Calm, calm),

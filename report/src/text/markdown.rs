@@ -7,7 +7,7 @@ use crate::claim;
 use crate::measured::{Band, Latency, Percentiles};
 use crate::number;
 use crate::run::Run;
-use crate::text::notes::{latency_notes, recovered, recovery};
+use crate::text::notes::{STEADY, behind_warm_up, latency_notes, recovered, recovery};
 use crate::text::totals::totals;
 use crate::text::{first, requests};
 use crate::violations::{Group, grouped};
@@ -113,6 +113,9 @@ fn latency(run: &Run, out: &mut String) {
     {
         let Latency { all, calm, under_fault, .. } = latency;
         percentiles(name, all, out);
+        if let Some(steady) = behind_warm_up(measured, latency) {
+            percentiles(&format!("&emsp;{STEADY}"), steady, out);
+        }
         if under_fault.count > 0 {
             percentiles("&emsp;calm", calm, out);
             percentiles("&emsp;under faults", under_fault, out);

@@ -1,9 +1,10 @@
 //! What a reader must know to trust the latencies, and what is special in this run.
 
-use crate::measured::{Measured, Recovery, Second};
+use crate::measured::{Latency, Measured, Percentiles, Recovery, Steady};
 use crate::number;
-use crate::steady::{Steady, steady};
-use verify::history::event::Phase;
+
+/// What the latency behind the warm-up is called.
+pub(crate) const STEADY: &str = "steady";
 
 /// Sentences for below the table of latencies.
 pub(crate) fn latency_notes(measured: &Measured) -> Vec<String> {
@@ -35,9 +36,9 @@ pub(crate) fn latency_notes(measured: &Measured) -> Vec<String> {
     notes
 }
 
-/// How much of the load was warm-up, with what was usual behind it.
+/// How much of the load was warm-up, with what the percentiles are behind it.
 fn steadiness(measured: &Measured) -> Option<String> {
-    let cut = match steady(measured)? {
+    let warm_up_s = match measured.steady? {
         Steady::Never => {
             return Some(
                 "There was no steady state: until the end of the load the time until accepted \
@@ -45,24 +46,25 @@ fn steadiness(measured: &Measured) -> Option<String> {
                     .to_owned(),
             );
         }
-        Steady::From(cut) => cut,
+        Steady::From { warm_up_s: 0, .. } => {
+            return Some("The load was steady from its beginning on (MSER).".to_owned());
+        }
+        Steady::From { warm_up_s, .. } => warm_up_s,
     };
-    let seconds = measured.seconds_of(Phase::Load)?.get(cut..)?;
-    let median = |of: fn(&Second) -> Option<u64>| {
-        let mut values: Vec<u64> = seconds.iter().filter_map(of).collect();
-        values.sort_unstable();
-        values.get(values.len() / 2).map(|us| number::latency(*us))
-    };
-    let (p50, p99) =
-        (median(|second| second.accept_p50_us)?, median(|second| second.accept_p99_us)?);
-    let begins = match cut {
-        0 => "from its beginning on".to_owned(),
-        cut => format!("from second {cut} on (warm-up before that)"),
-    };
+    let seconds = if warm_up_s == 1 { "second" } else { "seconds" };
     Some(format!(
-        "The load was steady {begins} (MSER); a median second of that part has p50 {p50} and p99 \
-         {p99} until accepted."
+        "The first {warm_up_s} {seconds} of the load were warm-up (MSER); \"{STEADY}\" is what was \
+         measured after that, to the end of the run."
     ))
+}
+
+/// The latency behind the warm-up, if there was one.
+pub(crate) fn behind_warm_up<'a>(
+    measured: &Measured,
+    latency: &'a Latency,
+) -> Option<&'a Percentiles> {
+    let Some(Steady::From { warm_up_s: 1.., .. }) = measured.steady else { return None };
+    latency.steady.as_ref()
 }
 
 /// How soon latency was back at its baseline after the faults, if that is known.

@@ -162,6 +162,9 @@ impl Page<'_> {
         for (name, latency) in [("accept", &measured.accept), ("deliver", &measured.deliver)] {
             let Latency { all, calm, under_fault, .. } = latency;
             row(name, all);
+            if let Some(steady) = notes::behind_warm_up(measured, latency) {
+                row(&format!("  {}", notes::STEADY), steady);
+            }
             if under_fault.count > 0 {
                 row("  calm", calm);
                 row("  under faults", under_fault);

@@ -2,7 +2,8 @@
 
 use super::load::positive;
 use crate::scenario::{
-    self, ExpectedOutcome, LatencyBounds, OperationBounds, PercentileBounds, Thresholds,
+    self, ExpectedOutcome, LatencyBounds, OperationBounds, PercentileBounds, RequestBounds,
+    Thresholds,
 };
 use crate::value::invariant::InvariantName;
 use crate::value::time::{Above, Below, BelowPercent};
@@ -35,14 +36,22 @@ section! {
         accept_calm: Option<Percentiles> = None,
         /// The same of the rest.
         accept_under_faults: Option<Percentiles> = None,
+        /// The same of what came behind the warm-up, which is found by MSER. Only of a load at one rate and
+        /// without faults; a load that never becomes steady has none.
+        accept_steady: Option<Percentiles> = None,
         /// From the intended send until shown elsewhere, over the whole run.
         deliver: Option<Latency> = None,
         /// The same of what no fault, and no recovery from one, overlapped.
         deliver_calm: Option<Percentiles> = None,
         /// The same of the rest.
         deliver_under_faults: Option<Percentiles> = None,
+        /// The same of what came behind the warm-up, which is found by MSER. Only of a load at one rate and
+        /// without faults; a load that never becomes steady has none.
+        deliver_steady: Option<Percentiles> = None,
         /// From the intended send until the first send: how late the generator is.
         lateness: Option<Percentiles> = None,
+        /// From the beginning of a request of `journeys` to the end of its answer.
+        requests: Option<Requests> = None,
         /// Refused operations per sent one.
         refused: Option<BelowPercent> = None,
         /// Accepted operations per second of the load.
@@ -99,7 +108,62 @@ section! {
     }
 }
 
+section! {
+    /// Bounds of what users of the REST interface ask for: of all requests, and of each kind.
+    Requests {
+        /// The median.
+        p50: Option<Below> = None,
+        /// The 90th percentile.
+        p90: Option<Below> = None,
+        /// The 95th percentile.
+        p95: Option<Below> = None,
+        /// The 99th percentile.
+        p99: Option<Below> = None,
+        /// The highest value.
+        max: Option<Below> = None,
+        /// Of pages of a backlog.
+        page_backlog: Option<Percentiles> = None,
+        /// Of new conversations.
+        create_conversation: Option<Percentiles> = None,
+        /// Of members who are added.
+        add_member: Option<Percentiles> = None,
+        /// Of members who are removed.
+        remove_member: Option<Percentiles> = None,
+        /// Of sign-ins.
+        sign_in: Option<Percentiles> = None,
+        /// Requests without a success, of all kinds, per request.
+        failed: Option<BelowPercent> = None,
+    }
+}
+
+/// What the rest of a scenario brings about.
+#[derive(Clone, Copy, Debug)]
+pub struct Brings {
+    /// One rate, and no faults: a load that can become steady.
+    pub steady: bool,
+    /// Users of the REST interface.
+    pub requests: bool,
+}
+
 impl Expect {
+    /// Whether nothing is bounded that the rest of the scenario cannot bring about.
+    pub fn goes_with(&self, brings: Brings, mistakes: &mut Mistakes) -> bool {
+        let mut goes = true;
+        for bounds in [&self.accept_steady, &self.deliver_steady] {
+            if !brings.steady && matches!(bounds.get(), Some(Some(_))) {
+                let what = "only a load at one rate and without faults has a steady state";
+                bounds.conflict(mistakes, what.into());
+                goes = false;
+            }
+        }
+        if !brings.requests && matches!(self.requests.get(), Some(Some(_))) {
+            let what = "there are no users of the REST interface: add [journeys]";
+            self.requests.conflict(mistakes, what.into());
+            goes = false;
+        }
+        goes
+    }
+
     /// The validated section.
     pub fn validated(&self, mistakes: &mut Mistakes) -> Option<scenario::Expect> {
         let deadlines = [
@@ -124,20 +188,23 @@ impl Expect {
     }
 
     fn thresholds(&self) -> Option<Thresholds> {
-        let Self { accept, accept_calm, accept_under_faults, .. } = self;
-        let Self { deliver, deliver_calm, deliver_under_faults, .. } = self;
+        let Self { accept, accept_calm, accept_under_faults, accept_steady, .. } = self;
+        let Self { deliver, deliver_calm, deliver_under_faults, deliver_steady, .. } = self;
         Some(Thresholds {
             accept: LatencyBounds {
                 calm: bounds(accept_calm)?,
                 under_faults: bounds(accept_under_faults)?,
+                steady: bounds(accept_steady)?,
                 ..latency(accept)?
             },
             deliver: LatencyBounds {
                 calm: bounds(deliver_calm)?,
                 under_faults: bounds(deliver_under_faults)?,
+                steady: bounds(deliver_steady)?,
                 ..latency(deliver)?
             },
             lateness: bounds(&self.lateness)?,
+            requests: requests(&self.requests)?,
             refused_percent: self.refused.get()?.map(|bound| bound.0),
             throughput: self.throughput.get()?.map(|bound| bound.0),
             recovery: self.recovery.get()?.map(|bound| bound.0),
@@ -180,6 +247,20 @@ fn latency(section: &Field<Option<Latency>>) -> Option<LatencyBounds> {
     })
 }
 
+fn requests(section: &Field<Option<Requests>>) -> Option<RequestBounds> {
+    let Some(section) = section.get()? else { return Some(RequestBounds::default()) };
+    let Requests { p50, p90, p95, p99, max, failed, .. } = &section;
+    Some(RequestBounds {
+        all: percentile_bounds([p50, p90, p95, p99, max])?,
+        page_backlog: bounds(&section.page_backlog)?,
+        create_conversation: bounds(&section.create_conversation)?,
+        add_member: bounds(&section.add_member)?,
+        remove_member: bounds(&section.remove_member)?,
+        sign_in: bounds(&section.sign_in)?,
+        failed_percent: failed.get()?.map(|bound| bound.0),
+    })
+}
+
 fn bounds(section: &Field<Option<Percentiles>>) -> Option<PercentileBounds> {
     let Some(section) = section.get()? else { return Some(PercentileBounds::default()) };
     let Percentiles { p50, p90, p95, p99, max } = &section;
@@ -210,6 +291,24 @@ fn latency_section(bounds: &LatencyBounds) -> Field<Option<Latency>> {
     Field::of(section)
 }
 
+fn request_section(bounds: &RequestBounds) -> Field<Option<Requests>> {
+    let [p50, p90, p95, p99, max] = fields(&bounds.all);
+    let section = (*bounds != RequestBounds::default()).then(|| Requests {
+        p50,
+        p90,
+        p95,
+        p99,
+        max,
+        page_backlog: percentiles(&bounds.page_backlog),
+        create_conversation: percentiles(&bounds.create_conversation),
+        add_member: percentiles(&bounds.add_member),
+        remove_member: percentiles(&bounds.remove_member),
+        sign_in: percentiles(&bounds.sign_in),
+        failed: Field::of(bounds.failed_percent.map(BelowPercent)),
+    });
+    Field::of(section)
+}
+
 fn percentiles(bounds: &PercentileBounds) -> Field<Option<Percentiles>> {
     let [p50, p90, p95, p99, max] = fields(bounds);
     let section =
@@ -233,7 +332,7 @@ impl From<&scenario::Expect> for Expect {
             ExpectedOutcome::Valid => (Some(ValidVerdict), None),
             ExpectedOutcome::Violates(invariants) => (None, Some(claims(invariants))),
         };
-        let Thresholds { accept, deliver, lateness, .. } = &expect.thresholds;
+        let Thresholds { accept, deliver, lateness, requests, .. } = &expect.thresholds;
         let Thresholds { refused_percent, throughput, recovery, abort_after, .. } =
             &expect.thresholds;
         Self {
@@ -247,10 +346,13 @@ impl From<&scenario::Expect> for Expect {
             accept: latency_section(accept),
             accept_calm: percentiles(&accept.calm),
             accept_under_faults: percentiles(&accept.under_faults),
+            accept_steady: percentiles(&accept.steady),
             deliver: latency_section(deliver),
             deliver_calm: percentiles(&deliver.calm),
             deliver_under_faults: percentiles(&deliver.under_faults),
+            deliver_steady: percentiles(&deliver.steady),
             lateness: percentiles(lateness),
+            requests: request_section(requests),
             refused: Field::of(refused_percent.map(BelowPercent)),
             throughput: Field::of(throughput.map(Above)),
             recovery: Field::of(recovery.map(Below)),

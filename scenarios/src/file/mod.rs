@@ -108,7 +108,14 @@ impl File {
             let expect = expectation.as_ref().zip(expect.as_ref());
             timing::fits(phases, users, given_up_after, expect, mistakes)
         });
-        in_time.then_some(())?;
+        let brings = expect::Brings {
+            steady: load.as_ref().is_none_or(crate::scenario::Load::has_one_rate)
+                && self.fault.get().is_none_or(|faults| faults.is_empty())
+                && !matches!(self.random_faults.get(), Some(Some(_))),
+            requests: !matches!(self.journeys.get(), Some(None)),
+        };
+        let goes = expectation.is_none_or(|section| section.goes_with(brings, mistakes));
+        (in_time && goes).then_some(())?;
         Some(Scenario {
             name: self.name.get()?.unwrap_or_else(|| file_stem.to_owned()),
             question: self.question.get()?,

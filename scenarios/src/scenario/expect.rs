@@ -42,6 +42,8 @@ pub struct Thresholds {
     pub deliver: LatencyBounds,
     /// From the intended send to the first send: how late the generator is.
     pub lateness: PercentileBounds,
+    /// From the beginning of a request of a user of the REST interface to the end of its answer.
+    pub requests: RequestBounds,
     /// Refused operations per hundred sent ones, at most.
     pub refused_percent: Option<f64>,
     /// Accepted operations per second of the load, at least.
@@ -61,6 +63,8 @@ pub struct LatencyBounds {
     pub calm: PercentileBounds,
     /// Of the rest.
     pub under_faults: PercentileBounds,
+    /// Of what came behind the warm-up.
+    pub steady: PercentileBounds,
     /// Of each kind of operation, over the whole run.
     pub operations: OperationBounds,
 }
@@ -76,6 +80,25 @@ pub struct OperationBounds {
     pub edit: PercentileBounds,
     /// Of deletions.
     pub delete: PercentileBounds,
+}
+
+/// Upper bounds of the requests of users of the REST interface.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct RequestBounds {
+    /// Of all kinds together.
+    pub all: PercentileBounds,
+    /// Of pages of a backlog.
+    pub page_backlog: PercentileBounds,
+    /// Of new conversations.
+    pub create_conversation: PercentileBounds,
+    /// Of members who are added.
+    pub add_member: PercentileBounds,
+    /// Of members who are removed.
+    pub remove_member: PercentileBounds,
+    /// Of sign-ins.
+    pub sign_in: PercentileBounds,
+    /// Requests without a success per hundred, at most.
+    pub failed_percent: Option<f64>,
 }
 
 /// Upper bounds of percentiles.

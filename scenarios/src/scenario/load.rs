@@ -28,6 +28,15 @@ pub struct Load {
     pub receipts_every: Duration,
 }
 
+impl Load {
+    /// Whether all of the load comes at one rate.
+    pub fn has_one_rate(&self) -> bool {
+        let first = self.phases.first().map(|phase| phase.rate);
+        matches!(first, Some(Rate::Constant(_)))
+            && self.phases.iter().all(|phase| Some(phase.rate) == first)
+    }
+}
+
 /// How operations are spread in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrivals {

@@ -227,26 +227,48 @@ fn percentiles() -> impl Strategy<Value = PercentileBounds> {
 
 fn thresholds() -> impl Strategy<Value = Thresholds> {
     let latency = || {
-        let parts = prop::array::uniform7(percentiles());
-        parts.prop_map(|[all, calm, under_faults, send, reply, edit, delete]| LatencyBounds {
-            all,
-            calm,
-            under_faults,
-            operations: OperationBounds { send, reply, edit, delete },
+        let parts = prop::array::uniform8(percentiles());
+        parts.prop_map(|[all, calm, under_faults, steady, send, reply, edit, delete]| {
+            LatencyBounds {
+                all,
+                calm,
+                under_faults,
+                steady,
+                operations: OperationBounds { send, reply, edit, delete },
+            }
         })
     };
     let times = (prop::option::of(time(1, 9_000)), prop::option::of(time(1, 9_000)));
     let rates = (prop::option::of(0.001..100.0_f64), prop::option::of(0.001..1e6_f64));
-    (latency(), latency(), percentiles(), rates, times).prop_map(
-        |(accept, deliver, lateness, (refused_percent, throughput), (recovery, abort_after))| {
+    (latency(), latency(), (percentiles(), request_bounds()), rates, times).prop_map(
+        |(accept, deliver, (lateness, requests), rates, (recovery, abort_after))| {
+            let (refused_percent, throughput) = rates;
             Thresholds {
                 accept,
                 deliver,
                 lateness,
+                requests,
                 refused_percent,
                 throughput,
                 recovery,
                 abort_after,
+            }
+        },
+    )
+}
+
+fn request_bounds() -> impl Strategy<Value = RequestBounds> {
+    let failed = prop::option::of(0.001..100.0_f64);
+    (prop::array::uniform6(percentiles()), failed).prop_map(
+        |([all, page_backlog, create_conversation, add_member, remove_member, sign_in], failed)| {
+            RequestBounds {
+                all,
+                page_backlog,
+                create_conversation,
+                add_member,
+                remove_member,
+                sign_in,
+                failed_percent: failed,
             }
         },
     )
@@ -300,7 +322,7 @@ prop_compose! {
         (network, phases) in surroundings(),
         faults in prop::collection::vec(fault(), 0..4),
         random_faults in prop::option::of(random_faults()),
-        expect in expectation(),
+        mut expect in expectation(),
     ) -> Scenario {
         // Nobody vanishes from a trunk.
         let lasts = load.lasts();
@@ -309,6 +331,14 @@ prop_compose! {
             .filter(|gone| users.transport == Transport::Socket && gone.after < lasts);
         let load = Load { vanishing, ..load };
         let journeys = journeys.filter(|journeys| journeys.groups <= users.groups);
+        let thresholds = &mut expect.thresholds;
+        if !load.has_one_rate() || !faults.is_empty() || random_faults.is_some() {
+            thresholds.accept.steady = PercentileBounds::default();
+            thresholds.deliver.steady = PercentileBounds::default();
+        }
+        if journeys.is_none() {
+            thresholds.requests = RequestBounds::default();
+        }
         Scenario {
             name, question, lesson, try_out, cluster, design, users, load, journeys, network, faults,
             random_faults, expect, phases,

@@ -59,6 +59,7 @@ fn what_is_slow_beside_other_work_is_not_the_clusters_doing() {
         cpu_us: second * 1_900_000,
         memory_bytes: 0,
         open_files: 0,
+        disk_bytes: None,
         disk_wait_us: None,
     };
     let looks = (0..13).map(look).collect();
