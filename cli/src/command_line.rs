@@ -73,6 +73,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     ("report", &["fracas report runs", "fracas report before after --out both"]),
+    ("fidelity", &["fracas fidelity runs", "fracas fidelity simulated real --out fidelity"]),
     ("doctor", &["fracas doctor million", "fracas doctor smoke --set users.count=50_000"]),
     (
         "cluster",

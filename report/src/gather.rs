@@ -95,7 +95,7 @@ fn settings(file: &VerdictFile) -> String {
 }
 
 /// The way from one folder to another, both absolute, as a link has it.
-fn relative(from: &Path, to: &Path) -> String {
+pub(crate) fn relative(from: &Path, to: &Path) -> String {
     let (from, to): (Vec<Component>, Vec<Component>) =
         (from.components().collect(), to.components().collect());
     let common = from.iter().zip(&to).take_while(|(one, other)| one == other).count();

@@ -1,5 +1,6 @@
 //! How a run stands while it is under way: of the last whole second, and so far.
 
+use crate::measure::latencies::Latencies;
 use crate::measure::latency::Distribution;
 use crate::measured::Second;
 use std::sync::Arc;
@@ -71,6 +72,16 @@ pub struct LiveLatencies {
     pub deliver: Buckets,
     /// Until first sent: how late the generator is.
     pub lateness: Buckets,
+}
+
+impl LiveLatencies {
+    pub(crate) fn of(latencies: &Latencies, lateness: &Distribution) -> Self {
+        Self {
+            accept: Buckets::of(&latencies.accept.so_far()),
+            deliver: Buckets::of(&latencies.deliver.so_far()),
+            lateness: Buckets::of(lateness),
+        }
+    }
 }
 
 /// What a run plans to do.

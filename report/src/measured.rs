@@ -99,6 +99,16 @@ pub enum Steady {
     Never,
 }
 
+impl Steady {
+    /// Since which moment of the run, in microseconds.
+    pub(crate) const fn since_us(self) -> Option<u64> {
+        match self {
+            Self::From { at_us, .. } => Some(at_us),
+            Self::Never => None,
+        }
+    }
+}
+
 /// Percentiles by operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Operations {

@@ -102,10 +102,8 @@ impl PastRun {
         }
         let damaged =
             |error: BadLog| PastRunError::Damaged { path: log.clone(), why: error.to_string() };
-        let steady_from = match file.measured.steady {
-            Some(Steady::From { at_us, .. }) => Some(Duration::from_micros(at_us)),
-            Some(Steady::Never) | None => None,
-        };
+        let since_us = file.measured.steady.and_then(Steady::since_us);
+        let steady_from = since_us.map(Duration::from_micros);
         let since = steady_from.unwrap_or_default();
         let (latencies, later) = latency_log::read(&bytes(&log)?, since).map_err(damaged)?;
         let scenario = folder.join(SCENARIO);

@@ -153,7 +153,7 @@ impl Row {
 }
 
 /// The middle value; of an even number the lower one of both.
-fn median(mut values: Vec<u64>) -> Option<u64> {
+pub(crate) fn median(mut values: Vec<u64>) -> Option<u64> {
     values.sort_unstable();
     let middle = values.len().checked_sub(1)? / 2;
     values.get(middle).copied()

@@ -66,6 +66,11 @@ pub struct TookSeconds {
 }
 
 impl VerdictFile {
+    /// Whether the verdict is the one that the scenario expects; what was measured does not count.
+    pub(crate) fn outcome_is_met(&self) -> bool {
+        self.expectations.first().is_some_and(|outcome| outcome.met == Some(true))
+    }
+
     /// The file of a run.
     pub fn of(run: &Run) -> Self {
         Self {

@@ -8,6 +8,7 @@ mod doctor;
 mod engine;
 mod explain;
 mod explore;
+mod fidelity;
 mod history;
 mod judge;
 mod knee;
@@ -50,6 +51,8 @@ pub enum Command {
     Compare(compare::Compare),
     /// List the runs in folders, and write a page that links their reports.
     Report(report::Report),
+    /// Put simulated and real runs of the same scenarios side by side.
+    Fidelity(fidelity::Fidelity),
     /// Check the limits of this machine against what a scenario's load needs.
     Doctor(doctor::Doctor),
     /// Run a whole cluster on this machine.
@@ -94,6 +97,7 @@ impl Command {
             Self::Knee(command) => command.execute(),
             Self::Compare(command) => command.execute(),
             Self::Report(command) => command.execute(),
+            Self::Fidelity(command) => command.execute(),
             Self::Doctor(command) => command.execute(),
             Self::Cluster(command) => command.execute(),
             Self::Node(command) => command.execute(),

@@ -29,15 +29,7 @@ pub struct Report {
 impl Report {
     /// Prints the table and writes the page.
     pub fn execute(self) -> anyhow::Result<u8> {
-        let out = match (&self.out, self.folders.as_slice()) {
-            (Some(out), _) => out,
-            (None, [only]) => only,
-            _ => {
-                return Err(
-                    InvalidUsage("several folders: --out says where the page goes".into()).into()
-                );
-            }
-        };
+        let out = page_folder(self.out.as_ref(), &self.folders)?;
         let gathered =
             gather(&self.folders).map_err(|error| InvalidUsage(ports::with_causes(&error)))?;
         for error in &gathered.unreadable {
@@ -58,5 +50,17 @@ impl Report {
         sweep::show(&index);
         console::note(&format!("{}", out.join("index.html").display()));
         Ok(if gathered.unreadable.is_empty() { 0 } else { 2 })
+    }
+}
+
+/// Where the page goes: to `--out`, or into the only folder.
+pub(super) fn page_folder<'a>(
+    out: Option<&'a PathBuf>,
+    folders: &'a [PathBuf],
+) -> Result<&'a PathBuf, InvalidUsage> {
+    match (out, folders) {
+        (Some(out), _) => Ok(out),
+        (None, [only]) => Ok(only),
+        _ => Err(InvalidUsage("several folders: --out says where the page goes".into())),
     }
 }

@@ -6,6 +6,7 @@
 mod chart;
 pub(crate) mod comparison;
 mod evidence;
+pub(crate) mod fidelity;
 mod figures;
 mod head;
 pub(crate) mod knee;

@@ -17,7 +17,7 @@
 
 mod blocks;
 mod faults;
-mod latencies;
+pub(crate) mod latencies;
 pub(crate) mod latency;
 mod levels;
 mod members;
@@ -29,7 +29,7 @@ mod seconds;
 mod unmeetable;
 mod window;
 
-use crate::live::{Buckets, Live, LiveLatencies};
+use crate::live::{Live, LiveLatencies};
 use crate::measured::{Measured, PhaseMark, SECOND_US, Steady, Totals};
 use crate::steady;
 use faults::Faults;
@@ -157,11 +157,7 @@ impl Measurements {
 
     /// The latencies so far.
     pub fn latencies(&self) -> LiveLatencies {
-        LiveLatencies {
-            accept: Buckets::of(&self.latencies.accept.so_far()),
-            deliver: Buckets::of(&self.latencies.deliver.so_far()),
-            lateness: Buckets::of(&self.lateness),
-        }
+        LiveLatencies::of(&self.latencies, &self.lateness)
     }
 
     /// Takes the next event.
@@ -383,10 +379,8 @@ impl Measurements {
         let division = |second| latencies.accept.division(second);
         measured.steady =
             self.is_of_one_rate.then(|| steady::steady(&measured, division)).flatten();
-        let since = match measured.steady {
-            Some(Steady::From { at_us, .. }) => Some((at_us / SECOND_US) as usize),
-            Some(Steady::Never) | None => None,
-        };
+        let since_us = measured.steady.and_then(Steady::since_us);
+        let since = since_us.map(|us| (us / SECOND_US) as usize);
         let Finished { accept, deliver, requests, logged } = latencies.finish(self.now, since);
         (measured.accept, measured.deliver) = (accept, deliver);
         (measured.requests, measured.requests_all) = requests;

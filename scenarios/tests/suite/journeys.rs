@@ -1,4 +1,4 @@
-//! Mistakes in `[journeys]`.
+//! Mistakes in `[journeys]`, and bounds of what a scenario does not bring about.
 
 use crate::fixtures::{SMALL, told};
 use expect_test::{Expect, expect};
@@ -41,5 +41,20 @@ mix = { page_backlog = 0.5, sign_inn = 0.5 }
         smoke.toml:12:10: journeys.groups: 3 groups for each user, and there are 2
           12 | groups = 3
              |          ^"#]],
+    );
+}
+
+#[test]
+fn what_the_rest_of_a_scenario_cannot_bring_about_is_not_bounded() {
+    check(
+        "[expect]\naccept_steady = { p99 = \"< 1s\" }\nrequests = { failed = \"< 1%\" }\n\
+         [[fault]]\nat = \"1s\"\nkind = \"kill\"\ntarget = \"store-1\"\nfor = \"1s\"\n",
+        &expect![[r#"
+            smoke.toml:11:17: expect.accept_steady: only a load at one rate and without faults has a steady state
+              11 | accept_steady = { p99 = "< 1s" }
+                 |                 ^^^^^^^^^^^^^^^^
+            smoke.toml:12:12: expect.requests: there are no users of the REST interface: add [journeys]
+              12 | requests = { failed = "< 1%" }
+                 |            ^^^^^^^^^^^^^^^^^^^"#]],
     );
 }

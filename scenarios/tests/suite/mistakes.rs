@@ -274,21 +274,6 @@ fn expectations_name_invariants_of_the_judge() {
 }
 
 #[test]
-fn what_the_rest_of_a_scenario_cannot_bring_about_is_not_bounded() {
-    check_tail(
-        "[expect]\naccept_steady = { p99 = \"< 1s\" }\nrequests = { failed = \"< 1%\" }\n\
-         [[fault]]\nat = \"1s\"\nkind = \"kill\"\ntarget = \"store-1\"\nfor = \"1s\"\n",
-        &expect![[r#"
-            smoke.toml:11:17: expect.accept_steady: only a load at one rate and without faults has a steady state
-              11 | accept_steady = { p99 = "< 1s" }
-                 |                 ^^^^^^^^^^^^^^^^
-            smoke.toml:12:12: expect.requests: there are no users of the REST interface: add [journeys]
-              12 | requests = { failed = "< 1%" }
-                 |            ^^^^^^^^^^^^^^^^^^^"#]],
-    );
-}
-
-#[test]
 fn a_caret_stands_below_what_is_meant_behind_tabs_and_wide_letters() {
     check_tail(
         "\t# größer\n\tarivals = \"poisson\" # é\n",
