@@ -18,6 +18,7 @@ mod replay;
 mod scenario_arguments;
 mod shared_engine;
 mod sweep;
+mod tls;
 mod whole;
 
 use clap::FromArgMatches;

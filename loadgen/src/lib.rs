@@ -9,6 +9,7 @@
 mod abort;
 pub mod agents;
 pub mod doctor;
+mod encryption;
 mod exposition;
 mod faults;
 #[cfg(test)]
@@ -23,6 +24,7 @@ mod slices;
 mod world;
 
 pub use doctor::{Fit, Grade, System, fit};
+pub use encryption::Encryption;
 pub use exposition::Exposition;
 pub use faults::not_done;
 pub use journal::Sink;

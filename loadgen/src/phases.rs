@@ -2,6 +2,7 @@
 
 mod farewell;
 mod led;
+mod numbers;
 mod progress;
 mod rest_users;
 
@@ -13,11 +14,11 @@ use crate::journal::{Journal, Sink};
 use crate::journeys::Driven;
 use crate::limits::Limits;
 use crate::limits::{health, supply};
-use crate::machine::{machine, machine_from};
+use crate::machine::{client, machine};
 use crate::slices::{self, Slices};
 use crate::world::Cluster;
 use crate::world::addresses::free_address;
-use crate::world::metrics;
+use crate::world::layout::Outside;
 use crate::world::process::Departure;
 use crate::world::readiness::{reach, reach_any};
 use crate::world::usage::Sampler;
@@ -79,6 +80,8 @@ struct Phases {
     plan: Arc<Plan>,
     slices: Slices,
     machine: Machine,
+    /// Reaches whoever is no gateway, always in plaintext.
+    plain: Machine,
     http: Arc<Http>,
     journal: Arc<Journal>,
     limits: Arc<Limits>,
@@ -101,10 +104,11 @@ impl Phases {
         let one_table = slices::fit_one_table(&run.scenario, &supply, run.share());
         let slices = Slices::start(count, one_table)?;
         let limits = Arc::default();
-        let machine = machine("clients", run.seed, &limits);
+        let machine = client("clients", run.seed, &limits, run.way(None));
+        let plain = self::machine("others", run.seed, &limits);
         let (phase, phases) = watch::channel(Phase::SetUp);
         let plan = Arc::new(Plan::new(&run.scenario, run.seed));
-        let company = Company::new(run.part.clone(), machine.clone(), journal.clone());
+        let company = Company::new(run.part.clone(), plain.clone(), journal.clone());
         let told =
             progress::report(journal.clone(), company.clone(), plan.clone(), phases, progress);
         machine.spawn("progress", told);
@@ -114,6 +118,7 @@ impl Phases {
             slices,
             run,
             machine,
+            plain,
             journal,
             limits,
             company,
@@ -208,13 +213,7 @@ impl Phases {
             .await
             .map_err(|_| "the conversations were not created in time".to_owned())?
             .map_err(|error| with_causes(&error))?;
-        // A node that is away, with its name, is no limit of the generator.
-        let watching = self::machine("numbers", self.run.seed, &Arc::default());
-        let poll = |address| {
-            let polling = metrics::poll(Http::new(watching.clone()), address, recorder.clone());
-            watching.spawn("metrics", polling)
-        };
-        let polling: Vec<AbortHandle> = metrics.into_iter().map(poll).collect();
+        let polling = self.poll_numbers(metrics, &targets.gateways);
 
         self.journeys = self.begin_journeys(&targets);
         self.company.begin(&targets.gateways);
@@ -256,7 +255,9 @@ impl Phases {
             free_address().map_err(|error| format!("no port for the push provider: {error}"))?;
         let recorder: Arc<dyn Recorder> = self.journal.clone();
         let program = (binary.as_path(), *processes);
-        let cluster = Cluster::new(program, &self.run.scenario, data, &push, recorder.clone());
+        let files = self.run.encryption.as_ref().and_then(|it| it.files.as_ref());
+        let outside = Outside { push: &push, tls: files };
+        let cluster = Cluster::new(program, &self.run.scenario, data, outside, recorder.clone());
         self.machine.spawn("push provider", provider::serve(self.machine.clone(), push, recorder));
         cluster.map(Some).map_err(|error| with_causes(&error))
     }
@@ -285,7 +286,7 @@ impl Phases {
                 let source = is_local.then(|| slices::source(number));
                 let (plan, targets) = (self.plan.clone(), targets.clone());
                 let (journal, limits) = (self.journal.clone(), self.limits.clone());
-                let machine = machine_from(&name, self.run.seed, &limits, source);
+                let machine = client(&name, self.run.seed, &limits, self.run.way(source));
                 let (told, lateness) = channel();
                 let gone = self.slices.run(thread, move |phases| async move {
                     let users = run_users(machine, plan, slice, targets, journal, phases);
@@ -328,7 +329,8 @@ impl Phases {
         self.enter(Phase::Load);
         let began = Instant::now();
         let surges = faults::tell_surges(plan.surges, began, &self.journal);
-        let (scenario, journal, http) = (&*self.run.scenario, &*self.journal, &*self.http);
+        let (scenario, journal) = (&*self.run.scenario, &*self.journal);
+        let http = &Http::new(self.plain.clone());
         let inflicted = async {
             let Some(cluster) = cluster else { return Ok(()) };
             let stage = Stage { cluster, http, scenario, seed, journal };

@@ -1,9 +1,11 @@
 //! Starts a real run: its threads, its runtime, and what comes back.
 
 use crate::agents::{Met, Part};
+use crate::encryption::Encryption;
 use crate::exposition::Exposition;
 use crate::journal::Sink;
 use crate::journeys::Drive;
+use crate::machine::Way;
 use crate::phases;
 use crate::slices::Share;
 use scenarios::scenario::Scenario;
@@ -31,6 +33,8 @@ pub struct RealRun {
     pub credentials: Credentials,
     /// Who serves the numbers of a cluster that is given: `host:port`. Without any, its first gateway does.
     pub numbers: Vec<String>,
+    /// How the cluster is reached, if not in plaintext.
+    pub encryption: Option<Encryption>,
     /// Which part of the run this is, if several generators make it.
     pub part: Option<Part>,
     /// What drives the users of the REST interface, if the scenario has any.
@@ -151,6 +155,12 @@ pub struct RealEnded {
 }
 
 impl RealRun {
+    /// How its users reach gateways.
+    pub(crate) fn way(&self, source: Option<Ipv4Addr>) -> Way {
+        let trust = self.encryption.as_ref().map(|encryption| encryption.trust.clone());
+        Way { source, trust }
+    }
+
     /// The share of the users that is driven here.
     pub fn share(&self) -> Share {
         self.part.as_ref().map_or(Share::WHOLE, |part| Share {

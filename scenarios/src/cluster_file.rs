@@ -38,6 +38,19 @@ pub struct Addresses {
     pub auth: String,
     /// The push provider.
     pub push_provider: String,
+    /// The files of TLS, if nodes are to use it.
+    pub tls: Option<TlsFiles>,
+}
+
+/// The paths of PEM files that all nodes of a cluster on one machine share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate of the authority.
+    pub authority: String,
+    /// The certificate of the nodes.
+    pub certificate: String,
+    /// Its private key.
+    pub key: String,
 }
 
 /// The file, for a cluster of this scenario at these addresses. An engine that stores share has no word
@@ -60,7 +73,14 @@ pub fn cluster_file(scenario: &Scenario, addresses: &Addresses) -> String {
     ]);
     let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
     let design = Value::try_from(scenario.design).expect("a design is a table of words");
-    let file = table([
+    let tls = addresses.tls.as_ref().map(|TlsFiles { authority, certificate, key }| {
+        table([
+            ("authority", authority.as_str().into()),
+            ("certificate", certificate.as_str().into()),
+            ("key", key.as_str().into()),
+        ])
+    });
+    let mut file = table([
         ("partitions", i64::from(shape.partitions).into()),
         ("limits", shape.limits.word().into()),
         ("access_token_seconds", seconds(shape.token_lifetime).into()),
@@ -76,6 +96,9 @@ pub fn cluster_file(scenario: &Scenario, addresses: &Addresses) -> String {
         ("design", design),
         ("services", vec![service].into()),
     ]);
+    if let (Value::Table(file), Some(tls)) = (&mut file, tls) {
+        file.insert("tls".to_owned(), tls);
+    }
     toml::to_string(&file).expect("it is made of plain values")
 }
 

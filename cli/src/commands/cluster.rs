@@ -5,13 +5,14 @@ use crate::console;
 use crate::engines::OutsideBroker;
 use crate::lifeline::Lifeline;
 use crate::shared_engine::SharedEngine;
+use crate::tls::Networks;
 use crate::whole::whole;
 use anyhow::Context;
 use campaign::InvalidUsage;
 use clap::Args;
 use node::config::{EngineConfig, StoreChoice};
-use node::{ClusterConfig, Topology, embedded};
-use ports::Shutdown;
+use node::{ClusterConfig, Role, Topology, embedded};
+use ports::{Machine, Shutdown};
 use protocol::{LimitSet, StoreEngine};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -87,6 +88,7 @@ impl Cluster {
         }
         let outside = OutsideBroker::of(&config)?;
         let shared = SharedEngine::of(&config)?;
+        let networks = Networks::of(&config)?;
         self.lifeline.watch()?;
         real::panics::abort_on_panic();
         let prometheus = real::telemetry::install().context("metrics")?;
@@ -105,13 +107,16 @@ impl Cluster {
             let (trigger, shutdown) = Shutdown::new();
             let metrics = Arc::new(move || prometheus.render());
             let config = Arc::new(config);
-            let machine = |name: &str| real::machine(name, &self.data.join(name));
+            let machine = |role, name: &str| {
+                real::machine_on(networks.of_role(role), name, &self.data.join(name))
+            };
             let brokers = |role, machine: &ports::Machine| Ok(outside.reached(role, machine)?);
             let engine = |role, machine: &ports::Machine| shared.reached(role, machine);
             let cluster =
                 embedded::run_all(config.clone(), machine, brokers, engine, metrics, shutdown);
             let announced = async {
-                self.announce_when_ready(&config, Http::new(watch.clone())).await;
+                let watch = Machine { network: networks.of_role(Role::Notifier), ..watch.clone() };
+                self.announce_when_ready(&config, Http::new(watch)).await;
                 std::future::pending::<std::convert::Infallible>().await
             };
             let mut cluster = std::pin::pin!(cluster);
@@ -133,7 +138,7 @@ impl Cluster {
 
     /// A machine beside those of the nodes. The data folder must be there for it, and free: another
     /// cluster may run on it.
-    fn machine(&self, name: &str) -> Result<ports::Machine, InvalidUsage> {
+    fn machine(&self, name: &str) -> Result<Machine, InvalidUsage> {
         let data = self.data.display();
         real::machine(name, &self.data.join(name))
             .map_err(|error| InvalidUsage(format!("--data {data} cannot be used: {error}")))
@@ -206,8 +211,9 @@ impl Cluster {
             return;
         }
         let mut lines = vec![format!("fracas cluster, data in {}", self.data.display())];
+        let s = if config.tls.is_some() { "s" } else { "" };
         lines.extend(topology.gateways.iter().map(|gateway| {
-            format!("  gateway  ws://{gateway}/v1/ws   http://{gateway}/openapi.json")
+            format!("  gateway  ws{s}://{gateway}/v1/ws   http{s}://{gateway}/openapi.json")
         }));
         if self.config.is_none() {
             let (first, users) = (&topology.gateways[0], self.users);

@@ -2,6 +2,7 @@
 //! simulator.
 
 mod credentials;
+mod encryption;
 mod many;
 mod reproduced;
 mod several;
@@ -81,6 +82,10 @@ pub struct Load {
     one_process: bool,
     #[command(flatten)]
     engines: EngineArguments,
+    /// Encrypt everything: the nodes know each other by certificates (mutual TLS), and users reach gateways by
+    /// TLS. The certificates are made for the run.
+    #[arg(long, conflicts_with_all = ["target", "agents", "agent"])]
+    tls: bool,
     /// Run the load alone. Without this, the verdict is unknown if none of the scenario's faults can
     /// be injected (into a --target cluster, links or clocks).
     #[arg(long)]
@@ -144,6 +149,7 @@ impl Load {
             target_metrics: Vec::new(),
             one_process,
             engines,
+            tls: false,
             without_faults: true,
             out: None,
             metrics: None,
@@ -168,6 +174,7 @@ impl Load {
                 self.engines.check(scenario)?;
             }
             check_journeys(scenario)?;
+            self.check_encryption(scenario)?;
             self.check_share(scenario)?;
             self.fit(scenario)?;
         }
@@ -185,14 +192,17 @@ impl Load {
         let scenario = Arc::new(opened.scenario.clone());
         let fit = self.fit(&scenario)?;
         // Without a cluster there is nothing to report.
-        loadgen::answers(&self.target).map_err(anyhow::Error::msg)?;
+        let of_target = self.of_target()?;
+        loadgen::answers(&self.target, of_target.as_ref()).map_err(anyhow::Error::msg)?;
         if self.agents.agents.is_some() {
             let notes = [drawn.into_iter().collect(), fit.short, self.notes()].concat();
             return self.on_this_machine(opened, notes, out, &stop);
         }
         // Before the report's folder is touched: its data folder may be refused.
         let folder = self.starts_cluster().then(|| data_folder(out)).transpose()?;
-        let against = self.against(folder.as_ref().map(DataFolder::path))?;
+        let data = folder.as_ref().map(DataFolder::path);
+        let against = self.against(data)?;
+        let encryption = self.encryption(data, of_target)?;
         let credentials = self.credentials(&scenario)?;
         let quiet = self.quiet || self.json;
         if !quiet {
@@ -217,6 +227,7 @@ impl Load {
             against,
             credentials,
             numbers: self.target_metrics.clone(),
+            encryption,
             part,
             journeys,
             metrics,
@@ -320,6 +331,9 @@ impl Load {
         }
         if let Some(engines) = self.engines.words() {
             notes.push(format!("the cluster stands on engines outside of it: {engines}"));
+        }
+        if self.tls {
+            notes.push("everything is encrypted (TLS)".to_owned());
         }
         if self.without_faults {
             notes.push("without faults, as requested".to_owned());

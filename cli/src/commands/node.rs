@@ -5,12 +5,14 @@ use crate::console;
 use crate::engines::OutsideBroker;
 use crate::lifeline::Lifeline;
 use crate::shared_engine::SharedEngine;
+use crate::tls::Networks;
 use crate::whole::whole;
 use anyhow::Context;
 use clap::Args;
 use node::role::Process;
 use node::{Role, Topology};
-use ports::{Machine, Shutdown};
+use ports::{Machine, Network, Shutdown};
+use real::network::TcpNetwork;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -42,6 +44,7 @@ impl Node {
         node::check(self.role, self.number, &config).map_err(not_run)?;
         let outside = OutsideBroker::of(&config)?;
         let shared = SharedEngine::of(&config)?;
+        let networks = Networks::of(&config)?;
         let name = Topology::name(self.role, self.number);
         self.lifeline.watch()?;
         real::panics::abort_on_panic();
@@ -49,8 +52,9 @@ impl Node {
         let metrics: Arc<dyn Fn() -> String + Send + Sync> = Arc::new(move || prometheus.render());
         let runtime = real::tasks::runtime()?;
         runtime.block_on(async {
-            let machine =
-                real::machine(&name, &self.data.join(&name)).context("the data folder")?;
+            let network = networks.of_role(self.role);
+            let machine = real::machine_on(network, &name, &self.data.join(&name))
+                .context("the data folder")?;
             let (trigger, shutdown) = Shutdown::new();
             self.serve_metrics(&machine, &metrics, &shutdown).await?;
             let brokers = outside.reached(self.role, &machine)?;
@@ -90,7 +94,8 @@ impl Node {
         shutdown: &Shutdown,
     ) -> anyhow::Result<()> {
         let Some(address) = &self.metrics else { return Ok(()) };
-        let listener = machine.network.bind(address).await;
+        // Prometheus has no certificate of ours.
+        let listener = TcpNetwork.bind(address).await;
         let listener =
             listener.with_context(|| format!("--metrics: cannot listen on {address}"))?;
         let (own, metrics, shutdown) = (machine.clone(), metrics.clone(), shutdown.clone());

@@ -2,6 +2,8 @@
 
 use crate::address::host_and_port;
 use crate::console;
+use crate::tls::trust;
+use campaign::InvalidUsage;
 use clap::Args;
 
 /// Ask a node whether it is alive, or ready: exit status 0 if it says so, 1 if it says no, or nothing.
@@ -10,6 +12,9 @@ pub struct Probe {
     /// `host:port` of a gateway, or of what `fracas node --metrics` serves; with a path, or else `/ready`.
     #[arg(value_name = "HOST:PORT[/PATH]", value_parser = question)]
     question: Question,
+    /// Ask over TLS, and trust the certificates of this authority (PEM) alone.
+    #[arg(long, value_name = "FILE")]
+    authority: Option<String>,
 }
 
 /// Whom to ask, and what.
@@ -23,7 +28,15 @@ impl Probe {
     /// Asks once.
     pub fn execute(self) -> u8 {
         let Question { address, path } = &self.question;
-        match loadgen::probe(address, path) {
+        let authority = self.authority.as_deref();
+        let trust = match authority.map(|file| trust("--authority", file)).transpose() {
+            Ok(trust) => trust,
+            Err(InvalidUsage(why)) => {
+                console::error(&why);
+                return 64;
+            }
+        };
+        match loadgen::probe(address, path, trust) {
             Ok(()) => 0,
             Err(why) => {
                 console::error(&format!("{address}{path}: {why}"));

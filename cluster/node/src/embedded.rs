@@ -34,7 +34,7 @@ pub fn topology(port: u16, gateways: u16, stores: u16, push_provider: String) ->
 /// nodes, likewise.
 pub async fn run_all(
     config: Arc<ClusterConfig>,
-    machine: impl Fn(&str) -> io::Result<Machine>,
+    machine: impl Fn(Role, &str) -> io::Result<Machine>,
     brokers: impl Fn(Role, &Machine) -> Result<Option<Brokers>, Failure>,
     engine: impl Fn(Role, &Machine) -> io::Result<Option<Arc<dyn MessageStore>>>,
     metrics: Arc<dyn Fn() -> String + Send + Sync>,
@@ -46,7 +46,7 @@ pub async fn run_all(
     for (role, number) in config.topology.nodes() {
         let name = Topology::name(role, number);
         let failed = |source| NodeError::Failed { node: name.clone(), source: Box::new(source) };
-        let machine = machine(&name).map_err(failed)?;
+        let machine = machine(role, &name).map_err(failed)?;
         let shared_engine = engine(role, &machine).map_err(failed)?;
         let config = config.clone();
         let is_gateway = role == Role::Gateway;

@@ -10,19 +10,25 @@ pub mod panics;
 pub mod read_only;
 pub mod tasks;
 pub mod telemetry;
+pub mod tls;
 
 pub use read_only::ReadOnlyDirectory;
 
-use ports::{Entropy, Machine, WallClock};
+use ports::{Entropy, Machine, Network, WallClock};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-/// The machine of a node that keeps its files in `directory` (made if it is missing).
+/// The machine of a node that keeps its files in `directory` (made if it is missing), in plaintext.
 pub fn machine(name: &str, directory: &Path) -> io::Result<Machine> {
+    machine_on(Arc::new(network::TcpNetwork), name, directory)
+}
+
+/// The same on a network.
+pub fn machine_on(network: Arc<dyn Network>, name: &str, directory: &Path) -> io::Result<Machine> {
     let name: Arc<str> = name.into();
     Ok(Machine {
-        network: Arc::new(network::TcpNetwork),
+        network,
         disk: Arc::new(disk::DirectoryDisk::open(directory)?),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),

@@ -8,6 +8,7 @@ use crate::limits::Limits;
 use crate::machine::network::CountedNetwork;
 use ports::entropy::Seeded;
 use ports::{Disk, DiskFile, Machine, Telemetry};
+use real::tls::Trust;
 use std::io;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -15,19 +16,23 @@ use std::time::Duration;
 
 /// A machine on the current runtime, whose own failures to connect are counted.
 pub fn machine(name: &str, seed: u64, limits: &Arc<Limits>) -> Machine {
-    machine_from(name, seed, limits, None)
+    client(name, seed, limits, Way::default())
 }
 
-/// As `machine`; from `source` it connects to gateways on this machine.
-pub fn machine_from(
-    name: &str,
-    seed: u64,
-    limits: &Arc<Limits>,
-    source: Option<Ipv4Addr>,
-) -> Machine {
+/// How gateways are reached.
+#[derive(Clone, Debug, Default)]
+pub struct Way {
+    /// From where, if they are on this machine.
+    pub source: Option<Ipv4Addr>,
+    /// Whom to trust, if they are not in plaintext.
+    pub trust: Option<Trust>,
+}
+
+/// As `machine`; all that it connects to are gateways.
+pub fn client(name: &str, seed: u64, limits: &Arc<Limits>, way: Way) -> Machine {
     Machine {
         name: name.into(),
-        network: Arc::new(CountedNetwork { limits: limits.clone(), source }),
+        network: Arc::new(CountedNetwork { limits: limits.clone(), way }),
         disk: Arc::new(NoDisk),
         clock: Arc::new(real::SystemClock),
         entropy: Arc::new(Seeded::new(workload::plan::random::number(seed, name, 0))),

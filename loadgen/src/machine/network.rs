@@ -2,17 +2,17 @@
 //! generator's own failure.
 
 use crate::limits::Limits;
+use crate::machine::Way;
 use ports::{BoxFuture, Listener, Network, Stream};
 use real::network::TcpNetwork;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// TCP, with a count of our own failures.
 pub struct CountedNetwork {
     pub limits: Arc<Limits>,
-    /// From where it connects to this machine's own addresses.
-    pub source: Option<Ipv4Addr>,
+    pub way: Way,
 }
 
 impl Network for CountedNetwork {
@@ -25,10 +25,14 @@ impl Network for CountedNetwork {
 
     fn connect<'a>(&'a self, to: &'a str) -> BoxFuture<'a, io::Result<Box<dyn Stream>>> {
         Box::pin(async move {
-            self.limits.attempt(match self.source {
+            let stream = self.limits.attempt(match self.way.source {
                 Some(source) => TcpNetwork.connect_from(source, to).await,
                 None => TcpNetwork.connect(to).await,
-            })
+            })?;
+            match &self.way.trust {
+                Some(trust) => trust.over(stream, to).await,
+                None => Ok(stream),
+            }
         })
     }
 }
@@ -54,7 +58,7 @@ mod tests {
         let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = free.local_addr().unwrap().to_string();
         drop(free);
-        let network = CountedNetwork { limits: Arc::default(), source: None };
+        let network = CountedNetwork { limits: Arc::default(), way: Way::default() };
         assert!(network.connect(&address).await.is_err());
         assert_eq!((network.limits.attempts(), network.limits.met()), ((1, 0), vec![]));
         // Too long to be asked for: names have 253 characters at most.

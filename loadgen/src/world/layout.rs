@@ -5,7 +5,7 @@ use super::{ClusterError, io_error};
 use crate::run::{Engines, Processes};
 use crate::world::addresses::free_ports;
 use scenarios::scenario::{ClusterShape, Role, Scenario};
-use scenarios::{Addresses, cluster_file};
+use scenarios::{Addresses, TlsFiles, cluster_file};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -38,6 +38,15 @@ pub struct Program {
     pub is_engine: bool,
 }
 
+/// What nodes are told of what is outside of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Outside<'a> {
+    /// `host:port` of the push provider.
+    pub push: &'a str,
+    /// The files of TLS, if they are to use it.
+    pub tls: Option<&'a TlsFiles>,
+}
+
 /// The processes of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
@@ -57,13 +66,14 @@ impl Layout {
         scenario: &Scenario,
         processes: Processes,
         data: &Path,
-        push_provider: &str,
+        Outside { push, tls }: Outside<'_>,
     ) -> Result<Self, ClusterError> {
         std::fs::create_dir_all(data).map_err(io_error(format!("make {}", data.display())))?;
         let shape = &scenario.cluster;
         let count = ports(shape, processes);
         let mut next = free_ports(count).ok_or(ClusterError::NoPorts(count))?;
-        let addresses = addresses(shape, processes, &mut next, push_provider);
+        let addresses =
+            Addresses { tls: tls.cloned(), ..addresses(shape, processes, &mut next, push) };
         let config = data.join(FILE);
         std::fs::write(&config, cluster_file(scenario, &addresses))
             .map_err(io_error(format!("write {}", config.display())))?;
@@ -209,6 +219,7 @@ fn addresses(
         stores: take(next, shape.stores).collect(),
         auth: take(next, 1).collect(),
         push_provider: push_provider.to_owned(),
+        tls: None,
     }
 }
 
@@ -231,13 +242,15 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
+    const OUTSIDE: Outside<'_> = Outside { push: "127.0.0.1:9", tls: None };
+
     #[test]
     fn every_node_has_a_process_a_log_and_numbers_of_its_own() {
         let mut scenario = crate::fixture::scenario(10, 5, 1);
         (scenario.cluster.gateways, scenario.cluster.stores) = (2, 3);
         let data = std::env::temp_dir().join(format!("fracas-layout-{}", std::process::id()));
-        let each = Layout::new(&scenario, Processes::EachNode(Engines::NONE), &data, "127.0.0.1:9")
-            .unwrap();
+        let each =
+            Layout::new(&scenario, Processes::EachNode(Engines::NONE), &data, OUTSIDE).unwrap();
         let names: Vec<&str> = each.programs.iter().map(|program| &*program.name).collect();
         let expected = [
             "auth-1",
@@ -257,7 +270,7 @@ mod tests {
         assert!(store.starts_with(&["node".into(), "store".into(), "--number=2".into()]));
         assert!(store.iter().any(|word| word.starts_with("--metrics=")), "{store:?}");
 
-        let one = Layout::new(&scenario, Processes::One, &data, "127.0.0.1:9").unwrap();
+        let one = Layout::new(&scenario, Processes::One, &data, OUTSIDE).unwrap();
         assert_eq!((one.programs.len(), one.gateways.len(), one.metrics.len()), (1, 2, 1));
         let written = std::fs::read_to_string(data.join(FILE)).unwrap();
         assert!(!written.contains("rabbitmq"), "{written}");
@@ -271,7 +284,7 @@ mod tests {
         let data = std::env::temp_dir().join(format!("fracas-engines-{}", std::process::id()));
         let on_rabbitmq =
             Processes::EachNode(Engines { rabbitmq: 3, postgres: true, ..Engines::NONE });
-        let layout = Layout::new(&scenario, on_rabbitmq, &data, "127.0.0.1:9").unwrap();
+        let layout = Layout::new(&scenario, on_rabbitmq, &data, OUTSIDE).unwrap();
         let names: Vec<&str> = layout.programs.iter().map(|program| &*program.name).collect();
         let first = ["port-mapper", "broker-1", "broker-2", "broker-3", "database-1", "auth-1"];
         assert_eq!(names[..6], first);
@@ -305,7 +318,7 @@ mod tests {
         let data = std::env::temp_dir().join(format!("fracas-kafka-{}", std::process::id()));
         for nodes in [1, 3, 5] {
             let on_kafka = Processes::EachNode(Engines { kafka: nodes, ..Engines::NONE });
-            let layout = Layout::new(&scenario, on_kafka, &data, "127.0.0.1:9").unwrap();
+            let layout = Layout::new(&scenario, on_kafka, &data, OUTSIDE).unwrap();
             assert_eq!(usize::from(count(&scenario.cluster, on_kafka)), layout.programs.len());
             let own = &layout.programs[..usize::from(nodes)];
             assert!(own.iter().all(|program| program.arguments[..2] == ["engine", "kafka"]));
@@ -330,7 +343,7 @@ mod tests {
         let scenario = crate::fixture::scenario(10, 5, 1);
         let data = std::env::temp_dir().join(format!("fracas-cassandra-{}", std::process::id()));
         let on_cassandra = Processes::EachNode(Engines { cassandra: true, ..Engines::NONE });
-        let layout = Layout::new(&scenario, on_cassandra, &data, "127.0.0.1:9").unwrap();
+        let layout = Layout::new(&scenario, on_cassandra, &data, OUTSIDE).unwrap();
         assert_eq!(usize::from(count(&scenario.cluster, on_cassandra)), layout.programs.len());
         let server = &layout.programs[0];
         assert_eq!((&*server.name, server.is_engine), ("database-1", true));

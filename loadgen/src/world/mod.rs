@@ -13,7 +13,7 @@ pub mod usage;
 mod whole;
 
 use crate::run::Processes;
-use crate::world::layout::Layout;
+use crate::world::layout::{Layout, Outside};
 use crate::world::node::{Begun, Node, Obituary, begun};
 use crate::world::process::Departure;
 use protocol::Partition;
@@ -111,11 +111,11 @@ impl Cluster {
         (binary, processes): (&Path, Processes),
         scenario: &Scenario,
         data: &Path,
-        push: &str,
+        outside: Outside<'_>,
         recorder: Arc<dyn Recorder>,
     ) -> Result<Self, ClusterError> {
         let Layout { programs, gateways, rabbitmq, metrics } =
-            Layout::new(scenario, processes, data, push)?;
+            Layout::new(scenario, processes, data, outside)?;
         Ok(Self {
             binary: binary.to_owned(),
             nodes: programs.into_iter().map(Node::new).collect(),

@@ -1,9 +1,11 @@
 //! Whether a cluster that somebody named is there, before anything else is asked of it.
 
-use crate::machine::machine;
+use crate::encryption::Encryption;
+use crate::machine::{Way, client};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Request, StatusCode};
+use real::tls::Trust;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -18,30 +20,40 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 ///
 /// # Errors
 /// One sentence on the first gateway that is not ready.
-pub fn answers(gateways: &[String]) -> Result<(), String> {
-    alone(async { reach(&client(), gateways).await })
+pub fn answers(gateways: &[String], encryption: Option<&Encryption>) -> Result<(), String> {
+    let trust = encryption.map(|encryption| encryption.trust.clone());
+    alone(async { reach(&http(trust), gateways).await })
 }
 
 /// Whether a node says yes at a path, asked once.
 ///
 /// # Errors
 /// Its answer if it is another one, or why there is none, in a few words.
-pub fn probe(address: &str, path: &str) -> Result<(), String> {
+pub fn probe(address: &str, path: &str, trust: Option<Trust>) -> Result<(), String> {
     alone(async {
         let request = Request::get(path).body(Full::<Bytes>::default());
         let request = request.map_err(|error| format!("no path: {error}"))?;
-        let http = client();
+        let http = http(trust);
         let answer = timeout(PATIENCE, http.exchange(address, request)).await;
         let answer = answer.map_err(|_| format!("no answer within {PATIENCE:?}"))?;
-        match answer.map_err(|error| ports::with_causes(&error))?.status() {
+        let answer = answer.map_err(|error| {
+            let hint = if is_no_http(&error) { "; over TLS: --authority FILE" } else { "" };
+            ports::with_causes(&error) + hint
+        });
+        match answer?.status() {
             status if status.is_success() => Ok(()),
             status => Err(status.to_string()),
         }
     })
 }
 
-fn client() -> Http {
-    Http::new(machine("clients", 1, &Arc::default()))
+fn http(trust: Option<Trust>) -> Http {
+    Http::new(client("clients", 1, &Arc::default(), Way { source: None, trust }))
+}
+
+/// Whether what answered speaks something else, such as TLS.
+const fn is_no_http(error: &HttpError) -> bool {
+    matches!(error, HttpError::Broken(_))
 }
 
 /// On a runtime of its own.
@@ -106,6 +118,9 @@ impl Obstacle {
         let why = ports::with_causes(self);
         match self {
             Self::NotReady(_) => why,
+            Self::Silent(error) if is_no_http(error) => {
+                format!("{why}; of a gateway that speaks TLS --config names the configuration")
+            }
             Self::Silent(_) | Self::Slow | Self::NoGateway(_) => {
                 format!(
                     "{why}; expected a gateway of a running cluster (fracas cluster starts one)"
@@ -137,12 +152,7 @@ mod tests {
         let address = free.local_addr().unwrap().to_string();
         drop(free);
         let began = Instant::now();
-        let why = reach(
-            &Http::new(machine("clients", 1, &Arc::default())),
-            std::slice::from_ref(&address),
-        )
-        .await
-        .unwrap_err();
+        let why = reach(&http(None), std::slice::from_ref(&address)).await.unwrap_err();
         assert!(began.elapsed() < PATIENCE + LOOK_AGAIN);
         assert!(why.contains(&address) && why.contains("refused"), "{why}");
         assert!(
@@ -154,7 +164,7 @@ mod tests {
     async fn a_listener_that_says_nothing_is_told_in_seconds() {
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let http = Http::new(machine("clients", 1, &Arc::default()));
+        let http = http(None);
         let began = Instant::now();
         let why = reach(&http, std::slice::from_ref(&address)).await.unwrap_err();
         assert!(began.elapsed() < PATIENCE * 2);
@@ -171,7 +181,7 @@ mod tests {
             let _ = stream.read(&mut [0; 1024]).unwrap();
             stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
         });
-        let http = Http::new(machine("clients", 1, &Arc::default()));
+        let http = http(None);
         let gone = "127.0.0.1:1".to_owned();
         let (both, nobody) = ([gone.clone(), left], [gone]);
         let (one, none) = tokio::join!(reach_any(&http, &both), reach_any(&http, &nobody));
@@ -194,10 +204,10 @@ mod tests {
                 write!(stream, "HTTP/1.1 {answer}\r\ncontent-length: 0\r\n\r\n").unwrap();
             }
         });
-        assert_eq!(probe(&address, "/health"), Ok(()));
-        assert_eq!(probe(&address, "/health"), Err("503 Service Unavailable".to_owned()));
+        assert_eq!(probe(&address, "/health", None), Ok(()));
+        assert_eq!(probe(&address, "/health", None), Err("503 Service Unavailable".to_owned()));
         server.join().unwrap();
-        assert!(probe(&address, "/health").is_err_and(|why| why.contains("refused")));
+        assert!(probe(&address, "/health", None).is_err_and(|why| why.contains("refused")));
     }
 
     #[tokio::test]
@@ -210,9 +220,7 @@ mod tests {
             stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").unwrap();
         });
         let began = Instant::now();
-        let why = reach(&Http::new(machine("clients", 1, &Arc::default())), &[address])
-            .await
-            .unwrap_err();
+        let why = reach(&http(None), &[address]).await.unwrap_err();
         assert!(began.elapsed() < PATIENCE / 2);
         assert!(why.contains("not a gateway of a chat cluster"), "{why}");
         server.join().unwrap();

@@ -31,6 +31,7 @@ fn a_real_cluster_is_configured_as_a_simulated_one() {
             stores,
             auth,
             push_provider,
+            tls: None,
         };
         let real = ClusterConfig::read(&cluster_file(&scenario, &addresses), &name);
         assert_eq!(real.unwrap_or_else(|mistakes| panic!("{mistakes}")), simulated);

@@ -5,7 +5,7 @@ use anyhow::Context;
 use serde_json::Value;
 
 /// Each crate with the crates of this workspace that it may depend on.
-const MAY_DEPEND_ON: [(&str, &[&str]); 31] = [
+const MAY_DEPEND_ON: [(&str, &[&str]); 32] = [
     ("protocol", &[]),
     ("ports", &["protocol"]),
     ("real", &["ports"]),
@@ -38,6 +38,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 31] = [
     ("engines", &[]),
     ("journeys", &["protocol", "ports", "workload", "loadgen", "verify", "scenarios", "fakes"]),
     ("sim", &["protocol", "ports", "link", "node", "workload", "scenarios", "verify", "fakes"]),
+    ("fuzz", &["auth", "node", "protocol", "scenarios", "verify", "workload"]),
     ("campaign", &["ports", "scenarios", "workload", "verify", "report"]),
     (
         "fracas",

@@ -20,7 +20,7 @@ const HOMES: [(&str, &[&str], &str); 7] = [
     ),
     (
         concat!("listener.", "accept().await"),
-        &["cluster/link/src/accept.rs", "sim/src/machine/"],
+        &["cluster/link/src/accept.rs", "sim/src/machine/", "cluster/real/src/tls/"],
         "use link::accept",
     ),
     (

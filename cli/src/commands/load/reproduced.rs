@@ -32,6 +32,9 @@ impl Load {
         if let Some(engines) = self.engines.words() {
             say("--engines", Some(engines));
         }
+        if self.tls {
+            say("--tls", None);
+        }
         if self.without_faults {
             say("--without-faults", None);
         }

@@ -24,6 +24,7 @@ impl Load {
         let fit = self.fit(&scenario)?;
         let folder = self.starts_cluster().then(|| data_folder(Some(out))).transpose()?;
         let against = self.against(folder.as_ref().map(DataFolder::path))?;
+        let encryption = self.of_target()?;
         let credentials = self.credentials(&scenario)?;
         let mut header = self.header(&scenario);
         header.agent = Some(agent);
@@ -39,6 +40,7 @@ impl Load {
             against,
             credentials,
             numbers: self.target_metrics.clone(),
+            encryption,
             part,
             journeys,
             metrics,

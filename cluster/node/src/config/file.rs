@@ -7,7 +7,8 @@ use super::engine_tables::Engines;
 use super::secrets::{self, Fetch};
 use super::{
     ClusterConfig, HEARTBEAT_SECONDS_MAX, HEARTBEAT_SECONDS_MIN, LINK_TIMEOUT_MS,
-    LINK_TIMEOUT_MS_MAX, LINK_TIMEOUT_MS_MIN, SCOPES, Service, TOKEN_SECONDS_MAX, is_address,
+    LINK_TIMEOUT_MS_MAX, LINK_TIMEOUT_MS_MIN, SCOPES, Service, TOKEN_SECONDS_MAX, TlsFiles,
+    is_address,
 };
 use crate::topology::Topology;
 use ipnet::IpNet;
@@ -53,6 +54,8 @@ section! {
         rate_per_second: Option<Whole<u32, 1, 4_294_967_295>> = None,
         /// Proxies that gateways believe about where a request comes from.
         trusted_proxies: Vec<Network> = Vec::new(),
+        /// Encryption between nodes and towards clients.
+        tls: Option<Tls> = None,
     }
 }
 
@@ -71,6 +74,18 @@ section! {
         notifiers: Whole<u16, 1, 65_535> = Whole(1),
         /// Of the push provider.
         push_provider: Option<Address> = None,
+    }
+}
+
+section! {
+    /// The files of TLS, in PEM.
+    Tls {
+        /// Who signs the certificates of nodes.
+        authority: String,
+        /// The node's certificate.
+        certificate: String,
+        /// Its private key.
+        key: String,
     }
 }
 
@@ -248,6 +263,7 @@ impl File {
             limits: or_empty(&self.limits),
             rate_per_second: or_empty(&self.rate_per_second).map(|rate| rate.0),
             trusted_proxies: or_empty(&self.trusted_proxies).iter().map(|one| one.0).collect(),
+            tls: self.tls.get().flatten().map(|table| table.files()),
             topology: plain.topology,
         }
     }
@@ -266,6 +282,14 @@ impl Addresses {
             notifiers: or(&self.notifiers, Whole(1)).0,
             push_provider: or_empty(&self.push_provider).unwrap_or_default().0,
         }
+    }
+}
+
+impl Tls {
+    fn files(&self) -> TlsFiles {
+        let [authority, certificate, key] =
+            [&self.authority, &self.certificate, &self.key].map(or_empty);
+        TlsFiles { authority, certificate, key }
     }
 }
 

@@ -53,6 +53,19 @@ pub struct ClusterConfig {
     pub rate_per_second: Option<u32>,
     /// The proxies that gateways believe about where a request comes from.
     pub trusted_proxies: Vec<IpNet>,
+    /// Where a node finds its certificate; absent: everything is plaintext.
+    pub tls: Option<TlsFiles>,
+}
+
+/// The files of TLS, in PEM; on each machine those of its own node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// Who signs the certificates of nodes.
+    pub authority: String,
+    /// The node's certificate, with what lies between it and the authority.
+    pub certificate: String,
+    /// Its private key.
+    pub key: String,
 }
 
 /// The scopes that a service can be granted.
@@ -127,6 +140,7 @@ impl ClusterConfig {
             limits: LimitSet::default(),
             rate_per_second: None,
             trusted_proxies: Vec::new(),
+            tls: None,
         }
     }
 

@@ -7,6 +7,8 @@ mod postgres;
 mod rabbitmq;
 mod secrets;
 
+mod keys;
+
 use super::file::File;
 use super::*;
 use broker::BrokerEngine;
@@ -36,115 +38,14 @@ fn topology() -> Topology {
     crate::embedded::topology(7800, 2, 2, "127.0.0.1:7900".into())
 }
 
-#[test]
-fn the_example_of_the_page_is_a_cluster_of_seven() {
-    let config = read(example()).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    let names: Vec<String> =
-        config.topology.nodes().map(|(role, number)| Topology::name(role, number)).collect();
-    let expected =
-        ["auth-1", "broker-1", "store-1", "store-2", "notifier-1", "gateway-1", "gateway-2"];
-    assert_eq!(names, expected);
-    for name in expected {
-        let (role, number) = name.split_once('-').expect("a role and a number");
-        let line = format!("fracas node {role} --number {number} --config cluster.toml");
-        assert!(PAGE.contains(&line), "the page starts {name} by: {line}");
-    }
-}
-
-#[test]
-fn every_key_stands_on_the_page_and_whether_it_is_required() {
-    let (_, keys) = PAGE.split_once("## The configuration file\n").expect("a section");
-    let inner =
-        [file::Addresses::keys(), engine_tables::Engines::keys(), file::Account::keys()].concat();
-    let tables = [
-        ("rabbitmq", engine_tables::RabbitTable::keys()),
-        ("kafka", engine_tables::KafkaTable::keys()),
-        ("postgres", engine_tables::PostgresTable::keys()),
-    ];
-    for (engine, keys) in tables {
-        let (_, table) = include_str!("../../../../docs/engines.md")
-            .split_once(&format!("`[engine.{engine}]`:"))
-            .expect("a table");
-        let (table, _) = table.split_once("\n### ").expect("a section behind it");
-        for key in keys {
-            let named = format!("`{}`", key.name);
-            let row = table.lines().find(|line| line.starts_with("| `") && line.contains(&named));
-            let row = row.unwrap_or_else(|| panic!("{engine}: {} has no row", key.name));
-            assert_eq!(row.contains("| required |"), key.required, "{row}");
-        }
-    }
-    for key in File::keys().into_iter().chain(inner) {
-        let row = keys.lines().find(|line| line.starts_with(&format!("| `{}` |", key.name)));
-        let row = row.unwrap_or_else(|| panic!("{} has no row", key.name));
-        assert_eq!(row.contains("| required |"), key.required, "{row}");
-    }
-}
-
-#[test]
-fn every_key_is_read() {
-    let text = "\
-partitions = 8
-development_users = 12
-development_password = \"secret\"
-access_token_seconds = 60
-heartbeat_seconds = 30
-link_timeout_ms = 9000
-retention = 5
-limits = \"tiny\"
-rate_per_second = 7
-trusted_proxies = [\"10.0.0.0/8\", \"192.0.2.7\"]
+/// Nodes that nothing is wrong with.
+const NODES: &str = "\
 [topology]
-gateways = [\"127.0.0.1:1\", \"127.0.0.1:2\"]
-brokers = \"127.0.0.1:3\"
-stores = [\"127.0.0.1:4\"]
-auth = \"127.0.0.1:5\"
-notifiers = 2
-push_provider = \"push.example:6\"
-[design]
-fsync = \"never\"
-[engine]
-broker = \"memory\"
-store = \"memory\"
-[[services]]
-id = \"me\"
-secret = \"mine\"
-scopes = [\"audit\"]
+gateways = [\"127.0.0.1:1\"]
+brokers = [\"127.0.0.1:2\"]
+stores = [\"127.0.0.1:3\"]
+auth = \"127.0.0.1:4\"
 ";
-    let expected = ClusterConfig {
-        partitions: 8,
-        design: Design { fsync: Fsync::Never, ..Design::default() },
-        development_users: 12,
-        development_password: "secret".into(),
-        services: vec![Service {
-            id: "me".into(),
-            secret: "mine".into(),
-            scopes: vec!["audit".into()],
-        }],
-        access_token_seconds: 60,
-        heartbeat_seconds: 30,
-        link_timeout_ms: 9_000,
-        retention: Some(5),
-        engine: EngineConfig {
-            broker: BrokerChoice::Node(BrokerEngine::Memory),
-            store: StoreChoice::Node(StoreEngine::Memory),
-            ..EngineConfig::default()
-        },
-        limits: LimitSet::Tiny,
-        rate_per_second: Some(7),
-        trusted_proxies: ["10.0.0.0/8", "192.0.2.7/32"]
-            .map(|it| it.parse().expect("a network"))
-            .to_vec(),
-        topology: Topology {
-            gateways: vec!["127.0.0.1:1".into(), "127.0.0.1:2".into()],
-            brokers: vec!["127.0.0.1:3".into()],
-            stores: vec!["127.0.0.1:4".into()],
-            notifiers: 2,
-            auth: "127.0.0.1:5".into(),
-            push_provider: "push.example:6".into(),
-        },
-    };
-    assert_eq!(read(text), Ok(expected));
-}
 
 /// A cluster whose messages something else keeps.
 fn on_outside(broker: &str, engine: &str) -> String {
@@ -159,14 +60,20 @@ fn on_outside(broker: &str, engine: &str) -> String {
     format!("{nodes}[engine]\nbroker = {broker:?}\n{engine}")
 }
 
-/// Nodes that nothing is wrong with.
-const NODES: &str = "\
-[topology]
-gateways = [\"127.0.0.1:1\"]
-brokers = [\"127.0.0.1:2\"]
-stores = [\"127.0.0.1:3\"]
-auth = \"127.0.0.1:4\"
-";
+#[test]
+fn the_example_of_the_page_is_a_cluster_of_seven() {
+    let config = read(example()).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let names: Vec<String> =
+        config.topology.nodes().map(|(role, number)| Topology::name(role, number)).collect();
+    let expected =
+        ["auth-1", "broker-1", "store-1", "store-2", "notifier-1", "gateway-1", "gateway-2"];
+    assert_eq!(names, expected);
+    for name in expected {
+        let (role, number) = name.split_once('-').expect("a role and a number");
+        let line = format!("fracas node {role} --number {number} --config cluster.toml");
+        assert!(PAGE.contains(&line), "the page starts {name} by: {line}");
+    }
+}
 
 #[test]
 fn what_is_left_out_is_plain() {

@@ -1,0 +1,45 @@
+//! How a load reaches a cluster that does not speak in plaintext.
+
+use super::Load;
+use crate::commands::read_config;
+use crate::tls::trust;
+use anyhow::Context;
+use campaign::InvalidUsage;
+use loadgen::Encryption;
+use scenarios::Scenario;
+use std::path::Path;
+
+impl Load {
+    /// As the configuration of the target says.
+    ///
+    /// # Errors
+    /// It is wrong, or the certificate of its authority cannot be used.
+    pub(super) fn of_target(&self) -> anyhow::Result<Option<Encryption>> {
+        let Some(file) = &self.config else { return Ok(None) };
+        let Some(files) = read_config(file)?.tls else { return Ok(None) };
+        let trust = trust("authority", &files.authority)?;
+        Ok(Some(Encryption { trust, files: None }))
+    }
+
+    /// That of the target, or one that is made for a cluster whose data is there.
+    pub(super) fn encryption(
+        &self,
+        data: Option<&Path>,
+        of_target: Option<Encryption>,
+    ) -> anyhow::Result<Option<Encryption>> {
+        let Some(data) = data.filter(|_| self.tls) else { return Ok(of_target) };
+        let made = Encryption::for_a_run(data);
+        made.map(Some).with_context(|| format!("certificates in {}", data.display()))
+    }
+
+    /// The users of the REST interface do not speak TLS.
+    pub(super) fn check_encryption(&self, scenario: &Scenario) -> anyhow::Result<()> {
+        let is_encrypted = self.tls || self.of_target()?.is_some();
+        if scenario.journeys.is_none() || !is_encrypted {
+            return Ok(());
+        }
+        let why = "the users of [journeys] do not speak TLS: leave --tls away, or the journeys (a copy of the \
+                   scenario without [journeys])";
+        Err(InvalidUsage(why.to_owned()).into())
+    }
+}

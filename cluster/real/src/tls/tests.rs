@@ -1,0 +1,116 @@
+//! Claims about who comes in, with certificates made on the spot.
+
+use super::*;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// An authority and what it has signed, good for this name.
+fn identity(name: &str) -> Identity {
+    let key = KeyPair::generate().expect("randomness");
+    let mut params = CertificateParams::new(Vec::new()).expect("no names");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = params.self_signed(&key).expect("its own key").pem();
+    let issuer = Issuer::new(params, key);
+    let key = KeyPair::generate().expect("randomness");
+    let signed = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+    let certificate = signed.signed_by(&key, &issuer).expect("signed").pem();
+    Identity { authority, certificate, key: key.serialize_pem() }
+}
+
+fn network(identity: &Identity, admits: Admits) -> TlsNetwork {
+    TlsNetwork::new(identity, admits, Vec::new()).expect("it was just made")
+}
+
+/// What comes back from a server that admits so and repeats what it hears.
+async fn echoed(server: TlsNetwork, client: &dyn Network) -> io::Result<String> {
+    let listener = server.bind("127.0.0.1:0").await?;
+    let at = listener.local_addr()?.to_string();
+    let serving = async move {
+        let (mut stream, _) = listener.accept().await?;
+        let mut heard = [0; 5];
+        stream.read_exact(&mut heard).await?;
+        stream.write_all(&heard).await?;
+        stream.flush().await?;
+        // As long as the other side is there.
+        let _ = stream.read(&mut heard).await;
+        Ok::<_, io::Error>(())
+    };
+    let asking = async {
+        let mut stream = client.connect(&at).await?;
+        stream.write_all(b"hello").await?;
+        stream.flush().await?;
+        let mut heard = [0; 5];
+        stream.read_exact(&mut heard).await?;
+        Ok::<_, io::Error>(String::from_utf8_lossy(&heard).into_owned())
+    };
+    // A server whose client is refused fails, too.
+    let serving = async {
+        let _ = serving.await;
+    };
+    let (heard, ()) = timeout(PATIENCE, async {
+        let mut serving = std::pin::pin!(serving);
+        let mut asking = std::pin::pin!(asking);
+        tokio::select! {
+            heard = &mut asking => (heard, ()),
+            () = &mut serving => (asking.await, ()),
+        }
+    })
+    .await
+    .expect("nobody hangs");
+    heard
+}
+
+#[tokio::test]
+async fn nodes_of_one_authority_hear_each_other() {
+    let identity = identity("127.0.0.1");
+    let client = network(&identity, Admits::Nodes);
+    let heard = echoed(network(&identity, Admits::Nodes), &client).await;
+    assert_eq!(heard.expect("let in"), "hello");
+}
+
+#[tokio::test]
+async fn a_stranger_is_not_let_in_among_nodes() {
+    let (ours, theirs) = (identity("127.0.0.1"), identity("127.0.0.1"));
+    // It trusts our authority, and has a certificate of its own.
+    let stranger = Identity { authority: ours.authority.clone(), ..theirs };
+    let client = network(&stranger, Admits::Nodes);
+    assert!(echoed(network(&ours, Admits::Nodes), &client).await.is_err());
+    // A gateway asks nobody for a certificate.
+    let heard = echoed(network(&ours, Admits::Anybody), &client).await;
+    assert_eq!(heard.expect("let in"), "hello");
+}
+
+#[tokio::test]
+async fn a_server_of_another_authority_or_another_name_is_not_believed() {
+    let (ours, theirs) = (identity("127.0.0.1"), identity("127.0.0.1"));
+    let client = network(&ours, Admits::Nodes);
+    assert!(echoed(network(&theirs, Admits::Anybody), &client).await.is_err());
+    let elsewhere = identity("elsewhere.example");
+    let client = network(&elsewhere, Admits::Nodes);
+    assert!(echoed(network(&elsewhere, Admits::Nodes), &client).await.is_err());
+}
+
+#[tokio::test]
+async fn plaintext_is_not_answered() {
+    let identity = identity("127.0.0.1");
+    let heard = echoed(network(&identity, Admits::Anybody), &TcpNetwork).await;
+    assert_ne!(heard.ok().as_deref(), Some("hello"), "an alert may come back");
+}
+
+#[test]
+fn what_is_no_certificate_or_no_key_is_named() {
+    let good = identity("127.0.0.1");
+    let why = |identity: &Identity| {
+        TlsNetwork::new(identity, Admits::Nodes, Vec::new()).expect_err("refused").to_string()
+    };
+    let none = || "no PEM".to_owned();
+    assert!(why(&Identity { authority: none(), ..good.clone() }).starts_with("the authority"));
+    assert!(why(&Identity { certificate: none(), ..good.clone() }).contains("no certificate"));
+    assert!(why(&Identity { key: none(), ..good.clone() }).contains("no private key"));
+    let other = identity("127.0.0.1");
+    assert!(why(&Identity { key: other.key, ..good }).starts_with("TLS cannot be set up"));
+}
