@@ -1,9 +1,10 @@
-//! Developer commands: `cargo xtask check`, `engines`, `pages`, `compose` and `tidy`.
+//! Developer commands: `cargo xtask check`, `engines`, `pages`, `compose`, `fuzz` and `tidy`.
 
 mod check;
 mod choices;
 mod compose;
 mod engines;
+mod fuzz;
 mod pages;
 mod repository;
 mod tidy;
@@ -19,6 +20,7 @@ usage: cargo xtask check [--skip STEP]... [--only STEP]...
        cargo xtask engines [ENGINE]...
        cargo xtask pages
        cargo xtask compose [--lint]
+       cargo xtask fuzz [TARGET]... [--for SECONDS]
        cargo xtask tidy
 
 check runs every step that a change must pass; CI runs the same.
@@ -28,6 +30,7 @@ be had or started.
 pages opens reports of every kind in a headless Chromium. Exit status 75: there is none.
 compose runs the stack of docker-compose.yml and breaks parts of it under load; with --lint it checks its files
 alone. Exit status 75: no Docker engine or no images can be had.
+fuzz feeds whatever reads bytes of others, a minute each. Exit status 75: cargo-fuzz cannot be had.
 tidy checks the rules of STYLE.md that no other tool knows.
 ";
 
@@ -68,6 +71,14 @@ fn main() -> ExitCode {
                 say(&format!("compose NOT RUN: {error:#}"));
                 return ExitCode::from(NOT_HAD);
             }
+        },
+        ["fuzz", words @ ..] => match fuzz::wanted(words).map(|wanted| fuzz::run(&wanted)) {
+            Ok(Ok(found_nothing)) => Ok(found_nothing),
+            Ok(Err(error)) => {
+                say(&format!("fuzz NOT RUN: {error:#}"));
+                return ExitCode::from(NOT_HAD);
+            }
+            Err(what) => return usage(&what),
         },
         ["check", options @ ..] => match check::selection(options) {
             Ok(selection) => check::run(&selection),
