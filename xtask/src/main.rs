@@ -1,8 +1,9 @@
-//! Developer commands: `cargo xtask check`, `engines`, `pages`, `compose`, `fuzz` and `tidy`.
+//! Developer commands: `cargo xtask check`, `engines`, `pages`, `compose`, `deny`, `fuzz` and `tidy`.
 
 mod check;
 mod choices;
 mod compose;
+mod deny;
 mod engines;
 mod fuzz;
 mod pages;
@@ -20,6 +21,7 @@ usage: cargo xtask check [--skip STEP]... [--only STEP]...
        cargo xtask engines [ENGINE]...
        cargo xtask pages
        cargo xtask compose [--lint]
+       cargo xtask deny
        cargo xtask fuzz [TARGET]... [--for SECONDS]
        cargo xtask tidy
 
@@ -30,6 +32,7 @@ be had or started.
 pages opens reports of every kind in a headless Chromium. Exit status 75: there is none.
 compose runs the stack of docker-compose.yml and breaks parts of it under load; with --lint it checks its files
 alone. Exit status 75: no Docker engine or no images can be had.
+deny asks cargo-deny about licences, bans, sources and advisories. Exit status 75: it cannot be had.
 fuzz feeds whatever reads bytes of others, a minute each. Exit status 75: cargo-fuzz cannot be had.
 tidy checks the rules of STYLE.md that no other tool knows.
 ";
@@ -69,6 +72,13 @@ fn main() -> ExitCode {
             Ok(checked) => checked.map(|()| true),
             Err(error) => {
                 say(&format!("compose NOT RUN: {error:#}"));
+                return ExitCode::from(NOT_HAD);
+            }
+        },
+        ["deny"] => match deny::run() {
+            Ok(passed) => Ok(passed),
+            Err(error) => {
+                say(&format!("deny NOT RUN: {error:#}"));
                 return ExitCode::from(NOT_HAD);
             }
         },
