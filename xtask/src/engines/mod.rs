@@ -2,12 +2,13 @@
 //!
 //! Each engine is installed if it is missing and this user may; started as a private instance on loopback,
 //! with ports and a folder of its own; and stopped when its tests are over. Nothing is left out in silence: an
-//! engine that cannot be had has a status of its own.
+//! engine that cannot be had has a status of its own. `rest` is no engine: it needs a tool that has to be had, too.
 
 mod cassandra;
 mod kafka;
 mod postgres;
 mod rabbitmq;
+mod rest;
 
 use crate::repository::root;
 use crate::{cargo_program, say};
@@ -20,7 +21,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 /// The engines, by their names on the command line.
-pub const ENGINES: [&str; 4] = ["rabbitmq", "kafka", "postgres", "cassandra"];
+pub const ENGINES: [&str; 5] = ["rest", "rabbitmq", "kafka", "postgres", "cassandra"];
 
 /// Between two looks at whether a server has ended.
 const LOOK: Duration = Duration::from_millis(100);
@@ -46,6 +47,7 @@ pub fn run(names: &[&str]) -> anyhow::Result<Tested> {
             "postgres" => postgres::run(),
             "kafka" => kafka::run(),
             "cassandra" => cassandra::run(),
+            "rest" => rest::run(),
             _ => anyhow::bail!("{name} has no tests"),
         };
         match passed {

@@ -38,6 +38,11 @@ impl Document {
         (!response.is_null()).then(|| self.resolve(response))
     }
 
+    /// Whether an operation needs a token.
+    pub fn needs_token(&self, method: &str, path: &str) -> bool {
+        self.0["paths"][path][method]["security"].is_null()
+    }
+
     /// The parameters in the path of an operation.
     pub fn path_parameters(&self, method: &str, path: &str) -> BTreeSet<String> {
         let parameters = self.0["paths"][path][method]["parameters"].as_array();
@@ -190,5 +195,16 @@ fn a_wrong_value_does_not_fit() {
         let mut wrong = good.clone();
         wrong[field] = value;
         assert!(!document.faults(&schema, &wrong).is_empty(), "{wrong}");
+    }
+}
+
+#[test]
+fn whoever_needs_a_token_may_be_told_that_it_is_none_or_that_he_asks_too_much() {
+    let document = Document::load();
+    for (method, path) in document.operations() {
+        let described = |status| document.response(&method, &path, status).is_some();
+        if document.needs_token(&method, &path) {
+            assert!(described(401) && described(429), "{method} {path}");
+        }
     }
 }

@@ -1,0 +1,122 @@
+//! The REST face of a running cluster against its own OpenAPI document, by schemathesis: no 5xx, no answer that
+//! the document does not describe; as a service, and as a user.
+
+use super::folder;
+use crate::repository::root;
+use crate::{FRACAS, cargo_program, say};
+use anyhow::{Context, ensure};
+use engines::free_ports;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// What is installed, and what it is asked.
+const TOOL: &str = "schemathesis==4.32.5";
+const EXAMPLES: &str = "100";
+const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
+                      response_schema_conformance,response_headers_conformance";
+/// Tokens would end.
+const LEFT_OUT: &str = "/oauth2/keys/rotate|/oauth2/users|/oauth2/revoke";
+
+/// For whom a token is asked, as a form.
+const CALLERS: [(&str, &str); 2] = [
+    ("a service", "grant_type=client_credentials&client_id=rest&client_secret=rest-secret"),
+    ("a user", "grant_type=password&username=user-1&password=fracas"),
+];
+
+/// Starts a cluster and asks it.
+pub fn run() -> anyhow::Result<bool> {
+    let python = tool()?;
+    let folder = folder("rest")?;
+    let [gateway, broker, store, auth] = free_ports()?;
+    let config = folder.join("cluster.toml");
+    let text = format!(
+        "partitions = 4\ndevelopment_users = 20\n[topology]\ngateways = [\"127.0.0.1:{gateway}\"]\n\
+         brokers = [\"127.0.0.1:{broker}\"]\nstores = [\"127.0.0.1:{store}\"]\nauth = \"127.0.0.1:{auth}\"\n\
+         [[services]]\nid = \"rest\"\nsecret = \"rest-secret\"\nscopes = [\"admin\", \"audit\"]\n"
+    );
+    std::fs::write(&config, text).with_context(|| config.display().to_string())?;
+    let _cluster = Cluster::start(&config, &folder.join("data"))?;
+    let at = format!("http://127.0.0.1:{gateway}");
+    for (caller, form) in CALLERS {
+        say(&format!("the REST face as {caller}"));
+        if !asked(&python, &at, &token(&python, &at, form)?)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The Python that has schemathesis, kept between runs.
+fn tool() -> anyhow::Result<PathBuf> {
+    let home = root().join("target/engines/schemathesis");
+    let python = home.join("bin/python");
+    let has_it = |python: &Path| {
+        let asked = Command::new(python).args(["-c", "import schemathesis"]).output();
+        asked.is_ok_and(|output| output.status.success())
+    };
+    if !has_it(&python) {
+        engines::program(&["python3"], "python3-venv")?;
+        let made = Command::new("python3").args(["-m", "venv"]).arg(&home).status()?;
+        ensure!(made.success(), "python3 makes no environment: install python3-venv");
+        let install = ["-m", "pip", "install", "--quiet", TOOL];
+        let installed = Command::new(&python).args(install).status()?;
+        ensure!(installed.success(), "{TOOL} could not be installed");
+    }
+    Ok(python)
+}
+
+/// A cluster in one process, which ends with this.
+struct Cluster(Child);
+
+impl Cluster {
+    fn start(config: &Path, data: &Path) -> anyhow::Result<Self> {
+        let mut child = Command::new(cargo_program())
+            .args(FRACAS)
+            .args(["cluster", "--json", "--ends-with-stdin", "--config"])
+            .arg(config)
+            .arg("--data")
+            .arg(data)
+            .current_dir(root())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("starting a cluster")?;
+        let told = child.stdout.take().context("its output")?;
+        let cluster = Self(child);
+        // It tells its addresses when all gateways are ready.
+        let mut line = String::new();
+        BufReader::new(told).read_line(&mut line)?;
+        ensure!(!line.is_empty(), "the cluster has not started");
+        Ok(cluster)
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        // It drains, and is gone then.
+        let _ = self.0.wait();
+    }
+}
+
+/// An access token, by the Python that is there anyway.
+fn token(python: &Path, at: &str, form: &str) -> anyhow::Result<String> {
+    let script = "import json, sys, urllib.request as r; \
+                  print(json.load(r.urlopen(sys.argv[1], sys.argv[2].encode()))['access_token'])";
+    let url = format!("{at}/oauth2/token");
+    let output = Command::new(python).args(["-c", script, &url, form]).output()?;
+    ensure!(output.status.success(), "no token: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
+fn asked(python: &Path, at: &str, token: &str) -> anyhow::Result<bool> {
+    let status = Command::new(python)
+        .args(["-m", "schemathesis.cli", "run", &format!("{at}/openapi.json")])
+        .args(["--header", &format!("Authorization: Bearer {token}")])
+        .args(["--max-examples", EXAMPLES, "--exclude-path-regex", LEFT_OUT, "--checks", CHECKS])
+        .args(["--seed", "1", "--no-color"])
+        .current_dir(root().join("target/engines"))
+        .status()?;
+    Ok(status.success())
+}
