@@ -103,7 +103,8 @@ fn one(name: &str, examples: &[&str], seconds: u32) -> anyhow::Result<bool> {
         put_examples(&std::fs::read_to_string(root().join(page))?, *kind, &corpus)?;
     }
     let status = Command::new(cargo_program())
-        .args(["fuzz", "run", "--sanitizer", "none", "--target-dir", "target/fuzz/build", name])
+        .args(["fuzz", "run", "--sanitizer", "none", "--features", "fuzzer"])
+        .args(["--target-dir", "target/fuzz/build", name])
         .arg(&corpus)
         .args(examples)
         .arg("--")
