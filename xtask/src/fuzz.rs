@@ -102,21 +102,30 @@ fn one(name: &str, examples: &[&str], seconds: u32) -> anyhow::Result<bool> {
     for (_, page, kind) in PAGES.iter().filter(|(target, ..)| *target == name) {
         put_examples(&std::fs::read_to_string(root().join(page))?, *kind, &corpus)?;
     }
-    let status = Command::new(cargo_program())
-        .args(["fuzz", "run", "--sanitizer", "none", "--features", "fuzzer"])
-        .args(["--target-dir", "target/fuzz/build", name])
+    // What cannot be built has not been looked at.
+    let built = cargo_fuzz("build", name).status().context("running cargo fuzz")?;
+    anyhow::ensure!(built.success(), "{name} cannot be built");
+    let status = cargo_fuzz("run", name)
         .arg(&corpus)
         .args(examples)
         .arg("--")
         .args([format!("-max_total_time={seconds}"), format!("-rss_limit_mb={MEMORY}")])
         .args([format!("-timeout={HANGS_AFTER}"), "-print_final_stats=1".to_owned()])
         .arg(format!("-artifact_prefix={}/", found.display()))
-        .env_remove("RUSTFLAGS")
-        .current_dir(root())
-        .stdin(Stdio::null())
         .status()
         .context("running cargo fuzz")?;
     Ok(status.success())
+}
+
+fn cargo_fuzz(what: &str, target: &str) -> Command {
+    let mut command = Command::new(cargo_program());
+    command
+        .args(["fuzz", what, "--sanitizer", "none", "--features", "fuzzer"])
+        .args(["--target-dir", "target/fuzz/build", target])
+        .env_remove("RUSTFLAGS")
+        .current_dir(root())
+        .stdin(Stdio::null());
+    command
 }
 
 /// Puts the examples of a page into a corpus.
