@@ -6,7 +6,7 @@ use node::config::TlsFiles;
 use node::{ClusterConfig, Role};
 use ports::Network;
 use real::network::TcpNetwork;
-use real::tls::{Admits, Identity, TlsNetwork, Trust};
+use real::tls::{Admits, Identity, TlsError, TlsNetwork, Trust, host};
 use std::sync::Arc;
 
 /// What nodes of this configuration bind and connect on.
@@ -16,40 +16,58 @@ pub struct Networks {
 }
 
 impl Networks {
-    /// Reads the files of TLS, if there is any.
+    /// Reads the files of TLS, if there is any, for nodes at these addresses (`host:port`).
     ///
     /// # Errors
-    /// One of them cannot be read, or holds nothing that can be used.
-    pub fn of(config: &ClusterConfig) -> Result<Self, InvalidUsage> {
+    /// One of them cannot be read, holds nothing that can be used, or would be refused by other nodes.
+    pub fn of<'a>(
+        config: &ClusterConfig,
+        addresses: impl Iterator<Item = &'a str>,
+    ) -> Result<Self, InvalidUsage> {
         let identity = config.tls.as_ref().map(identity).transpose()?;
         // It is no node.
         let plain = vec![config.topology.push_provider.clone()];
         let networks = Self { identity, plain };
-        networks.tls(Admits::Nodes)?;
+        if let (Some(files), Some(identity)) = (&config.tls, &networks.identity) {
+            let good = networks.tls(Admits::Nodes);
+            let good = good.and_then(|_| identity.check(addresses.map(host)));
+            good.map_err(|error| refused(files, &error))?;
+        }
         Ok(networks)
     }
 
     /// That of a node.
     pub fn of_role(&self, role: Role) -> Arc<dyn Network> {
         let admits = if role == Role::Gateway { Admits::Anybody } else { Admits::Nodes };
-        match self.tls(admits).expect("the same identity was good before") {
+        match self.tls(admits).expect("it was good at the start") {
             Some(encrypted) => Arc::new(encrypted),
             None => Arc::new(TcpNetwork),
         }
     }
 
-    fn tls(&self, admits: Admits) -> Result<Option<TlsNetwork>, InvalidUsage> {
+    fn tls(&self, admits: Admits) -> Result<Option<TlsNetwork>, TlsError> {
         let encrypted = |identity| TlsNetwork::new(identity, admits, self.plain.clone());
-        let encrypted = self.identity.as_ref().map(encrypted).transpose();
-        encrypted.map_err(|error| InvalidUsage(format!("tls: {}", ports::with_causes(&error))))
+        self.identity.as_ref().map(encrypted).transpose()
     }
+}
+
+/// With the key and the file that it is about.
+fn refused(files: &TlsFiles, error: &TlsError) -> InvalidUsage {
+    let (key, file) = match error {
+        TlsError::Authority(_) => ("authority", &files.authority),
+        TlsError::Key(_) => ("key", &files.key),
+        TlsError::Certificate(_) | TlsError::Refused(..) | TlsError::Library(_) => {
+            ("certificate", &files.certificate)
+        }
+    };
+    InvalidUsage(format!("tls.{key}: {file}: {}", ports::with_causes(error)))
 }
 
 fn identity(files: &TlsFiles) -> Result<Identity, InvalidUsage> {
     Ok(Identity {
-        authority: read("authority", &files.authority)?,
-        certificate: read("certificate", &files.certificate)?,
-        key: read("key", &files.key)?,
+        authority: read("tls.authority", &files.authority)?,
+        certificate: read("tls.certificate", &files.certificate)?,
+        key: read("tls.key", &files.key)?,
     })
 }
 
@@ -63,6 +81,6 @@ pub fn trust(key: &str, file: &str) -> Result<Trust, InvalidUsage> {
 }
 
 fn read(key: &str, file: &str) -> Result<String, InvalidUsage> {
-    let named = |InvalidUsage(why)| InvalidUsage(format!("tls.{key}: {why}"));
+    let named = |InvalidUsage(why)| InvalidUsage(format!("{key}: {why}"));
     read_text(file.as_ref()).map_err(named)
 }

@@ -34,6 +34,8 @@ impl Encryption {
         let (authority, certificate, key) = certificates().map_err(io::Error::other)?;
         let folder = data.join(FOLDER);
         std::fs::create_dir_all(&folder)?;
+        // A configuration is read from other folders, too.
+        let folder = folder.canonicalize()?;
         let write = |name: &str, mode: u32, pem: &str| {
             let path = folder.join(name);
             let mut options = std::fs::OpenOptions::new();

@@ -40,8 +40,11 @@ impl Gathered {
     fn look(&mut self, folder: &Path) {
         let verdict = folder.join(VERDICT);
         if verdict.is_file() {
+            // `a` and `./a` are one folder.
+            let place = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+            let here = place(folder);
             match verdict_in(&verdict) {
-                Ok(_) if self.runs.iter().any(|(path, _)| path == folder) => {}
+                Ok(_) if self.runs.iter().any(|(path, _)| place(path) == here) => {}
                 Ok(file) => self.runs.push((folder.to_owned(), file)),
                 Err(error) => self.unreadable.push(error),
             }
@@ -94,6 +97,32 @@ fn settings(file: &VerdictFile) -> String {
     if settings.is_empty() { "–".to_owned() } else { settings.to_owned() }
 }
 
+/// The same without `--set`, whose values are quoted where they must be.
+pub(crate) fn options(file: &VerdictFile) -> String {
+    let settings = settings(file);
+    let mut rest = settings.as_str();
+    let mut options = Vec::new();
+    while let Some((word, behind)) = next_word(rest) {
+        rest = behind;
+        if word == "--set" {
+            rest = next_word(rest).map_or("", |(_, behind)| behind);
+        } else {
+            options.push(word);
+        }
+    }
+    if options.is_empty() { "–".to_owned() } else { options.join(" ") }
+}
+
+/// A word, which may be in single quotes, and what is behind it.
+fn next_word(text: &str) -> Option<(&str, &str)> {
+    let text = text.trim_start();
+    let end = match text.strip_prefix('\'') {
+        Some(quoted) => quoted.find('\'').map_or(text.len(), |end| end + 2),
+        None => text.find(' ').unwrap_or(text.len()),
+    };
+    (!text.is_empty()).then(|| text.split_at(end))
+}
+
 /// The way from one folder to another, both absolute, as a link has it.
 pub(crate) fn relative(from: &Path, to: &Path) -> String {
     let (from, to): (Vec<Component>, Vec<Component>) =
@@ -107,7 +136,7 @@ pub(crate) fn relative(from: &Path, to: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Gathered, gather, relative};
+    use super::{Gathered, VerdictFile, gather, options, relative};
     use crate::sample::Stage;
     use std::fs;
     use std::path::Path;
@@ -135,7 +164,7 @@ mod tests {
         }
         fs::create_dir_all(root.join("torn")).expect("made");
         fs::write(root.join("torn/verdict.json"), "{").expect("written");
-        let found = gather(&[root.clone(), root.join("deep")]);
+        let found = gather(&[root.clone(), root.join("deep"), root.join("deep/../1")]);
         let index = found.as_ref().ok().map(|found| {
             found.index("runs".to_owned(), &root.join("deep"), "0.1.0").expect("all are there")
         });
@@ -148,6 +177,21 @@ mod tests {
         assert_eq!(values, ["–", "--set 'cluster.gateways=4'"]);
         let links = rows[0].runs.iter().filter_map(|run| run.folder.as_deref());
         assert_eq!(links.collect::<Vec<_>>(), ["../1", "er/2"]);
+    }
+
+    #[test]
+    fn options_are_what_is_left_of_the_settings() {
+        let told = |settings: &str| {
+            let mut stage = Stage::of(Verdict::Valid);
+            let seed = stage.header.seed;
+            let reproduce = format!("fracas load a.toml --seed {seed} {settings}");
+            options(&VerdictFile::of(&crate::Run { reproduce: &reproduce, ..stage.run() }))
+        };
+        assert_eq!(
+            told("--set 'load.body=a b' --tls --set a.b=1 --one-process"),
+            "--tls --one-process"
+        );
+        assert_eq!(told("--set a.b=1"), "–");
     }
 
     #[test]

@@ -121,7 +121,10 @@ impl Run<'_> {
     /// The verdict as a sentence's end: "as the scenario expects".
     pub(crate) fn agreement(&self) -> &'static str {
         match self.expectations.first().and_then(|outcome| outcome.met) {
-            Some(true) if self.failed() => "as expected, but not all else is",
+            Some(true) if self.expectations.iter().any(|one| one.met == Some(false)) => {
+                "as expected, but not all else is"
+            }
+            Some(true) if self.failed() => "as expected, but not all else was measured",
             Some(true) if self.violates_as_wanted() => "as expected",
             Some(true) => "as the scenario expects",
             Some(false) => "not what the scenario expects",

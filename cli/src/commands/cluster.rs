@@ -88,7 +88,10 @@ impl Cluster {
         }
         let outside = OutsideBroker::of(&config)?;
         let shared = SharedEngine::of(&config)?;
-        let networks = Networks::of(&config)?;
+        let topology = &config.topology;
+        let nodes = [&topology.gateways, &topology.brokers, &topology.stores].into_iter().flatten();
+        let nodes = nodes.chain([&topology.auth]).map(String::as_str);
+        let networks = Networks::of(&config, nodes)?;
         self.lifeline.watch()?;
         real::panics::abort_on_panic();
         let prometheus = real::telemetry::install().context("metrics")?;

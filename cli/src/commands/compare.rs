@@ -11,7 +11,7 @@ use std::path::PathBuf;
 /// What a reader of the help may want to know.
 const MEANING: &str = "\
 Whole runs are compared, not messages: give six or more a side, each of another seed. With fewer than \
-three nothing is said, and with five no figure of the usual twelve can be worse or better. A figure is worse or \
+three nothing is said, and with five no figure of so many can be worse or better. A figure is worse or \
 better only if the runs show it, and same only if they show that.
 
 Figures: accept_p50, accept_p90, accept_p99, accept_p99.9, accept_calm_p99, \

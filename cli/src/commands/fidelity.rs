@@ -37,22 +37,22 @@ impl Fidelity {
         let out = super::report::page_folder(self.out.as_ref(), &self.folders)?;
         let gathered =
             gather(&self.folders).map_err(|error| InvalidUsage(ports::with_causes(&error)))?;
-        let is_whole = gathered.unreadable.is_empty();
-        for error in &gathered.unreadable {
-            console::note(&ports::with_causes(error));
-        }
         let cannot = || format!("cannot write {}", out.display());
         std::fs::create_dir_all(out).with_context(cannot)?;
         let fidelity = report::Fidelity::of(gathered, out, VERSION)?;
+        for error in &fidelity.unreadable {
+            console::note(&ports::with_causes(error));
+        }
         if fidelity.is_empty() {
+            fidelity.alone().iter().for_each(|alone| console::note(alone));
             let why = "no scenario was run in both worlds: `fracas explore SCENARIO --seeds 1 --out DIR/simulated`, \
                        then `fracas load SCENARIO --out DIR/real`";
             return Err(InvalidUsage(why.to_owned()).into());
         }
         fidelity.write(out).with_context(cannot)?;
-        console::result(&report::fidelity_table(&fidelity, console::terminal().colour));
+        let terminal = console::terminal();
+        console::result(&report::fidelity_table(&fidelity, terminal.colour, terminal.width));
         console::note(&format!("{}", out.join("fidelity.html").display()));
-        let status = fidelity.status();
-        Ok(if status == 0 && !is_whole { 2 } else { status })
+        Ok(fidelity.status())
     }
 }

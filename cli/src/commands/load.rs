@@ -69,8 +69,8 @@ pub struct Load {
     /// run.
     #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port, conflicts_with = "engines")]
     target: Vec<String>,
-    /// The configuration of the cluster at --target: the password of its development users, and a service
-    /// that may change and read anything. Without this, both are those of a cluster for development.
+    /// The configuration of the cluster at --target: the password of its development users, a service
+    /// that may change and read anything, and with [tls] the authority that is trusted. Without this, both are those of a cluster for development.
     #[arg(long, value_name = "FILE", requires = "target")]
     config: Option<PathBuf>,
     /// Who serves the numbers of the nodes of the cluster at --target (`fracas node --metrics`); repeat it for
@@ -83,7 +83,8 @@ pub struct Load {
     #[command(flatten)]
     engines: EngineArguments,
     /// Encrypt everything: the nodes know each other by certificates (mutual TLS), and users reach gateways by
-    /// TLS. The certificates are made for the run.
+    /// TLS. The certificates are made for the run. For a cluster that this generator alone starts: with --target,
+    /// --config says whom to trust.
     #[arg(long, conflicts_with_all = ["target", "agents", "agent"])]
     tls: bool,
     /// Run the load alone. Without this, the verdict is unknown if none of the scenario's faults can

@@ -44,7 +44,8 @@ impl Node {
         node::check(self.role, self.number, &config).map_err(not_run)?;
         let outside = OutsideBroker::of(&config)?;
         let shared = SharedEngine::of(&config)?;
-        let networks = Networks::of(&config)?;
+        let own = config.topology.address(self.role, self.number);
+        let networks = Networks::of(&config, own.into_iter())?;
         let name = Topology::name(self.role, self.number);
         self.lifeline.watch()?;
         real::panics::abort_on_panic();

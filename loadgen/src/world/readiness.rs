@@ -33,11 +33,13 @@ pub fn probe(address: &str, path: &str, trust: Option<Trust>) -> Result<(), Stri
     alone(async {
         let request = Request::get(path).body(Full::<Bytes>::default());
         let request = request.map_err(|error| format!("no path: {error}"))?;
+        let is_encrypted = trust.is_some();
         let http = http(trust);
         let answer = timeout(PATIENCE, http.exchange(address, request)).await;
         let answer = answer.map_err(|_| format!("no answer within {PATIENCE:?}"))?;
         let answer = answer.map_err(|error| {
-            let hint = if is_no_http(&error) { "; over TLS: --authority FILE" } else { "" };
+            let hint = !is_encrypted && is_no_http(&error);
+            let hint = if hint { "; over TLS: --authority FILE" } else { "" };
             ports::with_causes(&error) + hint
         });
         match answer?.status() {

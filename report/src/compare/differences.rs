@@ -1,5 +1,6 @@
 //! What differs between two sides, or within one, beside what was measured.
 
+use crate::gather::options;
 use crate::past_run::PastRun;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +15,8 @@ type Fact = fn(&PastRun) -> String;
 /// One sentence each: what a reader must know before blaming the design.
 pub(crate) fn differences(a: &[PastRun], b: &[PastRun]) -> Vec<String> {
     let mut told = Vec::new();
-    let facts: [(&str, Fact); 4] = [
+    let facts: [(&str, Fact); 5] = [
+        ("options", |run| options(&run.file)),
         ("scenarios", |run| run.file.scenario.clone()),
         ("engines", |run| format!("{:?}", run.file.engine).to_lowercase()),
         ("machines", |run| {
@@ -127,7 +129,7 @@ fn keys(a: &[PastRun], b: &[PastRun]) -> Vec<String> {
 }
 
 /// Every value with its key from the top; elements of lists are numbered from 1, as for `--set`.
-fn flatten(key: &str, value: &toml::Value, out: &mut Vec<(String, String)>) {
+pub(crate) fn flatten(key: &str, value: &toml::Value, out: &mut Vec<(String, String)>) {
     let inside =
         |name: &str| if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") };
     match value {

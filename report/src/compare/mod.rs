@@ -12,7 +12,7 @@
 //! demand (`--fail-if`) was made before the runs were looked at: only the demands share one error.
 
 pub(crate) mod bootstrap;
-mod differences;
+pub(crate) mod differences;
 mod gate;
 mod measured;
 mod metric;

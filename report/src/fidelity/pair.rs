@@ -61,13 +61,16 @@ impl Pair {
         self.verdicts().max(self.recovery()).max(Agreement::Same)
     }
 
-    /// A verdict that one side has and the other never is a difference; unknown is none.
+    /// A verdict that one side has and the other never is a difference; unknown is none. Where both find
+    /// violations, at least one invariant must be the same: what else breaks with it depends on the moment.
     pub(crate) fn verdicts(&self) -> Agreement {
         let [simulated, real] = self.sides().map(|(_, side)| side.outcomes());
+        let [in_one, in_other] = self.sides().map(|(_, side)| side.violated());
         match () {
             () if simulated.is_empty() || real.is_empty() => Agreement::Unknown,
-            () if simulated == real => Agreement::Same,
-            () => Agreement::Differs,
+            () if simulated != real => Agreement::Differs,
+            () if !in_one.is_empty() && in_one.is_disjoint(&in_other) => Agreement::Differs,
+            () => Agreement::Same,
         }
     }
 
@@ -86,7 +89,14 @@ impl Pair {
 
     /// Why they may differ: what the runs say of themselves.
     pub(crate) fn reasons(&self) -> Vec<String> {
-        let mut reasons: Vec<String> = Vec::new();
+        let [in_one, in_other] = self.sides().map(|(_, side)| side.violated());
+        let alone = |world: &str, here: &BTreeSet<&str>, there: &BTreeSet<&str>| {
+            let alone: Vec<&str> = here.difference(there).copied().collect();
+            (!alone.is_empty())
+                .then(|| format!("{world}: violated there alone: {}", alone.join(", ")))
+        };
+        let violated = [alone("simulated", &in_one, &in_other), alone("real", &in_other, &in_one)];
+        let mut reasons: Vec<String> = violated.into_iter().flatten().collect();
         for (world, side) in self.sides() {
             for (_, file) in &side.runs {
                 let doubts = match file.verdict {
@@ -132,6 +142,23 @@ impl Side {
             Verdict::Violated => Some(("violated", file.outcome_is_met())),
         };
         self.runs.iter().filter_map(|(_, file)| outcome(file)).collect()
+    }
+
+    /// The invariants that any run has violated.
+    fn violated(&self) -> BTreeSet<&str> {
+        let findings = self.runs.iter().flat_map(|(_, file)| &file.findings);
+        let violated = findings.filter(|found| found.verdict == Verdict::Violated);
+        violated.map(|found| &*found.invariant).collect()
+    }
+
+    /// The recovery in words, with of how many faults it is known.
+    pub(crate) fn recovery_told(&self) -> String {
+        let bands = || self.runs.iter().flat_map(|(_, file)| &file.measured.faults);
+        let known = bands().filter(|band| known(band.recovery).is_some()).count();
+        match (bands().count(), known) {
+            (_, 0) => told(None),
+            (all, known) => format!("{} ({known} of {all} faults)", told(self.recovery())),
+        }
     }
 
     /// "3 valid, 1 unknown".

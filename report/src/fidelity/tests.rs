@@ -64,6 +64,35 @@ fn recoveries_agree_within_a_factor_of_two_to_the_second() {
 }
 
 #[test]
+fn what_is_violated_must_have_something_in_common() {
+    let violated = |name: &str| {
+        let mut side = pair(&[(Verdict::Violated, AFTER(1))], &[]).simulated;
+        for found in &mut side.runs[0].1.findings {
+            found.verdict = Verdict::Valid;
+        }
+        side.runs[0].1.findings[0].verdict = Verdict::Violated;
+        side.runs[0].1.findings[0].invariant = name.to_owned();
+        side
+    };
+    let of = |simulated: &str, real: &str| Pair {
+        scenario: "owner-paused".to_owned(),
+        simulated: violated(simulated),
+        real: violated(real),
+    };
+    assert_eq!(of("no_gap_in_sequence", "no_gap_in_sequence").verdicts(), Agreement::Same);
+    let differs = of("no_gap_in_sequence", "no_stuck_session");
+    assert_eq!(differs.verdicts(), Agreement::Differs);
+    let told = "real: violated there alone: no_stuck_session".to_owned();
+    assert!(differs.reasons().contains(&told), "{:?}", differs.reasons());
+}
+
+#[test]
+fn the_keys_in_which_two_scenarios_differ_are_named() {
+    let keys = super::differing_keys("[network]\ntick = \"1ms\"\n", "[network]\ntick = \"2ms\"\n");
+    assert_eq!(keys, ["network.tick"]);
+}
+
+#[test]
 fn every_form_says_what_differs_and_why() {
     let mut differs = pair(&[(Verdict::Valid, AFTER(2))], &[(Verdict::Valid, AFTER(9))]);
     differs.real.runs[0].1.notes = vec!["a <link> cannot be | cut here".to_owned()];
@@ -71,6 +100,7 @@ fn every_form_says_what_differs_and_why() {
     let fidelity = Fidelity {
         pairs: vec![differs, same],
         alone: vec!["smoke: simulated runs alone".to_owned()],
+        unreadable: Vec::new(),
         version: "0.1.0".to_owned(),
     };
     assert_eq!((fidelity.status(), fidelity.headline().as_str()), (1, "1 of 2 scenarios agree"));
@@ -81,6 +111,9 @@ fn every_form_says_what_differs_and_why() {
     let page = crate::html::fidelity::page(&fidelity);
     assert!(page.contains("a &lt;link&gt; cannot be | cut here"), "{page}");
     assert!(page.contains("href=\"runs/1/report.html\"") && page.contains("<svg"), "{page}");
-    let table = crate::fidelity_table(&fidelity, false);
-    assert!(table.contains("1 of 2 scenarios agree") && table.contains("9 s"), "{table}");
+    let table = crate::fidelity_table(&fidelity, false, 200);
+    assert!(
+        table.contains("1 of 2 scenarios agree") && table.contains("9 s (1 of 1 faults)"),
+        "{table}"
+    );
 }

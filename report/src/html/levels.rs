@@ -55,7 +55,7 @@ fn row(run: &Run, level: &Level, over_time: bool) -> Markup {
             td { (level.node) }
             td { code { (level.name) } }
             @if over_time {
-                td.drawn { @if let Some(peaks) = &level.over_time {
+                td.drawn data-label="over time" { @if let Some(peaks) = &level.over_time {
                     (spark(&values(peaks), (measured.ended_us, highest), &measured.faults, "sent"))
                 } }
             }

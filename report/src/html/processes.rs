@@ -6,6 +6,7 @@ use crate::measured::{Look, Used};
 use crate::number;
 use crate::run::Run;
 use maud::{Markup, html};
+use verify::history::event::MACHINE;
 
 /// Two looks that lie farther apart than this have a time between them in which there was no process.
 const GAP_US: u64 = 2_500_000;
@@ -18,14 +19,20 @@ type Value = Option<(u64, f64)>;
 
 pub(super) fn processes(run: &Run) -> Markup {
     let (measured, all) = (run.measured, &run.measured.processes);
+    let highest_of = |used: &Used, values: fn(&[Look]) -> Vec<Value>| -> f64 {
+        values(&used.looks).into_iter().flatten().map(|(_, value)| value).fold(0.0, f64::max)
+    };
+    // Beside the whole machine everything else would be flat.
+    let nodes = || all.iter().filter(|used| *used.process != *MACHINE);
     let highest = |values: fn(&[Look]) -> Vec<Value>| -> f64 {
-        let values = all.iter().flat_map(|used| values(&used.looks)).flatten();
-        values.map(|(_, value)| value).fold(0.0, f64::max)
+        nodes().map(|used| highest_of(used, values)).fold(0.0, f64::max)
     };
     let (cpu_max, memory_max) = (highest(busy), highest(memory));
     let (files_max, data_max) = (highest(open_files), highest(data));
-    let draw = |values: Vec<Value>, highest: f64, class: &str| {
-        spark(&values, (measured.ended_us, highest), &measured.faults, class)
+    let draw = |used: &Used, values: fn(&[Look]) -> Vec<Value>, highest: f64, class: &str| {
+        let is_machine = *used.process == *MACHINE;
+        let highest = if is_machine { highest_of(used, values) } else { highest };
+        spark(&values(&used.looks), (measured.ended_us, highest), &measured.faults, class)
     };
     html! {
         @if !all.is_empty() {
@@ -44,11 +51,11 @@ pub(super) fn processes(run: &Run) -> Markup {
                     tbody { @for used in all {
                         tr {
                             td { (used.process) }
-                            td.drawn { (draw(busy(&used.looks), cpu_max, "accept")) }
-                            td.drawn { (draw(memory(&used.looks), memory_max, "deliver")) }
-                            td.drawn { (draw(open_files(&used.looks), files_max, "connected")) }
-                            td.drawn {
-                                @if used.disk_bytes.is_some() { (draw(data(&used.looks), data_max, "sent")) }
+                            td.drawn data-label="processors" { (draw(used, busy, cpu_max, "accept")) }
+                            td.drawn data-label="memory" { (draw(used, memory, memory_max, "deliver")) }
+                            td.drawn data-label="open files" { (draw(used, open_files, files_max, "connected")) }
+                            td.drawn data-label="data" {
+                                @if used.disk_bytes.is_some() { (draw(used, data, data_max, "sent")) }
                             }
                             (figures(used))
                         }
@@ -57,7 +64,7 @@ pub(super) fn processes(run: &Run) -> Markup {
                 p.note {
                     "CPU, user and system, is that of all lives of a process; up to a second before a kill \
                      is not seen. Memory (resident) and open files at their highest, data as it was last. \
-                     The generator judges, too. The machine: all that ran on it, other work included. \
+                     The generator judges, too. The machine: all that ran on it, other work included, with a scale of its own. \
                      Shaded: fault episodes."
                 }
             }

@@ -2,7 +2,7 @@
 
 use super::markdown::text;
 use super::sweep::unwrapped;
-use super::terminal::lines;
+use super::terminal::{lines, wrapped};
 use crate::fidelity::{Agreement, Fidelity, Pair};
 use crate::measured::{Latency, Measured, Percentiles};
 use crate::number::{self, NARROW};
@@ -11,7 +11,8 @@ use std::fmt::Write as _;
 
 /// What is said of the latencies.
 pub(crate) const NOTE: &str = "Latencies are not judged: simulated time has no processors, so a real run adds what the code and the disk \
-     cost. Medians of the runs. A recovery is known to a second, and agrees within a factor of two.";
+     cost. Medians of the runs. A recovery is known to a second, and agrees within a factor of two; it is known \
+     of faults after which latency had time to come back before the next one.";
 
 /// A latency: its name, of what, and which percentile.
 type Figure = (&'static str, fn(&Measured) -> &Latency, fn(&Percentiles) -> Option<u64>);
@@ -31,7 +32,7 @@ pub(crate) fn cells(pair: &Pair) -> Vec<[String; 2]> {
     cells.extend(FIGURES.map(|(_, of, percentile)| {
         sides.map(|side| number::latency_or_dash(side.percentile(of, percentile)))
     }));
-    cells.push(sides.map(|side| crate::fidelity::told(side.recovery())));
+    cells.push(sides.map(crate::fidelity::Side::recovery_told));
     cells
 }
 
@@ -42,7 +43,7 @@ pub(crate) fn names() -> Vec<&'static str> {
 }
 
 /// A line for each scenario and world, then what may be the reasons.
-pub fn fidelity_table(fidelity: &Fidelity, colour: bool) -> String {
+pub fn fidelity_table(fidelity: &Fidelity, colour: bool, width: u16) -> String {
     let mut table = unwrapped(colour);
     let right = |text: &str| Cell::new(text).set_alignment(CellAlignment::Right);
     let names = names();
@@ -66,13 +67,14 @@ pub fn fidelity_table(fidelity: &Fidelity, colour: bool) -> String {
     let mut told = format!("{}\n\n{}\n", fidelity.headline(), lines(&table).replace(NARROW, ","));
     for pair in fidelity.pairs.iter().filter(|pair| pair.agreement() != Agreement::Same) {
         for reason in pair.reasons() {
-            let _ = write!(told, "\n? {}: {reason}", pair.scenario);
+            let line = format!("? {}: {reason}", pair.scenario);
+            let _ = write!(told, "\n{}", wrapped(&line, width));
         }
     }
     for alone in &fidelity.alone {
-        let _ = write!(told, "\n· {alone}");
+        let _ = write!(told, "\n{}", wrapped(&format!("· {alone}"), width));
     }
-    let _ = write!(told, "\n{NOTE}");
+    let _ = write!(told, "\n\n{}", wrapped(NOTE, width));
     told
 }
 

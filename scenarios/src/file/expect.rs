@@ -151,7 +151,7 @@ impl Expect {
         let mut goes = true;
         for bounds in [&self.accept_steady, &self.deliver_steady] {
             if !brings.steady && matches!(bounds.get(), Some(Some(_))) {
-                let what = "only a load at one rate and without faults has a steady state";
+                let what = "only a load at one rate and without faults (--set fault=[]) has a steady state";
                 bounds.conflict(mistakes, what.into());
                 goes = false;
             }

@@ -50,7 +50,7 @@ fn what_the_rest_of_a_scenario_cannot_bring_about_is_not_bounded() {
         "[expect]\naccept_steady = { p99 = \"< 1s\" }\nrequests = { failed = \"< 1%\" }\n\
          [[fault]]\nat = \"1s\"\nkind = \"kill\"\ntarget = \"store-1\"\nfor = \"1s\"\n",
         &expect![[r#"
-            smoke.toml:11:17: expect.accept_steady: only a load at one rate and without faults has a steady state
+            smoke.toml:11:17: expect.accept_steady: only a load at one rate and without faults (--set fault=[]) has a steady state
               11 | accept_steady = { p99 = "< 1s" }
                  |                 ^^^^^^^^^^^^^^^^
             smoke.toml:12:12: expect.requests: there are no users of the REST interface: add [journeys]

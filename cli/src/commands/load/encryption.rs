@@ -17,7 +17,7 @@ impl Load {
     pub(super) fn of_target(&self) -> anyhow::Result<Option<Encryption>> {
         let Some(file) = &self.config else { return Ok(None) };
         let Some(files) = read_config(file)?.tls else { return Ok(None) };
-        let trust = trust("authority", &files.authority)?;
+        let trust = trust("tls.authority", &files.authority)?;
         Ok(Some(Encryption { trust, files: None }))
     }
 

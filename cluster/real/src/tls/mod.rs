@@ -9,9 +9,11 @@ mod handshake;
 use crate::network::TcpNetwork;
 use handshake::Accepted;
 use ports::{BoxFuture, Listener, Network, Stream};
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier as _;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use std::fmt;
@@ -49,9 +51,42 @@ pub enum TlsError {
     /// That of its key.
     #[error("there is no private key that can be used: {0}")]
     Key(String),
-    /// The two do not go together, or the library refuses its own defaults.
-    #[error("TLS cannot be set up: {0}")]
+    /// Other nodes would refuse the certificate.
+    #[error("the certificate would be refused {0}")]
+    Refused(String, #[source] rustls::Error),
+    /// The certificate and the key do not go together, or the library refuses its own defaults.
+    #[error("TLS cannot be set up")]
     Library(#[from] rustls::Error),
+}
+
+impl Identity {
+    /// Whether other nodes will believe this one: that the authority has signed its certificate, that it is valid
+    /// by now, good for a client, and good for a server at these hosts.
+    ///
+    /// # Errors
+    /// By whom it would be refused, and why.
+    pub fn check<'a>(&self, hosts: impl Iterator<Item = &'a str>) -> Result<(), TlsError> {
+        let roots = Arc::new(roots(&self.authority)?);
+        let chain = chain(self)?;
+        let (own, between) = chain.split_first().expect("it is not empty");
+        let now = UnixTime::now();
+        let unusable = |error: &dyn fmt::Display| TlsError::Authority(error.to_string());
+        let servers =
+            WebPkiClientVerifier::builder_with_provider(roots.clone(), provider()).build();
+        let servers = servers.map_err(|error| unusable(&error))?;
+        let refused = servers.verify_client_cert(own, between, now).err();
+        if let Some(error) = refused {
+            return Err(TlsError::Refused("by nodes to which this one connects".to_owned(), error));
+        }
+        let clients = WebPkiServerVerifier::builder_with_provider(roots, provider()).build();
+        let clients = clients.map_err(|error| unusable(&error))?;
+        for host in hosts {
+            let name = ServerName::try_from(host).map_err(|error| unusable(&error))?;
+            let verified = clients.verify_server_cert(own, between, &name, &[], now);
+            verified.map_err(|error| TlsError::Refused(format!("as that of {host}"), error))?;
+        }
+        Ok(())
+    }
 }
 
 /// Whom a listener lets in.
@@ -172,11 +207,15 @@ impl Trust {
     /// # Errors
     /// The other side is not who it should be, or does not speak TLS, or went away.
     pub async fn over(&self, stream: Box<dyn Stream>, to: &str) -> io::Result<Box<dyn Stream>> {
-        let host = to.rsplit_once(':').map_or(to, |(host, _)| host);
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let name = ServerName::try_from(host).map_err(io::Error::other)?;
+        let name = ServerName::try_from(host(to).to_owned()).map_err(io::Error::other)?;
         Ok(Box::new(self.0.connect(name, stream).await?))
     }
+}
+
+/// Of `host:port`.
+pub fn host(address: &str) -> &str {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 /// By name: two crates of this program choose different defaults.
@@ -191,17 +230,20 @@ fn roots(authority: &str) -> Result<RootCertStore, TlsError> {
         let certificate = certificate.map_err(|error| unusable(&error))?;
         roots.add(certificate).map_err(|error| unusable(&error))?;
     }
-    if roots.is_empty() { Err(unusable(&"it is empty")) } else { Ok(roots) }
+    if roots.is_empty() { Err(unusable(&"it holds none")) } else { Ok(roots) }
 }
 
 fn chain(identity: &Identity) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let unusable = |why: &dyn fmt::Display| TlsError::Certificate(why.to_string());
     let pem = CertificateDer::pem_slice_iter(identity.certificate.as_bytes());
     let chain: Vec<_> = pem.collect::<Result<_, _>>().map_err(|error| unusable(&error))?;
-    if chain.is_empty() { Err(unusable(&"it is empty")) } else { Ok(chain) }
+    if chain.is_empty() { Err(unusable(&"it holds none")) } else { Ok(chain) }
 }
 
 fn key(identity: &Identity) -> Result<PrivateKeyDer<'static>, TlsError> {
+    if identity.key.contains("ENCRYPTED") {
+        return Err(TlsError::Key("it is encrypted with a password".to_owned()));
+    }
     PrivateKeyDer::from_pem_slice(identity.key.as_bytes())
         .map_err(|error| TlsError::Key(error.to_string()))
 }

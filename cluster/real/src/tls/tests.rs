@@ -102,6 +102,21 @@ async fn plaintext_is_not_answered() {
 }
 
 #[test]
+fn a_certificate_that_others_would_refuse_is_found_at_the_start() {
+    let why = |identity: &Identity, host: &str| {
+        let refused = identity.check([host].into_iter()).expect_err("refused");
+        ports::with_causes(&refused)
+    };
+    let good = identity("127.0.0.1");
+    good.check(["127.0.0.1"].into_iter()).expect("it is good");
+    let elsewhere = why(&good, "store.example");
+    assert!(elsewhere.starts_with("the certificate would be refused as that of store.example: "));
+    let foreign = Identity { authority: identity("127.0.0.1").authority, ..good };
+    let foreign = why(&foreign, "127.0.0.1");
+    assert!(foreign.contains("by nodes to which this one connects: "), "{foreign}");
+}
+
+#[test]
 fn what_is_no_certificate_or_no_key_is_named() {
     let good = identity("127.0.0.1");
     let why = |identity: &Identity| {
