@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn options_are_what_is_left_of_the_settings() {
         let told = |settings: &str| {
-            let mut stage = Stage::of(Verdict::Valid);
+            let stage = Stage::of(Verdict::Valid);
             let seed = stage.header.seed;
             let reproduce = format!("fracas load a.toml --seed {seed} {settings}");
             options(&VerdictFile::of(&crate::Run { reproduce: &reproduce, ..stage.run() }))

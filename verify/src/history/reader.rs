@@ -43,7 +43,20 @@ pub enum ReadError {
         /// The newest format that this version knows.
         known: u32,
     },
+    /// Nobody could hold so many in memory, and a judge makes room for all of them at the start.
+    #[error("line 1: expected at most {most} {what}, found {found}")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// As many as it has.
+        found: u64,
+        /// The most that are judged.
+        most: u64,
+    },
 }
+
+/// Users, devices, and conversations of a history that is read: some GB of memory before the first event.
+const EACH_MAX: u64 = 20_000_000;
 
 /// The next event of a history, or why there is none.
 pub type Item = Result<Event, ReadError>;
@@ -137,7 +150,17 @@ fn read_header(line: &[u8]) -> Result<Header, ReadError> {
     if format > FORMAT {
         return Err(ReadError::Newer { found: format, known: FORMAT });
     }
-    serde_json::from_slice(line).map_err(wrong)
+    let header: Header = serde_json::from_slice(line).map_err(wrong)?;
+    let users = u64::from(header.users);
+    let counts = [
+        ("users", users),
+        ("devices", users * u64::from(header.devices_per_user)),
+        ("conversations", u64::from(header.conversations)),
+    ];
+    match counts.into_iter().find(|(_, found)| *found > EACH_MAX) {
+        Some((what, found)) => Err(ReadError::TooMany { what, found, most: EACH_MAX }),
+        None => Ok(header),
+    }
 }
 
 /// Stands in until the first line has been read; never given out.
@@ -217,6 +240,19 @@ mod tests {
         let message = refusal(&bytes);
         assert!(message.starts_with("line 2: expected an event"), "{message}");
         assert!(message.contains("laughed"), "{message}");
+    }
+
+    #[test]
+    fn a_header_that_asks_for_all_memory_is_refused() {
+        let text = String::from_utf8(written(false)).unwrap();
+        for (small, large, told) in [
+            ("\"users\":2", "\"users\":4000000000", "20000000 users, found 4000000000"),
+            ("\"devices_per_user\":1", "\"devices_per_user\":40000000", "devices, found 80000000"),
+            ("\"conversations\":1", "\"conversations\":4000000000", "conversations, found"),
+        ] {
+            let message = refusal(text.replacen(small, large, 1).as_bytes());
+            assert!(message.contains(told), "{message}");
+        }
     }
 
     #[test]
