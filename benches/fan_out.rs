@@ -46,6 +46,11 @@ struct Way {
     gateways: Vec<Arc<dyn Fanout>>,
 }
 
+/// Nothing of the cluster runs while criterion works on what it has measured: no link may take that for silence.
+fn timing() -> LinkTiming {
+    LinkTiming::of(Duration::from_mins(1))
+}
+
 fn measure(criterion: &mut Criterion<CpuTime>, runtime: &Runtime, name: &str, way: &Way) {
     let mut group = criterion.benchmark_group(format!("fan_out/{name}"));
     for gateways in GATEWAYS {
@@ -128,7 +133,7 @@ impl Cluster {
             gateways: Arc::clone(&links),
             notify_queues: 1,
             design: Design::default(),
-            timing: LinkTiming::default(),
+            timing: timing(),
             retention: None,
             limits: StoreLimits::default(),
         };
@@ -143,7 +148,7 @@ impl Cluster {
     fn by_broker(&self) -> Way {
         let connect = || {
             let (machine, address) = (self.machine.clone(), self.broker.clone());
-            RemoteBroker::start(machine, address, LinkTiming::default()) as Arc<dyn Fanout>
+            RemoteBroker::start(machine, address, timing()) as Arc<dyn Fanout>
         };
         Way { owner: connect(), gateways: (0..GATEWAYS[1]).map(|_| connect()).collect() }
     }
@@ -155,7 +160,7 @@ impl Cluster {
                 self.machine.clone(),
                 vec![self.store.clone()],
                 (PARTITIONS, directory),
-                LinkTiming::default(),
+                timing(),
                 StoreLimits::default(),
             ) as Arc<dyn Fanout>
         };
