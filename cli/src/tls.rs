@@ -2,9 +2,9 @@
 
 use campaign::InvalidUsage;
 use campaign::lookup::read_text;
-use node::config::TlsFiles;
 use node::{ClusterConfig, Role};
 use ports::Network;
+use protocol::TlsFiles;
 use real::network::TcpNetwork;
 use real::tls::{Admits, Identity, TlsError, TlsNetwork, Trust, host};
 use std::sync::Arc;

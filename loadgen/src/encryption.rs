@@ -1,11 +1,11 @@
 //! Encryption of a run: whom its users trust, and certificates for a cluster that lives as long as the run.
 
+use protocol::TlsFiles;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose,
 };
 use real::tls::Trust;
-use scenarios::TlsFiles;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;

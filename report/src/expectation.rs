@@ -40,17 +40,13 @@ pub fn expectations(
 fn thresholds(wanted: &Thresholds, measured: &Measured) -> Vec<Expectation> {
     let Thresholds { accept, deliver, lateness, requests, .. } = wanted;
     let Thresholds { refused_percent, throughput, recovery, .. } = wanted;
-    let steady = |latency: &Latency| latency.steady.unwrap_or_default();
-    let [accept_steady, deliver_steady] = [&measured.accept, &measured.deliver].map(steady);
     let percentiles = [
         ("accept", &accept.all, &measured.accept.all),
         ("accept_calm", &accept.calm, &measured.accept.calm),
         ("accept_under_faults", &accept.under_faults, &measured.accept.under_fault),
-        ("accept_steady", &accept.steady, &accept_steady),
         ("deliver", &deliver.all, &measured.deliver.all),
         ("deliver_calm", &deliver.calm, &measured.deliver.calm),
         ("deliver_under_faults", &deliver.under_faults, &measured.deliver.under_fault),
-        ("deliver_steady", &deliver.steady, &deliver_steady),
         ("lateness", lateness, &measured.lateness),
     ];
     let mut expectations: Vec<Expectation> = percentiles
@@ -58,13 +54,10 @@ fn thresholds(wanted: &Thresholds, measured: &Measured) -> Vec<Expectation> {
         .flat_map(|(what, bounds, measured)| within_bounds(what, bounds, measured))
         .chain(by_operation("accept", &accept.operations, &measured.accept.operations))
         .chain(by_operation("deliver", &deliver.operations, &measured.deliver.operations))
+        .chain(of_steady_part("accept_steady", &accept.steady, &measured.accept, measured))
+        .chain(of_steady_part("deliver_steady", &deliver.steady, &measured.deliver, measured))
         .chain(of_requests(requests, measured))
         .collect();
-    for one in expectations.iter_mut().filter(|one| one.met.is_none()) {
-        if one.what.contains("_steady_") {
-            no_steady_state(measured).clone_into(&mut one.got);
-        }
-    }
     expectations.extend(refused_percent.map(|limit| {
         let percent = measured.refused().map(|share| share * 100.0);
         let met = percent.map(|percent| percent <= limit);
@@ -85,6 +78,20 @@ fn thresholds(wanted: &Thresholds, measured: &Measured) -> Vec<Expectation> {
         let wanted = format!("at most {}", number::latency(number::micros(limit)));
         expectation("recovery", wanted, got, met)
     }));
+    expectations
+}
+
+/// As "accept_steady_p99"; if there is no such part, it is told why.
+fn of_steady_part(
+    what: &str,
+    bounds: &PercentileBounds,
+    latency: &Latency,
+    measured: &Measured,
+) -> Vec<Expectation> {
+    let mut expectations = within_bounds(what, bounds, &latency.steady.unwrap_or_default());
+    for one in expectations.iter_mut().filter(|one| one.met.is_none()) {
+        no_steady_state(measured).clone_into(&mut one.got);
+    }
     expectations
 }
 

@@ -2,8 +2,8 @@
 //! `fracas node` and `fracas cluster` read (docs/running.md).
 
 use crate::scenario::Scenario;
-use protocol::StoreEngine;
 use protocol::development::{PASSWORD, SERVICE_ID, SERVICE_SECRET};
+use protocol::{StoreEngine, TlsFiles};
 use std::time::Duration;
 use toml::{Table, Value};
 
@@ -38,19 +38,8 @@ pub struct Addresses {
     pub auth: String,
     /// The push provider.
     pub push_provider: String,
-    /// The files of TLS, if nodes are to use it.
+    /// The files of TLS, which all nodes share, if they are to use it.
     pub tls: Option<TlsFiles>,
-}
-
-/// The paths of PEM files that all nodes of a cluster on one machine share.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// The certificate of the authority.
-    pub authority: String,
-    /// The certificate of the nodes.
-    pub certificate: String,
-    /// Its private key.
-    pub key: String,
 }
 
 /// The file, for a cluster of this scenario at these addresses. An engine that stores share has no word

@@ -2,7 +2,7 @@
 //! advisories, where the database of them can be had. Where not, that is said.
 
 use crate::repository::root;
-use crate::{cargo_program, say};
+use crate::{cargo_program, say, tool};
 use std::process::{Command, Stdio};
 
 /// What needs nothing but the lock file and the crates.
@@ -11,7 +11,7 @@ const ADVISORIES: &str = "advisories";
 
 /// Whether nothing is denied; an error says why there is no cargo-deny.
 pub fn run() -> anyhow::Result<bool> {
-    have_cargo_deny()?;
+    tool::have("deny")?;
     if !passes(&ALWAYS)? {
         return Ok(false);
     }
@@ -33,16 +33,4 @@ fn deny(words: &[&str]) -> Command {
     let mut command = Command::new(cargo_program());
     command.arg("deny").args(words).current_dir(root());
     command
-}
-
-fn have_cargo_deny() -> anyhow::Result<()> {
-    let version = deny(&["--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    if version.is_ok_and(|status| status.success()) {
-        return Ok(());
-    }
-    say("cargo-deny is missing: cargo install --locked cargo-deny");
-    let install = ["install", "--locked", "--quiet", "cargo-deny"];
-    let installed = Command::new(cargo_program()).args(install).status()?;
-    anyhow::ensure!(installed.success(), "cargo-deny could not be installed");
-    Ok(())
 }

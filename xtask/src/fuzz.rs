@@ -3,7 +3,7 @@
 //! without bounds.
 
 use crate::repository::root;
-use crate::{cargo_program, say};
+use crate::{cargo_program, say, tool};
 use anyhow::Context;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -66,7 +66,7 @@ pub fn wanted<'a>(words: &[&'a str]) -> Result<Wanted<'a>, String> {
 
 /// Runs them up to the first finding; an error says why there is no cargo-fuzz.
 pub fn run(wanted: &Wanted) -> anyhow::Result<bool> {
-    have_cargo_fuzz()?;
+    tool::have("fuzz")?;
     for (name, examples) in TARGETS {
         if !wanted.targets.is_empty() && !wanted.targets.contains(&name) {
             continue;
@@ -78,18 +78,6 @@ pub fn run(wanted: &Wanted) -> anyhow::Result<bool> {
         }
     }
     Ok(true)
-}
-
-fn have_cargo_fuzz() -> anyhow::Result<()> {
-    let version = Command::new(cargo_program()).args(["fuzz", "--version"]).output();
-    if version.is_ok_and(|output| output.status.success()) {
-        return Ok(());
-    }
-    say("cargo-fuzz is missing: cargo install --locked cargo-fuzz");
-    let install = ["install", "--locked", "--quiet", "cargo-fuzz"];
-    let installed = Command::new(cargo_program()).args(install).status()?;
-    anyhow::ensure!(installed.success(), "cargo-fuzz could not be installed");
-    Ok(())
 }
 
 /// Whether a target found nothing. What it has learnt stays in `target/fuzz`, and what it has found, too.

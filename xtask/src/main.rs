@@ -9,6 +9,7 @@ mod fuzz;
 mod pages;
 mod repository;
 mod tidy;
+mod tool;
 
 use engines::Tested;
 use std::process::ExitCode;

@@ -70,7 +70,8 @@ pub struct Load {
     #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port, conflicts_with = "engines")]
     target: Vec<String>,
     /// The configuration of the cluster at --target: the password of its development users, a service
-    /// that may change and read anything, and with a table `tls` the authority that is trusted. Without this, both are those of a cluster for development.
+    /// that may change and read anything, and with a table `tls` the authority that is trusted. Without this,
+    /// they are those of a cluster for development, in plaintext.
     #[arg(long, value_name = "FILE", requires = "target")]
     config: Option<PathBuf>,
     /// Who serves the numbers of the nodes of the cluster at --target (`fracas node --metrics`); repeat it for

@@ -23,6 +23,7 @@ pub mod secret;
 pub mod store_calls;
 pub mod throttle;
 pub mod tight;
+mod tls_files;
 
 pub use close::CloseCode;
 pub use design::Design;
@@ -37,3 +38,4 @@ pub use limits::{LimitSet, Limits};
 pub use nearest::nearest;
 pub use reject::RejectReason;
 pub use secret::Secret;
+pub use tls_files::TlsFiles;

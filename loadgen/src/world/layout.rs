@@ -4,8 +4,9 @@
 use super::{ClusterError, io_error};
 use crate::run::{Engines, Processes};
 use crate::world::addresses::free_ports;
+use protocol::TlsFiles;
 use scenarios::scenario::{ClusterShape, Role, Scenario};
-use scenarios::{Addresses, TlsFiles, cluster_file};
+use scenarios::{Addresses, cluster_file};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -138,7 +138,7 @@ impl Split {
         self.under_fault.add(&other.under_fault);
     }
 
-    pub(crate) fn clear(&mut self) {
+    fn clear(&mut self) {
         self.calm.clear();
         self.under_fault.clear();
     }
@@ -155,11 +155,33 @@ impl Split {
     }
 }
 
+/// What is recorded second by second.
+pub(crate) struct BySecond {
+    /// Before the second that is under way.
+    pub(crate) run: Split,
+    pub(crate) second: Split,
+}
+
+impl BySecond {
+    pub(crate) fn new() -> Self {
+        Self { run: Split::new(), second: Split::new() }
+    }
+
+    /// A second is over: all of it; `log` gets it, too, if there is anything.
+    pub(crate) fn end_second(&mut self, log: impl FnOnce(&Split)) -> Distribution {
+        let all = self.second.all();
+        if !all.is_empty() {
+            log(&self.second);
+            self.run.add(&self.second);
+            self.second.clear();
+        }
+        all
+    }
+}
+
 /// The latency of one kind of operation, with and without faults.
 pub(crate) struct Recorder {
-    /// Before the second that is under way.
-    run: Split,
-    second: Split,
+    by_second: BySecond,
     in_vain: Split,
     blocks: Blocks,
     /// Of the whole run, by number of the operation.
@@ -177,8 +199,7 @@ pub(crate) struct Took {
 impl Recorder {
     pub(crate) fn new() -> Self {
         Self {
-            run: Split::new(),
-            second: Split::new(),
+            by_second: BySecond::new(),
             in_vain: Split::new(),
             blocks: Blocks::new(),
             operations: std::array::from_fn(|_| Distribution::new()),
@@ -188,7 +209,7 @@ impl Recorder {
     /// Records a latency; true if it had to be clipped.
     pub(crate) fn record(&mut self, took: Took) -> bool {
         self.operations[took.operation as usize].record(took.us);
-        self.second.record(took.us, took.under_fault)
+        self.by_second.second.record(took.us, took.under_fault)
     }
 
     /// Records how long something has waited in vain: it belongs to the run, but to no second.
@@ -199,22 +220,15 @@ impl Recorder {
 
     /// All that was recorded.
     pub(crate) fn so_far(&self) -> Distribution {
-        let mut all = self.run.all();
-        for split in [&self.second, &self.in_vain] {
-            all.add(&split.calm);
-            all.add(&split.under_fault);
-        }
+        let mut all = self.by_second.run.all();
+        all.add(&self.by_second.second.all());
+        all.add(&self.in_vain.all());
         all
     }
 
     /// Median and 99th percentile of what was recorded since the last call; `log` gets all of it.
     pub(crate) fn end_second(&mut self, log: impl FnOnce(&Split)) -> (Option<u64>, Option<u64>) {
-        let all = self.second.all();
-        if !all.is_empty() {
-            log(&self.second);
-            self.run.add(&self.second);
-            self.second.clear();
-        }
+        let all = self.by_second.end_second(log);
         self.blocks.end_second(&all);
         (all.quantile(0.50), all.quantile(0.99))
     }
@@ -227,20 +241,21 @@ impl Recorder {
     /// The latency of the whole run, and from a second on; `log` gets what belongs to no second that has
     /// ended.
     pub(crate) fn finish(mut self, since: Option<usize>, log: impl FnOnce(&Split)) -> Latency {
-        self.in_vain.add(&self.second);
+        let BySecond { mut run, second } = self.by_second;
+        self.in_vain.add(&second);
         log(&self.in_vain);
-        self.run.add(&self.in_vain);
+        run.add(&self.in_vain);
         let steady = since.map(|since| {
             let mut steady = self.blocks.since(since);
             steady.add(&self.in_vain.all());
             steady.percentiles()
         });
-        let all = self.run.all();
+        let all = run.all();
         Latency {
             all: all.percentiles(),
             mean_us: (!all.is_empty()).then(|| all.histogram.mean()),
-            calm: self.run.calm.percentiles(),
-            under_fault: self.run.under_fault.percentiles(),
+            calm: run.calm.percentiles(),
+            under_fault: run.under_fault.percentiles(),
             steady,
             operations: {
                 let [send, reply, edit, delete] = self.operations.map(|one| one.percentiles());

@@ -4,7 +4,7 @@
 //! as many requests as there are users, and not by all that would have come. Nothing is made up for the
 //! others (docs/decisions/rest-journeys.md): the values stand apart from those of the open loop.
 
-use super::latency::Split;
+use super::latency::{BySecond, Split};
 use crate::measured::{Percentiles, Requests};
 use std::collections::BTreeMap;
 use verify::history::event::Request;
@@ -18,14 +18,13 @@ struct OfKind {
 /// Of all kinds.
 pub(crate) struct All {
     kinds: BTreeMap<Request, OfKind>,
-    /// All kinds together: before the second that is under way, and in it.
-    run: Split,
-    second: Split,
+    /// All kinds together.
+    together: BySecond,
 }
 
 impl All {
     pub(super) fn new() -> Self {
-        Self { kinds: BTreeMap::new(), run: Split::new(), second: Split::new() }
+        Self { kinds: BTreeMap::new(), together: BySecond::new() }
     }
 
     /// An answer, or the end of the wait for one (status 0).
@@ -33,7 +32,7 @@ impl All {
         let new = || OfKind { latency: Split::new(), failed: BTreeMap::new() };
         let of_kind = self.kinds.entry(request).or_insert_with(new);
         of_kind.latency.record(us, under_fault);
-        self.second.record(us, under_fault);
+        self.together.second.record(us, under_fault);
         if !(200..300).contains(&status) {
             *of_kind.failed.entry(status).or_default() += 1;
         }
@@ -41,11 +40,7 @@ impl All {
 
     /// A second is over; `log` gets all of it.
     pub(super) fn end_second(&mut self, log: impl FnOnce(&Split)) {
-        if self.second.len() > 0 {
-            log(&self.second);
-            self.run.add(&self.second);
-            self.second.clear();
-        }
+        self.together.end_second(log);
     }
 
     /// Kind by kind, and together, if there were any; `log` gets what belongs to no second that has ended.
@@ -54,7 +49,8 @@ impl All {
         log: impl FnOnce(&Split),
     ) -> (Vec<Requests>, Option<Percentiles>) {
         self.end_second(log);
-        let together = (self.run.len() > 0).then(|| self.run.all().percentiles());
+        let all = self.together.run.all();
+        let together = (!all.is_empty()).then(|| all.percentiles());
         let told = |(request, OfKind { latency, failed })| Requests {
             request,
             all: latency.all().percentiles(),

@@ -7,12 +7,11 @@ use super::engine_tables::Engines;
 use super::secrets::{self, Fetch};
 use super::{
     ClusterConfig, HEARTBEAT_SECONDS_MAX, HEARTBEAT_SECONDS_MIN, LINK_TIMEOUT_MS,
-    LINK_TIMEOUT_MS_MAX, LINK_TIMEOUT_MS_MIN, SCOPES, Service, TOKEN_SECONDS_MAX, TlsFiles,
-    is_address,
+    LINK_TIMEOUT_MS_MAX, LINK_TIMEOUT_MS_MIN, SCOPES, Service, TOKEN_SECONDS_MAX, is_address,
 };
 use crate::topology::Topology;
 use ipnet::IpNet;
-use protocol::{LimitSet, Secret};
+use protocol::{LimitSet, Secret, TlsFiles};
 use settings::section::by_default;
 use settings::tree::Is;
 use settings::value::design::Choices;

@@ -16,7 +16,7 @@ pub use secrets::{Fetch, Kept};
 use crate::topology::{Role, Topology};
 use ipnet::IpNet;
 use ports::Directory;
-use protocol::{Design, LimitSet, Limits, Secret, development, limits};
+use protocol::{Design, LimitSet, Limits, Secret, TlsFiles, development, limits};
 use settings::Mistakes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -55,17 +55,6 @@ pub struct ClusterConfig {
     pub trusted_proxies: Vec<IpNet>,
     /// Where a node finds its certificate; absent: everything is plaintext.
     pub tls: Option<TlsFiles>,
-}
-
-/// The files of TLS, in PEM; on each machine those of its own node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// Who signs the certificates of nodes.
-    pub authority: String,
-    /// The node's certificate, with what lies between it and the authority.
-    pub certificate: String,
-    /// Its private key.
-    pub key: String,
 }
 
 /// The scopes that a service can be granted.

@@ -1,7 +1,7 @@
 //! Every key of a configuration: it stands on the page, and it is read.
 
 use super::*;
-use crate::config::{TlsFiles, engine_tables, file};
+use crate::config::{engine_tables, file};
 
 #[test]
 fn every_key_stands_on_the_page_and_whether_it_is_required() {
