@@ -3,6 +3,7 @@
 mod farewell;
 mod led;
 mod numbers;
+mod own_cluster;
 mod progress;
 mod rest_users;
 
@@ -14,17 +15,17 @@ use crate::journal::{Journal, Sink};
 use crate::journeys::Driven;
 use crate::limits::Limits;
 use crate::limits::{health, supply};
+use crate::links::{Proxies, Through};
 use crate::machine::{client, machine};
 use crate::slices::{self, Slices};
 use crate::world::Cluster;
-use crate::world::addresses::free_address;
-use crate::world::layout::Outside;
 use crate::world::process::Departure;
 use crate::world::readiness::{reach, reach_any};
 use crate::world::usage::Sampler;
 
 use crate::run::{Against, Progress, RealEnded, RealRun};
 use ports::{Machine, with_causes};
+use protocol::UserId;
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
@@ -37,7 +38,6 @@ use verify::history::What;
 use verify::history::event::{Deadlines, Engine, Phase};
 use workload::measure::Lateness;
 use workload::plan::Plan;
-use workload::provider;
 use workload::recorder::Recorder;
 use workload::rest::Http;
 use workload::targets::Targets;
@@ -87,6 +87,8 @@ struct Phases {
     limits: Arc<Limits>,
     company: Company,
     phase: watch::Sender<Phase>,
+    /// What carries the links that faults may hit.
+    proxies: Option<Proxies>,
     /// The users of the REST interface, while they are driven.
     journeys: Option<Driven>,
     ended: RealEnded,
@@ -104,7 +106,7 @@ impl Phases {
         let one_table = slices::fit_one_table(&run.scenario, &supply, run.share());
         let slices = Slices::start(count, one_table)?;
         let limits = Arc::default();
-        let machine = client("clients", run.seed, &limits, run.way(None));
+        let machine = client("clients", run.seed, &limits, run.way(None, Through::new()));
         let plain = self::machine("others", run.seed, &limits);
         let (phase, phases) = watch::channel(Phase::SetUp);
         let plan = Arc::new(Plan::new(&run.scenario, run.seed));
@@ -123,6 +125,7 @@ impl Phases {
             limits,
             company,
             phase,
+            proxies: None,
             journeys: None,
             ended: RealEnded::default(),
         })
@@ -246,22 +249,6 @@ impl Phases {
         Ok(())
     }
 
-    /// The cluster of the run, if it is to be started.
-    fn cluster(&self) -> Result<Option<Cluster>, String> {
-        let Against::Started { binary, processes, data } = &self.run.against else {
-            return Ok(None);
-        };
-        let push =
-            free_address().map_err(|error| format!("no port for the push provider: {error}"))?;
-        let recorder: Arc<dyn Recorder> = self.journal.clone();
-        let program = (binary.as_path(), *processes);
-        let files = self.run.encryption.as_ref().and_then(|it| it.files.as_ref());
-        let outside = Outside { push: &push, tls: files };
-        let cluster = Cluster::new(program, &self.run.scenario, data, outside, recorder.clone());
-        self.machine.spawn("push provider", provider::serve(self.machine.clone(), push, recorder));
-        cluster.map(Some).map_err(|error| with_causes(&error))
-    }
-
     /// The gateways, as soon as they are there.
     async fn gateways(&self, cluster: Option<&mut Cluster>) -> Result<Vec<String>, String> {
         if let Some(cluster) = cluster {
@@ -286,7 +273,10 @@ impl Phases {
                 let source = is_local.then(|| slices::source(number));
                 let (plan, targets) = (self.plan.clone(), targets.clone());
                 let (journal, limits) = (self.journal.clone(), self.limits.clone());
-                let machine = client(&name, self.run.seed, &limits, self.run.way(source));
+                let host = self.run.scenario.client_host_of(UserId(slice.start.into()));
+                let through = self.proxies.as_ref().map(|proxies| proxies.through(&host));
+                let way = self.run.way(source, through.unwrap_or_default());
+                let machine = client(&name, self.run.seed, &limits, way);
                 let (told, lateness) = channel();
                 let gone = self.slices.run(thread, move |phases| async move {
                     let users = run_users(machine, plan, slice, targets, journal, phases);
@@ -323,7 +313,7 @@ impl Phases {
 
     async fn load(&mut self, cluster: Option<&mut Cluster>) -> Result<(), String> {
         let (scenario, seed) = (&self.run.scenario, self.run.seed);
-        let plan = faults::plan(scenario, seed, self.run.against.processes());
+        let plan = faults::plan(scenario, seed, self.run.against.reach(self.run.share()));
         self.ended.notes.extend(plan.notes);
         self.ended.doubts.extend(plan.doubt);
         self.enter(Phase::Load);
@@ -332,8 +322,9 @@ impl Phases {
         let (scenario, journal) = (&*self.run.scenario, &*self.journal);
         let http = &Http::new(self.plain.clone());
         let inflicted = async {
-            let Some(cluster) = cluster else { return Ok(()) };
-            let stage = Stage { cluster, http, scenario, seed, journal };
+            let (Some(cluster), Some(proxies)) = (cluster, &self.proxies) else { return Ok(()) };
+            let links = proxies.board();
+            let stage = Stage { cluster, links, http, scenario, seed, journal };
             inflict(stage, plan.faults, began).await
         };
         let (inflicted, ()) = tokio::join!(inflicted, surges);

@@ -5,6 +5,7 @@ use crate::encryption::Encryption;
 use crate::exposition::Exposition;
 use crate::journal::Sink;
 use crate::journeys::Drive;
+use crate::links::{Reach, Through};
 use crate::machine::Way;
 use crate::phases;
 use crate::slices::Share;
@@ -156,9 +157,9 @@ pub struct RealEnded {
 
 impl RealRun {
     /// How its users reach gateways.
-    pub(crate) fn way(&self, source: Option<Ipv4Addr>) -> Way {
+    pub(crate) fn way(&self, source: Option<Ipv4Addr>, through: Through) -> Way {
         let trust = self.encryption.as_ref().map(|encryption| encryption.trust.clone());
-        Way { source, trust }
+        Way { source, trust, through }
     }
 
     /// The share of the users that is driven here.
@@ -200,6 +201,11 @@ impl Against {
             Self::Started { .. } | Self::Joined => processors.div_ceil(2),
         };
         (ours / u64::from(share.here.max(1))).max(1)
+    }
+
+    /// What faults of links can reach, if this share of the users is driven by one generator.
+    pub fn reach(&self, share: Share) -> Reach {
+        Reach { processes: self.processes(), alone: share.of == 1 }
     }
 
     /// How many gateways there are.

@@ -19,6 +19,7 @@ use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::SigSet;
 use protocol::UserId;
+use scenarios::CLIENT_HOSTS;
 use scenarios::scenario::{Scenario, Transport};
 use std::convert::Infallible;
 use std::io;
@@ -85,7 +86,13 @@ pub fn of(scenario: &Scenario, against: &Against, supply: &Supply, share: Share)
         // A few connections for each slice.
         Transport::Trunk => 0,
     };
-    needed(sessions, against.gateways(scenario), supply, against.workers(share))
+    let needed = needed(sessions, against.gateways(scenario), supply, against.workers(share));
+    // A slice whose links may be hit is part of one host.
+    if against.reach(share).may_hit_users(scenario) {
+        needed.next_multiple_of(CLIENT_HOSTS.into())
+    } else {
+        needed
+    }
 }
 
 /// Sessions that the users will have.

@@ -4,6 +4,7 @@
 use crate::scenario::Scenario;
 use protocol::development::{PASSWORD, SERVICE_ID, SERVICE_SECRET};
 use protocol::{StoreEngine, TlsFiles};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use toml::{Table, Value};
 
@@ -17,9 +18,10 @@ pub struct Addresses {
     pub gateways: Vec<String>,
     /// Brokers.
     pub brokers: Vec<String>,
-    /// The ports of the nodes of a RabbitMQ on loopback that is their broker instead; the management interface
-    /// has the port after it.
+    /// The ports of the nodes of a RabbitMQ on loopback that is their broker instead.
     pub rabbitmq: Vec<u16>,
+    /// The port of its management interface.
+    pub rabbitmq_management: Option<u16>,
     /// Whether its durable queues have copies on other nodes.
     pub quorum_queues: bool,
     /// The ports of the nodes of a Kafka on loopback that is their broker instead.
@@ -40,6 +42,29 @@ pub struct Addresses {
     pub push_provider: String,
     /// The files of TLS, which all nodes share, if they are to use it.
     pub tls: Option<TlsFiles>,
+}
+
+impl Addresses {
+    /// The same for a node that reaches some of them at other addresses on loopback: by their own.
+    #[must_use]
+    pub fn through(mut self, others: &BTreeMap<String, String>) -> Self {
+        let lists = [&mut self.gateways, &mut self.brokers, &mut self.stores].into_iter().flatten();
+        for address in lists.chain([&mut self.auth, &mut self.push_provider]) {
+            if let Some(other) = others.get(address) {
+                address.clone_from(other);
+            }
+        }
+        for port in self.rabbitmq.iter_mut().chain(&mut self.postgres) {
+            let other = others.get(&on_loopback(*port));
+            *port = other.and_then(|other| other.rsplit_once(':')?.1.parse().ok()).unwrap_or(*port);
+        }
+        self
+    }
+}
+
+/// An address of this machine that others do not reach.
+pub fn on_loopback(port: u16) -> String {
+    format!("127.0.0.1:{port}")
 }
 
 /// The file, for a cluster of this scenario at these addresses. An engine that stores share has no word
@@ -93,18 +118,17 @@ pub fn cluster_file(scenario: &Scenario, addresses: &Addresses) -> String {
 
 /// What keeps rows, and what keeps messages.
 fn engines(of_nodes: StoreEngine, addresses: &Addresses) -> Value {
-    let on_loopback = |port: u16| format!("127.0.0.1:{port}");
     let Addresses { rabbitmq, kafka, postgres, cassandra, .. } = addresses;
     let all = |ports: &[u16]| ports.iter().copied().map(on_loopback).collect::<Vec<_>>();
     let mut engines = Table::new();
     engines.insert("store".to_owned(), of_nodes.word().into());
-    if let Some(first) = rabbitmq.first() {
+    if let Some(management) = addresses.rabbitmq_management {
         let reached = table([
             ("addresses", all(rabbitmq).into()),
             ("user", "guest".into()),
             ("password", "guest".into()),
             ("quorum_queues", addresses.quorum_queues.into()),
-            ("management", on_loopback(first + 1).into()),
+            ("management", on_loopback(management).into()),
         ]);
         engines.insert("broker".to_owned(), "rabbitmq".into());
         engines.insert("rabbitmq".to_owned(), reached);

@@ -4,11 +4,13 @@ use crate::intensity::Piece;
 use crate::scenario::{
     Activity, ClusterShape, JourneyMix, Load, LoadPhase, Mix, Rate, Role, Scenario, Size, Users,
 };
-use protocol::StoreEngine;
+use protocol::{StoreEngine, UserId};
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// Hosts that carry the users of a simulated run: enough for a fault that strikes some users only,
-/// few enough for the simulator, whose cost grows with the cube of the hosts.
+/// Hosts that carry the users of a run: enough for a fault that strikes some users only, few enough for the
+/// simulator, whose cost grows with the cube of the hosts.
 pub const CLIENT_HOSTS: u16 = 2;
 
 impl ClusterShape {
@@ -131,6 +133,20 @@ impl JourneyMix {
 }
 
 impl Scenario {
+    /// The users of a client host, counted from 0: a block of the user numbers each.
+    pub fn users_of_host(&self, index: u32) -> Range<u32> {
+        let (count, hosts) = (u64::from(self.users.count), u64::from(CLIENT_HOSTS));
+        let from = |index: u32| 1 + (count * u64::from(index) / hosts) as u32;
+        from(index)..from(index + 1)
+    }
+
+    /// The host that carries a user.
+    pub fn client_host_of(&self, user: UserId) -> Arc<str> {
+        let mut hosts = 0..u32::from(CLIENT_HOSTS);
+        let index = hosts.find(|index| self.users_of_host(*index).contains(&(user.0 as u32)));
+        format!("{}-{}", Role::Clients.word(), index.unwrap_or(0) + 1).into()
+    }
+
     /// Users of both kinds: those of the REST interface are the last ones.
     pub fn everybody(&self) -> u32 {
         self.users.count + self.journeys.map_or(0, |journeys| journeys.users)

@@ -325,6 +325,13 @@ impl Role {
             Self::Database => "database",
         }
     }
+
+    /// The role of a host, and its number, from 1.
+    pub fn of_host(name: &str) -> Option<(Self, u16)> {
+        let (word, number) = name.rsplit_once('-')?;
+        let role = Self::ALL.into_iter().find(|role| role.word() == word)?;
+        Some((role, number.parse().ok().filter(|number| *number > 0)?))
+    }
 }
 
 /// Fault episodes at random, by seed (swarm: each seed enables some of the kinds).

@@ -1,7 +1,7 @@
 //! The phases of one run: set up, warm up, load under faults, heal, settle, judge.
 
 use crate::faults::Stage;
-use crate::faults::links::{Latency, LinkBoard};
+use crate::faults::links::LinkBoard;
 use crate::faults::schedule::{Due, Schedule};
 use crate::hooks;
 use crate::journal::{Journal, OWN_BUG, TraceSink};
@@ -10,6 +10,7 @@ use crate::machine::pulse::Pulse;
 use crate::run::{Progress, SimulatedRun};
 use crate::world::{self, Builder, Hosts, Signals};
 use protocol::UserId;
+use scenarios::faults::claims::Latency;
 use scenarios::faults::target::Directory;
 use scenarios::{Scenario, faults};
 use std::collections::BTreeMap;
@@ -195,7 +196,7 @@ impl<'a> Phases<'a> {
         let gateway_of = |user: UserId| -> Option<Arc<str>> {
             journal.gateway_of(user).map(|gateway| format!("gateway-{gateway}").into())
         };
-        let client_of = |user: UserId| world::client_host_of(self.scenario, user);
+        let client_of = |user: UserId| self.scenario.client_host_of(user);
         let directory = Directory {
             hosts: self.hosts.list(),
             owner_of: &|conversation| self.hosts.owner_of(conversation),

@@ -155,7 +155,7 @@ impl Builder<'_> {
                 targets: targets.clone(),
                 journal: self.journal.clone(),
                 signals: self.signals.clone(),
-                users: users_of(self.scenario, index),
+                users: self.scenario.users_of_host(index),
             };
             let name = format!("clients-{}", index + 1).into();
             self.host(sim, &mut hosts, Host { name, is_node: false }, move |hardware| {
@@ -256,21 +256,6 @@ fn config(scenario: &Scenario) -> ClusterConfig {
 }
 
 type Software = Pin<Box<dyn Future<Output = turmoil::Result>>>;
-
-/// The users of one host: a block of the user numbers each.
-fn users_of(scenario: &Scenario, index: u32) -> std::ops::Range<u32> {
-    let (count, hosts) = (scenario.users.count, u32::from(CLIENT_HOSTS));
-    let from = |index: u32| 1 + (u64::from(count) * u64::from(index) / u64::from(hosts)) as u32;
-    from(index)..from(index + 1)
-}
-
-/// The host that carries a user.
-pub fn client_host_of(scenario: &Scenario, user: protocol::UserId) -> Arc<str> {
-    let index = (0..u32::from(CLIENT_HOSTS))
-        .find(|index| users_of(scenario, *index).contains(&(user.0 as u32)))
-        .unwrap_or(0);
-    format!("clients-{}", index + 1).into()
-}
 
 /// One node's process.
 async fn serve(

@@ -269,7 +269,8 @@ impl Load {
         let scenario = &opened.scenario;
         console::note(&format!("fracas {VERSION} · {} · seed {}", scenario.name, self.seed));
         let drawn = opened.drawn();
-        let not_done = loadgen::not_done(scenario, self.seed, against.processes());
+        let share = self.agents.share(self.starts_cluster());
+        let not_done = loadgen::not_done(scenario, self.seed, against.reach(share));
         for sentence in [&fit.needs].into_iter().chain(&fit.short).chain(&drawn).chain(&not_done) {
             console::note(&format!("  {sentence}"));
         }

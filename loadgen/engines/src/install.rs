@@ -1,6 +1,7 @@
 //! Finds the program of an engine, and installs its package if it is missing.
 
 use anyhow::{Context, bail};
+use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -10,6 +11,13 @@ use std::process::{Command, Stdio};
 /// # Errors
 /// It is missing, and cannot be installed from here: with what to do by hand.
 pub fn program(candidates: &[&str], package: &str) -> anyhow::Result<PathBuf> {
+    if let Some(found) = found(candidates) {
+        return Ok(found);
+    }
+    // The processes of an engine look for it at the same time, and dpkg serves one.
+    let path = std::env::temp_dir().join("fracas-install.lock");
+    let lock = File::create(&path).with_context(|| format!("opening {}", path.display()))?;
+    lock.lock().with_context(|| format!("locking {}", path.display()))?;
     if let Some(found) = found(candidates) {
         return Ok(found);
     }

@@ -152,7 +152,7 @@ impl Run<'_> {
         if self.transport == Transport::Socket { connections } else { u64::MAX }
     }
 
-    fn open_files(&self, system: &System) -> [Option<Check>; 4] {
+    fn open_files(&self, system: &System) -> [Option<Check>; 5] {
         const REMEDY: &str = "raise the hard limit (ulimit -Hn), or connect the users by trunk";
         let (there, rest) = (system.supply.open_files, self.needs.rest);
         let connections = self.needs.connections + rest;
@@ -186,14 +186,21 @@ impl Run<'_> {
             any,
             "raise the hard limit (ulimit -Hn), or set journeys.users lower",
         );
-        let least = connections * self.ends();
+        let proxied = self.needs.proxied;
+        let of_links = check(
+            "open files of the proxies of the links",
+            (there.filter(|_| proxied > 0), proxied + BASE, proxied + AT_EASE),
+            |there| self.sessions_of(there.saturating_sub(BASE) / 2),
+            "raise the hard limit (ulimit -Hn), connect the users by trunk, or leave out faults of their links",
+        );
+        let least = connections * self.ends() + proxied;
         let of_system = check(
             "open files of the system (fs.file-max, less what is open)",
             (system.files_left, least, least + SYSTEM_FILES),
             |there| self.sessions_of(there.saturating_sub(SYSTEM_FILES) / self.ends()),
             format!("sysctl fs.file-max={}", 2 * (least + SYSTEM_FILES)),
         );
-        [of_cluster, of_slice, of_rest, of_system]
+        [of_cluster, of_slice, of_rest, of_links, of_system]
     }
 
     fn network(&self, system: &System) -> [Option<Check>; 5] {

@@ -1,11 +1,12 @@
-//! The faults of a scenario, as far as they can be done to real processes.
+//! The faults of a scenario, as far as they can be done to real processes and the links between them.
 //!
-//! Links cannot be cut and clocks cannot be set from outside: such faults are listed, and the run goes on
+//! Clocks cannot be set and disks are not filled from outside: such faults are listed, and the run goes on
 //! without them. Where all roles live in one process, every target is the whole cluster.
 
 pub mod schedule;
 
 use crate::journal::Journal;
+use crate::links::{Reach, Unreachable};
 use crate::run::Processes;
 use scenarios::faults::{self, Injection, PlannedFault};
 use scenarios::scenario::{FaultKind, Role, Scenario, Target};
@@ -14,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use verify::history::What;
 use workload::recorder::Recorder;
 
-/// What is done to a process.
+/// What is done to processes or links.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RealFault {
     /// Killed, and started again afterwards.
@@ -23,9 +24,11 @@ pub enum RealFault {
     Drain,
     /// Stopped for a while.
     Pause,
+    /// Links stall, are cut, or are slow.
+    Links,
 }
 
-/// A fault of the schedule, and what it is to a process.
+/// A fault of the schedule, and what it is in the real world.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Planned {
     fault: PlannedFault,
@@ -45,8 +48,8 @@ pub struct FaultPlan {
     pub doubt: Option<String>,
 }
 
-/// What can be done to the cluster of a run; `processes`: what it is made of, if it is our own.
-pub fn plan(scenario: &Scenario, seed: u64, processes: Option<Processes>) -> FaultPlan {
+/// What can be done to the cluster of a run.
+pub fn plan(scenario: &Scenario, seed: u64, reach: Reach) -> FaultPlan {
     let mut plan = FaultPlan::default();
     let (mut missing, mut notes) = (BTreeSet::new(), BTreeSet::new());
     let all = faults::schedule(scenario, seed);
@@ -55,9 +58,9 @@ pub fn plan(scenario: &Scenario, seed: u64, processes: Option<Processes>) -> Fau
             plan.surges.push(fault.clone());
             continue;
         }
-        match real_fault(fault, processes) {
+        match real_fault(scenario, fault, reach) {
             Ok((real, note)) => {
-                notes.extend(note.map(str::to_owned));
+                notes.extend(note);
                 plan.faults.push(Planned { fault: fault.clone(), real });
             }
             Err(why) if fault.drawn => {
@@ -88,20 +91,24 @@ pub fn plan(scenario: &Scenario, seed: u64, processes: Option<Processes>) -> Fau
 }
 
 /// What a run will leave out of a scenario, as sentences: known before it begins.
-pub fn not_done(scenario: &Scenario, seed: u64, processes: Option<Processes>) -> Vec<String> {
-    let FaultPlan { notes, doubt, .. } = plan(scenario, seed, processes);
+pub fn not_done(scenario: &Scenario, seed: u64, reach: Reach) -> Vec<String> {
+    let FaultPlan { notes, doubt, .. } = plan(scenario, seed, reach);
     doubt.into_iter().chain(notes).collect()
 }
 
-/// What a fault is to a process, with a note where it is less or more than in the simulator.
+/// What a fault is in the real world, with a note where it is less or more than in the simulator.
 fn real_fault(
+    scenario: &Scenario,
     fault: &PlannedFault,
-    processes: Option<Processes>,
-) -> Result<(RealFault, Option<&'static str>), &'static str> {
-    match processes {
-        None => return Err("the cluster was given with --target"),
+    reach: Reach,
+) -> Result<(RealFault, Option<String>), String> {
+    if let Some((possible, why)) = reach.of(scenario, &fault.kind) {
+        return of_links(fault.kind.word(), possible, &why);
+    }
+    match reach.processes {
+        None => return Err(Unreachable::Given.to_string()),
         Some(Processes::One) if fault.drawn => {
-            return Err("it befalls single nodes, and all of them are one process");
+            return Err("it befalls single nodes, and all of them are one process".to_owned());
         }
         Some(_) => {}
     }
@@ -116,28 +123,45 @@ fn real_fault(
         ),
         FaultKind::Drain { target } => (target, RealFault::Drain, None),
         FaultKind::Pause { target } => (target, RealFault::Pause, None),
+        FaultKind::Skew { .. } => {
+            return Err("clocks cannot be skewed on real machines".to_owned());
+        }
+        FaultKind::FullDisk { .. } => {
+            return Err("the disk of a real machine is not filled".to_owned());
+        }
+        FaultKind::Surge { .. } => return Err("it befalls the users, not the cluster".to_owned()),
         FaultKind::Blip { .. }
         | FaultKind::Cut { .. }
         | FaultKind::Flap { .. }
-        | FaultKind::SlowLink { .. } => {
-            return Err("links cannot be broken on real sockets");
-        }
-        FaultKind::Skew { .. } => {
-            return Err("clocks cannot be skewed on real machines");
-        }
-        FaultKind::FullDisk { .. } => {
-            return Err("the disk of a real machine is not filled");
-        }
-        FaultKind::Surge { .. } => return Err("it befalls the users, not the cluster"),
+        | FaultKind::SlowLink { .. } => unreachable!("it has links"),
     };
     match target {
         Target::ClientOf(_) | Target::Any(Role::Clients) | Target::Every(Role::Clients) => {
-            Err("clients run in the process that observes them")
+            Err(OBSERVED.to_owned())
         }
-        Target::Node(name) if name.starts_with("clients") => {
-            Err("clients run in the process that observes them")
+        Target::Node(name) if name.starts_with(Role::Clients.word()) => Err(OBSERVED.to_owned()),
+        _ => Ok((real_fault, note.map(str::to_owned))),
+    }
+}
+
+const OBSERVED: &str = "clients run in the process that observes them";
+
+/// A fault of links, so many of which can be hit, and others cannot for these reasons.
+fn of_links(
+    word: &str,
+    possible: usize,
+    why: &BTreeSet<Unreachable>,
+) -> Result<(RealFault, Option<String>), String> {
+    // What nobody talks over cannot be missed where something else is hit.
+    let missed = why.iter().filter(|why| possible == 0 || **why != Unreachable::Silent);
+    let missed: Vec<String> = missed.map(Unreachable::to_string).collect();
+    match (possible, missed.is_empty()) {
+        (0, _) => Err(missed.join("; ")),
+        (_, true) => Ok((RealFault::Links, None)),
+        (_, false) => {
+            let note = format!("{word}: not all of its links are hit: {}", missed.join("; "));
+            Ok((RealFault::Links, Some(note)))
         }
-        _ => Ok((real_fault, note)),
     }
 }
 
@@ -165,79 +189,4 @@ pub async fn tell_surges(surges: Vec<PlannedFault>, load_began: Instant, journal
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::run::Engines;
-    use scenarios::scenario::{Fault, RandomFaults, Sides};
-    use std::time::Duration;
-
-    const OWN: Option<Processes> = Some(Processes::EachNode(Engines::NONE));
-
-    fn fault(at: u64, every: Option<u64>, kind: FaultKind) -> Fault {
-        Fault {
-            at: Duration::from_secs(at),
-            every: every.map(Duration::from_secs),
-            lasts: Duration::from_secs(1),
-            kind,
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_done_is_said() {
-        let mut scenario = crate::fixture::scenario(10, 5, 1);
-        let store = || Target::Node("store-1".into());
-        let between = Sides { from: vec![store()], to: Vec::new() };
-        scenario.faults = vec![
-            fault(3, None, FaultKind::Pause { target: store() }),
-            fault(1, Some(2), FaultKind::Kill { target: Target::Any(Role::Gateway) }),
-            fault(1, None, FaultKind::Blip { between: between.clone() }),
-            fault(2, None, FaultKind::Blip { between }),
-            fault(1, None, FaultKind::Kill { target: Target::Every(Role::Clients) }),
-        ];
-        let own = plan(&scenario, 1, OWN);
-        let kinds: Vec<_> = own.faults.iter().map(|p| (p.fault.at.as_secs(), p.real)).collect();
-        assert_eq!(kinds, [(1, RealFault::Kill), (3, RealFault::Pause), (3, RealFault::Kill)]);
-        assert_eq!(own.doubt, None);
-        let [note] = &own.notes[..] else { panic!("{:?}", own.notes) };
-        assert!(
-            note.starts_with("only 3 of the scenario's 6 faults can be injected, without blip")
-        );
-    }
-
-    #[test]
-    fn a_run_without_any_of_its_faults_is_in_doubt() {
-        let mut scenario = crate::fixture::scenario(10, 5, 1);
-        assert_eq!(plan(&scenario, 1, None), FaultPlan::default(), "it asks for none");
-        let store = || Target::Node("store-1".into());
-        let between = Sides { from: vec![store()], to: Vec::new() };
-        scenario.faults = vec![fault(1, None, FaultKind::Blip { between })];
-        assert!(plan(&scenario, 1, OWN).doubt.is_some_and(|doubt| doubt.contains("blip (links")));
-        scenario.faults = vec![fault(1, None, FaultKind::Kill { target: store() })];
-        assert_eq!(plan(&scenario, 1, OWN).doubt, None);
-        let given = plan(&scenario, 1, None);
-        assert!(given.faults.is_empty());
-        assert!(given.doubt.is_some_and(|doubt| doubt.contains("kill (the cluster was given")));
-    }
-
-    #[test]
-    fn random_faults_of_processes_are_done_where_nodes_have_one_each() {
-        let mut scenario = crate::fixture::scenario(10, 5, 1);
-        let second = Duration::from_secs(1);
-        scenario.random_faults = Some(RandomFaults {
-            lead: Duration::ZERO,
-            every: second / 10,
-            lasts_min: second / 10,
-            lasts_max: second,
-            kinds: ["kill", "pause", "power_loss"].map(str::to_owned).to_vec(),
-            roles: vec![Role::Store, Role::Broker],
-        });
-        let each = plan(&scenario, 1, OWN);
-        assert_eq!(each.faults.len(), faults::schedule(&scenario, 1).len());
-        assert_eq!(each.doubt, None);
-        let one = plan(&scenario, 1, Some(Processes::One));
-        assert!(one.doubt.is_some_and(|doubt| doubt.contains("single nodes")), "{:?}", one.notes);
-        scenario.random_faults.as_mut().unwrap().roles = vec![Role::Clients];
-        let clients = plan(&scenario, 1, OWN).doubt.unwrap();
-        assert!(clients.contains("clients run in the process that observes them"), "{clients}");
-    }
-}
+mod tests;

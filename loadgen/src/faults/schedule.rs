@@ -2,14 +2,17 @@
 
 use crate::faults::{Planned, RealFault};
 use crate::journal::Journal;
+use crate::links::Board;
 use crate::world::layout::CLUSTER;
 use crate::world::{Cluster, ClusterError, Starts};
 use ports::with_causes;
 use protocol::partition::{home_of, partition_of};
 use protocol::{ConversationId, UserId};
-use scenarios::faults::target::Directory;
-use scenarios::faults::{Injection, PlannedFault};
-use scenarios::scenario::{Scenario, Target};
+use scenarios::CLIENT_HOSTS;
+use scenarios::faults::claims::claimed;
+use scenarios::faults::target::{Directory, Pair};
+use scenarios::faults::{Injection, PlannedFault, flap};
+use scenarios::scenario::{FaultKind, Role, Scenario, Target};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +25,8 @@ use workload::rest::Http;
 pub struct Stage<'a> {
     /// The nodes.
     pub cluster: &'a mut Cluster,
+    /// Their links.
+    pub links: &'a Board,
     /// Asks nodes of an engine what they do.
     pub http: &'a Http,
     /// Whose they are.
@@ -38,7 +43,48 @@ struct Active {
     word: &'static str,
     /// Whom it really hit.
     hit: Vec<Arc<str>>,
+    links: Hit,
     effect: u64,
+}
+
+/// The links that a fault hits.
+struct Hit {
+    kind: FaultKind,
+    pairs: Vec<Pair>,
+    begun: Duration,
+    /// When they go down, or up again, before it ends.
+    next_change: Option<Duration>,
+}
+
+impl Hit {
+    fn new(kind: FaultKind, pairs: Vec<Pair>, begun: Duration) -> Self {
+        let mut hit = Self { kind, pairs, begun, next_change: None };
+        hit.find_next_change(begun);
+        hit
+    }
+
+    fn find_next_change(&mut self, now: Duration) {
+        if let FaultKind::Flap { down, up, .. } = self.kind {
+            self.next_change = Some(flap::next_change(self.begun, now, down, up));
+        }
+    }
+
+    fn claim(&self, fault: u32, board: &Board) {
+        if let Some((claim, pairs)) = claimed(&self.kind, &self.pairs) {
+            board.lay(fault, claim, pairs);
+        }
+    }
+
+    /// What a flap does meanwhile; how much it has done so far.
+    fn change(&mut self, fault: u32, now: Duration, board: &Board) -> u64 {
+        let FaultKind::Flap { down, up, .. } = self.kind else { return 0 };
+        self.find_next_change(now);
+        if flap::is_down(self.begun, now, down, up) {
+            self.claim(fault, board);
+            return 0;
+        }
+        board.lift(fault)
+    }
 }
 
 /// Does all of it. What goes wrong is a reason to end the run: the cluster is not what it should be then.
@@ -53,7 +99,8 @@ pub async fn inflict(
     loop {
         let ends = active.keys().next().map(|(ends, _)| *ends);
         let begins = waiting.front().map(|planned| planned.fault.at);
-        let next = ends.into_iter().chain(begins).min();
+        let changes = active.values().filter_map(|active| active.links.next_change);
+        let next = changes.chain(ends).chain(begins).min();
         if next.is_none() && starts.is_empty() {
             return Ok(());
         }
@@ -67,6 +114,11 @@ pub async fn inflict(
                 while active.keys().next().is_some_and(|(ends, _)| *ends <= at) {
                     let ((_, id), over) = active.pop_first().expect("there is one");
                     stage.end(id, over, &mut starts).await?;
+                }
+                for ((_, id), Active { links, effect, .. }) in &mut active {
+                    if links.next_change.is_some_and(|change| change <= at) {
+                        *effect += links.change(*id, at, stage.links);
+                    }
                 }
                 while waiting.front().is_some_and(|planned| planned.fault.at <= at) {
                     let planned = waiting.pop_front().expect("there is one");
@@ -90,17 +142,22 @@ impl Stage<'_> {
         let injection = self.injection(fault, &running, leader.as_ref());
         let is_up = |node: &&Arc<str>| running.contains(node);
         let hit: Vec<Arc<str>> = injection.nodes.iter().filter(is_up).cloned().collect();
-        if injection.drawn && hit.is_empty() {
+        if injection.drawn && hit.is_empty() && injection.links.is_empty() {
             return Ok(None);
         }
         self.journal.record(What::FaultBegan {
             fault: id,
             kind: word.into(),
-            target: described(&injection.nodes, &hit).into(),
+            target: injection.described(&hit).into(),
             drawn: injection.drawn,
             injected: Some(injection.recorded().into()),
         });
+        let links = Hit::new(injection.kind, injection.links, injection.at);
         let effect = match real {
+            RealFault::Links => {
+                links.claim(id, self.links);
+                Ok(0)
+            }
             RealFault::Kill => Ok(self.cluster.kill(&hit)),
             // Whoever ends counts at its end.
             RealFault::Drain => {
@@ -110,11 +167,11 @@ impl Stage<'_> {
             RealFault::Pause => self.cluster.pause(&hit, id).await,
         };
         let effect = effect.map_err(|error| failed(id, word, &error))?;
-        Ok(Some(Active { real, word, hit, effect }))
+        Ok(Some(Active { real, word, hit, links, effect }))
     }
 
     async fn end(&mut self, id: u32, over: Active, starts: &mut Starts) -> Result<(), String> {
-        let Active { real, word, hit, mut effect } = over;
+        let Active { real, word, hit, mut effect, .. } = over;
         if real == RealFault::Pause {
             // One that was waiting for a disk when it was told to stop may have gone on doing so for a while.
             effect = effect.max(self.cluster.standing_still(&hit));
@@ -125,12 +182,16 @@ impl Stage<'_> {
                 effect = self.cluster.ended_as_asked(&hit).await;
                 Ok(())
             }
+            RealFault::Links => {
+                effect += self.links.lift(id);
+                Ok(())
+            }
             RealFault::Kill => Ok(()),
         };
         self.journal.record(What::FaultEnded { fault: id, effect });
         let started = match real {
             RealFault::Kill | RealFault::Drain => self.cluster.start_again(&hit, starts),
-            RealFault::Pause => Ok(()),
+            RealFault::Pause | RealFault::Links => Ok(()),
         };
         ended.and(started).map_err(|error| failed(id, word, &error))
     }
@@ -149,11 +210,13 @@ impl Stage<'_> {
         running: &[Arc<str>],
         leader: Option<&Arc<str>>,
     ) -> Injection {
-        let hosts: Vec<Arc<str>> = self.cluster.names().cloned().collect();
+        let mut hosts: Vec<Arc<str>> = self.cluster.names().cloned().collect();
         if hosts == [CLUSTER.into()] {
             let PlannedFault { id, at, lasts, kind, drawn } = fault;
             return Injection { id, at, lasts, kind, drawn, nodes: hosts, links: Vec::new() };
         }
+        let clients = (1..=CLIENT_HOSTS).map(|n| format!("{}-{n}", Role::Clients.word()).into());
+        hosts.extend(clients);
         let shape = &self.scenario.cluster;
         let owner_of = |conversation: ConversationId| -> Arc<str> {
             let home = home_of(partition_of(conversation, shape.partitions), shape.stores);
@@ -167,18 +230,9 @@ impl Stage<'_> {
             owner_of: &owner_of,
             broker_of: &|_| leader.cloned(),
             gateway_of: &gateway_of,
-            client_of: &|_| "clients".into(),
+            client_of: &|user| self.scenario.client_host_of(user),
         };
         directory.injection(fault, self.seed, running)
-    }
-}
-
-/// The targets, for people.
-fn described(meant: &[Arc<str>], hit: &[Arc<str>]) -> String {
-    match (meant, hit) {
-        ([], []) => "nobody".to_owned(),
-        (down, []) => format!("{} (down already)", down.join(", ")),
-        (_, hit) => hit.join(", "),
     }
 }
 
@@ -231,7 +285,8 @@ mod tests {
         (scenario.cluster.stores, scenario.cluster.partitions) = (2, 4);
         let cluster = &mut world.cluster;
         let http = &world.http;
-        let stage = Stage { cluster, http, scenario: &scenario, seed: 1, journal: &journal };
+        let links = &Board::default();
+        let stage = Stage { cluster, links, http, scenario: &scenario, seed: 1, journal: &journal };
         inflict(stage, planned.collect(), Instant::now()).await.unwrap();
         let after = world.cluster.ids().borrow().clone();
         world.cluster.kill_all().await;

@@ -46,6 +46,8 @@ pub struct Needs {
     pub connections: u64,
     /// Connections of the users of the REST interface: one each, from the generator's own table.
     pub rest: u64,
+    /// Descriptors of the proxies that carry links of users, from the generator's own table.
+    pub proxied: u64,
     /// Tables of open files and source addresses over which the generator spreads them.
     pub slices: u64,
     /// Connections from one source address to one gateway.
@@ -123,12 +125,14 @@ pub fn needs(scenario: &Scenario, against: &Against, supply: &Supply, share: Sha
         }
     };
     let sources = if against.is_local() { slices } else { 1 };
+    let proxied = if against.reach(share).may_hit_users(scenario) { 2 * connections } else { 0 };
     // Goose keeps 13 KiB for each beside its connection: about as much as a session.
     let rest = scenario.journeys.map_or(0, |journeys| u64::from(journeys.users));
     Needs {
         sessions,
         connections,
         rest,
+        proxied,
         slices,
         ports: connections.div_ceil(gateways).div_ceil(sources),
         memory: empty_memory(processes, share.here)

@@ -5,6 +5,7 @@
 pub mod network;
 
 use crate::limits::Limits;
+use crate::links::Through;
 use crate::machine::network::CountedNetwork;
 use ports::entropy::Seeded;
 use ports::{Disk, DiskFile, Machine, Telemetry};
@@ -26,6 +27,8 @@ pub struct Way {
     pub source: Option<Ipv4Addr>,
     /// Whom to trust, if they are not in plaintext.
     pub trust: Option<Trust>,
+    /// Where, if not at their own addresses.
+    pub through: Through,
 }
 
 /// As `machine`; all that it connects to are gateways.

@@ -25,9 +25,10 @@ impl Network for CountedNetwork {
 
     fn connect<'a>(&'a self, to: &'a str) -> BoxFuture<'a, io::Result<Box<dyn Stream>>> {
         Box::pin(async move {
+            let at = self.way.through.get(to).map_or(to, |at| at);
             let stream = self.limits.attempt(match self.way.source {
-                Some(source) => TcpNetwork.connect_from(source, to).await,
-                None => TcpNetwork.connect(to).await,
+                Some(source) => TcpNetwork.connect_from(source, at).await,
+                None => TcpNetwork.connect(at).await,
             })?;
             match &self.way.trust {
                 Some(trust) => trust.over(stream, to).await,

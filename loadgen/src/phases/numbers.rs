@@ -1,6 +1,7 @@
 //! The numbers of the nodes, taken into the history while a run lasts.
 
 use super::Phases;
+use crate::links::Through;
 use crate::machine::{client, machine};
 use crate::world::metrics;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ impl Phases {
         let recorder: Arc<dyn Recorder> = self.journal.clone();
         // A node that is away, with its name, is no limit of the generator.
         let (seed, limits) = (self.run.seed, Arc::default());
-        let gateway = client("numbers", seed, &limits, self.run.way(None));
+        let gateway = client("numbers", seed, &limits, self.run.way(None, Through::new()));
         let other = machine("numbers", seed, &limits);
         let poll = |address: String| {
             let watching = if gateways.contains(&address) { &gateway } else { &other };

@@ -2,11 +2,13 @@
 //! for each node, or one for all of them. Both read the same configuration file.
 
 use super::{ClusterError, io_error};
+use crate::links::{Carried, Interposed, through};
 use crate::run::{Engines, Processes};
 use crate::world::addresses::free_ports;
 use protocol::TlsFiles;
 use scenarios::scenario::{ClusterShape, Role, Scenario};
-use scenarios::{Addresses, cluster_file};
+use scenarios::{Addresses, cluster_file, on_loopback};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -46,6 +48,8 @@ pub struct Outside<'a> {
     pub push: &'a str,
     /// The files of TLS, if they are to use it.
     pub tls: Option<&'a TlsFiles>,
+    /// The links that lead through proxies.
+    pub interposed: &'a Interposed,
 }
 
 /// The processes of a cluster.
@@ -57,6 +61,8 @@ pub struct Layout {
     pub gateways: Vec<String>,
     /// The first ports of the nodes of RabbitMQ.
     pub rabbitmq: Vec<u16>,
+    /// The links that lead through proxies.
+    pub carried: Vec<Carried>,
     /// `host:port` of everybody who serves `/metrics`.
     pub metrics: Vec<String>,
 }
@@ -67,18 +73,29 @@ impl Layout {
         scenario: &Scenario,
         processes: Processes,
         data: &Path,
-        Outside { push, tls }: Outside<'_>,
+        Outside { push, tls, interposed }: Outside<'_>,
     ) -> Result<Self, ClusterError> {
         std::fs::create_dir_all(data).map_err(io_error(format!("make {}", data.display())))?;
         let shape = &scenario.cluster;
-        let count = ports(shape, processes);
+        let count = ports(shape, processes).saturating_add(interposed.links().len() as u16);
         let mut next = free_ports(count).ok_or(ClusterError::NoPorts(count))?;
         let addresses =
             Addresses { tls: tls.cloned(), ..addresses(shape, processes, &mut next, push) };
-        let config = data.join(FILE);
-        std::fs::write(&config, cluster_file(scenario, &addresses))
-            .map_err(io_error(format!("write {}", config.display())))?;
-        let common = |command: &[&str]| -> Vec<String> {
+        let carried = carried(interposed, &addresses, &mut next);
+        let write = |name: &str, addresses: &Addresses| {
+            let path = data.join(name);
+            std::fs::write(&path, cluster_file(scenario, addresses))
+                .map_err(io_error(format!("write {}", path.display())))?;
+            Ok(path)
+        };
+        let config = write(FILE, &addresses)?;
+        let dialers: BTreeSet<&Arc<str>> = carried.iter().map(|link| &link.from).collect();
+        for dialer in dialers {
+            write(&own_file(dialer), &addresses.clone().through(&through(&carried, dialer)))?;
+        }
+        let common = |command: &[&str], name: &str| -> Vec<String> {
+            let has_own = carried.iter().any(|link| *link.from == *name);
+            let config = if has_own { data.join(own_file(name)) } else { config.clone() };
             let own = [
                 format!("--config={}", config.display()),
                 format!("--data={}", data.display()),
@@ -88,12 +105,12 @@ impl Layout {
         };
         let gateways = addresses.gateways;
         if processes == Processes::One {
-            let (name, arguments) = (CLUSTER.into(), common(&["cluster", "--json"]));
+            let (name, arguments) = (CLUSTER.into(), common(&["cluster", "--json"], CLUSTER));
             let log = data.join("cluster.log");
             let programs =
                 vec![Program { name, arguments, log, is_gateway: false, is_engine: false }];
             let (metrics, rabbitmq) = (gateways[..1].to_vec(), Vec::new());
-            return Ok(Self { programs, gateways, rabbitmq, metrics });
+            return Ok(Self { programs, gateways, rabbitmq, carried, metrics });
         }
         let mut metrics = gateways.clone();
         let is_node = |(role, _): &(Role, u16)| {
@@ -102,13 +119,13 @@ impl Layout {
         };
         let node = |(role, number): (Role, u16)| {
             let word = role.word();
-            let mut arguments = common(&["node", word, &format!("--number={number}")]);
+            let name = format!("{word}-{number}");
+            let mut arguments = common(&["node", word, &format!("--number={number}")], &name);
             let is_gateway = role == Role::Gateway;
             if !is_gateway {
                 metrics.extend(take(&mut next, 1));
                 arguments.extend(metrics.last().map(|at| format!("--metrics={at}")));
             }
-            let name = format!("{word}-{number}");
             let log = data.join(format!("{name}.log"));
             Program { name: name.into(), arguments, log, is_gateway, is_engine: false }
         };
@@ -120,8 +137,40 @@ impl Layout {
         let brokers = rabbitmq(&addresses.rabbitmq, data).into_iter();
         let engines = brokers.chain(kafka(&addresses.kafka, data)).chain(databases);
         let programs = engines.chain(nodes).collect();
-        Ok(Self { programs, gateways, rabbitmq: addresses.rabbitmq, metrics })
+        Ok(Self { programs, gateways, rabbitmq: addresses.rabbitmq, carried, metrics })
     }
+}
+
+/// The name of a configuration's file for one node only.
+fn own_file(node: &str) -> String {
+    format!("cluster.{node}.toml")
+}
+
+/// Links that lead through proxies, with the addresses of both.
+fn carried(interposed: &Interposed, addresses: &Addresses, next: &mut u16) -> Vec<Carried> {
+    let Addresses { gateways, brokers, rabbitmq, stores, auth, postgres, push_provider, .. } =
+        addresses;
+    let address_of = |host: &str| -> Option<String> {
+        let (role, number) = Role::of_host(host)?;
+        let index = usize::from(number - 1);
+        match role {
+            Role::Gateway => gateways.get(index).cloned(),
+            Role::Broker => {
+                let engine = || rabbitmq.get(index).copied().map(on_loopback);
+                brokers.get(index).cloned().or_else(engine)
+            }
+            Role::Store => stores.get(index).cloned(),
+            Role::Auth => Some(auth.clone()),
+            Role::Database => postgres.map(on_loopback),
+            Role::Clients => Some(push_provider.clone()),
+            Role::Notifier => None,
+        }
+    };
+    let links = interposed.links().iter().filter_map(|(from, to)| {
+        let (reaches, at) = (address_of(to)?, take(next, 1).next()?);
+        Some(Carried { from: from.clone(), to: to.clone(), at, reaches })
+    });
+    links.collect()
 }
 
 /// How many processes the cluster of a scenario is.
@@ -201,6 +250,7 @@ fn addresses(
         Processes::One => Engines::NONE,
     };
     let rabbitmq = first_ports(next, engines.rabbitmq, PORTS_OF_RABBITMQ);
+    let rabbitmq_management = rabbitmq.first().map(|first| first + 1);
     // The port mapper.
     *next += u16::from(engines.rabbitmq > 0);
     let kafka = first_ports(next, engines.kafka, PORTS_OF_KAFKA);
@@ -211,6 +261,7 @@ fn addresses(
         gateways: take(next, shape.gateways).collect(),
         brokers: take(next, brokers).collect(),
         rabbitmq,
+        rabbitmq_management,
         quorum_queues: engines.quorum_queues,
         kafka,
         all_acks: engines.all_acks,
@@ -235,127 +286,8 @@ fn first_ports(next: &mut u16, nodes: u16, each: u16) -> Vec<u16> {
 fn take(next: &mut u16, count: u16) -> impl Iterator<Item = String> + use<> {
     let first = *next;
     *next += count;
-    (first..*next).map(|port| format!("127.0.0.1:{port}"))
+    (first..*next).map(on_loopback)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeSet;
-
-    const OUTSIDE: Outside<'_> = Outside { push: "127.0.0.1:9", tls: None };
-
-    #[test]
-    fn every_node_has_a_process_a_log_and_numbers_of_its_own() {
-        let mut scenario = crate::fixture::scenario(10, 5, 1);
-        (scenario.cluster.gateways, scenario.cluster.stores) = (2, 3);
-        let data = std::env::temp_dir().join(format!("fracas-layout-{}", std::process::id()));
-        let each =
-            Layout::new(&scenario, Processes::EachNode(Engines::NONE), &data, OUTSIDE).unwrap();
-        let names: Vec<&str> = each.programs.iter().map(|program| &*program.name).collect();
-        let expected = [
-            "auth-1",
-            "broker-1",
-            "store-1",
-            "store-2",
-            "store-3",
-            "notifier-1",
-            "gateway-1",
-            "gateway-2",
-        ];
-        assert_eq!(names, expected);
-        let logs: BTreeSet<_> = each.programs.iter().map(|program| &program.log).collect();
-        let metrics: BTreeSet<_> = each.metrics.iter().collect();
-        assert_eq!((logs.len(), metrics.len(), each.gateways.len()), (8, 8, 2));
-        let store = &each.programs[3].arguments;
-        assert!(store.starts_with(&["node".into(), "store".into(), "--number=2".into()]));
-        assert!(store.iter().any(|word| word.starts_with("--metrics=")), "{store:?}");
-
-        let one = Layout::new(&scenario, Processes::One, &data, OUTSIDE).unwrap();
-        assert_eq!((one.programs.len(), one.gateways.len(), one.metrics.len()), (1, 2, 1));
-        let written = std::fs::read_to_string(data.join(FILE)).unwrap();
-        assert!(!written.contains("rabbitmq"), "{written}");
-        assert!(one.gateways.iter().all(|gateway| written.contains(gateway)), "{written}");
-        std::fs::remove_dir_all(data).unwrap();
-    }
-
-    #[test]
-    fn an_engine_takes_the_place_of_a_node() {
-        let scenario = crate::fixture::scenario(10, 5, 1);
-        let data = std::env::temp_dir().join(format!("fracas-engines-{}", std::process::id()));
-        let on_rabbitmq =
-            Processes::EachNode(Engines { rabbitmq: 3, postgres: true, ..Engines::NONE });
-        let layout = Layout::new(&scenario, on_rabbitmq, &data, OUTSIDE).unwrap();
-        let names: Vec<&str> = layout.programs.iter().map(|program| &*program.name).collect();
-        let first = ["port-mapper", "broker-1", "broker-2", "broker-3", "database-1", "auth-1"];
-        assert_eq!(names[..6], first);
-        assert_eq!(usize::from(count(&scenario.cluster, on_rabbitmq)), names.len());
-        let told = |program: usize, key: &str| {
-            let arguments = &layout.programs[program].arguments;
-            let value = arguments.iter().find_map(|word| word.strip_prefix(key));
-            value.unwrap_or_else(|| panic!("{key} in {arguments:?}")).to_owned()
-        };
-        assert_eq!(layout.programs[1].arguments[..2], ["engine", "rabbitmq"]);
-        assert!(told(1, "--data=").ends_with("/broker-1"));
-        let amqp = [1, 2, 3].map(|node| told(node, "--port=").parse::<u16>().unwrap());
-        assert_eq!(told(3, "--together="), amqp.map(|port| port.to_string()).join(","));
-        assert_eq!(told(2, "--mapper="), told(0, "--port="));
-        let written = std::fs::read_to_string(data.join(FILE)).unwrap();
-        let addresses = amqp.map(|port| format!("\"127.0.0.1:{port}\"")).join(", ");
-        assert!(written.contains(&format!("addresses = [{addresses}]")), "{written}");
-        assert!(written.contains("brokers = []"), "{written}");
-        let postgres = format!("hosts = [\"127.0.0.1:{}\"]", told(4, "--port="));
-        assert!(written.contains(&postgres), "{written}");
-        let all = layout.gateways.iter().chain(&layout.metrics).collect::<BTreeSet<_>>();
-        let own =
-            (amqp[0]..=amqp[2] + PORTS_OF_RABBITMQ + 1).map(|port| format!("127.0.0.1:{port}"));
-        assert!(own.into_iter().all(|own| !all.contains(&own)), "{all:?}");
-        std::fs::remove_dir_all(data).unwrap();
-    }
-
-    #[test]
-    fn kafka_takes_the_place_of_the_broker() {
-        let scenario = crate::fixture::scenario(10, 5, 1);
-        let data = std::env::temp_dir().join(format!("fracas-kafka-{}", std::process::id()));
-        for nodes in [1, 3, 5] {
-            let on_kafka = Processes::EachNode(Engines { kafka: nodes, ..Engines::NONE });
-            let layout = Layout::new(&scenario, on_kafka, &data, OUTSIDE).unwrap();
-            assert_eq!(usize::from(count(&scenario.cluster, on_kafka)), layout.programs.len());
-            let own = &layout.programs[..usize::from(nodes)];
-            assert!(own.iter().all(|program| program.arguments[..2] == ["engine", "kafka"]));
-            assert_eq!(own.iter().filter(|program| &*program.name == "broker-1").count(), 1);
-            let ports = own.iter().map(|program| {
-                let mut arguments = program.arguments.iter();
-                arguments.find_map(|word| word.strip_prefix("--port=")).unwrap()
-            });
-            let ports: Vec<&str> = ports.collect();
-            let together = format!("--together={}", ports.join(","));
-            assert!(own.iter().all(|program| program.arguments.contains(&together)));
-            let written = std::fs::read_to_string(data.join(FILE)).unwrap();
-            assert!(written.contains(&format!("servers = [\"127.0.0.1:{}\"", ports[0])));
-            assert!(written.contains(&format!("replication = {}\n", nodes.min(3))), "{written}");
-            assert!(written.contains("brokers = []"), "{written}");
-        }
-        std::fs::remove_dir_all(data).unwrap();
-    }
-
-    #[test]
-    fn cassandra_keeps_the_rows_of_the_stores() {
-        let scenario = crate::fixture::scenario(10, 5, 1);
-        let data = std::env::temp_dir().join(format!("fracas-cassandra-{}", std::process::id()));
-        let on_cassandra = Processes::EachNode(Engines { cassandra: true, ..Engines::NONE });
-        let layout = Layout::new(&scenario, on_cassandra, &data, OUTSIDE).unwrap();
-        assert_eq!(usize::from(count(&scenario.cluster, on_cassandra)), layout.programs.len());
-        let server = &layout.programs[0];
-        assert_eq!((&*server.name, server.is_engine), ("database-1", true));
-        assert_eq!(server.arguments[..2], ["engine", "cassandra"]);
-        let port = server.arguments.iter().find_map(|word| word.strip_prefix("--port="));
-        let port: u16 = port.unwrap().parse().unwrap();
-        let written = std::fs::read_to_string(data.join(FILE)).unwrap();
-        let hosts = format!("hosts = [\"127.0.0.1:{port}\"]\nreplication = 1\n");
-        assert!(written.contains("store = \"cassandra\"") && written.contains(&hosts), "{written}");
-        // The second port is its own.
-        assert!(!written.contains(&format!("127.0.0.1:{}\"", port + 1)), "{written}");
-        std::fs::remove_dir_all(data).unwrap();
-    }
-}
+mod tests;

@@ -12,6 +12,7 @@ pub mod readiness;
 pub mod usage;
 mod whole;
 
+use crate::links::Carried;
 use crate::run::Processes;
 use crate::world::layout::{Layout, Outside};
 use crate::world::node::{Begun, Node, Obituary, begun};
@@ -98,6 +99,7 @@ pub struct Cluster {
     gateways: Vec<String>,
     /// The first ports of the nodes of RabbitMQ, if it has any.
     rabbitmq: Vec<u16>,
+    carried: Vec<Carried>,
     metrics: Vec<String>,
     recorder: Arc<dyn Recorder>,
     /// The first one.
@@ -114,13 +116,14 @@ impl Cluster {
         outside: Outside<'_>,
         recorder: Arc<dyn Recorder>,
     ) -> Result<Self, ClusterError> {
-        let Layout { programs, gateways, rabbitmq, metrics } =
+        let Layout { programs, gateways, rabbitmq, carried, metrics } =
             Layout::new(scenario, processes, data, outside)?;
         Ok(Self {
             binary: binary.to_owned(),
             nodes: programs.into_iter().map(Node::new).collect(),
             gateways,
             rabbitmq,
+            carried,
             metrics,
             recorder,
             left: watch::Sender::default(),
@@ -131,6 +134,11 @@ impl Cluster {
     /// `host:port` of its gateways.
     pub fn gateways(&self) -> &[String] {
         &self.gateways
+    }
+
+    /// Its links that lead through proxies, which somebody else runs.
+    pub fn carried(&self) -> &[Carried] {
+        &self.carried
     }
 
     /// `host:port` of everybody who serves numbers.

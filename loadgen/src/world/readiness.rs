@@ -50,7 +50,7 @@ pub fn probe(address: &str, path: &str, trust: Option<Trust>) -> Result<(), Stri
 }
 
 fn http(trust: Option<Trust>) -> Http {
-    Http::new(client("clients", 1, &Arc::default(), Way { source: None, trust }))
+    Http::new(client("clients", 1, &Arc::default(), Way { trust, ..Way::default() }))
 }
 
 /// Whether what answered speaks something else, such as TLS.

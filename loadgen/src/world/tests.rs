@@ -51,6 +51,7 @@ pub fn world(test: &str, scripts: &[(&str, &str)]) -> World {
         nodes: scripts.iter().map(program).collect(),
         gateways: Vec::new(),
         rabbitmq: Vec::new(),
+        carried: Vec::new(),
         metrics: Vec::new(),
         recorder: events.clone(),
         left: watch::Sender::default(),

@@ -2,7 +2,7 @@
 //! again without asking where anybody is.
 
 use crate::scenario::{FaultKind, Sides, Target};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use verify::history::event::Injected;
@@ -102,6 +102,25 @@ impl Injection {
             nodes: self.nodes.clone(),
             links: self.links.clone(),
             parameters: parameters.into_iter().map(|(name, value)| (name.into(), value)).collect(),
+        }
+    }
+
+    /// Whom it hits, for people; `hit`: those of its nodes that it really hits.
+    pub fn described(&self, hit: &[Arc<str>]) -> String {
+        if let Some(users) = self.kind.of_users() {
+            return users;
+        }
+        match (&self.links[..], &self.nodes[..], hit) {
+            ([], [], []) => "nobody".to_owned(),
+            ([], down, []) => format!("{} (down already)", down.join(", ")),
+            ([], _, hit) => hit.join(", "),
+            (links, ..) => {
+                let from: BTreeSet<&str> = links.iter().map(|(from, _)| &**from).collect();
+                let to: BTreeSet<&str> = links.iter().map(|(_, to)| &**to).collect();
+                let [from, to] = [from, to].map(|side| Vec::from_iter(side).join(", "));
+                let one_way = matches!(self.kind, FaultKind::Cut { one_way: true, .. });
+                format!("{from} {} {to}", if one_way { "->" } else { "<->" })
+            }
         }
     }
 

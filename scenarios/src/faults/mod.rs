@@ -3,11 +3,14 @@
 //! Every fault has a stable id, and what it draws comes from streams of its own, derived from the seed
 //! and that id: taking one out of a schedule changes no other. Carrying faults out is left to the worlds.
 
+pub mod claims;
+pub mod flap;
 mod injection;
 mod random;
 pub mod target;
 
 pub use injection::{Injection, NotReplayable};
+pub use random::TALKING;
 
 use crate::intensity::{Piece, expected};
 use crate::scenario::{FaultKind, Scenario};

@@ -13,8 +13,9 @@ use rand_chacha::ChaCha8Rng;
 use settings::value::TextForm;
 use std::time::Duration;
 
-/// Roles that talk to each other: elsewhere a cut has nothing to drop.
-const TALKING: [(Role, Role); 7] = [
+/// Roles that talk to each other, who connects first: elsewhere a cut has nothing to drop. Nodes of an engine are
+/// not among them.
+pub const TALKING: [(Role, Role); 7] = [
     (Role::Clients, Role::Gateway),
     (Role::Gateway, Role::Auth),
     (Role::Gateway, Role::Broker),

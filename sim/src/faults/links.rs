@@ -1,39 +1,13 @@
-//! The link board: what every fault wants of every link, and what turmoil is told.
-//!
-//! Faults overlap. Each one lays its claim on directed pairs of hosts; the strongest claim counts (cut
-//! before hold, the slower latency before the other), and only changes are told to turmoil, in an order
-//! that it supports: a held link is released and a cut one repaired before it becomes something else.
-//!
-//! A claim's effect is what met it: every write onto a stream of the pair, and every connect, which
-//! needs both directions. Both count while a stronger claim stands, too: the packet would not have got
-//! through this one either.
+//! The link board: what turmoil is told of the claims that stand, in an order that it supports: a held link is
+//! released and a cut one repaired before it becomes something else. Only changes are told.
 
 use ports::entered;
+use scenarios::faults::claims::{Claim, Claims, Latency};
+use scenarios::faults::target::Pair;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
-
-/// What a fault does to the packets of a directed pair of hosts, the stronger claim last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Claim {
-    /// They arrive late. Both directions.
-    Slow(Latency),
-    /// They wait. Both directions.
-    Hold,
-    /// They vanish.
-    Cut,
-}
-
-/// How late packets arrive; the slower latency is the greater one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Latency {
-    /// At the latest.
-    pub max: Duration,
-    /// At the earliest.
-    pub min: Duration,
-}
 
 /// The board; clones are the same board.
 #[derive(Clone)]
@@ -46,16 +20,9 @@ struct Shared {
 
 struct State {
     names: BTreeMap<IpAddr, Arc<str>>,
-    claims: Vec<Laid>,
+    claims: Claims,
     at_rest: Latency,
     told: BTreeMap<Pair, Told>,
-}
-
-struct Laid {
-    fault: u32,
-    claim: Claim,
-    pairs: BTreeSet<Pair>,
-    effect: u64,
 }
 
 /// What turmoil was told of an unordered pair (the smaller name first).
@@ -75,20 +42,11 @@ enum Way {
     CutBack,
 }
 
-/// A directed pair of hosts.
-pub use scenarios::faults::target::Pair;
-
-/// Directed pairs in both directions.
-pub fn both_ways(pairs: &[Pair]) -> impl Iterator<Item = Pair> {
-    let back = pairs.iter().map(|(from, to)| (to.clone(), from.clone()));
-    pairs.iter().cloned().chain(back)
-}
-
 impl LinkBoard {
     /// A board without claims, of links with this latency.
     pub fn new(at_rest: Latency) -> Self {
-        let state =
-            State { names: BTreeMap::new(), claims: Vec::new(), at_rest, told: BTreeMap::new() };
+        let claims = Claims::default();
+        let state = State { names: BTreeMap::new(), claims, at_rest, told: BTreeMap::new() };
         Self(Arc::new(Shared { disturbed: AtomicBool::new(false), state: Mutex::new(state) }))
     }
 
@@ -111,8 +69,7 @@ impl LinkBoard {
         pairs: impl IntoIterator<Item = Pair>,
     ) {
         let mut state = self.lock();
-        let pairs = pairs.into_iter().filter(|(from, to)| from != to).collect();
-        state.claims.push(Laid { fault, claim, pairs, effect: 0 });
+        state.claims.lay(fault, claim, pairs);
         state.tell(sim);
         self.0.disturbed.store(true, Ordering::Relaxed);
     }
@@ -120,9 +77,7 @@ impl LinkBoard {
     /// A fault takes its claims back; how many writes and connects they affected.
     pub fn lift(&self, sim: &turmoil::Sim<'_>, fault: u32) -> u64 {
         let mut state = self.lock();
-        let effect =
-            state.claims.iter().filter(|laid| laid.fault == fault).map(|laid| laid.effect).sum();
-        state.claims.retain(|laid| laid.fault != fault);
+        let effect = state.claims.lift(fault);
         state.tell(sim);
         self.0.disturbed.store(!state.claims.is_empty(), Ordering::Relaxed);
         effect
@@ -136,7 +91,7 @@ impl LinkBoard {
     /// Somebody writes onto a stream: it meets the claims on that direction.
     pub fn writes(&self, from: &Arc<str>, to: &Arc<str>) {
         if self.is_disturbed() {
-            self.lock().meet(&[(from.clone(), to.clone())]);
+            self.lock().claims.meet(&[&(from.clone(), to.clone())]);
         }
     }
 
@@ -144,21 +99,19 @@ impl LinkBoard {
     /// any of them vanish.
     pub fn connects(&self, from: &Arc<str>, to: &Arc<str>) -> bool {
         self.is_disturbed() && {
-            let mut state = self.lock();
-            state.meet(&[(from.clone(), to.clone()), (to.clone(), from.clone())]);
-            let ways = [state.claim_on(from, to), state.claim_on(to, from)];
-            ways.contains(&Some(Claim::Cut))
+            let [there, back] = [(from.clone(), to.clone()), (to.clone(), from.clone())];
+            let claims = &mut self.lock().claims;
+            claims.meet(&[&there, &back]);
+            [&there, &back].map(|pair| claims.on(pair)).contains(&Some(Claim::Cut))
         }
     }
 
     /// Whether packets between two hosts vanish or wait, in either direction.
     pub fn is_apart(&self, a: &Arc<str>, b: &Arc<str>) -> bool {
         self.is_disturbed() && {
-            let state = self.lock();
-            [state.claim_on(a, b), state.claim_on(b, a)]
-                .iter()
-                .flatten()
-                .any(|is| *is >= Claim::Hold)
+            let claims = &self.lock().claims;
+            let pairs = [(a.clone(), b.clone()), (b.clone(), a.clone())];
+            pairs.iter().filter_map(|pair| claims.on(pair)).any(|claim| claim >= Claim::Hold)
         }
     }
 
@@ -168,40 +121,23 @@ impl LinkBoard {
 }
 
 impl State {
-    fn claim_on(&self, from: &Arc<str>, to: &Arc<str>) -> Option<Claim> {
-        let pair = (from.clone(), to.clone());
-        self.claims.iter().filter(|laid| laid.pairs.contains(&pair)).map(|laid| laid.claim).max()
-    }
-
-    /// Counts a packet for every claim that stands on one of these directions.
-    fn meet(&mut self, directions: &[Pair]) {
-        for laid in &mut self.claims {
-            laid.effect += u64::from(directions.iter().any(|pair| laid.pairs.contains(pair)));
-        }
-    }
-
     fn wanted(&self, a: &Arc<str>, b: &Arc<str>) -> Told {
-        let way = match (self.claim_on(a, b), self.claim_on(b, a)) {
+        let [there, back] = [(a.clone(), b.clone()), (b.clone(), a.clone())];
+        let way = match (self.claims.on(&there), self.claims.on(&back)) {
             (Some(Claim::Cut), Some(Claim::Cut)) => Way::Cut,
             (Some(Claim::Cut), _) => Way::CutForth,
             (_, Some(Claim::Cut)) => Way::CutBack,
             (Some(Claim::Hold), _) | (_, Some(Claim::Hold)) => Way::Held,
             _ => Way::Healthy,
         };
-        let pairs = [(a.clone(), b.clone()), (b.clone(), a.clone())];
-        let slow = self.claims.iter().filter_map(|laid| match laid.claim {
-            Claim::Slow(latency) if pairs.iter().any(|pair| laid.pairs.contains(pair)) => {
-                Some(latency)
-            }
-            _ => None,
-        });
-        Told { way, latency: slow.max().unwrap_or(self.at_rest) }
+        let slow = self.claims.latency(&there).max(self.claims.latency(&back));
+        Told { way, latency: slow.unwrap_or(self.at_rest) }
     }
 
     /// Tells turmoil what changed.
     fn tell(&mut self, sim: &turmoil::Sim<'_>) {
         let mut pairs: BTreeSet<Pair> = self.told.keys().cloned().collect();
-        for (from, to) in self.claims.iter().flat_map(|laid| &laid.pairs) {
+        for (from, to) in self.claims.pairs() {
             let (a, b) = if from < to { (from, to) } else { (to, from) };
             pairs.insert((a.clone(), b.clone()));
         }
@@ -239,6 +175,7 @@ fn change(sim: &turmoil::Sim<'_>, a: &str, b: &str, told: Way, wanted: Way) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn ms(ms: u64) -> Duration {
         Duration::from_millis(ms)

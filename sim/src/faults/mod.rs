@@ -1,12 +1,9 @@
-//! What goes wrong: one file per word of the vocabulary.
+//! What goes wrong: one file per word of the vocabulary, and one for all faults of links.
 //!
 //! A fault is begun once and ended once; ending it says how much it really did. A fault that did
 //! nothing makes the verdict unknown: a partition that dropped no packet has tested nothing.
 
-mod blip;
-mod cut;
 mod drain;
-mod flap;
 mod full_disk;
 mod kill;
 pub mod links;
@@ -14,11 +11,13 @@ mod pause;
 mod power_loss;
 pub mod schedule;
 mod skew;
-mod slow_link;
 
 use crate::world::Hosts;
-use links::{Latency, LinkBoard, Pair};
+use links::LinkBoard;
 use rand_chacha::ChaCha8Rng;
+use scenarios::faults::claims::claimed;
+use scenarios::faults::flap;
+use scenarios::faults::target::Pair;
 use scenarios::scenario::FaultKind;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,46 +56,16 @@ pub struct Active {
     pub pairs: Vec<Pair>,
     /// What it did so far.
     pub effect: u64,
-    /// Hosts that it was meant for, if all of them were down already: nothing is done to them.
-    pub down: Vec<Arc<str>>,
 }
 
 impl Active {
-    /// The targets, for people.
-    pub fn description(&self) -> String {
-        if let Some(users) = self.kind.of_users() {
-            return users;
-        }
-        if self.pairs.is_empty() && self.hosts.is_empty() {
-            return match self.down.as_slice() {
-                [] => "nobody".to_owned(),
-                down => format!("{} (down already)", down.join(", ")),
-            };
-        }
-        if self.pairs.is_empty() {
-            return self.hosts.join(", ");
-        }
-        let mut from: Vec<&str> = self.pairs.iter().map(|(from, _)| &**from).collect();
-        let mut to: Vec<&str> = self.pairs.iter().map(|(_, to)| &**to).collect();
-        for side in [&mut from, &mut to] {
-            side.sort_unstable();
-            side.dedup();
-        }
-        let one_way = matches!(self.kind, FaultKind::Cut { one_way: true, .. });
-        let arrow = if one_way { "->" } else { "<->" };
-        format!("{} {arrow} {}", from.join(", "), to.join(", "))
-    }
-
     /// The fault begins.
     pub fn begin(&mut self, stage: &mut Stage<'_, '_>) {
         match self.kind.clone() {
-            FaultKind::Blip { .. } => blip::begin(self, stage),
-            FaultKind::Cut { one_way, .. } => cut::begin(self, stage, one_way),
-            FaultKind::Flap { .. } => flap::down(self, stage),
-            FaultKind::SlowLink { latency_min, latency_max, .. } => {
-                let latency = Latency { max: latency_max, min: latency_min };
-                slow_link::begin(self, stage, latency);
-            }
+            FaultKind::Blip { .. }
+            | FaultKind::Cut { .. }
+            | FaultKind::Flap { .. }
+            | FaultKind::SlowLink { .. } => self.claim(stage),
             FaultKind::Kill { .. } => kill::begin(self, stage),
             FaultKind::PowerLoss { .. } => power_loss::begin(self, stage),
             FaultKind::Drain { .. } => drain::begin(self, stage),
@@ -124,11 +93,18 @@ impl Active {
     pub fn change(&mut self, stage: &mut Stage<'_, '_>, begun: Duration) {
         match self.kind {
             FaultKind::Flap { down, up, .. } if flap::is_down(begun, stage.now, down, up) => {
-                flap::down(self, stage);
+                self.claim(stage);
             }
             FaultKind::Flap { .. } => self.effect += stage.board.lift(stage.sim, self.id),
             FaultKind::Drain { .. } => drain::look(self, stage),
             _ => {}
+        }
+    }
+
+    /// The links do what the fault wants.
+    fn claim(&self, stage: &Stage<'_, '_>) {
+        if let Some((claim, pairs)) = claimed(&self.kind, &self.pairs) {
+            stage.board.lay(stage.sim, self.id, claim, pairs);
         }
     }
 

@@ -1,9 +1,10 @@
 //! `power_loss`: a machine goes dark. Its peers hear nothing (no end of the connections), and what was
 //! not forced to the disk is lost or torn.
 
-use super::links::{Claim, Pair};
 use super::{Active, Stage};
 use rand::Rng;
+use scenarios::faults::claims::Claim;
+use scenarios::faults::target::Pair;
 
 /// The machines go dark: first their cables, so that no goodbye escapes.
 pub fn begin(fault: &mut Active, stage: &mut Stage<'_, '_>) {

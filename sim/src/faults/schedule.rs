@@ -96,13 +96,13 @@ impl Schedule {
             return;
         }
         let injected = Arc::new(injection.recorded());
-        let Injection { id, lasts, kind, drawn, nodes, links: pairs, .. } = injection;
-        let down = if hosts.is_empty() { nodes } else { Vec::new() };
-        let mut active = Active { id, kind, hosts, pairs, effect: 0, down };
+        let target = injection.described(&hosts).into();
+        let Injection { id, lasts, kind, drawn, links: pairs, .. } = injection;
+        let mut active = Active { id, kind, hosts, pairs, effect: 0 };
         record(What::FaultBegan {
             fault: id,
             kind: active.kind.word().into(),
-            target: active.description().into(),
+            target,
             drawn,
             injected: Some(injected),
         });

@@ -22,6 +22,7 @@ fn a_real_cluster_is_configured_as_a_simulated_one() {
             gateways,
             brokers,
             rabbitmq: Vec::new(),
+            rabbitmq_management: None,
             quorum_queues: true,
             kafka: Vec::new(),
             all_acks: true,

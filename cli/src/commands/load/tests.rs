@@ -29,12 +29,13 @@ fn the_command_that_makes_a_run_again_says_against_what() {
 
 #[test]
 fn without_faults_every_library_scenario_has_nothing_left_to_do() {
+    let reach = loadgen::Reach { processes: None, alone: true };
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios");
     for listing in scenarios::library(std::path::Path::new(folder)).unwrap() {
         let text = std::fs::read_to_string(&listing.path).unwrap();
         let mut scenario =
             scenarios::parse(&text, &listing.path.display().to_string(), &[]).unwrap();
         leave_out_faults(&mut scenario);
-        assert_eq!(loadgen::not_done(&scenario, 1, None), [""; 0], "{}", scenario.name);
+        assert_eq!(loadgen::not_done(&scenario, 1, reach), [""; 0], "{}", scenario.name);
     }
 }

@@ -1,13 +1,6 @@
-//! `flap`: links are cut and healed again and again.
+//! When a flapping link is down: a function of the time since it began, the same in both worlds.
 
-use super::links::{Claim, both_ways};
-use super::{Active, Stage};
 use std::time::Duration;
-
-/// The links go down.
-pub fn down(fault: &Active, stage: &mut Stage<'_, '_>) {
-    stage.board.lay(stage.sim, fault.id, Claim::Cut, both_ways(&fault.pairs));
-}
 
 /// Whether the links are down at a time.
 pub fn is_down(begun: Duration, now: Duration, down: Duration, up: Duration) -> bool {

@@ -1,0 +1,39 @@
+//! The cluster of a run that is started for it, and the proxies that carry its links.
+
+use super::Phases;
+use crate::links::{Interposed, Proxies};
+use crate::machine::machine;
+use crate::run::Against;
+use crate::world::Cluster;
+use crate::world::addresses::free_address;
+use crate::world::layout::Outside;
+use ports::with_causes;
+use std::sync::Arc;
+use workload::provider;
+use workload::recorder::Recorder;
+
+impl Phases {
+    /// The cluster of the run, if it is to be started.
+    pub(super) fn cluster(&mut self) -> Result<Option<Cluster>, String> {
+        let Against::Started { binary, processes, data } = &self.run.against else {
+            return Ok(None);
+        };
+        let push =
+            free_address().map_err(|error| format!("no port for the push provider: {error}"))?;
+        let recorder: Arc<dyn Recorder> = self.journal.clone();
+        let program = (binary.as_path(), *processes);
+        let files = self.run.encryption.as_ref().and_then(|it| it.files.as_ref());
+        let (scenario, seed) = (&self.run.scenario, self.run.seed);
+        let interposed = &Interposed::of(scenario, seed, self.run.against.reach(self.run.share()));
+        let outside = Outside { push: &push, tls: files, interposed };
+        let cluster = Cluster::new(program, scenario, data, outside, recorder.clone());
+        if let Ok(cluster) = &cluster {
+            let machine = machine("links", seed, &self.limits);
+            let proxies = Proxies::start(cluster.carried(), machine);
+            self.proxies =
+                Some(proxies.map_err(|error| format!("no proxies for the links: {error}"))?);
+        }
+        self.machine.spawn("push provider", provider::serve(self.machine.clone(), push, recorder));
+        cluster.map(Some).map_err(|error| with_causes(&error))
+    }
+}

@@ -1,0 +1,118 @@
+//! Processes, addresses and configurations of a cluster.
+
+use super::*;
+use std::collections::BTreeSet;
+
+static NONE: Interposed = Interposed::NONE;
+const OUTSIDE: Outside<'_> = Outside { push: "127.0.0.1:9", tls: None, interposed: &NONE };
+
+#[test]
+fn every_node_has_a_process_a_log_and_numbers_of_its_own() {
+    let mut scenario = crate::fixture::scenario(10, 5, 1);
+    (scenario.cluster.gateways, scenario.cluster.stores) = (2, 3);
+    let data = std::env::temp_dir().join(format!("fracas-layout-{}", std::process::id()));
+    let each = Layout::new(&scenario, Processes::EachNode(Engines::NONE), &data, OUTSIDE).unwrap();
+    let names: Vec<&str> = each.programs.iter().map(|program| &*program.name).collect();
+    let expected = [
+        "auth-1",
+        "broker-1",
+        "store-1",
+        "store-2",
+        "store-3",
+        "notifier-1",
+        "gateway-1",
+        "gateway-2",
+    ];
+    assert_eq!(names, expected);
+    let logs: BTreeSet<_> = each.programs.iter().map(|program| &program.log).collect();
+    let metrics: BTreeSet<_> = each.metrics.iter().collect();
+    assert_eq!((logs.len(), metrics.len(), each.gateways.len()), (8, 8, 2));
+    let store = &each.programs[3].arguments;
+    assert!(store.starts_with(&["node".into(), "store".into(), "--number=2".into()]));
+    assert!(store.iter().any(|word| word.starts_with("--metrics=")), "{store:?}");
+
+    let one = Layout::new(&scenario, Processes::One, &data, OUTSIDE).unwrap();
+    assert_eq!((one.programs.len(), one.gateways.len(), one.metrics.len()), (1, 2, 1));
+    let written = std::fs::read_to_string(data.join(FILE)).unwrap();
+    assert!(!written.contains("rabbitmq"), "{written}");
+    assert!(one.gateways.iter().all(|gateway| written.contains(gateway)), "{written}");
+    std::fs::remove_dir_all(data).unwrap();
+}
+
+#[test]
+fn an_engine_takes_the_place_of_a_node() {
+    let scenario = crate::fixture::scenario(10, 5, 1);
+    let data = std::env::temp_dir().join(format!("fracas-engines-{}", std::process::id()));
+    let on_rabbitmq = Processes::EachNode(Engines { rabbitmq: 3, postgres: true, ..Engines::NONE });
+    let layout = Layout::new(&scenario, on_rabbitmq, &data, OUTSIDE).unwrap();
+    let names: Vec<&str> = layout.programs.iter().map(|program| &*program.name).collect();
+    let first = ["port-mapper", "broker-1", "broker-2", "broker-3", "database-1", "auth-1"];
+    assert_eq!(names[..6], first);
+    assert_eq!(usize::from(count(&scenario.cluster, on_rabbitmq)), names.len());
+    let told = |program: usize, key: &str| {
+        let arguments = &layout.programs[program].arguments;
+        let value = arguments.iter().find_map(|word| word.strip_prefix(key));
+        value.unwrap_or_else(|| panic!("{key} in {arguments:?}")).to_owned()
+    };
+    assert_eq!(layout.programs[1].arguments[..2], ["engine", "rabbitmq"]);
+    assert!(told(1, "--data=").ends_with("/broker-1"));
+    let amqp = [1, 2, 3].map(|node| told(node, "--port=").parse::<u16>().unwrap());
+    assert_eq!(told(3, "--together="), amqp.map(|port| port.to_string()).join(","));
+    assert_eq!(told(2, "--mapper="), told(0, "--port="));
+    let written = std::fs::read_to_string(data.join(FILE)).unwrap();
+    let addresses = amqp.map(|port| format!("\"127.0.0.1:{port}\"")).join(", ");
+    assert!(written.contains(&format!("addresses = [{addresses}]")), "{written}");
+    assert!(written.contains("brokers = []"), "{written}");
+    let postgres = format!("hosts = [\"127.0.0.1:{}\"]", told(4, "--port="));
+    assert!(written.contains(&postgres), "{written}");
+    let all = layout.gateways.iter().chain(&layout.metrics).collect::<BTreeSet<_>>();
+    let own = (amqp[0]..=amqp[2] + PORTS_OF_RABBITMQ + 1).map(|port| format!("127.0.0.1:{port}"));
+    assert!(own.into_iter().all(|own| !all.contains(&own)), "{all:?}");
+    std::fs::remove_dir_all(data).unwrap();
+}
+
+#[test]
+fn kafka_takes_the_place_of_the_broker() {
+    let scenario = crate::fixture::scenario(10, 5, 1);
+    let data = std::env::temp_dir().join(format!("fracas-kafka-{}", std::process::id()));
+    for nodes in [1, 3, 5] {
+        let on_kafka = Processes::EachNode(Engines { kafka: nodes, ..Engines::NONE });
+        let layout = Layout::new(&scenario, on_kafka, &data, OUTSIDE).unwrap();
+        assert_eq!(usize::from(count(&scenario.cluster, on_kafka)), layout.programs.len());
+        let own = &layout.programs[..usize::from(nodes)];
+        assert!(own.iter().all(|program| program.arguments[..2] == ["engine", "kafka"]));
+        assert_eq!(own.iter().filter(|program| &*program.name == "broker-1").count(), 1);
+        let ports = own.iter().map(|program| {
+            let mut arguments = program.arguments.iter();
+            arguments.find_map(|word| word.strip_prefix("--port=")).unwrap()
+        });
+        let ports: Vec<&str> = ports.collect();
+        let together = format!("--together={}", ports.join(","));
+        assert!(own.iter().all(|program| program.arguments.contains(&together)));
+        let written = std::fs::read_to_string(data.join(FILE)).unwrap();
+        assert!(written.contains(&format!("servers = [\"127.0.0.1:{}\"", ports[0])));
+        assert!(written.contains(&format!("replication = {}\n", nodes.min(3))), "{written}");
+        assert!(written.contains("brokers = []"), "{written}");
+    }
+    std::fs::remove_dir_all(data).unwrap();
+}
+
+#[test]
+fn cassandra_keeps_the_rows_of_the_stores() {
+    let scenario = crate::fixture::scenario(10, 5, 1);
+    let data = std::env::temp_dir().join(format!("fracas-cassandra-{}", std::process::id()));
+    let on_cassandra = Processes::EachNode(Engines { cassandra: true, ..Engines::NONE });
+    let layout = Layout::new(&scenario, on_cassandra, &data, OUTSIDE).unwrap();
+    assert_eq!(usize::from(count(&scenario.cluster, on_cassandra)), layout.programs.len());
+    let server = &layout.programs[0];
+    assert_eq!((&*server.name, server.is_engine), ("database-1", true));
+    assert_eq!(server.arguments[..2], ["engine", "cassandra"]);
+    let port = server.arguments.iter().find_map(|word| word.strip_prefix("--port="));
+    let port: u16 = port.unwrap().parse().unwrap();
+    let written = std::fs::read_to_string(data.join(FILE)).unwrap();
+    let hosts = format!("hosts = [\"127.0.0.1:{port}\"]\nreplication = 1\n");
+    assert!(written.contains("store = \"cassandra\"") && written.contains(&hosts), "{written}");
+    // The second port is its own.
+    assert!(!written.contains(&format!("127.0.0.1:{}\"", port + 1)), "{written}");
+    std::fs::remove_dir_all(data).unwrap();
+}
