@@ -1,6 +1,7 @@
 //! `fracas load`: a scenario on real sockets, with the same users, checks and report as in the
 //! simulator.
 
+mod against;
 mod credentials;
 mod encryption;
 mod many;
@@ -19,9 +20,7 @@ use anyhow::Context;
 use campaign::{Circumstances, Concluded, InvalidUsage, Observation, Opened, Opening};
 use clap::Args;
 use loadgen::journeys::Drive;
-use loadgen::{
-    Against, DataFolder, Exposition, Fit, FolderError, Processes, Progress, RealRun, System,
-};
+use loadgen::{Against, DataFolder, Exposition, Fit, FolderError, Progress, RealRun};
 use report::{Extent, Took};
 use scenarios::Scenario;
 use std::path::{Path, PathBuf};
@@ -89,7 +88,7 @@ pub struct Load {
     #[arg(long, conflicts_with_all = ["target", "agents", "agent"])]
     tls: bool,
     /// Run the load alone. Without this, the verdict is unknown if none of the scenario's faults can
-    /// be injected (into a --target cluster, links or clocks).
+    /// be injected (into a --target cluster, or clocks).
     #[arg(long)]
     without_faults: bool,
     /// The folder for the report, the history and (in `cluster`) the data of a started cluster;
@@ -269,8 +268,8 @@ impl Load {
         let scenario = &opened.scenario;
         console::note(&format!("fracas {VERSION} · {} · seed {}", scenario.name, self.seed));
         let drawn = opened.drawn();
-        let share = self.agents.share(self.starts_cluster());
-        let not_done = loadgen::not_done(scenario, self.seed, against.reach(share));
+        let reach = against.reach(self.agents.share(self.starts_cluster()));
+        let not_done = loadgen::not_done(scenario, self.seed, reach);
         for sentence in [&fit.needs].into_iter().chain(&fit.short).chain(&drawn).chain(&not_done) {
             console::note(&format!("  {sentence}"));
         }
@@ -281,43 +280,6 @@ impl Load {
         let mut header = workload::header(scenario, self.seed, Engine::Real);
         header.unseen = self.unseen().map(str::to_owned).collect();
         header
-    }
-
-    /// Whether the cluster is started here: otherwise it is there, or the lead starts it.
-    fn starts_cluster(&self) -> bool {
-        self.target.is_empty() && !self.agents.is_led()
-    }
-
-    /// What it runs against: a cluster that is started with its data in a folder, or the targets.
-    fn against(&self, data: Option<&Path>) -> anyhow::Result<Against> {
-        let Some(data) = data else {
-            let is_given = !self.target.is_empty();
-            return Ok(if is_given {
-                Against::Given(self.target.clone())
-            } else {
-                Against::Joined
-            });
-        };
-        let binary = std::env::current_exe().context("cannot find the path of this program")?;
-        Ok(Against::Started { binary, processes: self.processes(), data: data.to_owned() })
-    }
-
-    /// Compares what the scenario needs with what this machine has; an error (status 2: nothing can be
-    /// said of any cluster) if it cannot work at all.
-    fn fit(&self, scenario: &Scenario) -> anyhow::Result<Fit> {
-        let data = self.starts_cluster().then(|| DataFolder::place(self.out.as_deref()));
-        let against = self.against(data.as_deref())?;
-        let share = self.agents.share(self.target.is_empty());
-        let fit = loadgen::fit(scenario, &against, &System::here(data.as_deref()), share);
-        if fit.impossible.is_empty() {
-            return Ok(fit);
-        }
-        let why = fit.impossible.join("\n  ");
-        anyhow::bail!("this machine cannot generate the load of {}:\n  {why}", scenario.name)
-    }
-
-    fn processes(&self) -> Processes {
-        if self.one_process { Processes::One } else { Processes::EachNode(self.engines.chosen()) }
     }
 
     /// Claims about what this run cannot see.
