@@ -20,8 +20,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// Both sides send a sign of life at half of this; one that is silent for this long, or for twice as long at
-/// most, is gone.
-const HEARTBEAT_SECONDS: u16 = 10;
+/// most, is gone. The least that RabbitMQ's guide calls free of false alarms
+/// (<https://www.rabbitmq.com/docs/heartbeats>); a consumer whose link was cut stands in the way of the next one
+/// for so long.
+const HEARTBEAT_SECONDS: u16 = 5;
 /// How often a connection is looked at, beside what it says on its own.
 const LOOK: Duration = Duration::from_secs(1);
 

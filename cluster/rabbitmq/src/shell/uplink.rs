@@ -16,7 +16,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// How long connecting may take, the topology included.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a publish waits for a link, or for a blocked broker, before it ends as `Unknown`.
 const PUBLISH_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a publish waits for its confirm before it ends as `Unknown`.
