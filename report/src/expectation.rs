@@ -51,9 +51,9 @@ fn thresholds(wanted: &Thresholds, measured: &Measured) -> Vec<Expectation> {
     ];
     let mut expectations: Vec<Expectation> = percentiles
         .into_iter()
-        .flat_map(|(what, bounds, measured)| within_bounds(what, bounds, measured))
-        .chain(by_operation("accept", &accept.operations, &measured.accept.operations))
-        .chain(by_operation("deliver", &deliver.operations, &measured.deliver.operations))
+        .flat_map(|(what, bounds, of_it)| within_bounds(what, bounds, of_it, measured))
+        .chain(by_operation("accept", &accept.operations, &measured.accept.operations, measured))
+        .chain(by_operation("deliver", &deliver.operations, &measured.deliver.operations, measured))
         .chain(of_steady_part("accept_steady", &accept.steady, &measured.accept, measured))
         .chain(of_steady_part("deliver_steady", &deliver.steady, &measured.deliver, measured))
         .chain(of_requests(requests, measured))
@@ -67,7 +67,10 @@ fn thresholds(wanted: &Thresholds, measured: &Measured) -> Vec<Expectation> {
         let rate = measured.throughput();
         let words = |rate| format!("{}/s", number::three_digits(rate));
         let met = rate.map(|rate| rate >= limit);
-        expectation("throughput", format!("at least {}", words(limit)), rate.map(words), met)
+        let wanted = format!("at least {}", words(limit));
+        let of_it = expectation("throughput", wanted, rate.map(words), met);
+        let missing = rate.map_or(1.0, |rate| 1.0 - rate / limit);
+        open_if_disk_stalled(of_it, missing, measured)
     }));
     expectations.extend(recovery.map(|limit| {
         let (got, met) = match measured.recovery() {
@@ -76,9 +79,19 @@ fn thresholds(wanted: &Thresholds, measured: &Measured) -> Vec<Expectation> {
             Recovery::After(us) => (Some(recovered(us)), Some(us <= number::micros(limit))),
         };
         let wanted = format!("at most {}", number::latency(number::micros(limit)));
-        expectation("recovery", wanted, got, met)
+        // It is a matter of the slowest tenth.
+        open_if_disk_stalled(expectation("recovery", wanted, got, met), 0.1, measured)
     }));
     expectations
+}
+
+/// A demand is open, not missed, if a disk that stalled may be what was late: this share of the operations.
+fn open_if_disk_stalled(one: Expectation, late: f64, measured: &Measured) -> Expectation {
+    let why = if one.met == Some(false) { measured.disk_may_explain(late) } else { None };
+    match why {
+        Some(why) => Expectation { met: None, got: format!("{}; {why}", one.got), ..one },
+        None => one,
+    }
 }
 
 /// As "accept_steady_p99"; if there is no such part, it is told why.
@@ -88,9 +101,12 @@ fn of_steady_part(
     latency: &Latency,
     measured: &Measured,
 ) -> Vec<Expectation> {
-    let mut expectations = within_bounds(what, bounds, &latency.steady.unwrap_or_default());
-    for one in expectations.iter_mut().filter(|one| one.met.is_none()) {
-        no_steady_state(measured).clone_into(&mut one.got);
+    let mut expectations =
+        within_bounds(what, bounds, &latency.steady.unwrap_or_default(), measured);
+    if latency.steady.is_none() {
+        for one in &mut expectations {
+            no_steady_state(measured).clone_into(&mut one.got);
+        }
     }
     expectations
 }
@@ -108,12 +124,13 @@ const fn no_steady_state(measured: &Measured) -> &'static str {
 fn by_operation(
     what: &str,
     bounds: &OperationBounds,
-    measured: &Operations,
+    operations: &Operations,
+    measured: &Measured,
 ) -> impl Iterator<Item = Expectation> {
     let OperationBounds { send, reply, edit, delete } = bounds;
-    let named = [send, reply, edit, delete].into_iter().zip(measured.named());
-    named.flat_map(move |(bounds, (operation, measured))| {
-        within_bounds(&format!("{what}_{operation}"), bounds, measured)
+    let named = [send, reply, edit, delete].into_iter().zip(operations.named());
+    named.flat_map(move |(bounds, (operation, of_it))| {
+        within_bounds(&format!("{what}_{operation}"), bounds, of_it, measured)
     })
 }
 
@@ -127,11 +144,16 @@ fn of_requests(bounds: &RequestBounds, measured: &Measured) -> Vec<Expectation> 
         (Request::SignIn, "sign_in", &bounds.sign_in),
     ];
     let all = measured.requests_all.unwrap_or_default();
-    let mut expectations = within_bounds("requests", &bounds.all, &all);
+    let mut expectations = within_bounds("requests", &bounds.all, &all, measured);
     for (request, name, bounds) in of_kind {
         let of_it = measured.requests.iter().find(|one| one.request == request);
         let percentiles = of_it.map(|one| one.all).unwrap_or_default();
-        expectations.extend(within_bounds(&format!("requests_{name}"), bounds, &percentiles));
+        expectations.extend(within_bounds(
+            &format!("requests_{name}"),
+            bounds,
+            &percentiles,
+            measured,
+        ));
     }
     expectations.extend(bounds.failed_percent.map(|limit| {
         let percent = measured.failed_requests().map(|share| share * 100.0);
@@ -145,22 +167,27 @@ fn of_requests(bounds: &RequestBounds, measured: &Measured) -> Vec<Expectation> 
 fn within_bounds(
     what: &str,
     bounds: &PercentileBounds,
-    measured: &Percentiles,
+    of_it: &Percentiles,
+    measured: &Measured,
 ) -> Vec<Expectation> {
+    // Which share of the operations each is a matter of.
     let all = [
-        ("p50", bounds.p50, measured.p50_us),
-        ("p90", bounds.p90, measured.p90_us),
-        ("p95", bounds.p95, measured.p95_us),
-        ("p99", bounds.p99, measured.p99_us),
-        ("max", bounds.max, measured.max_us),
+        ("p50", 0.5, bounds.p50, of_it.p50_us),
+        ("p90", 0.1, bounds.p90, of_it.p90_us),
+        ("p95", 0.05, bounds.p95, of_it.p95_us),
+        ("p99", 0.01, bounds.p99, of_it.p99_us),
+        ("max", 0.0, bounds.max, of_it.max_us),
     ];
-    let bound = |(name, limit, us): (&str, Option<Duration>, Option<u64>)| {
+    let bound = |(name, slowest, limit, us): (&str, f64, Option<Duration>, Option<u64>)| {
         let limit_us = number::micros(limit?);
-        let count = number::count(measured.count);
+        let count = number::count(of_it.count);
         let got = us.map(|us| format!("{} ({count} measured)", number::latency(us)));
         let wanted = format!("at most {}", number::latency(limit_us));
         let met = us.map(|us| us <= limit_us);
-        Some(expectation(&format!("{what}_{name}"), wanted, got, met))
+        let one = expectation(&format!("{what}_{name}"), wanted, got, met);
+        // The generator itself waits for no disk.
+        let is_open = what != "lateness";
+        Some(if is_open { open_if_disk_stalled(one, slowest, measured) } else { one })
     };
     all.into_iter().filter_map(bound).collect()
 }
@@ -206,6 +233,7 @@ fn violated(judgement: &Judgement) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::expectations;
+    use crate::measured::disk::tests::stalled;
     use crate::measured::{Measured, Percentiles, Recovery, Requests};
     use crate::sample;
     use scenarios::scenario::{
@@ -329,6 +357,35 @@ mod tests {
         assert_eq!(calm.1, "21.0 ms (1\u{202f}000 measured)");
         let edits = met.iter().find(|(what, ..)| what == "deliver_edit_p50").expect("it is there");
         assert_eq!(edits.1, "14.0 ms (100 measured)");
+    }
+
+    #[test]
+    fn what_a_disk_that_stalled_may_explain_is_open() {
+        // For one per cent of the time, which may have delayed three per cent of the operations.
+        let mut measured = stalled(Some(200));
+        measured.accept.all = Percentiles {
+            count: 100,
+            p50_us: Some(9_000_000),
+            p90_us: Some(9_000_000),
+            p99_us: Some(9_000_000),
+            max_us: Some(9_000_000),
+            ..Percentiles::default()
+        };
+        measured.lateness = measured.accept.all;
+        let second = Some(Duration::from_secs(1));
+        let bounds =
+            PercentileBounds { p50: second, p90: second, p95: None, p99: second, max: second };
+        let accept = LatencyBounds { all: bounds, ..LatencyBounds::default() };
+        let wanted = Thresholds { accept, lateness: bounds, ..Thresholds::default() };
+        let open = |measured: &Measured| -> Vec<String> {
+            let all = check(&wanted, measured);
+            all.into_iter().filter(|(.., met)| met.is_none()).map(|(what, ..)| what).collect()
+        };
+        assert_eq!(open(&measured), ["accept_p99", "accept_max"]);
+        let (_, got, _) = &check(&wanted, &measured)[2];
+        assert!(got.contains("9.00 s (100 measured); the disk stalled for 1.0 %"), "{got}");
+        measured.processes = stalled(None).processes;
+        assert_eq!(open(&measured), [""; 0]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! All times are microseconds in the clock of the history; missing values are `None`, never zero.
 
+pub(crate) mod disk;
 mod totals;
 
 pub use totals::Totals;
@@ -321,6 +322,10 @@ pub struct Look {
     /// Of the machine: since it started, how long some task waited for a disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk_wait_us: Option<u64>,
+    /// Of the machine: since the run began, how long the disk under the cluster's data stalled for no reason of the
+    /// cluster's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_stalled_us: Option<u64>,
 }
 
 impl Measured {

@@ -304,6 +304,7 @@ fn used(process: &str) -> Used {
         open_files: 40 + second,
         disk_bytes: None,
         disk_wait_us: None,
+        disk_stalled_us: None,
     };
     Used {
         process: process.into(),

@@ -4,6 +4,7 @@
 //! cluster. Such failures are counted where the sockets are opened, and told in the history, so that
 //! the judge takes what is late or missing for a doubt. What the cluster does is never counted here.
 
+pub mod disk;
 pub mod health;
 mod length;
 pub mod needs;

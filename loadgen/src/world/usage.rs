@@ -2,6 +2,7 @@
 //!
 //! From `/proc` (proc(5)); a system without it says nothing, and then nothing is recorded.
 
+use crate::limits::disk::DiskProbe;
 use crate::slices::THREAD as SLICE;
 use crate::world::Ids;
 use crate::world::family::family;
@@ -42,6 +43,7 @@ impl Sampler {
         // This process may have made runs before this one.
         let before_us = Used::of_one(Path::new("/proc"), own.1).map_or(0, |used| used.cpu_us);
         let (mut lives, mut whole) = (Lives::default(), Whole::default());
+        let probe = data.as_deref().and_then(DiskProbe::start);
         let mut look = move |with_data: bool| {
             let nodes = ids.iter().flat_map(|ids| ids.borrow().clone());
             for (name, id) in nodes.chain([own.clone()]) {
@@ -57,13 +59,20 @@ impl Sampler {
                 let disk_bytes = data.and_then(|data| bytes_below(&data.join(&*name)));
                 let Used { cpu_us, memory_bytes, open_files } = used;
                 let process = name;
-                let disk_wait_us = None;
-                let usage =
-                    Usage { process, cpu_us, memory_bytes, open_files, disk_bytes, disk_wait_us };
-                recorder.record(What::Usage(usage));
+                let [disk_wait_us, disk_stalled_us] = [None; 2];
+                recorder.record(What::Usage(Usage {
+                    process,
+                    cpu_us,
+                    memory_bytes,
+                    open_files,
+                    disk_bytes,
+                    disk_wait_us,
+                    disk_stalled_us,
+                }));
             }
             if let Some(usage) = whole.look(Path::new("/proc")) {
-                recorder.record(What::Usage(usage));
+                let disk_stalled_us = probe.as_ref().map(DiskProbe::stalled_us);
+                recorder.record(What::Usage(Usage { disk_stalled_us, ..usage }));
             }
         };
         let thread = crate::run::thread("usage", move || {

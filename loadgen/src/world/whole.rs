@@ -24,6 +24,7 @@ impl Whole {
             open_files: first_number(&read("sys/fs/file-nr")?)?,
             disk_bytes: None,
             disk_wait_us: read("pressure/io").and_then(|told| waited_us(&told)),
+            disk_stalled_us: None,
         })
     }
 }

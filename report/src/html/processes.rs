@@ -136,6 +136,7 @@ mod tests {
             open_files: 3,
             disk_bytes: (at_s == 9).then_some(5),
             disk_wait_us: None,
+            disk_stalled_us: None,
         };
         let again = Look { at_us: 10_000_100, ..look(10, 2_110) };
         let looks = [look(1, 0), look(2, 500), look(9, 600), look(10, 2_100), again];

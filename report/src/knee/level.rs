@@ -100,6 +100,9 @@ impl Level {
     }
 }
 
+/// The share of the operations that bounds of latency are a matter of at least: a p99.
+const SLOWEST: f64 = 0.01;
+
 /// What was sent and accepted per second of a window, and how many operations that were.
 #[derive(Clone, Copy, Debug)]
 struct Rates {
@@ -135,8 +138,7 @@ fn judged(file: &VerdictFile, rates: Option<Rates>) -> (Outcome, Vec<String>) {
     if let (Verdict::Unknown, true, Some(why)) =
         (file.verdict, limits.is_empty(), &file.measured.unmeetable)
     {
-        let processors = file.machine.as_ref().map_or(0, |machine| machine.processors);
-        return match saturation::other_work(&file.measured, processors) {
+        return match not_the_clusters(file, SLOWEST) {
             Some(crowded) => (Outcome::GeneratorLimited, vec![crowded]),
             None => (Outcome::Broken, vec![why.clone()]),
         };
@@ -165,9 +167,9 @@ fn judged(file: &VerdictFile, rates: Option<Rates>) -> (Outcome, Vec<String>) {
         broken.push(format!("{}/s were accepted of {}/s that were sent", words[0], words[1]));
     }
     if !broken.is_empty() {
-        let processors = file.machine.as_ref().map_or(0, |machine| machine.processors);
-        // What an invariant says stands; time is what other work takes away.
-        let crowded = saturation::other_work(&file.measured, processors);
+        let missing = (1.0 - rates.accepted / rates.sent.max(f64::MIN_POSITIVE)).max(SLOWEST);
+        // What an invariant says stands; time is what other work and disks take away.
+        let crowded = not_the_clusters(file, missing);
         return match crowded.filter(|_| file.verdict == Verdict::Valid) {
             Some(why) => (Outcome::GeneratorLimited, vec![why]),
             None => (Outcome::Broken, broken),
@@ -176,6 +178,13 @@ fn judged(file: &VerdictFile, rates: Option<Rates>) -> (Outcome, Vec<String>) {
     let open = bounds.filter(|one| one.met.is_none());
     let open: Vec<String> = open.map(|one| format!("{}: {}", one.what, one.got)).collect();
     if open.is_empty() { (Outcome::Sustained, open) } else { (Outcome::Unknown, open) }
+}
+
+/// Why nobody knows whether this share of the operations was late because of the cluster.
+fn not_the_clusters(file: &VerdictFile, late: f64) -> Option<String> {
+    let processors = file.machine.as_ref().map_or(0, |machine| machine.processors);
+    let crowded = saturation::other_work(&file.measured, processors);
+    crowded.or_else(|| file.measured.disk_may_explain(late))
 }
 
 /// Whether what was sent was accepted as fast. What is in flight differs between the beginning and the

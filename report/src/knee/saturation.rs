@@ -160,6 +160,7 @@ mod tests {
                 open_files: 1,
                 disk_bytes: None,
                 disk_wait_us: waits.map(|share| (share * loaded) as u64 + 77),
+                disk_stalled_us: None,
             }
         };
         Used { process: process.into(), looks: (0..13).map(look).collect(), ..Used::default() }

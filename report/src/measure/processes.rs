@@ -15,7 +15,7 @@ pub(super) struct Processes(Vec<Used>);
 impl Processes {
     /// A look at one of them.
     pub(super) fn seen(&mut self, at_us: u64, usage: &Usage) {
-        let Usage { process, cpu_us, memory_bytes, open_files, disk_bytes, disk_wait_us } = usage;
+        let Usage { process, cpu_us, memory_bytes, open_files, disk_bytes, .. } = usage;
         let (cpu_us, memory_bytes, open_files) = (*cpu_us, *memory_bytes, *open_files);
         let known = self.0.iter().position(|used| used.process == *process);
         let used = match known {
@@ -31,9 +31,15 @@ impl Processes {
         used.open_files_max = used.open_files_max.max(open_files);
         used.disk_bytes = disk_bytes.or(used.disk_bytes);
         if used.looks.len() < LOOKS_MAX {
-            let (disk_bytes, disk_wait_us) = (*disk_bytes, *disk_wait_us);
-            let look = Look { at_us, cpu_us, memory_bytes, open_files, disk_bytes, disk_wait_us };
-            used.looks.push(look);
+            used.looks.push(Look {
+                at_us,
+                cpu_us,
+                memory_bytes,
+                open_files,
+                disk_bytes: *disk_bytes,
+                disk_wait_us: usage.disk_wait_us,
+                disk_stalled_us: usage.disk_stalled_us,
+            });
         }
     }
 
@@ -68,6 +74,7 @@ mod tests {
             open_files,
             disk_bytes,
             disk_wait_us: None,
+            disk_stalled_us: None,
         };
         processes.seen(0, &usage("store-1", 5, 100, 9, Some(10)));
         processes.seen(1, &usage("generator", 7, 50, 4, None));

@@ -32,6 +32,12 @@ pub(crate) fn latency_notes(measured: &Measured) -> Vec<String> {
     );
     special(totals.untimed, "answers came so late that their intended time was forgotten.");
     special(totals.clipped, "latencies above ten minutes count as ten minutes in percentiles.");
+    notes.extend(measured.disk_may_explain(0.0).map(|stalled| {
+        format!(
+            "A page that was written and synced beside the cluster's data says that {stalled}: the device \
+             wrote little meanwhile. What that may have made late is not held against the cluster."
+        )
+    }));
     notes.extend(steadiness(measured));
     notes
 }

@@ -117,7 +117,8 @@ impl Injection {
             (links, ..) => {
                 let from: BTreeSet<&str> = links.iter().map(|(from, _)| &**from).collect();
                 let to: BTreeSet<&str> = links.iter().map(|(_, to)| &**to).collect();
-                let [from, to] = [from, to].map(|side| Vec::from_iter(side).join(", "));
+                let [from, to] =
+                    [from, to].map(|side| side.into_iter().collect::<Vec<_>>().join(", "));
                 let one_way = matches!(self.kind, FaultKind::Cut { one_way: true, .. });
                 format!("{from} {} {to}", if one_way { "->" } else { "<->" })
             }

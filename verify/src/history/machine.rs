@@ -25,6 +25,10 @@ pub struct Usage {
     /// Of `machine`: since it started, how long some task waited for a disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk_wait_us: Option<u64>,
+    /// Of `machine`: since the run began, how long syncs of the disk under the cluster's data took that stalled for
+    /// no reason of the cluster's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_stalled_us: Option<u64>,
 }
 
 /// What a node may give up when there is no room.

@@ -61,6 +61,7 @@ fn what_is_slow_beside_other_work_is_not_the_clusters_doing() {
         open_files: 0,
         disk_bytes: None,
         disk_wait_us: None,
+        disk_stalled_us: None,
     };
     let looks = (0..13).map(look).collect();
     let machine = crate::measured::Used { process: "machine".into(), looks, ..Default::default() };
