@@ -88,7 +88,9 @@ fn undocumented(query: &Query, page: &str, load_page: &str) -> Vec<String> {
     let Query { place, expression } = query;
     let is_missing = |metric: &String| {
         if let Some(name) = metric.strip_prefix(OF_A_LOAD) {
-            let told = name.strip_suffix("_latency_seconds").unwrap_or(name);
+            // Quantiles of the last second, and histograms of the whole run.
+            let ends = ["_latency_seconds", "_seconds_bucket", "_seconds_sum", "_seconds_count"];
+            let told = ends.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
             return !load_page.contains(&format!("\"{told}\""));
         }
         // A duration is a summary.
@@ -124,6 +126,7 @@ mod tests {
             undocumented(&query, page, load).len()
         };
         assert_eq!(told("sum(gateway_sessions) + rate(store_commit_seconds_sum[1m])"), 0);
+        assert_eq!(told("rate(fracas_load_accept_seconds_bucket[1m])"), 0);
         assert_eq!(told("fracas_load_sent_total + fracas_load_accept_latency_seconds"), 0);
         assert_eq!(told("up{job=\"x\"} + rabbitmq_connections"), 0);
         assert_eq!(told("sum(gateway_session) + fracas_load_send_total"), 2);
