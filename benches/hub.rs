@@ -259,6 +259,7 @@ fn claims(user: UserId) -> Claims {
         scopes: Scopes::of(["chat"]),
         expires_ms: u64::MAX,
         revocation_epoch: 0,
+        signer: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Who somebody is, by an access token, without asking anybody per message.
 
 use protocol::UserId;
+use std::num::NonZeroU32;
 
 /// What a token may allow, and who has it.
 const SCOPES: [&str; 3] = ["chat", "admin", "audit"];
@@ -39,6 +40,9 @@ pub struct Claims {
     /// The user's revocation epoch at the time of issue: a token of an earlier epoch than the current
     /// one is revoked.
     pub revocation_epoch: u64,
+    /// Which key of an outside issuer has signed it, by the number that the verifier gave it; `None` for a
+    /// token of our own auth service. Revocations are about the latter alone.
+    pub signer: Option<NonZeroU32>,
 }
 
 impl Claims {
@@ -80,6 +84,12 @@ pub trait TokenVerifier: Send + Sync {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_has_signed_costs_a_session_nothing() {
+        // The rest leaves room in what the login is aligned to.
+        assert_eq!(size_of::<Claims>(), 80);
+    }
 
     #[test]
     fn scopes_are_those_that_mean_something() {

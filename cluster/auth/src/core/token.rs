@@ -92,6 +92,7 @@ pub fn open<'k>(
         expires_ms,
         login: payload.sid.map(FamilyId::number),
         revocation_epoch: payload.rev,
+        signer: None,
     })
 }
 

@@ -54,6 +54,7 @@ pub fn claims(user: UserId) -> Claims {
         expires_ms: u64::MAX,
         login: None,
         revocation_epoch: 0,
+        signer: None,
     }
 }
 

@@ -328,6 +328,7 @@ impl TokenVerifier for PlainTokens {
             expires_ms: u64::MAX,
             login: None,
             revocation_epoch: 0,
+            signer: None,
         };
         match token.split_once('-') {
             Some(("user", number)) => Ok(claims(Some(number), "chat")),
