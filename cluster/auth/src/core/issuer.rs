@@ -318,7 +318,7 @@ impl Issuer {
 }
 
 /// `user-7` and `7` are user 7; `07`, `+7` and `user-` are nobody.
-fn user_number(username: &str) -> Option<u64> {
+pub(in crate::core) fn user_number(username: &str) -> Option<u64> {
     let digits = username.strip_prefix("user-").unwrap_or(username);
     let plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
     digits.parse().ok().filter(|_| plain)

@@ -77,8 +77,7 @@ impl Jwk {
             return None;
         }
         let bytes: [u8; 32] = URL_SAFE_NO_PAD.decode(&self.x).ok()?.try_into().ok()?;
-        let key = VerifyingKey::from_bytes(&bytes).ok()?;
-        (!key.is_weak()).then_some(PublicKey(key))
+        PublicKey::of(&bytes)
     }
 }
 
@@ -87,6 +86,12 @@ impl Jwk {
 pub struct PublicKey(VerifyingKey);
 
 impl PublicKey {
+    /// The key of an encoded point (RFC 8032 section 5.1.2); `None` if it is none, or a weak one.
+    pub fn of(bytes: &[u8; 32]) -> Option<Self> {
+        let key = VerifyingKey::from_bytes(bytes).ok()?;
+        (!key.is_weak()).then_some(Self(key))
+    }
+
     /// Whether a signature is this key's. Strict: of the several encodings that plain verification
     /// would take for one signature, one is right.
     pub fn verifies(&self, message: &[u8], signature: &[u8; 64]) -> bool {

@@ -6,6 +6,7 @@ pub mod key;
 pub mod keyring;
 pub mod logins;
 pub mod oauth_error;
+pub mod oidc;
 pub mod refresh_token;
 pub mod request;
 pub mod secret;
