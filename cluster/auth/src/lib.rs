@@ -8,7 +8,10 @@
 pub mod core;
 mod shell;
 
+pub use core::oidc::location::Location;
 pub use core::settings::{DevelopmentUsers, ServiceClient};
 pub use shell::log::{check, is_on};
+pub use shell::oidc::both::BothVerifiers;
+pub use shell::oidc::{OidcConfig, OidcVerifier};
 pub use shell::remote_verifier::RemoteVerifier;
 pub use shell::serve::{AuthConfig, ServeError, serve};
