@@ -51,6 +51,24 @@ impl Networks {
     }
 }
 
+/// How gateways of this configuration reach the issuer outside, if there is one.
+///
+/// # Errors
+/// There is no certificate that its server can be trusted by.
+pub fn issuer_network(config: &ClusterConfig) -> Result<Option<Arc<dyn Network>>, InvalidUsage> {
+    let Some(oidc) = &config.oidc else { return Ok(None) };
+    if !oidc.is_encrypted() {
+        return Ok(Some(Arc::new(TcpNetwork)));
+    }
+    let trusted = match &oidc.authority {
+        Some(file) => trust("oidc.authority", file)?,
+        None => Trust::of_system().map_err(|error| {
+            InvalidUsage(format!("oidc.issuer: {}", ports::with_causes(&error)))
+        })?,
+    };
+    Ok(Some(Arc::new(trusted.network())))
+}
+
 /// With the key and the file that it is about.
 fn refused(files: &TlsFiles, error: &TlsError) -> InvalidUsage {
     let (key, file) = match error {

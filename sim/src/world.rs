@@ -266,8 +266,13 @@ async fn serve(
 ) -> turmoil::Result {
     let machine = hardware.start();
     let shutdown = hardware.ending.start();
-    let process =
-        Process { metrics: Arc::new(String::new), shutdown, shared_engine, brokers: None };
+    let process = Process {
+        metrics: Arc::new(String::new),
+        shutdown,
+        shared_engine,
+        brokers: None,
+        issuer_network: None,
+    };
     let name = machine.name.clone();
     journal.record(What::NodeStarted { node: name.clone() });
     let ending = hardware.ending.clone();

@@ -5,7 +5,7 @@ use crate::console;
 use crate::engines::OutsideBroker;
 use crate::lifeline::Lifeline;
 use crate::shared_engine::SharedEngine;
-use crate::tls::Networks;
+use crate::tls::{Networks, issuer_network};
 use crate::whole::whole;
 use anyhow::Context;
 use campaign::InvalidUsage;
@@ -92,6 +92,7 @@ impl Cluster {
         let nodes = [&topology.gateways, &topology.brokers, &topology.stores].into_iter().flatten();
         let nodes = nodes.chain([&topology.auth]).map(String::as_str);
         let networks = Networks::of(&config, nodes)?;
+        let issuer = issuer_network(&config)?;
         self.lifeline.watch()?;
         real::panics::abort_on_panic();
         let prometheus = real::telemetry::install().context("metrics")?;
@@ -115,8 +116,9 @@ impl Cluster {
             };
             let brokers = |role, machine: &ports::Machine| Ok(outside.reached(role, machine)?);
             let engine = |role, machine: &ports::Machine| shared.reached(role, machine);
+            let whole = config.clone();
             let cluster =
-                embedded::run_all(config.clone(), machine, brokers, engine, metrics, shutdown);
+                embedded::run_all(whole, machine, brokers, engine, issuer, metrics, shutdown);
             let announced = async {
                 let watch = Machine { network: networks.of_role(Role::Notifier), ..watch.clone() };
                 self.announce_when_ready(&config, Http::new(watch)).await;

@@ -5,7 +5,7 @@ use crate::console;
 use crate::engines::OutsideBroker;
 use crate::lifeline::Lifeline;
 use crate::shared_engine::SharedEngine;
-use crate::tls::Networks;
+use crate::tls::{Networks, issuer_network};
 use crate::whole::whole;
 use anyhow::Context;
 use clap::Args;
@@ -46,6 +46,7 @@ impl Node {
         let shared = SharedEngine::of(&config)?;
         let own = config.topology.address(self.role, self.number);
         let networks = Networks::of(&config, own.into_iter())?;
+        let issuer_network = issuer_network(&config)?;
         let name = Topology::name(self.role, self.number);
         self.lifeline.watch()?;
         real::panics::abort_on_panic();
@@ -61,7 +62,7 @@ impl Node {
             let brokers = outside.reached(self.role, &machine)?;
             let shared_engine =
                 shared.reached(self.role, &machine).context("the engine of the stores")?;
-            let process = Process { metrics, shutdown, shared_engine, brokers };
+            let process = Process { metrics, shutdown, shared_engine, brokers, issuer_network };
             let announce = || {
                 self.lifeline.running(&name);
                 console::note(&format!("{name} is running"));

@@ -6,7 +6,7 @@ use link::LinkTiming;
 use ports::broker::{Brokers, Fanout};
 use ports::disk::until_open;
 use ports::message_store::MessageStore;
-use ports::{Listener, Machine, Shutdown, TokenVerifier};
+use ports::{Listener, Machine, Network, Shutdown, TokenVerifier};
 use protocol::design::FanOut;
 use protocol::{GatewayId, NodeNumber, StoreEngine, limits};
 use std::sync::Arc;
@@ -85,6 +85,8 @@ pub struct Process {
     pub shared_engine: Option<Arc<dyn MessageStore>>,
     /// What keeps messages, as this node reaches it, if that is no node of the cluster.
     pub brokers: Option<Brokers>,
+    /// How the issuer outside is reached, if that is another way than the node's own: it is no node.
+    pub issuer_network: Option<Arc<dyn Network>>,
 }
 
 /// Says whether a node can be run at all. Ask before anything is made for it.
@@ -169,7 +171,7 @@ struct Wiring<'a> {
 impl Wiring<'_> {
     async fn auth(self, listener: Box<dyn Listener>) -> Result<(), Failure> {
         let config = auth::AuthConfig {
-            issuer: format!("http://{}", self.config.topology.gateways[0]),
+            issuer: self.config.own_issuer().ok_or("there is no gateway to name in tokens")?,
             development_users: (self.config.development_users > 0).then(|| {
                 auth::DevelopmentUsers {
                     count: self.config.development_users,
@@ -276,11 +278,7 @@ impl Wiring<'_> {
             ..gateway::GatewayConfig::default()
         };
         let conversations = self.remote_conversations();
-        let tokens: Arc<dyn TokenVerifier> = auth::RemoteVerifier::start(
-            self.machine.clone(),
-            self.config.topology.auth.clone(),
-            REVOCATION_POLL,
-        );
+        let tokens = self.verifier();
         let brokers = self.brokers(conversations.clone())?;
         let Process { metrics, shutdown, .. } = self.process;
         Ok(gateway::serve(
@@ -294,6 +292,22 @@ impl Wiring<'_> {
             shutdown,
         )
         .await?)
+    }
+
+    /// Who says whose token is good: our own auth service, and an issuer outside if there is one.
+    fn verifier(&self) -> Arc<dyn TokenVerifier> {
+        let auth = self.config.topology.auth.clone();
+        let own = auth::RemoteVerifier::start(self.machine.clone(), auth, REVOCATION_POLL);
+        let Some(outside) = &self.config.oidc else { return own };
+        let config = auth::OidcConfig {
+            issuer: outside.issuer.clone(),
+            audience: outside.audience.clone(),
+            user_claim: outside.user_claim.clone(),
+            refresh: Duration::from_secs(outside.refresh_seconds),
+        };
+        let network = self.process.issuer_network.as_ref().unwrap_or(&self.machine.network);
+        let outside = auth::OidcVerifier::start(self.machine.clone(), network.clone(), config);
+        Arc::new(auth::BothVerifiers::new(own, outside))
     }
 
     fn timing(&self) -> LinkTiming {

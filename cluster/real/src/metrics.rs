@@ -5,6 +5,7 @@ pub type Meaning = (&'static str, &'static str);
 
 /// They only rise; shown with `_total`.
 pub const COUNTERS: &[Meaning] = &[
+    ("auth_issuer_fetches_failed_total", "Fetches of an outside issuer's keys that failed"),
     (
         "auth_polls_failed_total",
         "Polls of keys and revocations that the auth service did not answer",

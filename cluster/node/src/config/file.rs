@@ -4,6 +4,7 @@
 //! place.
 
 use super::engine_tables::Engines;
+use super::oidc::OidcTable;
 use super::secrets::{self, Fetch};
 use super::{
     ClusterConfig, HEARTBEAT_SECONDS_MAX, HEARTBEAT_SECONDS_MIN, LINK_TIMEOUT_MS,
@@ -55,6 +56,8 @@ section! {
         trusted_proxies: Vec<Network> = Vec::new(),
         /// Encryption between nodes and towards clients.
         tls: Option<Tls> = None,
+        /// An issuer outside of the cluster, whose tokens gateways honour too.
+        oidc: Option<OidcTable> = None,
     }
 }
 
@@ -263,6 +266,7 @@ impl File {
             rate_per_second: or_empty(&self.rate_per_second).map(|rate| rate.0),
             trusted_proxies: or_empty(&self.trusted_proxies).iter().map(|one| one.0).collect(),
             tls: self.tls.get().flatten().map(|table| table.files()),
+            oidc: self.oidc.get().flatten().map(|table| table.config()),
             topology: plain.topology,
         }
     }

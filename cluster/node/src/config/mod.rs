@@ -3,6 +3,7 @@
 mod engine_tables;
 mod engines;
 mod file;
+mod oidc;
 mod secrets;
 #[cfg(test)]
 mod tests;
@@ -11,6 +12,7 @@ pub use engines::{
     Acks, BrokerChoice, Cassandra, EngineConfig, Kafka, Postgres, RabbitMq, SaslMechanism,
     StoreChoice,
 };
+pub use oidc::Oidc;
 pub use secrets::{Fetch, Kept};
 
 use crate::topology::{Role, Topology};
@@ -55,6 +57,8 @@ pub struct ClusterConfig {
     pub trusted_proxies: Vec<IpNet>,
     /// Where a node finds its certificate; absent: everything is plaintext.
     pub tls: Option<TlsFiles>,
+    /// An issuer outside, whose tokens gateways honour too.
+    pub oidc: Option<Oidc>,
 }
 
 /// The scopes that a service can be granted.
@@ -130,6 +134,7 @@ impl ClusterConfig {
             rate_per_second: None,
             trusted_proxies: Vec::new(),
             tls: None,
+            oidc: None,
         }
     }
 
@@ -142,6 +147,11 @@ impl ClusterConfig {
             scopes: SCOPES.map(str::to_owned).to_vec(),
         }];
         Self { development_users: users, services, ..Self::plain(topology) }
+    }
+
+    /// The name of the auth service in tokens: the URL under which clients reach it.
+    pub fn own_issuer(&self) -> Option<String> {
+        self.topology.gateways.first().map(|gateway| format!("http://{gateway}"))
     }
 
     /// Everything that is wrong, at once, a sentence each; nothing is bound before this is empty.
@@ -181,6 +191,7 @@ impl ClusterConfig {
         conflicts.extend(self.wrong_addresses());
         conflicts.extend(self.doubled_services());
         conflicts.extend(self.engine.conflicts());
+        conflicts.extend(self.oidc.iter().flat_map(|oidc| oidc.conflicts(self)));
         conflicts
     }
 

@@ -3,6 +3,7 @@
 mod cassandra;
 mod deployed;
 mod kafka;
+mod oidc;
 mod postgres;
 mod rabbitmq;
 mod secrets;

@@ -195,9 +195,34 @@ impl Trust {
     /// # Errors
     /// There is none in it.
     pub fn new(authority: &str) -> Result<Self, TlsError> {
+        Self::in_these(roots(authority)?)
+    }
+
+    /// Certificates that the system trusts, as browsers do.
+    ///
+    /// # Errors
+    /// The system has none.
+    pub fn of_system() -> Result<Self, TlsError> {
+        let system = rustls_native_certs::load_native_certs();
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(system.certs);
+        if roots.is_empty() {
+            let why = system.errors.first().map(ToString::to_string);
+            let why = why.unwrap_or_else(|| "the system has none".to_owned());
+            return Err(TlsError::Authority(why));
+        }
+        Self::in_these(roots)
+    }
+
+    /// The network of a client whose every connection is encrypted.
+    pub fn network(self) -> TrustingNetwork {
+        TrustingNetwork(self)
+    }
+
+    fn in_these(roots: RootCertStore) -> Result<Self, TlsError> {
         let client = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots(authority)?)
+            .with_root_certificates(roots)
             .with_no_client_auth();
         Ok(Self(TlsConnector::from(Arc::new(client))))
     }
@@ -209,6 +234,20 @@ impl Trust {
     pub async fn over(&self, stream: Box<dyn Stream>, to: &str) -> io::Result<Box<dyn Stream>> {
         let name = ServerName::try_from(host(to).to_owned()).map_err(io::Error::other)?;
         Ok(Box::new(self.0.connect(name, stream).await?))
+    }
+}
+
+/// What `Trust::network` makes. Nobody listens on it.
+#[derive(Clone, Debug)]
+pub struct TrustingNetwork(Trust);
+
+impl Network for TrustingNetwork {
+    fn bind<'a>(&'a self, _: &'a str) -> BoxFuture<'a, io::Result<Box<dyn Listener>>> {
+        Box::pin(async { Err(io::ErrorKind::Unsupported.into()) })
+    }
+
+    fn connect<'a>(&'a self, to: &'a str) -> BoxFuture<'a, io::Result<Box<dyn Stream>>> {
+        Box::pin(async move { self.0.over(TcpNetwork.connect(to).await?, to).await })
     }
 }
 

@@ -95,6 +95,21 @@ async fn a_server_of_another_authority_or_another_name_is_not_believed() {
 }
 
 #[tokio::test]
+async fn a_client_without_a_certificate_believes_its_authority_alone() {
+    let (ours, theirs) = (identity("127.0.0.1"), identity("127.0.0.1"));
+    let client = Trust::new(&ours.authority).expect("an authority").network();
+    let heard = echoed(network(&ours, Admits::Anybody), &client).await;
+    assert_eq!(heard.expect("let in"), "hello");
+    assert!(echoed(network(&theirs, Admits::Anybody), &client).await.is_err());
+    assert!(echoed(network(&ours, Admits::Nodes), &client).await.is_err());
+    assert!(client.bind("127.0.0.1:0").await.is_err());
+    // The system has not signed it either, if it has signed anything.
+    if let Ok(system) = Trust::of_system() {
+        assert!(echoed(network(&ours, Admits::Anybody), &system.network()).await.is_err());
+    }
+}
+
+#[tokio::test]
 async fn plaintext_is_not_answered() {
     let identity = identity("127.0.0.1");
     let heard = echoed(network(&identity, Admits::Anybody), &TcpNetwork).await;
