@@ -2,10 +2,13 @@
 //!
 //! Each engine is installed if it is missing and this user may; started as a private instance on loopback,
 //! with ports and a folder of its own; and stopped when its tests are over. Nothing is left out in silence: an
-//! engine that cannot be had has a status of its own. `rest` is no engine: it needs a tool that has to be had, too.
+//! engine that cannot be had has a status of its own. `rest` and `oidc` are no engines: they need a tool and a server
+//! that have to be had, too.
 
 mod cassandra;
+mod cluster;
 mod kafka;
+mod oidc;
 mod postgres;
 mod rabbitmq;
 mod rest;
@@ -21,7 +24,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 /// The engines, by their names on the command line.
-pub const ENGINES: [&str; 5] = ["rest", "rabbitmq", "kafka", "postgres", "cassandra"];
+pub const ENGINES: [&str; 6] = ["rest", "oidc", "rabbitmq", "kafka", "postgres", "cassandra"];
 
 /// Between two looks at whether a server has ended.
 const LOOK: Duration = Duration::from_millis(100);
@@ -48,6 +51,7 @@ pub fn run(names: &[&str]) -> anyhow::Result<Tested> {
             "kafka" => kafka::run(),
             "cassandra" => cassandra::run(),
             "rest" => rest::run(),
+            "oidc" => oidc::run(),
             _ => anyhow::bail!("{name} has no tests"),
         };
         match passed {

@@ -1,14 +1,13 @@
 //! The REST face of a running cluster against its own OpenAPI document, by schemathesis: no 5xx, no answer that
 //! the document does not describe; as a service, and as a user.
 
+use super::cluster::{Cluster, topology};
 use super::folder;
 use crate::repository::root;
-use crate::{FRACAS, cargo_program, say};
-use anyhow::{Context, ensure};
-use engines::free_ports;
-use std::io::{BufRead, BufReader};
+use crate::say;
+use anyhow::ensure;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 /// What is installed, and what it is asked.
 const TOOL: &str = "schemathesis==4.32.5";
@@ -28,15 +27,12 @@ const CALLERS: [(&str, &str); 2] = [
 pub fn run() -> anyhow::Result<bool> {
     let python = tool()?;
     let folder = folder("rest")?;
-    let [gateway, broker, store, auth] = free_ports()?;
-    let config = folder.join("cluster.toml");
-    let text = format!(
-        "partitions = 4\ndevelopment_users = 20\n[topology]\ngateways = [\"127.0.0.1:{gateway}\"]\n\
-         brokers = [\"127.0.0.1:{broker}\"]\nstores = [\"127.0.0.1:{store}\"]\nauth = \"127.0.0.1:{auth}\"\n\
+    let (topology, gateway) = topology()?;
+    let config = format!(
+        "partitions = 4\ndevelopment_users = 20\n{topology}\
          [[services]]\nid = \"rest\"\nsecret = \"rest-secret\"\nscopes = [\"admin\", \"audit\"]\n"
     );
-    std::fs::write(&config, text).with_context(|| config.display().to_string())?;
-    let _cluster = Cluster::start(&config, &folder.join("data"))?;
+    let _cluster = Cluster::start(&config, &folder)?;
     let at = format!("http://127.0.0.1:{gateway}");
     for (caller, form) in CALLERS {
         say(&format!("the REST face as {caller}"));
@@ -64,40 +60,6 @@ fn tool() -> anyhow::Result<PathBuf> {
         ensure!(installed.success(), "{TOOL} could not be installed");
     }
     Ok(python)
-}
-
-/// A cluster in one process, which ends with this.
-struct Cluster(Child);
-
-impl Cluster {
-    fn start(config: &Path, data: &Path) -> anyhow::Result<Self> {
-        let mut child = Command::new(cargo_program())
-            .args(FRACAS)
-            .args(["cluster", "--json", "--ends-with-stdin", "--config"])
-            .arg(config)
-            .arg("--data")
-            .arg(data)
-            .current_dir(root())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("starting a cluster")?;
-        let told = child.stdout.take().context("its output")?;
-        let cluster = Self(child);
-        // It tells its addresses when all gateways are ready.
-        let mut line = String::new();
-        BufReader::new(told).read_line(&mut line)?;
-        ensure!(!line.is_empty(), "the cluster has not started");
-        Ok(cluster)
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        drop(self.0.stdin.take());
-        // It drains, and is gone then.
-        let _ = self.0.wait();
-    }
 }
 
 /// An access token, by the Python that is there anyway.
