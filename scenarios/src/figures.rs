@@ -4,7 +4,8 @@ use crate::intensity::Piece;
 use crate::scenario::{
     Activity, ClusterShape, JourneyMix, Load, LoadPhase, Mix, Rate, Role, Scenario, Size, Users,
 };
-use protocol::{StoreEngine, UserId};
+use protocol::partition::{home_of, partition_of};
+use protocol::{ConversationId, StoreEngine, UserId};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -138,6 +139,13 @@ impl Scenario {
         let (count, hosts) = (u64::from(self.users.count), u64::from(CLIENT_HOSTS));
         let from = |index: u32| 1 + (count * u64::from(index) / hosts) as u32;
         from(index)..from(index + 1)
+    }
+
+    /// The store node that owns a conversation at first.
+    pub fn first_owner_of(&self, conversation: ConversationId) -> Arc<str> {
+        let ClusterShape { partitions, stores, .. } = self.cluster;
+        let home = home_of(partition_of(conversation, partitions), stores);
+        format!("{}-{home}", Role::Store.word()).into()
     }
 
     /// The host that carries a user.

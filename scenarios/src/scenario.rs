@@ -232,6 +232,23 @@ impl FaultKind {
         }
     }
 
+    /// Between whom the links are that it befalls, if it befalls links.
+    pub const fn sides(&self) -> Option<&Sides> {
+        match self {
+            Self::Blip { between }
+            | Self::Cut { between, .. }
+            | Self::Flap { between, .. }
+            | Self::SlowLink { between, .. } => Some(between),
+            Self::Kill { .. }
+            | Self::PowerLoss { .. }
+            | Self::Drain { .. }
+            | Self::Pause { .. }
+            | Self::Skew { .. }
+            | Self::FullDisk { .. }
+            | Self::Surge { .. } => None,
+        }
+    }
+
     /// Its word in a scenario file.
     pub const fn word(&self) -> &'static str {
         match self {

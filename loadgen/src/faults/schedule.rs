@@ -6,7 +6,7 @@ use crate::links::Board;
 use crate::world::layout::CLUSTER;
 use crate::world::{Cluster, ClusterError, Starts};
 use ports::with_causes;
-use protocol::partition::{home_of, partition_of};
+use protocol::partition::partition_of;
 use protocol::{ConversationId, UserId};
 use scenarios::CLIENT_HOSTS;
 use scenarios::faults::claims::claimed;
@@ -217,11 +217,7 @@ impl Stage<'_> {
         }
         let clients = (1..=CLIENT_HOSTS).map(|n| format!("{}-{n}", Role::Clients.word()).into());
         hosts.extend(clients);
-        let shape = &self.scenario.cluster;
-        let owner_of = |conversation: ConversationId| -> Arc<str> {
-            let home = home_of(partition_of(conversation, shape.partitions), shape.stores);
-            format!("store-{home}").into()
-        };
+        let owner_of = |conversation: ConversationId| self.scenario.first_owner_of(conversation);
         let gateway_of = |user: UserId| -> Option<Arc<str>> {
             self.journal.gateway_of(user).map(|gateway| format!("gateway-{gateway}").into())
         };
@@ -244,7 +240,8 @@ fn failed(id: u32, word: &str, error: &ClusterError) -> String {
 mod tests {
     use super::*;
     use crate::world::tests::{RUNS, World, world};
-    use scenarios::scenario::{FaultKind, Role};
+    use scenarios::faults::claims::Claim;
+    use scenarios::scenario::Sides;
     use std::sync::mpsc;
 
     /// Faults by when they begin and end, in milliseconds, carried out on nodes that do nothing: what the
@@ -347,6 +344,25 @@ mod tests {
         ];
         assert_eq!(told, expected);
         assert_eq!(anew, ["store-1", "store-2", "broker-1"]);
+    }
+
+    #[test]
+    fn the_links_of_a_flap_go_down_and_up_and_down() {
+        let [begun, down, up] = [10, 2, 3].map(Duration::from_secs);
+        let between = Sides { from: Vec::new(), to: Vec::new() };
+        let pair: Pair = ("store-1".into(), "broker-1".into());
+        let (mut hit, board) = (
+            Hit::new(FaultKind::Flap { between, down, up }, vec![pair.clone()], begun),
+            Board::default(),
+        );
+        hit.claim(7, &board);
+        let mut seen = Vec::new();
+        for _ in 0..3 {
+            let is_cut = board.writes(&pair).0 == Some(Claim::Cut);
+            let at = hit.next_change.expect("it flaps");
+            seen.push((is_cut, at.as_secs(), hit.change(7, at, &board)));
+        }
+        assert_eq!(seen, [(true, 12, 1), (false, 15, 0), (true, 17, 1)], "one write each");
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,6 @@
 //! Which links of a cluster faults may hit, and which of them can be hit on real sockets.
 
 use crate::run::{Engines, Processes};
-use protocol::partition::{home_of, partition_of};
 use scenarios::faults::target::{Directory, Pair};
 use scenarios::faults::{TALKING, schedule};
 use scenarios::scenario::{FaultKind, Role, Scenario, Sides, Target};
@@ -49,11 +48,17 @@ impl Interposed {
     #[cfg(test)]
     pub const NONE: Self = Self(BTreeSet::new());
 
+    /// These, of who connects to whom.
+    #[cfg(test)]
+    pub fn between(links: &[(&str, &str)]) -> Self {
+        Self(links.iter().map(|(from, to)| ((*from).into(), (*to).into())).collect())
+    }
+
     /// All links of a run that its faults may hit and can.
     pub fn of(scenario: &Scenario, seed: u64, reach: Reach) -> Self {
         let faults = schedule(scenario, seed).into_iter();
         let possible =
-            faults.filter_map(|fault| Some(possible(scenario, reach, sides(&fault.kind)?)));
+            faults.filter_map(|fault| Some(possible(scenario, reach, fault.kind.sides()?)));
         Self(possible.flatten().filter_map(|pair| reach.hits(&pair).ok()).collect())
     }
 
@@ -114,7 +119,7 @@ impl Reach {
         scenario: &Scenario,
         kind: &FaultKind,
     ) -> Option<(usize, BTreeSet<Unreachable>)> {
-        let possible = possible(scenario, *self, sides(kind)?);
+        let possible = possible(scenario, *self, kind.sides()?);
         let (can, cannot): (Vec<_>, Vec<_>) =
             possible.iter().map(|pair| self.hits(pair)).partition(Result::is_ok);
         Some((can.len(), cannot.into_iter().filter_map(Result::err).collect()))
@@ -126,17 +131,6 @@ const OF_LINKS: [&str; 4] = ["blip", "cut", "flap", "slow_link"];
 /// The host of the push provider.
 const PUSH_PROVIDER: &str = "clients-1";
 
-/// The sides of a fault of links.
-pub const fn sides(kind: &FaultKind) -> Option<&Sides> {
-    match kind {
-        FaultKind::Blip { between }
-        | FaultKind::Cut { between, .. }
-        | FaultKind::Flap { between, .. }
-        | FaultKind::SlowLink { between, .. } => Some(between),
-        _ => None,
-    }
-}
-
 /// All links that a fault between these sides may hit.
 fn possible(scenario: &Scenario, reach: Reach, sides: &Sides) -> Vec<Pair> {
     let shape = &scenario.cluster;
@@ -144,31 +138,18 @@ fn possible(scenario: &Scenario, reach: Reach, sides: &Sides) -> Vec<Pair> {
         Some(Processes::EachNode(engines)) => engines,
         Some(Processes::One) | None => Engines::NONE,
     };
-    let hosts: Vec<Arc<str>> = [
-        Role::Clients,
-        Role::Gateway,
-        Role::Broker,
-        Role::Store,
-        Role::Notifier,
-        Role::Auth,
-        Role::Database,
-    ]
-    .into_iter()
-    .flat_map(|role| {
+    let hosts = Role::ALL.into_iter().flat_map(|role| {
         let count = match role {
             Role::Broker => shape.brokers.max(engines.rabbitmq).max(engines.kafka),
             Role::Database => u16::from(engines.postgres || engines.cassandra),
             role => shape.nodes(role),
         };
         (1..=count).map(move |number| format!("{}-{number}", role.word()).into())
-    })
-    .collect();
+    });
+    let hosts: Vec<Arc<str>> = hosts.collect();
     let directory = Directory {
         hosts: &hosts,
-        owner_of: &|conversation| {
-            let home = home_of(partition_of(conversation, shape.partitions), shape.stores);
-            format!("{}-{home}", Role::Store.word()).into()
-        },
+        owner_of: &|conversation| scenario.first_owner_of(conversation),
         broker_of: &|_| None,
         gateway_of: &|_| None,
         client_of: &|user| scenario.client_host_of(user),

@@ -116,3 +116,36 @@ fn cassandra_keeps_the_rows_of_the_stores() {
     assert!(!written.contains(&format!("127.0.0.1:{}\"", port + 1)), "{written}");
     std::fs::remove_dir_all(data).unwrap();
 }
+
+#[test]
+fn a_node_whose_link_leads_through_a_proxy_reads_a_configuration_of_its_own() {
+    let scenario = crate::fixture::scenario(10, 5, 1);
+    let data = std::env::temp_dir().join(format!("fracas-proxied-{}", std::process::id()));
+    let engines = Engines { rabbitmq: 1, postgres: true, ..Engines::NONE };
+    let interposed = Interposed::between(&[
+        ("gateway-1", "store-1"),
+        ("store-1", "database-1"),
+        ("notifier-1", "broker-1"),
+        ("clients-1", "gateway-1"),
+    ]);
+    let outside = Outside { interposed: &interposed, ..OUTSIDE };
+    let layout = Layout::new(&scenario, Processes::EachNode(engines), &data, outside).unwrap();
+    let read = |file: &str| std::fs::read_to_string(data.join(file)).unwrap();
+    let shared = read(FILE);
+    let config = |name: &str| {
+        let program = layout.programs.iter().find(|program| *program.name == *name).unwrap();
+        let file = program.arguments.iter().find_map(|word| word.strip_prefix("--config="));
+        std::fs::read_to_string(file.unwrap()).unwrap()
+    };
+    for Carried { from, at, reaches, .. } in &layout.carried {
+        assert!(shared.contains(reaches) && !shared.contains(at), "{from}");
+        if **from != *"clients-1" {
+            // Where its peer was, and nothing else is another way.
+            assert_eq!(config(from), shared.replace(reaches, at), "{from}");
+        }
+    }
+    assert_eq!((layout.carried.len(), config("auth-1")), (4, shared));
+    let users = through(&layout.carried, "clients-1");
+    assert_eq!(users.keys().collect::<Vec<_>>(), [&layout.gateways[0]]);
+    std::fs::remove_dir_all(data).unwrap();
+}
