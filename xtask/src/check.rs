@@ -1,7 +1,7 @@
 //! Every step that a change must pass, in the order in which it fails fastest.
 
 use crate::repository::root;
-use crate::{FRACAS, cargo_program, choices, say, tidy};
+use crate::{asserting, cargo_program, choices, say, tidy};
 use anyhow::Context;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,6 +24,8 @@ enum Action {
     CargoDoc(&'static [&'static str]),
     /// Checks the rules of the house.
     Tidy,
+    /// Builds what the steps after it run.
+    Build,
     /// Runs a few seeds in two processes each, and compares them.
     Twin,
     /// Runs every safety scenario with a few seeds.
@@ -48,7 +50,7 @@ const STEPS: [(&str, Action); 10] = [
     ("clippy", Action::Cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
     ("tests", Action::Cargo(&["test", "--workspace"])),
     ("docs", Action::CargoDoc(&["doc", "--workspace", "--no-deps"])),
-    ("build", Action::Cargo(&["build", "--profile", "sim"])),
+    ("build", Action::Build),
     ("twin", Action::Twin),
     ("safety", Action::Safety),
     ("swarm", Action::Swarm),
@@ -115,6 +117,7 @@ fn act(action: Action) -> anyhow::Result<bool> {
     match action {
         Action::Tidy => tidy::run(),
         Action::Choices => choices::run(),
+        Action::Build => asserting::fracas().map(|_| true),
         Action::Cargo(arguments) => cargo(arguments.iter().copied(), None),
         Action::CargoDoc(arguments) => {
             cargo(arguments.iter().copied(), Some(("RUSTDOCFLAGS", "-Dwarnings")))
@@ -122,7 +125,7 @@ fn act(action: Action) -> anyhow::Result<bool> {
         Action::Twin => {
             for (scenario, seed) in TWINS {
                 let twin = ["twin", "--quiet", scenario, "--seed", seed];
-                if !cargo(FRACAS.into_iter().chain(twin), None)? {
+                if !fracas(twin)? {
                     return Ok(false);
                 }
             }
@@ -138,7 +141,12 @@ fn act(action: Action) -> anyhow::Result<bool> {
 }
 
 fn explore<'a>(arguments: impl IntoIterator<Item = &'a str>) -> anyhow::Result<bool> {
-    cargo(FRACAS.into_iter().chain(["explore"]).chain(arguments), None)
+    fracas(["explore"].into_iter().chain(arguments))
+}
+
+fn fracas<'a>(arguments: impl IntoIterator<Item = &'a str>) -> anyhow::Result<bool> {
+    let mut command = asserting::fracas()?;
+    Ok(command.args(arguments).status().context("running fracas")?.success())
 }
 
 fn cargo<'a>(

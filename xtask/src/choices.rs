@@ -2,9 +2,8 @@
 //! names. The table of `docs/design-choices.md` is what is run, so it cannot say more than is true.
 
 use crate::repository::root;
-use crate::{FRACAS, cargo_program, say};
+use crate::{asserting, say};
 use anyhow::Context;
-use std::process::Command;
 
 /// The table.
 const TABLE: &str = "docs/design-choices.md";
@@ -47,12 +46,9 @@ fn is_caught(choice: &Choice) -> anyhow::Result<bool> {
         let (first, left) = (from.to_string(), (SEEDS - from + 1).to_string());
         let set = format!("design.{}", choice.set);
         let explore = ["explore", "--quiet", "--until-caught", "--from", &first, "--seeds", &left];
-        let output = Command::new(cargo_program())
-            .args(FRACAS.into_iter().chain(explore))
-            .args(["--set", &set, &choice.scenario])
-            .current_dir(root())
-            .output()
-            .context("running cargo")?;
+        let mut command = asserting::fracas()?;
+        command.args(explore).args(["--set", &set, &choice.scenario]);
+        let output = command.output().context("running fracas")?;
         let told = String::from_utf8_lossy(&output.stdout);
         if output.status.code() != Some(VIOLATED) {
             return Ok(false);

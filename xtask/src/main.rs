@@ -1,5 +1,6 @@
 //! Developer commands: `cargo xtask check`, `engines`, `pages`, `compose`, `deny`, `fuzz` and `tidy`.
 
+mod asserting;
 mod check;
 mod choices;
 mod compose;
@@ -13,9 +14,6 @@ mod tool;
 
 use engines::Tested;
 use std::process::ExitCode;
-
-/// Runs `fracas` with every assertion in it: what follows is its command line.
-const FRACAS: [&str; 5] = ["run", "--profile", "sim", "--quiet", "--"];
 
 const USAGE: &str = "\
 usage: cargo xtask check [--skip STEP]... [--only STEP]...

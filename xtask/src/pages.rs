@@ -4,7 +4,7 @@
 mod server;
 
 use crate::repository::root;
-use crate::{FRACAS, cargo_program, say};
+use crate::{asserting, say};
 use anyhow::{Context, bail};
 use server::Server;
 use std::path::{Path, PathBuf};
@@ -99,14 +99,12 @@ pub fn run() -> anyhow::Result<Result<(), String>> {
 
 fn made(arguments: &[&str], good: &[i32]) -> anyhow::Result<()> {
     let words = arguments.join(" ");
-    let status = Command::new(cargo_program())
-        .args(FRACAS)
+    let status = asserting::fracas()?
         .args(arguments)
-        .current_dir(root())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()
-        .context("running cargo")?;
+        .context("running fracas")?;
     if !status.code().is_some_and(|code| good.contains(&code)) {
         bail!("{status}, unexpected: fracas {words}");
     }

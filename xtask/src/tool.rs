@@ -12,7 +12,8 @@ pub fn have(name: &str) -> anyhow::Result<()> {
     }
     let package = format!("cargo-{name}");
     say(&format!("{package} is missing: cargo install --locked {package}"));
-    let install = ["install", "--locked", "--quiet", &package];
+    // A debug build: it looks at a lock file, and most of its time is its own build.
+    let install = ["install", "--locked", "--debug", "--quiet", &package];
     let installed = Command::new(cargo_program()).args(install).status()?;
     anyhow::ensure!(installed.success(), "{package} could not be installed");
     Ok(())

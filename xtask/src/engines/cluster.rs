@@ -1,12 +1,11 @@
 //! A cluster in one process, for whatever has to be asked of a running one.
 
-use crate::repository::root;
-use crate::{FRACAS, cargo_program};
+use crate::asserting;
 use anyhow::{Context, ensure};
 use engines::free_ports;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 /// Where its nodes are, as it stands in a configuration; and the port of its gateway.
 pub fn topology() -> anyhow::Result<(String, u16)> {
@@ -26,13 +25,11 @@ impl Cluster {
     pub fn start(config: &str, folder: &Path) -> anyhow::Result<Self> {
         let file = folder.join("cluster.toml");
         std::fs::write(&file, config).with_context(|| file.display().to_string())?;
-        let mut child = Command::new(cargo_program())
-            .args(FRACAS)
+        let mut child = asserting::fracas()?
             .args(["cluster", "--json", "--ends-with-stdin", "--config"])
             .arg(&file)
             .arg("--data")
             .arg(folder.join("data"))
-            .current_dir(root())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
