@@ -70,7 +70,7 @@ fn thresholds(wanted: &Thresholds, measured: &Measured) -> Vec<Expectation> {
         let wanted = format!("at least {}", words(limit));
         let of_it = expectation("throughput", wanted, rate.map(words), met);
         let missing = rate.map_or(1.0, |rate| 1.0 - rate / limit);
-        open_if_disk_stalled(of_it, missing, measured)
+        open_if_the_machines(of_it, missing, measured)
     }));
     expectations.extend(recovery.map(|limit| {
         let (got, met) = match measured.recovery() {
@@ -80,14 +80,14 @@ fn thresholds(wanted: &Thresholds, measured: &Measured) -> Vec<Expectation> {
         };
         let wanted = format!("at most {}", number::latency(number::micros(limit)));
         // It is a matter of the slowest tenth.
-        open_if_disk_stalled(expectation("recovery", wanted, got, met), 0.1, measured)
+        open_if_the_machines(expectation("recovery", wanted, got, met), 0.1, measured)
     }));
     expectations
 }
 
-/// A demand is open, not missed, if a disk that stalled may be what was late: this share of the operations.
-fn open_if_disk_stalled(one: Expectation, late: f64, measured: &Measured) -> Expectation {
-    let why = if one.met == Some(false) { measured.disk_may_explain(late) } else { None };
+/// A demand is open, not missed, if its machine may be why it was late: this share of the operations.
+fn open_if_the_machines(one: Expectation, late: f64, measured: &Measured) -> Expectation {
+    let why = if one.met == Some(false) { measured.machine_may_explain(late) } else { None };
     match why {
         Some(why) => Expectation { met: None, got: format!("{}; {why}", one.got), ..one },
         None => one,
@@ -185,9 +185,9 @@ fn within_bounds(
         let wanted = format!("at most {}", number::latency(limit_us));
         let met = us.map(|us| us <= limit_us);
         let one = expectation(&format!("{what}_{name}"), wanted, got, met);
-        // The generator itself waits for no disk.
+        // That of the generator is a demand on the machine.
         let is_open = what != "lateness";
-        Some(if is_open { open_if_disk_stalled(one, slowest, measured) } else { one })
+        Some(if is_open { open_if_the_machines(one, slowest, measured) } else { one })
     };
     all.into_iter().filter_map(bound).collect()
 }

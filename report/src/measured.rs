@@ -3,6 +3,8 @@
 //! All times are microseconds in the clock of the history; missing values are `None`, never zero.
 
 pub(crate) mod disk;
+mod machine;
+pub(crate) mod processors;
 mod totals;
 
 pub use totals::Totals;
@@ -301,6 +303,9 @@ pub struct Used {
     pub open_files_max: u64,
     /// Bytes of its data when they were looked at last; `None`: it has no folder of its own.
     pub disk_bytes: Option<u64>,
+    /// Of the machine: how many it has; `None`: nobody said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processors: Option<u64>,
     /// Once a second while it ran.
     pub looks: Vec<Look>,
 }

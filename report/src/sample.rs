@@ -312,6 +312,7 @@ fn used(process: &str) -> Used {
         memory_bytes_max: 34 << 20,
         open_files_max: 44,
         disk_bytes: (process == "store-1").then_some(1_300_000),
+        processors: None,
         looks: (0..5).map(look).collect(),
     }
 }

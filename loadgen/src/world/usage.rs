@@ -68,6 +68,7 @@ impl Sampler {
                     disk_bytes,
                     disk_wait_us,
                     disk_stalled_us,
+                    processors: None,
                 }));
             }
             if let Some(usage) = whole.look(Path::new("/proc")) {

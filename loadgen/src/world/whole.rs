@@ -15,7 +15,8 @@ impl Whole {
     /// A look; `None` where the system does not say.
     pub fn look(&mut self, proc: &Path) -> Option<Usage> {
         let read = |name: &str| std::fs::read_to_string(proc.join(name)).ok();
-        let cpu_us = busy_us(&read("stat")?)?;
+        let stat = read("stat")?;
+        let cpu_us = busy_us(&stat)?;
         let began_us = *self.began_us.get_or_insert(cpu_us);
         Some(Usage {
             process: MACHINE.into(),
@@ -25,6 +26,7 @@ impl Whole {
             disk_bytes: None,
             disk_wait_us: read("pressure/io").and_then(|told| waited_us(&told)),
             disk_stalled_us: None,
+            processors: Some(processors(&stat)),
         })
     }
 }
@@ -36,6 +38,11 @@ fn busy_us(stat: &str) -> Option<u64> {
     // user, nice, system, idle, iowait, irq, softirq, steal; guests are part of user.
     let busy = [0, 1, 2, 5, 6, 7].map(|field| ticks.get(field).copied());
     Some(busy.into_iter().sum::<Option<u64>>()? * TICK_US)
+}
+
+fn processors(stat: &str) -> u64 {
+    let is_one = |line: &&str| line.strip_prefix("cpu").is_some_and(|rest| !rest.starts_with(' '));
+    stat.lines().filter(is_one).count() as u64
 }
 
 /// What is not available for others.
@@ -64,7 +71,7 @@ mod tests {
     #[test]
     fn what_the_system_says_is_read() {
         let stat = "cpu  10 2 30 4000 500 6 7 8 90 1\ncpu0 1 1 1 1 1 1 1 1 1 1\n";
-        assert_eq!(busy_us(stat), Some(63 * TICK_US));
+        assert_eq!((busy_us(stat), processors(stat)), (Some(63 * TICK_US), 1));
         assert_eq!(busy_us("cpu  10 2 30\n"), None);
         let meminfo = "MemTotal:  2000 kB\nMemFree:  100 kB\nMemAvailable:  1500 kB\n";
         assert_eq!(used_bytes(meminfo), Some(500 * 1024));

@@ -2,6 +2,7 @@
 
 use super::expectations;
 use crate::measured::disk::tests::stalled;
+use crate::measured::processors::tests::crowded;
 use crate::measured::{Measured, Percentiles, Recovery, Requests};
 use crate::sample;
 use scenarios::scenario::{
@@ -125,7 +126,7 @@ fn every_demand_is_looked_up_under_its_own_name() {
 }
 
 #[test]
-fn what_a_disk_that_stalled_may_explain_is_open() {
+fn what_the_machine_may_explain_is_open() {
     // For one per cent of the time, which may have delayed three per cent of the operations.
     let mut measured = stalled(Some(200));
     measured.accept.all = Percentiles {
@@ -150,6 +151,9 @@ fn what_a_disk_that_stalled_may_explain_is_open() {
     assert!(got.contains("9.00 s (100 measured); the disk stalled for 1.0 %"), "{got}");
     measured.processes = stalled(None).processes;
     assert_eq!(open(&measured), [""; 0]);
+    // Other work had the processors for five per cent of the time.
+    measured.processes = crowded(1).processes;
+    assert_eq!(open(&measured), ["accept_p90", "accept_p99", "accept_max"]);
 }
 
 #[test]

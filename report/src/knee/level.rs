@@ -138,7 +138,7 @@ fn judged(file: &VerdictFile, rates: Option<Rates>) -> (Outcome, Vec<String>) {
     if let (Verdict::Unknown, true, Some(why)) =
         (file.verdict, limits.is_empty(), &file.measured.unmeetable)
     {
-        return match not_the_clusters(file, SLOWEST) {
+        return match file.measured.machine_may_explain(SLOWEST) {
             Some(crowded) => (Outcome::GeneratorLimited, vec![crowded]),
             None => (Outcome::Broken, vec![why.clone()]),
         };
@@ -169,7 +169,7 @@ fn judged(file: &VerdictFile, rates: Option<Rates>) -> (Outcome, Vec<String>) {
     if !broken.is_empty() {
         let missing = (1.0 - rates.accepted / rates.sent.max(f64::MIN_POSITIVE)).max(SLOWEST);
         // What an invariant says stands; time is what other work and disks take away.
-        let crowded = not_the_clusters(file, missing);
+        let crowded = file.measured.machine_may_explain(missing);
         return match crowded.filter(|_| file.verdict == Verdict::Valid) {
             Some(why) => (Outcome::GeneratorLimited, vec![why]),
             None => (Outcome::Broken, broken),
@@ -178,13 +178,6 @@ fn judged(file: &VerdictFile, rates: Option<Rates>) -> (Outcome, Vec<String>) {
     let open = bounds.filter(|one| one.met.is_none());
     let open: Vec<String> = open.map(|one| format!("{}: {}", one.what, one.got)).collect();
     if open.is_empty() { (Outcome::Sustained, open) } else { (Outcome::Unknown, open) }
-}
-
-/// Why nobody knows whether this share of the operations was late because of the cluster.
-fn not_the_clusters(file: &VerdictFile, late: f64) -> Option<String> {
-    let processors = file.machine.as_ref().map_or(0, |machine| machine.processors);
-    let crowded = saturation::other_work(&file.measured, processors);
-    crowded.or_else(|| file.measured.disk_may_explain(late))
 }
 
 /// Whether what was sent was accepted as fast. What is in flight differs between the beginning and the

@@ -1,6 +1,7 @@
 //! What a run used up: queues, processors, disks.
 
 use super::level::load;
+use crate::measured::processors::USED_UP;
 use crate::measured::{Look, Measured, Used};
 use crate::number;
 use serde::Serialize;
@@ -30,12 +31,8 @@ pub struct Saturated {
 
 /// The name of everything on the machine together.
 pub(super) const MACHINE: &str = "machine";
-/// From this share of its limit on something is used up.
-const USED_UP: f64 = 0.9;
 /// Processes that are named, the busiest first.
 const NAMED_MAX: usize = 4;
-/// A machine on which other work has this share of the processors is no measure of a cluster.
-const OTHER_WORK: f64 = 0.25;
 /// Disks are the limit if some task waited for one for this share of the time.
 const WAITING: f64 = 0.5;
 
@@ -113,15 +110,6 @@ fn shares(cpu: &[(String, f64)], processors: u64) -> Shares<'_> {
     Shares { processes, busy, others: busy - ours, is_used_up }
 }
 
-/// Whether the processors were used up, and by other work not least: then nothing that was slow is the
-/// cluster's doing for certain.
-pub(super) fn other_work(measured: &Measured, processors: u64) -> Option<String> {
-    let cpu = cpu(measured);
-    let Shares { others, is_used_up, .. } = shares(&cpu, processors);
-    let is_much = is_used_up && others >= processors as f64 * OTHER_WORK;
-    is_much.then(|| format!("other work kept {others:.2} of {processors} processors busy"))
-}
-
 fn of_processors(cpu: &[(String, f64)], processors: u64) -> Option<Saturated> {
     let Shares { processes, busy, others, is_used_up } = shares(cpu, processors);
     if is_used_up {
@@ -190,18 +178,6 @@ mod tests {
         assert_eq!(told(&idle, 2), [""; 0]);
         let unseen = run(vec![one("store-1", 1.2), one("generator", 0.7)]);
         assert_eq!(told(&unseen, 2), ["CPU: 1.90 of 2 processors: store-1 1.20, generator 0.70"]);
-    }
-
-    #[test]
-    fn other_work_is_told_apart_from_ours() {
-        let one = |name, busy| used(name, busy, None);
-        let crowded = run(vec![one("generator", 0.3), one("store-1", 0.9), one("machine", 1.9)]);
-        let told = other_work(&crowded, 2).expect("0.7 of 2");
-        assert_eq!(told, "other work kept 0.70 of 2 processors busy");
-        assert_eq!(other_work(&crowded, 4), None, "there was room");
-        let ours = run(vec![one("generator", 0.6), one("store-1", 0.9), one("machine", 1.9)]);
-        assert_eq!(other_work(&ours, 2), None);
-        assert_eq!(other_work(&run(vec![one("store-1", 2.0)]), 2), None, "not seen");
     }
 
     #[test]

@@ -30,6 +30,7 @@ impl Processes {
         used.memory_bytes_max = used.memory_bytes_max.max(memory_bytes);
         used.open_files_max = used.open_files_max.max(open_files);
         used.disk_bytes = disk_bytes.or(used.disk_bytes);
+        used.processors = usage.processors.or(used.processors);
         if used.looks.len() < LOOKS_MAX {
             used.looks.push(Look {
                 at_us,
@@ -75,6 +76,7 @@ mod tests {
             disk_bytes,
             disk_wait_us: None,
             disk_stalled_us: None,
+            processors: None,
         };
         processes.seen(0, &usage("store-1", 5, 100, 9, Some(10)));
         processes.seen(1, &usage("generator", 7, 50, 4, None));

@@ -3,10 +3,6 @@
 use super::{Look, Measured};
 use verify::history::event::{MACHINE, Phase};
 
-/// What waits for a disk that stalls is worked off afterwards, and what comes meanwhile waits, too: a stall delays
-/// so many times as much as happens while it lasts.
-const DELAYS: f64 = 3.0;
-
 impl Measured {
     /// The share of the time since the load began in which the disk under the cluster's data stalled; `None`: it
     /// did not, or nobody looked.
@@ -19,15 +15,6 @@ impl Measured {
         let rise = stalled(last)?.saturating_sub(stalled(first)?);
         let time = last.at_us.saturating_sub(first.at_us);
         (rise > 0 && time > 0).then(|| rise as f64 / time as f64)
-    }
-
-    /// Why nobody knows whether this share of the operations was late because of the cluster, in a sentence.
-    pub fn disk_may_explain(&self, late: f64) -> Option<String> {
-        let stalled = self.disk_stalled().filter(|stalled| stalled * DELAYS >= late)?;
-        Some(format!(
-            "the disk stalled for {:.1} % of the time, for no reason of the cluster's",
-            stalled * 100.0
-        ))
     }
 }
 
@@ -56,13 +43,9 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_stall_explains_what_it_may_have_delayed_and_no_more() {
+    fn only_what_stalled_since_the_load_began_counts() {
         assert_eq!(stalled(None).disk_stalled(), None);
-        assert_eq!(stalled(Some(0)).disk_may_explain(0.0), None);
-        let short = stalled(Some(200));
-        assert_eq!(short.disk_stalled(), Some(0.01));
-        let told = short.disk_may_explain(0.02).expect("1 % of the time");
-        assert!(told.starts_with("the disk stalled for 1.0 % of the time"), "{told}");
-        assert_eq!(short.disk_may_explain(0.04), None);
+        assert_eq!(stalled(Some(0)).disk_stalled(), None);
+        assert_eq!(stalled(Some(200)).disk_stalled(), Some(0.01));
     }
 }

@@ -32,10 +32,19 @@ pub(crate) fn latency_notes(measured: &Measured) -> Vec<String> {
     );
     special(totals.untimed, "answers came so late that their intended time was forgotten.");
     special(totals.clipped, "latencies above ten minutes count as ten minutes in percentiles.");
-    notes.extend(measured.disk_may_explain(0.0).map(|stalled| {
+    notes.extend(measured.crowded().map(|share| {
         format!(
-            "A page that was written and synced beside the cluster's data says that {stalled}: the device \
-             wrote little meanwhile. What that may have made late is not held against the cluster."
+            "For {:.1} % of the time all processors were busy, and a quarter of them or more with other work. What \
+             that may have made late is not held against the cluster.",
+            share * 100.0
+        )
+    }));
+    notes.extend(measured.disk_stalled().map(|share| {
+        format!(
+            "A page that was written and synced beside the cluster's data says that the disk stalled for {:.1} % of \
+             the time: the device wrote little meanwhile. What that may have made late is not held against the \
+             cluster.",
+            share * 100.0
         )
     }));
     notes.extend(steadiness(measured));

@@ -29,6 +29,9 @@ pub struct Usage {
     /// no reason of the cluster's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk_stalled_us: Option<u64>,
+    /// Of `machine`: how many it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processors: Option<u64>,
 }
 
 /// What a node may give up when there is no room.

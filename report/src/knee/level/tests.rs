@@ -1,6 +1,7 @@
 //! Levels that are sustained, broken, or say nothing.
 
 use super::*;
+use crate::measured::processors::tests::crowded;
 use crate::sample::Stage;
 use verify::history::event::Phase;
 
@@ -53,22 +54,10 @@ fn a_generator_at_its_limit_never_accuses_the_cluster() {
 #[test]
 fn what_is_slow_beside_other_work_is_not_the_clusters_doing() {
     let mut slow = file(Verdict::Valid, 1_000, 900);
-    slow.machine.as_mut().expect("this one").processors = 2;
-    let look = |second: u64| crate::measured::Look {
-        at_us: second * 1_000_000,
-        cpu_us: second * 1_900_000,
-        memory_bytes: 0,
-        open_files: 0,
-        disk_bytes: None,
-        disk_wait_us: None,
-        disk_stalled_us: None,
-    };
-    let looks = (0..13).map(look).collect();
-    let machine = crate::measured::Used { process: "machine".into(), looks, ..Default::default() };
-    slow.measured.processes = vec![machine];
+    slow.measured.processes = crowded(20).processes;
     let (limited, why) = outcome(&slow);
     assert_eq!(limited, Outcome::GeneratorLimited);
-    assert_eq!(why, "other work kept 1.90 of 2 processors busy");
+    assert_eq!(why, "other work had the processors for 82.1 % of the time");
     slow.verdict = Verdict::Violated;
     assert_eq!(outcome(&slow).0, Outcome::Broken);
 }

@@ -1,0 +1,40 @@
+//! Whether a slow run may be slow because of its machine, and not because of the cluster.
+
+use super::Measured;
+
+/// What waits for a disk that stalls, or for a processor, is worked off afterwards, and what comes meanwhile waits,
+/// too: it delays so many times as much as happens while it lasts.
+const DELAYS: f64 = 3.0;
+
+impl Measured {
+    /// Why nobody knows whether this share of the operations was late because of the cluster, in a sentence.
+    pub fn machine_may_explain(&self, late: f64) -> Option<String> {
+        let explains = |share: &f64| share * DELAYS >= late;
+        let crowded = self.crowded().filter(explains).map(|crowded| {
+            format!("other work had the processors for {:.1} % of the time", crowded * 100.0)
+        });
+        crowded.or_else(|| {
+            let stalled = self.disk_stalled().filter(explains)? * 100.0;
+            Some(format!(
+                "the disk stalled for {stalled:.1} % of the time, for no reason of the cluster's"
+            ))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::measured::disk::tests::stalled;
+    use crate::measured::processors::tests::crowded;
+
+    #[test]
+    fn a_machine_explains_what_it_may_have_delayed_and_no_more() {
+        assert_eq!(stalled(Some(0)).machine_may_explain(0.0), None);
+        let told = stalled(Some(200)).machine_may_explain(0.02).expect("1 % of the time");
+        assert!(told.starts_with("the disk stalled for 1.0 % of the time"), "{told}");
+        assert_eq!(stalled(Some(200)).machine_may_explain(0.04), None);
+        let told = crowded(1).machine_may_explain(0.1).expect("5 % of the time");
+        assert_eq!(told, "other work had the processors for 5.0 % of the time");
+        assert_eq!(crowded(1).machine_may_explain(0.5), None);
+    }
+}
