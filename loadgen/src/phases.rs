@@ -206,17 +206,18 @@ impl Phases {
         if self.company.member().is_some() {
             return self.follow(users).await;
         }
-        let gateways = self.gateways(cluster.as_mut()).await?;
-        let told = if self.run.numbers.is_empty() { &gateways[..1] } else { &self.run.numbers };
+        let entrances = self.entrances(cluster.as_mut()).await?;
+        let told = if self.run.numbers.is_empty() { &entrances[..1] } else { &self.run.numbers };
         let metrics = cluster.as_ref().map_or(told, |cluster| cluster.metrics()).to_vec();
-        let targets = Targets::new(gateways, self.run.credentials.clone());
+        let targets = Targets::new(entrances, self.run.credentials.clone());
         let recorder: Arc<dyn Recorder> = self.journal.clone();
         let (machine, plan) = (self.machine.clone(), self.plan.clone());
         timeout(PATIENCE, set_up(machine, plan, targets.clone(), recorder.clone()))
             .await
             .map_err(|_| "the conversations were not created in time".to_owned())?
             .map_err(|error| with_causes(&error))?;
-        let polling = self.poll_numbers(metrics, &targets.gateways);
+        let gateways = cluster.as_ref().map_or(&*targets.gateways, Cluster::gateways);
+        let polling = self.poll_numbers(metrics, gateways);
 
         self.journeys = self.begin_journeys(&targets);
         self.company.begin(&targets.gateways);
@@ -249,11 +250,11 @@ impl Phases {
         Ok(())
     }
 
-    /// The gateways, as soon as they are there.
-    async fn gateways(&self, cluster: Option<&mut Cluster>) -> Result<Vec<String>, String> {
+    /// Where users come to, as soon as somebody is there.
+    async fn entrances(&self, cluster: Option<&mut Cluster>) -> Result<Vec<String>, String> {
         if let Some(cluster) = cluster {
             cluster.start_all(&self.http).await.map_err(|error| with_causes(&error))?;
-            return Ok(cluster.gateways().to_vec());
+            return Ok(cluster.entrances().to_vec());
         }
         let Against::Given(gateways) = &self.run.against else { return Ok(Vec::new()) };
         reach(&self.http, gateways).await?;

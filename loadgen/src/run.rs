@@ -92,6 +92,8 @@ pub struct Engines {
     pub synchronous_commit: bool,
     /// Whether they keep them in Cassandra; never beside PostgreSQL.
     pub cassandra: bool,
+    /// Whether users reach its gateways through an HAProxy.
+    pub haproxy: bool,
 }
 
 impl Engines {
@@ -104,11 +106,19 @@ impl Engines {
         postgres: false,
         synchronous_commit: true,
         cassandra: false,
+        haproxy: false,
     };
 
     /// Whether the cluster has a broker of its own.
     pub const fn own_broker(self) -> bool {
         self.rabbitmq == 0 && self.kafka == 0
+    }
+}
+
+impl Processes {
+    /// Whether users reach the gateways through an HAProxy.
+    pub const fn haproxy(self) -> bool {
+        matches!(self, Self::EachNode(Engines { haproxy: true, .. }))
     }
 }
 
@@ -208,10 +218,11 @@ impl Against {
         Reach { processes: self.processes(), alone: share.of == 1 }
     }
 
-    /// How many gateways there are.
+    /// How many addresses users come to.
     pub fn gateways(&self, scenario: &Scenario) -> u64 {
         match self {
             Self::Given(gateways) => gateways.len() as u64,
+            Self::Started { processes, .. } if processes.haproxy() => 1,
             Self::Started { .. } | Self::Joined => u64::from(scenario.cluster.gateways),
         }
     }

@@ -42,6 +42,8 @@ pub struct Addresses {
     pub push_provider: String,
     /// The files of TLS, which all nodes share, if they are to use it.
     pub tls: Option<TlsFiles>,
+    /// Whether users come through a proxy on loopback, which says whose request it passes on.
+    pub is_balanced: bool,
 }
 
 impl Addresses {
@@ -110,8 +112,10 @@ pub fn cluster_file(scenario: &Scenario, addresses: &Addresses) -> String {
         ("design", design),
         ("services", vec![service].into()),
     ]);
-    if let (Value::Table(file), Some(tls)) = (&mut file, tls) {
-        file.insert("tls".to_owned(), tls);
+    let proxies = addresses.is_balanced.then(|| vec!["127.0.0.1/32"].into());
+    if let Value::Table(file) = &mut file {
+        file.extend(tls.map(|tls| ("tls".to_owned(), tls)));
+        file.extend(proxies.map(|proxies| ("trusted_proxies".to_owned(), proxies)));
     }
     toml::to_string(&file).expect("it is made of plain values")
 }

@@ -5,6 +5,7 @@ use crate::whole::whole;
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use engines::cassandra::{self, Cassandra};
+use engines::haproxy::HaProxy;
 use engines::jars::{CASSANDRA, Jars, KAFKA};
 use engines::kafka::{self, Kafka};
 use engines::postgres::Postgres;
@@ -32,6 +33,8 @@ pub enum EngineName {
     Cassandra,
     /// What the nodes of RabbitMQ find each other by.
     PortMapper,
+    /// What is in front of the gateways.
+    Haproxy,
 }
 
 /// Run a private server of an engine on loopback; installed if it is missing and this user may.
@@ -44,7 +47,7 @@ pub struct Engine {
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
     /// The first of the ports that it takes: a node of RabbitMQ takes three, one of Kafka or
-    /// Cassandra two.
+    /// Cassandra, and HAProxy, two.
     #[arg(long, value_parser = whole(1..=65_000_u16))]
     port: u16,
     /// The first ports of all nodes of the RabbitMQ or Kafka, whose folders are beside each other.
@@ -53,6 +56,14 @@ pub struct Engine {
     /// The port of their port mapper.
     #[arg(long, value_name = "PORT", required_if_eq("name", "rabbitmq"), value_parser = whole(1..=u16::MAX))]
     mapper: Option<u16>,
+    /// The gateways behind HAProxy.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "HOST:PORT",
+        required_if_eq("name", "haproxy")
+    )]
+    gateways: Vec<String>,
     #[command(flatten)]
     lifeline: Lifeline,
 }
@@ -99,6 +110,9 @@ impl Engine {
                 let controllers: Vec<u16> = self.together.iter().map(|port| port + 1).collect();
                 let jars = Jars::find(KAFKA)?;
                 Ok(Box::new(Kafka::prepare(&self.data, &jars, ports, &controllers)?))
+            }
+            EngineName::Haproxy => {
+                Ok(Box::new(HaProxy::prepare(&self.data, port, &self.gateways)?))
             }
             EngineName::PortMapper => Ok(Box::new(Mapper::prepare(&self.data, port)?)),
             EngineName::Rabbitmq => {

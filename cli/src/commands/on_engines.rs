@@ -24,7 +24,7 @@ const ASYNCHRONOUS: &str = "synchronous_commit=off";
 pub struct EngineArguments {
     /// Start the cluster on these engines instead of its own: private servers on this machine, installed if
     /// they are missing and this user may. `rabbitmq` or `kafka` (`rabbitmq:3`, `kafka:3` for three nodes) as the
-    /// broker; `postgres` or `cassandra` under the stores. The jars of Kafka and Cassandra are where
+    /// broker; `postgres` or `cassandra` under the stores; `haproxy` in front of the gateways. The jars of Kafka and Cassandra are where
     /// `cargo xtask engines kafka` (`cassandra`) has put them, or in the folder that FRACAS_KAFKA_JARS
     /// (FRACAS_CASSANDRA_JARS) names. With a bad choice, to see what it costs: `rabbitmq:3+classic` (queues without
     /// copies), `kafka:3+acks=leader`, `postgres+synchronous_commit=off`.
@@ -39,6 +39,7 @@ enum Started {
     Kafka { nodes: u16, all_acks: bool },
     Postgres { synchronous_commit: bool },
     Cassandra,
+    HaProxy,
 }
 
 impl FromStr for Started {
@@ -59,21 +60,24 @@ impl FromStr for Started {
             nodes.ok_or_else(|| format!("expected 1 to {NODES_MAX} nodes"))
         };
         match name {
-            "postgres" | "cassandra" if engine != name => {
+            "postgres" | "cassandra" | "haproxy" if engine != name => {
                 Err(format!("{name} has one node here: expected {name}"))
             }
             "postgres" => Ok(Self::Postgres { synchronous_commit: unless(ASYNCHRONOUS)? }),
-            "cassandra" => match choice {
+            "cassandra" | "haproxy" => match choice {
+                None if name == "haproxy" => Ok(Self::HaProxy),
                 None => Ok(Self::Cassandra),
-                Some(choice) => Err(format!("unknown choice {choice:?}: expected cassandra alone")),
+                Some(choice) => Err(format!("unknown choice {choice:?}: expected {name} alone")),
             },
             "rabbitmq" => Ok(Self::RabbitMq { nodes: nodes()?, quorum_queues: unless(CLASSIC)? }),
             "kafka" => Ok(Self::Kafka { nodes: nodes()?, all_acks: unless(LEADER)? }),
             _ => {
-                let meant = nearest(name, ["rabbitmq", "kafka", "postgres", "cassandra"]);
+                let meant =
+                    nearest(name, ["rabbitmq", "kafka", "postgres", "cassandra", "haproxy"]);
                 let meant = meant.map_or_else(String::new, |it| format!("; did you mean {it}?"));
                 Err(format!(
-                    "expected rabbitmq or kafka (rabbitmq:3, kafka:3: three nodes), postgres or cassandra{meant}"
+                    "expected rabbitmq or kafka (rabbitmq:3, kafka:3: three nodes), postgres or cassandra, \
+                     haproxy{meant}"
                 ))
             }
         }
@@ -91,6 +95,7 @@ impl fmt::Display for Started {
                 ("postgres", 1, (!synchronous_commit).then_some(ASYNCHRONOUS))
             }
             Self::Cassandra => ("cassandra", 1, None),
+            Self::HaProxy => ("haproxy", 1, None),
         };
         f.write_str(name)?;
         if nodes != 1 {
@@ -116,6 +121,7 @@ impl EngineArguments {
                     (engines.postgres, engines.synchronous_commit) = (true, synchronous_commit);
                 }
                 Started::Cassandra => engines.cassandra = true,
+                Started::HaProxy => engines.haproxy = true,
             }
         }
         engines
@@ -184,6 +190,7 @@ mod tests {
             "kafka:5",
             "postgres",
             "cassandra",
+            "haproxy",
             "rabbitmq:3+classic",
             "kafka:3+acks=leader",
             "postgres+synchronous_commit=off",
@@ -200,6 +207,8 @@ mod tests {
             ("cassandra+commitlog_sync=periodic", "expected cassandra alone"),
             ("cassandra:3", "expected cassandra"),
             ("casandra", "did you mean cassandra?"),
+            ("haproxy:2", "expected haproxy"),
+            ("haproxi", "did you mean haproxy?"),
         ] {
             let why = text.parse::<Started>().unwrap_err();
             assert!(why.contains(expected), "{text}: {why}");

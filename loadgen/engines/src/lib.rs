@@ -6,6 +6,7 @@
 
 pub mod cassandra;
 mod certificate;
+pub mod haproxy;
 mod install;
 pub mod jars;
 pub mod kafka;

@@ -34,6 +34,9 @@ pub enum Unreachable {
     /// Servers that tell everybody their own address.
     #[error("Kafka and Cassandra tell their clients at which address to connect")]
     Advertised,
+    /// Users do not choose their gateway.
+    #[error("users reach gateways through HAProxy, which chooses one for each")]
+    Balanced,
     /// Nobody connects to anybody.
     #[error("nobody talks over it")]
     Silent,
@@ -79,7 +82,7 @@ impl Reach {
             Some(Processes::One) => return Err(Unreachable::OneProcess),
             Some(Processes::EachNode(engines)) => engines,
         };
-        let Engines { kafka, postgres, cassandra, .. } = engines;
+        let Engines { kafka, postgres, cassandra, haproxy, .. } = engines;
         let has_database = postgres || cassandra;
         let of_database = has_database.then_some(&(Role::Store, Role::Database));
         let mut talking = TALKING.iter().chain(of_database);
@@ -94,6 +97,8 @@ impl Reach {
         let some = |role: Role| is_of(a, role) || is_of(b, role);
         if !self.alone && some(Role::Clients) {
             Err(Unreachable::Several)
+        } else if haproxy && some(Role::Clients) && some(Role::Gateway) {
+            Err(Unreachable::Balanced)
         } else if is_of(a, Role::Broker) && is_of(b, Role::Broker) && !engines.own_broker() {
             Err(Unreachable::WithinEngine)
         } else if some(Role::Broker) && kafka > 0 || some(Role::Database) && cassandra {

@@ -25,6 +25,10 @@ const PORTS_OF_KAFKA: u16 = 2;
 const PORTS_OF_CASSANDRA: u16 = 2;
 /// The name of Erlang's port mapper, by which the nodes of RabbitMQ find each other.
 const MAPPER: &str = "port-mapper";
+/// The name of the HAProxy.
+const HAPROXY: &str = "haproxy";
+/// Its ports: the second is for its own numbers.
+const PORTS_OF_HAPROXY: u16 = 2;
 
 /// One process to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,10 +39,22 @@ pub struct Program {
     pub arguments: Vec<String>,
     /// Where its complaints go.
     pub log: PathBuf,
-    /// Gateways drain while all others still serve them.
-    pub is_gateway: bool,
-    /// Engines run before the nodes that stand on them are started, and after these have ended.
-    pub is_engine: bool,
+    /// When it is started and ended.
+    pub tier: Tier,
+}
+
+/// What a process stands on, and what stands on it, from the bottom up: it is started after what is below it and
+/// ended before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tier {
+    /// Nodes stand on it.
+    Engine,
+    /// A node, or all of them.
+    Node,
+    /// It drains while the nodes still serve it.
+    Gateway,
+    /// In front of the gateways.
+    Balancer,
 }
 
 /// What nodes are told of what is outside of them.
@@ -59,6 +75,8 @@ pub struct Layout {
     pub programs: Vec<Program>,
     /// `host:port` of the gateways.
     pub gateways: Vec<String>,
+    /// `host:port` of what is in front of them, if anything is.
+    pub balancer: Option<String>,
     /// The first ports of the nodes of RabbitMQ.
     pub rabbitmq: Vec<u16>,
     /// The links that lead through proxies.
@@ -107,10 +125,9 @@ impl Layout {
         if processes == Processes::One {
             let (name, arguments) = (CLUSTER.into(), common(&["cluster", "--json"], CLUSTER));
             let log = data.join("cluster.log");
-            let programs =
-                vec![Program { name, arguments, log, is_gateway: false, is_engine: false }];
-            let (metrics, rabbitmq) = (gateways[..1].to_vec(), Vec::new());
-            return Ok(Self { programs, gateways, rabbitmq, carried, metrics });
+            let programs = vec![Program { name, arguments, log, tier: Tier::Node }];
+            let (metrics, rabbitmq, balancer) = (gateways[..1].to_vec(), Vec::new(), None);
+            return Ok(Self { programs, gateways, balancer, rabbitmq, carried, metrics });
         }
         let mut metrics = gateways.clone();
         let is_node = |(role, _): &(Role, u16)| {
@@ -121,13 +138,13 @@ impl Layout {
             let word = role.word();
             let name = format!("{word}-{number}");
             let mut arguments = common(&["node", word, &format!("--number={number}")], &name);
-            let is_gateway = role == Role::Gateway;
-            if !is_gateway {
+            let tier = if role == Role::Gateway { Tier::Gateway } else { Tier::Node };
+            if tier == Tier::Node {
                 metrics.extend(take(&mut next, 1));
                 arguments.extend(metrics.last().map(|at| format!("--metrics={at}")));
             }
             let log = data.join(format!("{name}.log"));
-            Program { name: name.into(), arguments, log, is_gateway, is_engine: false }
+            Program { name: name.into(), arguments, log, tier }
         };
         let nodes = shape.all_nodes().filter(is_node).map(node);
         let databases = [("postgres", addresses.postgres), ("cassandra", addresses.cassandra)];
@@ -136,8 +153,11 @@ impl Layout {
         });
         let brokers = rabbitmq(&addresses.rabbitmq, data).into_iter();
         let engines = brokers.chain(kafka(&addresses.kafka, data)).chain(databases);
-        let programs = engines.chain(nodes).collect();
-        Ok(Self { programs, gateways, rabbitmq: addresses.rabbitmq, carried, metrics })
+        let mut programs: Vec<Program> = engines.chain(nodes).collect();
+        let balancer = processes.haproxy().then_some(next);
+        programs.extend(balancer.map(|port| haproxy(port, &gateways, data)));
+        let (balancer, rabbitmq) = (balancer.map(on_loopback), addresses.rabbitmq);
+        Ok(Self { programs, gateways, balancer, rabbitmq, carried, metrics })
     }
 }
 
@@ -178,11 +198,11 @@ pub fn count(shape: &ClusterShape, processes: Processes) -> u16 {
     match processes {
         Processes::One => 1,
         Processes::EachNode(engines) => {
-            let Engines { rabbitmq, kafka, postgres, cassandra, .. } = engines;
+            let Engines { rabbitmq, kafka, postgres, cassandra, haproxy, .. } = engines;
             let replaced = if engines.own_broker() { 0 } else { shape.brokers };
             let mapper = u16::from(rabbitmq > 0);
             let databases = u16::from(postgres) + u16::from(cassandra);
-            nodes(shape) - replaced + rabbitmq + mapper + kafka + databases
+            nodes(shape) - replaced + rabbitmq + mapper + kafka + databases + u16::from(haproxy)
         }
     }
 }
@@ -198,11 +218,12 @@ fn ports(shape: &ClusterShape, processes: Processes) -> u16 {
     let peers = all - shape.nodes(Role::Notifier);
     match processes {
         Processes::One => peers,
-        Processes::EachNode(Engines { rabbitmq, kafka, postgres, cassandra, .. }) => {
+        Processes::EachNode(Engines { rabbitmq, kafka, postgres, cassandra, haproxy, .. }) => {
             let of_rabbitmq = if rabbitmq > 0 { rabbitmq * PORTS_OF_RABBITMQ + 1 } else { 0 };
             let of_databases = u16::from(postgres) + u16::from(cassandra) * PORTS_OF_CASSANDRA;
             let of_engines = of_rabbitmq + kafka * PORTS_OF_KAFKA + of_databases;
-            peers + all - shape.gateways + of_engines
+            let of_haproxy = u16::from(haproxy) * PORTS_OF_HAPROXY;
+            peers + all - shape.gateways + of_engines + of_haproxy
         }
     }
 }
@@ -236,7 +257,16 @@ fn engine(name: String, word: &str, data: &Path, port: u16, more: &[String]) -> 
     let words = ["engine", word, "--ends-with-stdin"].map(str::to_owned);
     let arguments = words.into_iter().chain(own).chain(more.iter().cloned()).collect();
     let log = data.join(format!("{name}.log"));
-    Program { name: name.into(), arguments, log, is_gateway: false, is_engine: true }
+    Program { name: name.into(), arguments, log, tier: Tier::Engine }
+}
+
+/// The HAProxy in front of these gateways.
+fn haproxy(port: u16, gateways: &[String], data: &Path) -> Program {
+    let gateways = format!("--gateways={}", gateways.join(","));
+    Program {
+        tier: Tier::Balancer,
+        ..engine(HAPROXY.to_owned(), "haproxy", data, port, &[gateways])
+    }
 }
 
 fn addresses(
@@ -272,6 +302,7 @@ fn addresses(
         auth: take(next, 1).collect(),
         push_provider: push_provider.to_owned(),
         tls: None,
+        is_balanced: processes.haproxy(),
     }
 }
 

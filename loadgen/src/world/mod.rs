@@ -14,7 +14,7 @@ mod whole;
 
 use crate::links::Carried;
 use crate::run::Processes;
-use crate::world::layout::{Layout, Outside};
+use crate::world::layout::{Layout, Outside, Tier};
 use crate::world::node::{Begun, Node, Obituary, begun};
 use crate::world::process::Departure;
 use protocol::Partition;
@@ -97,6 +97,7 @@ pub struct Cluster {
     binary: PathBuf,
     nodes: Vec<Node>,
     gateways: Vec<String>,
+    balancer: Option<String>,
     /// The first ports of the nodes of RabbitMQ, if it has any.
     rabbitmq: Vec<u16>,
     carried: Vec<Carried>,
@@ -116,12 +117,13 @@ impl Cluster {
         outside: Outside<'_>,
         recorder: Arc<dyn Recorder>,
     ) -> Result<Self, ClusterError> {
-        let Layout { programs, gateways, rabbitmq, carried, metrics } =
+        let Layout { programs, gateways, balancer, rabbitmq, carried, metrics } =
             Layout::new(scenario, processes, data, outside)?;
         Ok(Self {
             binary: binary.to_owned(),
             nodes: programs.into_iter().map(Node::new).collect(),
             gateways,
+            balancer,
             rabbitmq,
             carried,
             metrics,
@@ -134,6 +136,11 @@ impl Cluster {
     /// `host:port` of its gateways.
     pub fn gateways(&self) -> &[String] {
         &self.gateways
+    }
+
+    /// `host:port` to which users come: its gateways, or what is in front of them.
+    pub fn entrances(&self) -> &[String] {
+        self.balancer.as_ref().map_or(&self.gateways, std::slice::from_ref)
     }
 
     /// Its links that lead through proxies, which somebody else runs.
@@ -199,19 +206,30 @@ impl Cluster {
     ///
     /// A caller that loses its patience finds the processes in here, and can kill them.
     pub async fn start_all(&mut self, http: &Http) -> Result<(), ClusterError> {
-        for engines in [true, false] {
-            let mut starts = Starts::new();
-            for index in 0..self.nodes.len() {
-                if self.nodes[index].is_engine() == engines {
-                    self.start(index, &mut starts)?;
-                }
-            }
-            while let Some(started) = starts.join_next().await {
-                self.check_start(started).await?;
+        self.start_tiers(&[Tier::Engine]).await?;
+        self.start_tiers(&[Tier::Node, Tier::Gateway]).await?;
+        self.until_ready(&self.gateways, http).await?;
+        // It takes a gateway for ready that it has not asked yet: now they are.
+        self.start_tiers(&[Tier::Balancer]).await?;
+        self.until_ready(self.balancer.as_slice(), http).await
+    }
+
+    async fn start_tiers(&mut self, tiers: &[Tier]) -> Result<(), ClusterError> {
+        let mut starts = Starts::new();
+        for index in 0..self.nodes.len() {
+            if tiers.contains(&self.nodes[index].tier()) {
+                self.start(index, &mut starts)?;
             }
         }
+        while let Some(started) = starts.join_next().await {
+            self.check_start(started).await?;
+        }
+        Ok(())
+    }
+
+    async fn until_ready(&self, gateways: &[String], http: &Http) -> Result<(), ClusterError> {
         let deadline = Instant::now() + READY;
-        for gateway in &self.gateways {
+        for gateway in gateways {
             while !http.is_ready(gateway).await {
                 if Instant::now() >= deadline {
                     let (node, log) = (format!("the gateway at {gateway}"), self.logs());
@@ -357,13 +375,12 @@ impl Cluster {
         self.gone().await;
     }
 
-    /// Lets all nodes drain and end, gateways first and engines last, and kills what takes too long; whether all of them
-    /// ended well.
+    /// Lets all nodes drain and end, from the top down, and kills what takes too long; whether all of them ended well.
     pub async fn end(&mut self) -> Result<bool, ClusterError> {
         let mut all_well = true;
-        for turn in 0..=2 {
+        for tier in [Tier::Balancer, Tier::Gateway, Tier::Node, Tier::Engine] {
             let deadline = Instant::now() + DRAIN;
-            let nodes = || |node: &&mut Node| node.turn_to_end() == turn;
+            let nodes = || |node: &&mut Node| node.tier() == tier;
             self.nodes.iter_mut().filter(nodes()).for_each(Node::ask_to_end);
             for node in self.nodes.iter_mut().filter(nodes()) {
                 let (well, obituary) = node.ended_by(deadline).await?;

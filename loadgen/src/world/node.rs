@@ -4,7 +4,7 @@
 //! the work of `process`, and of the child itself, which watches its standard input.
 
 use super::{ClusterError, io_error};
-use crate::world::layout::Program;
+use crate::world::layout::{Program, Tier};
 use crate::world::process::{Departure, Guard, Process};
 use nix::sys::signal::Signal;
 use ports::panics::Panicked;
@@ -79,18 +79,9 @@ impl Node {
         &self.program.name
     }
 
-    /// When it ends: gateways first, engines last.
-    pub const fn turn_to_end(&self) -> u8 {
-        match &self.program {
-            Program { is_gateway: true, .. } => 0,
-            Program { is_engine: false, .. } => 1,
-            Program { is_engine: true, .. } => 2,
-        }
-    }
-
-    /// Whether nodes stand on it.
-    pub const fn is_engine(&self) -> bool {
-        self.program.is_engine
+    /// What it stands on, and what on it.
+    pub const fn tier(&self) -> Tier {
+        self.program.tier
     }
 
     /// Where its complaints go.

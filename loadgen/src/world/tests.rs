@@ -1,7 +1,7 @@
 //! A cluster whose nodes are scripts.
 
 use super::*;
-use crate::world::layout::Program;
+use crate::world::layout::{Program, Tier};
 use std::sync::Mutex;
 use tokio::time::timeout;
 
@@ -42,14 +42,15 @@ pub fn world(test: &str, scripts: &[(&str, &str)]) -> World {
         let log = data.join(format!("{name}.log"));
         std::fs::write(&log, "fracas panicked at old.rs:1:1: an earlier run\n").unwrap();
         let arguments = vec!["-c".to_owned(), (*script).to_owned()];
-        let (is_gateway, is_engine) = (name.starts_with("gateway"), false);
-        Node::new(Program { name: (*name).into(), arguments, log, is_gateway, is_engine })
+        let tier = if name.starts_with("gateway") { Tier::Gateway } else { Tier::Node };
+        Node::new(Program { name: (*name).into(), arguments, log, tier })
     };
     let events = Arc::new(Events::default());
     let cluster = Cluster {
         binary: "/bin/sh".into(),
         nodes: scripts.iter().map(program).collect(),
         gateways: Vec::new(),
+        balancer: None,
         rabbitmq: Vec::new(),
         carried: Vec::new(),
         metrics: Vec::new(),

@@ -34,6 +34,11 @@ impl Load {
 
     /// The users of the REST interface do not speak TLS.
     pub(super) fn check_encryption(&self, scenario: &Scenario) -> anyhow::Result<()> {
+        if self.tls && self.engines.chosen().haproxy {
+            let why =
+                "--engines haproxy: it speaks plaintext to users and to gateways: leave --tls away";
+            return Err(InvalidUsage(why.to_owned()).into());
+        }
         let is_encrypted = self.tls || self.of_target()?.is_some();
         if scenario.journeys.is_none() || !is_encrypted {
             return Ok(());

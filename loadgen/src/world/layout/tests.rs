@@ -105,7 +105,7 @@ fn cassandra_keeps_the_rows_of_the_stores() {
     let layout = Layout::new(&scenario, on_cassandra, &data, OUTSIDE).unwrap();
     assert_eq!(usize::from(count(&scenario.cluster, on_cassandra)), layout.programs.len());
     let server = &layout.programs[0];
-    assert_eq!((&*server.name, server.is_engine), ("database-1", true));
+    assert_eq!((&*server.name, server.tier), ("database-1", Tier::Engine));
     assert_eq!(server.arguments[..2], ["engine", "cassandra"]);
     let port = server.arguments.iter().find_map(|word| word.strip_prefix("--port="));
     let port: u16 = port.unwrap().parse().unwrap();
@@ -114,6 +114,26 @@ fn cassandra_keeps_the_rows_of_the_stores() {
     assert!(written.contains("store = \"cassandra\"") && written.contains(&hosts), "{written}");
     // The second port is its own.
     assert!(!written.contains(&format!("127.0.0.1:{}\"", port + 1)), "{written}");
+    std::fs::remove_dir_all(data).unwrap();
+}
+
+#[test]
+fn users_come_to_the_haproxy_that_is_in_front_of_the_gateways() {
+    let scenario = crate::fixture::scenario(10, 5, 1);
+    let data = std::env::temp_dir().join(format!("fracas-haproxy-{}", std::process::id()));
+    let behind = Processes::EachNode(Engines { haproxy: true, ..Engines::NONE });
+    let layout = Layout::new(&scenario, behind, &data, OUTSIDE).unwrap();
+    assert_eq!(usize::from(count(&scenario.cluster, behind)), layout.programs.len());
+    let haproxy = layout.programs.last().unwrap();
+    assert_eq!((&*haproxy.name, haproxy.tier), ("haproxy", Tier::Balancer));
+    let at = layout.balancer.unwrap();
+    let port = at.strip_prefix("127.0.0.1:").unwrap();
+    assert!(haproxy.arguments.contains(&format!("--port={port}")));
+    assert!(haproxy.arguments.contains(&format!("--gateways={}", layout.gateways.join(","))));
+    let taken = layout.gateways.iter().chain(&layout.metrics).collect::<BTreeSet<_>>();
+    assert!(!taken.contains(&at), "{taken:?}");
+    let written = std::fs::read_to_string(data.join(FILE)).unwrap();
+    assert!(written.contains("trusted_proxies = [\"127.0.0.1/32\"]"), "{written}");
     std::fs::remove_dir_all(data).unwrap();
 }
 
