@@ -67,8 +67,13 @@ pub struct TookSeconds {
 
 impl VerdictFile {
     /// Whether the verdict is the one that the scenario expects; what was measured does not count.
-    pub(crate) fn outcome_is_met(&self) -> bool {
+    pub fn outcome_is_met(&self) -> bool {
         self.expectations.first().is_some_and(|outcome| outcome.met == Some(true))
+    }
+
+    /// What the scenario demands of what was measured.
+    pub fn bounds(&self) -> &[Expectation] {
+        self.expectations.get(1..).unwrap_or_default()
     }
 
     /// The file of a run.

@@ -19,6 +19,8 @@ use verify::Verdict;
 pub enum Outcome {
     /// As the scenario expects.
     Valid,
+    /// Judged as it expects, but a bound on what was measured is not met.
+    Missed,
     /// Not as it expects; or the process of a simulation died, which no scenario expects.
     Violated,
     /// That could not be judged.
@@ -29,9 +31,16 @@ impl From<Outcome> for Verdict {
     fn from(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Valid => Self::Valid,
-            Outcome::Violated => Self::Violated,
+            Outcome::Missed | Outcome::Violated => Self::Violated,
             Outcome::Unknown => Self::Unknown,
         }
+    }
+}
+
+impl Outcome {
+    /// Whether it is known not to be as the scenario expects.
+    pub const fn is_failure(self) -> bool {
+        matches!(self, Self::Missed | Self::Violated)
     }
 }
 
@@ -69,6 +78,8 @@ pub struct Finished {
     pub outcome: Outcome,
     /// Invariants that were violated.
     pub violated: Vec<String>,
+    /// Bounds that are not met, with what came out.
+    pub missed: Vec<String>,
     pub doubts: Vec<String>,
     /// What the process said when it died, or why there was none.
     pub died: Option<String>,
@@ -89,9 +100,10 @@ pub struct Episode {
 impl Finished {
     /// Why it is not valid.
     pub fn why(&self) -> String {
-        match (&self.died, self.violated.is_empty()) {
+        let known = [&*self.violated, &*self.missed].concat();
+        match (&self.died, known.is_empty()) {
             (Some(died), _) => died.clone(),
-            (None, false) => self.violated.join("; "),
+            (None, false) => known.join("; "),
             (None, true) => self.doubts.join("; "),
         }
     }
@@ -103,6 +115,7 @@ impl Finished {
             seed,
             outcome,
             violated: Vec::new(),
+            missed: Vec::new(),
             doubts: Vec::new(),
             died: None,
             episodes: Vec::new(),
@@ -134,7 +147,16 @@ impl Finished {
                 },
             };
         };
-        let summary = Some(Summary::of(&file));
+        let (summary, is_met) = (Some(Summary::of(&file)), file.outcome_is_met());
+        let bounds = file.bounds();
+        let told = |met: Option<bool>, word: &str| -> Vec<String> {
+            let some = bounds.iter().filter(|bound| bound.met == met);
+            some.map(|it| format!("{} {word}: wanted {}; got {}", it.what, it.wanted, it.got))
+                .collect()
+        };
+        let (missed, open) = (told(Some(false), "missed"), told(None, "open"));
+        let outcome =
+            if outcome == Outcome::Violated && is_met { Outcome::Missed } else { outcome };
         let episodes = file.measured.faults.into_iter().map(|band| Episode {
             kind: band.kind.to_string(),
             target: band.target.to_string(),
@@ -147,9 +169,11 @@ impl Finished {
                 .filter(|finding| finding.verdict == Verdict::Violated)
                 .map(|finding| finding.invariant)
                 .collect(),
-            doubts: file.doubts,
+            missed,
+            doubts: [file.doubts, open].concat(),
             episodes: episodes.collect(),
             summary,
+            outcome,
             ..nothing()
         }
     }

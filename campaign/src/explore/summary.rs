@@ -17,6 +17,8 @@ pub(super) fn tables(cases: &[Case], keys: &[String], finished: &[Finished]) -> 
         one.violated.iter().cloned().chain(one.died.as_deref().map(without_numbers))
     });
     parts.extend(counted("violated", violated, finished.len()));
+    let missed = finished.iter().flat_map(|one| &one.missed).map(|bound| bound_of(bound));
+    parts.extend(counted("bounds missed", missed, finished.len()));
     let unknown = finished.iter().filter(|one| one.outcome == Outcome::Unknown);
     let doubts = unknown.flat_map(|one| {
         let mut doubts: Vec<String> =
@@ -40,7 +42,7 @@ fn plain<const N: usize>(header: [&str; N]) -> Table {
 }
 
 fn verdicts(cases: &[Case], keys: &[String], finished: &[Finished]) -> Table {
-    let mut table = plain(["scenario", "runs", "valid", "violated", "unknown"]);
+    let mut table = plain(["scenario", "runs", "valid", "bound missed", "violated", "unknown"]);
     for (index, case) in cases.iter().enumerate() {
         let of = || finished.iter().filter(move |one| one.case == index);
         let runs = of().count();
@@ -52,6 +54,7 @@ fn verdicts(cases: &[Case], keys: &[String], finished: &[Finished]) -> Table {
             case.name(keys),
             runs.to_string(),
             share(Outcome::Valid),
+            share(Outcome::Missed),
             share(Outcome::Violated),
             share(Outcome::Unknown),
         ]);
@@ -122,6 +125,11 @@ fn counted(title: &str, reasons: impl Iterator<Item = String>, runs: usize) -> O
     (lines.len() > 1).then(|| lines.join("\n"))
 }
 
+/// A bound that was missed, without what it was and what came out.
+fn bound_of(missed: &str) -> String {
+    missed.split(' ').next().unwrap_or_default().to_owned()
+}
+
 /// A reason with its numbers left out, so that the same reason is counted as the same.
 fn without_numbers(reason: &str) -> String {
     let mut out = String::new();
@@ -151,6 +159,7 @@ mod tests {
             seed,
             outcome,
             violated: owned(violated),
+            missed: Vec::new(),
             doubts: owned(doubts),
             died: None,
             summary: None,
@@ -186,6 +195,10 @@ mod tests {
                 &["fault 27 had no effect", "met a limit, once: so"],
             ),
             finished(4, Outcome::Violated, &["no_gap_in_sequence"], &[]),
+            Finished {
+                missed: vec!["accept_p99 missed: wanted at most 100 ms; got 198 ms".to_owned()],
+                ..finished(5, Outcome::Missed, &[], &[])
+            },
         ];
         let cases = vec![Case {
             scenario: "a/swarm.toml".into(),
@@ -202,16 +215,18 @@ mod tests {
         assert_eq!(
             tidy,
             [
-                "scenario runs valid violated unknown",
-                "swarm cluster.stores=4 4 1 (25.0 %) 1 (25.0 %) 2 (50.0 %)",
+                "scenario runs valid bound missed violated unknown",
+                "swarm cluster.stores=4 5 1 (20.0 %) 1 (20.0 %) 1 (20.0 %) 2 (40.0 %)",
                 "episodes all no effect gateway broker store notifier auth clients",
-                "cut 4 0 4 0 4 0 0 0",
-                "skew 4 3 0 4 0 0 0 0",
+                "cut 5 0 5 0 5 0 0 0",
+                "skew 5 4 0 5 0 0 0 0",
                 "violated",
-                "1 (25.0 %) no_gap_in_sequence",
+                "1 (20.0 %) no_gap_in_sequence",
+                "bounds missed",
+                "1 (20.0 %) accept_p99",
                 "unknown because",
-                "2 (50.0 %) fault # had no effect",
-                "2 (50.0 %) met a limit, # times: so",
+                "2 (40.0 %) fault # had no effect",
+                "2 (40.0 %) met a limit, # times: so",
             ]
         );
     }

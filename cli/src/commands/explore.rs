@@ -99,7 +99,7 @@ pub(super) fn explored(
     }
     let problems = finished.iter().filter(|one| one.outcome != Outcome::Valid).map(|one| Problem {
         run: wanted.name(one),
-        is_error: one.outcome == Outcome::Violated,
+        is_error: one.outcome.is_failure(),
         why: one.why(),
         reproduce: wanted.reproduce(one),
     });
@@ -113,10 +113,10 @@ pub(super) fn explored(
         let done = finished.len();
         console::result(&format!("stopped by {signal} after {done} of {total} runs"));
     }
-    let any = |outcome| finished.iter().any(|one| one.outcome == outcome);
+    let any = |is: fn(Outcome) -> bool| finished.iter().any(|one| is(one.outcome));
     Ok(match () {
-        () if any(Outcome::Violated) => 1,
-        () if any(Outcome::Unknown) || signal.is_some() => 2,
+        () if any(Outcome::is_failure) => 1,
+        () if any(|outcome| outcome == Outcome::Unknown) || signal.is_some() => 2,
         () => 0,
     })
 }
