@@ -33,6 +33,7 @@ fn a_real_cluster_is_configured_as_a_simulated_one() {
             auth,
             push_provider,
             tls: None,
+            is_balanced: false,
         };
         let real = ClusterConfig::read(&cluster_file(&scenario, &addresses), &name);
         assert_eq!(real.unwrap_or_else(|mistakes| panic!("{mistakes}")), simulated);
