@@ -27,7 +27,7 @@ usage: cargo xtask check [--skip STEP]... [--only STEP]...
 check runs every step that a change must pass; CI runs the same.
 engines runs the tests that need a real engine (rabbitmq, kafka, postgres, cassandra), each against an instance that
 is started for them on loopback, asks the REST face of a cluster what its document says (rest, by schemathesis), and
-lets users of an OpenID provider into one (oidc, by oidc-provider). Exit status 75: none failed, but something could not be had or started.
+lets users of an OpenID provider into one (oidc, by oidc-provider), and drains one behind a balancer (haproxy). Exit status 75: none failed, but something could not be had or started.
 pages opens reports of every kind in a headless Chromium. Exit status 75: there is none.
 compose runs the stack of docker-compose.yml and breaks parts of it under load; with --lint it checks its files
 alone. Exit status 75: no Docker engine or no images can be had.

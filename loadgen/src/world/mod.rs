@@ -9,13 +9,14 @@ pub mod metrics;
 pub mod node;
 pub mod process;
 pub mod readiness;
+mod start;
 pub mod usage;
 mod whole;
 
 use crate::links::Carried;
 use crate::run::Processes;
 use crate::world::layout::{Layout, Outside, Tier};
-use crate::world::node::{Begun, Node, Obituary, begun};
+use crate::world::node::{Begun, Node, Obituary};
 use crate::world::process::Departure;
 use protocol::Partition;
 use scenarios::scenario::{Role, Scenario};
@@ -26,15 +27,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use verify::history::What;
 use workload::recorder::Recorder;
 use workload::rest::Http;
 
-/// How long all gateways may take to be ready, once all nodes run.
-const READY: Duration = Duration::from_mins(1);
-/// Between two looks.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// How long nodes may take to drain.
 const DRAIN: Duration = Duration::from_secs(20);
 
@@ -198,101 +195,6 @@ impl Cluster {
                 Some(left) => left,
                 // The cluster was given up; then nobody cares any more.
                 None => std::future::pending().await,
-            }
-        }
-    }
-
-    /// Starts all nodes, and waits until all of them run and all gateways are ready.
-    ///
-    /// A caller that loses its patience finds the processes in here, and can kill them.
-    pub async fn start_all(&mut self, http: &Http) -> Result<(), ClusterError> {
-        self.start_tiers(&[Tier::Engine]).await?;
-        self.start_tiers(&[Tier::Node, Tier::Gateway]).await?;
-        self.until_ready(&self.gateways, http).await?;
-        // It takes a gateway for ready that it has not asked yet: now they are.
-        self.start_tiers(&[Tier::Balancer]).await?;
-        self.until_ready(self.balancer.as_slice(), http).await
-    }
-
-    async fn start_tiers(&mut self, tiers: &[Tier]) -> Result<(), ClusterError> {
-        let mut starts = Starts::new();
-        for index in 0..self.nodes.len() {
-            if tiers.contains(&self.nodes[index].tier()) {
-                self.start(index, &mut starts)?;
-            }
-        }
-        while let Some(started) = starts.join_next().await {
-            self.check_start(started).await?;
-        }
-        Ok(())
-    }
-
-    async fn until_ready(&self, gateways: &[String], http: &Http) -> Result<(), ClusterError> {
-        let deadline = Instant::now() + READY;
-        for gateway in gateways {
-            while !http.is_ready(gateway).await {
-                if Instant::now() >= deadline {
-                    let (node, log) = (format!("the gateway at {gateway}"), self.logs());
-                    return Err(ClusterError::NotReady { node, log });
-                }
-                sleep(LOOK_AGAIN).await;
-            }
-        }
-        Ok(())
-    }
-
-    /// Starts those of some nodes that do not run.
-    pub fn start_again(
-        &mut self,
-        names: &[Arc<str>],
-        starts: &mut Starts,
-    ) -> Result<(), ClusterError> {
-        for index in 0..self.nodes.len() {
-            let node = &self.nodes[index];
-            if names.contains(node.name()) && node.id().is_none() {
-                self.start(index, starts)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn start(&mut self, index: usize, starts: &mut Starts) -> Result<(), ClusterError> {
-        let (node, left) = (&mut self.nodes[index], self.left.clone());
-        let name = node.name().clone();
-        self.recorder.record(What::NodeStarted { node: name.clone() });
-        let who = name.clone();
-        let first = node.start(&self.binary, move |departure| {
-            left.send_if_modified(|left| {
-                let is_first = left.is_none();
-                left.get_or_insert((who, departure));
-                is_first
-            });
-        })?;
-        starts.spawn(async move { (name, begun(first).await) });
-        self.tell_ids();
-        Ok(())
-    }
-
-    /// What became of a start.
-    pub async fn check_start(
-        &mut self,
-        started: Result<(Arc<str>, Begun), tokio::task::JoinError>,
-    ) -> Result<(), ClusterError> {
-        let (name, begun) = started.expect("nothing in it panics, and nobody aborts it");
-        let Some(node) = self.nodes.iter_mut().find(|node| *node.name() == name) else {
-            return Ok(());
-        };
-        let node_name = name.to_string();
-        match begun {
-            Begun::Well => Ok(()),
-            Begun::Silent => Err(ClusterError::NotReady { node: node_name, log: node.log() }),
-            Begun::Ended => {
-                let ended = node.left(true).await;
-                let ended = ended.map_or_else(String::new, |obituary| {
-                    tell_panic(&*self.recorder, &name, &obituary);
-                    obituary.words
-                });
-                Err(ClusterError::NotStarted { node: node_name, ended })
             }
         }
     }

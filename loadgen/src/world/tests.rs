@@ -3,7 +3,7 @@
 use super::*;
 use crate::world::layout::{Program, Tier};
 use std::sync::Mutex;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 #[derive(Default)]
 struct Events(Mutex<Vec<What>>);

@@ -2,11 +2,12 @@
 //!
 //! Each engine is installed if it is missing and this user may; started as a private instance on loopback,
 //! with ports and a folder of its own; and stopped when its tests are over. Nothing is left out in silence: an
-//! engine that cannot be had has a status of its own. `rest` and `oidc` are no engines: they need a tool and a server
-//! that have to be had, too.
+//! engine that cannot be had has a status of its own. `rest`, `oidc` and `haproxy` are no engines: they need a tool or a
+//! server that has to be had, too.
 
 mod cassandra;
 mod cluster;
+mod haproxy;
 mod kafka;
 mod oidc;
 mod postgres;
@@ -24,7 +25,8 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 /// The engines, by their names on the command line.
-pub const ENGINES: [&str; 6] = ["rest", "oidc", "rabbitmq", "kafka", "postgres", "cassandra"];
+pub const ENGINES: [&str; 7] =
+    ["rest", "oidc", "haproxy", "rabbitmq", "kafka", "postgres", "cassandra"];
 
 /// Between two looks at whether a server has ended.
 const LOOK: Duration = Duration::from_millis(100);
@@ -50,6 +52,7 @@ pub fn run(names: &[&str]) -> anyhow::Result<Tested> {
             "postgres" => postgres::run(),
             "kafka" => kafka::run(),
             "cassandra" => cassandra::run(),
+            "haproxy" => haproxy::run(),
             "rest" => rest::run(),
             "oidc" => oidc::run(),
             _ => anyhow::bail!("{name} has no tests"),
