@@ -3,7 +3,7 @@
 //! All times are microseconds in the clock of the history; missing values are `None`, never zero.
 
 pub(crate) mod disk;
-mod machine;
+pub(crate) mod machine;
 pub(crate) mod processors;
 mod totals;
 

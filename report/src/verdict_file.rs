@@ -67,7 +67,7 @@ pub struct TookSeconds {
 
 impl VerdictFile {
     /// Whether the verdict is the one that the scenario expects; what was measured does not count.
-    pub fn outcome_is_met(&self) -> bool {
+    pub(crate) fn outcome_is_met(&self) -> bool {
         self.expectations.first().is_some_and(|outcome| outcome.met == Some(true))
     }
 

@@ -1,5 +1,5 @@
-//! The release of `fracas` with every assertion and every check for overflow in it: as fast, and a broken state of
-//! our own stops it. Its dependencies are those of the plain release, so that both cost one build of them.
+//! The release of `fracas` with every assertion and every check for overflow in it: nearly as fast, and a broken
+//! state of our own stops it. Its dependencies are those of the plain release, so that both cost one build of them.
 
 use crate::cargo_program;
 use crate::repository::root;

@@ -147,16 +147,20 @@ impl Finished {
                 },
             };
         };
-        let (summary, is_met) = (Some(Summary::of(&file)), file.outcome_is_met());
+        let summary = Some(Summary::of(&file));
+        // A run that ended because a bound cannot be met any more is unknown.
+        let is_met = file.expectations.first().is_some_and(|outcome| outcome.met != Some(false));
         let bounds = file.bounds();
         let told = |met: Option<bool>, word: &str| -> Vec<String> {
             let some = bounds.iter().filter(|bound| bound.met == met);
             some.map(|it| format!("{} {word}: wanted {}; got {}", it.what, it.wanted, it.got))
                 .collect()
         };
-        let (missed, open) = (told(Some(false), "missed"), told(None, "open"));
         let outcome =
             if outcome == Outcome::Violated && is_met { Outcome::Missed } else { outcome };
+        let open = told(None, "open");
+        // What was not judged is accused of nothing.
+        let missed = if outcome.is_failure() { told(Some(false), "missed") } else { Vec::new() };
         let episodes = file.measured.faults.into_iter().map(|band| Episode {
             kind: band.kind.to_string(),
             target: band.target.to_string(),
@@ -338,6 +342,39 @@ mod tests {
             (killed.outcome, killed.why().as_str()),
             (Outcome::Violated, "the process was killed by signal 9: ",)
         );
+    }
+
+    /// A run that left a verdict, whose outcome is met or not, and whose p99 is.
+    fn told(status: i32, outcome: Option<bool>, p99: Option<bool>) -> Finished {
+        let demand = |what: &str, met: Option<bool>| serde_json::json!({"what": what, "wanted": "at most 1 ms", "got": "2 ms", "met": met});
+        let file = serde_json::json!({
+            "format": 1, "version": "0", "scenario": "smoke", "seed": 7, "engine": "real",
+            "verdict": if outcome.is_none() { "unknown" } else { "valid" }, "as_expected": false,
+            "doubts": if outcome.is_none() { vec!["too busy"] } else { Vec::new() }, "notes": [],
+            "expectations": [demand("outcome", outcome), demand("accept_p99", p99)],
+            "findings": [], "events": 1, "history": "", "reproduce": "",
+            "took": {"wall_s": 1.0, "cpu_s": 1.0, "simulated_s": 1.0},
+            "measured": report::Measured::default(),
+        });
+        let status = ExitStatus::from_raw(status << 8);
+        let text = serde_json::to_vec(&file).unwrap();
+        Finished::of(&World::Real(Vec::new()), (0, 7), status, &text, "")
+    }
+
+    #[test]
+    fn a_bound_that_is_missed_is_no_violation_and_an_unknown_run_is_accused_of_nothing() {
+        let missed = told(1, Some(true), Some(false));
+        let why = "accept_p99 missed: wanted at most 1 ms; got 2 ms";
+        assert_eq!((missed.outcome, &*missed.why()), (Outcome::Missed, why));
+        // It was ended because of that bound.
+        assert_eq!(told(1, None, Some(false)).outcome, Outcome::Missed);
+        assert_eq!(told(1, Some(false), Some(true)).outcome, Outcome::Violated);
+        let unknown = told(2, None, Some(false));
+        assert_eq!((unknown.outcome, &*unknown.why()), (Outcome::Unknown, "too busy"));
+        assert_eq!(unknown.missed, [""; 0]);
+        let open = told(2, Some(true), None);
+        let why = "accept_p99 open: wanted at most 1 ms; got 2 ms";
+        assert_eq!((open.outcome, &*open.why()), (Outcome::Unknown, why));
     }
 
     #[test]

@@ -159,16 +159,20 @@ impl Run<'_> {
         // A process of a cluster of our own takes no connection that would need one of its last
         // descriptors. Another cluster's limits are its own business.
         let of_cluster = self.against.processes().and_then(|processes| {
-            let (what, tables) = match processes {
-                Processes::One => ("open files of the cluster", 1),
-                Processes::EachNode(_) => ("open files of a gateway", self.gateways),
+            // A balancer has a second connection for each, to a gateway.
+            let (what, tables, each) = match processes {
+                Processes::One => ("open files of the cluster", 1, 1),
+                behind if behind.haproxy() => ("open files of HAProxy", 1, 2),
+                Processes::EachNode(_) => ("open files of a gateway", self.gateways, 1),
             };
-            let in_table = connections.div_ceil(tables);
+            let in_table = (connections * each).div_ceil(tables);
             let least = in_table + BASE + there.map_or(0, reserve);
-            let allows =
-                |there: u64| self.sessions_of(there.saturating_sub(BASE + reserve(there)) * tables);
+            let allows = |there: u64| {
+                self.sessions_of(there.saturating_sub(BASE + reserve(there)) * tables / each)
+            };
             check(what, (there, least, least.max(in_table + AT_EASE)), allows, {
-                format!("{REMEDY}, or over more gateways with a process each (cluster.gateways)")
+                let more = ", or over more gateways with a process each (cluster.gateways)";
+                format!("{REMEDY}{}", if each == 1 { more } else { "" })
             })
         });
         let in_slice = self.needs.connections.div_ceil(self.needs.slices.max(1));

@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_hit_has_a_reason() {
-        use Unreachable::{Advertised, Given, OneProcess, Several, Silent, WithinEngine};
+        use Unreachable::{Advertised, Balanced, Given, OneProcess, Several, Silent, WithinEngine};
         let users = cut(&["clients-1"], &["gateway-1"]);
         assert_eq!(reasons(&users, NODES), (1, vec![]));
         let one = Reach { processes: Some(Processes::One), alone: true };
@@ -246,6 +246,8 @@ mod tests {
         let given = Reach { processes: None, alone: true };
         assert_eq!(reasons(&users, given), (0, vec![Given]));
         assert_eq!(reasons(&users, Reach { alone: false, ..NODES }), (0, vec![Several]));
+        let behind = on(Engines { haproxy: true, ..Engines::NONE });
+        assert_eq!(reasons(&users, behind), (0, vec![Balanced]));
         assert_eq!(reasons(&cut(&["store-1"], &["store-2"]), NODES), (0, vec![Silent]));
         let broker = || cut(&["broker-1"], &[]);
         let on_rabbitmq = on(Engines { rabbitmq: 3, postgres: true, ..Engines::NONE });

@@ -43,9 +43,9 @@ pub struct Program {
     pub tier: Tier,
 }
 
-/// What a process stands on, and what stands on it, from the bottom up: it is started after what is below it and
-/// ended before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// What a process stands on, and what stands on it, from the bottom up: it ends before what is below it. Nodes and
+/// gateways start together, the others when what is below them is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tier {
     /// Nodes stand on it.
     Engine,

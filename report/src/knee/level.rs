@@ -2,6 +2,7 @@
 
 use super::saturation::{self, Saturated};
 use super::usl::Point;
+use crate::measured::machine::SLOWEST;
 use crate::measured::{Measured, Second};
 use crate::number;
 use crate::verdict_file::VerdictFile;
@@ -99,9 +100,6 @@ impl Level {
         (in_flight > 0.0).then_some(Point { in_flight, throughput })
     }
 }
-
-/// The share of the operations that bounds of latency are a matter of at least: a p99.
-const SLOWEST: f64 = 0.01;
 
 /// What was sent and accepted per second of a window, and how many operations that were.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,17 @@ use super::Measured;
 /// too: it delays so many times as much as happens while it lasts.
 const DELAYS: f64 = 3.0;
 
+/// The share of the operations that bounds of latency are a matter of at least: a p99.
+pub(crate) const SLOWEST: f64 = 0.01;
+
 impl Measured {
+    /// Whether the run ended because a bound cannot be met any more, and nothing but the cluster may be why.
+    pub fn is_broken_for_certain(&self) -> bool {
+        let is_excused =
+            !self.totals.limits.is_empty() || self.machine_may_explain(SLOWEST).is_some();
+        self.unmeetable.is_some() && !is_excused
+    }
+
     /// Why nobody knows whether this share of the operations was late because of the cluster, in a sentence.
     pub fn machine_may_explain(&self, late: f64) -> Option<String> {
         let explains = |share: &f64| share * DELAYS >= late;
@@ -36,5 +46,18 @@ mod tests {
         let told = crowded(1).machine_may_explain(0.1).expect("5 % of the time");
         assert_eq!(told, "other work had the processors for 5.0 % of the time");
         assert_eq!(crowded(1).machine_may_explain(0.5), None);
+    }
+
+    #[test]
+    fn a_run_that_was_given_up_accuses_only_if_nothing_else_may_be_why() {
+        let mut given_up = crowded(0);
+        assert!(!given_up.is_broken_for_certain());
+        given_up.unmeetable = Some("accept_p99 cannot be met any more".to_owned());
+        assert!(given_up.is_broken_for_certain());
+        given_up.totals.limits.insert("lateness".to_owned(), 1);
+        assert!(!given_up.is_broken_for_certain());
+        given_up = crowded(1);
+        given_up.unmeetable = Some("accept_p99 cannot be met any more".to_owned());
+        assert!(!given_up.is_broken_for_certain());
     }
 }

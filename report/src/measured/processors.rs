@@ -1,7 +1,7 @@
 //! Whether a slow run may be slow because other work had the processors of its machine.
 
 use super::{Measured, Used};
-use verify::history::event::{MACHINE, Phase};
+use verify::history::event::{GENERATOR, MACHINE, Phase};
 
 /// From this share of them on, processors are used up.
 pub const USED_UP: f64 = 0.9;
@@ -10,19 +10,26 @@ const OTHER_WORK: f64 = 0.25;
 
 impl Measured {
     /// The share of the time since the load began in which the processors were used up, and by other work not least;
-    /// `None`: they never were, or nobody looked.
+    /// `None`: they never were, or nobody looked at all of the run. What a cluster used that somebody else has started
+    /// would look like other work.
     pub fn crowded(&self) -> Option<f64> {
         let load = self.phases.iter().find(|mark| mark.phase == Phase::Load)?.at_us;
-        let machine = self.processes.iter().find(|used| *used.process == *MACHINE)?;
+        let is_ours = |used: &&Used| *used.process != *MACHINE;
+        let of_generator = |used: &Used| used.process.starts_with(GENERATOR);
+        let ours = || self.processes.iter().filter(is_ours);
+        // Several generators look at machines of their own.
+        let generators = ours().filter(|used| of_generator(used)).count();
+        if generators != 1 || ours().all(of_generator) {
+            return None;
+        }
+        let machine = self.processes.iter().find(|used| !is_ours(used))?;
         let processors = machine.processors? as f64;
         let looks: Vec<_> = machine.looks.iter().filter(|look| look.at_us >= load).collect();
         let marks: Vec<u64> = looks.iter().map(|look| look.at_us).collect();
-        let mut ours = vec![0.0; marks.len().saturating_sub(1)];
-        for used in self.processes.iter().filter(|used| *used.process != *MACHINE) {
-            spread(used, &marks, &mut ours);
-        }
+        let mut used_by_us = vec![0.0; marks.len().saturating_sub(1)];
+        ours().for_each(|used| spread(used, &marks, &mut used_by_us));
         let (mut time, mut crowded) = (0, 0);
-        for (pair, ours) in looks.windows(2).zip(ours) {
+        for (pair, ours) in looks.windows(2).zip(used_by_us) {
             let us = pair[1].at_us - pair[0].at_us;
             let busy = pair[1].cpu_us.saturating_sub(pair[0].cpu_us) as f64;
             let all = processors * us as f64;
@@ -78,7 +85,11 @@ pub(crate) mod tests {
             let others = second.min(5) + second.saturating_sub(10).min(seconds);
             of_store(second) + others * 1_500_000
         };
-        let processes = vec![used("store-1", None, &of_store), used(MACHINE, Some(2), &of_all)];
+        let processes = vec![
+            used("store-1", None, &of_store),
+            used(MACHINE, Some(2), &of_all),
+            used(GENERATOR, None, &|_| 0),
+        ];
         let phases = [(Phase::SetUp, 0), (Phase::Load, 10), (Phase::End, 30)];
         let phases = phases.map(|(phase, s)| PhaseMark { phase, at_us: s * 1_000_000 }).to_vec();
         Measured { processes, phases, ended_us: 30_000_000, ..Measured::default() }
@@ -98,6 +109,18 @@ pub(crate) mod tests {
         let mut unsaid = crowded(20);
         unsaid.processes[1].processors = None;
         assert_eq!(unsaid.crowded(), None);
+    }
+
+    #[test]
+    fn a_cluster_that_nobody_looks_at_is_no_other_work() {
+        let mut given = crowded(20);
+        given.processes.remove(0);
+        assert_eq!(given.crowded(), None);
+        let mut several = crowded(20);
+        several.processes.push(Used { process: "generator-2".into(), ..Used::default() });
+        assert_eq!(several.crowded(), None);
+        several.processes.truncate(2);
+        assert_eq!(several.crowded(), None, "the generator was not seen");
     }
 
     #[test]
