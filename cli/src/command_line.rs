@@ -54,6 +54,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "fracas load smoke owner-killed --seeds 20 --engines rabbitmq,postgres",
             "fracas load ten-thousand-a-second --without-faults --agents 2",
             "fracas load thousand-users --target 127.0.0.1:7800",
+            "fracas load deployed --target 127.0.0.1:7800 --config fracas-stack/cluster.toml",
             "fracas load smoke --target chat.example:80 --config cluster.toml --without-faults",
         ],
     ),
@@ -80,6 +81,15 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &[
             "fracas cluster --port 7800",
             "fracas cluster --gateways 2 --stores 2 --design accept=before_persist",
+        ],
+    ),
+    (
+        "stack",
+        &[
+            "fracas stack",
+            "fracas stack kill store-1",
+            "fracas stack start store-1",
+            "fracas stack ps",
         ],
     ),
     ("node", &["fracas node store --number 2 --config cluster.toml --data /var/lib/fracas"]),

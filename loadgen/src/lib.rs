@@ -22,6 +22,7 @@ mod machine;
 mod phases;
 mod run;
 mod slices;
+pub mod stack;
 mod world;
 
 pub use doctor::{Fit, Grade, System, fit};
@@ -37,3 +38,4 @@ pub use slices::Share;
 pub use world::data_folder::{DataFolder, FolderError};
 pub use world::process::ASKED_TO_END;
 pub use world::readiness::{answers, probe};
+pub use world::{ClusterError, Monitoring};

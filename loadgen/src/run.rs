@@ -94,6 +94,8 @@ pub struct Engines {
     pub cassandra: bool,
     /// Whether users reach its gateways through an HAProxy.
     pub haproxy: bool,
+    /// Whether Prometheus and Alertmanager watch all of it.
+    pub monitoring: bool,
 }
 
 impl Engines {
@@ -107,6 +109,7 @@ impl Engines {
         synchronous_commit: true,
         cassandra: false,
         haproxy: false,
+        monitoring: false,
     };
 
     /// Whether the cluster has a broker of its own.
@@ -116,9 +119,17 @@ impl Engines {
 }
 
 impl Processes {
+    /// What stands in the place of its nodes, or in front of them.
+    pub const fn engines(self) -> Engines {
+        match self {
+            Self::EachNode(engines) => engines,
+            Self::One => Engines::NONE,
+        }
+    }
+
     /// Whether users reach the gateways through an HAProxy.
     pub const fn haproxy(self) -> bool {
-        matches!(self, Self::EachNode(Engines { haproxy: true, .. }))
+        self.engines().haproxy
     }
 }
 

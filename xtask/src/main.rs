@@ -1,10 +1,10 @@
-//! Developer commands: `cargo xtask check`, `engines`, `pages`, `compose`, `deny`, `fuzz` and `tidy`.
+//! Developer commands: `cargo xtask check`, `engines`, `pages`, `compose`, `stack`, `deny`, `fuzz` and `tidy`.
 
 mod asserting;
 mod check;
 mod choices;
-mod compose;
 mod deny;
+mod deployment;
 mod engines;
 mod fuzz;
 mod pages;
@@ -12,6 +12,7 @@ mod repository;
 mod tidy;
 mod tool;
 
+use deployment::{compose, stack};
 use engines::Tested;
 use std::process::ExitCode;
 
@@ -20,6 +21,7 @@ usage: cargo xtask check [--skip STEP]... [--only STEP]...
        cargo xtask engines [ENGINE]...
        cargo xtask pages
        cargo xtask compose [--lint]
+       cargo xtask stack
        cargo xtask deny
        cargo xtask fuzz [TARGET]... [--for SECONDS]
        cargo xtask tidy
@@ -31,6 +33,8 @@ lets users of an OpenID provider into one (oidc, by oidc-provider), and drains o
 pages opens reports of every kind in a headless Chromium. Exit status 75: there is none.
 compose runs the stack of docker-compose.yml and breaks parts of it under load; with --lint it checks its files
 alone. Exit status 75: no Docker engine or no images can be had.
+stack does the same to `fracas stack`, without containers. Exit status 75: a program cannot be had, or this machine was
+too busy to tell.
 deny asks cargo-deny about licences, bans, sources and advisories. Exit status 75: it cannot be had.
 fuzz feeds whatever reads bytes of others, a minute each. Exit status 75: cargo-fuzz cannot be had.
 tidy checks the rules of STYLE.md that no other tool knows.
@@ -71,6 +75,13 @@ fn main() -> ExitCode {
             Ok(checked) => checked.map(|()| true),
             Err(error) => {
                 say(&format!("compose NOT RUN: {error:#}"));
+                return ExitCode::from(NOT_HAD);
+            }
+        },
+        ["stack"] => match stack::run() {
+            Ok(checked) => checked.map(|()| true),
+            Err(error) => {
+                say(&format!("stack NOT RUN: {error:#}"));
                 return ExitCode::from(NOT_HAD);
             }
         },

@@ -8,6 +8,7 @@ use engines::cassandra::{self, Cassandra};
 use engines::haproxy::HaProxy;
 use engines::jars::{CASSANDRA, Jars, KAFKA};
 use engines::kafka::{self, Kafka};
+use engines::monitoring::{Alertmanager, PostgresExporter, Prometheus, Target};
 use engines::postgres::Postgres;
 use engines::rabbitmq::{Mapper, Ports, RabbitMq, Together};
 use engines::{Instance, Running};
@@ -35,6 +36,12 @@ pub enum EngineName {
     PortMapper,
     /// What is in front of the gateways.
     Haproxy,
+    /// What asks everybody for numbers.
+    Prometheus,
+    /// What it tells alerts to.
+    Alertmanager,
+    /// What tells it the numbers of PostgreSQL.
+    PostgresExporter,
 }
 
 /// Run a private server of an engine on loopback; installed if it is missing and this user may.
@@ -46,8 +53,8 @@ pub struct Engine {
     /// Its folder, with the data of an earlier start at the same ports or none.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// The first of the ports that it takes: a node of RabbitMQ takes three, one of Kafka or
-    /// Cassandra, and HAProxy, two.
+    /// The first of the ports that it takes: a node of RabbitMQ takes three, or four with its numbers, one of Kafka
+    /// or Cassandra, and HAProxy, two.
     #[arg(long, value_parser = whole(1..=65_000_u16))]
     port: u16,
     /// The first ports of all nodes of the RabbitMQ or Kafka, whose folders are beside each other.
@@ -56,6 +63,9 @@ pub struct Engine {
     /// The port of their port mapper.
     #[arg(long, value_name = "PORT", required_if_eq("name", "rabbitmq"), value_parser = whole(1..=u16::MAX))]
     mapper: Option<u16>,
+    /// Whether RabbitMQ tells its numbers to Prometheus.
+    #[arg(long)]
+    numbers: bool,
     /// The gateways behind HAProxy.
     #[arg(
         long,
@@ -64,6 +74,15 @@ pub struct Engine {
         required_if_eq("name", "haproxy")
     )]
     gateways: Vec<String>,
+    /// Whom Prometheus asks.
+    #[arg(long = "target", value_name = "JOB/NAME=HOST:PORT")]
+    targets: Vec<Target>,
+    /// The port of Alertmanager.
+    #[arg(long, value_name = "PORT", required_if_eq("name", "prometheus"), value_parser = whole(1..=u16::MAX))]
+    alertmanager: Option<u16>,
+    /// The port of PostgreSQL.
+    #[arg(long, value_name = "PORT", required_if_eq("name", "postgres-exporter"), value_parser = whole(1..=u16::MAX))]
+    database: Option<u16>,
     #[command(flatten)]
     lifeline: Lifeline,
 }
@@ -114,10 +133,22 @@ impl Engine {
             EngineName::Haproxy => {
                 Ok(Box::new(HaProxy::prepare(&self.data, port, &self.gateways)?))
             }
+            EngineName::Prometheus => {
+                let alertmanager = self.alertmanager.context("--alertmanager is missing")?;
+                let prepared = Prometheus::prepare(&self.data, port, &self.targets, alertmanager);
+                Ok(Box::new(prepared?))
+            }
+            EngineName::Alertmanager => Ok(Box::new(Alertmanager::prepare(&self.data, port)?)),
+            EngineName::PostgresExporter => {
+                let database = self.database.context("--database is missing")?;
+                Ok(Box::new(PostgresExporter::prepare(&self.data, port, database)?))
+            }
             EngineName::PortMapper => Ok(Box::new(Mapper::prepare(&self.data, port)?)),
             EngineName::Rabbitmq => {
                 let (management, distribution) = (port + 1, port + 2);
-                let ports = Ports { amqp: port, encrypted: None, management, distribution };
+                let numbers = self.numbers.then_some(port + 3);
+                let ports =
+                    Ports { amqp: port, encrypted: None, management, distribution, numbers };
                 let together = Together {
                     mapper: self.mapper.context("--mapper is missing")?,
                     secret: self.data.with_file_name("erlang-secret"),

@@ -23,6 +23,7 @@ mod report;
 mod run;
 mod scenarios;
 mod schema;
+mod stack;
 mod twin;
 
 use ::node::ClusterConfig;
@@ -57,6 +58,8 @@ pub enum Command {
     Doctor(doctor::Doctor),
     /// Run a whole cluster on this machine.
     Cluster(cluster::Cluster),
+    /// Run a cluster with all that belongs around it, and break its parts: RabbitMQ, PostgreSQL, HAProxy, Prometheus.
+    Stack(stack::Stack),
     /// Run one node of a cluster.
     Node(node::Node),
     /// Ask a node whether it is alive, or ready.
@@ -100,6 +103,7 @@ impl Command {
             Self::Fidelity(command) => command.execute(),
             Self::Doctor(command) => command.execute(),
             Self::Cluster(command) => command.execute(),
+            Self::Stack(command) => command.execute(),
             Self::Node(command) => command.execute(),
             Self::Probe(command) => Ok(command.execute()),
             Self::Engine(command) => command.execute(),

@@ -127,6 +127,13 @@ impl EngineArguments {
         engines
     }
 
+    /// Those, unless some are asked for.
+    pub fn or(&self, words: &str) -> Self {
+        let read = |word| Started::from_str(word).expect("what we ask for is known");
+        let ours = || Self { engines: words.split(',').map(read).collect() };
+        if self.engines.is_empty() { ours() } else { self.clone() }
+    }
+
     /// As they are written.
     pub fn words(&self) -> Option<String> {
         let words: Vec<String> = self.engines.iter().map(Started::to_string).collect();

@@ -11,6 +11,7 @@ mod install;
 pub mod jars;
 pub mod kafka;
 pub mod maven;
+pub mod monitoring;
 pub mod postgres;
 pub mod rabbitmq;
 mod running;

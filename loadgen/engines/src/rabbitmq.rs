@@ -41,6 +41,8 @@ pub struct Ports {
     pub management: u16,
     /// Erlang's own protocol.
     pub distribution: u16,
+    /// Its numbers for Prometheus, if they are wanted.
+    pub numbers: Option<u16>,
 }
 
 /// Erlang's port mapper: nodes find each other by it, and their tools find them. It keeps nothing.
@@ -122,7 +124,11 @@ impl RabbitMq {
         let pace = together.statistics.as_millis();
         let advanced = format!("[{{rabbit, [{{quorum_tick_interval, {pace}}}]}}].\n");
         write(&folder.join("advanced.config"), &advanced)?;
-        write(&folder.join("enabled_plugins"), "[rabbitmq_management].\n")?;
+        let plugins = match ports.numbers {
+            Some(_) => "[rabbitmq_management, rabbitmq_prometheus].\n",
+            None => "[rabbitmq_management].\n",
+        };
+        write(&folder.join("enabled_plugins"), plugins)?;
         write(&folder.join("environment"), "")?;
         let variables = vec![
             ("HOME", at("home")),
@@ -180,8 +186,9 @@ impl Instance for RabbitMq {
     /// For the first time, it is when all nodes have come together: a queue that is made before that has no
     /// copies on those that are missing, and never gets any.
     fn is_ready(&self) -> bool {
-        let Ports { amqp, encrypted, management, .. } = self.ports;
-        if !(listens(amqp) && listens(management) && encrypted.is_none_or(listens)) {
+        let Ports { amqp, encrypted, management, numbers, .. } = self.ports;
+        let others = [encrypted, numbers].into_iter().flatten();
+        if ![amqp, management].into_iter().chain(others).all(listens) {
             return false;
         }
         let together = self.folder.join("together");
@@ -195,7 +202,7 @@ impl Instance for RabbitMq {
 
 impl Ports {
     fn configuration(&self, folder: &Path, together: &Together) -> String {
-        let Self { amqp, encrypted, management, .. } = self;
+        let Self { amqp, encrypted, management, numbers, .. } = self;
         let statistics = together.statistics.as_millis();
         let numbered = together.amqp.iter().zip(1..);
         let nodes: Vec<String> = numbered
@@ -213,9 +220,12 @@ impl Ports {
                  ssl_options.keyfile = {folder}/key.pem\n"
             )
         });
+        let numbers = numbers.map_or_else(String::new, |port| {
+            format!("prometheus.tcp.ip = 127.0.0.1\nprometheus.tcp.port = {port}\n")
+        });
         format!(
             "listeners.tcp.1 = 127.0.0.1:{amqp}\n\
-             {encrypted}\
+             {encrypted}{numbers}\
              management.tcp.ip = 127.0.0.1\n\
              management.tcp.port = {management}\n\
              collect_statistics_interval = {statistics}\n\

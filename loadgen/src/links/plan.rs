@@ -48,7 +48,6 @@ pub struct Interposed(BTreeSet<Pair>);
 
 impl Interposed {
     /// None.
-    #[cfg(test)]
     pub const NONE: Self = Self(BTreeSet::new());
 
     /// These, of who connects to whom.

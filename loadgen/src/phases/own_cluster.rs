@@ -26,7 +26,8 @@ impl Phases {
         let (scenario, seed) = (&self.run.scenario, self.run.seed);
         let interposed = &Interposed::of(scenario, seed, self.run.against.reach(self.run.share()));
         let outside = Outside { push: &push, tls: files, interposed };
-        let cluster = Cluster::new(program, scenario, data, outside, recorder.clone());
+        let cluster =
+            Cluster::new(program, scenario, data.as_path().into(), outside, recorder.clone());
         if let Ok(cluster) = &cluster {
             let machine = machine("links", seed, &self.limits);
             let proxies = Proxies::start(cluster.carried(), machine);

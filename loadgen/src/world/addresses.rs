@@ -21,6 +21,7 @@ pub fn free_ports(count: u16) -> Option<u16> {
         .find(|start| (*start..start + count).all(is_free))
 }
 
-fn is_free(port: u16) -> bool {
+/// Whether nobody listens on it.
+pub fn is_free(port: u16) -> bool {
     std::net::TcpListener::bind(("127.0.0.1", port)).is_ok()
 }

@@ -1,10 +1,20 @@
 //! Which processes the cluster of a run is made of, with their addresses and command lines: a process
 //! for each node, or one for all of them. Both read the same configuration file.
 
+mod monitoring;
+mod port_numbers;
+mod servers;
+
+pub use monitoring::Monitoring;
+pub use port_numbers::{count, ports};
+
 use super::{ClusterError, io_error};
 use crate::links::{Carried, Interposed, through};
-use crate::run::{Engines, Processes};
-use crate::world::addresses::free_ports;
+use crate::run::Processes;
+use crate::world::addresses::{free_ports, is_free};
+use port_numbers::{
+    PORTS_OF_CASSANDRA, PORTS_OF_HAPROXY, PORTS_OF_KAFKA, first_ports, ports_of_rabbitmq, take,
+};
 use protocol::TlsFiles;
 use scenarios::scenario::{ClusterShape, Role, Scenario};
 use scenarios::{Addresses, cluster_file, on_loopback};
@@ -16,19 +26,6 @@ use std::sync::Arc;
 pub const CLUSTER: &str = "cluster";
 /// The name of the configuration's file in the data folder.
 const FILE: &str = "cluster.toml";
-
-/// Ports of a node of RabbitMQ: the first is that of AMQP, the second that of the management interface.
-const PORTS_OF_RABBITMQ: u16 = 3;
-/// Ports of a node of Kafka: the second is that of its controller.
-const PORTS_OF_KAFKA: u16 = 2;
-/// Ports of Cassandra: the second is for its nodes among themselves.
-const PORTS_OF_CASSANDRA: u16 = 2;
-/// The name of Erlang's port mapper, by which the nodes of RabbitMQ find each other.
-const MAPPER: &str = "port-mapper";
-/// The name of the HAProxy.
-const HAPROXY: &str = "haproxy";
-/// Its ports: the second is for its own numbers.
-const PORTS_OF_HAPROXY: u16 = 2;
 
 /// One process to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +52,23 @@ pub enum Tier {
     Gateway,
     /// In front of the gateways.
     Balancer,
+    /// It watches all of them.
+    Monitor,
+}
+
+/// Where a cluster is put.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The folder of its data, which is made.
+    pub data: &'a Path,
+    /// The first of its ports, in a row; otherwise some that are free.
+    pub first_port: Option<u16>,
+}
+
+impl<'a> From<&'a Path> for Place<'a> {
+    fn from(data: &'a Path) -> Self {
+        Self { data, first_port: None }
+    }
 }
 
 /// What nodes are told of what is outside of them.
@@ -77,6 +91,8 @@ pub struct Layout {
     pub gateways: Vec<String>,
     /// `host:port` of what is in front of them, if anything is.
     pub balancer: Option<String>,
+    /// What watches all of them, if anything does.
+    pub monitoring: Option<Monitoring>,
     /// The first ports of the nodes of RabbitMQ.
     pub rabbitmq: Vec<u16>,
     /// The links that lead through proxies.
@@ -86,48 +102,43 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Finds ports, and writes the configuration into `data`, which is made.
+    /// Finds ports, and writes the configuration into the folder, which is made.
     pub fn new(
         scenario: &Scenario,
         processes: Processes,
-        data: &Path,
+        Place { data, first_port }: Place<'_>,
         Outside { push, tls, interposed }: Outside<'_>,
     ) -> Result<Self, ClusterError> {
         std::fs::create_dir_all(data).map_err(io_error(format!("make {}", data.display())))?;
         let shape = &scenario.cluster;
         let count = ports(shape, processes).saturating_add(interposed.links().len() as u16);
-        let mut next = free_ports(count).ok_or(ClusterError::NoPorts(count))?;
+        let mut next = match first_port {
+            Some(first) => all_free(first, count)?,
+            None => free_ports(count).ok_or(ClusterError::NoPorts(count))?,
+        };
+        let engines = processes.engines();
+        // What somebody from outside asks for comes first.
+        let haproxy = engines.haproxy.then(|| first_ports(&mut next, 1, PORTS_OF_HAPROXY)[0]);
+        let watch = engines.monitoring.then(|| Monitoring::at(&mut next, engines));
         let addresses =
             Addresses { tls: tls.cloned(), ..addresses(shape, processes, &mut next, push) };
         let carried = carried(interposed, &addresses, &mut next);
-        let write = |name: &str, addresses: &Addresses| {
-            let path = data.join(name);
-            std::fs::write(&path, cluster_file(scenario, addresses))
-                .map_err(io_error(format!("write {}", path.display())))?;
-            Ok(path)
-        };
-        let config = write(FILE, &addresses)?;
-        let dialers: BTreeSet<&Arc<str>> = carried.iter().map(|link| &link.from).collect();
-        for dialer in dialers {
-            write(&own_file(dialer), &addresses.clone().through(&through(&carried, dialer)))?;
-        }
-        let common = |command: &[&str], name: &str| -> Vec<String> {
-            let has_own = carried.iter().any(|link| *link.from == *name);
-            let config = if has_own { data.join(own_file(name)) } else { config.clone() };
-            let own = [
-                format!("--config={}", config.display()),
-                format!("--data={}", data.display()),
-                "--ends-with-stdin".to_owned(),
-            ];
-            command.iter().map(|word| (*word).to_owned()).chain(own).collect()
-        };
-        let gateways = addresses.gateways;
+        let files = Files::write(scenario, &addresses, &carried, data)?;
+        let gateways = addresses.gateways.clone();
         if processes == Processes::One {
-            let (name, arguments) = (CLUSTER.into(), common(&["cluster", "--json"], CLUSTER));
+            let (name, arguments) =
+                (CLUSTER.into(), files.arguments(&["cluster", "--json"], CLUSTER));
             let log = data.join("cluster.log");
             let programs = vec![Program { name, arguments, log, tier: Tier::Node }];
-            let (metrics, rabbitmq, balancer) = (gateways[..1].to_vec(), Vec::new(), None);
-            return Ok(Self { programs, gateways, balancer, rabbitmq, carried, metrics });
+            return Ok(Self {
+                programs,
+                metrics: gateways[..1].to_vec(),
+                gateways,
+                balancer: None,
+                monitoring: None,
+                rabbitmq: Vec::new(),
+                carried,
+            });
         }
         let mut metrics = gateways.clone();
         let is_node = |(role, _): &(Role, u16)| {
@@ -137,7 +148,8 @@ impl Layout {
         let node = |(role, number): (Role, u16)| {
             let word = role.word();
             let name = format!("{word}-{number}");
-            let mut arguments = common(&["node", word, &format!("--number={number}")], &name);
+            let mut arguments =
+                files.arguments(&["node", word, &format!("--number={number}")], &name);
             let tier = if role == Role::Gateway { Tier::Gateway } else { Tier::Node };
             if tier == Tier::Node {
                 metrics.extend(take(&mut next, 1));
@@ -147,18 +159,79 @@ impl Layout {
             Program { name: name.into(), arguments, log, tier }
         };
         let nodes = shape.all_nodes().filter(is_node).map(node);
-        let databases = [("postgres", addresses.postgres), ("cassandra", addresses.cassandra)];
-        let databases = databases.into_iter().filter_map(|(word, port)| {
-            Some(engine(format!("{}-1", Role::Database.word()), word, data, port?, &[]))
-        });
-        let brokers = rabbitmq(&addresses.rabbitmq, data).into_iter();
-        let engines = brokers.chain(kafka(&addresses.kafka, data)).chain(databases);
-        let mut programs: Vec<Program> = engines.chain(nodes).collect();
-        let balancer = processes.haproxy().then_some(next);
-        programs.extend(balancer.map(|port| haproxy(port, &gateways, data)));
-        let (balancer, rabbitmq) = (balancer.map(on_loopback), addresses.rabbitmq);
-        Ok(Self { programs, gateways, balancer, rabbitmq, carried, metrics })
+        let mut programs = servers::below(&addresses, engines, data);
+        programs.extend(nodes);
+        programs.extend(haproxy.map(|port| servers::haproxy(port, &gateways, data)));
+        if let Some(watch) = &watch {
+            let watched = monitoring::Watched {
+                nodes: &programs,
+                metrics: &metrics,
+                rabbitmq: &addresses.rabbitmq,
+                postgres: addresses.postgres,
+                haproxy,
+            };
+            programs.extend(watch.programs(&watched, data));
+        }
+        Ok(Self {
+            programs,
+            gateways,
+            balancer: haproxy.map(on_loopback),
+            monitoring: watch,
+            rabbitmq: addresses.rabbitmq,
+            carried,
+            metrics,
+        })
     }
+}
+
+/// The configurations of a cluster, as they were written.
+struct Files<'a> {
+    data: &'a Path,
+    /// That of all nodes but those whose links lead through proxies.
+    shared: PathBuf,
+    carried: &'a [Carried],
+}
+
+impl<'a> Files<'a> {
+    fn write(
+        scenario: &Scenario,
+        addresses: &Addresses,
+        carried: &'a [Carried],
+        data: &'a Path,
+    ) -> Result<Self, ClusterError> {
+        let write = |name: &str, addresses: &Addresses| {
+            let path = data.join(name);
+            std::fs::write(&path, cluster_file(scenario, addresses))
+                .map_err(io_error(format!("write {}", path.display())))?;
+            Ok(path)
+        };
+        let shared = write(FILE, addresses)?;
+        let dialers: BTreeSet<&Arc<str>> = carried.iter().map(|link| &link.from).collect();
+        for dialer in dialers {
+            write(&own_file(dialer), &addresses.clone().through(&through(carried, dialer)))?;
+        }
+        Ok(Self { data, shared, carried })
+    }
+
+    /// What the binary is called with for a node, after the words of its command.
+    fn arguments(&self, command: &[&str], name: &str) -> Vec<String> {
+        let has_own = self.carried.iter().any(|link| *link.from == *name);
+        let config = if has_own { self.data.join(own_file(name)) } else { self.shared.clone() };
+        let own = [
+            format!("--config={}", config.display()),
+            format!("--data={}", self.data.display()),
+            "--ends-with-stdin".to_owned(),
+        ];
+        command.iter().map(|word| (*word).to_owned()).chain(own).collect()
+    }
+}
+
+/// The first of so many ports in a row, if nobody listens on any of them.
+fn all_free(first: u16, count: u16) -> Result<u16, ClusterError> {
+    let Some(end) = first.checked_add(count) else { return Err(ClusterError::NoPorts(count)) };
+    (first..end)
+        .find(|port| !is_free(*port))
+        .map_or(Ok(first), |taken| Err(ClusterError::PortTaken { taken, first, last: end - 1 }))
 }
 
 /// The name of a configuration's file for one node only.
@@ -193,93 +266,14 @@ fn carried(interposed: &Interposed, addresses: &Addresses, next: &mut u16) -> Ve
     links.collect()
 }
 
-/// How many processes the cluster of a scenario is.
-pub fn count(shape: &ClusterShape, processes: Processes) -> u16 {
-    match processes {
-        Processes::One => 1,
-        Processes::EachNode(engines) => {
-            let Engines { rabbitmq, kafka, postgres, cassandra, haproxy, .. } = engines;
-            let replaced = if engines.own_broker() { 0 } else { shape.brokers };
-            let mapper = u16::from(rabbitmq > 0);
-            let databases = u16::from(postgres) + u16::from(cassandra);
-            nodes(shape) - replaced + rabbitmq + mapper + kafka + databases + u16::from(haproxy)
-        }
-    }
-}
-
-fn nodes(shape: &ClusterShape) -> u16 {
-    u16::try_from(shape.all_nodes().count()).unwrap_or(u16::MAX)
-}
-
-/// How many ports they listen on: all nodes but notifiers for the others, and all but gateways for
-/// whoever asks for their numbers. An engine listens on its own ones, and its numbers are not asked for.
-fn ports(shape: &ClusterShape, processes: Processes) -> u16 {
-    let all = nodes(shape);
-    let peers = all - shape.nodes(Role::Notifier);
-    match processes {
-        Processes::One => peers,
-        Processes::EachNode(Engines { rabbitmq, kafka, postgres, cassandra, haproxy, .. }) => {
-            let of_rabbitmq = if rabbitmq > 0 { rabbitmq * PORTS_OF_RABBITMQ + 1 } else { 0 };
-            let of_databases = u16::from(postgres) + u16::from(cassandra) * PORTS_OF_CASSANDRA;
-            let of_engines = of_rabbitmq + kafka * PORTS_OF_KAFKA + of_databases;
-            let of_haproxy = u16::from(haproxy) * PORTS_OF_HAPROXY;
-            peers + all - shape.gateways + of_engines + of_haproxy
-        }
-    }
-}
-
-/// The port mapper and the nodes of a RabbitMQ with these first ports, if it has any.
-fn rabbitmq(ports: &[u16], data: &Path) -> Vec<Program> {
-    let Some(last) = ports.last() else { return Vec::new() };
-    let mapper = last + PORTS_OF_RABBITMQ;
-    let nodes = in_place_of_brokers("rabbitmq", ports, data, &[format!("--mapper={mapper}")]);
-    let mapper = engine(MAPPER.to_owned(), "port-mapper", data, mapper, &[]);
-    [mapper].into_iter().chain(nodes).collect()
-}
-
-/// The nodes of a Kafka with these first ports.
-fn kafka(ports: &[u16], data: &Path) -> Vec<Program> {
-    in_place_of_brokers("kafka", ports, data, &[])
-}
-
-/// Servers that are one engine together, and that the faults of brokers hit.
-fn in_place_of_brokers(word: &str, ports: &[u16], data: &Path, more: &[String]) -> Vec<Program> {
-    let told: Vec<String> = ports.iter().map(u16::to_string).collect();
-    let arguments = [&[format!("--together={}", told.join(","))], more].concat();
-    let named =
-        ports.iter().zip(1..).map(|(port, n)| (format!("{}-{n}", Role::Broker.word()), port));
-    named.map(|(name, port)| engine(name, word, data, *port, &arguments)).collect()
-}
-
-/// A server of an engine.
-fn engine(name: String, word: &str, data: &Path, port: u16, more: &[String]) -> Program {
-    let own = [format!("--data={}", data.join(&name).display()), format!("--port={port}")];
-    let words = ["engine", word, "--ends-with-stdin"].map(str::to_owned);
-    let arguments = words.into_iter().chain(own).chain(more.iter().cloned()).collect();
-    let log = data.join(format!("{name}.log"));
-    Program { name: name.into(), arguments, log, tier: Tier::Engine }
-}
-
-/// The HAProxy in front of these gateways.
-fn haproxy(port: u16, gateways: &[String], data: &Path) -> Program {
-    let gateways = format!("--gateways={}", gateways.join(","));
-    Program {
-        tier: Tier::Balancer,
-        ..engine(HAPROXY.to_owned(), "haproxy", data, port, &[gateways])
-    }
-}
-
 fn addresses(
     shape: &ClusterShape,
     processes: Processes,
     next: &mut u16,
     push_provider: &str,
 ) -> Addresses {
-    let engines = match processes {
-        Processes::EachNode(engines) => engines,
-        Processes::One => Engines::NONE,
-    };
-    let rabbitmq = first_ports(next, engines.rabbitmq, PORTS_OF_RABBITMQ);
+    let engines = processes.engines();
+    let rabbitmq = first_ports(next, engines.rabbitmq, ports_of_rabbitmq(engines));
     let rabbitmq_management = rabbitmq.first().map(|first| first + 1);
     // The port mapper.
     *next += u16::from(engines.rabbitmq > 0);
@@ -304,20 +298,6 @@ fn addresses(
         tls: None,
         is_balanced: processes.haproxy(),
     }
-}
-
-/// The first port of each of these nodes.
-fn first_ports(next: &mut u16, nodes: u16, each: u16) -> Vec<u16> {
-    let first = *next;
-    *next += nodes * each;
-    (0..nodes).map(|node| first + node * each).collect()
-}
-
-/// The next addresses on loopback.
-fn take(next: &mut u16, count: u16) -> impl Iterator<Item = String> + use<> {
-    let first = *next;
-    *next += count;
-    (first..*next).map(on_loopback)
 }
 
 #[cfg(test)]

@@ -15,7 +15,9 @@ mod whole;
 
 use crate::links::Carried;
 use crate::run::Processes;
-use crate::world::layout::{Layout, Outside, Tier};
+pub use crate::world::layout::Monitoring;
+
+use crate::world::layout::{Layout, Outside, Place, Tier};
 use crate::world::node::{Begun, Node, Obituary};
 use crate::world::process::Departure;
 use protocol::Partition;
@@ -50,6 +52,16 @@ pub enum ClusterError {
     /// No room for its nodes.
     #[error("no {0} consecutive free ports")]
     NoPorts(u16),
+    /// Somebody else listens on one of its ports.
+    #[error("port {taken} is taken, and the cluster listens on {first} to {last}")]
+    PortTaken {
+        /// Which one.
+        taken: u16,
+        /// The first one.
+        first: u16,
+        /// The last one.
+        last: u16,
+    },
     /// It ended instead of running.
     #[error("{node} did not start: {ended}")]
     NotStarted {
@@ -95,6 +107,7 @@ pub struct Cluster {
     nodes: Vec<Node>,
     gateways: Vec<String>,
     balancer: Option<String>,
+    monitoring: Option<Monitoring>,
     /// The first ports of the nodes of RabbitMQ, if it has any.
     rabbitmq: Vec<u16>,
     carried: Vec<Carried>,
@@ -110,17 +123,18 @@ impl Cluster {
     pub fn new(
         (binary, processes): (&Path, Processes),
         scenario: &Scenario,
-        data: &Path,
+        place: Place<'_>,
         outside: Outside<'_>,
         recorder: Arc<dyn Recorder>,
     ) -> Result<Self, ClusterError> {
-        let Layout { programs, gateways, balancer, rabbitmq, carried, metrics } =
-            Layout::new(scenario, processes, data, outside)?;
+        let Layout { programs, gateways, balancer, monitoring, rabbitmq, carried, metrics } =
+            Layout::new(scenario, processes, place, outside)?;
         Ok(Self {
             binary: binary.to_owned(),
             nodes: programs.into_iter().map(Node::new).collect(),
             gateways,
             balancer,
+            monitoring,
             rabbitmq,
             carried,
             metrics,
@@ -140,6 +154,11 @@ impl Cluster {
         self.balancer.as_ref().map_or(&self.gateways, std::slice::from_ref)
     }
 
+    /// What watches it.
+    pub const fn monitoring(&self) -> Option<&Monitoring> {
+        self.monitoring.as_ref()
+    }
+
     /// Its links that lead through proxies, which somebody else runs.
     pub fn carried(&self) -> &[Carried] {
         &self.carried
@@ -153,6 +172,22 @@ impl Cluster {
     /// All names.
     pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
         self.nodes.iter().map(Node::name)
+    }
+
+    /// All processes: the name, the number if there is one, and where its complaints go.
+    pub fn processes(&self) -> impl Iterator<Item = (&Arc<str>, Option<u32>, String)> {
+        self.nodes.iter().map(|node| (node.name(), node.id(), node.log()))
+    }
+
+    /// Those of some that have ended without having been killed, and how.
+    pub async fn ended(&mut self, names: &[Arc<str>]) -> Vec<(Arc<str>, String)> {
+        let mut ended = Vec::new();
+        for node in self.nodes.iter_mut().filter(|node| names.contains(node.name())) {
+            let Some(obituary) = node.left(false).await else { continue };
+            tell_panic(&*self.recorder, node.name(), &obituary);
+            ended.push((node.name().clone(), obituary.words));
+        }
+        ended
     }
 
     /// The names of those that run; a stopped one does.
@@ -280,7 +315,7 @@ impl Cluster {
     /// Lets all nodes drain and end, from the top down, and kills what takes too long; whether all of them ended well.
     pub async fn end(&mut self) -> Result<bool, ClusterError> {
         let mut all_well = true;
-        for tier in [Tier::Balancer, Tier::Gateway, Tier::Node, Tier::Engine] {
+        for tier in [Tier::Monitor, Tier::Balancer, Tier::Gateway, Tier::Node, Tier::Engine] {
             let deadline = Instant::now() + DRAIN;
             let nodes = || |node: &&mut Node| node.tier() == tier;
             self.nodes.iter_mut().filter(nodes()).for_each(Node::ask_to_end);

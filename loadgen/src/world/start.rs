@@ -24,7 +24,8 @@ impl Cluster {
         self.until_ready(&self.gateways, http).await?;
         // It takes a gateway for ready that it has not asked yet: now they are.
         self.start_tiers(&[Tier::Balancer]).await?;
-        self.until_ready(self.balancer.as_slice(), http).await
+        self.until_ready(self.balancer.as_slice(), http).await?;
+        self.start_tiers(&[Tier::Monitor]).await
     }
 
     async fn start_tiers(&mut self, tiers: &[Tier]) -> Result<(), ClusterError> {

@@ -51,6 +51,7 @@ pub fn world(test: &str, scripts: &[(&str, &str)]) -> World {
         nodes: scripts.iter().map(program).collect(),
         gateways: Vec::new(),
         balancer: None,
+        monitoring: None,
         rabbitmq: Vec::new(),
         carried: Vec::new(),
         metrics: Vec::new(),

@@ -42,7 +42,7 @@ fn on_nodes(folder: &Path, nodes: usize, targets: &[&str]) -> anyhow::Result<boo
 }
 
 const fn ports_of([amqp, encrypted, management, distribution]: [u16; 4]) -> Ports {
-    Ports { amqp, encrypted: Some(encrypted), management, distribution }
+    Ports { amqp, encrypted: Some(encrypted), management, distribution, numbers: None }
 }
 
 /// What the tests must know. Where there are several, separated by commas, in the order of the nodes.

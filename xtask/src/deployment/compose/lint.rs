@@ -1,8 +1,8 @@
 //! What can be said of the files without running anything: they are there, they agree with each other, and the tools
 //! that are on this machine take them.
 
-use super::dashboards::{Query, alerts, queries};
-use super::expressions::metrics;
+use crate::deployment::dashboards::{Query, alerts, queries};
+use crate::deployment::expressions::metrics;
 use crate::repository::root;
 use crate::say;
 use anyhow::Context;
@@ -12,8 +12,6 @@ use std::process::{Command, Stdio};
 const OWN: [&str; 7] = ["auth_", "broker_", "gateway_", "link_", "notifier_", "store_", "fracas_"];
 /// Those of a load stand in its own code.
 const OF_A_LOAD: &str = "fracas_load_";
-/// The load on the stack.
-const SCENARIO: &str = "deploy/load/scenario.toml";
 /// Where metrics are documented.
 const PAGE: &str = "docs/running.md";
 const LOAD_PAGE: &str = "report/src/text/live_metrics.rs";
@@ -29,9 +27,6 @@ pub fn findings() -> anyhow::Result<Vec<String>> {
         .filter(|path| !root().join(path).exists())
         .map(|path| format!("docker-compose.yml: there is no {path}"))
         .collect();
-    if let Err(mistakes) = scenarios::parse(&read(SCENARIO)?, SCENARIO, &[]) {
-        findings.push(mistakes.to_string());
-    }
     let (panels, alerts) = (queries()?, alerts()?);
     let (page, load_page) = (read(PAGE)?, read(LOAD_PAGE)?);
     for query in panels.iter().chain(&alerts) {

@@ -1,7 +1,10 @@
-//! The stack while it is up: its containers, its ports on loopback, and its end.
+//! The containers while they are up, their ports on loopback, and their end.
 
 use super::docker::{Docker, said};
 use super::stand_ins::LEFT_OUT;
+use crate::deployment::Deployment;
+use crate::deployment::breaking::{Break, LOOK};
+use crate::deployment::monitoring::Monitoring;
 use crate::repository::root;
 use anyhow::{Context, bail};
 use engines::free_ports;
@@ -10,11 +13,8 @@ use std::time::Duration;
 
 /// How long everything may take until it is healthy.
 const HEALTHY: Duration = Duration::from_mins(4);
-/// Between two looks.
-pub const LOOK: Duration = Duration::from_secs(1);
-
 /// A project of Compose with ports and volumes of its own.
-pub struct Stack<'a> {
+pub struct Containers<'a> {
     docker: &'a Docker,
     project: String,
     /// The ports on loopback, by the variables that set them.
@@ -23,7 +23,7 @@ pub struct Stack<'a> {
     open_files: String,
 }
 
-impl<'a> Stack<'a> {
+impl<'a> Containers<'a> {
     /// One that is not up yet.
     ///
     /// # Errors
@@ -70,16 +70,6 @@ impl<'a> Stack<'a> {
         Ok(())
     }
 
-    /// Starts the generator, which nobody waits for.
-    ///
-    /// # Errors
-    /// It cannot be started.
-    pub fn start_load(&self) -> anyhow::Result<()> {
-        let mut compose = self.compose();
-        let up = ["--profile", "load", "up", "--detach", "--no-build", "--no-deps", "load"];
-        said(compose.args(up)).map(drop)
-    }
-
     /// Waits until a service says that it is well.
     ///
     /// # Errors
@@ -102,14 +92,6 @@ impl<'a> Stack<'a> {
     /// There is none.
     pub fn state(&self, service: &str, format: &str) -> anyhow::Result<String> {
         self.docker.said(&["inspect", "--format", format, &self.container(service)])
-    }
-
-    /// Does something to a container: `stop`, `kill`, `start`.
-    ///
-    /// # Errors
-    /// It is refused.
-    pub fn act(&self, what: &str, service: &str) -> anyhow::Result<()> {
-        self.docker.said(&[what, &self.container(service)]).map(drop)
     }
 
     /// Copies a file or a folder out of a container.
@@ -170,5 +152,52 @@ impl<'a> Stack<'a> {
         compose.env("OPEN_FILES", &self.open_files);
         compose.envs(self.ports.iter().map(|(name, port)| (name, port.to_string())));
         compose
+    }
+}
+
+impl Deployment for Containers<'_> {
+    fn breaks(&self) -> [Break; 3] {
+        [
+            // It drains: its clients go to the other one.
+            ("stop", "gateway-1", "NodeDown"),
+            // What follows is like a power failure of its machine.
+            ("kill", "rabbitmq-2", "RabbitMqNodeDown"),
+            ("kill", "postgres", "PostgresDown"),
+        ]
+    }
+
+    fn act(&self, what: &str, part: &str) -> anyhow::Result<()> {
+        self.docker.said(&[what, &self.container(part)]).map(drop)
+    }
+
+    fn wait_until_well(&self, part: &str) -> anyhow::Result<()> {
+        self.wait_until_healthy(part)
+    }
+
+    fn start_load(&mut self) -> anyhow::Result<()> {
+        let up = ["--profile", "load", "up", "--detach", "--no-build", "--no-deps", "load"];
+        said(self.compose().args(up)).map(drop)
+    }
+
+    fn load_status(&mut self) -> anyhow::Result<Option<i32>> {
+        let status =
+            || self.state("load", "{{.State.ExitCode}}")?.parse().context("an exit status");
+        match &*self.state("load", "{{.State.Status}}")? {
+            "exited" => status().map(Some),
+            "running" => Ok(None),
+            state => bail!("the load is {state}"),
+        }
+    }
+
+    fn words_of_load(&self, lines: usize) -> String {
+        self.last_words("load", lines)
+    }
+
+    fn prometheus(&self) -> Monitoring {
+        Monitoring { port: self.port("PROMETHEUS_PORT") }
+    }
+
+    fn alertmanager(&self) -> Monitoring {
+        Monitoring { port: self.port("ALERTMANAGER_PORT") }
     }
 }

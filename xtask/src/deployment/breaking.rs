@@ -1,19 +1,16 @@
-//! Parts of the stack are stopped under load and started again, one after another, while somebody watches.
+//! Parts of a deployment are stopped under load and started again, one after another, while somebody watches.
 
+use super::Deployment;
 use super::monitoring::Monitoring;
-use super::stack::{LOOK, Stack};
 use crate::say;
 use anyhow::{Context, bail};
 use std::time::Duration;
 
-/// What is done to which service, and which alert must tell of it.
-const BREAKS: [(&str, &str, &str); 3] = [
-    // It drains: its clients go to the other one.
-    ("stop", "gateway-1", "NodeDown"),
-    // What follows is like a power failure of its machine.
-    ("kill", "rabbitmq-2", "RabbitMqNodeDown"),
-    ("kill", "postgres", "PostgresDown"),
-];
+/// What is done to which part, and which alert must tell of it.
+pub type Break = (&'static str, &'static str, &'static str);
+
+/// Between two looks.
+pub const LOOK: Duration = Duration::from_secs(1);
 /// How long an alert may take: numbers are asked for every 5 s, and alerts wait for 10.
 const ALERTED: Duration = Duration::from_secs(45);
 /// How long a load may take until it begins, and from the last break to its verdict.
@@ -26,25 +23,22 @@ const REST: Duration = Duration::from_secs(8);
 ///
 /// # Errors
 /// A part does not come back, nobody was alerted, or the load was over too soon.
-pub fn under_load(stack: &Stack<'_>, monitoring: &Monitoring) -> anyhow::Result<()> {
+pub fn under_load(deployment: &mut dyn Deployment, monitoring: &Monitoring) -> anyhow::Result<()> {
     wait(BEGINS, "the load has begun", || is_in_phase(monitoring, "load"))
-        .with_context(|| stack.last_words("load", 20))?;
-    for (what, service, alert) in BREAKS {
+        .with_context(|| deployment.words_of_load(20))?;
+    for (what, part, alert) in deployment.breaks() {
         std::thread::sleep(REST);
-        let state = stack.state("load", "{{.State.Status}}")?;
-        if state != "running" {
-            bail!(
-                "the load is {state} before {service} was stopped:\n{}",
-                stack.last_words("load", 60)
-            );
+        if let Some(status) = deployment.load_status()? {
+            let words = deployment.words_of_load(60);
+            bail!("the load has ended with {status} before {part} was broken:\n{words}");
         }
-        say(&format!("{what} {service}"));
-        stack.act(what, service)?;
+        say(&format!("{what} {part}"));
+        deployment.act(what, part)?;
         let fires = format!("ALERTS{{alertname=\"{alert}\",alertstate=\"firing\"}}");
         wait(ALERTED, &format!("{alert} fires"), || Ok(monitoring.value(&fires)? == Some(1.0)))?;
-        say(&format!("{alert} fires; start {service}"));
-        stack.act("start", service)?;
-        stack.wait_until_healthy(service)?;
+        say(&format!("{alert} fires; start {part}"));
+        deployment.act("start", part)?;
+        deployment.wait_until_well(part)?;
     }
     if !is_in_phase(monitoring, "load")? && !is_in_phase(monitoring, "heal")? {
         bail!("the load was over before everything was back; it should last longer");
@@ -56,10 +50,14 @@ pub fn under_load(stack: &Stack<'_>, monitoring: &Monitoring) -> anyhow::Result<
 ///
 /// # Errors
 /// It does not end.
-pub fn verdict(stack: &Stack<'_>) -> anyhow::Result<i32> {
-    let is_over = || Ok(stack.state("load", "{{.State.Status}}")? == "exited");
-    wait(ENDS, "the load ends", is_over).with_context(|| stack.last_words("load", 20))?;
-    stack.state("load", "{{.State.ExitCode}}")?.parse().context("an exit status")
+pub fn verdict(deployment: &mut dyn Deployment) -> anyhow::Result<i32> {
+    let mut status = None;
+    let ended = wait(ENDS, "the load ends", || {
+        status = deployment.load_status()?;
+        Ok(status.is_some())
+    });
+    ended.with_context(|| deployment.words_of_load(20))?;
+    status.context("it has ended")
 }
 
 fn is_in_phase(monitoring: &Monitoring, phase: &str) -> anyhow::Result<bool> {
