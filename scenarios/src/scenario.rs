@@ -188,6 +188,8 @@ pub enum FaultKind {
     Cut { between: Sides, one_way: bool },
     /// A partition again and again: down, up, down...
     Flap { between: Sides, down: Duration, up: Duration },
+    /// Streams end mid-way, as by a middlebox that sends both ends a reset.
+    Reset { between: Sides },
     /// Links with more latency.
     SlowLink { between: Sides, latency_min: Duration, latency_max: Duration },
     /// The process dies and is restarted.
@@ -227,6 +229,7 @@ impl FaultKind {
             Self::Blip { .. }
             | Self::Cut { .. }
             | Self::Flap { .. }
+            | Self::Reset { .. }
             | Self::SlowLink { .. }
             | Self::Surge { .. } => None,
         }
@@ -238,6 +241,7 @@ impl FaultKind {
             Self::Blip { between }
             | Self::Cut { between, .. }
             | Self::Flap { between, .. }
+            | Self::Reset { between }
             | Self::SlowLink { between, .. } => Some(between),
             Self::Kill { .. }
             | Self::PowerLoss { .. }
@@ -255,6 +259,7 @@ impl FaultKind {
             Self::Blip { .. } => "blip",
             Self::Cut { .. } => "cut",
             Self::Flap { .. } => "flap",
+            Self::Reset { .. } => "reset",
             Self::SlowLink { .. } => "slow_link",
             Self::Kill { .. } => "kill",
             Self::PowerLoss { .. } => "power_loss",

@@ -1,13 +1,14 @@
 //! Byte streams between nodes and from clients.
 
 use crate::BoxFuture;
+use std::any::Any;
 use std::io;
 use std::net::SocketAddr;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// A connected byte stream.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+/// A connected byte stream; whoever knows its type can ask for it.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + Any {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + Any> Stream for T {}
 
 /// Where a node's connections come from.
 pub trait Network: Send + Sync {

@@ -133,6 +133,7 @@ fn real_fault(
         FaultKind::Blip { .. }
         | FaultKind::Cut { .. }
         | FaultKind::Flap { .. }
+        | FaultKind::Reset { .. }
         | FaultKind::SlowLink { .. } => unreachable!("it has links"),
     };
     match target {

@@ -72,7 +72,7 @@ impl Board {
             match self.ask(|claims| claims.on(pair)) {
                 Some(Claim::Cut) => return false,
                 Some(Claim::Hold) => {}
-                Some(Claim::Slow(_)) | None => return true,
+                Some(Claim::Slow(_) | Claim::Reset) | None => return true,
             }
             if changes.changed().await.is_err() {
                 return true;

@@ -131,7 +131,7 @@ impl Reach {
 }
 
 /// The kinds of faults of links.
-const OF_LINKS: [&str; 4] = ["blip", "cut", "flap", "slow_link"];
+const OF_LINKS: [&str; 5] = ["blip", "cut", "flap", "reset", "slow_link"];
 /// The host of the push provider.
 const PUSH_PROVIDER: &str = "clients-1";
 

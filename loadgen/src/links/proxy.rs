@@ -14,15 +14,19 @@ use link::accept::{Acceptor, CONNECTIONS_MAX};
 use ports::{Machine, Stream};
 use scenarios::faults::claims::{Claim, Latency};
 use scenarios::faults::target::Pair;
+use socket2::SockRef;
+use std::any::Any;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -83,6 +87,7 @@ impl Link {
             }
             board.passes(there).await && board.passes(back).await
         };
+        let mut sockets: Vec<Socket> = Socket::of(&*near).into_iter().collect();
         let (mut near_reads, near_writes) = tokio::io::split(near);
         if !reached {
             // Whatever it says, until it gives up.
@@ -90,6 +95,7 @@ impl Link {
             return;
         }
         let Ok(far) = self.machine.network.connect(&self.reaches).await else { return };
+        sockets.extend(Socket::of(&*far));
         let (far_reads, far_writes) = tokio::io::split(far);
         let stream = Carrying::default();
         let [forth, back] = [
@@ -98,15 +104,17 @@ impl Link {
         ]
         .map(|(pair, is_dead, opposite)| Way { link: self, pair, is_dead, opposite });
         let both = async {
-            let broken = &stream.broken;
             tokio::join!(
-                forth.pass(near_reads, far_writes, broken),
-                back.pass(far_reads, near_writes, broken),
+                forth.pass(near_reads, far_writes, &stream),
+                back.pass(far_reads, near_writes, &stream),
             )
         };
         tokio::select! {
             () = stream.broken.notified() => {}
             ((), ()) = both => {}
+        }
+        if stream.is_reset.load(Ordering::Relaxed) {
+            sockets.iter().for_each(Socket::reset_when_closed);
         }
     }
 
@@ -123,6 +131,33 @@ struct Carrying {
     dead: [AtomicBool; 2],
     /// Both ends hear that it is over.
     broken: Notify,
+    /// By a reset, instead of by its end.
+    is_reset: AtomicBool,
+}
+
+impl Carrying {
+    fn reset(&self) {
+        self.is_reset.store(true, Ordering::Relaxed);
+        self.broken.notify_one();
+    }
+}
+
+/// The socket of a stream.
+struct Socket(OwnedFd);
+
+impl Socket {
+    /// Nothing for a stream that is none, or if this process has no descriptor left.
+    fn of(stream: &dyn Stream) -> Option<Self> {
+        let any: &dyn Any = stream;
+        let socket = any.downcast_ref::<TcpStream>()?;
+        socket.as_fd().try_clone_to_owned().ok().map(Self)
+    }
+
+    /// What is under way is dropped when it is closed, and its peer gets a reset (`SO_LINGER` of socket(7)).
+    fn reset_when_closed(&self) {
+        // A peer that is gone hears of nothing.
+        let _ = SockRef::from(&self.0).set_linger(Some(Duration::ZERO));
+    }
 }
 
 /// One direction of a connection.
@@ -146,10 +181,10 @@ impl Way<'_> {
         &self,
         from: impl AsyncRead + Unpin,
         to: impl AsyncWrite + Unpin,
-        broken: &Notify,
+        stream: &Carrying,
     ) {
         let (sender, receiver) = mpsc::channel(UNDER_WAY);
-        tokio::join!(self.take(from, sender, broken), self.give(to, receiver, broken));
+        tokio::join!(self.take(from, sender, stream), self.give(to, receiver, stream));
     }
 
     /// Takes what one end says.
@@ -157,7 +192,7 @@ impl Way<'_> {
         &self,
         mut from: impl AsyncRead + Unpin,
         sender: mpsc::Sender<(Instant, Packet)>,
-        broken: &Notify,
+        stream: &Carrying,
     ) {
         let mut arrives = Instant::now();
         loop {
@@ -166,13 +201,16 @@ impl Way<'_> {
                 Ok(None) => Packet::End,
                 Err(_) => {
                     if !self.swallows(self.link.board.writes(self.pair).0) {
-                        broken.notify_one();
+                        stream.broken.notify_one();
                     }
                     return;
                 }
             };
             let (claim, latency) = self.link.board.writes(self.pair);
             let is_end = matches!(packet, Packet::End);
+            if claim == Some(Claim::Reset) && !self.is_dead() {
+                return stream.reset();
+            }
             if !self.swallows(claim) {
                 // A stream keeps its order.
                 let late = latency.map_or(Duration::ZERO, |latency| self.link.drawn(latency));
@@ -193,7 +231,7 @@ impl Way<'_> {
         &self,
         mut to: impl AsyncWrite + Unpin,
         mut receiver: mpsc::Receiver<(Instant, Packet)>,
-        broken: &Notify,
+        stream: &Carrying,
     ) {
         while let Some((arrives, packet)) = receiver.recv().await {
             sleep_until(arrives).await;
@@ -211,7 +249,7 @@ impl Way<'_> {
                 let is_silent =
                     is_dead.load(Ordering::Relaxed) || !self.link.board.passes(opposite).await;
                 if !is_silent {
-                    broken.notify_one();
+                    stream.broken.notify_one();
                 }
                 return;
             }

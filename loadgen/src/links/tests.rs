@@ -141,3 +141,18 @@ async fn a_slow_link_keeps_the_order() {
     assert!(began.elapsed() >= 2 * min, "{:?}", began.elapsed());
     assert!(board.lift(1) >= 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_said_resets_its_stream_for_both_ends() {
+    let (proxies, at) = link(true);
+    let (mut idle, mut stream, board) = (connect(&at).await, connect(&at).await, proxies.board());
+    assert!(echoes(&mut idle, b"before", SOON).await);
+    assert!(echoes(&mut stream, b"before", SOON).await);
+    board.lay(1, Claim::Reset, both());
+    stream.write_all(b"gone").await.unwrap();
+    let ended = timeout(SOON, stream.read_u8()).await.expect("it hears at once").unwrap_err();
+    assert_eq!(ended.kind(), std::io::ErrorKind::ConnectionReset, "no end, a reset");
+    assert_eq!(board.lift(1), 1);
+    assert!(echoes(&mut idle, b"unaware", SOON).await, "it has not met it");
+    assert!(echoes(&mut connect(&at).await, b"anew", SOON).await);
+}

@@ -85,6 +85,7 @@ pub(super) fn began(band: &Band) -> String {
         "skew" => format!("the clock of {target} was set off"),
         "full_disk" => format!("the disk of {target} was full"),
         "cut" => format!("{network} was cut"),
+        "reset" => format!("streams on {network} were reset"),
         "blip" => format!("{network} stalled"),
         "slow_link" => format!("{network} became slow"),
         "flap" => format!("{network} began to flap"),

@@ -1,7 +1,7 @@
 //! What the faults of links want of every link: the same in both worlds.
 //!
 //! Faults overlap. Each one lays its claim on directed pairs of hosts, and the strongest claim counts: cut
-//! before hold, hold before slow, the slower latency before the other.
+//! before hold, hold before reset, reset before slow, the slower latency before the other.
 //!
 //! A claim's effect is what met it: every write onto a stream of the pair, and every connect, which needs both
 //! directions. Both count while a stronger claim stands, too: the packet would not have got through this one
@@ -17,6 +17,8 @@ use std::time::Duration;
 pub enum Claim {
     /// They arrive late. Both directions.
     Slow(Latency),
+    /// The first one ends its stream for both ends, and what was under way is lost. Both directions.
+    Reset,
     /// They wait. Both directions.
     Hold,
     /// They vanish.
@@ -50,6 +52,8 @@ struct Laid {
 /// - `cut`: a partition, two-way or one-way. Packets vanish; streams across it are dead for ever, without a
 ///   word, also after it has healed (as when both ends' retransmissions have run out).
 /// - `flap`: links are cut and healed again and again; this is while they are down.
+/// - `reset`: whatever is said on a stream ends it, as a middlebox does that has forgotten the stream: both ends
+///   get a reset. A new one can be made at once, and lasts until something is said on it.
 /// - `slow_link`: links with another latency distribution.
 pub fn claimed(kind: &FaultKind, hit: &[Pair]) -> Option<(Claim, Vec<Pair>)> {
     let both = || both_ways(hit).collect();
@@ -57,6 +61,7 @@ pub fn claimed(kind: &FaultKind, hit: &[Pair]) -> Option<(Claim, Vec<Pair>)> {
         FaultKind::Blip { .. } => (Claim::Hold, both()),
         FaultKind::Cut { one_way: true, .. } => (Claim::Cut, hit.to_vec()),
         FaultKind::Cut { .. } | FaultKind::Flap { .. } => (Claim::Cut, both()),
+        FaultKind::Reset { .. } => (Claim::Reset, both()),
         FaultKind::SlowLink { latency_min, latency_max, .. } => {
             (Claim::Slow(Latency { max: *latency_max, min: *latency_min }), both())
         }
@@ -110,7 +115,7 @@ impl Claims {
     pub fn latency(&self, pair: &Pair) -> Option<Latency> {
         let slow = self.of(pair).filter_map(|claim| match claim {
             Claim::Slow(latency) => Some(latency),
-            Claim::Hold | Claim::Cut => None,
+            Claim::Reset | Claim::Hold | Claim::Cut => None,
         });
         slow.max()
     }
@@ -156,6 +161,7 @@ mod tests {
         };
         lay(1, slow(50), &there);
         lay(2, slow(200), &back);
+        lay(5, FaultKind::Reset { between: between() }, &there);
         lay(3, FaultKind::Blip { between: between() }, &there);
         lay(4, FaultKind::Cut { between: between(), one_way: true }, &there);
         assert_eq!((claims.on(&there), claims.on(&back)), (Some(Claim::Cut), Some(Claim::Hold)));
@@ -163,6 +169,8 @@ mod tests {
         claims.meet(&[&back]);
         claims.meet(&[&there, &back]);
         assert_eq!([1, 2, 3, 4].map(|fault| claims.lift(fault)), [2, 2, 2, 1]);
+        assert_eq!(claims.on(&there), Some(Claim::Reset));
+        assert_eq!(claims.lift(5), 2);
         assert!(claims.is_empty());
         assert_eq!(claims.on(&there), None);
         let pause = FaultKind::Pause { target: Target::Node("a".into()) };

@@ -55,10 +55,11 @@ pub enum NotReplayable {
     },
 }
 
-const KINDS: [&str; 11] = [
+const KINDS: [&str; 12] = [
     "blip",
     "cut",
     "flap",
+    "reset",
     "slow_link",
     "kill",
     "power_loss",
@@ -90,6 +91,7 @@ impl Injection {
                 ("more", i64::try_from(*more).unwrap_or(i64::MAX)),
             ],
             FaultKind::Blip { .. }
+            | FaultKind::Reset { .. }
             | FaultKind::Kill { .. }
             | FaultKind::PowerLoss { .. }
             | FaultKind::Drain { .. }
@@ -155,6 +157,7 @@ impl Parameters<'_> {
         let target = || Target::Node(String::new());
         Ok(match self.kind {
             "blip" => FaultKind::Blip { between },
+            "reset" => FaultKind::Reset { between },
             "cut" => FaultKind::Cut { between, one_way: self.number("one_way")? != 0 },
             "flap" => {
                 FaultKind::Flap { between, down: self.time("down_us")?, up: self.time("up_us")? }
@@ -212,6 +215,7 @@ mod tests {
             FaultKind::Blip { between: between() },
             FaultKind::Cut { between: between(), one_way: true },
             FaultKind::Flap { between: between(), down: seconds(1), up: seconds(2) },
+            FaultKind::Reset { between: between() },
             FaultKind::SlowLink {
                 between: between(),
                 latency_min: seconds(1),

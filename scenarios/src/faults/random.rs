@@ -74,6 +74,7 @@ fn draw(random: &mut ChaCha8Rng, word: &str, roles: &[Role]) -> Option<FaultKind
             let [down, up] = [down, up].map(Duration::from_millis);
             FaultKind::Flap { between: sides(random, roles)?, down, up }
         }
+        "reset" => FaultKind::Reset { between: sides(random, roles)? },
         "slow_link" => {
             let latency_min = Duration::from_millis(random.random_range(20..200));
             let latency_max = latency_min * random.random_range(1..5);
@@ -142,10 +143,11 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    const KINDS: [&str; 10] = [
+    const KINDS: [&str; 11] = [
         "blip",
         "cut",
         "flap",
+        "reset",
         "slow_link",
         "kill",
         "power_loss",
@@ -198,6 +200,7 @@ mod tests {
                 FaultKind::Blip { between }
                 | FaultKind::Cut { between, .. }
                 | FaultKind::Flap { between, .. }
+                | FaultKind::Reset { between }
                 | FaultKind::SlowLink { between, .. } => {
                     for target in between.from.iter().chain(&between.to) {
                         if let Target::Any(role) | Target::Every(role) = target {
@@ -224,6 +227,7 @@ mod tests {
                 FaultKind::Blip { between }
                 | FaultKind::Cut { between, .. }
                 | FaultKind::Flap { between, .. }
+                | FaultKind::Reset { between }
                 | FaultKind::SlowLink { between, .. } => between.clone(),
                 FaultKind::Surge { .. } => panic!("nobody has asked for it"),
                 FaultKind::Kill { target }

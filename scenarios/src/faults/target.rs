@@ -34,6 +34,7 @@ impl Directory<'_> {
             FaultKind::Blip { between }
             | FaultKind::Cut { between, .. }
             | FaultKind::Flap { between, .. }
+            | FaultKind::Reset { between }
             | FaultKind::SlowLink { between, .. } => links = self.pairs(between, random),
             FaultKind::Surge { .. } => {}
             FaultKind::Skew { target, .. } | FaultKind::FullDisk { target } => {

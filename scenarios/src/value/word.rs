@@ -32,6 +32,8 @@ pub enum FaultWord {
     Cut,
     /// A partition again and again.
     Flap,
+    /// Streams end mid-way.
+    Reset,
     /// Links with more latency.
     SlowLink,
     /// The process dies and is restarted.
@@ -54,6 +56,7 @@ words!(FaultWord {
     "blip" => Self::Blip,
     "cut" => Self::Cut,
     "flap" => Self::Flap,
+    "reset" => Self::Reset,
     "slow_link" => Self::SlowLink,
     "kill" => Self::Kill,
     "power_loss" => Self::PowerLoss,

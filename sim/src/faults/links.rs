@@ -88,10 +88,13 @@ impl LinkBoard {
         self.0.disturbed.load(Ordering::Relaxed)
     }
 
-    /// Somebody writes onto a stream: it meets the claims on that direction.
-    pub fn writes(&self, from: &Arc<str>, to: &Arc<str>) {
-        if self.is_disturbed() {
-            self.lock().claims.meet(&[&(from.clone(), to.clone())]);
+    /// Somebody writes onto a stream: it meets the claims on that direction. Whether the stream is reset.
+    pub fn writes(&self, from: &Arc<str>, to: &Arc<str>) -> bool {
+        self.is_disturbed() && {
+            let pair = (from.clone(), to.clone());
+            let claims = &mut self.lock().claims;
+            claims.meet(&[&pair]);
+            claims.on(&pair) == Some(Claim::Reset)
         }
     }
 
@@ -205,9 +208,21 @@ mod tests {
         board.lay(&sim, 2, Claim::Cut, pair("b", "a"));
         assert!(board.connects(&a, &b), "nothing passes");
         assert!(board.is_apart(&a, &b) && board.is_apart(&b, &a));
-        board.writes(&a, &b);
+        assert!(!board.writes(&a, &b));
         assert_eq!([1, 2].map(|fault| board.lift(&sim, fault)), [2, 1]);
         assert!(!board.connects(&a, &b) && !board.is_disturbed());
+    }
+
+    #[test]
+    fn whatever_is_written_resets_its_stream_unless_it_does_not_get_there() {
+        let (sim, board) = board();
+        let (a, b) = ("a".into(), "b".into());
+        board.lay(&sim, 1, Claim::Reset, pair("a", "b"));
+        assert!(board.writes(&a, &b) && !board.writes(&b, &a));
+        assert!(!board.connects(&a, &b) && !board.is_apart(&a, &b));
+        board.lay(&sim, 2, Claim::Cut, pair("a", "b"));
+        assert!(!board.writes(&a, &b), "it vanishes");
+        assert_eq!([1, 2].map(|fault| board.lift(&sim, fault)), [3, 1]);
     }
 
     #[test]

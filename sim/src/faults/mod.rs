@@ -65,6 +65,7 @@ impl Active {
             FaultKind::Blip { .. }
             | FaultKind::Cut { .. }
             | FaultKind::Flap { .. }
+            | FaultKind::Reset { .. }
             | FaultKind::SlowLink { .. } => self.claim(stage),
             FaultKind::Kill { .. } => kill::begin(self, stage),
             FaultKind::PowerLoss { .. } => power_loss::begin(self, stage),
@@ -114,6 +115,7 @@ impl Active {
             FaultKind::Blip { .. }
             | FaultKind::Cut { .. }
             | FaultKind::Flap { .. }
+            | FaultKind::Reset { .. }
             | FaultKind::SlowLink { .. } => {
                 self.effect += stage.board.lift(stage.sim, self.id);
             }

@@ -23,7 +23,9 @@ struct State {
     written: u64,
     read: u64,
     reader_is_gone: bool,
+    is_reset: bool,
     writer: Option<Waker>,
+    reader: Option<Waker>,
 }
 
 impl Flow {
@@ -40,6 +42,31 @@ impl Flow {
             return Poll::Pending;
         }
         Poll::Ready(room as usize)
+    }
+
+    /// Both ends find out that the stream is over.
+    pub fn reset(&self) {
+        let (writer, reader) = {
+            let mut state = self.lock();
+            state.is_reset = true;
+            (state.writer.take(), state.reader.take())
+        };
+        [writer, reader].into_iter().flatten().for_each(Waker::wake);
+    }
+
+    /// Whether it was reset.
+    pub fn is_reset(&self) -> bool {
+        self.lock().is_reset
+    }
+
+    /// As [`Self::is_reset`]; if it was not, the reader is woken when it is.
+    pub fn is_reset_for_reader(&self, context: &Context<'_>) -> bool {
+        let mut state = self.lock();
+        let known = |waker: &Waker| waker.will_wake(context.waker());
+        if !state.is_reset && !state.reader.as_ref().is_some_and(known) {
+            state.reader = Some(context.waker().clone());
+        }
+        state.is_reset
     }
 
     /// Bytes were written.

@@ -114,12 +114,21 @@ impl Drop for WatchedStream {
     }
 }
 
+/// What both ends of a stream get that was reset.
+fn reset() -> io::Error {
+    io::ErrorKind::ConnectionReset.into()
+}
+
 impl AsyncRead for WatchedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.incoming.is_reset_for_reader(context) {
+            self.trace.number(Kind::Network, FAILED);
+            return Poll::Ready(Err(reset()));
+        }
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         let new = &buffer.filled()[before..];
@@ -139,7 +148,14 @@ impl AsyncWrite for WatchedStream {
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
         // Also an attempt for which there is no room, because nothing has got through for long.
-        self.board.writes(&self.host, &self.peer);
+        if self.board.writes(&self.host, &self.peer) {
+            self.outgoing.reset();
+            self.incoming.reset();
+        }
+        if self.outgoing.is_reset() {
+            self.trace.number(Kind::Network, FAILED);
+            return Poll::Ready(Err(reset()));
+        }
         let room = ready!(self.outgoing.poll_room(context));
         let data = &data[..data.len().min(room)];
         let written = Pin::new(&mut self.stream).poll_write(context, data);

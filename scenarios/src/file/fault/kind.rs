@@ -11,7 +11,7 @@ use std::time::Duration;
 /// The keys that go with a kind, beside at, every, for and kind.
 pub(super) fn keys_of(kind: FaultWord) -> &'static [&'static str] {
     match kind {
-        FaultWord::Blip => &["between", "from", "to"],
+        FaultWord::Blip | FaultWord::Reset => &["between", "from", "to"],
         FaultWord::Cut => &["between", "from", "to", "one_way"],
         FaultWord::Flap => &["between", "from", "to", "down", "up"],
         FaultWord::SlowLink => &["between", "from", "to", "latency"],
@@ -29,6 +29,7 @@ impl Fault {
     pub(super) fn valid_kind(&self, kind: FaultWord, mistakes: &mut Mistakes) -> Option<FaultKind> {
         Some(match kind {
             FaultWord::Blip => FaultKind::Blip { between: self.sides(mistakes)? },
+            FaultWord::Reset => FaultKind::Reset { between: self.sides(mistakes)? },
             FaultWord::Cut => FaultKind::Cut {
                 between: self.sides(mistakes)?,
                 one_way: self.one_way.get()?.unwrap_or(false),

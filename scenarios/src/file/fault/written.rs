@@ -36,7 +36,7 @@ impl From<&scenario::Fault> for Fault {
 impl Fault {
     fn fill(&mut self, kind: &FaultKind) {
         match kind {
-            FaultKind::Blip { between } => self.fill_sides(between),
+            FaultKind::Blip { between } | FaultKind::Reset { between } => self.fill_sides(between),
             FaultKind::Cut { between, one_way } => {
                 self.fill_sides(between);
                 self.one_way = Field::of(one_way.then_some(true));
