@@ -12,21 +12,18 @@ use super::board::{Board, Directions};
 use bytes::Bytes;
 use link::accept::{Acceptor, CONNECTIONS_MAX};
 use ports::{Machine, Stream};
+use real::network::Socket;
 use scenarios::faults::claims::{Claim, Latency};
 use scenarios::faults::target::Pair;
-use socket2::SockRef;
-use std::any::Any;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -139,24 +136,6 @@ impl Carrying {
     fn reset(&self) {
         self.is_reset.store(true, Ordering::Relaxed);
         self.broken.notify_one();
-    }
-}
-
-/// The socket of a stream.
-struct Socket(OwnedFd);
-
-impl Socket {
-    /// Nothing for a stream that is none, or if this process has no descriptor left.
-    fn of(stream: &dyn Stream) -> Option<Self> {
-        let any: &dyn Any = stream;
-        let socket = any.downcast_ref::<TcpStream>()?;
-        socket.as_fd().try_clone_to_owned().ok().map(Self)
-    }
-
-    /// What is under way is dropped when it is closed, and its peer gets a reset (`SO_LINGER` of socket(7)).
-    fn reset_when_closed(&self) {
-        // A peer that is gone hears of nothing.
-        let _ = SockRef::from(&self.0).set_linger(Some(Duration::ZERO));
     }
 }
 
