@@ -182,12 +182,16 @@ impl Up {
             other => InvalidUsage(other.to_string()).into(),
         });
         // Held to the end: it keeps others from the folder.
-        let _made = made?;
+        let mut made = made?;
         self.lifeline.watch()?;
-        runtime()?.block_on(self.run(&wanted))
+        runtime()?.block_on(self.run(&wanted, || made.keep(&of)))
     }
 
-    async fn run(&self, wanted: &Wanted) -> anyhow::Result<u8> {
+    async fn run(
+        &self,
+        wanted: &Wanted,
+        begins: impl FnOnce() -> std::io::Result<()>,
+    ) -> anyhow::Result<u8> {
         console::note(&format!("starting {} on {}", wanted.scenario.name, self.on()));
         let stack = loadgen::stack::Stack::new(wanted, console::note);
         let mut stack = stack.map_err(|error| match error {
@@ -196,6 +200,7 @@ impl Up {
             }
             other => anyhow::Error::from(other),
         })?;
+        begins().context("the folder of the stack")?;
         let mut asked = std::pin::pin!(real::asked_to_end());
         let started = tokio::select! {
             biased;

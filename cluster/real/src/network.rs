@@ -10,7 +10,7 @@ use ports::{BoxFuture, Listener, Network, Stream};
 use std::any::Any;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
 /// Descriptors that whoever connects leaves to the process, or a quarter if it has few: for its files, and
@@ -125,21 +125,12 @@ impl Listener for Bound {
     }
 }
 
-/// The socket of a stream.
-pub struct Socket(OwnedFd);
-
-impl Socket {
-    /// Nothing for a stream that is none, or if this process has no descriptor left.
-    pub fn of(stream: &dyn Stream) -> Option<Self> {
-        let any: &dyn Any = stream;
-        let socket = any.downcast_ref::<TcpStream>()?;
-        socket.as_fd().try_clone_to_owned().ok().map(Self)
-    }
-
-    /// What is under way is dropped when it is closed, and its peer gets a reset (`SO_LINGER` of socket(7)).
-    pub fn reset_when_closed(&self) {
+/// Of a socket: what is under way is dropped when it is closed, and its peer gets a reset (`SO_LINGER` of socket(7)).
+pub fn reset_when_closed(stream: &dyn Stream) {
+    let any: &dyn Any = stream;
+    if let Some(socket) = any.downcast_ref::<TcpStream>() {
         // A peer that is gone hears of nothing.
-        let _ = setsockopt(&self.0, Linger, &linger { l_onoff: 1, l_linger: 0 });
+        let _ = setsockopt(socket, Linger, &linger { l_onoff: 1, l_linger: 0 });
     }
 }
 

@@ -12,7 +12,7 @@ use super::board::{Board, Directions};
 use bytes::Bytes;
 use link::accept::{Acceptor, CONNECTIONS_MAX};
 use ports::{Machine, Stream};
-use real::network::Socket;
+use real::network::reset_when_closed;
 use scenarios::faults::claims::{Claim, Latency};
 use scenarios::faults::target::Pair;
 use std::cell::RefCell;
@@ -84,16 +84,14 @@ impl Link {
             }
             board.passes(there).await && board.passes(back).await
         };
-        let mut sockets: Vec<Socket> = Socket::of(&*near).into_iter().collect();
-        let (mut near_reads, near_writes) = tokio::io::split(near);
+        let (mut near_reads, mut near_writes) = tokio::io::split(near);
         if !reached {
             // Whatever it says, until it gives up.
             let _ = tokio::io::copy(&mut near_reads, &mut tokio::io::sink()).await;
             return;
         }
         let Ok(far) = self.machine.network.connect(&self.reaches).await else { return };
-        sockets.extend(Socket::of(&*far));
-        let (far_reads, far_writes) = tokio::io::split(far);
+        let (mut far_reads, mut far_writes) = tokio::io::split(far);
         let stream = Carrying::default();
         let [forth, back] = [
             (there, &stream.dead[0], (back, &stream.dead[1])),
@@ -102,8 +100,8 @@ impl Link {
         .map(|(pair, is_dead, opposite)| Way { link: self, pair, is_dead, opposite });
         let both = async {
             tokio::join!(
-                forth.pass(near_reads, far_writes, &stream),
-                back.pass(far_reads, near_writes, &stream),
+                forth.pass(&mut near_reads, &mut far_writes, &stream),
+                back.pass(&mut far_reads, &mut near_writes, &stream),
             )
         };
         tokio::select! {
@@ -111,7 +109,8 @@ impl Link {
             ((), ()) = both => {}
         }
         if stream.is_reset.load(Ordering::Relaxed) {
-            sockets.iter().for_each(Socket::reset_when_closed);
+            reset_when_closed(&*near_reads.unsplit(near_writes));
+            reset_when_closed(&*far_reads.unsplit(far_writes));
         }
     }
 

@@ -41,7 +41,7 @@ pub enum NotOurs {
 /// A folder that is ours as long as this lives.
 #[derive(Debug)]
 pub struct Made {
-    _marker: File,
+    marker: File,
 }
 
 impl Made {
@@ -71,8 +71,16 @@ impl Made {
         if !before.is_empty() && before.trim() != of {
             return Err(NotOurs::Another { folder: shown, of: before.trim().to_owned() });
         }
-        marker.rewind().and_then(|()| writeln!(marker, "{of}")).map_err(cannot)?;
-        Ok(Self { _marker: marker })
+        Ok(Self { marker })
+    }
+
+    /// From now on it has the data of that stack.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn keep(&mut self, of: &str) -> std::io::Result<()> {
+        self.marker.rewind()?;
+        writeln!(self.marker, "{of}")
     }
 }
 
@@ -83,7 +91,10 @@ mod tests {
     #[test]
     fn a_folder_belongs_to_one_stack() {
         let folder = std::env::temp_dir().join(format!("fracas-stack-{}", std::process::id()));
-        let took = Made::take(&folder, "2 gateways").unwrap();
+        // One that never started has left nothing.
+        drop(Made::take(&folder, "1 gateway").unwrap());
+        let mut took = Made::take(&folder, "2 gateways").unwrap();
+        took.keep("2 gateways").unwrap();
         assert!(matches!(Made::take(&folder, "2 gateways"), Err(NotOurs::InUse(_))));
         drop(took);
         let refused = Made::take(&folder, "3 gateways").unwrap_err();

@@ -192,8 +192,9 @@ impl Stack {
     async fn obey(&mut self, order: &Order, starts: &mut Starts) -> Answer {
         let Some(action) = order.action else { return Ok(self.list()) };
         let names = self.parts.ordered(action, &order.parts)?;
-        self.apply(action, &names, starts).await.map_err(|error| ports::with_causes(&error))?;
         for name in &names {
+            let done = self.apply(action, std::slice::from_ref(name), starts).await;
+            done.map_err(|error| ports::with_causes(&error))?;
             self.parts.done(action, name);
             (self.told)(&format!("{name}: {}", self.parts.state(name)));
         }
@@ -208,6 +209,7 @@ impl Stack {
     ) -> Result<(), ClusterError> {
         match action {
             Action::Kill => {
+                self.asked.retain(|(asked, _)| !names.contains(asked));
                 self.cluster.kill(names);
                 self.cluster.gone().await;
             }
@@ -240,6 +242,11 @@ impl Stack {
         let Ok((name, _)) = &started else { return };
         let name = name.clone();
         let failure = self.cluster.check_start(started).await.err();
+        if failure.is_some() {
+            // It may be there, and silent.
+            self.cluster.kill(std::slice::from_ref(&name));
+            self.cluster.gone().await;
+        }
         self.start_came_to(&name, failure);
     }
 

@@ -140,7 +140,8 @@ impl Parts {
         let has_process =
             matches!(state, State::Starting | State::Running | State::Paused | State::Stopping);
         let may = match action {
-            Action::Kill => has_process,
+            // What waits to be started again is left down.
+            Action::Kill => has_process || *state == State::Restarting,
             Action::Stop => matches!(state, State::Running | State::Starting),
             Action::Start => !has_process,
             Action::Pause => *state == State::Running,
