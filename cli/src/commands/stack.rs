@@ -155,9 +155,7 @@ impl Whom {
     async fn ask(&self, order: &Order) -> anyhow::Result<Vec<Part>> {
         let answer = ask(&self.data, order).await.map_err(|error| {
             let data = self.data.display();
-            InvalidUsage(format!(
-                "there is no stack to ask in {data}, or it does not answer: {error}"
-            ))
+            InvalidUsage(format!("no stack takes orders in {data}, or it starts still: {error}"))
         })?;
         answer.map_err(|why| InvalidUsage(why).into())
     }

@@ -21,8 +21,8 @@ impl Phases {
         };
         let RealEnded { notes, doubts, .. } = &mut self.ended;
         match ended {
-            Ok(Ok(true)) => {}
-            Ok(Ok(false)) => notes.push("the cluster did not drain cleanly".to_owned()),
+            Ok(Ok(unwell)) if unwell.is_empty() => {}
+            Ok(Ok(_)) => notes.push("the cluster did not drain cleanly".to_owned()),
             Ok(Err(error)) => doubts.push(with_causes(&error)),
             // Everything is judged already, but nobody waits for the cluster any more.
             Err(who) => {

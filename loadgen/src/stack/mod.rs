@@ -65,6 +65,8 @@ pub struct Stack {
     parts: Parts,
     /// What is told to whoever watches it.
     told: Arc<dyn Fn(&str) + Send + Sync>,
+    data: PathBuf,
+    /// From its start on.
     listener: Option<UnixListener>,
     http: Http,
     /// Who was asked to end, and by when.
@@ -110,8 +112,6 @@ impl Stack {
         let program = (binary.as_path(), Processes::EachNode(*engines));
         let words = Arc::new(Words(told.clone()));
         let cluster = Cluster::new(program, scenario, place, outside, words.clone())?;
-        let listener = control::listen(data)
-            .map_err(|source| ClusterError::Io { what: "listen for orders".to_owned(), source })?;
         let machine = machine("stack", 1, &Arc::default());
         let served = provider::serve(machine.clone(), push, words);
         machine.spawn("push provider", served);
@@ -119,7 +119,8 @@ impl Stack {
             parts: Parts::new(cluster.names().cloned()),
             cluster,
             told,
-            listener: Some(listener),
+            data: data.clone(),
+            listener: None,
             http: Http::new(machine),
             asked: Vec::new(),
             restarts: Vec::new(),
@@ -135,6 +136,8 @@ impl Stack {
         for name in self.parts.those(&State::Starting) {
             self.parts.started(&name, None);
         }
+        let cannot = |source| ClusterError::Io { what: "listen for orders".to_owned(), source };
+        self.listener = Some(control::listen(&self.data).map_err(cannot)?);
         Ok(())
     }
 
@@ -156,7 +159,7 @@ impl Stack {
     /// Obeys orders, and starts again what ends by itself; for ever.
     pub async fn serve(&mut self) {
         let (orders, mut ordered) = mpsc::channel::<Ordered>(1);
-        let listener = self.listener.take().expect("a stack is served once");
+        let listener = self.listener.take().expect("a stack is served once, after its start");
         let door = control::serve(listener, orders);
         let inside = async {
             let (mut starts, mut tick) = (Starts::new(), interval(LOOK));
@@ -182,11 +185,13 @@ impl Stack {
     /// # Errors
     /// A process does not take signals.
     pub async fn end(&mut self) -> Result<bool, ClusterError> {
-        for name in self.parts.those(&State::Paused) {
-            self.cluster.resume(self.hold(&name)).await?;
+        let paused = self.parts.those(&State::Paused);
+        for name in &paused {
+            self.cluster.resume(self.hold(name)).await?;
         }
-        let is_whole = self.parts.those(&State::Running).len() == self.cluster.names().count();
-        Ok(self.cluster.end().await? || !is_whole)
+        let ran = [paused, self.parts.those(&State::Running)].concat();
+        let unwell = self.cluster.end().await?;
+        Ok(!unwell.iter().any(|name| ran.contains(name)))
     }
 
     async fn obey(&mut self, order: &Order, starts: &mut Starts) -> Answer {
@@ -210,8 +215,11 @@ impl Stack {
         match action {
             Action::Kill => {
                 self.asked.retain(|(asked, _)| !names.contains(asked));
+                let starting = self.parts.those(&State::Starting);
                 self.cluster.kill(names);
                 self.cluster.gone().await;
+                let cut_short = names.iter().filter(|name| starting.contains(name)).count();
+                self.forget(names, cut_short, starts).await;
             }
             Action::Stop => {
                 self.cluster.ask_to_end(names);
@@ -221,7 +229,13 @@ impl Stack {
             Action::Start => self.cluster.start_again(names, starts)?,
             Action::Pause => {
                 for name in names {
-                    self.cluster.pause(std::slice::from_ref(name), self.hold(name)).await?;
+                    let hold = self.hold(name);
+                    if self.cluster.pause(std::slice::from_ref(name), hold).await? == 0 {
+                        let what = format!("stop all processes of {name} within a second");
+                        let source = std::io::ErrorKind::TimedOut.into();
+                        self.cluster.resume(hold).await?;
+                        return Err(ClusterError::Io { what, source });
+                    }
                 }
             }
             Action::Resume => {
@@ -231,6 +245,18 @@ impl Stack {
             }
         }
         Ok(())
+    }
+
+    /// So many starts of these were cut short: what they came to is nothing of the next ones.
+    async fn forget(&mut self, names: &[Arc<str>], mut cut_short: usize, starts: &mut Starts) {
+        while cut_short > 0
+            && let Some(started) = starts.join_next().await
+        {
+            match &started {
+                Ok((name, _)) if names.contains(name) => cut_short -= 1,
+                _ => self.started(started).await,
+            }
+        }
     }
 
     /// Each part is held by a hold of its own.

@@ -312,20 +312,20 @@ impl Cluster {
         self.gone().await;
     }
 
-    /// Lets all nodes drain and end, from the top down, and kills what takes too long; whether all of them ended well.
-    pub async fn end(&mut self) -> Result<bool, ClusterError> {
-        let mut all_well = true;
+    /// Lets all nodes drain and end, from the top down, and kills what takes too long; who did not end well, or did not run.
+    pub async fn end(&mut self) -> Result<Vec<Arc<str>>, ClusterError> {
+        let mut unwell = Vec::new();
         for tier in [Tier::Monitor, Tier::Balancer, Tier::Gateway, Tier::Node, Tier::Engine] {
             let deadline = Instant::now() + DRAIN;
             let nodes = || |node: &&mut Node| node.tier() == tier;
             self.nodes.iter_mut().filter(nodes()).for_each(Node::ask_to_end);
             for node in self.nodes.iter_mut().filter(nodes()) {
                 let (well, obituary) = node.ended_by(deadline).await?;
-                all_well &= well;
+                unwell.extend((!well).then(|| node.name().clone()));
                 tell_panic(&*self.recorder, node.name(), &obituary);
             }
         }
-        Ok(all_well)
+        Ok(unwell)
     }
 
     fn tell_ids(&self) {

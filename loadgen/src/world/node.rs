@@ -130,12 +130,17 @@ impl Node {
         let mut process = self.dying.take()?;
         let status = process.status().await;
         process.orphans_gone().await;
+        self.let_go().await;
+        Some(self.obituary(status))
+    }
+
+    /// Its process is gone: nothing holds it, and its guard guards nothing.
+    async fn let_go(&mut self) {
         self.holds.clear();
         if let Some(guard) = self.guard.take() {
-            // Its process is gone: it guards nothing.
+            // It may have ended by itself.
             let _ = guard.dismiss().await;
         }
-        Some(self.obituary(status))
     }
 
     /// Stops the process until no fault holds it any more; whether it was seen to stand still.
@@ -192,6 +197,7 @@ impl Node {
             return Ok((false, obituary.unwrap_or_else(|| self.obituary(None))));
         }
         self.process = None;
+        self.let_go().await;
         Ok((status.is_some_and(|status| status.success()), self.obituary(status)))
     }
 
@@ -204,6 +210,7 @@ impl Node {
             return self.gone().await.map(|obituary| (false, obituary));
         };
         self.process = None;
+        self.let_go().await;
         Some((status.success(), self.obituary(Some(status))))
     }
 
@@ -215,6 +222,7 @@ impl Node {
             return None;
         }
         self.process = None;
+        self.let_go().await;
         Some(self.obituary(status))
     }
 

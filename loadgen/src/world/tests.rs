@@ -188,7 +188,7 @@ async fn gateways_end_before_those_that_they_need() {
     let (store, gateway) = (script("store"), script("gateway"));
     let mut world = world("order", &[("store-1", &store), ("gateway-1", &gateway)]);
     world.cluster.start_all(&world.http).await.unwrap();
-    assert!(world.cluster.end().await.unwrap(), "all end well");
+    assert_eq!(world.cluster.end().await.unwrap(), [], "all end well");
     assert_eq!(std::fs::read_to_string(&order).unwrap(), "gateway\nstore\n");
     std::fs::remove_file(order).unwrap();
 }
