@@ -4,7 +4,6 @@
 use crate::running::{Instance, Program};
 use crate::{listens, program, write};
 use anyhow::Context;
-use nix::sys::signal::Signal;
 use std::path::{Path, PathBuf};
 
 /// The configuration of the deployment.
@@ -23,11 +22,19 @@ impl HaProxy {
     /// # Errors
     /// It is missing and cannot be installed, or a file cannot be written.
     pub fn prepare(folder: &Path, port: u16, gateways: &[String]) -> anyhow::Result<Self> {
-        let program = program(&["/usr/sbin/haproxy", "haproxy"], "haproxy")?;
+        let program = installed()?;
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         write(&folder.join("haproxy.cfg"), &configuration(DEPLOYED, port, gateways))?;
         Ok(Self { program, folder: folder.to_owned(), port })
     }
+}
+
+/// Its program, installed if it is missing.
+///
+/// # Errors
+/// It is missing, and cannot be installed from here.
+pub fn installed() -> anyhow::Result<PathBuf> {
+    program(&["/usr/sbin/haproxy", "haproxy"], "haproxy")
 }
 
 impl Instance for HaProxy {
@@ -37,15 +44,9 @@ impl Instance for HaProxy {
 
     fn program(&self) -> Program {
         let configuration = self.folder.join("haproxy.cfg").display().to_string();
-        Program {
-            file: self.program.clone(),
-            // In the foreground.
-            arguments: ["-db".to_owned(), "-f".to_owned(), configuration].to_vec(),
-            variables: Vec::new(),
-            user: None,
-            console: self.folder.join("console"),
-            end: Signal::SIGTERM,
-        }
+        // In the foreground.
+        let arguments = ["-db".to_owned(), "-f".to_owned(), configuration].to_vec();
+        Program::new(&self.program, arguments, &self.folder)
     }
 
     fn is_ready(&self) -> bool {

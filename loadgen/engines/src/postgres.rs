@@ -95,7 +95,7 @@ impl Postgres {
     }
 
     fn at(folder: &Path, port: u16, settings: &[&str]) -> anyhow::Result<Self> {
-        let server = program(&SERVERS, "postgresql")?;
+        let server = installed()?;
         let programs = server.parent().context("a program is in a folder")?.to_owned();
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         let folder = folder.canonicalize().with_context(|| folder.display().to_string())?;
@@ -154,6 +154,14 @@ impl Postgres {
         self.ask(&format!("CREATE DATABASE {DATABASE} OWNER {DATABASE}"))?;
         write(&made, "")
     }
+}
+
+/// Its program, installed if it is missing.
+///
+/// # Errors
+/// It is missing, and cannot be installed from here.
+pub fn installed() -> anyhow::Result<PathBuf> {
+    program(&SERVERS, "postgresql")
 }
 
 impl Instance for Postgres {

@@ -9,7 +9,6 @@ use crate::certificate::make_certificate;
 use crate::running::{Instance, Program};
 use crate::{listens, program, write};
 use anyhow::Context;
-use nix::sys::signal::Signal;
 use std::fs::{File, Permissions};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -64,6 +63,14 @@ impl Mapper {
     }
 }
 
+/// Its program, installed if it is missing.
+///
+/// # Errors
+/// It is missing, and cannot be installed from here.
+pub fn installed() -> anyhow::Result<PathBuf> {
+    program(&["/usr/lib/rabbitmq/bin/rabbitmq-server", "rabbitmq-server"], "rabbitmq-server")
+}
+
 impl Instance for Mapper {
     fn name(&self) -> &'static str {
         "Erlang's port mapper"
@@ -71,14 +78,8 @@ impl Instance for Mapper {
 
     fn program(&self) -> Program {
         let arguments = ["-port", &self.port.to_string(), "-address", "127.0.0.1"];
-        Program {
-            file: self.program.clone(),
-            arguments: arguments.map(str::to_owned).to_vec(),
-            variables: Vec::new(),
-            console: self.folder.join("console"),
-            user: None,
-            end: Signal::SIGTERM,
-        }
+        let arguments = arguments.map(str::to_owned).to_vec();
+        Program::new(&self.program, arguments, &self.folder)
     }
 
     fn is_ready(&self) -> bool {
@@ -106,8 +107,7 @@ impl RabbitMq {
     /// # Errors
     /// A program is missing and cannot be installed, or a file cannot be written.
     pub fn prepare(folder: &Path, ports: Ports, together: &Together) -> anyhow::Result<Self> {
-        let server = ["/usr/lib/rabbitmq/bin/rabbitmq-server", "rabbitmq-server"];
-        let server = program(&server, "rabbitmq-server")?;
+        let server = installed()?;
         let control = ["/usr/lib/rabbitmq/bin/rabbitmqctl", "rabbitmqctl"];
         let control = program(&control, "rabbitmq-server")?;
         // It is told absolute paths.
@@ -169,12 +169,8 @@ impl Instance for RabbitMq {
 
     fn program(&self) -> Program {
         Program {
-            file: self.server.clone(),
-            arguments: Vec::new(),
             variables: self.variables.clone(),
-            console: self.folder.join("console"),
-            user: None,
-            end: Signal::SIGTERM,
+            ..Program::new(&self.server, Vec::new(), &self.folder)
         }
     }
 

@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -148,6 +148,18 @@ impl Drop for Running<'_> {
 }
 
 impl Program {
+    /// One that has nothing special: it runs as this process does, and says what it has to say into the folder.
+    pub fn new(file: &Path, arguments: Vec<String>, folder: &Path) -> Self {
+        Self {
+            file: file.to_owned(),
+            arguments,
+            variables: Vec::new(),
+            user: None,
+            console: folder.join("console"),
+            end: Signal::SIGTERM,
+        }
+    }
+
     /// `setpriv` asks the system to kill it when we are gone, however we went.
     fn start(&self) -> anyhow::Result<Child> {
         let with = crate::program(&["setpriv"], "util-linux")?;

@@ -7,7 +7,7 @@ use super::{Deployment, check};
 use crate::repository::root;
 use crate::{asserting, say};
 use anyhow::{Context, bail, ensure};
-use engines::{free_ports, program};
+use engines::free_ports;
 use serde_json::Value;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -15,18 +15,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-/// Programs that are not part of every system, and their packages.
-const PROGRAMS: [(&[&str], &str); 6] = [
-    (&["/usr/lib/rabbitmq/bin/rabbitmq-server", "rabbitmq-server"], "rabbitmq-server"),
-    (
-        &["/usr/lib/postgresql/15/bin/postgres", "/usr/lib/postgresql/17/bin/postgres", "postgres"],
-        "postgresql",
-    ),
-    (&["/usr/sbin/haproxy", "haproxy"], "haproxy"),
-    (&["prometheus"], "prometheus"),
-    (&["prometheus-alertmanager", "alertmanager"], "prometheus-alertmanager"),
-    (&["prometheus-postgres-exporter", "postgres_exporter"], "prometheus-postgres-exporter"),
-];
 /// How long a part may take until it is well.
 const WELL: Duration = Duration::from_mins(2);
 /// A machine that is too busy to tell is asked so often.
@@ -42,9 +30,10 @@ const UNKNOWN: i32 = 2;
 /// # Errors
 /// As said.
 pub fn run() -> anyhow::Result<anyhow::Result<()>> {
-    for (candidates, package) in PROGRAMS {
-        program(candidates, package)?;
-    }
+    engines::rabbitmq::installed()?;
+    engines::postgres::installed()?;
+    engines::haproxy::installed()?;
+    engines::monitoring::install()?;
     let folder = root().join("target/stack");
     for _ in 0..TRIES {
         if folder.exists() {

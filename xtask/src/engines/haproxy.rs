@@ -9,7 +9,7 @@ const TRIES: u32 = 3;
 
 /// Runs it; an error says that HAProxy cannot be had, or that nothing could be judged.
 pub fn run() -> anyhow::Result<bool> {
-    engines::program(&["/usr/sbin/haproxy", "haproxy"], "haproxy")?;
+    engines::haproxy::installed()?;
     for _ in 0..TRIES {
         say(&format!("{SCENARIO} behind HAProxy"));
         let mut load = asserting::fracas()?;

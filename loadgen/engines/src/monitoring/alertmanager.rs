@@ -3,7 +3,6 @@
 use crate::running::{Instance, Program};
 use crate::{listens, program, write};
 use anyhow::Context;
-use nix::sys::signal::Signal;
 use std::path::{Path, PathBuf};
 
 /// The configuration of the deployment.
@@ -22,13 +21,20 @@ impl Alertmanager {
     /// # Errors
     /// It is missing and cannot be installed, or a file cannot be written.
     pub fn prepare(folder: &Path, port: u16) -> anyhow::Result<Self> {
-        let programs = ["prometheus-alertmanager", "alertmanager"];
-        let program = program(&programs, "prometheus-alertmanager")?;
+        let program = installed()?;
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         let folder = folder.canonicalize().with_context(|| folder.display().to_string())?;
         write(&folder.join("alertmanager.yml"), DEPLOYED)?;
         Ok(Self { program, folder, port })
     }
+}
+
+/// Its program, installed if it is missing.
+///
+/// # Errors
+/// It is missing, and cannot be installed from here.
+pub fn installed() -> anyhow::Result<PathBuf> {
+    program(&["prometheus-alertmanager", "alertmanager"], "prometheus-alertmanager")
 }
 
 impl Instance for Alertmanager {
@@ -45,14 +51,7 @@ impl Instance for Alertmanager {
             // It is alone.
             "--cluster.listen-address=".to_owned(),
         ];
-        Program {
-            file: self.program.clone(),
-            arguments: arguments.to_vec(),
-            variables: Vec::new(),
-            user: None,
-            console: self.folder.join("console"),
-            end: Signal::SIGTERM,
-        }
+        Program::new(&self.program, arguments.to_vec(), &self.folder)
     }
 
     fn is_ready(&self) -> bool {

@@ -8,3 +8,14 @@ mod prometheus;
 pub use alertmanager::Alertmanager;
 pub use postgres_exporter::PostgresExporter;
 pub use prometheus::{Prometheus, Target};
+
+/// Installs what is missing of all of it.
+///
+/// # Errors
+/// Something is missing, and cannot be installed from here.
+pub fn install() -> anyhow::Result<()> {
+    prometheus::installed()?;
+    alertmanager::installed()?;
+    postgres_exporter::installed()?;
+    Ok(())
+}

@@ -4,7 +4,6 @@ use crate::postgres::{DATABASE, PASSWORD};
 use crate::running::{Instance, Program};
 use crate::{listens, program};
 use anyhow::Context;
-use nix::sys::signal::Signal;
 use std::path::{Path, PathBuf};
 
 /// One for the server at a port of loopback.
@@ -21,11 +20,18 @@ impl PostgresExporter {
     /// # Errors
     /// It is missing and cannot be installed, or the folder cannot be made.
     pub fn prepare(folder: &Path, port: u16, database: u16) -> anyhow::Result<Self> {
-        let programs = ["prometheus-postgres-exporter", "postgres_exporter"];
-        let program = program(&programs, "prometheus-postgres-exporter")?;
+        let program = installed()?;
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         Ok(Self { program, folder: folder.to_owned(), port, database })
     }
+}
+
+/// Its program, installed if it is missing.
+///
+/// # Errors
+/// It is missing, and cannot be installed from here.
+pub fn installed() -> anyhow::Result<PathBuf> {
+    program(&["prometheus-postgres-exporter", "postgres_exporter"], "prometheus-postgres-exporter")
 }
 
 impl Instance for PostgresExporter {
@@ -35,17 +41,14 @@ impl Instance for PostgresExporter {
 
     fn program(&self) -> Program {
         let at = format!("127.0.0.1:{}/{DATABASE}?sslmode=disable", self.database);
+        let arguments = vec![format!("--web.listen-address=127.0.0.1:{}", self.port)];
         Program {
-            file: self.program.clone(),
-            arguments: vec![format!("--web.listen-address=127.0.0.1:{}", self.port)],
             variables: vec![
                 ("DATA_SOURCE_URI", at),
                 ("DATA_SOURCE_USER", DATABASE.to_owned()),
                 ("DATA_SOURCE_PASS", PASSWORD.to_owned()),
             ],
-            user: None,
-            console: self.folder.join("console"),
-            end: Signal::SIGTERM,
+            ..Program::new(&self.program, arguments, &self.folder)
         }
     }
 

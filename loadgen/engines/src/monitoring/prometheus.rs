@@ -3,7 +3,6 @@
 use crate::running::{Instance, Program};
 use crate::{listens, program, write};
 use anyhow::Context;
-use nix::sys::signal::Signal;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -64,7 +63,7 @@ impl Prometheus {
         targets: &[Target],
         alertmanager: u16,
     ) -> anyhow::Result<Self> {
-        let program = program(&["prometheus"], "prometheus")?;
+        let program = installed()?;
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         let folder = folder.canonicalize().with_context(|| folder.display().to_string())?;
         write(&folder.join("alerts.yml"), ALERTS)?;
@@ -72,6 +71,14 @@ impl Prometheus {
         write(&folder.join("prometheus.yml"), &configuration)?;
         Ok(Self { program, folder, port })
     }
+}
+
+/// Its program, installed if it is missing.
+///
+/// # Errors
+/// It is missing, and cannot be installed from here.
+pub fn installed() -> anyhow::Result<PathBuf> {
+    program(&["prometheus"], "prometheus")
 }
 
 impl Instance for Prometheus {
@@ -86,14 +93,7 @@ impl Instance for Prometheus {
             format!("--storage.tsdb.path={folder}/data"),
             format!("--web.listen-address=127.0.0.1:{}", self.port),
         ];
-        Program {
-            file: self.program.clone(),
-            arguments: arguments.to_vec(),
-            variables: Vec::new(),
-            user: None,
-            console: self.folder.join("console"),
-            end: Signal::SIGTERM,
-        }
+        Program::new(&self.program, arguments.to_vec(), &self.folder)
     }
 
     fn is_ready(&self) -> bool {
