@@ -152,7 +152,9 @@ impl Phases {
         };
         let sampler = Sampler::start(ids.clone(), data.clone(), journal.clone());
         let company = self.company.clone();
-        let watched = health::until_hopeless(&limits, &journal, &plan, ids, data.as_deref());
+        let phase = self.phase.subscribe();
+        let data = data.as_deref();
+        let watched = health::until_hopeless(&limits, &journal, &plan, phase, ids, data);
         // Whoever asks and whatever dies, the processes of the cluster stay at hand here.
         let abort = tokio::select! {
             biased;
@@ -175,6 +177,7 @@ impl Phases {
         }
         self.dismiss(users).await;
         self.ended.met = self.company.met();
+        self.ended.notes.extend(self.limits.note_of_set_up());
         if let Some(cluster) = &mut cluster {
             self.end(cluster, abort.is_some()).await;
         }

@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
-use verify::history::event::Deadlines;
+use verify::history::event::{Deadlines, Phase};
 use workload::measure::is_late;
 use workload::plan::Plan;
 
@@ -27,24 +27,31 @@ const TURN: Duration = Duration::from_millis(20);
 const LAG_ONE_IN: u32 = 10;
 
 /// Tells the limits that are met, until the run cannot work any more: why.
+///
+/// Whoever waits for a processor while the run is set up makes nothing late that is judged: servers start
+/// then, conversations are made, and no operation has begun. That is noted, and no doubt.
 pub async fn until_hopeless(
     limits: &Limits,
     journal: &Journal,
     plan: &Plan,
+    phase: watch::Receiver<Phase>,
     cluster: Option<watch::Receiver<Ids>>,
     data: Option<&Path>,
 ) -> String {
     let mut hopelessness = Hopelessness::default();
     let mut processors = Watch::default();
     loop {
-        let asleep = Instant::now();
+        let (asleep, began_in) = (Instant::now(), *phase.borrow());
         for _ in 0..LOOKS {
             sleep(SOON).await;
             limits.tell(journal, false);
         }
         let nodes = cluster.iter().flat_map(|ids| ids.borrow().clone()).map(|(_, id)| id);
         if processors.is_starved(&parties(nodes), asleep.elapsed()) {
-            limits.add("processors", 1);
+            match began_in {
+                Phase::SetUp => limits.starved_in_set_up(),
+                _ => limits.add("processors", 1),
+            }
         }
         note_lateness(limits, journal, plan.operations());
         let waited = journal.counts().waited.load(Ordering::Relaxed);

@@ -32,6 +32,8 @@ pub struct Limits {
     met: Mutex<BTreeMap<&'static str, Times>>,
     attempts: AtomicU64,
     failures: AtomicU64,
+    /// Seconds of the set-up.
+    starved: AtomicU64,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -73,6 +75,22 @@ impl Limits {
         let mut met = entered(self.met.lock());
         let times = met.entry(limit).or_default();
         times.met = change(times.met);
+    }
+
+    /// For a second of the set-up somebody waited for a processor.
+    pub fn starved_in_set_up(&self) {
+        self.starved.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What is to be known of the set-up, which is no reason for a doubt.
+    pub fn note_of_set_up(&self) -> Option<String> {
+        let seconds = self.starved.load(Ordering::Relaxed);
+        (seconds > 0).then(|| {
+            format!(
+                "for {seconds} s of the set-up the run's processes waited for a processor more than they \
+                 ran: it took longer, and nothing was judged by its time yet"
+            )
+        })
     }
 
     /// Everything that was met.
@@ -202,6 +220,17 @@ mod tests {
             *told.0.lock().unwrap(),
             expected.map(|(limit, times)| (limit.to_owned(), times))
         );
+    }
+
+    #[test]
+    fn a_set_up_without_processors_is_noted_and_no_limit() {
+        let (limits, told) = (Limits::default(), Told::default());
+        assert_eq!(limits.note_of_set_up(), None);
+        limits.starved_in_set_up();
+        limits.starved_in_set_up();
+        limits.tell(&told, true);
+        assert!(told.0.lock().unwrap().is_empty());
+        assert!(limits.note_of_set_up().unwrap().starts_with("for 2 s of the set-up"));
     }
 
     #[test]
