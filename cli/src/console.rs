@@ -15,9 +15,14 @@ use tracing_subscriber::EnvFilter;
 /// `fracas cluster`).
 const FILTER: &str = "error,workload::provider=info";
 
-/// Errors to standard error; `RUST_LOG` asks for more.
+/// Errors to standard error; `RUST_LOG` asks for more, `FRACAS_LOG=json` for lines that programs read.
 pub fn start_logging() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(FILTER));
+    if std::env::var_os("FRACAS_LOG").is_some_and(|form| form == "json") {
+        let subscriber = tracing_subscriber::fmt().json().with_env_filter(filter);
+        let _ = subscriber.with_writer(|| Log).log_internal_errors(false).try_init();
+        return;
+    }
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(|| Log)

@@ -19,6 +19,7 @@ mod scenario_arguments;
 mod shared_engine;
 mod sweep;
 mod tls;
+mod traces;
 mod whole;
 
 use clap::FromArgMatches;

@@ -44,6 +44,19 @@ pub struct Addresses {
     pub tls: Option<TlsFiles>,
     /// Whether users come through a proxy on loopback, which says whose request it passes on.
     pub is_balanced: bool,
+    /// Where the steps of messages go, if anywhere.
+    pub traces: Option<Traces>,
+}
+
+/// A collector of OpenTelemetry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Traces {
+    /// The URL at which it takes OTLP.
+    pub endpoint: String,
+    /// One message in so many is traced.
+    pub one_in: u64,
+    /// The cluster's name there.
+    pub cluster: String,
 }
 
 impl Addresses {
@@ -112,9 +125,17 @@ pub fn cluster_file(scenario: &Scenario, addresses: &Addresses) -> String {
         ("design", design),
         ("services", vec![service].into()),
     ]);
+    let traces = addresses.traces.as_ref().map(|Traces { endpoint, one_in, cluster }| {
+        table([
+            ("endpoint", endpoint.as_str().into()),
+            ("one_in", i64::try_from(*one_in).unwrap_or(i64::MAX).into()),
+            ("cluster", cluster.as_str().into()),
+        ])
+    });
     let proxies = addresses.is_balanced.then(|| vec!["127.0.0.1/32"].into());
     if let Value::Table(file) = &mut file {
         file.extend(tls.map(|tls| ("tls".to_owned(), tls)));
+        file.extend(traces.map(|traces| ("traces".to_owned(), traces)));
         file.extend(proxies.map(|proxies| ("trusted_proxies".to_owned(), proxies)));
     }
     toml::to_string(&file).expect("it is made of plain values")

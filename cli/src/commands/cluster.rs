@@ -6,6 +6,7 @@ use crate::engines::OutsideBroker;
 use crate::lifeline::Lifeline;
 use crate::shared_engine::SharedEngine;
 use crate::tls::{Networks, issuer_network};
+use crate::traces::Collectors;
 use crate::whole::whole;
 use anyhow::Context;
 use campaign::InvalidUsage;
@@ -93,6 +94,7 @@ impl Cluster {
         let nodes = nodes.chain([&topology.auth]).map(String::as_str);
         let networks = Networks::of(&config, nodes)?;
         let issuer = issuer_network(&config)?;
+        let collectors = Collectors::of(&config)?;
         self.lifeline.watch()?;
         real::panics::abort_on_panic();
         let prometheus = real::telemetry::install().context("metrics")?;
@@ -111,14 +113,23 @@ impl Cluster {
             let (trigger, shutdown) = Shutdown::new();
             let metrics = Arc::new(move || prometheus.render());
             let config = Arc::new(config);
+            let whole = config.clone();
             let machine = |role, name: &str| {
-                real::machine_on(networks.of_role(role), name, &self.data.join(name))
+                let network = networks.of_role(role);
+                let machine = real::machine_on(network, name, &self.data.join(name))?;
+                collectors.traced(&whole, machine).map_err(std::io::Error::other)
             };
             let brokers = |role, machine: &ports::Machine| Ok(outside.reached(role, machine)?);
             let engine = |role, machine: &ports::Machine| shared.reached(role, machine);
-            let whole = config.clone();
-            let cluster =
-                embedded::run_all(whole, machine, brokers, engine, issuer, metrics, shutdown);
+            let cluster = embedded::run_all(
+                whole.clone(),
+                machine,
+                brokers,
+                engine,
+                issuer,
+                metrics,
+                shutdown,
+            );
             let announced = async {
                 let watch = Machine { network: networks.of_role(Role::Notifier), ..watch.clone() };
                 self.announce_when_ready(&config, Http::new(watch)).await;

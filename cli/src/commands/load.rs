@@ -7,6 +7,7 @@ mod encryption;
 mod many;
 mod reproduced;
 mod several;
+mod traced;
 
 use super::on_engines::EngineArguments;
 use crate::address::host_and_port;
@@ -25,6 +26,7 @@ use report::{Extent, Took};
 use scenarios::Scenario;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use traced::TraceArguments;
 use verify::history::Header;
 use verify::history::event::Engine;
 
@@ -87,6 +89,8 @@ pub struct Load {
     /// --config says whom to trust.
     #[arg(long, conflicts_with_all = ["target", "agents", "agent"])]
     tls: bool,
+    #[command(flatten)]
+    traces: TraceArguments,
     /// Run the load alone. Without this, the verdict is unknown if none of the scenario's faults can
     /// be injected (into a --target cluster, or clocks).
     #[arg(long)]
@@ -151,6 +155,7 @@ impl Load {
             one_process,
             engines,
             tls: false,
+            traces: TraceArguments::default(),
             without_faults: true,
             out: None,
             metrics: None,
@@ -176,6 +181,7 @@ impl Load {
             }
             check_journeys(scenario)?;
             self.check_encryption(scenario)?;
+            self.traces.table(scenario, self.seed)?;
             self.check_share(scenario)?;
             self.fit(scenario)?;
         }
@@ -229,6 +235,7 @@ impl Load {
             credentials,
             numbers: self.target_metrics.clone(),
             encryption,
+            traces: self.traces.table(&scenario, self.seed)?,
             part,
             journeys,
             metrics,

@@ -6,6 +6,7 @@ use crate::engines::OutsideBroker;
 use crate::lifeline::Lifeline;
 use crate::shared_engine::SharedEngine;
 use crate::tls::{Networks, issuer_network};
+use crate::traces::Collectors;
 use crate::whole::whole;
 use anyhow::Context;
 use clap::Args;
@@ -47,6 +48,7 @@ impl Node {
         let own = config.topology.address(self.role, self.number);
         let networks = Networks::of(&config, own.into_iter())?;
         let issuer_network = issuer_network(&config)?;
+        let collectors = Collectors::of(&config)?;
         let name = Topology::name(self.role, self.number);
         self.lifeline.watch()?;
         real::panics::abort_on_panic();
@@ -57,6 +59,7 @@ impl Node {
             let network = networks.of_role(self.role);
             let machine = real::machine_on(network, &name, &self.data.join(&name))
                 .context("the data folder")?;
+            let machine = collectors.traced(&config, machine)?;
             let (trigger, shutdown) = Shutdown::new();
             self.serve_metrics(&machine, &metrics, &shutdown).await?;
             let brokers = outside.reached(self.role, &machine)?;

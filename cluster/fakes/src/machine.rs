@@ -3,7 +3,8 @@
 use crate::{FakeDisk, FakeNetwork};
 use ports::entropy::Seeded;
 use ports::tasks::Job;
-use ports::{BoxFuture, Machine, Tasks, Telemetry, WallClock, Worker, entered};
+use ports::{BoxFuture, Machine, Span, Tasks, Telemetry, Traces, WallClock, Worker, entered};
+use protocol::trace::Sampler;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -19,6 +20,8 @@ pub struct Memory {
     pub disk: FakeDisk,
     /// What was counted.
     pub telemetry: Arc<FakeTelemetry>,
+    /// The steps of messages.
+    pub traces: Arc<FakeTraces>,
     /// The date.
     pub clock: FakeClock,
 }
@@ -34,6 +37,7 @@ impl Memory {
             entropy: Arc::new(Seeded::new(protocol::mix::derive(0, name))),
             tasks: Arc::new(RuntimeTasks),
             telemetry: self.telemetry.clone(),
+            traces: self.traces.clone(),
         }
     }
 
@@ -100,6 +104,35 @@ impl FakeTelemetry {
     /// The last level, and its limit.
     pub fn gauge_of(&self, name: &str) -> Option<(u64, u64)> {
         entered(self.gauges.lock()).get(name).copied()
+    }
+}
+
+/// Remembers the steps of messages, once it is told to.
+#[derive(Default)]
+pub struct FakeTraces {
+    sampler: OnceLock<Sampler>,
+    spans: Mutex<Vec<Span>>,
+}
+
+impl FakeTraces {
+    /// Traces all messages of what begins from now on.
+    pub fn trace_all(&self) -> Sampler {
+        *self.sampler.get_or_init(|| Sampler::one_in(1, "fakes"))
+    }
+
+    /// The steps so far, in the order of their ends.
+    pub fn spans(&self) -> Vec<Span> {
+        entered(self.spans.lock()).clone()
+    }
+}
+
+impl Traces for FakeTraces {
+    fn sampler(&self) -> Sampler {
+        self.sampler.get().copied().unwrap_or(Sampler::OFF)
+    }
+
+    fn span(&self, span: Span) {
+        entered(self.spans.lock()).push(span);
     }
 }
 

@@ -21,6 +21,7 @@ pub mod shutdown;
 pub mod tasks;
 pub mod telemetry;
 pub mod tokens;
+pub mod traces;
 
 pub use broker::Brokers;
 pub use causes::with_causes;
@@ -35,6 +36,7 @@ pub use shutdown::{Shutdown, ShutdownTrigger};
 pub use tasks::{Tasks, Worker};
 pub use telemetry::Telemetry;
 pub use tokens::{Claims, Scopes, TokenError, TokenVerifier};
+pub use traces::{NoTraces, Span, Traces};
 
 use std::future::Future;
 use std::pin::Pin;
@@ -60,6 +62,8 @@ pub struct Machine {
     pub tasks: Arc<dyn Tasks>,
     /// Where its numbers go.
     pub telemetry: Arc<dyn Telemetry>,
+    /// Where the steps of single messages go.
+    pub traces: Arc<dyn Traces>,
 }
 
 impl Machine {

@@ -24,6 +24,7 @@ pub mod store_calls;
 pub mod throttle;
 pub mod tight;
 mod tls_files;
+pub mod trace;
 
 pub use close::CloseCode;
 pub use design::Design;

@@ -93,6 +93,19 @@ pub struct PushJob {
     pub preview: String,
     /// The owner's wall clock when it was sequenced.
     pub at_ms: u64,
+    /// The author's id for it, which names its trace; absent in records of an earlier version.
+    pub client_message_id: Option<ClientMessageId>,
+}
+
+/// A `PushJob` of version 2.
+#[derive(Serialize, Deserialize)]
+struct PushJobWithoutId {
+    users: Vec<UserId>,
+    conversation: ConversationId,
+    sequence: Sequence,
+    author: UserId,
+    preview: String,
+    at_ms: u64,
 }
 
 /// A `PushJob` of version 1: of one member.
@@ -107,8 +120,8 @@ struct PushJobOfOne {
 }
 
 impl PushJob {
-    /// The version of its records. Those of version 1 are read, too: a queue may hold some.
-    pub const VERSION: u8 = 2;
+    /// The version of its records. Those of versions 1 and 2 are read, too: a queue may hold some.
+    pub const VERSION: u8 = 3;
 
     /// The bytes of its record.
     pub fn encode(&self) -> bytes::Bytes {
@@ -120,11 +133,19 @@ impl PushJob {
     /// # Errors
     /// They are of another version, or damaged.
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
-        if let Some((&Self::VERSION, record)) = bytes.split_first() {
-            return Ok(postcard::from_bytes(record)?);
-        }
-        let PushJobOfOne { user, conversation, sequence, author, preview, at_ms } = decode(bytes)?;
-        Ok(Self { users: vec![user], conversation, sequence, author, preview, at_ms })
+        let job = match bytes.split_first() {
+            Some((&Self::VERSION, record)) => return Ok(postcard::from_bytes(record)?),
+            Some((2, record)) => postcard::from_bytes(record)?,
+            _ => {
+                let PushJobOfOne { user, conversation, sequence, author, preview, at_ms } =
+                    decode(bytes)?;
+                let users = vec![user];
+                PushJobWithoutId { users, conversation, sequence, author, preview, at_ms }
+            }
+        };
+        let PushJobWithoutId { users, conversation, sequence, author, preview, at_ms } = job;
+        let client_message_id = None;
+        Ok(Self { users, conversation, sequence, author, preview, at_ms, client_message_id })
     }
 }
 
@@ -182,8 +203,9 @@ mod tests {
     /// The records of version 1, as the first release wrote them: never edit them. A change that breaks
     /// this test needs another version, and these bytes still have to be read or refused as version 1.
     const FROZEN: &str = include_str!("../fixtures/records-1.txt");
-    /// The same for what has a version 2.
+    /// The same for what has a later version.
     const FROZEN_2: &str = include_str!("../fixtures/records-2.txt");
+    const FROZEN_3: &str = include_str!("../fixtures/records-3.txt");
 
     fn frozen(name: &str) -> Vec<u8> {
         frozen_in(FROZEN, name)
@@ -239,13 +261,21 @@ mod tests {
             author: UserId(4),
             preview: "hello".to_owned(),
             at_ms: 12,
+            client_message_id: None,
         }
     }
 
     #[test]
-    fn the_push_jobs_of_version_2_are_what_they_were() {
+    fn the_push_jobs_of_version_2_are_still_read() {
         let job = push_job(vec![UserId(13), UserId(300)]);
-        let frozen = frozen_in(FROZEN_2, "push job");
+        assert_eq!(PushJob::decode(&frozen_in(FROZEN_2, "push job")), Ok(job));
+    }
+
+    #[test]
+    fn the_push_jobs_of_version_3_are_what_they_were() {
+        let id = Some(ClientMessageId(6));
+        let job = PushJob { client_message_id: id, ..push_job(vec![UserId(13), UserId(300)]) };
+        let frozen = frozen_in(FROZEN_3, "push job");
         assert_eq!(job.encode()[..], frozen[..], "{:02x?}", &job.encode()[..]);
         assert_eq!(PushJob::decode(&frozen), Ok(job));
     }
@@ -257,8 +287,8 @@ mod tests {
         let error = decode::<Inbound>(&bytes).expect_err("version 2");
         assert_eq!(error.to_string(), "a record of version Some(2), expected 1");
         assert_eq!(PushJob::decode(&[]), Err(RecordError::Version { found: None }));
-        assert_eq!(PushJob::decode(&[3]), Err(RecordError::Version { found: Some(3) }));
-        for version in [1, 2] {
+        assert_eq!(PushJob::decode(&[4]), Err(RecordError::Version { found: Some(4) }));
+        for version in [1, 2, 3] {
             assert!(matches!(PushJob::decode(&[version]), Err(RecordError::Malformed(_))));
         }
     }

@@ -14,7 +14,7 @@ pub mod tls;
 
 pub use read_only::ReadOnlyDirectory;
 
-use ports::{Entropy, Machine, Network, WallClock};
+use ports::{Entropy, Machine, Network, NoTraces, WallClock};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -34,6 +34,7 @@ pub fn machine_on(network: Arc<dyn Network>, name: &str, directory: &Path) -> io
         entropy: Arc::new(SystemEntropy),
         tasks: Arc::new(tasks::TokioTasks),
         telemetry: Arc::new(telemetry::PrometheusTelemetry::new(&name)),
+        traces: Arc::new(NoTraces),
         name,
     })
 }

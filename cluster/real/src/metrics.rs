@@ -86,6 +86,8 @@ pub const COUNTERS: &[Meaning] = &[
     ),
     ("store_windows_filled", "Times that an owner began to wait for its publications"),
     ("store_publications_repeated", "Publications that were made again for want of a confirm"),
+    ("traces_spans_lost", "Steps of messages that no collector took"),
+    ("traces_spans_sent", "Steps of messages that a collector took"),
 ];
 
 /// They rise and fall.
@@ -136,7 +138,7 @@ mod tests {
 
     const PAGE: &str = include_str!("../../../docs/running.md");
     /// The roles, and what they share.
-    const ROLES: [&str; 6] = ["auth", "broker", "gateway", "link", "notifier", "store"];
+    const ROLES: [&str; 7] = ["auth", "broker", "gateway", "link", "notifier", "store", "traces"];
 
     fn names(meanings: &[Meaning]) -> BTreeSet<String> {
         meanings.iter().map(|(name, _)| (*name).to_owned()).collect()

@@ -8,7 +8,7 @@ use crate::limits::Limits;
 use crate::links::Through;
 use crate::machine::network::CountedNetwork;
 use ports::entropy::Seeded;
-use ports::{Disk, DiskFile, Machine, Telemetry};
+use ports::{Disk, DiskFile, Machine, NoTraces, Telemetry};
 use real::tls::Trust;
 use std::io;
 use std::net::Ipv4Addr;
@@ -41,6 +41,7 @@ pub fn client(name: &str, seed: u64, limits: &Arc<Limits>, way: Way) -> Machine 
         entropy: Arc::new(Seeded::new(workload::plan::random::number(seed, name, 0))),
         tasks: Arc::new(real::tasks::TokioTasks),
         telemetry: Arc::new(Nowhere),
+        traces: Arc::new(NoTraces),
     }
 }
 

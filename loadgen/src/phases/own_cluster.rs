@@ -25,7 +25,8 @@ impl Phases {
         let files = self.run.encryption.as_ref().and_then(|it| it.files.as_ref());
         let (scenario, seed) = (&self.run.scenario, self.run.seed);
         let interposed = &Interposed::of(scenario, seed, self.run.against.reach(self.run.share()));
-        let outside = Outside { push: &push, tls: files, interposed };
+        let traces = self.run.traces.as_ref();
+        let outside = Outside { push: &push, tls: files, traces, interposed };
         let cluster =
             Cluster::new(program, scenario, data.as_path().into(), outside, recorder.clone());
         if let Ok(cluster) = &cluster {

@@ -107,7 +107,8 @@ impl Stack {
             return Err(ClusterError::PortTaken { taken, first, last });
         }
         let push = on_loopback(push);
-        let outside = Outside { push: &push, tls: None, interposed: &Interposed::NONE };
+        let outside =
+            Outside { push: &push, tls: None, traces: None, interposed: &Interposed::NONE };
         let place = Place { data, first_port: Some(*first_port) };
         let program = (binary.as_path(), Processes::EachNode(*engines));
         let words = Arc::new(Words(told.clone()));

@@ -17,7 +17,7 @@ use port_numbers::{
 };
 use protocol::TlsFiles;
 use scenarios::scenario::{ClusterShape, Role, Scenario};
-use scenarios::{Addresses, cluster_file, on_loopback};
+use scenarios::{Addresses, Traces, cluster_file, on_loopback};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -78,6 +78,8 @@ pub struct Outside<'a> {
     pub push: &'a str,
     /// The files of TLS, if they are to use it.
     pub tls: Option<&'a TlsFiles>,
+    /// Where the steps of messages go, if anywhere.
+    pub traces: Option<&'a Traces>,
     /// The links that lead through proxies.
     pub interposed: &'a Interposed,
 }
@@ -107,7 +109,7 @@ impl Layout {
         scenario: &Scenario,
         processes: Processes,
         Place { data, first_port }: Place<'_>,
-        Outside { push, tls, interposed }: Outside<'_>,
+        Outside { push, tls, traces, interposed }: Outside<'_>,
     ) -> Result<Self, ClusterError> {
         std::fs::create_dir_all(data).map_err(io_error(format!("make {}", data.display())))?;
         let shape = &scenario.cluster;
@@ -120,8 +122,8 @@ impl Layout {
         // What somebody from outside asks for comes first.
         let haproxy = engines.haproxy.then(|| first_ports(&mut next, 1, PORTS_OF_HAPROXY)[0]);
         let watch = engines.monitoring.then(|| Monitoring::at(&mut next, engines));
-        let addresses =
-            Addresses { tls: tls.cloned(), ..addresses(shape, processes, &mut next, push) };
+        let addresses = addresses(shape, processes, &mut next, push);
+        let addresses = Addresses { tls: tls.cloned(), traces: traces.cloned(), ..addresses };
         let carried = carried(interposed, &addresses, &mut next);
         let files = Files::write(scenario, &addresses, &carried, data)?;
         let gateways = addresses.gateways.clone();
@@ -297,6 +299,7 @@ fn addresses(
         push_provider: push_provider.to_owned(),
         tls: None,
         is_balanced: processes.haproxy(),
+        traces: None,
     }
 }
 

@@ -17,7 +17,7 @@ use ending::Ending;
 use fakes::FakeDisk;
 use gate::Gate;
 use network::SimNetwork;
-use ports::Machine;
+use ports::{Machine, NoTraces};
 use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
@@ -94,6 +94,7 @@ impl HostHardware {
                 self.recorder.clone(),
                 self.counters.clone(),
             )),
+            traces: Arc::new(NoTraces),
         }
     }
 }

@@ -34,6 +34,7 @@ fn a_real_cluster_is_configured_as_a_simulated_one() {
             push_provider,
             tls: None,
             is_balanced: false,
+            traces: None,
         };
         let real = ClusterConfig::read(&cluster_file(&scenario, &addresses), &name);
         assert_eq!(real.unwrap_or_else(|mistakes| panic!("{mistakes}")), simulated);

@@ -5,7 +5,7 @@ use anyhow::Context;
 use serde_json::Value;
 
 /// Each crate with the crates of this workspace that it may depend on.
-const MAY_DEPEND_ON: [(&str, &[&str]); 32] = [
+const MAY_DEPEND_ON: [(&str, &[&str]); 33] = [
     ("protocol", &[]),
     ("ports", &["protocol"]),
     ("real", &["ports"]),
@@ -17,6 +17,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 32] = [
     ("broker", &["protocol", "ports", "link", "segments", "fakes"]),
     ("rabbitmq", &["protocol", "ports", "link", "fakes"]),
     ("postgres", &["protocol", "ports"]),
+    ("traces", &["protocol", "ports"]),
     ("cassandra", &["protocol", "ports"]),
     ("kafka", &["protocol", "ports", "fakes"]),
     ("store", &["protocol", "ports", "link", "segments", "fakes"]),
@@ -59,6 +60,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 32] = [
             "notifier",
             "auth",
             "node",
+            "traces",
             "scenarios",
             "verify",
             "report",

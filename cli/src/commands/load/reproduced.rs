@@ -35,6 +35,7 @@ impl Load {
         if self.tls {
             say("--tls", None);
         }
+        self.traces.words().into_iter().for_each(|word| say(&word, None));
         if self.without_faults {
             say("--without-faults", None);
         }

@@ -41,6 +41,7 @@ impl Load {
             credentials,
             numbers: self.target_metrics.clone(),
             encryption,
+            traces: self.traces.table(&scenario, self.seed)?,
             part,
             journeys,
             metrics,

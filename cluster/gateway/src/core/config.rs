@@ -1,6 +1,7 @@
 //! What a hub is told once, at its start.
 
 use protocol::limits::GatewayLimits;
+use protocol::trace::Sampler;
 use protocol::{Design, GatewayId, Incarnation};
 
 /// See the module.
@@ -20,4 +21,6 @@ pub struct HubConfig {
     pub idle_timeout_ms: u64,
     /// What it holds, at most.
     pub limits: GatewayLimits,
+    /// Which messages are traced.
+    pub sampler: Sampler,
 }

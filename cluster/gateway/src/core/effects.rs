@@ -6,6 +6,7 @@ use super::config::HubConfig;
 use super::outbound::Outlet;
 use super::outlets::Outlets;
 use super::timers::Timers;
+use ports::Span;
 use protocol::frames::server::{ErrorCode, ErrorNotice};
 use protocol::store_calls::UserConversation;
 use protocol::{CloseCode, ServerFrame, SessionId};
@@ -16,6 +17,8 @@ use std::collections::VecDeque;
 pub struct Effects<O> {
     /// When it happens: milliseconds since this gateway began.
     pub now_ms: u64,
+    /// The same in microseconds, for traces.
+    pub now_us: u64,
     /// Frames to sessions.
     pub outlets: Outlets<O>,
     /// What to look at again.
@@ -28,6 +31,8 @@ pub struct Effects<O> {
     pub joined: Vec<UserConversation>,
     /// Numbers.
     pub counts: Counts,
+    /// Steps of traced messages that have ended.
+    pub spans: Vec<Span>,
 }
 
 /// What happened since it was last looked at.
@@ -52,12 +57,14 @@ impl<O: Outlet> Effects<O> {
     pub fn new(config: &HubConfig) -> Self {
         Self {
             now_ms: 0,
+            now_us: 0,
             outlets: Outlets::new(config.design.slow_session, &config.limits),
             timers: Timers::default(),
             calls: VecDeque::new(),
             lost: false,
             joined: Vec::new(),
             counts: Counts::default(),
+            spans: Vec::new(),
         }
     }
 

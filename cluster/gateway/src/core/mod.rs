@@ -27,6 +27,7 @@ mod sender;
 mod sends;
 mod sessions;
 mod slab;
+mod steps;
 mod streams;
 mod timers;
 pub(crate) mod trunk;

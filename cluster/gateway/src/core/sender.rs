@@ -1,5 +1,6 @@
 //! One session's sends that are not decided yet, and what must not overtake them.
 
+use super::steps::Traced;
 use bytes::Bytes;
 use protocol::{ClientMessageId, ConversationId};
 use std::collections::VecDeque;
@@ -38,6 +39,8 @@ pub struct Pending {
     pub published_ms: u64,
     /// How often something was lost before it was published.
     pub losses: u64,
+    /// If it is traced.
+    pub traced: Option<Box<Traced>>,
 }
 
 /// How far a publication has got.
@@ -79,7 +82,13 @@ pub struct Sender {
 
 impl Pending {
     /// Not published yet.
-    pub const fn new(since_ms: u64, key: Key, record: Bytes, is_answered: bool) -> Self {
+    pub const fn new(
+        since_ms: u64,
+        key: Key,
+        record: Bytes,
+        is_answered: bool,
+        traced: Option<Box<Traced>>,
+    ) -> Self {
         Self {
             key,
             record,
@@ -89,6 +98,7 @@ impl Pending {
             tries: 0,
             published_ms: 0,
             losses: 0,
+            traced,
         }
     }
 }
@@ -181,9 +191,11 @@ impl Sender {
         }
     }
 
-    /// The owner has decided on a message. So many decided ones are remembered.
-    pub fn decided(&mut self, now_ms: u64, key: Key, remembered: usize) {
-        self.pending.retain(|pending| pending.key != key);
+    /// The owner has decided on a message, which is no longer waited for. So many decided ones are
+    /// remembered.
+    pub fn decided(&mut self, now_ms: u64, key: Key, remembered: usize) -> Option<Pending> {
+        let place = self.pending.iter().position(|pending| pending.key == key);
+        let decided = place.map(|place| self.pending.remove(place));
         if self.pending.is_empty() {
             self.pending.shrink_to(PENDING_KEPT);
         }
@@ -193,6 +205,7 @@ impl Sender {
         if self.decided.len() > remembered {
             self.decided.pop_front();
         }
+        decided
     }
 
     /// Whether nothing here matters any more. What is over is forgotten after a while.
@@ -219,7 +232,7 @@ mod tests {
         let mut sender = Sender::new(12_500);
         sender
             .pending
-            .extend(messages.iter().map(|key| Pending::new(0, *key, Bytes::new(), false)));
+            .extend(messages.iter().map(|key| Pending::new(0, *key, Bytes::new(), false, None)));
         sender
     }
 

@@ -128,10 +128,11 @@ impl Sends {
         let Some(action) = action(frame) else { return Sent::Handled };
         let record =
             Inbound { from, author: user, conversation, client_message_id: message, action };
+        let traced = out.traced(&self.config.sampler, &record);
         let record: Bytes = encode(&record);
         let sender = self.sender(id);
         let is_answered = sender.is_decided(message);
-        sender.pending.push(Pending::new(out.now_ms, key, record, is_answered));
+        sender.pending.push(Pending::new(out.now_ms, key, record, is_answered, traced));
         self.publish_next(out, id, conversation);
         Sent::Taken
     }
@@ -208,6 +209,7 @@ impl Sends {
             && pending.progress == Progress::Asked
         {
             let patience = if pending.tries == 1 { ANSWER_MS } else { ANSWER_AGAIN_MS };
+            out.published(pending, partition_of(conversation, self.config.partitions), result);
             match result {
                 // Its answer may have been lost before its confirm came.
                 Ok(()) if pending.losses != losses => {
@@ -232,8 +234,9 @@ impl Sends {
     fn refuse_from<O: Outlet>(&mut self, out: &mut Effects<O>, id: SessionId, key: Key) -> usize {
         let Some(sender) = self.senders.get_mut(id) else { return 0 };
         let withdrawn = sender.withdraw(out.now_ms, key, RETRY_AFTER_MS);
-        for Pending { key, .. } in &withdrawn {
-            refuse(out, id, *key, RejectReason::Unavailable, RETRY_AFTER_MS);
+        for pending in &withdrawn {
+            out.decided(pending, Some(RejectReason::Unavailable));
+            refuse(out, id, pending.key, RejectReason::Unavailable, RETRY_AFTER_MS);
         }
         withdrawn.len()
     }
@@ -284,7 +287,7 @@ impl Sends {
 
     /// The owner has accepted a message.
     pub fn accepted<O: Outlet>(&mut self, out: &mut Effects<O>, id: SessionId, it: Accepted) {
-        self.decided(out, id, (it.conversation, it.client_message_id));
+        self.decided(out, id, (it.conversation, it.client_message_id), None);
         out.say(id, ServerFrame::Accepted(it));
     }
 
@@ -295,17 +298,24 @@ impl Sends {
             self.refuse_from(out, id, key);
             return;
         }
-        self.decided(out, id, key);
+        self.decided(out, id, key, Some(it.reason));
         out.counts.rejections += 1;
         out.say(id, ServerFrame::Rejected(it));
     }
 
-    fn decided<O: Outlet>(&mut self, out: &mut Effects<O>, id: SessionId, key: Key) {
+    fn decided<O: Outlet>(
+        &mut self,
+        out: &mut Effects<O>,
+        id: SessionId,
+        key: Key,
+        refused: Option<RejectReason>,
+    ) {
         if !self.without_answers.is_empty() {
             self.without_answers.remove(&partition_of(key.0, self.config.partitions));
         }
         if let Some(sender) = self.senders.get_mut(id) {
-            sender.decided(out.now_ms, key, self.config.limits.answered);
+            let decided = sender.decided(out.now_ms, key, self.config.limits.answered);
+            decided.iter().for_each(|pending| out.decided(pending, refused));
             self.publish_next(out, id, key.0);
         }
     }
@@ -336,9 +346,10 @@ impl Sends {
         self.without_answers.keys().copied().collect()
     }
 
-    /// A session is gone.
-    pub fn close(&mut self, id: SessionId) {
-        self.senders.remove(id);
+    /// A session is gone: its sender never hears from here what becomes of its messages.
+    pub fn close<O: Outlet>(&mut self, out: &mut Effects<O>, id: SessionId) {
+        let gone = self.senders.remove(id);
+        gone.iter().flat_map(|sender| &sender.pending).for_each(|pending| out.untold(pending));
     }
 
     /// A user has no session any more. The bucket outlives the sessions: reconnecting does not refill
@@ -366,6 +377,7 @@ fn publish<O: Outlet>(
     pending.tries += 1;
     pending.published_ms = out.now_ms;
     pending.losses = losses;
+    pending.traced.iter_mut().for_each(|traced| traced.publish(out.now_us));
     let (conversation, message) = pending.key;
     let of = PublishRef { session: id, conversation, message };
     let partition = partition_of(conversation, partitions);

@@ -2,13 +2,15 @@
 
 use super::front::Front;
 use crate::core::Hub;
-use ports::StoreEvent;
 use ports::broker::{Fanout, FanoutConsumer, GatewayLife};
+use ports::{Machine, Span, StoreEvent};
+use protocol::Sequence;
 use protocol::records::{ToGateway, decode};
+use protocol::trace::{FIRST, Sampler, Step, TraceId};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 /// Records that are handed to the hub under one lock.
 const CHUNK: usize = 64;
@@ -32,17 +34,49 @@ pub async fn consume(front: Arc<Front>, fanout: Arc<dyn Fanout>, life: GatewayLi
 }
 
 async fn deliver(front: &Front, mut consumer: Box<dyn FanoutConsumer>) {
+    let sampler = front.machine.traces.sampler();
     while let Ok(deliveries) = consumer.next().await {
         let mut undecodable = 0;
         for chunk in deliveries.chunks(CHUNK) {
             let records: Vec<ToGateway> =
                 chunk.iter().filter_map(|record| decode(record).ok()).collect();
             undecodable += chunk.len() - records.len();
+            let arrived = Arrived::of(&records, sampler);
             front.with(|hub| records.into_iter().for_each(|record| hub.delivery(record)));
+            arrived.delivered(&front.machine);
         }
         if undecodable > 0 {
             // From a newer version, perhaps. If it was an entry, its stream has a gap now.
             tracing::warn!(undecodable, "undecodable records from owners");
+        }
+    }
+}
+
+/// Traced entries that have just arrived.
+struct Arrived {
+    at: Instant,
+    entries: Vec<(TraceId, Sequence)>,
+}
+
+impl Arrived {
+    fn of(records: &[ToGateway], sampler: Sampler) -> Self {
+        let traced = |record: &ToGateway| match record {
+            ToGateway::Entry(entry) => Some((sampler.of_entry(entry)?, entry.sequence)),
+            _ => None,
+        };
+        let entries =
+            if sampler.is_on() { records.iter().filter_map(traced).collect() } else { Vec::new() };
+        Self { at: Instant::now(), entries }
+    }
+
+    /// They stand in the queues of their sessions.
+    fn delivered(self, machine: &Machine) {
+        for (trace, sequence) in self.entries {
+            // One for each gateway, and for each time that it arrives there.
+            let at = trace.parent(Step::Deliver, machine.entropy.next_u64());
+            let parent = trace.span(Step::FanOut, FIRST);
+            let span = Span::new(Step::Deliver, at, Some(parent), self.at.elapsed());
+            machine.traces.span(span.about([("sequence", sequence.0)]));
         }
     }
 }

@@ -72,12 +72,14 @@ impl Front {
 
     /// Does something with the hub, now.
     pub fn with<R>(&self, act: impl FnOnce(&mut Gateway) -> R) -> R {
-        let now_ms = self.began.elapsed().as_millis() as u64;
+        let now_us = self.began.elapsed().as_micros() as u64;
         let mut hub = entered(self.hub.lock());
-        hub.at(now_ms);
+        hub.at_us(now_us);
         let result = act(&mut hub);
         let work = hub.has_calls();
+        let spans = hub.take_spans();
         drop(hub);
+        spans.into_iter().for_each(|span| self.machine.traces.span(span));
         if work {
             self.work.notify_one();
         }

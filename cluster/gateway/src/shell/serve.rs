@@ -11,6 +11,7 @@ use ports::broker::{Brokers, GatewayLife};
 use ports::{Conversations, Listener, Machine, Shutdown, TokenVerifier};
 use protocol::design::{ClientHeartbeat, Design};
 use protocol::limits::GatewayLimits;
+use protocol::trace::Sampler;
 use protocol::{CloseCode, GatewayId, limits};
 use std::io;
 use std::pin::pin;
@@ -70,7 +71,8 @@ pub async fn serve(
     shutdown: Shutdown,
 ) -> Result<(), ServeError> {
     let incarnation = incarnation::begin(&machine).await;
-    let hub_config = hub_config(&config, incarnation);
+    let sampler = machine.traces.sampler();
+    let hub_config = HubConfig { sampler, ..hub_config(&config, incarnation) };
     let hub = Hub::new(hub_config);
     let beats = config.design.client_heartbeat == ClientHeartbeat::On;
     let of = |time: Duration| if beats { time } else { Duration::ZERO };
@@ -127,6 +129,7 @@ fn hub_config(config: &GatewayConfig, incarnation: protocol::Incarnation) -> Hub
         heartbeat_ms: config.heartbeat.as_millis() as u64,
         idle_timeout_ms: config.idle_timeout.as_millis() as u64,
         limits: config.limits,
+        sampler: Sampler::OFF,
     }
 }
 

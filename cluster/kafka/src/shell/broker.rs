@@ -85,9 +85,10 @@ fn confirms(offsets: Offsets) -> Confirms {
 
 impl Inbound for KafkaBroker {
     fn publish(&self, batch: Vec<(Partition, bytes::Bytes)>) -> BoxFuture<'static, Confirms> {
-        let topology = &self.uplink.topology;
+        let (topology, sampler) = (&self.uplink.topology, self.uplink.sampler());
         let outgoing = batch.into_iter().map(|(partition, message)| Outgoing {
             bounded: Some(partition),
+            parent: sampler.parent_of_inbound(&message),
             ..Outgoing::unbounded(topology, Origin::Inbound(partition), message)
         });
         let published = self.uplink.publish(outgoing.collect());
@@ -115,10 +116,11 @@ impl Inbound for KafkaBroker {
 
 impl Jobs for KafkaBroker {
     fn publish(&self, batch: Vec<Job>) -> BoxFuture<'static, Confirms> {
-        let topology = &self.uplink.topology;
-        let outgoing = batch
-            .into_iter()
-            .map(|job| Outgoing::unbounded(topology, Origin::Jobs(job.queue), job.message));
+        let (topology, sampler) = (&self.uplink.topology, self.uplink.sampler());
+        let outgoing = batch.into_iter().map(|Job { queue, message }| Outgoing {
+            parent: sampler.parent_of_job(&message),
+            ..Outgoing::unbounded(topology, Origin::Jobs(queue), message)
+        });
         let published = self.uplink.publish(outgoing.collect());
         Box::pin(async move { confirms(published.await) })
     }
@@ -150,10 +152,11 @@ impl Fanout for KafkaBroker {
         &self,
         batch: Vec<FanoutMessage>,
     ) -> BoxFuture<'static, Result<(), BrokerUnavailable>> {
-        let topology = &self.uplink.topology;
+        let (topology, sampler) = (&self.uplink.topology, self.uplink.sampler());
         let outgoing = batch.into_iter().map(|FanoutMessage { to, message }| Outgoing {
             place: topology.gateway(to),
             key: Some(Key::of(to).encode()),
+            parent: sampler.parent_to_gateway(&message),
             message,
             bounded: None,
         });

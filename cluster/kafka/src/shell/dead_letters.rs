@@ -58,8 +58,13 @@ impl Letters {
     fn append(&self, step: &Step) -> BoxFuture<'static, Result<u64, PublishError>> {
         let place = self.uplink.topology.dead_letters();
         let message = Bytes::from(step.encode());
-        let appended =
-            self.uplink.publish(vec![Outgoing { place, key: None, message, bounded: None }]);
+        let appended = self.uplink.publish(vec![Outgoing {
+            place,
+            key: None,
+            message,
+            bounded: None,
+            parent: None,
+        }]);
         Box::pin(async move { appended.await.pop().unwrap_or(Err(PublishError::Unknown)) })
     }
 

@@ -33,7 +33,8 @@ pub async fn begin(
     }
     let (place, nonce) = (uplink.topology.gateway(life), uplink.machine.entropy.next_u64());
     let key = Some(Key::Takeover(nonce).encode());
-    let takeover = Outgoing { place: place.clone(), key, message: Bytes::new(), bounded: None };
+    let (place_of, message) = (place.clone(), Bytes::new());
+    let takeover = Outgoing { place: place_of, key, message, bounded: None, parent: None };
     let Some(Ok(offset)) = uplink.tell(vec![takeover]).await.pop() else {
         return Err(BrokerUnavailable);
     };

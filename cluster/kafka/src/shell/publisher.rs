@@ -8,7 +8,9 @@ use ports::broker::{Origin, PublishError};
 use ports::{Machine, Telemetry, entered};
 use protocol::Partition;
 use protocol::limits::BrokerLimits;
+use protocol::trace::TraceParent;
 use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{DeliveryFuture, FutureRecord, Producer};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -27,6 +29,8 @@ pub struct Outgoing {
     pub message: Bytes,
     /// The partition whose bound it counts for.
     pub bounded: Option<Partition>,
+    /// What its reader continues, if it is traced.
+    pub parent: Option<TraceParent>,
 }
 
 /// A record that was put in line, or was refused.
@@ -46,7 +50,7 @@ pub struct Publisher {
 impl Outgoing {
     /// For a durable queue, whatever waits there.
     pub fn unbounded(topology: &Topology, to: Origin, message: Bytes) -> Self {
-        Self { place: topology.place(to), key: None, message, bounded: None }
+        Self { place: topology.place(to), key: None, message, bounded: None, parent: None }
     }
 }
 
@@ -140,11 +144,16 @@ impl Publisher {
 /// Into the client's own queue: it does not wait. What does not fit there was certainly not sent, but that is
 /// not said: its publisher would take the partition for full.
 fn send(client: &Publishing, outgoing: &Outgoing) -> Result<DeliveryFuture, PublishError> {
-    let Outgoing { place, key, message, .. } = outgoing;
+    let Outgoing { place, key, message, parent, .. } = outgoing;
     let mut record =
         FutureRecord::<[u8], [u8]>::to(&place.topic).partition(place.partition).payload(message);
     if let Some(key) = key {
         record = record.key(key);
+    }
+    let parent = parent.map(|parent| parent.to_string());
+    if let Some(parent) = &parent {
+        let header = Header { key: "traceparent", value: Some(parent) };
+        record = record.headers(OwnedHeaders::new().insert(header));
     }
     client.send_result(record).map_err(|(error, _): (KafkaError, _)| {
         tracing::warn!(%error, "a message was not sent");

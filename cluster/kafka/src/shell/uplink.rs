@@ -9,6 +9,7 @@ use ports::broker::PublishError;
 use ports::tasks::run_on;
 use ports::{BoxFuture, Machine, Worker};
 use protocol::limits;
+use protocol::trace::Sampler;
 use rdkafka::admin::AdminClient;
 use rdkafka::error::{KafkaError, KafkaResult};
 use std::sync::Arc;
@@ -45,6 +46,11 @@ pub struct Uplink {
 pub type Removable = mpsc::UnboundedReceiver<(Place, u64)>;
 
 impl Uplink {
+    /// Which messages are traced.
+    pub fn sampler(&self) -> Sampler {
+        self.machine.traces.sampler()
+    }
+
     /// Makes the clients; none of them waits for Kafka.
     pub fn new(machine: Machine, config: &KafkaConfig) -> KafkaResult<(Self, Removable)> {
         let shape = Shape {

@@ -6,6 +6,7 @@
 use super::engine_tables::Engines;
 use super::oidc::OidcTable;
 use super::secrets::{self, Fetch};
+use super::traces::TracesTable;
 use super::{
     ClusterConfig, HEARTBEAT_SECONDS_MAX, HEARTBEAT_SECONDS_MIN, LINK_TIMEOUT_MS,
     LINK_TIMEOUT_MS_MAX, LINK_TIMEOUT_MS_MIN, SCOPES, Service, TOKEN_SECONDS_MAX, is_address,
@@ -58,6 +59,8 @@ section! {
         tls: Option<Tls> = None,
         /// An issuer outside of the cluster, whose tokens gateways honour too.
         oidc: Option<OidcTable> = None,
+        /// A collector of OpenTelemetry for the steps of single messages.
+        traces: Option<TracesTable> = None,
     }
 }
 
@@ -267,6 +270,7 @@ impl File {
             trusted_proxies: or_empty(&self.trusted_proxies).iter().map(|one| one.0).collect(),
             tls: self.tls.get().flatten().map(|table| table.files()),
             oidc: self.oidc.get().flatten().map(|table| table.config()),
+            traces: self.traces.get().flatten().map(|table| table.config()),
             topology: plain.topology,
         }
     }

@@ -7,6 +7,7 @@ mod oidc;
 mod secrets;
 #[cfg(test)]
 mod tests;
+mod traces;
 
 pub use engines::{
     Acks, BrokerChoice, Cassandra, EngineConfig, Kafka, Postgres, RabbitMq, SaslMechanism,
@@ -14,6 +15,7 @@ pub use engines::{
 };
 pub use oidc::Oidc;
 pub use secrets::{Fetch, Kept};
+pub use traces::{AN_ENDPOINT, Traces, is_endpoint};
 
 use crate::topology::{Role, Topology};
 use ipnet::IpNet;
@@ -59,6 +61,8 @@ pub struct ClusterConfig {
     pub tls: Option<TlsFiles>,
     /// An issuer outside, whose tokens gateways honour too.
     pub oidc: Option<Oidc>,
+    /// Where the steps of single messages go; absent: nowhere.
+    pub traces: Option<Traces>,
 }
 
 /// The scopes that a service can be granted.
@@ -135,6 +139,7 @@ impl ClusterConfig {
             trusted_proxies: Vec::new(),
             tls: None,
             oidc: None,
+            traces: None,
         }
     }
 

@@ -64,7 +64,7 @@ impl TextForm for IssuerUrl {
 
 /// A text with something in it.
 #[derive(Clone, Debug, Default)]
-pub struct Word(String);
+pub struct Word(pub String);
 
 impl TextForm for Word {
     fn expected() -> String {

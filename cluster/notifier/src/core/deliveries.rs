@@ -61,6 +61,7 @@ mod tests {
                 author: UserId(1),
                 preview: String::new(),
                 at_ms: 0,
+                client_message_id: None,
             };
             deliveries.take(tag, job);
         }

@@ -204,6 +204,7 @@ mod tests {
             author: UserId(1),
             preview: String::new(),
             at_ms: 0,
+            client_message_id: None,
         };
         Held::new(user, UserId(user), Arc::new(job))
     }

@@ -2,6 +2,7 @@
 
 use crate::core::deliveries::Deliveries;
 use crate::core::hand::{Hand, Held};
+use crate::core::outcome::Outcome;
 use crate::core::retry::{Decision, Policy};
 use crate::core::taken::Taken;
 use crate::shell::provider::{AskAgain, Attempt, Provider};
@@ -11,13 +12,14 @@ use ports::broker::{
     BrokerUnavailable, DeadLetters, JobConsumer, JobDelivery, JobSettlement, Jobs, NewDeadLetter,
     Origin, PublishError,
 };
-use ports::{BoxFuture, Conversations, Machine, Shutdown};
+use ports::{BoxFuture, Conversations, Machine, Shutdown, Span};
 use protocol::design::Push;
 use protocol::limits;
 use protocol::limits::NotifierLimits;
 use protocol::mix::mix;
 use protocol::records::PushJob;
 use protocol::store_calls::{PushAdvice, PushRef};
+use protocol::trace::{FIRST, Step};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -296,10 +298,26 @@ impl Consumer {
 
 /// One attempt, and what becomes of its job.
 async fn make(attempt: Attempt, machine: Machine, policy: Policy, held: Held) -> (Held, Decision) {
+    let began = Instant::now();
     let (outcome, blame) = attempt.make(&held).await;
+    tell(&machine, &held, &outcome, began.elapsed());
     let random = machine.entropy.next_u64();
     let decision = policy.decide(&outcome, held.attempt, blame, random);
     (held, decision)
+}
+
+/// An attempt at the push of a traced message has ended.
+fn tell(machine: &Machine, held: &Held, outcome: &Outcome, took: Duration) {
+    let Some(trace) = machine.traces.sampler().of_job(&held.job) else { return };
+    let at = trace.parent(Step::Push, machine.entropy.next_u64());
+    let fan_out = trace.span(Step::FanOut, FIRST);
+    let span = Span::new(Step::Push, at, Some(fan_out), took)
+        .about([("user", held.user.0), ("attempt", held.attempt.into())]);
+    machine.traces.span(match outcome {
+        Outcome::Delivered => span,
+        Outcome::Refused { status } => span.failed(format!("status {status}")),
+        Outcome::Failed { why, .. } => span.failed(why.clone()),
+    });
 }
 
 /// Puts a dead letter. If there is no room for it, it is counted by the broker.

@@ -6,6 +6,7 @@ use lapin::BasicProperties;
 use lapin::message::Delivery;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use ports::broker::DeadLetter;
+use protocol::trace::TraceParent;
 
 /// The delivery mode of messages that are written to disk.
 const PERSISTENT: u8 = 2;
@@ -17,6 +18,8 @@ const KEY: &str = "fracas-key";
 const REASON: &str = "fracas-reason";
 const ATTEMPTS: &str = "fracas-attempts";
 const AT_MS: &str = "fracas-at-ms";
+/// What the reader of a message continues: https://www.w3.org/TR/trace-context-amqp/
+const TRACE_PARENT: &str = "traceparent";
 
 /// Of a message that is kept. `id` names it for as long as it is anywhere.
 pub fn durable(id: u128) -> BasicProperties {
@@ -28,6 +31,14 @@ pub fn durable(id: u128) -> BasicProperties {
 /// Of a message that may be lost.
 pub fn transient() -> BasicProperties {
     BasicProperties::default()
+}
+
+/// The same of a message that is traced.
+pub fn traced(properties: BasicProperties, parent: Option<TraceParent>) -> BasicProperties {
+    let Some(parent) = parent else { return properties };
+    let mut headers = properties.headers().clone().unwrap_or_default();
+    headers.insert(TRACE_PARENT.into(), AMQPValue::LongString(parent.to_string().into()));
+    properties.with_headers(headers)
 }
 
 /// Says that a gateway has a new consumer, the one with this nonce.
@@ -124,6 +135,7 @@ mod tests {
     use super::*;
     use ports::broker::{NewDeadLetter, Origin};
     use protocol::Partition;
+    use protocol::trace::{SpanId, TraceId};
 
     #[test]
     fn a_dead_letter_is_read_back() {
@@ -140,6 +152,17 @@ mod tests {
         assert_eq!(dead(&properties, &message), Some(written));
         assert_eq!(id(&properties), Some(1 << 52));
         assert_eq!(dead(&durable(7), &message), None);
+    }
+
+    #[test]
+    fn a_traced_message_says_what_its_reader_continues() {
+        let parent = TraceParent { trace: TraceId(7), span: SpanId(9) };
+        let properties = traced(durable(5), Some(parent));
+        let headers = properties.headers().as_ref().unwrap();
+        let expected = "00-00000000000000000000000000000007-0000000000000009-01";
+        assert_eq!(text(headers, TRACE_PARENT).as_deref(), Some(expected));
+        assert_eq!(id(&properties), Some(5));
+        assert_eq!(traced(durable(5), None), durable(5));
     }
 
     #[test]

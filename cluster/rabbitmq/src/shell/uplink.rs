@@ -10,6 +10,7 @@ use bytes::Bytes;
 use lapin::BasicProperties;
 use ports::broker::PublishError;
 use ports::{Machine, entered};
+use protocol::trace::{Sampler, TraceParent};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
@@ -28,6 +29,8 @@ pub struct Uplink {
     pub config: RabbitConfig,
     pub topology: Arc<Topology>,
     link: watch::Sender<Option<Arc<Link>>>,
+    /// Which messages are traced.
+    sampler: Sampler,
     /// In line under this lock: the order of calls is the order on the channel.
     order: Mutex<()>,
 }
@@ -39,8 +42,8 @@ impl Uplink {
     pub fn new(machine: Machine, config: RabbitConfig) -> Self {
         let topology = Topology::new(config.prefix.clone(), config.limits);
         let topology = Arc::new(topology.with_quorum_queues(config.quorum_queues));
-        let link = watch::Sender::new(None);
-        Self { machine, config, topology, link, order: Mutex::default() }
+        let (link, sampler) = (watch::Sender::new(None), machine.traces.sampler());
+        Self { machine, config, topology, link, sampler, order: Mutex::default() }
     }
 
     /// Keeps a link up, for ever.
@@ -109,6 +112,7 @@ impl Uplink {
         let link = self.link.borrow().clone().filter(|link| !link.is_blocked())?;
         let _order = entered(self.order.lock());
         let in_line = batch.into_iter().map(|(to, message, properties)| {
+            let properties = messages::traced(properties, self.continued_by(to, &message));
             let (confirmed, pending) = oneshot::channel();
             let may_be_lost = matches!(to, Destination::Gateway(_) | Destination::Takeover(_));
             let line = if may_be_lost { &link.gateways } else { &link.durable };
@@ -116,6 +120,21 @@ impl Uplink {
             pending
         });
         Some(in_line.collect())
+    }
+
+    /// What the reader of a message continues, if it is traced.
+    fn continued_by(&self, to: Destination, message: &[u8]) -> Option<TraceParent> {
+        match to {
+            Destination::Inbound(_) => self.sampler.parent_of_inbound(message),
+            Destination::Jobs(_) => self.sampler.parent_of_job(message),
+            Destination::Gateway(_) => self.sampler.parent_to_gateway(message),
+            // A dead letter is of either kind.
+            Destination::Dead => self
+                .sampler
+                .parent_of_inbound(message)
+                .or_else(|| self.sampler.parent_of_job(message)),
+            Destination::Takeover(_) => None,
+        }
     }
 
     /// Of a message that is kept.

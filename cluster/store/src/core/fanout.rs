@@ -151,6 +151,7 @@ pub fn push_job(users: Vec<UserId>, entry: &Entry, body: &str) -> PushJob {
         author: entry.author,
         preview: preview(body).to_owned(),
         at_ms: entry.at_ms,
+        client_message_id: Some(entry.client_message_id),
     }
 }
 
@@ -218,6 +219,7 @@ mod tests {
             author: UserId(9),
             preview: "hello".to_owned(),
             at_ms: 1,
+            client_message_id: Some(ClientMessageId(2)),
         };
         let jobs = missed(vec![missed_by(1, 7), missed_by(2, 8), missed_by(3, 7)], 2);
         let users = |job: &Job| PushJob::decode(&job.message).map(|job| job.users);

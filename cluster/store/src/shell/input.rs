@@ -1,5 +1,6 @@
 //! What reaches the owner of a node's partitions, and what it makes of it.
 
+use super::steps::Arrived;
 use crate::core::attachments::{GatewayLife, LinkId};
 use crate::core::command::Outcome;
 use crate::wire::{Answer, FromStore};
@@ -12,6 +13,7 @@ use protocol::records::{self, Inbound};
 use protocol::store_calls::{
     AttachItem, ChangeMember, CreateConversation, DetachItem, PushRef, ReceiptItem,
 };
+use protocol::trace::Sampler;
 use protocol::{ConversationId, Epoch, Partition, UserId};
 use tokio::sync::oneshot;
 
@@ -138,15 +140,18 @@ pub struct QueuedDelivery {
     pub message: Bytes,
     /// What a gateway asked for; or why the record says nothing.
     pub content: Result<Inbound, String>,
+    /// If it is traced.
+    pub arrived: Option<Arrived>,
 }
 
 impl QueuedDelivery {
     /// Decodes a delivery, once and for all.
-    pub fn of(consumer: Consumer, delivery: InboundDelivery) -> Self {
+    pub fn of(consumer: Consumer, delivery: InboundDelivery, sampler: Sampler) -> Self {
         let InboundDelivery { position, redelivered: replay, message } = delivery;
         let content = records::decode(&message)
             .map_err(|error| format!("the record does not decode: {error}"));
-        Self { consumer, position, replay, message, content }
+        let arrived = content.as_ref().ok().and_then(|inbound| Arrived::now(sampler, inbound));
+        Self { consumer, position, replay, message, content, arrived }
     }
 }
 

@@ -11,6 +11,7 @@ mod reads;
 mod round;
 mod serve;
 mod server;
+mod steps;
 mod subscriber;
 mod writer;
 

@@ -36,12 +36,12 @@ use super::listeners::Listeners;
 use super::pending::Pending;
 use super::publisher::Post;
 use super::round::{Done, Job, Settlements};
+use super::steps::{self, FannedOut};
 use super::writer::{Report, WriterHandle};
 use crate::config::{ServeError, StoreConfig};
 use crate::core::command::Effect;
 use crate::core::fanout;
 use crate::wire::Answer;
-use ports::broker::{FanoutMessage, Job as PushJob};
 use ports::directory::Owner as PartitionOwner;
 use ports::message_store::{Fenced, Lease};
 use ports::{Machine, Shutdown};
@@ -242,7 +242,9 @@ impl Owner {
     fn reported(&mut self, report: Report) -> Result<(), ServeError> {
         match report {
             Report::Failed(error) => return Err(ServeError::Engine(error.into())),
-            Report::Early(effects, settlements) => self.publish(effects, settlements),
+            Report::Early(effects, settlements) => {
+                self.publish(effects, settlements, FannedOut::default());
+            }
             Report::Done(done) => {
                 self.is_writing = false;
                 self.finish(*done);
@@ -259,7 +261,8 @@ impl Owner {
                 self.begin(partition, epoch);
             }
         }
-        self.publish(effects, settlements);
+        let traced = steps::durable(&self.machine, done.sequenced, done.write);
+        self.publish(effects, settlements, traced);
         for (reply, outcome) in outcomes {
             reply.outcome(outcome);
         }
@@ -271,7 +274,7 @@ impl Owner {
         }
         if !missed.is_empty() {
             let jobs = fanout::missed(missed, self.config.notify_queues);
-            self.post(Vec::new(), jobs, Settlements::default());
+            self.post(Post { jobs, ..Post::default() });
         }
         self.status.send_replace(done.status);
         self.leases.send_if_modified(|leases| !std::mem::replace(&mut leases.is_ready, true));
@@ -326,7 +329,7 @@ impl Owner {
     }
 
     /// Step 1 of the module's order.
-    fn publish(&mut self, effects: Vec<Effect>, settlements: Settlements) {
+    fn publish(&mut self, effects: Vec<Effect>, settlements: Settlements, traced: FannedOut) {
         if effects.is_empty() && settlements.is_empty() {
             return;
         }
@@ -337,16 +340,17 @@ impl Owner {
         }
         self.listeners.joined(fanned.joined);
         self.listeners.expelled(fanned.expelled);
-        self.post(fanned.messages, fanned.jobs, settlements);
+        let (messages, jobs) = (fanned.messages, fanned.jobs);
+        self.post(Post { messages, jobs, settlements, traced });
     }
 
-    fn post(&mut self, messages: Vec<FanoutMessage>, jobs: Vec<PushJob>, settlements: Settlements) {
+    fn post(&mut self, post: Post) {
         self.unconfirmed += 1;
         if self.unconfirmed == self.config.limits.owner_window {
             self.machine.telemetry.count("store_windows_filled", 1);
         }
         // The publisher lives as long as the owner.
-        let _ = self.posts.send(Post { messages, jobs, settlements });
+        let _ = self.posts.send(post);
     }
 
     /// Publishes presence and typing notices, while the broker keeps up.
@@ -356,7 +360,7 @@ impl Owner {
         }
         if self.unconfirmed < self.config.limits.owner_window {
             let ephemeral = std::mem::take(&mut self.listeners.ephemeral);
-            self.post(ephemeral, Vec::new(), Settlements::default());
+            self.post(Post { messages: ephemeral, ..Post::default() });
         } else if self.listeners.ephemeral.len() > self.config.limits.notices {
             let dropped = self.listeners.ephemeral.len() as u64;
             self.machine.telemetry.count("store_dropped_notices", dropped);

@@ -140,6 +140,7 @@ impl Partitions {
             round.done.settlements.append(&mut applied.settlements);
             round.done.effects.append(&mut applied.effects);
             round.done.outcomes.append(&mut applied.outcomes);
+            round.done.sequenced.append(&mut applied.sequenced);
             if let Some(owned) = self.owned.get_mut(&partition) {
                 owned.conversations += applied.created;
             }
@@ -225,8 +226,9 @@ impl Partitions {
 
 impl Owned {
     fn apply(&mut self, work: Work, applied: &mut Applied, poison: Poison) {
-        let Applied { overlay, effects, outcomes, settlements, created } = applied;
+        let Applied { overlay, effects, outcomes, settlements, created, sequenced } = applied;
         let Work { partition: _, origin, command } = work;
+        let entries = overlay.batch.entries.len();
         let outcome = match command {
             Ok(command) => {
                 let makes = matches!(command, Command::Create { .. });
@@ -242,11 +244,14 @@ impl Owned {
             Err(_) => Outcome::Done,
         };
         match origin {
-            Origin::Delivery { consumer, position, key, message } => {
+            Origin::Delivery { consumer, position, key, message, arrived } => {
                 let reason = match outcome {
                     Outcome::DeadLettered(reason) => Some(reason),
                     _ => None,
                 };
+                let is_new = overlay.batch.entries.len() > entries;
+                let at = (consumer, position);
+                sequenced.extend(arrived.map(|it| it.sequenced(at, is_new, reason.clone())));
                 settlements.settle((consumer, position), (key, message), reason);
             }
             Origin::Request(reply) => outcomes.push((reply, outcome)),

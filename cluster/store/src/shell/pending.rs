@@ -12,6 +12,7 @@ use ports::CallError;
 use ports::broker::InboundDelivery;
 use protocol::limits::StoreLimits;
 use protocol::store_calls::ReceiptItem;
+use protocol::trace::Sampler;
 use protocol::{ConversationId, Partition, UserId, design};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -26,16 +27,19 @@ pub struct Pending {
     events: VecDeque<SubscriptionEvent>,
     choice: design::Receipts,
     limits: StoreLimits,
+    /// Which messages are traced.
+    sampler: Sampler,
     /// Requests, cursors and attachments for which there was no room.
     refused: u64,
 }
 
 impl Pending {
     /// Nothing waits.
-    pub fn new(choice: design::Receipts, limits: StoreLimits) -> Self {
+    pub fn new(choice: design::Receipts, limits: StoreLimits, sampler: Sampler) -> Self {
         let (commands, events) = (VecDeque::new(), VecDeque::new());
         let (consumers, receipts) = (BTreeMap::new(), BTreeMap::new());
-        Self { commands, consumers, requests: 0, receipts, events, choice, limits, refused: 0 }
+        let (requests, refused) = (0, 0);
+        Self { commands, consumers, requests, receipts, events, choice, limits, sampler, refused }
     }
 
     /// Deliveries. What still waits of an earlier consumer comes again to this one.
@@ -44,7 +48,8 @@ impl Pending {
         if newest != Some(from.number) {
             self.drop_deliveries(from.partition);
         }
-        let queued = deliveries.into_iter().map(|delivery| QueuedDelivery::of(from, delivery));
+        let of = |delivery| QueuedDelivery::of(from, delivery, self.sampler);
+        let queued = deliveries.into_iter().map(of);
         self.commands.extend(queued.map(QueuedCommand::Delivery));
     }
 

@@ -11,6 +11,7 @@
 
 use super::input::{Consumer, Input};
 use super::round::Settlements;
+use super::steps::FannedOut;
 use ports::broker::{Brokers, Confirms, FanoutMessage, Job, PublishError};
 use ports::{BoxFuture, Machine};
 use protocol::backoff::Backoff;
@@ -32,6 +33,8 @@ pub struct Post {
     pub jobs: Vec<Job>,
     /// Of the deliveries that led to it.
     pub settlements: Settlements,
+    /// Of these, the traced ones.
+    pub traced: FannedOut,
 }
 
 /// For a subscriber: up to where one of its subscriptions is done.
@@ -82,6 +85,7 @@ impl Post {
         self.messages.append(&mut later.messages);
         self.jobs.append(&mut later.jobs);
         self.settlements.dead.append(&mut later.settlements.dead);
+        self.traced.append(&mut later.traced);
     }
 
     fn len(&self) -> usize {
@@ -112,6 +116,7 @@ impl Publisher {
                     let Some(UnderWay { mut post, .. }) = under_way.pop_front() else { continue };
                     post.keep_unconfirmed(&confirmed);
                     if post.is_confirmed() {
+                        post.traced.confirmed(&self.machine);
                         self.done(post.settlements.through);
                     } else {
                         self.repeat(post, &mut under_way).await;
@@ -170,6 +175,7 @@ impl Publisher {
             let confirmed = self.publish(&unconfirmed).await;
             unconfirmed.keep_unconfirmed(&confirmed);
         }
+        unconfirmed.traced.confirmed(&self.machine);
         for through in all_through {
             self.done(through);
         }

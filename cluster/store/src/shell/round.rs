@@ -1,6 +1,7 @@
 //! A round: what the owner asks for, what is under way, and what came of it.
 
 use super::input::{AttachCall, Consumer, QueuedCommand, QueuedDelivery, ReplyTo, Request};
+use super::steps::{Arrived, Sequenced};
 use crate::config::StoreConfig;
 use crate::core::absences::Departure;
 use crate::core::command::{Command, Effect, Outcome};
@@ -14,6 +15,7 @@ use protocol::records::PushJob;
 use protocol::store_calls::{AttachedItem, PartitionStatus, ReceiptItem};
 use protocol::{Partition, partition};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// What the owner wants of a round.
 #[derive(Default)]
@@ -80,6 +82,10 @@ pub struct Done {
     pub commands: usize,
     /// How many conversations were put out of memory.
     pub evicted: u64,
+    /// Traced messages.
+    pub sequenced: Vec<Sequenced>,
+    /// How long the write took.
+    pub write: Duration,
 }
 
 /// An answered `attach` call.
@@ -137,6 +143,8 @@ pub enum Origin {
         key: u128,
         /// The record.
         message: Bytes,
+        /// If it is traced.
+        arrived: Option<Arrived>,
     },
     /// A caller, who is answered.
     Request(ReplyTo),
@@ -157,6 +165,8 @@ pub struct Applied {
     pub settlements: Settlements,
     /// How many conversations are new.
     pub created: u64,
+    /// Traced messages.
+    pub sequenced: Vec<Sequenced>,
 }
 
 impl Round {
@@ -194,10 +204,11 @@ impl Work {
         let partition = command.partition();
         match command {
             QueuedCommand::Delivery(delivery) => {
-                let QueuedDelivery { consumer, position, replay, message, content } = delivery;
+                let QueuedDelivery { consumer, position, replay, message, content, arrived } =
+                    delivery;
                 let key = key(&content, &message);
                 let command = content.map(|inbound| Command::Sequence { inbound, at_ms, replay });
-                let origin = Origin::Delivery { consumer, position, key, message };
+                let origin = Origin::Delivery { consumer, position, key, message, arrived };
                 Self { partition, origin, command }
             }
             QueuedCommand::Request(_, request, reply) => {

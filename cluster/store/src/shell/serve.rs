@@ -139,7 +139,7 @@ impl Node {
             leases: told,
         };
         let owner = Owner {
-            pending: Pending::new(config.design.receipts, config.limits),
+            pending: Pending::new(config.design.receipts, config.limits, machine.traces.sampler()),
             listeners: Listeners::new(&config),
             machine,
             config,

@@ -100,8 +100,9 @@ impl Writer {
             tokio::time::sleep(WRITE_BEHIND).await;
         }
         let began = Instant::now();
-        let round = self.until_done(round, Partitions::commit).await?;
-        self.machine.telemetry.time("store_commit", began.elapsed());
+        let mut round = self.until_done(round, Partitions::commit).await?;
+        round.done.write = began.elapsed();
+        self.machine.telemetry.time("store_commit", round.done.write);
         Ok(round.done)
     }
 

@@ -5,7 +5,8 @@ use crate::run::Engines;
 use std::collections::BTreeSet;
 
 static NONE: Interposed = Interposed::NONE;
-const OUTSIDE: Outside<'_> = Outside { push: "127.0.0.1:9", tls: None, interposed: &NONE };
+const OUTSIDE: Outside<'_> =
+    Outside { push: "127.0.0.1:9", tls: None, traces: None, interposed: &NONE };
 
 #[test]
 fn every_node_has_a_process_a_log_and_numbers_of_its_own() {

@@ -20,6 +20,7 @@ use super::outbound::Outlet;
 use super::sends::Sends;
 use super::sessions::{Sessions, State};
 use super::streams::Streams;
+use ports::Span;
 use protocol::codec::Codec;
 use protocol::design::SlowSession;
 use protocol::{CloseCode, SessionId};
@@ -57,10 +58,22 @@ impl<O: Outlet> Hub<O> {
         }
     }
 
-    /// Whatever is told to the hub from now on happens at this time: milliseconds since the gateway
+    /// Whatever is told to the hub from now on happens at this time: microseconds since the gateway
     /// began. It never falls.
+    pub fn at_us(&mut self, now_us: u64) {
+        self.out.now_us = self.out.now_us.max(now_us);
+        self.out.now_ms = self.out.now_us / 1_000;
+    }
+
+    /// The same in milliseconds.
+    #[cfg(test)]
     pub fn at(&mut self, now_ms: u64) {
-        self.out.now_ms = self.out.now_ms.max(now_ms);
+        self.at_us(now_ms * 1_000);
+    }
+
+    /// Steps of traced messages that have ended.
+    pub fn take_spans(&mut self) -> Vec<Span> {
+        std::mem::take(&mut self.out.spans)
     }
 
     /// Most sessions.
@@ -149,7 +162,7 @@ impl<O: Outlet> Hub<O> {
         let Some(session) = self.sessions.get(id) else { return false };
         let user = session.user;
         self.handshakes.forget(id);
-        self.sends.close(id);
+        self.sends.close(&mut self.out, id);
         self.backlogs.forget(id);
         let arrived = self.streams.close(id);
         if let Some(lingering) = self.sessions.remove(id, arrived) {

@@ -117,7 +117,7 @@ impl World {
             }
             Op::GiveUp => self.in_flight = 0,
             Op::Reconnect => {
-                self.sends.close(self.session);
+                self.sends.close(&mut self.out, self.session);
                 self.queue = Shared::default();
                 self.session = self.out.outlets.open(Codec::Binary, self.queue.clone());
                 (self.in_flight, self.up, self.down) = (0, VecDeque::new(), VecDeque::new());

@@ -242,7 +242,7 @@ fn a_new_session_does_not_refill_the_rate_of_its_user() {
     let (mut out, _queue, id) = one_session(&config);
     let mut sends = Sends::new(config);
     assert_eq!(sends.send(&mut out, id, USER, send(1, "x")), Sent::Taken);
-    sends.close(id);
+    sends.close(&mut out, id);
     sends.user_gone(&mut out, USER);
     let (_, _, again) = one_session(&config);
     assert_eq!(sends.send(&mut out, again, USER, send(2, "x")), Sent::TooMany(1_000));

@@ -284,6 +284,7 @@ async fn dead_letters_are_shown_to_people_and_put_back() {
         author: UserId(1),
         preview: "hello".into(),
         at_ms: 0,
+        client_message_id: None,
     };
     let sent = Action::Send { body: "hello".into(), reply_to: None, format: 9 };
     let edited = Action::Edit { target: Sequence(2), body: "other".into() };

@@ -1,7 +1,7 @@
 //! Every key of a configuration: it stands on the page, and it is read.
 
 use super::*;
-use crate::config::{engine_tables, file, oidc};
+use crate::config::{engine_tables, file, oidc, traces};
 
 #[test]
 fn every_key_stands_on_the_page_and_whether_it_is_required() {
@@ -28,7 +28,9 @@ fn every_key_stands_on_the_page_and_whether_it_is_required() {
     }
     // A file of an authority is required in one table and not in the other.
     let (_, of_issuer) = keys.split_once("`[oidc]`:").expect("a table");
-    let all = File::keys().into_iter().chain(inner).map(|key| (keys, key));
+    let (_, of_collector) = PAGE.split_once("`[traces]`:").expect("a table");
+    let collector = traces::TracesTable::keys().into_iter().map(|key| (of_collector, key));
+    let all = File::keys().into_iter().chain(inner).map(|key| (keys, key)).chain(collector);
     for (table, key) in all.chain(oidc::OidcTable::keys().into_iter().map(|key| (of_issuer, key))) {
         let row = table.lines().find(|line| line.starts_with(&format!("| `{}` |", key.name)));
         let row = row.unwrap_or_else(|| panic!("{} has no row", key.name));
@@ -49,6 +51,11 @@ fn issuer() -> Oidc {
         authority: Some("id.pem".into()),
         refresh_seconds: 60,
     }
+}
+
+fn collector() -> Traces {
+    let endpoint = "http://127.0.0.1:4318/v1/traces".into();
+    Traces { endpoint, one_in: 7, cluster: "chat".into() }
 }
 
 fn services() -> Vec<Service> {
@@ -95,6 +102,10 @@ audience = \"chat\"
 user_claim = \"chat_user\"
 authority = \"id.pem\"
 refresh_seconds = 60
+[traces]
+endpoint = \"http://127.0.0.1:4318/v1/traces\"
+one_in = 7
+cluster = \"chat\"
 [[services]]
 id = \"me\"
 secret = \"mine\"
@@ -119,6 +130,7 @@ scopes = [\"audit\"]
         rate_per_second: Some(7),
         tls: Some(tls_files()),
         oidc: Some(issuer()),
+        traces: Some(collector()),
         trusted_proxies: proxies(),
         topology: Topology {
             gateways: vec!["127.0.0.1:1".into(), "127.0.0.1:2".into()],

@@ -14,7 +14,7 @@ use ports::{Shutdown, ShutdownTrigger};
 use protocol::limits::NotifierLimits;
 use protocol::records::PushJob;
 use protocol::store_calls::PushAdvice;
-use protocol::{ConversationId, Design, Sequence, UserId};
+use protocol::{ClientMessageId, ConversationId, Design, Sequence, UserId};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -98,6 +98,7 @@ fn job_of(users: std::ops::RangeInclusive<u64>) -> Bytes {
         author: UserId(1),
         preview: "hello".into(),
         at_ms: 9,
+        client_message_id: Some(ClientMessageId(5)),
     };
     job.encode()
 }

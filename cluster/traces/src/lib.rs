@@ -1,0 +1,115 @@
+//! Steps of messages as spans of OpenTelemetry: to any collector that takes OTLP over HTTP.
+//!
+//! The client of OpenTelemetry brings a thread that batches and sends. What does not fit into its queue, or
+//! reaches no collector, is dropped: a node never waits for its traces. Each is counted.
+
+#![warn(missing_docs)]
+
+mod counted;
+mod spans;
+
+use counted::Counted;
+use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry_otlp::{ExporterBuildError, Protocol, WithExportConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SpanProcessor};
+use ports::{Span, Telemetry, Traces};
+use protocol::trace::Sampler;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Spans that wait for the collector at most: some seconds of a busy node.
+const QUEUE: usize = 16_384;
+/// Spans of one request.
+const BATCH: usize = 512;
+/// How long a span waits for others at most.
+const DELAY: Duration = Duration::from_secs(1);
+/// How long a request may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the last spans may take at the end of a node.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// Where spans go, and whose they are.
+#[derive(Clone, Debug)]
+pub struct Destination {
+    /// The URL of OTLP: `http://127.0.0.1:4318/v1/traces`.
+    pub endpoint: String,
+    /// One message in so many is traced.
+    pub one_in: u64,
+    /// The cluster's name, which tells its traces from those of others.
+    pub cluster: String,
+    /// The node's name: `store-1`.
+    pub node: String,
+}
+
+/// No client of the collector can be made.
+#[derive(Debug, thiserror::Error)]
+#[error("no client of OpenTelemetry for {endpoint}")]
+pub struct StartError {
+    endpoint: String,
+    source: ExporterBuildError,
+}
+
+/// A node's way to the collector.
+#[derive(Debug)]
+pub struct Collector {
+    sampler: Sampler,
+    scope: InstrumentationScope,
+    node: String,
+    processor: BatchSpanProcessor,
+}
+
+impl Collector {
+    /// Begins to send, in a thread of its own. Numbers of what was sent and what was lost go to the telemetry.
+    ///
+    /// # Errors
+    /// The URL is none, or there are no certificates to trust.
+    pub fn start(to: &Destination, telemetry: Arc<dyn Telemetry>) -> Result<Arc<Self>, StartError> {
+        let exporter = opentelemetry_otlp::SpanExporter::builder()
+            .with_http()
+            .with_protocol(Protocol::HttpBinary)
+            .with_endpoint(&to.endpoint)
+            .with_timeout(TIMEOUT)
+            .build()
+            .map_err(|source| StartError { endpoint: to.endpoint.clone(), source })?;
+        let batches = BatchConfigBuilder::default()
+            .with_max_queue_size(QUEUE)
+            .with_max_export_batch_size(BATCH)
+            .with_scheduled_delay(DELAY)
+            .build();
+        let counted = Counted::new(exporter, telemetry);
+        let mut processor = BatchSpanProcessor::builder(counted).with_batch_config(batches).build();
+        let role = to.node.split('-').next().unwrap_or_default();
+        // https://opentelemetry.io/docs/specs/semconv/resource/#service
+        let resource = Resource::builder_empty().with_attributes([
+            KeyValue::new("service.name", role.to_owned()),
+            KeyValue::new("service.namespace", to.cluster.clone()),
+            KeyValue::new("service.instance.id", to.node.clone()),
+            KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+        ]);
+        processor.set_resource(&resource.build());
+        let sampler = Sampler::one_in(to.one_in, &to.cluster);
+        let scope = InstrumentationScope::builder("fracas").build();
+        Ok(Arc::new(Self { sampler, scope, node: to.node.clone(), processor }))
+    }
+
+    /// Sends what waits, and ends; blocks until that is done, or for some seconds.
+    pub fn end(&self) {
+        // What was lost is counted.
+        let _ = self.processor.shutdown_with_timeout(GOODBYE);
+    }
+}
+
+impl Traces for Collector {
+    fn sampler(&self) -> Sampler {
+        self.sampler
+    }
+
+    fn span(&self, span: Span) {
+        if let Some(failure) = &span.failure {
+            let (trace_id, span_id) = (span.trace, span.id);
+            tracing::info!(node = %self.node, %trace_id, %span_id, step = ?span.step, failure, "a step failed");
+        }
+        self.processor.on_end(spans::data(span, &self.scope));
+    }
+}
