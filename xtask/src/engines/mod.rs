@@ -2,7 +2,7 @@
 //!
 //! Each engine is installed if it is missing and this user may; started as a private instance on loopback,
 //! with ports and a folder of its own; and stopped when its tests are over. Nothing is left out in silence: an
-//! engine that cannot be had has a status of its own. `rest`, `oidc` and `haproxy` are no engines: they need a tool or a
+//! engine that cannot be had has a status of its own. `rest`, `oidc`, `haproxy` and `traces` are no engines: they need a tool or a
 //! server that has to be had, too.
 
 mod cassandra;
@@ -11,8 +11,10 @@ mod haproxy;
 mod kafka;
 mod oidc;
 mod postgres;
+mod python;
 mod rabbitmq;
 mod rest;
+mod traces;
 
 use crate::repository::root;
 use crate::{cargo_program, say};
@@ -25,8 +27,8 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 /// The engines, by their names on the command line.
-pub const ENGINES: [&str; 7] =
-    ["rest", "oidc", "haproxy", "rabbitmq", "kafka", "postgres", "cassandra"];
+pub const ENGINES: [&str; 8] =
+    ["rest", "oidc", "haproxy", "traces", "rabbitmq", "kafka", "postgres", "cassandra"];
 
 /// Between two looks at whether a server has ended.
 const LOOK: Duration = Duration::from_millis(100);
@@ -55,6 +57,7 @@ pub fn run(names: &[&str]) -> anyhow::Result<Tested> {
             "haproxy" => haproxy::run(),
             "rest" => rest::run(),
             "oidc" => oidc::run(),
+            "traces" => traces::run(),
             _ => anyhow::bail!("{name} has no tests"),
         };
         match passed {

@@ -2,11 +2,11 @@
 //! the document does not describe; as a service, and as a user.
 
 use super::cluster::{Cluster, topology};
-use super::folder;
+use super::{folder, python};
 use crate::repository::root;
 use crate::say;
 use anyhow::ensure;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 /// What is installed, and what it is asked.
@@ -25,7 +25,7 @@ const CALLERS: [(&str, &str); 2] = [
 
 /// Starts a cluster and asks it.
 pub fn run() -> anyhow::Result<bool> {
-    let python = tool()?;
+    let python = python::with(TOOL, "schemathesis")?;
     let folder = folder("rest")?;
     let (topology, gateway) = topology()?;
     let config = format!(
@@ -41,25 +41,6 @@ pub fn run() -> anyhow::Result<bool> {
         }
     }
     Ok(true)
-}
-
-/// The Python that has schemathesis, kept between runs.
-fn tool() -> anyhow::Result<PathBuf> {
-    let home = root().join("target/engines/schemathesis");
-    let python = home.join("bin/python");
-    let has_it = |python: &Path| {
-        let asked = Command::new(python).args(["-c", "import schemathesis"]).output();
-        asked.is_ok_and(|output| output.status.success())
-    };
-    if !has_it(&python) {
-        engines::program(&["python3"], "python3-venv")?;
-        let made = Command::new("python3").args(["-m", "venv"]).arg(&home).status()?;
-        ensure!(made.success(), "python3 makes no environment: install python3-venv");
-        let install = ["-m", "pip", "install", "--quiet", TOOL];
-        let installed = Command::new(&python).args(install).status()?;
-        ensure!(installed.success(), "{TOOL} could not be installed");
-    }
-    Ok(python)
 }
 
 /// An access token, by the Python that is there anyway.
