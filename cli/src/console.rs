@@ -13,7 +13,8 @@ use tracing_subscriber::EnvFilter;
 
 /// What logs without `RUST_LOG`: errors, and what a push provider of our own takes (see
 /// `fracas cluster`).
-const FILTER: &str = "error,workload::provider=info";
+/// What OpenTelemetry's client says of a collector that is away, once for each batch, is a number of the node.
+const FILTER: &str = "error,workload::provider=info,opentelemetry_sdk=off";
 
 /// Errors to standard error; `RUST_LOG` asks for more, `FRACAS_LOG=json` for lines that programs read.
 pub fn start_logging() {

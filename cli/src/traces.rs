@@ -3,13 +3,12 @@
 use campaign::InvalidUsage;
 use node::ClusterConfig;
 use ports::Machine;
-use std::sync::Arc;
 
 /// The ways of this process's nodes to the collector. Dropped at the end, when what waits is sent.
 #[derive(Default)]
 pub struct Collectors {
     #[cfg(feature = "opentelemetry")]
-    started: std::sync::Mutex<Vec<Arc<traces::Collector>>>,
+    started: std::sync::Mutex<Vec<std::sync::Arc<traces::Collector>>>,
 }
 
 impl Collectors {
@@ -44,7 +43,7 @@ impl Collectors {
         let collector = traces::Collector::start(&to, machine.telemetry.clone());
         let collector = collector
             .map_err(|error| InvalidUsage(format!("traces: {}", ports::with_causes(&error))))?;
-        ports::entered(self.started.lock()).push(Arc::clone(&collector));
+        ports::entered(self.started.lock()).push(collector.clone());
         Ok(Machine { traces: collector, ..machine })
     }
 
@@ -73,6 +72,11 @@ pub fn refuse_without_feature(wanted_by: &str) -> Result<(), InvalidUsage> {
 #[cfg(feature = "opentelemetry")]
 impl Drop for Collectors {
     fn drop(&mut self) {
-        ports::entered(self.started.lock()).drain(..).for_each(|collector| collector.end());
+        let started = std::mem::take(&mut *ports::entered(self.started.lock()));
+        std::thread::scope(|scope| {
+            for collector in &started {
+                scope.spawn(|| collector.end());
+            }
+        });
     }
 }

@@ -85,10 +85,12 @@ impl Sampler {
             let words = [conversation.0, author.0, message.0];
             words.into_iter().fold(salt, |hash, word| mix((hash ^ word).wrapping_add(GAMMA)))
         };
-        let low = word(self.salt);
-        let is_sampled = low < self.share || self.share == u64::MAX;
+        // The lower half stays uniform: samplers behind this one decide by it
+        // (https://www.w3.org/TR/trace-context-2/#randomness-of-trace-id).
+        let high = word(self.salt);
+        let is_sampled = high < self.share || self.share == u64::MAX;
         is_sampled.then(|| {
-            let high = word(self.salt.rotate_left(32) ^ GAMMA);
+            let low = word(self.salt.rotate_left(32) ^ GAMMA);
             TraceId(((u128::from(high) << 64) | u128::from(low)).max(1))
         })
     }

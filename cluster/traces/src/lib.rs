@@ -1,16 +1,16 @@
 //! Steps of messages as spans of OpenTelemetry: to any collector that takes OTLP over HTTP.
 //!
 //! The client of OpenTelemetry brings a thread that batches and sends. What does not fit into its queue, or
-//! reaches no collector, is dropped: a node never waits for its traces. Each is counted.
+//! reaches no collector, is dropped, and counted: a node never waits for its traces.
 
 #![warn(missing_docs)]
 
 mod counted;
 mod spans;
 
-use counted::Counted;
+use counted::{Counted, Waiting};
 use opentelemetry::{InstrumentationScope, KeyValue};
-use opentelemetry_otlp::{ExporterBuildError, Protocol, WithExportConfig};
+use opentelemetry_otlp::{ExporterBuildError, Protocol, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SpanProcessor};
 use ports::{Span, Telemetry, Traces};
@@ -27,7 +27,7 @@ const DELAY: Duration = Duration::from_secs(1);
 /// How long a request may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the last spans may take at the end of a node.
-const GOODBYE: Duration = Duration::from_secs(5);
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Where spans go, and whose they are.
 #[derive(Clone, Debug)]
@@ -44,10 +44,13 @@ pub struct Destination {
 
 /// No client of the collector can be made.
 #[derive(Debug, thiserror::Error)]
-#[error("no client of OpenTelemetry for {endpoint}")]
-pub struct StartError {
-    endpoint: String,
-    source: ExporterBuildError,
+pub enum StartError {
+    /// Of HTTP.
+    #[error("no client of HTTP")]
+    Http(#[from] reqwest::Error),
+    /// Of OpenTelemetry.
+    #[error("no client of OpenTelemetry")]
+    Exporter(#[from] ExporterBuildError),
 }
 
 /// A node's way to the collector.
@@ -57,6 +60,7 @@ pub struct Collector {
     scope: InstrumentationScope,
     node: String,
     processor: BatchSpanProcessor,
+    waiting: Arc<Waiting>,
 }
 
 impl Collector {
@@ -70,14 +74,15 @@ impl Collector {
             .with_protocol(Protocol::HttpBinary)
             .with_endpoint(&to.endpoint)
             .with_timeout(TIMEOUT)
-            .build()
-            .map_err(|source| StartError { endpoint: to.endpoint.clone(), source })?;
+            .with_http_client(http()?)
+            .build()?;
         let batches = BatchConfigBuilder::default()
             .with_max_queue_size(QUEUE)
             .with_max_export_batch_size(BATCH)
             .with_scheduled_delay(DELAY)
             .build();
-        let counted = Counted::new(exporter, telemetry);
+        let waiting = Arc::new(Waiting::new(QUEUE, telemetry));
+        let counted = Counted::new(exporter, waiting.clone());
         let mut processor = BatchSpanProcessor::builder(counted).with_batch_config(batches).build();
         let role = to.node.split('-').next().unwrap_or_default();
         // https://opentelemetry.io/docs/specs/semconv/resource/#service
@@ -90,14 +95,25 @@ impl Collector {
         processor.set_resource(&resource.build());
         let sampler = Sampler::one_in(to.one_in, &to.cluster);
         let scope = InstrumentationScope::builder("fracas").build();
-        Ok(Arc::new(Self { sampler, scope, node: to.node.clone(), processor }))
+        Ok(Arc::new(Self { sampler, scope, node: to.node.clone(), processor, waiting }))
     }
 
     /// Sends what waits, and ends; blocks until that is done, or for some seconds.
     pub fn end(&self) {
         // What was lost is counted.
         let _ = self.processor.shutdown_with_timeout(GOODBYE);
+        self.waiting.lost_for_good();
     }
+}
+
+/// A client that goes to the endpoint itself, whatever the environment says of proxies. It has a runtime of its
+/// own, which must not be made within another one.
+fn http() -> Result<reqwest::blocking::Client, reqwest::Error> {
+    let make = || {
+        let policy = reqwest::redirect::Policy::none();
+        reqwest::blocking::Client::builder().no_proxy().redirect(policy).timeout(TIMEOUT).build()
+    };
+    std::thread::scope(|scope| scope.spawn(make).join().expect("building a client"))
 }
 
 impl Traces for Collector {
@@ -110,6 +126,8 @@ impl Traces for Collector {
             let (trace_id, span_id) = (span.trace, span.id);
             tracing::info!(node = %self.node, %trace_id, %span_id, step = ?span.step, failure, "a step failed");
         }
-        self.processor.on_end(spans::data(span, &self.scope));
+        if self.waiting.one_more() {
+            self.processor.on_end(spans::data(span, &self.scope));
+        }
     }
 }

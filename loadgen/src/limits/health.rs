@@ -48,9 +48,9 @@ pub async fn until_hopeless(
         }
         let nodes = cluster.iter().flat_map(|ids| ids.borrow().clone()).map(|(_, id)| id);
         if processors.is_starved(&parties(nodes), asleep.elapsed()) {
-            match began_in {
-                Phase::SetUp => limits.starved_in_set_up(),
-                _ => limits.add("processors", 1),
+            match of_set_up(began_in, *phase.borrow()) {
+                true => limits.starved_in_set_up(),
+                false => limits.add("processors", 1),
             }
         }
         note_lateness(limits, journal, plan.operations());
@@ -78,6 +78,11 @@ pub async fn until_hopeless(
             );
         }
     }
+}
+
+/// Whether a time from one phase to another was of the set-up alone.
+fn of_set_up(from: Phase, to: Phase) -> bool {
+    from == Phase::SetUp && to == Phase::SetUp
 }
 
 /// Who has to get its turn: this process, and all processes of the cluster. An engine works in processes that a

@@ -102,8 +102,11 @@ fn of(spans: &[Span], sent: u64) -> Vec<String> {
     if traces.len() as u64 != sent {
         complaints.push(format!("{sent} messages were sent, and {} traced", traces.len()));
     }
-    if !spans.iter().any(|span| span.name == "process entry") {
-        complaints.push("no message was delivered".to_owned());
+    for (step, least) in [("process entry", sent * 8 / 10), ("push", 1)] {
+        let has_it = traces.values().filter(|steps| steps.contains(step)).count() as u64;
+        if has_it < least {
+            complaints.push(format!("{has_it} of {sent} messages have a {step}"));
+        }
     }
     complaints
 }
@@ -152,7 +155,7 @@ mod tests {
     }
 
     fn whole() -> Vec<Span> {
-        let names = STEPS.into_iter().chain(["process entry"]).zip(1..);
+        let names = STEPS.into_iter().chain(["process entry", "push"]).zip(1..);
         let parent = |n: u32| if n == 1 { String::new() } else { (n - 1).to_string() };
         names.map(|(name, n)| span(&n.to_string(), &parent(n), name)).collect()
     }
@@ -167,7 +170,8 @@ mod tests {
         }
         let mut twice = whole();
         twice.push(span("1", "", STEPS[0]));
-        assert_eq!(of(&twice, 1), ["7 spans have 6 ids"]);
-        assert_eq!(of(&whole(), 2), ["2 messages were sent, and 1 traced"]);
+        assert_eq!(of(&twice, 1), ["8 spans have 7 ids"]);
+        assert!(of(&whole(), 2).contains(&"2 messages were sent, and 1 traced".to_owned()));
+        assert_eq!(of(&whole()[..6], 1), ["0 of 1 messages have a push"]);
     }
 }

@@ -17,7 +17,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 33] = [
     ("broker", &["protocol", "ports", "link", "segments", "fakes"]),
     ("rabbitmq", &["protocol", "ports", "link", "fakes"]),
     ("postgres", &["protocol", "ports"]),
-    ("traces", &["protocol", "ports"]),
+    ("traces", &["protocol", "ports", "fakes"]),
     ("cassandra", &["protocol", "ports"]),
     ("kafka", &["protocol", "ports", "fakes"]),
     ("store", &["protocol", "ports", "link", "segments", "fakes"]),

@@ -16,6 +16,9 @@ const PENDING_KEPT: usize = 8;
 /// So many refused messages are remembered. A client that follows the rules has fewer on the wire.
 const REFUSED_MAX: usize = 1_024;
 
+/// So many traced messages are remembered, for those that come again.
+const TRACED_MAX: usize = 64;
+
 /// Names a message of one session.
 pub type Key = (ConversationId, ClientMessageId);
 
@@ -78,6 +81,8 @@ pub struct Sender {
     /// behind them was sent before their sender knew.
     held_back: Vec<HeldBack>,
     held_back_ms: u64,
+    /// Traced messages whose first steps were told, or will be, the newest at the end.
+    traced: VecDeque<Key>,
 }
 
 impl Pending {
@@ -112,6 +117,7 @@ impl Sender {
             decided_ms: 0,
             held_back: Vec::new(),
             held_back_ms: (2 * idle_timeout_ms).max(HELD_BACK_MS),
+            traced: VecDeque::new(),
         }
     }
 
@@ -175,6 +181,18 @@ impl Sender {
         self.held_back.retain(|held| withdrawn.iter().all(|pending| pending.key != held.key));
         self.held_back.splice(0..0, withdrawn.iter().filter_map(held));
         withdrawn
+    }
+
+    /// Whether a traced message comes for the first time, as far as is remembered.
+    pub fn is_traced_first(&mut self, key: Key) -> bool {
+        if self.traced.contains(&key) {
+            return false;
+        }
+        if self.traced.len() == TRACED_MAX {
+            self.traced.pop_front();
+        }
+        self.traced.push_back(key);
+        true
     }
 
     /// Whether a message was decided lately.

@@ -128,9 +128,10 @@ impl Sends {
         let Some(action) = action(frame) else { return Sent::Handled };
         let record =
             Inbound { from, author: user, conversation, client_message_id: message, action };
-        let traced = out.traced(&self.config.sampler, &record);
-        let record: Bytes = encode(&record);
+        let sampler = self.config.sampler;
         let sender = self.sender(id);
+        let traced = out.traced(&sampler, &record, sender);
+        let record: Bytes = encode(&record);
         let is_answered = sender.is_decided(message);
         sender.pending.push(Pending::new(out.now_ms, key, record, is_answered, traced));
         self.publish_next(out, id, conversation);

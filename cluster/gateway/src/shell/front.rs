@@ -89,7 +89,11 @@ impl Front {
     /// A session's connection is gone. Also called while a node is torn down, where there may be no
     /// clock any more: the time of the last event does.
     pub fn gone(&self, session: SessionId) {
-        entered(self.hub.lock()).gone(session);
+        let mut hub = entered(self.hub.lock());
+        hub.gone(session);
+        let spans = hub.take_spans();
+        drop(hub);
+        spans.into_iter().for_each(|span| self.machine.traces.span(span));
         self.work.notify_one();
     }
 

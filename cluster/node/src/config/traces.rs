@@ -1,6 +1,7 @@
 //! The table `[traces]`: where the steps of single messages are sent.
 
 use super::file::{or, or_empty};
+use super::is_address;
 use super::oidc::Word;
 use settings::value::number::Whole;
 use settings::{TextForm, section};
@@ -41,8 +42,11 @@ pub const AN_ENDPOINT: &str = "a URL like \"http://127.0.0.1:4318/v1/traces\"";
 pub fn is_endpoint(text: &str) -> bool {
     let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     let parts = rest.and_then(|rest| rest.split_once('/'));
-    let is_one = parts.is_some_and(|(host, path)| !host.is_empty() && !path.is_empty());
-    is_one && !text.contains(char::is_whitespace)
+    parts.is_some_and(|(host, path)| {
+        let is_host = if host.contains(':') { is_address(host) } else { !host.is_empty() };
+        let is_path = !path.is_empty() && !path.starts_with('/');
+        is_host && is_path && !host.contains('@') && !text.contains(char::is_whitespace)
+    })
 }
 
 /// The URL of a collector.
@@ -69,6 +73,31 @@ impl TracesTable {
             endpoint: or_empty(&self.endpoint).0,
             one_in: or(&self.one_in, Whole(ONE_IN)).0,
             cluster: or(&self.cluster, Word(CLUSTER.to_owned())).0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_endpoint;
+
+    #[test]
+    fn an_endpoint_has_a_scheme_a_host_and_a_path() {
+        for good in ["http://127.0.0.1:4318/v1/traces", "https://traces.example/v1/traces"] {
+            assert!(is_endpoint(good), "{good}");
+        }
+        for bad in [
+            "127.0.0.1:4318/v1/traces",
+            "http://127.0.0.1:4318",
+            "http://127.0.0.1:4318/",
+            "http://127.0.0.1:99999/v1/traces",
+            "http://:4318/v1/traces",
+            "http://me:secret@traces.example:4318/v1/traces",
+            "http://traces.example//",
+            "http://traces.example/v1 traces",
+            "ftp://traces.example/v1/traces",
+        ] {
+            assert!(!is_endpoint(bad), "{bad}");
         }
     }
 }

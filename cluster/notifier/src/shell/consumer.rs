@@ -237,7 +237,9 @@ impl Consumer {
             }
             Decision::DeadLetter(reason) => {
                 self.count("notifier_dead_lettered_total");
-                tracing::info!(user = %held.user, %reason, "a push became a dead letter");
+                let traced = self.machine.traces.sampler().of_job(&held.job);
+                let trace_id = traced.map(tracing::field::display);
+                tracing::info!(user = %held.user, %reason, trace_id, "a push became a dead letter");
                 let dead_letters = Arc::clone(&self.dead_letters);
                 let (tag, dead) = (held.tag, self.dead_letter(&held, reason));
                 work.dying.push(Box::pin(async move {

@@ -110,9 +110,14 @@ impl Uplink {
         batch: impl IntoIterator<Item = (Destination, Bytes, BasicProperties)>,
     ) -> Option<Pending> {
         let link = self.link.borrow().clone().filter(|link| !link.is_blocked())?;
+        // What is read out of records is read before the others have to wait.
+        let continued = |(to, message, properties): (_, Bytes, _)| {
+            let properties = messages::traced(properties, self.continued_by(to, &message));
+            (to, message, properties)
+        };
+        let batch: Vec<_> = batch.into_iter().map(continued).collect();
         let _order = entered(self.order.lock());
         let in_line = batch.into_iter().map(|(to, message, properties)| {
-            let properties = messages::traced(properties, self.continued_by(to, &message));
             let (confirmed, pending) = oneshot::channel();
             let may_be_lost = matches!(to, Destination::Gateway(_) | Destination::Takeover(_));
             let line = if may_be_lost { &link.gateways } else { &link.durable };
@@ -128,12 +133,7 @@ impl Uplink {
             Destination::Inbound(_) => self.sampler.parent_of_inbound(message),
             Destination::Jobs(_) => self.sampler.parent_of_job(message),
             Destination::Gateway(_) => self.sampler.parent_to_gateway(message),
-            // A dead letter is of either kind.
-            Destination::Dead => self
-                .sampler
-                .parent_of_inbound(message)
-                .or_else(|| self.sampler.parent_of_job(message)),
-            Destination::Takeover(_) => None,
+            Destination::Dead | Destination::Takeover(_) => None,
         }
     }
 

@@ -329,8 +329,10 @@ impl Owner {
     }
 
     /// Step 1 of the module's order.
-    fn publish(&mut self, effects: Vec<Effect>, settlements: Settlements, traced: FannedOut) {
+    fn publish(&mut self, effects: Vec<Effect>, settlements: Settlements, mut traced: FannedOut) {
         if effects.is_empty() && settlements.is_empty() {
+            // What they led to went out before they were durable.
+            traced.confirmed(&self.machine);
             return;
         }
         let attachments = &mut self.listeners.attachments;

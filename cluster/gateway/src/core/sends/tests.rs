@@ -1,5 +1,7 @@
 //! Refusals, publications without a word, rates.
 
+mod traced;
+
 use super::*;
 use crate::core::hub_model::{Shared, config, heard, one_session};
 use protocol::frames::client::{Send, plain_text};
