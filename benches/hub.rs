@@ -13,6 +13,7 @@ use protocol::frames::server::Accepted;
 use protocol::limits::GatewayLimits;
 use protocol::records::ToGateway;
 use protocol::store_calls::{AttachedAt, AttachedItem, UserConversation};
+use protocol::trace::Sampler;
 use protocol::{
     ClientFrame, ClientMessageId, Content, ConversationId, Design, DeviceId, Entry, Epoch,
     GatewayId, Incarnation, NodeNumber, Sequence, SessionId, UserId,
@@ -71,7 +72,7 @@ fn send(criterion: &mut Criterion<CpuTime>) {
 /// A second in which nobody says anything: what everybody who is there costs.
 fn silence(criterion: &mut Criterion<CpuTime>) {
     const SESSIONS: u64 = 18_000;
-    let mut fixture = Fixture::of(HubConfig { heartbeat_ms: 1 << 40, ..config() }, SESSIONS);
+    let mut fixture = Fixture::of(&HubConfig { heartbeat_ms: 1 << 40, ..config() }, SESSIONS);
     let mut now_ms = 0;
     let mut group = criterion.benchmark_group("hub/silence");
     group.throughput(Throughput::Elements(SESSIONS));
@@ -111,11 +112,11 @@ impl Member {
 
 impl Fixture {
     fn new(sessions: u64) -> Self {
-        Self::of(config(), sessions)
+        Self::of(&config(), sessions)
     }
 
-    fn of(config: HubConfig, sessions: u64) -> Self {
-        let hub = Hub::new(config);
+    fn of(config: &HubConfig, sessions: u64) -> Self {
+        let hub = Hub::new(*config);
         let mut fixture = Self { hub, sessions: Vec::new(), head: Sequence(sessions) };
         for user in 1..=sessions {
             fixture.connect(user);
@@ -236,6 +237,7 @@ fn config() -> HubConfig {
             rate_burst: 1_000_000,
             ..GatewayLimits::default()
         },
+        sampler: Sampler::OFF,
     }
 }
 

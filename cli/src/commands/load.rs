@@ -216,7 +216,6 @@ impl Load {
             self.introduce(opened, &fit, &against);
         }
         let observation = Observation::begin(self.header(&scenario), &scenario, out)?;
-        let unmeetable = observation.unmeetable();
         let (seed, of_run, journeys, part) = (self.seed, scenario.clone(), DRIVE, None);
         let metrics = self.metrics.clone().map(|at| Exposition {
             at,
@@ -240,7 +239,7 @@ impl Load {
             journeys,
             metrics,
             stop,
-            unmeetable,
+            unmeetable: observation.unmeetable(),
         };
         let cpu = real::cpu_time() + real::children_cpu_time();
         let (progress, thread) = loadgen::run(run, observation.sink());

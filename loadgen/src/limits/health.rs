@@ -48,9 +48,10 @@ pub async fn until_hopeless(
         }
         let nodes = cluster.iter().flat_map(|ids| ids.borrow().clone()).map(|(_, id)| id);
         if processors.is_starved(&parties(nodes), asleep.elapsed()) {
-            match of_set_up(began_in, *phase.borrow()) {
-                true => limits.starved_in_set_up(),
-                false => limits.add("processors", 1),
+            if of_set_up(began_in, *phase.borrow()) {
+                limits.starved_in_set_up();
+            } else {
+                limits.add("processors", 1);
             }
         }
         note_lateness(limits, journal, plan.operations());

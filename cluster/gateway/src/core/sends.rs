@@ -80,9 +80,9 @@ pub struct Sends {
 
 impl Sends {
     /// Nobody has sent anything.
-    pub fn new(config: HubConfig) -> Self {
+    pub fn new(config: &HubConfig) -> Self {
         Self {
-            config,
+            config: *config,
             senders: Slots::default(),
             rates: BTreeMap::new(),
             losses: 0,
@@ -236,7 +236,7 @@ impl Sends {
         let Some(sender) = self.senders.get_mut(id) else { return 0 };
         let withdrawn = sender.withdraw(out.now_ms, key, RETRY_AFTER_MS);
         for pending in &withdrawn {
-            out.decided(pending, Some(RejectReason::Unavailable));
+            out.decided([pending], Some(RejectReason::Unavailable));
             refuse(out, id, pending.key, RejectReason::Unavailable, RETRY_AFTER_MS);
         }
         withdrawn.len()
@@ -316,7 +316,7 @@ impl Sends {
         }
         if let Some(sender) = self.senders.get_mut(id) {
             let decided = sender.decided(out.now_ms, key, self.config.limits.answered);
-            decided.iter().for_each(|pending| out.decided(pending, refused));
+            out.decided(&decided, refused);
             self.publish_next(out, id, key.0);
         }
     }

@@ -103,8 +103,14 @@ impl<O: Outlet> Effects<O> {
     }
 
     /// The sender of a message has word of it.
-    pub fn decided(&mut self, pending: &Pending, refused: Option<RejectReason>) {
-        self.ended(pending, refused.map(|reason| format!("refused: {reason:?}")));
+    pub fn decided<'a>(
+        &mut self,
+        all: impl IntoIterator<Item = &'a Pending>,
+        refused: Option<RejectReason>,
+    ) {
+        for pending in all {
+            self.ended(pending, refused.map(|reason| format!("refused: {reason:?}")));
+        }
     }
 
     /// The sender of a message will not hear from this session what became of it.

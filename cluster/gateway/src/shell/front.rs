@@ -10,7 +10,7 @@ use crate::core::{Call, Hub, TokenTime};
 use crate::rest::caller;
 use crate::rest::problem::{Kind, Problem};
 use axum::http::HeaderMap;
-use ports::{Claims, Machine, TokenError, TokenVerifier, entered};
+use ports::{Claims, Machine, Span, TokenError, TokenVerifier, entered};
 use protocol::SessionId;
 use protocol::codec::Codec;
 use protocol::frames::client::{Hello, Renew};
@@ -79,11 +79,17 @@ impl Front {
         let work = hub.has_calls();
         let spans = hub.take_spans();
         drop(hub);
-        spans.into_iter().for_each(|span| self.machine.traces.span(span));
+        self.tell(spans);
         if work {
             self.work.notify_one();
         }
         result
+    }
+
+    fn tell(&self, spans: Vec<Span>) {
+        for span in spans {
+            self.machine.traces.span(span);
+        }
     }
 
     /// A session's connection is gone. Also called while a node is torn down, where there may be no
@@ -93,7 +99,7 @@ impl Front {
         hub.gone(session);
         let spans = hub.take_spans();
         drop(hub);
-        spans.into_iter().for_each(|span| self.machine.traces.span(span));
+        self.tell(spans);
         self.work.notify_one();
     }
 

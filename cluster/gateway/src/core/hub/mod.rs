@@ -48,9 +48,9 @@ impl<O: Outlet> Hub<O> {
             out: Effects::new(&config),
             sessions: Sessions::default(),
             handshakes: Handshakes::new(&config.limits),
-            streams: Streams::new(config),
+            streams: Streams::new(&config),
             backlogs: Backlogs::new(&config.limits),
-            sends: Sends::new(config),
+            sends: Sends::new(&config),
             ephemeral: Ephemeral::new(&config),
             sweep: Sweep::new(config.heartbeat_ms),
             draining: false,
@@ -66,7 +66,6 @@ impl<O: Outlet> Hub<O> {
     }
 
     /// The same in milliseconds.
-    #[cfg(test)]
     pub fn at(&mut self, now_ms: u64) {
         self.at_us(now_ms * 1_000);
     }

@@ -79,7 +79,7 @@ impl World {
         let queue = Shared::default();
         let session = out.outlets.open(Codec::Binary, queue.clone());
         Self {
-            sends: Sends::new(config),
+            sends: Sends::new(&config),
             out,
             session,
             queue,

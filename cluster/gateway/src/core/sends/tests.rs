@@ -37,7 +37,7 @@ fn refused(queue: &Shared) -> Vec<u64> {
 fn what_can_never_be_accepted_is_refused_for_good() {
     let config = config(10);
     let (mut out, queue, id) = one_session(&config);
-    let mut sends = Sends::new(config);
+    let mut sends = Sends::new(&config);
     for (frame, reason) in [
         (send(0, "x"), RejectReason::BadMessageId),
         (send(MAX_CLIENT_CHOSEN_ID + 1, "x"), RejectReason::BadMessageId),
@@ -56,7 +56,7 @@ fn what_can_never_be_accepted_is_refused_for_good() {
 fn a_publication_without_a_word_is_made_again_until_it_is_refused_for_now() {
     let config = config(10);
     let (mut out, queue, id) = one_session(&config);
-    let mut sends = Sends::new(config);
+    let mut sends = Sends::new(&config);
     assert_eq!(sends.send(&mut out, id, USER, send(1, "x")), Sent::Taken);
     assert_eq!(sends.send(&mut out, id, USER, send(2, "x")), Sent::Taken);
     let of = PublishRef { session: id, conversation: CONVERSATION, message: ClientMessageId(1) };
@@ -79,7 +79,7 @@ fn a_publication_without_a_word_is_made_again_until_it_is_refused_for_now() {
 fn a_sender_gets_a_word_in_ten_seconds_whatever_the_owner_does() {
     let config = config(10);
     let (mut out, queue, id) = one_session(&config);
-    let mut sends = Sends::new(config);
+    let mut sends = Sends::new(&config);
     let partition = partition_of(CONVERSATION, sends.config.partitions);
     let of = |message| PublishRef {
         session: id,
@@ -119,7 +119,7 @@ fn a_sender_gets_a_word_in_ten_seconds_whatever_the_owner_does() {
 fn of_several_that_are_refused_the_first_comes_first() {
     let config = config(10);
     let (mut out, queue, id) = one_session(&config);
-    let mut sends = Sends::new(config);
+    let mut sends = Sends::new(&config);
     for message in 1..=3 {
         assert_eq!(sends.send(&mut out, id, USER, send(message, "x")), Sent::Taken);
         let message = ClientMessageId(message);
@@ -144,7 +144,7 @@ fn a_copy_of_what_was_answered_holds_nobody_back() {
     let mut config = config(10);
     config.limits.answered = 1;
     let (mut out, queue, id) = one_session(&config);
-    let mut sends = Sends::new(config);
+    let mut sends = Sends::new(&config);
     let accepted = |message| Accepted {
         client_message_id: ClientMessageId(message),
         conversation: CONVERSATION,
@@ -177,7 +177,7 @@ fn a_copy_of_what_was_answered_holds_nobody_back() {
 fn a_partition_that_nobody_asks_is_not_called_without_answers_for_ever() {
     let config = config(10);
     let (mut out, _queue, id) = one_session(&config);
-    let mut sends = Sends::new(config);
+    let mut sends = Sends::new(&config);
     assert_eq!(sends.send(&mut out, id, USER, send(1, "x")), Sent::Taken);
     out.now_ms = UNANSWERED_MS;
     sends.look_at(&mut out, id);
@@ -190,7 +190,7 @@ fn a_lost_answer_is_asked_for_within_eight_seconds_whatever_came_before() {
     for unknown in [0, 1, 20] {
         let config = config(10);
         let (mut out, _queue, id) = one_session(&config);
-        let mut sends = Sends::new(config);
+        let mut sends = Sends::new(&config);
         assert_eq!(sends.send(&mut out, id, USER, send(1, "x")), Sent::Taken);
         let message = ClientMessageId(1);
         let of = PublishRef { session: id, conversation: CONVERSATION, message };
@@ -218,7 +218,7 @@ fn a_client_that_sends_again_gets_a_copy_published_at_its_users_rate() {
     let mut config = config(10);
     (config.limits.rate_per_second, config.limits.rate_burst) = (1, 1);
     let (mut out, queue, id) = one_session(&config);
-    let mut sends = Sends::new(config);
+    let mut sends = Sends::new(&config);
     let message = ClientMessageId(1);
     let of = PublishRef { session: id, conversation: CONVERSATION, message };
     assert_eq!(sends.send(&mut out, id, USER, send(1, "x")), Sent::Taken);
@@ -242,7 +242,7 @@ fn a_new_session_does_not_refill_the_rate_of_its_user() {
     let mut config = config(10);
     (config.limits.rate_per_second, config.limits.rate_burst) = (1, 1);
     let (mut out, _queue, id) = one_session(&config);
-    let mut sends = Sends::new(config);
+    let mut sends = Sends::new(&config);
     assert_eq!(sends.send(&mut out, id, USER, send(1, "x")), Sent::Taken);
     sends.close(&mut out, id);
     sends.user_gone(&mut out, USER);

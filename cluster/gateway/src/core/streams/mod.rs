@@ -67,13 +67,13 @@ pub struct Streams {
 
 impl Streams {
     /// No conversations.
-    pub fn new(config: HubConfig) -> Self {
+    pub fn new(config: &HubConfig) -> Self {
         Self {
             by_conversation: BTreeMap::new(),
             readers: Slots::default(),
             attachments: Attachments::new(&config.limits),
             departed: Departed::new(config.limits.departures),
-            config,
+            config: *config,
         }
     }
 

@@ -16,7 +16,7 @@ impl Bench {
     fn new() -> Self {
         let config = HubConfig { sampler: Sampler::one_in(1, "test"), ..config(100) };
         let (out, _, id) = one_session(&config);
-        Self { sends: Sends::new(config), out, id, spans: Vec::new() }
+        Self { sends: Sends::new(&config), out, id, spans: Vec::new() }
     }
 
     fn at(&mut self, now_ms: u64) {
