@@ -67,9 +67,8 @@ fn proxies() -> Vec<ipnet::IpNet> {
     ["10.0.0.0/8", "192.0.2.7/32"].map(|it| it.parse().expect("a network")).to_vec()
 }
 
-#[test]
-fn every_key_is_read() {
-    let text = "\
+/// All of them.
+const EVERY_KEY: &str = "\
 partitions = 8
 development_users = 12
 development_password = \"secret\"
@@ -111,6 +110,9 @@ id = \"me\"
 secret = \"mine\"
 scopes = [\"audit\"]
 ";
+
+#[test]
+fn every_key_is_read() {
     let expected = ClusterConfig {
         partitions: 8,
         design: Design { fsync: Fsync::Never, ..Design::default() },
@@ -141,5 +143,5 @@ scopes = [\"audit\"]
             push_provider: "push.example:6".into(),
         },
     };
-    assert_eq!(read(text), Ok(expected));
+    assert_eq!(read(EVERY_KEY), Ok(expected));
 }
