@@ -69,7 +69,9 @@ fn complaints(spans: &Path, out: &Path) -> anyhow::Result<Vec<String>> {
     let count = |what: &str| totals[what].as_u64().with_context(|| format!("its {what}"));
     let sent = count("messages")? + count("edits")? + count("deletes")?;
     let complaints = of(&spans, sent);
-    complaints.iter().for_each(|complaint| say(complaint));
+    for complaint in &complaints {
+        say(complaint);
+    }
     say(&format!("{} spans of {sent} messages, {} complaints", spans.len(), complaints.len()));
     Ok(complaints)
 }
