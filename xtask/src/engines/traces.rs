@@ -164,11 +164,11 @@ mod tests {
 
     #[test]
     fn whatever_is_missing_is_a_complaint() {
-        assert_eq!(of(&whole(), 1), [String::new(); 0]);
-        for gone in 0..STEPS.len() {
+        assert_eq!(of(&whole(), 1), Vec::<String>::new());
+        for (gone, step) in STEPS.into_iter().enumerate() {
             let mut spans = whole();
             spans.remove(gone);
-            assert!(!of(&spans, 1).is_empty(), "without {}", STEPS[gone]);
+            assert!(!of(&spans, 1).is_empty(), "without {step}");
         }
         let mut twice = whole();
         twice.push(span("1", "", STEPS[0]));
