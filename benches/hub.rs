@@ -13,7 +13,6 @@ use protocol::frames::server::Accepted;
 use protocol::limits::GatewayLimits;
 use protocol::records::ToGateway;
 use protocol::store_calls::{AttachedAt, AttachedItem, UserConversation};
-use protocol::trace::Sampler;
 use protocol::{
     ClientFrame, ClientMessageId, Content, ConversationId, Design, DeviceId, Entry, Epoch,
     GatewayId, Incarnation, NodeNumber, Sequence, SessionId, UserId,
@@ -237,7 +236,6 @@ fn config() -> HubConfig {
             rate_burst: 1_000_000,
             ..GatewayLimits::default()
         },
-        sampler: Sampler::OFF,
     }
 }
 

@@ -1,7 +1,6 @@
 //! What a hub is told once, at its start.
 
 use protocol::limits::GatewayLimits;
-use protocol::trace::Sampler;
 use protocol::{Design, GatewayId, Incarnation};
 
 /// See the module.
@@ -21,6 +20,4 @@ pub struct HubConfig {
     pub idle_timeout_ms: u64,
     /// What it holds, at most.
     pub limits: GatewayLimits,
-    /// Which messages are traced.
-    pub sampler: Sampler,
 }

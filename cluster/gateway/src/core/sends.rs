@@ -26,6 +26,7 @@ use protocol::limits::GatewayLimits;
 use protocol::partition::partition_of;
 use protocol::records::{Inbound, SessionRef, encode};
 use protocol::throttle::TokenBucket;
+use protocol::trace::Sampler;
 use protocol::{
     ClientFrame, ConversationId, Partition, RejectReason, ServerFrame, SessionId, UserId,
 };
@@ -35,18 +36,15 @@ use std::collections::BTreeMap;
 const RETRY_AFTER_MS: u32 = 500;
 /// Before a publication whose outcome is unknown is published again, milliseconds.
 const UNKNOWN_RETRY_MS: u64 = 300;
-/// How long a sender waits for word at most, milliseconds. Then nobody can tell whether its message will be
-/// decided soon: the broker or the owner is away, or has no room to write.
+/// How long a sender waits for word at most, milliseconds: then the broker or the owner is away or full.
 const UNANSWERED_MS: u64 = 10_000;
-/// How long such a partition counts as one without answers, milliseconds: while its senders try again,
-/// they are refused again before that.
+/// How long such a partition counts as one without answers, milliseconds: senders are refused again before.
 const WITHOUT_ANSWERS_MS: u64 = 30_000;
 /// How long an owner may take to answer before the message is published again, milliseconds. Fan-out may
 /// lose an answer without anybody noticing, so this bounds how long its sender waits for word; a copy
 /// costs the owner a lookup.
 const ANSWER_MS: u64 = 4_000;
-/// The same after the first copy: an owner that is slow for all does not get a copy of everything each
-/// time.
+/// The same after the first copy: an owner that is slow for all does not get one of everything each time.
 const ANSWER_AGAIN_MS: u64 = 8_000;
 /// Shortest time between two rounds in which what is not answered is published again, milliseconds.
 const AGAIN_EVERY_MS: u64 = 1_000;
@@ -67,6 +65,8 @@ pub enum Sent {
 #[derive(Debug)]
 pub struct Sends {
     config: HubConfig,
+    /// Which messages are traced.
+    pub sampler: Sampler,
     senders: Slots<Box<Sender>>,
     /// Of users that have sent something lately.
     rates: BTreeMap<UserId, TokenBucket>,
@@ -83,6 +83,7 @@ impl Sends {
     pub fn new(config: &HubConfig) -> Self {
         Self {
             config: *config,
+            sampler: Sampler::OFF,
             senders: Slots::default(),
             rates: BTreeMap::new(),
             losses: 0,
@@ -128,8 +129,7 @@ impl Sends {
         let Some(action) = action(frame) else { return Sent::Handled };
         let record =
             Inbound { from, author: user, conversation, client_message_id: message, action };
-        let sampler = self.config.sampler;
-        let sender = self.sender(id);
+        let (sampler, sender) = (self.sampler, self.sender(id));
         let traced = out.traced(&sampler, &record, sender);
         let record: Bytes = encode(&record);
         let is_answered = sender.is_decided(message);

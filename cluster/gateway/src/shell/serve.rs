@@ -11,7 +11,6 @@ use ports::broker::{Brokers, GatewayLife};
 use ports::{Conversations, Listener, Machine, Shutdown, TokenVerifier};
 use protocol::design::{ClientHeartbeat, Design};
 use protocol::limits::GatewayLimits;
-use protocol::trace::Sampler;
 use protocol::{CloseCode, GatewayId, limits};
 use std::io;
 use std::pin::pin;
@@ -72,8 +71,8 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let incarnation = incarnation::begin(&machine).await;
     let sampler = machine.traces.sampler();
-    let hub_config = HubConfig { sampler, ..hub_config(&config, incarnation) };
-    let hub = Hub::new(hub_config);
+    let hub_config = hub_config(&config, incarnation);
+    let hub = Hub::new(hub_config).traced(sampler);
     let beats = config.design.client_heartbeat == ClientHeartbeat::On;
     let of = |time: Duration| if beats { time } else { Duration::ZERO };
     let (heartbeat, idle_timeout) = (of(config.heartbeat), of(config.idle_timeout));
@@ -129,7 +128,6 @@ fn hub_config(config: &GatewayConfig, incarnation: protocol::Incarnation) -> Hub
         heartbeat_ms: config.heartbeat.as_millis() as u64,
         idle_timeout_ms: config.idle_timeout.as_millis() as u64,
         limits: config.limits,
-        sampler: Sampler::OFF,
     }
 }
 

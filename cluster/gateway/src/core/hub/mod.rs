@@ -23,6 +23,7 @@ use super::streams::Streams;
 use ports::Span;
 use protocol::codec::Codec;
 use protocol::design::SlowSession;
+use protocol::trace::Sampler;
 use protocol::{CloseCode, SessionId};
 use sweep::Sweep;
 pub use sweep::TokenTime;
@@ -56,6 +57,13 @@ impl<O: Outlet> Hub<O> {
             draining: false,
             config,
         }
+    }
+
+    /// The same, with the steps of these messages told.
+    #[must_use]
+    pub fn traced(mut self, sampler: Sampler) -> Self {
+        self.sends.sampler = sampler;
+        self
     }
 
     /// Whatever is told to the hub from now on happens at this time: microseconds since the gateway

@@ -15,7 +15,6 @@ use proptest::prelude::*;
 use protocol::codec::Codec;
 use protocol::frames::client::{Hello, Send, plain_text};
 use protocol::limits::GatewayLimits;
-use protocol::trace::Sampler;
 use protocol::{
     ClientFrame, ClientMessageId, CloseCode, Content, ConversationId, Design, GatewayId,
     Incarnation, Sequence, ServerFrame, SessionId, UserId,
@@ -76,7 +75,6 @@ pub fn config(frames: usize) -> HubConfig {
             rate_strikes: 10,
             ..GatewayLimits::default()
         },
-        sampler: Sampler::OFF,
     }
 }
 

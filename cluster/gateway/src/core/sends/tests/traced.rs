@@ -14,9 +14,11 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let config = HubConfig { sampler: Sampler::one_in(1, "test"), ..config(100) };
+        let config = config(100);
         let (out, _, id) = one_session(&config);
-        Self { sends: Sends::new(&config), out, id, spans: Vec::new() }
+        let mut sends = Sends::new(&config);
+        sends.sampler = Sampler::one_in(1, "test");
+        Self { sends, out, id, spans: Vec::new() }
     }
 
     fn at(&mut self, now_ms: u64) {
@@ -72,8 +74,7 @@ impl Bench {
             incarnation: self.sends.config.incarnation,
             session: self.id,
         };
-        let sampler = self.sends.config.sampler;
-        let trace = sampler.trace(CONVERSATION, USER, ClientMessageId(message)).unwrap();
+        let trace = self.sends.sampler.trace(CONVERSATION, USER, ClientMessageId(message)).unwrap();
         let parent = trace.span(Step::Publish, first_of(from));
         self.spans.iter().any(|span| span.id == parent)
     }
@@ -123,7 +124,7 @@ fn what_the_broker_has_not_said_of_is_told_when_nobody_waits_for_it_any_more() {
 #[test]
 fn nothing_is_told_of_what_is_not_traced() {
     let mut bench = Bench::new();
-    bench.sends.config.sampler = Sampler::OFF;
+    bench.sends.sampler = Sampler::OFF;
     bench.send(1);
     bench.published(1, Ok(()));
     bench.accepted(1);
