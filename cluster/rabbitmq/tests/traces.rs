@@ -4,8 +4,9 @@
 
 mod support;
 
-use lapin::options::BasicGetOptions;
-use lapin::types::AMQPValue;
+use futures_util::StreamExt;
+use lapin::options::BasicConsumeOptions;
+use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Connection, ConnectionProperties};
 use ports::broker::Brokers;
 use ports::{Machine, Span, Traces};
@@ -36,8 +37,10 @@ async fn header(queue: &str) -> Option<String> {
     let address = format!("amqp://guest:guest@{}/%2f", told("FRACAS_RABBITMQ"));
     let connection = Connection::connect(&address, ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
-    let got = channel.basic_get(queue.into(), BasicGetOptions { no_ack: true }).await.unwrap();
-    let properties = got.expect("a message").delivery.properties;
+    let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
+    let consumed = channel.basic_consume(queue.into(), "reader".into(), options, arguments);
+    let delivery = consumed.await.unwrap().next().await.expect("a message").unwrap();
+    let properties = delivery.properties;
     let headers = properties.headers().clone()?;
     match headers.inner().get("traceparent")? {
         AMQPValue::LongString(text) => Some(String::from_utf8_lossy(text.as_bytes()).into_owned()),
