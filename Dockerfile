@@ -6,7 +6,7 @@ ARG SYSTEM_IMAGE=debian:bookworm-slim
 FROM ${RUST_IMAGE} AS build
 WORKDIR /src
 COPY . .
-RUN cargo build --release --locked --package fracas --features opentelemetry
+RUN cargo build --release --locked --package fracas
 
 FROM ${SYSTEM_IMAGE}
 # Certificates of the system: engines that are reached with TLS are checked against them.

@@ -1,5 +1,5 @@
 //! The release of `fracas` with every assertion and every check for overflow in it: nearly as fast, and a broken
-//! state of our own stops it. It has the optional features that something is tested with. Its dependencies are those of the plain release, so that both cost one build of them.
+//! state of our own stops it. Its dependencies are those of the plain release, so that both cost one build of them.
 
 use crate::cargo_program;
 use crate::repository::root;
@@ -8,11 +8,9 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
-const BUILD: [&str; 8] = [
+const BUILD: [&str; 6] = [
     "build",
     "--release",
-    "--features",
-    "opentelemetry",
     "--config",
     "profile.release.debug-assertions=true",
     "--config",
