@@ -34,13 +34,8 @@ impl Collectors {
         machine: Machine,
     ) -> Result<Machine, InvalidUsage> {
         let Some(wanted) = &config.traces else { return Ok(machine) };
-        let to = traces::Destination {
-            endpoint: wanted.endpoint.clone(),
-            one_in: wanted.one_in,
-            cluster: wanted.cluster.clone(),
-            node: machine.name.to_string(),
-        };
-        let collector = traces::Collector::start(&to, machine.telemetry.clone());
+        let telemetry = machine.telemetry.clone();
+        let collector = traces::Collector::start(wanted, &machine.name, telemetry);
         let collector = collector
             .map_err(|error| InvalidUsage(format!("traces: {}", ports::with_causes(&error))))?;
         ports::entered(self.started.lock()).push(collector.clone());

@@ -9,7 +9,7 @@ use crate::links::{Reach, Through};
 use crate::machine::Way;
 use crate::phases;
 use crate::slices::Share;
-use scenarios::Traces;
+use protocol::trace::Tracing;
 use scenarios::scenario::Scenario;
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
@@ -38,7 +38,7 @@ pub struct RealRun {
     /// How the cluster is reached, if not in plaintext.
     pub encryption: Option<Encryption>,
     /// Where the steps of messages go, through a cluster that is started.
-    pub traces: Option<Traces>,
+    pub traces: Option<Tracing>,
     /// Which part of the run this is, if several generators make it.
     pub part: Option<Part>,
     /// What drives the users of the REST interface, if the scenario has any.

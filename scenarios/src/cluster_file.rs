@@ -3,6 +3,7 @@
 
 use crate::scenario::Scenario;
 use protocol::development::{PASSWORD, SERVICE_ID, SERVICE_SECRET};
+use protocol::trace::Tracing;
 use protocol::{StoreEngine, TlsFiles};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -45,18 +46,7 @@ pub struct Addresses {
     /// Whether users come through a proxy on loopback, which says whose request it passes on.
     pub is_balanced: bool,
     /// Where the steps of messages go, if anywhere.
-    pub traces: Option<Traces>,
-}
-
-/// A collector of OpenTelemetry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Traces {
-    /// The URL at which it takes OTLP.
-    pub endpoint: String,
-    /// One message in so many is traced.
-    pub one_in: u64,
-    /// The cluster's name there.
-    pub cluster: String,
+    pub traces: Option<Tracing>,
 }
 
 impl Addresses {
@@ -125,7 +115,7 @@ pub fn cluster_file(scenario: &Scenario, addresses: &Addresses) -> String {
         ("design", design),
         ("services", vec![service].into()),
     ]);
-    let traces = addresses.traces.as_ref().map(|Traces { endpoint, one_in, cluster }| {
+    let traces = addresses.traces.as_ref().map(|Tracing { endpoint, one_in, cluster }| {
         table([
             ("endpoint", endpoint.as_str().into()),
             ("one_in", i64::try_from(*one_in).unwrap_or(i64::MAX).into()),

@@ -18,7 +18,7 @@ mod schema;
 mod starting_point;
 mod value;
 
-pub use cluster_file::{Addresses, Traces, cluster_file, on_loopback};
+pub use cluster_file::{Addresses, cluster_file, on_loopback};
 use draw::Choice;
 pub use effective::effective_toml;
 pub use figures::CLIENT_HOSTS;

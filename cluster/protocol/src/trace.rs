@@ -48,6 +48,17 @@ pub enum Step {
     Push,
 }
 
+/// How a cluster is traced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tracing {
+    /// The URL at which a collector of OpenTelemetry takes OTLP: `http://127.0.0.1:4318/v1/traces`.
+    pub endpoint: String,
+    /// One message in so many is traced.
+    pub one_in: u64,
+    /// The cluster's name there, which tells its traces from those of others.
+    pub cluster: String,
+}
+
 /// Which messages are traced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sampler {

@@ -14,7 +14,7 @@ use opentelemetry_otlp::{ExporterBuildError, Protocol, WithExportConfig, WithHtt
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SpanProcessor};
 use ports::{Span, Telemetry, Traces};
-use protocol::trace::Sampler;
+use protocol::trace::{Sampler, Tracing};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,19 +28,6 @@ const DELAY: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the last spans may take at the end of a node.
 const GOODBYE: Duration = Duration::from_secs(2);
-
-/// Where spans go, and whose they are.
-#[derive(Clone, Debug)]
-pub struct Destination {
-    /// The URL of OTLP: `http://127.0.0.1:4318/v1/traces`.
-    pub endpoint: String,
-    /// One message in so many is traced.
-    pub one_in: u64,
-    /// The cluster's name, which tells its traces from those of others.
-    pub cluster: String,
-    /// The node's name: `store-1`.
-    pub node: String,
-}
 
 /// No client of the collector can be made.
 #[derive(Debug, thiserror::Error)]
@@ -64,11 +51,16 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// Begins to send, in a thread of its own. Numbers of what was sent and what was lost go to the telemetry.
+    /// Begins to send the spans of a node (`store-1`), in a thread of its own. Numbers of what was sent and what
+    /// was lost go to the telemetry.
     ///
     /// # Errors
     /// The URL is none, or there are no certificates to trust.
-    pub fn start(to: &Destination, telemetry: Arc<dyn Telemetry>) -> Result<Arc<Self>, StartError> {
+    pub fn start(
+        to: &Tracing,
+        node: &str,
+        telemetry: Arc<dyn Telemetry>,
+    ) -> Result<Arc<Self>, StartError> {
         let exporter = opentelemetry_otlp::SpanExporter::builder()
             .with_http()
             .with_protocol(Protocol::HttpBinary)
@@ -84,18 +76,18 @@ impl Collector {
         let waiting = Arc::new(Waiting::new(QUEUE, telemetry));
         let counted = Counted::new(exporter, waiting.clone());
         let mut processor = BatchSpanProcessor::builder(counted).with_batch_config(batches).build();
-        let role = to.node.split('-').next().unwrap_or_default();
+        let role = node.split('-').next().unwrap_or_default();
         // https://opentelemetry.io/docs/specs/semconv/resource/#service
         let resource = Resource::builder_empty().with_attributes([
             KeyValue::new("service.name", role.to_owned()),
             KeyValue::new("service.namespace", to.cluster.clone()),
-            KeyValue::new("service.instance.id", to.node.clone()),
+            KeyValue::new("service.instance.id", node.to_owned()),
             KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
         ]);
         processor.set_resource(&resource.build());
         let sampler = Sampler::one_in(to.one_in, &to.cluster);
         let scope = InstrumentationScope::builder("fracas").build();
-        Ok(Arc::new(Self { sampler, scope, node: to.node.clone(), processor, waiting }))
+        Ok(Arc::new(Self { sampler, scope, node: node.to_owned(), processor, waiting }))
     }
 
     /// Sends what waits, and ends; blocks until that is done, or for some seconds.

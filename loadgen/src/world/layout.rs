@@ -16,8 +16,9 @@ use port_numbers::{
     PORTS_OF_CASSANDRA, PORTS_OF_HAPROXY, PORTS_OF_KAFKA, first_ports, ports_of_rabbitmq, take,
 };
 use protocol::TlsFiles;
+use protocol::trace::Tracing;
 use scenarios::scenario::{ClusterShape, Role, Scenario};
-use scenarios::{Addresses, Traces, cluster_file, on_loopback};
+use scenarios::{Addresses, cluster_file, on_loopback};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -79,7 +80,7 @@ pub struct Outside<'a> {
     /// The files of TLS, if they are to use it.
     pub tls: Option<&'a TlsFiles>,
     /// Where the steps of messages go, if anywhere.
-    pub traces: Option<&'a Traces>,
+    pub traces: Option<&'a Tracing>,
     /// The links that lead through proxies.
     pub interposed: &'a Interposed,
 }

@@ -5,7 +5,8 @@ use crate::whole::whole;
 use campaign::InvalidUsage;
 use clap::Args;
 use ports::WallClock;
-use scenarios::{Scenario, Traces};
+use protocol::trace::Tracing;
+use scenarios::Scenario;
 
 /// Where the steps of messages go.
 #[derive(Clone, Debug, Default, Args)]
@@ -25,7 +26,7 @@ impl TraceArguments {
     ///
     /// # Errors
     /// The URL is none, or this program was built without OpenTelemetry.
-    pub fn table(&self, scenario: &Scenario, seed: u64) -> Result<Option<Traces>, InvalidUsage> {
+    pub fn table(&self, scenario: &Scenario, seed: u64) -> Result<Option<Tracing>, InvalidUsage> {
         let Some(endpoint) = self.traces.clone() else { return Ok(None) };
         refuse_without_feature("--traces")?;
         if !node::config::is_endpoint(&endpoint) {
@@ -33,7 +34,7 @@ impl TraceArguments {
             return Err(InvalidUsage(why));
         }
         let cluster = format!("{}-{seed}-{}", scenario.name, real::SystemClock.now_ms());
-        Ok(Some(Traces { endpoint, one_in: self.traces_one_in, cluster }))
+        Ok(Some(Tracing { endpoint, one_in: self.traces_one_in, cluster }))
     }
 
     /// As they are given on a command line.

@@ -15,11 +15,12 @@ pub use engines::{
 };
 pub use oidc::Oidc;
 pub use secrets::{Fetch, Kept};
-pub use traces::{AN_ENDPOINT, Traces, is_endpoint};
+pub use traces::{AN_ENDPOINT, is_endpoint};
 
 use crate::topology::{Role, Topology};
 use ipnet::IpNet;
 use ports::Directory;
+use protocol::trace::Tracing;
 use protocol::{Design, LimitSet, Limits, Secret, TlsFiles, development, limits};
 use settings::Mistakes;
 use std::collections::BTreeMap;
@@ -62,7 +63,7 @@ pub struct ClusterConfig {
     /// An issuer outside, whose tokens gateways honour too.
     pub oidc: Option<Oidc>,
     /// Where the steps of single messages go; absent: nowhere.
-    pub traces: Option<Traces>,
+    pub traces: Option<Tracing>,
 }
 
 /// The scopes that a service can be granted.

@@ -3,6 +3,7 @@
 use super::file::{or, or_empty};
 use super::is_address;
 use super::oidc::Word;
+use protocol::trace::Tracing;
 use settings::value::number::Whole;
 use settings::{TextForm, section};
 
@@ -11,17 +12,6 @@ const ONE_IN: u64 = 100;
 const ONE_IN_MAX: u64 = 1_000_000_000;
 /// The name of the cluster, unless the file says otherwise.
 const CLUSTER: &str = "fracas";
-
-/// A collector of OpenTelemetry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Traces {
-    /// The URL at which it takes OTLP.
-    pub endpoint: String,
-    /// One message in so many is traced.
-    pub one_in: u64,
-    /// The cluster's name there.
-    pub cluster: String,
-}
 
 section! {
     /// A collector of OpenTelemetry.
@@ -68,8 +58,8 @@ impl TextForm for Endpoint {
 }
 
 impl TracesTable {
-    pub(super) fn config(&self) -> Traces {
-        Traces {
+    pub(super) fn config(&self) -> Tracing {
+        Tracing {
             endpoint: or_empty(&self.endpoint).0,
             one_in: or(&self.one_in, Whole(ONE_IN)).0,
             cluster: or(&self.cluster, Word(CLUSTER.to_owned())).0,

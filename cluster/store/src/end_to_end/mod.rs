@@ -7,6 +7,7 @@ mod listening;
 mod messages;
 mod pushes;
 mod takeover;
+mod traced;
 
 use crate::world::World;
 use ports::broker::{GatewayLife, Queue};

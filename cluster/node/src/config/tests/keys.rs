@@ -53,9 +53,9 @@ fn issuer() -> Oidc {
     }
 }
 
-fn collector() -> Traces {
+fn collector() -> Tracing {
     let endpoint = "http://127.0.0.1:4318/v1/traces".into();
-    Traces { endpoint, one_in: 7, cluster: "chat".into() }
+    Tracing { endpoint, one_in: 7, cluster: "chat".into() }
 }
 
 fn services() -> Vec<Service> {
