@@ -11,6 +11,7 @@ pub mod lookup;
 pub mod observation;
 pub mod opening;
 pub mod reproduce;
+pub mod tries;
 pub mod twin;
 
 pub use observation::{Circumstances, Concluded, Observation};

@@ -7,6 +7,7 @@ use report::latency_log::LATENCY_LOG;
 use report::{Live, LiveLatencies, Machine, Measurements, Planned, Run, Took, VerdictFile};
 use scenarios::Scenario;
 use scenarios::faults::Injection;
+use scenarios::scenario::Try;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -71,6 +72,8 @@ pub struct Concluded {
 pub struct Circumstances<'a> {
     /// The scenario.
     pub scenario: &'a Scenario,
+    /// Which of its tries the run is, if it is one.
+    pub tried: Option<&'a Try>,
     /// One command that reproduces the run.
     pub reproduce: &'a str,
     /// The same from within the run's folder, with the scenario as it was run.
@@ -262,6 +265,7 @@ impl Observers {
         let run = Run {
             scenario: circumstances.scenario,
             scenario_toml: &scenario_toml,
+            tried: circumstances.tried,
             header: &self.header,
             judgement: &judgement,
             measured: &measured,

@@ -2,7 +2,8 @@
 
 use crate::InvalidUsage;
 use crate::lookup::scenario_text;
-use crate::reproduce::quoted;
+use scenarios::scenario::Try;
+use scenarios::shell::quoted;
 use scenarios::{Mistake, Mistakes, Origin, Override, Scenario};
 use std::path::PathBuf;
 
@@ -21,6 +22,8 @@ pub struct Opened {
     pub scenario: Scenario,
     /// The overrides, as they are given on a command line.
     pub overrides: Vec<String>,
+    /// Which of the scenario's tries these overrides are, if they are one.
+    pub tried: Option<Try>,
     /// Its values of the keys that have several ([`Opening::keys`]).
     pub values: Vec<String>,
     /// What the scenario leaves to the seed, and what it has drawn.
@@ -48,10 +51,12 @@ impl Opening {
         for set in scenarios::sweep(&overrides) {
             match scenarios::parse_with_seed(&text, &path, &set, seed) {
                 Ok(scenarios::Drawn { scenario, lots }) => {
-                    let overrides = set.iter().map(ToString::to_string).collect();
+                    let overrides: Vec<String> = set.iter().map(ToString::to_string).collect();
+                    let is_this = |one: &&Try| one.is_made_by(seed, &overrides);
+                    let tried = scenario.tries.iter().find(is_this).cloned();
                     let swept = set.iter().filter(|one| keys.iter().any(|key| key == one.key()));
                     let values = swept.map(|one| one.values().join(",")).collect();
-                    opened.push(Opened { scenario, overrides, values, lots });
+                    opened.push(Opened { scenario, overrides, tried, values, lots });
                 }
                 Err(mistakes) => {
                     let told = told(&path, &text, &set, seed, &mistakes);

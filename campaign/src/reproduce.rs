@@ -1,5 +1,6 @@
 //! The command line that reproduces a run.
 
+use scenarios::shell::{escaped, quoted};
 use std::path::Path;
 
 /// One command that reproduces a run, to be pasted into a shell.
@@ -17,16 +18,4 @@ pub fn replaying(scenario: &Path, recording: &Path, overrides: &[String]) -> Str
     let mut words = vec![format!("fracas run {scenario} --replay {recording}")];
     words.extend(overrides.iter().map(|set| format!("--set '{}'", escaped(set))));
     words.join(" ")
-}
-
-/// A word as a shell takes it: in quotes, if it has more than plain characters.
-pub fn quoted(word: &str) -> String {
-    let is_plain = |one: char| one.is_ascii_alphanumeric() || "-_./:=,@%+[]".contains(one);
-    let plain = !word.is_empty() && word.chars().all(is_plain);
-    if plain { word.to_owned() } else { format!("'{}'", escaped(word)) }
-}
-
-/// Between single quotes.
-fn escaped(word: &str) -> String {
-    word.replace('\'', r"'\''")
 }

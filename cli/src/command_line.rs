@@ -46,6 +46,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "fracas explore smoke swarm --seeds 6 --out before",
         ],
     ),
+    ("try", &["fracas try owner-killed", "fracas try smoke retry-duplicates --seeds 5"]),
     ("twin", &["fracas twin smoke --seed 7"]),
     (
         "load",

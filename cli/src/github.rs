@@ -19,10 +19,27 @@ pub struct Problem {
     pub run: String,
     /// Whether that is known to be wrong, or only not known to be right.
     pub is_error: bool,
-    /// In one sentence.
+    /// What is violated, missed or in doubt.
     pub why: String,
+    /// The violation to look at first, as a sentence.
+    pub first: Option<String>,
     /// One command.
     pub reproduce: String,
+}
+
+impl Problem {
+    /// For people, in lines of at most so many columns. The command stands alone on the last one, so that it
+    /// is found and copied without a search.
+    pub fn told(&self, width: u16) -> String {
+        let Self { run, why, first, reproduce, .. } = self;
+        let words = first.iter().fold(format!("{run}: {why}"), |words, first| words + ". " + first);
+        format!("\n{}\n{reproduce}", report::wrapped(&words, width))
+    }
+
+    /// The same, each on a line of its own.
+    fn lines(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.why).chain(&self.first).chain([&self.reproduce])
+    }
 }
 
 /// Tells GitHub, if the process is a step of a job there.
@@ -44,9 +61,10 @@ pub fn tell(sweep: &Sweep, problems: &[Problem]) {
 fn annotations(problems: &[Problem]) -> Vec<String> {
     let of = |is_error: bool, word: &'static str| {
         let those = problems.iter().filter(move |one| one.is_error == is_error).take(SHOWN_MAX);
-        those.map(move |Problem { run, why, reproduce, .. }| {
-            let title = escaped(run).replace(':', "%3A").replace(',', "%2C");
-            format!("::{word} title={title}::{}", escaped(&format!("{why}\n{reproduce}")))
+        those.map(move |one| {
+            let title = escaped(&one.run).replace(':', "%3A").replace(',', "%2C");
+            let lines: Vec<&str> = one.lines().map(String::as_str).collect();
+            format!("::{word} title={title}::{}", escaped(&lines.join("\n")))
         })
     };
     of(true, "error").chain(of(false, "warning")).collect()
@@ -59,8 +77,11 @@ fn escaped(text: &str) -> String {
 fn summary(sweep: &Sweep, problems: &[Problem]) -> String {
     let mut text = sweep.clone().without_links().markdown();
     // Indented, it is shown as it is.
-    for Problem { run, why, reproduce, .. } in problems {
-        let _ = write!(text, "\n    {run}: {}\n    {reproduce}\n", why.replace('\n', " "));
+    for one in problems {
+        let _ = write!(text, "\n    {}\n", one.run);
+        for line in one.lines() {
+            let _ = writeln!(text, "    {}", line.replace('\n', " "));
+        }
     }
     text.push('\n');
     text
@@ -74,7 +95,7 @@ mod tests {
         let run = format!("smoke, seed {seed}");
         let (why, reproduce) =
             ("100 % lost:\nall of it".to_owned(), format!("fracas run smoke --seed {seed}"));
-        Problem { run, is_error, why, reproduce }
+        Problem { run, is_error, why, first: None, reproduce }
     }
 
     #[test]

@@ -7,7 +7,6 @@ use campaign::{Concluded, InvalidUsage, Opened, Opening};
 use report::sweep::{Summary, Sweep, SweepRun};
 use report::{VerdictFile, folder};
 use std::path::Path;
-use verify::verdict::Verdict;
 
 /// Where the results go.
 pub struct SweepOutput<'a> {
@@ -83,16 +82,16 @@ pub fn run(
 /// Why a run did not come out as expected.
 fn problem(concluded: &Concluded) -> Option<Problem> {
     let file = &concluded.file;
+    // The outcome names what is violated.
     let unmet = file.expectations.iter().filter(|one| one.met == Some(false));
     let unmet = unmet.map(|one| format!("{}: wanted {}; got {}", one.what, one.wanted, one.got));
-    let violated = file.findings.iter().filter(|found| found.verdict == Verdict::Violated);
-    let violated = violated.map(|found| format!("{} violated", found.invariant));
-    let known: Vec<String> = unmet.chain(violated).collect();
+    let known: Vec<String> = unmet.collect();
     let why = if known.is_empty() { file.doubts.join("; ") } else { known.join("; ") };
     (concluded.status != 0).then(|| Problem {
         run: format!("{}, seed {}", file.scenario, file.seed),
         is_error: concluded.status == 1,
         why,
+        first: file.first.clone(),
         reproduce: file.reproduce.clone(),
     })
 }

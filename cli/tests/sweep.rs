@@ -154,7 +154,6 @@ fn real_runs_of_several_scenarios_end_in_one_table() {
         assert!(folder.join("real").join(scenario).join("1/report.html").exists());
     }
     for (words, why) in [
-        (["--json", "--seeds=2"], "--json: the verdicts of several runs go to --out"),
         (["--target=127.0.0.1:1", "--seeds=2"], "a cluster is fresh for one run only"),
         (["--quiet", "--seeds=0"], "expected a whole number from 1"),
     ] {

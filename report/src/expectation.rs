@@ -205,7 +205,7 @@ fn recovered(us: u64) -> String {
     format!("within {}", within(us))
 }
 
-fn outcome(wanted: &ExpectedOutcome, judgement: &Judgement) -> Expectation {
+pub(crate) fn outcome(wanted: &ExpectedOutcome, judgement: &Judgement) -> Expectation {
     let violated = violated(judgement);
     let got = match judgement.verdict {
         Verdict::Valid => "valid".to_owned(),

@@ -21,6 +21,7 @@ pub mod measure;
 pub mod measured;
 mod number;
 pub mod past_run;
+pub mod prediction;
 pub mod run;
 #[cfg(test)]
 mod sample;
@@ -50,6 +51,6 @@ pub use text::live::{live_line, live_panel};
 pub use text::live_metrics::live_metrics;
 pub use text::progress::progress;
 pub use text::sweep::sweep_table;
-pub use text::terminal::terminal;
+pub use text::terminal::{terminal, wrapped};
 pub use verdict_file::VerdictFile;
 pub use write::{ReportError, write};

@@ -24,6 +24,17 @@ pub(crate) fn count(number: u64) -> String {
 }
 
 /// A number and its unit: "1 message", "2 messages" for the unit "messages".
+/// A moment for people: `2026-11-29 09:30 UTC`.
+pub(crate) fn date(since_1970_ms: u64) -> String {
+    let seconds = i64::try_from(since_1970_ms / 1_000).unwrap_or(i64::MAX);
+    let Ok(at) = time::OffsetDateTime::from_unix_timestamp(seconds) else {
+        return "–".to_owned();
+    };
+    let (year, month, day) = at.to_calendar_date();
+    let (hour, minute, _) = at.to_hms();
+    format!("{year}-{:02}-{day:02} {hour:02}:{minute:02} UTC", u8::from(month))
+}
+
 pub(crate) fn counted(number: u64, unit: &str, separator: char) -> String {
     let number_told = grouped(number, separator);
     match (number, unit.strip_suffix("ies"), unit.strip_suffix('s')) {

@@ -4,7 +4,7 @@ use crate::expectation::Expectation;
 use crate::machine::Machine;
 use crate::measured::Measured;
 use scenarios::Scenario;
-use scenarios::scenario::ExpectedOutcome;
+use scenarios::scenario::{ExpectedOutcome, Try};
 use std::time::Duration;
 use verify::history::event::{Engine, Header};
 use verify::verdict::{Finding, Judgement, Verdict};
@@ -16,6 +16,8 @@ pub struct Run<'a> {
     pub scenario: &'a Scenario,
     /// The scenario file as it took effect, with all overrides.
     pub scenario_toml: &'a str,
+    /// Which of the scenario's tries it is, if it is one.
+    pub tried: Option<&'a Try>,
     /// The first line of the history.
     pub header: &'a Header,
     /// What the judge says.
@@ -44,6 +46,8 @@ pub struct Run<'a> {
 /// What a run took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Took {
+    /// When it ended: milliseconds since 1970; `None` if nobody looked.
+    pub ended_at_ms: Option<u64>,
     /// Of the wall clock.
     pub wall: Duration,
     /// Of all processors together.
@@ -127,6 +131,9 @@ impl Run<'_> {
             Some(true) if self.failed() => "as expected, but not all else was measured",
             Some(true) if self.violates_as_wanted() => "as expected",
             Some(true) => "as the scenario expects",
+            Some(false) if self.is_as_predicted() => {
+                "not what the scenario expects, but what it predicts of this change"
+            }
             Some(false) => "not what the scenario expects",
             None => "the scenario's expectation stays open",
         }

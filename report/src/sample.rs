@@ -10,12 +10,12 @@ use crate::run::{Run, Took};
 use protocol::{
     ClientMessageId, ConversationId, Design, DeviceId, Epoch, NodeNumber, Sequence, UserId,
 };
-use scenarios::Scenario;
 use scenarios::scenario::{
     Activity, Arrivals, ClusterShape, CodecChoice, Expect, ExpectedOutcome, LatencyBounds, Load,
     LoadPhase, Mix, NetworkShape, PercentileBounds, PhaseLengths, Rate, Size, Thresholds,
-    Transport, Users,
+    Transport, Try, Users,
 };
+use scenarios::{Override, Scenario};
 use std::time::Duration;
 use verify::history::Header;
 use verify::history::event::{Deadlines, Device, Engine, FORMAT, Phase, Request, Said, What};
@@ -30,7 +30,12 @@ pub(crate) fn scenario() -> Scenario {
         name: "owner-paused".to_owned(),
         question: "Does an owner that <script>sleeps</script> corrupt a conversation?".to_owned(),
         lesson: "A lease is not a lock.".to_owned(),
-        try_out: vec!["--set design.accept=before_persist".to_owned()],
+        tries: vec![Try {
+            set: vec![Override::parse("design.accept=before_persist").expect("it has a key")],
+            seed: None,
+            predicted: ExpectedOutcome::Violates(vec!["accepted_message_survives".to_owned()]),
+            because: "The owner answers too early.".to_owned(),
+        }],
         cluster: ClusterShape {
             gateways: 2,
             brokers: 1,
@@ -320,6 +325,7 @@ fn used(process: &str) -> Used {
 /// Everything that a `Run` borrows.
 pub(crate) struct Stage {
     pub(crate) scenario: Scenario,
+    pub(crate) tried: Option<Try>,
     pub(crate) header: Header,
     pub(crate) judgement: Judgement,
     pub(crate) measured: Measured,
@@ -332,7 +338,7 @@ impl Stage {
         let (scenario, judgement, measured) = (scenario(), judgement_of(verdict), measured());
         let expectations = expectations(&scenario, &judgement, &measured);
         let (header, machine) = (header(3, 2), Machine::here());
-        Self { scenario, header, judgement, measured, expectations, machine }
+        Self { scenario, tried: None, header, judgement, measured, expectations, machine }
     }
 
     /// The same on real sockets, where processes are seen.
@@ -354,6 +360,7 @@ impl Stage {
         Run {
             scenario: &self.scenario,
             scenario_toml: "name = \"owner-paused\" # </script>\n",
+            tried: self.tried.as_ref(),
             header: &self.header,
             judgement: &self.judgement,
             measured: &self.measured,
@@ -363,7 +370,12 @@ impl Stage {
             version: "0.1.0",
             history_file: "history.jsonl",
             notes: &[],
-            took: Took { wall: ms(1_200), cpu: ms(800), simulated: ms(4_400) },
+            took: Took {
+                ended_at_ms: Some(1_700_000_000_000),
+                wall: ms(1_200),
+                cpu: ms(800),
+                simulated: ms(4_400),
+            },
             machine: &self.machine,
         }
     }

@@ -3,8 +3,10 @@
 //!
 //! The page of the choices is the only place where they are explained; a report quotes it.
 
+use crate::run::Run;
 use protocol::Design;
 use serde_json::Value;
+use verify::verdict::Verdict;
 
 const PAGE: &str = include_str!("../../docs/design-choices.md");
 
@@ -33,6 +35,15 @@ pub(crate) fn choices(design: &Design) -> Vec<Choice> {
         Some(Choice { key, option, sound, why })
     };
     scenarios::design_choices().iter().filter_map(choice).collect()
+}
+
+/// How the sentence of a bad choice goes on if nothing shows that it is bad.
+pub(crate) fn not_caught(run: &Run) -> &'static str {
+    match run.judgement.verdict {
+        Verdict::Violated => "",
+        Verdict::Valid => "; nothing here has caught it",
+        Verdict::Unknown => "; nothing here has caught it so far as is known",
+    }
 }
 
 /// The paragraph of an option, without its heading.

@@ -11,12 +11,14 @@
 //! | `as_expected` | whether every expectation was met |
 //! | `doubts` | why the verdict is unknown, if it is: one sentence each |
 //! | `notes` | what the verdict need not know: parts of the scenario that the engine does not do |
+//! | `first` | the violation to look at first, as a sentence; null if nothing is violated |
+//! | `prediction` | of a run that is one of the scenario's tries: `predicted`, `got`, `came_true` (null: open), `because`; else null |
 //! | `expectations` | what the scenario wants: `what`, `wanted`, `got`, `met` (null: unknown) |
 //! | `findings` | one per invariant: `invariant`, `verdict`, `judged`, `unit`, `violations`, `evidence` |
 //! | `findings[].evidence` | the first few violations: `at` (µs), `what`, `faults`, `history` (lines) |
 //! | `events` | events that were judged |
 //! | `measured` | latencies, series, faults, totals: `measured::Measured`, times in microseconds |
-//! | `took` | `wall_s`, `cpu_s`, `simulated_s`: the only values that differ between two runs of a seed |
+//! | `took` | `wall_s`, `cpu_s`, `simulated_s`, `ended_at_ms` (since 1970; null: not known): the only values that differ between two runs of a seed |
 //! | `machine` | `system`, `processors`, `model` (null where the system does not say) |
 //! | `history` | the file with the history, beside this one |
 //! | `reproduce` | the command that reproduces the run |
@@ -24,7 +26,9 @@
 use crate::expectation::Expectation;
 use crate::machine::Machine;
 use crate::measured::Measured;
+use crate::prediction::Prediction;
 use crate::run::Run;
+use crate::violations;
 use serde::{Deserialize, Serialize};
 use verify::history::event::Engine;
 use verify::verdict::{Finding, Verdict};
@@ -45,6 +49,10 @@ pub struct VerdictFile {
     pub as_expected: bool,
     pub doubts: Vec<String>,
     pub notes: Vec<String>,
+    #[serde(default)]
+    pub first: Option<String>,
+    #[serde(default)]
+    pub prediction: Option<Prediction>,
     pub expectations: Vec<Expectation>,
     pub findings: Vec<Finding>,
     pub events: u64,
@@ -63,6 +71,8 @@ pub struct TookSeconds {
     pub wall_s: f64,
     pub cpu_s: f64,
     pub simulated_s: f64,
+    #[serde(default)]
+    pub ended_at_ms: Option<u64>,
 }
 
 impl VerdictFile {
@@ -88,6 +98,9 @@ impl VerdictFile {
             as_expected: !run.failed(),
             doubts: run.judgement.doubts.clone(),
             notes: run.notes.to_vec(),
+            first: violations::leading(run.judgement)
+                .map(|(_, shown)| violations::sentence(shown, &run.measured.faults)),
+            prediction: run.prediction(),
             expectations: run.expectations.to_vec(),
             findings: run.judgement.findings.clone(),
             events: run.judgement.events,
@@ -95,6 +108,7 @@ impl VerdictFile {
                 wall_s: run.took.wall.as_secs_f64(),
                 cpu_s: run.took.cpu.as_secs_f64(),
                 simulated_s: run.took.simulated.as_secs_f64(),
+                ended_at_ms: run.took.ended_at_ms,
             },
             machine: Some(run.machine.clone()),
             history: run.history_file.to_owned(),

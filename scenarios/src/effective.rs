@@ -2,6 +2,7 @@
 
 use crate::file::File;
 use crate::file::fault::Fault;
+use crate::file::tries::Try;
 use crate::scenario::Scenario;
 use settings::section::{Field, Section};
 use settings::value::design::Choices;
@@ -41,7 +42,7 @@ impl From<&Scenario> for File {
             name: Field::of(Some(scenario.name.clone())),
             question: Field::of(scenario.question.clone()),
             lesson: Field::of(scenario.lesson.clone()),
-            r#try: Field::of(scenario.try_out.clone()),
+            r#try: Field::of(scenario.tries.iter().map(Try::from).collect()),
             cluster: Field::of((&scenario.cluster).into()),
             design: Field::of(Choices(scenario.design)),
             users: Field::of((&scenario.users).into()),

@@ -15,6 +15,7 @@ mod overrides;
 mod reference;
 pub mod scenario;
 mod schema;
+pub mod shell;
 mod starting_point;
 mod value;
 

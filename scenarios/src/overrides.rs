@@ -3,6 +3,7 @@
 //! Whether the key exists and takes the value is checked with the file, by `parse`.
 
 use settings::tree::{self, Node};
+use settings::value::TextForm;
 use settings::{Mistakes, Origin, Problem};
 use std::fmt;
 
@@ -74,6 +75,20 @@ pub struct BadOverride {
 impl fmt::Display for Override {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}={}", self.key, self.values.join(","))
+    }
+}
+
+impl TextForm for Override {
+    fn expected() -> String {
+        "KEY=VALUE, such as \"cluster.gateways=2\"".into()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        Self::parse(text).ok()
+    }
+
+    fn text(&self) -> String {
+        self.to_string()
     }
 }
 

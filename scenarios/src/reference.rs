@@ -1,7 +1,8 @@
 //! The keys of the scenario file as Markdown: the generated part of `docs/scenarios.md`.
 
 use crate::file::{
-    File, cluster, expect, fault, journeys, load, network, phases, random_faults, users, visits,
+    File, cluster, expect, fault, journeys, load, network, phases, random_faults, tries, users,
+    visits,
 };
 use settings::section::{KeyInfo, Section};
 use settings::value::design;
@@ -33,6 +34,8 @@ pub fn reference() -> String {
         part::<expect::Expect>("`[expect]`"),
         part::<expect::Latency>("`[expect]` `accept = { .. }` and `deliver = { .. }`"),
         part::<expect::Percentiles>("`[expect]` `accept_calm = { .. }` and the like"),
+        part::<expect::Requests>("`[expect]` `requests = { .. }`"),
+        part::<tries::Try>("`[[try]]`"),
     ] {
         page.push_str(&part);
     }

@@ -2,6 +2,7 @@
 
 mod expect;
 mod load;
+mod tries;
 
 pub use expect::{
     Expect, ExpectedOutcome, LatencyBounds, OperationBounds, PercentileBounds, RequestBounds,
@@ -10,6 +11,7 @@ pub use expect::{
 pub use load::{Activity, Arrivals, Load, LoadPhase, Mix, Rate, SlowReaders, Vanishing, Visits};
 use protocol::{ConversationId, Design, LimitSet, StoreEngine, UserId};
 use std::time::Duration;
+pub use tries::Try;
 
 /// One run to make.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,8 +22,8 @@ pub struct Scenario {
     pub question: String,
     /// What a reader learns.
     pub lesson: String,
-    /// What to try with `--set`.
-    pub try_out: Vec<String>,
+    /// What is worth trying, and what it brings.
+    pub tries: Vec<Try>,
     /// The cluster.
     pub cluster: ClusterShape,
     /// Design choices; what is left out is the sound default.

@@ -1,7 +1,7 @@
 //! A scenario of one's own, begun as another one: the same text, with what it means written into it.
 
 use crate::file::{
-    File, cluster, expect, fault, journeys, load, network, phases, random_faults, users,
+    File, cluster, expect, fault, journeys, load, network, phases, random_faults, tries, users,
 };
 use settings::tree::{self, Entry, Is, Node};
 use settings::value::design;
@@ -126,6 +126,7 @@ fn about(section: &str) -> Option<About> {
         "fault" => of::<fault::Fault>(),
         "random_faults" => of::<random_faults::RandomFaults>(),
         "expect" => of::<expect::Expect>(),
+        "try" => of::<tries::Try>(),
         _ => return None,
     })
 }

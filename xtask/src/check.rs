@@ -1,7 +1,7 @@
 //! Every step that a change must pass, in the order in which it fails fastest.
 
 use crate::repository::root;
-use crate::{asserting, cargo_program, choices, say, tidy};
+use crate::{asserting, cargo_program, say, tidy};
 use anyhow::Context;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -32,8 +32,8 @@ enum Action {
     Safety,
     /// Runs the swarm with more.
     Swarm,
-    /// Runs every bad design choice until it is caught.
-    Choices,
+    /// Makes every try of the safety scenarios, bad design choices among them, and sees what comes of it.
+    Tries,
 }
 
 /// What is run in two processes: something quick, what loses unsynced writes, and every kind of fault.
@@ -54,7 +54,7 @@ const STEPS: [(&str, Action); 10] = [
     ("twin", Action::Twin),
     ("safety", Action::Safety),
     ("swarm", Action::Swarm),
-    ("choices", Action::Choices),
+    ("tries", Action::Tries),
 ];
 
 /// Which steps to run.
@@ -116,7 +116,6 @@ fn timed<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<(Duratio
 fn act(action: Action) -> anyhow::Result<bool> {
     match action {
         Action::Tidy => tidy::run(),
-        Action::Choices => choices::run(),
         Action::Build => asserting::fracas().map(|_| true),
         Action::Cargo(arguments) => cargo(arguments.iter().copied(), None),
         Action::CargoDoc(arguments) => {
@@ -135,6 +134,11 @@ fn act(action: Action) -> anyhow::Result<bool> {
             let scenarios = safety_scenarios()?;
             let scenarios = scenarios.iter().filter_map(|path| path.to_str());
             explore(scenarios.chain(["--seeds", SEEDS]))
+        }
+        Action::Tries => {
+            let scenarios = safety_scenarios()?;
+            let scenarios = scenarios.iter().filter_map(|path| path.to_str());
+            fracas(["try", SWARM, "--quiet"].into_iter().chain(scenarios))
         }
         Action::Swarm => explore([SWARM, "--seeds", SWARM_SEEDS]),
     }

@@ -2,7 +2,6 @@
 
 mod asserting;
 mod check;
-mod choices;
 mod deny;
 mod deployment;
 mod engines;

@@ -8,6 +8,7 @@ use crate::reproduce::reproduce;
 use report::Took;
 use report::folder::Place;
 use scenarios::Scenario;
+use scenarios::scenario::Try;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::BufReader;
@@ -31,6 +32,8 @@ struct One {
 
 /// What is said of the run beside what the agents say.
 pub struct Told<'a> {
+    /// Which of its scenario's tries the run is, if it is one.
+    pub tried: Option<Try>,
     /// One command that reproduces the run; without it, that of its scenario alone.
     pub reproduce: Option<String>,
     /// Why the run says less than it should.
@@ -103,6 +106,7 @@ impl Parts {
         let reproduce = told.reproduce.unwrap_or_else(|| here.clone());
         Ok(observation.conclude(Circumstances {
             scenario: &self.scenario,
+            tried: told.tried.as_ref(),
             reproduce: &reproduce,
             reproduce_here: &here,
             version: told.version,
@@ -161,7 +165,7 @@ impl Parts {
         let ended = || self.all.iter().filter_map(|one| one.file.ended.as_ref());
         let wall = Duration::from_micros(ended().map(|ended| ended.wall_us).max().unwrap_or(0));
         let cpu = Duration::from_micros(ended().map(|ended| ended.cpu_us).sum());
-        Took { wall, cpu, simulated: wall }
+        Took { ended_at_ms: None, wall, cpu, simulated: wall }
     }
 }
 

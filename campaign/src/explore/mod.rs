@@ -1,16 +1,19 @@
 //! Many seeds of many scenarios and of several values of their keys, simulated or real, each run in a
 //! process of its own.
 
-mod child;
+pub(crate) mod child;
+mod finished;
 mod summary;
 
-pub use child::{Finished, Outcome, World};
+pub use child::World;
+pub use finished::{Finished, Outcome};
 
-use crate::reproduce::{quoted, reproduce};
+use crate::reproduce::reproduce;
 use crate::{InvalidUsage, Opened, Opening};
 use child::Children;
 use ports::entered;
 use report::sweep::{Sweep, SweepRun};
+use scenarios::shell::quoted;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -190,9 +193,32 @@ impl Exploration {
             seed: one.seed,
             outcome: one.outcome.into(),
             why: one.why(),
+            first: one.first.clone(),
+            seconds: one.took.map_or(0.0, |took| took.as_secs_f64()),
             reproduce: self.reproduce(one),
         });
         report::members("fracas", version, &members.collect::<Vec<_>>())
+    }
+
+    /// All runs for programs: `reports/README.md` says what each field holds.
+    pub fn json(&self, finished: &[Finished]) -> serde_json::Value {
+        let run = |one: &Finished| {
+            let case = &self.cases[one.case];
+            serde_json::json!({
+                "scenario": case.scenario,
+                "overrides": case.overrides,
+                "seed": one.seed,
+                "outcome": one.outcome.word(),
+                "violated": one.violated,
+                "missed": one.missed,
+                "doubts": one.doubts,
+                "died": one.died,
+                "first": one.first,
+                "took_s": one.took.map(|took| took.as_secs_f64()),
+                "reproduce": self.reproduce(one),
+            })
+        };
+        finished.iter().map(run).collect()
     }
 
     /// The name of a run: of its scenario, its values, its seed.

@@ -1,7 +1,7 @@
 //! What many runs say together: verdicts, episodes by kind and role, reasons by frequency.
 
 use super::Case;
-use super::child::{Finished, Outcome};
+use super::finished::{Finished, Outcome};
 use comfy_table::{CellAlignment, Table};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -149,7 +149,7 @@ fn percent(part: usize, of: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::child::Episode;
+    use super::super::finished::Episode;
     use super::*;
 
     fn finished(seed: u64, outcome: Outcome, violated: &[&str], doubts: &[&str]) -> Finished {
@@ -160,8 +160,10 @@ mod tests {
             outcome,
             violated: owned(violated),
             missed: Vec::new(),
+            first: None,
             doubts: owned(doubts),
             died: None,
+            took: None,
             summary: None,
             episodes: vec![
                 Episode {

@@ -10,6 +10,7 @@ use loadgen::DataFolder;
 use loadgen::agents::Agent;
 use loadgen::agents::processes::{Generators, Line};
 use report::folder;
+use scenarios::scenario::Try;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -32,6 +33,7 @@ pub struct OnThisMachine<'a> {
     /// Of `fracas load`, but for what makes one of them an agent.
     pub arguments: Vec<String>,
     pub out: Option<&'a Path>,
+    pub tried: Option<Try>,
     pub reproduce: String,
     pub notes: Vec<String>,
     pub quiet: bool,
@@ -63,6 +65,7 @@ impl OnThisMachine<'_> {
         let concluded = Parts::open(&folders)?.merge(
             self.out,
             Told {
+                tried: self.tried,
                 reproduce: Some(self.reproduce),
                 doubts: ends,
                 notes: self.notes,

@@ -41,9 +41,27 @@ pub struct Explore {
     /// values; DIR/SCENARIO/... for several files), a page that links them, and junit.xml.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Also write all runs for CI systems (JUnit) into this file.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Print all runs as JSON instead of tables.
+    #[arg(long)]
+    json: bool,
     /// Show no progress line.
     #[arg(long)]
     quiet: bool,
+}
+
+/// What is told of many runs, and where.
+pub(super) struct Told<'a> {
+    /// The folder of their folders.
+    pub(super) out: Option<&'a Path>,
+    /// The file for CI systems.
+    pub(super) junit: Option<&'a Path>,
+    /// JSON instead of tables.
+    pub(super) json: bool,
+    /// No progress line.
+    pub(super) quiet: bool,
 }
 
 impl Explore {
@@ -65,16 +83,14 @@ impl Explore {
             world: explore::World::Simulated,
         }
         .checked()?;
-        explored(&wanted, self.out.as_deref(), self.quiet)
+        let (out, junit) = (self.out.as_deref(), self.junit.as_deref());
+        explored(&wanted, &Told { out, junit, json: self.json, quiet: self.quiet })
     }
 }
 
 /// Makes all runs and tells of them: in tables, in a folder, and with a command for each that is not valid.
-pub(super) fn explored(
-    wanted: &Exploration,
-    out: Option<&Path>,
-    quiet: bool,
-) -> anyhow::Result<u8> {
+pub(super) fn explored(wanted: &Exploration, told: &Told) -> anyhow::Result<u8> {
+    let Told { out, junit, json, quiet } = *told;
     out.map(prepared).transpose()?;
     let stop = interruption::listen()?;
     let (total, began) = (wanted.total(), Instant::now());
@@ -86,32 +102,42 @@ pub(super) fn explored(
             .show(&format!("{done} of {total} runs, {bad} not valid{}", left.unwrap_or_default()));
     });
     progress.finish();
-    console::result(&wanted.tables(&finished));
     let sweep = wanted.sweep(&finished, VERSION);
-    if wanted.is_sweep() {
-        show(&sweep);
+    if json {
+        console::result(&console::pretty(&wanted.json(&finished)));
+    } else {
+        console::result(&wanted.tables(&finished));
+        if wanted.is_sweep() {
+            show(&sweep);
+        }
     }
     if let Some(out) = out {
         let cannot = || format!("cannot write {}", out.display());
         sweep.write(out).with_context(cannot)?;
-        let junit = wanted.junit(&finished, VERSION);
-        folder::put(&out.join("junit.xml"), junit).with_context(cannot)?;
+    }
+    for file in out.map(|out| out.join("junit.xml")).into_iter().chain(junit.map(Path::to_owned)) {
+        folder::put(&file, wanted.junit(&finished, VERSION))
+            .with_context(|| format!("cannot write {}", file.display()))?;
     }
     let problems = finished.iter().filter(|one| one.outcome != Outcome::Valid).map(|one| Problem {
         run: wanted.name(one),
         is_error: one.outcome.is_failure(),
         why: one.why(),
+        first: one.first.clone(),
         reproduce: wanted.reproduce(one),
     });
     let problems: Vec<Problem> = problems.collect();
-    for Problem { why, reproduce, .. } in &problems {
-        console::result(&format!("{why}: {reproduce}"));
+    if !json {
+        let width = console::terminal().width;
+        for one in &problems {
+            console::result(&one.told(width));
+        }
     }
     github::tell(&sweep, &problems);
     let signal = *stop.borrow();
     if let Some(signal) = signal {
         let done = finished.len();
-        console::result(&format!("stopped by {signal} after {done} of {total} runs"));
+        console::note(&format!("stopped by {signal} after {done} of {total} runs"));
     }
     let any = |is: fn(Outcome) -> bool| finished.iter().any(|one| is(one.outcome));
     Ok(match () {

@@ -103,6 +103,7 @@ impl PrintHistory {
         }
         let concluded = observation.conclude(Circumstances {
             scenario: &scenario,
+            tried: None,
             reproduce: "",
             reproduce_here: "",
             version: crate::VERSION,

@@ -22,6 +22,7 @@ use campaign::{Circumstances, Concluded, InvalidUsage, Observation, Opened, Open
 use clap::Args;
 use loadgen::journeys::Drive;
 use loadgen::{Against, DataFolder, Exposition, Fit, FolderError, Progress, RealRun};
+use ports::WallClock;
 use report::{Extent, Took};
 use scenarios::Scenario;
 use std::path::{Path, PathBuf};
@@ -217,16 +218,7 @@ impl Load {
         }
         let observation = Observation::begin(self.header(&scenario), &scenario, out)?;
         let (seed, of_run, journeys, part) = (self.seed, scenario.clone(), DRIVE, None);
-        let metrics = self.metrics.clone().map(|at| Exposition {
-            at,
-            text: {
-                let observation = observation.clone();
-                Arc::new(move |recorded| {
-                    let (live, latencies) = (observation.live(), observation.latencies());
-                    report::live_metrics(&live, &latencies, recorded)
-                })
-            },
-        });
+        let metrics = self.exposition(&observation);
         let run = RealRun {
             scenario: of_run,
             seed,
@@ -253,6 +245,7 @@ impl Load {
         let notes = [ended.notes, drawn.into_iter().collect(), fit.short, self.notes()].concat();
         Ok(observation.conclude(Circumstances {
             scenario: &scenario,
+            tried: opened.tried.as_ref(),
             reproduce: &self.reproduce(&self.opening.scenario, &opened.overrides),
             reproduce_here: &self.reproduce(Path::new("scenario.toml"), &[]),
             version: VERSION,
@@ -262,11 +255,24 @@ impl Load {
             plan: None,
             terminal: console::terminal(),
             took: Took {
+                ended_at_ms: Some(real::SystemClock.now_ms()),
                 wall: ended.wall,
                 cpu: (real::cpu_time() + real::children_cpu_time()).saturating_sub(cpu),
                 simulated: ended.wall,
             },
         }))
+    }
+
+    /// The numbers of the run while it is under way.
+    fn exposition(&self, observation: &Observation) -> Option<Exposition> {
+        let observation = observation.clone();
+        self.metrics.clone().map(|at| Exposition {
+            at,
+            text: Arc::new(move |recorded| {
+                let (live, latencies) = (observation.live(), observation.latencies());
+                report::live_metrics(&live, &latencies, recorded)
+            }),
+        })
     }
 
     /// What is about to happen.

@@ -26,6 +26,7 @@ impl MergeParts {
     /// Merges, judges, reports.
     pub fn execute(self) -> anyhow::Result<u8> {
         let told = Told {
+            tried: None,
             reproduce: None,
             doubts: Vec::new(),
             notes: Vec::new(),

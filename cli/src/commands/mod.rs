@@ -24,6 +24,7 @@ mod run;
 mod scenarios;
 mod schema;
 mod stack;
+mod tries;
 mod twin;
 
 use ::node::ClusterConfig;
@@ -40,6 +41,8 @@ pub enum Command {
     Run(run::Run),
     /// Simulate scenarios with many seeds, one process each.
     Explore(explore::Explore),
+    /// Simulate everything that scenarios suggest to try, beside what they predict of it.
+    Try(tries::Try),
     /// Simulate the same seed in two processes and stop at the first difference.
     Twin(twin::Twin),
     /// Run a scenario on real sockets against a real cluster, with the same checks.
@@ -94,6 +97,7 @@ impl Command {
         match self {
             Self::Run(command) => command.execute(),
             Self::Explore(command) => command.execute(),
+            Self::Try(command) => command.execute(),
             Self::Twin(command) => command.execute(),
             Self::Load(command) => command.execute(),
             Self::Merge(command) => command.execute(),

@@ -3,9 +3,9 @@
 use crate::console;
 use anyhow::Context;
 use campaign::lookup::scenario_text;
-use campaign::reproduce::quoted;
 use campaign::{InvalidUsage, Opening};
 use clap::Args;
+use scenarios::shell::quoted;
 use scenarios::starting_point;
 use std::fs::File;
 use std::io::{ErrorKind, Write};

@@ -8,6 +8,7 @@ use crate::{VERSION, interruption};
 use campaign::reproduce::{replaying, reproduce};
 use campaign::{Circumstances, Concluded, Observation, Opened, Opening};
 use clap::Args;
+use ports::WallClock;
 use report::Took;
 use sim::SimulatedRun;
 use std::path::{Path, PathBuf};
@@ -84,6 +85,7 @@ impl Run {
         line.finish();
         Ok(observation.conclude(Circumstances {
             scenario: &scenario,
+            tried: opened.tried.as_ref(),
             reproduce: &reproduce,
             reproduce_here: &self.reproduce_here(),
             version: VERSION,
@@ -93,6 +95,7 @@ impl Run {
             plan: Some(&plan),
             terminal: console::terminal(),
             took: Took {
+                ended_at_ms: Some(real::SystemClock.now_ms()),
                 wall: started.elapsed(),
                 cpu: real::cpu_time().saturating_sub(cpu),
                 simulated: ended.simulated,

@@ -51,6 +51,7 @@ fn show(
     let run = Run {
         scenario: &scenario,
         scenario_toml: scenario::TOML,
+        tried: None,
         header: &header,
         judgement: &judgement,
         measured: &measured,
@@ -61,6 +62,7 @@ fn show(
         history_file: "history.jsonl",
         notes: &[],
         took: Took {
+            ended_at_ms: Some(1_700_000_000_000),
             wall: Duration::from_millis(2_310),
             cpu: Duration::from_millis(1_870),
             simulated: Duration::from_micros(measured.ended_us),

@@ -1,12 +1,12 @@
 //! A scenario for the gallery.
 
 use protocol::Design;
-use scenarios::Scenario;
 use scenarios::scenario::{
     Activity, Arrivals, ClusterShape, CodecChoice, Expect, ExpectedOutcome, LatencyBounds, Load,
     LoadPhase, Mix, NetworkShape, PercentileBounds, PhaseLengths, Rate, Size, Thresholds,
-    Transport, Users,
+    Transport, Try, Users,
 };
+use scenarios::{Override, Scenario};
 use std::time::Duration;
 use verify::verdict::Verdict;
 
@@ -68,9 +68,13 @@ pub(crate) fn scenario(name: &str, verdict: Verdict) -> Scenario {
         lesson: "A lease is not a lock: only a fencing number, checked by the storage itself, \
                  stops a stale owner."
             .to_owned(),
-        try_out: ["--set design.accept=before_persist", "--set cluster.stores=5"]
-            .map(str::to_owned)
-            .into(),
+        tries: vec![Try {
+            set: vec![Override::parse("design.fencing=none").expect("a key and a value")],
+            seed: None,
+            predicted: ExpectedOutcome::Violates(vec!["one_owner_per_partition".to_owned()]),
+            because: "The owner that wakes up writes what the new one has written already."
+                .to_owned(),
+        }],
         cluster: ClusterShape {
             gateways: 3,
             brokers: 1,

@@ -1,7 +1,7 @@
 //! The head of the page: the verdict, what was asked, and how to reproduce it.
 
 use crate::run::Run;
-use crate::under_test::{Choice, choices};
+use crate::under_test::{Choice, choices, not_caught};
 use crate::violations;
 use maud::{Markup, html};
 use verify::verdict::Verdict;
@@ -26,10 +26,14 @@ pub(super) fn head(run: &Run) -> Markup {
             @if let Some((_, shown)) = violations::leading(run.judgement) {
                 p.first { (violations::sentence(shown, &run.measured.faults)) }
             }
-            @let under_test = under_test(run);
-            @if !under_test.is_empty() || !run.scenario.question.is_empty() || !run.scenario.lesson.is_empty() {
+            @let under_test = choices(&run.scenario.design);
+            @let prediction = run.prediction();
+            @if prediction.is_some() || !under_test.is_empty() || !run.scenario.question.is_empty() || !run.scenario.lesson.is_empty() {
                 dl.run {
-                    @for choice in &under_test { dt { "Design" } dd { (design(choice)) } }
+                    @for choice in &under_test { dt { "Design" } dd { (design(choice, not_caught(run))) } }
+                    @if let Some(prediction) = prediction {
+                        dt { "Predicted" } dd { (prediction.told()) " " (prediction.because) }
+                    }
                     @if !run.scenario.question.is_empty() {
                         dt { "Question" } dd { (run.scenario.question) }
                     }
@@ -46,18 +50,12 @@ pub(super) fn head(run: &Run) -> Markup {
     }
 }
 
-/// The choices that may have to do with a violation.
-fn under_test(run: &Run) -> Vec<Choice> {
-    let is_violated = run.judgement.verdict == Verdict::Violated;
-    if is_violated { choices(&run.scenario.design) } else { Vec::new() }
-}
-
-fn design(choice: &Choice) -> Markup {
+fn design(choice: &Choice, not_caught: &str) -> Markup {
     html! {
         code { (choice.key) " = " (choice.option) }
         @match choice.why {
             Some(why) => {
-                ", where " code { (choice.sound) } " is sound. "
+                ", where " code { (choice.sound) } " is sound" (not_caught) ". "
                 // The documentation sets code in backticks: every second part is code.
                 @for (number, part) in why.split('`').enumerate() {
                     @if number % 2 == 1 { code { (part) } } @else { (part) }

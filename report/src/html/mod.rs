@@ -44,9 +44,9 @@ pub(crate) fn page(run: &Run) -> String {
         (tables::notes(run))
         (tables::expectations(run))
         (tables::invariants(run))
-        (evidence::violations(run))
         (over_time(run, &bins))
         (latency(run))
+        (evidence::violations(run))
         (requests::requests(run))
         (tables::faults(run))
         (processes::processes(run))
@@ -131,10 +131,12 @@ fn scenario(run: &Run) -> Markup {
     html! {
         section {
             h2 { "Scenario" }
-            @if !run.scenario.try_out.is_empty() {
-                p { "To try next:" }
+            @if !run.scenario.tries.is_empty() {
+                p { "To try next, and what it brings:" }
                 ul.plain {
-                    @for hint in &run.scenario.try_out { li { code { (hint) } } }
+                    @for one in &run.scenario.tries {
+                        li { code { (one.options()) } " " b { (one.prediction()) } ". " (one.because) }
+                    }
                 }
             }
             details {

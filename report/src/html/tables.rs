@@ -5,9 +5,11 @@ use crate::doubts;
 use crate::measured::{Band, Latency, Measured, Percentiles};
 use crate::number;
 use crate::run::{Run, Status};
+use crate::text::effect::effect;
 use crate::text::notes::{STEADY, behind_warm_up, recovered};
 use crate::text::totals::totals;
 use maud::{Markup, html};
+use verify::history::event::Engine;
 use verify::verdict::{Finding, Verdict};
 
 /// Fault episodes in the table; the chart draws all.
@@ -180,7 +182,7 @@ pub(super) fn faults(run: &Run) -> Markup {
                 th { "fault" } th { "target" } th.number { "from" } th.number { "to" }
                 th.number { "effect" } th.number { "back within" }
             } }
-            tbody { @for band in bands.iter().take(FAULTS_MAX) { (fault(band)) } }
+            tbody { @for band in bands.iter().take(FAULTS_MAX) { (fault(band, run.header.engine)) } }
         } }
         @if bands.len() > FAULTS_MAX {
             p.note { "and " (number::count((bands.len() - FAULTS_MAX) as u64)) " more" }
@@ -201,7 +203,7 @@ pub(super) fn faults(run: &Run) -> Markup {
     }
 }
 
-fn fault(band: &Band) -> Markup {
+fn fault(band: &Band, engine: Engine) -> Markup {
     html! {
         tr {
             td { code { (band.kind) } }
@@ -213,7 +215,7 @@ fn fault(band: &Band) -> Markup {
                     None => "not ended",
                 }
             }
-            td.number data-label="effect" { (band.effect.map_or_else(|| "–".to_owned(), number::count)) }
+            td.number data-label="effect" { (effect(band, engine).unwrap_or_else(|| "–".to_owned())) }
             td.number data-label="back within" { (recovered(band.recovery)) }
         }
     }
@@ -262,6 +264,7 @@ pub(super) fn environment(run: &Run) -> Markup {
         ("partitions", number::count(header.partitions.into())),
         ("users", users),
         ("conversations", number::count(header.conversations.into())),
+        ("ended", run.took.ended_at_ms.map_or_else(|| "–".to_owned(), number::date)),
         ("took", took),
         ("machine", run.machine.words(number::NARROW)),
         ("version", format!("Fracas {}", run.version)),

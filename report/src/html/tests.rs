@@ -6,6 +6,7 @@ use crate::measured::Measured;
 use crate::sample::Stage;
 use crate::violations::fixture;
 use protocol::design::Accept;
+use scenarios::Override;
 use scenarios::scenario::ExpectedOutcome;
 use verify::verdict::Verdict;
 
@@ -21,11 +22,15 @@ fn tags(page: &str) -> Vec<&str> {
 fn text_of_a_run_is_never_markup() {
     for verdict in VERDICTS {
         let mut stage = Stage::of(verdict);
+        stage.tried = Some(stage.scenario.tries[0].clone());
         let clean = tags(&page(&stage.run())).len();
         let hostile = "\"'></script><script>alert(1)</script><img src=x onerror=alert(1)>&";
         stage.scenario.question = hostile.to_owned();
         stage.scenario.lesson = hostile.to_owned();
-        stage.scenario.try_out = vec![hostile.to_owned()];
+        let tried = &mut stage.scenario.tries[0];
+        tried.because = hostile.to_owned();
+        tried.set = vec![Override::parse(&format!("users.count={hostile}")).expect("it has a key")];
+        stage.tried = Some(tried.clone());
         stage.header.scenario = hostile.to_owned();
         for band in &mut stage.measured.faults {
             band.kind = hostile.into();

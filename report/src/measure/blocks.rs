@@ -113,7 +113,10 @@ mod tests {
                 want.record(*us);
             }
             let got = blocks.since(begin);
-            prop_assert_eq!((got.len(), got.quantile(0.5)), (want.len(), want.quantile(0.5)));
+            prop_assert_eq!(got.len(), want.len());
+            // A block keeps no value more exactly than its histogram does, not even the highest.
+            let [got, want] = [got, want].map(|of| of.quantile(0.5).unwrap_or(0));
+            prop_assert!(got.abs_diff(want) <= want / 1_000 + 1, "{} instead of {}", got, want);
             prop_assert!(blocks.over.len() < 16);
         }
     }

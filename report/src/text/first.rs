@@ -3,9 +3,8 @@
 
 use crate::number;
 use crate::run::Run;
-use crate::under_test::choices;
+use crate::under_test::{choices, not_caught};
 use crate::violations;
-use verify::verdict::Verdict;
 
 /// The violation to look at first, as a sentence, and when the earliest one was.
 pub(super) fn violation(run: &Run) -> Option<String> {
@@ -18,16 +17,22 @@ pub(super) fn violation(run: &Run) -> Option<String> {
     Some(format!("Look at this first: {sentence}{earlier}"))
 }
 
-/// The choices that may have to do with it, a paragraph each, in the Markdown of their documentation.
+/// What the scenario predicts of the run, and why, if it is one of its tries.
+pub(super) fn prediction(run: &Run) -> Option<String> {
+    let prediction = run.prediction()?;
+    Some(format!("{} {}", prediction.told(), prediction.because))
+}
+
+/// The choices under test, a paragraph each, in the Markdown of their documentation.
 pub(super) fn designs(run: &Run) -> Vec<String> {
-    if run.judgement.verdict != Verdict::Violated {
-        return Vec::new();
-    }
     let choices = choices(&run.scenario.design).into_iter().map(|choice| {
         let (key, option, sound) = (choice.key, choice.option, choice.sound);
         match choice.why {
             Some(why) => {
-                format!("Design under test: `{key} = {option}`, where `{sound}` is sound. {why}")
+                format!(
+                    "Design under test: `{key} = {option}`, where `{sound}` is sound{}. {why}",
+                    not_caught(run)
+                )
             }
             None => format!("Design under test: `{key} = {option}`, as sound as `{sound}`."),
         }

@@ -22,6 +22,7 @@ enum Outcome {
 struct Case {
     class: Cow<'static, str>,
     name: String,
+    seconds: f64,
     outcome: Outcome,
     said: String,
 }
@@ -67,11 +68,12 @@ pub(crate) fn comparison(compared: &Comparison) -> String {
             None => Outcome::Skipped(format!("cannot be told: {}", gate.got)),
         };
         let name = format!("fail if {}", gate.fail_if);
-        Case { class: "demand".into(), name, outcome, said: gate.got.clone() }
+        Case { class: "demand".into(), name, seconds: 0.0, outcome, said: gate.got.clone() }
     });
     let metrics = compared.metrics.iter().map(|one| Case {
         class: "figure".into(),
         name: one.metric.to_owned(),
+        seconds: 0.0,
         outcome: match one.outcome {
             compare::Outcome::NotClear => Outcome::Skipped("not clear".to_owned()),
             _ => Outcome::Passed,
@@ -110,6 +112,10 @@ pub struct Member {
     pub outcome: Verdict,
     /// Why it is not valid.
     pub why: String,
+    /// The violation to look at first, as a sentence.
+    pub first: Option<String>,
+    /// How long it took.
+    pub seconds: f64,
     /// The command that reproduces it.
     pub reproduce: String,
 }
@@ -122,16 +128,23 @@ pub fn members(title: &str, version: &str, runs: &[Member]) -> String {
             Verdict::Violated => Outcome::Failed {
                 kind: "violated",
                 message: run.why.clone(),
-                text: run.reproduce.clone(),
+                text: run
+                    .first
+                    .iter()
+                    .chain([&run.reproduce])
+                    .cloned()
+                    .collect::<Vec<_>>()
+                    .join("\n"),
             },
             Verdict::Unknown => Outcome::Skipped(format!("unknown: {}", run.why)),
         };
         let class = format!("seed-{}", run.seed).into();
-        Case { class, name: run.name.clone(), outcome, said: run.reproduce.clone() }
+        let (name, said) = (run.name.clone(), run.reproduce.clone());
+        Case { class, name, seconds: run.seconds, outcome, said }
     };
     let suite = Suite {
         name: title,
-        seconds: 0.0,
+        seconds: runs.iter().map(|run| run.seconds).sum(),
         properties: vec![("version", version.to_owned())],
         cases: runs.iter().map(case).collect(),
         said: String::new(),
@@ -182,7 +195,7 @@ fn expectation(expectation: &Expectation) -> Case {
         }
         None => Outcome::Skipped(said.clone()),
     };
-    Case { class: "expectation".into(), name: what.clone(), outcome, said }
+    Case { class: "expectation".into(), name: what.clone(), seconds: 0.0, outcome, said }
 }
 
 fn invariant(run: &Run, found: &Finding) -> Case {
@@ -206,7 +219,8 @@ fn invariant(run: &Run, found: &Finding) -> Case {
         run.status(found).word(),
         number::counted(found.violations, "violations", COMMA)
     );
-    Case { class: "invariant".into(), name: found.invariant.clone(), outcome, said }
+    let name = found.invariant.clone();
+    Case { class: "invariant".into(), name, seconds: 0.0, outcome, said }
 }
 
 fn evidence(shown: &Evidence) -> String {
@@ -221,9 +235,11 @@ fn evidence(shown: &Evidence) -> String {
 }
 
 fn write_case(case: &Case, suite: &str, out: &mut String) {
-    let (class, name) = (escape(&case.class), escape(&case.name));
-    let _ =
-        writeln!(out, "    <testcase classname=\"{suite}.{class}\" name=\"{name}\" time=\"0\">");
+    let (class, name, time) = (escape(&case.class), escape(&case.name), case.seconds);
+    let _ = writeln!(
+        out,
+        "    <testcase classname=\"{suite}.{class}\" name=\"{name}\" time=\"{time:.3}\">"
+    );
     match &case.outcome {
         Outcome::Passed => {}
         Outcome::Failed { kind, message, text } => {

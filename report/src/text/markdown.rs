@@ -7,6 +7,7 @@ use crate::claim;
 use crate::measured::{Band, Latency, Percentiles};
 use crate::number;
 use crate::run::Run;
+use crate::text::effect::effect;
 use crate::text::notes::{STEADY, behind_warm_up, latency_notes, recovered, recovery};
 use crate::text::totals::totals;
 use crate::text::{first, requests};
@@ -48,6 +49,9 @@ fn head(run: &Run, out: &mut String) {
     }
     for design in first::designs(run) {
         let _ = writeln!(out, "{design}\n");
+    }
+    if let Some(prediction) = first::prediction(run) {
+        let _ = writeln!(out, "{}\n", text(&prediction));
     }
     if !run.scenario.question.is_empty() {
         let _ = writeln!(out, "> {}\n", text(&run.scenario.question));
@@ -159,8 +163,8 @@ fn faults(run: &Run, out: &mut String) {
     }
     out.push_str("## Faults\n\n| fault | target | from | to | effect | back within |\n");
     out.push_str("| --- | --- | --: | --: | --: | --: |\n");
-    for Band { kind, target, from_us, to_us, effect, recovery, .. } in bands.iter().take(FAULTS_MAX)
-    {
+    for band in bands.iter().take(FAULTS_MAX) {
+        let Band { kind, target, from_us, to_us, recovery, .. } = band;
         let dash = || "–".to_owned();
         let _ = writeln!(
             out,
@@ -169,7 +173,7 @@ fn faults(run: &Run, out: &mut String) {
             text(target),
             number::moment(*from_us),
             to_us.map_or_else(dash, number::moment),
-            effect.map_or_else(dash, number::count),
+            effect(band, run.header.engine).unwrap_or_else(dash),
             recovered(*recovery)
         );
     }

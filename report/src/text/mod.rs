@@ -1,6 +1,7 @@
 //! The forms of a report that are text: for a terminal, for people who read diffs, for CI.
 
 pub(crate) mod comparison;
+pub(crate) mod effect;
 pub(crate) mod fidelity;
 mod first;
 pub(crate) mod junit;

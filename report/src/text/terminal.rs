@@ -23,6 +23,7 @@ pub fn terminal(run: &Run, colour: bool, width: u16) -> String {
     let page = Page { run, colour, width: width.clamp(WIDTH_MIN, WIDTH_MAX) };
     let mut parts = vec![page.headline()];
     let told_first = first::violation(run).into_iter().chain(first::designs(run));
+    let told_first = told_first.chain(first::prediction(run));
     parts.extend(told_first.map(|told| wrapped(&printable(&told), page.width)));
     parts.push(page.invariants());
     parts.extend(page.violations());
@@ -287,7 +288,7 @@ pub(super) fn lines(table: &Table) -> String {
 }
 
 /// A sentence in lines of at most `width` columns, broken between words.
-pub(super) fn wrapped(text: &str, width: u16) -> String {
+pub fn wrapped(text: &str, width: u16) -> String {
     let mut out = String::new();
     let mut column = 0;
     for word in text.split(' ') {

@@ -175,7 +175,12 @@ impl Expect {
         ];
         let fit = deadlines.map(|deadline| positive(deadline, mistakes));
         let expect = scenario::Expect {
-            outcome: self.outcome(mistakes)?,
+            outcome: outcome(
+                &self.verdict,
+                &self.violates,
+                Some(ExpectedOutcome::Valid),
+                mistakes,
+            )?,
             delivered_after_heal: self.delivered_after_heal.get()?,
             no_stuck_session: self.no_stuck_session.get()?,
             recovers_within: self.recovers_within.get()?,
@@ -211,23 +216,38 @@ impl Expect {
             abort_after: self.abort_after.get()?,
         })
     }
+}
 
-    fn outcome(&self, mistakes: &mut Mistakes) -> Option<ExpectedOutcome> {
-        match (self.verdict.get()?, self.violates.get()?) {
-            (_, None) => Some(ExpectedOutcome::Valid),
-            (None, Some(invariants)) if !invariants.is_empty() => {
-                Some(ExpectedOutcome::Violates(names(invariants)))
-            }
-            (None, Some(_)) => {
-                self.violates.conflict(mistakes, "name at least one invariant".into());
-                None
-            }
-            (Some(_), Some(_)) => {
-                let what = "set either verdict = \"valid\" or violates, not both".into();
-                self.violates.conflict(mistakes, what);
-                None
-            }
+/// What two keys say: a verdict, or what is violated; `otherwise`, if neither is there.
+pub(super) fn outcome(
+    verdict: &Field<Option<ValidVerdict>>,
+    violates: &Field<Option<Vec<InvariantName>>>,
+    otherwise: Option<ExpectedOutcome>,
+    mistakes: &mut Mistakes,
+) -> Option<ExpectedOutcome> {
+    match (verdict.get()?, violates.get()?) {
+        (None, None) => otherwise,
+        (Some(ValidVerdict), None) => Some(ExpectedOutcome::Valid),
+        (None, Some(invariants)) if !invariants.is_empty() => {
+            Some(ExpectedOutcome::Violates(names(invariants)))
         }
+        (None, Some(_)) => {
+            violates.conflict(mistakes, "name at least one invariant".into());
+            None
+        }
+        (Some(_), Some(_)) => {
+            let what = "set either verdict = \"valid\" or violates, not both".into();
+            violates.conflict(mistakes, what);
+            None
+        }
+    }
+}
+
+/// The two keys of an outcome.
+pub(super) fn wanted(outcome: &ExpectedOutcome) -> (Option<ValidVerdict>, Option<&[String]>) {
+    match outcome {
+        ExpectedOutcome::Valid => (Some(ValidVerdict), None),
+        ExpectedOutcome::Violates(invariants) => (None, Some(invariants)),
     }
 }
 
@@ -325,19 +345,19 @@ fn names(invariants: Vec<InvariantName>) -> Vec<String> {
     invariants.into_iter().map(|name| name.0).collect()
 }
 
+pub(super) fn claims(names: &[String]) -> Vec<InvariantName> {
+    names.iter().cloned().map(InvariantName).collect()
+}
+
 impl From<&scenario::Expect> for Expect {
     fn from(expect: &scenario::Expect) -> Self {
-        let claims = |names: &[String]| names.iter().cloned().map(InvariantName).collect();
-        let (verdict, violates) = match &expect.outcome {
-            ExpectedOutcome::Valid => (Some(ValidVerdict), None),
-            ExpectedOutcome::Violates(invariants) => (None, Some(claims(invariants))),
-        };
+        let (verdict, violates) = wanted(&expect.outcome);
         let Thresholds { accept, deliver, lateness, requests, .. } = &expect.thresholds;
         let Thresholds { refused_percent, throughput, recovery, abort_after, .. } =
             &expect.thresholds;
         Self {
             verdict: Field::of(verdict),
-            violates: Field::of(violates),
+            violates: Field::of(violates.map(claims)),
             delivered_after_heal: Field::of(expect.delivered_after_heal),
             no_stuck_session: Field::of(expect.no_stuck_session),
             recovers_within: Field::of(expect.recovers_within),

@@ -12,6 +12,7 @@ pub mod phases;
 pub mod random_faults;
 pub mod targets;
 pub mod timing;
+pub mod tries;
 pub mod users;
 pub mod visits;
 
@@ -32,8 +33,6 @@ section! {
         question: String,
         /// What a reader learns.
         lesson: String,
-        /// What to try with `--set`.
-        r#try: Vec<String> = Vec::new(),
         /// How many nodes of each role.
         cluster: cluster::Cluster = by_default(),
         /// Design choices; each defaults to the sound option.
@@ -54,6 +53,8 @@ section! {
         random_faults: Option<random_faults::RandomFaults> = None,
         /// The expected result.
         expect: expect::Expect = by_default(),
+        /// What is worth trying, and what it brings.
+        r#try: Vec<tries::Try> = Vec::new(),
     }
 }
 
@@ -99,6 +100,8 @@ impl File {
             Some(None) => Some(None),
             None => None,
         };
+        let tries = self.r#try.get().unwrap_or_default();
+        let tries: Vec<Option<_>> = tries.iter().map(|one| one.validated(mistakes)).collect();
         let expectation = self.expect.get();
         let expect = expectation.as_ref().and_then(|section| section.validated(mistakes));
         let crowd = self.users.get();
@@ -120,7 +123,7 @@ impl File {
             name: self.name.get()?.unwrap_or_else(|| file_stem.to_owned()),
             question: self.question.get()?,
             lesson: self.lesson.get()?,
-            try_out: self.r#try.get()?,
+            tries: tries.into_iter().collect::<Option<_>>()?,
             cluster: cluster?,
             design: self.design.get()?.0,
             users: users?,

@@ -11,3 +11,4 @@ mod overrides;
 mod round_trip;
 mod shipped;
 mod starting_point;
+mod tries;

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use protocol::design::{Accept, Deduplication, Requeue};
 use protocol::{ConversationId, Design, LimitSet, StoreEngine, UserId};
 use scenarios::scenario::*;
-use scenarios::{Scenario, effective_toml, parse};
+use scenarios::{Override, Scenario, effective_toml, parse};
 use std::time::Duration;
 
 const INVARIANTS: [&str; 3] = ["no_gap_in_sequence", "edits_converge", "no_duplicate_delivery"];
@@ -15,6 +15,31 @@ fn time(from_ms: u64, to_ms: u64) -> impl Strategy<Value = Duration> {
 
 fn text() -> impl Strategy<Value = String> {
     "[a-z\"\\\\é\n]{0,20}x"
+}
+
+fn overrides() -> impl Strategy<Value = Vec<Override>> {
+    let given = "[a-z]{1,5}\\.[a-z]{1,5}=[a-z0-9\"'(){}]{1,5}x(,[0-9]{1,3}){0,2}";
+    let parsed = given.prop_filter_map("it is none", |given| Override::parse(&given).ok());
+    prop::collection::vec(parsed, 1..3)
+}
+
+fn tried() -> impl Strategy<Value = Try> {
+    let seed = prop::option::of(0..1_000_u64);
+    let outcome = prop::sample::subsequence(INVARIANTS.to_vec(), 0..3).prop_map(outcome);
+    (overrides(), seed, outcome, text()).prop_map(|(set, seed, predicted, because)| Try {
+        set,
+        seed,
+        predicted,
+        because,
+    })
+}
+
+/// Valid, if nothing is violated.
+fn outcome(violated: Vec<&str>) -> ExpectedOutcome {
+    match violated.into_iter().map(Into::into).collect::<Vec<String>>() {
+        none if none.is_empty() => ExpectedOutcome::Valid,
+        some => ExpectedOutcome::Violates(some),
+    }
 }
 
 fn size(from: u32, to: u32) -> impl Strategy<Value = Size> {
@@ -283,10 +308,7 @@ fn expectation() -> impl Strategy<Value = Expect> {
             let owned =
                 |names: Vec<&str>| names.into_iter().map(Into::into).collect::<Vec<String>>();
             Expect {
-                outcome: match owned(violated) {
-                    none if none.is_empty() => ExpectedOutcome::Valid,
-                    some => ExpectedOutcome::Violates(some),
-                },
+                outcome: outcome(violated),
                 delivered_after_heal: delivered,
                 no_stuck_session: stuck,
                 recovers_within: recovers,
@@ -316,7 +338,7 @@ fn surroundings() -> impl Strategy<Value = (NetworkShape, PhaseLengths)> {
 prop_compose! {
     fn scenario()(
         (name, question, lesson) in ("[a-z-]{1,12}", text(), text()),
-        try_out in prop::collection::vec(text(), 0..3),
+        tries in prop::collection::vec(tried(), 0..3),
         (cluster, design, users, load) in (cluster(), design(), users(), load()),
         journeys in prop::option::of(journeys()),
         (network, phases) in surroundings(),
@@ -340,7 +362,7 @@ prop_compose! {
             thresholds.requests = RequestBounds::default();
         }
         Scenario {
-            name, question, lesson, try_out, cluster, design, users, load, journeys, network, faults,
+            name, question, lesson, tries, cluster, design, users, load, journeys, network, faults,
             random_faults, expect, phases,
         }
     }

@@ -16,7 +16,7 @@ fn scenario_of(count: u32, direct: u32, groups: u32, rate: f64) -> Scenario {
         name: "planned".into(),
         question: String::new(),
         lesson: String::new(),
-        try_out: Vec::new(),
+        tries: Vec::new(),
         cluster: ClusterShape {
             gateways: 2,
             brokers: 1,

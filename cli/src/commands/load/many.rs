@@ -1,7 +1,7 @@
 //! Several scenarios, or several seeds: a process for each run.
 
 use super::Load;
-use crate::commands::explore::explored;
+use crate::commands::explore::{Told, explored};
 use crate::scenario_arguments::SweepArguments;
 use campaign::InvalidUsage;
 use campaign::explore::{Explore, World};
@@ -30,14 +30,14 @@ impl Load {
             world,
         }
         .checked()?;
-        let (out, quiet) = (self.out.clone(), self.quiet);
+        let (out, json, quiet) = (self.out.clone(), self.json, self.quiet);
         let overrides = self.opening.overrides.clone();
         let mut each = self;
         for scenario in scenarios {
             each.opening = SweepArguments { scenario, overrides: overrides.clone() };
             each.opened()?;
         }
-        explored(&wanted, out.as_deref(), quiet)
+        explored(&wanted, &Told { out: out.as_deref(), junit: None, json, quiet })
     }
 
     /// What is for a single run is refused.
@@ -46,7 +46,6 @@ impl Load {
             (!self.target.is_empty(), "--target: a cluster is fresh for one run only"),
             (self.agents.agent.is_some(), "--agent: a run is shared between agents"),
             (self.metrics.is_some(), "--metrics: each run would serve its own numbers"),
-            (self.json, "--json: the verdicts of several runs go to --out"),
         ];
         match for_one.iter().find(|(given, _)| *given) {
             Some((_, why)) => Err(InvalidUsage(format!("{why}: one scenario and one seed"))),

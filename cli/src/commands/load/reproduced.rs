@@ -1,7 +1,8 @@
 //! The command that reproduces a load.
 
 use super::Load;
-use campaign::reproduce::{quoted, reproduce};
+use campaign::reproduce::reproduce;
+use scenarios::shell::quoted;
 use std::path::Path;
 
 impl Load {

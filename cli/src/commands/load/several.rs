@@ -82,7 +82,8 @@ impl Load {
         let reproduce = self.reproduce(&self.opening.scenario, &opened.overrides);
         let quiet = self.quiet || self.json;
         let of = self.agents.agents.unwrap_or(1);
-        OnThisMachine { of, arguments, out, reproduce, notes, quiet }.run(stop)
+        let tried = opened.tried.clone();
+        OnThisMachine { of, arguments, out, tried, reproduce, notes, quiet }.run(stop)
     }
 
     /// Each of several generators has somebody to drive.

@@ -21,14 +21,14 @@ fn a_violated_run_has_failures_with_evidence() {
               <property name="version" value="0.1.0"/>
               <property name="reproduce" value="fracas run scenarios/safety/owner-paused.toml --seed 7"/>
             </properties>
-            <testcase classname="small.expectation" name="outcome" time="0">
+            <testcase classname="small.expectation" name="outcome" time="0.000">
               <failure type="unmet" message="wanted valid; got violated: accepted_message_survives"></failure>
               <system-out>wanted valid; got violated: accepted_message_survives</system-out>
             </testcase>
-            <testcase classname="small.expectation" name="accept_p99" time="0">
+            <testcase classname="small.expectation" name="accept_p99" time="0.000">
               <system-out>wanted at most 250 ms; got 40.0 ms (1 234 measured)</system-out>
             </testcase>
-            <testcase classname="small.invariant" name="accepted_message_survives" time="0">
+            <testcase classname="small.invariant" name="accepted_message_survives" time="0.000">
               <failure type="violated" message="message 17 of user 2 was accepted as 9 in conversation 1, and is not in the store | &lt;b&gt;at the end&lt;/b&gt;">2.345 s: message 17 of user 2 was accepted as 9 in conversation 1, and is not in the store | &lt;b&gt;at the end&lt;/b&gt;
           fault: power_loss of store-1 (2.000 s to 2.500 s)
           {&quot;at&quot;:1999000,&quot;is&quot;:{&quot;sent&quot;:{&quot;device&quot;:{&quot;user&quot;:2,&quot;device&quot;:1}}}}
@@ -36,7 +36,7 @@ fn a_violated_run_has_failures_with_evidence() {
         </failure>
               <system-out>violated; judged 1,234 accepted messages; 2 violations</system-out>
             </testcase>
-            <testcase classname="small.invariant" name="no_phantom_message" time="0">
+            <testcase classname="small.invariant" name="no_phantom_message" time="0.000">
               <system-out>held; judged 4,321 accepted messages; 0 violations</system-out>
             </testcase>
           </testsuite>
@@ -51,6 +51,8 @@ fn of_many_runs_each_has_its_seed_in_its_class() {
         seed,
         outcome,
         why: why.to_owned(),
+        first: (outcome == Verdict::Violated).then(|| "Nobody sent message 7.".to_owned()),
+        seconds: 1.25,
         reproduce: format!("fracas run smoke --seed {seed}"),
     };
     let runs = [
@@ -60,9 +62,13 @@ fn of_many_runs_each_has_its_seed_in_its_class() {
     ];
     let file = members("fracas", "0.1.0", &runs);
     assert!(file.contains("tests=\"3\" failures=\"1\" errors=\"0\" skipped=\"1\""), "{file}");
-    let failed = "<failure type=\"violated\" message=\"no_phantom_message\">fracas run smoke --seed 2</failure>";
+    let failed = "<failure type=\"violated\" message=\"no_phantom_message\">Nobody sent message 7.\nfracas run smoke --seed 2</failure>";
     assert!(file.contains(failed), "{file}");
     assert!(file.contains("classname=\"fracas.seed-3\" name=\"smoke\""), "{file}");
+    assert!(
+        file.contains("skipped=\"1\" time=\"3.750\"") && file.contains("time=\"1.250\">"),
+        "{file}"
+    );
     assert!(file.contains("<skipped message=\"unknown: processors\"/>"), "{file}");
 }
 

@@ -64,7 +64,7 @@ fn a_violated_run_reads_like_a_page() {
 
         | fault | target | from | to | effect | back within |
         | --- | --- | --: | --: | --: | --: |
-        | power\_loss | store-1 | 2.000 s | 2.500 s | 3 | 2 s |
+        | power\_loss | store-1 | 2.000 s | 2.500 s | 3 processes and writes | 2 s |
 
         ## Violations
 
