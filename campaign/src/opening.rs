@@ -35,6 +35,11 @@ impl Opened {
     pub fn drawn(&self) -> Option<String> {
         (!self.lots.is_empty()).then(|| format!("drawn by this seed: {}", self.lots.join(", ")))
     }
+
+    /// What a reader should know before the run: what was drawn, and which invariants will judge nothing.
+    pub fn notes(&self) -> Vec<String> {
+        self.drawn().into_iter().chain(scenarios::idle(&self.scenario)).collect()
+    }
 }
 
 impl Opening {

@@ -2,7 +2,9 @@
 
 use crate::VERSION;
 use crate::commands::Command;
+use clap::error::{ContextKind, ContextValue};
 use clap::{ColorChoice, CommandFactory, Parser};
+use scenarios::nearest;
 
 /// Simulates, load-tests and judges a chat cluster.
 ///
@@ -125,6 +127,23 @@ pub fn command() -> clap::Command {
     })
 }
 
+/// A subcommand that there is none of is told with the nearest one, also where clap finds none: it looks for
+/// words that begin alike.
+pub fn with_the_nearest(mut answer: clap::Error) -> clap::Error {
+    let (given, found) = (ContextKind::InvalidSubcommand, ContextKind::SuggestedSubcommand);
+    let Some(ContextValue::String(given)) = answer.get(given) else { return answer };
+    if answer.get(found).is_some() {
+        return answer;
+    }
+    let command = command();
+    let names = command.get_subcommands().filter(|one| !one.is_hide_set());
+    let nearest = nearest(given, names.map(clap::Command::get_name));
+    if let Some(nearest) = nearest.map(str::to_owned) {
+        answer.insert(found, ContextValue::Strings(vec![nearest]));
+    }
+    answer
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -214,11 +233,15 @@ mod tests {
 
     #[test]
     fn a_misspelt_subcommand_tells_the_nearest() {
-        for (misspelt, meant) in
-            [("lod", "load"), ("explian", "explain"), ("scenario", "scenarios")]
-        {
+        for (misspelt, meant) in [
+            ("lod", "load"),
+            ("explian", "explain"),
+            ("scenario", "scenarios"),
+            ("rnu", "run"),
+            ("tyr", "try"),
+        ] {
             let error = command().try_get_matches_from(["fracas", misspelt]).unwrap_err();
-            let text = error.to_string();
+            let text = with_the_nearest(error).to_string();
             assert!(text.contains("similar subcommand") && text.contains(meant), "{text}");
         }
     }

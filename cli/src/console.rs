@@ -132,6 +132,11 @@ pub fn columns() -> Option<u16> {
     given.or_else(|| Table::new().width()).filter(|&columns| columns > 0)
 }
 
+/// Columns for a table; elsewhere than on a terminal any number.
+pub fn room() -> u16 {
+    columns().unwrap_or(u16::MAX)
+}
+
 /// A list: a table without lines, of which on a terminal one column wraps. Elsewhere a row is a line.
 pub fn list(header: &[&str], rows: Vec<Vec<String>>, wraps: usize) -> String {
     let mut table = Table::new();

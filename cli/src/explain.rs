@@ -42,8 +42,17 @@ pub fn topic(given: &str) -> Result<Topic, Option<&'static str>> {
     let mut topics = topics();
     match topics.iter().position(|topic| topic.name == word) {
         Some(index) => Ok(topics.swap_remove(index)),
-        None => Err(nearest(&word, topics.iter().map(|topic| topic.name))),
+        None => Err(near(&word, &topics)),
     }
+}
+
+/// What may be meant: by its option, by a part of its name, or misspelt.
+fn near(word: &str, topics: &[Topic]) -> Option<&'static str> {
+    let has_option = |name: &&&str| design_options(name).contains(&word);
+    let by_option = || design_choices().iter().find(has_option).copied();
+    let names = || topics.iter().map(|topic| topic.name);
+    let by_part = || names().find(|name| word.len() > 2 && name.contains(word));
+    by_option().or_else(by_part).or_else(|| nearest(word, names()))
 }
 
 fn invariants() -> Vec<Topic> {
@@ -230,6 +239,8 @@ mod tests {
     #[test]
     fn what_is_unknown_has_a_nearest_name_or_none() {
         assert_eq!(topic("kil").unwrap_err(), Some("kill"));
+        assert_eq!(topic("before_persist").unwrap_err(), Some("accept"));
+        assert_eq!(topic("no_duplicate").unwrap_err(), Some("no_duplicate_delivery"));
         assert_eq!(
             topic("accept-message-survives").unwrap_err(),
             Some("accepted_message_survives")

@@ -42,10 +42,10 @@ fn main() -> ExitCode {
     let arguments = match read.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => arguments,
         Err(answer) => {
-            // The terminal may be gone; there is nobody to tell then.
-            let _ = answer.print();
             let is_help =
                 matches!(answer.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            // The terminal may be gone; there is nobody to tell then.
+            let _ = command_line::with_the_nearest(answer).print();
             return ExitCode::from(if is_help { 0 } else { USAGE });
         }
     };

@@ -39,7 +39,8 @@ pub fn run(
         console::conclusion(&concluded, json);
         console::unwritten(&concluded);
         let summary = Some(Summary::of(&concluded.file));
-        sweep.add(only.values.clone(), SweepRun { seed, folder: None, summary });
+        let first = concluded.file.first.clone();
+        sweep.add(only.values.clone(), SweepRun { first, seed, folder: None, summary });
         github::tell(&sweep, Vec::from_iter(problem(&concluded)).as_slice());
         return Ok(concluded.status);
     }
@@ -60,7 +61,8 @@ pub fn run(
         problems.extend(problem(&concluded));
         let summary = Some(Summary::of(&concluded.file));
         let folder = out.map(|_| name);
-        sweep.add(opened.values.clone(), SweepRun { seed, folder, summary });
+        let first = concluded.file.first.clone();
+        sweep.add(opened.values.clone(), SweepRun { first, seed, folder, summary });
         files.push(concluded.file);
         if stop.borrow().is_some() {
             break;
@@ -103,7 +105,7 @@ pub fn prepared(out: &Path) -> Result<(), InvalidUsage> {
 
 /// All runs side by side.
 pub fn show(sweep: &Sweep) {
-    let table = report::sweep_table(sweep, console::terminal().colour);
+    let table = report::sweep_table(sweep, console::terminal().colour, console::room());
     console::result(&format!("\n{table}"));
 }
 

@@ -31,7 +31,7 @@ pub use exposition::Exposition;
 pub use faults::not_done;
 pub use journal::Sink;
 pub use limits::Limits;
-pub use limits::supply::Supply;
+pub use limits::supply::{Supply, free_memory};
 pub use links::Reach;
 pub use run::{Against, Engines, Processes, Progress, RealEnded, RealRun, run};
 pub use slices::Share;

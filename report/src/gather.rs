@@ -83,7 +83,12 @@ impl Gathered {
             let values = vec![file.scenario.clone(), on.to_owned(), settings(file)];
             index.add(
                 values,
-                SweepRun { seed: file.seed, folder, summary: Some(Summary::of(file)) },
+                SweepRun {
+                    first: file.first.clone(),
+                    seed: file.seed,
+                    folder,
+                    summary: Some(Summary::of(file)),
+                },
             );
         }
         Ok(index)

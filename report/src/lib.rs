@@ -45,6 +45,7 @@ pub use run::{Run, Took};
 pub use sweep::Sweep;
 pub use text::comparison::comparison;
 pub use text::fidelity::fidelity_table;
+pub use text::fitted::fitted;
 pub use text::junit::{Member, members};
 pub use text::knee::knee as knee_table;
 pub use text::live::{live_line, live_panel};

@@ -39,6 +39,8 @@ pub struct Row {
 /// A run of a row.
 #[derive(Clone, Debug)]
 pub struct SweepRun {
+    /// The violation to look at first, as a sentence.
+    pub first: Option<String>,
     /// Its seed.
     pub seed: u64,
     /// Its folder, seen from the page.
@@ -210,8 +212,9 @@ mod tests {
         if p50_us > 9_000 {
             stage.measured.faults[0].recovery = Recovery::Never;
         }
-        let summary = Some(Summary::of(&VerdictFile::of(&stage.run())));
-        SweepRun { seed, folder: Some(format!("1/{seed}")), summary }
+        let file = VerdictFile::of(&stage.run());
+        let summary = Some(Summary::of(&file));
+        SweepRun { first: file.first, seed, folder: Some(format!("1/{seed}")), summary }
     }
 
     fn sweep() -> Sweep {
@@ -224,7 +227,10 @@ mod tests {
         sweep.add(vec!["2".to_owned()], run(1, Verdict::Valid, 8_000));
         sweep.add(vec!["4".to_owned()], run(1, Verdict::Violated, 10_000));
         sweep.add(vec!["2".to_owned()], run(2, Verdict::Unknown, 9_000));
-        sweep.add(vec!["2".to_owned()], SweepRun { seed: 3, folder: None, summary: None });
+        sweep.add(
+            vec!["2".to_owned()],
+            SweepRun { first: None, seed: 3, folder: None, summary: None },
+        );
         sweep
     }
 
@@ -254,10 +260,15 @@ mod tests {
             assert!(page.contains(link), "{link}");
         }
         assert_eq!(page.matches("<script").count(), 1);
+        // One run violates something, and a page of valid ones has no such part.
+        assert!(page.contains("To look at first") && page.contains("is not in the store"));
+        let mut valid = sweep.clone();
+        valid.rows[1].runs.clear();
+        assert!(!crate::html::sweep::page(&valid).contains("To look at first"));
         let markdown = crate::text::sweep::markdown(&sweep);
         assert!(markdown.contains("[1](1/1/report.md)"), "{markdown}");
         assert!(markdown.contains("| `<script>alert(1)</script>\\|'` |"), "{markdown}");
-        let told = crate::sweep_table(&sweep, false);
+        let told = crate::sweep_table(&sweep, false, u16::MAX);
         assert!(told.contains("cluster.gateways") && told.lines().count() == 4, "{told}");
     }
 }

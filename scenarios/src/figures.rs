@@ -160,6 +160,16 @@ impl Scenario {
         self.users.count + self.journeys.map_or(0, |journeys| journeys.users)
     }
 
+    /// Operations of its users, about; they go on at the last rate until the heal is over.
+    pub fn operations(&self) -> u64 {
+        // Surges by lot differ by seed; any will do.
+        let pieces = crate::faults::rates(self, 1);
+        let load: f64 = pieces.iter().map(Piece::expected).sum();
+        let last = pieces.last().map_or(0.0, |piece| piece.to);
+        let arrivals = load + last * self.phases.heal.as_secs_f64();
+        (arrivals * self.load.each_brings()) as u64
+    }
+
     /// Simulated time of a run, at most: all phases together.
     pub fn lasts(&self) -> Duration {
         let phases = &self.phases;

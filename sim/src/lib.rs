@@ -7,6 +7,7 @@ pub mod faults;
 pub mod hooks;
 pub mod journal;
 pub mod machine;
+mod needs;
 pub mod panics;
 pub mod phases;
 pub mod run;
@@ -14,5 +15,6 @@ pub mod seed;
 pub mod stall;
 pub mod world;
 
+pub use needs::{Needs, needs};
 pub use run::{Ended, Progress, Run, SimulatedRun, run};
 pub use world::nodes;

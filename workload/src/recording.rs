@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::io::{self, BufRead, Write};
 use std::sync::Arc;
 use verify::history::event::Injected;
+use verify::history::reader::found;
 
 /// The version of the file.
 pub const FORMAT: u32 = 1;
@@ -33,13 +34,16 @@ pub enum RecordingError {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// Its first line.
-    #[error("line 1: expected {{\"recording\":{FORMAT},\"scenario\":...,\"seed\":...}}: {0}")]
+    #[error("line 1: expected {{\"recording\":{FORMAT},\"scenario\":...,\"seed\":...}}, found {0}")]
     Header(String),
     /// It is of another version.
     #[error("line 1: recordings of version {0} cannot be read, only those of version {FORMAT}")]
     Version(u32),
     /// Another line.
-    #[error("line {line}: expected {{\"fault\":...}} or {{\"operation\":...}}: {source}")]
+    #[error(
+        "line {line}: expected {{\"fault\":...}} or {{\"operation\":...}}, found {}",
+        found(source)
+    )]
     Line {
         /// From 1.
         line: usize,
@@ -109,7 +113,7 @@ impl Recording {
         let mut lines = file.split(b'\n');
         let first = lines.next().transpose()?.unwrap_or_default();
         let header: Header = serde_json::from_slice(&first)
-            .map_err(|error| RecordingError::Header(error.to_string()))?;
+            .map_err(|error| RecordingError::Header(found(&error)))?;
         if header.recording != FORMAT {
             return Err(RecordingError::Version(header.recording));
         }

@@ -65,6 +65,8 @@ pub struct Exploration {
     /// What tells the cases apart.
     keys: Vec<String>,
     cases: Vec<Case>,
+    /// What is known before the first run, whatever the seed.
+    notes: Vec<String>,
 }
 
 /// How often the progress and the signals are looked at.
@@ -87,7 +89,7 @@ impl Explore {
                 self.from, self.seeds
             ));
         }
-        let (mut keys, mut cases) = (Vec::new(), Vec::new());
+        let (mut keys, mut cases, mut notes) = (Vec::new(), Vec::new(), Vec::new());
         for (number, scenario) in self.scenarios.iter().enumerate() {
             let opening = Opening { scenario: scenario.clone(), overrides: self.overrides.clone() };
             let mut seeds = self.from..=last.unwrap_or(self.from);
@@ -101,6 +103,12 @@ impl Explore {
                 Ok(opened) => {
                     keys = opening.keys()?;
                     cases.extend(self.cases(number, &opened));
+                    for note in opened.iter().flat_map(|one| scenarios::idle(&one.scenario)) {
+                        let note = format!("{}: {note}", scenario.display());
+                        if !notes.contains(&note) {
+                            notes.push(note);
+                        }
+                    }
                 }
                 Err(error) => mistakes.push(error.to_string()),
             }
@@ -109,7 +117,7 @@ impl Explore {
             keys.insert(0, "scenario".to_owned());
         }
         if mistakes.is_empty() {
-            Ok(Exploration { wanted: self, keys, cases })
+            Ok(Exploration { wanted: self, keys, cases, notes })
         } else {
             Err(InvalidUsage(mistakes.join("\n")))
         }
@@ -145,6 +153,11 @@ impl Exploration {
         self.wanted.seeds.saturating_mul(self.cases.len() as u64)
     }
 
+    /// What is known before the first run.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
     /// Whether keys have several values.
     pub fn is_sweep(&self) -> bool {
         self.cases.len() > self.wanted.scenarios.len()
@@ -160,8 +173,8 @@ impl Exploration {
     }
 
     /// What all runs say: verdicts, episodes, reasons.
-    pub fn tables(&self, finished: &[Finished]) -> String {
-        summary::tables(&self.cases, &self.keys, finished)
+    pub fn tables(&self, finished: &[Finished], width: u16) -> String {
+        summary::tables(&self.cases, &self.keys, finished, width)
     }
 
     /// The runs side by side, for the table and the page of their folder.
@@ -181,7 +194,8 @@ impl Exploration {
             let folder = self.wanted.out.is_some().then_some(folder);
             let (seed, summary) = (one.seed, one.summary);
             let values = if by_seed { vec![seed.to_string()] } else { case.values.clone() };
-            sweep.add(values, SweepRun { seed, folder, summary });
+            let first = one.first.clone();
+            sweep.add(values, SweepRun { first, seed, folder, summary });
         }
         sweep
     }

@@ -10,9 +10,9 @@ use std::fmt::Write as _;
 const ROLES: [&str; 6] = ["gateway", "broker", "store", "notifier", "auth", "clients"];
 
 /// All tables, those without a row left out.
-pub(super) fn tables(cases: &[Case], keys: &[String], finished: &[Finished]) -> String {
-    let mut parts = vec![verdicts(cases, keys, finished).to_string()];
-    parts.extend(episodes(finished).map(|table| table.to_string()));
+pub(super) fn tables(cases: &[Case], keys: &[String], finished: &[Finished], width: u16) -> String {
+    let mut parts = vec![report::fitted(&verdicts(cases, keys, finished), width)];
+    parts.extend(episodes(finished).map(|table| report::fitted(&table, width)));
     let violated = finished.iter().flat_map(|one| {
         one.violated.iter().cloned().chain(one.died.as_deref().map(without_numbers))
     });
@@ -208,7 +208,7 @@ mod tests {
             values: vec!["4".to_owned()],
             folder: "".into(),
         }];
-        let told = tables(&cases, &["cluster.stores".to_owned()], &runs);
+        let told = tables(&cases, &["cluster.stores".to_owned()], &runs, u16::MAX);
         let tidy: Vec<String> = told
             .lines()
             .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))

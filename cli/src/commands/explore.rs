@@ -92,6 +92,11 @@ impl Explore {
 pub(super) fn explored(wanted: &Exploration, told: &Told) -> anyhow::Result<u8> {
     let Told { out, junit, json, quiet } = *told;
     out.map(prepared).transpose()?;
+    if !quiet {
+        for note in wanted.notes() {
+            console::note(&format!("  {note}"));
+        }
+    }
     let stop = interruption::listen()?;
     let (total, began) = (wanted.total(), Instant::now());
     let mut progress = ProgressLine::new(quiet);
@@ -106,7 +111,7 @@ pub(super) fn explored(wanted: &Exploration, told: &Told) -> anyhow::Result<u8> 
     if json {
         console::result(&console::pretty(&wanted.json(&finished)));
     } else {
-        console::result(&wanted.tables(&finished));
+        console::result(&wanted.tables(&finished, console::room()));
         if wanted.is_sweep() {
             show(&sweep);
         }

@@ -196,14 +196,14 @@ impl Load {
         out: Option<&Path>,
         stop: interruption::Receiver,
     ) -> anyhow::Result<Concluded> {
-        let drawn = opened.drawn();
+        let known = opened.notes();
         let scenario = Arc::new(opened.scenario.clone());
         let fit = self.fit(&scenario)?;
         // Without a cluster there is nothing to report.
         let of_target = self.of_target()?;
         loadgen::answers(&self.target, of_target.as_ref()).map_err(anyhow::Error::msg)?;
         if self.agents.agents.is_some() {
-            let notes = [drawn.into_iter().collect(), fit.short, self.notes()].concat();
+            let notes = [known, fit.short, self.notes()].concat();
             return self.on_this_machine(opened, notes, out, &stop);
         }
         // Before the report's folder is touched: its data folder may be refused.
@@ -242,7 +242,7 @@ impl Load {
         line.show("judging what is still in line");
         let ended = thread.join().map_err(|_| anyhow::anyhow!("the thread of the run has died"))?;
         line.finish();
-        let notes = [ended.notes, drawn.into_iter().collect(), fit.short, self.notes()].concat();
+        let notes = [ended.notes, known, fit.short, self.notes()].concat();
         Ok(observation.conclude(Circumstances {
             scenario: &scenario,
             tried: opened.tried.as_ref(),
@@ -279,10 +279,10 @@ impl Load {
     fn introduce(&self, opened: &Opened, fit: &Fit, against: &Against) {
         let scenario = &opened.scenario;
         console::note(&format!("fracas {VERSION} · {} · seed {}", scenario.name, self.seed));
-        let drawn = opened.drawn();
+        let known = opened.notes();
         let reach = against.reach(self.agents.share(self.starts_cluster()));
         let not_done = loadgen::not_done(scenario, self.seed, reach);
-        for sentence in [&fit.needs].into_iter().chain(&fit.short).chain(&drawn).chain(&not_done) {
+        for sentence in [&fit.needs].into_iter().chain(&fit.short).chain(&known).chain(&not_done) {
             console::note(&format!("  {sentence}"));
         }
     }

@@ -59,7 +59,14 @@ impl Run {
         let reproduce = self.reproduce(opened);
         if !self.quiet && !self.json {
             console::note(&format!("fracas {VERSION} · {} · seed {}", scenario.name, seed));
-            opened.drawn().iter().for_each(|drawn| console::note(&format!("  {drawn}")));
+            let needs = sim::needs(&scenario);
+            if needs.are_large() {
+                console::note(&format!("  {needs}"));
+            }
+            if loadgen::free_memory().is_some_and(|free| free < needs.memory) {
+                console::note("  there is less memory than that: it may be ended by the system");
+            }
+            opened.notes().iter().for_each(|note| console::note(&format!("  {note}")));
         }
         let header = workload::header(&scenario, seed, Engine::Simulated);
         let observation = Observation::begin(header, &scenario, out)?;
@@ -91,7 +98,7 @@ impl Run {
             version: VERSION,
             doubts: ended.doubts,
             disorder: None,
-            notes: ended.notes.into_iter().chain(opened.drawn()).collect(),
+            notes: ended.notes.into_iter().chain(opened.notes()).collect(),
             plan: Some(&plan),
             terminal: console::terminal(),
             took: Took {

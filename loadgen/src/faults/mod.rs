@@ -141,7 +141,15 @@ fn real_fault(
             Err(OBSERVED.to_owned())
         }
         Target::Node(name) if name.starts_with(Role::Clients.word()) => Err(OBSERVED.to_owned()),
-        _ => Ok((real_fault, note.map(str::to_owned))),
+        _ => {
+            let one = (reach.processes == Some(Processes::One)).then(|| {
+                let word = fault.kind.word();
+                format!(
+                    "{word}: all nodes are one process (--one-process), and all of them are hit"
+                )
+            });
+            Ok((real_fault, one.or_else(|| note.map(str::to_owned))))
+        }
     }
 }
 

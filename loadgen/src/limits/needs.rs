@@ -9,7 +9,6 @@ use crate::run::{Against, Engines, Processes};
 use crate::slices::{self, Share};
 use crate::world::layout;
 use protocol::limits;
-use scenarios::intensity::Piece;
 use scenarios::scenario::{Scenario, Size, Transport};
 use std::time::Duration;
 
@@ -179,17 +178,7 @@ fn disk(scenario: &Scenario) -> u64 {
     let each = OPERATION_BYTES + 2 * u64::from(body);
     EMPTY_DISK_BYTES
         + slices::sessions(scenario) * SESSION_DISK_BYTES
-        + operations(scenario).saturating_mul(each)
-}
-
-/// About; the users go on at the last rate until the heal is over.
-fn operations(scenario: &Scenario) -> u64 {
-    // Surges by lot differ by seed; any will do.
-    let pieces = scenarios::faults::rates(scenario, 1);
-    let load: f64 = pieces.iter().map(Piece::expected).sum();
-    let last = pieces.last().map_or(0.0, |piece| piece.to);
-    let arrivals = load + last * scenario.phases.heal.as_secs_f64();
-    (arrivals * scenario.load.each_brings()) as u64
+        + scenario.operations().saturating_mul(each)
 }
 
 /// In a unit that fits.
@@ -223,9 +212,9 @@ mod tests {
         let mut scenario = scenario(400);
         scenario.load.body = Size::Fixed(4_000);
         let heal = scenario.phases.heal.as_secs();
-        assert_eq!(operations(&scenario), 2 * 10 + (2 + heal) * 20, "two phases, and the heal");
+        assert_eq!(scenario.operations(), 2 * 10 + (2 + heal) * 20, "two phases, and the heal");
         let users = 400 * SESSION_DISK_BYTES;
-        assert_eq!(disk(&scenario), EMPTY_DISK_BYTES + users + operations(&scenario) * 8_300);
+        assert_eq!(disk(&scenario), EMPTY_DISK_BYTES + users + scenario.operations() * 8_300);
     }
 
     #[test]

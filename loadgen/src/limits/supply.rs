@@ -75,7 +75,7 @@ fn range(text: &str) -> Option<u64> {
 }
 
 /// What is free of the machine's memory, or what its control group (version 2) may use at most.
-fn free_memory() -> Option<u64> {
+pub fn free_memory() -> Option<u64> {
     [available_now(), of_group("memory.max")].into_iter().flatten().min()
 }
 

@@ -1,8 +1,11 @@
 //! `index.html`: the runs of a sweep in one table, each with a link to its report.
 
 use super::shell;
-use crate::sweep::{COLUMNS, Row, Sweep};
+use crate::sweep::{COLUMNS, Row, Sweep, SweepRun};
 use maud::{Markup, html};
+
+/// Sentences that are shown; of very many runs nobody reads more.
+const SENTENCES_MAX: usize = 40;
 
 /// The page of a sweep.
 pub(crate) fn page(sweep: &Sweep) -> String {
@@ -26,8 +29,44 @@ pub(crate) fn page(sweep: &Sweep) -> String {
             } }
             @if sweep.has_medians() { p.note { "Of several runs the medians." } }
         }
+        (violations(sweep))
     };
     shell(if all_well { "good" } else { "bad" }, &sweep.title, &sweep.version, &body)
+}
+
+/// What to look at first in each run that violates something.
+fn violations(sweep: &Sweep) -> Markup {
+    let all = || {
+        let runs = sweep.rows.iter().flat_map(|row| row.runs.iter().map(move |run| (row, run)));
+        runs.filter_map(|(row, run)| Some((row, run, run.first.as_ref()?)))
+    };
+    let more = all().count().saturating_sub(SENTENCES_MAX);
+    html! {
+        @if all().next().is_some() {
+            section {
+                h2 { "To look at first" }
+                ul.plain {
+                    @for (row, run, first) in all().take(SENTENCES_MAX) {
+                        li {
+                            @for value in &row.values { code { (value) } " " }
+                            "seed " (seed(run)) ": " (first)
+                        }
+                    }
+                }
+                @if more > 0 { p.note { "and " (more) " more" } }
+            }
+        }
+    }
+}
+
+/// A run by its seed, with a link to its report.
+fn seed(run: &SweepRun) -> Markup {
+    html! {
+        @match &run.folder {
+            Some(folder) if run.summary.is_some() => a href={ (folder) "/report.html" } { (run.seed) },
+            _ => (run.seed),
+        }
+    }
 }
 
 fn of_values(sweep: &Sweep, row: &Row) -> Markup {
@@ -45,13 +84,7 @@ fn of_values(sweep: &Sweep, row: &Row) -> Markup {
             }
             td data-label="seeds" {
                 @for run in &row.runs {
-                    @match &run.folder {
-                        Some(folder) if run.summary.is_some() => {
-                            a href={ (folder) "/report.html" } { (run.seed) }
-                        },
-                        _ => (run.seed),
-                    }
-                    " "
+                    (seed(run)) " "
                 }
             }
         }

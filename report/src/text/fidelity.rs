@@ -1,8 +1,9 @@
 //! The fidelity report in a terminal, and as Markdown.
 
+use super::fitted::fitted;
 use super::markdown::text;
 use super::sweep::unwrapped;
-use super::terminal::{lines, wrapped};
+use super::terminal::wrapped;
 use crate::fidelity::{Agreement, Fidelity, Pair};
 use crate::measured::{Latency, Measured, Percentiles};
 use crate::number::{self, NARROW};
@@ -64,7 +65,8 @@ pub fn fidelity_table(fidelity: &Fidelity, colour: bool, width: u16) -> String {
             table.add_row(row.into_iter().chain(figures));
         }
     }
-    let mut told = format!("{}\n\n{}\n", fidelity.headline(), lines(&table).replace(NARROW, ","));
+    let mut told =
+        format!("{}\n\n{}\n", fidelity.headline(), fitted(&table, width).replace(NARROW, ","));
     for pair in fidelity.pairs.iter().filter(|pair| pair.agreement() != Agreement::Same) {
         for reason in pair.reasons() {
             let line = format!("? {}: {reason}", pair.scenario);

@@ -4,6 +4,7 @@ pub(crate) mod comparison;
 pub(crate) mod effect;
 pub(crate) mod fidelity;
 mod first;
+pub(crate) mod fitted;
 pub(crate) mod junit;
 pub(crate) mod knee;
 pub(crate) mod live;

@@ -1,7 +1,7 @@
 //! The table of a sweep, in a terminal and as Markdown.
 
+use super::fitted::fitted;
 use super::markdown::{code, text};
-use super::terminal::lines;
 use crate::number::NARROW;
 use crate::sweep::{COLUMNS, Row, Sweep};
 use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Table, presets};
@@ -20,8 +20,8 @@ pub(crate) fn unwrapped(colour: bool) -> Table {
     table
 }
 
-/// One row per combination of values.
-pub fn sweep_table(sweep: &Sweep, colour: bool) -> String {
+/// One row per combination of values; where `width` has no room for the table, a paragraph.
+pub fn sweep_table(sweep: &Sweep, colour: bool, width: u16) -> String {
     let mut table = unwrapped(colour);
     let right = |text: &str| Cell::new(text).set_alignment(CellAlignment::Right);
     let head = sweep.keys.iter().map(Cell::new).chain([Cell::new(COLUMNS[0])]);
@@ -34,7 +34,7 @@ pub fn sweep_table(sweep: &Sweep, colour: bool) -> String {
         let values = row.values.iter().map(Cell::new);
         table.add_row(values.chain([verdict]).chain(cells[1..].iter().map(|cell| right(cell))));
     }
-    let mut told = lines(&table).replace(NARROW, ",");
+    let mut told = fitted(&table, width).replace(NARROW, ",");
     if sweep.has_medians() {
         told.push_str("\n(medians of the runs)");
     }

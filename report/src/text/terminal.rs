@@ -14,6 +14,8 @@ use verify::verdict::Verdict;
 const WIDTH_MIN: u16 = 40;
 /// Wider ones get no wider table: a line must stay easy to follow.
 const WIDTH_MAX: u16 = 120;
+/// Narrower ones have no room for what was judged beside its number.
+const WIDTH_OF_UNITS: u16 = 76;
 /// Reasons for an unknown verdict that are shown here; the other forms of the report have all of them.
 const DOUBTS_MAX: usize = 6;
 
@@ -75,26 +77,24 @@ impl Page<'_> {
     fn invariants(&self) -> String {
         let mut table = self.table();
         let right = |text: &str| Cell::new(text).set_alignment(CellAlignment::Right);
-        table.set_header([
-            Cell::new(""),
-            Cell::new("invariant"),
-            right("judged"),
-            Cell::new(""),
-            right("violations"),
-        ]);
+        let units = self.width >= WIDTH_OF_UNITS;
+        let head = [Cell::new(""), Cell::new("invariant"), right("judged")];
+        let of_units = units.then(|| Cell::new(""));
+        table.set_header(head.into_iter().chain(of_units).chain([right("violations")]));
         for found in &self.run.judgement.findings {
             let status = self.run.status(found);
             let violations = match found.violations {
                 0 => "–".to_owned(),
                 some => number::grouped(some, COMMA),
             };
-            table.add_row([
+            let row = [
                 self.paint(Cell::new(status.sign()), status),
                 self.alarm(Cell::new(&found.invariant), status),
                 right(&number::grouped(found.judged, COMMA)),
-                Cell::new(&found.unit),
-                self.alarm(right(&violations), status),
-            ]);
+            ];
+            let unit = units.then(|| Cell::new(&found.unit));
+            let violations = self.alarm(right(&violations), status);
+            table.add_row(row.into_iter().chain(unit).chain([violations]));
         }
         lines(&table)
     }

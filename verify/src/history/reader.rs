@@ -25,7 +25,7 @@ pub enum ReadError {
     #[error("line 1: expected the header of a history, found an empty file")]
     Empty,
     /// A line is not what it should be.
-    #[error("line {line}: expected {expected}: {source}")]
+    #[error("line {line}: expected {expected}, found {}", found(source))]
     Line {
         /// The line, from 1.
         line: u64,
@@ -53,6 +53,20 @@ pub enum ReadError {
         /// The most that are judged.
         most: u64,
     },
+}
+
+/// What a line is instead of what it should be. Its number is known, and its places say nothing more.
+pub fn found(error: &serde_json::Error) -> String {
+    use serde_json::error::Category;
+    match error.classify() {
+        Category::Syntax => format!("what is no JSON (at its byte {})", error.column()),
+        Category::Eof | Category::Io => "a part of a line of JSON".to_owned(),
+        Category::Data => {
+            let told = error.to_string();
+            let told = told.rsplit_once(" at line ").map_or(&*told, |(told, _)| told);
+            format!("another one: {told}")
+        }
+    }
 }
 
 /// Users, devices, and conversations of a history that is read: some GB of memory before the first event.

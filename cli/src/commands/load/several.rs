@@ -51,7 +51,7 @@ impl Load {
         let arguments = &self.agents;
         // Whoever starts the agents of this machine says the rest, and so does the lead for all of them.
         let is_told = arguments.lifeline.is_on() || arguments.is_led();
-        let said = || [opened.drawn().into_iter().collect(), fit.short, self.notes()].concat();
+        let said = || [opened.notes(), fit.short, self.notes()].concat();
         let notes = if is_told { Vec::new() } else { said() };
         OfAgent { agent, arguments, scenario, header, out, quiet, notes }.make(run)
     }
