@@ -1,5 +1,6 @@
 //! Nobody stops the chat: two users talk while others do to the same gateway, on real sockets, what a
-//! client can do to a server, and afterwards the process is as large as before.
+//! client can do to a server, and afterwards the process is as large as before. And nobody keeps newcomers
+//! out by taking every place there is, for which the gateway has tiny limits.
 //!
 //! 99 of 100 messages are to be shown within 100 ms. Two things keep a busy test machine from being taken
 //! for a weakness, and a weakness from being taken for a busy machine: three times what the same run
@@ -15,12 +16,14 @@ mod processes;
 
 use hostile::attacks::{ALONE, Attack, Enemy, Turns, crowd};
 use hostile::cluster::Cluster;
+use hostile::crowds::{deaf, kept, newcomer, strangers};
 use hostile::pair::{Pair, p99};
 use processes::soon;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{scope, sleep};
 use std::time::Duration;
+use tokio::sync::Mutex;
 
 /// How long the two talk in peace.
 const CALM: Duration = Duration::from_secs(3);
@@ -53,9 +56,62 @@ const REACHED: [&str; 7] = [
     "link_failed_accepts_total",
 ];
 
+/// The machine is not large enough for two tests at a time.
+static ALONE_HERE: Mutex<()> = Mutex::const_new(());
+/// So many newcomers want in while somebody takes every place, and how long it has had for that.
+const NEWCOMERS: usize = 20;
+const TAKING: Duration = Duration::from_secs(2);
+/// So many connections ask and take no answer.
+const DEAF: usize = 10;
+/// Descriptors that come and go in a cluster in peace.
+const IN_PEACE: usize = 4;
+
+#[test]
+fn kept_connections_of_one_address_leave_places_to_others() {
+    leaves_places(kept, "link_refused_connections_total");
+}
+
+#[test]
+fn sessions_without_hello_of_one_address_leave_places_to_others() {
+    leaves_places(strangers, "gateway_refused_strangers_total");
+}
+
+/// `counter`: where it is counted that the crowd gets no more.
+fn leaves_places(crowd: Attack, counter: &str) {
+    let _alone = ALONE_HERE.blocking_lock();
+    let cluster = Cluster::start("tiny");
+    let (enemy, token) = (Enemy::of(&cluster), cluster.token(1));
+    let is_over = AtomicBool::new(false);
+    let turns = Turns { pause: PAUSE, is_over: &is_over };
+    scope(|scope| {
+        let _stop = Stop(&is_over);
+        scope.spawn(|| crowd(&enemy, &turns));
+        sleep(TAKING);
+        for number in 1..=NEWCOMERS {
+            let served = newcomer(&cluster, &token);
+            assert!(served.is_ok(), "newcomer {number}: {served:?}, {:?}", cluster.vitals());
+        }
+    });
+    assert!(cluster.counted(counter) > 0, "{counter} is 0");
+}
+
+#[test]
+fn whoever_takes_no_answer_is_given_up() {
+    let _alone = ALONE_HERE.blocking_lock();
+    let cluster = Cluster::start("tiny");
+    let enemy = Enemy::of(&cluster);
+    let before = cluster.vitals().descriptors;
+    let held: Vec<_> = (0..DEAF).map(|_| deaf(&enemy).unwrap()).collect();
+    soon("all of them are given up", || {
+        cluster.counted("link_stalled_connections_total") >= held.len() as u64
+            && cluster.vitals().descriptors <= before + IN_PEACE
+    });
+}
+
 #[test]
 fn hostile_clients_do_not_stop_the_chat() {
-    let cluster = Cluster::start();
+    let _alone = ALONE_HERE.blocking_lock();
+    let cluster = Cluster::start("default");
     let enemy = Enemy::of(&cluster);
     let pair = Pair::meet(&cluster);
     let stop = AtomicBool::new(false);

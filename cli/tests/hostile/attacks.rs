@@ -21,7 +21,7 @@ pub struct Turns<'a> {
 }
 
 impl Turns<'_> {
-    fn go_on(&self) -> bool {
+    pub fn go_on(&self) -> bool {
         !self.is_over.load(Ordering::Relaxed)
     }
 
@@ -93,12 +93,17 @@ impl Enemy {
         Self { gateway: cluster.address, tokens, loud, odd }
     }
 
-    fn connect(&self) -> io::Result<TcpStream> {
+    pub fn connect(&self) -> io::Result<TcpStream> {
         connect(FROM, self.gateway, None)
     }
 
+    /// With a socket that holds so many bytes unread.
+    pub fn connect_with(&self, window: usize) -> io::Result<TcpStream> {
+        connect(FROM, self.gateway, Some(window))
+    }
+
     /// A WebSocket without a hello.
-    fn stranger(&self) -> io::Result<TcpStream> {
+    pub fn stranger(&self) -> io::Result<TcpStream> {
         super::upgraded(self.connect()?)
     }
 
@@ -124,7 +129,7 @@ fn again(turns: &Turns<'_>, mut attempt: impl FnMut() -> io::Result<()>) {
 }
 
 /// Holds so many connections open, and replaces those that were closed.
-fn hold(turns: &Turns<'_>, count: usize, open: impl Fn() -> io::Result<TcpStream>) {
+pub fn hold(turns: &Turns<'_>, count: usize, open: impl Fn() -> io::Result<TcpStream>) {
     let mut held: Vec<TcpStream> = Vec::new();
     while turns.next() {
         held.retain(is_open);

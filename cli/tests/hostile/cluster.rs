@@ -25,14 +25,15 @@ pub struct Vitals {
 }
 
 impl Cluster {
-    pub fn start() -> Self {
+    /// `limits`: the name of a set.
+    pub fn start(limits: &str) -> Self {
         let data = Playground::new("hostile", "limits", "");
         // Six ports in a row, below those that connections get, and apart from those of other tests.
         let port = 10_000 + (std::process::id() % 1_500 * 6) as u16;
         let limited = format!("ulimit -n {DESCRIPTORS} && exec \"$0\" \"$@\"");
         let mut process = Command::new("sh")
             .args(["-c", &limited, FRACAS, "cluster", "--json", "--data=data", "--ends-with-stdin"])
-            .arg(format!("--port={port}"))
+            .args([format!("--port={port}"), format!("--limits={limits}")])
             .current_dir(data.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -2,6 +2,7 @@
 
 pub mod attacks;
 pub mod cluster;
+pub mod crowds;
 pub mod pair;
 
 use serde_json::Value;

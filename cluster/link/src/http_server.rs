@@ -2,23 +2,25 @@
 //!
 //! It knows no routes: the service (an axum `Router`, any tower service) comes from the caller. Every
 //! connection is a task of the machine, the number of connections is bounded, a client that sends its
-//! headers too slowly is cut off, and upgrades (WebSocket) leave the accounting when they are made:
+//! headers or takes its answers too slowly is cut off, and upgrades (WebSocket) leave the accounting when they are made:
 //! whoever takes the upgraded stream limits those.
 
 use crate::accept::{Acceptor, CONNECTIONS_MAX};
+use crate::patience::Watched;
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use ports::{Listener, Machine, Shutdown, Stream};
+use ports::{Listener, Machine, Shutdown};
 use std::convert::Infallible;
 use std::error::Error;
 use std::future::Future;
 use std::io;
 use std::net::IpAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 use tower_service::Service;
@@ -35,6 +37,8 @@ pub struct HttpOptions {
     /// How long a client may take for the headers of a request, and how long a kept-alive connection
     /// may idle between two.
     pub header_timeout: Duration,
+    /// How long a client may take nothing of what waits to be written to it.
+    pub write_timeout: Duration,
     /// How long responses that are under way at a shutdown may take.
     pub drain: Duration,
 }
@@ -44,6 +48,7 @@ impl Default for HttpOptions {
         Self {
             connections_max: CONNECTIONS_MAX,
             header_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
             drain: Duration::from_secs(5),
         }
     }
@@ -70,7 +75,28 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let mut acceptor = Acceptor::new(machine, listener, options.connections_max);
+    let acceptor = Acceptor::new(machine, listener, options.connections_max);
+    serve_accepted(machine, acceptor, service, options, shutdown).await
+}
+
+/// The same for connections that an acceptor lets in, which has its own limit.
+pub async fn serve_accepted<S, B>(
+    machine: &Machine,
+    mut acceptor: Acceptor,
+    service: S,
+    options: HttpOptions,
+    shutdown: Shutdown,
+) -> io::Result<()>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send + 'static,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
     let outcome = loop {
         let accepted = tokio::select! {
             biased;
@@ -82,9 +108,14 @@ where
             Err(error) => break Err(error),
         };
         let peer = Peer(place.peer.ip());
+        let (stream, watcher) = Watched::new(stream, options.write_timeout);
         let connection = connection(stream, peer, service.clone(), options, shutdown.clone());
+        let telemetry = Arc::clone(&machine.telemetry);
         machine.spawn("http connection", async move {
             connection.await;
+            if watcher.gave_up() {
+                telemetry.count("link_stalled_connections_total", 1);
+            }
             drop(place);
         });
     };
@@ -94,7 +125,7 @@ where
 }
 
 fn connection<S, B>(
-    stream: Box<dyn Stream>,
+    stream: Watched,
     peer: Peer,
     service: S,
     options: HttpOptions,
@@ -148,6 +179,7 @@ mod tests {
     use fakes::Memory;
     use http_body_util::Full;
     use hyper::body::Bytes;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::time::sleep;
 
     async fn slow_hello(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
@@ -201,13 +233,53 @@ mod tests {
         assert_eq!(begun.elapsed().as_secs(), 2);
     }
 
+    /// Answers with more than a connection holds unread.
+    async fn much(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+        Ok(Response::new(Full::from(vec![b'x'; 1024 * 1024])))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_no_answer_is_cut_off_however_much_it_asks() {
+        let ask = |more: &str| format!("GET / HTTP/1.1\r\nHost: server\r\n{more}\r\n");
+        let asked = [ask("").repeat(2), ask(""), ask("Connection: close\r\n")];
+        let memory = Memory::default();
+        let machine = memory.machine("server");
+        let listener = machine.network.bind("server:80").await.unwrap();
+        let (_trigger, shutdown) = Shutdown::new();
+        let serving = machine.clone();
+        machine.spawn("server", async move {
+            // The head of the next request may take longer than the answer.
+            let header_timeout = Duration::from_mins(5);
+            let options =
+                HttpOptions { header_timeout, connections_max: 3, ..HttpOptions::default() };
+            let service = tower::service_fn(much);
+            serve_http(&serving, listener, service, options, shutdown).await.unwrap();
+        });
+        let client = memory.machine("client");
+        let mut silent = Vec::new();
+        for requests in asked {
+            let mut stream = client.network.connect("server:80").await.unwrap();
+            stream.write_all(requests.as_bytes()).await.unwrap();
+            silent.push(stream);
+        }
+        let begun = tokio::time::Instant::now();
+        // All places are taken until the three are given up.
+        let mut other = client.network.connect("server:80").await.unwrap();
+        other.write_all(ask("Connection: close\r\n").as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let waiting = timeout(Duration::from_mins(2), other.read_to_end(&mut answer));
+        assert!(waiting.await.expect("a place").unwrap() > 1024 * 1024);
+        assert_eq!(begun.elapsed().as_secs(), 30);
+        assert_eq!(memory.telemetry.counted("link_stalled_connections_total"), 3);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_client_that_sends_no_headers_is_cut_off() {
         let memory = Memory::default();
         let _trigger = start(&memory, HttpOptions::default()).await;
         let mut stream = memory.machine("client").network.connect("server:80").await.unwrap();
         let mut nothing = Vec::new();
-        tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut nothing).await.unwrap();
+        stream.read_to_end(&mut nothing).await.unwrap();
         assert!(nothing.is_empty() || nothing.starts_with(b"HTTP/1.1 408"), "{nothing:?}");
     }
 }

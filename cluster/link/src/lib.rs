@@ -10,7 +10,9 @@ mod frame;
 mod greeting;
 pub mod http;
 pub mod http_server;
+mod patience;
 mod pump;
+pub mod shares;
 
 pub use calls::{CallLost, Calls};
 pub use greeting::Wire;

@@ -4,7 +4,7 @@
 
 use crate::core::answers::TokenResponse;
 use crate::core::key::JwkSet;
-use crate::core::logins::Logins;
+use crate::core::logins::{Logins, Shown};
 use crate::core::oauth_error::{ErrorCode, OAuthError};
 use crate::core::refresh_token::{FamilyId, RefreshToken};
 use crate::core::request::{ClientSecret, Grant, TokenRequest};
@@ -108,28 +108,31 @@ impl Issuer {
         now_ms: u64,
         random: &Random,
     ) -> Decision<Result<TokenResponse, OAuthError>> {
-        let user = self.named(&request.grant);
-        if let Some(Err(slow_down)) = user.map(|user| self.logins.admit(user, now_ms)) {
+        let named = self.named(&request.grant);
+        if let Some((user, shows)) = named
+            && let Err(slow_down) = self.logins.admit(user, shows, now_ms)
+        {
             return (Err(slow_down), Vec::new());
         }
         let mut records = Vec::new();
         let response = self
             .authenticate(request.client.as_ref())
             .and_then(|service| self.decide(request, service, now_ms, random, &mut records));
-        if let Some(user) = user {
-            self.logins.ended(user, &response);
+        if let Some((user, shows)) = named {
+            self.logins.ended(user, shows, &response);
         }
         self.apply(&records);
         (response, records)
     }
 
-    /// The user whose tokens a request is about, if there is one.
-    fn named(&self, grant: &Grant) -> Option<UserId> {
+    /// The user whose tokens a request is about, if there is one, and what it shows.
+    fn named(&self, grant: &Grant) -> Option<(UserId, Shown)> {
         match grant {
-            Grant::Password { username, .. } => self.user_named(username),
+            Grant::Password { username, .. } => Some((self.user_named(username)?, Shown::Password)),
             Grant::RefreshToken { token } => {
                 let token = RefreshToken::from_text(token.expose())?;
-                self.state.family(token.family).map(|family| family.user)
+                let family = self.state.family(token.family)?;
+                Some((family.user, Shown::RefreshToken))
             }
             Grant::ClientCredentials => None,
         }

@@ -7,7 +7,7 @@ use crate::core::refresh_token::FamilyId;
 use crate::core::signing::{NextKey, SigningKey};
 use protocol::UserId;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// One change. New variants go at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +94,8 @@ pub struct State {
     logins: BTreeMap<UserId, VecDeque<FamilyId>>,
     revocations: BTreeMap<UserId, Revocation>,
     ended: BTreeMap<FamilyId, EndedLogin>,
+    /// The ended logins by the time until which they are remembered.
+    by_end: BTreeSet<(u64, FamilyId)>,
     by_change: BTreeMap<u64, Whose>,
     changes: u64,
 }
@@ -124,6 +126,7 @@ impl State {
             logins: BTreeMap::new(),
             revocations: BTreeMap::new(),
             ended: BTreeMap::new(),
+            by_end: BTreeSet::new(),
             by_change: BTreeMap::new(),
             changes: 0,
         };
@@ -250,16 +253,19 @@ impl State {
         })
     }
 
-    /// Forgets the ended logins of which no token lives.
-    pub fn forget_ended(&mut self, now_ms: u64) {
-        let by_change = &mut self.by_change;
-        self.ended.retain(|_, ended| {
-            let lives = ended.until_ms > now_ms;
-            if !lives {
-                by_change.remove(&ended.change);
-            }
-            lives
-        });
+    /// Forgets the ended logins of which no token lives; how many. It looks at no others: anybody can ask for
+    /// this as often as a gateway lets him.
+    pub fn forget_ended(&mut self, now_ms: u64) -> usize {
+        let mut forgotten = 0;
+        while let Some(&(until_ms, id)) = self.by_end.first()
+            && until_ms <= now_ms
+        {
+            self.by_end.pop_first();
+            let ended = self.ended.remove(&id).expect("each stands in both");
+            self.by_change.remove(&ended.change);
+            forgotten += 1;
+        }
+        forgotten
     }
 
     fn add_key(&mut self, next: &NextKey) {
@@ -305,8 +311,10 @@ impl State {
     fn end_login(&mut self, id: FamilyId, ended: EndedLogin) {
         self.end_family(id);
         if let Some(earlier) = self.ended.insert(id, ended) {
+            self.by_end.remove(&(earlier.until_ms, id));
             self.by_change.remove(&earlier.change);
         }
+        self.by_end.insert((ended.until_ms, id));
         self.by_change.insert(ended.change, Whose::Login(id));
         self.changes = self.changes.max(ended.change);
     }

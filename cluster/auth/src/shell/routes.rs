@@ -9,7 +9,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use ports::TokenError;
@@ -19,6 +19,12 @@ use std::sync::Arc;
 
 /// Largest form: a token, an id and a secret fit several times.
 const MAX_FORM_BYTES: usize = 8 * 1024;
+
+/// What tells the gateway that a revocation was answered well and has ended no login: it counts such ones as
+/// failures of the address that they come from, and does not pass this header on
+/// (`cluster/gateway/src/rest/proxy.rs`).
+const REVOKED: HeaderName = HeaderName::from_static("fracas-revoked");
+const NOTHING: HeaderValue = HeaderValue::from_static("nothing");
 
 /// All routes.
 pub fn router(service: Arc<Service>) -> Router {
@@ -66,7 +72,8 @@ async fn revoke(State(service): State<Arc<Service>>, headers: HeaderMap, body: B
         Err(refusal) => return refusal.into_response(),
     };
     match service.decide(|issuer, now, _| issuer.revoke(&request, now)).await {
-        Ok(Ok(())) => StatusCode::OK.into_response(),
+        Ok(Ok(true)) => StatusCode::OK.into_response(),
+        Ok(Ok(false)) => (StatusCode::OK, [(REVOKED, NOTHING)]).into_response(),
         Ok(Err(error)) => error.into_response(),
         Err(not_durable) => not_durable.into_response(),
     }

@@ -11,6 +11,7 @@ use super::calls::{Call, RangePurpose};
 use super::hub_model::world::{Answer, Mishap, World};
 use super::hub_model::{Shared, claims, config};
 use super::outbound::Taken;
+use super::strangers::Address;
 use super::timers::RETRY_MS;
 use super::{Hub, HubConfig, TokenTime};
 use ports::broker::PublishError;

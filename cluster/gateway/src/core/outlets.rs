@@ -1,13 +1,14 @@
 //! Where frames go: the outlets of all sessions, what waits in them, and who is slow.
 
 use super::encoded::Encoded;
-use super::outbound::{Level, Outlet};
+use super::outbound::{Level, Outbound, Outlet};
 use super::slab::Slab;
 use protocol::codec::Codec;
 use protocol::design::SlowSession;
 use protocol::frames::server::Resync;
 use protocol::limits::GatewayLimits;
 use protocol::{CloseCode, Entry, ServerFrame, SessionId};
+use std::collections::VecDeque;
 
 /// How long a closed session may take to read its last frames, milliseconds.
 pub const LINGER_MS: u64 = 2_000;
@@ -23,6 +24,10 @@ pub struct Outlets<O> {
     open: Slab<(Codec, O)>,
     /// Closed, but their last frames may not be read yet, and until when they may be.
     ending: Vec<(u64, O)>,
+    /// Never opened, and the same. So many at most: whoever is refused may come back at once, and each takes a
+    /// descriptor until it has read why.
+    refused: VecDeque<(u64, O)>,
+    refused_max: usize,
     /// Found to be slow; the hub closes them before it returns.
     slow: Vec<SessionId>,
     policy: SlowSession,
@@ -44,6 +49,8 @@ impl<O: Outlet> Outlets<O> {
         Self {
             open: Slab::default(),
             ending: Vec::new(),
+            refused: VecDeque::new(),
+            refused_max: (limits.greeting / 4).max(1),
             slow: Vec::new(),
             policy,
             limit,
@@ -182,14 +189,26 @@ impl<O: Outlet> Outlets<O> {
     /// Ends a session behind what waits for it.
     pub fn close(&mut self, now_ms: u64, id: SessionId, code: CloseCode) {
         if let Some((_, outlet)) = self.open.remove(id) {
-            self.refuse(now_ms, outlet, code);
+            self.end(now_ms, outlet, code);
         }
     }
 
-    /// Ends a session that was not opened.
-    pub fn refuse(&mut self, now_ms: u64, outlet: O, code: CloseCode) {
+    /// Ends a session that was not opened, on a connection that others share.
+    pub fn end(&mut self, now_ms: u64, outlet: O, code: CloseCode) {
         outlet.queue(|queue| queue.close(code));
         self.ending.push((now_ms + LINGER_MS, outlet));
+    }
+
+    /// Ends a session that was not opened, with its connection. Beyond a quarter of those that may be without a hello, the oldest
+    /// one that still reads why is given up.
+    pub fn refuse(&mut self, now_ms: u64, outlet: O, code: CloseCode) {
+        if self.refused.len() >= self.refused_max
+            && let Some((_, oldest)) = self.refused.pop_front()
+        {
+            oldest.queue(Outbound::abandon);
+        }
+        outlet.queue(|queue| queue.close(code));
+        self.refused.push_back((now_ms + LINGER_MS, outlet));
     }
 
     /// Ends a slow session: what waits is dropped, and how much that was is told.
@@ -205,7 +224,7 @@ impl<O: Outlet> Outlets<O> {
 
     /// Gives up who did not read the last frames in time.
     pub fn abandon_late(&mut self, now_ms: u64) {
-        self.ending.retain(|(deadline_ms, outlet)| {
+        let waits = |(deadline_ms, outlet): &(u64, O)| {
             outlet.queue(|queue| {
                 let late = *deadline_ms <= now_ms;
                 if late {
@@ -213,13 +232,16 @@ impl<O: Outlet> Outlets<O> {
                 }
                 !late && !queue.is_finished()
             })
-        });
+        };
+        self.ending.retain(waits);
+        self.refused.retain(waits);
     }
 
     /// Whether nobody is left, not even somebody who still reads last frames.
     pub fn is_empty(&self) -> bool {
         let finished = |outlet: &O| outlet.queue(|queue| queue.is_finished());
-        self.len() == 0 && self.ending.iter().all(|(_, outlet)| finished(outlet))
+        let mut reading = self.ending.iter().chain(&self.refused);
+        self.len() == 0 && reading.all(|(_, outlet)| finished(outlet))
     }
 
     /// The highest level of a session that was kept, the frames posted, and the state frames dropped,
@@ -242,7 +264,7 @@ fn json_bytes(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::outbound::{Outbound, Taken};
+    use super::super::outbound::Taken;
     use super::*;
     use protocol::frames::client::Nonce;
     use std::cell::RefCell;
@@ -277,6 +299,23 @@ mod tests {
         assert_eq!(outlets.take_slow(), [id]);
         while let Taken::Frame(_) = queue.borrow_mut().take() {}
         assert_eq!(outlets.take_figures().0.frames, 8, "the last one was not kept");
+    }
+
+    #[test]
+    fn those_who_are_refused_again_and_again_do_not_pile_up() {
+        let limits = GatewayLimits { greeting: 8, ..GatewayLimits::default() };
+        let mut outlets = Outlets::new(SlowSession::Disconnect, &limits);
+        let mut refused: Vec<Shared> = Vec::new();
+        for _ in 0..5 {
+            refused.push(Shared::default());
+            outlets.refuse(0, refused[refused.len() - 1].clone(), CloseCode::Full);
+        }
+        let heard = refused.iter().map(|queue| queue.borrow_mut().take());
+        let heard: Vec<_> = heard.map(|taken| taken == Taken::End(CloseCode::Full)).collect();
+        assert_eq!(heard, [false, false, false, true, true], "the last two are told why");
+        assert!(!outlets.is_empty());
+        outlets.abandon_late(LINGER_MS);
+        assert!(outlets.is_empty());
     }
 
     #[test]

@@ -74,8 +74,6 @@ struct User {
 #[derive(Debug, Default)]
 pub struct Sessions {
     by_id: Slots<Box<Session>>,
-    /// How many have not said hello.
-    greeting: usize,
     users: BTreeMap<UserId, User>,
 }
 
@@ -162,7 +160,6 @@ impl Sessions {
     /// A session that has said nothing yet.
     pub fn open(&mut self, id: SessionId, on_trunk: bool, now_ms: u64) {
         self.by_id.set(id, Box::new(Session::new(on_trunk, now_ms)));
-        self.greeting += 1;
     }
 
     /// A session.
@@ -177,15 +174,9 @@ impl Sessions {
         self.by_id.get_mut(id).map(AsMut::as_mut)
     }
 
-    /// How many have not said hello.
-    pub const fn greeting(&self) -> usize {
-        self.greeting
-    }
-
     /// A session that has said whose it is. Returns earlier ones of the same device, which it replaces:
     /// it is in line before they go, so that nothing is detached in between.
     pub fn greeted(&mut self, id: SessionId, user: UserId, device: DeviceId) -> Vec<SessionId> {
-        self.greeting -= 1;
         let sessions = &mut self.users.entry(user).or_default().sessions;
         let same_device = |other: &SessionId| {
             self.by_id.get(*other).is_some_and(|session| session.device == device)
@@ -200,7 +191,6 @@ impl Sessions {
     pub fn remove(&mut self, id: SessionId, arrived: Vec<Lingering>) -> Option<Vec<Lingering>> {
         let session = self.by_id.remove(id)?;
         if session.state == State::Greeting {
-            self.greeting -= 1;
             return None;
         }
         let user = self.users.get_mut(&session.user)?;

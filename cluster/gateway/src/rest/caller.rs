@@ -2,6 +2,7 @@
 
 use super::Rest;
 use super::problem::{Kind, Problem};
+use super::source::Source;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
@@ -92,7 +93,15 @@ impl FromRequestParts<Arc<Rest>> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, rest: &Arc<Rest>) -> Result<Self, Problem> {
-        let claims = claims(&parts.headers, &rest.state.machine, &*rest.state.tokens)?;
+        let Ok(source) = Source::from_request_parts(parts, rest).await;
+        let token = bearer(&parts.headers)?;
+        // Before the signature is checked, which is what a forged token costs.
+        rest.sources.risk_token(source, rest.now_ms())?;
+        let verified = rest.state.tokens.verify(token, rest.state.machine.clock.now_ms());
+        if matches!(verified, Ok(_) | Err(TokenError::NotReady)) {
+            rest.sources.honoured(source);
+        }
+        let claims = verified.map_err(refused)?;
         // Services prepare whole runs; they are trusted not to flood.
         if let Some(user) = claims.user {
             within_allowance(rest, user)?;
@@ -110,7 +119,11 @@ pub fn claims(
     machine: &Machine,
     tokens: &dyn TokenVerifier,
 ) -> Result<Claims, Problem> {
-    let token = headers
+    tokens.verify(bearer(headers)?, machine.clock.now_ms()).map_err(refused)
+}
+
+fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
+    headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok()?.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
@@ -118,8 +131,7 @@ pub fn claims(
         .ok_or_else(|| {
             Problem::new(Kind::Unauthenticated, "there is no bearer token")
                 .challenge("Bearer realm=\"fracas\"")
-        })?;
-    tokens.verify(token, machine.clock.now_ms()).map_err(refused)
+        })
 }
 
 fn refused(error: TokenError) -> Problem {

@@ -32,7 +32,8 @@ impl Proxies {
         source
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    /// Whether this is one of them, or one of the networks where they are.
+    pub fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
 }

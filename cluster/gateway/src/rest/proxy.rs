@@ -24,6 +24,9 @@ const RETURNED: [HeaderName; 5] = [
     header::WWW_AUTHENTICATE,
     header::RETRY_AFTER,
 ];
+/// With this the auth service says that a revocation ended no login. For the gateway alone: a client is told the
+/// same of every token (RFC 7009 section 2.2).
+const REVOKED: HeaderName = HeaderName::from_static("fracas-revoked");
 /// Requests under way to the auth service; others wait. Each takes a connection of the gateway's own, which
 /// are not limited by what may connect to it.
 pub const AT_ONCE: usize = 32;
@@ -38,18 +41,27 @@ pub async fn auth(
 ) -> Result<Response<Body>, Problem> {
     if request.method() == Method::GET {
         rest.sources.take(source, rest.now_ms())?;
-        return forward(&rest, request).await;
+        return forward(&rest, request).await.map(|answer| answer.response);
     }
     rest.sources.risk(source, rest.now_ms())?;
     let answer = forward(&rest, request).await;
-    // Only a refusal is the client's failure.
-    if !answer.as_ref().is_ok_and(|answer| answer.status().is_client_error()) {
+    // A refusal is the client's failure, and so is a logout of nobody: both are work for nothing.
+    let failed = |answer: &Answer| answer.response.status().is_client_error() || answer.is_futile;
+    if !answer.as_ref().is_ok_and(failed) {
         rest.sources.succeeded(source);
     }
-    answer
+    answer.map(|answer| answer.response)
 }
 
-async fn forward(rest: &Rest, request: Request) -> Result<Response<Body>, Problem> {
+/// What the auth service says.
+struct Answer {
+    /// To the client.
+    response: Response<Body>,
+    /// Whether it has changed nothing, and was asked to.
+    is_futile: bool,
+}
+
+async fn forward(rest: &Rest, request: Request) -> Result<Answer, Problem> {
     let (head, body) = request.into_parts();
     let body = arriving(Limited::new(body, MAX_BODY_BYTES).collect()).await?.map_err(|_| {
         Problem::new(Kind::TooLarge, format!("at most {MAX_BODY_BYTES} bytes, and all of them"))
@@ -76,7 +88,7 @@ async fn forward(rest: &Rest, request: Request) -> Result<Response<Body>, Proble
             response.headers_mut().append(&name, value.clone());
         }
     }
-    Ok(response)
+    Ok(Answer { response, is_futile: head.headers.contains_key(REVOKED) })
 }
 
 fn unanswered(error: &HttpError) -> Problem {

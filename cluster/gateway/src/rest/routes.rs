@@ -1,10 +1,12 @@
 //! The one table of routes.
 
 use super::problem::{Kind, Problem};
+use super::source::Source;
 use super::{
     Rest, batch, conversations, dead_letters, entries, export, members, operations, proxy, receipts,
 };
 use axum::Router;
+use axum::extract::State;
 use axum::http::Uri;
 use axum::routing::{MethodRouter, delete, get, post, put};
 use std::sync::Arc;
@@ -70,7 +72,10 @@ const NO_SUCH_PATH: &str =
 const WEBSOCKET: &str = "/v1/ws";
 
 /// Answers a path that is not in the table.
-pub async fn no_such_route(uri: Uri) -> Problem {
+pub async fn no_such_route(State(rest): State<Arc<Rest>>, source: Source, uri: Uri) -> Problem {
+    if let Err(too_many) = rest.sources.take(source, rest.now_ms()) {
+        return too_many;
+    }
     Problem::new(Kind::NotFound, NO_SUCH_PATH)
         .nearest(uri.path(), ROUTES.iter().map(|route| route.path).chain([WEBSOCKET]))
 }

@@ -7,8 +7,8 @@
 
 use super::mailbox::Mailbox;
 use crate::core::{Call, Hub, TokenTime};
-use crate::rest::caller;
 use crate::rest::problem::{Kind, Problem};
+use crate::rest::{Proxies, caller};
 use axum::http::HeaderMap;
 use ports::{Claims, Machine, Span, TokenError, TokenVerifier, entered};
 use protocol::SessionId;
@@ -37,6 +37,8 @@ pub struct Front {
     pub trunk_idle_timeout: Duration,
     /// Most sessions.
     pub sessions_max: usize,
+    /// Whom to believe about where a request comes from.
+    pub proxies: Proxies,
     tokens: Arc<dyn TokenVerifier>,
     subscribed: AtomicBool,
     /// Every owner has answered once.
@@ -53,9 +55,11 @@ impl Front {
         tokens: Arc<dyn TokenVerifier>,
         trunk_heartbeat: Duration,
         trunk_idle_timeout: Duration,
+        proxies: Proxies,
     ) -> Self {
         Self {
             sessions_max: hub.sessions_max(),
+            proxies,
             hub: Mutex::new(hub),
             work: Notify::new(),
             began: Instant::now(),

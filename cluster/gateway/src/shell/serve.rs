@@ -6,7 +6,8 @@ use super::front::Front;
 use super::{incarnation, upgrade};
 use crate::core::{Hub, HubConfig};
 use crate::rest::Proxies;
-use link::http_server::{HttpOptions, serve_http};
+use link::accept::Acceptor;
+use link::http_server::{HttpOptions, serve_accepted};
 use ports::broker::{Brokers, GatewayLife};
 use ports::{Conversations, Listener, Machine, Shutdown, TokenVerifier};
 use protocol::design::{ClientHeartbeat, Design};
@@ -76,7 +77,9 @@ pub async fn serve(
     let beats = config.design.client_heartbeat == ClientHeartbeat::On;
     let of = |time: Duration| if beats { time } else { Duration::ZERO };
     let (heartbeat, idle_timeout) = (of(config.heartbeat), of(config.idle_timeout));
-    let front = Arc::new(Front::new(hub, machine.clone(), tokens.clone(), heartbeat, idle_timeout));
+    let (verifier, proxies) = (tokens.clone(), config.proxies.clone());
+    let front = Front::new(hub, machine.clone(), verifier, heartbeat, idle_timeout, proxies);
+    let front = Arc::new(front);
     let events = conversations.announce(config.id, incarnation);
     let caller = Caller::new(front.clone(), brokers.inbound.clone(), conversations.clone());
     let life = GatewayLife { gateway: config.id, incarnation };
@@ -90,9 +93,17 @@ pub async fn serve(
     ]);
     let router = router(&front, &config, brokers, conversations, tokens, metrics);
     let (over, is_over) = Shutdown::new();
-    let http =
-        HttpOptions { header_timeout: HEAD_TIMEOUT, drain: HEAD_TIMEOUT, ..HttpOptions::default() };
-    let mut serving = pin!(serve_http(&machine, listener, router, http, is_over));
+    let limits = config.limits;
+    let http = HttpOptions {
+        connections_max: limits.connections,
+        header_timeout: HEAD_TIMEOUT,
+        write_timeout: Duration::from_secs(limits.stalled_answer_seconds.into()),
+        drain: HEAD_TIMEOUT,
+    };
+    let proxies = config.proxies.clone();
+    let acceptor = Acceptor::new(&machine, listener, http.connections_max);
+    let acceptor = acceptor.shared(move |peer| proxies.whose_connection(peer));
+    let mut serving = pin!(serve_accepted(&machine, acceptor, router, http, is_over));
     let ending = async {
         shutdown.requested().await;
         drain(&front, config.drain_over).await;
@@ -179,6 +190,7 @@ fn report(front: &Front, limits: GatewayLimits) {
     let telemetry = &front.machine.telemetry;
     telemetry.gauge("gateway_sessions", figures.sessions, front.sessions_max as u64);
     telemetry.gauge("gateway_greeting_sessions", figures.greeting, limits.greeting as u64);
+    telemetry.count("gateway_refused_strangers", figures.refused_strangers);
     let frames = limits.session_queue_frames as u64;
     let bytes = limits.session_queue_bytes as u64;
     telemetry.gauge("gateway_session_queue_frames", figures.queue_frames_max, frames);

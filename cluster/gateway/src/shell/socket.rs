@@ -9,11 +9,13 @@ use super::front::Front;
 use super::handshake::WebSocket;
 use super::mailbox::Mailbox;
 use super::upgrade::READ_BUFFER;
+use crate::core::Address;
 use crate::core::outbound::Taken;
 use bytes::Bytes;
 use futures_util::{Sink, Stream};
 use protocol::codec::Codec;
 use protocol::{CloseCode, SessionId};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -41,10 +43,25 @@ pub struct Socket {
 pub struct Over;
 
 impl Socket {
-    /// Opens a session (or is refused one) on a fresh socket.
-    pub fn new(front: Arc<Front>, stream: WebSocket, codec: Codec) -> Self {
+    /// Opens a session (or is refused one) on a fresh socket. `address`: as whose it counts; `None`: as
+    /// nobody's.
+    pub fn new(
+        front: Arc<Front>,
+        stream: WebSocket,
+        codec: Codec,
+        address: Option<IpAddr>,
+    ) -> Self {
         let mailbox = Mailbox::new();
-        let session = front.with(|hub| hub.open(codec, mailbox.clone(), false));
+        let session = front.with(|hub| match address {
+            Some(address) => {
+                let bits = match address {
+                    IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
+                    IpAddr::V6(v6) => v6.to_bits(),
+                };
+                hub.open_from(codec, mailbox.clone(), Address(bits))
+            }
+            None => hub.open(codec, mailbox.clone(), false),
+        });
         Self { front, stream, mailbox, session, codec, closing: false, deaf: false }
     }
 

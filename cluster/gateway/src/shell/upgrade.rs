@@ -51,7 +51,9 @@ pub async fn upgrade(State(front): State<Arc<Front>>, mut request: Request) -> R
     };
     let config = config(READ_BUFFER, WRITE_BUFFER, limits::MAX_FRAME_BYTES);
     let machine = front.machine.clone();
-    handshake.accept(&machine, name, config, move |socket| Socket::new(front, socket, codec))
+    let address = front.proxies.whose_request(request.extensions(), request.headers());
+    let serve = move |socket| Socket::new(front, socket, codec, address);
+    handshake.accept(&machine, name, config, serve)
 }
 
 fn trunk(front: Arc<Front>, handshake: Handshake, headers: &HeaderMap) -> Response {

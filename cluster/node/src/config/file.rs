@@ -4,6 +4,7 @@
 //! place.
 
 use super::engine_tables::Engines;
+use super::masking::{Masking, WHOLE};
 use super::oidc::OidcTable;
 use super::secrets::{self, Fetch};
 use super::traces::TracesTable;
@@ -179,19 +180,6 @@ impl Value for Hidden {
 /// The keys of secrets.
 pub const SECRETS: [&str; 3] = ["secret", "password", "development_password"];
 
-/// The text as messages show it: what stands behind the key of a secret is masked, byte by byte.
-fn masked(text: &str) -> String {
-    let line = |line: &str| {
-        let key = ["secret", "password"].iter().filter_map(|word| line.find(word)).min();
-        let Some(from) = key.and_then(|key| Some(key + line[key..].find('=')? + 1)) else {
-            return line.to_owned();
-        };
-        let hidden = |byte: u8| if byte.is_ascii_whitespace() { char::from(byte) } else { '*' };
-        line[..from].chars().chain(line.bytes().skip(from).map(hidden)).collect()
-    };
-    text.split_inclusive('\n').map(line).collect()
-}
-
 /// What a service may be granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scope(&'static str);
@@ -203,22 +191,22 @@ words!(Scope { "admin" => Self(SCOPES[0]), "audit" => Self(SCOPES[1]) });
 /// # Errors
 /// Everything that is wrong, in the order of the file.
 pub fn read(text: &str, name: &str, fetch: Fetch<'_>) -> Result<ClusterConfig, Mistakes> {
-    let mut mistakes = Mistakes::new("the configuration", name, &masked(text));
+    let mut mistakes = Mistakes::new(WHOLE, name, text);
     let mut root = tree::read(text, &mut mistakes);
     // What broken TOML means is a guess; complaints about guesses would only hide the cause.
-    let mut file = None;
-    if mistakes.is_empty() {
-        secrets::put_in(&mut root, fetch, &mut mistakes);
-        file = File::read(&root, &mut mistakes);
+    if !mistakes.is_empty() {
+        let masking = Masking::new();
+        return Err(masking.told(mistakes, name, &masking.of_broken(text)));
     }
-    if let Some(config) = file.map(|file| file.config()) {
+    secrets::put_in(&mut root, fetch, &mut mistakes);
+    if let Some(config) = File::read(&root, &mut mistakes).map(|file| file.config()) {
         note_conflicts(&config, &root, &mut mistakes);
         if mistakes.is_empty() {
             return Ok(config);
         }
     }
-    mistakes.sort();
-    Err(mistakes)
+    let masking = Masking::new();
+    Err(masking.told(mistakes, name, &masking.of_tree(text, &root)))
 }
 
 /// Notes what does not go together, unless it follows from a mistake: from a value that is missing, or

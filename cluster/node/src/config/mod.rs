@@ -3,6 +3,7 @@
 mod engine_tables;
 mod engines;
 mod file;
+mod masking;
 mod oidc;
 mod secrets;
 #[cfg(test)]
@@ -265,9 +266,10 @@ impl ClusterConfig {
     }
 }
 
-/// Whether a text is `host:port`, with a port that can be listened on.
+/// Whether a text is `host:port`, with a port that can be listened on. A user and a password have no place in it:
+/// addresses are shown.
 fn is_address(text: &str) -> bool {
     text.rsplit_once(':').is_some_and(|(host, port)| {
-        !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
+        !host.is_empty() && !host.contains('@') && port.parse::<u16>().is_ok_and(|port| port > 0)
     })
 }

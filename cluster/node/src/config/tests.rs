@@ -3,6 +3,7 @@
 mod cassandra;
 mod deployed;
 mod kafka;
+mod masking;
 mod oidc;
 mod postgres;
 mod rabbitmq;

@@ -61,8 +61,13 @@ limits!(
     GatewayLimits {
         /// Sessions
         sessions: usize = 1_000_000, 1_000;
-        /// Sessions that have not said hello yet
-        greeting: usize = 16_384, 64;
+        /// Connections that are no sessions: they ask, or are kept for the next request; more wait. One
+        /// address has no more than are free, half of them at most
+        connections: u32 = 16_384, 256;
+        /// Seconds that a client may take nothing of an answer; each KiB that it takes buys it another
+        stalled_answer_seconds: u8 = 30, 3;
+        /// Sessions that have not said hello yet. One address has no more than are free, half of them at most
+        greeting: usize = 16_384, 128;
         /// Frames waiting for one session before it counts as slow
         session_queue_frames: usize = 4_096, 40;
         /// Bytes waiting for one session before it counts as slow

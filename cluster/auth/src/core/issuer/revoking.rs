@@ -11,12 +11,12 @@ use protocol::UserId;
 
 impl Issuer {
     /// Answers the revocation endpoint (RFC 7009): a token of a user, and with it its whole login. An
-    /// unknown token is no error: it is as good as revoked.
+    /// unknown token is no error: it is as good as revoked. Whether a login has ended by it.
     pub fn revoke(
         &mut self,
         request: &RevocationRequest,
         now_ms: u64,
-    ) -> Decision<Result<(), OAuthError>> {
+    ) -> Decision<Result<bool, OAuthError>> {
         if let Err(error) = self.authenticate(request.client.as_ref()) {
             return (Err(error), Vec::new());
         }
@@ -41,7 +41,7 @@ impl Issuer {
         let records: Vec<Record> =
             login.map(|login| self.ending(login, now_ms)).into_iter().collect();
         self.apply(&records);
-        (Ok(()), records)
+        (Ok(!records.is_empty()), records)
     }
 
     /// The end of a login. It is remembered until its last access token has run out.

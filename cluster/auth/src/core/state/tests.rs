@@ -51,9 +51,22 @@ fn an_ended_login_is_remembered_while_its_tokens_live_and_its_number_for_ever() 
     assert_eq!(state.revocations_after(0).last(), Some((1, Revoked::Login(id(1), ended))));
     assert_eq!(State::from_snapshot(state.to_snapshot(49)), state);
     let later = State::from_snapshot(state.to_snapshot(50));
-    state.forget_ended(50);
+    assert_eq!((state.forget_ended(49), state.forget_ended(50)), (0, 1));
     assert_eq!((later.changes(), later.revocations_after(0).count()), (1, 0));
     assert_eq!(later, state);
+}
+
+#[test]
+fn what_is_forgotten_is_what_has_run_out_in_any_order() {
+    let mut state = State::new([0; 32]);
+    for (n, until_ms) in [(1, 70), (2, 50), (3, 60), (1, 40), (2, 50)] {
+        state.apply(&Record::LoginRevoked(id(n), state.next_ending(until_ms)));
+    }
+    assert_eq!(state.by_end.len(), state.ended.len());
+    assert_eq!((state.forget_ended(39), state.forget_ended(55)), (0, 2));
+    assert!(state.is_ended(id(3)) && !state.is_ended(id(1)) && !state.is_ended(id(2)));
+    assert_eq!(state.revocations_after(0).count(), 1);
+    assert_eq!((state.forget_ended(60), state.by_end.len()), (1, 0));
 }
 
 fn records() -> impl Strategy<Value = Record> {
@@ -104,6 +117,7 @@ proptest! {
         prop_assert_eq!(&again.families, &state.families);
         prop_assert_eq!(&again.revocations, &state.revocations);
         prop_assert_eq!(&again.ended, &state.ended);
+        prop_assert_eq!(&again.by_end, &state.by_end);
         prop_assert_eq!(&again.by_change, &state.by_change);
         prop_assert_eq!(again.changes, state.changes);
         prop_assert!(state.logins.values().map(VecDeque::len).sum::<usize>() == state.families());

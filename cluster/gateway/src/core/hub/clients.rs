@@ -82,6 +82,7 @@ impl<O: Outlet> Hub<O> {
         session.device = hello.device;
         session.presence = hello.presence;
         session.claims = Some(Box::new(claims));
+        self.strangers.leave(id);
         for earlier in self.sessions.greeted(id, user, hello.device) {
             self.close(earlier, CloseCode::Replaced);
         }

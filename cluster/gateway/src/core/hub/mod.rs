@@ -19,6 +19,7 @@ use super::handshakes::Handshakes;
 use super::outbound::Outlet;
 use super::sends::Sends;
 use super::sessions::{Sessions, State};
+use super::strangers::{Address, Strangers};
 use super::streams::Streams;
 use ports::Span;
 use protocol::codec::Codec;
@@ -33,6 +34,7 @@ pub struct Hub<O> {
     config: HubConfig,
     out: Effects<O>,
     sessions: Sessions,
+    strangers: Strangers,
     handshakes: Handshakes,
     streams: Streams,
     backlogs: Backlogs,
@@ -48,6 +50,7 @@ impl<O: Outlet> Hub<O> {
         Self {
             out: Effects::new(&config),
             sessions: Sessions::default(),
+            strangers: Strangers::new(config.limits.greeting),
             handshakes: Handshakes::new(&config.limits),
             streams: Streams::new(&config),
             backlogs: Backlogs::new(&config.limits),
@@ -88,21 +91,40 @@ impl<O: Outlet> Hub<O> {
         self.config.limits.sessions.min(super::slab::CAPACITY)
     }
 
-    /// A connection (or a slot on a trunk) begins a session. `None`: refused; the outlet says why.
+    /// A connection (or a slot on a trunk) begins a session that counts as no address's. `None`: refused;
+    /// the outlet says why.
     pub fn open(&mut self, codec: Codec, outlet: O, on_trunk: bool) -> Option<SessionId> {
+        self.begin(codec, outlet, on_trunk, None)
+    }
+
+    /// A connection from an address begins a session. `None`: refused; the outlet says why.
+    pub fn open_from(&mut self, codec: Codec, outlet: O, address: Address) -> Option<SessionId> {
+        self.begin(codec, outlet, false, Some(address))
+    }
+
+    fn begin(
+        &mut self,
+        codec: Codec,
+        outlet: O,
+        on_trunk: bool,
+        address: Option<Address>,
+    ) -> Option<SessionId> {
         let refused = if self.draining {
             CloseCode::Draining
-        } else if self.out.outlets.len() >= self.sessions_max()
-            || self.sessions.greeting() >= self.config.limits.greeting
-        {
+        } else if self.out.outlets.len() >= self.sessions_max() || !self.strangers.admit(address) {
             CloseCode::Full
         } else {
             let id = self.out.outlets.open(codec, outlet);
+            self.strangers.opened(id, address);
             self.sessions.open(id, on_trunk, self.out.now_ms);
             self.look_soon(id);
             return Some(id);
         };
-        self.out.outlets.refuse(self.out.now_ms, outlet, refused);
+        if on_trunk {
+            self.out.outlets.end(self.out.now_ms, outlet, refused);
+        } else {
+            self.out.outlets.refuse(self.out.now_ms, outlet, refused);
+        }
         self.out.counts.closed(refused);
         None
     }
@@ -168,6 +190,7 @@ impl<O: Outlet> Hub<O> {
     fn forget(&mut self, id: SessionId) -> bool {
         let Some(session) = self.sessions.get(id) else { return false };
         let user = session.user;
+        self.strangers.leave(id);
         self.handshakes.forget(id);
         self.sends.close(&mut self.out, id);
         self.backlogs.forget(id);

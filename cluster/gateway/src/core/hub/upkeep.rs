@@ -18,6 +18,8 @@ pub struct Figures {
     pub sessions: u64,
     /// Of these, those that have not said hello.
     pub greeting: u64,
+    /// Sessions that were refused since the last look: their address had its share of those.
+    pub refused_strangers: u64,
     /// Most frames that waited for one session since the last look.
     pub queue_frames_max: u64,
     /// Most bytes that waited for one session since the last look.
@@ -147,7 +149,8 @@ impl<O: Outlet> Hub<O> {
         let (peak, frames_out, state_dropped) = self.out.outlets.take_figures();
         Figures {
             sessions: self.out.outlets.len() as u64,
-            greeting: self.sessions.greeting() as u64,
+            greeting: self.strangers.len() as u64,
+            refused_strangers: self.strangers.take_refused(),
             queue_frames_max: peak.frames as u64,
             queue_bytes_max: peak.bytes as u64,
             frames_out,

@@ -115,6 +115,45 @@ fn whoever_does_not_say_hello_takes_the_place_of_few() {
 }
 
 #[test]
+fn whoever_does_not_say_hello_leaves_places_to_other_addresses() {
+    let mut config = config(1_000);
+    config.limits.greeting = 8;
+    let mut bench = Bench::new(config);
+    let open = |bench: &mut Bench, whose: u128| {
+        let queue = Shared::default();
+        let opened = bench.hub.open_from(Codec::Binary, queue.clone(), Address(whose));
+        opened.map(|id| Client { id, queue: queue.clone() }).ok_or(queue)
+    };
+    let strangers: Vec<_> = (0..4).map(|_| open(&mut bench, 0).unwrap()).collect();
+    for _ in 0..10 {
+        let refused = Client { id: SessionId(0), queue: open(&mut bench, 0).err().unwrap() };
+        assert_eq!(refused.hear().1, Some(CloseCode::Full));
+    }
+    let figures = bench.hub.take_figures();
+    assert_eq!((figures.greeting, figures.refused_strangers), (4, 10));
+    // Others are served, one behind the other and all at once, and so are the sessions of the crowd that
+    // say hello, which makes room for more of it.
+    assert!(open(&mut bench, 1).is_ok() && open(&mut bench, 1).is_ok());
+    bench.connect(2).hear();
+    for stranger in &strangers {
+        let hello = Hello {
+            token: "1".into(),
+            device: DeviceId(1),
+            cursors: Vec::new(),
+            presence: false,
+            more: false,
+        };
+        bench.hub.hello(stranger.id, hello, Ok(claims(UserId(1))));
+        bench.work();
+    }
+    assert!((0..3).all(|_| open(&mut bench, 0).is_ok()) && open(&mut bench, 0).is_err());
+    // Those who are closed for their silence make room, too.
+    bench.pass(12_000);
+    assert_eq!(bench.hub.take_figures().greeting, 0);
+    assert!((0..4).all(|_| open(&mut bench, 0).is_ok()) && open(&mut bench, 0).is_err());
+}
+
+#[test]
 fn where_tokens_are_looked_at_once_a_session_outlives_its_token() {
     let mut bad = config(1_000);
     bad.design.tokens = Tokens::HelloOnly;

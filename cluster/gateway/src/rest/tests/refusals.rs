@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::http::{Request, header};
 use bytes::Bytes;
 use futures_util::stream;
+use link::http_server::Peer;
 use protocol::limits::{self, GatewayLimits};
 use serde_json::{Value, json};
 use std::convert::Infallible;
@@ -80,6 +81,47 @@ async fn a_refusal_names_what_is_wrong() {
     ] {
         let reply = world.ask(method, path, token, body).await;
         assert_eq!(reply.body["detail"], detail, "{reply:?}");
+    }
+}
+
+/// As the bearer of a token, from an address.
+async fn from(world: &World, address: &str, token: &str) -> u16 {
+    let mut request = Request::get("/v1/conversations")
+        .header(header::AUTHORIZATION, format!("Bearer {token}"))
+        .body(Body::empty())
+        .unwrap();
+    request.extensions_mut().insert(Peer(address.parse().unwrap()));
+    world.send(request).await.status
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_of_forged_tokens_is_not_heard_for_a_while_and_others_are() {
+    let world = world().await;
+    let most = GatewayLimits::default().auth_failures_burst * 10;
+    for _ in 0..most {
+        assert_eq!(from(&world, "192.0.2.1", "forged").await, 401);
+    }
+    assert_eq!(from(&world, "192.0.2.1", "forged").await, 429);
+    assert_eq!(from(&world, "192.0.2.1", "user-1").await, 429, "its signature is not checked");
+    assert_eq!(from(&world, "192.0.2.2", "user-1").await, 200);
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(from(&world, "192.0.2.1", "user-1").await, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn users_whose_tokens_have_run_out_are_heard_with_the_next_ones() {
+    let world = world().await;
+    // A crowd behind one address, whose tokens run out every minute.
+    for _ in 0..5 {
+        for user in 1..=1_000 {
+            assert_eq!(from(&world, "192.0.2.1", "expired").await, 401);
+            assert_eq!(from(&world, "192.0.2.1", &format!("user-{user}")).await, 200);
+        }
+        sleep(Duration::from_mins(1)).await;
+    }
+    // Whoever could not be judged has done nothing wrong, and good tokens count for nothing.
+    for _ in 0..2 * GatewayLimits::default().auth_failures_burst * 10 {
+        assert_eq!(from(&world, "192.0.2.1", "early").await, 503);
     }
 }
 

@@ -159,6 +159,20 @@ async fn a_storm_of_good_logins_from_one_address_is_not_held_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn logouts_of_nobody_are_failures_of_their_address() {
+    let futile = async || (StatusCode::OK, [("fracas-revoked", "nothing")]);
+    let world = world_with(Router::new().fallback(futile)).await;
+    let logout = || Request::post("/oauth2/revoke").body(Body::from("token=rubbish")).unwrap();
+    for _ in 0..GatewayLimits::default().auth_failures_burst {
+        let reply = world.send(logout()).await;
+        assert_eq!((reply.status, reply.headers.get("fracas-revoked")), (200, None));
+    }
+    assert_eq!(world.send(logout()).await.status, 429);
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(world.send(logout()).await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
 async fn only_so_many_requests_are_passed_on_at_a_time() {
     let now = Arc::new((AtomicUsize::new(0), AtomicUsize::new(0)));
     let counted = now.clone();
@@ -180,7 +194,7 @@ async fn only_so_many_requests_are_passed_on_at_a_time() {
 async fn what_needs_no_token_is_limited_by_address() {
     let world = World::new();
     let burst = GatewayLimits::default().open_burst;
-    for path in ["/metrics", "/openapi.json", "/.well-known/oauth-authorization-server"] {
+    for path in ["/metrics", "/openapi.json", "/.well-known/oauth-authorization-server", "/zzz"] {
         sleep(Duration::from_mins(1)).await;
         for _ in 0..burst {
             assert_ne!(world.ask("GET", path, "", "").await.status, 429);

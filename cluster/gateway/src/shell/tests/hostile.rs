@@ -42,7 +42,8 @@ async fn a_trunk_is_opened_by_a_service() {
 
 #[tokio::test(start_paused = true)]
 async fn strangers_leave_room_for_others() {
-    let limits = GatewayLimits { greeting: 3, ..GatewayLimits::default() };
+    // All of them come from one address, which has half of the places.
+    let limits = GatewayLimits { greeting: 6, ..GatewayLimits::default() };
     let fixture = open(limits).await;
     let mut strangers = Vec::new();
     for _ in 0..3 {
@@ -59,6 +60,32 @@ async fn strangers_leave_room_for_others() {
         let mut stranger = fixture.connect(Some(subprotocol::JSON)).await.unwrap();
         assert_eq!(stranger.hear_end().await, CloseCode::HelloTimeout.code());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crowd_of_one_address_is_refused_and_counted() {
+    let limits = GatewayLimits { connections: 8, ..GatewayLimits::default() };
+    let fixture = open(limits).await;
+    let mut crowd = Vec::new();
+    for _ in 0..8 {
+        crowd.push(fixture.stream().await);
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(fixture.memory.telemetry.counted("link_refused_connections_total"), 4);
+    for refused in &mut crowd[4..] {
+        assert_eq!(refused.read(&mut [0]).await.unwrap(), 0);
+    }
+    // What is refused makes no place, and what is closed or becomes a session does.
+    crowd.truncate(3);
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let mut sessions = Vec::new();
+    for user in 1..=20 {
+        let mut client = fixture.connect(Some(subprotocol::BINARY)).await.unwrap();
+        client.say(hello(user, 1)).await;
+        assert!(matches!(client.hear().await, Ok(ServerFrame::Welcome(_))));
+        sessions.push(client);
+    }
+    assert_eq!(fixture.memory.telemetry.counted("link_refused_connections_total"), 4);
 }
 
 #[tokio::test(start_paused = true)]

@@ -68,7 +68,7 @@ fn proxies() -> Vec<ipnet::IpNet> {
 }
 
 /// All of them.
-const EVERY_KEY: &str = "\
+pub(super) const EVERY_KEY: &str = "\
 partitions = 8
 development_users = 12
 development_password = \"secret\"
