@@ -6,6 +6,7 @@
 
 pub mod agents;
 pub mod explore;
+pub mod followed;
 pub mod knee;
 pub mod lookup;
 pub mod observation;

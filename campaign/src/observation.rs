@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 use verify::history::event::Engine;
-use verify::history::{Event, Header, What, Writer};
+use verify::history::path::Message;
+use verify::history::{Event, Header, PathStep, What, Writer};
 use verify::{Judge, JudgeOptions, Judgement, Verdict};
 use workload::plan::Kind;
 use workload::{Plan, Recording};
@@ -68,12 +69,17 @@ pub struct Concluded {
     pub unwritten: Vec<String>,
 }
 
+/// Makes a run again and follows some of its messages; nothing, if it did not come out as before.
+pub type Follow<'a> = &'a dyn Fn(&[Message]) -> Vec<PathStep>;
+
 /// What is known of a run beyond its events.
 pub struct Circumstances<'a> {
     /// The scenario.
     pub scenario: &'a Scenario,
     /// Which of its tries the run is, if it is one.
     pub tried: Option<&'a Try>,
+    /// Follows messages that a violation is about, if the run can be made again.
+    pub follow: Option<Follow<'a>>,
     /// One command that reproduces the run.
     pub reproduce: &'a str,
     /// The same from within the run's folder, with the scenario as it was run.
@@ -260,12 +266,18 @@ impl Observers {
             let error = logged.and_then(|()| place.appear()).err()?;
             Some(format!("cannot write {}: {error}", out.join(LATENCY_LOG).display()))
         });
+        // Only the page of a report draws it.
+        let follow = circumstances.follow.filter(|_| self.out.is_some());
+        let messages = follow.map_or_else(Vec::new, |_| report::messages(&judgement));
+        let path = follow.filter(|_| !messages.is_empty());
+        let path = path.map_or_else(Vec::new, |follow| follow(&messages));
         let expectations = report::expectations(circumstances.scenario, &judgement, &measured);
         let scenario_toml = scenarios::effective_toml(circumstances.scenario);
         let run = Run {
             scenario: circumstances.scenario,
             scenario_toml: &scenario_toml,
             tried: circumstances.tried,
+            path: &path,
             header: &self.header,
             judgement: &judgement,
             measured: &measured,

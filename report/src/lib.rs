@@ -54,4 +54,5 @@ pub use text::progress::progress;
 pub use text::sweep::sweep_table;
 pub use text::terminal::{terminal, wrapped};
 pub use verdict_file::VerdictFile;
+pub use violations::messages;
 pub use write::{ReportError, write};

@@ -6,6 +6,7 @@ use crate::measured::Measured;
 use scenarios::Scenario;
 use scenarios::scenario::{ExpectedOutcome, Try};
 use std::time::Duration;
+use verify::history::PathStep;
 use verify::history::event::{Engine, Header};
 use verify::verdict::{Finding, Judgement, Verdict};
 
@@ -18,6 +19,8 @@ pub struct Run<'a> {
     pub scenario_toml: &'a str,
     /// Which of the scenario's tries it is, if it is one.
     pub tried: Option<&'a Try>,
+    /// The steps of the messages that violations are about, where the run could be made again for them.
+    pub path: &'a [PathStep],
     /// The first line of the history.
     pub header: &'a Header,
     /// What the judge says.

@@ -361,6 +361,7 @@ impl Stage {
             scenario: &self.scenario,
             scenario_toml: "name = \"owner-paused\" # </script>\n",
             tried: self.tried.as_ref(),
+            path: &[],
             header: &self.header,
             judgement: &self.judgement,
             measured: &self.measured,

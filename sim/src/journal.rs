@@ -1,5 +1,6 @@
 //! Where everything that happens in a run is written down, in the order in which it happened.
 
+use crate::machine::path::Path;
 use crate::machine::pulse::Host;
 use ports::entered;
 use ports::panics::Panicked;
@@ -24,7 +25,7 @@ pub const OWN_BUG: &str = "which is a bug in Fracas and not in the cluster";
 
 /// The journal of one run; clones are the same journal.
 #[derive(Clone)]
-pub struct Journal(Arc<Mutex<State>>);
+pub struct Journal(Arc<Mutex<State>>, Path);
 
 struct State {
     sink: Sink,
@@ -40,7 +41,12 @@ struct State {
 impl Journal {
     /// An empty journal for this many users.
     pub fn new(users: u32, sink: Sink) -> Self {
-        Self(Arc::new(Mutex::new(State {
+        Self::following(users, sink, Path::default())
+    }
+
+    /// The same, with messages that are followed.
+    pub fn following(users: u32, sink: Sink, path: Path) -> Self {
+        let state = Mutex::new(State {
             sink,
             last_us: 0,
             world_us: 0,
@@ -49,7 +55,13 @@ impl Journal {
             failures: Vec::new(),
             notes: Vec::new(),
             broken: None,
-        })))
+        });
+        Self(Arc::new(state), path)
+    }
+
+    /// The messages that are followed.
+    pub fn path(&self) -> Path {
+        self.1.clone()
     }
 
     /// The simulated time outside of hosts.

@@ -64,7 +64,7 @@ impl<'a> Phases<'a> {
         (pulse, traces): (Pulse, Option<TraceSink>),
         progress: mpsc::Sender<Progress>,
     ) -> Self {
-        let SimulatedRun { scenario, seed, replay, asked_to_end } = run;
+        let SimulatedRun { scenario, seed, replay, asked_to_end, .. } = run;
         let seed = *seed;
         let (phase, phases) = watch::channel(Phase::SetUp);
         let [is_set_up, is_read] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));

@@ -2,6 +2,7 @@
 
 use crate::hooks::NotSimulated;
 use crate::journal::{Journal, OWN_BUG, Sink, TraceSink};
+use crate::machine::path::Path;
 use crate::machine::pulse::Pulse;
 use crate::phases::Phases;
 use crate::stall::{self, Stall};
@@ -13,6 +14,7 @@ use std::sync::{Arc, OnceLock, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use verify::history::event::Phase;
+use verify::history::path::{Message, PathStep};
 use workload::{Plan, Recording};
 
 /// The stack of a simulating thread: debug builds have large frames.
@@ -27,6 +29,8 @@ pub struct SimulatedRun {
     pub seed: u64,
     /// Faults and operations of another run, instead of those that the seed draws.
     pub replay: Option<Arc<Recording>>,
+    /// Messages that are followed through the nodes ([`Ended::path`]).
+    pub follow: Vec<Message>,
     /// Who has asked the run to end where it is, if somebody has.
     pub asked_to_end: Arc<OnceLock<&'static str>>,
 }
@@ -34,7 +38,7 @@ pub struct SimulatedRun {
 impl SimulatedRun {
     /// A run of its own.
     pub fn new(scenario: Arc<Scenario>, seed: u64) -> Self {
-        Self { scenario, seed, replay: None, asked_to_end: Arc::default() }
+        Self { scenario, seed, replay: None, follow: Vec::new(), asked_to_end: Arc::default() }
     }
 
     /// What its users do.
@@ -69,6 +73,8 @@ pub struct Ended {
     pub doubts: Vec<String>,
     /// What a reader should know, and that makes nothing doubtful.
     pub notes: Vec<String>,
+    /// The steps of the messages that were followed.
+    pub path: Vec<PathStep>,
     /// What the nodes have counted, all of them together: the names of `docs/running.md`.
     pub counters: BTreeMap<&'static str, u64>,
 }
@@ -92,7 +98,8 @@ pub fn run(
 ) -> Result<Run, NotSimulated> {
     hooks::check()?;
     let (sender, progress) = mpsc::channel();
-    let journal = Journal::new(wanted.scenario.users.count, sink);
+    let path = Path::of(&wanted.follow);
+    let journal = Journal::following(wanted.scenario.users.count, sink, path);
     let pulse = Pulse::new(traces.is_some());
     let (theirs, beats) = (journal.clone(), pulse.clone());
     let thread = std::thread::Builder::new().name("simulation".to_owned()).stack_size(STACK);
@@ -163,7 +170,8 @@ fn simulate(
     });
     match told {
         Ok((simulated, counters)) => {
-            Ended { simulated, doubts: journal.failures(), notes: journal.notes(), counters }
+            let path = journal.path().steps();
+            Ended { simulated, doubts: journal.failures(), notes: journal.notes(), path, counters }
         }
         Err(Panicked { message, place }) => Ended {
             doubts: vec![format!("the simulator panicked, {OWN_BUG}: {message} ({place})")],

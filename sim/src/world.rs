@@ -208,7 +208,7 @@ impl Builder<'_> {
         Rc::new(HostHardware::new(
             network,
             gate,
-            Arc::new(self.journal.clone()),
+            (Arc::new(self.journal.clone()), self.journal.path()),
             self.seed,
             self.scenario.network.disk_sync,
         ))

@@ -107,6 +107,7 @@ impl Parts {
         Ok(observation.conclude(Circumstances {
             scenario: &self.scenario,
             tried: told.tried.as_ref(),
+            follow: None,
             reproduce: &reproduce,
             reproduce_here: &here,
             version: told.version,

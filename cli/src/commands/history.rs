@@ -4,8 +4,9 @@
 use crate::console;
 use crate::replay::{SeedArguments, simulated};
 use crate::scenario_arguments::ScenarioArguments;
+use campaign::followed::STEP;
 use campaign::twin::END;
-use campaign::{Circumstances, Observation, Opening};
+use campaign::{Circumstances, InvalidUsage, Observation, Opening};
 use clap::Args;
 use ports::entered;
 use report::Took;
@@ -24,6 +25,9 @@ pub struct PrintHistory {
     /// What every host did in every step, the log, and the outcome, which is the exit status.
     #[arg(long)]
     trace: bool,
+    /// Reads messages from standard input, and prints the steps that nodes took with them at the end.
+    #[arg(long, conflicts_with = "trace")]
+    follow: bool,
 }
 
 /// Standard output, in order whoever writes. A reader that goes away ends the process, as it would any
@@ -65,7 +69,11 @@ impl PrintHistory {
     pub fn execute(self) -> anyhow::Result<u8> {
         let (seed, replay) = self.seed.read()?;
         let opened = Opening::from(&self.opening).open_one(seed)?;
-        let run = simulated(&opened, seed, replay)?;
+        let mut run = simulated(&opened, seed, replay)?;
+        if self.follow {
+            let read = serde_json::from_reader(std::io::stdin());
+            run.follow = read.map_err(|error| InvalidUsage(format!("--follow: {error}")))?;
+        }
         let output = Output::new();
         let status =
             if self.trace { Self::traced(run, &output)? } else { Self::plain(run, &output)? };
@@ -78,6 +86,10 @@ impl PrintHistory {
         let out = output.clone();
         let run = sim::run(run, Box::new(move |event| out.json(event)), None)?;
         let ended = run.follow(|_| {});
+        for step in &ended.path {
+            let told = serde_json::to_string(step);
+            output.line(&format!("{STEP}{}", told.unwrap_or_default()));
+        }
         for doubt in &ended.doubts {
             console::error(doubt);
         }
@@ -104,6 +116,7 @@ impl PrintHistory {
         let concluded = observation.conclude(Circumstances {
             scenario: &scenario,
             tried: None,
+            follow: None,
             reproduce: "",
             reproduce_here: "",
             version: crate::VERSION,

@@ -246,6 +246,7 @@ impl Load {
         Ok(observation.conclude(Circumstances {
             scenario: &scenario,
             tried: opened.tried.as_ref(),
+            follow: None,
             reproduce: &self.reproduce(&self.opening.scenario, &opened.overrides),
             reproduce_here: &self.reproduce(Path::new("scenario.toml"), &[]),
             version: VERSION,

@@ -5,6 +5,7 @@ use crate::replay::{SeedArguments, simulated};
 use crate::scenario_arguments::SweepArguments;
 use crate::sweep::{self, SweepOutput};
 use crate::{VERSION, interruption};
+use campaign::followed::Again;
 use campaign::reproduce::{replaying, reproduce};
 use campaign::{Circumstances, Concluded, Observation, Opened, Opening};
 use clap::Args;
@@ -14,6 +15,7 @@ use sim::SimulatedRun;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use verify::history::event::Engine;
+use verify::history::path::Message;
 
 /// Simulate a scenario with one seed.
 #[derive(Debug, Args)]
@@ -90,9 +92,18 @@ impl Run {
             ));
         });
         line.finish();
+        let again = Again {
+            scenario: &self.opening.scenario,
+            overrides: &opened.overrides,
+            seed,
+            replay: self.seed.replay.as_deref(),
+            events: observation.live().events,
+        };
+        let follow = |messages: &[Message]| again.follow(messages);
         Ok(observation.conclude(Circumstances {
             scenario: &scenario,
             tried: opened.tried.as_ref(),
+            follow: Some(&follow),
             reproduce: &reproduce,
             reproduce_here: &self.reproduce_here(),
             version: VERSION,

@@ -7,6 +7,8 @@ use std::time::Duration;
 pub trait Traces: Send + Sync {
     /// Which messages are traced: the same ones, as long as the node lives.
     fn sampler(&self) -> Sampler;
+    /// A step begins. Only for whoever wants to know of steps that never end; it is told when they end.
+    fn begins(&self, _trace: TraceId, _step: Step) {}
     /// A step has just ended. Cheap, and never blocks: without room it is dropped, and counted.
     fn span(&self, span: Span);
 }

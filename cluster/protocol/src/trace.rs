@@ -10,6 +10,7 @@ use crate::ids::{ClientMessageId, ConversationId, UserId};
 use crate::mix::{GAMMA, derive, mix};
 use crate::records::{self, Inbound, PushJob, SessionRef, ToGateway};
 use crate::{Content, Entry};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A trace: 32 hexadecimal digits, never all zero.
@@ -30,7 +31,8 @@ pub struct TraceParent {
 }
 
 /// The steps of a message's way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Step {
     /// On the gateway, from the sender's frame to the answer.
     Send,

@@ -52,6 +52,7 @@ fn show(
         scenario: &scenario,
         scenario_toml: scenario::TOML,
         tried: None,
+        path: &[],
         header: &header,
         judgement: &judgement,
         measured: &measured,

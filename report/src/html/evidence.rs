@@ -35,7 +35,7 @@ fn link(found: &Finding) -> Markup {
 /// The diagram of an evidence, if it has one; its steps lead to the lines of the history.
 fn drawn(run: &Run, found: &Finding, shown: &Evidence) -> Markup {
     let number = found.evidence.iter().position(|other| other == shown).unwrap_or_default();
-    let diagram = diagram(run.header, shown, &run.measured.faults);
+    let diagram = diagram(run.header, shown, &run.measured.faults, run.path);
     html! {
         @if let Some(diagram) = diagram {
             (space_time(&diagram, |line| line_id(found, number, line)))

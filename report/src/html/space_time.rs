@@ -28,8 +28,13 @@ pub(super) fn space_time(diagram: &Diagram, line: impl Fn(usize) -> String) -> M
                 ol { @for step in &diagram.steps { (row(step, &line)) } }
             }
             p.note {
-                "Time goes downwards and is not to scale. An arrow is bound to a moment at the client; when a \
-                 node handled it is not recorded. "
+                "Time goes downwards and is not to scale. "
+                @if diagram.is_followed {
+                    "The steps of gateways, broker and stores are from a second run of the same seed, in \
+                     which this message was followed. "
+                } @else {
+                    "An arrow is bound to a moment at the client; when a node handled it is not recorded. "
+                }
                 @if is_faulty { "Shaded: faults. " }
                 "4/2 is the second device of user 4, and 4/2 #18 its 18th message. A step leads to its line of \
                  the history."
@@ -195,7 +200,8 @@ mod tests {
         let (judgement, measured) = fixture::judged(&history);
         let survives = judgement.findings.iter().find(|one| one.invariant.contains("survives"));
         let shown = survives.and_then(|found| found.evidence.first()).expect("it is violated");
-        let drawn = crate::violations::diagram::diagram(&history.header, shown, &measured.faults);
+        let drawn =
+            crate::violations::diagram::diagram(&history.header, shown, &measured.faults, &[]);
         let drawn = drawn.expect("there are steps");
         let words: Vec<&str> = drawn.steps.iter().map(|step| &*step.what).collect();
         assert!(words[0].ends_with("was killed") && words[1].ends_with("is sent"), "{words:?}");

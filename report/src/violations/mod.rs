@@ -10,6 +10,8 @@ mod fault;
 mod lines;
 mod sentence;
 
+use std::collections::BTreeSet;
+use verify::history::path::Message;
 use verify::verdict::{Evidence, Finding, Judgement};
 
 pub(crate) use sentence::sentence;
@@ -51,6 +53,17 @@ pub(crate) fn earlier(judgement: &Judgement) -> Option<(&Finding, &Evidence)> {
     let (_, leading) = leading(judgement)?;
     let all = judgement.findings.iter().filter_map(earliest_of);
     all.min_by_key(|(_, shown)| shown.at).filter(|(_, shown)| shown.at < leading.at)
+}
+
+/// The messages that the evidence of violations is about, to be followed when the run is made again.
+pub fn messages(judgement: &Judgement) -> Vec<Message> {
+    let all = judgement.findings.iter().flat_map(|found| &found.evidence);
+    let of = |shown: &Evidence| {
+        let events = lines::lines(shown).into_iter().map(|line| line.event.is);
+        events.filter_map(|event| event.message()).collect::<Vec<_>>()
+    };
+    let messages: BTreeSet<Message> = all.flat_map(of).collect();
+    messages.into_iter().collect()
 }
 
 fn earliest_of(found: &Finding) -> Option<(&Finding, &Evidence)> {

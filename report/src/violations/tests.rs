@@ -22,7 +22,7 @@ fn told(history: &History, invariant: &str) -> String {
 fn drawn(history: &History, invariant: &str) -> Diagram {
     let (judgement, measured) = judged(history);
     let shown = evidence(&judgement, invariant);
-    diagram(&history.header, shown, &measured.faults).expect("there is something to draw")
+    diagram(&history.header, shown, &measured.faults, &[]).expect("there is something to draw")
 }
 
 #[test]
@@ -125,7 +125,8 @@ fn a_resend_at_the_moment_of_a_violation_is_not_the_violation() {
     };
     let line = |event| serde_json::to_string(&event).expect("a plain structure");
     let history = vec![line(resent(1_000_000)), line(resent(2_000_000))];
-    let drawn = diagram(&waiting.header, &Evidence { history, ..shown }, &[]).expect("two steps");
+    let drawn =
+        diagram(&waiting.header, &Evidence { history, ..shown }, &[], &[]).expect("two steps");
     let last = drawn.steps.last().expect("it has steps");
     assert!(last.is_violation && last.what.starts_with("device 2/1 waited"), "{drawn:?}");
     assert_eq!(drawn.steps.iter().filter(|step| step.is_violation).count(), 1);
@@ -195,7 +196,9 @@ fn every_step_of_the_history_names_its_line() {
     let history = after_power_loss(replaced);
     for found in judgement.findings.iter().filter(|found| found.violations > 0) {
         for shown in &found.evidence {
-            let Some(drawn) = diagram(&history.header, shown, &measured.faults) else { continue };
+            let Some(drawn) = diagram(&history.header, shown, &measured.faults, &[]) else {
+                continue;
+            };
             for step in &drawn.steps {
                 let Some(line) = step.line else { continue };
                 let at = format!("{{\"at\":{},", step.at.expect("an event has a time"));
@@ -211,7 +214,7 @@ fn every_step_of_the_history_names_its_line() {
 fn evidence_without_events_has_no_diagram() {
     let judgement = sample::judgement_of(Verdict::Violated);
     let shown = evidence(&judgement, "accepted_message_survives");
-    assert!(diagram(&sample::header(3, 2), shown, &[]).is_none());
+    assert!(diagram(&sample::header(3, 2), shown, &[], &[]).is_none());
 }
 
 #[test]

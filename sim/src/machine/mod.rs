@@ -6,6 +6,7 @@ pub mod ending;
 pub mod flow;
 pub mod gate;
 pub mod network;
+pub mod path;
 pub mod pulse;
 pub mod tasks;
 pub mod telemetry;
@@ -17,7 +18,8 @@ use ending::Ending;
 use fakes::FakeDisk;
 use gate::Gate;
 use network::SimNetwork;
-use ports::{Machine, NoTraces};
+use path::Path;
+use ports::Machine;
 use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +42,7 @@ pub struct HostHardware {
     /// What its processes have counted.
     pub counters: Counters,
     network: SimNetwork,
+    path: Path,
     recorder: Arc<dyn Recorder>,
     seed: u64,
     disk_sync: Duration,
@@ -51,7 +54,7 @@ impl HostHardware {
     pub fn new(
         network: SimNetwork,
         gate: Gate,
-        recorder: Arc<dyn Recorder>,
+        (recorder, path): (Arc<dyn Recorder>, Path),
         seed: u64,
         disk_sync: Duration,
     ) -> Self {
@@ -63,6 +66,7 @@ impl HostHardware {
             ending: Ending::default(),
             counters: Counters::default(),
             network,
+            path,
             recorder,
             seed,
             disk_sync,
@@ -94,7 +98,7 @@ impl HostHardware {
                 self.recorder.clone(),
                 self.counters.clone(),
             )),
-            traces: Arc::new(NoTraces),
+            traces: Arc::new(self.path.on(self.name.clone(), self.recorder.clone())),
         }
     }
 }

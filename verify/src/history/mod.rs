@@ -8,6 +8,7 @@ pub mod fixture;
 mod header;
 mod machine;
 pub mod merge;
+pub mod path;
 pub mod reader;
 mod request;
 pub mod soak;
@@ -18,5 +19,6 @@ pub mod writer;
 
 pub use event::{Agent, Event, Header, What};
 pub use merge::{Clock, Merge};
+pub use path::PathStep;
 pub use reader::{ReadError, Reader};
 pub use writer::Writer;

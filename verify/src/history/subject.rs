@@ -1,12 +1,32 @@
 //! Which device and conversation an event names.
 
 use super::event::{Device, What};
+use super::path::Message;
 use protocol::ConversationId;
 
 /// The device and the conversation that an event is about.
 pub(crate) type Subject = (Option<Device>, Option<ConversationId>);
 
 impl What {
+    /// The message that an event is about, if its sender has named it.
+    pub fn message(&self) -> Option<Message> {
+        let message = match self {
+            What::Sent { device, conversation, message, .. }
+            | What::Resent { device, conversation, message, .. }
+            | What::Accepted { device, conversation, message, .. }
+            | What::Rejected { device, conversation, message, .. }
+            | What::Unanswered { device, conversation, message, .. } => {
+                (*conversation, device.user, *message)
+            }
+            What::Shown { entry, .. }
+            | What::Received { entry, .. }
+            | What::Read { entry, .. }
+            | What::Stored { entry } => (entry.conversation, entry.author, entry.message),
+            _ => return None,
+        };
+        (message.2.0 != 0).then_some(message)
+    }
+
     /// The device and the conversation that an event is about.
     pub(crate) const fn subject(&self) -> Subject {
         match self {

@@ -6,7 +6,7 @@ use ports::broker::{Fanout, FanoutConsumer, GatewayLife};
 use ports::{Machine, Span, StoreEvent};
 use protocol::Sequence;
 use protocol::records::{ToGateway, decode};
-use protocol::trace::{FIRST, Sampler, Step, TraceId};
+use protocol::trace::{FIRST, Sampler, Step, TraceId, later};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -21,11 +21,12 @@ const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Consumes the queue of this life of the gateway, for ever.
 pub async fn consume(front: Arc<Front>, fanout: Arc<dyn Fanout>, life: GatewayLife, prefetch: u32) {
+    let mut places = Places { life, taken: 0 };
     loop {
         if let Ok(Ok(consumer)) = timeout(DEADLINE, fanout.consume(life, prefetch)).await {
             front.set_subscribed(true);
             front.with(Hub::subscribed);
-            deliver(&front, consumer).await;
+            deliver(&front, consumer, &mut places).await;
             front.set_subscribed(false);
             tracing::warn!(node = %front.machine.name, "the gateway's queue was lost");
         }
@@ -33,7 +34,7 @@ pub async fn consume(front: Arc<Front>, fanout: Arc<dyn Fanout>, life: GatewayLi
     }
 }
 
-async fn deliver(front: &Front, mut consumer: Box<dyn FanoutConsumer>) {
+async fn deliver(front: &Front, mut consumer: Box<dyn FanoutConsumer>, places: &mut Places) {
     let sampler = front.machine.traces.sampler();
     while let Ok(deliveries) = consumer.next().await {
         let mut undecodable = 0;
@@ -43,12 +44,27 @@ async fn deliver(front: &Front, mut consumer: Box<dyn FanoutConsumer>) {
             undecodable += chunk.len() - records.len();
             let arrived = Arrived::of(&records, sampler);
             front.with(|hub| records.into_iter().for_each(|record| hub.delivery(record)));
-            arrived.delivered(&front.machine);
+            arrived.delivered(&front.machine, places);
         }
         if undecodable > 0 {
             // From a newer version, perhaps. If it was an entry, its stream has a gap now.
             tracing::warn!(undecodable, "undecodable records from owners");
         }
+    }
+}
+
+/// Where steps are: one for each gateway, and for each time that an entry arrives there. They draw nothing: what
+/// is random is the same whether anything is traced or not.
+struct Places {
+    life: GatewayLife,
+    taken: u64,
+}
+
+impl Places {
+    fn next(&mut self) -> u64 {
+        self.taken += 1;
+        let GatewayLife { gateway, incarnation } = self.life;
+        [incarnation.0, self.taken].into_iter().fold(gateway.0.into(), later)
     }
 }
 
@@ -70,10 +86,9 @@ impl Arrived {
     }
 
     /// They stand in the queues of their sessions.
-    fn delivered(self, machine: &Machine) {
+    fn delivered(self, machine: &Machine, places: &mut Places) {
         for (trace, sequence) in self.entries {
-            // One for each gateway, and for each time that it arrives there.
-            let at = trace.parent(Step::Deliver, machine.entropy.next_u64());
+            let at = trace.parent(Step::Deliver, places.next());
             let parent = trace.span(Step::FanOut, FIRST);
             let span = Span::new(Step::Deliver, at, Some(parent), self.at.elapsed());
             machine.traces.span(span.about([("sequence", sequence.0)]));

@@ -302,16 +302,17 @@ impl Consumer {
 async fn make(attempt: Attempt, machine: Machine, policy: Policy, held: Held) -> (Held, Decision) {
     let began = Instant::now();
     let (outcome, blame) = attempt.make(&held).await;
-    tell(&machine, &held, &outcome, began.elapsed());
     let random = machine.entropy.next_u64();
+    tell(&machine, &held, &outcome, (began.elapsed(), random));
     let decision = policy.decide(&outcome, held.attempt, blame, random);
     (held, decision)
 }
 
-/// An attempt at the push of a traced message has ended.
-fn tell(machine: &Machine, held: &Held, outcome: &Outcome, took: Duration) {
+/// An attempt at the push of a traced message has ended. Its place is a number that was drawn in any case: what
+/// is random is the same whether anything is traced or not.
+fn tell(machine: &Machine, held: &Held, outcome: &Outcome, (took, place): (Duration, u64)) {
     let Some(trace) = machine.traces.sampler().of_job(&held.job) else { return };
-    let at = trace.parent(Step::Push, machine.entropy.next_u64());
+    let at = trace.parent(Step::Push, place);
     let fan_out = trace.span(Step::FanOut, FIRST);
     let span = Span::new(Step::Push, at, Some(fan_out), took)
         .about([("user", held.user.0), ("attempt", held.attempt.into())]);

@@ -46,6 +46,7 @@ use ports::directory::Owner as PartitionOwner;
 use ports::message_store::{Fenced, Lease};
 use ports::{Machine, Shutdown};
 use protocol::store_calls::PartitionStatus;
+use protocol::trace::Step;
 use protocol::{Epoch, Partition};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -166,7 +167,11 @@ impl Owner {
 
     fn take(&mut self, input: Input) -> Result<(), ServeError> {
         match input {
-            Input::Deliveries(from, deliveries) => self.pending.deliveries(from, deliveries),
+            Input::Deliveries(from, deliveries) => {
+                for trace in self.pending.deliveries(from, deliveries) {
+                    self.machine.traces.begins(trace, Step::Sequence);
+                }
+            }
             Input::Acquired(lease) => self.acquired.push(lease),
             Input::Lost(fenced) => {
                 self.lost.push(fenced.partition);

@@ -7,12 +7,13 @@
 use super::input::{
     AttachCall, Consumer, QueuedCommand, QueuedDelivery, ReplyTo, Request, SubscriptionEvent,
 };
+use super::steps::Arrived;
 use crate::wire::Answer;
 use ports::CallError;
 use ports::broker::InboundDelivery;
 use protocol::limits::StoreLimits;
 use protocol::store_calls::ReceiptItem;
-use protocol::trace::Sampler;
+use protocol::trace::{Sampler, TraceId};
 use protocol::{ConversationId, Partition, UserId, design};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -42,15 +43,20 @@ impl Pending {
         Self { commands, consumers, requests, receipts, events, choice, limits, sampler, refused }
     }
 
-    /// Deliveries. What still waits of an earlier consumer comes again to this one.
-    pub fn deliveries(&mut self, from: Consumer, deliveries: Vec<InboundDelivery>) {
+    /// Deliveries. What still waits of an earlier consumer comes again to this one. The traces of those that
+    /// are traced.
+    pub fn deliveries(&mut self, from: Consumer, deliveries: Vec<InboundDelivery>) -> Vec<TraceId> {
         let newest = self.consumers.insert(from.partition, from.number);
         if newest != Some(from.number) {
             self.drop_deliveries(from.partition);
         }
         let of = |delivery| QueuedDelivery::of(from, delivery, self.sampler);
-        let queued = deliveries.into_iter().map(of);
+        let mut traces = Vec::new();
+        let queued = deliveries.into_iter().map(of).inspect(|it: &QueuedDelivery| {
+            traces.extend(it.arrived.as_ref().map(Arrived::trace));
+        });
         self.commands.extend(queued.map(QueuedCommand::Delivery));
+        traces
     }
 
     /// This node consumes a partition's queue no more, or under another epoch: its deliveries come again,

@@ -43,6 +43,11 @@ impl Arrived {
         Some(Self { trace, publish, at: Instant::now() })
     }
 
+    /// Which trace its message has.
+    pub const fn trace(&self) -> TraceId {
+        self.trace
+    }
+
     /// It was applied; `failure`: why it became a dead letter.
     pub const fn sequenced(
         self,

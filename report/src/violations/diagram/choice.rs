@@ -16,11 +16,8 @@ const RELATED_US: u64 = 1_000_000;
 pub(super) fn chosen<'a>(shown: &Evidence, lines: &'a [Line]) -> Vec<(&'a Line, bool)> {
     let violation = violation(shown, lines);
     let of = |line: Option<&Line>| line.and_then(|line| of_message(&line.event.is));
-    // What something is missing of is what the lines are about.
-    let named = || lines.iter().rev().find(|line| of_message(&line.event.is).is_some());
-    let subject = promise(shown, lines).or(violation).or_else(named);
     let about = About {
-        subject: of(subject),
+        subject: subject(shown, lines),
         other: of(violation),
         device: violation.and_then(|line| line.event.is.device()),
     };
@@ -42,6 +39,14 @@ pub(super) fn chosen<'a>(shown: &Evidence, lines: &'a [Line]) -> Vec<(&'a Line, 
     ranked.truncate(STEPS_MAX);
     ranked.sort_by_key(|(_, line)| line.number);
     ranked.into_iter().map(|(rank, line)| (line, rank == 0)).collect()
+}
+
+/// The message that the evidence is about, by its author and the author's id for it.
+pub(super) fn subject(shown: &Evidence, lines: &[Line]) -> Option<(u64, u64)> {
+    // What something is missing of is what the lines are about.
+    let named = || lines.iter().rev().find(|line| of_message(&line.event.is).is_some());
+    let line = promise(shown, lines).or_else(|| violation(shown, lines)).or_else(named);
+    line.and_then(|line| of_message(&line.event.is))
 }
 
 /// The event that shows the violation: what contradicts the promise, or what happened at its moment. `None`:

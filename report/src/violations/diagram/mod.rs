@@ -7,6 +7,7 @@
 
 mod choice;
 mod lane;
+mod path;
 mod step;
 
 use super::fault;
@@ -14,8 +15,8 @@ use super::lines::{Line, halves, lines, promise};
 use crate::measured::Band;
 pub(crate) use lane::Lane;
 pub(crate) use step::Course;
-use verify::history::Header;
 use verify::history::event::What;
+use verify::history::{Header, PathStep};
 use verify::verdict::Evidence;
 
 /// Faults that are drawn: the nearest.
@@ -30,6 +31,8 @@ pub(crate) struct Diagram {
     pub(crate) steps: Vec<Step>,
     /// The faults, lane by lane.
     pub(crate) shades: Vec<Shade>,
+    /// Whether the steps of nodes are among them.
+    pub(crate) is_followed: bool,
 }
 
 /// One step.
@@ -70,7 +73,12 @@ impl Diagram {
 }
 
 /// The diagram of a violation; `None` if its evidence has too little to draw.
-pub(crate) fn diagram(header: &Header, shown: &Evidence, faults: &[Band]) -> Option<Diagram> {
+pub(crate) fn diagram(
+    header: &Header,
+    shown: &Evidence,
+    faults: &[Band],
+    path: &[PathStep],
+) -> Option<Diagram> {
     let lines = lines(shown);
     let mut steps: Vec<Step> = choice::chosen(shown, &lines)
         .into_iter()
@@ -83,6 +91,9 @@ pub(crate) fn diagram(header: &Header, shown: &Evidence, faults: &[Band]) -> Opt
     if steps.is_empty() {
         return None;
     }
+    let is_followed = choice::subject(shown, &lines).is_some_and(|(author, id)| {
+        path::follow(&mut steps, (author, id), &header.message_name(author, id), path)
+    });
     let faults = told_faults(shown, &lines, &steps, faults);
     for (index, band) in faults.iter().enumerate() {
         insert(&mut steps, band.from_us, fault::began(band), Course::Began(index));
@@ -93,7 +104,8 @@ pub(crate) fn diagram(header: &Header, shown: &Evidence, faults: &[Band]) -> Opt
     if !steps.iter().any(|step| step.is_violation) {
         steps.push(outcome(shown, &lines, &steps));
     }
-    for number in 0..steps.len() {
+    // Where the nodes' own steps are drawn, nothing is guessed of them.
+    for number in 0..if is_followed { 0 } else { steps.len() } {
         steps[number].since = sent_by(&steps, number, &lines);
     }
     if steps.len() < 2 {
@@ -101,7 +113,7 @@ pub(crate) fn diagram(header: &Header, shown: &Evidence, faults: &[Band]) -> Opt
     }
     let lanes = lane::ordered(steps.iter().map(|step| &step.course), &faults);
     let shades = shades(&steps, &faults, &lanes);
-    Some(Diagram { lanes, steps, shades })
+    Some(Diagram { lanes, steps, shades, is_followed })
 }
 
 /// The faults that belong to the steps: the nearest one, and what hit the nodes that appear.
