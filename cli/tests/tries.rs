@@ -32,7 +32,7 @@ verdict = "valid"
 may_be_idle = ["reply_after_parent", "own_message_visible", "edits_converge", "recovers_to_baseline"]
 recovers_within = "4s"
 delivered_after_heal = "4s"
-no_stuck_session = "4s"
+no_stuck_session = "25s"
 pushed_within = "4s"
 [[try]]
 set = ["design.poison=drop"]

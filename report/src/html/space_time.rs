@@ -6,7 +6,7 @@ use crate::violations::diagram::{Course, Diagram, Lane, Shade, Step};
 use maud::{Markup, html};
 
 /// Between two lanes; many are closer together, so that there is room for words on a phone.
-const LANE: (f64, f64) = (48.0, 40.0);
+const LANE: (f64, f64) = (48.0, 42.0);
 /// So many are not many.
 const FEW_LANES: usize = 4;
 /// The names of the lanes.
@@ -75,12 +75,26 @@ fn drawing(diagram: &Diagram) -> Markup {
             @for shade in &diagram.shades { (band(x(shade.lane), shade, height)) }
             @for (number, lane) in diagram.lanes.iter().enumerate() {
                 line.lane x1=(x(number)) x2=(x(number)) y1=(HEAD) y2=(height) {}
-                text x=(x(number)) y="14" { (lane.kind) }
                 text.name x=(x(number)) y="30" { (lane.name) }
+            }
+            @for (kind, from, to) in kinds(&diagram.lanes) {
+                text x=(f64::midpoint(x(from), x(to))) y="14" { (kind) }
             }
             @for (number, step) in diagram.steps.iter().enumerate() { (mark(diagram, number, step)) }
         }
     }
+}
+
+/// Each kind with its first and its last lane: it is said once, or words of neighbours would run into each other.
+fn kinds(lanes: &[Lane]) -> Vec<(&str, usize, usize)> {
+    let mut kinds: Vec<(&str, usize, usize)> = Vec::new();
+    for (number, lane) in lanes.iter().enumerate() {
+        match kinds.last_mut() {
+            Some((kind, _, to)) if *kind == lane.kind => *to = number,
+            _ => kinds.push((&lane.kind, number, number)),
+        }
+    }
+    kinds
 }
 
 fn x(diagram: &Diagram, lane: usize) -> f64 {
