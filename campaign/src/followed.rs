@@ -26,12 +26,12 @@ pub struct Again<'a> {
 }
 
 impl Again<'_> {
-    /// The steps of these messages; nothing, if the run cannot be made again.
-    pub fn follow(&self, messages: &[Message]) -> Vec<PathStep> {
-        self.steps(messages).unwrap_or_default()
+    /// The steps of these messages; nothing, if the run cannot be made again, or somebody asks for the end.
+    pub fn follow(&self, messages: &[Message], is_over: impl Fn() -> bool) -> Vec<PathStep> {
+        if is_over() { Vec::new() } else { self.steps(messages, is_over).unwrap_or_default() }
     }
 
-    fn steps(&self, messages: &[Message]) -> Option<Vec<PathStep>> {
+    fn steps(&self, messages: &[Message], is_over: impl Fn() -> bool) -> Option<Vec<PathStep>> {
         let mut command = Command::new(std::env::current_exe().ok()?);
         command.arg("history").arg(self.scenario).arg("--follow");
         match self.replay {
@@ -50,13 +50,18 @@ impl Again<'_> {
         let (mut events, mut steps) = (0, Vec::new());
         for line in BufReader::new(child.stdout.take()?).lines() {
             let Ok(line) = line else { break };
+            if is_over() {
+                // It may have ended already; who reads its output waits for it.
+                let _ = child.kill();
+                break;
+            }
             match line.strip_prefix(STEP).map(serde_json::from_str) {
                 Some(step) => steps.extend(step.ok()),
                 None => events += 1,
             }
         }
-        let is_over = child.wait().is_ok_and(|status| status.code().is_some());
+        let has_ended = child.wait().is_ok_and(|status| status.code().is_some());
         // The header is a line, too.
-        (sent == Some(true) && is_over && events == self.events + 1).then_some(steps)
+        (sent == Some(true) && has_ended && events == self.events + 1).then_some(steps)
     }
 }

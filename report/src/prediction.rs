@@ -4,7 +4,7 @@ use crate::expectation::{Expectation, outcome};
 use crate::run::Run;
 use scenarios::scenario::{ExpectedOutcome, Try};
 use serde::{Deserialize, Serialize};
-use verify::verdict::{Judgement, Verdict};
+use verify::verdict::Judgement;
 
 /// A prediction, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,9 +24,9 @@ impl Prediction {
     /// What became of the prediction of a try.
     pub(crate) fn of(tried: &Try, judgement: &Judgement) -> Self {
         let Expectation { wanted, got, met, .. } = outcome(&tried.predicted, judgement);
+        // Another seed may show it.
         let needs_luck = matches!(tried.predicted, ExpectedOutcome::Violates(_));
-        let is_not_shown = needs_luck && judgement.verdict == Verdict::Valid;
-        let came_true = if is_not_shown { None } else { met };
+        let came_true = met.filter(|met| *met || !needs_luck);
         Self { predicted: wanted, got, came_true, because: tried.because.clone() }
     }
 
@@ -36,8 +36,8 @@ impl Prediction {
         match self.came_true {
             Some(true) => format!("Predicted by the scenario, and so it came out: {predicted}."),
             Some(false) => format!("The scenario predicts something else: {predicted}."),
-            None if self.got == "valid" => {
-                format!("The scenario predicts: {predicted}. This seed does not show it.")
+            None if self.got != "unknown" => {
+                format!("The scenario predicts: {predicted}. This run does not show it.")
             }
             None => format!("The scenario predicts: {predicted}. That stays open."),
         }
@@ -83,10 +83,12 @@ mod tests {
             "Predicted by the scenario, and so it came out: violated: accepted_message_survives."
         );
         let (came_true, words) = told(&lost, Verdict::Valid);
-        assert!(came_true.is_none() && words.ends_with("This seed does not show it."), "{words}");
+        assert!(came_true.is_none() && words.ends_with("This run does not show it."), "{words}");
         let (came_true, words) = told(&lost, Verdict::Unknown);
         assert!(came_true.is_none() && words.ends_with("That stays open."), "{words}");
         let (came_true, words) = told(&violates("receipts_only_rise"), Verdict::Violated);
+        assert!(came_true.is_none() && words.ends_with("This run does not show it."), "{words}");
+        let (came_true, words) = told(&ExpectedOutcome::Valid, Verdict::Violated);
         assert!(came_true == Some(false) && words.starts_with("The scenario predicts something"));
         assert_eq!(told(&ExpectedOutcome::Valid, Verdict::Valid).0, Some(true));
         assert_eq!(told(&ExpectedOutcome::Valid, Verdict::Violated).0, Some(false));

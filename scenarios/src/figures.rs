@@ -70,6 +70,27 @@ impl Size {
             }
         }
     }
+
+    /// What its square is on average.
+    pub fn mean_square(&self) -> f64 {
+        let square = |size: u32| f64::from(size) * f64::from(size);
+        match *self {
+            Self::Fixed(number) => square(number),
+            Self::Uniform(from, to) => {
+                let count = f64::from(to - from) + 1.0;
+                let mean = self.mean();
+                mean.mul_add(mean, (count * count - 1.0) / 12.0)
+            }
+            Self::Zipf(from, to, exponent) => {
+                let ranked = (from..=to).zip(1_u32..);
+                let weighed = ranked.map(|(size, rank)| (f64::from(rank).powf(-exponent), size));
+                let (weights, sum) = weighed.fold((0.0, 0.0), |(weights, sum), (weight, size)| {
+                    (weights + weight, weight.mul_add(square(size), sum))
+                });
+                sum / weights
+            }
+        }
+    }
 }
 
 impl Load {

@@ -21,8 +21,8 @@ pub fn idle(scenario: &Scenario) -> Vec<String> {
     let idle = needs.into_iter().filter(|(name, share, _)| *share <= 0.0 && !is_allowed(name));
     idle.map(|(name, _, why)| {
         format!(
-            "{name} will judge nothing, which makes the verdict unknown: {why}; or name it in \
-             `expect.may_be_idle`"
+            "{name} will judge nothing, and without it a run is not valid but unknown: {why}; or name it \
+             in `expect.may_be_idle`"
         )
     })
     .collect()

@@ -38,7 +38,7 @@ pub use settings::value::design::{
 pub use settings::{Mistake, Mistakes, Origin, Problem};
 pub use starting_point::starting_point;
 
-use settings::tree::{self, Node};
+use settings::tree::{self, Is, Node};
 use settings::value::Value;
 use std::path::Path;
 
@@ -80,6 +80,7 @@ pub fn parse_with_seed(
         mistakes.sort();
         return Err(mistakes);
     }
+    without_hints(&mut root);
     laid_over::lay_over(&mut root, overrides, &mut mistakes);
     let stem =
         Path::new(name).file_stem().map_or_else(|| name.into(), |stem| stem.to_string_lossy());
@@ -99,6 +100,20 @@ pub fn parse_with_seed(
     draw::forget_what_follows(&mut mistakes);
     mistakes.sort();
     Err(mistakes)
+}
+
+/// Versions up to November 2026 had lists of options in `try`, without predictions. Folders of runs keep such
+/// scenarios, and can be run again.
+fn without_hints(root: &mut Node) {
+    let is_hint = |node: &Node| matches!(node.is, Is::Text(_));
+    if let Is::Table(entries) = &mut root.is {
+        entries.retain(|entry| match &entry.node.is {
+            Is::List(nodes) if entry.name == "try" => {
+                nodes.is_empty() || !nodes.iter().all(is_hint)
+            }
+            _ => true,
+        });
+    }
 }
 
 fn validated(root: &Node, stem: &str, mistakes: &mut Mistakes) -> Option<Scenario> {

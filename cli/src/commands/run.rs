@@ -99,10 +99,10 @@ impl Run {
             replay: self.seed.replay.as_deref(),
             events: observation.live().events,
         };
-        let follow = |messages: &[Message]| again.follow(messages);
+        let follow = |messages: &[Message]| again.follow(messages, || stop.borrow().is_some());
         Ok(observation.conclude(Circumstances {
             scenario: &scenario,
-            tried: opened.tried.as_ref(),
+            tried: opened.tried.as_ref().filter(|_| self.seed.replay.is_none()),
             follow: Some(&follow),
             reproduce: &reproduce,
             reproduce_here: &self.reproduce_here(),

@@ -63,11 +63,21 @@ fn item(tries: &Tries, tried: &Tried) -> String {
     let (command, seed) = (tries.command(tried.number), tried.run.seed);
     let (sign, came) = match tried.came {
         Came::True => ("✓", format!("**{}**, as predicted, with seed {seed}.", one.prediction())),
+        Came::Open if tried.seeds > 1 => (
+            "?",
+            format!(
+                "**open**: not shown by {} seeds, not all of which could be judged.",
+                tried.seeds
+            ),
+        ),
         Came::Open => ("?", format!("**unknown** with seed {seed}: {}.", tried.run.why())),
         Came::False => {
             let predicted = one.prediction();
             let got = match tried.run.why() {
-                none if none.is_empty() => format!("valid with each of {} seeds", tried.seeds),
+                _ if tried.run.died.is_none() && tried.seeds > 1 => {
+                    format!("with none of {} seeds", tried.seeds)
+                }
+                none if none.is_empty() => format!("valid with seed {seed}"),
                 why => format!("{why} with seed {seed}"),
             };
             ("✗", format!("**predicted {predicted}; came out {got}.**"))

@@ -60,7 +60,14 @@ impl Proxies {
 
     /// As whose a request counts, whoever passed it on; `None`: it is a proxy's own.
     pub fn whose_request(&self, extensions: &Extensions, headers: &HeaderMap) -> Option<IpAddr> {
-        self.whose_connection(self.origin(extensions, headers))
+        let origin = self.origin(extensions, headers).to_canonical();
+        let peer = extensions.get::<Peer>().map(|peer| peer.0.to_canonical());
+        // Whoever a proxy names is a client, even with an address of its network.
+        if peer == Some(origin) {
+            self.whose_connection(origin)
+        } else {
+            Some(Source::of(origin).0)
+        }
     }
 }
 
@@ -159,6 +166,12 @@ mod tests {
         assert_eq!(whose("192.0.2.7", Some("198.51.100.1")), [client(), client()], "made up");
         assert_eq!(whose("::ffff:10.0.0.1", Some("192.0.2.7")), [None, client()]);
         assert_eq!(whose("10.0.0.1", None), [None, None]);
+        let within = Some("10.7.0.7".to_owned());
+        assert_eq!(
+            whose("10.0.0.1", Some("10.7.0.7")),
+            [None, within],
+            "a client beside the proxy"
+        );
         assert_eq!(whose("2001:db8::7", None)[0].as_deref(), Some("2001:db8::"));
     }
 }

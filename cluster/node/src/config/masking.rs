@@ -82,7 +82,9 @@ impl Masking {
             Is::Table(entries) => {
                 for entry in entries {
                     spans.written.extend(span(&entry.origin));
-                    self.look(&entry.node, is_secret || self.is_secret(&entry.name), spans);
+                    // What no key of ours stands before may be anything.
+                    let is_hidden = self.is_secret(&entry.name) || !self.keys.contains(&entry.name);
+                    self.look(&entry.node, is_secret || is_hidden, spans);
                 }
             }
             Is::List(nodes) => nodes.iter().for_each(|node| self.look(node, is_secret, spans)),

@@ -33,7 +33,7 @@ pub(super) fn follow(
         insert(steps, at, what, course);
     }
     if is_followed {
-        through_the_gateway(steps, &of_it);
+        through_the_gateway(steps, name, &of_it);
         before_it_was_durable(steps, name, &of_it);
     }
     is_followed
@@ -94,14 +94,24 @@ fn told(step: &PathStep, name: &str, all: &[&PathStep]) -> Option<(Kind, u64, St
     })
 }
 
-/// What a client sends goes to its gateway, which is known now.
-fn through_the_gateway(steps: &mut [Step], all: &[&PathStep]) {
-    for step in steps.iter_mut().filter(|step| step.line.is_some()) {
-        let Some(at) = step.at else { continue };
-        let after = |it: &&&PathStep| it.step == Taken::Publish && it.from_us >= at;
-        if let Course::Sent(_, to) = &mut step.course
-            && let Some(publish) = all.iter().find(after)
-        {
+/// The message goes to the gateway that publishes it, which is known now: the first one after it was sent, and
+/// before it is sent again. One that no gateway publishes has arrived nowhere that is known.
+fn through_the_gateway(steps: &mut [Step], name: &str, all: &[&PathStep]) {
+    let is_sent = |step: &Step| {
+        let said = step.what.strip_prefix(name).is_some_and(|said| said.contains(" is sent"));
+        said && step.line.is_some() && matches!(step.course, Course::Sent(..))
+    };
+    let sent: Vec<(usize, u64)> = steps
+        .iter()
+        .enumerate()
+        .filter_map(|(number, step)| Some((number, step.at.filter(|_| is_sent(step))?)))
+        .collect();
+    for (nth, (number, at)) in sent.iter().enumerate() {
+        let next = sent.get(nth + 1).map_or(u64::MAX, |(_, next)| *next);
+        let is_its =
+            |it: &&&PathStep| it.step == Taken::Publish && (*at..next).contains(&it.from_us);
+        let publish = all.iter().filter(is_its).min_by_key(|it| it.from_us);
+        if let (Course::Sent(_, to), Some(publish)) = (&mut steps[*number].course, publish) {
             *to = Lane::node(&publish.node);
         }
     }

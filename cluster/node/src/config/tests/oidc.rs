@@ -38,7 +38,7 @@ fn what_is_wrong_with_an_issuer_is_told_with_its_place() {
               10 | refresh_seconds = 9
                  |                   ^
             cluster.toml:11:1: unknown key "authorty" in [oidc]; did you mean "authority"?
-              11 | authorty = "a"
+              11 | authorty = ***
                  | ^^^^^^^^"#]],
     );
     check(
