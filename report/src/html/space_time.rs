@@ -5,10 +5,15 @@ use crate::number;
 use crate::violations::diagram::{Course, Diagram, Lane, Shade, Step};
 use maud::{Markup, html};
 
-/// Between two lanes; many are closer together, so that there is room for words on a phone.
-const LANE: (f64, f64) = (48.0, 42.0);
-/// So many are not many.
-const FEW_LANES: usize = 4;
+/// Between two lanes, by how many there are: more are closer together, so that there is room for words on a phone.
+const fn between(lanes: usize) -> f64 {
+    match lanes {
+        0..=4 => 48.0,
+        5 => 40.0,
+        _ => 34.0,
+    }
+}
+
 /// The names of the lanes.
 const HEAD: f64 = 40.0;
 /// A row; the style sheet gives the steps in words the same height.
@@ -98,8 +103,7 @@ fn kinds(lanes: &[Lane]) -> Vec<(&str, usize, usize)> {
 }
 
 fn x(diagram: &Diagram, lane: usize) -> f64 {
-    let between = if diagram.lanes.len() > FEW_LANES { LANE.1 } else { LANE.0 };
-    between * (lane as f64 + 0.5)
+    between(diagram.lanes.len()) * (lane as f64 + 0.5)
 }
 
 fn y(step: usize) -> f64 {
