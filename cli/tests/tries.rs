@@ -118,6 +118,9 @@ fn ci_is_told_of_each_run_once() {
     let junit = std::fs::read_to_string(folder.join("reports.xml")).unwrap();
     assert!(junit.contains("failures=\"3\"") && junit.contains("neither accepted"), "{junit}");
 
+    let (status, _, errors) =
+        fracas(folder, &[&explore[..], &["--junit", "no/f.xml"]].concat(), false);
+    assert!(status == Some(64) && errors.contains("there is no folder for no/f.xml"), "{errors}");
     let (_, said, _) = fracas(folder, &explore, false);
     let lines: Vec<&str> = said.lines().collect();
     let last = lines.last().unwrap();

@@ -6,6 +6,7 @@ use crate::sweep::{prepared, show};
 use crate::whole::whole;
 use crate::{VERSION, interruption};
 use anyhow::Context;
+use campaign::InvalidUsage;
 use campaign::explore::{self, Exploration, Outcome};
 use clap::Args;
 use report::folder;
@@ -92,6 +93,13 @@ impl Explore {
 pub(super) fn explored(wanted: &Exploration, told: &Told) -> anyhow::Result<u8> {
     let Told { out, junit, json, quiet } = *told;
     out.map(prepared).transpose()?;
+    // Told before the runs, and not when they are over.
+    if let Some(file) = junit
+        && !file.parent().is_none_or(|folder| folder.as_os_str().is_empty() || folder.is_dir())
+    {
+        let why = format!("--junit: there is no folder for {}", file.display());
+        return Err(InvalidUsage(why).into());
+    }
     if !quiet {
         for note in wanted.notes() {
             console::note(&format!("  {note}"));

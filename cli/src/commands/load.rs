@@ -245,7 +245,8 @@ impl Load {
         let notes = [ended.notes, known, fit.short, self.notes()].concat();
         Ok(observation.conclude(Circumstances {
             scenario: &scenario,
-            tried: opened.tried.as_ref(),
+            // Without its faults it is another run.
+            tried: opened.tried.as_ref().filter(|_| !self.without_faults),
             follow: None,
             reproduce: &self.reproduce(&self.opening.scenario, &opened.overrides),
             reproduce_here: &self.reproduce(Path::new("scenario.toml"), &[]),

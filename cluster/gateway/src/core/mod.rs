@@ -2,7 +2,8 @@
 //!
 //! The time is told with everything that happens (`Hub::at`), frames go out into the sessions' queues (`Outlet`), and
 //! everything that the surroundings must do comes out as a `Call` whose answer is put in again.
-//! `sessions` knows who is connected, `strangers` who has not said hello, `handshakes` what happens between hello and welcome, `streams`
+//! `sessions` knows who is connected, `strangers` who has not said hello, `handshakes` what happens between
+//! hello and welcome, `streams`
 //! who gets what of a conversation, `backlogs` the pages that clients ask for, `sends` what is on its
 //! way to the owners, `ephemeral` what may be lost; `effects` is what all of them bring about.
 

@@ -199,8 +199,8 @@ impl<O: Outlet> Outlets<O> {
         self.ending.push((now_ms + LINGER_MS, outlet));
     }
 
-    /// Ends a session that was not opened, with its connection. Beyond a quarter of those that may be without a hello, the oldest
-    /// one that still reads why is given up.
+    /// Ends a session that was not opened, with its connection. Beyond a quarter of those that may be without a
+    /// hello, the oldest one that still reads why is given up.
     pub fn refuse(&mut self, now_ms: u64, outlet: O, code: CloseCode) {
         if self.refused.len() >= self.refused_max
             && let Some((_, oldest)) = self.refused.pop_front()

@@ -100,6 +100,7 @@ impl Masking {
         for line in text.split_inclusive('\n') {
             within &= !self.begins_with_a_key(line);
             let secret = if within { Some(0) } else { self.behind_a_secret(line) };
+            let secret = secret.or_else(|| self.behind_an_unknown_key(line));
             within = secret.is_some();
             let from = secret.into_iter().chain(line.find('#')).min();
             let user = user(line).map(|user| at + user.start..at + user.end);
@@ -118,6 +119,12 @@ impl Masking {
         };
         let is_key = |part: &str| self.keys.contains(part.trim());
         is_closed && name.is_some_and(|name| name.split('.').all(is_key))
+    }
+
+    /// Where the value begins in a line with a key that there is not: behind it may be anything.
+    fn behind_an_unknown_key(&self, line: &str) -> Option<usize> {
+        let (name, _) = line.split_once('=').filter(|_| !self.begins_with_a_key(line))?;
+        Some(name.len() + 1)
     }
 
     /// Where in a line stands what follows the name of a secret, or of what may be one.

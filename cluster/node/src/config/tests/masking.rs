@@ -48,6 +48,17 @@ fn what_may_have_been_meant_as_a_secret_is_hidden() {
 }
 
 #[test]
+fn what_stands_behind_a_key_that_there_is_not_may_be_anything() {
+    for key in ["api_key", "header_token", "devpw", "passcode", "x"] {
+        let of_tree = format!("{NODES}[traces]\n{key} = \"hunter2\"\n");
+        assert!(told(&of_tree).contains("unknown key"), "{key}");
+        // Something that is no TOML follows, on that line or on the next.
+        told(&format!("{NODES}[traces]\n{key} = \"hunter2\" swordfish\n"));
+        told(&format!("{NODES}[traces]\n{key} = [\"hunter2\",\nswordfish\n"));
+    }
+}
+
+#[test]
 fn values_of_several_lines_are_hidden_to_their_end() {
     for text in [
         "development_password = \"\"\"\nhunter2\"\"\" swordfish\n",
