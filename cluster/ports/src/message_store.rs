@@ -114,6 +114,15 @@ pub struct Cursors {
     pub read: Sequence,
 }
 
+/// Where a user stands in a conversation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The user's memberships, by `joined`.
+    pub memberships: Vec<Membership>,
+    /// How far the user has got.
+    pub cursors: Cursors,
+}
+
 /// Rows of one partition that become durable together. Maps, so that an engine inserts in the order of
 /// its keys and a row that changes several times is written once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -186,6 +195,11 @@ pub trait MessageStore: Send + Sync {
     fn commit(&self, batches: &[(Lease, Batch)]) -> Result<Vec<Fenced>, StoreError>;
     /// What is stored, as of now. Keep it for the length of one job: it may hold up writers.
     fn view(&self) -> Result<Box<dyn StoreView + '_>, StoreError>;
+    /// How many jobs may read at a time. An engine across a network answers one while another one waits; one
+    /// that is near is read as fast by a single job.
+    fn readers(&self) -> usize {
+        1
+    }
     /// The rows of some keys, in the order of the partitions, from one instant. An engine across a
     /// network answers in one round trip.
     fn prefetch(&self, keys: &[(Partition, Keys)]) -> Result<Vec<Rows>, StoreError> {
@@ -194,7 +208,8 @@ pub trait MessageStore: Send + Sync {
     }
 }
 
-/// What was stored at one instant.
+/// What was stored at one instant. An engine across a network answers a question about many in one round
+/// trip.
 pub trait StoreView {
     /// Who owned a partition.
     fn ownership(&self, partition: Partition) -> Result<Ownership, StoreError>;
@@ -254,8 +269,20 @@ pub trait StoreView {
         before: Sequence,
         limit: usize,
     ) -> Result<Vec<Entry>, StoreError>;
-    /// The conversations that a user is a member of now, of all partitions.
-    fn conversations_of(&self, user: UserId) -> Result<Vec<UserConversation>, StoreError>;
+    /// The conversations that users are members of now, of all partitions, one user after another.
+    fn conversations_of(&self, users: &[UserId]) -> Result<Vec<UserConversation>, StoreError>;
+    /// Where users stand in conversations, in the order of the question.
+    fn standings(
+        &self,
+        of: &[(Partition, ConversationId, UserId)],
+    ) -> Result<Vec<Standing>, StoreError> {
+        let standing = |&(partition, conversation, user): &_| {
+            let memberships = self.memberships(partition, conversation, user)?;
+            let cursors = self.cursor(partition, conversation, user)?.unwrap_or_default();
+            Ok(Standing { memberships, cursors })
+        };
+        of.iter().map(standing).collect()
+    }
     /// A member's cursors.
     fn cursor(
         &self,

@@ -19,6 +19,9 @@ use tokio::runtime::{Builder, Handle, Runtime};
 /// Threads that drive the connections of a node.
 const THREADS: usize = 2;
 
+/// Jobs of a node that read at a time: many calls share a connection.
+const READERS: usize = 4;
+
 /// A node's way to Cassandra. Dropping it closes its connections.
 pub struct CassandraStore {
     shared: Arc<Shared>,
@@ -78,6 +81,10 @@ impl MessageStore for CassandraStore {
 
     fn view(&self) -> Result<Box<dyn StoreView + '_>, StoreError> {
         Ok(Box::new(CassandraView::begin(self)?))
+    }
+
+    fn readers(&self) -> usize {
+        READERS
     }
 
     fn prefetch(&self, keys: &[(Partition, Keys)]) -> Result<Vec<Rows>, StoreError> {

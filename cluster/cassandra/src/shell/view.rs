@@ -6,12 +6,17 @@ use super::reads::{self, At, Read};
 use super::states;
 use super::store::CassandraStore;
 use crate::core::outcome::State;
-use ports::message_store::{ConversationRow, Cursors, DecisionRow, Ownership, StoreView};
+use futures_util::future::try_join;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use ports::message_store::{ConversationRow, Cursors, DecisionRow, Ownership, Standing, StoreView};
 use protocol::store_calls::{Membership, ReceiptItem, UserConversation};
 use protocol::{ClientMessageId, ConversationId, Entry, Partition, Sequence, UserId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::time::Instant;
+
+/// Questions that are under way at a time, of those that are asked together.
+const AT_ONCE: usize = 32;
 
 /// Versions that it sees stay for longer than it may be used.
 pub struct CassandraView<'a> {
@@ -125,13 +130,33 @@ impl StoreView for CassandraView<'_> {
         self.read(partition, async |at| at.entries(conversation, after, before, limit).await)
     }
 
-    fn conversations_of(&self, user: UserId) -> Read<Vec<UserConversation>> {
+    fn conversations_of(&self, users: &[UserId]) -> Read<Vec<UserConversation>> {
         let (shared, link) = (self.store.shared(), &*self.link);
-        let found = self.store.wait(async {
+        let found: Vec<Vec<_>> = self.store.wait(async {
             for (partition, state) in &self.states {
                 apply::before_reading(shared, link, *partition, state).await?;
             }
-            reads::conversations_of(link, user, |partition| self.state(partition).head).await
+            let slot = |partition| self.state(partition).head;
+            let of_user = |user: &UserId| reads::conversations_of(link, *user, slot);
+            stream::iter(users).map(of_user).buffered(AT_ONCE).try_collect().await
+        })?;
+        self.store.shared().in_time(self.began).map(|()| found.concat())
+    }
+
+    fn standings(&self, of: &[(Partition, ConversationId, UserId)]) -> Read<Vec<Standing>> {
+        let (shared, link) = (self.store.shared(), &*self.link);
+        let partitions: BTreeSet<Partition> = of.iter().map(|(partition, ..)| *partition).collect();
+        let standing = async |&(partition, conversation, user): &_| {
+            let at = At { link, partition, slot: self.state(partition).head };
+            let found = try_join(at.memberships(conversation, user), at.cursor(conversation, user));
+            let (memberships, cursors) = found.await?;
+            Ok(Standing { memberships, cursors: cursors.unwrap_or_default() })
+        };
+        let found = self.store.wait(async {
+            for partition in partitions {
+                apply::before_reading(shared, link, partition, &self.state(partition)).await?;
+            }
+            stream::iter(of).map(standing).buffered(AT_ONCE).try_collect().await
         })?;
         self.store.shared().in_time(self.began).map(|()| found)
     }

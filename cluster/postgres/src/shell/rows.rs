@@ -70,6 +70,11 @@ impl<'a> Cells<'a> {
         self.number()
     }
 
+    /// The place in a question, which `WITH ORDINALITY` counts from 1.
+    pub fn place(&mut self) -> Read<usize> {
+        usize::try_from(self.number()?.saturating_sub(1)).map_err(corrupt)
+    }
+
     /// The writer's number of a lease.
     pub fn writer(&mut self) -> Read<i64> {
         self.cell()

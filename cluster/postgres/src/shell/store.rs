@@ -29,6 +29,7 @@ const THREADS: usize = 2;
 pub struct PostgresStore {
     sessions: Sessions,
     writers: Mutex<Writers>,
+    readers: usize,
     handle: Handle,
     /// Until it is dropped.
     runtime: Option<Runtime>,
@@ -59,7 +60,9 @@ impl PostgresStore {
             .build()
             .map_err(StartError::Threads)?;
         let (writers, handle) = (Mutex::default(), runtime.handle().clone());
-        Ok(Self { sessions, writers, handle, runtime: Some(runtime) })
+        // The other half of the connections is for commits and ownership.
+        let readers = usize::from(config.connections / 2).max(1);
+        Ok(Self { sessions, writers, readers, handle, runtime: Some(runtime) })
     }
 
     /// Waits on this thread.
@@ -113,6 +116,10 @@ impl MessageStore for PostgresStore {
 
     fn view(&self) -> Result<Box<dyn StoreView + '_>, StoreError> {
         Ok(Box::new(PostgresView::begin(self)?))
+    }
+
+    fn readers(&self) -> usize {
+        self.readers
     }
 
     fn prefetch(&self, keys: &[(Partition, Keys)]) -> Result<Vec<Rows>, StoreError> {

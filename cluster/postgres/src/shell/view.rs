@@ -10,16 +10,30 @@ use super::prefetch::BEGIN;
 use super::rows::{Cells, Read, all};
 use super::session::{Parameters, Session};
 use super::store::PostgresStore;
-use crate::core::failure::Purpose;
+use crate::core::failure::{Failure, Purpose};
 use crate::core::numbers::{bound, stored};
 use futures_util::future::join;
 use ports::message_store::{
-    ConversationRow, Cursors, DecisionRow, Ownership, StoreError, StoreView,
+    ConversationRow, Cursors, DecisionRow, Ownership, Standing, StoreError, StoreView,
 };
 use protocol::store_calls::{Membership, ReceiptItem, UserConversation};
 use protocol::{ClientMessageId, ConversationId, Entry, Partition, Sequence, UserId};
 use std::collections::BTreeMap;
 use tokio_postgres::Row;
+
+/// The memberships of each asked user, with the place of the question.
+const MEMBERSHIPS: &str = "\
+SELECT asked.place, it.member, it.joined, it.left_at \
+FROM unnest($1::integer[], $2::bigint[], $3::bigint[]) \
+WITH ORDINALITY AS asked(partition, conversation, member, place) \
+JOIN members AS it USING (partition, conversation, member) ORDER BY asked.place, it.joined";
+
+/// The cursors of each, likewise.
+const CURSORS: &str = "\
+SELECT asked.place, it.delivered, it.seen \
+FROM unnest($1::integer[], $2::bigint[], $3::bigint[]) \
+WITH ORDINALITY AS asked(partition, conversation, member, place) \
+JOIN cursors AS it USING (partition, conversation, member)";
 
 /// The instant begins with its first statement, which reads who owns what: every answer is checked against
 /// that.
@@ -50,9 +64,12 @@ impl<'a> PostgresView<'a> {
         Ok(view)
     }
 
+    fn session(&self) -> &Session {
+        self.session.as_ref().expect("it is taken when the view is dropped")
+    }
+
     fn query(&self, sql: &str, parameters: Parameters<'_>) -> Read<Vec<Row>> {
-        let session = self.session.as_ref().expect("it is taken when the view is dropped");
-        let rows = self.store.wait(session.query(sql, parameters));
+        let rows = self.store.wait(self.session().query(sql, parameters));
         rows.map_err(|failure| failure.told(Purpose::Read))
     }
 
@@ -201,16 +218,47 @@ impl StoreView for PostgresView<'_> {
         self.list(sql, parameters, |cells| cells.entry())
     }
 
-    fn conversations_of(&self, user: UserId) -> Result<Vec<UserConversation>, StoreError> {
-        let sql = "SELECT conversation, max(joined) FROM members \
-                   WHERE member = $1 AND left_at IS NULL GROUP BY conversation ORDER BY conversation";
-        self.list(sql, &[&stored(user.0)], |cells| {
+    fn conversations_of(&self, users: &[UserId]) -> Result<Vec<UserConversation>, StoreError> {
+        let sql = "SELECT member, conversation, max(joined) FROM members \
+                   WHERE member = ANY($1::bigint[]) AND left_at IS NULL \
+                   GROUP BY member, conversation ORDER BY member, conversation";
+        let users: Vec<i64> = users.iter().map(|user| stored(user.0)).collect();
+        self.list(sql, &[&users], |cells| {
             Ok(UserConversation {
-                user,
+                user: cells.user()?,
                 conversation: cells.conversation()?,
                 joined: cells.sequence()?,
             })
         })
+    }
+
+    fn standings(
+        &self,
+        of: &[(Partition, ConversationId, UserId)],
+    ) -> Result<Vec<Standing>, StoreError> {
+        let columns: Vec<_> =
+            of.iter().map(|(at, id, user)| (part(*at), stored(id.0), stored(user.0))).collect();
+        let partitions: Vec<i32> = columns.iter().map(|column| column.0).collect();
+        let conversations: Vec<i64> = columns.iter().map(|column| column.1).collect();
+        let users: Vec<i64> = columns.iter().map(|column| column.2).collect();
+        let parameters: Parameters<'_> = &[&partitions, &conversations, &users];
+        let session = self.session();
+        let (members, cursors) = self.store.wait(async {
+            join(session.query(MEMBERSHIPS, parameters), session.query(CURSORS, parameters)).await
+        });
+        let told = |failure: Failure| failure.told(Purpose::Read);
+        let mut standings = vec![Standing::default(); of.len()];
+        for (place, membership) in all::<_, Vec<_>>(&members.map_err(told)?, |cells| {
+            Ok((cells.place()?, cells.membership()?))
+        })? {
+            standings[place].memberships.push(membership);
+        }
+        for (place, cursors) in all::<_, Vec<_>>(&cursors.map_err(told)?, |cells| {
+            Ok((cells.place()?, cells.cursors()?))
+        })? {
+            standings[place].cursors = cursors;
+        }
+        Ok(standings)
     }
 
     fn cursor(

@@ -182,16 +182,20 @@ impl Node {
 
 impl Asked {
     /// The answer. A lost link or a passed deadline leaves it unknown.
-    pub async fn answered(self) -> Result<Answer, CallError> {
-        match timeout_at(self.deadline, self.answer).await {
+    pub async fn answered(mut self) -> Result<Answer, CallError> {
+        match timeout_at(self.deadline, &mut self.answer).await {
             Ok(Ok(Answer::Failed(error))) => Err(error),
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(_lost)) => Err(CallError::Unknown),
-            Err(_late) => {
-                self.node.calls.give_up(self.number);
-                Err(CallError::Unknown)
-            }
+            Err(_late) => Err(CallError::Unknown),
         }
+    }
+}
+
+impl Drop for Asked {
+    /// Nobody waits any more, whether an answer has come or not.
+    fn drop(&mut self) {
+        self.node.calls.give_up(self.number);
     }
 }
 

@@ -1,11 +1,12 @@
 //! `ports::Conversations` over links to the store nodes: splits batches by home, merges answers. Also a
 //! gateway's end of direct fan-out, which uses the same links.
 
-use super::node::{Announced, Announcement, Node, lock};
+use super::node::{Announced, Announcement, Asked, Node, lock};
 use super::routes::Routes;
 use crate::direct::Inbox;
 use crate::tasks::TaskSet;
 use crate::wire::{Answer, Call, ToStore};
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use link::LinkTiming;
 use ports::broker::{BrokerUnavailable, Fanout, FanoutConsumer, FanoutMessage, GatewayLife};
 use ports::conversations::Refusal;
@@ -107,16 +108,21 @@ impl Conversations for RemoteConversations {
         Box::pin(async move {
             let mut all = BTreeMap::new();
             for asked in lookups {
-                let mut answered = BTreeSet::new();
-                for asked in asked {
-                    // Of a node that fails, perhaps another one has taken the partitions over.
-                    if let Ok(Answer::OfUsers(partitions, found)) = asked.answered().await {
-                        answered.extend(partitions);
-                        all.extend(found.into_iter().map(|is| ((is.user, is.conversation), is)));
+                let asked = asked.into_iter().map(Asked::answered);
+                let mut answers: FuturesUnordered<_> = asked.collect();
+                let mut partitions = BTreeSet::new();
+                // A node that fails or is silent is waited for as long as it may own what nobody else does.
+                while partitions.len() < partitions_total {
+                    match answers.next().await {
+                        Some(Ok(Answer::OfUsers(own, found))) => {
+                            partitions.extend(own);
+                            all.extend(
+                                found.into_iter().map(|is| ((is.user, is.conversation), is)),
+                            );
+                        }
+                        Some(_) => {}
+                        None => return Err(CallError::Unavailable),
                     }
-                }
-                if answered.len() < partitions_total {
-                    return Err(CallError::Unavailable);
                 }
             }
             Ok(all.into_values().collect())

@@ -3,9 +3,8 @@
 use super::absences::Departure;
 use super::conversation::Conversation;
 use super::fanout::push_job;
-use ports::message_store::{StoreError, StoreView};
+use ports::message_store::{Standing, StoreError, StoreView};
 use protocol::records::PushJob;
-use protocol::store_calls::PushRef;
 use protocol::{Content, Partition, Sequence};
 
 /// What somebody who went has missed.
@@ -48,16 +47,8 @@ pub fn missed(
 }
 
 /// Whether a message is for a user who has been a member ever since, and has not been shown it.
-pub fn is_open(
-    view: &dyn StoreView,
-    partition: Partition,
-    push: &PushRef,
-) -> Result<bool, StoreError> {
-    let PushRef { user, conversation, sequence } = *push;
-    let intervals = view.memberships(partition, conversation, user)?;
-    let ever_since = intervals.last().is_some_and(|i| i.left.is_none() && i.joined <= sequence);
-    if !ever_since {
-        return Ok(false);
-    }
-    Ok(view.cursor(partition, conversation, user)?.unwrap_or_default().delivered < sequence)
+pub fn is_open(standing: &Standing, sequence: Sequence) -> bool {
+    let newest = standing.memberships.last();
+    let ever_since = newest.is_some_and(|i| i.left.is_none() && i.joined <= sequence);
+    ever_since && standing.cursors.delivered < sequence
 }

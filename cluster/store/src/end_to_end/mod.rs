@@ -6,6 +6,7 @@ mod failures;
 mod listening;
 mod messages;
 mod pushes;
+mod reads;
 mod takeover;
 mod traced;
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use ports::CallError;
+use tokio::time::Instant;
 
 const PATIENCE: Duration = Duration::from_secs(8);
 
@@ -100,6 +101,26 @@ async fn an_owner_that_is_cut_off_from_the_engine_steps_down() {
     assert!(all.iter().all(|(.., epoch)| *epoch <= 2), "nobody has leapfrogged: {all:?}");
     assert_eq!(gateway.stored().await, [1, 2, 3], "once");
     assert_eq!(cut.broker.depth(inbound()), 0);
+}
+
+/// Its partitions were taken from it while it could not reach the engine, and its reads hang still.
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_a_node_that_owns_nothing() {
+    let (first, second, gateway) = two().await;
+    gateway.create(&[1, 2]).await;
+    let (hung, other) = if is_first_home() { (&first, &second) } else { (&second, &first) };
+    hung.reach(false);
+    tokio::time::sleep(PATIENCE).await;
+    hung.reach(true);
+    hung.reads.set(Duration::from_mins(1));
+    let asked = Instant::now();
+    let found = gateway.conversations.of_users(vec![UserId(1)]).await.expect("all");
+    assert_eq!(found.len(), 1);
+    assert!(asked.elapsed() < Duration::from_millis(100), "{:?}", asked.elapsed());
+    // Of what another one may have, half an answer is still none.
+    other.reach(false);
+    let lost = gateway.conversations.of_users(vec![UserId(1)]).await;
+    assert_eq!(lost, Err(CallError::Unavailable));
 }
 
 #[tokio::test(start_paused = true)]

@@ -217,16 +217,14 @@ impl StoreView for MemoryView<'_> {
         Ok(all.take(limit).map(|(_, entry)| Entry::clone(entry)).collect())
     }
 
-    fn conversations_of(&self, user: UserId) -> Result<Vec<UserConversation>, StoreError> {
-        let all =
-            self.0.memberships.range((user, ConversationId(0))..=(user, ConversationId(u64::MAX)));
-        Ok(all
-            .map(|((_, conversation), joined)| UserConversation {
-                user,
-                conversation: *conversation,
-                joined: *joined,
+    fn conversations_of(&self, users: &[UserId]) -> Result<Vec<UserConversation>, StoreError> {
+        let of_user = |&user: &UserId| {
+            let span = (user, ConversationId(0))..=(user, ConversationId(u64::MAX));
+            self.0.memberships.range(span).map(move |((_, conversation), joined)| {
+                UserConversation { user, conversation: *conversation, joined: *joined }
             })
-            .collect())
+        };
+        Ok(users.iter().flat_map(of_user).collect())
     }
 
     fn cursor(

@@ -177,23 +177,25 @@ impl StoreView for LayeredView<'_> {
         Ok(found.into_values().take(limit).map(Arc::unwrap_or_clone).collect())
     }
 
-    fn conversations_of(&self, user: UserId) -> Result<Vec<UserConversation>, StoreError> {
-        let below = self.tree.conversations_of(user)?;
-        let mut found: BTreeMap<_, _> =
-            below.into_iter().map(|found| (found.conversation, found.joined)).collect();
-        for layer in &self.layers {
-            let span = (user, ConversationId(0))..=(user, ConversationId(u64::MAX));
-            for ((_, conversation), joined) in layer.memberships.range(span) {
-                match joined {
-                    Some(joined) => found.insert(*conversation, *joined),
-                    None => found.remove(conversation),
-                };
+    fn conversations_of(&self, users: &[UserId]) -> Result<Vec<UserConversation>, StoreError> {
+        let mut all = Vec::new();
+        for &user in users {
+            let below = self.tree.conversations_of(user)?;
+            let mut found: BTreeMap<_, _> =
+                below.into_iter().map(|found| (found.conversation, found.joined)).collect();
+            for layer in &self.layers {
+                let span = (user, ConversationId(0))..=(user, ConversationId(u64::MAX));
+                for ((_, conversation), joined) in layer.memberships.range(span) {
+                    match joined {
+                        Some(joined) => found.insert(*conversation, *joined),
+                        None => found.remove(conversation),
+                    };
+                }
             }
+            let of_user = |(conversation, joined)| UserConversation { user, conversation, joined };
+            all.extend(found.into_iter().map(of_user));
         }
-        let found = found.into_iter();
-        Ok(found
-            .map(|(conversation, joined)| UserConversation { user, conversation, joined })
-            .collect())
+        Ok(all)
     }
 
     fn cursor(

@@ -85,6 +85,10 @@ impl MessageStore for Forgetful {
         self.store.view()
     }
 
+    fn readers(&self) -> usize {
+        self.store.readers()
+    }
+
     fn prefetch(&self, keys: &[(Partition, Keys)]) -> Result<Vec<Rows>, StoreError> {
         let Some(remembered) = &self.remembered else { return self.store.prefetch(keys) };
         let remembered = entered(remembered.lock());
@@ -136,5 +140,9 @@ impl MessageStore for Unfenced {
 
     fn view(&self) -> Result<Box<dyn StoreView + '_>, StoreError> {
         self.0.view()
+    }
+
+    fn readers(&self) -> usize {
+        self.0.readers()
     }
 }

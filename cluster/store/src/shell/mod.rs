@@ -7,6 +7,7 @@ mod ownership;
 mod partitions;
 mod pending;
 mod publisher;
+mod readers;
 mod reads;
 mod round;
 mod serve;

@@ -11,9 +11,9 @@ use crate::wire::{Answer, Call};
 use ports::CallError;
 use ports::conversations::Refusal;
 use ports::message_store::{StoreError, StoreView};
-use protocol::store_calls::{ExportPlace, PartitionStatus, PushRef};
+use protocol::store_calls::{ExportPlace, PartitionStatus, PushRef, UserConversation};
 use protocol::{ConversationId, Epoch, Partition, UserId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is stored at one instant, to a node with these leases. Everything here blocks.
 pub struct Reads<'a> {
@@ -64,12 +64,9 @@ impl Reads<'_> {
                 partitions.push(*partition);
             }
         }
-        let mut all = Vec::new();
-        for user in users {
-            let found = self.view.conversations_of(*user)?.into_iter();
-            let is_own = |conversation| partitions.binary_search(&self.config.home(conversation));
-            all.extend(found.filter(|found| is_own(found.conversation).is_ok()));
-        }
+        let mut all = self.view.conversations_of(users)?;
+        let home = |found: &UserConversation| self.config.home(found.conversation);
+        all.retain(|found| partitions.binary_search(&home(found)).is_ok());
         Ok(Answer::OfUsers(partitions, all))
     }
 
@@ -100,8 +97,13 @@ impl Reads<'_> {
         if !not_owned.is_empty() {
             return Ok(Err(not_owned));
         }
-        let open = |push: &PushRef| Ok((*push, missed::is_open(self.view, home(push), push)?));
-        Ok(Ok(pushes.iter().map(open).collect::<Result<_, StoreError>>()?))
+        // Of several messages to one user, one question.
+        let of = |push: &PushRef| (home(push), push.conversation, push.user);
+        let asked: Vec<_> = pushes.iter().map(of).collect::<BTreeSet<_>>().into_iter().collect();
+        let standings = self.view.standings(&asked)?;
+        let standings: BTreeMap<_, _> = asked.into_iter().zip(standings).collect();
+        let is_open = |push: &PushRef| missed::is_open(&standings[&of(push)], push.sequence);
+        Ok(Ok(pushes.iter().map(|push| (*push, is_open(push))).collect()))
     }
 
     /// Which of these partitions are not this node's, by its own word or by the engine's.

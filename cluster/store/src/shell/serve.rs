@@ -6,6 +6,7 @@ use super::owner::{Leases, Owner};
 use super::ownership::{LookError, Ownership};
 use super::pending::Pending;
 use super::publisher::{Acknowledgement, Publisher};
+use super::readers::Readers;
 use super::server;
 use super::subscriber::Subscriber;
 use super::writer;
@@ -130,7 +131,7 @@ impl Node {
         let (writer, writing) = writer::writer(&machine, &config, Arc::clone(&store), worker);
         tasks.add(machine.spawn("store writer", writing));
         let context = server::Context {
-            reads: machine.tasks.worker("store reads"),
+            readers: Readers::start(&machine, store.readers()),
             machine: machine.clone(),
             config: config.clone(),
             store,

@@ -2,22 +2,28 @@
 
 use super::input::{AttachCall, Input, ReplyTo, Request, SubscriptionEvent};
 use super::owner::Leases;
+use super::readers::Readers;
 use super::reads::Reads;
 use crate::config::StoreConfig;
 use crate::core::attachments::{GatewayLife, LinkId};
 use crate::tasks::TaskSet;
 use crate::wire::{Answer, Call, FromStore, ToStore};
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use link::accept::{Acceptor, CONNECTIONS_MAX, Place};
 use link::{Link, LinkSender};
 use ports::directory::Owner;
 use ports::message_store::{MessageStore, StoreError};
-use ports::{CallError, Listener, Machine, Stream, Worker, tasks};
+use ports::{CallError, Listener, Machine, Stream};
 use protocol::store_calls::{CreateConversation, PartitionStatus};
-use protocol::{ConversationId, Partition};
+use protocol::{ConversationId, Partition, limits};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+/// Calls of a link that are read for at a time.
+const READS_MAX: usize = 64;
 
 /// What all links of a node share.
 pub struct Context {
@@ -27,8 +33,8 @@ pub struct Context {
     pub config: StoreConfig,
     /// The engine, for reads.
     pub store: Arc<dyn MessageStore>,
-    /// The worker for reads.
-    pub reads: Arc<dyn Worker>,
+    /// The workers for reads.
+    pub readers: Readers,
     /// The owner.
     pub owner: mpsc::UnboundedSender<Input>,
     /// What the owner last said of its partitions.
@@ -63,6 +69,7 @@ async fn serve(context: Arc<Context>, stream: Box<dyn Stream>, id: LinkId, _plac
     }
     leases.mark_changed();
     let mut told = BTreeMap::new();
+    let mut reading = FuturesUnordered::new();
     loop {
         tokio::select! {
             biased;
@@ -77,10 +84,20 @@ async fn serve(context: Arc<Context>, stream: Box<dyn Stream>, id: LinkId, _plac
                     break;
                 }
             }
-            message = receiver.recv() => {
-                let Some(message) = message else { break };
-                if context.handle(id, &sender, message).await.is_err() {
+            Some(read) = reading.next() => {
+                if context.tell(read).is_err() {
                     break;
+                }
+            }
+            // Who asks for more than that waits.
+            message = receiver.recv(), if reading.len() < READS_MAX => {
+                let Some(message) = message else { break };
+                match context.handle(id, &sender, message).await {
+                    Ok(None) => {}
+                    Ok(Some((read, reply))) => {
+                        reading.push(Arc::clone(&context).answer(read, reply));
+                    }
+                    Err(OwnerGone) => break,
                 }
             }
         }
@@ -93,13 +110,27 @@ async fn serve(context: Arc<Context>, stream: Box<dyn Stream>, id: LinkId, _plac
 /// The owner is gone.
 struct OwnerGone;
 
+/// Whether a call is answered from a view of the engine.
+const fn reads(call: &Call) -> bool {
+    match call {
+        Call::Pushes(_)
+        | Call::Status
+        | Call::OfUsers(_)
+        | Call::Range(_)
+        | Call::Info(..)
+        | Call::Cursors(..)
+        | Call::Export(..) => true,
+        Call::Attach(_) | Call::Create(_) | Call::ChangeMember(_) | Call::Consume(..) => false,
+    }
+}
+
 impl Context {
     async fn handle(
         &self,
         id: LinkId,
         sender: &LinkSender<FromStore>,
         message: ToStore,
-    ) -> Result<(), OwnerGone> {
+    ) -> Result<Option<(Call, ReplyTo)>, OwnerGone> {
         let input = match message {
             ToStore::Announce(gateway, incarnation) => {
                 let (life, (told, known)) =
@@ -109,7 +140,8 @@ impl Context {
                 // Lookups are answered beside the rounds. Who joins in a round that is under way is told
                 // to the links that the owner knows at its end: whoever looks for members before that,
                 // and is not known, would never hear of this one.
-                return known.await.map_err(|_| OwnerGone);
+                known.await.map_err(|_| OwnerGone)?;
+                return Ok(None);
             }
             ToStore::Detach(items) => Input::Subscription(SubscriptionEvent::Detach(id, items)),
             ToStore::Receipts(mut items) => {
@@ -122,21 +154,25 @@ impl Context {
             }
             ToStore::Taken(receipt) => {
                 self.config.gateways.taken(id, receipt);
-                return Ok(());
+                return Ok(None);
             }
             ToStore::Call(number, call) => {
                 let reply = ReplyTo { sender: sender.clone(), number };
-                match self.call(id, call, reply).await {
-                    Some(input) => input,
-                    None => return Ok(()),
+                if reads(&call) {
+                    return Ok(Some((call, reply)));
                 }
+                return self.tell(self.call(id, call, reply)).map(|()| None);
             }
         };
-        self.owner.send(input).map_err(|_| OwnerGone)
+        self.tell(Some(input)).map(|()| None)
     }
 
-    /// Answers a call, or says what the owner is to do.
-    async fn call(&self, id: LinkId, call: Call, reply: ReplyTo) -> Option<Input> {
+    fn tell(&self, input: Option<Input>) -> Result<(), OwnerGone> {
+        input.map_or(Ok(()), |input| self.owner.send(input).map_err(|_| OwnerGone))
+    }
+
+    /// What the owner is to do about a call that reads nothing; `None`: it is answered.
+    fn call(&self, id: LinkId, call: Call, reply: ReplyTo) -> Option<Input> {
         let (conversation, request) = match call {
             Call::Attach(items) => {
                 let call = AttachCall { link: id, items, reply };
@@ -155,34 +191,13 @@ impl Context {
                 (conversation, Request::Create(requests))
             }
             Call::ChangeMember(request) => (request.conversation, Request::ChangeMember(request)),
-            Call::Pushes(pushes) => {
-                let opened =
-                    self.read(move |reads| Ok(reads.open(&pushes)?.map_err(Answer::NotOwner)));
-                return match opened.await {
-                    Ok(pushes) => {
-                        Some(Input::Subscription(SubscriptionEvent::Pushes(pushes, reply)))
-                    }
-                    Err(answer) => {
-                        reply.send(answer);
-                        None
-                    }
-                };
-            }
-            Call::Status => {
-                let status = self.status.borrow().clone();
-                let confirmed = self.read(move |reads| Ok(Ok(reads.status(status)?)));
-                reply.send(confirmed.await.unwrap_or_else(|answer| answer));
-                return None;
-            }
-            read @ (Call::OfUsers(_)
+            Call::Pushes(_)
+            | Call::Status
+            | Call::OfUsers(_)
             | Call::Range(_)
             | Call::Info(..)
             | Call::Cursors(..)
-            | Call::Export(..)) => {
-                let answered = self.read(move |reads| Ok(Ok(reads.answer(&read)?)));
-                reply.send(answered.await.unwrap_or_else(|answer| answer));
-                return None;
-            }
+            | Call::Export(..) => unreachable!("`answer` has it: {call:?}"),
         };
         let partition = self.config.home(conversation);
         if self.leases.borrow().owned.contains_key(&partition) {
@@ -190,6 +205,35 @@ impl Context {
         }
         let owner = self.config.directory.owner(partition);
         reply.send(Answer::NotOwner(vec![(partition, Some(owner))]));
+        None
+    }
+
+    /// Answers a call that reads, beside the others of its link: one that takes long holds up nobody.
+    /// Returns what the owner has to do with what was read.
+    async fn answer(self: Arc<Self>, call: Call, reply: ReplyTo) -> Option<Input> {
+        let answered = match call {
+            Call::Pushes(pushes) => {
+                let opened =
+                    self.read(move |reads| Ok(reads.open(&pushes)?.map_err(Answer::NotOwner)));
+                match opened.await {
+                    Ok(pushes) => {
+                        let pushes = SubscriptionEvent::Pushes(pushes, reply);
+                        return Some(Input::Subscription(pushes));
+                    }
+                    Err(answer) => answer,
+                }
+            }
+            Call::Status => {
+                let status = self.status.borrow().clone();
+                let confirmed = self.read(move |reads| Ok(Ok(reads.status(status)?)));
+                confirmed.await.unwrap_or_else(|answer| answer)
+            }
+            call => {
+                let answered = self.read(move |reads| Ok(Ok(reads.answer(&call)?)));
+                answered.await.unwrap_or_else(|answer| answer)
+            }
+        };
+        reply.send(answered);
         None
     }
 
@@ -209,7 +253,12 @@ impl Context {
     ) -> Result<T, Answer> {
         let (store, config) = (Arc::clone(&self.store), self.config.clone());
         let leases = Arc::clone(&self.leases.borrow().owned);
-        let read = tasks::run_on(&*self.reads, move || {
+        let asked = Instant::now();
+        let read = self.readers.run(move || {
+            // Nobody waits for the answer any more: it would only keep others waiting.
+            if asked.elapsed() >= limits::CALL_TIMEOUT {
+                return Ok(Err(Answer::Failed(CallError::Unavailable)));
+            }
             let view = store.view()?;
             read(&Reads { view: &*view, config: &config, leases: &leases })
         });

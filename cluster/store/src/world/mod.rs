@@ -2,6 +2,7 @@
 //! clock.
 
 pub mod broker;
+pub mod slow;
 
 use crate::{
     Engine, GatewayLinks, MemoryStore, Place, RemoteConversations, ServeError, SharedDirectory,
@@ -20,8 +21,9 @@ use protocol::{
     ClientMessageId, ConversationId, Design, GatewayId, Incarnation, NodeNumber, SessionId, UserId,
     partition,
 };
+use slow::Slowness;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::task::AbortHandle;
 
 pub const PARTITIONS: u16 = 4;
@@ -32,6 +34,8 @@ pub struct World {
     pub broker: Arc<Broker>,
     pub config: StoreConfig,
     stores: u16,
+    /// How slow this node's reads are.
+    pub reads: Slowness,
     /// What all nodes share, if they do.
     shared: Option<Reachable>,
     node: Option<(AbortHandle, ShutdownTrigger)>,
@@ -59,7 +63,8 @@ impl World {
             limits,
         };
         let broker = Broker::open(&memory, of_broker);
-        Self { memory, broker, config, stores: 1, shared: None, node: None }
+        let reads = Slowness::default();
+        Self { memory, broker, config, stores: 1, reads, shared: None, node: None }
     }
 
     /// A cluster of so many store nodes with disks of their own; this is the first.
@@ -83,6 +88,11 @@ impl World {
         shared.is_cut.store(!is_reached, Ordering::Relaxed);
     }
 
+    /// How often this node has looked at the shared engine.
+    pub fn views(&self) -> u64 {
+        self.shared.as_ref().expect("an engine is shared").views.load(Ordering::Relaxed)
+    }
+
     /// The world of another store node of the same cluster, with a disk of its own or the same engine.
     pub fn neighbour(&self, number: u16) -> Self {
         let mut config = StoreConfig { number: NodeNumber(number), ..self.config.clone() };
@@ -93,7 +103,8 @@ impl World {
         config.directory = self.directory();
         config.gateways = GatewayLinks::new(&self.machine("store"), config.limits);
         let (memory, broker) = (self.memory.with_own_disk(), Arc::clone(&self.broker));
-        Self { memory, broker, config, stores: self.stores, shared, node: None }
+        let (stores, reads) = (self.stores, Slowness::default());
+        Self { memory, broker, config, stores, reads, shared, node: None }
     }
 
     pub fn machine(&self, name: &str) -> Machine {
@@ -114,7 +125,8 @@ impl World {
         &self,
     ) -> (impl Future<Output = Result<(), ServeError>> + use<>, ShutdownTrigger) {
         let number = self.config.number;
-        let machine = self.machine(&format!("store-{number}"));
+        let mut machine = self.machine(&format!("store-{number}"));
+        machine.tasks = self.reads.of(machine.tasks);
         let listener = machine.network.bind(&format!("store-{}:1", number.0)).await.unwrap();
         let (trigger, shutdown) = Shutdown::new();
         let mut brokers = self.broker.brokers();
@@ -198,6 +210,7 @@ impl World {
 struct Reachable {
     engine: Arc<MemoryStore>,
     is_cut: Arc<AtomicBool>,
+    views: Arc<AtomicU64>,
 }
 
 impl Reachable {
@@ -223,6 +236,7 @@ impl MessageStore for Reachable {
     }
 
     fn view(&self) -> Result<Box<dyn StoreView + '_>, StoreError> {
+        self.views.fetch_add(1, Ordering::Relaxed);
         self.reached()?.view()
     }
 }

@@ -47,6 +47,7 @@ macro_rules! conformance {
             rows::a_trim_removes_what_is_before_it,
             rows::a_user_has_the_conversations_of_the_present,
             rows::a_user_has_the_conversations_of_all_partitions,
+            rows::many_are_asked_about_at_once,
             rows::an_accepted_key_brings_its_entry_along,
             rows::the_largest_numbers_are_kept,
             owners::a_claim_upon_old_news_fails,

@@ -2,7 +2,7 @@
 
 use super::changes::{Change, batch, compare, groups, of, rows_shown};
 use super::{NODE, OTHER, PARTITION, acquire};
-use ports::message_store::{Batch, Fenced, Keys, Lease, MessageStore, Ownership};
+use ports::message_store::{Batch, Fenced, Keys, Lease, MessageStore, Ownership, Standing};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use protocol::{ClientMessageId, ConversationId, Epoch, Partition, Sequence, UserId};
@@ -42,7 +42,7 @@ pub fn a_lease_of_the_future_writes_nothing(store: &dyn MessageStore) {
 pub fn a_user_has_the_conversations_of_the_present(store: &dyn MessageStore) {
     let lease = acquire(store, Partition(0));
     let conversations = |user| {
-        let found = store.view().unwrap().conversations_of(UserId(user)).unwrap();
+        let found = store.view().unwrap().conversations_of(&[UserId(user)]).unwrap();
         found.iter().map(|found| (found.conversation.0, found.joined.0)).collect::<Vec<_>>()
     };
     let commit = |changes: &[Change]| {
@@ -185,9 +185,57 @@ pub fn a_user_has_the_conversations_of_all_partitions(store: &dyn MessageStore) 
         let rows = batch(&[Change::Member(0, 1, 1, 0), Change::Member(1, 2, 1, 0)], partition);
         assert_eq!(store.commit(&[(lease, rows)]), Ok(Vec::new()));
     }
-    let found = store.view().unwrap().conversations_of(UserId(1)).unwrap();
+    let found = store.view().unwrap().conversations_of(&[UserId(1)]).unwrap();
     let found: Vec<u64> = found.iter().map(|found| found.conversation.0).collect();
     assert_eq!(found, [PARTITION, OTHER].map(|partition| of(partition).start));
+}
+
+/// In the order of the question, each as if it alone were asked about; who asks twice is answered twice.
+pub fn many_are_asked_about_at_once(store: &dyn MessageStore) {
+    for partition in [PARTITION, OTHER] {
+        let lease = acquire(store, partition);
+        // User 1 left at 2 and came back at 4; user 2 has cursors, and user 3 left.
+        let rows = batch(
+            &[
+                Change::Member(0, 1, 1, 1),
+                Change::Member(0, 1, 4, 0),
+                Change::Member(0, 2, 1, 0),
+                Change::Cursor(0, 2, 6),
+                Change::Member(1, 3, 1, 2),
+            ],
+            partition,
+        );
+        assert_eq!(store.commit(&[(lease, rows)]), Ok(Vec::new()));
+    }
+    let at = |partition: Partition, c: u64, user| {
+        (partition, ConversationId(of(partition).start + c), UserId(user))
+    };
+    let asked = [
+        at(OTHER, 0, 2),
+        at(PARTITION, 0, 1),
+        at(PARTITION, 1, 3),
+        at(PARTITION, 1, 1),
+        at(OTHER, 0, 2),
+    ];
+    let view = store.view().unwrap();
+    let standings = view.standings(&asked).unwrap();
+    for ((partition, conversation, user), standing) in asked.into_iter().zip(&standings) {
+        let memberships = view.memberships(partition, conversation, user).unwrap();
+        let cursors = view.cursor(partition, conversation, user).unwrap().unwrap_or_default();
+        assert_eq!(*standing, Standing { memberships, cursors });
+    }
+    let seen: Vec<_> =
+        standings.iter().map(|it| (it.memberships.len(), it.cursors.delivered.0)).collect();
+    assert_eq!(seen, [(1, 6), (2, 0), (1, 0), (0, 0), (1, 6)]);
+    assert_eq!(view.standings(&[]), Ok(Vec::new()));
+    let found = view.conversations_of(&[3, 1, 9, 2].map(UserId)).unwrap();
+    let mut found: Vec<_> =
+        found.iter().map(|it| (it.user.0, it.conversation.0, it.joined.0)).collect();
+    found.sort_unstable();
+    let first = [PARTITION, OTHER].map(|partition| of(partition).start);
+    let (one, two) = (first.map(|id| (1, id, 4)), first.map(|id| (2, id, 1)));
+    assert_eq!(found, [one, two].concat());
+    assert_eq!(view.conversations_of(&[]), Ok(Vec::new()));
 }
 
 /// Numbers of clients are checked at the gateways, and what is refused for good is kept with the number

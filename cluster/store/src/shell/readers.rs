@@ -1,0 +1,50 @@
+//! The workers for reads: as many as the engine has a use for.
+
+use ports::{Machine, Worker, tasks};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Jobs that may run beside each other, and in any order.
+pub struct Readers(Vec<Reader>);
+
+struct Reader {
+    worker: Arc<dyn Worker>,
+    /// Jobs that were given to it and have not ended.
+    jobs: AtomicUsize,
+}
+
+/// A job of a reader, until it has ended or nobody waits for it.
+struct Place<'a>(&'a Reader);
+
+impl Readers {
+    /// So many, one at least.
+    pub fn start(machine: &Machine, count: usize) -> Self {
+        let reader =
+            |_| Reader { worker: machine.tasks.worker("store reads"), jobs: AtomicUsize::new(0) };
+        Self((0..count.max(1)).map(reader).collect())
+    }
+
+    /// Runs a job on the worker that has the fewest; `None` if it is gone (the node dies).
+    pub async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let jobs = |reader: &&Reader| reader.jobs.load(Ordering::Relaxed);
+        let reader = self.0.iter().min_by_key(jobs)?;
+        let _place = Place::take(reader);
+        tasks::run_on(&*reader.worker, job).await
+    }
+}
+
+impl<'a> Place<'a> {
+    fn take(reader: &'a Reader) -> Self {
+        reader.jobs.fetch_add(1, Ordering::Relaxed);
+        Self(reader)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.jobs.fetch_sub(1, Ordering::Relaxed);
+    }
+}
