@@ -44,7 +44,7 @@ async fn a_full_durable_queue_refuses() {
         limits: BrokerLimits { durable_queue_messages: 3, ..BrokerLimits::default() },
         ..BrokerConfig::default()
     };
-    let (broker, _) = open(&FakeDisk::default(), config).await;
+    let (broker, telemetry) = open(&FakeDisk::default(), config).await;
     let full = Err(PublishError::Full);
     let confirms = broker.inbound.publish(batch(0..5)).await;
     assert_eq!(confirms, [Ok(()), Ok(()), Ok(()), full, full]);
@@ -53,6 +53,9 @@ async fn a_full_durable_queue_refuses() {
     assert_eq!(broker.inbound.publish(batch(5..6)).await, [full]);
     consumer.acknowledge(deliveries[0].position);
     assert_eq!(broker.inbound.publish(batch(6..8)).await, [Ok(()), full]);
+    assert_eq!(telemetry.counted("broker_publish"), 3);
+    assert_eq!(telemetry.counted("broker_confirmed_messages"), 4);
+    assert_eq!(telemetry.counted("broker_unconfirmed_messages"), 4);
 }
 
 #[tokio::test(start_paused = true)]
@@ -134,5 +137,7 @@ async fn gauges_have_their_limits() {
     assert_eq!(telemetry.gauge_of("broker_unsettled_messages"), Some((4, 4)));
     assert_eq!(telemetry.counted("broker_published_messages"), 13);
     assert_eq!(telemetry.counted("broker_confirmed_messages"), 13);
+    assert_eq!(telemetry.counted("broker_publish"), 2, "two batches");
+    assert_eq!(telemetry.counted("broker_unconfirmed_messages"), 0);
     assert!(telemetry.gauge_of("broker_log_bytes").unwrap().0 > 0);
 }

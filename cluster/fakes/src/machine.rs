@@ -3,6 +3,7 @@
 use crate::{FakeDisk, FakeNetwork};
 use ports::entropy::Seeded;
 use ports::tasks::Job;
+use ports::telemetry::Label;
 use ports::{BoxFuture, Machine, Span, Tasks, Telemetry, Traces, WallClock, Worker, entered};
 use protocol::trace::Sampler;
 use std::collections::BTreeMap;
@@ -92,13 +93,25 @@ impl Worker for InLine {
 #[derive(Default)]
 pub struct FakeTelemetry {
     counts: Mutex<BTreeMap<&'static str, u64>>,
+    counts_of: Mutex<BTreeMap<(&'static str, Vec<Label>), u64>>,
     gauges: Mutex<BTreeMap<&'static str, (u64, u64)>>,
+    times: Mutex<BTreeMap<&'static str, Duration>>,
 }
 
 impl FakeTelemetry {
     /// How often something was counted or timed.
     pub fn counted(&self, name: &str) -> u64 {
         entered(self.counts.lock()).get(name).copied().unwrap_or(0)
+    }
+
+    /// How often something with these labels was counted or timed.
+    pub fn counted_of(&self, name: &'static str, labels: &[Label]) -> u64 {
+        entered(self.counts_of.lock()).get(&(name, labels.to_vec())).copied().unwrap_or(0)
+    }
+
+    /// How long something took, all times together.
+    pub fn took(&self, name: &str) -> Duration {
+        entered(self.times.lock()).get(name).copied().unwrap_or_default()
     }
 
     /// The last level, and its limit.
@@ -145,7 +158,18 @@ impl Telemetry for FakeTelemetry {
         *entered(self.counts.lock()).entry(name).or_default() += by;
     }
 
-    fn time(&self, name: &'static str, _took: Duration) {
+    fn time(&self, name: &'static str, took: Duration) {
         self.count(name, 1);
+        *entered(self.times.lock()).entry(name).or_default() += took;
+    }
+
+    fn count_of(&self, name: &'static str, labels: &[Label], by: u64) {
+        self.count(name, by);
+        *entered(self.counts_of.lock()).entry((name, labels.to_vec())).or_default() += by;
+    }
+
+    fn time_of(&self, name: &'static str, labels: &[Label], took: Duration) {
+        self.time(name, took);
+        *entered(self.counts_of.lock()).entry((name, labels.to_vec())).or_default() += 1;
     }
 }

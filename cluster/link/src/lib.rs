@@ -10,6 +10,7 @@ mod frame;
 mod greeting;
 pub mod http;
 pub mod http_server;
+pub mod measured;
 mod patience;
 mod pump;
 pub mod shares;

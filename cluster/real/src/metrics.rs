@@ -12,6 +12,7 @@ pub const COUNTERS: &[Meaning] = &[
     ),
     ("auth_journal_compactions_total", "Times that the journal was written anew"),
     ("auth_requests_refused_total", "Token requests that were refused"),
+    ("auth_requests_total", "Requests to the auth service, by `operation` and `status`"),
     ("auth_tokens_issued_total", "Token requests that were granted"),
     ("auth_users_revoked_total", "Users whose tokens were revoked as a whole"),
     ("broker_blocked", "Times that RabbitMQ said that it takes no messages"),
@@ -31,6 +32,10 @@ pub const COUNTERS: &[Meaning] = &[
     ("broker_rotated_segments", "Segments of the log that were begun behind others"),
     ("broker_published_messages", "Messages that were taken into a queue"),
     ("broker_redelivered_messages", "Deliveries that were not the first of their message"),
+    (
+        "broker_unconfirmed_messages",
+        "Messages whose publication was refused, or of which it is not known",
+    ),
     ("gateway_closes_draining", "Sessions closed by a shutdown (4500)"),
     ("gateway_closes_full", "Sessions closed for want of room (4501)"),
     ("gateway_closes_hello_timeout", "Sessions closed without a hello (4408)"),
@@ -61,6 +66,7 @@ pub const COUNTERS: &[Meaning] = &[
     ("gateway_rejections", "Sends, edits and deletions that were rejected"),
     ("gateway_unanswered_sends", "Of these, messages without a decision for 10 s: `unavailable`"),
     ("gateway_repairs", "Reads at the owners that filled a gap in a stream"),
+    ("gateway_rest_requests", "REST requests, by `method`, `route` and `status`"),
     ("link_failed_accepts_total", "Connections that could not be accepted, for now"),
     (
         "link_refused_connections_total",
@@ -88,6 +94,7 @@ pub const COUNTERS: &[Meaning] = &[
         "store_evicted_conversations",
         "Conversations that were put out of memory; they are read again",
     ),
+    ("store_failed_reads", "Reads that the engine did not answer"),
     ("store_refused_calls", "Requests, cursors and attachments for which an owner had no room"),
     (
         "store_shed_notifications",
@@ -118,13 +125,36 @@ pub const GAUGES: &[Meaning] = &[
     ("store_gateway_queue_bytes", "Bytes waiting for one gateway at most, with direct fan-out"),
 ];
 
-/// Durations: a summary with `_sum` and `_count`; shown with `_seconds`.
+/// Durations: a histogram with `_bucket`, `_sum` and `_count`; shown with `_seconds`.
 pub const TIMES: &[Meaning] = &[
+    (
+        "auth_request_seconds",
+        "A request to the auth service, from its head to its answer, by `operation`",
+    ),
     ("broker_commit", "A group commit of the broker's log"),
+    (
+        "broker_publish",
+        "A publication of several messages at once, until they are confirmed or not",
+    ),
+    (
+        "gateway_rest_seconds",
+        "A REST request, from its head to its answer, by `method` and `route`",
+    ),
+    ("gateway_send", "A send, edit or deletion, from its frame to the answer, if it was published"),
     ("notifier_provider_seconds", "An answer of the push provider"),
     ("store_checkpoint", "A checkpoint of the store's log into its tree"),
     ("store_commit", "A group commit of the store, with the attaches behind it"),
+    ("store_read", "A read of a gateway or service at the store"),
 ];
+
+/// The upper bounds of the buckets of every duration, in seconds: those of `fracas_load_accept_seconds`, so that
+/// what users and what nodes see stands on one scale.
+///
+/// A commit to a local disk or a token takes a millisecond or a few, a good answer less than 250 ms, and after
+/// 10 s a sender is told `unavailable`; beyond 30 s nobody waits. Two or three bounds in each power of ten tell a
+/// quantile to a factor of 2.5 at worst, and more would cost a series each, for every node and route.
+pub const BUCKETS: [f64; 14] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 /// Tells the recorder of this process.
 pub fn describe() {
@@ -169,8 +199,8 @@ mod tests {
     /// The words in quotation marks of a role's sources that have the form of its numbers.
     fn reported() -> BTreeSet<String> {
         let mut files = Vec::new();
-        // What stands in for the broker reports under its name.
-        for folder in ROLES.into_iter().chain(["rabbitmq", "kafka"]) {
+        // What stands in for the broker reports under its name, and some of it is common to all.
+        for folder in ROLES.into_iter().chain(["rabbitmq", "kafka", "ports"]) {
             let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
             sources(&manifest.join("..").join(folder).join("src"), &mut files);
         }

@@ -1,8 +1,9 @@
 //! Numbers to Prometheus, with the node as a label.
 
 use metrics::{Label, counter, gauge, histogram};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 use ports::Telemetry;
+use ports::telemetry;
 use std::time::Duration;
 
 /// The telemetry of one node.
@@ -19,6 +20,11 @@ impl PrometheusTelemetry {
 
     fn labels(&self) -> Vec<Label> {
         vec![self.label.clone()]
+    }
+
+    fn labels_and(&self, more: &[telemetry::Label]) -> Vec<Label> {
+        let more = more.iter().map(|(name, value)| Label::from_static_parts(name, value));
+        std::iter::once(self.label.clone()).chain(more).collect()
     }
 }
 
@@ -38,6 +44,24 @@ impl Telemetry for PrometheusTelemetry {
     fn time(&self, name: &'static str, took: Duration) {
         histogram!(name, self.labels()).record(took.as_secs_f64());
     }
+
+    fn count_of(&self, name: &'static str, labels: &[telemetry::Label], by: u64) {
+        counter!(name, self.labels_and(labels)).increment(by);
+    }
+
+    fn time_of(&self, name: &'static str, labels: &[telemetry::Label], took: Duration) {
+        histogram!(name, self.labels_and(labels)).record(took.as_secs_f64());
+    }
+
+    fn times(&self, name: &'static str, took: &[Duration]) {
+        if took.is_empty() {
+            return;
+        }
+        let histogram = histogram!(name, self.labels());
+        for took in took {
+            histogram.record(took.as_secs_f64());
+        }
+    }
 }
 
 /// How often the durations are summed up: until then each of them takes memory.
@@ -48,7 +72,7 @@ const UPKEEP: Duration = Duration::from_secs(5);
 /// # Errors
 /// There is a recorder already, or no thread for its upkeep.
 pub fn install() -> Result<PrometheusHandle, InstallError> {
-    let handle = builder().install_recorder()?;
+    let handle = builder()?.install_recorder()?;
     crate::metrics::describe();
     let recorder = handle.clone();
     // Most nodes are asked for their numbers by nobody.
@@ -61,9 +85,10 @@ pub fn install() -> Result<PrometheusHandle, InstallError> {
     Ok(handle)
 }
 
-/// Counters end with `_total` and durations with `_seconds`, as Prometheus recommends.
-fn builder() -> PrometheusBuilder {
-    PrometheusBuilder::new().with_recommended_naming(true)
+/// Counters end with `_total` and durations with `_seconds`, as Prometheus recommends. Every duration is a
+/// histogram: the buckets of several nodes can be added up, and quantiles of summaries cannot.
+fn builder() -> Result<PrometheusBuilder, BuildError> {
+    PrometheusBuilder::new().with_recommended_naming(true).set_buckets(&crate::metrics::BUCKETS)
 }
 
 /// Why no numbers can be recorded.
@@ -71,7 +96,7 @@ fn builder() -> PrometheusBuilder {
 pub enum InstallError {
     /// The recorder.
     #[error("the recorder of metrics")]
-    Recorder(#[from] metrics_exporter_prometheus::BuildError),
+    Recorder(#[from] BuildError),
     /// Its thread.
     #[error("a thread for the metrics")]
     Thread(#[from] std::io::Error),
@@ -83,7 +108,7 @@ mod tests {
 
     #[test]
     fn numbers_are_shown_with_help_and_the_usual_endings() {
-        let recorder = builder().build_recorder();
+        let recorder = builder().unwrap().build_recorder();
         metrics::with_local_recorder(&recorder, || {
             crate::metrics::describe();
             let telemetry = PrometheusTelemetry::new("gateway-1");
@@ -92,6 +117,11 @@ mod tests {
             telemetry.gauge("gateway_sessions", 3, 10);
             telemetry.time("store_commit", Duration::from_millis(250));
             telemetry.time("notifier_provider_seconds", Duration::from_millis(250));
+            let get = [("method", "GET"), ("route", "/v1/conversations")];
+            telemetry.time_of("gateway_rest_seconds", &get, Duration::from_millis(4));
+            telemetry.count_of("gateway_rest_requests", &[get[0], get[1], ("status", "2xx")], 2);
+            telemetry.times("gateway_send", &[3, 40, 31_000].map(Duration::from_millis));
+            telemetry.times("broker_publish", &[]);
         });
         let text = recorder.handle().render();
         for line in [
@@ -104,8 +134,40 @@ mod tests {
             "fracas_limit{node=\"gateway-1\",of=\"gateway_sessions\"} 10",
             "store_commit_seconds_sum{node=\"gateway-1\"} 0.25",
             "notifier_provider_seconds_count{node=\"gateway-1\"} 1",
+            "# TYPE store_commit_seconds histogram",
+            "store_commit_seconds_bucket{node=\"gateway-1\",le=\"0.1\"} 0",
+            "store_commit_seconds_bucket{node=\"gateway-1\",le=\"0.25\"} 1",
+            "gateway_rest_seconds_bucket{node=\"gateway-1\",method=\"GET\",route=\"/v1/conversations\",le=\"0.0025\"} 0",
+            "gateway_rest_seconds_bucket{node=\"gateway-1\",method=\"GET\",route=\"/v1/conversations\",le=\"0.005\"} 1",
+            "gateway_rest_requests_total{node=\"gateway-1\",method=\"GET\",route=\"/v1/conversations\",status=\"2xx\"} 2",
+            "gateway_send_seconds_bucket{node=\"gateway-1\",le=\"0.005\"} 1",
+            "gateway_send_seconds_bucket{node=\"gateway-1\",le=\"0.05\"} 2",
+            "gateway_send_seconds_bucket{node=\"gateway-1\",le=\"30\"} 2",
+            "gateway_send_seconds_bucket{node=\"gateway-1\",le=\"+Inf\"} 3",
+            "gateway_send_seconds_count{node=\"gateway-1\"} 3",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
+        assert!(!text.contains("quantile=") && !text.contains("broker_publish_seconds"), "{text}");
+    }
+
+    #[test]
+    fn every_duration_is_a_histogram() {
+        let recorder = builder().unwrap().build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            crate::metrics::describe();
+            let telemetry = PrometheusTelemetry::new("node");
+            for (name, _) in crate::metrics::TIMES {
+                telemetry.time(name, Duration::from_micros(800));
+            }
+        });
+        let text = recorder.handle().render();
+        for (name, _) in crate::metrics::TIMES {
+            let name = name.strip_suffix("_seconds").unwrap_or(name);
+            let line = format!("{name}_seconds_bucket{{node=\"node\",le=\"0.001\"}} 1");
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+        let buckets = crate::metrics::TIMES.len() * (crate::metrics::BUCKETS.len() + 1);
+        assert_eq!(text.lines().filter(|line| line.contains("_bucket{")).count(), buckets);
     }
 }

@@ -61,6 +61,14 @@ pub fn metrics(expression: &str) -> Vec<String> {
     found
 }
 
+/// Whether the page has a row for a metric. A duration is a histogram: it is asked for by its parts alone.
+pub fn is_documented(metric: &str, page: &str) -> bool {
+    let part = ["_bucket", "_sum", "_count"].iter().find_map(|end| metric.strip_suffix(end));
+    let duration = part.filter(|name| name.ends_with("_seconds"));
+    let is_whole = duration.is_none() && metric.ends_with("_seconds");
+    !is_whole && page.contains(&format!("| `{}` |", duration.unwrap_or(metric)))
+}
+
 /// `sum by (job) (...)`: the word before is an aggregation.
 fn followed_by_labels(behind: &str) -> bool {
     let next = behind.trim_start();
@@ -89,7 +97,23 @@ fn behind_braces(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::metrics;
+    use super::{is_documented, metrics};
+
+    #[test]
+    fn a_duration_is_asked_for_by_its_parts() {
+        let page = "| `a_seconds` | A |\n| `b_total` | B |\n";
+        for (metric, expected) in [
+            ("a_seconds_bucket", true),
+            ("a_seconds_sum", true),
+            ("a_seconds_count", true),
+            ("a_seconds", false),
+            ("b_total", true),
+            ("b_total_bucket", false),
+            ("c_seconds_bucket", false),
+        ] {
+            assert_eq!(is_documented(metric, page), expected, "{metric}");
+        }
+    }
 
     #[test]
     fn metrics_are_told_from_functions_labels_and_words() {

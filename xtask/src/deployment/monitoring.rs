@@ -1,7 +1,7 @@
 //! What the running Prometheus answers: its targets, every query of every panel, every alert.
 
 use super::dashboards::Query;
-use super::expressions::metrics;
+use super::expressions::{is_documented, metrics};
 use anyhow::{Context, bail};
 use serde_json::Value;
 use std::io::{Read, Write};
@@ -81,8 +81,7 @@ impl Monitoring {
                 wrong.push(format!("{place}: {expression}: {error:#}"));
             }
             let known = |metric: &String| {
-                names.iter().any(|name| name == metric.as_str())
-                    || page.contains(&format!("| `{metric}` |"))
+                names.iter().any(|name| name == metric.as_str()) || is_documented(metric, page)
             };
             let unknown = metrics(expression).into_iter().filter(|metric| !known(metric));
             wrong.extend(unknown.map(|metric| format!("{place}: nobody has the metric {metric}")));

@@ -4,6 +4,7 @@
 use crate::core::issuer::{ADMIN_SCOPE, Issuer, USER_SCOPE};
 use crate::core::oauth_error::{ErrorCode, OAuthError};
 use crate::core::request::{RevocationRequest, TokenRequest};
+use crate::shell::measured::{Operation, measured};
 use crate::shell::service::{NotDurable, Service};
 use axum::Router;
 use axum::body::Bytes;
@@ -28,14 +29,15 @@ const NOTHING: HeaderValue = HeaderValue::from_static("nothing");
 
 /// All routes.
 pub fn router(service: Arc<Service>) -> Router {
+    let as_a = |operation, route| measured(&service, operation, route);
     Router::new()
-        .route("/oauth2/token", post(token))
-        .route("/oauth2/revoke", post(revoke))
-        .route("/oauth2/users/{id}/revoke", post(revoke_user))
-        .route("/oauth2/keys/rotate", post(rotate))
-        .route("/oauth2/jwks", get(keys))
-        .route("/oauth2/revocations", get(revocations))
-        .route("/.well-known/oauth-authorization-server", get(metadata))
+        .route("/oauth2/token", as_a("token", post(token)))
+        .route("/oauth2/revoke", as_a("revoke", post(revoke)))
+        .route("/oauth2/users/{id}/revoke", as_a("revoke_user", post(revoke_user)))
+        .route("/oauth2/keys/rotate", as_a("rotate", post(rotate)))
+        .route("/oauth2/jwks", as_a("keys", get(keys)))
+        .route("/oauth2/revocations", as_a("revocations", get(revocations)))
+        .route("/.well-known/oauth-authorization-server", as_a("metadata", get(metadata)))
         .route("/health", get(|| async { Json(json!({ "status": "pass" })) }))
         .layer(DefaultBodyLimit::max(MAX_FORM_BYTES))
         .with_state(service)
@@ -51,7 +53,7 @@ async fn token(State(service): State<Arc<Service>>, headers: HeaderMap, body: Bo
         Err(refusal) => return refusal.into_response(),
     };
     let granted = service.decide(|issuer, now, random| issuer.grant(&request, now, random)).await;
-    match granted {
+    let mut response = match granted {
         Ok(Ok(tokens)) => {
             service.count("auth_tokens_issued_total");
             (not_stored(), Json(tokens)).into_response()
@@ -61,7 +63,9 @@ async fn token(State(service): State<Arc<Service>>, headers: HeaderMap, body: Bo
             error.into_response()
         }
         Err(not_durable) => not_durable.into_response(),
-    }
+    };
+    response.extensions_mut().insert(Operation::from(&request.grant));
+    response
 }
 
 async fn revoke(State(service): State<Arc<Service>>, headers: HeaderMap, body: Body) -> Response {

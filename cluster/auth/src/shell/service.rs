@@ -3,9 +3,9 @@
 use crate::core::issuer::{Decision, Issuer, Random};
 use crate::core::state::Snapshot;
 use crate::shell::log::Commits;
-use ports::{Machine, entered};
+use ports::{Machine, Telemetry, entered};
 use protocol::Secret;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -74,6 +74,11 @@ impl Service {
     /// Everything, for a compaction.
     pub fn snapshot(&self) -> Snapshot {
         self.lock().snapshot(self.machine.clock.now_ms())
+    }
+
+    /// Where its numbers go.
+    pub fn telemetry(&self) -> Arc<dyn Telemetry> {
+        Arc::clone(&self.machine.telemetry)
     }
 
     /// Counts something.

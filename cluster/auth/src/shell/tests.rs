@@ -1,5 +1,7 @@
 //! The service over a network and a disk in memory: the wire, restarts, power loss, the verifier.
 
+mod measured;
+
 use super::log::{Commits, Log, OpenError};
 use super::remote_verifier::RemoteVerifier;
 use super::serve::{AuthConfig, ServeError, serve};

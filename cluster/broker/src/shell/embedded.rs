@@ -10,7 +10,7 @@ use bytes::Bytes;
 use ports::broker::{
     BrokerUnavailable, Confirms, ConsumeError, ConsumerLost, DeadLetter, DeadLetters, Depths,
     Fanout, FanoutConsumer, FanoutMessage, GatewayLife, Inbound, InboundConsumer, InboundOptions,
-    Job, JobConsumer, Jobs, NewDeadLetter, PublishError, Queue,
+    Job, JobConsumer, Jobs, NewDeadLetter, PublishError, Queue, published,
 };
 use ports::{BoxFuture, Disk, Machine, tasks::run_on};
 use protocol::Partition;
@@ -21,6 +21,7 @@ use std::io;
 use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 /// The broker's log.
 const FORMAT: Format = Format { prefix: "broker", magic: *b"FRACASB4" };
@@ -226,6 +227,7 @@ impl Depths for EmbeddedBroker {
 
 /// The confirms of a batch once its group is durable, or could not be made so.
 pub(super) async fn confirmed(shared: &Shared, (mut confirms, group): Placement) -> Confirms {
+    let began = Instant::now();
     if let Some(group) = group
         && group.await == Ok(true)
     {
@@ -235,10 +237,7 @@ pub(super) async fn confirmed(shared: &Shared, (mut confirms, group): Placement)
             }
         }
     }
-    let count = confirms.iter().filter(|confirm| confirm.is_ok()).count();
-    if count > 0 {
-        shared.machine.telemetry.count("broker_confirmed_messages", count as u64);
-    }
+    published(&*shared.machine.telemetry, began.elapsed(), &confirms);
     confirms
 }
 

@@ -11,13 +11,14 @@ use protocol::frames::server::{ErrorCode, ErrorNotice};
 use protocol::store_calls::UserConversation;
 use protocol::{CloseCode, ServerFrame, SessionId};
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// See the module.
 #[derive(Debug)]
 pub struct Effects<O> {
     /// When it happens: milliseconds since this gateway began.
     pub now_ms: u64,
-    /// The same in microseconds, for traces.
+    /// The same in microseconds, for traces and durations.
     pub now_us: u64,
     /// Frames to sessions.
     pub outlets: Outlets<O>,
@@ -44,6 +45,8 @@ pub struct Counts {
     pub rejections: u64,
     /// Of these, messages of which nobody had given word in time.
     pub unanswered: u64,
+    /// How long the senders of published messages waited for word of them, those without a decision too.
+    pub answered: Vec<Duration>,
     /// Repairs of a conversation's stream.
     pub repairs: u64,
     /// Entries that streams could not keep.

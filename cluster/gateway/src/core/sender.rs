@@ -29,8 +29,8 @@ pub struct Pending {
     pub key: Key,
     /// The record.
     pub record: Bytes,
-    /// Since when its sender waits for word.
-    pub since_ms: u64,
+    /// Since when its sender waits for word, microseconds.
+    pub since_us: u64,
     /// The session was told the answer to an earlier copy before this one came: its sender may be done with
     /// it, and never send it again.
     pub is_answered: bool,
@@ -88,7 +88,7 @@ pub struct Sender {
 impl Pending {
     /// Not published yet.
     pub const fn new(
-        since_ms: u64,
+        since_us: u64,
         key: Key,
         record: Bytes,
         is_answered: bool,
@@ -97,7 +97,7 @@ impl Pending {
         Self {
             key,
             record,
-            since_ms,
+            since_us,
             is_answered,
             progress: Progress::Waiting,
             tries: 0,

@@ -133,7 +133,7 @@ impl Sends {
         let traced = out.traced(&sampler, &record, sender);
         let record: Bytes = encode(&record);
         let is_answered = sender.is_decided(message);
-        sender.pending.push(Pending::new(out.now_ms, key, record, is_answered, traced));
+        sender.pending.push(Pending::new(out.now_us, key, record, is_answered, traced));
         self.publish_next(out, id, conversation);
         Sent::Taken
     }
@@ -329,7 +329,7 @@ impl Sends {
             self.senders.remove(id);
             return false;
         }
-        let overdue = |pending: &&Pending| out.now_ms >= pending.since_ms + UNANSWERED_MS;
+        let overdue = |pending: &&Pending| out.now_ms >= pending.since_us / 1_000 + UNANSWERED_MS;
         let overdue: Vec<Key> = sender.pending.iter().filter(overdue).map(|it| it.key).collect();
         for key in overdue {
             let refused = self.refuse_from(out, id, key);

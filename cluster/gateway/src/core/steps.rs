@@ -109,6 +109,8 @@ impl<O: Outlet> Effects<O> {
         refused: Option<RejectReason>,
     ) {
         for pending in all {
+            let took = Duration::from_micros(self.now_us.saturating_sub(pending.since_us));
+            self.counts.answered.push(took);
             self.ended(pending, refused.map(|reason| format!("refused: {reason:?}")));
         }
     }

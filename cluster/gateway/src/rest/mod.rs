@@ -12,6 +12,7 @@ mod dead_letters;
 mod entries;
 mod export;
 mod input;
+mod measured;
 mod members;
 mod operations;
 pub(crate) mod problem;
@@ -27,6 +28,7 @@ pub use proxies::Proxies;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
 use link::http::HttpClient;
 use ports::broker::{DeadLetters, Depths};
 use ports::{Conversations, Machine, TokenVerifier};
@@ -89,7 +91,7 @@ impl Rest {
 pub fn router(state: RestState) -> Router {
     let GatewayLimits { rest_per_second, rest_burst, rest_users, .. } = state.limits;
     let allowances = Throttle::per_second(rest_per_second, rest_burst, rest_users);
-    let rest = Rest {
+    let rest = Arc::new(Rest {
         places: Arc::new(Semaphore::new(state.limits.rest_requests)),
         passed_on: Semaphore::new(proxy::AT_ONCE),
         http: HttpClient::new(state.machine.clone()),
@@ -97,10 +99,11 @@ pub fn router(state: RestState) -> Router {
         sources: Sources::new(&state.limits),
         state,
         started: Instant::now(),
-    };
+    });
     routes::router()
         .fallback(routes::no_such_route)
         .method_not_allowed_fallback(routes::no_such_method)
         .layer(DefaultBodyLimit::max(limits::MAX_REST_BODY_BYTES))
-        .with_state(Arc::new(rest))
+        .layer(from_fn_with_state(Arc::clone(&rest), measured::measure))
+        .with_state(rest)
 }

@@ -14,10 +14,6 @@ use std::sync::Arc;
 /// A method on a path.
 pub struct Route {
     /// In lower case, as OpenAPI has it.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "read where the table is held against openapi.json")
-    )]
     pub method: &'static str,
     /// With `{parameters}`, as both OpenAPI and the router have them.
     pub path: &'static str,

@@ -200,6 +200,7 @@ fn report(front: &Front, limits: GatewayLimits) {
     telemetry.count("gateway_frames_in", figures.counts.frames_in);
     telemetry.count("gateway_rejections", figures.counts.rejections);
     telemetry.count("gateway_unanswered_sends", figures.counts.unanswered);
+    telemetry.times("gateway_send", &figures.counts.answered);
     telemetry.count("gateway_repairs", figures.counts.repairs);
     telemetry.count("gateway_evicted_entries", figures.counts.evicted);
     for (code, count) in CloseCode::ALL.into_iter().zip(figures.counts.closes) {

@@ -5,7 +5,7 @@ use super::publisher::{InLine, Outgoing, Publisher};
 use super::set_up;
 use crate::config::KafkaConfig;
 use crate::core::topology::{Place, Shape, Topology};
-use ports::broker::PublishError;
+use ports::broker::{PublishError, published};
 use ports::tasks::run_on;
 use ports::{BoxFuture, Machine, Worker};
 use protocol::limits;
@@ -109,9 +109,14 @@ impl Uplink {
 
     /// Puts what must be kept in line. The future ends with the offsets.
     pub fn publish(self: &Arc<Self>, batch: Vec<Outgoing>) -> BoxFuture<'static, Offsets> {
-        let count = batch.len();
+        let (count, began) = (batch.len(), Instant::now());
         let in_line = self.is_ready().then(|| self.publisher.put(batch));
-        self.confirms(in_line, count)
+        let (confirms, uplink) = (self.confirms(in_line, count), Arc::clone(self));
+        Box::pin(async move {
+            let confirms = confirms.await;
+            published(&*uplink.machine.telemetry, began.elapsed(), &confirms);
+            confirms
+        })
     }
 
     /// The same for what may be lost.

@@ -14,12 +14,14 @@ pub mod depths;
 pub mod fanout;
 pub mod inbound;
 pub mod jobs;
+mod published;
 
 pub use dead_letters::{DeadLetter, DeadLetters, NewDeadLetter, Origin};
 pub use depths::{Depths, Queue};
 pub use fanout::{Fanout, FanoutConsumer, FanoutMessage, GatewayLife};
 pub use inbound::{ConsumeError, Inbound, InboundConsumer, InboundDelivery, InboundOptions};
 pub use jobs::{Job, JobConsumer, JobDelivery, JobSettlement, Jobs};
+pub use published::published;
 
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;

@@ -20,14 +20,14 @@ use bytes::Bytes;
 use ports::broker::{
     BrokerUnavailable, Confirms, ConsumeError, DeadLetter, DeadLetters, Depths, Fanout,
     FanoutConsumer, FanoutMessage, GatewayLife, Inbound, InboundConsumer, InboundOptions, Job,
-    JobConsumer, Jobs, NewDeadLetter, PublishError, Queue,
+    JobConsumer, Jobs, NewDeadLetter, PublishError, Queue, published,
 };
 use ports::{BoxFuture, Machine};
 use protocol::{Partition, limits};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// A node's connections to RabbitMQ. Dropping it closes them and loses its consumers.
 pub struct RabbitBroker {
@@ -60,9 +60,14 @@ impl RabbitBroker {
         let count = batch.len();
         let uplink = Arc::clone(&self.uplink);
         let batch = batch.into_iter().map(|(to, message)| (to, message, uplink.durable()));
+        let began = Instant::now();
         let pending = uplink.put(batch);
         let uplink = Arc::clone(&self.uplink);
-        Box::pin(async move { uplink.confirms(pending, count).await })
+        Box::pin(async move {
+            let confirms = uplink.confirms(pending, count).await;
+            published(&*uplink.machine.telemetry, began.elapsed(), &confirms);
+            confirms
+        })
     }
 }
 

@@ -65,8 +65,12 @@ async fn each_of_many_is_made_or_refused_for_itself() {
         assert_eq!((made.is_new, made.info.conversation), (true, request.conversation));
         assert_eq!((made.info.head, made.info.members.len()), (Sequence(2), 2));
     }
+    let reads =
+        || ["store_read", "store_failed_reads"].map(|name| world.memory.telemetry.counted(name));
+    let [read_before, _] = reads();
     let all = gateway.conversations.status().await;
     assert_eq!(all.iter().map(|is| is.conversations).sum::<u64>(), 200);
+    assert_eq!(reads(), [read_before + 1, 0]);
     let repeated = gateway.conversations.create(requests).await;
     let is_old = |made: &Result<CreatedConversation, _>| made.as_ref().is_ok_and(|it| !it.is_new);
     assert_eq!(repeated.iter().filter(|made| is_old(made)).count(), 201);

@@ -262,7 +262,13 @@ impl Context {
             let view = store.view()?;
             read(&Reads { view: &*view, config: &config, leases: &leases })
         });
-        match read.await {
+        let read = read.await;
+        let telemetry = &self.machine.telemetry;
+        telemetry.time("store_read", asked.elapsed());
+        if matches!(read, Some(Err(_))) {
+            telemetry.count("store_failed_reads", 1);
+        }
+        match read {
             Some(Ok(read)) => read,
             Some(Err(error @ StoreError::Corrupt(_))) => {
                 // It is not served, and it does not pass.

@@ -2,7 +2,7 @@
 //! that are on this machine take them.
 
 use crate::deployment::dashboards::{Query, alerts, queries};
-use crate::deployment::expressions::metrics;
+use crate::deployment::expressions::{is_documented, metrics};
 use crate::repository::root;
 use crate::say;
 use anyhow::Context;
@@ -88,10 +88,7 @@ fn undocumented(query: &Query, page: &str, load_page: &str) -> Vec<String> {
             let told = ends.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
             return !load_page.contains(&format!("\"{told}\""));
         }
-        // A duration is a summary.
-        let name = ["_sum", "_count"].iter().find_map(|end| metric.strip_suffix(end));
-        let name = name.unwrap_or(metric);
-        OWN.iter().any(|own| name.starts_with(own)) && !page.contains(&format!("| `{name}` |"))
+        OWN.iter().any(|own| metric.starts_with(own)) && !is_documented(metric, page)
     };
     let missing = metrics(expression).into_iter().filter(is_missing);
     missing.map(|metric| format!("{place}: no node has the metric {metric}")).collect()
@@ -121,6 +118,8 @@ mod tests {
             undocumented(&query, page, load).len()
         };
         assert_eq!(told("sum(gateway_sessions) + rate(store_commit_seconds_sum[1m])"), 0);
+        assert_eq!(told("histogram_quantile(0.5, rate(store_commit_seconds_bucket[1m]))"), 0);
+        assert_eq!(told("store_commit_seconds{quantile=\"0.99\"} + gateway_sessions_bucket"), 2);
         assert_eq!(told("rate(fracas_load_accept_seconds_bucket[1m])"), 0);
         assert_eq!(told("fracas_load_sent_total + fracas_load_accept_latency_seconds"), 0);
         assert_eq!(told("up{job=\"x\"} + rabbitmq_connections"), 0);

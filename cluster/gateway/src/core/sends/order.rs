@@ -138,6 +138,7 @@ impl World {
 
     fn wait(&mut self, ms: u64) {
         self.out.now_ms += ms;
+        self.out.now_us += ms * 1_000;
         self.sends.tick(&mut self.out);
         self.sends.look_at(&mut self.out, self.session);
     }

@@ -21,6 +21,14 @@ pub fn send(message: u64, body: &str) -> ClientFrame {
     })
 }
 
+fn at(out: &mut Effects<Shared>, now_ms: u64) {
+    (out.now_ms, out.now_us) = (now_ms, now_ms * 1_000);
+}
+
+fn later(out: &mut Effects<Shared>, ms: u64) {
+    at(out, out.now_ms + ms);
+}
+
 /// The messages of refusals for now.
 fn refused(queue: &Shared) -> Vec<u64> {
     let refused = |frame| match frame {
@@ -66,7 +74,7 @@ fn a_publication_without_a_word_is_made_again_until_it_is_refused_for_now() {
         let unclear = if tried == 1 { PublishError::Unknown } else { PublishError::Full };
         sends.published(&mut out, of, Err(unclear));
         assert_eq!(heard(&queue), [], "an earlier one may be stored");
-        out.now_ms += UNKNOWN_RETRY_MS;
+        later(&mut out, UNKNOWN_RETRY_MS);
         assert_eq!(out.timers.pop(out.now_ms), Some(Timer::Publish(id)));
         sends.publish_due(&mut out, id);
     }
@@ -89,12 +97,12 @@ fn a_sender_gets_a_word_in_ten_seconds_whatever_the_owner_does() {
     for message in [1, 2] {
         assert_eq!(sends.send(&mut out, id, USER, send(message, "x")), Sent::Taken);
         sends.published(&mut out, of(message), Ok(()));
-        out.now_ms += 1;
+        later(&mut out, 1);
     }
-    out.now_ms = UNANSWERED_MS - 1;
+    at(&mut out, UNANSWERED_MS - 1);
     sends.look_at(&mut out, id);
     assert_eq!((refused(&queue), sends.without_answers(out.now_ms)), (vec![], vec![]));
-    out.now_ms += 1;
+    later(&mut out, 1);
     sends.look_at(&mut out, id);
     assert_eq!(refused(&queue), [1, 2], "the sender starts again at the first");
     assert_eq!(sends.without_answers(out.now_ms), [partition]);
@@ -114,6 +122,29 @@ fn a_sender_gets_a_word_in_ten_seconds_whatever_the_owner_does() {
     assert_eq!(sends.send(&mut out, id, USER, send(3, "x")), Sent::Taken, "1 holds nobody back");
 }
 
+#[test]
+fn the_time_until_a_sender_has_word_is_kept() {
+    let config = config(10);
+    let (mut out, _, id) = one_session(&config);
+    let mut sends = Sends::new(&config);
+    let us = |us: u64| std::time::Duration::from_micros(us);
+    let key = |message| (CONVERSATION, ClientMessageId(message));
+    out.now_us = 1_000_250;
+    for message in [1, 2, 3] {
+        assert_eq!(sends.send(&mut out, id, USER, send(message, "x")), Sent::Taken);
+    }
+    assert_eq!(sends.send(&mut out, id, USER, send(4, "")), Sent::Handled, "it is not published");
+    out.now_us += 4_200;
+    sends.decided(&mut out, id, key(1), None);
+    out.now_us += 800;
+    sends.decided(&mut out, id, key(2), Some(RejectReason::NotMember));
+    out.now_us = 11_000_300;
+    out.now_ms = 11_000;
+    sends.look_at(&mut out, id);
+    assert_eq!(out.counts.answered, [us(4_200), us(5_000), us(10_000_050)]);
+    assert_eq!((out.counts.unanswered, out.counts.rejections), (1, 2));
+}
+
 /// In a storm each of them used to hold back the one before it, for 25 s.
 #[test]
 fn of_several_that_are_refused_the_first_comes_first() {
@@ -125,12 +156,12 @@ fn of_several_that_are_refused_the_first_comes_first() {
         let message = ClientMessageId(message);
         let of = PublishRef { session: id, conversation: CONVERSATION, message };
         sends.published(&mut out, of, Ok(()));
-        out.now_ms += 1_000;
+        later(&mut out, 1_000);
     }
     for _ in 0..4 {
-        out.now_ms += UNANSWERED_MS - 3_000;
+        later(&mut out, UNANSWERED_MS - 3_000);
         sends.look_at(&mut out, id);
-        out.now_ms += 1_000;
+        later(&mut out, 1_000);
     }
     assert_eq!(refused(&queue), [1, 2, 3]);
     for message in 1..=3 {
@@ -164,10 +195,10 @@ fn a_copy_of_what_was_answered_holds_nobody_back() {
     take(&mut sends, &mut out, 2);
     // Forgets that 1 was decided.
     sends.accepted(&mut out, id, accepted(2));
-    out.now_ms = UNANSWERED_MS - 1;
+    at(&mut out, UNANSWERED_MS - 1);
     take(&mut sends, &mut out, 3);
     assert_eq!(heard(&queue).len(), 2);
-    out.now_ms += 1;
+    later(&mut out, 1);
     sends.look_at(&mut out, id);
     assert_eq!(refused(&queue), [1], "alone");
     take(&mut sends, &mut out, 4);
@@ -179,7 +210,7 @@ fn a_partition_that_nobody_asks_is_not_called_without_answers_for_ever() {
     let (mut out, _queue, id) = one_session(&config);
     let mut sends = Sends::new(&config);
     assert_eq!(sends.send(&mut out, id, USER, send(1, "x")), Sent::Taken);
-    out.now_ms = UNANSWERED_MS;
+    at(&mut out, UNANSWERED_MS);
     sends.look_at(&mut out, id);
     assert_eq!(sends.without_answers(out.now_ms + WITHOUT_ANSWERS_MS - 1).len(), 1);
     assert_eq!(sends.without_answers(out.now_ms + WITHOUT_ANSWERS_MS), []);
@@ -196,17 +227,17 @@ fn a_lost_answer_is_asked_for_within_eight_seconds_whatever_came_before() {
         let of = PublishRef { session: id, conversation: CONVERSATION, message };
         for _ in 0..unknown {
             sends.published(&mut out, of, Err(PublishError::Unknown));
-            out.now_ms += UNKNOWN_RETRY_MS;
+            later(&mut out, UNKNOWN_RETRY_MS);
             sends.publish_due(&mut out, id);
         }
         sends.published(&mut out, of, Ok(()));
         for _ in 0..3 {
             let copies = out.calls.len();
             let patience = if copies == 1 { ANSWER_MS } else { ANSWER_AGAIN_MS };
-            out.now_ms += patience - 1;
+            later(&mut out, patience - 1);
             sends.publish_due(&mut out, id);
             assert_eq!(out.calls.len(), copies, "an owner gets its time");
-            out.now_ms += 1;
+            later(&mut out, 1);
             sends.publish_due(&mut out, id);
             assert_eq!(out.calls.len(), copies + 1, "after {unknown} unknown outcomes");
         }
@@ -223,7 +254,7 @@ fn a_client_that_sends_again_gets_a_copy_published_at_its_users_rate() {
     let of = PublishRef { session: id, conversation: CONVERSATION, message };
     assert_eq!(sends.send(&mut out, id, USER, send(1, "x")), Sent::Taken);
     let mut again = |out: &mut Effects<_>, after_ms: u64| {
-        out.now_ms += after_ms;
+        later(out, after_ms);
         assert_eq!(sends.send(out, id, USER, send(1, "x")), Sent::Handled);
         let copies = out.calls.len();
         sends.published(out, of, Ok(()));

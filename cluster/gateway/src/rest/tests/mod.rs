@@ -3,6 +3,7 @@
 
 mod bulk;
 mod fakes;
+mod measured;
 mod refusals;
 mod requests;
 mod schema;
