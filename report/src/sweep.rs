@@ -96,6 +96,14 @@ impl Row {
         self.runs.iter().all(|run| run.summary.is_some_and(|summary| summary.as_expected))
     }
 
+    /// Whether nothing came out otherwise, and something stays open.
+    pub(crate) fn is_open(&self) -> bool {
+        let is_open = |one: Summary| one.verdict == Verdict::Unknown;
+        let is_fine =
+            |run: &SweepRun| run.summary.is_some_and(|one| one.as_expected || is_open(one));
+        !self.as_expected() && self.runs.iter().all(is_fine)
+    }
+
     /// The cells behind those of the values: of several runs their medians.
     pub(crate) fn cells(&self) -> Vec<String> {
         let summaries = || self.runs.iter().filter_map(|run| run.summary);
@@ -249,6 +257,18 @@ mod tests {
         assert!(
             told(four).starts_with("violated | 413 | 10.0 ms") && told(four).ends_with("never")
         );
+    }
+
+    #[test]
+    fn what_stays_open_is_no_failure() {
+        let row = |verdicts: &[Verdict]| Row {
+            values: Vec::new(),
+            runs: verdicts.iter().map(|verdict| run(1, *verdict, 8_000)).collect(),
+        };
+        assert!(!row(&[Verdict::Valid]).is_open(), "it came out");
+        assert!(row(&[Verdict::Valid, Verdict::Unknown]).is_open());
+        assert!(!row(&[Verdict::Violated, Verdict::Unknown]).is_open());
+        assert!(!sweep().rows[0].is_open(), "a run left no verdict");
     }
 
     #[test]

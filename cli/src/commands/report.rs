@@ -5,7 +5,7 @@ use anyhow::Context;
 use campaign::InvalidUsage;
 use clap::Args;
 use report::gather::gather;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What a reader of the help may want to know.
 const MEANING: &str = "\
@@ -35,8 +35,7 @@ impl Report {
         for error in &gathered.unreadable {
             console::note(&ports::with_causes(error));
         }
-        let names: Vec<String> =
-            self.folders.iter().map(|folder| folder.display().to_string()).collect();
+        let names: Vec<String> = self.folders.iter().map(|folder| named(folder)).collect();
         let names = names.join(", ");
         if gathered.runs.is_empty() {
             let why =
@@ -53,6 +52,16 @@ impl Report {
     }
 }
 
+/// A folder as it is given; one that is given without a name (`.`, `..`) by the name that it has.
+fn named(folder: &Path) -> String {
+    let own = match folder.file_name() {
+        Some(_) => None,
+        None => folder.canonicalize().ok(),
+    };
+    let own = own.as_deref().and_then(Path::file_name);
+    own.map_or_else(|| folder.display().to_string(), |name| name.display().to_string())
+}
+
 /// Where the page goes: to `--out`, or into the only folder.
 pub(super) fn page_folder<'a>(
     out: Option<&'a PathBuf>,
@@ -62,5 +71,22 @@ pub(super) fn page_folder<'a>(
         (Some(out), _) => Ok(out),
         (None, [only]) => Ok(only),
         _ => Err(InvalidUsage("several folders: --out says where the page goes".into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_has_a_name() {
+        let here = std::env::current_dir().unwrap();
+        let name = here.file_name().unwrap().to_str().unwrap();
+        assert_eq!(named(Path::new(".")), name);
+        assert_eq!(named(Path::new("runs/a")), "runs/a");
+        assert_eq!(
+            named(Path::new("..")),
+            here.parent().unwrap().file_name().unwrap().to_str().unwrap()
+        );
     }
 }

@@ -68,8 +68,11 @@
       return row;
     }));
     tip.hidden = false;
+    // Beside the cursor, within what is in sight of a chart that scrolls sideways.
     const at = x * scale;
     const wide = tip.offsetWidth;
-    tip.style.left = (at + 14 + wide > box.width ? at - 14 - wide : at + 14) + "px";
+    const [first, last] = [figure.scrollLeft, figure.scrollLeft + figure.clientWidth - wide];
+    const beside = at + 14 > last ? at - 14 - wide : at + 14;
+    tip.style.left = Math.max(first, Math.min(beside, last)) + "px";
   });
 })();

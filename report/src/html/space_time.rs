@@ -14,8 +14,11 @@ const fn between(lanes: usize) -> f64 {
     }
 }
 
-/// The names of the lanes.
-const HEAD: f64 = 40.0;
+/// The names of the lanes, and their kinds above; the style sheet begins the steps in words below as much.
+const HEAD: f64 = 50.0;
+/// The width of a letter of a kind, and what is left free between two kinds.
+const LETTER: f64 = 6.0;
+const SPACE: f64 = 4.0;
 /// A row; the style sheet gives the steps in words the same height.
 const ROW: f64 = 56.0;
 /// Half the width of a fault's band.
@@ -80,10 +83,10 @@ fn drawing(diagram: &Diagram) -> Markup {
             @for shade in &diagram.shades { (band(x(shade.lane), shade, height)) }
             @for (number, lane) in diagram.lanes.iter().enumerate() {
                 line.lane x1=(x(number)) x2=(x(number)) y1=(HEAD) y2=(height) {}
-                text.name x=(x(number)) y="30" { (lane.name) }
+                text.name x=(x(number)) y=(HEAD - 10.0) { (lane.name) }
             }
-            @for (kind, from, to) in kinds(&diagram.lanes) {
-                text x=(f64::midpoint(x(from), x(to))) y="14" { (kind) }
+            @for (kind, middle, is_raised) in placed(&kinds(&diagram.lanes), x) {
+                text x=(middle) y=(if is_raised { HEAD - 38.0 } else { HEAD - 26.0 }) { (kind) }
             }
             @for (number, step) in diagram.steps.iter().enumerate() { (mark(diagram, number, step)) }
         }
@@ -100,6 +103,23 @@ fn kinds(lanes: &[Lane]) -> Vec<(&str, usize, usize)> {
         }
     }
     kinds
+}
+
+/// Each kind with its middle, and whether it stands above the others, since it would run into the one before.
+fn placed<'a>(
+    kinds: &[(&'a str, usize, usize)],
+    x: impl Fn(usize) -> f64,
+) -> Vec<(&'a str, f64, bool)> {
+    let mut end = f64::NEG_INFINITY;
+    let mut is_raised = false;
+    let place = |&(kind, from, to): &(&'a str, usize, usize)| {
+        let middle = f64::midpoint(x(from), x(to));
+        let half = kind.chars().count() as f64 * LETTER / 2.0;
+        is_raised = !is_raised && middle - half < end + SPACE;
+        end = middle + half;
+        (kind, middle, is_raised)
+    };
+    kinds.iter().map(place).collect()
 }
 
 fn x(diagram: &Diagram, lane: usize) -> f64 {
@@ -202,6 +222,17 @@ mod tests {
     use super::*;
     use crate::violations::fixture;
     use verify::history::builder::Builder;
+
+    #[test]
+    fn kinds_do_not_run_into_each_other() {
+        let kinds = [("gateway", 0, 0), ("broker", 1, 1), ("store", 2, 2), ("store", 3, 4)];
+        let raised = |between: f64| {
+            let placed = placed(&kinds, |lane| lane as f64 * between);
+            placed.iter().map(|(.., is_raised)| *is_raised).collect::<Vec<_>>()
+        };
+        assert_eq!(raised(48.0), [false; 4]);
+        assert_eq!(raised(34.0), [false, true, false, false]);
+    }
 
     #[test]
     fn a_node_that_is_down_handles_nothing() {

@@ -17,7 +17,7 @@ pub(crate) fn page(sweep: &Sweep) -> String {
         }
         section {
             h2 { "Runs" }
-            div.scroll { table.stacked {
+            div.scroll { table.stacked.settings {
                 thead { tr {
                     th.sign {}
                     @for key in &sweep.keys { th { code { (key) } } }
@@ -70,7 +70,11 @@ fn seed(run: &SweepRun) -> Markup {
 }
 
 fn of_values(sweep: &Sweep, row: &Row) -> Markup {
-    let (class, sign) = if row.as_expected() { ("held", "✓") } else { ("violated", "✗") };
+    let (class, sign) = match row.as_expected() {
+        true => ("held", "✓"),
+        false if row.is_open() => ("unknown", "?"),
+        false => ("violated", "✗"),
+    };
     let cells = row.cells();
     html! {
         tr class=(class) {

@@ -108,8 +108,11 @@ fn spread(runs: &[Bins], value: Value) -> Vec<(f64, Option<[f64; 3]>)> {
     let of_bin = |index: usize| {
         let mut values: Vec<f64> = runs.iter().filter_map(|run| value(&run.rows[index])).collect();
         values.sort_unstable_by(f64::total_cmp);
-        let middle = values.get(values.len() / 2).copied();
-        let spread = middle.map(|middle| [values[0], middle, values[values.len() - 1]]);
+        let spread = values.last().map(|&highest| {
+            let half = values.len() / 2;
+            let below = if values.len().is_multiple_of(2) { half - 1 } else { half };
+            [values[0], f64::midpoint(values[below], values[half]), highest]
+        });
         (runs[0].rows[index].middle_s(), spread)
     };
     (0..bins).map(of_bin).collect()
@@ -129,6 +132,8 @@ mod tests {
         };
         let drawn = spread(&[run(30), run(10), run(20)], |bin| Some(bin.accepted));
         assert_eq!(drawn, [(0.5, Some([10.0, 20.0, 30.0])), (1.5, Some([0.0, 0.0, 0.0]))]);
+        let even = spread(&[run(30), run(10)], |bin| Some(bin.accepted));
+        assert_eq!(even[0], (0.5, Some([10.0, 20.0, 30.0])), "between both");
         let latency = spread(&[run(1)], |bin| bin.accept_p99_us.map(|us| us as f64));
         assert_eq!(latency, [(0.5, None), (1.5, None)]);
     }

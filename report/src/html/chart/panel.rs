@@ -8,6 +8,8 @@ use maud::{Markup, html};
 pub(crate) const HEAD: f64 = 40.0;
 /// Width of a letter of a legend, on average.
 const LETTER: f64 = 6.9;
+/// The same of a title, which is bold, in a wide font.
+const BOLD_LETTER: f64 = 8.4;
 
 /// Where a panel's plot lies.
 #[derive(Clone, Copy)]
@@ -28,19 +30,19 @@ impl Frame {
 /// A name in a legend and the class of its line.
 pub(crate) type Entry = (&'static str, &'static str);
 
-/// The head: what is shown, and a legend at the right end.
+/// The head: what is shown, and a legend behind it, so that both are in sight where a phone shows the left of a chart.
 pub(crate) fn head(frame: &Frame, title: &str, legend: &[Entry]) -> Markup {
     let y = frame.top - 11.0;
-    let mut x = frame.right;
+    let mut x = frame.left + title.chars().count() as f64 * BOLD_LETTER;
     let mut entries = Vec::with_capacity(legend.len());
-    for (name, class) in legend.iter().rev() {
-        x -= name.chars().count() as f64 * LETTER;
+    for (name, class) in legend {
+        x += 40.0;
         entries.push((x, *name, *class));
-        x -= 36.0;
+        x += name.chars().count() as f64 * LETTER;
     }
     html! {
         text class="head" x=(tenth(frame.left)) y=(tenth(y)) { (title) }
-        @for (x, name, class) in entries.into_iter().rev() {
+        @for (x, name, class) in entries {
             line class={ "line " (class) }
                 x1=(tenth(x - 23.0)) x2=(tenth(x - 6.0)) y1=(tenth(y - 4.0)) y2=(tenth(y - 4.0)) {}
             text class="legend" x=(tenth(x)) y=(tenth(y)) { (name) }

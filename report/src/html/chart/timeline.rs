@@ -36,8 +36,8 @@ pub(crate) fn timeline(measured: &Measured, bins: &Bins, violated_at: &[u64]) ->
             data-left=(LEFT) data-right=(RIGHT) data-to=(chart.time.to()) {
             (chart.phases(bottom))
             (chart.bands(top, bottom))
-            (panels)
             (chart.marks(violated_at, top, bottom))
+            (panels)
             (axis(&chart.time, bottom))
             line.cursor x1="0" x2="0" y1=(tenth(top)) y2=(tenth(bottom)) visibility="hidden" {}
         }
