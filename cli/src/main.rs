@@ -8,6 +8,8 @@ mod agents;
 mod command_line;
 mod commands;
 mod console;
+#[cfg(test)]
+mod documented;
 mod engines;
 mod explain;
 mod github;

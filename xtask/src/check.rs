@@ -1,7 +1,7 @@
 //! Every step that a change must pass, in the order in which it fails fastest.
 
 use crate::repository::root;
-use crate::{asserting, cargo_program, say, tidy};
+use crate::{asserting, cargo_program, examples, say, tidy};
 use anyhow::Context;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,6 +14,14 @@ const SEEDS: &str = "2";
 /// Of the swarm more: each seed is another cluster, with other faults.
 const SWARM: &str = "scenarios/safety/swarm.toml";
 const SWARM_SEEDS: &str = "40";
+/// Loads that are small enough to be simulated: their tries are made as well. Those of the others take real sockets,
+/// or minutes; that they can be run at all is a test of `campaign`.
+const LOADS: [&str; 4] = [
+    "scenarios/load/every-role-killed.toml",
+    "scenarios/load/killed-at-full-speed.toml",
+    "scenarios/load/knee.toml",
+    "scenarios/load/thousand-users.toml",
+];
 
 /// What a step does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,13 +34,16 @@ enum Action {
     Tidy,
     /// Builds what the steps after it run.
     Build,
+    /// Runs the examples of the documentation.
+    Examples,
     /// Runs a few seeds in two processes each, and compares them.
     Twin,
     /// Runs every safety scenario with a few seeds.
     Safety,
     /// Runs the swarm with more.
     Swarm,
-    /// Makes every try of the safety scenarios, bad design choices among them, and sees what comes of it.
+    /// Makes every try of the safety scenarios and of small loads, bad design choices among them, and sees what comes of
+    /// it.
     Tries,
 }
 
@@ -44,13 +55,14 @@ const TWINS: [(&str, &str); 4] = [
     ("scenarios/safety/swarm.toml", "1"),
 ];
 
-const STEPS: [(&str, Action); 10] = [
+const STEPS: [(&str, Action); 11] = [
     ("fmt", Action::Cargo(&["fmt", "--all", "--check"])),
     ("tidy", Action::Tidy),
     ("clippy", Action::Cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
     ("tests", Action::Cargo(&["test", "--workspace"])),
     ("docs", Action::CargoDoc(&["doc", "--workspace", "--no-deps"])),
     ("build", Action::Build),
+    ("examples", Action::Examples),
     ("twin", Action::Twin),
     ("safety", Action::Safety),
     ("swarm", Action::Swarm),
@@ -116,6 +128,7 @@ fn timed<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<(Duratio
 fn act(action: Action) -> anyhow::Result<bool> {
     match action {
         Action::Tidy => tidy::run(),
+        Action::Examples => examples::run(),
         Action::Build => asserting::fracas().map(|_| true),
         Action::Cargo(arguments) => cargo(arguments.iter().copied(), None),
         Action::CargoDoc(arguments) => {
@@ -138,7 +151,7 @@ fn act(action: Action) -> anyhow::Result<bool> {
         Action::Tries => {
             let scenarios = safety_scenarios()?;
             let scenarios = scenarios.iter().filter_map(|path| path.to_str());
-            fracas(["try", SWARM, "--quiet"].into_iter().chain(scenarios))
+            fracas(["try", SWARM, "--quiet"].into_iter().chain(scenarios).chain(LOADS))
         }
         Action::Swarm => explore([SWARM, "--seeds", SWARM_SEEDS]),
     }
@@ -210,5 +223,6 @@ mod tests {
             !has("swarm.toml") && root().join(SWARM).exists(),
             "the swarm has a step of its own"
         );
+        assert!(LOADS.iter().all(|load| root().join(load).exists()));
     }
 }

@@ -5,6 +5,7 @@ mod check;
 mod deny;
 mod deployment;
 mod engines;
+mod examples;
 mod fuzz;
 mod pages;
 mod repository;
@@ -18,7 +19,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask check [--skip STEP]... [--only STEP]...
        cargo xtask engines [ENGINE]...
-       cargo xtask pages
+       cargo xtask pages [FOLDER]...
        cargo xtask compose [--lint]
        cargo xtask stack
        cargo xtask deny
@@ -29,7 +30,8 @@ check runs every step that a change must pass; CI runs the same.
 engines runs the tests that need a real engine (rabbitmq, kafka, postgres, cassandra), each against an instance that
 is started for them on loopback, asks the REST face of a cluster what its document says (rest, by schemathesis), and
 lets users of an OpenID provider into one (oidc, by oidc-provider), and drains one behind a balancer (haproxy). Exit status 75: none failed, but something could not be had or started.
-pages opens reports of every kind in a headless Chromium. Exit status 75: there is none.
+pages opens reports of every kind in a headless Chromium, or those that are in some folders. Exit status 75: there is
+no Chromium.
 compose runs the stack of docker-compose.yml and breaks parts of it under load; with --lint it checks its files
 alone. Exit status 75: no Docker engine or no images can be had.
 stack does the same to `fracas stack`, without containers. Exit status 75: a program cannot be had, or this machine was
@@ -58,7 +60,7 @@ fn main() -> ExitCode {
                 return usage(&format!("there is no engine {name}, only {known}"));
             }
         },
-        ["pages"] => match pages::run() {
+        ["pages", folders @ ..] => match pages::run(folders) {
             Ok(Ok(())) => Ok(true),
             Ok(Err(wrong)) => {
                 say(&wrong);
