@@ -9,10 +9,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Each target, and the folders of the repository in which it finds examples.
-const TARGETS: [(&str, &[&str]); 9] = [
+const TARGETS: [(&str, &[&str]); 10] = [
     ("configuration", &["deploy"]),
     ("frames", &[]),
     ("history", &[]),
+    ("issuer", &[]),
     ("oauth", &[]),
     ("records", &[]),
     ("recording", &[]),
