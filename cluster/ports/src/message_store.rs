@@ -114,6 +114,21 @@ pub struct Cursors {
     pub read: Sequence,
 }
 
+/// A part of a conversation: entries with `after < sequence < before`, oldest first, at most `limit`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Where the conversation is.
+    pub partition: Partition,
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// The last entry before it.
+    pub after: Sequence,
+    /// The first entry behind it.
+    pub before: Sequence,
+    /// Entries, at most.
+    pub limit: usize,
+}
+
 /// Where a user stands in a conversation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
@@ -269,6 +284,13 @@ pub trait StoreView {
         before: Sequence,
         limit: usize,
     ) -> Result<Vec<Entry>, StoreError>;
+    /// The entries of spans, in the order of the question.
+    fn entries_of(&self, spans: &[Span]) -> Result<Vec<Vec<Entry>>, StoreError> {
+        let entries = |&Span { partition, conversation, after, before, limit }: &Span| {
+            self.entries(partition, conversation, after, before, limit)
+        };
+        spans.iter().map(entries).collect()
+    }
     /// The conversations that users are members of now, of all partitions, one user after another.
     fn conversations_of(&self, users: &[UserId]) -> Result<Vec<UserConversation>, StoreError>;
     /// Where users stand in conversations, in the order of the question.

@@ -14,7 +14,7 @@ use protocol::{ConversationId, GatewayId, Incarnation, NodeNumber, Partition, Se
 use serde::{Deserialize, Serialize};
 
 /// The version of these messages.
-pub const VERSION: u16 = 4;
+pub const VERSION: u16 = 5;
 
 /// To a store node.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

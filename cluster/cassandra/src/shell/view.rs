@@ -8,7 +8,9 @@ use super::store::CassandraStore;
 use crate::core::outcome::State;
 use futures_util::future::try_join;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use ports::message_store::{ConversationRow, Cursors, DecisionRow, Ownership, Standing, StoreView};
+use ports::message_store::{
+    ConversationRow, Cursors, DecisionRow, Ownership, Span, Standing, StoreView,
+};
 use protocol::store_calls::{Membership, ReceiptItem, UserConversation};
 use protocol::{ClientMessageId, ConversationId, Entry, Partition, Sequence, UserId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -128,6 +130,22 @@ impl StoreView for CassandraView<'_> {
         limit: usize,
     ) -> Read<Vec<Entry>> {
         self.read(partition, async |at| at.entries(conversation, after, before, limit).await)
+    }
+
+    fn entries_of(&self, spans: &[Span]) -> Read<Vec<Vec<Entry>>> {
+        let (shared, link) = (self.store.shared(), &*self.link);
+        let partitions: BTreeSet<Partition> = spans.iter().map(|span| span.partition).collect();
+        let entries = async |&Span { partition, conversation, after, before, limit }: &Span| {
+            let at = At { link, partition, slot: self.state(partition).head };
+            at.entries(conversation, after, before, limit).await
+        };
+        let found = self.store.wait(async {
+            for partition in partitions {
+                apply::before_reading(shared, link, partition, &self.state(partition)).await?;
+            }
+            stream::iter(spans).map(entries).buffered(AT_ONCE).try_collect().await
+        })?;
+        self.store.shared().in_time(self.began).map(|()| found)
     }
 
     fn conversations_of(&self, users: &[UserId]) -> Read<Vec<UserConversation>> {

@@ -14,12 +14,22 @@ use crate::core::failure::{Failure, Purpose};
 use crate::core::numbers::{bound, stored};
 use futures_util::future::join;
 use ports::message_store::{
-    ConversationRow, Cursors, DecisionRow, Ownership, Standing, StoreError, StoreView,
+    ConversationRow, Cursors, DecisionRow, Ownership, Span, Standing, StoreError, StoreView,
 };
 use protocol::store_calls::{Membership, ReceiptItem, UserConversation};
 use protocol::{ClientMessageId, ConversationId, Entry, Partition, Sequence, UserId};
 use std::collections::BTreeMap;
 use tokio_postgres::Row;
+
+/// The entries of each span, with the place of the question.
+const ENTRIES_OF: &str = "\
+SELECT asked.place, it.entry \
+FROM unnest($1::integer[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) \
+WITH ORDINALITY AS asked(partition, conversation, after, before, most, place), \
+LATERAL (SELECT sequence, entry FROM entries \
+WHERE partition = asked.partition AND conversation = asked.conversation \
+AND sequence > asked.after AND sequence < asked.before \
+ORDER BY sequence LIMIT asked.most) AS it ORDER BY asked.place, it.sequence";
 
 /// The memberships of each asked user, with the place of the question.
 const MEMBERSHIPS: &str = "\
@@ -216,6 +226,23 @@ impl StoreView for PostgresView<'_> {
         let parameters: Parameters<'_> =
             &[&part(partition), &stored(conversation.0), &after, &before, &limited(limit)];
         self.list(sql, parameters, |cells| cells.entry())
+    }
+
+    fn entries_of(&self, spans: &[Span]) -> Result<Vec<Vec<Entry>>, StoreError> {
+        let partitions: Vec<i32> = spans.iter().map(|span| part(span.partition)).collect();
+        let conversations: Vec<i64> =
+            spans.iter().map(|span| stored(span.conversation.0)).collect();
+        let afters: Vec<i64> = spans.iter().map(|span| bound(span.after.0)).collect();
+        let befores: Vec<i64> = spans.iter().map(|span| bound(span.before.0)).collect();
+        let limits: Vec<i64> = spans.iter().map(|span| limited(span.limit)).collect();
+        let parameters: Parameters<'_> = &[&partitions, &conversations, &afters, &befores, &limits];
+        let mut found = vec![Vec::new(); spans.len()];
+        for (place, entry) in
+            self.list(ENTRIES_OF, parameters, |cells| Ok((cells.place()?, cells.entry()?)))?
+        {
+            found[place].push(entry);
+        }
+        Ok(found)
     }
 
     fn conversations_of(&self, users: &[UserId]) -> Result<Vec<UserConversation>, StoreError> {

@@ -4,7 +4,7 @@
 //! them, so whoever owns the partition by then can answer it.
 
 use super::pages::Budget;
-use ports::message_store::{ConversationRow, StoreError, StoreView};
+use ports::message_store::{ConversationRow, Span, StoreError, StoreView};
 use protocol::limits::StoreLimits;
 use protocol::store_calls::{ExportPage, ExportPlace, ExportedConversation, ExportedEnd};
 use protocol::{ConversationId, Epoch, NodeNumber, Partition, Sequence};
@@ -53,8 +53,8 @@ fn part(
     bytes: usize,
 ) -> Result<ExportedConversation, StoreError> {
     let (after, before) = (after.max(row.first.before()), row.head.next());
-    let span = (id, after, before);
-    let mut entries = Budget::new(bytes).read((view, partition), span, usize::MAX)?;
+    let span = Span { partition, conversation: id, after, before, limit: usize::MAX };
+    let mut entries = Budget::new(bytes).read(view, span)?;
     if entries.is_empty() {
         // A part has one at least, or there would be no progress.
         entries = view.entries(partition, id, after, before, 1)?;

@@ -3,47 +3,48 @@
 use super::absences::Departure;
 use super::conversation::Conversation;
 use super::fanout::push_job;
-use ports::message_store::{Standing, StoreError, StoreView};
+use ports::message_store::Standing;
 use protocol::records::PushJob;
-use protocol::{Content, Partition, Sequence};
+use protocol::{Content, Entry, Sequence, UserId};
 
 /// What somebody who went has missed.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Missed {
-    /// Pushes, of the newest messages.
-    pub jobs: Vec<PushJob>,
+    /// The messages to push are behind this one,
+    pub after: Sequence,
+    /// and this is the last of them.
+    pub upto: Sequence,
     /// Entries before those, of which nothing is pushed: there were too many.
     pub left_out: u64,
 }
 
-/// The messages that did not arrive before somebody went: the newest, of `most` entries.
+/// The messages that did not arrive before somebody went: the newest, of `most` entries. `reported`: what the
+/// user's devices have told.
 pub fn missed(
-    (view, partition): (&dyn StoreView, Partition),
     conversation: Option<&Conversation>,
     departure: &Departure,
+    reported: Sequence,
     most: u64,
-) -> Result<Missed, StoreError> {
-    let Departure { conversation: id, user, after, upto } = *departure;
-    let member = conversation.and_then(|found| found.joined(user).map(|at| (found, at)));
-    let Some((conversation, joined)) = member else { return Ok(Missed::default()) };
-    let reported = view.cursor(partition, id, user)?.unwrap_or_default().delivered;
-    let upto = upto.unwrap_or(conversation.row.head);
+) -> Option<Missed> {
+    let conversation = conversation?;
+    let joined = conversation.joined(departure.user)?;
+    let upto = departure.upto.unwrap_or(conversation.row.head);
     let newest = Sequence(upto.0.saturating_sub(most));
     // What was there before the user joined is not for the user; neither is the joining itself.
-    let arrived = after.max(reported).max(joined);
-    let left_out = newest.0.saturating_sub(arrived.0);
+    let arrived = departure.after.max(reported).max(joined);
     let after = arrived.max(newest);
-    if after >= upto {
-        return Ok(Missed::default());
-    }
-    let entries = view.entries(partition, id, after, upto.next(), most as usize)?;
-    let job = |entry: &protocol::Entry| match &entry.content {
+    let left_out = newest.0.saturating_sub(arrived.0);
+    (after < upto).then_some(Missed { after, upto, left_out })
+}
+
+/// The pushes of missed entries.
+pub fn jobs(user: UserId, entries: &[Entry]) -> impl Iterator<Item = PushJob> {
+    entries.iter().filter_map(move |entry| match &entry.content {
         Content::Message { body, .. } if entry.author != user => {
             Some(push_job(vec![user], entry, body))
         }
         _ => None,
-    };
-    Ok(Missed { jobs: entries.iter().filter_map(job).collect(), left_out })
+    })
 }
 
 /// Whether a message is for a user who has been a member ever since, and has not been shown it.

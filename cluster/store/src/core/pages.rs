@@ -5,41 +5,35 @@
 
 use super::conversation::Conversation;
 use ports::conversations::Refusal;
-use ports::message_store::{StoreError, StoreView};
-use protocol::store_calls::{AttachItem, AttachRefusal, AttachedAt, RangePage, RangeQuery};
-use protocol::{ConversationId, Entry, Epoch, Partition, Sequence, limits};
+use ports::message_store::{Span, StoreError, StoreView};
+use protocol::store_calls::{AttachItem, AttachRefusal, RangePage, RangeQuery};
+use protocol::{Entry, Partition, Sequence, limits};
 
-/// Where a stream starts for a member, with as many entries as the budget allows. `from` lies behind
-/// what was asked for if the user joined later or retention has removed entries, and never behind
-/// the head: a cursor beyond it is not from here. A device without a cursor is shown what none of the
-/// user's devices has been shown, or a receipt from it would speak for what lies before.
-pub fn attach(
-    (view, partition): (&dyn StoreView, Partition),
+/// Where a stream starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// Behind this.
+    pub from: Sequence,
+    /// The newest entry.
+    pub head: Sequence,
+}
+
+/// Where a stream starts for a member. `from` lies behind what was asked for if the user joined later or
+/// retention has removed entries, and never behind the head: a cursor beyond it is not from here. A device
+/// without a cursor is shown what none of the user's devices has been shown (`delivered`), or a receipt from
+/// it would speak for what lies before.
+pub fn start(
     conversation: Option<&Conversation>,
     item: &AttachItem,
-    epoch: Epoch,
-    budget: &mut Budget,
-) -> Result<Result<AttachedAt, AttachRefusal>, StoreError> {
+    delivered: Sequence,
+) -> Result<Start, AttachRefusal> {
     let member = conversation.and_then(|found| found.joined(item.user).map(|at| (found, at)));
-    let Some((conversation, joined)) = member else { return Ok(Err(AttachRefusal::NotMember)) };
+    let (conversation, joined) = member.ok_or(AttachRefusal::NotMember)?;
     let row = conversation.row;
     let earliest = Sequence(joined.0.max(row.first.0).saturating_sub(1));
-    let after = if let Some(after) = item.after {
-        after
-    } else {
-        let shown =
-            view.cursor(partition, item.conversation, item.user)?.unwrap_or_default().delivered;
-        // Who was there from the beginning needs no entry to know it.
-        shown.max(Sequence(row.founders.into()))
-    };
-    let from = after.max(earliest).min(row.head);
-    let entries = if item.again {
-        Vec::new()
-    } else {
-        let span = (item.conversation, from, row.head.next());
-        budget.read((view, partition), span, limits::MAX_PAGE as usize)?
-    };
-    Ok(Ok(AttachedAt { from, head: row.head, entries, epoch }))
+    // Who was there from the beginning needs no entry to know it.
+    let after = item.after.unwrap_or_else(|| delivered.max(Sequence(row.founders.into())));
+    Ok(Start { from: after.max(earliest).min(row.head), head: row.head })
 }
 
 /// A page of stored entries, oldest first: at most as many as are asked for, as far as they fit.
@@ -67,8 +61,9 @@ pub fn range(
     let mut entries: Vec<Entry> = Vec::new();
     for (start, end) in spans {
         let after = query.after.max(Sequence(start.0.saturating_sub(1)));
-        let span = (query.conversation, after, end);
-        entries.extend(budget.read((view, partition), span, most - entries.len())?);
+        let (conversation, limit) = (query.conversation, most - entries.len());
+        let span = Span { partition, conversation, after, before: end, limit };
+        entries.extend(budget.read(view, span)?);
     }
     Ok(Ok(RangePage { entries, first: row.first, head: row.head }))
 }
@@ -78,6 +73,11 @@ pub fn range(
 const PAGE_BYTES: usize = 128 * 1024;
 /// Entries that are read before it is known how large they are; then twice as many at a time.
 const READ_FIRST: usize = 16;
+
+/// The entries of a span that are read before it is known how large they are.
+pub fn first_of(span: Span) -> Span {
+    Span { limit: span.limit.min(READ_FIRST), ..span }
+}
 
 /// Bytes that the entries of one answer may still take.
 #[derive(Debug)]
@@ -91,23 +91,39 @@ impl Budget {
         Self { left: bytes }
     }
 
-    /// The first entries between two sequences: so many, as far as they fit into a page and the budget.
-    pub fn read(
+    /// Whether nothing more fits.
+    pub const fn is_spent(&self) -> bool {
+        self.left == 0
+    }
+
+    /// The entries of a span, as far as they fit into a page and the budget.
+    pub fn read(&mut self, view: &dyn StoreView, span: Span) -> Result<Vec<Entry>, StoreError> {
+        if self.is_spent() || span.limit == 0 || span.after.next() >= span.before {
+            return Ok(Vec::new());
+        }
+        let first = view.entries_of(&[first_of(span)])?.pop().unwrap_or_default();
+        self.read_on(view, span, first)
+    }
+
+    /// The same where the first of them (`first_of`) are there.
+    pub fn read_on(
         &mut self,
-        (view, partition): (&dyn StoreView, Partition),
-        (conversation, mut after, before): (ConversationId, Sequence, Sequence),
-        most: usize,
+        view: &dyn StoreView,
+        Span { partition, conversation, before, limit, .. }: Span,
+        first: Vec<Entry>,
     ) -> Result<Vec<Entry>, StoreError> {
         let (mut page, mut step) = (Self::new(self.left.min(PAGE_BYTES)), READ_FIRST);
         let whole = page.left;
-        let mut entries = Vec::new();
-        while entries.len() < most && page.left > 0 && after.next() < before {
-            let count = step.min(most - entries.len());
-            let found = view.entries(partition, conversation, after, before, count)?;
-            let Some(last) = found.last() else { break };
-            after = last.sequence;
+        let (mut entries, mut found) = (Vec::new(), first);
+        while let Some(last) = found.last() {
+            let after = last.sequence;
             entries.extend(page.take(found));
+            if entries.len() >= limit || page.is_spent() || after.next() >= before {
+                break;
+            }
             step *= 2;
+            let count = step.min(limit - entries.len());
+            found = view.entries(partition, conversation, after, before, count)?;
         }
         self.left -= whole - page.left;
         Ok(entries)
@@ -138,7 +154,7 @@ mod tests {
     use crate::engine::conformance::acquire;
     use ports::message_store::{Batch, ConversationRow, MessageStore};
     use protocol::store_calls::ConversationKind;
-    use protocol::{ClientMessageId, Content, NodeNumber, UserId};
+    use protocol::{ClientMessageId, Content, ConversationId, NodeNumber, UserId};
     use std::sync::Arc;
 
     const HOME: Partition = Partition(3);
@@ -211,9 +227,12 @@ mod tests {
             again: false,
         };
         let mut budget = Budget::new(limits::MAX_LINK_FRAME_BYTES);
-        let at = attach((&*view, HOME), conversation.as_ref(), &item, Epoch(1), &mut budget);
-        let at = at.unwrap().unwrap();
-        assert_eq!((at.from, at.head, at.entries.len()), (Sequence(3), Sequence(COUNT), 7));
-        assert_eq!(at.entries[0].sequence, Sequence(4));
+        let at = start(conversation.as_ref(), &item, Sequence(0)).unwrap();
+        assert_eq!(at, Start { from: Sequence(3), head: Sequence(COUNT) });
+        let (partition, before) = (HOME, at.head.next());
+        let (conversation, limit) = (CONVERSATION, limits::MAX_PAGE as usize);
+        let span = Span { partition, conversation, after: at.from, before, limit };
+        let entries = budget.read(&*view, span).unwrap();
+        assert_eq!((entries.len(), entries[0].sequence), (7, Sequence(4)));
     }
 }

@@ -1,5 +1,6 @@
 //! Tasks, links and workers around the core.
 
+mod answers;
 mod input;
 mod listeners;
 mod owner;

@@ -5,33 +5,30 @@
 //! repeated. A partition whose lease is not the newest any more is dropped with all that was applied to
 //! it: nothing of it was written, and nobody is told.
 
-use super::round::{Applied, AttachAnswer, NotOwned, Origin, Round, Work};
+use super::round::{Applied, Origin, Round, Work};
 use crate::config::StoreConfig;
 use crate::core::command::{Command, Outcome};
-use crate::core::conversation::Conversation;
-use crate::core::missed;
 use crate::core::overlay::Overlay;
-use crate::core::pages::{self, Budget};
 use crate::core::partition::{Choices, Partition};
-use ports::message_store::{Keys, Lease, MessageStore, Ownership, StoreError, StoreView};
+use ports::message_store::{Keys, Lease, MessageStore, StoreError};
 use protocol::design::{Epochs, Poison};
-use protocol::store_calls::{AttachItem, AttachedItem, PartitionStatus};
-use protocol::{ConversationId, Epoch, Partition as PartitionId};
+use protocol::store_calls::PartitionStatus;
+use protocol::{Epoch, Partition as PartitionId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// An owned partition.
-struct Owned {
-    machine: Partition,
-    lease: Lease,
+pub(super) struct Owned {
+    pub machine: Partition,
+    pub lease: Lease,
     conversations: u64,
 }
 
 /// The partitions that this node owns.
 pub struct Partitions {
-    store: Arc<dyn MessageStore>,
-    config: StoreConfig,
-    owned: BTreeMap<PartitionId, Owned>,
+    pub(super) store: Arc<dyn MessageStore>,
+    pub(super) config: StoreConfig,
+    pub(super) owned: BTreeMap<PartitionId, Owned>,
 }
 
 impl Partitions {
@@ -153,75 +150,6 @@ impl Partitions {
         round.done.status = self.status();
         Ok(())
     }
-
-    /// Answers attaches and looks up what was missed. On an error nothing has happened.
-    fn answer(&mut self, round: &mut Round) -> Result<(), StoreError> {
-        let store = Arc::clone(&self.store);
-        let view = store.view()?;
-        let (mut missed, mut left_out) = (Vec::new(), 0);
-        for departure in &round.departures {
-            let most = self.config.limits.missed_messages;
-            let home = self.config.home(departure.conversation);
-            if let Ok(owned) = self.confirmed(&*view, home)? {
-                let found = owned.conversation(&*view, departure.conversation)?;
-                let one = missed::missed((&*view, home), found, departure, most)?;
-                missed.extend(one.jobs);
-                left_out += one.left_out;
-            }
-        }
-        let mut attached = Vec::with_capacity(round.attaches.len());
-        for call in &round.attaches {
-            attached.push(self.attach(&*view, &call.items)?);
-        }
-        (round.done.missed, round.done.left_out) = (missed, left_out);
-        round.departures.clear();
-        for (call, attached) in std::mem::take(&mut round.attaches).into_iter().zip(attached) {
-            match attached {
-                Ok(answers) => round.done.attached.push(AttachAnswer { call, answers }),
-                Err(not_owned) => round.done.misdirected.push((call.reply, not_owned)),
-            }
-        }
-        Ok(())
-    }
-
-    /// The answers to all items, or which partitions are not this node's.
-    fn attach(
-        &mut self,
-        view: &dyn StoreView,
-        items: &[AttachItem],
-    ) -> Result<Result<Vec<AttachedItem>, NotOwned>, StoreError> {
-        let mut budget = Budget::new(self.config.limits.answer_bytes);
-        let mut answers = Vec::with_capacity(items.len());
-        let mut not_owned = BTreeMap::new();
-        for item in items {
-            let home = self.config.home(item.conversation);
-            match self.confirmed(view, home)? {
-                Ok(owned) => {
-                    let epoch = owned.lease.epoch;
-                    let found = owned.conversation(view, item.conversation)?;
-                    let outcome = pages::attach((view, home), found, item, epoch, &mut budget)?;
-                    let (conversation, user) = (item.conversation, item.user);
-                    answers.push(AttachedItem { conversation, user, outcome });
-                }
-                Err(current) => {
-                    not_owned.insert(home, current.known());
-                }
-            }
-        }
-        Ok(if not_owned.is_empty() { Ok(answers) } else { Err(not_owned.into_iter().collect()) })
-    }
-
-    /// A partition, if this node owns it, by its own word and by the engine's: what is answered under a
-    /// lease that is not the newest would be a dead stream.
-    fn confirmed(
-        &mut self,
-        view: &dyn StoreView,
-        home: PartitionId,
-    ) -> Result<Result<&mut Owned, Ownership>, StoreError> {
-        let current = view.ownership(home)?;
-        let owned = self.owned.get_mut(&home).filter(|owned| owned.lease.epoch == current.epoch);
-        Ok(owned.ok_or(current))
-    }
 }
 
 impl Owned {
@@ -265,19 +193,5 @@ impl Owned {
             let command = Command::Retain { conversation, keep };
             self.machine.apply(command, &mut applied.overlay, &mut applied.effects);
         }
-    }
-
-    /// A conversation, from memory or from the engine.
-    fn conversation(
-        &mut self,
-        view: &dyn StoreView,
-        id: ConversationId,
-    ) -> Result<Option<&Conversation>, StoreError> {
-        if self.machine.cached(id).is_none()
-            && let Some(loaded) = Conversation::load(view, self.lease.partition, id)?
-        {
-            self.machine.keep(id, loaded);
-        }
-        Ok(self.machine.cached(id))
     }
 }

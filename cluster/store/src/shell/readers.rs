@@ -1,4 +1,5 @@
-//! The workers for reads: as many as the engine has a use for.
+//! The workers for reads: as many as the engine has a use for. Where there are several, one is left to those who
+//! cannot even connect before they are answered: whatever others read, somebody who comes is let in.
 
 use ports::{Machine, Worker, tasks};
 use std::sync::Arc;
@@ -6,6 +7,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Jobs that may run beside each other, and in any order.
 pub struct Readers(Vec<Reader>);
+
+/// For whom something is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// For whoever connects.
+    Connecting,
+    /// For anybody else.
+    Others,
+}
 
 struct Reader {
     worker: Arc<dyn Worker>,
@@ -27,10 +37,15 @@ impl Readers {
     /// Runs a job on the worker that has the fewest; `None` if it is gone (the node dies).
     pub async fn run<T: Send + 'static>(
         &self,
+        of: Urgency,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
         let jobs = |reader: &&Reader| reader.jobs.load(Ordering::Relaxed);
-        let reader = self.0.iter().min_by_key(jobs)?;
+        let all = match (of, &*self.0) {
+            (Urgency::Others, [_, others @ ..]) if !others.is_empty() => others,
+            (_, all) => all,
+        };
+        let reader = all.iter().min_by_key(jobs)?;
         let _place = Place::take(reader);
         tasks::run_on(&*reader.worker, job).await
     }

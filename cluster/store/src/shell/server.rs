@@ -2,7 +2,7 @@
 
 use super::input::{AttachCall, Input, ReplyTo, Request, SubscriptionEvent};
 use super::owner::Leases;
-use super::readers::Readers;
+use super::readers::{Readers, Urgency};
 use super::reads::Reads;
 use crate::config::StoreConfig;
 use crate::core::attachments::{GatewayLife, LinkId};
@@ -22,8 +22,9 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-/// Calls of a link that are read for at a time.
-const READS_MAX: usize = 64;
+/// Calls of a link that are answered at a time. More than a gateway makes: what waits for a reader for too long is
+/// given up, and nothing else of the link waits for it.
+const READS_MAX: usize = 4_096;
 
 /// What all links of a node share.
 pub struct Context {
@@ -213,8 +214,9 @@ impl Context {
     async fn answer(self: Arc<Self>, call: Call, reply: ReplyTo) -> Option<Input> {
         let answered = match call {
             Call::Pushes(pushes) => {
-                let opened =
-                    self.read(move |reads| Ok(reads.open(&pushes)?.map_err(Answer::NotOwner)));
+                let opened = self.read(Urgency::Others, move |reads| {
+                    Ok(reads.open(&pushes)?.map_err(Answer::NotOwner))
+                });
                 match opened.await {
                     Ok(pushes) => {
                         let pushes = SubscriptionEvent::Pushes(pushes, reply);
@@ -225,11 +227,16 @@ impl Context {
             }
             Call::Status => {
                 let status = self.status.borrow().clone();
-                let confirmed = self.read(move |reads| Ok(Ok(reads.status(status)?)));
+                let status = move |reads: &Reads<'_>| Ok(Ok(reads.status(status)?));
+                let confirmed = self.read(Urgency::Others, status);
                 confirmed.await.unwrap_or_else(|answer| answer)
             }
             call => {
-                let answered = self.read(move |reads| Ok(Ok(reads.answer(&call)?)));
+                let urgency = match &call {
+                    Call::OfUsers(_) => Urgency::Connecting,
+                    _ => Urgency::Others,
+                };
+                let answered = self.read(urgency, move |reads| Ok(Ok(reads.answer(&call)?)));
                 answered.await.unwrap_or_else(|answer| answer)
             }
         };
@@ -249,12 +256,13 @@ impl Context {
     /// Reads from one view of the engine, under the leases of this moment; or what the caller is told.
     async fn read<T: Send + 'static>(
         &self,
+        urgency: Urgency,
         read: impl FnOnce(&Reads<'_>) -> Result<Result<T, Answer>, StoreError> + Send + 'static,
     ) -> Result<T, Answer> {
         let (store, config) = (Arc::clone(&self.store), self.config.clone());
         let leases = Arc::clone(&self.leases.borrow().owned);
         let asked = Instant::now();
-        let read = self.readers.run(move || {
+        let read = self.readers.run(urgency, move || {
             // Nobody waits for the answer any more: it would only keep others waiting.
             if asked.elapsed() >= limits::CALL_TIMEOUT {
                 return Ok(Err(Answer::Failed(CallError::Unavailable)));

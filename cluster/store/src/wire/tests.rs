@@ -1,4 +1,4 @@
-//! The messages of version 4, kind by kind: their bytes are what they were.
+//! The messages of version 5, kind by kind: their bytes are what they were.
 
 use super::*;
 use fakes::frozen;
@@ -142,7 +142,7 @@ fn answers() -> Vec<Answer> {
 }
 
 #[test]
-fn messages_of_version_4_to_a_store_are_what_they_were() {
+fn messages_of_version_5_to_a_store_are_what_they_were() {
     let detach = |arrived| DetachItem { conversation: CONVERSATION, user: USER, arrived };
     let mut samples = vec![
         ToStore::Announce(GatewayId(18), Incarnation(19)),
@@ -152,11 +152,11 @@ fn messages_of_version_4_to_a_store_are_what_they_were() {
         ToStore::Taken(25),
     ];
     samples.extend(calls().into_iter().map(|call| ToStore::Call(21, call)));
-    frozen::check(include_str!("../../fixtures/to-store-4.txt"), VERSION, &samples);
+    frozen::check(include_str!("../../fixtures/to-store-5.txt"), VERSION, &samples);
 }
 
 #[test]
-fn messages_of_version_4_from_a_store_are_what_they_were() {
+fn messages_of_version_5_from_a_store_are_what_they_were() {
     let head = Head { conversation: CONVERSATION, sequence: Sequence(22) };
     let (user, conversation, joined) = (USER, CONVERSATION, Sequence(14));
     let mut samples = vec![
@@ -169,5 +169,5 @@ fn messages_of_version_4_from_a_store_are_what_they_were() {
         FromStore::ConsumerLost,
     ];
     samples.extend(answers().into_iter().map(|answer| FromStore::Answer(23, answer)));
-    frozen::check(include_str!("../../fixtures/from-store-4.txt"), VERSION, &samples);
+    frozen::check(include_str!("../../fixtures/from-store-5.txt"), VERSION, &samples);
 }

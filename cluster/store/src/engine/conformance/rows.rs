@@ -2,10 +2,10 @@
 
 use super::changes::{Change, batch, compare, groups, of, rows_shown};
 use super::{NODE, OTHER, PARTITION, acquire};
-use ports::message_store::{Batch, Fenced, Keys, Lease, MessageStore, Ownership, Standing};
+use ports::message_store::{Batch, Fenced, Keys, Lease, MessageStore, Ownership, Span, Standing};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use protocol::{ClientMessageId, ConversationId, Epoch, Partition, Sequence, UserId};
+use protocol::{ClientMessageId, ConversationId, Entry, Epoch, Partition, Sequence, UserId};
 
 pub fn shows_what_the_engine_in_memory_shows<E: MessageStore>(make: &dyn Fn() -> E) {
     let config = ProptestConfig { cases: 24, ..ProptestConfig::default() };
@@ -202,6 +202,10 @@ pub fn many_are_asked_about_at_once(store: &dyn MessageStore) {
                 Change::Member(0, 2, 1, 0),
                 Change::Cursor(0, 2, 6),
                 Change::Member(1, 3, 1, 2),
+                Change::Entry(2, 1),
+                Change::Entry(2, 2),
+                Change::Entry(2, 3),
+                Change::Entry(2, 4),
             ],
             partition,
         );
@@ -228,6 +232,25 @@ pub fn many_are_asked_about_at_once(store: &dyn MessageStore) {
         standings.iter().map(|it| (it.memberships.len(), it.cursors.delivered.0)).collect();
     assert_eq!(seen, [(1, 6), (2, 0), (1, 0), (0, 0), (1, 6)]);
     assert_eq!(view.standings(&[]), Ok(Vec::new()));
+    let span = |partition, c: u64, (after, before, limit)| Span {
+        partition,
+        conversation: ConversationId(of(partition).start + c),
+        after: Sequence(after),
+        before: Sequence(before),
+        limit,
+    };
+    let spans = [
+        span(OTHER, 2, (1, 4, 9)),
+        span(PARTITION, 2, (0, u64::MAX, 2)),
+        span(PARTITION, 3, (0, 9, 9)),
+        span(OTHER, 2, (0, 9, 0)),
+        span(OTHER, 2, (1, 4, 9)),
+    ];
+    let found = view.entries_of(&spans).unwrap();
+    let sequences = |entries: &Vec<Entry>| entries.iter().map(|it| it.sequence.0).collect();
+    let found: Vec<Vec<u64>> = found.iter().map(sequences).collect();
+    assert_eq!(found, [vec![2, 3], vec![1, 2], vec![], vec![], vec![2, 3]]);
+    assert_eq!(view.entries_of(&[]), Ok(Vec::new()));
     let found = view.conversations_of(&[3, 1, 9, 2].map(UserId)).unwrap();
     let mut found: Vec<_> =
         found.iter().map(|it| (it.user.0, it.conversation.0, it.joined.0)).collect();
