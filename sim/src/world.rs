@@ -140,8 +140,9 @@ impl Builder<'_> {
             self.host(sim, &mut hosts, host, move |hardware| {
                 let shared = database.clone().map(|database| {
                     let link = [hardware.name.clone(), BESIDE.into()];
-                    let disk = Arc::new(hardware.disk.clone());
-                    Arc::new(Connection::new(database, link, board.clone(), disk)) as _
+                    let means =
+                        (Arc::new(hardware.disk.clone()) as _, hardware.round_trips.clone());
+                    Arc::new(Connection::new(database, link, board.clone(), means)) as _
                 });
                 let node = (role, number, config.clone());
                 Box::pin(serve(node, shared, hardware, journal.clone()))
@@ -204,13 +205,14 @@ impl Builder<'_> {
             flows: self.flows.clone(),
             trace: pulse.trace().clone(),
         };
+        let network_shape = &self.scenario.network;
         let gate = Gate::new(pulse, Arc::new(move |panicked| journal.broke(&host, &panicked)));
         Rc::new(HostHardware::new(
             network,
             gate,
             (Arc::new(self.journal.clone()), self.journal.path()),
             self.seed,
-            self.scenario.network.disk_sync,
+            (network_shape.disk_sync, network_shape.latency_min + network_shape.latency_max),
         ))
     }
 

@@ -1,13 +1,17 @@
 //! An engine that several store nodes share, as one of them reaches it: like a database on a host of its own,
-//! beside the broker. A node that cannot exchange packets with the broker does not reach it either; a call takes
-//! as long as a forced write. A call that has got through is done, whatever becomes of the node.
+//! beside the broker. A node that cannot exchange packets with the broker does not reach it either; a call that
+//! changes something takes as long as a forced write, and each question about what is stored a round trip over the
+//! network. A call that has got through is done, whatever becomes of the node.
 //!
 //! The database's process can die and stand still. What it has done stays; what it is asked meanwhile ends without
 //! an answer. A database that is killed may have done what it was just asked, so each node's first call after a
 //! death is done and not answered. (The rows outlive a loss of power as well: it keeps what it has done.)
 
+mod view;
+
 use crate::faults::links::LinkBoard;
 use crate::machine::gate::Gate;
+use crate::machine::tasks::RoundTrips;
 use ports::Disk;
 use ports::message_store::{
     Batch, Claim, Fenced, Keys, Lease, MessageStore, Rows, StoreError, StoreView,
@@ -15,10 +19,14 @@ use ports::message_store::{
 use protocol::Partition;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use view::RemoteView;
 
 /// A file of the node's disk that is only forced: so a call takes its time, and is a job that a kill
 /// interrupts.
 const CALLS: &str = "database.calls";
+
+/// Jobs of a node that read at a time, as over PostgreSQL.
+const READERS: usize = 4;
 
 /// The database: rows that stay, and a process that may not.
 pub struct Database {
@@ -60,21 +68,22 @@ pub struct Connection {
     beside: Arc<str>,
     board: LinkBoard,
     disk: Arc<dyn Disk>,
+    round_trips: RoundTrips,
     /// Deaths that its calls have met.
     met: AtomicU32,
 }
 
 impl Connection {
     /// The connection of a node, over the links between its host and `beside`; a call takes the time of
-    /// its disk.
+    /// its disk, and a question a round trip.
     pub fn new(
         database: Arc<Database>,
         [host, beside]: [Arc<str>; 2],
         board: LinkBoard,
-        disk: Arc<dyn Disk>,
+        (disk, round_trips): (Arc<dyn Disk>, RoundTrips),
     ) -> Self {
         let met = AtomicU32::new(database.deaths.load(Ordering::Relaxed));
-        Self { database, host, beside, board, disk, met }
+        Self { database, host, beside, board, disk, round_trips, met }
     }
 
     fn reached(&self) -> Result<(), StoreError> {
@@ -92,6 +101,13 @@ impl Connection {
         let runs = self.database.runs.load(Ordering::Relaxed);
         let down = || StoreError::Unavailable("the database is down".to_owned());
         runs.then_some(&*self.database.rows).ok_or_else(down)
+    }
+
+    /// Something is read: it takes a round trip.
+    fn question(&self) -> Result<(), StoreError> {
+        self.reached()?;
+        self.round_trips.make();
+        self.running().map(|_| ())
     }
 
     fn call<T>(
@@ -128,8 +144,13 @@ impl MessageStore for Connection {
     }
 
     fn view(&self) -> Result<Box<dyn StoreView + '_>, StoreError> {
-        self.reached()?;
-        self.running()?.view()
+        self.question()?;
+        let view = self.running()?.view()?;
+        Ok(Box::new(RemoteView { connection: self, view }))
+    }
+
+    fn readers(&self) -> usize {
+        READERS
     }
 
     fn prefetch(&self, keys: &[(Partition, Keys)]) -> Result<Vec<Rows>, StoreError> {

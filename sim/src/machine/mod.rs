@@ -23,7 +23,7 @@ use ports::Machine;
 use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
-use tasks::SimTasks;
+use tasks::{RoundTrips, SimTasks};
 use telemetry::{Counters, SimTelemetry};
 use workload::Recorder;
 
@@ -46,6 +46,8 @@ pub struct HostHardware {
     recorder: Arc<dyn Recorder>,
     seed: u64,
     disk_sync: Duration,
+    /// What jobs of its workers ask over the network.
+    pub round_trips: RoundTrips,
     lives: Cell<u32>,
 }
 
@@ -56,7 +58,7 @@ impl HostHardware {
         gate: Gate,
         (recorder, path): (Arc<dyn Recorder>, Path),
         seed: u64,
-        disk_sync: Duration,
+        (disk_sync, round_trip): (Duration, Duration),
     ) -> Self {
         Self {
             name: network.host.clone(),
@@ -70,6 +72,7 @@ impl HostHardware {
             recorder,
             seed,
             disk_sync,
+            round_trips: RoundTrips::new(round_trip),
             lives: Cell::new(0),
         }
     }
@@ -92,6 +95,7 @@ impl HostHardware {
                 entropy,
                 disk_sync: self.disk_sync,
                 writes: Arc::default(),
+                round_trips: self.round_trips.clone(),
             }),
             telemetry: Arc::new(SimTelemetry::new(
                 self.name.clone(),

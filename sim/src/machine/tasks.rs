@@ -5,6 +5,7 @@ use fakes::FakeDisk;
 use ports::tasks::Job;
 use ports::{BoxFuture, Entropy, Tasks, Worker, entered};
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -22,6 +23,33 @@ pub struct SimTasks {
     pub disk_sync: Duration,
     /// What the host's workers are writing.
     pub writes: Arc<Writes>,
+    /// What their jobs wait for besides the disk.
+    pub round_trips: RoundTrips,
+}
+
+/// Round trips over the network that jobs of a host have made: they take their time after the job.
+#[derive(Clone)]
+pub struct RoundTrips {
+    made: Arc<AtomicU32>,
+    /// Mean time of one.
+    each: Duration,
+}
+
+impl RoundTrips {
+    /// None yet; each takes so long.
+    pub fn new(each: Duration) -> Self {
+        Self { made: Arc::default(), each }
+    }
+
+    /// The job that runs makes one.
+    pub fn make(&self) {
+        self.made.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many were made since the last job.
+    fn take(&self) -> u32 {
+        self.made.swap(0, Ordering::Relaxed)
+    }
 }
 
 /// Jobs whose code has run and whose disk time has not passed.
@@ -60,6 +88,7 @@ struct Line {
     entropy: Arc<dyn Entropy>,
     disk_sync: Duration,
     writes: Arc<Writes>,
+    round_trips: RoundTrips,
     /// Whether others act on what its jobs write before they are over.
     is_seen: bool,
 }
@@ -91,6 +120,7 @@ impl SimTasks {
             entropy: Arc::clone(&self.entropy),
             disk_sync: self.disk_sync,
             writes: Arc::clone(&self.writes),
+            round_trips: self.round_trips.clone(),
             is_seen,
         };
         self.spawn(name, Box::pin(line.work(jobs)));
@@ -119,11 +149,13 @@ impl Line {
             let ticket = self.disk.begin_job();
             job();
             let syncs = self.disk.end_job(ticket);
-            if syncs > 0 {
-                if self.is_seen {
-                    self.writes.begin(ticket);
-                }
-                tokio::time::sleep(self.disk_time(syncs)).await;
+            let round_trips = self.round_trips.take();
+            if syncs > 0 && self.is_seen {
+                self.writes.begin(ticket);
+            }
+            if syncs + round_trips > 0 {
+                let disk = self.around(self.disk_sync, syncs);
+                tokio::time::sleep(disk + self.around(self.round_trips.each, round_trips)).await;
             }
             self.disk.settle_job(ticket);
             self.writes.end(ticket);
@@ -133,10 +165,13 @@ impl Line {
         }
     }
 
-    /// Half to one and a half times the mean, per forced write.
-    fn disk_time(&self, syncs: u32) -> Duration {
+    /// So many times half to one and a half of the mean.
+    fn around(&self, mean: Duration, times: u32) -> Duration {
+        if times == 0 {
+            return Duration::ZERO;
+        }
         let factor = 500 + self.entropy.below(1_000);
-        let micros = self.disk_sync.as_micros() as u64 * u64::from(syncs) * factor / 1_000;
+        let micros = mean.as_micros() as u64 * u64::from(times) * factor / 1_000;
         Duration::from_micros(micros)
     }
 }
@@ -157,7 +192,11 @@ mod tests {
             let entropy = Arc::new(SeededEntropy::new(1, "store-1", 1, Trace::default()));
             let (disk, writes) = (disk.clone(), Arc::clone(&writes));
             let disk_sync = Duration::from_millis(20);
-            (SimWorker(sender), Line { disk, entropy, disk_sync, writes, is_seen }.work(jobs))
+            let round_trips = RoundTrips::new(Duration::from_millis(2));
+            (
+                SimWorker(sender),
+                Line { disk, entropy, disk_sync, writes, round_trips, is_seen }.work(jobs),
+            )
         };
         let write = || -> Job {
             let disk = disk.clone();
