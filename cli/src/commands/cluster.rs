@@ -97,6 +97,7 @@ impl Cluster {
         let collectors = Collectors::of(&config)?;
         self.lifeline.watch()?;
         real::panics::abort_on_panic();
+        real::descriptors::raise();
         let prometheus = real::telemetry::install().context("metrics")?;
         let runtime = real::tasks::runtime()?;
         runtime.block_on(async {

@@ -52,6 +52,7 @@ impl Node {
         let name = Topology::name(self.role, self.number);
         self.lifeline.watch()?;
         real::panics::abort_on_panic();
+        real::descriptors::raise();
         let prometheus = real::telemetry::install().context("metrics")?;
         let metrics: Arc<dyn Fn() -> String + Send + Sync> = Arc::new(move || prometheus.render());
         let runtime = real::tasks::runtime()?;

@@ -59,9 +59,10 @@ impl Drop for Share {
 }
 
 impl Acceptor {
-    /// Accepts at this listener, up to this number of open connections (at least one).
+    /// Accepts at this listener, up to this number of open connections (at least one), or as many as the
+    /// listener can have: shares of more than there are would be no shares.
     pub fn new(machine: &Machine, listener: Box<dyn Listener>, connections_max: u32) -> Self {
-        let connections_max = connections_max.max(1);
+        let connections_max = connections_max.min(listener.connections_max()).max(1);
         let places = Arc::new(Semaphore::new(connections_max as usize));
         let telemetry = Arc::clone(&machine.telemetry);
         let (sharing, fails, refuses) = (None, false, false);
@@ -166,6 +167,10 @@ mod tests {
         fn local_addr(&self) -> io::Result<SocketAddr> {
             Ok(([127, 0, 0, 1], 1).into())
         }
+
+        fn connections_max(&self) -> u32 {
+            16
+        }
     }
 
     fn address(last: u8) -> IpAddr {
@@ -182,7 +187,8 @@ mod tests {
         script.extend([Ok(proxy)].repeat(5));
         script.extend([Ok(first), Err(Errno::EBADF)]);
         let listener = Box::new(Script(Mutex::new(script)));
-        let acceptor = Acceptor::new(&memory.machine("server"), listener, 16);
+        // Of the sixteen that there are.
+        let acceptor = Acceptor::new(&memory.machine("server"), listener, 1_000);
         let mut acceptor = acceptor.shared(move |peer| (peer != proxy).then_some(peer));
         let mut places = Vec::new();
         while let Ok((_, place)) = acceptor.next().await {

@@ -24,4 +24,8 @@ pub trait Listener: Send + Sync {
     fn accept(&self) -> BoxFuture<'_, io::Result<(Box<dyn Stream>, SocketAddr)>>;
     /// Where it listens.
     fn local_addr(&self) -> io::Result<SocketAddr>;
+    /// How many connections it can have open at a time, whoever accepts them.
+    fn connections_max(&self) -> u32 {
+        u32::MAX
+    }
 }

@@ -3,6 +3,7 @@
 //! The one set of adapters of the operating system behind `ports`, for the nodes of a cluster and for
 //! the users of a load test. It decides nothing.
 
+pub mod descriptors;
 pub mod disk;
 pub mod metrics;
 pub mod network;

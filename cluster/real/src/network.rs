@@ -1,8 +1,8 @@
 //! TCP of the operating system.
 
+use crate::descriptors::{self, reserve};
 use nix::errno::Errno;
 use nix::libc::linger;
-use nix::sys::resource::{Resource, getrlimit};
 #[cfg(target_os = "linux")]
 use nix::sys::socket::sockopt::IpBindAddressNoPort;
 use nix::sys::socket::{setsockopt, sockopt::Linger};
@@ -12,11 +12,6 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
-
-/// Descriptors that whoever connects leaves to the process, or a quarter if it has few: for its files, and
-/// for the connections that it makes itself: 64 for pushes, 32 for each gateway's logins. A node whose log cannot open its next
-/// segment would stop the chat of everybody.
-const RESERVED: u64 = 128;
 
 /// Handshakes that may wait for a busy node, if the system allows as many (`net.core.somaxconn`). Those beyond
 /// are dropped, and tried again after seconds.
@@ -96,11 +91,6 @@ pub struct NotFound {
 
 struct Bound(TcpListener);
 
-/// How many of so many descriptors are kept back.
-pub fn reserve(most: u64) -> u64 {
-    RESERVED.min(most / 4)
-}
-
 /// Whether a new descriptor is one of those that are kept back. The system gives the lowest that is free,
 /// so that a high one says that few are left.
 fn is_reserved(descriptor: RawFd, most: u64) -> bool {
@@ -111,8 +101,7 @@ impl Listener for Bound {
     fn accept(&self) -> BoxFuture<'_, io::Result<(Box<dyn Stream>, SocketAddr)>> {
         Box::pin(async move {
             let (stream, peer) = self.0.accept().await?;
-            let most = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
-            if is_reserved(stream.as_raw_fd(), most) {
+            if is_reserved(stream.as_raw_fd(), descriptors::most()) {
                 return Err(Errno::EMFILE.into());
             }
             stream.set_nodelay(true)?;
@@ -122,6 +111,11 @@ impl Listener for Bound {
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
+    }
+
+    fn connections_max(&self) -> u32 {
+        let most = descriptors::most();
+        u32::try_from(most - reserve(most)).unwrap_or(u32::MAX)
     }
 }
 

@@ -10,7 +10,7 @@ pub use system::System;
 use crate::limits::needs::{self, Needs};
 use crate::run::{Against, Processes};
 use crate::slices::{AT_EASE, Share};
-use real::network::reserve;
+use real::descriptors::reserve;
 use scenarios::scenario::{Scenario, Transport};
 
 /// Descriptors that every process needs beside its connections, in the least case.

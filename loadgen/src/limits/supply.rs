@@ -1,11 +1,8 @@
 //! What this machine has for a run: descriptors, local ports, memory, disk.
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::statvfs::statvfs;
 use std::path::Path;
 
-/// More descriptors than any run needs: some systems refuse "unlimited".
-const OPEN_FILES_MAX: u64 = 1 << 20;
 /// Beyond this a run is about to be killed by the system.
 const LAST_BYTES: u64 = 64 * 1024 * 1024;
 /// Beyond this the cluster's next writes fail: a second of a fast run.
@@ -28,7 +25,7 @@ pub struct Supply {
 /// and tells what there is. `data`: where a cluster that is started will keep its data.
 pub fn supply(data: Option<&Path>) -> Supply {
     Supply {
-        open_files: open_files(),
+        open_files: real::descriptors::raise(),
         ports: ports(),
         memory: free_memory(),
         disk: data.and_then(free_disk),
@@ -52,15 +49,6 @@ pub fn disk_is_full(folder: &Path) -> Option<u64> {
 
 const fn is_full(free: u64) -> bool {
     free < LAST_DISK_BYTES
-}
-
-fn open_files() -> Option<u64> {
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
-    let wanted = hard.min(OPEN_FILES_MAX.max(soft));
-    if wanted > soft && setrlimit(Resource::RLIMIT_NOFILE, wanted, hard).is_ok() {
-        return Some(wanted);
-    }
-    Some(soft)
 }
 
 /// The size of the range from which ip(7) takes the ports of clients.
@@ -122,7 +110,7 @@ mod tests {
         let meminfo = "MemTotal:       24000000 kB\nMemAvailable:   22000000 kB\n";
         assert_eq!(bytes_of(meminfo, "MemAvailable:"), Some(22_000_000 * 1024));
         assert_eq!(bytes_of(meminfo, "SwapFree:"), None);
-        assert!(open_files().is_some_and(|files| files > 0));
+        assert!(real::descriptors::raise().is_some_and(|files| files > 0));
     }
 
     #[test]

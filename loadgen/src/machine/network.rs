@@ -48,6 +48,10 @@ impl Listener for CountedListener {
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
     }
+
+    fn connections_max(&self) -> u32 {
+        self.0.connections_max()
+    }
 }
 
 #[cfg(test)]

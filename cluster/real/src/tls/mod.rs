@@ -177,6 +177,10 @@ impl Listener for Encrypted {
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
+
+    fn connections_max(&self) -> u32 {
+        self.listener.connections_max()
+    }
 }
 
 /// Whom a client trusts.
