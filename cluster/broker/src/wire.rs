@@ -10,7 +10,7 @@ use ports::broker::{Confirms, ConsumeError, DeadLetter, FanoutMessage, NewDeadLe
 use serde::{Deserialize, Serialize};
 
 /// The version of these messages.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 
 /// From a node.
 #[derive(Debug, Serialize, Deserialize)]
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_of_version_3_to_the_broker_are_what_they_were() {
+    fn messages_of_version_4_to_the_broker_are_what_they_were() {
         let [inbound, Queue::Gateway(to), jobs, _] = queues() else { unreachable!() };
         let job_settlements = [
             JobSettlement::Done { tag: 8 },
@@ -124,11 +124,11 @@ mod tests {
             ToBroker::RequeueDeadLetter { call: 22, id: 23 },
             ToBroker::Depths { call: 24 },
         ];
-        frozen::check(include_str!("../fixtures/to-broker-3.txt"), VERSION, &samples);
+        frozen::check(include_str!("../fixtures/to-broker-4.txt"), VERSION, &samples);
     }
 
     #[test]
-    fn messages_of_version_3_from_the_broker_are_what_they_were() {
+    fn messages_of_version_4_from_the_broker_are_what_they_were() {
         let errors = [PublishError::Full, PublishError::Unknown];
         frozen::every_variant(&errors);
         let refusals = [ConsumeError::Taken, ConsumeError::Unavailable];
@@ -158,6 +158,6 @@ mod tests {
             FromBroker::Lost { consumer: 7 },
         ];
         samples.extend(answers.into_iter().map(|answer| FromBroker::Answer { call: 8, answer }));
-        frozen::check(include_str!("../fixtures/from-broker-3.txt"), VERSION, &samples);
+        frozen::check(include_str!("../fixtures/from-broker-4.txt"), VERSION, &samples);
     }
 }

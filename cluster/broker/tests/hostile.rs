@@ -53,7 +53,7 @@ enum Say {
 
 impl link::Wire for Say {
     const LINK: &'static str = "broker";
-    const VERSION: u16 = 3;
+    const VERSION: u16 = 4;
 }
 
 #[derive(Serialize)]
@@ -68,7 +68,7 @@ struct Nonsense(u64, u64);
 
 impl link::Wire for Nonsense {
     const LINK: &'static str = "broker";
-    const VERSION: u16 = 3;
+    const VERSION: u16 = 4;
 }
 
 #[derive(Debug, Deserialize)]
@@ -80,7 +80,7 @@ enum Hear {
 
 impl link::Wire for Hear {
     const LINK: &'static str = "broker";
-    const VERSION: u16 = 3;
+    const VERSION: u16 = 4;
 }
 
 #[derive(Debug, Deserialize, PartialEq)]

@@ -29,7 +29,7 @@ impl Greeting<'static> {
 
     /// As the first frame.
     pub fn frame(self) -> Vec<u8> {
-        frame::encode(&self)
+        frame::encode(&self, frame::Place::First)
     }
 
     /// Compares with the first frame of the peer.

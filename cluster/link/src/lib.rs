@@ -18,6 +18,7 @@ pub mod shares;
 pub use calls::{CallLost, Calls};
 pub use greeting::Wire;
 
+use frame::Place;
 use greeting::Greeting;
 use ports::{Machine, Stream};
 use protocol::limits;
@@ -82,7 +83,7 @@ impl<Out> Clone for LinkSender<Out> {
 impl<Out: Serialize> LinkSender<Out> {
     /// Puts a message in line, without waiting.
     pub fn send(&self, message: &Out) -> Result<(), LinkClosed> {
-        self.outgoing.send(frame::encode(message)).map_err(|_| LinkClosed)
+        self.outgoing.send(frame::encode(message, Place::Later)).map_err(|_| LinkClosed)
     }
 
     /// Whether the link is closed.

@@ -1,5 +1,6 @@
 //! Moves frames between a stream and channels; the only place that touches the stream.
 
+use crate::frame::Place;
 use crate::greeting::Greeting;
 use crate::{LinkTiming, frame};
 use ports::Stream;
@@ -60,7 +61,17 @@ async fn read_frames(
     let mut buffer = Vec::with_capacity(16 * 1024);
     loop {
         let mut start = 0;
-        while let Some(payload) = frame::take(&buffer, &mut start)? {
+        let place = |greeted| if greeted { Place::Later } else { Place::First };
+        loop {
+            let payload = match frame::take(&buffer, &mut start, place(greeted)) {
+                Ok(Some(payload)) => payload,
+                Ok(None) => break,
+                Err(error) if greeted => {
+                    tracing::warn!(%error, "a frame arrived damaged, closing");
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            };
             if payload.is_empty() {
                 continue;
             }
