@@ -192,8 +192,12 @@ pub enum FaultKind {
     Flap { between: Sides, down: Duration, up: Duration },
     /// Streams end mid-way, as by a middlebox that sends both ends a reset.
     Reset { between: Sides },
+    /// Bytes arrive changed.
+    Corrupt { between: Sides },
     /// Links with more latency.
     SlowLink { between: Sides, latency_min: Duration, latency_max: Duration },
+    /// Links that carry so much; the rest stands in line in front of them.
+    NarrowLink { between: Sides, bytes_per_second: u64 },
     /// The process dies and is restarted.
     Kill { target: Target },
     /// As `Kill`, and unsynced writes are lost or torn.
@@ -232,7 +236,9 @@ impl FaultKind {
             | Self::Cut { .. }
             | Self::Flap { .. }
             | Self::Reset { .. }
+            | Self::Corrupt { .. }
             | Self::SlowLink { .. }
+            | Self::NarrowLink { .. }
             | Self::Surge { .. } => None,
         }
     }
@@ -244,7 +250,9 @@ impl FaultKind {
             | Self::Cut { between, .. }
             | Self::Flap { between, .. }
             | Self::Reset { between }
-            | Self::SlowLink { between, .. } => Some(between),
+            | Self::Corrupt { between }
+            | Self::SlowLink { between, .. }
+            | Self::NarrowLink { between, .. } => Some(between),
             Self::Kill { .. }
             | Self::PowerLoss { .. }
             | Self::Drain { .. }
@@ -262,7 +270,9 @@ impl FaultKind {
             Self::Cut { .. } => "cut",
             Self::Flap { .. } => "flap",
             Self::Reset { .. } => "reset",
+            Self::Corrupt { .. } => "corrupt",
             Self::SlowLink { .. } => "slow_link",
+            Self::NarrowLink { .. } => "narrow_link",
             Self::Kill { .. } => "kill",
             Self::PowerLoss { .. } => "power_loss",
             Self::Drain { .. } => "drain",

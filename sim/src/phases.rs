@@ -71,7 +71,7 @@ impl<'a> Phases<'a> {
         let signals = Signals { phase: phases, is_set_up, is_read };
         let network = scenario.network;
         let at_rest = Latency { max: network.latency_max, min: network.latency_min };
-        let board = LinkBoard::new(at_rest);
+        let board = LinkBoard::new(at_rest, seed);
         let mut sim = world::simulation(scenario, seed, scenario.lasts() + PATIENCE * 3);
         let builder = Builder {
             scenario,

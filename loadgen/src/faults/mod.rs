@@ -24,7 +24,7 @@ pub enum RealFault {
     Drain,
     /// Stopped for a while.
     Pause,
-    /// Links stall, are cut, or are slow.
+    /// Links stall, are cut, slow or narrow, reset their streams, or change bytes.
     Links,
 }
 
@@ -134,7 +134,9 @@ fn real_fault(
         | FaultKind::Cut { .. }
         | FaultKind::Flap { .. }
         | FaultKind::Reset { .. }
-        | FaultKind::SlowLink { .. } => unreachable!("it has links"),
+        | FaultKind::Corrupt { .. }
+        | FaultKind::SlowLink { .. }
+        | FaultKind::NarrowLink { .. } => unreachable!("it has links"),
     };
     match target {
         Target::ClientOf(_) | Target::Any(Role::Clients) | Target::Every(Role::Clients) => {

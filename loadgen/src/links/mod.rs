@@ -1,5 +1,5 @@
 //! The links of a cluster of our own, as far as faults may hit them: each leads through a proxy, which stalls,
-//! cuts or slows down what it carries.
+//! cuts, changes or slows down what it carries.
 //!
 //! Every node reads a configuration of its own, in which a peer whose link may be hit is at the address of a
 //! proxy, and users of a host reach gateways likewise. So a proxy knows who is at both of its ends, and a link

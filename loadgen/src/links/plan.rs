@@ -37,6 +37,9 @@ pub enum Unreachable {
     /// Users do not choose their gateway.
     #[error("users reach gateways through HAProxy, which chooses one for each")]
     Balanced,
+    /// What arrives changed there was said so, as far as anybody can tell.
+    #[error("what nodes and engines say to each other carries no checksum of ours")]
+    Unchecked,
     /// Nobody connects to anybody.
     #[error("nobody talks over it")]
     Silent,
@@ -107,6 +110,12 @@ impl Reach {
         }
     }
 
+    /// Whether one end of a link is a server of an engine, in the place of a broker.
+    fn is_unchecked(&self, (a, b): &Pair) -> bool {
+        let Some(Processes::EachNode(engines)) = self.processes else { return false };
+        !engines.own_broker() && (is_of(a, Role::Broker) || is_of(b, Role::Broker))
+    }
+
     /// Whether any seed's faults may hit links between users and gateways.
     pub fn may_hit_users(&self, scenario: &Scenario) -> bool {
         let by_lot = scenario.random_faults.iter().flat_map(|wanted| &wanted.kinds);
@@ -124,6 +133,10 @@ impl Reach {
         kind: &FaultKind,
     ) -> Option<(usize, BTreeSet<Unreachable>)> {
         let possible = possible(scenario, *self, kind.sides()?);
+        let is_corrupt = matches!(kind, FaultKind::Corrupt { .. });
+        if is_corrupt && possible.iter().any(|pair| self.is_unchecked(pair)) {
+            return Some((0, BTreeSet::from([Unreachable::Unchecked])));
+        }
         let (can, cannot): (Vec<_>, Vec<_>) =
             possible.iter().map(|pair| self.hits(pair)).partition(Result::is_ok);
         Some((can.len(), cannot.into_iter().filter_map(Result::err).collect()))
@@ -131,7 +144,7 @@ impl Reach {
 }
 
 /// The kinds of faults of links.
-const OF_LINKS: [&str; 5] = ["blip", "cut", "flap", "reset", "slow_link"];
+const OF_LINKS: [&str; 7] = ["blip", "cut", "flap", "reset", "corrupt", "slow_link", "narrow_link"];
 /// The host of the push provider.
 const PUSH_PROVIDER: &str = "clients-1";
 
@@ -237,7 +250,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_hit_has_a_reason() {
-        use Unreachable::{Advertised, Balanced, Given, OneProcess, Several, Silent, WithinEngine};
+        use Unreachable::{
+            Advertised, Balanced, Given, OneProcess, Several, Silent, Unchecked, WithinEngine,
+        };
         let users = cut(&["clients-1"], &["gateway-1"]);
         assert_eq!(reasons(&users, NODES), (1, vec![]));
         let one = Reach { processes: Some(Processes::One), alone: true };
@@ -258,5 +273,11 @@ mod tests {
         let on_cassandra = on(Engines { cassandra: true, ..Engines::NONE });
         assert_eq!(reasons(&rows(), on_cassandra), (0, vec![Advertised]));
         assert_eq!(reasons(&rows(), NODES), (0, vec![Silent]), "it has none");
+        let FaultKind::Cut { between, .. } = cut(&["broker-1"], &["store-1", "gateway-1"]) else {
+            unreachable!("it is one");
+        };
+        let corrupt = FaultKind::Corrupt { between };
+        assert_eq!(reasons(&corrupt, NODES), (2, vec![]));
+        assert_eq!(reasons(&corrupt, on_rabbitmq), (0, vec![Unchecked]));
     }
 }

@@ -148,7 +148,15 @@ struct Way<'a> {
 }
 
 /// What is under way.
-enum Packet {
+struct Packet {
+    /// When it has passed a narrow link.
+    passes: Option<Instant>,
+    arrives: Instant,
+    is: Said,
+}
+
+/// What one end says.
+enum Said {
     Bytes(Bytes),
     /// Nothing follows.
     End,
@@ -169,14 +177,14 @@ impl Way<'_> {
     async fn take(
         &self,
         mut from: impl AsyncRead + Unpin,
-        sender: mpsc::Sender<(Instant, Packet)>,
+        sender: mpsc::Sender<Packet>,
         stream: &Carrying,
     ) {
         let mut arrives = Instant::now();
         loop {
-            let packet = match read(&mut from).await {
-                Ok(Some(bytes)) => Packet::Bytes(bytes),
-                Ok(None) => Packet::End,
+            let said = match read(&mut from).await {
+                Ok(Some(bytes)) => Said::Bytes(self.flipped(bytes)),
+                Ok(None) => Said::End,
                 Err(_) => {
                     if !self.swallows(self.link.board.writes(self.pair).0) {
                         stream.broken.notify_one();
@@ -185,7 +193,7 @@ impl Way<'_> {
                 }
             };
             let (claim, latency) = self.link.board.writes(self.pair);
-            let is_end = matches!(packet, Packet::End);
+            let is_end = matches!(said, Said::End);
             if claim == Some(Claim::Reset) && !self.is_dead() {
                 return stream.reset();
             }
@@ -193,9 +201,12 @@ impl Way<'_> {
                 // A stream keeps its order.
                 let late = latency.map_or(Duration::ZERO, |latency| self.link.drawn(latency));
                 arrives = arrives.max(Instant::now() + late);
-                if sender.send((arrives, packet)).await.is_err() && !self.is_dead() {
-                    // The other end is gone, and this one will not hear of it before it ends, too.
-                    self.is_dead.store(true, Ordering::Relaxed);
+                for (passes, is) in self.line_up(said) {
+                    let packet = Packet { passes, arrives, is };
+                    if sender.send(packet).await.is_err() && !self.is_dead() {
+                        // The other end is gone, and this one will not hear of it before it ends, too.
+                        self.is_dead.store(true, Ordering::Relaxed);
+                    }
                 }
             }
             if is_end {
@@ -204,22 +215,51 @@ impl Way<'_> {
         }
     }
 
+    /// What arrives of what is said: on a link that is corrupt, not all of it is the same.
+    fn flipped(&self, bytes: Bytes) -> Bytes {
+        let Link { board, machine, .. } = self.link;
+        let Some(flip) = board.flip(self.pair, bytes.len(), |bound| machine.entropy.below(bound))
+        else {
+            return bytes;
+        };
+        let mut changed = bytes.to_vec();
+        flip.apply(&mut changed);
+        changed.into()
+    }
+
+    /// What is said stands in line if the link is narrow, a packet behind the other.
+    fn line_up(&self, said: Said) -> Vec<(Option<Instant>, Said)> {
+        let mut bytes = match said {
+            Said::Bytes(bytes) => bytes,
+            Said::End => return vec![(None, Said::End)],
+        };
+        let parts = self.link.board.line_up(self.pair, bytes.len());
+        if parts.is_empty() {
+            return vec![(None, Said::Bytes(bytes))];
+        }
+        let part = |(length, passes)| (Some(passes), Said::Bytes(bytes.split_to(length)));
+        parts.into_iter().map(part).collect()
+    }
+
     /// Gives it to the other end.
     async fn give(
         &self,
         mut to: impl AsyncWrite + Unpin,
-        mut receiver: mpsc::Receiver<(Instant, Packet)>,
+        mut receiver: mpsc::Receiver<Packet>,
         stream: &Carrying,
     ) {
-        while let Some((arrives, packet)) = receiver.recv().await {
+        while let Some(Packet { passes, arrives, is }) = receiver.recv().await {
+            if let Some(passes) = passes {
+                self.link.board.stands_in_line(self.pair, passes).await;
+            }
             sleep_until(arrives).await;
             if self.is_dead() || !self.link.board.passes(self.pair).await {
                 self.is_dead.store(true, Ordering::Relaxed);
                 continue;
             }
-            let given = match packet {
-                Packet::Bytes(bytes) => to.write_all(&bytes).await,
-                Packet::End => to.shutdown().await,
+            let given = match is {
+                Said::Bytes(bytes) => to.write_all(&bytes).await,
+                Said::End => to.shutdown().await,
             };
             if given.is_err() {
                 // The end that is gone tells the other one, if its packets get through.

@@ -143,6 +143,40 @@ async fn a_slow_link_keeps_the_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_narrow_link_carries_everything_in_order_as_fast_as_it_can() {
+    let (proxies, at) = link(true);
+    let (mut stream, board) = (connect(&at).await, proxies.board());
+    assert!(echoes(&mut stream, b"before", SOON).await);
+    board.lay(1, Claim::Narrow(100_000), vec![pair("a", "b")]);
+    let began = Instant::now();
+    let words: Vec<u8> = (0..=255).cycle().take(60_000).collect();
+    assert!(echoes(&mut stream, &words, SOON).await);
+    let least = Duration::from_millis(600);
+    assert!(began.elapsed() >= least, "{:?}", began.elapsed());
+    // Whoever connects anew stands in the same line, until the link is wide again.
+    let mut other = connect(&at).await;
+    stream.write_all(&words).await.unwrap();
+    assert!(!echoes(&mut other, b"behind", SILENCE).await);
+    let waited = board.lift(1);
+    assert!((60_000..120_006).contains(&waited), "{waited} bytes");
+    assert!(hears(&mut other, b"behind", SILENCE).await);
+    assert!(hears(&mut stream, &words, SOON).await, "nothing is lost");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_byte_of_what_is_said_arrives_as_another_one() {
+    let (proxies, at) = link(true);
+    let (mut stream, board) = (connect(&at).await, proxies.board());
+    board.lay(1, Claim::Corrupt, vec![pair("a", "b")]);
+    stream.write_all(b"words").await.unwrap();
+    let mut heard = [0; 5];
+    timeout(SOON, stream.read_exact(&mut heard)).await.expect("all arrive").unwrap();
+    let changed = heard.iter().zip(b"words").filter(|(heard, said)| heard != said);
+    assert_eq!((changed.count(), board.lift(1)), (1, 1));
+    assert!(echoes(&mut stream, b"words", SOON).await, "it is over");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_said_resets_its_stream_for_both_ends() {
     let (proxies, at) = link(true);
     let (mut idle, mut stream, board) = (connect(&at).await, connect(&at).await, proxies.board());

@@ -22,6 +22,8 @@ fn units(kind: &str, engine: Engine) -> (&'static str, &'static str) {
         ("pause", Engine::Simulated) => ("poll", "polls"),
         ("skew", _) => ("reading", "readings"),
         ("full_disk", _) => ("write", "writes"),
+        ("corrupt", _) => ("flipped byte", "flipped bytes"),
+        ("narrow_link", _) => ("byte that stood in line", "bytes that stood in line"),
         ("surge", _) => ("operation", "operations"),
         _ => ("write or connect", "writes and connects"),
     }
@@ -50,6 +52,8 @@ mod tests {
         assert_eq!(told("pause", Some(17), Engine::Simulated).as_deref(), Some("17 polls"));
         assert_eq!(told("pause", Some(2), Engine::Real).as_deref(), Some("2 processes"));
         assert_eq!(told("cut", Some(0), Engine::Real).as_deref(), Some("0 writes and connects"));
+        let narrow = told("narrow_link", Some(900), Engine::Simulated);
+        assert_eq!(narrow.as_deref(), Some("900 bytes that stood in line"));
         assert_eq!(told("cut", None, Engine::Real), None);
     }
 }

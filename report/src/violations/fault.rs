@@ -88,6 +88,8 @@ pub(super) fn began(band: &Band) -> String {
         "reset" => format!("streams on {network} were reset"),
         "blip" => format!("{network} stalled"),
         "slow_link" => format!("{network} became slow"),
+        "corrupt" => format!("bytes on {network} were flipped"),
+        "narrow_link" => format!("{network} became narrow"),
         "flap" => format!("{network} began to flap"),
         "surge" => format!("a surge of load began ({})", band.target),
         kind => format!("{kind} of {target} began"),

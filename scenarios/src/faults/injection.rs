@@ -44,7 +44,7 @@ pub enum NotReplayable {
         id: u32,
         /// Its kind.
         kind: String,
-        /// What is missing or negative.
+        /// What is missing, or too small.
         name: &'static str,
     },
     /// A range that ends before it begins.
@@ -55,12 +55,14 @@ pub enum NotReplayable {
     },
 }
 
-const KINDS: [&str; 12] = [
+const KINDS: [&str; 14] = [
     "blip",
     "cut",
     "flap",
     "reset",
+    "corrupt",
     "slow_link",
+    "narrow_link",
     "kill",
     "power_loss",
     "drain",
@@ -83,6 +85,9 @@ impl Injection {
                 ("latency_min_us", micros(*latency_min)),
                 ("latency_max_us", micros(*latency_max)),
             ],
+            FaultKind::NarrowLink { bytes_per_second, .. } => {
+                vec![("bytes_per_second", i64::try_from(*bytes_per_second).unwrap_or(i64::MAX))]
+            }
             FaultKind::Skew { offset_ms, drift_ppm, .. } => {
                 vec![("offset_ms", *offset_ms), ("drift_ppm", *drift_ppm)]
             }
@@ -92,6 +97,7 @@ impl Injection {
             ],
             FaultKind::Blip { .. }
             | FaultKind::Reset { .. }
+            | FaultKind::Corrupt { .. }
             | FaultKind::Kill { .. }
             | FaultKind::PowerLoss { .. }
             | FaultKind::Drain { .. }
@@ -158,6 +164,7 @@ impl Parameters<'_> {
         Ok(match self.kind {
             "blip" => FaultKind::Blip { between },
             "reset" => FaultKind::Reset { between },
+            "corrupt" => FaultKind::Corrupt { between },
             "cut" => FaultKind::Cut { between, one_way: self.number("one_way")? != 0 },
             "flap" => {
                 FaultKind::Flap { between, down: self.time("down_us")?, up: self.time("up_us")? }
@@ -170,6 +177,10 @@ impl Parameters<'_> {
                 }
                 FaultKind::SlowLink { between, latency_min, latency_max }
             }
+            "narrow_link" => FaultKind::NarrowLink {
+                between,
+                bytes_per_second: self.positive("bytes_per_second")?,
+            },
             "kill" => FaultKind::Kill { target: target() },
             "power_loss" => FaultKind::PowerLoss { target: target() },
             "drain" => FaultKind::Drain { target: target() },
@@ -195,6 +206,12 @@ impl Parameters<'_> {
         self.values.get(name).copied().ok_or_else(missing)
     }
 
+    fn positive(&self, name: &'static str) -> Result<u64, NotReplayable> {
+        let missing = || NotReplayable::Parameter { id: self.id, kind: self.kind.to_owned(), name };
+        let number = u64::try_from(self.number(name)?).ok();
+        number.filter(|number| *number > 0).ok_or_else(missing)
+    }
+
     fn time(&self, name: &'static str) -> Result<Duration, NotReplayable> {
         let missing =
             |_| NotReplayable::Parameter { id: self.id, kind: self.kind.to_owned(), name };
@@ -216,11 +233,13 @@ mod tests {
             FaultKind::Cut { between: between(), one_way: true },
             FaultKind::Flap { between: between(), down: seconds(1), up: seconds(2) },
             FaultKind::Reset { between: between() },
+            FaultKind::Corrupt { between: between() },
             FaultKind::SlowLink {
                 between: between(),
                 latency_min: seconds(1),
                 latency_max: seconds(3),
             },
+            FaultKind::NarrowLink { between: between(), bytes_per_second: 65_536 },
             FaultKind::Kill { target: target() },
             FaultKind::PowerLoss { target: target() },
             FaultKind::Drain { target: target() },

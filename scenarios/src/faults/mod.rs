@@ -6,6 +6,7 @@
 pub mod claims;
 pub mod flap;
 mod injection;
+pub mod line;
 mod random;
 pub mod target;
 

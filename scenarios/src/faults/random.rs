@@ -75,10 +75,18 @@ fn draw(random: &mut ChaCha8Rng, word: &str, roles: &[Role]) -> Option<FaultKind
             FaultKind::Flap { between: sides(random, roles)?, down, up }
         }
         "reset" => FaultKind::Reset { between: sides(random, roles)? },
+        "corrupt" => FaultKind::Corrupt { between: checked_sides(random, roles)? },
         "slow_link" => {
             let latency_min = Duration::from_millis(random.random_range(20..200));
             let latency_max = latency_min * random.random_range(1..5);
             FaultKind::SlowLink { between: sides(random, roles)?, latency_min, latency_max }
+        }
+        "narrow_link" => {
+            let kibibytes = random.random_range(4..64_u64);
+            FaultKind::NarrowLink {
+                between: sides(random, roles)?,
+                bytes_per_second: kibibytes * 1_024,
+            }
         }
         "kill" => FaultKind::Kill { target: possible(random, FaultWord::Kill, roles)? },
         "power_loss" => {
@@ -138,17 +146,32 @@ fn sides(random: &mut ChaCha8Rng, roles: &[Role]) -> Option<Sides> {
     })
 }
 
+/// As [`sides`], of roles that talk over frames with checksums, and both of them said.
+fn checked_sides(random: &mut ChaCha8Rng, roles: &[Role]) -> Option<Sides> {
+    let wanted = |(a, b): &&(Role, Role)| {
+        let checked = |role: &Role| FaultWord::Corrupt.spares(*role).is_none();
+        checked(a) && checked(b) && (roles.contains(a) || roles.contains(b))
+    };
+    let talking: Vec<_> = TALKING.iter().filter(wanted).copied().collect();
+    let (a, b) = *talking.choose(random)?;
+    let side = |role, every: bool| if every { Target::Every(role) } else { Target::Any(role) };
+    let [from, to] = [(a, random.random_bool(0.5)), (b, random.random_bool(0.5))];
+    Some(Sides { from: vec![side(from.0, from.1)], to: vec![side(to.0, to.1)] })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    const KINDS: [&str; 11] = [
+    const KINDS: [&str; 13] = [
         "blip",
         "cut",
         "flap",
         "reset",
+        "corrupt",
         "slow_link",
+        "narrow_link",
         "kill",
         "power_loss",
         "drain",
@@ -201,7 +224,9 @@ mod tests {
                 | FaultKind::Cut { between, .. }
                 | FaultKind::Flap { between, .. }
                 | FaultKind::Reset { between }
-                | FaultKind::SlowLink { between, .. } => {
+                | FaultKind::Corrupt { between }
+                | FaultKind::SlowLink { between, .. }
+                | FaultKind::NarrowLink { between, .. } => {
                     for target in between.from.iter().chain(&between.to) {
                         if let Target::Any(role) | Target::Every(role) = target {
                             met.insert((kind.word(), *role));
@@ -211,11 +236,11 @@ mod tests {
                 other => panic!("{other:?} names a node"),
             }
         }
-        let never = 3 + 3 + 3;
+        let never = 3 + 3 + 3 + 2;
         assert_eq!(
             met.len(),
             KINDS.len() * Role::EVERYWHERE.len() - never,
-            "clients neither die nor drain nor go dark, three roles read no clock, and three write to no disk"
+            "clients neither die nor drain nor go dark, three roles read no clock, three write to no disk, and two do not check what they are told"
         );
         assert!(!met.contains(&("kill", Role::Clients)));
     }
@@ -228,7 +253,9 @@ mod tests {
                 | FaultKind::Cut { between, .. }
                 | FaultKind::Flap { between, .. }
                 | FaultKind::Reset { between }
-                | FaultKind::SlowLink { between, .. } => between.clone(),
+                | FaultKind::Corrupt { between }
+                | FaultKind::SlowLink { between, .. }
+                | FaultKind::NarrowLink { between, .. } => between.clone(),
                 FaultKind::Surge { .. } => panic!("nobody has asked for it"),
                 FaultKind::Kill { target }
                 | FaultKind::PowerLoss { target }

@@ -35,7 +35,9 @@ impl Directory<'_> {
             | FaultKind::Cut { between, .. }
             | FaultKind::Flap { between, .. }
             | FaultKind::Reset { between }
-            | FaultKind::SlowLink { between, .. } => links = self.pairs(between, random),
+            | FaultKind::Corrupt { between }
+            | FaultKind::SlowLink { between, .. }
+            | FaultKind::NarrowLink { between, .. } => links = self.pairs(between, random),
             FaultKind::Surge { .. } => {}
             FaultKind::Skew { target, .. } | FaultKind::FullDisk { target } => {
                 nodes = self.resolve(target, random);

@@ -1,5 +1,6 @@
 //! The values that only scenarios have.
 
+pub mod bandwidth;
 pub mod exponent;
 pub mod invariant;
 pub mod rate;

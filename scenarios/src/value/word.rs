@@ -34,8 +34,12 @@ pub enum FaultWord {
     Flap,
     /// Streams end mid-way.
     Reset,
+    /// Bytes arrive changed.
+    Corrupt,
     /// Links with more latency.
     SlowLink,
+    /// Links with less bandwidth.
+    NarrowLink,
     /// The process dies and is restarted.
     Kill,
     /// As kill, and unsynced writes are lost.
@@ -57,7 +61,9 @@ words!(FaultWord {
     "cut" => Self::Cut,
     "flap" => Self::Flap,
     "reset" => Self::Reset,
+    "corrupt" => Self::Corrupt,
     "slow_link" => Self::SlowLink,
+    "narrow_link" => Self::NarrowLink,
     "kill" => Self::Kill,
     "power_loss" => Self::PowerLoss,
     "drain" => Self::Drain,
@@ -77,6 +83,11 @@ impl FaultWord {
             (Self::FullDisk, Role::Gateway | Role::Notifier | Role::Clients) => {
                 Some("only brokers, stores and auth write to a disk")
             }
+            (Self::Corrupt, Role::Auth | Role::Clients) => Some(
+                "HTTP and WebSockets carry no checksum of their own, so that what arrives changed was sent \
+                 changed, as far as anybody can tell; frames between gateways, brokers, stores and the notifier \
+                 do",
+            ),
             (Self::Drain, Role::Database) => {
                 Some("a database can be killed and paused; nobody waits for it to end")
             }

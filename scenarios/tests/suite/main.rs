@@ -6,6 +6,7 @@ mod database;
 mod draws;
 mod fixtures;
 mod journeys;
+mod links;
 mod mistakes;
 mod overrides;
 mod round_trip;

@@ -75,6 +75,15 @@ fn sides() -> impl Strategy<Value = Sides> {
         .prop_map(|(from, to)| Sides { from, to })
 }
 
+/// Of roles whose links carry checksums.
+fn checked_side() -> impl Strategy<Value = Vec<Target>> {
+    let roles = vec![Role::Gateway, Role::Broker, Role::Store, Role::Notifier];
+    let target = (prop::sample::select(roles), any::<bool>());
+    let target = target
+        .prop_map(|(role, every)| if every { Target::Every(role) } else { Target::Any(role) });
+    prop::collection::vec(target, 1..3)
+}
+
 fn kind() -> impl Strategy<Value = FaultKind> {
     let latencies = (time(0, 50), time(50, 100));
     prop_oneof![
@@ -87,6 +96,11 @@ fn kind() -> impl Strategy<Value = FaultKind> {
         }),
         (sides(), latencies).prop_map(|(between, (latency_min, latency_max))| {
             FaultKind::SlowLink { between, latency_min, latency_max }
+        }),
+        (checked_side(), checked_side())
+            .prop_map(|(from, to)| FaultKind::Corrupt { between: Sides { from, to } }),
+        (sides(), 1_024..10_000_000_u64).prop_map(|(between, bytes_per_second)| {
+            FaultKind::NarrowLink { between, bytes_per_second }
         }),
         mortal().prop_map(|target| FaultKind::Kill { target }),
         mortal().prop_map(|target| FaultKind::PowerLoss { target }),

@@ -1,13 +1,16 @@
 //! The link board: what turmoil is told of the claims that stand, in an order that it supports: a held link is
 //! released and a cut one repaired before it becomes something else. Only changes are told.
 
+use crate::machine::flow::Flow;
 use ports::entered;
-use scenarios::faults::claims::{Claim, Claims, Latency};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use scenarios::faults::claims::{Claim, Claims, Flip, Latency};
 use scenarios::faults::target::Pair;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 /// The board; clones are the same board.
 #[derive(Clone)]
@@ -23,6 +26,10 @@ struct State {
     claims: Claims,
     at_rest: Latency,
     told: BTreeMap<Pair, Told>,
+    /// Which bytes are flipped.
+    flips: ChaCha8Rng,
+    /// The streams of which something stands in line, by the direction that is narrow.
+    waiting: BTreeMap<Pair, Vec<Weak<Flow>>>,
 }
 
 /// What turmoil was told of an unordered pair (the smaller name first).
@@ -43,10 +50,12 @@ enum Way {
 }
 
 impl LinkBoard {
-    /// A board without claims, of links with this latency.
-    pub fn new(at_rest: Latency) -> Self {
+    /// A board without claims, of links with this latency, in a run of this seed.
+    pub fn new(at_rest: Latency, seed: u64) -> Self {
         let claims = Claims::default();
-        let state = State { names: BTreeMap::new(), claims, at_rest, told: BTreeMap::new() };
+        let (names, told, waiting) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let flips = crate::seed::stream(seed, "flips");
+        let state = State { names, claims, at_rest, told, flips, waiting };
         Self(Arc::new(Shared { disturbed: AtomicBool::new(false), state: Mutex::new(state) }))
     }
 
@@ -74,11 +83,14 @@ impl LinkBoard {
         self.0.disturbed.store(true, Ordering::Relaxed);
     }
 
-    /// A fault takes its claims back; how many writes and connects they affected.
+    /// A fault takes its claims back; how many writes and connects they affected, or bytes stood in line or were
+    /// flipped. What
+    /// stood before a link that is not narrow any more gets through at once.
     pub fn lift(&self, sim: &turmoil::Sim<'_>, fault: u32) -> u64 {
         let mut state = self.lock();
         let effect = state.claims.lift(fault);
         state.tell(sim);
+        state.let_pass();
         self.0.disturbed.store(!state.claims.is_empty(), Ordering::Relaxed);
         effect
     }
@@ -95,6 +107,40 @@ impl LinkBoard {
             let claims = &mut self.lock().claims;
             claims.meet(&[&pair]);
             claims.on(&pair) == Some(Claim::Reset)
+        }
+    }
+
+    /// So many bytes are about to be written onto a stream: which of them arrives as another one.
+    pub fn flip(&self, from: &Arc<str>, to: &Arc<str>, bytes: usize) -> Option<Flip> {
+        if !self.is_disturbed() {
+            return None;
+        }
+        let State { claims, flips, .. } = &mut *self.lock();
+        claims.flip(&(from.clone(), to.clone()), bytes, |bound| flips.random_range(0..bound))
+    }
+
+    /// It was written.
+    pub fn flipped(&self, from: &Arc<str>, to: &Arc<str>) {
+        self.lock().claims.flipped(&(from.clone(), to.clone()));
+    }
+
+    /// So many bytes were written onto a stream: before a narrow link, they stand in line.
+    pub fn wrote(&self, from: &Arc<str>, to: &Arc<str>, bytes: usize, flow: &Arc<Flow>) {
+        if !self.is_disturbed() {
+            return;
+        }
+        let pair = (from.clone(), to.clone());
+        let mut state = self.lock();
+        let now = turmoil::sim_elapsed().unwrap_or_default();
+        let parts = state.claims.line_up(&pair, bytes, now);
+        if parts.is_empty() {
+            return;
+        }
+        flow.wait(&parts);
+        let waiting = state.waiting.entry(pair).or_default();
+        waiting.retain(|known| known.strong_count() > 0);
+        if !waiting.iter().any(|known| std::ptr::eq(known.as_ptr(), &raw const **flow)) {
+            waiting.push(Arc::downgrade(flow));
         }
     }
 
@@ -135,6 +181,17 @@ impl State {
         };
         let slow = self.claims.latency(&there).max(self.claims.latency(&back));
         Told { way, latency: slow.unwrap_or(self.at_rest) }
+    }
+
+    fn let_pass(&mut self) {
+        let Self { claims, waiting, .. } = self;
+        waiting.retain(|pair, flows| {
+            let is_narrow = claims.is_narrow(pair);
+            if !is_narrow {
+                flows.iter().filter_map(Weak::upgrade).for_each(|flow| flow.pass_all());
+            }
+            is_narrow
+        });
     }
 
     /// Tells turmoil what changed.
@@ -189,7 +246,7 @@ mod tests {
         for host in ["a", "b"] {
             sim.host(host, std::future::pending);
         }
-        (sim, LinkBoard::new(Latency { max: ms(2), min: ms(1) }))
+        (sim, LinkBoard::new(Latency { max: ms(2), min: ms(1) }, 1))
     }
 
     fn pair(from: &str, to: &str) -> [Pair; 1] {
@@ -223,6 +280,41 @@ mod tests {
         board.lay(&sim, 2, Claim::Cut, pair("a", "b"));
         assert!(!board.writes(&a, &b), "it vanishes");
         assert_eq!([1, 2].map(|fault| board.lift(&sim, fault)), [3, 1]);
+    }
+
+    #[test]
+    fn the_seed_decides_which_byte_is_flipped_and_only_what_is_written_counts() {
+        let (a, b) = ("a".into(), "b".into());
+        let flips = || {
+            let (sim, board) = board();
+            board.lay(&sim, 1, Claim::Corrupt, pair("a", "b"));
+            let flips: Vec<Flip> = (0..9).filter_map(|_| board.flip(&a, &b, 1_000)).collect();
+            assert_eq!(board.flip(&b, &a, 1_000), None);
+            board.flipped(&a, &b);
+            assert_eq!(board.lift(&sim, 1), 1);
+            flips
+        };
+        assert_eq!((flips(), flips().len()), (flips(), 9));
+    }
+
+    #[test]
+    fn what_stands_in_line_has_passed_when_the_last_narrow_link_is_wide_again() {
+        let (sim, board) = board();
+        let (a, b) = ("a".into(), "b".into());
+        board.lay(&sim, 1, Claim::Narrow(1_000), pair("a", "b"));
+        board.lay(&sim, 2, Claim::Narrow(10_000), pair("a", "b"));
+        let (forth, back) = (Arc::new(Flow::default()), Arc::new(Flow::default()));
+        for (from, to, flow) in [(&a, &b, &forth), (&b, &a, &back)] {
+            assert!(!board.writes(from, to));
+            flow.wrote(2_000);
+            board.wrote(from, to, 2_000, flow);
+        }
+        let narrow = Err(ms(1_500));
+        assert_eq!((forth.passed(ms(0)), back.passed(ms(0))), (narrow, Ok(usize::MAX)));
+        assert_eq!(board.lift(&sim, 1), 500, "all but a packet");
+        assert_eq!(forth.passed(ms(0)), narrow, "the other one is still there");
+        assert_eq!(board.lift(&sim, 2), 500);
+        assert_eq!(forth.passed(ms(0)), Ok(usize::MAX));
     }
 
     #[test]

@@ -66,7 +66,9 @@ impl Active {
             | FaultKind::Cut { .. }
             | FaultKind::Flap { .. }
             | FaultKind::Reset { .. }
-            | FaultKind::SlowLink { .. } => self.claim(stage),
+            | FaultKind::Corrupt { .. }
+            | FaultKind::SlowLink { .. }
+            | FaultKind::NarrowLink { .. } => self.claim(stage),
             FaultKind::Kill { .. } => kill::begin(self, stage),
             FaultKind::PowerLoss { .. } => power_loss::begin(self, stage),
             FaultKind::Drain { .. } => drain::begin(self, stage),
@@ -116,7 +118,9 @@ impl Active {
             | FaultKind::Cut { .. }
             | FaultKind::Flap { .. }
             | FaultKind::Reset { .. }
-            | FaultKind::SlowLink { .. } => {
+            | FaultKind::Corrupt { .. }
+            | FaultKind::SlowLink { .. }
+            | FaultKind::NarrowLink { .. } => {
                 self.effect += stage.board.lift(stage.sim, self.id);
             }
             FaultKind::Kill { .. } => kill::end(self, stage),

@@ -3,12 +3,17 @@
 //! turmoil delivers whatever was written, however slowly it is read. TCP does not: beyond the
 //! receiver's window a write waits. Without that, a slow reader would cost nobody anything, and a
 //! half-open connection would swallow writes for ever. Both ends of a stream share two counters.
+//!
+//! What stands in line in front of a narrow link is under way, too: turmoil has delivered it, and its reader does
+//! not get it before it has passed.
 
 use ports::entered;
-use std::collections::BTreeMap;
+use scenarios::faults::line::Part;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 /// Bytes that may be under way or unread: Linux's default for a send buffer and a receive window
 /// together is of this order.
@@ -24,8 +29,18 @@ struct State {
     read: u64,
     reader_is_gone: bool,
     is_reset: bool,
+    /// What stands in line, in order.
+    waiting: VecDeque<Waiting>,
     writer: Option<Waker>,
     reader: Option<Waker>,
+}
+
+/// Bytes in the line of a narrow link.
+#[derive(Debug)]
+struct Waiting {
+    /// As many were written before them.
+    after: u64,
+    passes_at: Duration,
 }
 
 impl Flow {
@@ -75,6 +90,43 @@ impl Flow {
         state.written += bytes as u64;
         let (open, unread) = (!state.reader_is_gone, state.written - state.read);
         assert!(!open || unread <= WINDOW, "{unread} bytes are under way, {WINDOW} may be");
+    }
+
+    /// The bytes that were written last stand in line.
+    pub fn wait(&self, parts: &[Part]) {
+        let mut state = self.lock();
+        let bytes: u64 = parts.iter().map(|part| part.bytes as u64).sum();
+        let mut after = state.written - bytes;
+        for Part { bytes, passes_at } in parts {
+            state.waiting.push_back(Waiting { after, passes_at: *passes_at });
+            after += *bytes as u64;
+        }
+    }
+
+    /// How many bytes may be read now; or when some will have passed, unless [`Self::pass_all`] wakes whoever
+    /// has asked [`Self::is_reset_for_reader`].
+    pub fn passed(&self, now: Duration) -> Result<usize, Duration> {
+        let mut state = self.lock();
+        while let Some(Waiting { after, passes_at }) = state.waiting.front() {
+            if *passes_at > now {
+                let before = after.saturating_sub(state.read);
+                return if before > 0 { Ok(before as usize) } else { Err(*passes_at) };
+            }
+            state.waiting.pop_front();
+        }
+        Ok(usize::MAX)
+    }
+
+    /// The link is narrow no more: nothing stands in line.
+    pub fn pass_all(&self) {
+        let reader = {
+            let mut state = self.lock();
+            state.waiting.clear();
+            state.reader.take()
+        };
+        if let Some(reader) = reader {
+            reader.wake();
+        }
     }
 
     /// The receiver's end is closed: a waiting writer finds out.
@@ -146,5 +198,24 @@ mod tests {
         assert!(sender.poll_room(&mut context).is_pending());
         receiver.read(10);
         assert_eq!(sender.poll_room(&mut context), Poll::Ready(10));
+    }
+
+    #[test]
+    fn a_reader_gets_what_has_passed_and_all_of_it_when_the_link_is_wide_again() {
+        let ms = Duration::from_millis;
+        let part = |bytes, at| Part { bytes, passes_at: ms(at) };
+        let flow = Flow::default();
+        assert_eq!(flow.passed(ms(0)), Ok(usize::MAX));
+        flow.wrote(10);
+        flow.wrote(70);
+        flow.wait(&[part(50, 5), part(20, 7)]);
+        assert_eq!(flow.passed(ms(0)), Ok(10), "it was written before");
+        flow.read(10);
+        assert_eq!(flow.passed(ms(4)), Err(ms(5)));
+        assert_eq!(flow.passed(ms(5)), Ok(50));
+        flow.read(50);
+        assert_eq!(flow.passed(ms(6)), Err(ms(7)));
+        flow.pass_all();
+        assert_eq!(flow.passed(ms(6)), Ok(usize::MAX));
     }
 }

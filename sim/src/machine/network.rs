@@ -1,19 +1,22 @@
 //! A simulated host's network: turmoil's, with every stream watched by the link board.
 //!
-//! turmoil decides what is delivered when; the decorator adds TCP's window, counts what a fault really did to a stream,
-//! and turns "refused at once" (what turmoil says through a partition) into the silence that a real
-//! partition answers a connect with.
+//! turmoil decides what is delivered when; the decorator adds TCP's window and the line in front of a narrow link,
+//! flips bytes, counts what a fault really did to a stream, and turns "refused at once" (what turmoil says through
+//! a partition) into the silence that a real partition answers a connect with.
 
 use super::flow::{Flow, Flows};
 use super::trace::{Kind, Trace};
 use crate::faults::links::LinkBoard;
 use ports::{BoxFuture, Listener, Network, Stream};
+use std::borrow::Cow;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
 use turmoil::net::{TcpListener, TcpStream};
 
 /// Words of a trace.
@@ -75,6 +78,7 @@ impl SimNetwork {
             trace: self.trace.clone(),
             outgoing: self.flows.between(here, there),
             incoming: self.flows.between(there, here),
+            passes: None,
         })
     }
 }
@@ -106,12 +110,42 @@ struct WatchedStream {
     trace: Trace,
     outgoing: Arc<Flow>,
     incoming: Arc<Flow>,
+    /// Until more of what stands in line has passed.
+    passes: Option<Pin<Box<Sleep>>>,
+}
+
+impl WatchedStream {
+    /// How much of what has arrived has passed a narrow link, too.
+    fn poll_passed(&mut self, context: &mut Context<'_>) -> Poll<usize> {
+        loop {
+            let now = elapsed();
+            match self.incoming.passed(now) {
+                Ok(bytes) => {
+                    self.passes = None;
+                    return Poll::Ready(bytes);
+                }
+                Err(at) => {
+                    let mut passes = Box::pin(sleep(at.saturating_sub(now)));
+                    let is_over = passes.as_mut().poll(context).is_ready();
+                    self.passes = Some(passes);
+                    if !is_over {
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+    }
 }
 
 impl Drop for WatchedStream {
     fn drop(&mut self) {
         self.incoming.reader_is_gone();
     }
+}
+
+/// The simulated time.
+fn elapsed() -> Duration {
+    turmoil::sim_elapsed().unwrap_or_default()
 }
 
 /// What both ends of a stream get that was reset.
@@ -129,8 +163,17 @@ impl AsyncRead for WatchedStream {
             self.trace.number(Kind::Network, FAILED);
             return Poll::Ready(Err(reset()));
         }
+        let passed = ready!(self.poll_passed(context));
         let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let read = if passed < buffer.remaining() {
+            let mut part = ReadBuf::new(buffer.initialize_unfilled_to(passed));
+            let read = Pin::new(&mut self.stream).poll_read(context, &mut part);
+            let bytes = part.filled().len();
+            buffer.advance(bytes);
+            read
+        } else {
+            Pin::new(&mut self.stream).poll_read(context, buffer)
+        };
         let new = &buffer.filled()[before..];
         self.incoming.read(new.len());
         if let Poll::Ready(ended) = &read {
@@ -157,10 +200,18 @@ impl AsyncWrite for WatchedStream {
             return Poll::Ready(Err(reset()));
         }
         let room = ready!(self.outgoing.poll_room(context));
-        let data = &data[..data.len().min(room)];
-        let written = Pin::new(&mut self.stream).poll_write(context, data);
+        let mut data = Cow::Borrowed(&data[..data.len().min(room)]);
+        let flip = self.board.flip(&self.host, &self.peer, data.len());
+        if let Some(flip) = flip {
+            flip.apply(data.to_mut());
+        }
+        let written = Pin::new(&mut self.stream).poll_write(context, &data);
         if let Poll::Ready(Ok(bytes)) = &written {
+            if flip.is_some_and(|flip| flip.at < *bytes) {
+                self.board.flipped(&self.host, &self.peer);
+            }
             self.outgoing.wrote(*bytes);
+            self.board.wrote(&self.host, &self.peer, *bytes, &self.outgoing);
             self.trace.number(Kind::Network, WRITTEN);
             self.trace.bytes(Kind::Network, &data[..*bytes]);
         }

@@ -11,10 +11,11 @@ use std::time::Duration;
 /// The keys that go with a kind, beside at, every, for and kind.
 pub(super) fn keys_of(kind: FaultWord) -> &'static [&'static str] {
     match kind {
-        FaultWord::Blip | FaultWord::Reset => &["between", "from", "to"],
+        FaultWord::Blip | FaultWord::Reset | FaultWord::Corrupt => &["between", "from", "to"],
         FaultWord::Cut => &["between", "from", "to", "one_way"],
         FaultWord::Flap => &["between", "from", "to", "down", "up"],
         FaultWord::SlowLink => &["between", "from", "to", "latency"],
+        FaultWord::NarrowLink => &["between", "from", "to", "bandwidth"],
         FaultWord::Kill
         | FaultWord::PowerLoss
         | FaultWord::Drain
@@ -30,6 +31,7 @@ impl Fault {
         Some(match kind {
             FaultWord::Blip => FaultKind::Blip { between: self.sides(mistakes)? },
             FaultWord::Reset => FaultKind::Reset { between: self.sides(mistakes)? },
+            FaultWord::Corrupt => FaultKind::Corrupt { between: self.checked_sides(mistakes)? },
             FaultWord::Cut => FaultKind::Cut {
                 between: self.sides(mistakes)?,
                 one_way: self.one_way.get()?.unwrap_or(false),
@@ -48,6 +50,11 @@ impl Fault {
                     latency_min: latency.0,
                     latency_max: latency.1,
                 }
+            }
+            FaultWord::NarrowLink => {
+                let between = self.sides(mistakes);
+                let bandwidth = self.needed(&self.bandwidth, "bandwidth", mistakes)?;
+                FaultKind::NarrowLink { between: between?, bytes_per_second: bandwidth.0 }
             }
             FaultWord::Kill => FaultKind::Kill { target: self.possible_target(mistakes)? },
             FaultWord::PowerLoss => {
@@ -146,6 +153,18 @@ impl Fault {
                 None
             }
         }
+    }
+
+    /// Two sides of which both are said: among all others are hosts whose links nothing checks.
+    fn checked_sides(&self, mistakes: &mut Mistakes) -> Option<Sides> {
+        let sides = self.sides(mistakes)?;
+        if sides.to.is_empty() {
+            let what = "a corrupt needs both sides, since among all others are auth and clients, which it \
+                        cannot hit";
+            self.kind.conflict(mistakes, what.into());
+            return None;
+        }
+        Some(sides)
     }
 
     /// Whether such a fault can hit all of these; `written`: where they are said.

@@ -6,6 +6,7 @@ mod written;
 use super::load::positive;
 use super::targets;
 use crate::scenario::{self, ClusterShape, Target};
+use crate::value::bandwidth::Bandwidth;
 use crate::value::time::{ClockDrift, ClockOffset, DurationRange};
 use crate::value::word::FaultWord;
 use kind::keys_of;
@@ -43,6 +44,8 @@ section! {
         up: Option<Duration> = None,
         /// For `slow_link`: the latency, one way.
         latency: Option<DurationRange> = None,
+        /// For `narrow_link`: what it carries, each way.
+        bandwidth: Option<Bandwidth> = None,
         /// For `skew`: how far the wall clock is off.
         offset: Option<ClockOffset> = None,
         /// For `skew`: how much too fast it runs.
@@ -120,6 +123,7 @@ impl Fault {
         note_if_there(&self.down, "down", &mut there);
         note_if_there(&self.up, "up", &mut there);
         note_if_there(&self.latency, "latency", &mut there);
+        note_if_there(&self.bandwidth, "bandwidth", &mut there);
         note_if_there(&self.offset, "offset", &mut there);
         note_if_there(&self.drift, "drift", &mut there);
         note_if_there(&self.factor, "factor", &mut there);

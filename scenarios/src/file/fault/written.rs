@@ -2,6 +2,7 @@
 
 use super::Fault;
 use crate::scenario::{self, FaultKind, Sides};
+use crate::value::bandwidth::Bandwidth;
 use crate::value::time::{ClockDrift, ClockOffset, DurationRange};
 use crate::value::word::FaultWord;
 use settings::section::Field;
@@ -24,6 +25,7 @@ impl From<&scenario::Fault> for Fault {
             down: Field::of(None),
             up: Field::of(None),
             latency: Field::of(None),
+            bandwidth: Field::of(None),
             offset: Field::of(None),
             drift: Field::of(None),
             factor: Field::of(None),
@@ -36,7 +38,9 @@ impl From<&scenario::Fault> for Fault {
 impl Fault {
     fn fill(&mut self, kind: &FaultKind) {
         match kind {
-            FaultKind::Blip { between } | FaultKind::Reset { between } => self.fill_sides(between),
+            FaultKind::Blip { between }
+            | FaultKind::Reset { between }
+            | FaultKind::Corrupt { between } => self.fill_sides(between),
             FaultKind::Cut { between, one_way } => {
                 self.fill_sides(between);
                 self.one_way = Field::of(one_way.then_some(true));
@@ -48,6 +52,10 @@ impl Fault {
             FaultKind::SlowLink { between, latency_min, latency_max } => {
                 self.fill_sides(between);
                 self.latency = Field::of(Some(DurationRange(*latency_min, *latency_max)));
+            }
+            FaultKind::NarrowLink { between, bytes_per_second } => {
+                self.fill_sides(between);
+                self.bandwidth = Field::of(Some(Bandwidth(*bytes_per_second)));
             }
             FaultKind::Kill { target }
             | FaultKind::PowerLoss { target }
