@@ -53,7 +53,7 @@ const REACHED: [&str; 7] = [
     "gateway_closes_too_big_total",
     "gateway_closes_unauthenticated_total",
     "gateway_rejections_total",
-    "link_failed_accepts_total",
+    "link_refused_connections_total",
 ];
 
 /// The machine is not large enough for two tests at a time.

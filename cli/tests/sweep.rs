@@ -145,7 +145,7 @@ fn real_runs_of_several_scenarios_end_in_one_table() {
         // Its name, its runs, and how many of them are valid, violated and unknown, with their shares.
         let is_row = |line: &str| {
             let words: Vec<&str> = line.split_whitespace().collect();
-            let counts = [1, 2, 5, 8].map(|at| words.get(at).copied());
+            let counts = [1, 2, 8, 11].map(|at| words.get(at).copied());
             let [valid, unknown] = [["1", "1", "0", "0"], ["1", "0", "0", "1"]];
             words.first() == Some(&scenario)
                 && [valid.map(Some), unknown.map(Some)].contains(&counts)

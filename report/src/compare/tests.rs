@@ -50,17 +50,26 @@ fn outcome(compared: &Comparison, metric: &str) -> Outcome {
     compared.metrics.iter().find(|one| one.metric == metric).expect("it was measured").outcome
 }
 
+/// Of these seeds: with one in many, chance makes the bounds a little too wide to show it.
+#[test]
+fn runs_of_one_build_are_the_same() {
+    for seed in [1, 1_000] {
+        let compared = compared(&runs(seed..seed + 6, 1.0), &runs(seed + 6..seed + 12, 1.0));
+        for one in compared.metrics.iter().filter(|one| !one.metric.ends_with("p99.9")) {
+            assert_eq!(one.outcome, Outcome::Same, "{one:?}");
+        }
+        assert_eq!(compared.outcome(), Outcome::Same);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(3))]
     #[test]
-    fn runs_of_one_build_are_the_same(seed in 0_u64..1_000_000) {
+    fn no_run_of_one_build_is_better_or_worse_than_another(seed in 0_u64..1_000_000) {
         let compared = compared(&runs(seed..seed + 6, 1.0), &runs(seed + 6..seed + 12, 1.0));
         for one in &compared.metrics {
-            let expected = if one.metric.ends_with("p99.9") { None } else { Some(Outcome::Same) };
-            prop_assert!(expected.is_none_or(|same| same == one.outcome), "{one:?}");
-            prop_assert!(one.outcome != Outcome::Worse && one.outcome != Outcome::Better, "{one:?}");
+            prop_assert!([Outcome::Same, Outcome::NotClear].contains(&one.outcome), "{one:?}");
         }
-        prop_assert_eq!(compared.outcome(), Outcome::Same);
     }
 
     #[test]
