@@ -183,7 +183,7 @@ impl Way<'_> {
         let mut arrives = Instant::now();
         loop {
             let said = match read(&mut from).await {
-                Ok(Some(bytes)) => Said::Bytes(self.flipped(bytes)),
+                Ok(Some(bytes)) => Said::Bytes(bytes),
                 Ok(None) => Said::End,
                 Err(_) => {
                     if !self.swallows(self.link.board.writes(self.pair).0) {
@@ -201,6 +201,11 @@ impl Way<'_> {
                 // A stream keeps its order.
                 let late = latency.map_or(Duration::ZERO, |latency| self.link.drawn(latency));
                 arrives = arrives.max(Instant::now() + late);
+                // Only of what arrives: the flips that count have been read by somebody.
+                let said = match said {
+                    Said::Bytes(bytes) => Said::Bytes(self.flipped(bytes)),
+                    Said::End => Said::End,
+                };
                 for (passes, is) in self.line_up(said) {
                     let packet = Packet { passes, arrives, is };
                     if sender.send(packet).await.is_err() && !self.is_dead() {

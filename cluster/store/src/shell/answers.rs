@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 /// Streams whose first entries are read together: what they may bring is in memory at once.
 const STREAMS: usize = 64;
+/// Conversations that are fetched together.
+const CONVERSATIONS: usize = 64;
 /// Entries of missed messages that are read together.
 const MISSED: u64 = 1_000;
 
@@ -60,16 +62,15 @@ impl Partitions {
                 keys.entry(home).or_default().cursors.insert((id, user));
             }
         }
-        let keys: Vec<_> = keys.into_iter().collect();
-        if keys.is_empty() {
-            return Ok(Reported::new());
-        }
         let mut reported = Reported::new();
-        for ((home, _), rows) in keys.iter().zip(self.store.prefetch(&keys)?) {
-            reported.extend(rows.cursors);
-            let Some(owned) = self.owned.get_mut(home) else { continue };
-            for (id, (row, members)) in rows.conversations {
-                owned.machine.keep(id, Conversation::of(row, &members));
+        for part in parts(keys) {
+            for ((home, _), rows) in part.iter().zip(self.store.prefetch(&part)?) {
+                reported.extend(rows.cursors);
+                let Some(owned) = self.owned.get_mut(home) else { continue };
+                // What one part has brought stays, if the next one fails and all of it is asked again.
+                for (id, (row, members)) in rows.conversations {
+                    owned.machine.keep(id, Conversation::of(row, &members));
+                }
             }
         }
         Ok(reported)
@@ -152,6 +153,39 @@ impl Partitions {
         let owned = self.owned.get_mut(&home).filter(|owned| owned.lease.epoch == current.epoch);
         Ok(owned.ok_or(current))
     }
+}
+
+/// Keys in questions of a bounded size: cursors are small, and a conversation has up to thousands of members.
+fn parts(keys: BTreeMap<PartitionId, Keys>) -> Vec<Vec<(PartitionId, Keys)>> {
+    let (mut parts, mut room) = (Vec::<Vec<_>>::new(), 0);
+    for (home, Keys { conversations, cursors, .. }) in keys {
+        let conversations: Vec<ConversationId> = conversations.into_iter().collect();
+        let mut rest = Keys { cursors, ..Keys::default() };
+        for some in conversations.chunks(CONVERSATIONS) {
+            rest.conversations = some.iter().copied().collect();
+            let count = some.len();
+            put(&mut parts, &mut room, (home, std::mem::take(&mut rest)), count);
+        }
+        if !rest.cursors.is_empty() {
+            put(&mut parts, &mut room, (home, rest), 0);
+        }
+    }
+    parts
+}
+
+/// Into the last part, if it has room for so many conversations.
+fn put(
+    parts: &mut Vec<Vec<(PartitionId, Keys)>>,
+    room: &mut usize,
+    keys: (PartitionId, Keys),
+    count: usize,
+) {
+    if parts.is_empty() || count > *room {
+        parts.push(Vec::new());
+        *room = CONVERSATIONS;
+    }
+    *room -= count;
+    parts.last_mut().expect("there is one").push(keys);
 }
 
 fn delivered(reported: &Reported, conversation: ConversationId, user: UserId) -> Sequence {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Jobs that may run beside each other, and in any order.
-pub struct Readers(Vec<Reader>);
+pub struct Readers(Vec<Arc<Reader>>);
 
 /// For whom something is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,14 +23,16 @@ struct Reader {
     jobs: AtomicUsize,
 }
 
-/// A job of a reader, until it has ended or nobody waits for it.
-struct Place<'a>(&'a Reader);
+/// A job of a reader, until it has ended, whether somebody waits for it or not.
+struct Place(Arc<Reader>);
 
 impl Readers {
     /// So many, one at least.
     pub fn start(machine: &Machine, count: usize) -> Self {
-        let reader =
-            |_| Reader { worker: machine.tasks.worker("store reads"), jobs: AtomicUsize::new(0) };
+        let reader = |_| {
+            let worker = machine.tasks.worker("store reads");
+            Arc::new(Reader { worker, jobs: AtomicUsize::new(0) })
+        };
         Self((0..count.max(1)).map(reader).collect())
     }
 
@@ -40,25 +42,29 @@ impl Readers {
         of: Urgency,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
-        let jobs = |reader: &&Reader| reader.jobs.load(Ordering::Relaxed);
+        let jobs = |reader: &&Arc<Reader>| reader.jobs.load(Ordering::Relaxed);
         let all = match (of, &*self.0) {
             (Urgency::Others, [_, others @ ..]) if !others.is_empty() => others,
             (_, all) => all,
         };
         let reader = all.iter().min_by_key(jobs)?;
-        let _place = Place::take(reader);
+        let place = Place::take(Arc::clone(reader));
+        let job = move || {
+            let _place = place;
+            job()
+        };
         tasks::run_on(&*reader.worker, job).await
     }
 }
 
-impl<'a> Place<'a> {
-    fn take(reader: &'a Reader) -> Self {
+impl Place {
+    fn take(reader: Arc<Reader>) -> Self {
         reader.jobs.fetch_add(1, Ordering::Relaxed);
         Self(reader)
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
         self.0.jobs.fetch_sub(1, Ordering::Relaxed);
     }

@@ -261,10 +261,11 @@ impl Context {
     ) -> Result<T, Answer> {
         let (store, config) = (Arc::clone(&self.store), self.config.clone());
         let leases = Arc::clone(&self.leases.borrow().owned);
-        let asked = Instant::now();
+        let (asked, counts) = (Instant::now(), Arc::clone(&self.machine.telemetry));
         let read = self.readers.run(urgency, move || {
             // Nobody waits for the answer any more: it would only keep others waiting.
             if asked.elapsed() >= limits::CALL_TIMEOUT {
+                counts.count("store_failed_reads", 1);
                 return Ok(Err(Answer::Failed(CallError::Unavailable)));
             }
             let view = store.view()?;
