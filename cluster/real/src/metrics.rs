@@ -94,7 +94,7 @@ pub const COUNTERS: &[Meaning] = &[
         "store_evicted_conversations",
         "Conversations that were put out of memory; they are read again",
     ),
-    ("store_failed_reads", "Reads that the engine did not answer"),
+    ("store_failed_reads", "Reads that the engine did not answer, or not in time"),
     ("store_refused_calls", "Requests, cursors and attachments for which an owner had no room"),
     (
         "store_shed_notifications",

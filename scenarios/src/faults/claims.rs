@@ -1,8 +1,8 @@
 //! What the faults of links want of every link: the same in both worlds.
 //!
 //! Faults overlap. Each one lays its claim on directed pairs of hosts, and the strongest claim counts: cut
-//! before hold, hold before reset, reset before corrupt, that before narrow and slow, the slower latency before the other. A link that
-//! is slow and narrow is both: its packets arrive when they are through both the line and the way, which pass at
+//! before hold, hold before reset, reset before corrupt, corrupt before narrow and slow, and the longer latency before
+//! the shorter. A link that is slow and narrow is both: its packets arrive when they are through both the line and the way, which pass at
 //! the same time.
 //!
 //! A claim's effect is what met it: every write onto a stream of the pair, and every connect, which needs both

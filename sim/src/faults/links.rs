@@ -84,8 +84,7 @@ impl LinkBoard {
     }
 
     /// A fault takes its claims back; how many writes and connects they affected, or bytes stood in line or were
-    /// flipped. What
-    /// stood before a link that is not narrow any more gets through at once.
+    /// flipped. What stands before a link that is not narrow any more gets through at once.
     pub fn lift(&self, sim: &turmoil::Sim<'_>, fault: u32) -> u64 {
         let mut state = self.lock();
         let effect = state.claims.lift(fault);

@@ -1,7 +1,7 @@
 //! An engine that several store nodes share, as one of them reaches it: like a database on a host of its own,
-//! beside the broker. A node that cannot exchange packets with the broker does not reach it either; a call that
-//! changes something takes as long as a forced write, and each question about what is stored a round trip over the
-//! network. A call that has got through is done, whatever becomes of the node.
+//! beside the broker. A node that cannot exchange packets with the broker does not reach it either; a call,
+//! also one that fetches rows for a round, takes as long as a forced write, and each question of a view a round trip
+//! over the network. A call that has got through is done, whatever becomes of the node.
 //!
 //! The database's process can die and stand still. What it has done stays; what it is asked meanwhile ends without
 //! an answer. A database that is killed may have done what it was just asked, so each node's first call after a

@@ -219,4 +219,26 @@ mod tests {
         let (took, (), (), ()) = tokio::join!(asks, commit, checkpoint, read);
         assert!(took[0] >= Duration::from_millis(9) && took[1].is_zero(), "{took:?}");
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_job_asks_over_the_network_takes_its_round_trips() {
+        let (disk, writes) = (FakeDisk::default(), Arc::<Writes>::default());
+        let round_trips = RoundTrips::new(Duration::from_millis(10));
+        let (sender, jobs) = mpsc::unbounded_channel();
+        let entropy = Arc::new(SeededEntropy::new(1, "store-1", 1, Trace::default()));
+        let (disk_sync, made) = (Duration::from_secs(1), round_trips.clone());
+        let line = Line { disk, entropy, disk_sync, writes, round_trips, is_seen: true }.work(jobs);
+        let asks = async {
+            let worker = SimWorker(sender);
+            let began = Instant::now();
+            worker.run(Box::new(move || (0..4).for_each(|_| made.make()))).await;
+            let asked = began.elapsed();
+            worker.run(Box::new(|| ())).await;
+            (asked, began.elapsed())
+        };
+        let ((), (asked, then)) = tokio::join!(line, asks);
+        let around = Duration::from_millis(20)..Duration::from_millis(60);
+        assert!(around.contains(&asked), "half to one and a half of 40 ms: {asked:?}");
+        assert_eq!(then, asked, "they are counted once");
+    }
 }

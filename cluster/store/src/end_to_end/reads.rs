@@ -44,4 +44,5 @@ async fn what_nobody_waits_for_is_not_read() {
     assert!(answered == 0 && viewed < 30, "{answered} answered, {viewed} views");
     let (answered, viewed) = views(Duration::from_secs(4)).await;
     assert!(answered == 50 && viewed >= 50, "{answered} answered, {viewed} views");
+    assert_eq!(world.memory.telemetry.counted("store_failed_reads"), 50);
 }

@@ -220,3 +220,34 @@ fn read_streams(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_fetched_comes_in_parts_each_key_once() {
+        let keys = |first: u64, count: u64| Keys {
+            conversations: (first..first + count).map(ConversationId).collect(),
+            cursors: [(ConversationId(first), UserId(1))].into(),
+            ..Keys::default()
+        };
+        let asked: BTreeMap<_, _> = [(0, 30), (1, 100), (2, 0), (3, 64)]
+            .map(|(p, n)| (PartitionId(p), keys(1_000 * u64::from(p), n)))
+            .into();
+        let parts = parts(asked.clone());
+        let sizes: Vec<usize> = parts
+            .iter()
+            .map(|part| part.iter().map(|(_, keys)| keys.conversations.len()).sum())
+            .collect();
+        assert_eq!(sizes, [30, 64, 36, 64]);
+        let mut all: BTreeMap<PartitionId, Keys> = BTreeMap::new();
+        for (home, mut keys) in parts.into_iter().flatten() {
+            let known = all.entry(home).or_default();
+            known.conversations.append(&mut keys.conversations);
+            known.cursors.append(&mut keys.cursors);
+        }
+        assert_eq!(all, asked);
+        assert!(super::parts(BTreeMap::new()).is_empty());
+    }
+}

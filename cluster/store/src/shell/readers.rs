@@ -69,3 +69,37 @@ impl Drop for Place {
         self.0.jobs.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::slow::Slowness;
+    use fakes::Memory;
+    use std::time::Duration;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_reader_is_left_to_those_who_connect_and_a_job_counts_until_it_has_ended() {
+        let slowness = Slowness::default();
+        slowness.set(Duration::from_secs(1));
+        let mut machine = Memory::default().machine("store-1");
+        machine.tasks = slowness.of(machine.tasks);
+        let readers = Readers::start(&machine, 3);
+        let jobs = || readers.0.iter().map(|it| it.jobs.load(Ordering::Relaxed)).collect();
+        let run = |urgency| Box::pin(readers.run(urgency, || ()));
+        let mut waiting: Vec<_> = (0..4).map(|_| run(Urgency::Others)).collect();
+        waiting.push(run(Urgency::Connecting));
+        let all = futures_util::future::join_all(waiting);
+        let look = async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let busy: Vec<usize> = jobs();
+            busy
+        };
+        let (done, busy) = futures_util::future::join(all, look).await;
+        assert!(done.iter().all(Option::is_some));
+        assert_eq!(busy, [1, 2, 2]);
+        let idle: Vec<usize> = jobs();
+        assert_eq!(idle, [0, 0, 0]);
+        let one = Readers::start(&machine, 0);
+        assert_eq!(one.run(Urgency::Others, || 7).await, Some(7), "there is one at least");
+    }
+}

@@ -22,8 +22,8 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-/// Calls of a link that are answered at a time. More than a gateway makes: what waits for a reader for too long is
-/// given up, and nothing else of the link waits for it.
+/// Calls of a link that wait for a reader, or for its answer, at a time: a bound on memory. What waits for too long is
+/// given up, and below the bound nothing else of the link waits for it.
 const READS_MAX: usize = 4_096;
 
 /// What all links of a node share.
@@ -86,7 +86,9 @@ async fn serve(context: Arc<Context>, stream: Box<dyn Stream>, id: LinkId, _plac
                 }
             }
             Some(read) = reading.next() => {
-                if context.tell(read).is_err() {
+                if let Some(input) = read
+                    && context.tell(input).is_err()
+                {
                     break;
                 }
             }
@@ -111,18 +113,14 @@ async fn serve(context: Arc<Context>, stream: Box<dyn Stream>, id: LinkId, _plac
 /// The owner is gone.
 struct OwnerGone;
 
-/// Whether a call is answered from a view of the engine.
-const fn reads(call: &Call) -> bool {
-    match call {
-        Call::Pushes(_)
-        | Call::Status
-        | Call::OfUsers(_)
-        | Call::Range(_)
-        | Call::Info(..)
-        | Call::Cursors(..)
-        | Call::Export(..) => true,
-        Call::Attach(_) | Call::Create(_) | Call::ChangeMember(_) | Call::Consume(..) => false,
-    }
+/// What becomes of a call.
+enum Called {
+    /// The owner is told.
+    Told(Input),
+    /// It is answered.
+    Answered,
+    /// It is answered from a view of the engine, by `Context::answer`.
+    Reads(Call, ReplyTo),
 }
 
 impl Context {
@@ -159,54 +157,55 @@ impl Context {
             }
             ToStore::Call(number, call) => {
                 let reply = ReplyTo { sender: sender.clone(), number };
-                if reads(&call) {
-                    return Ok(Some((call, reply)));
+                match self.call(id, call, reply) {
+                    Called::Told(input) => input,
+                    Called::Answered => return Ok(None),
+                    Called::Reads(call, reply) => return Ok(Some((call, reply))),
                 }
-                return self.tell(self.call(id, call, reply)).map(|()| None);
             }
         };
-        self.tell(Some(input)).map(|()| None)
+        self.tell(input).map(|()| None)
     }
 
-    fn tell(&self, input: Option<Input>) -> Result<(), OwnerGone> {
-        input.map_or(Ok(()), |input| self.owner.send(input).map_err(|_| OwnerGone))
+    fn tell(&self, input: Input) -> Result<(), OwnerGone> {
+        self.owner.send(input).map_err(|_| OwnerGone)
     }
 
-    /// What the owner is to do about a call that reads nothing; `None`: it is answered.
-    fn call(&self, id: LinkId, call: Call, reply: ReplyTo) -> Option<Input> {
+    /// What becomes of a call.
+    fn call(&self, id: LinkId, call: Call, reply: ReplyTo) -> Called {
         let (conversation, request) = match call {
             Call::Attach(items) => {
                 let call = AttachCall { link: id, items, reply };
-                return Some(Input::Subscription(SubscriptionEvent::Attach(call)));
+                return Called::Told(Input::Subscription(SubscriptionEvent::Attach(call)));
             }
             Call::Consume(life, window) => {
                 self.config.gateways.consume(id, (life, window), reply.sender.clone());
                 reply.send(Answer::Consuming);
-                return None;
+                return Called::Answered;
             }
             Call::Create(requests) => {
                 let Some(conversation) = self.home_of(&requests) else {
                     reply.send(Answer::Failed(CallError::Unavailable));
-                    return None;
+                    return Called::Answered;
                 };
                 (conversation, Request::Create(requests))
             }
             Call::ChangeMember(request) => (request.conversation, Request::ChangeMember(request)),
-            Call::Pushes(_)
+            read @ (Call::Pushes(_)
             | Call::Status
             | Call::OfUsers(_)
             | Call::Range(_)
             | Call::Info(..)
             | Call::Cursors(..)
-            | Call::Export(..) => unreachable!("`answer` has it: {call:?}"),
+            | Call::Export(..)) => return Called::Reads(read, reply),
         };
         let partition = self.config.home(conversation);
         if self.leases.borrow().owned.contains_key(&partition) {
-            return Some(Input::Request(partition, request, reply));
+            return Called::Told(Input::Request(partition, request, reply));
         }
         let owner = self.config.directory.owner(partition);
         reply.send(Answer::NotOwner(vec![(partition, Some(owner))]));
-        None
+        Called::Answered
     }
 
     /// Answers a call that reads, beside the others of its link: one that takes long holds up nobody.
