@@ -10,7 +10,7 @@ mod support;
 use ports::message_store::{Batch, Lease, MessageStore, StoreError};
 use postgres::{PostgresConfig, PostgresStore, Timing};
 use protocol::{ConversationId, NodeNumber, Sequence};
-use server::{admin, backends, continue_all, is_back, kill, signal, stop_all};
+use server::{Stopped, admin, backends, is_back, kill, signal, stop_all};
 use std::sync::Arc;
 use std::time::Duration;
 use store::conformance::accidents::{PARTITION, batch, commit_through, entry, persistently, row};
@@ -107,7 +107,7 @@ fn a_server_that_stands_still_holds_nobody_for_long() {
     let renewed = store.renew(&[lease]);
     assert!(matches!(renewed, Err(StoreError::Unavailable(_))), "{renewed:?}");
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
-    continue_all(&stopped);
+    drop(stopped);
     let fenced = persistently(|| store.commit(&[(lease, batch(lease, 4))]));
     assert_eq!(fenced, []);
     let view = persistently(|| store.view());
@@ -119,25 +119,22 @@ fn a_server_that_stands_still_holds_nobody_for_long() {
 fn a_promoted_standby_has_everything_that_was_accepted() {
     let _alone = alone();
     // From here on a commit waits for the standby as well.
-    admin("ALTER SYSTEM SET synchronous_standby_names = 'standby'");
-    admin("SELECT pg_reload_conf()");
+    let _waits = server::wait_for_standby();
     let is_synchronous = || admin("SELECT sync_state FROM pg_stat_replication") == ["sync"];
     let deadline = Instant::now() + Duration::from_mins(1);
     while !is_synchronous() {
-        assert!(Instant::now() < deadline, "the standby does not follow");
+        assert!(Instant::now() < deadline, "the standby does not follow: {}", server::standbys());
         std::thread::sleep(Duration::from_millis(50));
     }
     let mut config = PostgresConfig { timing: hasty(), ..config(&schema()) };
     config.hosts.push(told("FRACAS_POSTGRES_STANDBY"));
-    let mut stopped = Vec::new();
+    let mut stopped = Stopped::default();
     let after = commit_through(&started("outages", &config), BEFORE, || {
         // The machine of the primary is gone without a word.
         stopped = stop_all();
         server::promote();
     });
-    continue_all(&stopped);
-    admin("ALTER SYSTEM RESET synchronous_standby_names");
-    admin("SELECT pg_reload_conf()");
+    drop(stopped);
     assert!(after.unknown > 0, "the failover was not noticed");
 }
 

@@ -87,6 +87,22 @@ async fn a_killed_broker_has_everything_confirmed() {
     assert_eq!(arrived, kept, "{confirmed:?}");
 }
 
+/// The broker takes nothing until this is dropped.
+struct WithoutRoom;
+
+impl WithoutRoom {
+    fn new() -> Self {
+        control(&["set_vm_memory_high_watermark", "0"]);
+        Self
+    }
+}
+
+impl Drop for WithoutRoom {
+    fn drop(&mut self) {
+        control(&["set_vm_memory_high_watermark", "0.6"]);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_without_room_confirms_nothing_and_loses_nothing() {
     let _alone = ALONE.lock().await;
@@ -94,7 +110,7 @@ async fn a_broker_without_room_confirms_nothing_and_loses_nothing() {
     publish(&client, PARTITION, 0..3).await;
     let mut consumer = consume(&client, PARTITION, 10).await;
     let deliveries = take(&mut *consumer, 3).await;
-    control(&["set_vm_memory_high_watermark", "0"]);
+    let without_room = WithoutRoom::new();
     // The broker says so to whoever publishes. The first publish finds it out; the next ones are not sent.
     let first = client.inbound.publish(batch(3..4)).await;
     assert_eq!(first, [Err(PublishError::Unknown)]);
@@ -107,7 +123,7 @@ async fn a_broker_without_room_confirms_nothing_and_loses_nothing() {
     drop(consumer);
     let mut consumer = consume(&client, PARTITION, 10).await;
     assert!(timeout(Duration::from_millis(500), consumer.next()).await.is_err());
-    control(&["set_vm_memory_high_watermark", "0.6"]);
+    drop(without_room);
     persistently(&client, 5).await;
     // What was on its way arrives now, once; what was not sent does not.
     let mut arrived = Vec::new();

@@ -69,10 +69,12 @@ impl Postgres {
         Ok(instance)
     }
 
-    /// A copy of a server that runs, which follows it once it is started, with the same settings.
+    /// A copy of a server that runs, which follows it once it is started, with the same settings. The server keeps
+    /// what the copy has not got yet in a slot: without one, each start after a kill ends with a checkpoint, which
+    /// may remove it, and the copy never follows again.
     ///
     /// # Errors
-    /// It cannot be copied.
+    /// It cannot be copied, or the server has a copy already.
     pub fn follower(&self, folder: &Path, port: u16) -> anyhow::Result<Self> {
         let settings: Vec<&str> = self.settings.iter().map(String::as_str).collect();
         let mut follower = Self::at(folder, port, &settings)?;
@@ -90,6 +92,7 @@ impl Postgres {
         );
         let mut copy = self.command("pg_basebackup");
         copy.args(["--dbname", &from, "--write-recovery-conf", "--checkpoint", "fast"]);
+        copy.args(["--create-slot", "--slot", "standby"]);
         done(copy.arg("--pgdata").arg(follower.data()))?;
         Ok(follower)
     }

@@ -38,8 +38,20 @@ pub fn kill() {
     signal("KILL", &first);
 }
 
+/// Processes that stand still until this is dropped.
+#[derive(Default)]
+pub struct Stopped(Vec<String>);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        for process in &self.0 {
+            let _ = Command::new("kill").args(["-CONT", process]).status();
+        }
+    }
+}
+
 /// All its processes stand still.
-pub fn stop_all() -> Vec<String> {
+pub fn stop_all() -> Stopped {
     let first = postmaster();
     signal("STOP", &first);
     let mut all = children(&first);
@@ -48,14 +60,7 @@ pub fn stop_all() -> Vec<String> {
         stopped.is_ok_and(|status| status.success())
     });
     all.push(first);
-    all
-}
-
-/// They go on.
-pub fn continue_all(stopped: &[String]) {
-    for process in stopped {
-        signal("CONT", process);
-    }
+    Stopped(all)
 }
 
 /// Waits until it takes connections.
@@ -65,6 +70,34 @@ pub fn is_back() {
         assert!(Instant::now() < deadline, "PostgreSQL does not come back");
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// Commits wait for the standby as well, until this is dropped: whatever becomes of the test, the next one commits
+/// without it.
+pub struct WaitsForStandby;
+
+/// Makes commits wait for the standby.
+pub fn wait_for_standby() -> WaitsForStandby {
+    admin("ALTER SYSTEM SET synchronous_standby_names = 'standby'");
+    admin("SELECT pg_reload_conf()");
+    WaitsForStandby
+}
+
+impl Drop for WaitsForStandby {
+    fn drop(&mut self) {
+        // A second panic would end the other tests.
+        if let Some(mut session) = Session::try_open(&told("FRACAS_POSTGRES")) {
+            session.run("ALTER SYSTEM RESET synchronous_standby_names");
+            session.run("SELECT pg_reload_conf()");
+        }
+    }
+}
+
+/// Who follows the server, and how far its slot has come.
+pub fn standbys() -> String {
+    let replication = admin("SELECT r::text FROM pg_stat_replication r");
+    let slots = admin("SELECT s::text FROM pg_replication_slots s");
+    format!("connections {replication:?}, slots {slots:?}")
 }
 
 /// Makes the standby a primary.
