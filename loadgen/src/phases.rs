@@ -322,7 +322,7 @@ impl Phases {
         self.ended.doubts.extend(plan.doubt);
         self.enter(Phase::Load);
         let began = Instant::now();
-        let surges = faults::tell_surges(plan.surges, began, &self.journal);
+        let surges = faults::tell_of_users(plan.of_users, began, &self.journal);
         let (scenario, journal) = (&*self.run.scenario, &*self.journal);
         let http = &Http::new(self.plain.clone());
         let inflicted = async {

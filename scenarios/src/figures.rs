@@ -181,6 +181,12 @@ impl Scenario {
         self.users.count + self.journeys.map_or(0, |journeys| journeys.users)
     }
 
+    /// Sessions of its users.
+    pub fn sessions(&self) -> u64 {
+        let online = self.users.count.saturating_sub(self.users.offline);
+        u64::from(online) * u64::from(self.users.devices.max(1))
+    }
+
     /// Operations of its users, about; they go on at the last rate until the heal is over.
     pub fn operations(&self) -> u64 {
         // Surges by lot differ by seed; any will do.

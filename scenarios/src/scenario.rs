@@ -212,6 +212,9 @@ pub enum FaultKind {
     FullDisk { target: Target },
     /// The users do so many times as much; `more` is by how many operations, known once it is scheduled.
     Surge { factor: u32, more: u64 },
+    /// So many of the sessions are left, and come back at once; `reconnects` is how many, known once it is
+    /// scheduled.
+    Storm { share: f64, reconnects: u64 },
 }
 
 impl FaultKind {
@@ -219,6 +222,7 @@ impl FaultKind {
     pub fn of_users(&self) -> Option<String> {
         match self {
             Self::Surge { factor, .. } => Some(format!("all users, {factor} times their rate")),
+            Self::Storm { share, .. } => Some(format!("{:.0} % of the sessions", share * 100.0)),
             _ => None,
         }
     }
@@ -239,7 +243,8 @@ impl FaultKind {
             | Self::Corrupt { .. }
             | Self::SlowLink { .. }
             | Self::NarrowLink { .. }
-            | Self::Surge { .. } => None,
+            | Self::Surge { .. }
+            | Self::Storm { .. } => None,
         }
     }
 
@@ -259,7 +264,8 @@ impl FaultKind {
             | Self::Pause { .. }
             | Self::Skew { .. }
             | Self::FullDisk { .. }
-            | Self::Surge { .. } => None,
+            | Self::Surge { .. }
+            | Self::Storm { .. } => None,
         }
     }
 
@@ -280,6 +286,7 @@ impl FaultKind {
             Self::Skew { .. } => "skew",
             Self::FullDisk { .. } => "full_disk",
             Self::Surge { .. } => "surge",
+            Self::Storm { .. } => "storm",
         }
     }
 }

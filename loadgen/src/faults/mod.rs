@@ -41,7 +41,7 @@ pub struct FaultPlan {
     /// What is done to the cluster, in the order of time.
     pub faults: Vec<Planned>,
     /// What the users do by themselves; it only has to be told.
-    pub surges: Vec<PlannedFault>,
+    pub of_users: Vec<PlannedFault>,
     /// What is not done, or less than in the simulator: one sentence each.
     pub notes: Vec<String>,
     /// The scenario has faults, and none of them is done: what it asks is not answered.
@@ -55,7 +55,7 @@ pub fn plan(scenario: &Scenario, seed: u64, reach: Reach) -> FaultPlan {
     let all = faults::schedule(scenario, seed);
     for fault in &all {
         if fault.kind.of_users().is_some() {
-            plan.surges.push(fault.clone());
+            plan.of_users.push(fault.clone());
             continue;
         }
         match real_fault(scenario, fault, reach) {
@@ -71,7 +71,7 @@ pub fn plan(scenario: &Scenario, seed: u64, reach: Reach) -> FaultPlan {
             }
         }
     }
-    let (done, all) = (plan.faults.len() + plan.surges.len(), all.len());
+    let (done, all) = (plan.faults.len() + plan.of_users.len(), all.len());
     let missing: Vec<String> = missing.into_iter().collect();
     match (missing.is_empty(), done) {
         (true, _) => {}
@@ -129,7 +129,9 @@ fn real_fault(
         FaultKind::FullDisk { .. } => {
             return Err("the disk of a real machine is not filled".to_owned());
         }
-        FaultKind::Surge { .. } => return Err("it befalls the users, not the cluster".to_owned()),
+        FaultKind::Surge { .. } | FaultKind::Storm { .. } => {
+            return Err("it befalls the users, not the cluster".to_owned());
+        }
         FaultKind::Blip { .. }
         | FaultKind::Cut { .. }
         | FaultKind::Flap { .. }
@@ -176,15 +178,15 @@ fn of_links(
     }
 }
 
-/// Writes down when the users do more, and when no longer.
-pub async fn tell_surges(surges: Vec<PlannedFault>, load_began: Instant, journal: &Journal) {
-    let began = surges.iter().map(|surge| (surge.at, true, surge));
+/// Writes down when the users begin with what their plan has for a fault, and when they are done.
+pub async fn tell_of_users(faults: Vec<PlannedFault>, load_began: Instant, journal: &Journal) {
+    let began = faults.iter().map(|fault| (fault.at, true, fault));
     let mut changes: Vec<_> =
-        began.chain(surges.iter().map(|surge| (surge.at + surge.lasts, false, surge))).collect();
+        began.chain(faults.iter().map(|fault| (fault.at + fault.lasts, false, fault))).collect();
     changes.sort_by_key(|(at, ..)| *at);
-    for (at, begins, surge) in changes {
+    for (at, begins, fault) in changes {
         sleep_until(load_began + at).await;
-        let PlannedFault { id, at, lasts, kind, drawn } = surge.clone();
+        let PlannedFault { id, at, lasts, kind, drawn } = fault.clone();
         journal.record(if begins {
             let word = kind.word().into();
             let target = kind.of_users().unwrap_or_default().into();
@@ -193,8 +195,12 @@ pub async fn tell_surges(surges: Vec<PlannedFault>, load_began: Instant, journal
             let injected = Some(injection.recorded().into());
             What::FaultBegan { fault: id, kind: word, target, drawn, injected }
         } else {
-            let more = if let FaultKind::Surge { more, .. } = kind { more } else { 0 };
-            What::FaultEnded { fault: id, effect: more }
+            let effect = match kind {
+                FaultKind::Surge { more: planned, .. }
+                | FaultKind::Storm { reconnects: planned, .. } => planned,
+                _ => 0,
+            };
+            What::FaultEnded { fault: id, effect }
         });
     }
 }

@@ -25,6 +25,7 @@ fn units(kind: &str, engine: Engine) -> (&'static str, &'static str) {
         ("corrupt", _) => ("flipped byte", "flipped bytes"),
         ("narrow_link", _) => ("byte that stood in line", "bytes that stood in line"),
         ("surge", _) => ("operation", "operations"),
+        ("storm", _) => ("reconnect", "reconnects"),
         _ => ("write or connect", "writes and connects"),
     }
 }

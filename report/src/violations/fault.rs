@@ -92,6 +92,7 @@ pub(super) fn began(band: &Band) -> String {
         "narrow_link" => format!("{network} became narrow"),
         "flap" => format!("{network} began to flap"),
         "surge" => format!("a surge of load began ({})", band.target),
+        "storm" => format!("a storm of reconnects began ({})", band.target),
         kind => format!("{kind} of {target} began"),
     }
 }

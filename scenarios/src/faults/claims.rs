@@ -104,7 +104,8 @@ pub fn claimed(kind: &FaultKind, hit: &[Pair]) -> Option<(Claim, Vec<Pair>)> {
         | FaultKind::Pause { .. }
         | FaultKind::Skew { .. }
         | FaultKind::FullDisk { .. }
-        | FaultKind::Surge { .. } => return None,
+        | FaultKind::Surge { .. }
+        | FaultKind::Storm { .. } => return None,
     })
 }
 

@@ -55,7 +55,7 @@ pub enum NotReplayable {
     },
 }
 
-const KINDS: [&str; 14] = [
+const KINDS: [&str; 15] = [
     "blip",
     "cut",
     "flap",
@@ -70,6 +70,7 @@ const KINDS: [&str; 14] = [
     "skew",
     "full_disk",
     "surge",
+    "storm",
 ];
 
 impl Injection {
@@ -94,6 +95,10 @@ impl Injection {
             FaultKind::Surge { factor, more } => vec![
                 ("factor", i64::from(*factor)),
                 ("more", i64::try_from(*more).unwrap_or(i64::MAX)),
+            ],
+            FaultKind::Storm { share, reconnects } => vec![
+                ("share_ppm", (share * 1e6).round() as i64),
+                ("reconnects", i64::try_from(*reconnects).unwrap_or(i64::MAX)),
             ],
             FaultKind::Blip { .. }
             | FaultKind::Reset { .. }
@@ -195,6 +200,10 @@ impl Parameters<'_> {
                 factor: self.number("factor")?.try_into().unwrap_or(u32::MAX),
                 more: self.number("more")?.unsigned_abs(),
             },
+            "storm" => FaultKind::Storm {
+                share: self.positive("share_ppm")? as f64 / 1e6,
+                reconnects: self.number("reconnects")?.unsigned_abs(),
+            },
             other => {
                 return Err(NotReplayable::Kind { id: self.id, kind: other.to_owned() });
             }
@@ -247,6 +256,7 @@ mod tests {
             FaultKind::Skew { target: target(), offset_ms: -5, drift_ppm: 7 },
             FaultKind::FullDisk { target: target() },
             FaultKind::Surge { factor: 4, more: 900 },
+            FaultKind::Storm { share: 0.25, reconnects: 40 },
         ];
         assert_eq!(kinds.each_ref().map(FaultKind::word), KINDS);
         for kind in kinds {

@@ -62,6 +62,10 @@ pub fn schedule(scenario: &Scenario, seed: u64) -> Vec<PlannedFault> {
                 let usual = expected(&usual, at, at + lasts);
                 FaultKind::Surge { factor, more: (usual * f64::from(factor - 1)).round() as u64 }
             }
+            FaultKind::Storm { share, .. } => {
+                let reconnects = (share * scenario.sessions() as f64).round() as u64;
+                FaultKind::Storm { share, reconnects }
+            }
             kind => kind,
         },
         drawn,

@@ -98,6 +98,10 @@ fn draw(random: &mut ChaCha8Rng, word: &str, roles: &[Role]) -> Option<FaultKind
             FaultKind::FullDisk { target: possible(random, FaultWord::FullDisk, roles)? }
         }
         "surge" => FaultKind::Surge { factor: random.random_range(2..9), more: 0 },
+        "storm" => {
+            let percent: u32 = random.random_range(10..=100);
+            FaultKind::Storm { share: f64::from(percent) / 100.0, reconnects: 0 }
+        }
         "skew" => FaultKind::Skew {
             target: Target::Any(with_a_clock(random, roles)?),
             offset_ms: random.random_range(-600_000..600_000),
@@ -256,7 +260,9 @@ mod tests {
                 | FaultKind::Corrupt { between }
                 | FaultKind::SlowLink { between, .. }
                 | FaultKind::NarrowLink { between, .. } => between.clone(),
-                FaultKind::Surge { .. } => panic!("nobody has asked for it"),
+                FaultKind::Surge { .. } | FaultKind::Storm { .. } => {
+                    panic!("nobody has asked for it")
+                }
                 FaultKind::Kill { target }
                 | FaultKind::PowerLoss { target }
                 | FaultKind::Drain { target }

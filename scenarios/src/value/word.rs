@@ -54,6 +54,8 @@ pub enum FaultWord {
     FullDisk,
     /// The users do more.
     Surge,
+    /// Sessions are left, and come back at once.
+    Storm,
 }
 
 words!(FaultWord {
@@ -71,6 +73,7 @@ words!(FaultWord {
     "skew" => Self::Skew,
     "full_disk" => Self::FullDisk,
     "surge" => Self::Surge,
+    "storm" => Self::Storm,
 });
 
 impl FaultWord {
@@ -91,7 +94,15 @@ impl FaultWord {
             (Self::Drain, Role::Database) => {
                 Some("a database can be killed and paused; nobody waits for it to end")
             }
-            (Self::Kill | Self::PowerLoss | Self::Drain | Self::Pause | Self::Surge, _) => None,
+            (
+                Self::Kill
+                | Self::PowerLoss
+                | Self::Drain
+                | Self::Pause
+                | Self::Surge
+                | Self::Storm,
+                _,
+            ) => None,
             (_, Role::Database) => {
                 Some("a database can be killed and paused; nodes reach it beside broker-1")
             }

@@ -49,7 +49,7 @@ target = "store-1"
             smoke.toml:14:20: load.phases.1.for: expected a duration up to a day, such as "250ms", "6s" or "10m", found "10 parsecs"
               14 | phases = [ { for = "10 parsecs", rate = "5/s" } ]
                  |                    ^^^^^^^^^^^^
-            smoke.toml:19:8: fault.1.kind: expected "blip", "cut", "flap", "reset", "corrupt", "slow_link", "narrow_link", "kill", "power_loss", "drain", "pause", "skew", "full_disk" or "surge", found "kil"; did you mean "kill"?
+            smoke.toml:19:8: fault.1.kind: expected "blip", "cut", "flap", "reset", "corrupt", "slow_link", "narrow_link", "kill", "power_loss", "drain", "pause", "skew", "full_disk", "surge" or "storm", found "kil"; did you mean "kill"?
               19 | kind = "kil"
                  |        ^^^^^"#]],
     );

@@ -78,7 +78,7 @@ impl Active {
             }
             FaultKind::FullDisk { .. } => full_disk::begin(self, stage),
             // The users' plan has it.
-            FaultKind::Surge { .. } => {}
+            FaultKind::Surge { .. } | FaultKind::Storm { .. } => {}
         }
     }
 
@@ -129,7 +129,8 @@ impl Active {
             FaultKind::Pause { .. } => pause::end(self, stage),
             FaultKind::Skew { .. } => skew::end(self, stage),
             FaultKind::FullDisk { .. } => full_disk::end(self, stage),
-            FaultKind::Surge { more, .. } => self.effect += more,
+            FaultKind::Surge { more: planned, .. }
+            | FaultKind::Storm { reconnects: planned, .. } => self.effect += planned,
         }
     }
 }

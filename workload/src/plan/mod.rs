@@ -10,6 +10,7 @@ mod operation;
 mod people;
 pub mod random;
 mod schedule;
+mod storms;
 mod visits;
 
 pub use journeys::{Journey, Journeys};
@@ -27,6 +28,7 @@ use scenarios::scenario::{CodecChoice, Load, Scenario, SlowReaders, Transport};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
+use storms::Storm;
 
 /// A conversation to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +55,7 @@ pub struct Plan {
     load: Load,
     /// The rate of the load and of the heal phase, as surges make it.
     rates: Vec<Piece>,
+    storms: Vec<Storm>,
     heal: Duration,
     /// How long it takes until everybody has come back who is away when the load ends.
     back_over: Duration,
@@ -81,6 +84,7 @@ impl Plan {
             design: scenario.design,
             load: scenario.load.clone(),
             rates: rates(scenario, seed),
+            storms: storms::planned(scenario, seed),
             heal: scenario.phases.heal,
             // Well before anybody is missed.
             back_over: (scenario.phases.heal / 2).min(scenario.expect.no_stuck_session / 4),
@@ -218,7 +222,8 @@ impl Plan {
             return recorded.len() as u64;
         }
         let arrivals: f64 = self.rates.iter().map(Piece::expected).sum();
-        (arrivals * self.load.each_brings()) as u64
+        let reconnects: u64 = self.storms.iter().map(|storm| storm.reconnects).sum();
+        (arrivals * self.load.each_brings()) as u64 + reconnects
     }
 
     /// How long the load lasts.

@@ -1,17 +1,20 @@
-//! The operations of a slice of the users, one after another, without holding them in memory; or those of
-//! a recording.
+//! The operations of a slice of the users, one after another, without holding them in memory: what is drawn,
+//! and the storms beside it; or those of a recording.
 
 use super::Plan;
 use super::arrivals::Arrivals;
 use super::operation::{self, Operation};
+use super::storms::Reconnects;
 use super::visits::Visits;
+use std::iter::Peekable;
 use std::ops::Range;
 use std::time::Duration;
 
 /// Operations in the order of time.
 #[derive(Debug)]
 pub struct Schedule<'a> {
-    source: Source<'a>,
+    source: Peekable<Source<'a>>,
+    storms: Peekable<Reconnects<'a>>,
     users: Range<u32>,
 }
 
@@ -25,7 +28,7 @@ enum Source<'a> {
 #[derive(Debug)]
 struct Draws<'a> {
     plan: &'a Plan,
-    arrivals: std::iter::Peekable<std::iter::Enumerate<Arrivals<'a>>>,
+    arrivals: Peekable<std::iter::Enumerate<Arrivals<'a>>>,
     poison: u32,
     /// Operations of anybody so far.
     drawn: u64,
@@ -43,7 +46,10 @@ impl<'a> Schedule<'a> {
             (None, Some(visits)) => Source::Visits(Box::new(Visits::new(plan, visits))),
             (None, None) => drawn(),
         };
-        Self { source, users }
+        // A recording has its storms.
+        let storms = if plan.recorded.is_some() { Vec::new() } else { plan.storms.clone() };
+        let storms = Reconnects::new(plan, storms).peekable();
+        Self { source: source.peekable(), storms, users }
     }
 }
 
@@ -84,18 +90,33 @@ impl Iterator for Draws<'_> {
     }
 }
 
+impl Iterator for Source<'_> {
+    type Item = Operation;
+
+    fn next(&mut self) -> Option<Operation> {
+        match self {
+            Self::Drawn(all) => all.next(),
+            Self::Visits(all) => all.next(),
+            Self::Recorded(all) => all.next().copied(),
+        }
+    }
+}
+
 impl Iterator for Schedule<'_> {
     type Item = Operation;
 
     fn next(&mut self) -> Option<Operation> {
-        let Self { source, users } = self;
         // Every slice draws every operation: the draw is a few dozen nanoseconds, and only so does the plan
         // not depend on the slices.
-        let mine = |operation: &Operation| users.contains(&(operation.user.0 as u32));
-        match source {
-            Source::Drawn(all) => all.find(mine),
-            Source::Visits(all) => all.find(mine),
-            Source::Recorded(all) => all.copied().find(mine),
+        loop {
+            let operation = match (self.source.peek(), self.storms.peek()) {
+                (Some(drawn), Some(storm)) if storm.at < drawn.at => self.storms.next(),
+                (None, Some(_)) => self.storms.next(),
+                _ => self.source.next(),
+            }?;
+            if self.users.contains(&(operation.user.0 as u32)) {
+                return Some(operation);
+            }
         }
     }
 }

@@ -23,6 +23,7 @@ pub(super) fn keys_of(kind: FaultWord) -> &'static [&'static str] {
         | FaultWord::FullDisk => &["target"],
         FaultWord::Skew => &["target", "offset", "drift"],
         FaultWord::Surge => &["factor"],
+        FaultWord::Storm => &["share"],
     }
 }
 
@@ -65,6 +66,14 @@ impl Fault {
             FaultWord::Surge => {
                 let factor = self.needed(&self.factor, "factor", mistakes)?;
                 FaultKind::Surge { factor: factor.0, more: 0 }
+            }
+            FaultWord::Storm => {
+                let share = self.needed(&self.share, "share", mistakes)?;
+                if share.0 == 0.0 {
+                    self.share.conflict(mistakes, "a storm of nobody is none".into());
+                    return None;
+                }
+                FaultKind::Storm { share: share.0, reconnects: 0 }
             }
             FaultWord::FullDisk => FaultKind::FullDisk { target: self.possible_target(mistakes)? },
             FaultWord::Skew => {

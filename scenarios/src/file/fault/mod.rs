@@ -14,7 +14,7 @@ use settings::mistake::{Mistakes, Origin, Problem};
 use settings::section;
 use settings::section::Field;
 use settings::value::TextForm;
-use settings::value::number::Whole;
+use settings::value::number::{Share, Whole};
 use std::time::Duration;
 
 section! {
@@ -52,6 +52,8 @@ section! {
         drift: Option<ClockDrift> = None,
         /// For `surge`: how many times as much the users do.
         factor: Option<Whole<u32, 2, 1_000>> = None,
+        /// For `storm`: the share of the sessions that are left, and come back.
+        share: Option<Share> = None,
     }
 }
 
@@ -127,6 +129,7 @@ impl Fault {
         note_if_there(&self.offset, "offset", &mut there);
         note_if_there(&self.drift, "drift", &mut there);
         note_if_there(&self.factor, "factor", &mut there);
+        note_if_there(&self.share, "share", &mut there);
         there.retain(|(name, ..)| !takes.contains(name));
         for (name, origin, key) in &there {
             let kind = kind.text();

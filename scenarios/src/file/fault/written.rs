@@ -7,7 +7,7 @@ use crate::value::time::{ClockDrift, ClockOffset, DurationRange};
 use crate::value::word::FaultWord;
 use settings::section::Field;
 use settings::value::TextForm;
-use settings::value::number::Whole;
+use settings::value::number::{Share, Whole};
 
 impl From<&scenario::Fault> for Fault {
     fn from(fault: &scenario::Fault) -> Self {
@@ -29,6 +29,7 @@ impl From<&scenario::Fault> for Fault {
             offset: Field::of(None),
             drift: Field::of(None),
             factor: Field::of(None),
+            share: Field::of(None),
         };
         raw.fill(&fault.kind);
         raw
@@ -63,6 +64,7 @@ impl Fault {
             | FaultKind::Pause { target }
             | FaultKind::FullDisk { target } => self.target = Field::of(Some(target.clone())),
             FaultKind::Surge { factor, .. } => self.factor = Field::of(Some(Whole(*factor))),
+            FaultKind::Storm { share, .. } => self.share = Field::of(Some(Share(*share))),
             FaultKind::Skew { target, offset_ms, drift_ppm } => {
                 self.target = Field::of(Some(target.clone()));
                 self.offset = Field::of((*offset_ms != 0).then_some(ClockOffset(*offset_ms)));
