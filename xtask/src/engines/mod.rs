@@ -168,3 +168,15 @@ fn serve_during(
         tested
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It tries one engine at a time, so that a failure of one costs no second run of the others.
+    #[test]
+    fn continuous_integration_tests_every_engine() {
+        let script = std::fs::read_to_string(root().join(".ci/run")).expect("it is there");
+        assert!(script.contains(&format!("for name in {}; do", ENGINES.join(" "))), "{script}");
+    }
+}
