@@ -1,7 +1,7 @@
 //! The tests against a Cassandra of one node. Its jars and what they need come from Maven, named in
 //! `xtask/engines/cassandra.xml`, and are kept between runs.
 
-use super::{Features, folder, jars, serve_during, test};
+use super::{folder, jars, serve_during, test};
 use engines::cassandra::{Cassandra, Ports};
 use engines::free_ports;
 use engines::jars::{CASSANDRA, Jars};
@@ -20,7 +20,7 @@ pub fn run() -> anyhow::Result<bool> {
         for (package, target) in
             [("cassandra", "conformance"), ("cassandra", "outages"), ("fracas", "takeover")]
         {
-            if !test(package, Features::Default, target, &told)? {
+            if !test(package, &[], target, &told)? {
                 return Ok(false);
             }
         }

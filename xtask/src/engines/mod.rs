@@ -14,17 +14,18 @@ mod postgres;
 mod python;
 mod rabbitmq;
 mod rest;
+mod suite;
 mod traces;
 
 use crate::repository::root;
-use crate::{cargo_program, say};
+use crate::say;
 use anyhow::Context;
 use engines::{Instance, Running};
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
+use suite::test;
 
 /// The engines, by their names on the command line.
 pub const ENGINES: [&str; 8] =
@@ -74,31 +75,6 @@ pub fn run(names: &[&str]) -> anyhow::Result<Tested> {
         }
     }
     Ok(tested)
-}
-
-/// With which features a package is tested.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Features {
-    Default,
-    All,
-}
-
-/// Runs tests by name, one binary after another, with what they must know in their environment.
-fn test(
-    package: &str,
-    features: Features,
-    target: &str,
-    told: &[(&str, String)],
-) -> anyhow::Result<bool> {
-    let features: &[&str] = if features == Features::All { &["--all-features"] } else { &[] };
-    let status = Command::new(cargo_program())
-        .args(["test", "--package", package, "--test", target])
-        .args(features)
-        .envs(told.iter().map(|(name, value)| (name, value)))
-        .current_dir(root())
-        .status()
-        .context("running cargo")?;
-    Ok(status.success())
 }
 
 /// A new folder for the data of an instance; a previous run's is removed.

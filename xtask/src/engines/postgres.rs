@@ -1,6 +1,6 @@
 //! The tests against a PostgreSQL, and one that follows it.
 
-use super::{Features, folder, serve_during, test};
+use super::{folder, serve_during, test};
 use engines::postgres::{PASSWORD, Postgres};
 use engines::{Running, free_ports};
 
@@ -29,7 +29,7 @@ pub fn run() -> anyhow::Result<bool> {
         for (package, target) in
             [("postgres", "conformance"), ("postgres", "outages"), ("fracas", "takeover")]
         {
-            if !test(package, Features::Default, target, &told)? {
+            if !test(package, &[], target, &told)? {
                 return Ok(false);
             }
         }

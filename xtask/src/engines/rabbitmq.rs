@@ -1,6 +1,6 @@
 //! The tests against a RabbitMQ: of one node, and of three.
 
-use super::{Features, folder, serve_during, test};
+use super::{folder, serve_during, test};
 use engines::rabbitmq::{Mapper, Ports, RabbitMq, Together};
 use engines::{Instance, free_ports};
 use std::path::Path;
@@ -33,7 +33,7 @@ fn on_nodes(folder: &Path, nodes: usize, targets: &[&str]) -> anyhow::Result<boo
     let together: Vec<&dyn Instance> = nodes.iter().map(|node| node as &dyn Instance).collect();
     serve_during(&[&mapper], &together, || {
         for target in targets {
-            if !test("rabbitmq", Features::Default, target, &told)? {
+            if !test("rabbitmq", &[], target, &told)? {
                 return Ok(false);
             }
         }
