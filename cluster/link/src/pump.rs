@@ -66,11 +66,12 @@ async fn read_frames(
             let payload = match frame::take(&buffer, &mut start, place(greeted)) {
                 Ok(Some(payload)) => payload,
                 Ok(None) => break,
-                Err(error) if greeted => {
-                    tracing::warn!(%error, "a frame arrived damaged, closing");
+                // Also the first one: damaged on its way, or by a stranger. A node of another version is told
+                // by a greeting that arrives whole.
+                Err(error) => {
+                    tracing::warn!(%error, greeted, "a frame arrived damaged, closing");
                     return Ok(());
                 }
-                Err(error) => return Err(error),
             };
             if payload.is_empty() {
                 continue;
