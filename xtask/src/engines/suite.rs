@@ -90,9 +90,9 @@ mod tests {
 
     #[test]
     fn a_binary_is_found_by_its_package_and_target() {
-        let line = r##"{"reason":"compiler-artifact","package_id":"path+file:///w/cli#fracas@0.1.0",
+        let line = r#"{"reason":"compiler-artifact","package_id":"path+file:///w/cli#fracas@0.1.0",
             "manifest_path":"/w/cli/Cargo.toml","target":{"kind":["test"],"name":"takeover"},
-            "executable":"/w/target/debug/deps/takeover-1"}"##;
+            "executable":"/w/target/debug/deps/takeover-1"}"#;
         let found = binary(line, "fracas", "takeover").expect("it is this one");
         assert_eq!(found.executable, Path::new("/w/target/debug/deps/takeover-1"));
         assert_eq!(found.folder, Path::new("/w/cli"));
