@@ -40,6 +40,8 @@ fn build() -> anyhow::Result<PathBuf> {
     let target = xtask.ancestors().nth(2).context("xtask is not in a target directory")?;
     let program = target.join("asserting/fracas");
     std::fs::create_dir_all(target.join("asserting")).context("its folder")?;
+    // Renaming a file to another name of the same file does nothing, and it would stay where the plain release is.
+    let _ = std::fs::remove_file(&program);
     std::fs::rename(target.join("release/fracas"), &program).context("its program")?;
     Ok(program)
 }
