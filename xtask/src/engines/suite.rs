@@ -3,9 +3,9 @@
 //! It is built as a member of the workspace: built alone, a package has fewer features of its dependencies, and
 //! about a hundred of them would be compiled a second time.
 
-use crate::cargo_program;
 use crate::repository::root;
-use anyhow::{Context, ensure};
+use crate::{cargo_program, say};
+use anyhow::Context;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -32,7 +32,8 @@ struct Binary {
     folder: PathBuf,
 }
 
-/// Builds it; `None` if it does not compile, which cargo has said then.
+/// Builds it; `None` if it does not compile or is not there, which is said then: an error would stand for an engine
+/// that cannot be had.
 fn built(package: &str, features: &[&str], target: &str) -> anyhow::Result<Option<Binary>> {
     let output = Command::new(cargo_program())
         .args(["test", "--workspace", "--no-run", "--test", target])
@@ -47,7 +48,9 @@ fn built(package: &str, features: &[&str], target: &str) -> anyhow::Result<Optio
     }
     let told = String::from_utf8(output.stdout).context("what cargo says")?;
     let binary = told.lines().find_map(|line| binary(line, package, target));
-    ensure!(binary.is_some(), "cargo has built no test {target} of {package}");
+    if binary.is_none() {
+        say(&format!("cargo has built no test {target} of {package}"));
+    }
     Ok(binary)
 }
 
