@@ -128,6 +128,7 @@ pub(crate) fn header(users: u32, devices_per_user: u32) -> Header {
         conversations: 1,
         partitions: 4,
         slow_users: 0,
+        hostile: false,
         offline_users: Some(0),
         retention: None,
         unseen: Vec::new(),

@@ -82,7 +82,7 @@ mod tests {
             }
         }
         // The two options of the de-duplication share theirs.
-        assert_eq!(paragraphs.len(), 22);
+        assert_eq!(paragraphs.len(), 23);
     }
 
     #[test]

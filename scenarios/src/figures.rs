@@ -2,7 +2,8 @@
 
 use crate::intensity::Piece;
 use crate::scenario::{
-    Activity, ClusterShape, JourneyMix, Load, LoadPhase, Mix, Rate, Role, Scenario, Size, Users,
+    Activity, ClusterShape, FaultKind, JourneyMix, Load, LoadPhase, Mix, Rate, Role, Scenario,
+    Size, Users,
 };
 use protocol::partition::{home_of, partition_of};
 use protocol::{ConversationId, StoreEngine, UserId};
@@ -185,6 +186,19 @@ impl Scenario {
     pub fn sessions(&self) -> u64 {
         let online = self.users.count.saturating_sub(self.users.offline);
         u64::from(online) * u64::from(self.users.devices.max(1))
+    }
+
+    /// Connections that strangers hold at the same time, at most: each gives up after a while.
+    pub fn strangers(&self) -> u64 {
+        const PATIENCE: f64 = 15.0;
+        let attackers = self.faults.iter().map(|fault| match fault.kind {
+            FaultKind::Hostile { attacks } => {
+                let share = PATIENCE / fault.lasts.as_secs_f64().max(PATIENCE);
+                (f64::from(attacks) * share).ceil() as u64
+            }
+            _ => 0,
+        });
+        attackers.sum()
     }
 
     /// Operations of its users, about; they go on at the last rate until the heal is over.

@@ -13,6 +13,9 @@ use crate::verdict::{Finding, Judgement, Verdict};
 /// Claims about users of whom no device is connected.
 const OF_THE_AWAY: [&str; 2] = ["away_member_is_pushed", "nobody_present_is_pushed"];
 
+/// The claim about strangers.
+const OF_STRANGERS: &str = "strangers_are_refused";
+
 /// How to judge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JudgeOptions {
@@ -205,12 +208,13 @@ fn is_unseen(header: &Header, claim: &Claim) -> bool {
 }
 
 /// Whether a claim judges nothing in such a run: the format lacks what it needs, the run could not see it, or
-/// it is about users who are away, and the scenario has none.
+/// it is about users who are away or strangers who attack, and the scenario has none.
 pub fn has_nothing_to_judge(header: &Header, name: &str) -> bool {
     CATALOGUE.iter().filter(|claim| claim.name == name).any(|claim| {
         header.format < claim.since_format
             || is_unseen(header, claim)
             || (OF_THE_AWAY.contains(&claim.name) && header.offline_users == Some(0))
+            || (claim.name == OF_STRANGERS && !header.hostile)
     })
 }
 

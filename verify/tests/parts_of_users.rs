@@ -94,7 +94,9 @@ fn all_claims_but_these_are_judged_one_conversation_at_a_time() {
     let is_other = |scope| scope != Scope::Conversation;
     let others = CATALOGUE.iter().filter(|claim| is_other(claim.scope));
     let others: Vec<&str> = others.map(|claim| claim.name).collect();
-    assert_eq!(others, ["no_stuck_session", "no_node_panics", "queues_stay_bounded"]);
+    let expected =
+        ["strangers_are_refused", "no_stuck_session", "no_node_panics", "queues_stay_bounded"];
+    assert_eq!(others, expected);
     let parts = in_parts::parts(2, true);
     let left_out = others.into_iter().filter(|name| in_parts::is_left_out(name, &parts));
     assert_eq!(left_out.collect::<Vec<_>>(), ["no_stuck_session"]);

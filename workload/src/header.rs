@@ -1,7 +1,7 @@
 //! What the judge of a run needs to know beforehand.
 
 use crate::plan::Journeys;
-use scenarios::scenario::Scenario;
+use scenarios::scenario::{FaultKind, Scenario};
 use std::time::Duration;
 use verify::history::event::{Deadlines, Engine, FORMAT, Header};
 
@@ -20,6 +20,7 @@ pub fn header(scenario: &Scenario, seed: u64, engine: Engine) -> Header {
         partitions: scenario.cluster.partitions,
         slow_users: scenario.load.slow_readers.map_or(0, |slow| slow.users),
         offline_users: Some(stay_away(scenario)),
+        hostile: is_hostile(scenario, seed),
         // No run turns it on: what a store has removed is lost.
         retention: None,
         unseen: Vec::new(),
@@ -32,6 +33,12 @@ pub fn header(scenario: &Scenario, seed: u64, engine: Engine) -> Header {
             pushed_us: Some(microseconds(expect.pushed_within)),
         },
     }
+}
+
+/// Whether the scenario's schedule has attacks. Those by lot may find nobody who answers.
+fn is_hostile(scenario: &Scenario, seed: u64) -> bool {
+    let faults = scenarios::faults::schedule(scenario, seed).into_iter();
+    faults.filter(|fault| !fault.drawn).any(|it| matches!(it.kind, FaultKind::Hostile { .. }))
 }
 
 /// Users who never connect, or go for good. Both are the last ones with devices; behind them come those who

@@ -11,5 +11,6 @@ pub use crate::core::{
     AccessToken, Action, ActionKind, Event, OutboxFull, Output, Session, Settings,
 };
 pub use shell::{
-    Alarm, Carrier, Client, ConnectError, Dialer, Outbound, Polled, ServiceToken, Wire, WireEvent,
+    Alarm, Carrier, Client, ConnectError, Dialer, Outbound, Polled, RawFrame, RawSocket,
+    ServiceToken, Wire, WireEvent,
 };

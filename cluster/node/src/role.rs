@@ -297,7 +297,12 @@ impl Wiring<'_> {
     /// Who says whose token is good: our own auth service, and an issuer outside if there is one.
     fn verifier(&self) -> Arc<dyn TokenVerifier> {
         let auth = self.config.topology.auth.clone();
-        let own = auth::RemoteVerifier::start(self.machine.clone(), auth, REVOCATION_POLL);
+        let own = auth::RemoteVerifier::start(
+            self.machine.clone(),
+            auth,
+            REVOCATION_POLL,
+            self.config.design.signatures,
+        );
         let Some(outside) = &self.config.oidc else { return own };
         let config = auth::OidcConfig {
             issuer: outside.issuer.clone(),

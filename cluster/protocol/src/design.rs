@@ -219,6 +219,16 @@ choice!(
 );
 
 choice!(
+    /// What is made of a token's signature.
+    Signatures {
+        /// It must be by a key of the issuer.
+        Checked,
+        /// Row 31: nothing; whatever reads like a token is believed.
+        Ignored,
+    }
+);
+
+choice!(
     /// How owners tell gateways what has happened. Both ways may lose it.
     FanOut {
         /// Through a queue of the broker for each gateway.
@@ -279,4 +289,6 @@ pub struct Design {
     pub fan_out: FanOut,
     /// What a client makes of a message that was refused for its token.
     pub unauthorised: Unauthorised,
+    /// What is made of a token's signature.
+    pub signatures: Signatures,
 }

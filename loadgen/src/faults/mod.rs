@@ -129,7 +129,7 @@ fn real_fault(
         FaultKind::FullDisk { .. } => {
             return Err("the disk of a real machine is not filled".to_owned());
         }
-        FaultKind::Surge { .. } | FaultKind::Storm { .. } => {
+        FaultKind::Surge { .. } | FaultKind::Storm { .. } | FaultKind::Hostile { .. } => {
             return Err("it befalls the users, not the cluster".to_owned());
         }
         FaultKind::Blip { .. }
@@ -198,6 +198,7 @@ pub async fn tell_of_users(faults: Vec<PlannedFault>, load_began: Instant, journ
             let effect = match kind {
                 FaultKind::Surge { more: planned, .. }
                 | FaultKind::Storm { reconnects: planned, .. } => planned,
+                FaultKind::Hostile { attacks } => attacks.into(),
                 _ => 0,
             };
             What::FaultEnded { fault: id, effect }

@@ -82,6 +82,7 @@ pub(crate) fn header(name: &str, shape: &Shape) -> Header {
         conversations: shape.conversations as u32,
         partitions: 16,
         slow_users: 0,
+        hostile: false,
         offline_users: Some(0),
         retention: None,
         unseen: Vec::new(),

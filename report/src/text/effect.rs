@@ -26,6 +26,7 @@ fn units(kind: &str, engine: Engine) -> (&'static str, &'static str) {
         ("narrow_link", _) => ("byte that stood in line", "bytes that stood in line"),
         ("surge", _) => ("operation", "operations"),
         ("storm", _) => ("reconnect", "reconnects"),
+        ("hostile", _) => ("attack", "attacks"),
         _ => ("write or connect", "writes and connects"),
     }
 }

@@ -93,6 +93,7 @@ pub(super) fn began(band: &Band) -> String {
         "flap" => format!("{network} began to flap"),
         "surge" => format!("a surge of load began ({})", band.target),
         "storm" => format!("a storm of reconnects began ({})", band.target),
+        "hostile" => format!("strangers began to attack ({})", band.target),
         kind => format!("{kind} of {target} began"),
     }
 }

@@ -105,7 +105,8 @@ pub fn claimed(kind: &FaultKind, hit: &[Pair]) -> Option<(Claim, Vec<Pair>)> {
         | FaultKind::Skew { .. }
         | FaultKind::FullDisk { .. }
         | FaultKind::Surge { .. }
-        | FaultKind::Storm { .. } => return None,
+        | FaultKind::Storm { .. }
+        | FaultKind::Hostile { .. } => return None,
     })
 }
 

@@ -55,7 +55,7 @@ pub enum NotReplayable {
     },
 }
 
-const KINDS: [&str; 15] = [
+const KINDS: [&str; 16] = [
     "blip",
     "cut",
     "flap",
@@ -71,6 +71,7 @@ const KINDS: [&str; 15] = [
     "full_disk",
     "surge",
     "storm",
+    "hostile",
 ];
 
 impl Injection {
@@ -100,6 +101,7 @@ impl Injection {
                 ("share_ppm", (share * 1e6).round() as i64),
                 ("reconnects", i64::try_from(*reconnects).unwrap_or(i64::MAX)),
             ],
+            FaultKind::Hostile { attacks } => vec![("attacks", i64::from(*attacks))],
             FaultKind::Blip { .. }
             | FaultKind::Reset { .. }
             | FaultKind::Corrupt { .. }
@@ -204,6 +206,9 @@ impl Parameters<'_> {
                 share: self.positive("share_ppm")? as f64 / 1e6,
                 reconnects: self.number("reconnects")?.unsigned_abs(),
             },
+            "hostile" => FaultKind::Hostile {
+                attacks: self.positive("attacks")?.try_into().unwrap_or(u32::MAX),
+            },
             other => {
                 return Err(NotReplayable::Kind { id: self.id, kind: other.to_owned() });
             }
@@ -257,6 +262,7 @@ mod tests {
             FaultKind::FullDisk { target: target() },
             FaultKind::Surge { factor: 4, more: 900 },
             FaultKind::Storm { share: 0.25, reconnects: 40 },
+            FaultKind::Hostile { attacks: 120 },
         ];
         assert_eq!(kinds.each_ref().map(FaultKind::word), KINDS);
         for kind in kinds {

@@ -102,6 +102,7 @@ fn draw(random: &mut ChaCha8Rng, word: &str, roles: &[Role]) -> Option<FaultKind
             let percent: u32 = random.random_range(10..=100);
             FaultKind::Storm { share: f64::from(percent) / 100.0, reconnects: 0 }
         }
+        "hostile" => FaultKind::Hostile { attacks: random.random_range(5..=100) },
         "skew" => FaultKind::Skew {
             target: Target::Any(with_a_clock(random, roles)?),
             offset_ms: random.random_range(-600_000..600_000),
@@ -260,7 +261,7 @@ mod tests {
                 | FaultKind::Corrupt { between }
                 | FaultKind::SlowLink { between, .. }
                 | FaultKind::NarrowLink { between, .. } => between.clone(),
-                FaultKind::Surge { .. } | FaultKind::Storm { .. } => {
+                FaultKind::Surge { .. } | FaultKind::Storm { .. } | FaultKind::Hostile { .. } => {
                     panic!("nobody has asked for it")
                 }
                 FaultKind::Kill { target }

@@ -38,7 +38,7 @@ impl Directory<'_> {
             | FaultKind::Corrupt { between }
             | FaultKind::SlowLink { between, .. }
             | FaultKind::NarrowLink { between, .. } => links = self.pairs(between, random),
-            FaultKind::Surge { .. } | FaultKind::Storm { .. } => {}
+            FaultKind::Surge { .. } | FaultKind::Storm { .. } | FaultKind::Hostile { .. } => {}
             FaultKind::Skew { target, .. } | FaultKind::FullDisk { target } => {
                 nodes = self.resolve(target, random);
             }

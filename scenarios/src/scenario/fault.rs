@@ -51,14 +51,17 @@ pub enum FaultKind {
     /// So many of the sessions are left, and come back at once; `reconnects` is how many, known once it is
     /// scheduled.
     Storm { share: f64, reconnects: u64 },
+    /// Strangers attack the gateways, so often.
+    Hostile { attacks: u32 },
 }
 
 impl FaultKind {
-    /// For people: what befalls the users themselves, and no host.
+    /// For people: what users and strangers do by themselves, and befalls no host.
     pub fn of_users(&self) -> Option<String> {
         match self {
             Self::Surge { factor, .. } => Some(format!("all users, {factor} times their rate")),
             Self::Storm { share, .. } => Some(format!("{:.0} % of the sessions", share * 100.0)),
+            Self::Hostile { attacks } => Some(format!("all gateways, {attacks} times")),
             _ => None,
         }
     }
@@ -80,7 +83,8 @@ impl FaultKind {
             | Self::SlowLink { .. }
             | Self::NarrowLink { .. }
             | Self::Surge { .. }
-            | Self::Storm { .. } => None,
+            | Self::Storm { .. }
+            | Self::Hostile { .. } => None,
         }
     }
 
@@ -101,7 +105,8 @@ impl FaultKind {
             | Self::Skew { .. }
             | Self::FullDisk { .. }
             | Self::Surge { .. }
-            | Self::Storm { .. } => None,
+            | Self::Storm { .. }
+            | Self::Hostile { .. } => None,
         }
     }
 
@@ -123,6 +128,7 @@ impl FaultKind {
             Self::FullDisk { .. } => "full_disk",
             Self::Surge { .. } => "surge",
             Self::Storm { .. } => "storm",
+            Self::Hostile { .. } => "hostile",
         }
     }
 }

@@ -56,6 +56,8 @@ pub enum FaultWord {
     Surge,
     /// Sessions are left, and come back at once.
     Storm,
+    /// Strangers attack.
+    Hostile,
 }
 
 words!(FaultWord {
@@ -74,6 +76,7 @@ words!(FaultWord {
     "full_disk" => Self::FullDisk,
     "surge" => Self::Surge,
     "storm" => Self::Storm,
+    "hostile" => Self::Hostile,
 });
 
 impl FaultWord {
@@ -100,7 +103,8 @@ impl FaultWord {
                 | Self::Drain
                 | Self::Pause
                 | Self::Surge
-                | Self::Storm,
+                | Self::Storm
+                | Self::Hostile,
                 _,
             ) => None,
             (_, Role::Database) => {

@@ -49,7 +49,7 @@ target = "store-1"
             smoke.toml:14:20: load.phases.1.for: expected a duration up to a day, such as "250ms", "6s" or "10m", found "10 parsecs"
               14 | phases = [ { for = "10 parsecs", rate = "5/s" } ]
                  |                    ^^^^^^^^^^^^
-            smoke.toml:19:8: fault.1.kind: expected "blip", "cut", "flap", "reset", "corrupt", "slow_link", "narrow_link", "kill", "power_loss", "drain", "pause", "skew", "full_disk", "surge" or "storm", found "kil"; did you mean "kill"?
+            smoke.toml:19:8: fault.1.kind: expected "blip", "cut", "flap", "reset", "corrupt", "slow_link", "narrow_link", "kill", "power_loss", "drain", "pause", "skew", "full_disk", "surge", "storm" or "hostile", found "kil"; did you mean "kill"?
               19 | kind = "kil"
                  |        ^^^^^"#]],
     );
@@ -88,7 +88,7 @@ fn design_choices_are_checked_by_name_and_option() {
     check_tail(
         "[design]\nquorum = \"none\"\nacept = \"x\"\naccept = \"before_persists\"\n",
         &expect![[r#"
-            smoke.toml:11:1: unknown key "quorum" in [design]; its keys are accept, fsync, deduplication, attach, requeue, client_heartbeat, slow_session, reconnect_jitter, poison, receipts, push, dead_session, push_key, epochs, fencing, delivery, membership, deletion, refusal, tokens, fan_out, unauthorised
+            smoke.toml:11:1: unknown key "quorum" in [design]; its keys are accept, fsync, deduplication, attach, requeue, client_heartbeat, slow_session, reconnect_jitter, poison, receipts, push, dead_session, push_key, epochs, fencing, delivery, membership, deletion, refusal, tokens, fan_out, unauthorised, signatures
               11 | quorum = "none"
                  | ^^^^^^
             smoke.toml:12:1: unknown key "acept" in [design]; did you mean "accept"?

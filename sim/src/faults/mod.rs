@@ -78,7 +78,7 @@ impl Active {
             }
             FaultKind::FullDisk { .. } => full_disk::begin(self, stage),
             // The users' plan has it.
-            FaultKind::Surge { .. } | FaultKind::Storm { .. } => {}
+            FaultKind::Surge { .. } | FaultKind::Storm { .. } | FaultKind::Hostile { .. } => {}
         }
     }
 
@@ -131,6 +131,7 @@ impl Active {
             FaultKind::FullDisk { .. } => full_disk::end(self, stage),
             FaultKind::Surge { more: planned, .. }
             | FaultKind::Storm { reconnects: planned, .. } => self.effect += planned,
+            FaultKind::Hostile { attacks } => self.effect += u64::from(*attacks),
         }
     }
 }

@@ -63,6 +63,7 @@ impl Builder {
             conversations,
             partitions: 4,
             slow_users: 0,
+            hostile: false,
             offline_users: Some(0),
             retention: None,
             unseen: Vec::new(),

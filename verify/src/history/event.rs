@@ -199,6 +199,9 @@ pub enum What {
     /// A user of the REST interface has an answer to a request, all of it, or has given up waiting
     /// (`status` 0), so long after the request began.
     Requested { user: UserId, request: Request, status: u16, took_us: u64 },
+    /// A stranger has attacked a gateway: with which attack, how that must be answered (`due`: a close code,
+    /// or an HTTP status), how it was (`answer`; 0: not at all), and whether the stranger got in.
+    Attacked { attack: Arc<str>, due: u16, answer: u16, admitted: bool },
     /// A user's tokens were revoked, says the auth service.
     Revoked { user: UserId },
     /// The user got a new token after a revocation: it may send again.

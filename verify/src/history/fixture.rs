@@ -27,6 +27,7 @@ pub fn header() -> Header {
         conversations: (DIRECT + GROUPS) as u32,
         partitions: 64,
         slow_users: 0,
+        hostile: false,
         offline_users: Some(0),
         retention: None,
         unseen: Vec::new(),

@@ -190,6 +190,7 @@ fn placeholder() -> Header {
         conversations: 0,
         partitions: 1,
         slow_users: 0,
+        hostile: false,
         offline_users: None,
         retention: None,
         unseen: Vec::new(),
@@ -271,8 +272,8 @@ mod tests {
 
     #[test]
     fn a_newer_format_an_empty_file_and_a_cut_file_are_refused() {
-        let newer =
-            String::from_utf8(written(false)).unwrap().replacen("\"format\":2", "\"format\":99", 1);
+        let known = format!("\"format\":{FORMAT}");
+        let newer = String::from_utf8(written(false)).unwrap().replacen(&known, "\"format\":99", 1);
         assert!(refusal(newer.as_bytes()).contains("found format 99"));
         assert!(refusal(b"").contains("empty file"));
         let compressed = written(true);

@@ -61,6 +61,7 @@ impl What {
             | What::Pushed { conversation, .. } => (None, Some(*conversation)),
             What::Phase(_)
             | What::Requested { .. }
+            | What::Attacked { .. }
             | What::Revoked { .. }
             | What::Granted { .. }
             | What::Requeued { .. }

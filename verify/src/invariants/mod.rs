@@ -26,6 +26,7 @@ pub mod recovers_to_baseline;
 pub mod reply_after_parent;
 pub mod sender_order_kept;
 pub mod sequence_agrees_with_ack;
+pub mod strangers_are_refused;
 
 use crate::history::event::{Event, Said, Seen, What};
 use crate::part::Scope;
@@ -194,6 +195,10 @@ catalogue! {
         "Only members with a valid token are accepted.",
         "answers",
         ["tokens=hello_only"];
+    strangers_are_refused since 3:
+        "Nobody gets in who does not belong, and each attack is answered as the protocol says.",
+        "attacks that were answered",
+        ["signatures=ignored"];
     one_owner_per_partition:
         "Epochs rise in every log, and each epoch has one owner.",
         "epochs named",
@@ -326,7 +331,7 @@ pub(crate) mod tests {
                 assert!(text.contains(needed), "{} has no {needed}", claim.name);
             }
         }
-        assert_eq!(CATALOGUE.len(), 23);
+        assert_eq!(CATALOGUE.len(), 24);
     }
 
     #[test]

@@ -16,6 +16,19 @@ pub(super) fn does_an_outsider_receive(book: &Book<'_>) -> bool {
     })
 }
 
+pub(super) fn does_a_stranger_get_in(book: &Book<'_>) -> bool {
+    book.any(|is| match is {
+        What::Attacked { admitted: true, .. } => true,
+        What::Attacked { due, answer, .. } => match answer {
+            answer if answer == due => false,
+            0 | 429 | 502..=504 | 4409 | 4429 | 4500 | 4501 | 4503 => false,
+            401 => *due != 403,
+            _ => true,
+        },
+        _ => false,
+    })
+}
+
 pub(super) fn is_an_unauthorised_accepted(book: &Book<'_>) -> bool {
     let outsider = book.acceptances.iter().any(|a| {
         let user = a.send.device.user.0;

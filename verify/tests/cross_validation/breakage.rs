@@ -143,6 +143,12 @@ fn inserted(is: &What, kind: u8, number: u64) -> Option<What> {
             what: [Shed::PushJobs, Shed::Pushes, Shed::DeadLetters][number as usize / 3 % 3],
             count: number % 5,
         },
+        1 if number.is_multiple_of(2) => What::Attacked {
+            attack: "no_token".into(),
+            due: [401, 403, 4401][number as usize / 2 % 3],
+            answer: [0, 401, 4401, 503, 4400, 403, 4500][number as usize / 6 % 7],
+            admitted: number.is_multiple_of(11),
+        },
         1 => What::GeneratorLimited { limit: "EMFILE".into(), times: 1 },
         2 => What::Stopped { why: "SIGTERM".into() },
         3 => What::Closed { device, code: if number.is_multiple_of(2) { 1000 } else { 0 } },

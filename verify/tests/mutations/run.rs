@@ -1,7 +1,7 @@
 //! The run and the cluster's nodes are not what they should be.
 
 use crate::case::{Acceptance, Case};
-use crate::kind::{Kind, caught};
+use crate::kind::{Kind, allowed, caught};
 use protocol::partition::partition_of;
 use protocol::{ClientMessageId, Epoch, NodeNumber, Partition};
 use verify::history::event::{Phase, What};
@@ -19,6 +19,20 @@ pub const KINDS: &[Kind] = &[
         case.insert(at, What::NodePanicked { node, message, place: "queue.rs:7".into() });
         Some(())
     }),
+    caught("a stranger gets in", "strangers_are_refused", |case| attack(case, (4401, 0), true)),
+    caught("a stranger is answered with another code", "strangers_are_refused", |case| {
+        attack(case, (4401, 4400), false)
+    }),
+    allowed(
+        "strangers are refused, or have no answer",
+        "what nobody has answered says nothing, and a token may have run out",
+        |case| {
+            attack(case, (403, 401), false)?;
+            attack(case, (4408, 4408), false)?;
+            attack(case, (401, 503), false)?;
+            attack(case, (1009, 0), false)
+        },
+    ),
     caught("a queue exceeds its limit", "queues_stay_bounded", |case| {
         let at = case.event(|is| matches!(is, What::Gauge { limit: 1.., .. }))?;
         if let What::Gauge { value, limit, .. } = case.is(at) {
@@ -112,6 +126,13 @@ fn accepted(case: &mut Case<'_>) -> Option<Acceptance> {
 fn owner_of(case: &Case<'_>, a: &Acceptance) -> Option<(Partition, Epoch, NodeNumber)> {
     let What::Accepted { epoch, owner, .. } = *case.truth.is(a.at) else { return None };
     Some((partition_of(a.position.0, case.truth.sound.header.partitions), epoch, owner))
+}
+
+/// Somebody attacks: what is due and what is answered, and whether the attacker is admitted.
+fn attack(case: &mut Case<'_>, (due, answer): (u16, u16), admitted: bool) -> Option<()> {
+    let at = case.event_at(|at, _| at > 0)?;
+    case.insert(at, What::Attacked { attack: "no_token".into(), due, answer, admitted });
+    Some(())
 }
 
 /// Two acceptances of one partition, the second of them sent after the first one's answer.

@@ -5,12 +5,12 @@
 
 mod activity;
 mod arrivals;
+mod beside;
 mod journeys;
 mod operation;
 mod people;
 pub mod random;
 mod schedule;
-mod storms;
 mod visits;
 
 pub use journeys::{Journey, Journeys};
@@ -18,6 +18,7 @@ pub use operation::{Kind, Operation};
 pub use schedule::Schedule;
 
 use activity::Activity;
+use beside::Series;
 use people::People;
 use protocol::codec::Codec;
 use protocol::store_calls::ConversationKind;
@@ -28,7 +29,6 @@ use scenarios::scenario::{CodecChoice, Load, Scenario, SlowReaders, Transport};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
-use storms::Storm;
 
 /// A conversation to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,8 @@ pub struct Plan {
     load: Load,
     /// The rate of the load and of the heal phase, as surges make it.
     rates: Vec<Piece>,
-    storms: Vec<Storm>,
+    /// What faults add.
+    beside: Vec<Series>,
     heal: Duration,
     /// How long it takes until everybody has come back who is away when the load ends.
     back_over: Duration,
@@ -84,7 +85,7 @@ impl Plan {
             design: scenario.design,
             load: scenario.load.clone(),
             rates: rates(scenario, seed),
-            storms: storms::planned(scenario, seed),
+            beside: beside::planned(scenario, seed),
             heal: scenario.phases.heal,
             // Well before anybody is missed.
             back_over: (scenario.phases.heal / 2).min(scenario.expect.no_stuck_session / 4),
@@ -222,8 +223,8 @@ impl Plan {
             return recorded.len() as u64;
         }
         let arrivals: f64 = self.rates.iter().map(Piece::expected).sum();
-        let reconnects: u64 = self.storms.iter().map(|storm| storm.reconnects).sum();
-        (arrivals * self.load.each_brings()) as u64 + reconnects
+        let beside: u64 = self.beside.iter().map(|series| series.times).sum();
+        (arrivals * self.load.each_brings()) as u64 + beside
     }
 
     /// How long the load lasts.

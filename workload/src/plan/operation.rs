@@ -65,6 +65,8 @@ pub enum Kind {
     Come,
     /// The user puts the device away.
     Go,
+    /// From where the device is, a stranger attacks the gateway.
+    Attack,
 }
 
 impl Operation {

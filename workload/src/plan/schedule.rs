@@ -1,10 +1,10 @@
 //! The operations of a slice of the users, one after another, without holding them in memory: what is drawn,
-//! and the storms beside it; or those of a recording.
+//! and what faults add beside it; or those of a recording.
 
 use super::Plan;
 use super::arrivals::Arrivals;
+use super::beside::Beside;
 use super::operation::{self, Operation};
-use super::storms::Reconnects;
 use super::visits::Visits;
 use std::iter::Peekable;
 use std::ops::Range;
@@ -14,7 +14,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Schedule<'a> {
     source: Peekable<Source<'a>>,
-    storms: Peekable<Reconnects<'a>>,
+    beside: Peekable<Beside<'a>>,
     users: Range<u32>,
 }
 
@@ -46,10 +46,10 @@ impl<'a> Schedule<'a> {
             (None, Some(visits)) => Source::Visits(Box::new(Visits::new(plan, visits))),
             (None, None) => drawn(),
         };
-        // A recording has its storms.
-        let storms = if plan.recorded.is_some() { Vec::new() } else { plan.storms.clone() };
-        let storms = Reconnects::new(plan, storms).peekable();
-        Self { source: source.peekable(), storms, users }
+        // A recording has them.
+        let beside = if plan.recorded.is_some() { &[] } else { &plan.beside[..] };
+        let beside = Beside::new(plan, beside).peekable();
+        Self { source: source.peekable(), beside, users }
     }
 }
 
@@ -109,9 +109,9 @@ impl Iterator for Schedule<'_> {
         // Every slice draws every operation: the draw is a few dozen nanoseconds, and only so does the plan
         // not depend on the slices.
         loop {
-            let operation = match (self.source.peek(), self.storms.peek()) {
-                (Some(drawn), Some(storm)) if storm.at < drawn.at => self.storms.next(),
-                (None, Some(_)) => self.storms.next(),
+            let operation = match (self.source.peek(), self.beside.peek()) {
+                (Some(drawn), Some(beside)) if beside.at < drawn.at => self.beside.next(),
+                (None, Some(_)) => self.beside.next(),
                 _ => self.source.next(),
             }?;
             if self.users.contains(&(operation.user.0 as u32)) {

@@ -1,6 +1,6 @@
 //! Claims about plans.
 
-mod storms;
+mod beside;
 
 use super::*;
 use proptest::prelude::*;

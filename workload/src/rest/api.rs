@@ -175,6 +175,21 @@ impl Api {
         Ok(())
     }
 
+    /// How a gateway answers whoever asks for a path with this token, or with none.
+    pub async fn status_of(
+        &self,
+        gateway: &str,
+        path: &str,
+        token: Option<&str>,
+    ) -> Result<StatusCode, RestError> {
+        let mut request = Request::get(path);
+        if let Some(token) = token {
+            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let request = request.body(Full::default()).expect("its parts are valid");
+        Ok(self.http.exchange(gateway, request).await?.status())
+    }
+
     /// The same call again, until there is an answer or `patience` is used up.
     pub(super) async fn patiently<T: DeserializeOwned>(
         &self,

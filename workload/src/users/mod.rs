@@ -14,6 +14,7 @@ mod ready;
 mod receipts;
 mod shard;
 mod slowness;
+mod strangers;
 mod visitor;
 
 use crate::measure::Lateness;

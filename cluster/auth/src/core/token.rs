@@ -78,7 +78,18 @@ pub fn open<'k>(
     now_ms: u64,
     key_named: impl FnOnce(&str) -> Option<&'k PublicKey>,
 ) -> Result<Claims, TokenError> {
-    let payload = authentic(token, key_named).ok_or(TokenError::Invalid)?;
+    honoured(authentic(token, key_named), issuer, now_ms)
+}
+
+/// As [`open`], whoever has signed it, or nobody (`signatures = ignored`).
+pub fn believe(token: &str, issuer: &str, now_ms: u64) -> Result<Claims, TokenError> {
+    let payload = token.split('.').nth(1).filter(|_| token.len() <= MAX_TOKEN_BYTES);
+    honoured(payload.and_then(decode), issuer, now_ms)
+}
+
+/// What a payload says, if it is for us, by this issuer, and has not run out.
+fn honoured(payload: Option<Payload>, issuer: &str, now_ms: u64) -> Result<Claims, TokenError> {
+    let payload = payload.ok_or(TokenError::Invalid)?;
     if payload.iss != issuer || payload.aud != AUDIENCE {
         return Err(TokenError::Invalid);
     }

@@ -1,6 +1,7 @@
 //! The service over a network and a disk in memory: the wire, restarts, power loss, the verifier.
 
 mod measured;
+mod verifier;
 
 use super::log::{Commits, Log, OpenError};
 use super::remote_verifier::RemoteVerifier;
@@ -8,7 +9,6 @@ use super::serve::{AuthConfig, ServeError, serve};
 use crate::core::refresh_token::FamilyId;
 use crate::core::settings::{DevelopmentUsers, ServiceClient};
 use crate::core::state::{Family, Record, State};
-use crate::core::token::claimed_key;
 use bytes::Bytes;
 use fakes::{Failure, Memory};
 use http_body_util::Full;
@@ -17,10 +17,11 @@ use hyper::{Request, Response, header};
 use link::http::HttpClient;
 use ports::{Machine, Shutdown, ShutdownTrigger, TokenError, TokenVerifier};
 use protocol::UserId;
+use protocol::design::Signatures;
 use protocol::limits::AuthLimits;
 use segments::LogError;
 use serde::Deserialize;
-use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -32,6 +33,8 @@ struct TokenResponse {
 }
 
 const AT: &str = "auth:80";
+/// How often a verifier asks.
+const POLL: Duration = Duration::from_secs(1);
 const FORM: &str = "application/x-www-form-urlencoded";
 
 fn config() -> AuthConfig {
@@ -186,69 +189,9 @@ async fn one_connection_serves_many_requests() {
     assert_eq!(memory.network.connections(), 1);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_verifier_learns_keys_and_revocations_and_outlives_the_service() {
-    let memory = Memory::default();
-    let client = memory.machine("gateway-1");
-    let poll = Duration::from_secs(1);
-    let verifier = RemoteVerifier::start(client.clone(), AT.into(), poll);
-    sleep(poll).await;
-    assert_eq!(verifier.verify("rubbish", 0), Err(TokenError::NotReady));
-    assert!(!verifier.is_ready());
-
-    let trigger = start(&memory).await;
-    let token = login(&client, 7).await.access_token;
-    let other = login(&client, 8).await.access_token;
-    sleep(poll).await;
-    let now = client.clock.now_ms();
-    let claims = verifier.verify(&token, now).unwrap();
-    assert_eq!(claims.user, Some(UserId(7)));
-
-    let left = login(&client, 8).await;
-    let left_claims = verifier.verify(&left.access_token, now).unwrap();
-
-    revoke_user(&client, 7).await;
-    let logout = format!("token={}", left.refresh_token.unwrap());
-    for said in [None, Some("nothing")] {
-        let answer = send(&client, post("/oauth2/revoke", &logout)).await;
-        assert_eq!(answer.status(), 200);
-        let told = answer.headers().get("fracas-revoked").map(|value| value.to_str().unwrap());
-        assert_eq!(told, said, "the gateway counts the second one as a failure");
-    }
-    sleep(poll + Duration::from_millis(10)).await;
-    assert_eq!(verifier.verify(&left.access_token, now), Err(TokenError::Revoked));
-    assert_eq!(verifier.still_valid(&left_claims, now), Err(TokenError::Revoked));
-    assert_eq!(verifier.verify(&token, now), Err(TokenError::Revoked));
-    assert_eq!(verifier.still_valid(&claims, now), Err(TokenError::Revoked));
-
-    trigger.request();
-    memory.network.close(AT);
-    sleep(poll * 10).await;
-    assert_eq!(memory.telemetry.counted("ended_well"), 1);
-    assert_eq!(verifier.verify(&other, now).unwrap().user, Some(UserId(8)));
-    assert_eq!(verifier.verify(&token, now), Err(TokenError::Revoked));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_verifier_honours_the_tokens_of_both_keys_at_every_moment_of_a_rotation() {
-    let memory = Memory::default();
-    let client = memory.machine("gateway-1");
-    let _trigger = start(&memory).await;
-    let verifier = RemoteVerifier::start(client.clone(), AT.into(), Duration::from_secs(1));
-    let old = login(&client, 7).await.access_token;
-    let form = "grant_type=client_credentials&client_id=ops&client_secret=s3";
-    let admin = tokens(&client, form).await.access_token;
-    let mut request = post("/oauth2/keys/rotate", "");
-    bear(&mut request, &admin);
-    assert_eq!(send(&client, request).await.status(), 200);
-    let mut signed_with = BTreeSet::new();
-    for _ in 0..20 {
-        sleep(Duration::from_secs(1)).await;
-        let (now, new) = (client.clock.now_ms(), login(&client, 8).await.access_token);
-        signed_with.insert(claimed_key(&new).unwrap());
-        assert!(verifier.verify(&new, now).is_ok() && verifier.verify(&old, now).is_ok());
-    }
-    assert_eq!(signed_with.len(), 2);
+/// What a gateway of this machine has.
+fn verifier(client: &Machine) -> Arc<RemoteVerifier> {
+    RemoteVerifier::start(client.clone(), AT.into(), POLL, Signatures::Checked)
 }
 
 #[tokio::test(start_paused = true)]
@@ -283,7 +226,7 @@ async fn a_power_loss_takes_back_nothing_that_was_answered() {
     first.request();
 
     let _second = start(&memory).await;
-    let verifier = RemoteVerifier::start(client.clone(), AT.into(), Duration::from_secs(1));
+    let verifier = verifier(&client);
     sleep(Duration::from_secs(1)).await;
     let now = client.clock.now_ms();
     assert_eq!(verifier.verify(&before.access_token, now), Err(TokenError::Revoked));

@@ -6,11 +6,13 @@ mod alarm;
 mod client;
 mod handshake;
 mod inbox;
+mod raw;
 mod socket;
 mod trunk;
 mod wire;
 
 pub use alarm::Alarm;
 pub use client::{Client, Dialer, Outbound, Polled};
+pub use raw::{RawFrame, RawSocket};
 pub use trunk::ServiceToken;
 pub use wire::{Carrier, ConnectError, Wire, WireEvent};

@@ -6,7 +6,6 @@ use bytes::Bytes;
 use futures_util::{Sink, Stream as _};
 use ports::Machine;
 use protocol::codec::{Codec, DecodeError};
-use protocol::frames::subprotocol;
 use protocol::{ClientFrame, CloseCode};
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -77,11 +76,8 @@ pub async fn connect(
     to: &str,
     codec: Codec,
 ) -> Result<SocketWire, ConnectError> {
-    let name = match codec {
-        Codec::Json => subprotocol::JSON,
-        Codec::Binary => subprotocol::BINARY,
-    };
-    let socket = upgrade(machine, to, name, None, (READ_BUFFER, WRITE_BUFFER)).await?;
+    let socket =
+        upgrade(machine, to, codec.subprotocol(), None, (READ_BUFFER, WRITE_BUFFER)).await?;
     Ok(SocketWire { socket: Pump::new(socket), codec })
 }
 

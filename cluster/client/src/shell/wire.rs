@@ -55,10 +55,16 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
+    /// The server's answer, if it refused the upgrade.
+    pub fn status(&self) -> Option<u16> {
+        let Self::Handshake { source, .. } = self else { return None };
+        let Error::Http(response) = &**source else { return None };
+        Some(response.status().as_u16())
+    }
+
     /// Whether the server refused the token of the request.
     pub fn is_unauthorised(&self) -> bool {
-        let Self::Handshake { source, .. } = self else { return false };
-        matches!(&**source, Error::Http(response) if response.status() == StatusCode::UNAUTHORIZED)
+        self.status() == Some(StatusCode::UNAUTHORIZED.as_u16())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Frames to bytes and back.
 
-use crate::frames::{ClientFrame, ServerFrame};
+use crate::frames::{ClientFrame, ServerFrame, subprotocol};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// How one session's frames are written.
@@ -24,6 +24,14 @@ pub enum DecodeError {
 }
 
 impl Codec {
+    /// The WebSocket subprotocol whose frames are written like this.
+    pub const fn subprotocol(self) -> &'static str {
+        match self {
+            Self::Json => subprotocol::JSON,
+            Self::Binary => subprotocol::BINARY,
+        }
+    }
+
     /// The bytes of a server frame.
     pub fn encode_server(self, frame: &ServerFrame) -> Vec<u8> {
         self.encode(frame)

@@ -24,6 +24,7 @@ pub(super) fn keys_of(kind: FaultWord) -> &'static [&'static str] {
         FaultWord::Skew => &["target", "offset", "drift"],
         FaultWord::Surge => &["factor"],
         FaultWord::Storm => &["share"],
+        FaultWord::Hostile => &["attacks"],
     }
 }
 
@@ -74,6 +75,10 @@ impl Fault {
                     return None;
                 }
                 FaultKind::Storm { share: share.0, reconnects: 0 }
+            }
+            FaultWord::Hostile => {
+                let attacks = self.needed(&self.attacks, "attacks", mistakes)?;
+                FaultKind::Hostile { attacks: attacks.0 }
             }
             FaultWord::FullDisk => FaultKind::FullDisk { target: self.possible_target(mistakes)? },
             FaultWord::Skew => {

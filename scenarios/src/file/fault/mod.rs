@@ -54,6 +54,8 @@ section! {
         factor: Option<Whole<u32, 2, 1_000>> = None,
         /// For `storm`: the share of the sessions that are left, and come back.
         share: Option<Share> = None,
+        /// For `hostile`: how many attacks, spread evenly over its time.
+        attacks: Option<Whole<u32, 1, 1_000_000>> = None,
     }
 }
 
@@ -130,6 +132,7 @@ impl Fault {
         note_if_there(&self.drift, "drift", &mut there);
         note_if_there(&self.factor, "factor", &mut there);
         note_if_there(&self.share, "share", &mut there);
+        note_if_there(&self.attacks, "attacks", &mut there);
         there.retain(|(name, ..)| !takes.contains(name));
         for (name, origin, key) in &there {
             let kind = kind.text();

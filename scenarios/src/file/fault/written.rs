@@ -30,6 +30,7 @@ impl From<&scenario::Fault> for Fault {
             drift: Field::of(None),
             factor: Field::of(None),
             share: Field::of(None),
+            attacks: Field::of(None),
         };
         raw.fill(&fault.kind);
         raw
@@ -65,6 +66,7 @@ impl Fault {
             | FaultKind::FullDisk { target } => self.target = Field::of(Some(target.clone())),
             FaultKind::Surge { factor, .. } => self.factor = Field::of(Some(Whole(*factor))),
             FaultKind::Storm { share, .. } => self.share = Field::of(Some(Share(*share))),
+            FaultKind::Hostile { attacks } => self.attacks = Field::of(Some(Whole(*attacks))),
             FaultKind::Skew { target, offset_ms, drift_ppm } => {
                 self.target = Field::of(Some(target.clone()));
                 self.offset = Field::of((*offset_ms != 0).then_some(ClockOffset(*offset_ms)));

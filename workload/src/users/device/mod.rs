@@ -9,7 +9,7 @@ use super::history_read::{Ended, HistoryReads, Next};
 use super::receipts::Receipts;
 use super::slowness::Slowness;
 use super::visitor::Visitor;
-use super::{VirtualUsers, accounts, membership};
+use super::{VirtualUsers, accounts, membership, strangers};
 use crate::body::{self, Body};
 use crate::plan::{Kind, Operation};
 use crate::seen;
@@ -221,6 +221,9 @@ impl Device {
             }
             Kind::Come => self.come(out),
             Kind::Go => self.go(),
+            Kind::Attack => {
+                strangers::attack(&self.users, self.who.user, self.who.device, operation.pick);
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use crate::core::token::{self, Payload};
 use crate::shell::remote_verifier::RemoteVerifier;
 use axum::Json;
 use protocol::UserId;
+use protocol::design::Signatures;
 
 const OWN: &str = "http://gateway:80";
 
@@ -42,7 +43,12 @@ async fn start_own(memory: &Memory) -> ShutdownTrigger {
 
 fn both(memory: &Memory) -> BothVerifiers {
     let machine = memory.machine("gateway-1");
-    let own = RemoteVerifier::start(machine, "auth:80".into(), Duration::from_secs(1));
+    let own = RemoteVerifier::start(
+        machine,
+        "auth:80".into(),
+        Duration::from_secs(1),
+        Signatures::Checked,
+    );
     BothVerifiers::new(own, verifier(memory))
 }
 

@@ -1,4 +1,4 @@
-//! Claims about storms beside the other operations of a plan.
+//! Claims about what faults add to the other operations of a plan.
 
 use super::*;
 use scenarios::scenario::{Fault, FaultKind};
@@ -52,4 +52,22 @@ fn storms_overlap_and_hit_their_share() {
     let parts = plan.schedule(users.start..9).chain(plan.schedule(9..users.end));
     let parts: BTreeSet<u64> = parts.filter(|it| it.id > 1 << 50).map(|it| it.id).collect();
     assert_eq!(parts, ids, "they do not depend on the slices");
+}
+
+#[test]
+fn attacks_come_as_often_as_they_are_wanted_and_each_is_another() {
+    let mut scenario = scenario_of(3, 2, 1, 50.0);
+    let (at, lasts) = (Duration::from_secs(1), Duration::from_millis(900));
+    let kind = FaultKind::Hostile { attacks: 90 };
+    scenario.faults = vec![Fault { at, every: None, lasts, kind }];
+    let plan = Plan::new(&scenario, 2);
+    let attacks: Vec<Operation> =
+        plan.schedule(plan.users()).filter(|it| it.kind == Kind::Attack).collect();
+    assert_eq!(attacks.len(), 90, "more than there are sessions");
+    for (nth, attack) in attacks.iter().enumerate() {
+        assert_eq!(attack.at.as_millis(), 1_000 + 10 * nth as u128);
+    }
+    let picks: BTreeSet<u64> = attacks.iter().map(|attack| attack.pick).collect();
+    assert_eq!(picks.len(), 90);
+    assert!(attacks.iter().all(|attack| plan.knows(attack)));
 }
