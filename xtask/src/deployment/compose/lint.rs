@@ -16,6 +16,9 @@ const OF_A_LOAD: &str = "fracas_load_";
 const PAGE: &str = "docs/running.md";
 const LOAD_PAGE: &str = "report/src/text/live_metrics.rs";
 
+/// When each alert fires, and when not.
+const TESTS: &str = "deploy/prometheus/alerts.test.yml";
+
 /// Everything that is wrong, a sentence each.
 ///
 /// # Errors
@@ -32,6 +35,8 @@ pub fn findings() -> anyhow::Result<Vec<String>> {
     for query in panels.iter().chain(&alerts) {
         findings.extend(undocumented(query, &page, &load_page));
     }
+    let tests = read(TESTS)?;
+    findings.extend(alerts.iter().filter_map(|alert| untested(alert, &tests)));
     say(&format!("lint: {} queries of panels, {} alerts", panels.len(), alerts.len()));
     for (tool, arguments) in TOOLS {
         findings.extend(taken(tool, arguments)?);
@@ -40,11 +45,12 @@ pub fn findings() -> anyhow::Result<Vec<String>> {
 }
 
 /// Tools that read the files, if they are on this machine.
-const TOOLS: [(&str, &[&str]); 5] = [
+const TOOLS: [(&str, &[&str]); 6] = [
     ("docker-compose", &["--file", "docker-compose.yml", "config", "--quiet"]),
     ("docker", &["compose", "--file", "docker-compose.yml", "config", "--quiet"]),
     ("haproxy", &["-c", "-f", "deploy/haproxy/haproxy.cfg"]),
     ("promtool", &["check", "config", "deploy/prometheus/prometheus.yml"]),
+    ("promtool", &["test", "rules", TESTS]),
     ("amtool", &["check-config", "deploy/alertmanager/alertmanager.yml"]),
 ];
 
@@ -79,6 +85,18 @@ fn mentioned(compose: &str) -> Vec<String> {
     mounted.map(str::to_owned).chain(secrets.map(|path| path.replace('}', ""))).collect()
 }
 
+/// An alert that no test lets fire, or none keeps silent.
+fn untested(Query { place, .. }: &Query, tests: &str) -> Option<String> {
+    let line = format!("alertname: {}\n", place.trim_start_matches("alert "));
+    let expects = |what: &str| {
+        let after = tests.split(&line).skip(1);
+        after.into_iter().any(|rest| {
+            rest.trim_start().strip_prefix("exp_alerts:").is_some_and(|rest| rest.starts_with(what))
+        })
+    };
+    (!expects(" []") || !expects("\n")).then(|| format!("{place}: {TESTS} does not test it"))
+}
+
 fn undocumented(query: &Query, page: &str, load_page: &str) -> Vec<String> {
     let Query { place, expression } = query;
     let is_missing = |metric: &String| {
@@ -101,6 +119,15 @@ fn read(path: &str) -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_alert_is_tested_that_fires_and_keeps_silent() {
+        let of = |name: &str| Query { place: format!("alert {name}"), expression: String::new() };
+        let tests = "- alertname: A\n  exp_alerts: []\n- alertname: A\n  exp_alerts:\n    - x\n\
+                     - alertname: AB\n  exp_alerts:\n    - x\n";
+        assert_eq!(untested(&of("A"), tests), None);
+        assert!(untested(&of("AB"), tests).is_some() && untested(&of("B"), tests).is_some());
+    }
 
     #[test]
     fn every_file_that_is_mounted_is_found() {
