@@ -277,11 +277,13 @@ async fn serve(
     };
     let name = machine.name.clone();
     journal.record(What::NodeStarted { node: name.clone() });
-    let ending = hardware.ending.clone();
+    let (ending, disk) = (hardware.ending.clone(), hardware.disk.clone());
     let node = Box::pin(async move {
         let why = match node::run(role, number, &config, machine, process).await {
             Ok(()) if ending.end() => return,
             Ok(()) => "without an error".to_owned(),
+            // It cannot finish what it has in hand: as far as the drain goes, it has not ended.
+            Err(_) if ending.is_asked() && disk.is_full() => return,
             Err(error) => with_causes(&error),
         };
         tracing::error!(%why, "{name} exited on its own");

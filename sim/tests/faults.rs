@@ -48,6 +48,19 @@ kind = "drain"
 target = "broker-1"
 "#;
 
+const DRAINED_WHILE_FULL: &str = r#"
+[[fault]]
+at = "1s"
+for = "2s"
+kind = "full_disk"
+target = "store-1"
+[[fault]]
+at = "1500ms"
+for = "1s"
+kind = "drain"
+target = "every store"
+"#;
+
 /// What is told of the faults of a run: whom each of them hit, and how many it had an effect on.
 fn told(faults: &str) -> Vec<(String, u64)> {
     let text = format!("{HEAD}{faults}");
@@ -87,4 +100,12 @@ fn who_does_not_end_when_asked_is_killed_and_does_not_count() {
     let told = told(DRAINS);
     let told: Vec<(&str, u64)> = told.iter().map(|(target, effect)| (&**target, *effect)).collect();
     assert_eq!(told, [("broker-1", 1), ("gateway-1", 0), ("store-1, store-2", 2)]);
+}
+
+#[test]
+fn who_cannot_end_well_on_a_full_disk_does_not_count_and_has_not_ended_by_itself() {
+    let told = told(DRAINED_WHILE_FULL);
+    let [(full, refused), (both, ended)] = &told[..] else { panic!("{told:?}") };
+    assert_eq!((full.as_str(), both.as_str()), ("store-1", "store-1, store-2"));
+    assert!(*refused > 0 && *ended <= 1, "{told:?}");
 }

@@ -92,6 +92,11 @@ impl FakeDisk {
         self.state().free(holder)
     }
 
+    /// Whether somebody fills it.
+    pub fn is_full(&self) -> bool {
+        self.state().is_full()
+    }
+
     /// Writes, changes of lengths and names, and syncs so far.
     pub fn changes(&self) -> u64 {
         self.state().changes

@@ -188,9 +188,13 @@ impl State {
         self.fullness.remove(&holder).map_or(0, |before| self.refused - before)
     }
 
+    pub fn is_full(&self) -> bool {
+        self.failure == Some(Failure::Full) || !self.fullness.is_empty()
+    }
+
     /// Whether there is room for a write or a file.
     fn room(&mut self) -> io::Result<()> {
-        if self.failure != Some(Failure::Full) && self.fullness.is_empty() {
+        if !self.is_full() {
             return Ok(());
         }
         self.refused += 1;
