@@ -9,6 +9,7 @@ use crate::run::thread;
 use crate::slices;
 use ports::Machine;
 use protocol::ConversationId;
+pub use real::tls::Trust;
 use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub struct Start {
     pub targets: Arc<Targets>,
     /// For what is no part of the load.
     pub machine: Machine,
+    /// Whom to trust, if the cluster is not in plaintext.
+    pub trust: Option<Trust>,
     /// Takes what happens to them.
     pub recorder: Arc<dyn Recorder>,
     /// Takes what fails for reasons of this machine.

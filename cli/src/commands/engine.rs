@@ -5,7 +5,7 @@ use crate::whole::whole;
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use engines::cassandra::{self, Cassandra};
-use engines::haproxy::HaProxy;
+use engines::haproxy::{Certificates, HaProxy};
 use engines::jars::{CASSANDRA, Jars, KAFKA};
 use engines::kafka::{self, Kafka};
 use engines::monitoring::{Alertmanager, PostgresExporter, Prometheus, Target};
@@ -74,6 +74,9 @@ pub struct Engine {
         required_if_eq("name", "haproxy")
     )]
     gateways: Vec<String>,
+    /// The files of the gateways' TLS, with which HAProxy encrypts too: the authority, the certificate, its key.
+    #[arg(long, value_delimiter = ',', value_name = "FILE")]
+    tls: Vec<String>,
     /// Whom Prometheus asks.
     #[arg(long = "target", value_name = "JOB/NAME=HOST:PORT")]
     targets: Vec<Target>,
@@ -115,6 +118,17 @@ impl Engine {
         Ok(0)
     }
 
+    fn certificates(&self) -> anyhow::Result<Option<Certificates>> {
+        match &self.tls[..] {
+            [] => Ok(None),
+            [authority, certificate, key] => {
+                let [authority, certificate, key] = [authority, certificate, key].map(Clone::clone);
+                Ok(Some(Certificates { authority, certificate, key }))
+            }
+            files => bail!("--tls: expected three files, found {}", files.len()),
+        }
+    }
+
     fn instance(&self) -> anyhow::Result<Box<dyn Instance>> {
         let port = self.port;
         match self.name {
@@ -131,7 +145,8 @@ impl Engine {
                 Ok(Box::new(Kafka::prepare(&self.data, &jars, ports, &controllers)?))
             }
             EngineName::Haproxy => {
-                Ok(Box::new(HaProxy::prepare(&self.data, port, &self.gateways)?))
+                let tls = self.certificates()?;
+                Ok(Box::new(HaProxy::prepare(&self.data, port, &self.gateways, tls.as_ref())?))
             }
             EngineName::Prometheus => {
                 let alertmanager = self.alertmanager.context("--alertmanager is missing")?;

@@ -181,7 +181,6 @@ impl Load {
                 self.engines.check(scenario)?;
             }
             check_journeys(scenario)?;
-            self.check_encryption(scenario)?;
             self.traces.table(scenario, self.seed)?;
             self.check_share(scenario)?;
             self.fit(scenario)?;

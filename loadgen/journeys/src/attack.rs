@@ -1,6 +1,6 @@
 //! Starts goose, and ends it with the load.
 
-use crate::context::{Context, Mine};
+use crate::context::{Context, DEADLINE, Mine};
 use crate::creation;
 use crate::user::RestUser;
 use goose::client::GooseClientBuilder;
@@ -10,11 +10,8 @@ use goose::{GooseAttack, GooseError};
 use loadgen::journeys::{Ended, Start};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 use verify::history::event::Phase;
 
-/// Deadline of one request, connecting included: that of the other users.
-const DEADLINE: Duration = Duration::from_secs(10);
 /// All users begin within so long, but for a thousandth of a second each.
 const BEGIN_WITHIN_S: u32 = 2;
 const BEGIN_PER_SECOND: u32 = 1_000;
@@ -61,7 +58,7 @@ async fn attacked(context: &Arc<Context>) -> Result<(), GooseError> {
 fn attack(context: &Arc<Context>) -> Result<GooseAttack, GooseError> {
     let users = context.plan.count();
     let mut configuration = GooseConfiguration::parse_args_default::<&str>(&[])?;
-    configuration.host = Some(format!("http://{}", context.gateway(0)));
+    configuration.host = Some(context.base_url(0));
     configuration.users = Some(users as usize);
     let each_second = (users / BEGIN_WITHIN_S).clamp(1, BEGIN_PER_SECOND);
     configuration.increase_rate = Some(each_second.to_string());
@@ -86,8 +83,14 @@ fn journey(context: Arc<Context>) -> TransactionFunction {
     Arc::new(move |goose| {
         let context = context.clone();
         Box::pin(async move {
-            let mine = goose.get_session_data::<Arc<Mine>>().cloned();
-            let Some(mine) = mine.or_else(|| context.next_user()) else { return Ok(()) };
+            let mut mine = goose.get_session_data::<Arc<Mine>>().cloned();
+            if mine.is_none() {
+                if let Some(client) = context.client() {
+                    goose.set_client_builder(client).await.map_err(Box::new)?;
+                }
+                mine = context.next_user();
+            }
+            let Some(mine) = mine else { return Ok(()) };
             goose.set_session_data(mine.clone());
             RestUser::go(mine, goose, &context).await;
             Ok(())

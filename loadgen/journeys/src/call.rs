@@ -64,7 +64,7 @@ impl Call {
         goose: &mut GooseUser,
         context: &Context,
     ) -> Result<(u16, Bytes), Box<dyn Error + Send + Sync>> {
-        let url = format!("http://{}{}", context.gateway(user.gateway), self.path);
+        let url = context.base_url(user.gateway) + &self.path;
         let mut builder = goose.get_request_builder(&self.method, &url)?;
         if let Some(bearer) = self.bearer {
             builder = builder.bearer_auth(bearer);

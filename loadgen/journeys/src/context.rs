@@ -2,9 +2,10 @@
 
 use crate::user::RestUser;
 use loadgen::Limits;
-use loadgen::journeys::Start;
+use loadgen::journeys::{Start, Trust};
 use ports::entered;
 use protocol::UserId;
+use reqwest::{Client, ClientBuilder};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -16,6 +17,9 @@ use workload::recorder::Recorder;
 use workload::rest::Api;
 use workload::targets::Targets;
 
+/// Deadline of one request, connecting included: that of the other users.
+pub const DEADLINE: Duration = Duration::from_secs(10);
+
 /// What they share.
 pub struct Context {
     /// Where they go.
@@ -24,6 +28,8 @@ pub struct Context {
     pub targets: Arc<Targets>,
     /// The service's token, and what is made up for when they are gone.
     pub api: Api,
+    /// Whom to trust, if the cluster is not in plaintext.
+    trust: Option<Trust>,
     recorder: Arc<dyn Recorder>,
     pub limits: Arc<Limits>,
     phase: watch::Receiver<Phase>,
@@ -38,11 +44,12 @@ pub type Mine = tokio::sync::Mutex<RestUser>;
 impl Context {
     /// At the beginning of the load; `None`: the plan has no such users.
     pub fn new(start: Start) -> Option<Self> {
-        let Start { plan, targets, machine, recorder, limits, phase } = start;
+        let Start { plan, targets, machine, trust, recorder, limits, phase } = start;
         Some(Self {
             plan: plan.journeys()?.clone(),
             api: Api::new(machine, targets.clone()),
             targets,
+            trust,
             recorder,
             limits,
             phase,
@@ -50,6 +57,20 @@ impl Context {
             users: Mutex::default(),
             lateness: Mutex::default(),
         })
+    }
+
+    /// The address of a gateway.
+    pub fn base_url(&self, gateway: usize) -> String {
+        let scheme = if self.trust.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.gateway(gateway))
+    }
+
+    /// What a user's requests go out by, if goose's own client will not do: it trusts those whom the system
+    /// trusts.
+    pub fn client(&self) -> Option<ClientBuilder> {
+        let trust = self.trust.as_ref()?;
+        let client = Client::builder().timeout(DEADLINE).no_gzip();
+        Some(client.tls_backend_preconfigured(trust.client_config()))
     }
 
     /// Something happened.

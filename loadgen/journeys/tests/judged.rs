@@ -127,6 +127,7 @@ fn judged(pages: Pages) -> (Finding, Vec<Event>) {
             plan: plan.clone(),
             targets: Arc::new(Targets::development(vec![address])),
             machine: machine.clone(),
+            trust: None,
             recorder: notes.clone(),
             limits: Arc::new(Limits::default()),
             phase: phases,

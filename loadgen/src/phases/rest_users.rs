@@ -2,7 +2,8 @@
 
 use super::Phases;
 use crate::journeys::{self, Driven, Ended, Start};
-use crate::machine::machine;
+use crate::links::Through;
+use crate::machine::client;
 use protocol::ConversationId;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,10 +19,12 @@ impl Phases {
             self.ended.doubts.push(why.to_owned());
             return None;
         };
+        let way = self.run.way(None, Through::new());
         let start = Start {
             plan: self.plan.clone(),
             targets: Arc::new(targets.clone()),
-            machine: machine("journeys", self.run.seed, &self.limits),
+            machine: client("journeys", self.run.seed, &self.limits, way.clone()),
+            trust: way.trust,
             recorder: self.journal.clone(),
             limits: self.limits.clone(),
             phase: self.phase.subscribe(),

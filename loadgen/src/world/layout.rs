@@ -164,7 +164,7 @@ impl Layout {
         let nodes = shape.all_nodes().filter(is_node).map(node);
         let mut programs = servers::below(&addresses, engines, data);
         programs.extend(nodes);
-        programs.extend(haproxy.map(|port| servers::haproxy(port, &gateways, data)));
+        programs.extend(haproxy.map(|port| servers::haproxy(port, &gateways, tls, data)));
         if let Some(watch) = &watch {
             let watched = monitoring::Watched {
                 nodes: &programs,

@@ -4,9 +4,7 @@ use super::Load;
 use crate::commands::read_config;
 use crate::tls::trust;
 use anyhow::Context;
-use campaign::InvalidUsage;
 use loadgen::Encryption;
-use scenarios::Scenario;
 use std::path::Path;
 
 impl Load {
@@ -30,21 +28,5 @@ impl Load {
         let Some(data) = data.filter(|_| self.tls) else { return Ok(of_target) };
         let made = Encryption::for_a_run(data);
         made.map(Some).with_context(|| format!("certificates in {}", data.display()))
-    }
-
-    /// The users of the REST interface do not speak TLS.
-    pub(super) fn check_encryption(&self, scenario: &Scenario) -> anyhow::Result<()> {
-        if self.tls && self.engines.chosen().haproxy {
-            let why =
-                "--engines haproxy: it speaks plaintext to users and to gateways: leave --tls away";
-            return Err(InvalidUsage(why.to_owned()).into());
-        }
-        let is_encrypted = self.tls || self.of_target()?.is_some();
-        if scenario.journeys.is_none() || !is_encrypted {
-            return Ok(());
-        }
-        let why = "the users of [journeys] do not speak TLS: leave --tls away, or the journeys (a copy of the \
-                   scenario without [journeys])";
-        Err(InvalidUsage(why.to_owned()).into())
     }
 }

@@ -231,6 +231,11 @@ impl Trust {
         Ok(Self(TlsConnector::from(Arc::new(client))))
     }
 
+    /// For a client that makes its own connections.
+    pub fn client_config(&self) -> ClientConfig {
+        ClientConfig::clone(self.0.config())
+    }
+
     /// Shakes hands over a stream to `host:port`.
     ///
     /// # Errors

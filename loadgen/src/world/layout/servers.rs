@@ -3,6 +3,7 @@
 use super::port_numbers::ports_of_rabbitmq;
 use super::{Program, Tier};
 use crate::run::Engines;
+use protocol::TlsFiles;
 use scenarios::Addresses;
 use scenarios::scenario::Role;
 use std::path::Path;
@@ -56,11 +57,16 @@ pub(super) fn engine(name: String, word: &str, data: &Path, port: u16, more: &[S
     Program { name: name.into(), arguments, log, tier: Tier::Engine }
 }
 
-/// The HAProxy in front of these gateways.
-pub(super) fn haproxy(port: u16, gateways: &[String], data: &Path) -> Program {
-    let gateways = format!("--gateways={}", gateways.join(","));
-    Program {
-        tier: Tier::Balancer,
-        ..engine(HAPROXY.to_owned(), "haproxy", data, port, &[gateways])
-    }
+/// The HAProxy in front of these gateways, which use TLS like this.
+pub(super) fn haproxy(
+    port: u16,
+    gateways: &[String],
+    tls: Option<&TlsFiles>,
+    data: &Path,
+) -> Program {
+    let mut told = vec![format!("--gateways={}", gateways.join(","))];
+    told.extend(tls.map(|TlsFiles { authority, certificate, key }| {
+        format!("--tls={authority},{certificate},{key}")
+    }));
+    Program { tier: Tier::Balancer, ..engine(HAPROXY.to_owned(), "haproxy", data, port, &told) }
 }

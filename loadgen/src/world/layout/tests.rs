@@ -142,6 +142,20 @@ fn users_come_to_the_haproxy_that_is_in_front_of_the_gateways() {
 }
 
 #[test]
+fn a_haproxy_in_front_of_encrypted_gateways_has_their_certificate() {
+    let scenario = crate::fixture::scenario(10, 5, 1);
+    let data = std::env::temp_dir().join(format!("fracas-haproxy-tls-{}", std::process::id()));
+    let behind = Processes::EachNode(Engines { haproxy: true, ..Engines::NONE });
+    let [authority, certificate, key] = ["/a", "/c", "/k"].map(str::to_owned);
+    let files = TlsFiles { authority, certificate, key };
+    let outside = Outside { tls: Some(&files), ..OUTSIDE };
+    let layout = Layout::new(&scenario, behind, (&*data).into(), outside).unwrap();
+    let haproxy = layout.programs.last().unwrap();
+    assert!(haproxy.arguments.contains(&"--tls=/a,/c,/k".to_owned()), "{haproxy:?}");
+    std::fs::remove_dir_all(data).unwrap();
+}
+
+#[test]
 fn prometheus_asks_everybody_for_numbers() {
     let mut scenario = crate::fixture::scenario(10, 5, 1);
     (scenario.cluster.gateways, scenario.cluster.stores) = (2, 2);
