@@ -6,7 +6,7 @@ use crate::scenario::{
     Size, Users,
 };
 use protocol::partition::{home_of, partition_of};
-use protocol::{ConversationId, StoreEngine, UserId};
+use protocol::{ConversationId, StoreEngine, UserId, limits};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,10 @@ use std::time::Duration;
 /// Hosts that carry the users of a run: enough for a fault that strikes some users only, few enough for the
 /// simulator, whose cost grows with the cube of the hosts.
 pub const CLIENT_HOSTS: u16 = 2;
+
+/// How long a stranger waits for an answer: a gateway that waits for `hello` gives up before.
+pub const STRANGERS_PATIENCE: Duration =
+    limits::HELLO_TIMEOUT.saturating_add(Duration::from_secs(5));
 
 impl ClusterShape {
     /// How many nodes of a role there are, numbered from 1.
@@ -188,12 +192,12 @@ impl Scenario {
         u64::from(online) * u64::from(self.users.devices.max(1))
     }
 
-    /// Connections that strangers hold at the same time, at most: each gives up after a while.
+    /// Connections that strangers hold at the same time, at most.
     pub fn strangers(&self) -> u64 {
-        const PATIENCE: f64 = 15.0;
+        let patience = STRANGERS_PATIENCE.as_secs_f64();
         let attackers = self.faults.iter().map(|fault| match fault.kind {
             FaultKind::Hostile { attacks } => {
-                let share = PATIENCE / fault.lasts.as_secs_f64().max(PATIENCE);
+                let share = patience / fault.lasts.as_secs_f64().max(patience);
                 (f64::from(attacks) * share).ceil() as u64
             }
             _ => 0,

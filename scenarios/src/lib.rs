@@ -23,7 +23,7 @@ mod value;
 pub use cluster_file::{Addresses, cluster_file, on_loopback};
 use draw::Choice;
 pub use effective::effective_toml;
-pub use figures::CLIENT_HOSTS;
+pub use figures::{CLIENT_HOSTS, STRANGERS_PATIENCE};
 pub use idle::idle;
 pub use library::{About, BUILT_IN, BuiltIn, Listing, built_in, built_in_library, library};
 pub use overrides::{BadOverride, Override, sweep};

@@ -278,12 +278,15 @@ async fn serve(
     let name = machine.name.clone();
     journal.record(What::NodeStarted { node: name.clone() });
     let (ending, disk) = (hardware.ending.clone(), hardware.disk.clone());
+    let refused_before = disk.refused();
     let node = Box::pin(async move {
         let why = match node::run(role, number, &config, machine, process).await {
             Ok(()) if ending.end() => return,
             Ok(()) => "without an error".to_owned(),
-            // It cannot finish what it has in hand: as far as the drain goes, it has not ended.
-            Err(_) if ending.is_asked() && disk.is_full() => return,
+            // It could not write what it had in hand: as far as the drain goes, it has not ended.
+            Err(error) if ending.is_asked() && disk.refused() > refused_before => {
+                return tracing::info!(why = with_causes(&error), "{name} failed while it drained");
+            }
             Err(error) => with_causes(&error),
         };
         tracing::error!(%why, "{name} exited on its own");

@@ -76,12 +76,14 @@ impl Tally {
     /// A violation that one event shows by itself.
     #[cold]
     pub fn violated_by(&mut self, state: &State, event: &Event, what: impl FnOnce() -> String) {
-        self.confirmed(|| Evidence {
-            at: state.now,
-            what: what(),
-            faults: state.run.faults_around(state.now, state.now),
-            history: vec![serde_json::to_string(event).expect("events have string keys only")],
-        });
+        self.confirmed(|| by(state, event, what()));
+    }
+
+    /// As `violated_by`, by the passing of time.
+    #[cold]
+    pub fn late_by(&mut self, state: &State, event: &Event, what: impl FnOnce() -> String) {
+        self.late += 1;
+        self.note(state.now, true, || by(state, event, what()));
     }
 
     /// A violation is confirmed for which evidence may have been kept earlier.
@@ -164,6 +166,16 @@ impl Tally {
             self.evidence.into_iter().map(|(evidence, _)| evidence).collect();
         evidence.truncate(self.evidence_max);
         evidence
+    }
+}
+
+/// What one event shows by itself.
+fn by(state: &State, event: &Event, what: String) -> Evidence {
+    Evidence {
+        at: state.now,
+        what,
+        faults: state.run.faults_around(state.now, state.now),
+        history: vec![serde_json::to_string(event).expect("events have string keys only")],
     }
 }
 

@@ -74,8 +74,9 @@ pub struct Engine {
         required_if_eq("name", "haproxy")
     )]
     gateways: Vec<String>,
-    /// The files of the gateways' TLS, with which HAProxy encrypts too: the authority, the certificate, its key.
-    #[arg(long, value_delimiter = ',', value_name = "FILE")]
+    /// The files of the gateways' TLS, with which HAProxy encrypts too: the authority, the certificate, its key;
+    /// this option three times.
+    #[arg(long, value_name = "FILE")]
     tls: Vec<String>,
     /// Whom Prometheus asks.
     #[arg(long = "target", value_name = "JOB/NAME=HOST:PORT")]
@@ -121,6 +122,7 @@ impl Engine {
     fn certificates(&self) -> anyhow::Result<Option<Certificates>> {
         match &self.tls[..] {
             [] => Ok(None),
+            _ if self.name != EngineName::Haproxy => bail!("--tls is for haproxy alone"),
             [authority, certificate, key] => {
                 let [authority, certificate, key] = [authority, certificate, key].map(Clone::clone);
                 Ok(Some(Certificates { authority, certificate, key }))
@@ -130,7 +132,7 @@ impl Engine {
     }
 
     fn instance(&self) -> anyhow::Result<Box<dyn Instance>> {
-        let port = self.port;
+        let (port, certificates) = (self.port, self.certificates()?);
         match self.name {
             EngineName::Postgres => Ok(Box::new(Postgres::prepare(&self.data, port, &[])?)),
             EngineName::Cassandra => {
@@ -145,8 +147,9 @@ impl Engine {
                 Ok(Box::new(Kafka::prepare(&self.data, &jars, ports, &controllers)?))
             }
             EngineName::Haproxy => {
-                let tls = self.certificates()?;
-                Ok(Box::new(HaProxy::prepare(&self.data, port, &self.gateways, tls.as_ref())?))
+                let prepared =
+                    HaProxy::prepare(&self.data, port, &self.gateways, certificates.as_ref());
+                Ok(Box::new(prepared?))
             }
             EngineName::Prometheus => {
                 let alertmanager = self.alertmanager.context("--alertmanager is missing")?;

@@ -61,10 +61,12 @@ struct Encrypted {
 impl Encrypted {
     fn written(folder: &Path, files: &Certificates) -> anyhow::Result<Self> {
         let read = |file: &str| std::fs::read_to_string(file).with_context(|| file.to_owned());
-        let both = read(&files.certificate)? + &read(&files.key)?;
+        let both = format!("{}\n{}", read(&files.certificate)?, read(&files.key)?);
         let identity = folder.join("haproxy.pem");
+        // The mode is that of a new file.
+        let _ = std::fs::remove_file(&identity);
         let mut options = std::fs::OpenOptions::new();
-        let file = options.write(true).create(true).truncate(true).mode(0o600).open(&identity);
+        let file = options.write(true).create_new(true).mode(0o600).open(&identity);
         let written = file.and_then(|mut file| file.write_all(both.as_bytes()));
         written.with_context(|| identity.display().to_string())?;
         Ok(Self { authority: files.authority.clone(), identity })
@@ -72,13 +74,19 @@ impl Encrypted {
 
     /// Behind `bind`; its health checks and its numbers stay on their own port.
     fn of_users(&self) -> String {
-        format!(" ssl crt {} ssl-min-ver TLSv1.2 alpn http/1.1", self.identity.display())
+        let identity = quoted(&self.identity.display().to_string());
+        format!(" ssl crt {identity} ssl-min-ver TLSv1.2 alpn http/1.1")
     }
 
     /// Behind `server`: gateways are on this machine.
     fn of_gateways(&self) -> String {
-        format!(" ssl verify required verifyhost localhost ca-file {}", self.authority)
+        format!(" ssl verify required verifyhost localhost ca-file {}", quoted(&self.authority))
     }
+}
+
+/// One word of a configuration: strong quotes, as in a shell.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// Its program, installed if it is missing.
@@ -167,12 +175,12 @@ mod tests {
 
     #[test]
     fn what_is_encrypted_is_so_on_both_sides() {
-        let encrypted = Encrypted { authority: "/a.pem".into(), identity: "/i.pem".into() };
+        let encrypted = Encrypted { authority: "/a.pem".into(), identity: "/it's #1.pem".into() };
         let written = configuration(DEPLOYED, 7, &["127.0.0.1:21".to_owned()], Some(&encrypted));
         for line in [
-            "    bind 127.0.0.1:7 ssl crt /i.pem ssl-min-ver TLSv1.2 alpn http/1.1\n",
+            "    bind 127.0.0.1:7 ssl crt '/it'\\''s #1.pem' ssl-min-ver TLSv1.2 alpn http/1.1\n",
             "    bind 127.0.0.1:8\n",
-            "    server gateway-1 127.0.0.1:21 ssl verify required verifyhost localhost ca-file /a.pem\n",
+            "    server gateway-1 127.0.0.1:21 ssl verify required verifyhost localhost ca-file '/a.pem'\n",
         ] {
             assert!(written.contains(line), "{line} is missing in\n{written}");
         }

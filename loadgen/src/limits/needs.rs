@@ -125,7 +125,8 @@ pub fn needs(scenario: &Scenario, against: &Against, supply: &Supply, share: Sha
             (slices * gateways * trunks, TRUNK_BYTES)
         }
     };
-    let connections = connections + scenario.strangers();
+    let strangers = scenario.strangers().div_ceil(u64::from(share.of)) * here;
+    let connections = connections + strangers;
     let sources = if against.is_local() { slices } else { 1 };
     let proxied = if against.reach(share).may_hit_users(scenario) { 2 * connections } else { 0 };
     // Goose keeps 13 KiB for each beside its connection: about as much as a session.

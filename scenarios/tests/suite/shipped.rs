@@ -77,7 +77,7 @@ fn whatever_the_swarm_draws_can_be_run() {
         let drawn = scenarios::parse_with_seed(&text, "swarm.toml", &[], seed)
             .unwrap_or_else(|mistakes| panic!("seed {seed}: {mistakes}"));
         let faults = drawn.scenario.random_faults.expect("it is full of them");
-        assert_eq!((faults.kinds.len(), faults.roles.len()), (13, 6));
+        assert_eq!((faults.kinds.len(), faults.roles.len()), (14, 6));
         shapes.insert(drawn.lots);
     }
     assert!(shapes.len() > 190, "{} shapes in 199 seeds", shapes.len());

@@ -1,6 +1,6 @@
 //! `drain`: a process is asked to end, finishes what it has in hand, and is started again when the fault
 //! ends. Who has not ended by then is killed, as by an orchestrator, and does not count; nor does who has failed
-//! because its disk was full.
+//! after its disk had no room for something.
 
 use super::{Active, Stage, kill};
 use std::sync::Arc;

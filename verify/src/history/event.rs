@@ -7,6 +7,7 @@
 
 pub use super::header::{Agent, Deadlines, Engine, FORMAT, Header};
 pub use super::machine::{GENERATOR, MACHINE, Shed, Usage};
+pub use super::outcome::Outcome;
 pub use super::request::Request;
 use protocol::{
     ClientMessageId, ConversationId, DeviceId, Epoch, GatewayId, Incarnation, NodeNumber,
@@ -200,8 +201,8 @@ pub enum What {
     /// (`status` 0), so long after the request began.
     Requested { user: UserId, request: Request, status: u16, took_us: u64 },
     /// A stranger has attacked a gateway: with which attack, how that must be answered (`due`: a close code,
-    /// or an HTTP status), how it was (`answer`; 0: not at all), and whether the stranger got in.
-    Attacked { attack: Arc<str>, due: u16, answer: u16, admitted: bool },
+    /// or an HTTP status), what came of it, and how long that took.
+    Attacked { attack: Arc<str>, due: u16, outcome: Outcome, took_us: u64 },
     /// A user's tokens were revoked, says the auth service.
     Revoked { user: UserId },
     /// The user got a new token after a revocation: it may send again.

@@ -8,6 +8,7 @@ pub mod fixture;
 mod header;
 mod machine;
 pub mod merge;
+mod outcome;
 pub mod path;
 pub mod reader;
 mod request;

@@ -3,7 +3,7 @@
 use super::book::{Book, How, Observation};
 use super::members::Membership;
 use super::reading::Reply;
-use crate::history::event::{Device, Said, What};
+use crate::history::event::{Device, Outcome, Said, What};
 use protocol::{ConversationId, UserId};
 
 pub(super) fn does_an_outsider_receive(book: &Book<'_>) -> bool {
@@ -17,14 +17,33 @@ pub(super) fn does_an_outsider_receive(book: &Book<'_>) -> bool {
 }
 
 pub(super) fn does_a_stranger_get_in(book: &Book<'_>) -> bool {
-    book.any(|is| match is {
-        What::Attacked { admitted: true, .. } => true,
-        What::Attacked { due, answer, .. } => match answer {
-            answer if answer == due => false,
-            0 | 429 | 502..=504 | 4409 | 4429 | 4500 | 4501 | 4503 => false,
-            401 => *due != 403,
-            _ => true,
-        },
+    book.lines.iter().enumerate().any(|(line, said)| {
+        let What::Attacked { due, outcome, took_us, .. } = said.is else { return false };
+        let late = || {
+            let began = said.at.saturating_sub(*took_us);
+            !book.is_generator_limited() && !is_disturbed(book, began, line)
+        };
+        match outcome {
+            Outcome::Admitted => true,
+            Outcome::Lost => false,
+            Outcome::Answered(code) if code == due || *due == 403 && *code == 401 => false,
+            Outcome::Held | Outcome::Answered(4408 | 4409) => late(),
+            Outcome::Answered(code) => {
+                !matches!(code, 408 | 429 | 502..=504 | 4429 | 4500 | 4501 | 4503)
+            }
+        }
+    })
+}
+
+/// Whether a fault other than attacks was active at a time or later, before a line.
+fn is_disturbed(book: &Book<'_>, since: u64, line: usize) -> bool {
+    let said = &book.lines[..line];
+    said.iter().enumerate().any(|(began, earlier)| match earlier.is {
+        What::FaultBegan { fault, kind, .. } if &**kind != "hostile" => {
+            let is_end = |is: &What| matches!(is, What::FaultEnded { fault: f, .. } if f == fault);
+            let ended = said[began..].iter().find(|later| is_end(later.is));
+            ended.is_none_or(|ended| ended.at >= since)
+        }
         _ => false,
     })
 }

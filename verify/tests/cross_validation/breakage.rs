@@ -6,7 +6,7 @@ use protocol::{
     ClientMessageId, ConversationId, DeviceId, Epoch, NodeNumber, Partition, RejectReason,
     Sequence, UserId,
 };
-use verify::history::event::{Device, Event, Said, Seen, Shed, What};
+use verify::history::event::{Device, Event, Outcome, Said, Seen, Shed, What};
 
 /// Something that breaks a history. Numbers are taken modulo what there is.
 #[derive(Clone, Debug)]
@@ -145,9 +145,14 @@ fn inserted(is: &What, kind: u8, number: u64) -> Option<What> {
         },
         1 if number.is_multiple_of(2) => What::Attacked {
             attack: "no_token".into(),
-            due: [401, 403, 4401][number as usize / 2 % 3],
-            answer: [0, 401, 4401, 503, 4400, 403, 4500][number as usize / 6 % 7],
-            admitted: number.is_multiple_of(11),
+            due: [401, 403, 4401, 4408][number as usize / 2 % 4],
+            outcome: match number / 8 % 7 {
+                0 => Outcome::Admitted,
+                1 => Outcome::Held,
+                2 => Outcome::Lost,
+                kind => Outcome::Answered([401, 4401, 503, 4408][kind as usize - 3]),
+            },
+            took_us: number % 3 * 10_000_000,
         },
         1 => What::GeneratorLimited { limit: "EMFILE".into(), times: 1 },
         2 => What::Stopped { why: "SIGTERM".into() },

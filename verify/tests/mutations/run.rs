@@ -4,7 +4,7 @@ use crate::case::{Acceptance, Case};
 use crate::kind::{Kind, allowed, caught};
 use protocol::partition::partition_of;
 use protocol::{ClientMessageId, Epoch, NodeNumber, Partition};
-use verify::history::event::{Phase, What};
+use verify::history::event::{Outcome, Phase, What};
 
 pub const KINDS: &[Kind] = &[
     caught("a node panics", "no_node_panics", |case| {
@@ -19,18 +19,32 @@ pub const KINDS: &[Kind] = &[
         case.insert(at, What::NodePanicked { node, message, place: "queue.rs:7".into() });
         Some(())
     }),
-    caught("a stranger gets in", "strangers_are_refused", |case| attack(case, (4401, 0), true)),
+    caught("a stranger gets in", "strangers_are_refused", |case| {
+        attack(case, 4401, Outcome::Admitted)
+    }),
     caught("a stranger is answered with another code", "strangers_are_refused", |case| {
-        attack(case, (4401, 4400), false)
+        attack(case, 4401, Outcome::Answered(4400))
     }),
     allowed(
         "strangers are refused, or have no answer",
         "what nobody has answered says nothing, and a token may have run out",
         |case| {
-            attack(case, (403, 401), false)?;
-            attack(case, (4408, 4408), false)?;
-            attack(case, (401, 503), false)?;
-            attack(case, (1009, 0), false)
+            attack(case, 403, Outcome::Answered(401))?;
+            attack(case, 4408, Outcome::Answered(4408))?;
+            attack(case, 401, Outcome::Answered(503))?;
+            attack(case, 1009, Outcome::Lost)
+        },
+    ),
+    allowed(
+        "a stranger waits while a fault is active",
+        "what comes late meets a gateway that has given up",
+        |case| {
+            let at = case.event(|is| matches!(is, What::FaultBegan { .. }))?;
+            for outcome in [Outcome::Answered(4408), Outcome::Held] {
+                let (attack, due, took_us) = ("no_token".into(), 4401, 1);
+                case.insert(at + 1, What::Attacked { attack, due, outcome, took_us });
+            }
+            Some(())
         },
     ),
     caught("a queue exceeds its limit", "queues_stay_bounded", |case| {
@@ -128,10 +142,10 @@ fn owner_of(case: &Case<'_>, a: &Acceptance) -> Option<(Partition, Epoch, NodeNu
     Some((partition_of(a.position.0, case.truth.sound.header.partitions), epoch, owner))
 }
 
-/// Somebody attacks: what is due and what is answered, and whether the attacker is admitted.
-fn attack(case: &mut Case<'_>, (due, answer): (u16, u16), admitted: bool) -> Option<()> {
+/// Somebody attacks.
+fn attack(case: &mut Case<'_>, due: u16, outcome: Outcome) -> Option<()> {
     let at = case.event_at(|at, _| at > 0)?;
-    case.insert(at, What::Attacked { attack: "no_token".into(), due, answer, admitted });
+    case.insert(at, What::Attacked { attack: "no_token".into(), due, outcome, took_us: 1_000 });
     Some(())
 }
 

@@ -110,6 +110,11 @@ impl Tokens {
         self.get((user, device), true, gateway, form, None).await
     }
 
+    /// The token of a device, if it has one for a while yet.
+    pub fn kept_of(&self, user: UserId, device: DeviceId) -> Option<Secret> {
+        self.kept((user, device)).map(|access| access.token)
+    }
+
     /// Keeps no token of a device any more. What ends its login: its refresh token, if it has one.
     pub fn forget(&self, user: UserId, device: DeviceId) -> Option<Secret> {
         let mut kept = self.kept.lock().expect("no holder panics");

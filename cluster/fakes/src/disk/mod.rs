@@ -92,9 +92,9 @@ impl FakeDisk {
         self.state().free(holder)
     }
 
-    /// Whether somebody fills it.
-    pub fn is_full(&self) -> bool {
-        self.state().is_full()
+    /// How many operations were refused for want of room.
+    pub fn refused(&self) -> u64 {
+        self.state().refused
     }
 
     /// Writes, changes of lengths and names, and syncs so far.

@@ -79,7 +79,7 @@ pub struct State {
     pub changes: u64,
     /// Who fills the disk, and what was refused before.
     fullness: BTreeMap<u32, u64>,
-    refused: u64,
+    pub refused: u64,
     durable_names: BTreeMap<String, usize>,
     under_way: UnderWay,
     job: Option<u64>,
@@ -188,13 +188,9 @@ impl State {
         self.fullness.remove(&holder).map_or(0, |before| self.refused - before)
     }
 
-    pub fn is_full(&self) -> bool {
-        self.failure == Some(Failure::Full) || !self.fullness.is_empty()
-    }
-
     /// Whether there is room for a write or a file.
     fn room(&mut self) -> io::Result<()> {
-        if !self.is_full() {
+        if self.failure != Some(Failure::Full) && self.fullness.is_empty() {
             return Ok(());
         }
         self.refused += 1;

@@ -65,8 +65,8 @@ pub(super) fn haproxy(
     data: &Path,
 ) -> Program {
     let mut told = vec![format!("--gateways={}", gateways.join(","))];
-    told.extend(tls.map(|TlsFiles { authority, certificate, key }| {
-        format!("--tls={authority},{certificate},{key}")
-    }));
+    if let Some(TlsFiles { authority, certificate, key }) = tls {
+        told.extend([authority, certificate, key].map(|file| format!("--tls={file}")));
+    }
     Program { tier: Tier::Balancer, ..engine(HAPROXY.to_owned(), "haproxy", data, port, &told) }
 }

@@ -151,7 +151,7 @@ fn a_haproxy_in_front_of_encrypted_gateways_has_their_certificate() {
     let outside = Outside { tls: Some(&files), ..OUTSIDE };
     let layout = Layout::new(&scenario, behind, (&*data).into(), outside).unwrap();
     let haproxy = layout.programs.last().unwrap();
-    assert!(haproxy.arguments.contains(&"--tls=/a,/c,/k".to_owned()), "{haproxy:?}");
+    assert!(haproxy.arguments.ends_with(&["--tls=/a", "--tls=/c", "--tls=/k"].map(str::to_owned)));
     std::fs::remove_dir_all(data).unwrap();
 }
 

@@ -8,9 +8,9 @@ use protocol::{ClientFrame, CloseCode, DeviceId, Secret, UserId, limits};
 
 /// As which device a stranger says hello: none that a user has.
 const DEVICE: DeviceId = DeviceId(u32::MAX);
-/// Whatever opens, and needs nothing but a user's token.
+/// Open to every user's token.
 const CONVERSATIONS: &str = "/v1/conversations";
-/// Whatever is for services alone.
+/// For services alone.
 const DEAD_LETTERS: &str = "/v1/dead-letters";
 /// Deeper than anybody writes.
 const NESTED: usize = 1_000;
