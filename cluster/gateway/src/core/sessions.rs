@@ -174,16 +174,25 @@ impl Sessions {
         self.by_id.get_mut(id).map(AsMut::as_mut)
     }
 
-    /// A session that has said whose it is. Returns earlier ones of the same device, which it replaces:
-    /// it is in line before they go, so that nothing is detached in between.
-    pub fn greeted(&mut self, id: SessionId, user: UserId, device: DeviceId) -> Vec<SessionId> {
+    /// A session that has said whose it is. Returns earlier ones that it replaces, those of the same device,
+    /// and the oldest if there are more than `most` then: it is in line before they go, so that nothing is
+    /// detached in between.
+    pub fn greeted(
+        &mut self,
+        id: SessionId,
+        (user, device): (UserId, DeviceId),
+        most: usize,
+    ) -> Vec<SessionId> {
         let sessions = &mut self.users.entry(user).or_default().sessions;
         let same_device = |other: &SessionId| {
             self.by_id.get(*other).is_some_and(|session| session.device == device)
         };
-        let earlier = sessions.iter().copied().filter(same_device).collect();
+        let (mut replaced, others): (Vec<_>, Vec<_>) =
+            sessions.iter().copied().partition(same_device);
+        let too_many = (others.len() + 1).saturating_sub(most);
+        replaced.extend(others.into_iter().take(too_many));
         sessions.push(id);
-        earlier
+        replaced
     }
 
     /// A session is gone, with what had arrived in its conversations. If it was the user's last one,
@@ -239,7 +248,7 @@ mod tests {
         sessions.open(id, false, 0);
         let session = sessions.get_mut(id).unwrap();
         (session.state, session.user, session.device) = (State::Open, UserId(7), device);
-        sessions.greeted(id, UserId(7), device)
+        sessions.greeted(id, (UserId(7), device), 3)
     }
 
     #[test]
@@ -255,6 +264,20 @@ mod tests {
         let lingering = sessions.remove(SessionId(3), arrived(3));
         assert_eq!(lingering, Some([arrived(2), arrived(3)].concat()));
         assert_eq!(sessions.of(UserId(7)), []);
+    }
+
+    #[test]
+    fn of_one_user_the_oldest_session_goes_when_there_are_too_many() {
+        let mut sessions = Sessions::default();
+        for id in 1..=3 {
+            assert_eq!(greeted(&mut sessions, id, id as u32), []);
+        }
+        assert_eq!(greeted(&mut sessions, 4, 2), [SessionId(2)], "the same device makes room");
+        assert_eq!(greeted(&mut sessions, 5, 5), [1, 2].map(SessionId), "2 is still there");
+        sessions.remove(SessionId(1), Vec::new());
+        sessions.remove(SessionId(2), Vec::new());
+        assert_eq!(sessions.of(UserId(7)), [3, 4, 5].map(SessionId));
+        assert_eq!(greeted(&mut sessions, 6, 6), [SessionId(3)]);
     }
 
     #[test]

@@ -122,9 +122,14 @@ pub fn claims(
     tokens.verify(bearer(headers)?, machine.clock.now_ms()).map_err(refused)
 }
 
+/// The one token of a request: whoever stands between may have read the other one of two.
 fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
-    headers
-        .get(header::AUTHORIZATION)
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let first = values.next();
+    if values.next().is_some() {
+        return Err(Problem::new(Kind::Malformed, "the request has several headers Authorization"));
+    }
+    first
         .and_then(|value| value.to_str().ok()?.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token.trim())

@@ -8,7 +8,7 @@ use super::source::Source;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, Method, Request as HttpRequest, Response, header};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use link::http::HttpError;
 use protocol::limits;
 use std::sync::Arc;
@@ -63,8 +63,12 @@ struct Answer {
 
 async fn forward(rest: &Rest, request: Request) -> Result<Answer, Problem> {
     let (head, body) = request.into_parts();
-    let body = arriving(Limited::new(body, MAX_BODY_BYTES).collect()).await?.map_err(|_| {
-        Problem::new(Kind::TooLarge, format!("at most {MAX_BODY_BYTES} bytes, and all of them"))
+    let body = arriving(Limited::new(body, MAX_BODY_BYTES).collect()).await?.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            Problem::new(Kind::TooLarge, format!("at most {MAX_BODY_BYTES} bytes"))
+        } else {
+            Problem::new(Kind::Malformed, "the body broke off")
+        }
     })?;
     let place = timeout(limits::CALL_TIMEOUT, rest.passed_on.acquire()).await;
     let _place = place.map_err(|_| Problem::new(Kind::Unavailable, "too many requests at once"))?;

@@ -5,7 +5,7 @@ use super::handshake::{Handshake, has_token};
 use super::socket::Socket;
 use super::trunk::Trunk;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, Version, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use protocol::codec::Codec;
@@ -33,7 +33,7 @@ const SUBPROTOCOLS: [&str; 3] = [subprotocol::JSON, subprotocol::BINARY, subprot
 pub async fn upgrade(State(front): State<Arc<Front>>, mut request: Request) -> Response {
     let handshake = match Handshake::read(&mut request) {
         Ok(handshake) => handshake,
-        Err((status, detail)) => return problem(status, "not-a-websocket", &detail),
+        Err((status, detail)) => return no_websocket(status, &detail),
     };
     let offered = |name: &&str| has_token(request.headers(), &header::SEC_WEBSOCKET_PROTOCOL, name);
     let Some(name) = SUBPROTOCOLS.into_iter().find(offered) else {
@@ -54,6 +54,18 @@ pub async fn upgrade(State(front): State<Arc<Front>>, mut request: Request) -> R
     let address = front.proxies.whose_request(request.extensions(), request.headers());
     let serve = move |socket| Socket::new(front, socket, codec, address);
     handshake.accept(&machine, name, config, serve)
+}
+
+/// With what would be one (RFC 9110, sections 15.5.6 and 15.5.22).
+fn no_websocket(status: StatusCode, detail: &str) -> Response {
+    let mut response = problem(status, "not-a-websocket", detail);
+    let (name, value) = match status {
+        StatusCode::METHOD_NOT_ALLOWED => (header::ALLOW, "GET"),
+        StatusCode::UPGRADE_REQUIRED => (header::UPGRADE, "websocket"),
+        _ => return response,
+    };
+    response.headers_mut().insert(name, HeaderValue::from_static(value));
+    response
 }
 
 fn trunk(front: Arc<Front>, handshake: Handshake, headers: &HeaderMap) -> Response {

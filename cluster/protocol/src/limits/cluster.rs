@@ -61,6 +61,8 @@ limits!(
     GatewayLimits {
         /// Sessions
         sessions: usize = 1_000_000, 1_000;
+        /// Sessions of one user; one more ends the oldest
+        user_sessions: u16 = 64, 20;
         /// Connections that are no sessions: they ask, or are kept for the next request; more wait. One
         /// address has no more than are free, half of them at most
         connections: u32 = 16_384, 256;

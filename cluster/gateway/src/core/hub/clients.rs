@@ -83,7 +83,8 @@ impl<O: Outlet> Hub<O> {
         session.presence = hello.presence;
         session.claims = Some(Box::new(claims));
         self.strangers.leave(id);
-        for earlier in self.sessions.greeted(id, user, hello.device) {
+        let most = self.config.limits.user_sessions.into();
+        for earlier in self.sessions.greeted(id, (user, hello.device), most) {
             self.close(earlier, CloseCode::Replaced);
         }
         self.handshakes.begin(self.out.now_ms, id, hello.cursors, hello.more);

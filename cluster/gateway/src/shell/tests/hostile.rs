@@ -137,3 +137,47 @@ async fn a_request_names_its_host_once() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{hosts:?}: {answer}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_user_has_so_many_sessions_and_the_oldest_makes_room() {
+    let fixture = open(GatewayLimits { user_sessions: 3, ..GatewayLimits::default() }).await;
+    let mut all = Vec::new();
+    for device in 1..=4 {
+        let mut client = fixture.connect(Some(subprotocol::JSON)).await.unwrap();
+        client.say(hello(1, device)).await;
+        assert!(matches!(client.hear().await, Ok(ServerFrame::Welcome(_))));
+        all.push(client);
+    }
+    assert_eq!(all[0].hear_end().await, CloseCode::Replaced.code());
+    session(&fixture, subprotocol::JSON, 2).await;
+    all[1].say(ClientFrame::Ping(Nonce { nonce: 4 })).await;
+    while all[1].hear().await != Ok(ServerFrame::Pong(Nonce { nonce: 4 })) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_asks_for_no_websocket_is_told_what_would() {
+    const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let fixture = Fixture::open(GatewayConfig::default()).await;
+    let ask = async |line: &str, key: &str| {
+        let mut stream = fixture.stream().await;
+        let request = format!(
+            "{line}\r\nHost: chat\r\nConnection: close, Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: {}\r\n{key}\r\n",
+            subprotocol::JSON
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = vec![0; 4_096];
+        let length = stream.read(&mut answer).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer[..length]).to_lowercase();
+        let (line, headers) = answer.split_once("\r\n").unwrap();
+        (line.split(' ').nth(1).unwrap().parse::<u16>().unwrap(), headers.to_owned())
+    };
+    assert_eq!(ask("GET /v1/ws HTTP/1.1", KEY).await.0, 101);
+    let (status, headers) = ask("POST /v1/ws HTTP/1.1", KEY).await;
+    assert!(status == 405 && headers.contains("allow: get"), "{status} {headers}");
+    let (status, headers) = ask("GET /v1/ws HTTP/1.0", KEY).await;
+    assert!(status == 426 && headers.contains("upgrade: websocket"), "{status} {headers}");
+    for key in ["", "Sec-WebSocket-Key: zzz\r\n", &KEY.repeat(2)] {
+        assert_eq!(ask("GET /v1/ws HTTP/1.1", key).await.0, 400, "{key}");
+    }
+}
