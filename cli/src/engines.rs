@@ -76,6 +76,7 @@ impl Outside {
 /// A file of certificates that a configuration names.
 #[cfg(any(feature = "rabbitmq", feature = "kafka"))]
 fn read(key: &str, file: &str) -> Result<String, InvalidUsage> {
+    crate::tls::trust(key, file)?;
     campaign::lookup::read_text(file.as_ref())
         .map_err(|InvalidUsage(why)| InvalidUsage(format!("{key}: {why}")))
 }

@@ -74,6 +74,7 @@ fn of_postgres(
 ) -> Result<Settings, InvalidUsage> {
     let from = from.clone();
     let read = |file: String| {
+        crate::tls::trust("engine.postgres.authority", &file)?;
         campaign::lookup::read_text(file.as_ref())
             .map_err(|InvalidUsage(why)| InvalidUsage(format!("engine.postgres.authority: {why}")))
     };

@@ -45,6 +45,15 @@ impl Networks {
         }
     }
 
+    /// That on which a node serves its numbers, to whoever asks.
+    pub fn of_numbers(&self, config: &ClusterConfig) -> Arc<dyn Network> {
+        if config.tls.as_ref().is_some_and(|files| files.metrics) {
+            self.of_role(Role::Gateway)
+        } else {
+            Arc::new(TcpNetwork)
+        }
+    }
+
     fn tls(&self, admits: Admits) -> Result<Option<TlsNetwork>, TlsError> {
         let encrypted = |identity| TlsNetwork::new(identity, admits, self.plain.clone());
         self.identity.as_ref().map(encrypted).transpose()

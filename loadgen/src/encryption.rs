@@ -20,6 +20,8 @@ const NAMES: [&str; 2] = ["127.0.0.1", "localhost"];
 pub struct Encryption {
     /// Whom its users trust.
     pub trust: Trust,
+    /// Whether the numbers of nodes are encrypted, too.
+    pub numbers: bool,
     /// Of a cluster that is started: the files of its nodes.
     pub files: Option<TlsFiles>,
 }
@@ -47,9 +49,10 @@ impl Encryption {
             authority: write("authority.pem", 0o644, &authority)?,
             certificate: write("node.pem", 0o644, &certificate)?,
             key: write("node.key", 0o600, &key)?,
+            metrics: true,
         };
         let trust = Trust::new(&authority).map_err(io::Error::other)?;
-        Ok(Self { trust, files: Some(files) })
+        Ok(Self { trust, numbers: files.metrics, files: Some(files) })
     }
 }
 

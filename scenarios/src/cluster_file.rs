@@ -92,11 +92,12 @@ pub fn cluster_file(scenario: &Scenario, addresses: &Addresses) -> String {
     ]);
     let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
     let design = Value::try_from(scenario.design).expect("a design is a table of words");
-    let tls = addresses.tls.as_ref().map(|TlsFiles { authority, certificate, key }| {
+    let tls = addresses.tls.as_ref().map(|TlsFiles { authority, certificate, key, metrics }| {
         table([
             ("authority", authority.as_str().into()),
             ("certificate", certificate.as_str().into()),
             ("key", key.as_str().into()),
+            ("metrics", (*metrics).into()),
         ])
     });
     let mut file = table([

@@ -13,7 +13,6 @@ use clap::Args;
 use node::role::Process;
 use node::{Role, Topology};
 use ports::{Machine, Network, Shutdown};
-use real::network::TcpNetwork;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -31,7 +30,8 @@ pub struct Node {
     /// The data folder: each node has a folder of its own in it.
     #[arg(long, value_name = "DIR", default_value = "fracas-data")]
     data: PathBuf,
-    /// Serve this node's numbers at `http://HOST:PORT/metrics` (a gateway has them at its own address).
+    /// Serve this node's numbers at `http://HOST:PORT/metrics`, or at `https` with `tls.metrics` in the
+    /// configuration (a gateway has them at its own address).
     #[arg(long, value_name = "HOST:PORT")]
     metrics: Option<String>,
     #[command(flatten)]
@@ -62,7 +62,7 @@ impl Node {
                 .context("the data folder")?;
             let machine = collectors.traced(&config, machine)?;
             let (trigger, shutdown) = Shutdown::new();
-            self.serve_metrics(&machine, &metrics, &shutdown).await?;
+            self.serve_metrics(&machine, networks.of_numbers(&config), &metrics, &shutdown).await?;
             let brokers = outside.reached(self.role, &machine)?;
             let shared_engine =
                 shared.reached(self.role, &machine).context("the engine of the stores")?;
@@ -96,12 +96,13 @@ impl Node {
     async fn serve_metrics(
         &self,
         machine: &Machine,
+        network: Arc<dyn Network>,
         metrics: &Arc<dyn Fn() -> String + Send + Sync>,
         shutdown: &Shutdown,
     ) -> anyhow::Result<()> {
         let Some(address) = &self.metrics else { return Ok(()) };
         // Prometheus has no certificate of ours.
-        let listener = TcpNetwork.bind(address).await;
+        let listener = network.bind(address).await;
         let listener =
             listener.with_context(|| format!("--metrics: cannot listen on {address}"))?;
         let (own, metrics, shutdown) = (machine.clone(), metrics.clone(), shutdown.clone());

@@ -9,4 +9,6 @@ pub struct TlsFiles {
     pub certificate: String,
     /// Its private key.
     pub key: String,
+    /// Whether nodes encrypt their numbers for Prometheus, too.
+    pub metrics: bool,
 }

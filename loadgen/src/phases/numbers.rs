@@ -16,7 +16,10 @@ impl Phases {
         // A node that is away, with its name, is no limit of the generator.
         let (seed, limits) = (self.run.seed, Arc::default());
         let gateway = client("numbers", seed, &limits, self.run.way(None, Through::new()));
-        let other = machine("numbers", seed, &limits);
+        let other = match &self.run.encryption {
+            Some(encryption) if encryption.numbers => gateway.clone(),
+            _ => machine("numbers", seed, &limits),
+        };
         let poll = |address: String| {
             let watching = if gateways.contains(&address) { &gateway } else { &other };
             let polling = metrics::poll(Http::new(watching.clone()), address, recorder.clone());

@@ -5,7 +5,7 @@ use crate::unfit::unfit;
 use proptest::prelude::*;
 use protocol::{ClientMessageId, ConversationId, Partition, RejectReason, Sequence, UserId};
 use verify::history::builder::{Builder, History};
-use verify::history::event::{Said, What};
+use verify::history::event::{FORMAT, Said, What};
 
 /// Users who connect, and after them one who stays away.
 pub const USERS: u64 = 3;
@@ -61,7 +61,7 @@ pub struct Frame {
 pub fn frame() -> impl Strategy<Value = Frame> {
     let retention = prop_oneof![2 => Just(None), 1 => (1_u64..12).prop_map(Some)];
     let slow_users = prop_oneof![3 => Just(0), 1 => Just(1_u32)];
-    let format = prop_oneof![4 => Just(2), 1 => Just(1_u32)];
+    let format = prop_oneof![4 => Just(FORMAT), 1 => Just(1_u32)];
     (slow_users, retention, format, 0_usize..40).prop_map(
         |(slow_users, retention, format, healed_at)| Frame {
             slow_users,

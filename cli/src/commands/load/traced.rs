@@ -30,7 +30,10 @@ impl TraceArguments {
         let Some(endpoint) = self.traces.clone() else { return Ok(None) };
         refuse_without_feature("--traces")?;
         if !node::config::is_endpoint(&endpoint) {
-            let why = format!("--traces {endpoint}: expected {}", node::config::AN_ENDPOINT);
+            // A password in it is not to be repeated.
+            let shown = if endpoint.contains('@') { String::new() } else { format!(" {endpoint}") };
+            let expected = node::config::AN_ENDPOINT;
+            let why = format!("--traces{shown}: expected {expected}, and no password in it");
             return Err(InvalidUsage(why));
         }
         let cluster = format!("{}-{seed}-{}", scenario.name, real::SystemClock.now_ms());

@@ -92,6 +92,8 @@ section! {
         certificate: String,
         /// Its private key.
         key: String,
+        /// Whether what `--metrics` serves is encrypted, too.
+        metrics: bool = false,
     }
 }
 
@@ -284,7 +286,7 @@ impl Tls {
     fn files(&self) -> TlsFiles {
         let [authority, certificate, key] =
             [&self.authority, &self.certificate, &self.key].map(or_empty);
-        TlsFiles { authority, certificate, key }
+        TlsFiles { authority, certificate, key, metrics: or_empty(&self.metrics) }
     }
 }
 

@@ -270,6 +270,9 @@ impl ClusterConfig {
 /// addresses are shown.
 fn is_address(text: &str) -> bool {
     text.rsplit_once(':').is_some_and(|(host, port)| {
-        !host.is_empty() && !host.contains('@') && port.parse::<u16>().is_ok_and(|port| port > 0)
+        // With a scheme it would be a URL.
+        !host.is_empty()
+            && !host.contains(['@', '/'])
+            && port.parse::<u16>().is_ok_and(|port| port > 0)
     })
 }

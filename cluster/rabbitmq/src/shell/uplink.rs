@@ -50,26 +50,36 @@ impl Uplink {
     pub async fn supervise(self: Arc<Self>) {
         let random = || self.machine.entropy.next_u64();
         let mut addresses = Addresses::new(self.config.addresses.clone(), random());
+        let mut failures = 0;
         loop {
-            let held = self.hold(addresses.current()).await;
-            sleep(addresses.lost(held, random())).await;
+            let address = addresses.current().to_owned();
+            let held = self.hold(&address).await;
+            match &held {
+                Ok(_) => failures = 0,
+                Err(error) => {
+                    tracing::warn!(address, error, "cannot use RabbitMQ");
+                    failures += 1;
+                    // All of them have failed once: whoever has made a mistake must hear of it.
+                    if failures == self.config.addresses.len() {
+                        tracing::error!(
+                            address,
+                            error,
+                            "no RabbitMQ can be used: trying until one can"
+                        );
+                    }
+                }
+            }
+            sleep(addresses.lost(held.ok(), random())).await;
         }
     }
 
-    /// Connects, and returns when that link is lost: how long it held.
-    async fn hold(self: &Arc<Self>, address: &str) -> Option<Duration> {
+    /// Connects, and returns when that link is lost: how long it held, or why there was none.
+    async fn hold(self: &Arc<Self>, address: &str) -> Result<Duration, String> {
         let opening = link::open(&self.machine, &self.config, &self.topology, address);
         let link = match timeout(CONNECT_TIMEOUT, opening).await {
             Ok(Ok(link)) => link,
-            Ok(Err(error)) => {
-                let error = ports::with_causes(&error);
-                tracing::warn!(address, error, "cannot use RabbitMQ");
-                return None;
-            }
-            Err(_) => {
-                tracing::warn!(address, "RabbitMQ does not answer");
-                return None;
-            }
+            Ok(Err(error)) => return Err(ports::with_causes(&error)),
+            Err(_) => return Err("it does not answer".to_owned()),
         };
         let began = Instant::now();
         tracing::info!(address, "connected to RabbitMQ");
@@ -83,7 +93,7 @@ impl Uplink {
         keeping.abort();
         self.disconnect();
         self.machine.telemetry.count("broker_links_lost", 1);
-        Some(began.elapsed())
+        Ok(began.elapsed())
     }
 
     /// The link is lost, and with it its consumers and whatever is not confirmed.

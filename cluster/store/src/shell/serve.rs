@@ -199,6 +199,7 @@ async fn first_look(
     ownership: &mut Ownership,
     shutdown: &Shutdown,
 ) -> Result<Option<Vec<Lease>>, ServeError> {
+    let mut is_first = true;
     while !shutdown.is_requested() {
         match ownership.look().await {
             Ok(looked) => return Ok(Some(looked.acquired)),
@@ -206,7 +207,11 @@ async fn first_look(
                 return Err(ServeError::Engine(error.into()));
             }
             Err(LookError::Engine(error)) => {
-                tracing::warn!(%error, "the engine does not work; trying again");
+                if std::mem::take(&mut is_first) {
+                    tracing::error!(%error, "the engine does not work: trying until it does");
+                } else {
+                    tracing::warn!(%error, "the engine does not work; trying again");
+                }
                 tokio::time::sleep(PAUSE).await;
             }
             Err(LookError::WorkerGone) => return Err(ServeError::WorkerGone),

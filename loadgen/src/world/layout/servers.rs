@@ -65,7 +65,7 @@ pub(super) fn haproxy(
     data: &Path,
 ) -> Program {
     let mut told = vec![format!("--gateways={}", gateways.join(","))];
-    if let Some(TlsFiles { authority, certificate, key }) = tls {
+    if let Some(TlsFiles { authority, certificate, key, .. }) = tls {
         told.extend([authority, certificate, key].map(|file| format!("--tls={file}")));
     }
     Program { tier: Tier::Balancer, ..engine(HAPROXY.to_owned(), "haproxy", data, port, &told) }

@@ -147,7 +147,7 @@ fn a_haproxy_in_front_of_encrypted_gateways_has_their_certificate() {
     let data = std::env::temp_dir().join(format!("fracas-haproxy-tls-{}", std::process::id()));
     let behind = Processes::EachNode(Engines { haproxy: true, ..Engines::NONE });
     let [authority, certificate, key] = ["/a", "/c", "/k"].map(str::to_owned);
-    let files = TlsFiles { authority, certificate, key };
+    let files = TlsFiles { authority, certificate, key, metrics: true };
     let outside = Outside { tls: Some(&files), ..OUTSIDE };
     let layout = Layout::new(&scenario, behind, (&*data).into(), outside).unwrap();
     let haproxy = layout.programs.last().unwrap();

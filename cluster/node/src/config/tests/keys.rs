@@ -40,7 +40,7 @@ fn every_key_stands_on_the_page_and_whether_it_is_required() {
 
 fn tls_files() -> TlsFiles {
     let [authority, certificate, key] = ["ca.pem", "node.pem", "node.key"].map(str::to_owned);
-    TlsFiles { authority, certificate, key }
+    TlsFiles { authority, certificate, key, metrics: true }
 }
 
 fn issuer() -> Oidc {
@@ -95,6 +95,7 @@ store = \"memory\"
 authority = \"ca.pem\"
 certificate = \"node.pem\"
 key = \"node.key\"
+metrics = true
 [oidc]
 issuer = \"https://id.example/realm\"
 audience = \"chat\"
