@@ -73,21 +73,14 @@ impl Outside {
     }
 }
 
-/// A file of certificates that a configuration names.
-#[cfg(any(feature = "rabbitmq", feature = "kafka"))]
-fn read(key: &str, file: &str) -> Result<String, InvalidUsage> {
-    crate::tls::trust(key, file)?;
-    campaign::lookup::read_text(file.as_ref())
-        .map_err(|InvalidUsage(why)| InvalidUsage(format!("{key}: {why}")))
-}
-
 #[cfg(feature = "rabbitmq")]
 fn of_rabbitmq(
     from: &node::config::RabbitMq,
     config: &ClusterConfig,
 ) -> Result<Outside, InvalidUsage> {
     let from = from.clone();
-    let authority = from.authority.map(|file| read("engine.rabbitmq.authority", &file));
+    let authority =
+        from.authority.map(|file| crate::tls::authority("engine.rabbitmq.authority", &file));
     Ok(Outside::RabbitMq(rabbitmq::RabbitConfig {
         addresses: from.addresses,
         user: from.user,
@@ -127,7 +120,10 @@ fn of_kafka(from: &node::config::Kafka, config: &ClusterConfig) -> Result<Outsid
         user,
         password,
     });
-    let authority = from.authority.map(|file| read("engine.kafka.authority", &file)).transpose()?;
+    let authority = from
+        .authority
+        .map(|file| crate::tls::authority("engine.kafka.authority", &file))
+        .transpose()?;
     let settings = kafka::KafkaConfig {
         servers: from.servers,
         prefix: from.prefix,

@@ -73,11 +73,7 @@ fn of_postgres(
     config: &ClusterConfig,
 ) -> Result<Settings, InvalidUsage> {
     let from = from.clone();
-    let read = |file: String| {
-        crate::tls::trust("engine.postgres.authority", &file)?;
-        campaign::lookup::read_text(file.as_ref())
-            .map_err(|InvalidUsage(why)| InvalidUsage(format!("engine.postgres.authority: {why}")))
-    };
+    let read = |file: String| crate::tls::authority("engine.postgres.authority", &file);
     Ok(Settings::Postgres(postgres::PostgresConfig {
         hosts: from.hosts,
         database: from.database,

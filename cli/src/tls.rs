@@ -107,6 +107,16 @@ pub fn trust(key: &str, file: &str) -> Result<Trust, InvalidUsage> {
     Trust::new(&read(key, file)?).map_err(why)
 }
 
+/// The certificates in such a file, for a client that reads them itself.
+///
+/// # Errors
+/// As of [`trust`].
+#[cfg(any(feature = "rabbitmq", feature = "kafka", feature = "postgres"))]
+pub fn authority(key: &str, file: &str) -> Result<String, InvalidUsage> {
+    trust(key, file)?;
+    read(key, file)
+}
+
 fn read(key: &str, file: &str) -> Result<String, InvalidUsage> {
     let named = |InvalidUsage(why)| InvalidUsage(format!("{key}: {why}"));
     read_text(file.as_ref()).map_err(named)

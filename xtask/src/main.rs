@@ -29,7 +29,8 @@ usage: cargo xtask check [--skip STEP]... [--only STEP]...
 check runs every step that a change must pass; CI runs the same.
 engines runs the tests that need a real engine (rabbitmq, kafka, postgres, cassandra), each against an instance that
 is started for them on loopback, asks the REST face of a cluster what its document says (rest, by schemathesis), and
-lets users of an OpenID provider into one (oidc, by oidc-provider), and drains one behind a balancer (haproxy). Exit status 75: none failed, but something could not be had or started.
+lets users of an OpenID provider into one (oidc, by oidc-provider), looks at the traces of a load (traces), and loads
+one behind a balancer, in plaintext and encrypted (haproxy). Exit status 75: none failed, but something could not be had or started.
 pages opens reports of every kind in a headless Chromium, or those that are in some folders. Exit status 75: there is
 no Chromium.
 compose runs the stack of docker-compose.yml and breaks parts of it under load; with --lint it checks its files
