@@ -1,18 +1,31 @@
 //! The network of nodes: encrypted, if the configuration says so.
 
+mod renewal;
+
 use campaign::InvalidUsage;
 use campaign::lookup::read_text;
+use node::role::Outside;
 use node::{ClusterConfig, Role};
-use ports::Network;
+use ports::{Network, Telemetry};
 use protocol::TlsFiles;
 use real::network::TcpNetwork;
-use real::tls::{Admits, Identity, TlsError, TlsNetwork, Trust, host};
+use real::tls::{Admits, Certificates, Identity, TlsError, TlsNetwork, Trust, host};
 use std::sync::Arc;
 
 /// What nodes of this configuration bind and connect on.
 pub struct Networks {
-    identity: Option<Identity>,
+    own: Option<Own>,
     plain: Vec<String>,
+}
+
+/// What the nodes of this process show.
+#[derive(Clone)]
+struct Own {
+    files: TlsFiles,
+    /// Where others find them.
+    hosts: Vec<String>,
+    identity: Identity,
+    certificates: Arc<Certificates>,
 }
 
 impl Networks {
@@ -24,23 +37,21 @@ impl Networks {
         config: &ClusterConfig,
         addresses: impl Iterator<Item = &'a str>,
     ) -> Result<Self, InvalidUsage> {
-        let identity = config.tls.as_ref().map(identity).transpose()?;
+        let hosts = addresses.map(|address| host(address).to_owned()).collect();
+        let own = config.tls.as_ref().map(|files| Own::read(files, hosts)).transpose()?;
         // It is no node.
         let plain = vec![config.topology.push_provider.clone()];
-        let networks = Self { identity, plain };
-        if let (Some(files), Some(identity)) = (&config.tls, &networks.identity) {
-            let good = networks.tls(Admits::Nodes);
-            let good = good.and_then(|_| identity.check(addresses.map(host)));
-            good.map_err(|error| refused(files, &error))?;
-        }
-        Ok(networks)
+        Ok(Self { own, plain })
     }
 
     /// That of a node.
     pub fn of_role(&self, role: Role) -> Arc<dyn Network> {
         let admits = if role == Role::Gateway { Admits::Anybody } else { Admits::Nodes };
-        match self.tls(admits).expect("it was good at the start") {
-            Some(encrypted) => Arc::new(encrypted),
+        match &self.own {
+            Some(own) => {
+                let certificates = own.certificates.clone();
+                Arc::new(TlsNetwork::new(certificates, admits, self.plain.clone()))
+            }
             None => Arc::new(TcpNetwork),
         }
     }
@@ -54,28 +65,59 @@ impl Networks {
         }
     }
 
-    fn tls(&self, admits: Admits) -> Result<Option<TlsNetwork>, TlsError> {
-        let encrypted = |identity| TlsNetwork::new(identity, admits, self.plain.clone());
-        self.identity.as_ref().map(encrypted).transpose()
+    /// Takes the files anew whenever they are replaced, as long as this process runs.
+    pub fn renew(&self, telemetry: Arc<dyn Telemetry>) {
+        if let Some(own) = &self.own {
+            renewal::watch(own.clone(), telemetry);
+        }
     }
 }
 
-/// How gateways of this configuration reach the issuer outside, if there is one.
+impl Own {
+    fn read(files: &TlsFiles, hosts: Vec<String>) -> Result<Self, InvalidUsage> {
+        let identity = identity(files)?;
+        let certificates = usable(&identity, &hosts).and_then(|()| Certificates::new(&identity));
+        let certificates = certificates.map_err(|error| refused(files, &error))?;
+        Ok(Self { files: files.clone(), hosts, identity, certificates: Arc::new(certificates) })
+    }
+}
+
+/// Whether other nodes would believe it, and could be told when it runs out.
+fn usable(identity: &Identity, hosts: &[String]) -> Result<(), TlsError> {
+    identity.check(hosts.iter().map(String::as_str))?;
+    identity.expires().map(drop)
+}
+
+/// How nodes of this configuration reach servers that are no nodes.
 ///
 /// # Errors
-/// There is no certificate that its server can be trusted by.
-pub fn issuer_network(config: &ClusterConfig) -> Result<Option<Arc<dyn Network>>, InvalidUsage> {
-    let Some(oidc) = &config.oidc else { return Ok(None) };
-    if !oidc.is_encrypted() {
-        return Ok(Some(Arc::new(TcpNetwork)));
-    }
-    let trusted = match &oidc.authority {
-        Some(file) => trust("oidc.authority", file)?,
-        None => Trust::of_system().map_err(|error| {
-            InvalidUsage(format!("oidc.issuer: {}", ports::with_causes(&error)))
-        })?,
+/// There is no certificate that one of them can be trusted by.
+pub fn servers_outside(config: &ClusterConfig) -> Result<Outside, InvalidUsage> {
+    let issuer = config.oidc.as_ref().map(|oidc| {
+        if oidc.is_encrypted() {
+            trusted(oidc.authority.as_deref(), "oidc.authority", "oidc.issuer")
+        } else {
+            Ok(Arc::new(TcpNetwork) as Arc<dyn Network>)
+        }
+    });
+    let push = config.push.as_ref().filter(|push| push.tls);
+    let push = push.map(|push| trusted(push.authority.as_deref(), "push.authority", "push.tls"));
+    Ok(Outside { issuer: issuer.transpose()?, push_provider: push.transpose()? })
+}
+
+/// The network of a client that trusts the authority in the file of this key, or otherwise what the system does,
+/// which another key asks for.
+fn trusted(
+    file: Option<&str>,
+    authority: &str,
+    asked_by: &str,
+) -> Result<Arc<dyn Network>, InvalidUsage> {
+    let trusted = match file {
+        Some(file) => trust(authority, file)?,
+        None => Trust::of_system()
+            .map_err(|error| InvalidUsage(format!("{asked_by}: {}", ports::with_causes(&error))))?,
     };
-    Ok(Some(Arc::new(trusted.network())))
+    Ok(Arc::new(trusted.network()))
 }
 
 /// With the key and the file that it is about.

@@ -5,7 +5,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose,
 };
-use real::tls::Trust;
+use real::tls::{TlsError, Trust};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -24,6 +24,8 @@ pub struct Encryption {
     pub numbers: bool,
     /// Of a cluster that is started: the files of its nodes.
     pub files: Option<TlsFiles>,
+    /// Of such a cluster: its authority in PEM, for other generators of the run.
+    pub authority: Option<String>,
 }
 
 impl Encryption {
@@ -52,7 +54,17 @@ impl Encryption {
             metrics: true,
         };
         let trust = Trust::new(&authority).map_err(io::Error::other)?;
-        Ok(Self { trust, numbers: files.metrics, files: Some(files) })
+        let (numbers, authority) = (files.metrics, Some(authority));
+        Ok(Self { trust, numbers, files: Some(files), authority })
+    }
+
+    /// That of a generator which is led: the lead has started the cluster, and asks it for its numbers.
+    ///
+    /// # Errors
+    /// The lead has told of no authority.
+    pub fn of_the_lead(authority: &str) -> Result<Self, TlsError> {
+        let (trust, authority) = (Trust::new(authority)?, Some(authority.to_owned()));
+        Ok(Self { trust, numbers: false, files: None, authority })
     }
 }
 
@@ -85,7 +97,7 @@ fn named(name: &str) -> DistinguishedName {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use real::tls::{Admits, Identity, TlsNetwork};
+    use real::tls::{Certificates, Identity};
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
@@ -101,6 +113,7 @@ mod tests {
         std::fs::remove_dir_all(&data).expect("our own folder");
         let (mode, identity) = made.expect("it is a good disk");
         assert_eq!(mode, 0o600);
-        TlsNetwork::new(&identity, Admits::Nodes, Vec::new()).expect("they go together");
+        Certificates::new(&identity).expect("they go together");
+        identity.check(NAMES.into_iter()).expect("nodes believe each other");
     }
 }

@@ -223,7 +223,7 @@ impl Phases {
         let polling = self.poll_numbers(metrics, gateways);
 
         self.journeys = self.begin_journeys(&targets);
-        self.company.begin(&targets.gateways);
+        self.company.begin(&targets.gateways, self.authority_of_the_run());
         self.enter(Phase::WarmUp);
         *users = self.users(&targets);
         self.warm_up().await;

@@ -9,7 +9,7 @@ use crate::machine::gate::Gate;
 use crate::machine::network::SimNetwork;
 use crate::machine::pulse::{Host, Pulse};
 use node::config::{EngineConfig, StoreChoice};
-use node::role::Process;
+use node::role::{Outside, Process};
 use node::{ClusterConfig, MemoryStore, Role, Topology};
 use ports::message_store::MessageStore;
 use ports::with_causes;
@@ -273,7 +273,7 @@ async fn serve(
         shutdown,
         shared_engine,
         brokers: None,
-        issuer_network: None,
+        outside: Outside::default(),
     };
     let name = machine.name.clone();
     journal.record(What::NodeStarted { node: name.clone() });

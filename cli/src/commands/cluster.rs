@@ -5,7 +5,7 @@ use crate::console;
 use crate::engines::OutsideBroker;
 use crate::lifeline::Lifeline;
 use crate::shared_engine::SharedEngine;
-use crate::tls::{Networks, issuer_network};
+use crate::tls::{Networks, servers_outside};
 use crate::traces::Collectors;
 use crate::whole::whole;
 use anyhow::Context;
@@ -15,6 +15,7 @@ use node::config::{EngineConfig, StoreChoice};
 use node::{ClusterConfig, Role, Topology, embedded};
 use ports::{Machine, Shutdown};
 use protocol::{LimitSet, StoreEngine};
+use real::telemetry::PrometheusTelemetry;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,7 +94,7 @@ impl Cluster {
         let nodes = [&topology.gateways, &topology.brokers, &topology.stores].into_iter().flatten();
         let nodes = nodes.chain([&topology.auth]).map(String::as_str);
         let networks = Networks::of(&config, nodes)?;
-        let issuer = issuer_network(&config)?;
+        let servers = servers_outside(&config)?;
         let collectors = Collectors::of(&config)?;
         self.lifeline.watch()?;
         real::panics::abort_on_panic();
@@ -103,6 +104,7 @@ impl Cluster {
         runtime.block_on(async {
             // Held to the end: it keeps others from the data folder.
             let watch = self.machine("watch")?;
+            networks.renew(Arc::new(PrometheusTelemetry::new("cluster")));
             self.find_ports_free(&config.topology)?;
             if self.is_own_provider() {
                 let machine = self.machine("push-provider")?;
@@ -127,7 +129,7 @@ impl Cluster {
                 machine,
                 brokers,
                 engine,
-                issuer,
+                servers,
                 metrics,
                 shutdown,
             );

@@ -86,9 +86,9 @@ pub struct Load {
     #[command(flatten)]
     engines: EngineArguments,
     /// Encrypt everything: the nodes know each other by certificates (mutual TLS), and users reach gateways by
-    /// TLS. The certificates are made for the run. For a cluster that this generator alone starts: with --target,
-    /// --config says whom to trust.
-    #[arg(long, conflicts_with_all = ["target", "agents", "agent"])]
+    /// TLS. The certificates are made for the run. For a cluster that is started: with --target, --config says
+    /// whom to trust.
+    #[arg(long, conflicts_with = "target")]
     tls: bool,
     #[command(flatten)]
     traces: TraceArguments,

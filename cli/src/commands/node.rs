@@ -5,7 +5,7 @@ use crate::console;
 use crate::engines::OutsideBroker;
 use crate::lifeline::Lifeline;
 use crate::shared_engine::SharedEngine;
-use crate::tls::{Networks, issuer_network};
+use crate::tls::{Networks, servers_outside};
 use crate::traces::Collectors;
 use crate::whole::whole;
 use anyhow::Context;
@@ -47,7 +47,7 @@ impl Node {
         let shared = SharedEngine::of(&config)?;
         let own = config.topology.address(self.role, self.number);
         let networks = Networks::of(&config, own.into_iter())?;
-        let issuer_network = issuer_network(&config)?;
+        let servers = servers_outside(&config)?;
         let collectors = Collectors::of(&config)?;
         let name = Topology::name(self.role, self.number);
         self.lifeline.watch()?;
@@ -61,12 +61,13 @@ impl Node {
             let machine = real::machine_on(network, &name, &self.data.join(&name))
                 .context("the data folder")?;
             let machine = collectors.traced(&config, machine)?;
+            networks.renew(machine.telemetry.clone());
             let (trigger, shutdown) = Shutdown::new();
             self.serve_metrics(&machine, networks.of_numbers(&config), &metrics, &shutdown).await?;
             let brokers = outside.reached(self.role, &machine)?;
             let shared_engine =
                 shared.reached(self.role, &machine).context("the engine of the stores")?;
-            let process = Process { metrics, shutdown, shared_engine, brokers, issuer_network };
+            let process = Process { metrics, shutdown, shared_engine, brokers, outside: servers };
             let announce = || {
                 self.lifeline.running(&name);
                 console::note(&format!("{name} is running"));

@@ -1,11 +1,11 @@
 //! A whole cluster in one process on loopback.
 
 use crate::config::ClusterConfig;
-use crate::role::{Failure, NodeError, Process, run};
+use crate::role::{Failure, NodeError, Outside, Process, run};
 use crate::topology::{Role, Topology};
 use ports::broker::Brokers;
 use ports::message_store::MessageStore;
-use ports::{Machine, Network, Shutdown};
+use ports::{Machine, Shutdown};
 use std::io;
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -31,13 +31,13 @@ pub fn topology(port: u16, gateways: u16, stores: u16, push_provider: String) ->
 /// Runs all nodes, each on the `machine` of its name, until the shutdown is asked for: gateways drain first,
 /// then the others end. The first node that fails ends the cluster. `brokers`: what keeps messages, as the
 /// node on a machine reaches it, if that is no node of the cluster; `engine`: what keeps the rows of all store
-/// nodes, likewise; `issuer_network`: how gateways reach an issuer outside.
+/// nodes, likewise; `outside`: how servers outside are reached.
 pub async fn run_all(
     config: Arc<ClusterConfig>,
     machine: impl Fn(Role, &str) -> io::Result<Machine>,
     brokers: impl Fn(Role, &Machine) -> Result<Option<Brokers>, Failure>,
     engine: impl Fn(Role, &Machine) -> io::Result<Option<Arc<dyn MessageStore>>>,
-    issuer_network: Option<Arc<dyn Network>>,
+    outside: Outside,
     metrics: Arc<dyn Fn() -> String + Send + Sync>,
     shutdown: Shutdown,
 ) -> Result<(), NodeError> {
@@ -54,8 +54,8 @@ pub async fn run_all(
         let shutdown = if is_gateway { shutdown.clone() } else { servers_stop.clone() };
         let brokers = brokers(role, &machine)
             .map_err(|source| NodeError::Failed { node: name.clone(), source })?;
-        let (metrics, issuer_network) = (metrics.clone(), issuer_network.clone());
-        let process = Process { metrics, shutdown, shared_engine, brokers, issuer_network };
+        let (metrics, outside) = (metrics.clone(), outside.clone());
+        let process = Process { metrics, shutdown, shared_engine, brokers, outside };
         let nodes = if is_gateway { &mut gateways } else { &mut servers };
         nodes.spawn(async move { run(role, number, &config, machine, process).await });
     }

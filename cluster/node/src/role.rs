@@ -85,8 +85,17 @@ pub struct Process {
     pub shared_engine: Option<Arc<dyn MessageStore>>,
     /// What keeps messages, as this node reaches it, if that is no node of the cluster.
     pub brokers: Option<Brokers>,
-    /// How the issuer outside is reached, if that is another way than the node's own: it is no node.
-    pub issuer_network: Option<Arc<dyn Network>>,
+    /// How servers outside are reached.
+    pub outside: Outside,
+}
+
+/// How servers are reached that are no nodes, where that is another way than the node's own.
+#[derive(Clone, Default)]
+pub struct Outside {
+    /// The issuer outside.
+    pub issuer: Option<Arc<dyn Network>>,
+    /// The push provider.
+    pub push_provider: Option<Arc<dyn Network>>,
 }
 
 /// Says whether a node can be run at all. Ask before anything is made for it.
@@ -245,12 +254,14 @@ impl Wiring<'_> {
     }
 
     async fn notifier(self) -> Result<(), Failure> {
+        let push = self.config.push.clone().unwrap_or_default();
         let config = notifier::NotifierConfig {
             queues: (0..NOTIFY_QUEUES)
                 .filter(|queue| queue % self.config.topology.notifiers == self.number - 1)
                 .collect(),
             provider: self.config.topology.push_provider.clone(),
-            path: "/push".to_owned(),
+            path: push.path,
+            secret: push.secret,
             timeout: Duration::from_secs(5),
             attempts_max: limits::PUSH_ATTEMPTS,
             backoff_base: Duration::from_millis(500),
@@ -261,7 +272,11 @@ impl Wiring<'_> {
         };
         let brokers = self.durable_brokers()?;
         let owners = self.remote_conversations();
-        Ok(notifier::serve(self.machine, config, brokers, owners, self.process.shutdown).await?)
+        // It connects to the provider alone: everything else has its own machine by now.
+        let network = self.process.outside.push_provider.clone();
+        let network = network.unwrap_or_else(|| self.machine.network.clone());
+        let machine = Machine { network, ..self.machine };
+        Ok(notifier::serve(machine, config, brokers, owners, self.process.shutdown).await?)
     }
 
     async fn gateway(self, listener: Box<dyn Listener>) -> Result<(), Failure> {
@@ -310,7 +325,7 @@ impl Wiring<'_> {
             user_claim: outside.user_claim.clone(),
             refresh: Duration::from_secs(outside.refresh_seconds),
         };
-        let network = self.process.issuer_network.as_ref().unwrap_or(&self.machine.network);
+        let network = self.process.outside.issuer.as_ref().unwrap_or(&self.machine.network);
         let outside = auth::OidcVerifier::start(self.machine.clone(), network.clone(), config);
         Arc::new(auth::BothVerifiers::new(own, outside))
     }

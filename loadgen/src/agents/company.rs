@@ -69,9 +69,10 @@ impl Company {
     }
 
     /// The conversations are made.
-    pub fn begin(&self, gateways: &[String]) {
+    pub fn begin(&self, gateways: &[String], authority: Option<&str>) {
         if let Self::Leads(lead, _) = self {
-            lead.tell(FromLead::Begin { gateways: gateways.to_vec() });
+            let (gateways, authority) = (gateways.to_vec(), authority.map(str::to_owned));
+            lead.tell(FromLead::Begin { gateways, authority });
         }
     }
 

@@ -27,12 +27,20 @@ const ROUND: Duration = Duration::from_millis(5);
 #[derive(Clone, Debug, Default)]
 struct Heard {
     met: Option<u64>,
-    gateways: Option<Vec<String>>,
+    cluster: Option<Reached>,
     phase: Option<Phase>,
     /// Why the run ends before its time.
     stop: Option<String>,
     /// Whether the lead itself has ended it.
     is_told: bool,
+}
+
+/// The cluster, as the lead tells of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reached {
+    pub gateways: Vec<String>,
+    /// Whom to trust, in PEM, if it is encrypted and the lead has started it.
+    pub authority: Option<String>,
 }
 
 /// One that is led.
@@ -108,11 +116,11 @@ impl Member {
         shared.or_else(|| comparison.clock()).map(|clock| Met { run, clock })
     }
 
-    /// The gateways, as soon as the conversations are made.
-    pub async fn begins(&self) -> Vec<String> {
+    /// The cluster, as soon as the conversations are made.
+    pub async fn begins(&self) -> Reached {
         let mut heard = self.shared.heard.subscribe();
-        let begun = heard.wait_for(|heard| heard.gateways.is_some()).await;
-        begun.ok().and_then(|heard| heard.gateways.clone()).unwrap_or_default()
+        let begun = heard.wait_for(|heard| heard.cluster.is_some()).await;
+        begun.ok().and_then(|heard| heard.cluster.clone()).unwrap_or_default()
     }
 
     /// Waits for a phase.
@@ -208,8 +216,9 @@ impl Shared {
                 let now = self.journal.now_us();
                 entered(self.clock.lock()).1.round(sent_us, at_us, now);
             }
-            FromLead::Begin { gateways } => {
-                self.heard.send_modify(|heard| heard.gateways = Some(gateways));
+            FromLead::Begin { gateways, authority } => {
+                let reached = Reached { gateways, authority };
+                self.heard.send_modify(|heard| heard.cluster = Some(reached));
             }
             FromLead::Phase(phase) => self.heard.send_modify(|heard| heard.phase = Some(phase)),
             FromLead::Stop { why } => self.heard.send_modify(|heard| {

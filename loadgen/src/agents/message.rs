@@ -34,8 +34,9 @@ pub enum FromLead {
     Refused { why: String },
     /// At once after each `State`, with its time and the time of the lead's run.
     Beat { sent_us: u64, at_us: u64 },
-    /// The conversations are made: the cluster is here.
-    Begin { gateways: Vec<String> },
+    /// The conversations are made: the cluster is here. `authority`: whom to trust, in PEM, if it is encrypted and
+    /// was started for the run.
+    Begin { gateways: Vec<String>, authority: Option<String> },
     /// A phase begins.
     Phase(Phase),
     /// The run ends before its time.

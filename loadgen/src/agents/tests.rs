@@ -66,8 +66,12 @@ async fn phases_are_those_of_the_lead_and_everybody_finishes() {
         // One machine, one clock.
         assert!(met.clock.error_us < 50_000 && met.clock.offset_us >= 0, "{met:?}");
         let member = agent.company.member().expect("it is led");
-        leads.begin(&["127.0.0.1:1".to_owned()]);
-        assert_eq!(soon(member.begins()).await, ["127.0.0.1:1"]);
+        leads.begin(&["127.0.0.1:1".to_owned()], Some("PEM"));
+        let reached = soon(member.begins()).await;
+        assert_eq!(
+            (&*reached.gateways, reached.authority.as_deref()),
+            (&["127.0.0.1:1".to_owned()][..], Some("PEM"))
+        );
     }
     leads.enter(Phase::Load);
     let member = first.company.member().expect("it is led");

@@ -23,8 +23,9 @@ impl Load {
         let scenario = Arc::new(opened.scenario.clone());
         let fit = self.fit(&scenario)?;
         let folder = self.starts_cluster().then(|| data_folder(Some(out))).transpose()?;
-        let against = self.against(folder.as_ref().map(DataFolder::path))?;
-        let encryption = self.of_target()?;
+        let data = folder.as_ref().map(DataFolder::path);
+        let against = self.against(data)?;
+        let encryption = self.encryption(data, self.of_target()?)?;
         let credentials = self.credentials(&scenario)?;
         let mut header = self.header(&scenario);
         header.agent = Some(agent);
@@ -75,8 +76,11 @@ impl Load {
         if let Some(config) = &self.config {
             arguments.extend(["--config".to_owned(), config.display().to_string()]);
         }
-        let flags =
-            [("--one-process", self.one_process), ("--without-faults", self.without_faults)];
+        let flags = [
+            ("--one-process", self.one_process),
+            ("--without-faults", self.without_faults),
+            ("--tls", self.tls),
+        ];
         arguments.extend(flags.into_iter().filter(|flag| flag.1).map(|flag| flag.0.to_owned()));
         arguments.extend(self.engines.words().map(|words| format!("--engines={words}")));
         let reproduce = self.reproduce(&self.opening.scenario, &opened.overrides);

@@ -6,6 +6,7 @@
 use super::engine_tables::Engines;
 use super::masking::{Masking, WHOLE};
 use super::oidc::OidcTable;
+use super::push::PushTable;
 use super::secrets::{self, Fetch};
 use super::traces::TracesTable;
 use super::{
@@ -60,6 +61,8 @@ section! {
         tls: Option<Tls> = None,
         /// An issuer outside of the cluster, whose tokens gateways honour too.
         oidc: Option<OidcTable> = None,
+        /// How the push provider is reached.
+        push: Option<PushTable> = None,
         /// A collector of OpenTelemetry for the steps of single messages.
         traces: Option<TracesTable> = None,
     }
@@ -260,6 +263,7 @@ impl File {
             trusted_proxies: or_empty(&self.trusted_proxies).iter().map(|one| one.0).collect(),
             tls: self.tls.get().flatten().map(|table| table.files()),
             oidc: self.oidc.get().flatten().map(|table| table.config()),
+            push: self.push.get().flatten().map(|table| table.config()),
             traces: self.traces.get().flatten().map(|table| table.config()),
             topology: plain.topology,
         }

@@ -5,6 +5,7 @@ mod engines;
 mod file;
 mod masking;
 mod oidc;
+mod push;
 mod secrets;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ pub use engines::{
     StoreChoice,
 };
 pub use oidc::Oidc;
+pub use push::Push;
 pub use secrets::{Fetch, Kept};
 pub use traces::{AN_ENDPOINT, is_endpoint};
 
@@ -63,6 +65,8 @@ pub struct ClusterConfig {
     pub tls: Option<TlsFiles>,
     /// An issuer outside, whose tokens gateways honour too.
     pub oidc: Option<Oidc>,
+    /// How the push provider is reached; absent: in the plainest way.
+    pub push: Option<Push>,
     /// Where the steps of single messages go; absent: nowhere.
     pub traces: Option<Tracing>,
 }
@@ -141,6 +145,7 @@ impl ClusterConfig {
             trusted_proxies: Vec::new(),
             tls: None,
             oidc: None,
+            push: None,
             traces: None,
         }
     }
@@ -199,6 +204,7 @@ impl ClusterConfig {
         conflicts.extend(self.doubled_services());
         conflicts.extend(self.engine.conflicts());
         conflicts.extend(self.oidc.iter().flat_map(|oidc| oidc.conflicts(self)));
+        conflicts.extend(self.push.iter().flat_map(|push| push.conflicts(self)));
         conflicts
     }
 

@@ -6,6 +6,7 @@ mod kafka;
 mod masking;
 mod oidc;
 mod postgres;
+mod push;
 mod rabbitmq;
 mod secrets;
 

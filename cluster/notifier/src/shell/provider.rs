@@ -5,6 +5,7 @@ use crate::core::hand::Held;
 use crate::core::outcome::{Outcome, retry_after};
 use bytes::Bytes;
 use http_body_util::Full;
+use hyper::header::HeaderValue;
 use hyper::{Request, header};
 use link::http::{HttpClient, HttpError};
 use ports::{Machine, entered};
@@ -20,18 +21,27 @@ use tokio::time::Instant;
 pub struct Provider {
     machine: Machine,
     http: HttpClient,
-    address: String,
-    path: String,
-    timeout: Duration,
-    key: PushKey,
+    webhook: Webhook,
     breaker: Mutex<Breaker>,
     changed: Notify,
     started: Instant,
 }
 
+/// How it is asked.
+pub struct Webhook {
+    /// `host:port`; empty: there is none.
+    pub address: String,
+    pub path: String,
+    /// What it knows the cluster by.
+    pub authorization: Option<HeaderValue>,
+    /// How long an answer may take.
+    pub timeout: Duration,
+    pub key: PushKey,
+}
+
 /// What is posted. `idempotency_key` is in the header, too.
 #[derive(Serialize)]
-struct Webhook<'a> {
+struct Notification<'a> {
     idempotency_key: &'a str,
     user: u64,
     conversation: u64,
@@ -62,32 +72,15 @@ pub struct Attempt {
 
 impl Provider {
     /// A provider that is taken for healthy.
-    pub fn new(
-        machine: Machine,
-        address: String,
-        path: String,
-        timeout: Duration,
-        key: PushKey,
-        breaker: BreakerConfig,
-    ) -> Self {
+    pub fn new(machine: Machine, webhook: Webhook, breaker: BreakerConfig) -> Self {
         let (breaker, changed) = (Mutex::new(Breaker::new(breaker)), Notify::new());
         let http = HttpClient::new(machine.clone());
-        Self {
-            machine,
-            http,
-            address,
-            path,
-            timeout,
-            key,
-            breaker,
-            changed,
-            started: Instant::now(),
-        }
+        Self { machine, http, webhook, breaker, changed, started: Instant::now() }
     }
 
     /// Whether there is one at all.
     pub fn exists(&self) -> bool {
-        !self.address.is_empty()
+        !self.webhook.address.is_empty()
     }
 
     /// Leave to make an attempt, or when to ask again.
@@ -108,8 +101,8 @@ impl Provider {
 
     async fn post(&self, held: &Held) -> Outcome {
         let begun = Instant::now();
-        let request = self.request(held);
-        let answer = self.http.exchange(&self.address, request, self.timeout).await;
+        let Webhook { address, timeout, .. } = &self.webhook;
+        let answer = self.http.exchange(address, self.request(held), *timeout).await;
         self.machine.telemetry.time("notifier_provider_seconds", begun.elapsed());
         match answer {
             Ok(response) => {
@@ -128,11 +121,11 @@ impl Provider {
     fn request(&self, held: &Held) -> Request<Full<Bytes>> {
         let job = &held.job;
         let key = format!("{}-{}-{}", held.user, job.conversation, job.sequence);
-        let key = match self.key {
+        let key = match self.webhook.key {
             PushKey::Message => key,
             PushKey::Attempt => format!("{key}-{}", held.attempt),
         };
-        let webhook = Webhook {
+        let notification = Notification {
             idempotency_key: &key,
             user: held.user.0,
             conversation: job.conversation.0,
@@ -141,12 +134,16 @@ impl Provider {
             preview: &job.preview,
             at_ms: job.at_ms,
         };
-        let body = serde_json::to_vec(&webhook).expect("plain fields");
-        Request::post(&self.path)
+        let body = serde_json::to_vec(&notification).expect("plain fields");
+        let mut request = Request::post(&self.webhook.path)
             .header(header::CONTENT_TYPE, "application/json")
             .header(IDEMPOTENCY_KEY, &key)
             .body(Full::from(body))
-            .expect("the path was checked at the start, and the key is digits")
+            .expect("the path was checked at the start, and the key is digits");
+        if let Some(value) = &self.webhook.authorization {
+            request.headers_mut().insert(header::AUTHORIZATION, value.clone());
+        }
+        request
     }
 
     fn now_ms(&self) -> u64 {
@@ -171,7 +168,7 @@ impl Attempt {
             (blame, closed && !breaker.is_closed())
         };
         if opened {
-            tracing::warn!(provider = %self.provider.address, ?outcome, "circuit breaker opened");
+            tracing::warn!(provider = %self.provider.webhook.address, ?outcome, "circuit breaker opened");
             self.provider.machine.telemetry.count("notifier_breaker_opened_total", 1);
         }
         self.provider.changed.notify_waiters();

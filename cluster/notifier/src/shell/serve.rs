@@ -3,12 +3,13 @@
 use crate::core::breaker::BreakerConfig;
 use crate::core::retry::Policy;
 use crate::shell::consumer::Consumer;
-use crate::shell::provider::Provider;
+use crate::shell::provider::{Provider, Webhook};
 use futures_util::future::join_all;
+use hyper::header::HeaderValue;
 use ports::broker::Brokers;
 use ports::{Conversations, Machine, Shutdown};
-use protocol::Design;
 use protocol::limits::NotifierLimits;
+use protocol::{Design, Secret};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -22,6 +23,8 @@ pub struct NotifierConfig {
     pub provider: String,
     /// The path of its webhook, from the slash on.
     pub path: String,
+    /// The bearer token that it knows the cluster by, if it wants one.
+    pub secret: Option<Secret>,
     /// How long the provider may take to answer.
     pub timeout: Duration,
     /// Most attempts at one push, from 1.
@@ -47,6 +50,9 @@ pub enum ServeError {
         /// The path.
         path: String,
     },
+    /// The secret cannot stand in a request.
+    #[error("the secret for the push provider cannot stand in a header")]
+    Secret,
 }
 
 /// Consumes until the shutdown; then finishes what was begun, gives the rest back, and returns.
@@ -64,14 +70,15 @@ pub async fn serve(
         tracing::warn!("there is no push provider: all notifications are discarded");
     }
     let limits = config.limits;
-    let provider = Arc::new(Provider::new(
-        machine.clone(),
-        config.provider,
-        config.path,
-        config.timeout,
-        config.design.push_key,
-        BreakerConfig { failures_to_open: limits.failures_to_rest, ..config.breaker },
-    ));
+    let breaker = BreakerConfig { failures_to_open: limits.failures_to_rest, ..config.breaker };
+    let webhook = Webhook {
+        address: config.provider,
+        path: config.path,
+        authorization: config.secret.map(|secret| bearer(&secret)).transpose()?,
+        timeout: config.timeout,
+        key: config.design.push_key,
+    };
+    let provider = Arc::new(Provider::new(machine.clone(), webhook, breaker));
     let policy = Policy {
         attempts_max: config.attempts_max,
         backoff_base: config.backoff_base,
@@ -99,4 +106,12 @@ pub async fn serve(
     }))
     .await;
     Ok(())
+}
+
+/// A header that no log shows.
+fn bearer(secret: &Secret) -> Result<HeaderValue, ServeError> {
+    let value = format!("Bearer {}", secret.expose());
+    let mut value = HeaderValue::try_from(value).map_err(|_| ServeError::Secret)?;
+    value.set_sensitive(true);
+    Ok(value)
 }

@@ -22,7 +22,8 @@ fn identity(name: &str) -> Identity {
 }
 
 fn network(identity: &Identity, admits: Admits) -> TlsNetwork {
-    TlsNetwork::new(identity, admits, Vec::new()).expect("it was just made")
+    let certificates = Certificates::new(identity).expect("it was just made");
+    TlsNetwork::new(Arc::new(certificates), admits, Vec::new())
 }
 
 /// What comes back from a server that admits so and repeats what it hears.
@@ -134,13 +135,60 @@ fn a_certificate_that_others_would_refuse_is_found_at_the_start() {
 #[test]
 fn what_is_no_certificate_or_no_key_is_named() {
     let good = identity("127.0.0.1");
-    let why = |identity: &Identity| {
-        TlsNetwork::new(identity, Admits::Nodes, Vec::new()).expect_err("refused").to_string()
-    };
+    let why = |identity: &Identity| Certificates::new(identity).expect_err("refused").to_string();
     let none = || "no PEM".to_owned();
     assert!(why(&Identity { authority: none(), ..good.clone() }).starts_with("the authority"));
     assert!(why(&Identity { certificate: none(), ..good.clone() }).contains("no certificate"));
     assert!(why(&Identity { key: none(), ..good.clone() }).contains("no private key"));
     let other = identity("127.0.0.1");
     assert!(why(&Identity { key: other.key, ..good }).starts_with("TLS cannot be set up"));
+}
+
+#[tokio::test]
+async fn certificates_are_replaced_while_nodes_run() {
+    let (old, new) = (identity("127.0.0.1"), identity("127.0.0.1"));
+    let certificates = Arc::new(Certificates::new(&old).expect("it was just made"));
+    let server = || TlsNetwork::new(certificates.clone(), Admits::Nodes, Vec::new());
+    let (with_old, with_new) = (network(&old, Admits::Nodes), network(&new, Admits::Nodes));
+    assert_eq!(echoed(server(), &with_old).await.expect("let in"), "hello");
+    assert!(echoed(server(), &with_new).await.is_err());
+
+    let broken = Identity { key: "no PEM".to_owned(), ..new.clone() };
+    certificates.replace(&broken).expect_err("there is no key");
+    assert_eq!(echoed(server(), &with_old).await.expect("let in"), "hello");
+
+    certificates.replace(&new).expect("it was just made");
+    assert_eq!(echoed(server(), &with_new).await.expect("let in"), "hello");
+    assert!(echoed(server(), &with_old).await.is_err());
+    // The side that connects shows and believes the new ones, too.
+    let client = server();
+    assert_eq!(echoed(network(&new, Admits::Nodes), &client).await.expect("let in"), "hello");
+    assert!(echoed(network(&old, Admits::Nodes), &client).await.is_err());
+}
+
+#[tokio::test]
+async fn an_authority_is_replaced_by_way_of_both() {
+    let (old, new) = (identity("127.0.0.1"), identity("127.0.0.1"));
+    let authority = format!("{}{}", old.authority, new.authority);
+    let (old_of_both, new_of_both) = (
+        network(&Identity { authority: authority.clone(), ..old }, Admits::Nodes),
+        network(&Identity { authority, ..new }, Admits::Nodes),
+    );
+    assert_eq!(echoed(old_of_both, &new_of_both).await.expect("let in"), "hello");
+}
+
+#[test]
+fn the_end_of_a_certificate_is_known() {
+    let key = KeyPair::generate().expect("randomness");
+    let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("a name");
+    params.not_after = rcgen::date_time_ymd(2031, 2, 3);
+    let certificate = params.self_signed(&key).expect("its own key").pem();
+    let one = Identity { authority: certificate.clone(), certificate, key: key.serialize_pem() };
+    assert_eq!(one.expires().expect("it was just made"), 1_927_843_200);
+    // Of a chain the first end counts.
+    let two = Identity {
+        certificate: format!("{}{}", identity("x").certificate, one.certificate),
+        ..one
+    };
+    assert_eq!(two.expires().expect("both were just made"), 1_927_843_200);
 }

@@ -1,7 +1,7 @@
 //! Every key of a configuration: it stands on the page, and it is read.
 
 use super::*;
-use crate::config::{engine_tables, file, oidc, traces};
+use crate::config::{Push, engine_tables, file, oidc, push, traces};
 
 #[test]
 fn every_key_stands_on_the_page_and_whether_it_is_required() {
@@ -29,8 +29,11 @@ fn every_key_stands_on_the_page_and_whether_it_is_required() {
     // A file of an authority is required in one table and not in the other.
     let (_, of_issuer) = keys.split_once("`[oidc]`:").expect("a table");
     let (_, of_collector) = PAGE.split_once("`[traces]`:").expect("a table");
+    let (_, of_provider) = PAGE.split_once("`[push]`:").expect("a table");
+    let provider = push::PushTable::keys().into_iter().map(|key| (of_provider, key));
     let collector = traces::TracesTable::keys().into_iter().map(|key| (of_collector, key));
-    let all = File::keys().into_iter().chain(inner).map(|key| (keys, key)).chain(collector);
+    let all = File::keys().into_iter().chain(inner).map(|key| (keys, key));
+    let all = all.chain(provider).chain(collector);
     for (table, key) in all.chain(oidc::OidcTable::keys().into_iter().map(|key| (of_issuer, key))) {
         let row = table.lines().find(|line| line.starts_with(&format!("| `{}` |", key.name)));
         let row = row.unwrap_or_else(|| panic!("{} has no row", key.name));
@@ -51,6 +54,11 @@ fn issuer() -> Oidc {
         authority: Some("id.pem".into()),
         refresh_seconds: 60,
     }
+}
+
+fn provider() -> Push {
+    let (path, authority) = ("/v2/notify".into(), Some("push.pem".into()));
+    Push { path, tls: true, authority, secret: Some("known".into()) }
 }
 
 fn collector() -> Tracing {
@@ -102,6 +110,11 @@ audience = \"chat\"
 user_claim = \"chat_user\"
 authority = \"id.pem\"
 refresh_seconds = 60
+[push]
+path = \"/v2/notify\"
+tls = true
+authority = \"push.pem\"
+secret = \"known\"
 [traces]
 endpoint = \"http://127.0.0.1:4318/v1/traces\"
 one_in = 7
@@ -133,6 +146,7 @@ fn every_key_is_read() {
         rate_per_second: Some(7),
         tls: Some(tls_files()),
         oidc: Some(issuer()),
+        push: Some(provider()),
         traces: Some(collector()),
         trusted_proxies: proxies(),
         topology: Topology {

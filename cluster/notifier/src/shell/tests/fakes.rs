@@ -175,6 +175,8 @@ pub struct FakeProvider {
     pub script: Arc<Mutex<VecDeque<Answer>>>,
     /// What users' pushes get, whatever the script says.
     pub by_user: Arc<Mutex<BTreeMap<u64, Answer>>>,
+    /// What it is shown by way of authorization.
+    pub shown: Arc<Mutex<Vec<String>>>,
     /// When, and the idempotency key.
     pub asked: Arc<Mutex<Vec<(Instant, String)>>>,
     pub most_at_once: Arc<Mutex<(usize, usize)>>,
@@ -210,6 +212,8 @@ impl FakeProvider {
         assert_eq!((head.method.as_str(), head.uri.path()), ("POST", "/push"));
         let key = head.headers["idempotency-key"].to_str().unwrap().to_owned();
         assert_eq!(body["idempotency_key"], key.as_str());
+        let shown = head.headers.get("authorization").map(|value| value.to_str().unwrap());
+        self.shown.lock().unwrap().extend(shown.map(str::to_owned));
         let (user, conversation, sequence) =
             (&body["user"], &body["conversation"], &body["sequence"]);
         assert_eq!(format!("{user}-{conversation}-{sequence}"), key);

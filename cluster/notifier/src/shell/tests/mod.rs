@@ -34,6 +34,7 @@ fn config() -> NotifierConfig {
         queues: vec![4],
         provider: "provider:80".into(),
         path: "/push".into(),
+        secret: None,
         timeout: Duration::from_secs(2),
         attempts_max: 3,
         backoff_base: Duration::from_millis(100),
@@ -343,4 +344,23 @@ async fn a_shutdown_does_not_wait_for_a_silent_provider() {
 async fn a_path_that_is_none_is_refused_at_the_start() {
     let world = world(NotifierConfig { path: "pu sh".into(), ..config() }).await;
     assert_eq!(world.ended.await.unwrap(), Err(ServeError::Path { path: "pu sh".into() }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_is_shown_the_secret_and_pushes_wait_until_it_knows_it() {
+    let secret = Some("known".into());
+    let world = world(NotifierConfig { secret, attempts_max: 1, ..touchy() }).await;
+    world.script((0..6).map(|_| Answer::Status(401)));
+    world.put(1..=1).await;
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!((world.broker.done(), world.broker.dead().await), (vec![1], vec![]));
+    let shown = world.provider.shown.lock().unwrap().clone();
+    assert_eq!(shown, ["Bearer known"; 7]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_cannot_be_shown_is_refused_at_the_start() {
+    let secret = Some("known\r\nHost: elsewhere".into());
+    let world = world(NotifierConfig { secret, ..config() }).await;
+    assert_eq!(world.ended.await.unwrap(), Err(ServeError::Secret));
 }
