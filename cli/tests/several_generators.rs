@@ -83,7 +83,7 @@ fn judged(folder: &Path, claim: &str) -> u64 {
 fn two_generators_see_what_one_sees_and_their_parts_are_refused_where_they_do_not_fit() {
     let playground = playground("two-generators", "3s");
     let alone = output(load(&playground, &["--out", "alone"]));
-    let two = output(load(&playground, &["--out", "two", "--agents", "2"]));
+    let two = output(load(&playground, &["--out", "two", "--agents", "2", "--tls"]));
     for run in [&alone, &two] {
         assert!(is_fine(run), "{}", said(run));
     }
@@ -98,6 +98,10 @@ fn two_generators_see_what_one_sees_and_their_parts_are_refused_where_they_do_no
     let merge = |words: &[&str]| output(fracas(&playground, &[&["merge"], words].concat()));
     let again = merge(&["two/agents/1", "two/agents/0", "--out", "again"]);
     assert_eq!(again.status.code(), two.status.code(), "{}", said(&again));
+    for run in ["two", "again"] {
+        let told = std::fs::read_to_string(path(run).join("repro.txt")).unwrap();
+        assert!(told.contains(" --one-process --tls --agents 2"), "{told}");
+    }
     let [first, again] = ["two", "again"].map(|run| judged(&path(run), "no_phantom_message"));
     assert_eq!(first, again);
     let refused = |words: &[&str], why: &str| {

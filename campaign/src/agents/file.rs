@@ -21,6 +21,9 @@ pub struct AgentFile {
     pub run: String,
     /// The version of its program.
     pub version: String,
+    /// What makes the run the one that it is, beside its scenario and its seed: words of its command.
+    #[serde(default)]
+    pub options: Vec<String>,
     /// The first line of its history, with its number.
     pub header: Header,
     /// Its clock, compared with the lead's.

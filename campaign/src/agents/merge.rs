@@ -9,6 +9,7 @@ use report::Took;
 use report::folder::Place;
 use scenarios::Scenario;
 use scenarios::scenario::Try;
+use scenarios::shell::quoted;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::BufReader;
@@ -102,7 +103,9 @@ impl Parts {
         let notes = [told.notes, vec![self.clocks()], self.said(|ended| &ended.notes)].concat();
         let seed = self.header.seed;
         let here = reproduce("load", Path::new("scenario.toml"), seed, &[]);
-        let here = format!("{here} --agents {}", self.all.len());
+        let lead = &self.all.first().expect("there is a lead").file;
+        let options = lead.options.iter().map(|word| quoted(word)).map(|word| format!(" {word}"));
+        let here = format!("{here}{} --agents {}", options.collect::<String>(), self.all.len());
         let reproduce = told.reproduce.unwrap_or_else(|| here.clone());
         Ok(observation.conclude(Circumstances {
             scenario: &self.scenario,
@@ -299,7 +302,8 @@ mod tests {
         let header = Header { agent: Some(agent), ..fixture::header() };
         let clock = Clock { error_us, ..Clock::default() };
         let (run, version) = ("7".to_owned(), "1".to_owned());
-        let file = AgentFile { format: 1, run, version, header, clock, ended: None };
+        let options = Vec::new();
+        let file = AgentFile { format: 1, run, version, options, header, clock, ended: None };
         One { folder: format!("part-{number}").into(), agent, file }
     }
 

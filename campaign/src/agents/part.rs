@@ -51,11 +51,12 @@ impl PartFolder {
     }
 
     /// It has met the others: from here on its folder says whose it is.
-    pub fn met(&self, run: u64, clock: Clock, version: &str) {
+    pub fn met(&self, run: u64, clock: Clock, version: &str, options: &[String]) {
         let mut inner = entered(self.0.lock());
         let header = inner.header.clone();
         let (run, version) = (format!("{run:016x}"), version.to_owned());
-        let file = AgentFile { format: FORMAT, run, version, header, clock, ended: None };
+        let options = options.to_vec();
+        let file = AgentFile { format: FORMAT, run, version, options, header, clock, ended: None };
         if let Err(error) = file.write(&inner.out) {
             inner.fail(&error);
         }

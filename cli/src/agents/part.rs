@@ -36,12 +36,14 @@ pub struct OfAgent<'a> {
     pub out: &'a Path,
     pub quiet: bool,
     pub notes: Vec<String>,
+    /// What makes the run the one that it is, beside its scenario and its seed.
+    pub options: Vec<String>,
 }
 
 impl OfAgent<'_> {
     /// Makes this run as a part: 0 if it came to its end, otherwise 2.
     pub fn make(self, mut run: RealRun) -> anyhow::Result<u8> {
-        let Self { agent, arguments, scenario, header, out, quiet, notes } = self;
+        let Self { agent, arguments, scenario, header, out, quiet, notes, options } = self;
         let is_child = arguments.lifeline.is_on();
         arguments.lifeline.watch()?;
         let plan = plan(&scenario, header.seed, &header);
@@ -50,7 +52,7 @@ impl OfAgent<'_> {
         let heard = Arc::new(move |meeting: Meeting<'_>| match meeting {
             Meeting::Listens(at) if is_child => tell(&Line::Listens(at.to_owned())),
             Meeting::Listens(at) => console::note(&format!("  waiting for the others at {at}")),
-            Meeting::Met(met) => of_heard.met(met.run, met.clock, VERSION),
+            Meeting::Met(met) => of_heard.met(met.run, met.clock, VERSION, &options),
         });
         let patience = if is_child { PATIENCE_HERE } else { PATIENCE };
         let lead = arguments.lead.clone().unwrap_or_default();

@@ -155,4 +155,13 @@ mod tests {
         let script = std::fs::read_to_string(root().join(".ci/run")).expect("it is there");
         assert!(script.contains(&format!("for name in {}; do", ENGINES.join(" "))), "{script}");
     }
+
+    #[test]
+    fn every_engine_has_its_row_on_the_page() {
+        let page = std::fs::read_to_string(root().join("docs/engines.md")).expect("it is there");
+        let (_, tests) = page.split_once("\n## Tests\n").expect("a section");
+        for name in ENGINES {
+            assert!(tests.contains(&format!("\n| `{name}` |")), "{name} has no row");
+        }
+    }
 }

@@ -17,6 +17,15 @@ impl Load {
 
     /// What makes a run the one that it is, beside its scenario and its seed.
     pub(super) fn options(&self) -> Vec<String> {
+        let mut words = self.options_of_each();
+        if let Some(agents) = self.agents.agents {
+            words.extend(["--agents".to_owned(), agents.to_string()]);
+        }
+        words
+    }
+
+    /// Of that what each of several generators is told.
+    pub(super) fn options_of_each(&self) -> Vec<String> {
         let mut words = Vec::new();
         let mut say = |name: &str, value: Option<String>| {
             words.push(name.to_owned());
@@ -39,9 +48,6 @@ impl Load {
         self.traces.words().into_iter().for_each(|word| say(&word, None));
         if self.without_faults {
             say("--without-faults", None);
-        }
-        if let Some(agents) = self.agents.agents {
-            say("--agents", Some(agents.to_string()));
         }
         words
     }

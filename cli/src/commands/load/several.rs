@@ -54,7 +54,8 @@ impl Load {
         let is_told = arguments.lifeline.is_on() || arguments.is_led();
         let said = || [opened.notes(), fit.short, self.notes()].concat();
         let notes = if is_told { Vec::new() } else { said() };
-        OfAgent { agent, arguments, scenario, header, out, quiet, notes }.make(run)
+        let options = self.options();
+        OfAgent { agent, arguments, scenario, header, out, quiet, notes, options }.make(run)
     }
 
     /// Several generators as processes of this machine.
@@ -67,22 +68,9 @@ impl Load {
     ) -> anyhow::Result<Concluded> {
         let mut arguments = vec!["load".to_owned(), self.opening.scenario.display().to_string()];
         arguments.extend(["--seed".to_owned(), self.seed.to_string(), "--quiet".to_owned()]);
-        let set = opened.overrides.iter().map(|set| ("--set", set));
-        let targets = self.target.iter().map(|target| ("--target", target));
-        let metrics = self.target_metrics.iter().map(|at| ("--target-metrics", at));
-        for (name, value) in set.chain(targets).chain(metrics) {
-            arguments.extend([name.to_owned(), value.clone()]);
-        }
-        if let Some(config) = &self.config {
-            arguments.extend(["--config".to_owned(), config.display().to_string()]);
-        }
-        let flags = [
-            ("--one-process", self.one_process),
-            ("--without-faults", self.without_faults),
-            ("--tls", self.tls),
-        ];
-        arguments.extend(flags.into_iter().filter(|flag| flag.1).map(|flag| flag.0.to_owned()));
-        arguments.extend(self.engines.words().map(|words| format!("--engines={words}")));
+        let set = opened.overrides.iter();
+        arguments.extend(set.flat_map(|set| ["--set".to_owned(), set.clone()]));
+        arguments.extend(self.options_of_each());
         let reproduce = self.reproduce(&self.opening.scenario, &opened.overrides);
         let quiet = self.quiet || self.json;
         let of = self.agents.agents.unwrap_or(1);

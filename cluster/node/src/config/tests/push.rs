@@ -34,9 +34,9 @@ fn what_does_not_go_together_is_refused() {
     }
     check(
         &format!("{NODES}[push]\ntls = true\n"),
-        &expect![[r#"
+        &expect![[r"
         cluster.toml:6:1: push: there is no provider: its address stands in topology.push_provider
           6 | [push]
-            | ^^^^^^"#]],
+            | ^^^^^^"]],
     );
 }
