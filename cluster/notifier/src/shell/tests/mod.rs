@@ -352,7 +352,7 @@ async fn a_provider_is_shown_the_secret_and_pushes_wait_until_it_knows_it() {
     let world = world(NotifierConfig { secret, attempts_max: 1, ..touchy() }).await;
     world.script((0..6).map(|_| Answer::Status(401)));
     world.put(1..=1).await;
-    sleep(Duration::from_secs(60)).await;
+    sleep(LONG).await;
     assert_eq!((world.broker.done(), world.broker.dead().await), (vec![1], vec![]));
     let shown = world.provider.shown.lock().unwrap().clone();
     assert_eq!(shown, ["Bearer known"; 7]);
