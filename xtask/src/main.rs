@@ -1,4 +1,4 @@
-//! Developer commands: `cargo xtask check`, `engines`, `pages`, `compose`, `stack`, `deny`, `fuzz` and `tidy`.
+//! Developer commands: `cargo xtask check`, `engines`, `pages`, `compose`, `stack`, `kubernetes`, `deny`, `fuzz` and `tidy`.
 
 mod asserting;
 mod check;
@@ -12,7 +12,7 @@ mod repository;
 mod tidy;
 mod tool;
 
-use deployment::{compose, stack};
+use deployment::{compose, kubernetes, stack};
 use engines::Tested;
 use std::process::ExitCode;
 
@@ -22,6 +22,7 @@ usage: cargo xtask check [--skip STEP]... [--only STEP]...
        cargo xtask pages [FOLDER]...
        cargo xtask compose [--lint]
        cargo xtask stack
+       cargo xtask kubernetes
        cargo xtask deny
        cargo xtask fuzz [TARGET]... [--for SECONDS]
        cargo xtask tidy
@@ -37,6 +38,8 @@ compose runs the stack of docker-compose.yml and breaks parts of it under load; 
 alone. Exit status 75: no Docker engine or no images can be had.
 stack does the same to `fracas stack`, without containers. Exit status 75: a program cannot be had, or this machine was
 too busy to tell.
+kubernetes does the same to the manifests of deploy, on a Kubernetes of one node that it builds and starts. Exit
+status 75: it cannot be had.
 deny asks cargo-deny about licences, bans, sources and advisories. Exit status 75: it cannot be had.
 fuzz feeds whatever reads bytes of others, a minute each. Exit status 75: cargo-fuzz cannot be had.
 tidy checks the rules of STYLE.md that no other tool knows.
@@ -73,33 +76,15 @@ fn main() -> ExitCode {
             }
         },
         ["compose", "--lint"] => compose::lint(),
-        ["compose"] => match compose::run() {
-            Ok(checked) => checked.map(|()| true),
-            Err(error) => {
-                say(&format!("compose NOT RUN: {error:#}"));
-                return ExitCode::from(NOT_HAD);
-            }
-        },
-        ["stack"] => match stack::run() {
-            Ok(checked) => checked.map(|()| true),
-            Err(error) => {
-                say(&format!("stack NOT RUN: {error:#}"));
-                return ExitCode::from(NOT_HAD);
-            }
-        },
-        ["deny"] => match deny::run() {
-            Ok(passed) => Ok(passed),
-            Err(error) => {
-                say(&format!("deny NOT RUN: {error:#}"));
-                return ExitCode::from(NOT_HAD);
-            }
-        },
-        ["fuzz", words @ ..] => match fuzz::wanted(words).map(|wanted| fuzz::run(&wanted)) {
-            Ok(Ok(found_nothing)) => Ok(found_nothing),
-            Ok(Err(error)) => {
-                say(&format!("fuzz NOT RUN: {error:#}"));
-                return ExitCode::from(NOT_HAD);
-            }
+        ["compose"] => return had("compose", compose::run().map(well)),
+        ["stack"] => return had("stack", stack::run().map(well)),
+        ["kubernetes"] => return had("kubernetes", kubernetes::run().map(well)),
+        ["kubernetes", kubernetes::WITHIN] => {
+            return had("its node", kubernetes::run_within().map(well));
+        }
+        ["deny"] => return had("deny", deny::run().map(Ok)),
+        ["fuzz", words @ ..] => match fuzz::wanted(words) {
+            Ok(wanted) => return had("fuzz", fuzz::run(&wanted).map(Ok)),
             Err(what) => return usage(&what),
         },
         ["check", options @ ..] => match check::selection(options) {
@@ -108,6 +93,21 @@ fn main() -> ExitCode {
         },
         _ => return usage(""),
     };
+    status(done)
+}
+
+/// The status of what could be had, or not.
+fn had(what: &str, tried: anyhow::Result<anyhow::Result<bool>>) -> ExitCode {
+    match tried {
+        Ok(done) => status(done),
+        Err(error) => {
+            say(&format!("{what} NOT RUN: {error:#}"));
+            ExitCode::from(NOT_HAD)
+        }
+    }
+}
+
+fn status(done: anyhow::Result<bool>) -> ExitCode {
     match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -116,6 +116,10 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn well(done: anyhow::Result<()>) -> anyhow::Result<bool> {
+    done.map(|()| true)
 }
 
 fn usage(what: &str) -> ExitCode {

@@ -1,11 +1,13 @@
 #!/bin/bash
 # What the stack uses of the published image: a user, its password from a file, and a database.
 set -euo pipefail
+if [ -z "${POSTGRES_PASSWORD:-}" ]; then
+  export POSTGRES_PASSWORD
+  POSTGRES_PASSWORD="$(cat "$POSTGRES_PASSWORD_FILE")"
+fi
 if [ "$(id -u)" = 0 ]; then
   chown -R postgres:postgres "$PGDATA"
   chmod 700 "$PGDATA"
-  export POSTGRES_PASSWORD
-  POSTGRES_PASSWORD="$(cat "$POSTGRES_PASSWORD_FILE")"
   exec setpriv --reuid postgres --regid postgres --clear-groups "$0" "$@"
 fi
 if [ ! -s "$PGDATA/PG_VERSION" ]; then

@@ -61,11 +61,14 @@ pub fn metrics(expression: &str) -> Vec<String> {
     found
 }
 
-/// Whether the page has a row for a metric. A duration is a histogram: it is asked for by its parts alone.
+/// Whether the page has a row for a metric. A duration is a histogram: it is asked for by its parts alone; a time
+/// (`_timestamp_seconds`) is none.
 pub fn is_documented(metric: &str, page: &str) -> bool {
     let part = ["_bucket", "_sum", "_count"].iter().find_map(|end| metric.strip_suffix(end));
-    let duration = part.filter(|name| name.ends_with("_seconds"));
-    let is_whole = duration.is_none() && metric.ends_with("_seconds");
+    let is_duration =
+        |name: &str| name.ends_with("_seconds") && !name.ends_with("_timestamp_seconds");
+    let duration = part.filter(|name| is_duration(name));
+    let is_whole = duration.is_none() && is_duration(metric);
     !is_whole && page.contains(&format!("| `{}` |", duration.unwrap_or(metric)))
 }
 
@@ -101,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_duration_is_asked_for_by_its_parts() {
-        let page = "| `a_seconds` | A |\n| `b_total` | B |\n";
+        let page = "| `a_seconds` | A |\n| `b_total` | B |\n| `d_timestamp_seconds` | D |\n";
         for (metric, expected) in [
             ("a_seconds_bucket", true),
             ("a_seconds_sum", true),
@@ -110,6 +113,8 @@ mod tests {
             ("b_total", true),
             ("b_total_bucket", false),
             ("c_seconds_bucket", false),
+            ("d_timestamp_seconds", true),
+            ("d_timestamp_seconds_bucket", false),
         ] {
             assert_eq!(is_documented(metric, page), expected, "{metric}");
         }

@@ -1,10 +1,11 @@
 //! The deployed shape, run for real under a judged load: parts of it are broken meanwhile, and its own monitoring is
-//! asked. In containers (`compose`) or as processes on loopback (`stack`).
+//! asked. In containers (`compose`), as pods (`kubernetes`) or as processes on loopback (`stack`).
 
 mod breaking;
 pub mod compose;
 mod dashboards;
 mod expressions;
+pub mod kubernetes;
 mod monitoring;
 pub mod stack;
 

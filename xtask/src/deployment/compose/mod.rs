@@ -5,9 +5,9 @@
 //! out, and its dashboards are asked of Prometheus instead.
 
 mod containers;
-mod docker;
+pub mod docker;
 mod lint;
-mod stand_ins;
+pub mod stand_ins;
 
 use super::{Deployment, all_targets_are_up};
 use crate::repository::root;
@@ -18,7 +18,7 @@ use docker::with_docker;
 use std::path::{Path, PathBuf};
 
 /// The image of `docker-compose.yml` that is built here.
-const OWN_IMAGE: &str = "fracas:0.1.0";
+pub const OWN_IMAGE: &str = "fracas:0.1.0";
 
 /// Checks the files alone; true if nothing is wrong with them.
 ///
