@@ -125,11 +125,6 @@ impl Stack {
         self.told[key].as_str().with_context(|| format!("no {key} in {}", self.told))
     }
 
-    fn monitoring(&self, key: &str) -> Monitoring {
-        let port = self.told[key].as_str().and_then(|at| at.rsplit_once(':')?.1.parse().ok());
-        Monitoring { port: port.unwrap_or_default() }
-    }
-
     /// What `fracas stack ps` says of a part.
     fn state(&self, part: &str) -> anyhow::Result<String> {
         let mut ps = asserting::fracas()?;
@@ -203,10 +198,8 @@ impl Deployment for Stack {
     }
 
     fn prometheus(&self) -> Monitoring {
-        self.monitoring("prometheus")
-    }
-
-    fn alertmanager(&self) -> Monitoring {
-        self.monitoring("alertmanager")
+        let port =
+            self.told["prometheus"].as_str().and_then(|at| at.rsplit_once(':')?.1.parse().ok());
+        Monitoring { port: port.unwrap_or_default() }
     }
 }

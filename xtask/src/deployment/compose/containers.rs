@@ -196,8 +196,4 @@ impl Deployment for Containers<'_> {
     fn prometheus(&self) -> Monitoring {
         Monitoring { port: self.port("PROMETHEUS_PORT") }
     }
-
-    fn alertmanager(&self) -> Monitoring {
-        Monitoring { port: self.port("ALERTMANAGER_PORT") }
-    }
 }

@@ -61,10 +61,25 @@ pub fn run() -> anyhow::Result<anyhow::Result<()>> {
     let lifeline = second.stdin.take();
     let status = second.wait().context("the end of unshare")?;
     drop(lifeline);
+    remove_control_groups();
     match status.code() {
         Some(0) => Ok(Ok(())),
         Some(code) if code == i32::from(crate::NOT_HAD) => bail!("its node does not start"),
         _ => Ok(Err(anyhow::anyhow!("it ended with {status}"))),
+    }
+}
+
+/// What containers leave that were killed with their namespace: groups without a process. Whatever has one stays.
+fn remove_control_groups() {
+    let entries = |at: &Path| {
+        let all = std::fs::read_dir(at).into_iter().flatten().flatten();
+        all.map(|entry| entry.path()).filter(|path| path.is_dir()).collect::<Vec<_>>()
+    };
+    for controller in entries(Path::new("/sys/fs/cgroup")) {
+        let groups = controller.join("k8s.io");
+        for group in entries(&groups).iter().chain([&groups]) {
+            let _ = std::fs::remove_dir(group);
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The manifests while they are applied: their pods, the ports of their monitoring, and their end.
+//! The manifests while they are applied: their pods, the port of their Prometheus, and their end.
 
 use super::kubectl::Kubectl;
 use super::parts::containers;
@@ -18,8 +18,8 @@ use std::time::Duration;
 const READY: &str = "--timeout=240s";
 /// How long one pod may take.
 const WELL: Duration = Duration::from_mins(2);
-/// Ports on loopback, of services.
-const PORTS: [(&str, u16, u16); 2] = [("prometheus", 9090, 9090), ("alertmanager", 9093, 9093)];
+/// The port of Prometheus, on loopback as in its pod.
+const PROMETHEUS: u16 = 9090;
 /// Where a pod with the rights of Prometheus may connect to, and where not.
 const REACHED_BY_PROMETHEUS: [(&str, bool); 5] = [
     ("gateway-1/9100", true),
@@ -44,15 +44,16 @@ const WORKLOADS: [&str; 9] = [
 /// What is applied, or will be.
 pub struct Pods {
     kubectl: Kubectl,
-    forwards: Vec<Child>,
+    /// What leads to Prometheus.
+    forward: Option<Child>,
 }
 
 impl Pods {
     pub fn new(kubectl: Kubectl) -> Self {
-        Self { kubectl, forwards: Vec::new() }
+        Self { kubectl, forward: None }
     }
 
-    /// Applies the manifests but for what is left out, waits until all pods are ready, and opens ports.
+    /// Applies the manifests but for what is left out, waits until all pods are ready, and opens a port.
     ///
     /// # Errors
     /// The manifests are refused, or a pod does not get ready.
@@ -65,15 +66,12 @@ impl Pods {
         for workload in WORKLOADS {
             self.said(&["rollout", "status", workload, READY])?;
         }
-        for (service, here, there) in PORTS {
-            let service = format!("service/{service}");
-            let ports = format!("{here}:{there}");
-            let mut forward = self.kubectl.command(&["port-forward", &service, &ports]);
-            let forward = forward.stdout(Stdio::null()).spawn().context("kubectl port-forward")?;
-            self.forwards.push(forward);
-            let listens = || Ok(TcpStream::connect(("127.0.0.1", here)).is_ok());
-            wait(WELL, &format!("{service} has its port"), listens)?;
-        }
+        let port = PROMETHEUS.to_string();
+        let mut forward = self.kubectl.command(&["port-forward", "service/prometheus", &port]);
+        let forward = forward.stdout(Stdio::null()).spawn().context("kubectl port-forward")?;
+        self.forward = Some(forward);
+        let listens = || Ok(TcpStream::connect(("127.0.0.1", PROMETHEUS)).is_ok());
+        wait(WELL, "Prometheus has its port", listens)?;
         Ok(())
     }
 
@@ -100,7 +98,7 @@ impl Pods {
     /// # Errors
     /// Something does not go.
     pub fn down(&mut self) -> anyhow::Result<()> {
-        for mut forward in self.forwards.drain(..) {
+        if let Some(mut forward) = self.forward.take() {
             // It may have ended.
             let _ = forward.kill();
             let _ = forward.wait();
@@ -127,10 +125,6 @@ impl Pods {
 
     fn said(&self, arguments: &[&str]) -> anyhow::Result<String> {
         said(&mut self.kubectl.command(arguments))
-    }
-
-    fn port(service: &str) -> u16 {
-        PORTS.iter().find(|port| port.0 == service).expect("it is forwarded").1
     }
 
     /// What a template makes of the pod of the load.
@@ -202,10 +196,6 @@ impl Deployment for Pods {
     }
 
     fn prometheus(&self) -> Monitoring {
-        Monitoring { port: Self::port("prometheus") }
-    }
-
-    fn alertmanager(&self) -> Monitoring {
-        Monitoring { port: Self::port("alertmanager") }
+        Monitoring { port: PROMETHEUS }
     }
 }
