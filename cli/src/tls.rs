@@ -82,25 +82,27 @@ impl Own {
     }
 }
 
-/// Whether other nodes would believe it, and could be told when it runs out.
+/// Whether other nodes would believe it.
 fn usable(identity: &Identity, hosts: &[String]) -> Result<(), TlsError> {
-    identity.check(hosts.iter().map(String::as_str))?;
-    identity.expires().map(drop)
+    identity.check(hosts.iter().map(String::as_str))
 }
 
-/// How nodes of this configuration reach servers that are no nodes.
+/// How nodes of this configuration, which have these roles, reach servers that are no nodes.
 ///
 /// # Errors
 /// There is no certificate that one of them can be trusted by.
-pub fn servers_outside(config: &ClusterConfig) -> Result<Outside, InvalidUsage> {
-    let issuer = config.oidc.as_ref().map(|oidc| {
+pub fn servers_outside(
+    config: &ClusterConfig,
+    has: impl Fn(Role) -> bool,
+) -> Result<Outside, InvalidUsage> {
+    let issuer = config.oidc.as_ref().filter(|_| has(Role::Gateway)).map(|oidc| {
         if oidc.is_encrypted() {
             trusted(oidc.authority.as_deref(), "oidc.authority", "oidc.issuer")
         } else {
             Ok(Arc::new(TcpNetwork) as Arc<dyn Network>)
         }
     });
-    let push = config.push.as_ref().filter(|push| push.tls);
+    let push = config.push.as_ref().filter(|push| push.tls && has(Role::Notifier));
     let push = push.map(|push| trusted(push.authority.as_deref(), "push.authority", "push.tls"));
     Ok(Outside { issuer: issuer.transpose()?, push_provider: push.transpose()? })
 }

@@ -47,7 +47,7 @@ impl Node {
         let shared = SharedEngine::of(&config)?;
         let own = config.topology.address(self.role, self.number);
         let networks = Networks::of(&config, own.into_iter())?;
-        let servers = servers_outside(&config)?;
+        let servers = servers_outside(&config, |role| role == self.role)?;
         let collectors = Collectors::of(&config)?;
         let name = Topology::name(self.role, self.number);
         self.lifeline.watch()?;

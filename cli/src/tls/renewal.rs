@@ -37,7 +37,7 @@ impl Own {
         };
         match taken {
             Ok(()) => renewal.accept(),
-            Err(why) if renewal.refuse(&why) => {
+            Err(why) if renewal.refuse() => {
                 tracing::error!("the earlier certificate stays in force: {why}");
             }
             Err(_) => {}
@@ -55,7 +55,11 @@ impl Own {
 
 /// When it runs out, as a number for operators.
 fn tell(identity: &Identity, telemetry: &dyn Telemetry) {
-    telemetry.gauge(EXPIRES, identity.expires().expect("it was found usable"), 0);
+    if let Some(at) = identity.expires() {
+        telemetry.gauge(EXPIRES, at, 0);
+    } else {
+        tracing::warn!("when the certificate runs out cannot be read");
+    }
 }
 
 #[cfg(test)]

@@ -125,7 +125,7 @@ pub const GAUGES: &[Meaning] = &[
     ("store_gateway_queue_bytes", "Bytes waiting for one gateway at most, with direct fan-out"),
     (
         "tls_certificate_expires_timestamp_seconds",
-        "When the node's certificate runs out, or one that it shows with it, in seconds since 1970",
+        "When the node's certificate runs out, in seconds since 1970",
     ),
 ];
 

@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Between two points of a range, in seconds: as often as numbers are asked for.
 const STEP: u64 = 5;
 
-/// A Prometheus, or what speaks HTTP as it does, at a port of loopback.
+/// A Prometheus at a port of loopback.
 pub struct Monitoring {
     pub port: u16,
 }

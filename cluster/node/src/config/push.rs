@@ -8,6 +8,9 @@ use settings::{TextForm, section};
 /// The path of its webhook, unless the file says otherwise.
 const PATH: &str = "/push";
 
+/// What no path has as it is.
+const NOT_IN_PATHS: [char; 7] = ['#', '<', '>', '`', '"', '{', '}'];
+
 /// How the push provider is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Push {
@@ -45,7 +48,7 @@ impl TextForm for Path {
     }
 
     fn from_text(text: &str) -> Option<Self> {
-        let is_path = text.starts_with('/') && is_visible(text) && !text.contains('#');
+        let is_path = text.starts_with('/') && is_visible(text) && !text.contains(NOT_IN_PATHS);
         is_path.then(|| Self(text.to_owned()))
     }
 

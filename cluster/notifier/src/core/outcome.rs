@@ -17,11 +17,6 @@ pub enum Outcome {
         /// A 4xx other than 401, 407, 408 and 429.
         status: u16,
     },
-    /// The provider does not know who asks: that is about no message, and may be mended.
-    NotAuthorized {
-        /// 401, or 407 of a proxy.
-        status: u16,
-    },
     /// It may work later.
     Failed {
         /// For the reason of a dead letter: `status 503`, `no response in 2s`.
@@ -36,9 +31,10 @@ impl Outcome {
     pub fn of_status(status: u16, retry_after: Option<Duration>) -> Self {
         match status {
             200..=299 => Self::Delivered,
-            401 | 407 => Self::NotAuthorized { status },
-            // 408: the request was too slow; 429: too many of them. Neither is about the message.
-            400..=499 if status != 408 && status != 429 => Self::Refused { status },
+            // It is not known who asks (401, of a proxy 407), and who does asks too slowly (408) or too often (429).
+            // None of that is about the message.
+            401 | 407 | 408 | 429 => Self::Failed { why: format!("status {status}"), retry_after },
+            400..=499 => Self::Refused { status },
             _ => Self::Failed { why: format!("status {status}"), retry_after },
         }
     }
@@ -47,7 +43,6 @@ impl Outcome {
     pub fn health(&self) -> Health {
         match self {
             Self::Delivered | Self::Refused { .. } => Health::Well,
-            Self::NotAuthorized { .. } => Health::Ill { rest: Duration::ZERO },
             Self::Failed { retry_after, .. } => {
                 Health::Ill { rest: retry_after.unwrap_or_default().min(RETRY_AFTER_MAX) }
             }
@@ -72,17 +67,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_status_is_done_refused_held_or_worth_another_try() {
+    fn a_status_is_done_refused_or_worth_another_try() {
         for (status, expected) in [
             (200, "done"),
             (202, "done"),
             (204, "done"),
             (301, "again"),
             (400, "refused"),
-            (401, "held"),
+            (401, "again"),
             (403, "refused"),
             (404, "refused"),
-            (407, "held"),
+            (407, "again"),
             (408, "again"),
             (410, "refused"),
             (429, "again"),
@@ -94,12 +89,10 @@ mod tests {
             let kind = match outcome {
                 Outcome::Delivered => "done",
                 Outcome::Refused { .. } => "refused",
-                Outcome::NotAuthorized { .. } => "held",
                 Outcome::Failed { .. } => "again",
             };
             assert_eq!(kind, expected, "{status}");
-            let is_well = matches!(expected, "done" | "refused");
-            assert_eq!(outcome.health() == Health::Well, is_well, "{status}");
+            assert_eq!(outcome.health() == Health::Well, expected != "again", "{status}");
         }
     }
 

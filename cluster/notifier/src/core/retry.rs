@@ -37,7 +37,6 @@ impl Policy {
             Outcome::Refused { status } => {
                 Decision::DeadLetter(format!("the push provider refused it: status {status}"))
             }
-            Outcome::NotAuthorized { .. } => Decision::Hold,
             Outcome::Failed { .. } if blame == Blame::Provider => Decision::Hold,
             Outcome::Failed { why, .. } if attempt >= self.attempts_max => {
                 Decision::DeadLetter(format!("{attempt} attempts, the last one: {why}"))
@@ -79,7 +78,6 @@ mod tests {
         for (outcome, attempt, blame, expected) in [
             (Outcome::Delivered, 9, Blame::Message, Decision::Done),
             (Outcome::Refused { status: 410 }, 1, Blame::Provider, refused),
-            (Outcome::NotAuthorized { status: 401 }, 9, Blame::Message, Decision::Hold),
             (failed(None), 1, Blame::Message, ms(100)),
             (failed(None), 2, Blame::Message, ms(200)),
             (failed(None), 3, Blame::Message, gave_up(3)),

@@ -318,9 +318,7 @@ fn tell(machine: &Machine, held: &Held, outcome: &Outcome, (took, place): (Durat
         .about([("user", held.user.0), ("attempt", held.attempt.into())]);
     machine.traces.span(match outcome {
         Outcome::Delivered => span,
-        Outcome::Refused { status } | Outcome::NotAuthorized { status } => {
-            span.failed(format!("status {status}"))
-        }
+        Outcome::Refused { status } => span.failed(format!("status {status}")),
         Outcome::Failed { why, .. } => span.failed(why.clone()),
     });
 }

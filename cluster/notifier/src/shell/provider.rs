@@ -8,7 +8,7 @@ use http_body_util::Full;
 use hyper::header::HeaderValue;
 use hyper::{Request, header};
 use link::http::{HttpClient, HttpError};
-use ports::{Machine, entered};
+use ports::{Machine, entered, with_causes};
 use protocol::design::PushKey;
 use serde::Serialize;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -114,7 +114,7 @@ impl Provider {
             }
             Err(
                 error @ (HttpError::Connect { .. } | HttpError::Timeout(_) | HttpError::Broken(_)),
-            ) => Outcome::Failed { why: error.to_string(), retry_after: None },
+            ) => Outcome::Failed { why: with_causes(&error), retry_after: None },
         }
     }
 

@@ -81,18 +81,11 @@ impl Identity {
         Ok(())
     }
 
-    /// When the first of the certificates that it shows runs out, in seconds since 1970: [`EXPIRES`] tells it.
-    ///
-    /// # Errors
-    /// There is none, or one that cannot be read.
-    pub fn expires(&self) -> Result<u64, TlsError> {
-        let ends = chain(self)?.into_iter().map(|certificate| {
-            let (_, parsed) = X509Certificate::from_der(&certificate)
-                .map_err(|error| TlsError::Certificate(error.to_string()))?;
-            Ok(u64::try_from(parsed.validity().not_after.timestamp()).unwrap_or(0))
-        });
-        let ends: Vec<u64> = ends.collect::<Result<_, TlsError>>()?;
-        Ok(ends.into_iter().min().expect("it is not empty"))
+    /// When its certificate runs out, in seconds since 1970, if that can be read: [`EXPIRES`] tells it.
+    pub fn expires(&self) -> Option<u64> {
+        let certificate = chain(self).ok()?.into_iter().next()?;
+        let (_, parsed) = X509Certificate::from_der(&certificate).ok()?;
+        Some(u64::try_from(parsed.validity().not_after.timestamp()).unwrap_or(0))
     }
 }
 

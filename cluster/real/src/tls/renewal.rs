@@ -5,24 +5,25 @@
 pub struct Renewal<T> {
     in_force: T,
     found: Option<T>,
-    refused: Option<String>,
+    /// Whether it was told that what was found cannot be used.
+    is_told: bool,
 }
 
 impl<T: PartialEq> Renewal<T> {
     /// Nothing was replaced yet.
     pub const fn new(in_force: T) -> Self {
-        Self { in_force, found: None, refused: None }
+        Self { in_force, found: None, is_told: false }
     }
 
     /// A look at the files: what is to be tried now. Whoever replaces several files does it one after another, so
     /// only what two looks have found alike is whole. What was refused is tried again, since it may be good later.
     pub fn look(&mut self, found: T) -> Option<&T> {
         if found == self.in_force {
-            (self.found, self.refused) = (None, None);
+            self.found = None;
         } else if self.found.as_ref() == Some(&found) {
             return self.found.as_ref();
         } else {
-            self.found = Some(found);
+            (self.found, self.is_told) = (Some(found), false);
         }
         None
     }
@@ -33,14 +34,12 @@ impl<T: PartialEq> Renewal<T> {
     /// If nothing was.
     pub fn accept(&mut self) {
         self.in_force = self.found.take().expect("something was to be tried");
-        self.refused = None;
     }
 
-    /// What was to be tried cannot be used: whether that is news.
-    pub fn refuse(&mut self, why: &str) -> bool {
-        let is_news = self.refused.as_deref() != Some(why);
-        self.refused = Some(why.to_owned());
-        is_news
+    /// What was to be tried cannot be used: whether that is news. Why may be told otherwise each time, as so many
+    /// seconds too early.
+    pub const fn refuse(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_told, true)
     }
 }
 
@@ -66,7 +65,7 @@ mod tests {
         assert_eq!(renewal.look("bad"), None);
         for is_news in [true, false, false] {
             assert_eq!(renewal.look("bad"), Some(&"bad"));
-            assert_eq!(renewal.refuse("not valid yet"), is_news);
+            assert_eq!(renewal.refuse(), is_news);
         }
         assert_eq!(renewal.look("bad"), Some(&"bad"));
         renewal.accept();
@@ -78,10 +77,10 @@ mod tests {
         let mut renewal = Renewal::new("old");
         renewal.look("bad");
         renewal.look("bad");
-        assert!(renewal.refuse("no key"));
+        assert!(renewal.refuse());
         assert_eq!(renewal.look("old"), None);
         assert_eq!(renewal.look("bad"), None);
         assert_eq!(renewal.look("bad"), Some(&"bad"));
-        assert!(renewal.refuse("no key"));
+        assert!(renewal.refuse());
     }
 }

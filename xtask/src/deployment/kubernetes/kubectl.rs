@@ -12,12 +12,9 @@ pub struct Kubectl {
 
 impl Kubectl {
     /// That of the node in a folder.
-    ///
-    /// # Errors
-    /// As of its program.
-    pub fn of(folder: &Path) -> anyhow::Result<Self> {
+    pub fn of(folder: &Path) -> Self {
         let configuration = folder.join("node/kubeconfig");
-        Ok(Self { program: programs::at(folder, "kubectl")?, configuration })
+        Self { program: programs::at(folder, "kubectl"), configuration }
     }
 
     /// With arguments.

@@ -48,6 +48,12 @@ pub fn run() -> anyhow::Result<anyhow::Result<()>> {
         program(&[name], package)?;
     }
     let folder = folder();
+    for earlier in ["images", "node", "words"] {
+        let earlier = folder.join(earlier);
+        if earlier.exists() {
+            std::fs::remove_dir_all(&earlier).with_context(|| earlier.display().to_string())?;
+        }
+    }
     programs::build(&folder)?;
     if let Err(error) = images(&folder)? {
         return Ok(Err(error));
@@ -75,8 +81,10 @@ fn remove_control_groups() {
         let all = std::fs::read_dir(at).into_iter().flatten().flatten();
         all.map(|entry| entry.path()).filter(|path| path.is_dir()).collect::<Vec<_>>()
     };
-    for controller in entries(Path::new("/sys/fs/cgroup")) {
-        let groups = controller.join("k8s.io");
+    let all = Path::new("/sys/fs/cgroup");
+    // Version 2 has one tree, version 1 one for each controller.
+    for tree in entries(all).into_iter().chain([all.to_owned()]) {
+        let groups = tree.join("k8s.io");
         for group in entries(&groups).iter().chain([&groups]) {
             let _ = std::fs::remove_dir(group);
         }
@@ -88,11 +96,12 @@ fn remove_control_groups() {
 /// # Errors
 /// As of `run`.
 pub fn run_within() -> anyhow::Result<anyhow::Result<()>> {
+    ensure!(std::process::id() == 1, "this is for the first process of a namespace alone");
     end_with_stdin()?;
     let folder = folder();
     let node = Node::prepare(&folder)?;
     let running = node.start()?;
-    let mut pods = Pods::new(Kubectl::of(&folder)?);
+    let mut pods = Pods::new(Kubectl::of(&folder));
     let checked = pods.up().and_then(|()| check(&mut pods));
     if checked.is_err() {
         pods.keep_words(&folder.join("words"));

@@ -61,7 +61,7 @@ impl Node {
         std::fs::create_dir_all(STATE).context(STATE)?;
         make_network()?;
         write_files(&folder)?;
-        let kubectl = Kubectl::of(of)?;
+        let kubectl = Kubectl::of(of);
         let parts = parts::all(of, &folder, &kubectl)?;
         Ok(Self { folder, images: of.join("images"), kubectl, parts })
     }

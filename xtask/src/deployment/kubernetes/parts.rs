@@ -157,7 +157,7 @@ impl Parts<'_> {
         arguments: Vec<String>,
         is_ready: IsReady,
     ) -> anyhow::Result<()> {
-        let built = programs::at(self.of, name)?;
+        let built = programs::at(self.of, name);
         let file = if built.exists() { built } else { name.into() };
         let folder = self.folder.join(name);
         std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;

@@ -87,6 +87,10 @@ impl Pods {
             match (answer, may_reach) {
                 (Ok(_), false) => bail!("no policy keeps Prometheus from {at}"),
                 (Err(error), true) => return Err(error.context(format!("{at} is kept from it"))),
+                // A name that there is not is kept from everybody.
+                (Err(error), false) if format!("{error:#}").contains("not known") => {
+                    return Err(error);
+                }
                 (Ok(_), true) | (Err(_), false) => {}
             }
         }
@@ -140,7 +144,7 @@ impl Deployment for Pods {
         [
             // It drains: its clients go to the other one.
             ("stop", "gateway-2", "NodeDown"),
-            // What follows is like a power failure of its machine.
+            // As by a power failure of its machine, a moment after it was asked to end.
             ("kill", "rabbitmq-3", "RabbitMqNodeDown"),
             ("kill", "postgres-0", "PostgresDown"),
         ]

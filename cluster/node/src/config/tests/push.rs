@@ -27,6 +27,8 @@ fn what_does_not_go_together_is_refused() {
         ("tls = true\nsecret = \"well known\"\n", "push.secret: expected visible ASCII characters"),
         ("path = \"push\"\n", "push.path: expected a path like \"/push\", found \"push\""),
         ("path = \"/a b\"\n", "push.path: expected a path like"),
+        ("path = \"/a<b\"\n", "push.path: expected a path like"),
+        ("path = '/a`b'\n", "push.path: expected a path like"),
     ] {
         let mistakes = read(&with_provider(table)).unwrap_err();
         assert!(mistakes.contains(expected), "{table}\n{mistakes}");

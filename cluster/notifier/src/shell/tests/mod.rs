@@ -349,13 +349,25 @@ async fn a_path_that_is_none_is_refused_at_the_start() {
 #[tokio::test(start_paused = true)]
 async fn a_provider_is_shown_the_secret_and_pushes_wait_until_it_knows_it() {
     let secret = Some("known".into());
-    let world = world(NotifierConfig { secret, attempts_max: 1, ..touchy() }).await;
+    let world = world(NotifierConfig { secret, ..touchy() }).await;
     world.script((0..6).map(|_| Answer::Status(401)));
-    world.put(1..=1).await;
+    world.put(1..=4).await;
     sleep(LONG).await;
-    assert_eq!((world.broker.done(), world.broker.dead().await), (vec![1], vec![]));
+    let mut done = world.broker.done();
+    done.sort_unstable();
+    assert_eq!((done, world.broker.dead().await), (vec![1, 2, 3, 4], vec![]));
     let shown = world.provider.shown.lock().unwrap().clone();
-    assert_eq!(shown, ["Bearer known"; 7]);
+    assert_eq!(shown, ["Bearer known"; 10]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_knows_the_cluster_only_sometimes_is_not_asked_without_end() {
+    let world = world(touchy()).await;
+    world.provider.by_user.lock().unwrap().insert(1, Answer::Status(401));
+    world.put(1..=9).await;
+    sleep(LONG).await;
+    assert_eq!(world.broker.dead().await, [(1, "3 attempts, the last one: status 401".into())]);
+    assert_eq!((world.broker.done().len(), world.asked()), (9, 8 + 3));
 }
 
 #[tokio::test(start_paused = true)]
