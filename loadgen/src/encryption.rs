@@ -5,10 +5,11 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose,
 };
-use real::tls::{TlsError, Trust};
+use real::tls::{Certificates, Identity, TlsError, Trust};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
 /// The folder of the certificates, beside the data of the nodes.
 const FOLDER: &str = "tls";
@@ -26,6 +27,8 @@ pub struct Encryption {
     pub files: Option<TlsFiles>,
     /// Of such a cluster: its authority in PEM, for other generators of the run.
     pub authority: Option<String>,
+    /// Of such a cluster: the certificate of its nodes, which the push provider shows as well.
+    pub certificates: Option<Arc<Certificates>>,
 }
 
 impl Encryption {
@@ -47,15 +50,23 @@ impl Encryption {
             file?.write_all(pem.as_bytes())?;
             Ok::<_, io::Error>(path.display().to_string())
         };
+        let identity = Identity { authority, certificate, key };
+        let Identity { authority, certificate, key } = &identity;
         let files = TlsFiles {
-            authority: write("authority.pem", 0o644, &authority)?,
-            certificate: write("node.pem", 0o644, &certificate)?,
-            key: write("node.key", 0o600, &key)?,
+            authority: write("authority.pem", 0o644, authority)?,
+            certificate: write("node.pem", 0o644, certificate)?,
+            key: write("node.key", 0o600, key)?,
             metrics: true,
         };
-        let trust = Trust::new(&authority).map_err(io::Error::other)?;
-        let (numbers, authority) = (files.metrics, Some(authority));
-        Ok(Self { trust, numbers, files: Some(files), authority })
+        let trust = Trust::new(authority).map_err(io::Error::other)?;
+        let certificates = Certificates::new(&identity).map_err(io::Error::other)?;
+        Ok(Self {
+            trust,
+            numbers: files.metrics,
+            files: Some(files),
+            authority: Some(identity.authority),
+            certificates: Some(Arc::new(certificates)),
+        })
     }
 
     /// That of a generator which is led: the lead has started the cluster, and asks it for its numbers.
@@ -64,7 +75,7 @@ impl Encryption {
     /// The lead has told of no authority.
     pub fn of_the_lead(authority: &str) -> Result<Self, TlsError> {
         let (trust, authority) = (Trust::new(authority)?, Some(authority.to_owned()));
-        Ok(Self { trust, numbers: false, files: None, authority })
+        Ok(Self { trust, numbers: false, files: None, authority, certificates: None })
     }
 }
 
@@ -97,7 +108,6 @@ fn named(name: &str) -> DistinguishedName {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use real::tls::{Certificates, Identity};
     use std::os::unix::fs::PermissionsExt;
 
     #[test]

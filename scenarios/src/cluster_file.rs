@@ -100,6 +100,10 @@ pub fn cluster_file(scenario: &Scenario, addresses: &Addresses) -> String {
             ("metrics", (*metrics).into()),
         ])
     });
+    // The provider shows the certificate of the nodes.
+    let push = addresses.tls.as_ref().map(|TlsFiles { authority, .. }| {
+        table([("tls", true.into()), ("authority", authority.as_str().into())])
+    });
     let mut file = table([
         ("partitions", i64::from(shape.partitions).into()),
         ("limits", shape.limits.word().into()),
@@ -126,6 +130,7 @@ pub fn cluster_file(scenario: &Scenario, addresses: &Addresses) -> String {
     let proxies = addresses.is_balanced.then(|| vec!["127.0.0.1/32"].into());
     if let Value::Table(file) = &mut file {
         file.extend(tls.map(|tls| ("tls".to_owned(), tls)));
+        file.extend(push.map(|push| ("push".to_owned(), push)));
         file.extend(traces.map(|traces| ("traces".to_owned(), traces)));
         file.extend(proxies.map(|proxies| ("trusted_proxies".to_owned(), proxies)));
     }

@@ -7,7 +7,8 @@ use crate::run::Against;
 use crate::world::Cluster;
 use crate::world::addresses::free_address;
 use crate::world::layout::Outside;
-use ports::with_causes;
+use ports::{Machine, with_causes};
+use real::tls::{Admits, TlsNetwork};
 use std::sync::Arc;
 use workload::provider;
 use workload::recorder::Recorder;
@@ -35,7 +36,18 @@ impl Phases {
             self.proxies =
                 Some(proxies.map_err(|error| format!("no proxies for the links: {error}"))?);
         }
-        self.machine.spawn("push provider", provider::serve(self.machine.clone(), push, recorder));
+        let provider = self.machine_of_the_provider();
+        self.machine.spawn("push provider", provider::serve(provider, push, recorder));
         cluster.map(Some).map_err(|error| with_causes(&error))
+    }
+
+    /// Where the push provider listens: encrypted, if the cluster is.
+    fn machine_of_the_provider(&self) -> Machine {
+        let own = self.run.encryption.as_ref().and_then(|it| it.certificates.clone());
+        let network = own.map(|own| TlsNetwork::new(own, Admits::Anybody, Vec::new()));
+        match network {
+            Some(network) => Machine { network: Arc::new(network), ..self.machine.clone() },
+            None => self.machine.clone(),
+        }
     }
 }

@@ -16,7 +16,8 @@ impl Load {
         let Some(file) = &self.config else { return Ok(None) };
         let Some(files) = read_config(file)?.tls else { return Ok(None) };
         let trust = trust("tls.authority", &files.authority)?;
-        Ok(Some(Encryption { trust, numbers: files.metrics, files: None, authority: None }))
+        let numbers = files.metrics;
+        Ok(Some(Encryption { trust, numbers, files: None, authority: None, certificates: None }))
     }
 
     /// That of the target, or one that is made for a cluster whose data is there.
