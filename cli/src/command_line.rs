@@ -57,7 +57,6 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "fracas load smoke owner-killed --seeds 20 --engines rabbitmq,postgres",
             "fracas load ten-thousand-a-second --without-faults --agents 2",
             "fracas load thousand-users --target 127.0.0.1:7800",
-            "fracas load deployed --target 127.0.0.1:7800 --config fracas-stack/cluster.toml",
             "fracas load smoke --target chat.example:80 --config cluster.toml --without-faults",
         ],
     ),

@@ -277,8 +277,10 @@ impl Up {
         if let Some(haproxy) = haproxy {
             writeln!(text, "  HAProxy       http://{haproxy}/")?;
         }
-        let targets: Vec<String> =
-            entrances.iter().map(|entrance| format!("--target {entrance}")).collect();
+        let targets = entrances.iter().map(|entrance| format!("--target {entrance}"));
+        // Without them nobody would judge what the queues hold: a balancer passes no numbers on.
+        let numbers = stack.metrics().iter().map(|at| format!("--target-metrics {at}"));
+        let reached: Vec<String> = targets.chain(numbers).collect();
         let whom = if self.data.as_os_str() == DATA {
             String::new()
         } else {
@@ -287,11 +289,11 @@ impl Up {
         write!(
             text,
             "  Prometheus    http://{prometheus}/alerts\n  Alertmanager  http://{alertmanager}/\n  \
-             a load        fracas load {SCENARIO} {} --config {} --metrics {load}\n  \
+             a load        fracas load {SCENARIO} --config {} --metrics {load} {}\n  \
              break it      fracas stack kill store-1{whom}; then start it, or ps\n\
              Ctrl-C drains and stops it.",
-            targets.join(" "),
             config.display(),
+            reached.join(" "),
         )?;
         Ok(text)
     }
