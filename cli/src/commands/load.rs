@@ -21,7 +21,7 @@ use anyhow::Context;
 use campaign::{Circumstances, Concluded, InvalidUsage, Observation, Opened, Opening};
 use clap::Args;
 use loadgen::journeys::Drive;
-use loadgen::{Against, DataFolder, Exposition, Fit, FolderError, Progress, RealRun};
+use loadgen::{Against, DataFolder, Engines, Exposition, Fit, FolderError, Progress, RealRun};
 use ports::WallClock;
 use report::{Extent, Took};
 use scenarios::Scenario;
@@ -86,8 +86,8 @@ pub struct Load {
     #[command(flatten)]
     engines: EngineArguments,
     /// Encrypt everything: the nodes know each other by certificates (mutual TLS), and users reach gateways by
-    /// TLS. The certificates are made for the run. For a cluster that is started: with --target, --config says
-    /// whom to trust.
+    /// TLS; what goes to RabbitMQ, PostgreSQL and the like is not. The certificates are made for the run. For a
+    /// cluster that is started: with --target, --config says whom to trust.
     #[arg(long, conflicts_with = "target")]
     tls: bool,
     #[command(flatten)]
@@ -311,7 +311,10 @@ impl Load {
             notes.push(format!("the cluster stands on engines outside of it: {engines}"));
         }
         if self.tls {
-            notes.push("everything is encrypted (TLS)".to_owned());
+            let engines = self.engines.chosen();
+            let is_whole = engines == Engines { haproxy: engines.haproxy, ..Engines::NONE };
+            let but = if is_whole { "" } else { " but what goes to and from engines" };
+            notes.push(format!("everything{but} is encrypted (TLS)"));
         }
         if self.without_faults {
             notes.push("without faults, as requested".to_owned());
