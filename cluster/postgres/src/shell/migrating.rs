@@ -25,7 +25,9 @@ impl Setup {
         let commit = if config.synchronous_commit { "on" } else { "off" };
         let timing = config.timing;
         // All of our statements find rows by keys, in tables that begin empty: plans for tables without
-        // statistics would read them whole, and stay until they are analysed.
+        // statistics would read them whole, and stay until they are analysed. So each has one good plan,
+        // whatever its parameters are; left to itself, PostgreSQL makes a new one for each execution, which
+        // takes longer than the execution does.
         let session = format!(
             "SET synchronous_commit = {commit}; \
              SET statement_timeout = {}; \
@@ -35,7 +37,7 @@ impl Setup {
              SET search_path = \"{}\"; \
              SET client_min_messages = warning; \
              SET jit = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
-             SET enable_seqscan = off",
+             SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan",
             timing.statement.as_millis(),
             timing.lock.as_millis(),
             timing.migration.as_millis(),
