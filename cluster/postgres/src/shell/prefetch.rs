@@ -1,5 +1,5 @@
 //! The rows of some keys, from one instant, in one round trip: the statements of a transaction are sent
-//! without waiting for the answers of those before.
+//! without waiting for the answers of those before, and those for no keys are not.
 
 use super::rows::all;
 use super::session::Session;
@@ -10,8 +10,8 @@ use ports::message_store::{Keys, Rows, StoreError};
 use protocol::Partition;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, Statement};
 
 /// One instant for all statements up to the end of the transaction.
 pub const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -164,16 +164,19 @@ async fn fetch(session: &Session, keys: &[(Partition, Keys)]) -> Result<Fetched,
         let of_decisions = client.prepare_cached(DECISIONS).await?;
         let of_entries = client.prepare_cached(ENTRIES).await?;
         let of_cursors = client.prepare_cached(CURSORS).await?;
-        let ids: [&(dyn ToSql + Sync); 2] = [&conversations.partitions, &conversations.first];
-        let (decisions, entries, cursors) =
-            (decisions.parameters(), entries.parameters(), cursors.parameters());
         // Each is sent when it is polled first, and these are polled in their order.
+        let rows_of = async |statement: &Statement, keys: &Pairs| {
+            if keys.partitions.is_empty() {
+                return Ok(Vec::new());
+            }
+            client.query(statement, &keys.parameters()[..statement.params().len()]).await
+        };
         let rows = join5(
-            client.query(&of_conversations, &ids),
-            client.query(&of_members, &ids),
-            client.query(&of_decisions, &decisions),
-            client.query(&of_entries, &entries),
-            client.query(&of_cursors, &cursors),
+            rows_of(&of_conversations, &conversations),
+            rows_of(&of_members, &conversations),
+            rows_of(&of_decisions, &decisions),
+            rows_of(&of_entries, &entries),
+            rows_of(&of_cursors, &cursors),
         );
         let begun = client.batch_execute(BEGIN);
         let ended = client.batch_execute("COMMIT");
