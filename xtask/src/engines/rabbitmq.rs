@@ -12,7 +12,7 @@ const STATISTICS: Duration = Duration::from_millis(200);
 /// Runs every test that needs it.
 pub fn run() -> anyhow::Result<bool> {
     let folder = folder("rabbitmq")?;
-    Ok(on_nodes(&folder.join("one"), 1, &["conformance", "outages", "traces"])?
+    Ok(on_nodes(&folder.join("one"), 1, &["conformance", "outages", "queues", "traces"])?
         && on_nodes(&folder.join("three"), 3, &["conformance", "three_nodes", "majority"])?)
 }
 

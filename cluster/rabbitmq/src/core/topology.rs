@@ -10,6 +10,8 @@ use protocol::{GatewayId, Partition};
 const RETURNS_MAX: i64 = i32::MAX as i64;
 /// Most dead letters: whoever lists them holds all of them unacknowledged, and a channel holds 65,535.
 const DEAD_LETTERS_MAX: usize = 60_000;
+/// Most lines to partitions: a connection has 2,047 channels at most (`channel_max`).
+const INBOUND_LINES: u16 = 64;
 /// Notices of what gave way that wait to be counted.
 const SHED_MAX: i64 = 100_000;
 
@@ -26,6 +28,36 @@ pub enum Destination {
     Gateway(GatewayLife),
     /// Every queue of a gateway: that it has a new consumer.
     Takeover(GatewayId),
+}
+
+/// A line of messages that are published in their order, on a channel of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LineKey {
+    /// Of a partition, or of a few.
+    Inbound(u16),
+    /// Of a queue of jobs.
+    Jobs(u16),
+    /// Of the dead letters.
+    Dead,
+    /// Of everything for gateways.
+    Gateways,
+}
+
+impl Destination {
+    /// What it shares a line with.
+    pub const fn line(self) -> LineKey {
+        match self {
+            Self::Inbound(partition) => LineKey::Inbound(partition.0 % INBOUND_LINES),
+            Self::Jobs(queue) => LineKey::Jobs(queue),
+            Self::Dead => LineKey::Dead,
+            Self::Gateway(_) | Self::Takeover(_) => LineKey::Gateways,
+        }
+    }
+
+    /// Whether what is sent there is kept until somebody has it, or may be lost.
+    pub const fn is_kept(self) -> bool {
+        !matches!(self, Self::Gateway(_) | Self::Takeover(_))
+    }
 }
 
 /// The names of one cluster's exchanges and queues, and how they are made.
@@ -102,11 +134,6 @@ impl Topology {
         self.name("unrouted")
     }
 
-    /// Dead letters.
-    pub fn dead(&self) -> String {
-        self.name("dead")
-    }
-
     /// What gave way in a full queue, until it is counted.
     pub fn shed(&self) -> String {
         self.name("shed")
@@ -166,11 +193,7 @@ impl Topology {
             arguments: [self.kept(), rest].concat(),
         };
         let unrouted = plain(self.unrouted(), (self.unrouted(), String::new()), Arguments::new());
-        let dead = DurableQueue {
-            name: self.dead(),
-            from: self.route(Destination::Dead),
-            arguments: self.giving_way(self.limits.dead_letters.min(DEAD_LETTERS_MAX)),
-        };
+        let dead = self.sent_to(Destination::Dead, self.dead_arguments());
         let bounded = vec![
             ("x-max-length", Argument::Number(SHED_MAX)),
             ("x-overflow", Argument::Text("drop-head".into())),
@@ -179,14 +202,23 @@ impl Topology {
         [unrouted, dead, shed]
     }
 
-    /// The queue of a durable destination; a gateway's is made by the gateway, dead letters have theirs.
+    /// The queue of a durable destination; a gateway's is made by the gateway.
     pub fn queue(&self, to: Destination) -> Option<DurableQueue> {
         let arguments = match to {
             Destination::Inbound(_) => self.refusing(),
             Destination::Jobs(_) => self.giving_way(self.limits.notify_queue_messages),
-            Destination::Dead | Destination::Gateway(_) | Destination::Takeover(_) => return None,
+            Destination::Dead => self.dead_arguments(),
+            Destination::Gateway(_) | Destination::Takeover(_) => return None,
         };
-        Some(DurableQueue { name: self.name(&key(to)), from: self.route(to), arguments })
+        Some(self.sent_to(to, arguments))
+    }
+
+    fn sent_to(&self, to: Destination, arguments: Arguments) -> DurableQueue {
+        DurableQueue { name: self.name(&key(to)), from: self.route(to), arguments }
+    }
+
+    fn dead_arguments(&self) -> Arguments {
+        self.giving_way(self.limits.dead_letters.min(DEAD_LETTERS_MAX))
     }
 
     /// How many messages a queue holds before it refuses more; `None`: it never does.
@@ -268,7 +300,8 @@ impl Topology {
     }
 }
 
-const SHED_KEY: &str = "shed";
+/// The routing key of a notice that something gave way.
+pub const SHED_KEY: &str = "shed";
 
 /// The routing key of a destination.
 fn key(to: Destination) -> String {

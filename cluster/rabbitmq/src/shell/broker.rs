@@ -8,7 +8,7 @@
 //! - `consume` tries again on its own for `limits::CALL_TIMEOUT`, then it is `Unavailable`.
 
 use super::consumers::{OneByOne, Ordered, Unsettled};
-use super::consuming::{Source, consume};
+use super::consuming::{Source, consume, to_its_end};
 use super::dead_letters::{Writer, unavailable};
 use super::depths::Manager;
 use super::messages;
@@ -179,8 +179,10 @@ impl DeadLetters for RabbitBroker {
     }
 
     fn requeue(&self, id: u64) -> BoxFuture<'static, Result<bool, BrokerUnavailable>> {
-        let dead = Arc::clone(&self.dead);
-        Box::pin(async move { dead.requeue(id).await })
+        let (uplink, dead) = (Arc::clone(&self.uplink), Arc::clone(&self.dead));
+        // A caller who gives up between the publish and what removes it would leave it in both places.
+        let requeueing = async move { dead.requeue(id).await };
+        Box::pin(async move { to_its_end(&uplink.machine, requeueing).await })
     }
 }
 

@@ -58,8 +58,8 @@ pub async fn consume(
 /// channel: as the single active consumer it takes everything, and no other one gets anything.
 pub async fn to_its_end<T: Send + 'static>(
     machine: &Machine,
-    work: impl Future<Output = lapin::Result<T>> + Send + 'static,
-) -> lapin::Result<T> {
+    work: impl Future<Output = T> + Send + 'static,
+) -> T {
     let (told, done) = oneshot::channel();
     machine.spawn("rabbitmq consuming", async move {
         // Without a caller it is dropped here.

@@ -1,20 +1,25 @@
 //! Dead letters in a queue: written by anybody, read as a whole by one reader at a time.
 
 use super::consuming::{of_this_connection, to_its_end};
-use super::link::Link;
+use super::link::{self, Link};
 use super::messages;
 use super::uplink::{Pending, Uplink};
 use crate::core::dead::{self, Dead, Held, Ids};
 use crate::core::topology::{Destination, Topology};
 use bytes::Bytes;
-use futures_util::future::join_all;
-use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicNackOptions};
+use futures_util::StreamExt;
+use lapin::message::Delivery;
+use lapin::options::{
+    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicNackOptions,
+    BasicQosOptions,
+};
 use lapin::types::FieldTable;
 use lapin::{Channel, Consumer};
 use ports::broker::{BrokerUnavailable, DeadLetter, NewDeadLetter, Origin, PublishError};
 use ports::{BoxFuture, entered};
 use protocol::limits;
 use std::collections::BTreeMap;
+use std::iter;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::OwnedMutexGuard;
@@ -22,8 +27,9 @@ use tokio::time::{sleep, timeout};
 
 /// Between two attempts to keep a dead letter, or to be the one reader.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Messages that are asked for at once: each costs the queue an entry of its log, many share a sync.
-const AT_ONCE: usize = 64;
+/// Without a dead letter for so long, a consumer has had those that there are.
+const AT_ONCE: Duration = Duration::from_secs(1);
+const GET: BasicGetOptions = BasicGetOptions { no_ack: false };
 
 /// Writes dead letters, each with an id of its own.
 pub struct Writer {
@@ -144,18 +150,17 @@ impl Reader {
         Ok(Self { uplink, channel, held: Some((lock, turn)) })
     }
 
+    /// Takes all of them. `basic.get` alone says that a queue is empty, and each costs the queue an entry of its
+    /// log and a sync; so most come by a consumer.
     async fn read(&mut self, writer: &Writer) -> lapin::Result<BTreeMap<u64, Held<u64>>> {
-        let queue = self.uplink.topology.dead();
+        let queue = self.uplink.topology.queue(Destination::Dead).expect("they have a queue");
+        let name = queue.name.clone();
+        link::declare(&self.channel, queue).await?;
         let mut held = Vec::new();
-        loop {
-            let asked = (0..AT_ONCE)
-                .map(|_| self.channel.basic_get(queue.as_str().into(), BasicGetOptions::default()));
-            let answers = join_all(asked).await;
-            let mut found = 0;
-            for answer in answers {
-                let Some(message) = answer? else { continue };
-                found += 1;
-                let delivery = message.delivery;
+        while let Some(first) = self.channel.basic_get(name.as_str().into(), GET).await? {
+            let waiting = first.message_count;
+            let taken = self.take(&name, waiting).await?;
+            for delivery in iter::once(first.delivery).chain(taken) {
                 let (tag, seen) = (delivery.delivery_tag, messages::redelivered(&delivery) > 0);
                 let message = Bytes::from(delivery.data);
                 match messages::dead(&delivery.properties, &message) {
@@ -163,15 +168,35 @@ impl Reader {
                     None => self.adopt(writer, tag, &delivery.properties, message).await?,
                 }
             }
-            if found < AT_ONCE {
-                break;
-            }
         }
         let (table, doubled) = dead::table(held);
         for tag in doubled {
             self.remove(tag).await?;
         }
         Ok(table)
+    }
+
+    /// Takes as many as wait, or those that come at once.
+    async fn take(&self, queue: &str, waiting: u32) -> lapin::Result<Vec<Delivery>> {
+        if waiting == 0 {
+            return Ok(Vec::new());
+        }
+        self.channel.basic_qos(u16::MAX, BasicQosOptions::default()).await?;
+        let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
+        let mut consumer =
+            self.channel.basic_consume(queue.into(), "".into(), options, none).await?;
+        let mut taken = Vec::new();
+        while taken.len() < waiting as usize
+            && let Ok(Some(next)) = timeout(AT_ONCE, consumer.next()).await
+        {
+            taken.push(next?);
+        }
+        self.channel.basic_cancel(consumer.tag(), BasicCancelOptions::default()).await?;
+        // What came meanwhile is held as well.
+        while let Some(next) = consumer.next().await {
+            taken.push(next?);
+        }
+        Ok(taken)
     }
 
     /// What RabbitMQ put here because a policy says so: it becomes a dead letter like all others, and is

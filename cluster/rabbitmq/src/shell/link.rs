@@ -3,13 +3,11 @@
 //! RabbitMQ stops reading from a connection that publishes while it has no room (`Connection.Blocked`):
 //! acknowledgements on the same connection, which would make room, would wait behind it.
 
-use super::publisher::{self, Line};
+use super::lines::Lines;
 use crate::config::RabbitConfig;
 use crate::core::topology::{Argument, Arguments, DurableQueue, Topology};
 use futures_util::StreamExt;
-use lapin::options::{
-    ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
-};
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::tcp::OwnedTLSConfig;
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
@@ -29,15 +27,12 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Both connections.
 pub struct Link {
-    /// For what must be kept.
-    pub durable: Line,
-    /// For what gateways are told: it never waits behind the others.
-    pub gateways: Line,
+    /// What is published.
+    pub lines: Lines,
     /// Made anew with the next link.
     pub consuming: Connection,
     /// True once the link is lost.
     pub lost: watch::Sender<bool>,
-    publishing: Connection,
 }
 
 /// Connects to `host:port`, and makes what is always there.
@@ -51,20 +46,8 @@ pub async fn open(
     let consuming = connect(machine, config, address, "consuming").await?;
     make(&publishing.create_channel().await?, topology).await?;
     let lost = watch::Sender::new(false);
-    let line = async || {
-        let channel = publishing.create_channel().await?;
-        channel.confirm_select(ConfirmSelectOptions::default()).await?;
-        let status = publishing.status().clone();
-        lapin::Result::Ok(publisher::start(
-            machine,
-            channel,
-            status,
-            Arc::clone(topology),
-            lost.clone(),
-        ))
-    };
-    let (durable, gateways) = (line().await?, line().await?);
-    Ok(Arc::new(Link { durable, gateways, consuming, lost, publishing }))
+    let lines = Lines::new(machine, publishing, topology, lost.clone());
+    Ok(Arc::new(Link { lines, consuming, lost }))
 }
 
 async fn connect(
@@ -98,7 +81,8 @@ fn uri(config: &RabbitConfig, address: &str) -> AMQPUri {
     }
 }
 
-async fn make(channel: &Channel, topology: &Topology) -> lapin::Result<()> {
+/// Makes what is always there, if it is not.
+pub async fn make(channel: &Channel, topology: &Topology) -> lapin::Result<()> {
     for exchange in topology.exchanges() {
         let kind = if exchange.fanout { ExchangeKind::Fanout } else { ExchangeKind::Direct };
         let options = ExchangeDeclareOptions { durable: true, ..Default::default() };
@@ -141,16 +125,20 @@ pub fn table(arguments: Arguments) -> FieldTable {
 impl Link {
     /// Whether RabbitMQ has said that it takes nothing at the moment.
     pub fn is_blocked(&self) -> bool {
-        self.publishing.status().blocked()
+        self.publishing().status().blocked()
     }
 
-    /// Ends when a connection, or one of the two lines, is lost. `when_blocked` is called whenever the
+    fn publishing(&self) -> &Connection {
+        &self.lines.with.connection
+    }
+
+    /// Ends when a connection is lost, or one of the lines has ended. `when_blocked` is called whenever the
     /// broker says so, with its reason.
     pub async fn watch(&self, mut when_blocked: impl FnMut(&str)) {
         let mut lost = self.lost.subscribe();
-        let mut told = Box::pin(self.publishing.events_listener());
+        let mut told = Box::pin(self.publishing().events_listener());
         let stand = |status: &ConnectionStatus| status.connected();
-        while stand(self.publishing.status()) && stand(self.consuming.status()) {
+        while stand(self.publishing().status()) && stand(self.consuming.status()) {
             tokio::select! {
                 biased;
                 // The sender lives as long as `self`.

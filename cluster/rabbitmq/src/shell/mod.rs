@@ -7,6 +7,7 @@ mod dead_letters;
 mod deliveries;
 mod depths;
 mod housekeeping;
+mod lines;
 mod link;
 mod messages;
 mod publisher;

@@ -3,28 +3,29 @@
 //! Nothing is published twice here: what was not confirmed when the channel ended is `Unknown`, and its
 //! publisher decides.
 
+use super::lines::Publishing;
 use super::link;
-use crate::core::topology::{Destination, Topology};
+use crate::core::topology::Destination;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use lapin::options::{BasicPublishOptions, QueueDeclareOptions};
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
-use lapin::{BasicProperties, Channel, Confirmation, ConnectionStatus, PublisherConfirm};
-use ports::Machine;
+use lapin::{BasicProperties, Channel, Confirmation, PublisherConfirm};
 use ports::broker::PublishError;
 use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout};
 
-/// Most messages that are published and not confirmed: more bring no higher rate.
-const WINDOW: usize = 1_024;
+/// Most messages that are published on a channel and not confirmed. A channel that waits for a queue takes 400
+/// more at most (`credit_flow`), and then RabbitMQ reads nothing of its whole connection.
+const WINDOW: usize = 256;
 /// Without any confirm for this long, while some are due and the broker has not said that it is blocked,
-/// the connection counts as lost.
-const SILENCE: Duration = Duration::from_secs(10);
+/// a channel counts as lost.
+pub const SILENCE: Duration = Duration::from_secs(10);
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -40,35 +41,18 @@ pub struct Outgoing {
     pub confirmed: oneshot::Sender<Result<(), PublishError>>,
 }
 
-/// Where messages stand in line.
-#[derive(Clone)]
-pub struct Line(mpsc::UnboundedSender<Outgoing>);
-
-impl Line {
-    /// Puts a message in line; without a task at its other end it is dropped, and so unknown.
-    pub fn put(&self, outgoing: Outgoing) {
-        let _ = self.0.send(outgoing);
+/// Publishes what comes in line, until the line or the link ends: then nothing is told any more.
+pub async fn run(with: Arc<Publishing>, mut line: mpsc::UnboundedReceiver<Outgoing>) {
+    let mut lost = with.lost.subscribe();
+    let ended = tokio::select! {
+        biased;
+        _ = lost.wait_for(|lost| *lost) => return,
+        ended = publish_all(&with, &mut line) => ended,
+    };
+    if let Err(error) = ended {
+        tracing::warn!(error = %ports::with_causes(&error), "publishing to RabbitMQ ended");
+        with.lost.send_replace(true);
     }
-}
-
-/// Starts the task of a line; when it ends on its own, `lost` becomes true.
-pub fn start(
-    machine: &Machine,
-    channel: Channel,
-    status: ConnectionStatus,
-    topology: Arc<Topology>,
-    lost: watch::Sender<bool>,
-) -> Line {
-    let (sender, line) = mpsc::unbounded_channel();
-    let (declared, taken) = (BTreeSet::new(), BTreeSet::new());
-    let publisher = Publisher { channel, status, topology, declared, taken };
-    machine.spawn("rabbitmq publisher", async move {
-        if let Err(error) = publisher.run(line).await {
-            tracing::warn!(error = %ports::with_causes(&error), "publishing to RabbitMQ ended");
-            lost.send_replace(true);
-        }
-    });
-    Line(sender)
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -79,18 +63,42 @@ enum Ended {
     Lost(#[from] lapin::Error),
 }
 
-struct Publisher {
+/// On one channel after another: where other channels get confirms, it is the queue that is silent and not the
+/// connection.
+async fn publish_all(
+    with: &Publishing,
+    line: &mut mpsc::UnboundedReceiver<Outgoing>,
+) -> Result<(), Ended> {
+    loop {
+        let opening = async {
+            let channel = with.connection.create_channel().await?;
+            channel.confirm_select(ConfirmSelectOptions::default()).await?;
+            lapin::Result::Ok(channel)
+        };
+        let channel = timeout(SILENCE, opening).await.map_err(|_| Ended::Silent)??;
+        let (declared, taken) = (BTreeSet::new(), BTreeSet::new());
+        let ended = Publisher { with, channel, declared, taken }.run(line).await;
+        match ended {
+            // The channel is closed when RabbitMQ goes on with it.
+            Err(Ended::Silent) if !with.is_silent() => {
+                tracing::warn!("a queue of RabbitMQ confirms nothing: its channel is given up");
+            }
+            _ => return ended,
+        }
+    }
+}
+
+struct Publisher<'a> {
+    with: &'a Publishing,
     channel: Channel,
-    status: ConnectionStatus,
-    topology: Arc<Topology>,
     /// What is certainly there, because this channel has asked for it.
     declared: BTreeSet<Destination>,
     /// What has taken a message of this channel.
     taken: BTreeSet<Destination>,
 }
 
-impl Publisher {
-    async fn run(mut self, mut line: mpsc::UnboundedReceiver<Outgoing>) -> Result<(), Ended> {
+impl Publisher<'_> {
+    async fn run(mut self, line: &mut mpsc::UnboundedReceiver<Outgoing>) -> Result<(), Ended> {
         let mut under_way = FuturesUnordered::new();
         let mut progress = Instant::now();
         loop {
@@ -98,6 +106,7 @@ impl Publisher {
                 biased;
                 Some((to, confirmed, told)) = under_way.next() => {
                     progress = Instant::now();
+                    self.with.progressed();
                     let told: lapin::Result<Confirmation> = told;
                     if let Some(result) = self.result(to, &told?).await? {
                         answer(confirmed, result);
@@ -105,6 +114,10 @@ impl Publisher {
                 }
                 next = line.recv(), if under_way.len() < WINDOW => {
                     let Some(outgoing) = next else { return Ok(()) };
+                    // Whoever waited was told that it is unknown, and may have put it in line again.
+                    if outgoing.confirmed.is_closed() && outgoing.to.is_kept() {
+                        continue;
+                    }
                     if under_way.is_empty() {
                         progress = Instant::now();
                     }
@@ -113,7 +126,7 @@ impl Publisher {
                     under_way.push(async move { (to, confirmed, confirm.await) });
                 }
                 () = sleep(LOOK), if !under_way.is_empty() => {
-                    if self.status.blocked() {
+                    if self.with.connection.status().blocked() {
                         progress = Instant::now();
                     } else if progress.elapsed() > SILENCE {
                         return Err(Ended::Silent);
@@ -129,21 +142,22 @@ impl Publisher {
         outgoing: Outgoing,
     ) -> Result<(oneshot::Sender<Result<(), PublishError>>, PublisherConfirm), Ended> {
         let Outgoing { to, message, properties, confirmed } = outgoing;
-        let queue = self.topology.queue(to).filter(|_| !self.declared.contains(&to));
-        if let Some(queue) = queue {
-            link::declare(&self.channel, queue).await?;
-            self.declared.insert(to);
-        }
-        let (exchange, key) = self.topology.route(to);
-        let options = BasicPublishOptions::default();
-        let (exchange, key) = (exchange.into(), key.into());
-        let mut publish =
-            pin!(self.channel.basic_publish(exchange, key, options, &message, properties));
+        let Publisher { with, channel, declared, .. } = self;
+        let mut publishing = pin!(async {
+            if let Some(queue) = with.topology.queue(to).filter(|_| !declared.contains(&to)) {
+                link::declare(channel, queue).await?;
+                declared.insert(to);
+            }
+            let (exchange, key) = with.topology.route(to);
+            let (exchange, key) = (exchange.into(), key.into());
+            let options = BasicPublishOptions::default();
+            channel.basic_publish(exchange, key, options, &message, properties).await
+        });
         loop {
-            match timeout(SILENCE, publish.as_mut()).await {
+            match timeout(SILENCE, publishing.as_mut()).await {
                 Ok(published) => return Ok((confirmed, published?)),
                 // Its callers do not wait for it: they have deadlines of their own.
-                Err(_) if self.status.blocked() => {}
+                Err(_) if with.connection.status().blocked() => {}
                 Err(_) => return Err(Ended::Silent),
             }
         }
@@ -166,7 +180,7 @@ impl Publisher {
                 Some(Ok(()))
             }
             Confirmation::Nack(None) => {
-                let is_full = match self.topology.most(to) {
+                let is_full = match self.with.topology.most(to) {
                     // It knows this channel.
                     Some(_) if self.taken.contains(&to) => true,
                     Some(most) => self.waiting(to).await? >= most,
@@ -184,10 +198,11 @@ impl Publisher {
 
     /// How many messages wait in a queue, 0 if its leader is away.
     async fn waiting(&self, to: Destination) -> Result<usize, Ended> {
-        let Some(queue) = self.topology.queue(to) else { return Ok(0) };
+        let Some(queue) = self.with.topology.queue(to) else { return Ok(0) };
         let options = QueueDeclareOptions { passive: true, ..Default::default() };
-        let asked = self.channel.queue_declare(queue.name.into(), options, FieldTable::default());
-        Ok(asked.await?.message_count() as usize)
+        let asking = self.channel.queue_declare(queue.name.into(), options, FieldTable::default());
+        let asked = timeout(SILENCE, asking).await.map_err(|_| Ended::Silent)?;
+        Ok(asked?.message_count() as usize)
     }
 }
 

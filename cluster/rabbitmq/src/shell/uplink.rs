@@ -31,7 +31,7 @@ pub struct Uplink {
     link: watch::Sender<Option<Arc<Link>>>,
     /// Which messages are traced.
     sampler: Sampler,
-    /// In line under this lock: the order of calls is the order on the channel.
+    /// In line under this lock: the order of calls is the order on each channel.
     order: Mutex<()>,
 }
 
@@ -129,9 +129,7 @@ impl Uplink {
         let _order = entered(self.order.lock());
         let in_line = batch.into_iter().map(|(to, message, properties)| {
             let (confirmed, pending) = oneshot::channel();
-            let may_be_lost = matches!(to, Destination::Gateway(_) | Destination::Takeover(_));
-            let line = if may_be_lost { &link.gateways } else { &link.durable };
-            line.put(Outgoing { to, message, properties, confirmed });
+            link.lines.put(Outgoing { to, message, properties, confirmed });
             pending
         });
         Some(in_line.collect())

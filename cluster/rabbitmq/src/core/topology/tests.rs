@@ -21,7 +21,7 @@ fn names_are_read_back() {
             Some(Queue::Inbound(Partition(9))),
         ),
         (topology.queue(Destination::Jobs(3)).unwrap().name, Some(Queue::Jobs(3))),
-        (topology.dead(), Some(Queue::DeadLetters)),
+        (topology.queue(Destination::Dead).unwrap().name, Some(Queue::DeadLetters)),
         (topology.gateway_queue(life, 5), Some(Queue::Gateway(life))),
         (topology.unrouted(), None),
         (topology.shed(), None),
@@ -97,4 +97,25 @@ fn queues_without_copies_ask_for_nothing_that_needs_them() {
     }
     let one_consumer = argument(&inbound.arguments, "x-single-active-consumer");
     assert_eq!(one_consumer, Some(&Argument::Flag(true)));
+}
+
+#[test]
+fn what_has_an_order_shares_a_line_and_what_is_kept_waits_for_nothing_that_may_be_lost() {
+    let life = GatewayLife { gateway: GatewayId(2), incarnation: Incarnation(1) };
+    let [of_life, takeover] = [Destination::Gateway(life), Destination::Takeover(GatewayId(3))];
+    assert_eq!(of_life.line(), takeover.line());
+    let lines = [
+        Destination::Inbound(Partition(2)),
+        Destination::Inbound(Partition(3)),
+        Destination::Jobs(2),
+        Destination::Dead,
+        takeover,
+    ]
+    .map(Destination::line);
+    for (index, line) in lines.iter().enumerate() {
+        assert!(!lines[..index].contains(line), "{line:?}");
+    }
+    // A connection has so many channels and no more.
+    let all = (0..u16::MAX).map(|n| Destination::Inbound(Partition(n)).line());
+    assert_eq!(all.collect::<std::collections::BTreeSet<_>>().len(), 64);
 }
