@@ -63,6 +63,8 @@ struct Kept {
     letter: DeadLetter,
     key: u128,
     requeueing: Option<Requeueing>,
+    /// It died again, after somebody had begun to requeue it and before that was said to be done.
+    again: Option<DeadLetter>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -93,30 +95,51 @@ impl Table {
                     };
                     if kept.requeueing.is_none_or(over) {
                         kept.requeueing = Some(Requeueing { by, since_ms: at_ms });
+                        // It is about to be in its queue once more.
+                        kept.again = None;
                     }
                 }
             }
-            Step::Requeued { id } => drop(self.remove(id)),
+            Step::Requeued { id } => {
+                if let Some(Kept { key, again: Some(letter), .. }) = self.remove(id) {
+                    self.keep(key, letter);
+                }
+            }
         }
         None
     }
 
     fn put(&mut self, id: u64, at_ms: u64, new: NewDeadLetter) -> Option<DeadLetter> {
         let NewDeadLetter { origin, key, reason, attempts, message } = new;
-        if self.ids.contains_key(&(origin, key)) {
+        let letter = DeadLetter { id, origin, reason, attempts, at_ms, message };
+        if let Some(kept) = self.ids.get(&(origin, key)).and_then(|id| self.kept.get_mut(id)) {
+            if kept.requeueing.is_some() {
+                kept.again = Some(letter);
+            }
             return None;
         }
-        let letter = DeadLetter { id, origin, reason, attempts, at_ms, message };
-        self.ids.insert((origin, key), id);
-        self.kept.insert(id, Kept { letter, key, requeueing: None });
+        self.keep(key, letter);
         let oldest = *self.kept.keys().next().filter(|_| self.kept.len() > self.most)?;
-        self.remove(oldest)
+        self.remove(oldest).map(|kept| kept.letter)
     }
 
-    fn remove(&mut self, id: u64) -> Option<DeadLetter> {
-        let Kept { letter, key, .. } = self.kept.remove(&id)?;
-        self.ids.remove(&(letter.origin, key));
-        Some(letter)
+    fn keep(&mut self, key: u128, letter: DeadLetter) {
+        self.ids.insert((letter.origin, key), letter.id);
+        self.kept.insert(letter.id, Kept { letter, key, requeueing: None, again: None });
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Kept> {
+        let kept = self.kept.remove(&id)?;
+        self.ids.remove(&(kept.letter.origin, kept.key));
+        Some(kept)
+    }
+
+    /// The log begins at this offset by now. What it does not hold any more was needed by nobody: that those
+    /// before are gone was said there.
+    pub fn begins_at(&mut self, first: u64) {
+        while let Some(oldest) = self.kept.keys().next().copied().filter(|id| id - 1 < first) {
+            self.remove(oldest);
+        }
     }
 
     /// Those behind an id, oldest first.
@@ -186,6 +209,32 @@ mod tests {
         assert_eq!((gone, ids(&table)), (Some(1), vec![2, 3]));
         // It may die again.
         assert_eq!(table.apply(3, 3, put(1)).map(|letter| letter.id), Some(2));
+    }
+
+    #[test]
+    fn one_that_dies_again_while_it_is_requeued_is_kept() {
+        let requeueing = || Step::Requeueing { id: 1, by: 5 };
+        let table = folded(9, vec![put(7), requeueing(), put(7), Step::Requeued { id: 1 }]);
+        assert_eq!((ids(&table), table.list(0, 9)[0].at_ms), (vec![3], 2));
+        // It is the same one, and not being requeued itself.
+        assert_eq!((table.requeued_by(3, 5), table.needed_from(9)), (None, 2));
+        // Who began died, and somebody requeues it later: what it died of is in its queue again.
+        let mut table = folded(9, vec![put(7), requeueing(), put(7)]);
+        let late = 2 + REQUEUEING.as_millis() as u64;
+        table.apply(3, late, Step::Requeueing { id: 1, by: 6 });
+        table.apply(4, late, Step::Requeued { id: 1 });
+        assert!(ids(&table).is_empty());
+    }
+
+    #[test]
+    fn what_the_log_holds_no_more_is_gone() {
+        let mut table = folded(9, vec![put(7), put(8), put(9)]);
+        table.begins_at(1);
+        assert_eq!(ids(&table), [2, 3]);
+        table.begins_at(3);
+        // The same message may die again.
+        table.apply(3, 3, put(9));
+        assert_eq!(ids(&table), [4]);
     }
 
     #[test]

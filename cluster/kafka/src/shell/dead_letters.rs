@@ -207,7 +207,7 @@ impl Log {
             self.begin_anew();
         }
         if self.next < first {
-            // What was removed meanwhile was needed by nobody.
+            self.table.begins_at(first);
             self.next = first;
             self.client = None;
         }

@@ -89,7 +89,7 @@ pub async fn begin(uplink: &Arc<Uplink>, wanted: Wanted) -> Result<Deliveries, C
     let (out, batches) = mpsc::unbounded_channel();
     let reading = Reader {
         uplink: Arc::clone(uplink),
-        removed: mine.progress.base(),
+        removed: 0,
         wanted,
         window,
         mine,
@@ -97,6 +97,7 @@ pub async fn begin(uplink: &Arc<Uplink>, wanted: Wanted) -> Result<Deliveries, C
         out,
         settled,
         looked: Instant::now(),
+        is_answered: true,
         changed: false,
     };
     let thread = uplink.machine.tasks.worker("kafka reader");
@@ -115,9 +116,13 @@ struct Reader {
     end: u64,
     out: mpsc::UnboundedSender<Vec<Delivery>>,
     settled: Receiver<Settle>,
+    /// When it last was looked who has the partition.
     looked: Instant,
+    /// Whether Kafka said so then.
+    is_answered: bool,
     /// Something was settled since.
     changed: bool,
+    /// Up to where messages were removed, as far as this consumer knows.
     removed: u64,
 }
 
@@ -153,11 +158,15 @@ impl Reader {
                 return ended;
             }
             let exhausted = self.window.next() >= self.mine.mark;
-            let due = if self.changed || exhausted { COMMIT_EVERY } else { RENEW_EVERY };
-            if self.looked.elapsed() >= due
-                && let Err(ended) = self.keep()
-            {
-                return ended;
+            let is_awaited = (self.changed || exhausted) && self.is_answered;
+            let due = if is_awaited { COMMIT_EVERY } else { RENEW_EVERY };
+            if self.looked.elapsed() >= due {
+                let kept = self.keep();
+                // Only now: nothing is read while Kafka does not answer.
+                self.looked = Instant::now();
+                if let Err(ended) = kept {
+                    return ended;
+                }
             }
             let exhausted = self.window.next() >= self.mine.mark;
             let worked = if self.window.room() == 0 || exhausted || self.out.is_closed() {
@@ -246,7 +255,6 @@ impl Reader {
     /// either, or takes it over and is found later.
     fn keep(&mut self) -> Result<(), Ended> {
         let (uplink, place) = (Arc::clone(&self.uplink), self.wanted.place.clone());
-        self.looked = Instant::now();
         let kept = self.is_mine().and_then(|is_mine| {
             if !is_mine {
                 return Ok(Err(Ended::Lost));
@@ -258,6 +266,7 @@ impl Reader {
             self.say(self.mine.holder, mark)?;
             Ok(Ok(()))
         });
+        self.is_answered = kept.is_ok();
         match kept {
             Ok(kept) => {
                 self.changed = kept.is_err();

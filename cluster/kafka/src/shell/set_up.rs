@@ -32,12 +32,19 @@ enum NotMade {
 /// Tries until all topics are there.
 pub async fn until_made(uplink: &Arc<Uplink>) {
     let mut backoff = Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF);
+    let mut told = String::new();
     loop {
         match make(uplink).await {
             Ok(()) => return,
             Err(error) => {
-                let error = ports::with_causes(&error);
-                tracing::warn!(node = %uplink.machine.name, error, "cannot use Kafka");
+                let (node, error) = (&uplink.machine.name, ports::with_causes(&error));
+                // Whoever has made a mistake must hear of it.
+                if error == told {
+                    tracing::warn!(%node, error, "cannot use Kafka");
+                } else {
+                    tracing::error!(%node, error, "Kafka cannot be used: trying until it can");
+                    told = error;
+                }
             }
         }
         sleep(backoff.next(uplink.machine.entropy.next_u64())).await;
@@ -106,6 +113,7 @@ async fn grow(uplink: &Arc<Uplink>, topic: &Topic<'_>) -> Result<(), NotMade> {
 /// Removes what was acknowledged, for ever: Kafka keeps what is not too old, whoever has read it.
 pub async fn remove_needless(uplink: Arc<Uplink>, mut removable: Removable) {
     uplink.ready().await;
+    let mut is_told = false;
     loop {
         sleep(REMOVE_EVERY).await;
         let mut latest: BTreeMap<Place, u64> = BTreeMap::new();
@@ -115,7 +123,12 @@ pub async fn remove_needless(uplink: Arc<Uplink>, mut removable: Removable) {
         for (place, offset) in latest {
             if let Err(error) = remove(&uplink, &place, offset).await {
                 // The next round asks for more anyway.
-                tracing::warn!(?place, offset, %error, "Kafka keeps what is done");
+                if is_told {
+                    tracing::warn!(?place, offset, %error, "Kafka keeps what is done");
+                } else {
+                    tracing::error!(?place, offset, %error, "Kafka keeps what is done: its disk fills");
+                    is_told = true;
+                }
             }
         }
     }
