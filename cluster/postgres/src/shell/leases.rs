@@ -11,8 +11,9 @@ use std::collections::BTreeMap;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+/// Of two at once one finds a row of the other: by which of the unique keys it does so, nobody can say.
 const CLAIM_FIRST: &str = "INSERT INTO ownerships (partition, owner, epoch, renewals, writer) \
-    VALUES ($1, $2, 1, 0, $3) ON CONFLICT (partition) DO NOTHING RETURNING partition";
+    VALUES ($1, $2, 1, 0, $3) ON CONFLICT DO NOTHING RETURNING partition";
 
 /// Waits for the commits under the lease that it ends: it changes what they lock.
 const CLAIM_NEXT: &str = "UPDATE ownerships \

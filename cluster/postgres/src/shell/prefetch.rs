@@ -16,37 +16,45 @@ use tokio_postgres::{Row, Statement};
 /// One instant for all statements up to the end of the transaction.
 pub const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
+// `LATERAL` and `OFFSET 0` leave PostgreSQL no plan but the one by keys. Otherwise, in tables that were analysed
+// while they were empty, it reads all of each and compares.
+
 const CONVERSATIONS: &str = "\
 SELECT it.partition, it.id, it.kind, it.head, it.first, it.founders \
-FROM unnest($1::integer[], $2::bigint[]) AS asked(partition, id) \
-JOIN conversations AS it USING (partition, id)";
+FROM unnest($1::integer[], $2::bigint[]) AS asked(partition, id), \
+LATERAL (SELECT * FROM conversations WHERE partition = asked.partition AND id = asked.id OFFSET 0) AS it";
 
 const MEMBERS: &str = "\
 SELECT it.partition, it.conversation, it.member, it.joined, it.left_at \
-FROM unnest($1::integer[], $2::bigint[]) AS asked(partition, conversation) \
-JOIN members AS it USING (partition, conversation) \
+FROM unnest($1::integer[], $2::bigint[]) AS asked(partition, conversation), \
+LATERAL (SELECT * FROM members \
+WHERE partition = asked.partition AND conversation = asked.conversation OFFSET 0) AS it \
 ORDER BY it.partition, it.conversation, it.member, it.joined";
 
 const DECISIONS: &str = "\
 SELECT it.partition, it.author, it.message, it.conversation, it.sequence, it.refusal, it.epoch, \
-it.owner, entries.entry \
-FROM unnest($1::integer[], $2::bigint[], $3::bigint[]) AS asked(partition, author, message) \
-JOIN decisions AS it USING (partition, author, message) \
-LEFT JOIN entries ON it.refusal = 0 AND entries.partition = it.partition \
-AND entries.conversation = it.conversation AND entries.sequence = it.sequence";
+it.owner, its.entry \
+FROM unnest($1::integer[], $2::bigint[], $3::bigint[]) AS asked(partition, author, message), \
+LATERAL (SELECT * FROM decisions WHERE partition = asked.partition \
+AND author = asked.author AND message = asked.message OFFSET 0) AS it \
+LEFT JOIN LATERAL (SELECT entry FROM entries WHERE partition = it.partition \
+AND conversation = it.conversation AND sequence = it.sequence OFFSET 0) AS its ON it.refusal = 0";
 
 /// Each asked sequence with its entry, if there is one, and whether its message is deleted.
 const ENTRIES: &str = "\
-SELECT asked.partition, asked.conversation, asked.sequence, entries.entry, \
-CASE WHEN deletions.sequence IS NULL THEN 0 ELSE 1 END::bigint \
+SELECT asked.partition, asked.conversation, asked.sequence, it.entry, \
+CASE WHEN deleted.sequence IS NULL THEN 0 ELSE 1 END::bigint \
 FROM unnest($1::integer[], $2::bigint[], $3::bigint[]) AS asked(partition, conversation, sequence) \
-LEFT JOIN entries USING (partition, conversation, sequence) \
-LEFT JOIN deletions USING (partition, conversation, sequence)";
+LEFT JOIN LATERAL (SELECT entry FROM entries WHERE partition = asked.partition \
+AND conversation = asked.conversation AND sequence = asked.sequence OFFSET 0) AS it ON true \
+LEFT JOIN LATERAL (SELECT sequence FROM deletions WHERE partition = asked.partition \
+AND conversation = asked.conversation AND sequence = asked.sequence OFFSET 0) AS deleted ON true";
 
 const CURSORS: &str = "\
 SELECT it.partition, it.conversation, it.member, it.delivered, it.seen \
-FROM unnest($1::integer[], $2::bigint[], $3::bigint[]) AS asked(partition, conversation, member) \
-JOIN cursors AS it USING (partition, conversation, member)";
+FROM unnest($1::integer[], $2::bigint[], $3::bigint[]) AS asked(partition, conversation, member), \
+LATERAL (SELECT * FROM cursors WHERE partition = asked.partition \
+AND conversation = asked.conversation AND member = asked.member OFFSET 0) AS it";
 
 /// Keys of two numbers behind a partition, as columns.
 #[derive(Default)]

@@ -35,15 +35,18 @@ ORDER BY sequence LIMIT asked.most) AS it ORDER BY asked.place, it.sequence";
 const MEMBERSHIPS: &str = "\
 SELECT asked.place, it.member, it.joined, it.left_at \
 FROM unnest($1::integer[], $2::bigint[], $3::bigint[]) \
-WITH ORDINALITY AS asked(partition, conversation, member, place) \
-JOIN members AS it USING (partition, conversation, member) ORDER BY asked.place, it.joined";
+WITH ORDINALITY AS asked(partition, conversation, member, place), \
+LATERAL (SELECT * FROM members WHERE partition = asked.partition \
+AND conversation = asked.conversation AND member = asked.member OFFSET 0) AS it \
+ORDER BY asked.place, it.joined";
 
 /// The cursors of each, likewise.
 const CURSORS: &str = "\
 SELECT asked.place, it.delivered, it.seen \
 FROM unnest($1::integer[], $2::bigint[], $3::bigint[]) \
-WITH ORDINALITY AS asked(partition, conversation, member, place) \
-JOIN cursors AS it USING (partition, conversation, member)";
+WITH ORDINALITY AS asked(partition, conversation, member, place), \
+LATERAL (SELECT * FROM cursors WHERE partition = asked.partition \
+AND conversation = asked.conversation AND member = asked.member OFFSET 0) AS it";
 
 /// The instant begins with its first statement, which reads who owns what: every answer is checked against
 /// that.
