@@ -51,6 +51,8 @@ pub enum Command {
         conversation: ConversationId,
         /// How many.
         keep: u64,
+        /// Of the others so many go at most, the oldest.
+        most: u64,
     },
 }
 

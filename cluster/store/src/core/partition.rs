@@ -121,9 +121,9 @@ impl Partition {
                 receipts::apply(&mut step, conversation, item);
                 Outcome::Done
             }
-            Command::Retain { conversation: id, keep } => {
+            Command::Retain { conversation: id, keep, most } => {
                 let conversation = cache.get(step.overlay, id);
-                retention::apply(&mut step, conversation, id, keep);
+                retention::apply(&mut step, conversation, id, (keep, most));
                 Outcome::Done
             }
         }

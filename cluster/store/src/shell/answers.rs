@@ -2,6 +2,7 @@
 //! with a few questions, however many there are of them.
 
 use super::partitions::{Owned, Partitions};
+use super::questions::questions;
 use super::round::{AttachAnswer, NotOwned, Round};
 use crate::core::conversation::Conversation;
 use crate::core::missed::{self, Missed};
@@ -14,8 +15,6 @@ use std::sync::Arc;
 
 /// Streams whose first entries are read together: what they may bring is in memory at once.
 const STREAMS: usize = 64;
-/// Conversations that are fetched together.
-const CONVERSATIONS: usize = 64;
 /// Entries of missed messages that are read together.
 const MISSED: u64 = 1_000;
 
@@ -63,7 +62,7 @@ impl Partitions {
             }
         }
         let mut reported = Reported::new();
-        for part in parts(keys) {
+        for part in questions(keys) {
             for ((home, _), rows) in part.iter().zip(self.store.prefetch(&part)?) {
                 reported.extend(rows.cursors);
                 let Some(owned) = self.owned.get_mut(home) else { continue };
@@ -155,39 +154,6 @@ impl Partitions {
     }
 }
 
-/// Keys in questions of a bounded size: cursors are small, and a conversation has up to thousands of members.
-fn parts(keys: BTreeMap<PartitionId, Keys>) -> Vec<Vec<(PartitionId, Keys)>> {
-    let (mut parts, mut room) = (Vec::<Vec<_>>::new(), 0);
-    for (home, Keys { conversations, cursors, .. }) in keys {
-        let conversations: Vec<ConversationId> = conversations.into_iter().collect();
-        let mut rest = Keys { cursors, ..Keys::default() };
-        for some in conversations.chunks(CONVERSATIONS) {
-            rest.conversations = some.iter().copied().collect();
-            let count = some.len();
-            put(&mut parts, &mut room, (home, std::mem::take(&mut rest)), count);
-        }
-        if !rest.cursors.is_empty() {
-            put(&mut parts, &mut room, (home, rest), 0);
-        }
-    }
-    parts
-}
-
-/// Into the last part, if it has room for so many conversations.
-fn put(
-    parts: &mut Vec<Vec<(PartitionId, Keys)>>,
-    room: &mut usize,
-    keys: (PartitionId, Keys),
-    count: usize,
-) {
-    if parts.is_empty() || count > *room {
-        parts.push(Vec::new());
-        *room = CONVERSATIONS;
-    }
-    *room -= count;
-    parts.last_mut().expect("there is one").push(keys);
-}
-
 fn delivered(reported: &Reported, conversation: ConversationId, user: UserId) -> Sequence {
     reported.get(&(conversation, user)).map_or(Sequence(0), |cursors| cursors.delivered)
 }
@@ -219,35 +185,4 @@ fn read_streams(
         answers.push(AttachedItem { conversation, user, outcome });
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_fetched_comes_in_parts_each_key_once() {
-        let keys = |first: u64, count: u64| Keys {
-            conversations: (first..first + count).map(ConversationId).collect(),
-            cursors: [(ConversationId(first), UserId(1))].into(),
-            ..Keys::default()
-        };
-        let asked: BTreeMap<_, _> = [(0, 30), (1, 100), (2, 0), (3, 64)]
-            .map(|(p, n)| (PartitionId(p), keys(1_000 * u64::from(p), n)))
-            .into();
-        let parts = parts(asked.clone());
-        let sizes: Vec<usize> = parts
-            .iter()
-            .map(|part| part.iter().map(|(_, keys)| keys.conversations.len()).sum())
-            .collect();
-        assert_eq!(sizes, [30, 64, 36, 64]);
-        let mut all: BTreeMap<PartitionId, Keys> = BTreeMap::new();
-        for (home, mut keys) in parts.into_iter().flatten() {
-            let known = all.entry(home).or_default();
-            known.conversations.append(&mut keys.conversations);
-            known.cursors.append(&mut keys.cursors);
-        }
-        assert_eq!(all, asked);
-        assert!(super::parts(BTreeMap::new()).is_empty());
-    }
 }

@@ -17,6 +17,9 @@ use protocol::trace::Sampler;
 use protocol::{ConversationId, Epoch, Partition, UserId};
 use tokio::sync::oneshot;
 
+/// First members of a conversation that are as many rows as one command of another kind brings, and more.
+const MEMBERS: usize = 32;
+
 /// One consumer's life on an inbound queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Consumer {
@@ -58,10 +61,12 @@ pub enum Request {
 }
 
 impl Request {
-    /// How much of a group commit it takes: what one command of another kind does.
+    /// How much of a group commit it takes: what one command of another kind does. A group of thousands is as
+    /// many rows as hundreds of messages.
     pub fn weight(&self) -> usize {
+        let of_one = |request: &CreateConversation| 1 + request.members.len() / MEMBERS;
         match self {
-            Self::Create(requests) => requests.len().max(1),
+            Self::Create(requests) => requests.iter().map(of_one).sum::<usize>().max(1),
             Self::ChangeMember(_) => 1,
         }
     }

@@ -8,6 +8,7 @@ mod ownership;
 mod partitions;
 mod pending;
 mod publisher;
+mod questions;
 mod readers;
 mod reads;
 mod round;

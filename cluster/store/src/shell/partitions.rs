@@ -5,17 +5,23 @@
 //! repeated. A partition whose lease is not the newest any more is dropped with all that was applied to
 //! it: nothing of it was written, and nobody is told.
 
+use super::questions::{self, questions};
 use super::round::{Applied, Origin, Round, Work};
 use crate::config::StoreConfig;
 use crate::core::command::{Command, Outcome};
 use crate::core::overlay::Overlay;
 use crate::core::partition::{Choices, Partition};
-use ports::message_store::{Keys, Lease, MessageStore, StoreError};
+use ports::message_store::{Keys, Lease, MessageStore, Rows, StoreError};
 use protocol::design::{Epochs, Poison};
 use protocol::store_calls::PartitionStatus;
-use protocol::{Epoch, Partition as PartitionId};
+use protocol::{Epoch, Partition as PartitionId, Sequence};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// Of a conversation that holds more entries than are kept, because fewer are kept than once were, so many go
+/// with each commit beside those that make room for new ones. All at once may take an engine longer than it
+/// may take for a commit, and then they would be tried for ever.
+const CATCHING_UP: u64 = 64;
 
 /// An owned partition.
 pub(super) struct Owned {
@@ -56,13 +62,16 @@ impl Partitions {
                 owned.machine.keys(command, keys.entry(work.partition).or_default());
             }
         }
-        let keys: Vec<(PartitionId, Keys)> = keys.into_iter().collect();
-        if !keys.is_empty() {
-            let rows = self.store.prefetch(&keys)?;
-            for ((partition, keys), rows) in keys.into_iter().zip(rows) {
-                let applied = round.applied.entry(partition).or_default();
-                applied.overlay = Overlay::new(keys, rows);
+        let mut fetched: BTreeMap<PartitionId, Rows> = BTreeMap::new();
+        for question in questions(keys.clone()) {
+            for ((partition, _), rows) in question.iter().zip(self.store.prefetch(&question)?) {
+                questions::add(fetched.entry(*partition).or_default(), rows);
             }
+        }
+        for (partition, keys) in keys {
+            let rows = fetched.remove(&partition).unwrap_or_default();
+            let applied = round.applied.entry(partition).or_default();
+            applied.overlay = Overlay::new(keys, rows);
         }
         for work in std::mem::take(&mut round.work) {
             match self.owned.get_mut(&work.partition) {
@@ -190,7 +199,10 @@ impl Owned {
     fn retain(&mut self, applied: &mut Applied, keep: u64) {
         let grown: Vec<_> = applied.overlay.batch.conversations.keys().copied().collect();
         for conversation in grown {
-            let command = Command::Retain { conversation, keep };
+            let entries = &applied.overlay.batch.entries;
+            let all = (conversation, Sequence(0))..=(conversation, Sequence(u64::MAX));
+            let most = entries.range(all).count() as u64 + CATCHING_UP;
+            let command = Command::Retain { conversation, keep, most };
             self.machine.apply(command, &mut applied.overlay, &mut applied.effects);
         }
     }

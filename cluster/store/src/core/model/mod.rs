@@ -146,7 +146,8 @@ fn command(step: &Step) -> Command {
             read: Sequence(read),
         }),
         Step::Retain { conversation, keep } => {
-            Command::Retain { conversation: ConversationId(conversation), keep }
+            let conversation = ConversationId(conversation);
+            Command::Retain { conversation, keep, most: u64::MAX }
         }
         Step::Send { .. } | Step::Poison { .. } | Step::Edit { .. } | Step::Delete { .. } => {
             unreachable!("above")
