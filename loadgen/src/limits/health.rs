@@ -34,21 +34,18 @@ pub async fn until_hopeless(
     limits: &Limits,
     journal: &Journal,
     plan: &Plan,
-    phase: watch::Receiver<Phase>,
+    mut phase: watch::Receiver<Phase>,
     cluster: Option<watch::Receiver<Ids>>,
     data: Option<&Path>,
 ) -> String {
     let mut hopelessness = Hopelessness::default();
     let mut processors = Watch::default();
     loop {
-        let (asleep, began_in) = (Instant::now(), *phase.borrow());
-        for _ in 0..LOOKS {
-            sleep(SOON).await;
-            limits.tell(journal, false);
-        }
+        let (asleep, is_set_up) = (Instant::now(), *phase.borrow() == Phase::SetUp);
+        second(&mut phase, || limits.tell(journal, false)).await;
         let nodes = cluster.iter().flat_map(|ids| ids.borrow().clone()).map(|(_, id)| id);
         if processors.is_starved(&parties(nodes), asleep.elapsed()) {
-            if of_set_up(began_in, *phase.borrow()) {
+            if is_set_up {
                 limits.starved_in_set_up();
             } else {
                 limits.add("processors", 1);
@@ -81,9 +78,16 @@ pub async fn until_hopeless(
     }
 }
 
-/// Whether a time from one phase to another was of the set-up alone.
-fn of_set_up(from: Phase, to: Phase) -> bool {
-    from == Phase::SetUp && to == Phase::SetUp
+/// Ends after a second, or with the set-up: no second is of both the set-up and what is judged.
+async fn second(phase: &mut watch::Receiver<Phase>, mut look: impl FnMut()) {
+    let is_set_up = *phase.borrow() == Phase::SetUp;
+    for _ in 0..LOOKS {
+        tokio::select! {
+            biased;
+            Ok(_) = phase.wait_for(|phase| *phase != Phase::SetUp), if is_set_up => return,
+            () = sleep(SOON) => look(),
+        }
+    }
 }
 
 /// Who has to get its turn: this process, and all processes of the cluster. An engine works in processes that a
@@ -150,6 +154,32 @@ mod tests {
         )
         .unwrap();
         node.wait().unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_second_is_of_the_set_up_and_of_what_is_judged() {
+        let (told, mut phase) = watch::channel(Phase::SetUp);
+        let mut lasts = async |looks: u32| {
+            let (began, mut looked) = (Instant::now(), 0);
+            second(&mut phase, || looked += 1).await;
+            assert_eq!(looked, looks);
+            began.elapsed().as_millis()
+        };
+        assert_eq!(lasts(10).await, 1_000);
+        let ends = async {
+            sleep(Duration::from_millis(250)).await;
+            told.send_replace(Phase::WarmUp);
+        };
+        assert_eq!(tokio::join!(lasts(2), ends).0, 250);
+        let ends = async {
+            sleep(Duration::from_millis(250)).await;
+            told.send_replace(Phase::Load);
+        };
+        assert_eq!(tokio::join!(lasts(10), ends).0, 1_000);
+        // Nobody tells of phases any more.
+        told.send_replace(Phase::SetUp);
+        drop(told);
+        assert_eq!(lasts(10).await, 1_000);
     }
 
     #[test]

@@ -86,15 +86,23 @@ async fn write(
     let (payload, parts) = payload::encode(partition, number, batch).map_err(corrupt)?;
     let track = shared.track(partition);
     let mut standing = track.writing.lock().await;
-    apply::write(link, &parts).await?;
-    let attempt = Attempt { link, lease, number, payload };
-    let taken = attempt.take_slot(shared, &track, &mut standing).await?;
+    let mut asked = None;
+    let taking = async {
+        apply::write(link, &parts).await?;
+        let attempt = Attempt { link, lease, number, payload };
+        attempt.take_slot(shared, &track, &mut standing, &mut asked).await
+    };
+    let taken = taking.await;
     if !parts.is_empty() {
-        // Without a slot they are of no use to anybody.
-        let slot = taken.unwrap_or(i64::MIN);
+        // Without a slot they are of no use to anybody; one that was asked for last may be theirs.
+        let slot = match &taken {
+            Ok(Ok(slot)) => *slot,
+            Ok(Err(_)) => i64::MIN,
+            Err(_) => asked.map_or(i64::MIN, |asked: Asked| asked.slot),
+        };
         entered(track.large.lock()).push((slot, number));
     }
-    let slot = match taken {
+    let slot = match taken? {
         Ok(slot) => slot,
         Err(current) => return Ok(Some(Fenced { partition, current })),
     };
@@ -123,17 +131,18 @@ impl Attempt<'_> {
         shared: &Shared,
         track: &Track,
         standing: &mut Option<Standing>,
+        asked: &mut Option<Asked>,
     ) -> Result<Taken, StoreError> {
         let epoch = self.lease.epoch;
         let deadline = Instant::now() + shared.timing.settle;
-        // The last slot that was asked for; and whether it may have been given without an answer.
-        let (mut asked, mut is_open) = (None, false);
+        // Whether the last slot that was asked for may have been given without an answer.
+        let mut is_open = false;
         let mut last = String::new();
         loop {
             let known = standing.take().filter(|known| known.epoch == epoch);
             let looked = match known {
                 Some(known) => Ok(Verdict::Next(known.head + 1)),
-                None => self.look(shared, track, asked).await,
+                None => self.look(shared, track, *asked).await,
             };
             let slot = match looked {
                 Ok(Verdict::Done(slot)) => {
@@ -155,7 +164,7 @@ impl Attempt<'_> {
             if Instant::now() >= deadline {
                 return Err(open(StoreError::Unavailable(last), is_open));
             }
-            asked = Some(Asked { slot, attempt: self.number });
+            *asked = Some(Asked { slot, attempt: self.number });
             match self.ask(slot).await {
                 Ok(true) => {
                     *standing = Some(Standing { epoch, head: slot });
