@@ -19,7 +19,6 @@ use ports::broker::{BrokerUnavailable, DeadLetter, NewDeadLetter, Origin, Publis
 use ports::{BoxFuture, entered};
 use protocol::limits;
 use std::collections::BTreeMap;
-use std::iter;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::OwnedMutexGuard;
@@ -96,7 +95,9 @@ impl Writer {
         let begun = timeout(limits::CALL_TIMEOUT, self.reader()).await;
         let begun = begun.map_err(|_| BrokerUnavailable)?;
         let mut reader = begun.map_err(|error| unavailable(&error))?;
-        let mut table = reader.read(self).await.map_err(|error| unavailable(&error))?;
+        let read = timeout(limits::CALL_TIMEOUT, reader.read(self)).await;
+        let read = read.map_err(|_| BrokerUnavailable)?;
+        let mut table = read.map_err(|error| unavailable(&error))?;
         let Some(Held { tag, dead, .. }) = table.remove(&id) else {
             reader.end().await.map_err(|error| unavailable(&error))?;
             return Ok(false);
@@ -156,17 +157,22 @@ impl Reader {
         let queue = self.uplink.topology.queue(Destination::Dead).expect("they have a queue");
         let name = queue.name.clone();
         link::declare(&self.channel, queue).await?;
+        let (mut taken, mut waiting) = (Vec::new(), usize::MAX);
+        // What comes while they are taken is for the next who asks: otherwise this may never end.
+        while taken.len() < waiting
+            && let Some(next) = self.channel.basic_get(name.as_str().into(), GET).await?
+        {
+            taken.push(next.delivery);
+            waiting = waiting.min(taken.len() + next.message_count as usize);
+            taken.extend(self.take(&name, waiting - taken.len()).await?);
+        }
         let mut held = Vec::new();
-        while let Some(first) = self.channel.basic_get(name.as_str().into(), GET).await? {
-            let waiting = first.message_count;
-            let taken = self.take(&name, waiting).await?;
-            for delivery in iter::once(first.delivery).chain(taken) {
-                let (tag, seen) = (delivery.delivery_tag, messages::redelivered(&delivery) > 0);
-                let message = Bytes::from(delivery.data);
-                match messages::dead(&delivery.properties, &message) {
-                    Some(dead) => held.push(Held { tag, seen, dead }),
-                    None => self.adopt(writer, tag, &delivery.properties, message).await?,
-                }
+        for delivery in taken {
+            let (tag, seen) = (delivery.delivery_tag, messages::redelivered(&delivery) > 0);
+            let message = Bytes::from(delivery.data);
+            match messages::dead(&delivery.properties, &message) {
+                Some(dead) => held.push(Held { tag, seen, dead }),
+                None => self.adopt(writer, tag, &delivery.properties, message).await?,
             }
         }
         let (table, doubled) = dead::table(held);
@@ -177,7 +183,7 @@ impl Reader {
     }
 
     /// Takes as many as wait, or those that come at once.
-    async fn take(&self, queue: &str, waiting: u32) -> lapin::Result<Vec<Delivery>> {
+    async fn take(&self, queue: &str, waiting: usize) -> lapin::Result<Vec<Delivery>> {
         if waiting == 0 {
             return Ok(Vec::new());
         }
@@ -186,7 +192,7 @@ impl Reader {
         let mut consumer =
             self.channel.basic_consume(queue.into(), "".into(), options, none).await?;
         let mut taken = Vec::new();
-        while taken.len() < waiting as usize
+        while taken.len() < waiting
             && let Ok(Some(next)) = timeout(AT_ONCE, consumer.next()).await
         {
             taken.push(next?);

@@ -22,6 +22,8 @@ use tokio::sync::watch;
 /// (<https://www.rabbitmq.com/docs/heartbeats>); a consumer whose link was cut stands in the way of the next one
 /// for so long.
 const HEARTBEAT_SECONDS: u16 = 5;
+/// How long closing may take.
+const CLOSING: Duration = Duration::from_secs(5);
 /// How often a connection is looked at, beside what it says on its own.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -130,6 +132,13 @@ impl Link {
 
     fn publishing(&self) -> &Connection {
         &self.lines.with.connection
+    }
+
+    /// Closes the connection that publishes.
+    pub async fn close_publishing(&self) {
+        let closing = self.publishing().close(200, "done".into());
+        // One that says nothing is given up by its heartbeats.
+        let _ = tokio::time::timeout(CLOSING, closing).await;
     }
 
     /// Ends when a connection is lost, or one of the lines has ended. `when_blocked` is called whenever the

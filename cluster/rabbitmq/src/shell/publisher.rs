@@ -28,6 +28,8 @@ const WINDOW: usize = 256;
 pub const SILENCE: Duration = Duration::from_secs(10);
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_millis(500);
+/// Before a channel takes the place of one that ended.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A message on its way.
 pub struct Outgoing {
@@ -63,8 +65,8 @@ enum Ended {
     Lost(#[from] lapin::Error),
 }
 
-/// On one channel after another: where other channels get confirms, it is the queue that is silent and not the
-/// connection.
+/// On one channel after another, for as long as the connection is of use: a channel may end for what is wrong with
+/// its queue, and where others get confirms, it is the queue that is silent.
 async fn publish_all(
     with: &Publishing,
     line: &mut mpsc::UnboundedReceiver<Outgoing>,
@@ -73,17 +75,50 @@ async fn publish_all(
         let opening = async {
             let channel = with.connection.create_channel().await?;
             channel.confirm_select(ConfirmSelectOptions::default()).await?;
-            lapin::Result::Ok(channel)
+            Ok(channel)
         };
-        let channel = timeout(SILENCE, opening).await.map_err(|_| Ended::Silent)??;
+        let channel = with.answered(opening).await?;
         let (declared, taken) = (BTreeSet::new(), BTreeSet::new());
-        let ended = Publisher { with, channel, declared, taken }.run(line).await;
-        match ended {
-            // The channel is closed when RabbitMQ goes on with it.
-            Err(Ended::Silent) if !with.is_silent() => {
-                tracing::warn!("a queue of RabbitMQ confirms nothing: its channel is given up");
+        let ended = Publisher { with, channel: channel.clone(), declared, taken }.run(line).await;
+        let is_of_the_queue = match &ended {
+            Ok(()) => false,
+            Err(Ended::Silent) => !with.is_silent(),
+            Err(Ended::Lost(_)) => with.connection.status().connected(),
+        };
+        if !is_of_the_queue {
+            return ended;
+        }
+        if let Err(error) = ended {
+            tracing::warn!(error = %ports::with_causes(&error), "a channel to RabbitMQ is given up");
+        }
+        give_up(channel, line).await;
+    }
+}
+
+/// Ends when RabbitMQ has closed the channel, which it does when it goes on with its queue: until then it counts
+/// among those of the connection. What comes in line meanwhile is unknown.
+async fn give_up(channel: Channel, line: &mut mpsc::UnboundedReceiver<Outgoing>) {
+    let mut closing = pin!(async {
+        // One that cannot be closed is closed.
+        let _ = channel.close(200, "given up".into()).await;
+        sleep(PAUSE).await;
+    });
+    while timeout(LOOK, closing.as_mut()).await.is_err() {
+        while line.try_recv().is_ok() {}
+    }
+}
+
+impl Publishing {
+    /// The answer to something that was asked, in time; a broker that takes nothing is waited for.
+    async fn answered<T>(&self, asked: impl Future<Output = lapin::Result<T>>) -> Result<T, Ended> {
+        let mut asked = pin!(asked);
+        loop {
+            match timeout(SILENCE, asked.as_mut()).await {
+                Ok(answer) => return Ok(answer?),
+                // Those who wait for what is published have deadlines of their own.
+                Err(_) if self.connection.status().blocked() => {}
+                Err(_) => return Err(Ended::Silent),
             }
-            _ => return ended,
         }
     }
 }
@@ -143,7 +178,7 @@ impl Publisher<'_> {
     ) -> Result<(oneshot::Sender<Result<(), PublishError>>, PublisherConfirm), Ended> {
         let Outgoing { to, message, properties, confirmed } = outgoing;
         let Publisher { with, channel, declared, .. } = self;
-        let mut publishing = pin!(async {
+        let publishing = async {
             if let Some(queue) = with.topology.queue(to).filter(|_| !declared.contains(&to)) {
                 link::declare(channel, queue).await?;
                 declared.insert(to);
@@ -152,15 +187,8 @@ impl Publisher<'_> {
             let (exchange, key) = (exchange.into(), key.into());
             let options = BasicPublishOptions::default();
             channel.basic_publish(exchange, key, options, &message, properties).await
-        });
-        loop {
-            match timeout(SILENCE, publishing.as_mut()).await {
-                Ok(published) => return Ok((confirmed, published?)),
-                // Its callers do not wait for it: they have deadlines of their own.
-                Err(_) if with.connection.status().blocked() => {}
-                Err(_) => return Err(Ended::Silent),
-            }
-        }
+        };
+        Ok((confirmed, with.answered(publishing).await?))
     }
 
     /// What a confirmation says; `None`: nothing.
@@ -201,8 +229,7 @@ impl Publisher<'_> {
         let Some(queue) = self.with.topology.queue(to) else { return Ok(0) };
         let options = QueueDeclareOptions { passive: true, ..Default::default() };
         let asking = self.channel.queue_declare(queue.name.into(), options, FieldTable::default());
-        let asked = timeout(SILENCE, asking).await.map_err(|_| Ended::Silent)?;
-        Ok(asked?.message_count() as usize)
+        Ok(self.with.answered(asking).await?.message_count() as usize)
     }
 }
 

@@ -100,6 +100,8 @@ impl Uplink {
     pub fn disconnect(&self) {
         if let Some(link) = self.link.send_replace(None) {
             link.lost.send_replace(true);
+            // A channel that RabbitMQ has not closed yet would keep it.
+            self.machine.spawn("rabbitmq closing", async move { link.close_publishing().await });
         }
     }
 

@@ -27,6 +27,7 @@ const CATCHING_UP: u64 = 64;
 pub(super) struct Owned {
     pub machine: Partition,
     pub lease: Lease,
+    conversations: u64,
 }
 
 /// The partitions that this node owns.
@@ -48,7 +49,11 @@ impl Partitions {
             self.owned.remove(&partition);
         }
         while let Some(lease) = round.acquired.pop() {
-            self.adopt(lease, round.at_ms);
+            let adopted = self.adopt(lease, round.at_ms);
+            if adopted.is_err() {
+                round.acquired.push(lease);
+            }
+            adopted?;
             round.done.acquired.push(lease);
         }
         let mut keys: BTreeMap<PartitionId, Keys> = BTreeMap::new();
@@ -94,8 +99,9 @@ impl Partitions {
     }
 
     /// Takes up a partition that was acquired.
-    fn adopt(&mut self, lease: Lease, at_ms: u64) {
+    fn adopt(&mut self, lease: Lease, at_ms: u64) -> Result<(), StoreError> {
         let Lease { partition, epoch } = lease;
+        let conversations = self.store.view()?.count(partition)?;
         let StoreConfig { design, limits, number: owner, .. } = self.config;
         let mut machine = Partition::new(partition, Choices::from(design), limits);
         let epoch = match design.epochs {
@@ -104,18 +110,18 @@ impl Partitions {
         };
         let acquire = Command::Acquire { epoch, owner };
         machine.apply(acquire, &mut Overlay::default(), &mut Vec::new());
-        self.owned.insert(partition, Owned { machine, lease });
+        self.owned.insert(partition, Owned { machine, lease, conversations });
+        Ok(())
     }
 
-    /// What this node says of its partitions. What is in them is counted when somebody asks: it takes an engine as
-    /// long as there are many, and nobody should wait for it here.
+    /// What this node says of its partitions.
     fn status(&self) -> Vec<PartitionStatus> {
         let owner = self.config.number;
         let status = |(partition, owned): (&PartitionId, &Owned)| PartitionStatus {
             partition: *partition,
             owner,
             epoch: owned.machine.epoch(),
-            conversations: 0,
+            conversations: owned.conversations,
         };
         self.owned.iter().map(status).collect()
     }
@@ -136,11 +142,14 @@ impl Partitions {
                 round.done.fenced.push(fenced);
             }
         }
-        for mut applied in std::mem::take(&mut round.applied).into_values() {
+        for (partition, mut applied) in std::mem::take(&mut round.applied) {
             round.done.settlements.append(&mut applied.settlements);
             round.done.effects.append(&mut applied.effects);
             round.done.outcomes.append(&mut applied.outcomes);
             round.done.sequenced.append(&mut applied.sequenced);
+            if let Some(owned) = self.owned.get_mut(&partition) {
+                owned.conversations += applied.created;
+            }
         }
         if !(round.attaches.is_empty() && round.departures.is_empty()) {
             self.answer(round)?;
@@ -154,11 +163,20 @@ impl Partitions {
 
 impl Owned {
     fn apply(&mut self, work: Work, applied: &mut Applied, poison: Poison) {
-        let Applied { overlay, effects, outcomes, settlements, sequenced } = applied;
+        let Applied { overlay, effects, outcomes, settlements, created, sequenced } = applied;
         let Work { partition: _, origin, command } = work;
         let entries = overlay.batch.entries.len();
         let outcome = match command {
-            Ok(command) => self.machine.apply(command, overlay, effects),
+            Ok(command) => {
+                let makes = matches!(command, Command::Create { .. });
+                let before = overlay.batch.conversations.len();
+                let outcome = self.machine.apply(command, overlay, effects);
+                // Rows beyond those that the batch had are of creations that were no repetitions.
+                if makes {
+                    *created += (overlay.batch.conversations.len() - before) as u64;
+                }
+                outcome
+            }
             Err(reason) if poison == Poison::DeadLetter => Outcome::DeadLettered(reason),
             Err(_) => Outcome::Done,
         };

@@ -163,6 +163,8 @@ pub struct Applied {
     pub outcomes: Vec<(ReplyTo, Outcome)>,
     /// What becomes of the deliveries.
     pub settlements: Settlements,
+    /// How many conversations are new.
+    pub created: u64,
     /// Traced messages.
     pub sequenced: Vec<Sequenced>,
 }
