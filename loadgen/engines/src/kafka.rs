@@ -68,6 +68,7 @@ impl Kafka {
         let java = program(&java, "openjdk-17-jre-headless")?;
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         let folder = folder.canonicalize().with_context(|| folder.display().to_string())?;
+        check(&folder)?;
         let classes = jars.class_path();
         let instance = Self { java, classes, folder, ports };
         let at = |name: &str| instance.folder.join(name);
@@ -203,11 +204,28 @@ Configuration:
         ref: console
 ";
 
+/// Its settings take a list of folders, with commas between them and no way to write one in a name.
+fn check(folder: &Path) -> anyhow::Result<()> {
+    ensure!(
+        !folder.display().to_string().contains([',', '\\']),
+        "{}: Kafka can have no folder with a comma or a backslash in its path: choose another one (with --out)",
+        folder.display()
+    );
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const ENCRYPTED: Encrypted = Encrypted { everybody: 21_002, users: 21_003 };
+
+    #[test]
+    fn a_folder_that_it_would_misread_is_refused() {
+        assert!(check(Path::new("/a b/kafka-postgres")).is_ok());
+        let refused = check(Path::new("/runs/kafka,postgres")).expect_err("two folders");
+        assert!(refused.to_string().starts_with("/runs/kafka,postgres: "), "{refused}");
+    }
 
     #[test]
     fn it_listens_on_loopback_alone() {
