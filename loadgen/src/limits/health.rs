@@ -41,8 +41,8 @@ pub async fn until_hopeless(
     let mut hopelessness = Hopelessness::default();
     let mut processors = Watch::default();
     loop {
-        let (asleep, is_set_up) = (Instant::now(), *phase.borrow() == Phase::SetUp);
-        second(&mut phase, || limits.tell(journal, false)).await;
+        let asleep = Instant::now();
+        let is_set_up = second(&mut phase, || limits.tell(journal, false)).await;
         let nodes = cluster.iter().flat_map(|ids| ids.borrow().clone()).map(|(_, id)| id);
         if processors.is_starved(&parties(nodes), asleep.elapsed()) {
             if is_set_up {
@@ -78,16 +78,18 @@ pub async fn until_hopeless(
     }
 }
 
-/// Ends after a second, or with the set-up: no second is of both the set-up and what is judged.
-async fn second(phase: &mut watch::Receiver<Phase>, mut look: impl FnMut()) {
+/// Ends after a second, or with the set-up: no second is of both the set-up and what is judged. Of which it was:
+/// whether of the set-up.
+async fn second(phase: &mut watch::Receiver<Phase>, mut look: impl FnMut()) -> bool {
     let is_set_up = *phase.borrow() == Phase::SetUp;
     for _ in 0..LOOKS {
         tokio::select! {
             biased;
-            Ok(_) = phase.wait_for(|phase| *phase != Phase::SetUp), if is_set_up => return,
+            Ok(_) = phase.wait_for(|phase| *phase != Phase::SetUp), if is_set_up => break,
             () = sleep(SOON) => look(),
         }
     }
+    is_set_up
 }
 
 /// Who has to get its turn: this process, and all processes of the cluster. An engine works in processes that a
@@ -161,25 +163,25 @@ mod tests {
         let (told, mut phase) = watch::channel(Phase::SetUp);
         let mut lasts = async |looks: u32| {
             let (began, mut looked) = (Instant::now(), 0);
-            second(&mut phase, || looked += 1).await;
+            let is_set_up = second(&mut phase, || looked += 1).await;
             assert_eq!(looked, looks);
-            began.elapsed().as_millis()
+            (began.elapsed().as_millis(), is_set_up)
         };
-        assert_eq!(lasts(10).await, 1_000);
+        assert_eq!(lasts(10).await, (1_000, true));
         let ends = async {
             sleep(Duration::from_millis(250)).await;
             told.send_replace(Phase::WarmUp);
         };
-        assert_eq!(tokio::join!(lasts(2), ends).0, 250);
+        assert_eq!(tokio::join!(lasts(2), ends).0, (250, true));
         let ends = async {
             sleep(Duration::from_millis(250)).await;
             told.send_replace(Phase::Load);
         };
-        assert_eq!(tokio::join!(lasts(10), ends).0, 1_000);
+        assert_eq!(tokio::join!(lasts(10), ends).0, (1_000, false));
         // Nobody tells of phases any more.
         told.send_replace(Phase::SetUp);
         drop(told);
-        assert_eq!(lasts(10).await, 1_000);
+        assert_eq!(lasts(10).await, (1_000, true));
     }
 
     #[test]
