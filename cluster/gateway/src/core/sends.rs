@@ -37,7 +37,7 @@ const RETRY_AFTER_MS: u32 = 500;
 /// Before a publication whose outcome is unknown is published again, milliseconds.
 const UNKNOWN_RETRY_MS: u64 = 300;
 /// How long a sender waits for word at most, milliseconds: then the broker or the owner is away or full.
-const UNANSWERED_MS: u64 = 10_000;
+pub const UNANSWERED_MS: u64 = 10_000;
 /// How long such a partition counts as one without answers, milliseconds: senders are refused again before.
 const WITHOUT_ANSWERS_MS: u64 = 30_000;
 /// How long an owner may take to answer before the message is published again, milliseconds. Fan-out may

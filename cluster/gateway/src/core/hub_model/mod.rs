@@ -3,6 +3,7 @@
 //! surroundings work again, everybody gets everything.
 
 mod arrivals;
+mod found;
 mod reader;
 pub mod world;
 
@@ -137,7 +138,6 @@ struct Model {
     hub: Hub<Shared>,
     world: World,
     readers: Vec<Reader>,
-    now_ms: u64,
     sent: u64,
 }
 
@@ -150,7 +150,6 @@ impl Model {
             hub: Hub::new(config(queue_frames)),
             world,
             readers: readers.collect(),
-            now_ms: 0,
             sent: 0,
         };
         for conversation in 1..=CONVERSATIONS {
@@ -218,9 +217,9 @@ impl Model {
                 log.removed = log.removed.max(log.head().0.saturating_sub(6));
             }
             Op::Tick(ms) => {
-                self.now_ms += u64::from(ms);
+                self.world.now_ms += u64::from(ms);
                 self.world.tell_heads();
-                self.hub.at(self.now_ms);
+                self.hub.at(self.world.now_ms);
                 self.hub.tick(TokenTime::default());
             }
         }
@@ -262,7 +261,7 @@ impl Model {
         }
         self.sent += 1;
         let message = ClientMessageId(self.sent);
-        reader.unanswered.insert((conversation, message));
+        reader.unanswered.insert((conversation, message), self.world.now_ms);
         let body = format!("message {}", self.sent);
         let format = plain_text();
         let send = Send { conversation, client_message_id: message, body, reply_to: None, format };

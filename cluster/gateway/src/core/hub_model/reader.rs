@@ -3,11 +3,12 @@
 use super::Shared;
 use super::world::{Log, World};
 use crate::core::outbound::Taken;
+use crate::core::sends::UNANSWERED_MS;
 use protocol::codec::Codec;
 use protocol::frames::client::{Cursor, Nonce};
 use protocol::frames::server::ErrorCode;
 use protocol::{
-    ClientMessageId, CloseCode, Content, ConversationId, DeviceId, Sequence, ServerFrame,
+    ClientMessageId, CloseCode, Content, ConversationId, DeviceId, Entry, Sequence, ServerFrame,
     SessionId, UserId,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,8 +24,11 @@ pub struct Reader {
     pub cursors: BTreeMap<ConversationId, Sequence>,
     /// Streams of this session.
     pub streams: BTreeMap<ConversationId, Sequence>,
-    /// Messages without an answer, and what was sent in this session.
-    pub unanswered: BTreeSet<(ConversationId, ClientMessageId)>,
+    /// Messages of this session without an answer, and when they were sent.
+    pub unanswered: BTreeMap<(ConversationId, ClientMessageId), u64>,
+    /// Where this session's oldest message was not decided in time: it and those behind it are refused,
+    /// stored or not.
+    given_up: BTreeSet<ConversationId>,
     pub accepted: BTreeMap<ClientMessageId, Sequence>,
     pub shown: u64,
     /// Pings that are not answered.
@@ -49,7 +53,8 @@ impl Reader {
             welcomed: false,
             cursors: BTreeMap::new(),
             streams: BTreeMap::new(),
-            unanswered: BTreeSet::new(),
+            unanswered: BTreeMap::new(),
+            given_up: BTreeSet::new(),
             accepted: BTreeMap::new(),
             shown: 0,
             pings: Vec::new(),
@@ -70,6 +75,7 @@ impl Reader {
         self.streams.clear();
         self.pings.clear();
         self.unanswered.clear();
+        self.given_up.clear();
     }
 
     /// Reads one frame.
@@ -115,11 +121,11 @@ impl Reader {
                 let at = self.streams.remove(&detached.conversation).expect("attached before");
                 let log = &world.logs[&detached.conversation];
                 let next = log.entry(at.next());
-                // Unless the departure itself is no longer stored.
+                // The departure comes next, or was among what is no longer stored.
                 let stored = Sequence(log.removed).max(at).next();
-                let left = next.is_some_and(|entry| entry.content == Content::Leave { user });
+                let mut until_stored = (at.next().0..=stored.0).map(|n| log.entry(Sequence(n)));
                 assert!(
-                    left || (stored > at.next() && !log.is_member(user, stored)),
+                    until_stored.any(|e| e.is_some_and(|e| e.content == Content::Leave { user })),
                     "{user:?} detached at {at:?}, but next is {next:?}"
                 );
             }
@@ -146,14 +152,18 @@ impl Reader {
             }
             ServerFrame::Rejected(rejected) => {
                 assert!(!rejected.reason.is_final(), "{rejected:?}");
-                let message = rejected.client_message_id;
+                let (conversation, message) = (rejected.conversation, rejected.client_message_id);
+                let sent_ms = self.unanswered.remove(&(conversation, message));
+                if sent_ms.is_some_and(|sent_ms| world.now_ms >= sent_ms + UNANSWERED_MS) {
+                    self.given_up.insert(conversation);
+                }
+                let is_it =
+                    |entry: &Entry| (entry.author, entry.client_message_id) == (user, message);
                 assert!(
-                    world.logs[&rejected.conversation].entries.iter().all(|entry| {
-                        (entry.author, entry.client_message_id) != (user, message)
-                    }),
-                    "refused, but stored: {rejected:?}"
+                    self.given_up.contains(&conversation)
+                        || !world.logs[&conversation].entries.iter().any(is_it),
+                    "refused before its time, but stored: {rejected:?}"
                 );
-                self.unanswered.remove(&(rejected.conversation, message));
             }
             ServerFrame::Ping(nonce) => self.pings.push(nonce),
             ServerFrame::Resync(_) => {}

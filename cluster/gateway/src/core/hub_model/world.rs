@@ -53,6 +53,7 @@ pub struct Log {
 /// See the module.
 #[derive(Debug, Default)]
 pub struct World {
+    pub now_ms: u64,
     pub logs: BTreeMap<ConversationId, Log>,
     pub calls: VecDeque<Call>,
     pub answers: Vec<Answer>,

@@ -4,7 +4,7 @@
 //! for the session between its cursor and there, the pages of its backlog decide.
 
 use super::stream::Follow;
-use super::subscriber::Phase;
+use super::subscriber::{Expelled, Phase};
 use super::{PATIENCE_MS, Streams};
 use crate::core::calls::{AttachCall, AttachWish};
 use crate::core::effects::Effects;
@@ -97,7 +97,12 @@ impl Streams {
                 subscriber.phase = Phase::Attaching { after, again: None };
                 return self.attachments.wish(id, subscriber.user, conversation, after);
             }
-            (Err(AttachRefusal::NotMember), None) => return self.leave_quietly(id, conversation),
+            (Err(AttachRefusal::NotMember), None) => {
+                if let Some((reader, after)) = self.readers.get_mut(id).zip(after) {
+                    reader.goes_on_behind(conversation, after);
+                }
+                return self.leave_quietly(id, conversation);
+            }
         };
         subscriber.phase = Phase::Streaming;
         subscriber.attached_by = number;
@@ -154,8 +159,9 @@ impl Streams {
                     stream.subscribers.iter_mut().filter(|subscriber| subscriber.user == user)
                 {
                     // An attachment that was made later knows better.
-                    subscriber.expelled =
-                        subscriber.phase == Phase::Streaming && subscriber.attached_by < number;
+                    if subscriber.phase == Phase::Streaming && subscriber.attached_by < number {
+                        subscriber.expelled = Expelled::Said;
+                    }
                 }
                 self.repair(out, conversation);
             }

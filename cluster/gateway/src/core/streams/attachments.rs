@@ -128,17 +128,20 @@ impl Attachments {
         for wish in later.into_iter().rev() {
             self.wishes.push_front(wish);
         }
+        // The answer to a session's attachment is for that session alone, if it is still there by then.
+        let mut refreshes = Vec::new();
         while wishes.len() < self.items_max
             && let Some((conversation, user)) = self.refreshes.pop_first()
         {
-            // A fresh attachment in the same batch refreshes as well.
-            if pairs.insert((conversation, user)) {
-                let (after, presence) =
-                    ((known.goes_on)(conversation, user), (known.presence)(user));
-                let item = AttachItem { conversation, user, after, presence, again: true };
-                wishes.push(AttachWish { item, session: None });
+            if !pairs.insert((conversation, user)) {
+                refreshes.push((conversation, user));
+                continue;
             }
+            let (after, presence) = ((known.goes_on)(conversation, user), (known.presence)(user));
+            let item = AttachItem { conversation, user, after, presence, again: true };
+            wishes.push(AttachWish { item, session: None });
         }
+        self.refreshes.extend(refreshes);
         if wishes.is_empty() {
             return None;
         }
@@ -198,7 +201,8 @@ mod tests {
         attachments.refresh(ConversationId(1), UserId(3));
         attachments.refresh(ConversationId(2), UserId(3));
         assert_eq!(cut(&mut attachments), [(Some(1), 1), (Some(3), 1), (None, 2)]);
-        assert_eq!(cut(&mut attachments), [(Some(2), 1)]);
+        // The user's other sessions hear nothing of what session 3 is answered.
+        assert_eq!(cut(&mut attachments), [(Some(2), 1), (None, 1)]);
         assert_eq!(cut(&mut attachments), []);
     }
 

@@ -5,7 +5,7 @@
 
 use super::Streams;
 use super::stream::Follow;
-use super::subscriber::{Phase, Reading};
+use super::subscriber::{Expelled, Phase, Reading, Subscriber};
 use crate::core::calls::{Call, RangeCall, RangePurpose};
 use crate::core::effects::Effects;
 use crate::core::outbound::Outlet;
@@ -180,6 +180,11 @@ impl Streams {
         if std::mem::replace(&mut stream.repairing, true) {
             return;
         }
+        for subscriber in &mut stream.subscribers {
+            if subscriber.expelled == Expelled::Said {
+                subscriber.expelled = Expelled::Asked;
+            }
+        }
         out.counts.repairs += 1;
         out.lost = true;
         let limit = self.config.limits.repair_page;
@@ -190,7 +195,7 @@ impl Streams {
     /// The time of a repair has come, if it is still needed.
     pub fn repair_due<O: Outlet>(&mut self, out: &mut Effects<O>, conversation: ConversationId) {
         let needed = self.by_conversation.get(&conversation).is_some_and(|stream| {
-            stream.is_behind() || stream.subscribers.iter().any(|subscriber| subscriber.expelled)
+            stream.is_behind() || stream.subscribers.iter().any(|p| p.expelled != Expelled::No)
         });
         if needed {
             self.repair(out, conversation);
@@ -220,8 +225,12 @@ impl Streams {
         } else {
             // The stream is complete, and still the owner says that these are no members. Those that
             // are behind will see from their pages.
-            let expelled = stream.subscribers.iter().filter(|p| p.expelled && Some(p.at) == live);
-            follow.extend(expelled.map(|p| Follow::Left { session: p.session, at: p.at }));
+            let gone = |p: &&Subscriber| p.expelled == Expelled::Asked && Some(p.at) == live;
+            let gone = stream.subscribers.iter().filter(gone);
+            follow.extend(gone.map(|p| Follow::Left { session: p.session, at: p.at }));
+            if stream.subscribers.iter().any(|p| p.expelled == Expelled::Said) {
+                follow.push(Follow::Repair);
+            }
         }
         self.follow(out, conversation, follow);
     }

@@ -28,7 +28,7 @@ use attachments::{Attachments, Known};
 use departed::Departed;
 use member_cursors::Raised;
 use protocol::design::{Attach, Receipts};
-use subscriber::{Phase, Reading, Subscriber};
+use subscriber::{Expelled, Phase, Reading, Subscriber};
 
 use protocol::frames::server::{Detached, Receipts as Told};
 use protocol::store_calls::{Head, UserConversation};
@@ -48,11 +48,19 @@ struct Reader {
     presence: bool,
     /// Conversations to which it subscribes.
     conversations: Vec<ConversationId>,
-    /// Where streams of this session ended because the user left: a stream that begins again does not
-    /// go back behind that, however old the news of the joining is.
+    /// Where streams of this session ended, or did not begin, because the user left: a stream that begins
+    /// again does not go back behind that, however old the news of the joining is.
     left: Vec<(ConversationId, Sequence)>,
     /// Pages of backlog under way for it.
     pages: u8,
+}
+
+impl Reader {
+    /// When a stream begins again, it goes on behind `at`.
+    fn goes_on_behind(&mut self, conversation: ConversationId, at: Sequence) {
+        self.left.retain(|(other, _)| *other != conversation);
+        self.left.push((conversation, at));
+    }
 }
 
 /// See the module.
@@ -236,13 +244,12 @@ impl Streams {
         subscriber.phase = Phase::Attaching { after: Some(at), again: None };
         subscriber.left = None;
         subscriber.reading = Reading::Not;
-        subscriber.expelled = false;
+        subscriber.expelled = Expelled::No;
         if std::mem::replace(&mut subscriber.told, false) {
             out.say(id, ServerFrame::Detached(Detached { conversation }));
         }
         let Some(reader) = self.readers.get_mut(id) else { return };
-        reader.left.retain(|(other, _)| *other != conversation);
-        reader.left.push((conversation, at));
+        reader.goes_on_behind(conversation, at);
         self.attachments.wish(id, reader.user, conversation, Some(at));
     }
 

@@ -12,7 +12,7 @@ mod tests;
 use super::authors::Authors;
 use super::member_cursors::MemberCursors;
 use super::rules::Rules;
-use super::subscriber::{Phase, Subscriber};
+use super::subscriber::{Expelled, Phase, Subscriber};
 use crate::core::effects::Effects;
 use crate::core::encoded::Encoded;
 use crate::core::outbound::Outlet;
@@ -210,12 +210,11 @@ impl Stream {
         self.live > Some(before)
     }
 
-    /// Entries before `first` are no longer stored. A session at the front may have lost its membership
-    /// in one of them, so each reads on for itself.
+    /// Entries before `first` are no longer stored. A session that was at the front, or ahead of it, may
+    /// have lost its membership in one of them, so each reads on for itself.
     fn skip_removed(&mut self, first: Sequence, follow: &mut Vec<Follow>) {
-        let before = self.live;
-        let at_front = self.subscribers.iter().filter(|subscriber| subscriber.is_live(before));
-        follow.extend(at_front.map(|subscriber| Follow::CatchUp { session: subscriber.session }));
+        let behind = self.subscribers.iter().filter(|subscriber| subscriber.at < first.before());
+        follow.extend(behind.map(|subscriber| Follow::CatchUp { session: subscriber.session }));
         self.live = Some(first.before());
         self.recent.clear();
     }
@@ -316,6 +315,8 @@ impl Stream {
             }
             if entry.sequence != next || !subscriber.told {
                 subscriber.told = true;
+                // A departure that is no longer stored is over: the user is back.
+                subscriber.expelled = Expelled::No;
                 subscriber.at = entry.sequence.before();
                 let attached =
                     Attached { conversation, from: subscriber.at, head: head.max(entry.sequence) };

@@ -28,8 +28,8 @@ pub struct Subscriber {
     pub reading: Reading,
     /// The number of the call that attached it.
     pub attached_by: u64,
-    /// The owner says that the user is no longer a member; the `Leave` is still to come.
-    pub expelled: bool,
+    /// Whether the owner says that the user is no longer a member, while the `Leave` is still to come.
+    pub expelled: Expelled,
 }
 
 /// How far a subscriber's next page is.
@@ -42,6 +42,18 @@ pub enum Reading {
     /// It had none to give; it is asked again when a timer fires, and not before: an owner that is away
     /// says so at once.
     Later,
+}
+
+/// Whether a member is one no longer, as far as its `Leave` is still to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expelled {
+    /// Not that the owner has said so.
+    No,
+    /// The owner has said so. A page that was under way by then may end before the `Leave`, and before
+    /// messages that are still for the user.
+    Said,
+    /// And a page was asked for since, which holds all that was stored by then.
+    Asked,
 }
 
 /// What a subscriber waits for.
@@ -77,7 +89,7 @@ impl Subscriber {
             told: false,
             reading: Reading::Not,
             attached_by: 0,
-            expelled: false,
+            expelled: Expelled::No,
         }
     }
 
