@@ -75,10 +75,10 @@ impl Sequence {
     /// Before the first entry.
     pub const START: Self = Self(0);
 
-    /// The sequence that must follow this one.
+    /// The sequence that must follow this one. Nothing follows the largest, which clients may ask for.
     #[must_use]
     pub const fn next(self) -> Self {
-        Self(self.0 + 1)
+        Self(self.0.saturating_add(1))
     }
 
     /// The sequence before this one; before the first entry there is nothing.

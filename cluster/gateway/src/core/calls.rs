@@ -95,8 +95,8 @@ pub struct RangeCall {
 pub enum RangePurpose {
     /// A session is behind its conversation's stream.
     CatchUp(SessionId),
-    /// A conversation's stream on this gateway has a gap.
-    Repair,
+    /// A conversation's stream on this gateway has a gap. No two repairs have one number.
+    Repair(u64),
     /// A client asked, under this number of ours.
     Backlog(SessionId, u64),
 }

@@ -7,7 +7,7 @@ mod rates;
 mod streams;
 mod tokens;
 
-use super::calls::{Call, RangePurpose};
+use super::calls::{Call, RangeCall, RangePurpose};
 use super::hub_model::world::{Answer, Mishap, World};
 use super::hub_model::{Shared, claims, config};
 use super::outbound::Taken;
@@ -345,7 +345,7 @@ fn a_thousand_users_who_return_at_once_cost_a_few_calls() {
     }
     for call in bench.hub.take_calls() {
         lookups += usize::from(matches!(call, Call::OfUsers(_)));
-        assert!(!matches!(&call, Call::Range(range) if range.purpose == RangePurpose::Repair));
+        assert!(!matches!(&call, Call::Range(RangeCall { purpose: RangePurpose::Repair(_), .. })));
     }
     assert!((1..=4).contains(&lookups), "{lookups}");
 }

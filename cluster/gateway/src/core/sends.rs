@@ -336,6 +336,8 @@ impl Sends {
             out.counts.unanswered += refused as u64;
             let partition = partition_of(key.0, self.config.partitions);
             self.without_answers.insert(partition, out.now_ms);
+            // One that has its answer goes alone.
+            self.publish_next(out, id, key.0);
         }
         self.publish_due(out, id);
         true
@@ -362,9 +364,12 @@ impl Sends {
         }
     }
 
-    /// A user without sessions would have a full bucket.
-    pub fn forget(&mut self, user: UserId) {
-        self.rates.remove(&user);
+    /// A user may have a full bucket by now. If not, a later session has used it, and its end asks again.
+    pub fn forget(&mut self, now_ms: u64, user: UserId) {
+        let rate = self.config.limits.rate_per_second;
+        if self.rates.get_mut(&user).is_some_and(|bucket| bucket.full_in_ms(now_ms, rate) == 0) {
+            self.rates.remove(&user);
+        }
     }
 }
 

@@ -216,6 +216,12 @@ impl Sessions {
         self.users.get(&user).map_or(&[], |user| &user.sessions)
     }
 
+    /// A conversation may still be attached though no session of the user reads it. `false`: the user has
+    /// no sessions, so nothing lingers.
+    pub fn linger(&mut self, user: UserId, lingering: Lingering) -> bool {
+        self.users.get_mut(&user).map(|user| user.lingering.push(lingering)).is_some()
+    }
+
     /// What lingers of a user's earlier sessions, no longer kept here.
     pub fn take_lingering(&mut self, user: UserId) -> Vec<Lingering> {
         self.users

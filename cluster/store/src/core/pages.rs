@@ -205,6 +205,17 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_stored_behind_the_largest_sequence() {
+        let store = store(10);
+        for user in [None, Some(UserId(1))] {
+            let (conversation, after) = (CONVERSATION, Sequence(u64::MAX));
+            let query = RangeQuery { conversation, user, after, limit: limits::MAX_PAGE };
+            let page = range(&*store.view().unwrap(), HOME, &query).unwrap().unwrap();
+            assert_eq!((page.entries, page.head), (Vec::new(), Sequence(COUNT)));
+        }
+    }
+
+    #[test]
     fn a_page_is_full_of_short_texts_or_as_large_as_may_be() {
         assert_eq!(pages(&store(10)), [200, 100]);
         assert_eq!(

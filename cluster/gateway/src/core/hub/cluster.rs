@@ -12,7 +12,7 @@ use protocol::design::ClientHeartbeat;
 use protocol::frames::server::Welcome;
 use protocol::records::ToGateway;
 use protocol::store_calls::{AttachedItem, RangePage, UserConversation};
-use protocol::{CloseCode, ServerFrame, SessionId};
+use protocol::{CloseCode, ConversationId, ServerFrame, SessionId, UserId};
 
 impl<O: Outlet> Hub<O> {
     /// A record from this gateway's queue.
@@ -95,8 +95,7 @@ impl<O: Outlet> Hub<O> {
             return self.welcome(id, found);
         }
         for item in found {
-            let after = Some(item.joined.before());
-            self.streams.enter(&mut self.out, id, item.conversation, after);
+            self.streams.joined(&mut self.out, id, *item);
         }
     }
 
@@ -136,11 +135,28 @@ impl<O: Outlet> Hub<O> {
             let pair = (wish.item.conversation, wish.item.user);
             let answer = answers.next_if(|answer| (answer.conversation, answer.user) == pair);
             let outcome = answer.map(|answer| answer.outcome);
+            let may_be_attached = !matches!(outcome, Some(Err(_)));
             self.streams.attached(&mut self.out, batch, wish, outcome);
+            if may_be_attached {
+                self.detach_unless_read(pair);
+            }
             // Who has joined has, before the next answer is looked at.
             self.tell_joined();
         }
         self.conclude();
+    }
+
+    /// A user is attached, as far as is known. If no session reads the conversation any more, the owner may
+    /// have heard of that before it attached the user: a call that comes to the wrong owner is made again,
+    /// later.
+    fn detach_unless_read(&mut self, (conversation, user): (ConversationId, UserId)) {
+        let mut sessions = self.sessions.of(user).iter();
+        if !sessions.any(|id| self.streams.reader(*id, conversation).is_some()) {
+            let lingering = self.streams.lingering(conversation, user);
+            if !self.sessions.linger(user, lingering) {
+                self.streams.detach_unused(&mut self.out, user, vec![lingering]);
+            }
+        }
     }
 
     /// A page, or why there is none.
@@ -148,7 +164,9 @@ impl<O: Outlet> Hub<O> {
         let Self { out, streams, backlogs, .. } = self;
         match call.purpose {
             RangePurpose::CatchUp(id) => streams.caught_up(out, id, &call.query, page),
-            RangePurpose::Repair => streams.repaired(out, call.query.conversation, page),
+            RangePurpose::Repair(number) => {
+                streams.repaired(out, call.query.conversation, number, page);
+            }
             RangePurpose::Backlog(id, number) => backlogs.answered(out, (id, number), page),
         }
         self.conclude();

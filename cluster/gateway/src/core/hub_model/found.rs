@@ -1,8 +1,8 @@
 //! What the model has found, where the file of seeds beside this crate does not hold it.
 
 use super::Op::{
-    Answer, Connect, Deliver, Disconnect, Event, Execute, Join, Leave, LoseQueue, Read, Relink,
-    Resubscribe, Send,
+    Answer, Connect, Deliver, Disconnect, DropDeliveries, Event, Execute, Join, Leave, LoseLink,
+    LoseQueue, Read, Relink, Resubscribe, Send,
 };
 use super::run;
 
@@ -97,4 +97,33 @@ fn a_page_from_before_an_expulsion_does_not_end_a_stream() {
         Send(0, 1),
     ];
     run(12, &ops);
+}
+
+/// The owner was asked before the user joined again, its answer comes behind a lookup that knows of it.
+#[test]
+fn a_joining_that_only_a_lookup_tells_is_not_forgotten() {
+    let mut ops = vec![Event; 9];
+    ops.extend([Connect(1), Execute(9), Answer(0), Execute(9), Answer(0)]);
+    ops.extend([Leave(1, 2), Deliver(1), Execute(9), LoseLink, Join(1, 2), Relink]);
+    ops.extend([Event, Event, Execute(9), Answer(1), Answer(0)]);
+    run(4_096, &ops);
+}
+
+/// A repair was under way when the only session went, and its page came when the session was back.
+#[test]
+fn a_page_for_an_earlier_stream_does_not_end_a_later_one() {
+    let mut ops = vec![Connect(1), Execute(9), Answer(0), Execute(9), Answer(0)];
+    ops.extend([Leave(1, 4), Leave(1, 3), DropDeliveries(1), Deliver(1), Execute(9)]);
+    ops.extend([Disconnect(1), Execute(9), Connect(1), Execute(9), Answer(1), Execute(9)]);
+    ops.extend([Answer(1), LoseQueue, Join(1, 4), Leave(1, 2), Resubscribe, Execute(9)]);
+    ops.extend([Answer(1), Answer(0)]);
+    run(4_096, &ops);
+}
+
+/// A call came to the wrong owner first, and was made again when its session was gone.
+#[test]
+fn nobody_stays_attached_who_has_no_session() {
+    let ops =
+        [Connect(1), Execute(9), Answer(0), Execute(19), Disconnect(1), Execute(9), Execute(9)];
+    run(4_096, &ops);
 }

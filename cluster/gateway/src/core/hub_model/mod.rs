@@ -185,6 +185,7 @@ impl Model {
                 0 => Mishap::Refused,
                 1 => Mishap::AnswerLost,
                 2 => Mishap::CallLost,
+                19 => Mishap::Later,
                 _ => Mishap::None,
             }),
             Op::Answer(which) => self.answer(which),
@@ -309,8 +310,8 @@ impl Model {
         outcome
     }
 
-    /// Everything works from now on, for long enough.
-    fn heal(&mut self) {
+    /// Everything works from now on, for long enough. What is under way arrives in one order or another.
+    fn heal(&mut self, first: usize) {
         self.step(&Op::Relink);
         self.step(&Op::Resubscribe);
         for _ in 0..300 {
@@ -318,7 +319,7 @@ impl Model {
                 self.step(&Op::Execute(9));
             }
             while !self.world.answers.is_empty() {
-                self.step(&Op::Answer(0));
+                self.step(&Op::Answer(first));
             }
             while !self.world.events.is_empty() {
                 self.step(&Op::Event);
@@ -344,6 +345,12 @@ impl Model {
             }
             assert!(reader.unanswered.is_empty(), "{:?}", reader.unanswered);
         }
+        for (conversation, log) in &self.world.logs {
+            let is_here = |user: &UserId| {
+                self.readers.iter().any(|it| it.session.is_some() && it.user == *user)
+            };
+            assert!(log.attached.iter().all(is_here), "{:?} in {conversation:?}", log.attached);
+        }
     }
 }
 
@@ -352,7 +359,7 @@ fn run(queue_frames: usize, ops: &[Op]) -> Model {
     for op in ops {
         model.step(op);
     }
-    model.heal();
+    model.heal(ops.len());
     model.check_complete();
     model
 }

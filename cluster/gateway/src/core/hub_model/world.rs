@@ -40,6 +40,8 @@ pub enum Mishap {
     AnswerLost,
     /// Not done, and that is not known.
     CallLost,
+    /// An attachment comes to the wrong node first, and is made again behind what was asked for meanwhile.
+    Later,
 }
 
 /// A conversation at its owner.
@@ -47,7 +49,7 @@ pub enum Mishap {
 pub struct Log {
     pub entries: Vec<Entry>,
     pub removed: u64,
-    attached: BTreeSet<UserId>,
+    pub attached: BTreeSet<UserId>,
 }
 
 /// See the module.
@@ -184,8 +186,11 @@ impl World {
     /// The next call reaches the owner, or does not.
     pub fn execute(&mut self, mishap: Mishap) {
         let Some(call) = self.calls.pop_front() else { return };
-        let reaches = self.linked && matches!(mishap, Mishap::None | Mishap::AnswerLost);
-        let known = mishap == Mishap::None;
+        if mishap == Mishap::Later && matches!(call, Call::Attach(_)) {
+            return self.calls.push_back(call);
+        }
+        let reaches = self.linked && !matches!(mishap, Mishap::Refused | Mishap::CallLost);
+        let known = matches!(mishap, Mishap::None | Mishap::Later);
         let error =
             if mishap == Mishap::Refused { CallError::Unavailable } else { CallError::Unknown };
         match call {
@@ -210,19 +215,19 @@ impl World {
                 self.answers.push(Answer::Ranged(call, answer));
             }
             Call::Publish(call) => {
-                if matches!(mishap, Mishap::None | Mishap::AnswerLost) {
+                if !matches!(mishap, Mishap::Refused | Mishap::CallLost) {
                     let record = decode(&call.message).expect("our own record");
                     self.sequence(record);
                 }
                 let confirm = match mishap {
-                    Mishap::None => Ok(()),
+                    Mishap::None | Mishap::Later => Ok(()),
                     Mishap::Refused => Err(PublishError::Full),
                     Mishap::AnswerLost | Mishap::CallLost => Err(PublishError::Unknown),
                 };
                 self.answers.push(Answer::Published(call.of, confirm));
             }
             Call::Detach(items) => {
-                for item in &items {
+                for item in items.iter().filter(|_| self.linked) {
                     let log = self.logs.entry(item.conversation).or_default();
                     log.attached.remove(&item.user);
                 }
@@ -246,7 +251,7 @@ impl World {
     }
 
     pub fn attach(&mut self, item: &AttachItem) -> AttachedItem {
-        let AttachItem { conversation, user, after, .. } = *item;
+        let AttachItem { conversation, user, after, again, .. } = *item;
         let log = self.logs.entry(conversation).or_default();
         let outcome = match log.joined(user) {
             None => Err(AttachRefusal::NotMember),
@@ -256,7 +261,7 @@ impl World {
                 let from = after.map_or(head, |after| {
                     Sequence(after.0.max(joined.0 - 1).max(log.removed).min(head.0))
                 });
-                if after.is_none() {
+                if after.is_none() && !again {
                     let begun = self.begun.entry((conversation, user)).or_default();
                     *begun = from.max(*begun);
                 }

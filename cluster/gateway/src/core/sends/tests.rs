@@ -29,6 +29,16 @@ fn later(out: &mut Effects<Shared>, ms: u64) {
     at(out, out.now_ms + ms);
 }
 
+fn accepted(message: u64) -> Accepted {
+    Accepted {
+        client_message_id: ClientMessageId(message),
+        conversation: CONVERSATION,
+        sequence: Sequence(message),
+        epoch: Epoch(1),
+        owner: NodeNumber(1),
+    }
+}
+
 /// The messages of refusals for now.
 fn refused(queue: &Shared) -> Vec<u64> {
     let refused = |frame| match frame {
@@ -108,14 +118,7 @@ fn a_sender_gets_a_word_in_ten_seconds_whatever_the_owner_does() {
     assert_eq!(sends.without_answers(out.now_ms), [partition]);
     // The owner decides both after all: the broker had them.
     for message in [1, 2] {
-        let accepted = Accepted {
-            client_message_id: ClientMessageId(message),
-            conversation: CONVERSATION,
-            sequence: Sequence(message),
-            epoch: Epoch(1),
-            owner: NodeNumber(1),
-        };
-        sends.accepted(&mut out, id, accepted);
+        sends.accepted(&mut out, id, accepted(message));
     }
     assert_eq!(sends.without_answers(out.now_ms), []);
     assert!(matches!(heard(&queue)[..], [ServerFrame::Accepted(_), ServerFrame::Accepted(_)]));
@@ -176,13 +179,6 @@ fn a_copy_of_what_was_answered_holds_nobody_back() {
     config.limits.answered = 1;
     let (mut out, queue, id) = one_session(&config);
     let mut sends = Sends::new(&config);
-    let accepted = |message| Accepted {
-        client_message_id: ClientMessageId(message),
-        conversation: CONVERSATION,
-        sequence: Sequence(message),
-        epoch: Epoch(1),
-        owner: NodeNumber(1),
-    };
     let take = |sends: &mut Sends, out: &mut Effects<_>, message| {
         assert_eq!(sends.send(out, id, USER, send(message, "x")), Sent::Taken, "{message}");
         let message = ClientMessageId(message);
@@ -202,6 +198,34 @@ fn a_copy_of_what_was_answered_holds_nobody_back() {
     sends.look_at(&mut out, id);
     assert_eq!(refused(&queue), [1], "alone");
     take(&mut sends, &mut out, 4);
+}
+
+#[test]
+fn what_waits_behind_a_copy_that_goes_is_published() {
+    let config = config(10);
+    let (mut out, queue, id) = one_session(&config);
+    let mut sends = Sends::new(&config);
+    let of = |message| {
+        let message = ClientMessageId(message);
+        PublishRef { session: id, conversation: CONVERSATION, message }
+    };
+    sends.send(&mut out, id, USER, send(1, "x"));
+    sends.published(&mut out, of(1), Ok(()));
+    sends.accepted(&mut out, id, accepted(1));
+    sends.send(&mut out, id, USER, send(1, "x"));
+    sends.published(&mut out, of(1), Err(PublishError::Unknown));
+    later(&mut out, 1);
+    sends.send(&mut out, id, USER, send(2, "x"));
+    assert_eq!(heard(&queue).len(), 1);
+    out.calls.clear();
+    at(&mut out, UNANSWERED_MS);
+    sends.look_at(&mut out, id);
+    assert_eq!(refused(&queue), [1], "alone");
+    let published = |call| match call {
+        Call::Publish(call) => call.of,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(out.calls.drain(..).map(published).collect::<Vec<_>>(), [of(2)]);
 }
 
 #[test]
@@ -271,16 +295,22 @@ fn a_client_that_sends_again_gets_a_copy_published_at_its_users_rate() {
 #[test]
 fn a_new_session_does_not_refill_the_rate_of_its_user() {
     let mut config = config(10);
-    (config.limits.rate_per_second, config.limits.rate_burst) = (1, 1);
+    (config.limits.rate_per_second, config.limits.rate_burst) = (1, 2);
     let (mut out, _queue, id) = one_session(&config);
     let mut sends = Sends::new(&config);
     assert_eq!(sends.send(&mut out, id, USER, send(1, "x")), Sent::Taken);
     sends.close(&mut out, id);
     sends.user_gone(&mut out, USER);
+    at(&mut out, 900);
     let (_, _, again) = one_session(&config);
-    assert_eq!(sends.send(&mut out, again, USER, send(2, "x")), Sent::TooMany(1_000));
-    assert_eq!(out.timers.pop(999), None);
-    assert_eq!(out.timers.pop(1_000), Some(Timer::Forget(USER)));
-    sends.forget(USER);
-    assert!(sends.rates.is_empty());
+    assert_eq!(sends.send(&mut out, again, USER, send(2, "x")), Sent::Taken);
+    assert_eq!(sends.send(&mut out, again, USER, send(3, "x")), Sent::TooMany(100));
+    sends.close(&mut out, again);
+    sends.user_gone(&mut out, USER);
+    for (at_ms, kept) in [(1_000, true), (2_000, false)] {
+        assert_eq!(out.timers.pop(at_ms - 1), None);
+        assert_eq!(out.timers.pop(at_ms), Some(Timer::Forget(USER)));
+        sends.forget(at_ms, USER);
+        assert_eq!(!sends.rates.is_empty(), kept, "at {at_ms}");
+    }
 }

@@ -67,6 +67,11 @@ impl Streams {
         }
     }
 
+    /// A conversation that no session of a user reads, with what is known to have arrived.
+    pub fn lingering(&self, conversation: ConversationId, user: UserId) -> Lingering {
+        (conversation, self.departed.arrived(user, conversation))
+    }
+
     /// An owner is back, and may not have heard who went. Which conversations are its own is not known
     /// here: all of them.
     pub fn detach_again<O: Outlet>(&self, out: &mut Effects<O>) {

@@ -121,7 +121,8 @@ impl Streams {
         } else {
             let from = at.from.min(at.head);
             subscriber.at = from;
-            subscriber.arrived.get_or_insert(from);
+            // A cursor beyond the head is not from here.
+            subscriber.arrived = Some(subscriber.arrived.map_or(from, |arrived| arrived.min(from)));
             subscriber.told = true;
             let attached = Attached { conversation, from, head: at.head };
             out.say(id, ServerFrame::Attached(attached));

@@ -28,8 +28,9 @@ pub struct Attachments {
 pub struct Known<'a> {
     /// Whether a session still waits to be attached to a conversation.
     pub is_wanted: &'a dyn Fn(SessionId, ConversationId) -> bool,
-    /// Up to where every stream of a user has everything.
-    pub goes_on: &'a dyn Fn(ConversationId, UserId) -> Option<Sequence>,
+    /// What has certainly arrived at one of a user's devices. What was only sent may have gone to a
+    /// connection that is dead, and is to be pushed then.
+    pub has_arrived: &'a dyn Fn(ConversationId, UserId) -> Option<Sequence>,
     /// Whether a session has room for one more answer besides so many.
     pub has_room: &'a dyn Fn(SessionId, usize) -> bool,
     /// Whether a user wants presence.
@@ -102,7 +103,9 @@ impl Attachments {
         let mut pairs = BTreeSet::new();
         let mut wishes: Vec<AttachWish> = Vec::new();
         let mut later = Vec::new();
-        while wishes.len() < self.items_max
+        // When many sessions begin at once, those that wait to be attached again are not forgotten.
+        let kept_free = self.refreshes.len().min(self.items_max / 4);
+        while wishes.len() < self.items_max - kept_free
             && let Some(mut wish) = self.wishes.pop_front()
         {
             let AttachItem { conversation, user, .. } = wish.item;
@@ -137,7 +140,8 @@ impl Attachments {
                 refreshes.push((conversation, user));
                 continue;
             }
-            let (after, presence) = ((known.goes_on)(conversation, user), (known.presence)(user));
+            let (after, presence) =
+                ((known.has_arrived)(conversation, user), (known.presence)(user));
             let item = AttachItem { conversation, user, after, presence, again: true };
             wishes.push(AttachWish { item, session: None });
         }
@@ -179,7 +183,7 @@ mod tests {
     fn cut(attachments: &mut Attachments) -> Vec<(Option<u64>, u64)> {
         let known = Known {
             is_wanted: &|id, _| id != SessionId(9),
-            goes_on: &|_, _| None,
+            has_arrived: &|_, _| None,
             has_room: &|id, expected| id != SessionId(8) || expected < 2,
             presence: &|_| false,
         };
@@ -204,6 +208,20 @@ mod tests {
         // The user's other sessions hear nothing of what session 3 is answered.
         assert_eq!(cut(&mut attachments), [(Some(2), 1), (None, 1)]);
         assert_eq!(cut(&mut attachments), []);
+    }
+
+    #[test]
+    fn many_sessions_that_begin_leave_room_for_those_that_go_on() {
+        let mut attachments = attachments(9, 4);
+        for session in 1..=6 {
+            wish(&mut attachments, session, session, 1);
+            attachments.refresh(ConversationId(session), UserId(7));
+        }
+        let sessions = |calls: Vec<(Option<u64>, u64)>| calls.into_iter().map(|it| it.0).collect();
+        let calls: [Vec<_>; 3] = std::array::from_fn(|_| sessions(cut(&mut attachments)));
+        assert_eq!(calls[0], [Some(1), Some(2), Some(3), None]);
+        assert_eq!(calls[1], [Some(4), Some(5), Some(6), None]);
+        assert_eq!(calls[2], [None; 4]);
     }
 
     #[test]

@@ -176,10 +176,9 @@ impl Streams {
     /// Reads what a stream lacks, unless that is under way.
     pub(super) fn repair<O: Outlet>(&mut self, out: &mut Effects<O>, conversation: ConversationId) {
         let Some(stream) = self.by_conversation.get_mut(&conversation) else { return };
-        let Some(after) = stream.live else { return };
-        if std::mem::replace(&mut stream.repairing, true) {
-            return;
-        }
+        let Some(after) = stream.live.filter(|_| stream.repairing.is_none()) else { return };
+        self.repairs += 1;
+        stream.repairing = Some(self.repairs);
         for subscriber in &mut stream.subscribers {
             if subscriber.expelled == Expelled::Said {
                 subscriber.expelled = Expelled::Asked;
@@ -189,7 +188,10 @@ impl Streams {
         out.lost = true;
         let limit = self.config.limits.repair_page;
         let query = RangeQuery { conversation, user: None, after, limit };
-        out.calls.push_back(Call::Range(RangeCall { query, purpose: RangePurpose::Repair }));
+        out.calls.push_back(Call::Range(RangeCall {
+            query,
+            purpose: RangePurpose::Repair(self.repairs),
+        }));
     }
 
     /// The time of a repair has come, if it is still needed.
@@ -202,15 +204,18 @@ impl Streams {
         }
     }
 
-    /// A page for a stream that has a gap, or why there is none.
+    /// A page for a stream that has a gap, or why there is none. A stream that has ended meanwhile and begun
+    /// again did not ask for it, and may know of later departures.
     pub fn repaired<O: Outlet>(
         &mut self,
         out: &mut Effects<O>,
         conversation: ConversationId,
+        number: u64,
         page: Result<RangePage, CallError>,
     ) {
-        let Some(stream) = self.by_conversation.get_mut(&conversation) else { return };
-        stream.repairing = false;
+        let stream = self.by_conversation.get_mut(&conversation);
+        let Some(stream) = stream.filter(|stream| stream.repairing == Some(number)) else { return };
+        stream.repairing = None;
         let Ok(RangePage { entries, first, head }) = page else {
             return out.timers.set(out.now_ms + RETRY_MS, Timer::Repair(conversation));
         };

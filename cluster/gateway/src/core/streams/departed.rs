@@ -35,6 +35,11 @@ impl Departed {
         }
     }
 
+    /// What had arrived when a user went.
+    pub fn arrived(&self, user: UserId, conversation: ConversationId) -> Option<Sequence> {
+        self.kept.get(&(user, conversation)).map(|(_, arrived)| *arrived)
+    }
+
     /// A user has a session in a conversation again.
     pub fn back(&mut self, user: UserId, conversation: ConversationId) {
         self.kept.remove(&(user, conversation));

@@ -71,6 +71,8 @@ pub struct Streams {
     readers: Slots<Box<Reader>>,
     attachments: Attachments,
     departed: Departed,
+    /// So many were asked for.
+    repairs: u64,
 }
 
 impl Streams {
@@ -81,6 +83,7 @@ impl Streams {
             readers: Slots::default(),
             attachments: Attachments::new(&config.limits),
             departed: Departed::new(config.limits.departures),
+            repairs: 0,
             config: *config,
         }
     }
@@ -301,19 +304,16 @@ impl Streams {
                 matches!(subscriber.phase, Phase::Attaching { .. } | Phase::SubscribingLate)
             })
         };
-        // Up to where every stream of a user has everything.
-        let goes_on = |conversation: ConversationId, user: UserId| {
-            let subscribers =
-                streams.get(&conversation).map_or(&[][..], |stream| &stream.subscribers);
-            let streaming =
-                subscribers.iter().filter(|p| p.user == user && p.phase == Phase::Streaming);
-            streaming.map(|subscriber| subscriber.at).min()
+        let has_arrived = |conversation: ConversationId, user: UserId| {
+            let stream = streams.get(&conversation)?;
+            let of = sessions.of(user).iter().filter_map(|id| stream.subscriber(*id));
+            of.filter(|p| p.phase == Phase::Streaming).filter_map(|p| p.arrived).max()
         };
         let presence = |user: UserId| sessions.wants_presence(user);
         let Effects { outlets, calls, .. } = out;
         let has_room = |id: SessionId, expected: usize| outlets.wants_more(id, expected);
-        let (is_wanted, goes_on) = (&is_wanted, &goes_on);
-        let known = Known { is_wanted, goes_on, has_room: &has_room, presence: &presence };
+        let (is_wanted, has_arrived) = (&is_wanted, &has_arrived);
+        let known = Known { is_wanted, has_arrived, has_room: &has_room, presence: &presence };
         while let Some(call) = attachments.cut(&known) {
             calls.push_back(Call::Attach(call));
         }

@@ -36,8 +36,8 @@ pub struct Stream {
     pub live: Option<Sequence>,
     /// The highest sequence that is known to exist.
     pub known: Sequence,
-    /// Whether a repair is under way.
-    pub repairing: bool,
+    /// The number of the repair that is under way.
+    pub repairing: Option<u64>,
     /// Sessions, sorted by id.
     pub subscribers: Vec<Subscriber>,
     /// What was told of members' cursors.
@@ -74,7 +74,7 @@ impl Stream {
             conversation,
             live: None,
             known: Sequence::START,
-            repairing: false,
+            repairing: None,
             subscribers: Vec::new(),
             cursors: MemberCursors::default(),
             authors: Authors::default(),
