@@ -7,6 +7,7 @@
 mod frame;
 #[cfg(test)]
 mod order;
+mod rates;
 #[cfg(test)]
 mod tests;
 
@@ -22,14 +23,13 @@ pub use frame::named;
 use frame::{action, flaw};
 use ports::broker::PublishError;
 use protocol::frames::server::{Accepted, Rejected};
-use protocol::limits::GatewayLimits;
 use protocol::partition::partition_of;
 use protocol::records::{Inbound, SessionRef, encode};
-use protocol::throttle::TokenBucket;
 use protocol::trace::Sampler;
 use protocol::{
     ClientFrame, ConversationId, Partition, RejectReason, ServerFrame, SessionId, UserId,
 };
+use rates::Rates;
 use std::collections::BTreeMap;
 
 /// When a sender is to try again if the cluster could not take a message, milliseconds.
@@ -68,8 +68,8 @@ pub struct Sends {
     /// Which messages are traced.
     pub sampler: Sampler,
     senders: Slots<Box<Sender>>,
-    /// Of users that have sent something lately.
-    rates: BTreeMap<UserId, TokenBucket>,
+    /// What users may send.
+    pub rates: Rates,
     /// How often something was lost on the way from the owners.
     losses: u64,
     /// When what was confirmed and not answered is published again.
@@ -85,7 +85,7 @@ impl Sends {
             config: *config,
             sampler: Sampler::OFF,
             senders: Slots::default(),
-            rates: BTreeMap::new(),
+            rates: Rates::new(&config.limits),
             losses: 0,
             again_ms: None,
             without_answers: BTreeMap::new(),
@@ -119,9 +119,7 @@ impl Sends {
                 return Sent::Handled;
             }
         }
-        let GatewayLimits { rate_per_second, rate_burst, .. } = self.config.limits;
-        let rate = self.rates.entry(user).or_insert_with(|| TokenBucket::full(out.now_ms));
-        if let Err(wait_ms) = rate.take(out.now_ms, rate_per_second, rate_burst) {
+        if let Err(wait_ms) = self.rates.take(out.now_ms, user) {
             return Sent::TooMany(wait_ms);
         }
         let HubConfig { gateway, incarnation, .. } = self.config;
@@ -155,9 +153,7 @@ impl Sends {
         let sender = self.senders.get_mut(id);
         let pending = sender.and_then(|sender| sender.find_mut(key)).filter(is_due);
         let Some(pending) = pending else { return };
-        let rate = self.rates.entry(user).or_insert_with(|| TokenBucket::full(now_ms));
-        let GatewayLimits { rate_per_second, rate_burst, .. } = self.config.limits;
-        if rate.take(now_ms, rate_per_second, rate_burst).is_ok() {
+        if self.rates.take(now_ms, user).is_ok() {
             pending.progress = Progress::Confirmed(now_ms + ANSWER_AGAIN_MS);
             publish(out, id, pending, self.config.partitions, losses);
         }
@@ -355,20 +351,10 @@ impl Sends {
         gone.iter().flat_map(|sender| &sender.pending).for_each(|pending| out.untold(pending));
     }
 
-    /// A user has no session any more. The bucket outlives the sessions: reconnecting does not refill
-    /// it.
+    /// A user has no session any more.
     pub fn user_gone<O: Outlet>(&mut self, out: &mut Effects<O>, user: UserId) {
-        if let Some(rate) = self.rates.get_mut(&user) {
-            let full_ms = rate.full_in_ms(out.now_ms, self.config.limits.rate_per_second);
+        if let Some(full_ms) = self.rates.full_in_ms(out.now_ms, user) {
             out.timers.set(out.now_ms + full_ms, Timer::Forget(user));
-        }
-    }
-
-    /// A user may have a full bucket by now. If not, a later session has used it, and its end asks again.
-    pub fn forget(&mut self, now_ms: u64, user: UserId) {
-        let rate = self.config.limits.rate_per_second;
-        if self.rates.get_mut(&user).is_some_and(|bucket| bucket.full_in_ms(now_ms, rate) == 0) {
-            self.rates.remove(&user);
         }
     }
 }

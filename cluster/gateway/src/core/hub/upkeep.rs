@@ -71,7 +71,7 @@ impl<O: Outlet> Hub<O> {
             Timer::Backlog(id, number) => self.backlogs.read(out, id, number),
             Timer::Forget(user) => {
                 if self.sessions.of(user).is_empty() {
-                    self.sends.forget(self.out.now_ms, user);
+                    self.sends.rates.forget(self.out.now_ms, user);
                 }
             }
             Timer::Drained(id) => self.close(id, CloseCode::Draining),

@@ -310,7 +310,7 @@ fn a_new_session_does_not_refill_the_rate_of_its_user() {
     for (at_ms, kept) in [(1_000, true), (2_000, false)] {
         assert_eq!(out.timers.pop(at_ms - 1), None);
         assert_eq!(out.timers.pop(at_ms), Some(Timer::Forget(USER)));
-        sends.forget(at_ms, USER);
+        sends.rates.forget(at_ms, USER);
         assert_eq!(!sends.rates.is_empty(), kept, "at {at_ms}");
     }
 }
