@@ -124,6 +124,6 @@ fn a_page_for_an_earlier_stream_does_not_end_a_later_one() {
 #[test]
 fn nobody_stays_attached_who_has_no_session() {
     let ops =
-        [Connect(1), Execute(9), Answer(0), Execute(19), Disconnect(1), Execute(9), Execute(9)];
+        [Connect(1), Execute(9), Answer(0), Disconnect(1), Execute(19), Execute(9), Execute(9)];
     run(4_096, &ops);
 }
