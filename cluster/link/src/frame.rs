@@ -48,6 +48,11 @@ pub fn encode<T: Serialize>(message: &T, place: Place) -> Vec<u8> {
     bytes
 }
 
+/// Whether the peer takes a frame of these bytes.
+pub fn is_taken(bytes: &[u8]) -> bool {
+    bytes.len() - HEADER <= LONGEST.min(MAX_LINK_FRAME_BYTES)
+}
+
 /// A frame that only says "alive".
 pub fn heartbeat() -> Vec<u8> {
     let mut bytes = vec![0; HEADER];
@@ -124,8 +129,13 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_is_too_long_is_refused() {
-        let bytes = encode(&"a".repeat(LONGEST + 1), Place::Later);
-        assert!(take(&bytes, &mut 0, Place::Later).is_err());
+    fn a_frame_that_is_too_long_is_refused_and_its_end_can_know() {
+        // A text says how long it is, in four bytes.
+        for (more, taken) in [(0, true), (1, false), (2, false)] {
+            let bytes = encode(&"a".repeat(LONGEST - 4 + more), Place::Later);
+            assert_eq!(bytes.len() - HEADER, LONGEST + more);
+            assert_eq!(is_taken(&bytes), taken, "{more} too many");
+            assert_eq!(take(&bytes, &mut 0, Place::Later).is_ok(), taken, "{more} too many");
+        }
     }
 }

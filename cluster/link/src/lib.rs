@@ -86,6 +86,17 @@ impl<Out: Serialize> LinkSender<Out> {
         self.outgoing.send(frame::encode(message, Place::Later)).map_err(|_| LinkClosed)
     }
 
+    /// The same for what may be too long: the peer would close the link, and lose all that goes by it. Then
+    /// something else is said in its place.
+    pub fn send_or(&self, message: &Out, instead: impl FnOnce() -> Out) -> Result<(), LinkClosed> {
+        let mut bytes = frame::encode(message, Place::Later);
+        if !frame::is_taken(&bytes) {
+            tracing::error!(bytes = bytes.len(), "a message is too long for a link");
+            bytes = frame::encode(&instead(), Place::Later);
+        }
+        self.outgoing.send(bytes).map_err(|_| LinkClosed)
+    }
+
     /// Whether the link is closed.
     pub fn is_closed(&self) -> bool {
         self.outgoing.is_closed()

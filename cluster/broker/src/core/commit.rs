@@ -111,10 +111,14 @@ impl Queues {
         // One that was written again is known.
         if !self.dead_letters.knows(stored.dead.id) {
             self.unpropose(Name::DeadLetters, weight(&stored.dead.message));
-            let (segment, weight) = (stored.segment, stored.weight());
+            let (segment, weight, id) = (stored.segment, stored.weight(), stored.dead.id);
             if self.dead_letters.list(stored) {
                 self.usage.add(Kind::DeadLetters, segment, weight);
                 self.changes.dead_lettered += 1;
+            } else {
+                // One of its key was put before it became durable. That one may be written again behind
+                // this, and would then be taken for the second.
+                self.changes.records.push(Record::Settled { ids: vec![id] });
             }
         }
     }

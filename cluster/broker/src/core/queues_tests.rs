@@ -310,6 +310,37 @@ fn a_dead_letter_that_is_written_again_keeps_its_key() {
     assert_eq!(world.put(7, "poison"), Placed::Done);
 }
 
+/// One that was put again before it was durable, by two owners perhaps.
+#[test]
+fn of_two_copies_of_a_dead_letter_the_first_stays_the_one_that_is_listed() {
+    let mut world = World::new(rules());
+    let consumer = world.consume(ORDERED);
+    world.put(7, "poison");
+    let first = world.group();
+    world.put(7, "poison");
+    world.commit(first);
+    let listed = world.queues.dead_letters(0, 9);
+    world.close_segment();
+    // The second copy's segment is worth more than its room, so it stays when the first is given up.
+    for _ in 0..4 {
+        world.publish(QUEUE, &"x".repeat(300));
+    }
+    world.write();
+    let mut filler = 0;
+    while world.log[0].0 == 1 {
+        world.publish(ORDERED, "a message that fills the log and is settled at once");
+        world.write();
+        let last = world.take(consumer).last().unwrap().0;
+        world.queues.settle(consumer, vec![Settlement::Through(last)], 5);
+        filler += 1;
+        assert!(filler < 1_000);
+    }
+    assert_eq!(world.log[0].0, 2);
+    world.restart();
+    assert_eq!(world.queues.dead_letters(0, 9), listed);
+    assert!(world.queues.requeue_dead_letter(listed[0].id));
+}
+
 #[test]
 fn an_epoch_is_a_hint_among_live_consumers() {
     let mut world = World::new(rules());

@@ -116,6 +116,8 @@ impl Session {
 
     fn consume(&mut self, call: u64, number: u64, queue: Queue, options: ConsumerOptions) {
         self.leave(number);
+        // Those that were lost to others, of whom nobody takes leave.
+        self.consumers.retain(|_, consumer| !consumer.task.is_finished());
         if self.consumers.len() >= limits::MAX_LINK_SUBSCRIPTIONS {
             return self.answer(call, Answer::Consuming(Err(ConsumeError::Unavailable)));
         }

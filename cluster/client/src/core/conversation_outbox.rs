@@ -107,8 +107,11 @@ impl ConversationOutbox {
             self.in_flight -= 1;
         }
         self.window = self.window.saturating_mul(2).min(settings.window);
-        self.patience = 0;
-        self.answer_by_ms = now_ms + settings.answer_timeout_ms;
+        // What waits before it goes on waiting: its answer may be lost.
+        if at == 0 {
+            self.patience = 0;
+            self.answer_by_ms = now_ms + settings.answer_timeout_ms;
+        }
         true
     }
 

@@ -30,6 +30,8 @@ pub struct Session {
     device: DeviceId,
     state: State,
     failures: u32,
+    /// The last token was refused, and no session has been opened since.
+    needs_token: bool,
     random: SplitMix,
     cursors: Cursors,
     outbox: Outbox,
@@ -73,6 +75,7 @@ impl Session {
             device,
             state: State::Apart,
             failures: 0,
+            needs_token: false,
             random: SplitMix::new(seed),
             cursors: Cursors::default(),
             outbox: Outbox::default(),
@@ -104,7 +107,7 @@ impl Session {
     /// No connection came about.
     pub fn connect_failed(&mut self, out: &mut Vec<Output>) {
         out.push(Output::Event(Event::ConnectFailed));
-        self.connect_again(0, false, out);
+        self.connect_again(0, out);
     }
 
     /// The connection is gone: a close code, or 0 if it was lost without a word.
@@ -123,10 +126,10 @@ impl Session {
         // Only this side says goodbye: if the other one does, the connection is lost all the same.
         let code = if code == CloseCode::Normal.code() { 0 } else { code };
         self.end(code, out);
-        let refused = code == CloseCode::Unauthenticated.code();
+        self.needs_token |= code == CloseCode::Unauthenticated.code();
         // A drain notice spreads its crowd itself.
         let wait_ms = leave_ms.map_or(0, |leave_ms| leave_ms.saturating_sub(now_ms));
-        self.connect_again(wait_ms, refused, out);
+        self.connect_again(wait_ms, out);
     }
 
     /// A frame arrived.
@@ -291,6 +294,7 @@ impl Session {
     fn welcomed(&mut self, now_ms: u64, welcome: Welcome, out: &mut Vec<Output>) {
         let State::Greeting { renew_ms, .. } = self.state else { return };
         let failures = std::mem::take(&mut self.failures);
+        self.needs_token = false;
         self.state = State::Open(Open {
             heartbeat_ms: u64::from(welcome.heartbeat_ms),
             idle_timeout_ms: u64::from(welcome.idle_timeout_ms),
@@ -317,7 +321,8 @@ impl Session {
             let until_ms = now_ms + wait_ms + self.random.below(wait_ms / 2 + 1);
             self.outbox.hold(conversation, id, until_ms)
         };
-        if known {
+        // A second decision is told as well: it must not differ from the first.
+        if known || rejected.reason.is_final() {
             out.push(Output::Event(Event::Rejected(rejected)));
         }
         self.fill(now_ms, out);
@@ -372,13 +377,14 @@ impl Session {
         self.outbox.disconnected();
     }
 
-    fn connect_again(&mut self, wait_ms: u64, fresh_token: bool, out: &mut Vec<Output>) {
+    fn connect_again(&mut self, wait_ms: u64, out: &mut Vec<Output>) {
         if matches!(self.state, State::Stopped) {
             return;
         }
         let backoff_ms = backoff::delay_ms(&self.settings, self.failures, &mut self.random);
         self.failures = self.failures.saturating_add(1);
         let delay_ms = if wait_ms > 0 { wait_ms } else { backoff_ms };
+        let fresh_token = self.needs_token;
         out.push(Output::ConnectAfter { delay_ms, fresh_token });
     }
 }

@@ -63,6 +63,27 @@ fn a_refused_token_is_replaced() {
     assert!(matches!(out.last(), Some(Output::ConnectAfter { fresh_token: true, .. })), "{out:?}");
 }
 
+/// Otherwise it would be refused with the same token, once a gateway can be reached.
+#[test]
+fn another_token_is_needed_until_a_session_is_opened_with_it() {
+    let mut session = open_session(5_000, 12_500);
+    let mut needed = Vec::new();
+    let mut asks = |out: &mut Vec<Output>| match out.drain(..).next_back() {
+        Some(Output::ConnectAfter { fresh_token, .. }) => needed.push(fresh_token),
+        other => panic!("{other:?}"),
+    };
+    let mut out = Vec::new();
+    session.disconnected(10, CloseCode::Unauthenticated.code(), &mut out);
+    asks(&mut out);
+    session.connect_failed(&mut out);
+    asks(&mut out);
+    session.connected(20, access("another"), &mut out);
+    session.frame(20, ServerFrame::Welcome(welcome()), &mut out);
+    session.disconnected(30, 0, &mut out);
+    asks(&mut out);
+    assert_eq!(needed, [true, true, false]);
+}
+
 #[test]
 fn a_goodbye_is_told_once_and_an_attempt_that_is_given_up_is_not() {
     let mut session = open_session(5_000, 12_500);
@@ -204,6 +225,32 @@ fn what_was_refused_for_its_token_is_sent_again_with_a_new_one_and_in_order() {
         again.extend(sends(&out));
     }
     assert_eq!((again, session.unanswered().count()), (vec![1, 2, 3], 0));
+}
+
+#[test]
+fn a_second_decision_is_told_and_an_answer_that_is_lost_is_not_waited_for_longer_for_the_others() {
+    let mut session = open_session(0, 0);
+    let conversation = ConversationId(1);
+    let mut out = Vec::new();
+    for id in [1, 2, 3].map(ClientMessageId) {
+        let kind = ActionKind::Send { body: "x".into(), reply_to: None, format: 1 };
+        session.submit(0, Action { conversation, id, kind }, &mut out).unwrap();
+    }
+    for (now_ms, id) in [(3_000, 2), (4_000, 3)] {
+        let client_message_id = ClientMessageId(id);
+        let (sequence, epoch, owner) = (Sequence(id), Epoch(1), NodeNumber(1));
+        let accepted = Accepted { client_message_id, conversation, sequence, epoch, owner };
+        session.frame(now_ms, ServerFrame::Accepted(accepted), &mut out);
+    }
+    assert_eq!(session.due_ms(), Some(Settings::default().answer_timeout_ms));
+    out.clear();
+    let (client_message_id, reason) = (ClientMessageId(2), RejectReason::NotMember);
+    let rejected = Rejected { client_message_id, conversation, reason, retry_after_ms: 0 };
+    session.frame(4_500, ServerFrame::Rejected(rejected), &mut out);
+    assert_eq!(out, [Output::Event(Event::Rejected(rejected))]);
+    out.clear();
+    session.tick(5_000, &mut out);
+    assert_eq!(sends(&out), [1]);
 }
 
 #[test]

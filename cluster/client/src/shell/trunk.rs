@@ -9,7 +9,7 @@ use super::socket::{self, Pump};
 use super::wire::{ConnectError, WireEvent};
 use bytes::Bytes;
 use ports::{BoxFuture, Machine};
-use protocol::codec::Codec;
+use protocol::codec::{Codec, DecodeError};
 use protocol::frames::subprotocol;
 use protocol::frames::trunk::{ClientBatch, ClientTrunk, ServerBatch, ServerTrunk};
 use protocol::{ClientFrame, Secret, limits};
@@ -227,31 +227,37 @@ impl Trunk {
             tracing::warn!("malformed trunk batch");
             return false;
         };
-        let mut overrun = ClientBatch::new();
+        let mut given_up = ClientBatch::new();
         for item in batch {
-            let (slot, event) = match item {
-                ServerTrunk::Frame { slot, frame } => match Codec::Binary.decode_server(&frame) {
-                    Ok(frame) => (slot, WireEvent::Frame(frame)),
-                    Err(error) => {
-                        tracing::debug!(%error, "undecodable frame on a trunk");
+            let (slot, event) = match &item {
+                ServerTrunk::Frame { slot, frame } => match Codec::Binary.decode_server(frame) {
+                    Ok(frame) => (*slot, WireEvent::Frame(frame)),
+                    // A newer server may say things that are not for us.
+                    Err(DecodeError::UnknownFrame(kind)) => {
+                        tracing::debug!(kind, "unknown frame on a trunk");
                         continue;
                     }
+                    Err(DecodeError::Malformed(error)) => {
+                        tracing::warn!(error, slot, "malformed frame on a trunk");
+                        (*slot, WireEvent::Closed(0))
+                    }
                 },
-                ServerTrunk::Closed { slot, code } => (slot, WireEvent::Closed(code)),
+                ServerTrunk::Closed { slot, code } => (*slot, WireEvent::Closed(*code)),
                 ServerTrunk::Alive => continue,
             };
-            let closed = matches!(event, WireEvent::Closed(_));
+            let closed = matches!(item, ServerTrunk::Closed { .. });
+            let ends = matches!(event, WireEvent::Closed(_));
             let Some(session) = self.sessions.get(&slot) else { continue };
             let taken = session.send(event);
-            if !taken && !closed {
-                overrun.push(ClientTrunk::Close { slot });
+            if (!taken || ends) && !closed {
+                given_up.push(ClientTrunk::Close { slot });
             }
-            if !taken || closed {
+            if !taken || ends {
                 self.sessions.remove(&slot);
             }
         }
-        if !overrun.is_empty() {
-            self.write(&overrun);
+        if !given_up.is_empty() {
+            self.write(&given_up);
         }
         true
     }

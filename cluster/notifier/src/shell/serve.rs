@@ -105,6 +105,8 @@ pub async fn serve(
         consumer.run()
     }))
     .await;
+    // There may be more notifiers than queues.
+    shutdown.requested().await;
     Ok(())
 }
 

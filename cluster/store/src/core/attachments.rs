@@ -324,10 +324,17 @@ impl Attachments {
         &self,
         conversation: ConversationId,
         user: UserId,
-    ) -> impl Iterator<Item = UserId> + '_ {
+        most: usize,
+    ) -> BTreeSet<UserId> {
         let users = self.of(conversation).flat_map(|listening| &listening.users);
-        let others: BTreeSet<UserId> = users.map(|(other, _)| *other).collect();
-        others.into_iter().filter(move |other| *other != user)
+        let mut others = BTreeSet::new();
+        for (other, _) in users.filter(|(other, _)| *other != user) {
+            if others.len() >= most {
+                break;
+            }
+            others.insert(*other);
+        }
+        others
     }
 
     fn of(&self, conversation: ConversationId) -> impl Iterator<Item = &Listening> + '_ {

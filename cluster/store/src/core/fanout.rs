@@ -63,17 +63,15 @@ pub fn presence(change: PresenceChange, attachments: &Attachments) -> Vec<Fanout
     fanout.messages
 }
 
-/// Tells a watcher who has just attached who is there.
+/// Tells a watcher who has just attached who is there: some of them, at most so many.
 pub fn present(
-    link: LinkId,
-    conversation: ConversationId,
-    watcher: UserId,
+    (link, conversation, watcher): (LinkId, ConversationId, UserId),
     attachments: &Attachments,
+    most: usize,
 ) -> Vec<FanoutMessage> {
     let mut fanout = Fanout::default();
     let Some(life) = attachments.life(link) else { return Vec::new() };
-    let others = attachments.online_besides(conversation, watcher);
-    for user in others {
+    for user in attachments.online_besides(conversation, watcher, most) {
         let presence = Presence { conversation, user, online: true };
         fanout.tell(life, records::encode(&ToGateway::Presence(presence)));
     }

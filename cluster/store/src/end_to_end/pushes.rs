@@ -96,6 +96,19 @@ async fn what_a_dead_session_swallowed_is_pushed() {
     }
 }
 
+/// Its gateway does not know where its stream began, and the owner does.
+#[tokio::test(start_paused = true)]
+async fn a_session_that_went_before_its_first_answer_has_swallowed_nothing() {
+    let (world, gateway) = talk(Design::default()).await;
+    gateway.attach(2, None).await;
+    world.say(1, CONVERSATION, 1);
+    settle().await;
+    assert_eq!(pushes(&world), [], "it is there");
+    gateway.detach(2, None);
+    pass(SESSION_MS + 300).await;
+    assert_eq!(pushes(&world), [(2, 3)]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_too_much_to_be_pushed_is_counted() {
     let mut world = World::new(Design::default());

@@ -110,7 +110,8 @@ pub struct ReplyTo {
 impl ReplyTo {
     /// Answers. A caller whose link is lost calls again.
     pub fn send(&self, answer: Answer) {
-        let _ = self.sender.send(&FromStore::Answer(self.number, answer));
+        let failed = || FromStore::Answer(self.number, Answer::Failed(CallError::Unavailable));
+        let _ = self.sender.send_or(&FromStore::Answer(self.number, answer), failed);
     }
 
     /// Answers with the outcome of a command.

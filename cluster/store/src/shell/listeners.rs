@@ -142,9 +142,10 @@ impl Listeners {
             if let Some(change) = change {
                 self.tell(change);
             }
-            if item.presence {
-                let present = fanout::present(link, conversation, user, &self.attachments);
-                self.ephemeral.extend(present.into_iter().take(self.notices));
+            // Who is attached again was told before; who comes and goes is told to all anyway.
+            if item.presence && !item.again {
+                let (who, most) = ((link, conversation, user), self.notices);
+                self.ephemeral.extend(fanout::present(who, &self.attachments, most));
             }
         }
         reply.send(Answer::Attached(answers));
@@ -201,10 +202,12 @@ impl Listeners {
         let life = self.attachments.life(link)?;
         let change = self.attachments.detach(link, conversation, user);
         if !self.attachments.is_online(conversation, user) {
-            let departure = arrived.map(|after| match change {
-                Some(change) => Departure::of(change, after),
-                None => Departure { conversation, user, after, upto: None },
-            });
+            // A session that went before its first answer has got nothing since its attachment.
+            let departure = match (change, arrived) {
+                (Some(change), after) => Some(Departure::of(change, after.unwrap_or(change.since))),
+                (None, Some(after)) => Some(Departure { conversation, user, after, upto: None }),
+                (None, None) => None,
+            };
             let until_ms = self.now_ms() + absences::SESSION_MS;
             if change.is_some() || departure.is_some() {
                 self.went((life, until_ms), conversation, user, departure);

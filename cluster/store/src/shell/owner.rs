@@ -31,7 +31,7 @@
 //! in the order of their sequences. The next round runs while the previous ones wait for confirms,
 //! up to `owner_window` of them.
 
-use super::input::Input;
+use super::input::{Consumer, Input};
 use super::listeners::Listeners;
 use super::pending::Pending;
 use super::publisher::Post;
@@ -167,6 +167,8 @@ impl Owner {
 
     fn take(&mut self, input: Input) -> Result<(), ServeError> {
         match input {
+            // Under an epoch that is over they come again, behind what is before them.
+            Input::Deliveries(from, _) if !self.consumes(from) => {}
             Input::Deliveries(from, deliveries) => {
                 for trace in self.pending.deliveries(from, deliveries) {
                     self.machine.traces.begins(trace, Step::Sequence);
@@ -300,6 +302,10 @@ impl Owner {
             }
         }
         self.gather_until = (done.commands >= GATHER_FROM).then(|| Instant::now() + GATHER);
+    }
+
+    fn consumes(&self, Consumer { partition, epoch, .. }: Consumer) -> bool {
+        self.leases.borrow().owned.get(&partition) == Some(&epoch)
     }
 
     /// A partition is in the writer's keeping: its queue can be consumed.

@@ -26,6 +26,8 @@ impl Device {
             }
             Event::Attached(attached) => {
                 self.state.attached(attached.conversation);
+                // What was reported before was refused.
+                self.receipts.forget(attached.conversation);
                 self.receipts.moved();
                 self.record(What::Attached {
                     device,

@@ -7,7 +7,7 @@ impl Session {
     /// Leaves this connection and connects anew at once.
     pub fn reconnect(&mut self, out: &mut Vec<Output>) {
         if self.leave(out) {
-            out.push(Output::ConnectAfter { delay_ms: 0, fresh_token: false });
+            out.push(Output::ConnectAfter { delay_ms: 0, fresh_token: self.needs_token });
         }
     }
 
@@ -16,6 +16,7 @@ impl Session {
     pub fn log_out(&mut self, away_ms: u64, out: &mut Vec<Output>) -> bool {
         let left = self.leave(out);
         if left {
+            self.needs_token = true;
             out.push(Output::ConnectAfter { delay_ms: away_ms, fresh_token: true });
         }
         left
@@ -29,7 +30,7 @@ impl Session {
     /// Connects again at once, after the device was put away.
     pub fn take_up(&self, out: &mut Vec<Output>) {
         if matches!(self.state, State::Apart) {
-            out.push(Output::ConnectAfter { delay_ms: 0, fresh_token: false });
+            out.push(Output::ConnectAfter { delay_ms: 0, fresh_token: self.needs_token });
         }
     }
 }

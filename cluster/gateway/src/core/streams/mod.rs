@@ -49,7 +49,8 @@ struct Reader {
     /// Conversations to which it subscribes.
     conversations: Vec<ConversationId>,
     /// Where streams of this session ended, or did not begin, because the user left: a stream that begins
-    /// again does not go back behind that, however old the news of the joining is.
+    /// again does not go back behind that, however old the news of the joining is. Sorted: a device may name
+    /// many cursors.
     left: Vec<(ConversationId, Sequence)>,
     /// Pages of backlog under way for it.
     pages: u8,
@@ -58,8 +59,14 @@ struct Reader {
 impl Reader {
     /// When a stream begins again, it goes on behind `at`.
     fn goes_on_behind(&mut self, conversation: ConversationId, at: Sequence) {
-        self.left.retain(|(other, _)| *other != conversation);
-        self.left.push((conversation, at));
+        match self.place(conversation) {
+            Ok(place) => self.left[place].1 = at,
+            Err(place) => self.left.insert(place, (conversation, at)),
+        }
+    }
+
+    fn place(&self, conversation: ConversationId) -> Result<usize, usize> {
+        self.left.binary_search_by_key(&conversation, |(other, _)| *other)
     }
 }
 
@@ -148,9 +155,8 @@ impl Streams {
     ) {
         let Some(reader) = self.readers.get(id) else { return };
         let user = reader.user;
-        let mut left = reader.left.iter().filter(|(other, _)| *other == conversation);
         // The pages behind that sequence tell what is for the user, be there several memberships between.
-        let after = left.next().map(|(_, at)| *at).or(after);
+        let after = reader.place(conversation).map_or(after, |place| Some(reader.left[place].1));
         let atomic = self.config.design.attach == Attach::Atomic;
         let phase =
             if atomic { Phase::Attaching { after, again: None } } else { Phase::BacklogFirst };

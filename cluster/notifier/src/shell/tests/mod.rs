@@ -116,6 +116,16 @@ async fn a_taken_push_is_done() {
     assert_eq!(world.memory.telemetry.counted("notifier_pushed_total"), 3);
 }
 
+/// There are more notifiers than queues.
+#[tokio::test(start_paused = true)]
+async fn who_has_no_queue_waits_for_the_shutdown() {
+    let mut world = world(NotifierConfig { queues: Vec::new(), ..config() }).await;
+    sleep(LONG).await;
+    assert!(world.ended.try_recv().is_err(), "it idles");
+    world.trigger.request();
+    assert_eq!(world.ended.await.unwrap().map_err(|error| error.to_string()), Ok(()));
+}
+
 #[tokio::test(start_paused = true)]
 async fn without_a_provider_pushes_are_discarded_and_counted() {
     let world = world(NotifierConfig { provider: String::new(), ..config() }).await;
