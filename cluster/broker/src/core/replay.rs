@@ -9,7 +9,7 @@ use super::queues::Queues;
 use super::record::Record;
 use super::usage::Kind;
 use ports::broker::{DeadLetter, Origin, Queue as Name};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug)]
 struct Held {
@@ -22,6 +22,8 @@ struct Held {
 pub struct Replay {
     messages: BTreeMap<u64, Held>,
     dead_letters: DeadLetters,
+    /// Dead letters of keys that are listed, of which nothing says so yet.
+    second: BTreeSet<u64>,
     handed: BTreeMap<Name, u64>,
     lengths: BTreeMap<u32, u64>,
     next_id: u64,
@@ -43,6 +45,7 @@ impl Replay {
             }
             Record::Settled { ids } => {
                 for id in ids {
+                    self.second.remove(&id);
                     if self.messages.remove(&id).is_none() {
                         self.dead_letters.left(id);
                     }
@@ -58,10 +61,13 @@ impl Replay {
             }
             Record::DeadLetter { key, dead } => {
                 self.saw(dead.id);
-                if self.dead_letters.knows(dead.id) {
-                    self.dead_letters.left(dead.id);
+                let id = dead.id;
+                if self.dead_letters.knows(id) {
+                    self.dead_letters.left(id);
                 }
-                self.dead_letters.list(StoredDeadLetter { dead, key, segment });
+                if !self.dead_letters.list(StoredDeadLetter { dead, key, segment }) {
+                    self.second.insert(id);
+                }
             }
             Record::Requeued { dead, id } => {
                 self.saw(id);
@@ -111,6 +117,10 @@ impl Replay {
             queues.usage.add(Kind::DeadLetters, stored.segment, stored.weight());
         }
         queues.dead_letters = self.dead_letters;
+        if !self.second.is_empty() {
+            let ids = self.second.into_iter().collect();
+            queues.changes.records.push(Record::Settled { ids });
+        }
         queues
     }
 }

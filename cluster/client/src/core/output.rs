@@ -121,7 +121,8 @@ pub enum Event {
     Detached(ConversationId),
     /// An action is durable; it left the outbox.
     Accepted(Accepted),
-    /// An action was refused. Left the outbox if the reason is final, is sent again otherwise.
+    /// An action was refused. Left the outbox if the reason is final, is sent again otherwise. A final refusal
+    /// may be told again, and also of an action that was accepted.
     Rejected(Rejected),
     /// An action was sent again.
     Resent {

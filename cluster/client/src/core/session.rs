@@ -30,7 +30,7 @@ pub struct Session {
     device: DeviceId,
     state: State,
     failures: u32,
-    /// The last token was refused, and no session has been opened since.
+    /// The next token must be another one: the last was refused, or its login ended.
     needs_token: bool,
     random: SplitMix,
     cursors: Cursors,
@@ -89,6 +89,8 @@ impl Session {
             out.push(Output::Disconnect);
             return;
         }
+        // Whoever connected was told, if it had to be another one.
+        self.needs_token = false;
         self.state = State::Greeting {
             until_ms: now_ms + self.settings.welcome_timeout_ms,
             renew_ms: access.renew_in_ms.map(|in_ms| now_ms + in_ms),
@@ -294,7 +296,6 @@ impl Session {
     fn welcomed(&mut self, now_ms: u64, welcome: Welcome, out: &mut Vec<Output>) {
         let State::Greeting { renew_ms, .. } = self.state else { return };
         let failures = std::mem::take(&mut self.failures);
-        self.needs_token = false;
         self.state = State::Open(Open {
             heartbeat_ms: u64::from(welcome.heartbeat_ms),
             idle_timeout_ms: u64::from(welcome.idle_timeout_ms),

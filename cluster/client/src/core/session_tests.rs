@@ -65,7 +65,7 @@ fn a_refused_token_is_replaced() {
 
 /// Otherwise it would be refused with the same token, once a gateway can be reached.
 #[test]
-fn another_token_is_needed_until_a_session_is_opened_with_it() {
+fn another_token_is_needed_until_a_gateway_is_reached_with_it() {
     let mut session = open_session(5_000, 12_500);
     let mut needed = Vec::new();
     let mut asks = |out: &mut Vec<Output>| match out.drain(..).next_back() {

@@ -142,8 +142,7 @@ impl Listeners {
             if let Some(change) = change {
                 self.tell(change);
             }
-            // Who is attached again was told before; who comes and goes is told to all anyway.
-            if item.presence && !item.again {
+            if item.presence {
                 let (who, most) = ((link, conversation, user), self.notices);
                 self.ephemeral.extend(fanout::present(who, &self.attachments, most));
             }
@@ -202,7 +201,7 @@ impl Listeners {
         let life = self.attachments.life(link)?;
         let change = self.attachments.detach(link, conversation, user);
         if !self.attachments.is_online(conversation, user) {
-            // A session that went before its first answer has got nothing since its attachment.
+            // A session that went before its first answer has got nothing from where its stream began.
             let departure = match (change, arrived) {
                 (Some(change), after) => Some(Departure::of(change, after.unwrap_or(change.since))),
                 (None, Some(after)) => Some(Departure { conversation, user, after, upto: None }),

@@ -26,7 +26,7 @@ impl Device {
             }
             Event::Attached(attached) => {
                 self.state.attached(attached.conversation);
-                // What was reported before was refused.
+                // What was reported before may have been refused.
                 self.receipts.forget(attached.conversation);
                 self.receipts.moved();
                 self.record(What::Attached {

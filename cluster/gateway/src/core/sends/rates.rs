@@ -29,7 +29,7 @@ impl Rates {
         bucket.take(now_ms, self.per_second, self.burst)
     }
 
-    /// In how many milliseconds a user's bucket is full again, if it is not.
+    /// In how many milliseconds a user's bucket is full again, if one is kept.
     pub fn full_in_ms(&mut self, now_ms: u64, user: UserId) -> Option<u64> {
         let bucket = self.buckets.get_mut(&user)?;
         Some(bucket.full_in_ms(now_ms, self.per_second))
