@@ -19,8 +19,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Between two probes.
-const EVERY: Duration = Duration::from_millis(200);
+/// Between two probes, at least and at most. Of a stall that begins between them the first part is not seen.
+const EVERY_LEAST: Duration = Duration::from_millis(50);
+const EVERY_MOST: Duration = Duration::from_millis(200);
+/// Of the disk's time probes take one part in so many, where they can.
+const PART: u32 = 20;
 /// What is written: a page.
 const PAGE: usize = 4096;
 /// The file, in the folder of the data.
@@ -60,6 +63,12 @@ impl Stalls {
         took > slow && lately <= FEW && written <= LITTLE
     }
 
+    /// Until the next probe: a slow disk is asked less often.
+    fn pause(&self) -> Duration {
+        let pause = self.usual().map_or(EVERY_MOST, |usual| usual * PART);
+        pause.clamp(EVERY_LEAST, EVERY_MOST)
+    }
+
     fn usual(&self) -> Option<Duration> {
         if self.latest.len() < USUAL_FROM {
             return None;
@@ -90,7 +99,7 @@ impl DiskProbe {
                 if stalls.is_stall(took, written) {
                     told.fetch_add(took.as_micros() as u64, Ordering::Relaxed);
                 }
-                if ended.recv_timeout(EVERY) != Err(RecvTimeoutError::Timeout) {
+                if ended.recv_timeout(stalls.pause()) != Err(RecvTimeoutError::Timeout) {
                     break;
                 }
             }
@@ -202,6 +211,16 @@ mod tests {
         let turned = std::iter::repeat_n((ms(1), 0), 100);
         let turned = turned.chain(std::iter::repeat_n((ms(200), 0), 300));
         assert_eq!(stalls(turned), [100, 101, 102, 103, 104]);
+    }
+
+    #[test]
+    fn a_slow_disk_is_asked_less_often() {
+        for (sync, pause) in [(0, 50), (4, 80), (40, 200)] {
+            let mut stalls = Stalls::default();
+            assert_eq!(stalls.pause(), ms(200), "nobody knows yet what is usual");
+            (0..USUAL_FROM).for_each(|_| assert!(!stalls.is_stall(ms(sync), 0)));
+            assert_eq!(stalls.pause(), ms(pause));
+        }
     }
 
     #[test]

@@ -1,15 +1,15 @@
 //! Whether a slow run may be slow because the disk stalled, for no reason of the cluster's.
 
 use super::{Look, Measured};
-use verify::history::event::{MACHINE, Phase};
+use verify::history::event::MACHINE;
 
 impl Measured {
-    /// The share of the time since the load began in which the disk under the cluster's data stalled; `None`: it
-    /// did not, or nobody looked.
+    /// The share of the time in which operations were sent that the disk under the cluster's data stalled; `None`:
+    /// it did not, or nobody looked.
     pub fn disk_stalled(&self) -> Option<f64> {
-        let load = self.phases.iter().find(|mark| mark.phase == Phase::Load)?.at_us;
+        let sending = self.sending_us()?;
         let machine = self.processes.iter().find(|used| *used.process == *MACHINE)?;
-        let mut looks = machine.looks.iter().filter(|look| look.at_us >= load);
+        let mut looks = machine.looks.iter().filter(|look| sending.contains(&look.at_us));
         let (first, last) = (looks.next()?, looks.next_back()?);
         let stalled = |look: &Look| look.disk_stalled_us;
         let rise = stalled(last)?.saturating_sub(stalled(first)?);
@@ -22,6 +22,7 @@ impl Measured {
 pub(crate) mod tests {
     use super::*;
     use crate::measured::{PhaseMark, Used};
+    use verify::history::event::Phase;
 
     /// A load from second 10 to 30, in which the disk stalled for so many milliseconds.
     pub(crate) fn stalled(ms: Option<u64>) -> Measured {
@@ -43,9 +44,16 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn only_what_stalled_since_the_load_began_counts() {
+    fn only_what_stalled_while_operations_were_sent_counts() {
         assert_eq!(stalled(None).disk_stalled(), None);
         assert_eq!(stalled(Some(0)).disk_stalled(), None);
         assert_eq!(stalled(Some(200)).disk_stalled(), Some(0.01));
+        let settles = |s: u64| {
+            let mut measured = stalled(Some(200));
+            measured.phases.push(PhaseMark { phase: Phase::Settle, at_us: s * 1_000_000 });
+            measured.disk_stalled()
+        };
+        assert_eq!(settles(21), Some(0.02), "in ten seconds of sending, not in twenty");
+        assert_eq!(settles(20), None);
     }
 }

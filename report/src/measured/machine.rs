@@ -1,6 +1,8 @@
 //! Whether a slow run may be slow because of its machine, and not because of the cluster.
 
 use super::Measured;
+use std::ops::Range;
+use verify::history::event::Phase;
 
 /// What waits for a disk that stalls, or for a processor, is worked off afterwards, and what comes meanwhile waits,
 /// too: it delays so many times as much as happens while it lasts.
@@ -15,6 +17,13 @@ impl Measured {
         let is_excused =
             !self.totals.limits.is_empty() || self.machine_may_explain(SLOWEST).is_some();
         self.unmeetable.is_some() && !is_excused
+    }
+
+    /// While operations are sent: what the machine does afterwards delays none of them, and would only make its
+    /// share in the rest look smaller.
+    pub(super) fn sending_us(&self) -> Option<Range<u64>> {
+        let at = |phase| self.phases.iter().find(|mark| mark.phase == phase).map(|mark| mark.at_us);
+        Some(at(Phase::Load)?..at(Phase::Settle).unwrap_or(u64::MAX))
     }
 
     /// Why nobody knows whether this share of the operations was late because of the cluster, in a sentence.

@@ -1,7 +1,7 @@
 //! Whether a slow run may be slow because other work had the processors of its machine.
 
-use super::{Measured, Used};
-use verify::history::event::{GENERATOR, MACHINE, Phase};
+use super::{Look, Measured, Used};
+use verify::history::event::{GENERATOR, MACHINE};
 
 /// From this share of them on, processors are used up.
 pub const USED_UP: f64 = 0.9;
@@ -9,11 +9,11 @@ pub const USED_UP: f64 = 0.9;
 const OTHER_WORK: f64 = 0.25;
 
 impl Measured {
-    /// The share of the time since the load began in which the processors were used up, and by other work not least;
-    /// `None`: they never were, or nobody looked at all of the run. What a cluster used that somebody else has started
+    /// The share of the time in which operations were sent that the processors were used up, and by other work not
+    /// least; `None`: they never were, or nobody looked at all of the run. What a cluster used that somebody else has started
     /// would look like other work.
     pub fn crowded(&self) -> Option<f64> {
-        let load = self.phases.iter().find(|mark| mark.phase == Phase::Load)?.at_us;
+        let sending = self.sending_us()?;
         let is_ours = |used: &&Used| *used.process != *MACHINE;
         let of_generator = |used: &Used| used.process.starts_with(GENERATOR);
         let ours = || self.processes.iter().filter(is_ours);
@@ -24,7 +24,8 @@ impl Measured {
         }
         let machine = self.processes.iter().find(|used| !is_ours(used))?;
         let processors = machine.processors? as f64;
-        let looks: Vec<_> = machine.looks.iter().filter(|look| look.at_us >= load).collect();
+        let is_of = |look: &&Look| sending.contains(&look.at_us);
+        let looks: Vec<_> = machine.looks.iter().filter(is_of).collect();
         let marks: Vec<u64> = looks.iter().map(|look| look.at_us).collect();
         let mut used_by_us = vec![0.0; marks.len().saturating_sub(1)];
         ours().for_each(|used| spread(used, &marks, &mut used_by_us));
@@ -61,7 +62,8 @@ fn spread(used: &Used, marks: &[u64], ours: &mut [f64]) {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::measured::{Look, PhaseMark};
+    use crate::measured::PhaseMark;
+    use verify::history::event::Phase;
 
     /// A load from second 10 to 30 on two processors, of which the store keeps half a one busy; other work has one and
     /// a half for so many seconds.
