@@ -113,6 +113,19 @@ impl World {
     fn close_segment(&mut self) {
         self.length = 1_000;
     }
+
+    /// Fills the log with what a consumer of `ORDERED` settles at once.
+    fn give_up_first_segment(&mut self, consumer: ConsumerId) {
+        let mut filler = 0;
+        while self.log[0].0 == 1 {
+            self.publish(ORDERED, "a message that fills the log and is settled at once");
+            self.write();
+            let last = self.take(consumer).last().unwrap().0;
+            self.queues.settle(consumer, vec![Settlement::Through(last)], 5);
+            filler += 1;
+            assert!(filler < 1_000);
+        }
+    }
 }
 
 #[test]
@@ -297,15 +310,7 @@ fn a_dead_letter_that_is_written_again_keeps_its_key() {
     world.write();
     world.close_segment();
     let consumer = world.consume(ORDERED);
-    let mut filler = 0;
-    while world.log[0].0 == 1 {
-        world.publish(ORDERED, "a message that fills the log and is settled at once");
-        world.write();
-        let last = world.take(consumer).last().unwrap().0;
-        world.queues.settle(consumer, vec![Settlement::Through(last)], 5);
-        filler += 1;
-        assert!(filler < 1_000);
-    }
+    world.give_up_first_segment(consumer);
     world.restart();
     assert_eq!(world.put(7, "poison"), Placed::Done);
 }
@@ -334,15 +339,7 @@ fn first_stays(dies: bool) {
         world.restart();
     }
     let consumer = world.consume(ORDERED);
-    let mut filler = 0;
-    while world.log[0].0 == 1 {
-        world.publish(ORDERED, "a message that fills the log and is settled at once");
-        world.write();
-        let last = world.take(consumer).last().unwrap().0;
-        world.queues.settle(consumer, vec![Settlement::Through(last)], 5);
-        filler += 1;
-        assert!(filler < 1_000);
-    }
+    world.give_up_first_segment(consumer);
     assert_eq!(world.log[0].0, 2);
     world.restart();
     assert_eq!(world.queues.dead_letters(0, 9), listed);
