@@ -27,5 +27,5 @@ pub mod verdict;
 pub use invariants::{CATALOGUE, Claim};
 pub use judge::{Judge, JudgeOptions, has_nothing_to_judge};
 pub use part::{MOST_PARTS, Part, Scope};
-pub use recovery::allowed_after_faults;
+pub use recovery::{DELAYS, allowed_after_faults};
 pub use verdict::{Evidence, Finding, Judgement, Verdict};

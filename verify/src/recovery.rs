@@ -17,6 +17,27 @@ pub const fn allowed_after_faults(engine: Engine, before_us: u64) -> u64 {
     3 * before_us + allowance
 }
 
+/// What waits for a disk that stalls, or for a processor, is worked off afterwards, and what comes meanwhile waits,
+/// too: it delays so many times as much as happens while it lasts.
+pub const DELAYS: f64 = 3.0;
+
+/// How long the disk under the cluster's data had stalled, for no reason of the cluster's, when the recovery was
+/// over, and when the load ended; as far as somebody looked.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Stalled {
+    pub recovered_us: Option<u64>,
+    pub ended_us: Option<u64>,
+}
+
+impl Stalled {
+    /// The share of this time that it stalled, if that may have made the slowest tenth late.
+    pub fn explains(self, lasted_us: u64) -> Option<f64> {
+        let rise_us = self.ended_us?.saturating_sub(self.recovered_us?);
+        let share = rise_us as f64 / lasted_us.max(1) as f64;
+        (share * DELAYS >= 0.1).then_some(share)
+    }
+}
+
 /// One side of the comparison.
 pub(crate) struct Side {
     pub latency_us: Histogram<u64>,

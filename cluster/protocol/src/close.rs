@@ -72,9 +72,4 @@ impl CloseCode {
     pub fn from_code(code: u16) -> Option<Self> {
         Self::ALL.into_iter().find(|known| known.code() == code)
     }
-
-    /// Whether connecting again with the same token can succeed.
-    pub const fn may_reconnect(self) -> bool {
-        !matches!(self, Self::Unauthenticated | Self::Replaced | Self::Malformed | Self::OutOfOrder)
-    }
 }

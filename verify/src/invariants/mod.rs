@@ -13,6 +13,7 @@ pub mod no_duplicate_delivery;
 pub mod no_gap_in_sequence;
 pub mod no_node_panics;
 pub mod no_phantom_message;
+pub mod no_session_closed_wrongly;
 pub mod no_stuck_session;
 pub mod nobody_present_is_pushed;
 pub mod one_owner_per_partition;
@@ -199,6 +200,10 @@ catalogue! {
         "Nobody gets in who does not belong, and each attack is answered as the protocol says.",
         "attacks that were answered",
         ["signatures=ignored"];
+    no_session_closed_wrongly:
+        "No session is closed for a mistake that its client has not made.",
+        "sessions",
+        [];
     one_owner_per_partition:
         "Epochs rise in every log, and each epoch has one owner.",
         "epochs named",
@@ -331,7 +336,7 @@ pub(crate) mod tests {
                 assert!(text.contains(needed), "{} has no {needed}", claim.name);
             }
         }
-        assert_eq!(CATALOGUE.len(), 24);
+        assert_eq!(CATALOGUE.len(), 25);
     }
 
     #[test]

@@ -22,7 +22,10 @@
 //! - Judged, if there was a fault, both sides have at least 20 sends (for showing: 20 of these), and the load ran to its end
 //!   (`settle`): sends after the recovery. Otherwise this claim is idle: without a fault there is
 //!   nothing to recover from, and a side that was cut off says nothing about rates.
-//! - Excused: nothing.
+//! - Excused: what is worse while the disk under the cluster's data stalled, for no reason of the cluster's, between
+//!   H + `recovered_us` and the end of the load: for a thirtieth of that time at least, since a stall delays three
+//!   times as much as happens meanwhile, and this claim is a matter of the slowest tenth. That makes the verdict
+//!   unknown.
 //! - Bounds: factor and allowance leave room for chance in small samples. What this is to catch (a
 //!   retry storm, a queue that never drains) is a matter of orders of magnitude.
 //! - Broken by: a third of the sends without an answer after the heal. Not by: as many reconnects after
@@ -31,8 +34,8 @@
 //! Streaming: four histograms.
 
 use super::Check;
-use crate::history::event::{Event, Phase, What};
-use crate::recovery::{Side, allowed_after_faults};
+use crate::history::event::{Event, MACHINE, Phase, Usage, What};
+use crate::recovery::{Side, Stalled, allowed_after_faults};
 use crate::state::merge::Slots;
 use crate::state::recent::About;
 use crate::state::{State, Step};
@@ -49,6 +52,7 @@ pub(crate) struct Invariant {
     after: Side,
     load_began_at: Option<u64>,
     after_until: Option<u64>,
+    stalled: Stalled,
     /// Devices that said goodbye and have not tried to connect since.
     away: BTreeSet<usize>,
     /// Devices whose session is the first after an own goodbye.
@@ -59,6 +63,9 @@ pub(crate) struct Invariant {
 
 impl Check for Invariant {
     fn observe(&mut self, state: &State, step: &Step, event: &Event, _: &mut Tally) {
+        if let What::Usage(usage) = &event.is {
+            return self.looks(state, usage);
+        }
         if is_of_slow(state, step, event) {
             return;
         }
@@ -105,7 +112,9 @@ impl Check for Invariant {
     }
 
     fn follow(&mut self, state: &State, step: &Step, event: &Event) {
-        if !is_of_slow(state, step, event) {
+        if let What::Usage(usage) = &event.is {
+            self.looks(state, usage);
+        } else if !is_of_slow(state, step, event) {
             self.is_attempt(state, step, event);
         }
     }
@@ -115,6 +124,8 @@ impl Check for Invariant {
         self.after.merge(&other.after);
         self.load_began_at = self.load_began_at.or(other.load_began_at);
         self.after_until = self.after_until.or(other.after_until);
+        self.stalled.recovered_us = self.stalled.recovered_us.or(other.stalled.recovered_us);
+        self.stalled.ended_us = self.stalled.ended_us.or(other.stalled.ended_us);
         for (device, at) in other.back_at {
             let back_at = self.back_at.entry(device).or_insert(at);
             *back_at = at.min(*back_at);
@@ -160,8 +171,15 @@ impl Check for Invariant {
                     format!("{} connection attempts, before {}", after.attempts, before.attempts)
                 }),
         ];
+        let stalled = self.stalled.explains(after.lasted_us);
         for fault in faults.into_iter().flatten() {
-            tally.late(state, About::default(), || format!("after the heal: {fault}"));
+            match stalled {
+                Some(share) => tally.doubts.push(format!(
+                    "after the heal: {fault}; but the disk stalled for {:.1} % of that time",
+                    share * 100.0
+                )),
+                None => tally.late(state, About::default(), || format!("after the heal: {fault}")),
+            }
         }
     }
 }
@@ -212,6 +230,17 @@ impl Invariant {
         false
     }
 
+    /// Somebody looks at the machine.
+    fn looks(&mut self, state: &State, usage: &Usage) {
+        let Some(us) = usage.disk_stalled_us.filter(|_| *usage.process == *MACHINE) else { return };
+        let recovered = |healed: u64| healed.saturating_add(state.header.deadlines.recovered_us);
+        if state.run.healed_at.is_none_or(|healed| state.now <= recovered(healed)) {
+            self.stalled.recovered_us = Some(us);
+        } else if self.after_until.is_none() {
+            self.stalled.ended_us = Some(us);
+        }
+    }
+
     /// A device is away by the scenario's wish from now on.
     fn goes(&mut self, device: usize) {
         self.away.insert(device);
@@ -256,17 +285,22 @@ impl Invariant {
 mod tests {
     use crate::history::What;
     use crate::history::builder::Builder;
-    use crate::invariants::tests::{clean, finding, violated};
+    use crate::history::event::{MACHINE, Usage};
+    use crate::invariants::tests::{clean, finding, judge, violated};
     use crate::verdict::Verdict;
 
     const NAME: &str = "recovers_to_baseline";
 
-    fn storm(sends_after: usize, slow_us: u64, reconnects: usize) -> Builder {
+    fn healed() -> Builder {
         let mut run = Builder::new(2, 1).group(1, &[1, 2]).connect_all();
         for _ in 0..30 {
             run = run.wait(10_000).say(1, 1);
         }
-        run = run.fault(1, "blip", "store-1", 100_000).heal().wait(600_000);
+        run.fault(1, "blip", "store-1", 100_000).heal()
+    }
+
+    fn storm(sends_after: usize, slow_us: u64, reconnects: usize) -> Builder {
+        let mut run = healed().wait(600_000);
         for _ in 0..sends_after {
             run = run.wait(10_000).send(1, 1).wait(slow_us).commit(1).accept(1).deliver(1);
         }
@@ -285,6 +319,39 @@ mod tests {
     fn slow_answers_and_reconnects_without_end_are_noticed() {
         violated(NAME, &storm(25, 300_000, 0).finish());
         violated(NAME, &storm(25, 0, 12).finish());
+    }
+
+    /// A disk that stalls for so long while 25 sends wait for 300 ms each, between two looks at it.
+    fn on_a_disk_that_stalls(ms: u64) -> Builder {
+        let look = |ms: u64| {
+            What::Usage(Usage {
+                process: MACHINE.into(),
+                cpu_us: 0,
+                memory_bytes: 0,
+                open_files: 0,
+                disk_bytes: None,
+                disk_wait_us: None,
+                disk_stalled_us: Some(ms * 1_000),
+                processors: None,
+            })
+        };
+        // What stalled earlier explains nothing.
+        let mut run = healed().push(look(7_000)).wait(600_000);
+        for _ in 0..25 {
+            run = run.wait(10_000).send(1, 1).wait(300_000).commit(1).accept(1).deliver(1);
+        }
+        run.push(look(7_000 + ms))
+    }
+
+    #[test]
+    fn what_a_disk_delays_that_stalls_is_not_known() {
+        let history = on_a_disk_that_stalls(300).finish();
+        assert_eq!(finding(NAME, &history).violations, 0);
+        let judged = judge(&history);
+        assert_eq!(judged.verdict, Verdict::Unknown, "{judged:#?}");
+        let told = judged.doubts.join("; ");
+        assert!(told.contains("; but the disk stalled for 3.8 % of that time"), "{told}");
+        violated(NAME, &on_a_disk_that_stalls(200).finish());
     }
 
     #[test]

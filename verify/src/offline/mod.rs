@@ -53,7 +53,7 @@ pub fn judge(header: &Header, events: &[Event]) -> Vec<(&'static str, bool)> {
 type Definition = fn(&Book<'_>) -> bool;
 
 /// Each claim by the function that says whether it is violated.
-const DEFINITIONS: [(&str, Definition); 24] = [
+const DEFINITIONS: [(&str, Definition); 25] = [
     ("accepted_message_survives", deliveries::is_something_lost),
     ("no_phantom_message", content::is_something_made_up),
     ("no_duplicate_delivery", content::is_something_there_twice),
@@ -69,6 +69,7 @@ const DEFINITIONS: [(&str, Definition); 24] = [
     ("every_message_accounted", sends::is_something_unaccounted),
     ("only_authorised_accepted", access::is_an_unauthorised_accepted),
     ("strangers_are_refused", access::does_a_stranger_get_in),
+    ("no_session_closed_wrongly", access::is_a_client_accused),
     ("one_owner_per_partition", owners::are_there_two),
     ("sequence_agrees_with_ack", content::does_an_answer_lie),
     ("delivered_after_heal", deliveries::is_something_late),

@@ -65,7 +65,10 @@ impl Sides {
 pub(super) fn is_it_worse_than_before(book: &Book<'_>) -> bool {
     let Some(sides) = Sides::new(book) else { return false };
     let counts = count(book, &sides);
-    if book.is_generator_limited() || counts.accepting.iter().any(|side| side.len() < FEWEST) {
+    if book.is_generator_limited() || is_disk_at_fault(book, &sides) {
+        return false;
+    }
+    if counts.accepting.iter().any(|side| side.len() < FEWEST) {
         return false;
     }
     let allowed = if book.header.engine == Engine::Real { 500_000 } else { 50_000 };
@@ -82,6 +85,26 @@ pub(super) fn is_it_worse_than_before(book: &Book<'_>) -> bool {
         || slower(counts.showing.each_ref())
         || per_send[1] > 2.0 * per_send[0] + 0.05
         || counts.attempts[1] as f64 > 2.0 * per_us * after_us as f64 + 1.0 + devices as f64 / 20.0
+}
+
+/// Whether the disk stalled for a thirtieth of the time behind the recovery, for no reason of the cluster's.
+fn is_disk_at_fault(book: &Book<'_>, sides: &Sides) -> bool {
+    let looks: Vec<(u64, u64)> = book
+        .lines
+        .iter()
+        .filter_map(|line| match line.is {
+            What::Usage(usage) if &*usage.process == "machine" => {
+                Some((line.at, usage.disk_stalled_us?))
+            }
+            _ => None,
+        })
+        .collect();
+    let (recovered, ended) = (sides.recovered_at, sides.load_ended_at);
+    let before = looks.iter().rfind(|(at, _)| *at <= recovered);
+    let after = looks.iter().rfind(|(at, _)| *at > recovered && *at <= ended);
+    let (Some(before), Some(after)) = (before, after) else { return false };
+    let lasted = ended.saturating_sub(recovered).max(1);
+    after.1.saturating_sub(before.1) as f64 / lasted as f64 * 3.0 >= 0.1
 }
 
 /// The smallest value that nine of ten do not exceed.

@@ -156,7 +156,7 @@ fn inserted(is: &What, kind: u8, number: u64) -> Option<What> {
         },
         1 => What::GeneratorLimited { limit: "EMFILE".into(), times: 1 },
         2 => What::Stopped { why: "SIGTERM".into() },
-        3 => What::Closed { device, code: if number.is_multiple_of(2) { 1000 } else { 0 } },
+        3 => What::Closed { device, code: [0, 1000, 4400, 4410, 4411][number as usize % 5] },
         4 => What::ConnectFailed { device },
         5 => What::Detached { device, conversation },
         6 => What::ReadBegan { device, request, conversation, after: Sequence(number / 3) },
@@ -298,7 +298,7 @@ fn change(is: &mut What, number: u64, which: u8) {
                 _ => *read = Sequence(number),
             }
         }
-        What::Closed { code, .. } => *code = if which < 4 { 1000 } else { 4410 },
+        What::Closed { code, .. } => *code = [1000, 1000, 4402, 4410][which as usize % 4],
         What::DeadLetter { author, reason, .. } => match which {
             0..=3 => *author = None,
             _ => *reason = "".into(),

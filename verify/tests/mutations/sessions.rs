@@ -1,7 +1,7 @@
 //! Devices that get no session, no stream, or nothing in it.
 
 use crate::case::Case;
-use crate::kind::{Kind, caught};
+use crate::kind::{Kind, allowed, caught};
 use protocol::{ConversationId, GatewayId, Incarnation, Sequence, SessionId};
 use verify::history::event::{Device, Phase, What};
 
@@ -31,6 +31,22 @@ pub const KINDS: &[Kind] = &[
     caught("a device is closed with an error and never comes back", "no_stuck_session", |case| {
         ends(case, 4_411)
     }),
+    caught(
+        "a client is told that it has broken the protocol",
+        "no_session_closed_wrongly",
+        |case| {
+            let code = [1002, 1009, 4400, 4402, 4408][case.draw(5) as usize];
+            is_told(case, code)
+        },
+    ),
+    allowed(
+        "a session ends for what no history says",
+        "when a token runs out and how fast a device reads is not known",
+        |case| {
+            let code = [4401, 4409, 4411, 4429, 4500, 4501, 4503][case.draw(7) as usize];
+            is_told(case, code)
+        },
+    ),
     caught("a device never gets a session again", "no_stuck_session", |case| {
         let device = device(case, |_, _| true)?;
         let at = early(case)?;
@@ -207,6 +223,15 @@ fn ends(case: &mut Case<'_>, code: u16) -> Option<()> {
     let device = device(case, |_, _| true)?;
     silence(case, device, at);
     case.insert_at(case.truth.time(at), What::Closed { device, code });
+    Some(())
+}
+
+/// A connection that was lost without a word is closed with a code instead.
+fn is_told(case: &mut Case<'_>, with: u16) -> Option<()> {
+    let at = case.event(|is| matches!(is, What::Closed { code: 0, .. }))?;
+    if let What::Closed { code, .. } = case.is(at) {
+        *code = with;
+    }
     Some(())
 }
 
