@@ -310,7 +310,7 @@ impl Observers {
         let file = VerdictFile::of(&run);
         let any = |met| expectations.iter().any(|expectation| expectation.met == met);
         // Such a run is unknown because it ended, and it ended because of what is certain.
-        let is_certain = measured.is_broken_for_certain();
+        let is_certain = measured.is_broken_for_certain(&expectations);
         let status = match judgement.verdict {
             Verdict::Unknown if is_certain => Verdict::Violated.exit_code(),
             Verdict::Unknown => Verdict::Unknown.exit_code(),

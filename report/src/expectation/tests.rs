@@ -127,33 +127,36 @@ fn every_demand_is_looked_up_under_its_own_name() {
 
 #[test]
 fn what_the_machine_may_explain_is_open() {
-    // For one per cent of the time, which may have delayed three per cent of the operations.
-    let mut measured = stalled(Some(200));
-    measured.accept.all = Percentiles {
-        count: 100,
-        p50_us: Some(9_000_000),
-        p90_us: Some(9_000_000),
-        p99_us: Some(9_000_000),
-        max_us: Some(9_000_000),
-        ..Percentiles::default()
-    };
-    measured.lateness = measured.accept.all;
     let second = Some(Duration::from_secs(1));
     let bounds = PercentileBounds { p50: second, p90: second, p95: None, p99: second, max: second };
     let accept = LatencyBounds { all: bounds, ..LatencyBounds::default() };
     let wanted = Thresholds { accept, lateness: bounds, ..Thresholds::default() };
+    // So many seconds each.
+    let with = |mut measured: Measured, [p50, p90, p99]: [u64; 3]| {
+        let us = |seconds: u64| Some(seconds * 1_000_000);
+        let (p50_us, p90_us, p99_us, max_us) = (us(p50), us(p90), us(p99), us(9));
+        let count = 100;
+        measured.accept.all =
+            Percentiles { count, p50_us, p90_us, p99_us, max_us, ..Percentiles::default() };
+        measured.lateness = measured.accept.all;
+        measured
+    };
     let open = |measured: &Measured| -> Vec<String> {
         let all = check(&wanted, measured);
         all.into_iter().filter(|(.., met)| met.is_none()).map(|(what, ..)| what).collect()
     };
-    assert_eq!(open(&measured), ["accept_p99", "accept_max"]);
-    let (_, got, _) = &check(&wanted, &measured)[2];
+    // For one per cent of the time, which may have delayed three per cent of the operations.
+    let stalls = || stalled(Some(200));
+    let late = with(stalls(), [0, 0, 9]);
+    assert_eq!(open(&late), ["accept_p99", "accept_max"]);
+    let (_, got, _) = &check(&wanted, &late)[2];
     assert!(got.contains("9.00 s (100 measured); the disk stalled for 1.0 %"), "{got}");
-    measured.processes = stalled(None).processes;
-    assert_eq!(open(&measured), [""; 0]);
+    assert_eq!(open(&with(stalls(), [0, 9, 9])), [""; 0], "a tenth was late");
+    assert_eq!(open(&with(stalled(None), [0, 0, 9])), [""; 0]);
     // Other work had the processors for five per cent of the time.
-    measured.processes = crowded(1).processes;
-    assert_eq!(open(&measured), ["accept_p90", "accept_p99", "accept_max"]);
+    let late = with(crowded(1), [0, 9, 9]);
+    assert_eq!(open(&late), ["accept_p90", "accept_p99", "accept_max"]);
+    assert_eq!(open(&with(crowded(1), [9, 9, 9])), [""; 0], "half of them were late");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::saturation::{self, Saturated};
 use super::usl::Point;
-use crate::measured::machine::SLOWEST;
+use crate::expectation::Expectation;
 use crate::measured::{Measured, Second};
 use crate::number;
 use crate::verdict_file::VerdictFile;
@@ -133,12 +133,20 @@ pub(super) fn load(measured: &Measured) -> Option<(u64, u64)> {
 
 fn judged(file: &VerdictFile, rates: Option<Rates>) -> (Outcome, Vec<String>) {
     let limits = &file.measured.totals.limits;
+    let missed = file.expectations.iter().filter(|one| one.is_missed_bound());
+    let (late, missed): (Vec<_>, Vec<_>) = missed.partition(|one| one.is_of_generator());
+    let open = file.expectations.iter().filter(|one| one.what != "outcome" && one.met.is_none());
+    let open = || open.clone().map(|one| format!("{}: {}", one.what, one.got)).collect();
     if let (Verdict::Unknown, true, Some(why)) =
         (file.verdict, limits.is_empty(), &file.measured.unmeetable)
     {
-        return match file.measured.machine_may_explain(SLOWEST) {
-            Some(crowded) => (Outcome::GeneratorLimited, vec![crowded]),
-            None => (Outcome::Broken, vec![why.clone()]),
+        // It ended early because of a bound.
+        return if !missed.is_empty() {
+            (Outcome::Broken, vec![why.clone()])
+        } else if !late.is_empty() {
+            (Outcome::GeneratorLimited, missed_bounds(&late))
+        } else {
+            (Outcome::GeneratorLimited, open())
         };
     }
     if file.verdict == Verdict::Unknown {
@@ -154,28 +162,38 @@ fn judged(file: &VerdictFile, rates: Option<Rates>) -> (Outcome, Vec<String>) {
     let mut broken = Vec::new();
     let violated = file.findings.iter().filter(|found| found.verdict == Verdict::Violated);
     broken.extend(violated.map(|found| format!("violated: {}", found.invariant)));
-    let bounds = file.expectations.iter().filter(|one| one.what != "outcome");
-    let unmet = bounds.clone().filter(|one| one.met == Some(false));
-    broken.extend(unmet.map(|one| format!("{}: {}, wanted {}", one.what, one.got, one.wanted)));
+    broken.extend(missed_bounds(&missed));
     let Some(rates) = rates else {
         return (Outcome::Unknown, vec!["it had no whole second of load".to_owned()]);
     };
+    let mut limited = missed_bounds(&late);
     if !keeps_up(rates, &file.measured) {
-        let words = [rates.accepted, rates.sent].map(number::three_digits);
-        broken.push(format!("{}/s were accepted of {}/s that were sent", words[0], words[1]));
+        let missing = 1.0 - rates.accepted / rates.sent.max(f64::MIN_POSITIVE);
+        match file.measured.machine_may_explain(missing) {
+            Some(why) => limited.push(why),
+            None => {
+                let words = [rates.accepted, rates.sent].map(number::three_digits);
+                let behind =
+                    format!("{}/s were accepted of {}/s that were sent", words[0], words[1]);
+                broken.push(behind);
+            }
+        }
     }
+    // What a judge says stands, and so does a bound that no machine explains.
     if !broken.is_empty() {
-        let missing = (1.0 - rates.accepted / rates.sent.max(f64::MIN_POSITIVE)).max(SLOWEST);
-        // What an invariant says stands; time is what other work and disks take away.
-        let crowded = file.measured.machine_may_explain(missing);
-        return match crowded.filter(|_| file.verdict == Verdict::Valid) {
-            Some(why) => (Outcome::GeneratorLimited, vec![why]),
-            None => (Outcome::Broken, broken),
-        };
+        return (Outcome::Broken, broken);
     }
-    let open = bounds.filter(|one| one.met.is_none());
-    let open: Vec<String> = open.map(|one| format!("{}: {}", one.what, one.got)).collect();
+    if !limited.is_empty() {
+        return (Outcome::GeneratorLimited, limited);
+    }
+    let open: Vec<String> = open();
     if open.is_empty() { (Outcome::Sustained, open) } else { (Outcome::Unknown, open) }
+}
+
+/// In a sentence each.
+fn missed_bounds(missed: &[&Expectation]) -> Vec<String> {
+    let words = |one: &&Expectation| format!("{}: {}, wanted {}", one.what, one.got, one.wanted);
+    missed.iter().map(words).collect()
 }
 
 /// Whether what was sent was accepted as fast. What is in flight differs between the beginning and the

@@ -1,22 +1,17 @@
 //! Whether a slow run may be slow because of its machine, and not because of the cluster.
 
 use super::Measured;
+use crate::expectation::Expectation;
 use std::ops::Range;
+use verify::DELAYS;
 use verify::history::event::Phase;
 
-/// What waits for a disk that stalls, or for a processor, is worked off afterwards, and what comes meanwhile waits,
-/// too: it delays so many times as much as happens while it lasts.
-const DELAYS: f64 = 3.0;
-
-/// The share of the operations that bounds of latency are a matter of at least: a p99.
-pub(crate) const SLOWEST: f64 = 0.01;
-
 impl Measured {
-    /// Whether the run ended because a bound cannot be met any more, and nothing but the cluster may be why.
-    pub fn is_broken_for_certain(&self) -> bool {
-        let is_excused =
-            !self.totals.limits.is_empty() || self.machine_may_explain(SLOWEST).is_some();
-        self.unmeetable.is_some() && !is_excused
+    /// Whether the run ended because a bound cannot be met any more, and nothing but the cluster may be why: of what
+    /// was measured until then a bound was missed, and is not open for the machine's sake.
+    pub fn is_broken_for_certain(&self, expectations: &[Expectation]) -> bool {
+        let is_missed = expectations.iter().any(Expectation::is_missed_bound);
+        self.unmeetable.is_some() && self.totals.limits.is_empty() && is_missed
     }
 
     /// While operations are sent: what the machine does afterwards delays none of them, and would only make its
@@ -43,6 +38,7 @@ impl Measured {
 
 #[cfg(test)]
 mod tests {
+    use crate::expectation::Expectation;
     use crate::measured::disk::tests::stalled;
     use crate::measured::processors::tests::crowded;
 
@@ -59,14 +55,19 @@ mod tests {
 
     #[test]
     fn a_run_that_was_given_up_accuses_only_if_nothing_else_may_be_why() {
+        let bound = |met| Expectation {
+            what: "accept_p99".to_owned(),
+            wanted: "at most 100 ms".to_owned(),
+            got: "9.00 s".to_owned(),
+            met,
+        };
+        let (missed, open) = ([bound(Some(false))], [bound(None), bound(Some(true))]);
         let mut given_up = crowded(0);
-        assert!(!given_up.is_broken_for_certain());
+        assert!(!given_up.is_broken_for_certain(&missed));
         given_up.unmeetable = Some("accept_p99 cannot be met any more".to_owned());
-        assert!(given_up.is_broken_for_certain());
+        assert!(given_up.is_broken_for_certain(&missed));
+        assert!(!given_up.is_broken_for_certain(&open), "the machine may be why");
         given_up.totals.limits.insert("lateness".to_owned(), 1);
-        assert!(!given_up.is_broken_for_certain());
-        given_up = crowded(1);
-        given_up.unmeetable = Some("accept_p99 cannot be met any more".to_owned());
-        assert!(!given_up.is_broken_for_certain());
+        assert!(!given_up.is_broken_for_certain(&missed));
     }
 }

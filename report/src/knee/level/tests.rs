@@ -58,14 +58,33 @@ fn what_is_slow_beside_other_work_is_not_the_clusters_doing() {
     let (limited, why) = outcome(&slow);
     assert_eq!(limited, Outcome::GeneratorLimited);
     assert_eq!(why, "other work had the processors for 82.1 % of the time");
-    slow.verdict = Verdict::Violated;
+    slow.expectations[1].met = Some(false);
+    assert_eq!(outcome(&slow).0, Outcome::Broken, "a bound that no machine explains");
+    slow = file(Verdict::Violated, 1_000, 900);
+    slow.measured.processes = crowded(20).processes;
     assert_eq!(outcome(&slow).0, Outcome::Broken);
+}
+
+#[test]
+fn a_generator_that_is_later_than_it_may_be_says_nothing_of_the_cluster() {
+    let mut late = file(Verdict::Valid, 1_000, 1_000);
+    let demand = &mut late.expectations[1];
+    (demand.what, demand.met) = ("lateness_p99".to_owned(), Some(false));
+    let (limited, why) = outcome(&late);
+    assert_eq!(limited, Outcome::GeneratorLimited);
+    assert!(why.starts_with("lateness_p99: "), "{why}");
+    late.verdict = Verdict::Unknown;
+    late.measured.unmeetable = Some("lateness_p99 cannot be met any more".to_owned());
+    assert_eq!(outcome(&late).0, Outcome::GeneratorLimited);
 }
 
 #[test]
 fn a_run_that_ended_because_of_a_threshold_was_not_sustained() {
     let mut ended = file(Verdict::Unknown, 1_000, 1_000);
     ended.measured.unmeetable = Some("accept_p99 cannot be met any more".to_owned());
+    ended.expectations[1].met = None;
+    assert_eq!(outcome(&ended).0, Outcome::GeneratorLimited, "its machine may be why");
+    ended.expectations[1].met = Some(false);
     let expected = (Outcome::Broken, "accept_p99 cannot be met any more".to_owned());
     assert_eq!(outcome(&ended), expected);
     assert_eq!(Level::of(1.0, false, None, &ended).point(), None, "it was cut short");
