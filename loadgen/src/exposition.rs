@@ -80,7 +80,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn the_numbers_are_there_and_nothing_else() {
         let machine = machine("metrics", 1, &Arc::default());
-        let at = crate::world::addresses::free_address().unwrap();
+        let at = format!("127.0.0.1:{}", crate::world::addresses::free_ports(1).unwrap());
         let text: Arc<dyn Fn(u64) -> String + Send + Sync> = Arc::new(|n| format!("events {n}\n"));
         let exposition = Exposition { at: at.clone(), text };
         exposition.clone().serve(&machine, || 7).await.unwrap();

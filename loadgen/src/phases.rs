@@ -136,7 +136,7 @@ impl Phases {
         if let Err(why) = self.expose().await {
             return self.nothing(&why);
         }
-        let mut cluster = match self.cluster() {
+        let mut cluster = match self.cluster().await {
             Ok(cluster) => cluster,
             Err(why) => return self.nothing(&why),
         };
@@ -322,7 +322,10 @@ impl Phases {
         self.ended.doubts.extend(plan.doubt);
         self.enter(Phase::Load);
         let began = Instant::now();
-        let surges = faults::tell_of_users(plan.of_users, began, &self.journal);
+        let surges = async {
+            faults::tell_of_users(plan.of_users, began, &self.journal).await;
+            Ok(())
+        };
         let (scenario, journal) = (&*self.run.scenario, &*self.journal);
         let http = &Http::new(self.plain.clone());
         let inflicted = async {
@@ -331,8 +334,8 @@ impl Phases {
             let stage = Stage { cluster, links, http, scenario, seed, journal };
             inflict(stage, plan.faults, began).await
         };
-        let (inflicted, ()) = tokio::join!(inflicted, surges);
-        inflicted?;
+        // A fault that fails ends the run now, not behind the last surge.
+        tokio::try_join!(inflicted, surges)?;
         // The last fault may have ended after the load: then the heal begins with its end.
         sleep_until(began + self.plan.load_for()).await;
         Ok(())

@@ -8,7 +8,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Request, Response, StatusCode};
 use link::http_server::{HttpOptions, serve_http};
-use ports::{Machine, Shutdown, entered};
+use ports::{Listener, Machine, Shutdown, entered};
 use protocol::{ConversationId, Sequence, UserId};
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -41,12 +41,16 @@ struct State {
     refused: BTreeSet<Notification>,
 }
 
-/// Serves at `host:port` until the machine dies.
+/// Serves at `host:port` until the machine dies; nobody is told but the log if that cannot be had.
 pub async fn serve(machine: Machine, address: String, recorder: Arc<dyn Recorder>) {
-    let listener = match machine.network.bind(&address).await {
-        Ok(listener) => listener,
-        Err(error) => return tracing::error!(%error, address, "no push provider"),
-    };
+    match machine.network.bind(&address).await {
+        Ok(listener) => serve_on(machine, listener, recorder).await,
+        Err(error) => tracing::error!(%error, address, "no push provider"),
+    }
+}
+
+/// Serves whoever comes to a socket until the machine dies.
+pub async fn serve_on(machine: Machine, listener: Box<dyn Listener>, recorder: Arc<dyn Recorder>) {
     let state = Arc::new(Mutex::new(State::default()));
     let service = tower::service_fn(move |request| {
         let (state, recorder) = (state.clone(), recorder.clone());

@@ -5,7 +5,6 @@ use crate::links::{Interposed, Proxies};
 use crate::machine::machine;
 use crate::run::Against;
 use crate::world::Cluster;
-use crate::world::addresses::free_address;
 use crate::world::layout::Outside;
 use ports::{Machine, with_causes};
 use real::tls::{Admits, TlsNetwork};
@@ -15,13 +14,17 @@ use workload::recorder::Recorder;
 
 impl Phases {
     /// The cluster of the run, if it is to be started.
-    pub(super) fn cluster(&mut self) -> Result<Option<Cluster>, String> {
+    pub(super) async fn cluster(&mut self) -> Result<Option<Cluster>, String> {
         let Against::Started { binary, processes, data } = &self.run.against else {
             return Ok(None);
         };
-        let push =
-            free_address().map_err(|error| format!("no port for the push provider: {error}"))?;
         let recorder: Arc<dyn Recorder> = self.journal.clone();
+        // Whoever cannot push because nobody listens would be accused of not pushing.
+        let provider = self.machine_of_the_provider();
+        let listener = provider.network.bind("127.0.0.1:0").await;
+        let listener = listener.map_err(|error| format!("no push provider: {error}"))?;
+        let push = listener.local_addr().map_err(|error| format!("no push provider: {error}"))?;
+        let push = push.to_string();
         let program = (binary.as_path(), *processes);
         let files = self.run.encryption.as_ref().and_then(|it| it.files.as_ref());
         let (scenario, seed) = (&self.run.scenario, self.run.seed);
@@ -36,8 +39,7 @@ impl Phases {
             self.proxies =
                 Some(proxies.map_err(|error| format!("no proxies for the links: {error}"))?);
         }
-        let provider = self.machine_of_the_provider();
-        self.machine.spawn("push provider", provider::serve(provider, push, recorder));
+        self.machine.spawn("push provider", provider::serve_on(provider, listener, recorder));
         cluster.map(Some).map_err(|error| with_causes(&error))
     }
 

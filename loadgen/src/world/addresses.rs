@@ -1,13 +1,7 @@
-//! Free ports of this machine, for the cluster and the push provider of a run.
+//! Free ports of this machine, for the cluster of a run.
 
 /// Where ports are looked for: below the range from which systems take ports of clients.
 const PORTS: std::ops::Range<u16> = 20_000..30_000;
-
-/// An address that nobody listens on.
-pub fn free_address() -> std::io::Result<String> {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
-    Ok(listener.local_addr()?.to_string())
-}
 
 /// Ports between two places where a run looks: more than most clusters have, engines included.
 const APART: u16 = 100;

@@ -56,6 +56,20 @@ pub struct Process {
 #[must_use]
 pub struct Guard(Child);
 
+/// Kills them if this process goes.
+fn guard(pids: &[Pid]) -> io::Result<Guard> {
+    let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();
+    let guard = Command::new("sh")
+        .args(["-c", &format!("read -r _; kill -KILL {}", pids.join(" "))])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()?;
+    Ok(Guard(guard))
+}
+
 impl Guard {
     /// The process may go on.
     pub async fn dismiss(mut self) -> io::Result<()> {
@@ -129,18 +143,11 @@ impl Process {
     /// is kept, it is killed if this process goes.
     pub fn stop(&self) -> io::Result<Guard> {
         let pid = self.pid().map_err(io::Error::from)?;
-        // What it has started ends with it: see `Program::start` of `engines`.
-        let guard = Command::new("sh")
-            .args(["-c", &format!("read -r _; kill -KILL {pid}")])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()?;
         // A guard that is dropped by now dies before it sees the end of its input.
+        let _until_all_are_known = guard(&[pid])?;
         self.stand_still(pid).map_err(io::Error::from)?;
-        Ok(Guard(guard))
+        // Whoever stands still does not notice that the one is gone that has started it.
+        guard(&self.family())
     }
 
     /// Tells it and all that it has started to stop.
@@ -378,11 +385,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stopped_process_is_killed_by_its_guard_when_its_parent_goes() {
-        let (mut process, _) = begun("echo ready; exec sleep 60").await;
+    async fn a_stopped_process_is_killed_by_its_guard_when_its_parent_goes_with_all_it_has_started()
+    {
+        let (mut process, _) = begun("sleep 60 & echo ready; wait").await;
+        let [_, child] = process.family()[..] else { panic!("{:?}", process.family()) };
         let mut guard = process.stop().unwrap();
         guard.0.stdin.take();
         let status = process.status().await.expect("it ends");
         assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9));
+        process.orphans.push(child);
+        process.orphans_gone().await;
+        // One that nobody asks how it ended is a zombie, where nobody takes care of orphans.
+        let state = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        assert!(state.is_empty() || state.contains(") Z "), "{state}");
     }
 }

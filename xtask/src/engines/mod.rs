@@ -134,20 +134,47 @@ fn serve_during(
             }
             running.into_iter().rev().try_for_each(|(_, server)| server.stop())
         });
-        let tested = ready.recv().map_or(Ok(false), |()| {
+        // Nothing is tested on what did not start.
+        let tested = ready.recv().ok().map(|()| {
             let names: Vec<&str> = together.iter().map(|instance| instance.name()).collect();
             say(&format!("ready: {}", names.join(", ")));
             tests()
         });
         over.store(true, Ordering::Relaxed);
-        serving.join().expect("serving does not panic")?;
-        tested
+        let served = serving.join().expect("serving does not panic");
+        tested_on(tested, served)
     })
+}
+
+/// Whether tests passed on servers that were kept running; an error: they could not be run. Tests that failed have
+/// failed, even if the servers came to harm as well: it may have been their doing.
+fn tested_on(
+    tested: Option<anyhow::Result<bool>>,
+    served: anyhow::Result<()>,
+) -> anyhow::Result<bool> {
+    if let Some(Ok(false)) = tested {
+        if let Err(error) = served {
+            say(&format!("beside the tests that failed: {error:#}"));
+        }
+        return Ok(false);
+    }
+    served?;
+    tested.unwrap_or(Ok(false))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tests_that_fail_have_failed_whatever_their_servers_do() {
+        let harmed = || Err(anyhow::anyhow!("it did not end in 30 s"));
+        assert!(!tested_on(Some(Ok(false)), harmed()).expect("they were run"));
+        assert!(tested_on(Some(Ok(true)), Ok(())).expect("they were run"));
+        for nothing in [Some(Ok(true)), Some(Err(anyhow::anyhow!("no cargo"))), None] {
+            assert!(tested_on(nothing, harmed()).is_err());
+        }
+    }
 
     /// It tries one engine at a time, so that a failure of one costs no second run of the others.
     #[test]
